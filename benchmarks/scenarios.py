@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from benchmarks.scripts import FORM, Ask, asserting, in_turn, post, refreshing
-from benchmarks.subjects import ALGORITHMS, Ours, Theirs, has_node, password_form
+from benchmarks.subjects import ALGORITHMS, USERNAMES, Ours, Theirs, has_node, password_form
 from tests.oauth.asserting import form_of
 
 TOKEN = "/oauth2/token"
@@ -116,7 +116,8 @@ def trusted_issuer(subject: Ours) -> str:
 
 
 def signing_in(subject: Ours) -> str:
-    return in_turn([post(TOKEN, subject.front, **password_form())])
+    """Different users: of one, a password is hashed at a time."""
+    return in_turn([post(TOKEN, subject.front, **password_form(each)) for each in USERNAMES])
 
 
 def refresh(subject: Ours) -> str:

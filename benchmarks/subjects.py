@@ -27,6 +27,7 @@ from tests.trusting import OtherIssuer, trust, trusted
 
 JAVASCRIPT = Path(__file__).parent / "javascript"
 ALGORITHMS = ("RS256", "ES256")
+USERNAMES = ("alice", *(f"user-{number}" for number in range(31)))
 
 
 class Ours:
@@ -41,7 +42,8 @@ class Ours:
             for alg, audience in audiences.items()
         }
         deployment.role("runner", ["agents:run", "agents:read"])
-        deployment.user("alice", roles=["runner"])
+        for username in USERNAMES:
+            deployment.user(username, roles=["runner"])
         runner = {"audiences": [audiences["RS256"]], "scopes": ["agents:run"]}
         self.asserting = AssertingClient.new("ci-key", issuer=issuer.url)
         with_keys(deployment, self.asserting, **runner)
@@ -119,6 +121,7 @@ def ours(kind: str, folder: Path, workers: int = 1) -> Iterator[Ours]:
             program,
             signing_algorithms=",".join(ALGORITHMS),
             password_hash="rfc9106",
+            rate_limit_passwords="off",
         ) as issuer,
     ):
         more = issuer.deployment.audience("my-es256-os", signing_alg="ES256")
@@ -157,5 +160,5 @@ def has_node() -> bool:
     return shutil.which("node") is not None and (JAVASCRIPT / "node_modules").is_dir()
 
 
-def password_form() -> dict[str, str]:
-    return {"grant_type": "password", "username": "alice", "password": PASSWORD}
+def password_form(username: str) -> dict[str, str]:
+    return {"grant_type": "password", "username": username, "password": PASSWORD}

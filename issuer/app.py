@@ -45,7 +45,7 @@ from issuer.oauth import (
     protocol_routes,
     security_schemes,
 )
-from issuer.rate_limits import ClientQueues, RefusalPace, build_limits
+from issuer.rate_limits import ClientQueues, PasswordPool, RefusalPace, build_limits
 from issuer.settings import Settings
 from issuer.web import Pages, problem_page, web_routes
 from issuer.workers import WorkerPool
@@ -86,10 +86,11 @@ def create_app(parts: Composition) -> DirectRoutes:
         # A manifest may name a million users. The database bounds each of its statements.
         plans := WorkerPool("plans", _PLANS_AT_ONCE, 0, metrics, max_seconds=None),
         lints := WorkerPool("lints", 1, _LINTS_WAITING, metrics),
-        passwords := WorkerPool(
+        hashing := WorkerPool(
             "passwords", settings.password_workers, settings.password_queue, metrics
         ),
     )
+    passwords = PasswordPool(hashing, limits, clock, metrics)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -140,7 +141,7 @@ def create_app(parts: Composition) -> DirectRoutes:
     app.router.routes.extend(health_routes(parts.probes))
     paths = {**protocol_paths(settings, server.grants), **health_paths(settings)}
     _describe(app, paths, security_schemes())
-    web = web_routes(parts.web, pages, people, passwords, plans, limits, metrics)
+    web = web_routes(parts.web, pages, people, passwords, plans, metrics)
     app.router.routes.extend(web)
     app.router.routes.extend(admin_routes(base))
     _render_openapi_once(app)
@@ -155,6 +156,7 @@ def create_app(parts: Composition) -> DirectRoutes:
     app.state.administration = parts.administration
     app.state.status = StatusReporter(parts, pools)
     app.state.plans = plans
+    app.state.passwords = passwords
     app.state.lints = lints
     app.state.lint_queues = ClientQueues(clock, _LINTS_WAITING, limit=LINTS, metrics=metrics)
     return DirectRoutes(

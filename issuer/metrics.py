@@ -17,6 +17,7 @@ LIMITS = (
     REVOCATIONS := "revocations",
     ASSERTIONS := "assertions",
     LINTS := "lints",
+    PASSWORDS := "passwords",
 )
 # What a transaction is for.
 TRANSACTIONS = (READ := "read", WRITE := "write", AUDIT := "audit")

@@ -291,6 +291,11 @@ class Settings(BaseModel):
         "60/minute",
         description="Wrong credentials allowed from one address: `N/second`, `N/minute` or `off`.",
     )
+    rate_limit_passwords: Rate = Field(
+        "60/minute",
+        description="Right passwords checked, and new ones set, for one user; for one address ten"
+        " times as many: `N/second`, `N/minute` or `off`.",
+    )
     rate_limit_requests: Rate = Field(
         "off",
         description="Token requests allowed for one client: `N/second`, `N/minute` or `off`.",

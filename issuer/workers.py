@@ -36,6 +36,7 @@ class WorkerPool:
         max_seconds: float | None = MAX_SECONDS,
     ) -> None:
         self.name = name
+        self.workers = workers
         self.most = workers + queue
         self.inside = 0
         self._max_seconds = max_seconds

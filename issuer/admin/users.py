@@ -1,10 +1,19 @@
 """`/users`: people who sign in."""
 
+from functools import partial
+
+from fastapi import Request
+from starlette.concurrency import run_in_threadpool
+
 from issuer.admin.access import Caller
 from issuer.admin.collection import Descriptions, collection_router
 from issuer.admin.problems import documented
 from issuer.admin.representations import IfMatch, require_match
-from issuer.users import USER, PasswordFields
+from issuer.composition import Access
+from issuer.errors import TooManyRequests, Unavailable
+from issuer.network import network_of
+from issuer.rate_limits import PasswordPool
+from issuer.users import USER, NewPassword, PasswordFields, check_policy
 
 router = collection_router(
     USER,
@@ -24,16 +33,42 @@ router = collection_router(
     status_code=204,
     responses=documented("not-found", "not-allowed", "precondition-failed", body=True),
 )
-def set_password(caller: Caller, id: str, fields: PasswordFields, if_match: IfMatch = None) -> None:
+async def set_password(
+    request: Request, caller: Caller, id: str, fields: PasswordFields, if_match: IfMatch = None
+) -> None:
     """Set a password: 12 to 256 characters, not the user name, not a common password.
 
     This unlocks the user and revokes tokens issued before. `If-Match` is the ETag of the user.
     """
+    text = fields.password.get_secret_value()
+
+    def check() -> None:
+        """Everything that costs less than the hash."""
+        with caller.work(USER.read) as work:
+            user = work.users.get(id)
+            require_match(if_match, user)
+            work.authority.authorize_change(principal=id)
+        check_policy(text, user.username)
+
+    def store(password: NewPassword) -> None:
+        with caller.work(USER.write) as work:
+            require_match(if_match, work.users.get(id))
+            work.users.set_password(id, password)
+
     caller.require(USER.write)
-    password = caller.administration.passwords.prepared(fields.password.get_secret_value())
-    with caller.work(USER.write) as work:
-        require_match(if_match, work.users.get(id))
-        work.users.set_password(id, password)
+    await run_in_threadpool(check)
+    await run_in_threadpool(store, await _hashed(request, caller, text))
+
+
+async def _hashed(request: Request, caller: Access, text: str) -> NewPassword:
+    """In the pool that sign-ins use, and within the limits of the caller."""
+    passwords: PasswordPool = request.app.state.passwords
+    user, network = f"caller {caller.actor.id}", network_of(caller.actor.address)
+    hashing = partial(caller.administration.passwords.prepared, text)
+    try:
+        return await passwords.run(user, network, hashing)
+    except TooManyRequests as error:
+        raise Unavailable(str(error), error.retry_after) from None
 
 
 @router.post(

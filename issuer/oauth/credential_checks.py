@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from authlib.oauth2 import OAuth2Error
@@ -18,9 +19,9 @@ from issuer.errors import InvalidCredentials, TooManyRequests
 from issuer.logs import note_client
 from issuer.oauth.client_authentication import METHODS, Methods, presented_client
 from issuer.oauth.client_authentication.presented import PresentedClient
-from issuer.oauth.errors import invalid_client, named_principal, too_many_requests
+from issuer.oauth.errors import invalid_client, invalid_grant, named_principal, too_many_requests
 from issuer.oauth.request import AuthenticatedRequest, ParsedRequest, ReceivedForm
-from issuer.rate_limits import RateLimits
+from issuer.rate_limits import PasswordPool, RateLimits, UserLimited, named
 from issuer.vocabulary import ErrorCode
 from issuer.workers import WorkerPool
 
@@ -48,6 +49,7 @@ class CredentialChecks:
         last_use: LastUse,
         limits: RateLimits,
         queries: WorkerPool,
+        passwords: PasswordPool,
         clock: Clock,
     ) -> None:
         self._authentication = authentication
@@ -55,6 +57,7 @@ class CredentialChecks:
         self._last_use = last_use
         self._limits = limits
         self._queries = queries
+        self._passwords = passwords
         self._clock = clock
 
     async def authenticate(
@@ -86,21 +89,30 @@ class CredentialChecks:
     ) -> T:
         """`check(…)` in a thread of `pool`; wrong credentials count for the address."""
 
-        def outcome() -> T | OAuth2Error:
-            try:
-                return check(*args, **kwargs)
-            except OAuth2Error as error:
-                return error
-
+        outcome = partial(_outcome, partial(check, *args, **kwargs))
         if self._limits.failures is None:
             result = await pool.run(outcome)
         else:
             try:
                 result = await self._limits.failures.checked(
-                    form.network, lambda: pool.run(outcome), is_wrong=_is_wrong
+                    form.network, lambda: pool.run(outcome), counts=_is_wrong
                 )
             except TooManyRequests as error:
                 raise too_many_requests(error) from None
+        if isinstance(result, OAuth2Error):
+            raise result
+        return result
+
+    async def password(self, form: ReceivedForm, username: str, check: Callable[[], T]) -> T:
+        """`check()` in the pool for passwords, within the limits of the user and the address."""
+        try:
+            result = await self._passwords.run(
+                named(username), form.network, partial(_outcome, check), is_wrong=_is_wrong
+            )
+        except UserLimited as error:  # the same answer as for a wrong password
+            raise invalid_grant(str(error)) from None
+        except TooManyRequests as error:
+            raise too_many_requests(error) from None
         if isinstance(result, OAuth2Error):
             raise result
         return result
@@ -145,6 +157,13 @@ class CredentialChecks:
             )
         except InvalidCredentials as error:
             raise invalid_client(error.reason, presented.client_id) from None
+
+
+def _outcome(check: Callable[[], T]) -> T | OAuth2Error:
+    try:
+        return check()
+    except OAuth2Error as error:
+        return error
 
 
 def _is_wrong(result: object) -> bool:

@@ -76,6 +76,13 @@ def invalid_client(reason: str, target: str | None = None) -> OAuthError:
     )
 
 
+def invalid_grant(reason: str, target: str | None = None) -> OAuthError:
+    """The same error for every wrong user name or password (RFC 6749 §5.2)."""
+    return OAuthError(
+        ErrorCode.INVALID_GRANT, "Wrong username or password.", reason=reason, target=target
+    )
+
+
 def too_many_requests(error: TooManyRequests) -> OAuthError:
     """429: beyond a rate limit (RFC 6585 §4)."""
     return OAuthError(

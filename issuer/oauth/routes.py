@@ -36,7 +36,7 @@ from issuer.oauth.revocation import Revocation
 from issuer.oauth.revocation_feed import FEED_PATH, RevocationFeedEndpoint
 from issuer.oauth.token_endpoint import TokenEndpoint
 from issuer.oauth.user_info import USER_INFO_PATH, UserInfoEndpoint
-from issuer.rate_limits import ClientQueues, RateLimits
+from issuer.rate_limits import ClientQueues, PasswordPool, RateLimits
 from issuer.tracing import Tracing
 from issuer.workers import WorkerPool
 
@@ -48,7 +48,7 @@ def protocol_routes(
     server: IssuerAuthorizationServer,
     queries: WorkerPool,
     people: WorkerPool,
-    passwords: WorkerPool,
+    passwords: PasswordPool,
     metrics: Metrics,
     limits: RateLimits,
     problem_page: ProblemPage,
@@ -58,9 +58,9 @@ def protocol_routes(
     settings, clock, tokens, keyring = parts.settings, parts.clock, parts.tokens, parts.keyring
     rounds, refusals = Rounds(clock), Refusals(parts.audit_writer, parts.refusals, clock)
     authentication = (tokens.client_authentication, lambda: tokens.client_assertions)
-    checks = CredentialChecks(*authentication, tokens.last_use, limits, queries, clock)
+    checks = CredentialChecks(*authentication, tokens.last_use, limits, queries, passwords, clock)
     shared = EndpointParts(clock, tokens, server, checks, refusals, rounds, queries)
-    token_endpoint = TokenEndpoint(shared, parts.audit_writer, passwords, metrics, tracing)
+    token_endpoint = TokenEndpoint(shared, parts.audit_writer, metrics, tracing)
     revocation_feed = RevocationFeedEndpoint(
         tokens, keyring, settings.signing_algorithms, queries, parts.verifiers
     )

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
 from authlib.oauth2 import OAuth2Error
 from starlette.requests import ClientDisconnect, Request
@@ -22,7 +23,6 @@ from issuer.tokens import AccessToken, NotBefore, TokenTooLarge
 from issuer.tracing import Tracing
 from issuer.users import waiting_for_others
 from issuer.vocabulary import ErrorCode
-from issuer.workers import WorkerPool
 
 _MAX_WAITS = 2
 _MAX_WAIT = 3.0  # seconds
@@ -48,7 +48,6 @@ class TokenEndpoint:
         self,
         parts: EndpointParts,
         audit_writer: AuditWriter,
-        passwords: WorkerPool,
         metrics: Metrics,
         tracing: Tracing,
     ) -> None:
@@ -67,7 +66,6 @@ class TokenEndpoint:
         self._refusals = parts.refusals
         self._rounds = parts.rounds
         self._queries = parts.queries
-        self._passwords = passwords
         self._metrics = metrics
 
     async def __call__(self, http_request: Request) -> OAuthResponse:
@@ -143,10 +141,11 @@ class TokenEndpoint:
     async def _sign_in(self, request: AuthenticatedRequest) -> IssuedToken | NotBefore:
         """Wait while other attempts in progress decide whether this password may be tried."""
         form, step = request.parsed.form, self._authorize_and_issue
+        username = request.parsed.parameters.get("username", "")
 
         async def attempt(may_wait: bool) -> IssuedToken | NotBefore:
-            current = replace(request, may_wait=may_wait)
-            return await self._checks.in_pool(self._passwords, form, step, current)
+            current = partial(step, replace(request, may_wait=may_wait))
+            return await self._checks.password(form, username, current)
 
         return await waiting_for_others(self._clock, attempt)
 

@@ -1,21 +1,25 @@
-"""Rate limits: wrong credentials per network address, token requests per client, registrations.
+"""Rate limits: credentials of users and network addresses, token requests, registrations.
 
 Counted in the memory of the process, or with `SharedCounts` in Redis for all processes.
 """
 
 from issuer.rate_limits.client_queue import ClientQueues
-from issuer.rate_limits.failure_limit import FailureLimit
 from issuer.rate_limits.limits import RateLimits, build_limits
+from issuer.rate_limits.outcome_limit import OutcomeLimit, UserLimited
+from issuer.rate_limits.password_pool import PasswordPool, named
 from issuer.rate_limits.refusal_pace import RefusalPace
 from issuer.rate_limits.registration_limit import RegistrationLimit
 from issuer.rate_limits.request_limit import RequestLimit
 
 __all__ = [
     "ClientQueues",
-    "FailureLimit",
+    "OutcomeLimit",
+    "PasswordPool",
     "RateLimits",
     "RefusalPace",
     "RegistrationLimit",
     "RequestLimit",
+    "UserLimited",
     "build_limits",
+    "named",
 ]

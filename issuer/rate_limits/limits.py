@@ -3,22 +3,27 @@
 from dataclasses import dataclass
 
 from issuer.clock import Clock
-from issuer.metrics import Metrics
-from issuer.rate_limits.failure_limit import FailureLimit
+from issuer.errors import TooManyRequests
+from issuer.metrics import PASSWORDS, Metrics
+from issuer.rate_limits.outcome_limit import OutcomeLimit, UserLimited
 from issuer.rate_limits.rate import Rate
 from issuer.rate_limits.registration_limit import PER_NETWORK, RegistrationLimit
 from issuer.rate_limits.request_limit import RequestLimit
 from issuer.rate_limits.shared import SharedCounts
 from issuer.settings import Settings
 
+_USERS_OF_A_NETWORK = 10  # as many may have all their passwords
+
 
 @dataclass(frozen=True, slots=True)
 class RateLimits:
     """The rate limits of a server; None for a limit that is off."""
 
-    failures: FailureLimit | None
+    failures: OutcomeLimit | None
     requests: RequestLimit | None
     registrations: RegistrationLimit
+    passwords_of_user: OutcomeLimit | None
+    passwords_of_network: OutcomeLimit | None
     shared: tuple[SharedCounts, ...] = ()
 
     async def open(self) -> None:
@@ -34,20 +39,41 @@ class RateLimits:
 
 def build_limits(settings: Settings, clock: Clock, metrics: Metrics | None = None) -> RateLimits:
     """The limits of `settings`; `ConfigurationError` if the URL of Redis cannot be used."""
-    failures, requests = (
+    failures, requests, of_user = (
         Rate.read(settings.rate_limit_failures),
         Rate.read(settings.rate_limit_requests),
+        Rate.read(settings.rate_limit_passwords),
     )
+    of_network = of_user and Rate(_USERS_OF_A_NETWORK * of_user.most, of_user.seconds)
     with_failures = _shared(settings, clock, "failures", failures)
     with_requests = _shared(settings, clock, "requests", requests)
+    with_users = _shared(settings, clock, "passwords-of-user", of_user)
+    with_networks = _shared(settings, clock, "passwords-of-network", of_network)
     registrations = PER_NETWORK if settings.client_registration != "off" else None
     with_registrations = _shared(settings, clock, "registrations", registrations)
+    all_shared = (with_failures, with_requests, with_registrations, with_users, with_networks)
     return RateLimits(
-        FailureLimit(failures, clock, with_failures, metrics) if failures else None,
+        OutcomeLimit(failures, clock, with_failures, metrics) if failures else None,
         RequestLimit(requests, clock, with_requests, metrics=metrics) if requests else None,
         RegistrationLimit(clock, with_registrations, metrics),
-        tuple(each for each in (with_failures, with_requests, with_registrations) if each),
+        _passwords("user", of_user, UserLimited, clock, with_users, metrics),
+        _passwords("address", of_network, TooManyRequests, clock, with_networks, metrics),
+        tuple(each for each in all_shared if each),
     )
+
+
+def _passwords(
+    of: str,
+    rate: Rate | None,
+    error: type[TooManyRequests],
+    clock: Clock,
+    shared: SharedCounts | None,
+    metrics: Metrics | None,
+) -> OutcomeLimit | None:
+    if rate is None:
+        return None
+    what = f"right or new passwords of the {of}"
+    return OutcomeLimit(rate, clock, shared, metrics, what=what, limit=PASSWORDS, error=error)
 
 
 def _shared(settings: Settings, clock: Clock, name: str, rate: Rate | None) -> SharedCounts | None:

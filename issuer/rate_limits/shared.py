@@ -22,7 +22,7 @@ SLOW = 0.1  # seconds; every token request waits for Redis
 SECONDS_BEFORE_RETRY = 5.0
 _MAX_CONNECTIONS = 32
 
-# For each address, no more checks run at a time than may still fail, in all processes together.
+# For each key, no more checks run at a time than may still count, in all processes together.
 # Checks of a process that is killed count as running until the window ends.
 _ENTER = """
 local failed = tonumber(redis.call('HGET', KEYS[1], 'failed') or 0)
@@ -87,17 +87,17 @@ class SharedCounts:
         return await self._ask(partial(self._run, _ADD, key, window, self._expiry), 0)
 
     async def enter(self, key: str, window: int, most: int) -> Entry:
-        """Count another running check, if failures and running checks stay within `most`."""
+        """Count another running check, if counted and running checks stay within `most`."""
         entering = partial(self._run, _ENTER, key, window, most, self._expiry)
         return Entry(await self._ask(entering, int(Entry.UNAVAILABLE)))
 
-    def leave(self, key: str, window: int, *, failed: bool) -> None:
-        """A check that has entered ends; whether it `failed`.
+    def leave(self, key: str, window: int, *, counts: bool) -> None:
+        """A check that has entered ends; whether its outcome `counts`.
 
         Sent in the background: until Redis has it, it counts as running.
         """
         leaving = asyncio.create_task(
-            self._reply_of(partial(self._run, _LEAVE, key, window, int(failed), self._expiry), 0)
+            self._reply_of(partial(self._run, _LEAVE, key, window, int(counts), self._expiry), 0)
         )
         self._leaving.add(leaving)
         leaving.add_done_callback(self._leaving.discard)

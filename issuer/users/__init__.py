@@ -6,7 +6,7 @@
 from issuer.users.attempts import AttemptPolicy
 from issuer.users.guard import AttemptGuard, AttemptsUnderWay
 from issuer.users.marks import Marks
-from issuer.users.passwords import NewPassword, Passwords
+from issuer.users.passwords import NewPassword, Passwords, check_policy
 from issuer.users.sign_in import SignIn
 from issuer.users.user import USER, PasswordFields, User, UserFields
 from issuer.users.users import Users
@@ -25,5 +25,6 @@ __all__ = [
     "User",
     "UserFields",
     "Users",
+    "check_policy",
     "waiting_for_others",
 ]

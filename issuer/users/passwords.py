@@ -10,6 +10,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from argon2.low_level import ARGON2_VERSION
 
 from issuer.errors import InvalidField
+from issuer.usernames import fold_username
 from issuer.users.common_passwords import is_common, is_repetition
 from issuer.workers import patient_threads
 
@@ -51,8 +52,8 @@ class Passwords:
 
     def prepared(self, password: str) -> NewPassword:
         """A password that the policy allows, hashed before a transaction locks rows to store it."""
+        check_policy(password)
         text = unicodedata.normalize("NFC", password)
-        check_policy(text)
         return NewPassword(text, self.hash(text))
 
     def hash(self, password: str) -> str:
@@ -90,11 +91,12 @@ def _decoy_hash(chosen: Parameters) -> str:
     return f"$argon2id$v={chosen.version}${costs}${salt}${digest}"
 
 
-def check_policy(password: str) -> None:
-    """`InvalidField` unless the password may be set.
+def check_policy(password: str, username: str | None = None) -> None:
+    """`InvalidField` unless the password may be set, by the user of that name.
 
-    12 to 256 characters (NFC), no control characters, no common password.
+    12 to 256 characters (NFC), no control characters, no common password, not the user name.
     """
+    password = unicodedata.normalize("NFC", password)
     if not SHORTEST <= len(password) <= LONGEST:
         raise InvalidField("password", f"must have {SHORTEST} to {LONGEST} characters")
     if any(unicodedata.category(character) in {"Cc", "Cs"} for character in password):
@@ -103,3 +105,11 @@ def check_policy(password: str) -> None:
         raise InvalidField("password", "must not be one text repeated")
     if is_common(password):
         raise InvalidField("password", "is too common; choose another")
+    if username is not None:
+        require_not_username(password, username)
+
+
+def require_not_username(password: str, username: str) -> None:
+    """`InvalidField` if it is the user name."""
+    if fold_username(password) == fold_username(username):
+        raise InvalidField("password", "may not be the user name")

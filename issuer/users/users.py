@@ -3,13 +3,13 @@
 from random import Random
 
 from issuer.database.tables import UserRow
-from issuer.errors import AlreadyExists, InvalidField, NotFound
+from issuer.errors import AlreadyExists, NotFound
 from issuer.id_fields import fold_id
 from issuer.resources import Principals, Transaction
 from issuer.usernames import fold_username
 from issuer.users.attempts_store import AttemptStore
 from issuer.users.marks import Marks
-from issuer.users.passwords import NewPassword
+from issuer.users.passwords import NewPassword, require_not_username
 from issuer.users.store import UserStore
 from issuer.users.user import USER, User, UserFields
 
@@ -46,8 +46,7 @@ class Users(Principals[UserRow, UserFields, User]):
         user: earlier attempts were at another password.
         """
         row = self._row_to_change(user_id)
-        if fold_username(password.text) == row.folded_username:
-            raise InvalidField("password", "may not be the user name")
+        require_not_username(password.text, row.username)
         if row.password_hash is not None or self._store.has_passkey(user_id):
             self._revoke(user_id)
         row.password_hash = password.hash

@@ -2,14 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
 from starlette.responses import Response
 
 from issuer.directory import UserRecord
-from issuer.errors import InvalidField, NotAllowed
+from issuer.errors import InvalidField, NotAllowed, TooManyRequests
 from issuer.sign_in.invitations import Invitation
 from issuer.users import NewPassword
-from issuer.web.new_password import as_field, prepared_password
+from issuer.web.new_password import allowed_password, as_field
 from issuer.web.sessions import Beginning
 from issuer.web.site import PageEndpoint, Site
 from issuer.web.views import InvitationPage, ProblemPage
@@ -43,13 +44,18 @@ class InvitationEndpoint(PageEndpoint):
         invitation = await self.site.queries.run(self.find, visit)
         if invitation is None:
             return self.gone()
-        passwords = self.parts.sign_in.passwords
+        username = invitation.username
         try:
-            new = await self.site.checks.run(lambda: prepared_password(passwords, form))
+            allowed = await self.site.queries.run(allowed_password, form, username)
+            hashed = partial(self.parts.sign_in.passwords.prepared, allowed)
+            new = await self.site.checks.hashed(visit.request, username, hashed)
             return await self.site.queries.run(self._accept, visit, invitation, new)
         except InvalidField as error:
-            page = replace(self._page(visit, invitation), errors={error.field: error.message})
-            return await self.site.queries.run(self.site.pages.answer, page, 400)
+            errors = {error.field: error.message}
+        except TooManyRequests as error:
+            errors = {"": f"Too many attempts. Try again in {error.retry_after} seconds."}
+        page = replace(self._page(visit, invitation), errors=errors)
+        return await self.site.queries.run(self.site.pages.answer, page, 400)
 
     def stale(self, visit: Visit, form: Mapping[str, str]) -> Response:
         return self.show(visit)

@@ -3,20 +3,26 @@
 from collections.abc import Mapping
 
 from issuer.errors import InvalidField
-from issuer.users import NewPassword, Passwords
+from issuer.users import check_policy
 
 FIELD = "new_password"
 
 
-def prepared_password(passwords: Passwords, form: Mapping[str, str]) -> NewPassword:
-    """Hashed, for a worker thread; `InvalidField` names the field of the form."""
+def allowed_password(form: Mapping[str, str], username: str) -> str:
+    """The new password in the form; `InvalidField` names the field.
+
+    For a worker thread, and before any hash: a password that is refused costs little.
+    """
     text = form.get(FIELD, "")
     if text != form.get("repeated", ""):
         raise InvalidField("repeated", "This is not the same. Enter the new password twice.")
+    if text == form.get("password"):
+        raise InvalidField(FIELD, "Choose a password other than the current one.")
     try:
-        return passwords.prepared(text)
+        check_policy(text, username)
     except InvalidField as error:
         raise as_field(error) from None
+    return text
 
 
 def as_field(error: InvalidField) -> InvalidField:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
 from starlette.responses import Response
 
@@ -11,7 +12,7 @@ from issuer.metrics import PASSWORD
 from issuer.sign_in.session import SignInSession
 from issuer.users import NewPassword
 from issuer.web.account import OwnPageEndpoint
-from issuer.web.new_password import as_field, prepared_password
+from issuer.web.new_password import allowed_password, as_field
 from issuer.web.views import PasswordPage
 from issuer.web.visit import Visit
 
@@ -38,15 +39,15 @@ class PasswordEndpoint(OwnPageEndpoint):
         if self._must_sign_in_again(session, user):
             return self.site.to("/sign-in", next=self.PATH)
         try:
+            allowed = await self.site.queries.run(allowed_password, form, user.username)
             if user.password_hash is not None:
                 await self._check(visit, user, form.get("password", ""))
-            passwords = self.parts.sign_in.passwords
-            new = await self.site.checks.run(lambda: prepared_password(passwords, form))
+            new = await self._hashed(visit, user, allowed)
             return await self.site.queries.run(self._set, visit, session, new)
         except InvalidField as error:
             errors = {error.field: error.message}
         except TooManyRequests as error:
-            errors = {"": f"Too many wrong passwords. Try again in {error.retry_after} seconds."}
+            errors = {"": f"Too many attempts. Try again in {error.retry_after} seconds."}
         page = replace(self._page(visit, user), errors=errors)
         return await self.site.queries.run(self.site.pages.answer, page, 400)
 
@@ -65,9 +66,15 @@ class PasswordEndpoint(OwnPageEndpoint):
             return authenticate(user.username, password, visit.actor, may_wait=may_wait)
 
         try:
-            await self.site.checks.checked(visit.request, PASSWORD, check)
+            await self.site.checks.checked(
+                visit.request, PASSWORD, check, username=user.username, is_signed_in=True
+            )
         except InvalidCredentials:
             raise InvalidField("password", "This is not your current password.") from None
+
+    async def _hashed(self, visit: Visit, user: UserRecord, allowed: str) -> NewPassword:
+        hashed = partial(self.parts.sign_in.passwords.prepared, allowed)
+        return await self.site.checks.hashed(visit.request, user.username, hashed)
 
     def _signed_in(self, visit: Visit) -> tuple[SignInSession, UserRecord] | None:
         session = self.site.session(visit)

@@ -7,7 +7,7 @@ from starlette.routing import Route
 from issuer.composition.web import WebParts
 from issuer.cookies import Cookies
 from issuer.metrics import Metrics
-from issuer.rate_limits import RateLimits
+from issuer.rate_limits import PasswordPool
 from issuer.web.account import AccountEndpoint, EndSessionEndpoint, WithdrawConsentEndpoint
 from issuer.web.assets import asset
 from issuer.web.consent import ConsentEndpoint
@@ -47,9 +47,8 @@ def web_routes(
     parts: WebParts,
     pages: Pages,
     queries: WorkerPool,
-    passwords: WorkerPool,
+    passwords: PasswordPool,
     plans: WorkerPool,
-    limits: RateLimits,
     metrics: Metrics,
 ) -> list[Route]:
     """Every page and the files that pages use."""
@@ -59,7 +58,7 @@ def web_routes(
         pages,
         Cookies(settings.url),
         AntiForgery(parts.anti_forgery_key, settings.url),
-        SignInChecks(passwords, limits, audit.writer, audit.refusals, parts.clock, metrics),
+        SignInChecks(passwords, audit.writer, audit.refusals, parts.clock, metrics),
         queries,
         plans,
         metrics,

@@ -86,7 +86,8 @@ class SignInEndpoint(PageEndpoint):
         def check(may_wait: bool) -> UserRecord:
             return authenticate(username, password, visit.actor, may_wait=may_wait)
 
-        return await self.checked(visit, replace(page, error=_WRONG), check, self._begin)
+        wrong = replace(page, error=_WRONG)
+        return await self.checked(visit, wrong, check, self._begin, username=username)
 
     async def checked(
         self,
@@ -94,10 +95,14 @@ class SignInEndpoint(PageEndpoint):
         wrong: SignInPage,
         check: Callable[[bool], T],
         begin: Callable[[Visit, SignInPage, T], Response],
+        *,
+        username: str | None = None,
     ) -> Response:
         """`begin` a session with what `check` gives; the page `wrong` if that fails."""
         try:
-            checked = await self.site.checks.checked(visit.request, self.METHOD, check)
+            checked = await self.site.checks.checked(
+                visit.request, self.METHOD, check, username=username
+            )
         except InvalidCredentials:
             return await self._refuse(visit, wrong)
         except TooManyRequests as error:
@@ -129,7 +134,7 @@ class SignInEndpoint(PageEndpoint):
             return self.page(visit, replace(page, error=_CHANGED), 400)
 
     async def _too_many(self, visit: Visit, page: SignInPage, error: TooManyRequests) -> Response:
-        sentence = f"Too many wrong passwords. Try again in {error.retry_after} seconds."
+        sentence = f"Too many attempts to sign in. Try again in {error.retry_after} seconds."
         response = await self._refuse(visit, replace(page, error=sentence), 429)
         response.headers["Retry-After"] = str(error.retry_after)
         return response

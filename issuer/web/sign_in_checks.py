@@ -1,6 +1,7 @@
 """Checking what people type, under the same limits as the password grant."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 import structlog
@@ -12,9 +13,8 @@ from issuer.errors import InvalidCredentials, TooManyRequests
 from issuer.http import at_interval, caller
 from issuer.metrics import REFUSED, SUCCEEDED, TOO_MANY_REQUESTS, Metrics
 from issuer.network import network_of
-from issuer.rate_limits import RateLimits
+from issuer.rate_limits import PasswordPool, UserLimited, named
 from issuer.users import waiting_for_others
-from issuer.workers import WorkerPool
 
 T = TypeVar("T")
 
@@ -26,35 +26,45 @@ class SignInChecks:
 
     def __init__(
         self,
-        pool: WorkerPool,
-        limits: RateLimits,
+        pool: PasswordPool,
         audit: AuditWriter,
         gathered: GatheredRefusals,
         clock: Clock,
         metrics: Metrics,
     ) -> None:
         self._pool = pool
-        self._limits = limits
         self._audit = audit
         self._gathered = gathered
         self._clock = clock
         self._metrics = metrics
 
-    async def checked(self, request: Request, method: str, check: Callable[[bool], T]) -> T:
+    async def checked(
+        self,
+        request: Request,
+        method: str,
+        check: Callable[[bool], T],
+        *,
+        username: str | None = None,
+        is_signed_in: bool = False,
+    ) -> T:
         """`check(may_wait)`; `InvalidCredentials`, or `TooManyRequests` before it ran.
 
-        `method` is one of those that are counted: password, passkey, code.
+        `method` is one of those that are counted: password, passkey, code. `username` if it hashes
+        a password: the limit of that user is told only to somebody who `is_signed_in`.
         """
         arrived_at = self._clock.monotonic()
         network = network_of(caller(request).address)
 
         async def attempt(may_wait: bool) -> T | InvalidCredentials:
-            async def run() -> T | InvalidCredentials:
-                return await self._pool.run(_outcome, check, may_wait)
-
-            if self._limits.failures is None:
-                return await run()
-            return await self._limits.failures.checked(network, run, is_wrong=_is_wrong)
+            run = partial(_outcome, check, may_wait)
+            if username is None:
+                return await self._pool.check(network, run, is_wrong=_is_wrong)
+            try:
+                return await self._pool.run(named(username), network, run, is_wrong=_is_wrong)
+            except UserLimited as error:
+                if is_signed_in:
+                    raise
+                return InvalidCredentials(str(error))
 
         try:
             result = await waiting_for_others(self._clock, attempt)
@@ -63,6 +73,7 @@ class SignInChecks:
             self._gathered.note(event)
             self._metrics.sign_in_checked(method, TOO_MANY_REQUESTS)
             log.info("sign_in_refused", reason=str(error))
+            await at_interval(self._clock, arrived_at)
             raise
         if isinstance(result, InvalidCredentials):
             await self._audit.record(self._event(request, result.reason, result.subject))
@@ -73,9 +84,16 @@ class SignInChecks:
         self._metrics.sign_in_checked(method, SUCCEEDED)
         return result
 
-    async def run(self, function: Callable[[], T]) -> T:
-        """Hash a new password."""
-        return await self._pool.run(function)
+    async def hashed(self, request: Request, username: str, function: Callable[[], T]) -> T:
+        """Hash a new password; `TooManyRequests` before that."""
+        arrived_at = self._clock.monotonic()
+        try:
+            network = network_of(caller(request).address)
+            return await self._pool.run(named(username), network, function)
+        except TooManyRequests as error:
+            log.info("password_refused", reason=str(error))
+            await at_interval(self._clock, arrived_at)
+            raise
 
     def _event(self, request: Request, reason: str, target: str | None) -> Event:
         actor = caller(request)

@@ -9,6 +9,7 @@ from structlog.testing import capture_logs
 
 from tests.builders import URL, Deployment
 from tests.drivers import AdminApi, TokenDriver, problem
+from tests.users.hashing import CountedHashes
 
 NEW: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     # collection: (name of the new one, its members, a change)
@@ -351,6 +352,25 @@ def test_a_common_password_is_refused_and_not_repeated_in_the_problem(admin: Adm
     assert problem(refused) == (422, "invalid-fields")
     assert "is too common" in refused.text
     assert "qwerty" not in refused.text.lower()
+
+
+@pytest.mark.parametrize("more_settings", [{"rate_limit_passwords": "1/minute"}])
+def test_a_password_is_hashed_only_where_it_may_be_set_and_within_limits(
+    deployment: Deployment, admin: AdminApi
+):
+    create(admin, "users")
+    hashes = CountedHashes(deployment)
+    good = {"password": "a password of hers"}
+    stale = {"If-Match": '"another"'}
+    assert problem(admin.put("/users/u-1/password", json={"password": "alice"}))[0] == 422
+    assert problem(admin.put("/users/unknown/password", json=good))[0] == 404
+    assert problem(admin.put("/users/u-1/password", json=good, headers=stale))[0] == 412
+    assert hashes.number == 0
+    assert admin.put("/users/u-1/password", json=good).status_code == 204
+    deployment.clock.now = deployment.clock.now.replace(second=1)
+    refused = admin.put("/users/u-1/password", json=good)
+    assert problem(refused) == (503, "temporarily-unavailable")
+    assert (int(refused.headers["retry-after"]), hashes.number) == (59, 1)
 
 
 def test_keys_are_listed_with_their_states_and_no_private_part(admin: AdminApi):

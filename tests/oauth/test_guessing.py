@@ -22,9 +22,11 @@ def app(deployment: Deployment) -> Credentials:
 
 
 def at(deployment: Deployment, address: str) -> TokenDriver:
-    """The token endpoint, called from an address."""
+    """The token endpoint, called from an address, in the event loop of the server."""
     assert isinstance(deployment.http, TestClient)
-    return TokenDriver(TestClient(deployment.http.app, base_url=URL, client=(address, 50_000)))
+    caller = TestClient(deployment.http.app, base_url=URL, client=(address, 50_000))
+    caller.portal = deployment.http.portal
+    return TokenDriver(caller)
 
 
 def refusals(deployment: Deployment) -> list[AuditEvent]:

@@ -8,9 +8,10 @@ import pytest
 from sqlalchemy import select
 
 from issuer.database.tables import AuditEventRow
-from tests.builders import Credentials, Deployment, FakeClock
+from tests.builders import PASSWORD, Credentials, Deployment, FakeClock
 from tests.drivers import TokenAnswer, TokenDriver
 from tests.oauth.refreshing import sign_in
+from tests.users.hashing import CountedHashes
 
 BODY = {"error": "temporarily_unavailable", "error_description": "Too many requests."}
 GRANT = {"grant_type": "client_credentials"}
@@ -179,6 +180,30 @@ def test_every_grant_counts_and_no_password_is_hashed_beyond_the_limit(
         token_endpoint.password(client, "alice").status,
     ]
     assert statuses == [200, 400, 400, 429]
+
+
+def test_right_passwords_of_a_user_are_limited_and_the_answer_does_not_show_it(
+    deployment: Deployment, token_endpoint: TokenDriver
+):
+    """By default sixty a minute. Beyond it, no password is hashed."""
+    client = deployment.client(grant_types=["password"])
+    for username in ("alice", "bob"):
+        deployment.user(username)
+    for _ in range(60):
+        assert token_endpoint.password(client, "alice").status == 200
+        deployment.clock.now -= deployment.clock.now - deployment.clock.now.replace(second=1)
+    unknown, hashes = token_endpoint.password(client, "nobody"), CountedHashes(deployment)
+    assert (unknown.status, unknown.error) == (400, "invalid_grant")
+    for password in (PASSWORD, "wrong"):
+        limited = token_endpoint.password(client, "Alice", password)
+        assert (limited.status, limited.body) == (unknown.status, unknown.body)
+    assert hashes.number == 0
+    assert token_endpoint.password(client, "bob").status == 200
+    deployment.wait(timedelta(minutes=1))
+    assert token_endpoint.password(client, "alice").status == 200
+    with deployment.services.database.reading() as session:
+        reasons = session.scalars(select(AuditEventRow.reason)).all()
+    assert reasons.count("too many right or new passwords of the user") == 2
 
 
 @three_failures

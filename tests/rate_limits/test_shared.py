@@ -13,7 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from issuer.errors import ConfigurationError, TooManyRequests, Unavailable
-from issuer.rate_limits import FailureLimit, RequestLimit
+from issuer.rate_limits import OutcomeLimit, RequestLimit
 from issuer.rate_limits.rate import Rate
 from issuer.rate_limits.shared import Entry, SharedCounts
 from tests.builders import FakeClock
@@ -50,7 +50,7 @@ def test_requests_of_all_processes_are_counted_exactly(redis_server: RedisServer
 
 def test_failures_in_one_process_count_in_another(redis_server: RedisServer, clock: FakeClock):
     async def use(one: SharedCounts, other: SharedCounts) -> None:
-        limits = [FailureLimit(RATE, clock, each) for each in (one, other)]
+        limits = [OutcomeLimit(RATE, clock, each) for each in (one, other)]
         for number in range(RATE.most):
             await failing(limits[number % 2])
         for limit in limits:
@@ -74,9 +74,9 @@ def test_two_processes_together_check_no_more_credentials_than_may_fail(
         return True
 
     async def use(one: SharedCounts, other: SharedCounts) -> None:
-        limits = [FailureLimit(RATE, clock, each) for each in (one, other)]
+        limits = [OutcomeLimit(RATE, clock, each) for each in (one, other)]
         guesses = [
-            limit.checked("192.0.2.1", check, is_wrong=bool) for limit in limits for _ in range(30)
+            limit.checked("192.0.2.1", check, counts=bool) for limit in limits for _ in range(30)
         ]
         await asyncio.gather(*guesses, return_exceptions=True)
 
@@ -88,16 +88,16 @@ def test_correct_credentials_wait_for_checks_in_another_process(
     redis_server: RedisServer, clock: FakeClock
 ):
     async def use(one: SharedCounts, other: SharedCounts) -> None:
-        window, limit = RATE.window(clock), FailureLimit(RATE, clock, one)
+        window, limit = RATE.window(clock), OutcomeLimit(RATE, clock, one)
         for _ in range(RATE.most):
             await other.enter("192.0.2.1", window, RATE.most)
         loop = asyncio.get_running_loop()
-        one_ends = partial(other.leave, "192.0.2.1", window, failed=False)
+        one_ends = partial(other.leave, "192.0.2.1", window, counts=False)
         clock.while_asleep = lambda: (
             loop.call_soon_threadsafe(one_ends),
             wait_until(lambda: checking(redis_server) < RATE.most, 10, "one has ended"),
         )
-        assert await limit.checked("192.0.2.1", right, is_wrong=bool) is False
+        assert await limit.checked("192.0.2.1", right, counts=bool) is False
 
     with_processes(redis_server.url, FakeClock(), use)
 
@@ -109,7 +109,7 @@ def test_checks_of_a_killed_process_count_until_the_next_minute(
         for _ in range(RATE.most):
             window = RATE.window(clock)
             assert await killed.enter("192.0.2.1", window, RATE.most) is Entry.ENTERED
-        limit = FailureLimit(RATE, clock, other)
+        limit = OutcomeLimit(RATE, clock, other)
         with pytest.raises(Unavailable):
             await failing(limit)
         clock.move(timedelta(minutes=1))
@@ -249,11 +249,11 @@ async def retried(counts: SharedCounts) -> None:
         await asyncio.sleep(0)
 
 
-async def failing(limit: FailureLimit) -> None:
+async def failing(limit: OutcomeLimit) -> None:
     async def check() -> bool:
         return True
 
-    await limit.checked("192.0.2.1", check, is_wrong=bool)
+    await limit.checked("192.0.2.1", check, counts=bool)
 
 
 async def allowed(limit: RequestLimit, times: int) -> int:

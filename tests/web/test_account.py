@@ -8,6 +8,7 @@ import pytest
 from issuer.audit import Actor
 from tests.builders import PASSWORD, Deployment
 from tests.sign_in.authorizing import App, returned
+from tests.users.hashing import CountedHashes
 from tests.web.browsing import Browser, PageSeen
 
 NEW = "another correct horse battery"
@@ -42,6 +43,42 @@ def test_a_new_password_ends_every_other_session(
     assert other.get("/account").location.startswith("/sign-in")
     assert browser.get("/account").status == httpx.codes.OK
     assert Browser(deployment.http).sign_in(password=NEW).location == "/account"
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        {"repeated": "other"},
+        {"new_password": "password1234", "repeated": "password1234"},
+        {"new_password": PASSWORD, "repeated": PASSWORD},
+        {"new_password": "Alice.Longname", "repeated": "Alice.Longname"},
+    ],
+    ids=str,
+)
+def test_a_new_password_that_is_refused_costs_no_hash(
+    deployment: Deployment, browser: Browser, alice: str, typed: dict[str, str]
+):
+    deployment.user("alice.longname")
+    browser.sign_in("alice.longname")
+    hashes = CountedHashes(deployment)
+    assert change(browser, **typed).status == httpx.codes.BAD_REQUEST
+    assert hashes.number == 0
+
+
+@pytest.mark.parametrize("more_settings", [{"rate_limit_passwords": "3/minute"}])
+def test_changes_of_the_password_are_limited(
+    deployment: Deployment, browser: Browser, account: PageSeen
+):
+    """The sign-in, the check of the old password and the hash of the new one are three."""
+    held = deployment.clock.now.replace(second=1)
+    change(browser)
+    deployment.clock.now = held
+    hashes = CountedHashes(deployment)
+    page = change(browser, password=NEW, new_password=NEW + "!", repeated=NEW + "!")
+    assert "Too many attempts" in page.text
+    assert hashes.number == 0
+    deployment.clock.move(timedelta(minutes=1))
+    assert change(browser, password=NEW, new_password=NEW + "!", repeated=NEW + "!").location
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from issuer import logs
 from issuer.sign_in import InvitationFields
 from tests.builders import URL, Deployment
 from tests.sign_in.people import People
+from tests.users.hashing import CountedHashes
 from tests.web.browsing import Browser, PageSeen, path_of
 
 NEW = "a password that bob has chosen"
@@ -21,8 +22,12 @@ def bob(deployment: Deployment) -> str:
 
 @pytest.fixture
 def link(deployment: Deployment, bob: str) -> str:
+    return invited(deployment, bob)
+
+
+def invited(deployment: Deployment, user_id: str) -> str:
     with deployment.changing() as work:
-        return work.invitations.create(bob, InvitationFields()).url.removeprefix(URL)
+        return work.invitations.create(user_id, InvitationFields()).url.removeprefix(URL)
 
 
 def accept(browser: Browser, link: str, **typed: str) -> PageSeen:
@@ -90,6 +95,24 @@ def test_an_error_uses_nothing_up(
     page = accept(browser, link, **typed)
     assert sentence in page.text
     assert accept(browser, link).location == "/account"
+
+
+def test_a_new_password_that_is_refused_costs_no_hash(deployment: Deployment, browser: Browser):
+    link = invited(deployment, deployment.user("invited.person", password=None))
+    hashes = CountedHashes(deployment)
+    page = accept(browser, link, new_password="invited.person", repeated="invited.person")
+    assert "may not be the user name" in page.text
+    assert hashes.number == 0
+
+
+@pytest.mark.parametrize("more_settings", [{"rate_limit_passwords": "1/minute"}])
+def test_hashes_of_new_passwords_are_limited(deployment: Deployment, browser: Browser, bob: str):
+    accept(browser, invited(deployment, bob))
+    again = invited(deployment, bob)
+    deployment.clock.now = deployment.clock.now.replace(second=1)
+    assert "Too many attempts" in accept(browser, again).text
+    deployment.clock.move(timedelta(minutes=1))
+    assert accept(browser, again).location == "/account"
 
 
 def test_a_form_of_another_site_does_nothing(browser: Browser, link: str):

@@ -202,7 +202,7 @@ def test_too_many_wrong_passwords_from_a_network(
     page = browser.sign_in()
     assert page.status == httpx.codes.TOO_MANY_REQUESTS
     assert int(page.response.headers["retry-after"]) > 0
-    assert "Too many wrong passwords" in page.text
+    assert "Too many attempts to sign in" in page.text
 
 
 def test_repeated_fields_are_refused(browser: Browser, alice: str):

@@ -4,11 +4,11 @@ from authlib.oauth2.rfc6749.grants import ResourceOwnerPasswordCredentialsGrant
 
 from issuer.directory import AudienceRecord, ClientRecord, UserRecord
 from issuer.errors import InvalidCredentials
-from issuer.oauth.errors import OAuthError
+from issuer.oauth.errors import invalid_grant
 from issuer.oauth.grants.grant import Grant, Store
 from issuer.refresh_tokens import Issue
 from issuer.tokens import Authorization, NotBefore
-from issuer.vocabulary import ErrorCode, GrantType
+from issuer.vocabulary import GrantType
 
 
 class Password(Grant, ResourceOwnerPasswordCredentialsGrant):  # type: ignore[misc]
@@ -28,7 +28,7 @@ class Password(Grant, ResourceOwnerPasswordCredentialsGrant):  # type: ignore[mi
                 may_wait=self.authenticated.may_wait,
             )
         except InvalidCredentials as error:
-            raise _invalid_grant(error) from None
+            raise invalid_grant(error.reason, error.subject) from None
         # Another process may just have changed the password and revoked the tokens: read that now.
         self.server.tokens.changes.look()
         return user
@@ -46,7 +46,7 @@ class Password(Grant, ResourceOwnerPasswordCredentialsGrant):  # type: ignore[mi
             try:
                 begun: str | NotBefore = refresh_tokens.begin(user, authorization, issue)
             except InvalidCredentials as error:
-                raise _invalid_grant(error) from None
+                raise invalid_grant(error.reason, error.subject) from None
             return begun
 
         return begin
@@ -57,12 +57,3 @@ class Password(Grant, ResourceOwnerPasswordCredentialsGrant):  # type: ignore[mi
             return None
         family_id: str = self.server.tokens.refresh_tokens.new_family_id()
         return family_id
-
-
-def _invalid_grant(error: InvalidCredentials) -> OAuthError:
-    return OAuthError(
-        ErrorCode.INVALID_GRANT,
-        "Wrong username or password.",
-        reason=error.reason,
-        target=error.subject,
-    )

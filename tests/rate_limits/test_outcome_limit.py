@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from issuer.errors import TooManyRequests, Unavailable
-from issuer.rate_limits import FailureLimit
+from issuer.rate_limits import OutcomeLimit
 from issuer.rate_limits.rate import Rate
 from tests.builders import FakeClock
 
@@ -20,7 +20,7 @@ ADDRESS = "192.0.2.1"
 class Checker:
     """Checks credentials within a limit; each check takes a few iterations of the event loop."""
 
-    def __init__(self, limit: FailureLimit) -> None:
+    def __init__(self, limit: OutcomeLimit) -> None:
         self._limit = limit
         self.checks = 0
         self.max_at_once = 0
@@ -29,7 +29,7 @@ class Checker:
     async def __call__(self, credentials: str, network: str = ADDRESS) -> str:
         try:
             return await self._limit.checked(
-                network, lambda: self._check(credentials), is_wrong=lambda result: result == WRONG
+                network, lambda: self._check(credentials), counts=lambda result: result == WRONG
             )
         except TooManyRequests:
             return "too many"
@@ -50,7 +50,7 @@ class Checker:
 
 @pytest.fixture
 def check(clock: FakeClock) -> Checker:
-    return Checker(FailureLimit(Rate(60, 60), clock))
+    return Checker(OutcomeLimit(Rate(60, 60), clock))
 
 
 def together(*requests: Coroutine[Any, Any, str]) -> Counter[str]:
@@ -107,7 +107,7 @@ def test_an_exception_in_a_check_does_not_count_as_failure(check: Checker):
 
 def test_a_cancelled_request_frees_its_place(clock: FakeClock):
     async def cancel_beside_another() -> str:
-        check = Checker(FailureLimit(Rate(1, 60), clock))
+        check = Checker(OutcomeLimit(Rate(1, 60), clock))
         first, second = (asyncio.create_task(check(RIGHT)) for _ in range(2))
         await asyncio.sleep(0)
         first.cancel()
@@ -118,9 +118,9 @@ def test_a_cancelled_request_frees_its_place(clock: FakeClock):
 
 def test_the_refusal_has_retry_after(clock: FakeClock):
     """The fake clock starts half a second after a full minute."""
-    limit = FailureLimit(Rate(1, 60), clock)
+    limit = OutcomeLimit(Rate(1, 60), clock)
     asyncio.run(Checker(limit)(WRONG))
     clock.move(timedelta(seconds=20))
     with pytest.raises(TooManyRequests) as refused:
-        asyncio.run(limit.checked(ADDRESS, asyncio.Event().wait, is_wrong=bool))
+        asyncio.run(limit.checked(ADDRESS, asyncio.Event().wait, counts=bool))
     assert refused.value.retry_after == 40

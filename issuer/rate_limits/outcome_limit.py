@@ -1,4 +1,4 @@
-"""The limit of wrong credentials per network address."""
+"""A limit of outcomes, such as wrong credentials of a network address."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -13,18 +13,24 @@ from issuer.rate_limits.rate import Rate
 from issuer.rate_limits.shared import Entry, SharedCounts
 
 MAX_WAITING = 256
-# Between attempts, while other processes check credentials from the same address.
+# Between attempts, while other processes check credentials of the same key.
 _PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8)  # seconds
 
 T = TypeVar("T")
 
 
-class FailureLimit:
-    """At most `rate` wrong credentials per address. For the event loop only.
+class UserLimited(TooManyRequests):
+    """A user has had too many right passwords: who is not signed in must not learn it."""
 
-    For each address, no more checks run at a time than may still fail; with `shared`, in all
-    processes together. Others wait for the results: parallel guesses gain nothing over sequential
-    ones, and correct credentials are not refused.
+
+class OutcomeLimit:
+    """At most `rate` checks of a key whose outcome counts. For the event loop only.
+
+    For each key, no more checks run at a time than may still count; with `shared`, in all
+    processes together. Others wait for the results: parallel checks gain nothing over sequential
+    ones, and none is refused because of others that do not count.
+
+    `what` is counted, as errors name it; `limit` is its name in the metrics.
     """
 
     def __init__(
@@ -33,7 +39,14 @@ class FailureLimit:
         clock: Clock,
         shared: SharedCounts | None = None,
         metrics: Metrics | None = None,
+        *,
+        what: str = "wrong credentials from the address",
+        limit: str = WRONG_CREDENTIALS,
+        error: type[TooManyRequests] = TooManyRequests,
     ) -> None:
+        self._what = what
+        self._limit = limit
+        self._error = error
         self._metrics = metrics or Metrics()
         self._rate = rate
         self._clock = clock
@@ -43,44 +56,44 @@ class FailureLimit:
         self._waiting = 0
 
     async def checked(
-        self, network: str, check: Callable[[], Awaitable[T]], *, is_wrong: Callable[[T], bool]
+        self, key: str, check: Callable[[], Awaitable[T]], *, counts: Callable[[T], bool]
     ) -> T:
-        """The result of `check`, counted as a failure of the network if `is_wrong(result)`.
+        """The result of `check`, counted for the key if `counts(result)`.
 
         `TooManyRequests`, before the check, beyond the limit. An exception from `check` does not
         count: it reveals nothing about the credentials.
         """
-        async with self._place(network), self._shared_place(network) as shared_place:
+        async with self._place(key), self._shared_place(key) as shared_place:
             result = await check()
-            if is_wrong(result):
-                self._here.add(network, self._window())  # before the place is free
-                shared_place.has_failed = True
+            if counts(result):
+                self._here.add(key, self._window())  # before the place is free
+                shared_place.counts = True
             return result
 
     @asynccontextmanager
-    async def _place(self, network: str) -> AsyncIterator[None]:
-        checking = await self._entered(network)
+    async def _place(self, key: str) -> AsyncIterator[None]:
+        checking = await self._entered(key)
         try:
             yield
         finally:
             checking.end_one()
             if not checking.number:
-                self._checking.pop(network, None)
+                self._checking.pop(key, None)
 
-    async def _entered(self, network: str) -> "_Checking":
+    async def _entered(self, key: str) -> "_Checking":
         while True:
-            failed = self._here.of(network, self._window())
-            if failed >= self._rate.most:
+            counted = self._here.of(key, self._window())
+            if counted >= self._rate.most:
                 raise self._too_many()
-            checking = self._checking.setdefault(network, _Checking())
-            if failed + checking.number < self._rate.most:
+            checking = self._checking.setdefault(key, _Checking())
+            if counted + checking.number < self._rate.most:
                 checking.number += 1
                 return checking
             await self._wait(checking)
 
     async def _wait(self, checking: "_Checking") -> None:
         if self._waiting >= MAX_WAITING:
-            raise Unavailable("Too many requests of one address are waiting.")
+            raise Unavailable("Too many requests of one address or user are waiting.")
         self._waiting += 1
         try:
             await checking.one_ended.wait()
@@ -88,20 +101,20 @@ class FailureLimit:
             self._waiting -= 1
 
     @asynccontextmanager
-    async def _shared_place(self, network: str) -> AsyncIterator["_SharedPlace"]:
+    async def _shared_place(self, key: str) -> AsyncIterator["_SharedPlace"]:
         place = _SharedPlace()
-        window = await self._entered_shared(self._shared, network) if self._shared else None
+        window = await self._entered_shared(self._shared, key) if self._shared else None
         try:
             yield place
         finally:
             if self._shared and window is not None:
-                self._shared.leave(network, window, failed=place.has_failed)
+                self._shared.leave(key, window, counts=place.counts)
 
-    async def _entered_shared(self, shared: SharedCounts, network: str) -> int | None:
+    async def _entered_shared(self, shared: SharedCounts, key: str) -> int | None:
         """The window in which Redis counts it; None while Redis is unavailable."""
         for pause in _PAUSES:
             window = self._window()
-            match await shared.enter(network, window, self._rate.most):
+            match await shared.enter(key, window, self._rate.most):
                 case Entry.ENTERED:
                     return window
                 case Entry.UNAVAILABLE:
@@ -109,19 +122,19 @@ class FailureLimit:
                 case Entry.TOO_MANY:
                     raise self._too_many()
             await self._clock.sleep(pause)
-        raise Unavailable("Other processes are checking too many requests of one address.")
+        raise Unavailable("Other processes are checking too many requests of one address or user.")
 
     def _window(self) -> int:
         return self._rate.window(self._clock)
 
     def _too_many(self) -> TooManyRequests:
-        self._metrics.rate_limited(WRONG_CREDENTIALS)
+        self._metrics.rate_limited(self._limit)
         left = self._rate.seconds_left(self._clock)
-        return TooManyRequests("too many wrong credentials from the address", left)
+        return self._error(f"too many {self._what}", left)
 
 
 class _Checking:
-    """The checks in progress for one network; removed when there are none."""
+    """The checks in progress for one key; removed when there are none."""
 
     def __init__(self) -> None:
         self.number = 0
@@ -136,4 +149,4 @@ class _Checking:
 class _SharedPlace:
     """A check counted in Redis, for all processes."""
 
-    has_failed = False
+    counts = False

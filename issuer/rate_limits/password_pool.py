@@ -1,0 +1,119 @@
+"""The pool for password hashes, shared by users and networks."""
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TypeVar
+
+from issuer.clock import Clock
+from issuer.errors import Unavailable
+from issuer.metrics import PASSWORDS, Metrics
+from issuer.rate_limits.client_queue import ClientQueues
+from issuer.rate_limits.limits import RateLimits
+from issuer.rate_limits.outcome_limit import UserLimited
+from issuer.rate_limits.turns import Turns
+from issuer.usernames import fold_username
+from issuer.workers import MAX_SECONDS, WorkerPool
+
+_MAX_WAITING = 32
+_MAX_NAME = 1_024  # longer ones are of no user
+
+T = TypeVar("T")
+
+
+def named(username: str) -> str:
+    """The user of that name, for `PasswordPool`: whether or not it exists."""
+    return f"name {fold_username(username[:_MAX_NAME])}"
+
+
+def never(_: object) -> bool:
+    """No result is wrong, such as the hash of a new password."""
+    return False
+
+
+class PasswordPool:
+    """Hashes passwords in the threads of `pool`. For the event loop only.
+
+    No user and no network holds the pool: of a user one hash runs at a time, and from one network
+    as many as there are threads. After each, the next one of the user from that network waits for
+    as long as it took. Others wait in order of arrival. Right passwords are limited as well as
+    wrong ones.
+
+    A user is a name as somebody typed it, so that limits do not reveal which users exist.
+    """
+
+    def __init__(
+        self,
+        pool: WorkerPool,
+        limits: RateLimits,
+        clock: Clock,
+        metrics: Metrics | None = None,
+    ) -> None:
+        self._pool = pool
+        self._limits = limits
+        self._clock = clock
+        self._at_network = ClientQueues(clock, _MAX_WAITING, limit=PASSWORDS, metrics=metrics)
+        self._of_user = Turns(1)
+        self._of_network = Turns(pool.workers, 4 * _MAX_WAITING)
+        self._last_took = 0.0
+
+    async def run(
+        self,
+        user: str,
+        network: str,
+        function: Callable[[], T],
+        *,
+        is_wrong: Callable[[T], bool] = never,
+    ) -> T:
+        """The result of `function`, counted for the user and the network.
+
+        `TooManyRequests` before it runs, beyond a limit; `Unavailable` after too long.
+        """
+        arrived_at = self._clock.monotonic()
+        # A key of bounded length, which does not name the user in Redis.
+        user = hashlib.sha256(user.encode("utf-8", "surrogatepass")).hexdigest()
+
+        async def in_turn() -> T:
+            async with self._of_user.turn(user), self._of_network.turn(network):
+                if self._clock.monotonic() - arrived_at > MAX_SECONDS:
+                    raise Unavailable("Too many passwords of one address or user are waiting.")
+                return await self._timed(self._limited(user, network, function, is_wrong))
+
+        return await self._at_network.run(f"{user} {network}", in_turn)
+
+    async def check(
+        self, network: str, function: Callable[[], T], *, is_wrong: Callable[[T], bool]
+    ) -> T:
+        """The result of a check that hashes nothing, such as that of a code."""
+        run = partial(self._in_thread, function)
+        if self._limits.failures is None:
+            return await run()
+        return await self._limits.failures.checked(network, run, counts=is_wrong)
+
+    async def _timed(self, hashing: Awaitable[T]) -> T:
+        """Takes as long for a user beyond the limit, without hashing: timing must not tell."""
+        began = self._clock.monotonic()
+        try:
+            result = await hashing
+        except UserLimited:
+            await self._clock.sleep(self._last_took)
+            raise
+        self._last_took = self._clock.monotonic() - began
+        return result
+
+    def _limited(
+        self, user: str, network: str, function: Callable[[], T], is_wrong: Callable[[T], bool]
+    ) -> Awaitable[T]:
+        limits = self._limits
+        run: Callable[[], Awaitable[T]] = partial(self._in_thread, function)
+        for limit, key, counts in (
+            (limits.failures, network, is_wrong),
+            (limits.passwords_of_network, network, lambda result: not is_wrong(result)),
+            (limits.passwords_of_user, user, lambda result: not is_wrong(result)),
+        ):
+            if limit is not None:
+                run = partial(limit.checked, key, run, counts=counts)
+        return run()
+
+    async def _in_thread(self, function: Callable[[], T]) -> T:
+        return await self._pool.run(function)
