@@ -25,6 +25,7 @@ from issuer.admin import (
     problem_schemas,
     unforeseen,
 )
+from issuer.clients.documents import MAX_FETCHES_AT_ONCE
 from issuer.composition import Composition, StatusReporter, build_telemetry, compose
 from issuer.health import health_paths, health_routes
 from issuer.http_layers import (
@@ -81,8 +82,8 @@ def create_app(parts: Composition) -> DirectRoutes:
     limits = build_limits(settings, clock, metrics)
     pools = (
         queries := WorkerPool("queries", _QUERY_WORKERS, _QUERY_QUEUE, metrics),
-        # Apart: a page may wait for the metadata document of an application for seconds.
-        people := WorkerPool("people", _QUERY_WORKERS, _QUERY_QUEUE, metrics),
+        # Apart: pages may wait for metadata documents for seconds, but never all threads do.
+        people := WorkerPool("people", _QUERY_WORKERS + MAX_FETCHES_AT_ONCE, _QUERY_QUEUE, metrics),
         # A manifest may name a million users. The database bounds each of its statements.
         plans := WorkerPool("plans", _PLANS_AT_ONCE, 0, metrics, max_seconds=None),
         lints := WorkerPool("lints", 1, _LINTS_WAITING, metrics),

@@ -10,7 +10,7 @@ from pathlib import Path
 from issuer.audiences import AudienceFields
 from issuer.audit import Actor
 from issuer.clients import ClientFields, NewClient, SecretFields
-from issuer.clients.authentication import ClientAuthentication
+from issuer.clients.authentication import AuthenticatedClient, ClientAuthentication
 from issuer.composition import Administration, UnitOfWork
 from issuer.errors import InvalidCredentials, NotFound
 from issuer.files import write_private
@@ -71,13 +71,13 @@ def _works(
 ) -> bool:
     try:
         client = authentication.from_database(
-            demo.client_id, demo.client_secret, administration.clock()
+            demo.client_id, demo.client_secret, administration.clock(), is_last=True
         )
         with administration.reading() as work:
             work.users.get_by_username(demo.username)
     except (InvalidCredentials, NotFound):
         return False
-    return demo.audience in client.record.audiences
+    return isinstance(client, AuthenticatedClient) and demo.audience in client.record.audiences
 
 
 def _create(work: UnitOfWork, password: NewPassword) -> Demo:

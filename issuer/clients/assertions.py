@@ -6,7 +6,8 @@ Imports PyJWT and httpx: import it where it is first needed, since most deployme
 from contextlib import suppress
 from datetime import datetime
 
-from issuer.clients.authentication import AuthenticatedClient, KeysNeeded, PresentedAssertion
+from issuer.clients.authentication import AuthenticatedClient, LookNeeded, PresentedAssertion
+from issuer.clients.documents import ClientDocuments
 from issuer.clients.evidence import Evidence, KeysMissing
 from issuer.clients.own_keys import OwnKeys
 from issuer.clients.trusted_tokens import TrustedTokens, TrustFindings
@@ -27,6 +28,7 @@ class ClientAssertions:
     def __init__(
         self,
         directory: Directory,
+        documents: ClientDocuments,
         used: UsedAssertions,
         own_keys: OwnKeys,
         trusted_tokens: TrustedTokens,
@@ -34,6 +36,7 @@ class ClientAssertions:
         clock: Clock,
     ) -> None:
         self._directory = directory
+        self._documents = documents
         self._used = used
         self._own_keys = own_keys
         self._trusted_tokens = trusted_tokens
@@ -42,7 +45,7 @@ class ClientAssertions:
 
     def authenticate(
         self, presented: PresentedAssertion, now: datetime
-    ) -> AuthenticatedClient | KeysNeeded:
+    ) -> AuthenticatedClient | LookNeeded:
         """The client; with an assertion that counts once, once.
 
         `InvalidCredentials` says which rule is broken; `TooManyRequests` if the client has used
@@ -53,7 +56,7 @@ class ClientAssertions:
         except KeysMissing as error:
             if presented.is_last:
                 raise
-            return KeysNeeded(error.look)
+            return LookNeeded(error.look)
         if client.disabled:
             raise InvalidCredentials("disabled client")
         if evidence.name is not None and not presented.is_known:
@@ -107,9 +110,12 @@ class ClientAssertions:
         if remembered is not None:
             with suppress(InvalidCredentials):
                 return remembered, self._check(remembered, token, now, is_own=is_own)
-        client = self._directory.load_client(presented.client_id)
+        stored = self._directory.load_client(presented.client_id)
+        client = self._documents.known(stored, is_last=presented.is_last)
         if client is None:
             raise InvalidCredentials("unknown client")
+        if isinstance(client, LookNeeded):
+            raise KeysMissing(client.look)
         return client, self._check(client, token, now, is_own=is_own)
 
     def _check(

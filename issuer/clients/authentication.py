@@ -3,12 +3,15 @@
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from issuer.clients.secrets import SecretMaker
 from issuer.directory import ClientRecord, Directory, SecretRecord
 from issuer.errors import InvalidCredentials
 from issuer.vocabulary import AuthMethod
+
+if TYPE_CHECKING:
+    from issuer.clients.documents import ClientDocuments
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,7 @@ class AuthenticatedClient:
 class PresentedAssertion:
     """An assertion, not yet checked. `is_known`: this request has used it itself.
 
-    `is_last`: the keys of the client were looked for, so that they are not looked for again.
+    `is_last`: keys and document of the client were looked at, and are not looked at again.
     """
 
     client_id: str
@@ -55,8 +58,11 @@ Look: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 
 
 @dataclass(frozen=True, slots=True)
-class KeysNeeded:
-    """The key of an assertion is not known here: await `look`, which is bounded, and try again."""
+class LookNeeded:
+    """The key of an assertion is not known here, or the metadata document of a client is old.
+
+    Await `look`, which is bounded, and try again.
+    """
 
     look: Look
 
@@ -70,8 +76,11 @@ class ClientAuthentication:
     lookup.
     """
 
-    def __init__(self, directory: Directory, secrets: SecretMaker) -> None:
+    def __init__(
+        self, directory: Directory, documents: "ClientDocuments", secrets: SecretMaker
+    ) -> None:
         self._directory = directory
+        self._documents = documents
         self._secrets = secrets
 
     def from_memory(
@@ -84,10 +93,15 @@ class ClientAuthentication:
             return None
 
     def from_database(
-        self, client_id: str, secret: str | None, now: datetime
-    ) -> AuthenticatedClient:
-        """The client whose secret is valid at `now`; `InvalidCredentials` otherwise."""
-        return self._confirm(self._directory.load_client(client_id), secret, now)
+        self, client_id: str, secret: str | None, now: datetime, *, is_last: bool
+    ) -> AuthenticatedClient | LookNeeded:
+        """The client whose secret is valid at `now`; `InvalidCredentials` otherwise.
+
+        `is_last`: its metadata document was looked at, and is not looked at again.
+        """
+        stored = self._directory.load_client(client_id)
+        client = self._documents.known(stored, is_last=is_last)
+        return client if isinstance(client, LookNeeded) else self._confirm(client, secret, now)
 
     def _confirm(
         self, client: ClientRecord | None, secret: str | None, now: datetime

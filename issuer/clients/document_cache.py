@@ -17,6 +17,7 @@ from issuer.federation import FetchBudget, FetchedDocument, Fetcher, FetchRefuse
 ReadDocument: TypeAlias = Callable[[str, bytes], ClientFields]
 
 SHORTEST_CACHED, LONGEST_CACHED = timedelta(minutes=1), timedelta(hours=24)
+MAX_AT_ONCE = 4
 _CACHED_BY_DEFAULT = timedelta(minutes=5)
 _MAX_CACHED = 1_000
 
@@ -28,8 +29,8 @@ class InvalidDocument(IssuerError):
 
 
 @dataclass(frozen=True, slots=True)
-class _Cached:
-    """What was read at `read_at`; it is fetched again after `until`.
+class CachedDocument:
+    """What was read at `read_at`; it is fetched again after `until`, and was tried at `tried_at`.
 
     `problem`: why there are no `fields`, or why they could not be fetched again.
     """
@@ -38,6 +39,17 @@ class _Cached:
     problem: str
     until: datetime
     read_at: datetime
+    tried_at: datetime
+
+    def is_due(self, now: datetime, *, missing: bool = False) -> bool:
+        """Whether to fetch it; with `missing`, also before its time, but once a minute."""
+        return now >= (self.tried_at + SHORTEST_CACHED if missing else self.until)
+
+    def fields_at(self, now: datetime) -> ClientFields:
+        """`InvalidDocument` if it says so, or was read too long ago."""
+        if self.fields is None or now >= self.read_at + LONGEST_CACHED:
+            raise InvalidDocument(self.problem or "It was read more than 24 hours ago.")
+        return self.fields
 
 
 class DocumentCache:
@@ -52,44 +64,41 @@ class DocumentCache:
         self._clock = clock
         self._read = read
         self._changed = threading.Condition()
-        self._cached: OrderedDict[str, _Cached] = OrderedDict()
+        self._cached: OrderedDict[str, CachedDocument] = OrderedDict()
         self._under_way: set[str] = set()
-        self._budget = FetchBudget(clock)
+        self._budget = FetchBudget(clock, at_once=MAX_AT_ONCE)
 
-    def fields(self, url: str, stored: ClientFields | None = None) -> ClientFields:
-        """What the document says; `InvalidDocument` or `FetchRefused`.
-
-        `stored` is what it said once, for a cache that has not read it.
-        """
-        now = self._clock()
+    def cached(self, url: str) -> CachedDocument | None:
+        """What is known of the document, without a fetch."""
         with self._changed:
-            cached = self._cached.get(url)
-        if cached is None and stored is not None:
-            cached = self._keep(url, _Cached(stored, "", now, now))
-        if cached is None or cached.until <= now:
-            cached = self._current(url, cached, now)
-        if cached.fields is None or now >= cached.read_at + LONGEST_CACHED:
-            raise InvalidDocument(cached.problem)
-        if cached.problem:
-            log.info("client_document_kept", client=url, cause=cached.problem)
-        return cached.fields
+            return self._cached.get(url)
 
-    def _current(self, url: str, known: _Cached | None, now: datetime) -> _Cached:
-        """`FetchRefused` if it may not be fetched now, and nothing is known."""
+    def current(
+        self, url: str, known: CachedDocument | None = None, *, missing: bool = False
+    ) -> CachedDocument:
+        """The document, fetched if it is due; `FetchRefused` if nothing is known of it.
+
+        `known` is what was known of it elsewhere.
+        """
+        known, now = self.cached(url) or known, self._clock()
+        if known is not None and not known.is_due(now, missing=missing):
+            return known
         try:
             with self._budget.place():
-                return self._fetched_once(url, known, now)
+                return self._fetched_once(url, known, now, missing=missing)
         except FetchRefused as error:
             if known is None:
                 raise
             return replace(known, problem=str(error))
 
-    def _fetched_once(self, url: str, known: _Cached | None, now: datetime) -> _Cached:
+    def _fetched_once(
+        self, url: str, known: CachedDocument | None, now: datetime, *, missing: bool
+    ) -> CachedDocument:
         """Of requests for the same document one fetches it; the others wait for that."""
         with self._changed:
             self._changed.wait_for(lambda: url not in self._under_way)
             cached = self._cached.get(url)
-            if cached is not None and cached.until > now:
+            if cached is not None and not cached.is_due(now, missing=missing):
                 return cached
             self._budget.count(url)
             self._under_way.add(url)
@@ -100,18 +109,19 @@ class DocumentCache:
                 self._under_way.remove(url)
                 self._changed.notify_all()
 
-    def _fetch(self, url: str, known: _Cached | None, now: datetime) -> _Cached:
+    def _fetch(self, url: str, known: CachedDocument | None, now: datetime) -> CachedDocument:
+        soon = now + SHORTEST_CACHED
         try:
             document = self._fetcher.fetch(url)
             fields = self._read(url, document.body)
         except InvalidDocument as error:  # it says so itself: nothing earlier counts
-            return _Cached(None, str(error), now + SHORTEST_CACHED, now)
+            return CachedDocument(None, str(error), soon, now, now)
         except FetchRefused as error:
-            failed = known or _Cached(None, "", now, now)
-            return replace(failed, problem=str(error), until=now + SHORTEST_CACHED)
-        return _Cached(fields, "", now + _cached_for(document), now)
+            failed = known or CachedDocument(None, "", now, now, now)
+            return replace(failed, problem=str(error), until=soon, tried_at=now)
+        return CachedDocument(fields, "", now + _cached_for(document), now, now)
 
-    def _keep(self, url: str, cached: _Cached) -> _Cached:
+    def _keep(self, url: str, cached: CachedDocument) -> CachedDocument:
         with self._changed:
             self._cached[url] = cached
             self._cached.move_to_end(url)

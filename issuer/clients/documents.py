@@ -5,22 +5,37 @@ through its client are asked each time something new is wanted.
 """
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
 import structlog
 
+from issuer.clients.authentication import LookNeeded
 from issuer.clients.client import ClientFields
 from issuer.clients.client_metadata import parsed, read_client_metadata
-from issuer.clients.document_cache import DocumentCache, InvalidDocument
+from issuer.clients.document_cache import (
+    MAX_AT_ONCE,
+    CachedDocument,
+    DocumentCache,
+    InvalidDocument,
+)
+from issuer.clients.store import ClientStore
 from issuer.clock import Clock
+from issuer.database import Database
 from issuer.directory import ClientRecord, Directory
-from issuer.errors import InvalidField
+from issuer.errors import InvalidField, Unavailable
 from issuer.federation import Fetcher, FetchRefused
 from issuer.vocabulary import AuthMethod, RegisteredBy
+from issuer.workers import WorkerPool
 
 ALL_HOSTS = "*"
+# In threads that call `find`, which are not to be all of those that show pages.
+MAX_FETCHES_AT_ONCE = 2 * MAX_AT_ONCE
+_MAX_WAITING = 32
+_MAX_WAIT = 3.0  # seconds
 
 log = structlog.get_logger(__name__)
 
@@ -91,33 +106,111 @@ class DocumentHosts:
 
 
 class ClientDocuments:
-    """The clients of documents, fetched and cached. Blocks: not for the event loop.
+    """The clients of documents, fetched and cached.
 
     Those that are stored have a cache and limits of their own, which URLs that anybody may name
-    cannot use up.
+    cannot use up. What their documents said last is stored: a new process does not trust for
+    another day one that is gone.
     """
 
     def __init__(
-        self, directory: Directory, fetcher: Fetcher, clock: Clock, hosts: DocumentHosts
+        self,
+        directory: Directory,
+        database: Database,
+        fetcher: Fetcher,
+        clock: Clock,
+        hosts: DocumentHosts,
     ) -> None:
         self._directory = directory
+        self._database = database
+        self._clock = clock
         self._hosts = hosts
         self._of_stored = DocumentCache(fetcher, clock, read_document)
         self._of_unknown = DocumentCache(fetcher, clock, read_document)
+        self._readers = WorkerPool("documents", MAX_AT_ONCE, _MAX_WAITING, max_seconds=_MAX_WAIT)
 
     def find(self, client_id: str) -> ClientRecord | None:
-        """The client as it is now; None if there is none, and the log has the reason."""
+        """The client as it is now; None if there is none, and the log has the reason.
+
+        For pages, which people open: it may fetch. Blocks: not for the event loop.
+        """
         record = self._directory.load_client(client_id)
         if not is_document_url(client_id) or (record is not None and not record.is_fetched):
             return record
         try:
-            fields = self._fields(client_id, record)
+            self._hosts.require(client_id)
+            if record is None:
+                document = self._of_unknown.current(client_id)
+                return self._as_in(document, self._directory.new_client(client_id))
+            return self._as_in(self._read(record), record)
         except (InvalidDocument, FetchRefused) as error:
             log.info("client_document_refused", client=client_id, cause=str(error))
             return None
-        known = record or self._directory.new_client(client_id)
+
+    def known(
+        self, client: ClientRecord | None, *, is_last: bool
+    ) -> ClientRecord | LookNeeded | None:
+        """A stored client as its document was when it was last read; None if it is refused.
+
+        For requests that anybody can send: nothing is fetched here, and nothing for a client
+        that no person has allowed anything. `is_last`: its document was looked at just now.
+        """
+        if client is None or not client.is_fetched:
+            return client
+        document = self._known(client)
+        if document.is_due(self._clock()) and not is_last:
+            return LookNeeded(partial(self.look, client))
+        try:
+            return self._as_in(document, client)
+        except InvalidDocument as error:
+            log.info("client_document_refused", client=client.client_id, cause=str(error))
+            return None
+
+    async def look(self, client: ClientRecord, *, missing: bool = False) -> None:
+        """Fetch the document of a stored client if it is due; wait 3 s at most.
+
+        `missing`: also before it is due, but at most once a minute, because it lacks a key.
+        """
+        with suppress(Unavailable):
+            await self._readers.run(self._read, client, missing=missing)
+
+    def stop(self) -> None:
+        """Let the threads end."""
+        self._readers.stop()
+
+    def _read(self, client: ClientRecord, *, missing: bool = False) -> CachedDocument:
+        """The document of a stored client, fetched if it is due, and then stored."""
+        known = self._known(client)
+        document = self._of_stored.current(client.client_id, known, missing=missing)
+        if document.read_at > known.read_at:
+            with self._database.transaction() as session:
+                text = document.fields.model_dump_json() if document.fields else None
+                ClientStore(session).note_document(client.client_id, text, document.read_at)
+        return document
+
+    def _known(self, client: ClientRecord) -> CachedDocument:
+        """What memory has, or the database.
+
+        Where no process has fetched it yet: what it said when a person allowed it something.
+        """
+        if (cached := self._of_stored.cached(client.client_id)) is not None:
+            return cached
+        with self._database.reading() as session:
+            stored = ClientStore(session).document(client.client_id)
+        text, read_at, updated_at = stored or (None, self._clock(), self._clock())
+        if read_at is None:
+            return CachedDocument(fields_of(client), "", updated_at, updated_at, updated_at)
+        if text is None:
+            return CachedDocument(None, "It was not valid.", read_at, read_at, read_at)
+        fields = ClientFields.model_validate_json(text)
+        return CachedDocument(fields, "", read_at, read_at, read_at)
+
+    def _as_in(self, document: CachedDocument, client: ClientRecord) -> ClientRecord:
+        fields = document.fields_at(self._clock())
+        if document.problem:
+            log.info("client_document_kept", client=client.client_id, cause=document.problem)
         return replace(
-            known,
+            client,
             name=fields.name,
             redirect_uris=tuple(fields.redirect_uris),
             post_logout_redirect_uris=tuple(fields.post_logout_redirect_uris),
@@ -126,12 +219,6 @@ class ClientDocuments:
             jwks=fields.jwks,
             jwks_uri=fields.jwks_uri,
         )
-
-    def _fields(self, client_id: str, record: ClientRecord | None) -> ClientFields:
-        self._hosts.require(client_id)
-        if record is None:
-            return self._of_unknown.fields(client_id)
-        return self._of_stored.fields(client_id, fields_of(record))
 
 
 def fields_of(client: ClientRecord) -> ClientFields:

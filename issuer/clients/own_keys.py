@@ -5,6 +5,7 @@ from functools import partial
 
 from issuer.clients.assertion_rules import audited_jti, checked_claims, checked_type
 from issuer.clients.authentication import VerifiedAssertion
+from issuer.clients.documents import ClientDocuments
 from issuer.clients.evidence import Evidence, signed_claims
 from issuer.directory import ClientRecord
 from issuer.errors import InvalidCredentials
@@ -18,13 +19,18 @@ class OwnKeys:
     """The `jwks` or the `jwks_uri` of clients.
 
     `key_sets_of_others` are those of clients that nobody registered: they use up no fetches of
-    the clients that administrators made.
+    the clients that administrators made. Keys in a metadata document are looked for there.
     """
 
     def __init__(
-        self, issuer: str, key_sets: FollowedKeySets, key_sets_of_others: FollowedKeySets
+        self,
+        issuer: str,
+        documents: ClientDocuments,
+        key_sets: FollowedKeySets,
+        key_sets_of_others: FollowedKeySets,
     ) -> None:
         self._issuer = issuer
+        self._documents = documents
         self._key_sets = key_sets
         self._key_sets_of_others = key_sets_of_others
 
@@ -40,7 +46,9 @@ class OwnKeys:
         if client.token_endpoint_auth_method is AuthMethod.NONE:
             raise _no_keys()
         if client.jwks is not None:
-            claims = signed_claims(token, accepted_keys(client.jwks), None)
+            look = partial(self._documents.look, client, missing=True)
+            keys = accepted_keys(client.jwks)
+            claims = signed_claims(token, keys, look if client.is_fetched else None)
         elif key_set := self.key_set(client):
             claims = signed_claims(token, key_set.keys, partial(key_set.look, token.kid))
         else:

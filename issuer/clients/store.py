@@ -71,6 +71,23 @@ class ClientStore(Store[ClientRow]):
                 .values(last_used_at=at)
             )
 
+    def document(self, client_id: str) -> tuple[str | None, datetime | None, datetime] | None:
+        """What its metadata document said last and when it was read, and when the row changed."""
+        row = ClientRow
+        query = select(row.document, row.document_read_at, row.updated_at)
+        found = self.session.execute(query.where(row.client_id == client_id)).one_or_none()
+        return None if found is None else (found[0], found[1], found[2])
+
+    def note_document(self, client_id: str, document: str | None, read_at: datetime) -> None:
+        """An older one never replaces a newer. The directory ignores it."""
+        row = ClientRow
+        is_newer = or_(row.document_read_at.is_(None), row.document_read_at < read_at)
+        self.session.execute(
+            update(row)
+            .where(row.client_id == client_id, is_newer)
+            .values(document=document, document_read_at=read_at)
+        )
+
     def last_uses(self, client_ids: Sequence[str]) -> dict[str, datetime]:
         """When a secret of each was last used, by client id, without those that never were."""
         last = func.max(ClientSecretRow.last_used_at)

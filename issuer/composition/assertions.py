@@ -1,6 +1,7 @@
 """Assertions of clients. Imports PyJWT and httpx: only where they are first used."""
 
 from issuer.clients.assertions import ClientAssertions
+from issuer.clients.documents import ClientDocuments
 from issuer.clients.own_keys import OwnKeys
 from issuer.clients.trusted_tokens import TrustedTokens
 from issuer.clients.used_assertions import UsedAssertions
@@ -15,20 +16,31 @@ from issuer.metrics import OF_CLIENTS, OF_REGISTERED, OF_TRUSTED
 _SHORTEST, _SHORTEST_OF_OTHERS = 10.0, 60.0
 
 
-def build_assertions(foundation: Foundation, directory: Directory) -> ClientAssertions:
-    """The three kinds of key sets share no fetches: one cannot keep another waiting."""
+def build_assertions(
+    foundation: Foundation,
+    directory: Directory,
+    documents: ClientDocuments,
+    fetcher_of_others: Fetcher,
+) -> ClientAssertions:
+    """The three kinds of key sets share no fetches: one cannot keep another waiting.
+
+    What administrators have named has threads of its own: names that anybody may choose can be
+    slow to resolve.
+    """
     clock, url, metrics = foundation.clock, foundation.settings.url, foundation.metrics
+    fetcher = Fetcher()
     of_clients, of_trusted = (
-        FollowedKeySets(Fetcher(), _generous(clock), clock, _SHORTEST, of, metrics)
+        FollowedKeySets(fetcher, _generous(clock), clock, _SHORTEST, of, metrics)
         for of in (OF_CLIENTS, OF_TRUSTED)
     )
     of_others = FollowedKeySets(
-        Fetcher(), FetchBudget(clock), clock, _SHORTEST_OF_OTHERS, OF_REGISTERED, metrics
+        fetcher_of_others, FetchBudget(clock), clock, _SHORTEST_OF_OTHERS, OF_REGISTERED, metrics
     )
     return ClientAssertions(
         directory,
+        documents,
         UsedAssertions(foundation.database, clock, metrics=metrics),
-        OwnKeys(url, of_clients, of_others),
+        OwnKeys(url, documents, of_clients, of_others),
         TrustedTokens(url, directory, of_trusted),
         (of_clients, of_others, of_trusted),
         clock,

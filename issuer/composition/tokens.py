@@ -29,7 +29,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TokenParts:
-    """`own_reader` reads tokens for the admin API, `any_reader` those of every audience."""
+    """`own_reader` reads tokens for the admin API, `any_reader` those of every audience.
+
+    `fetcher` is for what anybody may name.
+    """
 
     foundation: Foundation
     directory: Directory
@@ -37,6 +40,7 @@ class TokenParts:
     client_secrets: SecretMaker
     client_authentication: ClientAuthentication
     client_documents: ClientDocuments
+    fetcher: Fetcher
     last_use: LastUse
     revocations: RevocationView
     issuer: TokenIssuer
@@ -50,7 +54,9 @@ class TokenParts:
         """Built when it is first used: few deployments have clients with keys."""
         from issuer.composition.assertions import build_assertions  # noqa: PLC0415
 
-        return build_assertions(self.foundation, self.directory)
+        return build_assertions(
+            self.foundation, self.directory, self.client_documents, self.fetcher
+        )
 
     @property
     def key_set_ages(self) -> Mapping[str, Sequence[float | None]]:
@@ -73,7 +79,8 @@ class TokenParts:
             self.client_assertions.stop_unused()
 
     def stop(self) -> None:
-        """Follow no key set any more."""
+        """Follow no key set and read no document any more."""
+        self.client_documents.stop()
         if "client_assertions" in vars(self):
             self.client_assertions.stop()
 
@@ -85,9 +92,10 @@ class TokenParts:
 
 def build_tokens(foundation: Foundation, keyring: Keyring) -> TokenParts:
     settings, clock, database = foundation.settings, foundation.clock, foundation.database
-    random = foundation.random
+    random, fetcher = foundation.random, Fetcher()
     hosts = DocumentHosts(settings.client_metadata_hosts)
     directory = Directory(database, settings.url, hosts.accept)
+    documents = ClientDocuments(directory, database, fetcher, clock, hosts)
     client_secrets = SecretMaker(foundation.hmac_key, random)
     revocations = RevocationView(database, clock)
     changes = ChangeWatcher(database, clock)
@@ -101,8 +109,9 @@ def build_tokens(foundation: Foundation, keyring: Keyring) -> TokenParts:
         directory=directory,
         changes=changes,
         client_secrets=client_secrets,
-        client_authentication=ClientAuthentication(directory, client_secrets),
-        client_documents=ClientDocuments(directory, Fetcher(), clock, hosts),
+        client_authentication=ClientAuthentication(directory, documents, client_secrets),
+        client_documents=documents,
+        fetcher=fetcher,
         last_use=LastUse(database),
         revocations=revocations,
         issuer=TokenIssuer(

@@ -307,7 +307,8 @@ class InvitationRow(Base):
 class ClientRow(Versioned, SeenByDirectory, Base):
     """A client. `pinned`: an administrator keeps its metadata document, which is never fetched.
 
-    `last_used_at` is only noted for clients that registered themselves.
+    `last_used_at` is only noted for clients that registered themselves. `document` is what its
+    metadata document said when it was last read, null if it was not valid.
     """
 
     __tablename__ = "clients"
@@ -333,6 +334,8 @@ class ClientRow(Versioned, SeenByDirectory, Base):
     registered_by: Mapped[RegisteredBy] = mapped_column(_word(RegisteredBy, 16), index=True)
     pinned: Mapped[bool]
     last_used_at: Mapped[datetime | None]
+    document: Mapped[str | None] = mapped_column(Text, deferred=True)
+    document_read_at: Mapped[datetime | None]
     disabled: Mapped[bool]
     audiences: Mapped[list["ClientAudienceRow"]] = relationship(
         cascade="all, delete-orphan", passive_deletes=True

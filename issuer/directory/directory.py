@@ -130,7 +130,8 @@ class ChangeWatcher:
 class Directory:
     """Records of clients and users. `remembered_…` never queries, `load_…` always does.
 
-    A stored client that is not `accepted` is unknown.
+    A stored client that is not `accepted` is unknown. Clients whose metadata documents must be
+    read are not remembered.
     """
 
     def __init__(
@@ -163,7 +164,8 @@ class Directory:
             record = store.load_client(session, _possible(client_id), self._own_audience)
         if record is None or not self._accepted(record):
             return None
-        self._remember(count, record)
+        if not record.is_fetched:
+            self._remember(count, record)
         return record
 
     def new_client(self, client_id: str) -> ClientRecord:

@@ -10,8 +10,9 @@ import socket
 import ssl
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Self, TypeAlias
 from urllib.parse import urlsplit
 
 from issuer.errors import IssuerError
@@ -60,8 +61,19 @@ class Fetcher:
         self._may_connect = may_connect
         self._certificates = certificates
         self._allow_http_on_loopback = allow_http_on_loopback
-        # Of its own, since a resolver may take longer than the deadline.
+        # Of their own, since a resolver may take longer than the deadline.
         self._resolvers = ThreadPoolExecutor(_RESOLVERS, thread_name_prefix="resolver")
+
+    def allowing(
+        self, *, private_addresses: bool, http: bool, certificates: ssl.SSLContext | None
+    ) -> Self:
+        """A fetcher with other rules, and with the threads of this one."""
+        other = copy(self)
+        other._certificates = certificates
+        other._allow_http_on_loopback = http
+        if private_addresses:
+            other._may_connect = lambda _: True
+        return other
 
     def fetch(self, url: str) -> FetchedDocument:
         """The JSON document at the `https` URL; `FetchRefused` says why it is refused."""

@@ -165,7 +165,7 @@ class FollowedKeySets:
             return followed.client
 
     def _new_client(self, source: KeySource) -> KeySetClient[PublicKeys]:
-        fetcher = fetcher_for(source) if source.is_special else self._fetcher
+        fetcher = fetcher_for(source, self._fetcher)
         clock = self._clock.monotonic
         fetch = SourceFetch(source, fetcher, self._budget, self._shortest, clock)
         read = partial(fetched_keys, algorithms=source.algorithms)

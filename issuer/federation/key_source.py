@@ -38,24 +38,19 @@ class KeySource:
         """Whether the administrator named an `http` URL: metadata cannot choose it."""
         return (self.jwks_uri or self.issuer).startswith("http://")
 
-    @property
-    def is_special(self) -> bool:
-        """Whether it needs a fetcher of its own."""
-        return self.allow_private_addresses or self.ca_certificate is not None
 
-
-def fetcher_for(source: KeySource) -> Fetcher:
-    """A fetcher with the CAs and the addresses that the source is allowed."""
+def fetcher_for(source: KeySource, fetcher: Fetcher) -> Fetcher:
+    """One like `fetcher`, with the CAs and the addresses that the source is allowed."""
+    if not source.allow_private_addresses and source.ca_certificate is None:
+        return fetcher
     certificates = None
     if source.ca_certificate is not None:
         certificates = ssl.create_default_context(cadata=source.ca_certificate)
-    if source.allow_private_addresses:
-        return Fetcher(
-            may_connect=lambda _: True,
-            certificates=certificates,
-            allow_http_on_loopback=source.is_plain_http,
-        )
-    return Fetcher(certificates=certificates)
+    return fetcher.allowing(
+        private_addresses=source.allow_private_addresses,
+        http=source.allow_private_addresses and source.is_plain_http,
+        certificates=certificates,
+    )
 
 
 class SourceFetch:

@@ -10,7 +10,7 @@ from authlib.oauth2 import OAuth2Error
 from issuer.clients.authentication import (
     AuthenticatedClient,
     ClientAuthentication,
-    KeysNeeded,
+    LookNeeded,
     PresentedAssertion,
 )
 from issuer.clients.last_use import LastUse
@@ -75,7 +75,7 @@ class CredentialChecks:
             return AuthenticatedRequest(request, signed.record, None, signed.assertion)
         client = self._authentication.from_memory(presented.client_id, presented.secret, now)
         if client is None:
-            client = await self.in_pool(self._queries, request.form, self._look_up, presented)
+            client = await self._by_database(request.form, presented)
         self._last_use.note(client.secret, now, request.form.actor.address)
         return AuthenticatedRequest(request, client.record, client.secret)
 
@@ -130,19 +130,32 @@ class CredentialChecks:
     def counts_requests(self) -> bool:
         return self._limits.requests is not None
 
+    async def _by_database(
+        self, form: ReceivedForm, presented: PresentedClient
+    ) -> AuthenticatedClient:
+        """A metadata document that is due is looked at once, as a key that is not known."""
+        outcome = await self.in_pool(self._queries, form, self._look_up, presented)
+        if isinstance(outcome, LookNeeded):
+            await outcome.look()
+            outcome = await self.in_pool(
+                self._queries, form, self._look_up, presented, is_last=True
+            )
+        assert isinstance(outcome, AuthenticatedClient)
+        return outcome
+
     async def _by_assertion(
         self, form: ReceivedForm, presented: PresentedAssertion
     ) -> AuthenticatedClient:
         """A key that is not known is looked for once, without holding a thread meanwhile."""
         outcome = await self.in_pool(self._queries, form, self._check_assertion, presented)
-        if isinstance(outcome, KeysNeeded):
+        if isinstance(outcome, LookNeeded):
             await outcome.look()
             last = replace(presented, is_last=True)
             outcome = await self.in_pool(self._queries, form, self._check_assertion, last)
         assert isinstance(outcome, AuthenticatedClient)
         return outcome
 
-    def _check_assertion(self, presented: PresentedAssertion) -> AuthenticatedClient | KeysNeeded:
+    def _check_assertion(self, presented: PresentedAssertion) -> AuthenticatedClient | LookNeeded:
         try:
             return self._assertions().authenticate(presented, self._clock())
         except InvalidCredentials as error:
@@ -150,10 +163,12 @@ class CredentialChecks:
         except TooManyRequests as error:
             raise too_many_requests(error) from None
 
-    def _look_up(self, presented: PresentedClient) -> AuthenticatedClient:
+    def _look_up(
+        self, presented: PresentedClient, *, is_last: bool = False
+    ) -> AuthenticatedClient | LookNeeded:
         try:
             return self._authentication.from_database(
-                presented.client_id, presented.secret, self._clock()
+                presented.client_id, presented.secret, self._clock(), is_last=is_last
             )
         except InvalidCredentials as error:
             raise invalid_client(error.reason, presented.client_id) from None

@@ -46,7 +46,8 @@ def web() -> Web:
 def documents_of(deployment: Deployment, web: Web, *hosts: str) -> ClientDocuments:
     accepted = DocumentHosts(hosts)
     directory = Directory(deployment.services.database, URL, accepted.accept)
-    return ClientDocuments(directory, web, deployment.clock, accepted)
+    database = deployment.services.database
+    return ClientDocuments(directory, database, web, deployment.clock, accepted)
 
 
 def body(url: str = CLIENT, **members: Any) -> bytes:

@@ -11,7 +11,7 @@ import pytest
 
 from issuer.agentos.errors import NotFetched
 from issuer.agentos.fetching import Fetched
-from issuer.federation import FetchBudget
+from issuer.federation import FetchBudget, Fetcher
 from issuer.federation.key_source import KeySource, SourceFetch, fetcher_for
 from tests.builders import FakeClock
 from tests.federation.tls_server import answer, tls_server
@@ -23,7 +23,7 @@ NAME = "localhost"
 
 def fetched(source: KeySource, clock: FakeClock) -> Fetched:
     budget = FetchBudget(clock)
-    fetch = SourceFetch(source, fetcher_for(source), budget, 10.0, clock.monotonic)
+    fetch = SourceFetch(source, fetcher_for(source, Fetcher()), budget, 10.0, clock.monotonic)
     return asyncio.run(fetch(None))
 
 

@@ -1,9 +1,9 @@
 """People sign in through a client that only its metadata document describes."""
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 from datetime import timedelta
-from threading import Barrier
+from threading import Barrier, Event
 
 import pytest
 from starlette.testclient import TestClient
@@ -13,9 +13,12 @@ from issuer.audit import Actor
 from issuer.clients.documents import read_document
 from issuer.composition import compose
 from issuer.directory import ClientRecord
+from issuer.federation import FetchedDocument, FetchRefused
+from issuer.vocabulary import CLIENT_ASSERTION_TYPE
 from tests.builders import PASSWORD, URL, Credentials, Deployment
 from tests.clients.test_documents import CALLBACK, CLIENT, Web, body
 from tests.drivers import TokenAnswer, TokenDriver
+from tests.oauth.asserting import AssertingClient
 from tests.oauth.refreshing import events
 from tests.sign_in.authorizing import BROWSER, App, Person, sign_in
 from tests.sign_in.fixtures import SCOPES, alice
@@ -185,6 +188,120 @@ def test_a_host_that_is_no_longer_named_is_refused_everywhere_unless_pinned(
             http.get("/oauth2/userinfo", headers=bearer(answer)).status_code,
         )
     assert statuses == ((303, 200, 200, 403) if pinned else (400, 401, 401, 401))
+
+
+def signing(deployment: Deployment, who: AssertingClient) -> dict[str, str]:
+    """The parameters with which a client authenticates by a key of its document."""
+    assertion = who.assertion(deployment.clock().timestamp())
+    return {"client_assertion": assertion, "client_assertion_type": CLIENT_ASSERTION_TYPE}
+
+
+def publish_key(web: Web, who: AssertingClient, max_age: float | None = None) -> None:
+    web.publish(max_age=max_age, token_endpoint_auth_method="private_key_jwt", jwks=who.jwks)
+
+
+def test_a_key_rotated_in_the_document_counts_at_once(
+    deployment: Deployment, web: Web, app: App, alice: Person
+):
+    """The new key is looked for; the old one ends with it, whatever the answer was cached for."""
+    old, new = (AssertingClient.new(CLIENT, kid=kid) for kid in ("old", "new"))
+    publish_key(web, old, max_age=86_400)
+    answer = app.redeem(alice.allows(app, audience="my-os"), **signing(deployment, old))
+    publish_key(web, new, max_age=86_400)
+    deployment.wait(timedelta(minutes=2))
+    answer = app.refresh(answer.refresh_token, **signing(deployment, old))
+    answer = app.refresh(answer.refresh_token, **signing(deployment, new))
+    assert answer.status == 200
+    assert app.refresh(answer.refresh_token, **signing(deployment, old)).error == "invalid_client"
+    assert app.refresh(answer.refresh_token, **signing(deployment, new)).status == 200
+
+
+def test_a_document_is_read_again_at_the_token_endpoint_when_it_is_due(
+    deployment: Deployment, web: Web, app: App, alice: Person
+):
+    answer = alice.signs_in_to(app, audience="my-os")
+    who = AssertingClient.new(CLIENT)
+    publish_key(web, who)
+    deployment.wait(timedelta(minutes=5))
+    assert app.refresh(answer.refresh_token).error == "invalid_client"
+    assert app.refresh(answer.refresh_token, **signing(deployment, who)).status == 200
+
+
+def test_what_anybody_sends_to_the_token_endpoint_causes_one_fetch_a_minute(
+    deployment: Deployment, web: Web, app: App, alice: Person
+):
+    """With keys that nobody knows; and none for a client that no person has allowed anything."""
+    who = AssertingClient.new(CLIENT)
+    publish_key(web, who)
+    answer = app.redeem(alice.allows(app, audience="my-os"), **signing(deployment, who))
+    deployment.wait(timedelta(minutes=1))
+    web.asked.clear()
+    for number in range(5):
+        unknown = replace(who, kid=f"unknown-{number}")
+        refused = app.refresh(answer.refresh_token, **signing(deployment, unknown))
+        assert refused.error == "invalid_client"
+        nobody = App(app.endpoint, Credentials(f"https://app.example/{number}", ""), CALLBACK)
+        assert nobody.refresh("none").error == "invalid_client"
+    assert web.asked == [CLIENT]
+    assert app.refresh(answer.refresh_token, **signing(deployment, who)).status == 200
+
+
+def test_a_client_whose_document_is_gone_is_refused_everywhere_after_a_day(
+    deployment: Deployment, web: Web, app: App, alice: Person
+):
+    """A process that starts meanwhile does not wait for another day."""
+    answer = alice.signs_in_to(app, audience="my-os", scope="openid offline_access")
+    deployment.wait(timedelta(minutes=5))
+    answer = app.refresh(answer.refresh_token)  # the document is read once more
+    del web.documents[CLIENT]
+    deployment.wait(timedelta(hours=23, minutes=59))
+    answer = app.refresh(answer.refresh_token)
+    assert answer.status == 200
+    again = compose(deployment.services.settings, deployment.clock)
+    documents = again.tokens.client_documents
+    documents._of_stored._fetcher = documents._of_unknown._fetcher = web
+    with TestClient(create_app(again), base_url=URL) as http:
+        after = App(TokenDriver(http), app.client, CALLBACK)
+        answer = after.refresh(answer.refresh_token)
+        assert answer.status == 200
+        deployment.wait(timedelta(minutes=1))
+        again.tokens.changes.look()
+        for each in (app, after):
+            refused = each.refresh(answer.refresh_token)
+            assert (refused.status, refused.error) == (401, "invalid_client")
+            revoking = {"client_id": CLIENT, "token": answer.refresh_token}
+            assert each.endpoint.http.post("/oauth2/revoke", data=revoking).status_code == 401
+        newly = sign_in(deployment, alice.user_id)
+        for each in (deployment, Deployment(again, deployment.admin, http)):
+            assert replace(newly, deployment=each).visits(app).status_code == 400
+
+
+def test_documents_that_are_slow_leave_threads_for_pages(
+    deployment: Deployment, web: Web, app: App, alice: Person, monkeypatch: pytest.MonkeyPatch
+):
+    """Of clients that are known as well as of any URL that somebody opens."""
+    known = [f"https://app.example/known-{number}" for number in range(8)]
+    with deployment.changing() as work:
+        for url in known:
+            work.clients.keep_document(read_document(url, body(url)))
+    ended, urls = Event(), [*known, *(f"https://app.example/{number}" for number in range(8))]
+
+    def fetch(url: str) -> FetchedDocument:
+        ended.wait(30)
+        raise FetchRefused(f"{url} did not answer.")
+
+    def opened(url: str) -> int:
+        return alice.visits(App(app.endpoint, Credentials(url, ""), CALLBACK)).status_code
+
+    monkeypatch.setattr(web, "fetch", fetch)
+    with ThreadPoolExecutor(len(urls) + 1) as threads:
+        slow = [threads.submit(opened, url) for url in urls]
+        wait(slow, timeout=1)
+        try:
+            page = threads.submit(deployment.http.get, "/sign-in")
+            assert page.result(timeout=10).status_code == 200
+        finally:
+            ended.set()
 
 
 def bearer(answer: TokenAnswer) -> dict[str, str]:
