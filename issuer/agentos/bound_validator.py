@@ -5,7 +5,7 @@ from typing import Any
 
 import jwt
 
-from issuer.agentos.rules import Unverified, read_unverified
+from issuer.agentos.rules import Unverified, other_issuer, read_unverified
 from issuer.agentos.trusted_issuer import TrustedIssuer
 
 
@@ -38,7 +38,7 @@ class BoundValidator:
             issuer = self._issuers[issuer_named]
             return self._as_agno_expects(issuer.claims(token), issuer, expected_audience)
         if not self._validator.verification_keys:
-            raise jwt.InvalidIssuerError("The token is from another issuer.")
+            raise other_issuer(issuer_named, *self._issuers)
         claims = self._stock(token, expected_audience)
         if claims.get("iss") in self._issuers:
             raise jwt.InvalidIssuerError("The token's key is not one of its issuer.")
@@ -65,7 +65,7 @@ class BoundValidator:
             raise jwt.InvalidAudienceError("The token is for another audience.")
         pinned = getattr(self._validator, "issuer", None)
         if pinned and claims["iss"] != pinned:
-            raise jwt.InvalidIssuerError("The token is from another issuer.")
+            raise other_issuer(claims["iss"], pinned)
         if issuer.scopes_claim:
             claims[self._validator.scopes_claim] = claims["scopes"]
         return claims

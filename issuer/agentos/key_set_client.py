@@ -193,7 +193,8 @@ class KeySetClient(Generic[T]):
 
     def _report_failure(self, problem: str) -> None:
         if problem != self.problem:
-            log.warning("%s; the last valid version stays in use", problem)
+            held = "the last valid version stays in use"
+            log.warning("%s; %s", problem, held if self.trusted else "no valid version is held")
         self.problem = problem
         self._fetched(problem)
         pause = min(2.0**self._failures, self._retry_interval)

@@ -14,6 +14,7 @@ ED25519 = "Ed25519"  # RFC 9864 §2.2 names the algorithm after the curve
 # Identities that AgentOS assigns itself.
 _RESERVED_SUBJECTS = ("sa:", "__oauth__:")
 _SCHEDULER = "__scheduler__"
+_MAX_QUOTE = 200
 YEAR_10000 = 253_402_300_800
 
 
@@ -95,7 +96,7 @@ class TokenRules:
     def check_claims(self, claims: Mapping[str, Any], now: float) -> tuple[float, float]:
         """From when until when the token is valid, seconds since 1970. Errors are PyJWT's."""
         if claims.get("iss") != self.issuer:
-            raise jwt.InvalidIssuerError("The token is from another issuer.")
+            raise other_issuer(claims.get("iss"), self.issuer)
         self._check_audience(claims)
         self._check_required(claims)
         self._check_subject(claims.get("sub"))
@@ -132,6 +133,14 @@ class TokenRules:
         if now < starts - self.leeway:
             raise jwt.ImmatureSignatureError("The token is not valid yet.")
         return starts - self.leeway, ends + self.leeway
+
+
+def other_issuer(found: object, *trusted: str) -> jwt.InvalidIssuerError:
+    """The error for a token whose `iss` is not one of those that are trusted."""
+    return jwt.InvalidIssuerError(
+        f"The token is from another issuer: its iss is {str(found)[:_MAX_QUOTE]!r}, not"
+        f" {' or '.join(map(repr, trusted))}."
+    )
 
 
 def _seconds(claims: Mapping[str, Any], name: str) -> float | None:

@@ -33,7 +33,7 @@ def read_feed(
     key = _signed_by(_header(feed), keys, known)
     revocations, claims = read_revocations(_verified(feed, key))
     if claims.get("iss") != rules.issuer:
-        raise NotFetched("is from another issuer")
+        raise NotFetched(f"is from another issuer, {str(claims.get('iss'))[:200]!r}")
     if key.kid in revocations.keys:
         raise NotFetched("is signed by a key that it lists as revoked")
     if revocations.issued_at < known.issued_at:

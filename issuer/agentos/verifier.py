@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-import jwt
-
 from issuer.agentos import agno_app, agno_hook, agno_log, agno_scopes, agno_settings, lifespans
 from issuer.agentos.argument_checks import require_valid_arguments
 from issuer.agentos.bound_validator import BoundValidator, FetchedKeys, issuer_of
@@ -16,7 +14,7 @@ from issuer.agentos.errors import InvalidConfiguration
 from issuer.agentos.key_fetching import KeyFetching
 from issuer.agentos.metadata import metadata_urls
 from issuer.agentos.protected_resource import ProtectedResources, require_sound_resource
-from issuer.agentos.rules import TokenRules, read_unverified
+from issuer.agentos.rules import TokenRules, other_issuer, read_unverified
 from issuer.agentos.scopes_claim import scopes_claim_at
 from issuer.agentos.trusted_issuer import AWAY_LIMIT, TrustedIssuer
 
@@ -204,7 +202,7 @@ class Verifier:
         for issuer in self._issuers:
             if issuer.rules.issuer == named:
                 return issuer.claims(token)
-        raise jwt.InvalidIssuerError("The token is from another issuer.")
+        raise other_issuer(named, *(issuer.rules.issuer for issuer in self._issuers))
 
     def status(self) -> dict[str, Any]:
         """What is held, since when, and current problems, for JSON."""

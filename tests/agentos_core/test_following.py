@@ -91,6 +91,27 @@ def test_a_failed_first_fetch_is_retried_on_request(
     assert following.issuer.status()["problem"] is None
 
 
+def test_the_log_says_whether_a_valid_version_stays_in_use(
+    follow: Callable[..., Following],
+    server: HostileServer,
+    clocks: Clocks,
+    caplog: pytest.LogCaptureFixture,
+):
+    server.at(KEYS, answer(status=500))
+    following = follow()
+    with pytest.raises(KeySetUnavailable):
+        following.look_for("k1")
+    assert "the last valid version" not in caplog.text
+    assert "no valid version is held" in caplog.text
+    server.publish(key_set(key()))
+    clocks.move(6)
+    following.look_for("k1")
+    server.at(KEYS, answer(status=503))
+    clocks.move(6)
+    following.look_for("new")
+    assert "the last valid version stays in use" in caplog.text
+
+
 def test_a_failed_first_fetch_is_retried_in_the_background(
     follow: Callable[..., Following], server: HostileServer, clocks: Clocks
 ):

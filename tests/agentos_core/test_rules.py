@@ -11,7 +11,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from issuer.agentos.rules import MAX_BYTES, TokenRules
+from issuer.agentos.rules import MAX_BYTES, TokenRules, other_issuer
 from issuer.agentos.trusted_issuer import TrustedIssuer
 from tests.agentos_core.conftest import Clocks, Following
 from tests.agentos_core.hostile_server import hostile_server
@@ -292,3 +292,12 @@ def is_good_or_refused(issuer: TrustedIssuer, token: str) -> bool:
         return bool(issuer.claims(token))
     except jwt.InvalidTokenError:
         return True
+
+
+def test_the_error_for_a_token_of_another_issuer_names_both(following: Following):
+    token = key().sign(following.claims(iss="https://other.example"))
+    with pytest.raises(jwt.InvalidIssuerError) as refused:
+        following.issuer.claims(token)
+    assert "'https://other.example'" in str(refused.value)
+    assert repr(following.server.url) in str(refused.value)
+    assert len(str(other_issuer("x" * 5_000, "https://id.example"))) < 500
