@@ -89,13 +89,19 @@ def _show(found: dict[str, Any], *, as_json: bool) -> None:
     wrong = {each["subject"] for each in found["attention"]}
     if found["database"]["error"]:
         wrong.add("database")
+    waiting = {"verifiers"} if found["verifiers"]["lacking_next_key"] else set()
     rows = [
-        {"part": part, "verdict": "problem" if part in wrong else "ok", "state": state}
+        {"part": part, "verdict": _verdict(part, wrong, waiting), "state": state}
         for part, state in _parts(found)
     ]
     output.show_all(rows, _COLUMNS, as_json=False)
     for each in found["attention"]:
         output.print_text(f"{each['subject']}: {each['problem']} {each['remedy']}")
+
+
+def _verdict(part: str, wrong: set[str], waiting: set[str]) -> str:
+    """Waiting: verifiers get the next key within minutes, or it becomes a problem."""
+    return "problem" if part in wrong else "waiting" if part in waiting else "ok"
 
 
 def _parts(found: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -4,9 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from issuer.cli.status import in_words
+from issuer.cli.status import _show, in_words
+from issuer.composition import StatusReporter
+from tests.builders import Deployment
 from tests.cli.driver import Cli, running
 from tests.journeys.running_issuer import reserved_port
+from tests.verifiers.reporting import reported
 
 
 @pytest.mark.slow
@@ -67,3 +70,18 @@ def test_a_server_is_asked_where_this_machine_reaches_it(tmp_path: Path):
 )
 def test_durations_are_short(seconds: int, words: str):
     assert in_words(seconds) == words
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_verifiers_that_lack_the_next_key_are_not_ok(
+    deployment: Deployment, capsys: pytest.CaptureFixture[str]
+):
+    def verdict() -> str:
+        status = StatusReporter(deployment.services, []).status()
+        _show(status.model_dump(mode="json"), as_json=False)
+        (line,) = [e for e in capsys.readouterr().out.splitlines() if "verifiers" in e]
+        return line.split()[1]
+
+    assert verdict() == "ok"
+    reported(deployment, ["old"])
+    assert verdict() == "waiting"
