@@ -20,6 +20,11 @@ from issuer.vocabulary import AuthMethod, GrantType, SigningAlgorithm, UserRight
 T = TypeVar("T")
 
 MAX_SCOPES = 500
+_MESSAGES = {
+    "Extra inputs are not permitted": "is not a known member",
+    "Field required": "is required",
+    "Input should be a valid boolean": "must be true or false",
+}
 
 
 class Fields(BaseModel):
@@ -46,7 +51,7 @@ class Fields(BaseModel):
         """These fields after a merge patch (RFC 7396), checked as a whole."""
         # Otherwise a null for a misspelled name would look like a success.
         if unknown := [name for name in patch if name not in type(self).model_fields]:
-            problems = [(name, "Extra inputs are not permitted") for name in unknown]
+            problems = [(name, in_words("Extra inputs are not permitted")) for name in unknown]
             raise InvalidField(*problems[0], *problems[1:])
         try:
             merged = merge_patch(self.model_dump(mode="json"), patch)
@@ -56,8 +61,9 @@ class Fields(BaseModel):
 
 
 def in_words(message: str) -> str:
-    """The message of pydantic, without its prefix for our own messages."""
-    return message.removeprefix("Value error, ")
+    """The message of pydantic as our own messages are: what the value must be."""
+    own = message.removeprefix("Value error, ")
+    return next((text for start, text in _MESSAGES.items() if own.startswith(start)), own)
 
 
 def _printable(text: str) -> str:

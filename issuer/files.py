@@ -23,9 +23,12 @@ def read_trusted(path: Path, *, private: bool = False) -> bytes:
 
     `ConfigurationError` unless this user or root owns it and no other user can write it, or, if
     it is `private`, read it. A link is followed: Kubernetes mounts secrets as links.
+
+    A container gets secrets as files of root on a read-only mount, which every user in it, or its
+    group (`fsGroup`), can read: those are private too.
     """
     content, found = read_regular(path)
-    if private and found.st_mode & _OTHERS:
+    if private and found.st_mode & _OTHERS and not _is_mounted(path, found):
         raise ConfigurationError(f"{path} can be read by others: chmod 600 it.")
     if found.st_mode & _OTHERS_MAY_WRITE:
         raise ConfigurationError(f"{path} can be written by others: chmod go-w it.")
@@ -35,6 +38,16 @@ def read_trusted(path: Path, *, private: bool = False) -> bytes:
             f" {os.geteuid()}: run it as the owner of the file, or chown the file."
         )
     return content
+
+
+def reason_of(error: OSError | ValueError) -> str:
+    """Why a file could not be used, in words: without the number that Python puts before."""
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
+def _is_mounted(path: Path, found: os.stat_result) -> bool:
+    """Whether it is a file of root that nobody here can change."""
+    return found.st_uid == 0 and bool(os.statvfs(path).f_flag & os.ST_RDONLY)
 
 
 def read_regular(path: Path) -> tuple[bytes, os.stat_result]:

@@ -26,12 +26,14 @@ from pydantic import (
 
 from issuer.close_names import did_you_mean
 from issuer.errors import ConfigurationError
-from issuer.files import read_trusted
+from issuer.fields import in_words
+from issuer.files import read_trusted, reason_of
 from issuer.id_fields import AudienceId
 from issuer.time_fields import duration
 from issuer.vocabulary import MAX_TOKEN, SHORTEST_TOKEN, SigningAlgorithm
 
 PREFIX = "ISSUER_"
+_MASTER_KEY_FILE = f"{PREFIX}MASTER_KEY_FILE"
 _PORT = 9000
 SECRETS = (
     *("MASTER_KEY", "ADMIN_SECRET", "DATABASE_URL", "METRICS_TOKEN", "RATE_LIMIT_REDIS_URL"),
@@ -511,7 +513,7 @@ def _read(environment: Mapping[str, str], known: set[str]) -> dict[str, str]:
         if (secret := setting.removesuffix("_FILE")) in SECRETS and setting.endswith("_FILE"):
             if PREFIX + secret in environment:
                 raise ConfigurationError(f"{PREFIX}{secret} and {name} are both set: keep one.")
-            values[secret.lower()] = _content(name, value)
+            values[secret.lower()] = _content(name, value, private=name == _MASTER_KEY_FILE)
         elif setting.lower() in known and setting.isupper():
             values[setting.lower()] = value
         else:
@@ -528,18 +530,18 @@ def _read(environment: Mapping[str, str], known: set[str]) -> dict[str, str]:
     return values
 
 
-def _content(name: str, path: str) -> str:
+def _content(name: str, path: str, *, private: bool) -> str:
     try:
-        return read_trusted(Path(path)).decode("utf-8").strip()
+        return read_trusted(Path(path), private=private).decode("utf-8").strip()
     except ConfigurationError as error:
         raise ConfigurationError(f"{name}: {error}") from None
     except (OSError, ValueError) as error:
-        raise ConfigurationError(f"{name} cannot be read: {error}.") from None
+        raise ConfigurationError(f"{name} cannot be read: {path}: {reason_of(error)}.") from None
 
 
 def _sentence(error: ValidationError) -> str:
     first = error.errors(include_input=False, include_url=False)[0]
-    message = first["msg"].removeprefix("Value error, ")
+    message = in_words(first["msg"])
     if not first["loc"]:
         return message
     return f"{PREFIX}{str(first['loc'][0]).upper()}: {message}."

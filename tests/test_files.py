@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -49,6 +50,21 @@ def test_a_file_that_others_can_read_is_not_private(tmp_path: Path):
     assert read_trusted(path) == b"secret"
     with pytest.raises(ConfigurationError, match="can be read by others: chmod 600 it"):
         read_trusted(path, private=True)
+
+
+def test_a_mounted_file_of_root_is_private_though_others_can_read_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """As a container gets secrets: for every user in it, or with `fsGroup` for its group."""
+    of_root = Path("/etc/passwd")
+    with pytest.raises(ConfigurationError, match="can be read by others"):
+        read_trusted(of_root, private=True)
+    monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_flag=os.ST_RDONLY | 1024))
+    assert read_trusted(of_root, private=True) == of_root.read_bytes()
+    ours = put(tmp_path / "file", mode=0o640)
+    give_to_another_user(ours, monkeypatch)
+    with pytest.raises(ConfigurationError, match="can be read by others"):
+        read_trusted(ours, private=True)
 
 
 def test_a_secret_may_be_a_link_as_kubernetes_mounts_it(tmp_path: Path):

@@ -86,7 +86,7 @@ def test_a_secret_may_come_from_a_file_and_is_never_shown(tmp_path: Path):
     assert "hunter2" not in repr(settings)
     with pytest.raises(ConfigurationError, match="both set"):
         read(database_url_file=str(tmp_path / "url"), database_url="sqlite:///x.db")
-    with pytest.raises(ConfigurationError, match="ISSUER_MASTER_KEY_FILE"):
+    with pytest.raises(ConfigurationError, match="nowhere: No such file or dir"):
         read(master_key_file=str(tmp_path / "nowhere"))
 
 
@@ -99,6 +99,19 @@ def test_a_secret_comes_from_regular_files_only(tmp_path: Path, file: str):
     (tmp_path / "open").chmod(0o666)
     with pytest.raises(ConfigurationError, match=f"ISSUER_MASTER_KEY_FILE: {tmp_path}/{file} "):
         read(master_key_file=str(tmp_path / file))
+
+
+def test_a_master_key_that_others_can_read_is_refused(tmp_path: Path):
+    """Other secrets may be: Docker Compose mounts them for every user of a container."""
+    file = tmp_path / "key"
+    file.write_text("A" * 43)
+    for mode in (0o644, 0o640):
+        file.chmod(mode)
+        with pytest.raises(ConfigurationError, match="can be read by others: chmod 600 it"):
+            read(master_key_file=str(file))
+        assert read(metrics_token_file=str(file)).metrics_token
+    file.chmod(0o600)
+    assert read(master_key_file=str(file)).master_key
 
 
 def test_a_wrong_secret_is_not_repeated():
