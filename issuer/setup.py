@@ -21,7 +21,7 @@ from issuer.database import Database, is_empty, only_one
 from issuer.database.deployment import ensure_issuer, recorded_issuer
 from issuer.database.migrations import upgrade
 from issuer.errors import ConfigurationError
-from issuer.files import read_trusted, write_private
+from issuer.files import read_trusted, reason_of, write_private
 from issuer.keys.rewrapping import rewrap
 from issuer.keys.sealed_secrets_store import (
     CLIENT_SECRETS,
@@ -160,7 +160,8 @@ def prepare_data_dir(path: Path) -> None:
             )
         path.chmod(0o700)
     except OSError as error:
-        raise ConfigurationError(f"ISSUER_DATA_DIR cannot be used: {error}.") from None
+        why = reason_of(error)
+        raise ConfigurationError(f"ISSUER_DATA_DIR cannot be used: {path}: {why}.") from None
 
 
 def _initialised(settings: Settings, secret: str | None) -> Initialised:
@@ -173,7 +174,8 @@ def _make_key_folder(path: Path) -> None:
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigurationError(f"ISSUER_KEY_FOLDER cannot be used: {error}.") from None
+        why = reason_of(error)
+        raise ConfigurationError(f"ISSUER_KEY_FOLDER cannot be used: {path}: {why}.") from None
 
 
 def _require_usable(settings: Settings, database: Database) -> None:
@@ -234,7 +236,7 @@ def _write_words(path: Path, words: list[str]) -> None:
     try:
         write_private(path, "\n".join(words) + "\n")
     except OSError as error:
-        raise ConfigurationError(f"{path} cannot be written: {error}.") from None
+        raise ConfigurationError(f"{path} cannot be written: {reason_of(error)}.") from None
 
 
 def _ensure_admin(administration: Administration, settings: Settings, actor: Actor) -> str | None:

@@ -23,7 +23,7 @@ from issuer.cli.manifest_input import (
 from issuer.cli.opening import changing
 from issuer.cli.options import AllowUnknownScopes, AsJson
 from issuer.errors import IssuerError
-from issuer.files import write_private
+from issuer.files import reason_of, write_private
 from issuer.manifest import Applied, ManifestPlan
 
 app = new_app()
@@ -95,8 +95,7 @@ def _written(path: Path | None, secrets: Mapping[str, str]) -> Path | None:
     try:
         write_private(path, json.dumps(dict(secrets), indent=2) + "\n")
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise IssuerError(f"{path} cannot be written: {reason}.") from None
+        raise IssuerError(f"{path} cannot be written: {reason_of(error)}.") from None
     return path
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from issuer.errors import IssuerError
+from issuer.files import reason_of
 
 MAX_BYTES = 5 * 1024 * 1024
 
@@ -21,5 +22,4 @@ def beginning_of(file: str | Path, max_bytes: int = MAX_BYTES) -> bytes:
         with Path(file).open("rb") as opened:
             return opened.read(max_bytes + 1)
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise IssuerError(f"{file} cannot be read: {reason}.") from None
+        raise IssuerError(f"{file} cannot be read: {reason_of(error)}.") from None

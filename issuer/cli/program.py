@@ -13,6 +13,7 @@ from issuer import __version__
 from issuer.cli.command import Group, new_app
 from issuer.errors import IssuerError
 from issuer.escaping import escaped
+from issuer.files import reason_of
 
 _COMMANDS = {
     "Getting started": {
@@ -130,7 +131,9 @@ def _written(status: int) -> int:
 
 
 def _failed(error: OSError) -> str:
-    return f"Reading or writing failed: {error}"
+    """Names the file, if there is one, and no number."""
+    which = f"Cannot use {error.filename}" if error.filename else "Reading or writing failed"
+    return f"{which}: {reason_of(error)}"
 
 
 def _has_streams() -> bool:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, inspect, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from issuer.database.causes import cure_of
 from issuer.database.database import Database
 from issuer.database.tables import SchemaCompatibilityRow
 from issuer.errors import ConfigurationError
@@ -63,7 +64,7 @@ def current_revision(database: Database) -> str | None:
     except (DBAPIError, PoolTimeout) as error:
         cause = database.cause(error)
         raise ConfigurationError(
-            f"Cannot open the database ({database.safe_url}): {cause}."
+            f"Cannot open the database ({database.safe_url}): {cause}. {cure_of(cause)}."
         ) from None
 
 

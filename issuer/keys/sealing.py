@@ -15,7 +15,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from issuer.errors import ConfigurationError
-from issuer.files import read_trusted
+from issuer.files import read_trusted, reason_of
 
 _KEY_BYTES = 32
 _NONCE_BYTES = 12
@@ -113,7 +113,8 @@ def read_master_key_file(path: Path) -> list[bytes]:
             f"There is no master key at {path}: restore the file from your backup."
         ) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"Cannot read the master key at {path}: {error}.") from None
+        why = reason_of(error)
+        raise ConfigurationError(f"Cannot read the master key at {path}: {why}.") from None
     return read_master_keys(text, str(path))
 
 

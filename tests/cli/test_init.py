@@ -44,7 +44,7 @@ MALFORMED = [
     ({"ISSUER_KEY_ANNOUNCE_FOR": "60s"}, "ISSUER_KEY_ANNOUNCE_FOR must be at least"),
     ({"ISSUER_SIGNING_ALGORITHMS": "HS256"}, "ISSUER_SIGNING_ALGORITHMS: Input should be"),
     ({"ISSUER_ACCESS_TOKEN_TTL": "1s"}, "ISSUER_ACCESS_TOKEN_TTL: must be 60 to 86400"),
-    ({"ISSUER_PASSWORD_GRANT": "perhaps"}, "ISSUER_PASSWORD_GRANT: Input should be"),
+    ({"ISSUER_PASSWORD_GRANT": "perhaps"}, "ISSUER_PASSWORD_GRANT: must be true or false."),
     ({"ISSUER_LOG_LEVEL": "loud"}, "ISSUER_LOG_LEVEL: Input should be"),
 ]
 

@@ -138,7 +138,7 @@ def test_what_cannot_be_written_is_one_sentence():
             check=False,
         )
     assert ended.returncode == 1
-    assert ended.stderr == "Reading or writing failed: [Errno 28] No space left on device.\n"
+    assert ended.stderr == "Reading or writing failed: No space left on device.\n"
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,13 @@ import structlog
 
 from issuer.errors import ConfigurationError, Unavailable
 from issuer.escaping import escaped
-from issuer.files import read_regular, read_trusted, remove_partial, write_private
+from issuer.files import (
+    read_regular,
+    read_trusted,
+    reason_of,
+    remove_partial,
+    write_private,
+)
 from issuer.keys.backends.backend import MadeKey
 from issuer.keys.private_key import PrivateKey, generated, public_jwk, read_pem, signed, signs
 from issuer.keys.sealing import FILE
@@ -99,7 +105,8 @@ class FolderKeyBackend:
             write_private(self._folder / name, key.as_pem(private=True).decode())
         except OSError as error:
             raise Unavailable(
-                f"There is no unused {alg} key in {self._folder}, and none can be written: {error}."
+                f"There is no unused {alg} key in {self._folder}, and none can be written:"
+                f" {reason_of(error)}."
             ) from None
         return name, key
 
@@ -153,5 +160,5 @@ def read_key_file(path: Path) -> PrivateKey:
     except FileNotFoundError:
         raise ConfigurationError(f"There is no key file {path}.") from None
     except OSError as error:
-        raise ConfigurationError(f"Cannot read the key {path}: {error}.") from None
+        raise ConfigurationError(f"Cannot read the key {path}: {reason_of(error)}.") from None
     return read_pem(content, str(path))
