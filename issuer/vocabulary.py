@@ -45,6 +45,14 @@ class RegisteredBy(StrEnum):
     METADATA = "metadata"
 
 
+class GivenAs(StrEnum):
+    """With which rights somebody gave a credential: at the command line, with `issuer:admin`."""
+
+    LOCAL = "local"
+    ADMIN = "admin"
+    OTHER = "other"
+
+
 class SigningAlgorithm(StrEnum):
     """JWS algorithms an audience may use (RFC 7518 §3.1, RFC 8037, RFC 9864); all asymmetric.
 

@@ -24,7 +24,7 @@ from issuer.users import UserFields
 from issuer.users.passwords import NewPassword, Passwords
 
 URL = "https://id.example"
-OPERATOR = Actor("test:operator", request_id="made-by-a-test")
+OPERATOR = Actor("test:operator", request_id="made-by-a-test", is_local=True)
 PASSWORD = "correct horse battery staple"
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query
 
 from issuer.admin.access import Caller
+from issuer.admin.bodies import KeptCredentials
 from issuer.admin.problems import documented
 from issuer.admin.representations import Cursor, IfMatch, Limit, Page, page_of, require_match
 from issuer.admin.routes import admin_router
@@ -45,7 +46,9 @@ def assignments_router(principal: ResourceType[Any, Any]) -> APIRouter:
         "/{role}",
         name=f"assign_{principal.kind}_role",
         status_code=204,
-        responses=documented("not-found", "not-allowed", "precondition-failed"),
+        responses=documented(
+            "not-found", "credentials-not-kept", "not-allowed", "precondition-failed", body=True
+        ),
     )
     def assign(
         caller: Caller,
@@ -54,10 +57,17 @@ def assignments_router(principal: ResourceType[Any, Any]) -> APIRouter:
         audience: AtAudience = None,
         everywhere: Everywhere = False,
         if_match: IfMatch = None,
+        kept: KeptCredentials | None = None,
     ) -> None:
-        """Assign a role, at one audience or everywhere. Idempotent."""
+        """Assign a role, at one audience or everywhere. Idempotent. The body may be left out.
+
+        A user who begins to hold rights at the issuer is signed out everywhere, and loses the
+        password and the factors that somebody without `issuer:admin` gave: the audit event
+        `user.access_ended` names them. Then the user needs an invitation.
+        """
         assignment = Assignment.of(role, audience, everywhere=everywhere)
         with caller.work(principal.write) as work:
+            work.beginnings.keep(kept.keep_credentials if kept else [])
             work.collection(principal).get(principal_id)
             if if_match is not None:
                 _require_assigned(work, principal_id, assignment)

@@ -3,10 +3,12 @@
 from typing import Annotated, Any
 
 from fastapi import Body, Request
+from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from issuer.admin.problems import ProblemRaised
+from issuer.fields import Fields
 from issuer.strict_json import AmbiguousJson, strict_json
 
 _JSON = ("application/json", "application/merge-patch+json")
@@ -42,6 +44,28 @@ def require_json(request: Request) -> None:
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type not in _JSON:
         raise ProblemRaised("unsupported-media-type", f"Send {' or '.join(_JSON)}.")
+
+
+KeepCredentials = Annotated[
+    list[Annotated[str, Field(max_length=255)]],
+    Field(
+        max_length=1_000,
+        description="Ids of credentials that somebody without `issuer:admin` gave, which clients"
+        " keep although they begin to hold rights at the issuer. The answer 409 lists them.",
+    ),
+]
+
+
+class KeptCredentials(Fields):
+    """Credentials of clients that begin to hold rights at the issuer."""
+
+    keep_credentials: KeepCredentials = []
+
+    @classmethod
+    def taken_from(cls, patch: dict[str, Any]) -> list[str]:
+        """The member of a merge patch, which is none of the resource; `InvalidField`."""
+        given = patch.pop("keep_credentials", None)
+        return cls.read({} if given is None else {"keep_credentials": given}).keep_credentials
 
 
 MergePatch = Annotated[

@@ -1,5 +1,6 @@
 """The operations of every collection: list, create, read, patch, delete."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any
@@ -8,7 +9,7 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import create_model
 
 from issuer.admin.access import Caller
-from issuer.admin.bodies import MergePatch
+from issuer.admin.bodies import KeptCredentials, MergePatch
 from issuer.admin.problems import documented
 from issuer.admin.representations import (
     AllowUnknownScopes,
@@ -24,8 +25,12 @@ from issuer.admin.representations import (
 from issuer.admin.routes import admin_router
 from issuer.admin.urls import location
 from issuer.admin.warnings import WithWarnings, warnings_about
+from issuer.clients import CLIENT
 from issuer.fields import Fields
 from issuer.resources import ResourceType
+from issuer.roles import ROLE
+
+_GIVES_RIGHTS = (CLIENT, ROLE)  # to clients, whose credentials may have to be confirmed
 
 
 @dataclass(frozen=True)
@@ -57,10 +62,13 @@ def collection_router(
     """
     router = admin_router(f"/{resource_type.plural}", resource_type.plural)
     path, name = f"/{{{resource_type.key}{convertor}}}", resource_type.name
+    New = _new(resource_type)  # noqa: N806 - a type
     Key = Annotated[str, Path(alias=resource_type.key)]  # noqa: N806 - a type
     Cascade = Annotated[bool, Query(description=descriptions.cascade)]  # noqa: N806 - a type
     option = _unknown_scopes if "scopes" in resource_type.fields.model_fields else _no_option
     AllowUnknown = Annotated[bool, Depends(option)]  # noqa: N806 - a type
+
+    gives_rights = ("credentials-not-kept",) if resource_type in _GIVES_RIGHTS else ()
 
     @router.get(
         "",
@@ -80,25 +88,26 @@ def collection_router(
         description=descriptions.create,
         status_code=201,
         response_model=_created(resource_type),
-        responses=documented("already-exists", body=True),
+        responses=documented("already-exists", *gives_rights, body=True),
     )
     def create(
         caller: Caller,
-        fields: resource_type.fields,  # type: ignore[name-defined]
+        fields: New,  # type: ignore[valid-type]
         response: Response,
         allow_unknown_scopes: AllowUnknown = False,
     ) -> Any:
         with caller.work(resource_type.write) as work:
             if allow_unknown_scopes:
                 work.allow_unknown_scopes()
+            work.beginnings.keep(getattr(fields, "keep_credentials", []))
             collection = work.collection(resource_type)
-            created = collection.create(fields)
+            created = collection.create(_without_kept(resource_type, fields))
             key = resource_type.key_of(created)
             tagged(response, collection.get(key))
         response.headers["Location"] = location(caller, resource_type.plural, key)
         if resource_type.shown_once(created):
             never_stored(response)
-        return _warned(created)
+        return _warned(created, work.beginnings.warnings)
 
     @router.get(
         path,
@@ -117,7 +126,8 @@ def collection_router(
         description=descriptions.patch,
         response_model=_with_warnings(resource_type.model),
         responses=documented(
-            "not-found", *patch_problems, "not-allowed", "precondition-failed", body=True
+            *("not-found", *patch_problems, *gives_rights, "not-allowed", "precondition-failed"),
+            body=True,
         ),
     )
     def patch(
@@ -128,13 +138,15 @@ def collection_router(
         allow_unknown_scopes: AllowUnknown = False,
         if_match: IfMatch = None,
     ) -> Any:
+        kept = KeptCredentials.taken_from(patch) if gives_rights else []
         with caller.work(resource_type.write) as work:
             if allow_unknown_scopes:
                 work.allow_unknown_scopes()
+            work.beginnings.keep(kept)
             collection = work.collection(resource_type)
             require_match(if_match, collection.get(key))
             patched = collection.update(key, patch)
-        return _warned(tagged(response, patched))
+        return _warned(tagged(response, patched), work.beginnings.warnings)
 
     def delete_cascading(
         caller: Caller, key: Key, cascade: Cascade = False, if_match: IfMatch = None
@@ -186,8 +198,25 @@ def _created(resource_type: ResourceType[Any, Any]) -> Any:
     return model if resource_type.created is None else _with_warnings(resource_type.created) | model
 
 
-def _warned(resource: Any) -> Any:
+def _new(resource_type: ResourceType[Any, Any]) -> Any:
+    """The model of the body of POST."""
+    fields: type[Fields] = resource_type.fields
+    if resource_type not in _GIVES_RIGHTS:
+        return fields
+    bases = (fields, KeptCredentials)
+    return create_model(f"New{fields.__name__}", __base__=bases, __doc__=fields.__doc__)
+
+
+def _without_kept(resource_type: ResourceType[Any, Any], fields: Any) -> Any:
+    names = resource_type.fields.model_fields
+    return resource_type.fields.model_construct(**{name: getattr(fields, name) for name in names})
+
+
+def _warned(resource: Any, more: Sequence[str]) -> Any:
+    """With `more` warnings beside those about its scopes."""
     model: type[Fields] = type(resource)
-    if "scopes" not in model.model_fields or not (warnings := warnings_about(resource.scopes)):
+    if "scopes" not in model.model_fields:
+        return resource
+    if not (warnings := [*warnings_about(resource.scopes), *more]):
         return resource
     return _model_with_warnings(model).model_construct(**dict(resource), warnings=warnings)

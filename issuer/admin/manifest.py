@@ -51,6 +51,13 @@ async def _source(request: Request) -> bytes:
 
 Source = Annotated[bytes, Depends(_source)]
 Prune = Annotated[bool, Query(description="Delete resources that its sections do not list.")]
+KeepCredentials = Annotated[
+    str,
+    Query(
+        description="Ids, with commas between them, of credentials that somebody without"
+        " `issuer:admin` gave, which clients keep although they begin to hold rights at the issuer."
+    ),
+]
 Accept = Annotated[str, Header(description=f"YAML if it contains `{_YAML}`, otherwise JSON.")]
 
 _MANIFEST = {
@@ -101,7 +108,8 @@ async def plan_manifest(
     openapi_extra=_BODY,
     response_model=AppliedManifest,
     responses=documented(
-        "in-use", "not-allowed", "already-exists", "precondition-failed", body=True
+        *("in-use", "not-allowed", "credentials-not-kept", "already-exists", "precondition-failed"),
+        body=True,
     ),
 )
 async def apply_manifest(
@@ -110,6 +118,7 @@ async def apply_manifest(
     source: Source,
     prune: Prune = False,
     allow_unknown_scopes: AllowUnknownScopes = False,
+    keep_credentials: KeepCredentials = "",
     if_match: IfMatch = None,
 ) -> Response:
     """Apply a manifest completely, or on any error change nothing.
@@ -117,7 +126,9 @@ async def apply_manifest(
     With `If-Match` and the ETag of a plan, apply just that plan; otherwise 412.
     """
     asked = _asked(caller, source, prune=prune, allow_unknown_scopes=allow_unknown_scopes)
-    return await _plans(request).run(_apply, caller, replace(asked, to_apply=True), if_match)
+    keep = tuple(filter(None, keep_credentials.split(",")))
+    asked = replace(asked, to_apply=True, keep=keep)
+    return await _plans(request).run(_apply, caller, asked, if_match)
 
 
 def _plans(request: Request) -> WorkerPool:
@@ -135,7 +146,7 @@ def _export(caller: Access, accept: str) -> Response:
     return Response(content, media_type=_YAML if yaml else _JSON, headers=headers)
 
 
-def _asked(caller: Access, source: bytes, **options: bool) -> PlanRequest:
+def _asked(caller: Access, source: bytes, **options: Any) -> PlanRequest:
     return PlanRequest(caller.actor, caller.held, source, **options)
 
 

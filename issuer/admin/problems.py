@@ -28,6 +28,7 @@ _PROBLEMS: dict[str, tuple[int, str]] = {
     "method-not-allowed": (405, "Method not allowed"),
     "already-exists": (409, "Already exists"),
     "not-allowed": (409, "Not allowed in the current state"),
+    "credentials-not-kept": (409, "Credentials that others gave"),
     "in-use": (409, "Still in use"),
     "precondition-failed": (412, "Precondition failed"),
     "body-too-large": (413, "Body too large"),
@@ -47,8 +48,21 @@ class FieldError(BaseModel):
     line: int | None = None
 
 
+class CredentialToKeep(BaseModel):
+    """A credential that somebody without `issuer:admin` gave; `given_by` is null if unknown."""
+
+    kind: str
+    id: str
+    name: str
+    client_id: str
+    given_by: str | None
+
+
 class Problem(BaseModel):
-    """Problem details. `more_errors` is the number of errors not listed in `errors`."""
+    """Problem details. `more_errors` is the number of errors not listed in `errors`.
+
+    `credentials` can be confirmed in `keep_credentials`.
+    """
 
     type: str
     title: str
@@ -58,6 +72,7 @@ class Problem(BaseModel):
     errors: list[FieldError] | None = None
     more_errors: int | None = None
     used_by: list[str] | None = None
+    credentials: list[CredentialToKeep] | None = None
 
 
 class ProblemRaised(Exception):

@@ -15,6 +15,7 @@ from issuer.admin.problems import (
     name_for,
     shortened,
 )
+from issuer.authority import CredentialsNotKept
 from issuer.catalogue import methods_at
 from issuer.fields import in_words
 from issuer.http_layers import server_error
@@ -88,6 +89,9 @@ def problem_of(error: errors.IssuerError) -> ProblemRaised:  # noqa: PLR0911 - o
         case errors.NotYet():
             headers = {"Retry-After": str(error.retry_after)}
             return ProblemRaised("not-allowed", str(error), headers)
+        case CredentialsNotKept():
+            credentials = error.as_members()[:MAX_ERRORS]
+            return ProblemRaised("credentials-not-kept", str(error), credentials=credentials)
         case errors.NotAllowed():
             return ProblemRaised("not-allowed", str(error))
         case ScopeNotCovered() | InvalidScope():

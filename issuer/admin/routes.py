@@ -47,6 +47,7 @@ class AdminRoute(APIRoute):
         handle = super().get_route_handler()
         method = next(iter(self.methods or ()))
         needs = needs_of(method, self.path)
+        body_is_required = self.body_field is None or self.body_field.field_info.is_required()
         dependants = [self.dependant, *self.dependant.dependencies]
         parameters = {each.alias for one in dependants for each in one.query_params}
 
@@ -56,7 +57,7 @@ class AdminRoute(APIRoute):
 
         async def answer(request: Request) -> Response:
             await run_in_threadpool(admit, request)
-            if self.body_field is not None:
+            if self.body_field is not None and (body_is_required or _has_body(request)):
                 require_json(request)
             names = request.path_params.items()
             request.scope["path_params"] = {name: unquote(value) for name, value in names}
@@ -83,6 +84,12 @@ def _conditional(request: Request, response: Response) -> Response:
         return response
     headers = {name: response.headers[name] for name in _KEPT_IN_304 if name in response.headers}
     return Response(status_code=304, headers=headers)
+
+
+def _has_body(request: Request) -> bool:
+    """RFC 9112 §6: whether the request has a body, also an empty one of some type."""
+    names = {"content-type", "transfer-encoding"}.intersection(request.headers)
+    return bool(names) or request.headers.get("content-length", "0") != "0"
 
 
 def _require_known_parameters(request: Request, known: set[str]) -> None:

@@ -13,11 +13,15 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """The caller, its request and its address."""
+    """The caller, its request and its address.
+
+    `is_local`: the command line on the issuer's own machine.
+    """
 
     id: str | None = None
     request_id: str | None = None
     address: str | None = None
+    is_local: bool = False
 
     def known_as(self, actor_id: str | None) -> "Actor":
         """The same request and address, with the caller's id."""

@@ -1,13 +1,16 @@
 """The rules that keep rights at the issuer itself with `issuer:admin`."""
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 
-from issuer.authority.store import AuthorityStore, Privileged
+from issuer.audit import Actor
+from issuer.authority.giver import Giver
+from issuer.authority.store import AuthorityStore, Privileged, Standing
 from issuer.database import Session
 from issuer.errors import Forbidden, NotAllowed
 from issuer.id_fields import fold_id
 from issuer.scopes import ISSUER_ADMIN, covers, parse
-from issuer.vocabulary import GrantType
+from issuer.vocabulary import GivenAs, GrantType
 
 
 class Authority:
@@ -23,6 +26,7 @@ class Authority:
         session: Session,
         own_audience: str,
         held: Iterable[str],
+        actor: Actor,
         *,
         users_sign_in: bool,
     ) -> None:
@@ -30,7 +34,55 @@ class Authority:
         self._own_audience = own_audience
         self._users_sign_in = users_sign_in
         self._held = frozenset(held)
+        self._actor = actor
         self._had_admin: bool | None = None
+        self._before: Standing | None = None
+        self._created: set[str] = set()
+
+    @property
+    def giver(self) -> Giver:
+        """Who gives what this transaction stores."""
+        if self._actor.is_local:
+            return Giver(self._actor.id, GivenAs.LOCAL)
+        is_admin = ISSUER_ADMIN in self._held
+        return Giver(self._actor.id, GivenAs.ADMIN if is_admin else GivenAs.OTHER)
+
+    def giver_to(self, user_id: str) -> Giver | None:
+        """The same; None for the users themselves, whose session was given before."""
+        is_own = self._actor.id == user_id and not self._actor.is_local
+        return None if is_own else self.giver
+
+    def may_still(self, giver: Giver, scope: str, since: datetime) -> bool:
+        """Whether who did something at `since` may still do it now; the command line may."""
+        if giver.given_as is GivenAs.LOCAL or giver.by is None:
+            return giver.given_as is GivenAs.LOCAL
+        return covers(self._store.scopes_held(giver.by, since), scope)
+
+    def holds_rights(self, principal_id: str) -> bool:
+        """Whether the principal has a scope of the issuer through a role."""
+        scopes = self._store.scopes_by_role(fold_id(principal_id))
+        return any(parse(scope).is_of_issuer for scope in scopes)
+
+    def note_created(self, principal_id: str) -> None:
+        """Call for a new client or user: nothing from before this transaction can act as it."""
+        self._created.add(fold_id(principal_id))
+
+    def is_created(self, principal_id: str) -> bool:
+        """Whether this transaction created it."""
+        return fold_id(principal_id) in self._created
+
+    def began(self) -> Standing:
+        """Who began to hold rights here in this transaction, since the last such question.
+
+        Every way to begin passes through `authorize_privileged_change`: without it, nobody did.
+        """
+        if self._before is None:
+            return Standing(frozenset(), frozenset())
+        before, self._before = self._before, self._store.standing()
+        return Standing(
+            self._before.holders - before.holders,
+            self._before.trusted_issuers - before.trusted_issuers,
+        )
 
     def require(self, scope: str) -> None:
         """`Forbidden`, naming the scope, unless a held scope covers it."""
@@ -66,6 +118,7 @@ class Authority:
         self.require(ISSUER_ADMIN)
         if self._had_admin is None:
             self._had_admin = self._store.has_admin()
+            self._before = self._store.standing()
 
     def would_lose_admin(
         self, clients: Mapping[str, Iterable[GrantType]], users: Iterable[str], *, usable: set[str]

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import ColumnElement, Select, Text, and_, cast, func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute
@@ -18,7 +19,8 @@ from issuer.database.tables import (
     TotpSecretRow,
     UserRow,
 )
-from issuer.scopes import ISSUER_ADMIN
+from issuer.id_fields import fold_id
+from issuer.scopes import ISSUER_ADMIN, counting_at
 from issuer.vocabulary import AuthMethod, GrantType, UserRights
 
 
@@ -28,6 +30,14 @@ class Privileged:
 
     clients: frozenset[str]
     audiences: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The folded ids of who holds rights here, and trusted issuers that such clients rely on."""
+
+    holders: frozenset[str]
+    trusted_issuers: frozenset[str]
 
 
 class AuthorityStore:
@@ -46,6 +56,38 @@ class AuthorityStore:
             .where(AssignmentRow.folded_id == folded_id, self._counts_here())
         )
         return [scope for role in roles for scope in role.scopes]
+
+    def scopes_held(self, principal_id: str, since: datetime) -> frozenset[str]:
+        """The scopes at the issuer that the principal can use; it must be as old as `since`."""
+        user = self._session.get(UserRow, principal_id)
+        client = None if user else self._session.get(ClientRow, principal_id)
+        row = user or client
+        if row is None or row.disabled or row.created_at > since:
+            return frozenset()
+        if client and self._own not in {each.audience_id for each in client.audiences}:
+            return frozenset()
+        direct = client.scopes if client else []
+        held = [*direct, *self.scopes_by_role(fold_id(principal_id))]
+        return counting_at(held, own_audience=True)
+
+    def standing(self) -> Standing:
+        """Who holds rights here now."""
+        roles = (
+            select(AssignmentRow.folded_id)
+            .join(RoleRow, RoleRow.name == AssignmentRow.role_name)
+            .where(_names_any(RoleRow.scopes), self._counts_here())
+        )
+        by_role = set(self._session.scalars(roles))
+        clients = self._clients_among(by_role)
+        query = select(ClientRow.folded_id, ClientRow.trusts)
+        rows = [
+            row
+            for ids in in_parts(clients)
+            for row in self._session.execute(query.where(ClientRow.client_id.in_(ids)))
+        ]
+        relied_on = {trust["issuer"] for row in rows for trust in row.trusts or []}
+        holders = frozenset(by_role.union(row.folded_id for row in rows))
+        return Standing(holders, frozenset(relied_on))
 
     def has_admin(self) -> bool:
         """Whether some client or user can get a token with `issuer:admin` at any later time.

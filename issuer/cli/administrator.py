@@ -44,6 +44,7 @@ def make_administrator(work: UnitOfWork, username: str, url: str) -> ConsoleAdmi
     if user.disabled:
         raise NotAllowed(f"The user {user.username} is disabled. Enable it first.")
     work.assignments.assign(user.id, Assignment(role=_ROLE, audience=url))
+    work.check_invariants()  # now: a user who could sign in until now may need an invitation
     return _administrator(work, user)
 
 

@@ -2,12 +2,15 @@
 
 import os
 import pwd
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+
+import typer
 
 from issuer import logs
 from issuer.audit import Actor
 from issuer.composition import Administration, AuditParts, Composition, UnitOfWork, compose
+from issuer.escaping import escaped
 from issuer.settings import Settings
 
 
@@ -52,10 +55,18 @@ def auditing() -> Iterator[AuditParts]:
 
 
 @contextmanager
-def changing() -> Iterator[UnitOfWork]:
-    """The transaction of a command that writes."""
+def changing(keep_credentials: Iterable[str] | None = None) -> Iterator[UnitOfWork]:
+    """The transaction of a command that writes. Its warnings are printed after the commit.
+
+    `keep_credentials` are ids, also with commas between them, of what clients keep that begin to
+    hold rights at the issuer.
+    """
     with administering() as administration, administration.changing(operator()) as work:
+        kept = (each for text in keep_credentials or () for each in text.split(","))
+        work.beginnings.keep(kept)
         yield work
+    for warning in work.beginnings.warnings:
+        typer.echo(escaped(f"Warning: {warning}"), err=True)
 
 
 @contextmanager
@@ -72,4 +83,4 @@ def operator() -> Actor:
         name = pwd.getpwuid(uid).pw_name
     except KeyError:  # in a container, the user id may have no name
         name = str(uid)
-    return Actor(f"cli:{name}")
+    return Actor(f"cli:{name}", is_local=True)

@@ -55,6 +55,7 @@ class PlanRequest:
     """Who asks for a plan of which manifest; without steps unless it is `to_apply`.
 
     `allow_unknown_scopes`: also those that look like a misspelled known one.
+    `keep` are the ids of credentials that others gave, which clients keep.
     """
 
     actor: Actor
@@ -63,6 +64,7 @@ class PlanRequest:
     prune: bool
     to_apply: bool = False
     allow_unknown_scopes: bool = False
+    keep: tuple[str, ...] = ()
 
 
 def made_plan(administration: Administration, request: PlanRequest) -> MadePlan:
@@ -99,6 +101,7 @@ def applied_plan(
             with administration.changing(request.actor, request.held) as work:
                 if request.allow_unknown_scopes:
                     work.allow_unknown_scopes()
+                work.beginnings.keep(request.keep)
                 return made, manifest.apply(work, made.plan)
         except PlanOutdated:
             if is_last:

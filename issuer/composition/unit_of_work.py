@@ -7,7 +7,7 @@ from typing import Any
 
 from issuer.audiences import Audiences
 from issuer.audit import Actor, AuditLog
-from issuer.authority import Authority
+from issuer.authority import Authority, Beginnings
 from issuer.clients import Clients, Registrations, Rotations
 from issuer.composition.factors import FactorParts
 from issuer.composition.foundation import Foundation
@@ -60,9 +60,10 @@ class UnitOfWork:
         self._random = parts.foundation.random
         self._trail = parts.foundation.trails.begin(session, actor)
         self.authority = Authority(
-            session, settings.url, held, users_sign_in=settings.users_sign_in_with_password
+            session, settings.url, held, actor, users_sign_in=settings.users_sign_in_with_password
         )
         self.revocations = Revocations(session, clock)
+        self.beginnings = Beginnings(session, self._trail, clock, self.authority, self.revocations)
         self._transaction = Transaction(
             session, self._trail, clock, self.authority, self.revocations
         )
@@ -76,7 +77,11 @@ class UnitOfWork:
         return self._transaction.unknown_scopes_allowed
 
     def check_invariants(self) -> None:
-        """Check, at the end of a change, the rules that concern its result as a whole."""
+        """Check, at the end of a change, the rules that concern its result as a whole.
+
+        Who began to hold rights at the issuer begins clean.
+        """
+        self.beginnings.check_invariants()
         self.authority.check_invariants()
         self.revocations.check_invariants()
 

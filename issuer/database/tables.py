@@ -25,6 +25,7 @@ from sqlalchemy.types import TypeDecorator
 
 from issuer.vocabulary import (
     AuthMethod,
+    GivenAs,
     GrantType,
     RegisteredBy,
     SigningAlgorithm,
@@ -142,6 +143,13 @@ class Versioned:
         return {"version_id_col": cls.version}
 
 
+class Given:
+    """Who gave it, and with which rights; NULL for what is older than these columns."""
+
+    given_by: Mapped[str | None] = mapped_column(String(255))
+    given_as: Mapped[GivenAs | None] = mapped_column(_word(GivenAs, 8))
+
+
 class AudienceRow(Versioned, SeenByDirectory, Base):
     __tablename__ = "audiences"
 
@@ -185,7 +193,9 @@ class PrincipalRow(SeenByDirectory, Base):
     kind: Mapped[str] = mapped_column(String(8))
 
 
-class UserRow(Versioned, SeenByDirectory, Base):
+class UserRow(Versioned, Given, SeenByDirectory, Base):
+    """A user. `given_by` gave the password or invitation from which all ways to sign in stem."""
+
     __tablename__ = "users"
 
     id: Mapped[str] = mapped_column(String(128), primary_key=True)
@@ -291,7 +301,7 @@ class UsedChallengeRow(Base):
     expires_at: Mapped[datetime] = mapped_column(index=True)
 
 
-class InvitationRow(Base):
+class InvitationRow(Given, Base):
     """A link with which a user sets a password or a passkey, as a keyed digest of its token."""
 
     __tablename__ = "invitations"
@@ -308,7 +318,8 @@ class ClientRow(Versioned, SeenByDirectory, Base):
     """A client. `pinned`: an administrator keeps its metadata document, which is never fetched.
 
     `last_used_at` is only noted for clients that registered themselves. `document` is what its
-    metadata document said when it was last read, null if it was not valid.
+    metadata document said when it was last read, null if it was not valid. `credentials_given` says
+    of keys, trusts and redirect URIs who gave them; see `issuer/authority/credentials.py`.
     """
 
     __tablename__ = "clients"
@@ -337,6 +348,7 @@ class ClientRow(Versioned, SeenByDirectory, Base):
     document: Mapped[str | None] = mapped_column(Text, deferred=True)
     document_read_at: Mapped[datetime | None]
     disabled: Mapped[bool]
+    credentials_given: Mapped[dict[str, Any] | None]
     audiences: Mapped[list["ClientAudienceRow"]] = relationship(
         cascade="all, delete-orphan", passive_deletes=True
     )
@@ -359,7 +371,7 @@ class ClientAudienceRow(SeenByDirectory, Base):
     audience: Mapped[AudienceRow] = relationship()
 
 
-class ClientSecretRow(SeenByDirectory, Base):
+class ClientSecretRow(Given, SeenByDirectory, Base):
     __tablename__ = "client_secrets"
     __table_args__ = (Index("ix_client_secrets_use", "last_used_at", "created_at"),)
 
@@ -375,8 +387,11 @@ class ClientSecretRow(SeenByDirectory, Base):
     last_used_address: Mapped[str | None] = mapped_column(String(64))
 
 
-class TrustedIssuerRow(Versioned, SeenByDirectory, Base):
-    """Another issuer whose tokens are accepted. `keys` says how its keys are found."""
+class TrustedIssuerRow(Versioned, Given, SeenByDirectory, Base):
+    """Another issuer whose tokens are accepted. `keys` says how its keys are found.
+
+    `given_by` made it, or is the last one without `issuer:admin` who changed it.
+    """
 
     __tablename__ = "trusted_issuers"
 

@@ -52,6 +52,7 @@ class Principals(Collection[PrincipalRowT, FieldsT, ModelT]):
     def _with_key(self, fields: FieldsT) -> FieldsT:
         key = self.resource_type.key_of(fields) or new_id(self.id_prefix, self._random)
         claim_id(self._store.session, key, self.resource_type.kind)
+        self._authority.note_created(key)
         return fields.model_copy(update={self.resource_type.key: key})
 
     def _write(self, row: PrincipalRowT, fields: FieldsT) -> None:

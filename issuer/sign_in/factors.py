@@ -176,6 +176,8 @@ class Factors:
         for row in self._rows(user_id):
             self._removed(row)
         self._revocations.subject(user_id)
+        if self._store.delete_invitation(user_id):  # it would bring back what ends here
+            self._trail.note("invitation.deleted", user_id)
         self._trail.note("user.factors_reset", user_id)
 
     def _remove(self, user_id: str, factor_id: str) -> None:

@@ -16,10 +16,12 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from issuer.authority import Giver
 from issuer.database.tables import InvitationRow, UserRow
 from issuer.errors import NotAllowed, NotFound
 from issuer.fields import Fields
 from issuer.resources import Transaction
+from issuer.scopes import ISSUER_ADMIN
 from issuer.sign_in.factors import Factors
 from issuer.sign_in.factors_store import FactorStore
 from issuer.sign_in.passkeys import NewPasskey
@@ -27,7 +29,9 @@ from issuer.sign_in.secret_texts import SecretTexts
 from issuer.time_fields import in_seconds, lifetime
 from issuer.users.passwords import NewPassword
 from issuer.users.store import UserStore
-from issuer.users.users import Users
+from issuer.users.user import USER
+from issuer.users.users import Users, note_giver
+from issuer.vocabulary import GivenAs
 
 SHORTEST, LONGEST = timedelta(minutes=5), timedelta(days=30)
 DEFAULT = timedelta(hours=72)
@@ -74,6 +78,7 @@ class Invitation:
     expires_at: datetime
     needs_password: bool
     digest: bytes = field(repr=False)
+    giver: Giver
 
 
 class Invitations:
@@ -103,10 +108,12 @@ class Invitations:
         if self._authorized(user_id).disabled:
             raise NotAllowed("The user is disabled. Enable it first.")
         token, digest = self._tokens.new()
-        now = self._clock()
+        now, giver = self._clock(), self._authority.giver
         row = InvitationRow(
             user_id=user_id,
             digest=digest,
+            given_by=giver.by,
+            given_as=giver.given_as,
             created_at=now,
             expires_at=now + fields.lifetime,
         )
@@ -123,23 +130,26 @@ class Invitations:
         self._trail.note("invitation.deleted", user_id)
 
     def find(self, token: str) -> Invitation | None:
-        """The invitation of that token, unless it has expired or was used. Changes nothing."""
+        """The invitation of that token, unless it has expired or was used. Changes nothing.
+
+        None also where its maker may not invite the user any more.
+        """
         digest = self._tokens.digest(token)
         row = self._store.invitation(digest) if digest else None
         if row is None or row.expires_at <= self._clock():
             return None
         user = self._user_store.get(row.user_id)
-        if user.disabled:
+        if user.disabled or (giver := self._giver_now(row)) is None:
             return None
         needs_password = bool(self._factors.of_user(user.id))
         return Invitation(
-            user.id, user.username, user.name, row.expires_at, needs_password, row.digest
+            user.id, user.username, user.name, row.expires_at, needs_password, row.digest, giver
         )
 
     def accept_with_password(self, token: str, password: NewPassword) -> str:
         """Set the password, once; the id of the user. A second factor of the user stays."""
         invitation = self._used(token)
-        self._users.set_password(invitation.user_id, password)
+        self._users.set_password(invitation.user_id, password, giver=invitation.giver)
         return invitation.user_id
 
     def accept_with_passkey(
@@ -155,6 +165,8 @@ class Invitations:
         if passkey.user_id != invitation.user_id:
             raise NotAllowed("The passkey is of another user.")
         codes = self._factors.add_passkey(passkey, name)
+        user = self._user_store.get(invitation.user_id)
+        note_giver(user, invitation.giver, is_only_way=user.password_hash is None)
         self._revocations.subject(invitation.user_id)
         return invitation.user_id, codes
 
@@ -165,6 +177,16 @@ class Invitations:
             raise NotAllowed("The invitation has expired, or was used already.")
         self._trail.note("invitation.accepted", invitation.user_id)
         return invitation
+
+    def _giver_now(self, row: InvitationRow) -> Giver | None:
+        """Its maker, with the rights that it has now; None if it may not invite the user now."""
+        giver, since = Giver(row.given_by, row.given_as), row.created_at
+        if self._authority.may_still(giver, ISSUER_ADMIN, since):
+            return giver
+        if self._authority.holds_rights(row.user_id):
+            return None
+        may_invite = giver.by is None or self._authority.may_still(giver, USER.write, since)
+        return Giver(giver.by, GivenAs.OTHER) if may_invite else None
 
     def _authorized(self, user_id: str) -> UserRow:
         row = self._user_store.get(user_id)

@@ -1,11 +1,12 @@
 """Users in SQL."""
 
 from collections.abc import Sequence
+from typing import Any, cast
 
-from sqlalchemy import delete, exists, select, update
+from sqlalchemy import CursorResult, delete, exists, select, update
 
 from issuer.database.store import Store
-from issuer.database.tables import InvitationRow, PasskeyRow, UserRow
+from issuer.database.tables import InvitationRow, PasskeyRow, TotpSecretRow, UserRow
 from issuer.usernames import fold_username, is_username
 
 
@@ -39,5 +40,11 @@ class UserStore(Store[UserRow]):
     def has_passkey(self, user_id: str) -> bool:
         return self.session.scalars(select(exists().where(PasskeyRow.user_id == user_id))).one()
 
-    def delete_invitation(self, user_id: str) -> None:
-        self.session.execute(delete(InvitationRow).where(InvitationRow.user_id == user_id))
+    def has_factor(self, user_id: str) -> bool:
+        totp = exists().where(TotpSecretRow.user_id == user_id)
+        return self.has_passkey(user_id) or self.session.scalars(select(totp)).one()
+
+    def delete_invitation(self, user_id: str) -> bool:
+        """Whether there was one."""
+        invitation = delete(InvitationRow).where(InvitationRow.user_id == user_id)
+        return cast(CursorResult[Any], self.session.execute(invitation)).rowcount == 1

@@ -2,6 +2,7 @@
 
 from random import Random
 
+from issuer.authority import Giver
 from issuer.database.tables import UserRow
 from issuer.errors import AlreadyExists, NotFound
 from issuer.id_fields import fold_id
@@ -39,17 +40,22 @@ class Users(Principals[UserRow, UserFields, User]):
     def _prefixes(self, text: str) -> list[str]:
         return [fold_id(text), fold_username(text)]
 
-    def set_password(self, user_id: str, password: NewPassword) -> None:
+    def set_password(
+        self, user_id: str, password: NewPassword, *, giver: Giver | None = None
+    ) -> None:
         """Set a password prepared beforehand; `InvalidField` if it is the user name.
 
         Ends the sessions and revokes the tokens of a user who could sign in before. Unlocks the
-        user: earlier attempts were at another password.
+        user: earlier attempts were at another password. `giver` is who let the user set it, by an
+        invitation.
         """
         row = self._row_to_change(user_id)
         require_not_username(password.text, row.username)
         if row.password_hash is not None or self._store.has_passkey(user_id):
-            self._revoke(user_id)
+            self._revocations.subject(user_id)
         row.password_hash = password.hash
+        giver = giver or self._authority.giver_to(user_id)
+        note_giver(row, giver, is_only_way=not self._store.has_factor(user_id))
         self._store.changed(row, self._clock())
         self._forget_attempts(user_id)
         self._store.delete_invitation(user_id)  # an old link must not change it later
@@ -73,7 +79,20 @@ class Users(Principals[UserRow, UserFields, User]):
         row.folded_username = folded
 
     def _revoke(self, key: str) -> None:
+        """An open invitation would bring back what ends here."""
         self._revocations.subject(key)
+        if self._store.delete_invitation(key):
+            self._trail.note("invitation.deleted", key)
 
     def _forget_attempts(self, user_id: str) -> None:
         AttemptStore(self._store.session).unlock(user_id, self._marks.of_user(user_id))
+
+
+def note_giver(row: UserRow, giver: Giver | None, *, is_only_way: bool) -> None:
+    """Keep who gave the user a way to sign in, with which the user can add others.
+
+    One of an admin says nothing of the others: it counts where it `is_only_way`. None: the user
+    changed it, in a session that stems from what was given before.
+    """
+    if giver is not None and (is_only_way or not giver.is_admin):
+        row.given_by, row.given_as = giver.by, giver.given_as

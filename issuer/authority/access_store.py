@@ -1,0 +1,113 @@
+"""What can act as a user or a client, in SQL."""
+
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+from typing import Any, cast
+
+from sqlalchemy import CursorResult, delete, select, update
+
+from issuer.authority.credentials import GivenCredential, given, not_of_admins
+from issuer.authority.giver import Giver
+from issuer.database import Session
+from issuer.database.store import in_parts
+from issuer.database.tables import (
+    ClientRow,
+    ClientSecretRow,
+    InvitationRow,
+    PasskeyRow,
+    RecoveryCodeRow,
+    TotpSecretRow,
+    TrustedIssuerRow,
+    UserRow,
+)
+
+
+class AccessStore:
+    """Within one transaction."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def users(self, folded_ids: Collection[str]) -> list[UserRow]:
+        """The users among these principals, in order of id."""
+        return self._principals(UserRow, UserRow.folded_id, folded_ids)
+
+    def clients(self, folded_ids: Collection[str]) -> list[ClientRow]:
+        """The clients among these principals, in order of id."""
+        return self._principals(ClientRow, ClientRow.folded_id, folded_ids)
+
+    def end_invitation(self, user: UserRow) -> dict[str, str | None]:
+        """Delete the invitation of the user, unless an admin made it; what there was, by whom."""
+        row = self._session.get(InvitationRow, user.id)
+        if row is None or Giver(row.given_by, row.given_as).is_admin:
+            return {}
+        self._session.delete(row)
+        self._session.flush()
+        return {"invitation": row.given_by}
+
+    def passkeys(self, user: UserRow) -> Sequence[PasskeyRow]:
+        return self._session.scalars(select(PasskeyRow).where(PasskeyRow.user_id == user.id)).all()
+
+    def end_ways_in(self, user: UserRow, now: datetime) -> list[str]:
+        """Delete password, passkeys, authenticator app and recovery codes; what there was."""
+        ended = ["password"] if user.password_hash is not None else []
+        totp = self._session.get(TotpSecretRow, user.id)
+        factors: list[PasskeyRow | TotpSecretRow] = [*self.passkeys(user)]
+        for factor in [*factors, *([totp] if totp else [])]:
+            ended.append(factor.id)
+            self._session.delete(factor)
+        codes = delete(RecoveryCodeRow).where(RecoveryCodeRow.user_id == user.id)
+        if cast(CursorResult[Any], self._session.execute(codes)).rowcount:
+            ended.append("recovery codes")
+        user.password_hash = user.given_by = user.given_as = None
+        user.updated_at = now
+        self._session.flush()
+        return ended
+
+    def credentials_not_of_admins(self, client: ClientRow) -> list[GivenCredential]:
+        """The secrets, keys, trusts and redirect URIs that nobody with `issuer:admin` gave."""
+        query = select(ClientSecretRow).where(ClientSecretRow.client_id == client.client_id)
+        secrets = [
+            GivenCredential("secret", row.id, row.label, client.client_id, row.given_by)
+            for row in self._session.scalars(query.order_by(ClientSecretRow.id))
+            if not Giver(row.given_by, row.given_as).is_admin
+        ]
+        return [*secrets, *not_of_admins(client)]
+
+    def trusted_issuers_not_of_admins(self, ids: Collection[str]) -> list[GivenCredential]:
+        """Those that somebody without `issuer:admin` made or changed."""
+        found = []
+        for part in in_parts(sorted(ids)):
+            query = select(TrustedIssuerRow).where(TrustedIssuerRow.id.in_(part))
+            for row in self._session.scalars(query.order_by(TrustedIssuerRow.id)):
+                if not Giver(row.given_by, row.given_as).is_admin:
+                    name = f"{row.id}@{row.version}"
+                    found.append(
+                        GivenCredential("trusted_issuer", name, row.issuer, "", row.given_by)
+                    )
+        return found
+
+    def keep(self, credentials: Iterable[GivenCredential], giver: Giver) -> None:
+        """They count as given by `giver` from now on. The resources keep their versions."""
+        values = {"given_by": giver.by, "given_as": giver.given_as}
+        for each in credentials:
+            if each.kind == "secret":
+                secret = update(ClientSecretRow).where(ClientSecretRow.id == each.id)
+                self._session.execute(secret.values(**values))
+            elif each.kind == "trusted_issuer":
+                issuer_id = each.id.rpartition("@")[0]
+                issuer = update(TrustedIssuerRow).where(TrustedIssuerRow.id == issuer_id)
+                self._session.execute(issuer.values(**values))
+            else:
+                self._keep_of_client(each, giver)
+
+    def _keep_of_client(self, credential: GivenCredential, giver: Giver) -> None:
+        row = self._session.get_one(ClientRow, credential.client_id)
+        givers = {**(row.credentials_given or {}), **given([credential.id], giver)}
+        client = update(ClientRow).where(ClientRow.client_id == credential.client_id)
+        self._session.execute(client.values(credentials_given=givers))
+        self._session.refresh(row, ["credentials_given"])
+
+    def _principals(self, row: Any, column: Any, folded_ids: Collection[str]) -> list[Any]:
+        parts = (select(row).where(column.in_(ids)) for ids in in_parts(sorted(folded_ids)))
+        return [each for query in parts for each in self._session.scalars(query)]

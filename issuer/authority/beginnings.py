@@ -1,0 +1,98 @@
+"""Rights at the issuer begin clean.
+
+Whoever prepared an account or a client before it got rights here must not have them afterwards:
+what could act as it and was given without `issuer:admin` ends in the transaction that gives the
+rights, or is confirmed by name.
+"""
+
+from collections.abc import Collection, Iterable
+from datetime import datetime
+
+from issuer.audit import Trail
+from issuer.authority.access_store import AccessStore
+from issuer.authority.authority import Authority
+from issuer.authority.credentials import CredentialsNotKept, GivenCredential
+from issuer.authority.giver import Giver
+from issuer.clock import Clock
+from issuer.database import Session
+from issuer.database.tables import ClientRow, UserRow
+from issuer.revocations import Revocations
+
+
+class Beginnings:
+    """The users and clients that begin to hold rights here, within one transaction.
+
+    `warnings` are sentences about those that cannot sign in any more.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        trail: Trail,
+        clock: Clock,
+        authority: Authority,
+        revocations: Revocations,
+    ) -> None:
+        self._store = AccessStore(session)
+        self._trail = trail
+        self._clock = clock
+        self._authority = authority
+        self._revocations = revocations
+        self._kept: set[str] = set()
+        self.warnings: list[str] = []
+
+    def keep(self, credential_ids: Iterable[str]) -> None:
+        """Confirm credentials of clients that others gave, by their ids."""
+        self._kept |= {*credential_ids}
+
+    def check_invariants(self) -> None:
+        """Call at the end of the transaction, and before it where what follows depends on it.
+
+        `CredentialsNotKept` names the credentials of clients that were not confirmed.
+        """
+        began = self._authority.began()
+        clients = self._store.clients(began.holders)
+        self._check_credentials(clients, began.trusted_issuers)
+        for client in clients:
+            if not self._authority.is_created(client.client_id):
+                self._revocations.client(client.client_id)
+        for user in self._store.users(began.holders):
+            self._begin(user, self._clock())
+
+    def _check_credentials(
+        self, clients: Iterable[ClientRow], trusted_issuers: Collection[str]
+    ) -> None:
+        found = self._store.trusted_issuers_not_of_admins(trusted_issuers)
+        for client in clients:
+            found += self._store.credentials_not_of_admins(client)
+        if missing := [each for each in found if each.id not in self._kept]:
+            raise CredentialsNotKept(missing)
+        self._store.keep(found, self._authority.giver)
+        for each in found:
+            self._note_kept(each)
+
+    def _note_kept(self, kept: GivenCredential) -> None:
+        about = {"kind": kept.kind, "credential": kept.id, "given_by": kept.given_by}
+        action, target = "client.credential_kept", kept.client_id
+        if kept.kind == "trusted_issuer":
+            action, target = "trusted_issuer.kept", kept.id.rpartition("@")[0]
+        self._trail.note(action, target, **about)
+
+    def _begin(self, user: UserRow, now: datetime) -> None:
+        could_sign_in = user.password_hash is not None or bool(self._store.passkeys(user))
+        if could_sign_in and not self._authority.is_created(user.id):
+            self._revocations.subject(user.id)
+        ended = self._store.end_invitation(user)
+        giver = Giver(user.given_by, user.given_as)
+        if not giver.is_admin:
+            ended |= dict.fromkeys(self._store.end_ways_in(user, now), giver.by)
+        if ended:
+            self._trail.note("user.access_ended", user.id, given_by=ended)
+            self._warn(user)
+
+    def _warn(self, user: UserRow) -> None:
+        if user.password_hash is None and not self._store.passkeys(user):
+            self.warnings.append(
+                f"The user {user.username} has rights at the issuer now and cannot sign in: what"
+                " others had given ended. Set a password, or invite the user again."
+            )

@@ -1,0 +1,125 @@
+"""The credentials of a client, and who gave them. Pure functions.
+
+An id names the content, so that what was confirmed cannot be replaced by something else.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+from issuer.authority.giver import Giver
+from issuer.errors import NotAllowed
+from issuer.vocabulary import GivenAs
+
+_MAX_NAMED = 5
+_ID_CHARACTERS = 32  # 128 bits: nobody finds two contents with one id
+
+
+@dataclass(frozen=True, slots=True)
+class GivenCredential:
+    """A secret, key, trust or redirect URI of a client, or a trusted issuer that it relies on.
+
+    `given_by` is null for one that is older than these names.
+    """
+
+    kind: str
+    id: str
+    name: str
+    client_id: str
+    given_by: str | None
+
+    def __str__(self) -> str:
+        of = f" of {self.client_id}" if self.client_id else ""
+        by = self.given_by or "an unknown actor"
+        return f"{self.kind.replace('_', ' ')} {self.id}{of} (given by {by})"
+
+
+class CredentialsNotKept(NotAllowed):
+    """Clients would begin to hold rights at the issuer with credentials that others gave."""
+
+    def __init__(self, credentials: Iterable[GivenCredential]) -> None:
+        self.credentials = [*credentials]
+        named = ", ".join(map(str, self.credentials[:_MAX_NAMED]))
+        if (more := len(self.credentials) - _MAX_NAMED) > 0:
+            named += f" and {more} more"
+        super().__init__(
+            "This gives rights at the issuer to clients with credentials that were given without"
+            f" issuer:admin: {named}. Replace them, or confirm each by its id"
+            " (keep_credentials, --keep-credentials)."
+        )
+
+    def as_members(self) -> list[dict[str, Any]]:
+        """As JSON."""
+        return [asdict(each) for each in self.credentials]
+
+
+class HasCredentials(Protocol):
+    """The row of a client."""
+
+    client_id: Any
+    jwks: Any
+    jwks_uri: Any
+    trusts: Any
+    redirect_uris: Any
+    credentials_given: Any
+
+
+def credentials_of(client: HasCredentials) -> list[GivenCredential]:
+    """Its keys, trusts and redirect URIs; secrets are rows of their own."""
+    givers = client.credentials_given or {}
+    return [
+        GivenCredential(kind, each, name, client.client_id, givers.get(each, {}).get("by"))
+        for each, (kind, name) in _contents(client).items()
+    ]
+
+
+def not_of_admins(client: HasCredentials) -> list[GivenCredential]:
+    """Those that nobody with `issuer:admin` gave."""
+    givers = client.credentials_given or {}
+    return [
+        each
+        for each in credentials_of(client)
+        if not Giver(None, givers.get(each.id, {}).get("as")).is_admin
+    ]
+
+
+def ids_of(client: HasCredentials) -> frozenset[str]:
+    """The ids of its keys, trusts and redirect URIs; none for a client that is not stored yet."""
+    return frozenset(_contents(client))
+
+
+def givers_after(client: HasCredentials, before: Iterable[str], giver: Giver) -> dict[str, Any]:
+    """`credentials_given` after a change by `giver`; `before` are the ids that it found."""
+    known = client.credentials_given or {}
+    kept = {each: known[each] for each in known.keys() & ids_of(client) & {*before}}
+    return kept | given(ids_of(client) - {*before}, giver)
+
+
+def given(ids: Iterable[str], giver: Giver) -> dict[str, Any]:
+    """Members of `credentials_given`."""
+    given_as = giver.given_as or GivenAs.OTHER
+    return {each: {"by": giver.by, "as": given_as.value} for each in sorted(ids)}
+
+
+def _contents(client: HasCredentials) -> dict[str, tuple[str, str]]:
+    """Kind and name of each, by id."""
+    contents: dict[str, tuple[str, str]] = {}
+    for key in (client.jwks or {}).get("keys", []):
+        contents[_id_of("key", key)] = ("key", key.get("kid", ""))
+    if client.jwks_uri:
+        uri = client.jwks_uri
+        contents[_id_of("jwks_uri", {"uri": uri})] = ("jwks_uri", uri)
+    for trust in client.trusts or []:
+        name = f"{trust['issuer']} {trust['subject']}"
+        contents[_id_of("trust", trust)] = ("trust", name)
+    for uri in client.redirect_uris or []:
+        contents[_id_of("redirect_uri", {"uri": uri})] = ("redirect_uri", uri)
+    return contents
+
+
+def _id_of(kind: str, members: Mapping[str, Any]) -> str:
+    """The same for equal content, also where a later version adds members with a default."""
+    content = json.dumps({name: value for name, value in members.items() if value}, sort_keys=True)
+    return f"{kind}_{hashlib.sha256(content.encode()).hexdigest()[:_ID_CHARACTERS]}"
