@@ -21,7 +21,7 @@ from issuer.cli.manifest_input import (
     warn_about_scopes,
 )
 from issuer.cli.opening import changing
-from issuer.cli.options import AllowUnknownScopes, AsJson
+from issuer.cli.options import AllowUnknownScopes, AsJson, KeepCredentials
 from issuer.errors import IssuerError
 from issuer.files import reason_of, write_private
 from issuer.manifest import Applied, ManifestPlan
@@ -52,6 +52,7 @@ def apply(
     expect: Expect = None,
     secrets_file: SecretsFile = None,
     allow_unknown_scopes: AllowUnknownScopes = False,
+    keep_credentials: KeepCredentials = None,
     as_json: AsJson = False,
 ) -> None:
     """Apply a manifest, completely or not at all.
@@ -66,13 +67,14 @@ def apply(
     source = source_of(file)
     if secrets_file is not None:
         _require_new(secrets_file)
-    with report_invalid_manifest(), output.working("Applying"), changing() as work:
+    keeping = changing(keep_credentials)
+    with report_invalid_manifest(), output.working("Applying"), keeping as work:
         declared, plan = planned(
             work, source, file, prune=prune, allow_unknown_scopes=allow_unknown_scopes
         )
         count = plan.change_count if expect is None else expect
         applied = manifest.apply(work, replace(plan, change_count=count))
-        work.authority.check_invariants()  # now, so that a refusal leaves no file behind
+        work.check_invariants()  # now, so that a refusal leaves no file behind
         # Before the commit: a secret that cannot be stored must not take effect. If the commit
         # fails, the file stays, since the outcome of a commit can be unknown.
         written = _written(secrets_file, applied.secrets)

@@ -1,14 +1,15 @@
 """`issuer client role` and `issuer user role`: the same three commands for both."""
 
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from issuer.cli import completion, output
+from issuer.cli.collection import add_command
 from issuer.cli.command import new_app
 from issuer.cli.opening import changing, reading
-from issuer.cli.options import AsJson, RoleName
+from issuer.cli.options import AsJson, KeepCredentials, RoleName
 from issuer.composition import UnitOfWork
 from issuer.roles import Assignment, Assignments
 
@@ -62,29 +63,33 @@ def assignment_commands(
         done: str,
         summary: str,
     ) -> None:
-        @app.command(
-            verb,
-            help=f"""{summary}
-
-            Examples:
-
-              issuer {kind} role {verb} {example} web-runner --audience my-os
-              issuer {kind} role {verb} {example} web-runner --everywhere
-            """,
-        )
         def change_assignment(
-            principal: Principal,
-            role: RoleName,
-            audience: AtAudience = None,
-            everywhere: Everywhere = False,
-            as_json: AsJson = False,
+            principal: str,
+            role: str,
+            audience: str | None,
+            everywhere: bool,
+            as_json: bool,
+            keep_credentials: list[str] | None = None,
         ) -> None:
             assignment = _assignment(role, audience, everywhere=everywhere)
-            with changing() as work:
+            with changing(keep_credentials) as work:
                 change(work.assignments, find(work, principal), assignment)
             sentence = done.format(role=role, principal=principal)
             members = {f"{verb}ed": assignment.model_dump()}
             output.say(f"{sentence}, {assignment.where}.", members, as_json=as_json)
+
+        examples = f"""{summary}
+
+        Examples:
+
+          issuer {kind} role {verb} {example} web-runner --audience my-os
+          issuer {kind} role {verb} {example} web-runner --everywhere
+        """
+        parameters: dict[str, Any] = {"principal": Principal, "role": RoleName}
+        parameters |= {"audience": AtAudience, "everywhere": Everywhere}
+        if (kind, verb) == ("client", "assign"):
+            parameters["keep_credentials"] = KeepCredentials
+        add_command(app, verb, parameters, examples, change_assignment)
 
     add(
         "assign",

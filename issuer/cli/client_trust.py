@@ -12,7 +12,7 @@ from issuer.cli import completion, output
 from issuer.cli.collection import add_command
 from issuer.cli.command import new_app
 from issuer.cli.opening import administering, changing, reading
-from issuer.cli.options import AsJson, ClientId
+from issuer.cli.options import AsJson, ClientId, KeepCredentials
 from issuer.clients.trust import Trust
 from issuer.clients.trust_presets import Preset, Workload, preset
 from issuer.composition import UnitOfWork
@@ -67,6 +67,7 @@ _OPTIONS = {
         ),
     ],
     "once": Annotated[bool, typer.Option("--once", help="Accept each token once only.")],
+    "keep_credentials": KeepCredentials,
 }
 
 
@@ -91,6 +92,7 @@ def _add(
     claims: list[str] | None,
     once: bool,
     as_json: bool,
+    keep_credentials: list[str] | None,
     **options: Any,
 ) -> None:
     found = _preset(Workload(**options))
@@ -100,7 +102,7 @@ def _add(
         "claims": {**found.claims, **_claims(claims)},
         "once": once,
     }
-    with changing() as work:
+    with changing(keep_credentials) as work:
         trust = Trust.read({"issuer": issuer or _issuer_of(work, found), **members})
         _update(work, client, [*work.clients.get(client).trusts, trust])
     output.show(trust, as_json=as_json)

@@ -12,9 +12,14 @@ from issuer.cli import output
 from issuer.cli.command import adjusted, every, given, given_patch
 from issuer.cli.hints import warn_about
 from issuer.cli.opening import changing, reading
-from issuer.cli.options import AllowUnknownScopes, AsJson, Cascade, Limit
+from issuer.cli.options import AllowUnknownScopes, AsJson, Cascade, KeepCredentials, Limit
+from issuer.clients import CLIENT
 from issuer.composition import UnitOfWork
 from issuer.resources import ResourceType
+from issuer.roles import ROLE
+
+_KEEP = "keep_credentials"
+_GIVES_RIGHTS = (CLIENT, ROLE)  # to clients, whose credentials may have to be confirmed
 
 
 def _nothing_to_advise(_work: UnitOfWork, _created: Any) -> Iterable[str]:
@@ -70,8 +75,9 @@ class CollectionCommands:
             if complete is not None:
                 complete(values)
             fields = self.resource_type.fields
+            kept = values.pop(_KEEP, None)
             others = {name: values.pop(name) for name in values.keys() - fields.model_fields}
-            with changing() as work:
+            with changing(kept) as work:
                 if allow_unknown_scopes:
                     work.allow_unknown_scopes()
                 collection = work.collection(self.resource_type)
@@ -87,7 +93,7 @@ class CollectionCommands:
                 for sentence in advice:
                     output.print_text(sentence)
 
-        self._add("create", {**members, **self._about_scopes}, text, run)
+        self._add("create", {**members, **self._about_scopes, **self._keeping}, text, run)
 
     def update(
         self,
@@ -106,8 +112,9 @@ class CollectionCommands:
         ) -> None:
             if complete is not None:
                 complete(values)
+            kept = values.pop(_KEEP, None)
             patch = given_patch(**values)
-            with changing() as work:
+            with changing(kept) as work:
                 if allow_unknown_scopes:
                     work.allow_unknown_scopes()
                 found = self._found(work, resource)
@@ -124,7 +131,7 @@ class CollectionCommands:
             options[name] = option
             if name in lists:
                 options |= _adjusting(name, option)
-        self._add("update", {**options, **self._about_scopes}, text, run)
+        self._add("update", {**options, **self._about_scopes, **self._keeping}, text, run)
 
     def delete(self, text: str, *, cascade: bool = False) -> None:
         def run(resource: str, as_json: bool, **options: bool) -> None:
@@ -141,6 +148,10 @@ class CollectionCommands:
     def _about_scopes(self) -> dict[str, Any]:
         has_scopes = "scopes" in self.resource_type.fields.model_fields
         return {"allow_unknown_scopes": AllowUnknownScopes} if has_scopes else {}
+
+    @property
+    def _keeping(self) -> dict[str, Any]:
+        return {_KEEP: KeepCredentials} if self.resource_type in _GIVES_RIGHTS else {}
 
     def _found(self, work: UnitOfWork, resource: str) -> Any:
         if self.find is not None:

@@ -128,6 +128,15 @@ AllowUnknownScopes = Annotated[
     bool,
     typer.Option("--allow-unknown-scopes", help="Allow scopes that look misspelled."),
 ]
+KeepCredentials = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--keep-credentials",
+        metavar="ID",
+        help="Keep this credential, which somebody without issuer:admin gave to a client that now"
+        " begins to hold rights at the issuer. Repeatable, or with commas.",
+    ),
+]
 AudienceOfToken = Annotated[
     str | None,
     typer.Option(
