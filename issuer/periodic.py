@@ -10,7 +10,9 @@ import structlog
 
 from issuer.errors import DatabaseUnavailable, IssuerError
 
-_SECONDS_TO_STOP = 5
+_SECONDS_TO_STOP = 5.0
+# A job that waits for another system, which may hang: its run is left to end with the process.
+SECONDS_FOR_OTHERS = 1.0
 
 log = structlog.get_logger(__name__)
 
@@ -29,12 +31,19 @@ class Periodic:
     `last_failure` is kept after later runs; `is_failing` says whether the last run failed.
     """
 
-    def __init__(self, name: str, every: timedelta, task: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        name: str,
+        every: timedelta,
+        task: Callable[[], None],
+        seconds_to_stop: float = _SECONDS_TO_STOP,
+    ) -> None:
         self.name = name
         self.last_failure: TaskFailure | None = None
         self.is_failing = False
         self._every = every
         self._task = task
+        self._seconds_to_stop = seconds_to_stop
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
@@ -42,9 +51,9 @@ class Periodic:
         self._thread.start()
 
     def stop(self) -> None:
-        """Wait some seconds for the current run to end; no other begins."""
+        """Wait `seconds_to_stop` for the current run to end; no other begins."""
         self._stopped.set()
-        self._thread.join(_SECONDS_TO_STOP)
+        self._thread.join(self._seconds_to_stop)
 
     def _run(self) -> None:
         while not self._stopped.wait(self._every.total_seconds()):

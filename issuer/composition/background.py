@@ -21,7 +21,7 @@ from issuer.composition.sign_in import SignInParts
 from issuer.composition.tokens import TokenParts
 from issuer.database.clocks import require_clock
 from issuer.database.engine import MAX_SILENCE_S
-from issuer.periodic import Periodic
+from issuer.periodic import SECONDS_FOR_OTHERS, Periodic
 from issuer.revocations import Revocations
 from issuer.users.guard import CLEAR_EVERY
 from issuer.verifiers import ReportedVerifiers
@@ -100,7 +100,8 @@ def delete_unused_clients(administration: Administration) -> None:
 
 
 def _pushing(pusher: Pusher | None) -> list[Periodic]:
-    return [Periodic("audit-push", PUSH_EVERY, pusher.push)] if pusher else []
+    # What it has not sent when it stops is sent again, marked.
+    return [Periodic("audit-push", PUSH_EVERY, pusher.push, SECONDS_FOR_OTHERS)] if pusher else []
 
 
 def _at_the_right_time(foundation: Foundation, task: Callable[[], None]) -> None:

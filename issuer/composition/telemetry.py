@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from issuer.metrics import Metrics
 from issuer.otel import environment as otel
-from issuer.periodic import Periodic
+from issuer.periodic import SECONDS_FOR_OTHERS, Periodic
 from issuer.settings import Settings
 from issuer.telemetry import Telemetry
 from issuer.tracing import Tracing
@@ -45,4 +45,5 @@ def _sending(metrics: "PrometheusMetrics", environment: Mapping[str, str]) -> Pe
     from issuer.otel.resource import server_resource  # noqa: PLC0415
 
     export = MetricExport(metrics.of_this_process, server_resource(environment))
-    return Periodic("otel-metrics", otel.export_interval(environment), export.export)
+    interval = otel.export_interval(environment)
+    return Periodic("otel-metrics", interval, export.export, SECONDS_FOR_OTHERS)

@@ -16,9 +16,8 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
 from issuer import __version__
 from issuer.otel.requests import TracedRequests
+from issuer.periodic import SECONDS_FOR_OTHERS
 from issuer.tracing import Application, F, Tracing
-
-_SECONDS_TO_STOP = 3.0
 
 
 class OpenTelemetryTracing(Tracing):
@@ -51,7 +50,7 @@ class OpenTelemetryTracing(Tracing):
         # In a thread, since the library waits for a collector that hangs.
         stopping = threading.Thread(target=self._provider.shutdown, daemon=True)
         stopping.start()
-        stopping.join(_SECONDS_TO_STOP)
+        stopping.join(SECONDS_FOR_OTHERS)
 
     @contextmanager
     def _span(self, name: str, kind: SpanKind, attributes: Mapping[str, str]) -> Iterator[Span]:

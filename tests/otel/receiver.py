@@ -26,6 +26,7 @@ class Receiver:
 
     url: str = ""
     hangs: bool = False
+    hanging: int = 0
     spans: list[Span] = field(default_factory=list)
     metrics: dict[str, Metric] = field(default_factory=dict)
     resources: list[dict[str, object]] = field(default_factory=list)
@@ -58,6 +59,7 @@ def receiving(*, hangs: bool = False) -> Iterator[Receiver]:
             if self.headers.get("Content-Encoding") == "gzip":
                 body = gzip.decompress(body)
             if receiver.hangs:
+                receiver.hanging += 1
                 receiver.released.wait()
                 return
             receiver.take(self.path, body)

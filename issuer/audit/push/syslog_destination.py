@@ -4,6 +4,7 @@ import socket
 import ssl
 from collections.abc import Sequence
 from contextlib import suppress
+from time import monotonic
 
 from issuer.audit.push.destination import SECONDS_TO_ANSWER, Message, failed_connection
 
@@ -27,12 +28,14 @@ class SyslogDestination:
         key: str,
         origin: str,
         certificates: ssl.SSLContext | None,
+        seconds: float = SECONDS_TO_ANSWER,
     ) -> None:
         self.name = name
         self.key = key
         self._address = address
         self._origin = origin
         self._certificates = certificates
+        self._seconds = seconds
 
     def send(self, messages: Sequence[Message]) -> None:
         frames = b"".join(framed(message, self._origin) for message in messages)
@@ -43,19 +46,21 @@ class SyslogDestination:
         return "It accepts and closes a connection. No event was sent."
 
     def _deliver(self, frames: bytes) -> None:
+        ends = monotonic() + self._seconds
         try:
-            with self._connected() as connection:
-                connection.sendall(frames)
-                _close_in_order(connection)
+            with self._connected(ends) as connection:
+                _send_all(connection, frames, ends)
+                _close_in_order(connection, ends)
         except OSError as error:
             raise failed_connection(error) from None
 
-    def _connected(self) -> socket.socket:
-        connection = socket.create_connection(self._address, SECONDS_TO_ANSWER)
+    def _connected(self, ends: float) -> socket.socket:
+        connection = socket.create_connection(self._address, self._seconds)
         if self._certificates is None:
             return connection
         try:
-            return self._certificates.wrap_socket(connection, server_hostname=self._address[0])
+            timed, host = _timed(connection, ends), self._address[0]
+            return self._certificates.wrap_socket(timed, server_hostname=host)
         except BaseException:
             connection.close()
             raise
@@ -71,17 +76,35 @@ def framed(message: Message, origin: str) -> bytes:
     return f"{len(line)} ".encode() + line
 
 
-def _close_in_order(connection: socket.socket) -> None:
+def _timed(connection: socket.socket, ends: float) -> socket.socket:
+    """The connection, whose next operation takes until `ends` at most.
+
+    A server that reads or writes a byte at a time has no more time than one that does nothing.
+    """
+    if (left := ends - monotonic()) <= 0:
+        raise TimeoutError
+    connection.settimeout(left)
+    return connection
+
+
+def _send_all(connection: socket.socket, content: bytes, ends: float) -> None:
+    rest = memoryview(content)
+    while rest:
+        rest = rest[_timed(connection, ends).send(rest) :]
+
+
+def _close_in_order(connection: socket.socket, ends: float) -> None:
     """`OSError` if the server resets the connection or does not close it in time.
 
     Many servers close after TLS without a closing message of their own.
     """
     if isinstance(connection, ssl.SSLSocket):
         with suppress(ssl.SSLEOFError, ssl.SSLZeroReturnError):
+            _timed(connection, ends)
             connection = connection.unwrap()
     with suppress(BrokenPipeError):
         connection.shutdown(socket.SHUT_WR)
     for _ in range(_MOST_READS):
-        if not connection.recv(4096):
+        if not _timed(connection, ends).recv(4096):
             return
     raise ConnectionError("the server answers instead of closing")

@@ -6,11 +6,11 @@ import ssl
 import struct
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from socketserver import BaseRequestHandler, ThreadingTCPServer
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 NOT_LINGERING = struct.pack("ii", 1, 0)
@@ -46,6 +46,10 @@ class HttpReceiver(ThreadingHTTPServer):
     def url(self) -> str:
         return f"{self.scheme}://localhost:{self.server_port}/events/s3cr3t"
 
+    @property
+    def connections(self) -> int:
+        return len(self.headers)
+
     def handle_error(self, *_: Any) -> None:
         pass
 
@@ -77,11 +81,15 @@ class PostHandler(BaseHTTPRequestHandler):
 
 
 class SyslogReceiver(ThreadingTCPServer):
-    """Keeps the messages that it has received (RFC 6587 §3.4.1). `resets` connections at first."""
+    """Keeps the messages that it has received (RFC 6587 §3.4.1). `resets` connections at first.
+
+    If it `drips`, it reads or, at the end, writes a byte each `seconds_between`, and never stops.
+    """
 
     daemon_threads = True
+    seconds_between = 0.2
 
-    def __init__(self, certificate: Path | None = None, resets: int = 0) -> None:
+    def __init__(self, certificate: Path | None = None, resets: int = 0, drips: str = "") -> None:
         super().__init__(("127.0.0.1", 0), SyslogHandler)
         self.context: ssl.SSLContext | None = None
         if certificate is not None:
@@ -89,6 +97,9 @@ class SyslogReceiver(ThreadingTCPServer):
             self.context.load_cert_chain(certificate)
         self.scheme = "syslog+tls" if certificate else "syslog"
         self.resets = resets
+        self.drips = drips
+        self.connections = 0
+        self.released = Event()
         self.messages: list[str] = []
 
     @property
@@ -107,9 +118,13 @@ class SyslogHandler(BaseRequestHandler):
     server: SyslogReceiver
 
     def handle(self) -> None:
+        self.server.connections += 1
         connection = self.request
         if self.server.context is not None:
             connection = self.server.context.wrap_socket(connection, server_side=True)
+        if self.server.drips:
+            self._drip(connection)
+            return
         with connection, connection.makefile("rb") as stream:
             while length := _length(stream):
                 self.server.messages.append(stream.read(length).decode("ascii"))
@@ -117,6 +132,14 @@ class SyslogHandler(BaseRequestHandler):
                     self.server.resets -= 1
                     reset(connection)
                     return
+
+    def _drip(self, connection: socket.socket) -> None:
+        reads = self.server.drips == "while it reads"
+        while not reads and connection.recv(1_000_000):
+            pass
+        with suppress(OSError):
+            while not self.server.released.wait(self.server.seconds_between):
+                connection.recv(1) if reads else connection.send(b"x")
 
 
 def _length(stream: Any) -> int:
@@ -133,6 +156,7 @@ def serving(receiver: HttpReceiver | SyslogReceiver) -> Iterator[Any]:
     try:
         yield receiver
     finally:
+        getattr(receiver, "released", Event()).set()
         receiver.shutdown()
         receiver.server_close()
 

@@ -1,6 +1,7 @@
 """Destinations acknowledge, or say why not; with real sockets."""
 
 import re
+import ssl
 from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from issuer.audit.push import Destination, Message, NotDelivered, build_destination
-from issuer.audit.push.syslog_destination import framed
+from issuer.audit.push.syslog_destination import SyslogDestination, framed
 from issuer.errors import ConfigurationError
 from tests.audit.push.receivers import HttpReceiver, PostHandler, SyslogReceiver, serving
 from tests.builders import settings_for
@@ -142,6 +143,22 @@ def test_a_receiver_that_never_answers_is_given_up(tmp_path: Path, receiver: typ
         assert failure(destination(tmp_path, silent.url)).failure == "timeout"
     finally:
         silent.server_close()
+
+
+@pytest.mark.parametrize(
+    ("drips", "is_encrypted"),
+    [("while it reads", True), ("while it reads", False), ("at the end", False)],
+)
+def test_a_syslog_server_has_one_deadline_however_it_drips(
+    certificate: Path, serve, drips: str, is_encrypted: bool
+):
+    receiver = serve(SyslogReceiver(certificate if is_encrypted else None, drips=drips))
+    certificates = ssl.create_default_context(cafile=certificate) if is_encrypted else None
+    address = ("localhost", receiver.server_address[1])
+    to = SyslogDestination(address, "syslog", "key", "-", certificates, seconds=1)
+    with pytest.raises(NotDelivered) as failed:
+        to.send([MESSAGES[0]] * 50_000)
+    assert failed.value.failure == "timeout"
 
 
 @pytest.mark.parametrize("is_encrypted", [True, False])
