@@ -12,6 +12,12 @@ LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _NOT_OF_APPLICATIONS = frozenset(
     "javascript data vbscript file blob about filesystem view-source".split()  # noqa: SIM905
 )
+# Of applications that are MCP clients. Other schemes that anybody may name must have a dot, as the
+# reversed name of a domain has (RFC 8252 §7.1): systems give their own programs schemes without.
+_KNOWN_SCHEMES = frozenset(
+    "antigravity claude cursor goose jetbrains kiro vscode vscode-insiders vscodium"  # noqa: SIM905
+    " warp windsurf zed".split()
+)
 _CHARACTERS = re.compile(r"[A-Za-z0-9._~:/?\[\]@!$&'()*+,;=%-]+")  # RFC 3986 §2, without #
 _ON_LOOPBACK = re.compile(r"(http://(?:127\.0\.0\.1|\[::1\]|localhost))(?::([0-9]{1,5}))?([/?].*)?")
 _MAX_PORT = 65_535
@@ -52,6 +58,17 @@ def without_port(uri: str) -> str:
 def is_of_a_web_server(uri: str) -> bool:
     """Whether only the owner of a host name can receive what is sent there (RFC 8252 §8.6)."""
     return uri.startswith("https://")
+
+
+def is_for_self_registered(uri: str) -> bool:
+    """Whether a client that nobody has checked may have it: the web, loopback or a known scheme."""
+    scheme = uri.partition(":")[0]
+    return scheme in {"https", "http"} | _KNOWN_SCHEMES or "." in scheme
+
+
+def is_of_an_application(uri: str) -> bool:
+    """Whether it opens a program that has registered its scheme with the system."""
+    return not uri.startswith(("https://", "http://"))
 
 
 def _parts(uri: str) -> SplitResult:

@@ -221,6 +221,18 @@ GAINS: dict[str, Way] = {
             "was": _TRUST.model_copy(update={"once": True}).model_dump_json(),
         },
     ),
+    "a trusted issuer with private addresses": Way(
+        "POST", "/trusted-issuers",
+        {
+            **{"id": "inside", "issuer": "https://inside.example", "keys": {"discovery": True}},
+            "allow_private_addresses": True,
+        },
+        TRUSTED_ISSUERS,
+        {
+            **{"id": "inside", "issuer": "https://inside.example", "source": "discovery"},
+            **{"RS256": "yes", "allow_private_addresses": "yes"},
+        },
+    ),
     "deleting a trusted issuer of a privileged client": Way(
         "DELETE", "/trusted-issuers/cluster?cascade=true", None,
         f"{TRUSTED_ISSUERS}/cluster",

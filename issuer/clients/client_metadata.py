@@ -5,6 +5,7 @@ from typing import Any
 
 from issuer.clients.client import ClientFields
 from issuer.errors import InvalidField
+from issuer.redirect_uris import is_for_self_registered
 from issuer.strict_json import strict_json
 from issuer.vocabulary import GRANTS_WITH_A_PERSON, AuthMethod, GrantType, UserRights
 
@@ -48,10 +49,16 @@ def read_client_metadata(
         "user_rights": UserRights.ALL,
     }
     try:
-        return ClientFields.read(fields)
+        client = ClientFields.read(fields)
     except InvalidField as error:
         problems = [(_renamed(name), message) for name, message in error.problems]
         raise InvalidField(*problems[0], *problems[1:]) from None
+    for name in ("redirect_uris", "post_logout_redirect_uris"):
+        if not all(map(is_for_self_registered, getattr(client, name))):
+            raise InvalidField(
+                name, "may be https, loopback, or a scheme with a dot (RFC 8252 §7.1)"
+            )
+    return client
 
 
 def _keys(members: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,12 +4,13 @@ See draft-ietf-oauth-client-id-metadata-document. A document gives no rights: pe
 through its client are asked each time something new is wanted.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import structlog
 
@@ -28,12 +29,14 @@ from issuer.database import Database
 from issuer.directory import ClientRecord, Directory
 from issuer.errors import InvalidField, Unavailable
 from issuer.federation import Fetcher, FetchRefused
+from issuer.url_fields import is_client_id
 from issuer.vocabulary import AuthMethod, RegisteredBy
 from issuer.workers import WorkerPool
 
 ALL_HOSTS = "*"
 # In threads that call `find`, which are not to be all of those that show pages.
 MAX_FETCHES_AT_ONCE = 2 * MAX_AT_ONCE
+_HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*(:[0-9]+)?")
 _MAX_WAITING = 32
 _MAX_WAIT = 3.0  # seconds
 
@@ -61,9 +64,10 @@ def host_of(url: str) -> str:
         host = parts.netloc if parts.port not in {None, 443} else parts.hostname or ""
     except ValueError:
         raise InvalidDocument(f"{url} is not a valid URL.") from None
-    if parts.scheme != "https" or parts.netloc not in {host, f"{host}:443"}:
+    if not _HOST.fullmatch(host) or parts.netloc not in {host, f"{host}:443"}:
         raise InvalidDocument(f"{url} must be https, and name a host in lower case.")
-    if not host or not parts.path or "#" in url or {".", ".."} & set(parts.path.split("/")):
+    segments = unquote(parts.path).split("/")
+    if not is_client_id(url) or not parts.path or {".", ".."} & set(segments):
         raise InvalidDocument(f"{url} must have a path without . and .., and no fragment.")
     return host
 

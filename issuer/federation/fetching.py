@@ -98,11 +98,9 @@ class Fetcher:
         """The address to connect to; `OSError` if the host has one that is not public."""
         loop = asyncio.get_running_loop()
         addresses = await loop.run_in_executor(self._resolvers, self._resolve, host, port)
-        if not addresses:
-            raise OSError(f"{host} has no address")
         # All of them: a name that also points inside is not one to trust.
-        if not all(self._may_connect(address) for address in addresses):
-            raise OSError(f"{host} has an address that is not public")
+        if not addresses or not all(self._may_connect(address) for address in addresses):
+            raise OSError(f"{host} has no address, or one that is not public")
         return addresses[0]
 
 

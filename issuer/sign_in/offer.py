@@ -13,7 +13,12 @@ from issuer.sign_in.consents_store import AllowedAccess
 from issuer.sign_in.outcomes import Redirection, RequestProblem, SignInNeeded
 from issuer.sign_in.parameters import CONSENT, LOGIN, NONE, SELECT_ACCOUNT
 from issuer.sign_in.session import SignInSession
-from issuer.sign_in.validation import FindClient, error_url, redirect_problem
+from issuer.sign_in.validation import (
+    FindClient,
+    error_url,
+    may_redirect_unasked,
+    redirect_problem,
+)
 from issuer.tokens import Authorization
 from issuer.vocabulary import AuthorizationErrorCode, GrantType
 
@@ -120,9 +125,9 @@ class Offers:
         could make this issuer send people anywhere (RFC 9700 §4.11.2).
         """
         url = error_url(self._issuer, request.redirect_uri, request.state, error, sentence)
-        if client.is_self_registered and not acted and NONE not in request.prompt:
-            return RequestProblem(error, sentence, return_to=url)
-        return Redirection(url, error)
+        if acted or may_redirect_unasked(client, request.redirect_uri, request.prompt):
+            return Redirection(url, error)
+        return RequestProblem(error, sentence, return_to=url)
 
     def always_asks(self, request: AuthorizationRequest, client: ClientRecord) -> bool:
         """Whether the user is asked whatever was allowed before.

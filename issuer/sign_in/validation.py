@@ -2,14 +2,18 @@
 §3.1.2.1)."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import TypeAlias
 
 from issuer.audit import Actor
 from issuer.clock import Clock
 from issuer.directory import ClientRecord
 from issuer.errors import InvalidCredentials
-from issuer.redirect_uris import is_registered
+from issuer.redirect_uris import (
+    is_for_self_registered,
+    is_of_an_application,
+    is_registered,
+)
 from issuer.scopes import parse
 from issuer.sign_in import parameters
 from issuer.sign_in.authorization_request import (
@@ -146,7 +150,7 @@ class Validation:
         url = error_url(
             self._issuer, redirect_uri, given.get("state"), invalid.error, invalid.description
         )
-        if not client.is_self_registered or given.get("prompt") == NONE:
+        if may_redirect_unasked(client, redirect_uri, given.get("prompt", "").split()):
             return Redirection(url, invalid.error)
         return RequestProblem(
             invalid.error,
@@ -159,8 +163,9 @@ class Validation:
 
 
 def redirect_problem(client: ClientRecord, redirect_uri: str) -> RequestProblem | None:
-    """Not None if the client has not registered that redirect URI."""
-    if is_registered(redirect_uri, client.redirect_uris):
+    """Not None if the client has not registered that redirect URI, or may not have it."""
+    is_allowed = not client.is_self_registered or is_for_self_registered(redirect_uri)
+    if is_allowed and is_registered(redirect_uri, client.redirect_uris):
         return None
     return _problem(
         "The application asked to be answered at an address that is not registered for it.",
@@ -169,6 +174,17 @@ def redirect_problem(client: ClientRecord, redirect_uri: str) -> RequestProblem 
         redirect_uri,
         client.redirect_uris,
     )
+
+
+def may_redirect_unasked(client: ClientRecord, redirect_uri: str, prompt: Container[str]) -> bool:
+    """Whether an error may be sent to the client before a person has acted on a page of ours.
+
+    Not for clients that registered themselves (RFC 9700 §4.11.2), except where nobody may be
+    asked; and then not to an application, which would open by itself.
+    """
+    if not client.is_self_registered:
+        return True
+    return NONE in prompt and not is_of_an_application(redirect_uri)
 
 
 def error_url(

@@ -26,7 +26,8 @@ _PUBLISHED = {"discovery": True}
 class TrustedIssuers(Collection[TrustedIssuerRow, TrustedIssuerFields, TrustedIssuerResource]):
     """Trusted issuers. `own_url` is this issuer, which is none of them.
 
-    Only `issuer:admin` may change one on which a client with rights at the issuer itself relies.
+    Only `issuer:admin` may change one on which a client with rights at the issuer itself relies,
+    and let one be fetched from private addresses.
     """
 
     resource_type = TRUSTED_ISSUER
@@ -68,6 +69,8 @@ class TrustedIssuers(Collection[TrustedIssuerRow, TrustedIssuerFields, TrustedIs
         """Also of one to be created: in a race, a client may trust one that was deleted."""
         if trusted := before or after:
             self.authorize_change(trusted.id)
+        if after is not None and _reaches_more(before, after):
+            self._authority.authorize_privileged_change()
 
     def _write(self, row: TrustedIssuerRow, fields: TrustedIssuerFields) -> None:
         if fields.issuer == self._own_url:
@@ -99,6 +102,15 @@ class TrustedIssuers(Collection[TrustedIssuerRow, TrustedIssuerFields, TrustedIs
             client.trusts = [each for each in client.trusts if each["issuer"] != row.id]
         self._store.session.flush()
         return {"released": [client.client_id for client in clients[:_MAX_NAMED]]}
+
+
+def _reaches_more(before: TrustedIssuerFields | None, after: TrustedIssuerFields) -> bool:
+    """Whether something else than before may be fetched from private addresses."""
+    if not after.allow_private_addresses:
+        return False
+    decisive = ("issuer", "keys", "ca_certificate", "allow_private_addresses")
+    changed = any(getattr(before, name, None) != getattr(after, name) for name in decisive)
+    return changed or (before is not None and before.disabled > after.disabled)
 
 
 def _require_evident(stored: Sequence[TrustedIssuerRow]) -> None:

@@ -8,6 +8,7 @@ from issuer.directory import ClientRecord
 from issuer.escaping import escaped
 from issuer.scopes import EMAIL, OFFLINE_ACCESS, OPENID, PROFILE
 from issuer.settings import Settings, is_loopback
+from issuer.vocabulary import RegisteredBy
 from issuer.web.views import AgentOS, Application
 from issuer.web.words import duration_in_words
 
@@ -22,11 +23,13 @@ def application_of(client: ClientRecord, redirect_uri: str) -> Application:
     """`host` is shown whole: that of the redirect URI, or its scheme if that is an app's own."""
     uri = urlsplit(redirect_uri)
     is_web = uri.scheme in {"http", "https"}
+    by_document = client.registered_by is RegisteredBy.METADATA
     return Application(
         name_of(client),
         uri.netloc if is_web else f"{uri.scheme}:",
         is_registered=not client.is_self_registered,
         is_loopback=is_web and is_loopback(uri.hostname or ""),
+        described_at=urlsplit(client.client_id).netloc if by_document else "",
     )
 
 

@@ -18,12 +18,16 @@ class Form:
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """A client as people see it. `host` is where the answer is sent."""
+    """A client as people see it. `host` is where the answer is sent.
+
+    `described_at` is the host of its metadata document, if that is where it is known from.
+    """
 
     name: str
     host: str
     is_registered: bool = True
     is_loopback: bool = False
+    described_at: str = ""
 
 
 @dataclass(frozen=True, slots=True)

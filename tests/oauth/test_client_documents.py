@@ -109,12 +109,15 @@ def test_it_never_gets_a_token_for_the_issuer(app: App, alice: Person):
     assert "code=" not in answer.headers.get("location", "")
 
 
-def test_the_sign_in_page_names_a_client_that_nobody_has_allowed_yet(
-    deployment: Deployment, app: App
+def test_the_pages_name_a_client_that_nobody_has_allowed_yet_and_its_host(
+    deployment: Deployment, app: App, alice: Person
 ):
     browser = Browser(deployment.http)
     page = browser.follow(browser.get("/oauth2/authorize", **app.request(audience="my-os")))
     assert "Sign in to App" in page.text
+    typed = {"username": "alice", "password": PASSWORD}
+    consent = browser.follow(browser.submit(page, "/sign-in", **typed))
+    assert "Published at app.example" in consent.text
 
 
 def test_a_host_that_is_not_named_is_never_asked(web: Web, app: App, alice: Person):

@@ -161,6 +161,8 @@ def test_the_bodies_of_mcp_clients_are_accepted(deployment: Deployment, body: di
         ({"redirect_uris": [1]}, "invalid_redirect_uri"),
         ({"redirect_uris": ["http://app.example/"]}, "invalid_redirect_uri"),
         ({"redirect_uris": ["javascript:alert(1)"]}, "invalid_redirect_uri"),
+        ({"redirect_uris": ["ms-settings:callback"]}, "invalid_redirect_uri"),
+        ({"redirect_uris": [CALLBACK, "myapp://callback"]}, "invalid_redirect_uri"),
         (
             {"redirect_uris": [f"{CALLBACK}/{n}" for n in range(51)]},
             "invalid_redirect_uri",

@@ -1,5 +1,6 @@
 """What a person must still do before a client gets a code."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -312,3 +313,32 @@ def test_it_is_redirected_once_the_person_has_acted(alice: Person, self_register
     later = alice.next_step(self_registered_app, resource="my-os")
     assert isinstance(later, RequestProblem)
     assert returned(later.return_to)["error"] == "access_denied"
+
+
+@pytest.mark.parametrize("redirect_uri", ["cursor://app/callback", "com.example.app:/callback"])
+def test_its_application_is_never_opened_before_the_person_has_acted(
+    alice: Person, self_registered_app: App, redirect_uri: str
+):
+    """Not with `prompt=none` either: any page could open a program on the machine."""
+    client_id = self_registered_app.client.client_id
+    with alice.deployment.changing() as work:
+        work.clients.update(client_id, {"redirect_uris": [redirect_uri]})
+    app = replace(self_registered_app, redirect_uri=redirect_uri)
+    alice.deployment.clock.move(timedelta(seconds=1))
+    for asked in ({"resource": "my-os"}, {"resource": "nothing"}, {"response_type": "token"}):
+        response = alice.visits(app, **asked, prompt="none")
+        assert (response.status_code, response.headers.get("location")) == (400, None)
+    assert alice.allows(app, resource="my-os")
+
+
+def test_a_scheme_that_only_an_administrator_may_give_opens_nothing(
+    alice: Person, app: App, self_registered_app: App
+):
+    """Also if a client has registered it before that was refused."""
+    scheme = "ms-settings:callback"
+    for each in (app, self_registered_app):
+        with alice.deployment.changing() as work:
+            work.clients.update(each.client.client_id, {"redirect_uris": [scheme]})
+    refused = alice.visits(self_registered_app, redirect_uri=scheme, resource="my-os")
+    assert (refused.status_code, refused.headers.get("location")) == (400, None)
+    assert isinstance(alice.next_step(app, redirect_uri=scheme), ConsentNeeded)

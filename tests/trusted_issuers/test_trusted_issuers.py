@@ -279,3 +279,26 @@ def test_deleting_names_who_relies_on_it(deployment: Deployment):
 def test_fields_keep_what_was_declared():
     fields = TrustedIssuerFields.read({**VALID, "keys": {"jwks": CLUSTER.jwks}})
     assert TrustedIssuerFields.read(fields.model_dump(mode="json")) == fields
+
+
+def test_only_an_admin_lets_keys_be_fetched_from_private_addresses(deployment: Deployment):
+    """Also by changing what is fetched from there, and by enabling it again."""
+    administration = deployment.services.administration
+    inside = {**VALID, "issuer": "https://10.0.0.1", "allow_private_addresses": True}
+    with deployment.changing() as work:
+        work.trusted_issuers.create(TrustedIssuerFields.read({**inside, "disabled": True}))
+        work.trusted_issuers.create(TrustedIssuerFields.read({**VALID, "id": "outside"}))
+
+    def change(issuer_id: str, **patch: Any) -> None:
+        with administration.changing(OPERATOR, held={"issuer:trusted-issuers:write"}) as work:
+            work.trusted_issuers.update(issuer_id, patch)
+
+    for issuer_id, patch in [
+        ("outside", {"allow_private_addresses": True}),
+        ("cluster", {"keys": {"discovery": None, "jwks_uri": "https://10.0.0.2/keys"}}),
+        ("cluster", {"disabled": False}),
+    ]:
+        with pytest.raises(Forbidden, match="issuer:admin"):
+            change(issuer_id, **patch)
+    change("cluster", algorithms=["ES256"])
+    change("cluster", allow_private_addresses=False, issuer=CLUSTER.issuer)

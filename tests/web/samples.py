@@ -117,11 +117,21 @@ PAGES: dict[str, WebPage] = {
         may=in_words([*HELD, *MORE, "invoices:approve"]),
         may_not=(),
     ),
+    "consent-described": consent(
+        application=Application("Claude Code", "localhost:3118", False, True, "claude.ai"),
+        may=in_words(HELD),
+        may_not=(),
+    ),
     "consent-identity": consent(
         agent_os=None, may=(), may_not=(), identity=("Your name and user name", "Your e-mail")
     ),
     "consent-longest": consent(
-        application=Application(LONGEST, f"{'long-' * 12}host.example.com", False),
+        application=Application(
+            LONGEST,
+            f"{'long-' * 12}host.example.com",
+            False,
+            described_at=f"{'long-' * 12}id.example",
+        ),
         agent_os=AgentOS(LONGEST, "https://" + "a" * 100),
         may=in_words([f"agents:{'agent-with-a-long-id-' * 3}{i}:run" for i in range(30)]),
     ),

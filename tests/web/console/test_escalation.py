@@ -71,6 +71,10 @@ MANIFESTS = {
     "a user's state": (
         "users:\n- id: alice\n  username: alice\n  disabled: true\n  roles: [{role: key-readers}]\n"
     ),
+    "private addresses": (
+        "trusted_issuers:\n- id: inside\n  issuer: https://inside.example\n"
+        "  keys: {discovery: true}\n  allow_private_addresses: true\n"
+    ),
     "the issuer's own audience": f"audiences:\n- id: '{URL}'\n  access_token_ttl: 24h\n",
 }
 PROTECTED = [
