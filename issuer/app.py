@@ -4,7 +4,7 @@ import gc
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from functools import cache
+from functools import cache, partial
 from random import Random
 from typing import Any
 
@@ -48,7 +48,7 @@ from issuer.oauth import (
 )
 from issuer.rate_limits import ClientQueues, PasswordPool, RefusalPace, build_limits
 from issuer.settings import Settings
-from issuer.web import Pages, problem_page, web_routes
+from issuer.web import Pages, ReadablePaths, not_found_page, problem_page, web_routes
 from issuer.workers import WorkerPool
 
 _INTRODUCTION = """\
@@ -146,13 +146,15 @@ def create_app(parts: Composition) -> DirectRoutes:
     app.router.routes.extend(web)
     app.router.routes.extend(admin_routes(base))
     _render_openapi_once(app)
-    install_problem_handlers(app)
+    install_problem_handlers(app, not_found_page(pages, base))
     observers = _observers(settings, metrics, parts.foundation.random)
     if observers or telemetry.tracing.is_on:
         app.add_middleware(NotedRoute, templates={**templates_of(app, base), **admin_templates()})
     layer = admin_layers(RefusalPace(clock))
     app.add_middleware(OnlyUnder, prefix=f"{base}/admin/", layer=layer)
     app.add_middleware(OnlyUnder, prefix=f"{base}/docs", layer=NeverFramed)
+    readable = partial(ReadablePaths, pages=pages, base=base)
+    app.add_middleware(OnlyUnder, prefix=f"{base}/console/", layer=readable)
     app.add_middleware(RequestFrame, unforeseen=unforeseen, observers=observers)
     app.state.administration = parts.administration
     app.state.status = StatusReporter(parts, pools)

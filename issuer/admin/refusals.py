@@ -1,5 +1,7 @@
 """From exceptions of the domain and the framework to problem details."""
 
+from collections.abc import Callable
+
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -21,9 +23,16 @@ from issuer.fields import in_words
 from issuer.http_layers import server_error
 from issuer.scopes import InvalidScope, ScopeNotCovered
 
+_NOT_FOUND = 404
 
-def install_problem_handlers(app: FastAPI) -> None:
-    """Answer exceptions of the domain and the framework with problems."""
+
+def install_problem_handlers(
+    app: FastAPI, not_found_page: Callable[[Request], Response | None]
+) -> None:
+    """Answer exceptions of the domain and the framework with problems.
+
+    Outside this API, a wrong address is answered with `not_found_page` if that gives one.
+    """
 
     @app.exception_handler(ProblemRaised)
     async def raised(request: Request, error: ProblemRaised) -> Response:
@@ -35,6 +44,9 @@ def install_problem_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def framework(request: Request, error: HTTPException) -> Response:
+        is_wrong_address = error.status_code == _NOT_FOUND and not is_of_admin_api(request)
+        if is_wrong_address and (page := not_found_page(request)) is not None:
+            return page
         headers = {**(error.headers or {}), **_allowed(request, error)}
         name = name_for(error.status_code)
         return answer(request, ProblemRaised(name, str(error.detail), headers))

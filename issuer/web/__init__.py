@@ -6,5 +6,6 @@
 from issuer.web.navigation import problem_page
 from issuer.web.rendering import Pages
 from issuer.web.routes import web_routes
+from issuer.web.wrong_address import ReadablePaths, not_found_page
 
-__all__ = ["Pages", "problem_page", "web_routes"]
+__all__ = ["Pages", "ReadablePaths", "not_found_page", "problem_page", "web_routes"]
