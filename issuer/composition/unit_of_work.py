@@ -25,6 +25,7 @@ from issuer.revocations import Revocations
 from issuer.roles import Assignments, Roles
 from issuer.sign_in import Factors, Invitations
 from issuer.sign_in.consents import Consents
+from issuer.sign_in.sent_forms import SentForms
 from issuer.sign_in.sessions_of_users import Sessions
 from issuer.tokens import TokenRevocations
 from issuer.trusted_issuers import TrustedIssuers
@@ -150,6 +151,10 @@ class UnitOfWork:
     @cached_property
     def consents(self) -> Consents:
         return Consents(self._session, self._trail, self._clock, self.authority)
+
+    @cached_property
+    def sent_forms(self) -> SentForms:
+        return SentForms(self._session, self._clock)
 
     @cached_property
     def assignments(self) -> Assignments:

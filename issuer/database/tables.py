@@ -293,7 +293,7 @@ class RecoveryCodeRow(Base):
 
 
 class UsedChallengeRow(Base):
-    """A challenge of a passkey that was answered, until it expires."""
+    """A challenge of a passkey that was answered, or a form that was sent, until it expires."""
 
     __tablename__ = "used_challenges"
 
