@@ -13,7 +13,12 @@ from issuer.composition.readiness import Readiness
 from issuer.composition.sign_in import SignInParts
 from issuer.composition.tokens import TokenParts
 from issuer.directory import ChangeWatcher, Directory
-from issuer.keys.sealed_secrets_store import ANTI_FORGERY, CONSOLE_NOTICES, derived
+from issuer.keys.sealed_secrets_store import (
+    ANTI_FORGERY,
+    CONSOLE_KEPT_FORMS,
+    CONSOLE_NOTICES,
+    derived,
+)
 from issuer.settings import Settings
 from issuer.sign_in.sealed_text import SealedTexts
 
@@ -34,6 +39,7 @@ class WebParts:
     audit: AuditParts
     readiness: Readiness
     notices: SealedTexts
+    kept_forms: SealedTexts
     anti_forgery_key: bytes = field(repr=False)
 
 
@@ -60,5 +66,6 @@ def build_web(
         audit,
         readiness,
         SealedTexts(derived(foundation.hmac_key, CONSOLE_NOTICES), foundation.random),
+        SealedTexts(derived(foundation.hmac_key, CONSOLE_KEPT_FORMS), foundation.random),
         derived(foundation.hmac_key, ANTI_FORGERY),
     )

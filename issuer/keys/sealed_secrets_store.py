@@ -29,6 +29,7 @@ PASSKEY_HANDLES = "passkey-handles"
 INVITATIONS = "invitations"
 ANTI_FORGERY = "anti-forgery"
 CONSOLE_NOTICES = "console-notices"
+CONSOLE_KEPT_FORMS = "console-kept-forms"
 _BYTES = 32
 
 

@@ -25,7 +25,7 @@ _WRONG = "Wrong user name or password."
 _MISSING = "Enter your user name and your password."
 _CHANGED = "Your account was changed a moment ago. Sign in again."
 _STALE = "This page was open in another tab or for too long. Enter your password again."
-_AGAIN = "Sign in again: this needs a sign-in of the last ten minutes."
+_AGAIN = "Sign in again: this needs a sign-in of the last ten minutes, second factor included."
 _SWITCH = "switch"  # for somebody else than the person who is signed in
 _PASSWORD = ("pwd",)  # RFC 8176
 

@@ -70,8 +70,14 @@ class Site:
         return self.cookies.value(visit.request, SESSION)
 
     def is_fresh(self, session: SignInSession) -> bool:
-        """Whether the sign-in is recent enough to change how somebody signs in."""
-        return self.parts.clock() - session.authenticated_at < _FRESH_FOR
+        """Whether the sign-in is recent enough to change how somebody signs in.
+
+        Not by the password alone, if the user has a second factor: it was added since.
+        """
+        if self.parts.clock() - session.authenticated_at >= _FRESH_FOR:
+            return False
+        user = self.parts.directory.load_user(session.user_id)
+        return user is not None and ("mfa" in session.methods or not user.has_second_factor)
 
     def scopes_here(self, user: UserRecord) -> frozenset[str]:
         """The scopes that the user holds at the issuer itself."""

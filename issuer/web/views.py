@@ -9,11 +9,15 @@ from issuer.catalogue.permissions import PermissionGroup
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """Hidden fields: the anti-forgery token, the request it is for, the page to go to next."""
+    """Hidden fields: the anti-forgery token, the request it is for, the page to go to next.
+
+    `once` tells a form that is sent again from another one of the same kind.
+    """
 
     token: str = field(repr=False)
     request_id: str = ""
     next: str = ""
+    once: str = ""
 
 
 @dataclass(frozen=True, slots=True)

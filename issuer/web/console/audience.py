@@ -19,6 +19,7 @@ from issuer.web.console.endpoint import ConsoleEndpoint, Operator
 from issuer.web.console.matrix_filters import PARAMETERS, MatrixFilters
 from issuer.web.console.permitted import is_permitted
 from issuer.web.console.recent_events import RecentEvents, recent_events
+from issuer.web.console.recent_sign_in import NeedsSignIn
 from issuer.web.console.rights_at import RightsMatrix, rights_at
 from issuer.web.console.views import ConsolePage, Typed
 from issuer.web.visit import Visit
@@ -63,7 +64,9 @@ class OneAudienceEndpoint(ConsoleEndpoint):
 
     PATH = f"{LIST}/{{key:path}}"
     READ = AUDIENCE.read
+    WRITE = AUDIENCE.write
     PARAMETERS = ("edit", *PARAMETERS)
+    SIGN_IN = dict.fromkeys(_CHANGES, NeedsSignIn.IF_PROTECTED)
 
     def screen(self, operator: Operator, visit: Visit) -> Response:
         audience = self._audience(operator, visit)
@@ -75,7 +78,6 @@ class OneAudienceEndpoint(ConsoleEndpoint):
         return self.site.pages.answer(page, 400 if page.errors else 200)
 
     def act(self, operator: Operator, visit: Visit, form: Mapping[str, str]) -> Response:
-        operator.require(AUDIENCE.write)
         audience = self._audience(operator, visit)
         self._require_may_change(operator, audience)
         if change := _CHANGES.get(form.get("do", "")):

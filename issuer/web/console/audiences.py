@@ -12,6 +12,7 @@ from issuer.web.console.audience_form import audience_options, typed_audience
 from issuer.web.console.endpoint import Operator
 from issuer.web.console.list_endpoint import ListEndpoint
 from issuer.web.console.listing import listing
+from issuer.web.console.recent_sign_in import NeedsSignIn
 from issuer.web.console.views import ConsolePage, Listing
 from issuer.web.visit import Visit
 from issuer.web.words import segment
@@ -49,6 +50,7 @@ class AudiencesEndpoint(ListEndpoint):
     TYPE = AUDIENCE
     READ = AUDIENCE.read
     PARAMETERS = ("new",)
+    SIGN_IN = {"": NeedsSignIn.IF_PROTECTED}
 
     def screen(self, operator: Operator, visit: Visit) -> Response:
         if "new" in visit.query:

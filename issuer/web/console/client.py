@@ -43,6 +43,7 @@ from issuer.web.console.field_errors import field_errors
 from issuer.web.console.key_fetching import FetchingEndpoint
 from issuer.web.console.keys_of_others import KeysOfOthers
 from issuer.web.console.recent_events import RecentEvents, recent_events
+from issuer.web.console.recent_sign_in import NeedsSignIn
 from issuer.web.console.token_as_now import TokenAsNow, token_as_now
 from issuer.web.console.views import Command, ConsolePage, Typed
 from issuer.web.visit import Visit
@@ -105,7 +106,14 @@ class OneClientEndpoint(FetchingEndpoint):
 
     PATH = "/console/clients/{key:path}"
     READ = CLIENT.read
+    WRITE = CLIENT.write
     PARAMETERS = ("at", *_FORMS)
+    SIGN_IN = {
+        **dict.fromkeys(
+            (*ON_ROLES, "disable", "revoke-tokens", "delete"), NeedsSignIn.IF_PROTECTED
+        ),
+        "fetch-keys": NeedsSignIn.NEVER,
+    }
 
     def screen(self, operator: Operator, visit: Visit) -> Response:
         client, record = self._client(operator, visit)
@@ -116,7 +124,6 @@ class OneClientEndpoint(FetchingEndpoint):
         return self.site.pages.answer(self._page(operator, visit, client, record))
 
     def act(self, operator: Operator, visit: Visit, form: Mapping[str, str]) -> Response:
-        operator.require(CLIENT.write)
         client, record = self._client(operator, visit)
         do = form.get("do", "")
         try:

@@ -64,7 +64,8 @@ def save(action: ClientAction) -> Response:
 def _conflict(action: ClientAction) -> Response:
     """Both versions: what was typed, and beside it what the client is now."""
     now = as_typed(action.client)
-    names = {*now, *action.form} - {"do", "form", "version", "confirmed", "allow_unknown_scopes"}
+    of_the_page = {"do", "form", "form_id", "version", "confirmed", "allow_unknown_scopes"}
+    names = {*now, *action.form} - of_the_page
     present = differing(now, action.form, names)
     return action.edit_form(_page(action), action.form, status=_CONFLICT, present=present)
 

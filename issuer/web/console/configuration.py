@@ -13,6 +13,7 @@ from issuer.manifest import Applied, InvalidManifest
 from issuer.manifest.resources import TYPES
 from issuer.web.console.endpoint import ConsoleEndpoint, Operator
 from issuer.web.console.large_form import LargeFormEndpoint
+from issuer.web.console.recent_sign_in import NeedsSignIn
 from issuer.web.console.shown_plan import ShownPlan, problems_in_words, shown_plan
 from issuer.web.console.views import ConsolePage, Typed
 from issuer.web.headers import page_headers
@@ -48,6 +49,9 @@ class AppliedPage(ConsolePage):
 class ManifestEndpoint(ConsoleEndpoint):
     """Needs what `/admin/v1/manifest` needs: the right to read all sections."""
 
+    def require_write(self, operator: Operator) -> None:
+        self.require_readable(operator)
+
     def require_readable(self, operator: Operator) -> None:
         for each in TYPES.values():
             operator.require(each.read)
@@ -73,6 +77,7 @@ class ConfigurationEndpoint(ManifestEndpoint, LargeFormEndpoint):
     """One form: its text is planned, and applied only with the ETag of the plan that was shown."""
 
     PATH = _PATH
+    SIGN_IN = {"plan": NeedsSignIn.NEVER}
     MAX_FORM = 3 * MAX_BYTES + MAX_BYTES_OF_FORM  # percent-encoded
 
     async def submit(self, visit: Visit, form: Mapping[str, str]) -> Response:
@@ -83,7 +88,6 @@ class ConfigurationEndpoint(ManifestEndpoint, LargeFormEndpoint):
         return self._page(operator, visit, {})
 
     def act(self, operator: Operator, visit: Visit, form: Mapping[str, str]) -> Response:
-        self.require_readable(operator)
         to_do = self._apply if form.get("do") == "apply" else self._plan
         try:
             return to_do(operator, visit, form)

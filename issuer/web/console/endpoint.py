@@ -1,20 +1,25 @@
 """The frame of every screen: who looks, with which rights, and what they may not see."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from starlette.responses import Response
 
 from issuer.catalogue import counts_here
-from issuer.composition import Access
+from issuer.composition import Access, UnitOfWork
 from issuer.errors import Forbidden, InUse, NotAllowed, NotFound
 from issuer.scopes import ISSUER_ADMIN
+from issuer.secret_text import random_characters
 from issuer.sign_in.session import SignInSession
 from issuer.web.account import OwnPageEndpoint
 from issuer.web.console.commands import Commands
+from issuer.web.console.kept_form import KeptForms, go_on_page
 from issuer.web.console.menu import PATH, menu
 from issuer.web.console.notices import Notices
+from issuer.web.console.problems import problem_of
+from issuer.web.console.recent_sign_in import NeedsSignIn, needs_sign_in, without_admin
 from issuer.web.console.views import (
     Command,
     ConfirmationPage,
@@ -24,23 +29,29 @@ from issuer.web.console.views import (
     Typed,
 )
 from issuer.web.site import Site
-from issuer.web.views import ProblemPage
+from issuer.web.views import Form
 from issuer.web.visit import Visit
 from issuer.web.words import segment
 
 _OK = 200
 _BAD_REQUEST = 400
-_FORBIDDEN = 403
-_NOT_FOUND = 404
 _CONFLICT = 409
+_TOO_LARGE = (
+    "Nothing was changed: this needs a sign-in of the last ten minutes, and the form was too large"
+    " to be kept meanwhile. You are signed in now: send it again."
+)
 
 
 @dataclass(frozen=True)
 class Operator(Access):
-    """The person who looks, with the rights that they hold at this moment."""
+    """The person who looks, with the rights that they hold at this moment.
+
+    `once` is the random text of the form that they sent.
+    """
 
     session: SignInSession
     username: str
+    once: str = ""
 
     def may_change(self, write: str, *, is_protected: bool) -> bool:
         """Whether the person holds `write`; of what has rights at the issuer, `issuer:admin`.
@@ -55,20 +66,32 @@ class Operator(Access):
         if is_protected:
             self.require(ISSUER_ADMIN)
 
+    @contextmanager
+    def work_once(self, scope: str) -> Iterator[UnitOfWork]:
+        """As `work`, for what is shown once; `AlreadySent` if the same form has done it before."""
+        with self.work(scope) as work:
+            if self.once:
+                work.sent_forms.require_first(self.once)
+            yield work
+
 
 class ConsoleEndpoint(OwnPageEndpoint):
     """A screen. It needs the scope READ; if that is None, any scope of the issuer.
 
     `screen` answers GET and changes nothing; `act` does what a form of the screen asks for, in
     its field `do`, and redirects: by default nothing, since the screen has no form. Both raise the
-    errors of the domain.
+    errors of the domain. Forms need the scope WRITE, and SIGN_IN says which of them need no recent
+    sign-in, or only for something protected.
     """
 
     READ: ClassVar[str | None] = None
+    WRITE: ClassVar[str | None] = None
+    SIGN_IN: ClassVar[Mapping[str, NeedsSignIn]] = {}
 
-    def __init__(self, site: Site, notices: Notices) -> None:
+    def __init__(self, site: Site, notices: Notices, kept_forms: KeptForms) -> None:
         super().__init__(site)
         self.notices = notices
+        self.kept_forms = kept_forms
         self.commands = Commands(site.parts.settings.base_url)
 
     def screen(self, operator: Operator, visit: Visit) -> Response:
@@ -79,7 +102,10 @@ class ConsoleEndpoint(OwnPageEndpoint):
 
     def show_to(self, session: SignInSession, visit: Visit) -> Response:
         try:
-            operator = self._operator(session, visit)
+            operator = self.operator(session, visit)
+            kept = self.kept_forms.of(visit.request, session.user_id, self.path(visit))
+            if kept is not None and self.site.is_fresh(session):
+                return self.kept_forms.forget(self._go_on(operator, visit, kept))
             response = self.screen(operator, visit)
         except (Forbidden, NotFound) as error:
             return self._problem(error)
@@ -87,9 +113,53 @@ class ConsoleEndpoint(OwnPageEndpoint):
 
     def change_for(self, session: SignInSession, visit: Visit, form: Mapping[str, str]) -> Response:
         try:
-            return self.act(self._operator(session, visit), visit, form)
+            operator = replace(self.operator(session, visit), once=form.get("form_id", ""))
+            self.authorize_form(operator, visit, form)
+            if self.site.is_fresh(session):
+                return self.act(operator, visit, form)
+            return self._act_without_recent_sign_in(operator, visit, form)
         except (Forbidden, NotFound, InUse, NotAllowed) as error:
             return self._problem(error, self.path(visit))
+
+    def authorize_form(self, operator: Operator, visit: Visit, form: Mapping[str, str]) -> None:
+        """Refuse what a sign-in would not allow either, before asking for one."""
+        self.require_write(operator)
+
+    def require_write(self, operator: Operator) -> None:
+        """`Forbidden` for a person who may send no form of this screen."""
+        if self.WRITE is not None:
+            operator.require(self.WRITE)
+
+    def needs_sign_in(self, form: Mapping[str, str]) -> NeedsSignIn:
+        return needs_sign_in(self.SIGN_IN, form)
+
+    def _act_without_recent_sign_in(
+        self, operator: Operator, visit: Visit, form: Mapping[str, str]
+    ) -> Response:
+        needs = self.needs_sign_in(form)
+        if needs is NeedsSignIn.NEVER:
+            return self.act(operator, visit, form)
+        if needs is NeedsSignIn.ALWAYS:
+            return self.sign_in_again(operator, visit, form)
+        try:
+            return self.act(replace(operator, held=without_admin(operator.held)), visit, form)
+        except Forbidden as error:
+            if error.scope is None or not operator.holds(error.scope):
+                raise
+            return self.sign_in_again(operator, visit, form)
+
+    def sign_in_again(self, operator: Operator, visit: Visit, form: Mapping[str, str]) -> Response:
+        """To the sign-in, then back to this page, which offers to go on with the form."""
+        response = self.sign_in_first(visit, form)
+        path = self.path(visit)
+        kept = self.kept_forms.keep(response, operator.session.user_id, path, form)
+        return kept or self.notices.keep(response, Notice(_TOO_LARGE))
+
+    def _go_on(self, operator: Operator, visit: Visit, kept: Mapping[str, str]) -> Response:
+        return self.site.pages.answer(go_on_page(self.frame(operator, visit), kept))
+
+    def form(self, visit: Visit) -> Form:
+        return replace(super().form(visit), once=random_characters(self.parts.random))
 
     def stale(self, visit: Visit, form: Mapping[str, str]) -> Response:
         text = "The page was out of date, and nothing was changed. Here it is as it is now."
@@ -181,7 +251,7 @@ class ConsoleEndpoint(OwnPageEndpoint):
             page, _CONFLICT if refusal else _BAD_REQUEST if error else _OK
         )
 
-    def _operator(self, session: SignInSession, visit: Visit) -> Operator:
+    def operator(self, session: SignInSession, visit: Visit) -> Operator:
         """`Forbidden` for a person who may not see this screen."""
         user = self.parts.directory.load_user(session.user_id)
         if user is None or user.disabled:
@@ -200,17 +270,6 @@ class ConsoleEndpoint(OwnPageEndpoint):
         return operator
 
     def _problem(self, error: Exception, way_back: str = PATH) -> Response:
-        """A page for what the domain refuses; `way_back` below the path of the issuer."""
-        heading, status = "This was refused", _CONFLICT
-        if isinstance(error, NotFound):
-            heading, status, way_back = "Not found", _NOT_FOUND, PATH
-        elif isinstance(error, Forbidden):
-            heading, status = "You may not do this", _FORBIDDEN
-            way_back = PATH if error.scope else "/account"
-        page = ProblemPage(
-            heading=heading,
-            sentence=f"{error} Nothing was changed.",
-            way_back=self.site.base + way_back,
-            way_back_says="Go back",
-        )
+        page, status = problem_of(error, way_back)
+        page = replace(page, way_back=self.site.base + page.way_back)
         return self.site.pages.problem(page, status)

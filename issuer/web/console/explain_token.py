@@ -13,6 +13,7 @@ from issuer.escaping import readable_json
 from issuer.web.console.endpoint import Operator
 from issuer.web.console.field_errors import field_errors
 from issuer.web.console.key_fetching import FetchingEndpoint, look_first
+from issuer.web.console.recent_sign_in import NeedsSignIn
 from issuer.web.console.views import ConsolePage
 from issuer.web.visit import Visit
 
@@ -52,6 +53,7 @@ class ExplainTokenEndpoint(FetchingEndpoint):
     PATH = "/console/explain/token"
     READ = CLIENT.read
     PARAMETERS = ("client",)
+    SIGN_IN = {"": NeedsSignIn.NEVER}
 
     def screen(self, operator: Operator, visit: Visit) -> Response:
         return self._page(operator, visit, visit.query.get("client", ""))

@@ -52,7 +52,7 @@ class KeysEndpoint(ConsoleEndpoint):
     """`?rotate=ALG` and `?revoke=KID` ask before it is done, of somebody who signed in just now."""
 
     PATH = _LIST
-    READ = READ
+    READ, WRITE = READ, WRITE
     PARAMETERS = (ROTATE, REVOKE)
 
     def screen(self, operator: Operator, visit: Visit) -> Response:
@@ -61,13 +61,17 @@ class KeysEndpoint(ConsoleEndpoint):
                 return self._question(operator, visit, do, visit.query[do])
         return self._page(operator, visit)
 
+    def sign_in_again(self, operator: Operator, visit: Visit, form: Mapping[str, str]) -> Response:
+        """And back to the question, which says what ends."""
+        return self.sign_in_first(visit, form)
+
     def act(self, operator: Operator, visit: Visit, form: Mapping[str, str]) -> Response:
         do = REVOKE if form.get("do") == REVOKE else ROTATE
         key, expected = self._chosen(do, form.get(do, ""))
         typed = form.get("typed", "").strip()
         is_typed = typed.startswith(expected) and key.startswith(typed)
         force = form.get(FORCE) == "yes"
-        if not (self.site.is_fresh(operator.session) and is_typed):
+        if not is_typed:
             error = f"Type {expected} to confirm."
             return self._question(operator, visit, do, key, error, force=force)
         if do == REVOKE:
@@ -132,7 +136,6 @@ class KeysEndpoint(ConsoleEndpoint):
         return before_rotation(alg, lacking, force=force)
 
     def _rotate(self, operator: Operator, name: str, *, force: bool) -> Response:
-        operator.require(WRITE)
         alg = SigningAlgorithm(name)
         self.parts.administration.rotate_keys(alg, operator.actor, operator.held, force=force)
         command = self.commands.command(
@@ -144,7 +147,6 @@ class KeysEndpoint(ConsoleEndpoint):
         return self.finished(_LIST, f"The next {alg} key signs, another is announced.", command)
 
     def _revoke(self, operator: Operator, kid: str) -> Response:
-        operator.require(WRITE)
         with self.parts.administration.changing_keys(operator.actor, operator.held) as work:
             work.keys.revoke(kid)
         cli = ("key", "revoke", *(["--"] if kid.startswith("-") else []), kid)

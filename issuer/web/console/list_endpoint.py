@@ -21,6 +21,9 @@ class ListEndpoint(ConsoleEndpoint):
 
     TYPE: ClassVar[ResourceType[Any, Any]]
 
+    def require_write(self, operator: Operator) -> None:
+        operator.require(self.TYPE.write)
+
     def list_page(
         self, operator: Operator, page: Callable[..., ConsolePage], shown: Listing[Any]
     ) -> partial[ConsolePage]:
@@ -61,7 +64,6 @@ class ListEndpoint(ConsoleEndpoint):
         return self.TYPE.key
 
     def act(self, operator: Operator, visit: Visit, form: Mapping[str, str]) -> Response:
-        operator.require(self.TYPE.write)
         try:
             return self.create(operator, visit, form)
         except InvalidField as error:

@@ -36,7 +36,8 @@ class ResourceAction:
     @property
     def kept(self) -> dict[str, str]:
         """What was typed, to be sent again when it is confirmed."""
-        return {name: value for name, value in self.form.items() if name not in {"form", "do"}}
+        of_the_page = {"form", "form_id", "do"}
+        return {name: value for name, value in self.form.items() if name not in of_the_page}
 
     def has_typed(self, text: str) -> bool:
         """Whether it was confirmed by typing `text`."""

@@ -10,6 +10,7 @@ from issuer.scopes import parse
 from issuer.web.console.endpoint import ConsoleEndpoint, Operator
 from issuer.web.console.holders import Holders, holders
 from issuer.web.console.recent_events import RecentEvents, recent_events
+from issuer.web.console.recent_sign_in import NeedsSignIn
 from issuer.web.console.role_delete import delete_role
 from issuer.web.console.role_edit import RoleChange, apply, edit, review
 from issuer.web.console.scope_texts import ScopeInWords, in_words, one_a_line
@@ -46,7 +47,9 @@ class RoleEndpoint(ConsoleEndpoint):
 
     PATH = "/console/roles/{key:path}"
     READ = ROLE.read
+    WRITE = ROLE.write
     PARAMETERS = ("edit", "add")
+    SIGN_IN = dict.fromkeys(_CHANGES, NeedsSignIn.IF_PROTECTED)
 
     def screen(self, operator: Operator, visit: Visit) -> Response:
         role = self._role(operator, visit)
@@ -58,7 +61,6 @@ class RoleEndpoint(ConsoleEndpoint):
         return self.site.pages.answer(self._page(operator, visit, role))
 
     def act(self, operator: Operator, visit: Visit, form: Mapping[str, str]) -> Response:
-        operator.require(ROLE.write)
         role = self._role(operator, visit)
         self._require_may_change(operator, role)
         if change := _CHANGES.get(form.get("do", "")):

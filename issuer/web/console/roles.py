@@ -12,6 +12,7 @@ from issuer.roles.role import RoleFields
 from issuer.web.console.endpoint import Operator
 from issuer.web.console.list_endpoint import ListEndpoint
 from issuer.web.console.listing import listing
+from issuer.web.console.recent_sign_in import NeedsSignIn
 from issuer.web.console.scope_texts import (
     allow_if_ticked,
     findings,
@@ -46,6 +47,7 @@ class RolesEndpoint(ListEndpoint):
     TYPE = ROLE
     READ = ROLE.read
     PARAMETERS = ("add",)
+    SIGN_IN = dict.fromkeys(("", "create", "force"), NeedsSignIn.IF_PROTECTED)
 
     def screen(self, operator: Operator, visit: Visit) -> Response:
         return self.show_form(operator, visit, {"add": visit.query.get("add", "")})

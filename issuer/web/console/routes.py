@@ -15,6 +15,7 @@ from issuer.web.console.configuration import (
 )
 from issuer.web.console.explain import ExplainEndpoint
 from issuer.web.console.explain_token import ExplainTokenEndpoint
+from issuer.web.console.kept_form import KeptForms
 from issuer.web.console.keys import KeysEndpoint
 from issuer.web.console.notices import Notices
 from issuer.web.console.overview import OverviewEndpoint
@@ -30,26 +31,27 @@ from issuer.web.site import PageEndpoint, Site
 
 def console_endpoints(site: Site) -> list[PageEndpoint]:
     """Each screen. Where one path matches several, the first counts."""
-    notices = Notices(site.cookies, site.parts.notices)
+    cookies, parts = site.cookies, site.parts
+    kept = Notices(cookies, parts.notices), KeptForms(cookies, parts.kept_forms)
     return [
-        OneAudienceEndpoint(site, notices),
-        AudiencesEndpoint(site, notices),
-        AuditEndpoint(site, notices),
-        AuditExportEndpoint(site, notices),
-        AuditEventEndpoint(site, notices),
-        OneClientEndpoint(site, notices),
-        ClientsEndpoint(site, notices),
-        ConfigurationEndpoint(site, notices),
-        ConfigurationExportEndpoint(site, notices),
-        ExplainEndpoint(site, notices),
-        ExplainTokenEndpoint(site, notices),
-        KeysEndpoint(site, notices),
-        OverviewEndpoint(site, notices),
-        RoleEndpoint(site, notices),
-        RolesEndpoint(site, notices),
-        OneTrustedIssuerEndpoint(site, notices),
-        TrustedIssuersEndpoint(site, notices),
-        OneUserEndpoint(site, notices),
-        UsersEndpoint(site, notices),
-        VerifiersEndpoint(site, notices),
+        OneAudienceEndpoint(site, *kept),
+        AudiencesEndpoint(site, *kept),
+        AuditEndpoint(site, *kept),
+        AuditExportEndpoint(site, *kept),
+        AuditEventEndpoint(site, *kept),
+        OneClientEndpoint(site, *kept),
+        ClientsEndpoint(site, *kept),
+        ConfigurationEndpoint(site, *kept),
+        ConfigurationExportEndpoint(site, *kept),
+        ExplainEndpoint(site, *kept),
+        ExplainTokenEndpoint(site, *kept),
+        KeysEndpoint(site, *kept),
+        OverviewEndpoint(site, *kept),
+        RoleEndpoint(site, *kept),
+        RolesEndpoint(site, *kept),
+        OneTrustedIssuerEndpoint(site, *kept),
+        TrustedIssuersEndpoint(site, *kept),
+        OneUserEndpoint(site, *kept),
+        UsersEndpoint(site, *kept),
+        VerifiersEndpoint(site, *kept),
     ]

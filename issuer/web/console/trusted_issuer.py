@@ -13,6 +13,7 @@ from issuer.web.console.keys_of_others import KeysOfOthers, followed_keys, given
 from issuer.web.console.large_form import LargeFormEndpoint
 from issuer.web.console.permitted import is_permitted
 from issuer.web.console.recent_events import RecentEvents, recent_events
+from issuer.web.console.recent_sign_in import NeedsSignIn
 from issuer.web.console.trusted_issuer_action import (
     TrustedIssuerAction,
     delete,
@@ -62,7 +63,9 @@ class OneTrustedIssuerEndpoint(FetchingEndpoint, LargeFormEndpoint):
 
     PATH = f"{LIST}/{{key:path}}"
     READ = TRUSTED_ISSUER.read
+    WRITE = TRUSTED_ISSUER.write
     PARAMETERS = ("edit",)
+    SIGN_IN = {"fetch-keys": NeedsSignIn.NEVER}
     MAX_FORM = MAX_FORM
 
     def screen(self, operator: Operator, visit: Visit) -> Response:
@@ -75,7 +78,6 @@ class OneTrustedIssuerEndpoint(FetchingEndpoint, LargeFormEndpoint):
         return self.site.pages.answer(page)
 
     def act(self, operator: Operator, visit: Visit, form: Mapping[str, str]) -> Response:
-        operator.require(TRUSTED_ISSUER.write)
         issuer, is_protected = self._issuer(operator, visit)
         operator.require_may_change(TRUSTED_ISSUER.write, is_protected=is_protected)
         if action := _ACTIONS.get(form.get("do", "")):

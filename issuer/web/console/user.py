@@ -8,6 +8,7 @@ from starlette.responses import Response
 from issuer.clients import CLIENT
 from issuer.directory import UserRecord
 from issuer.errors import InvalidField, NotFound
+from issuer.id_fields import fold_id
 from issuer.users import USER, User
 from issuer.web.console.assignments import (
     ON_ROLES,
@@ -19,7 +20,9 @@ from issuer.web.console.assignments import (
 from issuer.web.console.effective_rights import EffectiveRights, include_issuer, rights_somewhere
 from issuer.web.console.endpoint import ConsoleEndpoint, Operator
 from issuer.web.console.field_errors import field_errors
+from issuer.web.console.problems import ForAccountPage
 from issuer.web.console.recent_events import RecentEvents, recent_events
+from issuer.web.console.recent_sign_in import NeedsSignIn
 from issuer.web.console.sign_in_history import SignInSeen, sign_in_history
 from issuer.web.console.token_as_now import TokenAsNow, token_through
 from issuer.web.console.user_access import UserAccess, user_access
@@ -51,6 +54,9 @@ _ACTIONS: dict[str, Callable[[UserAction], Response]] = {
     "end-session": end_session,
     "withdraw-consent": withdraw_consent,
 }
+# Those that give nobody access.
+_WITHOUT_ACCESS = ("save", "disable", "end-all", "delete", "end-session", "withdraw-consent")
+_NOT_OF_ONESELF = {"invite", "remove-factor", "reset-factors"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +68,7 @@ class UserPage(ConsolePage):
 
     TEMPLATE = "console/user.html"
     person: User
+    is_self: bool
     may_edit: bool
     is_protected: bool
     reads_clients: bool
@@ -86,7 +93,9 @@ class OneUserEndpoint(ConsoleEndpoint):
 
     PATH = "/console/users/{key:path}"
     READ = USER.read
+    WRITE = USER.write
     PARAMETERS = ("at", "through", "edit")
+    SIGN_IN = dict.fromkeys((*ON_ROLES, *_WITHOUT_ACCESS), NeedsSignIn.IF_PROTECTED)
 
     def screen(self, operator: Operator, visit: Visit) -> Response:
         user, record = self._user(operator, visit)
@@ -95,8 +104,13 @@ class OneUserEndpoint(ConsoleEndpoint):
             return edit_user(UserAction(self, operator, visit, as_typed(user), user))
         return self.site.pages.answer(self._page(operator, visit, user, record))
 
+    def authorize_form(self, operator: Operator, visit: Visit, form: Mapping[str, str]) -> None:
+        super().authorize_form(operator, visit, form)
+        is_own = fold_id(visit.request.path_params["key"]) == fold_id(operator.session.user_id)
+        if is_own and form.get("do") in _NOT_OF_ONESELF:
+            raise ForAccountPage("This is you: change how you sign in on your account page.")
+
     def act(self, operator: Operator, visit: Visit, form: Mapping[str, str]) -> Response:
-        operator.require(USER.write)
         user, record = self._user(operator, visit)
         do = form.get("do", "")
         try:
@@ -143,6 +157,7 @@ class OneUserEndpoint(ConsoleEndpoint):
             may_change=operator.holds(USER.write),
             commands=self._commands_for(key, through, at),
             person=user,
+            is_self=key == operator.session.user_id,
             may_edit=operator.may_change(USER.write, is_protected=is_protected),
             is_protected=is_protected,
             reads_clients=reads_clients,

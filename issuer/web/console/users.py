@@ -17,6 +17,7 @@ from issuer.web.console.endpoint import Operator
 from issuer.web.console.invitation_link import invitation_command, invitation_link
 from issuer.web.console.list_endpoint import ListEndpoint
 from issuer.web.console.listing import listing
+from issuer.web.console.recent_sign_in import NeedsSignIn
 from issuer.web.console.user_form import new_assignments, new_user, user_options
 from issuer.web.console.user_state import user_states
 from issuer.web.console.views import Command, ConsolePage, Listing
@@ -59,6 +60,7 @@ class UsersEndpoint(ListEndpoint):
     TYPE = USER
     READ = USER.read
     PARAMETERS = ("new",)
+    SIGN_IN = {"": NeedsSignIn.IF_PROTECTED}
 
     def screen(self, operator: Operator, visit: Visit) -> Response:
         if "new" in visit.query:
@@ -70,6 +72,10 @@ class UsersEndpoint(ListEndpoint):
         users = ((each, means[each.id]) for each in found.items if each.id in means)
         shown = found.showing(UserInList(u, user_states(u, how), how) for u, how in users)
         return self.show_list(operator, visit, UsersPage, shown)
+
+    def needs_sign_in(self, form: Mapping[str, str]) -> NeedsSignIn:
+        """Always for an invitation: whoever has it becomes the user."""
+        return NeedsSignIn.ALWAYS if "invite" in form else super().needs_sign_in(form)
 
     def taken(self, form: Mapping[str, str], error: AlreadyExists) -> str:
         return "id" if error.name == form.get("id", "").strip() else "username"

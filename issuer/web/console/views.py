@@ -1,6 +1,6 @@
 """What all screens of the console show."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -95,8 +95,9 @@ class Listing(Generic[Item]):
 class ConfirmationPage(ConsolePage):
     """Asks before something is done; with `typed`, that text must be typed.
 
-    `points` are what `why` is about, one a line. `is_dangerous`: it ends something. `fields` are
-    sent again with the confirmation, among them `do`, what is to be done.
+    `points` are what `why` is about, one a line, or `facts`. `is_dangerous`: it ends something.
+    `fields` are sent again with the confirmation, among them `do`, what is to be done; `confirms`:
+    as confirmed.
     """
 
     TEMPLATE = "console/confirm.html"
@@ -105,8 +106,10 @@ class ConfirmationPage(ConsolePage):
     button: str
     fields: dict[str, str]
     points: Sequence[str] = ()
+    facts: Mapping[str, str] = field(default_factory=dict)
     typed: str = ""
     is_dangerous: bool = True
+    confirms: bool = True
 
     @property
     def title(self) -> str:

@@ -1,0 +1,68 @@
+"""What a person sent who had to sign in again first, kept in a cookie until then."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from issuer.cookies import Cookies
+from issuer.sign_in.sealed_text import SealedTexts
+from issuer.web.console.views import ConfirmationPage, Frame
+
+_COOKIE = "again"
+_KEPT = timedelta(minutes=10)
+_MAX_CHARACTERS = 3_500  # browsers keep cookies of up to 4,096
+_SHOWN = 200  # characters of a field
+_OF_THE_PAGE = {"form", "request", "next"}
+
+
+class KeptForms:
+    """Sealed, for one person and one page. Nobody but the issuer reads or makes one."""
+
+    def __init__(self, cookies: Cookies, sealed: SealedTexts) -> None:
+        self._cookies = cookies
+        self._sealed = sealed
+
+    def keep(
+        self, response: Response, user_id: str, path: str, form: Mapping[str, str]
+    ) -> Response | None:
+        """`response` with the form; None if it is too large for a cookie."""
+        fields = {name: value for name, value in form.items() if name not in _OF_THE_PAGE}
+        sealed = self._sealed.seal(json.dumps([user_id, path, fields]))
+        if len(sealed) > _MAX_CHARACTERS:
+            return None
+        self._cookies.set(response, _COOKIE, sealed, _KEPT)
+        return response
+
+    def of(self, request: Request, user_id: str, path: str) -> dict[str, str] | None:
+        """The fields that this person sent to this page."""
+        sealed = self._cookies.value(request, _COOKIE)
+        if not sealed or (text := self._sealed.open(sealed)) is None:
+            return None
+        whose, where, fields = json.loads(text)
+        return dict(fields) if (whose, where) == (user_id, path) else None
+
+    def forget(self, response: Response) -> Response:
+        self._cookies.delete(response, _COOKIE)
+        return response
+
+
+def go_on_page(frame: Frame, kept: Mapping[str, str]) -> ConfirmationPage:
+    """Shows what was sent, and sends it again as it was: with its id, so that it counts once."""
+    fields = {name: value for name, value in kept.items() if name != "form_id"}
+    shown = {"page": frame.path} | {n: fields[n] for n in fields if n not in {"do", "confirmed"}}
+    button = (fields.get("do") or "send the form").replace("-", " ").capitalize()
+    return ConfirmationPage(
+        frame=replace(frame, form=replace(frame.form, once=kept.get("form_id", ""))),
+        what=f"{button}?",
+        why="This needed a sign-in of the last ten minutes, and nothing was changed yet. You are"
+        " signed in again: go on with what you sent?",
+        facts={name.replace("_", " ").capitalize(): shown[name][:_SHOWN] for name in shown},
+        button=button,
+        fields=fields,
+        is_dangerous=False,
+        confirms=False,
+    )

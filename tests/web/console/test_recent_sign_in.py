@@ -1,0 +1,370 @@
+"""What gives access or holds rights here needs a sign-in of the last ten minutes, as `/account`.
+
+A session that was left open, or that began before its user had a second factor, is not enough.
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from importlib.resources import files
+from pathlib import Path
+from typing import TypeAlias
+
+import httpx
+import pytest
+
+from issuer.clients.trust import Trust
+from issuer.scopes import ISSUER_ADMIN
+from issuer.sign_in.consents_store import AllowedAccess
+from tests.builders import PASSWORD, Deployment, FakeClock
+from tests.escalation import (
+    CLIENTS,
+    KEYS,
+    ROLES,
+    TRUSTED_ISSUERS,
+    USERS,
+    privileged_resources,
+)
+from tests.sign_in.authorizing import CALLBACK, sign_in
+from tests.sign_in.people import People
+from tests.trusting import OtherIssuer, trust
+from tests.web.browsing import Browser, PageSeen
+from tests.web.console.conftest import SignedIn, forged, person, stored
+from tests.web.console.screens import SCREENS, routes
+from tests.web.console.test_escalation import FORMS, as_it_is_now, collection_of
+
+Fields: TypeAlias = dict[str, str] | Callable[[Deployment], dict[str, str]]
+ELEVEN_MINUTES = timedelta(minutes=11)
+_KEYS, _MANIFEST = "/console/keys", "/console/configuration"
+_AUDIENCES, _TOKEN = "/console/audiences", "/console/explain/token"
+_YES = {"confirmed": "yes"}
+_OTHER = OtherIssuer.new("https://other.example", alg="ES256")
+_ISSUER = {"issuer": "https://other.example", "source": "jwks", "ES256": "yes"}
+_ISSUER |= {"jwks": json.dumps(_OTHER.jwks)}
+_TRUST = {**_YES, "issuer": "other", "subject": trust()["subject"]}
+_SAVE = {"do": "save", "audiences": "my-os", "client_credentials": "yes"}
+_SAVE |= {"token_endpoint_auth_method": "client_secret_basic", "name": "Changed"}
+
+
+def the_newest(path: str, form: dict[str, str]) -> Fields:
+    """The form for a change of the resource at that path, shown for its newest version."""
+    folder, _, key = path.rpartition("/")
+
+    def fields(deployment: Deployment) -> dict[str, str]:
+        with deployment.services.administration.reading() as work:
+            found = collection_of(work, folder).get(key)
+        return {**form, "version": str(found.version)}
+
+    return fields
+
+
+def secret_of_plain(deployment: Deployment) -> dict[str, str]:
+    with deployment.services.administration.reading() as work:
+        secret = work.clients.secrets("plain")[0]
+    return {"do": "delete-secret", "secret_id": secret.id, **_YES}
+
+
+def rotation_of_plain(deployment: Deployment) -> dict[str, str]:
+    with deployment.services.administration.reading() as work:
+        ids = work.rotations.get("plain").ids
+    return {"do": "finish", "ids": " ".join(ids), "force": "yes", **_YES}
+
+
+def key_that_was_revoked(deployment: Deployment) -> dict[str, str]:
+    key = max(deployment.services.keys.keyring.keys, key=lambda each: each.announced_at)
+    return {"do": "revoke", "revoke": key.kid, "typed": key.kid[:8], **_YES}
+
+
+def factor_of_bob(deployment: Deployment) -> dict[str, str]:
+    with deployment.services.administration.reading() as work:
+        factor = work.factors.of_user("bob")[0]
+    return {"do": "remove-factor", "factor_id": factor.id, **_YES}
+
+
+def session_of_bob(deployment: Deployment) -> dict[str, str]:
+    with deployment.services.administration.reading() as work:
+        session = work.sessions.of_user("bob")[0]
+    return {"do": "end-session", "session_id": session.id, **_YES}
+
+
+def manifest(deployment: Deployment) -> dict[str, str]:
+    source = "clients:\n- client_id: by-manifest\n  audiences: [my-os]\n"
+    browser = person(deployment, "planner", [ISSUER_ADMIN])
+    plan = browser.submit(browser.get(_MANIFEST), _MANIFEST, do="plan", source=source)
+    return {"do": "apply", "source": source, "etag": plan.form(_MANIFEST).fields["etag"]}
+
+
+PLAIN, BOB, OTHER = f"{CLIENTS}/plain", f"{USERS}/bob", f"{TRUSTED_ISSUERS}/other"
+# What always needs it, of things that hold no rights here; each works after those before it.
+ALWAYS: list[tuple[str, Fields]] = [
+    (CLIENTS, {"client_id": "another", "audiences": "my-os"}),
+    (PLAIN, the_newest(PLAIN, {**_SAVE, **_YES})),
+    (PLAIN, {"do": "rotate"}),
+    (PLAIN, {"do": "cancel", **_YES}),
+    (PLAIN, {"do": "rotate"}),
+    (PLAIN, rotation_of_plain),
+    (PLAIN, {"do": "add-secret", "label": "github"}),
+    (PLAIN, secret_of_plain),
+    (PLAIN, {"do": "add-key", "key": json.dumps(KEYS)}),
+    (PLAIN, {"do": "delete-key", "kid": "k1", **_YES}),
+    (TRUSTED_ISSUERS, {"id": "other", "kind": "oidc", **_ISSUER}),
+    (OTHER, the_newest(OTHER, {"do": "save", **_ISSUER, "RS256": "yes"})),
+    (PLAIN, {"do": "add-trust", "kind": "oidc", "oidc": _TRUST["subject"], **_TRUST}),
+    (
+        PLAIN,
+        {
+            **{"do": "save-trust", "once": "yes", **_TRUST},
+            "was": Trust.read(trust(issuer="other")).model_dump_json(),
+        },
+    ),
+    (
+        PLAIN,
+        {
+            **{"do": "remove-trust", **_YES},
+            "was": Trust.read(trust(issuer="other", once=True)).model_dump_json(),
+        },
+    ),
+    (OTHER, {"do": "disable", **_YES}),
+    (OTHER, {"do": "enable"}),
+    (OTHER, {"do": "delete", "typed": "other", **_YES}),
+    (USERS, {"username": "another", "invite": "yes"}),
+    (BOB, {"do": "invite"}),
+    (BOB, {"do": "withdraw-invitation", **_YES}),
+    (BOB, factor_of_bob),
+    (BOB, {"do": "reset-factors", **_YES}),
+    (BOB, {"do": "unlock"}),
+    (f"{CLIENTS}/disabled", {"do": "enable"}),
+    (f"{USERS}/dora", {"do": "enable"}),
+    (_MANIFEST, manifest),
+    (_KEYS, {"do": "rotate", "rotate": "ES256", "typed": "ES256", **_YES}),
+    (_KEYS, key_that_was_revoked),
+]
+# What an old session may do to things that hold no rights here.
+ROUTINE: list[tuple[str, Fields]] = [
+    (_AUDIENCES, {"id": "new-os"}),
+    (f"{_AUDIENCES}/new-os", the_newest(f"{_AUDIENCES}/new-os", {"do": "save", "name": "New"})),
+    (f"{_AUDIENCES}/new-os", {"do": "delete", "typed": "new-os", **_YES}),
+    (ROLES, {"do": "create", "name": "new", "scopes": "agents:read"}),
+    (ROLES, {"do": "force", "name": "newer", "scopes": "custom:thing"}),
+    (f"{ROLES}/new", the_newest(f"{ROLES}/new", {"do": "apply", "scopes": "agents:run"})),
+    (BOB, {"do": "assign", "role": "plain", "audience": "my-os", **_YES}),
+    (BOB, {"do": "unassign", "role": "plain", "audience": "my-os", **_YES}),
+    (f"{ROLES}/new", {"do": "delete", "typed": "new", **_YES}),
+    (PLAIN, {"do": "revoke-tokens", **_YES}),
+    (PLAIN, {"do": "disable", **_YES}),
+    (PLAIN, {"do": "delete", "typed": "plain", **_YES}),
+    (USERS, {"username": "one-more"}),
+    (BOB, {"do": "withdraw-consent", "client_id": "with-keys", **_YES}),
+    (BOB, session_of_bob),
+    (BOB, the_newest(BOB, {"do": "save", "username": "robert"})),
+    (BOB, {"do": "end-all", **_YES}),
+    (BOB, {"do": "disable", **_YES}),
+    (BOB, {"do": "delete", "typed": "robert", **_YES}),
+]
+# What changes nothing.
+READING: list[tuple[str, dict[str, str]]] = [
+    (f"{ROLES}/plain", {"do": "edit", "version": "1", "scopes": "agents:run"}),
+    (f"{ROLES}/plain", {"do": "review", "version": "1", "scopes": "agents:read"}),
+    (f"{CLIENTS}/with-keys", {"do": "fetch-keys"}),
+    (f"{TRUSTED_ISSUERS}/cluster", {"do": "fetch-keys"}),
+    (_MANIFEST, {"do": "plan", "source": "roles:\n- name: new\n  scopes: [issuer:admin]\n"}),
+    (_TOKEN, {"client": "with-keys", "token": _OTHER.token(0)}),
+]
+
+
+@pytest.fixture
+def issuer(deployment: Deployment, clock: FakeClock) -> Deployment:
+    privileged_resources(deployment)
+    deployment.client("disabled", disabled=True)
+    deployment.user("dora", id="dora", disabled=True)
+    people = People(deployment, clock)
+    people.app_of("bob")
+    people.passkey_of("bob")
+    clock.move(timedelta(days=2))  # the next key may sign
+    sign_in(deployment, "bob")
+    with deployment.changing() as work:
+        allowed = (None, CALLBACK, frozenset[str](), frozenset({"openid"}))
+        work.consents.grant(AllowedAccess("bob", "with-keys", *allowed))
+    deployment.services.keys.rotator.look()
+    return deployment
+
+
+def signed_in_before(issuer: Deployment, clock: FakeClock) -> Mapping[str, Browser]:
+    """Two admins whose sign-in is not enough, and why."""
+    left_open = person(issuer, "left-open", [ISSUER_ADMIN])
+    clock.move(ELEVEN_MINUTES)
+    by_password = person(issuer, "by-password", [ISSUER_ADMIN])
+    with issuer.services.administration.reading() as work:
+        user_id = work.users.get_by_username("by-password").id
+    People(issuer, clock).app_of(user_id)
+    return {"eleven minutes ago": left_open, "by the password alone": by_password}
+
+
+def as_now(issuer: Deployment, fields: Fields) -> dict[str, str]:
+    return fields(issuer) if callable(fields) else fields
+
+
+def require_sign_in(page: PageSeen, what: object) -> None:
+    assert page.status == httpx.codes.SEE_OTHER, (what, page.text)
+    assert page.location.startswith("/sign-in?next=%2Fconsole%2F"), what
+
+
+def test_what_gives_access_or_holds_rights_here_needs_a_recent_sign_in(
+    issuer: Deployment, clock: FakeClock
+):
+    """Nothing is changed by another one. By a recent one each is done; so is what admins alone may
+    do, as `test_escalation` shows.
+    """
+    not_enough = signed_in_before(issuer, clock)
+    before = stored(issuer)
+    for way in FORMS.values():
+        form = as_it_is_now(issuer, way)
+        for why, browser in not_enough.items():
+            require_sign_in(forged(issuer, browser, way.screen, **form), (why, way))
+    assert stored(issuer) == before
+    fresh = person(issuer, "fresh", [ISSUER_ADMIN])
+    for path, given in ALWAYS:
+        fields = as_now(issuer, given)
+        before = stored(issuer)
+        for why, browser in not_enough.items():
+            require_sign_in(forged(issuer, browser, path, **fields), (why, path, fields))
+        assert stored(issuer) == before, fields
+        require_done(forged(issuer, fresh, path, **fields), (path, fields))
+        assert stored(issuer) != before, (path, fields)
+
+
+def test_an_old_session_does_what_gives_no_access(issuer: Deployment, clock: FakeClock):
+    """Of things that hold no rights here; and it reads."""
+    for browser in signed_in_before(issuer, clock).values():
+        for path, given in READING:
+            before = stored(issuer)
+            require_done(forged(issuer, browser, path, **given), (path, given))
+            assert stored(issuer) == before, (path, given)
+    for path, given in ROUTINE:
+        fields, before = as_now(issuer, given), stored(issuer)
+        require_done(forged(issuer, browser, path, **fields), (path, fields))
+        assert stored(issuer) != before, (path, fields)
+
+
+def require_done(page: PageSeen, what: object) -> None:
+    assert page.status in {httpx.codes.OK, httpx.codes.SEE_OTHER}, (what, page.text)
+    assert not page.response.headers.get("location", "").startswith("/sign-in"), what
+
+
+def test_the_tables_have_every_route_with_forms_and_everything_that_forms_do(issuer: Deployment):
+    rows = [*ALWAYS, *ROUTINE, *READING, *((way.screen, way.form) for way in FORMS.values())]
+    with_forms = {path for path, screen in SCREENS.items() if screen.write}
+    with_forms |= {_MANIFEST, _TOKEN}
+    tried = {template_of(path) for path, _ in rows}
+    assert tried == with_forms
+    assert with_forms <= routes(issuer)
+    done = re.findall(r'"do": "([a-z-]+)"', Path(__file__).read_text())
+    assert done_by_templates() <= {*done}
+
+
+def template_of(path: str) -> str:
+    """The path of the route."""
+    if path in SCREENS:
+        return path
+    folder = "/".join(path.split("/")[:3])
+    return f"{folder}/{{key:path}}"
+
+
+def done_by_templates() -> set[str]:
+    """What buttons of the console do, in any state of what they are about."""
+    folder = files("issuer.web") / "templates" / "console"
+    text = "".join(each.read_text() for each in folder.iterdir() if each.name.endswith(".html"))
+    found = re.findall(r'name="do" value="([a-z-]+)"|button\(page, "([a-z-]+)"', text)
+    return {one or other for one, other in found}
+
+
+def test_a_form_of_an_old_session_can_be_sent_again_after_signing_in(
+    admin: Browser, deployment: Deployment, clock: FakeClock
+):
+    """Nothing that was typed is lost, and nothing is done without another click."""
+    page = admin.get(CLIENTS, new="service")
+    clock.move(ELEVEN_MINUTES)
+    refused = admin.submit(page, CLIENTS, client_id="ci-bot", name="Nightly <build>")
+    again = admin.submit(admin.get(refused.location), "/sign-in", password=PASSWORD)
+    before = stored(deployment)
+    question = admin.get(again.location)
+    assert "signed in again: go on" in question.text
+    assert "Page /console/clients Kind service" in question.text
+    assert "Name Nightly <build>" in question.text
+    assert stored(deployment) == before
+    assert "Nightly" not in admin.get(CLIENTS).text  # it is offered once
+    done = admin.submit(question, CLIENTS)
+    assert "The client ci-bot is created." in done.text
+    assert "This form was sent already" in admin.submit(question, CLIENTS).text
+
+
+def test_a_kept_form_is_for_its_person_and_page_alone(
+    admin: Browser, deployment: Deployment, clock: FakeClock
+):
+    deployment.user("second", ["admin-role"])
+    page = admin.get(CLIENTS, new="service")
+    clock.move(ELEVEN_MINUTES)
+    admin.submit(page, CLIENTS, client_id="ci-bot")
+    assert "ci-bot" not in repr(admin.cookies)
+    admin.submit(admin.get("/sign-out"), "/sign-out")
+    admin.sign_in("second")
+    assert "go on" not in admin.get(CLIENTS).text
+    admin.submit(admin.get("/sign-out"), "/sign-out")
+    admin.sign_in("admin")
+    assert "go on" not in admin.get(USERS).text
+    assert "go on" in admin.get(CLIENTS).text
+
+
+def test_a_form_too_large_for_a_cookie_is_not_kept_and_the_page_says_so(
+    admin: Browser, deployment: Deployment, clock: FakeClock
+):
+    page = admin.get(CLIENTS, new="service")
+    clock.move(ELEVEN_MINUTES)
+    refused = admin.submit(
+        page, CLIENTS, name=deployment.services.web.random.randbytes(3_000).hex()
+    )
+    again = admin.submit(admin.get(refused.location), "/sign-in", password=PASSWORD)
+    assert "Nothing was changed: this needs a sign-in" in admin.get(again.location).text
+
+
+def test_rights_are_checked_before_anybody_is_asked_to_sign_in_again(
+    signed_in: SignedIn, deployment: Deployment, clock: FakeClock
+):
+    browser = signed_in("issuer:clients:read")
+    clock.move(ELEVEN_MINUTES)
+    refused = forged(deployment, browser, CLIENTS, client_id="mine")
+    assert refused.status == httpx.codes.FORBIDDEN
+
+
+@pytest.mark.parametrize("do", ["invite", "reset-factors", "remove-factor"])
+def test_nobody_invites_or_resets_themself(admin: Browser, deployment: Deployment, do: str):
+    """An invitation would set a password without the old one."""
+    with deployment.services.administration.reading() as work:
+        user_id = work.users.get_by_username("admin").id
+    before = stored(deployment)
+    for key in (user_id, user_id.upper()):
+        form = {"do": do, "confirmed": "yes", "factor_id": "x"}
+        refused = forged(deployment, admin, f"{USERS}/{key}", **form)
+        assert refused.status == httpx.codes.CONFLICT
+        assert "change how you sign in on your account page" in refused.text
+        assert 'href="/account"' in refused.response.text
+    assert stored(deployment) == before
+    page = admin.get(f"{USERS}/{user_id}")
+    assert f'value="{do}"' not in page.response.text
+    assert 'href="/account"' in page.response.text
+
+
+def test_a_password_alone_does_not_remove_a_factor_that_was_added_since(
+    deployment: Deployment, clock: FakeClock, browser: Browser
+):
+    """On `/account`, by the same rule."""
+    user_id = deployment.user("alice")
+    browser.sign_in()
+    People(deployment, clock).app_of(user_id)
+    with deployment.services.administration.reading() as work:
+        (factor,) = work.factors.of_user(user_id)
+    page = browser.get("/account/remove-factor", factor=factor.id)
+    assert page.location.startswith("/sign-in?next=")
+    asked = browser.get(page.location)
+    assert "second factor included" in asked.text
