@@ -72,7 +72,7 @@ def add_secret(action: ClientAction) -> Response:
     members = {"label": action.form.get("label", "").strip()}
     members |= {"expires_at": f"{day}T00:00:00Z"} if day else {}
     fields = SecretFields.read(members)
-    with action.operator.work(CLIENT.write) as work:
+    with action.operator.work_once(CLIENT.write) as work:
         _, secret = work.clients.add_secret(key, fields)
     given = {name: value for name, value in members.items() if value}
     options = [part for n, v in given.items() for part in (f"--{n.replace('_', '-')}", v)]
@@ -103,7 +103,7 @@ def delete_secret(action: ClientAction) -> Response:
 
 def start_rotation(action: ClientAction) -> Response:
     key = action.key
-    with action.operator.work(CLIENT.write) as work:
+    with action.operator.work_once(CLIENT.write) as work:
         _, secret = work.rotations.start(key)
     command = action.command(("rotate", "start", key), "POST", "rotation")
     return action.show_secret(secret, f"{key} has a second secret.", command, _THEN)

@@ -91,7 +91,7 @@ class ClientsEndpoint(ListEndpoint):
     ) -> Client:
         if roles and not fields.audiences:
             raise InvalidField("audiences", "name one, at which the roles are assigned")
-        with operator.work(CLIENT.write) as work:
+        with operator.work_once(CLIENT.write) as work:
             allow_if_ticked(work, form)
             created = work.clients.create(fields)
             for role, audience in product(roles, fields.audiences):

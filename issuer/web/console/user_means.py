@@ -14,7 +14,7 @@ def invite(action: UserAction) -> Response:
     """`InvalidField` for `lifetime`."""
     lifetime = action.form.get("lifetime", "").strip()
     fields = InvitationFields.read({"lifetime": lifetime} if lifetime else {})
-    with action.operator.work(USER.write) as work:
+    with action.operator.work_once(USER.write) as work:
         invitation = work.invitations.create(action.key, fields)
     return invitation_link(
         action.endpoint,

@@ -99,7 +99,7 @@ class UsersEndpoint(ListEndpoint):
         *,
         is_invited: bool,
     ) -> tuple[User, NewInvitation | None]:
-        with operator.work(USER.write) as work:
+        with operator.work_once(USER.write) as work:
             created = work.users.create(fields)
             for each in assignments:
                 try:
