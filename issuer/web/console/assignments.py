@@ -11,7 +11,7 @@ from issuer.composition import UnitOfWork
 from issuer.directory import Rights
 from issuer.errors import InvalidField, NotFound
 from issuer.resources import ResourceType
-from issuer.roles import Assignment
+from issuer.roles import ROLE, Assignment
 from issuer.scopes import covers
 from issuer.web.console.choices import some_audiences, some_roles
 from issuer.web.console.endpoint import ConsoleEndpoint, Operator
@@ -116,11 +116,9 @@ def _question(
     scopes: list[str],
     do: str,
 ) -> Response:
-    others = _held_besides(principal.rights, assignment, assigned=do == "unassign")
-    difference = [scope for scope in sorted(scopes) if not covers(others, scope)]
-    named = ", ".join(difference[:_NAMED])
-    if len(difference) > _NAMED:
-        named += f" and {len(difference) - _NAMED:,} more scopes"
+    named = _difference(principal.rights, assignment, scopes, assigned=do == "unassign")
+    if not operator.holds(ROLE.read):
+        named = "the scopes of the role, unless it holds them otherwise"
     if do == "assign":
         what = f"Assign {assignment.role} to {principal.name}, {assignment.where}?"
         why = f"{principal.name} gains {named or 'no scope that it does not hold already'}."
@@ -142,6 +140,16 @@ def _question(
         commands=(command,),
         is_dangerous=do == "unassign",
     )
+
+
+def _difference(
+    rights: Rights, assignment: Assignment, scopes: list[str], *, assigned: bool
+) -> str:
+    """Those of `scopes` that are not held otherwise, in words; empty if there is none."""
+    others = _held_besides(rights, assignment, assigned=assigned)
+    difference = [scope for scope in sorted(scopes) if not covers(others, scope)]
+    more = len(difference) - _NAMED
+    return ", ".join(difference[:_NAMED]) + (f" and {more:,} more scopes" if more > 0 else "")
 
 
 def _held_besides(rights: Rights, assignment: Assignment, *, assigned: bool) -> set[str]:

@@ -5,7 +5,7 @@ from functools import partial
 
 from starlette.responses import Response
 
-from issuer.composition import UnitOfWork
+from issuer.clients import CLIENT
 from issuer.errors import InUse, InvalidField
 from issuer.trusted_issuers import TRUSTED_ISSUER, TrustedIssuerFields, TrustedIssuerResource
 from issuer.vocabulary import TokenAlgorithm
@@ -115,8 +115,7 @@ def _set_disabled(action: TrustedIssuerAction, body: dict[str, bool], command: C
 
 
 def _asked_to_delete(action: TrustedIssuerAction) -> Response:
-    with action.operator.work(TRUSTED_ISSUER.read) as work:
-        loses = _loses(work, action.key)
+    loses = _loses(action)
     return action.ask(
         f"Delete the trusted issuer {action.key}?",
         f"{loses} Tokens that were issued before stay valid until they expire. This cannot be"
@@ -128,8 +127,11 @@ def _asked_to_delete(action: TrustedIssuerAction) -> Response:
     )
 
 
-def _loses(work: UnitOfWork, key: str) -> str:
-    clients = work.trusted_issuers.clients_of(key, _NAMED + 1)
+def _loses(action: TrustedIssuerAction) -> str:
+    if not action.operator.holds(CLIENT.read):
+        return "Clients that trust it can no longer authenticate by its tokens."
+    with action.operator.work(TRUSTED_ISSUER.read) as work:
+        clients = work.trusted_issuers.clients_of(action.key, _NAMED + 1)
     if not clients:
         return "No client trusts it."
     more = " and others" if len(clients) > _NAMED else ""

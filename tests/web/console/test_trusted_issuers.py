@@ -12,7 +12,7 @@ from tests.oauth.conftest import web
 from tests.oauth.refreshing import events
 from tests.trusting import CLUSTER, GITHUB, OtherIssuer, trust, trusted
 from tests.web.browsing import Browser
-from tests.web.console.conftest import SignedIn, send
+from tests.web.console.conftest import SignedIn, forged, send
 
 __all__ = ["web"]
 
@@ -152,3 +152,27 @@ def test_keys_are_fetched_by_a_button_and_shown_with_their_age(
     assert "One key is fetched, and followed from now on." in fetched.text
     assert "c1 ES256" in fetched.text
     assert "This process fetched them just now" in fetched.text
+
+
+def test_the_question_names_no_client_to_a_person_who_may_not_read_clients(
+    signed_in: SignedIn, cluster: OtherIssuer, deployment: Deployment
+):
+    deployment.client("ci-bot", trusts=[trust()])
+    asked = send(signed_in(WRITE), PAGE, do="delete")
+    assert "Clients that trust it can no longer authenticate" in asked.text
+    assert "ci-bot" not in asked.text
+    reader = signed_in(WRITE, "issuer:clients:read", username="reader")
+    assert "ci-bot can no longer authenticate" in send(reader, PAGE, do="delete").text
+
+
+@pytest.mark.parametrize("path", [LIST, PAGE, "/console/configuration"])
+def test_a_large_form_is_read_of_people_alone_who_may_send_it(
+    signed_in: SignedIn, admin: Browser, cluster: OtherIssuer, deployment: Deployment, path: str
+):
+    large = {"id": "x", "do": "plan", "source": "", "jwks": "x" * 100_000}
+    for scopes in ([READ, "issuer:clients:write"], ["issuer:audit:read"]):
+        browser = signed_in(*scopes, username=f"user-{len(scopes)}")
+        refused = forged(deployment, browser, path, **large)
+        assert refused.status == httpx.codes.REQUEST_ENTITY_TOO_LARGE
+    taken = forged(deployment, admin, path, **large)
+    assert taken.status in {httpx.codes.OK, httpx.codes.BAD_REQUEST, httpx.codes.SEE_OTHER}

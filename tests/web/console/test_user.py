@@ -304,3 +304,16 @@ def test_stored_texts_are_shown_as_text(admin: Browser, deployment: Deployment):
             assert "<script>" not in page.response.text
             assert "<b>" not in page.response.text
             assert text in page.text or text in page.form(PAGE).fields["name"]
+
+
+def test_the_question_shows_no_scopes_to_a_person_who_may_not_read_roles(
+    signed_in: SignedIn, deployment: Deployment
+):
+    deployment.role("secret-plans", ["agents:plans:run"])
+    deployment.user("dora", id="dora")
+    path, form = "/console/users/dora", {"role": "secret-plans", "everywhere": "yes"}
+    asked = send(signed_in("issuer:users:write"), path, do="assign", **form)
+    assert "gains the scopes of the role, unless it holds them otherwise" in asked.text
+    assert "agents:plans:run" not in asked.text
+    reader = signed_in("issuer:users:write", "issuer:roles:read", username="reader")
+    assert "gains agents:plans:run" in send(reader, path, do="assign", **form).text
