@@ -12,10 +12,15 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
+import httpx
 import pytest
+import yaml
 
+from tests.builders import PASSWORD
 from tests.cli.driver import Cli
 from tests.databases import INSTALLED
+from tests.existing_data import use
+from tests.how_tos import changing_only
 from tests.journeys.running_issuer import REPOSITORY, RunningIssuer
 from tests.oauth.asserting import ask
 from tests.private_postgresql import PostgresqlServer
@@ -30,24 +35,40 @@ COMMAND = re.compile(r"^\$ issuer (.+)$", re.MULTILINE)
 
 @pytest.fixture
 def issuer(tmp_path: Path) -> Iterator[RunningIssuer]:
+    """With an audience my-os that is used already."""
+    with RunningIssuer(tmp_path) as issuer:
+        use(issuer.deployment)
+        yield issuer
+
+
+@pytest.fixture
+def issuer_without_audience(tmp_path: Path) -> Iterator[RunningIssuer]:
     with RunningIssuer(tmp_path) as issuer:
         with issuer.deployment.changing() as work:
             work.audiences.delete("my-os")
         yield issuer
 
 
-def test_give_a_service_exactly_one_agent(issuer: RunningIssuer):
+def run_page(cli: Cli, page: str) -> list[str]:
+    """The output of each command of the page, in order."""
+    commands = COMMAND.findall((HOW_TO / page).read_text())
+    return [cli.done(*shlex.split(line)) for line in commands]
+
+
+def test_give_a_service_exactly_one_agent(issuer_without_audience: RunningIssuer):
+    issuer, page = issuer_without_audience, "give-a-service-one-agent.md"
     cli = Cli(issuer.environment)
     said: dict[str, str] = {}
     secret = ""
-    for line in COMMAND.findall((HOW_TO / "give-a-service-one-agent.md").read_text()):
-        command = shlex.split(line)
-        if command[:2] == ["client", "create"]:
-            secret = cli.json(*command)["client_secret"]
-        elif command[0] == "token":
-            said[line] = cli.done(*command, "--client-secret-stdin", stdin=f"{secret}\n")
-        else:
-            said[line] = cli.done(*command)
+    with changing_only(issuer.deployment, page):
+        for line in COMMAND.findall((HOW_TO / page).read_text()):
+            command = shlex.split(line)
+            if command[:2] == ["client", "create"]:
+                secret = cli.json(*command)["client_secret"]
+            elif command[0] == "token":
+                said[line] = cli.done(*command, "--client-secret-stdin", stdin=f"{secret}\n")
+            else:
+                said[line] = cli.done(*command)
     answers = {line.split()[3]: answer for line, answer in said.items() if "explain" in line}
     assert "allowed" in answers["/agents/web/runs"].lower()
     assert "web-runner" in answers["/agents/web/runs"]
@@ -60,68 +81,129 @@ def test_give_a_service_exactly_one_agent(issuer: RunningIssuer):
 def test_the_audit_log_is_read_and_verified_as_the_page_says(issuer: RunningIssuer):
     cli = Cli(issuer.environment)
     cli.done("client", "create", "ci-bot")
-    for line in COMMAND.findall((HOW_TO / "audit.md").read_text()):
-        assert cli.done(*shlex.split(line))
+    with changing_only(issuer.deployment, "audit.md"):
+        assert all(run_page(cli, "audit.md"))
 
 
 def test_keys_are_managed_as_the_page_says(tmp_path: Path):
     """But for the drill, whose verifiers are elsewhere: tests/drilling."""
     with RunningIssuer(tmp_path, signing_algorithms="RS256,ES256") as issuer:
         cli = Cli(issuer.environment)
-        for line in COMMAND.findall((HOW_TO / "rotate-keys.md").read_text()):
-            command = shlex.split(line)
-            if command[:2] == ["key", "revoke"]:
-                keys = cli.json("key", "list")["items"]
-                command[2] = next(key["kid"] for key in keys if key["state"] == "active")
-            if command[:2] == ["key", "rotate"]:
-                assert "may not sign before" in cli(*command).sentence
-            elif command[:2] != ["key", "drill"]:
-                cli.done(*command)
+        use(issuer.deployment)
+        with changing_only(issuer.deployment, "rotate-keys.md"):
+            for line in COMMAND.findall((HOW_TO / "rotate-keys.md").read_text()):
+                command = shlex.split(line)
+                if command[:2] == ["key", "revoke"]:
+                    keys = cli.json("key", "list")["items"]
+                    active = [key for key in keys if key["state"] == "active"]
+                    command[2] = next(key["kid"] for key in active if key["alg"] == "RS256")
+                if command[:2] == ["key", "rotate"]:
+                    assert "may not sign before" in cli(*command).sentence
+                else:
+                    cli.done(*command)
 
 
 def test_a_manifest_is_planned_and_applied_as_the_page_says(issuer: RunningIssuer, tmp_path: Path):
-    text = (HOW_TO / "keep-the-configuration-in-git.md").read_text()
-    (manifest,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
-    file = tmp_path / "issuer.yaml"
-    file.write_text(manifest)
+    """The reader adds the entries of the page to the sections of the file."""
+    page = "keep-the-configuration-in-git.md"
+    (added,) = re.findall(r"```yaml\n(.*?)```", (HOW_TO / page).read_text(), re.DOTALL)
+    (export, file), *lines = (
+        re.sub("issuer.yaml", str(tmp_path / "issuer.yaml"), line).split(" > ")
+        for line in COMMAND.findall((HOW_TO / page).read_text())
+    )
     cli = Cli(issuer.environment)
-    for line in COMMAND.findall(text):
-        said = cli.done(*shlex.split(line.replace("issuer.yaml", str(file))))
-    assert "web-runner" in said
-    assert cli("plan", "-f", str(file), "--detailed-exitcode").status == 0
+    with changing_only(issuer.deployment, page):
+        manifest = yaml.safe_load(cli.done(export))
+        for section, entries in yaml.safe_load(added).items():
+            manifest[section] += entries
+        Path(file).write_text(yaml.safe_dump(manifest))
+        for (line,) in lines:
+            cli.done(*shlex.split(line))
+    assert cli("plan", "-f", file, "--detailed-exitcode").status == 0
 
 
-def test_mcp_clients_are_configured_as_the_page_says(issuer: RunningIssuer, tmp_path: Path):
-    """But no AgentOS answers, of which each `issuer connect` warns."""
-    text = (HOW_TO / "connect-an-mcp-client.md").read_text()
-    (manifest,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
-    (tmp_path / "issuer.yaml").write_text(manifest)
+def test_mcp_clients_are_configured_as_the_page_says(issuer: RunningIssuer):
+    """But no AgentOS answers, of which each `issuer connect` warns. The person has other roles."""
+    page = "connect-an-mcp-client.md"
+    issuer.deployment.user("alice", ["earlier"], name="Alice")
     cli = Cli(issuer.environment)
-    for line in COMMAND.findall(text):
-        real = {"issuer.yaml": str(tmp_path / "issuer.yaml"), "https://os.example": NOWHERE}
-        for printed, replacement in real.items():
-            line = line.replace(printed, replacement)  # noqa: PLW2901
-        result = cli(*shlex.split(line))
-        assert result.status == 0, result.err
-        assert ("does not answer" in result.err) == line.startswith("connect")
+    with changing_only(issuer.deployment, page):
+        for line in COMMAND.findall((HOW_TO / page).read_text()):
+            if line.startswith("connect"):
+                result = cli(*shlex.split(line.replace("https://os.example", NOWHERE)))
+                assert result.status == 0, result.err
+                assert "does not answer" in result.err
+            else:
+                cli.done(*shlex.split(line))
+    claims = cli.json("preview", "my-editor", "--user", "alice")["claims"]
+    assert set(claims["scopes"]) >= {"agents:run", "config:read"}
+    assert cli.json("preview", "reporter")["claims"]["scopes"] == ["agents:web:run"]
+
+
+def test_an_application_is_registered_as_the_page_on_trouble_says(issuer: RunningIssuer):
+    for path in ("/register", "/oauth2/register"):
+        answer = issuer.http.post(path, json={"redirect_uris": ["http://localhost/callback"]})
+        assert answer.status_code == httpx.codes.NOT_FOUND
+    with changing_only(issuer.deployment, "troubleshoot.md"):
+        assert len(run_page(Cli(issuer.environment), "troubleshoot.md")) == 1
+
+
+def test_the_console_opens_as_the_page_says(issuer: RunningIssuer):
+    with changing_only(issuer.deployment, "use-the-console.md"):
+        (said,) = run_page(Cli(issuer.environment), "use-the-console.md")
+    assert f"{issuer.url}/invitation/" in said
+
+
+def test_the_admin_api_is_called_as_the_page_says(issuer: RunningIssuer):
+    page = "administer-over-rest.md"
+    (script,) = re.findall(r"```sh\n(.*?)```", (HOW_TO / page).read_text(), re.DOTALL)
+    secret = {"CLIENT_SECRET": issuer.deployment.admin.client_secret}
+    with changing_only(issuer.deployment, page):
+        said = run_script(script, issuer, **secret)
+    assert "neighbour-runner" in {role["name"] for role in json.loads(said)["items"]}
+
+
+def test_refresh_tokens_are_used_as_the_page_says(issuer: RunningIssuer):
+    page = "use-refresh-tokens.md"
+    issuer.deployment.user("alice", ["earlier"])
+    cli = Cli(issuer.environment)
+    (script,) = re.findall(r"```sh\n(.*?)```", (HOW_TO / page).read_text(), re.DOTALL)
+    first, second = script.replace("password=…", f"'password={PASSWORD}'").splitlines()
+    with changing_only(issuer.deployment, page):
+        (line,) = COMMAND.findall((HOW_TO / page).read_text())
+        secret = {"SECRET": cli.json(*shlex.split(line))["client_secret"]}
+        token = json.loads(run_script(first, issuer, **secret))["refresh_token"]
+        said = json.loads(run_script(second.replace("airt_…", token), issuer, **secret))
+        assert said["refresh_token"] not in {token, None}
+
+
+def run_script(script: str, issuer: RunningIssuer, **more: str) -> str:
+    """What a shell prints, with the real address."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), "/usr/bin:/bin"])
+    environment = {**issuer.environment, "PATH": path, "NO_PROXY": "127.0.0.1"}
+    return subprocess.check_output(
+        ["sh", "-euc", script.replace("http://127.0.0.1:9000", issuer.url)],
+        env={**environment, **more},
+        text=True,
+    )
 
 
 def test_a_service_authenticates_with_a_key_as_the_page_says(
     issuer: RunningIssuer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    issuer.deployment.audience("my-os")
     text = (HOW_TO / "authenticate-with-a-key.md").read_text()
     (program,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     files = {name: str(tmp_path / name) for name in ("nightly.pem", "nightly-2.pem")}
     jwks = tmp_path / "nightly.jwks.json"
     cli = Cli(issuer.environment)
-    for line in COMMAND.findall(text):
-        if "--jwks" in line:
-            key = cli.json("client", "key", "list", "nightly")["items"]
-            jwks.write_text(json.dumps({"keys": key}))
-        words = [files.get(each, each) for each in shlex.split(line)]
-        cli.done(*(each.replace("nightly.jwks.json", str(jwks)) for each in words))
+    with changing_only(issuer.deployment, "authenticate-with-a-key.md"):
+        for line in COMMAND.findall(text):
+            if "--jwks" in line:
+                key = cli.json("client", "key", "list", "nightly")["items"]
+                jwks.write_text(json.dumps({"keys": key}))
+            words = [files.get(each, each) for each in shlex.split(line)]
+            cli.done(*(each.replace("nightly.jwks.json", str(jwks)) for each in words))
     used = program.replace("https://id.example", issuer.url)
     used = used.replace('"nightly.pem"', repr(files["nightly.pem"]))
     found: dict[str, Any] = {}
@@ -130,16 +212,16 @@ def test_a_service_authenticates_with_a_key_as_the_page_says(
 
 
 def test_another_issuer_is_trusted_as_the_page_says(issuer: RunningIssuer, tmp_path: Path):
-    issuer.deployment.audience("my-os")
     cluster = OtherIssuer.new()
     (tmp_path / "jwks.json").write_text(json.dumps(cluster.jwks))
     token = cluster.token(time.time(), aud=issuer.url)
     cli = Cli(issuer.environment)
     text = (HOW_TO / "trust-another-issuer.md").read_text()
-    for line in COMMAND.findall(text):
-        command, redirected, _ = line.partition(" < token.jwt")
-        words = shlex.split(command.replace("@jwks.json", f"@{tmp_path / 'jwks.json'}"))
-        said = cli.done(*words, stdin=token if redirected else "")
+    with changing_only(issuer.deployment, "trust-another-issuer.md"):
+        for line in COMMAND.findall(text):
+            command, redirected, _ = line.partition(" < token.jwt")
+            words = shlex.split(command.replace("@jwks.json", f"@{tmp_path / 'jwks.json'}"))
+            said = cli.done(*words, stdin=token if redirected else "")
     assert "Accepted as web." in said
     answer = ask(issuer.token_endpoint, token, client_id="web")
     assert answer.status == 200
@@ -148,41 +230,42 @@ def test_another_issuer_is_trusted_as_the_page_says(issuer: RunningIssuer, tmp_p
 def test_the_url_is_changed_and_the_database_migrated_as_the_pages_say(tmp_path: Path):
     with RunningIssuer(tmp_path) as issuer:
         environment = dict(issuer.environment)
+    use(issuer.deployment)
     text = (HOW_TO / "change-the-url.md").read_text()
     (name, url) = re.findall(r"^\$ export (\w+)=(\S+)$", text, re.MULTILINE)[0]
     environment[name] = url
-    for page in ("change-the-url.md", "upgrade.md"):
-        for line in re.findall(r"^ *\$ issuer (.+)$", (HOW_TO / page).read_text(), re.MULTILINE):
-            Cli(environment).done(*shlex.split(line))
+    with changing_only(issuer.deployment, "change-the-url.md", "upgrade.md"):
+        for page in ("change-the-url.md", "upgrade.md"):
+            for line in re.findall(
+                r"^ *\$ issuer (.+)$", (HOW_TO / page).read_text(), re.MULTILINE
+            ):
+                Cli(environment).done(*shlex.split(line))
     assert Cli(environment)("role", "list").status == 0
 
 
-def test_tokens_are_revoked_as_the_page_says(tmp_path: Path):
-    with RunningIssuer(tmp_path) as issuer:
-        issuer.deployment.user("alice", password=None)
-        issuer.deployment.client("ci-bot")
-        for line in COMMAND.findall((HOW_TO / "revoke-tokens.md").read_text()):
-            Cli(issuer.environment).done(*shlex.split(line))
+def test_tokens_are_revoked_as_the_page_says(issuer: RunningIssuer):
+    issuer.deployment.user("alice", password=None)
+    issuer.deployment.client("ci-bot")
+    with changing_only(issuer.deployment, "revoke-tokens.md"):
+        run_page(Cli(issuer.environment), "revoke-tokens.md")
 
 
 def test_people_are_invited_as_the_page_says(issuer: RunningIssuer):
-    issuer.deployment.audience("my-os")
     issuer.deployment.role("reader", ["agents:read"])
-    cli = Cli(issuer.environment)
-    said = [
-        cli.done(*shlex.split(line))
-        for line in COMMAND.findall((HOW_TO / "invite-people.md").read_text())
-    ]
+    with changing_only(issuer.deployment, "invite-people.md"):
+        said = run_page(Cli(issuer.environment), "invite-people.md")
     links = [each for each in said if each.startswith(f"{issuer.url}/invitation/aiv_")]
     assert len(links) == 3
 
 
-def test_commands_run_in_a_pod_as_the_page_says(issuer: RunningIssuer):
+def test_commands_run_in_a_pod_as_the_page_says(issuer_without_audience: RunningIssuer):
+    issuer = issuer_without_audience
     text = (HOW_TO / "kubernetes.md").read_text()
     commands = re.findall(r"exec deploy/issuer -- issuer ([^|\n]+)", text)
     assert len(commands) == 5
     commands.remove("doctor")  # it finds files in the data directory, which a pod does not have
-    said = [Cli(issuer.environment).done(*shlex.split(line)) for line in commands]
+    with changing_only(issuer.deployment, "kubernetes.md"):
+        said = [Cli(issuer.environment).done(*shlex.split(line)) for line in commands]
     assert json.loads(said[-1])["kind"] == "Secret"
 
 
@@ -204,8 +287,10 @@ def backed_up_and_restored(folder: Path, database_url: str | None, to_empty: str
     with RunningIssuer(folder, database_url, signing_algorithms="ES256") as issuer:
         cli = Cli(issuer.environment)
         client = issuer.deployment.client("ci-bot")
-        for beginning in ('install -m 600 "$ISSUER', "curl", "mkdir -m 700 /backup/drill"):
-            run_as_printed(block_of_backup(beginning), issuer.environment, folders)
+        use(issuer.deployment)
+        with changing_only(issuer.deployment, "backup.md"):
+            for beginning in ('install -m 600 "$ISSUER', "curl", "mkdir -m 700 /backup/drill"):
+                run_as_printed(block_of_backup(beginning), issuer.environment, folders)
         cli.done("client", "delete", "ci-bot")
         issuer.deployment.services.database.dispose()
         issuer.kill()

@@ -31,6 +31,8 @@ from tests.agentos.releases import AGNO_3_1
 from tests.cli.driver import Cli
 from tests.clients.platform_claims import GITHUB_CLAIMS
 from tests.clients.test_spiffe import bundle
+from tests.existing_data import use
+from tests.how_tos import changing_only
 from tests.journeys.running_issuer import REPOSITORY, RunningIssuer, process_environment
 from tests.trusted_issuers.test_trusted_issuers import CA
 from tests.trusting import CLUSTER, GITHUB, OtherIssuer
@@ -119,6 +121,7 @@ class PageReader:
 def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RunningIssuer, str]]:
     folder = tmp_path_factory.mktemp("deployed")
     with RunningIssuer(folder) as issuer:
+        use(issuer.deployment)
         settings = {"managed": AppSettings("managed", issuer)}
         with running_apps(AGNO_3_1, folder, settings) as apps:
             yield issuer, apps["managed"].url
@@ -136,55 +139,59 @@ def assertions(reader: PageReader) -> list[Any]:
 
 def test_a_pod_is_authenticated(deployed: tuple[RunningIssuer, str], tmp_path: Path):
     reader = reader_of(deployed, tmp_path, "authenticate-a-pod.md")
-    cluster = OtherIssuer.new()
-    token = cluster.token(time.time(), aud=[reader.issuer.url], jti="7c1d")
-    keys = "get configmap kube-root-ca.crt --namespace prod --output jsonpath={.data.ca\\.crt}"
-    role = "--clusterrole=system:service-account-issuer-discovery --group=system:unauthenticated"
-    answers = {
-        "get --raw /.well-known/openid-configuration": json.dumps({"issuer": CLUSTER}),
-        "get --raw /openid/v1/jwks": json.dumps(cluster.jwks),
-        f"create token web --namespace prod --audience {reader.issuer.url}": token,
-        f"create clusterrolebinding service-account-keys {role}": "",
-        keys: CA,
-    }
-    reader.stand_in("kubectl", answers)
-    following = "## Follow the keys"
-    reader.follow(before=following)
-    (pod,) = reader.blocks("yaml")
-    (source,) = yaml.safe_load(pod)["spec"]["volumes"][0]["projected"]["sources"]
-    assert source["serviceAccountToken"]["audience"] == reader.issuer.url
-    (mount,) = yaml.safe_load(pod)["spec"]["containers"][0]["volumeMounts"]
-    assert f"{mount['mountPath']}/{source['serviceAccountToken']['path']}" == TOKEN_FILE
-    (program,) = reader.blocks("python")
-    assert reader.run(program, sys.executable) == "pong\n"
-    (request,) = reader.blocks("sh")
-    assert json.loads(reader.run(request))["scope"] == "agents:web:run"
-    expected = {"issuer": "cluster", "subject": "system:serviceaccount:prod:web", "jti": "7c1d"}
-    assert assertions(reader)[:2] == [expected] * 2
-    reader.follow(after=following)
+    with changing_only(reader.issuer.deployment, "authenticate-a-pod.md"):
+        cluster = OtherIssuer.new()
+        token = cluster.token(time.time(), aud=[reader.issuer.url], jti="7c1d")
+        keys = "get configmap kube-root-ca.crt --namespace prod --output jsonpath={.data.ca\\.crt}"
+        role = (
+            "--clusterrole=system:service-account-issuer-discovery --group=system:unauthenticated"
+        )
+        answers = {
+            "get --raw /.well-known/openid-configuration": json.dumps({"issuer": CLUSTER}),
+            "get --raw /openid/v1/jwks": json.dumps(cluster.jwks),
+            f"create token web --namespace prod --audience {reader.issuer.url}": token,
+            f"create clusterrolebinding service-account-keys {role}": "",
+            keys: CA,
+        }
+        reader.stand_in("kubectl", answers)
+        following = "## Follow the keys"
+        reader.follow(before=following)
+        (pod,) = reader.blocks("yaml")
+        (source,) = yaml.safe_load(pod)["spec"]["volumes"][0]["projected"]["sources"]
+        assert source["serviceAccountToken"]["audience"] == reader.issuer.url
+        (mount,) = yaml.safe_load(pod)["spec"]["containers"][0]["volumeMounts"]
+        assert f"{mount['mountPath']}/{source['serviceAccountToken']['path']}" == TOKEN_FILE
+        (program,) = reader.blocks("python")
+        assert reader.run(program, sys.executable) == "pong\n"
+        (request,) = reader.blocks("sh")
+        assert json.loads(reader.run(request))["scope"] == "agents:web:run"
+        expected = {"issuer": "cluster", "subject": "system:serviceaccount:prod:web", "jti": "7c1d"}
+        assert assertions(reader)[:2] == [expected] * 2
+        reader.follow(after=following)
     reader.cli.done("client", "delete", "web")
 
 
 def test_a_github_workflow_is_authenticated(deployed: tuple[RunningIssuer, str], tmp_path: Path):
     reader = reader_of(deployed, tmp_path, "authenticate-a-github-workflow.md")
-    github = OtherIssuer.new(GITHUB)
-    (tmp_path / "jwks.json").write_text(json.dumps(github.jwks))
-    reader.stand_in("gh", {"api repos/octo-org/octo-repo --jq .owner.id, .id": "65\n74\n"})
-    in_workflow = "## 4. Get a token in the workflow"
-    reader.follow(before=in_workflow)
-    reader.cli.done("trusted-issuer", "update", "github", "--jwks", f"@{tmp_path}/jwks.json")
-    (text,) = reader.blocks("yaml")
-    workflow = yaml.safe_load(text)
-    assert workflow["permissions"] == {"id-token": "write"}
-    job = workflow["jobs"]["run"]
-    assert job["environment"] == GITHUB_CLAIMS["environment"]
-    with giving_tokens(github) as url:
-        said = run_steps(reader, job["steps"], url)
-    assert json.loads(said[-1])["content"] == "pong"
-    assert assertions(reader)[0]["subject"] == GITHUB_CLAIMS["sub"]
-    token = signed_by_github(github, reader.issuer.url)
-    (tmp_path / "token.jwt").write_text(token)
-    reader.follow(after=in_workflow)
+    with changing_only(reader.issuer.deployment, "authenticate-a-github-workflow.md"):
+        github = OtherIssuer.new(GITHUB)
+        (tmp_path / "jwks.json").write_text(json.dumps(github.jwks))
+        reader.stand_in("gh", {"api repos/octo-org/octo-repo --jq .owner.id, .id": "65\n74\n"})
+        in_workflow = "## 4. Get a token in the workflow"
+        reader.follow(before=in_workflow)
+        reader.cli.done("trusted-issuer", "update", "github", "--jwks", f"@{tmp_path}/jwks.json")
+        (text,) = reader.blocks("yaml")
+        workflow = yaml.safe_load(text)
+        assert workflow["permissions"] == {"id-token": "write"}
+        job = workflow["jobs"]["run"]
+        assert job["environment"] == GITHUB_CLAIMS["environment"]
+        with giving_tokens(github) as url:
+            said = run_steps(reader, job["steps"], url)
+        assert json.loads(said[-1])["content"] == "pong"
+        assert assertions(reader)[0]["subject"] == GITHUB_CLAIMS["sub"]
+        token = signed_by_github(github, reader.issuer.url)
+        (tmp_path / "token.jwt").write_text(token)
+        reader.follow(after=in_workflow)
 
 
 def signed_by_github(github: OtherIssuer, audience: str) -> str:
@@ -233,25 +240,28 @@ def giving_tokens(github: OtherIssuer) -> Iterator[str]:
 
 def test_a_spiffe_workload_is_authenticated(deployed: tuple[RunningIssuer, str], tmp_path: Path):
     reader = reader_of(deployed, tmp_path, "authenticate-a-spiffe-workload.md")
-    spire = OtherIssuer.new("spiffe://prod.example", "ES256")
-    audience = reader.issuer.url
-    svid = spire.token(time.time(), iss=None, sub=SVID, aud=[audience])
-    (tmp_path / "svid.jwt").write_text(svid)
-    x509 = {**spire.jwk, "use": "x509-svid", "x5c": ["MIIB"]}
-    keys = {"keys": [x509, *bundle(spire)["keys"]], "spiffe_sequence": 1}
-    reader.stand_in("spire-server", {"bundle show -format spiffe": json.dumps(keys)})
-    fetched = json.dumps([{"svids": [{"spiffe_id": SVID, "svid": svid}]}, {"bundles": {}}])
-    reader.stand_in("spire-agent", {f"api fetch jwt -audience {audience} -output json": fetched})
-    following = "## Follow the keys"
-    reader.follow(before=following)
-    (program,) = reader.blocks("python")
-    with workload_api(tmp_path, spire) as socket:
-        said = reader.run(program, sys.executable, SPIFFE_ENDPOINT_SOCKET=socket)
-    assert said == "pong\n"
-    (request,) = reader.blocks("sh")
-    assert json.loads(reader.run(request))["scope"] == "agents:web:run"
-    assert assertions(reader)[:2] == [{"issuer": "mesh", "subject": SVID}] * 2
-    reader.follow(after=following)
+    with changing_only(reader.issuer.deployment, "authenticate-a-spiffe-workload.md"):
+        spire = OtherIssuer.new("spiffe://prod.example", "ES256")
+        audience = reader.issuer.url
+        svid = spire.token(time.time(), iss=None, sub=SVID, aud=[audience])
+        (tmp_path / "svid.jwt").write_text(svid)
+        x509 = {**spire.jwk, "use": "x509-svid", "x5c": ["MIIB"]}
+        keys = {"keys": [x509, *bundle(spire)["keys"]], "spiffe_sequence": 1}
+        reader.stand_in("spire-server", {"bundle show -format spiffe": json.dumps(keys)})
+        fetched = json.dumps([{"svids": [{"spiffe_id": SVID, "svid": svid}]}, {"bundles": {}}])
+        reader.stand_in(
+            "spire-agent", {f"api fetch jwt -audience {audience} -output json": fetched}
+        )
+        following = "## Follow the keys"
+        reader.follow(before=following)
+        (program,) = reader.blocks("python")
+        with workload_api(tmp_path, spire) as socket:
+            said = reader.run(program, sys.executable, SPIFFE_ENDPOINT_SOCKET=socket)
+        assert said == "pong\n"
+        (request,) = reader.blocks("sh")
+        assert json.loads(reader.run(request))["scope"] == "agents:web:run"
+        assert assertions(reader)[:2] == [{"issuer": "mesh", "subject": SVID}] * 2
+        reader.follow(after=following)
     reader.cli.done("client", "delete", "web")
 
 

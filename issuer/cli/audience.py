@@ -82,7 +82,9 @@ commands.update(
 
       issuer audience update my-os --access-token-ttl 5m
       issuer audience update my-os --access-token-ttl none --include-roles
+      issuer audience update my-os --add-resource https://os.example/mcp
     """,
+    lists=["resources"],
 )
 commands.delete(
     """Delete an audience and revoke all tokens for it.

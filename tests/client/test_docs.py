@@ -19,11 +19,14 @@ from issuer.client.token_client import LONGEST_WAIT
 from tests.agentos.adapter.adapted import AppSettings, running_apps
 from tests.agentos.releases import AGNO_3_1
 from tests.cli.driver import Cli
+from tests.existing_data import use
+from tests.how_tos import changing_only
 from tests.journeys.running_issuer import REPOSITORY, RunningIssuer, process_environment
 
 pytestmark = pytest.mark.slow
 
-HOW_TO = (REPOSITORY / "docs" / "how-to" / "call-an-agentos-from-a-service.md").read_text()
+PAGE = "call-an-agentos-from-a-service.md"
+HOW_TO = (REPOSITORY / "docs" / "how-to" / PAGE).read_text()
 REFERENCE = " ".join((REPOSITORY / "docs" / "reference" / "token-client.md").read_text().split())
 EXAMPLE_SERVICE = REPOSITORY / "examples" / "calling_service.py"
 EXAMPLES = re.findall(r"^```python\n(.*?)^```$", HOW_TO, re.MULTILINE | re.DOTALL)
@@ -49,6 +52,7 @@ class Deployed:
 def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
     folder = tmp_path_factory.mktemp("deployed")
     with RunningIssuer(folder) as issuer:
+        use(issuer.deployment)
         client = issuer.deployment.client("ci-bot", scopes=["agents:web:run", "agents:web:read"])
         secret = folder / "ci-bot"
         secret.write_text(f"{client.client_secret}\n")
@@ -66,15 +70,16 @@ def test_an_example_prints_what_the_page_says(deployed: Deployed, example: str, 
     }
     for name, value in real.items():
         example = example.replace(name, value)
-    done = subprocess.run(
-        [sys.executable, "-c", example],
-        cwd=deployed.secret.parent,
-        env={**process_environment(), "PYTHONPATH": str(REPOSITORY), "AGNO_TELEMETRY": "false"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    with changing_only(deployed.issuer.deployment, PAGE):
+        done = subprocess.run(
+            [sys.executable, "-c", example],
+            cwd=deployed.secret.parent,
+            env={**process_environment(), "PYTHONPATH": str(REPOSITORY), "AGNO_TELEMETRY": "false"},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
     assert done.returncode == 0, done.stderr
     assert printed in done.stdout
 
@@ -83,7 +88,8 @@ def test_its_command_keeps_a_token(deployed: Deployed, tmp_path: Path):
     environment = {**deployed.issuer.environment, "XDG_CACHE_HOME": str(tmp_path)}
     (line,) = re.findall(r"^\$ issuer (.+)$", HOW_TO, re.MULTILINE)
     cli = Cli(environment).with_environment(CLIENT_SECRET=deployed.secret.read_text().strip())
-    token = cli.done(*shlex.split(line))
+    with changing_only(deployed.issuer.deployment, PAGE):
+        token = cli.done(*shlex.split(line))
     assert cli.with_environment(CLIENT_SECRET=None).done(*shlex.split(line)) == token
 
 

@@ -14,10 +14,13 @@ from starlette.testclient import TestClient
 
 from tests.builders import PASSWORD
 from tests.cli.driver import Cli
+from tests.existing_data import use
+from tests.how_tos import changing_only
 from tests.journeys.running_issuer import REPOSITORY, RunningIssuer
 from tests.web.browsing import Browser
 
-PAGE = (REPOSITORY / "docs" / "how-to" / "sign-in-from-a-web-application.md").read_text()
+NAME = "sign-in-from-a-web-application.md"
+PAGE = (REPOSITORY / "docs" / "how-to" / NAME).read_text()
 EXAMPLE = REPOSITORY / "examples" / "web_application.py"
 COMMANDS = re.findall(r"^\$ issuer (.+)$", PAGE, re.MULTILINE)
 APPLICATION = "http://127.0.0.1:8000"
@@ -26,6 +29,7 @@ APPLICATION = "http://127.0.0.1:8000"
 @pytest.fixture
 def issuer(tmp_path: Path) -> Iterator[RunningIssuer]:
     with RunningIssuer(tmp_path) as issuer:
+        use(issuer.deployment)
         yield issuer
 
 
@@ -33,7 +37,8 @@ def issuer(tmp_path: Path) -> Iterator[RunningIssuer]:
 def said(issuer: RunningIssuer) -> dict[str, str]:
     """The answers of the commands on the page, in order."""
     cli = Cli(issuer.environment)
-    return {line: cli.done(*shlex.split(line)) for line in COMMANDS}
+    with changing_only(issuer.deployment, NAME):
+        return {line: cli.done(*shlex.split(line)) for line in COMMANDS}
 
 
 def test_the_application_signs_a_user_in_and_gets_a_token_for_its_agentos(
