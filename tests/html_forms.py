@@ -34,6 +34,8 @@ class FormsOnPage(HTMLParser):
             self.forms.append(FormOnPage(of.get("action", "")))
         elif not self._is_open or "name" not in of:
             return
+        elif of.get("type") in {"checkbox", "radio"} and "checked" not in of:
+            return  # no browser sends it
         elif tag == "input":
             self.forms[-1].fields[of["name"]] = of.get("value", "")
         elif tag == "button":

@@ -47,7 +47,20 @@ _ID = Annotated[
     str | None,
     typer.Option(help="The id, which is the sub of the user's tokens; generated if left out."),
 ]
-_OPTIONS = {"email": Email, "name": Name, "claims": Claims, "disabled": Disabled}
+_EMAIL_VERIFIED = Annotated[
+    bool | None,
+    typer.Option(
+        "--email-verified/--email-unverified",
+        help="Whether the address is known to be that of the person. A new one is not.",
+    ),
+]
+_OPTIONS = {
+    "email": Email,
+    "email_verified": _EMAIL_VERIFIED,
+    "name": Name,
+    "claims": Claims,
+    "disabled": Disabled,
+}
 
 
 class _UserState(User):
@@ -152,6 +165,14 @@ def invite(
         str | None,
         typer.Option(metavar="DURATION", help="How long the link works. Default: 72h."),
     ] = None,
+    by_email: Annotated[
+        bool,
+        typer.Option(
+            "--by-email",
+            help="You send it to the e-mail address of the user and to nobody else: whoever"
+            " accepts it has verified the address.",
+        ),
+    ] = False,
     cancel: Annotated[
         bool, typer.Option("--cancel", help="Cancel the current link instead.")
     ] = False,
@@ -166,9 +187,10 @@ def invite(
 
       issuer user invite alice
       issuer user invite alice --lifetime 24h
+      issuer user invite alice --by-email
       issuer user invite alice --cancel
     """
-    fields = InvitationFields.read(given(lifetime=lifetime))
+    fields = InvitationFields.read(given(lifetime=lifetime, by_email=by_email))
     with changing() as work:
         user_id = find_user(work, user).id
         invitation = None if cancel else work.invitations.create(user_id, fields)

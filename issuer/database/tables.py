@@ -205,6 +205,8 @@ class UserRow(Versioned, Given, SeenByDirectory, Base):
     username: Mapped[str] = mapped_column(String(128))
     folded_username: Mapped[str] = mapped_column(_compared(1024), unique=True)
     email: Mapped[str | None] = mapped_column(String(254))
+    # The address, not a flag: programs that know only `email` change it, too.
+    verified_email: Mapped[str | None] = mapped_column(String(254))
     name: Mapped[str] = mapped_column(String(255))
     claims: Mapped[dict[str, Any]]
     disabled: Mapped[bool]
@@ -212,6 +214,10 @@ class UserRow(Versioned, Given, SeenByDirectory, Base):
     assignments: Mapped[list["AssignmentRow"]] = relationship(
         primaryjoin="foreign(AssignmentRow.folded_id) == UserRow.folded_id", viewonly=True
     )
+
+    @property
+    def email_verified(self) -> bool:
+        return self.email is not None and self.verified_email == self.email
 
 
 class CountedTries:
@@ -312,6 +318,7 @@ class InvitationRow(Given, Base):
     digest: Mapped[bytes] = mapped_column(unique=True)
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime]
+    verifies_email: Mapped[str | None] = mapped_column(String(254))
 
 
 class ClientRow(Versioned, SeenByDirectory, Base):
@@ -400,6 +407,7 @@ class TrustedIssuerRow(Versioned, Given, SeenByDirectory, Base):
     algorithms: Mapped[list[TokenAlgorithm]] = mapped_column(Words(TokenAlgorithm))
     keys: Mapped[dict[str, Any]]
     ca_certificate: Mapped[str | None] = mapped_column(Text)
+    typ: Mapped[str | None] = mapped_column(String(127))
     kinds: Mapped[list[str]]
     allow_private_addresses: Mapped[bool]
     disabled: Mapped[bool]

@@ -120,6 +120,7 @@ class TrustedIssuerRecord:
     algorithms: tuple[str, ...]
     keys: Mapping[str, Any]
     ca_certificate: str | None
+    typ: str | None
     kinds: frozenset[str]
     allow_private_addresses: bool
     disabled: bool
@@ -143,6 +144,7 @@ class UserRecord:
     username: str
     name: str
     email: str | None
+    email_verified: bool
     disabled: bool
     claims: Mapping[str, object]
     rights: Rights

@@ -54,6 +54,12 @@ class Declared:
         self._ids = {
             fold_id(each.resource.id): each.path for each in principals if each.resource.id
         }
+        # Perhaps an invitation verified the address: only an entry that says so changes that.
+        self._keeps_verified = {
+            ("users", number)
+            for number, each in enumerate(entries.users)
+            if "email_verified" not in each.model_fields_set
+        }
         self._usernames = {
             fold_username(each.fields.username): each.path
             for each in principals
@@ -70,9 +76,11 @@ class Declared:
             path = self._by_key.get((Kind.USER, None, fold_username(record.fields.username)))
         if path is None or (entry := self._left.pop(path, None)) is None:
             return None
-        if isinstance(entry.fields, UserFields) and entry.fields.id is None:
-            fields = entry.fields.model_copy(update={"id": record.resource.id})
-            return replace(entry, fields=fields)
+        if isinstance(entry.fields, UserFields) and isinstance(record.fields, UserFields):
+            known: dict[str, object] = {"id": record.resource.id}
+            if path in self._keeps_verified and entry.fields.email == record.fields.email:
+                known["email_verified"] = record.fields.email_verified
+            return replace(entry, fields=entry.fields.model_copy(update=known))
         return entry
 
     def left(self) -> Iterable[PlannedPrincipal]:

@@ -44,7 +44,8 @@ def logout() -> dict[str, Any]:
 
 def user_info() -> dict[str, Any]:
     """OpenID Connect Core §5.3, by GET and POST."""
-    claims = dict.fromkeys(("sub", "name", "preferred_username", "email"), _TEXT)
+    claims: dict[str, Any] = dict.fromkeys(("sub", "name", "preferred_username", "email"), _TEXT)
+    claims["email_verified"] = {"const": True, "description": "Left out if it is not verified"}
     schema = {"type": "object", "required": ["sub"], "properties": claims}
     challenge = {"WWW-Authenticate": {"schema": _TEXT}}
     described = {

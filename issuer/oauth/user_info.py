@@ -63,6 +63,7 @@ def _claims_of(user: UserRecord, token: VerifiedToken) -> dict[str, object]:
         claims["preferred_username"] = user.username
     if EMAIL in token.openid_scopes and user.email is not None:
         claims["email"] = user.email
+        claims |= {"email_verified": True} if user.email_verified else {}
     return claims
 
 

@@ -18,7 +18,7 @@ from pydantic import (
 
 from issuer.authority import Giver
 from issuer.database.tables import InvitationRow, UserRow
-from issuer.errors import NotAllowed, NotFound
+from issuer.errors import InvalidField, NotAllowed, NotFound
 from issuer.fields import Fields
 from issuer.resources import Transaction
 from issuer.scopes import ISSUER_ADMIN
@@ -59,6 +59,11 @@ class InvitationFields(Fields):
     lifetime: InvitationLifetime = Field(
         DEFAULT, json_schema_extra={"default": in_seconds(DEFAULT)}
     )
+    by_email: bool = Field(
+        False,
+        description="The link is sent to the e-mail address of the user, and to nobody else:"
+        " accepting it verifies the address.",
+    )
 
 
 class NewInvitation(BaseModel):
@@ -70,13 +75,17 @@ class NewInvitation(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Invitation:
-    """A valid invitation. `needs_password`: the user has a second factor, which stays."""
+    """A valid invitation. `needs_password`: the user has a second factor, which stays.
+
+    `verifies_email` is the address that it was sent to, if that is known.
+    """
 
     user_id: str
     username: str
     name: str
     expires_at: datetime
     needs_password: bool
+    verifies_email: str | None
     digest: bytes = field(repr=False)
     giver: Giver
 
@@ -105,8 +114,11 @@ class Invitations:
 
     def create(self, user_id: str, fields: InvitationFields) -> NewInvitation:
         """A new invitation for the user, in place of an earlier one."""
-        if self._authorized(user_id).disabled:
+        user = self._authorized(user_id)
+        if user.disabled:
             raise NotAllowed("The user is disabled. Enable it first.")
+        if fields.by_email and user.email is None:
+            raise InvalidField("by_email", "needs an email of the user")
         token, digest = self._tokens.new()
         now, giver = self._clock(), self._authority.giver
         row = InvitationRow(
@@ -116,6 +128,7 @@ class Invitations:
             given_as=giver.given_as,
             created_at=now,
             expires_at=now + fields.lifetime,
+            verifies_email=user.email if fields.by_email else None,
         )
         self._store.replace_invitation(row)
         self._trail.note("invitation.created", user_id, expires_at=row.expires_at.isoformat())
@@ -143,7 +156,14 @@ class Invitations:
             return None
         needs_password = bool(self._factors.of_user(user.id))
         return Invitation(
-            user.id, user.username, user.name, row.expires_at, needs_password, row.digest, giver
+            user.id,
+            user.username,
+            user.name,
+            row.expires_at,
+            needs_password,
+            row.verifies_email,
+            row.digest,
+            giver,
         )
 
     def accept_with_password(self, token: str, password: NewPassword) -> str:
@@ -175,7 +195,10 @@ class Invitations:
         invitation = self.find(token)
         if invitation is None or not self._store.use_invitation(invitation.digest, self._clock()):
             raise NotAllowed("The invitation has expired, or was used already.")
-        self._trail.note("invitation.accepted", invitation.user_id)
+        address = invitation.verifies_email
+        is_news = address is not None and self._users.verify_email(invitation.user_id, address)
+        more = {"email_verified": True} if is_news else {}
+        self._trail.note("invitation.accepted", invitation.user_id, **more)
         return invitation
 
     def _giver_now(self, row: InvitationRow) -> Giver | None:

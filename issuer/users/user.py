@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationInfo, field_validator
 
 from issuer.custom_claims import CustomClaims
 from issuer.fields import Email, Fields, Label, Username, Version
@@ -11,14 +11,25 @@ from issuer.resources import ResourceType
 
 
 class UserFields(Fields):
-    """The members of a user that an operator sets. Without `id`, one is generated."""
+    """The members of a user that an operator sets. Without `id`, one is generated.
+
+    `email_verified`: the address is known to be that of the person.
+    """
 
     id: PrincipalId | None = None
     username: Username
     email: Email | None = None
+    email_verified: bool = False
     name: Label = ""
     claims: CustomClaims = {}
     disabled: bool = False
+
+    @field_validator("email_verified")
+    @classmethod
+    def _has_an_address(cls, email_verified: bool, info: ValidationInfo) -> bool:
+        if email_verified and info.data.get("email") is None:
+            raise ValueError("needs an email")
+        return email_verified
 
 
 class User(UserFields):

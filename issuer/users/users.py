@@ -1,6 +1,8 @@
 """The rules for users."""
 
+from collections.abc import Mapping
 from random import Random
+from typing import Any
 
 from issuer.authority import Giver
 from issuer.database.tables import UserRow
@@ -32,6 +34,24 @@ class Users(Principals[UserRow, UserFields, User]):
         if (row := self._store.find_by_username(username)) is None:
             raise NotFound("user", username)
         return self._model(row)
+
+    def update(self, key: str, patch: Mapping[str, object]) -> User:
+        """Apply a merge patch. A new address is not verified, unless the patch says so."""
+        if "email" in patch and patch["email"] != self._store.get(key).email:
+            patch = {"email_verified": False, **patch}
+        return super().update(key, patch)
+
+    def verify_email(self, user_id: str, address: str) -> bool:
+        """The person has shown that they receive what is sent to `address`.
+
+        Whether that is news: not if the user has another address by now.
+        """
+        row = self._store.get(user_id)
+        if row.email != address or row.email_verified:
+            return False
+        row.verified_email = address
+        self._store.changed(row, self._clock())
+        return True
 
     def usernames(self, first: str, limit: int) -> list[str]:
         """At most `limit` user names, from `first` on, in order."""
@@ -77,6 +97,10 @@ class Users(Principals[UserRow, UserFields, User]):
             raise AlreadyExists("user", fields.username)
         super()._write(row, fields)
         row.folded_username = folded
+        row.verified_email = fields.email if fields.email_verified else None
+
+    def _related(self, row: UserRow) -> dict[str, Any]:
+        return {"email_verified": row.email_verified}
 
     def _revoke(self, key: str) -> None:
         """An open invitation would bring back what ends here."""

@@ -31,6 +31,19 @@ def test_a_plan_lists_new_resources_and_their_rights(deployment: Deployment):
     assert exported(deployment.services) == before
 
 
+def test_an_entry_that_does_not_speak_of_a_verified_address_leaves_it(deployment: Deployment):
+    """An invitation may have verified it."""
+    alice = deployment.user("alice", email="alice@example.com", email_verified=True)
+    entry = "users: [{username: alice, email: alice@example.com%s}]"
+    assert not planned(deployment.services, entry % "").steps
+    declare(deployment.services, entry % ", email_verified: false")
+    declare(deployment.services, entry % ", email_verified: true")
+    assert "email_verified: true" in exported(deployment.services)
+    declare(deployment.services, "users: [{username: alice, email: alice@example.org}]")
+    with deployment.services.administration.reading() as work:
+        assert not work.users.get(alice).email_verified
+
+
 def test_a_plan_lists_changed_members(deployment: Deployment):
     alice = declare(deployment.services, MANIFEST).user_ids["alice"]
     changed = (

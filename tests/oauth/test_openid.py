@@ -79,6 +79,23 @@ def test_an_id_token_has_the_algorithm_of_its_audience(alice: Person, app: App):
     assert token.claims["at_hash"] == urlsafe_b64encode(half).decode().rstrip("=")
 
 
+def test_a_verified_address_is_said_where_the_scope_allows_it(alice: Person, app: App):
+    """OpenID Connect Core §5.1, and never that it is not verified."""
+
+    def told(scope: str) -> object:
+        return (
+            user_info(app, alice.signs_in_to(app, scope=scope).token).json().get("email_verified")
+        )
+
+    with alice.deployment.changing() as work:
+        work.users.update(alice.user_id, {"email": "alice@example.com"})
+    assert told("openid email") is None
+    with alice.deployment.changing() as work:
+        work.users.update(alice.user_id, {"email_verified": True})
+    assert told("openid email") is True
+    assert told("openid profile") is None
+
+
 def test_claims_of_the_user_change_no_id_token(alice: Person, app: App):
     with alice.deployment.changing() as work:
         work.users.update(alice.user_id, {"claims": {"team": "red"}})

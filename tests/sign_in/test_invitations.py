@@ -44,6 +44,28 @@ def test_an_invitation_sets_a_password_once(deployment: Deployment):
         accept(deployment, token, "another correct horse")
 
 
+def test_an_invitation_by_email_verifies_the_address_that_it_was_sent_to(deployment: Deployment):
+    """Another way to send the link, or another address by now, verifies nothing."""
+
+    def is_verified(*, changed_to: str | None = None, **fields: object) -> bool:
+        bob = deployment.user("bob", password=None, email="bob@example.com")
+        token = invited(deployment, bob, **fields)
+        with deployment.changing() as work:
+            work.users.update(bob, {"email": changed_to} if changed_to else {})
+        accept(deployment, token)
+        with deployment.changing() as work:
+            verified = work.users.get(bob).email_verified
+            work.users.delete(bob)
+        return verified
+
+    assert is_verified(by_email=True)
+    assert not is_verified()
+    assert not is_verified(by_email=True, changed_to="bob@example.org")
+    carol = deployment.user("carol", password=None)
+    with pytest.raises(InvalidField, match="by_email"):
+        invited(deployment, carol, by_email=True)
+
+
 def test_one_of_many_requests_accepts(deployment: Deployment):
     token = invited(deployment, deployment.user(password=None))
 

@@ -28,6 +28,36 @@ def test_a_user_may_be_renamed_but_not_to_a_name_that_is_taken(deployment: Deplo
         work.users.update(alice, {"username": "Bob"})
 
 
+def test_a_verified_address_is_verified_until_it_changes(deployment: Deployment):
+    """Unless the same request says that the new one is verified, too."""
+    alice = deployment.user("alice", email="alice@example.com", email_verified=True)
+    for patch, is_verified in (
+        ({"name": "Alice"}, True),
+        ({"email": "alice@example.com"}, True),
+        ({"email": "alice@example.org"}, False),
+        ({"email_verified": True}, True),
+        ({"email": "alice@example.net", "email_verified": True}, True),
+        ({"email": None}, False),
+        ({"email": "alice@example.net"}, False),
+    ):
+        with deployment.changing() as work:
+            assert work.users.update(alice, patch).email_verified is is_verified, patch
+    for patch in ({"email": None, "email_verified": True}, {"email_verified": "yes"}):
+        with pytest.raises(InvalidField, match="email_verified"), deployment.changing() as work:
+            work.users.update(alice, patch)
+
+
+def test_a_program_that_knows_only_the_address_cannot_change_a_verified_one(
+    deployment: Deployment,
+):
+    """Such as one of 0.1.0, during an upgrade."""
+    alice = deployment.user("alice", email="alice@example.com", email_verified=True)
+    with deployment.services.database.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE users SET email = 'mallory@example.com'")
+    with deployment.services.administration.reading() as work:
+        assert not work.users.get(alice).email_verified
+
+
 def test_a_user_can_be_created_with_any_agentos_user_id(deployment: Deployment):
     assert deployment.user("alice", id="alice@example.com") == "alice@example.com"
 

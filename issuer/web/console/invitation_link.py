@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from starlette.responses import Response
 
-from issuer.sign_in import NewInvitation
+from issuer.sign_in import InvitationFields, NewInvitation
 from issuer.time_fields import in_seconds
 from issuer.users import User
 from issuer.web.console.endpoint import ConsoleEndpoint, Operator
@@ -50,10 +50,15 @@ def invitation_link(
 
 
 def invitation_command(
-    endpoint: ConsoleEndpoint, user: User, lifetime: timedelta | None = None
+    endpoint: ConsoleEndpoint, user: User, fields: InvitationFields | None = None
 ) -> Command:
     """The command and the request that make such a link; by default for three days."""
-    options = [] if lifetime is None else ["--lifetime", f"{in_seconds(lifetime)}s"]
-    body = {} if lifetime is None else {"lifetime": in_seconds(lifetime)}
+    options: list[str] = []
+    body: dict[str, object] = {}
+    if fields is not None:
+        body = {"lifetime": in_seconds(fields.lifetime)}
+        options = ["--lifetime", f"{in_seconds(fields.lifetime)}s"]
+        if fields.by_email:
+            body, options = {**body, "by_email": True}, [*options, "--by-email"]
     cli, path = ("user", "invite", user.id, *options), ("users", user.id, "invitation")
     return endpoint.commands.command(cli, "POST", path, body)

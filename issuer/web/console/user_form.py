@@ -16,11 +16,13 @@ _OPTIONS = {
     "claims": "--claims",
     "id": "--id",
 }
+_SWITCHES = {"email_verified": ("--email-verified", "--email-unverified")}
+VERIFIED = "yes"  # the value of the box for an address that is not verified
 
 
 def new_user(form: Mapping[str, str]) -> UserFields:
     """The user of the form for new ones; `InvalidField` if it cannot be one."""
-    return UserFields.read({**_texts(form), "id": form.get("id", "").strip() or None})
+    return UserFields.read({**_members(form), "id": form.get("id", "").strip() or None})
 
 
 def new_assignments(form: Mapping[str, str]) -> list[Assignment]:
@@ -35,20 +37,26 @@ def edited_user(user: User, form: Mapping[str, str]) -> UserFields:
     """The user as the form for a change says; `InvalidField` if it cannot be one."""
     claims = read_json("claims", form.get("claims", ""), {})
     kept = {"id": user.id, "disabled": user.disabled}
-    return UserFields.read({**_texts(form), "claims": claims, **kept})
+    return UserFields.read({**_members(form), "claims": claims, **kept})
 
 
 def as_typed(user: User) -> dict[str, str]:
     """The fields of the form for a change, for the user as it is."""
     typed = {name: getattr(user, name) or "" for name in _TEXTS}
+    typed |= {"email_verified": "yes"} if user.email_verified else {}
     return typed | {"claims": json_text(user.claims)}
 
 
 def user_options(members: Mapping[str, object]) -> list[str]:
     """The options of `issuer user create` and `update` that give these members."""
-    return as_options(members, _OPTIONS, {})
+    return as_options(members, _OPTIONS, _SWITCHES)
 
 
-def _texts(form: Mapping[str, str]) -> dict[str, object]:
+def _members(form: Mapping[str, str]) -> dict[str, object]:
+    """The box of a verified address has that address as its value: it counts for no other."""
     typed: dict[str, object] = {name: form.get(name, "").strip() for name in _TEXTS}
-    return typed | {"email": typed["email"] or None}
+    email = typed["email"] or None
+    return typed | {
+        "email": email,
+        "email_verified": form.get("email_verified") in {VERIFIED, email} - {None},
+    }

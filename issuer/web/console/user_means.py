@@ -13,7 +13,8 @@ from issuer.web.words import browser_name
 def invite(action: UserAction) -> Response:
     """`InvalidField` for `lifetime`."""
     lifetime = action.form.get("lifetime", "").strip()
-    fields = InvitationFields.read({"lifetime": lifetime} if lifetime else {})
+    given: dict[str, object] = {"lifetime": lifetime} if lifetime else {}
+    fields = InvitationFields.read({**given, "by_email": "by_email" in action.form})
     with action.operator.work_once(USER.write) as work:
         invitation = work.invitations.create(action.key, fields)
     return invitation_link(
@@ -23,7 +24,7 @@ def invite(action: UserAction) -> Response:
         action.user,
         invitation,
         f"{action.name} is invited.",
-        (invitation_command(action.endpoint, action.user, fields.lifetime),),
+        (invitation_command(action.endpoint, action.user, fields),),
     )
 
 

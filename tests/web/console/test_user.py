@@ -30,6 +30,24 @@ def edit(browser: Browser, **typed: str) -> PageSeen:
     return browser.post(PAGE, {**form, "do": "save", **typed})
 
 
+def test_the_box_of_a_verified_address_counts_for_no_other(admin: Browser, deployment: Deployment):
+    def email() -> tuple[str | None, bool]:
+        with deployment.services.administration.reading() as work:
+            user = work.users.get("alice-id")
+        return user.email, user.email_verified
+
+    # As a browser, the form has the box only where it is checked.
+    assert "needs an email" in edit(admin, email="", email_verified="yes").text
+    done = edit(admin, email="a@example.com", email_verified="yes")
+    assert "--email-verified" in admin.follow(done).text
+    assert email() == ("a@example.com", True)
+    assert "a@example.com verified" in admin.get(PAGE).text
+    edit(admin, name="Alice")
+    assert email() == ("a@example.com", True)
+    edit(admin, email="b@example.com")
+    assert email() == ("b@example.com", False)
+
+
 def confirm(browser: Browser, page: PageSeen, **typed: str) -> PageSeen:
     return browser.submit(page, PAGE, **typed)
 
