@@ -35,7 +35,7 @@ class OtherIssuer:
     def jwks(self) -> dict[str, Any]:
         return {"keys": [self.jwk]}
 
-    def token(self, now: float, **changed: Any) -> str:
+    def token(self, now: float, header: dict[str, Any] | None = None, **changed: Any) -> str:
         """A token for a pod; None leaves a claim out."""
         claims = {
             "iss": self.issuer,
@@ -47,7 +47,7 @@ class OtherIssuer:
             **changed,
         }
         claims = {name: value for name, value in claims.items() if value is not None}
-        headers = {"kid": self.kid} if self.kid else {}
+        headers = {**({"kid": self.kid} if self.kid else {}), **(header or {})}
         # Not by `jwt.encode`, which checks some claims.
         payload = json.dumps(claims).encode()
         return jwt.PyJWS().encode(payload, self.key.as_pem(private=True), self.alg, headers)

@@ -76,6 +76,15 @@ _OPTIONS = {
             " none.",
         ),
     ],
+    "typ": Annotated[
+        Any,
+        typer.Option(
+            parser=text_or_nothing,
+            metavar="TYP",
+            help="The typ that its tokens must have in their header, such as JWT; '' for any but"
+            " at+jwt, which access tokens have.",
+        ),
+    ],
     "allow_private_addresses": Annotated[
         bool | None,
         typer.Option(

@@ -7,6 +7,7 @@ from typing import Any
 from issuer.clients.assertion_rules import checked_times
 from issuer.directory import TrustedIssuerRecord
 from issuer.errors import InvalidCredentials
+from issuer.vocabulary import ACCESS_TOKEN_TYPE
 
 
 def is_named_by(issuer: TrustedIssuerRecord, claims: Mapping[str, Any]) -> bool:
@@ -25,6 +26,21 @@ def is_named_by(issuer: TrustedIssuerRecord, claims: Mapping[str, Any]) -> bool:
 def is_svid(header: Mapping[str, Any]) -> bool:
     """Whether a JWT-SVID has such a header: its `typ` is no other one (SPIFFE JWT-SVID §2.3)."""
     return header.get("typ", "JWT") in ("JWT", "JOSE")
+
+
+def wrong_type(header: Mapping[str, Any], required: str | None) -> str | None:
+    """Why a token of this `typ` does not count; None if it does (RFC 8725 §3.11).
+
+    Without `required`, any but an access token (RFC 9068 §2.1): its audience is a resource server
+    that could present it here.
+    """
+    typ = header.get("typ")
+    of_token = typ.lower().removeprefix("application/") if isinstance(typ, str) else None
+    if required is not None:
+        return None if of_token == required.lower() else f"typ is not {required}"
+    if of_token == ACCESS_TOKEN_TYPE:
+        return "the token is an access token by its typ, which the trusted issuer does not name"
+    return None
 
 
 def broken_rule(

@@ -11,7 +11,7 @@ from typing import Any
 from issuer.clients.assertion_rules import audited_jti, checked_times
 from issuer.clients.authentication import Look, VerifiedAssertion
 from issuer.clients.evidence import Evidence, KeysMissing
-from issuer.clients.trust_rules import broken_rule, is_named_by, is_svid
+from issuer.clients.trust_rules import broken_rule, is_named_by, is_svid, wrong_type
 from issuer.directory import ClientRecord, Directory, TrustedIssuerRecord
 from issuer.errors import InvalidCredentials
 from issuer.federation.key_sets import FollowedKeySet, FollowedKeySets
@@ -155,6 +155,8 @@ class TrustedTokens:
         """`InvalidToken` says why the token is not of this issuer."""
         if issuer.is_trust_domain and not is_svid(token.unverified.header):
             raise InvalidToken("the token has the typ of another kind than JWT-SVIDs")
+        if wrong := wrong_type(token.unverified.header, issuer.typ):
+            raise InvalidToken(wrong)
         return token.claims_by(self._keys_of(issuer))
 
     def _keys_of(self, issuer: TrustedIssuerRecord) -> PublicKeys:

@@ -18,6 +18,7 @@ _MAX_CA_CERTIFICATE = 32 * 1024
 _URL = re.compile(r"[!-~]{1,255}")
 # SPIFFE-ID §2.1.
 _TRUST_DOMAIN = re.compile(r"spiffe://[a-z0-9._-]{1,246}")
+_TYP = re.compile(r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}")  # RFC 6838 §4.2
 _KEYS_SCHEMA = {
     "description": "How its keys are found: by OpenID Connect Discovery, at a URL, or given.",
     "oneOf": [
@@ -130,8 +131,15 @@ def _ca_certificate(text: str) -> str:
     return text
 
 
+def _typ(text: str) -> str:
+    if not _TYP.fullmatch(text):
+        raise ValueError("must be a type such as JWT or at+jwt (RFC 7515 §4.1.9)")
+    return text
+
+
 IssuerUrl = Annotated[str, AfterValidator(_issuer)]
 KeySourceObject = Annotated[dict[str, Any], WithJsonSchema(_KEYS_SCHEMA)]
+TokenType = Annotated[str, AfterValidator(_typ)]
 CaCertificate = Annotated[str, AfterValidator(_ca_certificate)]
 TokenAlgorithms = Annotated[
     list[Annotated[TokenAlgorithm, Field(strict=False)]],

@@ -14,6 +14,7 @@ from issuer.trusted_issuers.fields import (
     KeySourceObject,
     Kinds,
     TokenAlgorithms,
+    TokenType,
     checked_keys,
     is_trust_domain,
 )
@@ -25,7 +26,8 @@ class TrustedIssuerFields(Fields):
 
     `issuer` is the `iss` of its tokens, or `spiffe://` and a trust domain. Its keys are fetched
     from public addresses only, unless `allow_private_addresses`; `ca_certificate` replaces the
-    CAs of the system.
+    CAs of the system. With `typ`, only tokens with that `typ` in their header count. Without it,
+    all do but access tokens (`at+jwt`), which are for resource servers.
     """
 
     id: RoleName
@@ -33,6 +35,7 @@ class TrustedIssuerFields(Fields):
     algorithms: TokenAlgorithms = [TokenAlgorithm.RS256]
     keys: KeySourceObject
     ca_certificate: CaCertificate | None = None
+    typ: TokenType | None = None
     kinds: Kinds = ["workload"]
     allow_private_addresses: bool = False
     disabled: bool = False
@@ -45,6 +48,14 @@ class TrustedIssuerFields(Fields):
         if is_trust_domain(info.data.get("issuer", "")) and TokenAlgorithm.EDDSA in algorithms:
             raise ValueError("may not hold EdDSA, which no JWT-SVID has (SPIFFE JWT-SVID §2.1)")
         return algorithms
+
+    @field_validator("typ")
+    @classmethod
+    def _is_that_of_svids(cls, typ: str | None, info: ValidationInfo) -> str | None:
+        of_domain = is_trust_domain(info.data.get("issuer", ""))
+        if of_domain and typ is not None and typ.lower() not in {"jwt", "jose"}:
+            raise ValueError("must be JWT or JOSE, as of JWT-SVIDs (SPIFFE JWT-SVID §2.3)")
+        return typ
 
     @field_validator("keys")
     @classmethod

@@ -87,6 +87,27 @@ def test_each_rule_is_kept_and_the_audit_log_says_which_was_broken(
     assert rule in why_refused(deployment)
 
 
+def test_an_access_token_is_no_assertion_unless_the_trusted_issuer_says_so(
+    deployment: Deployment, cluster: OtherIssuer, token_endpoint: TokenDriver
+):
+    """RFC 8725 §3.11: it was given to a resource server, which could present it here."""
+
+    def accepts(typ: object) -> bool:
+        header = {} if typ is ... else {"typ": typ}
+        return present(token_endpoint, cluster.token(now(deployment), header)).status == 200
+
+    assert not accepts("at+jwt")
+    assert "access token by its typ" in why_refused(deployment)
+    assert not accepts("application/AT+JWT")
+    assert all(accepts(typ) for typ in ("JWT", "jwt", "secevent+jwt", ...))
+    with deployment.changing() as work:
+        work.trusted_issuers.update("cluster", {"typ": "at+jwt"})
+    assert accepts("at+jwt")
+    assert accepts("application/at+jwt")
+    assert not any(accepts(typ) for typ in ("JWT", ...))
+    assert "typ is not at+jwt" in why_refused(deployment)
+
+
 @pytest.mark.parametrize("audience", [URL, [URL], ["https://other.example", URL]])
 def test_an_audience_may_be_one_of_several(
     deployment: Deployment, cluster: OtherIssuer, token_endpoint: TokenDriver, audience: Any

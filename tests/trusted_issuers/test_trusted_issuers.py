@@ -78,6 +78,10 @@ def test_the_admin_api_has_its_operations(admin: AdminApi, deployment: Deploymen
         ({"algorithms": ["none"]}, "algorithms"),
         ({**SPIFFE, "algorithms": ["ES256", "EdDSA"]}, "algorithms"),
         ({"ca_certificate": "not a certificate"}, "ca_certificate"),
+        ({"typ": ""}, "typ"),
+        ({"typ": "application/jwt"}, "typ"),
+        ({"typ": "j w t"}, "typ"),
+        ({**SPIFFE, "algorithms": ["ES256"], "typ": "at+jwt"}, "typ"),
         ({"ca_certificate": self_signed("a.example").decode()}, "ca_certificate"),
         ({"kinds": []}, "kinds"),
         ({"kinds": ["people"]}, "kinds"),
@@ -100,6 +104,8 @@ def test_wrong_definitions_are_refused_naming_the_member(
         {**SPIFFE, "algorithms": ["ES256"]},
         {"algorithms": ["ES384", "RS256", "RS256"]},
         {"ca_certificate": CA},
+        {"typ": "at+jwt"},
+        {**SPIFFE, "algorithms": ["ES256"], "typ": "JWT"},
     ],
 )
 def test_possible_definitions_are_accepted(admin: AdminApi, members: dict[str, Any]):

@@ -30,6 +30,7 @@ _OPTIONS = {
     "jwks_uri": "--jwks-uri",
     "jwks": "--jwks",
     "ca_certificate": "--ca-certificate",
+    "typ": "--typ",
 }
 _SWITCHES = {
     "discovery": ("--discovery", ""),
@@ -54,6 +55,7 @@ def typed_trusted_issuer(
             "algorithms": [alg.value for alg in TokenAlgorithm if alg in form],
             "keys": _typed_keys(form),
             "ca_certificate": form.get("ca_certificate", "").strip() or None,
+            "typ": form.get("typ", "").strip() or None,
             "allow_private_addresses": "allow_private_addresses" in form,
             "kinds": list(now.kinds) if now else ["workload"],
             "disabled": now.disabled if now else False,
@@ -72,6 +74,7 @@ def trusted_issuer_as_typed(issuer: TrustedIssuerResource) -> dict[str, str]:
         "jwks_uri": issuer.keys.get("jwks_uri", ""),
         "jwks": json_text(issuer.keys.get("jwks")),
         "ca_certificate": (issuer.ca_certificate or "").strip(),
+        "typ": issuer.typ or "",
     }
 
 
