@@ -11,9 +11,11 @@ import typer
 from issuer import manifest
 from issuer.cli import output
 from issuer.cli.command import new_app
+from issuer.cli.confirming import Confirmation, Yes, confirmed
 from issuer.cli.manifest_input import (
     File,
     Prune,
+    losses_of,
     planned,
     print_plan,
     report_invalid_manifest,
@@ -24,7 +26,7 @@ from issuer.cli.opening import changing
 from issuer.cli.options import AllowUnknownScopes, AsJson, KeepCredentials
 from issuer.errors import IssuerError
 from issuer.files import reason_of, write_private
-from issuer.manifest import Applied, ManifestPlan
+from issuer.manifest import Applied, Manifest, ManifestPlan
 
 app = new_app()
 
@@ -53,31 +55,42 @@ def apply(
     secrets_file: SecretsFile = None,
     allow_unknown_scopes: AllowUnknownScopes = False,
     keep_credentials: KeepCredentials = None,
+    yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
     """Apply a manifest, completely or not at all.
+
+    Asks first if it deletes a resource, unassigns a role or empties a member.
 
     The secrets of new clients are shown once, or written to a new file.
 
     Examples:
 
       issuer apply -f issuer.yaml
-      issuer apply -f issuer.yaml --prune --expect 42 --secrets-file secrets.json
+      issuer apply -f issuer.yaml --prune --expect 42 --yes --secrets-file secrets.json
     """
     source = source_of(file)
     if secrets_file is not None:
         _require_new(secrets_file)
-    keeping = changing(keep_credentials)
-    with report_invalid_manifest(), output.working("Applying"), keeping as work:
-        declared, plan = planned(
-            work, source, file, prune=prune, allow_unknown_scopes=allow_unknown_scopes
-        )
-        count = plan.change_count if expect is None else expect
-        applied = manifest.apply(work, replace(plan, change_count=count))
-        work.check_invariants()  # now, so that a refusal leaves no file behind
-        # Before the commit: a secret that cannot be stored must not take effect. If the commit
-        # fails, the file stays, since the outcome of a commit can be unknown.
-        written = _written(secrets_file, applied.secrets)
+
+    def change(confirmation: Confirmation) -> tuple[Manifest, ManifestPlan, Applied, Path | None]:
+        with (
+            report_invalid_manifest(),
+            output.working("Applying"),
+            changing(keep_credentials) as work,
+        ):
+            declared, plan = planned(
+                work, source, file, prune=prune, allow_unknown_scopes=allow_unknown_scopes
+            )
+            count = plan.change_count if expect is None else expect
+            applied = manifest.apply(work, replace(plan, change_count=count))
+            work.check_invariants()  # now, so that a refusal leaves no file behind
+            confirmation.require(*losses_of(plan))
+            # Before the commit: a secret that cannot be stored must not take effect. If the commit
+            # fails, the file stays, since the outcome of a commit can be unknown.
+            return declared, plan, applied, _written(secrets_file, applied.secrets)
+
+    declared, plan, applied, written = confirmed(change, yes=yes)
     if as_json:
         output.print_json(_as_json(plan, applied, written))
     else:

@@ -8,6 +8,7 @@ import typer
 from issuer.cli import completion, output
 from issuer.cli.collection import add_command
 from issuer.cli.command import new_app
+from issuer.cli.confirming import Confirmation, Yes, confirmed
 from issuer.cli.opening import changing, reading
 from issuer.cli.options import AsJson, KeepCredentials, RoleName
 from issuer.composition import UnitOfWork
@@ -70,10 +71,18 @@ def assignment_commands(
             everywhere: bool,
             as_json: bool,
             keep_credentials: list[str] | None = None,
+            yes: bool = False,
         ) -> None:
             assignment = _assignment(role, audience, everywhere=everywhere)
-            with changing(keep_credentials) as work:
-                change(work.assignments, find(work, principal), assignment)
+
+            def change_once(confirmation: Confirmation) -> None:
+                with changing(keep_credentials) as work:
+                    change(work.assignments, find(work, principal), assignment)
+                    if verb == "unassign":
+                        loss = f"unassign the role {role} from {principal}, {assignment.where}"
+                        confirmation.require(loss)
+
+            confirmed(change_once, yes=yes)
             sentence = done.format(role=role, principal=principal)
             members = {f"{verb}ed": assignment.model_dump()}
             output.say(f"{sentence}, {assignment.where}.", members, as_json=as_json)
@@ -89,6 +98,8 @@ def assignment_commands(
         parameters |= {"audience": AtAudience, "everywhere": Everywhere}
         if (kind, verb) == ("client", "assign"):
             parameters["keep_credentials"] = KeepCredentials
+        if verb == "unassign":
+            parameters["yes"] = Yes
         add_command(app, verb, parameters, examples, change_assignment)
 
     add(
@@ -101,7 +112,7 @@ def assignment_commands(
         "unassign",
         Assignments.unassign,
         "Removed the role {role} from {principal}",
-        f"Remove a role from a {kind}, at the audience where it was assigned.",
+        f"Remove a role from a {kind}, at the audience where it was assigned. Asks first.",
     )
     return app
 

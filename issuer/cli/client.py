@@ -18,6 +18,7 @@ from issuer.cli.assignments import assignment_commands
 from issuer.cli.client_advice import what_is_missing
 from issuer.cli.collection import CollectionCommands
 from issuer.cli.command import new_app
+from issuer.cli.confirming import Confirmation, Yes, confirmed
 from issuer.cli.input_files import content_of
 from issuer.cli.opening import changing
 from issuer.cli.options import (
@@ -242,8 +243,10 @@ def pin_document(
 
 
 @app.command("revoke-tokens")
-def revoke_tokens(client: ClientId, as_json: AsJson = False) -> None:
+def revoke_tokens(client: ClientId, yes: Yes = False, as_json: AsJson = False) -> None:
     """Revoke every token issued to a client so far; it is refused everywhere within seconds.
+
+    Asks first.
 
     This includes tokens of users who signed in through it. The client may get new tokens.
 
@@ -251,8 +254,13 @@ def revoke_tokens(client: ClientId, as_json: AsJson = False) -> None:
 
       issuer client revoke-tokens ci-bot
     """
-    with changing() as work:
-        work.clients.revoke_tokens(client)
+
+    def change(confirmation: Confirmation) -> None:
+        with changing() as work:
+            work.clients.revoke_tokens(client)
+            confirmation.require(f"revoke every token of {client}, those of its users included")
+
+    confirmed(change, yes=yes)
     output.say(f"The tokens of {client} are revoked.", {"revoked": client}, as_json=as_json)
 
 

@@ -10,11 +10,13 @@ from typer.models import OptionInfo
 
 from issuer.cli import output
 from issuer.cli.command import adjusted, every, given, given_patch
+from issuer.cli.confirming import Confirmation, Yes, confirmed, emptied
 from issuer.cli.hints import warn_about
 from issuer.cli.opening import changing, reading
 from issuer.cli.options import AllowUnknownScopes, AsJson, Cascade, KeepCredentials, Limit
 from issuer.clients import CLIENT
 from issuer.composition import UnitOfWork
+from issuer.errors import InUse
 from issuer.resources import ResourceType
 from issuer.roles import ROLE
 
@@ -108,22 +110,34 @@ class CollectionCommands:
         """
 
         def run(
-            resource: str, as_json: bool, allow_unknown_scopes: bool = False, **values: Any
+            resource: str,
+            as_json: bool,
+            yes: bool,
+            allow_unknown_scopes: bool = False,
+            **values: Any,
         ) -> None:
             if complete is not None:
                 complete(values)
             kept = values.pop(_KEEP, None)
-            patch = given_patch(**values)
-            with changing(kept) as work:
-                if allow_unknown_scopes:
-                    work.allow_unknown_scopes()
-                found = self._found(work, resource)
-                for name in lists:
-                    _adjust(patch, name, getattr(found, name))
-                key = self.resource_type.key_of(found)
-                updated = work.collection(self.resource_type).update(key, patch)
+            given = given_patch(**values)
+
+            def change(confirmation: Confirmation) -> Any:
+                patch = dict(given)
+                with changing(kept) as work:
+                    if allow_unknown_scopes:
+                        work.allow_unknown_scopes()
+                    found = self._found(work, resource)
+                    for name in lists:
+                        _adjust(patch, name, getattr(found, name))
+                    key = self.resource_type.key_of(found)
+                    updated = work.collection(self.resource_type).update(key, patch)
+                    states = (each.model_dump(mode="json") for each in (found, updated))
+                    confirmation.require(*emptied(self._name(key), *states))
+                return updated
+
+            updated = confirmed(change, yes=yes)
             output.show(updated, as_json=as_json)
-            if "scopes" in patch:
+            if any("scopes" in name for name in given):
                 _warn(updated)
 
         options = {"resource": self.argument}
@@ -131,18 +145,35 @@ class CollectionCommands:
             options[name] = option
             if name in lists:
                 options |= _adjusting(name, option)
-        self._add("update", {**options, **self._about_scopes, **self._keeping}, text, run)
+        self._add("update", options | self._about_scopes | self._keeping | {"yes": Yes}, text, run)
 
     def delete(self, text: str, *, cascade: bool = False) -> None:
-        def run(resource: str, as_json: bool, **options: bool) -> None:
-            with changing() as work:
-                key = self.resource_type.key_of(self._found(work, resource))
-                work.collection(self.resource_type).delete(key, **options)
+        def run(resource: str, as_json: bool, cascade: bool = False, yes: bool = False) -> None:
+            def change(confirmation: Confirmation) -> str:
+                with changing() as work:
+                    key = self.resource_type.key_of(self._found(work, resource))
+                    collection = work.collection(self.resource_type)
+                    try:
+                        collection.delete(key)
+                    except InUse as error:
+                        if not cascade:
+                            raise
+                        users = ", ".join(error.users_of_it)
+                        confirmation.require(f"delete {self._name(key)}, in use by {users}")
+                        collection.delete(key, cascade=True)
+                return key
+
+            key = confirmed(change, yes=yes)
             sentence = f"Deleted the {self.resource_type.kind} {resource}."
             output.say(sentence, {"deleted": key}, as_json=as_json)
 
-        options = {"resource": self.argument} | ({"cascade": Cascade} if cascade else {})
+        options = {"resource": self.argument} | (
+            {"cascade": Cascade, "yes": Yes} if cascade else {}
+        )
         self._add("delete", options, text, run)
+
+    def _name(self, key: str) -> str:
+        return f"the {self.resource_type.kind} {key}"
 
     @property
     def _about_scopes(self) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import typer
 
 from issuer.cli import output
 from issuer.cli.command import new_app
+from issuer.cli.confirming import Confirmation, Yes, confirmed
 from issuer.cli.key_drill import drill_rotation
 from issuer.cli.opening import administering, administering_with_keys, operator, read_settings
 from issuer.cli.options import AsJson
@@ -15,7 +16,7 @@ from issuer.composition import Administration
 from issuer.keys.described import all_described, described
 from issuer.keys.private_key import public_pem
 from issuer.keys.sealing import new_master_key
-from issuer.setup import change_master_key
+from issuer.setup import Rewrapped, change_master_key
 from issuer.vocabulary import SigningAlgorithm
 
 app = new_app("The signing keys. They rotate automatically; each is announced before it signs.")
@@ -133,8 +134,8 @@ def generate_master_key(as_json: AsJson = False) -> None:
 
 
 @app.command("rewrap")
-def rewrap_keys(as_json: AsJson = False) -> None:
-    """Change the master key while servers run.
+def rewrap_keys(yes: Yes = False, as_json: AsJson = False) -> None:
+    """Change the master key while servers run. Asks first.
 
     With master.key in the data directory, a new key is created there; replace every copy of it.
     With ISSUER_MASTER_KEY, first restart every server with the new key after the old one, then
@@ -145,7 +146,12 @@ def rewrap_keys(as_json: AsJson = False) -> None:
       issuer key rewrap
       ISSUER_MASTER_KEY="$NEW $OLD" issuer key rewrap
     """
-    rewrapped = change_master_key(read_settings(), operator())
+
+    def change(confirmation: Confirmation) -> Rewrapped:
+        confirmation.require("replace the master key: every copy of it must be replaced, too")
+        return change_master_key(read_settings(), operator())
+
+    rewrapped = confirmed(change, yes=yes)
     output.say(
         f"Rewrapped {rewrapped.keys} keys. Keep the new master key: without it they are lost.",
         {"keys": rewrapped.keys, "file": rewrapped.file and str(rewrapped.file)},

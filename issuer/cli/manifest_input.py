@@ -9,11 +9,13 @@ import typer
 
 from issuer import manifest
 from issuer.cli import output
+from issuer.cli.confirming import emptied
 from issuer.cli.hints import warn_about
 from issuer.cli.input_files import MAX_BYTES, beginning_of
 from issuer.composition import UnitOfWork
 from issuer.escaping import escaped
 from issuer.manifest import InvalidManifest, Manifest, ManifestPlan
+from issuer.manifest.changes import Action, AssignmentChange, Change
 
 _STANDARD_INPUT = "-"
 
@@ -41,6 +43,18 @@ def planned(
         work.allow_unknown_scopes()
     declared = manifest.read(source, file, work, prune=prune)
     return declared, manifest.plan(work, declared, prune=prune)
+
+
+def losses_of(plan: ManifestPlan) -> Iterator[str]:
+    """What the plan deletes, unassigns and empties."""
+    for step in plan.steps:
+        match step:
+            case AssignmentChange(action=Action.UNASSIGN):
+                yield step.text
+            case Change(action=Action.DELETE):
+                yield f"delete {step.resource}"
+            case Change(action=Action.UPDATE):
+                yield from emptied(str(step.resource), step.before, step.after)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from issuer.cli.command import new_app
 from issuer.cli.manifest_input import (
     File,
     Prune,
+    losses_of,
     planned,
     print_plan,
     report_invalid_manifest,
@@ -70,9 +71,10 @@ def _print_result(result: ManifestPlan, file: str, given: list[str]) -> None:
     print_plan(result)
     if result:
         options = " ".join(["-f", shlex.quote(file), *given])
+        yes = " --yes" if any(losses_of(result)) else ""
         print()
         output.print_text(
-            f"To apply exactly this: issuer apply {options} --expect {result.change_count}"
+            f"To apply exactly this: issuer apply {options} --expect {result.change_count}{yes}"
         )
     else:
         print("There is nothing to change.")

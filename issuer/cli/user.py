@@ -12,6 +12,7 @@ from issuer.cli.asking import ask
 from issuer.cli.assignments import assignment_commands
 from issuer.cli.collection import CollectionCommands
 from issuer.cli.command import given, new_app
+from issuer.cli.confirming import Confirmation, Yes, confirmed
 from issuer.cli.opening import administering, changing, operator
 from issuer.cli.options import (
     AsJson,
@@ -204,8 +205,8 @@ def invite(
 
 
 @app.command("revoke-tokens")
-def revoke_tokens(user: UserName, as_json: AsJson = False) -> None:
-    """Revoke every token issued to a user so far.
+def revoke_tokens(user: UserName, yes: Yes = False, as_json: AsJson = False) -> None:
+    """Revoke every token issued to a user so far. Asks first.
 
     Verifiers refuse them within seconds. A user who can sign in can get new tokens.
 
@@ -213,9 +214,15 @@ def revoke_tokens(user: UserName, as_json: AsJson = False) -> None:
 
       issuer user revoke-tokens alice
     """
-    with changing() as work:
-        user_id = find_user(work, user).id
-        work.users.revoke_tokens(user_id)
+
+    def change(confirmation: Confirmation) -> str:
+        with changing() as work:
+            user_id = find_user(work, user).id
+            work.users.revoke_tokens(user_id)
+            confirmation.require(f"revoke every token of {user}, and sign the user out")
+        return user_id
+
+    user_id = confirmed(change, yes=yes)
     output.say(f"The tokens of {user} are revoked.", {"revoked": user_id}, as_json=as_json)
 
 

@@ -6,6 +6,7 @@ import typer
 
 from issuer.cli import output
 from issuer.cli.command import new_app
+from issuer.cli.confirming import Confirmation, Yes, confirmed
 from issuer.cli.opening import changing, reading
 from issuer.cli.options import AsJson, UserName
 from issuer.cli.subjects import find_user
@@ -44,8 +45,8 @@ def remove_factor(
 
 
 @app.command("reset")
-def reset_factors(user: UserName, as_json: AsJson = False) -> None:
-    """Remove all second factors and recovery codes of a user who lost them.
+def reset_factors(user: UserName, yes: Yes = False, as_json: AsJson = False) -> None:
+    """Remove all second factors and recovery codes of a user who lost them. Asks first.
 
     Ends the sessions of the user and revokes its tokens. The user signs in with the password
     alone, or sets up a new second factor where ISSUER_SECOND_FACTOR=required.
@@ -54,7 +55,13 @@ def reset_factors(user: UserName, as_json: AsJson = False) -> None:
 
       issuer user factor reset alice
     """
-    with changing() as work:
-        user_id = find_user(work, user).id
-        work.factors.reset(user_id)
+
+    def change(confirmation: Confirmation) -> str:
+        with changing() as work:
+            user_id = find_user(work, user).id
+            work.factors.reset(user_id)
+            confirmation.require(f"remove all second factors of {user}, and sign the user out")
+        return user_id
+
+    user_id = confirmed(change, yes=yes)
     output.say(f"{user} has no second factor any more.", {"reset": user_id}, as_json=as_json)

@@ -81,10 +81,14 @@ class AssignmentChange:
             **self.assignment.model_dump(),
         }
 
-    def lines(self) -> Iterator[str]:
+    @property
+    def text(self) -> str:
         role = f"role {self.assignment.role} {self.assignment.where}"
         way = "to" if self.action is Action.ASSIGN else "from"
-        yield f"{_SIGNS[self.action]} {self.action} {role} {way} {self.resource}"
+        return f"{self.action} {role} {way} {self.resource}"
+
+    def lines(self) -> Iterator[str]:
+        yield f"{_SIGNS[self.action]} {self.text}"
 
 
 Step: TypeAlias = Change | AssignmentChange

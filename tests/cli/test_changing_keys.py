@@ -142,8 +142,8 @@ def test_an_unknown_key_is_not_revoked(cli: Cli):
 
 def test_the_file_of_the_master_key_is_named(cli: Cli, data_dir: Path):
     before = states(cli)
-    assert cli.json("key", "rewrap") == {"keys": 2, "file": str(data_dir / "master.key")}
-    printed = cli.done("key", "rewrap")
+    assert cli.json("key", "rewrap", "--yes") == {"keys": 2, "file": str(data_dir / "master.key")}
+    printed = cli.done("key", "rewrap", "--yes")
     assert printed.startswith("Rewrapped 2 keys. Keep the new master key:")
     assert states(cli) == before
     assert audited(cli, "key.rewrapped") == {"master-key"}
@@ -153,9 +153,9 @@ def test_the_new_key_stands_before_the_old_one_in_the_environment(new_cli: Cli, 
     old, new = (new_master_key(lambda n, c=c: c * n) for c in (b"o", b"n"))
     cli = new_cli.with_environment(ISSUER_MASTER_KEY=old)
     cli.done("init")
-    assert "put the new one before it" in cli("key", "rewrap").sentence
+    assert "put the new one before it" in cli("key", "rewrap", "--yes").sentence
     both = cli.with_environment(ISSUER_MASTER_KEY=f"{new} {old}")
-    assert both.json("key", "rewrap") == {"keys": 2, "file": None}
+    assert both.json("key", "rewrap", "--yes") == {"keys": 2, "file": None}
     assert "master key is not the one" in cli("key", "list").sentence
     assert len(states(cli.with_environment(ISSUER_MASTER_KEY=new))) == 2
     assert not (data_dir / "master.key").exists()

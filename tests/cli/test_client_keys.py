@@ -67,8 +67,8 @@ def test_keys_and_their_url_are_options_of_a_client(cli: Cli, tmp_path: Path):
     other = cli.json("client", "create", "other", "--jwks", f"@{file}")
     assert (other["jwks"], "client_secret" in other) == (jwks, False)
     uri = "https://other.example/jwks"
-    moved = cli.json("client", "update", "other", "--jwks", "", "--jwks-uri", uri)
+    moved = cli.json("client", "update", "other", "--jwks", "", "--jwks-uri", uri, "--yes")
     assert (moved["jwks"], moved["jwks_uri"]) == (None, uri)
-    assert cli.json("client", "update", "other", "--jwks-uri", "")["jwks_uri"] is None
+    assert cli.json("client", "update", "other", "--jwks-uri", "", "--yes")["jwks_uri"] is None
     both = cli("client", "create", "third", "--jwks", f"@{file}", "--jwks-uri", uri)
     assert "beside jwks" in both.sentence

@@ -162,12 +162,12 @@ def test_roles_are_assigned_and_unassigned(cli: Cli, ci_bot: dict[str, object]):
         {"role": "runner", "audience": None},
         {"role": "runner", "audience": "my-os"},
     ]
-    assert cli.done("client", "role", "unassign", *there) == (
+    assert cli.done("client", "role", "unassign", *there, "--yes") == (
         "Removed the role runner from ci-bot, at my-os.\n"
     )
-    assert "no assignment" in cli("client", "role", "unassign", *there).sentence
+    assert "no assignment" in cli("client", "role", "unassign", *there, "--yes").sentence
     assert "in use by ci-bot" in cli("role", "delete", "runner").sentence
-    cli.done("role", "delete", "runner", "--cascade")
+    cli.done("role", "delete", "runner", "--cascade", "--yes")
     assert cli.json("client", "role", "list", "ci-bot")["items"] == []
 
 

@@ -83,7 +83,7 @@ clients: [{{client_id: other-admin, scopes: [issuer:admin], audiences: ["{URL}"]
 """
     file.write_text(other)
     assert "- delete client issuer-admin" in cli.done("plan", "-f", str(file), "--prune")
-    cli.done("apply", "-f", str(file), "--prune")
+    cli.done("apply", "-f", str(file), "--prune", "--yes")
     file.write_text(other.replace("issuer:admin", "issuer:audit:read"))
     assert "(client other-admin)" in cli("plan", "-f", str(file)).sentence
     file.write_text(other.replace("scopes", "grant_types: [password], scopes"))
@@ -131,7 +131,7 @@ def test_pruning_deletes_what_the_sections_do_not_name(cli: Cli, tmp_path: Path)
     shown = cli.done("plan", "-f", str(file), "--prune")
     assert "- delete role leftover" in shown
     assert f"issuer apply -f {file} --prune --expect" in shown
-    cli.done("apply", "-f", str(file), "--prune")
+    cli.done("apply", "-f", str(file), "--prune", "--yes")
     assert cli("role", "show", "leftover").status == 1
     cli.json("client", "show", "issuer-admin")
 

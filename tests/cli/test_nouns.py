@@ -105,7 +105,7 @@ def test_an_audience_in_use_goes_only_with_cascade(cli: Cli):
     cli.done("audience", "create", "my-os", "--access-token-ttl", "10m", "--include-roles")
     cli.done("client", "create", "ci-bot", "--audience", "my-os")
     assert "in use by client ci-bot" in cli("audience", "delete", "my-os").sentence
-    cli.done("audience", "delete", "my-os", "--cascade")
+    cli.done("audience", "delete", "my-os", "--cascade", "--yes")
     assert cli.json("client", "show", "ci-bot")["audiences"] == []
 
 
@@ -135,7 +135,7 @@ def test_a_role_gains_and_loses_scopes(cli: Cli):
         cli(*update, "--remove-scope", "agents:run").sentence == "There is no scope 'agents:run'."
     )
     assert cli(*update, "--scope", "a:b", "--add-scope", "c:d").status == 2
-    assert cli.json(*update, "--scope", "")["scopes"] == []
+    assert cli.json(*update, "--scope", "", "--yes")["scopes"] == []
 
 
 def test_the_audit_log_names_the_system_user(cli: Cli):
@@ -180,4 +180,4 @@ def test_the_resources_of_an_audience_are_replaced(cli: Cli):
     cli.done("audience", "create", "my-os", "--resource", urls[0])
     options = [word for url in urls for word in ("--resource", url)]
     assert cli.json("audience", "update", "my-os", *options)["resources"] == urls
-    assert cli.json("audience", "update", "my-os", "--resource", "")["resources"] == []
+    assert cli.json("audience", "update", "my-os", "--resource", "", "--yes")["resources"] == []

@@ -201,7 +201,7 @@ def test_an_administrator_who_is_none_any_more_gets_no_link(cli: Cli, loss: str)
     if loss == "disable":
         cli.done("user", "update", "admin", "--disabled")
     else:
-        cli.done("user", "role", "unassign", "admin", "administrator", "--audience", URL)
+        cli.done("user", "role", "unassign", "admin", "administrator", "--audience", URL, "--yes")
     with cli.composition() as composition:
         assert administrator(composition) is None
 
@@ -259,7 +259,7 @@ def test_a_lost_part_of_the_demo_is_created_again(cli: Cli, data_dir: Path, loss
         case "user":
             cli.done("user", "delete", first.username)
         case "audience":
-            cli.done("audience", "delete", first.audience, "--cascade")
+            cli.done("audience", "delete", first.audience, "--cascade", "--yes")
     with cli.composition() as composition:
         second = ensured(composition)
         assert ensured(composition) == second

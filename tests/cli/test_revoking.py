@@ -57,14 +57,14 @@ def test_one_token_by_its_id(cli: Cli, token: str):
 
 @pytest.mark.parametrize("command", ["user revoke-tokens alice", "client revoke-tokens ci-bot"])
 def test_all_tokens_of_one(cli: Cli, token: str, command: str):
-    printed = cli.json(*command.split())
+    printed = cli.json(*command.split(), "--yes")
     assert printed == {"revoked": command.rsplit(maxsplit=1)[-1]}
     assert is_revoked(cli, token)
 
 
 def test_all_tokens_for_an_audience_that_is_deleted(cli: Cli, token: str):
     """Also once another audience with that id is created."""
-    cli.done("audience", "delete", "my-os", "--cascade")
+    cli.done("audience", "delete", "my-os", "--cascade", "--yes")
     assert is_revoked(cli, token)
     cli.done("audience", "create", "my-os")
     cli.done("client", "update", "ci-bot", "--add-audience", "my-os")

@@ -43,5 +43,5 @@ def test_factors_are_listed_removed_and_reset(cli: Cli, alice: str):
     assert cli.json("user", "factor", "remove", "alice", factor["id"]) == {"removed": factor["id"]}
     assert "no second factor" in cli("user", "factor", "remove", "alice", factor["id"]).sentence
     with_app(cli, alice)
-    assert cli.json("user", "factor", "reset", "alice") == {"reset": alice}
+    assert cli.json("user", "factor", "reset", "alice", "--yes") == {"reset": alice}
     assert cli.json("user", "factor", "list", "alice") == {"items": []}

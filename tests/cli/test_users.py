@@ -17,7 +17,10 @@ def alice(cli: Cli) -> str:
 
 def test_a_user_is_named_by_id_or_name(cli: Cli, alice: str):
     assert cli.json("user", "show", "Alice") == cli.json("user", "show", alice)
-    assert cli.json("user", "update", "alice", "--username", "bob", "--email", "")["email"] is None
+    assert (
+        cli.json("user", "update", "alice", "--username", "bob", "--email", "", "--yes")["email"]
+        is None
+    )
     assert cli.json("user", "show", "bob")["id"] == alice
     assert cli.json("user", "delete", "bob") == {"deleted": alice}
 
@@ -103,7 +106,7 @@ def test_roles_are_assigned_by_name(cli: Cli, alice: str):
     assert cli.json("user", "role", "list", alice)["items"] == [
         {"role": "runner", "audience": None}
     ]
-    cli.done("user", "role", "unassign", "ALICE", "runner", "--everywhere")
+    cli.done("user", "role", "unassign", "ALICE", "runner", "--everywhere", "--yes")
     assert cli.json("user", "role", "list", "alice")["items"] == []
 
 

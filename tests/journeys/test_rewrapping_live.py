@@ -38,7 +38,7 @@ def rewrap(issuer: RunningIssuer, cli: Cli) -> None:
     """A client gets tokens before, during and after it."""
     with caller(issuer, issuer.deployment.client()) as statuses:
         wait_until(lambda: len(statuses) > TOKENS, 60, "tokens are issued")
-        assert cli.json("key", "rewrap")["keys"] == 2
+        assert cli.json("key", "rewrap", "--yes")["keys"] == 2
         enough = len(statuses) + TOKENS
         wait_until(lambda: len(statuses) > enough, 60, "tokens are issued")
     assert set(statuses) == {200}

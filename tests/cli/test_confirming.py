@@ -1,0 +1,100 @@
+"""What a command would take away is confirmed first, or needs `--yes`."""
+
+import io
+
+import pytest
+
+from tests.cli.driver import Cli, Result
+
+# The packages behind it are tested on both databases.
+pytestmark = pytest.mark.parametrize("database_kind", ["sqlite"])
+
+MANIFEST = """\
+roles: [{name: runner, scopes: [agents:run]}]
+clients: [{client_id: ci-bot, name: Pipeline, audiences: [my-os], roles: [{role: runner}]}]
+"""
+LESS = """\
+roles: [{name: runner}]
+clients: [{client_id: ci-bot, audiences: [my-os]}]
+"""
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def configured(cli: Cli) -> Cli:
+    cli.done("audience", "create", "my-os")
+    cli.json("apply", "-f", "-", stdin=MANIFEST)
+    cli.done("user", "create", "alice", "--email", "alice@example.com")
+    return cli
+
+
+# Each command, and what it would do.
+ASKING = [
+    ("role update runner --remove-scope agents:run", "empty scopes of the role runner (now agents"),
+    ("client update ci-bot --name=", "empty name of the client ci-bot (now Pipeline)"),
+    ("client update ci-bot --audience=", "empty audiences of the client ci-bot (now my-os)"),
+    ("user update alice --email=", "empty email of the user usr_"),
+    ("client role unassign ci-bot runner --everywhere", "unassign the role runner from ci-bot, ev"),
+    ("role delete runner --cascade", "delete the role runner, in use by ci-bot."),
+    ("user revoke-tokens alice", "revoke every token of alice"),
+    ("client revoke-tokens ci-bot", "revoke every token of ci-bot"),
+    ("user factor reset alice", "remove all second factors of alice"),
+    ("key rewrap", "replace the master key"),
+]
+
+
+@pytest.mark.parametrize(("command", "loss"), ASKING)
+def test_without_a_terminal_it_says_what_would_go_and_does_nothing(
+    configured: Cli, command: str, loss: str
+):
+    before = configured.done("export"), events(configured)
+    sentence = configured(*command.split()).sentence
+    assert sentence.startswith(f"This would {loss}")
+    assert sentence.endswith(" Add --yes to do it.")
+    assert (configured.done("export"), events(configured)) == before
+    configured.done(*command.split(), "--yes")
+    assert events(configured) > before[1]
+
+
+def test_a_manifest_that_takes_something_away_is_confirmed(configured: Cli):
+    losses = (
+        "empty scopes of role runner (now agents:run); empty name of client ci-bot (now"
+        " Pipeline); unassign role runner everywhere from client ci-bot."
+    )
+    before = configured.done("export")
+    refused = configured("apply", "-f", "-", stdin=LESS).sentence
+    assert refused == f"This would {losses} Add --yes to do it."
+    assert configured.done("export") == before
+    assert " --yes\n" in configured.done("plan", "-f", "-", stdin=LESS)
+    configured.done("apply", "-f", "-", "--yes", stdin=LESS)
+    assert "Pipeline" not in configured.done("export")
+    pruned = configured("apply", "-f", "-", "--prune", stdin="roles: []\n").sentence
+    assert pruned.startswith("This would delete role runner.")
+    added = "clients: [{client_id: ci-bot, name: Other, audiences: [my-os]}]"
+    assert " --yes" not in configured.done("plan", "-f", "-", stdin=added)
+    configured.done("apply", "-f", "-", stdin=added)
+
+
+def test_on_a_terminal_it_asks_once(configured: Cli):
+    command = ("role", "update", "runner", "--scope=")
+    declined = typed(configured, "n", *command)
+    assert (declined.status, declined.out.strip()) == (1, "")
+    assert "This would empty scopes of the role runner (now agents:run). Continue? [y/N]" in (
+        declined.err
+    )
+    assert "Nothing was changed." in declined.err
+    assert configured.json("role", "show", "runner")["scopes"] == ["agents:run"]
+    assert typed(configured, "y", *command).status == 0
+    assert configured.json("role", "show", "runner")["scopes"] == []
+
+
+def typed(cli: Cli, answer: str, *command: str) -> Result:
+    return cli(*command, stdin=Terminal(f"{answer}\n"))
+
+
+def events(cli: Cli) -> int:
+    return len(cli.json("audit", "list")["items"])
