@@ -29,10 +29,14 @@ _MEDIA_TYPES = (_YAML, _JSON, "application/x-yaml", "text/yaml", "text/x-yaml")
 
 
 class AppliedManifest(Planned):
-    """The changes made, the ids of new users, and the secrets of new clients, shown once."""
+    """The changes made, the ids of new users, and the secrets of new clients, shown once.
+
+    `warnings` are about users who have rights at the issuer now and cannot sign in.
+    """
 
     user_ids: dict[str, str]
     client_secrets: dict[str, str]
+    warnings: list[str]
 
 
 def manifest_schemas() -> dict[str, Any]:
@@ -161,7 +165,11 @@ def _apply(caller: Access, request: PlanRequest, if_match: str | None) -> Respon
             require_tag(if_match, made.etag)
 
     made, applied = applied_plan(caller.administration, request, check)
-    new = {"user_ids": dict(applied.user_ids), "client_secrets": dict(applied.secrets)}
+    new: dict[str, Any] = {
+        "user_ids": dict(applied.user_ids),
+        "client_secrets": dict(applied.secrets),
+    }
+    new["warnings"] = list(applied.warnings)
     # Joined as text: the plan may have megabytes.
     body = made.body[:-1] + b"," + json.dumps(new).encode()[1:]
     return Response(body, media_type=_JSON, headers={"Cache-Control": "no-store"})

@@ -14,6 +14,7 @@ from issuer.errors import NotAllowed
 from issuer.vocabulary import GivenAs
 
 _MAX_NAMED = 5
+_IN_WORDS = {"redirect_uri": "redirect URI", "trusted_issuer": "trusted issuer"}
 _ID_CHARACTERS = 32  # 128 bits: nobody finds two contents with one id
 
 
@@ -31,9 +32,10 @@ class GivenCredential:
     given_by: str | None
 
     def __str__(self) -> str:
+        name = f" {self.name}" if self.name else ""
         of = f" of {self.client_id}" if self.client_id else ""
         by = self.given_by or "an unknown actor"
-        return f"{self.kind.replace('_', ' ')} {self.id}{of} (given by {by})"
+        return f"{_IN_WORDS.get(self.kind, self.kind)}{name}{of} ({self.id}, given by {by})"
 
 
 class CredentialsNotKept(NotAllowed):

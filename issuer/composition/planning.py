@@ -9,7 +9,7 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from pydantic import BaseModel
@@ -102,10 +102,12 @@ def applied_plan(
                 if request.allow_unknown_scopes:
                     work.allow_unknown_scopes()
                 work.beginnings.keep(request.keep)
-                return made, manifest.apply(work, made.plan)
+                applied = manifest.apply(work, made.plan)
         except PlanOutdated:
             if is_last:
                 raise
+        else:
+            return made, replace(applied, warnings=tuple(work.beginnings.warnings))
     raise AssertionError
 
 

@@ -15,10 +15,14 @@ from issuer.users import User
 
 @dataclass(frozen=True)
 class Applied:
-    """New `secrets` by client id, which cannot be shown again; new `user_ids` by user name."""
+    """New `secrets` by client id, which cannot be shown again; new `user_ids` by user name.
+
+    `warnings` are about those who cannot sign in any more, known after the transaction.
+    """
 
     secrets: Mapping[str, str] = field(repr=False)
     user_ids: Mapping[str, str]
+    warnings: tuple[str, ...] = ()
 
 
 class PlanOutdated(NotAllowed):

@@ -83,7 +83,7 @@ def change_assignment(
     done = "assigned to" if do == "assign" else "unassigned from"
     sentence = f"The role {assignment.role} is {done} {principal.name}, {assignment.where}."
     command = assignment_command(endpoint, principal.type, principal.key, assignment, do)
-    return endpoint.finished(endpoint.path(visit), sentence, command)
+    return endpoint.finished(endpoint.path(visit), sentence, command, operator.warnings)
 
 
 def _assignment(form: Mapping[str, str]) -> Assignment:

@@ -1,11 +1,12 @@
 """`/console/configuration`: export it as a manifest; plan another one, and apply that plan."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from starlette.responses import Response
 
 from issuer import manifest
+from issuer.authority import CredentialsNotKept
 from issuer.composition.planning import MAX_BYTES, MadePlan, PlanRequest, applied_plan, made_plan
 from issuer.errors import InUse, NotAllowed
 from issuer.http_forms import MAX_BYTES as MAX_BYTES_OF_FORM
@@ -44,6 +45,7 @@ class AppliedPage(ConsolePage):
     changes: int
     secrets: Mapping[str, str] = field(repr=False)
     user_ids: Mapping[str, str]
+    warnings: Sequence[str]
 
 
 class ManifestEndpoint(ConsoleEndpoint):
@@ -93,6 +95,8 @@ class ConfigurationEndpoint(ManifestEndpoint, LargeFormEndpoint):
             return to_do(operator, visit, form)
         except InvalidManifest as error:
             return self._page(operator, visit, form, problems_in_words(error), status=_BAD_REQUEST)
+        except CredentialsNotKept:
+            raise  # the frame asks which to keep
         except (InUse, NotAllowed) as error:
             return self._page(operator, visit, form, str(error), status=_CONFLICT)
 
@@ -123,13 +127,14 @@ class ConfigurationEndpoint(ManifestEndpoint, LargeFormEndpoint):
         number = len(made.plan.steps)
         if not applied.secrets and not applied.user_ids:
             text = f"The manifest is applied: {number:,} {_changes(number)}."
-            return self.finished(_PATH, text, command)
+            return self.finished(_PATH, text, command, applied.warnings)
         page = AppliedPage(
             frame=self.frame(operator, visit),
             commands=(command,),
             changes=number,
             secrets=applied.secrets,
             user_ids=applied.user_ids,
+            warnings=applied.warnings,
         )
         return self.site.pages.answer(page)
 
@@ -172,7 +177,13 @@ def _request(operator: Operator, form: Mapping[str, str]) -> PlanRequest:
     prune = form.get("prune") == "yes"
     allow = form.get("allow_unknown_scopes") == "yes"
     return PlanRequest(
-        operator.actor, operator.held, source, prune, to_apply=True, allow_unknown_scopes=allow
+        operator.actor,
+        operator.held,
+        source,
+        prune,
+        to_apply=True,
+        allow_unknown_scopes=allow,
+        keep=operator.kept,
     )
 
 

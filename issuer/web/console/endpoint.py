@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from starlette.responses import Response
 
+from issuer.authority import CredentialsNotKept
 from issuer.catalogue import counts_here
 from issuer.composition import Access, UnitOfWork
 from issuer.errors import Forbidden, InUse, NotAllowed, NotFound
@@ -33,6 +34,8 @@ from issuer.web.views import Form
 from issuer.web.visit import Visit
 from issuer.web.words import segment
 
+_KEEP = "keep "  # and the id of a credential: the name of a box
+_MAX_BOXES = 50
 _OK = 200
 _BAD_REQUEST = 400
 _CONFLICT = 409
@@ -52,6 +55,15 @@ class Operator(Access):
     session: SignInSession
     username: str
     once: str = ""
+    kept: tuple[str, ...] = ()  # credentials of clients that the form confirms
+    warnings: list[str] = field(default_factory=list)  # about what was done
+
+    @contextmanager
+    def work(self, scope: str) -> Iterator[UnitOfWork]:
+        with super().work(scope) as work:
+            work.beginnings.keep(self.kept)
+            yield work
+        self.warnings.extend(work.beginnings.warnings)
 
     def may_change(self, write: str, *, is_protected: bool) -> bool:
         """Whether the person holds `write`; of what has rights at the issuer, `issuer:admin`.
@@ -113,11 +125,14 @@ class ConsoleEndpoint(OwnPageEndpoint):
 
     def change_for(self, session: SignInSession, visit: Visit, form: Mapping[str, str]) -> Response:
         try:
-            operator = replace(self.operator(session, visit), once=form.get("form_id", ""))
+            operator = self.operator(session, visit)
+            operator = replace(operator, once=form.get("form_id", ""), kept=_kept_in(form))
             self.authorize_form(operator, visit, form)
             if self.site.is_fresh(session):
                 return self.act(operator, visit, form)
             return self._act_without_recent_sign_in(operator, visit, form)
+        except CredentialsNotKept as refused:
+            return self._ask_to_keep(operator, visit, form, refused)
         except (Forbidden, NotFound, InUse, NotAllowed) as error:
             return self._problem(error, self.path(visit))
 
@@ -209,10 +224,16 @@ class ConsoleEndpoint(OwnPageEndpoint):
         return self.site.pages.answer(shown, status)
 
     def finished(
-        self, path: str, text: str, command: Command | None = None, **query: str
+        self,
+        path: str,
+        text: str,
+        command: Command | None = None,
+        warnings: Sequence[str] = (),
+        **query: str,
     ) -> Response:
         """To the page at `path`, which says what was done."""
-        return self.notices.keep(self.site.to(path, **query), Notice(text, command))
+        notice = Notice(" ".join([text, *warnings]), command)
+        return self.notices.keep(self.site.to(path, **query), notice)
 
     def ask(
         self,
@@ -228,6 +249,7 @@ class ConsoleEndpoint(OwnPageEndpoint):
         error: str = "",
         points: Sequence[str] = (),
         refusal: str = "",
+        boxes: Mapping[str, str] | None = None,
         is_dangerous: bool = True,
     ) -> Response:
         """The page that asks before it is done; with `error` again, if something else was typed.
@@ -244,11 +266,37 @@ class ConsoleEndpoint(OwnPageEndpoint):
             button=button,
             fields=dict(fields),
             typed=typed,
+            boxes=boxes or {},
             errors=Typed({"typed": error} if error else {}),
             is_dangerous=is_dangerous,
         )
         return self.site.pages.answer(
             page, _CONFLICT if refusal else _BAD_REQUEST if error else _OK
+        )
+
+    def _ask_to_keep(
+        self,
+        operator: Operator,
+        visit: Visit,
+        form: Mapping[str, str],
+        refused: CredentialsNotKept,
+    ) -> Response:
+        """The same form again, with a box for each credential that others gave."""
+        boxes = {f"{_KEEP}{each.id}": str(each) for each in refused.credentials[:_MAX_BOXES]}
+        return self.ask(
+            operator,
+            visit,
+            "Keep what others gave to these clients?",
+            "Whoever gave a credential can act as the client, which would hold rights at this"
+            " issuer. Select what may stay. Cancel to replace the rest first.",
+            "Keep the selected ones",
+            {
+                name: value
+                for name, value in form.items()
+                if name not in {"form", "form_id", *boxes}
+            },
+            boxes=boxes,
+            refusal="Nothing was changed: somebody without issuer:admin gave these.",
         )
 
     def operator(self, session: SignInSession, visit: Visit) -> Operator:
@@ -273,3 +321,8 @@ class ConsoleEndpoint(OwnPageEndpoint):
         page, status = problem_of(error, way_back)
         page = replace(page, way_back=self.site.base + page.way_back)
         return self.site.pages.problem(page, status)
+
+
+def _kept_in(form: Mapping[str, str]) -> tuple[str, ...]:
+    """The ids of the credentials that the form confirms."""
+    return tuple(name.removeprefix(_KEEP) for name in form if name.startswith(_KEEP))

@@ -114,4 +114,5 @@ class ResourceAction:
         )
 
     def finished(self, sentence: str, command: Command | None = None) -> Response:
-        return self.endpoint.finished(self.endpoint.path(self.visit), sentence, command)
+        path, warnings = self.endpoint.path(self.visit), self.operator.warnings
+        return self.endpoint.finished(path, sentence, command, warnings)

@@ -97,7 +97,7 @@ class ConfirmationPage(ConsolePage):
 
     `points` are what `why` is about, one a line, or `facts`. `is_dangerous`: it ends something.
     `fields` are sent again with the confirmation, among them `do`, what is to be done; `confirms`:
-    as confirmed.
+    as confirmed. `boxes` are sent if they are selected.
     """
 
     TEMPLATE = "console/confirm.html"
@@ -108,6 +108,7 @@ class ConfirmationPage(ConsolePage):
     points: Sequence[str] = ()
     facts: Mapping[str, str] = field(default_factory=dict)
     typed: str = ""
+    boxes: Mapping[str, str] = field(default_factory=dict)
     is_dangerous: bool = True
     confirms: bool = True
 

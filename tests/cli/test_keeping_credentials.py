@@ -1,0 +1,64 @@
+"""`--keep-credentials`, and what is printed where somebody begins to hold rights at the issuer."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from issuer.audit import Actor
+from issuer.clients import SecretFields
+from tests.builders import PASSWORD, URL, hashed
+from tests.cli.driver import Cli
+
+pytestmark = pytest.mark.parametrize("database_kind", ["sqlite"])
+
+HELPDESK = ["issuer:clients:write", "issuer:users:write"]
+
+
+@pytest.fixture
+def secrets(cli: Cli) -> list[str]:
+    """The ids of two secrets that the helpdesk added to ci; it knows the password of bob."""
+    cli.done("audience", "create", "my-os")
+    cli.done("role", "create", "keepers", "--scope", "issuer:keys:read")
+    cli.done("role", "create", "later", "--scope", "agents:run")
+    cli.done("client", "create", "ci", "--audience", "my-os")
+    cli.done("client", "role", "assign", "ci", "later", "--everywhere")
+    cli.done("user", "create", "bob", "--id", "bob")
+    with (
+        cli.composition() as parts,
+        parts.administration.changing(Actor("helpdesk"), HELPDESK) as work,
+    ):
+        work.users.set_password("bob", hashed(PASSWORD, "owasp"))
+        return [work.clients.add_secret("ci", SecretFields())[0].id for _ in range(2)]
+
+
+def test_each_command_that_gives_rights_names_what_others_gave_and_keeps_it(
+    cli: Cli, secrets: list[str], tmp_path: Path
+):
+    manifest = tmp_path / "issuer.yaml"
+    manifest.write_text(json.dumps({"roles": [{"name": "later", "scopes": ["issuer:keys:read"]}]}))
+    ways = [
+        ["client", "role", "assign", "ci", "keepers", "--audience", URL],
+        ["client", "update", "ci", "--add-audience", URL],
+        ["role", "update", "later", "--scope", "issuer:keys:read"],
+        ["apply", "-f", str(manifest)],
+    ]
+    for way in ways:
+        sentence = cli(*way).sentence
+        assert all(f"{each}, given by helpdesk" in sentence for each in secrets)
+        assert "--keep-credentials" in sentence
+    assert secrets[1] in cli(*ways[0], "--keep-credentials", secrets[0]).sentence
+    cli.done(*ways[3], "--keep-credentials", ",".join(secrets))
+
+
+def test_a_user_who_cannot_sign_in_any_more_is_named_on_standard_error(
+    cli: Cli, secrets: list[str]
+):
+    result = cli("user", "role", "assign", "bob", "keepers", "--everywhere")
+    assert result.status == 0
+    (warning,) = result.warnings
+    assert "bob has rights at the issuer now and cannot sign in" in warning
+
+
+def test_a_new_administrator_whose_password_others_gave_is_invited(cli: Cli, secrets: list[str]):
+    assert "/invitation/" in cli("admin", "invite", "bob").out
