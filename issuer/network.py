@@ -5,6 +5,7 @@ from functools import lru_cache
 
 UNKNOWN = "unknown"
 _IPV6_PREFIX = 64
+_SITE_PREFIXES = {4: 24, 6: 48}
 _MAX_ADDRESS = 64
 
 
@@ -29,3 +30,16 @@ def _network_of(address: str) -> str:
     if ip.ipv4_mapped is not None:
         return str(ip.ipv4_mapped)
     return str(ipaddress.IPv6Network((int(ip), _IPV6_PREFIX), strict=False))
+
+
+@lru_cache(4096)
+def site_of(address: str) -> str:
+    """The /24 of an IPv4 address, or the /48 of an IPv6 address, which one customer often has.
+
+    Text that is no address gives `UNKNOWN`.
+    """
+    network = network_of(address)
+    if network == UNKNOWN:
+        return UNKNOWN
+    ip = ipaddress.ip_network(network)
+    return str(ip.supernet(new_prefix=_SITE_PREFIXES[ip.version]))

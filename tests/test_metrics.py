@@ -15,7 +15,7 @@ from tests.builders import Deployment, FakeClock, initialised
 from tests.drivers import TokenDriver
 from tests.journeys.running_issuer import process_environment
 from tests.prometheus.scraper import BEARER, TOKEN, Labels, Scraper
-from tests.verifiers.reporting import report
+from tests.verifiers.reporting import left_out, report
 
 pytestmark = pytest.mark.parametrize("database_kind", ["sqlite"])
 measured = pytest.mark.parametrize("more_settings", [{"metrics_token": TOKEN}])
@@ -121,8 +121,12 @@ def test_live_verifiers_are_counted_and_those_that_lack_the_next_key(
     assert scraper.value("issuer_verifiers", audience="my-os") == 3
     assert scraper.value("issuer_verifiers_lacking_next_key", audience="my-os") == 2
     assert "invented-os" not in scraper.text()
+    assert scraper.value("issuer_verifiers_left_out") == 0
+    left_out(deployment.services)
+    assert scraper.value("issuer_verifiers_left_out") == 3
     deployment.wait(2 * LIVE_FOR)
     assert scraper.of("issuer_verifiers") == {}
+    assert scraper.value("issuer_verifiers_left_out") == 0
 
 
 @measured

@@ -19,7 +19,9 @@ Alg = Annotated[
     SigningAlgorithm | None, Query(description="Rotate only this algorithm; by default all.")
 ]
 
-Force = Annotated[bool, Query(description="Rotate although live verifiers lack the next key.")]
+Force = Annotated[
+    bool, Query(description="Rotate although live verifiers lack the next key, or may lack it.")
+]
 
 
 class KeyList(Page[DescribedKey]):
@@ -39,7 +41,8 @@ def rotate_keys(caller: Caller, alg: Alg = None, force: Force = False) -> KeyLis
     """Activate the next key, and announce another.
 
     409 with `Retry-After` until the next key has been announced long enough: verifiers may not
-    have fetched it yet. 409 while a live verifier lacks the next key, unless `force`.
+    have fetched it yet. 409 while a live verifier lacks the next key, or may lack it
+    since it was left out of the list in the last three minutes, unless `force`.
     """
     caller.require(WRITE)
     caller.administration.rotate_keys(alg, caller.actor, caller.held, force=force)

@@ -49,7 +49,8 @@ def rotate_keys(alg: Alg = None, force: Force = False, as_json: AsJson = False) 
     """Activate the next key now, and announce another.
 
     Refused until it was announced long enough: verifiers may not have fetched it yet. Also
-    refused while a live verifier lacks it, unless --force is given; see issuer verifier list.
+    refused while a live verifier lacks it, or may lack it since it was left out of the list in the
+    last three minutes, unless --force is given; see issuer verifier list.
 
     Examples:
 

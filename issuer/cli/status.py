@@ -125,7 +125,8 @@ def _parts(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "key sets", f"{key_set['source']}: fetched {_at(key_set['fetched_at'], 'never')}"
     verifiers = found["verifiers"]
     lacking = f"{verifiers['lacking_next_key']:,} without the next key"
-    yield "verifiers", f"{verifiers['live']:,} live, {lacking}"
+    left_out = f", about {verifiers['left_out']:,} left out" if verifiers.get("left_out") else ""
+    yield "verifiers", f"{verifiers['live']:,} live, {lacking}{left_out}"
     yield "jobs", _jobs(found["jobs"])
 
 

@@ -2,11 +2,13 @@
 
 from typing import Any
 
+import typer
+
 from issuer.cli import output
 from issuer.cli.command import new_app
 from issuer.cli.opening import reading
 from issuer.cli.options import AsJson
-from issuer.verifiers import DescribedVerifier
+from issuer.verifiers import REMEDY, DescribedVerifier
 
 app = new_app("The AgentOS that say which signing keys they hold.")
 
@@ -29,7 +31,10 @@ def list_verifiers(as_json: AsJson = False) -> None:
       issuer verifier list --json
     """
     with reading() as work:
-        found = work.verifiers.all()
+        found, left_out = work.verifiers.all(), work.verifiers.left_out()
+    if left_out is not None:
+        # On standard error: not a part of the list.
+        typer.echo(f"Warning: {left_out}: more reported than are kept. {REMEDY}", err=True)
     if as_json:
         output.show_all(found, [], as_json=True)
     elif not found:

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from issuer.keys.signing_key import KeyState
 from issuer.metrics import OF_TRUSTED
+from issuer.verifiers import REMEDY
 from issuer.vocabulary import SigningAlgorithm
 
 if TYPE_CHECKING:
@@ -85,6 +86,9 @@ def _of_verifiers(status: "ServerStatus", now: datetime) -> Iterator[Attention]:
         which = f"{lacking:,} live verifier{'s lack' if lacking > 1 else ' lacks'} the next key"
         problem = f"{which}, and it signs from {signs_at:%Y-%m-%d %H:%M} UTC."
         yield _of("verifiers", problem, "See issuer verifier list: can they fetch the key set?")
+    if number := status.verifiers.left_out:
+        problem = f"About {number:,} verifiers were left out: more report than are kept."
+        yield _of("verifiers", problem, REMEDY)
 
 
 def _of(subject: str, problem: str, remedy: str) -> Attention:

@@ -87,12 +87,14 @@ class VerifiersStatus(BaseModel):
     """Verifiers that reported just now: nobody checks what they say.
 
     `lacked_key_signs_at` is when a key is planned to sign that one of them lacks, although it was
-    announced long enough; null if there is none.
+    announced long enough; null if there is none. About so many as `left_out` were left out just
+    now, since too many reported.
     """
 
     live: int
     lacking_next_key: int
     lacked_key_signs_at: datetime | None
+    left_out: int
 
 
 class JobStatus(BaseModel):
@@ -228,10 +230,12 @@ class StatusReporter:
         known = self._parts.protocol.verifiers.known
         missing = [each.missing(next_keys, now) for each in known.values() if each.is_live(now)]
         late = [key.activates_at for key in keys if key.kid in missing and key.ready_at <= now]
+        left_out = self._parts.protocol.verifiers.left_out
         return VerifiersStatus(
             live=len(missing),
             lacking_next_key=sum(kid is not None for kid in missing),
             lacked_key_signs_at=min(late, default=None),
+            left_out=left_out.number if left_out and left_out.is_recent(now) else 0,
         )
 
     def _jobs(self) -> Iterator[JobStatus]:

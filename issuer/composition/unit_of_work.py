@@ -181,13 +181,16 @@ class UnitOfWork:
     def rotate_key(self, alg: SigningAlgorithm, *, force: bool = False) -> SigningKey:
         """The next key of `alg` signs from now on; `NotYet` if it was announced too recently.
 
-        `NotAllowed` while a live verifier lacks it, unless `force`.
+        `NotAllowed` while a live verifier lacks it or may lack it, unless `force`.
         """
         key = self.keys.rotatable(alg)
         if not force:
             self.verifiers.require_next_key(key)
             return self.keys.rotate(alg)
-        return self.keys.rotate(alg, verifiers_lacking=len(self.verifiers.lacking(key)))
+        details = {"verifiers_lacking": len(self.verifiers.lacking(key))}
+        if left_out := self.verifiers.left_out_just_now():
+            details["verifiers_left_out"] = left_out.number
+        return self.keys.rotate(alg, **details)
 
     @cached_property
     def audit_log(self) -> AuditLog:

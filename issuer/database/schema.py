@@ -16,7 +16,7 @@ from issuer.database.tables import SchemaCompatibilityRow
 from issuer.errors import ConfigurationError
 
 # The newest in `migrations/`: what this program is written for.
-REVISION = "0005"
+REVISION = "0006"
 # Every schema of the issuer has this table; other applications have an `alembic_version` as well.
 _OURS = "change_counter"
 _MAX_NAMED = 5

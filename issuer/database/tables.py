@@ -754,6 +754,16 @@ class VerifierRow(Base):
     seen_at: Mapped[datetime]
 
 
+class LeftOutVerifiersRow(Base):
+    """A single row: how many verifiers were left out last, and when; see `issuer/verifiers/`."""
+
+    __tablename__ = "left_out_verifiers"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    number: Mapped[int]
+    last_at: Mapped[datetime | None]
+
+
 class RevocationFeedRow(Base):
     """A single row: how many changes the feed has had, and its `iat`."""
 

@@ -145,6 +145,12 @@ class LiveVerifiers(Collector):
             "Those that do not hold the next key of the algorithm of their audience.",
             lacking,
         )
+        left_out = self._verifiers.left_out
+        yield GaugeMetricFamily(
+            "issuer_verifiers_left_out",
+            "About how many verifiers were left out just now, since too many reported.",
+            left_out.number if left_out and left_out.is_recent(now) else 0,
+        )
 
 
 def _by_audience(name: str, text: str, numbers: Mapping[str, int]) -> Metric:

@@ -62,6 +62,18 @@ class KnownVerifier:
         return replace(self, report=report, changed_at=report.seen_at)
 
 
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """About so many verifiers were left out at `last_at`: what they hold is unknown."""
+
+    number: int
+    last_at: datetime
+
+    def is_recent(self, now: datetime) -> bool:
+        """Whether they may be live. A time in the future is of a clock that was wrong."""
+        return abs(now - self.last_at) <= LIVE_FOR
+
+
 def new_verifier(report: VerifierReport, algorithm: AlgorithmInUse) -> KnownVerifier:
     """One that has not reported before."""
     return KnownVerifier(report, algorithm, report.seen_at, report.seen_at)

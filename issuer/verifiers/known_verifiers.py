@@ -9,14 +9,15 @@ from issuer.clock import Clock
 from issuer.database import Session
 from issuer.errors import NotAllowed
 from issuer.keys import Keys, SigningKey
-from issuer.verifiers.known_verifier import KnownVerifier, NextKeys, next_keys_of
+from issuer.verifiers.known_verifier import KEPT_FOR, KnownVerifier, LeftOut, NextKeys, next_keys_of
 from issuer.verifiers.store import VerifierStore
 
 _NAMED = 3
+REMEDY = "Set ISSUER_VERIFIER_NETWORKS to the networks of your AgentOS."
 
 
 class VerifiersLackKey(NotAllowed):
-    """A rotation is refused while live verifiers lack the next key."""
+    """A rotation is refused while live verifiers lack the next key, or may lack it."""
 
 
 class DescribedVerifier(BaseModel):
@@ -49,6 +50,21 @@ class DescribedVerifier(BaseModel):
         return f"{self.audience} {self.address} {self.instance}"
 
 
+class LeftOutVerifiers(BaseModel):
+    """About so many live verifiers were left out at `last_at`, since too many reported.
+
+    It `is_recent` in the next three minutes: they may lack the next key.
+    """
+
+    number: int
+    last_at: datetime
+    is_recent: bool
+
+    def __str__(self) -> str:
+        which = "verifier was" if self.number == 1 else "verifiers were"
+        return f"About {self.number:,} {which} left out at {self.last_at:%Y-%m-%d %H:%M:%S} UTC"
+
+
 class KnownVerifiers:
     """What they hold is what they said: anybody can send such a report."""
 
@@ -71,13 +87,35 @@ class KnownVerifiers:
         ]
         return sorted(found, key=lambda each: each.key)
 
+    def left_out(self) -> LeftOutVerifiers | None:
+        """What was left out in the last day, by any process."""
+        now, found = self._clock(), self._store.left_out()
+        if found is None or abs(now - found.last_at) > KEPT_FOR:
+            return None
+        return described_left_out(found, now)
+
+    def left_out_just_now(self) -> LeftOutVerifiers | None:
+        """What was left out in the last three minutes."""
+        found = self.left_out()
+        return found if found and found.is_recent else None
+
     def lacking(self, key: SigningKey) -> list[DescribedVerifier]:
         """Live ones that verify tokens of the algorithm of `key`, the next one, without it."""
         return [each for each in self.all() if each.live and each.missing_kid == key.kid]
 
     def require_next_key(self, key: SigningKey) -> None:
-        """`VerifiersLackKey`, with the first names, if some live ones lack `key`."""
-        if not (lacking := self.lacking(key)):
+        """`VerifiersLackKey`, with the first names, if some live ones lack `key`.
+
+        The same if some were left out just now: nobody knows what they hold.
+        """
+        lacking, left_out = self.lacking(key), self.left_out_just_now()
+        if left_out and not lacking:
+            raise VerifiersLackKey(
+                f"{left_out}, since more reported than are kept, and may lack the next {key.alg}"
+                f" key {key.kid}. {REMEDY} Or wait for three minutes without one, or force the"
+                " rotation."
+            )
+        if not lacking:
             return
         names = ", ".join(each.name for each in lacking[:_NAMED])
         more = f" and {len(lacking) - _NAMED} more" if len(lacking) > _NAMED else ""
@@ -85,6 +123,12 @@ class KnownVerifiers:
             f"A live verifier lacks the next {key.alg} key {key.kid} and would refuse its tokens:"
             f" {names}{more}. Wait until it has fetched the key set, or force the rotation."
         )
+
+
+def described_left_out(left_out: LeftOut, now: datetime) -> LeftOutVerifiers:
+    return LeftOutVerifiers(
+        number=left_out.number, last_at=left_out.last_at, is_recent=left_out.is_recent(now)
+    )
 
 
 def _described(each: KnownVerifier, next_keys: NextKeys, now: datetime) -> DescribedVerifier:

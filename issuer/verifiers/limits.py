@@ -1,13 +1,14 @@
 """Which verifiers are kept when more are reported than the limits allow. A pure function.
 
-Anybody can report any number of them, so who reports many must not displace who reports few.
+Anybody can report any number of them, so who reports many must not displace who reports few, and
+nobody displaces a live verifier that is known already.
 """
 
 from collections import Counter
-from collections.abc import Iterable
-from datetime import datetime
-from typing import Any
+from collections.abc import Callable, Iterable
+from itertools import chain
 
+from issuer.network import site_of
 from issuer.verifiers.known_verifier import KnownVerifier
 
 MOST = 2000
@@ -15,38 +16,53 @@ MOST_OF_AUDIENCE = 500
 MOST_OF_NETWORK = 200
 
 
-def within_limits(verifiers: Iterable[KnownVerifier], now: datetime) -> list[KnownVerifier]:
-    """Those to keep: live ones first; of each network one, then of each a second, and so on.
+def within_limits(
+    live: Iterable[KnownVerifier],
+    newcomers: Iterable[KnownVerifier],
+    ended: Iterable[KnownVerifier],
+) -> list[KnownVerifier]:
+    """Those to keep: live ones that are known, then newcomers, then those that have ended.
 
-    Within a network, live ones that were seen first: newcomers do not displace them.
+    Of newcomers first one of each site, then of each a second, and so on; within a site likewise of
+    each network. Known ones count for theirs.
     """
-    of_network: Counter[str] = Counter()
-    ranked = []
-    for is_over, _, each in sorted(
-        ((*_order(each, now), each) for each in verifiers if each.is_kept(now)), key=_first_two
-    ):
-        rank = of_network[each.report.network]
-        of_network[each.report.network] += 1
-        if rank < MOST_OF_NETWORK:
-            ranked.append((is_over, rank, each))
-    return _first_of_each_audience(each for *_, each in sorted(ranked, key=_first_two))
+    live = sorted(live, key=lambda each: each.first_seen_at)
+    ranked = sorted(newcomers, key=lambda each: each.first_seen_at)
+    for group in (_network, _site):
+        ranked = _in_turn(ranked, group, Counter(map(group, live)))
+    latest = sorted(ended, key=lambda each: each.report.seen_at, reverse=True)
+    return _first_of_each(chain(live, ranked, latest))
 
 
-def _order(verifier: KnownVerifier, now: datetime) -> tuple[bool, float]:
-    if verifier.is_live(now):
-        return False, verifier.first_seen_at.timestamp()
-    return True, -verifier.report.seen_at.timestamp()
+def _in_turn(
+    verifiers: Iterable[KnownVerifier],
+    group: Callable[[KnownVerifier], str],
+    before: Counter[str],
+) -> list[KnownVerifier]:
+    """One of each group, then a second of each; groups have so many `before`."""
+    turns = []
+    for each in verifiers:
+        before[group(each)] += 1
+        turns.append((before[group(each)], each))
+    return [each for _, each in sorted(turns, key=lambda turn: turn[0])]
 
 
-def _first_two(row: tuple[Any, ...]) -> tuple[Any, ...]:
-    return row[:2]
-
-
-def _first_of_each_audience(ordered: Iterable[KnownVerifier]) -> list[KnownVerifier]:
+def _first_of_each(ordered: Iterable[KnownVerifier]) -> list[KnownVerifier]:
     of_audience: Counter[str] = Counter()
-    kept = []
+    of_network: Counter[str] = Counter()
+    kept: list[KnownVerifier] = []
     for each in ordered:
-        of_audience[each.report.identity.audience] += 1
-        if of_audience[each.report.identity.audience] <= MOST_OF_AUDIENCE:
+        audience, network = each.report.identity.audience, _network(each)
+        if of_audience[audience] < MOST_OF_AUDIENCE and of_network[network] < MOST_OF_NETWORK:
+            of_audience[audience] += 1
+            of_network[network] += 1
             kept.append(each)
     return kept[:MOST]
+
+
+def _network(verifier: KnownVerifier) -> str:
+    return verifier.report.network
+
+
+def _site(verifier: KnownVerifier) -> str:
+    return site_of(verifier.report.identity.address)

@@ -4,7 +4,7 @@ import threading
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from ipaddress import ip_address, ip_network
 from typing import TypeAlias
 
@@ -17,8 +17,10 @@ from issuer.verifiers.known_verifier import (
     LIVE_FOR,
     WRITTEN_EVERY,
     KnownVerifier,
+    LeftOut,
     new_verifier,
 )
+from issuer.verifiers.known_verifiers import REMEDY
 from issuer.verifiers.limits import MOST, MOST_OF_NETWORK, within_limits
 from issuer.verifiers.report import VerifierIdentity, VerifierReport, read_report
 from issuer.verifiers.store import VerifierStore
@@ -28,7 +30,6 @@ Known: TypeAlias = Mapping[VerifierIdentity, KnownVerifier]
 
 LOOK_EVERY = timedelta(seconds=5)
 _WARNED_EVERY = 600.0
-_REMEDY = "Set ISSUER_VERIFIER_NETWORKS to the networks of your AgentOS."
 
 log = structlog.get_logger(__name__)
 
@@ -41,16 +42,17 @@ class _Changes:
     kept: Known
     saved: Collection[KnownVerifier]
     deleted: Collection[VerifierIdentity]
+    left_out: int
 
     def __bool__(self) -> bool:
-        return bool(self.saved or self.deleted)
+        return bool(self.saved or self.deleted or self.left_out)
 
 
 class ReportedVerifiers:
     """Adds no query to a request. A crash loses a few seconds; verifiers report again.
 
     Reports from other than `networks` are ignored, if there are any. `known` are all verifiers, as
-    this process has last read them, a minute ago at most.
+    this process has last read them, a minute ago at most; `left_out` is what any process left out.
     """
 
     def __init__(self, database: Database, clock: Clock, networks: Iterable[str] = ()) -> None:
@@ -62,7 +64,11 @@ class ReportedVerifiers:
         self._new_of_network: Counter[str] = Counter()
         self._read_again_at = clock.monotonic()
         self._warn_again_at = clock.monotonic()
+        self._turned_away = 0
+        self._began_at = clock()
+        self._last_before: datetime | None = None
         self.known: Known = {}
+        self.left_out: LeftOut | None = None
 
     def note(self, header: bytes, address: str | None) -> None:
         """A request from `address` had this header. Anything may be in it; it is never refused."""
@@ -72,6 +78,7 @@ class ReportedVerifiers:
         with self._lock:
             if report.identity not in self._new:
                 if not self._has_place(report):
+                    self._turned_away += 1
                     return
                 self._new_of_network[report.network] += 1
             self._new[report.identity] = report
@@ -82,27 +89,34 @@ class ReportedVerifiers:
         On an error, the reports are kept for the next call.
         """
         with self._lock:
-            reports = dict(self._new)
-        if self._due(reports, self.known):
-            self._write(reports)
+            reports, turned_away = dict(self._new), self._turned_away
+        if turned_away or self._due(reports, self.known):
+            self._write(reports, turned_away)
         elif self._clock.monotonic() >= self._read_again_at:
             with self._database.reading() as session:
-                self._note_known(VerifierStore(session).all())
+                store = VerifierStore(session)
+                self._note_known(store.all(), store.left_out())
 
-    def _write(self, reports: Reports) -> None:
+    def _write(self, reports: Reports, turned_away: int) -> None:
         """Reads first without a lock, for which tokens could wait: a flood may change nothing."""
         with self._database.reading() as session:
-            changes = self._changes(VerifierStore(session), reports)
+            store = VerifierStore(session)
+            changes, left_out = self._changes(store, reports, turned_away), store.left_out()
         if changes:
             with self._database.transaction() as session:
                 store = VerifierStore(session, locked=True)
-                changes = self._changes(store, reports)
+                store.lock()
+                changes = self._changes(store, reports, turned_away)
                 store.delete(changes.deleted)
                 store.save(changes.saved)
-        self._forget(changes.due)
-        self._note_known(changes.kept.values())
+                if changes.left_out:
+                    left_out = LeftOut(changes.left_out, self._clock())
+                    store.note_left_out(left_out)
+        self._forget(changes.due, turned_away)
+        self._note_known(changes.kept.values(), left_out)
+        self._warn(changes.left_out)
 
-    def _changes(self, store: VerifierStore, reports: Reports) -> "_Changes":
+    def _changes(self, store: VerifierStore, reports: Reports, turned_away: int) -> "_Changes":
         # Audiences first: a deletion locks them before their verifiers, too.
         algorithms = store.algorithms({key.audience for key in reports})
         stored = {each.report.identity: each for each in store.all()}
@@ -114,9 +128,12 @@ class ReportedVerifiers:
             for key, report in due.items()
             if key.audience in algorithms
         }
-        kept = self._within_limits(stored | after)
+        kept = self._within_limits(stored, after)
         saved = [kept[key] for key in after.keys() & kept.keys()]
-        return _Changes(due, kept, saved, stored.keys() - kept.keys())
+        now = self._clock()
+        left_out = sum(after[key].is_live(now) for key in after.keys() - kept.keys())
+        deleted = stored.keys() - kept.keys()
+        return _Changes(due, kept, saved, deleted, left_out + turned_away)
 
     def _due(self, reports: Reports, known: Known) -> Reports:
         now = self._clock()
@@ -126,16 +143,38 @@ class ReportedVerifiers:
             if key not in known or known[key].is_due(report, now)
         }
 
-    def _within_limits(self, verifiers: Known) -> dict[VerifierIdentity, KnownVerifier]:
+    def _within_limits(self, stored: Known, after: Known) -> dict[VerifierIdentity, KnownVerifier]:
+        now, instants = self._clock(), self._instants(stored)
+        live, ended = [], []
+        for key, before in stored.items():
+            each = after.get(key, before)
+            if any(map(each.is_live, instants)):
+                live.append(each)
+            elif each.is_kept(now):
+                ended.append(each)
+        newcomers = [each for key, each in after.items() if key not in stored]
+        kept = within_limits(live, newcomers, ended)
+        return {each.report.identity: each for each in kept}
+
+    def _instants(self, stored: Known) -> list[datetime]:
+        """When a known verifier must have been live, so that no newcomer takes its place.
+
+        After an outage of the issuer, for as long as verifiers need to report again, that is also
+        when the last one reported before it.
+        """
         now = self._clock()
-        kept = {each.report.identity: each for each in within_limits(verifiers.values(), now)}
-        left_out = [key for key in verifiers.keys() - kept.keys() if verifiers[key].is_live(now)]
+        if self._last_before is None:
+            seen = [each.report.seen_at for each in stored.values()]
+            self._last_before = max((at for at in seen if at <= now), default=now)
+        starts = now - self._began_at <= LIVE_FOR
+        return [now, self._last_before] if starts else [now]
+
+    def _warn(self, left_out: int) -> None:
         if left_out and self._clock.monotonic() >= self._warn_again_at:
             self._warn_again_at = self._clock.monotonic() + _WARNED_EVERY
-            log.warning("verifiers_left_out", number=len(left_out), remedy=_REMEDY)
-        return kept
+            log.warning("verifiers_left_out", number=left_out, remedy=REMEDY)
 
-    def _forget(self, written: Reports) -> None:
+    def _forget(self, written: Reports, turned_away: int) -> None:
         """Those, and what is too old to tell anything, such as a report of another clock."""
         oldest = self._clock() - LIVE_FOR
         with self._lock:
@@ -144,9 +183,11 @@ class ReportedVerifiers:
                 for key, report in self._new.items()
                 if written.get(key) is not report and report.seen_at > oldest
             }
+            self._turned_away -= turned_away
             self._new_of_network = Counter(each.network for each in self._new.values())
 
-    def _note_known(self, verifiers: Iterable[KnownVerifier]) -> None:
+    def _note_known(self, verifiers: Iterable[KnownVerifier], left_out: LeftOut | None) -> None:
+        self.left_out = left_out
         self.known = {each.report.identity: each for each in verifiers}
         self._read_again_at = self._clock.monotonic() + WRITTEN_EVERY.total_seconds()
 

@@ -9,11 +9,12 @@ from sqlalchemy.orm import Session
 
 from issuer.algorithms import AlgorithmInUse
 from issuer.database.conflicts import insert_into
-from issuer.database.tables import AudienceRow, VerifierRow
-from issuer.verifiers.known_verifier import KnownVerifier
+from issuer.database.tables import AudienceRow, LeftOutVerifiersRow, VerifierRow
+from issuer.verifiers.known_verifier import KnownVerifier, LeftOut
 from issuer.verifiers.report import VerifierIdentity, VerifierReport
 
 _ALGORITHM = (AudienceRow.signing_alg, AudienceRow.previous_alg, AudienceRow.alg_changes_at)
+_ONLY = 1  # the id of the row of those left out
 _KEY = (VerifierRow.audience_id, VerifierRow.address, VerifierRow.instance)
 
 
@@ -56,6 +57,22 @@ class VerifierStore:
             made = insert_into(self._session, VerifierRow)
             new = {name: made.excluded[name] for name in rows[0]}
             self._session.execute(made.on_conflict_do_update(index_elements=_KEY, set_=new), rows)
+
+    def lock(self) -> None:
+        """Two writers, one after the other: each counts what the other has added."""
+        made = insert_into(self._session, LeftOutVerifiersRow)
+        locked = made.on_conflict_do_update(index_elements=["id"], set_={"id": _ONLY})
+        self._session.execute(locked, {"id": _ONLY, "number": 0, "last_at": None})
+
+    def left_out(self) -> LeftOut | None:
+        """What was left out last, by any process."""
+        row = self._session.get(LeftOutVerifiersRow, _ONLY)
+        return LeftOut(row.number, row.last_at) if row and row.last_at else None
+
+    def note_left_out(self, left_out: LeftOut) -> None:
+        """After `lock`."""
+        row = self._session.get_one(LeftOutVerifiersRow, _ONLY)
+        row.number, row.last_at = left_out.number, left_out.last_at
 
     def delete(self, identities: Collection[VerifierIdentity]) -> None:
         if identities:

@@ -8,9 +8,10 @@ import pytest
 from issuer.composition import StatusReporter
 from issuer.errors import Unavailable
 from issuer.periodic import Periodic
+from issuer.verifiers import LIVE_FOR
 from tests.builders import Deployment
 from tests.drivers import AdminApi, problem
-from tests.verifiers.reporting import reported
+from tests.verifiers.reporting import left_out, reported
 
 READ = "issuer:status:read"
 ON_SQLITE = pytest.mark.parametrize("database_kind", ["sqlite"])
@@ -125,7 +126,7 @@ def test_a_verifier_without_the_next_key_needs_attention_a_day_before_it_signs(
     ]
     reported(deployment, ["old"])
     status = admin.get("/status").json()
-    verifiers = {"live": 1, "lacking_next_key": 1, "lacked_key_signs_at": None}
+    verifiers = {"live": 1, "lacking_next_key": 1, "lacked_key_signs_at": None, "left_out": 0}
     assert status["verifiers"] == verifiers
     for before, attention in ((timedelta(hours=25), False), (timedelta(hours=23), True)):
         deployment.wait(signs_at - before - deployment.clock())
@@ -137,3 +138,16 @@ def test_a_verifier_without_the_next_key_needs_attention_a_day_before_it_signs(
     assert about == [
         f"1 live verifier lacks the next key, and it signs from {signs_at:%Y-%m-%d %H:%M} UTC."
     ]
+
+
+@ON_SQLITE
+def test_verifiers_that_were_left_out_need_attention(admin: AdminApi, deployment: Deployment):
+    left_out(deployment.services)
+    assert admin.get("/status").json()["verifiers"]["left_out"] == 3
+    (problem,) = [
+        each for each in admin.get("/status").json()["attention"] if each["subject"] == "verifiers"
+    ]
+    assert "About 3 verifiers were left out" in problem["problem"]
+    assert "ISSUER_VERIFIER_NETWORKS" in problem["remedy"]
+    deployment.wait(LIVE_FOR + timedelta(seconds=1))
+    assert StatusReporter(deployment.services, []).status().verifiers.left_out == 0

@@ -12,7 +12,7 @@ from issuer.settings import Settings
 from issuer.setup import initialise
 from tests.builders import OPERATOR, FakeClock
 from tests.cli.driver import Cli
-from tests.verifiers.reporting import report
+from tests.verifiers.reporting import left_out, report
 
 # The packages behind it are tested on both databases.
 on_sqlite = pytest.mark.parametrize("database_kind", ["sqlite"])
@@ -67,6 +67,18 @@ def test_a_rotation_waits_for_live_verifiers_unless_it_is_forced(older: Cli):
     refused = older("key", "rotate").sentence
     assert f"lacks the next ES256 key {next_key}" in refused
     assert "my-os at 192.0.2.1" in refused
+    assert states(older) == before
+    assert older.json("key", "rotate", "--force")["items"][1]["kid"] == next_key
+
+
+@on_sqlite
+def test_a_rotation_waits_for_verifiers_that_were_left_out_unless_it_is_forced(older: Cli):
+    older.done("audience", "create", "my-os")
+    (next_key, _), *_ = before = states(older)
+    with older.composition() as parts:
+        left_out(parts, [kid for kid, _ in before])
+    assert "About 3 verifiers were left out" in older("verifier", "list").warnings[0]
+    assert "were left out" in older("key", "rotate").sentence
     assert states(older) == before
     assert older.json("key", "rotate", "--force")["items"][1]["kid"] == next_key
 

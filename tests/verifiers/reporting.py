@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+from issuer.composition import Composition
+from issuer.verifiers.limits import MOST_OF_NETWORK
 from tests.builders import Deployment
 
 NAME = "AgentOS-Verifier"
@@ -22,6 +24,15 @@ def report(
     kids = " ".join(f'"{kid}"' for kid in keys)
     text = f'id="{id}", aud="{aud}", adapter="{adapter}", agno="{agno}", keys=({kids}), feed={feed}'
     return (text + (f', more="{more}"' if more else "")).encode()
+
+
+def left_out(parts: Composition, kids: Sequence[str] = ()) -> None:
+    """More verifiers at one address than are kept have said that they hold the next key."""
+    verifiers = parts.protocol.verifiers
+    kids = kids or [key.kid for key in parts.keys.keyring.keys]
+    for number in range(MOST_OF_NETWORK + 3):
+        verifiers.note(report(kids, id=f"instance-{number}"), "192.0.2.1")
+    verifiers.write()
 
 
 def reported(

@@ -232,6 +232,110 @@ def test_a_flood_of_identities_is_bounded_in_memory_and_in_the_database(reportin
     assert page["items"][0]["kids"] == ["real"]
 
 
+def flood(verifiers: ReportedVerifiers, kid: str = "k1") -> None:
+    """Invented reports from 520 networks, twice: new ones each time."""
+    for of in ("one", "other"):
+        for n in range(520):
+            verifiers.note(report([kid], id=f"{of}-{n:06}"), f"10.{n // 250}.{n % 250}.1")
+        verifiers.write()
+
+
+def real(verifiers: ReportedVerifiers) -> None:
+    """Ten processes at one address, without the next key."""
+    for n in range(10):
+        verifiers.note(report(["old"], id=f"instance-{n}"), "192.0.2.1")
+    verifiers.write()
+
+
+def all_listed(reporting: Reporting) -> list[dict[str, Any]]:
+    with reporting.deployment.services.administration.reading() as work:
+        return [each.model_dump() for each in work.verifiers.all()]
+
+
+def real_ones_are_live(reporting: Reporting) -> bool:
+    of_ours = [each for each in all_listed(reporting) if each["kids"] == ["old"]]
+    return [each["live"] for each in of_ours] == [True] * 10
+
+
+def test_a_flood_displaces_no_live_verifier_and_a_rotation_still_waits(reporting: Reporting):
+    reporting.deployment.wait(READY)
+    real(reporting.verifiers)
+    flood(reporting.verifiers, reporting.next_kid)
+    assert real_ones_are_live(reporting)
+    refused = reporting.admin.post("/keys/rotate")
+    assert problem(refused) == (409, "not-allowed")
+    assert "my-os at 192.0.2.1" in refused.json()["detail"]
+
+
+def test_a_rotation_waits_while_verifiers_were_left_out_just_now(reporting: Reporting):
+    """Nobody knows what they hold, in any process."""
+    deployment = reporting.deployment
+    deployment.wait(READY)
+    other = ReportedVerifiers(deployment.services.database, deployment.clock)
+    kid = reporting.next_kid
+    for n in range(520):
+        other.note(report([kid], id=f"invented-{n}"), f"10.{n // 250}.{n % 250}.1")
+    other.write()
+    refused = reporting.admin.post("/keys/rotate")
+    assert problem(refused) == (409, "not-allowed")
+    assert "About 20 verifiers were left out" in refused.json()["detail"]
+    left_out = reporting.admin.get("/verifiers").json()["left_out"]
+    assert (left_out["number"], left_out["is_recent"]) == (20, True)
+    reporting.verifiers.write()
+    assert other.left_out == reporting.verifiers.left_out is not None
+    deployment.wait(LIVE_FOR)
+    assert reporting.admin.post("/keys/rotate").status_code == 409
+    deployment.wait(timedelta(seconds=1))
+    assert reporting.admin.get("/verifiers").json()["left_out"]["is_recent"] is False
+    assert reporting.admin.post("/keys/rotate").status_code == 200
+
+
+def test_a_forced_rotation_says_how_many_were_left_out(reporting: Reporting):
+    """Also those that had no place in memory."""
+    reporting.deployment.wait(READY)
+    kid = reporting.next_kid
+    for n in range(2 * MOST_OF_NETWORK):
+        reporting.verifiers.note(report([kid], id=f"invented-{n}"), "10.0.0.1")
+    reporting.verifiers.write()
+    assert reporting.admin("POST", "/keys/rotate?force=true").status_code == 200
+    (activated, *_) = reporting.admin.get("/audit-events?action=key.activated").json()["items"]
+    assert activated["details"]["verifiers_left_out"] == MOST_OF_NETWORK
+
+
+def test_after_an_outage_newcomers_take_no_place_of_verifiers_that_were_live(
+    reporting: Reporting,
+):
+    deployment = reporting.deployment
+    real(reporting.verifiers)
+    deployment.wait(timedelta(minutes=10))
+    restarted = ReportedVerifiers(deployment.services.database, deployment.clock)
+    flood(restarted)
+    deployment.wait(timedelta(seconds=30))
+    real(restarted)
+    assert real_ones_are_live(reporting)
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"])  # SQLite has one writer at a time
+def test_two_servers_keep_no_more_than_the_limits(reporting: Reporting):
+    """Each counts what the other has added: one waits for the other."""
+    deployment = reporting.deployment
+    other = ReportedVerifiers(deployment.services.database, deployment.clock)
+    for n in range(MOST_OF_NETWORK):
+        reporting.verifiers.note(report(id=f"of-one-{n:04}"), "10.0.0.1")
+        other.note(report(id=f"of-other-{n:04}"), "10.0.0.1")
+    with ThreadPoolExecutor() as threads:
+        writing: list[Future[None]] = []
+
+        def begin() -> None:
+            writing.append(threads.submit(other.write))
+            wait_until(partial(is_one_blocked, deployment), 20, "the other server waits")
+
+        with right_after(deployment, "INSERT INTO left_out_verifiers", begin):
+            reporting.verifiers.write()
+        writing[0].result()
+    assert len(all_listed(reporting)) == MOST_OF_NETWORK
+
+
 def test_reports_survive_an_outage_of_the_database(reporting: Reporting):
     reporting.verifiers.note(report(["k1"]), "192.0.2.1")
     with without_table(reporting), pytest.raises(FAILURES, match="verifiers"):

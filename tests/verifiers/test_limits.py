@@ -3,8 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from issuer.algorithms import AlgorithmInUse
-from issuer.verifiers import LIVE_FOR, KnownVerifier
-from issuer.verifiers.known_verifier import KEPT_FOR
+from issuer.verifiers import KnownVerifier
 from issuer.verifiers.limits import MOST, MOST_OF_AUDIENCE, MOST_OF_NETWORK, within_limits
 from issuer.verifiers.report import VerifierIdentity, VerifierReport
 from issuer.vocabulary import SigningAlgorithm
@@ -27,42 +26,46 @@ def verifier(
 REAL = [verifier(f"192.0.2.{number}", each) for number in range(3) for each in range(4)]
 
 
-def test_a_flood_from_one_network_displaces_no_other():
-    flood = [verifier(f"2001:db8::{number:x}", number, first=9999) for number in range(3000)]
-    kept = within_limits([*flood, *REAL], NOW)
-    assert len([each for each in kept if each in flood]) == MOST_OF_NETWORK
-    assert all(each in kept for each in REAL)
-
-
-def test_a_flood_from_many_networks_hides_no_network_that_reported_before():
-    flood = [verifier(f"10.0.{n // 250}.{n % 250}", first=5) for n in range(3000)]
-    kept = within_limits([*flood, *REAL], NOW)
-    assert len(kept) == MOST_OF_AUDIENCE
-    assert {each.report.network for each in REAL} <= {each.report.network for each in kept}
-
-
-def test_verifiers_of_all_audiences_together_are_limited():
-    flood = [
-        verifier(f"10.0.{n // 250}.{n % 250}", audience=f"os-{n % 10}", first=5)
-        for n in range(10 * MOST_OF_AUDIENCE)
+def flood(number: int, audiences: tuple[str, ...] = ("my-os",)) -> list[KnownVerifier]:
+    """From so many networks, each of a site of its own."""
+    return [
+        verifier(f"10.{n // 250}.{n % 250}.1", audience=audiences[n % len(audiences)])
+        for n in range(number)
     ]
-    assert len(within_limits([*flood, *REAL], NOW)) == MOST
 
 
-def test_newcomers_do_not_displace_live_verifiers_of_their_network():
-    before = [verifier("192.0.2.1", number, first=100) for number in range(MOST_OF_NETWORK)]
-    later = [verifier("192.0.2.1", 1000 + number, first=1) for number in range(MOST_OF_NETWORK)]
-    assert within_limits([*later, *before], NOW) == before
+def test_a_flood_from_many_networks_displaces_no_known_live_verifier():
+    invented = [verifier(f"10.{n // 250}.{n % 250}.1", first=9999) for n in range(3000)]
+    kept = within_limits(REAL, invented, [])
+    assert kept[: len(REAL)] == REAL
+    assert len(kept) == MOST_OF_AUDIENCE
+
+
+def test_of_newcomers_each_site_has_one_before_another_has_a_second():
+    """Whoever has a /48, or a /24, has many networks."""
+    attackers = [
+        *(verifier(f"2001:db8:1:{n:x}::1", n, first=9999) for n in range(1000)),
+        *(verifier(f"198.51.100.{n % 250}", n, first=9999) for n in range(1000)),
+    ]
+    honest = [verifier(f"2001:db8:{n + 2:x}::1", n) for n in range(100)]
+    kept = within_limits([], [*attackers, *honest], [])
+    assert {*map(id, honest)} <= {*map(id, kept)}
+
+
+def test_known_verifiers_count_for_their_network():
+    known = [verifier("192.0.2.1", n) for n in range(100)]
+    more, others = verifier("192.0.2.1", 9000, first=9999), flood(MOST_OF_AUDIENCE - 100)
+    assert more not in within_limits(known, [more, *others], [])
+    assert more in within_limits(known, [more, *others[1:]], [])
+
+
+def test_verifiers_of_one_network_and_of_all_audiences_together_are_limited():
+    assert len(within_limits([], flood(10 * MOST_OF_AUDIENCE, tuple("abcdefghij")), [])) == MOST
+    of_one = [verifier(f"2001:db8::{n:x}", n) for n in range(3000)]
+    assert len(within_limits([], of_one, [])) == MOST_OF_NETWORK
 
 
 def test_processes_that_have_ended_make_room():
-    over = [verifier("192.0.2.1", n, age=2 * LIVE_FOR, first=100) for n in range(MOST_OF_NETWORK)]
+    over = [verifier("192.0.2.1", n, first=100) for n in range(MOST_OF_NETWORK)]
     live = verifier("192.0.2.1", 1000, first=1)
-    assert live in within_limits([*over, live], NOW)
-
-
-def test_verifiers_are_forgotten_after_a_day_whatever_the_clock_said():
-    kept = [verifier("192.0.2.1", 1, age=KEPT_FOR), verifier("192.0.2.1", 2, age=-KEPT_FOR)]
-    old = [verifier("192.0.2.1", 3, age=KEPT_FOR + SECOND)]
-    ahead = [verifier("192.0.2.1", 4, age=-KEPT_FOR - SECOND)]
-    assert set(map(id, within_limits([*kept, *old, *ahead], NOW))) == set(map(id, kept))
+    assert within_limits([], [live], over)[0] is live

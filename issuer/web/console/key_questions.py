@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from issuer.vocabulary import SigningAlgorithm
 
 ROTATE, REVOKE, FORCE = "rotate", "revoke", "force"
-REFUSED = "The rotation was refused, and nothing was changed: live verifiers lack the next key."
+REFUSED = (
+    "The rotation was refused, and nothing was changed: live verifiers lack the next key, or may"
+    " lack it."
+)
 _ENDS = (
     "Every token that this key signed is refused: within 10 seconds by an AgentOS with the"
     " verifier, by other software when it fetches the key set again. Clients and applications need"
@@ -17,11 +20,11 @@ _ROTATES = (
     "The next key signs from now on, and another one is announced. Tokens of the"
     " key that is active now stay valid until they expire; nothing ends. This cannot be undone."
 )
-_WAITS = " The rotation is refused while these live verifiers lack the next key:"
+_WAITS = " The rotation is refused while these live verifiers lack the next key, or may lack it:"
 _FORCES = (
-    "These live verifiers lack the next key, and refuse its tokens until they have fetched it. Wait"
-    " until none is left, or force the rotation: the audit log then says how many lacked it. This"
-    " cannot be undone."
+    "These live verifiers lack the next key, or may lack it, and refuse its tokens until they have"
+    " fetched it. Wait until none is left, or force the rotation: the audit log then says how many"
+    " lacked it. This cannot be undone."
 )
 
 
@@ -39,7 +42,10 @@ class KeyQuestion:
 def before_rotation(
     alg: SigningAlgorithm, lacking: Sequence[str], *, force: bool = False
 ) -> KeyQuestion:
-    """`lacking` are names of live verifiers without the next key; `force` rotates despite them."""
+    """`lacking` are live verifiers without the next key, by name, and those that may lack it.
+
+    `force` rotates despite them.
+    """
     fields = {"do": ROTATE, ROTATE: str(alg)}
     if force and lacking:
         what, fields = f"Force the rotation of the {alg} keys?", {**fields, FORCE: "yes"}

@@ -133,7 +133,10 @@ class KeysEndpoint(ConsoleEndpoint):
             return before_revocation(key, key[:_TYPED], is_active=is_active)
         alg = SigningAlgorithm(key)
         lacking = _lacking(self._live_verifiers(operator), self._keys(), alg)
-        return before_rotation(alg, lacking, force=force)
+        with operator.work(READ) as work:
+            left_out = work.verifiers.left_out_just_now()
+        may_lack = (f"{left_out}, and may lack it",) if left_out else ()
+        return before_rotation(alg, (*lacking, *may_lack), force=force)
 
     def _rotate(self, operator: Operator, name: str, *, force: bool) -> Response:
         alg = SigningAlgorithm(name)

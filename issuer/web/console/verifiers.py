@@ -21,12 +21,13 @@ _MOST_NAMED = 20
 
 @dataclass(frozen=True, kw_only=True)
 class VerifiersPage(ConsolePage):
-    """`links_audiences`: this person may open their pages."""
+    """`links_audiences`: this person may open their pages. `left_out` says what was left out."""
 
     TEMPLATE = "console/verifiers.html"
     title = "Verifiers"
     listing: Listing[DescribedVerifier]
     links_audiences: bool
+    left_out: str
 
 
 class VerifiersEndpoint(ConsoleEndpoint):
@@ -36,12 +37,13 @@ class VerifiersEndpoint(ConsoleEndpoint):
 
     def screen(self, operator: Operator, visit: Visit) -> Response:
         with operator.work(self.READ) as work:
-            found = work.verifiers.all()
+            found, left_out = work.verifiers.all(), work.verifiers.left_out()
         page = VerifiersPage(
             frame=self.frame(operator, visit),
             commands=(self.commands.command(("verifier", "list"), "GET", ("verifiers",)),),
             listing=self._listing(found, visit.query.get("after", "")),
             links_audiences=operator.holds(AUDIENCE.read),
+            left_out=str(left_out or ""),
         )
         return self.site.pages.answer(page)
 

@@ -9,7 +9,7 @@ from issuer.keys.schedule import state_at
 from issuer.keys.signing_key import KeyState, SigningKey
 from tests.builders import PASSWORD, Deployment
 from tests.oauth.refreshing import events
-from tests.verifiers.reporting import reported
+from tests.verifiers.reporting import left_out, reported
 from tests.web.browsing import Browser
 from tests.web.console.conftest import SignedIn, forged
 
@@ -135,3 +135,19 @@ def test_a_session_that_was_left_open_ends_no_key(
 @pytest.mark.parametrize("name", ["rotate", "revoke"])
 def test_what_does_not_exist_is_not_found(admin: Browser, name: str):
     assert admin.get(PATH, **{name: "<b>"}).status == httpx.codes.NOT_FOUND
+
+
+def test_a_rotation_while_verifiers_were_left_out_needs_a_second_choice(
+    deployment: Deployment, admin: Browser
+):
+    kid = key_that_is(deployment, KeyState.ACTIVE).kid
+    deployment.wait(timedelta(days=2))
+    admin.sign_in("admin")
+    left_out(deployment.services)
+    question = admin.get(PATH, rotate="ES256")
+    assert "About 3 verifiers were left out" in question.text
+    refused = admin.submit(question, PATH, typed="ES256")
+    assert refused.status == httpx.codes.CONFLICT
+    assert key_that_is(deployment, KeyState.ACTIVE).kid == kid
+    admin.submit(refused, PATH, typed="ES256")
+    assert key_that_is(deployment, KeyState.ACTIVE).kid != kid

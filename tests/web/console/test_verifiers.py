@@ -5,7 +5,7 @@ from datetime import timedelta
 from issuer.keys.signing_key import KeyState
 from issuer.web.console.listing import PAGE
 from tests.builders import Deployment
-from tests.verifiers.reporting import report, reported
+from tests.verifiers.reporting import left_out, report, reported
 from tests.web.browsing import Browser
 from tests.web.console.conftest import SignedIn
 from tests.web.console.test_keys import PATH as KEYS
@@ -56,3 +56,8 @@ def test_a_long_list_is_shown_page_by_page(deployment: Deployment, signed_in: Si
     assert "192.0.2.149" not in rest.text
     assert "First page" in rest.text
     assert f'href="{PATH}?after=my-os+192.0.2.149+instance-49"' in first.response.text
+
+
+def test_the_pages_say_that_verifiers_were_left_out(deployment: Deployment, admin: Browser):
+    left_out(deployment.services)
+    assert "About 3 verifiers were left out at" in admin.get(PATH).text
