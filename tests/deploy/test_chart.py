@@ -95,6 +95,11 @@ def test_what_is_rendered_by_default_is_valid_and_restricted():
     require_restricted(objects)
 
 
+def test_nobody_may_connect_by_default():
+    objects = list(yaml.safe_load_all(RENDERED.read_text()))
+    assert one(objects, "NetworkPolicy")["spec"]["ingress"] == []
+
+
 def test_the_readme_lists_every_value_with_its_default():
     defaults = flattened(yaml.safe_load((CHART / "values.yaml").read_text()))
     defaults["networkPolicy.egress"] = "DNS, 5432, 443"
@@ -192,6 +197,8 @@ class TestHelm:
             "volumeMounts"
         ]
         assert "OTEL_EXPORTER_OTLP_ENDPOINT" in {each["name"] for each in deployment["env"]}
+        (admitted,) = one(objects, "NetworkPolicy")["spec"]["ingress"]
+        assert admitted["from"] == EVERYTHING["networkPolicy"]["ingressFrom"]
         assert one(objects, "HTTPRoute")["spec"]["hostnames"] == ["id.example"]
         (rule,) = one(objects, "Ingress")["spec"]["rules"]
         assert (rule["host"], rule["http"]["paths"][0]["path"]) == ("id.example", "/auth")

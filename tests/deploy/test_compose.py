@@ -4,8 +4,10 @@ import json
 import re
 import shlex
 import shutil
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import pytest
@@ -34,6 +36,34 @@ def test_every_container_is_restricted():
         assert service["security_opt"] == ["no-new-privileges:true"], name
         assert service["deploy"]["resources"]["limits"].keys() == {"cpus", "memory"}, name
         assert service["restart"] == ("no" if name == "init" else "unless-stopped"), name
+
+
+def test_the_issuer_trusts_its_proxy_and_no_other_container():
+    composed = Composed(DEPLOY, {}, {})
+    services, edge = composed.file["services"], composed.file["networks"]["edge"]
+    (config,) = edge["ipam"]["config"]
+    proxy = services["caddy"]["networks"]["edge"]["ipv4_address"]
+    assert composed.environment("issuer")["ISSUER_TRUSTED_PROXIES"] == proxy
+    assert ip_address(proxy) in ip_network(config["subnet"])
+    assert ip_address(proxy) not in ip_network(config["ip_range"])
+    assert ip_network(config["ip_range"]).subnet_of(ip_network(config["subnet"]))
+    fixed = [name for name, each in services.items() if isinstance(each["networks"], dict)]
+    assert fixed == ["caddy"]
+
+
+def test_the_digests_of_pulled_images_are_written_where_compose_reads_them(tmp_path: Path):
+    """With a `docker` that knows digests, as the page says."""
+    (pin,) = [block for block in BLOCKS if "RepoDigests" in block]
+    docker = tmp_path / "docker"
+    docker.write_text('#!/bin/sh\n[ "$1" = image ] && echo "pinned-$5@sha256:0"\nexit 0\n')
+    docker.chmod(0o755)
+    shutil.copyfile(COMPOSE, tmp_path / "compose.yaml")
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    subprocess.run(["sh", "-euc", pin], cwd=tmp_path, env=environment, check=True)
+    lines = (tmp_path / ".env").read_text().splitlines()
+    composed = Composed(DEPLOY, dict(line.split("=", 1) for line in lines), {})
+    for name in ("postgres", "caddy", "prometheus", "grafana"):
+        assert re.fullmatch(r"pinned-\S+:\S+@sha256:0", composed.service(name)["image"]), name
 
 
 def test_what_is_mounted_exists():
@@ -96,7 +126,7 @@ def composed_at(folder: Path, postgresql: PostgresqlServer, port: int, tls: int)
     inside.chmod(0o600)
     url = inside.read_text().replace("@postgres/", f"@127.0.0.1:{postgresql.port}/")
     inside.write_text(url)
-    replaced = {"issuer:9000": f"127.0.0.1:{port}", "172.30.90.0/24": "127.0.0.1"}
+    replaced = {"issuer:9000": f"127.0.0.1:{port}", "172.30.90.2": "127.0.0.1"}
     return Composed(folder, {"DOMAIN": f"localhost:{tls}"}, replaced)
 
 
