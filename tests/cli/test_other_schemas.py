@@ -6,15 +6,17 @@ from pathlib import Path
 
 import pytest
 
+from issuer.database.schema import REVISION
 from tests.cli.driver import Cli, Result, running
 from tests.journeys.running_issuer import REPOSITORY
 
-MIGRATION = """
+NEWER = f"{int(REVISION) + 1:04}"
+MIGRATION = f"""
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "{NEWER}"
+down_revision = "{REVISION}"
 
 def upgrade():
     op.add_column("roles", sa.Column("color", sa.String(8), server_default="red"))
@@ -28,9 +30,10 @@ def newer(tmp_path: Path) -> Callable[..., Result]:
     there = tmp_path / "newer"
     for name in ("issuer", "migrations"):
         shutil.copytree(REPOSITORY / name, there / name)
-    (there / "migrations" / "versions" / "0002_shades.py").write_text(MIGRATION)
+    (there / "migrations" / "versions" / f"{NEWER}_shades.py").write_text(MIGRATION)
     schema = there / "issuer" / "database" / "schema.py"
-    schema.write_text(schema.read_text().replace('REVISION = "0001"', 'REVISION = "0002"'))
+    text = schema.read_text().replace(f'REVISION = "{REVISION}"', f'REVISION = "{NEWER}"')
+    schema.write_text(text)
 
     def newer(cli: Cli, *arguments: str) -> Result:
         environment = {**cli.environment, "PYTHONPATH": str(there)}
@@ -54,4 +57,5 @@ def test_an_older_schema_is_migrated_and_a_newer_one_refused(
     newer(empty, "backup", str(tmp_path / "new.backup")).succeeded  # noqa: B018 - asserts it
     other = cli.with_environment(ISSUER_DATABASE_URL=f"sqlite:///{tmp_path / 'other.db'}")
     refusal = other("restore", str(tmp_path / "new.backup")).sentence
-    assert "has the schema 0002, which is newer than this issuer: upgrade the issuer." in refusal
+    newest = f"has the schema {NEWER}, which is newer than this issuer: upgrade the issuer."
+    assert newest in refusal

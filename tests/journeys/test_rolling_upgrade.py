@@ -28,7 +28,7 @@ from tests.journeys.running_issuer import (
 )
 from tests.journeys.test_surviving_sigkill import in_threads
 
-NEXT = "0002"
+NEXT = f"{int(REVISION) + 1:04}"
 CALLERS = 4
 BETWEEN_CALLS = 0.01  # seconds
 ANSWERS_AT_A_STEP = 50

@@ -15,7 +15,7 @@ from issuer.roles import Assignment
 from tests.builders import URL, Credentials, Deployment
 from tests.drivers import TokenDriver
 from tests.oauth.refreshing import events
-from tests.sign_in.authorizing import CALLBACK, GRANTS, App, Person
+from tests.sign_in.authorizing import CALLBACK, GRANTS, App, Person, sign_in
 from tests.sign_in.fixtures import SCOPES, alice
 
 __all__ = ["alice"]
@@ -300,6 +300,7 @@ def test_an_admin_cannot_be_led_to_give_it_a_token_for_the_issuer(
     deployment.role("administrator", ["issuer:admin"])
     with deployment.changing() as work:
         work.assignments.assign(alice.user_id, Assignment(role="administrator"))
+    alice = sign_in(deployment, alice.user_id)  # the promotion ended the session before
     app = app_of(registered(deployment), token_endpoint)
     for named in ("audience", "resource"):
         answer = alice.visits(app, **{named: URL})
