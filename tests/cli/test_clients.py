@@ -47,7 +47,10 @@ def test_a_secret_is_printed_for_kubernetes(cli: Cli, ci_bot: dict[str, object])
     assert credentials["issuer"] == URL
     with cli.composition() as composition:
         assert composition.tokens.client_authentication.from_database(
-            credentials["client_id"], credentials["client_secret"], composition.clock()
+            credentials["client_id"],
+            credentials["client_secret"],
+            composition.clock(),
+            is_last=True,
         )
 
 

@@ -60,7 +60,7 @@ def test_init_creates_a_deployment_and_shows_the_secret_once(new_cli: Cli, data_
     }
     with new_cli.composition() as composition:
         assert composition.tokens.client_authentication.from_database(
-            "issuer-admin", secret, composition.clock()
+            "issuer-admin", secret, composition.clock(), is_last=True
         )
     assert new_cli.json("init") == {**made, "client_secret": None}
 
@@ -181,7 +181,7 @@ def test_the_secret_of_the_admin_client_may_be_given(new_cli: Cli, tmp_path: Pat
     assert cli.json("init")["client_secret"] is None
     with cli.composition() as composition:
         assert composition.tokens.client_authentication.from_database(
-            "issuer-admin", secret, composition.clock()
+            "issuer-admin", secret, composition.clock(), is_last=True
         )
 
 
@@ -209,9 +209,9 @@ def test_recovering_deletes_the_old_secrets(cli: Cli):
     first, second = (cli.json("admin", "recover")["client_secret"] for _ in range(2))
     with cli.composition() as composition:
         authenticate = composition.tokens.client_authentication.from_database
-        assert authenticate("issuer-admin", second, composition.clock())
+        assert authenticate("issuer-admin", second, composition.clock(), is_last=True)
         with pytest.raises(InvalidCredentials):
-            authenticate("issuer-admin", first, composition.clock())
+            authenticate("issuer-admin", first, composition.clock(), is_last=True)
 
 
 @pytest.mark.parametrize("loss", ["delete issuer-admin", "update issuer-admin --disabled"])
@@ -222,7 +222,7 @@ def test_recovering_helps_after_every_loss(cli: Cli, loss: str):
     secret = cli.json("admin", "recover")["client_secret"]
     with cli.composition() as composition:
         record = composition.tokens.client_authentication.from_database(
-            "issuer-admin", secret, composition.clock()
+            "issuer-admin", secret, composition.clock(), is_last=True
         ).record
     assert (record.disabled, record.rights.direct) == (False, {"issuer:admin"})
 

@@ -264,7 +264,7 @@ def test_a_lost_part_of_the_demo_is_created_again(cli: Cli, data_dir: Path, loss
         second = ensured(composition)
         assert ensured(composition) == second
         client = composition.tokens.client_authentication.from_database(
-            second.client_id, second.client_secret, composition.clock()
+            second.client_id, second.client_secret, composition.clock(), is_last=True
         )
         assert client.record.audiences
         assert composition.sign_in.sign_in.authenticate(second.username, second.password)

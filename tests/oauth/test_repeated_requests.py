@@ -227,7 +227,7 @@ class CachingRequests:
         parsed = parse_form(form)
         presented = presented_client(parsed, METHODS)
         client = self._services.tokens.client_authentication.from_database(
-            presented.client_id, presented.secret, self._services.clock()
+            presented.client_id, presented.secret, self._services.clock(), is_last=True
         )
         request = AuthenticatedRequest(parsed, client.record, client.secret)
         self._cache.add(form, self._server.authorize(request))

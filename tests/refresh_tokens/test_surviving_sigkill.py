@@ -34,7 +34,7 @@ def refresh(settings: Settings, clock: FakeClock, client: Credentials, token: st
         "client_secret": client.client_secret,
     }
     authenticated = services.tokens.client_authentication.from_database(
-        client.client_id, client.client_secret, clock()
+        client.client_id, client.client_secret, clock(), is_last=True
     )
     request = AuthenticatedRequest(
         ParsedRequest(ReceivedForm([], b"", Actor()), form),

@@ -37,7 +37,7 @@ def redeem(settings: Settings, clock: FakeClock, app: App, code: str) -> None:
         "code_verifier": VERIFIER,
     }
     client = services.tokens.client_authentication.from_database(
-        app.client.client_id, app.client.client_secret, clock()
+        app.client.client_id, app.client.client_secret, clock(), is_last=True
     )
     request = AuthenticatedRequest(
         ParsedRequest(ReceivedForm([], b"", Actor()), form), client.record, client.secret

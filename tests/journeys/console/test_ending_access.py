@@ -76,7 +76,7 @@ def used_two_days_ago(issuer: RunningIssuer, client_id: str) -> Credentials:
         client = then.client(client_id, scopes=["agents:web:run"])
         tokens, now = services.tokens, services.clock()
         authenticated = tokens.client_authentication.from_database(
-            client.client_id, client.client_secret, now
+            client.client_id, client.client_secret, now, is_last=True
         )
         tokens.last_use.note(authenticated.secret, now, ELSEWHERE)
         tokens.last_use.write()
