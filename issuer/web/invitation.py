@@ -72,6 +72,7 @@ class InvitationEndpoint(PageEndpoint):
         user = self.parts.directory.load_user(user_id)
         if user is None:
             return self.gone()
+        user = replace(user, password_hash=password.hash)  # not what it became since
         visit = replace(visit, next=self.first_page(user))
         return self.beginning.after_password(visit, user, _METHODS)
 

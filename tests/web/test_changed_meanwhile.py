@@ -7,11 +7,14 @@ import httpx
 import pytest
 from pyotp import TOTP
 
-from issuer.sign_in import Factor
-from tests.builders import PASSWORD, Deployment, FakeClock
+from issuer.audit import Actor
+from issuer.directory import UserRecord
+from issuer.roles import Assignment
+from issuer.sign_in import Factor, InvitationFields
+from tests.builders import PASSWORD, URL, Deployment, FakeClock
 from tests.interleaving import right_after
 from tests.sign_in.people import HOME, People
-from tests.web.browsing import Browser, PageSeen
+from tests.web.browsing import Browser, PageSeen, path_of
 from tests.web.test_passkeys import Script
 from tests.web.test_second_factor import ADD, NEW, PAGE, REQUIRED, secret_of
 
@@ -126,3 +129,29 @@ def test_a_sign_in_that_ended_meanwhile_adds_no_first_passkey(
     with right_after(deployment, USER_READ, reset):
         assert_refused(browser.post("/passkeys/first", {**fields, "credential": credential}))
     assert factors(deployment, alice) == []
+
+
+def test_nobody_is_signed_in_by_an_invitation_who_got_rights_meanwhile(
+    deployment: Deployment, browser: Browser, monkeypatch: pytest.MonkeyPatch
+):
+    """The password ended after it was set, and before the session begins."""
+    bob = deployment.user("bob", password=None)
+    deployment.role("administrator", ["issuer:admin"])
+    deployment.role("helpdesk", ["issuer:users:write"])
+    deployment.user("helper", id="helpdesk", roles=["helpdesk"])
+    administration = deployment.services.administration
+    with administration.changing(Actor("helpdesk"), ["issuer:users:write"]) as work:
+        link = path_of(work.invitations.create(bob, InvitationFields()).url)
+    directory = deployment.services.tokens.directory
+    load = directory.load_user
+
+    def promoted_first(user_id: str) -> UserRecord | None:
+        monkeypatch.undo()
+        with deployment.changing() as work:
+            work.assignments.assign(bob, Assignment(role="administrator", audience=URL))
+        return load(user_id)
+
+    page = browser.get(link)
+    monkeypatch.setattr(directory, "load_user", promoted_first)
+    assert_refused(browser.submit(page, link, new_password=NEW, repeated=NEW))
+    assert deployment.services.people.sessions.of_user(bob) == []
