@@ -4,9 +4,9 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, delete, select, update
+from sqlalchemy import CursorResult, delete, inspect, select, update
 
-from issuer.authority.credentials import GivenCredential, given, not_of_admins
+from issuer.authority.credentials import GivenCredential, digest_of, given, not_of_admins
 from issuer.authority.giver import Giver
 from issuer.database import Session
 from issuer.database.store import in_parts
@@ -20,6 +20,8 @@ from issuer.database.tables import (
     TrustedIssuerRow,
     UserRow,
 )
+
+_SAYS_NOTHING_OF_CONTENT = {"version", "created_at", "updated_at", "given_by", "given_as"}
 
 
 class AccessStore:
@@ -81,9 +83,9 @@ class AccessStore:
             query = select(TrustedIssuerRow).where(TrustedIssuerRow.id.in_(part))
             for row in self._session.scalars(query.order_by(TrustedIssuerRow.id)):
                 if not Giver(row.given_by, row.given_as).is_admin:
-                    name = f"{row.id}@{row.version}"
+                    named = f"{row.id}@{digest_of(_content(row))}"
                     found.append(
-                        GivenCredential("trusted_issuer", name, row.issuer, "", row.given_by)
+                        GivenCredential("trusted_issuer", named, row.issuer, "", row.given_by)
                     )
         return found
 
@@ -111,3 +113,9 @@ class AccessStore:
     def _principals(self, row: Any, column: Any, folded_ids: Collection[str]) -> list[Any]:
         parts = (select(row).where(column.in_(ids)) for ids in in_parts(sorted(folded_ids)))
         return [each for query in parts for each in self._session.scalars(query)]
+
+
+def _content(row: TrustedIssuerRow) -> dict[str, Any]:
+    """Not its version, which begins anew where a trusted issuer is deleted and made anew."""
+    names = {*inspect(TrustedIssuerRow).columns.keys()} - _SAYS_NOTHING_OF_CONTENT
+    return {name: getattr(row, name) for name in names}

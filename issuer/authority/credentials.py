@@ -105,23 +105,26 @@ def given(ids: Iterable[str], giver: Giver) -> dict[str, Any]:
     return {each: {"by": giver.by, "as": given_as.value} for each in sorted(ids)}
 
 
-def _contents(client: HasCredentials) -> dict[str, tuple[str, str]]:
-    """Kind and name of each, by id."""
-    contents: dict[str, tuple[str, str]] = {}
-    for key in (client.jwks or {}).get("keys", []):
-        contents[_id_of("key", key)] = ("key", key.get("kid", ""))
-    if client.jwks_uri:
-        uri = client.jwks_uri
-        contents[_id_of("jwks_uri", {"uri": uri})] = ("jwks_uri", uri)
-    for trust in client.trusts or []:
-        name = f"{trust['issuer']} {trust['subject']}"
-        contents[_id_of("trust", trust)] = ("trust", name)
-    for uri in client.redirect_uris or []:
-        contents[_id_of("redirect_uri", {"uri": uri})] = ("redirect_uri", uri)
-    return contents
-
-
-def _id_of(kind: str, members: Mapping[str, Any]) -> str:
+def digest_of(content: Mapping[str, Any]) -> str:
     """The same for equal content, also where a later version adds members with a default."""
-    content = json.dumps({name: value for name, value in members.items() if value}, sort_keys=True)
-    return f"{kind}_{hashlib.sha256(content.encode()).hexdigest()[:_ID_CHARACTERS]}"
+    text = json.dumps({name: value for name, value in content.items() if value}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:_ID_CHARACTERS]
+
+
+def _contents(client: HasCredentials) -> dict[str, tuple[str, str]]:
+    """Kind and name of each, by id: what was confirmed for one client is so for no other."""
+    contents: dict[str, tuple[str, str]] = {}
+
+    def add(kind: str, name: str, members: Mapping[str, Any]) -> None:
+        digest = digest_of({**members, "of client": client.client_id})
+        contents[f"{kind}_{digest}"] = (kind, name)
+
+    for key in (client.jwks or {}).get("keys", []):
+        add("key", key.get("kid", ""), key)
+    if client.jwks_uri:
+        add("jwks_uri", client.jwks_uri, {"uri": client.jwks_uri})
+    for trust in client.trusts or []:
+        add("trust", f"{trust['issuer']} {trust['subject']}", trust)
+    for uri in client.redirect_uris or []:
+        add("redirect_uri", uri, {"uri": uri})
+    return contents
