@@ -4,7 +4,7 @@ import asyncio
 import json
 import socket
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from random import Random
@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 
 from benchmarks.revocation_feed import RevokedTokens
 from benchmarks.scenarios import FEED, TOKEN
+from benchmarks.scripts import in_turn, post
 from tests.builders import PASSWORD, Credentials
 from tests.journeys.hostile_values import CRLF
 from tests.journeys.proxies import attacks as behind_proxies
@@ -228,11 +229,26 @@ def admin_flood(
     return attack
 
 
+def tokens(issuer: RunningIssuer) -> str:
+    """What honest callers ask for: tokens with client credentials."""
+    client = issuer.deployment.client("honest", scopes=["agents:run"])
+    return in_turn([post(TOKEN, client, grant_type="client_credentials")])
+
+
 @dataclass(frozen=True)
 class Attack:
+    """`honest` is what honest callers send, on so many `connections`.
+
+    `check` says what else was found, and whether it is as it must be. `settings` are no defaults.
+    """
+
     name: str
     run: Callable[[AttackedIssuer], Awaitable[None]]
     prepare: Callable[[AttackedIssuer], None] = lambda _: None
+    honest: Callable[[RunningIssuer], str] = tokens
+    connections: int = 16
+    settings: Mapping[str, str] = field(default_factory=dict)
+    check: Callable[[AttackedIssuer], tuple[str, bool]] = lambda _: ("", True)
 
 
 PLAN, LINT, ROLES = "/manifest/plan", "/scopes/lint", "/roles"

@@ -22,18 +22,18 @@ from statistics import mean
 
 from benchmarks.attacking import ATTACKS, Attack, AttackedIssuer
 from benchmarks.hostile_issuers import HOSTILE_ISSUERS
+from benchmarks.invented_verifiers import INVENTED_VERIFIERS
 from benchmarks.load import megabytes, on_core, peak_megabytes, wrk
 from benchmarks.machine import machine
-from benchmarks.scenarios import TOKEN
-from benchmarks.scripts import in_turn, post
+from benchmarks.one_person import ONE_PERSON
 from issuer import logs
-from tests.builders import Credentials
 from tests.journeys.proxies.callers import one_attacker
 from tests.journeys.running_issuer import OURS, RunningIssuer, polls
 
 DOCS = Path(__file__).parents[1] / "docs" / "reference" / "under-attack.md"
 LEAST_RATIO = 0.5
 MAX_GROWTH = 20  # MB
+SLOW = 100  # a second
 SECONDS_TO_BEGIN = 1.0
 SECONDS_TO_RECOVER = 10
 COLUMNS = (
@@ -62,20 +62,21 @@ class Found:
     peak: float
     after: float
     answers: str
+    holds: bool
 
     @property
     def ratio(self) -> float:
-        return self.beside / self.alone
+        return self.beside / self.alone if self.alone else 0.0
 
     @property
     def is_kept(self) -> bool:
-        return self.ratio >= LEAST_RATIO and self.after - self.before <= MAX_GROWTH
+        return self.holds and self.ratio >= LEAST_RATIO and self.after - self.before <= MAX_GROWTH
 
     @property
     def row(self) -> str:
         numbers = (
-            f"{self.alone:,.0f}",
-            f"{self.beside:,.0f}",
+            rate(self.alone),
+            rate(self.beside),
             f"{self.ratio:.2f}",
             f"{self.refused:,}",
             f"{self.before:.0f}",
@@ -86,29 +87,40 @@ class Found:
         return f"| {' | '.join((self.attack.name, *numbers, self.answers, kept))} |"
 
 
-class Honest:
-    """Callers that request tokens on 16 connections."""
+def rate(per_second: float) -> str:
+    return f"{per_second:,.0f}" if per_second >= SLOW else f"{per_second:.1f}"
 
-    def __init__(self, issuer: RunningIssuer, client: Credentials, folder: Path) -> None:
+
+class Honest:
+    """Callers that send what an attack says."""
+
+    def __init__(self, issuer: RunningIssuer, attack: Attack, folder: Path) -> None:
         self._url = issuer.url
-        self._script = in_turn([post(TOKEN, client, grant_type="client_credentials")])
+        self._script = attack.honest(issuer)
+        self._connections = attack.connections
         self._folder = folder
         self.refused = 0
 
     def rate(self, seconds: int) -> float:
         """Tokens a second, without refused or lost requests."""
-        load = wrk(self._url, self._folder, script=self._script, seconds=seconds)
+        load = wrk(
+            self._url,
+            self._folder,
+            script=self._script,
+            seconds=seconds,
+            connections=self._connections,
+        )
         self.refused = load.errors
         return load.per_second * (1 - min(load.errors / max(load.requests, 1), 1))
 
 
 def measured(attack: Attack, seconds: int, folder: Path) -> Found:
     program = on_core(0, OURS)
-    with RunningIssuer(folder, program=program, password_hash="rfc9106") as issuer:
-        client = issuer.deployment.client("honest", scopes=["agents:run"])
+    settings = {"password_hash": "rfc9106", **attack.settings}
+    with RunningIssuer(folder, program=program, **settings) as issuer:
         target = AttackedIssuer(issuer, one_attacker(issuer.deployment))
         attack.prepare(target)
-        honest = Honest(issuer, client, folder)
+        honest = Honest(issuer, attack, folder)
         honest.rate(1)
         alone = [honest.rate(seconds)]
         before = megabytes(issuer.pid)
@@ -118,11 +130,13 @@ def measured(attack: Attack, seconds: int, folder: Path) -> Found:
             time.sleep(SECONDS_TO_BEGIN)
             beside = honest.rate(seconds)
             refused = honest.refused
+            said, holds = attack.check(target)
         after = recovered(issuer, before)
         peak = peak_megabytes(issuer.pid)
         alone.append(honest.rate(seconds))
     answers = ", ".join(f"{status} × {n:,}" for status, n in target.answers.most_common(3))
-    return Found(attack, mean(alone), beside, refused, before, peak, after, answers)
+    said = "; ".join(each for each in (answers, said) if each)
+    return Found(attack, mean(alone), beside, refused, before, peak, after, said, holds)
 
 
 @contextmanager
@@ -174,7 +188,8 @@ and alone again. "alone" and "beside" (during the attack) are tokens a second; "
 requests of honest callers that were refused or lost during the attack. Memory is in MB:
 proportional set size (PSS) before and after the attack, resident at its peak. "kept" means that
 honest callers got at least {LEAST_RATIO:g} of their rate during the attack, and that memory grew by
-at most {MAX_GROWTH} MB.
+at most {MAX_GROWTH} MB, and that what stands beside the answers to the attacker held. Where the row
+says so, honest callers are people who sign in with passwords, on 4 connections.
 
 Each attack runs against a new issuer with default settings: one process on the first core, SQLite.
 Honest callers and the attacker share the last core. Attackers use another address than honest
@@ -191,7 +206,7 @@ def main() -> None:
     logs.configure("warning")
     rows = [f"| {' | '.join(COLUMNS)} |", f"|---|{'---:|' * (len(COLUMNS) - 3)}---|---|"]
     print(*rows, sep="\n", flush=True)
-    for attack in (*ATTACKS, *HOSTILE_ISSUERS):
+    for attack in (*ATTACKS, *HOSTILE_ISSUERS, ONE_PERSON, INVENTED_VERIFIERS):
         if options.only in attack.name:
             with tempfile.TemporaryDirectory() as folder:
                 found = measured(attack, 2 if options.quick else options.seconds, Path(folder))
