@@ -28,10 +28,10 @@ class InvalidField(IssuerError):
 
 
 class NotFound(IssuerError):
-    """The named resource does not exist."""
+    """The named resource does not exist; `meant` is a sentence with a similar name."""
 
-    def __init__(self, kind: str, name: str) -> None:
-        super().__init__(f"There is no {kind} {name!r}.")
+    def __init__(self, kind: str, name: str, meant: str = "") -> None:
+        super().__init__(f"There is no {kind} {name!r}.{meant}")
         self.kind = kind
         self.name = name
 

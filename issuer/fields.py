@@ -6,12 +6,13 @@ same values with the same messages.
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from issuer import scopes
+from issuer.close_names import did_you_mean
 from issuer.errors import InvalidField
 from issuer.merge_patch import merge_patch
 from issuer.usernames import LONGEST, normalized_username
@@ -20,8 +21,9 @@ from issuer.vocabulary import AuthMethod, GrantType, SigningAlgorithm, UserRight
 T = TypeVar("T")
 
 MAX_SCOPES = 500
+_UNKNOWN = "Extra inputs are not permitted"
 _MESSAGES = {
-    "Extra inputs are not permitted": "is not a known member",
+    _UNKNOWN: "is not a known member",
     "Field required": "is required",
     "Input should be a valid boolean": "must be true or false",
 }
@@ -42,16 +44,23 @@ class Fields(BaseModel):
         except ValidationError as error:
             found = error.errors(include_url=False, include_context=False, include_input=False)
         problems = [
-            (".".join(str(part) for part in each["loc"]) or "body", in_words(each["msg"]))
+            (".".join(map(str, each["loc"])) or "body", cls._message(each["msg"], each["loc"]))
             for each in found
         ]
         raise InvalidField(*problems[0], *problems[1:])
+
+    @classmethod
+    def _message(cls, message: str, place: Sequence[str | int]) -> str:
+        """In words; for an unknown member with a similar known one."""
+        is_member = message == _UNKNOWN and len(place) == 1
+        meant = did_you_mean(str(place[0]), cls.model_fields) if is_member else ""
+        return in_words(message) + (meant and f".{meant}")
 
     def patched(self, patch: Mapping[str, object]) -> Self:
         """These fields after a merge patch (RFC 7396), checked as a whole."""
         # Otherwise a null for a misspelled name would look like a success.
         if unknown := [name for name in patch if name not in type(self).model_fields]:
-            problems = [(name, in_words("Extra inputs are not permitted")) for name in unknown]
+            problems = [(name, self._message(_UNKNOWN, (name,))) for name in unknown]
             raise InvalidField(*problems[0], *problems[1:])
         try:
             merged = merge_patch(self.model_dump(mode="json"), patch)

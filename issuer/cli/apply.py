@@ -67,7 +67,8 @@ def apply(
     Examples:
 
       issuer apply -f issuer.yaml
-      issuer apply -f issuer.yaml --prune --expect 42 --yes --secrets-file secrets.json
+      issuer apply -f issuer.yaml --secrets-file secrets.json
+      issuer apply -f issuer.yaml --prune --expect 42 --yes
     """
     source = source_of(file)
     if secrets_file is not None:

@@ -12,6 +12,7 @@ from issuer.cli import output
 from issuer.cli.command import given, new_app
 from issuer.cli.opening import administering, changing, read_settings
 from issuer.cli.options import AsJson, ClientId, instant
+from issuer.cli.subjects import suggesting
 from issuer.clients import SecretFields
 
 app = new_app("The secrets of a client. Several can be valid at a time, for rotation.")
@@ -38,7 +39,7 @@ def list_secrets(client: ClientId, as_json: AsJson = False) -> None:
       issuer client secret list ci-bot
     """
     with administering() as administration:
-        with administration.reading() as work:
+        with administration.reading() as work, suggesting(work):
             secrets = work.clients.secrets(client)
         now = administration.clock()
     rows = [{**each.model_dump(mode="json"), "state": each.state_at(now).value} for each in secrets]

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Sequence
+from enum import EnumType
 from typing import Any, Final
 
 import typer
@@ -22,6 +23,27 @@ class _Readable:
 
     def __init__(self, *arguments: Any, help: str | None = None, **more: Any) -> None:  # noqa: A002
         super().__init__(*arguments, **more, help=help and _wrapped_anywhere(help))  # type: ignore[call-arg]
+
+    def parse_args(self, context: Any, arguments: list[str]) -> list[str]:
+        words = list(arguments)  # they are taken out
+        try:
+            parsed: list[str] = super().parse_args(context, arguments)  # type: ignore[misc]
+        except Exception as error:
+            if "extra argument" in (message := getattr(error, "message", "")):
+                error.message = f"{message}.{self._meant(words)}"  # type: ignore[attr-defined]
+            raise
+        return parsed
+
+    def _meant(self, words: list[str]) -> str:
+        """The option of which an argument is a value: `--alg RS256` for `rs256`."""
+        wanted = [word.casefold() for word in words]
+        for each in self.params:  # type: ignore[attr-defined]
+            annotation = each.type_descriptor.annotation
+            values: list[Any] = list(annotation) if isinstance(annotation, EnumType) else []
+            for value in values:
+                if str(value).casefold() in wanted:
+                    return f" Did you mean {each.opts[0]} {value}?"
+        return ""
 
     def get_params(self, context: Any) -> list[Any]:
         parameters: list[Any] = super().get_params(context)  # type: ignore[misc]

@@ -9,6 +9,7 @@ import typer
 
 from issuer import logs
 from issuer.audit import Actor
+from issuer.cli.subjects import suggesting
 from issuer.composition import Administration, AuditParts, Composition, UnitOfWork, compose
 from issuer.escaping import escaped
 from issuer.settings import Settings
@@ -64,7 +65,8 @@ def changing(keep_credentials: Iterable[str] | None = None) -> Iterator[UnitOfWo
     with administering() as administration, administration.changing(operator()) as work:
         kept = (each for text in keep_credentials or () for each in text.split(","))
         work.beginnings.keep(kept)
-        yield work
+        with suggesting(work):
+            yield work
     for warning in work.beginnings.warnings:
         typer.echo(escaped(f"Warning: {warning}"), err=True)
 
@@ -72,7 +74,7 @@ def changing(keep_credentials: Iterable[str] | None = None) -> Iterator[UnitOfWo
 @contextmanager
 def reading() -> Iterator[UnitOfWork]:
     """The transaction of a command that only reads."""
-    with administering() as administration, administration.reading() as work:
+    with administering() as administration, administration.reading() as work, suggesting(work):
         yield work
 
 

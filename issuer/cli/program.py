@@ -1,9 +1,11 @@
 """The program: its commands, and how errors are printed."""
 
+import json
 import os
 import sys
 import traceback
 from collections.abc import Sequence
+from contextvars import ContextVar
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -54,6 +56,9 @@ _COMMANDS = {
         "admin": "Invite an administrator, recover the admin client, or change the URL.",
     },
 }
+
+
+_as_json: ContextVar[bool] = ContextVar("as_json", default=False)
 
 
 class _Lazy(Group):
@@ -153,7 +158,11 @@ def _has_streams() -> bool:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run a command line; returns its exit status. An error is one sentence on standard error."""
+    """Run a command line; returns its exit status. An error is one sentence on standard error.
+
+    With `--json` it is the member `error` of an object there.
+    """
+    _as_json.set("--json" in arguments)
     try:
         app(list(arguments), prog_name="issuer")
     except SystemExit as end:
@@ -173,4 +182,5 @@ def run(arguments: Sequence[str]) -> int:
 def _print_error(text: str) -> None:
     """Print an error on one line, even if it comes from a library with line breaks."""
     sentence = escaped(" ".join(text.split())).rstrip(".")
-    typer.echo(sentence if sentence.endswith("?") else f"{sentence}.", err=True)
+    sentence = sentence if sentence.endswith("?") else f"{sentence}."
+    typer.echo(json.dumps({"error": sentence}) if _as_json.get() else sentence, err=True)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from issuer.close_names import did_you_mean
 from issuer.id_fields import fold_id
 from issuer.manifest.document import Document
 from issuer.manifest.problems import ManifestProblem, Path, spelled
@@ -91,7 +92,9 @@ def dangling(
     """References to what is neither declared in the manifest nor stays at the issuer."""
     for each in found:
         if each.name not in known[each.kind]:
-            message = f"there is no {each.kind} {each.name!r}, in the manifest or at the issuer"
+            meant = did_you_mean(each.name, known[each.kind])
+            where = "in the manifest or at the issuer"
+            message = f"there is no {each.kind} {each.name!r}, {where}{meant and f'.{meant}'}"
             yield ManifestProblem(document.place.line_of(each.path), each.path, message)
 
 

@@ -71,6 +71,14 @@ class Result:
         assert self.err.count("\n") == 1
         return self.err.rstrip("\n")
 
+    @property
+    def error(self) -> str:
+        """The error of a command with `--json`."""
+        assert (self.status, self.out) == (1, "")
+        members: dict[str, str] = json.loads(self.err)
+        assert members.keys() == {"error"}
+        return members["error"]
+
 
 class Cli:
     """`issuer …` under one environment, in this process since starting one takes a second."""

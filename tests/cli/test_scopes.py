@@ -89,7 +89,8 @@ def test_warnings_about_a_file_name_the_role_or_client(cli: Cli, form: list[str]
     assert (result.status, result.err.splitlines()) == (0, printed)
     assert "agnets:run" in cli.json("role", "show", "runner")["scopes"]
     refused = cli("apply", "-f", "-", "--expect", "0", *form, stdin=ODD_MANIFEST)
-    assert refused.sentence.startswith("The configuration has changed")
+    sentence = refused.error if form else refused.sentence
+    assert sentence.startswith("The configuration has changed")
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"])
