@@ -95,9 +95,15 @@ class Users(Principals[UserRow, UserFields, User]):
         folded = fold_username(fields.username)
         if folded != row.folded_username and self._store.find_by_username(fields.username):
             raise AlreadyExists("user", fields.username)
+        if row.folded_username not in {None, folded}:
+            self._note_renamed(row)
         super()._write(row, fields)
         row.folded_username = folded
         row.verified_email = fields.email if fields.email_verified else None
+
+    def _note_renamed(self, row: UserRow) -> None:
+        """Whoever gives an account another's name may have it get the rights meant for them."""
+        note_giver(row, self._authority.giver, is_only_way=False)
 
     def _related(self, row: UserRow) -> dict[str, Any]:
         return {"email_verified": row.email_verified}

@@ -167,6 +167,25 @@ def test_an_admin_s_password_does_not_clean_an_account_with_factors_of_others(
     assert can_sign_in(deployment, "bob", PASSWORD)
 
 
+def test_an_account_that_others_gave_the_name_of_somebody_begins_without_its_password(
+    deployment: Deployment, helpdesk
+):
+    """Although an admin had given that. The same name in another case is no other name."""
+    bob, mallory = deployment.user("bob"), deployment.user("mallory")
+    with helpdesk() as work:
+        work.users.update(bob, {"username": "robert"})
+        work.users.update(mallory, {"username": "bob"})
+    renamed, alice = deployment.user("carol"), deployment.user("alice")
+    with deployment.changing() as work:
+        work.users.update(renamed, {"username": "caroline"})
+    with helpdesk() as work:
+        work.users.update(alice, {"username": "Alice", "name": "Alice"})
+    for user_id in (mallory, renamed, alice):
+        promote(deployment, user_id)
+    names = ["bob", "caroline", "alice"]
+    assert [can_sign_in(deployment, each, PASSWORD) for each in names] == [False, True, True]
+
+
 def test_what_is_older_than_the_names_of_givers_counts_as_given_by_others(
     deployment: Deployment, helpdesk
 ):
