@@ -9,7 +9,6 @@ from random import Random
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi_offline import FastAPIOffline
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -28,9 +27,9 @@ from issuer.admin import (
 from issuer.clients.documents import MAX_FETCHES_AT_ONCE
 from issuer.composition import Composition, StatusReporter, build_telemetry, compose
 from issuer.health import health_paths, health_routes
+from issuer.http import RawHeaders
 from issuer.http_layers import (
     DirectRoutes,
-    NeverFramed,
     NotedRoute,
     Observer,
     OnlyUnder,
@@ -48,7 +47,14 @@ from issuer.oauth import (
 )
 from issuer.rate_limits import ClientQueues, PasswordPool, RefusalPace, build_limits
 from issuer.settings import Settings
-from issuer.web import Pages, ReadablePaths, not_found_page, problem_page, web_routes
+from issuer.web import (
+    Pages,
+    ReadablePaths,
+    api_docs_routes,
+    not_found_page,
+    problem_page,
+    web_routes,
+)
 from issuer.workers import WorkerPool
 
 _INTRODUCTION = """\
@@ -108,18 +114,15 @@ def create_app(parts: Composition) -> DirectRoutes:
             parts.background.stop()
 
     base = settings.base_path
-    # Serves the assets of its pages itself, not from a CDN: an issuer may have no internet access.
-    app = FastAPIOffline(
+    app = FastAPI(
         title="AgentOS issuer",
         summary="Access tokens for AgentOS deployments",
         description=_INTRODUCTION,
         version=__version__,
         lifespan=lifespan,
         openapi_url=f"{base}/openapi.json",
-        docs_url=f"{base}/docs",
+        docs_url=None,
         redoc_url=None,
-        swagger_ui_oauth2_redirect_url=f"{base}/docs/oauth2-redirect",
-        static_url=f"{base}/docs-assets",
         redirect_slashes=False,
         # Otherwise it looks for OpenTelemetry in the environment at each request.
         telemetry={"tracing": False, "metrics": False, "logs": False},
@@ -144,6 +147,8 @@ def create_app(parts: Composition) -> DirectRoutes:
     _describe(app, paths, security_schemes())
     web = web_routes(parts.web, pages, people, passwords, plans, metrics)
     app.router.routes.extend(web)
+    if settings.api_docs:
+        app.router.routes.extend(api_docs_routes(pages, base))
     app.router.routes.extend(admin_routes(base))
     _render_openapi_once(app)
     install_problem_handlers(app, not_found_page(pages, base))
@@ -152,10 +157,10 @@ def create_app(parts: Composition) -> DirectRoutes:
         app.add_middleware(NotedRoute, templates={**templates_of(app, base), **admin_templates()})
     layer = admin_layers(RefusalPace(clock))
     app.add_middleware(OnlyUnder, prefix=f"{base}/admin/", layer=layer)
-    app.add_middleware(OnlyUnder, prefix=f"{base}/docs", layer=NeverFramed)
     readable = partial(ReadablePaths, pages=pages, base=base)
     app.add_middleware(OnlyUnder, prefix=f"{base}/console/", layer=readable)
-    app.add_middleware(RequestFrame, unforeseen=unforeseen, observers=observers)
+    headers = _headers(settings)
+    app.add_middleware(RequestFrame, unforeseen=unforeseen, observers=observers, headers=headers)
     app.state.administration = parts.administration
     app.state.status = StatusReporter(parts, pools)
     app.state.plans = plans
@@ -163,7 +168,7 @@ def create_app(parts: Composition) -> DirectRoutes:
     app.state.lints = lints
     app.state.lint_queues = ClientQueues(clock, _LINTS_WAITING, limit=LINTS, metrics=metrics)
     return DirectRoutes(
-        app, {route.path: _frame(route, base, observers, metrics) for route in protocol}
+        app, {route.path: _frame(route, base, observers, metrics, headers) for route in protocol}
     )
 
 
@@ -198,13 +203,22 @@ def _observers(settings: Settings, metrics: Metrics, random: Random) -> list[Obs
 
 
 def _frame(
-    route: Route, base: str, observers: Sequence[Observer], metrics: Metrics
+    route: Route,
+    base: str,
+    observers: Sequence[Observer],
+    metrics: Metrics,
+    headers: RawHeaders,
 ) -> RequestFrame:
     """The frame of a protocol endpoint. The token endpoint has metrics of its own."""
     template = route.path.removeprefix(base)
     if template == TOKEN_PATH:
         observers = [each for each in observers if each != metrics.request_answered]
-    return RequestFrame(route.endpoint, route=template, observers=observers)
+    return RequestFrame(route.endpoint, route=template, observers=observers, headers=headers)
+
+
+def _headers(settings: Settings) -> RawHeaders:
+    """What every answer has."""
+    return [(b"strict-transport-security", settings.hsts.encode())] if settings.hsts else []
 
 
 def _describe(app: FastAPI, paths: dict[str, Any], schemes: dict[str, Any]) -> None:

@@ -18,11 +18,6 @@ from issuer.logs import ROUTE, note_route, request_id, request_scope, route_of
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 
-_NEVER_FRAMED = [
-    (b"content-security-policy", b"frame-ancestors 'none'"),
-    (b"x-frame-options", b"DENY"),
-]
-
 # Called after each request: its method, the template of its path, its status, the seconds. The
 # template is empty if no route matched; without a status, the caller got no answer.
 Observer: TypeAlias = Callable[[str, str, int | None, float], None]
@@ -38,7 +33,7 @@ def server_error(_: Scope) -> Response:
 class RequestFrame:
     """Outermost: sets the request id, and answers unhandled errors by `unforeseen`.
 
-    `route` is the template of the path, if it is known before.
+    `route` is the template of the path, if it is known before. Every answer gets `headers`.
     """
 
     def __init__(
@@ -47,8 +42,10 @@ class RequestFrame:
         unforeseen: Callable[[Scope], Response] = server_error,
         route: str = "",
         observers: Sequence[Observer] = (),
+        headers: Sequence[tuple[bytes, bytes]] = (),
     ) -> None:
         self._app = app
+        self._headers = ((b"x-content-type-options", b"nosniff"), *headers)
         self._unforeseen = unforeseen
         self._route = route
         self._observers = observers
@@ -70,7 +67,7 @@ class RequestFrame:
                 message["headers"] = [
                     *message["headers"],
                     (b"x-request-id", current.encode()),
-                    (b"x-content-type-options", b"nosniff"),
+                    *self._headers,
                 ]
             await send(message)
 
@@ -124,22 +121,6 @@ class OnlyUnder:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         is_under = scope["type"] == "http" and scope["path"].startswith(self._prefix)
         await (self._layered if is_under else self._app)(scope, receive, send)
-
-
-class NeverFramed:
-    """No other page may frame the answers (CSP Level 3 §6.4.2)."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_unframed(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = [*message["headers"], *_NEVER_FRAMED]
-                message = {**message, "headers": headers}
-            await send(message)
-
-        await self._app(scope, receive, send_unframed)
 
 
 class DirectRoutes:

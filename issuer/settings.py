@@ -381,6 +381,14 @@ class Settings(BaseModel):
         " `errors` (status 400 and above), or errors and a share of the others, such as `0.01`"
         " or `1`.",
     )
+    api_docs: bool = Field(
+        True, description="Whether `/docs` shows the API. `/openapi.json` is served in any case."
+    )
+    hsts_max_age: Annotated[Duration, Field(ge=timedelta(0))] = Field(
+        timedelta(0),
+        description="`max-age` of `Strict-Transport-Security` (RFC 6797), such as `365d`: so long"
+        " browsers use `https` only. Not sent by default, nor if `ISSUER_URL` is `http`.",
+    )
     dangerously_allow_http: bool = Field(
         False, description="Allows an `http://` URL on an address that other machines can reach."
     )
@@ -460,6 +468,12 @@ class Settings(BaseModel):
     def users_sign_in_with_password(self) -> bool:
         """Whether users can get tokens by the password grant."""
         return self.password_grant and self.second_factor == "optional"
+
+    @property
+    def hsts(self) -> str | None:
+        """The value of `Strict-Transport-Security`; None if it is not sent (RFC 6797 §7.2)."""
+        seconds = int(self.hsts_max_age.total_seconds())
+        return f"max-age={seconds}" if seconds and self.url.startswith("https:") else None
 
     @property
     def base_url(self) -> str:

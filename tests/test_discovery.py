@@ -94,15 +94,51 @@ def test_the_description_is_rendered_once(settings: Settings):
 
 
 def test_the_documentation_page_loads_nothing_from_other_hosts(http: httpx.Client):
-    page = http.get("/docs").text
-    assert "https://" not in page.replace("https://id.example", "")
+    answer = http.get("/docs")
+    assert "https://" not in answer.text.replace("https://id.example", "")
+    policy = answer.headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'; ")
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe" not in policy
+    assert "<script>" not in answer.text
     assert http.get("/docs-assets/swagger-ui-bundle.js").status_code == 200
 
 
 @pytest.mark.parametrize("more_settings", [{"url": "https://host.example/auth"}])
 def test_only_metadata_is_outside_the_path_of_the_issuer(deployment: Deployment):
-    assert deployment.http.get("/docs/oauth2-redirect").status_code == 200
-    assert deployment.http.get("https://host.example/docs/oauth2-redirect").status_code == 404
+    assert deployment.http.get("/docs").status_code == 200
+    assert deployment.http.get("https://host.example/docs").status_code == 404
+
+
+@pytest.mark.parametrize("more_settings", [{"api_docs": "false"}])
+def test_the_documentation_page_can_be_turned_off(http: httpx.Client):
+    for path in ("/docs", "/docs-assets/swagger-ui-bundle.js"):
+        assert http.get(path).status_code == 404
+    assert "service_documentation" not in http.get(METADATA).json()
+    assert "/docs" not in http.get("/").text
+    assert http.get("/openapi.json").status_code == 200
+
+
+HSTS = "strict-transport-security"
+
+
+@pytest.mark.parametrize("more_settings", [{"hsts_max_age": "365d"}])
+def test_https_is_required_of_browsers_by_a_setting(http: httpx.Client):
+    """RFC 6797: in every answer, also of the token endpoint and in errors."""
+    for path in ("/", "/oauth2/token", "/admin/v1/roles", "/.well-known/jwks.json", "/nowhere"):
+        assert http.get(path).headers[HSTS] == "max-age=31536000"
+
+
+def test_https_is_not_required_of_browsers_by_default(http: httpx.Client):
+    assert HSTS not in http.get("/").headers
+
+
+@pytest.mark.parametrize(
+    "more_settings", [{"hsts_max_age": "365d", "url": "http://127.0.0.1:9000"}]
+)
+def test_https_is_not_required_where_the_issuer_has_none(http: httpx.Client):
+    """RFC 6797 §7.2."""
+    assert HSTS not in http.get("/").headers
 
 
 def test_a_working_server_is_live_and_ready(http: httpx.Client):

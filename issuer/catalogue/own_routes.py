@@ -156,8 +156,7 @@ _PUBLIC = (
     _route("GET HEAD", "/healthz", None),
     _route("GET HEAD", "/readyz", None),
     _route("GET HEAD", "/openapi.json", None),
-    _route("GET", "/docs", None),
-    _route("GET", "/docs/oauth2-redirect", None),
+    _route("GET HEAD", "/docs", None, "With ISSUER_API_DOCS=false it does not exist."),
     _route("GET HEAD", "/docs-assets/{file:path}", None),
 )
 

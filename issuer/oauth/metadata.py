@@ -40,7 +40,7 @@ def metadata(settings: Settings, server: IssuerAuthorizationServer) -> dict[str,
         **_endpoints(settings, server),
         **_people(settings),
         **_self_registration(settings),
-        "service_documentation": settings.base_url + "/docs",
+        **({"service_documentation": settings.base_url + "/docs"} if settings.api_docs else {}),
     }
     return dict(AuthorizationServerMetadata(document))
 

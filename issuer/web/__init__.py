@@ -3,9 +3,17 @@
 `views.py` says what each page shows, `templates/` how, `rendering.py` turns one into the other.
 """
 
+from issuer.web.api_docs import api_docs_routes
 from issuer.web.navigation import problem_page
 from issuer.web.rendering import Pages
 from issuer.web.routes import web_routes
 from issuer.web.wrong_address import ReadablePaths, not_found_page
 
-__all__ = ["Pages", "ReadablePaths", "not_found_page", "problem_page", "web_routes"]
+__all__ = [
+    "Pages",
+    "ReadablePaths",
+    "api_docs_routes",
+    "not_found_page",
+    "problem_page",
+    "web_routes",
+]

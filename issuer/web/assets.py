@@ -12,6 +12,7 @@ TYPES = {
     "style.css": "text/css; charset=utf-8",
     "icon.svg": "image/svg+xml",
     "passkeys.js": "text/javascript; charset=utf-8",
+    "api_docs.js": "text/javascript; charset=utf-8",
 }
 _FOR_EVER = "public, max-age=31536000, immutable"
 _HASH_CHARACTERS = 12

@@ -17,7 +17,9 @@ _HEADERS = {
 }
 
 
-def page_headers(*, has_script: bool, serves_request: bool) -> dict[str, str]:
+def page_headers(
+    *, has_script: bool, serves_request: bool, has_data_images: bool = False
+) -> dict[str, str]:
     """The headers of one page; `serves_request` if it is a step of an authorization request.
 
     Such a step ends with a redirect to an application. Chromium applies `form-action` to
@@ -28,6 +30,8 @@ def page_headers(*, has_script: bool, serves_request: bool) -> dict[str, str]:
     policy = dict(_POLICY)
     if has_script:
         policy |= {"script-src": "'self'", "connect-src": "'self'"}
+    if has_data_images:
+        policy["img-src"] = "'self' data:"
     if serves_request:
         return {
             **_HEADERS,

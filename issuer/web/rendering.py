@@ -36,7 +36,8 @@ class Pages:
     def answer(self, page: WebPage, status: int = 200) -> Response:
         form = getattr(page, "form", None)
         headers = page_headers(
-            has_script=bool(page.SCRIPT and getattr(page, "offers_passkey", False)),
+            has_script=bool(page.SCRIPT and getattr(page, "offers_passkey", True)),
+            has_data_images=page.HAS_DATA_IMAGES,
             serves_request=isinstance(form, Form) and bool(form.request_id),
         )
         return HTMLResponse(self.html(page), status, headers=headers)
@@ -67,6 +68,7 @@ class Pages:
             "base": base,
             "issuer": url.netloc + url.path,
             "issuer_url": self._settings.url,
+            "has_api_docs": self._settings.api_docs,
             "metadata_path": f"/.well-known/oauth-authorization-server{base}",
             "asset": lambda name: base + asset_path(name),
             "mark": lambda: Markup(_MARK),  # noqa: S704 - a constant

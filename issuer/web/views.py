@@ -58,6 +58,7 @@ class WebPage:
     TEMPLATE: ClassVar[str]
     WIDE: ClassVar[bool] = False
     SCRIPT: ClassVar[str] = ""
+    HAS_DATA_IMAGES: ClassVar[bool] = False
     user: str = ""
     opens_console: bool = False
 

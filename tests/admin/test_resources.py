@@ -551,13 +551,6 @@ def test_a_404_outside_the_admin_api_is_not_logged_as_its_refusal(admin: AdminAp
     assert "admin_refused" in [line["event"] for line in logged]
 
 
-def test_the_documentation_cannot_be_framed(deployment: Deployment):
-    for path in ("/docs", "/docs/oauth2-redirect"):
-        headers = deployment.http.get(path).headers
-        assert "frame-ancestors 'none'" in headers["content-security-policy"]
-        assert headers["x-frame-options"] == "DENY"
-
-
 def test_an_unexpected_error_is_a_problem_without_its_cause(
     admin: AdminApi, deployment: Deployment
 ):

@@ -128,6 +128,23 @@ def test_the_whole_way_by_keyboard(
     page.wait_for_url(f"{callback}?*")
 
 
+def test_the_documentation_of_the_api_opens_under_its_policy(
+    issuer: RunningIssuer, chromium: sync_api.Browser
+):
+    context = chromium.new_context()
+    page, problems = context.new_page(), []
+    page.on("console", lambda message: problems.append(message.text))
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.goto(f"{issuer.url}/docs")
+    operation = page.locator(".opblock[id$='-token']")
+    operation.locator("button").first.click()
+    operation.get_by_role("button", name="Try it out").click()
+    operation.get_by_role("button", name="Execute").click()
+    operation.locator(".live-responses-table .response-col_status").first.wait_for()
+    context.close()
+    assert [each for each in problems if "Security Policy" in each or "Error" in each] == []
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_axe_finds_nothing(chromium: sync_api.Browser, tmp_path: Path, theme: str):
     """WCAG 2.2 AA, as far as a program can tell: contrast, names, labels, targets."""
