@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 _PRIVILEGED = "A change to what holds or grants rights at the issuer itself requires issuer:admin."
+_OF_TRUSTED_ISSUERS = f"Fetching keys from private addresses requires issuer:admin. {_PRIVILEGED}"
 _OF_ITS_SUBJECT = (
     "A question about a client requires issuer:clients:read, about a user issuer:users:read,"
     " about a user through a client both."
@@ -108,8 +109,8 @@ _ADMIN_API = (
     *_of("clients", "PUT DELETE", "/clients/{client_id}/roles/{role}"),
     *_of("clients", "GET POST DELETE", "/clients/{client_id}/rotation"),
     *_of("clients", "POST", "/clients/{client_id}/rotation/finish"),
-    *_of("trusted-issuers", "GET POST", "/trusted-issuers", note=""),
-    *_of("trusted-issuers", "GET PATCH DELETE", "/trusted-issuers/{id}"),
+    *_of("trusted-issuers", "GET POST", "/trusted-issuers", note=_OF_TRUSTED_ISSUERS),
+    *_of("trusted-issuers", "GET PATCH DELETE", "/trusted-issuers/{id}", note=_OF_TRUSTED_ISSUERS),
     *_of("users", "GET POST", "/users", note=""),
     *_of("users", "GET PATCH DELETE", "/users/{id}"),
     *_of("users", "PUT", "/users/{id}/password"),
