@@ -30,6 +30,13 @@ SECONDS_TO_ANSWER = 120
 SECONDS_TO_STOP = 60
 
 
+class Terminal(io.StringIO):
+    """A terminal with an answer."""
+
+    def isatty(self) -> bool:
+        return True
+
+
 @dataclass(frozen=True)
 class Result:
     """Exit status and output of a command."""

@@ -1,10 +1,8 @@
 """What a command would take away is confirmed first, or needs `--yes`."""
 
-import io
-
 import pytest
 
-from tests.cli.driver import Cli, Result
+from tests.cli.driver import Cli, Result, Terminal
 
 # The packages behind it are tested on both databases.
 pytestmark = pytest.mark.parametrize("database_kind", ["sqlite"])
@@ -17,11 +15,6 @@ LESS = """\
 roles: [{name: runner}]
 clients: [{client_id: ci-bot, audiences: [my-os]}]
 """
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
 
 
 @pytest.fixture

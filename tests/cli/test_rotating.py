@@ -1,12 +1,11 @@
 """`issuer client rotate`."""
 
-import io
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.cli.driver import Cli
+from tests.cli.driver import Cli, Terminal
 
 # The packages behind it are tested on both databases.
 pytestmark = pytest.mark.parametrize("database_kind", ["sqlite"])
@@ -106,13 +105,6 @@ def test_without_a_terminal_finishing_needs_yes(cli: Cli, old: str, new: str, us
     assert ids(cli) == [old, new]
     cli.done("client", "rotate", "finish", "ci-bot", "--yes")
     assert ids(cli) == [new]
-
-
-class Terminal(io.StringIO):
-    """A terminal with an answer."""
-
-    def isatty(self) -> bool:
-        return True
 
 
 @pytest.mark.parametrize("answer", ["y", "n"])
