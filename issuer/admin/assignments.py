@@ -67,7 +67,7 @@ def assignments_router(principal: ResourceType[Any, Any]) -> APIRouter:
         """
         assignment = Assignment.of(role, audience, everywhere=everywhere)
         with caller.work(principal.write) as work:
-            work.beginnings.keep(kept.keep_credentials if kept else [])
+            work.new_privileges.keep(kept.keep_credentials if kept else [])
             work.collection(principal).get(principal_id)
             if if_match is not None:
                 _require_assigned(work, principal_id, assignment)

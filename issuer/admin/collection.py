@@ -99,7 +99,7 @@ def collection_router(
         with caller.work(resource_type.write) as work:
             if allow_unknown_scopes:
                 work.allow_unknown_scopes()
-            work.beginnings.keep(getattr(fields, "keep_credentials", []))
+            work.new_privileges.keep(getattr(fields, "keep_credentials", []))
             collection = work.collection(resource_type)
             created = collection.create(_without_kept(resource_type, fields))
             key = resource_type.key_of(created)
@@ -107,7 +107,7 @@ def collection_router(
         response.headers["Location"] = location(caller, resource_type.plural, key)
         if resource_type.shown_once(created):
             never_stored(response)
-        return _warned(created, work.beginnings.warnings)
+        return _warned(created, work.new_privileges.warnings)
 
     @router.get(
         path,
@@ -142,11 +142,11 @@ def collection_router(
         with caller.work(resource_type.write) as work:
             if allow_unknown_scopes:
                 work.allow_unknown_scopes()
-            work.beginnings.keep(kept)
+            work.new_privileges.keep(kept)
             collection = work.collection(resource_type)
             require_match(if_match, collection.get(key))
             patched = collection.update(key, patch)
-        return _warned(tagged(response, patched), work.beginnings.warnings)
+        return _warned(tagged(response, patched), work.new_privileges.warnings)
 
     def delete_cascading(
         caller: Caller, key: Key, cascade: Cascade = False, if_match: IfMatch = None

@@ -7,7 +7,7 @@ from typing import Any, cast
 from sqlalchemy import CursorResult, delete, inspect, select, update
 
 from issuer.authority.credentials import GivenCredential, digest_of, given, not_of_admins
-from issuer.authority.giver import Giver
+from issuer.authority.grantor import Grantor
 from issuer.database import Session
 from issuer.database.store import in_parts
 from issuer.database.tables import (
@@ -25,7 +25,7 @@ _SAYS_NOTHING_OF_CONTENT = {"version", "created_at", "updated_at", "given_by", "
 
 
 class AccessStore:
-    """Within one transaction."""
+    """Reads and ends what can act as a user or a client, within one transaction."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -41,7 +41,7 @@ class AccessStore:
     def end_invitation(self, user: UserRow) -> dict[str, str | None]:
         """Delete the invitation of the user, unless an admin made it; what there was, by whom."""
         row = self._session.get(InvitationRow, user.id)
-        if row is None or Giver(row.given_by, row.given_as).is_admin:
+        if row is None or Grantor(row.given_by, row.given_as).is_admin:
             return {}
         self._session.delete(row)
         self._session.flush()
@@ -50,7 +50,7 @@ class AccessStore:
     def passkeys(self, user: UserRow) -> Sequence[PasskeyRow]:
         return self._session.scalars(select(PasskeyRow).where(PasskeyRow.user_id == user.id)).all()
 
-    def end_ways_in(self, user: UserRow, now: datetime) -> list[str]:
+    def end_sign_in_methods(self, user: UserRow, now: datetime) -> list[str]:
         """Delete password, passkeys, authenticator app and recovery codes; what there was."""
         ended = ["password"] if user.password_hash is not None else []
         totp = self._session.get(TotpSecretRow, user.id)
@@ -72,26 +72,26 @@ class AccessStore:
         secrets = [
             GivenCredential("secret", row.id, row.label, client.client_id, row.given_by)
             for row in self._session.scalars(query.order_by(ClientSecretRow.id))
-            if not Giver(row.given_by, row.given_as).is_admin
+            if not Grantor(row.given_by, row.given_as).is_admin
         ]
         return [*secrets, *not_of_admins(client)]
 
     def trusted_issuers_not_of_admins(self, ids: Collection[str]) -> list[GivenCredential]:
-        """Those that somebody without `issuer:admin` made or changed."""
+        """Trusted issuers that somebody without `issuer:admin` made or changed."""
         found = []
         for part in in_parts(sorted(ids)):
             query = select(TrustedIssuerRow).where(TrustedIssuerRow.id.in_(part))
             for row in self._session.scalars(query.order_by(TrustedIssuerRow.id)):
-                if not Giver(row.given_by, row.given_as).is_admin:
+                if not Grantor(row.given_by, row.given_as).is_admin:
                     named = f"{row.id}@{digest_of(_content(row))}"
                     found.append(
                         GivenCredential("trusted_issuer", named, row.issuer, "", row.given_by)
                     )
         return found
 
-    def keep(self, credentials: Iterable[GivenCredential], giver: Giver) -> None:
-        """They count as given by `giver` from now on. The resources keep their versions."""
-        values = {"given_by": giver.by, "given_as": giver.given_as}
+    def keep(self, credentials: Iterable[GivenCredential], grantor: Grantor) -> None:
+        """Count these as given by `grantor` from now on. The resources keep their versions."""
+        values = {"given_by": grantor.by, "given_as": grantor.given_as}
         for each in credentials:
             if each.kind == "secret":
                 secret = update(ClientSecretRow).where(ClientSecretRow.id == each.id)
@@ -101,13 +101,13 @@ class AccessStore:
                 issuer = update(TrustedIssuerRow).where(TrustedIssuerRow.id == issuer_id)
                 self._session.execute(issuer.values(**values))
             else:
-                self._keep_of_client(each, giver)
+                self._keep_of_client(each, grantor)
 
-    def _keep_of_client(self, credential: GivenCredential, giver: Giver) -> None:
+    def _keep_of_client(self, credential: GivenCredential, grantor: Grantor) -> None:
         row = self._session.get_one(ClientRow, credential.client_id)
-        givers = {**(row.credentials_given or {}), **given([credential.id], giver)}
+        grantors = {**(row.credentials_given or {}), **given([credential.id], grantor)}
         client = update(ClientRow).where(ClientRow.client_id == credential.client_id)
-        self._session.execute(client.values(credentials_given=givers))
+        self._session.execute(client.values(credentials_given=grantors))
         self._session.refresh(row, ["credentials_given"])
 
     def _principals(self, row: Any, column: Any, folded_ids: Collection[str]) -> list[Any]:
@@ -116,6 +116,6 @@ class AccessStore:
 
 
 def _content(row: TrustedIssuerRow) -> dict[str, Any]:
-    """Not its version, which begins anew where a trusted issuer is deleted and made anew."""
+    """A digest, not the version, which restarts where a trusted issuer is deleted and made anew."""
     names = {*inspect(TrustedIssuerRow).columns.keys()} - _SAYS_NOTHING_OF_CONTENT
     return {name: getattr(row, name) for name in names}

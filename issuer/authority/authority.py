@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from issuer.audit import Actor
-from issuer.authority.giver import Giver
-from issuer.authority.store import AuthorityStore, Privileged, Standing
+from issuer.authority.grantor import Grantor
+from issuer.authority.store import AuthorityStore, Privileged, PrivilegeSnapshot
 from issuer.database import Session
 from issuer.errors import Forbidden, NotAllowed
 from issuer.id_fields import fold_id
@@ -36,27 +36,27 @@ class Authority:
         self._held = frozenset(held)
         self._actor = actor
         self._had_admin: bool | None = None
-        self._before: Standing | None = None
+        self._before: PrivilegeSnapshot | None = None
         self._created: set[str] = set()
 
     @property
-    def giver(self) -> Giver:
+    def grantor(self) -> Grantor:
         """Who gives what this transaction stores."""
         if self._actor.is_local:
-            return Giver(self._actor.id, GivenAs.LOCAL)
+            return Grantor(self._actor.id, GivenAs.LOCAL)
         is_admin = ISSUER_ADMIN in self._held
-        return Giver(self._actor.id, GivenAs.ADMIN if is_admin else GivenAs.OTHER)
+        return Grantor(self._actor.id, GivenAs.ADMIN if is_admin else GivenAs.OTHER)
 
-    def giver_to(self, user_id: str) -> Giver | None:
-        """The same; None for the users themselves, whose session was given before."""
+    def grantor_to(self, user_id: str) -> Grantor | None:
+        """The grantor of what `user_id` gets; None if this is the actor, given access before."""
         is_own = self._actor.id == user_id and not self._actor.is_local
-        return None if is_own else self.giver
+        return None if is_own else self.grantor
 
-    def may_still(self, giver: Giver, scope: str, since: datetime) -> bool:
-        """Whether who did something at `since` may still do it now; the command line may."""
-        if giver.given_as is GivenAs.LOCAL or giver.by is None:
-            return giver.given_as is GivenAs.LOCAL
-        return covers(self._store.scopes_held(giver.by, since), scope)
+    def may_still(self, grantor: Grantor, scope: str, since: datetime) -> bool:
+        """Whether `grantor`, who did something at `since`, may do it now; the command line may."""
+        if grantor.given_as is GivenAs.LOCAL or grantor.by is None:
+            return grantor.given_as is GivenAs.LOCAL
+        return covers(self._store.scopes_held(grantor.by, since), scope)
 
     def holds_rights(self, principal_id: str) -> bool:
         """Whether the principal has a scope of the issuer through a role."""
@@ -71,15 +71,15 @@ class Authority:
         """Whether this transaction created it."""
         return fold_id(principal_id) in self._created
 
-    def began(self) -> Standing:
-        """Who began to hold rights here in this transaction, since the last such question.
+    def newly_privileged(self) -> PrivilegeSnapshot:
+        """Who got rights at the issuer in this transaction, since the last call.
 
-        Every way to begin passes through `authorize_privileged_change`: without it, nobody did.
+        Every way to get them passes through `authorize_privileged_change`: without it, nobody did.
         """
         if self._before is None:
-            return Standing(frozenset(), frozenset())
-        before, self._before = self._before, self._store.standing()
-        return Standing(
+            return PrivilegeSnapshot(frozenset(), frozenset())
+        before, self._before = self._before, self._store.privilege_snapshot()
+        return PrivilegeSnapshot(
             self._before.holders - before.holders,
             self._before.trusted_issuers - before.trusted_issuers,
         )
@@ -118,7 +118,7 @@ class Authority:
         self.require(ISSUER_ADMIN)
         if self._had_admin is None:
             self._had_admin = self._store.has_admin()
-            self._before = self._store.standing()
+            self._before = self._store.privilege_snapshot()
 
     def would_lose_admin(
         self, clients: Mapping[str, Iterable[GrantType]], users: Iterable[str], *, usable: set[str]

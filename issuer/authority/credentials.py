@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
-from issuer.authority.giver import Giver
+from issuer.authority.grantor import Grantor
 from issuer.errors import NotAllowed
 from issuer.vocabulary import GivenAs
 
@@ -69,50 +69,52 @@ class HasCredentials(Protocol):
 
 
 def credentials_of(client: HasCredentials) -> list[GivenCredential]:
-    """Its keys, trusts and redirect URIs; secrets are rows of their own."""
-    givers = client.credentials_given or {}
+    """Keys, trusts and redirect URIs of the client; secrets are rows of their own."""
+    grantors = client.credentials_given or {}
     return [
-        GivenCredential(kind, each, name, client.client_id, givers.get(each, {}).get("by"))
+        GivenCredential(kind, each, name, client.client_id, grantors.get(each, {}).get("by"))
         for each, (kind, name) in _contents(client).items()
     ]
 
 
 def not_of_admins(client: HasCredentials) -> list[GivenCredential]:
-    """Those that nobody with `issuer:admin` gave."""
-    givers = client.credentials_given or {}
+    """Credentials of the client that nobody with `issuer:admin` gave."""
+    grantors = client.credentials_given or {}
     return [
         each
         for each in credentials_of(client)
-        if not Giver(None, givers.get(each.id, {}).get("as")).is_admin
+        if not Grantor(None, grantors.get(each.id, {}).get("as")).is_admin
     ]
 
 
 def ids_of(client: HasCredentials) -> frozenset[str]:
-    """The ids of its keys, trusts and redirect URIs; none for a client that is not stored yet."""
+    """Ids of keys, trusts and redirect URIs of the client; none before it is stored."""
     return frozenset(_contents(client))
 
 
-def givers_after(client: HasCredentials, before: Iterable[str], giver: Giver) -> dict[str, Any]:
-    """`credentials_given` after a change by `giver`; `before` are the ids that it found."""
+def grantors_after(
+    client: HasCredentials, before: Iterable[str], grantor: Grantor
+) -> dict[str, Any]:
+    """`credentials_given` after a change by `grantor`; `before` are the ids that it found."""
     known = client.credentials_given or {}
     kept = {each: known[each] for each in known.keys() & ids_of(client) & {*before}}
-    return kept | given(ids_of(client) - {*before}, giver)
+    return kept | given(ids_of(client) - {*before}, grantor)
 
 
-def given(ids: Iterable[str], giver: Giver) -> dict[str, Any]:
+def given(ids: Iterable[str], grantor: Grantor) -> dict[str, Any]:
     """Members of `credentials_given`."""
-    given_as = giver.given_as or GivenAs.OTHER
-    return {each: {"by": giver.by, "as": given_as.value} for each in sorted(ids)}
+    given_as = grantor.given_as or GivenAs.OTHER
+    return {each: {"by": grantor.by, "as": given_as.value} for each in sorted(ids)}
 
 
 def digest_of(content: Mapping[str, Any]) -> str:
-    """The same for equal content, also where a later version adds members with a default."""
+    """A digest that stays equal where a later version adds members with a default."""
     text = json.dumps({name: value for name, value in content.items() if value}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:_ID_CHARACTERS]
 
 
 def _contents(client: HasCredentials) -> dict[str, tuple[str, str]]:
-    """Kind and name of each, by id: what was confirmed for one client is so for no other."""
+    """Kind and name of each credential, by id. An id holds for one client only."""
     contents: dict[str, tuple[str, str]] = {}
 
     def add(kind: str, name: str, members: Mapping[str, Any]) -> None:

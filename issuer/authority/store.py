@@ -33,8 +33,8 @@ class Privileged:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """The folded ids of who holds rights here, and trusted issuers that such clients rely on."""
+class PrivilegeSnapshot:
+    """Folded ids of those with rights at the issuer, and the trusted issuers of such clients."""
 
     holders: frozenset[str]
     trusted_issuers: frozenset[str]
@@ -70,8 +70,8 @@ class AuthorityStore:
         held = [*direct, *self.scopes_by_role(fold_id(principal_id))]
         return counting_at(held, own_audience=True)
 
-    def standing(self) -> Standing:
-        """Who holds rights here now."""
+    def privilege_snapshot(self) -> PrivilegeSnapshot:
+        """Who holds rights at the issuer now."""
         roles = (
             select(AssignmentRow.folded_id)
             .join(RoleRow, RoleRow.name == AssignmentRow.role_name)
@@ -87,7 +87,7 @@ class AuthorityStore:
         ]
         relied_on = {trust["issuer"] for row in rows for trust in row.trusts or []}
         holders = frozenset(by_role.union(row.folded_id for row in rows))
-        return Standing(holders, frozenset(relied_on))
+        return PrivilegeSnapshot(holders, frozenset(relied_on))
 
     def has_admin(self) -> bool:
         """Whether some client or user can get a token with `issuer:admin` at any later time.

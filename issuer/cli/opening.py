@@ -64,10 +64,10 @@ def changing(keep_credentials: Iterable[str] | None = None) -> Iterator[UnitOfWo
     """
     with administering() as administration, administration.changing(operator()) as work:
         kept = (each for text in keep_credentials or () for each in text.split(","))
-        work.beginnings.keep(kept)
+        work.new_privileges.keep(kept)
         with suggesting(work):
             yield work
-    for warning in work.beginnings.warnings:
+    for warning in work.new_privileges.warnings:
         typer.echo(escaped(f"Warning: {warning}"), err=True)
 
 

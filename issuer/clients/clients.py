@@ -6,7 +6,7 @@ from random import Random
 from typing import Any
 
 from issuer.audiences.store import AudienceStore
-from issuer.authority.credentials import givers_after, ids_of
+from issuer.authority.credentials import grantors_after, ids_of
 from issuer.clients.client import (
     CLIENT,
     Client,
@@ -149,11 +149,11 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
         if fields.expires_at is not None and fields.expires_at <= now:
             raise InvalidField("expires_at", "is in the past")
         secret = secret or self._secrets.new()
-        giver = self._authority.giver
+        grantor = self._authority.grantor
         row = ClientSecretRow(
             id=new_id("secret_", self._random),
-            given_by=giver.by,
-            given_as=giver.given_as,
+            given_by=grantor.by,
+            given_as=grantor.given_as,
             client_id=client_id,
             digest=self._secrets.digest(client_id, secret),
             label=fields.label,
@@ -233,7 +233,7 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
         before = ids_of(row)
         super()._write(row, fields)
         row.trusts = [trust.model_dump(mode="json") for trust in fields.trusts]
-        row.credentials_given = givers_after(row, before, self._authority.giver)
+        row.credentials_given = grantors_after(row, before, self._authority.grantor)
         self._store.set_audiences(row, fields.audiences)
         if not fields.token_endpoint_auth_method.has_secret:
             for secret in self._store.secrets_of(row.client_id):

@@ -101,13 +101,13 @@ def applied_plan(
             with administration.changing(request.actor, request.held) as work:
                 if request.allow_unknown_scopes:
                     work.allow_unknown_scopes()
-                work.beginnings.keep(request.keep)
+                work.new_privileges.keep(request.keep)
                 applied = manifest.apply(work, made.plan)
         except PlanOutdated:
             if is_last:
                 raise
         else:
-            return made, replace(applied, warnings=tuple(work.beginnings.warnings))
+            return made, replace(applied, warnings=tuple(work.new_privileges.warnings))
     raise AssertionError
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from issuer.audiences import Audiences
 from issuer.audit import Actor, AuditLog
-from issuer.authority import Authority, Beginnings
+from issuer.authority import Authority, NewPrivileges
 from issuer.clients import Clients, Registrations, Rotations
 from issuer.composition.factors import FactorParts
 from issuer.composition.foundation import Foundation
@@ -64,7 +64,9 @@ class UnitOfWork:
             session, settings.url, held, actor, users_sign_in=settings.users_sign_in_with_password
         )
         self.revocations = Revocations(session, clock)
-        self.beginnings = Beginnings(session, self._trail, clock, self.authority, self.revocations)
+        self.new_privileges = NewPrivileges(
+            session, self._trail, clock, self.authority, self.revocations
+        )
         self._transaction = Transaction(
             session, self._trail, clock, self.authority, self.revocations
         )
@@ -80,9 +82,9 @@ class UnitOfWork:
     def check_invariants(self) -> None:
         """Check, at the end of a change, the rules that concern its result as a whole.
 
-        Who began to hold rights at the issuer begins clean.
+        Where somebody got rights at the issuer, what others gave ends or must be confirmed.
         """
-        self.beginnings.check_invariants()
+        self.new_privileges.check_invariants()
         self.authority.check_invariants()
         self.revocations.check_invariants()
 

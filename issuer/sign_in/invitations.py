@@ -16,7 +16,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from issuer.authority import Giver
+from issuer.authority import Grantor
 from issuer.database.tables import InvitationRow, UserRow
 from issuer.errors import InvalidField, NotAllowed, NotFound
 from issuer.fields import Fields
@@ -30,7 +30,7 @@ from issuer.time_fields import in_seconds, lifetime
 from issuer.users.passwords import NewPassword
 from issuer.users.store import UserStore
 from issuer.users.user import USER
-from issuer.users.users import Users, note_giver
+from issuer.users.users import Users, note_grantor
 from issuer.vocabulary import GivenAs
 
 SHORTEST, LONGEST = timedelta(minutes=5), timedelta(days=30)
@@ -87,7 +87,7 @@ class Invitation:
     needs_password: bool
     verifies_email: str | None
     digest: bytes = field(repr=False)
-    giver: Giver
+    grantor: Grantor
 
 
 class Invitations:
@@ -120,12 +120,12 @@ class Invitations:
         if fields.by_email and user.email is None:
             raise InvalidField("by_email", "needs an email of the user")
         token, digest = self._tokens.new()
-        now, giver = self._clock(), self._authority.giver
+        now, grantor = self._clock(), self._authority.grantor
         row = InvitationRow(
             user_id=user_id,
             digest=digest,
-            given_by=giver.by,
-            given_as=giver.given_as,
+            given_by=grantor.by,
+            given_as=grantor.given_as,
             created_at=now,
             expires_at=now + fields.lifetime,
             verifies_email=user.email if fields.by_email else None,
@@ -152,7 +152,7 @@ class Invitations:
         if row is None or row.expires_at <= self._clock():
             return None
         user = self._user_store.get(row.user_id)
-        if user.disabled or (giver := self._giver_now(row)) is None:
+        if user.disabled or (grantor := self._grantor_now(row)) is None:
             return None
         needs_password = bool(self._factors.of_user(user.id))
         return Invitation(
@@ -163,13 +163,13 @@ class Invitations:
             needs_password,
             row.verifies_email,
             row.digest,
-            giver,
+            grantor,
         )
 
     def accept_with_password(self, token: str, password: NewPassword) -> str:
         """Set the password, once; the id of the user. A second factor of the user stays."""
         invitation = self._used(token)
-        self._users.set_password(invitation.user_id, password, giver=invitation.giver)
+        self._users.set_password(invitation.user_id, password, grantor=invitation.grantor)
         return invitation.user_id
 
     def accept_with_passkey(
@@ -186,7 +186,7 @@ class Invitations:
             raise NotAllowed("The passkey is of another user.")
         codes = self._factors.add_passkey(passkey, name)
         user = self._user_store.get(invitation.user_id)
-        note_giver(user, invitation.giver, is_only_way=user.password_hash is None)
+        note_grantor(user, invitation.grantor, is_only_way=user.password_hash is None)
         self._revocations.subject(invitation.user_id)
         return invitation.user_id, codes
 
@@ -201,15 +201,15 @@ class Invitations:
         self._trail.note("invitation.accepted", invitation.user_id, **more)
         return invitation
 
-    def _giver_now(self, row: InvitationRow) -> Giver | None:
+    def _grantor_now(self, row: InvitationRow) -> Grantor | None:
         """Its maker, with the rights that it has now; None if it may not invite the user now."""
-        giver, since = Giver(row.given_by, row.given_as), row.created_at
-        if self._authority.may_still(giver, ISSUER_ADMIN, since):
-            return giver
+        grantor, since = Grantor(row.given_by, row.given_as), row.created_at
+        if self._authority.may_still(grantor, ISSUER_ADMIN, since):
+            return grantor
         if self._authority.holds_rights(row.user_id):
             return None
-        may_invite = giver.by is None or self._authority.may_still(giver, USER.write, since)
-        return Giver(giver.by, GivenAs.OTHER) if may_invite else None
+        may_invite = grantor.by is None or self._authority.may_still(grantor, USER.write, since)
+        return Grantor(grantor.by, GivenAs.OTHER) if may_invite else None
 
     def _authorized(self, user_id: str) -> UserRow:
         row = self._user_store.get(user_id)

@@ -80,9 +80,9 @@ class TrustedIssuers(Collection[TrustedIssuerRow, TrustedIssuerFields, TrustedIs
             urls.pop("issuer")
         for member, url in urls.items():
             self._require_reachable(member, url, fields)
-        giver, is_new = self._authority.giver, row.id is None
-        if is_new or not giver.is_admin:
-            row.given_by, row.given_as = giver.by, giver.given_as
+        grantor, is_new = self._authority.grantor, row.id is None
+        if is_new or not grantor.is_admin:
+            row.given_by, row.given_as = grantor.by, grantor.given_as
         super()._write(row, fields)
 
     def _require_reachable(self, member: str, url: str, fields: TrustedIssuerFields) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from random import Random
 from typing import Any
 
-from issuer.authority import Giver
+from issuer.authority import Grantor
 from issuer.database.tables import UserRow
 from issuer.errors import AlreadyExists, NotFound
 from issuer.id_fields import fold_id
@@ -61,12 +61,12 @@ class Users(Principals[UserRow, UserFields, User]):
         return [fold_id(text), fold_username(text)]
 
     def set_password(
-        self, user_id: str, password: NewPassword, *, giver: Giver | None = None
+        self, user_id: str, password: NewPassword, *, grantor: Grantor | None = None
     ) -> None:
         """Set a password prepared beforehand; `InvalidField` if it is the user name.
 
         Ends the sessions and revokes the tokens of a user who could sign in before. Unlocks the
-        user: earlier attempts were at another password. `giver` is who let the user set it, by an
+        user: earlier attempts were at another password. `grantor` is who let the user set it, by an
         invitation.
         """
         row = self._row_to_change(user_id)
@@ -74,8 +74,8 @@ class Users(Principals[UserRow, UserFields, User]):
         if row.password_hash is not None or self._store.has_passkey(user_id):
             self._revocations.subject(user_id)
         row.password_hash = password.hash
-        giver = giver or self._authority.giver_to(user_id)
-        note_giver(row, giver, is_only_way=not self._store.has_factor(user_id))
+        grantor = grantor or self._authority.grantor_to(user_id)
+        note_grantor(row, grantor, is_only_way=not self._store.has_factor(user_id))
         self._store.changed(row, self._clock())
         self._forget_attempts(user_id)
         self._store.delete_invitation(user_id)  # an old link must not change it later
@@ -103,7 +103,7 @@ class Users(Principals[UserRow, UserFields, User]):
 
     def _note_renamed(self, row: UserRow) -> None:
         """Whoever gives an account another's name may have it get the rights meant for them."""
-        note_giver(row, self._authority.giver, is_only_way=False)
+        note_grantor(row, self._authority.grantor, is_only_way=False)
 
     def _related(self, row: UserRow) -> dict[str, Any]:
         return {"email_verified": row.email_verified}
@@ -118,11 +118,11 @@ class Users(Principals[UserRow, UserFields, User]):
         AttemptStore(self._store.session).unlock(user_id, self._marks.of_user(user_id))
 
 
-def note_giver(row: UserRow, giver: Giver | None, *, is_only_way: bool) -> None:
+def note_grantor(row: UserRow, grantor: Grantor | None, *, is_only_way: bool) -> None:
     """Keep who gave the user a way to sign in, with which the user can add others.
 
     One of an admin says nothing of the others: it counts where it `is_only_way`. None: the user
     changed it, in a session that stems from what was given before.
     """
-    if giver is not None and (is_only_way or not giver.is_admin):
-        row.given_by, row.given_as = giver.by, giver.given_as
+    if grantor is not None and (is_only_way or not grantor.is_admin):
+        row.given_by, row.given_as = grantor.by, grantor.given_as

@@ -61,9 +61,9 @@ class Operator(Access):
     @contextmanager
     def work(self, scope: str) -> Iterator[UnitOfWork]:
         with super().work(scope) as work:
-            work.beginnings.keep(self.kept)
+            work.new_privileges.keep(self.kept)
             yield work
-        self.warnings.extend(work.beginnings.warnings)
+        self.warnings.extend(work.new_privileges.warnings)
 
     def may_change(self, write: str, *, is_protected: bool) -> bool:
         """Whether the person holds `write`; of what has rights at the issuer, `issuer:admin`.

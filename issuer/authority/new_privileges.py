@@ -1,8 +1,8 @@
-"""Rights at the issuer begin clean.
+"""What ends where a user or a client gets rights at the issuer.
 
 Whoever prepared an account or a client before it got rights here must not have them afterwards:
 what could act as it and was given without `issuer:admin` ends in the transaction that gives the
-rights, or is confirmed by name.
+rights, or is confirmed by id.
 """
 
 from collections.abc import Collection, Iterable
@@ -12,15 +12,15 @@ from issuer.audit import Trail
 from issuer.authority.access_store import AccessStore
 from issuer.authority.authority import Authority
 from issuer.authority.credentials import CredentialsNotKept, GivenCredential
-from issuer.authority.giver import Giver
+from issuer.authority.grantor import Grantor
 from issuer.clock import Clock
 from issuer.database import Session
 from issuer.database.tables import ClientRow, UserRow
 from issuer.revocations import Revocations
 
 
-class Beginnings:
-    """The users and clients that begin to hold rights here, within one transaction.
+class NewPrivileges:
+    """The users and clients that get rights at the issuer, within one transaction.
 
     `warnings` are sentences about those that cannot sign in any more.
     """
@@ -50,14 +50,14 @@ class Beginnings:
 
         `CredentialsNotKept` names the credentials of clients that were not confirmed.
         """
-        began = self._authority.began()
-        clients = self._store.clients(began.holders)
-        self._check_credentials(clients, began.trusted_issuers)
+        new = self._authority.newly_privileged()
+        clients = self._store.clients(new.holders)
+        self._check_credentials(clients, new.trusted_issuers)
         for client in clients:
             if not self._authority.is_created(client.client_id):
                 self._revocations.client(client.client_id)
-        for user in self._store.users(began.holders):
-            self._begin(user, self._clock())
+        for user in self._store.users(new.holders):
+            self._end_access(user, self._clock())
 
     def _check_credentials(
         self, clients: Iterable[ClientRow], trusted_issuers: Collection[str]
@@ -67,7 +67,7 @@ class Beginnings:
             found += self._store.credentials_not_of_admins(client)
         if missing := [each for each in found if each.id not in self._kept]:
             raise CredentialsNotKept(missing)
-        self._store.keep(found, self._authority.giver)
+        self._store.keep(found, self._authority.grantor)
         for each in found:
             self._note_kept(each)
 
@@ -78,14 +78,14 @@ class Beginnings:
             action, target = "trusted_issuer.kept", kept.id.rpartition("@")[0]
         self._trail.note(action, target, **about)
 
-    def _begin(self, user: UserRow, now: datetime) -> None:
+    def _end_access(self, user: UserRow, now: datetime) -> None:
         could_sign_in = user.password_hash is not None or bool(self._store.passkeys(user))
         if could_sign_in and not self._authority.is_created(user.id):
             self._revocations.subject(user.id)
         ended = self._store.end_invitation(user)
-        giver = Giver(user.given_by, user.given_as)
-        if not giver.is_admin:
-            ended |= dict.fromkeys(self._store.end_ways_in(user, now), giver.by)
+        grantor = Grantor(user.given_by, user.given_as)
+        if not grantor.is_admin:
+            ended |= dict.fromkeys(self._store.end_sign_in_methods(user, now), grantor.by)
         if ended:
             self._trail.note("user.access_ended", user.id, given_by=ended)
             self._warn(user)

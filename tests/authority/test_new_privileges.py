@@ -1,4 +1,4 @@
-"""Who begins to hold rights at the issuer begins clean, on both databases."""
+"""What others gave ends where somebody gets rights at the issuer, on both databases."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -80,7 +80,7 @@ def promote(deployment: Deployment, user_id: str, assignment: Assignment = ADMIN
     """The warnings."""
     with deployment.changing() as work:
         work.assignments.assign(user_id, assignment)
-    return work.beginnings.warnings
+    return work.new_privileges.warnings
 
 
 def ended(deployment: Deployment) -> list[dict[str, object]]:
@@ -130,7 +130,7 @@ def test_what_others_gave_ends_by_every_way_to_begin(deployment: Deployment, hel
         named = ended(deployment)[0]
         assert set(named.values()) == {"helpdesk"}
         assert {"invitation", "password", "recovery codes"} < named.keys()
-        assert "cannot sign in" in work.beginnings.warnings[0]
+        assert "cannot sign in" in work.new_privileges.warnings[0]
         with deployment.changing() as work:
             work.roles.update("later", {"scopes": ["agents:run"]})
             work.users.delete(alice)
@@ -186,7 +186,7 @@ def test_an_account_that_others_gave_the_name_of_somebody_begins_without_its_pas
     assert [can_sign_in(deployment, each, PASSWORD) for each in names] == [False, True, True]
 
 
-def test_what_is_older_than_the_names_of_givers_counts_as_given_by_others(
+def test_what_is_older_than_the_names_of_grantors_counts_as_given_by_others(
     deployment: Deployment, helpdesk
 ):
     alice = deployment.user("alice")
@@ -338,12 +338,12 @@ def test_confirmed_credentials_are_kept_and_the_tokens_end(
     mine = deployment.secret(Credentials("ci", ""))
     before = token_endpoint.client_credentials(mine, audience="my-os").token
     with pytest.raises(CredentialsNotKept) as refused, deployment.changing() as work:
-        work.beginnings.keep(ids[1:])
+        work.new_privileges.keep(ids[1:])
         by_client_role(work)
     assert [each.id for each in refused.value.credentials] == ids[:1]
     version = deployment_version(deployment)
     with deployment.changing() as work:
-        work.beginnings.keep(ids)
+        work.new_privileges.keep(ids)
         by_client_role(work)
     assert deployment_version(deployment) == version  # nobody's ETag has moved
     with pytest.raises(InvalidCredentials):
@@ -369,7 +369,7 @@ def test_a_confirmation_names_the_content(deployment: Deployment, ci, helpdesk):
             "cluster", {"keys": {"jwks": OtherIssuer.new(alg="ES256").jwks}}
         )
     with pytest.raises(CredentialsNotKept) as again, deployment.changing() as work:
-        work.beginnings.keep([each.id for each in refused.value.credentials])
+        work.new_privileges.keep([each.id for each in refused.value.credentials])
         by_client_role(work)
     assert {each.kind for each in again.value.credentials} == {"key", "trusted_issuer"}
 
@@ -385,7 +385,7 @@ def test_a_confirmation_is_not_for_a_trusted_issuer_that_was_made_anew(
         trusted_by(work, OtherIssuer.new(alg="ES256"))
         work.clients.update("ci", {"trusts": [trust()]})
     with pytest.raises(CredentialsNotKept) as again, deployment.changing() as work:
-        work.beginnings.keep([each.id for each in refused.value.credentials])
+        work.new_privileges.keep([each.id for each in refused.value.credentials])
         by_client_role(work)
     assert [each.kind for each in again.value.credentials] == ["trusted_issuer"]
 
@@ -399,7 +399,7 @@ def test_a_confirmation_is_for_one_client(deployment: Deployment, ci, helpdesk):
     with helpdesk() as work:
         work.clients.update("other", {"trusts": [trust()]})
     with pytest.raises(CredentialsNotKept) as again, deployment.changing() as work:
-        work.beginnings.keep([each.id for each in refused.value.credentials])
+        work.new_privileges.keep([each.id for each in refused.value.credentials])
         work.roles.update("later", members)
     assert [(each.client_id, each.kind) for each in again.value.credentials] == [("other", "trust")]
 
@@ -415,7 +415,9 @@ def test_replaced_credentials_need_no_confirmation(deployment: Deployment, ci):
         by_client_role(work)
 
 
-def test_credentials_of_an_unknown_giver_count_as_given_by_others(deployment: Deployment, helpdesk):
+def test_credentials_of_an_unknown_grantor_count_as_given_by_others(
+    deployment: Deployment, helpdesk
+):
     """Also after an admin has changed something else of the client."""
     deployment.client("ci", jwks=AssertingClient.new("any").jwks)
     deployment.secret(Credentials("ci", ""))
@@ -442,7 +444,7 @@ def test_a_privileged_client_relies_on_another_issuer_only_if_an_admin_vouches_f
     (cluster,) = refused.value.credentials
     assert cluster.id.startswith("cluster@")
     with deployment.changing() as work:
-        work.beginnings.keep([cluster.id])
+        work.new_privileges.keep([cluster.id])
         work.clients.update("ci", {"trusts": [trust(), trust(issuer="ours")]})
 
 

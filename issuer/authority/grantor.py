@@ -6,7 +6,7 @@ from issuer.vocabulary import GivenAs
 
 
 @dataclass(frozen=True, slots=True)
-class Giver:
+class Grantor:
     """The actor `by`, and the rights at the issuer it had then; None: not known."""
 
     by: str | None
