@@ -94,8 +94,8 @@ def read_manifest_schema(caller: Caller) -> dict[str, Any]:
 )
 async def plan_manifest(
     request: Request,
+    source: Source,  # before the caller, whose rights are those after it has come
     caller: Caller,
-    source: Source,
     prune: Prune = False,
     allow_unknown_scopes: AllowUnknownScopes = False,
 ) -> Response:
@@ -118,8 +118,8 @@ async def plan_manifest(
 )
 async def apply_manifest(
     request: Request,
+    source: Source,  # as above
     caller: Caller,
-    source: Source,
     prune: Prune = False,
     allow_unknown_scopes: AllowUnknownScopes = False,
     keep_credentials: KeepCredentials = "",

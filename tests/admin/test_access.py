@@ -1,6 +1,7 @@
 """Authorization: only tokens of this issuer, and rights at the issuer only from admins."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from datetime import timedelta
 from typing import Any
@@ -43,6 +44,42 @@ def test_the_body_of_an_unauthenticated_request_is_not_parsed(
             headers={"Content-Type": "application/json"},
         )
         assert problem(answer) == (401, "unauthenticated")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("PUT", "/users/alice/password", json.dumps({"password": "a password of the attacker"})),
+        ("POST", "/roles", json.dumps({"name": "theirs"})),
+        ("POST", "/manifest/apply", json.dumps({"roles": [{"name": "theirs"}]})),
+    ],
+)
+@pytest.mark.parametrize("lost", ["disabled", "scopes"])
+def test_rights_that_end_while_the_body_comes_do_not_count(
+    deployment: Deployment,
+    token_endpoint: TokenDriver,
+    method: str,
+    path: str,
+    body: str,
+    lost: str,
+):
+    """A request is not kept open for a time when its caller may do this no more."""
+    deployment.user("alice", id="alice")
+    resources = ("audiences", "clients", "roles", "trusted-issuers", "users")
+    scopes = [f"issuer:{each}:write" for each in resources]
+    client = deployment.client(scopes=scopes, audiences=[URL])
+    admin = AdminApi(deployment.http, token_endpoint.client_credentials(client).token)
+
+    def slowly() -> Iterator[bytes]:
+        yield body[:3].encode()
+        patch = {"disabled": True} if lost == "disabled" else {"scopes": ["issuer:keys:read"]}
+        with deployment.changing() as work:
+            work.clients.update(client.client_id, patch)
+        yield body[3:].encode()
+
+    headers = {"Content-Type": "application/json"}
+    answer = admin(method, path, content=slowly(), headers=headers)
+    assert answer.status_code == (401 if lost == "disabled" else 403), answer.text
 
 
 def test_a_token_for_another_audience_is_refused(
