@@ -155,3 +155,22 @@ def test_nobody_is_signed_in_by_an_invitation_who_got_rights_meanwhile(
     monkeypatch.setattr(directory, "load_user", promoted_first)
     assert_refused(browser.submit(page, link, new_password=NEW, repeated=NEW))
     assert deployment.services.people.sessions.of_user(bob) == []
+
+
+def test_a_session_that_ended_meanwhile_has_no_rights_that_its_user_got_since(
+    deployment: Deployment, browser: Browser, alice: str, monkeypatch: pytest.MonkeyPatch
+):
+    """The session is found, the user is promoted, which ends it, and then the rights are read."""
+    deployment.role("administrator", ["issuer:admin"])
+    browser.sign_in()
+    directory = deployment.services.tokens.directory
+    load = directory.load_user
+
+    def promoted_first(user_id: str) -> UserRecord | None:
+        monkeypatch.undo()
+        with deployment.changing() as work:
+            work.assignments.assign(alice, Assignment(role="administrator", audience=URL))
+        return load(user_id)
+
+    monkeypatch.setattr(directory, "load_user", promoted_first)
+    assert browser.get("/console/roles").status != httpx.codes.OK

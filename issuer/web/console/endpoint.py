@@ -300,10 +300,15 @@ class ConsoleEndpoint(OwnPageEndpoint):
         )
 
     def operator(self, session: SignInSession, visit: Visit) -> Operator:
-        """`Forbidden` for a person who may not see this screen."""
+        """`Forbidden` for a person who may not see this screen.
+
+        `InvalidCredentials` if the session has ended: also because the user got rights since.
+        """
         user = self.parts.directory.load_user(session.user_id)
         if user is None or user.disabled:
             raise Forbidden(self.READ)
+        with self.parts.administration.reading() as work:
+            work.sessions.require(session)
         operator = Operator(
             self.parts.administration,
             visit.actor.known_as(user.id),
