@@ -122,6 +122,8 @@ def test_a_token_from_nothing(empty_postgresql: PostgresqlServer, folder: Path):
 
 
 def composed_at(folder: Path, postgresql: PostgresqlServer, port: int, tls: int) -> Composed:
+    # In a container it is on a read-only mount, where it may be readable by others.
+    (folder / "secrets" / "master_key").chmod(0o400)
     inside = folder / "secrets" / "database_url"
     inside.chmod(0o600)
     url = inside.read_text().replace("@postgres/", f"@127.0.0.1:{postgresql.port}/")
