@@ -21,6 +21,7 @@ from issuer.database.tables import (
     UserRow,
 )
 
+SECRET, TRUSTED_ISSUER = "secret", "trusted_issuer"
 _SAYS_NOTHING_OF_CONTENT = {"version", "created_at", "updated_at", "given_by", "given_as"}
 
 
@@ -70,7 +71,7 @@ class AccessStore:
         """The secrets, keys, trusts and redirect URIs that nobody with `issuer:admin` gave."""
         query = select(ClientSecretRow).where(ClientSecretRow.client_id == client.client_id)
         secrets = [
-            GivenCredential("secret", row.id, row.label, client.client_id, row.given_by)
+            GivenCredential(SECRET, row.id, row.label, client.client_id, row.given_by)
             for row in self._session.scalars(query.order_by(ClientSecretRow.id))
             if not Grantor(row.given_by, row.given_as).is_admin
         ]
@@ -85,7 +86,7 @@ class AccessStore:
                 if not Grantor(row.given_by, row.given_as).is_admin:
                     named = f"{row.id}@{digest_of(_content(row))}"
                     found.append(
-                        GivenCredential("trusted_issuer", named, row.issuer, "", row.given_by)
+                        GivenCredential(TRUSTED_ISSUER, named, row.issuer, "", row.given_by)
                     )
         return found
 
@@ -93,10 +94,10 @@ class AccessStore:
         """Count these as given by `grantor` from now on. The resources keep their versions."""
         values = {"given_by": grantor.by, "given_as": grantor.given_as}
         for each in credentials:
-            if each.kind == "secret":
+            if each.kind == SECRET:
                 secret = update(ClientSecretRow).where(ClientSecretRow.id == each.id)
                 self._session.execute(secret.values(**values))
-            elif each.kind == "trusted_issuer":
+            elif each.kind == TRUSTED_ISSUER:
                 issuer_id = each.id.rpartition("@")[0]
                 issuer = update(TrustedIssuerRow).where(TrustedIssuerRow.id == issuer_id)
                 self._session.execute(issuer.values(**values))

@@ -6,7 +6,8 @@ from random import Random
 from typing import Any
 
 from issuer.audiences.store import AudienceStore
-from issuer.authority.credentials import grantors_after, ids_of
+from issuer.authority.access_store import SECRET, AccessStore
+from issuer.authority.credentials import GivenCredential, grantors_after, ids_of
 from issuer.clients.client import (
     CLIENT,
     Client,
@@ -181,6 +182,16 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
             raise NotFound("secret", secret_id)
         if and_its_tokens:
             self.revoke_tokens(client_id)
+
+    def not_of_admins(self, after: ClientFields) -> list[GivenCredential]:
+        """What others than admins gave to the client, of what it has with these fields."""
+        row = self._store.get(str(after.client_id))
+        keys = {"jwks": after.jwks, "jwks_uri": after.jwks_uri, "client_id": row.client_id}
+        trusts = [trust.model_dump(mode="json") for trust in after.trusts]
+        left = ids_of(ClientRow(**keys, trusts=trusts, redirect_uris=after.redirect_uris))
+        keeps_secrets = after.token_endpoint_auth_method.has_secret
+        found = AccessStore(self._store.session).credentials_not_of_admins(row)
+        return [e for e in found if (keeps_secrets if e.kind == SECRET else e.id in left)]
 
     def keys(self, client_id: str) -> list[dict[str, Any]]:
         """The public keys that are stored with the client (RFC 7517 §4)."""

@@ -34,11 +34,15 @@ _PackedError: TypeAlias = tuple[type[IssuerError], tuple[Any, ...], dict[str, An
 
 
 class Planned(BaseModel):
-    """The changes in order, and the scopes that clients and users gain and lose, by audience."""
+    """The changes in order, and the scopes that clients and users gain and lose, by audience.
+
+    `credentials` must be confirmed in `keep_credentials` where the plan is applied.
+    """
 
     change_count: int
     changes: list[dict[str, Any]]
     rights: list[dict[str, Any]]
+    credentials: list[dict[str, Any]]
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,11 @@
 """The parts of a plan: plain data, with a JSON form and a text form."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, TypeAlias
 
+from issuer.authority import GivenCredential
 from issuer.fields import Fields
 from issuer.manifest.problems import shown
 from issuer.manifest.resources import Kind, Resource
@@ -121,13 +122,16 @@ class Shift:
 class ManifestPlan:
     """Steps in an order in which they can be applied, and their effect on rights.
 
-    False if there are no steps. It is valid for the configuration at `change_count`. A user gains
-    a scope only in tokens issued through a client that has it too.
+    `credentials` were given without `issuer:admin` to clients that begin to hold rights at the
+    issuer: they must be confirmed where the plan is applied. False if there are no steps. It is
+    valid for the configuration at `change_count`. A user gains a scope only in tokens issued
+    through a client that has it too.
     """
 
     change_count: int
     steps: tuple[Step, ...]
     shifts: tuple[Shift, ...]
+    credentials: tuple[GivenCredential, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.steps)
@@ -138,9 +142,14 @@ class ManifestPlan:
             "change_count": self.change_count,
             "changes": [step.as_json() for step in self.steps],
             "rights": [shift.as_json() for shift in self.shifts],
+            "credentials": [asdict(each) for each in self.credentials],
         }
 
     def lines(self) -> Iterator[str]:
-        """As text: a line for each change and member, then a sentence for each change of rights."""
+        """As text: a line for each change and member, then a sentence for each change of rights
+        and each credential to confirm.
+        """
         for each in (*self.steps, *self.shifts):
             yield from each.lines()
+        for credential in self.credentials:
+            yield f"needs --keep-credentials {credential.id}: {credential}"

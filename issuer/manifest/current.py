@@ -5,12 +5,13 @@ from typing import Any, Protocol
 
 from issuer.audiences import Audiences
 from issuer.authority import Authority
-from issuer.clients import Client
+from issuer.clients import Client, Clients
 from issuer.fields import Fields
 from issuer.manifest.resources import TYPES
 from issuer.resources import Collection, ResourceType
 from issuer.resources.resource_type import FieldsT, ModelT
 from issuer.roles import Assignment, Assignments
+from issuer.trusted_issuers import TrustedIssuers
 from issuer.vocabulary import RegisteredBy
 
 _PAGE = 500
@@ -23,6 +24,10 @@ class Configuration(Protocol):
     def authority(self) -> Authority: ...
     @property
     def audiences(self) -> Audiences: ...
+    @property
+    def clients(self) -> Clients: ...
+    @property
+    def trusted_issuers(self) -> TrustedIssuers: ...
     @property
     def assignments(self) -> Assignments: ...
     @property

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 from issuer.audiences import AUDIENCE, AudienceFields
+from issuer.authority import GivenCredential
 from issuer.catalogue import OTHERWISE, misspelled
 from issuer.clients import CLIENT, ClientFields
 from issuer.errors import InUse, NotAllowed
@@ -74,6 +75,8 @@ class _Planning:
         self._count = work.change_count()  # read first, so that no row is older
         self._steps: dict[tuple[Action, Kind], list[Step]] = defaultdict(list)
         self._shifts: list[Shift] = []
+        self._credentials: list[GivenCredential] = []
+        self._relied_on: dict[bool, set[str]] = {False: set(), True: set()}  # before, after
         self._problems = list(unfit(work, manifest.document, prune=prune))
         self._admins: dict[str, PlannedPrincipal] = {}  # holders of `issuer:admin` after the change
         self._changed_admins: list[Resource] = []
@@ -90,7 +93,9 @@ class _Planning:
             self._change(entry.resource, None, entry)
         self._require_possible()
         steps = [step for place in _ORDER for step in self._in_order(place)]
-        return ManifestPlan(self._count, tuple(steps), tuple(self._shifts))
+        begun = self._relied_on[True] - self._relied_on[False]
+        credentials = [*self._work.trusted_issuers.not_of_admins(begun), *self._credentials]
+        return ManifestPlan(self._count, tuple(steps), tuple(self._shifts), tuple(credentials))
 
     def _snapshots(self) -> tuple[RightsSnapshot, RightsSnapshot]:
         """Audiences and roles before and after; there are few compared to clients and users."""
@@ -180,6 +185,19 @@ class _Planning:
         if ISSUER_ADMIN in was.at(own) and not (stays and ISSUER_ADMIN in will_be.at(own)):
             self._changed_admins.append(resource)
         self._shifts += shifts(resource, was, will_be)
+        self._note_credentials(before, after)
+
+    def _note_credentials(
+        self, before: PlannedPrincipal | None, after: PlannedPrincipal | None
+    ) -> None:
+        """What clients would begin to hold rights at the issuer with, and others gave."""
+        held = before is not None and self._before.counts_here(before.fields, before.assignments)
+        holds = after is not None and self._after.counts_here(after.fields, after.assignments)
+        for each, counts, is_after in ((before, held, False), (after, holds, True)):
+            if each is not None and isinstance(each.fields, ClientFields) and counts:
+                self._relied_on[is_after] |= {trust.issuer for trust in each.fields.trusts}
+        if before and after and holds and not held and isinstance(after.fields, ClientFields):
+            self._credentials += self._work.clients.not_of_admins(after.fields)
 
     def _require_spelled(self, path: Path, before: Fields | None, after: Fields) -> None:
         """Of new scopes only: the others were allowed before."""

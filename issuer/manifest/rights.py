@@ -10,7 +10,7 @@ from issuer.directory import AudienceRecord, Rights, RoleGrant
 from issuer.manifest.changes import Shift
 from issuer.manifest.resources import Kind, Resource
 from issuer.roles import Assignment, RoleFields
-from issuer.scopes import covers
+from issuer.scopes import covers, parse
 from issuer.users import UserFields
 from issuer.vocabulary import SigningAlgorithm
 
@@ -42,11 +42,24 @@ class RightsSnapshot:
         self._audiences = {
             name: _record(audience, own_audience) for name, audience in audiences.items()
         }
+        self._own = own_audience
         self._roles = {name: frozenset(role.scopes) for name, role in roles.items()}
 
     def has(self, kind: Kind, name: str) -> bool:
         """Whether there is such an audience or role."""
         return name in (self._roles if kind is Kind.ROLE else self._audiences)
+
+    def counts_here(
+        self, principal: ClientFields | UserFields, assignments: Iterable[Assignment]
+    ) -> bool:
+        """Whether it holds rights at the issuer, also while it is disabled."""
+        here = (each.role for each in assignments if each.audience in {None, self._own})
+        scopes = {scope for role in here for scope in self._roles.get(role, ())}
+        if isinstance(principal, ClientFields):
+            scopes |= {*principal.scopes}
+            if self._own in principal.audiences:
+                return True
+        return any(parse(scope).is_of_issuer for scope in scopes)
 
     def rights_of(
         self, principal: ClientFields | UserFields, assignments: Iterable[Assignment]

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
+from issuer.authority import GivenCredential
+from issuer.authority.access_store import AccessStore
 from issuer.database.tables import TrustedIssuerRow
 from issuer.errors import InUse, InvalidField, NotFound
 from issuer.resources import Collection, Transaction
@@ -57,6 +59,10 @@ class TrustedIssuers(Collection[TrustedIssuerRow, TrustedIssuerFields, TrustedIs
     def clients_of(self, issuer_id: str, limit: int) -> list[str]:
         """At most `limit` clients with a trust that names it, by id."""
         return self._store.ids_of_clients_of(issuer_id, limit)
+
+    def not_of_admins(self, ids: set[str]) -> list[GivenCredential]:
+        """Those that somebody without `issuer:admin` made or changed."""
+        return AccessStore(self._store.session).trusted_issuers_not_of_admins(ids)
 
     def authorize_change(self, issuer_id: str) -> None:
         """`Forbidden` unless the caller may change or delete it."""

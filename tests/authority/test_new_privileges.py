@@ -329,6 +329,28 @@ def test_a_client_begins_only_with_credentials_that_were_confirmed(deployment: D
         assert found["redirect_uri"].name == "https://evil.example/"
 
 
+def test_a_plan_names_what_must_be_confirmed(deployment: Deployment, ci):
+    """As the refusal does: by the role that the client has, and by its own scopes."""
+    with deployment.services.administration.reading() as work:
+        data = manifest.data_of(manifest.export(work))
+    for each in data["roles"]:
+        if each["name"] == "later":
+            each["scopes"] = ["issuer:keys:read"]
+    text = json.dumps({"roles": data["roles"]}).encode()
+    with deployment.services.administration.reading() as work:
+        plan = manifest.plan(work, manifest.read(text, "manifest"))
+    with pytest.raises(CredentialsNotKept) as refused, deployment.changing() as work:
+        manifest.apply(work, plan)
+    assert {*plan.credentials} == {*refused.value.credentials}
+    (line,) = [each for each in plan.lines() if "https://evil.example/" in each]
+    assert line.startswith("needs --keep-credentials redirect_uri_")
+    with deployment.services.administration.reading() as work:
+        clean = [{**each, "trusts": [], "jwks": None} for each in data["clients"]]
+        text = json.dumps({"roles": data["roles"], "clients": clean}).encode()
+        plan = manifest.plan(work, manifest.read(text, "manifest"))
+    assert {each.kind for each in plan.credentials} == {"secret", "redirect_uri"}
+
+
 def test_confirmed_credentials_are_kept_and_the_tokens_end(
     deployment: Deployment, ci, token_endpoint: TokenDriver
 ):
