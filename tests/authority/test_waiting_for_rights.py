@@ -12,7 +12,7 @@ from itertools import count
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from issuer import manifest
@@ -43,6 +43,9 @@ KEY = AssertingClient.new("any").jwks
 _numbers = count(1)
 
 
+Step = Callable[["World"], None]
+
+
 @dataclass
 class World:
     """A user and a client, and all that the attackers have got hold of."""
@@ -53,7 +56,6 @@ class World:
     client: str = ""
     role: str = ""
     issuer: str = ""
-    knows_password: bool = False
     invitations: list[str] = field(default_factory=list)
     people: list[Person] = field(default_factory=list)
     passkeys: list[Authenticator] = field(default_factory=list)
@@ -78,13 +80,14 @@ class World:
         with suppress(IssuerError), administration.changing(Actor("attacker"), FIVE) as work:
             yield work
 
-    @contextmanager
-    def on_account(self) -> Iterator[UnitOfWork]:
-        """On the pages of the user, in a session that the attackers have."""
+    def on_account(self, do: Callable[[UnitOfWork], object]) -> bool:
+        """On the pages of the user, in a session that the attackers have; whether it was done."""
         administration = self.deployment.services.administration
         with suppress(IssuerError), administration.changing(Actor(self.user)) as work:
             work.sessions.require(self.people[-1].session)
-            yield work
+            do(work)
+            return True
+        return False
 
     def holds_rights(self, principal: str) -> bool:
         with self.deployment.services.administration.reading() as work:
@@ -99,7 +102,6 @@ class World:
 def set_password(world: World) -> None:
     with world.attacking() as work:
         work.users.set_password(world.user, hashed(THEIRS, "owasp"))
-        world.knows_password = True
 
 
 def invite(world: World) -> None:
@@ -113,7 +115,6 @@ def accept(world: World) -> None:
     for token in world.invitations:
         with suppress(IssuerError), administration.changing(Actor(world.user)) as work:
             work.invitations.accept_with_password(token, hashed(THEIRS, "owasp"))
-            world.knows_password = True
 
 
 def begin_session(world: World) -> None:
@@ -142,16 +143,14 @@ def add_passkey(world: World) -> None:
     )
     answer = authenticator.create(options)
     passkey = passkeys.registered(answer, world.user, BROWSER, must_verify_user=False)
-    with world.on_account() as work:
-        work.factors.add_passkey(passkey, "Theirs")
+    if world.on_account(lambda work: work.factors.add_passkey(passkey, "Theirs")):
         world.passkeys.append(authenticator)
 
 
 def change_password(world: World) -> None:
     if world.people:
-        with world.on_account() as work:
-            work.users.set_password(world.user, hashed(THEIRS, "owasp"))
-            world.knows_password = True
+        new = hashed(THEIRS, "owasp")
+        world.on_account(lambda work: work.users.set_password(world.user, new))
 
 
 def authorize_application(world: World) -> None:
@@ -224,7 +223,19 @@ def reset_factors(world: World) -> None:
         work.factors.reset(world.user)
 
 
-ATTACKS: list[Callable[[World], None]] = [
+def take_over(world: World) -> None:
+    set_password(world)
+    begin_session(world)
+
+
+def take_over_by_invitation(world: World) -> None:
+    invite(world)
+    accept(world)
+    begin_session(world)
+
+
+ATTACKS: list[Step] = [
+    *(take_over, take_over, take_over_by_invitation),
     *(set_password, invite, accept, begin_session, use_passkeys, add_passkey, change_password),
     *(authorize_application, add_secret, add_trust, make_issuer, make_client_anew),
     *(make_user_anew, make_role_anew, reset_factors),
@@ -268,7 +279,6 @@ PROMOTIONS = [
 
 def admin_sets_password(work: UnitOfWork, world: World) -> None:
     work.users.set_password(world.user, hashed(ADMINS, "owasp"))
-    world.knows_password = False
 
 
 def admin_invites(work: UnitOfWork, world: World) -> None:
@@ -306,6 +316,7 @@ def administer(world: World, change: Callable[[UnitOfWork, World], None]) -> Non
             change(work, world)
 
 
+sets_password = partial(administer, change=admin_sets_password)
 steps = st.one_of(
     st.sampled_from(ATTACKS),
     st.sampled_from(ATTACKS),
@@ -368,22 +379,28 @@ def stage(shared: Deployment) -> App:
     return App(TokenDriver(shared.http), app)
 
 
-@given(st.lists(steps, min_size=2, max_size=12), st.sampled_from(PROMOTIONS), st.data())
+@given(st.lists(steps, max_size=8), st.sampled_from(PROMOTIONS), st.lists(steps, max_size=5))
+@example([take_over], promote_user, [])
+@example([take_over, authorize_application], change_role, [])
+@example([take_over, change_password], apply_manifest, [])
+@example([take_over_by_invitation, add_passkey], promote_user, [use_passkeys])
+@example([take_over, add_passkey, sets_password], promote_user, [])
+@example([invite], promote_user, [accept])
+@example([add_secret, add_trust], give_scopes, [add_secret])
 @settings(
-    max_examples=60,
+    max_examples=40,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 def test_no_preparation_acts_as_somebody_with_rights(
     shared: Deployment,
     stage: App,
-    sequence: list[Callable[[World], None]],
+    before: list[Step],
     promotion: Callable[[UnitOfWork, World], None],
-    data: st.DataObject,
+    after: list[Step],
 ):
     world = World(shared, stage)
-    at = data.draw(st.integers(0, len(sequence)))
-    for step in [*sequence[:at], partial(administer, change=promotion), *sequence[at:]]:
+    for step in [*before, partial(administer, change=promotion), *after]:
         step(world)
     if world.holds_rights(world.user):
         assert acts_as_user(world) == []
