@@ -61,7 +61,7 @@ def assignments_router(principal: ResourceType[Any, Any]) -> APIRouter:
     ) -> None:
         """Assign a role, at one audience or everywhere. Idempotent. The body may be left out.
 
-        A user who begins to hold rights at the issuer is signed out everywhere, and loses the
+        A user who gets rights at the issuer is signed out everywhere, and loses the
         password and the factors that somebody without `issuer:admin` gave: the audit event
         `user.access_ended` names them. Then the user needs an invitation.
         """

@@ -93,6 +93,7 @@ class NewPrivileges:
     def _warn(self, user: UserRow) -> None:
         if user.password_hash is None and not self._store.passkeys(user):
             self.warnings.append(
-                f"The user {user.username} has rights at the issuer now and cannot sign in: what"
-                " others had given ended. Set a password, or invite the user again."
+                f"The user {user.username} has rights at the issuer now and cannot sign in:"
+                " credentials that others gave have ended. Set a password, or invite the user"
+                " again."
             )

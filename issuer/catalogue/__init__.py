@@ -1,8 +1,8 @@
 """The scopes and routes of each AgentOS version: pure functions of data files.
 
-`scopes` lists the scopes, `lint` finds likely mistakes in a set of them, `require_spelled` refuses
-misspelled ones, `decide` predicts what AgentOS answers to a request. The data is in `data/`, one
-file for each minor version.
+`scopes` lists the scopes, `lint` finds likely mistakes in a set of them, `reject_misspelled`
+refuses misspelled ones, `decide` predicts what AgentOS answers to a request. The data is in
+`data/`, one file for each minor version.
 `OwnApi` decides for the issuer itself, whose routes are in `own_routes.py`.
 """
 
@@ -11,7 +11,7 @@ from issuer.catalogue.decision import Decision, decide
 from issuer.catalogue.entries import ScopeEntry, scopes
 from issuer.catalogue.examples import example_of
 from issuer.catalogue.findings import Code, ScopeFinding
-from issuer.catalogue.lint import OTHERWISE, lint, misspelled, require_spelled
+from issuer.catalogue.lint import OTHERWISE, lint, misspelled, reject_misspelled
 from issuer.catalogue.own_api import OwnApi, counts_here
 from issuer.catalogue.own_routes import methods_at, needs_of
 from issuer.catalogue.unknown_routes import why_unknown
@@ -34,7 +34,7 @@ __all__ = [
     "methods_at",
     "misspelled",
     "needs_of",
-    "require_spelled",
+    "reject_misspelled",
     "scopes",
     "why_unknown",
 ]

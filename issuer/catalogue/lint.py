@@ -33,7 +33,7 @@ def misspelled(scopes: Iterable[str]) -> Iterator[ScopeFinding]:
             yield _unknown(scope)
 
 
-def require_spelled(scopes: Iterable[str]) -> None:
+def reject_misspelled(scopes: Iterable[str]) -> None:
     """`InvalidField` naming the misspelled ones."""
     if problems := [("scopes", f"{each.message} {OTHERWISE}") for each in misspelled(scopes)]:
         raise InvalidField(*problems[0], *problems[1:])

@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 from issuer.cli import completion, output
-from issuer.cli.allowing import commands_allowing
 from issuer.cli.asking import ask
 from issuer.cli.command import given, new_app
+from issuer.cli.commands_to_allow import commands_to_allow
 from issuer.cli.opening import administering_with_keys
 from issuer.cli.options import AgnoVersion, AsJson, AudienceOfToken
 from issuer.cli.subjects import client_and_user
@@ -69,7 +69,7 @@ def explain(
         members = given(audience=audience, method=method, path=path, version=agno)
         explanation = _explained(administration, Question.read({**subject, **members}))
         with administration.reading() as work:
-            commands = [] if as_json else list(commands_allowing(explanation, work))
+            commands = [] if as_json else list(commands_to_allow(explanation, work))
     if as_json:
         output.print_json(explanation.as_json())
         return

@@ -133,8 +133,8 @@ KeepCredentials = Annotated[
     typer.Option(
         "--keep-credentials",
         metavar="ID",
-        help="Keep this credential, which somebody without issuer:admin gave to a client that now"
-        " begins to hold rights at the issuer. Repeatable, or with commas.",
+        help="Keep this credential of a client that gets rights at the issuer, although it was"
+        " given without issuer:admin. Repeatable, or with commas.",
     ),
 ]
 AudienceOfToken = Annotated[

@@ -6,7 +6,7 @@ Imports PyJWT and httpx: import it where it is first needed, since most deployme
 from contextlib import suppress
 from datetime import datetime
 
-from issuer.clients.authentication import AuthenticatedClient, LookNeeded, PresentedAssertion
+from issuer.clients.authentication import AuthenticatedClient, FetchNeeded, PresentedAssertion
 from issuer.clients.documents import ClientDocuments
 from issuer.clients.evidence import Evidence, KeysMissing
 from issuer.clients.own_keys import OwnKeys
@@ -45,7 +45,7 @@ class ClientAssertions:
 
     def authenticate(
         self, presented: PresentedAssertion, now: datetime
-    ) -> AuthenticatedClient | LookNeeded:
+    ) -> AuthenticatedClient | FetchNeeded:
         """The client; with an assertion that counts once, once.
 
         `InvalidCredentials` says which rule is broken; `TooManyRequests` if the client has used
@@ -56,7 +56,7 @@ class ClientAssertions:
         except KeysMissing as error:
             if presented.is_last:
                 raise
-            return LookNeeded(error.look)
+            return FetchNeeded(error.look)
         if client.disabled:
             raise InvalidCredentials("disabled client")
         if evidence.name is not None and not presented.is_known:
@@ -114,7 +114,7 @@ class ClientAssertions:
         client = self._documents.known(stored, is_last=presented.is_last)
         if client is None:
             raise InvalidCredentials("unknown client")
-        if isinstance(client, LookNeeded):
+        if isinstance(client, FetchNeeded):
             raise KeysMissing(client.look)
         return client, self._check(client, token, now, is_own=is_own)
 

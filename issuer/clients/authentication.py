@@ -58,7 +58,7 @@ Look: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 
 
 @dataclass(frozen=True, slots=True)
-class LookNeeded:
+class FetchNeeded:
     """The key of an assertion is not known here, or the metadata document of a client is old.
 
     Await `look`, which is bounded, and try again.
@@ -94,14 +94,14 @@ class ClientAuthentication:
 
     def from_database(
         self, client_id: str, secret: str | None, now: datetime, *, is_last: bool
-    ) -> AuthenticatedClient | LookNeeded:
+    ) -> AuthenticatedClient | FetchNeeded:
         """The client whose secret is valid at `now`; `InvalidCredentials` otherwise.
 
         `is_last`: its metadata document was looked at, and is not looked at again.
         """
         stored = self._directory.load_client(client_id)
         client = self._documents.known(stored, is_last=is_last)
-        return client if isinstance(client, LookNeeded) else self._confirm(client, secret, now)
+        return client if isinstance(client, FetchNeeded) else self._confirm(client, secret, now)
 
     def _confirm(
         self, client: ClientRecord | None, secret: str | None, now: datetime

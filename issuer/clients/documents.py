@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 import structlog
 
-from issuer.clients.authentication import LookNeeded
+from issuer.clients.authentication import FetchNeeded
 from issuer.clients.client import ClientFields
 from issuer.clients.client_metadata import parsed, read_client_metadata
 from issuer.clients.document_cache import (
@@ -153,7 +153,7 @@ class ClientDocuments:
 
     def known(
         self, client: ClientRecord | None, *, is_last: bool
-    ) -> ClientRecord | LookNeeded | None:
+    ) -> ClientRecord | FetchNeeded | None:
         """A stored client as its document was when it was last read; None if it is refused.
 
         For requests that anybody can send: nothing is fetched here, and nothing for a client
@@ -163,7 +163,7 @@ class ClientDocuments:
             return client
         document = self._known(client)
         if document.is_due(self._clock()) and not is_last:
-            return LookNeeded(partial(self.look, client))
+            return FetchNeeded(partial(self.look, client))
         try:
             return self._as_in(document, client)
         except InvalidDocument as error:

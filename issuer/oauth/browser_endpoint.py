@@ -13,7 +13,7 @@ from issuer.cookies import AUTHORIZATION_REQUEST, LOGOUT_REQUEST, SESSION, Cooki
 from issuer.errors import Unavailable
 from issuer.http import see_other
 from issuer.http_forms import InvalidForm, pairs, receive_body
-from issuer.sign_in.authorization_request import VALID_FOR, AuthorizationRequest, Mark
+from issuer.sign_in.authorization_request import VALID_FOR, AuthorizationRequest, RequestDigest
 from issuer.sign_in.logout import LogoutRequest
 from issuer.sign_in.outcomes import RequestProblem
 from issuer.sign_in.session import SignInSession
@@ -48,10 +48,12 @@ class BrowserEndpoint:
         problem_page: ProblemPage,
     ) -> None:
         self._people = people
-        self._opened: dict[str, Callable[[str], AuthorizationRequest | Mark | LogoutRequest | None]]
+        self._opened: dict[
+            str, Callable[[str], AuthorizationRequest | RequestDigest | LogoutRequest | None]
+        ]
         self._opened = {
             AUTHORIZATION_REQUEST: lambda text: (
-                people.requests.mark(text) or people.requests.open(text)
+                people.requests.digest_in(text) or people.requests.open(text)
             ),
             LOGOUT_REQUEST: people.logout_requests.open,
         }

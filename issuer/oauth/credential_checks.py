@@ -10,7 +10,7 @@ from authlib.oauth2 import OAuth2Error
 from issuer.clients.authentication import (
     AuthenticatedClient,
     ClientAuthentication,
-    LookNeeded,
+    FetchNeeded,
     PresentedAssertion,
 )
 from issuer.clients.last_use import LastUse
@@ -21,7 +21,7 @@ from issuer.oauth.client_authentication import METHODS, Methods, presented_clien
 from issuer.oauth.client_authentication.presented import PresentedClient
 from issuer.oauth.errors import invalid_client, invalid_grant, named_principal, too_many_requests
 from issuer.oauth.request import AuthenticatedRequest, ParsedRequest, ReceivedForm
-from issuer.rate_limits import PasswordPool, RateLimits, UserLimited, named
+from issuer.rate_limits import PasswordPool, RateLimits, UserLimited, user_key
 from issuer.vocabulary import ErrorCode
 from issuer.workers import WorkerPool
 
@@ -107,7 +107,7 @@ class CredentialChecks:
         """`check()` in the pool for passwords, within the limits of the user and the address."""
         try:
             result = await self._passwords.run(
-                named(username), form.network, partial(_outcome, check), is_wrong=_is_wrong
+                user_key(username), form.network, partial(_outcome, check), is_wrong=_is_wrong
             )
         except UserLimited as error:  # the same answer as for a wrong password
             raise invalid_grant(str(error)) from None
@@ -135,7 +135,7 @@ class CredentialChecks:
     ) -> AuthenticatedClient:
         """A metadata document that is due is looked at once, as a key that is not known."""
         outcome = await self.in_pool(self._queries, form, self._look_up, presented)
-        if isinstance(outcome, LookNeeded):
+        if isinstance(outcome, FetchNeeded):
             await outcome.look()
             outcome = await self.in_pool(
                 self._queries, form, self._look_up, presented, is_last=True
@@ -148,14 +148,14 @@ class CredentialChecks:
     ) -> AuthenticatedClient:
         """A key that is not known is looked for once, without holding a thread meanwhile."""
         outcome = await self.in_pool(self._queries, form, self._check_assertion, presented)
-        if isinstance(outcome, LookNeeded):
+        if isinstance(outcome, FetchNeeded):
             await outcome.look()
             last = replace(presented, is_last=True)
             outcome = await self.in_pool(self._queries, form, self._check_assertion, last)
         assert isinstance(outcome, AuthenticatedClient)
         return outcome
 
-    def _check_assertion(self, presented: PresentedAssertion) -> AuthenticatedClient | LookNeeded:
+    def _check_assertion(self, presented: PresentedAssertion) -> AuthenticatedClient | FetchNeeded:
         try:
             return self._assertions().authenticate(presented, self._clock())
         except InvalidCredentials as error:
@@ -165,7 +165,7 @@ class CredentialChecks:
 
     def _look_up(
         self, presented: PresentedClient, *, is_last: bool = False
-    ) -> AuthenticatedClient | LookNeeded:
+    ) -> AuthenticatedClient | FetchNeeded:
         try:
             return self._authentication.from_database(
                 presented.client_id, presented.secret, self._clock(), is_last=is_last

@@ -6,7 +6,7 @@ Counted in the memory of the process, or with `SharedCounts` in Redis for all pr
 from issuer.rate_limits.client_queue import ClientQueues
 from issuer.rate_limits.limits import RateLimits, build_limits
 from issuer.rate_limits.outcome_limit import OutcomeLimit, UserLimited
-from issuer.rate_limits.password_pool import PasswordPool, named
+from issuer.rate_limits.password_pool import PasswordPool, user_key
 from issuer.rate_limits.refusal_pace import RefusalPace
 from issuer.rate_limits.registration_limit import RegistrationLimit
 from issuer.rate_limits.request_limit import RequestLimit
@@ -21,5 +21,5 @@ __all__ = [
     "RequestLimit",
     "UserLimited",
     "build_limits",
-    "named",
+    "user_key",
 ]

@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class UserLimited(TooManyRequests):
-    """A user has had too many right passwords: who is not signed in must not learn it."""
+    """Too many right passwords of a user; only that user, when signed in, may be told."""
 
 
 class OutcomeLimit:

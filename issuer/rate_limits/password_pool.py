@@ -9,9 +9,9 @@ from issuer.clock import Clock
 from issuer.errors import Unavailable
 from issuer.metrics import PASSWORDS, Metrics
 from issuer.rate_limits.client_queue import ClientQueues
+from issuer.rate_limits.concurrency_limit import ConcurrencyLimit
 from issuer.rate_limits.limits import RateLimits
 from issuer.rate_limits.outcome_limit import UserLimited
-from issuer.rate_limits.turns import Turns
 from issuer.usernames import fold_username
 from issuer.workers import MAX_SECONDS, WorkerPool
 
@@ -21,20 +21,20 @@ _MAX_NAME = 1_024  # longer ones are of no user
 T = TypeVar("T")
 
 
-def named(username: str) -> str:
-    """The user of that name, for `PasswordPool`: whether or not it exists."""
+def user_key(username: str) -> str:
+    """The key of a user for `PasswordPool`, whether or not the user exists."""
     return f"name {fold_username(username[:_MAX_NAME])}"
 
 
 def never(_: object) -> bool:
-    """No result is wrong, such as the hash of a new password."""
+    """For results that cannot be wrong, such as the hash of a new password."""
     return False
 
 
 class PasswordPool:
     """Hashes passwords in the threads of `pool`. For the event loop only.
 
-    No user and no network holds the pool: of a user one hash runs at a time, and from one network
+    No user and no network can block it: of a user one hash runs at a time, and from one network
     as many as there are threads. After each, the next one of the user from that network waits for
     as long as it took. Others wait in order of arrival. Right passwords are limited as well as
     wrong ones.
@@ -53,8 +53,8 @@ class PasswordPool:
         self._limits = limits
         self._clock = clock
         self._at_network = ClientQueues(clock, _MAX_WAITING, limit=PASSWORDS, metrics=metrics)
-        self._of_user = Turns(1)
-        self._of_network = Turns(pool.workers, 4 * _MAX_WAITING)
+        self._of_user = ConcurrencyLimit(1)
+        self._of_network = ConcurrencyLimit(pool.workers, 4 * _MAX_WAITING)
         self._last_took = 0.0
 
     async def run(
@@ -74,7 +74,7 @@ class PasswordPool:
         user = hashlib.sha256(user.encode("utf-8", "surrogatepass")).hexdigest()
 
         async def in_turn() -> T:
-            async with self._of_user.turn(user), self._of_network.turn(network):
+            async with self._of_user.slot(user), self._of_network.slot(network):
                 if self._clock.monotonic() - arrived_at > MAX_SECONDS:
                     raise Unavailable("Too many passwords of one address or user are waiting.")
                 return await self._timed(self._limited(user, network, function, is_wrong))
@@ -91,7 +91,7 @@ class PasswordPool:
         return await self._limits.failures.checked(network, run, counts=is_wrong)
 
     async def _timed(self, hashing: Awaitable[T]) -> T:
-        """Takes as long for a user beyond the limit, without hashing: timing must not tell."""
+        """Delay a user beyond the limit by as long as a hash takes: timing must not tell."""
         began = self._clock.monotonic()
         try:
             result = await hashing

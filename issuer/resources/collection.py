@@ -6,7 +6,7 @@ from typing import Any, Generic, TypeVar
 
 from issuer.audit import Trail, differences
 from issuer.authority import Authority
-from issuer.catalogue import require_spelled
+from issuer.catalogue import reject_misspelled
 from issuer.clock import Clock
 from issuer.database import Session
 from issuer.database.store import Store, as_model
@@ -78,7 +78,7 @@ class Collection(Generic[RowT, FieldsT, ModelT]):
     def create(self, fields: FieldsT) -> ModelT:
         """`AlreadyExists` if the key, or another member that must be unique, is taken."""
         self._authorize(None, fields)
-        self.require_spelled(None, fields)
+        self.reject_misspelled(None, fields)
         fields = self._with_key(fields)
         row = self._store.row()
         row.created_at = row.updated_at = self._clock()
@@ -98,7 +98,7 @@ class Collection(Generic[RowT, FieldsT, ModelT]):
         if self.resource_type.key_of(fields) != key:
             raise InvalidField(self.resource_type.key, "cannot be changed")
         self._authorize(before, fields)
-        self.require_spelled(before, fields)
+        self.reject_misspelled(before, fields)
         self._revoke_for(before, fields)
         self._write(row, fields)
         self._store.changed(row, self._clock())
@@ -118,11 +118,11 @@ class Collection(Generic[RowT, FieldsT, ModelT]):
         self._store.delete(row)
         self._note("deleted", key, **details)
 
-    def require_spelled(self, before: FieldsT | None, after: FieldsT) -> None:
+    def reject_misspelled(self, before: FieldsT | None, after: FieldsT) -> None:
         """`InvalidField` for misspelled scopes, unless allowed; those from before stay."""
         if not self._transaction.unknown_scopes_allowed:
             had = getattr(before, "scopes", [])
-            require_spelled(each for each in getattr(after, "scopes", []) if each not in had)
+            reject_misspelled(each for each in getattr(after, "scopes", []) if each not in had)
 
     def _authorize(self, before: FieldsT | None, after: FieldsT | None) -> None:
         """`Forbidden` unless the caller may make this change; None: it does not exist."""

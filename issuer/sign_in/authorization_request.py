@@ -24,7 +24,7 @@ MAX_STATE = 4_096
 MAX_BYTES = 2_500  # as JSON, without `state`
 _MAX_IN_COOKIE = 3_700  # with its name: browsers keep cookies of 4,096 bytes
 _MAX_SEALED = 7_800  # in a URL: many servers and proxies accept request lines of 8 KB
-_MARK = re.compile(r"(\d{1,12})\.([A-Za-z0-9_-]{43})", re.ASCII)
+_DIGEST_COOKIE = re.compile(r"(\d{1,12})\.([A-Za-z0-9_-]{43})", re.ASCII)
 _SETS = ("openid_scopes", "prompt")
 
 
@@ -58,7 +58,7 @@ class RequestTooLarge(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class RequestDigest:
     """What a cookie holds of a request that does not fit into it: the digest of the sealed text."""
 
     created_at: datetime
@@ -69,8 +69,8 @@ class AuthorizationRequests:
     """Seals requests, and opens them.
 
     A request is kept in a cookie, named by its id, and pages name it by that id. One that is too
-    large for a cookie travels whole in forms and URLs, and its cookie holds a mark: a request that
-    another browser began cannot be continued.
+    large for a cookie travels whole in forms and URLs, and its cookie holds a digest: a request
+    that another browser began cannot be continued.
     """
 
     def __init__(self, texts: SealedTexts, clock: Clock, random: Random) -> None:
@@ -96,8 +96,8 @@ class AuthorizationRequests:
         """What pages name the request by, and the text for its cookie."""
         if len(sealed) <= _MAX_IN_COOKIE:
             return request.id, sealed
-        mark = f"{int(request.created_at.timestamp())}.{_digest(sealed)}"
-        return f"{request.id}.{sealed}", mark
+        cookie = f"{int(request.created_at.timestamp())}.{_digest(sealed)}"
+        return f"{request.id}.{sealed}", cookie
 
     def open_kept(
         self, name: str, cookie_of: Callable[[str], str | None]
@@ -108,18 +108,18 @@ class AuthorizationRequests:
         if cookie is None:
             return None
         if sealed:
-            mark = self.mark(cookie)
-            if mark is None or not hmac.compare_digest(mark.digest, _digest(sealed)):
+            kept = self.digest_in(cookie)
+            if kept is None or not hmac.compare_digest(kept.digest, _digest(sealed)):
                 return None
         request = self.open(sealed or cookie)
         return request if request and request.id == request_id else None
 
-    def mark(self, cookie: str) -> Mark | None:
-        """The mark in a cookie; None if there is none, or it expired."""
-        if (match := _MARK.fullmatch(cookie)) is None:
+    def digest_in(self, cookie: str) -> RequestDigest | None:
+        """The digest in a cookie; None if there is none, or it expired."""
+        if (match := _DIGEST_COOKIE.fullmatch(cookie)) is None:
             return None
-        mark = Mark(datetime.fromtimestamp(int(match[1]), UTC), match[2])
-        return mark if self._clock() < mark.created_at + VALID_FOR else None
+        kept = RequestDigest(datetime.fromtimestamp(int(match[1]), UTC), match[2])
+        return kept if self._clock() < kept.created_at + VALID_FOR else None
 
     def open(self, sealed: str) -> AuthorizationRequest | None:
         """The request; None if it expired or was not sealed here."""

@@ -202,7 +202,7 @@ class Invitations:
         return invitation
 
     def _grantor_now(self, row: InvitationRow) -> Grantor | None:
-        """Its maker, with the rights that it has now; None if it may not invite the user now."""
+        """Who made it, with the rights they have now; None if they may not invite the user now."""
         grantor, since = Grantor(row.given_by, row.given_as), row.created_at
         if self._authority.may_still(grantor, ISSUER_ADMIN, since):
             return grantor

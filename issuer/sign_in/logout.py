@@ -121,7 +121,8 @@ def _redirect_problem(
     client: ClientRecord | None, client_id: str | None, given: dict[str, str]
 ) -> RequestProblem | None:
     if len(state := given.get("state", "")) > _MAX_STATE:
-        return _problem("The parameter state is too long.", "state", shown(state, _MAX_SHOWN))
+        sentence = f"The parameter state is too long: at most {_MAX_STATE:,} characters."
+        return _problem(sentence, "state", shown(state, _MAX_SHOWN))
     if (uri := given.get("post_logout_redirect_uri")) is None:
         return None
     if client is None:

@@ -152,7 +152,7 @@ class Offers:
     def _problem_with_user(
         self, request: AuthorizationRequest, client: ClientRecord, user: UserRecord
     ) -> tuple[AuthorizationErrorCode, str] | None:
-        """Before the rights are looked at: the error must not tell a client what the user holds."""
+        """A problem found before the rights are read, so that it tells nothing about them."""
         if request.expected_user_id not in {None, user.id}:
             return ErrorCode.LOGIN_REQUIRED, "Another user is signed in."
         if NONE in request.prompt and self.always_asks(request, client):

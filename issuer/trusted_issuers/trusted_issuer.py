@@ -42,7 +42,7 @@ class TrustedIssuerFields(Fields):
 
     @field_validator("algorithms")
     @classmethod
-    def _are_those_of_svids(
+    def _fit_svids(
         cls, algorithms: list[TokenAlgorithm], info: ValidationInfo
     ) -> list[TokenAlgorithm]:
         if is_trust_domain(info.data.get("issuer", "")) and TokenAlgorithm.EDDSA in algorithms:
@@ -51,7 +51,7 @@ class TrustedIssuerFields(Fields):
 
     @field_validator("typ")
     @classmethod
-    def _is_that_of_svids(cls, typ: str | None, info: ValidationInfo) -> str | None:
+    def _fits_svids(cls, typ: str | None, info: ValidationInfo) -> str | None:
         of_domain = is_trust_domain(info.data.get("issuer", ""))
         if of_domain and typ is not None and typ.lower() not in {"jwt", "jose"}:
             raise ValueError("must be JWT or JOSE, as of JWT-SVIDs (SPIFFE JWT-SVID §2.3)")

@@ -66,7 +66,7 @@ class LeftOutVerifiers(BaseModel):
 
 
 class KnownVerifiers:
-    """What they hold is what they said: anybody can send such a report."""
+    """Verifiers and the keys that they say they hold: anybody can send such a report."""
 
     def __init__(self, session: Session, keys: Keys, clock: Clock) -> None:
         self._store = VerifierStore(session)

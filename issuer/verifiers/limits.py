@@ -1,7 +1,7 @@
 """Which verifiers are kept when more are reported than the limits allow. A pure function.
 
-Anybody can report any number of them, so who reports many must not displace who reports few, and
-nobody displaces a live verifier that is known already.
+Anybody can report any number of them. So many reports from one network must not displace few from
+another, and no report displaces a live verifier that is known already.
 """
 
 from collections import Counter
@@ -21,7 +21,7 @@ def within_limits(
     newcomers: Iterable[KnownVerifier],
     ended: Iterable[KnownVerifier],
 ) -> list[KnownVerifier]:
-    """Those to keep: live ones that are known, then newcomers, then those that have ended.
+    """Which verifiers to keep: live ones that are known, then newcomers, then ended ones.
 
     Of newcomers first one of each site, then of each a second, and so on; within a site likewise of
     each network. Known ones count for theirs.
@@ -29,17 +29,17 @@ def within_limits(
     live = sorted(live, key=lambda each: each.first_seen_at)
     ranked = sorted(newcomers, key=lambda each: each.first_seen_at)
     for group in (_network, _site):
-        ranked = _in_turn(ranked, group, Counter(map(group, live)))
+        ranked = _round_robin(ranked, group, Counter(map(group, live)))
     latest = sorted(ended, key=lambda each: each.report.seen_at, reverse=True)
-    return _first_of_each(chain(live, ranked, latest))
+    return _up_to_the_limits(chain(live, ranked, latest))
 
 
-def _in_turn(
+def _round_robin(
     verifiers: Iterable[KnownVerifier],
     group: Callable[[KnownVerifier], str],
     before: Counter[str],
 ) -> list[KnownVerifier]:
-    """One of each group, then a second of each; groups have so many `before`."""
+    """One of each group, then a second of each; groups have so many `before` (round robin)."""
     turns = []
     for each in verifiers:
         before[group(each)] += 1
@@ -47,7 +47,7 @@ def _in_turn(
     return [each for _, each in sorted(turns, key=lambda turn: turn[0])]
 
 
-def _first_of_each(ordered: Iterable[KnownVerifier]) -> list[KnownVerifier]:
+def _up_to_the_limits(ordered: Iterable[KnownVerifier]) -> list[KnownVerifier]:
     of_audience: Counter[str] = Counter()
     of_network: Counter[str] = Counter()
     kept: list[KnownVerifier] = []

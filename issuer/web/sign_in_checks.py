@@ -13,7 +13,7 @@ from issuer.errors import InvalidCredentials, TooManyRequests
 from issuer.http import at_interval, caller
 from issuer.metrics import REFUSED, SUCCEEDED, TOO_MANY_REQUESTS, Metrics
 from issuer.network import network_of
-from issuer.rate_limits import PasswordPool, UserLimited, named
+from issuer.rate_limits import PasswordPool, UserLimited, user_key
 from issuer.users import waiting_for_others
 
 T = TypeVar("T")
@@ -60,7 +60,7 @@ class SignInChecks:
             if username is None:
                 return await self._pool.check(network, run, is_wrong=_is_wrong)
             try:
-                return await self._pool.run(named(username), network, run, is_wrong=_is_wrong)
+                return await self._pool.run(user_key(username), network, run, is_wrong=_is_wrong)
             except UserLimited as error:
                 if is_signed_in:
                     raise
@@ -89,7 +89,7 @@ class SignInChecks:
         arrived_at = self._clock.monotonic()
         try:
             network = network_of(caller(request).address)
-            return await self._pool.run(named(username), network, function)
+            return await self._pool.run(user_key(username), network, function)
         except TooManyRequests as error:
             log.info("password_refused", reason=str(error))
             await at_interval(self._clock, arrived_at)

@@ -1,4 +1,4 @@
-"""What the admin API says where somebody begins to hold rights at the issuer."""
+"""What the admin API says where somebody gets rights at the issuer."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""`--keep-credentials`, and what is printed where somebody begins to hold rights at the issuer."""
+"""`--keep-credentials`, and what is printed where somebody gets rights at the issuer."""
 
 import json
 from pathlib import Path

@@ -20,7 +20,7 @@ _OF_THE_PAGE = {"form", "request", "next"}
 
 
 class KeptForms:
-    """Sealed, for one person and one page. Nobody but the issuer reads or makes one."""
+    """Keeps a form sealed, for one person and one page. Only the issuer can read or make one."""
 
     def __init__(self, cookies: Cookies, sealed: SealedTexts) -> None:
         self._cookies = cookies

@@ -13,7 +13,7 @@ _ALL_BUT_ADMIN = ISSUER_SCOPES - {ISSUER_ADMIN}
 
 
 class NeedsSignIn(Enum):
-    """For what a form does, by its field `do`. What an endpoint does not name is `ALWAYS`."""
+    """Whether an action, the field `do` of a form, needs one; by default `ALWAYS`."""
 
     ALWAYS = "always"
     IF_PROTECTED = "if it changes what holds or would give rights at the issuer itself"
@@ -21,7 +21,7 @@ class NeedsSignIn(Enum):
 
 
 def without_admin(held: frozenset[str]) -> frozenset[str]:
-    """What counts of `held` after ten minutes, for `IF_PROTECTED`.
+    """The scopes of `held` that count after ten minutes, for `IF_PROTECTED`.
 
     The domain lets nobody change anything protected without `issuer:admin`, so that leaving it out
     is enough: no form has to know what is protected.

@@ -87,7 +87,7 @@ def review(change: RoleChange) -> Response:
         fields = read_role(form, role.name)
         with operator.work(ROLE.read) as work:
             allow_if_ticked(work, form)
-            work.roles.require_spelled(role, fields)
+            work.roles.reject_misspelled(role, fields)
             work.authority.authorize_change(scopes=fields.scopes)
             effect = role_effect(work, role, fields, readable(operator), _CONSIDERED)
             total = work.assignments.count_holders(role.name, MOST_COUNTED)

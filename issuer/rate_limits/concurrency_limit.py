@@ -1,4 +1,4 @@
-"""Turns: at most so many of one user or network at a time, in order of arrival."""
+"""At most so many requests of one user or network at a time, in order of arrival."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,8 +9,8 @@ from issuer.errors import Unavailable
 _MAX_WAITING = 64
 
 
-class Turns:
-    """At most `at_once` of each key have a turn, and `max_waiting` wait. For the event loop only.
+class ConcurrencyLimit:
+    """`at_once` of each key run at most, and `max_waiting` wait. For the event loop only.
 
     `Unavailable` for more.
     """
@@ -19,20 +19,20 @@ class Turns:
         self._at_once = at_once
         self._most = at_once + max_waiting
         self._inside: dict[str, int] = {}
-        self._turns: dict[str, asyncio.Semaphore] = {}
+        self._semaphores: dict[str, asyncio.Semaphore] = {}
 
     @asynccontextmanager
-    async def turn(self, key: str) -> AsyncIterator[None]:
-        """Wait for a turn, and have it until the end of the context."""
+    async def slot(self, key: str) -> AsyncIterator[None]:
+        """Wait for a slot, and hold it until the end of the context."""
         inside = self._inside.get(key, 0)
         if inside >= self._most:
             raise Unavailable("Too many requests of one address or user are waiting.")
         self._inside[key] = inside + 1
-        turn = self._turns.setdefault(key, asyncio.Semaphore(self._at_once))
+        semaphore = self._semaphores.setdefault(key, asyncio.Semaphore(self._at_once))
         try:
-            async with turn:
+            async with semaphore:
                 yield
         finally:
             self._inside[key] -= 1
             if not self._inside[key]:
-                del self._inside[key], self._turns[key]
+                del self._inside[key], self._semaphores[key]

@@ -12,10 +12,10 @@ Command = tuple[str, ...]
 Holder = ClientRecord | UserRecord
 
 
-def commands_allowing(explanation: Explanation, work: UnitOfWork) -> Iterator[Command]:
-    """Each without `issuer`. A holder gets just the scopes that are lacking, at that audience.
+def commands_to_allow(explanation: Explanation, work: UnitOfWork) -> Iterator[Command]:
+    """Commands without the word `issuer`; none for a token, which nothing can change.
 
-    Of a token nothing can be changed.
+    A holder gets just the scopes that are lacking, at that audience.
     """
     if explanation.decision.allowed:
         return
@@ -35,12 +35,12 @@ def commands_allowing(explanation: Explanation, work: UnitOfWork) -> Iterator[Co
 
 
 def _has_one_audience(holder: Holder) -> bool:
-    """Then its own scopes, which apply at all its audiences, give no more than a role there."""
+    """Whether own scopes, which apply at all audiences of a client, give no more than a role."""
     return isinstance(holder, ClientRecord) and len(holder.audiences) == 1
 
 
 def _of(holder: Holder, *words: str) -> Command:
-    """The name of the holder follows the verb."""
+    """A command about the holder, whose name follows the verb."""
     if isinstance(holder, ClientRecord):
         noun, name = "client", holder.client_id
     else:
@@ -55,7 +55,7 @@ def _options(name: str, values: Iterable[str]) -> Iterator[str]:
 
 
 def _new_name(scopes: Sequence[str], taken: Collection[str]) -> str:
-    """Such as agents-web-run."""
+    """A name for a role of these scopes, such as agents-web-run."""
     name = scopes[0].replace(":", "-").replace("*", "all")
     names = chain([name], (f"{name}-{number}" for number in count(2)))
     return next(each for each in names if each not in taken)
