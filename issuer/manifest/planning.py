@@ -110,7 +110,7 @@ class _Planning:
         }
         declared_roles = {each.name: each for each in entries.roles}
         for number, role in enumerate(entries.roles):
-            self._require_spelled(("roles", number), roles.get(role.name), role)
+            self._reject_misspelled(("roles", number), roles.get(role.name), role)
         return RightsSnapshot(audiences, roles, own), RightsSnapshot(
             self._change_all(Kind.AUDIENCE, audiences, declared_audiences),
             self._change_all(Kind.ROLE, roles, declared_roles),
@@ -167,7 +167,7 @@ class _Planning:
     ) -> None:
         if before is not after:
             if after is not None:
-                self._require_spelled(after.path, before.fields if before else None, after.fields)
+                self._reject_misspelled(after.path, before.fields if before else None, after.fields)
             fields = [each.fields if each else None for each in (before, after)]
             self._note(changes(resource, *fields))
         if after is not None:
@@ -199,7 +199,7 @@ class _Planning:
         if before and after and holds and not held and isinstance(after.fields, ClientFields):
             self._credentials += self._work.clients.not_of_admins(after.fields)
 
-    def _require_spelled(self, path: Path, before: Fields | None, after: Fields) -> None:
+    def _reject_misspelled(self, path: Path, before: Fields | None, after: Fields) -> None:
         """Of new scopes only: the others were allowed before."""
         had = getattr(before, "scopes", [])
         declared: list[str] = getattr(after, "scopes", [])
