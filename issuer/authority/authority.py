@@ -89,6 +89,13 @@ class Authority:
         if not covers(self._held, scope):
             raise Forbidden(scope)
 
+    def drop_lost_scopes(self) -> None:
+        """Call when the transaction has begun: callers may lose scopes while they wait for it."""
+        if self._actor.is_local or self._actor.id is None:
+            return
+        now_held = self._store.scopes_held(self._actor.id)
+        self._held = frozenset(each for each in self._held if covers(now_held, each))
+
     def authorize_change(
         self,
         *,

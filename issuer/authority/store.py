@@ -57,12 +57,12 @@ class AuthorityStore:
         )
         return [scope for role in roles for scope in role.scopes]
 
-    def scopes_held(self, principal_id: str, since: datetime) -> frozenset[str]:
+    def scopes_held(self, principal_id: str, since: datetime | None = None) -> frozenset[str]:
         """The scopes at the issuer that the principal can use; it must be as old as `since`."""
         user = self._session.get(UserRow, principal_id)
         client = None if user else self._session.get(ClientRow, principal_id)
         row = user or client
-        if row is None or row.disabled or row.created_at > since:
+        if row is None or row.disabled or (since is not None and row.created_at > since):
             return frozenset()
         if client and self._own not in {each.audience_id for each in client.audiences}:
             return frozenset()

@@ -57,5 +57,7 @@ class Access:
         reads = scope.endswith(":read")
         transaction = self.administration.reading if reads else self.administration.changing
         with transaction(self.actor, self.held) as work:
+            if not reads:
+                work.authority.drop_lost_scopes()
             work.authority.require(scope)
             yield work

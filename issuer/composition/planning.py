@@ -103,6 +103,7 @@ def applied_plan(
         assert made.plan is not None
         try:
             with administration.changing(request.actor, request.held) as work:
+                work.authority.drop_lost_scopes()
                 if request.allow_unknown_scopes:
                     work.allow_unknown_scopes()
                 work.new_privileges.keep(request.keep)

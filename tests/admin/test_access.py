@@ -13,6 +13,9 @@ from issuer.errors import NotAllowed
 from tests.builders import PASSWORD, URL, Deployment
 from tests.drivers import AdminApi, TokenDriver, problem
 from tests.escalation import GAINS, KEYS, LAST_ADMIN, WRITE, privileged_resources
+from tests.interleaving import right_after
+
+NEW_PASSWORD = "correct horse battery"
 
 
 @pytest.mark.parametrize("header", [None, "Bearer", "Bearer x", "Basic eA==", "Bearer a.b.c"])
@@ -325,6 +328,27 @@ def test_a_user_administers_with_the_rights_that_the_client_has_too(
     with deployment.changing() as work:
         work.users.update("alice", {"disabled": True})
     assert problem(alice.get("/users")) == (401, "unauthenticated")
+
+
+@pytest.mark.parametrize("lost", [{"disabled": True}, {"scopes": []}])
+def test_a_change_that_waited_does_not_count_for_a_caller_who_lost_the_right_meanwhile(
+    deployment: Deployment, token_endpoint: TokenDriver, lost: dict[str, Any]
+):
+    """As while a password is hashed, or while other changes are written."""
+    user_id = deployment.user()
+    client = deployment.client("helpdesk", scopes=["issuer:users:write"], audiences=[URL])
+    helpdesk = AdminApi(deployment.http, token_endpoint.client_credentials(client).token)
+    before = helpdesk.get(f"/users/{user_id}").json()
+
+    def lose() -> None:
+        with deployment.changing() as work:
+            work.clients.update("helpdesk", lost)
+
+    with right_after(deployment, "FROM users", lose):
+        refused = helpdesk.put(f"/users/{user_id}/password", json={"password": NEW_PASSWORD})
+    assert problem(refused) == (403, "forbidden")
+    with deployment.services.administration.reading() as work:
+        assert work.users.get(user_id).model_dump(mode="json").items() <= before.items()
 
 
 def test_every_change_is_audited_with_its_caller_and_request_id(

@@ -61,6 +61,8 @@ class Operator(Access):
     @contextmanager
     def work(self, scope: str) -> Iterator[UnitOfWork]:
         with super().work(scope) as work:
+            if not scope.endswith(":read"):
+                work.sessions.require(self.session)
             work.new_privileges.keep(self.kept)
             yield work
         self.warnings.extend(work.new_privileges.warnings)
