@@ -145,9 +145,7 @@ class UnitOfWork:
 
     @cached_property
     def sessions(self) -> Sessions:
-        settings = self._settings
-        lifetimes = Lifetimes(settings.session_idle, settings.session_ttl)
-        clock = self._clock
+        lifetimes, clock = self._session_lifetimes, self._clock
         return Sessions(self._session, self._trail, clock, self.authority, lifetimes)
 
     @cached_property
@@ -156,7 +154,11 @@ class UnitOfWork:
 
     @cached_property
     def sent_forms(self) -> SentForms:
-        return SentForms(self._session, self._clock)
+        return SentForms(self._session, self._clock, self._session_lifetimes)
+
+    @property
+    def _session_lifetimes(self) -> Lifetimes:
+        return Lifetimes(self._settings.session_idle, self._settings.session_ttl)
 
     @cached_property
     def assignments(self) -> Assignments:

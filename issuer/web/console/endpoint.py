@@ -117,7 +117,7 @@ class ConsoleEndpoint(OwnPageEndpoint):
     def show_to(self, session: SignInSession, visit: Visit) -> Response:
         try:
             operator = self.operator(session, visit)
-            kept = self.kept_forms.of(visit.request, session.user_id, self.path(visit))
+            kept = self.kept_forms.of(visit.request, session.id, self.path(visit))
             if kept is not None and self.site.is_fresh(session):
                 return self.kept_forms.forget(self._go_on(operator, visit, kept))
             response = self.screen(operator, visit)
@@ -169,7 +169,7 @@ class ConsoleEndpoint(OwnPageEndpoint):
         """To the sign-in, then back to this page, which offers to go on with the form."""
         response = self.sign_in_first(visit, form)
         path = self.path(visit)
-        kept = self.kept_forms.keep(response, operator.session.user_id, path, form)
+        kept = self.kept_forms.keep(response, operator.session.id, path, form)
         return kept or self.notices.keep(response, Notice(_TOO_LARGE))
 
     def _go_on(self, operator: Operator, visit: Visit, kept: Mapping[str, str]) -> Response:

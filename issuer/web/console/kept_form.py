@@ -8,6 +8,7 @@ from datetime import timedelta
 from starlette.requests import Request
 from starlette.responses import Response
 
+from issuer.clock import Clock
 from issuer.cookies import Cookies
 from issuer.sign_in.sealed_text import SealedTexts
 from issuer.web.console.views import ConfirmationPage, Frame
@@ -20,30 +21,36 @@ _OF_THE_PAGE = {"form", "request", "next"}
 
 
 class KeptForms:
-    """Keeps a form sealed, for one person and one page. Only the issuer can read or make one."""
+    """Keeps a form sealed, for one session and one page. Only the issuer can read or make one.
 
-    def __init__(self, cookies: Cookies, sealed: SealedTexts) -> None:
+    A session goes on when its person signs in again, and ends when they sign out.
+    """
+
+    def __init__(self, cookies: Cookies, sealed: SealedTexts, clock: Clock) -> None:
         self._cookies = cookies
         self._sealed = sealed
+        self._clock = clock
 
     def keep(
-        self, response: Response, user_id: str, path: str, form: Mapping[str, str]
+        self, response: Response, session_id: str, path: str, form: Mapping[str, str]
     ) -> Response | None:
         """`response` with the form; None if it is too large for a cookie."""
         fields = {name: value for name, value in form.items() if name not in _OF_THE_PAGE}
-        sealed = self._sealed.seal(json.dumps([user_id, path, fields]))
+        until = (self._clock() + _KEPT).timestamp()
+        sealed = self._sealed.seal(json.dumps([session_id, path, until, fields]))
         if len(sealed) > _MAX_CHARACTERS:
             return None
         self._cookies.set(response, _COOKIE, sealed, _KEPT)
         return response
 
-    def of(self, request: Request, user_id: str, path: str) -> dict[str, str] | None:
-        """The fields that this person sent to this page."""
+    def of(self, request: Request, session_id: str, path: str) -> dict[str, str] | None:
+        """The fields that were sent to this page in this session."""
         sealed = self._cookies.value(request, _COOKIE)
         if not sealed or (text := self._sealed.open(sealed)) is None:
             return None
-        whose, where, fields = json.loads(text)
-        return dict(fields) if (whose, where) == (user_id, path) else None
+        whose, where, until, fields = json.loads(text)
+        counts = (whose, where) == (session_id, path) and self._clock().timestamp() < until
+        return dict(fields) if counts else None
 
     def forget(self, response: Response) -> Response:
         self._cookies.delete(response, _COOKIE)

@@ -32,7 +32,7 @@ from issuer.web.site import PageEndpoint, Site
 def console_endpoints(site: Site) -> list[PageEndpoint]:
     """Each screen. Where one path matches several, the first counts."""
     cookies, parts = site.cookies, site.parts
-    kept = Notices(cookies, parts.notices), KeptForms(cookies, parts.kept_forms)
+    kept = Notices(cookies, parts.notices), KeptForms(cookies, parts.kept_forms, parts.clock)
     return [
         OneAudienceEndpoint(site, *kept),
         AudiencesEndpoint(site, *kept),

@@ -299,21 +299,53 @@ def test_a_form_of_an_old_session_can_be_sent_again_after_signing_in(
     assert "This form was sent already" in admin.submit(question, CLIENTS).text
 
 
-def test_a_kept_form_is_for_its_person_and_page_alone(
+def test_a_kept_form_is_for_its_session_and_page_alone(
     admin: Browser, deployment: Deployment, clock: FakeClock
 ):
     deployment.user("second", ["admin-role"])
     page = admin.get(CLIENTS, new="service")
     clock.move(ELEVEN_MINUTES)
-    admin.submit(page, CLIENTS, client_id="ci-bot")
+    refused = admin.submit(page, CLIENTS, client_id="ci-bot")
     assert "ci-bot" not in repr(admin.cookies)
-    admin.submit(admin.get("/sign-out"), "/sign-out")
-    admin.sign_in("second")
-    assert "go on" not in admin.get(CLIENTS).text
-    admin.submit(admin.get("/sign-out"), "/sign-out")
-    admin.sign_in("admin")
+    kept = admin.cookies["__Host-again"]
+    admin.submit(admin.get(refused.location), "/sign-in", password=PASSWORD)
     assert "go on" not in admin.get(USERS).text
     assert "go on" in admin.get(CLIENTS).text
+    for username in ("second", "admin"):
+        admin.submit(admin.get("/sign-out"), "/sign-out")
+        admin.sign_in(username)
+        admin.cookies["__Host-again"] = kept
+        assert "go on" not in admin.get(CLIENTS).text
+
+
+def test_a_kept_form_ends_after_ten_minutes_whatever_the_browser_keeps(
+    admin: Browser, clock: FakeClock
+):
+    page = admin.get(CLIENTS, new="service")
+    clock.move(ELEVEN_MINUTES)
+    refused = admin.submit(page, CLIENTS, client_id="ci-bot")
+    clock.move(ELEVEN_MINUTES)
+    admin.submit(admin.get(refused.location), "/sign-in", password=PASSWORD)
+    assert "__Host-again" in admin.cookies
+    assert "go on" not in admin.get(CLIENTS).text
+
+
+def test_a_form_that_was_sent_days_ago_makes_nothing_new_after_signing_in_again(
+    admin: Browser, deployment: Deployment, clock: FakeClock
+):
+    """As after a reload of a page that was left open, which is kept meanwhile."""
+    page = admin.get(CLIENTS, new="service")
+    assert "is created" in admin.submit(page, CLIENTS).text
+    for _ in range(6):
+        clock.move(timedelta(hours=7))
+        admin.get("/console")  # the session goes on
+    deployment.services.factors.delete_expired()
+    refused = admin.submit(page, CLIENTS)
+    again = admin.submit(admin.get(refused.location), "/sign-in", password=PASSWORD)
+    before = stored(deployment)
+    sent = admin.submit(admin.get(again.location), CLIENTS)
+    assert "This form was sent already" in sent.text
+    assert stored(deployment) == before
 
 
 def test_a_form_too_large_for_a_cookie_is_not_kept_and_the_page_says_so(
