@@ -23,6 +23,10 @@ from issuer.workers import WorkerPool
 
 _PATH = "/console/configuration"
 _BAD_REQUEST, _CONFLICT = 400, 409
+_AGAIN = (
+    "Nothing was changed: this needs a sign-in of the last ten minutes. You are signed in now: look"
+    " at the plan again."
+)
 _OUTDATED = (
     "Nothing was changed: the text or the configuration changed since the plan was made. This is"
     " the plan now."
@@ -88,6 +92,10 @@ class ConfigurationEndpoint(ManifestEndpoint, LargeFormEndpoint):
     def screen(self, operator: Operator, visit: Visit) -> Response:
         self.require_readable(operator)
         return self._page(operator, visit, {})
+
+    def go_on(self, operator: Operator, visit: Visit, kept: Mapping[str, str]) -> Response:
+        """Nobody applies what only the session before the sign-in has seen."""
+        return self._page(operator, visit, kept, error=_AGAIN)
 
     def act(self, operator: Operator, visit: Visit, form: Mapping[str, str]) -> Response:
         to_do = self._apply if form.get("do") == "apply" else self._plan

@@ -119,7 +119,7 @@ class ConsoleEndpoint(OwnPageEndpoint):
             operator = self.operator(session, visit)
             kept = self.kept_forms.of(visit.request, session.id, self.path(visit))
             if kept is not None and self.site.is_fresh(session):
-                return self.kept_forms.forget(self._go_on(operator, visit, kept))
+                return self.kept_forms.forget(self.go_on(operator, visit, kept))
             response = self.screen(operator, visit)
         except (Forbidden, NotFound) as error:
             return self._problem(error)
@@ -172,7 +172,8 @@ class ConsoleEndpoint(OwnPageEndpoint):
         kept = self.kept_forms.keep(response, operator.session.id, path, form)
         return kept or self.notices.keep(response, Notice(_TOO_LARGE))
 
-    def _go_on(self, operator: Operator, visit: Visit, kept: Mapping[str, str]) -> Response:
+    def go_on(self, operator: Operator, visit: Visit, kept: Mapping[str, str]) -> Response:
+        """The page after a sign-in that a form had to wait for."""
         return self.site.pages.answer(go_on_page(self.frame(operator, visit), kept))
 
     def form(self, visit: Visit) -> Form:

@@ -60,16 +60,22 @@ class KeptForms:
 def go_on_page(frame: Frame, kept: Mapping[str, str]) -> ConfirmationPage:
     """Shows what was sent, and sends it again as it was: with its id, so that it counts once."""
     fields = {name: value for name, value in kept.items() if name != "form_id"}
-    shown = {"page": frame.path} | {n: fields[n] for n in fields if n not in {"do", "confirmed"}}
+    facts = {name: fields[name] for name in fields if name not in {"do", "confirmed", "page"}}
     button = (fields.get("do") or "send the form").replace("-", " ").capitalize()
     return ConfirmationPage(
         frame=replace(frame, form=replace(frame.form, once=kept.get("form_id", ""))),
         what=f"{button}?",
         why="This needed a sign-in of the last ten minutes, and nothing was changed yet. You are"
         " signed in again: go on with what you sent?",
-        facts={name.replace("_", " ").capitalize(): shown[name][:_SHOWN] for name in shown},
+        facts={"Page": frame.path}
+        | {name.replace("_", " ").capitalize(): _bounded(facts[name]) for name in facts},
         button=button,
         fields=fields,
         is_dangerous=False,
         confirms=False,
     )
+
+
+def _bounded(text: str) -> str:
+    """What is left out is said."""
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}… ({len(text):,} characters)"

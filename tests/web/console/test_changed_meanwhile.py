@@ -9,7 +9,6 @@ from issuer.composition import UnitOfWork
 from issuer.scopes import ISSUER_ADMIN
 from tests.builders import Deployment
 from tests.interleaving import right_after
-from tests.web.browsing import Browser
 from tests.web.console.conftest import forged, person, stored
 
 PAGE_READ = "users.given_as \nFROM users"  # after the session and the rights

@@ -348,6 +348,34 @@ def test_a_form_that_was_sent_days_ago_makes_nothing_new_after_signing_in_again(
     assert stored(deployment) == before
 
 
+def test_a_manifest_is_planned_again_after_signing_in_again(admin: Browser, clock: FakeClock):
+    """Its end is not hidden behind a button that applies all of it."""
+    source = f"# {'x' * 300}\nroles:\n- name: hidden\n  scopes: [issuer:admin]\n"
+    page = admin.submit(admin.get(_MANIFEST), _MANIFEST, do="plan", source=source)
+    clock.move(ELEVEN_MINUTES)
+    refused = admin.submit(page, _MANIFEST, do="apply", source=source)
+    again = admin.submit(admin.get(refused.location), "/sign-in", password=PASSWORD)
+    shown = admin.get(again.location)
+    assert "look at the plan again" in shown.text
+    assert 'value="apply"' not in shown.response.text
+    assert "name: hidden" in shown.text
+    planned = admin.submit(shown, _MANIFEST, do="plan", source=source)
+    assert "role hidden" in planned.text
+    assert admin.submit(planned, _MANIFEST, do="apply", source=source).location == _MANIFEST
+
+
+def test_what_the_page_leaves_out_of_a_kept_form_is_said(admin: Browser, clock: FakeClock):
+    page = admin.get(CLIENTS, new="service")
+    clock.move(ELEVEN_MINUTES)
+    scopes = " ".join(f"agents:a{number}:run" for number in range(20))
+    typed = {"scopes": scopes, "page": "/console"}
+    refused = admin.post(CLIENTS, {**page.form(CLIENTS).fields, **typed})
+    again = admin.submit(admin.get(refused.location), "/sign-in", password=PASSWORD)
+    text = admin.get(again.location).text
+    assert f"… ({len(scopes)} characters)" in text
+    assert "Page /console/clients Kind" in text
+
+
 def test_a_form_too_large_for_a_cookie_is_not_kept_and_the_page_says_so(
     admin: Browser, deployment: Deployment, clock: FakeClock
 ):
