@@ -121,7 +121,7 @@ def admin(
         ),
         prefix="/admin/v1",
     )
-    install_problem_handlers(app)
+    install_problem_handlers(app, lambda _: None)
     with TestClient(app, base_url=URL) as http:
         yield AdminApi(http, token_endpoint.client_credentials(deployment.admin).token)
 

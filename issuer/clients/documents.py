@@ -64,7 +64,8 @@ def host_of(url: str) -> str:
         host = parts.netloc if parts.port not in {None, 443} else parts.hostname or ""
     except ValueError:
         raise InvalidDocument(f"{url} is not a valid URL.") from None
-    if not _HOST.fullmatch(host) or parts.netloc not in {host, f"{host}:443"}:
+    has_host = _HOST.fullmatch(host) and parts.netloc in {host, f"{host}:443"}
+    if parts.scheme != "https" or not has_host:
         raise InvalidDocument(f"{url} must be https, and name a host in lower case.")
     segments = unquote(parts.path).split("/")
     if not is_client_id(url) or not parts.path or {".", ".."} & set(segments):

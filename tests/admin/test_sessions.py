@@ -1,6 +1,7 @@
 """`/users/{id}/sessions` and `/users/{id}/consents`."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
 from tests.drivers import AdminApi, problem
 from tests.sign_in.authorizing import App, Person, sign_in
@@ -55,15 +56,17 @@ def test_an_unknown_user_has_none(admin: AdminApi):
 def test_only_admins_change_those_of_a_user_with_rights_at_the_issuer(
     admin: AdminApi, holder_of: Callable[..., AdminApi], alice: Person, app: App
 ):
-    alice.allows(app)
     operator = holder_of("issuer:users:write")
+    alice.deployment.role("key-readers", ["issuer:keys:read"])
+    assigned = f"/users/{alice.user_id}/roles/key-readers?everywhere=true"
+    assert admin.put(assigned).status_code == 204
+    alice.deployment.wait(timedelta(seconds=1))  # the promotion ended her session
+    alice = sign_in(alice.deployment, alice.user_id)
+    alice.allows(app)
     paths = [
         f"/users/{alice.user_id}/sessions/{alice.session.id}",
         f"/users/{alice.user_id}/consents/app",
     ]
-    alice.deployment.role("key-readers", ["issuer:keys:read"])
-    assigned = f"/users/{alice.user_id}/roles/key-readers?everywhere=true"
-    assert admin.put(assigned).status_code == 204
     for path in paths:
         assert problem(operator.delete(path)) == (403, "forbidden")
     assert admin.delete(assigned).status_code == 204

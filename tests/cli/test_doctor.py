@@ -139,7 +139,7 @@ def test_a_key_without_a_successor_is_a_warning_with_its_end(cli: Cli):
 def verdicts(cli: Cli, problems: int = 0) -> dict[str, str]:
     result = cli("doctor", "--json")
     assert result.status == min(problems, 1)
-    assert result.err == ("Found 1 problem.\n" if problems else "")
+    assert result.err == ('{"error": "Found 1 problem."}\n' if problems else "")
     return {each["check"]: each["verdict"] for each in result.items}
 
 

@@ -136,7 +136,7 @@ def test_several_clusters_may_have_one_issuer(admin: AdminApi):
         ({"claims": {"sub": "other"}}, "checked already"),
         ({"claims": {f"c{n}": 1 for n in range(21)}}, "at most 20"),
         ({"claims": {"a": "x" * 3_000}}, "2048 bytes"),
-        ({"pattern": "x"}, "not permitted"),
+        ({"pattern": "x"}, "is not a known member"),
         ({"issuer": "mesh"}, "must begin with spiffe://prod.example/"),
         ({"issuer": "mesh", "subject": "spiffe://prod.example.evil/a"}, "must begin with"),
     ],
