@@ -20,7 +20,12 @@ from issuer.logs import note_client
 from issuer.oauth.client_authentication import METHODS, Methods, presented_client
 from issuer.oauth.client_authentication.presented import PresentedClient
 from issuer.oauth.errors import invalid_client, invalid_grant, named_principal, too_many_requests
-from issuer.oauth.request import AuthenticatedRequest, ParsedRequest, ReceivedForm
+from issuer.oauth.request import (
+    AuthenticatedRequest,
+    ParsedRequest,
+    PasswordAttempt,
+    ReceivedForm,
+)
 from issuer.rate_limits import PasswordPool, RateLimits, UserLimited, user_key
 from issuer.vocabulary import ErrorCode
 from issuer.workers import WorkerPool
@@ -103,11 +108,24 @@ class CredentialChecks:
             raise result
         return result
 
-    async def password(self, form: ReceivedForm, username: str, check: Callable[[], T]) -> T:
-        """`check()` in the pool for passwords, within the limits of the user and the address."""
+    async def password(
+        self,
+        form: ReceivedForm,
+        username: str,
+        check: Callable[[PasswordAttempt], T],
+        attempt: PasswordAttempt,
+    ) -> T:
+        """`check(attempt)` in the pool, within the limits of the user and the address.
+
+        A right password counts as one also if the request is refused after it, such as its scope.
+        """
         try:
             result = await self._passwords.run(
-                user_key(username), form.network, partial(_outcome, check), is_wrong=_is_wrong
+                user_key(username),
+                form.network,
+                partial(_outcome, partial(check, attempt)),
+                is_right=lambda _: attempt.is_right,
+                is_wrong=_is_wrong,
             )
         except UserLimited as error:  # the same answer as for a wrong password
             raise invalid_grant(str(error)) from None

@@ -39,18 +39,29 @@ class ParsedRequest:
     parameters: Mapping[str, str] = field(repr=False)
 
 
+@dataclass(slots=True)
+class PasswordAttempt:
+    """One check of a password: `is_right` once it is verified, whatever is refused after that.
+
+    `may_wait` is whether it can be retried after other sign-in attempts in progress.
+    """
+
+    may_wait: bool = True
+    is_right: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class AuthenticatedRequest:
     """A request of an authenticated client, by a `secret` or by an `assertion`, or by neither.
 
-    `may_wait` is whether it can be retried after other sign-in attempts in progress.
+    `attempt` where it presents the password of a user.
     """
 
     parsed: ParsedRequest
     client: ClientRecord
     secret: SecretRecord | None
     assertion: VerifiedAssertion | None = None
-    may_wait: bool = True
+    attempt: PasswordAttempt | None = None
 
     @property
     def parameters(self) -> Mapping[str, str]:

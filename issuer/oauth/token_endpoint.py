@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
 
 from authlib.oauth2 import OAuth2Error
 from starlette.requests import ClientDisconnect, Request
@@ -16,8 +15,14 @@ from issuer.oauth.audit_events import issue_of, issued_event
 from issuer.oauth.endpoint_parts import EndpointParts
 from issuer.oauth.errors import OAuthError, quoted, unavailable
 from issuer.oauth.granted_cache import GrantedCache
-from issuer.oauth.grants import Grant, Granted
-from issuer.oauth.request import AuthenticatedRequest, ReceivedForm, parse_form, receive_form
+from issuer.oauth.grants import Grant, Granted, presented_username
+from issuer.oauth.request import (
+    AuthenticatedRequest,
+    PasswordAttempt,
+    ReceivedForm,
+    parse_form,
+    receive_form,
+)
 from issuer.oauth.responses import OAuthResponse
 from issuer.tokens import AccessToken, NotBefore, TokenTooLarge
 from issuer.tracing import Tracing
@@ -140,12 +145,13 @@ class TokenEndpoint:
 
     async def _sign_in(self, request: AuthenticatedRequest) -> IssuedToken | NotBefore:
         """Wait while other attempts in progress decide whether this password may be tried."""
-        form, step = request.parsed.form, self._authorize_and_issue
-        username = request.parsed.parameters.get("username", "")
+        form, username = request.parsed.form, presented_username(request)
+
+        def check(attempt: PasswordAttempt) -> IssuedToken | NotBefore:
+            return self._authorize_and_issue(replace(request, attempt=attempt))
 
         async def attempt(may_wait: bool) -> IssuedToken | NotBefore:
-            current = partial(step, replace(request, may_wait=may_wait))
-            return await self._checks.password(form, username, current)
+            return await self._checks.password(form, username, check, PasswordAttempt(may_wait))
 
         return await waiting_for_others(self._clock, attempt)
 

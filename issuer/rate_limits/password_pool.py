@@ -26,6 +26,11 @@ def user_key(username: str) -> str:
     return f"name {fold_username(username[:_MAX_NAME])}"
 
 
+def always(_: object) -> bool:
+    """For the hash of a new password, which somebody who may set it asks for."""
+    return True
+
+
 def never(_: object) -> bool:
     """For results that cannot be wrong, such as the hash of a new password."""
     return False
@@ -63,10 +68,12 @@ class PasswordPool:
         network: str,
         function: Callable[[], T],
         *,
+        is_right: Callable[[T], bool] = always,
         is_wrong: Callable[[T], bool] = never,
     ) -> T:
-        """The result of `function`, counted for the user and the network.
+        """The result of `function`, counted for the user and the network if right or wrong.
 
+        `is_right` is true of a verified password only: others could use up what the user may.
         `TooManyRequests` before it runs, beyond a limit; `Unavailable` after too long.
         """
         arrived_at = self._clock.monotonic()
@@ -77,7 +84,7 @@ class PasswordPool:
             async with self._of_user.slot(user), self._of_network.slot(network):
                 if self._clock.monotonic() - arrived_at > MAX_SECONDS:
                     raise Unavailable("Too many passwords of one address or user are waiting.")
-                return await self._timed(self._limited(user, network, function, is_wrong))
+                return await self._timed(self._limited(user, network, function, is_right, is_wrong))
 
         return await self._at_network.run(f"{user} {network}", in_turn)
 
@@ -102,14 +109,19 @@ class PasswordPool:
         return result
 
     def _limited(
-        self, user: str, network: str, function: Callable[[], T], is_wrong: Callable[[T], bool]
+        self,
+        user: str,
+        network: str,
+        function: Callable[[], T],
+        is_right: Callable[[T], bool],
+        is_wrong: Callable[[T], bool],
     ) -> Awaitable[T]:
         limits = self._limits
         run: Callable[[], Awaitable[T]] = partial(self._in_thread, function)
         for limit, key, counts in (
             (limits.failures, network, is_wrong),
-            (limits.passwords_of_network, network, lambda result: not is_wrong(result)),
-            (limits.passwords_of_user, user, lambda result: not is_wrong(result)),
+            (limits.passwords_of_network, network, is_right),
+            (limits.passwords_of_user, user, is_right),
         ):
             if limit is not None:
                 run = partial(limit.checked, key, run, counts=counts)

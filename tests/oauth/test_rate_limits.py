@@ -206,6 +206,61 @@ def test_right_passwords_of_a_user_are_limited_and_the_answer_does_not_show_it(
     assert reasons.count("too many right or new passwords of the user") == 2
 
 
+@pytest.mark.parametrize("more_settings", [{"rate_limit_passwords": "1/minute"}])
+def test_requests_that_verify_no_password_keep_no_user_from_signing_in(
+    deployment: Deployment, token_endpoint: TokenDriver
+):
+    """By a public client, by one without the grant, and without a password."""
+    deployment.user("alice")
+    app, machine = deployment.client(grant_types=["password"]), deployment.client()
+    public = deployment.client(
+        token_endpoint_auth_method="none",
+        grant_types=["authorization_code"],
+        redirect_uris=["https://app.example/callback"],
+    )
+    form, minute = {"grant_type": "password", "username": "alice"}, deployment.clock.now
+    of_app, of_machine = ((each.client_id, each.client_secret) for each in (app, machine))
+    for request in (
+        {"data": {**form, "client_id": public.client_id}},
+        {"data": {**form, "client_id": public.client_id, "password": PASSWORD}},
+        {"data": {**form, "password": PASSWORD}, "auth": of_machine},
+        {"data": form, "auth": of_app},
+        {"data": {**form, "password": ""}, "auth": of_app},
+    ):
+        minute = deployment.clock.now = minute.replace(second=1) + timedelta(minutes=1)
+        refused = token_endpoint.post(**request)
+        assert refused.error in {"unauthorized_client", "invalid_request"}
+        deployment.clock.now = minute
+        assert token_endpoint.password(app, "alice").status == 200
+        deployment.clock.now = minute
+        assert token_endpoint.password(app, "alice").error == "invalid_grant"
+        deployment.clock.now = (
+            minute  # beyond the limit: the answer does not tell that it is reached
+        )
+        assert token_endpoint.post(**request).body == refused.body
+
+
+@pytest.mark.parametrize("more_settings", [{"rate_limit_passwords": "1/minute"}])
+@pytest.mark.parametrize(
+    ("refused_for", "error"),
+    [
+        ({"scope": "agents:delete"}, "invalid_scope"),
+        ({"audience": "elsewhere"}, "invalid_target"),
+    ],
+)
+def test_right_passwords_count_where_the_request_is_refused_after_them(
+    deployment: Deployment, token_endpoint: TokenDriver, refused_for: dict[str, str], error: str
+):
+    deployment.user("alice")
+    client = deployment.client(grant_types=["password"])
+    deployment.clock.now = deployment.clock.now.replace(second=1)
+    held, hashes = deployment.clock.now, CountedHashes(deployment)
+    assert token_endpoint.password(client, "alice", **refused_for).error == error
+    deployment.clock.now = held
+    assert token_endpoint.password(client, "alice", **refused_for).error == "invalid_grant"
+    assert hashes.number == 1
+
+
 @three_failures
 def test_refusals_by_a_limit_are_one_event_with_a_count(
     deployment: Deployment, token_endpoint: TokenDriver

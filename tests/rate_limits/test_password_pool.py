@@ -38,7 +38,13 @@ class Hashing:
             self.clock.move(TOOK)
             return user
 
-        return self._pool.run(user, network, hash_password, is_wrong=lambda _: is_wrong)
+        return self._pool.run(
+            user,
+            network,
+            hash_password,
+            is_right=lambda _: not is_wrong,
+            is_wrong=lambda _: is_wrong,
+        )
 
 
 @pytest.fixture

@@ -4,11 +4,25 @@ from authlib.oauth2.rfc6749.grants import ResourceOwnerPasswordCredentialsGrant
 
 from issuer.directory import AudienceRecord, ClientRecord, UserRecord
 from issuer.errors import InvalidCredentials
-from issuer.oauth.errors import invalid_grant
+from issuer.oauth.errors import OAuthError, invalid_grant
 from issuer.oauth.grants.grant import Grant, Store
+from issuer.oauth.request import AuthenticatedRequest, PasswordAttempt, required
 from issuer.refresh_tokens import Issue
 from issuer.tokens import Authorization, NotBefore
-from issuer.vocabulary import GrantType
+from issuer.vocabulary import ErrorCode, GrantType
+
+
+def presented_username(request: AuthenticatedRequest) -> str:
+    """The user whose password the client presents; `OAuthError` if it may not, or does not.
+
+    To be asked before the limits of that user, which such requests must neither use up nor reveal.
+    """
+    if GrantType.PASSWORD not in request.client.grant_types:
+        description = "The client is not authorized to use 'grant_type=password'"
+        raise OAuthError(ErrorCode.UNAUTHORIZED_CLIENT, description)
+    username = required(request, "username")
+    required(request, "password")
+    return username
 
 
 class Password(Grant, ResourceOwnerPasswordCredentialsGrant):  # type: ignore[misc]
@@ -19,16 +33,18 @@ class Password(Grant, ResourceOwnerPasswordCredentialsGrant):  # type: ignore[mi
 
     def authenticate_user(self, username: str, password: str) -> UserRecord:
         """Authlib's hook. `invalid_grant` for every wrong username or password (RFC 6749 §5.2)."""
+        attempt = self.authenticated.attempt or PasswordAttempt()
         try:
             user: UserRecord = self.server.sign_in.authenticate(
                 username,
                 password,
                 self.authenticated.actor,
                 through_client=True,  # every client with this grant has a secret
-                may_wait=self.authenticated.may_wait,
+                may_wait=attempt.may_wait,
             )
         except InvalidCredentials as error:
             raise invalid_grant(error.reason, error.subject) from None
+        attempt.is_right = True
         # Another process may just have changed the password and revoked the tokens: read that now.
         self.server.tokens.changes.look()
         return user
