@@ -34,6 +34,7 @@ _PROBLEMS: dict[str, tuple[int, str]] = {
     "body-too-large": (413, "Body too large"),
     "unsupported-media-type": (415, "Unsupported media type"),
     "invalid-fields": (422, "Invalid fields"),
+    "too-many-requests": (429, "Too many requests"),
     "server-error": (500, "Internal server error"),
     "temporarily-unavailable": (503, "Temporarily unavailable"),
 }

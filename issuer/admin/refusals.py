@@ -108,6 +108,10 @@ def problem_of(error: errors.IssuerError) -> ProblemRaised:  # noqa: PLR0911 - o
             return ProblemRaised("not-allowed", str(error))
         case ScopeNotCovered() | InvalidScope():
             return ProblemRaised.of_fields([_field("scope", str(error))])
+        case errors.TooManyRequests():
+            headers = {"Retry-After": str(error.retry_after)}
+            detail = f"Too many requests. Try again in {error.retry_after} seconds."
+            return ProblemRaised("too-many-requests", detail, headers, reason=str(error))
         case errors.Unavailable():
             headers = {"Retry-After": str(error.retry_after)}
             detail = "The server cannot answer now."

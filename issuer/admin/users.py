@@ -10,7 +10,6 @@ from issuer.admin.collection import Descriptions, collection_router
 from issuer.admin.problems import documented
 from issuer.admin.representations import IfMatch, require_match
 from issuer.composition import Access
-from issuer.errors import TooManyRequests, Unavailable
 from issuer.network import network_of
 from issuer.rate_limits import PasswordPool
 from issuer.users import USER, NewPassword, PasswordFields, check_policy
@@ -31,7 +30,9 @@ router = collection_router(
 @router.put(
     "/{id}/password",
     status_code=204,
-    responses=documented("not-found", "not-allowed", "precondition-failed", body=True),
+    responses=documented(
+        *("not-found", "not-allowed", "precondition-failed", "too-many-requests"), body=True
+    ),
 )
 async def set_password(
     request: Request, caller: Caller, id: str, fields: PasswordFields, if_match: IfMatch = None
@@ -39,6 +40,7 @@ async def set_password(
     """Set a password: 12 to 256 characters, not the user name, not a common password.
 
     This unlocks the user and revokes tokens issued before. `If-Match` is the ETag of the user.
+    429 with `Retry-After` beyond `ISSUER_RATE_LIMIT_PASSWORDS`, which counts for the caller.
     """
     text = fields.password.get_secret_value()
 
@@ -65,10 +67,7 @@ async def _hashed(request: Request, caller: Access, text: str) -> NewPassword:
     passwords: PasswordPool = request.app.state.passwords
     user, network = f"caller {caller.actor.id}", network_of(caller.actor.address)
     hashing = partial(caller.administration.passwords.prepared, text)
-    try:
-        return await passwords.run(user, network, hashing)
-    except TooManyRequests as error:
-        raise Unavailable(str(error), error.retry_after) from None
+    return await passwords.run(user, network, hashing)
 
 
 @router.post(

@@ -51,11 +51,12 @@ class InvitationEndpoint(PageEndpoint):
             new = await self.site.checks.hashed(visit.request, username, hashed)
             return await self.site.queries.run(self._accept, visit, invitation, new)
         except InvalidField as error:
-            errors = {error.field: error.message}
+            page = replace(self._page(visit, invitation), errors={error.field: error.message})
+            return await self.site.queries.run(self.site.pages.answer, page, 400)
         except TooManyRequests as error:
-            errors = {"": f"Too many attempts. Try again in {error.retry_after} seconds."}
-        page = replace(self._page(visit, invitation), errors=errors)
-        return await self.site.queries.run(self.site.pages.answer, page, 400)
+            sentence = f"Too many attempts. Try again in {error.retry_after} seconds."
+            page = replace(self._page(visit, invitation), errors={"": sentence})
+            return await self.too_many(error, partial(self.site.pages.answer, page))
 
     def stale(self, visit: Visit, form: Mapping[str, str]) -> Response:
         return self.show(visit)

@@ -45,11 +45,12 @@ class PasswordEndpoint(OwnPageEndpoint):
             new = await self._hashed(visit, user, allowed)
             return await self.site.queries.run(self._set, visit, session, new)
         except InvalidField as error:
-            errors = {error.field: error.message}
+            page = replace(self._page(visit, user), errors={error.field: error.message})
+            return await self.site.queries.run(self.site.pages.answer, page, 400)
         except TooManyRequests as error:
-            errors = {"": f"Too many attempts. Try again in {error.retry_after} seconds."}
-        page = replace(self._page(visit, user), errors=errors)
-        return await self.site.queries.run(self.site.pages.answer, page, 400)
+            sentence = f"Too many attempts. Try again in {error.retry_after} seconds."
+            page = replace(self._page(visit, user), errors={"": sentence})
+            return await self.too_many(error, partial(self.site.pages.answer, page))
 
     def _must_sign_in_again(self, session: SignInSession, user: UserRecord) -> bool:
         """Where the password alone does not prove enough: there is none, or a second factor.

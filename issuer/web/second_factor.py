@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 
 from starlette.responses import Response
 
@@ -62,9 +63,7 @@ class SecondFactorEndpoint(DueEndpoint):
             return await self.site.queries.run(self._refuse, visit, due, self.WRONG, 400)
         except TooManyRequests as error:
             sentence = f"Too many wrong codes. Try again in {error.retry_after} seconds."
-            response = await self.site.queries.run(self._refuse, visit, due, sentence, 429)
-            response.headers["Retry-After"] = str(error.retry_after)
-            return response
+            return await self.too_many(error, partial(self._refuse, visit, due, sentence))
 
     def methods(
         self, due: SignInSession, visit: Visit, form: Mapping[str, str], *, may_wait: bool

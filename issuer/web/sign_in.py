@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import TypeVar
 
 from starlette.responses import Response
@@ -135,12 +136,10 @@ class SignInEndpoint(PageEndpoint):
 
     async def _too_many(self, visit: Visit, page: SignInPage, error: TooManyRequests) -> Response:
         sentence = f"Too many attempts to sign in. Try again in {error.retry_after} seconds."
-        response = await self._refuse(visit, replace(page, error=sentence), 429)
-        response.headers["Retry-After"] = str(error.retry_after)
-        return response
+        return await self.too_many(error, partial(self.page, visit, replace(page, error=sentence)))
 
-    async def _refuse(self, visit: Visit, page: SignInPage, status: int = 400) -> Response:
-        return await self.site.queries.run(self.page, visit, page, status)
+    async def _refuse(self, visit: Visit, page: SignInPage) -> Response:
+        return await self.site.queries.run(self.page, visit, page, 400)
 
     def page(self, visit: Visit, page: SignInPage, status: int = 200) -> Response:
         page = replace(

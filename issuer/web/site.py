@@ -1,7 +1,7 @@
 """What every page uses, and the frame of every page: visit, anti-forgery, cookies."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -15,6 +15,7 @@ from issuer.composition import UnitOfWork
 from issuer.composition.web import WebParts
 from issuer.cookies import BROWSER, SESSION, Cookies
 from issuer.directory import UserRecord
+from issuer.errors import TooManyRequests
 from issuer.http import see_other
 from issuer.http_forms import parameters, receive_body
 from issuer.metrics import Metrics
@@ -29,6 +30,7 @@ from issuer.workers import WorkerPool
 
 _BROWSER = re.compile(rf"[A-Za-z0-9]{{{CHARACTERS}}}")
 _FORBIDDEN = 403
+_TOO_MANY_REQUESTS = 429  # RFC 6585 §4
 _FRESH_FOR = timedelta(minutes=10)
 
 
@@ -174,6 +176,12 @@ class PageEndpoint:
     def purpose(self, visit: Visit) -> str:
         """What a form of this page is for, and for nothing else."""
         return f"{self.PAGE or self.PATH} {visit.request_id} {visit.next}"
+
+    async def too_many(self, error: TooManyRequests, show: Callable[[int], Response]) -> Response:
+        """What `show` gives for the status 429."""
+        response = await self.site.queries.run(show, _TOO_MANY_REQUESTS)
+        response.headers["Retry-After"] = str(error.retry_after)
+        return response
 
     def path(self, visit: Visit) -> str:
         """Where the page of this visit is."""

@@ -369,7 +369,7 @@ def test_a_password_is_hashed_only_where_it_may_be_set_and_within_limits(
     assert admin.put("/users/u-1/password", json=good).status_code == 204
     deployment.clock.now = deployment.clock.now.replace(second=1)
     refused = admin.put("/users/u-1/password", json=good)
-    assert problem(refused) == (503, "temporarily-unavailable")
+    assert problem(refused) == (429, "too-many-requests")
     assert (int(refused.headers["retry-after"]), hashes.number) == (59, 1)
 
 

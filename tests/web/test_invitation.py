@@ -110,7 +110,10 @@ def test_hashes_of_new_passwords_are_limited(deployment: Deployment, browser: Br
     accept(browser, invited(deployment, bob))
     again = invited(deployment, bob)
     deployment.clock.now = deployment.clock.now.replace(second=1)
-    assert "Too many attempts" in accept(browser, again).text
+    page = accept(browser, again)
+    assert "Too many attempts" in page.text
+    assert page.status == httpx.codes.TOO_MANY_REQUESTS
+    assert int(page.response.headers["retry-after"]) == 59
     deployment.clock.move(timedelta(minutes=1))
     assert accept(browser, again).location == "/account"
 
