@@ -34,6 +34,7 @@ class Authority:
         self._own_audience = own_audience
         self._users_sign_in = users_sign_in
         self._held = frozenset(held)
+        self._unused: frozenset[str] = frozenset()
         self._actor = actor
         self._had_admin: bool | None = None
         self._before: PrivilegeSnapshot | None = None
@@ -44,7 +45,7 @@ class Authority:
         """Who gives what this transaction stores."""
         if self._actor.is_local:
             return Grantor(self._actor.id, GivenAs.LOCAL)
-        is_admin = ISSUER_ADMIN in self._held
+        is_admin = ISSUER_ADMIN in self._held | self._unused
         return Grantor(self._actor.id, GivenAs.ADMIN if is_admin else GivenAs.OTHER)
 
     def grantor_to(self, user_id: str) -> Grantor | None:
@@ -93,8 +94,19 @@ class Authority:
         """Call when the transaction has begun: callers may lose scopes while they wait for it."""
         if self._actor.is_local or self._actor.id is None:
             return
-        now_held = self._store.scopes_held(self._actor.id)
-        self._held = frozenset(each for each in self._held if covers(now_held, each))
+        self._held = self._still_held(self._actor.id, self._held)
+
+    def note_unused_scopes(self, scopes: Iterable[str]) -> None:
+        """Call with scopes that the caller holds and may not use now.
+
+        They allow nothing, and count in `grantor` unless the caller has lost them.
+        """
+        if self._actor.id is not None:
+            self._unused = self._still_held(self._actor.id, scopes)
+
+    def _still_held(self, actor: str, scopes: Iterable[str]) -> frozenset[str]:
+        now_held = self._store.scopes_held(actor)
+        return frozenset(each for each in scopes if covers(now_held, each))
 
     def authorize_change(
         self,

@@ -49,7 +49,8 @@ _TOO_LARGE = (
 class Operator(Access):
     """The person who looks, with the rights that they hold at this moment.
 
-    `once` is the random text of the form that they sent.
+    `once` is the random text of the form that they sent. `unused` are rights that need a more
+    recent sign-in: they allow nothing, but what the person stores counts as given with them.
     """
 
     session: SignInSession
@@ -57,12 +58,15 @@ class Operator(Access):
     once: str = ""
     kept: tuple[str, ...] = ()  # credentials of clients that the form confirms
     warnings: list[str] = field(default_factory=list)  # about what was done
+    unused: frozenset[str] = frozenset()
 
     @contextmanager
     def work(self, scope: str) -> Iterator[UnitOfWork]:
         with super().work(scope) as work:
             if not scope.endswith(":read"):
                 work.sessions.require(self.session)
+            if self.unused:
+                work.authority.note_unused_scopes(self.unused)
             work.new_privileges.keep(self.kept)
             yield work
         self.warnings.extend(work.new_privileges.warnings)
@@ -159,7 +163,8 @@ class ConsoleEndpoint(OwnPageEndpoint):
         if needs is NeedsSignIn.ALWAYS:
             return self.sign_in_again(operator, visit, form)
         try:
-            return self.act(replace(operator, held=without_admin(operator.held)), visit, form)
+            held = without_admin(operator.held)
+            return self.act(replace(operator, held=held, unused=operator.held - held), visit, form)
         except Forbidden as error:
             if error.scope is None or not operator.holds(error.scope):
                 raise

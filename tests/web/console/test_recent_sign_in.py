@@ -15,9 +15,10 @@ import httpx
 import pytest
 
 from issuer.clients.trust import Trust
+from issuer.roles import Assignment
 from issuer.scopes import ISSUER_ADMIN
 from issuer.sign_in.consents_store import AllowedAccess
-from tests.builders import PASSWORD, Deployment, FakeClock
+from tests.builders import PASSWORD, URL, Deployment, FakeClock
 from tests.escalation import (
     CLIENTS,
     KEYS,
@@ -245,6 +246,22 @@ def test_an_old_session_does_what_gives_no_access(issuer: Deployment, clock: Fak
         fields, before = as_now(issuer, given), stored(issuer)
         require_done(forged(issuer, browser, path, **fields), (path, fields))
         assert stored(issuer) != before, (path, fields)
+
+
+def test_what_an_admin_changes_in_an_old_session_counts_as_given_by_an_admin(
+    deployment: Deployment, admin: Browser, clock: FakeClock
+):
+    """Else the user would lose their password when they get rights here."""
+    deployment.role("helper", ["issuer:users:read"])
+    deployment.user("bob", id="bob")
+    clock.move(ELEVEN_MINUTES)
+    fields = as_now(deployment, the_newest(BOB, {"do": "save", "username": "robert"}))
+    require_done(forged(deployment, admin, BOB, **fields), fields)
+    with deployment.changing() as work:
+        assert work.users.get("bob").username == "robert"
+        work.assignments.assign("bob", Assignment(role="helper", audience=URL))
+    assert work.new_privileges.warnings == []
+    assert Browser(deployment.http).sign_in("robert").location == "/account"
 
 
 def require_done(page: PageSeen, what: object) -> None:
