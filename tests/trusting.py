@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import jwt
+from jwt.algorithms import OKPAlgorithm
 
 from tests.builders import URL, Deployment
 from tests.oauth.asserting import new_key
@@ -50,7 +51,9 @@ class OtherIssuer:
         headers = {**({"kid": self.kid} if self.kid else {}), **(header or {})}
         # Not by `jwt.encode`, which checks some claims.
         payload = json.dumps(claims).encode()
-        return jwt.PyJWS().encode(payload, self.key.as_pem(private=True), self.alg, headers)
+        jws = jwt.PyJWS()
+        jws.register_algorithm("Ed25519", OKPAlgorithm())
+        return jws.encode(payload, self.key.as_pem(private=True), self.alg, headers)
 
 
 def trusted(deployment: Deployment, other: OtherIssuer, **fields: Any) -> str:

@@ -11,7 +11,7 @@ from issuer.cli.input_files import content_of
 from issuer.cli.options import Disabled, json_object, text_or_nothing
 from issuer.errors import IssuerError
 from issuer.trusted_issuers import TRUSTED_ISSUER
-from issuer.vocabulary import TokenAlgorithm
+from issuer.trusted_issuers.fields import ALGORITHM_NAMES
 
 TrustedIssuerId = Annotated[
     str,
@@ -41,7 +41,7 @@ def _jwks(text: str) -> object:
 
 _ID = Annotated[str, typer.Argument(metavar="TRUSTED_ISSUER", help="Its id here, such as github.")]
 _ISSUER_HELP = "The iss of its tokens: an https URL, or spiffe:// and a trust domain."
-_ALGORITHMS_HELP = f"An algorithm of its tokens: {', '.join(TokenAlgorithm)}. Repeatable."
+_ALGORITHMS_HELP = f"An algorithm of its tokens: {', '.join(ALGORITHM_NAMES)}. Repeatable."
 _KEYS = {
     "discovery": Annotated[
         bool | None,
@@ -63,8 +63,13 @@ _KEYS = {
 _OPTIONS = {
     **_KEYS,
     "algorithms": Annotated[
-        list[TokenAlgorithm] | None,
-        typer.Option("--algorithm", metavar="ALG", help=_ALGORITHMS_HELP),
+        list[str] | None,
+        typer.Option(
+            "--algorithm",
+            metavar="ALG",
+            help=_ALGORITHMS_HELP,
+            autocompletion=lambda: [*ALGORITHM_NAMES],
+        ),
     ],
     "ca_certificate": Annotated[
         Any,

@@ -6,13 +6,14 @@ from ipaddress import ip_address
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from issuer.federation.addresses import is_public
 from issuer.fields import without_repeats
 from issuer.redirect_uris import LOOPBACK
-from issuer.vocabulary import TokenAlgorithm
+from issuer.vocabulary import SigningAlgorithm, TokenAlgorithm
 
+ALGORITHM_NAMES = (*(alg.value for alg in TokenAlgorithm), SigningAlgorithm.ED25519.value)
 MAX_KEYS = 20
 _MAX_CA_CERTIFICATE = 32 * 1024
 _URL = re.compile(r"[!-~]{1,255}")
@@ -137,12 +138,23 @@ def _typ(text: str) -> str:
     return text
 
 
+def _as_stored(algorithm: Any) -> Any:
+    """`EdDSA` for its newer name `Ed25519` (RFC 9864): a key verifies tokens with either."""
+    return TokenAlgorithm.EDDSA if algorithm == SigningAlgorithm.ED25519 else algorithm
+
+
 IssuerUrl = Annotated[str, AfterValidator(_issuer)]
 KeySourceObject = Annotated[dict[str, Any], WithJsonSchema(_KEYS_SCHEMA)]
 TokenType = Annotated[str, AfterValidator(_typ)]
 CaCertificate = Annotated[str, AfterValidator(_ca_certificate)]
+_Algorithm = Annotated[
+    TokenAlgorithm,
+    Field(strict=False),
+    BeforeValidator(_as_stored),
+    WithJsonSchema({"type": "string", "enum": [*ALGORITHM_NAMES]}),
+]
 TokenAlgorithms = Annotated[
-    list[Annotated[TokenAlgorithm, Field(strict=False)]],
+    list[_Algorithm],
     Field(min_length=1, max_length=len(TokenAlgorithm)),
     AfterValidator(without_repeats),
 ]

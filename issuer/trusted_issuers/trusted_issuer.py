@@ -26,8 +26,9 @@ class TrustedIssuerFields(Fields):
 
     `issuer` is the `iss` of its tokens, or `spiffe://` and a trust domain. Its keys are fetched
     from public addresses only, unless `allow_private_addresses`; `ca_certificate` replaces the
-    CAs of the system. With `typ`, only tokens with that `typ` in their header count. Without it,
-    all do but access tokens (`at+jwt`), which are for resource servers.
+    CAs of the system. `Ed25519` in `algorithms` is stored as `EdDSA`, and tokens may have either
+    name. With `typ`, only tokens with that `typ` in their header count. Without it, all do but
+    access tokens (`at+jwt`), which are for resource servers.
     """
 
     id: RoleName

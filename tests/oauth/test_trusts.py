@@ -1,6 +1,7 @@
 """Tokens of trusted issuers authenticate clients (RFC 7521 §4.2): matched exactly."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -45,6 +46,20 @@ def test_a_pod_gets_a_token_by_that_of_its_service_account(
         assert token_endpoint.claims(answer)["scopes"] == ["agents:run"]
     deployment.wait(timedelta(hours=1))
     assert present(token_endpoint, token).body == INVALID_CLIENT
+
+
+@pytest.mark.parametrize("name", ["EdDSA", "Ed25519"])
+def test_a_token_may_have_either_name_of_ed25519(
+    deployment: Deployment, token_endpoint: TokenDriver, name: str
+):
+    """Whichever the trusted issuer and its key have (RFC 9864)."""
+    cluster = OtherIssuer.new(alg="EdDSA")
+    keys = {"jwks": {"keys": [{**cluster.jwk, "alg": name}]}}
+    trusted(deployment, cluster, algorithms=[name], keys=keys)
+    deployment.client("pod", trusts=[trust()])
+    for header in ("EdDSA", "Ed25519"):
+        signed = replace(cluster, alg=header).token(now(deployment))
+        assert present(token_endpoint, signed).status == 200
 
 
 def test_the_request_must_name_the_client(

@@ -112,6 +112,13 @@ def test_possible_definitions_are_accepted(admin: AdminApi, members: dict[str, A
     assert admin.post("/trusted-issuers", **{**VALID, **members}).status_code == 201
 
 
+@pytest.mark.parametrize("algorithms", [["Ed25519"], ["Ed25519", "EdDSA"]])
+def test_ed25519_is_stored_as_eddsa(admin: AdminApi, algorithms: list[str]):
+    created = admin.post("/trusted-issuers", **VALID, algorithms=algorithms)
+    assert created.status_code == 201, created.text
+    assert created.json()["algorithms"] == ["EdDSA"]
+
+
 def test_several_clusters_may_have_one_issuer(admin: AdminApi):
     """Every cluster that was set up alike says `https://kubernetes.default.svc.cluster.local`."""
     for name in ("one", "two"):
