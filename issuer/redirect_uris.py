@@ -14,7 +14,7 @@ _NOT_OF_APPLICATIONS = frozenset(
 )
 # Of applications that are MCP clients. Other schemes that anybody may name must have a dot, as the
 # reversed name of a domain has (RFC 8252 §7.1): systems give their own programs schemes without.
-_KNOWN_SCHEMES = frozenset(
+KNOWN_SCHEMES = frozenset(
     "antigravity claude cursor goose jetbrains kiro vscode vscode-insiders vscodium"  # noqa: SIM905
     " warp windsurf zed".split()
 )
@@ -63,7 +63,7 @@ def is_of_a_web_server(uri: str) -> bool:
 def is_for_self_registered(uri: str) -> bool:
     """Whether a client that nobody has checked may have it: the web, loopback or a known scheme."""
     scheme = uri.partition(":")[0]
-    return scheme in {"https", "http"} | _KNOWN_SCHEMES or "." in scheme
+    return scheme in {"https", "http"} | KNOWN_SCHEMES or "." in scheme
 
 
 def is_of_an_application(uri: str) -> bool:

@@ -60,7 +60,8 @@ class CredentialToKeep(BaseModel):
 
 
 class Problem(BaseModel):
-    """Problem details. `more_errors` is the number of errors not listed in `errors`.
+    """Problem details. `more_errors` is the number of those not listed in `errors` or
+    `credentials`.
 
     `credentials` can be confirmed in `keep_credentials`.
     """
@@ -103,8 +104,12 @@ class ProblemRaised(Exception):
         shown = errors[:MAX_ERRORS]
         more = (len(errors) if total is None else total) - len(shown)
         detail = "; ".join(f"{each['field']}: {each['message']}" for each in shown[:3])
-        counted: dict[str, Any] = {"more_errors": more} if more else {}
-        return cls("invalid-fields", detail, errors=shown, **counted)
+        return cls("invalid-fields", detail, errors=shown, **counted(more))
+
+
+def counted(more: int) -> dict[str, Any]:
+    """`more_errors`, for a list that leaves out that many."""
+    return {"more_errors": more} if more > 0 else {}
 
 
 def shortened(text: str) -> str:

@@ -13,6 +13,7 @@ from issuer.admin.problems import (
     MAX_ERRORS,
     ProblemRaised,
     answer,
+    counted,
     is_of_admin_api,
     name_for,
     shortened,
@@ -102,8 +103,13 @@ def problem_of(error: errors.IssuerError) -> ProblemRaised:  # noqa: PLR0911 - o
             headers = {"Retry-After": str(error.retry_after)}
             return ProblemRaised("not-allowed", str(error), headers)
         case CredentialsNotKept():
-            credentials = error.as_members()[:MAX_ERRORS]
-            return ProblemRaised("credentials-not-kept", str(error), credentials=credentials)
+            credentials = error.as_members()
+            return ProblemRaised(
+                "credentials-not-kept",
+                str(error),
+                credentials=credentials[:MAX_ERRORS],
+                **counted(len(credentials) - MAX_ERRORS),
+            )
         case errors.NotAllowed():
             return ProblemRaised("not-allowed", str(error))
         case ScopeNotCovered() | InvalidScope():

@@ -5,7 +5,7 @@ from typing import Any
 
 from issuer.clients.client import ClientFields
 from issuer.errors import InvalidField
-from issuer.redirect_uris import is_for_self_registered
+from issuer.redirect_uris import KNOWN_SCHEMES, is_for_self_registered
 from issuer.strict_json import strict_json
 from issuer.vocabulary import GRANTS_WITH_A_PERSON, AuthMethod, GrantType, UserRights
 
@@ -55,8 +55,11 @@ def read_client_metadata(
         raise InvalidField(*problems[0], *problems[1:]) from None
     for name in ("redirect_uris", "post_logout_redirect_uris"):
         if not all(map(is_for_self_registered, getattr(client, name))):
+            schemes = ", ".join(sorted(KNOWN_SCHEMES))
             raise InvalidField(
-                name, "may be https, loopback, or a scheme with a dot (RFC 8252 §7.1)"
+                name,
+                "may be https, on loopback, or have a scheme with a dot (RFC 8252 §7.1) or one of"
+                f" {schemes}",
             )
     return client
 

@@ -111,7 +111,7 @@ def named_principal(text: str | None) -> str | None:
     return text if text and is_client_id(text) and not may_be_secret(text) else None
 
 
-def quoted(text: str) -> str:
+def quoted(text: str, longest: int = _MAX_QUOTE) -> str:
     """Text from the caller, cut and limited to the characters that RFC 6749 §5.2 allows."""
-    cut = text[:_MAX_QUOTE] + ("..." if len(text) > _MAX_QUOTE else "")
+    cut = text[:longest] + ("..." if len(text) > longest else "")
     return "".join(c if " " <= c <= "~" and c not in '"\\' else "?" for c in cut)

@@ -24,6 +24,7 @@ from issuer.scopes import ISSUER_REGISTER, covers
 from issuer.vocabulary import ErrorCode
 
 REGISTRATION_PATH = "/oauth2/register"
+_MAX_DESCRIPTION = 500
 
 
 class RegistrationEndpoint:
@@ -125,4 +126,4 @@ def _invalid(error: InvalidField) -> OAuthError:
     """§3.2.2."""
     is_uri = error.field.startswith("redirect_uris")
     code = ErrorCode.INVALID_REDIRECT_URI if is_uri else ErrorCode.INVALID_CLIENT_METADATA
-    return OAuthError(code, quoted(str(error)))
+    return OAuthError(code, quoted(str(error), _MAX_DESCRIPTION))

@@ -164,9 +164,16 @@ class Validation:
 
 def redirect_problem(client: ClientRecord, redirect_uri: str) -> RequestProblem | None:
     """Not None if the client has not registered that redirect URI, or may not have it."""
-    is_allowed = not client.is_self_registered or is_for_self_registered(redirect_uri)
-    if is_allowed and is_registered(redirect_uri, client.redirect_uris):
-        return None
+    if is_registered(redirect_uri, client.redirect_uris):
+        if not client.is_self_registered or is_for_self_registered(redirect_uri):
+            return None
+        return _problem(
+            "The application asked to be answered at an address whose scheme is not allowed for"
+            " applications that registered themselves.",
+            "redirect_uri",
+            "RFC 8252 §7.1",
+            redirect_uri,
+        )
     return _problem(
         "The application asked to be answered at an address that is not registered for it.",
         "redirect_uri",

@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
+from issuer.admin.refusals import problem_of
+from issuer.authority import CredentialsNotKept, GivenCredential
 from tests.builders import PASSWORD, URL, Deployment
 from tests.drivers import AdminApi
 
@@ -39,6 +41,13 @@ def test_the_refusal_lists_the_credentials_and_the_repeated_request_confirms_the
     body = {"keep_credentials": [secret]}
     kept = admin.put("/clients/ci/roles/administrator?everywhere=true", json=body)
     assert kept.status_code == 204, kept.text
+
+
+def test_the_refusal_says_how_many_credentials_it_leaves_out():
+    given = [GivenCredential("secret", str(each), "", "ci", None) for each in range(120)]
+    members = problem_of(CredentialsNotKept(given)).members
+    assert (len(members["credentials"]), members["more_errors"]) == (100, 20)
+    assert "more_errors" not in problem_of(CredentialsNotKept(given[:100])).members
 
 
 @pytest.mark.parametrize(

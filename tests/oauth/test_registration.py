@@ -187,6 +187,12 @@ def test_wrong_metadata_is_refused(deployment: Deployment, members: dict[str, An
 
 
 @is_open
+def test_the_refusal_of_a_scheme_names_those_without_a_dot(deployment: Deployment):
+    answer = register(deployment, json={**BODY, "redirect_uris": ["myapp://callback"]}).json()
+    assert "or one of antigravity, claude, cursor" in answer["error_description"]
+
+
+@is_open
 @pytest.mark.parametrize(
     ("request_", "status"),
     [

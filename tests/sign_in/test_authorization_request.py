@@ -6,8 +6,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from issuer.clients import ClientFields
 from issuer.sign_in.authorization_request import AuthorizationRequest
 from issuer.sign_in.outcomes import Redirection, RequestProblem
+from issuer.vocabulary import RegisteredBy
 from tests.builders import URL, Deployment
 from tests.sign_in.authorizing import CALLBACK, GRANTS, App, returned
 
@@ -55,6 +57,25 @@ def test_without_a_known_client_and_redirect_uri_there_is_no_redirect(
     assert isinstance(problem, RequestProblem)
     assert (problem.parameter, problem.status) == (name, 400)
     assert problem.return_to is None
+
+
+def test_a_scheme_that_a_self_registered_client_may_not_have_is_named_as_the_cause(
+    deployment: Deployment, app: App
+):
+    """Its redirect URI was registered, by an earlier version or an administrator."""
+    fields = ClientFields(
+        name="Editor",
+        grant_types=["authorization_code"],
+        redirect_uris=["mailto:x"],
+        user_rights="all",
+    )
+    with deployment.changing() as work:
+        client = work.clients.register(fields, RegisteredBy.REGISTRATION).client_id
+    request = {**app.request(redirect_uri="mailto:x"), "client_id": client}
+    problem = validated(deployment, request)
+    assert isinstance(problem, RequestProblem)
+    assert "whose scheme is not allowed" in problem.sentence
+    assert (problem.parameter, problem.return_to) == ("redirect_uri", None)
 
 
 def test_a_disabled_client_is_unknown(deployment: Deployment, app: App):
