@@ -5,7 +5,7 @@ through its client are asked each time something new is wanted.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -113,16 +113,16 @@ class DocumentHosts:
 class ClientDocuments:
     """The clients of documents, fetched and cached.
 
-    Those that are stored have a cache and limits of their own, which URLs that anybody may name
-    cannot use up. What their documents said last is stored: a new process does not trust for
-    another day one that is gone.
+    Those that are stored have a cache, limits and threads of their own, which URLs that anybody may
+    name cannot use up: their hosts can be slow to resolve. What the documents of stored clients
+    said last is stored: a new process does not trust for another day one that is gone.
     """
 
     def __init__(
         self,
         directory: Directory,
         database: Database,
-        fetcher: Fetcher,
+        new_fetcher: Callable[[], Fetcher],
         clock: Clock,
         hosts: DocumentHosts,
     ) -> None:
@@ -130,8 +130,8 @@ class ClientDocuments:
         self._database = database
         self._clock = clock
         self._hosts = hosts
-        self._of_stored = DocumentCache(fetcher, clock, read_document)
-        self._of_unknown = DocumentCache(fetcher, clock, read_document)
+        self._of_stored = DocumentCache(new_fetcher(), clock, read_document)
+        self._of_unknown = DocumentCache(new_fetcher(), clock, read_document)
         self._readers = WorkerPool("documents", MAX_AT_ONCE, _MAX_WAITING, max_seconds=_MAX_WAIT)
 
     def find(self, client_id: str) -> ClientRecord | None:

@@ -17,10 +17,7 @@ _SHORTEST, _SHORTEST_OF_OTHERS = 10.0, 60.0
 
 
 def build_assertions(
-    foundation: Foundation,
-    directory: Directory,
-    documents: ClientDocuments,
-    fetcher_of_others: Fetcher,
+    foundation: Foundation, directory: Directory, documents: ClientDocuments
 ) -> ClientAssertions:
     """The three kinds of key sets share no fetches: one cannot keep another waiting.
 
@@ -34,7 +31,7 @@ def build_assertions(
         for of in (OF_CLIENTS, OF_TRUSTED)
     )
     of_others = FollowedKeySets(
-        fetcher_of_others, FetchBudget(clock), clock, _SHORTEST_OF_OTHERS, OF_REGISTERED, metrics
+        Fetcher(), FetchBudget(clock), clock, _SHORTEST_OF_OTHERS, OF_REGISTERED, metrics
     )
     return ClientAssertions(
         directory,

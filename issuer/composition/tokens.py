@@ -29,10 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TokenParts:
-    """`own_reader` reads tokens for the admin API, `any_reader` those of every audience.
-
-    `fetcher` is for what anybody may name.
-    """
+    """`own_reader` reads tokens for the admin API, `any_reader` those of every audience."""
 
     foundation: Foundation
     directory: Directory
@@ -40,7 +37,6 @@ class TokenParts:
     client_secrets: SecretMaker
     client_authentication: ClientAuthentication
     client_documents: ClientDocuments
-    fetcher: Fetcher
     last_use: LastUse
     revocations: RevocationView
     issuer: TokenIssuer
@@ -54,9 +50,7 @@ class TokenParts:
         """Built when it is first used: few deployments have clients with keys."""
         from issuer.composition.assertions import build_assertions  # noqa: PLC0415
 
-        return build_assertions(
-            self.foundation, self.directory, self.client_documents, self.fetcher
-        )
+        return build_assertions(self.foundation, self.directory, self.client_documents)
 
     @property
     def key_set_ages(self) -> Mapping[str, Sequence[float | None]]:
@@ -92,10 +86,10 @@ class TokenParts:
 
 def build_tokens(foundation: Foundation, keyring: Keyring) -> TokenParts:
     settings, clock, database = foundation.settings, foundation.clock, foundation.database
-    random, fetcher = foundation.random, Fetcher()
+    random = foundation.random
     hosts = DocumentHosts(settings.client_metadata_hosts)
     directory = Directory(database, settings.url, hosts.accept)
-    documents = ClientDocuments(directory, database, fetcher, clock, hosts)
+    documents = ClientDocuments(directory, database, Fetcher, clock, hosts)
     client_secrets = SecretMaker(foundation.hmac_key, random)
     revocations = RevocationView(database, clock)
     changes = ChangeWatcher(database, clock)
@@ -111,7 +105,6 @@ def build_tokens(foundation: Foundation, keyring: Keyring) -> TokenParts:
         client_secrets=client_secrets,
         client_authentication=ClientAuthentication(directory, documents, client_secrets),
         client_documents=documents,
-        fetcher=fetcher,
         last_use=LastUse(database),
         revocations=revocations,
         issuer=TokenIssuer(

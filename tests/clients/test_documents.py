@@ -4,15 +4,16 @@ import json
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import timedelta
+from threading import Event, Semaphore
 from typing import Any
 
 import pytest
 
-from issuer.clients.document_cache import InvalidDocument
+from issuer.clients.document_cache import MAX_AT_ONCE, InvalidDocument
 from issuer.clients.documents import ClientDocuments, DocumentHosts, read_document
 from issuer.directory import ClientRecord, Directory
 from issuer.errors import AlreadyExists, InvalidField, NotAllowed
-from issuer.federation import FetchedDocument, FetchRefused
+from issuer.federation import FetchedDocument, Fetcher, FetchRefused
 from issuer.roles import Assignment
 from issuer.vocabulary import RegisteredBy
 from tests.builders import URL, Deployment
@@ -47,7 +48,7 @@ def documents_of(deployment: Deployment, web: Web, *hosts: str) -> ClientDocumen
     accepted = DocumentHosts(hosts)
     directory = Directory(deployment.services.database, URL, accepted.accept)
     database = deployment.services.database
-    return ClientDocuments(directory, database, web, deployment.clock, accepted)
+    return ClientDocuments(directory, database, lambda: web, deployment.clock, accepted)
 
 
 def body(url: str = CLIENT, **members: Any) -> bytes:
@@ -286,6 +287,36 @@ def store(deployment: Deployment, url: str = CLIENT) -> None:
     """A person has allowed it something."""
     with deployment.changing() as work:
         work.clients.keep_document(read_document(url, body(url)))
+
+
+def test_slow_names_that_anybody_chose_do_not_keep_stored_clients_waiting(deployment: Deployment):
+    """Each cache has a fetcher of its own, with its own threads."""
+    store(deployment)
+    slow, go_on, asked = Semaphore(0), Event(), Event()
+
+    def resolve(host: str, port: int) -> list[str]:
+        if host == "app.example":
+            asked.set()
+        else:
+            slow.release()
+            go_on.wait()
+        return []
+
+    hosts, database = DocumentHosts(["*"]), deployment.services.database
+    directory = Directory(database, URL, hosts.accept)
+    documents = ClientDocuments(
+        directory, database, lambda: Fetcher(resolve), deployment.clock, hosts
+    )
+    deployment.clock.move(timedelta(hours=1))
+    with ThreadPoolExecutor(MAX_AT_ONCE + 1) as pool:
+        for number in range(MAX_AT_ONCE):
+            pool.submit(documents.find, f"https://slow-{number}.example/client.json")
+        assert all(slow.acquire(timeout=4) for _ in range(MAX_AT_ONCE))
+        found = pool.submit(documents.find, CLIENT)
+        was_asked = asked.wait(4)
+        go_on.set()
+        assert was_asked
+        assert found.result()
 
 
 def test_it_is_stored_when_a_person_allows_it_and_follows_its_document(
