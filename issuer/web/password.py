@@ -95,8 +95,14 @@ class PasswordEndpoint(OwnPageEndpoint):
             return response
         agent = visit.request.headers.get("user-agent")
         user = replace(user, password_hash=password.hash)  # none that was set since
-        _, cookie = self.parts.people.sessions.begin(user, session.methods, visit.actor, agent)
+        methods = self._methods_after(session, user)
+        _, cookie = self.parts.people.sessions.begin(user, methods, visit.actor, agent)
         return self.site.signed_in(response, cookie)
+
+    def _methods_after(self, session: SignInSession, user: UserRecord) -> tuple[str, ...]:
+        """The methods of the new session: those of `session` if they are recent and still there."""
+        is_still_there = user.has_second_factor or "mfa" not in session.methods
+        return session.methods if is_still_there and self.site.is_fresh(session) else ("pwd",)
 
     def _page(self, visit: Visit, user: UserRecord) -> PasswordPage:
         return PasswordPage(

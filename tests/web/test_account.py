@@ -8,6 +8,7 @@ import pytest
 from issuer.audit import Actor
 from tests.builders import PASSWORD, Deployment
 from tests.sign_in.authorizing import App, returned
+from tests.sign_in.people import People
 from tests.users.hashing import CountedHashes
 from tests.web.browsing import Browser, PageSeen
 
@@ -181,6 +182,22 @@ def test_every_page_of_the_account_is_closed_to_caches_and_frames(account: PageS
     assert headers["cache-control"] == "no-store"
     assert headers["x-frame-options"] == "DENY"
     assert "form-action 'self'" in headers["content-security-policy"]
+
+
+@pytest.mark.parametrize("age", [timedelta(0), timedelta(minutes=11)])
+def test_a_new_password_does_not_claim_a_factor_that_was_removed(
+    deployment: Deployment, browser: Browser, people: People, alice: str, age: timedelta
+):
+    phone = people.app_of(alice)
+    page = browser.follow(browser.sign_in())
+    browser.submit(page, "/sign-in/second-factor", code=phone.code())
+    with deployment.changing() as work:
+        for factor in work.factors.of_user(alice):
+            work.factors.remove(alice, factor.id)
+    deployment.clock.move(age)
+    assert "Your password is set" in browser.follow(change(browser)).text
+    (session,) = deployment.services.people.sessions.of_user(alice)
+    assert session.methods == ("pwd",)
 
 
 def test_somebody_with_only_a_passkey_sets_a_password_after_a_new_sign_in(
