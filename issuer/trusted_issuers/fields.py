@@ -125,7 +125,7 @@ def _ca_certificate(text: str) -> str:
     try:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.load_verify_locations(cadata=text)
-    except (ssl.SSLError, ValueError):
+    except (ssl.SSLError, TypeError, ValueError):  # TypeError: not ASCII
         raise ValueError("must be a CA certificate in PEM") from None
     if not context.get_ca_certs():
         raise ValueError("holds no certificate of a CA")

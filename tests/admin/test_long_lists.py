@@ -1,5 +1,7 @@
 """Long lists: each item once, and every page with a few statements."""
 
+import threading
+
 import pytest
 from sqlalchemy import event, insert
 
@@ -28,6 +30,7 @@ def fill(deployment: Deployment) -> None:
         "redirect_uris": [],
         "post_logout_redirect_uris": [],
         "first_party": False,
+        "trusts": [],
         "user_rights": UserRights.OWN,
         "registered_by": RegisteredBy.ADMIN,
         "pinned": False,
@@ -56,7 +59,8 @@ def test_a_hundred_thousand_clients_are_listed_page_by_page(
 
     def count(_connection: object, _cursor: object, statement: str, *_: object) -> None:
         nonlocal statements
-        statements += statement.startswith("SELECT")  # not other writes
+        in_request = threading.current_thread().name.startswith("AnyIO")  # in no background job
+        statements += in_request and statement.startswith("SELECT")
 
     event.listen(deployment.services.database.engine, "before_cursor_execute", count)
     deployment.services.tokens.changes.stop()
@@ -73,4 +77,5 @@ def test_a_hundred_thousand_clients_are_listed_page_by_page(
         path = f"/clients?limit={PAGE}&cursor={page['next_cursor']}"
     assert len(seen) == len(set(seen)) == CLIENTS + 1
     assert seen == sorted(seen)
+    assert min(costs) > 0
     assert max(costs) <= MAX_QUERIES, costs

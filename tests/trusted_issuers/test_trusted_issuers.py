@@ -78,6 +78,7 @@ def test_the_admin_api_has_its_operations(admin: AdminApi, deployment: Deploymen
         ({"algorithms": ["none"]}, "algorithms"),
         ({**SPIFFE, "algorithms": ["ES256", "EdDSA"]}, "algorithms"),
         ({"ca_certificate": "not a certificate"}, "ca_certificate"),
+        ({"ca_certificate": "\u202e"}, "ca_certificate"),
         ({"typ": ""}, "typ"),
         ({"typ": "application/jwt"}, "typ"),
         ({"typ": "j w t"}, "typ"),
