@@ -17,7 +17,7 @@ from benchmarks.machine import machine
 from benchmarks.measuring import Bench, Measured, result_of
 from benchmarks.report import BenchmarkReport
 from benchmarks.scenarios import scenarios
-from issuer import logs
+from issuer.telemetry import logs
 
 DOCS = Path(__file__).parents[1] / "docs" / "performance.md"
 AGENTOS = "AgentOS"

@@ -26,7 +26,7 @@ from benchmarks.invented_verifiers import INVENTED_VERIFIERS
 from benchmarks.load import megabytes, on_core, peak_megabytes, wrk
 from benchmarks.machine import machine
 from benchmarks.one_person import ONE_PERSON
-from issuer import logs
+from issuer.telemetry import logs
 from tests.journeys.proxies.callers import one_attacker
 from tests.journeys.running_issuer import OURS, RunningIssuer, polls
 

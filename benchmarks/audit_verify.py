@@ -21,13 +21,13 @@ from random import Random
 from rich.console import Console
 from rich.table import Table
 
-from issuer import logs
 from issuer.audit import Actor, Event
 from issuer.audit.chain import End
 from issuer.audit.chains import append
 from issuer.clock import Clock
 from issuer.composition import Composition, compose
 from issuer.settings import Settings
+from issuer.telemetry import logs
 from tests.builders import initialised
 from tests.databases import PostgreSQL, running_server
 

@@ -27,12 +27,12 @@ from rich.table import Table
 from benchmarks.audit_verify import database, fill
 from benchmarks.filling import Filling, Rows
 from benchmarks.load import peak_megabytes
-from issuer import logs
 from issuer.audiences import AudienceFields
 from issuer.clock import Clock
 from issuer.composition import compose
 from issuer.database.tables import UserRow
 from issuer.settings import Settings
+from issuer.telemetry import logs
 from tests.builders import OPERATOR, initialised
 
 ROLES = 1_000

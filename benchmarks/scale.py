@@ -32,7 +32,7 @@ from benchmarks.load import Load, megabytes, on_core, wrk
 from benchmarks.scenarios import TOKEN
 from benchmarks.scripts import in_turn, post
 from benchmarks.targets import P99, RATE
-from issuer import logs
+from issuer.telemetry import logs
 from tests.drivers import AdminApi
 from tests.journeys.running_issuer import OURS, RunningIssuer
 

@@ -17,7 +17,7 @@ from benchmarks.durable_audit import CONNECTIONS, DATABASES
 from benchmarks.load import megabytes, wrk
 from benchmarks.scenarios import mixed
 from benchmarks.subjects import ours
-from issuer import logs
+from issuer.telemetry import logs
 
 _MINUTE = 60
 

@@ -7,9 +7,9 @@ import sys
 
 import uvicorn
 
-from issuer.app import app_from_environment
 from issuer.audit import AuditWriter, Event
-from issuer.cli.connection import BoundedConnection
+from issuer.server.app import app_from_environment
+from issuer.server.connection import BoundedConnection
 
 
 async def store_nothing(_writer: AuditWriter, _event: Event) -> int:

@@ -26,11 +26,10 @@ from starlette.types import Message
 from benchmarks.bare import KINDS
 from benchmarks.durable_audit import deployment_with_client
 from benchmarks.token_server import store_nothing
-from issuer import logs
 from issuer.audit import Actor, AuditWriter, Event
 from issuer.audit.own_chain import OwnChain
+from issuer.background.workers import WorkerPool
 from issuer.composition import Composition
-from issuer.metrics import Metrics
 from issuer.oauth import IssuerAuthorizationServer
 from issuer.oauth.audit_events import Refusals
 from issuer.oauth.credential_checks import CredentialChecks
@@ -40,10 +39,11 @@ from issuer.oauth.request import ParsedRequest, parse_form, receive_form
 from issuer.oauth.responses import OAuthResponse
 from issuer.oauth.token_endpoint import TokenEndpoint
 from issuer.rate_limits import RateLimits
+from issuer.telemetry import logs
+from issuer.telemetry.metrics import Metrics
+from issuer.telemetry.tracing import Tracing
 from issuer.tokens import AccessToken
-from issuer.tracing import Tracing
 from issuer.vocabulary import ACCESS_TOKEN_TYPE, SigningAlgorithm
-from issuer.workers import WorkerPool
 from tests.builders import Credentials, settings_for
 
 T = TypeVar("T")

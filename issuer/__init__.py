@@ -1,6 +1,6 @@
 """A self-hosted token issuer for AgentOS.
 
-`issuer.app` is the server, `issuer.cli` the command line, `issuer.agentos` the verifier for
+`issuer.server.app` is the server, `issuer.cli` the command line, `issuer.agentos` the verifier for
 AgentOS, `issuer.client` the token client for services.
 """
 

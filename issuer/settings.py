@@ -24,12 +24,12 @@ from pydantic import (
     model_validator,
 )
 
-from issuer.close_names import did_you_mean
 from issuer.errors import ConfigurationError
-from issuer.fields import in_words
+from issuer.fields.close_names import did_you_mean
+from issuer.fields.fields import in_words
+from issuer.fields.ids import AudienceId
+from issuer.fields.times import duration
 from issuer.files import read_trusted, reason_of
-from issuer.id_fields import AudienceId
-from issuer.time_fields import duration
 from issuer.vocabulary import MAX_TOKEN, SHORTEST_TOKEN, SigningAlgorithm
 
 PREFIX = "ISSUER_"

@@ -17,9 +17,9 @@ from issuer.audit import Actor
 from issuer.clients import ClientFields, SecretFields
 from issuer.clock import Clock
 from issuer.composition import Composition, UnitOfWork
+from issuer.provisioning.setup import initialise
 from issuer.roles import Assignment, RoleFields
 from issuer.settings import Settings
-from issuer.setup import initialise
 from issuer.users import UserFields
 from issuer.users.passwords import NewPassword, Passwords
 

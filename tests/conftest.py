@@ -11,10 +11,10 @@ import httpx
 import pytest
 from starlette.testclient import TestClient
 
-from issuer import logs
-from issuer.app import create_app
 from issuer.composition import build_telemetry, compose
+from issuer.server.app import create_app
 from issuer.settings import Settings
+from issuer.telemetry import logs
 from tests.builders import Credentials, Deployment, FakeClock, initialised, settings_for
 from tests.databases import PostgreSQL, copied, shared_postgresql
 from tests.dialects import share_dialects

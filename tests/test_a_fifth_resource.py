@@ -22,8 +22,8 @@ from issuer.cli.command import new_app
 from issuer.composition import UnitOfWork
 from issuer.database.store import Store
 from issuer.database.tables import Base, Versioned
-from issuer.fields import Fields, Label, Scopes, Version
-from issuer.id_fields import RoleName
+from issuer.fields.fields import Fields, Label, Scopes, Version
+from issuer.fields.ids import RoleName
 from issuer.resources import Collection, ResourceType
 from tests.builders import URL, Deployment
 from tests.conftest import Initialized

@@ -8,8 +8,8 @@ from openapi_spec_validator import validate
 from sqlalchemy import event
 from starlette.testclient import TestClient
 
-from issuer.app import create_app
 from issuer.composition import compose
+from issuer.server.app import create_app
 from issuer.settings import Settings
 from tests.builders import Deployment, FakeClock, initialised
 

@@ -46,8 +46,8 @@ def test_without_metrics_the_library_is_not_loaded(
         **({"ISSUER_METRICS_TOKEN": token} if token else {}),
     }
     program = (
-        "import sys, issuer.cli.program, issuer.app;"
-        "issuer.app.app_from_environment();"
+        "import sys, issuer.cli.program, issuer.server.app;"
+        "issuer.server.app.app_from_environment();"
         "print('prometheus_client' in sys.modules)"
     )
     run = subprocess.run(

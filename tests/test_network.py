@@ -2,7 +2,7 @@
 
 import pytest
 
-from issuer.network import network_of
+from issuer.fields.networks import network_of
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from issuer.redirect_uris import MAX_LENGTH, checked, is_of_a_web_server, is_registered
+from issuer.fields.redirect_uris import MAX_LENGTH, checked, is_of_a_web_server, is_registered
 
 
 @pytest.mark.parametrize(

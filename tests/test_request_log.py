@@ -5,7 +5,7 @@ from random import Random
 import pytest
 from structlog.testing import capture_logs
 
-from issuer.logs import RequestLog
+from issuer.telemetry.logs import RequestLog
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ import threading
 
 import pytest
 
+from issuer.background.workers import WorkerPool
 from issuer.errors import Unavailable
-from issuer.workers import WorkerPool
 
 
 def test_a_full_pool_refuses_callers():

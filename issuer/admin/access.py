@@ -9,8 +9,8 @@ from starlette.concurrency import run_in_threadpool
 from issuer.admin.problems import ProblemRaised
 from issuer.composition import Access, Administration
 from issuer.errors import InvalidCredentials
-from issuer.http import bearer_token, caller
-from issuer.logs import note_client
+from issuer.http.requests import bearer_token, caller
+from issuer.telemetry.logs import note_client
 
 _WITH_BODY = {"POST", "PUT", "PATCH"}
 _bearer = HTTPBearer(auto_error=False, scheme_name="access_token", bearerFormat="JWT")

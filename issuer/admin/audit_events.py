@@ -9,7 +9,7 @@ from issuer.admin.problems import documented
 from issuer.admin.representations import Cursor, Limit, Page, page
 from issuer.admin.routes import admin_router
 from issuer.audit import AuditEvent, EventFilter, is_event_id
-from issuer.time_fields import Instant
+from issuer.fields.times import Instant
 
 router = admin_router("/audit-events", "audit")
 

@@ -8,8 +8,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from issuer.admin.problems import ProblemRaised
-from issuer.fields import Fields
-from issuer.strict_json import AmbiguousJson, strict_json
+from issuer.fields.fields import Fields
+from issuer.fields.strict_json import AmbiguousJson, strict_json
 
 _JSON = ("application/json", "application/merge-patch+json")
 # Twice the maximum of a resource. A parsed value takes much more memory than in the body.

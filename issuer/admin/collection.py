@@ -26,7 +26,7 @@ from issuer.admin.routes import admin_router
 from issuer.admin.urls import location
 from issuer.admin.warnings import WithWarnings, warnings_about
 from issuer.clients import CLIENT
-from issuer.fields import Fields
+from issuer.fields.fields import Fields
 from issuer.resources import ResourceType
 from issuer.roles import ROLE
 

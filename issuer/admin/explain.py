@@ -10,12 +10,12 @@ from issuer.admin.access import Caller
 from issuer.admin.problems import documented
 from issuer.admin.representations import Cursor, Limit, Page, page_of
 from issuer.admin.routes import admin_router
+from issuer.background.workers import WorkerPool
 from issuer.catalogue import UnknownVersion, lint, scopes
 from issuer.errors import InvalidCredentials, InvalidField, TooManyRequests, Unavailable
-from issuer.explaining import PreviewRequest, Question
-from issuer.fields import MAX_SCOPES, Fields
+from issuer.explain.explaining import PreviewRequest, Question
+from issuer.fields.fields import MAX_SCOPES, Fields
 from issuer.rate_limits import ClientQueues
-from issuer.workers import WorkerPool
 
 router = admin_router("", "rights")
 

@@ -11,6 +11,7 @@ from issuer.admin.access import Caller
 from issuer.admin.problems import ProblemRaised, documented
 from issuer.admin.representations import AllowUnknownScopes, IfMatch, require_tag
 from issuer.admin.routes import admin_router
+from issuer.background.workers import WorkerPool
 from issuer.composition import Access
 from issuer.composition.planning import (
     MadePlan,
@@ -19,8 +20,7 @@ from issuer.composition.planning import (
     applied_plan,
     made_plan,
 )
-from issuer.etags import etag_of
-from issuer.workers import WorkerPool
+from issuer.http.etags import etag_of
 
 router = admin_router("/manifest", "manifest")
 

@@ -2,7 +2,7 @@
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from issuer.escaping import with_encoded_slashes
+from issuer.fields.escaping import with_encoded_slashes
 
 
 class EncodedSlashes:

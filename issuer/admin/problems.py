@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
-from issuer.logs import request_id
+from issuer.telemetry.logs import request_id
 
 log = structlog.get_logger(__name__)
 
@@ -169,7 +169,7 @@ def answer(request: Request, problem: ProblemRaised) -> Response:
     """The response with the problem. Refusals of the admin API are logged."""
     status, title = _PROBLEMS[problem.name]
     if is_of_admin_api(request):
-        # `issuer.logs` adds client, address, method and path.
+        # `issuer.telemetry.logs` adds client, address, method and path.
         log.info("admin_refused", problem=problem.name, reason=problem.reason)
     body = {
         "type": type_of(problem.name),

@@ -20,8 +20,8 @@ from issuer.admin.problems import (
 )
 from issuer.authority import CredentialsNotKept
 from issuer.catalogue import methods_at
-from issuer.fields import in_words
-from issuer.http_layers import server_error
+from issuer.fields.fields import in_words
+from issuer.http.middleware import server_error
 from issuer.scopes import InvalidScope, ScopeNotCovered
 
 _NOT_FOUND = 404

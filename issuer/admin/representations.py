@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from issuer.admin.problems import ProblemRaised
-from issuer.etags import etag_of
+from issuer.http.etags import etag_of
 
 Item = TypeVar("Item", bound=BaseModel)
 

@@ -12,8 +12,8 @@ from issuer.admin.access import authenticate
 from issuer.admin.bodies import StrictJsonRequest, require_json
 from issuer.admin.problems import ProblemRaised, shortened
 from issuer.catalogue import needs_of
-from issuer.etags import etag_of
-from issuer.http import is_known
+from issuer.http.etags import etag_of
+from issuer.http.requests import is_known
 
 _KEPT_IN_304 = ("ETag", "Vary", "Cache-Control")  # RFC 9110 §15.4.5
 

@@ -8,7 +8,7 @@ from issuer.admin.access import Caller
 from issuer.admin.problems import documented
 from issuer.admin.routes import admin_router
 from issuer.composition import Access
-from issuer.fields import Fields
+from issuer.fields.fields import Fields
 from issuer.scopes import ISSUER_ADMIN
 
 router = admin_router("/tokens", "tokens")

@@ -10,7 +10,7 @@ from issuer.admin.collection import Descriptions, collection_router
 from issuer.admin.problems import documented
 from issuer.admin.representations import IfMatch, require_match
 from issuer.composition import Access
-from issuer.network import network_of
+from issuer.fields.networks import network_of
 from issuer.rate_limits import PasswordPool
 from issuer.users import USER, NewPassword, PasswordFields, check_policy
 

@@ -2,11 +2,11 @@
 
 from datetime import datetime
 
-from issuer.fields import Algorithm, Fields, Label, Version
-from issuer.id_fields import AudienceId
+from issuer.fields.fields import Algorithm, Fields, Label, Version
+from issuer.fields.ids import AudienceId
+from issuer.fields.times import Lifetime
+from issuer.fields.urls import Resources
 from issuer.resources import ResourceType
-from issuer.time_fields import Lifetime
-from issuer.url_fields import Resources
 from issuer.vocabulary import SigningAlgorithm
 
 

@@ -13,13 +13,14 @@ from issuer.audit.chain import ChainKey
 from issuer.audit.checkpoints import Checkpoints, Coverage
 from issuer.audit.counting import TokenCount, TokenCounts
 from issuer.audit.differences import differences
-from issuer.audit.event import Actor, Event, Outcome
+from issuer.audit.event import Event, Outcome
 from issuer.audit.following import AuditReader
 from issuer.audit.gathering import GatheredRefusals
 from issuer.audit.retention import Retention
 from issuer.audit.trail import Trail, Trails
 from issuer.audit.verification import Verification, verify
 from issuer.audit.writer import AuditWriter
+from issuer.http.actor import Actor
 
 __all__ = [
     "Actor",

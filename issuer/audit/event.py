@@ -5,27 +5,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from issuer.http.actor import Actor
+
 
 class Outcome(StrEnum):
     DONE = "done"
     REFUSED = "refused"
-
-
-@dataclass(frozen=True, slots=True)
-class Actor:
-    """The caller, its request and its address.
-
-    `is_local`: the command line on the issuer's own machine.
-    """
-
-    id: str | None = None
-    request_id: str | None = None
-    address: str | None = None
-    is_local: bool = False
-
-    def known_as(self, actor_id: str | None) -> "Actor":
-        """The same request and address, with the caller's id."""
-        return Actor(actor_id, self.request_id, self.address)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,9 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from issuer.audit.event import Actor, Event, Outcome
-from issuer.network import network_of
+from issuer.audit.event import Event, Outcome
+from issuer.fields.networks import network_of
+from issuer.http.actor import Actor
 
 # Rows a minute, for one sender, and for all unauthenticated senders. With the counted refusals
 # this is at most 432,000 rows a day and process, however many senders take part.

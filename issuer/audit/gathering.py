@@ -7,10 +7,11 @@ from datetime import timedelta
 from random import Random
 
 from issuer.audit.chain import ChainKey
-from issuer.audit.event import Actor, Event
+from issuer.audit.event import Event
 from issuer.audit.flood import count_in
 from issuer.audit.own_chain import OwnChain
 from issuer.database import Database
+from issuer.http.actor import Actor
 
 WRITE_EVERY = timedelta(minutes=1)
 MAX_KINDS = 100

@@ -10,12 +10,12 @@ import structlog
 from issuer.audit import store
 from issuer.audit.chain import CHANGES, ChainKey, End
 from issuer.audit.checkpoints import Checkpoints
-from issuer.audit.event import Actor
 from issuer.audit.statement import Pruned, Statement, digest, ends_through
 from issuer.audit.trail import Trails
 from issuer.clock import Clock
 from issuer.database import Database, Session
 from issuer.errors import NotAllowed
+from issuer.http.actor import Actor
 
 _NOT_MORE_OFTEN = timedelta(days=1)
 _RETENTION = Actor("issuer:retention")

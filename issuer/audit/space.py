@@ -2,9 +2,10 @@
 
 from issuer.audit.chain import ChainKey, End
 from issuer.audit.chains import append
-from issuer.audit.event import Actor, Event
+from issuer.audit.event import Event
 from issuer.clock import Clock
 from issuer.database import Database
+from issuer.http.actor import Actor
 
 # More than fits into the free pages that PostgreSQL on a full disk may still have.
 _EVENTS = 200

@@ -26,7 +26,7 @@ from sqlalchemy.orm import Session, aliased
 from issuer.audit.chain import COLUMNS, End, Linked
 from issuer.database.engine import sqlite_connection
 from issuer.database.tables import AuditCheckpointRow, AuditEventRow, ChangeCounter, UserRow
-from issuer.usernames import fold_username
+from issuer.fields.usernames import fold_username
 
 _PAGE = 5_000
 

@@ -3,9 +3,10 @@
 from issuer.audit import store
 from issuer.audit.chain import CHANGES, ChainKey, End
 from issuer.audit.chains import append
-from issuer.audit.event import Actor, Event
+from issuer.audit.event import Event
 from issuer.clock import Clock
 from issuer.database import Session
+from issuer.http.actor import Actor
 
 
 class Trail:

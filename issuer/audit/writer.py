@@ -18,7 +18,7 @@ from issuer.audit.gathering import GatheredRefusals
 from issuer.audit.own_chain import OwnChain
 from issuer.database import Database
 from issuer.errors import Unavailable
-from issuer.metrics import Metrics
+from issuer.telemetry.metrics import Metrics
 
 _MAX_IN_A_COMMIT = 1_000
 _ENOUGH_FOR_A_COMMIT = 100

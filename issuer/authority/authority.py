@@ -8,7 +8,7 @@ from issuer.authority.grantor import Grantor
 from issuer.authority.store import AuthorityStore, Privileged, PrivilegeSnapshot
 from issuer.database import Session
 from issuer.errors import Forbidden, NotAllowed
-from issuer.id_fields import fold_id
+from issuer.fields.ids import fold_id
 from issuer.scopes import ISSUER_ADMIN, covers, parse
 from issuer.vocabulary import GivenAs, GrantType
 

@@ -19,7 +19,7 @@ from issuer.database.tables import (
     TotpSecretRow,
     UserRow,
 )
-from issuer.id_fields import fold_id
+from issuer.fields.ids import fold_id
 from issuer.scopes import ISSUER_ADMIN, counting_at
 from issuer.vocabulary import AuthMethod, GrantType, UserRights
 

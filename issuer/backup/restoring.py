@@ -31,8 +31,8 @@ from issuer.errors import IssuerError
 from issuer.keys.sealed_secrets_store import AUDIT_CHAINS, CLIENT_SECRETS, derived, opened
 from issuer.keys.sealing import Sealer
 from issuer.keys.store import KeyStore
+from issuer.provisioning.setup import prepare_data_dir
 from issuer.settings import Settings
-from issuer.setup import prepare_data_dir
 
 
 @dataclass(frozen=True)

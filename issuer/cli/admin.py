@@ -8,10 +8,11 @@ from issuer.cli import output
 from issuer.cli.administrator import USERNAME, make_administrator
 from issuer.cli.command import new_app
 from issuer.cli.init import show_admin
-from issuer.cli.opening import composed, operator, read_settings
+from issuer.cli.opening import operator, read_settings
 from issuer.cli.options import AsJson
-from issuer.setup import change_url as move_database
-from issuer.setup import recover_admin
+from issuer.composition import composed
+from issuer.provisioning.setup import change_url as move_database
+from issuer.provisioning.setup import recover_admin
 
 app = new_app("Invite an administrator, recover the admin client, or change the issuer's URL.")
 

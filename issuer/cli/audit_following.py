@@ -17,11 +17,12 @@ from issuer.audit.following import EventPage
 from issuer.audit.ocsf import as_ocsf
 from issuer.cli.audit_options import ByActor, FromAddress, OfAction, OnTarget, Since
 from issuer.cli.input_files import content_of
-from issuer.cli.opening import composed
-from issuer.cli.processes import end_quietly_on_signals
+from issuer.cli.opening import read_settings
+from issuer.composition import composed
 from issuer.database import Database
 from issuer.errors import IssuerError, Unavailable
 from issuer.files import write_private
+from issuer.server.processes import end_quietly_on_signals
 
 _PAGE = 500
 _SECONDS_BETWEEN_LOOKS = 1
@@ -70,7 +71,7 @@ def follow_events(
         raise typer.BadParameter("use either --after or --state")
     began = since or datetime.now(UTC)
     wanted = EventFilter(actor=actor, action=action, target=target, address=address, since=since)
-    with composed() as parts:
+    with composed(read_settings()) as parts:
         bookmark = _known(after, state)
         if bookmark is None:
             wanted = wanted.model_copy(update={"since": began})

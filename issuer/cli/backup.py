@@ -11,10 +11,11 @@ from issuer.backup.backing_up import BackedUp, back_up_into, back_up_to
 from issuer.backup.encryption import Encryption
 from issuer.cli import output
 from issuer.cli.command import new_app
-from issuer.cli.opening import composed, operator
+from issuer.cli.opening import operator, read_settings
 from issuer.cli.options import AsJson
-from issuer.cli.processes import end_on_sigterm
+from issuer.composition import composed
 from issuer.errors import IssuerError
+from issuer.server.processes import end_on_sigterm
 
 app = new_app()
 
@@ -53,7 +54,7 @@ def backup(
     encryption = Encryption.to(recipients) if recipients else Encryption()
     if file == STREAM and sys.stdout.isatty():
         raise IssuerError("Standard output is a terminal: name a file, or redirect the output.")
-    with composed() as parts, output.working("Writing the backup"):
+    with composed(read_settings()) as parts, output.working("Writing the backup"):
         if file == STREAM:
             written = back_up_into(sys.stdout.buffer, parts.foundation, operator(), encryption)
         else:

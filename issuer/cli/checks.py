@@ -18,9 +18,9 @@ from issuer.keys import KeyPolicy
 from issuer.keys.backends.folder import key_files, read_key_file
 from issuer.keys.described import described
 from issuer.keys.schedule import active, next_key
+from issuer.provisioning.setup import ADMIN_CLIENT
 from issuer.scopes import ISSUER_ADMIN
 from issuer.settings import Settings
-from issuer.setup import ADMIN_CLIENT
 from issuer.sign_in.passkeys import why_not_offered
 from issuer.vocabulary import SigningAlgorithm
 

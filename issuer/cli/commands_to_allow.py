@@ -6,7 +6,7 @@ from itertools import chain, count
 from issuer.cli.command import every
 from issuer.composition import UnitOfWork
 from issuer.directory import ClientRecord, UserRecord
-from issuer.explaining import Explanation
+from issuer.explain.explaining import Explanation
 
 Command = tuple[str, ...]
 Holder = ClientRecord | UserRecord

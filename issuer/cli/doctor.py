@@ -7,8 +7,9 @@ from issuer.cli import checks, output
 from issuer.cli.audit_push_check import of_audit_push
 from issuer.cli.checks import Finding
 from issuer.cli.command import new_app
-from issuer.cli.opening import composed, read_settings
+from issuer.cli.opening import read_settings
 from issuer.cli.options import AsJson
+from issuer.composition import composed
 from issuer.database.deployment import require_writable
 from issuer.errors import IssuerError
 

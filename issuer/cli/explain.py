@@ -15,7 +15,7 @@ from issuer.cli.options import AgnoVersion, AsJson, AudienceOfToken
 from issuer.cli.subjects import client_and_user
 from issuer.composition import Administration
 from issuer.errors import InvalidCredentials, InvalidField
-from issuer.explaining import Explanation, Question, ScopeSource
+from issuer.explain.explaining import Explanation, Question, ScopeSource
 
 app = new_app()
 

@@ -4,7 +4,7 @@ from issuer.cli import output
 from issuer.cli.command import new_app
 from issuer.cli.opening import operator, read_settings
 from issuer.cli.options import AsJson
-from issuer.setup import Initialised, initialise
+from issuer.provisioning.setup import Initialised, initialise
 
 app = new_app()
 

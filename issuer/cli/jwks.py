@@ -8,7 +8,6 @@ from typing import Annotated, Any
 
 import typer
 
-from issuer import logs
 from issuer.agentos.errors import InvalidConfiguration, NotFetched
 from issuer.agentos.key_set import Keys
 from issuer.agentos.key_set_client import Held, KeySetClient
@@ -17,8 +16,9 @@ from issuer.cli import output
 from issuer.cli.command import new_app
 from issuer.cli.hooks import ChangeCommand, pauses_between_tries, words_of
 from issuer.cli.options import AsJson
-from issuer.cli.processes import end_quietly_on_signals
 from issuer.errors import IssuerError
+from issuer.server.processes import end_quietly_on_signals
+from issuer.telemetry import logs
 
 app = new_app("Keep the key set of an issuer in a file, for verifiers that cannot fetch it.")
 

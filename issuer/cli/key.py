@@ -16,7 +16,7 @@ from issuer.composition import Administration
 from issuer.keys.described import all_described, described
 from issuer.keys.private_key import public_pem
 from issuer.keys.sealing import new_master_key
-from issuer.setup import Rewrapped, change_master_key
+from issuer.provisioning.setup import Rewrapped, change_master_key
 from issuer.vocabulary import SigningAlgorithm
 
 app = new_app("The signing keys. They rotate automatically; each is announced before it signs.")

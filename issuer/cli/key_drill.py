@@ -8,8 +8,9 @@ import typer
 
 from issuer.cli import output
 from issuer.cli.command import given
-from issuer.cli.opening import composed, operator
+from issuer.cli.opening import operator, read_settings
 from issuer.cli.options import AsJson
+from issuer.composition import composed
 from issuer.errors import IssuerError
 from issuer.rotation_drill import Drill, DrillRequest, Report
 from issuer.vocabulary import SigningAlgorithm
@@ -68,7 +69,7 @@ def drill_rotation(
             rotate=rotate,
         )
     )
-    with composed() as parts:
+    with composed(read_settings()) as parts:
         using = (parts.administration, parts.tokens.issuer)
         report = Drill(*using, operator(), wait=_wait).run(request)
     _show(report, as_json=as_json)

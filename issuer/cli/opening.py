@@ -7,12 +7,12 @@ from contextlib import contextmanager
 
 import typer
 
-from issuer import logs
 from issuer.audit import Actor
 from issuer.cli.subjects import suggesting
-from issuer.composition import Administration, AuditParts, Composition, UnitOfWork, compose
-from issuer.escaping import escaped
+from issuer.composition import Administration, AuditParts, UnitOfWork, composed
+from issuer.fields.escaping import escaped
 from issuer.settings import Settings
+from issuer.telemetry import logs
 
 
 def read_settings() -> Settings:
@@ -23,19 +23,9 @@ def read_settings() -> Settings:
 
 
 @contextmanager
-def composed(settings: Settings | None = None) -> Iterator[Composition]:
-    """All parts, on an initialised database; without their threads."""
-    parts = compose(settings or read_settings())
-    try:
-        yield parts
-    finally:
-        parts.database.dispose()
-
-
-@contextmanager
 def administering() -> Iterator[Administration]:
     """The administration, for a command with more than one transaction."""
-    with composed() as parts:
+    with composed(read_settings()) as parts:
         yield parts.administration
 
 
@@ -50,7 +40,7 @@ def administering_with_keys() -> Iterator[Administration]:
 @contextmanager
 def auditing() -> Iterator[AuditParts]:
     """The audit log, with the signing keys loaded."""
-    with composed() as parts:
+    with composed(read_settings()) as parts:
         parts.keys.keyring.reload()
         yield parts.audit
 

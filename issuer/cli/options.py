@@ -11,8 +11,8 @@ from issuer.cli import completion
 from issuer.cli.command import NOTHING
 from issuer.cli.input_files import content_of
 from issuer.errors import IssuerError
+from issuer.fields.times import duration, in_seconds
 from issuer.settings import Duration
-from issuer.time_fields import duration, in_seconds
 
 
 def _lifetime(text: str) -> object:

@@ -10,7 +10,7 @@ from issuer.cli.command import given, new_app
 from issuer.cli.opening import administering_with_keys
 from issuer.cli.options import AsJson, AudienceOfToken, ClientId, Scopes
 from issuer.cli.subjects import client_and_user
-from issuer.explaining import PreviewRequest
+from issuer.explain.explaining import PreviewRequest
 
 app = new_app()
 

@@ -16,14 +16,15 @@ from issuer.cli import output
 from issuer.cli.administrator import ConsoleAdministrator, ensure_administrator
 from issuer.cli.command import new_app
 from issuer.cli.demo import Demo, demo_file, ensure_demo
-from issuer.cli.opening import composed, operator, read_settings
+from issuer.cli.opening import operator, read_settings
 from issuer.cli.options import AsJson, Host
-from issuer.cli.processes import end_quietly_on_signals
-from issuer.cli.serving import address, listen, serve
+from issuer.composition import composed
 from issuer.errors import ConfigurationError
-from issuer.escaping import escaped
+from issuer.fields.escaping import escaped
+from issuer.provisioning.setup import Initialised, initialise, prepare_data_dir
+from issuer.server.processes import end_quietly_on_signals
+from issuer.server.serving import address, listen, serve
 from issuer.settings import Settings
-from issuer.setup import Initialised, initialise, prepare_data_dir
 from issuer.vocabulary import SigningAlgorithm
 
 app = new_app()

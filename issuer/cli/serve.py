@@ -8,9 +8,9 @@ from issuer.cli import output
 from issuer.cli.command import new_app
 from issuer.cli.opening import read_settings
 from issuer.cli.options import AsJson, Host
-from issuer.cli.processes import end_quietly_on_signals
-from issuer.cli.serving import address, listen, require_fit
-from issuer.cli.serving import serve as serve_until_a_signal
+from issuer.server.processes import end_quietly_on_signals
+from issuer.server.serving import address, listen, require_fit
+from issuer.server.serving import serve as serve_until_a_signal
 
 app = new_app()
 

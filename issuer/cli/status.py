@@ -17,9 +17,9 @@ from issuer.cli.server import (
 )
 from issuer.cli.token_cache import token_from_cache
 from issuer.errors import IssuerError
+from issuer.provisioning.setup import ADMIN_CLIENT
 from issuer.scopes import ISSUER_STATUS
 from issuer.settings import Settings
-from issuer.setup import ADMIN_CLIENT
 
 app = new_app()
 

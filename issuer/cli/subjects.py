@@ -6,9 +6,9 @@ from typing import Any
 
 from issuer.audiences import AUDIENCE
 from issuer.clients import CLIENT
-from issuer.close_names import did_you_mean
 from issuer.composition import Administration, UnitOfWork
 from issuer.errors import NotFound
+from issuer.fields.close_names import did_you_mean
 from issuer.resources import ResourceType
 from issuer.roles import ROLE
 from issuer.trusted_issuers import TRUSTED_ISSUER

@@ -8,8 +8,8 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from issuer.clients.key_fields import Jwks, JwksUri
 from issuer.clients.trust import Trusts
-from issuer.custom_claims import CustomClaims
-from issuer.fields import (
+from issuer.fields.claims import CustomClaims
+from issuer.fields.fields import (
     AuthenticationMethod,
     Fields,
     GrantTypes,
@@ -18,10 +18,10 @@ from issuer.fields import (
     Scopes,
     Version,
 )
-from issuer.id_fields import AudienceId
+from issuer.fields.ids import AudienceId
+from issuer.fields.times import Instant, Lifetime
+from issuer.fields.urls import ClientId, RedirectUris
 from issuer.resources import ResourceType
-from issuer.time_fields import Instant, Lifetime
-from issuer.url_fields import ClientId, RedirectUris
 from issuer.vocabulary import (
     GRANTS_WITH_A_PERSON,
     AuthMethod,

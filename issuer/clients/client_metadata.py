@@ -5,8 +5,8 @@ from typing import Any
 
 from issuer.clients.client import ClientFields
 from issuer.errors import InvalidField
-from issuer.redirect_uris import KNOWN_SCHEMES, is_for_self_registered
-from issuer.strict_json import strict_json
+from issuer.fields.redirect_uris import KNOWN_SCHEMES, is_for_self_registered
+from issuer.fields.strict_json import strict_json
 from issuer.vocabulary import GRANTS_WITH_A_PERSON, AuthMethod, GrantType, UserRights
 
 # The names of RFC 7591 for members that have another one here.

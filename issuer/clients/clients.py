@@ -23,7 +23,7 @@ from issuer.database.principals import new_id, release_id
 from issuer.database.store import as_model
 from issuer.database.tables import ClientRow, ClientSecretRow
 from issuer.errors import AlreadyExists, InvalidField, NotAllowed, NotFound
-from issuer.id_fields import fold_id
+from issuer.fields.ids import fold_id
 from issuer.resources import Principals, Transaction
 from issuer.trusted_issuers.fields import is_trust_domain
 from issuer.trusted_issuers.store import TrustedIssuerStore

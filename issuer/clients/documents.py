@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 import structlog
 
+from issuer.background.workers import WorkerPool
 from issuer.clients.authentication import FetchNeeded
 from issuer.clients.client import ClientFields
 from issuer.clients.client_metadata import parsed, read_client_metadata
@@ -29,9 +30,8 @@ from issuer.database import Database
 from issuer.directory import ClientRecord, Directory
 from issuer.errors import InvalidField, Unavailable
 from issuer.federation import Fetcher, FetchRefused
-from issuer.url_fields import is_client_id
+from issuer.fields.urls import is_client_id
 from issuer.vocabulary import AuthMethod, RegisteredBy
-from issuer.workers import WorkerPool
 
 ALL_HOSTS = "*"
 # In threads that call `find`, which are not to be all of those that show pages.

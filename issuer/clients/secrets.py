@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from random import Random
 
 from issuer.directory import SecretRecord
-from issuer.secret_text import random_characters, with_check_digits
+from issuer.fields.secret_text import random_characters, with_check_digits
 
 PREFIX = "ais_"
 _DECOY = SecretRecord("", bytes(32), None)

@@ -5,9 +5,9 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
-from issuer.custom_claims import require_portable
-from issuer.fields import Fields
-from issuer.id_fields import RoleName
+from issuer.fields.claims import require_portable
+from issuer.fields.fields import Fields
+from issuer.fields.ids import RoleName
 
 MAX_TRUSTS = 20
 _MAX_CLAIMS = 20

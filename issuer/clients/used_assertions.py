@@ -9,7 +9,7 @@ from issuer.clients.used_assertions_store import UsedAssertionStore
 from issuer.clock import Clock
 from issuer.database import Database
 from issuer.errors import InvalidCredentials, TooManyRequests
-from issuer.metrics import ASSERTIONS, Metrics
+from issuer.telemetry.metrics import ASSERTIONS, Metrics
 from issuer.vocabulary import CLOCKS_APART
 
 MAX_OF_A_CLIENT = 50_000

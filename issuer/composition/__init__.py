@@ -6,7 +6,7 @@ No other package reads the clock, the random source or the environment by itself
 from issuer.composition.access import Access
 from issuer.composition.administration import Administration
 from issuer.composition.audit import AuditParts
-from issuer.composition.composition import Composition, compose
+from issuer.composition.composition import Composition, compose, composed
 from issuer.composition.foundation import build_sealer, master_key_path
 from issuer.composition.interface_parts import ProbeParts, ProtocolParts
 from issuer.composition.keys import KeyParts
@@ -28,5 +28,6 @@ __all__ = [
     "build_sealer",
     "build_telemetry",
     "compose",
+    "composed",
     "master_key_path",
 ]

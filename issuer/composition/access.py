@@ -9,7 +9,7 @@ from issuer.catalogue import counts_here
 from issuer.composition.administration import Administration
 from issuer.composition.unit_of_work import UnitOfWork
 from issuer.errors import Forbidden, InvalidCredentials, InvalidField
-from issuer.explaining import Subject
+from issuer.explain.explaining import Subject
 from issuer.scopes import covers
 
 

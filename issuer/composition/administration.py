@@ -10,7 +10,7 @@ from issuer.composition.tokens import see_own_change
 from issuer.composition.unit_of_work import DomainParts, UnitOfWork
 from issuer.database.clocks import require_clock
 from issuer.errors import NotAllowed
-from issuer.explaining import Explainer
+from issuer.explain.explaining import Explainer
 from issuer.scopes import ISSUER_ADMIN
 from issuer.tokens import VerifiedToken, still_held
 from issuer.vocabulary import SigningAlgorithm

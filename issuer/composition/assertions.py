@@ -10,7 +10,7 @@ from issuer.composition.foundation import Foundation
 from issuer.directory import Directory
 from issuer.federation import FetchBudget, Fetcher
 from issuer.federation.key_sets import FollowedKeySets
-from issuer.metrics import OF_CLIENTS, OF_REGISTERED, OF_TRUSTED
+from issuer.telemetry.metrics import OF_CLIENTS, OF_REGISTERED, OF_TRUSTED
 
 # How often a key set may be fetched, in seconds, whatever its `max-age` says.
 _SHORTEST, _SHORTEST_OF_OTHERS = 10.0, 60.0

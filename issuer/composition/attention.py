@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel
 
 from issuer.keys.signing_key import KeyState
-from issuer.metrics import OF_TRUSTED
+from issuer.telemetry.metrics import OF_TRUSTED
 from issuer.verifiers import REMEDY
 from issuer.vocabulary import SigningAlgorithm
 

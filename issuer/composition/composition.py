@@ -1,5 +1,7 @@
 """All parts of one issuer. Only code that starts a process holds them all."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from issuer.clock import Clock
@@ -25,7 +27,7 @@ from issuer.database import Database
 from issuer.database.deployment import require_issuer
 from issuer.keys.sealing import Sealer
 from issuer.settings import Settings
-from issuer.telemetry import Telemetry
+from issuer.telemetry.telemetry import Telemetry
 from issuer.verifiers import ReportedVerifiers
 
 
@@ -75,6 +77,16 @@ def compose(
     with composition.database.reading() as session:
         require_issuer(session, settings.url)
     return composition
+
+
+@contextmanager
+def composed(settings: Settings) -> Iterator[Composition]:
+    """The parts for `settings`, without their threads; their connections are closed at the end."""
+    parts = compose(settings)
+    try:
+        yield parts
+    finally:
+        parts.database.dispose()
 
 
 def compose_with(

@@ -12,9 +12,9 @@ from issuer.database import Database, is_empty, require_compatible_schema
 from issuer.errors import ConfigurationError
 from issuer.keys.sealed_secrets_store import AUDIT_CHAINS, CLIENT_SECRETS, derived, is_kept, opened
 from issuer.keys.sealing import Sealer, read_master_key_file, read_master_keys
-from issuer.metrics import Metrics
 from issuer.settings import Settings
-from issuer.telemetry import Telemetry
+from issuer.telemetry.metrics import Metrics
+from issuer.telemetry.telemetry import Telemetry
 
 MASTER_KEY = "master.key"
 

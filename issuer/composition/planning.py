@@ -14,14 +14,15 @@ from typing import Any, TypeAlias
 
 from pydantic import BaseModel
 
-from issuer import logs, manifest
+from issuer import manifest
 from issuer.audit import Actor
 from issuer.composition.administration import Administration
 from issuer.composition.composition import compose
 from issuer.errors import IssuerError, Unavailable
-from issuer.etags import etag_of
+from issuer.http.etags import etag_of
 from issuer.manifest import Applied, ManifestPlan, PlanOutdated
 from issuer.settings import Settings
+from issuer.telemetry import logs
 
 MAX_BYTES = 1024 * 1024
 MIN_BYTES_OF_OWN_PROCESS = 32 * 1024

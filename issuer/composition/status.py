@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel
 
 from issuer import __version__
+from issuer.background.workers import WorkerPool
 from issuer.composition.attention import Attention, attention
 from issuer.database import current_revision
 from issuer.errors import IssuerError
@@ -14,7 +15,6 @@ from issuer.keys.described import all_described
 from issuer.keys.signing_key import KeyState
 from issuer.verifiers.known_verifier import next_keys_of
 from issuer.vocabulary import SigningAlgorithm
-from issuer.workers import WorkerPool
 
 if TYPE_CHECKING:
     from issuer.composition.composition import Composition

@@ -31,8 +31,8 @@ from issuer.database.statements import trace_statements
 from issuer.database.tables import ChangeCounter, Instant, SeenByDirectory
 from issuer.database.write_queue import WriteQueue
 from issuer.errors import DatabaseUnavailable
-from issuer.metrics import AUDIT, READ, WRITE
-from issuer.telemetry import Telemetry
+from issuer.telemetry.metrics import AUDIT, READ, WRITE
+from issuer.telemetry.telemetry import Telemetry
 
 _ALLOWED = text(
     "SELECT current_setting('max_connections')::int"

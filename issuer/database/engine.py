@@ -11,7 +11,7 @@ from sqlalchemy.exc import ArgumentError, DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from issuer.errors import ConfigurationError
-from issuer.metrics import Metrics
+from issuer.telemetry.metrics import Metrics
 
 BUSY_TIMEOUT_MS = 5_000
 _CONNECT_TIMEOUT_S = 5

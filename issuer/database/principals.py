@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from issuer.database.tables import PrincipalRow
 from issuer.errors import AlreadyExists
-from issuer.id_fields import fold_id
+from issuer.fields.ids import fold_id
 
 _ID_ALPHABET = string.ascii_lowercase + string.digits
 _ID_CHARACTERS = 20

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import Engine, event
 from sqlalchemy.engine import ExceptionContext
 
-from issuer.tracing import Tracing
+from issuer.telemetry.tracing import Tracing
 
 _MAX_TEXT = 2_000
 

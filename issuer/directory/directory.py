@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from issuer.background.periodic import Periodic
 from issuer.clock import Clock
 from issuer.database import Database, FeedState
 from issuer.database.clocks import require_agreement
@@ -19,8 +20,7 @@ from issuer.directory.records import (
     UserRecord,
 )
 from issuer.errors import ConfigurationError, NotFound, Unavailable
-from issuer.periodic import Periodic
-from issuer.url_fields import is_client_id
+from issuer.fields.urls import is_client_id
 
 LOOK_EVERY = timedelta(milliseconds=250)
 TRUST_FOR = timedelta(seconds=10)

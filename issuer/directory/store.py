@@ -30,7 +30,7 @@ from issuer.directory.records import (
     TrustedIssuerRecord,
     UserRecord,
 )
-from issuer.id_fields import fold_id
+from issuer.fields.ids import fold_id
 from issuer.vocabulary import GRANTS_WITH_A_PERSON, AuthMethod, RegisteredBy, UserRights
 
 AreAudiences: TypeAlias = Callable[[InstrumentedAttribute[str]], ColumnElement[bool]]

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from issuer.errors import IssuerError
 from issuer.federation.addresses import is_public
-from issuer.redirect_uris import LOOPBACK
+from issuer.fields.redirect_uris import LOOPBACK
 
 if TYPE_CHECKING:
     from issuer.agentos.fetching import Fetched

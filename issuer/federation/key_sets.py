@@ -18,7 +18,7 @@ from issuer.federation.fetch_budget import FetchBudget
 from issuer.federation.fetching import Fetcher
 from issuer.federation.key_source import KeySource, SourceFetch, fetcher_for
 from issuer.federation.public_keys import PublicKeys, fetched_keys
-from issuer.metrics import OF_TRUSTED, Metrics
+from issuer.telemetry.metrics import OF_TRUSTED, Metrics
 
 FOLLOWED_FOR = 3_600.0  # seconds after the last use
 _MAX_WAIT = 3.0

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from issuer.etags import etag_of
+from issuer.http.etags import etag_of
 from issuer.keys.signing_key import SigningKey
 
 

@@ -4,11 +4,11 @@ from datetime import timedelta
 
 import structlog
 
+from issuer.background.periodic import Periodic
 from issuer.clock import Clock
 from issuer.keys.keyring import Keyring
 from issuer.keys.schedule import state_at
 from issuer.keys.signing_key import KeyState, SigningKey
-from issuer.periodic import Periodic
 
 LOOK_EVERY = timedelta(milliseconds=250)
 # A key folder may be without a next key for days.

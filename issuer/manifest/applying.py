@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from issuer.audiences import AUDIENCE
 from issuer.clients import NewClient
 from issuer.errors import NotAllowed
-from issuer.fields import Fields
+from issuer.fields.fields import Fields
 from issuer.manifest import current
 from issuer.manifest.changes import Action, AssignmentChange, Change, ManifestPlan, Step
 from issuer.manifest.resources import TYPES, Kind, Resource

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any, TypeAlias
 
 from issuer.authority import GivenCredential
-from issuer.fields import Fields
+from issuer.fields.fields import Fields
 from issuer.manifest.problems import shown
 from issuer.manifest.resources import Kind, Resource
 from issuer.roles import Assignment

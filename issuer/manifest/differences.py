@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from issuer.fields import Fields
+from issuer.fields.fields import Fields
 from issuer.manifest.changes import Action, AssignmentChange, Change
 from issuer.manifest.members import all_members, differing, in_order, members
 from issuer.manifest.resources import Resource

@@ -6,10 +6,10 @@ from pydantic import Field
 
 from issuer.audiences import AudienceFields
 from issuer.clients import ClientFields
-from issuer.fields import Fields
+from issuer.fields.fields import Fields
+from issuer.fields.urls import ClientId
 from issuer.roles import Assignment, RoleFields
 from issuer.trusted_issuers import TrustedIssuerFields
-from issuer.url_fields import ClientId
 from issuer.users import UserFields
 
 Assigned = Annotated[

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from issuer.fields import Fields
+from issuer.fields.fields import Fields
 from issuer.roles import Assignment
 
 Model = TypeVar("Model", bound=BaseModel)

@@ -4,11 +4,11 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from issuer.close_names import did_you_mean
-from issuer.id_fields import fold_id
+from issuer.fields.close_names import did_you_mean
+from issuer.fields.ids import fold_id
+from issuer.fields.usernames import fold_username
 from issuer.manifest.document import Document
 from issuer.manifest.problems import ManifestProblem, Path, spelled
-from issuer.usernames import fold_username
 
 Named: TypeAlias = tuple[Path, str]
 

@@ -9,7 +9,7 @@ from issuer.authority import GivenCredential
 from issuer.catalogue import OTHERWISE, misspelled
 from issuer.clients import CLIENT, ClientFields
 from issuer.errors import InUse, NotAllowed
-from issuer.fields import Fields
+from issuer.fields.fields import Fields
 from issuer.manifest import current, renames
 from issuer.manifest.changes import Action, Change, ManifestPlan, Shift, Step
 from issuer.manifest.differences import assignment_changes, changes

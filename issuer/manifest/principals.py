@@ -4,14 +4,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from issuer.clients import CLIENT, ClientFields
-from issuer.id_fields import fold_id
+from issuer.fields.ids import fold_id
+from issuer.fields.usernames import fold_username
 from issuer.manifest import current
 from issuer.manifest.entries import Entries
 from issuer.manifest.members import bare, in_order
 from issuer.manifest.problems import Path
 from issuer.manifest.resources import Kind, Resource
 from issuer.roles import Assignment
-from issuer.usernames import fold_username
 from issuer.users import USER, UserFields
 
 

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from issuer.audiences import AUDIENCE, AudienceFields
 from issuer.clients.trust import Trust
-from issuer.close_names import did_you_mean
+from issuer.fields.close_names import did_you_mean
 from issuer.manifest import current
 from issuer.manifest.document import Document
 from issuer.manifest.entries import ClientEntry, Entries, UserEntry

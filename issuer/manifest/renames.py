@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from hashlib import sha256
 
+from issuer.fields.usernames import fold_username
 from issuer.manifest.changes import Change
-from issuer.usernames import fold_username
 from issuer.users import UserFields
 
 

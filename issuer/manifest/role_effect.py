@@ -6,7 +6,7 @@ from typing import Any
 
 from issuer.audiences import AudienceFields
 from issuer.clients import ClientFields
-from issuer.id_fields import fold_id
+from issuer.fields.ids import fold_id
 from issuer.manifest.changes import Shift
 from issuer.manifest.current import Configuration
 from issuer.manifest.principals import PlannedPrincipal

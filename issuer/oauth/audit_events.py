@@ -8,8 +8,8 @@ from authlib.oauth2 import OAuth2Error
 
 from issuer.audit import Actor, AuditWriter, Event, GatheredRefusals, Outcome
 from issuer.clock import Clock
-from issuer.http import at_interval
-from issuer.network import network_of
+from issuer.fields.networks import network_of
+from issuer.http.requests import at_interval
 from issuer.oauth.errors import TOO_MANY_REQUESTS, NothingDone, OAuthError, named_principal
 from issuer.oauth.grants import Granted
 from issuer.refresh_tokens import Issue

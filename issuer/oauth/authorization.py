@@ -6,16 +6,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from issuer.audit import Actor
+from issuer.background.workers import WorkerPool
 from issuer.composition.people import PeopleParts
-from issuer.cookies import AUTHORIZATION_REQUEST, Cookies
-from issuer.http import caller, see_other
-from issuer.logs import note_client
-from issuer.metrics import Metrics
+from issuer.http.cookies import AUTHORIZATION_REQUEST, Cookies
+from issuer.http.requests import caller, see_other
 from issuer.oauth.browser_endpoint import BrowserEndpoint, ProblemPage, log
 from issuer.sign_in.authorization_request import AuthorizationRequest
 from issuer.sign_in.outcomes import ConsentNeeded, Redirection, RequestProblem, SignInNeeded
 from issuer.sign_in.session import SignInSession
-from issuer.workers import WorkerPool
+from issuer.telemetry.logs import note_client
+from issuer.telemetry.metrics import Metrics
 
 AUTHORIZATION_PATH = "/oauth2/authorize"
 

@@ -8,17 +8,17 @@ import structlog
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from issuer.background.workers import WorkerPool
 from issuer.composition.people import PeopleParts
-from issuer.cookies import AUTHORIZATION_REQUEST, LOGOUT_REQUEST, SESSION, Cookies
 from issuer.errors import Unavailable
-from issuer.http import see_other
-from issuer.http_forms import InvalidForm, pairs, receive_body
+from issuer.http.cookies import AUTHORIZATION_REQUEST, LOGOUT_REQUEST, SESSION, Cookies
+from issuer.http.forms import InvalidForm, pairs, receive_body
+from issuer.http.requests import see_other
 from issuer.sign_in.authorization_request import VALID_FOR, AuthorizationRequest, RequestDigest
 from issuer.sign_in.logout import LogoutRequest
 from issuer.sign_in.outcomes import RequestProblem
 from issuer.sign_in.session import SignInSession
 from issuer.vocabulary import ErrorCode
-from issuer.workers import WorkerPool
 
 # The page of a problem; True where somebody wanted to sign out.
 ProblemPage: TypeAlias = Callable[[RequestProblem, bool], Response]

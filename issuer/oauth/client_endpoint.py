@@ -7,7 +7,7 @@ from authlib.oauth2 import OAuth2Error
 from starlette.requests import Request
 
 from issuer.errors import TooManyRequests
-from issuer.http import caller
+from issuer.http.requests import caller
 from issuer.oauth.endpoint_parts import EndpointParts
 from issuer.oauth.errors import too_many_requests
 from issuer.oauth.request import AuthenticatedRequest, parse_form, receive_form

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from authlib.oauth2 import OAuth2Error
 
+from issuer.background.workers import WorkerPool
 from issuer.clients.authentication import (
     AuthenticatedClient,
     ClientAuthentication,
@@ -16,7 +17,6 @@ from issuer.clients.authentication import (
 from issuer.clients.last_use import LastUse
 from issuer.clock import Clock
 from issuer.errors import InvalidCredentials, TooManyRequests
-from issuer.logs import note_client
 from issuer.oauth.client_authentication import METHODS, Methods, presented_client
 from issuer.oauth.client_authentication.presented import PresentedClient
 from issuer.oauth.errors import invalid_client, invalid_grant, named_principal, too_many_requests
@@ -27,8 +27,8 @@ from issuer.oauth.request import (
     ReceivedForm,
 )
 from issuer.rate_limits import PasswordPool, RateLimits, UserLimited, user_key
+from issuer.telemetry.logs import note_client
 from issuer.vocabulary import ErrorCode
-from issuer.workers import WorkerPool
 
 if TYPE_CHECKING:  # it is imported when it is first used
     from issuer.clients.assertions import ClientAssertions

@@ -5,17 +5,17 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
+from issuer.background.workers import WorkerPool
 from issuer.clock import Clock
 from issuer.composition.tokens import TokenParts
 from issuer.errors import Unavailable
-from issuer.http import caller
+from issuer.http.requests import caller
 from issuer.oauth.audit_events import Refusals
 from issuer.oauth.authorization_server import IssuerAuthorizationServer
 from issuer.oauth.credential_checks import CredentialChecks
 from issuer.oauth.errors import unavailable
 from issuer.oauth.overload import Rounds
 from issuer.oauth.responses import OAuthResponse
-from issuer.workers import WorkerPool
 
 
 @dataclass(frozen=True)

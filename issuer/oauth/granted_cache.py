@@ -5,7 +5,7 @@ from hashlib import blake2b
 from secrets import token_bytes
 
 from issuer.directory import Directory
-from issuer.http import values_of
+from issuer.http.requests import values_of
 from issuer.oauth.grants import Granted
 from issuer.oauth.request import ReceivedForm
 

@@ -7,8 +7,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from issuer.audit import Actor
-from issuer.cookies import LOGOUT_REQUEST, SESSION
-from issuer.http import caller, see_other
+from issuer.http.cookies import LOGOUT_REQUEST, SESSION
+from issuer.http.requests import caller, see_other
 from issuer.oauth.browser_endpoint import BrowserEndpoint
 from issuer.sign_in.logout import LogoutRequest
 from issuer.sign_in.outcomes import RequestProblem

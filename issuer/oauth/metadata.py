@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
 
-from issuer.etags import etag_of
+from issuer.http.etags import etag_of
 from issuer.oauth.authorization import AUTHORIZATION_PATH
 from issuer.oauth.authorization_server import IssuerAuthorizationServer
 from issuer.oauth.client_authentication import METHODS, Methods

@@ -11,16 +11,16 @@ from issuer.clients import Client, NewClient
 from issuer.clients.client_metadata import parsed, read_client_metadata
 from issuer.composition import Administration
 from issuer.errors import InvalidCredentials, InvalidField, TooManyRequests
-from issuer.http import bearer_token, caller
-from issuer.http_forms import InvalidForm, receive_json
-from issuer.metrics import TOO_MANY_REQUESTS, Metrics
-from issuer.network import network_of
+from issuer.fields.networks import network_of
+from issuer.http.forms import InvalidForm, receive_json
+from issuer.http.requests import bearer_token, caller
 from issuer.oauth.bearer import BearerError
 from issuer.oauth.endpoint_parts import EndpointParts
 from issuer.oauth.errors import OAuthError, quoted, too_many_requests
 from issuer.oauth.responses import OAuthResponse
 from issuer.rate_limits import RegistrationLimit
 from issuer.scopes import ISSUER_REGISTER, covers
+from issuer.telemetry.metrics import TOO_MANY_REQUESTS, Metrics
 from issuer.vocabulary import ErrorCode
 
 REGISTRATION_PATH = "/oauth2/register"

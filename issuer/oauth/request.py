@@ -8,9 +8,9 @@ from starlette.requests import Request
 from issuer.audit import Actor
 from issuer.clients.authentication import VerifiedAssertion
 from issuer.directory import ClientRecord, SecretRecord
-from issuer.http import RawHeaders, caller
-from issuer.http_forms import InvalidForm, parameters, receive_body
-from issuer.network import network_of
+from issuer.fields.networks import network_of
+from issuer.http.forms import InvalidForm, parameters, receive_body
+from issuer.http.requests import RawHeaders, caller
 from issuer.oauth.errors import OAuthError
 from issuer.vocabulary import ErrorCode
 

@@ -7,16 +7,16 @@ from authlib.oauth2 import OAuth2Error
 from starlette.requests import Request
 from starlette.types import ASGIApp
 
+from issuer.background.workers import WorkerPool
 from issuer.composition.tokens import TokenParts
 from issuer.errors import Unavailable
-from issuer.http import caller, document, values_of
+from issuer.http.requests import caller, document, values_of
 from issuer.keys import Keyring
 from issuer.oauth.errors import OAuthError, unavailable
 from issuer.oauth.responses import OAuthResponse
 from issuer.tokens.feed import FeedDocument
 from issuer.verifiers import REPORT_HEADER, ReportedVerifiers
 from issuer.vocabulary import ErrorCode, SigningAlgorithm
-from issuer.workers import WorkerPool
 
 FEED_PATH = "/.well-known/revocations"
 FEED_MEDIA_TYPE = "application/jwt"

@@ -9,10 +9,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from issuer.background.workers import WorkerPool
 from issuer.composition import ProtocolParts
-from issuer.cookies import Cookies
-from issuer.http import document
-from issuer.metrics import Metrics
+from issuer.http.cookies import Cookies
+from issuer.http.requests import document
 from issuer.oauth.audit_events import Refusals
 from issuer.oauth.authorization import AUTHORIZATION_PATH, AuthorizationEndpoint
 from issuer.oauth.authorization_server import IssuerAuthorizationServer
@@ -37,8 +37,8 @@ from issuer.oauth.revocation_feed import FEED_PATH, RevocationFeedEndpoint
 from issuer.oauth.token_endpoint import TokenEndpoint
 from issuer.oauth.user_info import USER_INFO_PATH, UserInfoEndpoint
 from issuer.rate_limits import ClientQueues, PasswordPool, RateLimits
-from issuer.tracing import Tracing
-from issuer.workers import WorkerPool
+from issuer.telemetry.metrics import Metrics
+from issuer.telemetry.tracing import Tracing
 
 Endpoint: TypeAlias = Callable[[Request], Awaitable[ASGIApp]]
 

@@ -8,9 +8,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from issuer.audit import Actor, AuditWriter
 from issuer.errors import Unavailable
-from issuer.http import caller
-from issuer.logs import note_client
-from issuer.metrics import TOO_MANY_REQUESTS, Metrics
+from issuer.http.requests import caller
 from issuer.oauth.audit_events import issue_of, issued_event
 from issuer.oauth.endpoint_parts import EndpointParts
 from issuer.oauth.errors import OAuthError, quoted, unavailable
@@ -24,8 +22,10 @@ from issuer.oauth.request import (
     receive_form,
 )
 from issuer.oauth.responses import OAuthResponse
+from issuer.telemetry.logs import note_client
+from issuer.telemetry.metrics import TOO_MANY_REQUESTS, Metrics
+from issuer.telemetry.tracing import Tracing
 from issuer.tokens import AccessToken, NotBefore, TokenTooLarge
-from issuer.tracing import Tracing
 from issuer.users import waiting_for_others
 from issuer.vocabulary import ErrorCode
 

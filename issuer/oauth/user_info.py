@@ -2,18 +2,18 @@
 
 from starlette.requests import Request
 
+from issuer.background.workers import WorkerPool
 from issuer.composition.tokens import TokenParts
 from issuer.directory import UserRecord
 from issuer.errors import InvalidCredentials, Unavailable
-from issuer.http import bearer_token, values_of
-from issuer.http_forms import InvalidForm, is_form, parameters, receive_body
-from issuer.logs import note_client
+from issuer.http.forms import InvalidForm, is_form, parameters, receive_body
+from issuer.http.requests import bearer_token, values_of
 from issuer.oauth.bearer import NO_STORE, BearerError
 from issuer.oauth.errors import OAuthError, unavailable
 from issuer.oauth.responses import OAuthResponse
 from issuer.scopes import EMAIL, OPENID, PROFILE
+from issuer.telemetry.logs import note_client
 from issuer.tokens import VerifiedToken, still_held
-from issuer.workers import WorkerPool
 
 USER_INFO_PATH = "/oauth2/userinfo"
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from issuer.clock import Clock
 from issuer.errors import TooManyRequests
-from issuer.metrics import REVOCATIONS, Metrics
+from issuer.telemetry.metrics import REVOCATIONS, Metrics
 
 _MAX_WAITING = 100
 _MAX_CLIENTS = 10_000

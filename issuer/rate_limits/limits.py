@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 from issuer.clock import Clock
 from issuer.errors import TooManyRequests
-from issuer.metrics import PASSWORDS, Metrics
 from issuer.rate_limits.outcome_limit import OutcomeLimit, UserLimited
 from issuer.rate_limits.rate import Rate
 from issuer.rate_limits.registration_limit import PER_NETWORK, RegistrationLimit
 from issuer.rate_limits.request_limit import RequestLimit
 from issuer.rate_limits.shared import SharedCounts
 from issuer.settings import Settings
+from issuer.telemetry.metrics import PASSWORDS, Metrics
 
 _USERS_OF_A_NETWORK = 10  # as many may have all their passwords
 

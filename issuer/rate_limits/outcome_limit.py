@@ -7,10 +7,10 @@ from typing import TypeVar
 
 from issuer.clock import Clock
 from issuer.errors import TooManyRequests, Unavailable
-from issuer.metrics import WRONG_CREDENTIALS, Metrics
 from issuer.rate_limits.counts import WindowCounts
 from issuer.rate_limits.rate import Rate
 from issuer.rate_limits.shared import Entry, SharedCounts
+from issuer.telemetry.metrics import WRONG_CREDENTIALS, Metrics
 
 MAX_WAITING = 256
 # Between attempts, while other processes check credentials of the same key.

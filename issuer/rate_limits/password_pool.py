@@ -5,15 +5,15 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TypeVar
 
+from issuer.background.workers import MAX_SECONDS, WorkerPool
 from issuer.clock import Clock
 from issuer.errors import Unavailable
-from issuer.metrics import PASSWORDS, Metrics
+from issuer.fields.usernames import fold_username
 from issuer.rate_limits.client_queue import ClientQueues
 from issuer.rate_limits.concurrency_limit import ConcurrencyLimit
 from issuer.rate_limits.limits import RateLimits
 from issuer.rate_limits.outcome_limit import UserLimited
-from issuer.usernames import fold_username
-from issuer.workers import MAX_SECONDS, WorkerPool
+from issuer.telemetry.metrics import PASSWORDS, Metrics
 
 _MAX_WAITING = 32
 _MAX_NAME = 1_024  # longer ones are of no user

@@ -1,7 +1,7 @@
 """The pace at which refusals are sent to an address."""
 
 from issuer.clock import Clock
-from issuer.network import network_of
+from issuer.fields.networks import network_of
 from issuer.rate_limits.counts import WindowCounts
 
 _PER_SECOND = 100

@@ -1,10 +1,10 @@
 """The limit of registrations of clients, for an address and for all of them."""
 
 from issuer.clock import Clock
-from issuer.metrics import REGISTRATIONS, Metrics
 from issuer.rate_limits.rate import Rate
 from issuer.rate_limits.request_limit import RequestLimit
 from issuer.rate_limits.shared import SharedCounts
+from issuer.telemetry.metrics import REGISTRATIONS, Metrics
 
 PER_NETWORK = Rate(20, 60)
 IN_ALL = Rate(100, 60)

@@ -2,10 +2,10 @@
 
 from issuer.clock import Clock
 from issuer.errors import TooManyRequests
-from issuer.metrics import TOKEN_REQUESTS, Metrics
 from issuer.rate_limits.counts import WindowCounts
 from issuer.rate_limits.rate import Rate
 from issuer.rate_limits.shared import SharedCounts
+from issuer.telemetry.metrics import TOKEN_REQUESTS, Metrics
 
 
 class RequestLimit:

@@ -11,7 +11,7 @@ import hmac
 import re
 from random import Random
 
-from issuer.secret_text import as_characters, is_whole, random_characters, with_check_digits
+from issuer.fields.secret_text import as_characters, is_whole, random_characters, with_check_digits
 
 PREFIX = "airt_"
 _FAMILY_CHARACTERS = 22

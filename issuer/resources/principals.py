@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from issuer.database.principals import claim_id, new_id, release_id
 from issuer.database.tables import ClientRow, UserRow
-from issuer.id_fields import fold_id
+from issuer.fields.ids import fold_id
 from issuer.resources.collection import Collection, Transaction
 from issuer.resources.resource_type import FieldsT, ModelT
 

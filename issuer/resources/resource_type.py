@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from issuer.fields import Fields
+from issuer.fields.fields import Fields
 
 FieldsT = TypeVar("FieldsT", bound=Fields)
 ModelT = TypeVar("ModelT", bound=Fields)

@@ -9,10 +9,10 @@ from issuer.authority import Authority
 from issuer.database import Session
 from issuer.database.tables import AssignmentRow
 from issuer.errors import InvalidField, NotAllowed, NotFound
-from issuer.fields import Fields
-from issuer.id_fields import fold_id
+from issuer.fields.fields import Fields
+from issuer.fields.ids import fold_id
+from issuer.fields.usernames import fold_username
 from issuer.roles.store import RoleStore
-from issuer.usernames import fold_username
 
 
 class Assignment(Fields):

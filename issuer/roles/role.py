@@ -2,8 +2,8 @@
 
 from datetime import datetime
 
-from issuer.fields import Fields, Label, Scopes, Version
-from issuer.id_fields import RoleName
+from issuer.fields.fields import Fields, Label, Scopes, Version
+from issuer.fields.ids import RoleName
 from issuer.resources import ResourceType
 
 

@@ -8,7 +8,7 @@ import httpx
 from issuer.audit import Actor
 from issuer.composition import Administration
 from issuer.errors import InvalidField, NotAllowed
-from issuer.explaining import PreviewRequest
+from issuer.explain.explaining import PreviewRequest
 from issuer.keys import SigningKey
 from issuer.rotation_drill import check_results
 from issuer.rotation_drill.check_results import CheckResult, KeyPair

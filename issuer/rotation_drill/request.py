@@ -4,8 +4,8 @@ import httpx
 from pydantic import Field
 
 from issuer.errors import InvalidField
-from issuer.fields import Fields
-from issuer.id_fields import AudienceId
+from issuer.fields.fields import Fields
+from issuer.fields.ids import AudienceId
 from issuer.settings import Settings, is_loopback
 from issuer.vocabulary import SigningAlgorithm
 

@@ -9,7 +9,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from issuer.database.tables import ConsentRow
-from issuer.redirect_uris import MAX_REGISTERED, without_port
+from issuer.fields.redirect_uris import MAX_REGISTERED, without_port
 from issuer.scopes import covers
 
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from issuer.database.principals import new_id
 from issuer.database.tables import PasskeyRow, TotpSecretRow, UserRow
 from issuer.errors import AlreadyExists, InvalidField, NotAllowed, NotFound
-from issuer.fields import Fields, Label
+from issuer.fields.fields import Fields, Label
 from issuer.resources import Transaction
 from issuer.sign_in.factors_store import FactorStore
 from issuer.sign_in.means import SignInMeans

@@ -11,14 +11,14 @@ from issuer.clock import Clock
 from issuer.database.principals import new_id
 from issuer.directory import ClientRecord
 from issuer.errors import InvalidCredentials
-from issuer.redirect_uris import is_registered
+from issuer.fields.redirect_uris import is_registered
+from issuer.fields.urls import is_client_id
 from issuer.sign_in.authorization_request import VALID_FOR
 from issuer.sign_in.outcomes import RequestProblem, shown, with_parameters
 from issuer.sign_in.sealed_text import SealedTexts
 from issuer.sign_in.session import SignInSession
 from issuer.sign_in.validation import FindClient
 from issuer.tokens import IdTokenReader
-from issuer.url_fields import is_client_id
 from issuer.vocabulary import AuthorizationErrorCode
 
 _SECTION = "OpenID Connect RP-Initiated Logout §2"

@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from issuer.clock import Clock
 from issuer.directory import AudienceRecord, ClientRecord, Directory, UserRecord
-from issuer.redirect_uris import is_of_a_web_server
+from issuer.fields.redirect_uris import is_of_a_web_server
 from issuer.scopes import OFFLINE_ACCESS, OPENID
 from issuer.sign_in.authorization_request import AuthorizationRequest
 from issuer.sign_in.consents_store import AllowedAccess

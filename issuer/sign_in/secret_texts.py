@@ -6,7 +6,7 @@ As for refresh tokens, only HMACs are stored: a reader of the database can prese
 import hmac
 from random import Random
 
-from issuer.secret_text import CHARACTERS, is_whole, random_characters, with_check_digits
+from issuer.fields.secret_text import CHARACTERS, is_whole, random_characters, with_check_digits
 
 SESSION = "aiss_"
 CODE = "aicode_"

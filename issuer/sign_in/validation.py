@@ -9,7 +9,7 @@ from issuer.audit import Actor
 from issuer.clock import Clock
 from issuer.directory import ClientRecord
 from issuer.errors import InvalidCredentials
-from issuer.redirect_uris import (
+from issuer.fields.redirect_uris import (
     is_for_self_registered,
     is_of_an_application,
     is_registered,

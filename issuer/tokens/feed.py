@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from issuer.clock import Clock
 from issuer.database import Database, FeedState
 from issuer.errors import Unavailable
-from issuer.etags import etag_of
+from issuer.http.etags import etag_of
 from issuer.keys import Keyring, SigningKey
 from issuer.revocations import RevocationView, Revoked
 from issuer.revocations.store import RevocationStore

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from issuer.federation.addresses import is_public
-from issuer.fields import without_repeats
-from issuer.redirect_uris import LOOPBACK
+from issuer.fields.fields import without_repeats
+from issuer.fields.redirect_uris import LOOPBACK
 from issuer.vocabulary import SigningAlgorithm, TokenAlgorithm
 
 ALGORITHM_NAMES = (*(alg.value for alg in TokenAlgorithm), SigningAlgorithm.ED25519.value)

@@ -5,8 +5,8 @@ from typing import Any
 
 from pydantic import ValidationInfo, field_validator
 
-from issuer.fields import Fields, Version
-from issuer.id_fields import RoleName
+from issuer.fields.fields import Fields, Version
+from issuer.fields.ids import RoleName
 from issuer.resources import ResourceType
 from issuer.trusted_issuers.fields import (
     CaCertificate,

@@ -12,7 +12,7 @@ from issuer.audit import Actor, Trail, Trails
 from issuer.clock import Clock
 from issuer.database import Database
 from issuer.errors import InvalidCredentials, IssuerError
-from issuer.metrics import Metrics
+from issuer.telemetry.metrics import Metrics
 from issuer.users.attempt import (
     Attempt,
     held,

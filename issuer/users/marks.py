@@ -2,8 +2,8 @@
 
 import hmac
 
-from issuer.network import network_of
-from issuer.usernames import fold_username
+from issuer.fields.networks import network_of
+from issuer.fields.usernames import fold_username
 
 _MARK_BYTES = 16
 # Unknown names share 65,536 counts, which bounds the number of rows.

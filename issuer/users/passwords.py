@@ -9,10 +9,10 @@ from argon2 import Parameters, PasswordHasher, Type, profiles
 from argon2.exceptions import InvalidHashError, VerificationError
 from argon2.low_level import ARGON2_VERSION
 
+from issuer.background.workers import patient_threads
 from issuer.errors import InvalidField
-from issuer.usernames import fold_username
+from issuer.fields.usernames import fold_username
 from issuer.users.common_passwords import is_common, is_repetition
-from issuer.workers import patient_threads
 
 SHORTEST, LONGEST = 12, 256
 

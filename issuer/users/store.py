@@ -7,7 +7,7 @@ from sqlalchemy import CursorResult, delete, exists, select, update
 
 from issuer.database.store import Store
 from issuer.database.tables import InvitationRow, PasskeyRow, TotpSecretRow, UserRow
-from issuer.usernames import fold_username, is_username
+from issuer.fields.usernames import fold_username, is_username
 
 
 class UserStore(Store[UserRow]):

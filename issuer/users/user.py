@@ -4,9 +4,9 @@ from datetime import datetime
 
 from pydantic import SecretStr, ValidationInfo, field_validator
 
-from issuer.custom_claims import CustomClaims
-from issuer.fields import Email, Fields, Label, Username, Version
-from issuer.id_fields import PrincipalId
+from issuer.fields.claims import CustomClaims
+from issuer.fields.fields import Email, Fields, Label, Username, Version
+from issuer.fields.ids import PrincipalId
 from issuer.resources import ResourceType
 
 

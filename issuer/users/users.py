@@ -7,9 +7,9 @@ from typing import Any
 from issuer.authority import Grantor
 from issuer.database.tables import UserRow
 from issuer.errors import AlreadyExists, NotFound
-from issuer.id_fields import fold_id
+from issuer.fields.ids import fold_id
+from issuer.fields.usernames import fold_username
 from issuer.resources import Principals, Transaction
-from issuer.usernames import fold_username
 from issuer.users.attempts_store import AttemptStore
 from issuer.users.marks import Marks
 from issuer.users.passwords import NewPassword, require_not_username

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from itertools import chain
 
-from issuer.network import site_of
+from issuer.fields.networks import site_of
 from issuer.verifiers.known_verifier import KnownVerifier
 
 MOST = 2000

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple, TypeAlias
 
-from issuer.id_fields import is_audience_id
-from issuer.network import UNKNOWN, network_of
+from issuer.fields.ids import is_audience_id
+from issuer.fields.networks import UNKNOWN, network_of
 
 REPORT_HEADER = b"agentos-verifier"
 MAX_KIDS = 16

@@ -12,7 +12,7 @@ import structlog
 
 from issuer.clock import Clock
 from issuer.database import Database
-from issuer.network import UNKNOWN
+from issuer.fields.networks import UNKNOWN
 from issuer.verifiers.known_verifier import (
     LIVE_FOR,
     WRITTEN_EVERY,

@@ -6,9 +6,8 @@ from urllib.parse import urlsplit
 import structlog
 from starlette.responses import Response
 
-from issuer.cookies import AUTHORIZATION_REQUEST
-from issuer.http import see_other
-from issuer.logs import note_client
+from issuer.http.cookies import AUTHORIZATION_REQUEST
+from issuer.http.requests import see_other
 from issuer.sign_in.authorization_request import AuthorizationRequest
 from issuer.sign_in.outcomes import (
     ConsentNeeded,
@@ -18,6 +17,7 @@ from issuer.sign_in.outcomes import (
     SignInNeeded,
 )
 from issuer.sign_in.session import SignInSession
+from issuer.telemetry.logs import note_client
 from issuer.web.rendering import Pages
 from issuer.web.site import Site
 from issuer.web.views import ProblemPage

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from starlette.responses import JSONResponse, Response
 
 from issuer.errors import InvalidCredentials, InvalidField, NotAllowed
-from issuer.metrics import PASSKEY
 from issuer.sign_in.invitations import Invitation
 from issuer.sign_in.passkey_sign_in import PasskeyUse
 from issuer.sign_in.passkeys import Answer, NewPasskey
 from issuer.sign_in.session import SignInSession
+from issuer.telemetry.metrics import PASSKEY
 from issuer.web.factors import PasskeyEndpoint, recovery_codes
 from issuer.web.forms import Refusal
 from issuer.web.invitation import InvitationEndpoint, token_of

@@ -8,8 +8,8 @@ from starlette.responses import Response
 
 from issuer.directory import UserRecord
 from issuer.errors import InvalidCredentials, InvalidField, TooManyRequests
-from issuer.metrics import PASSWORD
 from issuer.sign_in.session import SignInSession
+from issuer.telemetry.metrics import PASSWORD
 from issuer.users import NewPassword
 from issuer.web.account import OwnPageEndpoint
 from issuer.web.new_password import allowed_password, as_field

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 from starlette.responses import HTMLResponse, Response
 
 from issuer.clock import Clock
-from issuer.logs import request_id
 from issuer.settings import Settings
+from issuer.telemetry.logs import request_id
 from issuer.web import words
 from issuer.web.assets import asset_path
 from issuer.web.headers import page_headers

@@ -4,10 +4,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from issuer.background.workers import WorkerPool
 from issuer.composition.web import WebParts
-from issuer.cookies import Cookies
-from issuer.metrics import Metrics
+from issuer.http.cookies import Cookies
 from issuer.rate_limits import PasswordPool
+from issuer.telemetry.metrics import Metrics
 from issuer.web.account import AccountEndpoint, EndSessionEndpoint, WithdrawConsentEndpoint
 from issuer.web.assets import asset
 from issuer.web.consent import ConsentEndpoint
@@ -40,7 +41,6 @@ from issuer.web.sign_in import SignInEndpoint
 from issuer.web.sign_in_checks import SignInChecks
 from issuer.web.sign_out import SignOutEndpoint
 from issuer.web.site import PageEndpoint, Site
-from issuer.workers import WorkerPool
 
 
 def web_routes(

@@ -10,10 +10,10 @@ from starlette.requests import Request
 from issuer.audit import AuditWriter, Event, GatheredRefusals, Outcome
 from issuer.clock import Clock
 from issuer.errors import InvalidCredentials, TooManyRequests
-from issuer.http import at_interval, caller
-from issuer.metrics import REFUSED, SUCCEEDED, TOO_MANY_REQUESTS, Metrics
-from issuer.network import network_of
+from issuer.fields.networks import network_of
+from issuer.http.requests import at_interval, caller
 from issuer.rate_limits import PasswordPool, UserLimited, user_key
+from issuer.telemetry.metrics import REFUSED, SUCCEEDED, TOO_MANY_REQUESTS, Metrics
 from issuer.users import waiting_for_others
 
 T = TypeVar("T")

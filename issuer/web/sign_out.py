@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 from starlette.responses import Response
 
-from issuer.cookies import LOGOUT_REQUEST
-from issuer.http import see_other
+from issuer.http.cookies import LOGOUT_REQUEST
+from issuer.http.requests import see_other
 from issuer.sign_in.logout import LogoutRequest
 from issuer.web.applications import name_of
 from issuer.web.site import PageEndpoint

@@ -10,23 +10,23 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.responses import Response
 
+from issuer.background.workers import WorkerPool
 from issuer.catalogue import counts_here
 from issuer.composition import UnitOfWork
 from issuer.composition.web import WebParts
-from issuer.cookies import BROWSER, SESSION, Cookies
 from issuer.directory import UserRecord
 from issuer.errors import TooManyRequests
-from issuer.http import see_other
-from issuer.http_forms import parameters, receive_body
-from issuer.metrics import Metrics
-from issuer.secret_text import CHARACTERS, random_characters
+from issuer.fields.secret_text import CHARACTERS, random_characters
+from issuer.http.cookies import BROWSER, SESSION, Cookies
+from issuer.http.forms import parameters, receive_body
+from issuer.http.requests import see_other
 from issuer.sign_in.session import SignInSession
+from issuer.telemetry.metrics import Metrics
 from issuer.web.forms import AntiForgery, Refusal
 from issuer.web.rendering import Pages
 from issuer.web.sign_in_checks import SignInChecks
 from issuer.web.views import Form, ProblemPage
 from issuer.web.visit import Visit, named_page, named_request
-from issuer.workers import WorkerPool
 
 _BROWSER = re.compile(rf"[A-Za-z0-9]{{{CHARACTERS}}}")
 _FORBIDDEN = 403

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 
 from issuer.audit import Actor
-from issuer.http import caller
+from issuer.http.requests import caller
 
 # An id, and the sealed request where that does not fit into a cookie.
 _REQUEST = re.compile(r"[A-Za-z0-9_-]{1,64}(\.[A-Za-z0-9_-]{1,8000})?")

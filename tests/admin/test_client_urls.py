@@ -5,7 +5,7 @@ from urllib.parse import quote
 import pytest
 
 from issuer.clients.documents import read_document
-from issuer.explaining import Question
+from issuer.explain.explaining import Question
 from tests.builders import URL, Deployment
 from tests.clients.test_documents import body
 from tests.drivers import AdminApi, problem

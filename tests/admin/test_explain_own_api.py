@@ -9,7 +9,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from issuer.catalogue.own_routes import own_routes
-from issuer.explaining import Explanation, Question
+from issuer.explain.explaining import Explanation, Question
 from issuer.scopes import ISSUER_RESOURCES, ISSUER_SCOPES
 from issuer.tokens import Authorization
 from tests.admin.test_access import GAINS

@@ -5,9 +5,9 @@ from datetime import timedelta
 
 import pytest
 
+from issuer.background.periodic import Periodic
 from issuer.composition import StatusReporter
 from issuer.errors import Unavailable
-from issuer.periodic import Periodic
 from issuer.verifiers import LIVE_FOR
 from tests.builders import Deployment
 from tests.drivers import AdminApi, problem

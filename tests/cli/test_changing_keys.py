@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from issuer.keys.sealing import new_master_key
+from issuer.provisioning.setup import initialise
 from issuer.settings import Settings
-from issuer.setup import initialise
 from tests.builders import OPERATOR, FakeClock
 from tests.cli.driver import Cli
 from tests.verifiers.reporting import left_out, report

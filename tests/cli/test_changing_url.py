@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from issuer.setup import change_url
+from issuer.provisioning.setup import change_url
 from tests.builders import OPERATOR, URL, Deployment, FakeClock, settings_for
 from tests.cli.driver import Cli
 from tests.drivers import TokenDriver

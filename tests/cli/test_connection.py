@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 from uvicorn.server import ServerState
 
-from issuer.cli.connection import BoundedConnection
-from issuer.cli.connection_limit import ConnectionLimit
-from issuer.cli.transport import BoundedTransport
+from issuer.server.connection import BoundedConnection
+from issuer.server.connection_limit import ConnectionLimit
+from issuer.server.transport import BoundedTransport
 from tests.cli.wire import Echo, Wire, in_memory
 
 HEAD = b"POST /x HTTP/1.1\r\nHost: issuer\r\n"

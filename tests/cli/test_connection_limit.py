@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from issuer.cli.connection_limit import ConnectionLimit, limit_connections
+from issuer.server.connection_limit import ConnectionLimit, limit_connections
 
 FILES = resource.RLIMIT_NOFILE
 

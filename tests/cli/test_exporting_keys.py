@@ -9,8 +9,8 @@ from joserfc import jwt
 from joserfc.jwk import JWKRegistry, KeySet
 from starlette.testclient import TestClient
 
-from issuer.app import create_app
 from issuer.composition import compose
+from issuer.server.app import create_app
 from issuer.settings import Settings
 from tests.cli.driver import Cli
 

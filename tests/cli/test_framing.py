@@ -3,7 +3,7 @@
 import pytest
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from issuer.cli.connection import BoundedConnection
+from issuer.server.connection import BoundedConnection
 from tests.cli.wire import Echo, Request, Wire, in_memory
 
 UPGRADES = {
@@ -77,7 +77,7 @@ def test_a_tunnel_is_refused_and_nothing_after_it_is_read(target: bytes):
 
 
 def test_the_protocol_of_uvicorn_reads_such_a_body_as_a_request():
-    """When this fails, uvicorn or httptools is fixed, and `issuer.cli.framing` can be smaller."""
+    """When this fails, uvicorn or httptools is fixed: `issuer.server.framing` can be smaller."""
     head, _, body = (HEAD + UPGRADES["any"] + BODIES["length"]).partition(b"\r\n\r\n")
     requests, _ = received(head + b"\r\n\r\n", body, protocol=HttpToolsProtocol)
     assert ("GET", "/smuggled", b"") in requests

@@ -8,7 +8,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from issuer.cli.connection import BoundedConnection
+from issuer.server.connection import BoundedConnection
 
 Result = TypeVar("Result")
 Request = tuple[str, str, bytes]

@@ -34,5 +34,5 @@ def test_the_migrations_make_the_tables_that_the_models_describe(database_url: s
 
 def test_a_server_does_not_import_alembic():
     """That takes 12 MB and a sixth of a second."""
-    program = "import sys, issuer.app; sys.exit('alembic' in sys.modules)"
+    program = "import sys, issuer.server.app; sys.exit('alembic' in sys.modules)"
     subprocess.run([sys.executable, "-c", program], check=True)

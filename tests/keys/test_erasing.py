@@ -12,8 +12,8 @@ import structlog
 from issuer.composition import Composition, compose
 from issuer.keys.schedule import active
 from issuer.keys.store import KeyStore
+from issuer.provisioning.setup import change_master_key
 from issuer.settings import Settings
-from issuer.setup import change_master_key
 from issuer.vocabulary import SigningAlgorithm
 from tests.builders import OPERATOR, FakeClock, initialised, settings_for
 

@@ -10,7 +10,7 @@ import pytest
 from issuer.composition import Composition, compose
 from issuer.errors import NotYet
 from issuer.keys.schedule import next_key
-from issuer.setup import initialise
+from issuer.provisioning.setup import initialise
 from issuer.vocabulary import SigningAlgorithm
 from tests.builders import OPERATOR, FakeClock, settings_for
 

@@ -13,8 +13,8 @@ from issuer.keys.schedule import active
 from issuer.keys.sealed_secrets_store import current_mark
 from issuer.keys.sealing import mark_of, new_master_key, read_master_keys
 from issuer.keys.store import KeyStore
+from issuer.provisioning.setup import change_master_key
 from issuer.settings import Settings
-from issuer.setup import change_master_key
 from issuer.vocabulary import SigningAlgorithm
 from tests.builders import OPERATOR, FakeClock, initialised, settings_for
 from tests.killing import killed

@@ -14,10 +14,10 @@ from issuer.algorithms import AlgorithmInUse
 from issuer.audiences import Audience
 from issuer.composition import Composition, compose
 from issuer.directory import AudienceRecord
-from issuer.id_fields import fold_id
+from issuer.fields.ids import fold_id
+from issuer.fields.usernames import fold_username
 from issuer.manifest.text import written
 from issuer.scopes import covers
-from issuer.usernames import fold_username
 from tests.builders import OPERATOR, URL, FakeClock, initialised, settings_for
 from tests.databases import copied
 from tests.manifest.declaring import declare, exported, planned

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import yaml
 
+from issuer.fields.usernames import fold_username
 from issuer.manifest import read, schema
 from issuer.manifest.parsing import MAX_BYTES, parse
-from issuer.usernames import fold_username
 from tests.manifest.declaring import problems
 
 # Some YAML parsers read these as a boolean, a number, a date or null.

@@ -8,12 +8,12 @@ from threading import Barrier, Event
 import pytest
 from starlette.testclient import TestClient
 
-from issuer.app import create_app
 from issuer.audit import Actor
 from issuer.clients.documents import read_document
 from issuer.composition import compose
 from issuer.directory import ClientRecord
 from issuer.federation import FetchedDocument, FetchRefused
+from issuer.server.app import create_app
 from issuer.vocabulary import CLIENT_ASSERTION_TYPE
 from tests.builders import PASSWORD, URL, Credentials, Deployment
 from tests.clients.test_documents import CALLBACK, CLIENT, Web, body

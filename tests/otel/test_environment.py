@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from structlog.testing import capture_logs
 
-from issuer.otel.environment import METRICS, TRACES, export_interval, wants
+from issuer.telemetry.otel.environment import METRICS, TRACES, export_interval, wants
 
 ENDPOINT = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"}
 

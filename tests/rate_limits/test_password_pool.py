@@ -7,10 +7,10 @@ from threading import Event
 
 import pytest
 
+from issuer.background.workers import WorkerPool
 from issuer.errors import TooManyRequests
 from issuer.rate_limits import PasswordPool, UserLimited, build_limits
 from issuer.settings import Settings
-from issuer.workers import WorkerPool
 from tests.builders import FakeClock
 
 WORKERS = 2

@@ -4,8 +4,8 @@ import pytest
 
 from issuer.composition import compose
 from issuer.errors import Forbidden, InvalidCredentials, NotAllowed, NotFound
+from issuer.provisioning.setup import change_master_key
 from issuer.roles import Assignment
-from issuer.setup import change_master_key
 from tests.builders import OPERATOR, PASSWORD, Credentials, Deployment
 from tests.drivers import TokenDriver
 from tests.sign_in.people import HOME, People

@@ -5,8 +5,8 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from issuer import logs
 from issuer.sign_in import InvitationFields
+from issuer.telemetry import logs
 from tests.builders import URL, Deployment
 from tests.sign_in.people import People
 from tests.users.hashing import CountedHashes

@@ -6,8 +6,8 @@ import httpx
 import pytest
 from starlette.testclient import TestClient
 
-from issuer.app import create_app
 from issuer.composition import compose
+from issuer.server.app import create_app
 from tests.builders import Deployment, FakeClock, initialised, settings_for
 
 BROWSERS = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"

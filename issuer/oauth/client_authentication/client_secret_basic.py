@@ -4,7 +4,7 @@ import base64
 import binascii
 from urllib.parse import unquote
 
-from issuer.http import values_of
+from issuer.http.requests import values_of
 from issuer.oauth.client_authentication.presented import PresentedClient
 from issuer.oauth.errors import OAuthError
 from issuer.oauth.request import ParsedRequest

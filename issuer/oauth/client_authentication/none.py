@@ -1,6 +1,6 @@
 """Public clients: only their id, in the form (RFC 6749 §3.2.1, RFC 7591 §2)."""
 
-from issuer.http import values_of
+from issuer.http.requests import values_of
 from issuer.oauth.client_authentication.presented import PresentedClient
 from issuer.oauth.request import ParsedRequest
 

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from issuer.algorithms import AlgorithmInUse
 from issuer.audiences import AUDIENCE, Audience
-from issuer.time_fields import in_seconds
+from issuer.fields.times import in_seconds
 from issuer.vocabulary import SigningAlgorithm
 from issuer.web.console.audience_delete import delete_audience
 from issuer.web.console.audience_edit import AudienceChange, edit_audience, save_audience

@@ -7,9 +7,10 @@ from starlette.responses import Response
 
 from issuer import manifest
 from issuer.authority import CredentialsNotKept
+from issuer.background.workers import WorkerPool
 from issuer.composition.planning import MAX_BYTES, MadePlan, PlanRequest, applied_plan, made_plan
 from issuer.errors import InUse, NotAllowed
-from issuer.http_forms import MAX_BYTES as MAX_BYTES_OF_FORM
+from issuer.http.forms import MAX_BYTES as MAX_BYTES_OF_FORM
 from issuer.manifest import Applied, InvalidManifest
 from issuer.manifest.resources import TYPES
 from issuer.web.console.endpoint import ConsoleEndpoint, Operator
@@ -19,7 +20,6 @@ from issuer.web.console.shown_plan import ShownPlan, problems_in_words, shown_pl
 from issuer.web.console.views import ConsolePage, Typed
 from issuer.web.headers import page_headers
 from issuer.web.visit import Visit
-from issuer.workers import WorkerPool
 
 _PATH = "/console/configuration"
 _BAD_REQUEST, _CONFLICT = 400, 409

@@ -11,8 +11,8 @@ from issuer.authority import CredentialsNotKept
 from issuer.catalogue import counts_here
 from issuer.composition import Access, UnitOfWork
 from issuer.errors import Forbidden, InUse, NotAllowed, NotFound
+from issuer.fields.secret_text import random_characters
 from issuer.scopes import ISSUER_ADMIN
-from issuer.secret_text import random_characters
 from issuer.sign_in.session import SignInSession
 from issuer.web.account import OwnPageEndpoint
 from issuer.web.console.commands import Commands

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from issuer.catalogue import NEWEST, SUPPORTED, UnknownVersion
 from issuer.clients import CLIENT
 from issuer.errors import InvalidField, NotFound
-from issuer.explaining import Explanation, Question
+from issuer.explain.explaining import Explanation, Question
 from issuer.web.console.choices import some_audiences
 from issuer.web.console.endpoint import ConsoleEndpoint, Operator
 from issuer.web.console.explain_question import FAMILIES, PARAMETERS, REQUEST, VERBS, asked, in_form

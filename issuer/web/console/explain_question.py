@@ -8,7 +8,7 @@ from urllib.parse import quote
 from issuer.catalogue import example_of
 from issuer.clients import CLIENT
 from issuer.errors import InvalidField, NotFound
-from issuer.explaining import Question
+from issuer.explain.explaining import Question
 from issuer.users import USER
 from issuer.web.console.endpoint import Operator
 from issuer.web.console.holders import readable

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from issuer.clients import CLIENT
 from issuer.composition import UnitOfWork
-from issuer.id_fields import fold_id
+from issuer.fields.ids import fold_id
 from issuer.resources import ResourceType
 from issuer.roles import Assignment
 from issuer.users import USER

@@ -6,8 +6,8 @@ from datetime import datetime
 
 from starlette.responses import Response
 
+from issuer.fields.times import in_seconds
 from issuer.sign_in import InvitationFields, NewInvitation
-from issuer.time_fields import in_seconds
 from issuer.users import User
 from issuer.web.console.endpoint import ConsoleEndpoint, Operator
 from issuer.web.console.views import Command, ConsolePage

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from issuer.clock import Clock
-from issuer.cookies import Cookies
+from issuer.http.cookies import Cookies
 from issuer.sign_in.sealed_text import SealedTexts
 from issuer.web.console.views import ConfirmationPage, Frame
 

@@ -3,7 +3,7 @@
 import re
 from datetime import timedelta
 
-from issuer.time_fields import in_seconds
+from issuer.fields.times import in_seconds
 
 _SECONDS = re.compile(r"[0-9]{1,9}")
 

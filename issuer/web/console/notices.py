@@ -7,7 +7,7 @@ from datetime import timedelta
 from starlette.requests import Request
 from starlette.responses import Response
 
-from issuer.cookies import Cookies
+from issuer.http.cookies import Cookies
 from issuer.sign_in.sealed_text import SealedTexts
 from issuer.web.console.views import Command, Notice
 

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from issuer.clients import CLIENT
 from issuer.composition import UnitOfWork
 from issuer.directory import AudienceRecord, ClientRecord, Rights, UserRecord
-from issuer.explaining import holders_lacking
+from issuer.explain.explaining import holders_lacking
 from issuer.resources import ResourceType
 from issuer.roles import ROLE, Role
 from issuer.scopes import AGENT_OS_ADMIN, ISSUER_ADMIN, counting_at, covers

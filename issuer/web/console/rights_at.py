@@ -7,7 +7,7 @@ from typing import Any
 from issuer.audiences import Audience
 from issuer.clients import CLIENT
 from issuer.composition import UnitOfWork
-from issuer.id_fields import fold_id
+from issuer.fields.ids import fold_id
 from issuer.manifest.rights import RightsSnapshot
 from issuer.resources import ResourceType
 from issuer.roles import ROLE

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from issuer.clients import Client
 from issuer.composition import Administration
 from issuer.errors import IssuerError
-from issuer.escaping import readable_json
-from issuer.explaining import PreviewRequest
+from issuer.explain.explaining import PreviewRequest
+from issuer.fields.escaping import readable_json
 from issuer.vocabulary import GrantType
 
 

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from issuer.clients import CLIENT
 from issuer.directory import UserRecord
 from issuer.errors import InvalidField, NotFound
-from issuer.id_fields import fold_id
+from issuer.fields.ids import fold_id
 from issuer.users import USER, User
 from issuer.web.console.assignments import (
     ON_ROLES,

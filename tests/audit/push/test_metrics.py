@@ -4,7 +4,7 @@ from random import Random
 
 from issuer.audit.push import RENDERERS, Pusher
 from issuer.database import Database
-from issuer.prometheus.derived import AuditPush
+from issuer.telemetry.prometheus.derived import AuditPush
 from tests.audit.push.test_pusher import FakeReceiver, Writer
 from tests.builders import FakeClock
 

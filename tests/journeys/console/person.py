@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from issuer.audit import Actor
 from issuer.composition import Composition, compose
-from issuer.cookies import SESSION, Cookies
+from issuer.http.cookies import SESSION, Cookies
 from tests.builders import PASSWORD, ClockBehind
 from tests.journeys.running_issuer import RunningIssuer
 

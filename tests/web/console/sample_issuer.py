@@ -9,11 +9,11 @@ from typing import Any
 
 from starlette.testclient import TestClient
 
-from issuer import logs
-from issuer.app import create_app
 from issuer.audit import Actor
 from issuer.composition import compose
 from issuer.roles import Assignment
+from issuer.server.app import create_app
+from issuer.telemetry import logs
 from issuer.trusted_issuers import TrustedIssuerFields
 from issuer.verifiers.known_verifier import next_keys_of
 from tests.builders import Credentials, Deployment, FakeClock, initialised, settings_for

@@ -1,0 +1,1 @@
+"""Work beside requests: bounded pools of threads, and tasks that repeat."""

@@ -1,0 +1,1 @@
+"""Why a request would be allowed or refused."""

@@ -1,0 +1,268 @@
+"""`explain`: why a request is allowed or refused; `preview`: which claims a token would have.
+
+No token is issued. The decision is the catalogue's, which agrees with that of agno, and at the
+issuer's own audience with that of the admin API.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from typing import Any, Self
+
+from pydantic import Field, model_validator
+
+from issuer.catalogue import NEWEST, Decision, OwnApi, decide, why_unknown
+from issuer.directory import AudienceRecord, ClientRecord, Directory, Rights, UserRecord
+from issuer.errors import InvalidField, NotFound
+from issuer.fields.fields import Fields, Scopes
+from issuer.fields.ids import AudienceId
+from issuer.scopes import covers
+from issuer.tokens import (
+    Authorization,
+    TokenIssuer,
+    TokenReader,
+    VerifiedToken,
+    held_through,
+    still_held,
+)
+from issuer.vocabulary import UserRights
+
+
+class Subject(Fields):
+    """The subject of a question: a client, a user (alone or through a client), or a token."""
+
+    client_id: str | None = None
+    user_id: str | None = None
+    token: str | None = Field(None, max_length=16_384)
+    audience: AudienceId | None = None
+
+    @model_validator(mode="after")
+    def _names_a_subject(self) -> Self:
+        if self.token is not None and (self.client_id or self.user_id):
+            raise ValueError("name a token, or a client and a user, not both")
+        if not (self.token or self.client_id or self.user_id):
+            raise ValueError("name a client_id, a user_id or a token")
+        return self
+
+
+class Question(Subject):
+    """May the subject do `method path` at the audience?
+
+    The audience is an AgentOS of this `version`, or the issuer itself, where `version` is ignored.
+    """
+
+    method: str = Field(pattern=r"^[A-Za-z]{1,16}$")
+    path: str = Field(min_length=1, max_length=2048)
+    version: str = NEWEST
+
+
+class PreviewRequest(Subject):
+    """Which token would be issued; `scope` as in the token request, by default all scopes held."""
+
+    scope: Scopes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeSource:
+    """Where a scope comes from: a role, assigned at an audience or everywhere; or held directly."""
+
+    scope: str
+    holder: str
+    role: str | None = None
+    audience: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lacking:
+    """A client or a user that lacks `scopes` at an audience."""
+
+    holder: ClientRecord | UserRecord
+    scopes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """The decision at an audience, where its scopes come from, and who lacks which."""
+
+    audience: str
+    decision: Decision
+    held: tuple[str, ...]
+    via: tuple[ScopeSource, ...] = ()
+    disabled: tuple[ClientRecord | UserRecord, ...] = ()
+    lacking: tuple[Lacking, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """As JSON values, with stable names."""
+        decision = self.decision.as_json()
+        by = decision.pop("by")
+        return {
+            **decision,
+            "scope": by[0] if by else None,
+            "via": [asdict(source) for source in self.via],
+            "held": list(self.held),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """The claims of the token, and its size in bytes."""
+
+    claims: dict[str, object]
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """The records of a subject."""
+
+    client: ClientRecord | None
+    user: UserRecord | None
+
+
+class Explainer:
+    """Answers from the database as it is now. Queries: not for the event loop."""
+
+    def __init__(
+        self, directory: Directory, tokens: TokenIssuer, reader: TokenReader, own_api: OwnApi
+    ) -> None:
+        self._directory = directory
+        self._tokens = tokens
+        self._reader = reader
+        self._own_api = own_api
+
+    def explain(self, question: Question) -> Explanation:
+        """`NotFound` for an unknown subject, `InvalidCredentials` for a token that is not valid."""
+        if question.token is not None:
+            return self._explain_token(question, question.token)
+        known = self._known(question)
+        audience = self._audience(known, question.audience)
+        held = _held(known, audience)
+        decision = _of_the_active(known, self._decide(audience.id, held, question))
+        return Explanation(
+            audience.id,
+            decision,
+            tuple(sorted(held)),
+            tuple(_sources(known, audience, decision.by)),
+            tuple(each for each in (known.client, known.user) if each and each.disabled),
+            tuple(holders_lacking(known.client, known.user, audience, decision.smallest_addition)),
+        )
+
+    def preview(self, request: PreviewRequest, now: datetime) -> Preview:
+        """The token for the subject; refused where the token endpoint would refuse."""
+        claims, size = self._tokens.preview(self.authorization(request), now)
+        return Preview(claims, size)
+
+    def authorization(self, request: PreviewRequest) -> Authorization:
+        """The authorization of such a token."""
+        known = self._known(request)
+        if known.client is None:
+            raise InvalidField("client_id", "a token is always issued to a client")
+        audience = self._audience(known, request.audience)
+        authorization = (
+            Authorization.of_user(known.user, known.client, audience)
+            if known.user
+            else Authorization.of_client(known.client, audience)
+        )
+        return authorization.narrowed_to(request.scope)
+
+    def subject_of(self, token: str) -> tuple[str, bool]:
+        """The token's subject, and whether it is a user."""
+        verified = self._reader.read(token)
+        return verified.subject, verified.subject != verified.client_id
+
+    def _explain_token(self, question: Question, token: str) -> Explanation:
+        verified = self._reader.read(token)
+        if question.audience not in {None, verified.audience}:
+            raise InvalidField("audience", f"the token is for {verified.audience}")
+        held = self._held_by(verified)
+        decision = self._decide(verified.audience, held, question)
+        sources = tuple(ScopeSource(scope, verified.subject) for scope in decision.by)
+        return Explanation(verified.audience, decision, tuple(sorted(held)), sources)
+
+    def _held_by(self, token: VerifiedToken) -> frozenset[str]:
+        """An AgentOS uses the scopes of the token. The admin API leaves out those removed since."""
+        if token.audience == self._own_api.audience:
+            return still_held(self._directory, token)
+        return token.scopes
+
+    def _decide(self, audience_id: str, held: frozenset[str], question: Question) -> Decision:
+        if audience_id == self._own_api.audience:
+            return self._own_api.decide(held, question.method, question.path)
+        method, path, version = question.method, question.path, question.version
+        decision = decide(held, method, path, version)
+        if decision.is_unguarded and (reason := why_unknown(version, method, path)):
+            return Decision.of_unknown_route(reason)
+        return decision
+
+    def _known(self, subject: Subject) -> _Known:
+        client = user = None
+        if subject.client_id is not None:
+            client = self._directory.load_client(subject.client_id)
+            if client is None:
+                raise NotFound("client", subject.client_id)
+        if subject.user_id is not None:
+            user = self._directory.load_user(subject.user_id)
+            if user is None:
+                raise NotFound("user", subject.user_id)
+        return _Known(client, user)
+
+    def _audience(self, known: _Known, audience_id: str | None) -> AudienceRecord:
+        if audience_id is None:
+            permitted = known.client.audiences if known.client else {}
+            if len(permitted) != 1:
+                raise InvalidField("audience", "name the audience")
+            return next(iter(permitted.values()))
+        if known.client is None:
+            return self._directory.load_audience(audience_id)
+        audience = known.client.audience_named(audience_id)
+        if audience is None:
+            raise InvalidField("audience", "the client may not have tokens for it")
+        return audience
+
+
+def holders_lacking(
+    client: ClientRecord | None,
+    user: UserRecord | None,
+    audience: AudienceRecord,
+    addition: Iterable[str],
+) -> Iterator[Lacking]:
+    """Through a client, a user needs the scopes, and so does a client that limits its users."""
+    holders: list[ClientRecord | UserRecord] = [user] if user else []
+    if client and not (user and client.user_rights is UserRights.ALL):
+        holders.append(client)
+    for holder in holders:
+        held = holder.rights.at(audience)
+        if scopes := tuple(scope for scope in addition if not covers(held, scope)):
+            yield Lacking(holder, scopes)
+
+
+def _of_the_active(known: _Known, decision: Decision) -> Decision:
+    """Refused for a disabled client or user, which gets no token."""
+    if not decision.needs_token:
+        return decision
+    for kind, each in (("client", known.client), ("user", known.user)):
+        if each is not None and each.disabled:
+            reason = f"The {kind} is disabled and gets no token."
+            return replace(decision, allowed=False, by=(), listing=None, reason=reason)
+    return decision
+
+
+def _held(known: _Known, audience: AudienceRecord) -> frozenset[str]:
+    if known.user and known.client:
+        return held_through(known.client, known.user, audience)
+    return next(each.rights.at(audience) for each in (known.user, known.client) if each)
+
+
+def _sources(known: _Known, audience: AudienceRecord, by: Iterable[str]) -> Iterator[ScopeSource]:
+    holders: list[tuple[str, Rights]] = []
+    if known.user:
+        holders.append((known.user.id, known.user.rights))
+    if known.client and not (known.user and known.client.user_rights is UserRights.ALL):
+        holders.append((known.client.client_id, known.client.rights))
+    for scope in by:
+        for holder, rights in holders:
+            if covers(rights.direct, scope):
+                yield ScopeSource(scope, holder)
+            for grant in rights.roles_at(audience.id):
+                if covers(grant.scopes, scope):
+                    yield ScopeSource(scope, holder, grant.role, grant.audience_id)

@@ -1,0 +1,124 @@
+"""The syntax of names, scopes and other members of resources, as pydantic types.
+
+All models are built from these, so that the admin API, the command line and a manifest refuse the
+same values with the same messages.
+"""
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Self, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from issuer import scopes
+from issuer.errors import InvalidField
+from issuer.fields.close_names import did_you_mean
+from issuer.fields.merge_patch import merge_patch
+from issuer.fields.usernames import LONGEST, normalized_username
+from issuer.vocabulary import AuthMethod, GrantType, SigningAlgorithm, UserRights
+
+T = TypeVar("T")
+
+MAX_SCOPES = 500
+_UNKNOWN = "Extra inputs are not permitted"
+_MESSAGES = {
+    _UNKNOWN: "is not a known member",
+    "Field required": "is required",
+    "Input should be a valid boolean": "must be true or false",
+}
+
+
+class Fields(BaseModel):
+    """The members of a resource that an operator may set: strict types, no unknown members."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    @classmethod
+    def read(cls, members: Mapping[str, object]) -> Self:
+        """`members` checked; `InvalidField` names every member that is wrong."""
+        try:
+            return cls.model_validate(members)
+        except RecursionError:
+            raise InvalidField("body", "is nested too deeply") from None
+        except ValidationError as error:
+            found = error.errors(include_url=False, include_context=False, include_input=False)
+        problems = [
+            (".".join(map(str, each["loc"])) or "body", cls._message(each["msg"], each["loc"]))
+            for each in found
+        ]
+        raise InvalidField(*problems[0], *problems[1:])
+
+    @classmethod
+    def _message(cls, message: str, place: Sequence[str | int]) -> str:
+        """In words; for an unknown member with a similar known one."""
+        is_member = message == _UNKNOWN and len(place) == 1
+        meant = did_you_mean(str(place[0]), cls.model_fields) if is_member else ""
+        return in_words(message) + (meant and f".{meant}")
+
+    def patched(self, patch: Mapping[str, object]) -> Self:
+        """These fields after a merge patch (RFC 7396), checked as a whole."""
+        # Otherwise a null for a misspelled name would look like a success.
+        if unknown := [name for name in patch if name not in type(self).model_fields]:
+            problems = [(name, self._message(_UNKNOWN, (name,))) for name in unknown]
+            raise InvalidField(*problems[0], *problems[1:])
+        try:
+            merged = merge_patch(self.model_dump(mode="json"), patch)
+        except RecursionError:
+            raise InvalidField("body", "is nested too deeply") from None
+        return self.read(merged)
+
+
+def in_words(message: str) -> str:
+    """The message of pydantic as our own messages are: what the value must be."""
+    own = message.removeprefix("Value error, ")
+    return next((text for start, text in _MESSAGES.items() if own.startswith(start)), own)
+
+
+def _printable(text: str) -> str:
+    if any(unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"} for character in text):
+        raise ValueError("may not hold control characters or line breaks")
+    return text
+
+
+def _email(text: str) -> str:
+    if not re.fullmatch(r"[^@\s]+@[^@\s]+", text):
+        raise ValueError("must look like name@host")
+    return _printable(text)
+
+
+def _scope(text: str) -> str:
+    try:
+        return scopes.parse(text).text
+    except scopes.InvalidScope:
+        raise ValueError(
+            "must be resource:action, resource:id:action, resource:*:action or a name of your own,"
+            " in at most three non-empty parts of RFC 6749 §3.3 characters;"
+            " of the names issuer:… only the documented ones"
+        ) from None
+
+
+def without_repeats(items: list[T]) -> list[T]:
+    return list(dict.fromkeys(items))
+
+
+Username = Annotated[
+    str, Field(min_length=1, max_length=LONGEST), AfterValidator(normalized_username)
+]
+Email = Annotated[str, Field(max_length=254), AfterValidator(_email)]
+Label = Annotated[str, Field(max_length=255), AfterValidator(_printable)]
+Scopes = Annotated[
+    list[Annotated[str, AfterValidator(_scope)]],
+    Field(max_length=MAX_SCOPES),
+    AfterValidator(without_repeats),
+]
+# Strict pydantic wants members of an enumeration, which JSON does not have.
+Algorithm = Annotated[SigningAlgorithm, Field(strict=False)]
+GrantTypes = Annotated[
+    list[Annotated[GrantType, Field(strict=False)]],
+    Field(max_length=len(GrantType)),
+    AfterValidator(without_repeats),
+]
+AuthenticationMethod = Annotated[AuthMethod, Field(strict=False)]
+RightsOfUsers = Annotated[UserRights, Field(strict=False)]
+Version = Annotated[int, Field(exclude=True)]  # for the ETag only

@@ -1,0 +1,1 @@
+"""The process that serves: the application, the HTTP server, workers, signals, probes."""

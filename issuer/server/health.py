@@ -1,0 +1,113 @@
+"""The liveness probe `/healthz` and the readiness probe `/readyz`."""
+
+import asyncio
+from typing import Any
+
+import structlog
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from issuer.audit import Actor, Event
+from issuer.background.workers import WorkerPool
+from issuer.composition import ProbeParts
+from issuer.database.outage import LOG_EVERY
+from issuer.errors import DatabaseUnavailable, IssuerError
+from issuer.settings import Settings
+
+_CHECK_EVERY = 1.0  # seconds
+
+log = structlog.get_logger(__name__)
+
+
+class ReadinessProbe:
+    """Whether tokens can be issued now, checked by a write.
+
+    Requests share one check and its result, so that no caller can load the database with probes.
+    """
+
+    def __init__(self, parts: ProbeParts) -> None:
+        self._clock = parts.clock
+        self._audit = parts.audit_writer
+        self._require_ready = parts.readiness.require
+        self._changes = parts.readiness.changes
+        # A worker of its own: a flood of requests must not make a working server look broken.
+        self._worker = WorkerPool("readiness", workers=1, queue=0)
+        self._check: asyncio.Task[IssuerError | None] | None = None
+        self._checked_at = float("-inf")
+        self._logged: tuple[str, float] = ("", float("-inf"))
+
+    async def is_ready(self) -> bool:
+        now = self._clock.monotonic()
+        is_old = now - self._checked_at >= _CHECK_EVERY
+        if self._check is None or (self._check.done() and is_old):
+            self._checked_at = now
+            self._check = asyncio.create_task(self._failure())
+        # A caller that disconnects must not cancel the check for the others.
+        return await asyncio.shield(self._check) is None
+
+    async def _failure(self) -> IssuerError | None:
+        try:
+            self._changes.require_current()  # at once, also while the worker waits for the database
+            if (failure := self._audit.failure) is not None:
+                # The event of a token failed: only one of that size shows that writing works again.
+                details = {"cause": str(failure)}
+                resumed = Event(self._clock(), Actor(), "audit.resumed", details=details)
+                await self._audit.record(resumed)
+            await self._worker.run(self._require_ready)
+        except DatabaseUnavailable as error:
+            return error  # logged already, once a minute
+        except IssuerError as error:
+            self._log(str(error))
+            return error
+        return None
+
+    def _log(self, cause: str) -> None:
+        now = self._clock.monotonic()
+        logged, at = self._logged
+        if cause != logged or now - at >= LOG_EVERY:
+            self._logged = (cause, now)
+            log.warning("not_ready", cause=cause)
+
+
+def health_routes(parts: ProbeParts) -> list[Route]:
+    """`/healthz`: the process answers. `/readyz`: tokens can be issued now."""
+    readiness = ReadinessProbe(parts)
+
+    async def healthz(_: Request) -> Response:
+        return _answer(200, {"status": "ok"})
+
+    async def readyz(_: Request) -> Response:
+        # The cause is only logged: probes are unauthenticated, and it may name the database.
+        if await readiness.is_ready():
+            return _answer(200, {"status": "ready"})
+        return _answer(503, {"status": "not ready"})
+
+    base = parts.settings.base_path
+    return [
+        Route(f"{base}/healthz", healthz, methods=["GET"]),
+        Route(f"{base}/readyz", readyz, methods=["GET"]),
+    ]
+
+
+def health_paths(settings: Settings) -> dict[str, Any]:
+    """The probes as OpenAPI describes them."""
+    alive = {"200": {"description": "The process is alive"}}
+    ready = {"200": {"description": "The process can issue tokens"}}
+    not_ready = {"503": {"description": "Not ready; the cause is in the log"}}
+    return {
+        f"{settings.base_path}/healthz": {
+            "get": {"tags": ["probes"], "summary": "Liveness probe", "responses": alive}
+        },
+        f"{settings.base_path}/readyz": {
+            "get": {
+                "tags": ["probes"],
+                "summary": "Readiness probe",
+                "responses": {**ready, **not_ready},
+            }
+        },
+    }
+
+
+def _answer(status: int, body: dict[str, str]) -> Response:
+    return JSONResponse(body, status, headers={"Cache-Control": "no-store"})

@@ -1,0 +1,157 @@
+"""Run the server: a listening socket, one process or several, a clean end."""
+
+import errno
+import os
+import socket
+import sys
+from collections.abc import Callable
+
+import structlog
+import uvicorn
+
+from issuer.composition import composed
+from issuer.database import Database
+from issuer.database.only_one import as_server
+from issuer.errors import ConfigurationError, Unavailable
+from issuer.rate_limits import build_limits
+from issuer.server.connection import BoundedConnection
+from issuer.server.connection_limit import limit_connections
+from issuer.server.processes import fork_workers
+from issuer.server.shared_metrics import forget_gauges, shared_metrics
+from issuer.settings import Settings
+
+_APP = "issuer.server.app:app_from_environment"
+_BACKLOG = 2048
+_SECONDS_TO_FINISH = 10
+# Longer than proxies keep theirs (60 s): one would send into a connection we are closing.
+_SECONDS_IDLE = 75
+
+log = structlog.get_logger(__name__)
+
+
+def _nothing() -> None:
+    """Announce nothing."""
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; `ConfigurationError` says why there can be none."""
+    if not host:  # the system takes it as every address; it is more likely an unset variable
+        raise ConfigurationError(
+            "--host is empty: name an address, such as 0.0.0.0 for all of IPv4."
+        )
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except (OSError, UnicodeError) as error:
+        if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+            reason = "is taken by another program"
+        else:
+            reason = f"cannot be used: {error}"
+        raise ConfigurationError(f"The address {host}, port {port}, {reason}.") from None
+
+
+def address(listener: socket.socket) -> str:
+    """The URL under which this machine reaches the listener."""
+    host, port = listener.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - not bound here
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def require_fit(settings: Settings, workers: int = 1) -> None:
+    """`IssuerError` unless a server can start; raised once, before workers are forked.
+
+    Creates missing keys, and leaves no thread behind, so that forking is safe. Warns if all
+    `workers` together may need more connections than PostgreSQL allows.
+    """
+    with composed(settings) as parts:
+        build_limits(settings, parts.clock)
+        needed, allowed = workers * settings.database_pool, parts.database.connections_allowed()
+        if allowed is not None and needed > allowed:
+            log.warning(
+                "database_pool_too_large",
+                workers=workers,
+                pool=settings.database_pool,
+                max_connections=allowed,
+                remedy="Lower ISSUER_DATABASE_POOL, or raise max_connections of PostgreSQL.",
+            )
+        parts.background.start()
+        parts.background.stop()
+
+
+def serve(
+    settings: Settings,
+    listener: socket.socket,
+    workers: int = 1,
+    *,
+    announce: Callable[[], None] = _nothing,
+) -> None:
+    """Serve until a signal. `announce` is called once, when the first worker answers.
+
+    `ConfigurationError` while the database is restored.
+    """
+    with as_server(Database(settings.effective_database_url)):
+        _serve_until_a_signal(settings, listener, workers, announce)
+
+
+def _serve_until_a_signal(
+    settings: Settings, listener: socket.socket, workers: int, announce: Callable[[], None]
+) -> None:
+    if workers > 1:
+        with shared_metrics(settings):
+            announces = fork_workers(workers, forget_gauges)
+        announce = announce if announces else _nothing
+
+    class ServedConnection(BoundedConnection):
+        limit = limit_connections(settings.max_connections)
+
+    config = uvicorn.Config(
+        _APP,
+        factory=True,
+        loop="uvloop",
+        http=ServedConnection,
+        ws="none",
+        interface="asgi3",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies),
+        timeout_keep_alive=_SECONDS_IDLE,
+        timeout_graceful_shutdown=_SECONDS_TO_FINISH,
+        # No limit_concurrency: it counts idle connections and answers without `Retry-After`.
+        # The worker pools and the audit queue refuse excess requests (docs/reference/limits.md).
+    )
+    try:
+        _Server(config, address(listener), announce).run(sockets=[listener])
+    except SystemExit as end:
+        if end.code:
+            raise Unavailable("The server could not start. See its log for the cause.") from None
+        if workers > 1:
+            _end_without_exit_handlers()
+        raise
+
+
+def _end_without_exit_handlers() -> None:
+    """End a forked process whose work is done.
+
+    The OpenSSL of psycopg has an exit handler that waits for locks. One that was held during the
+    fork is never released.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
+
+
+class _Server(uvicorn.Server):
+    """Calls `announce` once it answers."""
+
+    def __init__(self, config: uvicorn.Config, url: str, announce: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._url = url
+        self._announce = announce
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        log.info("listening", url=self._url)
+        self._announce()
