@@ -22,8 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 from issuer.audit import Actor, Event
-from issuer.audit.chain import End
-from issuer.audit.chains import append
+from issuer.audit.chain import End, append
 from issuer.clock import Clock
 from issuer.composition import Composition, compose
 from issuer.settings import Settings

@@ -65,7 +65,7 @@ class AnnouncingServer(uvicorn.Server):
 
 def main(descriptor: str, issuer: str, audience: str) -> None:
     logging.basicConfig(level=logging.ERROR)  # when both are stopped, the issuer may go first
-    logging.getLogger("issuer.agentos.agno_log").setLevel(logging.WARNING)
+    logging.getLogger("issuer.agentos.agno_hook").setLevel(logging.WARNING)
     agents: list[Any] = [
         Agent(id=name, name=name, model=StubModel(f"The agent {name} answers."), telemetry=False)
         for name in AGENTS

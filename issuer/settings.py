@@ -25,9 +25,9 @@ from pydantic import (
 )
 
 from issuer.errors import ConfigurationError
-from issuer.fields.close_names import did_you_mean
 from issuer.fields.fields import in_words
 from issuer.fields.ids import AudienceId
+from issuer.fields.text import did_you_mean
 from issuer.fields.times import duration
 from issuer.files import read_trusted, reason_of
 from issuer.vocabulary import MAX_TOKEN, SHORTEST_TOKEN, SigningAlgorithm

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from issuer.audiences import AudienceFields
 from issuer.clients import ClientFields
 from issuer.errors import InvalidField
-from issuer.fields.merge_patch import merge_patch, patch_between
+from issuer.fields.json import merge_patch, patch_between
 from issuer.fields.usernames import fold_username
 from issuer.roles import RoleFields
 from issuer.users import UserFields

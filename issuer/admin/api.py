@@ -26,10 +26,9 @@ from issuer.admin import (
     verifiers,
 )
 from issuer.admin.assignments import client_roles, user_roles
-from issuer.admin.head import HeadAsGet
 from issuer.admin.limits import BodyLimit, PacedRefusals
-from issuer.admin.paths import EncodedSlashes
 from issuer.admin.problems import PREFIX
+from issuer.admin.routes import EncodedSlashes, HeadAsGet
 from issuer.rate_limits import RefusalPace
 
 RESOURCES = [

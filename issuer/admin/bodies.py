@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 
 from issuer.admin.problems import ProblemRaised
 from issuer.fields.fields import Fields
-from issuer.fields.strict_json import AmbiguousJson, strict_json
+from issuer.fields.json import AmbiguousJson, strict_json
 
 _JSON = ("application/json", "application/merge-patch+json")
 # Twice the maximum of a resource. A parsed value takes much more memory than in the body.

@@ -17,7 +17,7 @@ from issuer.admin.representations import (
     require_match,
     tagged,
 )
-from issuer.admin.urls import location
+from issuer.admin.routes import location
 from issuer.clients import CLIENT, ClientSecret, SecretFields
 
 router = collection_router(

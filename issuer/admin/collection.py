@@ -17,14 +17,14 @@ from issuer.admin.representations import (
     IfMatch,
     Limit,
     Page,
+    WithWarnings,
     never_stored,
     page,
     require_match,
     tagged,
+    warnings_about,
 )
-from issuer.admin.routes import admin_router
-from issuer.admin.urls import location
-from issuer.admin.warnings import WithWarnings, warnings_about
+from issuer.admin.routes import admin_router, location
 from issuer.clients import CLIENT
 from issuer.fields.fields import Fields
 from issuer.resources import ResourceType

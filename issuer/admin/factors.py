@@ -13,8 +13,7 @@ from issuer.admin.representations import (
     page_of,
     require_match,
 )
-from issuer.admin.routes import admin_router
-from issuer.admin.urls import location
+from issuer.admin.routes import admin_router, location
 from issuer.sign_in import Factor, InvitationFields, NewInvitation
 from issuer.users import USER
 

@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, Any, Generic, TypeVar
 
 from fastapi import Header, Query
@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from issuer.admin.problems import ProblemRaised
+from issuer.catalogue import NEWEST, lint
 from issuer.http.etags import etag_of
 
 Item = TypeVar("Item", bound=BaseModel)
@@ -122,3 +123,14 @@ def _decoded(kind: str, cursor: str | None) -> str | None:
 
 def _not_of_this_list() -> ProblemRaised:
     return ProblemRaised("invalid-cursor", "The cursor does not belong to this list.")
+
+
+class WithWarnings(BaseModel):
+    """A resource with warnings; only in responses to changes."""
+
+    warnings: list[str]
+
+
+def warnings_about(scopes: Iterable[str]) -> list[str]:
+    """One sentence for each finding for the newest AgentOS; `/scopes/lint` has the details."""
+    return [finding.message for finding in lint(scopes, [NEWEST])]

@@ -9,8 +9,7 @@ from issuer.admin.access import Caller
 from issuer.admin.clients import NewSecret
 from issuer.admin.problems import documented
 from issuer.admin.representations import IfMatch, never_stored, require_match, tagged
-from issuer.admin.routes import admin_router
-from issuer.admin.urls import location
+from issuer.admin.routes import admin_router, location
 from issuer.clients import CLIENT, ClientSecret
 from issuer.composition import UnitOfWork
 from issuer.errors import NotFound

@@ -5,7 +5,7 @@ from issuer.admin.problems import documented
 from issuer.admin.representations import Cursor, IfMatch, Limit, Page, page_of, require_match
 from issuer.admin.routes import admin_router
 from issuer.sign_in.consents import Consent
-from issuer.sign_in.session import SignInSession
+from issuer.sign_in.sessions_store import SignInSession
 from issuer.users import USER
 
 router = admin_router("/users/{id}", "users")

@@ -106,3 +106,21 @@ def _changed() -> str:
         f"agno {version('agno')} verifies tokens in a way that this adapter does not support:"
         " update agentos-issuer, or install the previous agno."
     )
+
+
+_LOGGER = "fastmcp.server.server"
+_FAILED = "Error calling tool"
+_REFUSED = "Insufficient permissions"
+
+
+def shorten_refusals() -> None:
+    """Log such a call here, in one line. Other failures keep their traceback."""
+    logging.getLogger(_LOGGER).addFilter(_is_no_refusal)  # which adds it once
+
+
+def _is_no_refusal(record: logging.LogRecord) -> bool:
+    error = record.exc_info[1] if record.exc_info else None
+    if type(error) is not Exception or not str(error).startswith(_REFUSED):
+        return True
+    log.warning("%s: %s", record.getMessage().replace(_FAILED, "Refused the MCP tool"), error)
+    return False

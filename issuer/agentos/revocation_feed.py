@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from issuer.agentos.disk_cache import DiskCache
 from issuer.agentos.errors import NotFetched, NotNamed, RevocationsUnavailable
 from issuer.agentos.fetching import Fetched
+from issuer.agentos.files import DiskCache
 from issuer.agentos.key_set import Keys, KeySet
 from issuer.agentos.key_set_client import STALE_LIMIT, Held, KeySetClient
 from issuer.agentos.metadata import Source

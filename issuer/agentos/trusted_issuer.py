@@ -11,9 +11,9 @@ from typing import Any
 
 import jwt
 
-from issuer.agentos.disk_cache import DiskCache
 from issuer.agentos.errors import InvalidConfiguration, KeySetUnavailable
 from issuer.agentos.fetching import require_safe
+from issuer.agentos.files import DiskCache
 from issuer.agentos.key_set import SUPPORTED, KeySet, TrustedKey, read_key_set
 from issuer.agentos.key_set_client import STALE_LIMIT, KeySetClient
 from issuer.agentos.metadata import Source

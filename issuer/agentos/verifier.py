@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from issuer.agentos import agno_app, agno_hook, agno_log, agno_scopes, agno_settings, lifespans
+from issuer.agentos import agno_app, agno_hook, agno_scopes, agno_settings, lifespans
 from issuer.agentos.argument_checks import require_valid_arguments
 from issuer.agentos.bound_validator import BoundValidator, FetchedKeys, issuer_of
 from issuer.agentos.challenges import Challenges
@@ -146,7 +146,7 @@ class Verifier:
         agno_app.require_authentication(app)
         agno_app.close_sockets(app, self.jwks_file, self._own.algorithms[0])
         agno_scopes.warn_of_open_routes(app)
-        agno_log.shorten_refusals()
+        agno_hook.shorten_refusals()
         lifespans.start_with(app)
         headers, cookies = agno_app.token_places(app, cookie)
         add_middleware: Any = getattr(app, "add_middleware")  # noqa: B009 - any ASGI framework's

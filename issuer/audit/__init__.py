@@ -8,16 +8,14 @@ they come.
 """
 
 from issuer.audit.audit_log import AuditEvent, AuditLog, EventFilter, is_event_id
-from issuer.audit.bookmark import Bookmark
 from issuer.audit.chain import ChainKey
 from issuer.audit.checkpoints import Checkpoints, Coverage
 from issuer.audit.counting import TokenCount, TokenCounts
-from issuer.audit.differences import differences
 from issuer.audit.event import Event, Outcome
-from issuer.audit.following import AuditReader
-from issuer.audit.gathering import GatheredRefusals
+from issuer.audit.flood import GatheredRefusals
+from issuer.audit.following import AuditReader, Bookmark
 from issuer.audit.retention import Retention
-from issuer.audit.trail import Trail, Trails
+from issuer.audit.trail import Trail, Trails, differences
 from issuer.audit.verification import Verification, verify
 from issuer.audit.writer import AuditWriter
 from issuer.http.actor import Actor

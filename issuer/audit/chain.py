@@ -8,10 +8,14 @@ import hmac
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from random import Random
 from typing import Any
 
+from issuer.audit import store
 from issuer.audit.event import Event
+from issuer.database import Connection, Database
+from issuer.database.counts import read_feed_count
 
 # The chain of events written in the transaction of a change: one for all processes.
 CHANGES = "changes"
@@ -91,3 +95,56 @@ class ChainKey:
 
 def _instant(at: datetime) -> str:
     return at.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
+
+
+def append(
+    key: ChainKey, connection: Connection, chain: str, end: End, events: Sequence[Event]
+) -> End:
+    """Add `events` after `end` in one statement; the new end, if the transaction commits."""
+    rows = []
+    for row_id, event in zip(store.new_ids(connection, len(events)), events, strict=True):
+        row = key.linked(event, row_id, chain, end)
+        end = End(end.seq + 1, row.hash)
+        rows.append(row)
+    store.add(connection, rows)
+    return end
+
+
+# A chain is not continued when its last row is older: retention may have deleted that row.
+RESTS_FOR = timedelta(days=1)
+
+
+class OwnChain:
+    """Appends in transactions of its own, without waiting for other writers."""
+
+    def __init__(self, database: Database, key: ChainKey, random: Random) -> None:
+        self._database = database
+        self._key = key
+        self._random = random
+        self._id = self._new_id()
+        self._end = End()
+        self._last_at: datetime | None = None
+
+    def append(self, events: Sequence[Event]) -> int:
+        """Commit `events`; `Unavailable` if that fails.
+
+        Returns the number of the last change of the revocation feed that was committed before.
+        """
+        if self._last_at and events[0].at - self._last_at > RESTS_FOR:
+            self._begin_another()
+        try:
+            with self._database.statements() as connection:
+                end = append(self._key, connection, self._id, self._end, events)
+                feed_count = read_feed_count(connection)
+        except BaseException:
+            # It may have been committed or not: a new chain is right either way.
+            self._begin_another()
+            raise
+        self._end, self._last_at = end, events[-1].at
+        return feed_count
+
+    def _begin_another(self) -> None:
+        self._id, self._end, self._last_at = self._new_id(), End(), None
+
+    def _new_id(self) -> str:
+        return f"{self._random.getrandbits(128):032x}"

@@ -7,7 +7,7 @@ from typing import TypeAlias, cast
 from sqlalchemy import ColumnElement, CursorResult, delete, func, literal_column, select, update
 from sqlalchemy.orm import Session
 
-from issuer.database.conflicts import insert_into
+from issuer.database.store import insert_into
 from issuer.database.tables import AuditEventRow, TokenCountRow, TokenCountsRow
 
 Counts: TypeAlias = Mapping[tuple[datetime, str], int]

@@ -1,11 +1,15 @@
 """Refusals of a flood are only counted, so that no one can fill the audit log."""
 
+import threading
 from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from random import Random
 
+from issuer.audit.chain import ChainKey, OwnChain
 from issuer.audit.event import Event, Outcome
+from issuer.database import Database
 from issuer.fields.networks import network_of
 from issuer.http.actor import Actor
 
@@ -91,3 +95,51 @@ def _alike(event: Event, position: int) -> Hashable:
         return position
     actor = (event.actor.id, event.actor.address)
     return (*actor, event.action, event.target, event.reason, repr(event.details))
+
+
+WRITE_EVERY = timedelta(minutes=1)
+MAX_KINDS = 100
+
+
+class GatheredRefusals:
+    """Counts cheap refusals instead of writing a row for each. A crash loses those of a minute.
+
+    Refusals of one actor and address, for one reason, are one event; beyond the first hundred
+    kinds, actor and address are left out.
+    """
+
+    def __init__(
+        self, database: Database, key: ChainKey, random: Random, max_kinds: int = MAX_KINDS
+    ) -> None:
+        self._chain = OwnChain(database, key, random)
+        self._max_kinds = max_kinds
+        self._lock = threading.Lock()
+        self._gathered: dict[Hashable, Event] = {}
+
+    def note(self, event: Event) -> None:
+        """Count one more. Of equal refusals, the details of the first are kept."""
+        with self._lock:
+            self._gather(event)
+
+    def write(self) -> None:
+        """Write what was counted to the audit log; kept for the next time if that fails."""
+        with self._lock:
+            gathered, self._gathered = self._gathered, {}
+        if not gathered:
+            return
+        try:
+            self._chain.append(list(gathered.values()))
+        except Exception:
+            with self._lock:
+                for event in gathered.values():
+                    self._gather(event)
+            raise
+
+    def _gather(self, event: Event) -> None:
+        if len(self._gathered) >= self._max_kinds and _kind(event) not in self._gathered:
+            event = replace(event, actor=Actor())
+        count_in(self._gathered, _kind(event), event)
+
+
+def _kind(event: Event) -> Hashable:
+    return event.actor.id, event.actor.address, event.action, event.reason

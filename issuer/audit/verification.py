@@ -1,15 +1,126 @@
 """Verifying the audit log: which is the first row that is not as it was written?"""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from pydantic import BaseModel
 
 from issuer.audit import store
-from issuer.audit.anchors import Anchors, AuditFinding, Broken, Read, anchored
-from issuer.audit.chain import ChainKey
-from issuer.audit.walk import Walk
+from issuer.audit.anchors import Anchors, AuditFinding, Broken, Named, Read, anchored
+from issuer.audit.chain import COLUMNS, ChainKey, End
 from issuer.database import Database
+
+_CHAIN, _SEQ, _HASH = COLUMNS.index("chain"), COLUMNS.index("seq"), len(COLUMNS)
+
+
+@dataclass(slots=True)
+class _Chain:
+    """How far it was verified, until the row with the id `row`, and the ends it must still have."""
+
+    end: End
+    row: int | None
+    named: list[Named]  # the next one last
+
+
+class Walk:
+    """Verifies the rows; `Broken` at the first that is not as it was written."""
+
+    def __init__(self, key: ChainKey, anchors: Anchors) -> None:
+        self._key = key
+        self._anchors = anchors
+        self.rows = 0
+        self.ends = {chain: self._new(chain) for chain in anchors.starts}
+
+    @property
+    def unanchored(self) -> int:
+        """How many rows no checkpoint covers yet."""
+        anchored = {
+            chain: named[-1].end.seq for chain, named in self._anchors.named.items() if named
+        }
+        for chain, start in self._anchors.starts.items():
+            anchored.setdefault(chain, start.seq)
+        ends = self.ends.items()
+        return sum(max(0, end.end.seq - anchored.get(chain, 0)) for chain, end in ends)
+
+    def follow(self, rows: Iterable[tuple[Any, ...]]) -> None:
+        """Verify all `rows`."""
+        for row in rows:
+            self.rows += 1
+            if row[0] < self._anchors.first:
+                raise _broken(row, "was deleted by retention and inserted again")
+            self._follow(row)
+        self._require_all()
+
+    def _follow(self, row: tuple[Any, ...]) -> None:
+        seq = row[_SEQ]
+        chain = self.ends.get(row[_CHAIN]) or self._new(row[_CHAIN])
+        expected = chain.end.seq + 1
+        if seq != expected:
+            if self._is_being_pruned(row):
+                return
+            raise _broken(row, _out_of_order(seq, expected))
+        if self._hash(chain.end.hash, row) != row[_HASH]:
+            raise _broken(row, "was changed, moved or inserted")
+        chain.end, chain.row = End(seq, row[_HASH]), row[0]
+        while chain.named and chain.named[-1].end.seq == seq:
+            named = chain.named.pop()
+            if named.end.hash != row[_HASH]:
+                raise _broken(
+                    row,
+                    f"is not the one that checkpoint {named.checkpoint} names: rows were cut"
+                    " off there and others written afterwards",
+                )
+        self.ends[row[_CHAIN]] = chain
+
+    def _require_all(self) -> None:
+        """`Broken` if rows are missing at the end of a chain."""
+
+        for name in self._anchors.named:
+            chain = self.ends.get(name) or self._new(name)
+            if chain.named:
+                named = chain.named[0]
+                raise Broken(
+                    f"The chain was cut off after row {chain.row}:"
+                    f" {named.end.seq - chain.end.seq} rows that checkpoint {named.checkpoint}"
+                    " covers.",
+                    row=chain.row,
+                    chain=name,
+                    seq=chain.end.seq,
+                    checkpoint=named.checkpoint,
+                )
+
+    def _new(self, chain: Any) -> _Chain:
+        start = self._anchors.starts.get(chain, End())
+        return _Chain(start, None, list(reversed(self._anchors.named.get(chain, ()))))
+
+    def _is_being_pruned(self, row: tuple[Any, ...]) -> bool:
+        start, seq = self._anchors.starts.get(row[_CHAIN], End()), row[_SEQ]
+        return self._anchors.is_pruning and isinstance(seq, int) and seq <= start.seq
+
+    def _hash(self, before: bytes, row: tuple[Any, ...]) -> bytes | None:
+        try:
+            return self._key.hash(before, row[:_HASH])
+        except TypeError:  # bytes where the issuer writes text
+            return None
+
+
+def _broken(row: tuple[Any, ...], what: str) -> Broken:
+    """At this row, whose chain and number may hold anything."""
+    chain, seq = row[_CHAIN], row[_SEQ]
+    return Broken(
+        f"Row {row[0]} {what}.",
+        row=row[0],
+        chain=ascii(chain).strip("'"),
+        seq=seq if isinstance(seq, int) else None,
+    )
+
+
+def _out_of_order(seq: Any, expected: int) -> str:
+    if isinstance(seq, int) and seq > expected:
+        return f"does not follow: {seq - expected} rows before it in its chain were removed"
+    return "was changed, moved or inserted"
 
 
 class Verification(BaseModel):

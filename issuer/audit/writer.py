@@ -11,13 +11,13 @@ from typing import TypeAlias
 
 import structlog
 
-from issuer.audit.chain import ChainKey
+from issuer.audit.chain import ChainKey, End, OwnChain, append
 from issuer.audit.event import Event
-from issuer.audit.flood import Flood, coalesced, one_of_many
-from issuer.audit.gathering import GatheredRefusals
-from issuer.audit.own_chain import OwnChain
+from issuer.audit.flood import Flood, GatheredRefusals, coalesced, one_of_many
+from issuer.clock import Clock
 from issuer.database import Database
 from issuer.errors import Unavailable
+from issuer.http.actor import Actor
 from issuer.telemetry.metrics import Metrics
 
 _MAX_IN_A_COMMIT = 1_000
@@ -167,3 +167,16 @@ def _finish(waiting: list[asyncio.Future[int]], result: int | Exception) -> None
             durable.set_exception(result)
         else:
             durable.set_result(result)
+
+
+# More than fits into the free pages that PostgreSQL on a full disk may still have.
+_EVENTS = 200
+_LIKE_A_TOKEN = {"text": "x" * 200}
+
+
+def require_space(database: Database, clock: Clock, key: ChainKey) -> None:
+    """`DatabaseUnavailable` unless many more events could be stored. Stores none."""
+    event = Event(clock(), Actor(), "audit.tested", details=_LIKE_A_TOKEN)
+    with database.statements() as connection:
+        append(key, connection, "test", End(), [event] * _EVENTS)
+        connection.rollback()

@@ -6,8 +6,7 @@ gets such rights, what others gave ends or is confirmed.
 """
 
 from issuer.authority.authority import Authority
-from issuer.authority.credentials import CredentialsNotKept, GivenCredential
-from issuer.authority.grantor import Grantor
+from issuer.authority.credentials import CredentialsNotKept, GivenCredential, Grantor
 from issuer.authority.new_privileges import NewPrivileges
 
 __all__ = ["Authority", "CredentialsNotKept", "GivenCredential", "Grantor", "NewPrivileges"]

@@ -6,8 +6,7 @@ from typing import Any, cast
 
 from sqlalchemy import CursorResult, delete, inspect, select, update
 
-from issuer.authority.credentials import GivenCredential, digest_of, given, not_of_admins
-from issuer.authority.grantor import Grantor
+from issuer.authority.credentials import GivenCredential, Grantor, digest_of, given, not_of_admins
 from issuer.database import Session
 from issuer.database.store import in_parts
 from issuer.database.tables import (

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from issuer.audit import Actor
-from issuer.authority.grantor import Grantor
+from issuer.authority.credentials import Grantor
 from issuer.authority.store import AuthorityStore, Privileged, PrivilegeSnapshot
 from issuer.database import Session
 from issuer.errors import Forbidden, NotAllowed

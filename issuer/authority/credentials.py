@@ -9,9 +9,22 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
-from issuer.authority.grantor import Grantor
 from issuer.errors import NotAllowed
 from issuer.vocabulary import GivenAs
+
+
+@dataclass(frozen=True, slots=True)
+class Grantor:
+    """The actor `by`, and the rights at the issuer it had then; None: not known."""
+
+    by: str | None
+    given_as: GivenAs | None
+
+    @property
+    def is_admin(self) -> bool:
+        """Whether it held `issuer:admin`, as the command line does."""
+        return self.given_as in {GivenAs.ADMIN, GivenAs.LOCAL}
+
 
 _MAX_NAMED = 5
 _IN_WORDS = {"redirect_uri": "redirect URI", "trusted_issuer": "trusted issuer"}

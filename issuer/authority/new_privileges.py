@@ -11,8 +11,7 @@ from datetime import datetime
 from issuer.audit import Trail
 from issuer.authority.access_store import AccessStore
 from issuer.authority.authority import Authority
-from issuer.authority.credentials import CredentialsNotKept, GivenCredential
-from issuer.authority.grantor import Grantor
+from issuer.authority.credentials import CredentialsNotKept, GivenCredential, Grantor
 from issuer.clock import Clock
 from issuer.database import Session
 from issuer.database.tables import ClientRow, UserRow

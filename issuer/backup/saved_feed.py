@@ -13,7 +13,7 @@ from issuer.clock import Clock
 from issuer.database import Session
 from issuer.errors import IssuerError
 from issuer.keys import Keys, SigningKey
-from issuer.keys.statements import StatementReader
+from issuer.keys.jwks import StatementReader
 from issuer.revocations.revocations import AUDIENCE, CLIENT_ID, JTI, SID, SUB
 from issuer.revocations.store import RevocationStore, RevokedPrincipal
 from issuer.vocabulary import CLOCKS_APART, FEED_TYPE, MAX_TOKEN

@@ -8,10 +8,8 @@ refuses misspelled ones, `decide` predicts what AgentOS answers to a request. Th
 
 from issuer.catalogue.catalogue import NEWEST, SUPPORTED, Catalogue, UnknownVersion
 from issuer.catalogue.decision import Decision, decide
-from issuer.catalogue.entries import ScopeEntry, scopes
-from issuer.catalogue.examples import example_of
-from issuer.catalogue.findings import Code, ScopeFinding
-from issuer.catalogue.lint import OTHERWISE, lint, misspelled, reject_misspelled
+from issuer.catalogue.entries import ScopeEntry, example_of, scopes
+from issuer.catalogue.lint import OTHERWISE, Code, ScopeFinding, lint, misspelled, reject_misspelled
 from issuer.catalogue.own_api import OwnApi, counts_here
 from issuer.catalogue.own_routes import methods_at, needs_of
 from issuer.catalogue.unknown_routes import why_unknown

@@ -1,15 +1,47 @@
 """Likely mistakes in a set of scopes: warnings, and misspelled names, which are refused."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
 
 from issuer.catalogue.catalogue import SUPPORTED, Catalogue
-from issuer.catalogue.entries import versions_with
-from issuer.catalogue.findings import Code, ScopeFinding
+from issuer.catalogue.entries import POWERFUL, versions_with
 from issuer.catalogue.rights import parsed
 from issuer.catalogue.suggestions import actions_of, did_you_mean, misspelling_of
-from issuer.catalogue.words import POWERFUL
 from issuer.errors import InvalidField
 from issuer.scopes import AGENT_OS_ADMIN, Scope, covers
+
+
+class Code(StrEnum):
+    """The kind of a finding. Scripts may rely on these."""
+
+    NOT_A_SCOPE = "not-a-scope"
+    UNKNOWN_SCOPE = "unknown-scope"
+    OLD_NAME = "old-name"
+    PER_RESOURCE_MEANS_NOTHING = "per-resource-means-nothing"
+    ONLY_IN_VERSION = "only-in-version"
+    POWERFUL = "powerful"
+    RUN_WITHOUT_READ = "run-without-read"
+    COVERED_BY_ANOTHER = "covered-by-another"
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeFinding:
+    """A sentence about one scope; `suggestion` is a scope to use instead or in addition."""
+
+    code: Code
+    scope: str
+    message: str
+    suggestion: str | None = None
+
+    def as_json(self) -> dict[str, str | None]:
+        return {
+            "code": self.code.value,
+            "scope": self.scope,
+            "message": self.message,
+            "suggestion": self.suggestion,
+        }
+
 
 OTHERWISE = "If not, allow unknown scopes (--allow-unknown-scopes, allow_unknown_scopes=true)."
 

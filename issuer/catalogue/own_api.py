@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from issuer.catalogue.decision import Decision, path_of, why_granted, why_refused, without_repeats
 from issuer.catalogue.own_routes import OwnRoute, own_routes
-from issuer.fields.escaping import with_encoded_slashes
+from issuer.fields.text import with_encoded_slashes
 from issuer.scopes import ISSUER_ADMIN, ISSUER_REGISTER, covers
 
 _ISSUER = "The issuer"

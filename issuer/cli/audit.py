@@ -14,7 +14,7 @@ from issuer.cli.command import every, new_app
 from issuer.cli.opening import reading
 from issuer.cli.options import AsJson
 from issuer.composition import UnitOfWork
-from issuer.fields.escaping import escaped
+from issuer.fields.text import escaped
 
 app = new_app("The audit log: who did what, and what was refused.")
 

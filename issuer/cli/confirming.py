@@ -7,7 +7,7 @@ from typing import Annotated, TypeVar
 import typer
 
 from issuer.errors import NotAllowed
-from issuer.fields.escaping import escaped
+from issuer.fields.text import escaped
 
 T = TypeVar("T")
 

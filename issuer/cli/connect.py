@@ -12,7 +12,7 @@ from issuer.cli import output
 from issuer.cli.command import new_app
 from issuer.cli.mcp_endpoint import problems_of
 from issuer.cli.options import AsJson
-from issuer.fields.escaping import escaped
+from issuer.fields.text import escaped
 from issuer.settings import Settings
 
 app = new_app()

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from issuer.audit.space import require_space
+from issuer.audit.writer import require_space
 from issuer.cli import checks, output
 from issuer.cli.audit_push_check import of_audit_push
 from issuer.cli.checks import Finding

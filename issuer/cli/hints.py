@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import typer
 
 from issuer.catalogue import NEWEST, lint
-from issuer.fields.escaping import escaped
+from issuer.fields.text import escaped
 
 
 def warn_about(scopes: Iterable[str], holder: str | None = None) -> None:

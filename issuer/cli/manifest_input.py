@@ -13,7 +13,7 @@ from issuer.cli.confirming import emptied
 from issuer.cli.hints import warn_about
 from issuer.cli.input_files import MAX_BYTES, beginning_of
 from issuer.composition import UnitOfWork
-from issuer.fields.escaping import escaped
+from issuer.fields.text import escaped
 from issuer.manifest import InvalidManifest, Manifest, ManifestPlan
 from issuer.manifest.changes import Action, AssignmentChange, Change
 

@@ -10,7 +10,7 @@ import typer
 from issuer.audit import Actor
 from issuer.cli.subjects import suggesting
 from issuer.composition import Administration, AuditParts, UnitOfWork, composed
-from issuer.fields.escaping import escaped
+from issuer.fields.text import escaped
 from issuer.settings import Settings
 from issuer.telemetry import logs
 

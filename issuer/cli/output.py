@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from issuer.fields.escaping import escaped
+from issuer.fields.text import escaped
 
 _WIDE = 10_000
 _PADDING = 3  # beside a column

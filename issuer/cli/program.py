@@ -14,7 +14,7 @@ import typer
 from issuer import __version__
 from issuer.cli.command import Group, new_app
 from issuer.errors import IssuerError
-from issuer.fields.escaping import escaped
+from issuer.fields.text import escaped
 from issuer.files import reason_of
 
 _COMMANDS = {

@@ -20,7 +20,7 @@ from issuer.cli.opening import operator, read_settings
 from issuer.cli.options import AsJson, Host
 from issuer.composition import composed
 from issuer.errors import ConfigurationError
-from issuer.fields.escaping import escaped
+from issuer.fields.text import escaped
 from issuer.provisioning.setup import Initialised, initialise, prepare_data_dir
 from issuer.server.processes import end_quietly_on_signals
 from issuer.server.serving import address, listen, serve

@@ -8,7 +8,7 @@ from issuer.audiences import AUDIENCE
 from issuer.clients import CLIENT
 from issuer.composition import Administration, UnitOfWork
 from issuer.errors import NotFound
-from issuer.fields.close_names import did_you_mean
+from issuer.fields.text import did_you_mean
 from issuer.resources import ResourceType
 from issuer.roles import ROLE
 from issuer.trusted_issuers import TRUSTED_ISSUER

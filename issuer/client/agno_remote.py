@@ -12,7 +12,7 @@ import httpx
 from agno.agent.remote import RemoteAgent
 from agno.client import AgentOSClient
 
-from issuer.client.addresses import parsed
+from issuer.client.metadata import parsed
 from issuer.client.token_client import TokenClient
 
 

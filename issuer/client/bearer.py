@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from issuer.client.addresses import Origin, is_safe, origin_of, parsed, shown
 from issuer.client.errors import WrongOrigin
+from issuer.client.metadata import Origin, is_safe, origin_of, parsed, shown
 
 if TYPE_CHECKING:
     from issuer.client.token_client import TokenClient

@@ -10,8 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from issuer.client.errors import TokenUnavailable
-from issuer.client.files import read_text
-from issuer.client.private_keys import PrivateKey
+from issuer.client.private_keys import PrivateKey, read_text
 
 Secret = str | os.PathLike[str] | Callable[[], str]
 Assertion = str | os.PathLike[str] | PrivateKey | Callable[[], str]

@@ -1,15 +1,38 @@
 """Assertions of a client that holds a private key: `private_key_jwt` (RFC 7523 §2.2)."""
 
+import errno
 import json
 import os
 import secrets
+import stat
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from issuer.client.errors import TokenUnavailable
-from issuer.client.files import read_text
+
+LARGEST = 64 * 1024
+
+
+def read_text(path: Path) -> str:
+    """The content of a regular file of at most 64 KiB, without spaces and newlines around it.
+
+    `OSError` or `ValueError` otherwise, also if it is empty. Reading a pipe or a device may never
+    end. A link is followed: Kubernetes mounts secrets as links.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "it is not a regular file")
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            content = file.read(LARGEST + 1)
+    finally:
+        os.close(descriptor)
+    if len(content) > LARGEST:
+        raise OSError(errno.EFBIG, f"it is larger than {LARGEST} bytes")
+    return content.decode("utf-8").strip()
+
 
 LIFETIME = 60
 

@@ -6,12 +6,12 @@ Imports PyJWT and httpx: import it where it is first needed, since most deployme
 from contextlib import suppress
 from datetime import datetime
 
+from issuer.clients.assertion_rules import Evidence, KeysMissing
 from issuer.clients.authentication import AuthenticatedClient, FetchNeeded, PresentedAssertion
 from issuer.clients.documents import ClientDocuments
-from issuer.clients.evidence import Evidence, KeysMissing
 from issuer.clients.own_keys import OwnKeys
 from issuer.clients.trusted_tokens import TrustedTokens, TrustFindings
-from issuer.clients.used_assertions import UsedAssertions
+from issuer.clients.used_assertions_store import UsedAssertions
 from issuer.clock import Clock
 from issuer.directory import ClientRecord, Directory
 from issuer.errors import InvalidCredentials, InvalidField, NotFound

@@ -19,8 +19,7 @@ from issuer.clients.client import (
 from issuer.clients.secrets import SecretMaker
 from issuer.clients.store import ClientStore
 from issuer.clients.trust import Trust
-from issuer.database.principals import new_id, release_id
-from issuer.database.store import as_model
+from issuer.database.store import as_model, new_id, release_id
 from issuer.database.tables import ClientRow, ClientSecretRow
 from issuer.errors import AlreadyExists, InvalidField, NotAllowed, NotFound
 from issuer.fields.ids import fold_id

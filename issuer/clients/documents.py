@@ -17,13 +17,13 @@ import structlog
 from issuer.background.workers import WorkerPool
 from issuer.clients.authentication import FetchNeeded
 from issuer.clients.client import ClientFields
-from issuer.clients.client_metadata import parsed, read_client_metadata
 from issuer.clients.document_cache import (
     MAX_AT_ONCE,
     CachedDocument,
     DocumentCache,
     InvalidDocument,
 )
+from issuer.clients.registrations import parsed, read_client_metadata
 from issuer.clients.store import ClientStore
 from issuer.clock import Clock
 from issuer.database import Database

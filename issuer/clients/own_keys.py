@@ -3,10 +3,15 @@
 from datetime import datetime
 from functools import partial
 
-from issuer.clients.assertion_rules import audited_jti, checked_claims, checked_type
+from issuer.clients.assertion_rules import (
+    Evidence,
+    audited_jti,
+    checked_claims,
+    checked_type,
+    signed_claims,
+)
 from issuer.clients.authentication import VerifiedAssertion
 from issuer.clients.documents import ClientDocuments
-from issuer.clients.evidence import Evidence, signed_claims
 from issuer.directory import ClientRecord
 from issuer.errors import InvalidCredentials
 from issuer.federation.key_sets import FollowedKeySet, FollowedKeySets

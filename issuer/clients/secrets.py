@@ -7,10 +7,14 @@ its key is encrypted there, so write access to the database is not enough to add
 
 import hashlib
 import hmac
+import threading
 from collections.abc import Iterable
+from datetime import datetime, timedelta
 from random import Random
 
-from issuer.directory import SecretRecord
+from issuer.clients.store import ClientStore
+from issuer.database import Database
+from issuer.directory import ClientRecord, SecretRecord
 from issuer.fields.secret_text import random_characters, with_check_digits
 
 PREFIX = "ais_"
@@ -43,3 +47,48 @@ class SecretMaker:
             if hmac.compare_digest(digest, record.digest) and record is not _DECOY:
                 matching = record
         return matching
+
+
+WRITE_EVERY = timedelta(seconds=10)
+
+
+class LastUse:
+    """Adds no database write to a token request. A crash loses a few seconds of data."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._lock = threading.Lock()
+        self._secrets: dict[str, tuple[datetime, str | None]] = {}
+        self._clients: dict[str, datetime] = {}
+
+    def note(self, secret: SecretRecord | None, at: datetime, address: str | None) -> None:
+        """A client was authenticated just now, with its secret if it has one."""
+        if secret is not None:
+            with self._lock:
+                self._secrets[secret.id] = (at, address)
+
+    def note_token(self, client: ClientRecord, at: datetime) -> None:
+        """The client got a token just now, so that a person has allowed it something.
+
+        Authentication alone is no use: anybody can register a client and send its id.
+        """
+        if client.is_self_registered:
+            with self._lock:
+                self._clients[client.client_id] = at
+
+    def write(self) -> None:
+        """Write the collected uses to the database; on an error they are kept for the next call."""
+        with self._lock:
+            secrets, self._secrets = self._secrets, {}
+            clients, self._clients = self._clients, {}
+        if not secrets and not clients:
+            return
+        try:
+            with self._database.transaction() as session:
+                ClientStore(session).note_uses(secrets)
+                ClientStore(session).note_uses_of_clients(clients)
+        except Exception:
+            with self._lock:
+                self._secrets = {**secrets, **self._secrets}
+                self._clients = {**clients, **self._clients}
+            raise

@@ -8,9 +8,8 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from issuer.clients.assertion_rules import audited_jti, checked_times
+from issuer.clients.assertion_rules import Evidence, KeysMissing, audited_jti, checked_times
 from issuer.clients.authentication import Look, VerifiedAssertion
-from issuer.clients.evidence import Evidence, KeysMissing
 from issuer.clients.trust_rules import broken_rule, is_named_by, is_svid, wrong_type
 from issuer.directory import ClientRecord, Directory, TrustedIssuerRecord
 from issuer.errors import InvalidCredentials

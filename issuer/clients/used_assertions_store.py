@@ -1,12 +1,87 @@
 """Used assertions in SQL. One statement, so that two requests cannot both use one."""
 
-from datetime import datetime
+import hashlib
+import threading
+from collections import Counter
+from datetime import datetime, timedelta
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from issuer.database.conflicts import insert_into
+from issuer.clock import Clock
+from issuer.database import Database
+from issuer.database.store import insert_into
 from issuer.database.tables import UsedAssertionRow
+from issuer.errors import InvalidCredentials, TooManyRequests
+from issuer.telemetry.metrics import ASSERTIONS, Metrics
+from issuer.vocabulary import CLOCKS_APART
+
+MAX_OF_A_CLIENT = 50_000
+_COUNT_EVERY = 100
+_RETRY_AFTER = timedelta(seconds=10)
+_AT_ONCE = 1_000
+_MAX_COUNTED = 10_000
+
+
+class UsedAssertions:
+    """Kept as digests until they expire; a client that has used too many must wait."""
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        most: int = MAX_OF_A_CLIENT,
+        metrics: Metrics | None = None,
+    ) -> None:
+        self._metrics = metrics or Metrics()
+        self._database = database
+        self._clock = clock
+        self._most = most
+        self._lock = threading.Lock()
+        self._used: Counter[str] = Counter()
+        self._full_until: dict[str, datetime] = {}
+
+    def use(self, client_id: str, name: str, expires_at: datetime, now: datetime) -> None:
+        """Durable when it returns. `name` tells it apart from others of the same client.
+
+        `InvalidCredentials` if it was used before, `TooManyRequests` if the client has used too
+        many that have not expired.
+        """
+        self._require_place(client_id, now)
+        digest = hashlib.sha256(f"{client_id}\n{name}".encode("utf-8", "surrogatepass")).digest()
+        with self._database.transaction() as session:
+            store = UsedAssertionStore(session)
+            if self._is_to_be_counted(client_id) and store.has_as_many(client_id, now, self._most):
+                with self._lock:
+                    self._full_until[client_id] = now + _RETRY_AFTER
+                self._require_place(client_id, now)
+            # A process whose clock is behind accepts it a little longer.
+            if not store.add(digest, client_id, expires_at + CLOCKS_APART):
+                raise InvalidCredentials("the assertion was used before", client_id)
+
+    def delete_expired(self) -> None:
+        """Delete those that every process refuses by now."""
+        deleted = _AT_ONCE
+        while deleted == _AT_ONCE:  # some at a time, so that other writers do not wait long
+            with self._database.transaction() as session:
+                deleted = UsedAssertionStore(session).delete_expired(self._clock(), _AT_ONCE)
+
+    def _require_place(self, client_id: str, now: datetime) -> None:
+        until = self._full_until.get(client_id)
+        if until is not None and now < until:
+            self._metrics.rate_limited(ASSERTIONS)
+            retry_after = int(_RETRY_AFTER.total_seconds())
+            raise TooManyRequests(f"more than {self._most} assertions of a client", retry_after)
+
+    def _is_to_be_counted(self, client_id: str) -> bool:
+        """The first of a client in this process, and then some: counting takes long."""
+        with self._lock:
+            if len(self._used) > _MAX_COUNTED:
+                self._used.clear()
+                self._full_until.clear()
+            is_after_refusal = self._full_until.pop(client_id, None) is not None
+            self._used[client_id] += 1
+            return is_after_refusal or self._used[client_id] % _COUNT_EVERY == 1
 
 
 class UsedAssertionStore:

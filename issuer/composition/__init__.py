@@ -7,11 +7,10 @@ from issuer.composition.access import Access
 from issuer.composition.administration import Administration
 from issuer.composition.audit import AuditParts
 from issuer.composition.composition import Composition, compose, composed
-from issuer.composition.foundation import build_sealer, master_key_path
+from issuer.composition.foundation import build_sealer, build_telemetry, master_key_path
 from issuer.composition.interface_parts import ProbeParts, ProtocolParts
 from issuer.composition.keys import KeyParts
 from issuer.composition.status import ServerStatus, StatusReporter
-from issuer.composition.telemetry import build_telemetry
 from issuer.composition.unit_of_work import UnitOfWork
 
 __all__ = [

@@ -8,7 +8,7 @@ from issuer.audit import Actor, Trail
 from issuer.catalogue import OwnApi
 from issuer.composition.tokens import see_own_change
 from issuer.composition.unit_of_work import DomainParts, UnitOfWork
-from issuer.database.clocks import require_clock
+from issuer.database.deployment import require_clock
 from issuer.errors import NotAllowed
 from issuer.explain.explaining import Explainer
 from issuer.scopes import ISSUER_ADMIN

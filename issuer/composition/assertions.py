@@ -4,7 +4,7 @@ from issuer.clients.assertions import ClientAssertions
 from issuer.clients.documents import ClientDocuments
 from issuer.clients.own_keys import OwnKeys
 from issuer.clients.trusted_tokens import TrustedTokens
-from issuer.clients.used_assertions import UsedAssertions
+from issuer.clients.used_assertions_store import UsedAssertions
 from issuer.clock import Clock
 from issuer.composition.foundation import Foundation
 from issuer.directory import Directory

@@ -16,7 +16,7 @@ from issuer.audit import (
 from issuer.audit.push import RENDERERS, Pusher, build_destination
 from issuer.composition.foundation import Foundation
 from issuer.keys import Keyring
-from issuer.keys.statements import StatementReader
+from issuer.keys.jwks import StatementReader
 from issuer.vocabulary import AUDIT_CHECKPOINT_TYPE
 
 

@@ -7,20 +7,19 @@ from functools import partial
 
 from issuer.audit import Actor
 from issuer.audit.counting import COUNT_EVERY
-from issuer.audit.gathering import WRITE_EVERY as WRITE_REFUSALS_EVERY
+from issuer.audit.flood import WRITE_EVERY as WRITE_REFUSALS_EVERY
 from issuer.audit.push import Pusher
 from issuer.audit.push.pusher import PUSH_EVERY
 from issuer.background.periodic import SECONDS_FOR_OTHERS, Periodic
-from issuer.clients.last_use import WRITE_EVERY as WRITE_LAST_USE_EVERY
+from issuer.clients.secrets import WRITE_EVERY as WRITE_LAST_USE_EVERY
 from issuer.composition.administration import Administration
 from issuer.composition.audit import AuditParts
-from issuer.composition.factors import FactorParts
 from issuer.composition.foundation import Foundation
 from issuer.composition.keys import KeyParts, require_algorithms
 from issuer.composition.people import PeopleParts
-from issuer.composition.sign_in import SignInParts
+from issuer.composition.sign_in import FactorParts, SignInParts
 from issuer.composition.tokens import TokenParts
-from issuer.database.clocks import require_clock
+from issuer.database.deployment import require_clock
 from issuer.database.engine import MAX_SILENCE_S
 from issuer.revocations import Revocations
 from issuer.users.guard import CLEAR_EVERY

@@ -8,26 +8,24 @@ from issuer.clock import Clock
 from issuer.composition.administration import Administration
 from issuer.composition.audit import AuditParts, build_audit
 from issuer.composition.background import BackgroundJobs, build_background
-from issuer.composition.factors import FactorParts, build_factors
 from issuer.composition.foundation import (
     Foundation,
     build_foundation,
     build_sealer,
     require_master_key,
 )
-from issuer.composition.interface_parts import ProbeParts, ProtocolParts
+from issuer.composition.interface_parts import ProbeParts, ProtocolParts, WebParts, build_web
 from issuer.composition.keys import KeyParts, build_keys
 from issuer.composition.people import PeopleParts, build_people
 from issuer.composition.readiness import Readiness
-from issuer.composition.sign_in import SignInParts, build_sign_in
+from issuer.composition.sign_in import FactorParts, SignInParts, build_factors, build_sign_in
 from issuer.composition.tokens import TokenParts, build_tokens
 from issuer.composition.unit_of_work import DomainParts
-from issuer.composition.web import WebParts, build_web
 from issuer.database import Database
 from issuer.database.deployment import require_issuer
 from issuer.keys.sealing import Sealer
 from issuer.settings import Settings
-from issuer.telemetry.telemetry import Telemetry
+from issuer.telemetry.tracing import Telemetry
 from issuer.verifiers import ReportedVerifiers
 
 

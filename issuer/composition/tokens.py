@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from issuer.clients import SecretMaker
 from issuer.clients.authentication import ClientAuthentication
 from issuer.clients.documents import ClientDocuments, DocumentHosts
-from issuer.clients.last_use import LastUse
-from issuer.clients.used_assertions import UsedAssertions
+from issuer.clients.secrets import LastUse
+from issuer.clients.used_assertions_store import UsedAssertions
 from issuer.composition.foundation import Foundation
 from issuer.database.deployment import require_same_issuer
 from issuer.directory import ChangeWatcher, Directory

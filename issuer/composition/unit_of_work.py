@@ -9,10 +9,9 @@ from issuer.audiences import Audiences
 from issuer.audit import Actor, AuditLog
 from issuer.authority import Authority, NewPrivileges
 from issuer.clients import Clients, Registrations, Rotations
-from issuer.composition.factors import FactorParts
 from issuer.composition.foundation import Foundation
 from issuer.composition.keys import KeyParts
-from issuer.composition.sign_in import SignInParts
+from issuer.composition.sign_in import FactorParts, SignInParts
 from issuer.composition.tokens import TokenParts
 from issuer.database import Session
 from issuer.database.counts import read_change_count
@@ -26,7 +25,7 @@ from issuer.roles import Assignments, Roles
 from issuer.sign_in import Factors, Invitations
 from issuer.sign_in.consents import Consents
 from issuer.sign_in.sent_forms import SentForms
-from issuer.sign_in.sessions_of_users import Sessions
+from issuer.sign_in.session_revoker import Sessions
 from issuer.tokens import TokenRevocations
 from issuer.trusted_issuers import TrustedIssuers
 from issuer.users import Users

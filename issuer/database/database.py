@@ -32,7 +32,7 @@ from issuer.database.tables import ChangeCounter, Instant, SeenByDirectory
 from issuer.database.write_queue import WriteQueue
 from issuer.errors import DatabaseUnavailable
 from issuer.telemetry.metrics import AUDIT, READ, WRITE
-from issuer.telemetry.telemetry import Telemetry
+from issuer.telemetry.tracing import Telemetry
 
 _ALLOWED = text(
     "SELECT current_setting('max_connections')::int"

@@ -1,18 +1,53 @@
 """What the stores have in common: find by key, list in order of key, add, delete."""
 
+import string
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import islice
+from random import Random
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel
 from sqlalchemy import ColumnElement, and_, func, inspect, select
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import InstrumentedAttribute, Session
 from sqlalchemy.orm.attributes import flag_modified
 from sqlalchemy.sql.base import ExecutableOption
 
-from issuer.database.tables import Base, Versioned
-from issuer.errors import NotFound
+from issuer.database.tables import Base, PrincipalRow, Versioned
+from issuer.errors import AlreadyExists, NotFound
+from issuer.fields.ids import fold_id
+
+
+def insert_into(session: Session, table: type[Base]) -> Any:
+    """An INSERT with `ON CONFLICT`: equal in both dialects, but SQLAlchemy has a class for each."""
+    is_sqlite = session.get_bind().dialect.name == "sqlite"
+    return sqlite.insert(table) if is_sqlite else postgresql.insert(table)
+
+
+_ID_ALPHABET = string.ascii_lowercase + string.digits
+_ID_CHARACTERS = 20
+
+
+def new_id(prefix: str, random: Random) -> str:
+    """A new id: a hundred random bits, in lower case, in which ids are compared."""
+    return prefix + "".join(random.choice(_ID_ALPHABET) for _ in range(_ID_CHARACTERS))
+
+
+def claim_id(session: Session, principal_id: str, kind: str) -> None:
+    """Claim the id for a `kind`; `AlreadyExists` if it is taken."""
+    folded_id = fold_id(principal_id)
+    if taken := session.get(PrincipalRow, folded_id):
+        raise AlreadyExists(taken.kind, principal_id)
+    session.add(PrincipalRow(folded_id=folded_id, kind=kind))
+    session.flush()
+
+
+def release_id(session: Session, principal_id: str) -> None:
+    """Free the id and delete its role assignments, so that a new owner does not get them."""
+    session.delete(session.get_one(PrincipalRow, fold_id(principal_id)))
+    session.flush()
+
 
 T = TypeVar("T")
 Row = TypeVar("Row", bound=Versioned)

@@ -10,8 +10,8 @@ import structlog
 from issuer.background.periodic import Periodic
 from issuer.clock import Clock
 from issuer.database import Database, FeedState
-from issuer.database.clocks import require_agreement
 from issuer.database.counts import read_change_count
+from issuer.database.deployment import require_agreement
 from issuer.directory import store
 from issuer.directory.records import (
     AudienceRecord,

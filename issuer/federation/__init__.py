@@ -3,7 +3,6 @@
 Imports httpx when it first fetches: most deployments never do.
 """
 
-from issuer.federation.fetch_budget import FetchBudget
-from issuer.federation.fetching import FetchedDocument, Fetcher, FetchRefused
+from issuer.federation.fetching import FetchBudget, FetchedDocument, Fetcher, FetchRefused
 
 __all__ = ["FetchBudget", "FetchRefused", "FetchedDocument", "Fetcher"]

@@ -14,8 +14,7 @@ from functools import partial
 from issuer.agentos.key_set_client import KeySetClient
 from issuer.clock import Clock
 from issuer.errors import Unavailable
-from issuer.federation.fetch_budget import FetchBudget
-from issuer.federation.fetching import Fetcher
+from issuer.federation.fetching import FetchBudget, Fetcher
 from issuer.federation.key_source import KeySource, SourceFetch, fetcher_for
 from issuer.federation.public_keys import PublicKeys, fetched_keys
 from issuer.telemetry.metrics import OF_TRUSTED, Metrics

@@ -9,8 +9,7 @@ from typing import Any
 from issuer.agentos.errors import NotFetched
 from issuer.agentos.fetching import Fetched
 from issuer.agentos.metadata import metadata_urls
-from issuer.federation.fetch_budget import FetchBudget
-from issuer.federation.fetching import Fetcher, FetchRefused
+from issuer.federation.fetching import FetchBudget, Fetcher, FetchRefused
 from issuer.federation.public_keys import ALGORITHMS
 
 _READ_AGAIN_AFTER = 3_600.0

@@ -22,7 +22,7 @@ from issuer.agentos.errors import NotFetched
 from issuer.agentos.key_set import Keys, TrustedKey, entries_of, trusted_key
 from issuer.agentos.rules import Unverified, known_name, read_unverified, require_signed
 from issuer.errors import IssuerError
-from issuer.fields.strict_json import strict_json
+from issuer.fields.json import strict_json
 from issuer.vocabulary import SigningAlgorithm
 
 PublicKeys: TypeAlias = Keys

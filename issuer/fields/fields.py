@@ -13,8 +13,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from issuer import scopes
 from issuer.errors import InvalidField
-from issuer.fields.close_names import did_you_mean
-from issuer.fields.merge_patch import merge_patch
+from issuer.fields.json import merge_patch
+from issuer.fields.text import did_you_mean
 from issuer.fields.usernames import LONGEST, normalized_username
 from issuer.vocabulary import AuthMethod, GrantType, SigningAlgorithm, UserRights
 

@@ -3,12 +3,11 @@
 The state of a key follows from its dates. A private key never leaves its backend.
 """
 
-from issuer.keys.forger import Forger
 from issuer.keys.keyring import Keyring
 from issuer.keys.keys import Keys
+from issuer.keys.private_key import Forger, Signed
 from issuer.keys.rotator import Rotator
 from issuer.keys.schedule import KeyPolicy, RotationPlan, plan_rotation
-from issuer.keys.signed import Signed
 from issuer.keys.signing_key import KeyState, SigningKey
 
 __all__ = [

@@ -3,6 +3,7 @@
 import json
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, TypeAlias
 
@@ -17,9 +18,41 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from joserfc.errors import InvalidKeyTypeError
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 from joserfc.util import json_b64encode, urlsafe_b64encode
+from pydantic_core import to_json
 
 from issuer.errors import ConfigurationError, Unavailable
+from issuer.keys.signing_key import SigningKey
 from issuer.vocabulary import SigningAlgorithm
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A JWT and the key that signed it."""
+
+    token: str = field(repr=False)
+    kid: str
+
+
+def header_and_payload(
+    key: SigningKey, typ: str, claims: Mapping[str, object]
+) -> tuple[dict[str, object], bytes]:
+    """The header and payload of a JWT of `claims` by `key` (RFC 7515 §4, RFC 7519 §7.1)."""
+    header: dict[str, object] = {"alg": key.alg.value, "kid": key.kid, "typ": typ}
+    return header, to_json(claims)
+
+
+class Forger:
+    """Signs with a throwaway key, under the `kid` of `key`."""
+
+    def __init__(self, key: SigningKey) -> None:
+        self._claimed = key
+        self._used = generated(key.alg)
+
+    def sign(self, typ: str, claims: Mapping[str, object]) -> Signed:
+        """As `Keyring.sign_with` that key, with a signature that does not verify."""
+        header, payload = header_and_payload(self._claimed, typ, claims)
+        return Signed(signed(self._used, header, payload), self._claimed.kid)
+
 
 _RSA_BITS = 2048
 

@@ -9,7 +9,7 @@ from issuer.errors import NotAllowed
 from issuer.fields.fields import Fields
 from issuer.manifest import current
 from issuer.manifest.changes import Action, AssignmentChange, Change, ManifestPlan, Step
-from issuer.manifest.resources import TYPES, Kind, Resource
+from issuer.manifest.entries import TYPES, Kind, Resource
 from issuer.users import User
 
 

@@ -7,7 +7,7 @@ from issuer.audiences import Audiences
 from issuer.authority import Authority
 from issuer.clients import Client, Clients
 from issuer.fields.fields import Fields
-from issuer.manifest.resources import TYPES
+from issuer.manifest.entries import TYPES
 from issuer.resources import Collection, ResourceType
 from issuer.resources.resource_type import FieldsT, ModelT
 from issuer.roles import Assignment, Assignments

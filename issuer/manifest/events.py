@@ -7,14 +7,41 @@ Anchors, aliases, merge keys and tags are refused, so the data cannot be larger 
 
 import json
 import re
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
 import yaml
 
-from issuer.manifest.document import Document, SourcePlace
 from issuer.manifest.problems import MAX_PROBLEMS, ManifestProblem, Path
+
+_EMPTY: Mapping[str | int, "SourcePlace"] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class SourcePlace:
+    """The line of a value, and the places of the values inside it."""
+
+    line: int
+    inside: Mapping[str | int, "SourcePlace"] = field(default_factory=lambda: _EMPTY)
+
+    def line_of(self, path: Path) -> int:
+        """The line of the value at `path`, or of the nearest value around it."""
+        if not path or path[0] not in self.inside:
+            return self.line
+        return self.inside[path[0]].line_of(path[1:])
+
+
+@dataclass
+class Document:
+    """The data of a file. `unread` are the paths of values that could not be read."""
+
+    data: object = None
+    place: SourcePlace = field(default_factory=lambda: SourcePlace(1))
+    problems: list[ManifestProblem] = field(default_factory=list)
+    unread: set[Path] = field(default_factory=set)
+
 
 _MAX_DEPTH = 24  # claims may be nested 8 deep, 3 levels below the top
 _MAX_NUMBER = 400

@@ -6,7 +6,7 @@ from typing import Any, cast
 from issuer.audiences import AUDIENCE
 from issuer.clients import CLIENT
 from issuer.manifest import current
-from issuer.manifest.members import bare, in_order, members
+from issuer.manifest.entries import bare, in_order, members
 from issuer.manifest.reading import read
 from issuer.manifest.text import written
 from issuer.resources import ResourceType

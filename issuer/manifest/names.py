@@ -4,10 +4,10 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from issuer.fields.close_names import did_you_mean
 from issuer.fields.ids import fold_id
+from issuer.fields.text import did_you_mean
 from issuer.fields.usernames import fold_username
-from issuer.manifest.document import Document
+from issuer.manifest.events import Document
 from issuer.manifest.problems import ManifestProblem, Path, spelled
 
 Named: TypeAlias = tuple[Path, str]

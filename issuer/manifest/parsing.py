@@ -5,8 +5,7 @@ from typing import Any
 import yaml
 from yaml.reader import Reader
 
-from issuer.manifest.document import Document
-from issuer.manifest.events import EventReader, StopReading
+from issuer.manifest.events import Document, EventReader, StopReading
 from issuer.manifest.problems import MAX_PROBLEMS, ManifestProblem
 
 MAX_BYTES = 5 * 1024 * 1024

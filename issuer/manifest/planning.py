@@ -11,13 +11,19 @@ from issuer.clients import CLIENT, ClientFields
 from issuer.errors import InUse, NotAllowed
 from issuer.fields.fields import Fields
 from issuer.manifest import current, renames
-from issuer.manifest.changes import Action, Change, ManifestPlan, Shift, Step
-from issuer.manifest.differences import assignment_changes, changes
-from issuer.manifest.members import bare
+from issuer.manifest.changes import (
+    Action,
+    Change,
+    ManifestPlan,
+    Shift,
+    Step,
+    assignment_changes,
+    changes,
+)
+from issuer.manifest.entries import SECTIONS, Kind, Resource, bare
 from issuer.manifest.principals import Declared, PlannedPrincipal, stored
 from issuer.manifest.problems import InvalidManifest, Path
 from issuer.manifest.reading import Manifest, unfit
-from issuer.manifest.resources import SECTIONS, Kind, Resource
 from issuer.manifest.rights import NO_RIGHTS, RightsSnapshot, shifts
 from issuer.roles import ROLE, RoleFields
 from issuer.scopes import ISSUER_ADMIN

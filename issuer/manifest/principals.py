@@ -7,10 +7,8 @@ from issuer.clients import CLIENT, ClientFields
 from issuer.fields.ids import fold_id
 from issuer.fields.usernames import fold_username
 from issuer.manifest import current
-from issuer.manifest.entries import Entries
-from issuer.manifest.members import bare, in_order
+from issuer.manifest.entries import Entries, Kind, Resource, bare, in_order
 from issuer.manifest.problems import Path
-from issuer.manifest.resources import Kind, Resource
 from issuer.roles import Assignment
 from issuer.users import USER, UserFields
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from issuer.errors import IssuerError
-from issuer.fields.escaping import escaped
+from issuer.fields.text import escaped
 
 Path: TypeAlias = tuple[str | int, ...]
 

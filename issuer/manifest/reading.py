@@ -7,14 +7,13 @@ from pydantic import ValidationError
 
 from issuer.audiences import AUDIENCE, AudienceFields
 from issuer.clients.trust import Trust
-from issuer.fields.close_names import did_you_mean
+from issuer.fields.text import did_you_mean
 from issuer.manifest import current
-from issuer.manifest.document import Document
-from issuer.manifest.entries import ClientEntry, Entries, UserEntry
+from issuer.manifest.entries import ClientEntry, Entries, Kind, Resource, UserEntry
+from issuer.manifest.events import Document
 from issuer.manifest.names import dangling, declares, named, references, repeated
 from issuer.manifest.parsing import MAX_BYTES, parse
 from issuer.manifest.problems import InvalidManifest, ManifestProblem, Path
-from issuer.manifest.resources import Kind, Resource
 from issuer.roles import ROLE, Assignment, RoleFields
 from issuer.trusted_issuers import TRUSTED_ISSUER, TrustedIssuerFields
 from issuer.vocabulary import SigningAlgorithm

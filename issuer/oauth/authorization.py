@@ -13,7 +13,7 @@ from issuer.http.requests import caller, see_other
 from issuer.oauth.browser_endpoint import BrowserEndpoint, ProblemPage, log
 from issuer.sign_in.authorization_request import AuthorizationRequest
 from issuer.sign_in.outcomes import ConsentNeeded, Redirection, RequestProblem, SignInNeeded
-from issuer.sign_in.session import SignInSession
+from issuer.sign_in.sessions_store import SignInSession
 from issuer.telemetry.logs import note_client
 from issuer.telemetry.metrics import Metrics
 

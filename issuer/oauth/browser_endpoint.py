@@ -17,7 +17,7 @@ from issuer.http.requests import see_other
 from issuer.sign_in.authorization_request import VALID_FOR, AuthorizationRequest, RequestDigest
 from issuer.sign_in.logout import LogoutRequest
 from issuer.sign_in.outcomes import RequestProblem
-from issuer.sign_in.session import SignInSession
+from issuer.sign_in.sessions_store import SignInSession
 from issuer.vocabulary import ErrorCode
 
 # The page of a problem; True where somebody wanted to sign out.

@@ -14,7 +14,7 @@ from issuer.clients.authentication import (
     FetchNeeded,
     PresentedAssertion,
 )
-from issuer.clients.last_use import LastUse
+from issuer.clients.secrets import LastUse
 from issuer.clock import Clock
 from issuer.errors import InvalidCredentials, TooManyRequests
 from issuer.oauth.client_authentication import METHODS, Methods, presented_client

@@ -8,8 +8,7 @@ from issuer.rate_limits.limits import RateLimits, build_limits
 from issuer.rate_limits.outcome_limit import OutcomeLimit, UserLimited
 from issuer.rate_limits.password_pool import PasswordPool, user_key
 from issuer.rate_limits.refusal_pace import RefusalPace
-from issuer.rate_limits.registration_limit import RegistrationLimit
-from issuer.rate_limits.request_limit import RequestLimit
+from issuer.rate_limits.request_limits import RegistrationLimit, RequestLimit
 
 __all__ = [
     "ClientQueues",

@@ -6,8 +6,7 @@ from issuer.clock import Clock
 from issuer.errors import TooManyRequests
 from issuer.rate_limits.outcome_limit import OutcomeLimit, UserLimited
 from issuer.rate_limits.rate import Rate
-from issuer.rate_limits.registration_limit import PER_NETWORK, RegistrationLimit
-from issuer.rate_limits.request_limit import RequestLimit
+from issuer.rate_limits.request_limits import PER_NETWORK, RegistrationLimit, RequestLimit
 from issuer.rate_limits.shared import SharedCounts
 from issuer.settings import Settings
 from issuer.telemetry.metrics import PASSWORDS, Metrics

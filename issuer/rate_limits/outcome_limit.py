@@ -7,8 +7,7 @@ from typing import TypeVar
 
 from issuer.clock import Clock
 from issuer.errors import TooManyRequests, Unavailable
-from issuer.rate_limits.counts import WindowCounts
-from issuer.rate_limits.rate import Rate
+from issuer.rate_limits.rate import Rate, WindowCounts
 from issuer.rate_limits.shared import Entry, SharedCounts
 from issuer.telemetry.metrics import WRONG_CREDENTIALS, Metrics
 

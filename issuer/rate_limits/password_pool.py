@@ -10,9 +10,9 @@ from issuer.clock import Clock
 from issuer.errors import Unavailable
 from issuer.fields.usernames import fold_username
 from issuer.rate_limits.client_queue import ClientQueues
-from issuer.rate_limits.concurrency_limit import ConcurrencyLimit
 from issuer.rate_limits.limits import RateLimits
 from issuer.rate_limits.outcome_limit import UserLimited
+from issuer.rate_limits.request_limits import ConcurrencyLimit
 from issuer.telemetry.metrics import PASSWORDS, Metrics
 
 _MAX_WAITING = 32

@@ -1,5 +1,6 @@
 """A rate per second or minute, in fixed windows."""
 
+from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Self
 
@@ -34,3 +35,41 @@ class Rate:
     def seconds_left(self, clock: Clock) -> int:
         """Seconds until the next window, rounded up, for `Retry-After`."""
         return self.seconds - int(clock().timestamp()) % self.seconds
+
+
+MAX_KEYS = 100_000
+
+
+class WindowCounts:
+    """A count per key. For the event loop only: it has no lock.
+
+    A new window starts from zero. Beyond `max_keys`, the least recently counted key is dropped:
+    counting each address does not stop an attacker with that many.
+    """
+
+    def __init__(self, max_keys: int = MAX_KEYS) -> None:
+        self._max_keys = max_keys
+        self._window = 0
+        self._counts: OrderedDict[str, int] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._counts)
+
+    def of(self, key: str, window: int) -> int:
+        """How often `key` was counted in the window."""
+        return self._in(window).get(key, 0)
+
+    def add(self, key: str, window: int) -> int:
+        """Increment the count of `key`; the new count."""
+        counts = self._in(window)
+        counts[key] = count = counts.get(key, 0) + 1
+        counts.move_to_end(key)
+        if len(counts) > self._max_keys:
+            counts.popitem(last=False)
+        return count
+
+    def _in(self, window: int) -> OrderedDict[str, int]:
+        if window != self._window:
+            self._window = window
+            self._counts = OrderedDict()
+        return self._counts

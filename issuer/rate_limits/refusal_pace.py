@@ -2,7 +2,7 @@
 
 from issuer.clock import Clock
 from issuer.fields.networks import network_of
-from issuer.rate_limits.counts import WindowCounts
+from issuer.rate_limits.rate import WindowCounts
 
 _PER_SECOND = 100
 _MAX_WAITING = 1_024

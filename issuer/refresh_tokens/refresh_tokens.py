@@ -9,11 +9,10 @@ from random import Random
 from issuer.audit import Actor, Trails
 from issuer.clock import Clock
 from issuer.database import Database, Session
-from issuer.database.principals import new_id
+from issuer.database.store import new_id
 from issuer.directory import UserRecord
 from issuer.errors import InvalidCredentials
-from issuer.refresh_tokens.family import Family, Lifetimes
-from issuer.refresh_tokens.in_use import Issue, Presented, RefreshRequest
+from issuer.refresh_tokens.family import Family, Issue, Lifetimes, Presented, RefreshRequest
 from issuer.refresh_tokens.store import FamilyStore
 from issuer.refresh_tokens.text import RefreshTokenMaker
 from issuer.revocations import Revocations, TokenIdentity, issued_so_far

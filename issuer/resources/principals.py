@@ -5,7 +5,7 @@ from operator import attrgetter
 from random import Random
 from typing import TypeVar
 
-from issuer.database.principals import claim_id, new_id, release_id
+from issuer.database.store import claim_id, new_id, release_id
 from issuer.database.tables import ClientRow, UserRow
 from issuer.fields.ids import fold_id
 from issuer.resources.collection import Collection, Transaction

@@ -7,8 +7,7 @@ The feed is described in docs/reference/revocation-feed.md.
 
 from issuer.revocations.revocations import FeedFull, Revocations, issued_so_far
 from issuer.revocations.revoked import RevocationView, Revoked
-from issuer.revocations.share import FeedLimits
-from issuer.revocations.token_identity import TokenIdentity
+from issuer.revocations.share import FeedLimits, TokenIdentity
 
 __all__ = [
     "FeedFull",

@@ -6,9 +6,8 @@ from datetime import datetime
 from issuer.clock import Clock
 from issuer.database import Session
 from issuer.errors import NotYet
-from issuer.revocations.share import LIMITS, FeedLimits
+from issuer.revocations.share import LIMITS, FeedLimits, TokenIdentity
 from issuer.revocations.store import RevocationStore, RevokedPrincipal
-from issuer.revocations.token_identity import TokenIdentity
 from issuer.vocabulary import CLOCKS_APART, MAX_TOKEN, SEEN_WITHIN, STILL_TRUSTED
 
 JTI = "jti"

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from issuer.clock import Clock
 from issuer.database import Database, FeedState
 from issuer.revocations.revocations import AUDIENCE, CLIENT_ID, JTI, SID, SUB
+from issuer.revocations.share import TokenIdentity
 from issuer.revocations.store import RevocationStore
-from issuer.revocations.token_identity import TokenIdentity
 from issuer.vocabulary import MAX_TOKEN, STILL_TRUSTED
 
 _NEVER = FeedState(-1, datetime.min.replace(tzinfo=UTC))

@@ -11,6 +11,20 @@ Bytes of JSON (base64url adds a third):
 """
 
 from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TokenIdentity:
+    """The claims of an access token that a revocation can apply to."""
+
+    jti: str
+    sid: str | None
+    subject: str
+    client_id: str
+    audience: str
+    issued_at: datetime
+
 
 # Quotes, colon, comma, and the seconds: ten digits until the year 2286.
 ENTRY_BYTES = 16

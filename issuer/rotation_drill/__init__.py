@@ -4,7 +4,6 @@ It sends requests to addresses that the operator names, so it runs from the comm
 """
 
 from issuer.rotation_drill.drill import Drill
-from issuer.rotation_drill.report import Report
-from issuer.rotation_drill.request import DrillRequest
+from issuer.rotation_drill.report import DrillRequest, Report
 
 __all__ = ["Drill", "DrillRequest", "Report"]

@@ -10,11 +10,9 @@ from issuer.composition import Administration
 from issuer.errors import InvalidField, NotAllowed
 from issuer.explain.explaining import PreviewRequest
 from issuer.keys import SigningKey
-from issuer.rotation_drill import check_results
-from issuer.rotation_drill.check_results import CheckResult, KeyPair
-from issuer.rotation_drill.checks import Checks
-from issuer.rotation_drill.report import Report
-from issuer.rotation_drill.request import DrillRequest, address
+from issuer.rotation_drill import checks
+from issuer.rotation_drill.checks import CheckResult, Checks, KeyPair
+from issuer.rotation_drill.report import DrillRequest, Report, address
 from issuer.rotation_drill.test_tokens import TestTokenMaker
 from issuer.tokens import Authorization, TokenIssuer
 from issuer.vocabulary import SEEN_WITHIN, SigningAlgorithm
@@ -72,9 +70,7 @@ class Drill:
         """Those that make a rotation be refused, whether the request names them or not."""
         with self._administration.reading() as work:
             found = work.verifiers.lacking(key)
-        return [
-            check_results.lacking(f"{each.audience} at {each.address}", key.kid) for each in found
-        ]
+        return [checks.lacking(f"{each.audience} at {each.address}", key.kid) for each in found]
 
     def _authorization(self, request: DrillRequest) -> Authorization | None:
         if request.client_id is None:

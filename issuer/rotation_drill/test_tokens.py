@@ -6,7 +6,7 @@ from functools import partial
 from issuer.audit import Actor
 from issuer.composition import Administration
 from issuer.keys import Forger
-from issuer.rotation_drill.check_results import KeyPair
+from issuer.rotation_drill.checks import KeyPair
 from issuer.tokens import AccessToken, Authorization, Signer, TokenIssuer
 from issuer.vocabulary import SHORTEST_TOKEN
 

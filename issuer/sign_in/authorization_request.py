@@ -16,7 +16,7 @@ from random import Random
 from typing import Any
 
 from issuer.clock import Clock
-from issuer.database.principals import new_id
+from issuer.database.store import new_id
 from issuer.sign_in.sealed_text import SealedTexts
 
 VALID_FOR = timedelta(minutes=10)

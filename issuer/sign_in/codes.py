@@ -9,10 +9,9 @@ from issuer.errors import InvalidCredentials
 from issuer.refresh_tokens import Issue, RefreshTokens
 from issuer.refresh_tokens.store import FamilyStore
 from issuer.revocations import Revocations, TokenIdentity
-from issuer.sign_in.code import AuthorizationCode
-from issuer.sign_in.codes_store import CodeStore
-from issuer.sign_in.ending import Ending
+from issuer.sign_in.codes_store import AuthorizationCode, CodeStore
 from issuer.sign_in.secret_texts import SecretTexts
+from issuer.sign_in.session_revoker import Ending
 from issuer.tokens import Authorization, NotBefore
 
 

@@ -1,20 +1,49 @@
 """Authorization codes in SQL."""
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import and_, delete, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from issuer.database.conflicts import insert_into
 from issuer.database.counts import read_feed_state
+from issuer.database.store import insert_into
 from issuer.database.tables import AuthorizationCodeRow, SignInSessionRow
 from issuer.revocations.store import ended_since
 from issuer.sign_in.authorization_request import VALID_FOR as REQUEST_VALID_FOR
-from issuer.sign_in.code import AuthorizationCode
 from issuer.sign_in.sessions_store import HAS_ENDED as SESSION_HAS_ENDED
 from issuer.vocabulary import STILL_TRUSTED
+
+VALID_FOR = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorizationCode:
+    """What a user allowed a client in the session `session_id`, at one audience.
+
+    `jti`, `access_until` and `family_id` are set once it was used, at `used_at`.
+    """
+
+    request_id: str
+    client_id: str
+    user_id: str
+    session_id: str
+    redirect_uri: str
+    audience_id: str
+    scopes: frozenset[str]
+    openid_scopes: frozenset[str]
+    nonce: str | None = field(repr=False)
+    code_challenge: str
+    authenticated_at: datetime
+    methods: tuple[str, ...]
+    expires_at: datetime
+    digest: bytes = field(repr=False)
+    used_at: datetime | None = None
+    jti: str | None = None
+    access_until: datetime | None = None
+    family_id: str | None = None
+
 
 _MAX_ROWS_A_STATEMENT = 1_000
 _USED_KEPT_FOR = timedelta(days=1)

@@ -11,7 +11,7 @@ from issuer.database import Session
 from issuer.database.tables import ConsentRow
 from issuer.errors import NotFound
 from issuer.sign_in.consents_store import AllowedAccess, ConsentStore
-from issuer.sign_in.ending import Ending
+from issuer.sign_in.session_revoker import Ending
 
 
 class Consent(BaseModel):

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from issuer.database.principals import new_id
+from issuer.database.store import new_id
 from issuer.database.tables import PasskeyRow, TotpSecretRow, UserRow
 from issuer.errors import AlreadyExists, InvalidField, NotAllowed, NotFound
 from issuer.fields.fields import Fields, Label
@@ -14,7 +14,7 @@ from issuer.resources import Transaction
 from issuer.sign_in.factors_store import FactorStore
 from issuer.sign_in.means import SignInMeans
 from issuer.sign_in.passkeys import NewPasskey, StoredPasskey
-from issuer.sign_in.recovery_codes import RecoveryCodes
+from issuer.sign_in.second_factor import RecoveryCodes
 from issuer.sign_in.totp import TotpSecrets, TotpSetup
 from issuer.users.store import UserStore
 

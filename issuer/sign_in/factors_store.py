@@ -10,7 +10,7 @@ from typing import Any, cast
 from sqlalchemy import CursorResult, delete, exists, func, select, update
 from sqlalchemy.orm import Session
 
-from issuer.database.conflicts import insert_into
+from issuer.database.store import insert_into
 from issuer.database.tables import (
     InvitationRow,
     PasskeyRow,

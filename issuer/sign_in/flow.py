@@ -7,8 +7,7 @@ from issuer.directory import ClientRecord
 from issuer.errors import AlreadyExists
 from issuer.scopes import covers
 from issuer.sign_in.authorization_request import AuthorizationRequest
-from issuer.sign_in.code import VALID_FOR, AuthorizationCode
-from issuer.sign_in.codes_store import CodeStore
+from issuer.sign_in.codes_store import VALID_FOR, AuthorizationCode, CodeStore
 from issuer.sign_in.consents import Consents
 from issuer.sign_in.consents_store import ConsentStore
 from issuer.sign_in.offer import Offer, Offers
@@ -22,8 +21,7 @@ from issuer.sign_in.outcomes import (
 )
 from issuer.sign_in.parameters import NONE
 from issuer.sign_in.secret_texts import SecretTexts
-from issuer.sign_in.session import SignInSession
-from issuer.sign_in.sessions_store import SessionStore
+from issuer.sign_in.sessions_store import SessionStore, SignInSession
 from issuer.sign_in.validation import KeepClient
 from issuer.vocabulary import AuthorizationErrorCode
 

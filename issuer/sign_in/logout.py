@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from random import Random
 
 from issuer.clock import Clock
-from issuer.database.principals import new_id
+from issuer.database.store import new_id
 from issuer.directory import ClientRecord
 from issuer.errors import InvalidCredentials
 from issuer.fields.redirect_uris import is_registered
@@ -16,7 +16,7 @@ from issuer.fields.urls import is_client_id
 from issuer.sign_in.authorization_request import VALID_FOR
 from issuer.sign_in.outcomes import RequestProblem, shown, with_parameters
 from issuer.sign_in.sealed_text import SealedTexts
-from issuer.sign_in.session import SignInSession
+from issuer.sign_in.sessions_store import SignInSession
 from issuer.sign_in.validation import FindClient
 from issuer.tokens import IdTokenReader
 from issuer.vocabulary import AuthorizationErrorCode

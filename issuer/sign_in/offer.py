@@ -12,7 +12,7 @@ from issuer.sign_in.authorization_request import AuthorizationRequest
 from issuer.sign_in.consents_store import AllowedAccess
 from issuer.sign_in.outcomes import Redirection, RequestProblem, SignInNeeded
 from issuer.sign_in.parameters import CONSENT, LOGIN, NONE, SELECT_ACCOUNT
-from issuer.sign_in.session import SignInSession
+from issuer.sign_in.sessions_store import SignInSession
 from issuer.sign_in.validation import (
     FindClient,
     error_url,

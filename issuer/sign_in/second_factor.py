@@ -1,6 +1,9 @@
 """The second factor of a sign-in: every wrong code has the same error and duration."""
 
+import hashlib
+import hmac
 from dataclasses import dataclass
+from random import Random
 
 from issuer.audit import Actor, Trails
 from issuer.clock import Clock
@@ -8,9 +11,35 @@ from issuer.database import Database
 from issuer.directory import Directory
 from issuer.errors import InvalidCredentials
 from issuer.sign_in.factors_store import FactorStore
-from issuer.sign_in.recovery_codes import RecoveryCodes
 from issuer.sign_in.totp import TotpSecrets
 from issuer.users.guard import AttemptGuard
+
+NUMBER = 10
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's: no letter looks like another
+_READ_AS = str.maketrans("oil", "011", " -")
+_GROUPS, _GROUP = 3, 4  # 60 bits
+
+
+class RecoveryCodes:
+    """Makes codes and digests. `random` must be a cryptographic source."""
+
+    def __init__(self, hmac_key: bytes, random: Random) -> None:
+        self._hmac_key = hmac_key
+        self._random = random
+
+    def new(self) -> list[str]:
+        """A set of codes such as `3f9k-x0mq-72ta`."""
+        return ["-".join(self._group() for _ in range(_GROUPS)) for _ in range(NUMBER)]
+
+    def digest(self, user_id: str, code: str) -> bytes:
+        """The stored digest of the user's code, however it is typed."""
+        typed = code.lower().translate(_READ_AS)
+        message = f"{user_id}\n{typed}".encode("utf-8", "surrogatepass")
+        return hmac.digest(self._hmac_key, message, hashlib.sha256)
+
+    def _group(self) -> str:
+        return "".join(self._random.choice(_ALPHABET) for _ in range(_GROUP))
+
 
 _METHODS = ("otp", "mfa")  # RFC 8176
 _MAX_CODE = 64

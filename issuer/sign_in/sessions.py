@@ -7,15 +7,14 @@ from random import Random
 from issuer.audit import Actor, Trail, Trails
 from issuer.clock import Clock
 from issuer.database import Database
-from issuer.database.principals import new_id
+from issuer.database.store import new_id
 from issuer.directory import UserRecord
 from issuer.errors import InvalidCredentials
 from issuer.refresh_tokens import Lifetimes
-from issuer.sign_in.ending import Ending
 from issuer.sign_in.factors_store import FactorStore
 from issuer.sign_in.secret_texts import SecretTexts
-from issuer.sign_in.session import SignInSession, active, bounded
-from issuer.sign_in.sessions_store import SessionStore
+from issuer.sign_in.session_revoker import Ending
+from issuer.sign_in.sessions_store import SessionStore, SignInSession, active, bounded
 
 _NOTE_USE_EVERY = timedelta(minutes=1)
 

@@ -2,7 +2,11 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
+
+from issuer.background.periodic import Periodic
+from issuer.telemetry.metrics import Metrics
 
 # An ASGI application, for which no package below the interfaces imports Starlette.
 Application: TypeAlias = Callable[..., Any]
@@ -31,3 +35,25 @@ class Tracing:
 
     def stop(self) -> None:
         """Send what is waiting, for a few seconds at most."""
+
+
+@dataclass(frozen=True)
+class Telemetry:
+    """Nothing by default. `sending` sends metrics to a collector."""
+
+    metrics: Metrics = field(default_factory=Metrics)
+    tracing: Tracing = field(default_factory=Tracing)
+    sending: Periodic | None = None
+
+    def start(self) -> None:
+        """Begin to write and send what is not written as it happens."""
+        self.metrics.start()
+        if self.sending is not None:
+            self.sending.start()
+
+    def stop(self) -> None:
+        """Send what is waiting, for a few seconds at most."""
+        if self.sending is not None:
+            self.sending.stop()
+        self.metrics.stop()
+        self.tracing.stop()

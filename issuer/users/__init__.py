@@ -3,14 +3,13 @@
 `AttemptGuard` keeps passwords from being guessed, by the `AttemptPolicy` of `attempts.py`.
 """
 
+from issuer.users.attempt import Marks
 from issuer.users.attempts import AttemptPolicy
-from issuer.users.guard import AttemptGuard, AttemptsUnderWay
-from issuer.users.marks import Marks
+from issuer.users.guard import AttemptGuard, AttemptsUnderWay, waiting_for_others
 from issuer.users.passwords import NewPassword, Passwords, check_policy
 from issuer.users.sign_in import SignIn
 from issuer.users.user import USER, PasswordFields, User, UserFields
 from issuer.users.users import Users
-from issuer.users.waiting import waiting_for_others
 
 __all__ = [
     "USER",

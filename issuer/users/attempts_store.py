@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, delete, select, tuple_, update
 from sqlalchemy.orm import Session
 
-from issuer.database.conflicts import insert_into
+from issuer.database.store import insert_into
 from issuer.database.tables import CountedTries, KnownAddressRow, SignInTriesRow, UserRow
 from issuer.users.attempts import Tries
 

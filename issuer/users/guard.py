@@ -3,10 +3,11 @@
 Counts have transactions of their own: they survive a refusal, and a crash grants no free guess.
 """
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from issuer.audit import Actor, Trail, Trails
 from issuer.clock import Clock
@@ -15,6 +16,7 @@ from issuer.errors import InvalidCredentials, IssuerError
 from issuer.telemetry.metrics import Metrics
 from issuer.users.attempt import (
     Attempt,
+    Marks,
     held,
     keep,
     note_success,
@@ -23,7 +25,22 @@ from issuer.users.attempt import (
 )
 from issuer.users.attempts import AttemptPolicy, Counted
 from issuer.users.attempts_store import MAX_DELETED, AttemptStore
-from issuer.users.marks import Marks
+
+# Most attempts take tens of milliseconds.
+_PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8, 1.5)  # seconds
+
+T = TypeVar("T")
+
+
+async def waiting_for_others(clock: Clock, attempt: Callable[[bool], Awaitable[T]]) -> T:
+    """The result of `attempt(may_wait)`, tried again while it raises `AttemptsUnderWay`."""
+    for pause in _PAUSES:
+        try:
+            return await attempt(True)
+        except AttemptsUnderWay:
+            await clock.sleep(pause)
+    return await attempt(False)
+
 
 CLEAR_EVERY = timedelta(minutes=1)
 KNOWN_FOR = timedelta(days=90)

@@ -1,8 +1,10 @@
 """argon2id, a password policy without composition rules, and renewal of old hashes."""
 
 import base64
+import gzip
 import unicodedata
 from dataclasses import dataclass, field
+from importlib import resources
 from typing import Literal
 
 from argon2 import Parameters, PasswordHasher, Type, profiles
@@ -12,7 +14,25 @@ from argon2.low_level import ARGON2_VERSION
 from issuer.background.workers import patient_threads
 from issuer.errors import InvalidField
 from issuer.fields.usernames import fold_username
-from issuer.users.common_passwords import is_common, is_repetition
+
+LIST = resources.files("issuer.users") / "data" / "common_passwords.txt.gz"
+
+
+def is_common(password: str) -> bool:
+    """Whether `password` (NFC, at least 12 characters) is in the list, in whatever case."""
+    # Read each time, for some milliseconds: passwords are set too rarely to keep it in memory.
+    listed = gzip.decompress(LIST.read_bytes()).splitlines()
+    return password.casefold().encode() in listed
+
+
+def is_repetition(password: str) -> bool:
+    """Whether it repeats one text; the last repetition may be incomplete."""
+    folded = password.casefold()
+    return any(
+        folded == (folded[:length] * len(folded))[: len(folded)]
+        for length in range(1, len(folded) // 2 + 1)
+    )
+
 
 SHORTEST, LONGEST = 12, 256
 

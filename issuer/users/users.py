@@ -10,8 +10,8 @@ from issuer.errors import AlreadyExists, NotFound
 from issuer.fields.ids import fold_id
 from issuer.fields.usernames import fold_username
 from issuer.resources import Principals, Transaction
+from issuer.users.attempt import Marks
 from issuer.users.attempts_store import AttemptStore
-from issuer.users.marks import Marks
 from issuer.users.passwords import NewPassword, require_not_username
 from issuer.users.store import UserStore
 from issuer.users.user import USER, User, UserFields

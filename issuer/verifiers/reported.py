@@ -15,13 +15,15 @@ from issuer.database import Database
 from issuer.fields.networks import UNKNOWN
 from issuer.verifiers.known_verifier import (
     LIVE_FOR,
+    MOST,
+    MOST_OF_NETWORK,
     WRITTEN_EVERY,
     KnownVerifier,
     LeftOut,
     new_verifier,
+    within_limits,
 )
 from issuer.verifiers.known_verifiers import REMEDY
-from issuer.verifiers.limits import MOST, MOST_OF_NETWORK, within_limits
 from issuer.verifiers.report import VerifierIdentity, VerifierReport, read_report
 from issuer.verifiers.store import VerifierStore
 

@@ -8,7 +8,7 @@ from sqlalchemy import delete, select, tuple_
 from sqlalchemy.orm import Session
 
 from issuer.algorithms import AlgorithmInUse
-from issuer.database.conflicts import insert_into
+from issuer.database.store import insert_into
 from issuer.database.tables import AudienceRow, LeftOutVerifiersRow, VerifierRow
 from issuer.verifiers.known_verifier import KnownVerifier, LeftOut
 from issuer.verifiers.report import VerifierIdentity, VerifierReport

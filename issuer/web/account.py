@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from issuer.composition import UnitOfWork
 from issuer.errors import NotFound
-from issuer.sign_in.session import SignInSession
+from issuer.sign_in.sessions_store import SignInSession
 from issuer.web.applications import name_of
 from issuer.web.site import PageEndpoint
 from issuer.web.views import AccountPage, ConsentView, FactorView, SessionView

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from issuer.audiences import Audience
 from issuer.directory import ClientRecord
-from issuer.fields.escaping import escaped
+from issuer.fields.text import escaped
 from issuer.scopes import EMAIL, OFFLINE_ACCESS, OPENID, PROFILE
 from issuer.settings import Settings, is_loopback
 from issuer.vocabulary import RegisteredBy

@@ -2,17 +2,37 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import groupby
 
 from starlette.responses import Response
 
 from issuer.errors import InvalidField, NotAllowed, NotFound
-from issuer.sign_in.session import SignInSession
+from issuer.sign_in.sessions_store import SignInSession
 from issuer.sign_in.totp import TotpSetup
 from issuer.web.account import OwnPageEndpoint
-from issuer.web.qr import qr_path
 from issuer.web.site import PageEndpoint
 from issuer.web.views import AddPasskeyPage, AuthenticatorPage, ConfirmPage, RecoveryCodesPage
 from issuer.web.visit import Visit
+
+_BORDER = 4
+
+
+def qr_path(text: str) -> tuple[str, int]:
+    """The path of lines for the dark modules, and how many modules a row has."""
+    from segno import make  # noqa: PLC0415
+
+    rows = [list(row) for row in make(text, error="m", micro=False).matrix_iter(border=_BORDER)]
+    return "".join(_line(y, row) for y, row in enumerate(rows)), len(rows)
+
+
+def _line(y: int, row: list[int]) -> str:
+    text, x = "", 0
+    for is_dark, run in groupby(row):
+        length = len(list(run))
+        text += f"M{x} {y}.5h{length}" if is_dark else ""
+        x += length
+    return text
+
 
 _WRONG = "This code is not valid now. Enter the one that the app shows."
 

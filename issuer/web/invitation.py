@@ -10,7 +10,7 @@ from issuer.directory import UserRecord
 from issuer.errors import InvalidField, NotAllowed, TooManyRequests
 from issuer.sign_in.invitations import Invitation
 from issuer.users import NewPassword
-from issuer.web.new_password import allowed_password, as_field
+from issuer.web.password import allowed_password, as_field
 from issuer.web.sessions import Beginning
 from issuer.web.site import PageEndpoint, Site
 from issuer.web.views import InvitationPage, ProblemPage

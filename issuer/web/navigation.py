@@ -16,7 +16,7 @@ from issuer.sign_in.outcomes import (
     RequestProblem,
     SignInNeeded,
 )
-from issuer.sign_in.session import SignInSession
+from issuer.sign_in.sessions_store import SignInSession
 from issuer.telemetry.logs import note_client
 from issuer.web.rendering import Pages
 from issuer.web.site import Site

@@ -8,13 +8,36 @@ from starlette.responses import Response
 
 from issuer.directory import UserRecord
 from issuer.errors import InvalidCredentials, InvalidField, TooManyRequests
-from issuer.sign_in.session import SignInSession
+from issuer.sign_in.sessions_store import SignInSession
 from issuer.telemetry.metrics import PASSWORD
-from issuer.users import NewPassword
+from issuer.users import NewPassword, check_policy
 from issuer.web.account import OwnPageEndpoint
-from issuer.web.new_password import allowed_password, as_field
 from issuer.web.views import PasswordPage
 from issuer.web.visit import Visit
+
+FIELD = "new_password"
+
+
+def allowed_password(form: Mapping[str, str], username: str) -> str:
+    """The new password in the form; `InvalidField` names the field.
+
+    For a worker thread, and before any hash: a password that is refused costs little.
+    """
+    text = form.get(FIELD, "")
+    if text != form.get("repeated", ""):
+        raise InvalidField("repeated", "This is not the same. Enter the new password twice.")
+    if text == form.get("password"):
+        raise InvalidField(FIELD, "Choose a password other than the current one.")
+    try:
+        check_policy(text, username)
+    except InvalidField as error:
+        raise as_field(error) from None
+    return text
+
+
+def as_field(error: InvalidField) -> InvalidField:
+    """The error of the password policy, as a sentence at the field of the form."""
+    return InvalidField(FIELD, f"The password {error.message}.")
 
 
 class PasswordEndpoint(OwnPageEndpoint):

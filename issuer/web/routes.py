@@ -5,7 +5,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from issuer.background.workers import WorkerPool
-from issuer.composition.web import WebParts
+from issuer.composition.interface_parts import WebParts
 from issuer.http.cookies import Cookies
 from issuer.rate_limits import PasswordPool
 from issuer.telemetry.metrics import Metrics
@@ -21,7 +21,6 @@ from issuer.web.factors import (
     RemoveFactorEndpoint,
 )
 from issuer.web.forms import AntiForgery
-from issuer.web.home import HomeEndpoint
 from issuer.web.invitation import InvitationEndpoint
 from issuer.web.navigation import Navigation
 from issuer.web.passkeys import (
@@ -41,6 +40,7 @@ from issuer.web.sign_in import SignInEndpoint
 from issuer.web.sign_in_checks import SignInChecks
 from issuer.web.sign_out import SignOutEndpoint
 from issuer.web.site import PageEndpoint, Site
+from issuer.web.wrong_address import HomeEndpoint
 
 
 def web_routes(

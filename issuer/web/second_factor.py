@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from issuer.composition import UnitOfWork
 from issuer.errors import InvalidCredentials, InvalidField, NotFound, TooManyRequests
-from issuer.sign_in.session import SignInSession
+from issuer.sign_in.sessions_store import SignInSession
 from issuer.telemetry.metrics import CODE
 from issuer.web.factors import authenticator_page, authenticator_page_again
 from issuer.web.navigation import Navigation

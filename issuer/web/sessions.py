@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from issuer.directory import UserRecord
 from issuer.sign_in.passkey_sign_in import PasskeyUse
-from issuer.sign_in.session import SignInSession
+from issuer.sign_in.sessions_store import SignInSession
 from issuer.web.navigation import Navigation
 from issuer.web.site import Site
 from issuer.web.visit import Visit

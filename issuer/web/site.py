@@ -13,14 +13,14 @@ from starlette.responses import Response
 from issuer.background.workers import WorkerPool
 from issuer.catalogue import counts_here
 from issuer.composition import UnitOfWork
-from issuer.composition.web import WebParts
+from issuer.composition.interface_parts import WebParts
 from issuer.directory import UserRecord
 from issuer.errors import TooManyRequests
 from issuer.fields.secret_text import CHARACTERS, random_characters
 from issuer.http.cookies import BROWSER, SESSION, Cookies
 from issuer.http.forms import parameters, receive_body
 from issuer.http.requests import see_other
-from issuer.sign_in.session import SignInSession
+from issuer.sign_in.sessions_store import SignInSession
 from issuer.telemetry.metrics import Metrics
 from issuer.web.forms import AntiForgery, Refusal
 from issuer.web.rendering import Pages

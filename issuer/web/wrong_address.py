@@ -10,7 +10,22 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from issuer.web.console.menu import PATH
 from issuer.web.rendering import Pages
-from issuer.web.views import ProblemPage
+from issuer.web.site import PageEndpoint
+from issuer.web.views import HomePage, ProblemPage
+from issuer.web.visit import Visit
+
+
+class HomeEndpoint(PageEndpoint):
+    PATH = "/"
+
+    def show(self, visit: Visit) -> Response:
+        session = self.site.session(visit)
+        user = self.parts.directory.load_user(session.user_id) if session else None
+        page = HomePage(
+            user=user.username if user else "", opens_console=self.site.opens_console(user)
+        )
+        return self.site.pages.answer(page)
+
 
 _BAD_REQUEST, _NOT_FOUND = 400, 404
 _DOT_SEGMENTS = {".", ".."}

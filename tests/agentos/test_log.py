@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from issuer.agentos.agno_log import shorten_refusals
+from issuer.agentos.agno_hook import shorten_refusals
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from issuer.agentos.disk_cache import DiskCache
 from issuer.agentos.errors import KeySetUnavailable, RevocationsUnavailable
+from issuer.agentos.files import DiskCache
 from issuer.agentos.key_set_client import Held
 from tests.agentos_core.conftest import AUDIENCE, NOW, Clocks, Following
 from tests.agentos_core.hostile_server import KEYS, STANDARD, HostileServer, answer

@@ -8,8 +8,7 @@ import pytest
 from sqlalchemy import Connection, Table, select
 
 from issuer.audit import Actor, AuditEvent, AuditReader, Bookmark, Event
-from issuer.audit.chain import End
-from issuer.audit.chains import append
+from issuer.audit.chain import End, append
 from issuer.database import Database
 from issuer.database.tables import AuditEventRow
 from issuer.errors import IssuerError

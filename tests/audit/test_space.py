@@ -1,7 +1,7 @@
 """Checking that the audit log can be written."""
 
 from issuer.audit.audit_log import EventFilter
-from issuer.audit.space import require_space
+from issuer.audit.writer import require_space
 from tests.builders import Deployment
 
 

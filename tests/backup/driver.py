@@ -5,8 +5,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from issuer.audit import Actor, Event
-from issuer.audit.chain import End
-from issuer.audit.chains import append
+from issuer.audit.chain import End, append
 from issuer.backup.backing_up import back_up_into
 from issuer.backup.encryption import Encryption
 from issuer.backup.restoring import ArchiveSource, Restored, restore

@@ -9,7 +9,7 @@ import pytest
 
 import issuer.catalogue
 from issuer.catalogue import NEWEST, SUPPORTED, Catalogue, UnknownVersion, scopes
-from issuer.catalogue.words import DESCRIPTIONS, POWERFUL
+from issuer.catalogue.entries import DESCRIPTIONS, POWERFUL
 from issuer.scopes import AGENT_OS_ADMIN, parse
 from tests.agentos.releases import AGNO_2_7, EACH_MINOR, AgnoRelease
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from issuer.cli.output import say, show_all
-from issuer.fields.escaping import escaped
+from issuer.fields.text import escaped
 from tests.cli.driver import Cli, running
 
 

@@ -14,7 +14,15 @@ import pytest
 from starlette.testclient import TestClient
 
 import issuer.client
-from issuer.client import PrivateKey, TokenClient, agno, exchange, files, lifecycle, token_request
+from issuer.client import (
+    PrivateKey,
+    TokenClient,
+    agno,
+    exchange,
+    lifecycle,
+    private_keys,
+    token_request,
+)
 from issuer.client.token_client import LONGEST_WAIT
 from tests.agentos.adapter.adapted import AppSettings, running_apps
 from tests.agentos.releases import AGNO_3_1
@@ -148,6 +156,6 @@ def test_the_reference_names_the_numbers_of_the_code():
         f"up to {lifecycle.LONGEST_PAUSE:.0f} seconds later",
         f"waits up to {agno.SECONDS_IN_EVENT_LOOP:.0f} seconds",
         f"up to {exchange.MAX_BYTES // 1024} KiB",
-        f"at most {files.LARGEST // 1024} KiB",
+        f"at most {private_keys.LARGEST // 1024} KiB",
     ]
     assert [each for each in said if each not in REFERENCE] == []

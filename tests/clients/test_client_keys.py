@@ -6,7 +6,7 @@ import pytest
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from issuer.clients import ClientFields
-from issuer.clients.used_assertions import UsedAssertions
+from issuer.clients.used_assertions_store import UsedAssertions
 from issuer.errors import InvalidCredentials, InvalidField, NotAllowed, NotFound, TooManyRequests
 from tests.builders import Deployment
 from tests.oauth.asserting import AssertingClient

@@ -6,7 +6,7 @@ import pytest
 
 from issuer.clock import Clock
 from issuer.database import Database
-from issuer.database.clocks import require_clock
+from issuer.database.deployment import require_clock
 from issuer.errors import Unavailable
 from tests.builders import Deployment, FakeClock
 from tests.drivers import AdminApi, TokenDriver, problem

@@ -7,8 +7,7 @@ import httpx
 import pytest
 
 from issuer.clients import ClientFields
-from issuer.clients.client_metadata import read_client_metadata
-from issuer.clients.registrations import NEW_FOR, UNUSED_FOR, Registrations
+from issuer.clients.registrations import NEW_FOR, UNUSED_FOR, Registrations, read_client_metadata
 from issuer.composition.background import delete_unused_clients
 from issuer.errors import Unavailable
 from issuer.roles import Assignment

@@ -2,8 +2,8 @@
 
 import pytest
 
-from issuer.rotation_drill import check_results
-from issuer.rotation_drill.check_results import Statuses
+from issuer.rotation_drill import checks
+from issuer.rotation_drill.checks import Statuses
 
 URL = "https://os.example/agents"
 
@@ -11,7 +11,7 @@ URL = "https://os.example/agents"
 @pytest.mark.parametrize("accepted", [200, 204, 403, 404, 405])
 def test_a_verifier_that_accepts_both_keys_passes(accepted: int):
     """A 403 or 404 concerns rights or the resource, not the token."""
-    result = check_results.verifier(URL, Statuses(accepted, accepted, 401))
+    result = checks.verifier(URL, Statuses(accepted, accepted, 401))
     assert result.ok
     statuses = (result.old, result.new, result.forged)
     assert (result.kind, statuses) == ("verifier", (accepted, accepted, 401))
@@ -37,6 +37,6 @@ def test_a_verifier_that_accepts_both_keys_passes(accepted: int):
     ],
 )
 def test_a_fault_is_named(statuses: Statuses, saw: str):
-    result = check_results.verifier(URL, statuses)
+    result = checks.verifier(URL, statuses)
     assert not result.ok
     assert saw in result.saw

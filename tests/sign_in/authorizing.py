@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 from issuer.audit import Actor
 from issuer.database.tables import Base
 from issuer.sign_in.outcomes import ConsentNeeded, NextStep, Redirection
-from issuer.sign_in.session import SignInSession
+from issuer.sign_in.sessions_store import SignInSession
 from tests.builders import URL, Credentials, Deployment
 from tests.drivers import TokenAnswer, TokenDriver
 

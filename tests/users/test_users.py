@@ -8,7 +8,7 @@ import pytest
 
 from issuer.errors import AlreadyExists, InvalidCredentials, InvalidField
 from issuer.users import Passwords, SignIn
-from issuer.users.common_passwords import LIST
+from issuer.users.passwords import LIST
 from tests.builders import PASSWORD, Deployment
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from issuer.composition import Composition
-from issuer.verifiers.limits import MOST_OF_NETWORK
+from issuer.verifiers.known_verifier import MOST_OF_NETWORK
 from tests.builders import Deployment
 
 NAME = "AgentOS-Verifier"

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from issuer.catalogue.permissions import in_words
-from issuer.web.qr import qr_path
+from issuer.web.factors import qr_path
 from issuer.web.views import (
     AccountPage,
     AddPasskeyPage,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from issuer.rate_limits.registration_limit import PER_NETWORK
+from issuer.rate_limits.request_limits import PER_NETWORK
 from tests.builders import PASSWORD, Deployment
 from tests.sign_in.authorizing import CALLBACK, App, returned
 from tests.sign_in.people import AuthenticatorApp, People

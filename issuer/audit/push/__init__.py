@@ -5,6 +5,7 @@ them. A destination is an HTTP endpoint or a syslog server.
 """
 
 from issuer.audit.push.destination import (
+    RENDERERS,
     Destination,
     Message,
     NotDelivered,
@@ -13,7 +14,6 @@ from issuer.audit.push.destination import (
 from issuer.audit.push.destinations import build_destination
 from issuer.audit.push.progress import Progress
 from issuer.audit.push.pusher import Pusher, PushState
-from issuer.audit.push.rendering import RENDERERS
 
 __all__ = [
     "RENDERERS",

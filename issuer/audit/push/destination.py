@@ -3,12 +3,14 @@
 import errno
 import os
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import Any, Final, Protocol, TypeAlias
 
+from issuer.audit.audit_log import AuditEvent
+from issuer.audit.ocsf import as_ocsf
 from issuer.errors import IssuerError
 
 SECONDS_TO_ANSWER: Final = 10.0
@@ -87,3 +89,24 @@ def failed_connection(error: Exception) -> NotDelivered:
             words = os.strerror(number) if number in errno.errorcode else cause.strerror
         cause = cause.__cause__ or cause.__context__
     return NotDelivered(PushFailure.CONNECTION, f"the connection failed: {words}")
+
+
+Render: TypeAlias = Callable[[AuditEvent, bool], dict[str, Any]]
+
+
+def _by_our_names(event: AuditEvent, is_again: bool) -> dict[str, Any]:
+    return event.model_dump(mode="json") | _mark(is_again)
+
+
+def _by_ocsf_names(event: AuditEvent, is_again: bool) -> dict[str, Any]:
+    members = as_ocsf(event)
+    members["unmapped"] |= _mark(is_again)
+    return members
+
+
+def _mark(is_again: bool) -> dict[str, bool]:
+    return {"resent": True} if is_again else {}
+
+
+# By the values of the setting.
+RENDERERS: Mapping[str, Render] = {"json": _by_our_names, "ocsf": _by_ocsf_names}

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Self
 
-from issuer.audit.bookmark import Bookmark
+from issuer.audit.following import Bookmark
 
 
 @dataclass(frozen=True, slots=True)

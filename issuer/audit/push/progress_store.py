@@ -5,7 +5,7 @@ from typing import cast
 from sqlalchemy import CursorResult, update
 from sqlalchemy.orm import Session
 
-from issuer.audit.bookmark import Bookmark
+from issuer.audit.following import Bookmark
 from issuer.audit.push.progress import Progress
 from issuer.database.tables import AuditPushRow
 

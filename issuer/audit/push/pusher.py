@@ -11,13 +11,11 @@ from typing import Final
 import structlog
 
 from issuer.audit.audit_log import AuditEvent, AuditLog
-from issuer.audit.bookmark import Bookmark
 from issuer.audit.event import Outcome
-from issuer.audit.following import AuditReader, EventPage
+from issuer.audit.following import AuditReader, Bookmark, EventPage
 from issuer.audit.push import progress_store
-from issuer.audit.push.destination import Destination, Message, NotDelivered
+from issuer.audit.push.destination import Destination, Message, NotDelivered, Render
 from issuer.audit.push.progress import Progress
-from issuer.audit.push.rendering import Render
 from issuer.clock import Clock
 from issuer.database import Database, Session
 from issuer.database.only_one import if_free

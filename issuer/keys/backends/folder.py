@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 
 from issuer.errors import ConfigurationError, Unavailable
-from issuer.fields.escaping import escaped
+from issuer.fields.text import escaped
 from issuer.files import (
     read_regular,
     read_trusted,

@@ -14,7 +14,7 @@ from issuer.oauth.grants.grant import Grant, Store
 from issuer.oauth.request import required
 from issuer.refresh_tokens import Issue
 from issuer.scopes import OPENID
-from issuer.sign_in.code import AuthorizationCode
+from issuer.sign_in.codes_store import AuthorizationCode
 from issuer.tokens import Authentication, Authorization, NotBefore
 from issuer.vocabulary import ErrorCode, GrantType
 

@@ -10,7 +10,7 @@ from issuer import __version__
 from issuer.audit.push import Pusher, PushFailure, PushState
 from issuer.clock import Clock
 from issuer.keys import Keyring
-from issuer.keys.counting import come_into_each_state, in_each_state
+from issuer.keys.described import come_into_each_state, in_each_state
 from issuer.keys.schedule import active, retires_at
 from issuer.revocations import RevocationView
 from issuer.verifiers import ReportedVerifiers

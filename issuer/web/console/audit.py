@@ -8,7 +8,7 @@ from starlette.responses import Response
 from issuer.audit import AuditEvent, Coverage, is_event_id
 from issuer.composition import UnitOfWork
 from issuer.errors import NotFound
-from issuer.fields.escaping import escaped, readable_json
+from issuer.fields.text import escaped, readable_json
 from issuer.web.console.audit_filters import AuditFilters
 from issuer.web.console.endpoint import ConsoleEndpoint, Operator
 from issuer.web.console.holders import readable

@@ -6,9 +6,9 @@ from datetime import timedelta
 
 from issuer.audit.audit_log import AuditEvent
 from issuer.catalogue import NEWEST, lint
-from issuer.catalogue.findings import Code, ScopeFinding
+from issuer.catalogue.lint import Code, ScopeFinding
 from issuer.clients import CLIENT
-from issuer.composition.web import WebParts
+from issuer.composition.interface_parts import WebParts
 from issuer.roles import ROLE
 from issuer.users import USER
 from issuer.web.console.endpoint import Operator

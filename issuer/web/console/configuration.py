@@ -12,7 +12,7 @@ from issuer.composition.planning import MAX_BYTES, MadePlan, PlanRequest, applie
 from issuer.errors import InUse, NotAllowed
 from issuer.http.forms import MAX_BYTES as MAX_BYTES_OF_FORM
 from issuer.manifest import Applied, InvalidManifest
-from issuer.manifest.resources import TYPES
+from issuer.manifest.entries import TYPES
 from issuer.web.console.endpoint import ConsoleEndpoint, Operator
 from issuer.web.console.large_form import LargeFormEndpoint
 from issuer.web.console.recent_sign_in import NeedsSignIn

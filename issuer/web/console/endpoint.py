@@ -13,7 +13,7 @@ from issuer.composition import Access, UnitOfWork
 from issuer.errors import Forbidden, InUse, NotAllowed, NotFound
 from issuer.fields.secret_text import random_characters
 from issuer.scopes import ISSUER_ADMIN
-from issuer.sign_in.session import SignInSession
+from issuer.sign_in.sessions_store import SignInSession
 from issuer.web.account import OwnPageEndpoint
 from issuer.web.console.commands import Commands
 from issuer.web.console.kept_form import KeptForms, go_on_page

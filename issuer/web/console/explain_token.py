@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from issuer.clients import CLIENT
 from issuer.errors import InvalidField, NotFound
-from issuer.fields.escaping import readable_json
+from issuer.fields.text import readable_json
 from issuer.web.console.endpoint import Operator
 from issuer.web.console.field_errors import field_errors
 from issuer.web.console.key_fetching import FetchingEndpoint, look_first

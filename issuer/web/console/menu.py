@@ -1,7 +1,7 @@
 """The screens of the console, and the scopes that each needs to be seen."""
 
 from issuer.composition import Access
-from issuer.manifest.resources import TYPES
+from issuer.manifest.entries import TYPES
 from issuer.web.console.views import MenuEntry
 
 PATH = "/console"

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from starlette.responses import Response
 
 from issuer.fields.fields import Fields
-from issuer.fields.merge_patch import patch_between
+from issuer.fields.json import patch_between
 from issuer.resources import ResourceType
 from issuer.web.console.conflicts import meanwhile
 from issuer.web.console.endpoint import ConsoleEndpoint, Operator

@@ -3,7 +3,7 @@
 from starlette.responses import Response
 
 from issuer.errors import InUse
-from issuer.fields.escaping import escaped
+from issuer.fields.text import escaped
 from issuer.roles import ROLE
 from issuer.web.console.holders import holders
 from issuer.web.console.listing import MOST_COUNTED

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from issuer.catalogue import ScopeEntry, ScopeFinding
 from issuer.errors import InvalidField
 from issuer.manifest.changes import Shift
-from issuer.manifest.role_effect import role_effect
+from issuer.manifest.rights import role_effect
 from issuer.roles import ROLE, Role, RoleFields
 from issuer.web.console.conflicts import differing
 from issuer.web.console.field_errors import field_errors

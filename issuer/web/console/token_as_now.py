@@ -7,7 +7,7 @@ from issuer.clients import Client
 from issuer.composition import Administration
 from issuer.errors import IssuerError
 from issuer.explain.explaining import PreviewRequest
-from issuer.fields.escaping import readable_json
+from issuer.fields.text import readable_json
 from issuer.vocabulary import GrantType
 
 

@@ -7,7 +7,7 @@ from issuer.composition import UnitOfWork
 from issuer.sign_in import Factor
 from issuer.sign_in.consents import Consent
 from issuer.sign_in.means import SignInMeans
-from issuer.sign_in.session import SignInSession
+from issuer.sign_in.sessions_store import SignInSession
 from issuer.users import User
 from issuer.web.console.sign_in_history import methods_in_words
 from issuer.web.console.user_state import user_states

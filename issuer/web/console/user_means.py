@@ -2,7 +2,7 @@
 
 from starlette.responses import Response
 
-from issuer.fields.escaping import escaped
+from issuer.fields.text import escaped
 from issuer.sign_in import InvitationFields
 from issuer.users import USER
 from issuer.web.console.invitation_link import invitation_command, invitation_link

@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from sqlalchemy import delete, update
 
 from issuer.audit import Actor, Event
-from issuer.audit.chain import End
-from issuer.audit.chains import append
+from issuer.audit.chain import End, append
 from issuer.audit.push import RENDERERS, Message, NotDelivered, PushFailure
 from issuer.audit.push.pusher import MAX_BYTES, MAX_EVENTS, Pusher
 from issuer.database import Database

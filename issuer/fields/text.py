@@ -1,6 +1,8 @@
 """Text from files, the database and the network, made safe to print."""
 
 import json
+from collections.abc import Iterable
+from difflib import get_close_matches
 from urllib.parse import unquote
 
 
@@ -23,3 +25,10 @@ def with_encoded_slashes(path: str) -> str:
     """The path of a URL, decoded but for `/` and `%` within a segment, which stay encoded."""
     segments = (unquote(each).replace("%", "%25").replace("/", "%2F") for each in path.split("/"))
     return "/".join(segments)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """` Did you mean X?` for the known name most like `name`; empty if none is like it."""
+    spelled = {each.casefold(): each for each in known}
+    found = get_close_matches(name.casefold()[:100], spelled, n=1, cutoff=0.7)
+    return f" Did you mean {spelled[found[0]]}?" if found else ""

@@ -1,0 +1,107 @@
+"""The limit of requests, such as token requests of a client."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from issuer.clock import Clock
+from issuer.errors import TooManyRequests, Unavailable
+from issuer.rate_limits.rate import Rate, WindowCounts
+from issuer.rate_limits.shared import SharedCounts
+from issuer.telemetry.metrics import REGISTRATIONS, TOKEN_REQUESTS, Metrics
+
+
+class RequestLimit:
+    """At most `rate` requests of each caller. For the event loop only.
+
+    `what` is counted, as errors name it; `limit` is its name in the metrics.
+    """
+
+    def __init__(
+        self,
+        rate: Rate,
+        clock: Clock,
+        shared: SharedCounts | None = None,
+        what: str = "requests of the client",
+        limit: str = TOKEN_REQUESTS,
+        metrics: Metrics | None = None,
+    ) -> None:
+        self._limit = limit
+        self._metrics = metrics or Metrics()
+        self._rate = rate
+        self._clock = clock
+        self._shared = shared
+        self._what = what
+        self._here = WindowCounts()
+
+    async def count(self, caller: str) -> None:
+        """Count a request; `TooManyRequests` beyond the limit.
+
+        Of a client only once it is authenticated: else anybody could use up its requests.
+        """
+        window = self._rate.window(self._clock)
+        if self._here.add(caller, window) > self._rate.most:
+            raise self._too_many()
+        if self._shared and await self._shared.add(caller, window) > self._rate.most:
+            raise self._too_many()
+
+    def _too_many(self) -> TooManyRequests:
+        self._metrics.rate_limited(self._limit)
+        left = self._rate.seconds_left(self._clock)
+        return TooManyRequests(f"too many {self._what}", left)
+
+
+PER_NETWORK = Rate(20, 60)
+IN_ALL = Rate(100, 60)
+_ALL = "all"
+
+
+class RegistrationLimit:
+    """For the event loop only."""
+
+    def __init__(
+        self, clock: Clock, shared: SharedCounts | None = None, metrics: Metrics | None = None
+    ) -> None:
+        """`shared` counts for a minute."""
+        of_network, of_all = "registrations of the address", "registrations of all addresses"
+        counted = (REGISTRATIONS, metrics)
+        self._of_network = RequestLimit(PER_NETWORK, clock, shared, of_network, *counted)
+        self._of_all = RequestLimit(IN_ALL, clock, shared, of_all, *counted)
+
+    async def count(self, network: str) -> None:
+        """Count a request; `TooManyRequests` beyond either limit."""
+        # The network first, so that one address cannot use up what others may.
+        await self._of_network.count(network)
+        await self._of_all.count(_ALL)
+
+
+_MAX_WAITING = 64
+
+
+class ConcurrencyLimit:
+    """`at_once` of each key run at most, and `max_waiting` wait. For the event loop only.
+
+    `Unavailable` for more.
+    """
+
+    def __init__(self, at_once: int, max_waiting: int = _MAX_WAITING) -> None:
+        self._at_once = at_once
+        self._most = at_once + max_waiting
+        self._inside: dict[str, int] = {}
+        self._semaphores: dict[str, asyncio.Semaphore] = {}
+
+    @asynccontextmanager
+    async def slot(self, key: str) -> AsyncIterator[None]:
+        """Wait for a slot, and hold it until the end of the context."""
+        inside = self._inside.get(key, 0)
+        if inside >= self._most:
+            raise Unavailable("Too many requests of one address or user are waiting.")
+        self._inside[key] = inside + 1
+        semaphore = self._semaphores.setdefault(key, asyncio.Semaphore(self._at_once))
+        try:
+            async with semaphore:
+                yield
+        finally:
+            self._inside[key] -= 1
+            if not self._inside[key]:
+                del self._inside[key], self._semaphores[key]
