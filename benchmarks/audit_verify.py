@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 from issuer.audit import Actor, Event
-from issuer.audit.chain import End, append
+from issuer.audit.chain import ChainHead, append
 from issuer.clock import Clock
 from issuer.composition import Composition, compose
 from issuer.settings import Settings
@@ -49,7 +49,7 @@ def database(kind: str) -> Iterator[dict[str, str]]:
 def fill(services: Composition, events: int) -> float:
     """Write so many events; microseconds per event, including hashing."""
     random, key = Random(1), services.foundation.chain_key
-    ends = {f"{random.getrandbits(128):032x}": End() for _ in range(SERVERS)}
+    ends = {f"{random.getrandbits(128):032x}": ChainHead() for _ in range(SERVERS)}
     spent = 0.0
     for done in range(0, events, IN_A_COMMIT):
         batch = [token_issued(random, services.clock) for _ in range(IN_A_COMMIT)]

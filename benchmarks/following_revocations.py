@@ -21,11 +21,11 @@ from statistics import median
 
 import jwt
 
+from issuer.agentos.issuer_token_verifier import TrustedIssuer
 from issuer.agentos.key_set import read_key_set
 from issuer.agentos.revocations import RevokedEntries
 from issuer.agentos.rules import TokenRules
 from issuer.agentos.signed_feed import read_feed
-from issuer.agentos.trusted_issuer import TrustedIssuer
 from issuer.revocations import FeedLimits
 from issuer.revocations import Revocations as Revoking
 from tests.agentos_core.keys import key, key_set
@@ -107,7 +107,7 @@ def show_refusals(revocations: int, rounds: int) -> None:
             token = issuer.token_endpoint.client_credentials(client).token
             claims = verifier.claims(token)
             with issuer.deployment.changing() as work:
-                work.revocations.tokens({claims["jti"]: expires_at})
+                work.revocations.revoke_tokens({claims["jti"]: expires_at})
             started = time.monotonic()
             wait_until(lambda shown=token: not is_good(verifier, shown), 30, "it is refused")
             taken.append(time.monotonic() - started)

@@ -1,4 +1,4 @@
-"""Rounds of loads, one scenario after the other, and their results."""
+"""LoadShedder of loads, one scenario after the other, and their results."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor

@@ -74,7 +74,7 @@ class RevokedTokens:
             ours.clock,
             ours.keys.keyring,
             view,
-            ours.tokens.changes.look,
+            ours.tokens.changes.poll,
         )
 
     def read_on(self, view: RevocationView) -> float:
@@ -115,7 +115,7 @@ def main() -> None:
         )
         initialised(settings, Clock())
         services = compose(settings)
-        services.keys.keyring.put_in_order()
+        services.keys.keyring.reconcile()
         revoked = RevokedTokens(services)
         for revocations in sorted(options.revocations):
             print(revoked.row(revocations), flush=True)

@@ -34,7 +34,7 @@ from issuer.oauth import IssuerAuthorizationServer
 from issuer.oauth.audit_events import Refusals
 from issuer.oauth.credential_checks import CredentialChecks
 from issuer.oauth.endpoint_parts import EndpointParts
-from issuer.oauth.overload import Rounds
+from issuer.oauth.load_shedder import LoadShedder
 from issuer.oauth.request import ParsedRequest, parse_form, receive_form
 from issuer.oauth.responses import OAuthResponse
 from issuer.oauth.token_endpoint import TokenEndpoint
@@ -49,7 +49,7 @@ from tests.builders import Credentials, settings_for
 T = TypeVar("T")
 
 
-class NoOverload(Rounds):
+class NoOverload(LoadShedder):
     """No event loop runs here that could be busy."""
 
     def require_time(self) -> None:
@@ -74,7 +74,7 @@ def steps(services: Composition, client: Credentials, alg: str) -> Iterator[tupl
     parts = EndpointParts(clock, services.tokens, server, checks, refusals, NoOverload(clock), pool)
     endpoint = TokenEndpoint(parts, writer, pool, Metrics(), Tracing())
     basic = base64.b64encode(f"{client.client_id}:{client.client_secret}".encode())
-    services.tokens.changes.look()
+    services.tokens.changes.poll()
     # From now on the client is confirmed from memory.
     services.tokens.directory.load_client(client.client_id)
 

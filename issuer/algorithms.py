@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Self
 
 from issuer.errors import NotAllowed
-from issuer.vocabulary import TRUSTED_FOR, SigningAlgorithm
+from issuer.vocabulary import KEY_RETENTION, SigningAlgorithm
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,4 +53,4 @@ class AlgorithmInUse:
     @property
     def over_at(self) -> datetime | None:
         """When no verifier needs the keys of `previous` any more."""
-        return self.changes_at and self.changes_at + TRUSTED_FOR
+        return self.changes_at and self.changes_at + KEY_RETENTION

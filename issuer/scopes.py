@@ -117,7 +117,7 @@ def covers_any(held: Iterable[str], asked: Iterable[str]) -> bool:
 
 
 def covered(held: Iterable[str], asked: Iterable[str]) -> frozenset[str]:
-    """Those scopes of `asked` that `held` covers. Reads each of them once."""
+    """The scopes of `asked` that `held` covers. Reads each of them once."""
     rights = {parse(scope).canonical for scope in held}
     return frozenset(s for s in asked if not rights.isdisjoint(parse(s).covered_by))
 

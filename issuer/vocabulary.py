@@ -125,16 +125,16 @@ GRANTS_WITH_A_PERSON = frozenset({GrantType.AUTHORIZATION_CODE, GrantType.REFRES
 SHORTEST_TOKEN = timedelta(minutes=1)
 MAX_TOKEN = timedelta(days=1)
 # How much the clocks of two processes may differ.
-CLOCKS_APART = timedelta(minutes=1)
+MAX_CLOCK_SKEW = timedelta(minutes=1)
 # How much later than the process that made a change another process may see it.
 SEEN_WITHIN = timedelta(seconds=1)
 # How far the clock of a verifier may be behind: so long it trusts an expired token.
 VERIFIERS_BEHIND = timedelta(minutes=5)
 # How long after its `exp` some verifier may still trust a token.
-STILL_TRUSTED = CLOCKS_APART + SEEN_WITHIN + VERIFIERS_BEHIND
+TOKEN_RETENTION = MAX_CLOCK_SKEW + SEEN_WITHIN + VERIFIERS_BEHIND
 # How long after a hand-over some verifier may still trust a token of the old key, with which a
 # process may sign for a moment longer.
-TRUSTED_FOR = MAX_TOKEN + STILL_TRUSTED
+KEY_RETENTION = MAX_TOKEN + TOKEN_RETENTION
 
 CLAIMS_OF_THE_TOKEN = frozenset(
     "iss sub aud exp iat jti client_id scope scopes roles session_id".split()  # noqa: SIM905

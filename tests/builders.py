@@ -121,8 +121,8 @@ class Deployment:
     def wait(self, duration: timedelta) -> None:
         """Move the clock, then run what the background threads do."""
         self.clock.move(duration)
-        self.services.tokens.changes.look()
-        self.services.keys.rotator.look()
+        self.services.tokens.changes.poll()
+        self.services.keys.rotator.poll()
 
     def break_keys(self) -> None:
         """Make every signature fail, as an example of an unexpected error."""

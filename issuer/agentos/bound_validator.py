@@ -5,8 +5,8 @@ from typing import Any
 
 import jwt
 
+from issuer.agentos.issuer_token_verifier import TrustedIssuer
 from issuer.agentos.rules import Unverified, other_issuer, read_unverified
-from issuer.agentos.trusted_issuer import TrustedIssuer
 
 
 class BoundValidator:

@@ -11,12 +11,12 @@ from issuer.agentos.argument_checks import require_valid_arguments
 from issuer.agentos.bound_validator import BoundValidator, FetchedKeys, issuer_of
 from issuer.agentos.challenges import Challenges
 from issuer.agentos.errors import InvalidConfiguration
+from issuer.agentos.issuer_token_verifier import MAX_FEED_AGE, TrustedIssuer
 from issuer.agentos.key_fetching import KeyFetching
 from issuer.agentos.metadata import metadata_urls
 from issuer.agentos.protected_resource import ProtectedResources, require_sound_resource
 from issuer.agentos.rules import TokenRules, other_issuer, read_unverified
 from issuer.agentos.scopes_claim import scopes_claim_at
-from issuer.agentos.trusted_issuer import AWAY_LIMIT, TrustedIssuer
 
 App = TypeVar("App")
 
@@ -65,7 +65,7 @@ class Verifier:
         leeway: float = 10,
         cache_file: str | Path | None = None,
         revocations: bool | str = True,
-        feed_away_limit: float | None = AWAY_LIMIT,
+        feed_away_limit: float | None = MAX_FEED_AGE,
         others: Sequence["Verifier"] = (),
         typ: str | None = "at+jwt",
         audience_claim: str = "aud",

@@ -105,7 +105,7 @@ class Audiences(Collection[AudienceRow, AudienceFields, Audience]):
 
     def _revoke_for(self, before: AudienceFields, after: AudienceFields | None) -> None:
         if after is None:
-            self._revocations.audience(before.id)
+            self._revocations.revoke_audience(before.id)
 
     def _release(self, row: AudienceRow, *, cascade: bool) -> dict[str, Any]:
         using = self._store.users_of(row.id, _MAX_NAMED)

@@ -1,7 +1,7 @@
 """The audit log: who did what to what, and with which outcome. Append-only.
 
 `Trail` writes an event in the transaction of the change. `AuditWriter` commits events that must
-survive a refusal in transactions of its own, many at a time; `GatheredRefusals` counts those of a
+survive a refusal in transactions of its own, many at a time; `RefusalAggregator` counts those of a
 flood. Keyed hashes chain the events; `Checkpoints` anchor the chains and `verify` checks them;
 `Retention` deletes old events; `TokenCounts` counts those about tokens; `AuditReader` reads them as
 they come.
@@ -12,7 +12,7 @@ from issuer.audit.chain import ChainKey
 from issuer.audit.checkpoints import Checkpoints, Coverage
 from issuer.audit.counting import TokenCount, TokenCounts
 from issuer.audit.event import Event, Outcome
-from issuer.audit.flood import GatheredRefusals
+from issuer.audit.flood import RefusalAggregator
 from issuer.audit.following import AuditReader, Bookmark
 from issuer.audit.retention import Retention
 from issuer.audit.trail import Trail, Trails, differences
@@ -32,8 +32,8 @@ __all__ = [
     "Coverage",
     "Event",
     "EventFilter",
-    "GatheredRefusals",
     "Outcome",
+    "RefusalAggregator",
     "Retention",
     "TokenCount",
     "TokenCounts",

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from pydantic import BaseModel
 
-from issuer.audit.chain import ChainKey, End
+from issuer.audit.chain import ChainHead, ChainKey
 from issuer.audit.statement import (
     Pruned,
     Statement,
@@ -30,7 +30,7 @@ class AuditFinding(BaseModel):
     checkpoint: int | None = None
 
 
-class Broken(Exception):
+class ChainBroken(Exception):
     """The audit log is not as it was written."""
 
     def __init__(self, what: str, **where: Any) -> None:
@@ -39,10 +39,10 @@ class Broken(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class CheckpointedHead:
     """The end of a chain according to a checkpoint."""
 
-    end: End
+    end: ChainHead
     checkpoint: int
 
 
@@ -54,8 +54,8 @@ class Anchors:
     it `is_pruning`, and none before the row `first`. `named` is in order of `seq`.
     """
 
-    starts: Mapping[str, End] = field(default_factory=dict)
-    named: dict[str, list[Named]] = field(default_factory=dict)
+    starts: Mapping[str, ChainHead] = field(default_factory=dict)
+    named: dict[str, list[CheckpointedHead]] = field(default_factory=dict)
 
     is_pruning: bool = False
     first: int = 0
@@ -68,7 +68,7 @@ class Anchors:
 def anchored(
     rows: Sequence[AuditCheckpointRow], key: ChainKey, read: Read, kept: Sequence[str]
 ) -> Anchors:
-    """What the checkpoints say, and those `kept` elsewhere; `Broken` if one was changed."""
+    """What the checkpoints say, and those `kept` elsewhere; `ChainBroken` if one was changed."""
     statements = [_checked(row, key, read) for row in rows]
     pruned = last_pruned(statements, done=True)
     _require_series(rows, statements, pruned)
@@ -89,12 +89,14 @@ def anchored(
 
 
 def _checked(row: AuditCheckpointRow, key: ChainKey, read: Read) -> Statement:
-    changed = Broken(f"Checkpoint {row.number} was changed or inserted.", checkpoint=row.number)
+    changed = ChainBroken(
+        f"Checkpoint {row.number} was changed or inserted.", checkpoint=row.number
+    )
     if not key.is_mac(row.mac, row.token):
         raise changed
     if (claims := read(row.token)) is None:
         what = f"Checkpoint {row.number} is not signed by a key of this issuer."
-        raise Broken(what, checkpoint=row.number)
+        raise ChainBroken(what, checkpoint=row.number)
     statement = Statement.read(claims)
     if (statement.number, statement.made_at) != (row.number, row.made_at):
         raise changed
@@ -112,9 +114,9 @@ def _require_series(
             what = f"Checkpoint {number} was removed."
             if row.number < number:
                 what = f"Checkpoint {row.number} was deleted by retention and inserted again."
-            raise Broken(what, checkpoint=min(number, row.number))
+            raise ChainBroken(what, checkpoint=min(number, row.number))
         if statement.previous != previous:
-            raise Broken(
+            raise ChainBroken(
                 f"Checkpoint {number} does not follow the one before it.", checkpoint=number
             )
         previous = digest(row.token)
@@ -134,7 +136,7 @@ def _compared(
     missing = None
     for token in kept:
         if (claims := read(token)) is None:
-            raise Broken("A kept checkpoint is not signed by a key of this issuer.")
+            raise ChainBroken("A kept checkpoint is not signed by a key of this issuer.")
         statement = Statement.read(claims)
         is_deleted = pruned is not None and statement.number <= pruned.through
         if is_deleted or known.get(statement.number) == token:
@@ -148,8 +150,8 @@ def _compared(
 def _name_ends(anchors: Anchors, statements: Sequence[Statement]) -> None:
     for statement in statements:
         for chain, end in statement.ends.items():
-            if end.seq > anchors.starts.get(chain, End()).seq:
-                named = Named(end, statement.number)
+            if end.seq > anchors.starts.get(chain, ChainHead()).seq:
+                named = CheckpointedHead(end, statement.number)
                 anchors.named.setdefault(chain, []).append(named)
     for ends in anchors.named.values():
         ends.sort(key=lambda named: named.end.seq)

@@ -31,7 +31,7 @@ _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)
-class End:
+class ChainHead:
     """The last row of a chain, which the next one continues; the default is an empty chain."""
 
     seq: int = 0
@@ -72,7 +72,7 @@ class ChainKey:
         """Whether `mac` is the hash of the checkpoint."""
         return hmac.compare_digest(mac, self.mac(token))
 
-    def linked(self, event: Event, row_id: int, chain: str, end: End) -> "Linked":
+    def linked(self, event: Event, row_id: int, chain: str, end: ChainHead) -> "Linked":
         """The row of `event` that follows `end` in `chain`."""
         details = dict(event.details)
         stored = (
@@ -98,13 +98,13 @@ def _instant(at: datetime) -> str:
 
 
 def append(
-    key: ChainKey, connection: Connection, chain: str, end: End, events: Sequence[Event]
-) -> End:
+    key: ChainKey, connection: Connection, chain: str, end: ChainHead, events: Sequence[Event]
+) -> ChainHead:
     """Add `events` after `end` in one statement; the new end, if the transaction commits."""
     rows = []
     for row_id, event in zip(store.new_ids(connection, len(events)), events, strict=True):
         row = key.linked(event, row_id, chain, end)
-        end = End(end.seq + 1, row.hash)
+        end = ChainHead(end.seq + 1, row.hash)
         rows.append(row)
     store.add(connection, rows)
     return end
@@ -122,7 +122,7 @@ class OwnChain:
         self._key = key
         self._random = random
         self._id = self._new_id()
-        self._end = End()
+        self._end = ChainHead()
         self._last_at: datetime | None = None
 
     def append(self, events: Sequence[Event]) -> int:
@@ -144,7 +144,7 @@ class OwnChain:
         return feed_count
 
     def _begin_another(self) -> None:
-        self._id, self._end, self._last_at = self._new_id(), End(), None
+        self._id, self._end, self._last_at = self._new_id(), ChainHead(), None
 
     def _new_id(self) -> str:
         return f"{self._random.getrandbits(128):032x}"

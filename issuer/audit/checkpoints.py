@@ -9,7 +9,7 @@ from typing import TypeAlias
 import structlog
 
 from issuer.audit import store
-from issuer.audit.chain import ChainKey, End
+from issuer.audit.chain import ChainHead, ChainKey
 from issuer.audit.statement import Pruned, Statement, digest
 from issuer.clock import Clock
 from issuer.database import Database, Session
@@ -48,7 +48,7 @@ class Checkpoints:
         self._sign = sign
         self._lock = threading.Lock()
         self._newest = 0
-        self._named: dict[str, End] = {}
+        self._named: dict[str, ChainHead] = {}
         # When a checkpoint last covered every event, as far as this process knows.
         self.covered_at: datetime | None = None
 
@@ -91,7 +91,9 @@ class Checkpoints:
             self._catch_up(session)
             self._add(session, self._grown(session), pruned)
 
-    def _add(self, session: Session, grown: Mapping[str, End], pruned: Pruned | None = None) -> str:
+    def _add(
+        self, session: Session, grown: Mapping[str, ChainHead], pruned: Pruned | None = None
+    ) -> str:
         """Also logged: logs may be stored where an attacker on the database cannot change them."""
         before = store.newest_checkpoint(session)
         number, previous = (before.number + 1, digest(before.token)) if before else (1, None)
@@ -117,10 +119,10 @@ class Checkpoints:
                 log.critical("audit_checkpoint_changed", number=row.number)
         return newest
 
-    def _grown(self, session: Session) -> dict[str, End]:
+    def _grown(self, session: Session) -> dict[str, ChainHead]:
         grown = {}
         for chain, end in store.ends(session).items():
-            known = self._named.get(chain, End())
+            known = self._named.get(chain, ChainHead())
             if end.seq > known.seq:
                 grown[chain] = end
             elif end != known:

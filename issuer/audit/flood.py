@@ -33,7 +33,7 @@ class Flood:
         self._passed: Counter[str] = Counter()
         self._passed_unauthenticated = 0
 
-    def hold(self, events: Sequence[Event]) -> list[bool]:
+    def suppress(self, events: Sequence[Event]) -> list[bool]:
         """For each event, whether it is only counted.
 
         Equal events, which become one row, are treated alike.
@@ -68,7 +68,7 @@ class Flood:
             self._passed_unauthenticated = 0
 
 
-def one_of_many(event: Event) -> Event:
+def as_suppressed(event: Event) -> Event:
     """What is kept of a refusal that is only counted: the sender or its network."""
     address = network_of(event.actor.address)
     actor = Actor(event.actor.id, event.actor.request_id, address)
@@ -101,7 +101,7 @@ WRITE_EVERY = timedelta(minutes=1)
 MAX_KINDS = 100
 
 
-class GatheredRefusals:
+class RefusalAggregator:
     """Counts cheap refusals instead of writing a row for each. A crash loses those of a minute.
 
     Refusals of one actor and address, for one reason, are one event; beyond the first hundred

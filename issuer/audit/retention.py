@@ -8,7 +8,7 @@ from functools import partial
 import structlog
 
 from issuer.audit import store
-from issuer.audit.chain import CHANGES, ChainKey, End
+from issuer.audit.chain import CHANGES, ChainHead, ChainKey
 from issuer.audit.checkpoints import Checkpoints
 from issuer.audit.statement import Pruned, Statement, digest, ends_through
 from issuer.audit.trail import Trails
@@ -89,7 +89,7 @@ class Retention:
             return None
         return Pruned(old[-1].number, "", old[-1].made_at, {})
 
-    def _begin(self, session: Session, planned: Pruned, ends: Mapping[str, End]) -> Pruned:
+    def _begin(self, session: Session, planned: Pruned, ends: Mapping[str, ChainHead]) -> Pruned:
         token = store.checkpoints(session, after=planned.through - 1)[0].token
         begun = replace(planned, digest=digest(token), ends=_continued(session, ends))
         trail = self._trails.begin(session, _RETENTION)
@@ -97,7 +97,7 @@ class Retention:
         self._checkpoints.add(session, begun)
         return begun
 
-    def _delete(self, ends: Mapping[str, End]) -> int:
+    def _delete(self, ends: Mapping[str, ChainHead]) -> int:
         deleted = 0
         for chain, end in ends.items():
             while count := self._page(partial(store.delete_of_chain, chain=chain, through=end.seq)):
@@ -118,11 +118,11 @@ class Retention:
             store.delete_checkpoints(session, begun.through)
 
 
-def _continued(session: Session, ends: Mapping[str, End]) -> dict[str, End]:
+def _continued(session: Session, ends: Mapping[str, ChainHead]) -> dict[str, ChainHead]:
     """The chains that have newer rows. One that rested so long is never continued."""
     now = store.ends(session)
     return {
         chain: end
         for chain, end in ends.items()
-        if chain == CHANGES or now.get(chain, End()).seq > end.seq
+        if chain == CHANGES or now.get(chain, ChainHead()).seq > end.seq
     }

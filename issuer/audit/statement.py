@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Self
 
-from issuer.audit.chain import End
+from issuer.audit.chain import ChainHead
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Pruned:
     through: int
     digest: str
     until: datetime
-    ends: Mapping[str, End]
+    ends: Mapping[str, ChainHead]
     first: int = 0
     done: bool = False
 
@@ -57,7 +57,7 @@ class Statement:
     number: int
     made_at: datetime
     previous: str | None
-    ends: Mapping[str, End] = field(default_factory=dict)
+    ends: Mapping[str, ChainHead] = field(default_factory=dict)
     pruned: Pruned | None = None
 
     def claims(self) -> dict[str, Any]:
@@ -106,7 +106,7 @@ def last_pruned(statements: Sequence[Statement], *, done: bool) -> Pruned | None
     return found[-1] if found else None
 
 
-def ends_through(number: int, statements: Sequence[Statement]) -> dict[str, End]:
+def ends_through(number: int, statements: Sequence[Statement]) -> dict[str, ChainHead]:
     """Where the chains ended at checkpoint `number`, including those that retention has cut."""
     done = last_pruned(statements, done=True)
     ends = dict(done.ends) if done else {}
@@ -116,11 +116,12 @@ def ends_through(number: int, statements: Sequence[Statement]) -> dict[str, End]
     return ends
 
 
-def _as_json(ends: Mapping[str, End]) -> dict[str, list[Any]]:
+def _as_json(ends: Mapping[str, ChainHead]) -> dict[str, list[Any]]:
     return {chain: [end.seq, end.hash.hex()] for chain, end in ends.items()}
 
 
-def _from_json(ends: Mapping[str, list[Any]]) -> dict[str, End]:
+def _from_json(ends: Mapping[str, list[Any]]) -> dict[str, ChainHead]:
     return {
-        chain: End(seq, bytes.fromhex(hexadecimal)) for chain, (seq, hexadecimal) in ends.items()
+        chain: ChainHead(seq, bytes.fromhex(hexadecimal))
+        for chain, (seq, hexadecimal) in ends.items()
     }

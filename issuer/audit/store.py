@@ -23,7 +23,7 @@ from sqlalchemy import (
 from sqlalchemy import cast as sql_cast
 from sqlalchemy.orm import Session, aliased
 
-from issuer.audit.chain import COLUMNS, End, Linked
+from issuer.audit.chain import COLUMNS, ChainHead, Linked
 from issuer.database.engine import sqlite_connection
 from issuer.database.tables import AuditCheckpointRow, AuditEventRow, ChangeCounter, UserRow
 from issuer.fields.usernames import fold_username
@@ -86,7 +86,7 @@ def hold_changes(session: Session) -> None:
     session.execute(select(ChangeCounter.value).with_for_update())
 
 
-def end_of(session: Session, chain: str) -> End:
+def end_of(session: Session, chain: str) -> ChainHead:
     """Where `chain` ends."""
     query = (
         select(AuditEventRow.seq, AuditEventRow.hash)
@@ -95,10 +95,10 @@ def end_of(session: Session, chain: str) -> End:
         .limit(1)
     )
     row = session.execute(query).first()
-    return End() if row is None else End(row.seq, row.hash)
+    return ChainHead() if row is None else ChainHead(row.seq, row.hash)
 
 
-def ends(session: Session) -> dict[str, End]:
+def ends(session: Session) -> dict[str, ChainHead]:
     """Where every chain ends. Takes a few index look-ups for each chain, however long it is."""
     first = select(func.min(AuditEventRow.chain).label("chain")).cte("chains", recursive=True)
     following = (
@@ -112,7 +112,7 @@ def ends(session: Session) -> dict[str, End]:
     query = select(AuditEventRow.chain, AuditEventRow.seq, AuditEventRow.hash).join(
         chains, (AuditEventRow.chain == chains.c.chain) & (AuditEventRow.seq == newest)
     )
-    return {row.chain: End(row.seq, row.hash) for row in session.execute(query)}
+    return {row.chain: ChainHead(row.seq, row.hash) for row in session.execute(query)}
 
 
 def matching(
@@ -161,7 +161,7 @@ def with_id(session: Session, event_id: int) -> AuditEventRow | None:
 
 
 def of_chain(session: Session, chain: str, first: int, last: int) -> Sequence[AuditEventRow]:
-    """Those from row `first` to row `last` of the chain, newest first."""
+    """Events from row `first` to row `last` of the chain, newest first."""
     of_chain = (AuditEventRow.chain == chain) & AuditEventRow.seq.between(first, last)
     query = select(AuditEventRow).where(of_chain).order_by(AuditEventRow.seq.desc())
     return session.scalars(query).all()

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from issuer.audit import store
-from issuer.audit.chain import CHANGES, ChainKey, End, append
+from issuer.audit.chain import CHANGES, ChainHead, ChainKey, append
 from issuer.audit.event import Event
 from issuer.clock import Clock
 from issuer.database import Session
@@ -49,7 +49,7 @@ class Trail:
         self._key = key
         self._clock = clock
         self._session = session
-        self._end: End | None = None
+        self._end: ChainHead | None = None
         self.actor = actor
 
     def note(self, action: str, target: str | None, **details: object) -> None:

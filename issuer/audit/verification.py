@@ -8,8 +8,15 @@ from typing import Any
 from pydantic import BaseModel
 
 from issuer.audit import store
-from issuer.audit.anchors import Anchors, AuditFinding, Broken, Named, Read, anchored
-from issuer.audit.chain import COLUMNS, ChainKey, End
+from issuer.audit.anchors import (
+    Anchors,
+    AuditFinding,
+    ChainBroken,
+    CheckpointedHead,
+    Read,
+    anchored,
+)
+from issuer.audit.chain import COLUMNS, ChainHead, ChainKey
 from issuer.database import Database
 
 _CHAIN, _SEQ, _HASH = COLUMNS.index("chain"), COLUMNS.index("seq"), len(COLUMNS)
@@ -19,13 +26,13 @@ _CHAIN, _SEQ, _HASH = COLUMNS.index("chain"), COLUMNS.index("seq"), len(COLUMNS)
 class _Chain:
     """How far it was verified, until the row with the id `row`, and the ends it must still have."""
 
-    end: End
+    end: ChainHead
     row: int | None
-    named: list[Named]  # the next one last
+    named: list[CheckpointedHead]  # the next one last
 
 
-class Walk:
-    """Verifies the rows; `Broken` at the first that is not as it was written."""
+class ChainVerifier:
+    """Verifies the rows; `ChainBroken` at the first that is not as it was written."""
 
     def __init__(self, key: ChainKey, anchors: Anchors) -> None:
         self._key = key
@@ -63,7 +70,7 @@ class Walk:
             raise _broken(row, _out_of_order(seq, expected))
         if self._hash(chain.end.hash, row) != row[_HASH]:
             raise _broken(row, "was changed, moved or inserted")
-        chain.end, chain.row = End(seq, row[_HASH]), row[0]
+        chain.end, chain.row = ChainHead(seq, row[_HASH]), row[0]
         while chain.named and chain.named[-1].end.seq == seq:
             named = chain.named.pop()
             if named.end.hash != row[_HASH]:
@@ -75,13 +82,13 @@ class Walk:
         self.ends[row[_CHAIN]] = chain
 
     def _require_all(self) -> None:
-        """`Broken` if rows are missing at the end of a chain."""
+        """`ChainBroken` if rows are missing at the end of a chain."""
 
         for name in self._anchors.named:
             chain = self.ends.get(name) or self._new(name)
             if chain.named:
                 named = chain.named[0]
-                raise Broken(
+                raise ChainBroken(
                     f"The chain was cut off after row {chain.row}:"
                     f" {named.end.seq - chain.end.seq} rows that checkpoint {named.checkpoint}"
                     " covers.",
@@ -92,11 +99,11 @@ class Walk:
                 )
 
     def _new(self, chain: Any) -> _Chain:
-        start = self._anchors.starts.get(chain, End())
+        start = self._anchors.starts.get(chain, ChainHead())
         return _Chain(start, None, list(reversed(self._anchors.named.get(chain, ()))))
 
     def _is_being_pruned(self, row: tuple[Any, ...]) -> bool:
-        start, seq = self._anchors.starts.get(row[_CHAIN], End()), row[_SEQ]
+        start, seq = self._anchors.starts.get(row[_CHAIN], ChainHead()), row[_SEQ]
         return self._anchors.is_pruning and isinstance(seq, int) and seq <= start.seq
 
     def _hash(self, before: bytes, row: tuple[Any, ...]) -> bytes | None:
@@ -106,10 +113,10 @@ class Walk:
             return None
 
 
-def _broken(row: tuple[Any, ...], what: str) -> Broken:
+def _broken(row: tuple[Any, ...], what: str) -> ChainBroken:
     """At this row, whose chain and number may hold anything."""
     chain, seq = row[_CHAIN], row[_SEQ]
-    return Broken(
+    return ChainBroken(
         f"Row {row[0]} {what}.",
         row=row[0],
         chain=ascii(chain).strip("'"),
@@ -148,19 +155,19 @@ def verify(database: Database, key: ChainKey, read: Read, kept: Sequence[str] = 
     the number of checkpoints and of chains, not with that of rows.
     """
     anchors = Anchors()
-    walk = Walk(key, anchors)
+    walk = ChainVerifier(key, anchors)
     with database.reading() as session:
         try:
             anchors = anchored(store.checkpoints(session), key, read, kept)
-            walk = Walk(key, anchors)
+            walk = ChainVerifier(key, anchors)
             walk.follow(store.as_stored(session))
             finding = anchors.missing
-        except Broken as broken:
+        except ChainBroken as broken:
             finding = broken.finding
     return _summary(anchors, walk, finding)
 
 
-def _summary(anchors: Anchors, walk: Walk, finding: AuditFinding | None) -> Verification:
+def _summary(anchors: Anchors, walk: ChainVerifier, finding: AuditFinding | None) -> Verification:
     return Verification(
         ok=finding is None,
         finding=finding,

@@ -11,9 +11,9 @@ from typing import TypeAlias
 
 import structlog
 
-from issuer.audit.chain import ChainKey, End, OwnChain, append
+from issuer.audit.chain import ChainHead, ChainKey, OwnChain, append
 from issuer.audit.event import Event
-from issuer.audit.flood import Flood, GatheredRefusals, coalesced, one_of_many
+from issuer.audit.flood import Flood, RefusalAggregator, as_suppressed, coalesced
 from issuer.clock import Clock
 from issuer.database import Database
 from issuer.errors import Unavailable
@@ -44,7 +44,7 @@ class AuditWriter:
         database: Database,
         key: ChainKey,
         random: Random,
-        refusals: GatheredRefusals,
+        refusals: RefusalAggregator,
         max_waiting: int = 10_000,
         metrics: Metrics | None = None,
     ) -> None:
@@ -121,11 +121,11 @@ class AuditWriter:
 
     def _commit_what_passes(self, batch: list[_Waiting]) -> None:
         """Refusals of a flood are answered before they are written."""
-        held = self._flood.hold([event for event, _ in batch])
+        held = self._flood.suppress([event for event, _ in batch])
         passing = [waiting for waiting, is_held in zip(batch, held, strict=True) if not is_held]
         counted = [waiting for waiting, is_held in zip(batch, held, strict=True) if is_held]
         for event, _ in counted:
-            self._refusals.note(one_of_many(event))
+            self._refusals.note(as_suppressed(event))
         if counted:
             self._answer(counted, _NOT_READ)
         if passing:
@@ -178,5 +178,5 @@ def require_space(database: Database, clock: Clock, key: ChainKey) -> None:
     """`DatabaseUnavailable` unless many more events could be stored. Stores none."""
     event = Event(clock(), Actor(), "audit.tested", details=_LIKE_A_TOKEN)
     with database.statements() as connection:
-        append(key, connection, "test", End(), [event] * _EVENTS)
+        append(key, connection, "test", ChainHead(), [event] * _EVENTS)
         connection.rollback()

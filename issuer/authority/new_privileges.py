@@ -54,7 +54,7 @@ class NewPrivileges:
         self._check_credentials(clients, new.trusted_issuers)
         for client in clients:
             if not self._authority.is_created(client.client_id):
-                self._revocations.client(client.client_id)
+                self._revocations.revoke_client(client.client_id)
         for user in self._store.users(new.holders):
             self._end_access(user, self._clock())
 
@@ -80,7 +80,7 @@ class NewPrivileges:
     def _end_access(self, user: UserRow, now: datetime) -> None:
         could_sign_in = user.password_hash is not None or bool(self._store.passkeys(user))
         if could_sign_in and not self._authority.is_created(user.id):
-            self._revocations.subject(user.id)
+            self._revocations.revoke_subject(user.id)
         ended = self._store.end_invitation(user)
         grantor = Grantor(user.given_by, user.given_as)
         if not grantor.is_admin:

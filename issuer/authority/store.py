@@ -113,14 +113,14 @@ class AuthorityStore:
         return any(GrantType.AUTHORIZATION_CODE in client.grant_types for client in clients)
 
     def with_lasting_secret(self, client_ids: Iterable[str]) -> set[str]:
-        """Those of the clients with a secret that does not expire."""
+        """The clients among these with a secret that does not expire."""
         query = select(ClientSecretRow.client_id).where(
             ClientSecretRow.client_id.in_(list(client_ids)), ClientSecretRow.expires_at.is_(None)
         )
         return set(self._session.scalars(query))
 
     def who_can_sign_in(self, user_ids: Iterable[str], *, in_browser: bool) -> set[str]:
-        """Those of the users with a password or, in a browser, a passkey."""
+        """The users among these with a password or, in a browser, a passkey."""
         query = select(UserRow.id).where(UserRow.id.in_(list(user_ids)), _signs_in(in_browser))
         return set(self._session.scalars(query))
 
@@ -184,7 +184,7 @@ class AuthorityStore:
         return Privileged(self._clients_among(holders), audiences)
 
     def _clients_among(self, holders: Collection[str]) -> frozenset[str]:
-        """Those clients, and those with scopes of their own or this audience."""
+        """Clients among the holders, and clients with scopes of their own or this audience."""
         ids = select(ClientRow.client_id)
         may_request = select(ClientAudienceRow.client_id).where(
             ClientAudienceRow.audience_id == self._own

@@ -84,7 +84,7 @@ class WorkerPool:
             self.inside -= 1
 
 
-def patient_threads(name: str, number: int) -> ThreadPoolExecutor:
+def low_priority_executor(name: str, number: int) -> ThreadPoolExecutor:
     """Threads of the lowest priority. They must hold no lock that other threads need."""
     return ThreadPoolExecutor(number, thread_name_prefix=name, initializer=_let_others_go_first)
 

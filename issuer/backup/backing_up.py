@@ -26,7 +26,7 @@ from issuer.database.schema import revision_in
 from issuer.errors import IssuerError
 from issuer.files import new_private_file, synchronise
 from issuer.keys.sealed_secrets_store import current_mark
-from issuer.keys.sealing import Sealer, is_box
+from issuer.keys.sealing import Sealer, is_ciphertext
 from issuer.keys.store import KeyStore
 
 _BACKUP = "backup"
@@ -81,7 +81,7 @@ def _require_replaceable(path: Path, foundation: Foundation) -> None:
 def back_up_into(
     stream: BinaryIO, foundation: Foundation, actor: Actor, encryption: Encryption
 ) -> BackedUp:
-    """The same into a stream, which cannot be read again."""
+    """Write a backup into a stream, which cannot be read again."""
     written = _write(foundation, encryption, stream)
     stream.flush()
     _audit(foundation, actor, written)
@@ -103,7 +103,7 @@ def _write(foundation: Foundation, encryption: Encryption, file: BinaryIO) -> Ba
         rows=sum(writer.end.rows.values()),
         sha256=writer.end.sha256,
         is_encrypted=encryption.is_on,
-        key_files=sum(not is_box(handle) for handle in handles),
+        key_files=sum(not is_ciphertext(handle) for handle in handles),
     )
 
 

@@ -16,7 +16,7 @@ from issuer.keys import Keys, SigningKey
 from issuer.keys.jwks import StatementReader
 from issuer.revocations.revocations import AUDIENCE, CLIENT_ID, JTI, SID, SUB
 from issuer.revocations.store import RevocationStore, RevokedPrincipal
-from issuer.vocabulary import CLOCKS_APART, FEED_TYPE, MAX_TOKEN
+from issuer.vocabulary import FEED_TYPE, MAX_CLOCK_SKEW, MAX_TOKEN
 
 # As a verifier has it.
 MAX_BYTES = 16 * 1024 * 1024
@@ -99,7 +99,7 @@ def read_feed(
             f" {feed.issued_at:%Y-%m-%d %H:%M:%S} UTC, and that of the backup at"
             f" {known_at:%Y-%m-%d %H:%M:%S} UTC."
         )
-    if feed.issued_at > now + CLOCKS_APART:
+    if feed.issued_at > now + MAX_CLOCK_SKEW:
         raise IssuerError(
             f"The saved feed was signed at {feed.issued_at:%Y-%m-%d %H:%M:%S} UTC, which is in the"
             " future: set the clock of this machine."
@@ -154,7 +154,7 @@ def _principals(
 
 
 def _keys(keys: Keys, kids: Iterable[str]) -> tuple[list[str], list[str]]:
-    """Those that were revoked now, and those that the archive does not have."""
+    """Entries that were revoked now, and entries that the archive does not have."""
     stored = {key.kid: key for key in keys.all()}
     revoked = [kid for kid in kids if kid in stored and stored[kid].revoked_at is None]
     for kid in revoked:

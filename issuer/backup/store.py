@@ -87,7 +87,7 @@ def drop_our_tables(connection: Connection) -> list[str]:
 
 
 def delete_rows(connection: Connection, tables: Iterable[Table]) -> None:
-    """Those that the migrations have made, in tables without foreign keys."""
+    """Rows that the migrations have made, in tables without foreign keys."""
     for table in tables:
         connection.execute(delete(table))
 

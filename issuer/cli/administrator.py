@@ -64,6 +64,6 @@ def ensure_administrator(work: UnitOfWork, url: str) -> ConsoleAdministrator | N
 
 
 def _administrator(work: UnitOfWork, user: User) -> ConsoleAdministrator:
-    can_sign_in = work.factors.means_of(user.id)[user.id].can_sign_in
+    can_sign_in = work.factors.methods_of(user.id)[user.id].can_sign_in
     invitation = None if can_sign_in else work.invitations.create(user.id, InvitationFields())
     return ConsoleAdministrator(user.id, user.username, invitation)

@@ -16,7 +16,7 @@ def of_audit_push(pusher: Pusher) -> Iterator[Finding]:
     if name.startswith("syslog://") and not is_loopback(urlsplit(name).hostname or ""):
         message = f"{name} is not encrypted: use syslog+tls:// or https://."
         yield Finding(_CHECK, "warning", message)
-    progress = pusher.look() or Progress()
+    progress = pusher.poll() or Progress()
     try:
         answer = pusher.destination.check()
     except NotDelivered as error:

@@ -165,8 +165,8 @@ def explain_trust(client: ClientId, as_json: AsJson = False) -> None:
     with administering() as administration:
         assertions = administration.client_assertions
         found = assertions.explained(client, text)
-        if found.look is not None:
-            asyncio.run(found.look())
+        if found.fetch_keys is not None:
+            asyncio.run(found.fetch_keys())
             found = assertions.explained(client, text)
     items = [asdict(each) for each in found.trusts]
     accepted = any(each.rule is None for each in found.trusts)

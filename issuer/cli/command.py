@@ -110,7 +110,7 @@ def _member(value: object) -> object:
 
 
 def given_patch(**members: object) -> dict[str, object]:
-    """The same as a merge patch (RFC 7396); wrong usage if nothing is set."""
+    """The options as a merge patch (RFC 7396); wrong usage if nothing is set."""
     if not (patch := given(**members)):
         raise typer.BadParameter("name a member to change, see --help")
     return patch

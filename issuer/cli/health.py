@@ -6,9 +6,9 @@ import httpx
 import typer
 
 from issuer.cli import output
+from issuer.cli.api_client import metadata_at
 from issuer.cli.command import new_app
 from issuer.cli.options import AsJson
-from issuer.cli.server import metadata_at
 from issuer.errors import IssuerError, Unavailable
 from issuer.settings import Settings
 

@@ -31,7 +31,7 @@ def administering() -> Iterator[Administration]:
 
 @contextmanager
 def administering_with_keys() -> Iterator[Administration]:
-    """The same with the signing keys loaded, so that tokens can be read."""
+    """Composed with the signing keys loaded, so that tokens can be read."""
     with administering() as administration:
         administration.keyring.reload()
         yield administration

@@ -9,7 +9,7 @@ from issuer.cli.command import new_app
 from issuer.cli.opening import read_settings
 from issuer.cli.options import AsJson, Host
 from issuer.server.processes import end_quietly_on_signals
-from issuer.server.serving import address, listen, require_fit
+from issuer.server.serving import address, listen, preflight
 from issuer.server.serving import serve as serve_until_a_signal
 
 app = new_app()
@@ -46,7 +46,7 @@ def serve(
     """
     end_quietly_on_signals()
     settings = read_settings()
-    require_fit(settings, workers)
+    preflight(settings, workers)
     with listen(host, settings.local_port if port is None else port) as listener:
         url = address(listener)
 

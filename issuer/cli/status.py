@@ -6,15 +6,15 @@ from typing import Annotated, Any
 import typer
 
 from issuer.cli import completion, output
-from issuer.cli.command import new_app
-from issuer.cli.options import AsJson, ClientSecretStdin, Url
-from issuer.cli.server import (
+from issuer.cli.api_client import (
     client_secret_of_caller,
     reached,
     requested_token,
     sent,
     token_endpoint,
 )
+from issuer.cli.command import new_app
+from issuer.cli.options import AsJson, ClientSecretStdin, Url
 from issuer.cli.token_cache import token_from_cache
 from issuer.errors import IssuerError
 from issuer.provisioning.setup import ADMIN_CLIENT

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from issuer.cli import completion, output
+from issuer.cli.api_client import client_secret_of_caller, requested_token, token_endpoint
 from issuer.cli.asking import ask
 from issuer.cli.command import new_app
 from issuer.cli.options import (
@@ -15,7 +16,6 @@ from issuer.cli.options import (
     Scopes,
     Url,
 )
-from issuer.cli.server import client_secret_of_caller, requested_token, token_endpoint
 from issuer.cli.token_cache import answer_with, token_from_cache, unverified
 from issuer.cli.token_revoke import revoke_token
 from issuer.settings import Settings

@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class Dependencies:
     """What a test replaces: the network, the clock, waiting and the random source."""
 
     transport: Callable[[], httpx.AsyncBaseTransport]
@@ -53,7 +53,7 @@ class TokenRequest:
         client_id: str,
         credential: Credential,
         form: dict[str, str],
-        surroundings: Surroundings,
+        surroundings: Dependencies,
     ) -> None:
         self._issuer = issuer
         self._client_id = client_id

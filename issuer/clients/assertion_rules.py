@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from issuer.clients.authentication import Look, VerifiedAssertion
+from issuer.clients.authentication import KeyFetch, VerifiedAssertion
 from issuer.errors import InvalidCredentials
 from issuer.federation.public_keys import InvalidToken, PublicKeys, SignedToken, UnknownKey
 
@@ -19,21 +19,23 @@ class Evidence:
     name: str | None
 
 
-class KeysMissing(InvalidCredentials):
-    """None of the keys known here can have signed the assertion; `look` may find newer ones."""
+class KeyFetchRequiredError(InvalidCredentials):
+    """None of the keys here can have signed the assertion; `fetch_keys` may find newer ones."""
 
-    def __init__(self, look: Look) -> None:
+    def __init__(self, fetch_keys: KeyFetch) -> None:
         super().__init__("assertion: no key of this kid and algorithm")
-        self.look = look
+        self.fetch_keys = fetch_keys
 
 
-def signed_claims(token: SignedToken, keys: PublicKeys, look: Look | None) -> dict[str, Any]:
+def signed_claims(
+    token: SignedToken, keys: PublicKeys, fetch_keys: KeyFetch | None
+) -> dict[str, Any]:
     """The claims, if one of the keys has signed them; `InvalidCredentials` says why not."""
     try:
         return token.claims_by(keys)
     except UnknownKey as error:
-        if look is not None:
-            raise KeysMissing(look) from None
+        if fetch_keys is not None:
+            raise KeyFetchRequiredError(fetch_keys) from None
         raise InvalidCredentials(f"assertion: {error}") from None
     except InvalidToken as error:
         raise InvalidCredentials(f"assertion: {error}") from None

@@ -6,7 +6,7 @@ Imports PyJWT and httpx: import it where it is first needed, since most deployme
 from contextlib import suppress
 from datetime import datetime
 
-from issuer.clients.assertion_rules import Evidence, KeysMissing
+from issuer.clients.assertion_rules import Evidence, KeyFetchRequiredError
 from issuer.clients.authentication import AuthenticatedClient, FetchNeeded, PresentedAssertion
 from issuer.clients.documents import ClientDocuments
 from issuer.clients.own_keys import OwnKeys
@@ -53,10 +53,10 @@ class ClientAssertions:
         """
         try:
             client, evidence = self._proven(presented, _parsed(presented.text), now)
-        except KeysMissing as error:
+        except KeyFetchRequiredError as error:
             if presented.is_last:
                 raise
-            return FetchNeeded(error.look)
+            return FetchNeeded(error.fetch_keys)
         if client.disabled:
             raise InvalidCredentials("disabled client")
         if evidence.name is not None and not presented.is_known:
@@ -115,7 +115,7 @@ class ClientAssertions:
         if client is None:
             raise InvalidCredentials("unknown client")
         if isinstance(client, FetchNeeded):
-            raise KeysMissing(client.look)
+            raise KeyFetchRequiredError(client.fetch_keys)
         return client, self._check(client, token, now, is_own=is_own)
 
     def _check(

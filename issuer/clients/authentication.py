@@ -27,7 +27,7 @@ class VerifiedAssertion:
 
     @property
     def details(self) -> dict[str, object]:
-        """Its details in the audit log."""
+        """What the audit log says of the authentication."""
         members = {"issuer": self.issuer, "subject": self.subject, "jti": self.jti}
         return {name: value for name, value in members.items() if value is not None}
 
@@ -54,17 +54,17 @@ class PresentedAssertion:
     is_last: bool = False
 
 
-Look: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
+KeyFetch: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 
 
 @dataclass(frozen=True, slots=True)
 class FetchNeeded:
     """The key of an assertion is not known here, or the metadata document of a client is old.
 
-    Await `look`, which is bounded, and try again.
+    Await `fetch_keys`, which is bounded, and try again.
     """
 
-    look: Look
+    fetch_keys: KeyFetch
 
 
 class ClientAuthentication:

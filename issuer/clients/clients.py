@@ -264,7 +264,7 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
         }
 
     def _revoke(self, key: str) -> None:
-        self._revocations.client(key)
+        self._revocations.revoke_client(key)
 
 
 def _keys_of(client: Client) -> list[dict[str, Any]]:

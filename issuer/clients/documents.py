@@ -164,14 +164,14 @@ class ClientDocuments:
             return client
         document = self._known(client)
         if document.is_due(self._clock()) and not is_last:
-            return FetchNeeded(partial(self.look, client))
+            return FetchNeeded(partial(self.fetch_keys, client))
         try:
             return self._as_in(document, client)
         except InvalidDocument as error:
             log.info("client_document_refused", client=client.client_id, cause=str(error))
             return None
 
-    async def look(self, client: ClientRecord, *, missing: bool = False) -> None:
+    async def fetch_keys(self, client: ClientRecord, *, missing: bool = False) -> None:
         """Fetch the document of a stored client if it is due; wait 3 s at most.
 
         `missing`: also before it is due, but at most once a minute, because it lacks a key.

@@ -51,11 +51,11 @@ class OwnKeys:
         if client.token_endpoint_auth_method is AuthMethod.NONE:
             raise _no_keys()
         if client.jwks is not None:
-            look = partial(self._documents.look, client, missing=True)
+            fetch_keys = partial(self._documents.fetch_keys, client, missing=True)
             keys = accepted_keys(client.jwks)
-            claims = signed_claims(token, keys, look if client.is_fetched else None)
+            claims = signed_claims(token, keys, fetch_keys if client.is_fetched else None)
         elif key_set := self.key_set(client):
-            claims = signed_claims(token, key_set.keys, partial(key_set.look, token.kid))
+            claims = signed_claims(token, key_set.keys, partial(key_set.fetch_keys, token.kid))
         else:
             raise _no_keys()
         checked_type(token.unverified.header)

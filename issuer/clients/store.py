@@ -34,7 +34,7 @@ class ClientStore(Store[ClientRow]):
         return self.session.scalars(query.order_by(at.client_id).limit(limit)).all()
 
     def ids_found_at(self, audience_id: str, prefix: str, limit: int) -> Sequence[str]:
-        """Those of which the folded id begins so, among the first `_LOOKED_AT` that do."""
+        """Clients whose folded id begins so, among the first `_LOOKED_AT` that do."""
         at, begins = ClientAudienceRow, begins_with(ClientRow.folded_id, prefix)
         some = select(ClientRow.client_id).where(begins).order_by(ClientRow.folded_id)
         some_ids = some.limit(_LOOKED_AT).subquery()
@@ -110,7 +110,7 @@ class ClientStore(Store[ClientRow]):
         return list(self.session.scalars(query.order_by(ClientRow.created_at).limit(limit)))
 
     def unused_since(self, instant: datetime, limit: int) -> list[str]:
-        """Those that no administrator made or keeps, and that were last used before then."""
+        """Clients that no administrator made or keeps, and that were last used before then."""
         query = select(ClientRow.client_id).where(
             ClientRow.registered_by != RegisteredBy.ADMIN,
             ClientRow.pinned.is_(False),
@@ -121,13 +121,13 @@ class ClientStore(Store[ClientRow]):
     def expiring_secrets(
         self, now: datetime, until: datetime, limit: int
     ) -> Sequence[ClientSecretRow]:
-        """Those that expire first, after `now` and before `until`."""
+        """Secrets that expire first, after `now` and before `until`."""
         expires_at = ClientSecretRow.expires_at
         query = select(ClientSecretRow).where(expires_at > now, expires_at < until)
         return self.session.scalars(query.order_by(expires_at).limit(limit)).all()
 
     def unused_secrets(self, instant: datetime, limit: int) -> Sequence[ClientSecretRow]:
-        """Those last used before then; then those made before then, and never used."""
+        """Secrets last used before then; then secrets made before then, and never used."""
         used_at, created_at = ClientSecretRow.last_used_at, ClientSecretRow.created_at
         used = select(ClientSecretRow).where(used_at < instant).order_by(used_at).limit(limit)
         rows = self.session.scalars(used).all()

@@ -8,8 +8,13 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from issuer.clients.assertion_rules import Evidence, KeysMissing, audited_jti, checked_times
-from issuer.clients.authentication import Look, VerifiedAssertion
+from issuer.clients.assertion_rules import (
+    Evidence,
+    KeyFetchRequiredError,
+    audited_jti,
+    checked_times,
+)
+from issuer.clients.authentication import KeyFetch, VerifiedAssertion
 from issuer.clients.trust_rules import broken_rule, is_named_by, is_svid, wrong_type
 from issuer.directory import ClientRecord, Directory, TrustedIssuerRecord
 from issuer.errors import InvalidCredentials
@@ -35,14 +40,14 @@ class TrustFinding:
 
 @dataclass(frozen=True, slots=True)
 class TrustFindings:
-    """What each trust of a client says to a token; `look` may find a key that is missing.
+    """What each trust of a client says to a token; `fetch_keys` may find a key that is missing.
 
     Nobody may trust the `unverified_claims`.
     """
 
     trusts: tuple[TrustFinding, ...]
     unverified_claims: Mapping[str, Any]
-    look: Look | None
+    fetch_keys: KeyFetch | None
 
 
 class TrustedTokens:
@@ -73,7 +78,7 @@ class TrustedTokens:
             else:
                 return self._matched(client, issuer, token, claims, now)
         if missing:
-            raise KeysMissing(partial(self._look, missing, token.kid))
+            raise KeyFetchRequiredError(partial(self._fetch_keys, missing, token.kid))
         raise InvalidCredentials(f"assertion: {problems[0]}")
 
     def explained(self, client: ClientRecord, token: SignedToken, now: datetime) -> TrustFindings:
@@ -88,8 +93,8 @@ class TrustedTokens:
                 if issuer and isinstance(error, UnknownKey) and self.key_set(issuer):
                     missing.append(issuer)
             findings.append(TrustFinding(trust["issuer"], trust["subject"], rule))
-        look = partial(self._look, missing, token.kid) if missing else None
-        return TrustFindings(tuple(findings), token.unverified.claims, look)
+        fetch_keys = partial(self._fetch_keys, missing, token.kid) if missing else None
+        return TrustFindings(tuple(findings), token.unverified.claims, fetch_keys)
 
     def key_set(self, issuer: TrustedIssuerRecord) -> FollowedKeySet | None:
         """Where its keys are fetched; None if they are given."""
@@ -140,7 +145,7 @@ class TrustedTokens:
         return broken_rule(trust, claims, self._own_url, now)
 
     def _named_issuers(self, client: ClientRecord, token: SignedToken) -> list[TrustedIssuerRecord]:
-        """Those that the client trusts, and of which the token says that it is."""
+        """Trusted issuers that the client trusts, and that the token says it is from."""
         ids = dict.fromkeys(trust["issuer"] for trust in client.trusts)
         found = [self._directory.trusted_issuer(each) for each in ids]
         claims = token.unverified.claims
@@ -163,9 +168,9 @@ class TrustedTokens:
             return key_set.keys
         return accepted_keys(issuer.keys["jwks"], issuer.algorithms)
 
-    async def _look(self, issuers: Sequence[TrustedIssuerRecord], kid: str | None) -> None:
+    async def _fetch_keys(self, issuers: Sequence[TrustedIssuerRecord], kid: str | None) -> None:
         key_sets = [key_set for issuer in issuers if (key_set := self.key_set(issuer))]
-        await asyncio.gather(*(each.look(kid) for each in key_sets))
+        await asyncio.gather(*(each.fetch_keys(kid) for each in key_sets))
 
 
 def _name_of(issuer: TrustedIssuerRecord, token: SignedToken, claims: Mapping[str, Any]) -> str:

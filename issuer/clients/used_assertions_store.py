@@ -14,7 +14,7 @@ from issuer.database.store import insert_into
 from issuer.database.tables import UsedAssertionRow
 from issuer.errors import InvalidCredentials, TooManyRequests
 from issuer.telemetry.metrics import ASSERTIONS, Metrics
-from issuer.vocabulary import CLOCKS_APART
+from issuer.vocabulary import MAX_CLOCK_SKEW
 
 MAX_OF_A_CLIENT = 50_000
 _COUNT_EVERY = 100
@@ -56,7 +56,7 @@ class UsedAssertions:
                     self._full_until[client_id] = now + _RETRY_AFTER
                 self._require_place(client_id, now)
             # A process whose clock is behind accepts it a little longer.
-            if not store.add(digest, client_id, expires_at + CLOCKS_APART):
+            if not store.add(digest, client_id, expires_at + MAX_CLOCK_SKEW):
                 raise InvalidCredentials("the assertion was used before", client_id)
 
     def delete_expired(self) -> None:

@@ -68,10 +68,10 @@ class Administration:
 
         So there is a next key to activate, and another one afterwards.
         """
-        self.keyring.put_in_order()
+        self.keyring.reconcile()
         with self.changing(actor, held) as work:
             yield work
-        self.keyring.put_in_order()
+        self.keyring.reconcile()
 
     def rotate_keys(
         self,

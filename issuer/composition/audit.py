@@ -7,7 +7,7 @@ from functools import partial
 from issuer.audit import (
     AuditWriter,
     Checkpoints,
-    GatheredRefusals,
+    RefusalAggregator,
     Retention,
     TokenCounts,
     Verification,
@@ -25,7 +25,7 @@ class AuditParts:
     foundation: Foundation
     keyring: Keyring
     writer: AuditWriter
-    refusals: GatheredRefusals
+    refusals: RefusalAggregator
     checkpoints: Checkpoints
     token_counts: TokenCounts
     pusher: Pusher | None
@@ -49,7 +49,7 @@ class AuditParts:
 
 def build_audit(foundation: Foundation, keyring: Keyring) -> AuditParts:
     database, chain_key = foundation.database, foundation.chain_key
-    refusals = GatheredRefusals(database, chain_key, foundation.random)
+    refusals = RefusalAggregator(database, chain_key, foundation.random)
     return AuditParts(
         foundation,
         keyring,

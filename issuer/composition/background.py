@@ -24,7 +24,7 @@ from issuer.database.engine import MAX_SILENCE_S
 from issuer.revocations import Revocations
 from issuer.users.guard import CLEAR_EVERY
 from issuer.verifiers import ReportedVerifiers
-from issuer.verifiers.reported import LOOK_EVERY as LOOK_AT_VERIFIERS_EVERY
+from issuer.verifiers.reported import POLL_INTERVAL as LOOK_AT_VERIFIERS_EVERY
 
 DELETE_EXPIRED_EVERY = timedelta(minutes=10)
 _ISSUER = Actor("issuer:background")
@@ -54,8 +54,8 @@ class BackgroundJobs:
         self.foundation.database.max_silence = MAX_SILENCE_S
         require_algorithms(self.foundation)
         keyring = self.keys.keyring
-        keyring.tidy()
-        keyring.put_in_order()
+        keyring.cleanup()
+        keyring.reconcile()
         keyring.require_loaded()
         self.tokens.changes.start()
         self.keys.rotator.start()

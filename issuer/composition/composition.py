@@ -90,7 +90,7 @@ def composed(settings: Settings) -> Iterator[Composition]:
 def compose_with(
     settings: Settings, clock: Clock, sealer: Sealer, telemetry: Telemetry | None = None
 ) -> Composition:
-    """The same for a database that may still belong to another issuer, or to none."""
+    """Compose with a database that may still belong to another issuer, or to none."""
     foundation = build_foundation(settings, clock, sealer, telemetry or Telemetry())
     keys = build_keys(foundation)
     tokens = build_tokens(foundation, keys.keyring)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from random import Random
 
-from issuer.audit import AuditWriter, GatheredRefusals
+from issuer.audit import AuditWriter, RefusalAggregator
 from issuer.clock import Clock
 from issuer.composition.administration import Administration
 from issuer.composition.audit import AuditParts
@@ -37,7 +37,7 @@ class ProtocolParts:
     sign_in: SignIn
     people: PeopleParts
     audit_writer: AuditWriter
-    refusals: GatheredRefusals
+    refusals: RefusalAggregator
     administration: Administration
     verifiers: ReportedVerifiers
 

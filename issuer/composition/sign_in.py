@@ -20,21 +20,21 @@ from issuer.sign_in import Passkeys, PasskeySignIn, RecoveryCodes, SecondFactor,
 from issuer.sign_in.challenges import PasskeyChallenges
 from issuer.sign_in.factors_store import FactorStore
 from issuer.sign_in.secret_texts import INVITATION, SecretTexts
-from issuer.users import AttemptGuard, AttemptPolicy, Marks, Passwords, SignIn
-from issuer.vocabulary import CLOCKS_APART
+from issuer.users import AttemptGuard, AttemptPolicy, CounterKeys, Passwords, SignIn
+from issuer.vocabulary import MAX_CLOCK_SKEW
 
 
 @dataclass(frozen=True)
 class SignInParts:
     passwords: Passwords
-    marks: Marks
+    counter_keys: CounterKeys
     guard: AttemptGuard
     sign_in: SignIn
 
 
 def build_sign_in(foundation: Foundation, directory: Directory) -> SignInParts:
     settings = foundation.settings
-    marks = Marks(derived(foundation.hmac_key, SIGN_IN_ATTEMPTS))
+    counter_keys = CounterKeys(derived(foundation.hmac_key, SIGN_IN_ATTEMPTS))
     policy = AttemptPolicy(settings.sign_in_failures, settings.sign_in_lock)
     passwords = Passwords(settings.password_hash, settings.password_workers)
     guard = AttemptGuard(
@@ -42,7 +42,7 @@ def build_sign_in(foundation: Foundation, directory: Directory) -> SignInParts:
         foundation.trails,
         foundation.clock,
         policy,
-        marks,
+        counter_keys,
         foundation.metrics,
     )
     sign_in = SignIn(
@@ -52,7 +52,7 @@ def build_sign_in(foundation: Foundation, directory: Directory) -> SignInParts:
         guard,
         second_factor_required=settings.second_factor == "required",
     )
-    return SignInParts(passwords, marks, guard, sign_in)
+    return SignInParts(passwords, counter_keys, guard, sign_in)
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class FactorParts:
         now = self.foundation.clock()
         with self.foundation.database.transaction() as session:
             # A process whose clock is behind may still recognise a challenge.
-            FactorStore(session).delete_expired(now - CLOCKS_APART)
+            FactorStore(session).delete_expired(now - MAX_CLOCK_SKEW)
 
 
 def build_factors(

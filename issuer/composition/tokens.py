@@ -129,7 +129,7 @@ def build_tokens(foundation: Foundation, keyring: Keyring) -> TokenParts:
             ended=lambda: see_own_change(changes),
         ),
         revocation_feed=FeedPublisher(
-            settings.url, database, clock, keyring, revocations, changes.look
+            settings.url, database, clock, keyring, revocations, changes.poll
         ),
     )
 
@@ -137,4 +137,4 @@ def build_tokens(foundation: Foundation, keyring: Keyring) -> TokenParts:
 def see_own_change(changes: ChangeWatcher) -> None:
     """Apply at once in this process what it has just committed."""
     with suppress(DatabaseUnavailable):  # it is committed; the watcher looks again soon
-        changes.look()
+        changes.poll()

@@ -125,7 +125,7 @@ class UnitOfWork:
 
     @cached_property
     def users(self) -> Users:
-        return Users(self._transaction, self._random, self._parts.sign_in.marks)
+        return Users(self._transaction, self._random, self._parts.sign_in.counter_keys)
 
     @cached_property
     def factors(self) -> Factors:

@@ -9,7 +9,7 @@ from issuer.clock import Clock
 from issuer.database.database import Database
 from issuer.database.tables import DeploymentRow
 from issuer.errors import ConfigurationError, Unavailable
-from issuer.vocabulary import CLOCKS_APART
+from issuer.vocabulary import MAX_CLOCK_SKEW
 
 _ONLY = 1
 
@@ -69,8 +69,8 @@ def require_writable(database: Database, now: datetime) -> None:
 def require_clock(database: Database, clock: Clock) -> None:
     """`Unavailable` if this machine's clock is more than half a minute from the database's.
 
-    So those of two processes differ by at most `CLOCKS_APART`. Later or earlier times in rows would
-    mislead other processes. SQLite has the clock of this machine.
+    So those of two processes differ by at most `MAX_CLOCK_SKEW`. Later or earlier times in rows
+    would mislead other processes. SQLite has the clock of this machine.
     """
     if not database.is_sqlite:
         asked_at = clock()
@@ -80,7 +80,7 @@ def require_clock(database: Database, clock: Clock) -> None:
 def require_agreement(clock: Clock, shown: datetime, asked_at: datetime) -> None:
     """The same, for the time that the database answered to a question of `asked_at`."""
     ahead = clock.ahead_of(shown, asked_at)
-    if abs(ahead) > CLOCKS_APART / 2:
+    if abs(ahead) > MAX_CLOCK_SKEW / 2:
         direction = "ahead of" if ahead > timedelta(0) else "behind"
         raise Unavailable(
             f"The clock of this machine is {abs(ahead).total_seconds():.0f} s {direction} the"

@@ -127,7 +127,7 @@ class Base(DeclarativeBase):
 
 
 class SeenByDirectory:
-    """Marks the rows the token path depends on: changing one moves the change counter."""
+    """CounterKeys the rows the token path depends on: changing one moves the change counter."""
 
 
 class Versioned:
@@ -480,7 +480,7 @@ class SigningKeyRow(SeenByDirectory, Base):
     destroyed_at: Mapped[datetime | None]
 
 
-class KeySetPromiseRow(Base):
+class JwksCacheRow(Base):
     """A single row: how long verifiers may cache a key set that is served now.
 
     One served under earlier settings may be cached until `kept_until`.

@@ -22,7 +22,7 @@ from issuer.directory.records import (
 from issuer.errors import ConfigurationError, NotFound, Unavailable
 from issuer.fields.urls import is_client_id
 
-LOOK_EVERY = timedelta(milliseconds=250)
+POLL_INTERVAL = timedelta(milliseconds=250)
 TRUST_FOR = timedelta(seconds=10)
 _MAX_REMEMBERED = 200_000
 
@@ -44,7 +44,7 @@ class ChangeWatcher:
         self._seen = -1
         self._feed_seen: FeedState | None = None
         self._looked_at = float("-inf")
-        self.job = Periodic("change-watcher", LOOK_EVERY, self.look)
+        self.job = Periodic("change-watcher", POLL_INTERVAL, self.poll)
 
     def subscribe(self, subscriber: Callable[[int], None]) -> None:
         """`subscriber` is called with the new count, in the thread that read it."""
@@ -60,13 +60,13 @@ class ChangeWatcher:
 
     def start(self) -> None:
         """Look once, so that the start fails without a database; then keep looking."""
-        self.look()
+        self.poll()
         self.job.start()
 
     def stop(self) -> None:
         self.job.stop()
 
-    def look(self) -> None:
+    def poll(self) -> None:
         """Read the counters now, for example after a change made by this process."""
         with self._looking:
             looked_at, asked_at = self._clock.monotonic(), self._clock()
@@ -88,7 +88,7 @@ class ChangeWatcher:
         with self._looking:
             if self._feed_seen is not None and self._feed_seen.count >= count:
                 return
-        self.look()
+        self.poll()
 
     @property
     def is_current(self) -> bool:

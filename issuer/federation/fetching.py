@@ -130,7 +130,7 @@ class Fetcher:
         return FetchedDocument(fetched.body, fetched.max_age)
 
     async def fetch_if_changed(self, url: str, etag: str | None) -> "Fetched":
-        """The same without blocking; without a body if the document still has this `etag`."""
+        """Fetch without blocking; without a body if the document still has this `etag`."""
         # Imported here: most deployments never fetch anything.
         from issuer.federation import pinning  # noqa: PLC0415
 

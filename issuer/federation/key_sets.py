@@ -54,9 +54,9 @@ class FollowedKeySet:
         """As `FollowedKeySets.state`."""
         return self.sets.state(self.source)
 
-    async def look(self, kid: str | None) -> None:
-        """As `FollowedKeySets.look`."""
-        await self.sets.look(self.source, kid)
+    async def fetch_keys(self, kid: str | None) -> None:
+        """As `FollowedKeySets.fetch_keys`."""
+        await self.sets.fetch_keys(self.source, kid)
 
 
 @dataclass(slots=True)
@@ -113,7 +113,7 @@ class FollowedKeySets:
         with self._lock:
             return [FollowedKeySet(self, source) for source in self._followed]
 
-    async def look(self, source: KeySource, kid: str | None) -> None:
+    async def fetch_keys(self, source: KeySource, kid: str | None) -> None:
         """Fetch the set, at most once in 5 s, because it lacks a key; wait 3 s at most.
 
         `Unavailable` if too many requests wait already.

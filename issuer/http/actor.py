@@ -16,5 +16,5 @@ class Actor:
     is_local: bool = False
 
     def known_as(self, actor_id: str | None) -> "Actor":
-        """The same request and address, with the caller's id."""
+        """This actor with the caller's id, and its request and address."""
         return Actor(actor_id, self.request_id, self.address)

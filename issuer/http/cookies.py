@@ -33,7 +33,7 @@ class Cookies:
         return self._prefix + short
 
     def size(self, short: str, value: str) -> int:
-        """Its bytes in a `Cookie` header."""
+        """How many bytes the cookie takes in a `Cookie` header."""
         return len(f"{self.name(short)}={value}; ")
 
     def value(self, request: Request, short: str) -> str | None:

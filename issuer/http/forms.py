@@ -35,7 +35,7 @@ async def receive_body(request: Request, max_bytes: int = MAX_BYTES) -> bytes:
 
 
 async def receive_json(request: Request) -> bytes:
-    """The same for a body that is JSON."""
+    """The body of a request, which is JSON."""
     return await _receive(request, _JSON, MAX_BYTES)
 
 

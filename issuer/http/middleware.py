@@ -30,7 +30,7 @@ def server_error(_: Scope) -> Response:
     return JSONResponse({"error": "server_error"}, 500, headers={"Cache-Control": "no-store"})
 
 
-class RequestFrame:
+class RequestContext:
     """Outermost: sets the request id, and answers unhandled errors by `unforeseen`.
 
     `route` is the template of the path, if it is known before. Every answer gets `headers`.
@@ -85,7 +85,7 @@ class RequestFrame:
                 observe(scope["method"], route_of(scope), status, perf_counter() - began)
 
 
-class NotedRoute:
+class RouteTemplate:
     """Innermost: notes which route answers. `templates` are by endpoint."""
 
     def __init__(self, app: ASGIApp, templates: Mapping[object, str]) -> None:
@@ -110,7 +110,7 @@ def _request_id(headers: RawHeaders) -> str:
     return sent[0].decode() if sent and _REQUEST_ID.fullmatch(sent[0]) else token_hex(16)
 
 
-class OnlyUnder:
+class PathPrefix:
     """HTTP requests whose path starts with `prefix` also pass `layer`."""
 
     def __init__(self, app: ASGIApp, prefix: str, layer: Callable[[ASGIApp], ASGIApp]) -> None:
@@ -130,7 +130,7 @@ class DirectRoutes:
     every method, and raises no error that a layer should handle.
     """
 
-    def __init__(self, rest: FastAPI, endpoints: Mapping[str, RequestFrame]) -> None:
+    def __init__(self, rest: FastAPI, endpoints: Mapping[str, RequestContext]) -> None:
         self.rest = rest
         self._endpoints = endpoints
 

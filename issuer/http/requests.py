@@ -30,7 +30,7 @@ def bearer_token(headers: RawHeaders) -> str | None:
     return token.strip() if scheme.lower() == "bearer" else None
 
 
-async def at_interval(clock: Clock, arrived_at: float) -> None:
+async def delay_refusal(clock: Clock, arrived_at: float) -> None:
     """Called before a refusal of credentials; `arrived_at` is by the monotonic clock.
 
     A known client or user takes some queries more than an unknown one. So that timing does not

@@ -131,7 +131,7 @@ def _has_signed(key: SigningKey, now: datetime) -> bool:
 def _has_retired(key: SigningKey, takeovers: Sequence[datetime], now: datetime) -> bool:
     """Whether another key took over while this one was usable, and not because it was revoked.
 
-    The dates of a rotation exactly `CLOCKS_APART` before a revocation look the same.
+    The dates of a rotation exactly `MAX_CLOCK_SKEW` before a revocation look the same.
     """
     following = bisect_right(takeovers, key.activates_at)
     if following == len(takeovers) or takeovers[following] > (key.destroyed_at or now):

@@ -67,10 +67,10 @@ class LoadedKeys:
         if backend := self._backend_of.pop(kid, None):
             backend.destroy(kid, handle)
 
-    def tidy(self) -> None:
+    def cleanup(self) -> None:
         """Delete what a crash left of destroyed keys."""
         for backend in self._backends:
-            backend.tidy()
+            backend.cleanup()
 
 
 _MAX_RACES = 20
@@ -136,7 +136,7 @@ class Keyring:
             if key not in self._loaded:
                 self._load(key)
 
-    def put_in_order(self) -> None:
+    def reconcile(self) -> None:
         """Carry out what `plan_rotation` asks for now. Plans again after a lost race.
 
         `Unavailable` if there is something to do and this machine's clock is wrong.
@@ -189,9 +189,9 @@ class Keyring:
             raise Unavailable(f"There is no next {alg} key.")
         return key
 
-    def tidy(self) -> None:
+    def cleanup(self) -> None:
         """Delete what a crash left of destroyed keys."""
-        self._loaded.tidy()
+        self._loaded.cleanup()
         self._database.erasure.run()
 
     def _carry_out(self, plan: RotationPlan, made: Sequence[MadeKey], seen: StoredKeys) -> None:

@@ -7,7 +7,7 @@ hold both keys keep working.
 from issuer.audit import Trail
 from issuer.database import Session
 from issuer.keys import sealed_secrets_store
-from issuer.keys.sealing import Sealer, is_box
+from issuer.keys.sealing import Sealer, is_ciphertext
 from issuer.keys.store import KeyStore
 
 
@@ -19,7 +19,7 @@ def rewrap(session: Session, sealer: Sealer, trail: Trail) -> int:
     sealed_secrets_store.rewrap(session, sealer)
     store = KeyStore(session)
     handles = store.stored().handles
-    boxes = {kid: box for kid, box in handles.items() if is_box(box)}
+    boxes = {kid: box for kid, box in handles.items() if is_ciphertext(box)}
     rewrapped = {kid: sealer.rewrap(box, kid) for kid, box in boxes.items()}
     changed = {kid: box for kid, box in rewrapped.items() if box != boxes[kid]}
     store.replace_handles(changed)

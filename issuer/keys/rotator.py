@@ -10,7 +10,7 @@ from issuer.keys.keyring import Keyring
 from issuer.keys.schedule import state_at
 from issuer.keys.signing_key import KeyState, SigningKey
 
-LOOK_EVERY = timedelta(milliseconds=250)
+POLL_INTERVAL = timedelta(milliseconds=250)
 # A key folder may be without a next key for days.
 TRY_AGAIN_AFTER = timedelta(seconds=10)
 
@@ -28,7 +28,7 @@ class Rotator:
         self._clock = clock
         self._seen: dict[str, KeyState] = {}
         self._not_before = clock.monotonic()
-        self.job = Periodic("key-rotator", LOOK_EVERY, self.look)
+        self.job = Periodic("key-rotator", POLL_INTERVAL, self.poll)
 
     def start(self) -> None:
         self._seen = {key.kid: state for key, state in self._states()}
@@ -37,7 +37,7 @@ class Rotator:
     def stop(self) -> None:
         self.job.stop()
 
-    def look(self) -> None:
+    def poll(self) -> None:
         """Rotate keys if it is time, and log every change of a key's state.
 
         After a failure, the next attempt is `TRY_AGAIN_AFTER` later.
@@ -58,7 +58,7 @@ class Rotator:
         if now < self._not_before:
             return
         try:
-            self._keyring.put_in_order()
+            self._keyring.reconcile()
         except Exception:
             self._not_before = now + TRY_AGAIN_AFTER.total_seconds()
             raise

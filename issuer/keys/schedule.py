@@ -1,6 +1,6 @@
 """Which key signs when: pure functions of the keys, the time and the policy.
 
-Clocks of processes differ, by at most `CLOCKS_APART`, or by a sixtieth of a signing period that
+Clocks of processes differ, by at most `MAX_CLOCK_SKEW`, or by a sixtieth of a signing period that
 is too short for more than one machine. See docs/architecture.md.
 """
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from issuer.errors import NotYet
 from issuer.keys.signing_key import KeyState, SigningKey
-from issuer.vocabulary import CLOCKS_APART, SEEN_WITHIN, TRUSTED_FOR, SigningAlgorithm
+from issuer.vocabulary import KEY_RETENTION, MAX_CLOCK_SKEW, SEEN_WITHIN, SigningAlgorithm
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class KeyPolicy:
     @property
     def clocks_apart(self) -> timedelta:
         """How far the clocks of two processes may be apart."""
-        return min(CLOCKS_APART, self.announce_for / 60)
+        return min(MAX_CLOCK_SKEW, self.announce_for / 60)
 
     @property
     def seen_by_all_within(self) -> timedelta:
@@ -95,7 +95,7 @@ def retires_at(keys: Iterable[SigningKey], key: SigningKey) -> datetime | None:
 def destroys_at(keys: Iterable[SigningKey], key: SigningKey) -> datetime | None:
     """When no verifier accepts a token of the key any more, because all have expired."""
     retirement = retires_at(keys, key)
-    return retirement and retirement + TRUSTED_FOR
+    return retirement and retirement + KEY_RETENTION
 
 
 def state_at(keys: Collection[SigningKey], key: SigningKey, now: datetime) -> KeyState:
@@ -185,7 +185,7 @@ def signs_after_revocation_from(key: SigningKey, revoked_at: datetime) -> dateti
     Early enough for a process whose clock is behind, and not before `key` itself: a retired key
     must not look newer.
     """
-    return max(key.activates_at, revoked_at - CLOCKS_APART)
+    return max(key.activates_at, revoked_at - MAX_CLOCK_SKEW)
 
 
 def _is_over(keys: Collection[SigningKey], key: SigningKey, now: datetime) -> bool:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from issuer.database.tables import SealedSecretRow
 from issuer.errors import ConfigurationError
-from issuer.keys.sealing import Sealer, mark_of
+from issuer.keys.sealing import Sealer, master_key_id
 
 CLIENT_SECRETS = "client-secrets"
 # Derived from that.
@@ -59,7 +59,7 @@ def derived(secret: bytes, purpose: str) -> bytes:
 
 def current_mark(session: Session) -> bytes:
     """The mark of the master key that everything is sealed under."""
-    return mark_of(_row(session, CLIENT_SECRETS).sealed)
+    return master_key_id(_row(session, CLIENT_SECRETS).sealed)
 
 
 def rewrap(session: Session, sealer: Sealer) -> None:

@@ -53,14 +53,16 @@ class Sealer:
         """What was sealed as `name`; `ConfigurationError` if no master key opens it."""
         nonce, sealed = box[_MARK_BYTES:][:_NONCE_BYTES], box[_MARK_BYTES + _NONCE_BYTES :]
         try:
-            return AESGCM(self._key(mark_of(box))).decrypt(nonce, sealed, name.encode())
+            return AESGCM(self._key(master_key_id(box))).decrypt(nonce, sealed, name.encode())
         except (InvalidTag, ValueError):
             raise _wrong_key() from None
 
     def rewrap(self, box: bytes, name: str) -> bytes:
-        """The same content under the first master key; the same box if it is that already."""
+        """The content sealed under the first master key; the box itself if it is that already."""
         newest = self.newest
-        return box if mark_of(box) == newest else self.seal(self.open(box, name), name, newest)
+        return (
+            box if master_key_id(box) == newest else self.seal(self.open(box, name), name, newest)
+        )
 
     def holds(self, mark: bytes) -> bool:
         """Whether the master key of that `mark` is among the master keys."""
@@ -81,12 +83,12 @@ class Sealer:
         raise _wrong_key()
 
 
-def is_box(handle: bytes) -> bool:
+def is_ciphertext(handle: bytes) -> bool:
     """Whether this is a box, rather than the name of a key file."""
     return not handle.startswith(FILE)
 
 
-def mark_of(box: bytes) -> bytes:
+def master_key_id(box: bytes) -> bytes:
     """The mark of the master key that a box was sealed under."""
     return box[:_MARK_BYTES]
 

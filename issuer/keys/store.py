@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from issuer.database.tables import KeySetPromiseRow, SigningKeyRow
+from issuer.database.tables import JwksCacheRow, SigningKeyRow
 from issuer.keys.signing_key import SigningKey
 from issuer.vocabulary import SigningAlgorithm
 
@@ -46,15 +46,15 @@ class KeyStore:
         rows = self._session.scalars(_KNOWN).all()
         handles = {row.kid: row.handle for row in rows if row.handle is not None}
         keys = tuple(_signing_key(row) for row in rows)
-        if (promise := self._session.get(KeySetPromiseRow, _ONLY)) is None:
+        if (promise := self._session.get(JwksCacheRow, _ONLY)) is None:
             return StoredKeys(keys, handles)
         return StoredKeys(keys, handles, promise.kept_for, promise.kept_until)
 
     def promise(self, kept_for: timedelta, now: datetime) -> None:
         """From `now` on, verifiers may cache the key set for `kept_for`."""
-        row = self._session.get(KeySetPromiseRow, _ONLY)
+        row = self._session.get(JwksCacheRow, _ONLY)
         if row is None:
-            self._session.add(KeySetPromiseRow(id=_ONLY, kept_for=kept_for))
+            self._session.add(JwksCacheRow(id=_ONLY, kept_for=kept_for))
             return
         if kept_for < row.kept_for:
             row.kept_until = now + row.kept_for

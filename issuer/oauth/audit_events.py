@@ -6,13 +6,13 @@ from datetime import datetime
 import structlog
 from authlib.oauth2 import OAuth2Error
 
-from issuer.audit import Actor, AuditWriter, Event, GatheredRefusals, Outcome
+from issuer.audit import Actor, AuditWriter, Event, Outcome, RefusalAggregator
 from issuer.clock import Clock
 from issuer.fields.networks import network_of
-from issuer.http.requests import at_interval
+from issuer.http.requests import delay_refusal
 from issuer.oauth.errors import TOO_MANY_REQUESTS, NothingDone, OAuthError, named_principal
 from issuer.oauth.grants import Granted
-from issuer.refresh_tokens import Issue
+from issuer.refresh_tokens import TokenToStore
 from issuer.tokens import AccessToken
 from issuer.vocabulary import ErrorCode
 
@@ -32,9 +32,9 @@ def issued_event(granted: Granted, token: AccessToken, actor: Actor, now: dateti
     )
 
 
-def issue_of(granted: Granted, token: AccessToken, actor: Actor) -> Issue:
+def issue_of(granted: Granted, token: AccessToken, actor: Actor) -> TokenToStore:
     """The token, to be stored and audited together with a refresh token."""
-    return Issue(token, actor, _issued_details(granted, token))
+    return TokenToStore(token, actor, _issued_details(granted, token))
 
 
 def _issued_details(granted: Granted, token: AccessToken) -> dict[str, object]:
@@ -48,7 +48,7 @@ def _issued_details(granted: Granted, token: AccessToken) -> dict[str, object]:
 class Refusals:
     """Writes refusals to the audit log and the server log, and delays some."""
 
-    def __init__(self, audit: AuditWriter, gathered: GatheredRefusals, clock: Clock) -> None:
+    def __init__(self, audit: AuditWriter, gathered: RefusalAggregator, clock: Clock) -> None:
         self._audit = audit
         self._gathered = gathered
         self._clock = clock
@@ -74,7 +74,7 @@ class Refusals:
         """Log it; return when the response may be sent (`arrived_at`: monotonic clock)."""
         log.info(event, error=error.error, reason=_reason(error))
         if error.error in _SENT_AT_INTERVALS or error.status_code == TOO_MANY_REQUESTS:
-            await at_interval(self._clock, arrived_at)
+            await delay_refusal(self._clock, arrived_at)
 
 
 def _target(error: OAuth2Error) -> str | None:

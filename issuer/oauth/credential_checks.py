@@ -154,7 +154,7 @@ class CredentialChecks:
         """A metadata document that is due is looked at once, as a key that is not known."""
         outcome = await self.in_pool(self._queries, form, self._look_up, presented)
         if isinstance(outcome, FetchNeeded):
-            await outcome.look()
+            await outcome.fetch_keys()
             outcome = await self.in_pool(
                 self._queries, form, self._look_up, presented, is_last=True
             )
@@ -167,7 +167,7 @@ class CredentialChecks:
         """A key that is not known is looked for once, without holding a thread meanwhile."""
         outcome = await self.in_pool(self._queries, form, self._check_assertion, presented)
         if isinstance(outcome, FetchNeeded):
-            await outcome.look()
+            await outcome.fetch_keys()
             last = replace(presented, is_last=True)
             outcome = await self.in_pool(self._queries, form, self._check_assertion, last)
         assert isinstance(outcome, AuthenticatedClient)

@@ -14,7 +14,7 @@ from issuer.oauth.audit_events import Refusals
 from issuer.oauth.authorization_server import IssuerAuthorizationServer
 from issuer.oauth.credential_checks import CredentialChecks
 from issuer.oauth.errors import unavailable
-from issuer.oauth.overload import Rounds
+from issuer.oauth.load_shedder import LoadShedder
 from issuer.oauth.responses import OAuthResponse
 
 
@@ -25,7 +25,7 @@ class EndpointParts:
     server: IssuerAuthorizationServer
     checks: CredentialChecks
     refusals: Refusals
-    rounds: Rounds
+    rounds: LoadShedder
     queries: WorkerPool
 
     async def answered(

@@ -70,7 +70,7 @@ def unavailable(error: Unavailable) -> OAuthError:
 
 
 def invalid_client(reason: str, target: str | None = None) -> OAuthError:
-    """The same error for every wrong client credential (RFC 6749 §5.2)."""
+    """One error for every wrong client credential (RFC 6749 §5.2)."""
     return OAuthError(
         ErrorCode.INVALID_CLIENT, "Client authentication failed.", reason=reason, target=target
     )

@@ -20,6 +20,7 @@ from issuer.oauth.browser_endpoint import ProblemPage
 from issuer.oauth.client_endpoint import ClientEndpoint
 from issuer.oauth.credential_checks import CredentialChecks
 from issuer.oauth.endpoint_parts import EndpointParts
+from issuer.oauth.load_shedder import LoadShedder
 from issuer.oauth.logout import LOGOUT_PATH, LogoutEndpoint
 from issuer.oauth.metadata import (
     JWKS_PATH,
@@ -29,7 +30,6 @@ from issuer.oauth.metadata import (
     metadata_paths,
     rendered,
 )
-from issuer.oauth.overload import Rounds
 from issuer.oauth.registration import REGISTRATION_PATH, RegistrationEndpoint
 from issuer.oauth.responses import FOR_ANY_ORIGIN
 from issuer.oauth.revocation import Revocation
@@ -56,7 +56,7 @@ def protocol_routes(
 ) -> list[Route]:
     """Every protocol endpoint, under the path of `ISSUER_URL`."""
     settings, clock, tokens, keyring = parts.settings, parts.clock, parts.tokens, parts.keyring
-    rounds, refusals = Rounds(clock), Refusals(parts.audit_writer, parts.refusals, clock)
+    rounds, refusals = LoadShedder(clock), Refusals(parts.audit_writer, parts.refusals, clock)
     authentication = (tokens.client_authentication, lambda: tokens.client_assertions)
     checks = CredentialChecks(*authentication, tokens.last_use, limits, queries, passwords, clock)
     shared = EndpointParts(clock, tokens, server, checks, refusals, rounds, queries)
@@ -124,7 +124,7 @@ def _registration(
 
 
 def _route(path: str, endpoint: Endpoint, *methods: str, is_for_scripts: bool = True) -> Route:
-    only = Only(*methods, endpoint=endpoint, is_for_scripts=is_for_scripts)
+    only = AllowedMethods(*methods, endpoint=endpoint, is_for_scripts=is_for_scripts)
     route = Route(path, only, methods=list(methods))
     route.methods = only.answered  # Starlette adds HEAD wherever there is GET
     return route
@@ -135,7 +135,7 @@ def _page(path: str, endpoint: Endpoint) -> Route:
     return _route(path, endpoint, "GET", "POST", is_for_scripts=False)
 
 
-class Only:
+class AllowedMethods:
     """An endpoint for `methods`; 405 for every other method (RFC 9110 §15.5.6).
 
     `OPTIONS` is answered for scripts of any origin, which send no cookies here (Fetch §3.2).

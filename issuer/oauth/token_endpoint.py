@@ -25,7 +25,7 @@ from issuer.oauth.responses import OAuthResponse
 from issuer.telemetry.logs import note_client
 from issuer.telemetry.metrics import TOO_MANY_REQUESTS, Metrics
 from issuer.telemetry.tracing import Tracing
-from issuer.tokens import AccessToken, NotBefore, TokenTooLarge
+from issuer.tokens import AccessToken, RevokedUntil, TokenTooLarge
 from issuer.users import waiting_for_others
 from issuer.vocabulary import ErrorCode
 
@@ -125,7 +125,7 @@ class TokenEndpoint:
             await self._wait_until(outcome.instant)
             request = await self._authenticate(request.parsed, again=True)
             outcome = await self._attempt(grant, request)
-        if isinstance(outcome, NotBefore):
+        if isinstance(outcome, RevokedUntil):
             raise Unavailable("The tokens of the client, user or audience are being revoked.")
         if self._is_cacheable(grant):
             self._cache.add(request.parsed.form, outcome.granted)
@@ -133,7 +133,7 @@ class TokenEndpoint:
 
     async def _attempt(
         self, grant: type[Grant], request: AuthenticatedRequest
-    ) -> IssuedToken | NotBefore:
+    ) -> IssuedToken | RevokedUntil:
         """On the event loop if the grant is decided from memory, else in a worker pool."""
         if grant.hashes_passwords:
             outcome = await self._sign_in(request)
@@ -143,29 +143,29 @@ class TokenEndpoint:
             outcome = self._authorize_and_issue(request)
         return await self._audited(outcome)
 
-    async def _sign_in(self, request: AuthenticatedRequest) -> IssuedToken | NotBefore:
+    async def _sign_in(self, request: AuthenticatedRequest) -> IssuedToken | RevokedUntil:
         """Wait while other attempts in progress decide whether this password may be tried."""
         form, username = request.parsed.form, presented_username(request)
 
-        def check(attempt: PasswordAttempt) -> IssuedToken | NotBefore:
+        def check(attempt: PasswordAttempt) -> IssuedToken | RevokedUntil:
             return self._authorize_and_issue(replace(request, attempt=attempt))
 
-        async def attempt(may_wait: bool) -> IssuedToken | NotBefore:
+        async def attempt(may_wait: bool) -> IssuedToken | RevokedUntil:
             return await self._checks.password(form, username, check, PasswordAttempt(may_wait))
 
         return await waiting_for_others(self._clock, attempt)
 
-    def _authorize_and_issue(self, request: AuthenticatedRequest) -> IssuedToken | NotBefore:
+    def _authorize_and_issue(self, request: AuthenticatedRequest) -> IssuedToken | RevokedUntil:
         return self._issue_granted(self._authorize(request), request.actor, self._clock())
 
     def _issue_granted(
         self, granted: Granted, actor: Actor, now: datetime
-    ) -> IssuedToken | NotBefore:
+    ) -> IssuedToken | RevokedUntil:
         try:
             token = self._sign(granted.authorization, now)
         except TokenTooLarge as error:
             raise OAuthError(ErrorCode.INVALID_REQUEST, quoted(str(error))) from None
-        if isinstance(token, NotBefore):
+        if isinstance(token, RevokedUntil):
             return token
         issued = IssuedToken(granted, token, actor, now)
         if granted.authentication is not None:
@@ -174,23 +174,23 @@ class TokenEndpoint:
         if granted.store is None:
             return issued
         stored = granted.store(issue_of(granted, token, actor))
-        if isinstance(stored, NotBefore):
+        if isinstance(stored, RevokedUntil):
             return stored
         return replace(issued, is_audited=True, refresh_token=stored)
 
-    async def _audited(self, outcome: IssuedToken | NotBefore) -> IssuedToken | NotBefore:
-        """The token, once its audit event is durable; `NotBefore` if it was revoked meanwhile.
+    async def _audited(self, outcome: IssuedToken | RevokedUntil) -> IssuedToken | RevokedUntil:
+        """The token, once its audit event is durable; `RevokedUntil` if it was revoked meanwhile.
 
         Another process may have revoked it a moment ago: the commit of the event returns the count
         of the feed. What was stored was audited and checked in the same transaction.
         """
-        if isinstance(outcome, NotBefore) or outcome.is_audited:
+        if isinstance(outcome, RevokedUntil) or outcome.is_audited:
             return outcome
         token, granted = outcome.access_token, outcome.granted
         feed_count = await self._record(issued_event(granted, token, outcome.actor, outcome.at))
         if not self._issuer.has_seen(feed_count):
             await self._queries.run(self._changes.look_for_feed, feed_count)
-        return self._issuer.not_before(token, granted.authorization) or outcome
+        return self._issuer.revoked_until(token, granted.authorization) or outcome
 
     def _is_cacheable(self, grant: type[Grant]) -> bool:
         return not (grant.hashes_passwords or grant.queries or self._checks.counts_requests)

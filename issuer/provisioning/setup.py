@@ -77,7 +77,7 @@ def initialise(settings: Settings, actor: Actor, clock: Clock | None = None) -> 
                 ensure(session, sealer, secrets.token_bytes)
             parts = compose_with(settings, clock, sealer)
             try:
-                parts.keys.keyring.put_in_order()
+                parts.keys.keyring.reconcile()
                 secret = _ensure_admin(parts.administration, settings, actor)
             finally:
                 parts.database.dispose()

@@ -3,17 +3,23 @@
 RFC 6749 §6, RFC 9700 §4.14.2. A family is a refresh token and all that follow it.
 """
 
-from issuer.refresh_tokens.family import Family, Issue, Lifetimes, Presented, RefreshRequest
+from issuer.refresh_tokens.family import (
+    Family,
+    Lifetimes,
+    RefreshRequest,
+    TokenToStore,
+    ValidatedToken,
+)
 from issuer.refresh_tokens.refresh_tokens import RefreshTokens
 from issuer.refresh_tokens.text import PREFIX, RefreshTokenMaker
 
 __all__ = [
     "PREFIX",
     "Family",
-    "Issue",
     "Lifetimes",
-    "Presented",
     "RefreshRequest",
     "RefreshTokenMaker",
     "RefreshTokens",
+    "TokenToStore",
+    "ValidatedToken",
 ]

@@ -77,7 +77,7 @@ class Family:
         return lifetimes.end(self.created_at, self.rotated_at)
 
     def session_expires_at(self, lifetimes: Lifetimes) -> datetime:
-        """The same for the session that it needs: never without one, long ago if deleted."""
+        """When the session that it needs expires: never without one, long ago if deleted."""
         if not self.needs_session:
             return _NEVER
         times = self.session_times
@@ -99,7 +99,7 @@ class RefreshRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Presented:
+class ValidatedToken:
     """A token whose family allows its use now. Nothing is changed yet.
 
     `successor` is set where the client repeats a request because its response was lost.
@@ -112,7 +112,7 @@ class Presented:
 
 
 @dataclass(frozen=True, slots=True)
-class Issue:
+class TokenToStore:
     """An access token that is stored with something else, and the details of its audit event."""
 
     access_token: AccessToken

@@ -12,11 +12,17 @@ from issuer.database import Database, Session
 from issuer.database.store import new_id
 from issuer.directory import UserRecord
 from issuer.errors import InvalidCredentials
-from issuer.refresh_tokens.family import Family, Issue, Lifetimes, Presented, RefreshRequest
+from issuer.refresh_tokens.family import (
+    Family,
+    Lifetimes,
+    RefreshRequest,
+    TokenToStore,
+    ValidatedToken,
+)
 from issuer.refresh_tokens.store import FamilyStore
 from issuer.refresh_tokens.text import RefreshTokenMaker
 from issuer.revocations import Revocations, TokenIdentity, issued_so_far
-from issuer.tokens import AccessToken, Authorization, NotBefore
+from issuer.tokens import AccessToken, Authorization, RevokedUntil
 
 
 class RefreshTokens:
@@ -52,11 +58,11 @@ class RefreshTokens:
         return new_id("family_", self._random)
 
     def begin(
-        self, user: UserRecord, authorization: Authorization, issue: Issue
-    ) -> str | NotBefore:
+        self, user: UserRecord, authorization: Authorization, issue: TokenToStore
+    ) -> str | RevokedUntil:
         """The first token of a new family, for what a sign-in was granted.
 
-        `InvalidCredentials` if the user or the client was changed meanwhile. `NotBefore` if the
+        `InvalidCredentials` if the user or the client was changed meanwhile. `RevokedUntil` if the
         access token was revoked meanwhile: a family created beside the change that ends all
         families would outlast it.
         """
@@ -76,7 +82,7 @@ class RefreshTokens:
         self,
         user_id: str,
         authorization: Authorization,
-        issue: Issue,
+        issue: TokenToStore,
         sign_in_session: str | None = None,
     ) -> tuple[str, Family]:
         """The first token of a new family, and the family, not yet stored."""
@@ -98,7 +104,9 @@ class RefreshTokens:
             digest=self._maker.digest(token),
         )
 
-    def present(self, token: str, client_id: str, asked: RefreshRequest, actor: Actor) -> Presented:
+    def present(
+        self, token: str, client_id: str, asked: RefreshRequest, actor: Actor
+    ) -> ValidatedToken:
         """The token, ready for `use`; `InvalidCredentials` if it is not valid.
 
         A reused token revokes its family, and is the same error. A token of another client is
@@ -114,18 +122,19 @@ class RefreshTokens:
         if self._clock() >= family.session_expires_at(self._session_lifetimes):
             raise InvalidCredentials("the session of the refresh token ended", family.user_id)
         if self._is_newest(token, family):
-            return Presented(family, asked, token)
+            return ValidatedToken(family, asked, token)
         if (successor := self._successor_again(token, family, asked)) is not None:
-            return Presented(family, asked, token, successor)
+            return ValidatedToken(family, asked, token, successor)
         self._end(family, "refresh.reused", actor)
         raise InvalidCredentials("refresh token used before", family.user_id)
 
-    def use(self, presented: Presented, issue: Issue) -> str | NotBefore:
+    def use(self, presented: ValidatedToken, issue: TokenToStore) -> str | RevokedUntil:
         """The next token. It is durable, with its audit event, when this returns.
 
-        `NotBefore` with the current time if another request has used the token since it was
+        `RevokedUntil` with the current time if another request has used the token since it was
         presented: of concurrent requests one succeeds, and the others must present it again.
-        `NotBefore` also if the access token was revoked meanwhile; the refresh token stays valid.
+        `RevokedUntil` also if the access token was revoked meanwhile; the refresh token stays
+        valid.
         """
         family, salt = presented.family, self._maker.salt()
         successor = presented.successor or self._maker.successor(presented.token, salt)
@@ -140,7 +149,7 @@ class RefreshTokens:
             if self._is_revoked(session, issue.access_token, family):
                 return self.after_revocations()
             if not FamilyStore(session).swap(family, later):
-                return NotBefore(self._clock())
+                return RevokedUntil(self._clock())
             issue.record(self._trails, session, family.user_id, family.id)
         return successor
 
@@ -185,9 +194,9 @@ class RefreshTokens:
         )
         return Revocations(session, self._clock).includes(identity)
 
-    def after_revocations(self) -> NotBefore:
+    def after_revocations(self) -> RevokedUntil:
         """When a token is valid again, if all were revoked a moment ago."""
-        return NotBefore(issued_so_far(self._clock()) + timedelta(seconds=1))
+        return RevokedUntil(issued_so_far(self._clock()) + timedelta(seconds=1))
 
     def _family(self, token: str) -> Family | None:
         if (handle := self._maker.handle(token)) is None:
@@ -219,7 +228,7 @@ class RefreshTokens:
             access_until = FamilyStore(session).end(family.id)
             if access_until is None:
                 return False
-            are_revoked = Revocations(session, self._clock).family(
+            are_revoked = Revocations(session, self._clock).revoke_family(
                 family.id, access_until, client_id=family.client_id, user_id=family.user_id
             )
             self._trails.begin(session, actor).note(

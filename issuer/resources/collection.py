@@ -63,11 +63,11 @@ class Collection(Generic[RowT, FieldsT, ModelT]):
         return [self._model(row) for row in rows]
 
     def search(self, text: str, limit: int) -> list[ModelT]:
-        """Those whose id or name begins with `text`: at most `limit` by each."""
+        """Resources whose id or name begins with `text`: at most `limit` by each."""
         return [self._model(row) for row in self._store.search(self._prefixes(text), limit)]
 
     def named(self, keys: Iterable[str]) -> list[ModelT]:
-        """Those of these keys that exist, in no order; the ids of principals in any case."""
+        """The resources of these keys that exist, in no order; ids of principals in any case."""
         ids = [self._prefixes(key)[0] for key in keys]
         return [self._model(row) for row in self._store.identified(ids)]
 

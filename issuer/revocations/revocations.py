@@ -8,7 +8,7 @@ from issuer.database import Session
 from issuer.errors import NotYet
 from issuer.revocations.share import LIMITS, FeedLimits, TokenIdentity
 from issuer.revocations.store import RevocationStore, RevokedPrincipal
-from issuer.vocabulary import CLOCKS_APART, MAX_TOKEN, SEEN_WITHIN, STILL_TRUSTED
+from issuer.vocabulary import MAX_CLOCK_SKEW, MAX_TOKEN, SEEN_WITHIN, TOKEN_RETENTION
 
 JTI = "jti"
 SID = "sid"
@@ -36,7 +36,7 @@ class Revocations:
         self._principals: dict[RevokedPrincipal, datetime] = {}
         self._principal_bytes: int | None = None
 
-    def tokens(self, expirations: Mapping[str, datetime]) -> None:
+    def revoke_tokens(self, expirations: Mapping[str, datetime]) -> None:
         """Revoke access tokens by `jti`, with their `exp`, for an operator. Idempotent.
 
         Tokens that have expired for every verifier, even one whose clock is late, are skipped.
@@ -48,7 +48,9 @@ class Revocations:
                 " user or of the client instead."
             )
 
-    def own_token(self, jti: str, expires_at: datetime, *, client_id: str, subject: str) -> bool:
+    def revoke_own_token(
+        self, jti: str, expires_at: datetime, *, client_id: str, subject: str
+    ) -> bool:
         """Revoke an access token for the client it was issued to: True if only it is revoked.
 
         Beyond the client's share of the feed, all tokens issued so far with the client as subject
@@ -63,19 +65,21 @@ class Revocations:
         self._revoke_all(RevokedPrincipal(SUB, client_id), self._limits.principal_bytes)
         return False
 
-    def family(self, sid: str, expires_at: datetime, *, client_id: str, user_id: str) -> bool:
+    def revoke_family(
+        self, sid: str, expires_at: datetime, *, client_id: str, user_id: str
+    ) -> bool:
         """Revoke the access tokens of a refresh family; the last expires at `expires_at`.
 
         Beyond the share of the client or the user, all access tokens issued so far to this user
         are revoked; the user's other refresh tokens get new ones. False if the feed is too full
         for that as well.
         """
-        return self.of_user(SID, {sid: expires_at}, client_id=client_id, user_id=user_id)
+        return self.revoke_of_user(SID, {sid: expires_at}, client_id=client_id, user_id=user_id)
 
-    def of_user(
+    def revoke_of_user(
         self, claim: str, expirations: Mapping[str, datetime], *, client_id: str, user_id: str
     ) -> bool:
-        """The same for any access tokens of a user, named by their `jti` or `sid`."""
+        """Revoke any access tokens of a user, named by their `jti` or `sid`."""
         if self._listed(claim, expirations, client_id, user_id):
             return True
         try:
@@ -84,15 +88,15 @@ class Revocations:
             return False
         return True
 
-    def subject(self, user_or_client_id: str) -> None:
+    def revoke_subject(self, user_or_client_id: str) -> None:
         """Revoke all access and refresh tokens issued so far with this `sub`."""
         self._revoke_all(RevokedPrincipal(SUB, user_or_client_id), ends_families=True)
 
-    def client(self, client_id: str) -> None:
+    def revoke_client(self, client_id: str) -> None:
         """Revoke all access and refresh tokens issued so far to this `client_id`, of any `sub`."""
         self._revoke_all(RevokedPrincipal(CLIENT_ID, client_id), ends_families=True)
 
-    def audience(self, audience_id: str) -> None:
+    def revoke_audience(self, audience_id: str) -> None:
         """Revoke all access and refresh tokens issued so far for this `aud`."""
         self._revoke_all(RevokedPrincipal(AUDIENCE, audience_id), ends_families=True)
 
@@ -102,7 +106,7 @@ class Revocations:
         Not before every process, even one whose clock is late, has left them out of its feed:
         until then they are counted.
         """
-        return self._store.delete_expired(self._clock() - STILL_TRUSTED - CLOCKS_APART)
+        return self._store.delete_expired(self._clock() - TOKEN_RETENTION - MAX_CLOCK_SKEW)
 
     def check_invariants(self) -> None:
         """Called at the end of a transaction: "issued so far" ends then, not when it began."""
@@ -125,7 +129,7 @@ class Revocations:
     ) -> bool:
         """List the tokens one by one; False, and none of them, beyond a limit."""
         now = self._clock()
-        unexpired = {each: exp for each, exp in expirations.items() if exp + STILL_TRUSTED > now}
+        unexpired = {each: exp for each, exp in expirations.items() if exp + TOKEN_RETENTION > now}
         if not unexpired:
             return True
         # Before counting: every writer holds the lock of the feed's row, so the count stays true.

@@ -10,7 +10,7 @@ from issuer.database import Database, FeedState
 from issuer.revocations.revocations import AUDIENCE, CLIENT_ID, JTI, SID, SUB
 from issuer.revocations.share import TokenIdentity
 from issuer.revocations.store import RevocationStore
-from issuer.vocabulary import MAX_TOKEN, STILL_TRUSTED
+from issuer.vocabulary import MAX_TOKEN, TOKEN_RETENTION
 
 _NEVER = FeedState(-1, datetime.min.replace(tzinfo=UTC))
 _MAX_TOKEN = int(MAX_TOKEN.total_seconds())
@@ -52,8 +52,8 @@ class Revoked:
         )
 
     def still_trusted(self, now: datetime) -> "Revoked":
-        """The same without the entries whose tokens have all expired at `now`."""
-        expired = (now - STILL_TRUSTED).timestamp()
+        """This view without the entries whose tokens have all expired at `now`."""
+        expired = (now - TOKEN_RETENTION).timestamp()
         issued = expired - _MAX_TOKEN
         return replace(
             self,

@@ -121,7 +121,7 @@ class RevocationStore:
             )
 
     def listed(self, kind: str, ids: Iterable[str]) -> set[str]:
-        """Those of `ids` that are listed already."""
+        """The ids among `ids` that are listed already."""
         query = select(RevokedTokenRow.id).where(RevokedTokenRow.kind == kind)
         parts = (query.where(RevokedTokenRow.id.in_(part)) for part in in_parts(ids))
         return {each for part in parts for each in self._session.scalars(part)}

@@ -56,7 +56,7 @@ class RoleStore(Store[RoleRow]):
     def users_found_at(
         self, audience_id: str, folded_id: str, folded_username: str, limit: int
     ) -> list[str]:
-        """Those of which the id or the name begins so, among the first `_LOOKED_AT` that do."""
+        """Users whose id or name begins so, among the first `_LOOKED_AT` that do."""
         found: dict[str, None] = {}
         for column, prefix in (
             (UserRow.folded_id, folded_id),

@@ -6,16 +6,8 @@ from typing import Literal, NamedTuple
 import httpx
 from pydantic import BaseModel, ConfigDict
 
-from issuer.keys import SigningKey
 from issuer.rotation_drill.asking import NoAnswer, ask
-from issuer.rotation_drill.test_tokens import TestTokenMaker
-
-
-class KeyPair(NamedTuple):
-    """The active key, and the next one."""
-
-    old: SigningKey
-    new: SigningKey
+from issuer.rotation_drill.test_tokens import KeyPair, TestTokenMaker
 
 
 class Statuses(NamedTuple):

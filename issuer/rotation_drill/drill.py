@@ -11,9 +11,9 @@ from issuer.errors import InvalidField, NotAllowed
 from issuer.explain.explaining import PreviewRequest
 from issuer.keys import SigningKey
 from issuer.rotation_drill import checks
-from issuer.rotation_drill.checks import CheckResult, Checks, KeyPair
+from issuer.rotation_drill.checks import CheckResult, Checks
 from issuer.rotation_drill.report import DrillRequest, Report, address
-from issuer.rotation_drill.test_tokens import TestTokenMaker
+from issuer.rotation_drill.test_tokens import KeyPair, TestTokenMaker
 from issuer.tokens import Authorization, TokenIssuer
 from issuer.vocabulary import SEEN_WITHIN, SigningAlgorithm
 
@@ -67,7 +67,7 @@ class Drill:
         return Report(keys, before, list(checks.results()), rotated=True)
 
     def _lacking(self, key: SigningKey) -> list[CheckResult]:
-        """Those that make a rotation be refused, whether the request names them or not."""
+        """Verifiers for which a rotation is refused, whether the request names them or not."""
         with self._administration.reading() as work:
             found = work.verifiers.lacking(key)
         return [checks.lacking(f"{each.audience} at {each.address}", key.kid) for each in found]
@@ -100,7 +100,7 @@ class Drill:
         keyring = self._administration.keyring
         kept_for = self._administration.settings.key_set_kept_for
         while True:
-            keyring.put_in_order()
+            keyring.reconcile()
             keys = KeyPair(keyring.active(alg), keyring.next_key(alg))
             seen_at = keys.new.announced_at + SEEN_WITHIN + kept_for
             left = seen_at - self._administration.clock()

@@ -10,7 +10,8 @@ from pydantic import Field
 from issuer.errors import InvalidField
 from issuer.fields.fields import Fields
 from issuer.fields.ids import AudienceId
-from issuer.rotation_drill.checks import CheckResult, KeyPair
+from issuer.rotation_drill.checks import CheckResult
+from issuer.rotation_drill.test_tokens import KeyPair
 from issuer.settings import Settings, is_loopback
 from issuer.vocabulary import SigningAlgorithm
 

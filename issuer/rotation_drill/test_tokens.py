@@ -2,18 +2,25 @@
 
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 from issuer.audit import Actor
 from issuer.composition import Administration
-from issuer.keys import Forger
-from issuer.rotation_drill.checks import KeyPair
+from issuer.keys import Forger, SigningKey
 from issuer.tokens import AccessToken, Authorization, Signer, TokenIssuer
 from issuer.vocabulary import SHORTEST_TOKEN
 
 
+class KeyPair(NamedTuple):
+    """The active key, and the next one."""
+
+    old: SigningKey
+    new: SigningKey
+
+
 @dataclass(frozen=True, slots=True)
 class TestTokens:
-    """The same claims signed with the old key, with the new key, and with a forged signature."""
+    """One set of claims signed with the old key, with the new key, and with a forged signature."""
 
     old: AccessToken
     new: AccessToken

@@ -29,10 +29,10 @@ from issuer.clients.documents import MAX_FETCHES_AT_ONCE
 from issuer.composition import Composition, StatusReporter, build_telemetry, compose
 from issuer.http.middleware import (
     DirectRoutes,
-    NotedRoute,
     Observer,
-    OnlyUnder,
-    RequestFrame,
+    PathPrefix,
+    RequestContext,
+    RouteTemplate,
     templates_of,
 )
 from issuer.http.requests import RawHeaders
@@ -155,13 +155,15 @@ def create_app(parts: Composition) -> DirectRoutes:
     install_problem_handlers(app, not_found_page(pages, base))
     observers = _observers(settings, metrics, parts.foundation.random)
     if observers or telemetry.tracing.is_on:
-        app.add_middleware(NotedRoute, templates={**templates_of(app, base), **admin_templates()})
+        app.add_middleware(
+            RouteTemplate, templates={**templates_of(app, base), **admin_templates()}
+        )
     layer = admin_layers(RefusalPace(clock))
-    app.add_middleware(OnlyUnder, prefix=f"{base}/admin/", layer=layer)
+    app.add_middleware(PathPrefix, prefix=f"{base}/admin/", layer=layer)
     readable = partial(ReadablePaths, pages=pages, base=base)
-    app.add_middleware(OnlyUnder, prefix=f"{base}/console/", layer=readable)
+    app.add_middleware(PathPrefix, prefix=f"{base}/console/", layer=readable)
     headers = _headers(settings)
-    app.add_middleware(RequestFrame, unforeseen=unforeseen, observers=observers, headers=headers)
+    app.add_middleware(RequestContext, unforeseen=unforeseen, observers=observers, headers=headers)
     app.state.administration = parts.administration
     app.state.status = StatusReporter(parts, pools)
     app.state.plans = plans
@@ -209,12 +211,12 @@ def _frame(
     observers: Sequence[Observer],
     metrics: Metrics,
     headers: RawHeaders,
-) -> RequestFrame:
+) -> RequestContext:
     """The frame of a protocol endpoint. The token endpoint has metrics of its own."""
     template = route.path.removeprefix(base)
     if template == TOKEN_PATH:
         observers = [each for each in observers if each != metrics.request_answered]
-    return RequestFrame(route.endpoint, route=template, observers=observers, headers=headers)
+    return RequestContext(route.endpoint, route=template, observers=observers, headers=headers)
 
 
 def _headers(settings: Settings) -> RawHeaders:

@@ -57,7 +57,7 @@ def address(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def require_fit(settings: Settings, workers: int = 1) -> None:
+def preflight(settings: Settings, workers: int = 1) -> None:
     """`IssuerError` unless a server can start; raised once, before workers are forked.
 
     Creates missing keys, and leaves no thread behind, so that forking is safe. Warns if all

@@ -6,13 +6,13 @@ from issuer.audit import Actor, Trails
 from issuer.clock import Clock
 from issuer.database import Database
 from issuer.errors import InvalidCredentials
-from issuer.refresh_tokens import Issue, RefreshTokens
+from issuer.refresh_tokens import RefreshTokens, TokenToStore
 from issuer.refresh_tokens.store import FamilyStore
 from issuer.revocations import Revocations, TokenIdentity
 from issuer.sign_in.codes_store import AuthorizationCode, CodeStore
 from issuer.sign_in.secret_texts import SecretTexts
-from issuer.sign_in.session_revoker import Ending
-from issuer.tokens import Authorization, NotBefore
+from issuer.sign_in.session_revoker import SessionRevoker
+from issuer.tokens import Authorization, RevokedUntil
 
 
 class AuthorizationCodes:
@@ -51,14 +51,14 @@ class AuthorizationCodes:
         return code
 
     def redeem(
-        self, code: AuthorizationCode, authorization: Authorization, issue: Issue
-    ) -> str | NotBefore | None:
+        self, code: AuthorizationCode, authorization: Authorization, issue: TokenToStore
+    ) -> str | RevokedUntil | None:
         """Consume the code; the refresh token, if the authorization has a family (its `sid`).
 
         The use of the code, the refresh token and the audit event of the access token are one
-        transaction, durable when this returns. `NotBefore` with the current time if another
-        request has used the code since it was found, and `NotBefore` also if the access token was
-        revoked meanwhile; the code can still be used then.
+        transaction, durable when this returns. `RevokedUntil` with the current time if another
+        request has used the code since it was found, and `RevokedUntil` also if the access token
+        was revoked meanwhile; the code can still be used then.
         """
         token: str | None = None
         family = None
@@ -87,7 +87,7 @@ class AuthorizationCodes:
         """Revoke what the code gave: it was used again."""
         with self._database.changing() as session:
             trail = self._trails.begin(session, actor)
-            Ending(session, trail, self._clock).code(code)
+            SessionRevoker(session, trail, self._clock).code(code)
         self._ended()
 
     def delete_expired(self) -> None:
@@ -97,14 +97,14 @@ class AuthorizationCodes:
             with self._database.transaction() as session:
                 more = CodeStore(session).delete_expired(self._clock())
 
-    def _not_consumed(self, now_stored: AuthorizationCode | None, user_id: str) -> NotBefore:
+    def _not_consumed(self, now_stored: AuthorizationCode | None, user_id: str) -> RevokedUntil:
         """To try again where another request has used it: the code is then found as used."""
         if now_stored is None or now_stored.used_at is None:
             raise InvalidCredentials("the session or the rights behind the code ended", user_id)
-        return NotBefore(self._clock())
+        return RevokedUntil(self._clock())
 
 
-def _identity(code: AuthorizationCode, issue: Issue) -> TokenIdentity:
+def _identity(code: AuthorizationCode, issue: TokenToStore) -> TokenIdentity:
     return TokenIdentity(
         jti=issue.access_token.jti,
         sid=None,  # the family is new, and the session is looked for

@@ -13,7 +13,7 @@ from issuer.database.tables import AuthorizationCodeRow, SignInSessionRow
 from issuer.revocations.store import ended_since
 from issuer.sign_in.authorization_request import VALID_FOR as REQUEST_VALID_FOR
 from issuer.sign_in.sessions_store import HAS_ENDED as SESSION_HAS_ENDED
-from issuer.vocabulary import STILL_TRUSTED
+from issuer.vocabulary import TOKEN_RETENTION
 
 VALID_FOR = timedelta(seconds=60)
 
@@ -159,7 +159,7 @@ class CodeStore:
             and_(row.used_at.is_(None), row.expires_at <= now - REQUEST_VALID_FOR),
             and_(
                 row.expires_at <= now - _USED_KEPT_FOR,
-                row.access_until <= now - STILL_TRUSTED,
+                row.access_until <= now - TOKEN_RETENTION,
             ),
         )
         some = self._session.scalars(

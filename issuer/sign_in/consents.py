@@ -11,7 +11,7 @@ from issuer.database import Session
 from issuer.database.tables import ConsentRow
 from issuer.errors import NotFound
 from issuer.sign_in.consents_store import AllowedAccess, ConsentStore
-from issuer.sign_in.session_revoker import Ending
+from issuer.sign_in.session_revoker import SessionRevoker
 
 
 class Consent(BaseModel):
@@ -43,7 +43,7 @@ class Consents:
         self._trail = trail
         self._clock = clock
         self._authority = authority
-        self._ending = Ending(session, trail, clock)
+        self._ending = SessionRevoker(session, trail, clock)
 
     def of_user(self, user_id: str) -> list[Consent]:
         """The consents of the user, in order of client and audience."""

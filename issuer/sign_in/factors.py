@@ -12,9 +12,9 @@ from issuer.errors import AlreadyExists, InvalidField, NotAllowed, NotFound
 from issuer.fields.fields import Fields, Label
 from issuer.resources import Transaction
 from issuer.sign_in.factors_store import FactorStore
-from issuer.sign_in.means import SignInMeans
 from issuer.sign_in.passkeys import NewPasskey, StoredPasskey
 from issuer.sign_in.second_factor import RecoveryCodes
+from issuer.sign_in.sign_in_methods import SignInMethods
 from issuer.sign_in.totp import TotpSecrets, TotpSetup
 from issuer.users.store import UserStore
 
@@ -72,9 +72,9 @@ class Factors:
                 return factor
         raise NotFound("second factor", factor_id)
 
-    def means_of(self, *user_ids: str) -> dict[str, SignInMeans]:
+    def methods_of(self, *user_ids: str) -> dict[str, SignInMethods]:
         """How each of those users that exist can sign in; one query."""
-        return self._store.means_of(user_ids, self._clock())
+        return self._store.methods_of(user_ids, self._clock())
 
     def recovery_codes_left(self, user_id: str) -> int:
         return self._store.recovery_codes_left(user_id)
@@ -168,14 +168,14 @@ class Factors:
     def revoke(self, user_id: str, factor_id: str) -> None:
         """Remove one factor, for an administrator, and end what the user is signed in to."""
         self._remove(user_id, factor_id)
-        self._revocations.subject(user_id)
+        self._revocations.revoke_subject(user_id)
 
     def reset(self, user_id: str) -> None:
         """Remove all factors and recovery codes, and end what the user is signed in to."""
         self._authorize(user_id)
         for row in self._rows(user_id):
             self._removed(row)
-        self._revocations.subject(user_id)
+        self._revocations.revoke_subject(user_id)
         if self._store.delete_invitation(user_id):  # it would bring back what ends here
             self._trail.note("invitation.deleted", user_id)
         self._trail.note("user.factors_reset", user_id)

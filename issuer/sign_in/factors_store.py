@@ -20,8 +20,8 @@ from issuer.database.tables import (
     UserRow,
 )
 from issuer.sign_in.challenges import Challenge
-from issuer.sign_in.means import SignInMeans
 from issuer.sign_in.passkeys import StoredPasskey
+from issuer.sign_in.sign_in_methods import SignInMethods
 
 
 class FactorStore:
@@ -47,7 +47,7 @@ class FactorStore:
         row = self.session.scalars(query).one_or_none()
         return _stored(row) if row else None
 
-    def means_of(self, user_ids: Sequence[str], now: datetime) -> dict[str, SignInMeans]:
+    def methods_of(self, user_ids: Sequence[str], now: datetime) -> dict[str, SignInMethods]:
         """How each of the users can sign in."""
         user, invitation = UserRow, InvitationRow
         query = (
@@ -61,7 +61,7 @@ class FactorStore:
             .outerjoin(invitation, (invitation.user_id == user.id) & (invitation.expires_at > now))
             .where(user.id.in_(user_ids))
         )
-        return {row[0]: SignInMeans(*row[1:]) for row in self.session.execute(query)}
+        return {row[0]: SignInMethods(*row[1:]) for row in self.session.execute(query)}
 
     def add(self, row: TotpSecretRow | PasskeyRow) -> None:
         self.session.add(row)

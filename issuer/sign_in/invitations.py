@@ -187,7 +187,7 @@ class Invitations:
         codes = self._factors.add_passkey(passkey, name)
         user = self._user_store.get(invitation.user_id)
         note_grantor(user, invitation.grantor, is_only_way=user.password_hash is None)
-        self._revocations.subject(invitation.user_id)
+        self._revocations.revoke_subject(invitation.user_id)
         return invitation.user_id, codes
 
     def _used(self, token: str) -> Invitation:

@@ -17,7 +17,7 @@ from issuer.sign_in.codes_store import AuthorizationCode, CodeStore
 from issuer.sign_in.sessions_store import SessionStore, SignInSession, active
 
 
-class Ending:
+class SessionRevoker:
     """Each end is one entry of the revocation feed for each refresh family or session."""
 
     def __init__(self, session: Session, trail: Trail, clock: Clock) -> None:
@@ -85,7 +85,9 @@ class Ending:
     def _revoke(
         self, claim: str, expirations: dict[str, datetime], client_id: str, user_id: str
     ) -> bool:
-        return self._revocations.of_user(claim, expirations, client_id=client_id, user_id=user_id)
+        return self._revocations.revoke_of_user(
+            claim, expirations, client_id=client_id, user_id=user_id
+        )
 
 
 class Sessions:
@@ -100,7 +102,7 @@ class Sessions:
         lifetimes: Lifetimes,
     ) -> None:
         self._store = SessionStore(session)
-        self._ending = Ending(session, trail, clock)
+        self._ending = SessionRevoker(session, trail, clock)
         self._clock = clock
         self._authority = authority
         self._lifetimes = lifetimes

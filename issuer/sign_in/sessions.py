@@ -1,4 +1,4 @@
-"""Beginning, finding and ending sessions."""
+"""SessionStarter, finding and ending sessions."""
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
@@ -13,7 +13,7 @@ from issuer.errors import InvalidCredentials
 from issuer.refresh_tokens import Lifetimes
 from issuer.sign_in.factors_store import FactorStore
 from issuer.sign_in.secret_texts import SecretTexts
-from issuer.sign_in.session_revoker import Ending
+from issuer.sign_in.session_revoker import SessionRevoker
 from issuer.sign_in.sessions_store import SessionStore, SignInSession, active, bounded
 
 _NOTE_USE_EVERY = timedelta(minutes=1)
@@ -88,7 +88,7 @@ class SignInSessions:
             trail = self._trails.begin(transaction, actor.known_as(user.id))
             earlier = self._goes_on(store, renewing)
             if earlier is not None and earlier.user_id != user.id:
-                Ending(transaction, trail, self._clock).session(earlier, with_offline=False)
+                SessionRevoker(transaction, trail, self._clock).session(earlier, with_offline=False)
                 earlier = None
             if second_factor_due:
                 return session, self._added(store, session, earlier)
@@ -154,7 +154,7 @@ class SignInSessions:
             ended = self._goes_on(SessionStore(transaction), session)
             if ended is not None:
                 trail = self._trails.begin(transaction, actor)
-                Ending(transaction, trail, self._clock).session(ended, with_offline=False)
+                SessionRevoker(transaction, trail, self._clock).session(ended, with_offline=False)
         self._ended()
 
     def of_user(self, user_id: str) -> list[SignInSession]:

@@ -60,7 +60,7 @@ class Authorization:
         )
 
     def narrowed_to(self, requested: Iterable[str] | None) -> "Authorization":
-        """The same with exactly the `requested` scopes; None keeps all that are held.
+        """This authorization with exactly the `requested` scopes; None keeps all that are held.
 
         `ScopeNotCovered` names the first scope that is not covered, `InvalidScope` the first
         malformed one. Scopes are chosen only here, so that no grant can widen them. Those of
@@ -77,7 +77,7 @@ class Authorization:
         )
 
     def within(self, granted: Iterable[str]) -> "Authorization":
-        """The same with no more than was `granted` before.
+        """This authorization with no more than was `granted` before.
 
         A granted scope that is still covered as a whole keeps its spelling.
         """

@@ -11,7 +11,7 @@ from issuer.http.etags import etag_of
 from issuer.keys import Keyring, SigningKey
 from issuer.revocations import RevocationView, Revoked
 from issuer.revocations.store import RevocationStore
-from issuer.vocabulary import FEED_TYPE, TRUSTED_FOR, SigningAlgorithm
+from issuer.vocabulary import FEED_TYPE, KEY_RETENTION, SigningAlgorithm
 
 # An unchanged feed gets a new `iat` this often. In between, its ETag stays the same.
 RENEW_AFTER = timedelta(seconds=30)
@@ -139,4 +139,4 @@ def feed_claims(
 
 def _may_be_trusted(key: SigningKey, now: datetime) -> bool:
     """Whether the key was revoked so recently that a verifier may still trust it."""
-    return key.revoked_at is not None and key.revoked_at + TRUSTED_FOR > now
+    return key.revoked_at is not None and key.revoked_at + KEY_RETENTION > now

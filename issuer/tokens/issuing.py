@@ -30,7 +30,7 @@ class TokenTooLarge(IssuerError):
 
 
 @dataclass(frozen=True, slots=True)
-class NotBefore:
+class RevokedUntil:
     """No token can be issued yet: one issued before `instant` would already be revoked."""
 
     instant: datetime
@@ -56,7 +56,7 @@ class AccessToken:
         return int(self.lifetime.total_seconds())
 
     def details(self, audience_id: str) -> dict[str, object]:
-        """Its details in the audit log."""
+        """What the audit log says of the token."""
         return {
             "audience": audience_id,
             "scope": self.scope,
@@ -89,10 +89,10 @@ class TokenIssuer:
         self._max_bytes = max_bytes
         self._revocations = revocations
 
-    def issue(self, authorization: Authorization, now: datetime) -> AccessToken | NotBefore:
+    def issue(self, authorization: Authorization, now: datetime) -> AccessToken | RevokedUntil:
         """A token with exactly what the authorization allows; `TokenTooLarge`."""
-        if (not_before := self._not_before(authorization, int(now.timestamp()))) is not None:
-            return not_before
+        if (revoked_until := self._not_before(authorization, int(now.timestamp()))) is not None:
+            return revoked_until
         signer, lifetime = self._signer(authorization, now), self._lifetime(authorization)
         return self.issue_signed_by(signer, authorization, lifetime, now)
 
@@ -116,7 +116,9 @@ class TokenIssuer:
         """Whether this process knows that change of the revocation feed. Memory only."""
         return self._revocations.revoked.state.count >= feed_count
 
-    def not_before(self, token: AccessToken, authorization: Authorization) -> NotBefore | None:
+    def revoked_until(
+        self, token: AccessToken, authorization: Authorization
+    ) -> RevokedUntil | None:
         """Not None if the token was revoked after it was issued. Memory only."""
         return self._not_before(authorization, token.exp - token.expires_in)
 
@@ -143,13 +145,13 @@ class TokenIssuer:
         claims = self._claims(authorization, self._lifetime(authorization), now)
         return claims, len(self._signer(authorization, now)(ACCESS_TOKEN_TYPE, claims).token)
 
-    def _not_before(self, authorization: Authorization, issued_at: int) -> NotBefore | None:
+    def _not_before(self, authorization: Authorization, issued_at: int) -> RevokedUntil | None:
         """When tokens can be issued again, if one issued at `issued_at` is revoked."""
         ids = (authorization.subject, authorization.client.client_id, authorization.audience.id)
         not_after = self._revocations.revoked.not_after(*ids)
         if issued_at > not_after:
             return None
-        return NotBefore(datetime.fromtimestamp(not_after + 1, UTC))
+        return RevokedUntil(datetime.fromtimestamp(not_after + 1, UTC))
 
     def _signer(self, authorization: Authorization, now: datetime) -> Signer:
         return partial(self._keyring.sign, authorization.audience.signing_alg.at(now))

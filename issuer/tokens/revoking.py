@@ -10,11 +10,11 @@ from issuer.errors import InvalidCredentials, InvalidField
 from issuer.revocations import Revocations
 from issuer.scopes import ISSUER_ADMIN
 from issuer.tokens.reading import TokenReader, VerifiedToken
-from issuer.vocabulary import CLOCKS_APART, MAX_TOKEN
+from issuer.vocabulary import MAX_CLOCK_SKEW, MAX_TOKEN
 
 _JTI = re.compile(r"[0-9a-f]{32}")
 # No token that exists now is valid for longer.
-_MAX_REMAINING = MAX_TOKEN + CLOCKS_APART + timedelta(seconds=1)
+_MAX_REMAINING = MAX_TOKEN + MAX_CLOCK_SKEW + timedelta(seconds=1)
 
 
 class TokenRevocations:
@@ -41,13 +41,13 @@ class TokenRevocations:
         self._authority.authorize_change(
             principal=verified.subject, scopes=verified.scopes, audiences=[verified.audience]
         )
-        self._revocations.tokens({verified.jti: verified.expires_at})
+        self._revocations.revoke_tokens({verified.jti: verified.expires_at})
         self._note(verified)
         return verified
 
     def revoke_own(self, verified: VerifiedToken) -> None:
         """Revoke it for the client it was issued to; `FeedFull` beyond its share of the feed."""
-        is_alone = self._revocations.own_token(
+        is_alone = self._revocations.revoke_own_token(
             verified.jti,
             verified.expires_at,
             client_id=verified.client_id,
@@ -62,7 +62,7 @@ class TokenRevocations:
             # A secret sent by mistake would appear in the audit log and in the public feed.
             raise InvalidField("jti", "must be the id of a token: 32 hexadecimal digits")
         expires_at = self._clock().replace(microsecond=0) + _MAX_REMAINING
-        self._revocations.tokens({jti: expires_at})
+        self._revocations.revoke_tokens({jti: expires_at})
         self._trail.note("token.revoked", jti, jti=jti)
 
     def _verified(self, token: str) -> VerifiedToken:

@@ -3,11 +3,11 @@
 `AttemptGuard` keeps passwords from being guessed, by the `AttemptPolicy` of `attempts.py`.
 """
 
-from issuer.users.attempt import Marks
+from issuer.users.attempt import CounterKeys
 from issuer.users.attempts import AttemptPolicy
 from issuer.users.guard import AttemptGuard, AttemptsUnderWay, waiting_for_others
+from issuer.users.password_authentication import SignIn
 from issuer.users.passwords import NewPassword, Passwords, check_policy
-from issuer.users.sign_in import SignIn
 from issuer.users.user import USER, PasswordFields, User, UserFields
 from issuer.users.users import Users
 
@@ -16,7 +16,7 @@ __all__ = [
     "AttemptGuard",
     "AttemptPolicy",
     "AttemptsUnderWay",
-    "Marks",
+    "CounterKeys",
     "NewPassword",
     "PasswordFields",
     "Passwords",

@@ -14,7 +14,7 @@ _MARK_BYTES = 16
 _UNKNOWN_MARK_BYTES = 2
 
 
-class Marks:
+class CounterKeys:
     """Keyed hashes of users and addresses, so that the database does not reveal them."""
 
     def __init__(self, key: bytes) -> None:

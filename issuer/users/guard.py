@@ -16,7 +16,7 @@ from issuer.errors import InvalidCredentials, IssuerError
 from issuer.telemetry.metrics import Metrics
 from issuer.users.attempt import (
     Attempt,
-    Marks,
+    CounterKeys,
     held,
     keep,
     note_success,
@@ -71,7 +71,7 @@ class AttemptGuard:
         trails: Trails,
         clock: Clock,
         policy: AttemptPolicy,
-        marks: Marks,
+        counter_keys: CounterKeys,
         metrics: Metrics | None = None,
     ) -> None:
         self._metrics = metrics or Metrics()
@@ -79,7 +79,7 @@ class AttemptGuard:
         self._trails = trails
         self._clock = clock
         self._policy = policy
-        self._marks = marks
+        self._marks = counter_keys
 
     @contextmanager
     def attempting(

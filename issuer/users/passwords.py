@@ -11,7 +11,7 @@ from argon2 import Parameters, PasswordHasher, Type, profiles
 from argon2.exceptions import InvalidHashError, VerificationError
 from argon2.low_level import ARGON2_VERSION
 
-from issuer.background.workers import patient_threads
+from issuer.background.workers import low_priority_executor
 from issuer.errors import InvalidField
 from issuer.fields.usernames import fold_username
 
@@ -64,7 +64,7 @@ class Passwords:
     """
 
     def __init__(self, parameters: Literal["rfc9106", "owasp"], workers: int = 1) -> None:
-        self._hashing = patient_threads("hashing", workers)
+        self._hashing = low_priority_executor("hashing", workers)
         chosen = _OWASP if parameters == "owasp" else profiles.RFC_9106_LOW_MEMORY
         self._hasher = PasswordHasher.from_parameters(chosen)
         # Verified for unknown users, so that they take as long as existing ones.

@@ -10,7 +10,7 @@ from issuer.errors import AlreadyExists, NotFound
 from issuer.fields.ids import fold_id
 from issuer.fields.usernames import fold_username
 from issuer.resources import Principals, Transaction
-from issuer.users.attempt import Marks
+from issuer.users.attempt import CounterKeys
 from issuer.users.attempts_store import AttemptStore
 from issuer.users.passwords import NewPassword, require_not_username
 from issuer.users.store import UserStore
@@ -25,9 +25,9 @@ class Users(Principals[UserRow, UserFields, User]):
     id_prefix = "usr_"
     _store: UserStore
 
-    def __init__(self, transaction: Transaction, random: Random, marks: Marks) -> None:
+    def __init__(self, transaction: Transaction, random: Random, counter_keys: CounterKeys) -> None:
         super().__init__(transaction, random)
-        self._marks = marks
+        self._marks = counter_keys
 
     def get_by_username(self, username: str) -> User:
         """The user of that name, whatever its case or Unicode form."""
@@ -72,7 +72,7 @@ class Users(Principals[UserRow, UserFields, User]):
         row = self._row_to_change(user_id)
         require_not_username(password.text, row.username)
         if row.password_hash is not None or self._store.has_passkey(user_id):
-            self._revocations.subject(user_id)
+            self._revocations.revoke_subject(user_id)
         row.password_hash = password.hash
         grantor = grantor or self._authority.grantor_to(user_id)
         note_grantor(row, grantor, is_only_way=not self._store.has_factor(user_id))
@@ -110,7 +110,7 @@ class Users(Principals[UserRow, UserFields, User]):
 
     def _revoke(self, key: str) -> None:
         """An open invitation would bring back what ends here."""
-        self._revocations.subject(key)
+        self._revocations.revoke_subject(key)
         if self._store.delete_invitation(key):
             self._trail.note("invitation.deleted", key)
 

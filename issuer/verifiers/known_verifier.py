@@ -59,7 +59,7 @@ class KnownVerifier:
         return report.seen_at - (self.changed_at if changed else before) >= WRITTEN_EVERY
 
     def after(self, report: VerifierReport) -> "KnownVerifier":
-        """The same after that report."""
+        """This verifier after that report."""
         if report.kids == self.report.kids:
             return replace(self, report=report)
         return replace(self, report=report, changed_at=report.seen_at)

@@ -79,7 +79,7 @@ class KnownVerifiers:
         return following[:limit]
 
     def all(self) -> list[DescribedVerifier]:
-        """Those of the last day, in order of `key`."""
+        """Verifiers of the last day, in order of `key`."""
         now = self._clock()
         next_keys = next_keys_of(self._keys.all(), now)
         found = [

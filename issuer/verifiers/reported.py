@@ -30,7 +30,7 @@ from issuer.verifiers.store import VerifierStore
 Reports: TypeAlias = Mapping[VerifierIdentity, VerifierReport]
 Known: TypeAlias = Mapping[VerifierIdentity, KnownVerifier]
 
-LOOK_EVERY = timedelta(seconds=5)
+POLL_INTERVAL = timedelta(seconds=5)
 _WARNED_EVERY = 600.0
 
 log = structlog.get_logger(__name__)

@@ -22,7 +22,7 @@ class Refusal(StrEnum):
     STALE = "stale"
 
 
-class AntiForgery:
+class Csrf:
     """Tokens are HMACs of a secret of the browser and of what the form is for.
 
     They need no storage, and end when the browser gets a new secret: at sign-in and at `/sign-out`.

@@ -11,7 +11,7 @@ from issuer.errors import InvalidField, NotAllowed, TooManyRequests
 from issuer.sign_in.invitations import Invitation
 from issuer.users import NewPassword
 from issuer.web.password import allowed_password, as_field
-from issuer.web.sessions import Beginning
+from issuer.web.sessions import SessionStarter
 from issuer.web.site import PageEndpoint, Site
 from issuer.web.views import InvitationPage, ProblemPage
 from issuer.web.visit import Visit
@@ -24,7 +24,7 @@ class InvitationEndpoint(PageEndpoint):
 
     PATH = "/invitation/{token}"
 
-    def __init__(self, site: Site, beginning: Beginning) -> None:
+    def __init__(self, site: Site, beginning: SessionStarter) -> None:
         super().__init__(site)
         self.beginning = beginning
 

@@ -20,7 +20,7 @@ from issuer.web.factors import (
     RecoveryCodesEndpoint,
     RemoveFactorEndpoint,
 )
-from issuer.web.forms import AntiForgery
+from issuer.web.forms import Csrf
 from issuer.web.invitation import InvitationEndpoint
 from issuer.web.navigation import Navigation
 from issuer.web.passkeys import (
@@ -35,7 +35,7 @@ from issuer.web.passkeys import (
 from issuer.web.password import PasswordEndpoint
 from issuer.web.rendering import Pages
 from issuer.web.second_factor import FirstFactorEndpoint, SecondFactorEndpoint
-from issuer.web.sessions import Beginning
+from issuer.web.sessions import SessionStarter
 from issuer.web.sign_in import SignInEndpoint
 from issuer.web.sign_in_checks import SignInChecks
 from issuer.web.sign_out import SignOutEndpoint
@@ -57,14 +57,14 @@ def web_routes(
         parts,
         pages,
         Cookies(settings.url),
-        AntiForgery(parts.anti_forgery_key, settings.url),
+        Csrf(parts.anti_forgery_key, settings.url),
         SignInChecks(passwords, audit.writer, audit.refusals, parts.clock, metrics),
         queries,
         plans,
         metrics,
     )
     navigation = Navigation(site)
-    beginning = Beginning(site, navigation)
+    beginning = SessionStarter(site, navigation)
     with_passkeys: list[AsksForPasskey] = [
         PasskeySignInEndpoint(site, navigation, beginning),
         PasskeySecondFactorEndpoint(site, navigation),

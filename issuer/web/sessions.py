@@ -1,4 +1,4 @@
-"""Beginning sessions after a sign-in."""
+"""SessionStarter sessions after a sign-in."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ from issuer.web.visit import Visit
 _SECOND_FACTOR, _AUTHENTICATOR = "/sign-in/second-factor", "/sign-in/authenticator"
 
 
-class Beginning:
+class SessionStarter:
     """Each sign-in gives the session a new cookie, so that nobody can plant one (fixation)."""
 
     def __init__(self, site: Site, navigation: Navigation) -> None:
@@ -40,7 +40,7 @@ class Beginning:
         return self._site.signed_in(response, cookie)
 
     def after_passkey(self, visit: Visit, use: PasskeyUse) -> Response:
-        """The same for a passkey that verified the user, which is both factors."""
+        """Begin a session for a passkey that verified the user, which is both factors."""
         session, cookie = self.begun(visit, use)
         return self._site.signed_in(self._navigation.after_sign_in(visit, session), cookie)
 

@@ -15,7 +15,7 @@ from issuer.sign_in.sessions_store import SignInSession
 from issuer.telemetry.metrics import PASSWORD
 from issuer.web.applications import application_of
 from issuer.web.navigation import Navigation
-from issuer.web.sessions import Beginning
+from issuer.web.sessions import SessionStarter
 from issuer.web.site import PageEndpoint, Site
 from issuer.web.views import Application, SignInPage
 from issuer.web.visit import Visit
@@ -37,7 +37,7 @@ class SignInEndpoint(PageEndpoint):
     PATH = "/sign-in"
     METHOD = PASSWORD
 
-    def __init__(self, site: Site, navigation: Navigation, beginning: Beginning) -> None:
+    def __init__(self, site: Site, navigation: Navigation, beginning: SessionStarter) -> None:
         super().__init__(site)
         self._navigation = navigation
         self.beginning = beginning
@@ -128,7 +128,7 @@ class SignInEndpoint(PageEndpoint):
 
     def _begin(self, visit: Visit, page: SignInPage, user: UserRecord) -> Response:
         # Another process may just have changed the password and revoked the tokens.
-        self.parts.changes.look()
+        self.parts.changes.poll()
         try:
             return self.beginning.after_password(visit, user, _PASSWORD)
         except InvalidCredentials:

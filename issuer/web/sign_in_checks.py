@@ -7,11 +7,11 @@ from typing import TypeVar
 import structlog
 from starlette.requests import Request
 
-from issuer.audit import AuditWriter, Event, GatheredRefusals, Outcome
+from issuer.audit import AuditWriter, Event, Outcome, RefusalAggregator
 from issuer.clock import Clock
 from issuer.errors import InvalidCredentials, TooManyRequests
 from issuer.fields.networks import network_of
-from issuer.http.requests import at_interval, caller
+from issuer.http.requests import caller, delay_refusal
 from issuer.rate_limits import PasswordPool, UserLimited, user_key
 from issuer.telemetry.metrics import REFUSED, SUCCEEDED, TOO_MANY_REQUESTS, Metrics
 from issuer.users import waiting_for_others
@@ -28,7 +28,7 @@ class SignInChecks:
         self,
         pool: PasswordPool,
         audit: AuditWriter,
-        gathered: GatheredRefusals,
+        gathered: RefusalAggregator,
         clock: Clock,
         metrics: Metrics,
     ) -> None:
@@ -75,13 +75,13 @@ class SignInChecks:
             self._gathered.note(event)
             self._metrics.sign_in_checked(method, TOO_MANY_REQUESTS)
             log.info("sign_in_refused", reason=str(error))
-            await at_interval(self._clock, arrived_at)
+            await delay_refusal(self._clock, arrived_at)
             raise
         if isinstance(result, InvalidCredentials):
             await self._audit.record(self._event(request, result.reason, result.subject))
             log.info("sign_in_refused", reason=result.reason)
             self._metrics.sign_in_checked(method, REFUSED)
-            await at_interval(self._clock, arrived_at)
+            await delay_refusal(self._clock, arrived_at)
             raise result
         self._metrics.sign_in_checked(method, SUCCEEDED)
         return result
@@ -94,7 +94,7 @@ class SignInChecks:
             return await self._pool.run(user_key(username), network, function)
         except TooManyRequests as error:
             log.info("password_refused", reason=str(error))
-            await at_interval(self._clock, arrived_at)
+            await delay_refusal(self._clock, arrived_at)
             raise
 
     def _event(self, request: Request, reason: str, target: str | None) -> Event:

@@ -22,7 +22,7 @@ from issuer.http.forms import parameters, receive_body
 from issuer.http.requests import see_other
 from issuer.sign_in.sessions_store import SignInSession
 from issuer.telemetry.metrics import Metrics
-from issuer.web.forms import AntiForgery, Refusal
+from issuer.web.forms import Csrf, Refusal
 from issuer.web.rendering import Pages
 from issuer.web.sign_in_checks import SignInChecks
 from issuer.web.views import Form, ProblemPage
@@ -41,7 +41,7 @@ class Site:
     parts: WebParts
     pages: Pages
     cookies: Cookies
-    anti_forgery: AntiForgery
+    csrf: Csrf
     checks: SignInChecks
     queries: WorkerPool
     plans: WorkerPool
@@ -65,7 +65,7 @@ class Site:
         )
 
     def form(self, visit: Visit, purpose: str) -> Form:
-        token = self.anti_forgery.token(visit.browser, purpose)
+        token = self.csrf.token(visit.browser, purpose)
         return Form(token, visit.request_id, visit.next)
 
     def session_cookie(self, visit: Visit) -> str | None:
@@ -195,7 +195,7 @@ class PageEndpoint:
         return self.site.to(self.path(visit), request=visit.request_id, next=visit.next)
 
     async def _posted(self, visit: Visit, form: Mapping[str, str]) -> Response:
-        refusal = self.site.anti_forgery.refusal(visit, form, self.purpose(visit))
+        refusal = self.site.csrf.refusal(visit, form, self.purpose(visit))
         if refusal is None:
             return await self.submit(visit, form)
         if refusal is Refusal.STALE:

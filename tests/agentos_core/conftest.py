@@ -10,8 +10,8 @@ import jwt
 import pytest
 
 from issuer.agentos.errors import KeySetUnavailable
+from issuer.agentos.issuer_token_verifier import TrustedIssuer
 from issuer.agentos.rules import TokenRules, Unverified
-from issuer.agentos.trusted_issuer import TrustedIssuer
 from tests.agentos_core.hostile_server import HostileServer, hostile_server
 from tests.agentos_core.keys import Key, key, key_set
 

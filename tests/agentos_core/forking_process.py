@@ -13,8 +13,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from issuer.agentos.issuer_token_verifier import TrustedIssuer
 from issuer.agentos.rules import TokenRules, Unverified
-from issuer.agentos.trusted_issuer import TrustedIssuer
 
 
 def main(how: str, url: str, awaited: str) -> int:

@@ -8,8 +8,8 @@ import pytest
 
 from issuer.agentos import revocation_feed
 from issuer.agentos.errors import InvalidConfiguration, KeySetUnavailable, RevocationsUnavailable
+from issuer.agentos.issuer_token_verifier import TrustedIssuer
 from issuer.agentos.rules import TokenRules
-from issuer.agentos.trusted_issuer import TrustedIssuer
 from tests.agentos_core.conftest import AUDIENCE, NOW, Clocks, Following, eventually
 from tests.agentos_core.hostile_server import (
     FEED,

@@ -11,8 +11,8 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from issuer.agentos.issuer_token_verifier import TrustedIssuer
 from issuer.agentos.rules import MAX_BYTES, TokenRules, other_issuer
-from issuer.agentos.trusted_issuer import TrustedIssuer
 from tests.agentos_core.conftest import Clocks, Following
 from tests.agentos_core.hostile_server import hostile_server
 from tests.agentos_core.keys import encoded, key, key_set

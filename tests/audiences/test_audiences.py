@@ -64,7 +64,7 @@ def test_a_token_request_may_name_a_resource_of_the_audience(
         assert token_endpoint.claims(answer)["aud"] == "my-os"
     with deployment.changing() as work:
         work.audiences.update("my-os", {"resources": ["https://os.example/mcp"]})
-    deployment.services.tokens.changes.look()
+    deployment.services.tokens.changes.poll()
     answer = token_endpoint.client_credentials(client, resource="https://os.example")
     assert answer.error == "invalid_target"
 

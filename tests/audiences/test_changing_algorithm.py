@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from issuer.algorithms import AlgorithmInUse
 from issuer.errors import NotAllowed
-from issuer.vocabulary import MAX_TOKEN, TRUSTED_FOR, SigningAlgorithm
+from issuer.vocabulary import KEY_RETENTION, MAX_TOKEN, SigningAlgorithm
 from tests.builders import Deployment, FakeClock
 from tests.drivers import TokenDriver
 
@@ -56,7 +56,7 @@ def alone(deployment: Deployment) -> None:
     """No other audience has RS256; the issuer's own did."""
     with deployment.changing() as work:
         work.audiences.update(deployment.services.settings.url, {"signing_alg": "PS256"})
-    deployment.wait(ANNOUNCED + TRUSTED_FOR)
+    deployment.wait(ANNOUNCED + KEY_RETENTION)
 
 
 @pytest.mark.usefixtures("alone")
@@ -66,7 +66,7 @@ def test_the_old_keys_are_published_until_their_last_token_has_expired(
     change("ES256")
     deployment.wait(ANNOUNCED + MAX_TOKEN)
     assert published(deployment) == {"RS256", "ES256", "PS256"}
-    deployment.wait(TRUSTED_FOR - MAX_TOKEN)
+    deployment.wait(KEY_RETENTION - MAX_TOKEN)
     assert published(deployment) == {"ES256", "PS256"}
 
 
@@ -75,7 +75,7 @@ def test_the_key_set_is_not_cached_longer_than_the_old_keys_are_published(
     deployment: Deployment, change: Change
 ):
     change("ES256")
-    deployment.wait(ANNOUNCED + TRUSTED_FOR - timedelta(seconds=20))
+    deployment.wait(ANNOUNCED + KEY_RETENTION - timedelta(seconds=20))
     answer = deployment.http.get("/.well-known/jwks.json")
     assert answer.headers["cache-control"] == "public, max-age=20"
 
@@ -106,7 +106,7 @@ def test_a_third_algorithm_has_to_wait(deployment: Deployment, change: Change):
     change("ES256")
     with pytest.raises(NotAllowed, match="RS256 to ES256 until 2026-"):
         change("PS256")
-    deployment.wait(ANNOUNCED + TRUSTED_FOR)
+    deployment.wait(ANNOUNCED + KEY_RETENTION)
     change("PS256")
 
 

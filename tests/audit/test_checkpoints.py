@@ -58,11 +58,11 @@ def test_checkpoints_outlive_the_keys_that_signed_them(recorded: Recorded, clock
     services = recorded.services
     kept = services.audit.checkpoints.make()
     clock.move(timedelta(days=31))
-    services.keys.keyring.put_in_order()
+    services.keys.keyring.reconcile()
     recorded.change("a")
     services.audit.checkpoints.make()
     clock.move(timedelta(days=31))
-    services.keys.keyring.put_in_order()
+    services.keys.keyring.reconcile()
     with services.administration.changing_keys(OPERATOR) as work:
         active = services.keys.keyring.active(services.settings.signing_algorithms[0])
         work.keys.revoke(active.kid)
@@ -76,7 +76,7 @@ def test_a_key_whose_row_was_changed_verifies_no_checkpoint(recorded: Recorded, 
     services = recorded.services
     services.audit.checkpoints.make()
     clock.move(timedelta(days=63))
-    services.keys.keyring.put_in_order()
+    services.keys.keyring.reconcile()
     destroyed = next(key for key in services.keys.keyring.keys if not key.is_usable)
     other = next(key for key in services.keys.keyring.keys if key.is_usable)
     with services.database.engine.begin() as connection:

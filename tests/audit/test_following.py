@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Connection, Table, select
 
 from issuer.audit import Actor, AuditEvent, AuditReader, Bookmark, Event
-from issuer.audit.chain import End, append
+from issuer.audit.chain import ChainHead, append
 from issuer.database import Database
 from issuer.database.tables import AuditEventRow
 from issuer.errors import IssuerError
@@ -31,7 +31,7 @@ class SlowWriter:
         self._begin_chain()
 
     def _begin_chain(self) -> None:
-        self._chain, self._end = f"{self._random.getrandbits(128):032x}", End()
+        self._chain, self._end = f"{self._random.getrandbits(128):032x}", ChainHead()
 
     @property
     def is_writing(self) -> bool:

@@ -5,7 +5,7 @@ from random import Random
 import pytest
 from sqlalchemy import select
 
-from issuer.audit import Actor, Event, GatheredRefusals, Outcome
+from issuer.audit import Actor, Event, Outcome, RefusalAggregator
 from issuer.database import Database
 from issuer.database.tables import AuditEventRow
 from tests.audit.conftest import CHAIN_KEY
@@ -25,7 +25,7 @@ def counted(database: Database) -> dict[str | None, int]:
 
 
 def test_equal_refusals_are_one_event(database: Database):
-    refusals = GatheredRefusals(database, CHAIN_KEY, Random(1))
+    refusals = RefusalAggregator(database, CHAIN_KEY, Random(1))
     for number in range(5):
         refusals.note(refused("192.0.2.1", request_id=str(number)))
     refusals.note(refused("192.0.2.2"))
@@ -35,7 +35,7 @@ def test_equal_refusals_are_one_event(database: Database):
 
 
 def test_refusals_beyond_the_maximum_of_kinds_are_one_event(database: Database):
-    refusals = GatheredRefusals(database, CHAIN_KEY, Random(1), max_kinds=3)
+    refusals = RefusalAggregator(database, CHAIN_KEY, Random(1), max_kinds=3)
     for number in range(100):
         refusals.note(refused(f"192.0.2.{number}"))
     refusals.note(refused("192.0.2.1"))
@@ -46,7 +46,7 @@ def test_refusals_beyond_the_maximum_of_kinds_are_one_event(database: Database):
 def test_counts_that_could_not_be_written_are_kept_for_the_next_time(database: Database):
     with database.transaction() as session:
         session.connection().exec_driver_sql("ALTER TABLE audit_events RENAME TO away")
-    refusals = GatheredRefusals(database, CHAIN_KEY, Random(1))
+    refusals = RefusalAggregator(database, CHAIN_KEY, Random(1))
     refusals.note(refused("192.0.2.1"))
     with pytest.raises(Exception):  # noqa: B017 - whatever the database says
         refusals.write()

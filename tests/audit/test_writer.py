@@ -11,7 +11,7 @@ from sqlalchemy import event as sqlalchemy_event
 from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
-from issuer.audit import Actor, AuditWriter, Event, GatheredRefusals, Outcome
+from issuer.audit import Actor, AuditWriter, Event, Outcome, RefusalAggregator
 from issuer.database import Database
 from issuer.database.tables import AuditEventRow
 from issuer.errors import Unavailable
@@ -22,12 +22,12 @@ CLOCK = FakeClock()
 
 
 @pytest.fixture
-def refusals(database: Database) -> GatheredRefusals:
-    return GatheredRefusals(database, CHAIN_KEY, Random())
+def refusals(database: Database) -> RefusalAggregator:
+    return RefusalAggregator(database, CHAIN_KEY, Random())
 
 
 @pytest.fixture
-def writer(database: Database, refusals: GatheredRefusals) -> Iterator[AuditWriter]:
+def writer(database: Database, refusals: RefusalAggregator) -> Iterator[AuditWriter]:
     writer = AuditWriter(database, CHAIN_KEY, Random(), refusals)
     writer.start()
     yield writer
@@ -74,7 +74,7 @@ def test_equal_refusals_become_one_row_and_issued_tokens_never(
 
 
 def test_a_flood_of_refusals_leaves_few_rows_however_they_differ(
-    database: Database, writer: AuditWriter, refusals: GatheredRefusals
+    database: Database, writer: AuditWriter, refusals: RefusalAggregator
 ):
     """Sixty rows a minute of a network, then a count; other events are all written."""
     clock = FakeClock()
@@ -107,7 +107,7 @@ def test_a_flood_of_refusals_leaves_few_rows_however_they_differ(
 
 
 def test_a_flood_from_everywhere_is_bounded_too(
-    database: Database, writer: AuditWriter, refusals: GatheredRefusals
+    database: Database, writer: AuditWriter, refusals: RefusalAggregator
 ):
     """Two hundred rows and a hundred counts a minute."""
     flood = [refused(f"10.0.{number // 256}.{number % 256}") for number in range(2_000)]
@@ -127,7 +127,7 @@ def test_the_refusals_of_a_client_are_listed_while_others_flood(
     assert [row.actor for row in rows(database) if row.address == "192.0.2.1"] == ["ci-bot"]
 
 
-def test_stopping_commits_what_is_waiting(database: Database, refusals: GatheredRefusals):
+def test_stopping_commits_what_is_waiting(database: Database, refusals: RefusalAggregator):
     writer = AuditWriter(database, CHAIN_KEY, Random(), refusals)
 
     async def record_and_stop() -> None:
@@ -167,7 +167,7 @@ def test_an_event_that_cannot_be_stored_fails_alone(database: Database, writer: 
     assert [row.target for row in rows(database)] == ["1", "2"]
 
 
-def test_events_beyond_the_queue_are_refused(database: Database, refusals: GatheredRefusals):
+def test_events_beyond_the_queue_are_refused(database: Database, refusals: RefusalAggregator):
     """Not started: nothing leaves the queue."""
     writer = AuditWriter(database, CHAIN_KEY, Random(), refusals, max_waiting=10)
 

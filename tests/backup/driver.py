@@ -5,7 +5,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from issuer.audit import Actor, Event
-from issuer.audit.chain import End, append
+from issuer.audit.chain import ChainHead, append
 from issuer.backup.backing_up import back_up_into
 from issuer.backup.encryption import Encryption
 from issuer.backup.restoring import ArchiveSource, Restored, restore
@@ -23,7 +23,7 @@ def write_events(services: Composition, number: int) -> None:
         for _ in range(number)
     ]
     with services.database.statements() as connection:
-        append(key, connection, uuid4().hex, End(), events)
+        append(key, connection, uuid4().hex, ChainHead(), events)
 
 
 def backed_up(services: Composition) -> bytes:

@@ -147,7 +147,7 @@ def test_a_saved_feed_revokes_again(
 
 def test_a_saved_feed_revokes_keys_again(deployment: Deployment, restore_copy):
     keyring = deployment.services.keys.keyring
-    keyring.put_in_order()
+    keyring.reconcile()
     revoked = keyring.active("ES256")
     archive = backed_up(deployment.services)
     with deployment.changing() as work:

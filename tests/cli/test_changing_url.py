@@ -58,7 +58,7 @@ def test_a_server_that_runs_meanwhile_refuses_until_the_url_is_its_own_again(
     here = services.settings
 
     def statuses() -> list[int]:
-        services.tokens.changes.look()  # as it does every 250 ms
+        services.tokens.changes.poll()  # as it does every 250 ms
         clock.move(timedelta(seconds=1))  # the result of a probe is that old at most
         get, bearer = deployment.http.get, {"Authorization": f"Bearer {token}"}
         return [

@@ -34,7 +34,7 @@ class Verifiers:
     def __init__(self, cli: Cli, servers: ExitStack) -> None:
         self._cli = cli
         with cli.composition() as composition:
-            composition.keys.keyring.put_in_order()
+            composition.keys.keyring.reconcile()
             key_set = json.loads(composition.keys.keyring.jwks.body)
         self.new, self.old = (key["kid"] for key in cli.json("key", "list")["items"])
         older = without(self.new, key_set)

@@ -33,7 +33,7 @@ def test_a_secret_moved_to_another_client_in_the_database_is_refused(
     with deployment.services.database.transaction() as session:
         row = session.query(ClientSecretRow).filter_by(client_id="mallory").one()
         row.client_id = deployment.admin.client_id
-    deployment.services.tokens.changes.look()
+    deployment.services.tokens.changes.poll()
     grafted = Credentials(deployment.admin.client_id, mallory.client_secret)
     assert token_endpoint.client_credentials(grafted).error == "invalid_client"
 

@@ -53,7 +53,7 @@ def test_a_client_that_becomes_public_loses_its_secrets_for_good(
     with deployment.changing() as work:
         work.clients.update("app", public)
         work.clients.update("app", confidential)
-    deployment.services.tokens.changes.look()
+    deployment.services.tokens.changes.poll()
     assert token_endpoint.client_credentials(app).error == "invalid_client"
 
 

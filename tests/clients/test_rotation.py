@@ -24,7 +24,7 @@ def rotating(deployment: Deployment) -> Iterator[Rotations]:
     deployment.wait(timedelta(seconds=1))
     with deployment.changing() as work:
         yield Rotations(work.clients, deployment.clock)
-    deployment.services.tokens.changes.look()
+    deployment.services.tokens.changes.poll()
 
 
 def started(deployment: Deployment) -> Credentials:

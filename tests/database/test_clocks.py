@@ -57,12 +57,12 @@ def test_while_the_clock_is_wrong_nothing_is_issued_or_changed(
     admin = AdminApi(deployment.http, token_endpoint.client_credentials(deployment.admin).token)
     changes = deployment.services.tokens.changes
     clock.ahead = HOUR
-    changes.look()
+    changes.poll()
     answer = token_endpoint.client_credentials(client)
     assert (answer.status, answer.error) == (503, "temporarily_unavailable")
     assert answer.response.headers["retry-after"]
     assert problem(admin.post("/roles", name="reader", scopes=["agents:read"]))[0] == 503
     assert deployment.http.get("/readyz").status_code == 503
     clock.ahead = timedelta(0)
-    changes.look()
+    changes.poll()
     assert token_endpoint.client_credentials(client).status == 200

@@ -100,7 +100,7 @@ def test_a_change_of_another_process_is_seen_at_the_next_look(
             case "audience":
                 work.audiences.update("my-os", {"access_token_ttl": 60})
     elsewhere.database.dispose()
-    deployment.services.tokens.changes.look()
+    deployment.services.tokens.changes.poll()
     answer = token_endpoint.client_credentials(client)
     match change:
         case "disable" | "delete" | "secret":

@@ -71,7 +71,7 @@ def kids(sets: FollowedKeySets, url: str = URL) -> set[str]:
 
 
 def look(sets: FollowedKeySets, url: str, kid: str | None) -> set[str]:
-    asyncio.run(sets.look(KeySource(url), kid))
+    asyncio.run(sets.fetch_keys(KeySource(url), kid))
     return kids(sets, url)
 
 
@@ -139,7 +139,7 @@ def test_only_so_many_requests_wait(web: KeyWeb, sets: FollowedKeySets):
     web.hanging.add(URL)
 
     async def many() -> list[Any]:
-        looks = (sets.look(KeySource(URL), "k1") for _ in range(101))
+        looks = (sets.fetch_keys(KeySource(URL), "k1") for _ in range(101))
         return await asyncio.gather(*looks, return_exceptions=True)
 
     results = asyncio.run(many())

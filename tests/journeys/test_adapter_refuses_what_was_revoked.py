@@ -56,7 +56,9 @@ def test_revoked_tokens_are_refused_within_10_s_and_others_stay_valid(
 def revoke_many(issuer: RunningIssuer) -> None:
     expires_at = datetime.now(UTC) + timedelta(minutes=15)
     with issuer.deployment.changing() as work:
-        work.revocations.tokens({uuid.uuid4().hex: expires_at for _ in range(ACTIVE_REVOCATIONS)})
+        work.revocations.revoke_tokens(
+            {uuid.uuid4().hex: expires_at for _ in range(ACTIVE_REVOCATIONS)}
+        )
 
 
 def tokens_to_revoke(issuer: RunningIssuer) -> dict[str, str]:
@@ -76,7 +78,7 @@ def tokens_to_revoke(issuer: RunningIssuer) -> dict[str, str]:
 def revoke(issuer: RunningIssuer, doomed: dict[str, str]) -> None:
     claims = jwt.decode(doomed["the token"], options={"verify_signature": False})
     with issuer.deployment.changing() as work:
-        work.revocations.tokens({claims["jti"]: datetime.fromtimestamp(claims["exp"], UTC)})
+        work.revocations.revoke_tokens({claims["jti"]: datetime.fromtimestamp(claims["exp"], UTC)})
         work.users.update("usr_doomed", {"disabled": True})
         work.clients.update("doomed", {"disabled": True})
 

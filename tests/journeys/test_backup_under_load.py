@@ -118,7 +118,7 @@ def operator(deployment: Deployment) -> Iterator[None]:
                 with deployment.changing() as work:
                     work.users.delete(user)
             if number % 5 == 0:
-                keyring.put_in_order()
+                keyring.reconcile()
                 with deployment.changing() as work:
                     work.keys.revoke(keyring.active("ES256").kid)
 

@@ -149,8 +149,8 @@ def test_a_library_reads_the_revocation_feed(
     """RFC 7519 §4.1: a top-level `sub` or `aud` that is an object would be refused."""
     with issuer.deployment.changing() as work:
         work.clients.revoke_tokens(client.client_id)
-        work.revocations.subject("gone")
-        work.revocations.audience("gone-os")
+        work.revocations.revoke_subject("gone")
+        work.revocations.revoke_audience("gone-os")
     feed = httpx.get(f"{issuer.url}/.well-known/revocations", trust_env=False).text
     claims = FEED_READERS[library](issuer.url, feed)
     assert set(claims) == {"iss", "iat", "exp", "revoked"}

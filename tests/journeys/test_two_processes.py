@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from issuer.composition import UnitOfWork
-from issuer.directory.directory import LOOK_EVERY
+from issuer.directory.directory import POLL_INTERVAL
 from issuer.roles import Assignment
 from issuer.users import Passwords
 from tests.builders import PASSWORD, Credentials
@@ -18,7 +18,7 @@ from tests.journeys.running_issuer import RunningIssuer, Server, polls
 WITHIN = 10.0  # seconds; within one on an idle machine
 # A server caches a client once it has polled for changes since the last one.
 BUSY, TRIES = 503, 20
-UNTIL_REMEMBERED = 2 * LOOK_EVERY.total_seconds()
+UNTIL_REMEMBERED = 2 * POLL_INTERVAL.total_seconds()
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ def test_no_token_is_issued_that_a_revocation_at_the_other_server_covers(
     def revoke_and_ask(number: int) -> bool:
         client = clients[number]
         with deployment.changing() as work:
-            work.revocations.client(client.client_id)
+            work.revocations.revoke_client(client.client_id)
         answers = (
             servers[number % 2].token_endpoint.client_credentials(client) for _ in range(TRIES)
         )

@@ -15,7 +15,7 @@ from sqlalchemy import select
 from issuer.database.tables import Base
 from issuer.errors import ConfigurationError, Unavailable
 from issuer.keys.backends import FolderKeyBackend, KeyBackend, MadeKey, SealedKeyBackend
-from issuer.keys.sealing import Sealer, is_box
+from issuer.keys.sealing import Sealer, is_ciphertext
 from issuer.keys.store import KeyStore
 from issuer.vocabulary import SigningAlgorithm
 from tests.builders import OPERATOR, Deployment
@@ -176,7 +176,7 @@ def private_parts(deployment: Deployment, folder: Path) -> dict[str, bytes]:
     with deployment.services.database.reading() as session:
         handles = dict(KeyStore(session).stored().handles)
     return {
-        kid: handle if is_box(handle) else (folder / f"{kid}.pem").read_bytes()
+        kid: handle if is_ciphertext(handle) else (folder / f"{kid}.pem").read_bytes()
         for kid, handle in handles.items()
     }
 

@@ -76,7 +76,7 @@ def replaced(keys: list[SigningKey], changes: list[SigningKey]) -> list[SigningK
 @settings(max_examples=300, deadline=None)
 @given(
     st.lists(
-        # Never exactly `CLOCKS_APART`: a revocation backdates the next key by that.
+        # Never exactly `MAX_CLOCK_SKEW`: a revocation backdates the next key by that.
         st.tuples(st.integers(min_value=2, max_value=60 * 24 * 20), st.sampled_from(ACTIONS)),
         max_size=30,
     )

@@ -37,7 +37,7 @@ def settings(tmp_path: Path, clock: FakeClock) -> Settings:
 def services(settings: Settings, clock: FakeClock) -> Iterator[Composition]:
     """A running server: closing the last connection would empty the log."""
     services = compose(settings, clock)
-    services.keys.keyring.put_in_order()
+    services.keys.keyring.reconcile()
     with services.database.reading() as session:
         KeyStore(session).stored()
     yield services
@@ -75,7 +75,7 @@ def destroy(services: Composition) -> None:
     assert isinstance(services.clock, FakeClock)
     for _ in range(3):
         services.clock.move(timedelta(days=33))
-        services.keys.keyring.put_in_order()
+        services.keys.keyring.reconcile()
 
 
 CHANGES = [rewrap, revoke, destroy]
@@ -121,7 +121,7 @@ def test_a_start_erases_what_a_crash_left(services: Composition):
         work.keys.revoke(signing(services))
     gone = before - boxes(services)
     assert gone
-    services.keys.keyring.tidy()
+    services.keys.keyring.cleanup()
     assert not [box for box in gone if box in in_files(services)]
 
 

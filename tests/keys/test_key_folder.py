@@ -189,7 +189,7 @@ def test_other_files_are_left_alone(backend: FolderKeyBackend, folder: Path):
     put(folder / "key.txt", pem(ONE))
     put(folder / "README", b"Ours.", OPEN)
     assert backend.create(ES256).kid != kid_of(folder / "key.txt")
-    backend.tidy()
+    backend.cleanup()
     assert {"key.txt", "README"} < {path.name for path in folder.iterdir()}
 
 
@@ -244,9 +244,9 @@ def test_a_key_of_another_user_is_not_used(
 def test_a_leftover_file_of_a_destroyed_key_is_deleted(folder: Path):
     """The process crashed before it deleted the file, or the folder was not mounted."""
     path = put(folder / "old.pem", pem(ONE))
-    FolderKeyBackend(folder, lambda: {kid_of(path): True}).tidy()
+    FolderKeyBackend(folder, lambda: {kid_of(path): True}).cleanup()
     assert path.exists()
-    FolderKeyBackend(folder, lambda: {kid_of(path): False}).tidy()
+    FolderKeyBackend(folder, lambda: {kid_of(path): False}).cleanup()
     assert not path.exists()
 
 
@@ -257,9 +257,9 @@ def test_a_partial_file_that_a_crash_left_is_deleted(backend: FolderKeyBackend, 
         put(path, pem(ONE)[:100])
     with being_written.open() as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        backend.tidy()
+        backend.cleanup()
         assert list(folder.iterdir()) == [being_written]
-    backend.tidy()
+    backend.cleanup()
     assert list(folder.iterdir()) == []
 
 

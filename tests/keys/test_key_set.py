@@ -82,7 +82,7 @@ def test_a_public_part_that_was_tampered_with_is_not_published(deployment: Deplo
     with deployment.services.database.transaction() as session:
         for row in session.query(SigningKeyRow):
             row.public_jwk = {**row.public_jwk, "x": "AAAA"}
-    deployment.services.tokens.changes.look()
+    deployment.services.tokens.changes.poll()
     assert deployment.http.get(JWKS).json() == before
 
 
@@ -101,5 +101,5 @@ def test_a_key_of_an_unknown_algorithm_is_ignored(deployment: Deployment):
 
 def test_carrying_out_the_rotation_twice_changes_nothing(deployment: Deployment):
     before = deployment.services.keys.keyring.keys
-    deployment.services.keys.keyring.put_in_order()
+    deployment.services.keys.keyring.reconcile()
     assert deployment.services.keys.keyring.keys == before

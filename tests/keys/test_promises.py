@@ -42,7 +42,7 @@ def serving(tmp_path: Path, migrated_database_url: str, clock: FakeClock):
 
 
 def ready_at(services: Composition):
-    services.keys.keyring.put_in_order()
+    services.keys.keyring.reconcile()
     key = next_key(services.keys.keyring.keys, SigningAlgorithm.ES256, services.clock())
     assert key is not None
     return key.ready_at

@@ -11,7 +11,7 @@ from issuer.composition import Composition, compose
 from issuer.errors import ConfigurationError
 from issuer.keys.schedule import active
 from issuer.keys.sealed_secrets_store import current_mark
-from issuer.keys.sealing import mark_of, new_master_key, read_master_keys
+from issuer.keys.sealing import master_key_id, new_master_key, read_master_keys
 from issuer.keys.store import KeyStore
 from issuer.provisioning.setup import change_master_key
 from issuer.settings import Settings
@@ -92,7 +92,7 @@ def in_environment(place: SealedInstallation, clock: FakeClock) -> SealedInstall
 
 def assert_goes_on(services: Composition) -> None:
     """It signs, and seals a new key so that a process that starts can open it."""
-    services.keys.keyring.put_in_order()
+    services.keys.keyring.reconcile()
     assert services.keys.keyring.sign(ES256, "JWT", {})
     with services.administration.changing_keys(OPERATOR) as work:
         key = active(work.keys.all(), ES256, services.clock())
@@ -105,7 +105,7 @@ def marks(services: Composition) -> set[bytes]:
     """Of the master keys that something is sealed under."""
     with services.database.reading() as session:
         boxes = KeyStore(session).stored().handles.values()
-        return {current_mark(session), *map(mark_of, boxes)}
+        return {current_mark(session), *map(master_key_id, boxes)}
 
 
 def test_the_file_holds_a_new_key_and_the_old_key_opens_nothing(in_file: SealedInstallation):

@@ -208,7 +208,7 @@ def test_a_key_is_announced_from_when_it_is_stored(migrated_database_url: str, c
         [SigningAlgorithm.ES256],
         lambda _now: {SigningAlgorithm.ES256: None},
     )
-    keyring.put_in_order()
+    keyring.reconcile()
     assert [key.announced_at for key in keyring.keys] == [clock.now, clock.now]
 
 
@@ -227,7 +227,7 @@ def test_the_rotator_queries_the_database_only_when_rotation_is_due(deployment: 
         queried.append(threading.get_ident())
 
     event.listen(deployment.services.database.engine, "before_cursor_execute", note)
-    deployment.services.keys.rotator.look()
+    deployment.services.keys.rotator.poll()
     assert threading.get_ident() not in queried
     deployment.wait(timedelta(days=30))
     assert threading.get_ident() in queried

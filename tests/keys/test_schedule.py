@@ -16,7 +16,7 @@ from issuer.keys.schedule import (
     state_at,
 )
 from issuer.vocabulary import (
-    CLOCKS_APART,
+    MAX_CLOCK_SKEW,
     MAX_TOKEN,
     SEEN_WITHIN,
     VERIFIERS_BEHIND,
@@ -82,7 +82,7 @@ def test_a_retired_key_outlives_the_tokens_of_a_process_that_saw_its_successor_l
     first, following = in_order([], START)
     rotated_at = following.ready_at
     keys = [first, replace(following, activates_at=rotated_at)]
-    last_token = rotated_at + CLOCKS_APART + SEEN_WITHIN
+    last_token = rotated_at + MAX_CLOCK_SKEW + SEEN_WITHIN
     over = destroys_at(keys, first)
     assert over is not None
     assert over >= last_token + MAX_TOKEN + VERIFIERS_BEHIND

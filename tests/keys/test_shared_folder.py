@@ -56,10 +56,10 @@ def test_they_agree_on_one_key(servers: list[Composition], folder: Path, clock: 
 def at_once(servers: list[Composition]) -> None:
     ready = threading.Barrier(len(servers))
 
-    def put_in_order(services: Composition) -> None:
+    def reconcile(services: Composition) -> None:
         ready.wait()
-        services.keys.keyring.put_in_order()
+        services.keys.keyring.reconcile()
 
     with ThreadPoolExecutor(len(servers)) as pool:
-        for done in [pool.submit(put_in_order, each) for each in servers]:
+        for done in [pool.submit(reconcile, each) for each in servers]:
             done.result()

@@ -26,7 +26,7 @@ ES256 = SigningAlgorithm.ES256
 
 
 def by_itself(services: Composition) -> None:
-    services.keys.keyring.put_in_order()
+    services.keys.keyring.reconcile()
 
 
 def rotate(services: Composition) -> None:

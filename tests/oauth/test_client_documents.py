@@ -94,12 +94,12 @@ def test_a_disabled_or_deleted_client_is_refused(deployment: Deployment, app: Ap
     tokens = alice.signs_in_to(app, audience="my-os")
     with deployment.changing() as work:
         work.clients.update(CLIENT, {"disabled": True})
-    deployment.services.tokens.changes.look()
+    deployment.services.tokens.changes.poll()
     assert alice.visits(app, audience="my-os").status_code == 400
     assert app.refresh(tokens.refresh_token).error == "invalid_client"
     with deployment.changing() as work:
         work.clients.delete(CLIENT)
-    deployment.services.tokens.changes.look()
+    deployment.services.tokens.changes.poll()
     alice.signs_in_to(app, audience="my-os")
     assert app.refresh(tokens.refresh_token).error == "invalid_grant"
 
@@ -268,7 +268,7 @@ def test_a_client_whose_document_is_gone_is_refused_everywhere_after_a_day(
         answer = after.refresh(answer.refresh_token)
         assert answer.status == 200
         deployment.wait(timedelta(minutes=1))
-        again.tokens.changes.look()
+        again.tokens.changes.poll()
         for each in (app, after):
             refused = each.refresh(answer.refresh_token)
             assert (refused.status, refused.error) == (401, "invalid_client")

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from issuer.audit import Actor
-from issuer.refresh_tokens import Issue
+from issuer.refresh_tokens import TokenToStore
 from issuer.roles import Assignment
 from issuer.tokens import Authorization
 from tests.builders import URL, Credentials, Deployment, FakeClock
@@ -220,7 +220,9 @@ def test_without_the_grant_no_refresh_token_is_active(
     authorization = in_a_family(
         deployment, Authorization.of_user(user, app, app.audiences["my-os"])
     )
-    issue = Issue(services.tokens.issuer.issue(authorization, deployment.clock()), Actor("app"), {})
+    issue = TokenToStore(
+        services.tokens.issuer.issue(authorization, deployment.clock()), Actor("app"), {}
+    )
     token = services.tokens.refresh_tokens.begin(user, authorization, issue)
     assert token_endpoint.refresh(client, token).error == "invalid_grant"
     assert token_endpoint.introspect(client, token) == INACTIVE

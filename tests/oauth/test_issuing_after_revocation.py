@@ -58,9 +58,9 @@ def test_a_password_change_in_another_process_applies_at_once(
 
 
 REVOKED_ELSEWHERE: dict[str, Callable[[UnitOfWork], None]] = {
-    "client": lambda work: work.revocations.client("web"),
-    "subject": lambda work: work.revocations.subject("alice"),
-    "audience": lambda work: work.revocations.audience("my-os"),
+    "client": lambda work: work.revocations.revoke_client("web"),
+    "subject": lambda work: work.revocations.revoke_subject("alice"),
+    "audience": lambda work: work.revocations.revoke_audience("my-os"),
 }
 
 
@@ -105,7 +105,7 @@ def test_no_refreshed_token_is_sent_that_another_process_has_already_revoked(
     for _ in range(2):
         with elsewhere.database.changing() as session:
             revocations = Revocations(session, clock, limits=FeedLimits(tokens=0))
-            assert revocations.family(
+            assert revocations.revoke_family(
                 "family_x", clock() + timedelta(hours=1), client_id="web", user_id="alice"
             )
         answer = token_endpoint.refresh(client, refresh_token)
@@ -136,8 +136,8 @@ def test_other_clients_do_not_wait(
 ):
     other = deployment.client("other")
     with deployment.changing() as work:
-        work.revocations.client("ci-bot")
-        work.revocations.audience("other-os")
+        work.revocations.revoke_client("ci-bot")
+        work.revocations.revoke_audience("other-os")
     before = clock()
     assert token_endpoint.client_credentials(other).status == 200
     assert clock() == before
@@ -148,7 +148,7 @@ def test_a_client_that_fails_to_authenticate_does_not_wait(
 ):
     client = deployment.client("ci-bot")
     with deployment.changing() as work:
-        work.revocations.client("ci-bot")
+        work.revocations.revoke_client("ci-bot")
     before = clock()
     answer = token_endpoint.post(
         data={"grant_type": "client_credentials"}, auth=(client.client_id, "wrong")
@@ -162,7 +162,7 @@ def test_a_change_during_the_wait_applies(
     """The request is authenticated and authorized again after the wait."""
     client = deployment.client("ci-bot")
     with deployment.changing() as work:
-        work.revocations.client("ci-bot")
+        work.revocations.revoke_client("ci-bot")
 
     def disable() -> None:
         with deployment.changing() as work:
@@ -180,7 +180,7 @@ def test_a_wait_that_would_be_too_long_is_503_with_retry_after(
     client = deployment.client("ci-bot")
     clock.move(timedelta(minutes=1))
     with deployment.changing() as work:
-        work.revocations.client("ci-bot")
+        work.revocations.revoke_client("ci-bot")
     clock.move(timedelta(minutes=-1))
     answer = token_endpoint.client_credentials(client)
     assert (answer.status, answer.error) == (503, "temporarily_unavailable")
@@ -195,7 +195,7 @@ def test_repeated_revocations_during_the_wait_are_503(
 
     def revoke() -> None:
         with deployment.changing() as work:
-            work.revocations.client("ci-bot")
+            work.revocations.revoke_client("ci-bot")
         revoked.append(True)
 
     revoke()
@@ -211,7 +211,7 @@ def test_issuing_after_a_revocation_needs_no_query(
 ):
     client = deployment.client("ci-bot")
     with deployment.changing() as work:
-        work.revocations.client("ci-bot")
+        work.revocations.revoke_client("ci-bot")
     token_endpoint.client_credentials(client)
     with statements(deployment) as seen:
         assert token_endpoint.client_credentials(client).status == 200

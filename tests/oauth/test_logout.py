@@ -133,7 +133,7 @@ def test_a_hint_whose_key_is_gone_asks_the_person(alice: Person, leaving: App):
     services = alice.deployment.services
     with services.administration.changing_keys(OPERATOR) as work:
         work.keys.revoke(kid)
-    services.keys.rotator.look()
+    services.keys.rotator.poll()
     response = logout(alice, id_token_hint=hint, post_logout_redirect_uri=BYE)
     assert response.headers["location"].startswith(f"{URL}/sign-out?request=")
     assert is_signed_in(alice)

@@ -6,13 +6,13 @@ from datetime import timedelta
 import pytest
 
 from issuer.errors import Unavailable
-from issuer.oauth.overload import Rounds
+from issuer.oauth.load_shedder import LoadShedder
 from tests.builders import FakeClock
 
 LONG = timedelta(seconds=0.2)
 
 
-async def arriving(rounds: Rounds, clock: FakeClock, number: int) -> list[bool]:
+async def arriving(rounds: LoadShedder, clock: FakeClock, number: int) -> list[bool]:
     """Slow requests that arrive together; for each, whether it is answered."""
 
     async def request() -> bool:
@@ -27,22 +27,24 @@ async def arriving(rounds: Rounds, clock: FakeClock, number: int) -> list[bool]:
 
 
 @pytest.fixture
-def rounds(clock: FakeClock) -> Rounds:
-    return Rounds(clock)
+def rounds(clock: FakeClock) -> LoadShedder:
+    return LoadShedder(clock)
 
 
-def test_a_request_too_late_in_an_iteration_is_refused_at_once(rounds: Rounds, clock: FakeClock):
+def test_a_request_too_late_in_an_iteration_is_refused_at_once(
+    rounds: LoadShedder, clock: FakeClock
+):
     assert asyncio.run(arriving(rounds, clock, 6)) == [True] * 3 + [False] * 3
 
 
-def test_the_next_iteration_starts_from_zero(rounds: Rounds, clock: FakeClock):
+def test_the_next_iteration_starts_from_zero(rounds: LoadShedder, clock: FakeClock):
     async def twice() -> list[list[bool]]:
         return [await arriving(rounds, clock, 4), await arriving(rounds, clock, 2)]
 
     assert asyncio.run(twice()) == [[True, True, True, False], [True, True]]
 
 
-def test_idle_time_does_not_count(rounds: Rounds, clock: FakeClock):
+def test_idle_time_does_not_count(rounds: LoadShedder, clock: FakeClock):
     async def rarely() -> list[bool]:
         answered = []
         for _ in range(5):
@@ -55,7 +57,7 @@ def test_idle_time_does_not_count(rounds: Rounds, clock: FakeClock):
 
 @pytest.mark.parametrize(("status", "seconds"), [(503, 1), (429, 1), (400, 0), (401, 0)])
 def test_many_429_and_503_responses_are_sent_at_a_bounded_pace(
-    rounds: Rounds, clock: FakeClock, status: int, seconds: int
+    rounds: LoadShedder, clock: FakeClock, status: int, seconds: int
 ):
     began = clock.monotonic()
 

@@ -70,7 +70,7 @@ def test_a_disabled_public_client_is_refused(
     assert token_endpoint.post(data=request).error == "invalid_grant"
     with deployment.changing() as work:
         work.clients.update(app.client_id, {"disabled": True})
-    deployment.services.tokens.changes.look()
+    deployment.services.tokens.changes.poll()
     assert seen(token_endpoint.post(data=request)) == (401, "invalid_client")
 
 

@@ -73,7 +73,7 @@ def assign_role(deployment: Deployment) -> None:
 
 def revoke_client(deployment: Deployment) -> None:
     with deployment.changing() as work:
-        work.revocations.client("ci-bot")
+        work.revocations.revoke_client("ci-bot")
 
 
 CHANGES: dict[str, Callable[[Deployment], None]] = {

@@ -9,8 +9,8 @@ from issuer.audiences import AudienceFields
 from issuer.audit import Actor
 from issuer.composition import UnitOfWork
 from issuer.errors import InvalidCredentials
-from issuer.refresh_tokens import Issue, RefreshRequest
-from issuer.tokens import Authorization, NotBefore
+from issuer.refresh_tokens import RefreshRequest, TokenToStore
+from issuer.tokens import Authorization, RevokedUntil
 from tests.builders import PASSWORD, Deployment
 from tests.oauth.refreshing import events, families, in_a_family
 
@@ -82,7 +82,7 @@ def test_tokens_revoked_during_sign_in_make_the_request_wait(
     deployment: Deployment, change: Change
 ):
     """After the wait the request is authenticated and authorized again."""
-    assert isinstance(begin_beside(deployment, change), NotBefore)
+    assert isinstance(begin_beside(deployment, change), RevokedUntil)
     assert families(deployment) == 0
     assert not events(deployment, "token.issued")
 
@@ -92,7 +92,7 @@ def test_other_changes_do_not_prevent_a_refresh_token(deployment: Deployment):
     assert families(deployment) == len(events(deployment, "token.issued")) == 1
 
 
-def begin_beside(deployment: Deployment, change: Change) -> str | NotBefore:
+def begin_beside(deployment: Deployment, change: Change) -> str | RevokedUntil:
     """A sign-in that has checked the password, then the change, then the refresh token."""
     user_id, services = deployment.user("alice"), deployment.services
     deployment.client("app", grant_types=["password", "refresh_token"])
@@ -104,7 +104,7 @@ def begin_beside(deployment: Deployment, change: Change) -> str | NotBefore:
     with deployment.changing() as work:
         change(deployment, work, user_id)
     return services.tokens.refresh_tokens.begin(
-        user, authorization, Issue(access_token, Actor("app"), {})
+        user, authorization, TokenToStore(access_token, Actor("app"), {})
     )
 
 
@@ -119,8 +119,10 @@ def test_many_families_are_created_rotated_and_revoked_concurrently(deployment: 
     authorization = Authorization.of_user(user, client, client.audiences["my-os"])
     actor, asked = Actor("app"), RefreshRequest(None, None)
 
-    def issue() -> Issue:
-        return Issue(services.tokens.issuer.issue(authorization, deployment.clock()), actor, {})
+    def issue() -> TokenToStore:
+        return TokenToStore(
+            services.tokens.issuer.issue(authorization, deployment.clock()), actor, {}
+        )
 
     def begin_use_and_revoke(_: int) -> bool:
         of_family = in_a_family(deployment, authorization)

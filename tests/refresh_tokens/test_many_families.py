@@ -4,7 +4,7 @@ from sqlalchemy import func, select
 
 from issuer.composition.background import delete_expired
 from issuer.database.tables import RefreshFamilyRow, RevokedPrincipalRow
-from issuer.vocabulary import MAX_TOKEN, STILL_TRUSTED
+from issuer.vocabulary import MAX_TOKEN, TOKEN_RETENTION
 from tests.builders import Deployment
 from tests.directory.test_directory import statements
 from tests.drivers import TokenDriver
@@ -42,7 +42,7 @@ def test_a_family_is_deleted_before_the_entry_that_ended_it(
     alice = sign_in(deployment, token_endpoint)
     with deployment.changing() as work:
         work.users.revoke_tokens(alice.user_id)
-    deployment.wait(MAX_TOKEN + 2 * STILL_TRUSTED)
+    deployment.wait(MAX_TOKEN + 2 * TOKEN_RETENTION)
     services = deployment.services
     delete_expired(services.foundation, services.tokens, services.people)
     assert rows(deployment, RefreshFamilyRow) == rows(deployment, RevokedPrincipalRow) == 0

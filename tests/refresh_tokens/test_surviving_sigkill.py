@@ -41,8 +41,8 @@ def refresh(settings: Settings, clock: FakeClock, client: Credentials, token: st
         authenticated.record,
         authenticated.secret,
     )
-    services.keys.keyring.tidy()
-    services.keys.keyring.put_in_order()
+    services.keys.keyring.cleanup()
+    services.keys.keyring.reconcile()
     try:
         granted = IssuerAuthorizationServer(services.protocol).authorize(request)
     except OAuth2Error:  # reuse of a token ends its family

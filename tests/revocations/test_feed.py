@@ -13,7 +13,7 @@ from issuer.errors import Unavailable
 from issuer.keys.schedule import active
 from issuer.tokens import FeedPublisher
 from issuer.tokens.feed import RENEW_AFTER, VALID_FOR
-from issuer.vocabulary import MAX_TOKEN, STILL_TRUSTED, TRUSTED_FOR
+from issuer.vocabulary import KEY_RETENTION, MAX_TOKEN, TOKEN_RETENTION
 from tests.builders import OPERATOR, URL, Deployment, FakeClock
 from tests.directory.test_directory import statements
 from tests.drivers import TokenDriver
@@ -51,12 +51,12 @@ def test_the_feed_lists_tokens_families_subjects_clients_and_audiences(
 ):
     now = clock().replace(microsecond=0)
     with deployment.changing() as work:
-        work.revocations.tokens({"a": now + HOUR})
-        work.revocations.subject("alice")
-        work.revocations.client("web")
-        work.revocations.audience("https://os.example/1")
+        work.revocations.revoke_tokens({"a": now + HOUR})
+        work.revocations.revoke_subject("alice")
+        work.revocations.revoke_client("web")
+        work.revocations.revoke_audience("https://os.example/1")
         whose = {"client_id": "web", "user_id": "bob"}
-        assert work.revocations.family("family_1", now + 2 * HOUR, **whose)
+        assert work.revocations.revoke_family("family_1", now + 2 * HOUR, **whose)
     so_far = int((now + SECOND).timestamp())
     assert Feed.of(deployment.http).revoked == {
         "jti": {"a": int((now + HOUR).timestamp())},
@@ -80,10 +80,10 @@ def test_an_unchanged_feed_gets_a_new_iat_after_a_while(deployment: Deployment, 
     """So that a verifier sees that the feed is current."""
     before = Feed.of(deployment.http)
     clock.move(RENEW_AFTER - SECOND)
-    deployment.services.tokens.changes.look()
+    deployment.services.tokens.changes.poll()
     assert Feed.of(deployment.http).response.content == before.response.content
     clock.move(SECOND)
-    deployment.services.tokens.changes.look()
+    deployment.services.tokens.changes.poll()
     assert (
         Feed.of(deployment.http).claims["iat"] == before.claims["iat"] + RENEW_AFTER.total_seconds()
     )
@@ -93,11 +93,11 @@ def test_an_entry_is_removed_when_its_last_token_has_expired(
     deployment: Deployment, clock: FakeClock
 ):
     with deployment.changing() as work:
-        work.revocations.tokens({"a": clock() + HOUR})
-        work.revocations.client("web")
-        work.revocations.audience("my-os")
+        work.revocations.revoke_tokens({"a": clock() + HOUR})
+        work.revocations.revoke_client("web")
+        work.revocations.revoke_audience("my-os")
     seen = []
-    for step in (HOUR, STILL_TRUSTED, MAX_TOKEN - HOUR, RENEW_AFTER):
+    for step in (HOUR, TOKEN_RETENTION, MAX_TOKEN - HOUR, RENEW_AFTER):
         deployment.wait(step)
         revoked = Feed.of(deployment.http).revoked
         seen.append([*revoked["jti"], *revoked["client_id"], *revoked["aud"]])
@@ -113,7 +113,7 @@ def test_a_revoked_key_is_listed_and_signs_no_feed(deployment: Deployment, clock
     assert after.revoked["kid"] == [kid]
     assert after.header["kid"] != kid
     assert after.response.headers["etag"] != before.response.headers["etag"]
-    deployment.wait(TRUSTED_FOR - SECOND)
+    deployment.wait(KEY_RETENTION - SECOND)
     assert Feed.of(deployment.http).revoked["kid"] == [kid]
     deployment.wait(RENEW_AFTER)
     assert Feed.of(deployment.http).revoked["kid"] == []
@@ -150,7 +150,7 @@ def test_without_the_database_the_feed_soon_becomes_unavailable(
     answer = deployment.http.get(PATH)
     assert (answer.status_code, answer.json()["error"]) == (503, "temporarily_unavailable")
     assert answer.headers["retry-after"] == "1"
-    deployment.services.tokens.changes.look()
+    deployment.services.tokens.changes.poll()
     assert deployment.http.get(PATH).status_code == 200
 
 
@@ -177,7 +177,7 @@ def test_a_feed_that_cannot_be_renewed_stays_available(deployment: Deployment, c
         clock,
         services.keys.keyring,
         services.tokens.revocations,
-        services.tokens.changes.look,
+        services.tokens.changes.poll,
     )
     Feed.of(deployment.http)  # the current one, by another process
     before = feed.render(alg)
@@ -199,7 +199,7 @@ def test_the_etag_is_the_same_in_all_processes(deployment: Deployment, clock: Fa
     first = Feed.of(deployment.http).response
     elsewhere = compose(deployment.services.settings, clock)
     elsewhere.keys.keyring.reload()
-    elsewhere.tokens.changes.look()
+    elsewhere.tokens.changes.poll()
     other = elsewhere.tokens.revocation_feed.render(
         deployment.services.settings.signing_algorithms[0]
     )
@@ -248,11 +248,11 @@ def test_a_slow_feed_is_not_rendered_at_every_change(deployment: Deployment, clo
         busy,
         services.keys.keyring,
         services.tokens.revocations,
-        services.tokens.changes.look,
+        services.tokens.changes.poll,
     )
     first = feed.render(alg)
     with deployment.changing() as work:
-        work.revocations.subject("alice")
+        work.revocations.revoke_subject("alice")
     assert feed.held(alg) is first
     busy.elapsed += 2
     assert feed.held(alg) is None

@@ -13,7 +13,7 @@ from issuer.clock import Clock
 from issuer.composition import Composition, compose
 from issuer.revocations import Revocations
 from issuer.tokens.feed import RENEW_AFTER
-from issuer.vocabulary import CLOCKS_APART
+from issuer.vocabulary import MAX_CLOCK_SKEW
 from tests.builders import OPERATOR, Deployment, FakeClock
 
 SECOND = timedelta(seconds=1)
@@ -45,8 +45,8 @@ def process(deployment: Deployment, clock: FakeClock) -> Iterator[Callable[..., 
 
     def start(ahead: timedelta = timedelta(0)) -> Composition:
         services = compose(deployment.services.settings, ClockAhead(clock, ahead))
-        services.keys.keyring.put_in_order()
-        services.tokens.changes.look()
+        services.keys.keyring.reconcile()
+        services.tokens.changes.poll()
         made.append(services)
         return services
 
@@ -76,14 +76,14 @@ def test_the_time_of_the_feed_never_goes_back(
     process: Callable[..., Composition], clock: FakeClock
 ):
     """Whichever process serves it, and whichever revokes meanwhile."""
-    ahead, behind = process(CLOCKS_APART / 2), process(-CLOCKS_APART / 2)
+    ahead, behind = process(MAX_CLOCK_SKEW / 2), process(-MAX_CLOCK_SKEW / 2)
     seen = []
     for number in range(6):
         for each in (ahead, behind):
             with each.administration.changing(OPERATOR) as work:
-                work.revocations.tokens({f"jti-{number}": clock() + HOUR})
+                work.revocations.revoke_tokens({f"jti-{number}": clock() + HOUR})
             for asked in (behind, ahead, behind):
-                asked.tokens.changes.look()
+                asked.tokens.changes.poll()
                 seen.append(claims_of(asked)["iat"])
         clock.move(RENEW_AFTER / 2)
     assert seen == sorted(seen)
@@ -107,10 +107,10 @@ def test_other_processes_know_a_revocation_when_they_next_read_changes(
     here, there = process(), process()
     for number in range(3):
         with here.administration.changing(OPERATOR) as work:
-            work.revocations.tokens({f"jti-{number}": clock() + HOUR})
-            work.revocations.client(f"client-{number}")
-            work.revocations.audience(f"os-{number}")
-        there.tokens.changes.look()
+            work.revocations.revoke_tokens({f"jti-{number}": clock() + HOUR})
+            work.revocations.revoke_client(f"client-{number}")
+            work.revocations.revoke_audience(f"os-{number}")
+        there.tokens.changes.poll()
         assert claims_of(there) == claims_of(here)
     assert len(revoked_in(there)["jti"]) == len(revoked_in(there)["aud"]) == 3
 
@@ -127,17 +127,19 @@ def test_concurrent_revocations_in_two_processes_are_all_seen(
             revocations = Revocations(session, clock)
             # In different orders, with one token in common.
             names = [f"jti-{number}", "jti-of-all"]
-            revocations.tokens({name: clock() + HOUR for name in names[:: 1 - number % 2 * 2]})
-            revocations.subject(f"user-{number % 5}")
+            revocations.revoke_tokens(
+                {name: clock() + HOUR for name in names[:: 1 - number % 2 * 2]}
+            )
+            revocations.revoke_subject(f"user-{number % 5}")
 
     with ThreadPoolExecutor(8) as pool:
         running = [pool.submit(revoke, number) for number in range(40)]
         while not all(each.done() for each in running):
-            watcher.tokens.changes.look()
+            watcher.tokens.changes.poll()
         for each in running:
             each.result()
     for each in processes:
-        each.tokens.changes.look()
+        each.tokens.changes.poll()
         revoked = revoked_in(each)
         assert len(revoked["jti"]) == 41
         assert len(revoked["sub"]) == 5
@@ -148,7 +150,7 @@ def test_a_process_that_starts_later_has_the_whole_feed(
 ):
     here = process()
     with here.administration.changing(OPERATOR) as work:
-        work.revocations.tokens({"a": clock() + HOUR})
-        work.revocations.subject("alice")
-        work.revocations.audience("my-os")
+        work.revocations.revoke_tokens({"a": clock() + HOUR})
+        work.revocations.revoke_subject("alice")
+        work.revocations.revoke_audience("my-os")
     assert claims_of(process()) == claims_of(here)

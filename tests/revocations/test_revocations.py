@@ -7,7 +7,7 @@ from sqlalchemy import event
 
 from issuer.revocations import TokenIdentity
 from issuer.revocations.store import RevocationStore, RevokedPrincipal
-from issuer.vocabulary import CLOCKS_APART, MAX_TOKEN, STILL_TRUSTED
+from issuer.vocabulary import MAX_CLOCK_SKEW, MAX_TOKEN, TOKEN_RETENTION
 from tests.builders import Deployment, FakeClock
 
 SECOND = timedelta(seconds=1)
@@ -38,8 +38,8 @@ def is_revoked(deployment: Deployment, issued_at: datetime, **names: str) -> boo
 def test_a_revoked_token_is_stored_with_its_expiry(deployment: Deployment, clock: FakeClock):
     expires_at = clock().replace(microsecond=0) + HOUR
     with deployment.changing() as work:
-        work.revocations.tokens({"a": expires_at, "b": expires_at})
-        work.revocations.tokens({"a": expires_at})
+        work.revocations.revoke_tokens({"a": expires_at, "b": expires_at})
+        work.revocations.revoke_tokens({"a": expires_at})
     assert tokens(deployment) == {"a": expires_at, "b": expires_at}
     assert is_revoked(deployment, clock(), jti="a")
     assert not is_revoked(deployment, clock(), jti="A")
@@ -52,15 +52,15 @@ def test_the_later_of_two_expiries_is_kept(
     now = clock().replace(microsecond=0)
     for hours in (first, then):
         with deployment.changing() as work:
-            work.revocations.tokens({"a": now + hours * HOUR})
+            work.revocations.revoke_tokens({"a": now + hours * HOUR})
     assert tokens(deployment) == {"a": now + 2 * HOUR}
 
 
 def test_an_expired_token_is_skipped(deployment: Deployment, clock: FakeClock):
     before = store(deployment, RevocationStore.state)
     with deployment.changing() as work:
-        work.revocations.tokens({"expired": clock() - STILL_TRUSTED})
-        work.revocations.tokens({})
+        work.revocations.revoke_tokens({"expired": clock() - TOKEN_RETENTION})
+        work.revocations.revoke_tokens({})
     assert tokens(deployment) == {}
     assert store(deployment, RevocationStore.state) == before
 
@@ -76,7 +76,7 @@ def test_many_tokens_need_few_statements(
 
     event.listen(deployment.services.database.engine, "before_cursor_execute", note)
     with deployment.changing() as work:
-        work.revocations.tokens({f"jti-{number}": clock() + HOUR for number in range(many)})
+        work.revocations.revoke_tokens({f"jti-{number}": clock() + HOUR for number in range(many)})
     event.remove(deployment.services.database.engine, "before_cursor_execute", note)
     assert len([each for each in seen if "INSERT INTO revoked_tokens" in each]) == statements
     assert len(tokens(deployment)) == many
@@ -88,9 +88,9 @@ def test_tokens_issued_until_every_process_has_seen_the_change_are_revoked(
     """Whole seconds, and one more: another process issues until it has read the change."""
     now = clock().replace(microsecond=0)
     with deployment.changing() as work:
-        work.revocations.subject("alice")
-        work.revocations.client("web")
-        work.revocations.audience("my-os")
+        work.revocations.revoke_subject("alice")
+        work.revocations.revoke_client("web")
+        work.revocations.revoke_audience("my-os")
     assert is_revoked(deployment, now + SECOND, client_id="other", audience="other-os")
     assert is_revoked(deployment, now + SECOND, subject="bob", audience="other-os")
     assert is_revoked(deployment, now + SECOND, subject="bob", client_id="other")
@@ -113,8 +113,8 @@ def test_tokens_issued_until_the_end_of_the_transaction_are_revoked(
 ):
     """Until the commit no process sees the change, and all issue tokens."""
     with deployment.changing() as work:
-        work.revocations.subject("alice")
-        work.revocations.audience("my-os")
+        work.revocations.revoke_subject("alice")
+        work.revocations.revoke_audience("my-os")
         clock.move(5 * SECOND)
     assert is_revoked(deployment, clock(), audience="other-os")
     assert is_revoked(deployment, clock(), subject="bob")
@@ -122,21 +122,21 @@ def test_tokens_issued_until_the_end_of_the_transaction_are_revoked(
 
 def test_the_instant_of_an_entry_never_moves_back(deployment: Deployment, clock: FakeClock):
     with deployment.changing() as work:
-        work.revocations.subject("alice")
+        work.revocations.revoke_subject("alice")
     before = not_after(deployment)
     clock.move(-HOUR)
     with deployment.changing() as work:
-        work.revocations.subject("alice")
+        work.revocations.revoke_subject("alice")
     assert not_after(deployment) == before
 
 
 def test_every_change_increments_the_count_of_the_feed(deployment: Deployment, clock: FakeClock):
     counts = [store(deployment, RevocationStore.state).count]
     for revoke in (
-        lambda revocations: revocations.tokens({"a": clock() + HOUR}),
-        lambda revocations: revocations.subject("alice"),
-        lambda revocations: revocations.client("web"),
-        lambda revocations: revocations.audience("my-os"),
+        lambda revocations: revocations.revoke_tokens({"a": clock() + HOUR}),
+        lambda revocations: revocations.revoke_subject("alice"),
+        lambda revocations: revocations.revoke_client("web"),
+        lambda revocations: revocations.revoke_audience("my-os"),
     ):
         with deployment.changing() as work:
             revoke(work.revocations)
@@ -147,18 +147,18 @@ def test_every_change_increments_the_count_of_the_feed(deployment: Deployment, c
 
 def test_the_time_of_the_feed_never_goes_back(deployment: Deployment, clock: FakeClock):
     with deployment.changing() as work:
-        work.revocations.subject("alice")
+        work.revocations.revoke_subject("alice")
     before = store(deployment, RevocationStore.state)
     clock.move(-HOUR)
     with deployment.changing() as work:
-        work.revocations.subject("bob")
+        work.revocations.revoke_subject("bob")
     after = store(deployment, RevocationStore.state)
     assert (after.count, after.issued_at) == (before.count + 1, before.issued_at)
 
 
 def test_a_transaction_that_fails_revokes_nothing(deployment: Deployment, clock: FakeClock):
     with pytest.raises(ZeroDivisionError), deployment.changing() as work:
-        work.revocations.subject("alice")
+        work.revocations.revoke_subject("alice")
         raise ZeroDivisionError
     assert not_after(deployment) == {}
 
@@ -168,9 +168,9 @@ def test_an_entry_is_deleted_when_no_process_lists_it_any_more(
 ):
     clock.move(timedelta(milliseconds=500))  # to a whole second
     with deployment.changing() as work:
-        work.revocations.subject("alice")
-        work.revocations.tokens({"a": clock() + HOUR})
-    clock.move(HOUR + STILL_TRUSTED + CLOCKS_APART)
+        work.revocations.revoke_subject("alice")
+        work.revocations.revoke_tokens({"a": clock() + HOUR})
+    clock.move(HOUR + TOKEN_RETENTION + MAX_CLOCK_SKEW)
     with deployment.changing() as work:
         assert work.revocations.delete_expired() == 1
     clock.move(MAX_TOKEN - HOUR)

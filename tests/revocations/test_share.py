@@ -49,21 +49,21 @@ class Revoking:
         whose = {"client_id": client_id, "subject": subject}
         with self._deployment.services.database.changing() as session:
             revocations = Revocations(session, self._deployment.clock, limits=FEW)
-            return revocations.own_token(f"{self._number:032x}", self.expires_at, **whose)
+            return revocations.revoke_own_token(f"{self._number:032x}", self.expires_at, **whose)
 
     def family(self, client_id: str, user_id: str) -> bool:
         self._number += 1
         whose = {"client_id": client_id, "user_id": user_id}
         with self._deployment.services.database.changing() as session:
             revocations = Revocations(session, self._deployment.clock, limits=FEW)
-            return revocations.family(f"family_{self._number}", self.expires_at, **whose)
+            return revocations.revoke_family(f"family_{self._number}", self.expires_at, **whose)
 
     def tokens(self, number: int) -> None:
         ids = range(self._number + 1, self._number + 1 + number)
         self._number += number
         with self._deployment.services.database.changing() as session:
             revocations = Revocations(session, self._deployment.clock, limits=FEW)
-            revocations.tokens({f"{each:032x}": self.expires_at for each in ids})
+            revocations.revoke_tokens({f"{each:032x}": self.expires_at for each in ids})
 
     def subject(self, user_id: str) -> None:
         with self._deployment.services.database.changing() as session:
@@ -150,7 +150,7 @@ def test_a_transaction_counts_the_entries_it_adds(deployment: Deployment, clock:
     with pytest.raises(FeedFull), deployment.services.database.changing() as session:
         revocations = Revocations(session, clock, limits=FEW)
         for number in range(30):
-            revocations.subject(f"user-{number:02}")
+            revocations.revoke_subject(f"user-{number:02}")
     assert not principals(deployment)
 
 

@@ -22,8 +22,8 @@ from tests.sign_in.authorizing import BROWSER, CALLBACK, VERIFIER, App, Person
 
 def composed(settings: Settings, clock: FakeClock) -> Composition:
     services = compose(settings, clock)
-    services.keys.keyring.tidy()
-    services.keys.keyring.put_in_order()
+    services.keys.keyring.cleanup()
+    services.keys.keyring.reconcile()
     return services
 
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from starlette.requests import Request
 
-from issuer.web.forms import AntiForgery, Refusal
+from issuer.web.forms import Csrf, Refusal
 from issuer.web.visit import Visit, own_page
 from tests.builders import PASSWORD, URL, Deployment
 from tests.oauth.refreshing import events
@@ -289,7 +289,7 @@ def test_an_origin_is_compared_as_browsers_write_it(url: str, origin: str):
     """RFC 6454 §6.2."""
     request = Request({"type": "http", "headers": [(b"origin", origin.encode())]})
     visit = Visit(request, "secret", is_new=False, query={})
-    guard = AntiForgery(b"key", url)
+    guard = Csrf(b"key", url)
     form = {"form": guard.token("secret", "purpose")}
     assert guard.refusal(visit, form, "purpose") is None
     assert guard.refusal(visit, form, "another purpose") is Refusal.STALE

@@ -75,7 +75,7 @@ class Pusher:
 
     def push(self) -> None:
         """Send what is new, for seconds at most; nothing while another process does."""
-        progress = self.look() or Progress()
+        progress = self.poll() or Progress()
         now = self._clock()
         pause = progress.retry_at - now if progress.retry_at else timedelta(0)
         # A longer pause was noted before the clock was set back.
@@ -91,7 +91,7 @@ class Pusher:
                     self._reader = AuditReader(self._database)  # it may be another server now
                     raise
 
-    def look(self) -> Progress | None:
+    def poll(self) -> Progress | None:
         """The progress, as any process has made it; None before the first attempt."""
         with self._database.reading() as session:
             progress = progress_store.load(session, self.destination.key)
@@ -99,7 +99,7 @@ class Pusher:
         return progress
 
     def _push_all(self) -> None:
-        progress = self.look() or self._begin()
+        progress = self.poll() or self._begin()
         self._report_what_was_deleted(progress.acknowledged.settled)
         ends_at = self._clock.monotonic() + _SECONDS_OF_A_ROUND
         while self._clock.monotonic() < ends_at:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from issuer.keys.private_key import PrivateKey, generated, public_jwk, read_der, signed
-from issuer.keys.sealing import Sealer, is_box
+from issuer.keys.sealing import Sealer, is_ciphertext
 from issuer.vocabulary import SigningAlgorithm
 
 
@@ -52,7 +52,7 @@ class KeyBackend(Protocol):
     def destroy(self, kid: str, handle: bytes) -> None:
         """Destroy the private key for good. The database no longer has the handle."""
 
-    def tidy(self) -> None:
+    def cleanup(self) -> None:
         """Delete private keys that a crash left, and that the database no longer uses."""
 
 
@@ -68,7 +68,7 @@ class SealedKeyBackend:
         self._ready: dict[str, PrivateKey] = {}
 
     def owns(self, handle: bytes) -> bool:
-        return is_box(handle)
+        return is_ciphertext(handle)
 
     def create(self, alg: SigningAlgorithm, besides: Collection[str] = ()) -> MadeKey:
         key = generated(alg)
@@ -89,5 +89,5 @@ class SealedKeyBackend:
         """The box was deleted with the handle; only this process still has the key."""
         self._ready.pop(kid, None)
 
-    def tidy(self) -> None:
+    def cleanup(self) -> None:
         """Nothing to do: a box is part of its row."""

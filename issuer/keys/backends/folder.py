@@ -68,7 +68,7 @@ class FolderKeyBackend:
         self._ready.pop(kid, None)
         self._remove(self._path(handle), kid)
 
-    def tidy(self) -> None:
+    def cleanup(self) -> None:
         remove_partial(self._folder)
         self._unused()
 

@@ -12,10 +12,10 @@ from issuer.errors import InvalidCredentials
 from issuer.oauth.errors import OAuthError
 from issuer.oauth.grants.grant import Grant, Store
 from issuer.oauth.request import required
-from issuer.refresh_tokens import Issue
+from issuer.refresh_tokens import TokenToStore
 from issuer.scopes import OPENID
 from issuer.sign_in.codes_store import AuthorizationCode
-from issuer.tokens import Authentication, Authorization, NotBefore
+from issuer.tokens import Authentication, Authorization, RevokedUntil
 from issuer.vocabulary import ErrorCode, GrantType
 
 _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")  # RFC 7636 §4.1
@@ -83,10 +83,10 @@ class CodeGrant(Grant, AuthorizationCodeGrant):  # type: ignore[misc]
     def store_for(self, authorization: Authorization) -> Store:
         """Consumes the code, and stores the first token of a family if there is one."""
 
-        def store(issue: Issue) -> str | NotBefore | None:
+        def store(issue: TokenToStore) -> str | RevokedUntil | None:
             redeem = self.server.people.codes.redeem
             try:
-                stored: str | NotBefore | None = redeem(self._code, authorization, issue)
+                stored: str | RevokedUntil | None = redeem(self._code, authorization, issue)
             except InvalidCredentials as error:
                 raise _invalid_grant(error.reason, error.subject) from None
             return stored

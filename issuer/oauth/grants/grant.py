@@ -11,16 +11,16 @@ from issuer.clients.authentication import VerifiedAssertion
 from issuer.directory import AudienceRecord, ClientRecord, SecretRecord
 from issuer.oauth.errors import OAuthError, invalid_scope
 from issuer.oauth.request import AuthenticatedRequest, requested_scopes
-from issuer.refresh_tokens import Issue
+from issuer.refresh_tokens import TokenToStore
 from issuer.scopes import InvalidScope, ScopeNotCovered
-from issuer.tokens import Authentication, Authorization, NotBefore
+from issuer.tokens import Authentication, Authorization, RevokedUntil
 from issuer.vocabulary import ErrorCode, GrantType
 
 MAX_SESSION_ID = 255
 
 # Stores what an access token depends on, with its audit event, in one transaction. Returns the
 # refresh token, if there is one, or the instant at which to try again.
-Store: TypeAlias = Callable[[Issue], str | NotBefore | None]
+Store: TypeAlias = Callable[[TokenToStore], str | RevokedUntil | None]
 
 
 @dataclass(frozen=True, slots=True)

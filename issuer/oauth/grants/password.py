@@ -7,8 +7,8 @@ from issuer.errors import InvalidCredentials
 from issuer.oauth.errors import OAuthError, invalid_grant
 from issuer.oauth.grants.grant import Grant, Store
 from issuer.oauth.request import AuthenticatedRequest, PasswordAttempt, required
-from issuer.refresh_tokens import Issue
-from issuer.tokens import Authorization, NotBefore
+from issuer.refresh_tokens import TokenToStore
+from issuer.tokens import Authorization, RevokedUntil
 from issuer.vocabulary import ErrorCode, GrantType
 
 
@@ -46,7 +46,7 @@ class Password(Grant, ResourceOwnerPasswordCredentialsGrant):  # type: ignore[mi
             raise invalid_grant(error.reason, error.subject) from None
         attempt.is_right = True
         # Another process may just have changed the password and revoked the tokens: read that now.
-        self.server.tokens.changes.look()
+        self.server.tokens.changes.poll()
         return user
 
     def authorize(self, client: ClientRecord, audience: AudienceRecord) -> Authorization:
@@ -58,9 +58,9 @@ class Password(Grant, ResourceOwnerPasswordCredentialsGrant):  # type: ignore[mi
             return None
         user, refresh_tokens = self.request.user, self.server.tokens.refresh_tokens
 
-        def begin(issue: Issue) -> str | NotBefore:
+        def begin(issue: TokenToStore) -> str | RevokedUntil:
             try:
-                begun: str | NotBefore = refresh_tokens.begin(user, authorization, issue)
+                begun: str | RevokedUntil = refresh_tokens.begin(user, authorization, issue)
             except InvalidCredentials as error:
                 raise invalid_grant(error.reason, error.subject) from None
             return begun

@@ -11,7 +11,7 @@ from issuer.errors import InvalidCredentials
 from issuer.oauth.errors import OAuthError
 from issuer.oauth.grants.grant import Grant, Store
 from issuer.oauth.request import requested_scopes
-from issuer.refresh_tokens import Presented, RefreshRequest
+from issuer.refresh_tokens import RefreshRequest, ValidatedToken
 from issuer.tokens import Authorization
 from issuer.vocabulary import ErrorCode, GrantType
 
@@ -19,7 +19,7 @@ from issuer.vocabulary import ErrorCode, GrantType
 class PresentedToken(TokenMixin):  # type: ignore[misc]
     """A refresh token in the form that Authlib's grant expects."""
 
-    def __init__(self, presented: Presented) -> None:
+    def __init__(self, presented: ValidatedToken) -> None:
         self.presented = presented
         self.family = presented.family
 

@@ -36,7 +36,7 @@ class Registries:
 
 
 def new_registries() -> Registries:
-    """Those of this process; `ConfigurationError` if the folder of the workers is none."""
+    """The registries of this process; `ConfigurationError` if the workers have no folder."""
     # Files do not hold the creation time of a counter: one worker must expose what many do.
     disable_created_metrics()  # type: ignore[no-untyped-call]
     own = CollectorRegistry()

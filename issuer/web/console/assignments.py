@@ -96,7 +96,7 @@ def _assignment(form: Mapping[str, str]) -> Assignment:
 
 
 def _scopes_of(work: UnitOfWork, assignment: Assignment) -> list[str]:
-    """Those of the role; `Forbidden` before it is asked, if the answer could only be refused."""
+    """Assignments of the role; `Forbidden` if the answer to the question could only be refused."""
     try:
         role = work.roles.get(assignment.role)
         if assignment.audience is not None:

@@ -44,7 +44,7 @@ from issuer.web.console.key_fetching import FetchingEndpoint
 from issuer.web.console.keys_of_others import KeysOfOthers
 from issuer.web.console.recent_events import RecentEvents, recent_events
 from issuer.web.console.recent_sign_in import NeedsSignIn
-from issuer.web.console.token_as_now import TokenAsNow, token_as_now
+from issuer.web.console.token_preview import TokenPreview, token_as_now
 from issuer.web.console.views import Command, ConsolePage, Typed
 from issuer.web.visit import Visit
 
@@ -83,7 +83,7 @@ class ClientPage(ConsolePage):
     is_protected: bool
     section: AssignmentsSection
     rights: EffectiveRights | None
-    token: TokenAsNow | None
+    token: TokenPreview | None
     keys: KeysOfOthers
     secrets: tuple[SecretInList, ...]
     rotation: RotationEvidence | None

@@ -12,7 +12,7 @@ from issuer.errors import InvalidField, NotFound
 from issuer.fields.text import readable_json
 from issuer.web.console.endpoint import Operator
 from issuer.web.console.field_errors import field_errors
-from issuer.web.console.key_fetching import FetchingEndpoint, look_first
+from issuer.web.console.key_fetching import FetchingEndpoint, fetch_first
 from issuer.web.console.recent_sign_in import NeedsSignIn
 from issuer.web.console.views import ConsolePage
 from issuer.web.visit import Visit
@@ -73,7 +73,7 @@ class ExplainTokenEndpoint(FetchingEndpoint):
         if not (token := "".join(form.get("token", "").split())):
             raise InvalidField("token", "Paste the token.")
         found = self.parts.administration.client_assertions.explained(client_id, token)
-        look_first(form, found.look)
+        fetch_first(form, found.fetch_keys)
         try:
             claims = readable_json(found.unverified_claims)
         except RecursionError:

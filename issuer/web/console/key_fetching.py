@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import Response
 
-from issuer.clients.authentication import Look
+from issuer.clients.authentication import KeyFetch
 from issuer.web.console.endpoint import ConsoleEndpoint
 from issuer.web.visit import Visit
 
@@ -16,34 +16,34 @@ if TYPE_CHECKING:  # few deployments have key sets of others
 _LOOKED = "looked"
 
 
-class KeysWanted(Exception):
-    """The form is answered once `look` has waited for keys of others, 3 seconds at most."""
+class KeyFetchRequired(Exception):
+    """The form is answered once `fetch_keys` has waited for keys of others, 3 seconds at most."""
 
-    def __init__(self, look: Look) -> None:
+    def __init__(self, fetch_keys: KeyFetch) -> None:
         super().__init__()
-        self.look = look
+        self.fetch_keys = fetch_keys
 
 
 class FetchingEndpoint(ConsoleEndpoint):
     async def submit(self, visit: Visit, form: Mapping[str, str]) -> Response:
         try:
             return await super().submit(visit, form)
-        except KeysWanted as wanted:
-            await wanted.look()
+        except KeyFetchRequired as wanted:
+            await wanted.fetch_keys()
             return await super().submit(visit, {**form, _LOOKED: "yes"})
 
 
-def look_first(form: Mapping[str, str], look: Look | None) -> None:
-    """`KeysWanted` unless `look` is None or was waited for."""
-    if look is not None and _LOOKED not in form:
-        raise KeysWanted(look)
+def fetch_first(form: Mapping[str, str], fetch_keys: KeyFetch | None) -> None:
+    """`KeyFetchRequired` unless `fetch_keys` is None or was waited for."""
+    if fetch_keys is not None and _LOOKED not in form:
+        raise KeyFetchRequired(fetch_keys)
 
 
 def fetched_in_words(form: Mapping[str, str], key_set: "FollowedKeySet | None") -> str:
     """Fetch the keys, and say what was found."""
     if key_set is None:
         return "Nothing was fetched: the keys are given here."
-    look_first(form, partial(key_set.look, None))
+    fetch_first(form, partial(key_set.fetch_keys, None))
     state = key_set.state
     if state is None or not state.keys:
         problem = state.problem if state else None

@@ -37,7 +37,7 @@ def known_scopes() -> list[ScopeEntry]:
 
 
 def typed_scopes(form: Mapping[str, str]) -> list[str]:
-    """Those of the list, and of the field that completes names."""
+    """The texts of the list, and of the field that completes names."""
     return [*form.get("scopes", "").split(), *form.get("add", "").split()]
 
 

@@ -85,7 +85,7 @@ class OneTrustedIssuerEndpoint(FetchingEndpoint, LargeFormEndpoint):
         return self.stale(visit, form)
 
     def _issuer(self, operator: Operator, visit: Visit) -> tuple[TrustedIssuerResource, bool]:
-        """That of the URL, and whether it is protected from this operator."""
+        """The trusted issuer of the URL, and whether it is protected from this operator."""
         with operator.work(TRUSTED_ISSUER.read) as work:
             issuer = work.trusted_issuers.get(visit.request.path_params["key"])
             return issuer, not is_permitted(work.trusted_issuers.authorize_change, issuer.id)

@@ -47,7 +47,7 @@ def usual(kind: str) -> dict[str, str]:
 def typed_trusted_issuer(
     form: Mapping[str, str], now: TrustedIssuerResource | None = None
 ) -> TrustedIssuerFields:
-    """That of a form, or `now` changed by it; `InvalidField` if it cannot be one."""
+    """The trusted issuer of a form, or `now` changed by it; `InvalidField`."""
     return TrustedIssuerFields.read(
         {
             "id": now.id if now else form.get("id", "").strip(),

@@ -24,12 +24,12 @@ from issuer.web.console.problems import ForAccountPage
 from issuer.web.console.recent_events import RecentEvents, recent_events
 from issuer.web.console.recent_sign_in import NeedsSignIn
 from issuer.web.console.sign_in_history import SignInSeen, sign_in_history
-from issuer.web.console.token_as_now import TokenAsNow, token_through
+from issuer.web.console.token_preview import TokenPreview, token_through
 from issuer.web.console.user_access import UserAccess, user_access
 from issuer.web.console.user_action import UserAction, delete, disable, enable, end_all, unlock
 from issuer.web.console.user_edit import edit_user, save_user
 from issuer.web.console.user_form import as_typed
-from issuer.web.console.user_means import (
+from issuer.web.console.user_sign_in_methods import (
     end_session,
     invite,
     remove_factor,
@@ -77,7 +77,7 @@ class UserPage(ConsolePage):
     rights: EffectiveRights
     through: str
     at: str
-    token: TokenAsNow | None
+    token: TokenPreview | None
     sign_ins: tuple[SignInSeen, ...] | None
     events: tuple[RecentEvents, ...] | None
 

@@ -6,8 +6,8 @@ from datetime import datetime
 from issuer.composition import UnitOfWork
 from issuer.sign_in import Factor
 from issuer.sign_in.consents import Consent
-from issuer.sign_in.means import SignInMeans
 from issuer.sign_in.sessions_store import SignInSession
+from issuer.sign_in.sign_in_methods import SignInMethods
 from issuer.users import User
 from issuer.web.console.sign_in_history import methods_in_words
 from issuer.web.console.user_state import user_states
@@ -40,7 +40,7 @@ class ConsentInList:
 class UserAccess:
     """`more_…` are not listed. `failed_attempts` in a row, until `locked_until` if locked."""
 
-    means: SignInMeans
+    means: SignInMethods
     states: tuple[str, ...]
     failed_attempts: int
     locked_until: datetime | None
@@ -61,7 +61,7 @@ def user_access(
 ) -> UserAccess:
     """For somebody whose own session is `own_session_id`. `NotFound` if the user was deleted."""
     factors = tuple(work.factors.of_user(user.id))
-    means = work.factors.means_of(user.id)[user.id]
+    means = work.factors.methods_of(user.id)[user.id]
     sessions, consents = work.sessions.of_user(user.id), work.consents.of_user(user.id)
     return UserAccess(
         means,

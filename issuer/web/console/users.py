@@ -9,7 +9,7 @@ from starlette.responses import Response
 from issuer.errors import AlreadyExists, InvalidField, NotFound
 from issuer.roles import Assignment
 from issuer.sign_in import InvitationFields, NewInvitation
-from issuer.sign_in.means import SignInMeans
+from issuer.sign_in.sign_in_methods import SignInMethods
 from issuer.users import USER, User, UserFields
 from issuer.web.console.assignments import assignment_command
 from issuer.web.console.choices import some_audiences, some_roles
@@ -33,7 +33,7 @@ class UserInList:
 
     user: User
     states: tuple[str, ...]
-    means: SignInMeans
+    means: SignInMethods
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +68,7 @@ class UsersEndpoint(ListEndpoint):
             return self.show_form(operator, visit, {"invite": "yes"})
         with operator.work(USER.read) as work:
             found = listing(work, visit, self.site.base + LIST, USER)
-            means = work.factors.means_of(*(each.id for each in found.items))
+            means = work.factors.methods_of(*(each.id for each in found.items))
         users = ((each, means[each.id]) for each in found.items if each.id in means)
         shown = found.showing(UserInList(u, user_states(u, how), how) for u, how in users)
         return self.show_list(operator, visit, UsersPage, shown)

@@ -26,7 +26,7 @@ class MenuEntry:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """The same on the command line and by the admin API; `body` is the JSON of the request."""
+    """One change on the command line and by the admin API; `body` is the JSON of the request."""
 
     cli: str
     rest: str = ""
@@ -87,7 +87,7 @@ class Listing(Generic[Item]):
     first_url: str = ""
 
     def showing(self, items: Iterable[Other]) -> "Listing[Other]":
-        """The same part of the list with other values for its items."""
+        """This part of the list with other values for its items."""
         return Listing(tuple(items), self.count, self.search, self.next_url, self.first_url)
 
 

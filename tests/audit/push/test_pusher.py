@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sqlalchemy import delete, update
 
 from issuer.audit import Actor, Event
-from issuer.audit.chain import End, append
+from issuer.audit.chain import ChainHead, append
 from issuer.audit.push import RENDERERS, Message, NotDelivered, PushFailure
 from issuer.audit.push.pusher import MAX_BYTES, MAX_EVENTS, Pusher
 from issuer.database import Database
@@ -73,7 +73,7 @@ class Writer:
     def __init__(self, database: Database, name: str) -> None:
         self._database = database
         self._name = name
-        self._end = End()
+        self._end = ChainHead()
 
     def write(self, number: int = 1, **details: object) -> None:
         event = Event(AT, Actor("ci-bot"), "token.issued", details=details)

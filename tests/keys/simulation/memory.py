@@ -8,7 +8,7 @@ from itertools import count
 from typing import Any
 
 from issuer.database import ChangeCounts, FeedState
-from issuer.database.tables import KeySetPromiseRow, SigningKeyRow
+from issuer.database.tables import JwksCacheRow, SigningKeyRow
 from issuer.errors import ConfigurationError
 from issuer.keys.backends import MadeKey
 from issuer.vocabulary import SigningAlgorithm
@@ -51,7 +51,7 @@ class Session:
     def get_one(self, kind: type, name: object) -> Any:
         return self._rows[kind, name]
 
-    def add(self, row: SigningKeyRow | KeySetPromiseRow) -> None:
+    def add(self, row: SigningKeyRow | JwksCacheRow) -> None:
         name = row.kid if isinstance(row, SigningKeyRow) else row.id
         self._rows[type(row), name] = row
 
@@ -122,5 +122,5 @@ class PrivateParts:
     def destroy(self, kid: str, _handle: bytes) -> None:
         self.loaded.remove(kid)
 
-    def tidy(self) -> None:
+    def cleanup(self) -> None:
         pass

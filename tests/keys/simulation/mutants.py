@@ -8,15 +8,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from issuer.database.tables import KeySetPromiseRow
+from issuer.database.tables import JwksCacheRow
 from issuer.keys import KeyPolicy, Keyring, Keys, RotationPlan, SigningKey, keyring, schedule
 from issuer.keys.jwks import JwksDocument
 from issuer.keys.schedule import destroys_at, next_key, plan_rotation, publishable, revoked
 from issuer.keys.store import KeyStore
 from issuer.vocabulary import (
-    CLOCKS_APART,
+    KEY_RETENTION,
+    MAX_CLOCK_SKEW,
     MAX_TOKEN,
-    TRUSTED_FOR,
     VERIFIERS_BEHIND,
     SigningAlgorithm,
 )
@@ -43,7 +43,7 @@ def as_if_nothing_was_promised(keys: Some, now: datetime, *rest: Any) -> Rotatio
 
 def promise_and_forget(store: KeyStore, kept_for: timedelta, now: datetime) -> None:
     promise(store, kept_for, now)
-    store._session.get_one(KeySetPromiseRow, 1).kept_until = None
+    store._session.get_one(JwksCacheRow, 1).kept_until = None
 
 
 def carry_out_as_planned(ring: Keyring, plan: RotationPlan, made: Sequence[Any], seen: Any) -> None:
@@ -128,21 +128,21 @@ def longest(_document: JwksDocument, _now: datetime, longest: timedelta) -> int:
 
 
 def trusted_for_less(by: timedelta) -> timedelta:
-    return TRUSTED_FOR - by
+    return KEY_RETENTION - by
 
 
 MUTANTS = [
     Mutant("the next key is announced for long enough", KeyPolicy, "seen_by_all_within", HALF),
     Mutant("clocks differ", KeyPolicy, "clocks_apart", NONE),
     Mutant("a process sees late", schedule, "SEEN_WITHIN", timedelta(0)),
-    Mutant("tokens outlive a rotation", schedule, "TRUSTED_FOR", trusted_for_less(MAX_TOKEN)),
+    Mutant("tokens outlive a rotation", schedule, "KEY_RETENTION", trusted_for_less(MAX_TOKEN)),
     Mutant(
         "clocks of verifiers are behind",
         schedule,
-        "TRUSTED_FOR",
+        "KEY_RETENTION",
         trusted_for_less(VERIFIERS_BEHIND),
     ),
-    Mutant("clocks of signers differ", schedule, "TRUSTED_FOR", trusted_for_less(CLOCKS_APART)),
+    Mutant("clocks of signers differ", schedule, "KEY_RETENTION", trusted_for_less(MAX_CLOCK_SKEW)),
     Mutant("there is a next key", keyring, "plan_rotation", no_next_key),
     Mutant("a retired key ends", keyring, "plan_rotation", no_end),
     Mutant("promises are kept", keyring, "plan_rotation", as_if_nothing_was_promised),

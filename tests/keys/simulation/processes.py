@@ -95,15 +95,15 @@ class Process:
         self._changes: list[datetime] = []
 
     def start(self) -> None:
-        self.keyring.put_in_order()
+        self.keyring.reconcile()
         self.keyring.require_loaded()
         self._watch()
 
-    def look(self) -> None:
+    def poll(self) -> None:
         """What the change watcher and the rotator do four times a second."""
         self._watch()
         if not self.is_making_a_key and not self.keyring.is_in_order():
-            self.keyring.put_in_order()
+            self.keyring.reconcile()
 
     def rotate(self, alg: SigningAlgorithm) -> None:
         self._change(lambda keys: keys.rotate(alg))
@@ -173,18 +173,18 @@ class Process:
 
     def _watch(self) -> None:
         before = self.answers()
-        self.changes.look()
+        self.changes.poll()
         self.unseen_since = None
         if self.answers().kids != before.kids:
             self.world.hold(before)
 
     def _change(self, change: Callable[[Keys], object]) -> None:
         """As `Administration.changing_keys` does it."""
-        self.keyring.put_in_order()
+        self.keyring.reconcile()
         with self.database.changing() as session:
             change(Keys(session, DiscardingTrail(), self.clock))
         self._watch()
-        self.keyring.put_in_order()
+        self.keyring.reconcile()
 
     def _make_a_key(self) -> None:
         self.is_making_a_key = True

@@ -89,7 +89,7 @@ class SimulatedWorld:
     def _let_look(self) -> None:
         """One process after the other; while one makes a key, the others continue."""
         while self._looking:
-            self._looking.pop().look()
+            self._looking.pop().poll()
             self.examine()
 
     def _go_to(self, moment: datetime) -> None:

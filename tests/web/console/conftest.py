@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from issuer.database.tables import AuditEventRow, Base
 from issuer.scopes import ISSUER_ADMIN
-from issuer.web.forms import AntiForgery
+from issuer.web.forms import Csrf
 from tests.builders import URL, Deployment
 from tests.html_forms import FormsOnPage
 from tests.sign_in.authorizing import sign_in
@@ -67,7 +67,7 @@ def boss(issuer: Deployment) -> Browser:
 def form_token(deployment: Deployment, browser: Browser, purpose: str) -> str:
     """The anti-forgery token of a form that the browser was not shown."""
     key = deployment.services.web.anti_forgery_key
-    return AntiForgery(key, URL).token(browser.cookies["__Host-browser"], purpose)
+    return Csrf(key, URL).token(browser.cookies["__Host-browser"], purpose)
 
 
 def forged(deployment: Deployment, browser: Browser, path: str, **fields: str) -> PageSeen:

@@ -187,7 +187,7 @@ def issuer(deployment: Deployment, clock: FakeClock) -> Deployment:
     with deployment.changing() as work:
         allowed = (None, CALLBACK, frozenset[str](), frozenset({"openid"}))
         work.consents.grant(AllowedAccess("bob", "with-keys", *allowed))
-    deployment.services.keys.rotator.look()
+    deployment.services.keys.rotator.poll()
     return deployment
 
 

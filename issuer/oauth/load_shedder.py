@@ -11,7 +11,7 @@ _MAX_ROUND = 0.5  # seconds
 _TOO_MUCH = {TOO_MANY_REQUESTS, 503}
 
 
-class Rounds:
+class LoadShedder:
     """How long the event loop has been busy with the requests that arrived together.
 
     In one iteration of the loop, requests are answered one after the other; those that arrive

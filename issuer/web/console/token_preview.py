@@ -12,7 +12,7 @@ from issuer.vocabulary import GrantType
 
 
 @dataclass(frozen=True, slots=True)
-class TokenAsNow:
+class TokenPreview:
     """The claims of a token as JSON and its size in bytes, or why there is none."""
 
     claims: str = ""
@@ -22,7 +22,7 @@ class TokenAsNow:
 
 def token_as_now(
     administration: Administration, client: Client, audience: str
-) -> TokenAsNow | None:
+) -> TokenPreview | None:
     """On its own behalf; None for a client that acts only for people."""
     if not audience or GrantType.CLIENT_CREDENTIALS not in client.grant_types:
         return None
@@ -31,18 +31,18 @@ def token_as_now(
 
 def token_through(
     administration: Administration, user_id: str, client_id: str, audience: str
-) -> TokenAsNow | None:
-    """That of a user who signs in through a client; None if none is named."""
+) -> TokenPreview | None:
+    """The token of a user who signs in through a client; None if none is named."""
     if not client_id:
         return None
     members = {"client_id": client_id, "user_id": user_id}
     return _previewed(administration, members | ({"audience": audience} if audience else {}))
 
 
-def _previewed(administration: Administration, members: Mapping[str, object]) -> TokenAsNow:
+def _previewed(administration: Administration, members: Mapping[str, object]) -> TokenPreview:
     try:
         request = PreviewRequest.read(members)
         token = administration.explainer.preview(request, administration.clock())
     except IssuerError as error:
-        return TokenAsNow(refusal=str(error))
-    return TokenAsNow(readable_json(token.claims), token.size)
+        return TokenPreview(refusal=str(error))
+    return TokenPreview(readable_json(token.claims), token.size)

@@ -28,7 +28,7 @@ from issuer.agentos.rules import (
 from issuer.agentos.scopes_claim import ScopesClaim
 
 _MAX_WAIT = 3.0
-AWAY_LIMIT = 900.0
+MAX_FEED_AGE = 900.0
 _SHORTEST_LIMIT = 30.0
 
 log = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ class TrustedIssuer:
         algorithms: Sequence[str] = ("RS256",),
         cache_file: str | Path | None = None,
         revocations: bool | str = True,
-        feed_away_limit: float | None = AWAY_LIMIT,
+        feed_away_limit: float | None = MAX_FEED_AGE,
         allow_http: bool = False,
         scopes_claim: ScopesClaim | None = None,
         clock: Callable[[], float] = time.monotonic,

@@ -5,7 +5,7 @@ from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True)
-class SignInMeans:
+class SignInMethods:
     """`invited_until` is the end of an invitation that can be accepted now."""
 
     has_password: bool

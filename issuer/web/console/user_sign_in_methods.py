@@ -49,7 +49,7 @@ def remove_factor(action: UserAction) -> Response:
         with action.operator.work(USER.read) as work:
             factor = work.factors.get(key, factor_id)
             is_last = len(work.factors.of_user(key)) == 1
-            has_password = work.factors.means_of(key)[key].has_password
+            has_password = work.factors.methods_of(key)[key].has_password
         why = f"{ENDS}{action.warning} This cannot be undone."
         if is_last:
             why = f"It is the last second factor: the recovery codes end with it. {why}"
@@ -67,7 +67,7 @@ def reset_factors(action: UserAction) -> Response:
     if not action.is_confirmed:
         with action.operator.work(USER.read) as work:
             names = ", ".join(f"“{escaped(each.name)}”" for each in work.factors.of_user(key))
-            has_password = work.factors.means_of(key)[key].has_password
+            has_password = work.factors.methods_of(key)[key].has_password
         return action.ask(
             f"Remove all second factors of {action.name}?",
             f"{names or 'Nothing'} and the recovery codes are removed. {ENDS}{action.warning}"
