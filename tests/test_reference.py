@@ -6,7 +6,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import pytest
 import typer
 
 from issuer.catalogue.own_routes import own_routes
@@ -23,10 +22,6 @@ SHOWN = re.compile(
     r"(?:^\s*\$ |^|`|agentos-issuer |bin/)issuer ((?:[^`\n#]|#(?= ))*)", re.MULTILINE
 )
 FILE = re.compile(r"`((?:issuer|tests|benchmarks|migrations|examples)/[\w./-]+)`")
-
-every_page = pytest.mark.parametrize(
-    "page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY))
-)
 
 
 def test_the_page_lists_every_command_with_its_options_and_no_other():
@@ -53,10 +48,10 @@ def described(command: Any, path: str) -> Iterator[tuple[str, set[str]]]:
         yield from described(each, f"{path} {name}")
 
 
-@every_page
-def test_a_page_names_only_commands_and_options_that_exist(page: Path):
+def test_the_pages_name_only_commands_and_options_that_exist():
     unknown = [
-        command
+        (page.name, command)
+        for page in PAGES
         for command in set(SHOWN.findall(re.sub(r"\\\n\s*", "", page.read_text())))
         if not is_known(command.split())
     ]
@@ -103,14 +98,17 @@ def test_the_architecture_names_every_package():
     assert {name for name in packages if f"{name}/`" not in text} == set()
 
 
-@every_page
-def test_a_page_cites_only_files_that_exist(page: Path):
-    cited = {file for file in FILE.findall(page.read_text()) if "<" not in file}
-    assert {file for file in cited if not (REPOSITORY / file).exists()} == set()
+def test_the_pages_cite_only_files_that_exist():
+    cited = {(page.name, file) for page in PAGES for file in FILE.findall(page.read_text())}
+    existing = {each for each in cited if "<" in each[1] or (REPOSITORY / each[1]).exists()}
+    assert cited - existing == set()
 
 
-@every_page
-def test_every_link_leads_to_a_page_and_a_heading(page: Path):
+def test_every_link_leads_to_a_page_and_a_heading():
+    assert {page.name: broken for page in PAGES if (broken := broken_links(page))} == {}
+
+
+def broken_links(page: Path) -> list[str]:
     broken = []
     for link in LINK.findall(page.read_text()):
         path, _, anchor = link.partition("#")
@@ -120,7 +118,7 @@ def test_every_link_leads_to_a_page_and_a_heading(page: Path):
         is_page = target.suffix == ".md"  # the anchor of a picture names the theme it is for
         if not target.exists() or (is_page and anchor and anchor not in anchors(target)):
             broken.append(link)
-    assert not broken
+    return broken
 
 
 def anchors(page: Path) -> set[str]:

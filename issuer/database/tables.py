@@ -127,7 +127,7 @@ class Base(DeclarativeBase):
 
 
 class SeenByDirectory:
-    """CounterKeys the rows the token path depends on: changing one moves the change counter."""
+    """Marks the rows the token path depends on: changing one moves the change counter."""
 
 
 class Versioned:
@@ -151,6 +151,8 @@ class Given:
 
 
 class AudienceRow(Versioned, SeenByDirectory, Base):
+    """An AgentOS deployment that tokens are issued for, and the algorithm that signs them."""
+
     __tablename__ = "audiences"
 
     id: Mapped[str] = mapped_column(_compared(255), primary_key=True)
@@ -177,6 +179,8 @@ class AudienceResourceRow(SeenByDirectory, Base):
 
 
 class RoleRow(Versioned, SeenByDirectory, Base):
+    """A named set of scopes."""
+
     __tablename__ = "roles"
 
     name: Mapped[str] = mapped_column(_compared(128), primary_key=True)
@@ -379,6 +383,8 @@ class ClientAudienceRow(SeenByDirectory, Base):
 
 
 class ClientSecretRow(Given, SeenByDirectory, Base):
+    """A secret of a client, of which only a keyed hash is stored."""
+
     __tablename__ = "client_secrets"
     __table_args__ = (Index("ix_client_secrets_use", "last_used_at", "created_at"),)
 

@@ -1,4 +1,4 @@
-"""SessionStarter, finding and ending sessions."""
+"""Beginning, finding and ending sessions."""
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""SessionStarter sessions after a sign-in."""
+"""Beginning sessions after a sign-in."""
 
 from collections.abc import Sequence
 
