@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 from issuer.audit import Actor, Event
-from issuer.audit.chain import ChainHead, append
+from issuer.audit.chain_store import ChainHead, append
 from issuer.clock import Clock
 from issuer.composition import Composition, compose
 from issuer.settings import Settings

@@ -27,7 +27,7 @@ from benchmarks.bare import KINDS
 from benchmarks.durable_audit import deployment_with_client
 from benchmarks.token_server import store_nothing
 from issuer.audit import Actor, AuditWriter, Event
-from issuer.audit.chain import OwnChain
+from issuer.audit.chain_store import OwnChain
 from issuer.background.workers import WorkerPool
 from issuer.composition import Composition
 from issuer.oauth import IssuerAuthorizationServer

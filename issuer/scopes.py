@@ -156,4 +156,4 @@ def counting_at(scopes: Iterable[str], *, own_audience: bool) -> frozenset[str]:
 
     At the issuer's own audience only `issuer:…` applies, and it applies nowhere else.
     """
-    return frozenset(scope for scope in scopes if parse(scope).is_of_issuer == own_audience)
+    return frozenset([scope for scope in scopes if parse(scope).is_of_issuer == own_audience])

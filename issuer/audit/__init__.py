@@ -8,10 +8,9 @@ they come.
 """
 
 from issuer.audit.audit_log import AuditEvent, AuditLog, EventFilter, is_event_id
-from issuer.audit.chain import ChainKey
+from issuer.audit.chain_store import ChainKey, Event, Outcome
 from issuer.audit.checkpoints import Checkpoints, Coverage
 from issuer.audit.counting import TokenCount, TokenCounts
-from issuer.audit.event import Event, Outcome
 from issuer.audit.flood import RefusalAggregator
 from issuer.audit.following import AuditReader, Bookmark
 from issuer.audit.retention import Retention

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from pydantic import BaseModel
 
-from issuer.audit.chain import ChainHead, ChainKey
+from issuer.audit.chain_store import ChainHead, ChainKey
 from issuer.audit.statement import (
     Pruned,
     Statement,

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from issuer.audit import store
-from issuer.audit.chain import CHANGES
+from issuer.audit.chain_store import CHANGES
 from issuer.database import Session
 from issuer.database.store import as_model
 from issuer.database.tables import AuditEventRow

@@ -9,7 +9,7 @@ from typing import TypeAlias
 import structlog
 
 from issuer.audit import store
-from issuer.audit.chain import ChainHead, ChainKey
+from issuer.audit.chain_store import ChainHead, ChainKey
 from issuer.audit.statement import Pruned, Statement, digest
 from issuer.clock import Clock
 from issuer.database import Database, Session

@@ -7,8 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 
-from issuer.audit.chain import ChainKey, OwnChain
-from issuer.audit.event import Event, Outcome
+from issuer.audit.chain_store import ChainKey, Event, Outcome, OwnChain
 from issuer.database import Database
 from issuer.fields.networks import network_of
 from issuer.http.actor import Actor

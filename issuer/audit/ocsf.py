@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from issuer import __version__
 from issuer.audit.audit_log import AuditEvent
-from issuer.audit.event import Outcome
+from issuer.audit.chain_store import Outcome
 
 OCSF_VERSION: Final = "1.8.0"
 

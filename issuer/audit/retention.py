@@ -8,7 +8,7 @@ from functools import partial
 import structlog
 
 from issuer.audit import store
-from issuer.audit.chain import CHANGES, ChainHead, ChainKey
+from issuer.audit.chain_store import CHANGES, ChainHead, ChainKey
 from issuer.audit.checkpoints import Checkpoints
 from issuer.audit.statement import Pruned, Statement, digest, ends_through
 from issuer.audit.trail import Trails

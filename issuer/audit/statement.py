@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Self
 
-from issuer.audit.chain import ChainHead
+from issuer.audit.chain_store import ChainHead
 
 
 @dataclass(frozen=True, slots=True)

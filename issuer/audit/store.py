@@ -1,58 +1,24 @@
 """The audit table. Rows are added and read, never changed; retention deletes the oldest."""
 
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import Any
 
 from sqlalchemy import (
-    JSON,
     ColumnElement,
-    Connection,
-    Integer,
-    Table,
-    Text,
-    bindparam,
-    column,
     delete,
     func,
-    insert,
     literal_column,
     select,
 )
-from sqlalchemy import cast as sql_cast
 from sqlalchemy.orm import Session, aliased
 
-from issuer.audit.chain import COLUMNS, ChainHead, Linked
+from issuer.audit.chain_store import NAMES, ChainHead
 from issuer.database.engine import sqlite_connection
 from issuer.database.tables import AuditCheckpointRow, AuditEventRow, ChangeCounter, UserRow
 from issuer.fields.usernames import fold_username
 
 _PAGE = 5_000
-
-_EVENTS = cast(Table, AuditEventRow.__table__)
-_NAMES = [*COLUMNS, "hash"]
-
-# Each row with parameters of its own would take three times as long.
-_INSERT_JSON = insert(_EVENTS).from_select(
-    _NAMES,
-    select(*map(column, _NAMES)).select_from(
-        func.json_populate_recordset(
-            literal_column("NULL::audit_events"), sql_cast(bindparam("rows", type_=Text), JSON)
-        ).alias()
-    ),
-)
-
-# Runs with every commit, and takes as long as adding a few rows: no SQLAlchemy.
-_LAST_ID = f"SELECT max(id) FROM {_EVENTS.name}"  # noqa: S608 - a name of ours
-
-_INSERT_STORED = (  # names of ours alone
-    f"INSERT INTO {_EVENTS.name} ({', '.join(_NAMES)}) VALUES ({', '.join('?' for _ in _NAMES)})"  # noqa: S608
-)
-
-_FOLLOWING_IDS = select(
-    func.nextval(func.pg_get_serial_sequence(AuditEventRow.__tablename__, "id"))
-).select_from(func.generate_series(1, bindparam("number", type_=Integer)).alias())
 
 _AS_STORED: dict[str, dict[str, str]] = {
     "sqlite": {},
@@ -61,24 +27,6 @@ _AS_STORED: dict[str, dict[str, str]] = {
         "details": "details::text",
     },
 }
-
-
-def new_ids(connection: Connection, number: int) -> Iterable[int]:
-    """Ids for the next `number` rows, ascending. Needed before the INSERT: they are hashed."""
-    if connection.dialect.name == "sqlite":
-        last = sqlite_connection(connection).execute(_LAST_ID).fetchone()[0] or 0
-        return range(last + 1, last + 1 + number)
-    return sorted(connection.scalars(_FOLLOWING_IDS, {"number": number}))
-
-
-def add(connection: Connection, rows: Sequence[Linked]) -> None:
-    """Add `rows` in one statement."""
-    if connection.dialect.name == "sqlite":
-        # As text: it was made for the hash.
-        stored = [(*row.stored, row.hash) for row in rows]
-        sqlite_connection(connection).executemany(_INSERT_STORED, stored)
-    else:
-        connection.execute(_INSERT_JSON, {"rows": json.dumps([_as_json(row) for row in rows])})
 
 
 def hold_changes(session: Session) -> None:
@@ -180,7 +128,7 @@ def as_stored(session: Session) -> Iterator[tuple[Any, ...]]:
     """
     special = _AS_STORED[_dialect(session)]
     # Without a type, so that SQLAlchemy does not convert what the driver returns.
-    columns: list[ColumnElement[Any]] = [literal_column(special.get(name, name)) for name in _NAMES]
+    columns: list[ColumnElement[Any]] = [literal_column(special.get(name, name)) for name in NAMES]
     page = select(*columns).select_from(AuditEventRow).order_by(AuditEventRow.id).limit(_PAGE)
     last, connection = first_id(session) - 1, session.connection()
     with _whatever_bytes(session):
@@ -225,13 +173,6 @@ def add_checkpoint(session: Session, **columns: object) -> None:
 def delete_checkpoints(session: Session, through: int) -> None:
     """Delete those until number `through`."""
     session.execute(delete(AuditCheckpointRow).where(AuditCheckpointRow.number <= through))
-
-
-def _as_json(row: Linked) -> dict[str, object]:
-    stored = dict(zip(COLUMNS, row.stored, strict=True))
-    # Without a zone, PostgreSQL would use that of the session, which a pooler may have changed.
-    at = f"{stored['at']}+00"
-    return {**stored, "at": at, "details": row.details, "hash": f"\\x{row.hash.hex()}"}
 
 
 def _delete(session: Session, ids: Sequence[int]) -> int:

@@ -7,8 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from issuer.audit import store
-from issuer.audit.chain import CHANGES, ChainHead, ChainKey, append
-from issuer.audit.event import Event
+from issuer.audit.chain_store import CHANGES, ChainHead, ChainKey, Event, append
 from issuer.clock import Clock
 from issuer.database import Session
 from issuer.http.actor import Actor

@@ -16,7 +16,7 @@ from issuer.audit.anchors import (
     Read,
     anchored,
 )
-from issuer.audit.chain import COLUMNS, ChainHead, ChainKey
+from issuer.audit.chain_store import COLUMNS, ChainHead, ChainKey
 from issuer.database import Database
 
 _CHAIN, _SEQ, _HASH = COLUMNS.index("chain"), COLUMNS.index("seq"), len(COLUMNS)

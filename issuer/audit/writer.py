@@ -11,8 +11,7 @@ from typing import TypeAlias
 
 import structlog
 
-from issuer.audit.chain import ChainHead, ChainKey, OwnChain, append
-from issuer.audit.event import Event
+from issuer.audit.chain_store import ChainHead, ChainKey, Event, Outcome, OwnChain, append
 from issuer.audit.flood import Flood, RefusalAggregator, as_suppressed, coalesced
 from issuer.clock import Clock
 from issuer.database import Database
@@ -121,6 +120,9 @@ class AuditWriter:
 
     def _commit_what_passes(self, batch: list[_Waiting]) -> None:
         """Refusals of a flood are answered before they are written."""
+        if Outcome.REFUSED not in {event.outcome for event, _ in batch}:
+            self._commit(batch)
+            return
         held = self._flood.suppress([event for event, _ in batch])
         passing = [waiting for waiting, is_held in zip(batch, held, strict=True) if not is_held]
         counted = [waiting for waiting, is_held in zip(batch, held, strict=True) if is_held]
@@ -133,7 +135,8 @@ class AuditWriter:
 
     def _commit(self, batch: list[_Waiting]) -> None:
         try:
-            feed_count = self._chain.append(coalesced(event for event, _ in batch))
+            events = [event for event, _ in batch]
+            feed_count = self._chain.append(coalesced(events) if len(events) > 1 else events)
         except Unavailable as error:
             self.failure = error
             self._answer(batch, error)

@@ -15,8 +15,8 @@ from issuer.composition import KeyParts, UnitOfWork
 from issuer.database import Database
 from issuer.errors import ConfigurationError
 from issuer.keys import KeyPolicy
-from issuer.keys.backends.folder import key_files, read_key_file
 from issuer.keys.described import described
+from issuer.keys.folder import key_files, read_key_file
 from issuer.keys.schedule import active, next_key
 from issuer.provisioning.setup import ADMIN_CLIENT
 from issuer.scopes import ISSUER_ADMIN

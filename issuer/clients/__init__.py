@@ -3,6 +3,7 @@
 Secrets are made here only, shown once, and kept as HMAC-SHA-256.
 """
 
+from issuer.clients.authentication import SecretMaker
 from issuer.clients.client import (
     CLIENT,
     Client,
@@ -15,7 +16,6 @@ from issuer.clients.client import (
 from issuer.clients.clients import Clients
 from issuer.clients.registrations import Registrations
 from issuer.clients.rotation import Rotation, Rotations, how_last_used
-from issuer.clients.secrets import SecretMaker
 
 __all__ = [
     "CLIENT",

@@ -8,6 +8,7 @@ from typing import Any
 from issuer.audiences.store import AudienceStore
 from issuer.authority.access_store import SECRET, AccessStore
 from issuer.authority.credentials import GivenCredential, grantors_after, ids_of
+from issuer.clients.authentication import SecretMaker
 from issuer.clients.client import (
     CLIENT,
     Client,
@@ -16,7 +17,6 @@ from issuer.clients.client import (
     NewClient,
     SecretFields,
 )
-from issuer.clients.secrets import SecretMaker
 from issuer.clients.store import ClientStore
 from issuer.clients.trust import Trust
 from issuer.database.store import as_model, new_id, release_id

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
-from issuer.keys.signing_key import KeyState
+from issuer.keys.schedule import KeyState
 from issuer.telemetry.metrics import OF_TRUSTED
 from issuer.verifiers import REMEDY
 from issuer.vocabulary import SigningAlgorithm

@@ -11,7 +11,7 @@ from issuer.audit.flood import WRITE_EVERY as WRITE_REFUSALS_EVERY
 from issuer.audit.push import Pusher
 from issuer.audit.push.pusher import PUSH_EVERY
 from issuer.background.periodic import SECONDS_FOR_OTHERS, Periodic
-from issuer.clients.secrets import WRITE_EVERY as WRITE_LAST_USE_EVERY
+from issuer.clients.authentication import WRITE_EVERY as WRITE_LAST_USE_EVERY
 from issuer.composition.administration import Administration
 from issuer.composition.audit import AuditParts
 from issuer.composition.foundation import Foundation

@@ -8,7 +8,8 @@ from issuer.composition.foundation import Foundation
 from issuer.database import Database
 from issuer.errors import ConfigurationError
 from issuer.keys import KeyPolicy, Keyring, Rotator
-from issuer.keys.backends import FolderKeyBackend, KeyBackend, SealedKeyBackend
+from issuer.keys.folder import FolderKeyBackend
+from issuer.keys.private_key import KeyBackend, SealedKeyBackend
 from issuer.keys.sealed_secrets_store import current_mark
 from issuer.keys.store import KeyStore
 from issuer.vocabulary import SigningAlgorithm

@@ -12,7 +12,7 @@ from issuer.composition.attention import Attention, attention
 from issuer.database import current_revision
 from issuer.errors import IssuerError
 from issuer.keys.described import all_described
-from issuer.keys.signing_key import KeyState
+from issuer.keys.schedule import KeyState
 from issuer.verifiers.known_verifier import next_keys_of
 from issuer.vocabulary import SigningAlgorithm
 

@@ -7,9 +7,8 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from issuer.clients import SecretMaker
-from issuer.clients.authentication import ClientAuthentication
+from issuer.clients.authentication import ClientAuthentication, LastUse
 from issuer.clients.documents import ClientDocuments, DocumentHosts
-from issuer.clients.secrets import LastUse
 from issuer.clients.used_assertions_store import UsedAssertions
 from issuer.composition.foundation import Foundation
 from issuer.database.deployment import require_same_issuer

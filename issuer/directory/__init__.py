@@ -3,7 +3,8 @@
 Every change increments the change counter, which empties the cache of each process.
 """
 
-from issuer.directory.directory import ChangeWatcher, Directory
+from issuer.directory.change_watcher import ChangeWatcher
+from issuer.directory.directory import Directory
 from issuer.directory.records import (
     AudienceRecord,
     ClientRecord,

@@ -3,15 +3,9 @@
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from datetime import datetime, timedelta
 
-import structlog
-
-from issuer.background.periodic import Periodic
-from issuer.clock import Clock
-from issuer.database import Database, FeedState
+from issuer.database import Database
 from issuer.database.counts import read_change_count
-from issuer.database.deployment import require_agreement
 from issuer.directory import store
 from issuer.directory.records import (
     AudienceRecord,
@@ -19,112 +13,10 @@ from issuer.directory.records import (
     TrustedIssuerRecord,
     UserRecord,
 )
-from issuer.errors import ConfigurationError, NotFound, Unavailable
+from issuer.errors import NotFound
 from issuer.fields.urls import is_client_id
 
-POLL_INTERVAL = timedelta(milliseconds=250)
-TRUST_FOR = timedelta(seconds=10)
 _MAX_REMEMBERED = 200_000
-
-log = structlog.get_logger(__name__)
-
-
-class ChangeWatcher:
-    """Polls the change counters and calls the subscribers of a counter when it has changed."""
-
-    def __init__(self, database: Database, clock: Clock) -> None:
-        self._database = database
-        self._clock = clock
-        self._subscribers: list[Callable[[int], None]] = []
-        self._feed_subscribers: list[Callable[[FeedState], None]] = []
-        self._checks: list[Callable[[], None]] = []
-        self._failed_check: ConfigurationError | None = None
-        self._wrong_clock: Unavailable | None = None
-        self._looking = threading.Lock()
-        self._seen = -1
-        self._feed_seen: FeedState | None = None
-        self._looked_at = float("-inf")
-        self.job = Periodic("change-watcher", POLL_INTERVAL, self.poll)
-
-    def subscribe(self, subscriber: Callable[[int], None]) -> None:
-        """`subscriber` is called with the new count, in the thread that read it."""
-        self._subscribers.append(subscriber)
-
-    def subscribe_to_feed(self, subscriber: Callable[[FeedState], None]) -> None:
-        """`subscriber` is called when tokens were revoked, or the feed has a later `iat`."""
-        self._feed_subscribers.append(subscriber)
-
-    def require(self, check: Callable[[], None]) -> None:
-        """`check` is called after each change. `ConfigurationError` makes all requests fail."""
-        self._checks.append(check)
-
-    def start(self) -> None:
-        """Look once, so that the start fails without a database; then keep looking."""
-        self.poll()
-        self.job.start()
-
-    def stop(self) -> None:
-        self.job.stop()
-
-    def poll(self) -> None:
-        """Read the counters now, for example after a change made by this process."""
-        with self._looking:
-            looked_at, asked_at = self._clock.monotonic(), self._clock()
-            counts = self._database.counts()
-            self._compare_clocks(counts.read_at, asked_at)
-            if counts.feed != self._feed_seen:
-                for follow in self._feed_subscribers:
-                    follow(counts.feed)
-                self._feed_seen = counts.feed
-            if counts.changes != self._seen:
-                self._failed_check = self._check()
-                for subscriber in self._subscribers:
-                    subscriber(counts.changes)
-                self._seen = counts.changes
-            self._looked_at = looked_at
-
-    def look_for_feed(self, count: int) -> None:
-        """Read the counters, unless that change of the revocation feed was seen already."""
-        with self._looking:
-            if self._feed_seen is not None and self._feed_seen.count >= count:
-                return
-        self.poll()
-
-    @property
-    def is_current(self) -> bool:
-        """Whether the last look is recent enough to trust what is in memory."""
-        return self._clock.monotonic() - self._looked_at <= TRUST_FOR.total_seconds()
-
-    def require_current(self) -> None:
-        """`Unavailable` if a check failed, what is in memory is too old, or the clock is wrong."""
-        if self._failed_check is not None:
-            raise Unavailable(str(self._failed_check))
-        if self._wrong_clock is not None:
-            raise Unavailable(str(self._wrong_clock))
-        if not self.is_current:
-            cause = self._database.outage.cause or "it is slow"
-            raise Unavailable(f"The database could not be read for 10 s: {cause}.")
-
-    def _compare_clocks(self, read_at: datetime, asked_at: datetime) -> None:
-        before, self._wrong_clock = self._wrong_clock, None
-        try:
-            require_agreement(self._clock, read_at, asked_at)
-        except Unavailable as error:
-            self._wrong_clock = error
-            if before is None:
-                log.error("clock_wrong", cause=str(error))  # noqa: TRY400 - no traceback
-        else:
-            if before is not None:
-                log.info("clock_right")
-
-    def _check(self) -> ConfigurationError | None:
-        try:
-            for check in self._checks:
-                check()
-        except ConfigurationError as error:
-            log.error("configuration_outdated", cause=str(error))  # noqa: TRY400 - no traceback
-            return error
-        return None
 
 
 class Directory:

@@ -48,7 +48,7 @@ class Rights:
 
     def held_at(self, audience_id: str | None) -> frozenset[str]:
         """The scopes held there, also those that do not count at that audience."""
-        return self.direct.union(*(grant.scopes for grant in self.roles_at(audience_id)))
+        return self.direct.union(*[grant.scopes for grant in self.roles_at(audience_id)])
 
     def roles_at(self, audience_id: str | None) -> list[RoleGrant]:
         """The roles assigned at the audience or everywhere; for None only those everywhere."""

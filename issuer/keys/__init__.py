@@ -7,8 +7,7 @@ from issuer.keys.keyring import Keyring
 from issuer.keys.keys import Keys
 from issuer.keys.private_key import Forger, Signed
 from issuer.keys.rotator import Rotator
-from issuer.keys.schedule import KeyPolicy, RotationPlan, plan_rotation
-from issuer.keys.signing_key import KeyState, SigningKey
+from issuer.keys.schedule import KeyPolicy, KeyState, RotationPlan, SigningKey, plan_rotation
 
 __all__ = [
     "Forger",

@@ -9,13 +9,14 @@ from typing import Any
 from pydantic import BaseModel
 
 from issuer.keys.schedule import (
+    KeyState,
+    SigningKey,
     destroys_at,
     next_key,
     retires_at,
     signs_after_revocation_from,
     state_at,
 )
-from issuer.keys.signing_key import KeyState, SigningKey
 from issuer.vocabulary import SigningAlgorithm
 
 

@@ -12,7 +12,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import import_key
 
 from issuer.http.etags import etag_of
-from issuer.keys.signing_key import SigningKey
+from issuer.keys.schedule import SigningKey
 
 
 @dataclass(frozen=True, slots=True)

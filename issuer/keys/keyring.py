@@ -13,12 +13,10 @@ from issuer.database import Database
 from issuer.database.deployment import require_clock
 from issuer.errors import ConfigurationError, Unavailable
 from issuer.keys import schedule
-from issuer.keys.backends import KeyBackend, MadeKey
 from issuer.keys.jwks import JwksDocument, rendered
 from issuer.keys.keys import Keys
-from issuer.keys.private_key import Signed, header_and_payload
-from issuer.keys.schedule import KeyPolicy, RotationPlan, plan_rotation
-from issuer.keys.signing_key import SigningKey
+from issuer.keys.private_key import KeyBackend, MadeKey, Signed, header_and_payload
+from issuer.keys.schedule import KeyPolicy, RotationPlan, SigningKey, plan_rotation
 from issuer.keys.store import KeyStore, StoredKeys
 from issuer.vocabulary import SigningAlgorithm
 
@@ -165,7 +163,7 @@ class Keyring:
 
     def sign(self, alg: SigningAlgorithm, typ: str, claims: Mapping[str, object]) -> Signed:
         """`claims` as a JWT signed by the active key of `alg` (RFC 7519 §7.1)."""
-        return self.sign_with(self.active(alg), typ, claims)
+        return self._loaded.sign(self.active(alg), typ, claims)
 
     def sign_with(self, key: SigningKey, typ: str, claims: Mapping[str, object]) -> Signed:
         """`claims` as a JWT signed by that key, active or not; `Unavailable` if not loaded."""

@@ -8,9 +8,8 @@ from issuer.clock import Clock
 from issuer.database import Session
 from issuer.errors import NotFound
 from issuer.keys import schedule
-from issuer.keys.backends import MadeKey
-from issuer.keys.schedule import NewKey, RotationPlan
-from issuer.keys.signing_key import SigningKey
+from issuer.keys.private_key import MadeKey
+from issuer.keys.schedule import NewKey, RotationPlan, SigningKey
 from issuer.keys.store import KeyStore, StoredKeys
 from issuer.vocabulary import SigningAlgorithm
 

@@ -1,11 +1,11 @@
-"""Private keys in memory, as JOSE keys: generating, reading, signing."""
+"""Private keys: generating, reading and signing; and the backends that store them."""
 
 import json
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, SECP256R1, EllipticCurvePrivateKey
@@ -21,7 +21,8 @@ from joserfc.util import json_b64encode, urlsafe_b64encode
 from pydantic_core import to_json
 
 from issuer.errors import ConfigurationError, Unavailable
-from issuer.keys.signing_key import SigningKey
+from issuer.keys.schedule import SigningKey
+from issuer.keys.sealing import Sealer, is_ciphertext
 from issuer.vocabulary import SigningAlgorithm
 
 
@@ -174,3 +175,87 @@ def public_pem(jwk: Mapping[str, Any]) -> str:
     """The public key of a published member, as PEM (RFC 7468 §13)."""
     kind = _KEY_TYPES[SigningAlgorithm(jwk["alg"])]
     return kind.import_key(dict(jwk)).as_pem(private=False).decode()
+
+
+@dataclass(frozen=True, slots=True)
+class MadeKey:
+    """A key just made: its public part, and the backend's handle of its private key."""
+
+    public_jwk: Mapping[str, Any]
+    handle: bytes = field(repr=False)
+
+    @property
+    def kid(self) -> str:
+        return str(self.public_jwk["kid"])
+
+
+class KeyBackend(Protocol):
+    """Stores private keys anywhere, and finds them again by a handle.
+
+    The database holds the handle beside the public key. So a key management system or a hardware
+    security module can be a backend.
+    """
+
+    def owns(self, handle: bytes) -> bool:
+        """Whether the handle is one of this backend's."""
+
+    def create(self, alg: SigningAlgorithm, besides: Collection[str] = ()) -> MadeKey:
+        """An unused key, none of those `besides`.
+
+        Slow. A key that was not stored in the database may be returned again.
+        """
+
+    def load(self, kid: str, alg: SigningAlgorithm, handle: bytes) -> Mapping[str, Any]:
+        """Make the key ready to sign; returns the public part derived from the private key.
+
+        `ConfigurationError` if it is missing, or is another key.
+        """
+
+    def sign(self, kid: str, header: Mapping[str, object], payload: bytes) -> str:
+        """A JWS in compact form, signed by that one loaded key (RFC 7515 §7.1).
+
+        `Unavailable` if it is not loaded, or was destroyed.
+        """
+
+    def destroy(self, kid: str, handle: bytes) -> None:
+        """Destroy the private key for good. The database no longer has the handle."""
+
+    def cleanup(self) -> None:
+        """Delete private keys that a crash left, and that the database no longer uses."""
+
+
+class SealedKeyBackend:
+    """The default `KeyBackend`.
+
+    `mark()` is the mark of the master key that the database is sealed under.
+    """
+
+    def __init__(self, sealer: Sealer, mark: Callable[[], bytes]) -> None:
+        self._sealer = sealer
+        self._mark = mark
+        self._ready: dict[str, PrivateKey] = {}
+
+    def owns(self, handle: bytes) -> bool:
+        return is_ciphertext(handle)
+
+    def create(self, alg: SigningAlgorithm, besides: Collection[str] = ()) -> MadeKey:
+        key = generated(alg)
+        kid = key.thumbprint()
+        box = self._sealer.seal(key.as_der(private=True), kid, self._mark())
+        self._ready[kid] = key  # reading an RSA key again is slow
+        return MadeKey(public_jwk(key, alg), box)
+
+    def load(self, kid: str, alg: SigningAlgorithm, handle: bytes) -> Mapping[str, Any]:
+        if kid not in self._ready:
+            self._ready[kid] = read_der(self._sealer.open(handle, kid), alg)
+        return public_jwk(self._ready[kid], alg)
+
+    def sign(self, kid: str, header: Mapping[str, object], payload: bytes) -> str:
+        return signed(self._ready.get(kid), header, payload)
+
+    def destroy(self, kid: str, handle: bytes) -> None:
+        """The box was deleted with the handle; only this process still has the key."""
+        self._ready.pop(kid, None)
+
+    def cleanup(self) -> None:
+        """Nothing to do: a box is part of its row."""

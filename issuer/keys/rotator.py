@@ -7,8 +7,7 @@ import structlog
 from issuer.background.periodic import Periodic
 from issuer.clock import Clock
 from issuer.keys.keyring import Keyring
-from issuer.keys.schedule import state_at
-from issuer.keys.signing_key import KeyState, SigningKey
+from issuer.keys.schedule import KeyState, SigningKey, state_at
 
 POLL_INTERVAL = timedelta(milliseconds=250)
 # A key folder may be without a next key for days.

@@ -1,17 +1,50 @@
-"""Which key signs when: pure functions of the keys, the time and the policy.
+"""A signing key, and which key signs when: pure functions of the keys, the time and the policy.
 
 Clocks of processes differ, by at most `MAX_CLOCK_SKEW`, or by a sixtieth of a signing period that
 is too short for more than one machine. See docs/architecture.md.
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any
 
 from issuer.errors import NotYet
-from issuer.keys.signing_key import KeyState, SigningKey
 from issuer.vocabulary import KEY_RETENTION, MAX_CLOCK_SKEW, SEEN_WITHIN, SigningAlgorithm
+
+
+class KeyState(StrEnum):
+    """announced → active → retired → destroyed."""
+
+    ANNOUNCED = "announced"
+    ACTIVE = "active"
+    RETIRED = "retired"
+    DESTROYED = "destroyed"
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """A signing key. `kid` is the RFC 7638 thumbprint; `public_jwk` the RFC 7517 member.
+
+    A key is published from `announced_at`, signs from `activates_at` until a newer key of its
+    algorithm does, and is published until it is destroyed or revoked. An operator may activate it
+    earlier, but not before `ready_at`, when every verifier has seen it.
+    """
+
+    kid: str
+    alg: SigningAlgorithm
+    public_jwk: Mapping[str, Any] = field(repr=False)
+    announced_at: datetime
+    ready_at: datetime
+    activates_at: datetime
+    revoked_at: datetime | None = None
+    destroyed_at: datetime | None = None
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether it may still sign or verify anything."""
+        return self.revoked_at is None and self.destroyed_at is None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from issuer.database.tables import JwksCacheRow, SigningKeyRow
-from issuer.keys.signing_key import SigningKey
+from issuer.keys.schedule import SigningKey
 from issuer.vocabulary import SigningAlgorithm
 
 # A newer program may have added algorithms that this one cannot use.

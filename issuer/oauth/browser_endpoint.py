@@ -12,8 +12,7 @@ from issuer.background.workers import WorkerPool
 from issuer.composition.people import PeopleParts
 from issuer.errors import Unavailable
 from issuer.http.cookies import AUTHORIZATION_REQUEST, LOGOUT_REQUEST, SESSION, Cookies
-from issuer.http.forms import InvalidForm, pairs, receive_body
-from issuer.http.requests import see_other
+from issuer.http.requests import InvalidForm, pairs, receive_body, see_other
 from issuer.sign_in.authorization_request import VALID_FOR, AuthorizationRequest, RequestDigest
 from issuer.sign_in.logout import LogoutRequest
 from issuer.sign_in.outcomes import RequestProblem

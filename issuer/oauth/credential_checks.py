@@ -12,9 +12,9 @@ from issuer.clients.authentication import (
     AuthenticatedClient,
     ClientAuthentication,
     FetchNeeded,
+    LastUse,
     PresentedAssertion,
 )
-from issuer.clients.secrets import LastUse
 from issuer.clock import Clock
 from issuer.errors import InvalidCredentials, TooManyRequests
 from issuer.oauth.client_authentication import METHODS, Methods, presented_client

@@ -2,7 +2,7 @@
 
 from authlib.oauth2 import OAuth2Error
 
-from issuer.clients.secrets import PREFIX as CLIENT_SECRET
+from issuer.clients.authentication import PREFIX as CLIENT_SECRET
 from issuer.errors import TooManyRequests, Unavailable
 from issuer.fields.urls import is_client_id
 from issuer.refresh_tokens import PREFIX as REFRESH_TOKEN

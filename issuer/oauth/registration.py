@@ -12,8 +12,7 @@ from issuer.clients.registrations import parsed, read_client_metadata
 from issuer.composition import Administration
 from issuer.errors import InvalidCredentials, InvalidField, TooManyRequests
 from issuer.fields.networks import network_of
-from issuer.http.forms import InvalidForm, receive_json
-from issuer.http.requests import bearer_token, caller
+from issuer.http.requests import JSON, InvalidForm, bearer_token, caller, receive_body
 from issuer.oauth.bearer import BearerError
 from issuer.oauth.endpoint_parts import EndpointParts
 from issuer.oauth.errors import OAuthError, quoted, too_many_requests
@@ -61,7 +60,7 @@ class RegistrationEndpoint:
             if self._needs_token:
                 actor = await self._parts.queries.run(self._admitted, http_request, actor)
             await self._limit.count(network_of(actor.address))
-            body = await receive_json(http_request)
+            body = await receive_body(http_request, media_type=JSON)
             client = await self._parts.queries.run(self._register, body, actor)
         except TooManyRequests as error:
             refusal: OAuth2Error = too_many_requests(error)

@@ -9,8 +9,7 @@ from issuer.audit import Actor
 from issuer.clients.authentication import VerifiedAssertion
 from issuer.directory import ClientRecord, SecretRecord
 from issuer.fields.networks import network_of
-from issuer.http.forms import InvalidForm, parameters, receive_body
-from issuer.http.requests import RawHeaders, caller
+from issuer.http.requests import InvalidForm, RawHeaders, caller, parameters, receive_body
 from issuer.oauth.errors import OAuthError
 from issuer.vocabulary import ErrorCode
 

@@ -6,8 +6,14 @@ from issuer.background.workers import WorkerPool
 from issuer.composition.tokens import TokenParts
 from issuer.directory import UserRecord
 from issuer.errors import InvalidCredentials, Unavailable
-from issuer.http.forms import InvalidForm, is_form, parameters, receive_body
-from issuer.http.requests import bearer_token, values_of
+from issuer.http.requests import (
+    InvalidForm,
+    bearer_token,
+    is_form,
+    parameters,
+    receive_body,
+    values_of,
+)
 from issuer.oauth.bearer import NO_STORE, BearerError
 from issuer.oauth.errors import OAuthError, unavailable
 from issuer.oauth.responses import OAuthResponse

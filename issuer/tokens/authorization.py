@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from issuer.directory import AudienceRecord, ClientRecord, UserRecord
+from issuer.directory import AudienceRecord, ClientRecord, Rights, UserRecord
 from issuer.scopes import OPENID_SCOPES, covers, covers_any, meet, narrow
 from issuer.vocabulary import UserRights
 
@@ -20,14 +20,15 @@ def held_through(
 class Authorization:
     """The subject, client and audience of a token, and the most scopes it may have.
 
-    `openid_scopes` are those of OpenID Connect: part of `scope`, but no rights.
+    `rights` are those of the subject. `openid_scopes` are those of OpenID Connect: part of `scope`,
+    but no rights.
     """
 
     subject: str
     client: ClientRecord
     audience: AudienceRecord
     scopes: frozenset[str]
-    roles: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    rights: Rights
     claims: Mapping[str, object] = field(default_factory=dict)
     session_id: str | None = None
     sid: str | None = None
@@ -41,7 +42,7 @@ class Authorization:
             client=client,
             audience=audience,
             scopes=client.rights.at(audience),
-            roles={grant.role: grant.scopes for grant in client.rights.roles_at(audience.id)},
+            rights=client.rights,
             claims=client.claims,
         )
 
@@ -55,7 +56,7 @@ class Authorization:
             client=client,
             audience=audience,
             scopes=held_through(client, user, audience),
-            roles={grant.role: grant.scopes for grant in user.rights.roles_at(audience.id)},
+            rights=user.rights,
             claims=user.claims,
         )
 
@@ -87,7 +88,6 @@ class Authorization:
         return replace(self, scopes=whole.union(partial))
 
     def role_names(self) -> list[str]:
-        """The roles that grant any of the scopes."""
-        return sorted(
-            role for role, scopes in self.roles.items() if covers_any(scopes, self.scopes)
-        )
+        """The roles of the subject at the audience that grant any of the scopes."""
+        grants = self.rights.roles_at(self.audience.id)
+        return sorted({each.role for each in grants if covers_any(each.scopes, self.scopes)})

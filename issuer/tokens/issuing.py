@@ -12,9 +12,40 @@ from issuer.errors import IssuerError
 from issuer.keys import Keyring, Signed
 from issuer.revocations import RevocationView
 from issuer.tokens.authorization import Authorization
-from issuer.tokens.claims import access_token_claims
 from issuer.tokens.id_token import Authentication, at_hash, id_token_claims
 from issuer.vocabulary import ACCESS_TOKEN_TYPE, ID_TOKEN_TYPE
+
+
+def access_token_claims(
+    authorization: Authorization, *, issuer: str, jti: str, now: datetime, lifetime: timedelta
+) -> dict[str, Any]:
+    """Every claim of the token.
+
+    `scope` is the standard claim (RFC 9068 §2.2.3), `scopes` the one AgentOS reads: an array also
+    for one scope or none, since AgentOS reads a string as one scope.
+    """
+    issued_at = int(now.timestamp())
+    scopes = sorted(authorization.scopes)
+    claims: dict[str, Any] = {
+        **authorization.claims,
+        "iss": issuer,
+        "sub": authorization.subject,
+        "aud": authorization.audience.id,
+        "exp": issued_at + int(lifetime.total_seconds()),
+        "iat": issued_at,
+        "jti": jti,
+        "client_id": authorization.client.client_id,
+        "scope": " ".join([*sorted(authorization.openid_scopes), *scopes]),
+        "scopes": scopes,
+    }
+    if authorization.sid is not None:
+        claims["sid"] = authorization.sid
+    if authorization.audience.include_roles:
+        claims["roles"] = authorization.role_names()
+    if authorization.session_id is not None:
+        claims["session_id"] = authorization.session_id
+    return claims
+
 
 Signer: TypeAlias = Callable[[str, Mapping[str, object]], Signed]
 
@@ -38,7 +69,7 @@ class RevokedUntil:
 
 @dataclass(frozen=True, slots=True)
 class AccessToken:
-    """A signed token and its properties. `lifetime` and `exp` are in whole seconds.
+    """A signed token and its properties. `expires_in` and `exp` are in seconds.
 
     `scope` is space-delimited (RFC 6749 §3.3).
     """
@@ -47,13 +78,8 @@ class AccessToken:
     jti: str
     kid: str
     scope: str
-    lifetime: timedelta
+    expires_in: int
     exp: int
-
-    @property
-    def expires_in(self) -> int:
-        """The lifetime in seconds."""
-        return int(self.lifetime.total_seconds())
 
     def details(self, audience_id: str) -> dict[str, object]:
         """What the audit log says of the token."""
@@ -67,7 +93,7 @@ class AccessToken:
 
     @property
     def issued_at(self) -> datetime:
-        return datetime.fromtimestamp(self.exp, UTC) - self.lifetime
+        return datetime.fromtimestamp(self.exp - self.expires_in, UTC)
 
 
 class TokenIssuer:
@@ -108,7 +134,7 @@ class TokenIssuer:
             jti=claims["jti"],
             kid=signed.kid,
             scope=claims["scope"],
-            lifetime=lifetime,
+            expires_in=int(lifetime.total_seconds()),
             exp=claims["exp"],
         )
 

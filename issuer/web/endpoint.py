@@ -16,7 +16,7 @@ from issuer.errors import (
     NotFound,
     Unavailable,
 )
-from issuer.http.forms import InvalidForm
+from issuer.http.requests import InvalidForm
 from issuer.web.rendering import Pages
 from issuer.web.views import ProblemPage
 

@@ -18,8 +18,7 @@ from issuer.directory import UserRecord
 from issuer.errors import TooManyRequests
 from issuer.fields.secret_text import CHARACTERS, random_characters
 from issuer.http.cookies import BROWSER, SESSION, Cookies
-from issuer.http.forms import parameters, receive_body
-from issuer.http.requests import see_other
+from issuer.http.requests import parameters, receive_body, see_other
 from issuer.sign_in.sessions_store import SignInSession
 from issuer.telemetry.metrics import Metrics
 from issuer.web.forms import Csrf, Refusal

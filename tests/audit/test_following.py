@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Connection, Table, select
 
 from issuer.audit import Actor, AuditEvent, AuditReader, Bookmark, Event
-from issuer.audit.chain import ChainHead, append
+from issuer.audit.chain_store import ChainHead, append
 from issuer.database import Database
 from issuer.database.tables import AuditEventRow
 from issuer.errors import IssuerError

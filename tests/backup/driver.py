@@ -5,7 +5,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from issuer.audit import Actor, Event
-from issuer.audit.chain import ChainHead, append
+from issuer.audit.chain_store import ChainHead, append
 from issuer.backup.backing_up import back_up_into
 from issuer.backup.encryption import Encryption
 from issuer.backup.restoring import ArchiveSource, Restored, restore

@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from issuer.clients.secrets import LastUse
+from issuer.clients.authentication import LastUse
 from tests.builders import OPERATOR, Credentials, Deployment
 from tests.drivers import TokenDriver
 from tests.interleaving import is_one_blocked, right_after

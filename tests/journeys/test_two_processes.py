@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from issuer.composition import UnitOfWork
-from issuer.directory.directory import POLL_INTERVAL
+from issuer.directory.change_watcher import POLL_INTERVAL
 from issuer.roles import Assignment
 from issuer.users import Passwords
 from tests.builders import PASSWORD, Credentials

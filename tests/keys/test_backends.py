@@ -14,7 +14,8 @@ from sqlalchemy import select
 
 from issuer.database.tables import Base
 from issuer.errors import ConfigurationError, Unavailable
-from issuer.keys.backends import FolderKeyBackend, KeyBackend, MadeKey, SealedKeyBackend
+from issuer.keys.folder import FolderKeyBackend
+from issuer.keys.private_key import KeyBackend, MadeKey, SealedKeyBackend
 from issuer.keys.sealing import Sealer, is_ciphertext
 from issuer.keys.store import KeyStore
 from issuer.vocabulary import SigningAlgorithm

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
 from joserfc.jwk import ECKey
 
 from issuer.errors import ConfigurationError, Unavailable
-from issuer.keys.backends import FolderKeyBackend
+from issuer.keys.folder import FolderKeyBackend
 from issuer.vocabulary import SigningAlgorithm
 from tests.owners import give_to_another_user
 

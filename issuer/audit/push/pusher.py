@@ -11,7 +11,7 @@ from typing import Final
 import structlog
 
 from issuer.audit.audit_log import AuditEvent, AuditLog
-from issuer.audit.event import Outcome
+from issuer.audit.chain_store import Outcome
 from issuer.audit.following import AuditReader, Bookmark, EventPage
 from issuer.audit.push import progress_store
 from issuer.audit.push.destination import Destination, Message, NotDelivered, Render

@@ -10,7 +10,7 @@ from issuer.authority import CredentialsNotKept
 from issuer.background.workers import WorkerPool
 from issuer.composition.planning import MAX_BYTES, MadePlan, PlanRequest, applied_plan, made_plan
 from issuer.errors import InUse, NotAllowed
-from issuer.http.forms import MAX_BYTES as MAX_BYTES_OF_FORM
+from issuer.http.requests import MAX_BYTES as MAX_BYTES_OF_FORM
 from issuer.manifest import Applied, InvalidManifest
 from issuer.manifest.entries import TYPES
 from issuer.web.console.endpoint import ConsoleEndpoint, Operator

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from issuer.keys.described import DescribedKey
-from issuer.keys.signing_key import KeyState
+from issuer.keys.schedule import KeyState
 from issuer.vocabulary import SigningAlgorithm
 
 _BEYOND = 0.1  # of the axis, after the last date that is planned

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from issuer.errors import NotFound
 from issuer.keys.described import DescribedKey, all_described
-from issuer.keys.signing_key import KeyState
+from issuer.keys.schedule import KeyState
 from issuer.verifiers import DescribedVerifier, VerifiersLackKey
 from issuer.vocabulary import SigningAlgorithm
 from issuer.web.console.endpoint import ConsoleEndpoint, Operator

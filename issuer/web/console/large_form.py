@@ -5,7 +5,7 @@ from typing import ClassVar
 from starlette.requests import Request
 
 from issuer.errors import Forbidden
-from issuer.http.forms import parameters, receive_body
+from issuer.http.requests import parameters, receive_body
 from issuer.web.console.endpoint import ConsoleEndpoint
 
 

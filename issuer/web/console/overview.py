@@ -10,7 +10,7 @@ from starlette.responses import Response
 from issuer.audit import AuditEvent
 from issuer.errors import IssuerError
 from issuer.keys.described import all_described
-from issuer.keys.signing_key import KeyState
+from issuer.keys.schedule import KeyState
 from issuer.web.console import keys, recent_events
 from issuer.web.console.concerns import Concern, concerns
 from issuer.web.console.endpoint import ConsoleEndpoint, Operator

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sqlalchemy import delete, update
 
 from issuer.audit import Actor, Event
-from issuer.audit.chain import ChainHead, append
+from issuer.audit.chain_store import ChainHead, append
 from issuer.audit.push import RENDERERS, Message, NotDelivered, PushFailure
 from issuer.audit.push.pusher import MAX_BYTES, MAX_EVENTS, Pusher
 from issuer.database import Database

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from issuer.audit import EventFilter
 from issuer.clients import SecretFields
 from issuer.keys.described import all_described
-from issuer.keys.signing_key import KeyState
+from issuer.keys.schedule import KeyState
 from issuer.sign_in import InvitationFields
 from issuer.sign_in.consents_store import AllowedAccess
 from issuer.web.console.audience import AudiencePage

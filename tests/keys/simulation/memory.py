@@ -10,7 +10,7 @@ from typing import Any
 from issuer.database import ChangeCounts, FeedState
 from issuer.database.tables import JwksCacheRow, SigningKeyRow
 from issuer.errors import ConfigurationError
-from issuer.keys.backends import MadeKey
+from issuer.keys.private_key import MadeKey
 from issuer.vocabulary import SigningAlgorithm
 
 

@@ -5,8 +5,7 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from issuer.keys.schedule import state_at
-from issuer.keys.signing_key import KeyState, SigningKey
+from issuer.keys.schedule import KeyState, SigningKey, state_at
 from tests.builders import PASSWORD, Deployment
 from tests.oauth.refreshing import events
 from tests.verifiers.reporting import left_out, reported

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from issuer.keys.signing_key import SigningKey
+from issuer.keys.schedule import SigningKey
 from tests.builders import PASSWORD, Deployment, FakeClock
 from tests.html_forms import FormsOnPage
 from tests.web.browsing import Browser, PageSeen

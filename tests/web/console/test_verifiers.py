@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from issuer.keys.signing_key import KeyState
+from issuer.keys.schedule import KeyState
 from issuer.web.console.listing import PAGE
 from tests.builders import Deployment
 from tests.verifiers.reporting import left_out, report, reported

@@ -21,8 +21,15 @@ from issuer.files import (
     remove_partial,
     write_private,
 )
-from issuer.keys.backends.backend import MadeKey
-from issuer.keys.private_key import PrivateKey, generated, public_jwk, read_pem, signed, signs
+from issuer.keys.private_key import (
+    MadeKey,
+    PrivateKey,
+    generated,
+    public_jwk,
+    read_pem,
+    signed,
+    signs,
+)
 from issuer.keys.sealing import FILE
 from issuer.vocabulary import SigningAlgorithm
 
