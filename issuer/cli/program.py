@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import Annotated, Any
 
 import typer
+from typer.exceptions import TyperException
 
 from issuer import __version__
 from issuer.cli.command import Group, new_app
@@ -164,9 +165,15 @@ def run(arguments: Sequence[str]) -> int:
     """
     _as_json.set("--json" in arguments)
     try:
-        app(list(arguments), prog_name="issuer")
+        ended = app(list(arguments), prog_name="issuer", standalone_mode=False)
+        return ended if isinstance(ended, int) else 0
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0
+    except typer.Abort:
+        _print_error("Aborted.")
+    except TyperException as error:
+        _print_wrong_usage(error)
+        return error.exit_code
     except IssuerError as error:
         _print_error(str(error))
     except OSError as error:
@@ -177,6 +184,15 @@ def run(arguments: Sequence[str]) -> int:
         kind = type(error).__name__
         _print_error(f"Unexpected error ({kind}). Set ISSUER_LOG_LEVEL=debug for details.")
     return 1
+
+
+def _print_wrong_usage(error: TyperException) -> None:
+    """Without any argument, the help was printed instead."""
+    if type(error).__name__ != "NoArgsIsHelpError":
+        context = getattr(error, "ctx", None)
+        see = f" See `{context.command_path} --help`." if context else ""
+        message = error.format_message()
+        _print_error(message + ("" if message.endswith((".", "?")) else ".") + see)
 
 
 def _print_error(text: str) -> None:

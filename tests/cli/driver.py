@@ -79,6 +79,13 @@ class Result:
         return self.err.rstrip("\n")
 
     @property
+    def wrong_usage(self) -> str:
+        """The line that says what is wrong; asserts that there is no other output."""
+        assert (self.status, self.out) == (2, ""), f"{self.out}\n{self.err}"
+        assert self.err.count("\n") == 1
+        return self.err.rstrip("\n")
+
+    @property
     def error(self) -> str:
         """The error of a command with `--json`."""
         assert (self.status, self.out) == (1, "")

@@ -1,6 +1,7 @@
 """Help is complete, wrong usage is status 2, and nothing is imported before it is needed."""
 
 import io
+import json
 import re
 import shlex
 import subprocess
@@ -90,23 +91,33 @@ def test_every_command_has_the_json_option(path: tuple[str, ...]):
     assert any("--json" in each.opts for each in command_of(list(path))[0].params)
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        "",
-        "nonsense",
-        "client",
-        "client show",
-        "client show a b",
-        "client create --colour red",
-        "client list --limit 0",
-        "serve --port 99999",
-        "serve --workers 0",
-        "token",
-    ],
-)
-def test_wrong_usage_is_status_2(new_cli: Cli, line: str):
-    assert new_cli(*line.split()).status == 2
+WRONG = {
+    "nonsense": "No such command 'nonsense'. See `issuer --help`.",
+    "client show": "Missing argument 'CLIENT'. See `issuer client show --help`.",
+    "client show a b": "Got unexpected extra argument(s) (b). See `issuer client show --help`.",
+    "client create --colour red": "No such option: --colour. See `issuer client create --help`.",
+    "client list --limit 0": "Invalid value for '--limit': ",
+    "client list --limit x": "Invalid value for '--limit': ",
+    "client update ci-bot": "Invalid value: name a member to change, see --help.",
+    "serve --port 99999": "Invalid value for '--port': ",
+    "serve --workers 0": "Invalid value for '--workers': ",
+    "token --show": "Invalid value: name the client with --client-id. See `issuer token --help`.",
+}
+
+
+def test_wrong_usage_is_status_2_and_one_line_which_is_json_with_json(new_cli: Cli):
+    for line, begins in WRONG.items():
+        assert new_cli(*line.split()).wrong_usage.startswith(begins), line
+        as_json = json.loads(new_cli(*line.split(), "--json").wrong_usage)
+        assert as_json.keys() == {"error"}, line
+        assert as_json["error"].startswith(begins), line
+
+
+def test_a_group_without_a_command_prints_its_help_with_status_2(new_cli: Cli):
+    for line in ("", "client", "token"):
+        result = new_cli(*line.split())
+        assert (result.status, result.err) == (2, "")
+        assert f"Usage: issuer {line}".rstrip() in result.out
 
 
 def test_the_version(new_cli: Cli):
