@@ -27,6 +27,15 @@ class InvalidField(IssuerError):
         super().__init__("; ".join(sentences))
 
 
+class UnknownReference(InvalidField):
+    """A member names a resource that does not exist."""
+
+    def __init__(self, field: str, kind: str, name: str) -> None:
+        super().__init__(field, f"there is no {kind} {name!r}")
+        self.kind = kind
+        self.name = name
+
+
 class NotFound(IssuerError):
     """The named resource does not exist; `meant` is a sentence with a similar name."""
 

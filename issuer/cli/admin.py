@@ -8,8 +8,8 @@ from issuer.cli import output
 from issuer.cli.administrator import USERNAME, make_administrator
 from issuer.cli.command import new_app
 from issuer.cli.init import show_admin
-from issuer.cli.opening import operator, read_settings
-from issuer.cli.options import AsJson
+from issuer.cli.opening import credential_ids, operator, read_settings
+from issuer.cli.options import AsJson, KeepCredentials
 from issuer.composition import composed
 from issuer.provisioning.setup import change_url as move_database
 from issuer.provisioning.setup import recover_admin
@@ -45,7 +45,7 @@ def invite(
 
 
 @app.command()
-def recover(as_json: AsJson = False) -> None:
+def recover(keep_credentials: KeepCredentials = None, as_json: AsJson = False) -> None:
     """Make a new secret for the admin client and show it once. Its old secrets are deleted.
 
     The client is created again if it was deleted, enabled if it was disabled, and gets back
@@ -55,7 +55,8 @@ def recover(as_json: AsJson = False) -> None:
 
       issuer admin recover
     """
-    show_admin(recover_admin(read_settings(), operator()), as_json=as_json)
+    recovered = recover_admin(read_settings(), operator(), credential_ids(keep_credentials))
+    show_admin(recovered, as_json=as_json)
 
 
 @app.command()

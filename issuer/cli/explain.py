@@ -12,7 +12,7 @@ from issuer.cli.command import given, new_app
 from issuer.cli.commands_to_allow import commands_to_allow
 from issuer.cli.opening import administering_with_keys
 from issuer.cli.options import AgnoVersion, AsJson, AudienceOfToken
-from issuer.cli.subjects import client_and_user
+from issuer.cli.subjects import client_and_user, suggesting_audiences
 from issuer.composition import Administration
 from issuer.errors import InvalidCredentials, InvalidField
 from issuer.explain.explaining import Explanation, Question, ScopeSource
@@ -67,7 +67,9 @@ def explain(
             _token() if token_stdin else client_and_user(administration, subject_name[0], client)
         )
         members = given(audience=audience, method=method, path=path, version=agno)
-        explanation = _explained(administration, Question.read({**subject, **members}))
+        question = Question.read({**subject, **members})
+        with suggesting_audiences(administration, audience):
+            explanation = _explained(administration, question)
         with administration.reading() as work:
             commands = [] if as_json else list(commands_to_allow(explanation, work))
     if as_json:

@@ -47,18 +47,18 @@ def auditing() -> Iterator[AuditParts]:
 
 @contextmanager
 def changing(keep_credentials: Iterable[str] | None = None) -> Iterator[UnitOfWork]:
-    """The transaction of a command that writes. Its warnings are printed after the commit.
-
-    `keep_credentials` are ids, also with commas between them, of what clients keep that begin to
-    hold rights at the issuer.
-    """
+    """The transaction of a command that writes. Its warnings are printed after the commit."""
     with administering() as administration, administration.changing(operator()) as work:
-        kept = (each for text in keep_credentials or () for each in text.split(","))
-        work.new_privileges.keep(kept)
+        work.new_privileges.keep(credential_ids(keep_credentials))
         with suggesting(work):
             yield work
     for warning in work.new_privileges.warnings:
         typer.echo(escaped(f"Warning: {warning}"), err=True)
+
+
+def credential_ids(keep_credentials: Iterable[str] | None) -> list[str]:
+    """The ids of `--keep-credentials`, which may have commas between them."""
+    return [each for text in keep_credentials or () for each in text.split(",")]
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from issuer.cli import completion, output
 from issuer.cli.command import given, new_app
 from issuer.cli.opening import administering_with_keys
 from issuer.cli.options import AsJson, AudienceOfToken, ClientId, Scopes
-from issuer.cli.subjects import client_and_user
+from issuer.cli.subjects import client_and_user, suggesting_audiences
 from issuer.explain.explaining import PreviewRequest
 
 app = new_app()
@@ -38,7 +38,8 @@ def preview(
     with administering_with_keys() as administration:
         subject = client_and_user(administration, user, client) if user else {"client_id": client}
         request = PreviewRequest.read({**subject, **given(audience=audience, scope=scopes)})
-        result = administration.explainer.preview(request, administration.clock())
+        with suggesting_audiences(administration, audience):
+            result = administration.explainer.preview(request, administration.clock())
     if as_json:
         output.print_json({"claims": result.claims, "bytes": result.size})
     else:

@@ -7,7 +7,7 @@ from typing import Any
 from issuer.audiences import AUDIENCE
 from issuer.clients import CLIENT
 from issuer.composition import Administration, UnitOfWork
-from issuer.errors import NotFound
+from issuer.errors import InvalidField, NotFound, UnknownReference
 from issuer.fields.text import did_you_mean
 from issuer.resources import ResourceType
 from issuer.roles import ROLE
@@ -15,20 +15,45 @@ from issuer.trusted_issuers import TRUSTED_ISSUER
 from issuer.users import USER, User
 
 _TYPES: dict[str, ResourceType[Any, Any]] = {
-    each.kind: each for each in (AUDIENCE, CLIENT, ROLE, TRUSTED_ISSUER, USER)
+    **{each.kind: each for each in (AUDIENCE, CLIENT, ROLE, TRUSTED_ISSUER, USER)},
+    "assignment of the role": ROLE,
+    "consent for the client": CLIENT,
 }
 _COMPARED = 500
 
 
 @contextmanager
 def suggesting(work: UnitOfWork) -> Iterator[None]:
-    """`NotFound` suggests a similar name, of those that begin alike and the first of all."""
+    """An unknown name is refused with a similar one, if there is one."""
     try:
         yield
     except NotFound as error:
-        kinds = [_TYPES[kind] for kind in error.kind.split(" or ") if kind in _TYPES]
-        known = [name for kind in kinds for name in _names(work, kind, error.name)]
-        raise NotFound(error.kind, error.name, did_you_mean(error.name, known)) from None
+        meant = _similar(work, error.kind, error.name)
+        raise NotFound(error.kind, error.name, meant) from None
+    except UnknownReference as error:
+        if meant := _similar(work, error.kind, error.name):
+            raise InvalidField(error.field, f"{error.message}.{meant}") from None
+        raise
+
+
+@contextmanager
+def suggesting_audiences(administration: Administration, audience: str | None) -> Iterator[None]:
+    """`suggesting`, also where a subject may not have tokens for `audience`, which is unknown."""
+    with administration.reading() as work, suggesting(work):
+        try:
+            yield
+        except InvalidField as error:
+            about = audience if error.field == "audience" else None
+            if about and (meant := _similar(work, "audience", about)):
+                raise InvalidField("audience", f"{error.message}.{meant}") from None
+            raise
+
+
+def _similar(work: UnitOfWork, kind: str, name: str) -> str:
+    """Of the names that begin alike, and the first of all; none if the name itself is known."""
+    kinds = [_TYPES[each] for each in kind.split(" or ") if each in _TYPES]
+    known = [each for kind in kinds for each in _names(work, kind, name)]
+    return "" if name in known else did_you_mean(name, known)
 
 
 def _names(work: UnitOfWork, resource_type: ResourceType[Any, Any], like: str) -> Iterator[str]:

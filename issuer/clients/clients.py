@@ -21,7 +21,7 @@ from issuer.clients.store import ClientStore
 from issuer.clients.trust import Trust
 from issuer.database.store import as_model, new_id, release_id
 from issuer.database.tables import ClientRow, ClientSecretRow
-from issuer.errors import AlreadyExists, InvalidField, NotAllowed, NotFound
+from issuer.errors import AlreadyExists, InvalidField, NotAllowed, NotFound, UnknownReference
 from issuer.fields.ids import fold_id
 from issuer.resources import Principals, Transaction
 from issuer.trusted_issuers.fields import is_trust_domain
@@ -233,7 +233,7 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
     def _write(self, row: ClientRow, fields: ClientFields) -> None:
         for audience_id in fields.audiences:
             if self._audiences.find(audience_id) is None:
-                raise InvalidField("audiences", f"there is no audience {audience_id!r}")
+                raise UnknownReference("audiences", "audience", audience_id)
         for number, trust in enumerate(fields.trusts):
             self._require_possible(f"trusts.{number}", trust)
         row.registered_by = row.registered_by or RegisteredBy.ADMIN
@@ -252,7 +252,7 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
     def _require_possible(self, member: str, trust: Trust) -> None:
         issuer = self._trusted_issuers.find(trust.issuer)
         if issuer is None:
-            raise InvalidField(f"{member}.issuer", f"there is no trusted issuer {trust.issuer!r}")
+            raise UnknownReference(f"{member}.issuer", "trusted issuer", trust.issuer)
         domain = f"{issuer.issuer}/"
         if is_trust_domain(issuer.issuer) and not trust.subject.startswith(domain):
             raise InvalidField(f"{member}.subject", f"must begin with {domain}")

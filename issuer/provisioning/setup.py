@@ -1,6 +1,7 @@
 """Setting up a deployment, recovering its admin, and changing its URL or master key."""
 
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -86,11 +87,15 @@ def initialise(settings: Settings, actor: Actor, clock: Clock | None = None) -> 
     return _initialised(settings, secret)
 
 
-def recover_admin(settings: Settings, actor: Actor) -> Initialised:
-    """A new secret for the admin client, which is created if deleted, and enabled if disabled."""
+def recover_admin(settings: Settings, actor: Actor, kept: Iterable[str] = ()) -> Initialised:
+    """A new secret for the admin client, which is created if deleted, and enabled if disabled.
+
+    `kept` are the ids of other credentials that it keeps although others gave them.
+    """
     parts = compose(settings)
     try:
         with parts.administration.changing(actor) as work:
+            work.new_privileges.keep(kept)
             work.audiences.ensure_own()
             secret = _recovered(work, settings.url)
     finally:

@@ -1,12 +1,15 @@
 """`--keep-credentials`, and what is printed where somebody gets rights at the issuer."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from issuer.audit import Actor
 from issuer.clients import SecretFields
+from issuer.keys.private_key import generated, public_jwk
+from issuer.vocabulary import SigningAlgorithm
 from tests.builders import PASSWORD, URL, hashed
 from tests.cli.driver import Cli
 
@@ -49,6 +52,23 @@ def test_each_command_that_gives_rights_names_what_others_gave_and_keeps_it(
         assert "--keep-credentials" in sentence
     assert secrets[1] in cli(*ways[0], "--keep-credentials", secrets[0]).sentence
     cli.done(*ways[3], "--keep-credentials", ",".join(secrets))
+
+
+def test_recovering_the_admin_client_names_what_others_gave_and_keeps_it(
+    cli: Cli, secrets: list[str]
+):
+    key = public_jwk(generated(SigningAlgorithm.ES256), SigningAlgorithm.ES256)
+    taken = {"scopes": [], "audiences": []}
+    cli.done("client", "create", "other", "--scope", "issuer:admin", "--audience", URL)
+    with cli.composition() as parts:
+        with parts.administration.changing(Actor("root", is_local=True)) as work:
+            work.clients.update("issuer-admin", taken)
+        with parts.administration.changing(Actor("helpdesk"), HELPDESK) as work:
+            work.clients.add_key("issuer-admin", key)
+    refused = cli("admin", "recover").sentence
+    assert f"key {key['kid']} of issuer-admin" in refused
+    (kept,) = re.findall(r"\((key_\w+), given by helpdesk\)", refused)
+    cli.done("admin", "recover", "--keep-credentials", kept)
 
 
 def test_a_user_who_cannot_sign_in_any_more_is_named_on_standard_error(

@@ -14,34 +14,43 @@ def configured(cli: Cli) -> Cli:
     cli.done("role", "create", "runner", "--scope", "agents:run")
     cli.done("client", "create", "ci-bot", "--audience", "my-os")
     cli.done("user", "create", "alice")
+    cli.done("trusted-issuer", "create", "github", "--issuer", "https://github.example")
     return cli
 
 
-@pytest.mark.parametrize(
-    ("command", "meant"),
-    [
-        ("role show runer", "runner"),
-        ("client role assign ci-bot runer --everywhere", "runner"),
-        ("client role assign ci-bot runner --audience my-oss", "my-os"),
-        ("client secret list cibot", "ci-bot"),
-        ("audience delete my_os", "my-os"),
-        ("user show alise", "alice"),
-        ("user password alise --generate", "alice"),
-        ("explain cibot GET /agents", "ci-bot"),
-    ],
-)
-def test_a_misspelled_name_is_answered_with_a_similar_one(
-    configured: Cli, command: str, meant: str
-):
-    refused = configured(*command.split()).sentence
-    assert refused.startswith("There is no ")
-    assert refused.endswith(f". Did you mean {meant}?")
-    as_json = configured(*command.split(), "--json").error
-    assert as_json == refused
+MISSPELLED = [
+    ("role show runer", "runner"),
+    ("client role assign ci-bot runer --everywhere", "runner"),
+    ("client role assign ci-bot runner --audience my-oss", "my-os"),
+    ("client role unassign ci-bot runer --everywhere", "runner"),
+    ("client secret list cibot", "ci-bot"),
+    ("client create new --audience my-oss", "my-os"),
+    ("client create new --audience my-os --role runer", "runner"),
+    ("client update ci-bot --add-audience my-oss", "my-os"),
+    ("client trust add ci-bot --issuer gitub --oidc subject", "github"),
+    ("audience delete my_os", "my-os"),
+    ("user show alise", "alice"),
+    ("user password alise --generate", "alice"),
+    ("user consent withdraw alice cibot", "ci-bot"),
+    ("explain cibot GET /agents", "ci-bot"),
+    ("explain ci-bot GET /agents --audience my-oss", "my-os"),
+    ("explain alice GET /agents --audience my-os --client cibot", "ci-bot"),
+    ("preview ci-bot --audience my-oss", "my-os"),
+    ("preview ci-bot --user alise", "alice"),
+]
+
+
+def test_a_misspelled_name_is_answered_with_a_similar_one(configured: Cli):
+    for command, meant in MISSPELLED:
+        refused = configured(*command.split()).sentence
+        assert refused.endswith(f". Did you mean {meant}?"), command
+        assert configured(*command.split(), "--json").error == refused, command
 
 
 def test_nothing_is_suggested_for_a_name_like_no_other(configured: Cli):
     assert configured("role", "show", "zebra").sentence == "There is no role 'zebra'."
+    unassigned = configured("client", "role", "unassign", "ci-bot", "runner", "--everywhere")
+    assert unassigned.sentence == "There is no assignment of the role 'runner'."
 
 
 def test_names_in_a_manifest_are_suggested(configured: Cli):
@@ -52,6 +61,5 @@ def test_names_in_a_manifest_are_suggested(configured: Cli):
 
 
 def test_the_value_of_an_option_without_its_name_is_recognised(configured: Cli):
-    refused = configured("key", "rotate", "rs256")
-    assert refused.status == 2
-    assert "Did you mean --alg RS256?" in " ".join(refused.err.replace("│", "").split())
+    refused = configured("key", "rotate", "rs256").wrong_usage
+    assert "Did you mean --alg RS256?" in refused
