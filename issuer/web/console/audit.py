@@ -1,20 +1,21 @@
 """`/console/audit`: who did what, and what was refused; newest first."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from urllib.parse import urlencode
 
 from starlette.responses import Response
 
-from issuer.audit import AuditEvent, Coverage, is_event_id
+from issuer.audit import AuditEvent, Coverage, EventFilter, is_event_id
+from issuer.audit.audit_log import AuditLog
 from issuer.composition import UnitOfWork
 from issuer.errors import NotFound
 from issuer.fields.text import escaped, readable_json
-from issuer.web.console.audit_filters import AuditFilters
-from issuer.web.console.endpoint import ConsoleEndpoint, Operator
-from issuer.web.console.holders import readable
-from issuer.web.console.listing import PAGE
-from issuer.web.console.recent_events import READ
-from issuer.web.console.views import ConsolePage, Listing
+from issuer.web.console.screens.endpoint import ConsoleEndpoint
+from issuer.web.console.screens.operator import Operator, readable
+from issuer.web.console.screens.recent_events import READ
+from issuer.web.console.screens.views import PAGE, ConsolePage, Listing, Typed
 from issuer.web.headers import page_headers
 from issuer.web.visit import Visit
 from issuer.web.words import segment
@@ -22,6 +23,72 @@ from issuer.web.words import segment
 _LIST = "/console/audit"
 _NEIGHBOURS = 3  # on each side
 _EXPORTED, _AT_ONCE = 10_000, 1_000
+
+
+_TEXTS = ("actor", "action", "target", "address")
+_TIMES = ("since", "until")
+NAMES = (*_TEXTS, *_TIMES)
+_MAX_CHARACTERS = 255
+# Neither has an index. So many events are looked at for one page; the next page looks further back.
+_UNINDEXED = {"action", "address"}
+_LOOKED_AT = 100_000
+
+
+@dataclass(frozen=True)
+class AuditFilters:
+    """`values` as they were given, `errors` by the name of the filter."""
+
+    values: Typed
+    wanted: EventFilter
+    errors: Typed
+
+    @classmethod
+    def read(cls, query: Mapping[str, str]) -> "AuditFilters":
+        values = {name: query[name].strip()[:_MAX_CHARACTERS] for name in NAMES if name in query}
+        wanted: dict[str, object] = {name: values[name] for name in _TEXTS if values.get(name)}
+        errors = {}
+        for name in _TIMES:
+            try:
+                wanted |= {name: _instant(values[name])} if values.get(name) else {}
+            except ValueError:
+                errors[name] = "Write a time like 2026-11-01 or 2026-11-01 12:30, in UTC."
+        return cls(Typed(values), EventFilter.model_validate(wanted), Typed(errors))
+
+    @property
+    def query(self) -> str:
+        """As the query of a URL."""
+        return urlencode({name: value for name, value in self.values.items() if value})
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """As options of the command line."""
+        given = [(name, value) for name, value in self.values.items() if value]
+        return tuple(text for name, value in given for text in (f"--{name}", value))
+
+    def page(
+        self, log: AuditLog, before: str | None, limit: int
+    ) -> tuple[list[AuditEvent], str | None]:
+        """At most `limit` events before that id, and where the next page begins, if there is one.
+
+        A page that looked at many events may have fewer, or none.
+        """
+        ids, since_id = log.ids(), 0
+        if _UNINDEXED & self.wanted.model_dump(exclude_none=True).keys():
+            newest = min(int(before), ids.stop) if before else ids.stop
+            since_id = newest - _LOOKED_AT
+        events = log.page(self.wanted, before, limit + 1, since_id)
+        if len(events) > limit:
+            return events[:limit], str(events[limit - 1].id)
+        return events, str(since_id) if since_id > ids.start else None
+
+
+def _instant(text: str) -> datetime:
+    """In UTC, unless it says otherwise; `ValueError`."""
+    at = datetime.fromisoformat(text)
+    try:
+        return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+    except OverflowError:
+        raise ValueError from None
 
 
 @dataclass(frozen=True, kw_only=True)

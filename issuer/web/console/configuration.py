@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from starlette.responses import Response
 
@@ -12,12 +13,11 @@ from issuer.composition.planning import MAX_BYTES, MadePlan, PlanRequest, applie
 from issuer.errors import InUse, NotAllowed
 from issuer.http.requests import MAX_BYTES as MAX_BYTES_OF_FORM
 from issuer.manifest import Applied, InvalidManifest
+from issuer.manifest.changes import Shift
 from issuer.manifest.entries import TYPES
-from issuer.web.console.endpoint import ConsoleEndpoint, Operator
-from issuer.web.console.large_form import LargeFormEndpoint
-from issuer.web.console.recent_sign_in import NeedsSignIn
-from issuer.web.console.shown_plan import ShownPlan, problems_in_words, shown_plan
-from issuer.web.console.views import ConsolePage, Typed
+from issuer.web.console.screens.endpoint import ConsoleEndpoint, LargeFormEndpoint
+from issuer.web.console.screens.operator import NeedsSignIn, Operator
+from issuer.web.console.screens.views import ConsolePage, Typed
 from issuer.web.headers import page_headers
 from issuer.web.visit import Visit
 
@@ -31,6 +31,41 @@ _OUTDATED = (
     "Nothing was changed: the text or the configuration changed since the plan was made. This is"
     " the plan now."
 )
+
+
+_MAX_PROBLEMS, _MAX_LINES, _MAX_SHIFTS = 20, 500, 200
+
+
+@dataclass(frozen=True, slots=True)
+class ShownPlan:
+    """At most some `lines` of the changes and `shifts` of rights, of all that there are."""
+
+    etag: str
+    lines: tuple[str, ...]
+    is_cut: bool
+    change_count: int
+    shifts: tuple[Shift, ...]
+    shift_count: int
+
+
+def shown_plan(made: MadePlan) -> ShownPlan:
+    assert made.plan is not None
+    steps, shifts = made.plan.steps, made.plan.shifts
+    lines = list(islice((line for step in steps for line in step.lines()), _MAX_LINES + 1))
+    return ShownPlan(
+        made.etag,
+        tuple(lines[:_MAX_LINES]),
+        len(lines) > _MAX_LINES,
+        len(steps),
+        shifts[:_MAX_SHIFTS],
+        len(shifts),
+    )
+
+
+def problems_in_words(error: InvalidManifest) -> str:
+    first = [f"Line {each.line}: {each}" for each in error.problems[:_MAX_PROBLEMS]]
+    more = error.total - len(first)
+    return "; ".join([*first, *([f"and {more:,} more"] if more else [])])
 
 
 @dataclass(frozen=True, kw_only=True)

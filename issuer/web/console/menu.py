@@ -2,7 +2,7 @@
 
 from issuer.composition import Access
 from issuer.manifest.entries import TYPES
-from issuer.web.console.views import MenuEntry
+from issuer.web.console.screens.views import MenuEntry
 
 PATH = "/console"
 _ENTRIES = (

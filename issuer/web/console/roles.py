@@ -1,6 +1,6 @@
 """`/console/roles`: named sets of scopes."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -8,19 +8,22 @@ from starlette.responses import Response
 
 from issuer.catalogue import ScopeEntry, ScopeFinding
 from issuer.roles import ROLE, Role
-from issuer.roles.role import RoleFields
-from issuer.web.console.endpoint import Operator
-from issuer.web.console.list_endpoint import ListEndpoint
-from issuer.web.console.listing import listing
-from issuer.web.console.recent_sign_in import NeedsSignIn
-from issuer.web.console.scope_texts import (
+from issuer.scopes import parse
+from issuer.web.console.rights.effective_rights import (
+    ScopeInWords,
     allow_if_ticked,
     findings,
     known_scopes,
     one_a_line,
-    typed_scopes,
+    scopes_in_words,
 )
-from issuer.web.console.views import ConsolePage, Listing
+from issuer.web.console.rights.holders import Holders, holders
+from issuer.web.console.role_change import RoleChange, apply, delete_role, edit, read_role, review
+from issuer.web.console.screens.collection import ListEndpoint
+from issuer.web.console.screens.endpoint import ConsoleEndpoint
+from issuer.web.console.screens.operator import NeedsSignIn, Operator
+from issuer.web.console.screens.recent_events import RecentEvents, recent_events
+from issuer.web.console.screens.views import ConsolePage, Listing, listing
 from issuer.web.visit import Visit
 
 _LIST = "/console/roles"
@@ -74,8 +77,84 @@ class RolesEndpoint(ListEndpoint):
         return self.list_page(operator, partial(RolesPage, known=known_scopes()), shown)
 
 
-def read_role(form: Mapping[str, str], name: str = "") -> RoleFields:
-    """The role of a form, or with `name` the existing one; `InvalidField` if it cannot be one."""
-    members: dict[str, object] = {"name": name or form.get("name", "").strip()}
-    members |= {"description": form.get("description", "").strip()}
-    return RoleFields.read(members | {"scopes": typed_scopes(form)})
+_CHANGES: dict[str, Callable[[RoleChange], Response]] = {
+    "edit": edit,
+    "review": review,
+    "apply": apply,
+    "delete": delete_role,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RolePage(ConsolePage):
+    """`more` scopes are not listed. `is_protected`: only an admin may change it."""
+
+    TEMPLATE = "console/role.html"
+    role: Role
+    scopes: tuple[ScopeInWords, ...]
+    more: int
+    holders: Holders
+    is_protected: bool
+    events: tuple[RecentEvents, ...] | None
+
+    @property
+    def title(self) -> str:
+        return self.role.name
+
+
+class RoleEndpoint(ConsoleEndpoint):
+    """`?edit=yes` is the form for a change, `&add=` a scope to add; `?after=` pages who has it."""
+
+    PATH = "/console/roles/{key:path}"
+    READ = ROLE.read
+    WRITE = ROLE.write
+    PARAMETERS = ("edit", "add")
+    SIGN_IN = dict.fromkeys(_CHANGES, NeedsSignIn.IF_PROTECTED)
+
+    def screen(self, operator: Operator, visit: Visit) -> Response:
+        role = self._role(operator, visit)
+        if "edit" in visit.query:
+            self._require_may_change(operator, role)
+            typed = {"description": role.description, "scopes": one_a_line(role.scopes)}
+            typed |= {"add": visit.query.get("add", ""), "version": str(role.version)}
+            return edit(RoleChange(self, operator, visit, typed, role))
+        return self.site.pages.answer(self._page(operator, visit, role))
+
+    def act(self, operator: Operator, visit: Visit, form: Mapping[str, str]) -> Response:
+        role = self._role(operator, visit)
+        self._require_may_change(operator, role)
+        if change := _CHANGES.get(form.get("do", "")):
+            return change(RoleChange(self, operator, visit, form, role))
+        return self.stale(visit, form)
+
+    def _role(self, operator: Operator, visit: Visit) -> Role:
+        with operator.work(ROLE.read) as work:
+            return work.roles.get(visit.request.path_params["key"])
+
+    def _page(self, operator: Operator, visit: Visit, role: Role) -> RolePage:
+        words = scopes_in_words(role.scopes)
+        url, after = self.site.base + self.path(visit), visit.query.get("after", "")
+        with operator.work(ROLE.read) as work:
+            held_by = holders(operator, work, role.name, after, url)
+        is_protected = _is_protected(role)
+        return RolePage(
+            frame=self.frame(operator, visit),
+            may_change=operator.may_change(ROLE.write, is_protected=is_protected),
+            commands=(
+                self.commands.command(("role", "show", role.name), "GET", ("roles", role.name)),
+            ),
+            role=role,
+            scopes=words,
+            more=len(role.scopes) - len(words),
+            holders=held_by,
+            is_protected=is_protected,
+            events=recent_events(operator, role.name),
+        )
+
+    def _require_may_change(self, operator: Operator, role: Role) -> None:
+        operator.require_may_change(ROLE.write, is_protected=_is_protected(role))
+
+
+def _is_protected(role: Role) -> bool:
+    """Whether it gives rights at the issuer itself."""
+    return any(parse(scope).is_of_issuer for scope in role.scopes)

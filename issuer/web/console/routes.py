@@ -1,30 +1,26 @@
 """The screens of the console."""
 
-from issuer.web.console.audience import OneAudienceEndpoint
-from issuer.web.console.audiences import AudiencesEndpoint
+from issuer.web.console.audiences import AudiencesEndpoint, OneAudienceEndpoint
 from issuer.web.console.audit import (
     AuditEndpoint,
     AuditEventEndpoint,
     AuditExportEndpoint,
 )
-from issuer.web.console.client import OneClientEndpoint
-from issuer.web.console.clients import ClientsEndpoint
+from issuer.web.console.clients.client import OneClientEndpoint
+from issuer.web.console.clients.clients import ClientsEndpoint
 from issuer.web.console.configuration import (
     ConfigurationEndpoint,
     ConfigurationExportEndpoint,
 )
-from issuer.web.console.explain import ExplainEndpoint
-from issuer.web.console.explain_token import ExplainTokenEndpoint
-from issuer.web.console.kept_form import KeptForms
+from issuer.web.console.explain.explain import ExplainEndpoint
+from issuer.web.console.explain.token import ExplainTokenEndpoint
 from issuer.web.console.keys import KeysEndpoint
-from issuer.web.console.notices import Notices
 from issuer.web.console.overview import OverviewEndpoint
-from issuer.web.console.role import RoleEndpoint
-from issuer.web.console.roles import RolesEndpoint
-from issuer.web.console.trusted_issuer import OneTrustedIssuerEndpoint
-from issuer.web.console.trusted_issuers import TrustedIssuersEndpoint
-from issuer.web.console.user import OneUserEndpoint
-from issuer.web.console.users import UsersEndpoint
+from issuer.web.console.roles import RoleEndpoint, RolesEndpoint
+from issuer.web.console.screens.answers import KeptForms, Notices
+from issuer.web.console.trusted_issuers import OneTrustedIssuerEndpoint, TrustedIssuersEndpoint
+from issuer.web.console.users.user import OneUserEndpoint
+from issuer.web.console.users.users import UsersEndpoint
 from issuer.web.console.verifiers import VerifiersEndpoint
 from issuer.web.site import PageEndpoint, Site
 

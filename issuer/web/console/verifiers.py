@@ -9,9 +9,9 @@ from starlette.responses import Response
 
 from issuer.audiences import AUDIENCE
 from issuer.verifiers import DescribedVerifier
-from issuer.web.console.endpoint import ConsoleEndpoint, Operator
-from issuer.web.console.listing import PAGE
-from issuer.web.console.views import ConsolePage, Listing
+from issuer.web.console.screens.endpoint import ConsoleEndpoint
+from issuer.web.console.screens.operator import Operator
+from issuer.web.console.screens.views import PAGE, ConsolePage, Listing
 from issuer.web.visit import Visit
 
 READ = "issuer:verifiers:read"

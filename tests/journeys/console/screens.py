@@ -12,32 +12,37 @@ from issuer.keys.described import all_described
 from issuer.keys.schedule import KeyState
 from issuer.sign_in import InvitationFields
 from issuer.sign_in.consents_store import AllowedAccess
-from issuer.web.console.audience import AudiencePage
-from issuer.web.console.audience_edit import EditAudiencePage
-from issuer.web.console.audiences import AudiencesPage, NewAudiencePage
+from issuer.web.console.audiences import (
+    AudiencePage,
+    AudiencesPage,
+    EditAudiencePage,
+    NewAudiencePage,
+)
 from issuer.web.console.audit import AuditEventPage, AuditPage
-from issuer.web.console.client import ClientPage
-from issuer.web.console.client_edit import EditClientPage
-from issuer.web.console.client_trusts import TrustPage
-from issuer.web.console.clients import ClientsPage, NewClientPage
+from issuer.web.console.clients.changes import EditClientPage
+from issuer.web.console.clients.client import ClientPage
+from issuer.web.console.clients.clients import ClientsPage, NewClientPage
+from issuer.web.console.clients.credentials import CredentialsPage
+from issuer.web.console.clients.trusts import TrustPage
 from issuer.web.console.configuration import AppliedPage, ConfigurationPage
-from issuer.web.console.credentials import CredentialsPage
-from issuer.web.console.explain import ExplainPage
-from issuer.web.console.explain_token import ExplainTokenPage
-from issuer.web.console.invitation_link import InvitationLinkPage
+from issuer.web.console.explain.explain import ExplainPage
+from issuer.web.console.explain.token import ExplainTokenPage
 from issuer.web.console.keys import KeysPage
 from issuer.web.console.overview import OverviewPage
-from issuer.web.console.role import RolePage
-from issuer.web.console.role_edit import EditRolePage, ReviewRolePage
-from issuer.web.console.roles import RolesPage
-from issuer.web.console.trusted_issuer import TrustedIssuerPage
-from issuer.web.console.trusted_issuer_action import EditTrustedIssuerPage
-from issuer.web.console.trusted_issuers import NewTrustedIssuerPage, TrustedIssuersPage
-from issuer.web.console.user import UserPage
-from issuer.web.console.user_edit import EditUserPage
-from issuer.web.console.users import NewUserPage, UsersPage
+from issuer.web.console.role_change import EditRolePage, ReviewRolePage
+from issuer.web.console.roles import RolePage, RolesPage
+from issuer.web.console.screens.views import ConfirmationPage, ConsolePage
+from issuer.web.console.trusted_issuer_change import EditTrustedIssuerPage
+from issuer.web.console.trusted_issuers import (
+    NewTrustedIssuerPage,
+    TrustedIssuerPage,
+    TrustedIssuersPage,
+)
+from issuer.web.console.users.changes import EditUserPage
+from issuer.web.console.users.sign_in_methods import InvitationLinkPage
+from issuer.web.console.users.user import UserPage
+from issuer.web.console.users.users import NewUserPage, UsersPage
 from issuer.web.console.verifiers import VerifiersPage
-from issuer.web.console.views import ConfirmationPage, ConsolePage
 from tests.builders import Deployment
 from tests.oauth.asserting import AssertingClient
 from tests.trusting import OtherIssuer, trusted

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pytest
 
 from issuer.catalogue.own_routes import own_routes
-from issuer.web.console.views import ConsolePage
+from issuer.web.console.screens.views import ConsolePage
 from tests.chromium import in_chromium, violations
 from tests.journeys.console.keyboard import not_reached
 from tests.journeys.console.person import PersonAtConsole, let_in

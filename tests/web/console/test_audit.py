@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import update
 
 from issuer.database.tables import AuditEventRow
-from issuer.web.console import audit, audit_filters
+from issuer.web.console import audit
 from tests.builders import Deployment
 from tests.oauth.refreshing import events
 from tests.web.browsing import Browser
@@ -90,7 +90,7 @@ def test_a_page_has_fifty_events_and_leads_to_those_before(deployment: Deploymen
 def test_a_filter_without_an_index_looks_at_some_events_at_a_time(
     deployment: Deployment, signed_in: SignedIn, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(audit_filters, "_LOOKED_AT", 5)
+    monkeypatch.setattr(audit, "_LOOKED_AT", 5)
     browser = signed_in("issuer:audit:read")
     for number in range(6):
         deployment.audience(f"os-{number}")

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from issuer.keys.schedule import KeyState
-from issuer.web.console.listing import PAGE
+from issuer.web.console.screens.views import PAGE
 from tests.builders import Deployment
 from tests.verifiers.reporting import left_out, report, reported
 from tests.web.browsing import Browser

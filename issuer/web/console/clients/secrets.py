@@ -1,0 +1,161 @@
+"""The secrets of a client: add and delete them, and replace them without downtime."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from starlette.responses import Response
+
+from issuer.clients import (
+    CLIENT,
+    ClientSecret,
+    Rotation,
+    SecretFields,
+    SecretState,
+    how_last_used,
+)
+from issuer.composition import UnitOfWork
+from issuer.errors import NotAllowed
+from issuer.web.console.clients.changes import ClientAction
+from issuer.web.console.screens.views import Command
+
+_THEN = (
+    "Deploy the new secret wherever the service reads it. The old one keeps working.",
+    "Look at the page of the client: it says when and from where each secret was last used.",
+    "When nothing uses the old one any more, finish the rotation there. It deletes the old one.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SecretInList:
+    """`part` is what it is in a rotation: `new` or `old`; else empty."""
+
+    secret: ClientSecret
+    part: str
+    is_expired: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RotationEvidence:
+    """`old_used_since` were used after the new one was made; `warnings` say why not to finish."""
+
+    new: ClientSecret
+    old_used_since: tuple[ClientSecret, ...]
+    warnings: tuple[str, ...]
+
+
+def secrets_in_list(work: UnitOfWork, client_id: str, now: datetime) -> tuple[SecretInList, ...]:
+    secrets = work.clients.secrets(client_id)
+    rotation = Rotation.of(secrets)
+    old = rotation.ids[1:] if rotation else ()
+
+    def in_list(secret: ClientSecret) -> SecretInList:
+        part = "old" if secret.id in old else "new" if rotation and secret is rotation.new else ""
+        return SecretInList(secret, part, secret.state_at(now) is SecretState.EXPIRED)
+
+    return tuple(map(in_list, secrets))
+
+
+def rotation_evidence(work: UnitOfWork, client_id: str) -> RotationEvidence | None:
+    """None if no rotation is in progress."""
+    if (rotation := work.rotations.find(client_id)) is None:
+        return None
+    began = rotation.new.created_at
+    used_since = [s for s in rotation.old if s.last_used_at is not None and s.last_used_at >= began]
+    return RotationEvidence(
+        rotation.new, tuple(used_since), tuple(work.rotations.warnings(rotation))
+    )
+
+
+def add_secret(action: ClientAction) -> Response:
+    key = action.key
+    day = action.form.get("expires_at", "").strip()
+    members = {"label": action.form.get("label", "").strip()}
+    members |= {"expires_at": f"{day}T00:00:00Z"} if day else {}
+    fields = SecretFields.read(members)
+    with action.operator.work_once(CLIENT.write) as work:
+        _, secret = work.clients.add_secret(key, fields)
+    given = {name: value for name, value in members.items() if value}
+    options = [part for n, v in given.items() for part in (f"--{n.replace('_', '-')}", v)]
+    cli = ("secret", "create", key, *options)
+    command = action.command(cli, "POST", "secrets", body=given)
+    return action.show_secret(secret, f"A secret of {key} is added.", command)
+
+
+def delete_secret(action: ClientAction) -> Response:
+    key, secret_id = action.key, action.form.get("secret_id", "")
+    cli = ("secret", "delete", key, secret_id)
+    command = action.command(cli, "DELETE", "secrets", secret_id)
+    if not action.is_confirmed:
+        with action.operator.work(CLIENT.read) as work:
+            secret = work.clients.secret(key, secret_id)
+        return action.ask(
+            f"Delete the secret {secret.label or secret_id} of {key}?",
+            f"It {how_last_used(secret)}. It is refused within a second; tokens that it gave stay"
+            " valid until they expire. This cannot be undone.",
+            "Delete secret",
+            command,
+            {"secret_id": secret_id},
+        )
+    with action.operator.work(CLIENT.write) as work:
+        work.clients.delete_secret(key, secret_id)
+    return action.finished(f"The secret {secret_id} is deleted.", command)
+
+
+def start_rotation(action: ClientAction) -> Response:
+    key = action.key
+    with action.operator.work_once(CLIENT.write) as work:
+        _, secret = work.rotations.start(key)
+    command = action.command(("rotate", "start", key), "POST", "rotation")
+    return action.show_secret(secret, f"{key} has a second secret.", command, _THEN)
+
+
+def finish_rotation(action: ClientAction) -> Response:
+    """Asks with the warnings, and only deletes the secrets that were named then."""
+    key = action.key
+    force, ids = action.form.get("force") == "yes", action.form.get("ids", "")
+    if not action.is_confirmed:
+        return _asked_to_finish(action)
+    with action.operator.work(CLIENT.write) as work:
+        if " ".join(work.rotations.get(key).ids) != ids:
+            raise NotAllowed("The secrets changed meanwhile.")
+        rotation = work.rotations.finish(key, force=force)
+    deleted = ", ".join(secret.id for secret in rotation.old)
+    return action.finished(f"Deleted {deleted}; the new secret stays.", _to_finish(action, force))
+
+
+def _asked_to_finish(action: ClientAction) -> Response:
+    with action.operator.work(CLIENT.read) as work:
+        rotation = work.rotations.get(action.key)
+        warnings = work.rotations.warnings(rotation)
+    old = ", ".join(secret.id for secret in rotation.old)
+    return action.ask(
+        f"Finish the rotation of {action.key}?",
+        " ".join([*warnings, f"{old} will be refused within a second. This cannot be undone."]),
+        "Delete the old secret despite this" if warnings else "Delete the old secret",
+        _to_finish(action, bool(warnings)),
+        {"ids": " ".join(rotation.ids), **({"force": "yes"} if warnings else {})},
+    )
+
+
+def _to_finish(action: ClientAction, force: bool) -> Command:
+    cli = ("rotate", "finish", action.key, *(["--yes"] if force else []))
+    query = "force=true" if force else ""
+    return action.command(cli, "POST", "rotation", "finish", query=query)
+
+
+def cancel_rotation(action: ClientAction) -> Response:
+    key = action.key
+    command = action.command(("rotate", "cancel", key), "DELETE", "rotation")
+    if not action.is_confirmed:
+        with action.operator.work(CLIENT.read) as work:
+            new = work.rotations.get(key).new
+        return action.ask(
+            f"Cancel the rotation of {key}?",
+            f"The new secret {new.id} is deleted. It {how_last_used(new)}. The old one keeps"
+            " working.",
+            "Delete the new secret",
+            command,
+        )
+    with action.operator.work(CLIENT.write) as work:
+        new = work.rotations.cancel(key)
+    return action.finished(f"The new secret {new.id} is deleted.", command)

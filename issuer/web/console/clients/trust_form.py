@@ -1,0 +1,105 @@
+"""A trust of a client, as forms have it: by what its platform calls the workload, or exactly."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from issuer.clients.trust import Trust
+from issuer.clients.trust_presets import PRESETS, Workload, preset
+from issuer.composition import UnitOfWork
+from issuer.errors import InvalidField, NotFound
+from issuer.web.console.screens.form_fields import json_text, read_json
+
+KINDS = tuple(PRESETS)
+_OF_WORKLOAD = tuple(each.name for each in fields(Workload))
+
+
+def new_trust(work: UnitOfWork, form: Mapping[str, str], kind: str, *, create: bool) -> Trust:
+    """The trust of a form of that kind; `InvalidField` if it cannot be one.
+
+    With `create`, the trusted issuers of GitHub and GitLab are created if they are missing.
+    """
+    typed = {name: form[name].strip() for name in _OF_WORKLOAD if form.get(name, "").strip()}
+    workload: dict[str, Any] = {kind: "", **typed}
+    workload |= {"names_only": True} if "names_only" in form else {}
+    found = preset(Workload(**workload))
+    claims = {**found.claims, **_claims(form)}
+    try:
+        issuer = _typed_issuer(work, form) or _issuer_for(work, found.issuer, create)
+        return _read(form, issuer, found.subject, claims)
+    except InvalidField as error:
+        problems = [(kind if name == "subject" else name, why) for name, why in error.problems]
+        raise InvalidField(*problems[0], *problems[1:]) from None
+
+
+def exact_trust(work: UnitOfWork, form: Mapping[str, str]) -> Trust:
+    """The trust of a form with its members themselves; `InvalidField` if it cannot be one."""
+    issuer, subject = _typed_issuer(work, form), form.get("subject", "").strip()
+    return _read(form, issuer, subject, _claims(form))
+
+
+def trust_as_typed(trust: Trust) -> dict[str, str]:
+    """The fields of the form for a change, with `was`: what is changed."""
+    typed = {"once": "yes"} if trust.once else {}
+    return typed | {
+        "was": trust.model_dump_json(),
+        "issuer": trust.issuer,
+        "subject": trust.subject,
+        "audience": trust.audience or "",
+        "claims": json_text(trust.claims),
+    }
+
+
+def named_trust(trusts: list[Trust], text: str) -> Trust:
+    """The one that a form names by its JSON; `NotFound` if it was changed or removed."""
+    for trust in trusts:
+        if trust.model_dump_json() == text:
+            return trust
+    raise NotFound("trust", text[:200])
+
+
+def in_words(trust: Trust, own_url: str) -> str:
+    """What a token must have."""
+    audience = trust.audience or own_url
+    text = f"A token is accepted if it is of the trusted issuer {trust.issuer}, its sub is"
+    text += f" {trust.subject}, and its aud is {audience}, alone or among others."
+    if trust.claims:
+        claims = (f"{name} is {json.dumps(value)}" for name, value in trust.claims.items())
+        text += f" Of its claims, {' and '.join(claims)}."
+    return text + (" Each token is accepted once." if trust.once else "")
+
+
+def _read(form: Mapping[str, str], issuer: str, subject: str, claims: dict[str, Any]) -> Trust:
+    return Trust.read(
+        {
+            "issuer": issuer,
+            "subject": subject,
+            "audience": form.get("audience", "").strip() or None,
+            "claims": claims,
+            "once": "once" in form,
+        }
+    )
+
+
+def _typed_issuer(work: UnitOfWork, form: Mapping[str, str]) -> str:
+    typed = form.get("issuer", "").strip()
+    if typed and not work.trusted_issuers.exists(typed):
+        raise InvalidField("issuer", f"there is no trusted issuer {typed!r}")
+    return typed
+
+
+def _issuer_for(work: UnitOfWork, url: str | None, create: bool) -> str:
+    if url is None:
+        raise InvalidField("issuer", "name the trusted issuer whose tokens they are")
+    try:
+        return work.trusted_issuers.known_by_url(url, create=create).id
+    except NotFound:
+        raise InvalidField("issuer", f"create a trusted issuer for {url} first") from None
+
+
+def _claims(form: Mapping[str, str]) -> dict[str, Any]:
+    claims = read_json("claims", form.get("claims", ""), {})
+    if not isinstance(claims, dict):
+        raise InvalidField("claims", "must be a JSON object")
+    return claims

@@ -1,0 +1,214 @@
+"""`/console/explain`: may a client or a user make a request, why, and what would allow it."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from starlette.responses import Response
+
+from issuer.catalogue import NEWEST, SUPPORTED, UnknownVersion, example_of
+from issuer.clients import CLIENT
+from issuer.errors import InvalidField, NotFound
+from issuer.explain.explaining import Explanation, Question
+from issuer.users import USER
+from issuer.web.console.explain.remedies import Remedy, allow_audience, remedies
+from issuer.web.console.screens.endpoint import ConsoleEndpoint
+from issuer.web.console.screens.form_fields import some_audiences
+from issuer.web.console.screens.operator import Operator, readable
+from issuer.web.console.screens.views import Command, ConsolePage, Typed
+from issuer.web.visit import Visit
+
+_HELD = 50
+
+
+REQUEST = ("method", "path", "family", "id", "verb", "scope")
+PARAMETERS = ("subject", "through", "audience", "version", *REQUEST)
+FAMILIES = ("agents", "teams", "workflows")
+VERBS = ("run", "read", "write", "delete")
+# What the form calls the members of a question.
+_FIELDS = {"client_id": "through", "user_id": "subject"}
+
+
+def asked(operator: Operator, values: Mapping[str, str]) -> Question:
+    """The question; `InvalidField` for fields of the form.
+
+    A request is named by method and path, by an agent, team or workflow and a verb, or by a scope
+    that it requires.
+    """
+    method, path = _request(values)
+    members = {**_subject(operator, values), "method": method, "path": path}
+    members |= {name: values[name] for name in ("audience", "version") if values.get(name)}
+    try:
+        return Question.read(members)
+    except InvalidField as error:
+        problems = [(_FIELDS.get(name, name), why) for name, why in error.problems]
+        raise InvalidField(*problems[0], *problems[1:]) from None
+
+
+def in_form(error: InvalidField | NotFound) -> dict[str, str]:
+    """Errors of the answer, by the field of the form."""
+    if isinstance(error, NotFound):
+        return {{"client": "through", "user": "subject"}.get(error.kind, error.kind): str(error)}
+    return {_FIELDS.get(name, name): why for name, why in error.problems}
+
+
+def _request(values: Mapping[str, str]) -> tuple[str, str]:
+    if path := values.get("path", "").strip():
+        return values.get("method", "GET").strip().upper(), path
+    scope, name = values.get("scope", ""), "*"
+    if values.get("id") or not scope:
+        family, verb = values.get("family", FAMILIES[0]), values.get("verb", VERBS[0])
+        if not (name := values.get("id", "").strip()):
+            raise InvalidField("path", "Name a path, or an agent, team or workflow.")
+        if family not in FAMILIES or verb not in VERBS:
+            raise InvalidField("id", "is of no agent, team or workflow")
+        scope = f"{family}:{verb}"
+    if (example := example_of(scope)) is None:
+        raise InvalidField("path", f"No request is known that requires {scope}.")
+    method, path = example
+    return method, path.replace("*", quote(name, safe="*"), 1)
+
+
+def _subject(operator: Operator, values: Mapping[str, str]) -> dict[str, Any]:
+    """A client comes before a user of that name, unless the user is asked about through one."""
+    name, through = values["subject"].strip(), values.get("through", "").strip()
+    kinds = readable(operator)
+    with operator.administration.reading(operator.actor, operator.held) as work:
+        if CLIENT in kinds and not through and work.clients.exists(name):
+            return {"client_id": name}
+        for find in (work.users.get, work.users.get_by_username) if USER in kinds else ():
+            with suppress(NotFound):
+                user: dict[str, Any] = {"user_id": find(name).id}
+                return user | ({"client_id": through} if through else {})
+    if through:
+        operator.require(USER.read)
+        kinds = [USER]
+    raise InvalidField("subject", f"There is no {' or '.join(each.kind for each in kinds)} {name}.")
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainAnswer:
+    """The decision at `audience`. `subjects` are the ids it is about, each with its plural."""
+
+    explanation: Explanation
+    request: str
+    audience: str
+    subjects: Mapping[str, str]
+    remedies: tuple[Remedy, ...]
+    most: int = _HELD
+
+    @property
+    def is_of_user_alone(self) -> bool:
+        return [*self.subjects.values()] == ["users"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExplainPage(ConsolePage):
+    """`kinds` of subjects may be asked about; `remedies` are for a question without an answer."""
+
+    TEMPLATE = "console/explain.html"
+    title = "Explain"
+    kinds: tuple[str, ...]
+    audiences: tuple[str, ...]
+    answer: ExplainAnswer | None = None
+    remedies: tuple[Remedy, ...] = ()
+    families: tuple[str, ...] = FAMILIES
+    verbs: tuple[str, ...] = VERBS
+    versions: tuple[str, ...] = SUPPORTED[::-1]
+
+
+class ExplainEndpoint(ConsoleEndpoint):
+    """The whole question is in the URL; without a request it only fills in the form."""
+
+    PATH = "/console/explain"
+    PARAMETERS = PARAMETERS
+
+    def screen(self, operator: Operator, visit: Visit) -> Response:
+        values = {name: visit.query[name] for name in PARAMETERS if name in visit.query}
+        is_asked = values.get("subject", "").strip() and values.keys() & set(REQUEST)
+        if not (is_asked and readable(operator)):
+            return self._page(operator, visit, values)
+        found: tuple[Remedy, ...] = ()
+        try:
+            question = asked(operator, values)
+            operator.require_read_of(question)
+            answer = self._answer(operator, question)
+        except UnknownVersion as error:
+            errors = {"version": str(error)}
+        except (InvalidField, NotFound) as error:
+            errors = in_form(error)
+            if "audience" in errors and isinstance(error, InvalidField):
+                found = self._of_audience(operator, values)
+        else:
+            shown = {**values, "audience": answer.audience}
+            if not values.get("id"):
+                shown |= {"method": question.method, "path": question.path}
+            command = self._command(question, answer.audience)
+            return self._page(operator, visit, shown, answer=answer, command=command)
+        return self._page(operator, visit, values, errors, found)
+
+    def _page(
+        self,
+        operator: Operator,
+        visit: Visit,
+        values: Mapping[str, str],
+        errors: Mapping[str, str] | None = None,
+        found: tuple[Remedy, ...] = (),
+        answer: ExplainAnswer | None = None,
+        command: Command | None = None,
+    ) -> Response:
+        with operator.administration.reading(operator.actor, operator.held) as work:
+            audiences = some_audiences(operator, work)
+        page = ExplainPage(
+            frame=self.frame(operator, visit),
+            commands=(command,) if command else (),
+            kinds=tuple(each.kind for each in readable(operator)),
+            audiences=audiences,
+            answer=answer,
+            remedies=found,
+            values=Typed(values),
+            errors=Typed(errors or {}),
+        )
+        return self.site.pages.answer(page, 400 if errors else 200)
+
+    def _answer(self, operator: Operator, question: Question) -> ExplainAnswer:
+        explanation = self.parts.administration.explainer.explain(question)
+        directory, subjects = self.parts.directory, {}
+        client = directory.load_client(question.client_id) if question.client_id else None
+        user = directory.load_user(question.user_id) if question.user_id else None
+        if user:
+            subjects[user.id] = "users"
+        if client:
+            subjects[client.client_id] = "clients"
+        audience = directory.load_audience(
+            question.audience or next(iter(client.audiences if client else ()))
+        )
+        fixes: list[Remedy] = []
+        if not explanation.decision.allowed:
+            addition = explanation.decision.smallest_addition
+            fixes = remedies(operator, self.commands, client, user, audience, addition)
+        request = f"{question.method} {question.path}"
+        return ExplainAnswer(explanation, request, audience.id, subjects, tuple(fixes))
+
+    def _of_audience(self, operator: Operator, values: Mapping[str, str]) -> tuple[Remedy, ...]:
+        """For a client that may have no tokens for the audience that was named."""
+        client_id, audience = values.get("through") or values["subject"], values.get("audience", "")
+        if not (audience and operator.holds(CLIENT.read)):
+            return ()
+        client = self.parts.directory.load_client(client_id)
+        if client is None or client.is_self_registered:
+            return ()
+        return (allow_audience(self.commands, client, audience),)
+
+    def _command(self, question: Question, audience: str) -> Command:
+        through = question.client_id if question.user_id else None
+        subject = question.user_id or question.client_id or ""
+        options = ["--client", through] if through else []
+        options += ["--agno", question.version] if question.version != NEWEST else []
+        cli = ("explain", subject, question.method, question.path, "--audience", audience)
+        body = question.model_dump(exclude_none=True, exclude_defaults=True)
+        return self.commands.command(
+            (*cli, *options), "POST", ("explain",), {**body, "audience": audience}
+        )

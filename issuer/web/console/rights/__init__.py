@@ -1,0 +1,1 @@
+"""Who may do what, as screens of the console show it."""

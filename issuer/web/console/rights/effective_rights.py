@@ -1,0 +1,203 @@
+"""What a client or a user may do at one audience, scope by scope, and where it comes from."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from issuer.catalogue import NEWEST, ScopeEntry, ScopeFinding, lint, scopes
+from issuer.catalogue.permissions import in_words as in_groups
+from issuer.clients import Client
+from issuer.composition import Administration, UnitOfWork
+from issuer.directory import AudienceRecord, Directory, Rights
+from issuer.errors import IssuerError
+from issuer.explain.explaining import PreviewRequest
+from issuer.fields.text import readable_json
+from issuer.roles import Assignment
+from issuer.scopes import (
+    ISSUER_ADMIN,
+    ISSUER_INTROSPECT,
+    ISSUER_REGISTER,
+    ISSUER_STATUS,
+    counting_at,
+    parse,
+)
+from issuer.vocabulary import GrantType
+
+_SHOWN = 100
+_PLACES = 20
+_OF_ISSUER = {
+    ISSUER_ADMIN: "Do everything at this issuer",
+    ISSUER_INTROSPECT: "Introspect the tokens of all clients",
+    ISSUER_REGISTER: "Register clients",
+    ISSUER_STATUS: "Read how the servers are",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class EffectiveScope:
+    """A scope that applies: held directly, or through roles."""
+
+    scope: str
+    meaning: str
+    is_direct: bool
+    through: tuple[Assignment, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EffectiveRights:
+    """At `audience`, or where it is empty, at every AgentOS. `more` scopes are not listed.
+
+    `audiences` are others to look at.
+    """
+
+    audience: str
+    scopes: tuple[EffectiveScope, ...]
+    more: int
+    audiences: tuple[str, ...] = ()
+
+
+def effective_rights(
+    rights: Rights, audience: AudienceRecord | None, audiences: Iterable[str] = ()
+) -> EffectiveRights:
+    """The rights at `audience`; for None those that apply at every AgentOS."""
+    audience_id = audience.id if audience else None
+    grants, held = rights.roles_at(audience_id), rights.held_at(audience_id)
+    is_own = audience is not None and audience.is_own
+    scopes = sorted(counting_at(held, own_audience=is_own))
+    return EffectiveRights(
+        audience_id or "",
+        tuple(
+            EffectiveScope(
+                scope,
+                meaning_of(scope),
+                scope in rights.direct,
+                tuple(
+                    Assignment(role=grant.role, audience=grant.audience_id)
+                    for grant in grants
+                    if scope in grant.scopes
+                ),
+            )
+            for scope in scopes[:_SHOWN]
+        ),
+        max(0, len(scopes) - _SHOWN),
+        tuple(audiences),
+    )
+
+
+def rights_somewhere(directory: Directory, rights: Rights, own: str, at: str) -> EffectiveRights:
+    """Of a user: at the audience `at` if a role is assigned there, else at the first that has any.
+
+    `own` is the issuer's audience.
+    """
+    named = sorted({each.audience_id for each in rights.roles if each.audience_id})
+    known = dict.fromkeys(["", *named, own])
+    places = [each for each in known if _scopes_at(rights, each, own)] or [""]
+    at = at if at and at in known else places[0]
+    audience = directory.load_audience(at) if at else None
+    return effective_rights(rights, audience, dict.fromkeys([*places[:_PLACES], at]))
+
+
+def _scopes_at(rights: Rights, audience_id: str, own: str) -> frozenset[str]:
+    return counting_at(rights.held_at(audience_id), own_audience=audience_id == own)
+
+
+def include_issuer(rights: Rights, own_audience: str) -> bool:
+    """Whether any of them is at the issuer itself."""
+    return any(parse(scope).is_of_issuer for scope in rights.held_at(own_audience))
+
+
+def meaning_of(scope: str) -> str:
+    """What a scope allows, in words; empty for names that AgentOS does not define."""
+    if parse(scope).is_of_issuer:
+        _, *rest = scope.split(":")
+        verb = {"read": "See", "write": "See and change"}.get(rest[-1], "")
+        return _OF_ISSUER.get(scope) or f"{verb} {rest[0]}"
+    (group,) = in_groups([scope])
+    (permission,) = group.permissions
+    if group.title == "Other":
+        return ""
+    return " ".join([permission.text, *permission.ids])
+
+
+MOST = 100
+_ALLOW = "allow_unknown_scopes"
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeInWords:
+    scope: str
+    meaning: str
+    findings: tuple[ScopeFinding, ...]
+
+
+def scopes_in_words(chosen: Sequence[str]) -> tuple[ScopeInWords, ...]:
+    """The first `MOST` scopes: checking takes about a millisecond for each."""
+    found = findings(chosen)
+    return tuple(
+        ScopeInWords(scope, meaning_of(scope), tuple(each for each in found if each.scope == scope))
+        for scope in chosen[:MOST]
+    )
+
+
+def findings(chosen: Sequence[str]) -> tuple[ScopeFinding, ...]:
+    """Likely mistakes in the first `MOST` scopes, for the newest AgentOS."""
+    return tuple(lint(chosen[:MOST], [NEWEST]))
+
+
+def known_scopes() -> list[ScopeEntry]:
+    return scopes(NEWEST)
+
+
+def typed_scopes(form: Mapping[str, str]) -> list[str]:
+    """The texts of the list, and of the field that completes names."""
+    return [*form.get("scopes", "").split(), *form.get("add", "").split()]
+
+
+def allow_if_ticked(work: UnitOfWork, form: Mapping[str, str]) -> None:
+    """Allow misspelled scopes if the form says so: its box appears once they were refused."""
+    if form.get(_ALLOW) == "yes":
+        work.allow_unknown_scopes()
+
+
+def ticked(form: Mapping[str, str]) -> dict[str, str]:
+    return {name: form[name] for name in (_ALLOW,) if name in form}
+
+
+def one_a_line(chosen: Iterable[str]) -> str:
+    return "\n".join(chosen)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenPreview:
+    """The claims of a token as JSON and its size in bytes, or why there is none."""
+
+    claims: str = ""
+    size: int = 0
+    refusal: str = ""
+
+
+def token_as_now(
+    administration: Administration, client: Client, audience: str
+) -> TokenPreview | None:
+    """On its own behalf; None for a client that acts only for people."""
+    if not audience or GrantType.CLIENT_CREDENTIALS not in client.grant_types:
+        return None
+    return _previewed(administration, {"client_id": client.client_id, "audience": audience})
+
+
+def token_through(
+    administration: Administration, user_id: str, client_id: str, audience: str
+) -> TokenPreview | None:
+    """The token of a user who signs in through a client; None if none is named."""
+    if not client_id:
+        return None
+    members = {"client_id": client_id, "user_id": user_id}
+    return _previewed(administration, members | ({"audience": audience} if audience else {}))
+
+
+def _previewed(administration: Administration, members: Mapping[str, object]) -> TokenPreview:
+    try:
+        request = PreviewRequest.read(members)
+        token = administration.explainer.preview(request, administration.clock())
+    except IssuerError as error:
+        return TokenPreview(refusal=str(error))
+    return TokenPreview(readable_json(token.claims), token.size)

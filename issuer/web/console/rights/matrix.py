@@ -1,0 +1,151 @@
+"""What subjects may do at an audience, as a table: on which agents, teams, workflows, resources."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from urllib.parse import urlencode
+
+from issuer.catalogue import example_of
+from issuer.scopes import (
+    AGENT_OS_ADMIN,
+    ISSUER_ADMIN,
+    ISSUER_INTROSPECT,
+    ISSUER_RESOURCES,
+    ISSUER_STATUS,
+    covered,
+    parse,
+)
+from issuer.web.console.explain.explain import FAMILIES, VERBS
+
+_ALL = "*"
+_ADMINS = frozenset({AGENT_OS_ADMIN, ISSUER_ADMIN})
+_USUAL = dict.fromkeys(FAMILIES, ("run", "read"))
+_PARTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class MatrixColumn:
+    """What cells are about: one agent, team or workflow, all of them (`*`), or another resource.
+
+    `scopes` are what may be held for it, by the action that each allows.
+    """
+
+    resource: str
+    id: str
+    scopes: Mapping[str, str]
+
+    @property
+    def group(self) -> str:
+        return self.resource.capitalize() if self.resource in FAMILIES else "Other"
+
+    @property
+    def label(self) -> str:
+        if self.id != _ALL:
+            return self.id
+        return f"every {self.resource[:-1]}" if self.resource in FAMILIES else self.resource
+
+
+@dataclass(frozen=True, slots=True)
+class MatrixCell:
+    """`actions` that the subject may do there; `all` for an admin. `question` asks why."""
+
+    actions: tuple[str, ...]
+    question: str
+
+    @property
+    def text(self) -> str:
+        return " + ".join(self.actions) or "–"
+
+    @property
+    def tint(self) -> str:
+        """The class of the stylesheet, by what is most among the actions."""
+        if not self.actions:
+            return "muted"
+        if self.actions == ("read",):
+            return "reads"
+        return "badge" if {*self.actions} <= {"run", "read"} else "badge attention"
+
+
+# Those of the issuer's own audience.
+OWN_COLUMNS = (
+    *(
+        MatrixColumn(name, _ALL, {do: f"issuer:{name}:{do}" for do in ("read", "write")})
+        for name in ISSUER_RESOURCES
+    ),
+    MatrixColumn("tokens", _ALL, {"introspect": ISSUER_INTROSPECT}),
+    MatrixColumn("status", _ALL, {"read": ISSUER_STATUS}),
+)
+
+
+def columns_for(scopes: Iterable[str], resource: str = "") -> list[MatrixColumn]:
+    """All that `scopes` of an AgentOS name, and every agent, team and workflow.
+
+    With `resource`, only what that names: `agents`, or every agent and one by `agents:web`.
+    """
+    wanted, _, wanted_id = resource.partition(":")
+    ids = {name: {_ALL} for name in FAMILIES}
+    actions = {name: {*_USUAL[name]} for name in FAMILIES}
+    if wanted:
+        ids.setdefault(wanted, {_ALL}).add(wanted_id or _ALL)
+        actions.setdefault(wanted, {"read"})
+    for scope in scopes:
+        parts = parse(scope).canonical.split(":")
+        if len(parts) == _PARTS and (parts[1] == _ALL or parts[0] in FAMILIES):
+            ids.setdefault(parts[0], set()).add(parts[1])
+            actions.setdefault(parts[0], set()).add(parts[2])
+    return [
+        MatrixColumn(name, each, {do: _scope(name, each, do) for do in _in_order(actions[name])})
+        for name in sorted(ids, key=_place)
+        for each in sorted(ids[name], key=lambda id_: (id_ != _ALL, id_))
+        if wanted in {"", name} and (not wanted_id or each in {_ALL, wanted_id})
+    ]
+
+
+def cells_for(
+    subject: str, audience: str, held: frozenset[str], columns: Sequence[MatrixColumn]
+) -> tuple[MatrixCell, ...]:
+    """One for each column; `held` are the scopes of the subject at that audience."""
+    asked = [scope for column in columns for scope in column.scopes.values()]
+    allowed = covered(held, asked)
+    is_admin = bool(held & _ADMINS)
+    return tuple(
+        MatrixCell(
+            ("all",) if is_admin else (found := _allowed(column, allowed)),
+            urlencode(
+                {"subject": subject, "audience": audience}
+                | _question(column, () if is_admin else found)
+            ),
+        )
+        for column in columns
+    )
+
+
+def groups_of(columns: Iterable[MatrixColumn]) -> tuple[tuple[str, int], ...]:
+    """Which columns stand together, and how many they are."""
+    return tuple((name, len(list(each))) for name, each in groupby(columns, lambda c: c.group))
+
+
+def _allowed(column: MatrixColumn, allowed: frozenset[str]) -> tuple[str, ...]:
+    return tuple(action for action, scope in column.scopes.items() if scope in allowed)
+
+
+def _question(column: MatrixColumn, actions: Iterable[str]) -> dict[str, str]:
+    """For Explain: a request that needs the first action that has one; those allowed first."""
+    for action in (*actions, *column.scopes):
+        if example_of(column.scopes[action]):
+            if column.resource in FAMILIES and action in VERBS:
+                return {"family": column.resource, "id": column.id, "verb": action}
+            return {"scope": column.scopes[action]}
+    return {}
+
+
+def _scope(resource: str, id_: str, action: str) -> str:
+    return f"{resource}:{action}" if id_ == _ALL else f"{resource}:{id_}:{action}"
+
+
+def _place(resource: str) -> tuple[int, str]:
+    return FAMILIES.index(resource) if resource in FAMILIES else len(FAMILIES), resource
+
+
+def _in_order(actions: Iterable[str]) -> list[str]:
+    return sorted(actions, key=lambda each: (VERBS.index(each) if each in VERBS else 9, each))

@@ -1,0 +1,149 @@
+"""The page for what the domain refuses."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from datetime import timedelta
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from issuer.clock import Clock
+from issuer.errors import Forbidden, NotAllowed, NotFound
+from issuer.http.cookies import Cookies
+from issuer.sign_in.sealed_text import SealedTexts
+from issuer.sign_in.sent_forms import AlreadySent
+from issuer.web.console.menu import PATH
+from issuer.web.console.screens.views import Command, ConfirmationPage, Frame, Notice
+from issuer.web.views import ProblemPage
+
+_ACCOUNT = "/account"
+_FORBIDDEN, _NOT_FOUND, _CONFLICT = 403, 404, 409
+_AGAIN = (
+    "Nothing was done again. A secret or link is shown once, in the first answer: if you did not"
+    " see it, make another one and delete the first."
+)
+
+
+class ForAccountPage(NotAllowed):
+    """What people change of their own on `/account` alone."""
+
+
+def problem_of(error: Exception, way_back: str) -> tuple[ProblemPage, int]:
+    """The page and its status; `way_back` below the path of the issuer."""
+    heading, status, says, then = "This was refused", _CONFLICT, "Go back", "Nothing was changed."
+    if isinstance(error, AlreadySent):
+        heading, then = "This form was sent already", _AGAIN
+    elif isinstance(error, ForAccountPage):
+        way_back, says = _ACCOUNT, "Go to your account"
+    elif isinstance(error, NotFound):
+        heading, status, way_back = "Not found", _NOT_FOUND, PATH
+    elif isinstance(error, Forbidden):
+        heading, status = "You may not do this", _FORBIDDEN
+        way_back = PATH if error.scope else _ACCOUNT
+    return ProblemPage(
+        heading=heading, sentence=f"{error} {then}", way_back=way_back, way_back_says=says
+    ), status
+
+
+_NOTICE = "done"
+_NOTICE_KEPT = timedelta(minutes=1)
+_MAX_NOTICE = 2_000
+
+
+class Notices:
+    """Sealed, so that nobody else can put words on a page of ours."""
+
+    def __init__(self, cookies: Cookies, sealed: SealedTexts) -> None:
+        self._cookies = cookies
+        self._sealed = sealed
+
+    def keep(self, response: Response, notice: Notice) -> Response:
+        """Without its command if that is too long for a cookie."""
+        text = json.dumps(asdict(notice))
+        if len(text) > _MAX_NOTICE:
+            text = json.dumps(asdict(Notice(notice.text[:_MAX_NOTICE])))
+        self._cookies.set(response, _NOTICE, self._sealed.seal(text), _NOTICE_KEPT)
+        return response
+
+    def of(self, request: Request) -> Notice | None:
+        sealed = self._cookies.value(request, _NOTICE)
+        if not sealed or (text := self._sealed.open(sealed)) is None:
+            return None
+        members = json.loads(text)
+        command = members["command"]
+        return Notice(members["text"], Command(**command) if command else None)
+
+    def forget(self, request: Request, response: Response) -> Response:
+        """The answer in which it was shown."""
+        if self._cookies.value(request, _NOTICE):
+            self._cookies.delete(response, _NOTICE)
+        return response
+
+
+_FORM = "again"
+_FORM_KEPT = timedelta(minutes=10)
+_MAX_FORM = 3_500  # browsers keep cookies of up to 4,096
+_SHOWN = 200  # characters of a field
+_OF_THE_PAGE = {"form", "request", "next"}
+
+
+class KeptForms:
+    """Keeps a form sealed, for one session and one page. Only the issuer can read or make one.
+
+    A session goes on when its person signs in again, and ends when they sign out.
+    """
+
+    def __init__(self, cookies: Cookies, sealed: SealedTexts, clock: Clock) -> None:
+        self._cookies = cookies
+        self._sealed = sealed
+        self._clock = clock
+
+    def keep(
+        self, response: Response, session_id: str, path: str, form: Mapping[str, str]
+    ) -> Response | None:
+        """`response` with the form; None if it is too large for a cookie."""
+        fields = {name: value for name, value in form.items() if name not in _OF_THE_PAGE}
+        until = (self._clock() + _FORM_KEPT).timestamp()
+        sealed = self._sealed.seal(json.dumps([session_id, path, until, fields]))
+        if len(sealed) > _MAX_FORM:
+            return None
+        self._cookies.set(response, _FORM, sealed, _FORM_KEPT)
+        return response
+
+    def of(self, request: Request, session_id: str, path: str) -> dict[str, str] | None:
+        """The fields that were sent to this page in this session."""
+        sealed = self._cookies.value(request, _FORM)
+        if not sealed or (text := self._sealed.open(sealed)) is None:
+            return None
+        whose, where, until, fields = json.loads(text)
+        counts = (whose, where) == (session_id, path) and self._clock().timestamp() < until
+        return dict(fields) if counts else None
+
+    def forget(self, response: Response) -> Response:
+        self._cookies.delete(response, _FORM)
+        return response
+
+
+def go_on_page(frame: Frame, kept: Mapping[str, str]) -> ConfirmationPage:
+    """Shows what was sent, and sends it again as it was: with its id, so that it counts once."""
+    fields = {name: value for name, value in kept.items() if name != "form_id"}
+    facts = {name: fields[name] for name in fields if name not in {"do", "confirmed", "page"}}
+    button = (fields.get("do") or "send the form").replace("-", " ").capitalize()
+    return ConfirmationPage(
+        frame=replace(frame, form=replace(frame.form, once=kept.get("form_id", ""))),
+        what=f"{button}?",
+        why="This needed a sign-in of the last ten minutes, and nothing was changed yet. You are"
+        " signed in again: go on with what you sent?",
+        facts={"Page": frame.path}
+        | {name.replace("_", " ").capitalize(): _bounded(facts[name]) for name in facts},
+        button=button,
+        fields=fields,
+        is_dangerous=False,
+        confirms=False,
+    )
+
+
+def _bounded(text: str) -> str:
+    """What is left out is said."""
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}… ({len(text):,} characters)"

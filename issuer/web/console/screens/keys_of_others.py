@@ -1,0 +1,96 @@
+"""The public keys of a client or a trusted issuer: those given here, or those followed."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from starlette.responses import Response
+
+from issuer.clients.authentication import KeyFetch
+from issuer.web.console.screens.endpoint import ConsoleEndpoint
+from issuer.web.visit import Visit
+
+if TYPE_CHECKING:  # few deployments have key sets of others
+    from issuer.federation.key_sets import FollowedKeySet
+
+_SHOWN = 100
+
+
+@dataclass(frozen=True, slots=True)
+class PublicKeyInList:
+    kid: str
+    alg: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeysOfOthers:
+    """As they are given here, or as this process follows them, while it uses them.
+
+    `problem` is why they could not be fetched last.
+    """
+
+    keys: tuple[PublicKeyInList, ...]
+    is_given: bool = False
+    fetched_at: datetime | None = None
+    problem: str = ""
+
+
+def given_keys(jwks: Mapping[str, Any]) -> KeysOfOthers:
+    return KeysOfOthers(_listed((key["kid"], key["alg"]) for key in jwks["keys"]), is_given=True)
+
+
+def followed_keys(key_set: "FollowedKeySet | None") -> KeysOfOthers:
+    """As this process holds them. Nothing is fetched."""
+    state = key_set.state if key_set else None
+    if state is None:
+        return KeysOfOthers(())
+    keys = _listed((key.kid, key.alg) for key in state.keys.values())
+    return KeysOfOthers(keys, fetched_at=state.fetched_at, problem=state.problem or "")
+
+
+def _listed(keys: Iterable[tuple[str, str]]) -> tuple[PublicKeyInList, ...]:
+    return tuple(PublicKeyInList(*each) for each in [*keys][:_SHOWN])
+
+
+if TYPE_CHECKING:  # few deployments have key sets of others
+    from issuer.federation.key_sets import FollowedKeySet
+
+_LOOKED = "looked"
+
+
+class KeyFetchRequired(Exception):
+    """The form is answered once `fetch_keys` has waited for keys of others, 3 seconds at most."""
+
+    def __init__(self, fetch_keys: KeyFetch) -> None:
+        super().__init__()
+        self.fetch_keys = fetch_keys
+
+
+class FetchingEndpoint(ConsoleEndpoint):
+    async def submit(self, visit: Visit, form: Mapping[str, str]) -> Response:
+        try:
+            return await super().submit(visit, form)
+        except KeyFetchRequired as wanted:
+            await wanted.fetch_keys()
+            return await super().submit(visit, {**form, _LOOKED: "yes"})
+
+
+def fetch_first(form: Mapping[str, str], fetch_keys: KeyFetch | None) -> None:
+    """`KeyFetchRequired` unless `fetch_keys` is None or was waited for."""
+    if fetch_keys is not None and _LOOKED not in form:
+        raise KeyFetchRequired(fetch_keys)
+
+
+def fetched_in_words(form: Mapping[str, str], key_set: "FollowedKeySet | None") -> str:
+    """Fetch the keys, and say what was found."""
+    if key_set is None:
+        return "Nothing was fetched: the keys are given here."
+    fetch_first(form, partial(key_set.fetch_keys, None))
+    state = key_set.state
+    if state is None or not state.keys:
+        problem = state.problem if state else None
+        return problem or "No key was fetched: there was no answer within 3 seconds."
+    fetched = "One key is" if len(state.keys) == 1 else f"{len(state.keys):,} keys are"
+    return f"{fetched} fetched, and followed from now on."

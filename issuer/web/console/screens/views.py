@@ -1,0 +1,158 @@
+"""What all screens of the console show."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+from urllib.parse import urlencode
+
+from issuer.composition import UnitOfWork
+from issuer.resources import ResourceType
+from issuer.resources.resource_type import ModelT
+from issuer.web.views import Form, WebPage
+from issuer.web.visit import Visit
+
+Item = TypeVar("Item")
+Other = TypeVar("Other")
+
+
+class Typed(dict[str, str]):
+    """By the name of a field; empty for the others."""
+
+    def __missing__(self, name: str) -> str:
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class MenuEntry:
+    label: str
+    path: str
+    is_current: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One change on the command line and by the admin API; `body` is the JSON of the request."""
+
+    cli: str
+    rest: str = ""
+    body: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What was just done."""
+
+    text: str
+    command: Command | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What is around every screen: who looks, the menu, what was just done.
+
+    `form` has the hidden fields of every form of the screen, which are sent to `path`.
+    """
+
+    user: str
+    path: str
+    menu: tuple[MenuEntry, ...]
+    form: Form
+    notice: Notice | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConsolePage(WebPage):
+    """A screen. `commands` are what shows the same; `may_change`: with buttons and forms.
+
+    `values` were typed into its form, and `errors` were found, by the name of the field; `present`
+    is what the resource is now, where it was changed since the form was shown.
+    """
+
+    WIDE = True
+    frame: Frame
+    may_change: bool = False
+    commands: Sequence[Command] = ()
+    error: str = ""
+    values: Typed = field(default_factory=Typed)
+    errors: Typed = field(default_factory=Typed)
+    present: Typed = field(default_factory=Typed)
+
+
+@dataclass(frozen=True, slots=True)
+class Listing(Generic[Item]):
+    """A part of a list. `count` is in words, "1,000+" where counting on would take long.
+
+    `next_url` is empty on the last page, `first_url` on the first one.
+    """
+
+    items: tuple[Item, ...]
+    count: str
+    search: str = ""
+    next_url: str = ""
+    first_url: str = ""
+
+    def showing(self, items: Iterable[Other]) -> "Listing[Other]":
+        """This part of the list with other values for its items."""
+        return Listing(tuple(items), self.count, self.search, self.next_url, self.first_url)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConfirmationPage(ConsolePage):
+    """Asks before something is done; with `typed`, that text must be typed.
+
+    `points` are what `why` is about, one a line, or `facts`. `is_dangerous`: it ends something.
+    `fields` are sent again with the confirmation, among them `do`, what is to be done; `confirms`:
+    as confirmed. `boxes` are sent if they are selected.
+    """
+
+    TEMPLATE = "console/confirm.html"
+    what: str
+    why: str
+    button: str
+    fields: dict[str, str]
+    points: Sequence[str] = ()
+    facts: Mapping[str, str] = field(default_factory=dict)
+    typed: str = ""
+    boxes: Mapping[str, str] = field(default_factory=dict)
+    is_dangerous: bool = True
+    confirms: bool = True
+
+    @property
+    def title(self) -> str:
+        return self.what
+
+
+PAGE = 50
+MOST_COUNTED = 10_000
+_MAX_CHARACTERS = 255
+
+
+def listing(
+    work: UnitOfWork, visit: Visit, url: str, resource_type: ResourceType[Any, ModelT]
+) -> Listing[ModelT]:
+    """The part of a list that the query names; `url` is that of the list.
+
+    A search finds ids and names by how they begin: with an index, however many there are.
+    """
+    collection = work.collection(resource_type)
+    search = visit.query.get("search", "").strip()[:_MAX_CHARACTERS]
+    if search:
+        found = collection.search(search, PAGE + 1)
+        count = f"the first {PAGE} found" if len(found) > PAGE else f"{len(found)} found"
+        return Listing(tuple(found[:PAGE]), count, search, first_url=url)
+    after, descending = visit.query.get("after"), visit.query.get("order") == "desc"
+    items = collection.page(after, PAGE + 1, descending=descending)
+    order = {"order": "desc"} if descending else {}
+    next_url = first_url = ""
+    if len(items) > PAGE:
+        last = resource_type.key_of(items[PAGE - 1])
+        next_url = f"{url}?{urlencode({**order, 'after': last})}"
+    if after:
+        first_url = f"{url}?{urlencode(order)}".rstrip("?")
+    count = counted(collection.count(MOST_COUNTED))
+    return Listing(tuple(items[:PAGE]), count, "", next_url, first_url)
+
+
+def counted(number: int, total: int | None = None) -> str:
+    """In words: with a plus if `total`, by default `number` itself, was not counted to its end."""
+    return f"{number:,}{'+' if (total or number) == MOST_COUNTED else ''}"
