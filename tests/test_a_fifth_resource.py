@@ -19,12 +19,13 @@ from issuer.admin.collection import Descriptions, collection_router
 from issuer.catalogue import own_routes
 from issuer.cli.collection import CollectionCommands
 from issuer.cli.command import new_app
+from issuer.cli.members import key_argument, options_of
 from issuer.composition import UnitOfWork
 from issuer.database.store import Store
 from issuer.database.tables import Base, Versioned
 from issuer.fields.fields import Fields, Label, Scopes, Version
 from issuer.fields.ids import RoleName
-from issuer.resources import Collection, ResourceType
+from issuer.resources import SCOPES, Collection, Member, ResourceType
 from tests.builders import URL, Deployment
 from tests.conftest import Initialized
 from tests.drivers import AdminApi, TokenDriver, problem
@@ -47,9 +48,9 @@ class PlaceRow(Versioned, _OtherTables):
 class PlaceFields(Fields):
     """The members of a place that an operator sets."""
 
-    name: RoleName
-    address: Label = ""
-    scopes: Scopes = []
+    name: Annotated[RoleName, Member(label="Name", help="The name of the place.")]
+    address: Annotated[Label, Member(label="Address", help="Where it is.", is_private=True)] = ""
+    scopes: Annotated[Scopes, SCOPES] = []
 
 
 class Place(PlaceFields):
@@ -60,14 +61,7 @@ class Place(PlaceFields):
     version: Version
 
 
-PLACE = ResourceType(
-    "place",
-    "places",
-    key="name",
-    fields=PlaceFields,
-    model=Place,
-    private=frozenset({"address"}),
-)
+PLACE = ResourceType("place", "places", key="name", fields=PlaceFields, model=Place)
 
 
 class PlaceStore(Store[PlaceRow]):
@@ -82,11 +76,7 @@ class Places(Collection[PlaceRow, PlaceFields, Place]):
     store_type = PlaceStore
 
 
-_NAME = Annotated[str, typer.Argument(metavar="PLACE", help="The name of the place.")]
-_OPTIONS = {
-    "address": Annotated[str | None, typer.Option(help="Where it is.")],
-    "scopes": Annotated[list[str] | None, typer.Option("--scope", metavar="SCOPE")],
-}
+_NAME = key_argument(PLACE)
 
 
 @pytest.fixture
@@ -133,8 +123,8 @@ def commands() -> typer.Typer:
     commands = CollectionCommands(app, PLACE, _NAME)
     commands.list(["name", "address"], "List the places.")
     commands.show("Show a place.")
-    commands.create({"name": _NAME, **_OPTIONS}, "Create a place.")
-    commands.update(_OPTIONS, "Change a place.", lists=["scopes"])
+    commands.create({"name": _NAME, **options_of(PLACE)}, "Create a place.")
+    commands.update(options_of(PLACE), "Change a place.", lists=["scopes"])
     commands.delete("Delete a place.")
     return app
 

@@ -1,12 +1,14 @@
 """The models of an audience."""
 
+from dataclasses import replace
 from datetime import datetime
+from typing import Annotated
 
 from issuer.fields.fields import Algorithm, Fields, Label, Version
 from issuer.fields.ids import AudienceId
 from issuer.fields.times import Lifetime
 from issuer.fields.urls import Resources
-from issuer.resources import ResourceType
+from issuer.resources import LIFETIME, NAME, Control, Member, ResourceType
 from issuer.vocabulary import SigningAlgorithm
 
 
@@ -17,12 +19,48 @@ class AudienceFields(Fields):
     that a request may name instead of the id (RFC 8707), such as that of an MCP endpoint.
     """
 
-    id: AudienceId
-    name: Label = ""
-    signing_alg: Algorithm | None = None
-    access_token_ttl: Lifetime | None = None
-    include_roles: bool = False
-    resources: Resources = []
+    id: Annotated[
+        AudienceId,
+        Member(
+            label="Id",
+            help="The id of the AgentOS.",
+            hint="The id of the AgentOS, such as my-os, or a URL. It cannot be changed.",
+        ),
+    ]
+    name: Annotated[Label, replace(NAME, hint="What people read on the consent page")] = ""
+    signing_alg: Annotated[
+        Algorithm | None,
+        Member(
+            label="Signing algorithm",
+            help=f"Signing algorithm of its tokens: {', '.join(SigningAlgorithm)}.",
+            control=Control.CHOICE,
+            values=SigningAlgorithm,
+            metavar="ALG",
+        ),
+    ] = None
+    access_token_ttl: Annotated[Lifetime | None, LIFETIME] = None
+    include_roles: Annotated[
+        bool,
+        Member(
+            label="Its tokens list the names of roles",
+            help="Whether its tokens list roles.",
+            control=Control.SWITCH,
+            option="--include-roles/--no-roles",
+        ),
+    ] = False
+    resources: Annotated[
+        Resources,
+        Member(
+            label="Also named by",
+            help="A URL that a request may name instead of the id, such as that of an MCP endpoint."
+            " Repeatable; '' for none.",
+            hint="URLs that a request may name instead of the id, such as that of an MCP endpoint;"
+            " one a line",
+            control=Control.LINES,
+            option="--resource",
+            metavar="URL",
+        ),
+    ] = []
 
 
 class Audience(AudienceFields):

@@ -8,8 +8,7 @@ from issuer.audiences import AUDIENCE
 from issuer.cli import completion
 from issuer.cli.collection import CollectionCommands
 from issuer.cli.command import new_app
-from issuer.cli.options import Lifetime, Name
-from issuer.vocabulary import SigningAlgorithm
+from issuer.cli.members import key_argument, options_of
 
 AudienceId = Annotated[
     str,
@@ -22,29 +21,6 @@ AudienceId = Annotated[
 
 app = new_app("The AgentOS deployments that tokens are issued for (RFC 8707).")
 commands = CollectionCommands(app, AUDIENCE, AudienceId)
-
-_ID = Annotated[str, typer.Argument(metavar="AUDIENCE", help="The id of the AgentOS.")]
-_ALGORITHMS = f"Signing algorithm of its tokens: {', '.join(SigningAlgorithm)}."
-_OPTIONS = {
-    "name": Name,
-    "signing_alg": Annotated[
-        SigningAlgorithm | None, typer.Option(metavar="ALG", help=_ALGORITHMS)
-    ],
-    "access_token_ttl": Lifetime,
-    "include_roles": Annotated[
-        bool | None,
-        typer.Option("--include-roles/--no-roles", help="Whether its tokens list roles."),
-    ],
-    "resources": Annotated[
-        list[str] | None,
-        typer.Option(
-            "--resource",
-            metavar="URL",
-            help="A URL that a request may name instead of the id, such as that of an MCP endpoint."
-            " Repeatable; '' for none.",
-        ),
-    ],
-}
 
 commands.list(
     ["id", "name", "signing_alg", "access_token_ttl", "include_roles"],
@@ -64,7 +40,7 @@ commands.show(
     """
 )
 commands.create(
-    {"id": _ID, **_OPTIONS},
+    {"id": key_argument(AUDIENCE), **options_of(AUDIENCE)},
     """Create an audience. Clients can then be allowed to request tokens for it.
 
     Examples:
@@ -75,7 +51,7 @@ commands.create(
     """,
 )
 commands.update(
-    _OPTIONS,
+    options_of(AUDIENCE),
     """Change the named members only. Tokens that were issued before stay as they are.
 
     Examples:

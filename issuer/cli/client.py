@@ -20,23 +20,14 @@ from issuer.cli.collection import CollectionCommands
 from issuer.cli.command import new_app
 from issuer.cli.confirming import Confirmation, Yes, confirmed
 from issuer.cli.input_files import content_of
+from issuer.cli.members import key_argument, options_of
 from issuer.cli.opening import changing
-from issuer.cli.options import (
-    AsJson,
-    Claims,
-    ClientId,
-    Disabled,
-    Jwks,
-    Lifetime,
-    Name,
-    Scopes,
-    text_or_nothing,
-)
+from issuer.cli.options import AsJson, ClientId
 from issuer.clients import CLIENT, NewClient
 from issuer.clients.documents import read_document
 from issuer.composition import UnitOfWork
 from issuer.roles import Assignment
-from issuer.vocabulary import AuthMethod, GrantType, UserRights
+from issuer.vocabulary import AuthMethod, GrantType
 
 app = new_app("Services with credentials of their own (RFC 6749 §2).")
 app.add_typer(client_secret.app, name="secret")
@@ -54,16 +45,6 @@ app.add_typer(
 )
 commands = CollectionCommands(app, CLIENT, ClientId)
 
-_ID = Annotated[str | None, typer.Argument(metavar="CLIENT", help="Its id; generated if left out.")]
-_AUDIENCES = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--audience",
-        metavar="ID",
-        help="An audience it may request tokens for. Repeatable; '' for none.",
-        autocompletion=completion.audiences,
-    ),
-]
 _ROLES_AT_AUDIENCES = Annotated[
     list[str] | None,
     typer.Option(
@@ -76,74 +57,15 @@ _ROLES_AT_AUDIENCES = Annotated[
 _PUBLIC = Annotated[
     bool, typer.Option("--public", help="It has no secret: short for --auth-method none.")
 ]
-_GRANTS = f"Grant types that it may use: {', '.join(GrantType)}. Repeatable."
-_OPTIONS = {
-    "name": Name,
-    "audiences": _AUDIENCES,
-    "scopes": Scopes,
-    "grant_types": Annotated[
-        list[GrantType] | None, typer.Option("--grant-type", metavar="GRANT", help=_GRANTS)
+_OPTIONS = options_of(
+    CLIENT,
+    [
+        *("name", "audiences", "scopes", "grant_types", "redirect_uris"),
+        *("post_logout_redirect_uris", "token_endpoint_auth_method", "jwks", "jwks_uri"),
+        *("user_rights", "first_party", "access_token_ttl", "claims", "may_set_session"),
+        "disabled",
     ],
-    "redirect_uris": Annotated[
-        list[str] | None,
-        typer.Option(
-            "--redirect-uri",
-            metavar="URI",
-            help="Where people return after they signed in. Repeatable.",
-        ),
-    ],
-    "post_logout_redirect_uris": Annotated[
-        list[str] | None,
-        typer.Option(
-            "--post-logout-redirect-uri",
-            metavar="URI",
-            help="Where people return after they signed out. Repeatable.",
-        ),
-    ],
-    "token_endpoint_auth_method": Annotated[
-        AuthMethod | None,
-        typer.Option(
-            "--auth-method",
-            metavar="METHOD",
-            help=f"How it authenticates: {', '.join(AuthMethod)}.",
-        ),
-    ],
-    "jwks": Jwks,
-    "jwks_uri": Annotated[
-        Any,
-        typer.Option(
-            "--jwks-uri",
-            parser=text_or_nothing,
-            metavar="URL",
-            help="Where it publishes its public keys, instead of --jwks; '' for none.",
-        ),
-    ],
-    "user_rights": Annotated[
-        UserRights | None,
-        typer.Option(
-            "--user-rights",
-            metavar="RIGHTS",
-            help="Of people who sign in through it: own, what they and the client both hold; or all"
-            " that they hold.",
-        ),
-    ],
-    "first_party": Annotated[
-        bool | None,
-        typer.Option(
-            "--first-party/--third-party", help="Whether people are not asked to allow it."
-        ),
-    ],
-    "access_token_ttl": Lifetime,
-    "claims": Claims,
-    "may_set_session": Annotated[
-        bool | None,
-        typer.Option(
-            "--may-set-session/--no-session",
-            help="Whether it may bind a token to a session_id.",
-        ),
-    ],
-    "disabled": Disabled,
-}
+)
 
 
 def _complete(values: dict[str, Any]) -> None:
@@ -182,7 +104,9 @@ commands.show(
     """
 )
 commands.create(
-    {"client_id": _ID, "name": Name, "audiences": _AUDIENCES, "roles": _ROLES_AT_AUDIENCES}
+    {"client_id": key_argument(CLIENT)}
+    | options_of(CLIENT, ["name", "audiences"])
+    | {"roles": _ROLES_AT_AUDIENCES}
     | _OPTIONS
     | {"public": _PUBLIC},
     """Create a client and show its first secret once.

@@ -50,6 +50,9 @@ def clients_and_users(incomplete: str) -> list[str]:
     return [*clients(incomplete), *users(incomplete)]
 
 
+COMPLETIONS: dict[str, Complete] = {"audience": audiences, "role": roles, "client": clients}
+
+
 def _keys(resource_type: ResourceType[Any, Any], first: str) -> list[str]:
     def read(work: UnitOfWork) -> list[str]:
         resources = work.collection(resource_type)

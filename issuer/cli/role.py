@@ -1,22 +1,15 @@
 """`issuer role`."""
 
-from typing import Annotated
-
-import typer
-
 from issuer.cli.collection import CollectionCommands
 from issuer.cli.command import new_app
-from issuer.cli.options import RoleName, Scopes
+from issuer.cli.members import key_argument, options_of
+from issuer.cli.options import RoleName
 from issuer.roles import ROLE
 
 app = new_app("Named sets of AgentOS scopes, assigned to clients and users.")
 commands = CollectionCommands(app, ROLE, RoleName)
 
-_NAME = Annotated[str, typer.Argument(metavar="ROLE", help="The name of the role.")]
-_OPTIONS = {
-    "scopes": Scopes,
-    "description": Annotated[str | None, typer.Option(help="What it is for.")],
-}
+_OPTIONS = options_of(ROLE, ["scopes", "description"])
 
 commands.list(
     ["name", "scopes", "description"],
@@ -36,7 +29,7 @@ commands.show(
     """
 )
 commands.create(
-    {"name": _NAME, **_OPTIONS},
+    {"name": key_argument(ROLE), **_OPTIONS},
     """Create a role. Clients and users with the role may request its scopes.
 
     Examples:

@@ -7,11 +7,8 @@ import typer
 from issuer.cli import completion
 from issuer.cli.collection import CollectionCommands
 from issuer.cli.command import new_app
-from issuer.cli.input_files import content_of
-from issuer.cli.options import Disabled, json_object, text_or_nothing
-from issuer.errors import IssuerError
+from issuer.cli.members import json_object, key_argument, options_of
 from issuer.trusted_issuers import TRUSTED_ISSUER
-from issuer.trusted_issuers.fields import ALGORITHM_NAMES
 
 TrustedIssuerId = Annotated[
     str,
@@ -26,22 +23,10 @@ app = new_app("Other issuers whose tokens authenticate clients here: workloads (
 commands = CollectionCommands(app, TRUSTED_ISSUER, TrustedIssuerId)
 
 
-def _certificate(text: str) -> object:
-    if not text.startswith("@"):
-        return text_or_nothing(text)
-    try:
-        return content_of(text[1:]).decode("ascii", errors="replace")
-    except IssuerError as error:
-        raise typer.BadParameter(str(error)) from None
-
-
 def _jwks(text: str) -> object:
     return json_object(text, '{"keys": [...]}')
 
 
-_ID = Annotated[str, typer.Argument(metavar="TRUSTED_ISSUER", help="Its id here, such as github.")]
-_ISSUER_HELP = "The iss of its tokens: an https URL, or spiffe:// and a trust domain."
-_ALGORITHMS_HELP = f"An algorithm of its tokens: {', '.join(ALGORITHM_NAMES)}. Repeatable."
 _KEYS = {
     "discovery": Annotated[
         bool | None,
@@ -60,45 +45,10 @@ _KEYS = {
         ),
     ],
 }
-_OPTIONS = {
-    **_KEYS,
-    "algorithms": Annotated[
-        list[str] | None,
-        typer.Option(
-            "--algorithm",
-            metavar="ALG",
-            help=_ALGORITHMS_HELP,
-            autocompletion=lambda: [*ALGORITHM_NAMES],
-        ),
-    ],
-    "ca_certificate": Annotated[
-        Any,
-        typer.Option(
-            "--ca-certificate",
-            parser=_certificate,
-            metavar="@FILE",
-            help="CA certificates in PEM for its server, instead of those of the system; '' for"
-            " none.",
-        ),
-    ],
-    "typ": Annotated[
-        Any,
-        typer.Option(
-            parser=text_or_nothing,
-            metavar="TYP",
-            help="The typ that its tokens must have in their header, such as JWT; '' for any but"
-            " at+jwt, which access tokens have.",
-        ),
-    ],
-    "allow_private_addresses": Annotated[
-        bool | None,
-        typer.Option(
-            "--allow-private-addresses/--public-addresses-only",
-            help="Whether its server may be in a private network.",
-        ),
-    ],
-    "disabled": Disabled,
-}
+_OPTIONS = _KEYS | options_of(
+    TRUSTED_ISSUER,
+    ["algorithms", "ca_certificate", "typ", "allow_private_addresses", "disabled"],
+)
 
 
 def _keys_of(values: dict[str, Any]) -> dict[str, Any]:
@@ -138,11 +88,7 @@ commands.show(
     """
 )
 commands.create(
-    {
-        "id": _ID,
-        "issuer": Annotated[str, typer.Option(metavar="URL", help=_ISSUER_HELP)],
-        **_OPTIONS,
-    },
+    {"id": key_argument(TRUSTED_ISSUER), **options_of(TRUSTED_ISSUER, ["issuer"]), **_OPTIONS},
     """Trust another issuer. Its keys are found by discovery, unless options say where.
 
     By itself this gives nobody anything: see client trust add.

@@ -13,16 +13,9 @@ from issuer.cli.assignments import assignment_commands
 from issuer.cli.collection import CollectionCommands
 from issuer.cli.command import given, new_app
 from issuer.cli.confirming import Confirmation, Yes, confirmed
+from issuer.cli.members import option_of, options_of
 from issuer.cli.opening import administering, changing, operator
-from issuer.cli.options import (
-    AsJson,
-    Claims,
-    Disabled,
-    Email,
-    Name,
-    PasswordStdin,
-    UserName,
-)
+from issuer.cli.options import AsJson, PasswordStdin, UserName
 from issuer.cli.subjects import find_user
 from issuer.sign_in import InvitationFields
 from issuer.users import USER, User
@@ -42,26 +35,9 @@ app.add_typer(user_session.app, name="session")
 app.add_typer(user_consent.app, name="consent")
 commands = CollectionCommands(app, USER, UserName, find_user)
 
-_USERNAME = Annotated[str, typer.Argument(metavar="USERNAME", help="The name to sign in with.")]
+_USERNAME = Annotated[str, typer.Argument(metavar="USERNAME", help=USER.members["username"].help)]
 _NEW_USERNAME = Annotated[str | None, typer.Option(help="New name to sign in with.")]
-_ID = Annotated[
-    str | None,
-    typer.Option(help="The id, which is the sub of the user's tokens; generated if left out."),
-]
-_EMAIL_VERIFIED = Annotated[
-    bool | None,
-    typer.Option(
-        "--email-verified/--email-unverified",
-        help="Whether the address is known to be that of the person. A new one is not.",
-    ),
-]
-_OPTIONS = {
-    "email": Email,
-    "email_verified": _EMAIL_VERIFIED,
-    "name": Name,
-    "claims": Claims,
-    "disabled": Disabled,
-}
+_OPTIONS = options_of(USER, ["email", "email_verified", "name", "claims", "disabled"])
 
 
 class _UserState(User):
@@ -99,7 +75,7 @@ def show_user(user: UserName, as_json: AsJson = False) -> None:
 
 
 commands.create(
-    {"username": _USERNAME, "id": _ID, **_OPTIONS},
+    {"username": _USERNAME, "id": option_of(USER, "id"), **_OPTIONS},
     """Create a user. The user cannot sign in before a password is set.
 
     Examples:

@@ -1,5 +1,6 @@
 """The models of a client and its secrets."""
 
+from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
@@ -21,7 +22,16 @@ from issuer.fields.fields import (
 from issuer.fields.ids import AudienceId
 from issuer.fields.times import Instant, Lifetime
 from issuer.fields.urls import ClientId, RedirectUris
-from issuer.resources import ResourceType
+from issuer.resources import (
+    CLAIMS,
+    DISABLED,
+    LIFETIME,
+    NAME,
+    SCOPES,
+    Control,
+    Member,
+    ResourceType,
+)
 from issuer.vocabulary import (
     GRANTS_WITH_A_PERSON,
     AuthMethod,
@@ -40,23 +50,137 @@ class ClientFields(Fields):
     machine could receive (RFC 8252 §8.6) and for tokens for the issuer itself.
     """
 
-    client_id: ClientId | None = None
-    name: Label = ""
-    grant_types: GrantTypes = [GrantType.CLIENT_CREDENTIALS]
-    scopes: Scopes = []
-    audiences: Annotated[list[AudienceId], Field(max_length=MAX_AUDIENCES)] = []
-    access_token_ttl: Lifetime | None = None
-    claims: CustomClaims = {}
-    may_set_session: bool = False
-    token_endpoint_auth_method: AuthenticationMethod = AuthMethod.CLIENT_SECRET_BASIC
-    jwks: Jwks | None = None
-    jwks_uri: JwksUri | None = None
+    client_id: Annotated[
+        ClientId | None,
+        Member(
+            label="Id",
+            help="Its id; generated if left out.",
+            hint="Such as ci-bot; generated if left out. It cannot be changed.",
+        ),
+    ] = None
+    name: Annotated[Label, NAME] = ""
+    grant_types: Annotated[
+        GrantTypes,
+        Member(
+            label="Grant types",
+            help=f"Grant types that it may use: {', '.join(GrantType)}. Repeatable.",
+            control=Control.CHOICES,
+            values=GrantType,
+            option="--grant-type",
+            metavar="GRANT",
+        ),
+    ] = [GrantType.CLIENT_CREDENTIALS]
+    scopes: Annotated[
+        Scopes,
+        replace(
+            SCOPES,
+            label="Scopes of its own",
+            hint="Besides those of its roles, at each audience; one a line",
+        ),
+    ] = []
+    audiences: Annotated[
+        list[AudienceId],
+        Field(max_length=MAX_AUDIENCES),
+        Member(
+            label="Audiences",
+            help="An audience it may request tokens for. Repeatable; '' for none.",
+            hint="One a line",
+            control=Control.LINES,
+            option="--audience",
+            metavar="ID",
+            names="audience",
+        ),
+    ] = []
+    access_token_ttl: Annotated[
+        Lifetime | None,
+        replace(LIFETIME, hint="60s to 24h, such as 900s or 15m; that of the audience if left out"),
+    ] = None
+    claims: Annotated[CustomClaims, CLAIMS] = {}
+    may_set_session: Annotated[
+        bool,
+        Member(
+            label="It may set session_id in its tokens",
+            help="Whether it may bind a token to a session_id.",
+            control=Control.SWITCH,
+            option="--may-set-session/--no-session",
+        ),
+    ] = False
+    token_endpoint_auth_method: Annotated[
+        AuthenticationMethod,
+        Member(
+            label="Authentication",
+            help=f"How it authenticates: {', '.join(AuthMethod)}.",
+            control=Control.CHOICE,
+            values=AuthMethod,
+            option="--auth-method",
+            metavar="METHOD",
+        ),
+    ] = AuthMethod.CLIENT_SECRET_BASIC
+    jwks: Annotated[
+        Jwks | None,
+        Member(
+            label="Public keys",
+            help="Its public keys: a JWK Set (RFC 7517), or @FILE; '' for none.",
+            hint="A JWK Set with at most 10 public keys; with it, assertions are accepted in place"
+            " of a secret",
+            control=Control.JSON,
+            metavar="JSON",
+        ),
+    ] = None
+    jwks_uri: Annotated[
+        JwksUri | None,
+        Member(
+            label="URL of its public keys",
+            help="Where it publishes its public keys, instead of --jwks; '' for none.",
+            hint="Instead of public keys: where it publishes them, by https",
+            metavar="URL",
+        ),
+    ] = None
     trusts: Trusts = []
-    redirect_uris: Annotated[RedirectUris, Field(validate_default=True)] = []
-    post_logout_redirect_uris: RedirectUris = []
-    first_party: bool = False
-    user_rights: RightsOfUsers = UserRights.OWN
-    disabled: bool = False
+    redirect_uris: Annotated[
+        RedirectUris,
+        Field(validate_default=True),
+        Member(
+            label="Redirect URIs",
+            help="Where people return after they signed in. Repeatable.",
+            hint="One a line",
+            control=Control.LINES,
+            option="--redirect-uri",
+            metavar="URI",
+        ),
+    ] = []
+    post_logout_redirect_uris: Annotated[
+        RedirectUris,
+        Member(
+            label="Redirect URIs after sign-out",
+            help="Where people return after they signed out. Repeatable.",
+            hint="One a line",
+            control=Control.LINES,
+            option="--post-logout-redirect-uri",
+            metavar="URI",
+        ),
+    ] = []
+    first_party: Annotated[
+        bool,
+        Member(
+            label="First party: people are not asked to allow it",
+            help="Whether people are not asked to allow it.",
+            control=Control.SWITCH,
+            option="--first-party/--third-party",
+        ),
+    ] = False
+    user_rights: Annotated[
+        RightsOfUsers,
+        Member(
+            label="Rights of people who sign in through it",
+            help="Of people who sign in through it: own, what they and the client both hold; or all"
+            " that they hold.",
+            control=Control.CHOICE,
+            values=UserRights,
+            metavar="RIGHTS",
+        ),
+    ] = UserRights.OWN
+    disabled: Annotated[bool, DISABLED] = False
 
     @field_validator("token_endpoint_auth_method")
     @classmethod
@@ -131,7 +255,6 @@ CLIENT = ResourceType(
     fields=ClientFields,
     model=Client,
     created=NewClient,
-    private=frozenset({"claims"}),
 )
 
 

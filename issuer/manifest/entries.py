@@ -61,17 +61,6 @@ def schema(refs: str = "#/$defs/{model}") -> dict[str, Any]:
 
 Model = TypeVar("Model", bound=BaseModel)
 
-# Order and repetitions have no meaning.
-_SETS = {
-    "algorithms",
-    "audiences",
-    "grant_types",
-    "post_logout_redirect_uris",
-    "redirect_uris",
-    "resources",
-    "scopes",
-}
-
 
 def bare(model: type[Model], fields: Fields) -> Model:
     """`fields`, a stored resource or an entry, as a `model` without further members."""
@@ -119,6 +108,12 @@ class Kind(StrEnum):
 
 TYPES: dict[Kind, ResourceType[Any, Any]] = {
     Kind(each.kind): each for each in (AUDIENCE, TRUSTED_ISSUER, ROLE, CLIENT, USER)
+}
+_SETS = {
+    name
+    for each in TYPES.values()
+    for name, member in each.members.items()
+    if member.control.is_set
 }
 SECTIONS = {kind: each.attribute for kind, each in TYPES.items()}
 

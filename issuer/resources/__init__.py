@@ -1,10 +1,24 @@
 """What all resources have in common: a definition, and a collection of them in the database.
 
-A new resource is a `ResourceType`, a store, and a `Collection` with its rules.
+A new resource is a `ResourceType`, whose members are described once (`Member`), a store, and a
+`Collection` with its rules.
 """
 
 from issuer.resources.collection import Collection, Transaction
+from issuer.resources.member import CLAIMS, DISABLED, LIFETIME, NAME, SCOPES, Control, Member
 from issuer.resources.principals import Principals
 from issuer.resources.resource_type import ResourceType
 
-__all__ = ["Collection", "Principals", "ResourceType", "Transaction"]
+__all__ = [
+    "CLAIMS",
+    "DISABLED",
+    "LIFETIME",
+    "NAME",
+    "SCOPES",
+    "Collection",
+    "Control",
+    "Member",
+    "Principals",
+    "ResourceType",
+    "Transaction",
+]

@@ -1,9 +1,11 @@
 """The definition of a resource, for the admin API, the command line, manifests and audit log."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Generic, TypeVar
 
 from issuer.fields.fields import Fields
+from issuer.resources.member import Member
 
 FieldsT = TypeVar("FieldsT", bound=Fields)
 ModelT = TypeVar("ModelT", bound=Fields)
@@ -25,8 +27,6 @@ class ResourceType(Generic[FieldsT, ModelT]):
     """A stored resource."""
     created: type[ModelT] | None = None
     """A resource just created, if it has members that are shown only then."""
-    private: frozenset[str] = frozenset()
-    """Members of which the audit log has only the names."""
 
     @property
     def name(self) -> str:
@@ -47,6 +47,21 @@ class ResourceType(Generic[FieldsT, ModelT]):
     def write(self) -> str:
         """The scope to change these resources."""
         return f"issuer:{self.plural}:write"
+
+    @cached_property
+    def members(self) -> dict[str, Member]:
+        """How people set each member, in the order of the fields."""
+        return {
+            name: each
+            for name, field in self.fields.model_fields.items()
+            for each in field.metadata
+            if isinstance(each, Member)
+        }
+
+    @property
+    def private(self) -> frozenset[str]:
+        """Members of which the audit log has only the names."""
+        return frozenset(name for name, each in self.members.items() if each.is_private)
 
     def key_of(self, resource: Fields) -> str:
         """The id or name of the resource."""

@@ -1,14 +1,15 @@
 """The models of a trusted issuer."""
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import ValidationInfo, field_validator
 
 from issuer.fields.fields import Fields, Version
 from issuer.fields.ids import RoleName
-from issuer.resources import ResourceType
+from issuer.resources import DISABLED, Control, Member, ResourceType
 from issuer.trusted_issuers.fields import (
+    ALGORITHM_NAMES,
     CaCertificate,
     IssuerUrl,
     KeySourceObject,
@@ -31,15 +32,68 @@ class TrustedIssuerFields(Fields):
     access tokens (`at+jwt`), which are for resource servers.
     """
 
-    id: RoleName
-    issuer: IssuerUrl
-    algorithms: TokenAlgorithms = [TokenAlgorithm.RS256]
+    id: Annotated[
+        RoleName,
+        Member(
+            label="Id",
+            help="Its id here, such as github.",
+            hint="What trusts call it, such as cluster. It cannot be changed.",
+        ),
+    ]
+    issuer: Annotated[
+        IssuerUrl,
+        Member(
+            label="Issuer",
+            help="The iss of its tokens: an https URL, or spiffe:// and a trust domain.",
+            hint="The iss of its tokens, or spiffe:// and a trust domain",
+            metavar="URL",
+        ),
+    ]
+    algorithms: Annotated[
+        TokenAlgorithms,
+        Member(
+            label="Algorithms of its tokens",
+            help=f"An algorithm of its tokens: {', '.join(ALGORITHM_NAMES)}. Repeatable.",
+            control=Control.CHOICES,
+            values=ALGORITHM_NAMES,
+            option="--algorithm",
+            metavar="ALG",
+        ),
+    ] = [TokenAlgorithm.RS256]
     keys: KeySourceObject
-    ca_certificate: CaCertificate | None = None
-    typ: TokenType | None = None
+    ca_certificate: Annotated[
+        CaCertificate | None,
+        Member(
+            label="CA certificates",
+            help="CA certificates in PEM for its server, instead of those of the system; '' for"
+            " none.",
+            hint="In PEM, for its server, in place of those of the system",
+            control=Control.CERTIFICATE,
+            metavar="@FILE",
+        ),
+    ] = None
+    typ: Annotated[
+        TokenType | None,
+        Member(
+            label="Type of its tokens",
+            help="The typ that its tokens must have in their header, such as JWT; '' for any but"
+            " at+jwt, which access tokens have.",
+            hint="The typ in their header, such as JWT. Left out, any but at+jwt, which access"
+            " tokens have.",
+            metavar="TYP",
+        ),
+    ] = None
     kinds: Kinds = ["workload"]
-    allow_private_addresses: bool = False
-    disabled: bool = False
+    allow_private_addresses: Annotated[
+        bool,
+        Member(
+            label="Its server may have a private address",
+            help="Whether its server may be in a private network.",
+            control=Control.SWITCH,
+            option="--allow-private-addresses/--public-addresses-only",
+        ),
+    ] = False
+    disabled: Annotated[bool, DISABLED] = False
 
     @field_validator("algorithms")
     @classmethod

@@ -1,13 +1,15 @@
 """The models of a user."""
 
+from dataclasses import replace
 from datetime import datetime
+from typing import Annotated
 
 from pydantic import SecretStr, ValidationInfo, field_validator
 
 from issuer.fields.claims import CustomClaims
 from issuer.fields.fields import Email, Fields, Label, Username, Version
 from issuer.fields.ids import PrincipalId
-from issuer.resources import ResourceType
+from issuer.resources import CLAIMS, DISABLED, NAME, Control, Member, ResourceType
 
 
 class UserFields(Fields):
@@ -16,13 +18,46 @@ class UserFields(Fields):
     `email_verified`: the address is known to be that of the person.
     """
 
-    id: PrincipalId | None = None
-    username: Username
-    email: Email | None = None
-    email_verified: bool = False
-    name: Label = ""
-    claims: CustomClaims = {}
-    disabled: bool = False
+    id: Annotated[
+        PrincipalId | None,
+        Member(
+            label="Id",
+            help="The id, which is the sub of the user's tokens; generated if left out.",
+            hint="The sub of the tokens; generated if left out. It cannot be changed.",
+        ),
+    ] = None
+    username: Annotated[
+        Username,
+        Member(
+            label="User name",
+            help="The name to sign in with.",
+            hint="To sign in with, such as alice",
+        ),
+    ]
+    email: Annotated[
+        Email | None,
+        Member(
+            label="Email",
+            help="Email address; '' for none.",
+            metavar="NAME@HOST",
+            is_private=True,
+        ),
+    ] = None
+    email_verified: Annotated[
+        bool,
+        Member(
+            label="The address is verified: it is known to be that of the person",
+            help="Whether the address is known to be that of the person. A new one is not.",
+            control=Control.SWITCH,
+            option="--email-verified/--email-unverified",
+        ),
+    ] = False
+    name: Annotated[Label, replace(NAME, is_private=True)] = ""
+    claims: Annotated[
+        CustomClaims,
+        replace(CLAIMS, hint="A JSON object with claims of your own, for the tokens of the user"),
+    ] = {}
+    disabled: Annotated[bool, DISABLED] = False
 
     @field_validator("email_verified")
     @classmethod
@@ -41,14 +76,7 @@ class User(UserFields):
     version: Version
 
 
-USER = ResourceType(
-    "user",
-    "users",
-    key="id",
-    fields=UserFields,
-    model=User,
-    private=frozenset({"claims", "email", "name"}),
-)
+USER = ResourceType("user", "users", key="id", fields=UserFields, model=User)
 
 
 class PasswordFields(Fields):
