@@ -5,8 +5,8 @@ from fastapi import Request
 from issuer.admin.access import Caller
 from issuer.admin.problems import documented
 from issuer.admin.routes import admin_router
-from issuer.composition import ServerStatus, StatusReporter
 from issuer.scopes import ISSUER_STATUS
+from issuer.status import RunningServer, ServerStatus, server_status
 
 router = admin_router("/status", "status")
 
@@ -18,5 +18,5 @@ def read_status(caller: Caller, request: Request) -> ServerStatus:
     `attention` has what must be looked at, and what to do. Other processes may differ.
     """
     caller.require(ISSUER_STATUS)
-    reporter: StatusReporter = request.app.state.status
-    return reporter.status()
+    server: RunningServer = request.app.state.server
+    return server_status(server)

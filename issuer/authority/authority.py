@@ -12,6 +12,8 @@ from issuer.fields.ids import fold_id
 from issuer.scopes import ISSUER_ADMIN, covers, parse
 from issuer.vocabulary import GivenAs, GrantType
 
+ADMIN_CLIENT = "issuer-admin"  # that `issuer init` creates
+
 
 class Authority:
     """What the caller may change at the issuer itself, within one transaction.

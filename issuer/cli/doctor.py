@@ -3,17 +3,18 @@
 from collections.abc import Iterator
 
 from issuer.audit.writer import require_space
-from issuer.cli import checks, output
-from issuer.cli.audit_push_check import of_audit_push
-from issuer.cli.checks import Finding
+from issuer.cli import output
 from issuer.cli.command import new_app
 from issuer.cli.opening import read_settings
 from issuer.cli.options import AsJson
 from issuer.composition import composed
 from issuer.database.deployment import require_writable
 from issuer.errors import IssuerError
+from issuer.status import OK, PROBLEM, Finding, checks
 
 app = new_app()
+
+_COLUMNS = ("check", "verdict", "message")
 
 
 @app.command()
@@ -31,8 +32,9 @@ def doctor(as_json: AsJson = False) -> None:
       issuer doctor --json
     """
     findings = list(_findings())
-    output.show_all([each._asdict() for each in findings], Finding._fields, as_json=as_json)
-    if problems := sum(each.verdict == "problem" for each in findings):
+    rows = [dict(zip(_COLUMNS, each, strict=False)) for each in findings]
+    output.show_all(rows, _COLUMNS, as_json=as_json)
+    if problems := sum(each.verdict == PROBLEM for each in findings):
         raise IssuerError(f"Found {problems} problem{'s' if problems > 1 else ''}.")
 
 
@@ -40,7 +42,7 @@ def _findings() -> Iterator[Finding]:
     """In the order of the checks. An error that prevents later checks comes last."""
     try:
         settings = read_settings()
-        yield Finding("settings", "ok", "Settings are valid.")
+        yield Finding("settings", OK, "Settings are valid.")
         yield from checks.of_settings(settings)
         yield from checks.of_files(settings)
         if settings.key_folder is not None:
@@ -50,15 +52,15 @@ def _findings() -> Iterator[Finding]:
             require_writable(database, clock())
             require_space(database, clock, parts.foundation.chain_key)
             yield checks.of_database(database)
-            yield Finding("master key", "ok", "Decrypts the stored keys.")
+            yield Finding("master key", OK, "Decrypts the stored keys.")
             yield checks.of_clocks(database, clock)
-            yield from checks.of_keys(keys, settings, clock())
+            yield from checks.of_keys(keys.keyring, keys.policy, settings, clock())
             yield checks.of_key_policy(keys.policy)
             if parts.audit.pusher is not None:
-                yield from of_audit_push(parts.audit.pusher)
+                yield from checks.of_audit_push(parts.audit.pusher)
             with parts.administration.reading() as work:
-                yield checks.of_administrator(work, settings)
-                yield from checks.of_second_factors(work, settings)
-                yield from checks.of_client_registration(work, settings)
+                yield checks.of_administrator(work.clients, work.authority, settings)
+                yield from checks.of_second_factors(work.authority, settings)
+                yield from checks.of_client_registration(work.registrations, settings)
     except IssuerError as error:
-        yield Finding("start", "problem", str(error))
+        yield Finding("start", PROBLEM, str(error))

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from issuer.authority import ADMIN_CLIENT
 from issuer.cli import completion, output
 from issuer.cli.api_client import (
     client_secret_of_caller,
@@ -17,7 +18,6 @@ from issuer.cli.command import new_app
 from issuer.cli.options import AsJson, ClientSecretStdin, Url
 from issuer.cli.token_cache import token_from_cache
 from issuer.errors import IssuerError
-from issuer.provisioning.setup import ADMIN_CLIENT
 from issuer.scopes import ISSUER_STATUS
 from issuer.settings import Settings
 

@@ -10,7 +10,6 @@ from issuer.composition.composition import Composition, compose, composed
 from issuer.composition.foundation import build_sealer, build_telemetry, master_key_path
 from issuer.composition.interface_parts import ProbeParts, ProtocolParts
 from issuer.composition.keys import KeyParts
-from issuer.composition.status import ServerStatus, StatusReporter
 from issuer.composition.unit_of_work import UnitOfWork
 
 __all__ = [
@@ -21,8 +20,6 @@ __all__ = [
     "KeyParts",
     "ProbeParts",
     "ProtocolParts",
-    "ServerStatus",
-    "StatusReporter",
     "UnitOfWork",
     "build_sealer",
     "build_telemetry",

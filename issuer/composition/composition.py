@@ -1,9 +1,10 @@
 """All parts of one issuer. Only code that starts a process holds them all."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from issuer.background.workers import WorkerPool
 from issuer.clock import Clock
 from issuer.composition.administration import Administration
 from issuer.composition.audit import AuditParts, build_audit
@@ -17,7 +18,6 @@ from issuer.composition.foundation import (
 from issuer.composition.interface_parts import ProbeParts, ProtocolParts, WebParts, build_web
 from issuer.composition.keys import KeyParts, build_keys
 from issuer.composition.people import PeopleParts, build_people
-from issuer.composition.readiness import Readiness
 from issuer.composition.sign_in import FactorParts, SignInParts, build_factors, build_sign_in
 from issuer.composition.tokens import TokenParts, build_tokens
 from issuer.composition.unit_of_work import DomainParts
@@ -25,6 +25,7 @@ from issuer.database import Database
 from issuer.database.deployment import require_issuer
 from issuer.keys.sealing import Sealer
 from issuer.settings import Settings
+from issuer.status import Readiness, RunningServer
 from issuer.telemetry.tracing import Telemetry
 from issuer.verifiers import ReportedVerifiers
 
@@ -61,6 +62,26 @@ class Composition:
     @property
     def database(self) -> Database:
         return self.foundation.database
+
+    def running(self, pools: Sequence[WorkerPool]) -> RunningServer:
+        """What status and metrics show of a server that begins now, with these pools."""
+        return RunningServer(
+            self.settings,
+            self.clock,
+            self.database,
+            self.keys.keyring,
+            self.tokens.revocations,
+            self.protocol.verifiers,
+            self.tokens.key_sets,
+            self.audit.writer,
+            self.audit.checkpoints,
+            self.audit.pusher,
+            self.probes.readiness,
+            self.background.jobs,
+            pools,
+            self.clock(),
+            self.clock.monotonic(),
+        )
 
 
 def compose(
@@ -100,7 +121,15 @@ def compose_with(
     people = build_people(foundation, tokens, keys.keyring, administration)
     audit = build_audit(foundation, keys.keyring)
     verifiers = ReportedVerifiers(foundation.database, clock, settings.verifier_networks)
-    readiness = Readiness(foundation, tokens.changes, keys.keyring)
+    readiness = Readiness(
+        settings,
+        clock,
+        foundation.database,
+        sealer,
+        tokens.changes,
+        keys.keyring,
+        audit.writer,
+    )
     return Composition(
         foundation,
         keys,

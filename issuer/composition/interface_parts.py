@@ -9,7 +9,6 @@ from issuer.composition.administration import Administration
 from issuer.composition.audit import AuditParts
 from issuer.composition.foundation import Foundation
 from issuer.composition.people import PeopleParts
-from issuer.composition.readiness import Readiness
 from issuer.composition.sign_in import FactorParts, SignInParts
 from issuer.composition.tokens import TokenParts
 from issuer.directory import ChangeWatcher, Directory
@@ -22,6 +21,7 @@ from issuer.keys.sealed_secrets_store import (
 )
 from issuer.settings import Settings
 from issuer.sign_in.sealed_text import SealedTexts
+from issuer.status import Readiness
 from issuer.users import SignIn
 from issuer.verifiers import ReportedVerifiers
 

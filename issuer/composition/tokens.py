@@ -1,6 +1,6 @@
 """Tokens: authorizing, issuing, reading and revoking them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -23,7 +23,7 @@ from issuer.tokens import FeedPublisher, TokenIssuer, TokenReader
 
 if TYPE_CHECKING:
     from issuer.clients.assertions import ClientAssertions
-    from issuer.federation.key_sets import FollowedKeySet
+    from issuer.federation.key_sets import FollowedKeySets
 
 
 @dataclass(frozen=True)
@@ -51,19 +51,9 @@ class TokenParts:
 
         return build_assertions(self.foundation, self.directory, self.client_documents)
 
-    @property
-    def key_set_ages(self) -> Mapping[str, Sequence[float | None]]:
-        """Of the key sets that are followed, by whose they are: see `FollowedKeySets.ages`."""
-        if "client_assertions" not in vars(self):
-            return {}
-        return {each.of: each.ages() for each in self.client_assertions.key_sets}
-
-    @property
-    def key_sets(self) -> "list[FollowedKeySet]":
-        """The key sets of others that are followed."""
-        if "client_assertions" not in vars(self):
-            return []
-        return [found for each in self.client_assertions.key_sets for found in each.followed()]
+    def key_sets(self) -> "Sequence[FollowedKeySets]":
+        """The key sets of others; none before an assertion came."""
+        return self.client_assertions.key_sets if "client_assertions" in vars(self) else ()
 
     def tidy_assertions(self) -> None:
         """Delete used assertions that have expired; follow no more what nobody uses."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from issuer.audit import Actor
+from issuer.authority import ADMIN_CLIENT
 from issuer.clients import ClientFields, NewClient, SecretFields
 from issuer.clock import Clock
 from issuer.composition import Administration, UnitOfWork, compose
@@ -34,7 +35,6 @@ from issuer.keys.sealing import Sealer, new_master_key
 from issuer.scopes import ISSUER_ADMIN
 from issuer.settings import Settings
 
-ADMIN_CLIENT = "issuer-admin"
 _OLD_AND_NEW = 2
 _PATIENCE_S = 60
 

@@ -26,7 +26,7 @@ from issuer.admin import (
 )
 from issuer.background.workers import WorkerPool
 from issuer.clients.documents import MAX_FETCHES_AT_ONCE
-from issuer.composition import Composition, StatusReporter, build_telemetry, compose
+from issuer.composition import Composition, build_telemetry, compose
 from issuer.http.middleware import (
     DirectRoutes,
     Observer,
@@ -47,6 +47,7 @@ from issuer.rate_limits import ClientQueues, PasswordPool, RefusalPace, build_li
 from issuer.server.health import health_paths, health_routes
 from issuer.server.metrics_route import metrics_path, metrics_route, metrics_security_scheme
 from issuer.settings import Settings
+from issuer.status import RunningServer
 from issuer.telemetry import logs
 from issuer.telemetry.metrics import LINTS, Metrics
 from issuer.web import (
@@ -129,7 +130,8 @@ def create_app(parts: Composition) -> DirectRoutes:
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     server = IssuerAuthorizationServer(parts.protocol)
-    _expose_metrics(app, parts, pools)
+    app.state.server = parts.running(pools)
+    _expose_metrics(app, app.state.server, metrics)
     pages = Pages(settings, clock)
     protocol = protocol_routes(
         parts.protocol,
@@ -165,7 +167,6 @@ def create_app(parts: Composition) -> DirectRoutes:
     headers = _headers(settings)
     app.add_middleware(RequestContext, unforeseen=unforeseen, observers=observers, headers=headers)
     app.state.administration = parts.administration
-    app.state.status = StatusReporter(parts, pools)
     app.state.plans = plans
     app.state.passwords = passwords
     app.state.lints = lints
@@ -175,20 +176,17 @@ def create_app(parts: Composition) -> DirectRoutes:
     )
 
 
-def _expose_metrics(app: FastAPI, parts: Composition, pools: Sequence[WorkerPool]) -> None:
+def _expose_metrics(app: FastAPI, running: RunningServer, metrics: Metrics) -> None:
     """`/metrics`, only with `ISSUER_METRICS_TOKEN`."""
-    metrics, settings = parts.telemetry.metrics, parts.settings
+    settings = running.settings
     if not metrics.is_stored:
         return
     # Imported here: the library needs memory, and reads the environment on import.
-    from issuer.telemetry.prometheus import PrometheusMetrics, Watched  # noqa: PLC0415
+    from issuer.status.metrics import expose  # noqa: PLC0415
+    from issuer.telemetry.prometheus import PrometheusMetrics  # noqa: PLC0415
 
     assert isinstance(metrics, PrometheusMetrics)
-    tokens, audit = parts.tokens, parts.audit
-    database, keyring = parts.database, parts.keys.keyring
-    audited = (audit.writer, audit.checkpoints, audit.pusher)
-    watched = (parts.clock, keyring, parts.protocol.verifiers, database, tokens, *audited)
-    metrics.watch(Watched(*watched, pools))
+    expose(running, metrics)
     if settings.metrics_token is not None:
         route = metrics_route(settings, settings.metrics_token, metrics.exposition)
         app.router.routes.append(route)

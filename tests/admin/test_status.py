@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 
 from issuer.background.periodic import Periodic
-from issuer.composition import StatusReporter
 from issuer.errors import Unavailable
+from issuer.status import server_status
 from issuer.verifiers import LIVE_FOR
 from tests.builders import Deployment
 from tests.drivers import AdminApi, problem
@@ -131,7 +131,7 @@ def test_a_verifier_without_the_next_key_needs_attention_a_day_before_it_signs(
     for before, attention in ((timedelta(hours=25), False), (timedelta(hours=23), True)):
         deployment.wait(signs_at - before - deployment.clock())
         reported(deployment, ["old"])
-        found = StatusReporter(deployment.services, []).status()
+        found = server_status(deployment.services.running([]))
         assert found.verifiers.lacked_key_signs_at == signs_at
         about = [each.problem for each in found.attention if each.subject == "verifiers"]
         assert bool(about) is attention
@@ -150,4 +150,4 @@ def test_verifiers_that_were_left_out_need_attention(admin: AdminApi, deployment
     assert "About 3 verifiers were left out" in problem["problem"]
     assert "ISSUER_VERIFIER_NETWORKS" in problem["remedy"]
     deployment.wait(LIVE_FOR + timedelta(seconds=1))
-    assert StatusReporter(deployment.services, []).status().verifiers.left_out == 0
+    assert server_status(deployment.services.running([])).verifiers.left_out == 0

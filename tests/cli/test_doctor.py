@@ -8,9 +8,9 @@ from pyotp import TOTP
 from sqlalchemy import update
 
 from issuer.audit import Actor
-from issuer.cli import checks
 from issuer.database.tables import ClientSecretRow
 from issuer.keys.sealing import new_master_key
+from issuer.status import checks
 from tests.audit.push.receivers import HttpReceiver, serving
 from tests.builders import PASSWORD, FakeClock, settings_for
 from tests.cli.driver import Cli
@@ -51,13 +51,13 @@ def test_wrong_settings_are_findings(cli: Cli, settings: dict[str, str], check: 
 
 def test_a_url_without_tls_is_a_warning(tmp_path: Path):
     (finding, *_) = checks.of_settings(settings_for(tmp_path, url="http://127.0.0.1:9000"))
-    assert (finding.check, finding.verdict) == ("url", "warning")
+    assert (finding.subject, finding.verdict) == ("url", "warning")
 
 
 @pytest.mark.parametrize("algorithms", ["RS256", "ES256,RS256"])
 def test_an_issuer_with_rs256_satisfies_openid_connect_discovery(tmp_path: Path, algorithms: str):
     findings = checks.of_settings(settings_for(tmp_path, signing_algorithms=algorithms))
-    assert "id tokens" not in {each.check for each in findings}
+    assert "id tokens" not in {each.subject for each in findings}
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"])
@@ -130,10 +130,11 @@ def test_a_key_without_a_successor_is_a_warning_with_its_end(cli: Cli):
             )
             work.keys.revoke(next_key.kid)
         end = next_key.activates_at
-        parts = (composition.keys, composition.settings, composition.clock())
+        keys = composition.keys
+        parts = (keys.keyring, keys.policy, composition.settings, composition.clock())
         (finding,) = checks.of_keys(*parts)
     assert finding.verdict == "warning"
-    assert f"signs until {end:%Y-%m-%d}, and there is no next key" in finding.message
+    assert f"signs until {end:%Y-%m-%d}, and there is no next key" in finding.text
 
 
 def verdicts(cli: Cli, problems: int = 0) -> dict[str, str]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from issuer.cli.status import _show, in_words
-from issuer.composition import StatusReporter
+from issuer.status import server_status
 from tests.builders import Deployment
 from tests.cli.driver import Cli, running
 from tests.journeys.running_issuer import reserved_port
@@ -77,7 +77,7 @@ def test_verifiers_that_lack_the_next_key_are_not_ok(
     deployment: Deployment, capsys: pytest.CaptureFixture[str]
 ):
     def verdict() -> str:
-        status = StatusReporter(deployment.services, []).status()
+        status = server_status(deployment.services.running([]))
         _show(status.model_dump(mode="json"), as_json=False)
         (line,) = [e for e in capsys.readouterr().out.splitlines() if "verifiers" in e]
         return line.split()[1]

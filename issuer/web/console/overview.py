@@ -12,10 +12,10 @@ from issuer.catalogue import NEWEST, lint
 from issuer.catalogue.lint import Code, ScopeFinding
 from issuer.clients import CLIENT
 from issuer.composition.interface_parts import WebParts
-from issuer.errors import IssuerError
 from issuer.keys.described import all_described
 from issuer.keys.schedule import KeyState
 from issuer.roles import ROLE
+from issuer.status import OK, PROBLEM, WARNING, Finding
 from issuer.users import USER
 from issuer.web.console import keys
 from issuer.web.console.charts import HEIGHT, TokenChart, first_step, token_chart
@@ -42,18 +42,9 @@ _LOCKED = "sign_in.locked"
 _ODD = {Code.NOT_A_SCOPE, Code.PER_RESOURCE_MEANS_NOTHING, Code.COVERED_BY_ANOTHER}
 
 
-@dataclass(frozen=True, slots=True)
-class Concern:
-    """`name` is that of the thing, whose page is at `path`."""
-
-    name: str
-    path: str
-    text: str
-
-
-def concerns(operator: Operator, parts: WebParts) -> tuple[Concern, ...]:
+def concerns(operator: Operator, parts: WebParts) -> tuple[Finding, ...]:
     """At most a few of each kind."""
-    found: list[Concern] = []
+    found: list[Finding] = []
     if operator.holds(CLIENT.read):
         found += _secrets(operator, parts)
     if operator.holds(ROLE.read):
@@ -63,7 +54,7 @@ def concerns(operator: Operator, parts: WebParts) -> tuple[Concern, ...]:
     return tuple(found)
 
 
-def _secrets(operator: Operator, parts: WebParts) -> Iterator[Concern]:
+def _secrets(operator: Operator, parts: WebParts) -> Iterator[Finding]:
     now = parts.clock()
     with operator.work(CLIENT.read) as work:
         expiring = work.clients.expiring_secrets(now + _EXPIRES_WITHIN, _SHOWN)
@@ -77,11 +68,11 @@ def _secrets(operator: Operator, parts: WebParts) -> Iterator[Concern]:
         yield _of_client(client_id, f"A secret {text}, and was made {ago(secret.created_at, now)}.")
 
 
-def _of_client(client_id: str, text: str) -> Concern:
-    return Concern(client_id, f"/console/clients/{segment(client_id)}", text)
+def _of_client(client_id: str, text: str) -> Finding:
+    return Finding(client_id, WARNING, text, path=f"/console/clients/{segment(client_id)}")
 
 
-def _roles(operator: Operator) -> Iterator[Concern]:
+def _roles(operator: Operator) -> Iterator[Finding]:
     with operator.work(ROLE.read) as work:
         roles = work.roles.page(None, _MOST_ROLES)
     shown, scopes = 0, 0
@@ -92,7 +83,9 @@ def _roles(operator: Operator) -> Iterator[Concern]:
         odd = next(filter(_is_odd, lint(role.scopes, [NEWEST])), None)
         if odd is not None:
             shown += 1
-            yield Concern(role.name, f"/console/roles/{segment(role.name)}", odd.message)
+            yield Finding(
+                role.name, WARNING, odd.message, path=f"/console/roles/{segment(role.name)}"
+            )
 
 
 def _is_odd(finding: ScopeFinding) -> bool:
@@ -100,7 +93,7 @@ def _is_odd(finding: ScopeFinding) -> bool:
     return is_typo or finding.code in _ODD
 
 
-def _users(operator: Operator, parts: WebParts) -> Iterator[Concern]:
+def _users(operator: Operator, parts: WebParts) -> Iterator[Finding]:
     """Users whose sign-in was locked lately, by the newest changes."""
     with operator.work(USER.read) as work:
         changes = work.audit_log.changes(_MOST_CHANGES)
@@ -111,21 +104,11 @@ def _users(operator: Operator, parts: WebParts) -> Iterator[Concern]:
         if until is not None and user is not None:
             ends = ago(until, parts.clock())
             text = f"Sign-in is locked after wrong passwords; the lock ends {ends}."
-            yield Concern(user.username, f"/console/users/{segment(user_id)}", text)
+            yield Finding(user.username, WARNING, text, path=f"/console/users/{segment(user_id)}")
 
 
 def _locked_user(event: AuditEvent) -> str | None:
     return event.target if event.action == _LOCKED else None
-
-
-@dataclass(frozen=True, slots=True)
-class StatusLine:
-    """Whether a part of the issuer is well; `path` is that of its page, if it has one."""
-
-    name: str
-    is_well: bool
-    text: str
-    path: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,8 +117,8 @@ class OverviewPage(ConsolePage):
 
     TEMPLATE = "console/overview.html"
     title = "Overview"
-    status: tuple[StatusLine, ...]
-    concerns: tuple[Concern, ...]
+    status: tuple[Finding, ...]
+    concerns: tuple[Finding, ...]
     charts: tuple[TokenChart, ...]
     changes: tuple[AuditEvent, ...] | None
     height: int = HEIGHT
@@ -156,44 +139,40 @@ class OverviewEndpoint(ConsoleEndpoint):
         )
         return self.site.pages.answer(page)
 
-    def _status(self, operator: Operator) -> Iterator[StatusLine]:
+    def _status(self, operator: Operator) -> Iterator[Finding]:
         yield self._readiness()
         if operator.holds(keys.READ):
             yield from self._keys()
         if operator.holds(recent_events.READ):
             yield self._audit()
 
-    def _readiness(self) -> StatusLine:
+    def _readiness(self) -> Finding:
         """As `/readyz` answers."""
-        text = "This server can issue tokens."
-        try:
-            self.parts.readiness.require()
-            is_well = self.parts.audit.writer.failure is None
-        except IssuerError:
-            is_well = False
-        return StatusLine(
-            "Tokens",
-            is_well,
-            text if is_well else "This server cannot issue tokens now. Its log says why.",
-        )
+        if self.parts.readiness.cause() is None:
+            return Finding("Tokens", OK, "This server can issue tokens.")
+        text = "This server cannot issue tokens now. Its log says why."
+        return Finding("Tokens", PROBLEM, text)
 
-    def _keys(self) -> Iterator[StatusLine]:
+    def _keys(self) -> Iterator[Finding]:
         described = all_described(self.parts.administration.keyring.keys, self.parts.clock())
         for alg in self.parts.settings.signing_algorithms:
             states = {key.state: key for key in described if key.alg == alg}
             active = states.get(KeyState.ACTIVE)
             is_well = active is not None and KeyState.ANNOUNCED in states
             text = f"The active key {active.summary}." if active else "There is no active key."
-            yield StatusLine(f"{alg} keys", is_well, text, "/console/keys")
+            verdict = OK if is_well else PROBLEM
+            yield Finding(f"{alg} keys", verdict, text, path="/console/keys")
 
-    def _audit(self) -> StatusLine:
+    def _audit(self) -> Finding:
         coverage = self.parts.audit.checkpoints.coverage()
         text = f"{coverage.uncovered:,} events are newer than the last checkpoint."
         if coverage.uncovered == 1:
             text = "1 event is newer than the last checkpoint."
+        verdict = OK
         if not coverage.is_intact:
+            verdict = PROBLEM
             text = "Events are missing that a checkpoint covers. Run issuer audit verify."
-        return StatusLine("Audit log", coverage.is_intact, text, "/console/audit")
+        return Finding("Audit log", verdict, text, path="/console/audit")
 
     def _charts(self) -> tuple[TokenChart, ...]:
         now = self.parts.clock()

@@ -4,7 +4,7 @@ from random import Random
 
 from issuer.audit.push import RENDERERS, Pusher
 from issuer.database import Database
-from issuer.telemetry.prometheus.derived import AuditPush
+from issuer.status.metrics import audit_push
 from tests.audit.push.test_pusher import FakeReceiver, Writer
 from tests.builders import FakeClock
 
@@ -12,7 +12,7 @@ from tests.builders import FakeClock
 def values(pusher: Pusher | None) -> dict[str, float]:
     return {
         "/".join([sample.name, *sample.labels.values()]): sample.value
-        for metric in AuditPush(pusher).collect()
+        for metric in audit_push(pusher)
         for sample in metric.samples
     }
 

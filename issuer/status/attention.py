@@ -4,40 +4,27 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from pydantic import BaseModel
-
 from issuer.keys.schedule import KeyState
+from issuer.settings import Settings
+from issuer.status.finding import PROBLEM, Finding
 from issuer.telemetry.metrics import OF_TRUSTED
 from issuer.verifiers import REMEDY
 from issuer.vocabulary import SigningAlgorithm
 
 if TYPE_CHECKING:
-    from issuer.composition.status import ServerStatus
+    from issuer.status.report import ServerStatus
 
 _BEFORE_ROTATION = timedelta(days=1)
 _INTERVALS = 2  # without a checkpoint, until that is a concern
 _ATTEMPTS = 3  # to send audit events, that failed
 
 
-class Attention(BaseModel):
-    """Something that is wrong, and what to do."""
-
-    subject: str
-    problem: str
-    remedy: str
-
-
-def attention(
-    status: "ServerStatus",
-    algorithms: Sequence[SigningAlgorithm],
-    now: datetime,
-    checkpoint_every: timedelta,
-) -> Iterator[Attention]:
+def attention(status: "ServerStatus", settings: Settings, now: datetime) -> Iterator[Finding]:
     """The most urgent first."""
     if status.cause is not None:
         yield _of("tokens", status.cause, "Run issuer doctor on the machine of the server.")
-    yield from _of_keys(status, algorithms)
-    yield from _of_audit(status, now, checkpoint_every)
+    yield from _of_keys(status, settings.signing_algorithms)
+    yield from _of_audit(status, now, settings.audit_checkpoint_every)
     if (push := status.audit_push) is not None and push.failed >= _ATTEMPTS:
         problem = f"The last {push.failed:,} attempts failed: {push.failure}."
         yield _of("audit push", problem, "The events are sent again. See issuer doctor.")
@@ -56,7 +43,7 @@ def attention(
             yield _of("jobs", f"{job.name}: {job.error}", "It runs again. The log has more.")
 
 
-def _of_keys(status: "ServerStatus", algorithms: Sequence[SigningAlgorithm]) -> Iterator[Attention]:
+def _of_keys(status: "ServerStatus", algorithms: Sequence[SigningAlgorithm]) -> Iterator[Finding]:
     for alg in algorithms:
         states = {key.state for key in status.keys if key.alg == alg}
         if KeyState.ACTIVE not in states:
@@ -68,7 +55,7 @@ def _of_keys(status: "ServerStatus", algorithms: Sequence[SigningAlgorithm]) -> 
 
 def _of_audit(
     status: "ServerStatus", now: datetime, checkpoint_every: timedelta
-) -> Iterator[Attention]:
+) -> Iterator[Finding]:
     audit = status.audit
     if not audit.is_intact:
         problem = "Events are missing that a checkpoint covers."
@@ -79,7 +66,7 @@ def _of_audit(
         yield _of("audit", problem, "See the job audit-checkpoints.")
 
 
-def _of_verifiers(status: "ServerStatus", now: datetime) -> Iterator[Attention]:
+def _of_verifiers(status: "ServerStatus", now: datetime) -> Iterator[Finding]:
     """Shortly before the key signs only: anybody can report, and most verifiers fetch it soon."""
     lacking, signs_at = status.verifiers.lacking_next_key, status.verifiers.lacked_key_signs_at
     if signs_at is not None and signs_at - now <= _BEFORE_ROTATION:
@@ -91,5 +78,5 @@ def _of_verifiers(status: "ServerStatus", now: datetime) -> Iterator[Attention]:
         yield _of("verifiers", problem, REMEDY)
 
 
-def _of(subject: str, problem: str, remedy: str) -> Attention:
-    return Attention(subject=subject, problem=problem, remedy=remedy)
+def _of(subject: str, problem: str, remedy: str) -> Finding:
+    return Finding(subject, PROBLEM, problem, remedy)

@@ -5,56 +5,50 @@ import stat
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from issuer.audit.push import NotDelivered, Progress, Pusher
+from issuer.authority import ADMIN_CLIENT, Authority
+from issuer.clients import Clients, Registrations
 from issuer.clients.documents import ALL_HOSTS
 from issuer.clients.registrations import MAX_CLIENTS
 from issuer.clock import Clock
-from issuer.composition import KeyParts, UnitOfWork
 from issuer.database import Database
 from issuer.errors import ConfigurationError
-from issuer.keys import KeyPolicy
+from issuer.keys import KeyPolicy, Keyring
 from issuer.keys.described import described
 from issuer.keys.folder import key_files, read_key_file
 from issuer.keys.schedule import active, next_key
-from issuer.provisioning.setup import ADMIN_CLIENT
 from issuer.scopes import ISSUER_ADMIN
-from issuer.settings import Settings
+from issuer.settings import Settings, is_loopback
 from issuer.sign_in.passkeys import why_not_offered
+from issuer.status.finding import NOTE, OK, PROBLEM, WARNING, Finding
 from issuer.vocabulary import SigningAlgorithm
 
+_PUSH = "audit push"
 _MAX_DRIFT = timedelta(seconds=2)
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
-class Finding(NamedTuple):
-    """The result of a check. `verdict` is `ok`, `note`, `warning` or `problem`."""
-
-    check: str
-    verdict: str
-    message: str
-
-
 def of_settings(settings: Settings) -> Iterator[Finding]:
     if urlsplit(settings.url).scheme == "http":
-        yield Finding("url", "warning", f"{settings.url} is not https://: for tests only.")
+        yield Finding("url", WARNING, f"{settings.url} is not https://: for tests only.")
     if settings.password_grant:
         message = "Enabled for clients that have it. ISSUER_PASSWORD_GRANT=false disables it."
         if settings.second_factor == "required":
             message = "Refuses everybody, since ISSUER_SECOND_FACTOR=required."
-        yield Finding("password grant", "note", message)
+        yield Finding("password grant", NOTE, message)
     if SigningAlgorithm.RS256 not in settings.signing_algorithms:
         message = (
             "ISSUER_SIGNING_ALGORITHMS lacks RS256, which OpenID Connect Discovery requires: strict"
             " clients may refuse to sign people in."
         )
-        yield Finding("id tokens", "note", message)
+        yield Finding("id tokens", NOTE, message)
     if reason := why_not_offered(settings.url):
-        yield Finding("passkeys", "note", f"Not offered. {reason}")
+        yield Finding("passkeys", NOTE, f"Not offered. {reason}")
     if "JWT_VERIFICATION_KEY" in os.environ:
         message = "An AgentOS with this variable also accepts tokens signed by that key."
-        yield Finding("JWT_VERIFICATION_KEY", "warning", message)
+        yield Finding("JWT_VERIFICATION_KEY", WARNING, message)
 
 
 def of_files(settings: Settings) -> Iterator[Finding]:
@@ -65,25 +59,25 @@ def of_files(settings: Settings) -> Iterator[Finding]:
     paths = [directory, *sorted(directory.glob("*"))]
     if exposed := [path.name for path in paths if path.stat().st_mode & _OTHERS]:
         message = f"Other users can access {', '.join(exposed)}: chmod -R go= {directory}"
-        yield Finding("data directory", "problem", message)
+        yield Finding("data directory", PROBLEM, message)
     else:
-        yield Finding("data directory", "ok", f"{directory} is private.")
+        yield Finding("data directory", OK, f"{directory} is private.")
 
 
 def of_key_folder(folder: Path) -> Iterator[Finding]:
     """The folder exists and other users cannot change it; servers would skip an unusable file."""
     if not folder.is_dir():
         message = f"ISSUER_KEY_FOLDER {folder} does not exist: run `issuer init`, or mount it."
-        yield Finding("key folder", "problem", message)
+        yield Finding("key folder", PROBLEM, message)
     elif _others_can_remove_from(folder):
-        yield Finding("key folder", "problem", f"Other users can change {folder}: chmod go-w it.")
+        yield Finding("key folder", PROBLEM, f"Other users can change {folder}: chmod go-w it.")
     else:
-        yield Finding("key folder", "ok", f"Keys are stored in {folder}.")
+        yield Finding("key folder", OK, f"Keys are stored in {folder}.")
     for path in key_files(folder):
         try:
             read_key_file(path)
         except ConfigurationError as error:
-            yield Finding("key file", "warning", str(error))
+            yield Finding("key file", WARNING, str(error))
 
 
 def _others_can_remove_from(folder: Path) -> bool:
@@ -93,7 +87,7 @@ def _others_can_remove_from(folder: Path) -> bool:
 
 def of_database(database: Database) -> Finding:
     message = f"{database.safe_url} has the newest schema and accepts writes."
-    return Finding("database", "ok", message)
+    return Finding("database", OK, message)
 
 
 def of_clocks(database: Database, clock: Clock) -> Finding:
@@ -101,25 +95,27 @@ def of_clocks(database: Database, clock: Clock) -> Finding:
     drift = abs(database.now() - clock())
     if drift > _MAX_DRIFT:
         apart = f"{drift.total_seconds():.0f} s"
-        return Finding("clock", "warning", f"The database's is {apart} away: synchronise them.")
-    return Finding("clock", "ok", "Agrees with the database clock.")
+        return Finding("clock", WARNING, f"The database's is {apart} away: synchronise them.")
+    return Finding("clock", OK, "Agrees with the database clock.")
 
 
-def of_keys(key_parts: KeyParts, settings: Settings, now: datetime) -> Iterator[Finding]:
-    key_parts.keyring.reload()
-    key_parts.keyring.require_loaded()
-    keys = key_parts.keyring.keys
+def of_keys(
+    keyring: Keyring, policy: KeyPolicy, settings: Settings, now: datetime
+) -> Iterator[Finding]:
+    keyring.reload()
+    keyring.require_loaded()
+    keys = keyring.keys
     for alg in settings.signing_algorithms:
         signing, successor = active(keys, alg, now), next_key(keys, alg, now)
         if signing is None:
-            yield Finding(f"{alg} keys", "problem", "There is no active key: run `issuer init`.")
+            yield Finding(f"{alg} keys", PROBLEM, "There is no active key: run `issuer init`.")
         elif successor is None:
-            end = signing.activates_at + key_parts.policy.sign_for
+            end = signing.activates_at + policy.sign_for
             message = f"The active key signs until {end:%Y-%m-%d}, and there is no next key: a"
-            yield Finding(f"{alg} keys", "warning", f"{message} running server creates one.")
+            yield Finding(f"{alg} keys", WARNING, f"{message} running server creates one.")
         else:
             summary = described(keys, signing, now).summary
-            yield Finding(f"{alg} keys", "ok", f"The active key {summary}.")
+            yield Finding(f"{alg} keys", OK, f"The active key {summary}.")
 
 
 def of_key_policy(policy: KeyPolicy) -> Finding:
@@ -129,48 +125,69 @@ def of_key_policy(policy: KeyPolicy) -> Finding:
             "When the active key is revoked, verifiers will often not have the next key yet:"
             " increase ISSUER_KEY_SIGN_FOR."
         )
-        return Finding("key policy", "warning", message)
-    return Finding("key policy", "ok", "Rotation policy is OK.")
+        return Finding("key policy", WARNING, message)
+    return Finding("key policy", OK, "Rotation policy is OK.")
 
 
-def of_client_registration(work: UnitOfWork, settings: Settings) -> Iterator[Finding]:
+def of_client_registration(registrations: Registrations, settings: Settings) -> Iterator[Finding]:
     """Which clients come without an administrator."""
-    count, mode = work.registrations.count(), settings.client_registration
+    count, mode = registrations.count(), settings.client_registration
     if count or mode == "open":
         message = f"{count} of at most {MAX_CLIENTS:,} clients have registered themselves."
         if mode == "open":
             message = f"Open to everybody. {message}"
-        yield Finding("client registration", "note", message)
+        yield Finding("client registration", NOTE, message)
     if ALL_HOSTS in settings.client_metadata_hosts:
         message = "Client metadata documents of every host are accepted."
-        yield Finding("client metadata hosts", "note", message)
+        yield Finding("client metadata hosts", NOTE, message)
 
 
-def of_second_factors(work: UnitOfWork, settings: Settings) -> Iterator[Finding]:
+def of_second_factors(authority: Authority, settings: Settings) -> Iterator[Finding]:
     """Whether a stolen password is enough to administer the issuer."""
-    count = work.authority.admins_with_password_alone()
+    count = authority.admins_with_password_alone()
     if count and settings.second_factor == "optional":
         message = (
             f"Users with issuer:admin and a password alone: {count}."
             " With ISSUER_SECOND_FACTOR=required, everybody sets up a second factor."
         )
-        yield Finding("second factor", "note", message)
+        yield Finding("second factor", NOTE, message)
 
 
-def of_administrator(work: UnitOfWork, settings: Settings) -> Finding:
-    admin = work.clients.get(ADMIN_CLIENT) if work.clients.exists(ADMIN_CLIENT) else None
+def of_administrator(clients: Clients, authority: Authority, settings: Settings) -> Finding:
+    admin = clients.get(ADMIN_CLIENT) if clients.exists(ADMIN_CLIENT) else None
     if (
         admin is not None
         and not admin.disabled
         and ISSUER_ADMIN in admin.scopes
         and settings.url in admin.audiences
     ):
-        if not work.authority.has_admin():
+        if not authority.has_admin():
             message = (
                 "Every secret with issuer:admin expires: create one that does not, with"
                 f" `issuer client secret create {ADMIN_CLIENT}`."
             )
-            return Finding("administrator", "warning", message)
-        return Finding("administrator", "ok", f"{ADMIN_CLIENT} has issuer:admin.")
+            return Finding("administrator", WARNING, message)
+        return Finding("administrator", OK, f"{ADMIN_CLIENT} has issuer:admin.")
     message = f"{ADMIN_CLIENT} cannot administer {settings.url}: run `issuer admin recover`."
-    return Finding("administrator", "warning", message)
+    return Finding("administrator", WARNING, message)
+
+
+def of_audit_push(pusher: Pusher) -> Iterator[Finding]:
+    """Whether the destination can be reached now, and how far it has acknowledged."""
+    name = pusher.destination.name
+    if name.startswith("syslog://") and not is_loopback(urlsplit(name).hostname or ""):
+        message = f"{name} is not encrypted: use syslog+tls:// or https://."
+        yield Finding(_PUSH, WARNING, message)
+    progress = pusher.poll() or Progress()
+    try:
+        answer = pusher.destination.check()
+    except NotDelivered as error:
+        yield Finding(_PUSH, PROBLEM, f"{name} does not accept events: {error}.")
+    else:
+        yield Finding(_PUSH, OK, f"{name} is reachable. {answer}")
+    waiting = f"Events that wait to be sent: at most {pusher.state.behind:,}."
+    if progress.failed and progress.last_failure:
+        message = f"The last {progress.failed} attempts failed: {progress.last_failure}. {waiting}"
+        yield Finding(_PUSH, WARNING, message)
+    else:
+        yield Finding(_PUSH, NOTE, waiting)

@@ -1,0 +1,284 @@
+"""How a server is: what operators ask first when something is wrong. Nothing secret."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel
+
+from issuer import __version__
+from issuer.audit import AuditWriter, Checkpoints
+from issuer.audit.push import Pusher
+from issuer.background.periodic import Periodic
+from issuer.background.workers import WorkerPool
+from issuer.clock import Clock
+from issuer.database import Database, current_revision
+from issuer.keys import Keyring
+from issuer.keys.described import all_described
+from issuer.keys.schedule import KeyState
+from issuer.revocations import RevocationView
+from issuer.settings import Settings
+from issuer.status.attention import attention
+from issuer.status.readiness import Readiness
+from issuer.verifiers import ReportedVerifiers
+from issuer.verifiers.known_verifier import next_keys_of
+from issuer.vocabulary import SigningAlgorithm
+
+if TYPE_CHECKING:  # it is imported when it is first used
+    from issuer.federation.key_sets import FollowedKeySets
+
+_MAX_TEXT = 300
+_MAX_KEY_SETS = 50
+
+
+class DatabaseStatus(BaseModel):
+    """Connections are those of this process; `error` is why it cannot be used now."""
+
+    kind: str
+    url: str
+    revision: str | None
+    connections_in_use: int
+    connections_idle: int
+    connections_max: int
+    error: str | None
+
+
+class KeyStatus(BaseModel):
+    """A key that signs or will sign."""
+
+    alg: SigningAlgorithm
+    kid: str
+    state: KeyState
+    summary: str
+
+
+class AuditStatus(BaseModel):
+    """`uncovered` events are newer than the last checkpoint."""
+
+    chains: int
+    checkpoint: int | None
+    checkpoint_at: datetime | None
+    uncovered: int
+    is_intact: bool
+
+
+class PushStatus(BaseModel):
+    """Where audit events are sent: at most `behind` of them wait.
+
+    `failed` attempts failed since the last success, the last one for the reason `failure`.
+    """
+
+    destination: str
+    behind: int
+    failed: int
+    failure: str | None
+
+
+class QueueStatus(BaseModel):
+    """Tasks that run or wait; beyond `max`, requests are refused."""
+
+    name: str
+    tasks: int
+    max: int
+
+
+class KeySetStatus(BaseModel):
+    """A key set of others; `fetched_at` is null if none is held."""
+
+    of: str
+    source: str
+    fetched_at: datetime | None
+    problem: str | None
+
+
+class VerifiersStatus(BaseModel):
+    """Verifiers that reported just now: nobody checks what they say.
+
+    `lacked_key_signs_at` is when a key is planned to sign that one of them lacks, although it was
+    announced long enough; null if there is none. About so many as `left_out` were left out just
+    now, since too many reported.
+    """
+
+    live: int
+    lacking_next_key: int
+    lacked_key_signs_at: datetime | None
+    left_out: int
+
+
+class JobStatus(BaseModel):
+    """A periodic job: its last failure, in seconds before now, and whether it is the last run."""
+
+    name: str
+    error: str | None
+    failed_before: int | None
+    is_failing: bool
+
+
+class Attention(BaseModel):
+    """Something that is wrong, and what to do."""
+
+    subject: str
+    problem: str
+    remedy: str
+
+
+class ServerStatus(BaseModel):
+    """Of one process. `cause` is why it cannot issue tokens now; durations are in seconds."""
+
+    issuer: str
+    version: str
+    started_at: datetime
+    uptime: int
+    can_issue: bool
+    cause: str | None
+    database: DatabaseStatus
+    keys: list[KeyStatus]
+    audit: AuditStatus
+    audit_push: PushStatus | None
+    queues: list[QueueStatus]
+    key_sets: list[KeySetStatus]
+    verifiers: VerifiersStatus
+    jobs: list[JobStatus]
+    attention: list[Attention]
+
+
+@dataclass(frozen=True)
+class RunningServer:
+    """The parts of this process that its status and its metrics show."""
+
+    settings: Settings
+    clock: Clock
+    database: Database
+    keyring: Keyring
+    revocations: RevocationView
+    verifiers: ReportedVerifiers
+    key_sets: Callable[[], Sequence["FollowedKeySets"]]
+    audit_writer: AuditWriter
+    checkpoints: Checkpoints
+    audit_pusher: Pusher | None
+    readiness: Readiness
+    jobs: Sequence[Periodic]
+    pools: Sequence[WorkerPool]
+    started_at: datetime
+    started: float
+
+
+def server_status(server: RunningServer) -> ServerStatus:
+    """A few index look-ups and one small write; `DatabaseUnavailable` if it cannot be read."""
+    cause = _bounded(server.readiness.cause())
+    status = ServerStatus(
+        issuer=server.settings.url,
+        version=__version__,
+        started_at=server.started_at,
+        uptime=int(server.clock.monotonic() - server.started),
+        can_issue=cause is None,
+        cause=cause,
+        database=_database(server.database),
+        keys=list(_keys(server)),
+        audit=_audit(server.checkpoints),
+        audit_push=_audit_push(server.audit_pusher),
+        queues=list(_queues(server)),
+        key_sets=list(_key_sets(server)),
+        verifiers=_verifiers(server),
+        jobs=list(_jobs(server)),
+        attention=[],
+    )
+    status.attention = [
+        Attention(subject=each.subject, problem=each.text, remedy=each.remedy)
+        for each in attention(status, server.settings, server.clock())
+    ]
+    return status
+
+
+def _database(database: Database) -> DatabaseStatus:
+    in_use, idle, most = database.connections
+    return DatabaseStatus(
+        kind="SQLite" if database.is_sqlite else "PostgreSQL",
+        url=database.safe_url,
+        revision=current_revision(database),
+        connections_in_use=in_use,
+        connections_idle=idle,
+        connections_max=most,
+        error=_bounded(database.outage.cause),
+    )
+
+
+def _keys(server: RunningServer) -> Iterator[KeyStatus]:
+    for key in all_described(server.keyring.keys, server.clock()):
+        if key.state in {KeyState.ACTIVE, KeyState.ANNOUNCED}:
+            yield KeyStatus(alg=key.alg, kid=key.kid, state=key.state, summary=key.summary)
+
+
+def _audit(checkpoints: Checkpoints) -> AuditStatus:
+    coverage = checkpoints.coverage()
+    return AuditStatus(
+        chains=len(coverage.covered),
+        checkpoint=coverage.number,
+        checkpoint_at=coverage.made_at,
+        uncovered=coverage.uncovered,
+        is_intact=coverage.is_intact,
+    )
+
+
+def _audit_push(pusher: Pusher | None) -> PushStatus | None:
+    if pusher is None:
+        return None
+    state = pusher.state
+    return PushStatus(
+        destination=pusher.destination.name,
+        behind=state.behind,
+        failed=state.progress.failed,
+        failure=_bounded(state.progress.last_failure) if state.progress.failed else None,
+    )
+
+
+def _queues(server: RunningServer) -> Iterator[QueueStatus]:
+    writer = server.audit_writer
+    yield QueueStatus(name="audit", tasks=writer.waiting, max=writer.max_waiting)
+    for pool in server.pools:
+        yield QueueStatus(name=pool.name, tasks=pool.inside, max=pool.most)
+
+
+def _key_sets(server: RunningServer) -> Iterator[KeySetStatus]:
+    followed = [each for sets in server.key_sets() for each in sets.followed()]
+    for each in followed[:_MAX_KEY_SETS]:
+        if (state := each.state) is not None:
+            yield KeySetStatus(
+                of=each.sets.of,
+                source=_bounded(str(each.source)) or "",
+                fetched_at=state.fetched_at,
+                problem=_bounded(state.problem),
+            )
+
+
+def _verifiers(server: RunningServer) -> VerifiersStatus:
+    now, keys, reported = server.clock(), server.keyring.keys, server.verifiers
+    left_out = reported.left_out
+    next_keys = next_keys_of(keys, now)
+    missing = [
+        each.missing(next_keys, now) for each in reported.known.values() if each.is_live(now)
+    ]
+    late = [key.activates_at for key in keys if key.kid in missing and key.ready_at <= now]
+    return VerifiersStatus(
+        live=len(missing),
+        lacking_next_key=sum(kid is not None for kid in missing),
+        lacked_key_signs_at=min(late, default=None),
+        left_out=left_out.number if left_out and left_out.is_recent(now) else 0,
+    )
+
+
+def _jobs(server: RunningServer) -> Iterator[JobStatus]:
+    now = server.clock.monotonic()
+    for job in server.jobs:
+        failure = job.last_failure
+        yield JobStatus(
+            name=job.name,
+            error=None if failure is None else _bounded(failure.cause),
+            failed_before=None if failure is None else int(max(0, now - failure.at)),
+            is_failing=job.is_failing,
+        )
+
+
+def _bounded(text: str | None) -> str | None:
+    return text if text is None or len(text) <= _MAX_TEXT else f"{text[:_MAX_TEXT]}…"

@@ -1,0 +1,166 @@
+"""The metrics for Prometheus. Import it only where metrics are on: the library needs memory.
+
+Several workers count in files, which the library adds up; those of an ended worker stay, since
+no count may go down.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeAlias
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    Metric,
+    PlatformCollector,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+from issuer import __version__
+from issuer.background.periodic import Periodic
+from issuer.errors import ConfigurationError
+from issuer.telemetry.metrics import FOLDER_OF_WORKERS, MetricDeclaration, Metrics, Recorder
+
+# How often a worker writes its gauges, which another one may be asked for.
+_SET_EVERY = timedelta(seconds=5)
+
+# By the values of the labels.
+Values: TypeAlias = Mapping[tuple[str, ...], float]
+
+
+@dataclass(frozen=True)
+class GaugeOfWorkers:
+    """`mode` says what one worker shows for all."""
+
+    name: str
+    text: str
+    labels: Sequence[str] = ()
+    mode: str = "livesum"
+
+
+class PrometheusMetrics(Metrics):
+    """Counts, and exposes the counts of all workers together.
+
+    `own` is what this process counts, `exposed` what all workers count together.
+    """
+
+    def __init__(self) -> None:
+        self._own, self._exposed = _new_registries()
+        self._stored: dict[str, Counter | Histogram] = {}
+        self._gauges: list[tuple[Gauge, Callable[[], Values]]] = []
+        self._setting: Periodic | None = None
+        super().__init__(self._recorder)
+        self.add(_BuildInfo())
+
+    def add(self, collector: Collector) -> None:
+        """Add what every process derives from the same data."""
+        for registry in {self._own, self._exposed}:
+            registry.register(collector)
+
+    def watch(self, gauges: Mapping[GaugeOfWorkers, Callable[[], Values]]) -> None:
+        """Show these values, read before each answer.
+
+        With several workers, each writes its own into its file, every few seconds.
+        """
+        for gauge, read in gauges.items():
+            mode: Any = gauge.mode
+            new = Gauge(
+                gauge.name, gauge.text, gauge.labels, registry=self._own, multiprocess_mode=mode
+            )
+            self._gauges.append((new, read))
+        if self._own is not self._exposed:
+            self._setting = Periodic("metrics", _SET_EVERY, self._set_gauges)
+
+    def begin(self, name: str, *labels: str) -> None:
+        """Show the series of these labels from now on, at 0."""
+        self._stored[name].labels(*labels)
+
+    def start(self) -> None:
+        if self._setting is not None:
+            self._set_gauges()  # now: in its file they are 0
+            self._setting.start()
+
+    def stop(self) -> None:
+        if self._setting is not None:
+            self._setting.stop()
+
+    def exposition(self) -> bytes:
+        """All of it, in the text format 0.0.4."""
+        self._set_gauges()
+        return generate_latest(self._exposed)
+
+    def of_this_process(self) -> Iterable[Metric]:
+        """What this process counts and holds, without other workers."""
+        self._set_gauges()
+        return self._own.collect()
+
+    def _set_gauges(self) -> None:
+        for gauge, read in self._gauges:
+            for labels, value in read().items():
+                (gauge.labels(*labels) if labels else gauge).set(value)
+
+    def _recorder(self, declared: MetricDeclaration) -> Recorder:
+        stored, action = _stored(declared, self._own)
+        self._stored[declared.name] = stored
+        if not declared.labels:
+            recorder: Recorder = getattr(stored, action)
+            return recorder
+        if not declared.series:
+            return lambda amount, *labels: getattr(stored.labels(*labels), action)(amount)
+        series = {each: getattr(stored.labels(*each), action) for each in declared.series}
+
+        def record(amount: float, *labels: str) -> None:
+            (series.get(labels) or series[declared.otherwise])(amount)
+
+        return record
+
+
+class _BuildInfo(Collector):
+    """The version of the server."""
+
+    def collect(self) -> Iterator[Metric]:
+        info = GaugeMetricFamily(
+            "issuer_build_info", "Always 1; the label is the version.", labels=["version"]
+        )
+        info.add_metric([__version__], 1)
+        yield info
+
+
+def _stored(declared: MetricDeclaration, own: CollectorRegistry) -> tuple[Counter | Histogram, str]:
+    """The metric of the library, and its method that adds an amount."""
+    name, text, labels = declared.name, declared.text, declared.labels
+    if declared.buckets:
+        return Histogram(name, text, labels, buckets=declared.buckets, registry=own), "observe"
+    return Counter(name, text, labels, registry=own), "inc"
+
+
+def _new_registries() -> tuple[CollectorRegistry, CollectorRegistry]:
+    """What this process counts, and what all count; `ConfigurationError` without a folder.
+
+    One process counts in memory, several workers in files.
+    """
+    # Files do not hold the creation time of a counter: one worker must expose what many do.
+    disable_created_metrics()  # type: ignore[no-untyped-call]
+    own = CollectorRegistry()
+    folder = os.environ.get(FOLDER_OF_WORKERS)
+    if not folder:
+        # Only of a single process: with several, each scrape would reach another.
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=own)
+        return own, own
+    exposed = CollectorRegistry()
+    try:
+        MultiProcessCollector(exposed)  # type: ignore[no-untyped-call]
+    except ValueError:
+        raise ConfigurationError(f"{FOLDER_OF_WORKERS} is not a folder: {folder}.") from None
+    return own, exposed
