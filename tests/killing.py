@@ -4,15 +4,39 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
+import time
+import traceback
 from collections.abc import Callable
 from itertools import count
 from multiprocessing.connection import Connection
 from pathlib import Path
+from types import FrameType
 from typing import Any
 from weakref import WeakSet
 
 from sqlalchemy import event
 from sqlalchemy.orm import Session
+
+_COMPUTING = ("/cryptography/", "/joserfc/", "/jwt/", "/ssl.py")
+
+
+def _wait_until_no_thread_computes() -> None:
+    """A fork while a server of this process signs leaves locks of OpenSSL locked in the child.
+
+    Right before the fork, with the lock of the interpreter: no thread goes on between.
+    """
+    own = threading.get_ident()
+    while any(_computes(top) for thread, top in sys._current_frames().items() if thread != own):
+        time.sleep(0.001)
+
+
+def _computes(top: FrameType) -> bool:
+    files = (frame.f_code.co_filename for frame, _ in traceback.walk_stack(top))
+    return any(part in file for file in files for part in _COMPUTING)
+
+
+os.register_at_fork(before=_wait_until_no_thread_computes)
 
 # In a forked process, so that the patches end with it.
 _forked = multiprocessing.get_context("fork")

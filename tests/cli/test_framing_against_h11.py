@@ -109,7 +109,7 @@ def read_by_us(pieces: list[bytes]) -> Reading:
 
 def in_origin_form(target: bytes) -> bytes:
     """Path and query, as the application sees them."""
-    target = re.sub(rb"^https?://[^/?#]*", b"", target, flags=re.IGNORECASE)
+    target = re.sub(rb"^[a-z][a-z0-9+.-]*://[^/?#]*", b"", target, flags=re.IGNORECASE)
     path, _, query = target.partition(b"#")[0].partition(b"?")
     return path + (b"?" + query if query else b"")
 

@@ -67,7 +67,7 @@ class Revoking:
 
     def subject(self, user_id: str) -> None:
         with self._deployment.services.database.changing() as session:
-            Revocations(session, self._deployment.clock, limits=FEW).subject(user_id)
+            Revocations(session, self._deployment.clock, limits=FEW).revoke_subject(user_id)
 
 
 @pytest.fixture
@@ -126,7 +126,7 @@ def test_tokens_that_are_listed_already_need_no_space(deployment: Deployment, cl
     named = {f"{each:032x}": expires_at for each in range(50)}
     for _ in range(2):
         with deployment.services.database.changing() as session:
-            Revocations(session, clock, limits=FEW).tokens(named)
+            Revocations(session, clock, limits=FEW).revoke_tokens(named)
     assert listed(deployment)["jti"] == 50
 
 
