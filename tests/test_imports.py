@@ -106,7 +106,7 @@ ONLY_IN = {
     "yaml": ["manifest/parsing.py", "manifest/events.py"],
     "typer": ["cli/"],
     "pyrage": ["backup/encryption.py"],
-    "pyotp": ["sign_in/totp.py"],
+    "pyotp": ["sign_in/second_factor.py"],
     "webauthn": ["sign_in/passkeys.py"],
     "redis": ["rate_limits/shared.py"],
     "opentelemetry": ["telemetry/otel/"],

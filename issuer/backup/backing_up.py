@@ -20,9 +20,8 @@ from issuer.backup.archive_reader import ArchiveReader
 from issuer.backup.encryption import Encryption
 from issuer.composition.foundation import Foundation
 from issuer.database import Connection, Session
-from issuer.database.deployment import recorded_issuer
+from issuer.database.deployment import recorded_issuer, revision_in
 from issuer.database.portable_rows import data_tables, read_rows
-from issuer.database.schema import revision_in
 from issuer.errors import IssuerError
 from issuer.files import new_private_file, synchronise
 from issuer.keys.sealed_secrets_store import current_mark

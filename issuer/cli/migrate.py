@@ -5,8 +5,8 @@ from issuer.cli.command import new_app
 from issuer.cli.opening import read_settings
 from issuer.cli.options import AsJson
 from issuer.database import Database, current_revision, only_one
+from issuer.database.deployment import REVISION
 from issuer.database.migrations import upgrade
-from issuer.database.schema import REVISION
 
 app = new_app()
 

@@ -3,13 +3,11 @@
 No other package reads the clock, the random source or the environment by itself.
 """
 
-from issuer.composition.access import Access
-from issuer.composition.administration import Administration
+from issuer.composition.administration import Access, Administration
 from issuer.composition.audit import AuditParts
-from issuer.composition.composition import Composition, compose, composed
+from issuer.composition.composition import Composition, ProbeParts, ProtocolParts, compose, composed
 from issuer.composition.foundation import build_sealer, build_telemetry, master_key_path
-from issuer.composition.interface_parts import ProbeParts, ProtocolParts
-from issuer.composition.keys import KeyParts
+from issuer.composition.tokens import KeyParts
 from issuer.composition.unit_of_work import UnitOfWork
 
 __all__ = [

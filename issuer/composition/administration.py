@@ -1,17 +1,20 @@
 """What the admin API, the pages and the command line use to read and change an issuer."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from issuer.audit import Actor, Trail
-from issuer.catalogue import OwnApi
+from issuer.catalogue import OwnApi, counts_here
+from issuer.clients.documents import fields_of
 from issuer.composition.tokens import see_own_change
 from issuer.composition.unit_of_work import DomainParts, UnitOfWork
 from issuer.database.deployment import require_clock
-from issuer.errors import NotAllowed
-from issuer.explain.explaining import Explainer
-from issuer.scopes import ISSUER_ADMIN
+from issuer.directory import ClientRecord
+from issuer.errors import Forbidden, InvalidCredentials, InvalidField, NotAllowed
+from issuer.explain.explaining import Explainer, Subject
+from issuer.scopes import ISSUER_ADMIN, covers
 from issuer.tokens import VerifiedToken, still_held
 from issuer.vocabulary import SigningAlgorithm
 
@@ -99,6 +102,12 @@ class Administration:
         with self._database.transaction() as session:
             yield self._parts.foundation.trails.begin(session, actor)
 
+    def keep_client(self, client: ClientRecord, actor: Actor) -> None:
+        """Store a client that so far only its metadata document describes."""
+        if client.is_fetched:
+            with self.changing(actor, held=()) as work:
+                work.clients.keep_document(fields_of(client))
+
     def require_current(self) -> None:
         """`DatabaseUnavailable` while this process cannot see changes by others."""
         self._changes.require_current()
@@ -126,3 +135,53 @@ def _explainer(parts: DomainParts) -> Explainer:
         has_registration=settings.client_registration != "off",
     )
     return Explainer(tokens.directory, tokens.issuer, tokens.any_reader, own_api)
+
+
+@dataclass(frozen=True)
+class Access:
+    """The caller, its scopes at the issuer's own audience, and units of work in its name."""
+
+    administration: Administration
+    actor: Actor
+    held: frozenset[str]
+
+    def holds(self, scope: str) -> bool:
+        """Whether the caller holds a scope that covers this one."""
+        return covers(self.held, scope)
+
+    def require(self, scope: str) -> None:
+        """`Forbidden` unless the caller holds a scope that covers this one."""
+        if not self.holds(scope):
+            raise Forbidden(scope)
+
+    def require_any(self, alternatives: Sequence[tuple[str, ...]]) -> None:
+        """`Forbidden` unless every scope of one alternative is covered; (): any scope will do."""
+        if counts_here(self.held) and any(
+            all(self.holds(each) for each in needs) for needs in alternatives
+        ):
+            return
+        raise Forbidden(next((each for each in alternatives[0] if not self.holds(each)), None))
+
+    def require_read_of(self, subject: Subject) -> None:
+        """`Forbidden` without the right to read the user or client that the question is about."""
+        about_user, about_client = subject.user_id is not None, subject.client_id is not None
+        if subject.token is not None:
+            try:
+                _, about_user = self.administration.explainer.subject_of(subject.token)
+            except InvalidCredentials as error:
+                raise InvalidField("token", error.reason) from None
+            about_client = not about_user
+        for resource, concerned in (("users", about_user), ("clients", about_client)):
+            if concerned:
+                self.require(f"issuer:{resource}:read")
+
+    @contextmanager
+    def work(self, scope: str) -> Iterator[UnitOfWork]:
+        """The domain objects in the transaction of this request; `Forbidden` without `scope`."""
+        reads = scope.endswith(":read")
+        transaction = self.administration.reading if reads else self.administration.changing
+        with transaction(self.actor, self.held) as work:
+            if not reads:
+                work.authority.drop_lost_scopes()
+            work.authority.require(scope)
+            yield work

@@ -15,10 +15,8 @@ from issuer.clients.authentication import WRITE_EVERY as WRITE_LAST_USE_EVERY
 from issuer.composition.administration import Administration
 from issuer.composition.audit import AuditParts
 from issuer.composition.foundation import Foundation
-from issuer.composition.keys import KeyParts, require_algorithms
-from issuer.composition.people import PeopleParts
-from issuer.composition.sign_in import FactorParts, SignInParts
-from issuer.composition.tokens import TokenParts
+from issuer.composition.sign_in import FactorParts, PeopleParts, SignInParts
+from issuer.composition.tokens import KeyParts, TokenParts, require_algorithms
 from issuer.database.deployment import require_clock
 from issuer.database.engine import MAX_SILENCE_S
 from issuer.revocations import Revocations

@@ -1,9 +1,14 @@
-"""All parts of one issuer. Only code that starts a process holds them all."""
+"""All parts of one issuer, and the few of them that each interface is handed.
+
+Only code that starts a process holds them all.
+"""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from random import Random
 
+from issuer.audit import AuditWriter, RefusalAggregator
 from issuer.background.workers import WorkerPool
 from issuer.clock import Clock
 from issuer.composition.administration import Administration
@@ -15,19 +20,106 @@ from issuer.composition.foundation import (
     build_sealer,
     require_master_key,
 )
-from issuer.composition.interface_parts import ProbeParts, ProtocolParts, WebParts, build_web
-from issuer.composition.keys import KeyParts, build_keys
-from issuer.composition.people import PeopleParts, build_people
-from issuer.composition.sign_in import FactorParts, SignInParts, build_factors, build_sign_in
-from issuer.composition.tokens import TokenParts, build_tokens
+from issuer.composition.sign_in import (
+    FactorParts,
+    PeopleParts,
+    SignInParts,
+    build_factors,
+    build_people,
+    build_sign_in,
+)
+from issuer.composition.tokens import KeyParts, TokenParts, build_keys, build_tokens
 from issuer.composition.unit_of_work import DomainParts
 from issuer.database import Database
 from issuer.database.deployment import require_issuer
-from issuer.keys.sealing import Sealer
+from issuer.directory import ChangeWatcher, Directory
+from issuer.keys import Keyring
+from issuer.keys.sealed_secrets_store import (
+    ANTI_FORGERY,
+    CONSOLE_KEPT_FORMS,
+    CONSOLE_NOTICES,
+    derived,
+)
+from issuer.keys.sealing import SealedTexts, Sealer
 from issuer.settings import Settings
 from issuer.status import Readiness, RunningServer
 from issuer.telemetry.tracing import Telemetry
+from issuer.users import SignIn
 from issuer.verifiers import ReportedVerifiers
+
+
+@dataclass(frozen=True)
+class ProtocolParts:
+    """What the protocol endpoints use."""
+
+    settings: Settings
+    clock: Clock
+    keyring: Keyring
+    tokens: TokenParts
+    sign_in: SignIn
+    people: PeopleParts
+    audit_writer: AuditWriter
+    refusals: RefusalAggregator
+    administration: Administration
+    verifiers: ReportedVerifiers
+
+
+@dataclass(frozen=True)
+class ProbeParts:
+    """What the liveness and the readiness probe use."""
+
+    settings: Settings
+    clock: Clock
+    audit_writer: AuditWriter
+    readiness: Readiness
+
+
+@dataclass(frozen=True)
+class WebParts:
+    """What the pages use."""
+
+    settings: Settings
+    clock: Clock
+    random: Random
+    people: PeopleParts
+    sign_in: SignInParts
+    factors: FactorParts
+    directory: Directory
+    changes: ChangeWatcher
+    administration: Administration
+    audit: AuditParts
+    readiness: Readiness
+    notices: SealedTexts
+    kept_forms: SealedTexts
+    anti_forgery_key: bytes = field(repr=False)
+
+
+def build_web(
+    foundation: Foundation,
+    tokens: TokenParts,
+    people: PeopleParts,
+    sign_in: SignInParts,
+    factors: FactorParts,
+    administration: Administration,
+    audit: AuditParts,
+    readiness: Readiness,
+) -> WebParts:
+    return WebParts(
+        foundation.settings,
+        foundation.clock,
+        foundation.random,
+        people,
+        sign_in,
+        factors,
+        tokens.directory,
+        tokens.changes,
+        administration,
+        audit,
+        readiness,
+        SealedTexts(derived(foundation.hmac_key, CONSOLE_NOTICES), foundation.random),
+        SealedTexts(derived(foundation.hmac_key, CONSOLE_KEPT_FORMS), foundation.random),
+        derived(foundation.hmac_key, ANTI_FORGERY),
+    )
 
 
 @dataclass(frozen=True)
@@ -118,7 +210,7 @@ def compose_with(
     sign_in = build_sign_in(foundation, tokens.directory)
     factors = build_factors(foundation, tokens.directory, sign_in)
     administration = Administration(DomainParts(foundation, keys, tokens, sign_in, factors))
-    people = build_people(foundation, tokens, keys.keyring, administration)
+    people = build_people(foundation, tokens, keys.keyring, administration.keep_client)
     audit = build_audit(foundation, keys.keyring)
     verifiers = ReportedVerifiers(foundation.database, clock, settings.verifier_networks)
     readiness = Readiness(

@@ -44,15 +44,15 @@ def build_telemetry(settings: Settings, environment: Mapping[str, str] | None = 
 def _tracing(environment: Mapping[str, str]) -> Tracing:
     if not otel.wants(otel.TRACES, environment):
         return Tracing()
-    from issuer.telemetry.otel.resource import server_resource  # noqa: PLC0415
+    from issuer.telemetry.otel.environment import server_resource  # noqa: PLC0415
     from issuer.telemetry.otel.traces import OpenTelemetryTracing  # noqa: PLC0415
 
     return OpenTelemetryTracing(server_resource(environment))
 
 
 def _sending(metrics: "PrometheusMetrics", environment: Mapping[str, str]) -> Periodic:
+    from issuer.telemetry.otel.environment import server_resource  # noqa: PLC0415
     from issuer.telemetry.otel.metrics import MetricExport  # noqa: PLC0415
-    from issuer.telemetry.otel.resource import server_resource  # noqa: PLC0415
 
     export = MetricExport(metrics.of_this_process, server_resource(environment))
     interval = otel.export_interval(environment)

@@ -1,25 +1,42 @@
-"""How users sign in: passwords, and the limits on guessing them."""
+"""How users sign in, and what lasts: requests, sessions, consents and authorization codes."""
 
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from issuer.audit import Actor
 from issuer.composition.foundation import Foundation
-from issuer.directory import Directory
+from issuer.composition.tokens import TokenParts, see_own_change
+from issuer.directory import ClientRecord, Directory
+from issuer.fields.secret_text import CODE, INVITATION, SESSION, SecretTexts
+from issuer.keys import Keyring
 from issuer.keys.sealed_secrets_store import (
+    AUTHORIZATION_CODES,
+    AUTHORIZATION_REQUESTS,
     INVITATIONS,
+    LOGOUT_REQUESTS,
     PASSKEY_CHALLENGES,
     PASSKEY_HANDLES,
     RECOVERY_CODES,
+    SESSIONS,
     SIGN_IN_ATTEMPTS,
     TOTP_SECRETS,
     derived,
 )
-from issuer.keys.sealing import Sealer
+from issuer.keys.sealing import SealedTexts, Sealer
+from issuer.refresh_tokens import Lifetimes
 from issuer.sign_in import Passkeys, PasskeySignIn, RecoveryCodes, SecondFactor, TotpSecrets
+from issuer.sign_in.authorization_request import AuthorizationRequests
 from issuer.sign_in.challenges import PasskeyChallenges
+from issuer.sign_in.codes import AuthorizationCodes
 from issuer.sign_in.factors_store import FactorStore
-from issuer.sign_in.secret_texts import INVITATION, SecretTexts
+from issuer.sign_in.flow import AuthorizationFlow
+from issuer.sign_in.logout import LogoutRequests
+from issuer.sign_in.offer import Offers
+from issuer.sign_in.sessions import SignInSessions
+from issuer.sign_in.validation import Validation
+from issuer.tokens import IdTokenReader
 from issuer.users import AttemptGuard, AttemptPolicy, CounterKeys, Passwords, SignIn
 from issuer.vocabulary import MAX_CLOCK_SKEW
 
@@ -95,4 +112,67 @@ def build_factors(
         SecretTexts(INVITATION, derived(hmac_key, INVITATIONS), random),
         SecondFactor(*checking, foundation.trails, totp, recovery_codes),
         PasskeySignIn(*checking, passkeys),
+    )
+
+
+@dataclass(frozen=True)
+class PeopleParts:
+    """What protocol endpoints and pages share for people who sign in."""
+
+    requests: AuthorizationRequests
+    logout_requests: LogoutRequests
+    validation: Validation
+    sessions: SignInSessions
+    flow: AuthorizationFlow
+    codes: AuthorizationCodes
+
+    def delete_expired(self) -> None:
+        """Delete what has expired or ended."""
+        self.sessions.delete_expired()
+        self.codes.delete_expired()
+
+
+def build_people(
+    foundation: Foundation,
+    tokens: TokenParts,
+    keyring: Keyring,
+    keep_client: Callable[[ClientRecord, Actor], None],
+) -> PeopleParts:
+    settings, clock, database = foundation.settings, foundation.clock, foundation.database
+    random, hmac_key, trails = foundation.random, foundation.hmac_key, foundation.trails
+    directory, find_client = tokens.directory, tokens.client_documents.find
+
+    def ended() -> None:
+        see_own_change(tokens.changes)
+
+    def sealed(purpose: str) -> SealedTexts:
+        return SealedTexts(derived(hmac_key, purpose), random)
+
+    requests = AuthorizationRequests(sealed(AUTHORIZATION_REQUESTS), clock, random)
+    id_tokens = IdTokenReader(settings.url, keyring)
+    codes = SecretTexts(CODE, derived(hmac_key, AUTHORIZATION_CODES), random)
+    return PeopleParts(
+        requests,
+        LogoutRequests(sealed(LOGOUT_REQUESTS), clock, random, id_tokens, find_client),
+        Validation(settings.url, clock, requests, find_client, id_tokens),
+        SignInSessions(
+            database,
+            trails,
+            clock,
+            random,
+            SecretTexts(SESSION, derived(hmac_key, SESSIONS), random),
+            Lifetimes(settings.session_idle, settings.session_ttl),
+            ended,
+            second_factor_required=settings.second_factor == "required",
+        ),
+        AuthorizationFlow(
+            settings.url,
+            database,
+            trails,
+            clock,
+            Offers(settings.url, clock, directory, find_client),
+            keep_client,
+            codes,
+        ),
+        AuthorizationCodes(database, trails, clock, codes, tokens.refresh_tokens, ended),
     )

@@ -1,25 +1,89 @@
-"""Tokens: authorizing, issuing, reading and revoking them."""
+"""Signing keys and tokens: rotating keys; authorizing, issuing, reading and revoking tokens."""
 
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
+from issuer.audiences.store import AudienceStore
 from issuer.clients import SecretMaker
 from issuer.clients.authentication import ClientAuthentication, LastUse
 from issuer.clients.documents import ClientDocuments, DocumentHosts
 from issuer.clients.used_assertions_store import UsedAssertions
 from issuer.composition.foundation import Foundation
+from issuer.database import Database
 from issuer.database.deployment import require_same_issuer
 from issuer.directory import ChangeWatcher, Directory
-from issuer.errors import DatabaseUnavailable
+from issuer.errors import ConfigurationError, DatabaseUnavailable
 from issuer.federation import Fetcher
-from issuer.keys import Keyring
-from issuer.keys.sealed_secrets_store import REFRESH_TOKENS, derived
+from issuer.keys import KeyPolicy, Keyring, Rotator
+from issuer.keys.folder import FolderKeyBackend
+from issuer.keys.private_key import KeyBackend, SealedKeyBackend
+from issuer.keys.sealed_secrets_store import REFRESH_TOKENS, current_mark, derived
+from issuer.keys.store import KeyStore
 from issuer.refresh_tokens import Lifetimes, RefreshTokenMaker, RefreshTokens
 from issuer.revocations import Revocations, RevocationView, TokenIdentity
 from issuer.tokens import FeedPublisher, TokenIssuer, TokenReader
+from issuer.vocabulary import SigningAlgorithm
+
+
+@dataclass(frozen=True)
+class KeyParts:
+    keyring: Keyring
+    rotator: Rotator
+    policy: KeyPolicy
+
+
+def build_keys(foundation: Foundation) -> KeyParts:
+    """The keys of the database, with the private keys that this process can use."""
+    settings, clock, database = foundation.settings, foundation.clock, foundation.database
+    policy = KeyPolicy(settings.key_sign_for, settings.key_announce_for)
+    keyring = Keyring(
+        database,
+        foundation.trails,
+        _backends(foundation),
+        clock,
+        policy,
+        settings.key_set_kept_for,
+        settings.signing_algorithms,
+        lambda now: _algorithms_in_use(database, now),
+    )
+    return KeyParts(keyring, Rotator(keyring, clock), policy)
+
+
+def require_algorithms(foundation: Foundation) -> None:
+    """`ConfigurationError` if an audience signs with an algorithm that the settings leave out."""
+    in_use = _algorithms_in_use(foundation.database, foundation.clock())
+    for alg in in_use.keys() - set(foundation.settings.signing_algorithms):
+        raise ConfigurationError(
+            f"An audience signs with {alg}, which ISSUER_SIGNING_ALGORITHMS does not name."
+        )
+
+
+def _backends(foundation: Foundation) -> list[KeyBackend]:
+    """First the one that makes new keys; the other may still hold old ones."""
+    database, folder = foundation.database, foundation.settings.key_folder
+
+    def newest_master_key() -> bytes:
+        with database.reading() as session:
+            return current_mark(session)
+
+    def stored_keys() -> dict[str, bool]:
+        with database.reading() as session:
+            return {key.kid: key.is_usable for key in KeyStore(session).stored().keys}
+
+    sealed = SealedKeyBackend(foundation.sealer, newest_master_key)
+    return [sealed] if folder is None else [FolderKeyBackend(folder, stored_keys), sealed]
+
+
+def _algorithms_in_use(
+    database: Database, now: datetime
+) -> dict[SigningAlgorithm, datetime | None]:
+    with database.reading() as session:
+        return AudienceStore(session).algorithms_in_use(now)
+
 
 if TYPE_CHECKING:
     from issuer.clients.assertions import ClientAssertions

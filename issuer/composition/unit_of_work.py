@@ -10,9 +10,8 @@ from issuer.audit import Actor, AuditLog
 from issuer.authority import Authority, NewPrivileges
 from issuer.clients import Clients, Registrations, Rotations
 from issuer.composition.foundation import Foundation
-from issuer.composition.keys import KeyParts
 from issuer.composition.sign_in import FactorParts, SignInParts
-from issuer.composition.tokens import TokenParts
+from issuer.composition.tokens import KeyParts, TokenParts
 from issuer.database import Session
 from issuer.database.counts import read_change_count
 from issuer.database.deployment import change_issuer
@@ -24,8 +23,8 @@ from issuer.revocations import Revocations
 from issuer.roles import Assignments, Roles
 from issuer.sign_in import Factors, Invitations
 from issuer.sign_in.consents import Consents
-from issuer.sign_in.sent_forms import SentForms
 from issuer.sign_in.session_revoker import Sessions
+from issuer.sign_in.sessions import SentForms
 from issuer.tokens import TokenRevocations
 from issuer.trusted_issuers import TrustedIssuers
 from issuer.users import Users

@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session
 
 from issuer.database.counts import ChangeCounts, FeedState
 from issuer.database.database import Database
+from issuer.database.deployment import current_revision, is_empty, require_compatible_schema
 from issuer.database.only_one import only_one
-from issuer.database.schema import current_revision, is_empty, require_compatible_schema
 
 __all__ = [
     "ChangeCounts",

@@ -24,12 +24,11 @@ from issuer.database.engine import (
     is_sqlite,
     parsed,
     safe,
+    trace_statements,
 )
-from issuer.database.erasure import Erasure
 from issuer.database.outage import Outage
-from issuer.database.statements import trace_statements
+from issuer.database.sqlite import Erasure, WriteQueue
 from issuer.database.tables import ChangeCounter, Instant, SeenByDirectory
-from issuer.database.write_queue import WriteQueue
 from issuer.errors import DatabaseUnavailable
 from issuer.telemetry.metrics import AUDIT, READ, WRITE
 from issuer.telemetry.tracing import Telemetry

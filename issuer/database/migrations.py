@@ -12,8 +12,8 @@ from sqlalchemy import Connection
 
 import issuer
 from issuer.database.database import Database
+from issuer.database.deployment import current_revision, require_compatible_schema
 from issuer.database.engine import sqlite_connection
-from issuer.database.schema import current_revision, require_compatible_schema
 from issuer.errors import ConfigurationError
 
 

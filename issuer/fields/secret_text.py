@@ -1,8 +1,10 @@
 """The format of issued secrets, in which scanners find them and typing errors are detected.
 
-A prefix for the kind of secret, random characters, and check digits over both.
+A prefix for the kind of secret, random characters, and check digits over both. Only HMACs of them
+are stored: a reader of the database can present none of them.
 """
 
+import hmac
 import string
 import zlib
 from random import Random
@@ -34,3 +36,32 @@ def with_check_digits(body: str) -> str:
 def is_whole(text: str) -> bool:
     """Whether its check digits are correct."""
     return text.isascii() and with_check_digits(text[:-_CHECK_DIGITS]) == text
+
+
+SESSION = "aiss_"
+CODE = "aicode_"
+INVITATION = "aiv_"
+
+
+class SecretTexts:
+    """New secrets of one kind, and their digests under `key`. `random` is cryptographic."""
+
+    def __init__(self, prefix: str, key: bytes, random: Random) -> None:
+        self._prefix = prefix
+        self._key = key
+        self._random = random
+
+    def new(self) -> tuple[str, bytes]:
+        """The prefix, 256 random bits and check digits; and the digest to store of it."""
+        text = with_check_digits(self._prefix + random_characters(self._random))
+        return text, self._digest(text)
+
+    def digest(self, text: str) -> bytes | None:
+        """The digest stored of it; None if it cannot be such a secret."""
+        length = len(self._prefix) + CHARACTERS + _CHECK_DIGITS
+        if len(text) != length or not text.startswith(self._prefix) or not is_whole(text):
+            return None
+        return self._digest(text)
+
+    def _digest(self, text: str) -> bytes:
+        return hmac.digest(self._key, text.encode(), "sha256")

@@ -1,4 +1,4 @@
-"""Encryption of secrets at rest: AES-256-GCM under a master key.
+"""Encryption (AES-256-GCM): of secrets at rest under a master key, of text that browsers keep.
 
 The text of `master.key` and of `ISSUER_MASTER_KEY` is one master key or several, with white space
 between them: all of them open, and `issuer key rewrap` seals with the first.
@@ -8,8 +8,10 @@ import base64
 import binascii
 import hashlib
 import hmac
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from random import Random
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -47,13 +49,12 @@ class Sealer:
     def seal(self, content: bytes, name: str, mark: bytes) -> bytes:
         """`content` in a box that opens only with the same `name` and the key of that `mark`."""
         nonce = self._random_bytes(_NONCE_BYTES)
-        return mark + nonce + AESGCM(self._key(mark)).encrypt(nonce, content, name.encode())
+        return mark + _encrypted(self._key(mark), nonce, content, name)
 
     def open(self, box: bytes, name: str) -> bytes:
         """What was sealed as `name`; `ConfigurationError` if no master key opens it."""
-        nonce, sealed = box[_MARK_BYTES:][:_NONCE_BYTES], box[_MARK_BYTES + _NONCE_BYTES :]
         try:
-            return AESGCM(self._key(master_key_id(box))).decrypt(nonce, sealed, name.encode())
+            return _decrypted(self._key(master_key_id(box)), box[_MARK_BYTES:], name)
         except (InvalidTag, ValueError):
             raise _wrong_key() from None
 
@@ -81,6 +82,44 @@ class Sealer:
             if _mark(key) == mark:
                 return key
         raise _wrong_key()
+
+
+class SealedTexts:
+    """Text that a browser keeps for us and can neither read nor change.
+
+    Sealed under one key, which is for one purpose. `random` is a cryptographic source.
+    """
+
+    def __init__(self, key: bytes, random: Random) -> None:
+        self._key = key
+        self._random = random
+
+    def seal(self, text: str) -> str:
+        nonce = self._random.randbytes(_NONCE_BYTES)
+        box = _encrypted(self._key, nonce, zlib.compress(text.encode()))
+        return base64.urlsafe_b64encode(box).decode().rstrip("=")
+
+    def open(self, sealed: str) -> str | None:
+        """The text; None if it was not sealed here."""
+        try:
+            box = base64.urlsafe_b64decode(sealed + "=" * (-len(sealed) % 4))
+            return zlib.decompress(_decrypted(self._key, box)).decode()
+        except (InvalidTag, ValueError):
+            return None
+
+
+def _encrypted(key: bytes, nonce: bytes, content: bytes, name: str | None = None) -> bytes:
+    """The nonce and the ciphertext with its tag, which also authenticates the `name`."""
+    return nonce + AESGCM(key).encrypt(nonce, content, _context(name))
+
+
+def _decrypted(key: bytes, box: bytes, name: str | None = None) -> bytes:
+    """`InvalidTag` or `ValueError` unless it was encrypted under this key and name."""
+    return AESGCM(key).decrypt(box[:_NONCE_BYTES], box[_NONCE_BYTES:], _context(name))
+
+
+def _context(name: str | None) -> bytes | None:
+    return None if name is None else name.encode()
 
 
 def is_ciphertext(handle: bytes) -> bool:

@@ -7,12 +7,17 @@ from starlette.responses import Response
 
 from issuer.audit import Actor
 from issuer.background.workers import WorkerPool
-from issuer.composition.people import PeopleParts
+from issuer.composition.sign_in import PeopleParts
 from issuer.http.cookies import AUTHORIZATION_REQUEST, Cookies
 from issuer.http.requests import caller, see_other
 from issuer.oauth.browser_endpoint import BrowserEndpoint, ProblemPage, log
-from issuer.sign_in.authorization_request import AuthorizationRequest
-from issuer.sign_in.outcomes import ConsentNeeded, Redirection, RequestProblem, SignInNeeded
+from issuer.sign_in.authorization_request import (
+    AuthorizationRequest,
+    ConsentNeeded,
+    Redirection,
+    RequestProblem,
+    SignInNeeded,
+)
 from issuer.sign_in.sessions_store import SignInSession
 from issuer.telemetry.logs import note_client
 from issuer.telemetry.metrics import Metrics

@@ -9,13 +9,17 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from issuer.background.workers import WorkerPool
-from issuer.composition.people import PeopleParts
+from issuer.composition.sign_in import PeopleParts
 from issuer.errors import Unavailable
 from issuer.http.cookies import AUTHORIZATION_REQUEST, LOGOUT_REQUEST, SESSION, Cookies
 from issuer.http.requests import InvalidForm, pairs, receive_body, see_other
-from issuer.sign_in.authorization_request import VALID_FOR, AuthorizationRequest, RequestDigest
+from issuer.sign_in.authorization_request import (
+    VALID_FOR,
+    AuthorizationRequest,
+    RequestDigest,
+    RequestProblem,
+)
 from issuer.sign_in.logout import LogoutRequest
-from issuer.sign_in.outcomes import RequestProblem
 from issuer.sign_in.sessions_store import SignInSession
 from issuer.vocabulary import ErrorCode
 

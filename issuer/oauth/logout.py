@@ -10,8 +10,8 @@ from issuer.audit import Actor
 from issuer.http.cookies import LOGOUT_REQUEST, SESSION
 from issuer.http.requests import caller, see_other
 from issuer.oauth.browser_endpoint import BrowserEndpoint
+from issuer.sign_in.authorization_request import RequestProblem
 from issuer.sign_in.logout import LogoutRequest
-from issuer.sign_in.outcomes import RequestProblem
 
 LOGOUT_PATH = "/oauth2/logout"
 _PAGE_PATH = "/sign-out"

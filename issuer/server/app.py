@@ -44,8 +44,13 @@ from issuer.oauth import (
     security_schemes,
 )
 from issuer.rate_limits import ClientQueues, PasswordPool, RefusalPace, build_limits
-from issuer.server.health import health_paths, health_routes
-from issuer.server.metrics_route import metrics_path, metrics_route, metrics_security_scheme
+from issuer.server.probes import (
+    health_paths,
+    health_routes,
+    metrics_path,
+    metrics_route,
+    metrics_security_scheme,
+)
 from issuer.settings import Settings
 from issuer.status import RunningServer
 from issuer.telemetry import logs

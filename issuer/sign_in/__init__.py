@@ -9,8 +9,7 @@ from issuer.sign_in.factors import Factor, Factors
 from issuer.sign_in.invitations import InvitationFields, Invitations, NewInvitation
 from issuer.sign_in.passkey_sign_in import PasskeySignIn
 from issuer.sign_in.passkeys import Passkeys
-from issuer.sign_in.second_factor import RecoveryCodes, SecondFactor
-from issuer.sign_in.totp import TotpSecrets
+from issuer.sign_in.second_factor import RecoveryCodes, SecondFactor, TotpSecrets
 
 __all__ = [
     "Factor",

@@ -6,11 +6,11 @@ from issuer.audit import Actor, Trails
 from issuer.clock import Clock
 from issuer.database import Database
 from issuer.errors import InvalidCredentials
+from issuer.fields.secret_text import SecretTexts
 from issuer.refresh_tokens import RefreshTokens, TokenToStore
 from issuer.refresh_tokens.store import FamilyStore
 from issuer.revocations import Revocations, TokenIdentity
 from issuer.sign_in.codes_store import AuthorizationCode, CodeStore
-from issuer.sign_in.secret_texts import SecretTexts
 from issuer.sign_in.session_revoker import SessionRevoker
 from issuer.tokens import Authorization, RevokedUntil
 

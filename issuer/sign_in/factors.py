@@ -11,11 +11,9 @@ from issuer.database.tables import PasskeyRow, TotpSecretRow, UserRow
 from issuer.errors import AlreadyExists, InvalidField, NotAllowed, NotFound
 from issuer.fields.fields import Fields, Label
 from issuer.resources import Transaction
-from issuer.sign_in.factors_store import FactorStore
+from issuer.sign_in.factors_store import FactorStore, SignInMethods
 from issuer.sign_in.passkeys import NewPasskey, StoredPasskey
-from issuer.sign_in.second_factor import RecoveryCodes
-from issuer.sign_in.sign_in_methods import SignInMethods
-from issuer.sign_in.totp import TotpSecrets, TotpSetup
+from issuer.sign_in.second_factor import RecoveryCodes, TotpSecrets, TotpSetup
 from issuer.users.store import UserStore
 
 MAX_PASSKEYS = 20

@@ -4,6 +4,7 @@ What is used once is used by one statement, so that two requests cannot both use
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
@@ -21,7 +22,21 @@ from issuer.database.tables import (
 )
 from issuer.sign_in.challenges import Challenge
 from issuer.sign_in.passkeys import StoredPasskey
-from issuer.sign_in.sign_in_methods import SignInMethods
+
+
+@dataclass(frozen=True, slots=True)
+class SignInMethods:
+    """How a user can sign in; until when an invitation can be accepted. Nothing secret."""
+
+    has_password: bool
+    has_app: bool
+    has_passkey: bool
+    invited_until: datetime | None
+
+    @property
+    def can_sign_in(self) -> bool:
+        """Whether there is a first factor: an app only follows a password."""
+        return self.has_password or self.has_passkey
 
 
 class FactorStore:

@@ -5,13 +5,10 @@ from issuer.clock import Clock
 from issuer.database import Database, Session
 from issuer.directory import ClientRecord
 from issuer.errors import AlreadyExists
+from issuer.fields.secret_text import SecretTexts
 from issuer.scopes import covers
-from issuer.sign_in.authorization_request import AuthorizationRequest
-from issuer.sign_in.codes_store import VALID_FOR, AuthorizationCode, CodeStore
-from issuer.sign_in.consents import Consents
-from issuer.sign_in.consents_store import ConsentStore
-from issuer.sign_in.offer import Offer, Offers
-from issuer.sign_in.outcomes import (
+from issuer.sign_in.authorization_request import (
+    AuthorizationRequest,
     ConsentNeeded,
     NextStep,
     Redirection,
@@ -19,8 +16,11 @@ from issuer.sign_in.outcomes import (
     SignInNeeded,
     with_parameters,
 )
+from issuer.sign_in.codes_store import VALID_FOR, AuthorizationCode, CodeStore
+from issuer.sign_in.consents import Consents
+from issuer.sign_in.consents_store import ConsentStore
+from issuer.sign_in.offer import Offer, Offers
 from issuer.sign_in.parameters import NONE
-from issuer.sign_in.secret_texts import SecretTexts
 from issuer.sign_in.sessions_store import SessionStore, SignInSession
 from issuer.sign_in.validation import KeepClient
 from issuer.vocabulary import AuthorizationErrorCode

@@ -20,13 +20,13 @@ from issuer.authority import Grantor
 from issuer.database.tables import InvitationRow, UserRow
 from issuer.errors import InvalidField, NotAllowed, NotFound
 from issuer.fields.fields import Fields
+from issuer.fields.secret_text import SecretTexts
 from issuer.fields.times import in_seconds, lifetime
 from issuer.resources import Transaction
 from issuer.scopes import ISSUER_ADMIN
 from issuer.sign_in.factors import Factors
 from issuer.sign_in.factors_store import FactorStore
 from issuer.sign_in.passkeys import NewPasskey
-from issuer.sign_in.secret_texts import SecretTexts
 from issuer.users.passwords import NewPassword
 from issuer.users.store import UserStore
 from issuer.users.user import USER

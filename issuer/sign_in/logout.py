@@ -13,9 +13,8 @@ from issuer.directory import ClientRecord
 from issuer.errors import InvalidCredentials
 from issuer.fields.redirect_uris import is_registered
 from issuer.fields.urls import is_client_id
-from issuer.sign_in.authorization_request import VALID_FOR
-from issuer.sign_in.outcomes import RequestProblem, shown, with_parameters
-from issuer.sign_in.sealed_text import SealedTexts
+from issuer.keys.sealing import SealedTexts
+from issuer.sign_in.authorization_request import VALID_FOR, RequestProblem, shown, with_parameters
 from issuer.sign_in.sessions_store import SignInSession
 from issuer.sign_in.validation import FindClient
 from issuer.tokens import IdTokenReader

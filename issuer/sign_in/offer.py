@@ -8,9 +8,13 @@ from issuer.clock import Clock
 from issuer.directory import AudienceRecord, ClientRecord, Directory, UserRecord
 from issuer.fields.redirect_uris import is_of_a_web_server
 from issuer.scopes import OFFLINE_ACCESS, OPENID
-from issuer.sign_in.authorization_request import AuthorizationRequest
+from issuer.sign_in.authorization_request import (
+    AuthorizationRequest,
+    Redirection,
+    RequestProblem,
+    SignInNeeded,
+)
 from issuer.sign_in.consents_store import AllowedAccess
-from issuer.sign_in.outcomes import Redirection, RequestProblem, SignInNeeded
 from issuer.sign_in.parameters import CONSENT, LOGIN, NONE, SELECT_ACCOUNT
 from issuer.sign_in.sessions_store import SignInSession
 from issuer.sign_in.validation import (

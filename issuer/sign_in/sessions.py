@@ -1,18 +1,20 @@
 """Beginning, finding and ending sessions."""
 
+import hashlib
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from random import Random
 
 from issuer.audit import Actor, Trail, Trails
 from issuer.clock import Clock
-from issuer.database import Database
+from issuer.database import Database, Session
 from issuer.database.store import new_id
 from issuer.directory import UserRecord
-from issuer.errors import InvalidCredentials
+from issuer.errors import InvalidCredentials, NotAllowed
+from issuer.fields.secret_text import SecretTexts
 from issuer.refresh_tokens import Lifetimes
+from issuer.sign_in.challenges import Challenge
 from issuer.sign_in.factors_store import FactorStore
-from issuer.sign_in.secret_texts import SecretTexts
 from issuer.sign_in.session_revoker import SessionRevoker
 from issuer.sign_in.sessions_store import SessionStore, SignInSession, active, bounded
 
@@ -215,3 +217,29 @@ class SignInSessions:
 def _note_began(trail: Trail, session: SignInSession) -> None:
     methods = list(session.methods)
     trail.note("session.began", session.user_id, session=session.id, methods=methods)
+
+
+# For as long as such a form counts: it is of a session, whose next sign-in ends it, and is kept for
+# ten minutes while the person signs in again.
+_KEPT = timedelta(hours=1)
+
+
+class AlreadySent(NotAllowed):
+    """The form was sent before, and what it asks for was done then."""
+
+    def __init__(self) -> None:
+        super().__init__("What this form asks for was done when it was sent first.")
+
+
+class SentForms:
+    """The forms that were sent, within one transaction. `once` is the random text of a form."""
+
+    def __init__(self, session: Session, clock: Clock, lifetimes: Lifetimes) -> None:
+        self._store = FactorStore(session)
+        self._remembered_until = clock() + lifetimes.longest + _KEPT
+
+    def require_first(self, once: str) -> None:
+        """Call before the change; `AlreadySent` if a change with this text was committed."""
+        digest = hashlib.sha256(f"form {once}".encode()).digest()
+        if not self._store.use_challenge(Challenge(digest, self._remembered_until)):
+            raise AlreadySent

@@ -20,9 +20,12 @@ from issuer.sign_in.authorization_request import (
     MAX_STATE,
     AuthorizationRequest,
     AuthorizationRequests,
+    Redirection,
+    RequestProblem,
     RequestTooLarge,
+    shown,
+    with_parameters,
 )
-from issuer.sign_in.outcomes import Redirection, RequestProblem, shown, with_parameters
 from issuer.sign_in.parameters import NONE, InvalidParameter
 from issuer.tokens import IdTokenReader
 from issuer.vocabulary import AuthorizationErrorCode

@@ -6,8 +6,7 @@
 from issuer.users.attempt import CounterKeys
 from issuer.users.attempts import AttemptPolicy
 from issuer.users.guard import AttemptGuard, AttemptsUnderWay, waiting_for_others
-from issuer.users.password_authentication import SignIn
-from issuer.users.passwords import NewPassword, Passwords, check_policy
+from issuer.users.passwords import NewPassword, Passwords, SignIn, check_policy
 from issuer.users.user import USER, PasswordFields, User, UserFields
 from issuer.users.users import Users
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from starlette.responses import Response
 
 from issuer.catalogue.permissions import in_words
-from issuer.sign_in.outcomes import ConsentNeeded
+from issuer.sign_in.authorization_request import ConsentNeeded
 from issuer.web.applications import agent_os_of, application_of, identity_in_words, lasting
 from issuer.web.navigation import Navigation
 from issuer.web.site import PageEndpoint, Site

@@ -7,8 +7,8 @@ from itertools import groupby
 from starlette.responses import Response
 
 from issuer.errors import InvalidField, NotAllowed, NotFound
+from issuer.sign_in.second_factor import TotpSetup
 from issuer.sign_in.sessions_store import SignInSession
-from issuer.sign_in.totp import TotpSetup
 from issuer.web.account import OwnPageEndpoint
 from issuer.web.site import PageEndpoint
 from issuer.web.views import AddPasskeyPage, AuthenticatorPage, ConfirmPage, RecoveryCodesPage

@@ -8,8 +8,8 @@ from starlette.responses import Response
 
 from issuer.http.cookies import AUTHORIZATION_REQUEST
 from issuer.http.requests import see_other
-from issuer.sign_in.authorization_request import AuthorizationRequest
-from issuer.sign_in.outcomes import (
+from issuer.sign_in.authorization_request import (
+    AuthorizationRequest,
     ConsentNeeded,
     NextStep,
     Redirection,

@@ -5,7 +5,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from issuer.background.workers import WorkerPool
-from issuer.composition.interface_parts import WebParts
+from issuer.composition.composition import WebParts
 from issuer.http.cookies import Cookies
 from issuer.rate_limits import PasswordPool
 from issuer.telemetry.metrics import Metrics

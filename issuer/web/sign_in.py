@@ -9,8 +9,7 @@ from starlette.responses import Response
 
 from issuer.directory import UserRecord
 from issuer.errors import InvalidCredentials, TooManyRequests
-from issuer.sign_in.authorization_request import AuthorizationRequest
-from issuer.sign_in.outcomes import SignInNeeded
+from issuer.sign_in.authorization_request import AuthorizationRequest, SignInNeeded
 from issuer.sign_in.sessions_store import SignInSession
 from issuer.telemetry.metrics import PASSWORD
 from issuer.web.applications import application_of

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from issuer.background.workers import WorkerPool
 from issuer.catalogue import counts_here
 from issuer.composition import UnitOfWork
-from issuer.composition.interface_parts import WebParts
+from issuer.composition.composition import WebParts
 from issuer.directory import UserRecord
 from issuer.errors import TooManyRequests
 from issuer.fields.secret_text import CHARACTERS, random_characters

@@ -23,7 +23,7 @@ from issuer.composition import UnitOfWork
 from issuer.errors import InvalidCredentials, IssuerError, NotFound
 from issuer.roles import Assignment, RoleFields
 from issuer.sign_in import InvitationFields
-from issuer.sign_in.outcomes import ConsentNeeded, Redirection
+from issuer.sign_in.authorization_request import ConsentNeeded, Redirection
 from issuer.trusted_issuers import TrustedIssuerFields
 from issuer.users import UserFields
 from tests.builders import PASSWORD, URL, Credentials, Deployment, hashed

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import update
 
 from issuer.database import Database, only_one
-from issuer.database.schema import REVISION
+from issuer.database.deployment import REVISION
 from issuer.database.tables import SchemaCompatibilityRow
 from issuer.errors import InvalidCredentials
 from issuer.keys.sealing import new_master_key

@@ -1,6 +1,6 @@
 """`issuer migrate`."""
 
-from issuer.database.schema import REVISION
+from issuer.database.deployment import REVISION
 from tests.cli.driver import Cli
 
 

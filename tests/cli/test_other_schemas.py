@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from issuer.database.schema import REVISION
+from issuer.database.deployment import REVISION
 from tests.cli.driver import Cli, Result, running
 from tests.journeys.running_issuer import REPOSITORY
 

@@ -8,8 +8,8 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from issuer.database import Database, migrations
+from issuer.database.deployment import REVISION
 from issuer.database.migrations import _config, known_revisions
-from issuer.database.schema import REVISION
 from issuer.database.tables import Base
 
 

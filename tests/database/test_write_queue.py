@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from issuer.database import Database
-from issuer.database.write_queue import WriteQueue
+from issuer.database.sqlite import WriteQueue
 from issuer.errors import DatabaseUnavailable
 from tests.journeys.running_issuer import polls
 

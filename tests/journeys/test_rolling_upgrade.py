@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import text
 
 from issuer.database import current_revision
-from issuer.database.schema import REVISION
+from issuer.database.deployment import REVISION
 from tests.builders import Credentials
 from tests.drivers import TokenDriver
 from tests.journeys.running_issuer import (

@@ -1,12 +1,20 @@
 """Encryption of private keys at rest."""
 
+import base64
 import secrets
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from issuer.errors import ConfigurationError
-from issuer.keys.sealing import Sealer, new_master_key, read_master_key_file, read_master_keys
+from issuer.keys.sealing import (
+    SealedTexts,
+    Sealer,
+    new_master_key,
+    read_master_key_file,
+    read_master_keys,
+)
 from tests.owners import give_to_another_user
 
 
@@ -29,6 +37,16 @@ def test_a_box_opens_under_nothing_else(change: str):
         box = box[:-1] + bytes([box[-1] ^ 1])
     with pytest.raises(ConfigurationError, match="master key"):
         (sealer() if change == "key" else ours).open(box, "other" if change == "name" else "kid-1")
+
+
+def test_what_earlier_versions_sealed_opens():
+    key = bytes(range(32))
+    box = base64.b64decode(
+        "Yw3NKXOpvvSZu/Tce9Kk8uSf2boMuTGSzBt8LrwL+n6yF0ts5wRHhp8+5Nc9X3uO+kjuaA=="
+    )
+    assert Sealer(lambda: [key], secrets.token_bytes).open(box, "a name") == b"kept in the database"
+    text = "9bFlIkpYt5HfavHYPVJSf4U1VCf6NHqiLhYjBo5JNxLC0OaEQSOaLBSXd-16WcA4HQcLaaY"
+    assert SealedTexts(key, Random(1)).open(text) == "kept by a browser"
 
 
 def test_two_boxes_of_one_content_differ():

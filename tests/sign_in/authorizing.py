@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 
 from issuer.audit import Actor
 from issuer.database.tables import Base
-from issuer.sign_in.outcomes import ConsentNeeded, NextStep, Redirection
+from issuer.sign_in.authorization_request import ConsentNeeded, NextStep, Redirection
 from issuer.sign_in.sessions_store import SignInSession
 from tests.builders import URL, Credentials, Deployment
 from tests.drivers import TokenAnswer, TokenDriver

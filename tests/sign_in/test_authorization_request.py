@@ -7,8 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from issuer.clients import ClientFields
-from issuer.sign_in.authorization_request import AuthorizationRequest
-from issuer.sign_in.outcomes import Redirection, RequestProblem
+from issuer.sign_in.authorization_request import AuthorizationRequest, Redirection, RequestProblem
 from issuer.vocabulary import RegisteredBy
 from tests.builders import URL, Deployment
 from tests.sign_in.authorizing import CALLBACK, GRANTS, App, returned

@@ -3,7 +3,7 @@
 import pytest
 
 from issuer.errors import NotFound
-from issuer.sign_in.outcomes import ConsentNeeded
+from issuer.sign_in.authorization_request import ConsentNeeded
 from tests.interleaving import right_after
 from tests.oauth.refreshing import events, revoked, revoked_families
 from tests.sign_in.authorizing import App, Person, returned

@@ -7,7 +7,12 @@ import pytest
 from sqlalchemy import update
 
 from issuer.database.tables import ConsentRow
-from issuer.sign_in.outcomes import ConsentNeeded, Redirection, RequestProblem, SignInNeeded
+from issuer.sign_in.authorization_request import (
+    ConsentNeeded,
+    Redirection,
+    RequestProblem,
+    SignInNeeded,
+)
 from tests.builders import URL, Deployment
 from tests.oauth.refreshing import events
 from tests.sign_in.authorizing import BROWSER, App, Person, code_of, returned, sign_in

@@ -7,7 +7,7 @@ import pytest
 
 from issuer.errors import InvalidField
 from issuer.roles import RoleFields
-from issuer.sign_in.sent_forms import AlreadySent
+from issuer.sign_in.sessions import AlreadySent
 from tests.builders import Deployment
 
 

@@ -13,7 +13,7 @@ from issuer.oauth import IssuerAuthorizationServer
 from issuer.oauth.audit_events import issue_of
 from issuer.oauth.request import AuthenticatedRequest, ParsedRequest, ReceivedForm
 from issuer.settings import Settings
-from issuer.sign_in.outcomes import ConsentNeeded
+from issuer.sign_in.authorization_request import ConsentNeeded
 from tests.builders import FakeClock
 from tests.killing import killed
 from tests.oauth.refreshing import events, families, revoked_families

@@ -1,10 +1,18 @@
-"""What the `OTEL_…` variables ask for. The library reads the others itself."""
+"""What the `OTEL_…` variables ask for, and which server sends. The library reads the others."""
 
+import os
+import socket
 from collections.abc import Mapping
 from datetime import timedelta
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 import structlog
+
+from issuer import __version__
+
+if TYPE_CHECKING:  # imported only where something is sent
+    from opentelemetry.sdk.resources import Resource
 
 TRACES, METRICS = "TRACES", "METRICS"
 _EXPORT_METRICS_EVERY = timedelta(seconds=60)
@@ -63,3 +71,20 @@ def _is_installed() -> bool:
         return all(map(find_spec, _MODULES))
     except ModuleNotFoundError:  # of a package that contains it
         return False
+
+
+_SERVICE_NAME, _INSTANCE = "service.name", "service.instance.id"
+
+
+def server_resource(environment: Mapping[str, str]) -> "Resource":
+    """Each process is an instance of its own: a sum of counters of several would go down."""
+    from opentelemetry.sdk.resources import Resource  # noqa: PLC0415
+
+    given = environment.get("OTEL_RESOURCE_ATTRIBUTES", "")
+    named = {pair.partition("=")[0].strip() for pair in given.split(",")}
+    attributes = {"service.version": __version__}
+    if "OTEL_SERVICE_NAME" not in environment and _SERVICE_NAME not in named:
+        attributes[_SERVICE_NAME] = "agentos-issuer"
+    if _INSTANCE not in named:
+        attributes[_INSTANCE] = f"{socket.gethostname()}:{os.getpid()}"
+    return Resource.create(attributes)

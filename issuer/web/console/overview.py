@@ -11,7 +11,7 @@ from issuer.audit import AuditEvent
 from issuer.catalogue import NEWEST, lint
 from issuer.catalogue.lint import Code, ScopeFinding
 from issuer.clients import CLIENT
-from issuer.composition.interface_parts import WebParts
+from issuer.composition.composition import WebParts
 from issuer.keys.described import all_described
 from issuer.keys.schedule import KeyState
 from issuer.roles import ROLE

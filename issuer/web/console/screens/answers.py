@@ -11,8 +11,8 @@ from starlette.responses import Response
 from issuer.clock import Clock
 from issuer.errors import Forbidden, NotAllowed, NotFound
 from issuer.http.cookies import Cookies
-from issuer.sign_in.sealed_text import SealedTexts
-from issuer.sign_in.sent_forms import AlreadySent
+from issuer.keys.sealing import SealedTexts
+from issuer.sign_in.sessions import AlreadySent
 from issuer.web.console.menu import PATH
 from issuer.web.console.screens.views import Command, ConfirmationPage, Frame, Notice
 from issuer.web.views import ProblemPage

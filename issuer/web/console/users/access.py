@@ -6,8 +6,8 @@ from datetime import datetime
 from issuer.composition import UnitOfWork
 from issuer.sign_in import Factor
 from issuer.sign_in.consents import Consent
+from issuer.sign_in.factors_store import SignInMethods
 from issuer.sign_in.sessions_store import SignInSession
-from issuer.sign_in.sign_in_methods import SignInMethods
 from issuer.users import User
 from issuer.web.console.screens.recent_events import methods_in_words
 from issuer.web.words import browser_name

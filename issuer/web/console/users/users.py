@@ -9,7 +9,7 @@ from starlette.responses import Response
 from issuer.errors import AlreadyExists, InvalidField, NotFound
 from issuer.roles import Assignment
 from issuer.sign_in import InvitationFields, NewInvitation
-from issuer.sign_in.sign_in_methods import SignInMethods
+from issuer.sign_in.factors_store import SignInMethods
 from issuer.users import USER, User, UserFields
 from issuer.web.console.rights.assignments import assignment_command
 from issuer.web.console.screens.collection import ListEndpoint

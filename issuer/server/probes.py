@@ -1,11 +1,14 @@
-"""The liveness probe `/healthz` and the readiness probe `/readyz`."""
+"""What monitoring asks: `/healthz`, `/readyz`, and `/metrics` with ISSUER_METRICS_TOKEN."""
 
 import asyncio
+from collections.abc import Callable
+from hmac import compare_digest
 from typing import Any
 
 import structlog
+from pydantic import SecretStr
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from issuer.audit import Actor, Event
@@ -13,6 +16,7 @@ from issuer.background.workers import WorkerPool
 from issuer.composition import ProbeParts
 from issuer.database.outage import LOG_EVERY
 from issuer.errors import DatabaseUnavailable, IssuerError
+from issuer.http.requests import bearer_token
 from issuer.settings import Settings
 
 _CHECK_EVERY = 1.0  # seconds
@@ -111,3 +115,48 @@ def health_paths(settings: Settings) -> dict[str, Any]:
 
 def _answer(status: int, body: dict[str, str]) -> Response:
     return JSONResponse(body, status, headers={"Cache-Control": "no-store"})
+
+
+_TEXT_FORMAT = "text/plain; version=0.0.4; charset=utf-8"
+_SCHEME = "metrics_token"
+_NEVER_STORED = {"Cache-Control": "no-store"}
+
+
+def metrics_route(settings: Settings, token: SecretStr, exposition: Callable[[], bytes]) -> Route:
+    """The route of a server with metrics."""
+
+    async def metrics(request: Request) -> Response:
+        if not _is_authenticated(request, token.get_secret_value()):
+            headers = {**_NEVER_STORED, "WWW-Authenticate": "Bearer"}
+            return PlainTextResponse("This needs the metrics token.\n", 401, headers=headers)
+        return Response(exposition(), media_type=_TEXT_FORMAT, headers=_NEVER_STORED)
+
+    return Route(f"{settings.base_path}/metrics", metrics, methods=["GET"])
+
+
+def metrics_path(settings: Settings) -> dict[str, Any]:
+    """The route as OpenAPI describes it."""
+    text = {"content": {"text/plain": {"schema": {"type": "string"}}}}
+    return {
+        f"{settings.base_path}/metrics": {
+            "get": {
+                "tags": ["probes"],
+                "summary": "Metrics for Prometheus",
+                "security": [{_SCHEME: []}],
+                "responses": {
+                    "200": {"description": "The text format 0.0.4", **text},
+                    "401": {"description": "Without the metrics token", **text},
+                },
+            }
+        }
+    }
+
+
+def metrics_security_scheme() -> dict[str, Any]:
+    """How a scraper authenticates, for `components`."""
+    return {_SCHEME: {"type": "http", "scheme": "bearer"}}
+
+
+def _is_authenticated(request: Request, token: str) -> bool:
+    sent = bearer_token(request.scope["headers"])
+    return sent is not None and compare_digest(sent.encode(), token.encode())
