@@ -14,9 +14,10 @@ from issuer.fields.json import merge_patch, patch_between
 from issuer.fields.usernames import fold_username
 from issuer.roles import RoleFields
 from issuer.users import UserFields
+from tests.rows import rows
 
 
-@pytest.mark.parametrize("taken", ["sa:x", "SA:x", "__oauth__:x", "__scheduler__", "__Scheduler__"])
+@rows("taken", ["sa:x", "SA:x", "__oauth__:x", "__scheduler__", "__Scheduler__"])
 def test_subjects_reserved_by_agentos_are_refused(taken: str):
     for refused in ({"id": taken, "username": "a"}, {"client_id": taken}):
         fields = UserFields if "id" in refused else ClientFields
@@ -24,14 +25,14 @@ def test_subjects_reserved_by_agentos_are_refused(taken: str):
             fields.read(refused)
 
 
-@pytest.mark.parametrize("taken", ["cli:root", "CLI:root", "issuer:rotator", "Issuer:x", "cli:"])
+@rows("taken", ["cli:root", "CLI:root", "issuer:rotator", "Issuer:x", "cli:"])
 def test_no_user_or_client_has_the_name_of_an_actor_in_the_audit_log(taken: str):
     for fields, member in ((UserFields, "id"), (ClientFields, "client_id")):
         with pytest.raises(InvalidField, match="reserved for actors in the audit log"):
             fields.read({member: taken, **({"username": "a"} if member == "id" else {})})
 
 
-@pytest.mark.parametrize(
+@rows(
     "fine",
     ["a", "clint:a", "issuer-admin", "svc:a+b@c|d~e.f_g-h", "__scheduler__2", "sa", "x" * 128],
 )
@@ -39,9 +40,7 @@ def test_valid_ids_are_kept_byte_for_byte(fine: str):
     assert ClientFields.read({"client_id": fine}).client_id == fine
 
 
-@pytest.mark.parametrize(
-    "bad", ["", "x" * 129, "a b", "a/b", "a\n", "ä", "a%b", "a\0", "a,b", ".", ".."]
-)
+@rows("bad", ["", "x" * 129, "a b", "a/b", "a\n", "ä", "a%b", "a\0", "a,b", ".", ".."])
 def test_other_ids_are_refused(bad: str):
     with pytest.raises(InvalidField):
         ClientFields.read({"client_id": bad})
@@ -52,7 +51,7 @@ def test_an_audience_may_be_a_url(fine: str):
     assert AudienceFields.read({"id": fine}).id == fine
 
 
-@pytest.mark.parametrize("bad", ["", "x" * 256, "https://os.example?x=1", "a b", "a/../b"])
+@rows("bad", ["", "x" * 256, "https://os.example?x=1", "a b", "a/../b"])
 def test_other_audiences_are_refused(bad: str):
     with pytest.raises(InvalidField):
         AudienceFields.read({"id": bad})
@@ -65,13 +64,13 @@ TAKEN_CLAIMS = [
 ]
 
 
-@pytest.mark.parametrize("name", TAKEN_CLAIMS)
+@rows("name", TAKEN_CLAIMS)
 def test_claims_that_change_what_a_token_means_are_refused(name: str):
     with pytest.raises(InvalidField, match="claims"):
         ClientFields.read({"claims": {name: "x"}})
 
 
-@pytest.mark.parametrize(
+@rows(
     "value",
     [
         "\0",
@@ -95,7 +94,7 @@ def test_other_claims_are_kept():
     assert ClientFields.read({"claims": claims}).claims == claims
 
 
-@pytest.mark.parametrize("ttl", [59, 86_401, 10**30, "900", 900.0, True])
+@rows("ttl", [59, 86_401, 10**30, "900", 900.0, True])
 def test_a_lifetime_is_60_to_86400_whole_seconds(ttl: object):
     with pytest.raises(InvalidField, match="access_token_ttl"):
         ClientFields.read({"access_token_ttl": ttl})
@@ -114,13 +113,13 @@ def test_types_are_strict_and_unknown_members_named():
         RoleFields.read({"name": "a", "colour": "red"})
 
 
-@pytest.mark.parametrize("scope", ["a::b", "a:b:c:d", "a b", "", "issuer:everything", "ä"])
+@rows("scope", ["a::b", "a:b:c:d", "a b", "", "issuer:everything", "ä"])
 def test_a_role_holds_only_scopes(scope: str):
     with pytest.raises(InvalidField, match="scopes"):
         RoleFields.read({"name": "a", "scopes": [scope]})
 
 
-@pytest.mark.parametrize("username", ["", " a", "a ", "a\nb", "x" * 129, "\u200b\0"])
+@rows("username", ["", " a", "a ", "a\nb", "x" * 129, "\u200b\0"])
 def test_user_names_are_printable(username: str):
     with pytest.raises(InvalidField, match="username"):
         UserFields.read({"username": username})

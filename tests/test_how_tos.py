@@ -2,10 +2,9 @@
 
 import re
 
-import pytest
-
 from tests.how_tos import CHANGES, NOT_RUN
 from tests.journeys.running_issuer import REPOSITORY
+from tests.rows import rows
 
 HOW_TO = REPOSITORY / "docs" / "how-to"
 TESTS = [
@@ -25,13 +24,13 @@ def test_each_page_is_run_or_says_why_not():
     assert CHANGES.keys() & NOT_RUN.keys() == set()
 
 
-@pytest.mark.parametrize("page", sorted(CHANGES))
+@rows("page", sorted(CHANGES))
 def test_a_page_is_run_by_a_test_that_compares_what_changed(page: str):
     sources = [file.read_text() for file in TESTS]
     assert any(f'"{page}"' in text and "changing_only(" in text for text in sources)
 
 
-@pytest.mark.parametrize("page", sorted(NOT_RUN))
+@rows("page", sorted(NOT_RUN))
 def test_the_reason_names_tests_that_exist(page: str):
     for path in re.findall(r"tests/[\w/.]*\w", NOT_RUN[page]):
         assert (REPOSITORY / path).exists()

@@ -5,7 +5,7 @@ import re
 import tomllib
 from pathlib import Path
 
-import pytest
+from tests.rows import rows
 
 REPOSITORY = Path(__file__).parents[1]
 LOCKFILES = [*REPOSITORY.glob("requirements*.txt"), *REPOSITORY.glob("tests/**/requirements*.txt")]
@@ -17,7 +17,7 @@ NODE_LOCKFILES = [
     for path in REPOSITORY.joinpath(folder).glob("javascript/package-lock.json")
 ]
 
-every_lockfile = pytest.mark.parametrize("lockfile", sorted(LOCKFILES), ids=lambda path: path.stem)
+every_lockfile = rows("lockfile", LOCKFILES)
 
 
 @every_lockfile
@@ -34,7 +34,7 @@ def test_no_comment_names_a_host_or_a_path(lockfile):
     assert str(REPOSITORY) not in text
 
 
-@pytest.mark.parametrize("lockfile", NODE_LOCKFILES, ids=lambda path: path.parts[-3])
+@rows("lockfile", NODE_LOCKFILES)
 def test_every_package_for_node_is_a_version_with_a_hash_and_no_host(lockfile):
     packages = json.loads(lockfile.read_text())["packages"]
     del packages[""]

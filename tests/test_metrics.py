@@ -15,6 +15,7 @@ from tests.builders import Deployment, FakeClock, initialised
 from tests.drivers import TokenDriver
 from tests.journeys.running_issuer import process_environment
 from tests.prometheus.scraper import BEARER, TOKEN, Labels, Scraper
+from tests.rows import rows
 from tests.verifiers.reporting import left_out, report
 
 pytestmark = pytest.mark.parametrize("database_kind", ["sqlite"])
@@ -61,7 +62,7 @@ def test_without_metrics_the_library_is_not_loaded(
 
 
 @measured
-@pytest.mark.parametrize(
+@rows(
     "authorization",
     [
         None,

@@ -1,11 +1,10 @@
 """The network of an address, by which requests are counted."""
 
-import pytest
-
 from issuer.fields.networks import network_of
+from tests.rows import rows
 
 
-@pytest.mark.parametrize(
+@rows(
     ("address", "network"),
     [
         ("192.0.2.1", "192.0.2.1"),
@@ -21,7 +20,7 @@ def test_an_ipv4_address_is_one_caller_and_an_ipv6_site_is_one(address: str, net
     assert network_of(address) == network
 
 
-@pytest.mark.parametrize(
+@rows(
     "text", [None, "", "unknown", "testclient", "192.0.2.1:80", "192.0.2.1/8", "1" * 10_000, "\0"]
 )
 def test_text_that_is_no_address_is_one_caller(text: str | None):

@@ -5,11 +5,11 @@ from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 
-import pytest
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from issuer.settings import PREFIX, SECRETS, Settings
+from tests.rows import rows
 
 REPOSITORY = Path(__file__).parent.parent
 README = (REPOSITORY / "README.md").read_text()
@@ -26,14 +26,14 @@ def test_the_readme_shows_the_code_that_the_page_on_agentos_runs():
     assert example in (REPOSITORY / "docs" / "how-to" / "connect-an-agentos.md").read_text()
 
 
-@pytest.mark.parametrize("target", sorted(set(re.findall(r"^\$ make (\w+)", README, re.MULTILINE))))
+@rows("target", set(re.findall(r"^\$ make (\w+)", README, re.MULTILINE)))
 def test_the_readme_names_make_targets_that_exist(target: str):
     assert f"\n{target}:" in (REPOSITORY / "Makefile").read_text()
 
 
-@pytest.mark.parametrize("name", Settings.model_fields)
-def test_the_page_has_every_setting_with_its_default(name: str):
-    assert row(name, Settings.model_fields[name]) in SETTINGS.splitlines()
+@rows(("name", "field"), Settings.model_fields.items())
+def test_the_page_has_every_setting_with_its_default(name: str, field: FieldInfo):
+    assert row(name, field) in SETTINGS.splitlines()
 
 
 def test_the_page_has_no_setting_that_does_not_exist():

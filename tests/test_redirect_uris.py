@@ -3,9 +3,10 @@
 import pytest
 
 from issuer.fields.redirect_uris import MAX_LENGTH, checked, is_of_a_web_server, is_registered
+from tests.rows import rows
 
 
-@pytest.mark.parametrize(
+@rows(
     "uri",
     [
         "https://app.example/callback",
@@ -23,7 +24,7 @@ def test_web_servers_loopback_and_applications_may_be_registered(uri: str):
     assert checked(uri) == uri
 
 
-@pytest.mark.parametrize(
+@rows(
     "uri",
     [
         "http://app.example/callback",
@@ -64,7 +65,7 @@ def test_everything_else_is_refused(uri: str):
         checked(uri)
 
 
-@pytest.mark.parametrize(
+@rows(
     ("registered", "uri"),
     [
         ("https://app.example/callback", "https://app.example/callback"),
@@ -80,7 +81,7 @@ def test_the_port_of_loopback_is_ignored(registered: str, uri: str):
     assert is_registered(uri, ["https://other.example/", registered])
 
 
-@pytest.mark.parametrize(
+@rows(
     ("registered", "uri"),
     [
         ("https://app.example/callback", "https://app.example/callback/"),

@@ -6,6 +6,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from issuer.telemetry.logs import RequestLog
+from tests.rows import rows
 
 
 @pytest.mark.parametrize(
@@ -20,7 +21,7 @@ def test_a_share_of_the_requests_without_an_error_is_logged(share: float, expect
     assert len(lines) in expected
 
 
-@pytest.mark.parametrize("status", [400, 401, 404, 500, 503, None])
+@rows("status", [400, 401, 404, 500, 503, None])
 def test_every_error_is_logged(status: int | None):
     with capture_logs() as lines:
         RequestLog(0.0, Random())("GET", "/sign-in", status, 0.0123456)

@@ -8,13 +8,14 @@ import pytest
 
 from issuer.errors import ConfigurationError
 from issuer.settings import Settings
+from tests.rows import rows
 
 
 def read(**environment: str) -> Settings:
     return Settings.from_environment({f"ISSUER_{k.upper()}": v for k, v in environment.items()})
 
 
-@pytest.mark.parametrize(
+@rows(
     ("name", "value"),
     [
         ("url", "http://id.example"),
@@ -121,7 +122,7 @@ def test_a_wrong_secret_is_not_repeated():
     assert "sixteen-letters" not in repr(read(metrics_token="sixteen-letters."))
 
 
-@pytest.mark.parametrize(
+@rows(
     ("text", "duration"),
     [
         ("900", timedelta(seconds=900)),
@@ -135,9 +136,7 @@ def test_durations_have_units(text: str, duration: timedelta):
     assert read(access_token_ttl=text).access_token_ttl == duration
 
 
-@pytest.mark.parametrize(
-    ("text", "share"), [("off", None), ("errors", 0.0), ("0.25", 0.25), ("1", 1.0)]
-)
+@rows(("text", "share"), [("off", None), ("errors", 0.0), ("0.25", 0.25), ("1", 1.0)])
 def test_requests_are_logged_by_a_share(text: str, share: float | None):
     assert read(log_requests=text).logged_share == share
 

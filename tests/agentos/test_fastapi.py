@@ -3,7 +3,7 @@
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any
 
 import httpx
@@ -16,6 +16,7 @@ from issuer.agentos.fastapi import claims_of, requires
 from tests.agentos.key_server import KEYS, KeyServer, running_key_server
 from tests.agentos.tokens import Tokens, unsigned
 from tests.journeys.running_issuer import REPOSITORY
+from tests.rows import rows
 
 FEED = "/.well-known/revocations"
 
@@ -81,7 +82,7 @@ def test_while_the_feed_cannot_be_fetched_it_answers_503(
     assert int(answer.headers["retry-after"]) >= 1
 
 
-@pytest.mark.parametrize("header", [None, "", "Bearer", "Bearer ", "Basic YTpi", "nonsense"])
+@rows("header", [None, "", "Bearer", "Bearer ", "Basic YTpi", "nonsense"])
 def test_without_a_token_the_challenge_has_no_error(
     service: TestClient, tokens: Tokens, header: str | None
 ):
@@ -100,10 +101,12 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize("bad", BAD)
-def test_an_invalid_token_is_invalid_token(service: TestClient, tokens: Tokens, bad: str):
+@rows("bad", BAD)
+def test_an_invalid_token_is_invalid_token(
+    service: TestClient, tokens: Tokens, bad: Callable[[Tokens], str]
+):
     answer = service.get(
-        "/me", headers={"Authorization": f"Bearer {BAD[bad](tokens)}".encode("latin-1")}
+        "/me", headers={"Authorization": f"Bearer {bad(tokens)}".encode("latin-1")}
     )
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"] == 'Bearer error="invalid_token"'
@@ -140,7 +143,7 @@ def test_a_scope_in_either_claim_is_accepted(
     assert get(service, "/reports", token).status_code == 200
 
 
-@pytest.mark.parametrize(
+@rows(
     "claims",
     [
         {},

@@ -8,6 +8,7 @@ import pytest
 from tests.agentos.releases import AgnoRelease
 from tests.agentos.running import AgentOSServer, AgentOSStartError, running_agent_os
 from tests.agentos.tokens import Tokens, unsigned, with_claims
+from tests.rows import rows
 
 BEYOND_LEEWAY = 60  # agno has a leeway of 10 s
 
@@ -76,7 +77,7 @@ def test_a_list_shows_the_agents_with_a_read_scope(agent_os: AgentOSServer, toke
     assert agent_os.list_agents(tokens.issue(["agents:read"])) == {"web", "billing"}
 
 
-@pytest.mark.parametrize("path", ["/sessions", "/config", "/metrics", "/teams", "/memories"])
+@rows("path", ["/sessions", "/config", "/metrics", "/teams", "/memories"])
 def test_a_token_for_one_agent_is_refused_by_other_routes(
     agent_os: AgentOSServer, tokens: Tokens, path: str
 ) -> None:
@@ -101,7 +102,7 @@ def test_the_admin_scope_allows_everything(agent_os: AgentOSServer, tokens: Toke
         assert agent_os.get(path, token).status_code == 200, path
 
 
-@pytest.mark.parametrize(
+@rows(
     "scope",
     ["agent_os:*:admin", "issuer:admin", "agents:web:extra:run", "agents", "run", "agents:*"],
 )

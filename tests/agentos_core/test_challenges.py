@@ -10,6 +10,7 @@ from issuer.agentos import Verifier
 from issuer.agentos.challenges import Challenges
 from issuer.agentos.errors import InvalidConfiguration
 from issuer.agentos.protected_resource import WELL_KNOWN, ProtectedResources
+from tests.rows import rows
 
 URL = "https://os.example"
 Header = tuple[bytes, bytes]
@@ -75,7 +76,7 @@ def test_a_token_in_a_cookie_is_an_invalid_one():
     assert "error" not in challenges(headers)[0]
 
 
-@pytest.mark.parametrize("status", [200, 302, 403, 404, 500, 503])
+@rows("status", [200, 302, 403, 404, 500, 503])
 def test_other_answers_are_unchanged(status: int):
     assert asked(status=status) == (status, [], b"of the app")
 
@@ -85,7 +86,7 @@ def test_parts_that_need_no_token_of_ours_are_unchanged():
     assert asked(path="/osx", paths=["/os"]) == (401, [], b"of the app")
 
 
-@pytest.mark.parametrize("path", ["/mcp", "/mcp/", "/mcp/server/tools"])
+@rows("path", ["/mcp", "/mcp/", "/mcp/server/tools"])
 def test_what_is_below_an_mcp_endpoint_has_its_metadata(path: str):
     assert challenges(asked(path=path)[1]) == [f'Bearer resource_metadata="{URL}{WELL_KNOWN}/mcp"']
 
@@ -112,7 +113,7 @@ def test_a_trailing_slash_of_the_url_is_ignored():
     assert asked(path=WELL_KNOWN, url=f"{URL}/") == asked(path=WELL_KNOWN)
 
 
-@pytest.mark.parametrize(
+@rows(
     "argument",
     [
         *(
@@ -126,7 +127,6 @@ def test_a_trailing_slash_of_the_url_is_ignored():
         *({"url": URL, "challenge_scopes": [wrong]} for wrong in ("", "a b", 'a"', None, "é")),
         {"challenge_scopes": ["agents:run"]},
     ],
-    ids=str,
 )
 def test_a_url_or_scope_that_no_challenge_can_hold_is_refused(argument: dict[str, Any]):
     with pytest.raises(InvalidConfiguration):

@@ -18,6 +18,7 @@ from tests.agentos_core.conftest import AUDIENCE, NOW, Clocks, Following
 from tests.agentos_core.hostile_server import KEYS, STANDARD, HostileServer, answer
 from tests.agentos_core.keys import key, key_set
 from tests.owners import give_to_another_user
+from tests.rows import rows
 
 HOUR = 3_600.0
 NOW_SECOND = int(NOW)
@@ -130,7 +131,7 @@ def test_a_file_that_others_could_have_written_is_not_used(
     assert f"The key set in {file} is not used" in caplog.text
 
 
-@pytest.mark.parametrize(
+@rows(
     "entry",
     [
         {"issuer": "https://other.example"},
@@ -153,7 +154,6 @@ def test_a_file_that_others_could_have_written_is_not_used(
         {"body": b64encode(b"[" * 100_000).decode()},
         {"body": b64encode(key_set(key().private_jwk)).decode()},
     ],
-    ids=lambda entry: str(entry)[:40],
 )
 def test_an_invalid_file_is_not_used(
     follow: Follow,
@@ -173,10 +173,9 @@ def test_an_invalid_file_is_not_used(
     assert f"The key set in {file} is not used" in caplog.text
 
 
-@pytest.mark.parametrize(
+@rows(
     "content",
     [b"", b"{", b"null", b"[]", b'"text"', b"5", b"{}", b"\xff\xfe", b"\0" * 100, b"[" * 100_000],
-    ids=lambda content: content[:10].decode("latin-1"),
 )
 def test_a_corrupt_file_does_not_prevent_a_start(follow: Follow, file: Path, content: bytes):
     file.write_bytes(content)
@@ -346,7 +345,7 @@ def test_a_cached_feed_that_disappears_is_reported_as_a_problem(
         again.accepts(again.token())
 
 
-@pytest.mark.parametrize("body", [b"{}", b"e30.e30.e30", b"[" * 100_000, b'{"iat": 1, "exp": 5}'])
+@rows("body", [b"{}", b"e30.e30.e30", b"[" * 100_000, b'{"iat": 1, "exp": 5}'])
 def test_an_invalid_feed_on_disk_is_not_used(
     follow: Follow,
     server: HostileServer,

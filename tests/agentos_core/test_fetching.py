@@ -18,6 +18,7 @@ from tests.agentos_core.hostile_server import (
     hang,
     reset,
 )
+from tests.rows import rows
 
 
 def fetched(*urls: str, etag: str | None = None) -> list[Fetched | BaseException]:
@@ -40,7 +41,7 @@ def test_a_server_that_hangs_or_drips_is_abandoned_after_the_deadline(server: Ho
             assert str(answered) == "did not answer within 5 s"
 
 
-@pytest.mark.parametrize(
+@rows(
     ("behaviour", "problem"),
     [
         (reset, "cannot be reached"),
@@ -66,9 +67,10 @@ def test_an_invalid_answer_is_refused(server: HostileServer, behaviour: Behaviou
     assert problem in str(answered)
 
 
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@rows("status", [301, 302, 303, 307, 308])
 def test_a_redirect_is_never_followed(server: HostileServer, status: int):
     there = server.at("/there", answer(b"{}"))
+    server.asked.clear()
     (answered,) = fetched(server.at("/here", answer(status=status, location=there)))
     assert isinstance(answered, NotFetched)
     assert server.asked == {"/here": 1}
@@ -82,7 +84,7 @@ def test_an_unreachable_server_raises_not_fetched():
         assert isinstance(answered, NotFetched)
 
 
-@pytest.mark.parametrize(
+@rows(
     "content_type",
     ["application/json", "application/jwk-set+json", "Application/JSON; charset=utf-8", None],
 )
@@ -102,7 +104,7 @@ def test_an_etag_leads_to_not_modified(server: HostileServer):
     assert server.headers_seen["/same"]["If-None-Match"] == '"1"'
 
 
-@pytest.mark.parametrize(
+@rows(
     ("headers", "max_age"),
     [
         ({"cache_control": None}, None),
@@ -142,7 +144,7 @@ def test_a_proxy_of_the_environment_is_not_used(
     assert not server.asked
 
 
-@pytest.mark.parametrize(
+@rows(
     "url",
     [
         "http://id.example/keys",
@@ -167,7 +169,7 @@ def test_an_unsafe_url_is_refused(url: str):
         require_safe(url, allow_http=False)
 
 
-@pytest.mark.parametrize(
+@rows(
     "url",
     ["https://id.example", "http://localhost:7000", "http://127.0.0.1/", "http://[::1]:7000/keys"],
 )

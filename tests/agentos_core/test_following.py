@@ -29,6 +29,7 @@ from tests.agentos_core.hostile_server import (
     reset,
 )
 from tests.agentos_core.keys import key, key_set
+from tests.rows import rows
 
 HOUR = 3_600.0
 OLD, NEW = key("old"), key("new")
@@ -61,10 +62,13 @@ BAD_ANSWERS = [
 ]
 
 
-@pytest.mark.parametrize("behaviour", BAD_ANSWERS)
+@rows("behaviour", BAD_ANSWERS)
 def test_an_invalid_answer_changes_nothing_and_is_reported(
-    following: Following, server: HostileServer, clocks: Clocks, behaviour: Behaviour
+    follow: Callable[..., Following], server: HostileServer, clocks: Clocks, behaviour: Behaviour
 ):
+    server.publish(key_set(key()))
+    following = follow()
+    following.look_for()
     server.at(KEYS, behaviour)
     clocks.move(6)
     following.look_for("new")
@@ -73,7 +77,7 @@ def test_an_invalid_answer_changes_nothing_and_is_reported(
     assert following.issuer.status()["problem"].startswith(f"The key set of {server.url} ")
 
 
-@pytest.mark.parametrize("behaviour", BAD_ANSWERS)
+@rows("behaviour", BAD_ANSWERS)
 def test_a_failed_first_fetch_is_retried_on_request(
     follow: Callable[..., Following], server: HostileServer, clocks: Clocks, behaviour: Behaviour
 ):
@@ -162,7 +166,7 @@ def test_metadata_of_another_issuer_is_not_used(
     assert KEYS not in server.asked
 
 
-@pytest.mark.parametrize(
+@rows(
     ("headers", "seconds"),
     [
         ({"cache_control": "max-age=0"}, 1),
@@ -241,7 +245,7 @@ def test_not_modified_without_a_document_is_a_failure(
     assert key_set_client.problem == "The document answered 304"
 
 
-@pytest.mark.parametrize("etag", ["é", '"é"', "W/", "", '"' + "x" * 5_000 + '"', "\x80"])
+@rows("etag", ["é", '"é"', "W/", "", '"' + "x" * 5_000 + '"', "\x80"])
 def test_an_odd_etag_does_not_stop_it(
     key_set_client: KeySetClient[bytes], server: HostileServer, etag: str
 ):
@@ -454,14 +458,14 @@ def test_many_threads_start_it_once(follow: Callable[..., Following], server: Ho
     assert server.asked[KEYS] == 1
 
 
-@pytest.mark.parametrize("options", [{"algorithms": []}, {"algorithms": "RS256"}])
-@pytest.mark.parametrize("more", [{}, {"jwks_url": "https://id.example/keys"}])
+@rows("options", [{"algorithms": []}, {"algorithms": "RS256"}])
+@rows("more", [{}, {"jwks_url": "https://id.example/keys"}])
 def test_invalid_algorithms_are_refused(options: dict[str, Any], more: dict[str, Any]):
     with pytest.raises(InvalidConfiguration):
         TrustedIssuer(TokenRules("https://id.example", "my-os"), **options, **more)
 
 
-@pytest.mark.parametrize("algorithm", ["HS256", "none", "ES256K", "rs256"])
+@rows("algorithm", ["HS256", "none", "ES256K", "rs256"])
 def test_an_algorithm_without_public_keys_is_refused(algorithm: str):
     with pytest.raises(InvalidConfiguration):
         TrustedIssuer(TokenRules("https://id.example", "my-os"), algorithms=["RS256", algorithm])

@@ -17,6 +17,7 @@ from tests.agentos_core.hostile_server import (
     answer,
     metadata,
 )
+from tests.rows import rows
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def body_of(source: Source, etag: str | None = None) -> bytes | None:
     return asyncio.run(source(etag)).body
 
 
-@pytest.mark.parametrize(
+@rows(
     ("issuer", "standard", "openid"),
     [
         ("https://id.example", STANDARD, OPENID),
@@ -57,7 +58,7 @@ def test_an_issuer_with_openid_connect_metadata_only_is_found(
     assert server.asked == {STANDARD: 1, OPENID: 1, KEYS: 1}
 
 
-@pytest.mark.parametrize(
+@rows(
     ("members", "problem"),
     [
         ({"issuer": "https://other.example"}, "is from another issuer"),
@@ -75,27 +76,27 @@ def test_an_issuer_with_openid_connect_metadata_only_is_found(
     ],
 )
 def test_invalid_metadata_is_not_used(
-    server: HostileServer, source: Source, members: dict[str, Any], problem: str
+    server: HostileServer, clocks: Clocks, members: dict[str, Any], problem: str
 ):
     """RFC 8414 §3.3."""
     good = {"issuer": server.url, "jwks_uri": server.url + KEYS}
     published = {name: filled(value, server.url) for name, value in (good | members).items()}
     server.at(STANDARD, metadata(**published))
     with pytest.raises(NotFetched, match=problem):
-        body_of(source)
+        body_of(Source(server.url, "jwks_uri", clock=clocks.monotonic))
     assert KEYS not in server.asked
 
 
-@pytest.mark.parametrize(
+@rows(
     "behaviour",
     [answer(b"[]"), answer(b"null"), answer(b"{"), answer(b"[" * 100_000), answer(b"\xff")],
 )
 def test_metadata_that_is_not_an_object_is_not_used(
-    server: HostileServer, source: Source, behaviour: Behaviour
+    server: HostileServer, clocks: Clocks, behaviour: Behaviour
 ):
     server.at(STANDARD, behaviour)
     with pytest.raises(NotFetched):
-        body_of(source)
+        body_of(Source(server.url, "jwks_uri", clock=clocks.monotonic))
 
 
 def test_metadata_is_read_once_an_hour(server: HostileServer, source: Source, clocks: Clocks):

@@ -13,6 +13,7 @@ from issuer.verifiers.report import read_report
 from tests.agentos_core.conftest import NOW, Clocks, Following
 from tests.agentos_core.hostile_server import FEED, KEYS, STANDARD, HostileServer, answer
 from tests.agentos_core.keys import key, key_set
+from tests.rows import rows
 
 HEADER = "AgentOS-Verifier"
 Follow = Callable[..., Following]
@@ -105,7 +106,7 @@ def test_only_requests_of_the_feed_have_it(following: Following, server: Hostile
         assert HEADER not in server.headers_seen[path]
 
 
-@pytest.mark.parametrize("audience", ['my"os', "my os", "mỹ-os", "my\r\nos: x", "back\\slash"])
+@rows("audience", ['my"os', "my os", "mỹ-os", "my\r\nos: x", "back\\slash"])
 def test_an_audience_that_the_issuer_cannot_have_is_not_sent(audience: str):
     assert PollReport(audience).headers(["k1"], 0) == {}
 

@@ -1,7 +1,8 @@
 """Polling a revocation feed: revocations, invalid feeds and outages."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ from tests.agentos_core.hostile_server import (
     reset,
 )
 from tests.agentos_core.keys import encoded, key, key_set
+from tests.rows import rows
 
 T = int(NOW)
 OTHER = key("k2")
@@ -31,14 +33,23 @@ OTHER = key("k2")
 Follow = Callable[..., Following]
 
 
-@pytest.fixture
-def following(follow: Follow, server: HostileServer) -> Following:
+@contextmanager
+def followed(server: HostileServer, clocks: Clocks) -> Iterator[Following]:
     """A verifier with a key set of two keys and a feed that revokes the `jti` `gone`."""
     server.publish(key_set(key(), OTHER))
-    following = follow()
+    following = Following(server, clocks)
     server.publish_feed(following.feed(jti={"gone": T + 900}))
     following.look_for()
-    return following
+    try:
+        yield following
+    finally:
+        following.issuer.stop()
+
+
+@pytest.fixture
+def following(server: HostileServer, clocks: Clocks) -> Iterator[Following]:
+    with followed(server, clocks) as following:
+        yield following
 
 
 def entries(following: Following) -> dict[str, int]:
@@ -68,18 +79,19 @@ REVOKED = [
 ]
 
 
-@pytest.mark.parametrize(("feed", "revoked", "good"), REVOKED)
+@rows(("feed", "revoked", "good"), REVOKED)
 def test_a_revoked_token_is_refused_and_others_are_not(
-    following: Following, feed: dict[str, Any], revoked: dict[str, Any], good: dict[str, Any]
+    server: HostileServer, feed: dict[str, Any], revoked: dict[str, Any], good: dict[str, Any]
 ):
     """Also one that was verified before."""
-    revoked_token, good_token = following.token(**revoked), following.token(**good)
-    assert following.accepts(revoked_token)
-    following.receive(**feed)
-    for _ in range(2):
-        assert not following.accepts(revoked_token)
-        assert following.accepts(good_token)
-    assert not following.accepts(following.token(**revoked, more="another token, never seen"))
+    with followed(server, Clocks()) as following:
+        revoked_token, good_token = following.token(**revoked), following.token(**good)
+        assert following.accepts(revoked_token)
+        following.receive(**feed)
+        for _ in range(2):
+            assert not following.accepts(revoked_token)
+            assert following.accepts(good_token)
+        assert not following.accepts(following.token(**revoked, more="another token, never seen"))
 
 
 def test_a_revoked_key_is_refused_though_the_key_set_still_has_it(
@@ -194,32 +206,30 @@ FORGED: dict[str, tuple[Callable[[Following], bytes], str]] = {
 }
 
 
-@pytest.mark.parametrize("fault", FORGED)
+@rows(("make", "problem"), FORGED)
 def test_a_forged_or_invalid_feed_is_refused_and_the_last_valid_one_kept(
-    following: Following,
     server: HostileServer,
-    clocks: Clocks,
-    fault: str,
     caplog: pytest.LogCaptureFixture,
+    make: Callable[[Following], bytes],
+    problem: str,
 ):
-    make, problem = FORGED[fault]
-    feed = make(following)
-    server.publish_feed(feed)
-    for _ in range(3):
-        following.poll()
-    assert problem in following.revocations["problem"]
-    assert caplog.text.count(following.revocations["problem"]) == 1
-    assert entries(following) == {"jti": 1}
-    assert not following.accepts(following.token(jti="gone"))
-    assert following.accepts(following.token(jti="forged"))
-    assert following.accepts(following.token(OTHER))
-    clocks.move(1)
-    following.receive(jti={"t1": T + 900})
-    assert following.revocations["problem"] is None
-    assert not following.accepts(following.token(jti="t1"))
+    with followed(server, Clocks()) as following:
+        server.publish_feed(make(following))
+        for _ in range(3):
+            following.poll()
+        assert problem in following.revocations["problem"]
+        assert caplog.text.count(following.revocations["problem"]) == 1
+        assert entries(following) == {"jti": 1}
+        assert not following.accepts(following.token(jti="gone"))
+        assert following.accepts(following.token(jti="forged"))
+        assert following.accepts(following.token(OTHER))
+        following.clocks.move(1)
+        following.receive(jti={"t1": T + 900})
+        assert following.revocations["problem"] is None
+        assert not following.accepts(following.token(jti="t1"))
 
 
-@pytest.mark.parametrize(
+@rows(
     "behaviour",
     [
         reset,
@@ -233,15 +243,14 @@ def test_a_forged_or_invalid_feed_is_refused_and_the_last_valid_one_kept(
         answer(b"e30.e30.e30", content_encoding="gzip"),
     ],
 )
-def test_a_failed_fetch_changes_nothing(
-    following: Following, server: HostileServer, clocks: Clocks, behaviour: Behaviour
-):
-    server.at(FEED, behaviour)
-    clocks.move(6)
-    following.poll()
-    assert following.revocations["problem"].startswith(f"The revocation feed of {server.url} ")
-    assert not following.accepts(following.token(jti="gone"))
-    assert following.accepts(following.token())
+def test_a_failed_fetch_changes_nothing(server: HostileServer, behaviour: Behaviour):
+    with followed(server, Clocks()) as following:
+        server.at(FEED, behaviour)
+        following.clocks.move(6)
+        following.poll()
+        assert following.revocations["problem"].startswith(f"The revocation feed of {server.url} ")
+        assert not following.accepts(following.token(jti="gone"))
+        assert following.accepts(following.token())
 
 
 def test_a_feed_with_100_000_entries_is_accepted(following: Following):
@@ -358,7 +367,7 @@ def test_without_a_limit_tokens_are_accepted_as_long_as_the_feed_is_unavailable(
     assert not following.accepts(following.token(jti="t1"))
 
 
-@pytest.mark.parametrize("limit", [0, 29, -1, float("nan")])
+@rows("limit", [0, 29, -1, float("nan")])
 def test_a_limit_that_one_missed_poll_would_exceed_is_refused(limit: float):
     with pytest.raises(InvalidConfiguration):
         TrustedIssuer(TokenRules("https://id.example", "my-os"), feed_away_limit=limit)
@@ -446,7 +455,7 @@ def test_a_feed_that_is_no_longer_named_is_still_polled(
         following.accepts(following.token())
 
 
-@pytest.mark.parametrize("named", [5, ["/feed"], "/feed", "http://id.example/feed", "file:///feed"])
+@rows("named", [5, ["/feed"], "/feed", "http://id.example/feed", "file:///feed"])
 def test_an_invalid_feed_url_does_not_count_as_no_feed(
     follow: Follow, server: HostileServer, named: Any
 ):
@@ -532,24 +541,21 @@ def test_a_feed_signed_by_a_new_key_is_accepted_at_once(
     assert not following.accepts(following.token(jti="t1"))
 
 
-@pytest.mark.parametrize(
+@rows(
     ("cache_control", "seconds"),
     [("max-age=0", 1), ("max-age=1", 1), ("max-age=3", 3), ("max-age=300", 5), (None, 5)],
 )
 def test_it_is_polled_every_1_to_5_seconds(
-    following: Following,
-    server: HostileServer,
-    clocks: Clocks,
-    cache_control: str | None,
-    seconds: float,
+    server: HostileServer, cache_control: str | None, seconds: float
 ):
-    server.publish_feed(following.feed(), cache_control=cache_control)
-    following.poll()
-    assert following.issuer.feed
-    assert following.issuer.feed.client.next_at - clocks.steady == seconds
-    asked = server.asked[FEED]
-    clocks.move(seconds)
-    assert eventually(lambda: server.asked[FEED] > asked)
+    with followed(server, Clocks()) as following:
+        server.publish_feed(following.feed(), cache_control=cache_control)
+        following.poll()
+        assert following.issuer.feed
+        assert following.issuer.feed.client.next_at - following.clocks.steady == seconds
+        asked = server.asked[FEED]
+        following.clocks.move(seconds)
+        assert eventually(lambda: server.asked[FEED] > asked)
 
 
 def test_after_failures_it_tries_again_within_5_seconds(

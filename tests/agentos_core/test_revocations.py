@@ -11,6 +11,7 @@ from issuer.agentos.revocations import MAX_ENTRIES, RevokedEntries, read_revocat
 from issuer.agentos.rules import TokenRules
 from issuer.agentos.signed_feed import MAX_CLOCK_SKEW, read_feed
 from tests.agentos_core.keys import key, key_set
+from tests.rows import rows
 
 ISSUER = "https://id.example"
 RULES = TokenRules(ISSUER, "my-os")
@@ -179,7 +180,7 @@ def test_is_covered_by_compares_all_entries():
         assert not more.is_covered_by(known)
 
 
-@pytest.mark.parametrize(
+@rows(
     "claims",
     [{}, {"iat": T}, {"sub": None, "client_id": 5, "jti": []}, {"aud": [5, None, []]}, {"aud": {}}],
 )

@@ -14,6 +14,7 @@ from issuer.agentos.scopes_claim import ScopesClaim, scopes_claim_at
 from tests.agentos_core.conftest import Clocks, Following
 from tests.agentos_core.hostile_server import hostile_server
 from tests.agentos_core.keys import key, key_set
+from tests.rows import rows
 
 TEAMS = {"admins": ["agent_os:admin"], "All staff": ["agents:read", "agents:web:run"]}
 
@@ -22,7 +23,7 @@ def scopes(claims: Mapping[str, Any], *path: str, **more: Any) -> list[str]:
     return ScopesClaim(path, **more).applied_to(claims)["scopes"]
 
 
-@pytest.mark.parametrize(
+@rows(
     ("value", "expected"),
     [
         (["agents:read", "agents:web:run"], ["agents:read", "agents:web:run"]),
@@ -36,7 +37,6 @@ def scopes(claims: Mapping[str, Any], *path: str, **more: Any) -> list[str]:
         (True, []),
         (5, []),
     ],
-    ids=str,
 )
 def test_scopes_are_read_from_an_array_or_a_string(value: Any, expected: list[str]):
     assert scopes({"scp": value}, "scp") == expected
@@ -51,7 +51,7 @@ def test_scopes_are_read_from_a_nested_claim():
     assert scopes({}, "roles") == []
 
 
-@pytest.mark.parametrize(
+@rows(
     ("groups", "expected"),
     [
         (["admins"], ["agent_os:admin"]),
@@ -60,7 +60,6 @@ def test_scopes_are_read_from_a_nested_claim():
         ("admins", ["agent_os:admin"]),
         ([], []),
     ],
-    ids=str,
 )
 def test_with_a_mapping_only_mapped_values_grant_anything(groups: Any, expected: list[str]):
     assert scopes({"groups": groups}, "groups", mapping=TEAMS) == expected
@@ -109,7 +108,7 @@ def test_a_token_without_aud_is_accepted_for_its_client(following: Following):
         assert (claims["client_id"], claims["scopes"]) == ("my-app", ["agent_os:admin"])
 
 
-@pytest.mark.parametrize(
+@rows(
     "changes",
     [
         {"client_id": ...},
@@ -127,7 +126,6 @@ def test_a_token_without_aud_is_accepted_for_its_client(following: Following):
         {"verified": "True"},
         {"verified": False},
     ],
-    ids=str,
 )
 def test_another_client_audience_or_use_is_refused(following: Following, changes: dict[str, Any]):
     """RFC 7519 §4.1.3: an `aud` that does not name the recipient."""
@@ -139,7 +137,7 @@ def test_an_aud_that_names_the_same_audience_is_accepted(following: Following):
     assert following.issuer.claims(token(following, aud=["my-app"]))
 
 
-@pytest.mark.parametrize("read_by_agno", ["scopes", "permissions", "cognito:groups"])
+@rows("read_by_agno", ["scopes", "permissions", "cognito:groups"])
 def test_agno_finds_the_scopes_in_the_claim_that_it_reads(following: Following, read_by_agno: str):
     stock = SimpleNamespace(validate_token=None, verification_keys=(), scopes_claim=read_by_agno)
     validate = BoundValidator([following.issuer], stock, before=lambda: None)

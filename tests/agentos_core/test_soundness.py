@@ -7,11 +7,12 @@ import pytest
 
 from issuer.agentos import Verifier
 from issuer.agentos.errors import InvalidConfiguration
+from tests.rows import rows
 
 SOUND: dict[str, Any] = {"issuer": "https://id.example", "audience": "my-os"}
 
 
-@pytest.mark.parametrize(
+@rows(
     "argument",
     [
         *({"issuer": wrong} for wrong in (None, "", 1, b"https://id.example")),
@@ -28,7 +29,6 @@ SOUND: dict[str, Any] = {"issuer": "https://id.example", "audience": "my-os"}
         *({"scope_mapping": wrong} for wrong in ("a", ["a"], {"a": "agents:read"}, {"": ["a"]})),
         *({"scope_mapping": {"a": [wrong]}} for wrong in (None, "", "agents:read agents:run", 1)),
     ],
-    ids=str,
 )
 def test_an_invalid_argument_is_named_in_the_error(argument: dict[str, Any]):
     with pytest.raises(InvalidConfiguration, match=next(iter(argument))):
@@ -40,7 +40,7 @@ def test_auth_refuses_a_jwks_file_that_would_replace_its_own():
         Verifier(**SOUND).auth(jwks_file="keys.json")
 
 
-@pytest.mark.parametrize(
+@rows(
     "argument",
     [
         {},
@@ -54,7 +54,6 @@ def test_auth_refuses_a_jwks_file_that_would_replace_its_own():
         *({"leeway": right} for right in (0, 0.5, 300)),
         {"verification_keys": ("-----BEGIN PUBLIC KEY-----\n",)},
     ],
-    ids=str,
 )
 def test_a_valid_argument_is_accepted(argument: dict[str, Any]):
     assert Verifier(**{**SOUND, **argument}).status()["trusted"] is False

@@ -11,6 +11,7 @@ from issuer.agentos.verified_tokens import MAX_TOKENS, VerifiedTokens
 from tests.agentos_core.conftest import NOW, Clocks, Following
 from tests.agentos_core.hostile_server import KEYS, HostileServer, answer
 from tests.agentos_core.keys import key, key_set
+from tests.rows import rows
 
 
 def test_a_verified_token_is_cached(following: Following):
@@ -54,9 +55,9 @@ def test_a_cached_token_is_not_valid_yet_if_the_wall_clock_is_set_back(
         following.issuer.claims(token)
 
 
-@pytest.mark.parametrize("configured", ["EdDSA", "Ed25519"])
-@pytest.mark.parametrize("published", ["EdDSA", "Ed25519"])
-@pytest.mark.parametrize("signed", ["EdDSA", "Ed25519"])
+@rows("configured", ["EdDSA", "Ed25519"])
+@rows("published", ["EdDSA", "Ed25519"])
+@rows("signed", ["EdDSA", "Ed25519"])
 def test_eddsa_and_ed25519_name_one_algorithm(
     follow: Callable[..., Following],
     server: HostileServer,

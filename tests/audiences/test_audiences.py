@@ -6,6 +6,7 @@ from issuer.errors import AlreadyExists, InUse, InvalidField, NotAllowed
 from issuer.roles import Assignment
 from tests.builders import URL, Deployment
 from tests.drivers import TokenDriver
+from tests.rows import rows
 
 
 def test_a_new_audience_has_the_first_configured_algorithm(deployment: Deployment):
@@ -69,7 +70,7 @@ def test_a_token_request_may_name_a_resource_of_the_audience(
     assert answer.error == "invalid_target"
 
 
-@pytest.mark.parametrize(
+@rows(
     "resource",
     ["os.example", "ftp://os.example", "https://os.example/?a=b", "https://os.example/#a"],
 )

@@ -15,6 +15,7 @@ from ocsf_json_schema import OcsfJsonSchemaEmbedded, get_ocsf_schema
 from issuer.audit import AuditEvent
 from issuer.audit.ocsf import OCSF_VERSION, as_ocsf
 from tests.audit.conftest import Recorded
+from tests.rows import rows
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "audit-ocsf.md"
 ROWS = re.findall(r"^\| (`.*?`) \| (\d+) (.*?) \| (\d+) ", PAGE.read_text(), re.M)
@@ -57,7 +58,7 @@ def require_valid(members: dict[str, Any]) -> None:
     validator(members["class_uid"])(json.loads(json.dumps(members)))
 
 
-@pytest.mark.parametrize("action", [action for action, *_ in ACTIONS] + ["anything.else"])
+@rows("action", [action for action, *_ in ACTIONS] + ["anything.else"])
 def test_every_action_is_an_event_of_the_schema(action: str):
     for more in (
         {},
@@ -67,7 +68,7 @@ def test_every_action_is_an_event_of_the_schema(action: str):
         require_valid(as_ocsf(event(action, **more)))
 
 
-@pytest.mark.parametrize(("action", "class_uid", "caption", "activity"), ACTIONS)
+@rows(("action", "class_uid", "caption", "activity"), ACTIONS)
 def test_the_page_says_the_class_and_the_activity(
     action: str, class_uid: str, caption: str, activity: str
 ):
@@ -90,7 +91,7 @@ def test_an_event_keeps_who_what_and_why():
     assert refused["unmapped"]["details"] == {"audience": "my-os", "role": "runner"}
 
 
-@pytest.mark.parametrize(
+@rows(
     ("more", "activity"),
     [
         ({"action": "user.password_set", "actor": "usr_1"}, "Password Change"),

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from issuer.backup.archive import ArchiveUnusable, ArchiveWriter, Header, TableHead
 from issuer.backup.archive_reader import ArchiveReader
+from tests.rows import rows
 
 HEADER = Header(
     version=1,
@@ -86,9 +87,7 @@ def test_common_tools_show_what_is_in_it():
     assert json.loads(last)["rows"] == {"roles": 2, "users": 0}
 
 
-@pytest.mark.parametrize(
-    "content", [b"", b"hello", gzip.compress(b"{}\n", mtime=0), gzip.compress(b"[", mtime=0)]
-)
+@rows("content", [b"", b"hello", gzip.compress(b"{}\n", mtime=0), gzip.compress(b"[", mtime=0)])
 def test_another_file_is_no_backup(content: bytes):
     with pytest.raises(ArchiveUnusable, match="is not a backup of an issuer"):
         read(content)

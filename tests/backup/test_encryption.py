@@ -12,6 +12,7 @@ import pytest
 
 from issuer.backup.encryption import Encryption
 from issuer.errors import IssuerError
+from tests.rows import rows
 
 CONTENT = b"0123456789abcdef" * 20_000
 
@@ -119,7 +120,7 @@ def test_a_secret_key_given_as_recipient_is_not_repeated(identity: pyrage.x25519
     assert str(identity) not in str(refusal.value)
 
 
-@pytest.mark.parametrize("text", ["", "# nothing\n", "AGE-SECRET-KEY-1\n", "age1xyz\n"])
+@rows("text", ["", "# nothing\n", "AGE-SECRET-KEY-1\n", "age1xyz\n"])
 def test_a_file_without_a_secret_key_is_refused_and_not_repeated(text: str, tmp_path: Path):
     with pytest.raises(IssuerError) as refusal:
         Encryption.with_identities(private(tmp_path / "key.txt", text))

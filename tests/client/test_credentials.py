@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from issuer.client import PrivateKey, TokenClient, TokenRefused, TokenUnavailable
 from tests.client.conftest import ISSUER, LIFETIME, MovedClock, ScriptedIssuer, refusal
+from tests.rows import rows
 
 New = Callable[..., TokenClient]
 
@@ -54,7 +55,7 @@ def assertion_of(issuer: ScriptedIssuer, algorithm: str) -> dict[str, Any]:
     )
 
 
-@pytest.mark.parametrize("algorithm", KEYS)
+@rows("algorithm", list(KEYS))
 def test_a_private_key_in_a_file_signs_assertions(
     new_client: New, issuer: ScriptedIssuer, algorithm: str, tmp_path: Path
 ):
@@ -69,7 +70,7 @@ def test_a_private_key_in_a_file_signs_assertions(
     assert header == {"alg": algorithm, "kid": "key-1", "typ": "JWT"}
 
 
-@pytest.mark.parametrize("algorithm", KEYS)
+@rows("algorithm", list(KEYS))
 def test_a_jwk_says_its_algorithm_and_id(new_client: New, issuer: ScriptedIssuer, algorithm: str):
     text = json.dumps(jwk(algorithm, kid="from-jwk", alg=algorithm))
     new_client(assertion=PrivateKey(text)).token()
@@ -90,7 +91,7 @@ def test_each_request_has_an_assertion_of_its_own(
     assert len(identifiers) == 3
 
 
-@pytest.mark.parametrize(
+@rows(
     "text",
     ["-----BEGIN PRIVATE KEY-----", "{}", '{"kty": "EC"}', '{"kty": "none", "d": "c2VjcmV0"}', "{"],
 )
@@ -217,7 +218,7 @@ def test_an_error_of_a_callable_is_the_cause(new_client: New):
     assert isinstance(raised.value.__cause__, KeyError)
 
 
-@pytest.mark.parametrize("value", [None, b"bytes", "", 7])
+@rows("value", [None, b"bytes", "", 7])
 def test_a_callable_must_return_text(new_client: New, value: object):
     with pytest.raises(TokenUnavailable, match="The client secret is "):
         new_client(client_secret=lambda: value).token()
@@ -232,11 +233,11 @@ def test_a_callable_that_hangs_holds_no_caller_for_ever(new_client: New):
     assert client.token() == "token-1"
 
 
-@pytest.mark.parametrize("kind", ["missing", "directory", "pipe", "empty", "large", "binary"])
+@rows("kind", ["missing", "directory", "pipe", "empty", "large", "binary"])
 def test_a_file_without_a_secret_is_told_and_nothing_is_sent(
     new_client: New, issuer: ScriptedIssuer, tmp_path: Path, kind: str
 ):
-    file = make(tmp_path / "secret", kind)
+    file = make(tmp_path / kind, kind)
     with pytest.raises(TokenUnavailable, match="The client secret"):
         new_client(client_secret=file).token()
     assert issuer.issuer_requests == 0

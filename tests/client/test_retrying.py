@@ -1,5 +1,7 @@
 """A token request is repeated while that may help, and no longer."""
 
+from collections.abc import Callable
+
 import httpx
 import pytest
 
@@ -7,6 +9,9 @@ from issuer.client import TokenClient, TokenRefused, TokenUnavailable
 from issuer.client.exchange import MAX_BYTES
 from issuer.client.token_request import ALL_SECONDS, ATTEMPTS
 from tests.client.conftest import MovedClock, ScriptedIssuer, answer, refusal
+from tests.rows import rows
+
+New = Callable[..., TokenClient]
 
 DATE = "Fri, 27 Nov 2026 05:00:00 GMT"
 LATER = "Fri, 27 Nov 2026 05:00:07 GMT"
@@ -44,26 +49,26 @@ PASSING = {
 }
 
 
-@pytest.mark.parametrize("fault", PASSING.values(), ids=PASSING)
+@rows("fault", PASSING)
 def test_a_fault_that_may_pass_is_not_seen_by_the_caller(
-    client: TokenClient, issuer: ScriptedIssuer, fault: httpx.Response | Exception
+    new_client: New, issuer: ScriptedIssuer, fault: httpx.Response | Exception
 ):
+    issuer.requests.clear()
     issuer.next_answers = [fault, fault]
-    assert client.token() == "token-1"
+    assert new_client().token() == f"token-{issuer.issued}"
     assert issuer.issuer_requests == 3
     assert {request.url.host for request in issuer.requests} == {"id.example"}
 
 
-@pytest.mark.parametrize("fault", PASSING.values(), ids=PASSING)
+@rows("fault", PASSING)
 def test_a_fault_that_does_not_pass_is_told(
-    client: TokenClient,
-    issuer: ScriptedIssuer,
-    clock: MovedClock,
-    fault: httpx.Response | Exception,
+    new_client: New, issuer: ScriptedIssuer, clock: MovedClock, fault: httpx.Response | Exception
 ):
+    issuer.requests.clear()
+    clock.slept.clear()
     issuer.next_answers = [fault] * ATTEMPTS
     with pytest.raises(TokenUnavailable, match=r"https://id\.example/oauth2/token"):
-        client.token()
+        new_client().token()
     assert issuer.issuer_requests == ATTEMPTS
     assert sorted(clock.slept) == clock.slept
     assert sum(clock.slept) < ALL_SECONDS
@@ -79,29 +84,35 @@ def test_faults_of_the_metadata_are_repeated_as_well(client: TokenClient, issuer
     assert client.token() == "token-1"
 
 
-@pytest.mark.parametrize(
-    "headers", [{"Retry-After": "7"}, {"Retry-After": LATER, "Date": DATE}], ids=["seconds", "date"]
+@rows(
+    "headers",
+    {
+        "seconds": {"Retry-After": "7"},
+        "date": {"Retry-After": LATER, "Date": DATE},
+    },
 )
-@pytest.mark.parametrize("status", [429, 503])
+@rows("status", [429, 503])
 def test_retry_after_is_honoured(
-    client: TokenClient,
+    new_client: New,
     issuer: ScriptedIssuer,
     clock: MovedClock,
     status: int,
     headers: dict[str, str],
 ):
+    clock.slept.clear()
     issuer.next_answers = [httpx.Response(status, headers=headers)]
-    client.token()
+    new_client().token()
     assert clock.slept == [7]
 
 
-@pytest.mark.parametrize("value", ["soon", "-1", "1e9", "", "٣", LATER])
+@rows("value", ["soon", "-1", "1e9", "", "٣", LATER])
 def test_a_retry_after_without_meaning_is_ignored(
-    client: TokenClient, issuer: ScriptedIssuer, clock: MovedClock, value: str
+    new_client: New, issuer: ScriptedIssuer, clock: MovedClock, value: str
 ):
+    clock.slept.clear()
     headers = [(b"Retry-After", value.encode())]
     issuer.next_answers = [httpx.Response(429, headers=headers)]
-    client.token()
+    new_client().token()
     assert sum(clock.slept) < 1
 
 

@@ -13,6 +13,7 @@ from issuer.client import PrivateKey, TokenClient, TokenError
 from tests.client.conftest import SECRET, MovedClock, ScriptedIssuer, answer, refusal
 from tests.client.test_credentials import jwk, pem
 from tests.client.test_retrying import PASSING
+from tests.rows import rows
 
 New = Callable[..., TokenClient]
 
@@ -33,8 +34,8 @@ CREDENTIALS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("credential", CREDENTIALS.values(), ids=CREDENTIALS)
-@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+@rows("credential", CREDENTIALS)
+@rows("fault", FAULTS)
 def test_nothing_secret_is_shown(
     new_client: New,
     issuer: ScriptedIssuer,

@@ -16,6 +16,7 @@ from tests.client.conftest import (
     refusal,
     settled,
 )
+from tests.rows import rows
 
 New = Callable[..., TokenClient]
 
@@ -129,20 +130,18 @@ def test_the_metadata_is_read_again_after_an_hour(
     assert issuer.metadata_reads == 2
 
 
-@pytest.mark.parametrize(
-    "other", [f"{ISSUER}/", "https://ID.example", "https://attacker.example", None, 1]
-)
+@rows("other", [f"{ISSUER}/", "https://ID.example", "https://attacker.example", None, 1])
 def test_metadata_of_another_issuer_is_refused(
-    client: TokenClient, issuer: ScriptedIssuer, other: object
+    new_client: New, issuer: ScriptedIssuer, other: object
 ):
     """RFC 8414 §3.3: equal byte for byte, or the secret would be sent to another server."""
     issuer.metadata["issuer"] = other
     with pytest.raises(TokenUnavailable, match="is of another issuer"):
-        client.token()
+        new_client().token()
     assert issuer.issuer_requests == 0
 
 
-@pytest.mark.parametrize(
+@rows(
     "endpoint",
     [
         "http://id.example/oauth2/token",
@@ -156,19 +155,19 @@ def test_metadata_of_another_issuer_is_refused(
     ],
 )
 def test_a_secret_is_not_sent_to_an_endpoint_without_tls(
-    client: TokenClient, issuer: ScriptedIssuer, endpoint: object
+    new_client: New, issuer: ScriptedIssuer, endpoint: object
 ):
     issuer.metadata["token_endpoint"] = endpoint
     with pytest.raises(TokenUnavailable, match="names no usable endpoint"):
-        client.token()
+        new_client().token()
     assert issuer.issuer_requests == 0
 
 
-@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.9.9.9", "[::1]"])
+@rows("host", ["localhost", "127.0.0.1", "127.9.9.9", "[::1]"])
 def test_loopback_needs_no_tls(new_client: New, issuer: ScriptedIssuer, host: str):
     url = f"http://{host}:9000"
     issuer.metadata = {"issuer": url, "token_endpoint": f"{url}/oauth2/token"}
-    assert new_client(issuer=url).token() == "token-1"
+    assert new_client(issuer=url).token() == f"token-{issuer.issued}"
 
 
 def test_the_well_known_path_comes_before_the_path_of_the_issuer(
@@ -182,7 +181,7 @@ def test_the_well_known_path_comes_before_the_path_of_the_issuer(
     assert asked == ["/.well-known/oauth-authorization-server/auth"]
 
 
-@pytest.mark.parametrize(
+@rows(
     "arguments",
     [
         {"issuer": "http://id.example"},
@@ -197,7 +196,6 @@ def test_the_well_known_path_comes_before_the_path_of_the_issuer(
         {"assertion": "token", "client_secret": "secret"},
         {"assertion": "eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJjaS1ib3QifQ.c2lnbmF0dXJl"},
     ],
-    ids=str,
 )
 def test_arguments_that_cannot_work_are_refused_at_once(
     new_client: New, issuer: ScriptedIssuer, arguments: dict[str, str]

@@ -10,6 +10,7 @@ from issuer.clients.used_assertions_store import UsedAssertions
 from issuer.errors import InvalidCredentials, InvalidField, NotAllowed, NotFound, TooManyRequests
 from tests.builders import Deployment
 from tests.oauth.asserting import AssertingClient
+from tests.rows import rows
 
 EC = ECKey.generate_key("P-256", private=True)
 RSA = RSAKey.generate_key(2048, private=True)
@@ -37,7 +38,7 @@ def test_a_key_without_kid_and_alg_gets_its_thumbprint_and_the_algorithm_of_its_
     assert read(*fields.jwks["keys"]) == fields
 
 
-@pytest.mark.parametrize(
+@rows(
     ("key", "problem"),
     [
         (EC.as_dict(private=True), "private"),
@@ -74,7 +75,7 @@ def test_keys_that_are_private_weak_or_of_another_kind_are_refused(key: object, 
     assert private not in str(refused.value)
 
 
-@pytest.mark.parametrize(
+@rows(
     "jwks", [{}, {"keys": []}, {"keys": {}}, {"keys": [public(EC, kid=str(n)) for n in range(11)]}]
 )
 def test_a_set_has_one_to_ten_keys(jwks: dict[str, Any]):
@@ -87,7 +88,7 @@ def test_two_keys_cannot_have_one_kid():
         read(public(EC, kid="k"), public(ED, kid="k"))
 
 
-@pytest.mark.parametrize(
+@rows(
     "uri",
     [
         "http://app.example/jwks",
@@ -115,7 +116,7 @@ def test_keys_are_in_one_place_and_not_of_a_public_client():
             ClientFields.read({**person, "token_endpoint_auth_method": "none", **keys})
 
 
-@pytest.mark.parametrize(
+@rows(
     "members",
     [
         {"token_endpoint_auth_method": "private_key_jwt"},
@@ -125,9 +126,10 @@ def test_keys_are_in_one_place_and_not_of_a_public_client():
     ],
 )
 def test_a_client_that_has_keys_gets_no_secret(deployment: Deployment, members: dict[str, Any]):
-    assert deployment.client("batch", **members).client_secret == ""
+    client = deployment.client(**members)
+    assert client.client_secret == ""
     with deployment.changing() as work:
-        assert work.clients.secrets("batch") == []
+        assert work.clients.secrets(client.client_id) == []
 
 
 def test_no_secret_is_made_for_a_client_that_may_use_none(deployment: Deployment):

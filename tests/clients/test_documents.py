@@ -17,6 +17,7 @@ from issuer.federation import FetchedDocument, Fetcher, FetchRefused
 from issuer.roles import Assignment
 from issuer.vocabulary import RegisteredBy
 from tests.builders import URL, Deployment
+from tests.rows import rows
 
 CLIENT = "https://app.example/client.json"
 CALLBACK = "https://app.example/callback"
@@ -73,7 +74,7 @@ def test_a_document_is_a_public_client_without_rights(deployment: Deployment, we
     assert not deployment.services.tokens.directory.load_client(CLIENT)  # nothing is stored
 
 
-@pytest.mark.parametrize(
+@rows(
     ("hosts", "url"),
     [
         ([], CLIENT),
@@ -114,7 +115,7 @@ def test_a_port_can_be_allowed_by_name(deployment: Deployment, web: Web):
     assert documents_of(deployment, web, "app.example:8443").find(url)
 
 
-@pytest.mark.parametrize(
+@rows(
     "members",
     [
         {"client_id": "https://app.example/other.json"},
@@ -145,7 +146,7 @@ def test_a_document_that_breaks_a_rule_is_no_client(members: dict[str, Any]):
         read_document(CLIENT, body(**members))
 
 
-@pytest.mark.parametrize(
+@rows(
     "text",
     [b"", b"[]", b"null", b"{", b"\xff", b"[" * 30_000, body()[:-1] + b', "client_id": "x"}'],
 )
@@ -171,15 +172,20 @@ def test_a_document_cannot_ask_for_rights():
     assert fields.grant_types == ["authorization_code"]
 
 
-@pytest.mark.parametrize(
+@rows(
     ("max_age", "kept"),
-    [(None, 300), (0.0, 60), (600.0, 600), (10**8, 86_400)],
-    ids=["unsaid", "zero", "ten minutes", "years"],
+    {
+        "unsaid": (None, 300),
+        "zero": (0.0, 60),
+        "ten minutes": (600.0, 600),
+        "years": (10**8, 86_400),
+    },
 )
 def test_a_document_is_cached_as_it_says_within_bounds(
     deployment: Deployment, web: Web, max_age: float | None, kept: int
 ):
     documents = documents_of(deployment, web, "*")
+    web.asked.clear()
     web.publish(max_age=max_age)
     documents.find(CLIENT)
     deployment.clock.move(timedelta(seconds=kept - 1))
@@ -364,7 +370,18 @@ def test_a_document_cannot_take_the_place_of_a_client_or_an_audience(deployment:
         work.clients.keep_document(read_document(audience, body(audience)))
 
 
-@pytest.mark.parametrize(
+@pytest.fixture
+def self_registered(deployment: Deployment) -> dict[RegisteredBy, str]:
+    """The ids of clients that registered themselves, in either way."""
+    ids = {RegisteredBy.METADATA: "by-metadata", RegisteredBy.REGISTRATION: "by-registration"}
+    with deployment.changing() as work:
+        for by, client_id in ids.items():
+            fields = read_document(CLIENT, body()).model_copy(update={"client_id": client_id})
+            work.clients.register(fields, by)
+    return ids
+
+
+@rows(
     "patch",
     [
         {"scopes": ["agents:run"]},
@@ -378,17 +395,16 @@ def test_a_document_cannot_take_the_place_of_a_client_or_an_audience(deployment:
         {"grant_types": ["password"]},
         {"registered_by": "admin"},
     ],
-    ids=str,
 )
-@pytest.mark.parametrize("by", [RegisteredBy.METADATA, RegisteredBy.REGISTRATION])
+@rows("by", [RegisteredBy.METADATA, RegisteredBy.REGISTRATION])
 def test_nobody_can_give_rights_to_a_client_that_registered_itself(
-    deployment: Deployment, patch: dict[str, object], by: RegisteredBy
+    deployment: Deployment,
+    self_registered: dict[RegisteredBy, str],
+    patch: dict[str, object],
+    by: RegisteredBy,
 ):
-    with deployment.changing() as work:
-        fields = read_document(CLIENT, body()).model_copy(update={"client_id": "app"})
-        work.clients.register(fields, by)
     with pytest.raises(InvalidField), deployment.changing() as work:
-        work.clients.update("app", patch)
+        work.clients.update(self_registered[by], patch)
 
 
 def test_a_client_that_registered_itself_can_have_no_role(deployment: Deployment):

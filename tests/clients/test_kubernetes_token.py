@@ -18,6 +18,7 @@ from tests.clients.presenting import Presenting
 from tests.drivers import TokenDriver
 from tests.oauth.asserting import ask
 from tests.oauth.refreshing import events
+from tests.rows import rows
 from tests.trusting import CLUSTER, trust
 
 RECORDED = json.loads((Path(__file__).parent / "kubernetes_token.json").read_text())
@@ -61,7 +62,7 @@ def test_it_gets_a_token_until_it_expires(
     assert presenting.refusal(TOKEN) == "assertion: it has expired"
 
 
-@pytest.mark.parametrize(
+@rows(
     ("members", "rule"),
     [
         ({}, None),
@@ -77,6 +78,6 @@ def test_it_gets_a_token_until_it_expires(
 def test_it_is_compared_with_a_trust(
     deployment: Deployment, presenting: Presenting, members: dict[str, Any], rule: str | None
 ):
-    deployment.client("other", trusts=[trust(**members)])
-    assert presenting.findings(TOKEN, "other") == [rule]
-    assert presenting.accepts(TOKEN, "other") is (rule is None)
+    other = deployment.client(trusts=[trust(**members)]).client_id
+    assert presenting.findings(TOKEN, other) == [rule]
+    assert presenting.accepts(TOKEN, other) is (rule is None)

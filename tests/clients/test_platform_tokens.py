@@ -8,6 +8,7 @@ from issuer.clients.trust_presets import Workload, preset
 from tests.builders import URL, Deployment
 from tests.clients.platform_claims import GITHUB_CLAIMS, GITLAB_CLAIMS
 from tests.clients.presenting import Presenting, signed
+from tests.rows import rows
 from tests.trusting import OtherIssuer, trusted
 
 OTHER_SUBJECT = "sub is not the subject of the trust"
@@ -92,7 +93,7 @@ def test_the_documented_token_of_github_is_accepted(github: Platform):
     assert github.rule({"run_id": "9872", "run_attempt": "1", "actor": "hubot"}) is None
 
 
-@pytest.mark.parametrize(
+@rows(
     "changed",
     [
         of_repository("octo-org@65/octo-repo@75", repository_id="75"),
@@ -108,7 +109,6 @@ def test_the_documented_token_of_github_is_accepted(github: Platform):
         of_repository("mallory@66/octo-repo@666", "pull_request", **PULL_REQUEST, **FORK),
         {"sub": "repository_owner:octo-org"},
     ],
-    ids=lambda changed: changed["sub"],
 )
 def test_another_repository_owner_environment_or_a_fork_is_refused(
     github: Platform, changed: dict[str, Any]
@@ -141,7 +141,7 @@ def test_the_documented_token_of_gitlab_is_accepted(gitlab: Platform):
     assert gitlab.rule({"pipeline_id": "575", "job_id": "303", "user_login": "other"}) is None
 
 
-@pytest.mark.parametrize(
+@rows(
     ("changed", "rule"),
     [
         ({"project_id": "21"}, "the claim project_id is another"),
@@ -155,7 +155,6 @@ def test_the_documented_token_of_gitlab_is_accepted(gitlab: Platform):
         ({"sub": "project_path:my-group/my-project"}, None),
         ({"iss": "https://gitlab.example.com"}, "the token is not of this issuer, by its iss"),
     ],
-    ids=str,
 )
 def test_another_project_group_or_ref_is_refused(
     gitlab: Platform, changed: dict[str, Any], rule: str | None

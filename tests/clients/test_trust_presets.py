@@ -6,10 +6,11 @@ import pytest
 
 from issuer.clients.trust_presets import Workload, preset
 from issuer.errors import InvalidField
+from tests.rows import rows
 from tests.trusting import POD
 
 
-@pytest.mark.parametrize(
+@rows(
     ("options", "issuer", "subject", "claims"),
     [
         ({"kubernetes": "prod/web"}, None, POD, {}),
@@ -61,7 +62,7 @@ def test_each_preset_stands_for_exact_values(
     assert (found.issuer, found.subject, found.claims) == (issuer, subject, claims)
 
 
-@pytest.mark.parametrize(
+@rows(
     "options",
     [
         {},

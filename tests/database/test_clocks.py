@@ -10,6 +10,7 @@ from issuer.database.deployment import require_clock
 from issuer.errors import Unavailable
 from tests.builders import Deployment, FakeClock
 from tests.drivers import AdminApi, TokenDriver, problem
+from tests.rows import rows
 
 NOON = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -20,7 +21,7 @@ class StoppedClock(Clock):
         return NOON
 
 
-@pytest.mark.parametrize("ahead", [-HOUR, -timedelta(seconds=1), timedelta(0), HOUR])
+@rows("ahead", [-HOUR, -timedelta(seconds=1), timedelta(0), HOUR])
 def test_a_clock_knows_how_far_it_is_ahead_of_another(ahead: timedelta):
     assert StoppedClock().ahead_of(NOON - ahead, NOON) == ahead
 

@@ -32,6 +32,7 @@ from tests.journeys.running_issuer import (
     wait_until,
 )
 from tests.private_postgresql import PostgresqlServer
+from tests.rows import rows
 
 CHART = REPOSITORY / "deploy" / "helm" / "agentos-issuer"
 PAGE = (REPOSITORY / "docs" / "how-to" / "kubernetes.md").read_text()
@@ -113,7 +114,7 @@ def test_the_schema_knows_every_value():
     assert schema["properties"].keys() - {"global"} == values.keys()
 
 
-@pytest.mark.parametrize("name", SECRETS)
+@rows("name", SECRETS)
 def test_the_schema_refuses_a_secret_outside_of_a_secret(name: str):
     schema = json.loads((CHART / "values.schema.json").read_text())
     settings = jsonschema.Draft7Validator(schema["properties"]["settings"])

@@ -20,6 +20,7 @@ from tests.builders import FakeClock
 from tests.federation.tls_server import HOST, Handler, answer, tls_server
 from tests.journeys.running_issuer import wait_until
 from tests.oauth.asserting import AssertingClient
+from tests.rows import rows
 
 URL, OTHER = "https://app.example/jwks.json", "https://other.example/jwks.json"
 
@@ -182,7 +183,7 @@ def test_private_symmetric_and_weak_keys_of_a_set_are_skipped(web: KeyWeb, sets:
     assert look(sets, URL, "k1") == {"k1"}
 
 
-@pytest.mark.parametrize(
+@rows(
     "behaviour",
     [
         answer(b'{"keys": []}'),

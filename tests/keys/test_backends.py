@@ -20,6 +20,7 @@ from issuer.keys.sealing import Sealer, is_ciphertext
 from issuer.keys.store import KeyStore
 from issuer.vocabulary import SigningAlgorithm
 from tests.builders import OPERATOR, Deployment
+from tests.rows import rows
 
 ES256, RS256 = SigningAlgorithm.ES256, SigningAlgorithm.RS256
 PRIVATE_MEMBERS = {"d", "p", "q", "dp", "dq", "qi", "k", "oth"}
@@ -114,7 +115,7 @@ def test_a_key_that_was_never_loaded_does_not_sign(restarted: Restarted):
         signed(restarted(), made)
 
 
-@pytest.mark.parametrize("wrong", ["kid", "handle", "alg", "truncated", "nonsense"])
+@rows("wrong", ["kid", "handle", "alg", "truncated", "nonsense"])
 def test_a_handle_of_another_key_is_refused(restarted: Restarted, wrong: str):
     """Write access to the database does not allow to choose the signing key."""
     backend = restarted()

@@ -4,6 +4,7 @@ import fcntl
 import os
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import mkdtemp
 
 import pytest
 import structlog
@@ -21,6 +22,7 @@ from issuer.errors import ConfigurationError, Unavailable
 from issuer.keys.folder import FolderKeyBackend
 from issuer.vocabulary import SigningAlgorithm
 from tests.owners import give_to_another_user
+from tests.rows import rows
 
 ES256, RS256, EDDSA = SigningAlgorithm.ES256, SigningAlgorithm.RS256, SigningAlgorithm.EDDSA
 PRIVATE, OPEN = 0o600, 0o644
@@ -58,20 +60,19 @@ def backend(folder: Path) -> FolderKeyBackend:
     return FolderKeyBackend(folder, dict)
 
 
-@pytest.mark.parametrize(
+@rows(
     ("content", "alg"),
-    [
-        (pem(ONE), ES256),
-        (pem(ONE, PrivateFormat.TraditionalOpenSSL), ES256),
-        (b"Made by hand.\n" + pem(ONE) + public_pem(ONE), ES256),
-        (pem(ed25519.Ed25519PrivateKey.generate()), EDDSA),
-        (pem(rsa.generate_private_key(65537, 3072)), RS256),
-    ],
-    ids=["PKCS8", "SEC1", "with its public part", "Ed25519", "RSA"],
+    {
+        "PKCS8": (pem(ONE), ES256),
+        "SEC1": (pem(ONE, PrivateFormat.TraditionalOpenSSL), ES256),
+        "with its public part": (b"Made by hand.\n" + pem(ONE) + public_pem(ONE), ES256),
+        "Ed25519": (pem(ed25519.Ed25519PrivateKey.generate()), EDDSA),
+        "RSA": (pem(rsa.generate_private_key(65537, 3072)), RS256),
+    },
 )
-def test_a_provided_key_file_is_the_next_key(
-    backend: FolderKeyBackend, folder: Path, content: bytes, alg: SigningAlgorithm
-):
+def test_a_provided_key_file_is_the_next_key(tmp_path: Path, content: bytes, alg: SigningAlgorithm):
+    folder = Path(mkdtemp(dir=tmp_path))
+    backend = FolderKeyBackend(folder, dict)
     put(folder / "2026-12.pem", content)
     made = backend.create(alg)
     assert made.handle == b"pem:2026-12.pem"
@@ -162,10 +163,12 @@ UNFIT: dict[str, tuple[Callable[[Path], object], str]] = {
 }
 
 
-@pytest.mark.parametrize(("make", "sentence"), UNFIT.values(), ids=UNFIT)
+@rows(("make", "sentence"), UNFIT)
 def test_an_unusable_file_is_skipped_and_logged(
-    backend: FolderKeyBackend, folder: Path, make: Callable[[Path], object], sentence: str
+    tmp_path: Path, make: Callable[[Path], object], sentence: str
 ):
+    folder = Path(mkdtemp(dir=tmp_path))
+    backend = FolderKeyBackend(folder, dict)
     path = folder / "0.pem"
     make(path)
     with structlog.testing.capture_logs() as logged:
@@ -193,7 +196,7 @@ def test_other_files_are_left_alone(backend: FolderKeyBackend, folder: Path):
     assert {"key.txt", "README"} < {path.name for path in folder.iterdir()}
 
 
-@pytest.mark.parametrize("name", ["/etc/passwd", "../keys/0.pem", "..", ""])
+@rows("name", ["/etc/passwd", "../keys/0.pem", "..", ""])
 def test_a_handle_does_not_lead_out_of_the_folder(
     backend: FolderKeyBackend, tmp_path: Path, name: str
 ):

@@ -11,6 +11,7 @@ from issuer.keys.private_key import generated
 from issuer.vocabulary import SigningAlgorithm
 from tests.builders import Deployment
 from tests.drivers import TokenDriver
+from tests.rows import rows
 
 PRIVATE_MEMBERS = {"d", "p", "q", "dp", "dq", "qi", "k", "oth"}
 JWKS = "/.well-known/jwks.json"
@@ -46,7 +47,7 @@ def test_a_kid_never_looks_like_a_command_line_option():
     assert not any(name.startswith("-") for name in names)
 
 
-@pytest.mark.parametrize("form", ["{}", "W/{}", '"other", {}', "*"])
+@rows("form", ["{}", "W/{}", '"other", {}', "*"])
 def test_a_known_etag_gets_304(deployment: Deployment, form: str):
     """RFC 9110 §13.1.2: weak comparison, lists, any."""
     first = deployment.http.get(JWKS)

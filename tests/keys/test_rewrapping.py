@@ -18,6 +18,7 @@ from issuer.settings import Settings
 from issuer.vocabulary import SigningAlgorithm
 from tests.builders import OPERATOR, FakeClock, initialised, settings_for
 from tests.killing import killed
+from tests.rows import rows
 
 ES256 = SigningAlgorithm.ES256
 OTHER, OLD, NEW = (new_master_key(secrets.token_bytes) for _ in range(3))
@@ -189,17 +190,19 @@ def test_a_server_without_the_new_key_keeps_signing_but_cannot_seal(
         assert_goes_on(restarted)
 
 
-@pytest.mark.parametrize(
+@rows(
     ("master_key", "sentence"),
-    [
-        (OLD, "ISSUER_MASTER_KEY holds only one master key: put the new one before it."),
-        (f"{OLD} {OLD}", SEALED_ALREADY),
-        (f"{OLD} {NEW}", SEALED_ALREADY),
-        (f"{NEW} {OTHER}", WRONG),
-        (f"{NEW} short", MALFORMED),
-        (MANY, "ISSUER_MASTER_KEY must hold 1 to 16 master keys."),
-    ],
-    ids=["only the old", "the old twice", "the old first", "others", "malformed", "too many"],
+    {
+        "only the old": (
+            OLD,
+            "ISSUER_MASTER_KEY holds only one master key: put the new one before it.",
+        ),
+        "the old twice": (f"{OLD} {OLD}", SEALED_ALREADY),
+        "the old first": (f"{OLD} {NEW}", SEALED_ALREADY),
+        "others": (f"{NEW} {OTHER}", WRONG),
+        "malformed": (f"{NEW} short", MALFORMED),
+        "too many": (MANY, "ISSUER_MASTER_KEY must hold 1 to 16 master keys."),
+    },
 )
 def test_without_a_new_first_key_nothing_is_changed(
     in_environment: SealedInstallation, master_key: str, sentence: str

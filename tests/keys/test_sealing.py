@@ -16,6 +16,7 @@ from issuer.keys.sealing import (
     read_master_keys,
 )
 from tests.owners import give_to_another_user
+from tests.rows import rows
 
 
 def sealer(*keys: bytes) -> Sealer:
@@ -62,7 +63,7 @@ def test_the_text_of_a_master_key_reads_back():
     assert len(key) == 32
 
 
-@pytest.mark.parametrize("text", ["", "short", "x" * 44, "ä" * 43, "!" * 43, "A" * 42])
+@rows("text", ["", "short", "x" * 44, "ä" * 43, "!" * 43, "A" * 42])
 def test_a_malformed_master_key_is_refused(text: str):
     with pytest.raises(ConfigurationError, match="ISSUER_MASTER_KEY"):
         read_master_keys(text)

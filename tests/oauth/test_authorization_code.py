@@ -9,6 +9,7 @@ from issuer.database.tables import AuthorizationCodeRow
 from tests.builders import PASSWORD, URL, Deployment
 from tests.drivers import TokenDriver
 from tests.oauth.refreshing import events, families, revoked, revoked_families
+from tests.rows import rows
 from tests.sign_in.authorizing import BROWSER, CALLBACK, GRANTS, VERIFIER, App, Person
 from tests.sign_in.fixtures import SCOPES
 
@@ -56,7 +57,7 @@ def test_without_the_refresh_token_grant_the_session_is_the_sid(alice: Person, a
     assert revoked_families(alice.deployment) == {alice.session.id}
 
 
-@pytest.mark.parametrize(
+@rows(
     ("change", "error"),
     [
         ({"code": None}, "invalid_request"),

@@ -3,11 +3,10 @@
 import base64
 from datetime import timedelta
 
-import pytest
-
 from tests.builders import Credentials, Deployment, FakeClock
 from tests.drivers import TokenAnswer, TokenDriver
 from tests.oauth.asserting import GRANT, INVALID_CLIENT
+from tests.rows import rows
 
 
 def test_basic_and_post_both_authenticate(deployment: Deployment, token_endpoint: TokenDriver):
@@ -76,7 +75,7 @@ def test_the_form_may_repeat_the_client_id_but_not_name_another(
     assert (other.status, other.error) == (400, "invalid_request")
 
 
-@pytest.mark.parametrize(
+@rows(
     "header",
     [
         "Basic",

@@ -11,6 +11,7 @@ from issuer.tokens import Authorization
 from tests.builders import URL, Credentials, Deployment, FakeClock
 from tests.drivers import TokenDriver
 from tests.oauth.refreshing import GRANTS, SignedIn, in_a_family, sign_in
+from tests.rows import rows
 from tests.sign_in.people import People
 
 INACTIVE = {"active": False}
@@ -166,7 +167,7 @@ def test_a_removed_scope_is_not_returned(alice: SignedIn):
         assert alice.introspect(token)["scope"] == ""
 
 
-@pytest.mark.parametrize(
+@rows(
     "token",
     [
         "x",

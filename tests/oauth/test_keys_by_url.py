@@ -13,6 +13,7 @@ from tests.federation.test_key_sets import KeyWeb
 from tests.oauth.asserting import AssertingClient, ask, form_of, now
 from tests.oauth.refreshing import events
 from tests.oauth.test_registration import is_open, register, registered
+from tests.rows import rows
 from tests.sign_in.authorizing import CALLBACK, App, Person
 from tests.sign_in.fixtures import SCOPES, alice
 
@@ -111,7 +112,7 @@ def test_a_client_registers_with_its_keys_and_redeems_a_code_by_them(
 
 
 @is_open
-@pytest.mark.parametrize(
+@rows(
     "members",
     [
         {},

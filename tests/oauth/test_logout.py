@@ -11,6 +11,7 @@ from joserfc.jwk import OctKey
 
 from tests.builders import OPERATOR, URL
 from tests.oauth.refreshing import events
+from tests.rows import rows
 from tests.sign_in.authorizing import App, Person, sign_in
 
 BYE = "https://app.example/bye"
@@ -83,7 +84,7 @@ def test_nobody_signed_in_is_signed_out_already(alice: Person, leaving: App):
     assert response.headers["location"] == BYE
 
 
-@pytest.mark.parametrize(
+@rows(
     "parameters",
     [
         {"post_logout_redirect_uri": BYE},
@@ -142,9 +143,7 @@ def test_a_hint_whose_key_is_gone_asks_the_person(alice: Person, leaving: App):
     assert logout(alice, id_token_hint=hint, client_id="issuer-admin").status_code == 400
 
 
-@pytest.mark.parametrize(
-    "claims", [[], {}, {"iss": URL}, {"iss": URL, "aud": ["app"]}, {"iss": URL, "aud": "\0"}]
-)
+@rows("claims", [[], {}, {"iss": URL}, {"iss": URL, "aud": ["app"]}, {"iss": URL, "aud": "\0"}])
 def test_a_made_up_id_token_is_no_hint(alice: Person, leaving: App, claims: object):
     made_up = jws.serialize_compact(
         {"alg": "HS256", "typ": "JWT", "kid": "gone"}, json.dumps(claims), OctKey.generate_key()

@@ -23,6 +23,7 @@ from tests.oauth.asserting import (
     with_keys,
 )
 from tests.oauth.refreshing import events
+from tests.rows import rows
 
 
 @pytest.fixture
@@ -59,7 +60,7 @@ def test_the_algorithm_is_that_of_the_key(
         assert ask(token_endpoint, other.assertion(now(deployment))).body == INVALID_CLIENT
 
 
-@pytest.mark.parametrize(
+@rows(
     ("changed", "rule"),
     [
         ({"iss": "other"}, "iss is not the client"),
@@ -182,7 +183,7 @@ def test_a_request_that_waits_for_the_next_second_uses_its_assertion_once(
     assert ask(token_endpoint, assertion).status == 401
 
 
-@pytest.mark.parametrize(
+@rows(
     "header",
     [
         {"typ": "at+jwt"},
@@ -219,7 +220,7 @@ def base64url(value: bytes) -> str:
     return base64.urlsafe_b64encode(value).rstrip(b"=").decode()
 
 
-@pytest.mark.parametrize("typ", [None, "JWT", "jwt", "client-authentication+jwt"])
+@rows("typ", [None, "JWT", "jwt", "client-authentication+jwt"])
 def test_the_types_of_assertions_are_accepted(
     deployment: Deployment, batch: AssertingClient, token_endpoint: TokenDriver, typ: str | None
 ):
@@ -348,7 +349,7 @@ def test_malformed_requests_are_told_apart_from_wrong_credentials(
     assert other.body == INVALID_CLIENT
 
 
-@pytest.mark.parametrize("text", ["x", "a.b.c", "..", "e30.e30.", "é.é.é", "a" * 9_000, "."])
+@rows("text", ["x", "a.b.c", "..", "e30.e30.", "é.é.é", "a" * 9_000, "."])
 def test_what_is_no_jwt_is_refused(
     deployment: Deployment, batch: AssertingClient, token_endpoint: TokenDriver, text: str
 ):

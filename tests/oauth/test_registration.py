@@ -14,6 +14,7 @@ from issuer.roles import Assignment
 from tests.builders import URL, Credentials, Deployment
 from tests.drivers import TokenDriver
 from tests.oauth.refreshing import events
+from tests.rows import rows
 from tests.sign_in.authorizing import CALLBACK, GRANTS, App, Person, sign_in
 from tests.sign_in.fixtures import SCOPES, alice
 
@@ -78,23 +79,23 @@ def test_a_public_client_gets_no_secret(deployment: Deployment):
 
 
 @is_open
-@pytest.mark.parametrize(
+@rows(
     "body",
-    [
-        {
+    {
+        "mcp": {
             "redirect_uris": [LOCAL],
             "grant_types": GRANTS,
             "response_types": ["code"],
             "application_type": "native",
             "client_name": "Python SDK",
         },
-        {
+        "fastmcp": {
             "redirect_uris": ["http://localhost:53219/callback"],
             "token_endpoint_auth_method": "none",
             "client_name": "FastMCP Client",
             "scope": "",
         },
-        {
+        "mcp-remote": {
             "redirect_uris": ["http://localhost:3334/oauth/callback"],
             "token_endpoint_auth_method": "none",
             "grant_types": GRANTS,
@@ -106,7 +107,7 @@ def test_a_public_client_gets_no_secret(deployment: Deployment):
             "application_type": "native",
             "scope": "openid email profile",
         },
-        {
+        "vscode": {
             "redirect_uris": [
                 "https://insiders.vscode.dev/redirect",
                 "https://vscode.dev/redirect",
@@ -117,7 +118,7 @@ def test_a_public_client_gets_no_secret(deployment: Deployment):
             "token_endpoint_auth_method": "none",
             "client_name": "Visual Studio Code",
         },
-        {
+        "cursor": {
             "redirect_uris": [
                 "cursor://anysphere.cursor-mcp/oauth/callback",
                 "https://www.cursor.com/agents/mcp/oauth/callback",
@@ -129,14 +130,13 @@ def test_a_public_client_gets_no_secret(deployment: Deployment):
             "contacts": [],
             "jwks": None,
         },
-        {
+        "claude": {
             "redirect_uris": ["https://claude.ai/api/mcp/auth_callback"],
             "client_name": "Claude",
             "scope": None,
             "grant_types": GRANTS,
         },
-    ],
-    ids=["mcp", "fastmcp", "mcp-remote", "vscode", "cursor", "claude"],
+    },
 )
 def test_the_bodies_of_mcp_clients_are_accepted(deployment: Deployment, body: dict[str, Any]):
     """Members that mean nothing here are ignored (RFC 7591 §2); null counts as left out."""
@@ -151,7 +151,7 @@ def test_the_bodies_of_mcp_clients_are_accepted(deployment: Deployment, body: di
 
 
 @is_open
-@pytest.mark.parametrize(
+@rows(
     ("members", "error"),
     [
         ({"redirect_uris": []}, "invalid_redirect_uri"),
@@ -176,7 +176,6 @@ def test_the_bodies_of_mcp_clients_are_accepted(deployment: Deployment, body: di
         ({"client_name": "\u0000"}, "invalid_client_metadata"),
         ({"post_logout_redirect_uris": ["data:,x"]}, "invalid_client_metadata"),
     ],
-    ids=str,
 )
 def test_wrong_metadata_is_refused(deployment: Deployment, members: dict[str, Any], error: str):
     """RFC 7591 §3.2.2."""
@@ -192,14 +191,17 @@ def test_the_refusal_of_a_scheme_names_those_without_a_dot(deployment: Deploymen
 
 
 @is_open
-@pytest.mark.parametrize(
+@rows(
     ("request_", "status"),
-    [
-        ({"json": []}, 400),
-        ({"json": None, "content": b"{", "headers": {"content-type": "application/json"}}, 400),
-        ({"json": None, "data": {"redirect_uris": CALLBACK}}, 400),
-        ({"json": {**BODY, "client_name": "a" * 20_000}}, 413),
-        (
+    {
+        "array": ({"json": []}, 400),
+        "malformed": (
+            {"json": None, "content": b"{", "headers": {"content-type": "application/json"}},
+            400,
+        ),
+        "form": ({"json": None, "data": {"redirect_uris": CALLBACK}}, 400),
+        "large": ({"json": {**BODY, "client_name": "a" * 20_000}}, 413),
+        "deep": (
             {
                 "json": None,
                 "content": b"[" * 16_000,
@@ -207,8 +209,7 @@ def test_the_refusal_of_a_scheme_names_those_without_a_dot(deployment: Deploymen
             },
             400,
         ),
-    ],
-    ids=["array", "malformed", "form", "large", "deep"],
+    },
 )
 def test_a_body_that_is_no_metadata_is_refused(
     deployment: Deployment, request_: dict[str, Any], status: int

@@ -7,6 +7,7 @@ import pytest
 
 from tests.builders import Deployment, FakeClock
 from tests.drivers import TokenDriver
+from tests.rows import rows
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
@@ -15,7 +16,7 @@ def refused(description: str, error: str = "invalid_request") -> dict[str, str]:
     return {"error": error, "error_description": description}
 
 
-@pytest.mark.parametrize("repeated", ["scope", "audience", "grant_type", "client_id", "unknown"])
+@rows("repeated", ["scope", "audience", "grant_type", "client_id", "unknown"])
 def test_a_repeated_parameter_is_refused(
     deployment: Deployment, token_endpoint: TokenDriver, repeated: str
 ):
@@ -30,7 +31,7 @@ def test_a_repeated_parameter_is_refused(
     assert (answer.status, answer.body) == (400, refused("A parameter is repeated."))
 
 
-@pytest.mark.parametrize(
+@rows(
     "content_type",
     [
         "application/json",
@@ -66,7 +67,7 @@ def test_a_missing_grant_type_is_invalid_request(token_endpoint: TokenDriver):
         assert (answer.status, answer.body) == (400, refused("grant_type is missing."))
 
 
-@pytest.mark.parametrize("grant_type", ["implicit", "device_code", 'x"\\é', "CLIENT_CREDENTIALS"])
+@rows("grant_type", ["implicit", "device_code", 'x"\\é', "CLIENT_CREDENTIALS"])
 def test_an_unknown_grant_type_is_unsupported(token_endpoint: TokenDriver, grant_type: str):
     answer = token_endpoint.post(data={"grant_type": grant_type})
     assert (answer.status, answer.body) == (
@@ -93,7 +94,7 @@ def test_unknown_parameters_are_ignored(deployment: Deployment, token_endpoint: 
     assert token_endpoint.client_credentials(deployment.client(), foo="bar").status == 200
 
 
-@pytest.mark.parametrize(
+@rows(
     "body",
     [b"grant_type=%ff", b"grant_type=\xff", b"a=%00", b"&".join(b"p%d=1" % i for i in range(101))],
 )
@@ -124,7 +125,7 @@ def test_parameters_in_the_url_are_refused(deployment: Deployment, token_endpoin
     )
 
 
-@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH"])
+@rows("method", ["GET", "PUT", "DELETE", "PATCH"])
 def test_only_post_is_allowed(token_endpoint: TokenDriver, method: str):
     answer = token_endpoint.http.request(method, "/oauth2/token")
     assert (answer.status_code, answer.headers["allow"]) == (405, "POST")

@@ -19,6 +19,7 @@ from tests.oauth.asserting import (
     why_refused,
     with_keys,
 )
+from tests.rows import rows
 from tests.trusting import CLUSTER, POD, OtherIssuer, trust, trusted
 
 
@@ -68,7 +69,7 @@ def test_the_request_must_name_the_client(
     assert ask(token_endpoint, cluster.token(now(deployment))).body == INVALID_CLIENT
 
 
-@pytest.mark.parametrize(
+@rows(
     ("changed", "rule"),
     [
         ({"iss": None}, "of no issuer that it trusts"),
@@ -142,7 +143,7 @@ def test_another_audience_is_that_of_the_trust(
     assert present(token_endpoint, ours, "other").body == INVALID_CLIENT
 
 
-@pytest.mark.parametrize(
+@rows(
     ("wanted", "sent", "is_equal"),
     [
         ("1", "1", True),
@@ -166,13 +167,13 @@ def test_claims_are_compared_as_whole_json_values(
     sent: Any,
     is_equal: bool,
 ):
-    deployment.client("strict", trusts=[trust(claims={"c": wanted})])
+    strict = deployment.client(trusts=[trust(claims={"c": wanted})]).client_id
     claims = {"c": sent} if sent is not None else {}
     token = cluster.token(now(deployment), **claims)
     if sent is None:
-        assert present(token_endpoint, token, "strict").body == INVALID_CLIENT  # it is missing
+        assert present(token_endpoint, token, strict).body == INVALID_CLIENT  # it is missing
         return
-    assert (present(token_endpoint, token, "strict").status == 200) is is_equal
+    assert (present(token_endpoint, token, strict).status == 200) is is_equal
 
 
 def test_a_disabled_issuer_and_a_deleted_trust_count_no_more(
@@ -276,7 +277,7 @@ class TestSpiffe:
         assert present(token_endpoint, svid).status == 200
         assert present(token_endpoint, svid).status == 200
 
-    @pytest.mark.parametrize(
+    @rows(
         "subject",
         [
             "spiffe://prod.example",

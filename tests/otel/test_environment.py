@@ -7,11 +7,12 @@ import pytest
 from structlog.testing import capture_logs
 
 from issuer.telemetry.otel.environment import METRICS, TRACES, export_interval, wants
+from tests.rows import rows
 
 ENDPOINT = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"}
 
 
-@pytest.mark.parametrize(
+@rows(
     ("environment", "traces", "metrics"),
     [
         ({}, False, False),
@@ -74,7 +75,7 @@ def test_without_the_libraries_it_is_off_and_the_log_says_what_to_install(
     assert "pip install 'agentos-issuer[otel]'" in lines[0]["remedy"]
 
 
-@pytest.mark.parametrize(
+@rows(
     ("text", "interval"),
     [("", timedelta(seconds=60)), ("5000", timedelta(seconds=5))]
     + [(wrong, timedelta(seconds=60)) for wrong in ("0", "-1", "soon", "1e3", "9" * 30, "٣٠٠")],

@@ -14,6 +14,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from tests.builders import PASSWORD, Credentials
 from tests.journeys.running_issuer import RunningIssuer, wait_until
 from tests.otel.receiver import Receiver, receiving, values
+from tests.rows import rows
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 SECONDS = 30
@@ -168,7 +169,7 @@ def test_nothing_secret_is_sent(issuer: TracedIssuer, receiver: Receiver):
         assert secret.encode() not in sent
 
 
-@pytest.mark.parametrize(
+@rows(
     "traceparent",
     [
         "",

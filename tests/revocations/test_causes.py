@@ -11,6 +11,7 @@ from issuer.refresh_tokens import RefreshTokenMaker
 from tests.builders import PASSWORD, Credentials, Deployment
 from tests.drivers import TokenDriver
 from tests.revocations.feed import Feed
+from tests.rows import rows
 
 Change = Callable[[UnitOfWork], object]
 
@@ -147,7 +148,7 @@ def test_a_token_of_another_issuer_is_not_revoked(
     assert Feed.of(deployment.http).revoked["jti"] == {}
 
 
-@pytest.mark.parametrize("jti", ["", "a b", "é", "a" * 33, "A" * 32, "a" * 32 + "\n", "a\0"])
+@rows("jti", ["", "a b", "é", "a" * 33, "A" * 32, "a" * 32 + "\n", "a\0"])
 def test_a_malformed_jti_is_refused(deployment: Deployment, jti: str):
     with pytest.raises(InvalidField, match="jti"), deployment.changing() as work:
         work.token_revocations.revoke_unverified(jti)

@@ -4,7 +4,6 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +13,7 @@ from issuer.revocations.revocations import issued_so_far
 from issuer.tokens.feed import feed_claims
 from issuer.vocabulary import MAX_TOKEN, VERIFIERS_BEHIND
 from tests.builders import URL, FakeClock
+from tests.rows import rows
 
 NOW = FakeClock()()
 OF_ALICE = TokenIdentity(
@@ -26,7 +26,7 @@ OF_ALICE = TokenIdentity(
 )
 
 
-@pytest.mark.parametrize(
+@rows(
     ("revoked", "is_revoked"),
     [
         (Revoked(), False),

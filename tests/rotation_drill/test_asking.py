@@ -11,6 +11,7 @@ import pytest
 
 from issuer.rotation_drill.asking import MAX_BYTES, AddressAnswer, NoAnswer, ask
 from tests.federation import tls_server
+from tests.rows import rows
 from tests.verifying_servers import Reply, serving
 
 RSA_KEY = '{"kty":"RSA","kid":"one"}'
@@ -49,7 +50,7 @@ def test_a_key_set_is_recognised_by_its_content():
     assert asked(Reply(200, b'{"keys":[]}')).kids == set()
 
 
-@pytest.mark.parametrize(
+@rows(
     "reply",
     [
         Reply(404, b'{"keys":[]}'),

@@ -1,14 +1,13 @@
 """How the answers of a verifier are interpreted."""
 
-import pytest
-
 from issuer.rotation_drill import checks
 from issuer.rotation_drill.checks import Statuses
+from tests.rows import rows
 
 URL = "https://os.example/agents"
 
 
-@pytest.mark.parametrize("accepted", [200, 204, 403, 404, 405])
+@rows("accepted", [200, 204, 403, 404, 405])
 def test_a_verifier_that_accepts_both_keys_passes(accepted: int):
     """A 403 or 404 concerns rights or the resource, not the token."""
     result = checks.verifier(URL, Statuses(accepted, accepted, 401))
@@ -19,7 +18,7 @@ def test_a_verifier_that_accepts_both_keys_passes(accepted: int):
     assert ("lacks the scope" in result.saw) is (accepted == 403)
 
 
-@pytest.mark.parametrize(
+@rows(
     ("statuses", "saw"),
     [
         (Statuses(200, 401, 401), "refuses tokens of the new key"),

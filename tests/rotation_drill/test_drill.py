@@ -16,6 +16,7 @@ from issuer.keys.schedule import state_at
 from issuer.rotation_drill import Drill, DrillRequest, Report
 from issuer.vocabulary import SigningAlgorithm
 from tests.builders import OPERATOR, Deployment
+from tests.rows import rows
 from tests.verifiers.reporting import report as reported_by
 from tests.verifying_servers import (
     Answering,
@@ -301,7 +302,7 @@ def test_a_failure_after_the_rotation_is_reported(rehearsals: Rehearsals):
     assert report.after[1].saw == "answers 503, which neither accepts nor refuses a token"
 
 
-@pytest.mark.parametrize(
+@rows(
     ("members", "field"),
     [
         ({"audience": "other-os"}, "audience"),

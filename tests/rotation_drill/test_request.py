@@ -7,9 +7,10 @@ import pytest
 from issuer.errors import InvalidField
 from issuer.rotation_drill.report import address
 from tests.builders import settings_for
+from tests.rows import rows
 
 
-@pytest.mark.parametrize(
+@rows(
     "url",
     [
         "https://os.example/agents?a=b",
@@ -22,7 +23,7 @@ def test_https_and_loopback_addresses_are_accepted(tmp_path: Path, url: str):
     assert str(address("verifier", url, settings_for(tmp_path))) == url
 
 
-@pytest.mark.parametrize(
+@rows(
     ("url", "why"),
     [
         ("http://os.example/agents", "must be https:// on anything but loopback"),

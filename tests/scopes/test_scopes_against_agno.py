@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from issuer.scopes import InvalidScope, covers, meet, narrow, parse
+from tests.rows import rows
 from tests.scopes.generators import (
     ADMIN,
     EVERY_SCOPE,
@@ -210,7 +211,7 @@ def test_four_parts_allow_nothing_and_are_refused(agno) -> None:
         parse("agents:web:extra:run")
 
 
-@pytest.mark.parametrize("scope", ISSUER)
+@rows("scope", ISSUER)
 def test_the_scopes_of_the_issuer_allow_nothing_at_agentos(agno, scope) -> None:
     nothing, by_issuer = agno.openings([], [scope])
     assert by_issuer == nothing
@@ -219,7 +220,7 @@ def test_the_scopes_of_the_issuer_allow_nothing_at_agentos(agno, scope) -> None:
     assert meet([ADMIN], [scope]) == frozenset()
 
 
-@pytest.mark.parametrize("scope", ISSUER)
+@rows("scope", ISSUER)
 def test_the_scopes_of_the_issuer_cover_nothing_of_agentos(scope) -> None:
     assert [other for other in EVERY_SCOPE if covers([scope], other)] == []
 

@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -10,6 +9,7 @@ from issuer.clients import ClientFields
 from issuer.sign_in.authorization_request import AuthorizationRequest, Redirection, RequestProblem
 from issuer.vocabulary import RegisteredBy
 from tests.builders import URL, Deployment
+from tests.rows import rows
 from tests.sign_in.authorizing import CALLBACK, GRANTS, App, returned
 
 
@@ -43,8 +43,8 @@ def test_a_request_expires_after_ten_minutes(deployment: Deployment, app: App):
     assert people.requests.open(sealed) is None
 
 
-@pytest.mark.parametrize("name", ["client_id", "redirect_uri"])
-@pytest.mark.parametrize("how", ["missing", "repeated", "wrong"])
+@rows("name", ["client_id", "redirect_uri"])
+@rows("how", ["missing", "repeated", "wrong"])
 def test_without_a_known_client_and_redirect_uri_there_is_no_redirect(
     deployment: Deployment, app: App, name: str, how: str
 ):
@@ -83,7 +83,7 @@ def test_a_disabled_client_is_unknown(deployment: Deployment, app: App):
     assert isinstance(validated(deployment, app.request()), RequestProblem)
 
 
-@pytest.mark.parametrize(
+@rows(
     ("change", "error"),
     [
         ({"response_type": None}, "invalid_request"),
@@ -121,7 +121,7 @@ def test_every_other_error_is_a_redirect_with_state_and_iss(
     assert answer == {"error": error, "state": "af0ifjsldkj", "iss": URL}
 
 
-@pytest.mark.parametrize("name", ["state", "scope", "code_challenge", "resource", "x"])
+@rows("name", ["state", "scope", "code_challenge", "resource", "x"])
 def test_a_repeated_parameter_is_an_error(deployment: Deployment, app: App, name: str):
     pairs = [*app.request().items(), (name, "a"), (name, "a")]
     refused = validated(deployment, pairs)
@@ -136,8 +136,8 @@ def test_a_client_without_the_grant_is_unauthorized(deployment: Deployment, app:
     assert returned(refused.url)["error"] == "unauthorized_client"
 
 
-@pytest.mark.parametrize("resource", ["my-os", "https://os.example/mcp", "https://os.example/mcp/"])
-@pytest.mark.parametrize("name", ["resource", "audience"])
+@rows("resource", ["my-os", "https://os.example/mcp", "https://os.example/mcp/"])
+@rows("name", ["resource", "audience"])
 def test_an_audience_is_named_by_its_id_or_a_resource_of_it(
     deployment: Deployment, app: App, resource: str, name: str
 ):

@@ -15,6 +15,7 @@ from issuer.sign_in.authorization_request import (
 )
 from tests.builders import URL, Deployment
 from tests.oauth.refreshing import events
+from tests.rows import rows
 from tests.sign_in.authorizing import BROWSER, App, Person, code_of, returned, sign_in
 
 
@@ -70,8 +71,8 @@ def test_a_first_party_client_needs_no_consent(alice: Person, app: App):
     assert isinstance(alice.next_step(app, prompt="consent"), ConsentNeeded)
 
 
-@pytest.mark.parametrize("first_party", [False, True])
-@pytest.mark.parametrize(
+@rows("first_party", [False, True])
+@rows(
     ("allowed", "asked"),
     [
         ("http://127.0.0.1:1111/cb", "http://127.0.0.1:1111/cb"),
@@ -275,7 +276,7 @@ def test_a_client_that_registered_itself_is_always_asked_about(
     assert isinstance(alice.next_step(self_registered_app, resource="my-os"), ConsentNeeded)
 
 
-@pytest.mark.parametrize(
+@rows(
     "change",
     [
         {"response_type": "token"},

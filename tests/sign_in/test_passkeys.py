@@ -11,6 +11,7 @@ from issuer.database.tables import UsedChallengeRow
 from issuer.errors import AlreadyExists, InvalidCredentials, InvalidField, NotAllowed
 from issuer.sign_in.passkeys import why_not_offered
 from tests.builders import PASSWORD, URL, Deployment
+from tests.rows import rows
 from tests.sign_in.authenticator import Authenticator, encoded
 from tests.sign_in.people import BROWSER, HOME, People
 
@@ -20,6 +21,12 @@ def refusal(people: People, answer: dict[str, Any], **more: Any) -> str:
     with pytest.raises(InvalidCredentials) as refused:
         people.parts.passkey_sign_in.finish(answer, **arguments)
     return refused.value.reason
+
+
+@pytest.fixture
+def alice_with_a_passkey(people: People, deployment: Deployment) -> str:
+    people.passkey_of(alice := deployment.user())
+    return alice
 
 
 def test_a_passkey_that_verifies_the_user_signs_in_alone(people: People, deployment: Deployment):
@@ -172,7 +179,7 @@ def test_wrong_answers_lock_the_user_as_wrong_passwords_do(people: People, deplo
     assert refused.value.reason == "locked"
 
 
-@pytest.mark.parametrize(
+@rows(
     "answer",
     [
         {},
@@ -188,24 +195,25 @@ def test_wrong_answers_lock_the_user_as_wrong_passwords_do(people: People, deplo
     ],
 )
 def test_any_json_may_be_sent_as_an_answer(
-    people: People, deployment: Deployment, answer: dict[str, Any]
+    people: People, alice_with_a_passkey: str, answer: dict[str, Any]
 ):
-    people.passkey_of(alice := deployment.user())
     assert refusal(people, answer) == "unknown passkey"
     with pytest.raises(InvalidField):
-        people.parts.passkeys.registered(answer, alice, BROWSER, must_verify_user=True)
+        people.parts.passkeys.registered(
+            answer, alice_with_a_passkey, BROWSER, must_verify_user=True
+        )
 
 
-@pytest.mark.parametrize("part", ["authenticatorData", "signature", "clientDataJSON", "userHandle"])
-@pytest.mark.parametrize("value", [None, "", "*", "AAAA", 7])
+@rows("part", ["authenticatorData", "signature", "clientDataJSON", "userHandle"])
+@rows("value", [None, "", "*", "AAAA", 7])
 def test_any_part_of_an_answer_may_be_malformed(
     people: People, deployment: Deployment, part: str, value: object
 ):
-    passkey = people.passkey_of(alice := deployment.user())
+    alice = deployment.user(f"alice-{part}-{value}")  # ten wrong answers lock a user
+    passkey = people.passkey_of(alice)
     answer = passkey.get(people.parts.passkey_sign_in.begin(BROWSER))
     answer["response"][part] = value
     assert refusal(people, answer).startswith("passkey: ")
-    assert alice
 
 
 def test_a_passkey_is_registered_once(people: People, deployment: Deployment):
@@ -261,7 +269,7 @@ def test_the_user_handle_does_not_reveal_the_user(people: People, deployment: De
     assert len(people.parts.passkeys.handle("x" * 128)) == 32
 
 
-@pytest.mark.parametrize(
+@rows(
     "url",
     [
         "https://id.example",
@@ -274,7 +282,7 @@ def test_passkeys_are_offered_at_host_names(url: str):
     assert why_not_offered(url) is None
 
 
-@pytest.mark.parametrize(
+@rows(
     ("url", "reason"),
     [
         ("http://127.0.0.1:9000", "address 127.0.0.1"),

@@ -13,6 +13,7 @@ from tests.builders import OPERATOR, URL, Deployment
 from tests.drivers import AdminApi, TokenDriver, problem
 from tests.federation.tls_server import self_signed
 from tests.oauth.refreshing import events
+from tests.rows import rows
 from tests.trusting import OtherIssuer, trust, trusted
 
 CLUSTER = OtherIssuer.new()
@@ -26,6 +27,12 @@ VALID = {"id": "cluster", "issuer": CLUSTER.issuer, "keys": {"discovery": True}}
 def admin(deployment: Deployment, token_endpoint: TokenDriver) -> AdminApi:
     token = token_endpoint.client_credentials(deployment.admin).token
     return AdminApi(deployment.http, token)
+
+
+@pytest.fixture
+def cluster_and_mesh(deployment: Deployment) -> None:
+    trusted(deployment, CLUSTER)
+    trusted(deployment, CLUSTER, id="mesh", issuer=SPIFFE["issuer"])
 
 
 def test_the_admin_api_has_its_operations(admin: AdminApi, deployment: Deployment):
@@ -49,7 +56,7 @@ def test_the_admin_api_has_its_operations(admin: AdminApi, deployment: Deploymen
     assert [len(events(deployment, action)) for action in actions] == [1, 1, 1]
 
 
-@pytest.mark.parametrize(
+@rows(
     ("members", "member"),
     [
         ({"id": ""}, "id"),
@@ -97,7 +104,7 @@ def test_wrong_definitions_are_refused_naming_the_member(
     assert [each["field"].partition(".")[0] for each in refused.json()["errors"]] == [member]
 
 
-@pytest.mark.parametrize(
+@rows(
     "members",
     [
         {"keys": {"jwks_uri": "https://10.0.0.1/jwks"}, "allow_private_addresses": True},
@@ -111,6 +118,7 @@ def test_wrong_definitions_are_refused_naming_the_member(
 )
 def test_possible_definitions_are_accepted(admin: AdminApi, members: dict[str, Any]):
     assert admin.post("/trusted-issuers", **{**VALID, **members}).status_code == 201
+    assert admin.delete("/trusted-issuers/cluster").status_code == 204
 
 
 @pytest.mark.parametrize("algorithms", [["Ed25519"], ["Ed25519", "EdDSA"]])
@@ -128,7 +136,7 @@ def test_several_clusters_may_have_one_issuer(admin: AdminApi):
         assert admin.post("/trusted-issuers", id=name, **members).status_code == 201
 
 
-@pytest.mark.parametrize(
+@rows(
     ("members", "message"),
     [
         ({"issuer": "unknown"}, "there is no trusted issuer"),
@@ -150,10 +158,8 @@ def test_several_clusters_may_have_one_issuer(admin: AdminApi):
     ],
 )
 def test_wrong_trusts_are_refused_naming_the_member(
-    admin: AdminApi, deployment: Deployment, members: dict[str, Any], message: str
+    admin: AdminApi, cluster_and_mesh: None, members: dict[str, Any], message: str
 ):
-    trusted(deployment, CLUSTER)
-    trusted(deployment, CLUSTER, id="mesh", issuer=SPIFFE["issuer"])
     refused = admin.post("/clients", client_id="pod", trusts=[trust(**members)])
     assert problem(refused) == (422, "invalid-fields")
     (error,) = refused.json()["errors"]

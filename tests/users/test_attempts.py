@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from issuer.users.attempts import DAY, AttemptPolicy, Counted, Limit, Tries
+from tests.rows import rows
 from tests.users.guessing import START, SignInSimulation, max_in_a_day
 
 LOCK = timedelta(minutes=15)
@@ -61,8 +62,14 @@ def mistypes(simulation: SignInSimulation, times: int) -> None:
         simulation.attempt(HOME, right=False)
 
 
-@pytest.mark.parametrize("through_client", [False, True], ids=["directly", "through a client"])
-@pytest.mark.parametrize("failures", [1, 2, 10, 1000])
+@rows(
+    "through_client",
+    {
+        "directly": False,
+        "through a client": True,
+    },
+)
+@rows("failures", [1, 2, 10, 1000])
 def test_a_day_has_ten_times_the_failures_of_a_round(failures: int, through_client: bool):
     simulation = SignInSimulation(
         AttemptPolicy(failures, timedelta(seconds=1)), through_client=through_client

@@ -12,6 +12,7 @@ from issuer.database.tables import KnownAddressRow, SignInTriesRow
 from issuer.errors import InvalidCredentials
 from issuer.users import AttemptGuard
 from tests.builders import PASSWORD, Deployment
+from tests.rows import rows
 
 LOCK = timedelta(minutes=15)
 HOME, ATTACKER = Actor("app", "r-1", "192.0.2.1"), Actor("app", "r-2", "198.51.100.66")
@@ -49,7 +50,7 @@ def succeed(guard: AttemptGuard, user_id: str, caller: Actor) -> None:
     guard.end(attempt, caller, succeeded=True)
 
 
-def rows(deployment: Deployment, table: type) -> int:
+def stored(deployment: Deployment, table: type) -> int:
     with deployment.services.database.reading() as session:
         return session.scalars(select(func.count()).select_from(table)).one()
 
@@ -215,10 +216,10 @@ def test_a_flood_of_names_fills_a_bounded_number_of_rows(
     """At most 65,536 for unknown names; forgotten counts are deleted."""
     for number in range(30):
         guard.begin(None, f"name-{number}" + "x" * 10_000, ATTACKER.address)
-    assert 20 <= rows(deployment, SignInTriesRow) <= 31
+    assert 20 <= stored(deployment, SignInTriesRow) <= 31
     deployment.wait(timedelta(hours=4))
     guard.clear_up()
-    assert rows(deployment, SignInTriesRow) == 0
+    assert stored(deployment, SignInTriesRow) == 0
 
 
 def test_a_count_that_still_locks_is_not_deleted(deployment: Deployment, guard: AttemptGuard):
@@ -237,7 +238,7 @@ def test_of_many_known_addresses_the_oldest_is_forgotten(
     for number in range(25):
         deployment.wait(timedelta(seconds=1))
         succeed(guard, alice, Actor(address=f"192.0.2.{number}"))
-    assert rows(deployment, KnownAddressRow) == 20
+    assert stored(deployment, KnownAddressRow) == 20
     known = [guard.begin(alice, "alice", f"192.0.2.{n}").is_from_known_address for n in range(25)]
     assert known == [False] * 5 + [True] * 20
 
@@ -254,7 +255,7 @@ def test_an_address_is_known_for_ninety_days_after_the_last_success(
     deployment.wait(timedelta(days=1))
     assert not guard.begin(alice, "alice", HOME.address).is_from_known_address
     guard.clear_up()
-    assert rows(deployment, KnownAddressRow) == 0
+    assert stored(deployment, KnownAddressRow) == 0
 
 
 @pytest.mark.parametrize("again", ["the same id", "no user"])
@@ -287,7 +288,7 @@ def test_every_kind_of_failure_counts(deployment: Deployment, wrong: str):
     assert reasons[10:] == ["locked"] * 2
 
 
-@pytest.mark.parametrize("username", ["\ud800", "a\0b", "", "x" * 16_000, "\u0130" * 500])
+@rows("username", ["\ud800", "a\0b", "", "x" * 16_000, "\u0130" * 500])
 def test_any_text_sent_as_a_name_is_an_unknown_user(deployment: Deployment, username: str):
     assert signs_in(deployment, ATTACKER, name=username) == "unknown user"
 

@@ -12,6 +12,7 @@ from issuer.errors import AlreadyExists, InvalidField, NotFound
 from issuer.users import UserFields
 from tests.builders import Deployment
 from tests.drivers import TokenDriver
+from tests.rows import rows
 
 FORMS = ("NFC", "NFD", "NFKC", "NFKD")
 PEOPLE = [
@@ -63,7 +64,7 @@ def ways_to_type(name: str) -> set[str]:
     return cased | {normalize(form, each) for form in FORMS for each in cased}
 
 
-@pytest.mark.parametrize("name", PEOPLE)
+@rows("name", PEOPLE)
 def test_people_sign_in_with_their_name_in_any_case_and_form(
     deployment: Deployment, token_endpoint: TokenDriver, name: str
 ):
@@ -73,7 +74,7 @@ def test_people_sign_in_with_their_name_in_any_case_and_form(
         assert token_endpoint.password(client, typed).status == 200, typed
 
 
-@pytest.mark.parametrize("names", LOOK_ALIKE, ids=lambda names: names[0])
+@rows("names", LOOK_ALIKE)
 def test_no_two_users_have_names_that_look_the_same(deployment: Deployment, names: list[str]):
     for one, other in combinations(names, 2):
         user = deployment.user(one, password=None)
@@ -84,7 +85,7 @@ def test_no_two_users_have_names_that_look_the_same(deployment: Deployment, name
             work.users.delete(user)
 
 
-@pytest.mark.parametrize("name", DECEPTIVE, ids=ascii)
+@rows("name", DECEPTIVE)
 def test_a_name_that_looks_like_another_cannot_be_created(name: str):
     with pytest.raises(InvalidField, match="username"):
         UserFields.read({"username": name})

@@ -10,6 +10,7 @@ from issuer.errors import AlreadyExists, InvalidCredentials, InvalidField
 from issuer.users import Passwords, SignIn
 from issuer.users.passwords import LIST
 from tests.builders import PASSWORD, Deployment
+from tests.rows import rows
 
 
 @pytest.mark.parametrize("taken", ["alice", "ALICE", "\uff21lice"])
@@ -62,7 +63,7 @@ def test_a_user_can_be_created_with_any_agentos_user_id(deployment: Deployment):
     assert deployment.user("alice", id="alice@example.com") == "alice@example.com"
 
 
-@pytest.mark.parametrize("password", ["short", "x" * 11, "x" * 257, "", "tab\tin the middle"])
+@rows("password", ["short", "x" * 11, "x" * 257, "", "tab\tin the middle"])
 def test_a_password_of_wrong_length_or_with_control_characters_is_refused(
     deployment: Deployment, password: str
 ):
@@ -75,7 +76,7 @@ def test_a_password_may_not_be_the_user_name(deployment: Deployment):
         deployment.user("alice-the-longnamed", password="Alice-The-LongNamed")
 
 
-@pytest.mark.parametrize(
+@rows(
     "password",
     [
         "qwerty123456",

@@ -2,9 +2,8 @@
 
 from datetime import UTC, datetime
 
-import pytest
-
 from issuer.verifiers.report import read_report
+from tests.rows import rows
 from tests.verifiers.reporting import report
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -49,11 +48,11 @@ NO_REPORTS = {
 }
 
 
-@pytest.mark.parametrize("header", NO_REPORTS.values(), ids=NO_REPORTS)
+@rows("header", NO_REPORTS)
 def test_what_is_not_a_report_is_ignored(header: bytes):
     assert read_report(header, "192.0.2.7", NOW) is None
 
 
-@pytest.mark.parametrize("address", [None, "", "proxy.example", "x" * 1000, "\n"])
+@rows("address", [None, "", "proxy.example", "x" * 1000, "\n"])
 def test_what_is_not_an_address_is_not_stored(address: str | None):
     assert read_report(report(), address, NOW).identity.address == "unknown"

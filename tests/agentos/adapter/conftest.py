@@ -14,7 +14,6 @@ from tests.agentos.adapter.adapted import (
     running_apps,
 )
 from tests.agentos.adapter.fake_issuer import FakeIssuer
-from tests.agentos.adapter.surfaces import SURFACES, Surface
 from tests.agentos.releases import AGNO_2_7, AGNO_2_9, AGNO_3_0, AGNO_3_1, AgnoRelease
 from tests.agentos.tokens import Tokens
 
@@ -66,11 +65,6 @@ def configured(
 def app(apps: Apps) -> AdaptedApp:
     """The AgentOS of the README."""
     return apps["managed"]
-
-
-@pytest.fixture(params=SURFACES, ids=str)
-def surface(request: pytest.FixtureRequest) -> Surface:
-    return request.param
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from mcp.shared.exceptions import MCPError
 from websockets.sync.client import connect
 
 from tests.agentos.running import bearer
+from tests.rows import rows
 
 
 class Reaction(StrEnum):
@@ -138,3 +139,4 @@ MCP = Surface("MCP", "agents:web:run", "agents:billing:run", run_over_mcp)
 A2A = Surface("A2A", "agents:web:run", "agents:billing:run", run_over_a2a)
 AG_UI = Surface("AG-UI", "agents:run", "agents:web:run", run_over_ag_ui)
 SURFACES = (REST, WEBSOCKET, MCP, A2A, AG_UI)
+everywhere = rows("surface", {surface.name: surface for surface in SURFACES})

@@ -9,25 +9,29 @@ from websockets.sync.client import connect
 
 from tests.agentos.adapter.adapted import AdaptedApp, Apps
 from tests.agentos.adapter.names import COOKIE
-from tests.agentos.adapter.surfaces import A2A, AG_UI, MCP, REST, WEBSOCKET, Reaction, Surface
+from tests.agentos.adapter.surfaces import (
+    MCP,
+    REST,
+    WEBSOCKET,
+    Reaction,
+    Surface,
+    everywhere,
+)
 from tests.agentos.tokens import Tokens
 from tests.journeys.running_issuer import wait_until
+from tests.rows import rows
 
-EVERYWHERE = (REST, WEBSOCKET, MCP, A2A, AG_UI)
-SURFACES_OF = {
-    "with_mcp_auth": EVERYWHERE,
-    "by_hand": EVERYWHERE,
-    "manual_subclass": EVERYWHERE,
-    "mounted": EVERYWHERE,
-    "mounted_behind_middleware": EVERYWHERE,
-}
-
-
-@pytest.mark.parametrize(
-    ("name", "surface"),
-    [(name, surface) for name, surfaces in SURFACES_OF.items() for surface in surfaces],
-    ids=str,
+CONFIGURATIONS = (
+    "with_mcp_auth",
+    "by_hand",
+    "manual_subclass",
+    "mounted",
+    "mounted_behind_middleware",
 )
+
+
+@everywhere
+@rows("name", CONFIGURATIONS)
 def test_every_interface_requires_a_token_of_the_issuer(
     configured: Apps, name: str, surface: Surface
 ) -> None:
@@ -39,8 +43,8 @@ def test_every_interface_requires_a_token_of_the_issuer(
         assert surface.attempt(app.url, token) is Reaction.REFUSED, faulty
 
 
-@pytest.mark.parametrize("surface", [REST, WEBSOCKET], ids=str)
-@pytest.mark.parametrize("name", SURFACES_OF)
+@rows("surface", [REST, WEBSOCKET])
+@rows("name", CONFIGURATIONS)
 def test_every_configuration_enforces_scopes(configured: Apps, name: str, surface: Surface) -> None:
     app = configured[name]
     assert surface.attempt(app.url, app.issuer.issue([surface.narrower])) is Reaction.FORBIDDEN
@@ -63,8 +67,8 @@ def test_a_token_in_a_cookie_is_accepted(configured: Apps) -> None:
     assert agents_by_cookie(app, foreign).status_code == 401
 
 
-@pytest.mark.parametrize("name", ["by_hand", "mounted", "mounted_behind_middleware"])
-@pytest.mark.parametrize("path", ["/mcp", "/agents"])
+@rows("name", ["by_hand", "mounted", "mounted_behind_middleware"])
+@rows("path", ["/mcp", "/agents"])
 def test_options_is_answered_without_a_token(configured: Apps, name: str, path: str) -> None:
     http = configured[name].os.http
     preflight = {"Origin": "http://localhost:3000", "Access-Control-Request-Method": "POST"}
@@ -150,7 +154,7 @@ def test_users_see_only_their_own_sessions(configured: Apps) -> None:
     assert sessions(app, bob) == set()
 
 
-@pytest.mark.parametrize("surface", [REST, WEBSOCKET, MCP, A2A, AG_UI], ids=str)
+@everywhere
 def test_a_static_key_of_another_issuer_is_still_accepted(
     configured: Apps, control_plane: Tokens, surface: Surface
 ) -> None:
@@ -182,7 +186,7 @@ def test_a_websocket_requires_a_token_before_the_first_http_request(
     assert WEBSOCKET.attempt(app.url, app.issuer.issue(["workflows:run"])) is Reaction.ACCEPTED
 
 
-@pytest.mark.parametrize("surface", EVERYWHERE, ids=str)
+@everywhere
 def test_an_agent_os_without_the_adapter_is_not_affected(
     configured: Apps, control_plane: Tokens, surface: Surface
 ) -> None:

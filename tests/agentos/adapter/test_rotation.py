@@ -1,13 +1,20 @@
 """Key rotation, with an AgentOS that has the adapter."""
 
-import pytest
-
 from tests.agentos.adapter.adapted import Apps
-from tests.agentos.adapter.surfaces import MCP, REST, SURFACES, WEBSOCKET, Reaction, Surface
+from tests.agentos.adapter.surfaces import (
+    MCP,
+    REST,
+    SURFACES,
+    WEBSOCKET,
+    Reaction,
+    Surface,
+    everywhere,
+)
 from tests.journeys.running_issuer import wait_until
+from tests.rows import rows
 
 
-@pytest.mark.parametrize("surface", [REST, WEBSOCKET, MCP], ids=str)
+@rows("surface", [REST, WEBSOCKET, MCP])
 def test_the_first_request_after_a_rotation_is_accepted(apps: Apps, surface: Surface) -> None:
     """The next poll would be after 300 s; an unknown key is fetched at most once in 5 s."""
     app = apps["of_many_issuers"]
@@ -19,6 +26,7 @@ def test_the_first_request_after_a_rotation_is_accepted(apps: Apps, surface: Sur
     assert issuer.fetches == fetches + 1
 
 
+@everywhere
 def test_a_key_verifies_tokens_of_its_own_issuer_only(apps: Apps, surface: Surface) -> None:
     """RFC 8725 §3.8."""
     app = apps["of_many_issuers"]

@@ -3,12 +3,11 @@
 import time
 from collections.abc import Callable
 
-import pytest
-
 from tests.agentos.adapter.adapted import AdaptedApp
 from tests.agentos.adapter.fake_issuer import FakeIssuer
-from tests.agentos.adapter.surfaces import Reaction, Surface
+from tests.agentos.adapter.surfaces import Reaction, Surface, everywhere
 from tests.agentos.tokens import Tokens, signed_with_the_public_key, unsigned, with_claims
+from tests.rows import rows
 
 ADMIN = ["agent_os:admin"]
 BEYOND_LEEWAY = 60
@@ -41,29 +40,34 @@ FAULTY: dict[str, Callable[[FakeIssuer], str]] = {
 }
 
 
+@everywhere
 def test_a_valid_token_is_accepted(app: AdaptedApp, surface: Surface) -> None:
     assert surface.attempt(app.url, app.issuer.issue([surface.scope])) is Reaction.ACCEPTED
 
 
+@everywhere
 def test_a_token_for_many_audiences_is_accepted_by_each(app: AdaptedApp, surface: Surface) -> None:
     token = app.issuer.issue([surface.scope], aud=["your-os", "my-os"])
     assert surface.attempt(app.url, token) is Reaction.ACCEPTED
 
 
+@everywhere
 def test_a_scope_for_another_resource_is_forbidden(app: AdaptedApp, surface: Surface) -> None:
     assert surface.attempt(app.url, app.issuer.issue([surface.narrower])) is Reaction.FORBIDDEN
 
 
+@everywhere
 def test_a_request_without_a_token_is_refused(app: AdaptedApp, surface: Surface) -> None:
     assert surface.attempt(app.url, None) is Reaction.REFUSED
 
 
-@pytest.mark.parametrize("fault", FAULTY)
+@everywhere
+@rows("faulty", FAULTY)
 def test_a_faulty_token_is_refused_everywhere(
-    app: AdaptedApp, surface: Surface, fault: str
+    app: AdaptedApp, surface: Surface, faulty: Callable[[FakeIssuer], str]
 ) -> None:
     """RFC 9068 §4, RFC 8725 §3: also with administrator scopes."""
-    assert surface.attempt(app.url, FAULTY[fault](app.issuer)) is Reaction.REFUSED
+    assert surface.attempt(app.url, faulty(app.issuer)) is Reaction.REFUSED
 
 
 def test_a_list_shows_the_agents_with_a_read_scope(app: AdaptedApp) -> None:
@@ -79,5 +83,6 @@ def test_the_run_belongs_to_the_subject_of_the_token(app: AdaptedApp) -> None:
     assert (run["user_id"], run["session_id"]) == ("usr_bob", "ses_1")
 
 
+@everywhere
 def test_a_token_of_an_unknown_issuer_is_refused(app: AdaptedApp, surface: Surface) -> None:
     assert surface.attempt(app.url, Tokens().issue(ADMIN)) is Reaction.REFUSED

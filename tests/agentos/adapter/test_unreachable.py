@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 
 from tests.agentos.adapter.adapted import Apps
-from tests.agentos.adapter.surfaces import REST, SURFACES, Reaction, Surface
+from tests.agentos.adapter.surfaces import REST, SURFACES, Reaction, Surface, everywhere
 from tests.agentos.running import bearer
 from tests.agentos.tokens import with_header
 from tests.journeys.running_issuer import wait_until
@@ -25,6 +25,7 @@ def test_without_a_key_set_our_tokens_are_unavailable_and_others_refused(apps: A
     assert app.os.may_run(app.issuer.issue(["agents:run"]), "web")
 
 
+@everywhere
 def test_a_key_set_on_disk_is_used_while_the_issuer_is_down(apps: Apps, surface: Surface) -> None:
     app = apps["of_many_issuers"]
     cached = app.others["cached"]

@@ -16,6 +16,7 @@ from tests.audit.push.receivers import HttpReceiver, PostHandler, SyslogReceiver
 from tests.builders import settings_for
 from tests.federation.tls_server import self_signed
 from tests.journeys.running_issuer import reserved_port, wait_until
+from tests.rows import rows
 
 MESSAGES = [
     Message(datetime(2026, 11, 27, 12, tzinfo=UTC), "token.issued", False, '{"seq": 1}'),
@@ -76,7 +77,7 @@ def test_a_certificate_of_an_unknown_authority_is_refused(
     assert failure(destination(tmp_path, by_address, ca=str(certificate))).failure == "tls"
 
 
-@pytest.mark.parametrize(
+@rows(
     ("status", "cause"),
     [
         (401, "credentials"),
@@ -192,7 +193,7 @@ def test_a_frame_has_no_line_breaks_and_its_length_in_bytes():
     assert b"\n" not in frame
 
 
-@pytest.mark.parametrize(
+@rows(
     "url",
     [
         "ftp://host",
@@ -212,7 +213,7 @@ def test_a_wrong_url_is_refused_without_repeating_it(tmp_path: Path, url: str):
         assert secret not in str(refused.value)
 
 
-@pytest.mark.parametrize(
+@rows(
     ("settings", "words"),
     [
         ({"audit_push_token": "t0ken"}, "ISSUER_AUDIT_PUSH_TOKEN is for"),
