@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING
 from issuer.audit import Actor, Trail
 from issuer.catalogue import OwnApi, counts_here
 from issuer.clients.documents import fields_of
-from issuer.composition.tokens import see_own_change
+from issuer.composition.foundation import Foundation
+from issuer.composition.sign_in import FactorParts, SignInParts
+from issuer.composition.tokens import KeyParts, TokenParts, see_own_change
 from issuer.composition.unit_of_work import DomainParts, UnitOfWork
+from issuer.database import Database
 from issuer.database.deployment import require_clock
 from issuer.directory import ClientRecord
 from issuer.errors import Forbidden, InvalidCredentials, InvalidField, NotAllowed
 from issuer.explain.explaining import Explainer, Subject
+from issuer.keys import Keyring
 from issuer.scopes import ISSUER_ADMIN, covers
 from issuer.tokens import VerifiedToken, still_held
 from issuer.vocabulary import SigningAlgorithm
@@ -22,6 +26,7 @@ if TYPE_CHECKING:  # it is imported when it is first used
     from issuer.clients.assertions import ClientAssertions
 
 _UNKNOWN = Actor()
+_ISSUER = Actor("issuer:background")
 
 
 class Administration:
@@ -31,16 +36,25 @@ class Administration:
     `issuer:admin`.
     """
 
-    def __init__(self, parts: DomainParts) -> None:
+    def __init__(
+        self,
+        parts: DomainParts,
+        database: Database,
+        keyring: Keyring,
+        tokens: TokenParts,
+        sign_in: SignInParts,
+        explainer: Explainer,
+    ) -> None:
         self._parts = parts
-        self._database = parts.foundation.database
-        self._changes = parts.tokens.changes
-        self.settings = parts.foundation.settings
-        self.clock = parts.foundation.clock
-        self.keyring = parts.keys.keyring
-        self.passwords = parts.sign_in.passwords
-        self.attempts = parts.sign_in.guard
-        self.explainer = _explainer(parts)
+        self._database = database
+        self._tokens = tokens
+        self._changes = tokens.changes
+        self.settings = parts.settings
+        self.clock = parts.clock
+        self.keyring = keyring
+        self.passwords = sign_in.passwords
+        self.attempts = sign_in.guard
+        self.explainer = explainer
 
     @contextmanager
     def changing(self, actor: Actor, held: Iterable[str] = (ISSUER_ADMIN,)) -> Iterator[UnitOfWork]:
@@ -100,7 +114,7 @@ class Administration:
     def auditing(self, actor: Actor) -> Iterator[Trail]:
         """The audit trail of `actor`, in a transaction of its own that changes nothing else."""
         with self._database.transaction() as session:
-            yield self._parts.foundation.trails.begin(session, actor)
+            yield self._parts.trails.begin(session, actor)
 
     def keep_client(self, client: ClientRecord, actor: Actor) -> None:
         """Store a client that so far only its metadata document describes."""
@@ -108,33 +122,60 @@ class Administration:
             with self.changing(actor, held=()) as work:
                 work.clients.keep_document(fields_of(client))
 
+    def delete_unused_clients(self) -> None:
+        """Delete clients that registered themselves and are not used."""
+        more = True
+        while more:
+            with self.changing(_ISSUER, held=()) as work:
+                more = work.registrations.delete_unused() > 0
+
     def require_current(self) -> None:
         """`DatabaseUnavailable` while this process cannot see changes by others."""
         self._changes.require_current()
 
     def read_own_token(self, text: str) -> VerifiedToken:
         """The access token for the admin API; `InvalidCredentials` if it is not valid."""
-        return self._parts.tokens.own_reader.read(text)
+        return self._tokens.own_reader.read(text)
 
     @property
     def client_assertions(self) -> "ClientAssertions":
         """How assertions authenticate clients, to explain one."""
-        return self._parts.tokens.client_assertions
+        return self._tokens.client_assertions
 
     def still_held(self, token: VerifiedToken) -> frozenset[str]:
         """The scopes of the token that its subject has not lost since."""
-        return still_held(self._parts.tokens.directory, token)
+        return still_held(self._tokens.directory, token)
 
 
-def _explainer(parts: DomainParts) -> Explainer:
-    settings, tokens = parts.foundation.settings, parts.tokens
+def build_administration(
+    foundation: Foundation,
+    keys: KeyParts,
+    tokens: TokenParts,
+    sign_in: SignInParts,
+    factors: FactorParts,
+) -> Administration:
+    settings = foundation.settings
+    parts = DomainParts(
+        settings,
+        foundation.clock,
+        foundation.random,
+        foundation.trails,
+        keys.policy,
+        tokens.client_secrets,
+        tokens.any_reader,
+        sign_in.counter_keys,
+        factors.totp,
+        factors.recovery_codes,
+        factors.invitation_tokens,
+    )
     own_api = OwnApi(
         settings.url,
         settings.base_path,
         has_metrics=settings.metrics_token is not None,
         has_registration=settings.client_registration != "off",
     )
-    return Explainer(tokens.directory, tokens.issuer, tokens.any_reader, own_api)
+    explainer = Explainer(tokens.directory, tokens.issuer, tokens.any_reader, own_api)
+    return Administration(parts, foundation.database, keys.keyring, tokens, sign_in, explainer)
 
 
 @dataclass(frozen=True)

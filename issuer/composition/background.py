@@ -1,80 +1,275 @@
-"""The background jobs of a server: follow changes, rotate keys, write, clean up."""
+"""The background jobs of a server: all are in the table `JOBS`, and start and stop by it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
+from functools import cached_property, partial
+from typing import NamedTuple, Protocol
 
-from issuer.audit import Actor
 from issuer.audit.counting import COUNT_EVERY
 from issuer.audit.flood import WRITE_EVERY as WRITE_REFUSALS_EVERY
-from issuer.audit.push import Pusher
 from issuer.audit.push.pusher import PUSH_EVERY
 from issuer.background.periodic import SECONDS_FOR_OTHERS, Periodic
 from issuer.clients.authentication import WRITE_EVERY as WRITE_LAST_USE_EVERY
-from issuer.composition.administration import Administration
-from issuer.composition.audit import AuditParts
 from issuer.composition.foundation import Foundation
-from issuer.composition.sign_in import FactorParts, PeopleParts, SignInParts
-from issuer.composition.tokens import KeyParts, TokenParts, require_algorithms
+from issuer.composition.parts import Parts
+from issuer.composition.sign_in import PeopleParts
+from issuer.composition.tokens import TokenParts, require_algorithms
 from issuer.database.deployment import require_clock
 from issuer.database.engine import MAX_SILENCE_S
+from issuer.directory.change_watcher import POLL_INTERVAL as READ_COUNTERS_EVERY
+from issuer.keys.rotator import POLL_INTERVAL as CHECK_KEYS_EVERY
 from issuer.revocations import Revocations
 from issuer.users.guard import CLEAR_EVERY
-from issuer.verifiers import ReportedVerifiers
-from issuer.verifiers.reported import POLL_INTERVAL as LOOK_AT_VERIFIERS_EVERY
+from issuer.verifiers.reported import POLL_INTERVAL as WRITE_REPORTS_EVERY
 
 DELETE_EXPIRED_EVERY = timedelta(minutes=10)
-_ISSUER = Actor("issuer:background")
 _ERASE_EVERY = timedelta(minutes=1)
 _PRUNE_EVERY = timedelta(hours=1)
 
 
+class Runs(Protocol):
+    """What has threads of its own."""
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+class Job(NamedTuple):
+    """One row. `every` is an interval, the setting that has it, or when the job works.
+
+    `owner` is the package whose rules it follows, `touches` the tables that it writes and what it
+    uses else. Either `task` gives what runs at the interval, in a thread of its own, or `part` what
+    has threads already; None if the settings ask for none.
+
+    `needs_clock`: a clock that is ahead would delete what others need, or hide that something is
+    due. `runs_at_end`: once more when the server stops. `ends_last`: after all others.
+    """
+
+    name: str
+    owner: str
+    every: timedelta | str
+    touches: str
+    task: Callable[[Parts], Callable[[], None] | None] | None = None
+    part: Callable[[Parts], Runs | None] | None = None
+    needs_clock: bool = False
+    runs_at_end: bool = False
+    ends_last: bool = False
+    seconds_to_stop: float | None = None
+
+
+_cleaner = partial(Job, needs_clock=True)
+_writer = partial(Job, runs_at_end=True)
+
+JOBS: tuple[Job, ...] = (
+    Job(
+        "change-watcher",
+        "directory",
+        READ_COUNTERS_EVERY,
+        "reads `change_counter`, `revocation_feed`; empties caches, reloads keys",
+        part=lambda parts: parts.tokens.changes,
+        ends_last=True,
+    ),
+    Job(
+        "key-rotator",
+        "keys",
+        CHECK_KEYS_EVERY,
+        "`signing_keys`, `key_set_promise`, `audit_events`, the key folder",
+        part=lambda parts: parts.keys.rotator,
+        ends_last=True,
+    ),
+    Job(
+        "audit-writer",
+        "audit",
+        "when events wait",
+        "`audit_events`; reads `revocation_feed`",
+        part=lambda parts: parts.audit.writer,
+    ),
+    _cleaner(
+        "expired-tokens",
+        "tokens",
+        DELETE_EXPIRED_EVERY,
+        "`refresh_families`, `sessions`, `authorization_codes`, `revoked_tokens`,"
+        " `revoked_principals`, `revocation_feed`",
+        lambda parts: partial(delete_expired, parts.foundation, parts.tokens, parts.people),
+    ),
+    _cleaner(
+        "used-challenges",
+        "sign_in",
+        DELETE_EXPIRED_EVERY,
+        "`used_challenges`, `invitations`",
+        lambda parts: parts.factors.delete_expired,
+    ),
+    _cleaner(
+        "used-assertions",
+        "clients",
+        DELETE_EXPIRED_EVERY,
+        "`used_assertions`; ends what follows unused key sets",
+        lambda parts: parts.tokens.tidy_assertions,
+    ),
+    _cleaner(
+        "sign-in-attempts",
+        "users",
+        CLEAR_EVERY,
+        "`sign_in_tries`, `known_addresses`",
+        lambda parts: parts.sign_in.guard.clear_up,
+    ),
+    _cleaner(
+        "token-counts",
+        "audit",
+        COUNT_EVERY,
+        "reads `audit_events`; `token_counts`, `token_counts_progress`",
+        lambda parts: parts.audit.token_counts.count,
+    ),
+    _cleaner(
+        "audit-retention",
+        "audit",
+        _PRUNE_EVERY,
+        "`audit_events`, `audit_checkpoints`",
+        lambda parts: parts.audit.prune,
+    ),
+    _cleaner(
+        "unused-clients",
+        "clients",
+        _PRUNE_EVERY,
+        "`clients` that registered themselves, and what is theirs; `audit_events`",
+        lambda parts: parts.administration.delete_unused_clients,
+    ),
+    _cleaner(
+        "erasure",
+        "database",
+        _ERASE_EVERY,
+        "the write-ahead log of SQLite",
+        lambda parts: parts.database.erasure.retry,
+    ),
+    # What it has not sent when it stops is sent again, marked.
+    Job(
+        "audit-push",
+        "audit",
+        PUSH_EVERY,
+        "reads `audit_events`; `audit_push`; sends to the destination",
+        lambda parts: None if parts.audit.pusher is None else parts.audit.pusher.push,
+        seconds_to_stop=SECONDS_FOR_OTHERS,
+    ),
+    _writer(
+        "last-use",
+        "clients",
+        WRITE_LAST_USE_EVERY,
+        "`client_secrets`",
+        lambda parts: parts.tokens.last_use.write,
+    ),
+    _writer(
+        "verifiers",
+        "verifiers",
+        WRITE_REPORTS_EVERY,
+        "`verifiers`, `left_out_verifiers`",
+        lambda parts: parts.verifiers.write,
+    ),
+    _writer(
+        "refusals",
+        "audit",
+        WRITE_REFUSALS_EVERY,
+        "`audit_events`",
+        lambda parts: parts.audit.refusals.write,
+    ),
+    # The last writer, so that it covers what the others have written.
+    _writer(
+        "audit-checkpoints",
+        "audit",
+        "ISSUER_AUDIT_CHECKPOINT_EVERY",
+        "reads `audit_events`; `audit_checkpoints`; signs",
+        lambda parts: parts.audit.make_checkpoint,
+        needs_clock=True,
+    ),
+    Job(
+        "key-sets",
+        "federation",
+        "as their `Cache-Control` says, after their first use",
+        "fetches key sets and client metadata documents of other servers",
+        part=lambda parts: parts.tokens,
+    ),
+    Job(
+        "metrics",
+        "telemetry",
+        "5 s, with several workers",
+        "the files of `PROMETHEUS_MULTIPROC_DIR`",
+        part=lambda parts: parts.telemetry.metrics,
+    ),
+    Job(
+        "otel-metrics",
+        "telemetry",
+        "OTEL_METRIC_EXPORT_INTERVAL",
+        "sends to the collector",
+        part=lambda parts: parts.telemetry.sending,
+    ),
+    Job(
+        "otel-traces",
+        "telemetry",
+        "when spans wait",
+        "sends to the collector",
+        part=lambda parts: parts.telemetry.tracing,
+    ),
+)
+
+
 @dataclass(frozen=True)
 class BackgroundJobs:
-    """The threads of a server. `writing` jobs run once more at the end, in this order."""
+    """The jobs of this process."""
 
-    foundation: Foundation
-    keys: KeyParts
-    tokens: TokenParts
-    sign_in: SignInParts
-    audit: AuditParts
-    cleaning: tuple[Periodic, ...]
-    writing: tuple[Periodic, ...]
+    parts: Parts
 
-    @property
+    @cached_property
+    def running(self) -> tuple[tuple[Job, Runs], ...]:
+        """Those that the settings ask for, in the order of the table."""
+        found = ((job, self._of(job)) for job in JOBS)
+        return tuple((job, runs) for job, runs in found if runs is not None)
+
+    @cached_property
     def jobs(self) -> tuple[Periodic, ...]:
-        """All that run periodically."""
-        return self.tokens.changes.job, self.keys.rotator.job, *self.cleaning, *self.writing
+        """What runs periodically and is no telemetry, for the status of the server."""
+        own = (getattr(runs, "job", runs) for job, runs in self.running if job.owner != "telemetry")
+        return tuple(each for each in own if isinstance(each, Periodic))
 
     def start(self) -> None:
         """Rotate keys if it is due, then start the threads."""
-        self.foundation.database.max_silence = MAX_SILENCE_S
-        require_algorithms(self.foundation)
-        keyring = self.keys.keyring
+        foundation, keyring = self.parts.foundation, self.parts.keys.keyring
+        foundation.database.max_silence = MAX_SILENCE_S
+        require_algorithms(foundation)
         keyring.cleanup()
         keyring.reconcile()
         keyring.require_loaded()
-        self.tokens.changes.start()
-        self.keys.rotator.start()
-        self.audit.writer.start()
-        for job in (*self.cleaning, *self.writing):
-            job.start()
-        self.foundation.database.outage.is_logged = True
+        for _, runs in self.running:
+            runs.start()
+        foundation.database.outage.is_logged = True
 
     def stop(self) -> None:
         """Write what is waiting, end the threads, close the connections."""
-        self.audit.writer.stop()
-        for job in self.cleaning:
-            job.stop()
-        for job in self.writing:
-            job.stop()
-            job.run_once()
-        self.sign_in.passwords.stop()
-        self.keys.rotator.stop()
-        self.tokens.changes.stop()
-        self.tokens.stop()
-        self.foundation.database.dispose()
+        self.parts.sign_in.passwords.stop()
+        for job, runs in sorted(self.running, key=lambda each: each[0].ends_last):
+            runs.stop()
+            if job.runs_at_end and isinstance(runs, Periodic):
+                runs.run_once()
+        self.parts.database.dispose()
+
+    def _of(self, job: Job) -> Runs | None:
+        if job.part is not None:
+            return job.part(self.parts)
+        assert job.task is not None
+        if (task := job.task(self.parts)) is None:
+            return None
+        if job.needs_clock:
+            task = partial(_with_right_clock, self.parts.foundation, task)
+        every = job.every
+        if isinstance(every, str):
+            every = getattr(self.parts.settings, every.removeprefix("ISSUER_").lower())
+        more = () if job.seconds_to_stop is None else (job.seconds_to_stop,)
+        return Periodic(job.name, every, task, *more)
+
+
+def _with_right_clock(foundation: Foundation, task: Callable[[], None]) -> None:
+    require_clock(foundation.database, foundation.clock)
+    task()
 
 
 def delete_expired(foundation: Foundation, tokens: TokenParts, people: PeopleParts) -> None:
@@ -86,72 +281,3 @@ def delete_expired(foundation: Foundation, tokens: TokenParts, people: PeoplePar
     while more:  # some at a time, so that other writers do not wait long
         with foundation.database.transaction() as session:
             more = bool(Revocations(session, foundation.clock).delete_expired())
-
-
-def delete_unused_clients(administration: Administration) -> None:
-    """Delete clients that registered themselves and are not used."""
-    more = True
-    while more:
-        with administration.changing(_ISSUER, held=()) as work:
-            more = work.registrations.delete_unused() > 0
-
-
-def _pushing(pusher: Pusher | None) -> list[Periodic]:
-    # What it has not sent when it stops is sent again, marked.
-    return [Periodic("audit-push", PUSH_EVERY, pusher.push, SECONDS_FOR_OTHERS)] if pusher else []
-
-
-def _at_the_right_time(foundation: Foundation, task: Callable[[], None]) -> None:
-    """A clock that is ahead would delete what others need, and hide that a checkpoint is due."""
-    require_clock(foundation.database, foundation.clock)
-    task()
-
-
-def build_background(
-    foundation: Foundation,
-    keys: KeyParts,
-    tokens: TokenParts,
-    sign_in: SignInParts,
-    people: PeopleParts,
-    factors: FactorParts,
-    audit: AuditParts,
-    administration: Administration,
-    verifiers: ReportedVerifiers,
-) -> BackgroundJobs:
-    unused_clients = partial(delete_unused_clients, administration)
-    expired_tokens = partial(delete_expired, foundation, tokens, people)
-    cleaning: tuple[tuple[str, timedelta, Callable[[], None]], ...] = (
-        ("expired-tokens", DELETE_EXPIRED_EVERY, expired_tokens),
-        ("used-challenges", DELETE_EXPIRED_EVERY, factors.delete_expired),
-        ("used-assertions", DELETE_EXPIRED_EVERY, tokens.tidy_assertions),
-        ("sign-in-attempts", CLEAR_EVERY, sign_in.guard.clear_up),
-        ("token-counts", COUNT_EVERY, audit.token_counts.count),
-        ("audit-retention", _PRUNE_EVERY, audit.prune),
-        ("unused-clients", _PRUNE_EVERY, unused_clients),
-        ("erasure", _ERASE_EVERY, foundation.database.erasure.retry),
-    )
-    return BackgroundJobs(
-        foundation,
-        keys,
-        tokens,
-        sign_in,
-        audit,
-        cleaning=(
-            *(
-                Periodic(name, every, partial(_at_the_right_time, foundation, task))
-                for name, every, task in cleaning
-            ),
-            *_pushing(audit.pusher),
-        ),
-        # The checkpoint is last, so that it covers what the others have written.
-        writing=(
-            Periodic("last-use", WRITE_LAST_USE_EVERY, tokens.last_use.write),
-            Periodic("verifiers", LOOK_AT_VERIFIERS_EVERY, verifiers.write),
-            Periodic("refusals", WRITE_REFUSALS_EVERY, audit.refusals.write),
-            Periodic(
-                "audit-checkpoints",
-                foundation.settings.audit_checkpoint_every,
-                partial(_at_the_right_time, foundation, audit.make_checkpoint),
-            ),
-        ),
-    )

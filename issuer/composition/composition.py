@@ -6,20 +6,21 @@ Only code that starts a process holds them all.
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from random import Random
 
 from issuer.audit import AuditWriter, RefusalAggregator
 from issuer.background.workers import WorkerPool
 from issuer.clock import Clock
-from issuer.composition.administration import Administration
+from issuer.composition.administration import Administration, build_administration
 from issuer.composition.audit import AuditParts, build_audit
-from issuer.composition.background import BackgroundJobs, build_background
+from issuer.composition.background import BackgroundJobs
 from issuer.composition.foundation import (
-    Foundation,
     build_foundation,
     build_sealer,
     require_master_key,
 )
+from issuer.composition.parts import Parts
 from issuer.composition.sign_in import (
     FactorParts,
     PeopleParts,
@@ -28,9 +29,7 @@ from issuer.composition.sign_in import (
     build_people,
     build_sign_in,
 )
-from issuer.composition.tokens import KeyParts, TokenParts, build_keys, build_tokens
-from issuer.composition.unit_of_work import DomainParts
-from issuer.database import Database
+from issuer.composition.tokens import TokenParts, build_keys, build_tokens
 from issuer.database.deployment import require_issuer
 from issuer.directory import ChangeWatcher, Directory
 from issuer.keys import Keyring
@@ -65,16 +64,6 @@ class ProtocolParts:
 
 
 @dataclass(frozen=True)
-class ProbeParts:
-    """What the liveness and the readiness probe use."""
-
-    settings: Settings
-    clock: Clock
-    audit_writer: AuditWriter
-    readiness: Readiness
-
-
-@dataclass(frozen=True)
 class WebParts:
     """What the pages use."""
 
@@ -94,66 +83,47 @@ class WebParts:
     anti_forgery_key: bytes = field(repr=False)
 
 
-def build_web(
-    foundation: Foundation,
-    tokens: TokenParts,
-    people: PeopleParts,
-    sign_in: SignInParts,
-    factors: FactorParts,
-    administration: Administration,
-    audit: AuditParts,
-    readiness: Readiness,
-) -> WebParts:
-    return WebParts(
-        foundation.settings,
-        foundation.clock,
-        foundation.random,
-        people,
-        sign_in,
-        factors,
-        tokens.directory,
-        tokens.changes,
-        administration,
-        audit,
-        readiness,
-        SealedTexts(derived(foundation.hmac_key, CONSOLE_NOTICES), foundation.random),
-        SealedTexts(derived(foundation.hmac_key, CONSOLE_KEPT_FORMS), foundation.random),
-        derived(foundation.hmac_key, ANTI_FORGERY),
-    )
+class Composition(Parts):
+    """The parts, and what is handed to interfaces."""
 
+    @cached_property
+    def background(self) -> BackgroundJobs:
+        return BackgroundJobs(self)
 
-@dataclass(frozen=True)
-class Composition:
-    """The parts, and what is handed to interfaces; with shortcuts into the foundation."""
+    @cached_property
+    def protocol(self) -> ProtocolParts:
+        return ProtocolParts(
+            self.settings,
+            self.clock,
+            self.keys.keyring,
+            self.tokens,
+            self.sign_in.sign_in,
+            self.people,
+            self.audit.writer,
+            self.audit.refusals,
+            self.administration,
+            self.verifiers,
+        )
 
-    foundation: Foundation
-    keys: KeyParts
-    tokens: TokenParts
-    sign_in: SignInParts
-    factors: FactorParts
-    people: PeopleParts
-    audit: AuditParts
-    administration: Administration
-    background: BackgroundJobs
-    protocol: ProtocolParts
-    probes: ProbeParts
-    web: WebParts
-
-    @property
-    def settings(self) -> Settings:
-        return self.foundation.settings
-
-    @property
-    def clock(self) -> Clock:
-        return self.foundation.clock
-
-    @property
-    def telemetry(self) -> Telemetry:
-        return self.foundation.telemetry
-
-    @property
-    def database(self) -> Database:
-        return self.foundation.database
+    @cached_property
+    def web(self) -> WebParts:
+        random, hmac_key = self.foundation.random, self.foundation.hmac_key
+        return WebParts(
+            self.settings,
+            self.clock,
+            random,
+            self.people,
+            self.sign_in,
+            self.factors,
+            self.tokens.directory,
+            self.tokens.changes,
+            self.administration,
+            self.audit,
+            self.readiness,
+            SealedTexts(derived(hmac_key, CONSOLE_NOTICES), random),
+            SealedTexts(derived(hmac_key, CONSOLE_KEPT_FORMS), random),
+            derived(hmac_key, ANTI_FORGERY),
+        )
 
     def running(self, pools: Sequence[WorkerPool]) -> RunningServer:
         """What status and metrics show of a server that begins now, with these pools."""
@@ -163,12 +133,12 @@ class Composition:
             self.database,
             self.keys.keyring,
             self.tokens.revocations,
-            self.protocol.verifiers,
+            self.verifiers,
             self.tokens.key_sets,
             self.audit.writer,
             self.audit.checkpoints,
             self.audit.pusher,
-            self.probes.readiness,
+            self.readiness,
             self.background.jobs,
             pools,
             self.clock(),
@@ -209,7 +179,7 @@ def compose_with(
     tokens = build_tokens(foundation, keys.keyring)
     sign_in = build_sign_in(foundation, tokens.directory)
     factors = build_factors(foundation, tokens.directory, sign_in)
-    administration = Administration(DomainParts(foundation, keys, tokens, sign_in, factors))
+    administration = build_administration(foundation, keys, tokens, sign_in, factors)
     people = build_people(foundation, tokens, keys.keyring, administration.keep_client)
     audit = build_audit(foundation, keys.keyring)
     verifiers = ReportedVerifiers(foundation.database, clock, settings.verifier_networks)
@@ -231,21 +201,6 @@ def compose_with(
         people,
         audit,
         administration,
-        build_background(
-            foundation, keys, tokens, sign_in, people, factors, audit, administration, verifiers
-        ),
-        ProtocolParts(
-            settings,
-            clock,
-            keys.keyring,
-            tokens,
-            sign_in.sign_in,
-            people,
-            audit.writer,
-            audit.refusals,
-            administration,
-            verifiers,
-        ),
-        ProbeParts(settings, clock, audit.writer, readiness),
-        build_web(foundation, tokens, people, sign_in, factors, administration, audit, readiness),
+        verifiers,
+        readiness,
     )

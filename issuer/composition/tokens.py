@@ -125,6 +125,9 @@ class TokenParts:
         if "client_assertions" in vars(self):
             self.client_assertions.stop_unused()
 
+    def start(self) -> None:
+        """Nothing: what others publish is followed from its first use."""
+
     def stop(self) -> None:
         """Follow no key set and read no document any more."""
         self.client_documents.stop()

@@ -109,7 +109,6 @@ def create_app(parts: Composition) -> DirectRoutes:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         parts.background.start()
-        telemetry.start()
         await limits.open()
         try:
             yield
@@ -117,7 +116,6 @@ def create_app(parts: Composition) -> DirectRoutes:
             for pool in pools:
                 pool.stop()
             await limits.close()
-            telemetry.stop()
             parts.background.stop()
 
     base = settings.base_path
@@ -150,7 +148,7 @@ def create_app(parts: Composition) -> DirectRoutes:
         telemetry.tracing,
     )
     app.router.routes.extend(protocol)
-    app.router.routes.extend(health_routes(parts.probes))
+    app.router.routes.extend(health_routes(parts.readiness))
     paths = {**protocol_paths(settings, server.grants), **health_paths(settings)}
     _describe(app, paths, security_schemes())
     web = web_routes(parts.web, pages, people, passwords, plans, metrics)

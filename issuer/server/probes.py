@@ -13,11 +13,11 @@ from starlette.routing import Route
 
 from issuer.audit import Actor, Event
 from issuer.background.workers import WorkerPool
-from issuer.composition import ProbeParts
 from issuer.database.outage import LOG_EVERY
 from issuer.errors import DatabaseUnavailable, IssuerError
 from issuer.http.requests import bearer_token
 from issuer.settings import Settings
+from issuer.status import Readiness
 
 _CHECK_EVERY = 1.0  # seconds
 
@@ -30,11 +30,11 @@ class ReadinessProbe:
     Requests share one check and its result, so that no caller can load the database with probes.
     """
 
-    def __init__(self, parts: ProbeParts) -> None:
-        self._clock = parts.clock
-        self._audit = parts.audit_writer
-        self._require_ready = parts.readiness.require
-        self._changes = parts.readiness.changes
+    def __init__(self, readiness: Readiness) -> None:
+        self._clock = readiness.clock
+        self._audit = readiness.audit_writer
+        self._require_ready = readiness.require
+        self._changes = readiness.changes
         # A worker of its own: a flood of requests must not make a working server look broken.
         self._worker = WorkerPool("readiness", workers=1, queue=0)
         self._check: asyncio.Task[IssuerError | None] | None = None
@@ -74,20 +74,20 @@ class ReadinessProbe:
             log.warning("not_ready", cause=cause)
 
 
-def health_routes(parts: ProbeParts) -> list[Route]:
+def health_routes(readiness: Readiness) -> list[Route]:
     """`/healthz`: the process answers. `/readyz`: tokens can be issued now."""
-    readiness = ReadinessProbe(parts)
+    probe = ReadinessProbe(readiness)
 
     async def healthz(_: Request) -> Response:
         return _answer(200, {"status": "ok"})
 
     async def readyz(_: Request) -> Response:
         # The cause is only logged: probes are unauthenticated, and it may name the database.
-        if await readiness.is_ready():
+        if await probe.is_ready():
             return _answer(200, {"status": "ready"})
         return _answer(503, {"status": "not ready"})
 
-    base = parts.settings.base_path
+    base = readiness.settings.base_path
     return [
         Route(f"{base}/healthz", healthz, methods=["GET"]),
         Route(f"{base}/readyz", readyz, methods=["GET"]),

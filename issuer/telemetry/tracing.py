@@ -33,6 +33,9 @@ class Tracing:
         """A span within that of the request; nothing outside of a request."""
         return _NOTHING
 
+    def start(self) -> None:
+        """Nothing: spans are sent as they end."""
+
     def stop(self) -> None:
         """Send what is waiting, for a few seconds at most."""
 
@@ -44,16 +47,3 @@ class Telemetry:
     metrics: Metrics = field(default_factory=Metrics)
     tracing: Tracing = field(default_factory=Tracing)
     sending: Periodic | None = None
-
-    def start(self) -> None:
-        """Begin to write and send what is not written as it happens."""
-        self.metrics.start()
-        if self.sending is not None:
-            self.sending.start()
-
-    def stop(self) -> None:
-        """Send what is waiting, for a few seconds at most."""
-        if self.sending is not None:
-            self.sending.stop()
-        self.metrics.stop()
-        self.tracing.stop()

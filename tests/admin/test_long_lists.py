@@ -64,7 +64,7 @@ def test_a_hundred_thousand_clients_are_listed_page_by_page(
 
     event.listen(deployment.services.database.engine, "before_cursor_execute", count)
     deployment.services.tokens.changes.stop()
-    for job in deployment.services.background.cleaning:  # one of them reads every minute
+    for job in deployment.services.background.jobs:  # one of them reads every minute
         job.stop()
     path = f"/clients?limit={PAGE}"
     while True:

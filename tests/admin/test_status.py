@@ -43,7 +43,7 @@ def test_it_says_what_is_wrong_and_what_to_do(admin: AdminApi, deployment: Deplo
     def fail() -> None:
         raise Unavailable("The disk is on fire.")
 
-    job: Periodic = deployment.services.background.cleaning[0]
+    job = the_job(deployment, "expired-tokens")
     job._task = fail
     job.run_once()
     status = admin.get("/status").json()
@@ -67,7 +67,7 @@ def test_an_unexpected_error_of_a_job_is_named_without_its_text(
     def fail() -> None:
         raise KeyError("s3cr3t")
 
-    job: Periodic = deployment.services.background.cleaning[0]
+    job = the_job(deployment, "expired-tokens")
     job._task = fail
     job.run_once()
     text = admin.get("/status").text
@@ -106,6 +106,11 @@ def test_audit_events_that_cannot_be_sent_need_attention(admin: AdminApi, deploy
     assert "refused" in push["failure"]
     assert subjects(admin) == {"audit push"}
     assert "k3y" not in str(status)
+
+
+def the_job(deployment: Deployment, name: str) -> Periodic:
+    (job,) = (each for each in deployment.services.background.jobs if each.name == name)
+    return job
 
 
 def subjects(admin: AdminApi) -> set[str]:

@@ -8,7 +8,6 @@ import pytest
 
 from issuer.clients import ClientFields
 from issuer.clients.registrations import NEW_FOR, UNUSED_FOR, Registrations, read_client_metadata
-from issuer.composition.background import delete_unused_clients
 from issuer.errors import Unavailable
 from issuer.roles import Assignment
 from tests.builders import URL, Credentials, Deployment
@@ -374,11 +373,11 @@ def test_a_client_that_is_not_used_for_90_days_is_deleted(deployment: Deployment
     deployment.clock.move(UNUSED_FOR - timedelta(seconds=1))
     note_use(deployment, used)
     administration = deployment.services.administration
-    delete_unused_clients(administration)
+    administration.delete_unused_clients()
     with administration.reading() as work:
         assert work.clients.exists(unused)
     deployment.clock.move(timedelta(seconds=2))
-    delete_unused_clients(administration)
+    administration.delete_unused_clients()
     with administration.reading() as work:
         assert [work.clients.exists(each) for each in (used, unused, "admins-own")] == [
             True,
@@ -386,7 +385,7 @@ def test_a_client_that_is_not_used_for_90_days_is_deleted(deployment: Deployment
             True,
         ]
     deployment.clock.move(UNUSED_FOR)
-    delete_unused_clients(administration)
+    administration.delete_unused_clients()
     with administration.reading() as work:
         assert not work.clients.exists(used)
         assert work.clients.exists("admins-own")

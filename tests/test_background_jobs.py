@@ -1,0 +1,73 @@
+"""The table of background jobs in docs/architecture.md is that of the code."""
+
+import ast
+import re
+from datetime import timedelta
+from pathlib import Path
+
+from issuer.composition.background import JOBS, Job
+from issuer.database.tables import Base
+
+ROOT = Path(__file__).parent.parent
+LIBRARIES = ("agentos/", "client/")
+OF_JOBS = {
+    "audit/writer.py",
+    "background/periodic.py",
+    "composition/background.py",
+    "composition/foundation.py",
+    "directory/change_watcher.py",
+    "keys/rotator.py",
+    "telemetry/prometheus.py",
+}
+# Threads that end with what began them.
+OF_OTHERS = {
+    "backup/encryption.py",
+    "cli/completion.py",
+    "server/processes.py",
+    "telemetry/otel/traces.py",
+}
+
+
+def test_the_docs_list_every_job():
+    text = (ROOT / "docs/architecture.md").read_text()
+    _, _, section = text.partition("\n## Background jobs\n")
+    rows = re.findall(r"^\| `.*\|$", section.partition("\n## ")[0], re.MULTILINE)
+    assert rows == [
+        f"| `{job.name}` | `{job.owner}/` | {interval(job)} | {job.touches} |" for job in JOBS
+    ]
+
+
+def test_each_job_names_an_existing_package_and_existing_tables():
+    tables = Base.metadata.tables.keys()
+    for job in JOBS:
+        assert (ROOT / "issuer" / job.owner).is_dir()
+        named = re.findall(r"`([a-z_]+)`", job.touches)
+        assert set(named) <= tables, job.name
+    assert len({job.name for job in JOBS}) == len(JOBS)
+
+
+def test_a_module_that_starts_a_thread_has_a_row():
+    starting = {
+        file
+        for path in (ROOT / "issuer").rglob("*.py")
+        if not (file := path.relative_to(ROOT / "issuer").as_posix()).startswith(LIBRARIES)
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Call) and called(node) in {"Periodic", "Thread"}
+    }
+    assert starting == OF_JOBS | OF_OTHERS
+
+
+def called(node: ast.Call) -> str:
+    return ast.unparse(node.func).rpartition(".")[2]
+
+
+def interval(job: Job) -> str:
+    """As people write it."""
+    if isinstance(job.every, str):
+        is_setting = job.every.isupper()
+        return f"`{job.every}`" if is_setting else job.every
+    units = {"h": timedelta(hours=1), "min": timedelta(minutes=1), "s": timedelta(seconds=1)}
+    for unit, length in units.items():
+        if job.every >= length:
+            return f"{job.every // length} {unit}"
+    return f"{job.every // timedelta(milliseconds=1)} ms"
