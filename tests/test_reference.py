@@ -2,14 +2,11 @@
 
 import re
 from collections.abc import Iterator
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import typer
-
 from issuer.catalogue.own_routes import own_routes
-from issuer.cli.program import app
+from issuer.cli.program import app, imported
 from issuer.scopes import ISSUER_RESOURCES
 from issuer.vocabulary import CLAIMS_OF_THE_TOKEN, CLAIMS_THAT_CHANGE_A_TOKEN
 
@@ -35,8 +32,7 @@ def test_the_page_lists_every_command_with_its_options_and_no_other():
 def commands() -> Iterator[tuple[str, set[str]]]:
     """Each with its options, but for those that all have."""
     for group in app.registered_commands:
-        module = import_module(f"issuer.cli.{str(group.name).replace('-', '_')}")
-        yield from described(typer.main.get_command(module.app), str(group.name))
+        yield from described(imported(str(group.name)), str(group.name))
 
 
 def described(command: Any, path: str) -> Iterator[tuple[str, set[str]]]:
@@ -63,8 +59,7 @@ def is_known(words: list[str]) -> bool:
     top = {group.name for group in app.registered_commands}
     if not words or words[0] not in top:
         return not words or words[0].startswith("-") or words[0].isupper() or "|" in words[0]
-    module = import_module(f"issuer.cli.{words[0].replace('-', '_')}")
-    command = typer.main.get_command(module.app)
+    command = imported(words[0])
     rest = words[1:]
     while rest and rest[0] in getattr(command, "commands", {}):
         command = command.commands[rest.pop(0)]

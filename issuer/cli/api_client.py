@@ -7,7 +7,7 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
-from issuer.cli.asking import ask
+from issuer.cli.confirming import ask
 from issuer.errors import IssuerError, Unavailable
 from issuer.settings import is_loopback
 

@@ -5,12 +5,12 @@ from typing import Annotated, Any
 
 import typer
 
-from issuer.cli import completion, output
+from issuer.cli import output
 from issuer.cli.collection import add_command
 from issuer.cli.command import new_app
 from issuer.cli.confirming import Confirmation, Yes, confirmed
 from issuer.cli.opening import changing, reading
-from issuer.cli.options import AsJson, KeepCredentials, RoleName
+from issuer.cli.options import AsJson, Complete, KeepCredentials, RoleName, known_audiences
 from issuer.composition import UnitOfWork
 from issuer.roles import Assignment, Assignments
 
@@ -20,14 +20,14 @@ AtAudience = Annotated[
         "--audience",
         metavar="ID",
         help="At this audience only.",
-        autocompletion=completion.audiences,
+        autocompletion=known_audiences,
     ),
 ]
 Everywhere = Annotated[bool, typer.Option("--everywhere", help="At every audience.")]
 
 
 def assignment_commands(
-    kind: str, example: str, find: Callable[[UnitOfWork, str], str], complete: completion.Complete
+    kind: str, example: str, find: Callable[[UnitOfWork, str], str], complete: Complete
 ) -> typer.Typer:
     """The commands for the roles of a `kind` of principal. `find` returns the id."""
     app = new_app(f"Assign roles to a {kind}, at one audience or everywhere.")

@@ -11,8 +11,7 @@ from typer.models import OptionInfo
 from issuer.cli import output
 from issuer.cli.command import adjusted, every, given, given_patch
 from issuer.cli.confirming import Confirmation, Yes, confirmed, emptied
-from issuer.cli.hints import warn_about
-from issuer.cli.opening import changing, reading
+from issuer.cli.opening import changing, reading, warn_about
 from issuer.cli.options import AllowUnknownScopes, AsJson, Cascade, KeepCredentials, Limit
 from issuer.clients import CLIENT
 from issuer.composition import UnitOfWork

@@ -3,12 +3,14 @@
 import inspect
 from collections.abc import Callable, Sequence
 from enum import EnumType
+from pathlib import Path
 from typing import Any, Final
 
 import typer
 from typer.core import TyperArgument, TyperCommand, TyperGroup
 
-from issuer.errors import NotFound
+from issuer.errors import IssuerError, NotFound
+from issuer.files import reason_of
 
 NOTHING: Final = object()  # an option set to nothing: null in the JSON
 _PAGE = 500
@@ -149,3 +151,23 @@ def every(
         if len(batch) < size:
             break
     return items
+
+
+MAX_BYTES = 5 * 1024 * 1024
+
+
+def content_of(file: str | Path, max_bytes: int = MAX_BYTES) -> bytes:
+    """The content of a file; `IssuerError` if it is larger than `max_bytes`, or unreadable."""
+    content = beginning_of(file, max_bytes)
+    if len(content) > max_bytes:
+        raise IssuerError(f"{file} is larger than {max_bytes} bytes.")
+    return content
+
+
+def beginning_of(file: str | Path, max_bytes: int = MAX_BYTES) -> bytes:
+    """The first `max_bytes` of a file, and one byte more if it is larger."""
+    try:
+        with Path(file).open("rb") as opened:
+            return opened.read(max_bytes + 1)
+    except (OSError, ValueError) as error:
+        raise IssuerError(f"{file} cannot be read: {reason_of(error)}.") from None

@@ -1,4 +1,4 @@
-"""Confirm what a change would take away, before it is made: on the terminal, or by `--yes`."""
+"""What is asked on the terminal: secrets, and confirmations of what a change would take away."""
 
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -71,3 +71,18 @@ def emptied(whose: str, before: Mapping[str, object], after: Mapping[str, object
 def _shortened(value: str | list[object] | dict[str, object]) -> str:
     text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
     return text if len(text) <= 60 else f"{text[:60]}…"  # noqa: PLR2004
+
+
+def ask(what: str, *, from_stdin: bool, otherwise: str, twice: bool = False) -> str:
+    """A line of standard input, or of the terminal without echo.
+
+    Wrong usage where there is no terminal; `otherwise` names the alternative.
+    """
+    if from_stdin:
+        return sys.stdin.readline().rstrip("\r\n")
+    if not sys.stdin.isatty():
+        raise typer.BadParameter(f"there is no terminal to ask for the {what}: use {otherwise}")
+    answer: str = typer.prompt(
+        what.capitalize(), hide_input=True, confirmation_prompt=twice, err=True
+    )
+    return answer

@@ -8,9 +8,8 @@ from typing import Annotated, Any
 import typer
 from pydantic import TypeAdapter, ValidationError
 
-from issuer.cli import completion
-from issuer.cli.command import NOTHING
-from issuer.cli.input_files import content_of
+from issuer.cli.command import NOTHING, content_of
+from issuer.cli.options import COMPLETIONS
 from issuer.errors import IssuerError
 from issuer.fields.times import in_seconds
 from issuer.resources import Control, Member, ResourceType
@@ -118,6 +117,6 @@ def _type(member: Member) -> Any:
 
 def _completion(member: Member) -> Callable[..., list[str]] | None:
     if member.names:
-        return completion.COMPLETIONS[member.names]
+        return COMPLETIONS[member.names]
     values = member.values
     return None if isinstance(values, EnumType) or not values else lambda: [*values]

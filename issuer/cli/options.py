@@ -1,12 +1,91 @@
-"""Options of more than one command, named like the members of the admin API."""
+"""Options of more than one command, named like the members of the admin API, and completion.
 
+Completion reads names from the database within two seconds, or has none.
+"""
+
+import io
+from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from datetime import UTC, datetime
-from typing import Annotated
+from threading import Thread
+from typing import Annotated, Any, TypeAlias
 
 import typer
 
-from issuer.cli import completion
+from issuer.audiences import AUDIENCE
+from issuer.cli.opening import reading
+from issuer.clients import CLIENT
+from issuer.composition import UnitOfWork
 from issuer.fields.times import duration
+from issuer.resources import ResourceType
+from issuer.roles import ROLE
+from issuer.trusted_issuers import TRUSTED_ISSUER
+
+Complete: TypeAlias = Callable[[str], list[str]]
+
+_MAX_NAMES = 100
+_SECONDS = 2.0
+
+
+def known_audiences(incomplete: str) -> list[str]:
+    """Ids of audiences."""
+    return _keys(AUDIENCE, incomplete)
+
+
+def known_roles(incomplete: str) -> list[str]:
+    """Names of roles."""
+    return _keys(ROLE, incomplete)
+
+
+def known_clients(incomplete: str) -> list[str]:
+    """Ids of clients."""
+    return _keys(CLIENT, incomplete)
+
+
+def known_trusted_issuers(incomplete: str) -> list[str]:
+    """Ids of trusted issuers."""
+    return _keys(TRUSTED_ISSUER, incomplete)
+
+
+def known_users(incomplete: str) -> list[str]:
+    """Names of users."""
+    return _completed(incomplete, lambda work: work.users.usernames(incomplete, _MAX_NAMES))
+
+
+def known_clients_and_users(incomplete: str) -> list[str]:
+    """Ids of clients, then names of users."""
+    return [*known_clients(incomplete), *known_users(incomplete)]
+
+
+COMPLETIONS: dict[str, Complete] = {
+    "audience": known_audiences,
+    "role": known_roles,
+    "client": known_clients,
+}
+
+
+def _keys(resource_type: ResourceType[Any, Any], first: str) -> list[str]:
+    def read(work: UnitOfWork) -> list[str]:
+        resources = work.collection(resource_type)
+        following = map(resource_type.key_of, resources.page(first or None, _MAX_NAMES))
+        return [*([first] if resources.exists(first) else []), *following]
+
+    return _completed(first, read)
+
+
+def _completed(incomplete: str, names: Callable[[UnitOfWork], list[str]]) -> list[str]:
+    """The names that begin with `incomplete`; none, without output, if reading fails."""
+    results: list[str] = []
+
+    def read() -> None:
+        with suppress(Exception), reading() as work:
+            results.extend(names(work))
+
+    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+        thread = Thread(target=read, daemon=True)
+        thread.start()
+        thread.join(_SECONDS)
+    return [name for name in results if name.startswith(incomplete)]
 
 
 def instant(text: str, *, after: bool = False) -> datetime:
@@ -26,19 +105,17 @@ def instant(text: str, *, after: bool = False) -> datetime:
 
 ClientId = Annotated[
     str,
-    typer.Argument(
-        metavar="CLIENT", help="The id of the client.", autocompletion=completion.clients
-    ),
+    typer.Argument(metavar="CLIENT", help="The id of the client.", autocompletion=known_clients),
 ]
 UserName = Annotated[
     str,
     typer.Argument(
-        metavar="USER", help="The id or the name of the user.", autocompletion=completion.users
+        metavar="USER", help="The id or the name of the user.", autocompletion=known_users
     ),
 ]
 RoleName = Annotated[
     str,
-    typer.Argument(metavar="ROLE", help="The name of the role.", autocompletion=completion.roles),
+    typer.Argument(metavar="ROLE", help="The name of the role.", autocompletion=known_roles),
 ]
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print JSON, and nothing else on standard output.")
@@ -70,7 +147,7 @@ AudienceOfToken = Annotated[
         "--audience",
         metavar="ID",
         help="The AgentOS. Not needed if the client has only one.",
-        autocompletion=completion.audiences,
+        autocompletion=known_audiences,
     ),
 ]
 AgnoVersion = Annotated[

@@ -57,7 +57,25 @@ _COMMANDS = {
         "admin": "Invite an administrator, recover the admin client, or change the URL.",
     },
 }
-
+_MODULES = {
+    "audit.audit": "audit",
+    "clients.client": "client",
+    "keys.jwks": "jwks",
+    "keys.key": "key verifier",
+    "manifest.commands": "plan apply export",
+    "resources": "audience role trusted-issuer",
+    "rights.explain": "explain preview",
+    "rights.scope": "scope",
+    "running.backup": "backup restore",
+    "running.connect": "connect",
+    "running.doctor": "doctor",
+    "running.quickstart": "quickstart",
+    "running.serve": "serve",
+    "running.setup": "init migrate admin",
+    "running.status": "status health",
+    "running.token": "token",
+    "users.user": "user",
+}
 
 _as_json: ContextVar[bool] = ContextVar("as_json", default=False)
 
@@ -67,13 +85,14 @@ class _Lazy(Group):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name, stub, rest = super().resolve_command(ctx, args)
-        return name, stub and typer.main.get_command(_imported(stub.name)), rest
+        return name, stub and imported(str(stub.name)), rest
 
 
-def _imported(name: str | None) -> typer.Typer:
-    module = str(name).replace("-", "_")
-    app: typer.Typer = import_module(f"issuer.cli.{module}").app
-    return app
+def imported(name: str) -> Any:
+    """The command of that name, or group of commands."""
+    module = next(module for module, names in _MODULES.items() if name in names.split())
+    found = typer.main.get_command(import_module(f"issuer.cli.{module}").app)
+    return getattr(found, "commands", {}).get(name, found)
 
 
 def _print_version(requested: bool) -> None:

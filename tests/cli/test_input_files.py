@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from issuer.cli.input_files import MAX_BYTES
+from issuer.cli.command import MAX_BYTES
 from issuer.manifest import parsing
 from tests.cli.driver import Cli
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from issuer.cli import run
-from issuer.cli.hooks import pauses_between_tries
+from issuer.cli.keys.hooks import pauses_between_tries
 from tests.agentos.key_server import KEYS, METADATA, KeyServer, running_key_server
 from tests.agentos.tokens import Tokens
 from tests.cli.driver import Cli, Program, running

@@ -16,9 +16,9 @@ from typing import Any
 import httpx
 import pytest
 
-from issuer.cli.administrator import ConsoleAdministrator, ensure_administrator
-from issuer.cli.demo import Demo, ensure_demo
-from issuer.cli.quickstart import program_name
+from issuer.cli.running.demo import Demo, ensure_demo
+from issuer.cli.running.quickstart import program_name
+from issuer.cli.running.setup import ConsoleAdministrator, ensure_administrator
 from issuer.composition import Composition
 from tests.agentos.releases import SERVER_RELEASES, AgnoRelease
 from tests.builders import OPERATOR, PASSWORD, URL

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from issuer.cli.status import _show, in_words
+from issuer.cli.running.status import _show, in_words
 from issuer.status import server_status
 from tests.builders import Deployment
 from tests.cli.driver import Cli, running

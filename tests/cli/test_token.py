@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from issuer.cli.token_cache import token_from_cache
+from issuer.cli.running.token_cache import token_from_cache
 from issuer.errors import IssuerError
 from tests.builders import PASSWORD
 from tests.cli.driver import Cli, running

@@ -1,0 +1,1 @@
+"""`issuer audit`: the audit log."""

@@ -1,0 +1,1 @@
+"""`issuer client`: clients, their secrets, keys and trusts."""

@@ -1,0 +1,225 @@
+"""`issuer client`."""
+
+import shlex
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from issuer.cli import output
+from issuer.cli.assignments import assignment_commands
+from issuer.cli.clients import key, trust
+from issuer.cli.clients.secrets import rotate_app, secret_app
+from issuer.cli.collection import CollectionCommands
+from issuer.cli.command import content_of, new_app
+from issuer.cli.confirming import Confirmation, Yes, confirmed
+from issuer.cli.members import key_argument, options_of
+from issuer.cli.opening import changing
+from issuer.cli.options import AsJson, ClientId, known_clients, known_roles
+from issuer.clients import CLIENT, Client, NewClient
+from issuer.clients.documents import read_document
+from issuer.composition import UnitOfWork
+from issuer.roles import Assignment
+from issuer.vocabulary import AuthMethod, GrantType, UserRights
+
+app = new_app("Services with credentials of their own (RFC 6749 §2).")
+app.add_typer(secret_app, name="secret")
+app.add_typer(rotate_app, name="rotate")
+app.add_typer(key.app, name="key")
+app.add_typer(trust.app, name="trust")
+app.add_typer(
+    assignment_commands(
+        "client",
+        "ci-bot",
+        lambda work, name: work.clients.get(name).client_id,
+        known_clients,
+    ),
+    name="role",
+)
+commands = CollectionCommands(app, CLIENT, ClientId)
+
+_ROLES_AT_AUDIENCES = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--role",
+        metavar="ROLE",
+        help="Assign this role at each --audience. Repeatable.",
+        autocompletion=known_roles,
+    ),
+]
+_PUBLIC = Annotated[
+    bool, typer.Option("--public", help="It has no secret: short for --auth-method none.")
+]
+_OPTIONS = options_of(
+    CLIENT,
+    [
+        *("name", "audiences", "scopes", "grant_types", "redirect_uris"),
+        *("post_logout_redirect_uris", "token_endpoint_auth_method", "jwks", "jwks_uri"),
+        *("user_rights", "first_party", "access_token_ttl", "claims", "may_set_session"),
+        "disabled",
+    ],
+)
+
+
+def _complete(values: dict[str, Any]) -> None:
+    """`--public`, and the grants of a client to which people return."""
+    if values.pop("public"):
+        if values["token_endpoint_auth_method"] not in {None, AuthMethod.NONE}:
+            raise typer.BadParameter("--public and --auth-method contradict each other")
+        values["token_endpoint_auth_method"] = AuthMethod.NONE
+    if values["redirect_uris"] and not values["grant_types"]:
+        values["grant_types"] = [GrantType.AUTHORIZATION_CODE, GrantType.REFRESH_TOKEN]
+
+
+def _assign(work: UnitOfWork, created: NewClient, roles: list[str] | None) -> None:
+    if roles and not created.audiences:
+        raise typer.BadParameter("--role needs an --audience, at which it is assigned")
+    for role, audience in product(roles or [], created.audiences):
+        work.assignments.assign(created.client_id, Assignment(role=role, audience=audience))
+
+
+def _missing(work: UnitOfWork, client: Client) -> Iterator[str]:
+    """Sentences, each with the command to run next. None for a client that can do something."""
+    name = shlex.quote(client.client_id)
+    has_keys = client.jwks or client.jwks_uri or client.trusts
+    if client.token_endpoint_auth_method is AuthMethod.PRIVATE_KEY_JWT and not has_keys:
+        yield (
+            f"It cannot authenticate yet. Make a key with `issuer client key create {name} --out"
+            f" FILE`, or trust another issuer with `issuer client trust add {name} …`."
+        )
+    if not client.audiences:
+        yield (
+            "It can get no token for an AgentOS yet. Add one with `issuer client update"
+            f" {name} --add-audience ID`."
+        )
+    elif _limits_people(client) and not (client.scopes or work.assignments.of(client.client_id)):
+        yield (
+            "Its tokens have no scopes yet. Assign a role with `issuer client role assign"
+            f" {name} ROLE --audience {shlex.quote(client.audiences[0])}`."
+        )
+        if GrantType.AUTHORIZATION_CODE in client.grant_types:
+            yield (
+                "Or let people who sign in through it use all that they hold, with `issuer client"
+                f" update {name} --user-rights all`."
+            )
+
+
+def _limits_people(client: Client) -> bool:
+    """Whether scopes of its own matter: of its own tokens, or of people who have only these."""
+    is_person_only = GrantType.CLIENT_CREDENTIALS not in client.grant_types
+    return not (is_person_only and client.user_rights is UserRights.ALL)
+
+
+commands.list(
+    ["client_id", "name", "audiences", "scopes", "grant_types", "disabled"],
+    """List the clients in order of id. Secrets are never shown.
+
+    Examples:
+
+      issuer client list
+      issuer client list --limit 20 --json
+    """,
+)
+commands.show(
+    """Show one client. For its roles, see client role list; secrets are never shown.
+
+    Examples:
+
+      issuer client show ci-bot
+    """
+)
+commands.create(
+    {"client_id": key_argument(CLIENT)}
+    | options_of(CLIENT, ["name", "audiences"])
+    | {"roles": _ROLES_AT_AUDIENCES}
+    | _OPTIONS
+    | {"public": _PUBLIC},
+    """Create a client and show its first secret once.
+
+    With --redirect-uri its grant types are authorization_code and refresh_token, unless
+    --grant-type names others; without, client_credentials. With keys it gets no secret. It says
+    what the client cannot do yet, and the command to run next.
+
+    Examples:
+
+      issuer client create ci-bot --audience my-os --role web-runner
+      issuer client create web --audience my-os --grant-type password
+      issuer client create app --public --redirect-uri https://app.example/cb
+      issuer client create batch --audience my-os --jwks @batch.jwks.json
+      issuer client create --audience my-os --access-token-ttl 5m --json
+    """,
+    then=_assign,
+    complete=_complete,
+    advise=_missing,
+)
+commands.update(
+    _OPTIONS,
+    """Change the named members only. A disabled client is refused within a second.
+
+    Examples:
+
+      issuer client update ci-bot --add-scope agents:run --claims '{"team": "a"}'
+      issuer client update ci-bot --add-audience other-os
+      issuer client update ci-bot --claims '{"tenant": null}' --disabled
+    """,
+    lists=["audiences", "scopes"],
+)
+
+
+@app.command("pin")
+def pin_document(
+    url: Annotated[
+        str, typer.Argument(metavar="URL", help="The URL of the document: the id of the client.")
+    ],
+    file: Annotated[
+        Path, typer.Option("--file", "-f", metavar="FILE", help="The document, saved from there.")
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Keep the metadata document of a client, for networks without internet access.
+
+    It is never fetched, whatever ISSUER_CLIENT_METADATA_HOSTS says. Pin it again to change it,
+    or delete the client.
+
+    Examples:
+
+      issuer client pin https://app.example/client.json -f client.json
+    """
+    fields = read_document(url, content_of(file))
+    with changing() as work:
+        client = work.clients.keep_document(fields, pinned=True)
+    output.show(client, as_json=as_json)
+
+
+@app.command("revoke-tokens")
+def revoke_tokens(client: ClientId, yes: Yes = False, as_json: AsJson = False) -> None:
+    """Revoke every token issued to a client so far; it is refused everywhere within seconds.
+
+    Asks first.
+
+    This includes tokens of users who signed in through it. The client may get new tokens.
+
+    Examples:
+
+      issuer client revoke-tokens ci-bot
+    """
+
+    def change(confirmation: Confirmation) -> None:
+        with changing() as work:
+            work.clients.revoke_tokens(client)
+            confirmation.require(f"revoke every token of {client}, those of its users included")
+
+    confirmed(change, yes=yes)
+    output.say(f"The tokens of {client} are revoked.", {"revoked": client}, as_json=as_json)
+
+
+commands.delete(
+    """Delete a client, its secrets, assignments and tokens. Its id may be used again.
+
+    Examples:
+
+      issuer client delete ci-bot
+    """
+)

@@ -1,0 +1,1 @@
+"""`issuer plan`, `issuer apply` and `issuer export`."""

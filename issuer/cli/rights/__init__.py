@@ -1,0 +1,1 @@
+"""`issuer explain`, `issuer preview` and `issuer scope`: what clients and users may do."""

@@ -1,0 +1,215 @@
+"""`issuer explain` and `issuer preview`."""
+
+import json
+import shlex
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import chain, count
+from typing import Annotated
+
+import typer
+
+from issuer.cli import output
+from issuer.cli.command import every, given, new_app
+from issuer.cli.confirming import ask
+from issuer.cli.opening import administering_with_keys, client_and_user, suggesting_audiences
+from issuer.cli.options import (
+    AgnoVersion,
+    AsJson,
+    AudienceOfToken,
+    ClientId,
+    Scopes,
+    known_clients,
+    known_clients_and_users,
+    known_users,
+)
+from issuer.composition import Administration, UnitOfWork
+from issuer.directory import ClientRecord, UserRecord
+from issuer.errors import InvalidCredentials, InvalidField
+from issuer.explain.explaining import Explanation, PreviewRequest, Question, ScopeSource
+
+app = new_app()
+
+_HELP = "The id of a client, or the id or name of a user; then the request."
+
+
+@app.command()
+def explain(
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SUBJECT METHOD PATH", help=_HELP, autocompletion=known_clients_and_users
+        ),
+    ],
+    audience: AudienceOfToken = None,
+    client: Annotated[
+        str | None,
+        typer.Option(
+            help="The client through which the user signs in.",
+            autocompletion=known_clients,
+        ),
+    ] = None,
+    token_stdin: Annotated[
+        bool,
+        typer.Option("--token-stdin", help="A token on standard input, in place of SUBJECT."),
+    ] = False,
+    agno: AgnoVersion = None,
+    as_json: AsJson = False,
+) -> None:
+    """Explain whether an AgentOS would allow a request, and why. Nothing is issued.
+
+    If it would be refused, the smallest change that allows it is printed as a command.
+
+    For the audience of the issuer itself, requests to its admin API are explained. The exit
+    status is 0 whether the request would be allowed or refused.
+
+    Examples:
+
+      issuer explain ci-bot POST /agents/web/runs --audience my-os
+      issuer explain alice GET /agents --client web --audience my-os --agno 3.1
+      issuer explain deployer POST /admin/v1/roles --audience https://id.example
+      issuer explain --token-stdin GET /sessions < token.txt
+    """
+    *subject_name, method, path = _words(words, 2 if token_stdin else 3)
+    if token_stdin and client is not None:
+        raise typer.BadParameter("use either --client or --token-stdin")
+    with administering_with_keys() as administration:
+        subject = (
+            _token() if token_stdin else client_and_user(administration, subject_name[0], client)
+        )
+        members = given(audience=audience, method=method, path=path, version=agno)
+        question = Question.read({**subject, **members})
+        with suggesting_audiences(administration, audience):
+            explanation = _explained(administration, question)
+        with administration.reading() as work:
+            commands = [] if as_json else list(commands_to_allow(explanation, work))
+    if as_json:
+        output.print_json(explanation.as_json())
+        return
+    for sentence in _sentences(explanation, alone=subject.keys() == {"user_id"}):
+        output.print_text(sentence)
+    if commands:
+        output.print_text("This allows it:")
+        for command in commands:
+            output.print_text(f"  {shlex.join(['issuer', *command])}")
+
+
+def _words(words: list[str], count: int) -> list[str]:
+    if len(words) != count:
+        raise typer.BadParameter("expected SUBJECT METHOD PATH, or METHOD PATH with --token-stdin")
+    return words
+
+
+def _token() -> dict[str, object]:
+    return {"token": ask("token", from_stdin=True, otherwise="--token-stdin")}
+
+
+def _explained(administration: Administration, question: Question) -> Explanation:
+    try:
+        return administration.explainer.explain(question)
+    except InvalidCredentials as error:
+        raise InvalidField("token", error.reason) from None
+
+
+def _sentences(explanation: Explanation, *, alone: bool) -> Iterator[str]:
+    decision = explanation.decision
+    yield f"{'Allowed' if decision.allowed else 'Refused'}: {decision.reason}"
+    yield from map(_source, explanation.via)
+    if decision.listing == "all":
+        yield "The list shows everything."
+    if decision.smallest_addition:
+        yield f"The smallest addition that would allow it: {', '.join(decision.smallest_addition)}."
+        yield f"Scopes held: {', '.join(explanation.held) or 'nothing'}."
+    if alone:
+        yield "This assumes a client with the same rights; use --client to name one."
+
+
+def _source(source: ScopeSource) -> str:
+    if source.role is None:
+        return f"{source.holder} has {source.scope} directly."
+    where = "everywhere" if source.audience is None else f"at {source.audience}"
+    return f"{source.holder} has {source.scope} through the role {source.role}, assigned {where}."
+
+
+Command = tuple[str, ...]
+Holder = ClientRecord | UserRecord
+
+
+def commands_to_allow(explanation: Explanation, work: UnitOfWork) -> Iterator[Command]:
+    """Commands without the word `issuer`; none for a token, which nothing can change.
+
+    A holder gets just the scopes that are lacking, at that audience.
+    """
+    if explanation.decision.allowed:
+        return
+    for holder in explanation.disabled:
+        yield _of(holder, "update", "--enabled")
+    roles = every(work.roles.page, "name", None) if explanation.lacking else []
+    giving = {frozenset(role.scopes): role.name for role in roles}
+    for lacking in explanation.lacking:
+        holder, scopes = lacking.holder, frozenset(lacking.scopes)
+        if scopes not in giving and _has_one_audience(holder):
+            yield _of(holder, "update", *_options("--add-scope", lacking.scopes))
+            continue
+        if scopes not in giving:
+            giving[scopes] = _new_name(lacking.scopes, giving.values())
+            yield ("role", "create", giving[scopes], *_options("--scope", lacking.scopes))
+        yield _of(holder, "role", "assign", giving[scopes], "--audience", explanation.audience)
+
+
+def _has_one_audience(holder: Holder) -> bool:
+    """Whether own scopes, which apply at all audiences of a client, give no more than a role."""
+    return isinstance(holder, ClientRecord) and len(holder.audiences) == 1
+
+
+def _of(holder: Holder, *words: str) -> Command:
+    """A command about the holder, whose name follows the verb."""
+    if isinstance(holder, ClientRecord):
+        noun, name = "client", holder.client_id
+    else:
+        noun, name = "user", holder.username
+    verb = 2 if words[0] == "role" else 1
+    return (noun, *words[:verb], name, *words[verb:])
+
+
+def _options(name: str, values: Iterable[str]) -> Iterator[str]:
+    for value in values:
+        yield from (name, value)
+
+
+def _new_name(scopes: Sequence[str], taken: Collection[str]) -> str:
+    """A name for a role of these scopes, such as agents-web-run."""
+    name = scopes[0].replace(":", "-").replace("*", "all")
+    names = chain([name], (f"{name}-{number}" for number in count(2)))
+    return next(each for each in names if each not in taken)
+
+
+@app.command()
+def preview(
+    client: ClientId,
+    user: Annotated[
+        str | None,
+        typer.Option(
+            help="The id or the name of the user who signs in.", autocompletion=known_users
+        ),
+    ] = None,
+    audience: AudienceOfToken = None,
+    scopes: Scopes = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the claims and the size that a token would have, without issuing it.
+
+    Examples:
+
+      issuer preview ci-bot
+      issuer preview web --user alice --audience my-os --scope agents:web:run
+    """
+    with administering_with_keys() as administration:
+        subject = client_and_user(administration, user, client) if user else {"client_id": client}
+        request = PreviewRequest.read({**subject, **given(audience=audience, scope=scopes)})
+        with suggesting_audiences(administration, audience):
+            result = administration.explainer.preview(request, administration.clock())
+    if as_json:
+        output.print_json({"claims": result.claims, "bytes": result.size})
+    else:
+        print(json.dumps(result.claims, indent=2))
+        print(f"\nThe token would have {result.size} bytes.")

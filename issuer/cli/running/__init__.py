@@ -1,0 +1,1 @@
+"""Setting a deployment up, running it, and calling a server."""

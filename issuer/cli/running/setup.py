@@ -1,0 +1,226 @@
+"""`issuer init`, `issuer migrate` and `issuer admin`."""
+
+from dataclasses import dataclass, field
+from typing import Annotated
+
+import typer
+
+from issuer.cli import output
+from issuer.cli.command import new_app
+from issuer.cli.opening import credential_ids, find_user, operator, read_settings
+from issuer.cli.options import AsJson, KeepCredentials
+from issuer.composition import UnitOfWork, composed
+from issuer.database import Database, current_revision, only_one
+from issuer.database.deployment import REVISION
+from issuer.database.migrations import upgrade
+from issuer.errors import NotAllowed, NotFound
+from issuer.provisioning.setup import Initialised, initialise, recover_admin
+from issuer.provisioning.setup import change_url as move_database
+from issuer.roles import Assignment, RoleFields
+from issuer.scopes import ISSUER_ADMIN
+from issuer.sign_in import InvitationFields, NewInvitation
+from issuer.users import User, UserFields
+
+app = new_app()
+
+
+@app.command()
+def init(as_json: AsJson = False) -> None:
+    """Create what is missing: data directory, master key, schema, signing keys, admin client.
+
+    Existing parts stay as they are, so init can run before every start; it waits for another one
+    to end. The secret of the admin client is shown once, when it is created, or comes from
+    ISSUER_ADMIN_SECRET. With ISSUER_MASTER_KEY and PostgreSQL, no data directory is needed.
+
+    Examples:
+
+      issuer init
+      ISSUER_URL=https://id.example issuer init --json
+    """
+    settings = read_settings()
+    with output.working("Creating keys and schema"):
+        initialised = initialise(settings, operator())
+    show_admin(initialised, as_json=as_json)
+    if not as_json:
+        print("\nTo administer the issuer in a browser, run `issuer admin invite`.")
+
+
+def show_admin(initialised: Initialised, *, as_json: bool) -> None:
+    """Print the data directory and the credentials of the admin client."""
+    members = {
+        "issuer": initialised.issuer,
+        "data_dir": initialised.data_dir and str(initialised.data_dir),
+        "client_id": initialised.client_id,
+        "client_secret": initialised.client_secret,
+    }
+    if as_json:
+        output.print_json(members)
+        return
+    where = f" Its data directory is {initialised.data_dir}." if initialised.data_dir else ""
+    output.print_text(f"The issuer {initialised.issuer} is ready.{where}")
+    print()
+    output.print_text(f"client_id: {initialised.client_id}")
+    if initialised.client_secret is None:
+        print("Its secret was set when it was created. `issuer admin recover` replaces it.")
+    else:
+        print(f"client_secret: {initialised.client_secret}\n")
+        print("The secret is shown only once. If it is lost, run `issuer admin recover`.")
+
+
+@app.command()
+def migrate(as_json: AsJson = False) -> None:
+    """Upgrade the database to the newest schema, in one transaction. Servers may keep running.
+
+    A newer schema stays as it is, if this program works with it.
+
+    Examples:
+
+      issuer migrate
+    """
+    database = Database(read_settings().effective_database_url)
+    try:
+        with only_one(database, "migrate"):
+            before = current_revision(database)
+            upgrade(database)
+            after = current_revision(database)
+    finally:
+        database.dispose()
+    if after is not None and after > REVISION:
+        sentence = (
+            f"The schema is {after}, newer than {REVISION} of this issuer, which works with it."
+        )
+    elif before == after:
+        sentence = f"The schema is {after}: nothing to upgrade."
+    else:
+        sentence = f"Upgraded the schema from {before or 'none'} to {after}."
+    output.say(sentence, {"from": before, "to": after}, as_json=as_json)
+
+
+USERNAME = "admin"
+_ROLE = "administrator"
+
+
+@dataclass(frozen=True)
+class ConsoleAdministrator:
+    """`invitation` leads to a first password or passkey; None for a user who can sign in."""
+
+    user_id: str
+    username: str
+    invitation: NewInvitation | None = field(repr=False)
+
+    def as_members(self) -> dict[str, object]:
+        """As JSON."""
+        link = self.invitation.model_dump(mode="json") if self.invitation else None
+        return {"id": self.user_id, "username": self.username, "invitation": link}
+
+
+def make_administrator(work: UnitOfWork, username: str, url: str) -> ConsoleAdministrator:
+    """Give a user, who is created if missing, issuer:admin at the issuer, whose audience is `url`.
+
+    `NotAllowed` if the user is disabled, or the role has lost that scope.
+    """
+    if not work.roles.exists(_ROLE):
+        work.roles.create(RoleFields(name=_ROLE, scopes=[ISSUER_ADMIN]))
+    if ISSUER_ADMIN not in work.roles.get(_ROLE).scopes:
+        raise NotAllowed(f"The role {_ROLE} exists without {ISSUER_ADMIN}: assign another role.")
+    try:
+        user = find_user(work, username)
+    except NotFound:
+        user = work.users.create(UserFields.read({"username": username}))
+    if user.disabled:
+        raise NotAllowed(f"The user {user.username} is disabled. Enable it first.")
+    work.assignments.assign(user.id, Assignment(role=_ROLE, audience=url))
+    work.check_invariants()  # now: a user who could sign in until now may need an invitation
+    return _administrator(work, user)
+
+
+def ensure_administrator(work: UnitOfWork, url: str) -> ConsoleAdministrator | None:
+    """The user `admin`, created if missing; None if it is no administrator any more.
+
+    A user who exists gets no rights.
+    """
+    try:
+        user = work.users.get_by_username(USERNAME)
+    except NotFound:
+        return make_administrator(work, USERNAME, url)
+    assigned = work.assignments.of(user.id)
+    if user.disabled or Assignment(role=_ROLE, audience=url) not in assigned:
+        return None
+    return _administrator(work, user)
+
+
+def _administrator(work: UnitOfWork, user: User) -> ConsoleAdministrator:
+    can_sign_in = work.factors.methods_of(user.id)[user.id].can_sign_in
+    invitation = None if can_sign_in else work.invitations.create(user.id, InvitationFields())
+    return ConsoleAdministrator(user.id, user.username, invitation)
+
+
+admin_app = new_app(
+    "Invite an administrator, recover the admin client, or change the issuer's URL."
+)
+app.add_typer(admin_app, name="admin")
+
+
+@admin_app.command()
+def invite(
+    user: Annotated[
+        str, typer.Argument(metavar="USER", help="The name of the user, or the id.")
+    ] = USERNAME,
+    as_json: AsJson = False,
+) -> None:
+    """Make a user an administrator of this issuer, and print a link to the first sign-in.
+
+    The user is created if missing, and gets the role administrator with the scope issuer:admin,
+    with which the console shows and changes everything. Send the link to that person alone. There
+    is no link for a user who has a password or a passkey.
+
+    Examples:
+
+      issuer admin invite
+      issuer admin invite alice
+    """
+    settings = read_settings()
+    with composed(settings) as parts, parts.administration.changing(operator()) as work:
+        made = make_administrator(work, user, settings.url)
+    sentence = f"{made.username} signs in at {settings.url}/console."
+    if made.invitation is not None:
+        sentence = made.invitation.url
+    output.say(sentence, made.as_members(), as_json=as_json)
+
+
+@admin_app.command()
+def recover(keep_credentials: KeepCredentials = None, as_json: AsJson = False) -> None:
+    """Make a new secret for the admin client and show it once. Its old secrets are deleted.
+
+    The client is created again if it was deleted, enabled if it was disabled, and gets back
+    issuer:admin.
+
+    Examples:
+
+      issuer admin recover
+    """
+    recovered = recover_admin(read_settings(), operator(), credential_ids(keep_credentials))
+    show_admin(recovered, as_json=as_json)
+
+
+@admin_app.command()
+def change_url(as_json: AsJson = False) -> None:
+    """Move the database to the ISSUER_URL that is set now.
+
+    Stop every server first. Access tokens issued so far have the old URL as iss and are refused
+    afterwards; refresh tokens stay valid. Then set the new URL in every AgentOS and client.
+
+    Examples:
+
+      ISSUER_URL=https://id.example issuer admin change-url
+    """
+    settings = read_settings()
+    before = move_database(settings, operator())
+    if before == settings.url:
+        sentence = f"The database already belongs to {before}: nothing was changed."
+    else:
+        sentence = (
+            f"The database belongs to {settings.url} now; it belonged to {before}."
+            " Start the servers again, and set the new URL in every AgentOS and client."
+        )
+    output.say(sentence, {"before": before, "after": settings.url}, as_json=as_json)

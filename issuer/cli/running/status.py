@@ -1,0 +1,210 @@
+"""`issuer status` and `issuer health`."""
+
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import httpx
+import typer
+
+from issuer.authority import ADMIN_CLIENT
+from issuer.cli import output
+from issuer.cli.api_client import (
+    client_secret_of_caller,
+    metadata_at,
+    reached,
+    requested_token,
+    sent,
+    token_endpoint,
+)
+from issuer.cli.command import new_app
+from issuer.cli.options import AsJson, ClientSecretStdin, Url, known_clients
+from issuer.cli.running.token_cache import token_from_cache
+from issuer.errors import IssuerError, Unavailable
+from issuer.scopes import ISSUER_STATUS
+from issuer.settings import Settings
+
+app = new_app()
+
+_COLUMNS = ("part", "verdict", "state")
+_MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
+
+
+@app.command()
+def status(
+    client_id: Annotated[
+        str,
+        typer.Option(help="A client with issuer:status:read.", autocompletion=known_clients),
+    ] = ADMIN_CLIENT,
+    url: Url = None,
+    at: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Where this machine reaches the server, such as http://127.0.0.1:9000.",
+        ),
+    ] = None,
+    client_secret_stdin: ClientSecretStdin = False,
+    cache: Annotated[
+        bool,
+        typer.Option("--cache", help="Keep the token on disk: it also works while none is issued."),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Ask a running server how it is: tokens, database, keys, verifiers, audit log, queues, jobs.
+
+    Of several processes behind one URL, one answers. The exit status is 1 if something needs
+    attention. The secret comes from CLIENT_SECRET in the environment, from standard input, or is
+    asked for.
+
+    Examples:
+
+      issuer status
+      issuer status --client-id monitoring --cache
+      issuer status --url https://id.example --json
+      issuer status --at http://127.0.0.1:9000
+    """
+    issuer = Settings.from_environment().url if url is None else url
+
+    def secret() -> str:
+        return client_secret_of_caller(from_stdin=client_secret_stdin)
+
+    if cache:
+        token = token_from_cache(issuer, client_id, issuer, [ISSUER_STATUS], secret)
+    else:
+        form = {"grant_type": "client_credentials", "audience": issuer, "scope": ISSUER_STATUS}
+        answer = requested_token(token_endpoint(issuer, at), client_id, secret(), form)
+        token = answer["access_token"]
+    endpoint = reached(f"{issuer.rstrip('/')}/admin/v1/status", issuer, at)
+    found = sent("GET", endpoint, headers={"Authorization": f"Bearer {token}"})
+    _show(found, as_json=as_json)
+    if problems := len(found["attention"]):
+        raise IssuerError(f"Found {problems} problem{'s' if problems > 1 else ''}.")
+
+
+def _show(found: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        output.print_json(found)
+        return
+    output.print_text(
+        f"{found['issuer']}  version {found['version']}, up {in_words(found['uptime'])}"
+    )
+    wrong = {each["subject"] for each in found["attention"]}
+    if found["database"]["error"]:
+        wrong.add("database")
+    waiting = {"verifiers"} if found["verifiers"]["lacking_next_key"] else set()
+    rows = [
+        {"part": part, "verdict": _verdict(part, wrong, waiting), "state": state}
+        for part, state in _parts(found)
+    ]
+    output.show_all(rows, _COLUMNS, as_json=False)
+    for each in found["attention"]:
+        output.print_text(f"{each['subject']}: {each['problem']} {each['remedy']}")
+
+
+def _verdict(part: str, wrong: set[str], waiting: set[str]) -> str:
+    """Waiting: verifiers get the next key within minutes, or it becomes a problem."""
+    return "problem" if part in wrong else "waiting" if part in waiting else "ok"
+
+
+def _parts(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    yield "tokens", "can be issued" if found["can_issue"] else "cannot be issued now"
+    database, audit = found["database"], found["audit"]
+    yield (
+        "database",
+        f"{database['kind']}, schema {database['revision']},"
+        f" {database['connections_in_use']} of {database['connections_max']} connections in use",
+    )
+    for key in reversed(found["keys"]):  # the active one first
+        yield "keys", f"{key['alg']} {key['kid'][:8]}…: {key['state']}, {key['summary']}"
+    checkpoint = f"checkpoint: {_at(audit['checkpoint_at'], 'none')}"
+    yield "audit", f"{checkpoint}, newer events: {audit['uncovered']:,}, chains: {audit['chains']}"
+    if (push := found["audit_push"]) is not None:
+        yield "audit push", f"{push['destination']}: at most {push['behind']:,} events wait"
+    busy = [each for each in found["queues"] if each["tasks"]]
+    waiting = (f"{each['name']} {each['tasks']:,} of {each['max']:,}" for each in busy)
+    yield "queues", ", ".join(waiting) or "empty"
+    for key_set in found["key_sets"]:
+        yield "key sets", f"{key_set['source']}: fetched {_at(key_set['fetched_at'], 'never')}"
+    verifiers = found["verifiers"]
+    lacking = f"{verifiers['lacking_next_key']:,} without the next key"
+    left_out = f", about {verifiers['left_out']:,} left out" if verifiers.get("left_out") else ""
+    yield "verifiers", f"{verifiers['live']:,} live, {lacking}{left_out}"
+    yield "jobs", _jobs(found["jobs"])
+
+
+def _at(instant: str | None, otherwise: str) -> str:
+    return otherwise if instant is None else f"{instant[:16].replace('T', ' ')} UTC"
+
+
+def _jobs(jobs: list[dict[str, Any]]) -> str:
+    failed = [job for job in jobs if job["error"] is not None]
+    text = f"{len(jobs)} run"
+    if failed:
+        last = min(failed, key=lambda job: job["failed_before"])
+        before = in_words(last["failed_before"])
+        text += f"; last failure {before} ago: {last['name']}: {last['error']}"
+    return text
+
+
+def in_words(seconds: int) -> str:
+    """Such as 3 h 12 min."""
+    if seconds < _MINUTE:
+        return f"{seconds} s"
+    if seconds < _HOUR:
+        return f"{seconds // _MINUTE} min"
+    if seconds < _DAY:
+        return f"{seconds // _HOUR} h {seconds % _HOUR // _MINUTE} min"
+    return f"{seconds // _DAY} d {seconds % _DAY // _HOUR} h"
+
+
+_SECONDS = 2  # for each of two requests; the image waits 5 s for both
+
+
+@app.command()
+def health(
+    url: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Base URL of the server. Default: http://127.0.0.1 with the port of `issuer serve`"
+            " and the path of ISSUER_URL.",
+        ),
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(min=1, max=65535, metavar="PORT", help="Another port than the default one."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check that the server on this machine responds, for a container's health check.
+
+    Another server at that address is an error, also if it is an issuer with another URL.
+
+    Examples:
+
+      issuer health
+      issuer health --port 9001
+      issuer health --url https://id.example
+    """
+    if url is not None and port is not None:
+        raise typer.BadParameter("use either --url or --port")
+    settings = Settings.from_environment()
+    here = f"http://127.0.0.1:{port or settings.local_port}{settings.base_path}"
+    base = (here if url is None else url).rstrip("/")
+    _require_alive(f"{base}/healthz")
+    if (issuer := metadata_at(base, _SECONDS).get("issuer")) != settings.url:
+        raise IssuerError(
+            f"{base} is the server of another issuer, {issuer}. ISSUER_URL is {settings.url}: name"
+            " where that is served with --port or --url."
+        )
+    output.say(f"{base}/healthz answers: OK.", {"status": "ok"}, as_json=as_json)
+
+
+def _require_alive(endpoint: str) -> None:
+    try:
+        authorities = httpx.create_ssl_context()
+        answer = httpx.get(endpoint, timeout=_SECONDS, verify=authorities, trust_env=False)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise Unavailable(f"{endpoint} does not answer: {error}.") from None
+    if answer.status_code != httpx.codes.OK:
+        raise Unavailable(f"{endpoint} answers {answer.status_code}.")

@@ -1,0 +1,132 @@
+"""`issuer token`: discovery (RFC 8414), then a request to the token endpoint (RFC 6749)."""
+
+from typing import Annotated
+
+import typer
+
+from issuer.cli import output
+from issuer.cli.api_client import client_secret_of_caller, requested_token, token_endpoint
+from issuer.cli.command import new_app
+from issuer.cli.confirming import ask
+from issuer.cli.opening import administering_with_keys, operator
+from issuer.cli.options import (
+    AsJson,
+    AudienceOfToken,
+    ClientSecretStdin,
+    PasswordStdin,
+    Scopes,
+    Url,
+    known_clients,
+    known_users,
+)
+from issuer.cli.running.token_cache import answer_with, token_from_cache, unverified
+from issuer.settings import Settings
+
+app = new_app()
+
+
+@app.callback(invoke_without_command=True)
+def token(
+    context: typer.Context,
+    client_id: Annotated[
+        str | None,
+        typer.Option(help="The client that requests the token.", autocompletion=known_clients),
+    ] = None,
+    url: Url = None,
+    client_secret_stdin: ClientSecretStdin = False,
+    audience: AudienceOfToken = None,
+    scopes: Scopes = None,
+    username: Annotated[
+        str | None,
+        typer.Option(help="Sign in as this user, by password.", autocompletion=known_users),
+    ] = None,
+    password_stdin: PasswordStdin = False,
+    cache: Annotated[
+        bool, typer.Option("--cache", help="Use a token again while it is valid; keep it on disk.")
+    ] = False,
+    show: Annotated[bool, typer.Option("--show", help="Show header and claims instead.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Get a token from a running server, as a client would, and print only the token.
+
+    The secret comes from CLIENT_SECRET in the environment, from standard input, or is asked
+    for. With --username, the password follows it on the next line. With --cache, it is needed
+    only for a new token.
+
+    Examples:
+
+      issuer token --client-id ci-bot --audience my-os
+      curl --oauth2-bearer "$(issuer token --client-id ci --cache)" localhost:7777
+      issuer token --client-id ci-bot --scope agents:web:run --show
+      issuer token --client-id web --username alice --json
+    """
+    if context.invoked_subcommand is not None:
+        return
+    if client_id is None:
+        raise typer.BadParameter("name the client with --client-id")
+    issuer = Settings.from_environment().url if url is None else url
+    if cache and username is not None:
+        raise typer.BadParameter("--cache or --username, not both: only tokens of clients are kept")
+
+    def secret() -> str:
+        return client_secret_of_caller(from_stdin=client_secret_stdin)
+
+    if cache:
+        answer = answer_with(token_from_cache(issuer, client_id, audience, scopes, secret))
+    else:
+        client_secret = secret()
+        form = _form(audience, scopes, username, password_stdin=password_stdin)
+        answer = requested_token(token_endpoint(issuer), client_id, client_secret, form)
+    if show:
+        output.print_json(unverified(answer["access_token"]))
+    elif as_json:
+        output.print_json(answer)
+    else:
+        output.print_text(answer["access_token"])
+
+
+def _form(
+    audience: str | None, scopes: list[str] | None, username: str | None, *, password_stdin: bool
+) -> dict[str, str | None]:
+    scope = None if scopes is None else " ".join(scopes)
+    form = {"grant_type": "client_credentials", "audience": audience, "scope": scope}
+    if username is None:
+        return form
+    password = ask("password", from_stdin=password_stdin, otherwise="--password-stdin")
+    return form | {"grant_type": "password", "username": username, "password": password}
+
+
+@app.command("revoke")
+def revoke_token(
+    jti: Annotated[
+        str | None,
+        typer.Option(
+            metavar="JTI",
+            help="The id of the token, as in audit list, if the token is lost.",
+        ),
+    ] = None,
+    token_stdin: Annotated[
+        bool, typer.Option("--token-stdin", help="Read the token from a line of standard input.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Revoke one token; it is refused everywhere within seconds.
+
+    Examples:
+
+      issuer token revoke
+      issuer token revoke --token-stdin < token.txt
+      issuer token revoke --jti 5f0c8a1f6d3b4e27a90b1c2d3e4f5a6b
+    """
+    if jti is not None and token_stdin:
+        raise typer.BadParameter("--jti or --token-stdin, not both")
+    token = ask("token", from_stdin=token_stdin, otherwise="--token-stdin") if jti is None else ""
+    with (
+        administering_with_keys() as administration,
+        administration.changing(operator()) as work,
+    ):
+        if jti is None:
+            jti = work.token_revocations.revoke(token).jti
+        else:
+            work.token_revocations.revoke_unverified(jti)
+    output.say(f"Revoked the token {jti}.", {"revoked": jti}, as_json=as_json)

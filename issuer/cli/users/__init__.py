@@ -1,0 +1,1 @@
+"""`issuer user`: users, and how they sign in."""

@@ -1,0 +1,225 @@
+"""`issuer user`."""
+
+import secrets
+from dataclasses import asdict
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+from issuer.cli import output
+from issuer.cli.assignments import assignment_commands
+from issuer.cli.collection import CollectionCommands
+from issuer.cli.command import given, new_app
+from issuer.cli.confirming import Confirmation, Yes, ask, confirmed
+from issuer.cli.members import option_of, options_of
+from issuer.cli.opening import administering, changing, find_user, operator
+from issuer.cli.options import AsJson, PasswordStdin, UserName, known_users
+from issuer.cli.users.sign_in import consent_app, factor_app, session_app
+from issuer.sign_in import InvitationFields
+from issuer.users import USER, User
+
+_GENERATED_BYTES = 18  # 24 characters
+
+
+app = new_app("People with a password (RFC 6749 §1.1), by id or user name.")
+app.add_typer(
+    assignment_commands("user", "alice", lambda work, name: find_user(work, name).id, known_users),
+    name="role",
+)
+app.add_typer(factor_app, name="factor")
+app.add_typer(session_app, name="session")
+app.add_typer(consent_app, name="consent")
+commands = CollectionCommands(app, USER, UserName, find_user)
+
+_USERNAME = Annotated[str, typer.Argument(metavar="USERNAME", help=USER.members["username"].help)]
+_NEW_USERNAME = Annotated[str | None, typer.Option(help="New name to sign in with.")]
+_OPTIONS = options_of(USER, ["email", "email_verified", "name", "claims", "disabled"])
+
+
+class _UserState(User):
+    """A user with failed sign-in attempts and lock."""
+
+    failed_attempts: int
+    locked_until: datetime | None
+
+
+commands.list(
+    ["id", "username", "email", "name", "disabled"],
+    """List the users in order of id.
+
+    Examples:
+
+      issuer user list
+      issuer user list --limit 20 --json
+    """,
+)
+
+
+@app.command("show")
+def show_user(user: UserName, as_json: AsJson = False) -> None:
+    """Show one user, with failed sign-in attempts and locks.
+
+    Examples:
+
+      issuer user show alice
+    """
+    with administering() as administration:
+        with administration.reading() as work:
+            result = find_user(work, user)
+        state = administration.attempts.state_of(result.id)
+    output.show(_UserState(**dict(result), **asdict(state)), as_json=as_json)
+
+
+commands.create(
+    {"username": _USERNAME, "id": option_of(USER, "id"), **_OPTIONS},
+    """Create a user. The user cannot sign in before a password is set.
+
+    Examples:
+
+      issuer user create alice
+      issuer user create alice --email alice@example.com --claims '{"team": "a"}'
+    """,
+)
+commands.update(
+    {"username": _NEW_USERNAME, **_OPTIONS},
+    """Change the named members only. A disabled user and its tokens are refused at once.
+
+    Examples:
+
+      issuer user update alice --email alice@example.org
+      issuer user update alice --disabled
+    """,
+)
+
+
+@app.command("password")
+def set_password(
+    user: UserName,
+    password_stdin: PasswordStdin = False,
+    generate: Annotated[
+        bool, typer.Option("--generate", help="Generate a password and show it once.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Set the password of a user. The command asks for it, without echo.
+
+    Ends the sessions and revokes the tokens of a user who could sign in before.
+
+    Examples:
+
+      issuer user password alice
+      issuer user password alice --generate
+      issuer user password alice --password-stdin < password.txt
+    """
+    if generate:
+        password = secrets.token_urlsafe(_GENERATED_BYTES)
+    else:
+        password = ask(
+            "password",
+            from_stdin=password_stdin,
+            otherwise="--password-stdin or --generate",
+            twice=True,
+        )
+    with administering() as administration:
+        prepared = administration.passwords.prepared(password)
+        with administration.changing(operator()) as work:
+            result = find_user(work, user)
+            work.users.set_password(result.id, prepared)
+    if generate:
+        output.show(result, as_json=as_json, password=password)
+    else:
+        output.say(f"The password of {user} is set.", {"id": result.id}, as_json=as_json)
+
+
+@app.command("invite")
+def invite(
+    user: UserName,
+    lifetime: Annotated[
+        str | None,
+        typer.Option(metavar="DURATION", help="How long the link works. Default: 72h."),
+    ] = None,
+    by_email: Annotated[
+        bool,
+        typer.Option(
+            "--by-email",
+            help="You send it to the e-mail address of the user and to nobody else: whoever"
+            " accepts it has verified the address.",
+        ),
+    ] = False,
+    cancel: Annotated[
+        bool, typer.Option("--cancel", help="Cancel the current link instead.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Print a link with which a user sets a password or a passkey, once.
+
+    Send it to that person alone: whoever accepts it first can sign in as the user. It replaces an
+    earlier link. Second factors that the user has stay.
+
+    Examples:
+
+      issuer user invite alice
+      issuer user invite alice --lifetime 24h
+      issuer user invite alice --by-email
+      issuer user invite alice --cancel
+    """
+    fields = InvitationFields.read(given(lifetime=lifetime, by_email=by_email))
+    with changing() as work:
+        user_id = find_user(work, user).id
+        invitation = None if cancel else work.invitations.create(user_id, fields)
+        if cancel:
+            work.invitations.delete(user_id)
+    if invitation is None:
+        output.say(f"The link of {user} is useless now.", {"cancelled": user_id}, as_json=as_json)
+    else:
+        members = {"id": user_id, **invitation.model_dump(mode="json")}
+        output.say(invitation.url, members, as_json=as_json)
+
+
+@app.command("revoke-tokens")
+def revoke_tokens(user: UserName, yes: Yes = False, as_json: AsJson = False) -> None:
+    """Revoke every token issued to a user so far. Asks first.
+
+    Verifiers refuse them within seconds. A user who can sign in can get new tokens.
+
+    Examples:
+
+      issuer user revoke-tokens alice
+    """
+
+    def change(confirmation: Confirmation) -> str:
+        with changing() as work:
+            user_id = find_user(work, user).id
+            work.users.revoke_tokens(user_id)
+            confirmation.require(f"revoke every token of {user}, and sign the user out")
+        return user_id
+
+    user_id = confirmed(change, yes=yes)
+    output.say(f"The tokens of {user} are revoked.", {"revoked": user_id}, as_json=as_json)
+
+
+@app.command("unlock")
+def unlock_user(user: UserName, as_json: AsJson = False) -> None:
+    """Reset the failed sign-in attempts of a user, so that it can sign in at once.
+
+    A lock also ends by itself, or with a new password.
+
+    Examples:
+
+      issuer user unlock alice
+    """
+    with changing() as work:
+        user_id = find_user(work, user).id
+        work.users.unlock(user_id)
+    output.say(f"The user {user} is unlocked.", {"unlocked": user_id}, as_json=as_json)
+
+
+commands.delete(
+    """Delete a user, its assignments and tokens. Its id may be used again.
+
+    Examples:
+
+      issuer user delete alice
+    """
+)
