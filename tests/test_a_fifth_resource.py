@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from datetime import datetime
 from functools import cached_property
+from types import SimpleNamespace
 from typing import Annotated
 
 import pytest
@@ -97,7 +98,7 @@ def admin(
     with deployment.services.database.transaction() as session:
         _OtherTables.metadata.create_all(session.connection())
     app = FastAPI()
-    app.state.administration = deployment.services.administration
+    app.state.admin = SimpleNamespace(administration=deployment.services.administration)
     app.include_router(
         collection_router(
             PLACE,

@@ -6,8 +6,9 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
 from starlette.concurrency import run_in_threadpool
 
+from issuer.admin.parts import admin_parts
 from issuer.admin.problems import ProblemRaised
-from issuer.composition import Access, Administration
+from issuer.composition import Access
 from issuer.errors import InvalidCredentials
 from issuer.http.requests import bearer_token, caller
 from issuer.telemetry.logs import note_client
@@ -32,7 +33,7 @@ async def _authenticated(request: Request, _: Annotated[object, Depends(_bearer)
 
 
 def _access(request: Request) -> Access:
-    administration: Administration = request.app.state.administration
+    administration = admin_parts(request).administration
     administration.require_current()
     sent = bearer_token(request.scope["headers"]) or ""
     try:

@@ -7,15 +7,14 @@ from fastapi import Request
 from pydantic import BaseModel, Field
 
 from issuer.admin.access import Caller
+from issuer.admin.parts import admin_parts
 from issuer.admin.problems import documented
 from issuer.admin.representations import Cursor, Limit, Page, page_of
 from issuer.admin.routes import admin_router
-from issuer.background.workers import WorkerPool
 from issuer.catalogue import UnknownVersion, lint, scopes
 from issuer.errors import InvalidCredentials, InvalidField, TooManyRequests, Unavailable
 from issuer.explain.explaining import PreviewRequest, Question
 from issuer.fields.fields import MAX_SCOPES, Fields
-from issuer.rate_limits import ClientQueues
 
 router = admin_router("", "rights")
 
@@ -97,10 +96,10 @@ def list_scopes(
 @router.post("/scopes/lint", responses=documented(body=True))
 async def lint_scopes(request: Request, caller: Caller, to_lint: ScopesToLint) -> Findings:
     """Check a set of scopes for mistakes: warnings, never refusals."""
-    lints: WorkerPool = request.app.state.lints
-    queues: ClientQueues = request.app.state.lint_queues
+    parts = admin_parts(request)
+    lint_in_pool = partial(parts.lints.run, _linted, to_lint)
     try:
-        return await queues.run(caller.actor.id or "", partial(lints.run, _linted, to_lint))
+        return await parts.lint_queues.run(caller.actor.id or "", lint_in_pool)
     except TooManyRequests as error:
         raise Unavailable(str(error), error.retry_after) from None
 

@@ -8,10 +8,10 @@ from fastapi import Depends, Header, Query, Request, Response
 
 from issuer import manifest
 from issuer.admin.access import Caller
+from issuer.admin.parts import admin_parts
 from issuer.admin.problems import ProblemRaised, documented
 from issuer.admin.representations import AllowUnknownScopes, IfMatch, require_tag
 from issuer.admin.routes import admin_router
-from issuer.background.workers import WorkerPool
 from issuer.composition import Access
 from issuer.composition.planning import (
     MadePlan,
@@ -49,7 +49,7 @@ async def _source(request: Request) -> bytes:
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type not in _MEDIA_TYPES:
         raise ProblemRaised("unsupported-media-type", f"Send {_YAML} or {_JSON}.")
-    _plans(request).require_place()
+    admin_parts(request).plans.require_place()
     return await request.body()
 
 
@@ -77,7 +77,7 @@ _EXPORTED: dict[int | str, dict[str, Any]] = {
 @router.get("", response_class=Response, responses={**documented(), **_EXPORTED})
 async def export_manifest(request: Request, caller: Caller, accept: Accept = "") -> Response:
     """Export the configuration, without secrets, passwords and keys."""
-    return await _plans(request).run(_export, caller, accept)
+    return await admin_parts(request).plans.run(_export, caller, accept)
 
 
 @router.get("/schema", responses=documented())
@@ -104,7 +104,7 @@ async def plan_manifest(
     503 with `Retry-After` while two other plans are in progress.
     """
     asked = _asked(caller, source, prune=prune, allow_unknown_scopes=allow_unknown_scopes)
-    return await _plans(request).run(_plan, caller, asked)
+    return await admin_parts(request).plans.run(_plan, caller, asked)
 
 
 @router.post(
@@ -132,13 +132,7 @@ async def apply_manifest(
     asked = _asked(caller, source, prune=prune, allow_unknown_scopes=allow_unknown_scopes)
     keep = tuple(filter(None, keep_credentials.split(",")))
     asked = replace(asked, to_apply=True, keep=keep)
-    return await _plans(request).run(_apply, caller, asked, if_match)
-
-
-def _plans(request: Request) -> WorkerPool:
-    """The workers for plans, which take seconds and a hundred megabytes: 503 if none is free."""
-    plans: WorkerPool = request.app.state.plans
-    return plans
+    return await admin_parts(request).plans.run(_apply, caller, asked, if_match)
 
 
 def _export(caller: Access, accept: str) -> Response:

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
+from issuer.admin.parts import admin_parts
 from issuer.telemetry.logs import request_id
 
 log = structlog.get_logger(__name__)
@@ -190,5 +191,5 @@ def answer(request: Request, problem: ProblemRaised) -> Response:
 
 def is_of_admin_api(request: Request) -> bool:
     """Whether the path of the request is in this API, existing or not."""
-    base = request.app.state.administration.settings.base_path
+    base = admin_parts(request).administration.settings.base_path
     return request.url.path.startswith(f"{base}{PREFIX}/")

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from issuer import errors, manifest
+from issuer.admin.parts import admin_parts
 from issuer.admin.problems import (
     MAX_ERRORS,
     ProblemRaised,
@@ -71,7 +72,7 @@ def _allowed(request: Request, error: HTTPException) -> dict[str, str]:
     """Every method of the resource: the framework names only those of the first route."""
     if error.status_code != 405:  # noqa: PLR2004
         return {}
-    settings = request.app.state.administration.settings
+    settings = admin_parts(request).administration.settings
     methods = methods_at(
         request.scope["path"],
         settings.base_path,

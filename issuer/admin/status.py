@@ -3,10 +3,11 @@
 from fastapi import Request
 
 from issuer.admin.access import Caller
+from issuer.admin.parts import admin_parts
 from issuer.admin.problems import documented
 from issuer.admin.routes import admin_router
 from issuer.scopes import ISSUER_STATUS
-from issuer.status import RunningServer, ServerStatus, server_status
+from issuer.status import ServerStatus, server_status
 
 router = admin_router("/status", "status")
 
@@ -18,5 +19,4 @@ def read_status(caller: Caller, request: Request) -> ServerStatus:
     `attention` has what must be looked at, and what to do. Other processes may differ.
     """
     caller.require(ISSUER_STATUS)
-    server: RunningServer = request.app.state.server
-    return server_status(server)
+    return server_status(admin_parts(request).server)

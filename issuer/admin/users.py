@@ -7,11 +7,11 @@ from starlette.concurrency import run_in_threadpool
 
 from issuer.admin.access import Caller
 from issuer.admin.collection import Descriptions, collection_router
+from issuer.admin.parts import admin_parts
 from issuer.admin.problems import documented
 from issuer.admin.representations import IfMatch, require_match
 from issuer.composition import Access
 from issuer.fields.networks import network_of
-from issuer.rate_limits import PasswordPool
 from issuer.users import USER, NewPassword, PasswordFields, check_policy
 
 router = collection_router(
@@ -64,10 +64,9 @@ async def set_password(
 
 async def _hashed(request: Request, caller: Access, text: str) -> NewPassword:
     """In the pool that sign-ins use, and within the limits of the caller."""
-    passwords: PasswordPool = request.app.state.passwords
     user, network = f"caller {caller.actor.id}", network_of(caller.actor.address)
     hashing = partial(caller.administration.passwords.prepared, text)
-    return await passwords.run(user, network, hashing)
+    return await admin_parts(request).passwords.run(user, network, hashing)
 
 
 @router.post(

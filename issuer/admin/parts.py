@@ -1,0 +1,33 @@
+"""What the operations of the admin API use, beside the access of the caller."""
+
+from dataclasses import dataclass
+
+from fastapi import FastAPI, Request
+
+from issuer.background.workers import WorkerPool
+from issuer.composition import Administration
+from issuer.rate_limits import ClientQueues, PasswordPool
+from issuer.status import RunningServer
+
+
+@dataclass(frozen=True)
+class AdminParts:
+    """`plans` take seconds and a hundred megabytes. `lint_queues` bound what one caller may ask."""
+
+    administration: Administration
+    server: RunningServer
+    plans: WorkerPool
+    passwords: PasswordPool
+    lints: WorkerPool
+    lint_queues: ClientQueues
+
+
+def hand_over(app: FastAPI, parts: AdminParts) -> None:
+    """The routes are those of all applications in a process; the parts are those of this one."""
+    app.state.admin = parts
+
+
+def admin_parts(request: Request) -> AdminParts:
+    """The parts of the application that answers."""
+    parts: AdminParts = request.app.state.admin
+    return parts
