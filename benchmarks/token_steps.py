@@ -31,14 +31,11 @@ from issuer.audit.chain_store import OwnChain
 from issuer.background.workers import WorkerPool
 from issuer.composition import Composition
 from issuer.oauth import IssuerAuthorizationServer
-from issuer.oauth.audit_events import Refusals
-from issuer.oauth.credential_checks import CredentialChecks
-from issuer.oauth.endpoint_parts import EndpointParts
-from issuer.oauth.load_shedder import LoadShedder
-from issuer.oauth.request import ParsedRequest, parse_form, receive_form
-from issuer.oauth.responses import OAuthResponse
+from issuer.oauth.client_authentication import CredentialChecks
+from issuer.oauth.endpoint import EndpointParts, LoadShedder, Refusals
+from issuer.oauth.messages import OAuthResponse, ParsedRequest, parse_form, receive_form
 from issuer.oauth.token_endpoint import TokenEndpoint
-from issuer.rate_limits import RateLimits
+from issuer.rate_limits import PasswordPool, build_limits
 from issuer.telemetry import logs
 from issuer.telemetry.metrics import Metrics
 from issuer.telemetry.tracing import Tracing
@@ -64,22 +61,29 @@ def steps(services: Composition, client: Credentials, alg: str) -> Iterator[tupl
     """By name, in microseconds."""
     server, clock = IssuerAuthorizationServer(services.protocol), services.clock
     pool = WorkerPool("pool", 1, 1)
+    tokens, limits = services.tokens, build_limits(services.settings, clock, Metrics())
     checks = CredentialChecks(
-        services.tokens.client_authentication, services.tokens.last_use, RateLimits(), pool, clock
+        tokens.client_authentication,
+        lambda: tokens.client_assertions,
+        tokens.last_use,
+        limits,
+        pool,
+        PasswordPool(pool, limits, clock, Metrics()),
+        clock,
     )
     services.tokens.changes.require_current = lambda: None  # type: ignore[method-assign]
     AuditWriter.record = store_nothing  # type: ignore[method-assign]
     writer = services.audit.writer
     refusals = Refusals(writer, services.audit.refusals, clock)
-    parts = EndpointParts(clock, services.tokens, server, checks, refusals, NoOverload(clock), pool)
-    endpoint = TokenEndpoint(parts, writer, pool, Metrics(), Tracing())
+    parts = EndpointParts(clock, tokens, checks, refusals, NoOverload(clock), pool)
+    endpoint = TokenEndpoint(parts, server, writer, Metrics(), Tracing())
     basic = base64.b64encode(f"{client.client_id}:{client.client_secret}".encode())
     services.tokens.changes.poll()
     # From now on the client is confirmed from memory.
     services.tokens.directory.load_client(client.client_id)
 
     def parsed() -> ParsedRequest:
-        return parse_form(at_once(receive_form(arrived(basic))))
+        return parse_form(at_once(receive_form(arrived(basic), Actor())))
 
     def answer(body: bytes) -> OAuthResponse:
         answered = at_once(endpoint(arrived(basic, body)))

@@ -98,7 +98,7 @@ ONLY_IN = {
     "starlette": ["server/", "http/", "oauth/", "admin/", "web/"],
     "uvicorn": ["server/"],
     "httptools": ["server/"],
-    "authlib": ["oauth/", "cli/"],
+    "authlib": ["oauth/authorization_server.py"],
     "sqlalchemy": ["database/", "store.py"],
     "alembic": ["database/"],
     "joserfc": ["keys/", "tokens/"],

@@ -140,7 +140,7 @@ class ChainKey:
         details = dict(event.details)
         stored = (
             row_id,
-            _instant(event.at),
+            event.at.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds"),
             event.actor.id,
             event.action,
             event.target,
@@ -154,10 +154,6 @@ class ChainKey:
             end.seq + 1,
         )
         return Linked(stored, details, self.hash(end.hash, stored))
-
-
-def _instant(at: datetime) -> str:
-    return at.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
 
 
 def append(

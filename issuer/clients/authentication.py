@@ -194,7 +194,9 @@ class ClientAuthentication:
     def _confirm(
         self, client: ClientRecord | None, secret: str | None, now: datetime
     ) -> AuthenticatedClient:
-        matching = None if secret is None else self._matching(client, secret)
+        # Expired ones match too, so that the log can say so: the duration is the same.
+        client_id, stored = (client.client_id, client.secrets) if client else ("", ())
+        matching = None if secret is None else self._secrets.matching(client_id, secret, stored)
         if client is None:
             raise InvalidCredentials("unknown client")
         if client.token_endpoint_auth_method is not AuthMethod.NONE and matching is None:
@@ -206,11 +208,6 @@ class ClientAuthentication:
         if client.disabled:
             raise InvalidCredentials("disabled client")
         return AuthenticatedClient(client, matching)
-
-    def _matching(self, client: ClientRecord | None, secret: str) -> SecretRecord | None:
-        """Expired ones too, so that the log can say so; the duration is that of a wrong secret."""
-        client_id, stored = (client.client_id, client.secrets) if client else ("", ())
-        return self._secrets.matching(client_id, secret, stored)
 
 
 def _expired(secret: SecretRecord) -> str:

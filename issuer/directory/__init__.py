@@ -8,6 +8,7 @@ from issuer.directory.directory import Directory
 from issuer.directory.records import (
     AudienceRecord,
     ClientRecord,
+    NoAudience,
     Rights,
     RoleGrant,
     SecretRecord,
@@ -20,6 +21,7 @@ __all__ = [
     "ChangeWatcher",
     "ClientRecord",
     "Directory",
+    "NoAudience",
     "Rights",
     "RoleGrant",
     "SecretRecord",

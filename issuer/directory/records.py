@@ -1,6 +1,6 @@
 """The records of the directory. Immutable, so that any thread may keep one."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -105,10 +105,33 @@ class ClientRecord:
         by_document = self.registered_by is RegisteredBy.METADATA
         return by_document and not self.pinned and not self.disabled
 
-    def audience_named(self, name: str) -> AudienceRecord | None:
-        """The audience of that id or resource, among those it may have tokens for."""
+    def audience_for(self, asked: Iterable[str]) -> "AudienceRecord | NoAudience":
+        """The audience of a token: the one `asked` for by id or resource, or else its only one.
+
+        RFC 8707 §2, with one audience per token.
+        """
+        found = {}
+        for name in asked:
+            if (audience := self._named(name)) is None:
+                return NoAudience("The client may not have tokens for this audience.", name)
+            found[audience.id] = audience
+        if len(found) > 1:
+            return NoAudience("A token is for one audience.")
+        if not found and len(self.audiences) != 1:
+            return NoAudience("Name the audience of the token.")
+        return next(iter(found.values() or self.audiences.values()))
+
+    def _named(self, name: str) -> AudienceRecord | None:
         found = self.audiences.get(name)
         return found or next((a for a in self.audiences.values() if a.is_named(name)), None)
+
+
+@dataclass(frozen=True, slots=True)
+class NoAudience:
+    """Why a token can be for no audience; `name` is the one that is not permitted."""
+
+    reason: str
+    name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -207,17 +207,14 @@ class Explainer:
         return _Known(client, user)
 
     def _audience(self, known: _Known, audience_id: str | None) -> AudienceRecord:
-        if audience_id is None:
-            permitted = known.client.audiences if known.client else {}
-            if len(permitted) != 1:
-                raise InvalidField("audience", "name the audience")
-            return next(iter(permitted.values()))
-        if known.client is None:
+        if known.client is None and audience_id is not None:
             return self._directory.load_audience(audience_id)
-        audience = known.client.audience_named(audience_id)
-        if audience is None:
-            raise InvalidField("audience", "the client may not have tokens for it")
-        return audience
+        asked = [] if audience_id is None else [audience_id]
+        audience = known.client.audience_for(asked) if known.client else None
+        if isinstance(audience, AudienceRecord):
+            return audience
+        why = "the client may not have tokens for it" if asked else "name the audience"
+        raise InvalidField("audience", why)
 
 
 def holders_lacking(

@@ -1,14 +1,14 @@
 """Layers around the application, all of them pure ASGI."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from secrets import token_hex
 from time import perf_counter
 from typing import TypeAlias
 
 import structlog
 from fastapi import FastAPI
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -21,6 +21,15 @@ _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 # Called after each request: its method, the template of its path, its status, the seconds. The
 # template is empty if no route matched; without a status, the caller got no answer.
 Observer: TypeAlias = Callable[[str, str, int | None, float], None]
+
+# An endpoint of an interface: the application that sends its answer.
+Endpoint: TypeAlias = Callable[[Request], Awaitable[ASGIApp]]
+
+# Scripts send no cookies with their requests (Fetch §3.2).
+FOR_ANY_ORIGIN = (
+    ("Access-Control-Allow-Origin", "*"),
+    ("Access-Control-Expose-Headers", "Retry-After, WWW-Authenticate, X-Request-Id"),
+)
 
 log = structlog.get_logger(__name__)
 
@@ -137,3 +146,48 @@ class DirectRoutes:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         answer = self._endpoints.get(scope.get("path", ""), self.rest)
         await answer(scope, receive, send)
+
+
+class AllowedMethods:
+    """An endpoint for `methods`; 405 for every other method (RFC 9110 §15.5.6).
+
+    `OPTIONS` is answered for scripts of any origin, which send no cookies here (Fetch §3.2).
+    """
+
+    def __init__(self, *methods: str, endpoint: Endpoint, is_for_scripts: bool = True) -> None:
+        self._methods = methods
+        self._is_for_scripts = is_for_scripts
+        self._endpoint = endpoint
+
+    @property
+    def answered(self) -> set[str]:
+        return {*self._methods, "OPTIONS"} if self._is_for_scripts else {*self._methods}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] in self._methods:
+            response = await self._endpoint(Request(scope, receive))
+        elif scope["method"] == "OPTIONS" and self._is_for_scripts:
+            response = self._preflight()
+        else:
+            response = self._method_not_allowed()
+        await response(scope, receive, send)
+
+    def _preflight(self) -> Response:
+        allowed = {
+            "Access-Control-Allow-Origin": "*",
+            "Access-Control-Allow-Methods": ", ".join(self._methods),
+            "Access-Control-Allow-Headers": "authorization, content-type, mcp-protocol-version",
+            "Access-Control-Max-Age": "7200",
+        }
+        return Response(status_code=204, headers=allowed)
+
+    def _method_not_allowed(self) -> Response:
+        return JSONResponse(
+            {"error": "invalid_request", "error_description": f"Use {self._methods[0]}."},
+            405,
+            headers={
+                "Allow": ", ".join(self._methods),
+                "Cache-Control": "no-store",
+                **(dict(FOR_ANY_ORIGIN) if self._is_for_scripts else {}),
+            },
+        )

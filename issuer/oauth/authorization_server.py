@@ -1,36 +1,110 @@
-"""Authlib's authorization server: all hooks that Authlib calls on the server."""
+"""Authlib's authorization server: the only module that knows its grants and their hooks.
 
-from authlib.oauth2.rfc6749 import AuthorizationServer, ClientMixin, OAuth2Request
+Authlib runs the steps of each grant (RFC 6749 §4, §6): whether the client may use it, which
+parameters it needs, whether they belong together. At its hooks it asks the grants of this package.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from authlib.oauth2 import OAuth2Error
+from authlib.oauth2.rfc6749 import AuthorizationServer, ClientMixin, OAuth2Request, TokenMixin
+from authlib.oauth2.rfc6749.grants import (
+    AuthorizationCodeGrant,
+    BaseGrant,
+    ClientCredentialsGrant,
+    RefreshTokenGrant,
+    ResourceOwnerPasswordCredentialsGrant,
+)
 from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
 
 from issuer.composition import ProtocolParts
 from issuer.directory import ClientRecord
-from issuer.oauth.errors import OAuthError
-from issuer.oauth.grants import Grant, Granted, enabled_grants
-from issuer.oauth.introspection import Introspection
-from issuer.oauth.request import AuthenticatedRequest, ParsedRequest
-from issuer.oauth.revocation import Revocation
-from issuer.refresh_tokens import Family
+from issuer.oauth.grants import Grant, Granted, build_grants
+from issuer.oauth.messages import AuthenticatedRequest, OAuthError, ParsedRequest
+from issuer.refresh_tokens import ValidatedToken
+from issuer.sign_in.codes_store import AuthorizationCode
 from issuer.vocabulary import ErrorCode
 
-# Endpoints for authenticated clients, besides the token endpoint. One file per endpoint.
-ENDPOINTS: list[type[Revocation | Introspection]] = [Revocation, Introspection]
 # Authlib refuses a plain http URL; TLS ends at the proxy, and `Settings` has checked ours.
 _SECURE_URL = "https://localhost/"
 
 
+class IssuerAuthorizationServer(AuthorizationServer):  # type: ignore[misc]
+    """Runs Authlib's grants.
+
+    Authentication, issuing, audit and responses are done by the endpoints of this package.
+    """
+
+    def __init__(self, parts: ProtocolParts) -> None:
+        super().__init__()
+        self.grants = build_grants(parts)
+        for steps in (ClientCredentialsSteps, CodeSteps, PasswordSteps, RefreshTokenSteps):
+            if steps.GRANT_TYPE in self.grants:
+                self.register_grant(steps)
+
+    def grant_of(self, request: ParsedRequest) -> Grant:
+        """The grant that the request names. An error does not repeat what the caller sent."""
+        grant_type = request.parameters.get("grant_type")
+        if grant_type is None:
+            raise OAuthError(ErrorCode.INVALID_REQUEST, "grant_type is missing.")
+        if grant_type not in self.grants:
+            raise OAuthError(
+                ErrorCode.UNSUPPORTED_GRANT_TYPE, f"grant_type must be {' or '.join(self.grants)}."
+            )
+        return self.grants[grant_type]
+
+    def authorize(self, request: AuthenticatedRequest) -> Granted:
+        """What the request is granted; `OAuthError` if nothing."""
+        steps = self.get_token_grant(AuthlibRequest(request))
+        try:
+            steps.validate_token_request()
+            _, granted, _ = steps.create_token_response()
+        except OAuth2Error as error:
+            code, status = ErrorCode(error.error), error.status_code
+            raise OAuthError(code, str(error.description), status=status) from None
+        authorized: Granted = granted
+        return authorized
+
+
+@dataclass(frozen=True, slots=True)
 class AuthlibClient(ClientMixin):  # type: ignore[misc]
     """A client in the form that Authlib's grants expect."""
 
-    def __init__(self, record: ClientRecord) -> None:
-        self.record = record
+    record: ClientRecord
 
     def check_grant_type(self, grant_type: str) -> bool:
         return grant_type in self.record.grant_types
 
 
+@dataclass(frozen=True, slots=True)
+class AuthlibCode:
+    """A code in the form that Authlib's grant expects."""
+
+    found: AuthorizationCode
+
+    def get_redirect_uri(self) -> str:
+        return self.found.redirect_uri
+
+    def get_scope(self) -> str:
+        return " ".join(sorted(self.found.scopes))
+
+
+@dataclass(frozen=True, slots=True)
+class AuthlibToken(TokenMixin):  # type: ignore[misc]
+    """A refresh token in the form that Authlib's grant expects."""
+
+    found: ValidatedToken
+
+    def check_client(self, client: AuthlibClient) -> bool:
+        return self.found.family.client_id == client.record.client_id
+
+    def get_scope(self) -> str:
+        return " ".join(sorted(self.found.family.scopes))
+
+
 class AuthlibRequest(OAuth2Request):  # type: ignore[misc]
-    """An authenticated request in the form that Authlib's grants and endpoints expect."""
+    """An authenticated request in the form that Authlib's grants expect."""
 
     def __init__(self, authenticated: AuthenticatedRequest) -> None:
         super().__init__("POST", _SECURE_URL)
@@ -43,69 +117,67 @@ class AuthlibRequest(OAuth2Request):  # type: ignore[misc]
         return self.authenticated.parameters
 
 
-class IssuerAuthorizationServer(AuthorizationServer):  # type: ignore[misc]
-    """Runs Authlib's grants and endpoints.
+class Steps(BaseGrant):  # type: ignore[misc]
+    """Mixed in before Authlib's grant of the same `GRANT_TYPE`. Each method is a hook of Authlib.
 
-    Authentication, issuing, audit and responses are done by the endpoints of this package.
+    What a token may contain takes the place of the user, and is returned as the token.
     """
 
-    def __init__(self, parts: ProtocolParts) -> None:
-        super().__init__()
-        self.issuer = parts.settings.url
-        self._is_password_enough = parts.settings.users_sign_in_with_password
-        self.tokens = parts.tokens
-        self.sign_in = parts.sign_in
-        self.people = parts.people
-        self.administration = parts.administration
-        self.grants = {grant.GRANT_TYPE.value: grant for grant in enabled_grants(parts.settings)}
-        for grant in self.grants.values():
-            self.register_grant(grant)
-        self.endpoints = {each.ENDPOINT_NAME: each for each in ENDPOINTS}
-        for endpoint in ENDPOINTS:
-            self.register_endpoint(endpoint)
+    @property
+    def ours(self) -> Any:
+        return self.server.grants[self.GRANT_TYPE]
 
-    def grant_of(self, request: ParsedRequest) -> type[Grant]:
-        """The grant that the request names. An error does not repeat what the caller sent."""
-        grant_type = request.parameters.get("grant_type")
-        if grant_type is None:
-            raise OAuthError(ErrorCode.INVALID_REQUEST, "grant_type is missing.")
-        if grant_type not in self.grants:
-            raise OAuthError(
-                ErrorCode.UNSUPPORTED_GRANT_TYPE, f"grant_type must be {' or '.join(self.grants)}."
-            )
-        return self.grants[grant_type]
-
-    def offers_what_began(self, family: Family) -> bool:
-        """Whether users could still get a token by the grant with which the family began."""
-        return not family.is_of_password_grant or self._is_password_enough
-
-    def authorize(self, request: AuthenticatedRequest) -> Granted:
-        """What the request is granted; `OAuth2Error` if nothing."""
-        grant: Grant = self.get_token_grant(AuthlibRequest(request))
-        grant.validate_token_request()
-        _, granted, _ = grant.create_token_response()
-        authorized: Granted = granted
-        return authorized
-
-    def run_endpoint(
-        self, name: str, request: AuthenticatedRequest
-    ) -> tuple[int, dict[str, object], list[tuple[str, str]]]:
-        """Status, body and headers of the response of `name`; `OAuth2Error` if it refuses."""
-        (endpoint,) = self._endpoints[name]
-        response: tuple[int, dict[str, object], list[tuple[str, str]]] = endpoint(
-            AuthlibRequest(request)
-        )
-        return response
-
-    def authenticate_client(
-        self, request: AuthlibRequest, methods: object = None, endpoint: str = "token"
-    ) -> AuthlibClient:
-        """Authlib's hook. Already done: Authlib's reveals whether the client exists."""
-        client: AuthlibClient = request.client
+    def authenticate_token_endpoint_client(self) -> AuthlibClient:
+        """Already done: Authlib's reveals whether the client exists."""
+        client: AuthlibClient = self.request.client
         return client
 
-    def save_token(self, token: object, request: AuthlibRequest) -> None:
-        """Authlib's hook. Access tokens are not stored; the endpoint writes an audit event."""
+    def generate_token(self, user: Granted | None = None, **_: object) -> Granted:
+        granted: Granted = user or self.ours.authorize(self.request.authenticated)
+        return granted
 
-    def send_signal(self, name: str, *args: object, **kwargs: object) -> None:
-        """Authlib's hook. Its signals have no listeners here."""
+    def save_token(self, token: Granted) -> None:
+        """Access tokens are not stored; the endpoint writes an audit event."""
+
+
+class ClientCredentialsSteps(Steps, ClientCredentialsGrant):  # type: ignore[misc]
+    """RFC 6749 §4.4."""
+
+
+class PasswordSteps(Steps, ResourceOwnerPasswordCredentialsGrant):  # type: ignore[misc]
+    """RFC 6749 §4.3."""
+
+    def authenticate_user(self, username: str, password: str) -> Granted:
+        granted: Granted = self.ours.authorize(self.request.authenticated, username, password)
+        return granted
+
+
+class EarlierSteps(Steps):
+    """For a grant whose request presents what a user has granted before."""
+
+    def authenticate_user(self, presented: AuthlibCode | AuthlibToken) -> Granted:
+        granted: Granted = self.ours.authorize(self.request.authenticated, presented.found)
+        return granted
+
+
+class CodeSteps(EarlierSteps, AuthorizationCodeGrant):  # type: ignore[misc]
+    """RFC 6749 §4.1."""
+
+    def query_authorization_code(self, code: str, client: AuthlibClient) -> AuthlibCode:
+        return AuthlibCode(self.ours.find(self.request.authenticated, code))
+
+    def delete_authorization_code(self, code: AuthlibCode) -> None:
+        """The code is consumed in the transaction that stores the token."""
+
+
+class RefreshTokenSteps(EarlierSteps, RefreshTokenGrant):  # type: ignore[misc]
+    """RFC 6749 §6."""
+
+    def authenticate_refresh_token(self, refresh_token: str) -> AuthlibToken:
+        return AuthlibToken(self.ours.find(self.request.authenticated, refresh_token))
+
+    def _validate_token_scope(self, token: AuthlibToken) -> None:
+        """Not by comparing strings, as Authlib does: our grant narrows."""
+
+    def revoke_old_credential(self, token: AuthlibToken) -> None:
+        """Done in the transaction that stores the successor."""

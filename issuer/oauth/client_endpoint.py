@@ -1,59 +1,71 @@
 """The revocation and introspection endpoints: requests of authenticated clients."""
 
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
+from typing import Protocol
 
-from authlib.oauth2 import OAuth2Error
 from starlette.requests import Request
 
 from issuer.errors import TooManyRequests
 from issuer.http.requests import caller
-from issuer.oauth.endpoint_parts import EndpointParts
-from issuer.oauth.errors import too_many_requests
-from issuer.oauth.request import AuthenticatedRequest, parse_form, receive_form
-from issuer.oauth.responses import OAuthResponse
+from issuer.oauth.client_authentication import Method
+from issuer.oauth.endpoint import EndpointParts
+from issuer.oauth.messages import (
+    AuthenticatedRequest,
+    OAuthError,
+    OAuthResponse,
+    parse_form,
+    receive_form,
+)
 from issuer.rate_limits import ClientQueues
+
+
+class ForClients(Protocol):
+    """What an endpoint decides for an authenticated client."""
+
+    name: str
+    path: str
+    methods: Sequence[Method]
+    is_for_scripts: bool
+
+    def answer(self, request: AuthenticatedRequest) -> OAuthResponse:
+        """The answer; `OAuthError` if it refuses. Its audit event is in the transaction of its
+        change."""
 
 
 class ClientEndpoint:
     """Parses, authenticates and refuses as the token endpoint does.
 
-    The endpoint `name` writes its audit event in the transaction of its change. With `queues` the
-    requests of a client run one after the other.
+    With `queues` the requests of a client run one after the other.
     """
 
-    def __init__(self, parts: EndpointParts, name: str, queues: ClientQueues | None) -> None:
+    def __init__(
+        self, parts: EndpointParts, endpoint: ForClients, queues: ClientQueues | None = None
+    ) -> None:
         self._parts = parts
-        self._name = name
-        endpoint = parts.server.endpoints[name]
-        self._methods, self._is_for_scripts = endpoint.METHODS, endpoint.IS_FOR_SCRIPTS
+        self._endpoint = endpoint
         self._queues = queues
 
     async def __call__(self, http_request: Request) -> OAuthResponse:
-        answer = await self._parts.answered(http_request, f"{self._name}_refused", self._answer)
-        return replace(answer, is_for_scripts=self._is_for_scripts)
+        event = f"{self._endpoint.name}_refused"
+        answer = await self._parts.answered(http_request, event, self._answer)
+        return replace(answer, is_for_scripts=self._endpoint.is_for_scripts)
 
     async def _answer(self, http_request: Request) -> OAuthResponse:
         """Parse, authenticate, run the endpoint. A refusal is audited as well."""
         actor = caller(http_request)
         try:
-            request = parse_form(await receive_form(http_request))
-            authenticated = await self._parts.checks.authenticate(request, self._methods)
+            request = parse_form(await receive_form(http_request, actor))
+            authenticated = await self._parts.checks.authenticate(request, self._endpoint.methods)
             actor = authenticated.actor
-            answer = await self._run(authenticated)
-        except OAuth2Error as error:
-            await self._parts.refusals.audit(f"{self._name}.refused", error, actor)
-            return OAuthResponse.refusing(error)
-        return OAuthResponse(*answer)
+            return await self._run(authenticated)
+        except (OAuthError, TooManyRequests) as error:
+            return await self._parts.refused(f"{self._endpoint.name}.refused", error, actor)
 
-    async def _run(
-        self, request: AuthenticatedRequest
-    ) -> tuple[int, dict[str, object], list[tuple[str, str]]]:
-        parts = self._parts
-        run = partial(parts.queries.run, parts.server.run_endpoint, self._name, request)
+    async def _run(self, request: AuthenticatedRequest) -> OAuthResponse:
+        async def run() -> OAuthResponse:
+            return await self._parts.queries.run(self._endpoint.answer, request)
+
         if self._queues is None:
             return await run()
-        try:
-            return await self._queues.run(request.client.client_id, run)
-        except TooManyRequests as error:
-            raise too_many_requests(error) from None
+        return await self._queues.run(request.client.client_id, run)

@@ -1,14 +1,13 @@
 """Authorization server metadata (RFC 8414), computed from the registered grants and endpoints."""
 
 import json
+from collections.abc import Iterable
 from urllib.parse import urlsplit
-
-from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
 
 from issuer.http.etags import etag_of
 from issuer.oauth.authorization import AUTHORIZATION_PATH
-from issuer.oauth.authorization_server import IssuerAuthorizationServer
-from issuer.oauth.client_authentication import METHODS, Methods
+from issuer.oauth.client_authentication import METHODS, Method
+from issuer.oauth.client_endpoint import ForClients
 from issuer.oauth.logout import LOGOUT_PATH
 from issuer.oauth.registration import REGISTRATION_PATH
 from issuer.oauth.revocation_feed import FEED_PATH
@@ -28,21 +27,22 @@ _CLAIMS = (
 )
 
 
-def metadata(settings: Settings, server: IssuerAuthorizationServer) -> dict[str, object]:
+def metadata(
+    settings: Settings, grant_types: Iterable[str], endpoints: Iterable[ForClients]
+) -> dict[str, object]:
     """The metadata document. `issuer` equals `ISSUER_URL` byte for byte (RFC 8414 §3.3)."""
-    document = {
+    return {
         "issuer": settings.url,
         "token_endpoint": settings.base_url + TOKEN_PATH,
         "jwks_uri": settings.base_url + JWKS_PATH,
         "revocations_uri": settings.base_url + FEED_PATH,
-        "grant_types_supported": list(server.grants),
+        "grant_types_supported": list(grant_types),
         **_authentication("token", METHODS),
-        **_endpoints(settings, server),
+        **_endpoints(settings, endpoints),
         **_people(settings),
         **_self_registration(settings),
         **({"service_documentation": settings.base_url + "/docs"} if settings.api_docs else {}),
     }
-    return dict(AuthorizationServerMetadata(document))
 
 
 def _people(settings: Settings) -> dict[str, object]:
@@ -78,19 +78,19 @@ def _self_registration(settings: Settings) -> dict[str, object]:
     return members
 
 
-def _endpoints(settings: Settings, server: IssuerAuthorizationServer) -> dict[str, object]:
+def _endpoints(settings: Settings, endpoints: Iterable[ForClients]) -> dict[str, object]:
     """The endpoints for authenticated clients, with their authentication methods."""
     members: dict[str, object] = {}
-    for name, endpoint in server.endpoints.items():
-        members[f"{name}_endpoint"] = settings.base_url + endpoint.PATH
-        members |= _authentication(name, endpoint.METHODS)
+    for endpoint in endpoints:
+        members[f"{endpoint.name}_endpoint"] = settings.base_url + endpoint.path
+        members |= _authentication(endpoint.name, endpoint.methods)
     return members
 
 
-def _authentication(name: str, methods: Methods) -> dict[str, object]:
+def _authentication(name: str, methods: Iterable[Method]) -> dict[str, object]:
     """How clients authenticate at an endpoint, and the algorithms of their assertions."""
     return {
-        f"{name}_endpoint_auth_methods_supported": list(methods),
+        f"{name}_endpoint_auth_methods_supported": [method.name for method in methods],
         f"{name}_endpoint_auth_signing_alg_values_supported": list(SigningAlgorithm),
     }
 

@@ -2,8 +2,6 @@
 
 from datetime import datetime
 
-from authlib.consts import default_json_headers
-from authlib.oauth2 import OAuth2Error
 from starlette.requests import Request
 
 from issuer.audit import Actor
@@ -13,13 +11,16 @@ from issuer.composition import Administration
 from issuer.errors import InvalidCredentials, InvalidField, TooManyRequests
 from issuer.fields.networks import network_of
 from issuer.http.requests import JSON, InvalidForm, bearer_token, caller, receive_body
-from issuer.oauth.bearer import BearerError
-from issuer.oauth.endpoint_parts import EndpointParts
-from issuer.oauth.errors import OAuthError, quoted, too_many_requests
-from issuer.oauth.responses import OAuthResponse
+from issuer.oauth.endpoint import EndpointParts
+from issuer.oauth.messages import (
+    BearerError,
+    OAuthError,
+    OAuthResponse,
+    quoted,
+)
 from issuer.rate_limits import RegistrationLimit
 from issuer.scopes import ISSUER_REGISTER, covers
-from issuer.telemetry.metrics import TOO_MANY_REQUESTS, Metrics
+from issuer.telemetry.metrics import Metrics
 from issuer.vocabulary import ErrorCode
 
 REGISTRATION_PATH = "/oauth2/register"
@@ -49,8 +50,7 @@ class RegistrationEndpoint:
         if answer.error is None:
             self._metrics.client_registered()
         else:
-            label = TOO_MANY_REQUESTS if answer.is_too_many_requests else answer.error.error
-            self._metrics.registration_refused(label)
+            self._metrics.registration_refused(answer.error.label)
         return answer
 
     async def _answer(self, http_request: Request) -> OAuthResponse:
@@ -62,16 +62,14 @@ class RegistrationEndpoint:
             await self._limit.count(network_of(actor.address))
             body = await receive_body(http_request, media_type=JSON)
             client = await self._parts.queries.run(self._register, body, actor)
-        except TooManyRequests as error:
-            refusal: OAuth2Error = too_many_requests(error)
         except InvalidForm as error:
+            refusal: OAuthError | TooManyRequests
             refusal = OAuthError(ErrorCode.INVALID_CLIENT_METADATA, str(error), status=error.status)
-        except OAuth2Error as error:
+        except (OAuthError, TooManyRequests) as error:
             refusal = error
         else:
-            return OAuthResponse(201, answer_of(client), default_json_headers)
-        await self._parts.refusals.audit("registration.refused", refusal, actor)
-        return OAuthResponse.refusing(refusal)
+            return OAuthResponse(201, answer_of(client))
+        return await self._parts.refused("registration.refused", refusal, actor)
 
     def _admitted(self, http_request: Request, actor: Actor) -> Actor:
         """Who the initial access token was issued to; it allows nothing else."""

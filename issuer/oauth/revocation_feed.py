@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Sequence
 
-from authlib.oauth2 import OAuth2Error
 from starlette.requests import Request
 from starlette.types import ASGIApp
 
@@ -12,8 +11,7 @@ from issuer.composition.tokens import TokenParts
 from issuer.errors import Unavailable
 from issuer.http.requests import caller, document, values_of
 from issuer.keys import Keyring
-from issuer.oauth.errors import OAuthError, unavailable
-from issuer.oauth.responses import OAuthResponse
+from issuer.oauth.messages import OAuthError, OAuthResponse, unavailable
 from issuer.tokens.feed import FeedDocument
 from issuer.verifiers import REPORT_HEADER, ReportedVerifiers
 from issuer.vocabulary import ErrorCode, SigningAlgorithm
@@ -50,7 +48,7 @@ class RevocationFeedEndpoint:
             feed = await self._current(self._algorithm(request))
         except Unavailable as error:
             return OAuthResponse.refusing(unavailable(error))
-        except OAuth2Error as error:
+        except OAuthError as error:
             return OAuthResponse.refusing(error)
         return document(
             request,

@@ -1,26 +1,23 @@
 """Routes of the protocol endpoints: plain Starlette routes, which cost a third of FastAPI's."""
 
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import TypeAlias
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from issuer.background.workers import WorkerPool
 from issuer.composition import ProtocolParts
 from issuer.http.cookies import Cookies
+from issuer.http.middleware import AllowedMethods, Endpoint
 from issuer.http.requests import document
-from issuer.oauth.audit_events import Refusals
 from issuer.oauth.authorization import AUTHORIZATION_PATH, AuthorizationEndpoint
 from issuer.oauth.authorization_server import IssuerAuthorizationServer
 from issuer.oauth.browser_endpoint import ProblemPage
-from issuer.oauth.client_endpoint import ClientEndpoint
-from issuer.oauth.credential_checks import CredentialChecks
-from issuer.oauth.endpoint_parts import EndpointParts
-from issuer.oauth.load_shedder import LoadShedder
+from issuer.oauth.client_authentication import CredentialChecks
+from issuer.oauth.client_endpoint import ClientEndpoint, ForClients
+from issuer.oauth.endpoint import EndpointParts, LoadShedder, Refusals
+from issuer.oauth.introspection import Introspection
 from issuer.oauth.logout import LOGOUT_PATH, LogoutEndpoint
 from issuer.oauth.metadata import (
     JWKS_PATH,
@@ -31,7 +28,6 @@ from issuer.oauth.metadata import (
     rendered,
 )
 from issuer.oauth.registration import REGISTRATION_PATH, RegistrationEndpoint
-from issuer.oauth.responses import FOR_ANY_ORIGIN
 from issuer.oauth.revocation import Revocation
 from issuer.oauth.revocation_feed import FEED_PATH, RevocationFeedEndpoint
 from issuer.oauth.token_endpoint import TokenEndpoint
@@ -39,8 +35,6 @@ from issuer.oauth.user_info import USER_INFO_PATH, UserInfoEndpoint
 from issuer.rate_limits import ClientQueues, PasswordPool, RateLimits
 from issuer.telemetry.metrics import Metrics
 from issuer.telemetry.tracing import Tracing
-
-Endpoint: TypeAlias = Callable[[Request], Awaitable[ASGIApp]]
 
 
 def protocol_routes(
@@ -59,13 +53,20 @@ def protocol_routes(
     rounds, refusals = LoadShedder(clock), Refusals(parts.audit_writer, parts.refusals, clock)
     authentication = (tokens.client_authentication, lambda: tokens.client_assertions)
     checks = CredentialChecks(*authentication, tokens.last_use, limits, queries, passwords, clock)
-    shared = EndpointParts(clock, tokens, server, checks, refusals, rounds, queries)
-    token_endpoint = TokenEndpoint(shared, parts.audit_writer, metrics, tracing)
+    shared = EndpointParts(clock, tokens, checks, refusals, rounds, queries)
+    token_endpoint = TokenEndpoint(shared, server, parts.audit_writer, metrics, tracing)
     revocation_feed = RevocationFeedEndpoint(
         tokens, keyring, settings.signing_algorithms, queries, parts.verifiers
     )
-    queues = {Revocation.ENDPOINT_NAME: ClientQueues(clock, metrics=metrics)}
-    body, etag = rendered(metadata(settings, server))
+    revocation = Revocation(tokens.any_reader, tokens.refresh_tokens, parts.administration)
+    introspection = Introspection(tokens, settings)
+    queues = ClientQueues(clock, metrics=metrics)
+    body, etag = rendered(metadata(settings, server.grants, (revocation, introspection)))
+
+    def for_clients(endpoint: ForClients, queues: ClientQueues | None = None) -> Route:
+        called = ClientEndpoint(shared, endpoint, queues)
+        path, is_for_scripts = settings.base_path + endpoint.path, endpoint.is_for_scripts
+        return _route(path, called, "POST", is_for_scripts=is_for_scripts)
 
     async def jwks(request: Request) -> Response:
         current = keyring.jwks
@@ -91,15 +92,8 @@ def protocol_routes(
         _route(base + USER_INFO_PATH, UserInfoEndpoint(tokens, queries), "GET", "POST"),
         _route(base + TOKEN_PATH, token_endpoint, "POST"),
         *_registration(parts, shared, metrics, limits),
-        *(
-            _route(
-                base + endpoint.PATH,
-                ClientEndpoint(shared, name, queues.get(name)),
-                "POST",
-                is_for_scripts=endpoint.IS_FOR_SCRIPTS,
-            )
-            for name, endpoint in server.endpoints.items()
-        ),
+        for_clients(revocation, queues),
+        for_clients(introspection),
         _route(base + JWKS_PATH, jwks, *read),
         _route(base + FEED_PATH, revocation_feed, *read),
         *(_route(path, discovery, *read) for path in metadata_paths(settings)),
@@ -133,48 +127,3 @@ def _route(path: str, endpoint: Endpoint, *methods: str, is_for_scripts: bool = 
 def _page(path: str, endpoint: Endpoint) -> Route:
     """A browser is sent there: no script fetches it."""
     return _route(path, endpoint, "GET", "POST", is_for_scripts=False)
-
-
-class AllowedMethods:
-    """An endpoint for `methods`; 405 for every other method (RFC 9110 §15.5.6).
-
-    `OPTIONS` is answered for scripts of any origin, which send no cookies here (Fetch §3.2).
-    """
-
-    def __init__(self, *methods: str, endpoint: Endpoint, is_for_scripts: bool = True) -> None:
-        self._methods = methods
-        self._is_for_scripts = is_for_scripts
-        self._endpoint = endpoint
-
-    @property
-    def answered(self) -> set[str]:
-        return {*self._methods, "OPTIONS"} if self._is_for_scripts else {*self._methods}
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["method"] in self._methods:
-            response = await self._endpoint(Request(scope, receive))
-        elif scope["method"] == "OPTIONS" and self._is_for_scripts:
-            response = self._preflight()
-        else:
-            response = self._method_not_allowed()
-        await response(scope, receive, send)
-
-    def _preflight(self) -> Response:
-        allowed = {
-            "Access-Control-Allow-Origin": "*",
-            "Access-Control-Allow-Methods": ", ".join(self._methods),
-            "Access-Control-Allow-Headers": "authorization, content-type, mcp-protocol-version",
-            "Access-Control-Max-Age": "7200",
-        }
-        return Response(status_code=204, headers=allowed)
-
-    def _method_not_allowed(self) -> Response:
-        return JSONResponse(
-            {"error": "invalid_request", "error_description": f"Use {self._methods[0]}."},
-            405,
-            headers={
-                "Allow": ", ".join(self._methods),
-                "Cache-Control": "no-store",
-                **(dict(FOR_ANY_ORIGIN) if self._is_for_scripts else {}),
-            },
-        )

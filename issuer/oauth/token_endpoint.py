@@ -2,28 +2,31 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from hashlib import blake2b
+from secrets import token_bytes
 
-from authlib.oauth2 import OAuth2Error
 from starlette.requests import ClientDisconnect, Request
 
-from issuer.audit import Actor, AuditWriter
-from issuer.errors import Unavailable
-from issuer.http.requests import caller
-from issuer.oauth.audit_events import issue_of, issued_event
-from issuer.oauth.endpoint_parts import EndpointParts
-from issuer.oauth.errors import OAuthError, quoted, unavailable
-from issuer.oauth.granted_cache import GrantedCache
+from issuer.audit import Actor, AuditWriter, Event
+from issuer.directory import Directory
+from issuer.errors import TooManyRequests, Unavailable
+from issuer.http.requests import caller, values_of
+from issuer.oauth.authorization_server import IssuerAuthorizationServer
+from issuer.oauth.endpoint import EndpointParts
 from issuer.oauth.grants import Grant, Granted, presented_username
-from issuer.oauth.request import (
+from issuer.oauth.messages import (
     AuthenticatedRequest,
+    OAuthError,
+    OAuthResponse,
     PasswordAttempt,
     ReceivedForm,
     parse_form,
+    quoted,
     receive_form,
 )
-from issuer.oauth.responses import OAuthResponse
+from issuer.refresh_tokens import TokenToStore
 from issuer.telemetry.logs import note_client
-from issuer.telemetry.metrics import TOO_MANY_REQUESTS, Metrics
+from issuer.telemetry.metrics import Metrics
 from issuer.telemetry.tracing import Tracing
 from issuer.tokens import AccessToken, RevokedUntil, TokenTooLarge
 from issuer.users import waiting_for_others
@@ -52,67 +55,78 @@ class TokenEndpoint:
     def __init__(
         self,
         parts: EndpointParts,
+        server: IssuerAuthorizationServer,
         audit_writer: AuditWriter,
         metrics: Metrics,
         tracing: Tracing,
     ) -> None:
+        self._parts = parts
         self._clock = parts.clock
+        self._checks = parts.checks
+        self._queries = parts.queries
+        self._server = server
         self._issuer = parts.tokens.issuer
         self._changes = parts.tokens.changes
         self._last_use = parts.tokens.last_use
         self._cache = GrantedCache(parts.tokens.directory)
-        self._server = parts.server
-        self._checks = parts.checks
-        self._receive = tracing.step("parse", receive_form)
-        self._authenticate = tracing.step("authenticate", parts.checks.authenticate)
-        self._authorize = tracing.step("authorize", parts.server.authorize)
-        self._sign = tracing.step("issue", parts.tokens.issuer.issue)
-        self._record = tracing.step("audit", audit_writer.record)
-        self._refusals = parts.refusals
-        self._rounds = parts.rounds
-        self._queries = parts.queries
+        self._audit = audit_writer
         self._metrics = metrics
+        self._span = tracing.span
 
     async def __call__(self, http_request: Request) -> OAuthResponse:
         arrived_at = self._clock.monotonic()
-        answer = await self._measured(http_request, arrived_at)
-        if answer.error is not None:
-            await self._refusals.log("token_refused", answer.error, arrived_at)
-            await self._rounds.pace(answer.status, caller(http_request).address)
+        try:
+            answer = await self._parts.available(http_request, self._answer)
+        except ClientDisconnect:
+            raise
+        except Exception:
+            self._metrics.token_refused(ErrorCode.SERVER_ERROR)
+            raise
+        self._metrics.token_request_took(self._clock.monotonic() - arrived_at)
+        if (error := answer.error) is not None:
+            self._metrics.token_refused(error.label)
+            await self._parts.log_refusal(http_request, "token_refused", error, arrived_at)
         return answer
 
     async def _answer(self, http_request: Request) -> OAuthResponse:
-        """Parse, authenticate, authorize, issue. A refusal is audited as well."""
+        """Parse, authenticate, authorize, issue, audit. A refusal is audited as well."""
         actor = caller(http_request)
         try:
-            form = await self._receive(http_request)
-            issued = await self._issue_again(form)
+            with self._span("parse"):
+                form = await receive_form(http_request, actor)
+            fingerprint = self._cache.fingerprint(form)
+            issued = await self._issue_again(form, fingerprint)
             if issued is None:
                 request = parse_form(form)
                 grant = self._server.grant_of(request)
-                authenticated = await self._authenticate(request)
+                with self._span("authenticate"):
+                    authenticated = await self._checks.authenticate(request)
                 actor = authenticated.actor
-                await self._checks.count(authenticated)
-                issued = await self._issue(grant, authenticated)
-        except OAuth2Error as error:
-            await self._refusals.audit("token.refused", error, actor)
-            return OAuthResponse.refusing(error)
+                if self._checks.counts_requests:
+                    await self._checks.count(authenticated.client)
+                issued = await self._issue(grant, authenticated, fingerprint)
+        except (OAuthError, TooManyRequests) as error:
+            return await self._parts.refused("token.refused", error, actor)
         self._last_use.note_token(issued.granted.client, issued.at)
         self._metrics.token_issued(issued.granted.grant_type)
         return OAuthResponse.issuing(issued.access_token, issued.refresh_token, issued.id_token)
 
-    async def _issue_again(self, form: ReceivedForm) -> IssuedToken | None:
+    async def _issue_again(
+        self, form: ReceivedForm, fingerprint: bytes | None
+    ) -> IssuedToken | None:
         """A token for a cached grant; None if the request must be authorized again."""
         now = self._clock()
-        if (granted := self._cache.find(form, now)) is None:
+        if (granted := self._cache.find(fingerprint, now)) is None:
             return None
         note_client(granted.client.client_id)
         self._last_use.note(granted.secret, now, form.actor.address)
         actor = form.actor.known_as(granted.client.client_id)
-        outcome = await self._audited(self._issue_granted(granted, actor, now))
+        outcome = await self._audited(self._sign(granted, actor, now))
         return outcome if isinstance(outcome, IssuedToken) else None
 
-    async def _issue(self, grant: type[Grant], request: AuthenticatedRequest) -> IssuedToken:
+    async def _issue(
+        self, grant: Grant, request: AuthenticatedRequest, fingerprint: bytes | None
+    ) -> IssuedToken:
         """A token for what the grant allows.
 
         If all earlier tokens were revoked a moment ago, the request waits for the first second in
@@ -123,24 +137,25 @@ class TokenEndpoint:
             if isinstance(outcome, IssuedToken):
                 break
             await self._wait_until(outcome.instant)
-            request = await self._authenticate(request.parsed, again=True)
+            with self._span("authenticate"):
+                request = await self._checks.authenticate(request.parsed, again=True)
             outcome = await self._attempt(grant, request)
         if isinstance(outcome, RevokedUntil):
             raise Unavailable("The tokens of the client, user or audience are being revoked.")
-        if self._is_cacheable(grant):
-            self._cache.add(request.parsed.form, outcome.granted)
+        if not (grant.hashes_passwords or grant.queries or self._checks.counts_requests):
+            self._cache.add(fingerprint, outcome.granted)
         return outcome
 
     async def _attempt(
-        self, grant: type[Grant], request: AuthenticatedRequest
+        self, grant: Grant, request: AuthenticatedRequest
     ) -> IssuedToken | RevokedUntil:
         """On the event loop if the grant is decided from memory, else in a worker pool."""
         if grant.hashes_passwords:
             outcome = await self._sign_in(request)
         elif grant.queries:  # outside the failure limit: a refresh token cannot be guessed
-            outcome = await self._queries.run(self._authorize_and_issue, request)
+            outcome = await self._queries.run(self._authorize, request)
         else:
-            outcome = self._authorize_and_issue(request)
+            outcome = self._authorize(request)
         return await self._audited(outcome)
 
     async def _sign_in(self, request: AuthenticatedRequest) -> IssuedToken | RevokedUntil:
@@ -148,21 +163,24 @@ class TokenEndpoint:
         form, username = request.parsed.form, presented_username(request)
 
         def check(attempt: PasswordAttempt) -> IssuedToken | RevokedUntil:
-            return self._authorize_and_issue(replace(request, attempt=attempt))
+            return self._authorize(replace(request, attempt=attempt))
 
         async def attempt(may_wait: bool) -> IssuedToken | RevokedUntil:
             return await self._checks.password(form, username, check, PasswordAttempt(may_wait))
 
         return await waiting_for_others(self._clock, attempt)
 
-    def _authorize_and_issue(self, request: AuthenticatedRequest) -> IssuedToken | RevokedUntil:
-        return self._issue_granted(self._authorize(request), request.actor, self._clock())
+    def _authorize(self, request: AuthenticatedRequest) -> IssuedToken | RevokedUntil:
+        """Authorize, and issue at once."""
+        with self._span("authorize"):
+            granted = self._server.authorize(request)
+        return self._sign(granted, request.actor, self._clock())
 
-    def _issue_granted(
-        self, granted: Granted, actor: Actor, now: datetime
-    ) -> IssuedToken | RevokedUntil:
+    def _sign(self, granted: Granted, actor: Actor, now: datetime) -> IssuedToken | RevokedUntil:
+        """The token, stored and audited if something else is stored with it."""
         try:
-            token = self._sign(granted.authorization, now)
+            with self._span("issue"):
+                token = self._issuer.issue(granted.authorization, now)
         except TokenTooLarge as error:
             raise OAuthError(ErrorCode.INVALID_REQUEST, quoted(str(error))) from None
         if isinstance(token, RevokedUntil):
@@ -173,7 +191,7 @@ class TokenEndpoint:
             issued = replace(issued, id_token=self._issuer.id_token(*parts))
         if granted.store is None:
             return issued
-        stored = granted.store(issue_of(granted, token, actor))
+        stored = granted.store(TokenToStore(token, actor, issued_details(granted, token)))
         if isinstance(stored, RevokedUntil):
             return stored
         return replace(issued, is_audited=True, refresh_token=stored)
@@ -187,13 +205,13 @@ class TokenEndpoint:
         if isinstance(outcome, RevokedUntil) or outcome.is_audited:
             return outcome
         token, granted = outcome.access_token, outcome.granted
-        feed_count = await self._record(issued_event(granted, token, outcome.actor, outcome.at))
+        subject, details = granted.authorization.subject, issued_details(granted, token)
+        event = Event(outcome.at, outcome.actor, "token.issued", subject, details=details)
+        with self._span("audit"):
+            feed_count = await self._audit.record(event)
         if not self._issuer.has_seen(feed_count):
             await self._queries.run(self._changes.look_for_feed, feed_count)
         return self._issuer.revoked_until(token, granted.authorization) or outcome
-
-    def _is_cacheable(self, grant: type[Grant]) -> bool:
-        return not (grant.hashes_passwords or grant.queries or self._checks.counts_requests)
 
     async def _wait_until(self, instant: datetime) -> None:
         """`Unavailable` if that is far off: then a clock is wrong, and waiting does not help."""
@@ -204,25 +222,63 @@ class TokenEndpoint:
             )
         await self._clock.sleep(max(0, wait))
 
-    async def _measured(self, http_request: Request, arrived_at: float) -> OAuthResponse:
-        try:
-            answer = await self._available(http_request)
-        except ClientDisconnect:
-            raise
-        except Exception:
-            self._metrics.token_refused(ErrorCode.SERVER_ERROR)
-            raise
-        self._metrics.token_request_took(self._clock.monotonic() - arrived_at)
-        if answer.error is not None:
-            label = TOO_MANY_REQUESTS if answer.is_too_many_requests else answer.error.error
-            self._metrics.token_refused(label)
-        return answer
 
-    async def _available(self, http_request: Request) -> OAuthResponse:
-        """503 under overload, and while the database is unavailable."""
-        try:
-            self._rounds.require_time()
-            self._changes.require_current()
-            return await self._answer(http_request)
-        except Unavailable as error:
-            return OAuthResponse.refusing(unavailable(error))
+def issued_details(granted: Granted, token: AccessToken) -> dict[str, object]:
+    """What the audit log says of an issued token."""
+    audience = granted.authorization.audience.id
+    details = {"grant_type": granted.grant_type, **token.details(audience)}
+    if granted.assertion is not None:
+        details["assertion"] = granted.assertion.details
+    return details
+
+
+# Of form and credentials together. A longer request is authorized each time, and never hashed
+# before its client is authenticated.
+_MAX_BYTES = 1_024
+
+
+class GrantedCache:
+    """The last request of each client, as a keyed hash, and what it was granted.
+
+    A service sends the same bytes each time it needs a token. An entry is valid until the directory
+    drops the client, as it does at every change, or the secret expires. Only for grants decided
+    from memory: they depend on nothing else.
+    """
+
+    def __init__(self, directory: Directory, max_entries: int = 100_000) -> None:
+        self._directory = directory
+        self._max_entries = max_entries
+        self._key = token_bytes(32)
+        self._granted: dict[bytes, Granted] = {}
+        self._last_of: dict[str, bytes] = {}
+
+    def fingerprint(self, form: ReceivedForm) -> bytes | None:
+        """A keyed hash of all that the grant depends on: the credentials and the form."""
+        credentials = values_of(form.headers, b"authorization")
+        if len(form.body) + sum(map(len, credentials)) > _MAX_BYTES:
+            return None
+        # `repr` separates the parts unambiguously.
+        text = repr((credentials, form.body))
+        return blake2b(text.encode(), key=self._key, digest_size=32).digest()
+
+    def find(self, fingerprint: bytes | None, now: datetime) -> Granted | None:
+        """What the same request was granted, if that is still valid at `now`."""
+        granted = self._granted.get(fingerprint) if fingerprint else None
+        if granted is None or granted.secret is None or not granted.secret.is_live(now):
+            return None
+        remembered = self._directory.remembered_client(granted.client.client_id)
+        return granted if remembered is granted.client else None
+
+    def add(self, fingerprint: bytes | None, granted: Granted) -> None:
+        """Add it in place of the client's earlier request; not if it has an assertion.
+
+        An assertion is good for one request.
+        """
+        if granted.secret is None or fingerprint is None:
+            return
+        if len(self._granted) >= self._max_entries:
+            self._granted.clear()
+            self._last_of.clear()
+        client_id = granted.client.client_id
+        self._granted.pop(self._last_of.get(client_id, b""), None)
+        self._granted[fingerprint], self._last_of[client_id] = granted, fingerprint

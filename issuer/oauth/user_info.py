@@ -14,9 +14,13 @@ from issuer.http.requests import (
     receive_body,
     values_of,
 )
-from issuer.oauth.bearer import NO_STORE, BearerError
-from issuer.oauth.errors import OAuthError, unavailable
-from issuer.oauth.responses import OAuthResponse
+from issuer.oauth.messages import (
+    NO_STORE,
+    BearerError,
+    OAuthError,
+    OAuthResponse,
+    unavailable,
+)
 from issuer.scopes import EMAIL, OPENID, PROFILE
 from issuer.telemetry.logs import note_client
 from issuer.tokens import VerifiedToken, still_held

@@ -4,7 +4,7 @@ OpenID Connect Core §3.1.2.1)."""
 import re
 from collections.abc import Mapping
 
-from issuer.directory import ClientRecord
+from issuer.directory import AudienceRecord, ClientRecord
 from issuer.scopes import OPENID_SCOPES, InvalidScope, parse
 from issuer.vocabulary import AuthorizationErrorCode, GrantType
 
@@ -88,22 +88,14 @@ def code_challenge(given: Mapping[str, str]) -> str:
 def audience_id(client: ClientRecord, given: Mapping[str, str]) -> str | None:
     """RFC 8707 §2, with one audience per token. None: the token is only for user info."""
     named = {name: given[name] for name in ("audience", "resource") if name in given}
+    audience = client.audience_for(named.values())
+    if isinstance(audience, AudienceRecord):
+        return audience.id if named or not audience.is_own else None
     if not named:
-        permitted = list(client.audiences.values())
-        return permitted[0].id if len(permitted) == 1 and not permitted[0].is_own else None
-    found = set()
-    for parameter, name in named.items():
-        audience = client.audience_named(name)
-        if audience is None:
-            raise InvalidParameter(
-                ErrorCode.INVALID_TARGET,
-                "The client may not have tokens for this audience.",
-                parameter,
-            )
-        found.add(audience.id)
-    if len(found) > 1:
-        raise InvalidParameter(ErrorCode.INVALID_TARGET, "A token is for one audience.", "resource")
-    return found.pop()
+        return None
+    is_first = audience.name is not None and audience.name == named.get("audience")
+    parameter = "audience" if is_first else "resource"
+    raise InvalidParameter(ErrorCode.INVALID_TARGET, audience.reason, parameter)
 
 
 def scopes(given: Mapping[str, str]) -> tuple[frozenset[str], tuple[str, ...] | None]:

@@ -3,15 +3,13 @@
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
 from issuer.background.periodic import Periodic
 from issuer.telemetry.metrics import Metrics
 
 # An ASGI application, for which no package below the interfaces imports Starlette.
 Application: TypeAlias = Callable[..., Any]
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 _NOTHING: AbstractContextManager[None] = nullcontext()
 
@@ -24,10 +22,6 @@ class Tracing:
     def requests(self, application: Application) -> Application:
         """The application, with a span around each request."""
         return application
-
-    def step(self, _name: str, function: F) -> F:
-        """The function, with a span around each call; of a coroutine function likewise."""
-        return function
 
     def span(self, _name: str, _attributes: Mapping[str, str] = {}) -> AbstractContextManager[None]:
         """A span within that of the request; nothing outside of a request."""

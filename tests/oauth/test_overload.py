@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from issuer.errors import Unavailable
-from issuer.oauth.load_shedder import LoadShedder
+from issuer.oauth.endpoint import LoadShedder
 from tests.builders import FakeClock
 
 LONG = timedelta(seconds=0.2)

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from issuer.audit import Actor
 from issuer.oauth import IssuerAuthorizationServer
 from issuer.oauth.client_authentication import METHODS, presented_client
-from issuer.oauth.granted_cache import GrantedCache
-from issuer.oauth.request import AuthenticatedRequest, ReceivedForm, parse_form
+from issuer.oauth.messages import AuthenticatedRequest, ReceivedForm, parse_form
+from issuer.oauth.token_endpoint import GrantedCache
 from issuer.roles import Assignment
 from tests.builders import Credentials, Deployment
 from tests.drivers import TokenAnswer, TokenDriver
@@ -230,10 +230,10 @@ class CachingRequests:
             presented.client_id, presented.secret, self._services.clock(), is_last=True
         )
         request = AuthenticatedRequest(parsed, client.record, client.secret)
-        self._cache.add(form, self._server.authorize(request))
+        self._cache.add(self._cache.fingerprint(form), self._server.authorize(request))
 
     def has(self, form: ReceivedForm) -> bool:
-        return self._cache.find(form, self._services.clock()) is not None
+        return self._cache.find(self._cache.fingerprint(form), self._services.clock()) is not None
 
 
 def form(client: Credentials, *, more: str = "") -> ReceivedForm:

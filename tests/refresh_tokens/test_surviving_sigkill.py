@@ -5,13 +5,13 @@ from functools import partial
 from itertools import count
 
 import pytest
-from authlib.oauth2 import OAuth2Error
 
 from issuer.audit import Actor
 from issuer.composition import compose
 from issuer.oauth import IssuerAuthorizationServer
-from issuer.oauth.audit_events import issue_of
-from issuer.oauth.request import AuthenticatedRequest, ParsedRequest, ReceivedForm
+from issuer.oauth.messages import AuthenticatedRequest, OAuthError, ParsedRequest, ReceivedForm
+from issuer.oauth.token_endpoint import issued_details
+from issuer.refresh_tokens import TokenToStore
 from issuer.settings import Settings
 from tests.builders import Credentials, Deployment, FakeClock
 from tests.drivers import TokenDriver
@@ -45,10 +45,10 @@ def refresh(settings: Settings, clock: FakeClock, client: Credentials, token: st
     services.keys.keyring.reconcile()
     try:
         granted = IssuerAuthorizationServer(services.protocol).authorize(request)
-    except OAuth2Error:  # reuse of a token ends its family
+    except OAuthError:  # reuse of a token ends its family
         return
     access_token = services.tokens.issuer.issue(granted.authorization, clock())
-    granted.store(issue_of(granted, access_token, request.actor))
+    granted.store(TokenToStore(access_token, request.actor, issued_details(granted, access_token)))
 
 
 def kills(alice: SignedIn, token: str) -> Iterator[str]:

@@ -5,13 +5,13 @@ from functools import partial
 from itertools import count
 
 import pytest
-from authlib.oauth2 import OAuth2Error
 
 from issuer.audit import Actor
 from issuer.composition import Composition, compose
 from issuer.oauth import IssuerAuthorizationServer
-from issuer.oauth.audit_events import issue_of
-from issuer.oauth.request import AuthenticatedRequest, ParsedRequest, ReceivedForm
+from issuer.oauth.messages import AuthenticatedRequest, OAuthError, ParsedRequest, ReceivedForm
+from issuer.oauth.token_endpoint import issued_details
+from issuer.refresh_tokens import TokenToStore
 from issuer.settings import Settings
 from issuer.sign_in.authorization_request import ConsentNeeded
 from tests.builders import FakeClock
@@ -44,10 +44,10 @@ def redeem(settings: Settings, clock: FakeClock, app: App, code: str) -> None:
     )
     try:
         granted = IssuerAuthorizationServer(services.protocol).authorize(request)
-    except OAuth2Error:  # a code that is used again revokes what it gave
+    except OAuthError:  # a code that is used again revokes what it gave
         return
     access_token = services.tokens.issuer.issue(granted.authorization, clock())
-    granted.store(issue_of(granted, access_token, request.actor))
+    granted.store(TokenToStore(access_token, request.actor, issued_details(granted, access_token)))
 
 
 def kills(person: Person, work: Callable[[Settings, FakeClock], object]) -> Iterator[str]:

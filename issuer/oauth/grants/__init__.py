@@ -1,18 +1,29 @@
-"""Grants (RFC 6749 §1.3): one file per grant, one line in `GRANTS`."""
+"""Grants (RFC 6749 §1.3): one file per grant, one line in `build_grants`."""
 
+from issuer.composition import ProtocolParts
 from issuer.oauth.grants.authorization_code import CodeGrant
 from issuer.oauth.grants.client_credentials import ClientCredentials
 from issuer.oauth.grants.grant import Grant, Granted
 from issuer.oauth.grants.password import Password, presented_username
 from issuer.oauth.grants.refresh_token import RefreshToken
-from issuer.settings import Settings
-
-GRANTS: list[type[Grant]] = [ClientCredentials, CodeGrant, Password, RefreshToken]
+from issuer.vocabulary import GrantType
 
 
-def enabled_grants(settings: Settings) -> list[type[Grant]]:
-    """The grants this issuer offers."""
-    return [grant for grant in GRANTS if settings.password_grant or grant is not Password]
+def build_grants(parts: ProtocolParts) -> dict[str, Grant]:
+    """The grants that this issuer offers, by `grant_type`."""
+    tokens, settings = parts.tokens, parts.settings
+    directory, refresh_tokens = tokens.directory, tokens.refresh_tokens
+    is_password_enough = settings.users_sign_in_with_password
+    grants: list[Grant] = [
+        ClientCredentials(),
+        CodeGrant(directory, settings.url, parts.people.codes, refresh_tokens),
+        Password(parts.sign_in, tokens.changes, refresh_tokens),
+        RefreshToken(
+            directory, settings.url, refresh_tokens, is_password_enough=is_password_enough
+        ),
+    ]
+    left_out = set() if settings.password_grant else {GrantType.PASSWORD}
+    return {each.grant_type.value: each for each in grants if each.grant_type not in left_out}
 
 
-__all__ = ["Grant", "Granted", "enabled_grants", "presented_username"]
+__all__ = ["Grant", "Granted", "build_grants", "presented_username"]

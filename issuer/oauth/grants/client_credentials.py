@@ -1,17 +1,16 @@
 """The client credentials grant (RFC 6749 §4.4)."""
 
-from authlib.oauth2.rfc6749.grants import ClientCredentialsGrant
-
-from issuer.directory import AudienceRecord, ClientRecord
-from issuer.oauth.grants.grant import Grant
+from issuer.oauth.grants.grant import Grant, Granted, in_session, requested_audience
+from issuer.oauth.messages import AuthenticatedRequest, requested_scopes
 from issuer.tokens import Authorization
 from issuer.vocabulary import GrantType
 
 
-class ClientCredentials(Grant, ClientCredentialsGrant):  # type: ignore[misc]
+class ClientCredentials(Grant):
     """A client on its own behalf. Decided from memory: no query, no thread."""
 
-    GRANT_TYPE = GrantType.CLIENT_CREDENTIALS
+    grant_type = GrantType.CLIENT_CREDENTIALS
 
-    def authorize(self, client: ClientRecord, audience: AudienceRecord) -> Authorization:
-        return Authorization.of_client(client, audience)
+    def authorize(self, request: AuthenticatedRequest) -> Granted:
+        held = Authorization.of_client(request.client, requested_audience(request))
+        return self.granted(request, in_session(held, request), requested_scopes(request))

@@ -1,16 +1,19 @@
 """What all grants share: a grant decides what a token may contain; it does not issue one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import TypeAlias
-
-from authlib.oauth2.rfc6749 import OAuth2Request
-from authlib.oauth2.rfc6749.grants import BaseGrant, TokenEndpointMixin
+from typing import Protocol, TypeAlias
 
 from issuer.clients.authentication import VerifiedAssertion
-from issuer.directory import AudienceRecord, ClientRecord, SecretRecord
-from issuer.oauth.errors import OAuthError, invalid_scope
-from issuer.oauth.request import AuthenticatedRequest, requested_scopes
+from issuer.directory import (
+    AudienceRecord,
+    ClientRecord,
+    Directory,
+    NoAudience,
+    SecretRecord,
+    UserRecord,
+)
+from issuer.oauth.messages import AuthenticatedRequest, OAuthError, invalid_grant, invalid_scope
 from issuer.refresh_tokens import TokenToStore
 from issuer.scopes import InvalidScope, ScopeNotCovered
 from issuer.tokens import Authentication, Authorization, RevokedUntil
@@ -39,44 +42,22 @@ class Granted:
     assertion: VerifiedAssertion | None = None
 
 
-class Grant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]
-    """Mixed in before Authlib's grant of the same `GRANT_TYPE`, which runs the steps of the RFC.
+class Grant:
+    """One that neither `hashes_passwords` nor `queries` is decided on the event loop.
 
-    A grant that neither `hashes_passwords` nor `queries` is decided on the event loop.
+    `authorize` takes the authenticated request, and what Authlib has read from it for this grant.
     """
 
-    GRANT_TYPE: GrantType
+    grant_type: GrantType
     hashes_passwords = False
     queries = False
-    request: OAuth2Request
 
-    def authorize(self, client: ClientRecord, audience: AudienceRecord) -> Authorization:
-        """The upper bound of this request at the audience; `OAuthError` if it has no rights."""
-        raise NotImplementedError
-
-    def store_for(self, authorization: Authorization) -> Store | None:
-        """How to store what the authorization needs; None if it needs nothing."""
-        return None
-
-    def authentication(self) -> Authentication | None:
-        """How the user was authenticated, where the client asked for an ID token."""
-        return None
-
-    @property
-    def authenticated(self) -> AuthenticatedRequest:
-        request: AuthenticatedRequest = self.request.authenticated
-        return request
-
-    def generate_token(self, *_: object, **__: object) -> Granted:
-        """Authlib's hook for the token: the authorization, narrowed the same for every grant."""
-        request = self.authenticated
-        ceiling = self.authorize(request.client, self._audience(request.client))
-        if (session_id := self._session_id(request.client)) is not None:
-            ceiling = replace(ceiling, session_id=session_id)
-        if (sid := self._sid(request.client)) is not None:
-            ceiling = replace(ceiling, sid=sid)
+    def granted(
+        self, request: AuthenticatedRequest, ceiling: Authorization, asked: Iterable[str] | None
+    ) -> Granted:
+        """The `ceiling`, narrowed to the scopes `asked`: the same for every grant."""
         try:
-            authorization = ceiling.narrowed_to(self._requested_scopes())
+            authorization = ceiling.narrowed_to(asked)
         except InvalidScope as error:
             raise invalid_scope("Malformed scope", error.scope) from None
         except ScopeNotCovered as error:
@@ -84,71 +65,102 @@ class Grant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]
         return Granted(
             request.client,
             request.secret,
-            self.GRANT_TYPE.value,
+            self.grant_type.value,
             authorization,
-            self.store_for(authorization),
-            self.authentication(),
-            request.assertion,
+            assertion=request.assertion,
         )
 
-    def _requested_scopes(self) -> list[str] | None:
-        return requested_scopes(self.authenticated)
 
-    def _sid(self, client: ClientRecord) -> str | None:
-        """The refresh family or the session that the token belongs to, if any."""
-        return None
+def requested_audience(request: AuthenticatedRequest) -> AudienceRecord:
+    """The audience that the request asks for (RFC 8707 §2)."""
+    audience = request.client.audience_for(_named_audiences(request))
+    if isinstance(audience, NoAudience):
+        raise OAuthError(ErrorCode.INVALID_TARGET, audience.reason)
+    return audience
 
-    def _audience(self, client: ClientRecord) -> AudienceRecord:
-        """RFC 8707 §2, with one audience per token."""
-        named = [self._permitted(client, name) for name in self._requested_audiences()]
-        if len({audience.id for audience in named}) > 1:
-            raise OAuthError(ErrorCode.INVALID_TARGET, "A token is for one audience.")
-        if not named and len(client.audiences) != 1:
-            raise OAuthError(ErrorCode.INVALID_TARGET, "Name the audience of the token.")
-        return named[0] if named else next(iter(client.audiences.values()))
 
-    def _requested_audiences(self) -> set[str]:
-        """The names in the parameters `audience` and `resource`."""
-        parameters = self.authenticated.parameters
-        return {parameters[name] for name in ("audience", "resource") if name in parameters}
+def in_session(
+    ceiling: Authorization, request: AuthenticatedRequest, earlier: str | None = None
+) -> Authorization:
+    """The `ceiling` with the session id that the request or its sign-in names.
 
-    def _permitted(self, client: ClientRecord, audience_id: str) -> AudienceRecord:
-        audience = client.audience_named(audience_id)
-        if audience is None:
-            raise OAuthError(
-                ErrorCode.INVALID_TARGET, "The client may not have tokens for this audience."
-            )
-        return audience
+    Only if the client may set one.
+    """
+    if not request.client.may_set_session:
+        return ceiling
+    session_id = request.parameters.get("session_id", earlier)
+    if session_id is None:
+        return ceiling
+    if len(session_id) > MAX_SESSION_ID or not session_id.isprintable():
+        raise OAuthError(
+            ErrorCode.INVALID_REQUEST,
+            f"session_id must be at most {MAX_SESSION_ID} printable characters.",
+        )
+    return replace(ceiling, session_id=session_id)
 
-    def _granted_audience(
-        self, client: ClientRecord, audience_id: str, scopes: frozenset[str]
-    ) -> AudienceRecord:
+
+def _named_audiences(request: AuthenticatedRequest) -> list[str]:
+    parameters = request.parameters
+    return [parameters[name] for name in ("audience", "resource") if name in parameters]
+
+
+class GrantedBefore(Protocol):
+    """What a user granted to a client: a code, or a family of refresh tokens."""
+
+    @property
+    def user_id(self) -> str: ...
+    @property
+    def audience_id(self) -> str: ...
+    @property
+    def scopes(self) -> frozenset[str]: ...
+    @property
+    def openid_scopes(self) -> frozenset[str]: ...
+
+
+class EarlierGrant(Grant):
+    """A client for a user who granted it something before. Runs in the pool for queries."""
+
+    queries = True
+    wrong: str  # described the same for every cause
+
+    def __init__(self, directory: Directory, issuer: str) -> None:
+        self._directory = directory
+        self._issuer = issuer
+
+    def _user(self, user_id: str) -> UserRecord:
+        """The user as the database has it now."""
+        user = self._directory.load_user(user_id)
+        if user is None or user.disabled:
+            raise self._refused("the user is deleted or disabled", user_id)
+        return user
+
+    def _ceiling(
+        self, request: AuthenticatedRequest, user: UserRecord, before: GrantedBefore
+    ) -> Authorization:
+        """What the user granted, as far as it is still held."""
+        audience = self._audience(request, before)
+        held = Authorization.of_user(user, request.client, audience)
+        return replace(held.within(before.scopes), openid_scopes=before.openid_scopes)
+
+    def _audience(self, request: AuthenticatedRequest, before: GrantedBefore) -> AudienceRecord:
         """The audience that the user granted, and no other (RFC 8707 §2.2).
 
         Without scopes it may be the issuer itself: the token is only for user info.
         """
-        named = self._requested_audiences()
-        if audience_id == self.server.issuer and not scopes:
-            if not named <= {audience_id}:
+        named = _named_audiences(request)
+        if before.audience_id == self._issuer and not before.scopes:
+            if not set(named) <= {before.audience_id}:
                 raise _other_audience()
-            audience: AudienceRecord = self.server.tokens.directory.load_audience(audience_id)
-            return audience
-        granted = self._permitted(client, audience_id)
+            return self._directory.load_audience(before.audience_id)
+        granted = request.client.audience_for([before.audience_id])
+        if isinstance(granted, NoAudience):
+            raise OAuthError(ErrorCode.INVALID_TARGET, granted.reason)
         if not all(granted.is_named(name) for name in named):
             raise _other_audience()
         return granted
 
-    def _session_id(self, client: ClientRecord) -> str | None:
-        """The requested session id, if the client may set one."""
-        session_id = self.authenticated.parameters.get("session_id")
-        if session_id is None or not client.may_set_session:
-            return None
-        if len(session_id) > MAX_SESSION_ID or not session_id.isprintable():
-            raise OAuthError(
-                ErrorCode.INVALID_REQUEST,
-                f"session_id must be at most {MAX_SESSION_ID} printable characters.",
-            )
-        return session_id
+    def _refused(self, reason: str, user_id: str | None) -> OAuthError:
+        return invalid_grant(reason, user_id, self.wrong)
 
 
 def _other_audience() -> OAuthError:

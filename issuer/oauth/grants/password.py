@@ -1,14 +1,21 @@
 """The resource owner password credentials grant (RFC 6749 §4.3; see RFC 9700 §2.4)."""
 
-from authlib.oauth2.rfc6749.grants import ResourceOwnerPasswordCredentialsGrant
+from dataclasses import replace
 
-from issuer.directory import AudienceRecord, ClientRecord, UserRecord
+from issuer.directory import ChangeWatcher, UserRecord
 from issuer.errors import InvalidCredentials
-from issuer.oauth.errors import OAuthError, invalid_grant
-from issuer.oauth.grants.grant import Grant, Store
-from issuer.oauth.request import AuthenticatedRequest, PasswordAttempt, required
-from issuer.refresh_tokens import TokenToStore
+from issuer.oauth.grants.grant import Grant, Granted, in_session, requested_audience
+from issuer.oauth.messages import (
+    AuthenticatedRequest,
+    OAuthError,
+    PasswordAttempt,
+    invalid_grant,
+    requested_scopes,
+    required,
+)
+from issuer.refresh_tokens import RefreshTokens, TokenToStore
 from issuer.tokens import Authorization, RevokedUntil
+from issuer.users import SignIn
 from issuer.vocabulary import ErrorCode, GrantType
 
 
@@ -25,20 +32,47 @@ def presented_username(request: AuthenticatedRequest) -> str:
     return username
 
 
-class Password(Grant, ResourceOwnerPasswordCredentialsGrant):  # type: ignore[misc]
+class Password(Grant):
     """A user through a client. Hashes and queries: runs in the pool for passwords."""
 
-    GRANT_TYPE = GrantType.PASSWORD
+    grant_type = GrantType.PASSWORD
     hashes_passwords = True
 
-    def authenticate_user(self, username: str, password: str) -> UserRecord:
-        """Authlib's hook. `invalid_grant` for every wrong username or password (RFC 6749 §5.2)."""
-        attempt = self.authenticated.attempt or PasswordAttempt()
+    def __init__(
+        self, sign_in: SignIn, changes: ChangeWatcher, refresh_tokens: RefreshTokens
+    ) -> None:
+        self._sign_in = sign_in
+        self._changes = changes
+        self._refresh_tokens = refresh_tokens
+
+    def authorize(self, request: AuthenticatedRequest, username: str, password: str) -> Granted:
+        """With the first token of a family, for a client with that grant type (§4.3.3)."""
+        user = self._user(request, username, password)
+        held = Authorization.of_user(user, request.client, requested_audience(request))
+        ceiling = in_session(held, request)
+        refreshes = GrantType.REFRESH_TOKEN in request.client.grant_types
+        if refreshes:
+            ceiling = replace(ceiling, sid=self._refresh_tokens.new_family_id())
+        granted = self.granted(request, ceiling, requested_scopes(request))
+        if not refreshes:
+            return granted
+
+        def begin(issue: TokenToStore) -> str | RevokedUntil:
+            try:
+                return self._refresh_tokens.begin(user, granted.authorization, issue)
+            except InvalidCredentials as error:
+                raise invalid_grant(error.reason, error.subject) from None
+
+        return replace(granted, store=begin)
+
+    def _user(self, request: AuthenticatedRequest, username: str, password: str) -> UserRecord:
+        """`invalid_grant` for every wrong username or password (RFC 6749 §5.2)."""
+        attempt = request.attempt or PasswordAttempt()
         try:
-            user: UserRecord = self.server.sign_in.authenticate(
+            user = self._sign_in.authenticate(
                 username,
                 password,
-                self.authenticated.actor,
+                request.actor,
                 through_client=True,  # every client with this grant has a secret
                 may_wait=attempt.may_wait,
             )
@@ -46,30 +80,5 @@ class Password(Grant, ResourceOwnerPasswordCredentialsGrant):  # type: ignore[mi
             raise invalid_grant(error.reason, error.subject) from None
         attempt.is_right = True
         # Another process may just have changed the password and revoked the tokens: read that now.
-        self.server.tokens.changes.poll()
+        self._changes.poll()
         return user
-
-    def authorize(self, client: ClientRecord, audience: AudienceRecord) -> Authorization:
-        return Authorization.of_user(self.request.user, client, audience)
-
-    def store_for(self, authorization: Authorization) -> Store | None:
-        """The first token of a family, for a client with that grant type (RFC 6749 §4.3.3)."""
-        if authorization.sid is None:
-            return None
-        user, refresh_tokens = self.request.user, self.server.tokens.refresh_tokens
-
-        def begin(issue: TokenToStore) -> str | RevokedUntil:
-            try:
-                begun: str | RevokedUntil = refresh_tokens.begin(user, authorization, issue)
-            except InvalidCredentials as error:
-                raise invalid_grant(error.reason, error.subject) from None
-            return begun
-
-        return begin
-
-    def _sid(self, client: ClientRecord) -> str | None:
-        """The id of a new family, for a client that may use refresh tokens."""
-        if GrantType.REFRESH_TOKEN not in client.grant_types:
-            return None
-        family_id: str = self.server.tokens.refresh_tokens.new_family_id()
-        return family_id

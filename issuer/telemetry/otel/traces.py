@@ -2,10 +2,8 @@
 
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
-from contextlib import AbstractContextManager, contextmanager
-from functools import wraps
-from inspect import iscoroutinefunction
-from typing import Any, TypeAlias, cast
+from contextlib import contextmanager
+from typing import Any, TypeAlias
 
 from opentelemetry import context as contexts
 from opentelemetry import trace
@@ -28,7 +26,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from issuer import __version__
 from issuer.background.periodic import SECONDS_FOR_OTHERS
 from issuer.telemetry.logs import address_of, client_of, note_trace, path_of, route_of
-from issuer.telemetry.tracing import Application, F, Tracing
+from issuer.telemetry.tracing import Application, Tracing
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Send: TypeAlias = Callable[[Any], Awaitable[None]]
@@ -128,10 +126,6 @@ class OpenTelemetryTracing(Tracing):
     def requests(self, application: Application) -> Application:
         return TracedRequests(application, self._tracer)
 
-    def step(self, name: str, function: F) -> F:
-        around = _around_coroutine if iscoroutinefunction(function) else _around
-        return cast(F, around(function, lambda: self._span(name, SpanKind.INTERNAL, {})))
-
     @contextmanager
     def span(self, name: str, attributes: Mapping[str, str] = {}) -> Iterator[None]:
         if not _is_recorded():
@@ -162,32 +156,6 @@ class OpenTelemetryTracing(Tracing):
                 span.set_attribute("error.type", _kind_of(error))
                 span.set_status(Status(StatusCode.ERROR))
                 raise
-
-
-def _around(
-    function: Callable[..., Any], span: Callable[[], AbstractContextManager[Span]]
-) -> Callable[..., Any]:
-    @wraps(function)
-    def traced(*args: Any, **kwargs: Any) -> Any:
-        if not _is_recorded():
-            return function(*args, **kwargs)
-        with span():
-            return function(*args, **kwargs)
-
-    return traced
-
-
-def _around_coroutine(
-    function: Callable[..., Any], span: Callable[[], AbstractContextManager[Span]]
-) -> Callable[..., Any]:
-    @wraps(function)
-    async def traced(*args: Any, **kwargs: Any) -> Any:
-        if not _is_recorded():
-            return await function(*args, **kwargs)
-        with span():
-            return await function(*args, **kwargs)
-
-    return traced
 
 
 def _is_recorded() -> bool:

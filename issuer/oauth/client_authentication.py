@@ -1,0 +1,335 @@
+"""Client authentication (RFC 6749 §2.3): its methods, and checking what they present.
+
+A credential is checked from memory, or in a worker pool and within the rate limits.
+"""
+
+import base64
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Protocol, TypeVar
+from urllib.parse import unquote
+
+from issuer.background.workers import WorkerPool
+from issuer.clients.authentication import (
+    AuthenticatedClient,
+    ClientAuthentication,
+    FetchNeeded,
+    LastUse,
+    PresentedAssertion,
+)
+from issuer.clock import Clock
+from issuer.directory import ClientRecord
+from issuer.errors import InvalidCredentials, TooManyRequests
+from issuer.http.requests import values_of
+from issuer.oauth.messages import (
+    AuthenticatedRequest,
+    OAuthError,
+    ParsedRequest,
+    PasswordAttempt,
+    ReceivedForm,
+    invalid_client,
+    invalid_grant,
+    named_principal,
+    too_many_requests,
+)
+from issuer.rate_limits import PasswordPool, RateLimits, UserLimited, user_key
+from issuer.telemetry.logs import note_client
+from issuer.vocabulary import CLIENT_ASSERTION_TYPE, ErrorCode
+
+if TYPE_CHECKING:  # it is imported when it is first used
+    from issuer.clients.assertions import ClientAssertions
+
+_WRONG_CREDENTIALS = {ErrorCode.INVALID_CLIENT.value, ErrorCode.INVALID_GRANT.value}
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class PresentedClient:
+    """A client id with a secret or an assertion, not yet checked.
+
+    With neither, it claims to be a public client.
+    """
+
+    client_id: str
+    secret: str | None = field(repr=False)
+    assertion: str | None = field(default=None, repr=False)
+
+
+class Method(Protocol):
+    """A method of client authentication."""
+
+    name: str
+
+    def presented(self, request: ParsedRequest) -> PresentedClient | None:
+        """The credentials of this kind in the request; `invalid_request` if they are unreadable."""
+
+
+class ClientSecretBasic:
+    """HTTP Basic (RFC 6749 §2.3.1, RFC 7617): the `Authorization` header."""
+
+    name = "client_secret_basic"
+
+    def presented(self, request: ParsedRequest) -> PresentedClient | None:
+        headers = values_of(request.form.headers, b"authorization")
+        if len(headers) > 1:
+            raise _unreadable()
+        scheme, _, encoded = (headers[0] if headers else b"").decode("latin-1").partition(" ")
+        if scheme.lower() != "basic":
+            return None
+        try:
+            decoded = base64.b64decode(encoded.strip(), validate=True).decode("utf-8")
+            # RFC 6749 §2.3.1 encodes id and secret as form values, so that there is one colon.
+            # Most clients do not, so the id may contain colons; no secret of this issuer does. A
+            # plus stays a plus, since no id and no secret contains a space.
+            client_id, colon, secret = decoded.rpartition(":")
+            presented = PresentedClient(
+                unquote(client_id, errors="strict"), unquote(secret, errors="strict")
+            )
+        except ValueError:
+            raise _unreadable() from None
+        if not colon:
+            raise _unreadable()
+        return presented
+
+
+class ClientSecretPost:
+    """Credentials in the form (RFC 6749 §2.3.1)."""
+
+    name = "client_secret_post"
+
+    def presented(self, request: ParsedRequest) -> PresentedClient | None:
+        secret = request.parameters.get("client_secret")
+        if secret is None:
+            return None
+        return PresentedClient(request.parameters.get("client_id", ""), secret)
+
+
+class PrivateKeyJwt:
+    """An assertion that the client has signed (RFC 7521 §4.2, RFC 7523 §2.2).
+
+    The form may leave `client_id` out: then the assertion names the client.
+    """
+
+    name = "private_key_jwt"
+
+    def presented(self, request: ParsedRequest) -> PresentedClient | None:
+        parameters = request.parameters
+        assertion = parameters.get("client_assertion")
+        if assertion is None:
+            return None
+        client_id = parameters.get("client_id") or _unverified_subject(assertion)
+        kind = parameters.get("client_assertion_type")
+        if kind is None:
+            raise OAuthError(
+                ErrorCode.INVALID_REQUEST, "client_assertion_type is missing.", target=client_id
+            )
+        if kind != CLIENT_ASSERTION_TYPE:
+            raise invalid_client("unknown client_assertion_type", client_id)
+        return PresentedClient(client_id, None, assertion)
+
+
+class NoCredentials:
+    """Public clients: only their id, in the form (RFC 6749 §3.2.1, RFC 7591 §2)."""
+
+    name = "none"
+
+    def presented(self, request: ParsedRequest) -> PresentedClient | None:
+        """The client that the form names, if the request has no credentials of any kind."""
+        parameters = request.parameters
+        client_id = parameters.get("client_id")
+        has_credentials = "client_secret" in parameters or "client_assertion" in parameters
+        has_header = values_of(request.form.headers, b"authorization")
+        if client_id is None or has_credentials or has_header:
+            return None
+        return PresentedClient(client_id, None)
+
+
+# For endpoints that only confidential clients may use.
+WITH_CREDENTIALS: Sequence[Method] = (ClientSecretBasic(), ClientSecretPost(), PrivateKeyJwt())
+_NONE = NoCredentials()
+METHODS: Sequence[Method] = (*WITH_CREDENTIALS, _NONE)
+
+
+def presented_client(request: ParsedRequest, methods: Sequence[Method]) -> PresentedClient:
+    """The client that the request authenticates by one of the `methods`, not yet checked.
+
+    These are all, or all but `none`.
+
+    `OAuthError` if there is none, or if the request uses several methods or names two clients.
+    """
+    found = [one for each in WITH_CREDENTIALS if (one := each.presented(request)) is not None]
+    if not found and _NONE in methods and (public := _NONE.presented(request)) is not None:
+        found = [public]
+    if len(found) > 1:
+        raise OAuthError(
+            ErrorCode.INVALID_REQUEST, "Use one method of client authentication, not several."
+        )
+    if not found:
+        raise invalid_client("no credentials")
+    (presented,) = found
+    if request.parameters.get("client_id", presented.client_id) != presented.client_id:
+        raise OAuthError(
+            ErrorCode.INVALID_REQUEST,
+            "The request names one client and authenticates another.",
+            target=presented.client_id,
+        )
+    return presented
+
+
+class CredentialChecks:
+    """Authenticates clients, and runs checks of passwords within the rate limits.
+
+    A client authenticated from memory is exempt from the failure limit: 256 random bits cannot be
+    guessed, and other clients at its address must not affect it. Every other check is refused
+    beforehand if the address sent too many wrong credentials: `OAuthError` with status 429.
+    """
+
+    def __init__(
+        self,
+        authentication: ClientAuthentication,
+        assertions: Callable[[], "ClientAssertions"],
+        last_use: LastUse,
+        limits: RateLimits,
+        queries: WorkerPool,
+        passwords: PasswordPool,
+        clock: Clock,
+    ) -> None:
+        self._authentication = authentication
+        self._assertions = assertions
+        self._last_use = last_use
+        self._limits = limits
+        self._queries = queries
+        self._passwords = passwords
+        self._clock = clock
+        self.counts_requests = limits.requests is not None
+
+    async def authenticate(
+        self, request: ParsedRequest, methods: Sequence[Method] = METHODS, *, again: bool = False
+    ) -> AuthenticatedRequest:
+        """The request with its client; `invalid_client`, the same for every cause.
+
+        `again`: this request was authenticated before, and has used its assertion itself.
+        """
+        presented, now = presented_client(request, methods), self._clock()
+        client_id, secret, assertion = presented.client_id, presented.secret, presented.assertion
+        client = None
+        if assertion is None:
+            client = self._authentication.from_memory(client_id, secret, now)
+        note_client(client.record.client_id if client else named_principal(client_id))
+        if client is None:
+            client = await self._looked_up(
+                request.form,
+                client_id,
+                partial(self._by_database, client_id, secret)
+                if assertion is None
+                else partial(self._by_assertion, client_id, assertion, again),
+            )
+        self._last_use.note(client.secret, now, request.form.actor.address)
+        return AuthenticatedRequest(request, client.record, client.secret, client.assertion)
+
+    async def password(
+        self,
+        form: ReceivedForm,
+        username: str,
+        check: Callable[[PasswordAttempt], T],
+        attempt: PasswordAttempt,
+    ) -> T:
+        """`check(attempt)` in the pool, within the limits of the user and the address.
+
+        A right password counts as one also if the request is refused after it, such as its scope.
+        """
+        try:
+            result = await self._passwords.run(
+                user_key(username),
+                form.network,
+                partial(_outcome, partial(check, attempt)),
+                is_right=lambda _: attempt.is_right,
+                is_wrong=_is_wrong,
+            )
+        except UserLimited as error:  # the same answer as for a wrong password
+            raise invalid_grant(str(error)) from None
+        return _result(result)
+
+    async def count(self, client: ClientRecord) -> None:
+        """Count a token request of the client; `TooManyRequests` beyond its limit."""
+        if self._limits.requests is not None:
+            await self._limits.requests.count(client.client_id)
+
+    async def _looked_up(
+        self,
+        form: ReceivedForm,
+        client_id: str,
+        look_up: Callable[[bool], AuthenticatedClient | FetchNeeded],
+    ) -> AuthenticatedClient:
+        """What is not known here is fetched once, without holding a thread meanwhile."""
+        outcome = await self._in_pool(form, client_id, partial(look_up, False))
+        if isinstance(outcome, FetchNeeded):
+            await outcome.fetch_keys()
+            outcome = await self._in_pool(form, client_id, partial(look_up, True))
+        assert isinstance(outcome, AuthenticatedClient)
+        return outcome
+
+    async def _in_pool(self, form: ReceivedForm, client_id: str, check: Callable[[], T]) -> T:
+        """`check()` in a thread; wrong credentials count for the address."""
+        run = partial(self._queries.run, partial(_authenticated, client_id, check))
+        limit = self._limits.failures
+        checked = limit.checked(form.network, run, counts=_is_wrong) if limit else run()
+        try:
+            return _result(await checked)
+        except TooManyRequests as error:
+            raise too_many_requests(error) from None
+
+    def _by_database(
+        self, client_id: str, secret: str | None, is_last: bool
+    ) -> AuthenticatedClient | FetchNeeded:
+        return self._authentication.from_database(client_id, secret, self._clock(), is_last=is_last)
+
+    def _by_assertion(
+        self, client_id: str, assertion: str, again: bool, is_last: bool
+    ) -> AuthenticatedClient | FetchNeeded:
+        presented = PresentedAssertion(client_id, assertion, again, is_last)
+        return self._assertions().authenticate(presented, self._clock())
+
+
+def _outcome(check: Callable[[], T]) -> T | OAuthError:
+    """What `check` returns, or refuses: so that the pool can count it."""
+    try:
+        return check()
+    except OAuthError as error:
+        return error
+
+
+def _authenticated(client_id: str, check: Callable[[], T]) -> T | OAuthError:
+    """The client that `check` returns; the same error for every cause."""
+    try:
+        return check()
+    except InvalidCredentials as error:
+        return invalid_client(error.reason, client_id)
+
+
+def _result(outcome: T | OAuthError) -> T:
+    if isinstance(outcome, OAuthError):
+        raise outcome
+    return outcome
+
+
+def _is_wrong(result: object) -> bool:
+    return isinstance(result, OAuthError) and result.error in _WRONG_CREDENTIALS
+
+
+def _unreadable() -> OAuthError:
+    return OAuthError(ErrorCode.INVALID_REQUEST, "The Authorization header cannot be read.")
+
+
+def _unverified_subject(assertion: str) -> str:
+    """The `sub` of the assertion, which is no more than a claim to be that client."""
+    try:
+        payload = assertion.split(".")[1]
+        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    except (ValueError, IndexError, RecursionError):
+        return ""
+    subject = claims.get("sub") if isinstance(claims, dict) else None
+    return subject if isinstance(subject, str) else ""

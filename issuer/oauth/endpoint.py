@@ -1,0 +1,146 @@
+"""What the token, revocation, introspection and registration endpoints share.
+
+Load shedding, and what happens with a refusal: audit event, log line, and when it is sent.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+
+import structlog
+from starlette.requests import Request
+
+from issuer.audit import Actor, AuditWriter, Event, Outcome, RefusalAggregator
+from issuer.background.workers import WorkerPool
+from issuer.clock import Clock
+from issuer.composition.tokens import TokenParts
+from issuer.errors import TooManyRequests, Unavailable
+from issuer.fields.networks import network_of
+from issuer.http.requests import caller, delay_refusal
+from issuer.oauth.client_authentication import CredentialChecks
+from issuer.oauth.messages import (
+    TOO_MANY_REQUESTS,
+    NothingDone,
+    OAuthError,
+    OAuthResponse,
+    too_many_requests,
+    unavailable,
+)
+from issuer.rate_limits import RefusalPace
+from issuer.vocabulary import ErrorCode
+
+_MAX_ROUND = 0.5  # seconds
+_SENT_AT_INTERVALS = {ErrorCode.INVALID_CLIENT.value, ErrorCode.INVALID_GRANT.value}
+
+log = structlog.get_logger(__name__)
+
+
+class LoadShedder:
+    """How long the event loop has been busy with the requests that arrived together.
+
+    In one iteration of the loop, requests are answered one after the other; those that arrive
+    meanwhile wait for the next. If an overloaded server answered all of them, each iteration would
+    take longer, and it would recover late.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._began_at: float | None = None
+        self._pace = RefusalPace(clock)
+
+    def require_time(self) -> None:
+        """`Unavailable` for a request whose turn comes too late in its iteration: 503 at once."""
+        now = self._clock.monotonic()
+        if self._began_at is None:
+            self._began_at = now
+            asyncio.get_running_loop().call_soon(self._end)  # runs in the next iteration
+        elif now - self._began_at > _MAX_ROUND:
+            raise Unavailable("More requests came at once than can be answered.")
+
+    async def pace(self, status: int, address: str | None) -> None:
+        """Called before a refusal: delays one with status 429 or 503 to a bounded pace."""
+        if status in {TOO_MANY_REQUESTS, 503}:
+            await self._pace.wait(address)
+
+    def _end(self) -> None:
+        self._began_at = None
+
+
+class Refusals:
+    """Writes refusals to the audit log and the server log, and delays some."""
+
+    def __init__(self, audit: AuditWriter, gathered: RefusalAggregator, clock: Clock) -> None:
+        self._audit = audit
+        self._gathered = gathered
+        self._clock = clock
+
+    async def audit(self, action: str, error: OAuthError, actor: Actor) -> None:
+        """Durable when it returns. Refusals by a rate limit are counted and written later."""
+        event = Event(
+            at=self._clock(),
+            actor=actor,
+            action=action,
+            target=error.target or actor.id,
+            outcome=Outcome.REFUSED,
+            reason=error.reason,
+            details={} if isinstance(error, NothingDone) else {"error": error.error},
+        )
+        if error.status == TOO_MANY_REQUESTS:
+            network = replace(actor, address=network_of(actor.address))
+            self._gathered.note(replace(event, actor=network, target=None))
+        else:
+            await self._audit.record(event)
+
+    async def log(self, event: str, error: OAuthError, arrived_at: float) -> None:
+        """Log it; return when the response may be sent (`arrived_at`: monotonic clock)."""
+        log.info(event, error=error.error, reason=error.reason)
+        if error.error in _SENT_AT_INTERVALS or error.status == TOO_MANY_REQUESTS:
+            await delay_refusal(self._clock, arrived_at)
+
+
+@dataclass(frozen=True)
+class EndpointParts:
+    """The objects that the endpoints share, and the steps that they have in common."""
+
+    clock: Clock
+    tokens: TokenParts
+    checks: CredentialChecks
+    refusals: Refusals
+    rounds: LoadShedder
+    queries: WorkerPool
+
+    async def answered(
+        self, request: Request, event: str, answer: Callable[[Request], Awaitable[OAuthResponse]]
+    ) -> OAuthResponse:
+        """The answer. A refusal is logged as `event`, and returned when it may be sent."""
+        arrived_at = self.clock.monotonic()
+        response = await self.available(request, answer)
+        if response.error is not None:
+            await self.log_refusal(request, event, response.error, arrived_at)
+        return response
+
+    async def log_refusal(
+        self, request: Request, event: str, error: OAuthError, arrived_at: float
+    ) -> None:
+        """Log it; return when the response may be sent."""
+        await self.refusals.log(event, error, arrived_at)
+        await self.rounds.pace(error.status, caller(request).address)
+
+    async def available(
+        self, request: Request, answer: Callable[[Request], Awaitable[OAuthResponse]]
+    ) -> OAuthResponse:
+        """The answer; 503 under overload, and while the database is unavailable."""
+        try:
+            self.rounds.require_time()
+            self.tokens.changes.require_current()
+            return await answer(request)
+        except Unavailable as error:
+            return OAuthResponse.refusing(unavailable(error))
+
+    async def refused(
+        self, action: str, error: OAuthError | TooManyRequests, actor: Actor
+    ) -> OAuthResponse:
+        """The error response, once the refusal is audited."""
+        refusal = error if isinstance(error, OAuthError) else too_many_requests(error)
+        await self.refusals.audit(action, refusal, actor)
+        return OAuthResponse.refusing(refusal)
