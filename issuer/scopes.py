@@ -157,3 +157,8 @@ def counting_at(scopes: Iterable[str], *, own_audience: bool) -> frozenset[str]:
     At the issuer's own audience only `issuer:…` applies, and it applies nowhere else.
     """
     return frozenset([scope for scope in scopes if parse(scope).is_of_issuer == own_audience])
+
+
+def counts_here(held: Iterable[str]) -> bool:
+    """Whether any of the scopes allows something in the admin API."""
+    return any(scope != ISSUER_REGISTER for scope in held)

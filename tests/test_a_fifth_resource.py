@@ -17,7 +17,6 @@ from starlette.testclient import TestClient
 from issuer import scopes
 from issuer.admin import install_problem_handlers
 from issuer.admin.collection import Descriptions, collection_router
-from issuer.catalogue import own_routes
 from issuer.cli.collection import CollectionCommands
 from issuer.cli.command import new_app
 from issuer.cli.members import key_argument, options_of
@@ -87,11 +86,6 @@ def admin(
     """The admin API of an issuer that has places."""
     new_scopes = {PLACE.read, PLACE.write}
     monkeypatch.setattr(scopes, "ISSUER_SCOPES", scopes.ISSUER_SCOPES | new_scopes)
-    new_routes = (
-        *own_routes._of("places", "GET POST", "/places"),
-        *own_routes._of("places", "GET PATCH DELETE", "/places/{name}"),
-    )
-    monkeypatch.setattr(own_routes, "_ADMIN_API", (*own_routes._ADMIN_API, *new_routes))
     places = cached_property(lambda work: Places(work._transaction))
     places.__set_name__(UnitOfWork, "places")
     monkeypatch.setattr(UnitOfWork, "places", places, raising=False)

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from issuer.catalogue.own_routes import own_routes
 from issuer.cli.program import app, imported
 from issuer.scopes import ISSUER_RESOURCES
+from issuer.server.own_routes import own_routes
 from issuer.vocabulary import CLAIMS_OF_THE_TOKEN, CLAIMS_THAT_CHANGE_A_TOKEN
 
 REPOSITORY = Path(__file__).parents[1]

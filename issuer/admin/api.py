@@ -1,6 +1,6 @@
 """All operations of the admin API: one module for each resource, one line in `RESOURCES`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 
 from fastapi import APIRouter
@@ -28,7 +28,8 @@ from issuer.admin import (
 from issuer.admin.assignments import client_roles, user_roles
 from issuer.admin.limits import BodyLimit, PacedRefusals
 from issuer.admin.problems import PREFIX
-from issuer.admin.routes import EncodedSlashes, HeadAsGet
+from issuer.admin.routes import AdminRoute, EncodedSlashes, HeadAsGet
+from issuer.explain.own_api import OwnRoute
 from issuer.rate_limits import RefusalPace
 
 RESOURCES = [
@@ -65,6 +66,17 @@ def admin_templates() -> dict[object, str]:
         for route in routes
         if isinstance(route, APIRoute)
     }
+
+
+def own_routes() -> Iterator[OwnRoute]:
+    """Each operation with its scopes, once for each alternative; paths below that of the issuer."""
+    for route in (route for resource in RESOURCES for route in resource.routes):
+        assert isinstance(route, AdminRoute)
+        assert route.methods is not None
+        heads = {"HEAD"} if "GET" in route.methods else set()
+        methods = frozenset(route.methods | heads)
+        for needs in route.required.alternatives:
+            yield OwnRoute(methods, PREFIX + route.path, needs, route.required.note)
 
 
 @cache

@@ -14,4 +14,5 @@ router = collection_router(
         cascade="Remove it from clients, and unassign roles there.",
     ),
     convertor=":path",  # an id may have slashes, since it may be a URL
+    note_of_create="",
 )

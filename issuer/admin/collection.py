@@ -24,7 +24,7 @@ from issuer.admin.representations import (
     tagged,
     warnings_about,
 )
-from issuer.admin.routes import admin_router, location
+from issuer.admin.routes import PRIVILEGED, admin_router, location, requires
 from issuer.clients import CLIENT
 from issuer.fields.fields import Fields
 from issuer.resources import ResourceType
@@ -54,11 +54,14 @@ def collection_router(
     *,
     patch_problems: tuple[str, ...] = (),
     convertor: str = "",
+    note: str = PRIVILEGED,
+    note_of_create: str = PRIVILEGED,
 ) -> APIRouter:
     """A router with the five operations, to which the special ones of a resource are added.
 
     `patch_problems` are documented for PATCH beside those of all. `convertor` is that of the key
-    in the path: `:path` if a key may have slashes.
+    in the path: `:path` if a key may have slashes. `note` says what changes may require beside the
+    scope, `note_of_create` what new resources may.
     """
     router = admin_router(f"/{resource_type.plural}", resource_type.plural)
     path, name = f"/{{{resource_type.key}{convertor}}}", resource_type.name
@@ -90,6 +93,7 @@ def collection_router(
         response_model=_created(resource_type),
         responses=documented("already-exists", *gives_rights, body=True),
     )
+    @requires(resource_type.write, note=note_of_create)
     def create(
         caller: Caller,
         fields: New,  # type: ignore[valid-type]
@@ -130,6 +134,7 @@ def collection_router(
             body=True,
         ),
     )
+    @requires(resource_type.write, note=note)
     def patch(
         caller: Caller,
         key: Key,
@@ -148,6 +153,7 @@ def collection_router(
             patched = collection.update(key, patch)
         return _warned(tagged(response, patched), work.new_privileges.warnings)
 
+    @requires(resource_type.write, note=note)
     def delete_cascading(
         caller: Caller, key: Key, cascade: Cascade = False, if_match: IfMatch = None
     ) -> None:
@@ -156,6 +162,7 @@ def collection_router(
             require_match(if_match, collection.get(key))
             collection.delete(key, cascade=cascade)
 
+    @requires(resource_type.write, note=note)
     def delete(caller: Caller, key: Key, if_match: IfMatch = None) -> None:
         delete_cascading(caller, key, if_match=if_match)
 

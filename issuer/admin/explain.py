@@ -10,11 +10,13 @@ from issuer.admin.access import Caller
 from issuer.admin.parts import admin_parts
 from issuer.admin.problems import documented
 from issuer.admin.representations import Cursor, Limit, Page, page_of
-from issuer.admin.routes import admin_router
+from issuer.admin.routes import admin_router, requires
 from issuer.catalogue import UnknownVersion, lint, scopes
+from issuer.clients import CLIENT
 from issuer.errors import InvalidCredentials, InvalidField, TooManyRequests, Unavailable
 from issuer.explain.explaining import PreviewRequest, Question
 from issuer.fields.fields import MAX_SCOPES, Fields
+from issuer.users import USER
 
 router = admin_router("", "rights")
 
@@ -81,6 +83,7 @@ class Findings(BaseModel):
 
 
 @router.get("/scopes", responses=documented("invalid-cursor"))
+@requires(())
 def list_scopes(
     _: Caller, version: str | None = None, limit: Limit = 50, cursor: Cursor = None
 ) -> Page[KnownScope]:
@@ -94,6 +97,7 @@ def list_scopes(
 
 
 @router.post("/scopes/lint", responses=documented(body=True))
+@requires(())
 async def lint_scopes(request: Request, caller: Caller, to_lint: ScopesToLint) -> Findings:
     """Check a set of scopes for mistakes: warnings, never refusals."""
     parts = admin_parts(request)
@@ -109,6 +113,12 @@ def _linted(to_lint: ScopesToLint) -> Findings:
 
 
 @router.post("/explain", responses=documented("not-found", body=True))
+@requires(
+    CLIENT.read,
+    USER.read,
+    note="A question about a client requires issuer:clients:read, about a user issuer:users:read,"
+    " about a user through a client both.",
+)
 def explain(caller: Caller, question: Question) -> Explained:
     """Explain whether a client, a user or a token may make a request. Nothing is issued.
 
@@ -125,6 +135,7 @@ def explain(caller: Caller, question: Question) -> Explained:
 
 
 @router.post("/preview", responses=documented("not-found", body=True))
+@requires(CLIENT.read, note="For a user, issuer:users:read is required as well.")
 def preview(caller: Caller, request: PreviewRequest) -> Previewed:
     """Show the claims a token would have, without issuing one."""
     caller.require_read_of(request)

@@ -7,7 +7,7 @@ from fastapi import Query, Response
 from issuer.admin.access import Caller
 from issuer.admin.problems import documented
 from issuer.admin.representations import Cursor, Limit, Page, page_of, tagged
-from issuer.admin.routes import admin_router
+from issuer.admin.routes import admin_router, requires
 from issuer.keys.described import DescribedKey, all_described, described
 from issuer.vocabulary import SigningAlgorithm
 
@@ -37,6 +37,7 @@ def list_keys(caller: Caller, limit: Limit = 50, cursor: Cursor = None) -> Page[
 
 
 @router.post("/rotate", responses=documented("not-allowed"))
+@requires(WRITE)
 def rotate_keys(caller: Caller, alg: Alg = None, force: Force = False) -> KeyList:
     """Activate the next key, and announce another.
 
@@ -59,6 +60,7 @@ def read_key(caller: Caller, kid: str, response: Response) -> DescribedKey:
 
 
 @router.post("/{kid}/revoke", responses=documented("not-found"))
+@requires(WRITE)
 def revoke_key(caller: Caller, kid: str) -> DescribedKey:
     """In an emergency, destroy a key at once; the next key replaces it.
 

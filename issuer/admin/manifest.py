@@ -11,7 +11,7 @@ from issuer.admin.access import Caller
 from issuer.admin.parts import admin_parts
 from issuer.admin.problems import ProblemRaised, documented
 from issuer.admin.representations import AllowUnknownScopes, IfMatch, require_tag
-from issuer.admin.routes import admin_router
+from issuer.admin.routes import PRIVILEGED, admin_router, requires
 from issuer.composition import Access
 from issuer.composition.planning import (
     MadePlan,
@@ -21,8 +21,11 @@ from issuer.composition.planning import (
     made_plan,
 )
 from issuer.http.etags import etag_of
+from issuer.manifest.entries import TYPES
 
 router = admin_router("/manifest", "manifest")
+
+_ALL = tuple(each.read for each in TYPES.values())
 
 _YAML, _JSON = "application/yaml", "application/json"  # RFC 9512 §2.1, with the aliases
 _MEDIA_TYPES = (_YAML, _JSON, "application/x-yaml", "text/yaml", "text/x-yaml")
@@ -75,12 +78,14 @@ _EXPORTED: dict[int | str, dict[str, Any]] = {
 
 
 @router.get("", response_class=Response, responses={**documented(), **_EXPORTED})
+@requires(_ALL)
 async def export_manifest(request: Request, caller: Caller, accept: Accept = "") -> Response:
     """Export the configuration, without secrets, passwords and keys."""
     return await admin_parts(request).plans.run(_export, caller, accept)
 
 
 @router.get("/schema", responses=documented())
+@requires(())
 def read_manifest_schema(caller: Caller) -> dict[str, Any]:
     """Read the JSON Schema (2020-12) of a manifest, for editors and pipelines."""
     return manifest.schema()
@@ -92,6 +97,7 @@ def read_manifest_schema(caller: Caller) -> dict[str, Any]:
     response_model=Planned,
     responses=documented("in-use", "not-allowed", body=True),
 )
+@requires(_ALL)
 async def plan_manifest(
     request: Request,
     source: Source,  # before the caller, whose rights are those after it has come
@@ -115,6 +121,11 @@ async def plan_manifest(
         *("in-use", "not-allowed", "credentials-not-kept", "already-exists", "precondition-failed"),
         body=True,
     ),
+)
+@requires(
+    _ALL,
+    note="Each section that changes requires its write scope, such as issuer:roles:write."
+    f" {PRIVILEGED}",
 )
 async def apply_manifest(
     request: Request,

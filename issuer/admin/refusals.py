@@ -20,7 +20,6 @@ from issuer.admin.problems import (
     shortened,
 )
 from issuer.authority import CredentialsNotKept
-from issuer.catalogue import methods_at
 from issuer.fields.fields import in_words
 from issuer.http.middleware import server_error
 from issuer.scopes import InvalidScope, ScopeNotCovered
@@ -72,13 +71,9 @@ def _allowed(request: Request, error: HTTPException) -> dict[str, str]:
     """Every method of the resource: the framework names only those of the first route."""
     if error.status_code != 405:  # noqa: PLR2004
         return {}
-    settings = admin_parts(request).administration.settings
-    methods = methods_at(
-        request.scope["path"],
-        settings.base_path,
-        has_metrics=settings.metrics_token is not None,
-        has_registration=settings.client_registration != "off",
-    )
+    routes = admin_parts(request).administration.explainer.own_api.routes()
+    path = request.scope["path"]
+    methods = sorted({each for route in routes if route.is_at(path) for each in route.methods})
     return {"Allow": ", ".join(methods)} if methods else {}
 
 

@@ -1,7 +1,9 @@
 """The route class of the admin API: what happens before and after every operation."""
 
 from collections.abc import Callable, Coroutine
-from typing import Any
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, TypeVar
 from urllib.parse import quote, unquote
 
 from fastapi import APIRouter, Request, Response
@@ -9,14 +11,16 @@ from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from issuer import scopes
 from issuer.admin.access import authenticate
 from issuer.admin.bodies import StrictJsonRequest, require_json
 from issuer.admin.problems import PREFIX, ProblemRaised, shortened
-from issuer.catalogue import needs_of
 from issuer.composition import Access
 from issuer.fields.text import with_encoded_slashes
 from issuer.http.etags import etag_of
 from issuer.http.requests import is_known
+
+Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
 
 class EncodedSlashes:
@@ -75,28 +79,61 @@ _CONDITIONAL = {
 }
 
 
+PRIVILEGED = "A change to what holds or grants rights at the issuer itself requires issuer:admin."
+
+
+@dataclass(frozen=True)
+class Required:
+    """The scopes for an operation: any of `alternatives`, each of which may be several.
+
+    An empty one is met by any scope of the issuer. `note` is a further requirement that the path
+    alone cannot tell; it concerns admins only where no scope is required.
+    """
+
+    alternatives: tuple[tuple[str, ...], ...]
+    note: str = ""
+
+
+def requires(
+    *alternatives: str | tuple[str, ...], note: str = ""
+) -> Callable[[Endpoint], Endpoint]:
+    """The scopes of an operation; without this, those to read or write what its tag names."""
+    each = tuple((one,) if isinstance(one, str) else one for one in alternatives)
+
+    def mark(endpoint: Endpoint) -> Endpoint:
+        endpoint.required = Required(each, note)  # type: ignore[attr-defined]
+        return endpoint
+
+    return mark
+
+
 class AdminRoute(APIRoute):
     """Authenticates and checks rights before parsing: no body is read for a caller without rights.
 
-    The rights are those in `catalogue/own_routes.py`; the application does not start with a route
-    that has no line there. Operations may require more, depending on the body.
+    Operations may require more scopes, depending on the body.
     """
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **described: Any) -> None:
-        if "GET" in described["methods"]:
+        reads = "GET" in described["methods"]
+        if reads:
             described["openapi_extra"] = _CONDITIONAL
+        if not hasattr(endpoint, "required"):
+            scope = f"issuer:{described['tags'][0]}:{'read' if reads else 'write'}"
+            requires(scope, note="" if reads else PRIVILEGED)(endpoint)
+        self.required: Required = endpoint.required  # type: ignore[attr-defined]
+        if unknown := {*chain(*self.required.alternatives)} - scopes.ISSUER_SCOPES:
+            raise LookupError(f"There are no scopes {unknown}, which {path} requires.")
         super().__init__(path, endpoint, **described)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
         method = next(iter(self.methods or ()))
-        needs = needs_of(method, self.path)
         body_is_required = self.body_field is None or self.body_field.field_info.is_required()
         dependants = [self.dependant, *self.dependant.dependencies]
         parameters = {each.alias for one in dependants for each in one.query_params}
 
         def admit(request: Request) -> None:
-            authenticate(request).require_any(needs)
+            authenticate(request).require_any(self.required.alternatives)
             _require_known_parameters(request, parameters)
 
         async def answer(request: Request) -> Response:

@@ -6,14 +6,16 @@ from pydantic import Field, model_validator
 
 from issuer.admin.access import Caller
 from issuer.admin.problems import documented
-from issuer.admin.routes import admin_router
+from issuer.admin.routes import admin_router, requires
+from issuer.clients import CLIENT
 from issuer.composition import Access
 from issuer.fields.fields import Fields
 from issuer.scopes import ISSUER_ADMIN
+from issuer.users import USER
 
 router = admin_router("/tokens", "tokens")
 
-ANY_OF = ("issuer:users:write", "issuer:clients:write")
+ANY_OF = (USER.write, CLIENT.write)
 
 
 class TokenToRevoke(Fields):
@@ -30,6 +32,12 @@ class TokenToRevoke(Fields):
 
 
 @router.post("/revoke", status_code=204, responses=documented(body=True))
+@requires(
+    CLIENT.write,
+    USER.write,
+    note="A client's token requires issuer:clients:write, a user's issuer:users:write, and a token"
+    " for the admin API or a jti without the token issuer:admin.",
+)
 def revoke_token(caller: Caller, to_revoke: TokenToRevoke) -> None:
     """Revoke a token everywhere within seconds. Idempotent.
 

@@ -1,7 +1,10 @@
 """`/trusted-issuers`: others whose tokens authenticate clients here."""
 
 from issuer.admin.collection import Descriptions, collection_router
+from issuer.admin.routes import PRIVILEGED
 from issuer.trusted_issuers import TRUSTED_ISSUER
+
+_NOTE = f"Fetching keys from private addresses requires issuer:admin. {PRIVILEGED}"
 
 router = collection_router(
     TRUSTED_ISSUER,
@@ -14,4 +17,6 @@ router = collection_router(
         delete="Delete a trusted issuer on which no client relies.",
         cascade="Remove the trusts of clients that name it.",
     ),
+    note=_NOTE,
+    note_of_create=_NOTE,
 )

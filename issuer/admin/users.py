@@ -24,6 +24,7 @@ router = collection_router(
         delete="Delete a user and all assignments, and revoke all tokens.",
     ),
     patch_problems=("already-exists",),
+    note_of_create="",
 )
 
 

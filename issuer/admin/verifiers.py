@@ -3,7 +3,7 @@
 from issuer.admin.access import Caller
 from issuer.admin.problems import documented
 from issuer.admin.representations import Cursor, Limit, Page, page
-from issuer.admin.routes import admin_router
+from issuer.admin.routes import admin_router, requires
 from issuer.verifiers import DescribedVerifier, LeftOutVerifiers
 
 READ = "issuer:verifiers:read"
@@ -18,6 +18,7 @@ class VerifierList(Page[DescribedVerifier]):
 
 
 @router.get("", responses=documented("invalid-cursor"))
+@requires(READ)
 def list_verifiers(caller: Caller, limit: Limit = 50, cursor: Cursor = None) -> VerifierList:
     """List the verifiers that reported in the last day, by audience and address.
 

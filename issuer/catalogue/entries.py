@@ -8,7 +8,6 @@ from urllib.parse import quote
 
 from issuer.catalogue.catalogue import NEWEST, SUPPORTED, Catalogue
 from issuer.catalogue.decision import decide
-from issuer.catalogue.own_routes import first_requiring
 from issuer.scopes import AGENT_OS_ADMIN, InvalidScope, parse
 
 DESCRIPTIONS = {
@@ -95,7 +94,7 @@ Request = tuple[str, str]
 
 @lru_cache(maxsize=4096)
 def example_of(text: str) -> Request | None:
-    """A method and a path that the scope alone allows, at the newest AgentOS or at the issuer.
+    """A method and a path that the scope alone allows, at the newest AgentOS.
 
     In the path `*` stands for any id. None if no route requires this scope, or it is not one.
     """
@@ -104,7 +103,7 @@ def example_of(text: str) -> Request | None:
     except InvalidScope:
         return None
     if scope.is_of_issuer:
-        return first_requiring(text)
+        return None
     if text == AGENT_OS_ADMIN:
         checks = Catalogue.load(NEWEST).checks
         return next((each.method, each.path) for each in checks if each.scope == text)

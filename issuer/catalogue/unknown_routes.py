@@ -1,11 +1,12 @@
 """Requests for which AgentOS has no route, with a suggestion."""
 
+import re
 from collections.abc import Iterator
 from difflib import SequenceMatcher
+from functools import cache
 
 from issuer.catalogue.catalogue import Catalogue
 from issuer.catalogue.decision import as_routed
-from issuer.catalogue.own_routes import path_regex
 
 # Of difflib's ratio: `run` is 0.86 like `runs`, `agent` 0.91 like `agents`.
 _ALIKE = 0.75
@@ -80,3 +81,11 @@ def _known(catalogue: Catalogue) -> Iterator[tuple[str, Segments]]:
 
 def _segments(path: str) -> Segments:
     return ["*" if each.startswith("{") else each for each in path.strip("/").split("/")]
+
+
+@cache
+def path_regex(path: str) -> re.Pattern[str]:
+    """A regex for `path`: `{name}` is one segment, `{name:path}` may span slashes."""
+    spans = {None: "[^/]+", ":path": ".*"}
+    escaped = re.escape(path)
+    return re.compile(re.sub(r"\\\{\w+(:path)?\\\}", lambda found: spans[found[1]], escaped))

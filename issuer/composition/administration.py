@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from issuer.audit import Actor, Trail
-from issuer.catalogue import OwnApi, counts_here
 from issuer.clients.documents import fields_of
 from issuer.composition.foundation import Foundation
 from issuer.composition.sign_in import FactorParts, SignInParts
@@ -17,8 +16,9 @@ from issuer.database.deployment import require_clock
 from issuer.directory import ClientRecord
 from issuer.errors import Forbidden, InvalidCredentials, InvalidField, NotAllowed
 from issuer.explain.explaining import Explainer, Subject
+from issuer.explain.own_api import OwnApi
 from issuer.keys import Keyring
-from issuer.scopes import ISSUER_ADMIN, covers
+from issuer.scopes import ISSUER_ADMIN, counts_here, covers
 from issuer.tokens import VerifiedToken, still_held
 from issuer.vocabulary import SigningAlgorithm
 
@@ -168,12 +168,7 @@ def build_administration(
         factors.recovery_codes,
         factors.invitation_tokens,
     )
-    own_api = OwnApi(
-        settings.url,
-        settings.base_path,
-        has_metrics=settings.metrics_token is not None,
-        has_registration=settings.client_registration != "off",
-    )
+    own_api = OwnApi(settings.url, settings.base_path)
     explainer = Explainer(tokens.directory, tokens.issuer, tokens.any_reader, own_api)
     return Administration(parts, foundation.database, keys.keyring, tokens, sign_in, explainer)
 

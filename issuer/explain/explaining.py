@@ -11,9 +11,10 @@ from typing import Any, Self
 
 from pydantic import Field, model_validator
 
-from issuer.catalogue import NEWEST, Decision, OwnApi, decide, why_unknown
+from issuer.catalogue import NEWEST, Decision, decide, example_of, why_unknown
 from issuer.directory import AudienceRecord, ClientRecord, Directory, Rights, UserRecord
 from issuer.errors import InvalidField, NotFound
+from issuer.explain.own_api import OwnApi
 from issuer.fields.fields import Fields, Scopes
 from issuer.fields.ids import AudienceId
 from issuer.scopes import covers
@@ -128,7 +129,7 @@ class Explainer:
         self._directory = directory
         self._tokens = tokens
         self._reader = reader
-        self._own_api = own_api
+        self.own_api = own_api
 
     def explain(self, question: Question) -> Explanation:
         """`NotFound` for an unknown subject, `InvalidCredentials` for a token that is not valid."""
@@ -146,6 +147,10 @@ class Explainer:
             tuple(each for each in (known.client, known.user) if each and each.disabled),
             tuple(holders_lacking(known.client, known.user, audience, decision.smallest_addition)),
         )
+
+    def example_of(self, scope: str) -> tuple[str, str] | None:
+        """A method and a path that the scope alone allows, at an AgentOS or at the issuer."""
+        return self.own_api.examples.get(scope) or example_of(scope)
 
     def preview(self, request: PreviewRequest, now: datetime) -> Preview:
         """The token for the subject; refused where the token endpoint would refuse."""
@@ -181,13 +186,13 @@ class Explainer:
 
     def _held_by(self, token: VerifiedToken) -> frozenset[str]:
         """An AgentOS uses the scopes of the token. The admin API leaves out those removed since."""
-        if token.audience == self._own_api.audience:
+        if token.audience == self.own_api.audience:
             return still_held(self._directory, token)
         return token.scopes
 
     def _decide(self, audience_id: str, held: frozenset[str], question: Question) -> Decision:
-        if audience_id == self._own_api.audience:
-            return self._own_api.decide(held, question.method, question.path)
+        if audience_id == self.own_api.audience:
+            return self.own_api.decide(held, question.method, question.path)
         method, path, version = question.method, question.path, question.version
         decision = decide(held, method, path, version)
         if decision.is_unguarded and (reason := why_unknown(version, method, path)):

@@ -42,6 +42,7 @@ from issuer.oauth import (
 )
 from issuer.rate_limits import ClientQueues, PasswordPool, RateLimits, RefusalPace, build_limits
 from issuer.server.openapi import describe, new_api, render_openapi_once
+from issuer.server.own_routes import routes_of
 from issuer.server.probes import (
     health_paths,
     health_routes,
@@ -112,6 +113,7 @@ def create_app(parts: Composition) -> DirectRoutes:
     queues = ClientQueues(parts.clock, _LINTS_WAITING, limit=LINTS, metrics=metrics)
     common = (parts.administration, running)
     hand_over(app, AdminParts(*common, pools.plans, passwords, pools.lints, queues))
+    parts.administration.explainer.own_api.routes = partial(routes_of, settings)
     _add_admin(app, settings.base_path, pages)
     return _add_middleware(app, parts, protocol, pages)
 

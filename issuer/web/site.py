@@ -11,7 +11,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from issuer.background.workers import WorkerPool
-from issuer.catalogue import counts_here
 from issuer.composition import UnitOfWork
 from issuer.composition.composition import WebParts
 from issuer.directory import UserRecord
@@ -19,6 +18,7 @@ from issuer.errors import TooManyRequests
 from issuer.fields.secret_text import CHARACTERS, random_characters
 from issuer.http.cookies import BROWSER, SESSION, Cookies
 from issuer.http.requests import parameters, receive_body, see_other
+from issuer.scopes import counts_here
 from issuer.sign_in.sessions_store import SignInSession
 from issuer.telemetry.metrics import Metrics
 from issuer.web.forms import Csrf, Refusal

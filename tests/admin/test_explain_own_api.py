@@ -8,9 +8,9 @@ import httpx
 import pytest
 from starlette.testclient import TestClient
 
-from issuer.catalogue.own_routes import own_routes
-from issuer.explain.explaining import Explanation, Question
+from issuer.explain.explaining import Explainer, Explanation, Question
 from issuer.scopes import ISSUER_RESOURCES, ISSUER_SCOPES
+from issuer.server.own_routes import own_routes
 from issuer.tokens import Authorization
 from tests.admin.test_access import GAINS
 from tests.builders import PASSWORD, Credentials, Deployment
@@ -63,10 +63,14 @@ class Asker:
         self.client_id = client.client_id
         self.api = AdminApi(deployment.http, token)
 
+    @property
+    def explainer(self) -> Explainer:
+        return self._deployment.services.administration.explainer
+
     def explained(self, method: str, path: str) -> Explanation:
         own = self._deployment.services.settings.url
         question = {"client_id": self.client_id, "audience": own, "method": method, "path": path}
-        return self._deployment.services.administration.explainer.explain(Question.read(question))
+        return self.explainer.explain(Question.read(question))
 
     def opens(self, method: str, path: str) -> bool:
         """Whether the request, with any of its bodies, is not refused for a missing scope."""
@@ -141,7 +145,7 @@ def below(prefix: str, deployment: Deployment) -> dict[str, set[str]]:
 def test_the_explanation_of_every_route_is_true(
     deployment: Deployment, asker: Callable[[list[str]], Asker], scopes: list[str]
 ):
-    """Fails for a new route without a line in `own_routes.py`."""
+    """Also of a new route, whose scopes stand beside it."""
     asks = asker(scopes)
     for path, methods in below("/admin/v1", deployment).items():
         for method in sorted(methods):
@@ -256,6 +260,24 @@ def test_the_metrics_need_their_own_token(
 @on_sqlite
 def test_metrics_without_a_token_setting_are_404(asker: Callable[[list[str]], Asker]):
     assert "404 for every caller" in asker([]).explained("GET", "/metrics").decision.reason
+
+
+# Required by no operation of the admin API, by none alone, or by one with an id only.
+OF_NO_LIST = {"admin", "audit:write", "clients:register", "introspect", "verifiers:write"}
+
+
+@on_sqlite
+def test_a_scope_of_the_issuer_has_a_request_that_requires_it(asker: Callable[[list[str]], Asker]):
+    asks = asker([])
+    for scope in sorted(ISSUER_SCOPES):
+        example = asks.explainer.example_of(scope)
+        if scope.removeprefix("issuer:") in OF_NO_LIST:
+            assert example is None, scope
+        else:
+            assert example is not None, scope
+            (method, path) = example
+            assert not asks.explained(method, path).decision.allowed
+            assert asker([scope]).explained(method, path).decision.allowed, scope
 
 
 @on_sqlite

@@ -2,13 +2,10 @@
 
 import pytest
 
-from issuer.catalogue import decide, example_of, needs_of, scopes
-from issuer.scopes import ISSUER_SCOPES
+from issuer.catalogue import decide, example_of, scopes
 
 # Only together with another scope.
 _NEVER_ALONE = {"routines:write"}
-# Required by no operation of the admin API, by none alone, or by one with an id only.
-_OF_NO_LIST = {"admin", "audit:write", "clients:register", "introspect", "verifiers:write"}
 
 
 @pytest.mark.parametrize("scope", [each.scope for each in scopes()])
@@ -26,17 +23,6 @@ def test_a_scope_of_one_id_has_a_request_for_that_id(scope: str):
     example = example_of(scope)
     assert example is not None
     assert decide([], *example).smallest_addition == (scope,)
-
-
-@pytest.mark.parametrize("scope", sorted(ISSUER_SCOPES))
-def test_a_scope_of_the_issuer_has_a_request_of_the_admin_api(scope: str):
-    example = example_of(scope)
-    if scope.removeprefix("issuer:") in _OF_NO_LIST:
-        assert example is None
-    else:
-        assert example is not None
-        method, path = example
-        assert (scope,) in needs_of(method, path.removeprefix("/admin/v1"))
 
 
 @pytest.mark.parametrize("text", ["reports", "own:things", "a:b:c:d", "issuer:x", ""])

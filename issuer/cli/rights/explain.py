@@ -3,6 +3,7 @@
 import json
 import shlex
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import chain, count
 from typing import Annotated
 
@@ -26,6 +27,7 @@ from issuer.composition import Administration, UnitOfWork
 from issuer.directory import ClientRecord, UserRecord
 from issuer.errors import InvalidCredentials, InvalidField
 from issuer.explain.explaining import Explanation, PreviewRequest, Question, ScopeSource
+from issuer.explain.own_api import OwnRoute
 
 app = new_app()
 
@@ -104,10 +106,18 @@ def _token() -> dict[str, object]:
 
 
 def _explained(administration: Administration, question: Question) -> Explanation:
+    administration.explainer.own_api.routes = partial(_own_routes, administration)
     try:
         return administration.explainer.explain(question)
     except InvalidCredentials as error:
         raise InvalidField("token", error.reason) from None
+
+
+def _own_routes(administration: Administration) -> Iterable[OwnRoute]:
+    # Imported here: FastAPI takes a second to import, and most questions are about an AgentOS.
+    from issuer.server.own_routes import routes_of  # noqa: PLC0415
+
+    return routes_of(administration.settings)
 
 
 def _sentences(explanation: Explanation, *, alone: bool) -> Iterator[str]:

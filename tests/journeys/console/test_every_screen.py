@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
-from issuer.catalogue.own_routes import own_routes
+from issuer.server.own_routes import own_routes
 from issuer.web.console.screens.views import ConsolePage
 from tests.chromium import in_chromium, violations
 from tests.journeys.console.keyboard import not_reached

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from starlette.responses import Response
 
-from issuer.catalogue import NEWEST, SUPPORTED, UnknownVersion, example_of
+from issuer.catalogue import NEWEST, SUPPORTED, UnknownVersion
 from issuer.clients import CLIENT
 from issuer.errors import InvalidField, NotFound
 from issuer.explain.explaining import Explanation, Question
@@ -37,7 +37,7 @@ def asked(operator: Operator, values: Mapping[str, str]) -> Question:
     A request is named by method and path, by an agent, team or workflow and a verb, or by a scope
     that it requires.
     """
-    method, path = _request(values)
+    method, path = _request(operator, values)
     members = {**_subject(operator, values), "method": method, "path": path}
     members |= {name: values[name] for name in ("audience", "version") if values.get(name)}
     try:
@@ -54,7 +54,7 @@ def in_form(error: InvalidField | NotFound) -> dict[str, str]:
     return {_FIELDS.get(name, name): why for name, why in error.problems}
 
 
-def _request(values: Mapping[str, str]) -> tuple[str, str]:
+def _request(operator: Operator, values: Mapping[str, str]) -> tuple[str, str]:
     if path := values.get("path", "").strip():
         return values.get("method", "GET").strip().upper(), path
     scope, name = values.get("scope", ""), "*"
@@ -65,7 +65,7 @@ def _request(values: Mapping[str, str]) -> tuple[str, str]:
         if family not in FAMILIES or verb not in VERBS:
             raise InvalidField("id", "is of no agent, team or workflow")
         scope = f"{family}:{verb}"
-    if (example := example_of(scope)) is None:
+    if (example := operator.administration.explainer.example_of(scope)) is None:
         raise InvalidField("path", f"No request is known that requires {scope}.")
     method, path = example
     return method, path.replace("*", quote(name, safe="*"), 1)

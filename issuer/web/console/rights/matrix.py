@@ -1,11 +1,10 @@
 """What subjects may do at an audience, as a table: on which agents, teams, workflows, resources."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from urllib.parse import urlencode
 
-from issuer.catalogue import example_of
 from issuer.scopes import (
     AGENT_OS_ADMIN,
     ISSUER_ADMIN,
@@ -102,9 +101,16 @@ def columns_for(scopes: Iterable[str], resource: str = "") -> list[MatrixColumn]
 
 
 def cells_for(
-    subject: str, audience: str, held: frozenset[str], columns: Sequence[MatrixColumn]
+    subject: str,
+    audience: str,
+    held: frozenset[str],
+    columns: Sequence[MatrixColumn],
+    example_of: Callable[[str], object],
 ) -> tuple[MatrixCell, ...]:
-    """One for each column; `held` are the scopes of the subject at that audience."""
+    """One for each column; `held` are the scopes of the subject at that audience.
+
+    `example_of` a scope is a request that requires it, if there is one.
+    """
     asked = [scope for column in columns for scope in column.scopes.values()]
     allowed = covered(held, asked)
     is_admin = bool(held & _ADMINS)
@@ -113,7 +119,7 @@ def cells_for(
             ("all",) if is_admin else (found := _allowed(column, allowed)),
             urlencode(
                 {"subject": subject, "audience": audience}
-                | _question(column, () if is_admin else found)
+                | _question(column, () if is_admin else found, example_of)
             ),
         )
         for column in columns
@@ -129,7 +135,9 @@ def _allowed(column: MatrixColumn, allowed: frozenset[str]) -> tuple[str, ...]:
     return tuple(action for action, scope in column.scopes.items() if scope in allowed)
 
 
-def _question(column: MatrixColumn, actions: Iterable[str]) -> dict[str, str]:
+def _question(
+    column: MatrixColumn, actions: Iterable[str], example_of: Callable[[str], object]
+) -> dict[str, str]:
     """For Explain: a request that needs the first action that has one; those allowed first."""
     for action in (*actions, *column.scopes):
         if example_of(column.scopes[action]):

@@ -147,6 +147,7 @@ def rights_at(
     held = _held(work, audience, shown)
     named = frozenset().union(*held.values())
     columns = _own_columns(filters.resource) if is_own else columns_for(named, filters.resource)
+    example_of = operator.administration.explainer.example_of
     first = filters.column if filters.column < len(columns) else 0
     some, last = columns[first : first + _COLUMNS], first + _COLUMNS
     after = f"{shown[-1].type.plural}:{shown[-1].id}" if shown else ""
@@ -156,7 +157,7 @@ def rights_at(
         tuple(some),
         groups_of(some) if not is_own else (),
         tuple(
-            MatrixRow(each, cells_for(each.id, audience.id, held[each.id], some))
+            MatrixRow(each, cells_for(each.id, audience.id, held[each.id], some, example_of))
             for each in sorted(shown, key=lambda each: (each.type is USER, each.name.casefold()))
         ),
         tuple(dict.fromkeys(column.resource for column in columns)),

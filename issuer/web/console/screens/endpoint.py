@@ -8,10 +8,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from issuer.authority import CredentialsNotKept
-from issuer.catalogue import counts_here
 from issuer.errors import Forbidden, InUse, NotAllowed, NotFound
 from issuer.fields.secret_text import random_characters
 from issuer.http.requests import parameters, receive_body
+from issuer.scopes import counts_here
 from issuer.sign_in.sessions_store import SignInSession
 from issuer.web.account import OwnPageEndpoint
 from issuer.web.console.menu import PATH, menu

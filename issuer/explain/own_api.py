@@ -1,25 +1,49 @@
 """Predicting what the issuer itself answers to a request: its admin API is an audience too."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 from issuer.catalogue.decision import Decision, path_of, why_granted, why_refused, without_repeats
-from issuer.catalogue.own_routes import OwnRoute, own_routes
+from issuer.catalogue.unknown_routes import path_regex
 from issuer.fields.text import with_encoded_slashes
-from issuer.scopes import ISSUER_ADMIN, ISSUER_REGISTER, covers
+from issuer.scopes import ISSUER_ADMIN, counts_here, covers
 
 _ISSUER = "The issuer"
 _ANY = "issuer:roles:read"  # an example where any scope is enough
 
 
 @dataclass(frozen=True, slots=True)
+class OwnRoute:
+    """A route that requires all of `needs`; (): any scope of the issuer; None: no access token.
+
+    If two routes match a request, one of them is enough. `note` is a further requirement that the
+    path alone cannot tell; it concerns admins only on routes without scopes.
+    """
+
+    methods: frozenset[str]
+    path: str
+    needs: tuple[str, ...] | None
+    note: str = ""
+
+    def is_at(self, path: str) -> bool:
+        return path_regex(self.path).fullmatch(path) is not None
+
+
+def _unknown() -> Iterable[OwnRoute]:
+    raise LookupError("Nobody said which routes the issuer has.")
+
+
+@dataclass
 class OwnApi:
-    """The issuer as an audience: its id, and the base path of its endpoints."""
+    """The issuer as an audience: its id, and the base path of its endpoints.
+
+    `routes` is set by the interface that knows them.
+    """
 
     audience: str
     base_path: str
-    has_metrics: bool
-    has_registration: bool
+    routes: Callable[[], Iterable[OwnRoute]] = _unknown
 
     def decide(self, scopes: Iterable[str], method: str, path: str) -> Decision:
         """What the issuer answers to `method path` with a valid token of `scopes`.
@@ -41,19 +65,18 @@ class OwnApi:
         met = [route for route in routes if route.needs is None or _meets(route.needs, held)]
         return _granted(met[0], held) if met else _refused(routes[0], held)
 
+    @cached_property
+    def examples(self) -> dict[str, tuple[str, str]]:
+        """By scope, the first operation without an id that this scope alone allows."""
+        found: dict[str, tuple[str, str]] = {}
+        for route in self.routes():
+            if route.needs and len(route.needs) == 1 and "{" not in route.path:
+                operation = min(route.methods), route.path.removeprefix(self.base_path)
+                found.setdefault(route.needs[0], operation)
+        return found
+
     def _routes_at(self, path: str) -> list[OwnRoute]:
-        return [
-            route
-            for route in own_routes(
-                self.base_path, has_metrics=self.has_metrics, has_registration=self.has_registration
-            )
-            if route.is_at(path)
-        ]
-
-
-def counts_here(held: Iterable[str]) -> bool:
-    """Whether any of the scopes allows something in the admin API."""
-    return any(scope != ISSUER_REGISTER for scope in held)
+        return [route for route in self.routes() if route.is_at(path)]
 
 
 def _meets(needs: tuple[str, ...], held: list[str]) -> bool:

@@ -1,0 +1,85 @@
+"""The routes of the issuer: those of the admin API with their scopes, and the public ones.
+
+tests/admin/test_explain_own_api.py compares each route of the running app with this list.
+"""
+
+from dataclasses import replace
+from functools import cache
+
+from issuer.admin import own_routes as admin_operations
+from issuer.explain.own_api import OwnRoute
+from issuer.settings import Settings
+
+
+def routes_of(settings: Settings) -> tuple[OwnRoute, ...]:
+    """Every route of an issuer with these settings."""
+    return own_routes(
+        settings.base_path,
+        has_metrics=settings.metrics_token is not None,
+        has_registration=settings.client_registration != "off",
+    )
+
+
+@cache
+def own_routes(
+    base_path: str, *, has_metrics: bool, has_registration: bool
+) -> tuple[OwnRoute, ...]:
+    """Every route of an issuer with this base path."""
+    optional = ((_METRICS, has_metrics), (_REGISTRATION, has_registration))
+    public = (*_PUBLIC, *_PAGES, *(route for route, exists in optional if exists))
+    below = (*admin_operations(), *public)
+    found = [replace(each, path=path) for each in below if (path := base_path + each.path)]
+    for name in ("oauth-authorization-server", "openid-configuration"):  # RFC 8414 §3.1, OIDC §4
+        for path in (f"/.well-known/{name}{base_path}", f"{base_path}/.well-known/{name}"):
+            found.append(_public("OPTIONS GET HEAD", path))
+    return tuple(found)
+
+
+def _public(methods: str, path: str, note: str = "") -> OwnRoute:
+    return OwnRoute(frozenset(methods.split()), path, None, note)
+
+
+_PUBLIC = (
+    _public("GET POST", "/oauth2/authorize"),
+    _public("OPTIONS POST", "/oauth2/token"),
+    _public("OPTIONS GET POST", "/oauth2/userinfo", "It requires a token with openid."),
+    _public("GET POST", "/oauth2/logout"),
+    _public("OPTIONS POST", "/oauth2/revoke"),
+    _public("POST", "/oauth2/introspect"),
+    _public("OPTIONS GET HEAD", "/.well-known/jwks.json"),
+    _public("OPTIONS GET HEAD", "/.well-known/revocations"),
+    _public("GET HEAD", "/healthz"),
+    _public("GET HEAD", "/readyz"),
+    _public("GET HEAD", "/openapi.json"),
+    _public("GET HEAD", "/docs", "With ISSUER_API_DOCS=false it does not exist."),
+    _public("GET HEAD", "/docs-assets/{file:path}"),
+)
+
+_PAGE_PATHS = """
+    / /sign-in /sign-in/second-factor /sign-in/authenticator /invitation/{token} /consent /sign-out
+    /account /account/password /account/sessions /account/consents /account/authenticator
+    /account/passkey /account/remove-factor /account/recovery-codes
+    /passkeys/sign-in /passkeys/second-factor /passkeys/first /passkeys/register
+    /passkeys/invitation/{token} /passkeys/sign-in/options /passkeys/second-factor/options
+    /passkeys/first/options /passkeys/register/options /passkeys/invitation/{token}/options
+    /console /console/audiences /console/audiences/{key:path}
+    /console/audit /console/audit/export /console/audit/{id} /console/clients
+    /console/clients/{key:path} /console/configuration /console/configuration/export
+    /console/explain /console/explain/token /console/keys /console/keys/verifiers
+    /console/roles /console/roles/{key:path} /console/trusted-issuers
+    /console/trusted-issuers/{key:path} /console/users /console/users/{key:path}
+"""
+_PAGES = (
+    *(
+        _public("GET HEAD POST", path, "It shows what the person who is signed in may see.")
+        for path in ("", *_PAGE_PATHS.split())
+    ),
+    _public("GET HEAD", "/assets/{digest}/{name}"),
+)
+
+_REGISTRATION = _public(
+    "OPTIONS POST",
+    "/oauth2/register",
+    "ISSUER_CLIENT_REGISTRATION=token requires a token with issuer:clients:register.",
+)
+_METRICS = _public("GET HEAD", "/metrics", "It requires the token of ISSUER_METRICS_TOKEN.")
