@@ -229,6 +229,11 @@ def test_what_only_people_need_is_imported_when_it_is_used():
     assert modules.isdisjoint({"jinja2", "pyotp", "segno", "webauthn"})
 
 
+def test_what_only_other_databases_need_is_imported_with_the_first_connection():
+    """They are extras: without them a server with SQLite starts."""
+    assert modules_of_the_app().isdisjoint({"psycopg", "redis", "alembic"})
+
+
 def test_what_only_assertions_need_is_imported_with_the_first_one():
     """A server whose clients have secrets does not pay for it."""
     assert modules_of_the_app().isdisjoint({"jwt", "httpx"})

@@ -4,7 +4,7 @@ from issuer.admin.access import Caller
 from issuer.admin.problems import documented
 from issuer.admin.representations import Cursor, IfMatch, Limit, Page, page_of, require_match
 from issuer.admin.routes import admin_router
-from issuer.sign_in.consents import Consent
+from issuer.sign_in.session_revoker import Consent
 from issuer.sign_in.sessions_store import SignInSession
 from issuer.users import USER
 

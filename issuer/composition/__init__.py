@@ -4,9 +4,8 @@ No other package reads the clock, the random source or the environment by itself
 """
 
 from issuer.composition.administration import Access, Administration
-from issuer.composition.audit import AuditParts
 from issuer.composition.composition import Composition, ProtocolParts, compose, composed
-from issuer.composition.foundation import build_sealer, build_telemetry, master_key_path
+from issuer.composition.foundation import AuditParts, build_sealer, build_telemetry, master_key_path
 from issuer.composition.tokens import KeyParts
 from issuer.composition.unit_of_work import UnitOfWork
 

@@ -13,9 +13,10 @@ from issuer.audit import AuditWriter, RefusalAggregator
 from issuer.background.workers import WorkerPool
 from issuer.clock import Clock
 from issuer.composition.administration import Administration, build_administration
-from issuer.composition.audit import AuditParts, build_audit
 from issuer.composition.background import BackgroundJobs
 from issuer.composition.foundation import (
+    AuditParts,
+    build_audit,
     build_foundation,
     build_sealer,
     require_master_key,

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 from issuer.clock import Clock
 from issuer.composition.administration import Administration
-from issuer.composition.audit import AuditParts
-from issuer.composition.foundation import Foundation
+from issuer.composition.foundation import AuditParts, Foundation
 from issuer.composition.sign_in import FactorParts, PeopleParts, SignInParts
 from issuer.composition.tokens import KeyParts, TokenParts
 from issuer.database import Database

@@ -23,8 +23,7 @@ from issuer.revocations import Revocations
 from issuer.roles import Assignments, Roles
 from issuer.settings import Settings
 from issuer.sign_in import Factors, Invitations, RecoveryCodes, TotpSecrets
-from issuer.sign_in.consents import Consents
-from issuer.sign_in.session_revoker import Sessions
+from issuer.sign_in.session_revoker import Consents, Sessions
 from issuer.sign_in.sessions import SentForms
 from issuer.tokens import TokenReader, TokenRevocations
 from issuer.trusted_issuers import TrustedIssuers

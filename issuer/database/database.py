@@ -15,7 +15,6 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.pool import QueuePool
 
-from issuer.database.causes import cause_of, cause_of_file
 from issuer.database.counts import ChangeCounts, read_counts
 from issuer.database.engine import (
     BUSY_TIMEOUT_MS,
@@ -26,7 +25,7 @@ from issuer.database.engine import (
     safe,
     trace_statements,
 )
-from issuer.database.outage import Outage
+from issuer.database.outage import Outage, cause_of, cause_of_file
 from issuer.database.sqlite import Erasure, WriteQueue
 from issuer.database.tables import ChangeCounter, Instant, SeenByDirectory
 from issuer.errors import DatabaseUnavailable

@@ -13,8 +13,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from issuer.clock import Clock
-from issuer.database.causes import cure_of
 from issuer.database.database import Database
+from issuer.database.outage import cure_of
 from issuer.database.tables import DeploymentRow, SchemaCompatibilityRow
 from issuer.errors import ConfigurationError, Unavailable
 from issuer.vocabulary import MAX_CLOCK_SKEW

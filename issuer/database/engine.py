@@ -179,7 +179,7 @@ def _postgresql_engine(url: URL, pool: int, pool_class: type[QueuePool]) -> Engi
 
 
 def _connect(_dialect: object, _record: object, arguments: Any, parameters: Any) -> object:
-    from issuer.database.outage import WatchedConnection  # noqa: PLC0415 - psycopg
+    from issuer.database.watched_connection import WatchedConnection  # noqa: PLC0415 - psycopg
 
     return WatchedConnection.connect(*arguments, **parameters)
 

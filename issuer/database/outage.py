@@ -1,13 +1,74 @@
-"""Logging while a database is unavailable: few lines, however many requests fail."""
+"""Why a database failed, without secrets, and few log lines while it is unavailable."""
 
+import os
+import re
 import time
-from collections.abc import Callable, Generator
-from typing import Any, TypeAlias
+from collections.abc import Callable
+from pathlib import Path
 
 import structlog
-from psycopg import Connection, OperationalError
-from psycopg.abc import PQGen
-from psycopg.waiting import Ready, Wait
+
+# What the driver puts before the reason: the address, which is in the URL, and the level.
+_BEFORE_THE_REASON = re.compile(
+    r"connection (?:failed|is bad): |(?:FATAL|ERROR|DETAIL|HINT): +"
+    r'|connection to server at "[^"]*"(?: \([^)]*\))?, port \d+ failed: '
+)
+# For a host name with several addresses, one line for each.
+_ATTEMPT = re.compile(r"^- host: .*?, hostaddr: .*?: (connection .*?)(?=^- host: |\Z)", re.M | re.S)
+_ERROR_NUMBER = re.compile(r"\[Errno -?\d+\] ")
+_SQLITE_FILE = ("unable to open database file", "readonly database")
+
+
+def cause_of(error: BaseException) -> str:
+    """One line, without a full stop. Only the reason: a detail could hold values of a row."""
+    driver = getattr(error, "orig", None) or error
+    message = getattr(getattr(driver, "diag", None), "message_primary", None) or str(driver)
+    reasons = dict.fromkeys(map(_reason, _ATTEMPT.findall(message) or [message]))
+    return "; ".join(reasons)
+
+
+def cause_of_file(cause: str, path: Path) -> str:
+    """`cause` of a SQLite database at `path`, with the reason that SQLite leaves out."""
+    if not cause.endswith(_SQLITE_FILE):
+        return cause
+    folder = path.parent
+    if not folder.is_dir():
+        return f"{cause}: {folder} is not a directory"
+    for each in (folder, path):
+        if each.exists() and not os.access(each, os.R_OK | os.W_OK):
+            return f"{cause}: {each} is not writable"
+    return cause
+
+
+def _reason(message: str) -> str:
+    lines = _BEFORE_THE_REASON.sub("", message).splitlines()
+    # libpq adds a question whether a server is running; the reason is the line before.
+    kept = [line.strip().rstrip(".") for line in lines if not line.startswith("\tIs the server")]
+    return _ERROR_NUMBER.sub("", ". ".join(filter(None, kept)))
+
+
+# What to do, by what the cause contains.
+_CURES = {
+    ("password", "authentication", "role "): "Correct the user and password in ISSUER_DATABASE_URL",
+    ("resolve host",): "Correct the host in ISSUER_DATABASE_URL",
+    ("refused", "timeout", "timed out", "No such file"): (
+        "Start the database, or correct host and port in ISSUER_DATABASE_URL"
+    ),
+    ("does not exist",): "Create the database, or correct its name in ISSUER_DATABASE_URL",
+    ("database file", "readonly"): (
+        "Correct ISSUER_DATA_DIR or ISSUER_DATABASE_URL, or the rights of the file"
+    ),
+    ("SSL", "connection option"): "Correct the options in ISSUER_DATABASE_URL",
+}
+
+
+def cure_of(cause: str) -> str:
+    """What to do about a database that cannot be opened, as a sentence without a full stop."""
+    for words, cure in _CURES.items():
+        if any(word in cause for word in words):
+            return cure
+    return "Check ISSUER_DATABASE_URL and the rights of its user"
+
 
 LOG_EVERY = 60.0  # seconds
 _CAUSES = 5  # that are logged in this time
@@ -51,38 +112,3 @@ class Outage:
         failures, self._failures = self._failures, 0
         if self.is_logged:
             log.info("database_available", failures=failures)
-
-
-MaxSilence: TypeAlias = Callable[[], float | None]
-
-
-class WatchedConnection(Connection[Any]):
-    """Closes itself when the server sends nothing for `max_silence` seconds during a statement.
-
-    TCP notices only a network or a machine that is gone. A stopped server, a proxy without its
-    server, and a commit that waits for a standby all keep the connection open.
-    """
-
-    max_silence: MaxSilence = staticmethod(lambda: None)
-
-    def wait(self, gen: PQGen[Any], *args: Any, **kwargs: Any) -> Any:
-        """As psycopg's, which calls it for every answer; `OperationalError` after the silence."""
-        seconds = self.max_silence()
-        return super().wait(
-            gen if seconds is None else self._bounded(gen, seconds), *args, **kwargs
-        )
-
-    def _bounded(self, gen: PQGen[Any], seconds: float) -> Generator[Wait, Ready | int, Any]:
-        """`gen`, resumed at least every 0.1 s, with `Ready.NONE` if nothing came."""
-        try:
-            wanted, heard_at = next(gen), time.monotonic()
-            while True:
-                ready = yield wanted
-                if ready != Ready.NONE:
-                    heard_at = time.monotonic()
-                elif time.monotonic() - heard_at > seconds:
-                    self.pgconn.finish()
-                    raise OperationalError(f"the server did not answer for {seconds:g} s")
-                wanted = gen.send(ready)
-        except StopIteration as end:
-            return end.value

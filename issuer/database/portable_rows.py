@@ -23,8 +23,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError
 
-from issuer.database.causes import cause_of
 from issuer.database.engine import sqlite_connection
+from issuer.database.outage import cause_of
 
 JsonRow: TypeAlias = list[Any]
 

@@ -17,10 +17,10 @@ from issuer.sign_in.authorization_request import (
     with_parameters,
 )
 from issuer.sign_in.codes_store import VALID_FOR, AuthorizationCode, CodeStore
-from issuer.sign_in.consents import Consents
 from issuer.sign_in.consents_store import ConsentStore
 from issuer.sign_in.offer import Offer, Offers
 from issuer.sign_in.parameters import NONE
+from issuer.sign_in.session_revoker import Consents
 from issuer.sign_in.sessions_store import SessionStore, SignInSession
 from issuer.sign_in.validation import KeepClient
 from issuer.vocabulary import AuthorizationErrorCode

@@ -1,25 +1,38 @@
-"""What an operator must look at, judged by the status of a server."""
+"""`Finding`, the form of every judgement, and those that follow from the status of a server."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 from issuer.keys.schedule import KeyState
 from issuer.settings import Settings
-from issuer.status.finding import PROBLEM, Finding
+from issuer.status.server_status import ServerStatus
 from issuer.telemetry.metrics import OF_TRUSTED
 from issuer.verifiers import REMEDY
 from issuer.vocabulary import SigningAlgorithm
 
-if TYPE_CHECKING:
-    from issuer.status.report import ServerStatus
+OK, NOTE, WARNING, PROBLEM = "ok", "note", "warning", "problem"
+
+
+class Finding(NamedTuple):
+    """What was found about `subject`, and what to do. The verdict is one of these four.
+
+    In the console, `path` is that of the page about it; empty if it has none.
+    """
+
+    subject: str
+    verdict: str
+    text: str
+    remedy: str = ""
+    path: str = ""
+
 
 _BEFORE_ROTATION = timedelta(days=1)
 _INTERVALS = 2  # without a checkpoint, until that is a concern
 _ATTEMPTS = 3  # to send audit events, that failed
 
 
-def attention(status: "ServerStatus", settings: Settings, now: datetime) -> Iterator[Finding]:
+def attention(status: ServerStatus, settings: Settings, now: datetime) -> Iterator[Finding]:
     """The most urgent first."""
     if status.cause is not None:
         yield _of("tokens", status.cause, "Run issuer doctor on the machine of the server.")
@@ -43,7 +56,7 @@ def attention(status: "ServerStatus", settings: Settings, now: datetime) -> Iter
             yield _of("jobs", f"{job.name}: {job.error}", "It runs again. The log has more.")
 
 
-def _of_keys(status: "ServerStatus", algorithms: Sequence[SigningAlgorithm]) -> Iterator[Finding]:
+def _of_keys(status: ServerStatus, algorithms: Sequence[SigningAlgorithm]) -> Iterator[Finding]:
     for alg in algorithms:
         states = {key.state for key in status.keys if key.alg == alg}
         if KeyState.ACTIVE not in states:
@@ -54,7 +67,7 @@ def _of_keys(status: "ServerStatus", algorithms: Sequence[SigningAlgorithm]) -> 
 
 
 def _of_audit(
-    status: "ServerStatus", now: datetime, checkpoint_every: timedelta
+    status: ServerStatus, now: datetime, checkpoint_every: timedelta
 ) -> Iterator[Finding]:
     audit = status.audit
     if not audit.is_intact:
@@ -66,7 +79,7 @@ def _of_audit(
         yield _of("audit", problem, "See the job audit-checkpoints.")
 
 
-def _of_verifiers(status: "ServerStatus", now: datetime) -> Iterator[Finding]:
+def _of_verifiers(status: ServerStatus, now: datetime) -> Iterator[Finding]:
     """Shortly before the key signs only: anybody can report, and most verifiers fetch it soon."""
     lacking, signs_at = status.verifiers.lacking_next_key, status.verifiers.lacked_key_signs_at
     if signs_at is not None and signs_at - now <= _BEFORE_ROTATION:

@@ -22,7 +22,7 @@ from issuer.keys.schedule import active, next_key
 from issuer.scopes import ISSUER_ADMIN
 from issuer.settings import Settings, is_loopback
 from issuer.sign_in.passkeys import why_not_offered
-from issuer.status.finding import NOTE, OK, PROBLEM, WARNING, Finding
+from issuer.status.attention import NOTE, OK, PROBLEM, WARNING, Finding
 from issuer.vocabulary import SigningAlgorithm
 
 _PUSH = "audit push"

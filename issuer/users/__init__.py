@@ -3,8 +3,8 @@
 `AttemptGuard` keeps passwords from being guessed, by the `AttemptPolicy` of `attempts.py`.
 """
 
-from issuer.users.attempt import CounterKeys
 from issuer.users.attempts import AttemptPolicy
+from issuer.users.attempts_store import CounterKeys
 from issuer.users.guard import AttemptGuard, AttemptsUnderWay, waiting_for_others
 from issuer.users.passwords import NewPassword, Passwords, SignIn, check_policy
 from issuer.users.user import USER, PasswordFields, User, UserFields

@@ -14,8 +14,11 @@ from issuer.clock import Clock
 from issuer.database import Database
 from issuer.errors import InvalidCredentials, IssuerError
 from issuer.telemetry.metrics import Metrics
-from issuer.users.attempt import (
+from issuer.users.attempts import AttemptPolicy, Counted
+from issuer.users.attempts_store import (
+    MAX_DELETED,
     Attempt,
+    AttemptStore,
     CounterKeys,
     held,
     keep,
@@ -23,8 +26,6 @@ from issuer.users.attempt import (
     of_known_address,
     of_unknown_address,
 )
-from issuer.users.attempts import AttemptPolicy, Counted
-from issuer.users.attempts_store import MAX_DELETED, AttemptStore
 
 # Most attempts take tens of milliseconds.
 _PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8, 1.5)  # seconds

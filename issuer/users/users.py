@@ -10,8 +10,7 @@ from issuer.errors import AlreadyExists, NotFound
 from issuer.fields.ids import fold_id
 from issuer.fields.usernames import fold_username
 from issuer.resources import Principals, Transaction
-from issuer.users.attempt import CounterKeys
-from issuer.users.attempts_store import AttemptStore
+from issuer.users.attempts_store import AttemptStore, CounterKeys
 from issuer.users.passwords import NewPassword, require_not_username
 from issuer.users.store import UserStore
 from issuer.users.user import USER, User, UserFields

@@ -9,9 +9,8 @@ from random import Random
 from sqlalchemy import update
 
 from issuer.database.tables import ClientSecretRow
-from issuer.users.attempt import Attempt
 from issuer.users.attempts import Tries
-from issuer.users.attempts_store import AttemptStore
+from issuer.users.attempts_store import Attempt, AttemptStore
 from tests.builders import PASSWORD, Credentials, Deployment
 from tests.drivers import TokenAnswer, TokenDriver
 from tests.oauth.asserting import AssertingClient, ask, with_keys

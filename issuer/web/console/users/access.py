@@ -5,8 +5,8 @@ from datetime import datetime
 
 from issuer.composition import UnitOfWork
 from issuer.sign_in import Factor
-from issuer.sign_in.consents import Consent
 from issuer.sign_in.factors_store import SignInMethods
+from issuer.sign_in.session_revoker import Consent
 from issuer.sign_in.sessions_store import SignInSession
 from issuer.users import User
 from issuer.web.console.screens.recent_events import methods_in_words
