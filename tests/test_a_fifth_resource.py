@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from types import SimpleNamespace
 from typing import Annotated
 
+import httpx
 import pytest
 import typer
 from fastapi import FastAPI
@@ -26,9 +27,17 @@ from issuer.database.tables import Base, Versioned
 from issuer.fields.fields import Fields, Label, Scopes, Version
 from issuer.fields.ids import RoleName
 from issuer.resources import SCOPES, Collection, Member, ResourceType
-from tests.builders import URL, Deployment
+from issuer.web.console import routes
+from issuer.web.console.screens.collection import CollectionEndpoint
+from issuer.web.console.screens.resource import ResourceEndpoint
+from issuer.web.console.screens.resource_form import ResourceForm
+from tests.builders import URL, Deployment, FakeClock
 from tests.conftest import Initialized
 from tests.drivers import AdminApi, TokenDriver, problem
+from tests.web.browsing import Browser
+from tests.web.console.conftest import person
+
+PLACES, ATTIC = "/console/places", "/console/places/attic"
 
 
 class _OtherTables(DeclarativeBase):
@@ -76,19 +85,32 @@ class Places(Collection[PlaceRow, PlaceFields, Place]):
     store_type = PlaceStore
 
 
+class PlacesEndpoint(CollectionEndpoint):
+    FORM = ResourceForm(PLACE)
+
+
+class OnePlaceEndpoint(ResourceEndpoint):
+    FORM = ResourceForm(PLACE)
+
+
 _NAME = key_argument(PLACE)
 
 
-@pytest.fixture
-def admin(
-    deployment: Deployment, token_endpoint: TokenDriver, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[AdminApi]:
-    """The admin API of an issuer that has places."""
+@pytest.fixture(autouse=True)
+def places(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the issuer is told about places."""
     new_scopes = {PLACE.read, PLACE.write}
     monkeypatch.setattr(scopes, "ISSUER_SCOPES", scopes.ISSUER_SCOPES | new_scopes)
     places = cached_property(lambda work: Places(work._transaction))
     places.__set_name__(UnitOfWork, "places")
     monkeypatch.setattr(UnitOfWork, "places", places, raising=False)
+    endpoints = (*routes.ENDPOINTS, PlacesEndpoint, OnePlaceEndpoint)
+    monkeypatch.setattr(routes, "ENDPOINTS", endpoints)
+
+
+@pytest.fixture
+def admin(deployment: Deployment, token_endpoint: TokenDriver) -> Iterator[AdminApi]:
+    """The admin API of an issuer that has places."""
     with deployment.services.database.transaction() as session:
         _OtherTables.metadata.create_all(session.connection())
     app = FastAPI()
@@ -109,6 +131,12 @@ def admin(
     install_problem_handlers(app, lambda _: None)
     with TestClient(app, base_url=URL) as http:
         yield AdminApi(http, token_endpoint.client_credentials(deployment.admin).token)
+
+
+@pytest.fixture
+def console(admin: AdminApi, deployment: Deployment) -> Browser:
+    """Of a person who may change places and read the audit log."""
+    return person(deployment, "keeper", [PLACE.read, PLACE.write, "issuer:audit:read"])
 
 
 @pytest.fixture
@@ -182,3 +210,66 @@ def test_the_command_line_has_its_commands(
     assert place("list") == {"items": admin.get("/places").json()["items"]}
     assert place("delete", "attic") == {"deleted": "attic"}
     assert admin.get("/places").json()["items"] == []
+
+
+def test_the_console_has_its_screens(console: Browser):
+    empty = console.get(PLACES)
+    assert ">Places</a>" in empty.response.text
+    assert "There is no place yet." in empty.text
+    created = console.submit(console.get(PLACES, new="yes"), PLACES, name="attic", address="Rue 1")
+    assert created.location == ATTIC
+    shown = console.get(ATTIC).text
+    assert "The place attic is created." in shown
+    assert "issuer place create attic --address 'Rue 1'" in shown
+    assert "Address Rue 1 Scopes none" in shown
+    assert "place.created" in shown
+    listed = console.get(PLACES)
+    assert "attic Rue 1" in listed.text
+    assert f'href="{ATTIC}"' in listed.response.text
+    wrong = console.submit(console.get(PLACES, new="yes"), PLACES, name="a b", address="Rue 1")
+    assert (wrong.status, wrong.form(PLACES).fields["address"]) == (400, "Rue 1")
+    taken = console.submit(console.get(PLACES, new="yes"), PLACES, name="attic")
+    assert taken.status == httpx.codes.CONFLICT
+
+
+def test_a_change_in_the_console_shows_what_changed_meanwhile(console: Browser, admin: AdminApi):
+    admin.post("/places", name="attic", address="Rue 1")
+    form = console.get(ATTIC, edit="yes")
+    admin.patch("/places/attic", address="Rue 2")
+    refused = console.submit(form, ATTIC, do="save", address="Rue 3", scopes="agents:read")
+    assert refused.status == httpx.codes.CONFLICT
+    assert "Now: Rue 2" in refused.text
+    saved = console.submit(refused, ATTIC, do="save", scopes="agents:read")
+    assert saved.location == ATTIC
+    place = admin.get("/places/attic").json()
+    assert (place["address"], place["scopes"]) == ("Rue 3", ["agents:read"])
+
+
+def test_the_console_deletes_it_once_its_name_was_typed(console: Browser, admin: AdminApi):
+    admin.post("/places", name="attic")
+    asked = console.submit(console.get(ATTIC), ATTIC, do="delete")
+    assert "Delete the place attic?" in asked.text
+    wrong = console.submit(asked, ATTIC, typed="barn")
+    assert "This is not attic." in wrong.text
+    assert console.submit(wrong, ATTIC, typed="attic").location == PLACES
+    assert admin.get("/places").json()["items"] == []
+
+
+def test_its_forms_need_rights_and_a_recent_sign_in(
+    console: Browser, admin: AdminApi, deployment: Deployment, clock: FakeClock
+):
+    admin.post("/places", name="attic")
+    with deployment.changing() as work:
+        work.roles.update("keeper-role", {"scopes": [PLACE.read]})
+    assert "New place" not in console.get(PLACES).text
+    assert console.get(PLACES, new="yes").status == httpx.codes.FORBIDDEN
+    assert console.get(ATTIC, edit="yes").status == httpx.codes.FORBIDDEN
+    with deployment.changing() as work:
+        work.roles.update("keeper-role", {"scopes": [PLACE.read, PLACE.write]})
+    forms = [(PLACES, {}), *((ATTIC, {"do": do}) for do in ("save", "delete"))]
+    pages = {path: console.get(path, new="yes", edit="yes") for path, _ in forms}
+    clock.move(timedelta(minutes=11))
+    for path, form in forms:
+        refused = console.submit(pages[path], path, **form, confirmed="yes", typed="attic")
+        assert refused.location.startswith("/sign-in?next="), form
+    assert console.get(ATTIC).status == httpx.codes.OK

@@ -47,7 +47,7 @@ class Pages:
         return self.answer(replace(page, request_id=request_id.get() or ""), status)
 
     def html(self, page: WebPage) -> str:
-        return self._environment.get_template(page.TEMPLATE).render(page=page)
+        return self._environment.select_template(page.templates).render(page=page)
 
     @cached_property
     def _environment(self) -> "Environment":

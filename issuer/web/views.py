@@ -66,6 +66,11 @@ class WebPage:
     def title(self) -> str:
         raise NotImplementedError
 
+    @property
+    def templates(self) -> tuple[str, ...]:
+        """Of these the first that exists shows the page."""
+        return (self.TEMPLATE,)
+
 
 @dataclass(frozen=True, kw_only=True)
 class HomePage(WebPage):

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from issuer.web.console.menu import PATH
+from issuer.web.console.screens.answers import PATH
 from issuer.web.rendering import Pages
 from issuer.web.site import PageEndpoint
 from issuer.web.views import HomePage, ProblemPage

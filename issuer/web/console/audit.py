@@ -124,6 +124,7 @@ class AuditEventPage(ConsolePage):
 
 class AuditEndpoint(ConsoleEndpoint):
     PATH = _LIST
+    LABEL = "Audit log"
     READ = READ
 
     def screen(self, operator: Operator, visit: Visit) -> Response:

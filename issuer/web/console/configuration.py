@@ -9,13 +9,14 @@ from starlette.responses import Response
 from issuer import manifest
 from issuer.authority import CredentialsNotKept
 from issuer.background.workers import WorkerPool
+from issuer.composition import Access
 from issuer.composition.planning import MAX_BYTES, MadePlan, PlanRequest, applied_plan, made_plan
 from issuer.errors import InUse, NotAllowed
 from issuer.http.requests import MAX_BYTES as MAX_BYTES_OF_FORM
 from issuer.manifest import Applied, InvalidManifest
 from issuer.manifest.changes import Shift
 from issuer.manifest.entries import TYPES
-from issuer.web.console.screens.endpoint import ConsoleEndpoint, LargeFormEndpoint
+from issuer.web.console.screens.endpoint import ConsoleEndpoint
 from issuer.web.console.screens.operator import NeedsSignIn, Operator
 from issuer.web.console.screens.views import ConsolePage, Typed
 from issuer.web.headers import page_headers
@@ -90,6 +91,10 @@ class AppliedPage(ConsolePage):
 class ManifestEndpoint(ConsoleEndpoint):
     """Needs what `/admin/v1/manifest` needs: the right to read all sections."""
 
+    @classmethod
+    def opens_for(cls, access: Access) -> bool:
+        return all(access.holds(each.read) for each in TYPES.values())
+
     def require_write(self, operator: Operator) -> None:
         self.require_readable(operator)
 
@@ -114,10 +119,11 @@ class ConfigurationExportEndpoint(ManifestEndpoint):
         return Response(text, media_type="application/yaml", headers=headers)
 
 
-class ConfigurationEndpoint(ManifestEndpoint, LargeFormEndpoint):
+class ConfigurationEndpoint(ManifestEndpoint):
     """One form: its text is planned, and applied only with the ETag of the plan that was shown."""
 
     PATH = _PATH
+    LABEL = "Configuration"
     SIGN_IN = {"plan": NeedsSignIn.NEVER}
     MAX_FORM = 3 * MAX_BYTES + MAX_BYTES_OF_FORM  # percent-encoded
 

@@ -100,6 +100,7 @@ class KeysEndpoint(ConsoleEndpoint):
     """`?rotate=ALG` and `?revoke=KID` ask before it is done, of somebody who signed in just now."""
 
     PATH = _LIST
+    LABEL = "Keys"
     READ, WRITE = READ, WRITE
     PARAMETERS = (ROTATE, REVOKE)
 

@@ -19,8 +19,8 @@ from issuer.status import OK, PROBLEM, WARNING, Finding
 from issuer.users import USER
 from issuer.web.console import keys
 from issuer.web.console.charts import HEIGHT, TokenChart, first_step, token_chart
-from issuer.web.console.menu import PATH
 from issuer.web.console.screens import recent_events
+from issuer.web.console.screens.answers import PATH
 from issuer.web.console.screens.endpoint import ConsoleEndpoint
 from issuer.web.console.screens.operator import Operator
 from issuer.web.console.screens.views import ConsolePage
@@ -126,6 +126,7 @@ class OverviewPage(ConsolePage):
 
 class OverviewEndpoint(ConsoleEndpoint):
     PATH = PATH
+    LABEL = "Overview"
 
     def screen(self, operator: Operator, visit: Visit) -> Response:
         reads_audit = operator.holds(recent_events.READ)

@@ -1,188 +1,115 @@
-"""`/console/trusted-issuers`: others whose tokens authenticate clients here, and new ones."""
+"""`/console/trusted-issuers`: others whose tokens authenticate clients here."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from starlette.responses import Response
 
 from issuer.clients import CLIENT
-from issuer.trusted_issuers import TRUSTED_ISSUER, TrustedIssuerResource
+from issuer.composition import UnitOfWork
+from issuer.trusted_issuers import TRUSTED_ISSUER, TrustedIssuerFields, TrustedIssuerResource
 from issuer.vocabulary import TokenAlgorithm
-from issuer.web.console.screens.collection import ListEndpoint
-from issuer.web.console.screens.endpoint import LargeFormEndpoint
+from issuer.web.console.screens.action import ResourceAction
+from issuer.web.console.screens.changes import changes_of
+from issuer.web.console.screens.collection import CollectionEndpoint
 from issuer.web.console.screens.keys_of_others import (
     FetchingEndpoint,
     KeysOfOthers,
+    fetched_in_words,
     followed_keys,
     given_keys,
 )
 from issuer.web.console.screens.operator import NeedsSignIn, Operator, is_permitted
-from issuer.web.console.screens.recent_events import RecentEvents, recent_events
-from issuer.web.console.screens.views import ConsolePage, Listing, listing
-from issuer.web.console.trusted_issuer_change import (
-    KINDS,
-    LIST,
-    MAX_FORM,
-    TrustedIssuerAction,
-    delete,
-    disable,
-    edit,
-    enable,
-    fetch_keys,
-    save,
-    trusted_issuer_as_typed,
-    trusted_issuer_options,
-    typed_trusted_issuer,
-    usual,
-)
-from issuer.web.visit import Visit
-from issuer.web.words import segment
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrustedIssuersPage(ConsolePage):
-    TEMPLATE = "console/trusted_issuers.html"
-    title = "Trusted issuers"
-    listing: Listing[TrustedIssuerResource]
-
-
-@dataclass(frozen=True, kw_only=True)
-class NewTrustedIssuerPage(ConsolePage):
-    """`kind` is one of `kinds`."""
-
-    TEMPLATE = "console/new_trusted_issuer.html"
-    title = "New trusted issuer"
-    kind: str
-    kinds: tuple[str, ...] = KINDS
-    algorithms: tuple[TokenAlgorithm, ...] = tuple(TokenAlgorithm)
-
-
-class TrustedIssuersEndpoint(ListEndpoint, LargeFormEndpoint):
-    """The list; with `?new=` the form for a new one of that kind."""
-
-    PATH = LIST
-    TYPE = TRUSTED_ISSUER
-    READ = TRUSTED_ISSUER.read
-    PARAMETERS = ("new",)
-    MAX_FORM = MAX_FORM
-
-    def screen(self, operator: Operator, visit: Visit) -> Response:
-        if "new" in visit.query:
-            operator.require(TRUSTED_ISSUER.write)
-            return self.show_form(operator, visit, usual(_kind(visit.query["new"])))
-        with operator.work(TRUSTED_ISSUER.read) as work:
-            found = listing(work, visit, self.site.base + LIST, TRUSTED_ISSUER)
-        return self.show_list(operator, visit, TrustedIssuersPage, found)
-
-    def create(self, operator: Operator, visit: Visit, form: Mapping[str, str]) -> Response:
-        fields = typed_trusted_issuer(form)
-        with operator.work(TRUSTED_ISSUER.write) as work:
-            created = work.trusted_issuers.create(fields)
-        members = fields.model_dump(mode="json", exclude_defaults=True)
-        command = self.creation([created.id, *trusted_issuer_options(members)], members)
-        text = f"The trusted issuer {created.id} is created. Clients name it in their trusts."
-        return self.finished(f"{LIST}/{segment(created.id)}", text, command)
-
-    def new_page(
-        self, operator: Operator, visit: Visit, form: Mapping[str, str]
-    ) -> partial[NewTrustedIssuerPage]:
-        return partial(NewTrustedIssuerPage, kind=_kind(form.get("kind", "")))
-
-
-def _kind(name: str) -> str:
-    return name if name in KINDS else KINDS[0]
-
+from issuer.web.console.screens.resource import Deletion, ResourceEndpoint, ResourcePage
+from issuer.web.console.screens.views import Command
+from issuer.web.console.trusted_issuer_form import FORM, KINDS, MAX_FORM
 
 _SHOWN = 50  # clients
-_ACTIONS: dict[str, Callable[[TrustedIssuerAction], Response]] = {
-    "save": save,
-    "enable": enable,
-    "disable": disable,
-    "delete": delete,
-    "fetch-keys": fetch_keys,
-}
+_NAMED = 5
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrustedIssuerPage(ConsolePage):
+class TrustedIssuerPage(ResourcePage):
     """`clients` trust it, and there are `more`; None without the scope to read clients.
 
-    `is_protected`: a client with rights at the issuer itself relies on it.
+    It `is_protected` if a client with rights at the issuer itself relies on it.
     """
 
-    TEMPLATE = "console/trusted_issuer.html"
-    issuer: TrustedIssuerResource
-    is_protected: bool
     keys: KeysOfOthers
     clients: tuple[str, ...] | None
     more: bool
-    events: tuple[RecentEvents, ...] | None
-
-    @property
-    def title(self) -> str:
-        return self.issuer.id
 
 
-class OneTrustedIssuerEndpoint(FetchingEndpoint, LargeFormEndpoint):
-    """`?edit=yes` is the form for a change."""
+class TrustedIssuersEndpoint(CollectionEndpoint):
+    FORM = FORM
+    KINDS = KINDS
+    MAX_FORM = MAX_FORM
+    CREATED = "The {kind} {key} is created. Clients name it in their trusts."
 
-    PATH = f"{LIST}/{{key:path}}"
-    READ = TRUSTED_ISSUER.read
-    WRITE = TRUSTED_ISSUER.write
-    PARAMETERS = ("edit",)
+    def choices(self, operator: Operator) -> Mapping[str, tuple[TokenAlgorithm, ...]]:
+        return {"algorithms": tuple(TokenAlgorithm)}
+
+
+def fetch_keys(action: ResourceAction) -> Response:
+    """Waits for them outside the worker threads."""
+    assertions = action.endpoint.parts.administration.client_assertions
+    key_set = assertions.key_set_of_issuer(action.key)
+    return action.finished(fetched_in_words(action.form, key_set))
+
+
+class OneTrustedIssuerEndpoint(FetchingEndpoint, ResourceEndpoint):
+    FORM = FORM
+    ACTIONS = {**changes_of(TRUSTED_ISSUER), "fetch-keys": fetch_keys}
     SIGN_IN = {"fetch-keys": NeedsSignIn.NEVER}
+    DISABLES = (
+        "Within a second none of its tokens authenticates a client any more. Tokens that were"
+        " issued before stay valid until they expire. It can be enabled again."
+    )
     MAX_FORM = MAX_FORM
 
-    def screen(self, operator: Operator, visit: Visit) -> Response:
-        issuer, is_protected = self._issuer(operator, visit)
-        if "edit" in visit.query:
-            operator.require_may_change(TRUSTED_ISSUER.write, is_protected=is_protected)
-            typed = {**trusted_issuer_as_typed(issuer), "version": str(issuer.version)}
-            return edit(TrustedIssuerAction(self, operator, visit, typed, issuer))
-        page = self._page(operator, visit, issuer, is_protected=is_protected)
-        return self.site.pages.answer(page)
+    def choices(self, operator: Operator) -> Mapping[str, tuple[TokenAlgorithm, ...]]:
+        return {"algorithms": tuple(TokenAlgorithm)}
 
-    def act(self, operator: Operator, visit: Visit, form: Mapping[str, str]) -> Response:
-        issuer, is_protected = self._issuer(operator, visit)
-        operator.require_may_change(TRUSTED_ISSUER.write, is_protected=is_protected)
-        if action := _ACTIONS.get(form.get("do", "")):
-            return action(TrustedIssuerAction(self, operator, visit, form, issuer))
-        return self.stale(visit, form)
-
-    def _issuer(self, operator: Operator, visit: Visit) -> tuple[TrustedIssuerResource, bool]:
-        """The trusted issuer of the URL, and whether it is protected from this operator."""
+    def is_protected(self, operator: Operator, resource: TrustedIssuerResource) -> bool:
+        """Whether it is protected from this operator."""
         with operator.work(TRUSTED_ISSUER.read) as work:
-            issuer = work.trusted_issuers.get(visit.request.path_params["key"])
-            return issuer, not is_permitted(work.trusted_issuers.authorize_change, issuer.id)
+            return not is_permitted(work.trusted_issuers.authorize_change, resource.id)
 
-    def _page(
-        self,
-        operator: Operator,
-        visit: Visit,
-        issuer: TrustedIssuerResource,
-        *,
-        is_protected: bool,
-    ) -> TrustedIssuerPage:
-        key, clients = issuer.id, None
-        if operator.holds(CLIENT.read):
-            with operator.work(TRUSTED_ISSUER.read) as work:
-                clients = work.trusted_issuers.clients_of(key, _SHOWN + 1)
-        cli, path = ("trusted-issuer", "show", key), ("trusted-issuers", key)
-        return TrustedIssuerPage(
-            frame=self.frame(operator, visit),
-            may_change=operator.may_change(TRUSTED_ISSUER.write, is_protected=is_protected),
-            commands=(self.commands.command(cli, "GET", path),),
-            issuer=issuer,
-            is_protected=is_protected,
-            keys=self._keys(issuer),
+    def page(self, action: ResourceAction) -> TrustedIssuerPage:
+        clients = None
+        if action.operator.holds(CLIENT.read):
+            with action.operator.work(TRUSTED_ISSUER.read) as work:
+                clients = work.trusted_issuers.clients_of(action.key, _SHOWN + 1)
+        return self.page_of(TrustedIssuerPage, action)(
+            keys=self._keys(action.resource),
             clients=None if clients is None else tuple(clients[:_SHOWN]),
             more=len(clients or ()) > _SHOWN,
-            events=recent_events(operator, key),
         )
+
+    def update_command(self, action: ResourceAction, fields: TrustedIssuerFields) -> Command:
+        """A source of keys is replaced as a whole. No command changes the `iss`."""
+        patch = action.patch(fields)
+        given = {**patch, "keys": fields.keys} if "keys" in patch else patch
+        cli = ("update", action.key, *self.FORM.options(given))
+        command = action.command(cli, "PATCH", body=patch)
+        return replace(command, cli="") if "issuer" in patch else command
+
+    def before_deletion(self, work: UnitOfWork, action: ResourceAction) -> Deletion:
+        ends = "Tokens that were issued before stay valid until they expire. This cannot be undone."
+        return Deletion(f"{_loses(work, action)} {ends}", cascade=True)
 
     def _keys(self, issuer: TrustedIssuerResource) -> KeysOfOthers:
         if "jwks" in issuer.keys:
             return given_keys(issuer.keys["jwks"])
         assertions = self.parts.administration.client_assertions
         return followed_keys(assertions.key_set_of_issuer(issuer.id))
+
+
+def _loses(work: UnitOfWork, action: ResourceAction) -> str:
+    if not action.operator.holds(CLIENT.read):
+        return "Clients that trust it can no longer authenticate by its tokens."
+    clients = work.trusted_issuers.clients_of(action.key, _NAMED + 1)
+    if not clients:
+        return "No client trusts it."
+    more = " and others" if len(clients) > _NAMED else ""
+    return f"{', '.join(clients[:_NAMED])}{more} can no longer authenticate by its tokens."

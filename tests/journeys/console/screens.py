@@ -12,37 +12,6 @@ from issuer.keys.described import all_described
 from issuer.keys.schedule import KeyState
 from issuer.sign_in import InvitationFields
 from issuer.sign_in.consents_store import AllowedAccess
-from issuer.web.console.audiences import (
-    AudiencePage,
-    AudiencesPage,
-    EditAudiencePage,
-    NewAudiencePage,
-)
-from issuer.web.console.audit import AuditEventPage, AuditPage
-from issuer.web.console.clients.changes import EditClientPage
-from issuer.web.console.clients.client import ClientPage
-from issuer.web.console.clients.clients import ClientsPage, NewClientPage
-from issuer.web.console.clients.credentials import CredentialsPage
-from issuer.web.console.clients.trusts import TrustPage
-from issuer.web.console.configuration import AppliedPage, ConfigurationPage
-from issuer.web.console.explain.explain import ExplainPage
-from issuer.web.console.explain.token import ExplainTokenPage
-from issuer.web.console.keys import KeysPage
-from issuer.web.console.overview import OverviewPage
-from issuer.web.console.role_change import EditRolePage, ReviewRolePage
-from issuer.web.console.roles import RolePage, RolesPage
-from issuer.web.console.screens.views import ConfirmationPage, ConsolePage
-from issuer.web.console.trusted_issuer_change import EditTrustedIssuerPage
-from issuer.web.console.trusted_issuers import (
-    NewTrustedIssuerPage,
-    TrustedIssuerPage,
-    TrustedIssuersPage,
-)
-from issuer.web.console.users.changes import EditUserPage
-from issuer.web.console.users.sign_in_methods import InvitationLinkPage
-from issuer.web.console.users.user import UserPage
-from issuer.web.console.users.users import NewUserPage, UsersPage
-from issuer.web.console.verifiers import VerifiersPage
 from tests.builders import Deployment
 from tests.oauth.asserting import AssertingClient
 from tests.trusting import OtherIssuer, trusted
@@ -67,11 +36,13 @@ numbers = count(1)
 class ScreenSeen:
     """A page at `path` of a route, after `typed` was filled in by name and `press` was pressed.
 
+    `shows` is the template that shows it.
+
     `{kid}` in the path is the id of the active key, `{event}` that of an audit event; `{number}`
     in what is typed is another one each time.
     """
 
-    shows: type[ConsolePage]
+    shows: str
     route: str
     path: str = ""
     press: tuple[str, ...] = ()
@@ -104,106 +75,104 @@ PERSON = f"{USERS}/person"
 ASKED = f"{EXPLAIN}?subject={LONGEST}&method=POST"
 
 SCREENS = [
-    ScreenSeen(OverviewPage, "/console"),
-    ScreenSeen(AudiencesPage, AUDIENCES),
+    ScreenSeen("overview", "/console"),
+    ScreenSeen("audiences", AUDIENCES),
     ScreenSeen(
-        NewAudiencePage, AUDIENCES, f"{AUDIENCES}?new=yes", ("Create audience",), {"id": "a b"}
+        "new_audience", AUDIENCES, f"{AUDIENCES}?new=yes", ("Create audience",), {"id": "a b"}
     ),
-    ScreenSeen(AudiencePage, AUDIENCE, f"{AUDIENCES}/my-os"),
-    ScreenSeen(AudiencePage, AUDIENCE, OF_LONGEST_AUDIENCE),
-    ScreenSeen(AudiencePage, AUDIENCE, f"{OF_LONGEST_AUDIENCE}?subject=nobody"),
-    ScreenSeen(EditAudiencePage, AUDIENCE, f"{OF_LONGEST_AUDIENCE}?edit=yes"),
-    ScreenSeen(ConfirmationPage, AUDIENCE, OF_LONGEST_AUDIENCE, ("Delete audience",)),
-    ScreenSeen(ClientsPage, CLIENTS),
-    ScreenSeen(ClientsPage, CLIENTS, f"{CLIENTS}?search=nothing-begins-so"),
-    *(ScreenSeen(NewClientPage, CLIENTS, f"{CLIENTS}?new={kind}") for kind in ("service", "web")),
+    ScreenSeen("audience", AUDIENCE, f"{AUDIENCES}/my-os"),
+    ScreenSeen("audience", AUDIENCE, OF_LONGEST_AUDIENCE),
+    ScreenSeen("audience", AUDIENCE, f"{OF_LONGEST_AUDIENCE}?subject=nobody"),
+    ScreenSeen("edit_audience", AUDIENCE, f"{OF_LONGEST_AUDIENCE}?edit=yes"),
+    ScreenSeen("confirm", AUDIENCE, OF_LONGEST_AUDIENCE, ("Delete audience",)),
+    ScreenSeen("clients", CLIENTS),
+    ScreenSeen("clients", CLIENTS, f"{CLIENTS}?search=nothing-begins-so"),
+    *(ScreenSeen("new_client", CLIENTS, f"{CLIENTS}?new={kind}") for kind in ("service", "web")),
     ScreenSeen(
-        NewClientPage, CLIENTS, f"{CLIENTS}?new=public", ("Create client",), {"scopes": "a b"}
+        "new_client", CLIENTS, f"{CLIENTS}?new=public", ("Create client",), {"scopes": "a b"}
     ),
     ScreenSeen(
-        CredentialsPage, CLIENTS, f"{CLIENTS}?new=service", ("Create client",), {"name": LONGEST}
+        "credentials", CLIENTS, f"{CLIENTS}?new=service", ("Create client",), {"name": LONGEST}
     ),
-    ScreenSeen(ClientPage, CLIENT, OF_LONGEST),
-    ScreenSeen(ClientPage, CLIENT, f"{CLIENTS}/bare"),
-    ScreenSeen(ClientPage, CLIENT, f"{CLIENTS}/bare", ("Assign role",), {"role": "no-such-role"}),
-    ScreenSeen(EditClientPage, CLIENT, f"{OF_LONGEST}?edit=yes"),
-    ScreenSeen(EditClientPage, CLIENT, f"{OF_LONGEST}?edit=yes", ("Save",), {"claims": "no JSON"}),
-    ScreenSeen(ConfirmationPage, CLIENT, OF_LONGEST, ("Delete client",)),
+    ScreenSeen("client", CLIENT, OF_LONGEST),
+    ScreenSeen("client", CLIENT, f"{CLIENTS}/bare"),
+    ScreenSeen("client", CLIENT, f"{CLIENTS}/bare", ("Assign role",), {"role": "no-such-role"}),
+    ScreenSeen("edit_client", CLIENT, f"{OF_LONGEST}?edit=yes"),
+    ScreenSeen("edit_client", CLIENT, f"{OF_LONGEST}?edit=yes", ("Save",), {"claims": "no JSON"}),
+    ScreenSeen("confirm", CLIENT, OF_LONGEST, ("Delete client",)),
     *(
-        ScreenSeen(TrustPage, CLIENT, f"{OF_LONGEST}?kind={kind}")
+        ScreenSeen("trust", CLIENT, f"{OF_LONGEST}?kind={kind}")
         for kind in ("kubernetes", "gitlab", "spiffe", "entra")
     ),
-    ScreenSeen(TrustPage, CLIENT, f"{OF_LONGEST}?kind=github", ("Continue",), GITHUB),
-    ScreenSeen(TrustPage, CLIENT, f"{OF_LONGEST}?trust=0"),
-    ScreenSeen(ConfirmationPage, CLIENT, f"{OF_LONGEST}?trust=0", ("Continue",)),
-    ScreenSeen(TrustedIssuersPage, TRUSTED_ISSUERS),
+    ScreenSeen("trust", CLIENT, f"{OF_LONGEST}?kind=github", ("Continue",), GITHUB),
+    ScreenSeen("trust", CLIENT, f"{OF_LONGEST}?trust=0"),
+    ScreenSeen("confirm", CLIENT, f"{OF_LONGEST}?trust=0", ("Continue",)),
+    ScreenSeen("trusted_issuers", TRUSTED_ISSUERS),
     *(
-        ScreenSeen(NewTrustedIssuerPage, TRUSTED_ISSUERS, f"{TRUSTED_ISSUERS}?new={kind}")
+        ScreenSeen("new_trusted_issuer", TRUSTED_ISSUERS, f"{TRUSTED_ISSUERS}?new={kind}")
         for kind in ("kubernetes", "github")
     ),
     ScreenSeen(
-        NewTrustedIssuerPage,
+        "new_trusted_issuer",
         TRUSTED_ISSUERS,
         f"{TRUSTED_ISSUERS}?new=spiffe",
         ("Create trusted issuer",),
         {"id": "a b", "issuer": "spiffe://a/b"},
     ),
-    ScreenSeen(TrustedIssuerPage, TRUSTED_ISSUER, OF_LONGEST_ISSUER),
-    ScreenSeen(TrustedIssuerPage, TRUSTED_ISSUER, f"{TRUSTED_ISSUERS}/unused"),
-    ScreenSeen(EditTrustedIssuerPage, TRUSTED_ISSUER, f"{OF_LONGEST_ISSUER}?edit=yes"),
-    ScreenSeen(ConfirmationPage, TRUSTED_ISSUER, OF_LONGEST_ISSUER, ("Delete trusted issuer",)),
-    ScreenSeen(ExplainTokenPage, TOKEN, TOKEN, ("Explain",), {"client": "bare", "token": "x"}),
+    ScreenSeen("trusted_issuer", TRUSTED_ISSUER, OF_LONGEST_ISSUER),
+    ScreenSeen("trusted_issuer", TRUSTED_ISSUER, f"{TRUSTED_ISSUERS}/unused"),
+    ScreenSeen("edit_trusted_issuer", TRUSTED_ISSUER, f"{OF_LONGEST_ISSUER}?edit=yes"),
+    ScreenSeen("confirm", TRUSTED_ISSUER, OF_LONGEST_ISSUER, ("Delete trusted issuer",)),
+    ScreenSeen("explain_token", TOKEN, TOKEN, ("Explain",), {"client": "bare", "token": "x"}),
     ScreenSeen(
-        ExplainTokenPage,
+        "explain_token",
         TOKEN,
         TOKEN,
         ("Explain",),
         {"client": LONGEST, "token": OTHER.token(0, sub=LONGEST, aud=LONG_URI)},
     ),
-    ScreenSeen(ConfirmationPage, CLIENT, OF_LONGEST, ("Finish: delete the old secret",)),
-    ScreenSeen(UsersPage, USERS),
-    ScreenSeen(UsersPage, USERS, f"{USERS}?search=nothing-begins-so"),
-    ScreenSeen(NewUserPage, USERS, f"{USERS}?new=yes", ("Create user",), {"username": "person"}),
+    ScreenSeen("confirm", CLIENT, OF_LONGEST, ("Finish: delete the old secret",)),
+    ScreenSeen("users", USERS),
+    ScreenSeen("users", USERS, f"{USERS}?search=nothing-begins-so"),
+    ScreenSeen("new_user", USERS, f"{USERS}?new=yes", ("Create user",), {"username": "person"}),
     ScreenSeen(
-        InvitationLinkPage,
+        "invitation_link",
         USERS,
         f"{USERS}?new=yes",
         ("Create user",),
         {"username": "new-{number}"},
     ),
-    ScreenSeen(UserPage, USER, PERSON),
-    ScreenSeen(UserPage, USER, f"{PERSON}?through={LONGEST}&at=my-os"),
-    ScreenSeen(UserPage, USER, f"{USERS}/bare-user"),
-    ScreenSeen(UserPage, USER, f"{USERS}/bare-user", ("Assign role",), {"role": "no-such-role"}),
-    ScreenSeen(EditUserPage, USER, f"{PERSON}?edit=yes"),
-    ScreenSeen(EditUserPage, USER, f"{PERSON}?edit=yes", ("Save",), {"claims": "no JSON"}),
-    ScreenSeen(ConfirmationPage, USER, PERSON, ("Delete user",)),
-    ScreenSeen(RolesPage, ROLES),
+    ScreenSeen("user", USER, PERSON),
+    ScreenSeen("user", USER, f"{PERSON}?through={LONGEST}&at=my-os"),
+    ScreenSeen("user", USER, f"{USERS}/bare-user"),
+    ScreenSeen("user", USER, f"{USERS}/bare-user", ("Assign role",), {"role": "no-such-role"}),
+    ScreenSeen("edit_user", USER, f"{PERSON}?edit=yes"),
+    ScreenSeen("edit_user", USER, f"{PERSON}?edit=yes", ("Save",), {"claims": "no JSON"}),
+    ScreenSeen("confirm", USER, PERSON, ("Delete user",)),
+    ScreenSeen("roles", ROLES),
+    ScreenSeen("roles", ROLES, ROLES, ("Create role",), {"name": "odd", "scopes": "agent:web:run"}),
+    ScreenSeen("role", ROLE, ROLE_OF_LONGEST),
+    ScreenSeen("edit_role", ROLE, f"{ROLE_OF_LONGEST}?edit=yes"),
     ScreenSeen(
-        RolesPage, ROLES, ROLES, ("Create role",), {"name": "odd", "scopes": "agent:web:run"}
+        "review_role", ROLE, f"{ROLE_OF_LONGEST}?edit=yes&add=teams:run", ("See what changes",)
     ),
-    ScreenSeen(RolePage, ROLE, ROLE_OF_LONGEST),
-    ScreenSeen(EditRolePage, ROLE, f"{ROLE_OF_LONGEST}?edit=yes"),
+    ScreenSeen("confirm", ROLE, ROLE_OF_LONGEST, ("Delete role",)),
+    ScreenSeen("explain", EXPLAIN),
+    ScreenSeen("explain", EXPLAIN, f"{ASKED}&path=/agents/web/runs"),
+    ScreenSeen("explain", EXPLAIN, f"{ASKED}&path=/teams/support/runs"),
+    ScreenSeen("explain", EXPLAIN, f"{ASKED}&path=/agents&audience=no-such-audience"),
+    ScreenSeen("keys", KEYS),
+    ScreenSeen("confirm", KEYS, f"{KEYS}?revoke={{kid}}"),
+    ScreenSeen("confirm", KEYS, f"{KEYS}?rotate=RS256"),
+    ScreenSeen("verifiers", f"{KEYS}/verifiers"),
+    ScreenSeen("audit", AUDIT),
+    ScreenSeen("audit", AUDIT, f"{AUDIT}?actor=nobody&since=never"),
+    ScreenSeen("audit_event", "/console/audit/{id}", "/console/audit/{event}"),
+    ScreenSeen("configuration", CONFIGURATION),
+    ScreenSeen("configuration", CONFIGURATION, "", ("Show the plan",), {"source": "roles: 1"}),
+    ScreenSeen("configuration", CONFIGURATION, "", ("Show the plan",), {"source": MANIFEST}),
     ScreenSeen(
-        ReviewRolePage, ROLE, f"{ROLE_OF_LONGEST}?edit=yes&add=teams:run", ("See what changes",)
-    ),
-    ScreenSeen(ConfirmationPage, ROLE, ROLE_OF_LONGEST, ("Delete role",)),
-    ScreenSeen(ExplainPage, EXPLAIN),
-    ScreenSeen(ExplainPage, EXPLAIN, f"{ASKED}&path=/agents/web/runs"),
-    ScreenSeen(ExplainPage, EXPLAIN, f"{ASKED}&path=/teams/support/runs"),
-    ScreenSeen(ExplainPage, EXPLAIN, f"{ASKED}&path=/agents&audience=no-such-audience"),
-    ScreenSeen(KeysPage, KEYS),
-    ScreenSeen(ConfirmationPage, KEYS, f"{KEYS}?revoke={{kid}}"),
-    ScreenSeen(ConfirmationPage, KEYS, f"{KEYS}?rotate=RS256"),
-    ScreenSeen(VerifiersPage, f"{KEYS}/verifiers"),
-    ScreenSeen(AuditPage, AUDIT),
-    ScreenSeen(AuditPage, AUDIT, f"{AUDIT}?actor=nobody&since=never"),
-    ScreenSeen(AuditEventPage, "/console/audit/{id}", "/console/audit/{event}"),
-    ScreenSeen(ConfigurationPage, CONFIGURATION),
-    ScreenSeen(ConfigurationPage, CONFIGURATION, "", ("Show the plan",), {"source": "roles: 1"}),
-    ScreenSeen(ConfigurationPage, CONFIGURATION, "", ("Show the plan",), {"source": MANIFEST}),
-    ScreenSeen(
-        AppliedPage,
+        "configuration_applied",
         CONFIGURATION,
         press=("Show the plan", "Apply this plan"),
         typed={"source": MANIFEST},

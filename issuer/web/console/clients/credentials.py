@@ -4,8 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
+from starlette.responses import Response
+
 from issuer.clients import Client
 from issuer.vocabulary import GrantType
+from issuer.web.console.screens.action import ResourceAction
 from issuer.web.console.screens.endpoint import ConsoleEndpoint
 from issuer.web.console.screens.operator import Operator
 from issuer.web.console.screens.views import Command, ConsolePage
@@ -56,6 +59,23 @@ def credentials_page(
         curl=_curl(endpoint.parts.settings.base_url, client) if is_service else "",
         then=then,
     )
+
+
+def show_secret(
+    action: ResourceAction, secret: str, done: str, command: Command, then: Sequence[str] = ()
+) -> Response:
+    """Of the client that the action is about."""
+    page = credentials_page(
+        action.endpoint,
+        action.operator,
+        action.visit,
+        action.resource,
+        secret,
+        done=done,
+        commands=(command,),
+        then=then,
+    )
+    return action.endpoint.site.pages.answer(page)
 
 
 def _curl(base_url: str, client: Client) -> str:

@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from issuer.clients import CLIENT, Client
 from issuer.errors import InvalidField
-from issuer.web.console.clients.changes import ClientAction
+from issuer.web.console.screens.action import ConfirmationText, ResourceAction
 from issuer.web.console.screens.endpoint import ConsoleEndpoint
 from issuer.web.console.screens.form_fields import read_json
 from issuer.web.console.screens.keys_of_others import (
@@ -24,7 +24,7 @@ def keys_of_client(endpoint: ConsoleEndpoint, client: Client) -> KeysOfOthers:
     return followed_keys(assertions.key_set_of_client(client.client_id))
 
 
-def add_key(action: ClientAction) -> Response:
+def add_key(action: ResourceAction) -> Response:
     """The keys of a JWK Set, or one JWK; `InvalidField` if one is private or weak."""
     typed = read_json("key", action.form.get("key", ""))
     keys = typed.get("keys", [typed]) if isinstance(typed, dict) else None
@@ -43,27 +43,27 @@ def add_key(action: ClientAction) -> Response:
     return action.finished(f"{added} added to {action.key}.", command)
 
 
-def delete_key(action: ClientAction) -> Response:
+def delete_key(action: ResourceAction) -> Response:
     key, kid = action.key, action.form.get("kid", "")
     cli = ("key", "delete", key, *(["--"] if kid.startswith("-") else []), kid)
-    left = [each for each in (action.client.jwks or {"keys": []})["keys"] if each["kid"] != kid]
+    left = [each for each in (action.resource.jwks or {"keys": []})["keys"] if each["kid"] != kid]
     body = {"jwks": {"keys": left} if left else None}
     command = action.command(cli, "PATCH", body=body)
-    if not action.is_confirmed:
-        return action.ask(
+    return action.confirmed(
+        ConfirmationText(
             f"Delete the key {kid} of {key}?",
-            f"Assertions that it signs are refused within a second; tokens that it gave stay valid"
-            f" until they expire. {_left(action.client, bool(left))}This cannot be undone.",
+            "Assertions that it signs are refused within a second; tokens that it gave stay valid"
+            f" until they expire. {_left(action.resource, bool(left))}This cannot be undone.",
             "Delete key",
-            command,
-            {"kid": kid},
-        )
-    with action.operator.work(CLIENT.write) as work:
-        work.clients.delete_key(key, kid)
-    return action.finished(f"The key {kid} is deleted.", command)
+        ),
+        command,
+        lambda work: work.clients.delete_key(key, kid),
+        f"The key {kid} is deleted.",
+        {"kid": kid},
+    )
 
 
-def fetch_keys(action: ClientAction) -> Response:
+def fetch_keys(action: ResourceAction) -> Response:
     """Waits for them outside the worker threads."""
     assertions = action.endpoint.parts.administration.client_assertions
     key_set = assertions.key_set_of_client(action.key)

@@ -15,7 +15,8 @@ from issuer.clients import (
 )
 from issuer.composition import UnitOfWork
 from issuer.errors import NotAllowed
-from issuer.web.console.clients.changes import ClientAction
+from issuer.web.console.clients.credentials import show_secret
+from issuer.web.console.screens.action import ConfirmationText, ResourceAction
 from issuer.web.console.screens.views import Command
 
 _THEN = (
@@ -66,7 +67,7 @@ def rotation_evidence(work: UnitOfWork, client_id: str) -> RotationEvidence | No
     )
 
 
-def add_secret(action: ClientAction) -> Response:
+def add_secret(action: ResourceAction) -> Response:
     key = action.key
     day = action.form.get("expires_at", "").strip()
     members = {"label": action.form.get("label", "").strip()}
@@ -78,38 +79,39 @@ def add_secret(action: ClientAction) -> Response:
     options = [part for n, v in given.items() for part in (f"--{n.replace('_', '-')}", v)]
     cli = ("secret", "create", key, *options)
     command = action.command(cli, "POST", "secrets", body=given)
-    return action.show_secret(secret, f"A secret of {key} is added.", command)
+    return show_secret(action, secret, f"A secret of {key} is added.", command)
 
 
-def delete_secret(action: ClientAction) -> Response:
+def delete_secret(action: ResourceAction) -> Response:
     key, secret_id = action.key, action.form.get("secret_id", "")
-    cli = ("secret", "delete", key, secret_id)
-    command = action.command(cli, "DELETE", "secrets", secret_id)
-    if not action.is_confirmed:
-        with action.operator.work(CLIENT.read) as work:
-            secret = work.clients.secret(key, secret_id)
-        return action.ask(
+
+    def question(work: UnitOfWork) -> ConfirmationText:
+        secret = work.clients.secret(key, secret_id)
+        return ConfirmationText(
             f"Delete the secret {secret.label or secret_id} of {key}?",
             f"It {how_last_used(secret)}. It is refused within a second; tokens that it gave stay"
             " valid until they expire. This cannot be undone.",
             "Delete secret",
-            command,
-            {"secret_id": secret_id},
         )
-    with action.operator.work(CLIENT.write) as work:
-        work.clients.delete_secret(key, secret_id)
-    return action.finished(f"The secret {secret_id} is deleted.", command)
+
+    return action.confirmed(
+        question,
+        action.command(("secret", "delete", key, secret_id), "DELETE", "secrets", secret_id),
+        lambda work: work.clients.delete_secret(key, secret_id),
+        f"The secret {secret_id} is deleted.",
+        {"secret_id": secret_id},
+    )
 
 
-def start_rotation(action: ClientAction) -> Response:
+def start_rotation(action: ResourceAction) -> Response:
     key = action.key
     with action.operator.work_once(CLIENT.write) as work:
         _, secret = work.rotations.start(key)
     command = action.command(("rotate", "start", key), "POST", "rotation")
-    return action.show_secret(secret, f"{key} has a second secret.", command, _THEN)
+    return show_secret(action, secret, f"{key} has a second secret.", command, _THEN)
 
 
-def finish_rotation(action: ClientAction) -> Response:
+def finish_rotation(action: ResourceAction) -> Response:
     """Asks with the warnings, and only deletes the secrets that were named then."""
     key = action.key
     force, ids = action.form.get("force") == "yes", action.form.get("ids", "")
@@ -123,7 +125,7 @@ def finish_rotation(action: ClientAction) -> Response:
     return action.finished(f"Deleted {deleted}; the new secret stays.", _to_finish(action, force))
 
 
-def _asked_to_finish(action: ClientAction) -> Response:
+def _asked_to_finish(action: ResourceAction) -> Response:
     with action.operator.work(CLIENT.read) as work:
         rotation = work.rotations.get(action.key)
         warnings = work.rotations.warnings(rotation)
@@ -137,25 +139,27 @@ def _asked_to_finish(action: ClientAction) -> Response:
     )
 
 
-def _to_finish(action: ClientAction, force: bool) -> Command:
+def _to_finish(action: ResourceAction, force: bool) -> Command:
     cli = ("rotate", "finish", action.key, *(["--yes"] if force else []))
     query = "force=true" if force else ""
     return action.command(cli, "POST", "rotation", "finish", query=query)
 
 
-def cancel_rotation(action: ClientAction) -> Response:
+def cancel_rotation(action: ResourceAction) -> Response:
     key = action.key
-    command = action.command(("rotate", "cancel", key), "DELETE", "rotation")
-    if not action.is_confirmed:
-        with action.operator.work(CLIENT.read) as work:
-            new = work.rotations.get(key).new
-        return action.ask(
+
+    def question(work: UnitOfWork) -> ConfirmationText:
+        new = work.rotations.get(key).new
+        return ConfirmationText(
             f"Cancel the rotation of {key}?",
             f"The new secret {new.id} is deleted. It {how_last_used(new)}. The old one keeps"
             " working.",
             "Delete the new secret",
-            command,
         )
-    with action.operator.work(CLIENT.write) as work:
-        new = work.rotations.cancel(key)
-    return action.finished(f"The new secret {new.id} is deleted.", command)
+
+    return action.confirmed(
+        question,
+        action.command(("rotate", "cancel", key), "DELETE", "rotation"),
+        lambda work: work.rotations.cancel(key),
+        lambda new: f"The new secret {new.id} is deleted.",
+    )

@@ -12,7 +12,7 @@ from issuer.clients import CLIENT
 from issuer.clients.trust import Trust
 from issuer.composition import UnitOfWork
 from issuer.errors import InvalidField, NotFound
-from issuer.web.console.clients.changes import ClientAction
+from issuer.trusted_issuers import TRUSTED_ISSUER
 from issuer.web.console.clients.trust_form import (
     KINDS,
     exact_trust,
@@ -21,7 +21,8 @@ from issuer.web.console.clients.trust_form import (
     new_trust,
     trust_as_typed,
 )
-from issuer.web.console.screens.form_fields import field_errors, some_trusted_issuers
+from issuer.web.console.screens.action import ResourceAction
+from issuer.web.console.screens.form_fields import field_errors, some_keys
 from issuer.web.console.screens.views import Command, ConsolePage
 
 _BAD_REQUEST = 400
@@ -49,19 +50,19 @@ class TrustPage(ConsolePage):
         return f"Add a trust to {self.client_id}"
 
 
-def show_new_trust(action: ClientAction) -> Response:
+def show_new_trust(action: ResourceAction) -> Response:
     return _form(action, _kind(action))
 
 
-def show_trust(action: ClientAction) -> Response:
+def show_trust(action: ResourceAction) -> Response:
     """The form for a change of the one with the number in the field `trust`, from 0."""
-    number, trusts = action.form.get("trust", ""), action.client.trusts
+    number, trusts = action.form.get("trust", ""), action.resource.trusts
     if number not in map(str, range(len(trusts))):
         raise NotFound("trust", number)
     return _form(action, EXACT, trust_as_typed(trusts[int(number)]))
 
 
-def add_trust(action: ClientAction) -> Response:
+def add_trust(action: ResourceAction) -> Response:
     kind = _kind(action)
     try:
         with _work(action) as work:
@@ -70,13 +71,13 @@ def add_trust(action: ClientAction) -> Response:
                 _set(action, work, [*work.clients.get(action.key).trusts, trust])
     except InvalidField as error:
         return _form(action, kind, action.form, field_errors(error))
-    command = _command(action, [*action.client.trusts, trust], _to_add(action, trust))
+    command = _command(action, [*action.resource.trusts, trust], _to_add(action, trust))
     if not action.is_confirmed:
         return _asked(action, trust, command, "Add trust")
     return action.finished(f"Tokens of {trust.subject} authenticate {action.key}.", command)
 
 
-def save_trust(action: ClientAction) -> Response:
+def save_trust(action: ResourceAction) -> Response:
     """`NotFound` if it was changed or removed since the form was shown."""
     form = action.form
     try:
@@ -96,7 +97,7 @@ def save_trust(action: ClientAction) -> Response:
     return action.finished(f"The trust in {trust.subject} is changed.", command)
 
 
-def remove_trust(action: ClientAction) -> Response:
+def remove_trust(action: ResourceAction) -> Response:
     with _work(action) as work:
         trusts = work.clients.get(action.key).trusts
         trust = named_trust(trusts, action.form.get("was", ""))
@@ -116,7 +117,7 @@ def remove_trust(action: ClientAction) -> Response:
     return action.finished(f"The trust in {trust.subject} is removed.", command)
 
 
-def _asked(action: ClientAction, trust: Trust, command: Command, button: str) -> Response:
+def _asked(action: ResourceAction, trust: Trust, command: Command, button: str) -> Response:
     own_url = action.endpoint.parts.settings.url
     return action.ask(
         f"Accept these tokens as {action.key}?",
@@ -129,13 +130,13 @@ def _asked(action: ClientAction, trust: Trust, command: Command, button: str) ->
 
 
 def _form(
-    action: ClientAction,
+    action: ResourceAction,
     kind: str,
     values: Mapping[str, str] | None = None,
     errors: Mapping[str, str] | None = None,
 ) -> Response:
     with action.operator.work(CLIENT.read) as work:
-        issuers = some_trusted_issuers(action.operator, work)
+        issuers = some_keys(action.operator, work, TRUSTED_ISSUER)
     page = partial(
         TrustPage,
         client_id=action.key,
@@ -143,20 +144,20 @@ def _form(
         issuers=issuers,
         own_url=action.endpoint.parts.settings.url,
     )
-    return action.edit_form(page, values or {}, errors, _BAD_REQUEST if errors else 200)
+    return action.form_page(page, values or {}, errors, _BAD_REQUEST if errors else 200)
 
 
-def _kind(action: ClientAction) -> str:
+def _kind(action: ResourceAction) -> str:
     kind = action.form.get("kind", "")
     return kind if kind in KINDS else KINDS[0]
 
 
-def _work(action: ClientAction) -> AbstractContextManager[UnitOfWork]:
+def _work(action: ResourceAction) -> AbstractContextManager[UnitOfWork]:
     """Changes nothing before it is confirmed."""
     return action.operator.work(CLIENT.write if action.is_confirmed else CLIENT.read)
 
 
-def _set(action: ClientAction, work: UnitOfWork, trusts: list[Trust]) -> None:
+def _set(action: ResourceAction, work: UnitOfWork, trusts: list[Trust]) -> None:
     work.clients.update(action.key, _body(trusts))
 
 
@@ -164,13 +165,13 @@ def _body(trusts: list[Trust]) -> dict[str, object]:
     return {"trusts": [trust.model_dump(mode="json") for trust in trusts]}
 
 
-def _command(action: ClientAction, trusts: list[Trust], cli: str) -> Command:
+def _command(action: ResourceAction, trusts: list[Trust], cli: str) -> Command:
     """The admin API replaces all trusts of the client."""
     same = action.command((), "PATCH", body=_body(trusts))
     return Command(cli, same.rest, same.body)
 
 
-def _to_add(action: ClientAction, trust: Trust) -> str:
+def _to_add(action: ResourceAction, trust: Trust) -> str:
     claims = [p for n, v in trust.claims.items() for p in ("--claim", f"{n}={json.dumps(v)}")]
     audience = ["--audience", trust.audience] if trust.audience else []
     once = ["--once"] if trust.once else []
@@ -178,6 +179,6 @@ def _to_add(action: ClientAction, trust: Trust) -> str:
     return action.command(("trust", "add", action.key, *cli), "").cli
 
 
-def _to_remove(action: ClientAction, trust: Trust) -> str:
+def _to_remove(action: ResourceAction, trust: Trust) -> str:
     cli = ("--issuer", trust.issuer, "--subject", trust.subject)
     return action.command(("trust", "remove", action.key, *cli), "").cli

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from starlette.responses import Response
 
+from issuer.audiences import AUDIENCE
 from issuer.catalogue import NEWEST, SUPPORTED, UnknownVersion
 from issuer.clients import CLIENT
 from issuer.errors import InvalidField, NotFound
@@ -15,7 +16,7 @@ from issuer.explain.explaining import Explanation, Question
 from issuer.users import USER
 from issuer.web.console.explain.remedies import Remedy, allow_audience, remedies
 from issuer.web.console.screens.endpoint import ConsoleEndpoint
-from issuer.web.console.screens.form_fields import some_audiences
+from issuer.web.console.screens.form_fields import some_keys
 from issuer.web.console.screens.operator import Operator, readable
 from issuer.web.console.screens.views import Command, ConsolePage, Typed
 from issuer.web.visit import Visit
@@ -123,6 +124,7 @@ class ExplainEndpoint(ConsoleEndpoint):
     """The whole question is in the URL; without a request it only fills in the form."""
 
     PATH = "/console/explain"
+    LABEL = "Explain"
     PARAMETERS = PARAMETERS
 
     def screen(self, operator: Operator, visit: Visit) -> Response:
@@ -160,7 +162,7 @@ class ExplainEndpoint(ConsoleEndpoint):
         command: Command | None = None,
     ) -> Response:
         with operator.administration.reading(operator.actor, operator.held) as work:
-            audiences = some_audiences(operator, work)
+            audiences = some_keys(operator, work, AUDIENCE)
         page = ExplainPage(
             frame=self.frame(operator, visit),
             commands=(command,) if command else (),

@@ -7,32 +7,25 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
+from issuer.audiences import AUDIENCE
+from issuer.clients import CLIENT
 from issuer.composition import UnitOfWork
-from issuer.directory import Rights
+from issuer.directory import ClientRecord, Rights, UserRecord
 from issuer.errors import InvalidField, NotFound
 from issuer.resources import ResourceType
 from issuer.roles import ROLE, Assignment
 from issuer.scopes import covers
-from issuer.web.console.screens.endpoint import ConsoleEndpoint
-from issuer.web.console.screens.form_fields import some_audiences, some_roles
+from issuer.web.console.rights.effective_rights import include_issuer
+from issuer.web.console.screens.action import ResourceAction
+from issuer.web.console.screens.commands import Commands
+from issuer.web.console.screens.form_fields import some_keys
 from issuer.web.console.screens.operator import Operator
+from issuer.web.console.screens.resource import ResourceEndpoint
 from issuer.web.console.screens.views import Command
-from issuer.web.visit import Visit
 
-# Not refused for rights that the principal has at the issuer: what the role gives decides.
 ON_ROLES = ("assign", "unassign")
 _SHOWN = 100
 _NAMED = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Principal:
-    """The client or user that a page is about; `name` is what sentences call it."""
-
-    type: ResourceType[Any, Any]
-    key: str
-    name: str
-    rights: Rights
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,39 +45,51 @@ def assignments_section(
     operator: Operator, work: UnitOfWork, key: str, audiences: tuple[str, ...] = ()
 ) -> AssignmentsSection:
     """The section about the principal `key`; without `audiences`, some are read."""
-    audiences = audiences[:_SHOWN] or some_audiences(operator, work)
+    audiences = audiences[:_SHOWN] or some_keys(operator, work, AUDIENCE)
     assigned = tuple(work.assignments.of(key))
     more = max(0, len(assigned) - _SHOWN)
-    roles = some_roles(operator, work)
+    roles = some_keys(operator, work, ROLE)
     return AssignmentsSection(assigned[:_SHOWN], more, roles, audiences)
 
 
-def change_assignment(
-    endpoint: ConsoleEndpoint,
-    operator: Operator,
-    visit: Visit,
-    principal: Principal,
-    form: Mapping[str, str],
-) -> Response:
-    """Do what a form of the section asks for, `assign` or `unassign`: asks first.
+class PrincipalEndpoint(ResourceEndpoint):
+    """The page of a client or a user, with the section and its forms."""
 
-    `InvalidField` for its fields `role` and `audience`.
-    """
-    operator.require(principal.type.write)
-    assignment, do = _assignment(form), form["do"]
-    if form.get("confirmed") != "yes":
-        with operator.work(principal.type.read) as work:
+    def record(self, key: str) -> ClientRecord | UserRecord:
+        """With the rights that it has now."""
+        directory = self.parts.directory
+        load = directory.load_client if self.TYPE is CLIENT else directory.load_user
+        if (record := load(key)) is None:
+            raise NotFound(self.TYPE.kind, key)
+        return record
+
+    def is_protected(self, operator: Operator, resource: Any) -> bool:
+        """Whether it has rights at the issuer itself."""
+        record = self.record(self.TYPE.key_of(resource))
+        return include_issuer(record.rights, self.parts.settings.url)
+
+    def act_otherwise(self, action: ResourceAction) -> Response:
+        """Change an assignment: what the role gives decides, not what the principal has."""
+        if action.form.get("do") in ON_ROLES:
+            return _change_assignment(action, self.record(action.key).rights)
+        return super().act_otherwise(action)
+
+
+def _change_assignment(action: ResourceAction, rights: Rights) -> Response:
+    """`assign` or `unassign`: asks first. `InvalidField` for the fields `role` and `audience`."""
+    action.operator.require(action.type.write)
+    assignment, do = _assignment(action.form), action.form["do"]
+    command = assignment_command(action.endpoint.commands, action.type, action.key, assignment, do)
+    if not action.is_confirmed:
+        with action.operator.work(action.type.read) as work:
             scopes = _scopes_of(work, assignment)
-        return _question(endpoint, operator, visit, principal, assignment, scopes, do)
-    with operator.work(principal.type.write) as work:
-        if do == "assign":
-            work.assignments.assign(principal.key, assignment)
-        else:
-            work.assignments.unassign(principal.key, assignment)
+        return _question(action, rights, assignment, scopes, command)
     done = "assigned to" if do == "assign" else "unassigned from"
-    sentence = f"The role {assignment.role} is {done} {principal.name}, {assignment.where}."
-    command = assignment_command(endpoint, principal.type, principal.key, assignment, do)
-    return endpoint.finished(endpoint.path(visit), sentence, command, operator.warnings)
+    return action.done(
+        lambda work: getattr(work.assignments, do)(action.key, assignment),
+        f"The role {assignment.role} is {done} {action.name}, {assignment.where}.",
+        command,
+    )
 
 
 def _assignment(form: Mapping[str, str]) -> Assignment:
@@ -109,38 +114,28 @@ def _scopes_of(work: UnitOfWork, assignment: Assignment) -> list[str]:
 
 
 def _question(
-    endpoint: ConsoleEndpoint,
-    operator: Operator,
-    visit: Visit,
-    principal: Principal,
+    action: ResourceAction,
+    rights: Rights,
     assignment: Assignment,
     scopes: list[str],
-    do: str,
+    command: Command,
 ) -> Response:
-    named = _difference(principal.rights, assignment, scopes, assigned=do == "unassign")
-    if not operator.holds(ROLE.read):
+    do, name = action.form["do"], action.name
+    named = _difference(rights, assignment, scopes, assigned=do == "unassign")
+    if not action.operator.holds(ROLE.read):
         named = "the scopes of the role, unless it holds them otherwise"
     if do == "assign":
-        what = f"Assign {assignment.role} to {principal.name}, {assignment.where}?"
-        why = f"{principal.name} gains {named or 'no scope that it does not hold already'}."
+        what = f"Assign {assignment.role} to {name}, {assignment.where}?"
+        why = f"{name} gains {named or 'no scope that it does not hold already'}."
         why += " It applies to the next token, within a second."
     else:
-        what = f"Unassign {assignment.role} from {principal.name}, {assignment.where}?"
-        why = f"{principal.name} loses {named or 'no scope: it holds them otherwise as well'}."
+        what = f"Unassign {assignment.role} from {name}, {assignment.where}?"
+        why = f"{name} loses {named or 'no scope: it holds them otherwise as well'}."
         why += " Tokens issued before keep what they have until they expire or are revoked."
-    fields = {"do": do, "role": assignment.role}
+    fields = {"role": assignment.role}
     fields |= {"audience": assignment.audience} if assignment.audience else {"everywhere": "yes"}
-    command = assignment_command(endpoint, principal.type, principal.key, assignment, do)
-    return endpoint.ask(
-        operator,
-        visit,
-        what,
-        why,
-        do.capitalize(),
-        fields,
-        commands=(command,),
-        is_dangerous=do == "unassign",
-    )
+    is_dangerous = do == "unassign"
+    return action.ask(what, why, do.capitalize(), command, fields, is_dangerous=is_dangerous)
 
 
 def _difference(
@@ -164,7 +159,7 @@ def _held_besides(rights: Rights, assignment: Assignment, *, assigned: bool) -> 
 
 
 def assignment_command(
-    endpoint: ConsoleEndpoint,
+    commands: Commands,
     principal_type: ResourceType[Any, Any],
     key: str,
     assignment: Assignment,
@@ -173,7 +168,7 @@ def assignment_command(
     """The command and the request that `assign` or `unassign` it."""
     where = assignment.audience
     option = ("--everywhere",) if where is None else ("--audience", where)
-    return endpoint.commands.command(
+    return commands.command(
         (principal_type.kind, "role", do, key, assignment.role, *option),
         "PUT" if do == "assign" else "DELETE",
         (principal_type.plural, key, "roles", assignment.role),

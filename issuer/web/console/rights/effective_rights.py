@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from issuer.catalogue import NEWEST, ScopeEntry, ScopeFinding, lint, scopes
 from issuer.catalogue.permissions import in_words as in_groups
 from issuer.clients import Client
-from issuer.composition import Administration, UnitOfWork
+from issuer.composition import Administration
 from issuer.directory import AudienceRecord, Directory, Rights
 from issuer.errors import IssuerError
 from issuer.explain.explaining import PreviewRequest
@@ -119,7 +119,6 @@ def meaning_of(scope: str) -> str:
 
 
 MOST = 100
-_ALLOW = "allow_unknown_scopes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,25 +144,6 @@ def findings(chosen: Sequence[str]) -> tuple[ScopeFinding, ...]:
 
 def known_scopes() -> list[ScopeEntry]:
     return scopes(NEWEST)
-
-
-def typed_scopes(form: Mapping[str, str]) -> list[str]:
-    """The texts of the list, and of the field that completes names."""
-    return [*form.get("scopes", "").split(), *form.get("add", "").split()]
-
-
-def allow_if_ticked(work: UnitOfWork, form: Mapping[str, str]) -> None:
-    """Allow misspelled scopes if the form says so: its box appears once they were refused."""
-    if form.get(_ALLOW) == "yes":
-        work.allow_unknown_scopes()
-
-
-def ticked(form: Mapping[str, str]) -> dict[str, str]:
-    return {name: form[name] for name in (_ALLOW,) if name in form}
-
-
-def one_a_line(chosen: Iterable[str]) -> str:
-    return "\n".join(chosen)
 
 
 @dataclass(frozen=True, slots=True)

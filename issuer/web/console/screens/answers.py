@@ -13,10 +13,10 @@ from issuer.errors import Forbidden, NotAllowed, NotFound
 from issuer.http.cookies import Cookies
 from issuer.keys.sealing import SealedTexts
 from issuer.sign_in.sessions import AlreadySent
-from issuer.web.console.menu import PATH
 from issuer.web.console.screens.views import Command, ConfirmationPage, Frame, Notice
 from issuer.web.views import ProblemPage
 
+PATH = "/console"
 _ACCOUNT = "/account"
 _FORBIDDEN, _NOT_FOUND, _CONFLICT = 403, 404, 409
 _AGAIN = (

@@ -2,11 +2,11 @@
 
 import json
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from issuer.resources import ResourceType
+from issuer.resources import Control, Member, ResourceType
 from issuer.web.console.screens.views import Command
 
 
@@ -46,26 +46,31 @@ class Commands:
         return self.command((noun, *cli), method, (resource_type.plural, *path), body, query)
 
 
-def as_options(
-    members: Mapping[str, object],
-    options: Mapping[str, str],
-    switches: Mapping[str, tuple[str, str]],
-) -> list[str]:
-    """The options of a command that give these members; a switch has one name for each value."""
-    given: list[str] = []
-    for name, value in members.items():
-        if option := options.get(name):
-            values = value if isinstance(value, list) else [value]
-            given += [part for each in values or [""] for part in (option, _text(name, each))]
-        elif switch := switches.get(name):
-            given.append(switch[0] if value else switch[1])
-    return given
+def as_options(resource_type: ResourceType[Any, Any], given: Mapping[str, object]) -> list[str]:
+    """The options of `create` and `update` that give these members."""
+    return [
+        part
+        for name, value in given.items()
+        if (member := resource_type.members.get(name))
+        for part in _option(name, member, value)
+    ]
 
 
-def _text(name: str, value: object) -> str:
+def _option(name: str, member: Member, value: object) -> Iterator[str]:
+    option = member.option or f"--{name.replace('_', '-')}"
+    if member.control is Control.SWITCH:
+        on, _, off = option.partition("/")
+        yield on if value else off
+        return
+    values = value if isinstance(value, list) else [value]
+    for each in values or [""]:
+        yield from (option, _text(member.control, each))
+
+
+def _text(control: Control, value: object) -> str:
     match value:
         case None:
-            return "none" if name == "access_token_ttl" else ""
+            return "none" if control is Control.DURATION else ""
         case int():
             return f"{value}s"
         case dict():

@@ -1,6 +1,6 @@
-"""The frame of every screen: who looks, with which rights, and what they may not see."""
+"""Every screen: who looks, with which rights, and which forms need a recent sign-in."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import ClassVar
 
@@ -9,57 +9,45 @@ from starlette.responses import Response
 
 from issuer.authority import CredentialsNotKept
 from issuer.errors import Forbidden, InUse, NotAllowed, NotFound
-from issuer.fields.secret_text import random_characters
 from issuer.http.requests import parameters, receive_body
 from issuer.scopes import counts_here
 from issuer.sign_in.sessions_store import SignInSession
-from issuer.web.account import OwnPageEndpoint
-from issuer.web.console.menu import PATH, menu
-from issuer.web.console.screens.answers import KeptForms, Notices, go_on_page, problem_of
-from issuer.web.console.screens.commands import Commands
+from issuer.web.console.screens.answers import PATH, go_on_page, problem_of
+from issuer.web.console.screens.frame import FramedEndpoint
 from issuer.web.console.screens.operator import NeedsSignIn, Operator, needs_sign_in, without_admin
 from issuer.web.console.screens.views import (
-    Command,
-    ConfirmationPage,
-    ConsolePage,
-    Frame,
     Notice,
-    Typed,
 )
-from issuer.web.site import Site
-from issuer.web.views import Form
 from issuer.web.visit import Visit
-from issuer.web.words import segment
 
-KEEP = "keep "  # and the id of a credential: the name of a box
+_KEEP = "keep "  # and the id of a credential: the name of a box
 _MAX_BOXES = 50
-_OK = 200
-_BAD_REQUEST = 400
-_CONFLICT = 409
 _TOO_LARGE = (
     "Nothing was changed: this needs a sign-in of the last ten minutes, and the form was too large"
     " to be kept meanwhile. You are signed in now: send it again."
 )
 
 
-class ConsoleEndpoint(OwnPageEndpoint):
+class ConsoleEndpoint(FramedEndpoint):
     """A screen. It needs the scope READ; if that is None, any scope of the issuer.
 
     `screen` answers GET and changes nothing; `act` does what a form of the screen asks for, in
     its field `do`, and redirects: by default nothing, since the screen has no form. Both raise the
     errors of the domain. Forms need the scope WRITE, and SIGN_IN says which of them need no recent
-    sign-in, or only for something protected.
+    sign-in, or only for something protected. Forms of up to MAX_FORM bytes, if they may be larger
+    than those of other pages, are taken only from people who may send them.
     """
 
-    READ: ClassVar[str | None] = None
     WRITE: ClassVar[str | None] = None
     SIGN_IN: ClassVar[Mapping[str, NeedsSignIn]] = {}
+    MAX_FORM: ClassVar[int | None] = None
 
-    def __init__(self, site: Site, notices: Notices, kept_forms: KeptForms) -> None:
-        super().__init__(site)
-        self.notices = notices
-        self.kept_forms = kept_forms
-        self.commands = Commands(site.parts.settings.base_url)
+    async def receive(self, request: Request) -> dict[str, str]:
+        """Large forms are not parsed on the event loop."""
+        if self.MAX_FORM is None or not await self.site.queries.run(self._may_send, request):
+            return await super().receive(request)
+        body = await receive_body(request, self.MAX_FORM)
+        return await self.site.queries.run(parameters, body)
 
     def screen(self, operator: Operator, visit: Visit) -> Response:
         raise NotImplementedError
@@ -130,107 +118,6 @@ class ConsoleEndpoint(OwnPageEndpoint):
         """The page after a sign-in that a form had to wait for."""
         return self.site.pages.answer(go_on_page(self.frame(operator, visit), kept))
 
-    def form(self, visit: Visit) -> Form:
-        return replace(super().form(visit), once=random_characters(self.parts.random))
-
-    def stale(self, visit: Visit, form: Mapping[str, str]) -> Response:
-        text = "The page was out of date, and nothing was changed. Here it is as it is now."
-        return self.notices.keep(self.site.to(self.path(visit)), Notice(text))
-
-    def path(self, visit: Visit) -> str:
-        """The path of this very page, below that of the issuer.
-
-        It ends with the key of what the page shows, as one segment also where that is a URL.
-        """
-        path: str = visit.request.scope["path"]
-        key: str = visit.request.path_params.get("key", "")
-        return path.removeprefix(self.site.base).removesuffix(key) + segment(key)
-
-    def purpose(self, visit: Visit) -> str:
-        return self.path(visit)
-
-    def frame(self, operator: Operator, visit: Visit) -> Frame:
-        return Frame(
-            operator.username,
-            self.path(visit),
-            menu(operator, self.path(visit)),
-            self.form(visit),
-            self.notices.of(visit.request),
-        )
-
-    def form_page(
-        self,
-        operator: Operator,
-        visit: Visit,
-        page: Callable[..., ConsolePage],
-        values: Mapping[str, str],
-        errors: Mapping[str, str] | None = None,
-        status: int = _OK,
-        *,
-        present: Mapping[str, str] | None = None,
-        error: str = "",
-    ) -> Response:
-        """A page with a form. `page` makes it with what is the same for every form."""
-        shown = page(
-            frame=self.frame(operator, visit),
-            values=Typed(values),
-            errors=Typed(errors or {}),
-            present=Typed(present or {}),
-            error=error,
-        )
-        return self.site.pages.answer(shown, status)
-
-    def finished(
-        self,
-        path: str,
-        text: str,
-        command: Command | None = None,
-        warnings: Sequence[str] = (),
-        **query: str,
-    ) -> Response:
-        """To the page at `path`, which says what was done."""
-        notice = Notice(" ".join([text, *warnings]), command)
-        return self.notices.keep(self.site.to(path, **query), notice)
-
-    def ask(
-        self,
-        operator: Operator,
-        visit: Visit,
-        what: str,
-        why: str,
-        button: str,
-        fields: Mapping[str, str],
-        *,
-        commands: Sequence[Command] = (),
-        typed: str = "",
-        error: str = "",
-        points: Sequence[str] = (),
-        refusal: str = "",
-        boxes: Mapping[str, str] | None = None,
-        is_dangerous: bool = True,
-    ) -> Response:
-        """The page that asks before it is done; with `error` again, if something else was typed.
-
-        With `refusal` it asks for more, after the domain has refused what was asked for.
-        """
-        page = ConfirmationPage(
-            frame=self.frame(operator, visit),
-            commands=commands,
-            what=what,
-            why=why,
-            points=points,
-            error=refusal,
-            button=button,
-            fields=dict(fields),
-            typed=typed,
-            boxes=boxes or {},
-            errors=Typed({"typed": error} if error else {}),
-            is_dangerous=is_dangerous,
-        )
-        return self.site.pages.answer(
-            page, _CONFLICT if refusal else _BAD_REQUEST if error else _OK
-        )
-
     def _ask_to_keep(
         self,
         operator: Operator,
@@ -239,7 +126,7 @@ class ConsoleEndpoint(OwnPageEndpoint):
         refused: CredentialsNotKept,
     ) -> Response:
         """The same form again, with a box for each credential that others gave."""
-        boxes = {f"{KEEP}{each.id}": str(each) for each in refused.credentials[:_MAX_BOXES]}
+        boxes = {f"{_KEEP}{each.id}": str(each) for each in refused.credentials[:_MAX_BOXES]}
         return self.ask(
             operator,
             visit,
@@ -279,29 +166,6 @@ class ConsoleEndpoint(OwnPageEndpoint):
             operator.require(self.READ)
         return operator
 
-    def _problem(self, error: Exception, way_back: str = PATH) -> Response:
-        page, status = problem_of(error, way_back)
-        page = replace(page, way_back=self.site.base + page.way_back)
-        return self.site.pages.problem(page, status)
-
-
-def _kept_in(form: Mapping[str, str]) -> tuple[str, ...]:
-    """The ids of the credentials that the form confirms."""
-    return tuple(name.removeprefix(KEEP) for name in form if name.startswith(KEEP))
-
-
-class LargeFormEndpoint(ConsoleEndpoint):
-    """Takes forms of at most `MAX_FORM` bytes, but only from people who may send them."""
-
-    MAX_FORM: ClassVar[int]
-
-    async def receive(self, request: Request) -> dict[str, str]:
-        """Not parsed on the event loop."""
-        if not await self.site.queries.run(self._may_send, request):
-            return await super().receive(request)
-        body = await receive_body(request, self.MAX_FORM)
-        return await self.site.queries.run(parameters, body)
-
     def _may_send(self, request: Request) -> bool:
         visit = self.site.visit(request)
         if (session := self.site.session(visit)) is None:
@@ -311,3 +175,13 @@ class LargeFormEndpoint(ConsoleEndpoint):
         except Forbidden:
             return False
         return True
+
+    def _problem(self, error: Exception, way_back: str = PATH) -> Response:
+        page, status = problem_of(error, way_back)
+        page = replace(page, way_back=self.site.base + page.way_back)
+        return self.site.pages.problem(page, status)
+
+
+def _kept_in(form: Mapping[str, str]) -> tuple[str, ...]:
+    """The ids of the credentials that the form confirms."""
+    return tuple(name.removeprefix(_KEEP) for name in form if name.startswith(_KEEP))

@@ -1,16 +1,20 @@
-"""Members that people type as JSON, such as custom claims."""
+"""What people type into forms: JSON, lifetimes, scopes, keys of resources; and errors by field."""
 
 import json
 import re
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
+from typing import Any
 
-from issuer.audiences import AUDIENCE
 from issuer.composition import UnitOfWork
 from issuer.errors import InvalidField
 from issuer.fields.times import in_seconds
-from issuer.roles import ROLE
-from issuer.trusted_issuers import TRUSTED_ISSUER
+from issuer.resources import ResourceType
 from issuer.web.console.screens.operator import Operator
+
+_SECONDS = re.compile(r"[0-9]{1,9}")
+_SHOWN = 100
+_ALLOW = "allow_unknown_scopes"
 
 
 def read_json(name: str, text: str, empty: object = None) -> object:
@@ -26,9 +30,6 @@ def json_text(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, indent=1) if value else ""
 
 
-_SECONDS = re.compile(r"[0-9]{1,9}")
-
-
 def typed_lifetime(text: str) -> object:
     """As the models take it: seconds, a text such as 15m, or None if nothing was typed."""
     text = text.strip()
@@ -37,6 +38,25 @@ def typed_lifetime(text: str) -> object:
 
 def lifetime_as_typed(lifetime: timedelta | None) -> str:
     return f"{in_seconds(lifetime)}s" if lifetime else ""
+
+
+def typed_scopes(form: Mapping[str, str]) -> list[str]:
+    """The texts of the list, and of the field that completes names."""
+    return [*form.get("scopes", "").split(), *form.get("add", "").split()]
+
+
+def allow_if_ticked(work: UnitOfWork, form: Mapping[str, str]) -> None:
+    """Allow misspelled scopes if the form says so: its box appears once they were refused."""
+    if form.get(_ALLOW) == "yes":
+        work.allow_unknown_scopes()
+
+
+def ticked(form: Mapping[str, str]) -> dict[str, str]:
+    return {name: form[name] for name in (_ALLOW,) if name in form}
+
+
+def one_a_line(chosen: Iterable[str]) -> str:
+    return "\n".join(chosen)
 
 
 def field_errors(error: InvalidField) -> dict[str, str]:
@@ -49,25 +69,11 @@ def field_errors(error: InvalidField) -> dict[str, str]:
     return errors
 
 
-_SHOWN = 100
-
-
-def some_roles(operator: Operator, work: UnitOfWork) -> tuple[str, ...]:
-    """Empty without the scope to read roles."""
-    if not operator.holds(ROLE.read):
+def some_keys(
+    operator: Operator, work: UnitOfWork, resource_type: ResourceType[Any, Any]
+) -> tuple[str, ...]:
+    """Some to choose from; others can be typed. Empty without the scope to read them."""
+    if not operator.holds(resource_type.read):
         return ()
-    return tuple(each.name for each in work.roles.page(None, _SHOWN))
-
-
-def some_audiences(operator: Operator, work: UnitOfWork) -> tuple[str, ...]:
-    """Empty without the scope to read audiences."""
-    if not operator.holds(AUDIENCE.read):
-        return ()
-    return tuple(each.id for each in work.audiences.page(None, _SHOWN))
-
-
-def some_trusted_issuers(operator: Operator, work: UnitOfWork) -> tuple[str, ...]:
-    """Empty without the scope to read trusted issuers."""
-    if not operator.holds(TRUSTED_ISSUER.read):
-        return ()
-    return tuple(each.id for each in work.trusted_issuers.page(None, _SHOWN))
+    page = work.collection(resource_type).page(None, _SHOWN)
+    return tuple(map(resource_type.key_of, page))

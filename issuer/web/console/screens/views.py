@@ -31,7 +31,10 @@ class MenuEntry:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One change on the command line and by the admin API; `body` is the JSON of the request."""
+    """One change on the command line and by the admin API; empty where one of them has none.
+
+    `body` is the JSON of the request.
+    """
 
     cli: str
     rest: str = ""

@@ -2,27 +2,25 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from starlette.responses import Response
 
+from issuer.audiences import AUDIENCE
+from issuer.composition import UnitOfWork
 from issuer.errors import AlreadyExists, InvalidField, NotFound
-from issuer.roles import Assignment
+from issuer.roles import ROLE, Assignment
 from issuer.sign_in import InvitationFields, NewInvitation
 from issuer.sign_in.factors_store import SignInMethods
 from issuer.users import USER, User, UserFields
 from issuer.web.console.rights.assignments import assignment_command
-from issuer.web.console.screens.collection import ListEndpoint
-from issuer.web.console.screens.form_fields import some_audiences, some_roles
+from issuer.web.console.screens.collection import CollectionEndpoint
+from issuer.web.console.screens.form_fields import some_keys
 from issuer.web.console.screens.operator import NeedsSignIn, Operator
-from issuer.web.console.screens.views import Command, ConsolePage, Listing, listing
+from issuer.web.console.screens.views import Command, Listing
 from issuer.web.console.users.access import user_states
-from issuer.web.console.users.form import new_assignments, new_user, user_options
+from issuer.web.console.users.form import FORM, new_assignments
 from issuer.web.console.users.sign_in_methods import invitation_command, invitation_link
 from issuer.web.visit import Visit
-from issuer.web.words import segment
-
-LIST = "/console/users"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,42 +32,20 @@ class UserInList:
     means: SignInMethods
 
 
-@dataclass(frozen=True, kw_only=True)
-class UsersPage(ConsolePage):
-    TEMPLATE = "console/users.html"
-    title = "Users"
-    listing: Listing[UserInList]
-
-
-@dataclass(frozen=True, kw_only=True)
-class NewUserPage(ConsolePage):
-    """`audiences` and `roles` are some to choose from."""
-
-    TEMPLATE = "console/new_user.html"
-    title = "New user"
-    audiences: tuple[str, ...] = ()
-    roles: tuple[str, ...] = ()
-
-
-class UsersEndpoint(ListEndpoint):
-    """The list; with `?new=` the form for a new user."""
-
-    PATH = LIST
-    TYPE = USER
-    READ = USER.read
-    PARAMETERS = ("new",)
+class UsersEndpoint(CollectionEndpoint):
+    FORM = FORM
+    ARGUMENT = "username"
+    KINDS = {"": {"invite": "yes"}}
     SIGN_IN = {"": NeedsSignIn.IF_PROTECTED}
 
-    def screen(self, operator: Operator, visit: Visit) -> Response:
-        if "new" in visit.query:
-            operator.require(USER.write)
-            return self.show_form(operator, visit, {"invite": "yes"})
-        with operator.work(USER.read) as work:
-            found = listing(work, visit, self.site.base + LIST, USER)
-            means = work.factors.methods_of(*(each.id for each in found.items))
+    def rows(self, work: UnitOfWork, found: Listing[User]) -> Listing[UserInList]:
+        means = work.factors.methods_of(*(each.id for each in found.items))
         users = ((each, means[each.id]) for each in found.items if each.id in means)
-        shown = found.showing(UserInList(u, user_states(u, how), how) for u, how in users)
-        return self.show_list(operator, visit, UsersPage, shown)
+        return found.showing(UserInList(user, user_states(user, how), how) for user, how in users)
+
+    def choices(self, operator: Operator) -> Mapping[str, Sequence[str]]:
+        with operator.work(USER.read) as work:
+            return {each.plural: some_keys(operator, work, each) for each in (AUDIENCE, ROLE)}
 
     def needs_sign_in(self, form: Mapping[str, str]) -> NeedsSignIn:
         """Always for an invitation: whoever has it becomes the user."""
@@ -79,14 +55,14 @@ class UsersEndpoint(ListEndpoint):
         return "id" if error.name == form.get("id", "").strip() else "username"
 
     def create(self, operator: Operator, visit: Visit, form: Mapping[str, str]) -> Response:
-        fields, assignments = new_user(form), new_assignments(form)
+        fields, assignments = FORM.read(form, None), new_assignments(form)
         is_invited = "invite" in form
         created, invitation = self._create(operator, fields, assignments, is_invited=is_invited)
         done = f"The user {created.username} is created."
         commands = self._commands_for(created, assignments)
         if invitation is None:
-            return self.finished(f"{LIST}/{segment(created.id)}", done, commands[0])
-        commands += (invitation_command(self, created),)
+            return self.finished(self.created(created.id), done, commands[0])
+        commands += (invitation_command(self.commands, created),)
         return invitation_link(self, operator, visit, created, invitation, done, commands)
 
     def _create(
@@ -109,20 +85,13 @@ class UsersEndpoint(ListEndpoint):
                 return created, None
             return created, work.invitations.create(created.id, InvitationFields())
 
-    def new_page(
-        self, operator: Operator, visit: Visit, form: Mapping[str, str]
-    ) -> partial[NewUserPage]:
-        with operator.work(USER.read) as work:
-            audiences, roles = some_audiences(operator, work), some_roles(operator, work)
-        return partial(NewUserPage, audiences=audiences, roles=roles)
-
     def _commands_for(
         self, created: User, assignments: Sequence[Assignment]
     ) -> tuple[Command, ...]:
         """Creating the user, then assigning each role."""
         members = UserFields.model_validate(created, from_attributes=True, strict=False)
-        given = members.model_dump(mode="json", exclude_defaults=True)
-        options = user_options({name: given[name] for name in given if name != "username"})
-        create = self.creation([created.username, *options], given)
-        assigned = (assignment_command(self, USER, created.id, x, "assign") for x in assignments)
-        return create, *assigned
+        assigned = (
+            assignment_command(self.commands, USER, created.id, each, "assign")
+            for each in assignments
+        )
+        return self.creation(members), *assigned

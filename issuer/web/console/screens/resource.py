@@ -1,0 +1,154 @@
+"""The screen of one resource: its page, the form for a change, and what ends it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, ClassVar, TypeVar
+
+from starlette.responses import Response
+
+from issuer.composition import UnitOfWork
+from issuer.errors import InvalidField
+from issuer.resources import ResourceType
+from issuer.web.console.screens.action import ConfirmationText, ResourceAction
+from issuer.web.console.screens.changes import changes_of, edit
+from issuer.web.console.screens.collection import ResourceScreen
+from issuer.web.console.screens.form_fields import field_errors
+from issuer.web.console.screens.operator import Operator
+from issuer.web.console.screens.recent_events import RecentEvents, recent_events
+from issuer.web.console.screens.views import Command, ConsolePage, Typed
+from issuer.web.visit import Visit
+
+PageT = TypeVar("PageT", bound="ResourcePage")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResourcePage(ConsolePage):
+    """`is_protected`: only an admin may change it."""
+
+    type: ResourceType[Any, Any]
+    resource: Any
+    is_protected: bool
+    events: tuple[RecentEvents, ...] | None
+
+    @property
+    def title(self) -> str:
+        return getattr(self.resource, "name", "") or self.type.key_of(self.resource)
+
+    @property
+    def templates(self) -> tuple[str, ...]:
+        return f"console/{self.type.name}.html", "console/resource.html"
+
+
+@dataclass(frozen=True)
+class Deletion:
+    """What is said before a deletion; with `cascade`, others use the resource and lose it."""
+
+    why: str
+    cascade: bool = False
+    button: str = ""
+
+
+class ResourceEndpoint(ResourceScreen):
+    """The page of one resource; a parameter of its query that FORMS names shows a form instead.
+
+    ACTIONS are what its forms ask for, by default what every resource has. The sentences are
+    about `{kind}` and `{name}`.
+    """
+
+    BELOW = "/{key:path}"
+    PARAMETERS: tuple[str, ...] = ("edit",)
+    FORMS: ClassVar[Mapping[str, Callable[[ResourceAction], Response]]] = {"edit": edit}
+    ACTIONS: ClassVar[Mapping[str, Callable[[ResourceAction], Response]]]
+    NOT_TYPED = "This is not {name}."
+    ENABLED, DISABLED = "The {kind} {name} is enabled.", "The {kind} {name} is disabled."
+    DELETE, DELETED = "Delete the {kind} {name}?", "The {kind} {name} is deleted."
+    DISABLES = "It can be enabled again."
+    IS_ALWAYS_TYPED = True
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "FORM" in vars(cls) and "ACTIONS" not in vars(cls):
+            cls.ACTIONS = changes_of(cls.TYPE)
+
+    def screen(self, operator: Operator, visit: Visit) -> Response:
+        action = self._action(operator, visit, visit.query)
+        for name, show in self.FORMS.items():
+            if name in visit.query:
+                self._require_may_change(action)
+                return show(action)
+        page = self.page(action)
+        return self.site.pages.answer(page, 400 if page.errors else 200)
+
+    def act(self, operator: Operator, visit: Visit, form: Mapping[str, str]) -> Response:
+        action = self._action(operator, visit, form)
+        try:
+            if do := self.ACTIONS.get(form.get("do", "")):
+                self._require_may_change(action)
+                return do(action)
+            return self.act_otherwise(action)
+        except InvalidField as error:
+            return self.site.pages.answer(self.page_with_errors(action, error), 400)
+
+    def act_otherwise(self, action: ResourceAction) -> Response:
+        """What no right to change the resource itself decides."""
+        return self.stale(action.visit, action.form)
+
+    def page(self, action: ResourceAction) -> ResourcePage:
+        return self.page_of(ResourcePage, action)()
+
+    def page_of(self, page: type[PageT], action: ResourceAction) -> partial[PageT]:
+        """Makes the page with what that of every resource has."""
+        operator, is_protected = action.operator, action.is_protected
+        return partial(
+            page,
+            frame=self.frame(operator, action.visit),
+            may_change=operator.may_change(self.TYPE.write, is_protected=is_protected),
+            commands=(action.command(("show", action.key), "GET"),),
+            type=self.TYPE,
+            resource=action.resource,
+            is_protected=is_protected,
+            events=recent_events(operator, action.key),
+        )
+
+    def page_with_errors(self, action: ResourceAction, error: InvalidField) -> ResourcePage:
+        """The page with what is wrong at the fields of its forms."""
+        errors = Typed(field_errors(error))
+        return replace(self.page(action), values=Typed(action.form), errors=errors)
+
+    def name_of(self, resource: Any) -> str:
+        return self.TYPE.key_of(resource)
+
+    def is_protected(self, operator: Operator, resource: Any) -> bool:
+        """Whether it has, or gives, rights at the issuer itself. The domain decides it too."""
+        return False
+
+    def typed(self, action: ResourceAction) -> dict[str, str]:
+        """What the form for a change has at first."""
+        return self.FORM.typed(action.resource)
+
+    def before_saving(self, action: ResourceAction, fields: Any) -> Response | None:
+        """A question, if there is one to answer before the change."""
+        return None
+
+    def update_command(self, action: ResourceAction, fields: Any) -> Command:
+        patch = action.patch(fields)
+        cli = ("update", action.key, *self.FORM.options(patch))
+        return action.command(cli, "PATCH", body=patch)
+
+    def before_disabling(self, action: ResourceAction) -> ConfirmationText:
+        return ConfirmationText(
+            f"Disable {action.name}?", self.DISABLES, f"Disable {self.TYPE.kind}"
+        )
+
+    def before_deletion(self, work: UnitOfWork, action: ResourceAction) -> Deletion:
+        return Deletion("This cannot be undone.")
+
+    def _action(self, operator: Operator, visit: Visit, form: Mapping[str, str]) -> ResourceAction:
+        with operator.work(self.TYPE.read) as work:
+            resource = work.collection(self.TYPE).get(visit.request.path_params["key"])
+        is_protected = self.is_protected(operator, resource)
+        return ResourceAction(self, operator, visit, form, resource, is_protected)
+
+    def _require_may_change(self, action: ResourceAction) -> None:
+        action.operator.require_may_change(self.TYPE.write, is_protected=action.is_protected)
