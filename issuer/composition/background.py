@@ -26,6 +26,7 @@ from issuer.verifiers.reported import POLL_INTERVAL as WRITE_REPORTS_EVERY
 DELETE_EXPIRED_EVERY = timedelta(minutes=10)
 _ERASE_EVERY = timedelta(minutes=1)
 _PRUNE_EVERY = timedelta(hours=1)
+_WRITE_GAUGES_EVERY = timedelta(seconds=5)
 
 
 class Runs(Protocol):
@@ -192,16 +193,17 @@ JOBS: tuple[Job, ...] = (
     Job(
         "metrics",
         "telemetry",
-        "5 s, with several workers",
-        "the files of `PROMETHEUS_MULTIPROC_DIR`",
-        part=lambda parts: parts.telemetry.metrics,
+        _WRITE_GAUGES_EVERY,
+        "with several workers: the files of `PROMETHEUS_MULTIPROC_DIR`",
+        lambda parts: parts.telemetry.write_gauges,
     ),
     Job(
         "otel-metrics",
         "telemetry",
         "OTEL_METRIC_EXPORT_INTERVAL",
         "sends to the collector",
-        part=lambda parts: parts.telemetry.sending,
+        lambda parts: parts.telemetry.export_metrics,
+        seconds_to_stop=SECONDS_FOR_OTHERS,
     ),
     Job(
         "otel-traces",
@@ -211,6 +213,12 @@ JOBS: tuple[Job, ...] = (
         part=lambda parts: parts.telemetry.tracing,
     ),
 )
+
+
+_SETTINGS: dict[str, Callable[[Parts], timedelta]] = {
+    "ISSUER_AUDIT_CHECKPOINT_EVERY": lambda parts: parts.settings.audit_checkpoint_every,
+    "OTEL_METRIC_EXPORT_INTERVAL": lambda parts: parts.telemetry.export_every,
+}
 
 
 @dataclass(frozen=True)
@@ -260,9 +268,7 @@ class BackgroundJobs:
             return None
         if job.needs_clock:
             task = partial(_with_right_clock, self.parts.foundation, task)
-        every = job.every
-        if isinstance(every, str):
-            every = getattr(self.parts.settings, every.removeprefix("ISSUER_").lower())
+        every = job.every if isinstance(job.every, timedelta) else _SETTINGS[job.every](self.parts)
         more = () if job.seconds_to_stop is None else (job.seconds_to_stop,)
         return Periodic(job.name, every, task, *more)
 

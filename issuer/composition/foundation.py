@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from random import Random, SystemRandom
-from typing import TYPE_CHECKING
 
 from issuer.audit import (
     AuditWriter,
@@ -21,7 +20,6 @@ from issuer.audit import (
     verify,
 )
 from issuer.audit.push import RENDERERS, Pusher, build_destination
-from issuer.background.periodic import SECONDS_FOR_OTHERS, Periodic
 from issuer.clock import Clock
 from issuer.database import Database, is_empty, require_compatible_schema
 from issuer.errors import ConfigurationError
@@ -35,9 +33,6 @@ from issuer.telemetry.otel import environment as otel
 from issuer.telemetry.tracing import Telemetry, Tracing
 from issuer.vocabulary import AUDIT_CHECKPOINT_TYPE
 
-if TYPE_CHECKING:
-    from issuer.telemetry.prometheus import PrometheusMetrics
-
 # Imports stand where they are used: the libraries need memory and time, and those of Prometheus
 # read the environment on import.
 
@@ -50,9 +45,15 @@ def build_telemetry(settings: Settings, environment: Mapping[str, str] | None = 
         return Telemetry(Metrics(), _tracing(environment))
     from issuer.telemetry.prometheus import PrometheusMetrics  # noqa: PLC0415
 
-    metrics = PrometheusMetrics()
-    sending = _sending(metrics, environment) if sends_metrics else None
-    return Telemetry(metrics, _tracing(environment), sending)
+    metrics, tracing = PrometheusMetrics(), _tracing(environment)
+    write_gauges = metrics.write_gauges if metrics.are_of_workers else None
+    if not sends_metrics:
+        return Telemetry(metrics, tracing, write_gauges)
+    from issuer.telemetry.otel.environment import server_resource  # noqa: PLC0415
+    from issuer.telemetry.otel.metrics import MetricExport  # noqa: PLC0415
+
+    export = MetricExport(metrics.of_this_process, server_resource(environment)).export
+    return Telemetry(metrics, tracing, write_gauges, export, otel.export_interval(environment))
 
 
 def _tracing(environment: Mapping[str, str]) -> Tracing:
@@ -62,15 +63,6 @@ def _tracing(environment: Mapping[str, str]) -> Tracing:
     from issuer.telemetry.otel.traces import OpenTelemetryTracing  # noqa: PLC0415
 
     return OpenTelemetryTracing(server_resource(environment))
-
-
-def _sending(metrics: "PrometheusMetrics", environment: Mapping[str, str]) -> Periodic:
-    from issuer.telemetry.otel.environment import server_resource  # noqa: PLC0415
-    from issuer.telemetry.otel.metrics import MetricExport  # noqa: PLC0415
-
-    export = MetricExport(metrics.of_this_process, server_resource(environment))
-    interval = otel.export_interval(environment)
-    return Periodic("otel-metrics", interval, export.export, SECONDS_FOR_OTHERS)
 
 
 MASTER_KEY = "master.key"

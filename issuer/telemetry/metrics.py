@@ -203,12 +203,6 @@ class Metrics:
         make = recorder or (lambda _: lambda *_: None)
         self._add = {each.name: make(each) for each in DECLARED}
 
-    def start(self) -> None:
-        """Begin to write what is not written as it happens."""
-
-    def stop(self) -> None:
-        """End that."""
-
     def token_issued(self, grant_type: str) -> None:
         """An access token was issued, and is in the audit log."""
         self._add["issuer_tokens_issued"](1, grant_type)

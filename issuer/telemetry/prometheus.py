@@ -7,7 +7,6 @@ no count may go down.
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any, TypeAlias
 
 from prometheus_client import (
@@ -27,12 +26,8 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from issuer import __version__
-from issuer.background.periodic import Periodic
 from issuer.errors import ConfigurationError
 from issuer.telemetry.metrics import FOLDER_OF_WORKERS, MetricDeclaration, Metrics, Recorder
-
-# How often a worker writes its gauges, which another one may be asked for.
-_SET_EVERY = timedelta(seconds=5)
 
 # By the values of the labels.
 Values: TypeAlias = Mapping[tuple[str, ...], float]
@@ -58,9 +53,13 @@ class PrometheusMetrics(Metrics):
         self._own, self._exposed = _new_registries()
         self._stored: dict[str, Counter | Histogram] = {}
         self._gauges: list[tuple[Gauge, Callable[[], Values]]] = []
-        self._setting: Periodic | None = None
         super().__init__(self._recorder)
         self.add(_BuildInfo())
+
+    @property
+    def are_of_workers(self) -> bool:
+        """Whether several workers count in files."""
+        return self._own is not self._exposed
 
     def add(self, collector: Collector) -> None:
         """Add what every process derives from the same data."""
@@ -78,33 +77,25 @@ class PrometheusMetrics(Metrics):
                 gauge.name, gauge.text, gauge.labels, registry=self._own, multiprocess_mode=mode
             )
             self._gauges.append((new, read))
-        if self._own is not self._exposed:
-            self._setting = Periodic("metrics", _SET_EVERY, self._set_gauges)
+        if self.are_of_workers:
+            self.write_gauges()  # now: in its file they are 0
 
     def begin(self, name: str, *labels: str) -> None:
         """Show the series of these labels from now on, at 0."""
         self._stored[name].labels(*labels)
 
-    def start(self) -> None:
-        if self._setting is not None:
-            self._set_gauges()  # now: in its file they are 0
-            self._setting.start()
-
-    def stop(self) -> None:
-        if self._setting is not None:
-            self._setting.stop()
-
     def exposition(self) -> bytes:
         """All of it, in the text format 0.0.4."""
-        self._set_gauges()
+        self.write_gauges()
         return generate_latest(self._exposed)
 
     def of_this_process(self) -> Iterable[Metric]:
         """What this process counts and holds, without other workers."""
-        self._set_gauges()
+        self.write_gauges()
         return self._own.collect()
 
-    def _set_gauges(self) -> None:
+    def write_gauges(self) -> None:
+        """Another worker may be asked for those of this one."""
         for gauge, read in self._gauges:
             for labels, value in read().items():
                 (gauge.labels(*labels) if labels else gauge).set(value)

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, TypeAlias
 
-from issuer.background.periodic import Periodic
 from issuer.telemetry.metrics import Metrics
 
 # An ASGI application, for which no package below the interfaces imports Starlette.
@@ -36,8 +36,13 @@ class Tracing:
 
 @dataclass(frozen=True)
 class Telemetry:
-    """Nothing by default. `sending` sends metrics to a collector."""
+    """Nothing by default.
+
+    `write_gauges` is for one of several workers, `export_metrics` at an interval for a collector.
+    """
 
     metrics: Metrics = field(default_factory=Metrics)
     tracing: Tracing = field(default_factory=Tracing)
-    sending: Periodic | None = None
+    write_gauges: Callable[[], None] | None = None
+    export_metrics: Callable[[], None] | None = None
+    export_every: timedelta = timedelta(0)

@@ -24,13 +24,13 @@ from opentelemetry.trace import (
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from issuer import __version__
-from issuer.background.periodic import SECONDS_FOR_OTHERS
 from issuer.telemetry.logs import address_of, client_of, note_trace, path_of, route_of
 from issuer.telemetry.tracing import Application, Tracing
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Send: TypeAlias = Callable[[Any], Awaitable[None]]
 
+_SECONDS_TO_STOP = 1.0  # a collector may hang
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _MAX_HEADER = 512  # as W3C Trace Context §3.3.1.5 says of `tracestate`
 _MAX_USER_AGENT = 256
@@ -138,7 +138,7 @@ class OpenTelemetryTracing(Tracing):
         # In a thread, since the library waits for a collector that hangs.
         stopping = threading.Thread(target=self._provider.shutdown, daemon=True)
         stopping.start()
-        stopping.join(SECONDS_FOR_OTHERS)
+        stopping.join(_SECONDS_TO_STOP)
 
     @contextmanager
     def _span(self, name: str, kind: SpanKind, attributes: Mapping[str, str]) -> Iterator[Span]:
