@@ -7,9 +7,10 @@ from issuer.audit import Trail
 from issuer.clock import Clock
 from issuer.database import Session
 from issuer.errors import NotFound
-from issuer.keys import schedule
+from issuer.keys import schedule, sealed_secrets_store
 from issuer.keys.private_key import MadeKey
 from issuer.keys.schedule import NewKey, RotationPlan, SigningKey
+from issuer.keys.sealing import Sealer, is_ciphertext
 from issuer.keys.store import KeyStore, StoredKeys
 from issuer.vocabulary import SigningAlgorithm
 
@@ -78,3 +79,21 @@ class Keys:
         self._store.add(wanted.as_key(made.kid, made.public_jwk), made.handle)
         dates = {"activates_at": wanted.activates_at.isoformat()}
         self._trail.note("key.announced", made.kid, alg=wanted.alg, **dates)
+
+
+def rewrap(session: Session, sealer: Sealer, trail: Trail) -> int:
+    """Rewrap all secrets and keys under the first master key; how many keys were changed.
+
+    `ConfigurationError` if something does not open. Every process seals under the master key that
+    the database is sealed under, so processes that hold both keys keep working.
+    """
+    sealed_secrets_store.rewrap(session, sealer)
+    store = KeyStore(session)
+    handles = store.stored().handles
+    boxes = {kid: box for kid, box in handles.items() if is_ciphertext(box)}
+    rewrapped = {kid: sealer.rewrap(box, kid) for kid, box in boxes.items()}
+    changed = {kid: box for kid, box in rewrapped.items() if box != boxes[kid]}
+    store.replace_handles(changed)
+    if changed:
+        trail.note("key.rewrapped", "master-key", keys=sorted(changed))
+    return len(changed)

@@ -7,10 +7,18 @@ from issuer.oauth.authorization import AUTHORIZATION_PATH
 from issuer.oauth.introspection import Introspection
 from issuer.oauth.logout import LOGOUT_PATH
 from issuer.oauth.metadata import JWKS_PATH, TOKEN_PATH, metadata_paths
-from issuer.oauth.openapi_about_people import authorization, logout, user_info
-from issuer.oauth.openapi_about_registration import registration
-from issuer.oauth.openapi_about_tokens import introspection, revocation
-from issuer.oauth.openapi_parts import REQUEST_ID, TAGS, refusal, refusals
+from issuer.oauth.openapi_endpoints import (
+    REQUEST_ID,
+    TAGS,
+    authorization,
+    introspection,
+    logout,
+    refusal,
+    refusals,
+    registration,
+    revocation,
+    user_info,
+)
 from issuer.oauth.registration import REGISTRATION_PATH
 from issuer.oauth.revocation import Revocation
 from issuer.oauth.revocation_feed import FEED_MEDIA_TYPE, FEED_PATH

@@ -24,7 +24,7 @@ from issuer.database.deployment import ensure_issuer, recorded_issuer
 from issuer.database.migrations import upgrade
 from issuer.errors import ConfigurationError
 from issuer.files import read_trusted, reason_of, write_private
-from issuer.keys.rewrapping import rewrap
+from issuer.keys.keys import rewrap
 from issuer.keys.sealed_secrets_store import (
     CLIENT_SECRETS,
     current_mark,

@@ -4,9 +4,8 @@ from issuer.tokens.authorization import Authorization, held_through
 from issuer.tokens.feed import FeedPublisher
 from issuer.tokens.id_token import ACR_VALUES, Authentication
 from issuer.tokens.issuing import AccessToken, RevokedUntil, Signer, TokenIssuer, TokenTooLarge
-from issuer.tokens.reading import IdTokenReader, TokenReader, VerifiedToken
+from issuer.tokens.reading import IdTokenReader, TokenReader, VerifiedToken, still_held
 from issuer.tokens.revoking import TokenRevocations
-from issuer.tokens.still_held import still_held
 
 __all__ = [
     "ACR_VALUES",

@@ -10,8 +10,8 @@ from issuer.audit.push.destination import (
     Message,
     NotDelivered,
     PushFailure,
+    build_destination,
 )
-from issuer.audit.push.destinations import build_destination
 from issuer.audit.push.progress import Progress
 from issuer.audit.push.pusher import Pusher, PushState
 
