@@ -106,7 +106,7 @@ class EndpointParts:
     tokens: TokenParts
     checks: CredentialChecks
     refusals: Refusals
-    rounds: LoadShedder
+    shedder: LoadShedder
     queries: WorkerPool
 
     async def answered(
@@ -124,14 +124,14 @@ class EndpointParts:
     ) -> None:
         """Log it; return when the response may be sent."""
         await self.refusals.log(event, error, arrived_at)
-        await self.rounds.pace(error.status, caller(request).address)
+        await self.shedder.pace(error.status, caller(request).address)
 
     async def available(
         self, request: Request, answer: Callable[[Request], Awaitable[OAuthResponse]]
     ) -> OAuthResponse:
         """The answer; 503 under overload, and while the database is unavailable."""
         try:
-            self.rounds.require_time()
+            self.shedder.require_time()
             self.tokens.changes.require_current()
             return await answer(request)
         except Unavailable as error:

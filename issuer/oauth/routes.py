@@ -50,10 +50,10 @@ def protocol_routes(
 ) -> list[Route]:
     """Every protocol endpoint, under the path of `ISSUER_URL`."""
     settings, clock, tokens, keyring = parts.settings, parts.clock, parts.tokens, parts.keyring
-    rounds, refusals = LoadShedder(clock), Refusals(parts.audit_writer, parts.refusals, clock)
+    shedder, refusals = LoadShedder(clock), Refusals(parts.audit_writer, parts.refusals, clock)
     authentication = (tokens.client_authentication, lambda: tokens.client_assertions)
     checks = CredentialChecks(*authentication, tokens.last_use, limits, queries, passwords, clock)
-    shared = EndpointParts(clock, tokens, checks, refusals, rounds, queries)
+    shared = EndpointParts(clock, tokens, checks, refusals, shedder, queries)
     token_endpoint = TokenEndpoint(shared, server, parts.audit_writer, metrics, tracing)
     revocation_feed = RevocationFeedEndpoint(
         tokens, keyring, settings.signing_algorithms, queries, parts.verifiers
