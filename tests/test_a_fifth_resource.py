@@ -15,9 +15,10 @@ from sqlalchemy import String
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from starlette.testclient import TestClient
 
-from issuer import scopes
+from issuer import manifest, scopes
 from issuer.admin import install_problem_handlers
 from issuer.admin.collection import Descriptions, collection_router
+from issuer.audit import Actor
 from issuer.cli.collection import CollectionCommands
 from issuer.cli.command import new_app
 from issuer.cli.members import key_argument, options_of
@@ -26,6 +27,7 @@ from issuer.database.store import Store
 from issuer.database.tables import Base, Versioned
 from issuer.fields.fields import Fields, Label, Scopes, Version
 from issuer.fields.ids import RoleName
+from issuer.manifest import entries
 from issuer.resources import SCOPES, Collection, Member, ResourceType
 from issuer.web.console import routes
 from issuer.web.console.screens.collection import CollectionEndpoint
@@ -99,6 +101,7 @@ _NAME = key_argument(PLACE)
 @pytest.fixture(autouse=True)
 def places(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the issuer is told about places."""
+    monkeypatch.setitem(entries.TYPES, PLACE.kind, PLACE)
     new_scopes = {PLACE.read, PLACE.write}
     monkeypatch.setattr(scopes, "ISSUER_SCOPES", scopes.ISSUER_SCOPES | new_scopes)
     places = cached_property(lambda work: Places(work._transaction))
@@ -172,6 +175,40 @@ def test_the_admin_api_has_its_operations(admin: AdminApi):
     assert problem(admin.patch("/places/attic", name="loft")) == (422, "invalid-fields")
     assert admin.delete("/places/attic").status_code == 204
     assert problem(admin.get("/places/attic")) == (404, "not-found")
+
+
+def test_the_manifest_has_its_section(deployment: Deployment, admin: AdminApi):
+    administration = deployment.services.administration
+    admin.post("/places", name="attic", address="Rue 1")
+
+    def planned(source: str, *, prune: bool = False) -> manifest.ManifestPlan:
+        with administration.changing(Actor("admin")) as work:
+            read = manifest.read(source, work=work, prune=prune)
+            plan = manifest.plan(work, read, prune=prune)
+            manifest.apply(work, plan)
+        return plan
+
+    plan = planned("places: [{name: attic, scopes: [agents:run]}, {name: barn, address: Rue 2}]")
+    assert [*plan.lines()] == [
+        "+ create place barn",
+        '    address: "Rue 2"',
+        "~ update place attic",
+        '    address: "Rue 1" → ""',
+        '    scopes: [] → ["agents:run"]',
+    ]
+    assert admin.get("/places/attic").json()["scopes"] == ["agents:run"]
+    assert [*planned("places: [{name: attic, scopes: [agents:run]}]", prune=True).lines()] == [
+        "- delete place barn"
+    ]
+    with administration.reading(Actor("admin")) as work:
+        exported = manifest.export(work)
+    assert exported.endswith("places:\n  - name: attic\n    scopes:\n      - agents:run\n")
+    assert not planned(exported)
+    assert manifest.schema()["properties"]["places"]["items"] == {"$ref": "#/$defs/PlaceFields"}
+    with pytest.raises(manifest.InvalidManifest, match=r"adress: .*did you mean address"):
+        planned("places: [{name: loft, adress: Rue 3}]")
+    with pytest.raises(manifest.InvalidManifest, match="is taken by"):
+        planned("places: [{name: loft}, {name: loft}]")
 
 
 def test_its_changes_are_audited_without_private_values(deployment: Deployment, admin: AdminApi):

@@ -9,7 +9,7 @@ from issuer.errors import NotAllowed
 from issuer.fields.fields import Fields
 from issuer.manifest import current
 from issuer.manifest.changes import Action, AssignmentChange, Change, ManifestPlan, Step
-from issuer.manifest.entries import TYPES, Kind, Resource
+from issuer.manifest.entries import TYPES, Resource
 from issuer.users import User
 
 
@@ -57,7 +57,7 @@ class _Applying:
         audiences = [
             each
             for each in steps
-            if isinstance(each, Change) and each.resource.kind is Kind.AUDIENCE
+            if isinstance(each, Change) and each.resource.kind == AUDIENCE.kind
         ]
         for change in audiences:
             others = (each.after for each in audiences if each is not change)

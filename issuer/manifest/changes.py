@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from issuer.authority import GivenCredential
 from issuer.fields.fields import Fields
-from issuer.manifest.entries import Kind, Resource, all_members, differing, in_order, members
+from issuer.manifest.entries import TYPES, Resource, all_members, differing, in_order, members
 from issuer.manifest.problems import shown
 from issuer.roles import Assignment
 
@@ -20,13 +20,6 @@ class Action(StrEnum):
     UNASSIGN = "unassign"
 
 
-_NAMES = {
-    Kind.AUDIENCE: {"id"},
-    Kind.TRUSTED_ISSUER: {"id"},
-    Kind.ROLE: {"name"},
-    Kind.CLIENT: {"client_id"},
-    Kind.USER: {"id", "username"},
-}
 _SIGNS = {
     Action.CREATE: "+",
     Action.ASSIGN: "+",
@@ -63,7 +56,7 @@ class Change:
         for name, value in self.after.items():
             if self.action is Action.UPDATE:
                 yield f"    {name}: {shown(self.before[name])} → {shown(value)}"
-            elif name not in _NAMES[self.resource.kind]:
+            elif name not in {TYPES[self.resource.kind].key, "username"}:
                 yield f"    {name}: {shown(value)}"
 
 

@@ -3,17 +3,16 @@
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_args
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, create_model
 
 from issuer.audiences import AUDIENCE, AudienceFields
 from issuer.clients import CLIENT, ClientFields
 from issuer.fields.fields import Fields
 from issuer.fields.urls import ClientId
 from issuer.manifest.problems import shown
-from issuer.resources import ResourceType
+from issuer.resources import ResourceType, members_of
 from issuer.roles import ROLE, Assignment, RoleFields
 from issuer.trusted_issuers import TRUSTED_ISSUER, TrustedIssuerFields
 from issuer.users import USER, UserFields
@@ -22,6 +21,16 @@ Assigned = Annotated[
     list[Assignment],
     Field(description="All its roles; without `audience`, at every audience."),
 ]
+
+
+TYPES: dict[str, ResourceType[Any, Any]] = {
+    each.kind: each for each in (AUDIENCE, TRUSTED_ISSUER, ROLE, CLIENT, USER)
+}
+
+
+def plain_types() -> list[ResourceType[Any, Any]]:
+    """All but clients and users, which have roles and ids of one space."""
+    return [each for each in TYPES.values() if each not in {CLIENT, USER}]
 
 
 class ClientEntry(ClientFields):
@@ -43,6 +52,7 @@ class Entries(Fields):
     A missing member has its default.
     """
 
+    # Those with rules of their own; `entries_model` has a section for each of `TYPES`.
     audiences: list[AudienceFields] = []
     trusted_issuers: list[TrustedIssuerFields] = []
     roles: list[RoleFields] = []
@@ -50,11 +60,29 @@ class Entries(Fields):
     users: list[UserEntry] = []
 
 
+def entries_model() -> type[Entries]:
+    """`Entries` with all sections."""
+    more = {name: each for each in TYPES.values() if (name := each.attribute) not in _SECTIONS}
+    if not more:
+        return Entries
+    sections: dict[str, Any] = {name: (list[each.fields], []) for name, each in more.items()}  # type: ignore[name-defined]
+    return create_model("Entries", __base__=Entries, __doc__=Entries.__doc__, **sections)
+
+
+_SECTIONS = frozenset(Entries.model_fields)
+
+
+def entry_model(section: str) -> type[Fields]:
+    """The model of the entries of a section."""
+    model: type[Fields] = get_args(entries_model().model_fields[section].annotation)[0]
+    return model
+
+
 def schema(refs: str = "#/$defs/{model}") -> dict[str, Any]:
     """JSON Schema (2020-12) of a manifest; `refs` is the template of its references."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **Entries.model_json_schema(ref_template=refs),
+        **entries_model().model_json_schema(ref_template=refs),
         "title": "Manifest of an issuer for AgentOS",
     }
 
@@ -70,12 +98,12 @@ def bare(model: type[Model], fields: Fields) -> Model:
 
 def all_members(fields: Fields) -> dict[str, Any]:
     """Every member, with its value or its default."""
-    return _in_order(fields.model_dump(mode="json"))
+    return _in_order(fields, fields.model_dump(mode="json"))
 
 
 def members(fields: Fields) -> dict[str, Any]:
     """The members that are not at their default."""
-    return _in_order(fields.model_dump(mode="json", exclude_defaults=True))
+    return _in_order(fields, fields.model_dump(mode="json", exclude_defaults=True))
 
 
 def differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
@@ -88,9 +116,11 @@ def in_order(assignments: Iterable[Assignment]) -> list[Assignment]:
     return sorted(set(assignments), key=lambda each: (each.role, each.audience or ""))
 
 
-def _in_order(dumped: dict[str, Any]) -> dict[str, Any]:
-    for name in _SETS & dumped.keys():
-        dumped[name] = sorted(set(dumped[name]))
+def _in_order(fields: Fields, dumped: dict[str, Any]) -> dict[str, Any]:
+    """With the lists sorted in which order and repetitions have no meaning."""
+    for name, member in members_of(type(fields)).items():
+        if member.control.is_set and name in dumped:
+            dumped[name] = sorted(set(dumped[name]))
     return dumped
 
 
@@ -98,36 +128,16 @@ def _canonical(value: object) -> str:
     return json.dumps(value, sort_keys=True)
 
 
-class Kind(StrEnum):
-    AUDIENCE = "audience"
-    TRUSTED_ISSUER = "trusted issuer"
-    ROLE = "role"
-    CLIENT = "client"
-    USER = "user"
-
-
-TYPES: dict[Kind, ResourceType[Any, Any]] = {
-    Kind(each.kind): each for each in (AUDIENCE, TRUSTED_ISSUER, ROLE, CLIENT, USER)
-}
-_SETS = {
-    name
-    for each in TYPES.values()
-    for name, member in each.members.items()
-    if member.control.is_set
-}
-SECTIONS = {kind: each.attribute for kind, each in TYPES.items()}
-
-
 @dataclass(frozen=True, slots=True)
 class Resource:
     """A resource. A user is named by the user name, and has no id before creation."""
 
-    kind: Kind
+    kind: str
     id: str | None
     name: str
 
     def __str__(self) -> str:
-        user_id = f" ({self.id})" if self.kind is Kind.USER and self.id else ""
+        user_id = f" ({self.id})" if self.kind == USER.kind and self.id else ""
         return f"{self.kind} {self.text}{user_id}"
 
     @property
@@ -136,5 +146,5 @@ class Resource:
         return shown(self.name)[1:-1]
 
     def as_json(self) -> dict[str, Any]:
-        user = {"username": self.name} if self.kind is Kind.USER else {}
-        return {"kind": self.kind.value, "id": self.id, **user}
+        user = {"username": self.name} if self.kind == USER.kind else {}
+        return {"kind": self.kind, "id": self.id, **user}

@@ -3,16 +3,11 @@
 from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
-from issuer.audiences import AUDIENCE
-from issuer.clients import CLIENT
 from issuer.manifest import current
-from issuer.manifest.entries import bare, in_order, members
+from issuer.manifest.entries import TYPES, bare, in_order, members, plain_types
 from issuer.manifest.reading import read
 from issuer.manifest.text import written
 from issuer.resources import ResourceType
-from issuer.roles import ROLE
-from issuer.trusted_issuers import TRUSTED_ISSUER
-from issuer.users import USER
 
 _HEADER = "# The configuration of this issuer, without secrets, passwords and keys.\n"
 
@@ -24,14 +19,10 @@ def export(work: current.Configuration) -> str:
     are included. Requires the right to read all sections.
     """
     current.require_readable(work)
+    plain = plain_types()
     return _HEADER + "\n".join(
-        [
-            _section("audiences", _resources(work, AUDIENCE)),
-            _section("trusted_issuers", _resources(work, TRUSTED_ISSUER)),
-            _section("roles", _resources(work, ROLE)),
-            _section("clients", _principals(work, CLIENT)),
-            _section("users", _principals(work, USER)),
-        ]
+        _section(each.attribute, (_resources if each in plain else _principals)(work, each))
+        for each in TYPES.values()
     )
 
 

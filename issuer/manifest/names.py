@@ -7,12 +7,11 @@ from typing import TypeAlias
 from issuer.fields.ids import fold_id
 from issuer.fields.text import did_you_mean
 from issuer.fields.usernames import fold_username
+from issuer.manifest.entries import TYPES, plain_types
 from issuer.manifest.events import Document
 from issuer.manifest.problems import ManifestProblem, Path, spelled
 
 Named: TypeAlias = tuple[Path, str]
-
-_SECTIONS = {"audience": "audiences", "role": "roles"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +27,9 @@ def repeated(document: Document) -> Iterator[ManifestProblem]:
     """Names used twice, compared as the domain does."""
     data = document.data
     principals = [*named(data, "clients", "client_id"), *named(data, "users", "id")]
+    for each in plain_types():
+        yield from _repeated(document, named(data, each.attribute, each.key), str)
     for names, form in (
-        (named(data, "audiences", "id"), str),
-        (named(data, "trusted_issuers", "id"), str),
-        (named(data, "roles", "name"), str),
         (principals, fold_id),
         (named(data, "users", "username"), fold_username),
         # The `aud` of a token is an audience, that of an ID token a client.
@@ -69,18 +67,21 @@ def _repeated(
 
 
 def references(data: object) -> Iterator[Reference]:
-    """Every audience, trusted issuer and role that clients and users of the manifest name."""
+    """Every audience, trusted issuer and role that the resources of the manifest name."""
+    for each in TYPES.values():
+        for path, entry in _entries(data, each.attribute):
+            for member, described in each.members.items():
+                for at, name in _items(entry, member) if described.names else ():
+                    if isinstance(name, str):
+                        yield Reference((*path, *at), described.names, name)
     for section in ("clients", "users"):
         for path, entry in _entries(data, section):
-            for at, audience in _items(entry, "audiences"):
-                if isinstance(audience, str) and section == "clients":
-                    yield Reference((*path, *at), "audience", audience)
             for at, trust in _items(entry, "trusts"):
                 issuer = trust.get("issuer") if isinstance(trust, Mapping) else None
                 if isinstance(issuer, str) and section == "clients":
                     yield Reference((*path, *at, "issuer"), "trusted issuer", issuer)
             for at, assignment in _items(entry, "roles"):
-                for kind in _SECTIONS:
+                for kind in ("audience", "role"):
                     name = assignment.get(kind) if isinstance(assignment, Mapping) else None
                     if isinstance(name, str):
                         yield Reference((*path, *at, kind), kind, name)

@@ -1,8 +1,9 @@
 """Planning the changes from the current configuration to the declared one."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from typing import TypeVar
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import product
+from typing import Any, TypeVar
 
 from issuer.audiences import AUDIENCE, AudienceFields
 from issuer.authority import GivenCredential
@@ -20,42 +21,32 @@ from issuer.manifest.changes import (
     assignment_changes,
     changes,
 )
-from issuer.manifest.entries import SECTIONS, Kind, Resource, bare
+from issuer.manifest.entries import TYPES, Resource, bare, plain_types
 from issuer.manifest.principals import Declared, PlannedPrincipal, stored
 from issuer.manifest.problems import InvalidManifest, Path
 from issuer.manifest.reading import Manifest, unfit
 from issuer.manifest.rights import NO_RIGHTS, RightsSnapshot, shifts
+from issuer.resources import ResourceType
 from issuer.roles import ROLE, RoleFields
 from issuer.scopes import ISSUER_ADMIN
-from issuer.trusted_issuers import TRUSTED_ISSUER, TrustedIssuerFields
+from issuer.trusted_issuers import TRUSTED_ISSUER
+from issuer.users import USER
 from issuer.vocabulary import SigningAlgorithm
 
 Model = TypeVar("Model", bound=Fields)
 
 _MAX_NAMED = 100
 
-# Ids and names are freed before others use them; a resource is unused before it is deleted.
-_ORDER = [
-    (Action.DELETE, Kind.CLIENT),
-    (Action.DELETE, Kind.USER),
-    (Action.CREATE, Kind.AUDIENCE),
-    (Action.UPDATE, Kind.AUDIENCE),
-    (Action.CREATE, Kind.TRUSTED_ISSUER),
-    (Action.UPDATE, Kind.TRUSTED_ISSUER),
-    (Action.CREATE, Kind.ROLE),
-    (Action.UPDATE, Kind.ROLE),
-    (Action.UPDATE, Kind.CLIENT),
-    (Action.UPDATE, Kind.USER),
-    (Action.CREATE, Kind.CLIENT),
-    (Action.CREATE, Kind.USER),
-    (Action.UNASSIGN, Kind.CLIENT),
-    (Action.UNASSIGN, Kind.USER),
-    (Action.ASSIGN, Kind.CLIENT),
-    (Action.ASSIGN, Kind.USER),
-    (Action.DELETE, Kind.ROLE),
-    (Action.DELETE, Kind.AUDIENCE),
-    (Action.DELETE, Kind.TRUSTED_ISSUER),
-]
+
+def _order() -> Iterator[tuple[Action, str]]:
+    """Ids and names are freed before others use them; a resource is unused before its deletion."""
+    plain = [each.kind for each in plain_types()]
+    principals = [CLIENT.kind, USER.kind]
+    yield from product([Action.DELETE], principals)
+    for kind in plain:
+        yield from product([Action.CREATE, Action.UPDATE], [kind])
+    yield from product([Action.UPDATE, Action.CREATE, Action.UNASSIGN, Action.ASSIGN], principals)
+    yield from product([Action.DELETE], sorted(plain, key=lambda kind: kind != ROLE.kind))
 
 
 def plan(work: current.Configuration, manifest: Manifest, *, prune: bool = False) -> ManifestPlan:
@@ -79,16 +70,19 @@ class _Planning:
         self._manifest = manifest
         self._prune = prune
         self._count = work.change_count()  # read first, so that no row is older
-        self._steps: dict[tuple[Action, Kind], list[Step]] = defaultdict(list)
+        self._steps: dict[tuple[Action, str], list[Step]] = defaultdict(list)
         self._shifts: list[Shift] = []
         self._credentials: list[GivenCredential] = []
         self._relied_on: dict[bool, set[str]] = {False: set(), True: set()}  # before, after
         self._problems = list(unfit(work, manifest.document, prune=prune))
         self._admins: dict[str, PlannedPrincipal] = {}  # holders of `issuer:admin` after the change
         self._changed_admins: list[Resource] = []
-        self._in_use: dict[tuple[Kind, str], list[str]] = defaultdict(list)
+        self._in_use: dict[tuple[str, str], list[str]] = defaultdict(list)
+        self._will_be: dict[str, set[str]] = {}  # names after the change, by kind
         self._before, self._after = self._snapshots()
-        self._trusted = self._trusted_issuers()
+        for each in plain_types():
+            if each.kind not in self._will_be:
+                self._plan_all(each)
 
     def plan(self) -> ManifestPlan:
         declared = Declared(self._manifest.entries)
@@ -98,7 +92,7 @@ class _Planning:
             self._require_free(entry)
             self._change(entry.resource, None, entry)
         self._require_possible()
-        steps = [step for place in _ORDER for step in self._in_order(place)]
+        steps = [step for place in _order() for step in self._in_order(place)]
         begun = self._relied_on[True] - self._relied_on[False]
         credentials = [*self._work.trusted_issuers.not_of_admins(begun), *self._credentials]
         return ManifestPlan(self._count, tuple(steps), tuple(self._shifts), tuple(credentials))
@@ -118,19 +112,21 @@ class _Planning:
         for number, role in enumerate(entries.roles):
             self._reject_misspelled(("roles", number), roles.get(role.name), role)
         return RightsSnapshot(audiences, roles, own), RightsSnapshot(
-            self._change_all(Kind.AUDIENCE, audiences, declared_audiences),
-            self._change_all(Kind.ROLE, roles, declared_roles),
+            self._change_all(AUDIENCE.kind, audiences, declared_audiences),
+            self._change_all(ROLE.kind, roles, declared_roles),
             own,
         )
 
-    def _trusted_issuers(self) -> set[str]:
-        """The ids of those after the change; notes the steps."""
-        there = {
-            each.id: bare(TrustedIssuerFields, each)
-            for each in current.resources(self._work, TRUSTED_ISSUER)
-        }
-        declared = {each.id: each for each in self._manifest.entries.trusted_issuers}
-        return set(self._change_all(Kind.TRUSTED_ISSUER, there, declared))
+    def _plan_all(self, resource_type: ResourceType[Any, Any]) -> None:
+        """Plan the resources of a type without rules of its own."""
+        key = resource_type.key_of
+        found = current.resources(self._work, resource_type)
+        there = {key(each): bare(resource_type.fields, each) for each in found}
+        declared = {key(each): each for each in self._manifest.of(resource_type)}
+        for number, (name, entry) in enumerate(declared.items()):
+            place = (resource_type.attribute, number)
+            self._reject_misspelled(place, there.get(name), entry)
+        self._change_all(resource_type.kind, there, declared)
 
     def _with_alg(self, audience: AudienceFields) -> AudienceFields:
         """The audience with the algorithm that is stored for one without `signing_alg`."""
@@ -138,13 +134,14 @@ class _Planning:
         return audience.model_copy(update={"signing_alg": alg})
 
     def _change_all(
-        self, kind: Kind, there: Mapping[str, Model], declared: Mapping[str, Model]
+        self, kind: str, there: Mapping[str, Model], declared: Mapping[str, Model]
     ) -> dict[str, Model]:
         """The resources of the kind after the change; notes the steps."""
         will_be = {**({} if self._prunes(kind) else there), **declared}
         for name in {**there, **will_be}:
             resource = Resource(kind, name, name)
             self._note(changes(resource, there.get(name), will_be.get(name)))
+        self._will_be[kind] = {*will_be}
         return will_be
 
     def _match(self, record: PlannedPrincipal, declared: Declared) -> None:
@@ -220,20 +217,15 @@ class _Planning:
 
     def _note_uses(self, record: PlannedPrincipal) -> None:
         """Note uses of resources to be deleted, by a principal that is unchanged."""
-        uses = [(Kind.ROLE, each.role) for each in record.assignments]
-        uses += [(Kind.AUDIENCE, each.audience) for each in record.assignments if each.audience]
+        uses = [(ROLE.kind, each.role) for each in record.assignments]
+        uses += [(AUDIENCE.kind, each.audience) for each in record.assignments if each.audience]
         if isinstance(record.fields, ClientFields):
-            uses += [(Kind.AUDIENCE, each) for each in record.fields.audiences]
+            uses += [(AUDIENCE.kind, each) for each in record.fields.audiences]
             trusted = dict.fromkeys(trust.issuer for trust in record.fields.trusts)
-            uses += [(Kind.TRUSTED_ISSUER, each) for each in trusted]
+            uses += [(TRUSTED_ISSUER.kind, each) for each in trusted]
         for kind, name in uses:
-            if not self._will_be(kind, name):
+            if name not in self._will_be[kind]:
                 self._in_use[kind, name].append(str(record.resource))
-
-    def _will_be(self, kind: Kind, name: str) -> bool:
-        if kind is Kind.TRUSTED_ISSUER:
-            return name in self._trusted
-        return self._after.has(kind, name)
 
     def _require_possible(self) -> None:
         if self._problems:
@@ -241,7 +233,7 @@ class _Planning:
         for (kind, name), users_of_it in self._in_use.items():
             raise InUse(kind, name, users_of_it[:_MAX_NAMED])
         self._require_an_admin()
-        for step in self._steps[Action.UPDATE, Kind.AUDIENCE]:
+        for step in self._steps[Action.UPDATE, AUDIENCE.kind]:
             if isinstance(step, Change) and "signing_alg" in step.after:
                 alg = SigningAlgorithm(step.after["signing_alg"])
                 self._work.audiences.require_algorithm(step.resource.name, alg)
@@ -250,7 +242,7 @@ class _Planning:
         """Without an admin left, `apply` would be refused at its end."""
         if not self._changed_admins:
             return
-        created = {step.resource.id for step in self._steps[Action.CREATE, Kind.CLIENT]}
+        created = {step.resource.id for step in self._steps[Action.CREATE, CLIENT.kind]}
         admins = {
             name: each.fields
             for name, each in self._admins.items()
@@ -267,11 +259,11 @@ class _Planning:
                 " the manifest."
             )
 
-    def _in_order(self, place: tuple[Action, Kind]) -> Iterable[Step]:
+    def _in_order(self, place: tuple[Action, str]) -> Iterable[Step]:
         steps = self._steps[place]
-        if place == (Action.UPDATE, Kind.USER):
+        if place == (Action.UPDATE, USER.kind):
             return renames.in_order(each for each in steps if isinstance(each, Change))
         return steps
 
-    def _prunes(self, kind: Kind) -> bool:
-        return self._prune and self._manifest.declares(SECTIONS[kind])
+    def _prunes(self, kind: str) -> bool:
+        return self._prune and self._manifest.declares(TYPES[kind].attribute)

@@ -7,7 +7,7 @@ from issuer.clients import CLIENT, ClientFields
 from issuer.fields.ids import fold_id
 from issuer.fields.usernames import fold_username
 from issuer.manifest import current
-from issuer.manifest.entries import Entries, Kind, Resource, bare, in_order
+from issuer.manifest.entries import Entries, Resource, bare, in_order
 from issuer.manifest.problems import Path
 from issuer.roles import Assignment
 from issuer.users import USER, UserFields
@@ -25,8 +25,8 @@ class PlannedPrincipal:
     def resource(self) -> Resource:
         if isinstance(self.fields, ClientFields):
             assert self.fields.client_id is not None
-            return Resource(Kind.CLIENT, self.fields.client_id, self.fields.client_id)
-        return Resource(Kind.USER, self.fields.id, self.fields.username)
+            return Resource(CLIENT.kind, self.fields.client_id, self.fields.client_id)
+        return Resource(USER.kind, self.fields.id, self.fields.username)
 
 
 def stored(work: current.Configuration) -> Iterator[PlannedPrincipal]:
@@ -71,7 +71,7 @@ class Declared:
         """
         path = self._by_key.get(_key(record.resource))
         if path is None and isinstance(record.fields, UserFields):
-            path = self._by_key.get((Kind.USER, None, fold_username(record.fields.username)))
+            path = self._by_key.get((USER.kind, None, fold_username(record.fields.username)))
         if path is None or (entry := self._left.pop(path, None)) is None:
             return None
         if isinstance(entry.fields, UserFields) and isinstance(record.fields, UserFields):
@@ -103,7 +103,7 @@ class Declared:
                 yield (*path, "username")
 
 
-def _key(resource: Resource) -> tuple[Kind, str | None, str | None]:
+def _key(resource: Resource) -> tuple[str, str | None, str | None]:
     if resource.id is None:
         return (resource.kind, None, fold_username(resource.name))
     return (resource.kind, resource.id, None)

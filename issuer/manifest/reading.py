@@ -2,20 +2,27 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from pydantic import ValidationError
 
-from issuer.audiences import AUDIENCE, AudienceFields
 from issuer.clients.trust import Trust
 from issuer.fields.text import did_you_mean
 from issuer.manifest import current
-from issuer.manifest.entries import ClientEntry, Entries, Kind, Resource, UserEntry
+from issuer.manifest.entries import (
+    TYPES,
+    Entries,
+    Resource,
+    entries_model,
+    entry_model,
+    plain_types,
+)
 from issuer.manifest.events import Document
 from issuer.manifest.names import dangling, declares, named, references, repeated
 from issuer.manifest.parsing import MAX_BYTES, parse
 from issuer.manifest.problems import InvalidManifest, ManifestProblem, Path
-from issuer.roles import ROLE, Assignment, RoleFields
-from issuer.trusted_issuers import TRUSTED_ISSUER, TrustedIssuerFields
+from issuer.resources import ResourceType
+from issuer.roles import Assignment
 from issuer.vocabulary import SigningAlgorithm
 
 _MESSAGES = {
@@ -42,11 +49,17 @@ class Manifest:
         return declares(self.document.data, section)
 
     def scopes(self) -> Iterator[tuple[Resource, list[str]]]:
-        """The declared roles and clients with their scopes."""
-        for role in self.entries.roles:
-            yield Resource(Kind.ROLE, role.name, role.name), role.scopes
-        for client in self.entries.clients:
-            yield Resource(Kind.CLIENT, client.client_id, client.client_id), client.scopes
+        """The declared resources that have scopes, such as roles and clients."""
+        for kind, each in TYPES.items():
+            if "scopes" in each.fields.model_fields:
+                for entry in self.of(each):
+                    name = each.key_of(entry)
+                    yield Resource(kind, name, name), entry.scopes
+
+    def of(self, resource_type: ResourceType[Any, Any]) -> list[Any]:
+        """The entries of the section of this type."""
+        entries: list[Any] = getattr(self.entries, resource_type.attribute)
+        return entries
 
     def problem(self, path: Path, message: str) -> ManifestProblem:
         """An error in the value at `path`."""
@@ -91,19 +104,12 @@ def unfit(
 
 
 def _known(work: current.Configuration, data: object, *, prune: bool) -> dict[str, set[str]]:
-    """The names of audiences, trusted issuers and roles that will exist."""
-    known = {
-        "audience": {name for _, name in named(data, "audiences", "id")},
-        "trusted issuer": {name for _, name in named(data, "trusted_issuers", "id")},
-        "role": {name for _, name in named(data, "roles", "name")},
-    }
-    if not (prune and declares(data, "trusted_issuers")):
-        there = current.resources(work, TRUSTED_ISSUER)
-        known["trusted issuer"] |= {each.id for each in there}
-    if not (prune and declares(data, "audiences")):
-        known["audience"] |= {audience.id for audience in current.resources(work, AUDIENCE)}
-    if not (prune and declares(data, "roles")):
-        known["role"] |= {role.name for role in current.resources(work, ROLE)}
+    """The names of what others may name that will exist, by kind."""
+    known: dict[str, set[str]] = {}
+    for each in plain_types():
+        known[each.kind] = {name for _, name in named(data, each.attribute, each.key)}
+        if not (prune and declares(data, each.attribute)):
+            known[each.kind] |= {each.key_of(there) for there in current.resources(work, each)}
     known["audience"].add(work.audiences.own_id)
     return known
 
@@ -112,7 +118,7 @@ def _validated(document: Document, problems: list[ManifestProblem]) -> Entries |
     if document.problems and document.data is None:
         return None  # not read to the end
     try:
-        return Entries.model_validate(document.data)
+        return entries_model().model_validate(document.data)
     except ValidationError as error:
         found = error.errors(include_url=False, include_context=False, include_input=False)
     for each in found:
@@ -125,22 +131,23 @@ def _validated(document: Document, problems: list[ManifestProblem]) -> Entries |
     return None
 
 
-_MEMBERS: dict[tuple[str, ...], Iterable[str]] = {
-    (): Entries.model_fields,
-    ("audiences",): AudienceFields.model_fields,
-    ("trusted_issuers",): TrustedIssuerFields.model_fields,
-    ("roles",): RoleFields.model_fields,
-    ("clients",): ClientEntry.model_fields,
-    ("users",): UserEntry.model_fields,
-    ("clients", "roles"): Assignment.model_fields,
-    ("clients", "trusts"): Trust.model_fields,
-    ("users", "roles"): Assignment.model_fields,
-}
+def _members(place: tuple[str, ...]) -> Iterable[str]:
+    """The known members of what stands there."""
+    match place:
+        case ():
+            return entries_model().model_fields
+        case (section,) if section in entries_model().model_fields:
+            return entry_model(section).model_fields
+        case ("clients" | "users", "roles"):
+            return Assignment.model_fields
+        case ("clients", "trusts"):
+            return Trust.model_fields
+    return ()
 
 
 def _meant(path: Path) -> str:
     """A suggestion for the last part of the path, if a known member is similar."""
     *place, name = path
-    known = _MEMBERS.get(tuple(str(each) for each in place if not isinstance(each, int)), ())
+    known = _members(tuple(str(each) for each in place if not isinstance(each, int)))
     meant = did_you_mean(str(name), known)
     return f";{meant.lower()}" if meant else ""

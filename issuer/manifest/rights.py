@@ -11,7 +11,7 @@ from issuer.directory import AudienceRecord, Rights, RoleGrant
 from issuer.fields.ids import fold_id
 from issuer.manifest.changes import Shift
 from issuer.manifest.current import Configuration
-from issuer.manifest.entries import Kind, Resource
+from issuer.manifest.entries import Resource
 from issuer.manifest.principals import PlannedPrincipal
 from issuer.resources import ResourceType
 from issuer.roles import ROLE, Assignment, RoleFields
@@ -49,10 +49,6 @@ class RightsSnapshot:
         }
         self._own = own_audience
         self._roles = {name: frozenset(role.scopes) for name, role in roles.items()}
-
-    def has(self, kind: Kind, name: str) -> bool:
-        """Whether there is such an audience or role."""
-        return name in (self._roles if kind is Kind.ROLE else self._audiences)
 
     def counts_here(
         self, principal: ClientFields | UserFields, assignments: Iterable[Assignment]

@@ -5,7 +5,16 @@ A new resource is a `ResourceType`, whose members are described once (`Member`),
 """
 
 from issuer.resources.collection import Collection, Transaction
-from issuer.resources.member import CLAIMS, DISABLED, LIFETIME, NAME, SCOPES, Control, Member
+from issuer.resources.member import (
+    CLAIMS,
+    DISABLED,
+    LIFETIME,
+    NAME,
+    SCOPES,
+    Control,
+    Member,
+    members_of,
+)
 from issuer.resources.principals import Principals
 from issuer.resources.resource_type import ResourceType
 
@@ -21,4 +30,5 @@ __all__ = [
     "Principals",
     "ResourceType",
     "Transaction",
+    "members_of",
 ]

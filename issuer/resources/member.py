@@ -6,6 +6,9 @@ It stands beside the type of the member: `name: Annotated[Label, NAME] = ""`.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
+
+from issuer.fields.fields import Fields
 
 
 class Control(StrEnum):
@@ -46,6 +49,17 @@ class Member:
     """The kind of the resources that it names: `audience`."""
     is_private: bool = False
     """Whether the audit log has only its name, without values."""
+
+
+@cache
+def members_of(model: type[Fields]) -> dict[str, Member]:
+    """The described members of a model, in its order."""
+    return {
+        name: each
+        for name, field in model.model_fields.items()
+        for each in field.metadata
+        if isinstance(each, Member)
+    }
 
 
 NAME = Member(label="Name", help="Display name.")

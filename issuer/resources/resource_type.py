@@ -5,7 +5,7 @@ from functools import cached_property
 from typing import Generic, TypeVar
 
 from issuer.fields.fields import Fields
-from issuer.resources.member import Member
+from issuer.resources.member import Member, members_of
 
 FieldsT = TypeVar("FieldsT", bound=Fields)
 ModelT = TypeVar("ModelT", bound=Fields)
@@ -51,12 +51,7 @@ class ResourceType(Generic[FieldsT, ModelT]):
     @cached_property
     def members(self) -> dict[str, Member]:
         """How people set each member, in the order of the fields."""
-        return {
-            name: each
-            for name, field in self.fields.model_fields.items()
-            for each in field.metadata
-            if isinstance(each, Member)
-        }
+        return members_of(self.fields)
 
     @property
     def private(self) -> frozenset[str]:
