@@ -3,10 +3,9 @@
 `views.py` says what each page shows, `templates/` how, `rendering.py` turns one into the other.
 """
 
-from issuer.web.api_docs import api_docs_routes
 from issuer.web.navigation import problem_page
 from issuer.web.rendering import Pages
-from issuer.web.routes import web_routes
+from issuer.web.routes import api_docs_routes, web_routes
 from issuer.web.wrong_address import ReadablePaths, not_found_page
 
 __all__ = [

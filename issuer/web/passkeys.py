@@ -12,13 +12,12 @@ from issuer.sign_in.passkeys import Answer, NewPasskey
 from issuer.sign_in.sessions_store import SignInSession
 from issuer.telemetry.metrics import PASSKEY
 from issuer.web.factors import PasskeyEndpoint, recovery_codes
-from issuer.web.forms import Refusal
 from issuer.web.invitation import InvitationEndpoint, token_of
 from issuer.web.second_factor import FirstFactorEndpoint, SecondFactorEndpoint
 from issuer.web.sign_in import SignInEndpoint
 from issuer.web.site import PageEndpoint, Site
 from issuer.web.views import AddPasskeyPage, RecoveryCodesPage, SignInPage
-from issuer.web.visit import Visit
+from issuer.web.visit import Refusal, Visit
 
 _WRONG = "This passkey was not accepted. Try again, or sign in another way."
 _STALE = "This page is out of date. Open it again."

@@ -1,8 +1,12 @@
 """Routes of the pages, under the path of `ISSUER_URL`."""
 
+from dataclasses import dataclass
+from importlib.resources import files
+
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
 
 from issuer.background.workers import WorkerPool
 from issuer.composition.composition import WebParts
@@ -20,7 +24,6 @@ from issuer.web.factors import (
     RecoveryCodesEndpoint,
     RemoveFactorEndpoint,
 )
-from issuer.web.forms import Csrf
 from issuer.web.invitation import InvitationEndpoint
 from issuer.web.navigation import Navigation
 from issuer.web.passkeys import (
@@ -35,12 +38,36 @@ from issuer.web.passkeys import (
 from issuer.web.password import PasswordEndpoint
 from issuer.web.rendering import Pages
 from issuer.web.second_factor import FirstFactorEndpoint, SecondFactorEndpoint
-from issuer.web.sessions import SessionStarter
+from issuer.web.sessions import SessionStarter, SignOutEndpoint
 from issuer.web.sign_in import SignInEndpoint
 from issuer.web.sign_in_checks import SignInChecks
-from issuer.web.sign_out import SignOutEndpoint
 from issuer.web.site import PageEndpoint, Site
+from issuer.web.views import WebPage
+from issuer.web.visit import Csrf
 from issuer.web.wrong_address import HomeEndpoint
+
+PATH, ASSETS = "/docs", "/docs-assets"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApiDocsPage(WebPage):
+    TEMPLATE = "api_docs.html"
+    SCRIPT = "api_docs.js"
+    HAS_DATA_IMAGES = True  # in the style sheet of Swagger UI
+    title = "API"
+
+
+def api_docs_routes(pages: Pages, base: str) -> list[BaseRoute]:
+    """The page, and the files of Swagger UI: an issuer may have no internet access."""
+
+    async def page(_: Request) -> Response:
+        return pages.answer(ApiDocsPage())
+
+    directory = files("fastapi_offline") / "static"
+    return [
+        Route(base + PATH, page, methods=["GET"]),
+        Mount(base + ASSETS, StaticFiles(directory=str(directory))),
+    ]
 
 
 def web_routes(

@@ -21,11 +21,10 @@ from issuer.http.requests import parameters, receive_body, see_other
 from issuer.scopes import counts_here
 from issuer.sign_in.sessions_store import SignInSession
 from issuer.telemetry.metrics import Metrics
-from issuer.web.forms import Csrf, Refusal
 from issuer.web.rendering import Pages
 from issuer.web.sign_in_checks import SignInChecks
 from issuer.web.views import Form, ProblemPage
-from issuer.web.visit import Visit, named_page, named_request
+from issuer.web.visit import Csrf, Refusal, Visit, named_page, named_request
 
 _BROWSER = re.compile(rf"[A-Za-z0-9]{{{CHARACTERS}}}")
 _FORBIDDEN = 403

@@ -9,8 +9,7 @@ import httpx
 import pytest
 from starlette.requests import Request
 
-from issuer.web.forms import Csrf, Refusal
-from issuer.web.visit import Visit, own_page
+from issuer.web.visit import Csrf, Refusal, Visit, own_page
 from tests.builders import PASSWORD, URL, Deployment
 from tests.oauth.refreshing import events
 from tests.sign_in.authorizing import App, returned, sign_in

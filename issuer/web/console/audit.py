@@ -16,7 +16,7 @@ from issuer.web.console.screens.endpoint import ConsoleEndpoint
 from issuer.web.console.screens.operator import Operator, readable
 from issuer.web.console.screens.recent_events import READ
 from issuer.web.console.screens.views import PAGE, ConsolePage, Listing, Typed
-from issuer.web.headers import page_headers
+from issuer.web.rendering import page_headers
 from issuer.web.visit import Visit
 from issuer.web.words import segment
 

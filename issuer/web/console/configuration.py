@@ -19,7 +19,7 @@ from issuer.manifest.entries import TYPES
 from issuer.web.console.screens.endpoint import ConsoleEndpoint
 from issuer.web.console.screens.operator import NeedsSignIn, Operator
 from issuer.web.console.screens.views import ConsolePage, Typed
-from issuer.web.headers import page_headers
+from issuer.web.rendering import page_headers
 from issuer.web.visit import Visit
 
 _PATH = "/console/configuration"

@@ -1,6 +1,6 @@
 """`/console/roles`: named sets of scopes, what they allow, and who has them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -9,26 +9,126 @@ from starlette.responses import Response
 
 from issuer.catalogue import ScopeEntry, ScopeFinding
 from issuer.composition import UnitOfWork
+from issuer.errors import InvalidField
 from issuer.fields.text import escaped
+from issuer.manifest.changes import Shift
+from issuer.manifest.rights import role_effect
 from issuer.roles import ROLE, Role, RoleFields
 from issuer.scopes import parse
+from issuer.web.console.rights.assignments import Holders, holders
 from issuer.web.console.rights.effective_rights import (
     ScopeInWords,
     findings,
     known_scopes,
     scopes_in_words,
 )
-from issuer.web.console.rights.holders import Holders, holders
-from issuer.web.console.role_change import edit_again, review, update_command
 from issuer.web.console.screens.action import ResourceAction
-from issuer.web.console.screens.changes import delete, save
-from issuer.web.console.screens.collection import CollectionEndpoint, ListPage
-from issuer.web.console.screens.form_fields import one_a_line, typed_scopes
-from issuer.web.console.screens.operator import NeedsSignIn, Operator
+from issuer.web.console.screens.changes import conflict, delete, save
+from issuer.web.console.screens.collection import BAD_REQUEST, CollectionEndpoint, ListPage
+from issuer.web.console.screens.operator import NeedsSignIn, Operator, readable
 from issuer.web.console.screens.resource import Deletion, ResourceEndpoint, ResourcePage
-from issuer.web.console.screens.resource_form import ResourceForm
-from issuer.web.console.screens.views import MOST_COUNTED, Command, listing
+from issuer.web.console.screens.resource_form import (
+    ResourceForm,
+    allow_if_ticked,
+    field_errors,
+    one_a_line,
+    ticked,
+    typed_scopes,
+)
+from issuer.web.console.screens.views import (
+    MOST_COUNTED,
+    Command,
+    ConsolePage,
+    Typed,
+    counted,
+    listing,
+)
 from issuer.web.visit import Visit
+
+_CONSIDERED = 50  # principals
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReviewRolePage(ConsolePage):
+    """What the change adds and removes, and what it means for `considered` principals.
+
+    `total` have the role; `unseen` are the kinds that the operator may not read.
+    """
+
+    TEMPLATE = "console/review_role.html"
+    role: Role
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+    findings: tuple[ScopeFinding, ...]
+    shifts: tuple[Shift, ...]
+    considered: int
+    unaffected: int
+    more: str
+    unseen: tuple[str, ...]
+
+    @property
+    def title(self) -> str:
+        return f"Change {self.role.name}?"
+
+
+def edit_again(action: ResourceAction) -> Response:
+    return action.edit_form(action.form)
+
+
+def review(action: ResourceAction) -> Response:
+    """Nothing is changed yet."""
+    if action.is_outdated:
+        return conflict(action)
+    role, form, operator = action.resource, action.form, action.operator
+    try:
+        fields = action.endpoint.FORM.read(form, role)
+        with operator.work(ROLE.read) as work:
+            allow_if_ticked(work, form)
+            work.roles.reject_misspelled(role, fields)
+            work.authority.authorize_change(scopes=fields.scopes)
+            effect = role_effect(work, role, fields, readable(operator), _CONSIDERED)
+            total = work.assignments.count_holders(role.name, MOST_COUNTED)
+    except InvalidField as error:
+        return action.edit_form(form, field_errors(error), BAD_REQUEST)
+    considered, seen = len(effect.considered), {each.kind for each in readable(operator)}
+    more = max(0, total - considered)
+    page = ReviewRolePage(
+        frame=action.endpoint.frame(operator, action.visit),
+        commands=(update_command(action, fields),),
+        role=role,
+        values=Typed(_typed_again(fields, role) | ticked(form)),
+        added=_without(fields.scopes, role.scopes),
+        removed=_without(role.scopes, fields.scopes),
+        findings=findings(fields.scopes),
+        shifts=effect.shifts,
+        considered=considered,
+        unaffected=considered - len({each.principal for each in effect.shifts}),
+        more=counted(more, total) if more else "",
+        unseen=tuple(f"{kind}s" for kind in ("client", "user") if kind not in seen),
+    )
+    return action.endpoint.site.pages.answer(page)
+
+
+def update_command(action: ResourceAction, fields: RoleFields) -> Command:
+    role: Role = action.resource
+    options = [part for s in _without(fields.scopes, role.scopes) for part in ("--add-scope", s)]
+    options += [p for s in _without(role.scopes, fields.scopes) for p in ("--remove-scope", s)]
+    patch: dict[str, object] = {"scopes": fields.scopes} if options else {}
+    if fields.description != role.description:
+        options += ["--description", fields.description]
+        patch |= {"description": fields.description}
+    return action.command(("update", role.name, *options), "PATCH", body=patch)
+
+
+def _typed_again(fields: RoleFields, role: Role) -> dict[str, str]:
+    typed = {"description": fields.description, "scopes": one_a_line(fields.scopes)}
+    return typed | {"version": str(role.version)}
+
+
+def _without(scopes: Iterable[str], others: Iterable[str]) -> tuple[str, ...]:
+    left = set(others)
+    return tuple(scope for scope in scopes if scope not in left)
+
 
 _NAMED = 5
 

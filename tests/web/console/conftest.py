@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from issuer.database.tables import AuditEventRow, Base
 from issuer.scopes import ISSUER_ADMIN
-from issuer.web.forms import Csrf
+from issuer.web.visit import Csrf
 from tests.builders import URL, Deployment
 from tests.html_forms import FormsOnPage
 from tests.sign_in.authorizing import sign_in

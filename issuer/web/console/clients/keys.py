@@ -8,13 +8,13 @@ from issuer.clients import CLIENT, Client
 from issuer.errors import InvalidField
 from issuer.web.console.screens.action import ConfirmationText, ResourceAction
 from issuer.web.console.screens.endpoint import ConsoleEndpoint
-from issuer.web.console.screens.form_fields import read_json
 from issuer.web.console.screens.keys_of_others import (
     KeysOfOthers,
     fetched_in_words,
     followed_keys,
     given_keys,
 )
+from issuer.web.console.screens.resource_form import read_json
 
 
 def keys_of_client(endpoint: ConsoleEndpoint, client: Client) -> KeysOfOthers:

@@ -9,7 +9,7 @@ from issuer.clients.trust import Trust
 from issuer.clients.trust_presets import PRESETS, Workload, preset
 from issuer.composition import UnitOfWork
 from issuer.errors import InvalidField, NotFound
-from issuer.web.console.screens.form_fields import json_text, read_json
+from issuer.web.console.screens.resource_form import json_text, read_json
 
 KINDS = tuple(PRESETS)
 _OF_WORKLOAD = tuple(each.name for each in fields(Workload))

@@ -22,7 +22,7 @@ from issuer.web.console.clients.trust_form import (
     trust_as_typed,
 )
 from issuer.web.console.screens.action import ResourceAction
-from issuer.web.console.screens.form_fields import field_errors, some_keys
+from issuer.web.console.screens.resource_form import field_errors, some_keys
 from issuer.web.console.screens.views import Command, ConsolePage
 
 _BAD_REQUEST = 400

@@ -16,8 +16,8 @@ from issuer.explain.explaining import Explanation, Question
 from issuer.users import USER
 from issuer.web.console.explain.remedies import Remedy, allow_audience, remedies
 from issuer.web.console.screens.endpoint import ConsoleEndpoint
-from issuer.web.console.screens.form_fields import some_keys
 from issuer.web.console.screens.operator import Operator, readable
+from issuer.web.console.screens.resource_form import some_keys
 from issuer.web.console.screens.views import Command, ConsolePage, Typed
 from issuer.web.visit import Visit
 

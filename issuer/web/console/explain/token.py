@@ -10,9 +10,9 @@ from starlette.responses import Response
 from issuer.clients import CLIENT
 from issuer.errors import InvalidField, NotFound
 from issuer.fields.text import readable_json
-from issuer.web.console.screens.form_fields import field_errors
 from issuer.web.console.screens.keys_of_others import FetchingEndpoint, fetch_first
 from issuer.web.console.screens.operator import NeedsSignIn, Operator
+from issuer.web.console.screens.resource_form import field_errors
 from issuer.web.console.screens.views import ConsolePage
 from issuer.web.visit import Visit
 

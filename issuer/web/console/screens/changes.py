@@ -10,7 +10,7 @@ from issuer.errors import AlreadyExists, InUse, InvalidField
 from issuer.resources import ResourceType
 from issuer.web.console.screens.action import ResourceAction
 from issuer.web.console.screens.collection import BAD_REQUEST, CONFLICT
-from issuer.web.console.screens.form_fields import allow_if_ticked, field_errors
+from issuer.web.console.screens.resource_form import allow_if_ticked, field_errors
 from issuer.web.console.screens.views import Command
 
 _OF_A_PAGE = {"do", "form", "form_id", "version", "confirmed", "allow_unknown_scopes"}

@@ -15,9 +15,8 @@ from issuer.composition import UnitOfWork
 from issuer.errors import AlreadyExists, InvalidField
 from issuer.resources import ResourceType
 from issuer.web.console.screens.endpoint import ConsoleEndpoint
-from issuer.web.console.screens.form_fields import allow_if_ticked, field_errors
 from issuer.web.console.screens.operator import Operator
-from issuer.web.console.screens.resource_form import ResourceForm
+from issuer.web.console.screens.resource_form import ResourceForm, allow_if_ticked, field_errors
 from issuer.web.console.screens.views import Command, ConsolePage, Listing, listing
 from issuer.web.visit import Visit
 from issuer.web.words import segment

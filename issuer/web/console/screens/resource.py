@@ -13,9 +13,9 @@ from issuer.resources import ResourceType
 from issuer.web.console.screens.action import ConfirmationText, ResourceAction
 from issuer.web.console.screens.changes import changes_of, edit
 from issuer.web.console.screens.collection import ResourceScreen
-from issuer.web.console.screens.form_fields import field_errors
 from issuer.web.console.screens.operator import Operator
 from issuer.web.console.screens.recent_events import RecentEvents, recent_events
+from issuer.web.console.screens.resource_form import field_errors
 from issuer.web.console.screens.views import Command, ConsolePage, Typed
 from issuer.web.visit import Visit
 

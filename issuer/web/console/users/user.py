@@ -30,7 +30,6 @@ from issuer.web.console.screens.recent_events import SignInSeen, sign_in_history
 from issuer.web.console.screens.resource import Deletion, ResourcePage
 from issuer.web.console.screens.views import Command
 from issuer.web.console.users.access import UserAccess, user_access
-from issuer.web.console.users.form import FORM
 from issuer.web.console.users.sign_in_methods import (
     ENDS,
     end_session,
@@ -41,6 +40,7 @@ from issuer.web.console.users.sign_in_methods import (
     withdraw_consent,
     withdraw_invitation,
 )
+from issuer.web.console.users.users import FORM
 from issuer.web.visit import Visit
 
 # Those that give nobody access.

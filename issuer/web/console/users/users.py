@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from starlette.responses import Response
 
@@ -14,13 +15,33 @@ from issuer.sign_in.factors_store import SignInMethods
 from issuer.users import USER, User, UserFields
 from issuer.web.console.rights.assignments import assignment_command
 from issuer.web.console.screens.collection import CollectionEndpoint
-from issuer.web.console.screens.form_fields import some_keys
 from issuer.web.console.screens.operator import NeedsSignIn, Operator
+from issuer.web.console.screens.resource_form import ResourceForm, some_keys
 from issuer.web.console.screens.views import Command, Listing
 from issuer.web.console.users.access import user_states
-from issuer.web.console.users.form import FORM, new_assignments
 from issuer.web.console.users.sign_in_methods import invitation_command, invitation_link
 from issuer.web.visit import Visit
+
+VERIFIED = "yes"  # the value of the box for an address that is not verified
+
+
+class UserForm(ResourceForm[UserFields, User]):
+    def given(self, form: Mapping[str, str], resource: User | None) -> dict[str, Any]:
+        """The box of a verified address has that address as its value: it counts for no other."""
+        given = super().given(form, resource)
+        values = {VERIFIED, given["email"]} - {None}
+        return {**given, "email_verified": form.get("email_verified") in values}
+
+
+FORM = UserForm(USER)
+
+
+def new_assignments(form: Mapping[str, str]) -> list[Assignment]:
+    """The roles of a new user, at one audience: everywhere is not what a form leaves empty."""
+    roles, audience = form.get("roles", "").split(), form.get("audience", "").strip()
+    if roles and not audience:
+        raise InvalidField("audience", "Name the audience at which the roles are assigned.")
+    return [Assignment(role=role, audience=audience) for role in dict.fromkeys(roles)]
 
 
 @dataclass(frozen=True, slots=True)
