@@ -107,7 +107,7 @@ ONLY_IN = {
     "typer": ["cli/"],
     "pyrage": ["backup/encryption.py"],
     "pyotp": ["sign_in/second_factor.py"],
-    "webauthn": ["sign_in/passkeys.py"],
+    "webauthn": ["sign_in/challenges.py", "sign_in/passkeys.py"],
     "redis": ["rate_limits/shared.py"],
     "opentelemetry": ["telemetry/otel/"],
     "prometheus_client": [

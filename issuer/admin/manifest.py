@@ -13,15 +13,15 @@ from issuer.admin.problems import ProblemRaised, documented
 from issuer.admin.representations import AllowUnknownScopes, IfMatch, require_tag
 from issuer.admin.routes import PRIVILEGED, admin_router, requires
 from issuer.composition import Access
-from issuer.composition.planning import (
+from issuer.http.etags import etag_of
+from issuer.manifest.entries import TYPES
+from issuer.provisioning.planning import (
     MadePlan,
     Planned,
     PlanRequest,
     applied_plan,
     made_plan,
 )
-from issuer.http.etags import etag_of
-from issuer.manifest.entries import TYPES
 
 router = admin_router("/manifest", "manifest")
 

@@ -1,1 +1,1 @@
-"""Setting a deployment up: first start, recovery, a new URL, a new master key."""
+"""A deployment as a whole: first start, recovery, a new URL or master key, plans of manifests."""

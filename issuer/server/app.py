@@ -113,7 +113,7 @@ def create_app(parts: Composition) -> DirectRoutes:
     queues = ClientQueues(parts.clock, _LINTS_WAITING, limit=LINTS, metrics=metrics)
     common = (parts.administration, running)
     hand_over(app, AdminParts(*common, pools.plans, passwords, pools.lints, queues))
-    parts.administration.explainer.own_api.routes = partial(routes_of, settings)
+    parts.administration.explain_routes(partial(routes_of, settings))
     _add_admin(app, settings.base_path, pages)
     return _add_middleware(app, parts, protocol, pages)
 
@@ -174,9 +174,10 @@ def _add_middleware(
     app: FastAPI, parts: Composition, protocol: Sequence[Route], pages: Pages
 ) -> DirectRoutes:
     """Around all routes; the protocol endpoints are reached without it."""
-    base, metrics = parts.settings.base_path, parts.telemetry.metrics
+    base, telemetry = parts.settings.base_path, parts.telemetry
+    metrics, tracing = telemetry.metrics, telemetry.tracing
     observers = _observers(parts.settings, metrics, parts.foundation.random)
-    if observers or parts.telemetry.tracing.is_on:
+    if observers or tracing.is_on:
         app.add_middleware(
             RouteTemplate, templates={**templates_of(app, base), **admin_templates()}
         )
@@ -242,7 +243,8 @@ def app_from_environment() -> ASGIApp:
     settings = Settings.from_environment()
     logs.configure(settings.log_level)
     parts = compose(settings, telemetry=build_telemetry(settings))
-    app: ASGIApp = parts.telemetry.tracing.requests(create_app(parts))
+    tracing = parts.telemetry.tracing
+    app: ASGIApp = tracing.requests(create_app(parts))
     # The application lives as long as the process: exclude it from garbage collection. Not in
     # `create_app`, since in tests an application ends before the process.
     gc.collect()

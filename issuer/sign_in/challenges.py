@@ -1,18 +1,26 @@
-"""Challenges of WebAuthn (Level 3 §13.4.3).
+"""Challenges of WebAuthn (Level 3 §13.4.3), and reading what browsers answer.
 
 A challenge is authenticated instead of stored, so that nobody can fill the database by asking
 for them; only those that were answered are stored, until they expire.
 """
 
+import base64
+import binascii
 import hashlib
 import hmac
+import json
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from random import Random
+from typing import Any, TypeAlias
 
 from issuer.clock import Clock
 
+Answer: TypeAlias = Mapping[str, Any]  # JSON of a PublicKeyCredential, from a browser
+
+MAX_CREDENTIAL_ID = 1023  # WebAuthn §4
 LIFETIME = timedelta(minutes=5)
 _RANDOM = 32
 _EXPIRY = struct.Struct(">Q")
@@ -56,3 +64,47 @@ class PasskeyChallenges:
     def _mac(self, body: bytes, purpose: str, browser: str) -> bytes:
         context = hashlib.sha256(f"{purpose}\n{browser}".encode("utf-8", "surrogatepass")).digest()
         return hmac.digest(self._key, context + body, hashlib.sha256)
+
+
+def credential_id(answer: Answer) -> bytes:
+    """The id of the passkey that answered; empty if there is none."""
+    return _decoded(answer.get("id"))[:MAX_CREDENTIAL_ID]
+
+
+def challenge_in(answer: Answer) -> bytes:
+    try:
+        client_data = json.loads(_decoded(_response(answer).get("clientDataJSON")))
+    except (ValueError, RecursionError):
+        return b""
+    return _decoded(client_data.get("challenge")) if isinstance(client_data, dict) else b""
+
+
+def user_handle_in(answer: Answer) -> bytes:
+    return _decoded(_response(answer).get("userHandle"))
+
+
+def transports_in(answer: Answer) -> tuple[str, ...]:
+    from webauthn.helpers.structs import AuthenticatorTransport  # noqa: PLC0415
+
+    named = _response(answer).get("transports")
+    known = {each.value for each in AuthenticatorTransport}
+    return tuple(sorted(known.intersection(_texts(named))))
+
+
+def _texts(value: object) -> list[str]:
+    return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
+
+
+def _response(answer: Answer) -> Mapping[str, Any]:
+    response = answer.get("response")
+    return response if isinstance(response, dict) else {}
+
+
+def _decoded(value: object) -> bytes:
+    """What is written as base64url; empty for anything else."""
+    if not isinstance(value, str):
+        return b""
+    try:
+        return base64.b64decode(value + "=" * (-len(value) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        return b""

@@ -7,8 +7,9 @@ from issuer.clock import Clock
 from issuer.database import Database
 from issuer.directory import Directory, UserRecord
 from issuer.errors import InvalidCredentials
+from issuer.sign_in.challenges import Answer, credential_id
 from issuer.sign_in.factors_store import FactorStore
-from issuer.sign_in.passkeys import Answer, PasskeyProof, Passkeys, StoredPasskey, credential_id
+from issuer.sign_in.passkeys import PasskeyProof, Passkeys, StoredPasskey
 from issuer.users.guard import AttemptGuard
 
 _UNKNOWN = "passkey"  # counted as one unknown user name

@@ -3,25 +3,28 @@
 The library is imported when it is first used.
 """
 
-import base64
-import binascii
 import hashlib
 import hmac
 import ipaddress
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any
 from urllib.parse import urlsplit
 
 from issuer.errors import InvalidCredentials, InvalidField, NotAllowed
 from issuer.settings import is_loopback, origin_of
-from issuer.sign_in.challenges import Challenge, PasskeyChallenges
+from issuer.sign_in.challenges import (
+    MAX_CREDENTIAL_ID,
+    Answer,
+    Challenge,
+    PasskeyChallenges,
+    challenge_in,
+    transports_in,
+    user_handle_in,
+)
 
-MAX_CREDENTIAL_ID = 1023  # WebAuthn §4
 _TIMEOUT_MS = 300_000
 _MAX_REASON = 200
-Answer: TypeAlias = Mapping[str, Any]  # JSON of a PublicKeyCredential, from a browser
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +152,7 @@ class Passkeys:
             verified.credential_id,
             verified.credential_public_key,
             verified.sign_count,
-            _transports(answer),
+            transports_in(answer),
             verified.credential_device_type == "multi_device",
             recognised,
         )
@@ -183,7 +186,7 @@ class Passkeys:
         challenge, recognised = self._recognised(answer, _signing_in(user_id), browser)
         if recognised is None:
             raise InvalidCredentials("passkey: not the challenge of this browser", passkey.user_id)
-        if user_id is None and _user_handle(answer) != self.handle(passkey.user_id):
+        if user_id is None and user_handle_in(answer) != self.handle(passkey.user_id):
             raise InvalidCredentials("passkey: of another user", passkey.user_id)
         try:
             verified = verify_authentication_response(
@@ -208,17 +211,12 @@ class Passkeys:
     def _recognised(
         self, answer: Answer, purpose: str, browser: str
     ) -> tuple[bytes, Challenge | None]:
-        challenge = _challenge(answer)
+        challenge = challenge_in(answer)
         return challenge, self._challenges.recognised(challenge, purpose, browser)
 
     def _require_offered(self) -> None:
         if self.why_not_offered is not None:
             raise NotAllowed(self.why_not_offered)
-
-
-def credential_id(answer: Answer) -> bytes:
-    """The id of the passkey that answered; empty if there is none."""
-    return _decoded(answer.get("id"))[:MAX_CREDENTIAL_ID]
 
 
 def _methods(*, is_synced: bool) -> tuple[str, ...]:
@@ -232,45 +230,6 @@ def _registering(user_id: str) -> str:
 
 def _signing_in(user_id: str | None) -> str:
     return "sign in" if user_id is None else f"second factor {user_id}"
-
-
-def _challenge(answer: Answer) -> bytes:
-    try:
-        client_data = json.loads(_decoded(_response(answer).get("clientDataJSON")))
-    except (ValueError, RecursionError):
-        return b""
-    return _decoded(client_data.get("challenge")) if isinstance(client_data, dict) else b""
-
-
-def _user_handle(answer: Answer) -> bytes:
-    return _decoded(_response(answer).get("userHandle"))
-
-
-def _transports(answer: Answer) -> tuple[str, ...]:
-    from webauthn.helpers.structs import AuthenticatorTransport  # noqa: PLC0415
-
-    named = _response(answer).get("transports")
-    known = {each.value for each in AuthenticatorTransport}
-    return tuple(sorted(known.intersection(_texts(named))))
-
-
-def _texts(value: object) -> list[str]:
-    return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
-
-
-def _response(answer: Answer) -> Mapping[str, Any]:
-    response = answer.get("response")
-    return response if isinstance(response, dict) else {}
-
-
-def _decoded(value: object) -> bytes:
-    """What is written as base64url; empty for anything else."""
-    if not isinstance(value, str):
-        return b""
-    try:
-        return base64.b64decode(value + "=" * (-len(value) % 4), altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError):
-        return b""
 
 
 def _verification(must_verify_user: bool) -> Any:

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from starlette.responses import JSONResponse, Response
 
 from issuer.errors import InvalidCredentials, InvalidField, NotAllowed
+from issuer.sign_in.challenges import Answer
 from issuer.sign_in.invitations import Invitation
 from issuer.sign_in.passkey_sign_in import PasskeyUse
-from issuer.sign_in.passkeys import Answer, NewPasskey
+from issuer.sign_in.passkeys import NewPasskey
 from issuer.sign_in.sessions_store import SignInSession
 from issuer.telemetry.metrics import PASSKEY
 from issuer.web.factors import PasskeyEndpoint, recovery_codes

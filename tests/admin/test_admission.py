@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from issuer.composition.planning import MIN_BYTES_OF_OWN_PROCESS
+from issuer.provisioning.planning import MIN_BYTES_OF_OWN_PROCESS
 from tests.admin.test_explain_own_api import below
 from tests.builders import Deployment, FakeClock
 from tests.drivers import AdminApi, problem

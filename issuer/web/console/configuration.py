@@ -10,12 +10,12 @@ from issuer import manifest
 from issuer.authority import CredentialsNotKept
 from issuer.background.workers import WorkerPool
 from issuer.composition import Access
-from issuer.composition.planning import MAX_BYTES, MadePlan, PlanRequest, applied_plan, made_plan
 from issuer.errors import InUse, NotAllowed
 from issuer.http.requests import MAX_BYTES as MAX_BYTES_OF_FORM
 from issuer.manifest import Applied, InvalidManifest
 from issuer.manifest.changes import Shift
 from issuer.manifest.entries import TYPES
+from issuer.provisioning.planning import MAX_BYTES, MadePlan, PlanRequest, applied_plan, made_plan
 from issuer.web.console.screens.endpoint import ConsoleEndpoint
 from issuer.web.console.screens.operator import NeedsSignIn, Operator
 from issuer.web.console.screens.views import ConsolePage, Typed

@@ -4,13 +4,13 @@ import httpx
 import pytest
 
 from issuer.audit import Actor
-from issuer.composition.planning import (
+from issuer.errors import NotFound
+from issuer.provisioning.planning import (
     MAX_BYTES,
     MIN_BYTES_OF_OWN_PROCESS,
     PlanRequest,
     made_plan,
 )
-from issuer.errors import NotFound
 from tests.builders import Deployment
 from tests.web.browsing import Browser, PageSeen
 from tests.web.console.conftest import SignedIn, forged

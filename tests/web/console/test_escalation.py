@@ -8,8 +8,8 @@ import pytest
 
 from issuer.audit import Actor
 from issuer.composition import UnitOfWork
-from issuer.composition.planning import PlanRequest, made_plan
 from issuer.errors import IssuerError
+from issuer.provisioning.planning import PlanRequest, made_plan
 from issuer.resources import Collection
 from issuer.scopes import ISSUER_ADMIN
 from tests.builders import URL, Deployment

@@ -28,7 +28,7 @@ MAX_BYTES = 1024 * 1024
 MIN_BYTES_OF_OWN_PROCESS = 32 * 1024
 _FILE = "manifest"  # the file name in problems
 _SECONDS = 120
-_IN_OWN_PROCESS = "import os; os.nice(10); from issuer.composition.planning import main; main()"
+_IN_OWN_PROCESS = "import os; os.nice(10); from issuer.provisioning.planning import main; main()"
 
 # Its class, arguments and members: an error with another constructor cannot be unpickled.
 _PackedError: TypeAlias = tuple[type[IssuerError], tuple[Any, ...], dict[str, Any]]
