@@ -183,7 +183,7 @@ def deployment(opened: Initialized, clock: FakeClock) -> Iterator[Deployment]:
 def shared(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Deployment]:
-    """The same for all tests of a module, whose order may not matter."""
+    """One for all tests of a module that only read or are refused; their order may not matter."""
     template: Initialized = request.getfixturevalue(f"opened_{request.param}")
     with (
         copied_issuer(template, tmp_path_factory.mktemp("shared")) as opened,
@@ -219,3 +219,8 @@ def http(deployment: Deployment) -> httpx.Client:
 @pytest.fixture
 def token_endpoint(http: httpx.Client) -> TokenDriver:
     return TokenDriver(http)
+
+
+@pytest.fixture
+def shared_endpoint(shared: Deployment) -> TokenDriver:
+    return TokenDriver(shared.http)

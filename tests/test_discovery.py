@@ -17,9 +17,9 @@ METADATA = "/.well-known/oauth-authorization-server"
 METHODS = ["client_secret_basic", "client_secret_post", "private_key_jwt"]
 
 
-def test_the_metadata_names_the_registered_grants_and_endpoints(http: httpx.Client):
+def test_the_metadata_names_the_registered_grants_and_endpoints(shared: Deployment):
     """RFC 8414 §2. Those of OpenID Connect are in tests/oauth/test_openid.py."""
-    document = http.get(METADATA).json()
+    document = shared.http.get(METADATA).json()
     expected = {
         "issuer": "https://id.example",
         "token_endpoint": "https://id.example/oauth2/token",
@@ -42,11 +42,11 @@ def test_the_metadata_names_the_registered_grants_and_endpoints(http: httpx.Clie
     assert {name: document[name] for name in expected} == expected
 
 
-def test_openid_connect_discovery_serves_the_metadata_too(http: httpx.Client):
-    oidc = http.get("/.well-known/openid-configuration")
-    assert oidc.json() == http.get(METADATA).json()
+def test_openid_connect_discovery_serves_the_metadata_too(shared: Deployment):
+    oidc = shared.http.get("/.well-known/openid-configuration")
+    assert oidc.json() == shared.http.get(METADATA).json()
     assert oidc.headers["content-type"] == "application/json"
-    again = http.get(METADATA, headers={"If-None-Match": oidc.headers["etag"]})
+    again = shared.http.get(METADATA, headers={"If-None-Match": oidc.headers["etag"]})
     assert again.status_code == 304
 
 
@@ -73,14 +73,14 @@ def test_all_endpoints_are_under_the_path_of_the_issuer(deployment: Deployment):
     assert answer.status_code == 200
 
 
-def test_the_description_is_valid_openapi_and_names_every_endpoint(http: httpx.Client):
-    schema = http.get("/openapi.json").json()
+def test_the_description_is_valid_openapi_and_names_every_endpoint(shared: Deployment):
+    schema = shared.http.get("/openapi.json").json()
     validate(schema)
     assert schema["openapi"].startswith("3.1")
     for path in ("authorize", "token", "userinfo", "logout", "revoke", "introspect"):
         assert f"/oauth2/{path}" in schema["paths"]
     assert {"/.well-known/jwks.json", METADATA} <= schema["paths"].keys()
-    assert http.get("/openapi.json").json() == schema
+    assert shared.http.get("/openapi.json").json() == schema
 
 
 def test_the_description_is_rendered_once(settings: Settings):
@@ -93,15 +93,15 @@ def test_the_description_is_rendered_once(settings: Settings):
         assert http.get("/openapi.json").content == described
 
 
-def test_the_documentation_page_loads_nothing_from_other_hosts(http: httpx.Client):
-    answer = http.get("/docs")
+def test_the_documentation_page_loads_nothing_from_other_hosts(shared: Deployment):
+    answer = shared.http.get("/docs")
     assert "https://" not in answer.text.replace("https://id.example", "")
     policy = answer.headers["content-security-policy"]
     assert policy.startswith("default-src 'none'; ")
     assert "frame-ancestors 'none'" in policy
     assert "unsafe" not in policy
     assert "<script>" not in answer.text
-    assert http.get("/docs-assets/swagger-ui-bundle.js").status_code == 200
+    assert shared.http.get("/docs-assets/swagger-ui-bundle.js").status_code == 200
 
 
 @pytest.mark.parametrize("more_settings", [{"url": "https://host.example/auth"}])
@@ -129,8 +129,8 @@ def test_https_is_required_of_browsers_by_a_setting(http: httpx.Client):
         assert http.get(path).headers[HSTS] == "max-age=31536000"
 
 
-def test_https_is_not_required_of_browsers_by_default(http: httpx.Client):
-    assert HSTS not in http.get("/").headers
+def test_https_is_not_required_of_browsers_by_default(shared: Deployment):
+    assert HSTS not in shared.http.get("/").headers
 
 
 @pytest.mark.parametrize(
@@ -141,9 +141,9 @@ def test_https_is_not_required_where_the_issuer_has_none(http: httpx.Client):
     assert HSTS not in http.get("/").headers
 
 
-def test_a_working_server_is_live_and_ready(http: httpx.Client):
-    assert http.get("/healthz").json() == {"status": "ok"}
-    assert http.get("/readyz").json() == {"status": "ready"}
+def test_a_working_server_is_live_and_ready(shared: Deployment):
+    assert shared.http.get("/healthz").json() == {"status": "ok"}
+    assert shared.http.get("/readyz").json() == {"status": "ready"}
 
 
 def test_not_ready_with_a_schema_that_needs_a_newer_version(deployment: Deployment):

@@ -2,7 +2,6 @@
 
 import json
 
-import httpx
 import pytest
 from joserfc.jwk import JWKRegistry
 
@@ -18,11 +17,11 @@ JWKS = "/.well-known/jwks.json"
 
 
 def test_the_key_set_holds_the_active_key_and_the_next_key(
-    deployment: Deployment, token_endpoint: TokenDriver
+    shared: Deployment, shared_endpoint: TokenDriver
 ):
-    answer = deployment.http.get(JWKS)
+    answer = shared.http.get(JWKS)
     keys = answer.json()["keys"]
-    header, _ = token_endpoint.read(token_endpoint.client_credentials(deployment.client()))
+    header, _ = shared_endpoint.read(shared_endpoint.client_credentials(shared.client()))
     assert answer.headers["content-type"] == "application/jwk-set+json"
     assert answer.headers["cache-control"] == "public, max-age=300"
     assert len(keys) == 2
@@ -48,28 +47,28 @@ def test_a_kid_never_looks_like_a_command_line_option():
 
 
 @rows("form", ["{}", "W/{}", '"other", {}', "*"])
-def test_a_known_etag_gets_304(deployment: Deployment, form: str):
+def test_a_known_etag_gets_304(shared: Deployment, form: str):
     """RFC 9110 §13.1.2: weak comparison, lists, any."""
-    first = deployment.http.get(JWKS)
+    first = shared.http.get(JWKS)
     etag = first.headers["etag"]
     assert not etag.startswith("W/")
-    again = deployment.http.get(JWKS, headers={"If-None-Match": form.format(etag)})
+    again = shared.http.get(JWKS, headers={"If-None-Match": form.format(etag)})
     assert (again.status_code, again.content) == (304, b"")
     assert again.headers["etag"] == etag
     assert again.headers["cache-control"] == first.headers["cache-control"]
-    other = deployment.http.get(JWKS, headers={"If-None-Match": '"other"'})
+    other = shared.http.get(JWKS, headers={"If-None-Match": '"other"'})
     assert other.status_code == 200
 
 
-def test_head_answers_as_get_without_a_body(http: httpx.Client):
+def test_head_answers_as_get_without_a_body(shared: Deployment):
     """RFC 9110 §9.3.2."""
-    head, get = http.head(JWKS), http.get(JWKS)
+    head, get = shared.http.head(JWKS), shared.http.get(JWKS)
     assert (head.status_code, head.content) == (200, b"")
     assert head.headers["etag"] == get.headers["etag"]
 
 
-def test_no_private_key_is_in_the_database_in_clear_text(deployment: Deployment):
-    with deployment.services.database.reading() as session:
+def test_no_private_key_is_in_the_database_in_clear_text(shared: Deployment):
+    with shared.services.database.reading() as session:
         rows = session.query(SigningKeyRow).all()
     for row in rows:
         assert b"PRIVATE" not in row.handle
@@ -100,7 +99,7 @@ def test_a_key_of_an_unknown_algorithm_is_ignored(deployment: Deployment):
     assert deployment.http.get(JWKS).json() == before
 
 
-def test_carrying_out_the_rotation_twice_changes_nothing(deployment: Deployment):
-    before = deployment.services.keys.keyring.keys
-    deployment.services.keys.keyring.reconcile()
-    assert deployment.services.keys.keyring.keys == before
+def test_carrying_out_the_rotation_twice_changes_nothing(shared: Deployment):
+    before = shared.services.keys.keyring.keys
+    shared.services.keys.keyring.reconcile()
+    assert shared.services.keys.keyring.keys == before

@@ -9,49 +9,49 @@ from tests.oauth.asserting import GRANT, INVALID_CLIENT
 from tests.rows import rows
 
 
-def test_basic_and_post_both_authenticate(deployment: Deployment, token_endpoint: TokenDriver):
-    client = deployment.client()
-    basic = token_endpoint.post(data=GRANT, auth=(client.client_id, client.client_secret))
-    post = token_endpoint.post(data={**GRANT, **in_form(client)})
+def test_basic_and_post_both_authenticate(shared: Deployment, shared_endpoint: TokenDriver):
+    client = shared.client()
+    basic = shared_endpoint.post(data=GRANT, auth=(client.client_id, client.client_secret))
+    post = shared_endpoint.post(data={**GRANT, **in_form(client)})
     assert (basic.status, post.status) == (200, 200)
 
 
 def test_every_wrong_credential_gets_the_same_response(
-    deployment: Deployment, token_endpoint: TokenDriver
+    shared: Deployment, shared_endpoint: TokenDriver
 ):
     """Unknown, wrong, disabled, none: nothing in the response tells them apart."""
-    client, disabled = deployment.client(), deployment.client(disabled=True)
+    client, disabled = shared.client(), shared.client(disabled=True)
     answers = [
-        token_endpoint.post(data=GRANT, auth=("unknown", client.client_secret)),
-        token_endpoint.post(data=GRANT, auth=(client.client_id, "wrong")),
-        token_endpoint.post(data=GRANT, auth=(client.client_id, disabled.client_secret)),
-        token_endpoint.post(data=GRANT, auth=(client.client_id.upper(), client.client_secret)),
-        token_endpoint.post(data=GRANT, auth=(disabled.client_id, disabled.client_secret)),
-        token_endpoint.post(data={**GRANT, **in_form(disabled)}),
-        token_endpoint.post(data=GRANT, auth=("", "")),
-        token_endpoint.post(data=GRANT),
-        token_endpoint.post(data={**GRANT, "client_id": client.client_id}),
-        token_endpoint.post(data=GRANT, headers={"Authorization": "Bearer x"}),
+        shared_endpoint.post(data=GRANT, auth=("unknown", client.client_secret)),
+        shared_endpoint.post(data=GRANT, auth=(client.client_id, "wrong")),
+        shared_endpoint.post(data=GRANT, auth=(client.client_id, disabled.client_secret)),
+        shared_endpoint.post(data=GRANT, auth=(client.client_id.upper(), client.client_secret)),
+        shared_endpoint.post(data=GRANT, auth=(disabled.client_id, disabled.client_secret)),
+        shared_endpoint.post(data={**GRANT, **in_form(disabled)}),
+        shared_endpoint.post(data=GRANT, auth=("", "")),
+        shared_endpoint.post(data=GRANT),
+        shared_endpoint.post(data={**GRANT, "client_id": client.client_id}),
+        shared_endpoint.post(data=GRANT, headers={"Authorization": "Bearer x"}),
     ]
     assert {seen(answer) for answer in answers} == {seen(answers[0])}
     assert (answers[0].status, answers[0].body) == (401, INVALID_CLIENT)
     assert answers[0].response.headers["www-authenticate"].startswith("Basic realm=")
 
 
-def test_ids_are_form_encoded_before_basic(deployment: Deployment, token_endpoint: TokenDriver):
+def test_ids_are_form_encoded_before_basic(shared: Deployment, shared_endpoint: TokenDriver):
     """RFC 6749 §2.3.1; ids that are not encoded are accepted where they are not ambiguous."""
-    client = deployment.client("svc:a+b@c|d~e")
-    encoded = token_endpoint.post(data=GRANT, auth=("svc%3Aa%2Bb%40c%7Cd~e", client.client_secret))
-    plain = deployment.client("a+b@c")
-    raw = token_endpoint.post(data=GRANT, auth=("a+b@c", plain.client_secret))
-    with_colon = token_endpoint.post(data=GRANT, auth=(client.client_id, client.client_secret))
+    client = shared.client("svc:a+b@c|d~e")
+    encoded = shared_endpoint.post(data=GRANT, auth=("svc%3Aa%2Bb%40c%7Cd~e", client.client_secret))
+    plain = shared.client("a+b@c")
+    raw = shared_endpoint.post(data=GRANT, auth=("a+b@c", plain.client_secret))
+    with_colon = shared_endpoint.post(data=GRANT, auth=(client.client_id, client.client_secret))
     assert (encoded.status, raw.status, with_colon.status) == (200, 200, 200)
 
 
-def test_two_methods_at_once_are_refused(deployment: Deployment, token_endpoint: TokenDriver):
+def test_two_methods_at_once_are_refused(shared: Deployment, shared_endpoint: TokenDriver):
     """RFC 6749 §2.3: a client MUST NOT use more than one."""
-    client = deployment.client()
-    answer = token_endpoint.post(
+    client = shared.client()
+    answer = shared_endpoint.post(
         data={**GRANT, **in_form(client)}, auth=(client.client_id, client.client_secret)
     )
     assert (answer.status, answer.body) == (
@@ -64,13 +64,13 @@ def test_two_methods_at_once_are_refused(deployment: Deployment, token_endpoint:
 
 
 def test_the_form_may_repeat_the_client_id_but_not_name_another(
-    deployment: Deployment, token_endpoint: TokenDriver
+    shared: Deployment, shared_endpoint: TokenDriver
 ):
     """RFC 6749 §3.2.1."""
-    client = deployment.client()
+    client = shared.client()
     auth = (client.client_id, client.client_secret)
-    same = token_endpoint.post(data={**GRANT, "client_id": client.client_id}, auth=auth)
-    other = token_endpoint.post(data={**GRANT, "client_id": "other"}, auth=auth)
+    same = shared_endpoint.post(data={**GRANT, "client_id": client.client_id}, auth=auth)
+    other = shared_endpoint.post(data={**GRANT, "client_id": "other"}, auth=auth)
     assert same.status == 200
     assert (other.status, other.error) == (400, "invalid_request")
 
@@ -86,9 +86,9 @@ def test_the_form_may_repeat_the_client_id_but_not_name_another(
     ],
 )
 def test_undecodable_basic_is_invalid_request(
-    deployment: Deployment, token_endpoint: TokenDriver, header: str
+    shared: Deployment, shared_endpoint: TokenDriver, header: str
 ):
-    answer = token_endpoint.post(data=GRANT, headers={"Authorization": header})
+    answer = shared_endpoint.post(data=GRANT, headers={"Authorization": header})
     assert (answer.status, answer.body) == (
         400,
         {
@@ -126,13 +126,11 @@ def test_a_recreated_client_cannot_use_its_old_secret(
     assert token_endpoint.client_credentials(new).scope == set()
 
 
-def test_the_scheme_of_basic_is_case_insensitive(
-    deployment: Deployment, token_endpoint: TokenDriver
-):
+def test_the_scheme_of_basic_is_case_insensitive(shared: Deployment, shared_endpoint: TokenDriver):
     """RFC 9110 §11.1."""
-    client = deployment.client()
+    client = shared.client()
     pair = base64.b64encode(f"{client.client_id}:{client.client_secret}".encode()).decode()
-    answer = token_endpoint.post(data=GRANT, headers={"Authorization": f"bAsIc {pair}"})
+    answer = shared_endpoint.post(data=GRANT, headers={"Authorization": f"bAsIc {pair}"})
     assert answer.status == 200
 
 

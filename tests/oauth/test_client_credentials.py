@@ -13,11 +13,11 @@ from tests.rows import rows
 
 
 def test_the_response_is_a_bearer_token_and_no_store(
-    deployment: Deployment, token_endpoint: TokenDriver
+    shared: Deployment, shared_endpoint: TokenDriver
 ):
     """RFC 6749 §5.1."""
-    client = deployment.client(scopes=["agents:run", "agents:web:read"])
-    answer = token_endpoint.client_credentials(client)
+    client = shared.client(scopes=["agents:run", "agents:web:read"])
+    answer = shared_endpoint.client_credentials(client)
     assert answer.status == 200
     assert answer.response.headers["cache-control"] == "no-store"
     assert answer.response.headers["content-type"] == "application/json"
@@ -53,32 +53,30 @@ def test_the_token_has_the_documented_claims(
     }
 
 
-def test_scopes_is_an_array_even_if_empty(deployment: Deployment, token_endpoint: TokenDriver):
+def test_scopes_is_an_array_even_if_empty(shared: Deployment, shared_endpoint: TokenDriver):
     """No scope is requested and none is held: an empty `scope`, and an empty array."""
-    answer = token_endpoint.client_credentials(deployment.client())
-    claims = token_endpoint.claims(answer)
+    answer = shared_endpoint.client_credentials(shared.client())
+    claims = shared_endpoint.claims(answer)
     assert (answer.body["scope"], claims["scope"], claims["scopes"]) == ("", "", [])
 
 
-def test_every_token_has_its_own_jti(deployment: Deployment, token_endpoint: TokenDriver):
-    client = deployment.client()
-    answers = [token_endpoint.client_credentials(client) for _ in range(20)]
-    assert len({token_endpoint.claims(answer)["jti"] for answer in answers}) == 20
+def test_every_token_has_its_own_jti(shared: Deployment, shared_endpoint: TokenDriver):
+    client = shared.client()
+    answers = [shared_endpoint.client_credentials(client) for _ in range(20)]
+    assert len({shared_endpoint.claims(answer)["jti"] for answer in answers}) == 20
 
 
-def test_a_narrower_scope_is_granted_as_requested(
-    deployment: Deployment, token_endpoint: TokenDriver
-):
-    client = deployment.client(scopes=["agents:run"])
-    answer = token_endpoint.client_credentials(client, scope="agents:web:run")
+def test_a_narrower_scope_is_granted_as_requested(shared: Deployment, shared_endpoint: TokenDriver):
+    client = shared.client(scopes=["agents:run"])
+    answer = shared_endpoint.client_credentials(client, scope="agents:web:run")
     assert answer.scope == {"agents:web:run"}
-    assert token_endpoint.claims(answer)["scopes"] == ["agents:web:run"]
+    assert shared_endpoint.claims(answer)["scopes"] == ["agents:web:run"]
 
 
-def test_a_scope_that_is_not_covered_is_named(deployment: Deployment, token_endpoint: TokenDriver):
+def test_a_scope_that_is_not_covered_is_named(shared: Deployment, shared_endpoint: TokenDriver):
     """RFC 6749 §5.2; the scope is never reduced silently."""
-    client = deployment.client(scopes=["agents:web:run"])
-    answer = token_endpoint.client_credentials(client, scope="agents:web:run agents:run")
+    client = shared.client(scopes=["agents:web:run"])
+    answer = shared_endpoint.client_credentials(client, scope="agents:web:run agents:run")
     assert (answer.status, answer.body) == (
         400,
         {
@@ -90,11 +88,11 @@ def test_a_scope_that_is_not_covered_is_named(deployment: Deployment, token_endp
 
 @rows("scope", ["a  b", " a", "a ", "a\tb", "ä", 'a"b', "a::b", "a:b:c:d"])
 def test_a_malformed_scope_is_invalid_scope(
-    deployment: Deployment, token_endpoint: TokenDriver, scope: str
+    shared: Deployment, shared_endpoint: TokenDriver, scope: str
 ):
     """RFC 6749 §3.3."""
-    client = deployment.client(scopes=["agent_os:admin"])
-    assert token_endpoint.client_credentials(client, scope=scope).error == "invalid_scope"
+    client = shared.client(scopes=["agent_os:admin"])
+    assert shared_endpoint.client_credentials(client, scope=scope).error == "invalid_scope"
 
 
 def test_a_role_applies_at_its_audience_only(deployment: Deployment, token_endpoint: TokenDriver):
@@ -134,15 +132,13 @@ def test_roles_are_in_the_token_only_if_the_audience_includes_them(
 
 
 def test_agent_os_admin_grants_nothing_at_the_issuers_own_audience(
-    deployment: Deployment, token_endpoint: TokenDriver
+    shared: Deployment, shared_endpoint: TokenDriver
 ):
-    client = deployment.client(
-        scopes=["agent_os:admin", "issuer:users:read"], audiences=["my-os", URL]
-    )
-    own = token_endpoint.client_credentials(client, audience=URL)
-    elsewhere = token_endpoint.client_credentials(client, audience="my-os")
+    client = shared.client(scopes=["agent_os:admin", "issuer:users:read"], audiences=["my-os", URL])
+    own = shared_endpoint.client_credentials(client, audience=URL)
+    elsewhere = shared_endpoint.client_credentials(client, audience="my-os")
     assert (own.scope, elsewhere.scope) == ({"issuer:users:read"}, {"agent_os:admin"})
-    asked = token_endpoint.client_credentials(client, audience=URL, scope="issuer:admin")
+    asked = shared_endpoint.client_credentials(client, audience=URL, scope="issuer:admin")
     assert asked.error == "invalid_scope"
 
 
@@ -199,14 +195,14 @@ def test_the_lifetime_is_the_clients_else_the_audiences_else_the_setting(
 
 
 def test_a_session_id_is_set_only_for_clients_that_may_set_one(
-    deployment: Deployment, token_endpoint: TokenDriver
+    shared: Deployment, shared_endpoint: TokenDriver
 ):
-    trusted, other = deployment.client(may_set_session=True), deployment.client()
-    bound = token_endpoint.client_credentials(trusted, session_id="s-1")
-    unbound = token_endpoint.client_credentials(other, session_id="s-1")
-    assert token_endpoint.claims(bound)["session_id"] == "s-1"
-    assert "session_id" not in token_endpoint.claims(unbound)
-    assert token_endpoint.client_credentials(trusted, session_id="x" * 256).error == (
+    trusted, other = shared.client(may_set_session=True), shared.client()
+    bound = shared_endpoint.client_credentials(trusted, session_id="s-1")
+    unbound = shared_endpoint.client_credentials(other, session_id="s-1")
+    assert shared_endpoint.claims(bound)["session_id"] == "s-1"
+    assert "session_id" not in shared_endpoint.claims(unbound)
+    assert shared_endpoint.client_credentials(trusted, session_id="x" * 256).error == (
         "invalid_request"
     )
 

@@ -193,9 +193,9 @@ def test_only_a_form_holds_a_token(alice: Person, app: App, content_type: str):
     assert (refused.status_code, refused.json()) == (401, {})
 
 
-def test_the_metadata_says_how_people_sign_in(deployment: Deployment):
-    document = deployment.http.get("/.well-known/openid-configuration").json()
-    assert document == deployment.http.get("/.well-known/oauth-authorization-server").json()
+def test_the_metadata_says_how_people_sign_in(shared: Deployment):
+    document = shared.http.get("/.well-known/openid-configuration").json()
+    assert document == shared.http.get("/.well-known/oauth-authorization-server").json()
     expected = {
         "authorization_endpoint": f"{URL}/oauth2/authorize",
         "userinfo_endpoint": f"{URL}/oauth2/userinfo",
@@ -216,39 +216,39 @@ def test_the_metadata_says_how_people_sign_in(deployment: Deployment):
 
 
 @pytest.mark.parametrize("path", ["/oauth2/token", "/oauth2/revoke", "/oauth2/userinfo"])
-def test_scripts_of_any_origin_may_call(deployment: Deployment, path: str):
+def test_scripts_of_any_origin_may_call(shared: Deployment, path: str):
     """Fetch §3.2. Credentials of the browser are never allowed."""
     asked = {
         "Origin": "https://app.example",
         "Access-Control-Request-Method": "POST",
         "Access-Control-Request-Headers": "authorization,content-type,mcp-protocol-version",
     }
-    allowed = deployment.http.options(path, headers=asked)
+    allowed = shared.http.options(path, headers=asked)
     assert allowed.status_code == 204
     assert allowed.headers["access-control-allow-origin"] == "*"
     assert "POST" in allowed.headers["access-control-allow-methods"]
     for name in ("authorization", "content-type", "mcp-protocol-version"):
         assert name in allowed.headers["access-control-allow-headers"]
     assert "access-control-allow-credentials" not in allowed.headers
-    refused = deployment.http.post(path, data={"x": "1"}, headers={"Origin": "https://a.example"})
+    refused = shared.http.post(path, data={"x": "1"}, headers={"Origin": "https://a.example"})
     assert refused.status_code >= 400
     assert refused.headers["access-control-allow-origin"] == "*"
-    other_method = deployment.http.put(path, headers={"Origin": "https://a.example"})
+    other_method = shared.http.put(path, headers={"Origin": "https://a.example"})
     assert other_method.status_code == 405
     assert other_method.headers["access-control-allow-origin"] == "*"
 
 
 @pytest.mark.parametrize("path", ["/oauth2/authorize", "/oauth2/logout", "/oauth2/introspect"])
-def test_no_script_may_read_other_answers(deployment: Deployment, path: str):
+def test_no_script_may_read_other_answers(shared: Deployment, path: str):
     """People are sent there, or a secret is needed, which no script has."""
     origin = {"Origin": "https://app.example"}
-    preflight = deployment.http.options(path, headers=origin)
+    preflight = shared.http.options(path, headers=origin)
     assert preflight.status_code == 405
     answers = [
         preflight,
-        deployment.http.get(path, headers=origin),
-        deployment.http.post(path, data={"token": "x"}, headers=origin),
-        deployment.http.post(path, json={}, headers=origin),
+        shared.http.get(path, headers=origin),
+        shared.http.post(path, data={"token": "x"}, headers=origin),
+        shared.http.post(path, json={}, headers=origin),
     ]
     for answer in answers:
         assert not [name for name in answer.headers if name.startswith("access-control-")]

@@ -18,14 +18,14 @@ def refused(description: str, error: str = "invalid_request") -> dict[str, str]:
 
 @rows("repeated", ["scope", "audience", "grant_type", "client_id", "unknown"])
 def test_a_repeated_parameter_is_refused(
-    deployment: Deployment, token_endpoint: TokenDriver, repeated: str
+    shared: Deployment, shared_endpoint: TokenDriver, repeated: str
 ):
     """RFC 6749 §3.2: even if the values are equal."""
-    client = deployment.client()
+    client = shared.client()
     body = f"grant_type=client_credentials&{repeated}=a&{repeated}=a"
     if repeated == "grant_type":
         body = "grant_type=client_credentials&grant_type=client_credentials"
-    answer = token_endpoint.post(
+    answer = shared_endpoint.post(
         content=body, headers=FORM, auth=(client.client_id, client.client_secret)
     )
     assert (answer.status, answer.body) == (400, refused("A parameter is repeated."))
@@ -41,8 +41,8 @@ def test_a_repeated_parameter_is_refused(
         FORM["Content-Type"] + "; charset=latin-1",
     ],
 )
-def test_another_content_type_is_refused(token_endpoint: TokenDriver, content_type: str):
-    answer = token_endpoint.post(
+def test_another_content_type_is_refused(shared_endpoint: TokenDriver, content_type: str):
+    answer = shared_endpoint.post(
         content="grant_type=client_credentials", headers={"Content-Type": content_type}
     )
     assert (answer.status, answer.body) == (
@@ -51,9 +51,9 @@ def test_another_content_type_is_refused(token_endpoint: TokenDriver, content_ty
     )
 
 
-def test_a_charset_of_utf_8_is_accepted(deployment: Deployment, token_endpoint: TokenDriver):
-    client = deployment.client()
-    answer = token_endpoint.post(
+def test_a_charset_of_utf_8_is_accepted(shared: Deployment, shared_endpoint: TokenDriver):
+    client = shared.client()
+    answer = shared_endpoint.post(
         content="grant_type=client_credentials",
         headers={"Content-Type": 'Application/X-WWW-Form-Urlencoded; Charset="UTF-8"'},
         auth=(client.client_id, client.client_secret),
@@ -61,15 +61,15 @@ def test_a_charset_of_utf_8_is_accepted(deployment: Deployment, token_endpoint: 
     assert answer.status == 200
 
 
-def test_a_missing_grant_type_is_invalid_request(token_endpoint: TokenDriver):
+def test_a_missing_grant_type_is_invalid_request(shared_endpoint: TokenDriver):
     for body in ("", "grant_type=", "foo=bar"):
-        answer = token_endpoint.post(content=body, headers=FORM)
+        answer = shared_endpoint.post(content=body, headers=FORM)
         assert (answer.status, answer.body) == (400, refused("grant_type is missing."))
 
 
 @rows("grant_type", ["implicit", "device_code", 'x"\\é', "CLIENT_CREDENTIALS"])
-def test_an_unknown_grant_type_is_unsupported(token_endpoint: TokenDriver, grant_type: str):
-    answer = token_endpoint.post(data={"grant_type": grant_type})
+def test_an_unknown_grant_type_is_unsupported(shared_endpoint: TokenDriver, grant_type: str):
+    answer = shared_endpoint.post(data={"grant_type": grant_type})
     assert (answer.status, answer.body) == (
         400,
         refused(
@@ -81,41 +81,41 @@ def test_an_unknown_grant_type_is_unsupported(token_endpoint: TokenDriver, grant
 
 
 def test_a_parameter_without_a_value_is_treated_as_omitted(
-    deployment: Deployment, token_endpoint: TokenDriver
+    shared: Deployment, shared_endpoint: TokenDriver
 ):
     """RFC 6749 §3.2."""
-    client = deployment.client(scopes=["agents:run"])
-    answer = token_endpoint.client_credentials(client, scope="", audience="")
+    client = shared.client(scopes=["agents:run"])
+    answer = shared_endpoint.client_credentials(client, scope="", audience="")
     assert answer.scope == {"agents:run"}
 
 
-def test_unknown_parameters_are_ignored(deployment: Deployment, token_endpoint: TokenDriver):
+def test_unknown_parameters_are_ignored(shared: Deployment, shared_endpoint: TokenDriver):
     """RFC 6749 §3.2."""
-    assert token_endpoint.client_credentials(deployment.client(), foo="bar").status == 200
+    assert shared_endpoint.client_credentials(shared.client(), foo="bar").status == 200
 
 
 @rows(
     "body",
     [b"grant_type=%ff", b"grant_type=\xff", b"a=%00", b"&".join(b"p%d=1" % i for i in range(101))],
 )
-def test_a_body_that_is_not_a_form_is_invalid_request(token_endpoint: TokenDriver, body: bytes):
-    answer = token_endpoint.post(content=body, headers=FORM)
+def test_a_body_that_is_not_a_form_is_invalid_request(shared_endpoint: TokenDriver, body: bytes):
+    answer = shared_endpoint.post(content=body, headers=FORM)
     assert (answer.status, answer.error) == (400, "invalid_request")
 
 
-def test_a_body_over_16_kib_is_413(deployment: Deployment, token_endpoint: TokenDriver):
+def test_a_body_over_16_kib_is_413(shared: Deployment, shared_endpoint: TokenDriver):
     """Declared or not."""
     body = b"grant_type=client_credentials&x=" + b"a" * 16 * 1024
-    declared = token_endpoint.post(content=body, headers=FORM)
-    streamed = token_endpoint.post(content=iter([body[:9000], body[9000:]]), headers=FORM)
+    declared = shared_endpoint.post(content=body, headers=FORM)
+    streamed = shared_endpoint.post(content=iter([body[:9000], body[9000:]]), headers=FORM)
     for answer in (declared, streamed):
         assert (answer.status, answer.body) == (413, refused("The body may have 16384 bytes."))
 
 
-def test_parameters_in_the_url_are_refused(deployment: Deployment, token_endpoint: TokenDriver):
+def test_parameters_in_the_url_are_refused(shared: Deployment, shared_endpoint: TokenDriver):
     """RFC 6749 §2.3.1: credentials in a URL end up in logs."""
-    client = deployment.client()
-    answer = token_endpoint.http.post(
+    client = shared.client()
+    answer = shared_endpoint.http.post(
         f"/oauth2/token?client_id={client.client_id}&client_secret={client.client_secret}",
         data={"grant_type": "client_credentials"},
     )
@@ -126,8 +126,8 @@ def test_parameters_in_the_url_are_refused(deployment: Deployment, token_endpoin
 
 
 @rows("method", ["GET", "PUT", "DELETE", "PATCH"])
-def test_only_post_is_allowed(token_endpoint: TokenDriver, method: str):
-    answer = token_endpoint.http.request(method, "/oauth2/token")
+def test_only_post_is_allowed(shared_endpoint: TokenDriver, method: str):
+    answer = shared_endpoint.http.request(method, "/oauth2/token")
     assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
 
 
@@ -145,14 +145,14 @@ def test_audience_and_resource_may_agree_but_not_differ(
     assert (differ.status, differ.body) == (400, two)
 
 
-def test_error_responses_are_no_store(token_endpoint: TokenDriver):
-    answer = token_endpoint.post(data={"grant_type": "client_credentials"})
+def test_error_responses_are_no_store(shared_endpoint: TokenDriver):
+    answer = shared_endpoint.post(data={"grant_type": "client_credentials"})
     assert answer.response.headers["cache-control"] == "no-store"
 
 
-def test_a_valid_request_id_of_the_caller_is_returned(token_endpoint: TokenDriver):
+def test_a_valid_request_id_of_the_caller_is_returned(shared_endpoint: TokenDriver):
     def request_id(given: str) -> str:
-        answer = token_endpoint.http.get("/healthz", headers={"X-Request-Id": given})
+        answer = shared_endpoint.http.get("/healthz", headers={"X-Request-Id": given})
         return answer.headers["x-request-id"]
 
     assert request_id("a.B_c-1") == "a.B_c-1"
