@@ -27,7 +27,7 @@ PRIVATE_MEMBERS = {"d", "p", "q", "dp", "dq", "qi", "k", "oth"}
 
 Restarted = Callable[[], KeyBackend]
 pytestmark = pytest.mark.filterwarnings("ignore:EdDSA is deprecated")
-every_algorithm = pytest.mark.parametrize("alg", list(SigningAlgorithm))
+every_algorithm = rows("alg", list(SigningAlgorithm))
 
 
 @pytest.fixture(params=[0, 1], ids=["sealed", "folder"])
