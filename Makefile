@@ -38,6 +38,13 @@ demo:  ## serve a demo issuer and an AgentOS that accepts its tokens (ARGS='--po
 	@$(MAKE) --no-print-directory .venv/demo
 	@exec $(BIN)/python examples/demo.py $(ARGS)
 
+# Interfaces, libraries, and what starts servers: `make check` leaves them to `make test`.
+NOT_DOMAIN := admin agentos agentos_core backup cli client deploy journeys oauth otel prometheus rotation_drill web \
+	test_discovery.py test_machine.py test_metrics.py
+
+check: lint  ## lint, check types, run the fast tests of the domain on SQLite, in 90 seconds (ARGS=--exitfirst)
+	$(PYTEST) -m 'not slow' -k 'not postgresql and not sigkill' $(NOT_DOMAIN:%=--ignore=tests/%) $(ARGS)
+
 test: lint $(PROXIES) $(AGNO_VENVS:=/installed) $(call node_modules,$(FOREIGN_CLIENTS))  ## lint, check types, run every test that is not slow (ARGS='-k jwks')
 	$(PYTEST) -m 'not slow' $(ARGS)
 
@@ -156,4 +163,4 @@ $(PROXIES):
 		"The issuer needs Python 3.11 or newer. Set the interpreter with `make PYTHON=…`.")'
 	@$(PYTHON) -m venv $*
 
-.PHONY: help quickstart demo test test-all bench lint format docs screenshots wheel release lock clean $(PROXIES)
+.PHONY: help quickstart demo check test test-all bench lint format docs screenshots wheel release lock clean $(PROXIES)
