@@ -265,6 +265,11 @@ def test_the_console_has_its_screens(console: Browser):
     assert f'href="{ATTIC}"' in listed.response.text
     wrong = console.submit(console.get(PLACES, new="yes"), PLACES, name="a b", address="Rue 1")
     assert (wrong.status, wrong.form(PLACES).fields["address"]) == (400, "Rue 1")
+    misspelled = {"name": "barn", "scopes": "agnets:run"}
+    refused = console.submit(console.get(PLACES, new="yes"), PLACES, **misspelled)
+    assert "Allow unknown scopes" in refused.text
+    allowed = console.submit(refused, PLACES, **misspelled, allow_unknown_scopes="yes")
+    assert allowed.location == "/console/places/barn"
     taken = console.submit(console.get(PLACES, new="yes"), PLACES, name="attic")
     assert taken.status == httpx.codes.CONFLICT
 

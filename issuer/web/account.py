@@ -7,11 +7,10 @@ from starlette.responses import Response
 from issuer.composition import UnitOfWork
 from issuer.errors import NotFound
 from issuer.sign_in.sessions_store import SignInSession
-from issuer.web.applications import name_of
 from issuer.web.site import PageEndpoint
 from issuer.web.views import AccountPage, ConsentView, FactorView, SessionView
 from issuer.web.visit import Visit, own_page
-from issuer.web.words import browser_name
+from issuer.web.words import browser_name, name_of
 
 _DONE = {
     "password": "Your password is set. You are signed out everywhere else.",

@@ -7,11 +7,11 @@ from starlette.responses import Response
 
 from issuer.catalogue.permissions import in_words
 from issuer.sign_in.authorization_request import ConsentNeeded
-from issuer.web.applications import agent_os_of, application_of, identity_in_words, lasting
 from issuer.web.navigation import Navigation
 from issuer.web.site import PageEndpoint, Site
 from issuer.web.views import ConsentPage
 from issuer.web.visit import Visit
+from issuer.web.words import agent_os_of, application_of, identity_in_words, lasting
 
 _OFFER_CHARACTERS = 32
 _CHANGED = "What you may do there has just changed. Read it again."

@@ -1,19 +1,57 @@
 """Renders pages with Jinja, which is imported with the first page."""
 
+import hashlib
 from dataclasses import replace
 from datetime import datetime
-from functools import cached_property
+from functools import cache, cached_property
+from importlib import resources
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from starlette.responses import HTMLResponse, Response
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from issuer.clock import Clock
 from issuer.settings import Settings
 from issuer.telemetry.logs import request_id
 from issuer.web import words
-from issuer.web.assets import asset_path
 from issuer.web.views import Form, ProblemPage, WebPage
+
+_FILES = resources.files("issuer.web") / "static"
+TYPES = {
+    "style.css": "text/css; charset=utf-8",
+    "icon.svg": "image/svg+xml",
+    "passkeys.js": "text/javascript; charset=utf-8",
+    "api_docs.js": "text/javascript; charset=utf-8",
+}
+_FOR_EVER = "public, max-age=31536000, immutable"
+_HASH_CHARACTERS = 12
+
+
+@cache
+def content(name: str) -> bytes:
+    return (_FILES / name).read_bytes()
+
+
+@cache
+def asset_path(name: str) -> str:
+    """The path of a file below `/assets/`; another content has another path."""
+    digest = hashlib.sha256(content(name)).hexdigest()[:_HASH_CHARACTERS]
+    return f"/assets/{digest}/{name}"
+
+
+async def asset(request: Request) -> Response:
+    """`GET /assets/{digest}/{name}`."""
+    digest, name = request.path_params["digest"], request.path_params["name"]
+    if name not in TYPES or asset_path(name) != f"/assets/{digest}/{name}":
+        return PlainTextResponse("Not found.\n", 404)
+    headers = {
+        "Cache-Control": _FOR_EVER,
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    }
+    return Response(content(name), media_type=TYPES[name], headers=headers)
+
 
 _POLICY = {
     "default-src": "'none'",

@@ -1,23 +1,34 @@
 """Routes of the pages, under the path of `ISSUER_URL`."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from importlib.resources import files
+from typing import TypeAlias
 
-from starlette.requests import Request
+import structlog
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from issuer.background.workers import WorkerPool
 from issuer.composition.composition import WebParts
+from issuer.errors import (
+    AlreadyExists,
+    InvalidCredentials,
+    InvalidField,
+    IssuerError,
+    NotAllowed,
+    NotFound,
+    Unavailable,
+)
 from issuer.http.cookies import Cookies
+from issuer.http.requests import InvalidForm
 from issuer.rate_limits import PasswordPool
 from issuer.telemetry.metrics import Metrics
 from issuer.web.account import AccountEndpoint, EndSessionEndpoint, WithdrawConsentEndpoint
-from issuer.web.assets import asset
 from issuer.web.consent import ConsentEndpoint
 from issuer.web.console.routes import console_endpoints
-from issuer.web.endpoint import Handler, with_error_pages
 from issuer.web.factors import (
     AuthenticatorEndpoint,
     PasskeyEndpoint,
@@ -36,15 +47,73 @@ from issuer.web.passkeys import (
     RegisterPasskeyEndpoint,
 )
 from issuer.web.password import PasswordEndpoint
-from issuer.web.rendering import Pages
+from issuer.web.rendering import Pages, asset
 from issuer.web.second_factor import FirstFactorEndpoint, SecondFactorEndpoint
 from issuer.web.sessions import SessionStarter, SignOutEndpoint
 from issuer.web.sign_in import SignInEndpoint
 from issuer.web.sign_in_checks import SignInChecks
 from issuer.web.site import PageEndpoint, Site
-from issuer.web.views import WebPage
+from issuer.web.views import ProblemPage, WebPage
 from issuer.web.visit import Csrf
 from issuer.web.wrong_address import HomeEndpoint
+
+Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
+
+log = structlog.get_logger(__name__)
+
+
+def with_error_pages(pages: Pages, handler: Handler) -> Handler:
+    """`handler`, with a page for each error that it raises."""
+
+    async def answer(request: Request) -> Response:
+        try:
+            return await handler(request)
+        except ClientDisconnect:
+            raise
+        except InvalidForm as error:
+            log.info("page_refused", reason=str(error))
+            return pages.problem(_INVALID, error.status)
+        except (AlreadyExists, InvalidCredentials, InvalidField, NotAllowed, NotFound) as error:
+            log.info("page_refused", reason=str(error))
+            return pages.problem(_not_finished(request, error))
+        except Unavailable as error:
+            log.warning("page_unavailable", reason=str(error))
+            response = pages.problem(_UNAVAILABLE, 503)
+            response.headers["Retry-After"] = str(error.retry_after)
+            return response
+        except Exception:
+            log.exception("unexpected_error")
+            return pages.problem(_UNFORESEEN, 500)
+
+    return answer
+
+
+def _not_finished(request: Request, error: IssuerError) -> ProblemPage:
+    """What was asked for is not possible, mostly since something else changed meanwhile."""
+    is_told = isinstance(error, NotAllowed | AlreadyExists)
+    return ProblemPage(
+        heading="This could not be finished",
+        sentence=str(error) if is_told else "Something changed while the page was open.",
+        way_back=request.scope["path"],
+        way_back_says="Open the page again",
+    )
+
+
+_INVALID = ProblemPage(
+    heading="This form cannot be read",
+    sentence="Go back, open the page again, and send the form once more.",
+)
+_UNAVAILABLE = ProblemPage(
+    heading="Not now",
+    sentence="This issuer is overloaded, or its database is away. Nothing was changed. Try again"
+    " in a moment.",
+)
+_UNFORESEEN = ProblemPage(
+    heading="Something went wrong here",
+    sentence="Trying again may help. If it does not, tell whoever runs this"
+    " issuer the number below.",
+)
+
 
 PATH, ASSETS = "/docs", "/docs-assets"
 

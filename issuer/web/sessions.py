@@ -10,11 +10,11 @@ from issuer.http.requests import see_other
 from issuer.sign_in.logout import LogoutRequest
 from issuer.sign_in.passkey_sign_in import PasskeyUse
 from issuer.sign_in.sessions_store import SignInSession
-from issuer.web.applications import name_of
 from issuer.web.navigation import Navigation
 from issuer.web.site import PageEndpoint, Site
 from issuer.web.views import SignedOutPage, SignOutPage
 from issuer.web.visit import Visit
+from issuer.web.words import name_of
 
 _SECOND_FACTOR, _AUTHENTICATOR = "/sign-in/second-factor", "/sign-in/authenticator"
 

@@ -12,12 +12,12 @@ from issuer.errors import InvalidCredentials, TooManyRequests
 from issuer.sign_in.authorization_request import AuthorizationRequest, SignInNeeded
 from issuer.sign_in.sessions_store import SignInSession
 from issuer.telemetry.metrics import PASSWORD
-from issuer.web.applications import application_of
 from issuer.web.navigation import Navigation
 from issuer.web.sessions import SessionStarter
 from issuer.web.site import PageEndpoint, Site
 from issuer.web.views import Application, SignInPage
 from issuer.web.visit import Visit
+from issuer.web.words import application_of
 
 T = TypeVar("T")
 

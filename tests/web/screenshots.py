@@ -16,8 +16,7 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, BrowserContext, Page, Route, sync_playwright
 
-from issuer.web.assets import TYPES, asset_path, content
-from issuer.web.rendering import Pages
+from issuer.web.rendering import TYPES, Pages, asset_path, content
 from tests.builders import URL, FakeClock, settings_for
 from tests.web.browsing import Browser as TestBrowser
 from tests.web.console.sample_issuer import sample_issuer

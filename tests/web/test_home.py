@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from issuer.web.assets import TYPES, asset_path, content
+from issuer.web.rendering import TYPES, asset_path, content
 
 STYLESHEET_LIMIT = 15 * 1024
 

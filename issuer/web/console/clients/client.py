@@ -8,7 +8,7 @@ from issuer.clients import CLIENT, Client, ClientFields
 from issuer.directory import ClientRecord
 from issuer.vocabulary import RegisteredBy
 from issuer.web.console.clients.clients import FORM, effects
-from issuer.web.console.clients.keys import add_key, delete_key, fetch_keys, keys_of_client
+from issuer.web.console.clients.credentials import add_key, delete_key, fetch_keys, keys_of_client
 from issuer.web.console.clients.secrets import (
     RotationEvidence,
     SecretInList,
