@@ -14,11 +14,12 @@ from tests.builders import PASSWORD, URL, Deployment
 from tests.drivers import AdminApi, TokenDriver, problem
 from tests.escalation import GAINS, KEYS, LAST_ADMIN, WRITE, privileged_resources
 from tests.interleaving import right_after
+from tests.rows import rows
 
 NEW_PASSWORD = "correct horse battery"
 
 
-@pytest.mark.parametrize("header", [None, "Bearer", "Bearer x", "Basic eA==", "Bearer a.b.c"])
+@rows("header", [None, "Bearer", "Bearer x", "Basic eA==", "Bearer a.b.c"])
 def test_a_request_without_a_valid_token_is_401(deployment: Deployment, header: str | None):
     """RFC 6750 §3."""
     answer = deployment.http.get(
@@ -34,7 +35,7 @@ def test_of_several_authorization_headers_none_counts(admin: AdminApi, deploymen
     assert problem(answer) == (401, "unauthenticated")
 
 
-@pytest.mark.parametrize("content", [b"{", b"{}", b"x" * (1024 * 1024 + 1)])
+@rows("content", [b"{", b"{}", b"x" * (1024 * 1024 + 1)])
 def test_the_body_of_an_unauthenticated_request_is_not_parsed(
     deployment: Deployment, content: bytes
 ):
@@ -139,7 +140,7 @@ OTHERS = {
 }
 
 
-@pytest.mark.parametrize("resource", sorted(OTHERS - {"audit-events"}))
+@rows("resource", sorted(OTHERS - {"audit-events"}))
 def test_each_resource_needs_its_own_scope(holder_of: Callable[..., AdminApi], resource: str):
     reader = holder_of(f"issuer:{resource}:read")
     assert reader.get(f"/{resource}").status_code == 200
@@ -206,7 +207,7 @@ def test_changes_without_rights_at_the_issuer_need_no_admin(
     assert everything_but_admin(method, path, **request).status_code < 300
 
 
-@pytest.mark.parametrize("name", ["scopes", "scope", "sub", "aud", "client_id", "agno_x"])
+@rows("name", ["scopes", "scope", "sub", "aud", "client_id", "agno_x"])
 def test_custom_claims_cannot_replace_claims_about_rights(admin: AdminApi, name: str):
     refused = admin.post("/clients", client_id="new", claims={name: "issuer:admin"})
     assert problem(refused) == (422, "invalid-fields")

@@ -9,6 +9,7 @@ from issuer.explain.explaining import Question
 from tests.builders import URL, Deployment
 from tests.clients.test_documents import body
 from tests.drivers import AdminApi, problem
+from tests.rows import rows
 from tests.sign_in.authorizing import App, Person
 
 IDS = [
@@ -63,7 +64,7 @@ def test_its_consents_are_withdrawn(admin: AdminApi, alice: Person, self_registe
     assert problem(admin.delete(path)) == (404, "not-found")
 
 
-@pytest.mark.parametrize("below", ["", "%2Fsecrets", "%2Froles%2Frunner"])
+@rows("below", ["", "%2Fsecrets", "%2Froles%2Frunner"])
 @pytest.mark.parametrize("database_kind", ["sqlite"])
 def test_explanations_read_such_paths_alike(deployment: Deployment, below: str):
     path = f"/admin/v1/clients/https%3A%2F%2Fapp.example{below}"

@@ -7,6 +7,7 @@ import pytest
 
 from tests.builders import URL, Deployment
 from tests.drivers import AdminApi, TokenDriver, problem
+from tests.rows import rows
 from tests.sign_in.authorizing import App, Person
 
 RUN_WEB = {"audience": "my-os", "method": "POST", "path": "/agents/web/runs"}
@@ -105,7 +106,7 @@ def test_an_unguarded_route_is_open_to_every_token(
     assert "any valid token may call it" in found["reason"]
 
 
-@pytest.mark.parametrize(
+@rows(
     ("question", "answer"),
     [
         ({"client_id": "unknown"}, (404, "not-found")),

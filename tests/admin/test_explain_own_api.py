@@ -15,6 +15,7 @@ from issuer.tokens import Authorization
 from tests.admin.test_access import GAINS
 from tests.builders import PASSWORD, Credentials, Deployment
 from tests.drivers import AdminApi, TokenDriver, problem
+from tests.rows import rows
 
 URLS = ["https://id.example", "https://id.example/auth"]
 METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
@@ -141,7 +142,7 @@ def below(prefix: str, deployment: Deployment) -> dict[str, set[str]]:
 
 @on_sqlite
 @at_any_path
-@pytest.mark.parametrize("scopes", HOLDINGS, ids=" ".join)
+@rows("scopes", HOLDINGS)
 def test_the_explanation_of_every_route_is_true(
     deployment: Deployment, asker: Callable[[list[str]], Asker], scopes: list[str]
 ):
@@ -310,7 +311,7 @@ def test_the_explanation_names_the_scope_and_its_role(admin: AdminApi, deploymen
 
 
 @on_sqlite
-@pytest.mark.parametrize("way", GAINS)
+@rows("way", [*GAINS])
 def test_the_reason_mentions_that_a_change_may_need_an_admin(
     asker: Callable[[list[str]], Asker], way: str
 ):

@@ -10,6 +10,7 @@ import yaml
 from tests.builders import Deployment
 from tests.drivers import AdminApi, problem
 from tests.manifest.declaring import MANIFEST, exported
+from tests.rows import rows
 
 YAML = "application/yaml"
 SECTIONS = ("audiences", "trusted-issuers", "roles", "clients", "users")
@@ -93,9 +94,7 @@ def test_all_errors_are_listed_with_their_lines(admin: AdminApi):
     ]
 
 
-@pytest.mark.parametrize(
-    ("source", "line"), [(b"", 1), (b"roles: [\n", 2), (b"roles: \xff", 1), (b"- a", 1)]
-)
+@rows(("source", "line"), [(b"", 1), (b"roles: [\n", 2), (b"roles: \xff", 1), (b"- a", 1)])
 def test_a_body_that_is_no_manifest_is_refused(admin: AdminApi, source: bytes, line: int):
     refused = send(admin, "plan", source)
     assert problem(refused) == (422, "invalid-fields")
@@ -112,7 +111,7 @@ def test_a_manifest_over_the_limit_is_413(admin: AdminApi):
     assert problem(refused) == (413, "body-too-large")
 
 
-@pytest.mark.parametrize("missing", READ)
+@rows("missing", READ)
 def test_reading_needs_the_read_scopes_of_all_sections(
     holder_of: Callable[..., AdminApi], missing: str
 ):

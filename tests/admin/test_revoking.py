@@ -7,6 +7,7 @@ import pytest
 from tests.builders import URL, Credentials, Deployment
 from tests.drivers import AdminApi, TokenDriver, problem
 from tests.revocations.feed import Feed
+from tests.rows import rows
 
 
 @pytest.fixture
@@ -72,9 +73,7 @@ def test_one_token_can_be_revoked(
     assert not is_refused(deployment, other.token)
 
 
-@pytest.mark.parametrize(
-    "members", [{}, {"token": "t", "jti": "j"}, {"token": "a.b.c"}, {"jti": ""}, {"jti": "a b"}]
-)
+@rows("members", [{}, {"token": "t", "jti": "j"}, {"token": "a.b.c"}, {"jti": ""}, {"jti": "a b"}])
 def test_a_request_must_name_one_token(admin: AdminApi, members: dict[str, str]):
     assert problem(admin.post("/tokens/revoke", **members)) == (422, "invalid-fields")
 

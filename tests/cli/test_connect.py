@@ -8,6 +8,7 @@ import pytest
 from tests.agentos.key_server import METADATA as ISSUER_METADATA
 from tests.agentos.key_server import KeyServer, running_key_server
 from tests.cli.driver import Cli
+from tests.rows import rows
 
 METADATA = "/.well-known/oauth-protected-resource/mcp"
 PEOPLE_AND_CLIENTS = {"authorization_endpoint": "…", "registration_endpoint": "…"}
@@ -57,7 +58,7 @@ def warnings(cli: Cli, mcp: McpServer) -> list[str]:
     return answer["warnings"]
 
 
-@pytest.mark.parametrize(
+@rows(
     ("client", "command"),
     [
         ("claude-code", "claude mcp add --transport http agentos {url}\n"),
@@ -70,7 +71,7 @@ def test_a_command_is_printed_ready_to_paste(cli: Cli, mcp: McpServer, client: s
     assert result.out == command.format(url=mcp.url)
 
 
-@pytest.mark.parametrize(
+@rows(
     ("client", "file", "content"),
     [
         ("cursor", ".cursor/mcp.json", {"mcpServers": {"demo": {"url": "URL"}}}),
@@ -114,14 +115,14 @@ def test_metadata_of_another_resource_is_reported(cli: Cli, mcp: McpServer):
     assert "is that of https://os.example/mcp" in warning
 
 
-@pytest.mark.parametrize("status", [200, 404])
+@rows("status", [200, 404])
 def test_an_endpoint_that_requires_no_token_is_reported(cli: Cli, mcp: McpServer, status: int):
     mcp.challenge("", status)
     (warning,) = warnings(cli, mcp)
     assert f"answers {status} without a token, not 401" in warning
 
 
-@pytest.mark.parametrize("document", [b"[]", b"{", b"\xff"])
+@rows("document", [b"[]", b"{", b"\xff"])
 def test_an_unreadable_document_is_reported(cli: Cli, mcp: McpServer, document: bytes):
     mcp.serve(METADATA, document)
     (warning,) = warnings(cli, mcp)

@@ -8,6 +8,7 @@ import pytest
 from issuer.tokens import Authorization
 from tests.builders import URL
 from tests.cli.driver import Cli
+from tests.rows import rows
 
 # The packages behind it are tested on both databases.
 pytestmark = pytest.mark.parametrize("database_kind", ["sqlite"])
@@ -112,7 +113,7 @@ def test_what_a_list_shows(deployment: Cli):
     )
 
 
-@pytest.mark.parametrize("name", ["alice", "usr_alice"])
+@rows("name", ["alice", "usr_alice"])
 def test_a_user_is_named_by_id_or_name_alone_or_through_a_client(deployment: Cli, name: str):
     other = ["POST", "/agents/other/runs", "--audience", "my-os"]
     alone = deployment.done("explain", name, *other)

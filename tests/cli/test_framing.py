@@ -5,6 +5,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from issuer.server.connection import BoundedConnection
 from tests.cli.wire import Echo, Request, Wire, in_memory
+from tests.rows import rows
 
 UPGRADES = {
     "any": b"Connection: Upgrade\r\nUpgrade: x\r\n",
@@ -116,7 +117,7 @@ def test_chunks_of_one_byte_are_no_trailers():
     assert requests == [("POST", "/first", b"a" * 30_000)]
 
 
-@pytest.mark.parametrize(
+@rows(
     "head",
     [
         b"GET / HTTP/1.1\r\n\r\n",

@@ -14,6 +14,7 @@ from issuer.keys.sealing import new_master_key
 from issuer.settings import Settings
 from tests.builders import PASSWORD, URL
 from tests.cli.driver import Cli, Program
+from tests.rows import rows
 
 MALFORMED = [
     ({"ISSUER_URL": "http://id.example"}, "ISSUER_URL must be https:// on anything"),
@@ -92,7 +93,7 @@ def test_what_init_creates_is_private(environment: dict[str, str], data_dir: Pat
     assert set(files.values()) == {0o600}
 
 
-@pytest.mark.parametrize(("settings", "sentence"), MALFORMED)
+@rows(("settings", "sentence"), MALFORMED)
 def test_malformed_settings_are_one_sentence_and_nothing_is_created(
     new_cli: Cli, tmp_path: Path, settings: dict[str, str], sentence: str
 ):

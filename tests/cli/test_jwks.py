@@ -22,6 +22,7 @@ from tests.cli.driver import Cli, Program, running
 from tests.journeys.running_issuer import OURS, REPOSITORY, process_environment, wait_until
 from tests.killing import killed
 from tests.owners import give_to_another_user
+from tests.rows import rows
 
 pytestmark = pytest.mark.slow
 
@@ -127,7 +128,7 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize("bad", BAD)
+@rows("bad", [*BAD])
 def test_a_bad_answer_never_replaces_a_good_file(cli: Cli, server: KeyServer, file: Path, bad: str):
     answer, reason = BAD[bad]
     file.write_bytes(OLD)

@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from tests.builders import URL
 from tests.cli.driver import Cli
+from tests.rows import rows
 
 CREATED = {
     "audience": ["my-os"],
@@ -29,7 +30,7 @@ NOUNS = list(CREATED)
 on_sqlite = pytest.mark.parametrize("database_kind", ["sqlite"])
 
 
-@pytest.mark.parametrize("noun", NOUNS)
+@rows("noun", [*NOUNS])
 def test_a_resource_from_creation_to_deletion(cli: Cli, noun: str):
     name, (arguments, changed) = CREATED[noun][0], UPDATED[noun]
     created = cli.json(noun, "create", *CREATED[noun])
@@ -69,8 +70,8 @@ def test_nothing_to_change_is_wrong_usage(cli: Cli, noun: str):
 
 
 @on_sqlite
-@pytest.mark.parametrize("verb", ["show", "update", "delete"])
-@pytest.mark.parametrize("noun", NOUNS)
+@rows("verb", ["show", "update", "delete"])
+@rows("noun", [*NOUNS])
 def test_an_unknown_resource_is_one_sentence(cli: Cli, noun: str, verb: str):
     options = UPDATED[noun][0][1:] if verb == "update" else []
     assert cli(noun, verb, "unknown", *options).sentence == f"There is no {noun} 'unknown'."

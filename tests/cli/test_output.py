@@ -8,6 +8,7 @@ import pytest
 from issuer.cli.output import say, show_all
 from issuer.fields.text import escaped
 from tests.cli.driver import Cli, running
+from tests.rows import rows
 
 
 @pytest.fixture
@@ -16,7 +17,7 @@ def database_kind() -> str:
     return "sqlite"
 
 
-@pytest.mark.parametrize(
+@rows(
     ("text", "shown"),
     [
         ("\x1b[2J\x1b]0;title\x07", "\\u001b[2J\\u001b]0;title\\u0007"),

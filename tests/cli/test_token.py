@@ -20,6 +20,7 @@ from tests.cli.driver import Cli, running
 from tests.federation.tls_server import answer, tls_server
 from tests.journeys.running_issuer import reserved_port
 from tests.owners import give_to_another_user
+from tests.rows import rows
 
 
 @dataclass(frozen=True)
@@ -197,7 +198,7 @@ def test_a_command_waits_a_bounded_time_for_the_cache(
 UNUSABLE = ["", "no token", "a.b.c", "expires soon", "expired, issued in the future", "\N{SNOWMAN}"]
 
 
-@pytest.mark.parametrize("content", UNUSABLE)
+@rows("content", [*UNUSABLE])
 def test_a_cached_token_that_cannot_be_used_is_replaced(
     cached: Served, tmp_path: Path, content: str
 ):
