@@ -6,7 +6,6 @@ No other package reads the clock, the random source or the environment by itself
 from issuer.composition.administration import Access, Administration
 from issuer.composition.composition import Composition, ProtocolParts, compose, composed
 from issuer.composition.foundation import AuditParts, build_sealer, build_telemetry, master_key_path
-from issuer.composition.tokens import KeyParts
 from issuer.composition.unit_of_work import UnitOfWork
 
 __all__ = [
@@ -14,7 +13,6 @@ __all__ = [
     "Administration",
     "AuditParts",
     "Composition",
-    "KeyParts",
     "ProtocolParts",
     "UnitOfWork",
     "build_sealer",

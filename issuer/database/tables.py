@@ -20,7 +20,14 @@ from sqlalchemy import (
     Text,
     text,
 )
-from sqlalchemy.orm import DeclarativeBase, Mapped, declared_attr, mapped_column, relationship
+from sqlalchemy.orm import (
+    DeclarativeBase,
+    Mapped,
+    MappedColumn,
+    declared_attr,
+    mapped_column,
+    relationship,
+)
 from sqlalchemy.types import TypeDecorator
 
 from issuer.vocabulary import (
@@ -56,6 +63,16 @@ _ALGORITHM = _word(SigningAlgorithm, 16)
 def _compared(length: int) -> String:
     """Text that is compared byte by byte on each database, so that a search can use its index."""
     return String(length).with_variant(String(length, collation="C"), "postgresql")
+
+
+def _deleted_with(column: str, **more: Any) -> MappedColumn[Any]:
+    """Of the row that `column` names: deleted together with it."""
+    return mapped_column(ForeignKey(column, ondelete="CASCADE"), **more)
+
+
+def _serial() -> MappedColumn[int]:
+    serial = BigInteger().with_variant(Integer, "sqlite")
+    return mapped_column(serial, primary_key=True, autoincrement=True)
 
 
 class Instant(TypeDecorator[datetime]):
@@ -173,9 +190,7 @@ class AudienceResourceRow(SeenByDirectory, Base):
     __tablename__ = "audience_resources"
 
     resource: Mapped[str] = mapped_column(String(255), primary_key=True)
-    audience_id: Mapped[str] = mapped_column(
-        ForeignKey("audiences.id", ondelete="CASCADE"), index=True
-    )
+    audience_id: Mapped[str] = _deleted_with("audiences.id", index=True)
 
 
 class RoleRow(Versioned, SeenByDirectory, Base):
@@ -203,9 +218,7 @@ class UserRow(Versioned, Given, SeenByDirectory, Base):
     __tablename__ = "users"
 
     id: Mapped[str] = mapped_column(String(128), primary_key=True)
-    folded_id: Mapped[str] = mapped_column(
-        ForeignKey("principals.folded_id", ondelete="CASCADE"), unique=True
-    )
+    folded_id: Mapped[str] = _deleted_with("principals.folded_id", unique=True)
     username: Mapped[str] = mapped_column(String(128))
     folded_username: Mapped[str] = mapped_column(_compared(1024), unique=True)
     email: Mapped[str | None] = mapped_column(String(254))
@@ -250,9 +263,7 @@ class KnownAddressRow(CountedTries, Base):
 
     __tablename__ = "known_addresses"
 
-    user_id: Mapped[str] = mapped_column(
-        ForeignKey("users.id", ondelete="CASCADE"), primary_key=True
-    )
+    user_id: Mapped[str] = _deleted_with("users.id", primary_key=True)
     address_mark: Mapped[bytes] = mapped_column(primary_key=True)
     succeeded_at: Mapped[datetime] = mapped_column(index=True)
 
@@ -265,9 +276,7 @@ class TotpSecretRow(SeenByDirectory, Base):
 
     __tablename__ = "totp_secrets"
 
-    user_id: Mapped[str] = mapped_column(
-        ForeignKey("users.id", ondelete="CASCADE"), primary_key=True
-    )
+    user_id: Mapped[str] = _deleted_with("users.id", primary_key=True)
     id: Mapped[str] = mapped_column(String(64), unique=True)
     name: Mapped[str] = mapped_column(String(255))
     sealed: Mapped[bytes]
@@ -282,7 +291,7 @@ class PasskeyRow(SeenByDirectory, Base):
     __tablename__ = "passkeys"
 
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
-    user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    user_id: Mapped[str] = _deleted_with("users.id", index=True)
     name: Mapped[str] = mapped_column(String(255))
     credential_id: Mapped[bytes] = mapped_column(unique=True)
     public_key: Mapped[bytes]
@@ -299,7 +308,7 @@ class RecoveryCodeRow(Base):
     __tablename__ = "recovery_codes"
 
     digest: Mapped[bytes] = mapped_column(primary_key=True)
-    user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    user_id: Mapped[str] = _deleted_with("users.id", index=True)
 
 
 class UsedChallengeRow(Base):
@@ -316,9 +325,7 @@ class InvitationRow(Given, Base):
 
     __tablename__ = "invitations"
 
-    user_id: Mapped[str] = mapped_column(
-        ForeignKey("users.id", ondelete="CASCADE"), primary_key=True
-    )
+    user_id: Mapped[str] = _deleted_with("users.id", primary_key=True)
     digest: Mapped[bytes] = mapped_column(unique=True)
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime]
@@ -336,9 +343,7 @@ class ClientRow(Versioned, SeenByDirectory, Base):
     __tablename__ = "clients"
 
     client_id: Mapped[str] = mapped_column(String(255), primary_key=True)
-    folded_id: Mapped[str] = mapped_column(
-        ForeignKey("principals.folded_id", ondelete="CASCADE"), unique=True
-    )
+    folded_id: Mapped[str] = _deleted_with("principals.folded_id", unique=True)
     name: Mapped[str] = mapped_column(String(255))
     grant_types: Mapped[list[GrantType]] = mapped_column(Words(GrantType))
     scopes: Mapped[list[str]]
@@ -375,9 +380,7 @@ class ClientAudienceRow(SeenByDirectory, Base):
     __tablename__ = "client_audiences"
     __table_args__ = (Index("ix_client_audiences_audience_id", "audience_id", "client_id"),)
 
-    client_id: Mapped[str] = mapped_column(
-        ForeignKey("clients.client_id", ondelete="CASCADE"), primary_key=True
-    )
+    client_id: Mapped[str] = _deleted_with("clients.client_id", primary_key=True)
     audience_id: Mapped[str] = mapped_column(ForeignKey("audiences.id"), primary_key=True)
     audience: Mapped[AudienceRow] = relationship()
 
@@ -389,9 +392,7 @@ class ClientSecretRow(Given, SeenByDirectory, Base):
     __table_args__ = (Index("ix_client_secrets_use", "last_used_at", "created_at"),)
 
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
-    client_id: Mapped[str] = mapped_column(
-        ForeignKey("clients.client_id", ondelete="CASCADE"), index=True
-    )
+    client_id: Mapped[str] = _deleted_with("clients.client_id", index=True)
     digest: Mapped[bytes]
     label: Mapped[str] = mapped_column(String(255))
     created_at: Mapped[datetime]
@@ -456,12 +457,8 @@ class AssignmentRow(SeenByDirectory, Base):
         ),
     )
 
-    id: Mapped[int] = mapped_column(
-        BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True
-    )
-    folded_id: Mapped[str] = mapped_column(
-        ForeignKey("principals.folded_id", ondelete="CASCADE"), index=True
-    )
+    id: Mapped[int] = _serial()
+    folded_id: Mapped[str] = _deleted_with("principals.folded_id", index=True)
     role_name: Mapped[str] = mapped_column(ForeignKey("roles.name"))
     audience_id: Mapped[str | None] = mapped_column(ForeignKey("audiences.id"))
     role: Mapped[RoleRow] = relationship()
@@ -565,7 +562,7 @@ class SignInSessionRow(Base):
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     digest: Mapped[bytes] = mapped_column(unique=True)
-    user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    user_id: Mapped[str] = _deleted_with("users.id", index=True)
     created_at: Mapped[datetime] = mapped_column(index=True)
     authenticated_at: Mapped[datetime]
     used_at: Mapped[datetime] = mapped_column(index=True)
@@ -617,16 +614,10 @@ class ConsentRow(Base):
     __tablename__ = "consents"
     __table_args__ = (Index("ix_consents_of", "user_id", "client_id"),)
 
-    id: Mapped[int] = mapped_column(
-        BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True
-    )
-    user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
-    client_id: Mapped[str] = mapped_column(
-        ForeignKey("clients.client_id", ondelete="CASCADE"), index=True
-    )
-    audience_id: Mapped[str | None] = mapped_column(
-        ForeignKey("audiences.id", ondelete="CASCADE"), index=True
-    )
+    id: Mapped[int] = _serial()
+    user_id: Mapped[str] = _deleted_with("users.id")
+    client_id: Mapped[str] = _deleted_with("clients.client_id", index=True)
+    audience_id: Mapped[str | None] = _deleted_with("audiences.id", index=True)
     scopes: Mapped[list[str]]
     openid_scopes: Mapped[list[str]]
     redirects: Mapped[dict[str, Any] | None]
@@ -639,9 +630,7 @@ class AuditEventRow(Base):
     __tablename__ = "audit_events"
     __table_args__ = (Index("ix_audit_events_chain", "chain", "seq", unique=True),)
 
-    id: Mapped[int] = mapped_column(
-        BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True
-    )
+    id: Mapped[int] = _serial()
     at: Mapped[datetime] = mapped_column(index=True)
     actor: Mapped[str | None] = mapped_column(String(255), index=True)
     action: Mapped[str] = mapped_column(String(64))
@@ -746,9 +735,7 @@ class VerifierRow(Base):
 
     __tablename__ = "verifiers"
 
-    audience_id: Mapped[str] = mapped_column(
-        ForeignKey("audiences.id", ondelete="CASCADE"), primary_key=True
-    )
+    audience_id: Mapped[str] = _deleted_with("audiences.id", primary_key=True)
     address: Mapped[str] = mapped_column(_compared(64), primary_key=True)
     instance: Mapped[str] = mapped_column(_compared(32), primary_key=True)
     adapter_version: Mapped[str] = mapped_column(String(32))
