@@ -15,6 +15,7 @@ from issuer.web.views import AddPasskeyPage, AuthenticatorPage, ConfirmPage, Rec
 from issuer.web.visit import Visit
 
 _BORDER = 4
+_WRONG = "This code is not valid now. Enter the one that the app shows."
 
 
 def qr_path(text: str) -> tuple[str, int]:
@@ -32,9 +33,6 @@ def _line(y: int, row: list[int]) -> str:
         text += f"M{x} {y}.5h{length}" if is_dark else ""
         x += length
     return text
-
-
-_WRONG = "This code is not valid now. Enter the one that the app shows."
 
 
 class AuthenticatorEndpoint(OwnPageEndpoint):

@@ -26,6 +26,26 @@ TYPES = {
 }
 _FOR_EVER = "public, max-age=31536000, immutable"
 _HASH_CHARACTERS = 12
+_POLICY = {
+    "default-src": "'none'",
+    "style-src": "'self'",
+    "img-src": "'self'",
+    "base-uri": "'none'",
+    "frame-ancestors": "'none'",
+}
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "X-Frame-Options": "DENY",
+    # Not `no-referrer`: with it, browsers send `Origin: null` with our own forms.
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+}
+_MARK = (
+    '<svg class="mark" viewBox="0 0 24 24" aria-hidden="true"><path fill-rule="evenodd" d="M12 1 3'
+    " 4.500v6.200c0 5.600 3.800 10.300 9 12.300 5.200-2 9-6.700 9-12.300V4.500zM12 7a3 3 0 0"
+    ' 0-1.500 5.600V17h3v-4.400A3 3 0 0 0 12 7z"/></svg>'
+)
 
 
 @cache
@@ -51,23 +71,6 @@ async def asset(request: Request) -> Response:
         "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     }
     return Response(content(name), media_type=TYPES[name], headers=headers)
-
-
-_POLICY = {
-    "default-src": "'none'",
-    "style-src": "'self'",
-    "img-src": "'self'",
-    "base-uri": "'none'",
-    "frame-ancestors": "'none'",
-}
-_HEADERS = {
-    "Cache-Control": "no-store",
-    "X-Frame-Options": "DENY",
-    # Not `no-referrer`: with it, browsers send `Origin: null` with our own forms.
-    "Referrer-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
-}
 
 
 def page_headers(
@@ -105,12 +108,6 @@ def _text(policy: dict[str, str]) -> str:
 
 if TYPE_CHECKING:
     from jinja2 import Environment
-
-_MARK = (
-    '<svg class="mark" viewBox="0 0 24 24" aria-hidden="true"><path fill-rule="evenodd" d="M12 1 3'
-    " 4.500v6.200c0 5.600 3.800 10.300 9 12.300 5.200-2 9-6.700 9-12.300V4.500zM12 7a3 3 0 0"
-    ' 0-1.500 5.600V17h3v-4.400A3 3 0 0 0 12 7z"/></svg>'
-)
 
 
 class Pages:

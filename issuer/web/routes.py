@@ -60,6 +60,7 @@ from issuer.web.wrong_address import HomeEndpoint
 Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
 
 log = structlog.get_logger(__name__)
+PATH, ASSETS = "/docs", "/docs-assets"
 
 
 def with_error_pages(pages: Pages, handler: Handler) -> Handler:
@@ -113,9 +114,6 @@ _UNFORESEEN = ProblemPage(
     sentence="Trying again may help. If it does not, tell whoever runs this"
     " issuer the number below.",
 )
-
-
-PATH, ASSETS = "/docs", "/docs-assets"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,6 +23,8 @@ _OWN_PAGE = re.compile(
     r"(?:/(?:[A-Za-z0-9._~-]|%[0-9A-Fa-f]{2})+)*"
     r"(?:\?(?:[A-Za-z0-9._~+=&-]|%[0-9A-Fa-f]{2})+)?"
 )
+TOKEN, REQUEST, NEXT = "form", "request", "next"
+_OWN_SITES = {"same-origin", "none"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +66,6 @@ def own_page(path: str, query: Mapping[str, str]) -> str:
 
 def _is_own_page(text: str) -> bool:
     return len(text) <= _MAX_NEXT and _OWN_PAGE.fullmatch(text) is not None
-
-
-TOKEN, REQUEST, NEXT = "form", "request", "next"
-_OWN_SITES = {"same-origin", "none"}
 
 
 class Refusal(StrEnum):

@@ -38,6 +38,11 @@ _STEPS = (
     (timedelta(hours=1), "hour"),
     (timedelta(minutes=1), "minute"),
 )
+_IDENTITY = {
+    OPENID: "Know that it is you",
+    PROFILE: "See your name and user name",
+    EMAIL: "See your e-mail address",
+}
 
 
 def ago(instant: datetime, now: datetime) -> str:
@@ -86,13 +91,6 @@ def segment(key: str) -> str:
 
 def in_fours(secret: str) -> str:
     return " ".join(secret[i : i + 4] for i in range(0, len(secret), 4))
-
-
-_IDENTITY = {
-    OPENID: "Know that it is you",
-    PROFILE: "See your name and user name",
-    EMAIL: "See your e-mail address",
-}
 
 
 def application_of(client: ClientRecord, redirect_uri: str) -> Application:

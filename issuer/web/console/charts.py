@@ -12,6 +12,9 @@ from issuer.vocabulary import SigningAlgorithm
 
 _BEYOND = 0.1  # of the axis, after the last date that is planned
 _LEAST = 0.4  # percent, of a phase that was short
+HEIGHT = 120  # pixels, of the highest bar
+_GAP = 0.2  # of the width of a bar
+_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +70,6 @@ def _phases(key: DescribedKey, until: datetime) -> Iterator[tuple[KeyState, date
     yield KeyState.ANNOUNCED, key.announced_at, min(key.activates_at, over)
     yield KeyState.ACTIVE, key.activates_at, min(retires, over)
     yield KeyState.RETIRED, retires, over
-
-
-HEIGHT = 120  # pixels, of the highest bar
-_GAP = 0.2  # of the width of a bar
-_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,7 @@ from issuer.web.console.screens.views import (
 from issuer.web.visit import Visit
 
 _CONSIDERED = 50  # principals
+_NAMED = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,9 +129,6 @@ def _typed_again(fields: RoleFields, role: Role) -> dict[str, str]:
 def _without(scopes: Iterable[str], others: Iterable[str]) -> tuple[str, ...]:
     left = set(others)
     return tuple(scope for scope in scopes if scope not in left)
-
-
-_NAMED = 5
 
 
 @dataclass(frozen=True, kw_only=True)

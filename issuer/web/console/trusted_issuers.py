@@ -41,6 +41,8 @@ KINDS: dict[str, dict[str, str]] = {
     "entra": {"id": "entra", "RS256": "yes"},
     "oidc": {"RS256": "yes"},
 }
+_SHOWN = 50  # clients
+_NAMED = 5
 
 
 class TrustedIssuerForm(ResourceForm[TrustedIssuerFields, TrustedIssuerResource]):
@@ -78,10 +80,6 @@ def _typed_keys(form: Mapping[str, str]) -> object:
         case "jwks_uri":
             return {"jwks_uri": form.get("jwks_uri", "").strip()}
     return {"jwks": read_json("jwks", form.get("jwks", ""))}
-
-
-_SHOWN = 50  # clients
-_NAMED = 5
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -36,6 +36,7 @@ _KINDS: dict[str, dict[str, object]] = {
 }
 KINDS: dict[str, dict[str, str]] = {name: {} for name in _KINDS}
 _MOST = 10
+_NAMED = 10
 
 
 class ClientForm(ResourceForm[ClientFields, Client]):
@@ -89,9 +90,6 @@ def _held(record: ClientRecord, fields: ClientFields, audience_id: str, own: str
 def _named(scopes: list[str]) -> str:
     more = len(scopes) - _MOST
     return ", ".join(scopes[:_MOST]) + (f" and {more:,} more" if more > 0 else "")
-
-
-_NAMED = 10
 
 
 @dataclass(frozen=True, slots=True)

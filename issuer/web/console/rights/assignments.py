@@ -27,6 +27,9 @@ from issuer.web.console.screens.resource_form import some_keys
 from issuer.web.console.screens.views import MOST_COUNTED, PAGE, Command, counted
 
 _PLACES = 5
+ON_ROLES = ("assign", "unassign")
+_SHOWN = 100
+_NAMED = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +92,6 @@ def _holder(kind: ResourceType[Any, Any], principal: Any, places: list[Assignmen
     ordered = sorted(places, key=lambda each: each.audience or "")
     more = max(0, len(ordered) - _PLACES)
     return Holder(kind.kind, key, name, principal.disabled, tuple(ordered[:_PLACES]), more)
-
-
-ON_ROLES = ("assign", "unassign")
-_SHOWN = 100
-_NAMED = 10
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ _OF_ISSUER = {
     ISSUER_REGISTER: "Register clients",
     ISSUER_STATUS: "Read how the servers are",
 }
+MOST = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +117,6 @@ def meaning_of(scope: str) -> str:
     if group.title == "Other":
         return ""
     return " ".join([permission.text, *permission.ids])
-
-
-MOST = 100
 
 
 @dataclass(frozen=True, slots=True)

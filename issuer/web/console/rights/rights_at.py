@@ -29,6 +29,7 @@ _NAMES = ("subject", "kind", "resource")
 PARAMETERS = (*_NAMES, "after", "column")
 _MAX_CHARACTERS = 255
 _MAX_DIGITS = 6
+_COLUMNS = 12
 
 
 @dataclass(frozen=True)
@@ -87,9 +88,6 @@ def _error(resource: str) -> str:
     except InvalidScope:
         return "Name a resource such as agents or sessions, or one agent by agents:web."
     return ""
-
-
-_COLUMNS = 12
 
 
 @dataclass(frozen=True, slots=True)

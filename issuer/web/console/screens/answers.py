@@ -23,6 +23,14 @@ _AGAIN = (
     "Nothing was done again. A secret or link is shown once, in the first answer: if you did not"
     " see it, make another one and delete the first."
 )
+_NOTICE = "done"
+_NOTICE_KEPT = timedelta(minutes=1)
+_MAX_NOTICE = 2_000
+_FORM = "again"
+_FORM_KEPT = timedelta(minutes=10)
+_MAX_FORM = 3_500  # browsers keep cookies of up to 4,096
+_SHOWN = 200  # characters of a field
+_OF_THE_PAGE = {"form", "request", "next"}
 
 
 class ForAccountPage(NotAllowed):
@@ -44,11 +52,6 @@ def problem_of(error: Exception, way_back: str) -> tuple[ProblemPage, int]:
     return ProblemPage(
         heading=heading, sentence=f"{error} {then}", way_back=way_back, way_back_says=says
     ), status
-
-
-_NOTICE = "done"
-_NOTICE_KEPT = timedelta(minutes=1)
-_MAX_NOTICE = 2_000
 
 
 class Notices:
@@ -79,13 +82,6 @@ class Notices:
         if self._cookies.value(request, _NOTICE):
             self._cookies.delete(response, _NOTICE)
         return response
-
-
-_FORM = "again"
-_FORM_KEPT = timedelta(minutes=10)
-_MAX_FORM = 3_500  # browsers keep cookies of up to 4,096
-_SHOWN = 200  # characters of a field
-_OF_THE_PAGE = {"form", "request", "next"}
 
 
 class KeptForms:

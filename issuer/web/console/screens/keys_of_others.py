@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # few deployments have key sets of others
     from issuer.federation.key_sets import FollowedKeySet
 
 _SHOWN = 100
+_LOOKED = "looked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +57,6 @@ def _listed(keys: Iterable[tuple[str, str]]) -> tuple[PublicKeyInList, ...]:
 
 if TYPE_CHECKING:  # few deployments have key sets of others
     from issuer.federation.key_sets import FollowedKeySet
-
-_LOOKED = "looked"
 
 
 class KeyFetchRequired(Exception):

@@ -14,6 +14,8 @@ from issuer.scopes import ISSUER_ADMIN, ISSUER_SCOPES
 from issuer.sign_in.sessions_store import SignInSession
 from issuer.users import USER
 
+_ALL_BUT_ADMIN = ISSUER_SCOPES - {ISSUER_ADMIN}
+
 
 @dataclass(frozen=True)
 class Operator(Access):
@@ -66,9 +68,6 @@ class Operator(Access):
 def readable(operator: Operator) -> list[ResourceType[Any, Any]]:
     """Which principals the operator may see: clients, users."""
     return [each for each in (CLIENT, USER) if operator.holds(each.read)]
-
-
-_ALL_BUT_ADMIN = ISSUER_SCOPES - {ISSUER_ADMIN}
 
 
 class NeedsSignIn(Enum):

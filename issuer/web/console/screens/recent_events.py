@@ -11,6 +11,15 @@ from issuer.web.console.screens.operator import Operator
 READ = "issuer:audit:read"
 _READ_AT_MOST = 200
 _SHOWN_EVENTS = 10
+_SHOWN_SIGN_INS = 20
+_BEGAN, _FAILED, _LOCKED = "session.began", "sign_in.failed", "sign_in.locked"
+_METHODS = {  # RFC 8176
+    "pwd": "password",
+    "otp": "code",
+    "hwk": "passkey",
+    "swk": "passkey",
+    "mfa": "",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +61,6 @@ def _as_one(events: list[AuditEvent]) -> RecentEvents:
         newest.address or "",
         sum(event.count for event in events),
     )
-
-
-_SHOWN_SIGN_INS = 20
-_BEGAN, _FAILED, _LOCKED = "session.began", "sign_in.failed", "sign_in.locked"
-_METHODS = {  # RFC 8176
-    "pwd": "password",
-    "otp": "code",
-    "hwk": "passkey",
-    "swk": "passkey",
-    "mfa": "",
-}
 
 
 @dataclass(frozen=True, slots=True)

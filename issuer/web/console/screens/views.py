@@ -13,6 +13,9 @@ from issuer.web.visit import Visit
 
 Item = TypeVar("Item")
 Other = TypeVar("Other")
+PAGE = 50
+MOST_COUNTED = 10_000
+_MAX_CHARACTERS = 255
 
 
 class Typed(dict[str, str]):
@@ -123,11 +126,6 @@ class ConfirmationPage(ConsolePage):
     @property
     def title(self) -> str:
         return self.what
-
-
-PAGE = 50
-MOST_COUNTED = 10_000
-_MAX_CHARACTERS = 255
 
 
 def listing(

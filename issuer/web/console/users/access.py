@@ -14,6 +14,8 @@ from issuer.web.words import browser_name
 
 ACTIVE, DISABLED, INVITED, LOCKED = "active", "disabled", "invited", "locked"
 NO_MEANS = "cannot sign in"
+_SHOWN = 50
+_SCOPES = 5
 
 
 def user_states(
@@ -24,10 +26,6 @@ def user_states(
     locked = LOCKED if locked_until else ""
     invited = INVITED if means.invited_until and not user.disabled else ""
     return tuple(filter(None, (first, locked, invited))) or (NO_MEANS,)
-
-
-_SHOWN = 50
-_SCOPES = 5
 
 
 @dataclass(frozen=True, slots=True)
