@@ -32,7 +32,6 @@ ON_POSTGRESQL_SLOW = (
 ON_POSTGRESQL = (
     "tests/admin/test_concurrent_edits.py",
     "tests/admin/test_long_lists.py",
-    "tests/cli/test_connection_limit.py",
     "tests/cli/test_database_failures.py",
     "tests/cli/test_init.py",
     "tests/cli/test_migrate.py",

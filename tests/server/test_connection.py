@@ -15,7 +15,7 @@ from uvicorn.server import ServerState
 from issuer.server.connection import BoundedConnection
 from issuer.server.connection_limit import ConnectionLimit
 from issuer.server.transport import BoundedTransport
-from tests.cli.wire import Echo, Wire, in_memory
+from tests.server.wire import Echo, Wire, in_memory
 
 HEAD = b"POST /x HTTP/1.1\r\nHost: issuer\r\n"
 WHOLE = HEAD + b"Content-Length: 4\r\n\r\nbody"

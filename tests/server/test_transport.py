@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from issuer.server.transport import BoundedTransport
-from tests.cli.wire import Echo, Wire, in_memory
+from tests.server.wire import Echo, Wire, in_memory
 
 GET = b"GET / HTTP/1.1\r\nHost: issuer\r\n\r\n"
 SECONDS = BoundedTransport.seconds_to_take

@@ -4,8 +4,8 @@ import pytest
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from issuer.server.connection import BoundedConnection
-from tests.cli.wire import Echo, Request, Wire, in_memory
 from tests.rows import rows
+from tests.server.wire import Echo, Request, Wire, in_memory
 
 UPGRADES = {
     "any": b"Connection: Upgrade\r\nUpgrade: x\r\n",

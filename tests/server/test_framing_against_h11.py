@@ -11,7 +11,7 @@ import h11
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from tests.cli.wire import Echo, Wire, in_memory
+from tests.server.wire import Echo, Wire, in_memory
 
 SMUGGLED = b"GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n"
 # RFC 9112 §3 lets a server divide the request line at any white space. h11 does not.
