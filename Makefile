@@ -39,7 +39,7 @@ demo:  ## serve a demo issuer and an AgentOS that accepts its tokens (ARGS='--po
 	@exec $(BIN)/python examples/demo.py $(ARGS)
 
 # Interfaces, libraries, and what starts servers: `make check` leaves them to `make test`.
-NOT_DOMAIN := admin agentos agentos_core backup cli client deploy journeys oauth otel prometheus rotation_drill web \
+NOT_DOMAIN := admin agentos agentos_core backup cli client deploy journeys oauth otel prometheus rotation_drill server web \
 	test_discovery.py test_machine.py test_metrics.py
 
 check: lint  ## lint, check types, run the fast tests of the domain on SQLite, in 90 seconds (ARGS=--exitfirst)
