@@ -2,15 +2,22 @@
 
 import threading
 from collections.abc import AsyncGenerator, Generator, Iterable
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import httpx
 
 from issuer.client.errors import WrongOrigin
 from issuer.client.metadata import Origin, is_safe, origin_of, parsed, shown
 
-if TYPE_CHECKING:
-    from issuer.client.token_client import TokenClient
+
+class TokenSource(Protocol):
+    """Where the tokens come from: a `TokenClient`."""
+
+    def token(self) -> str: ...
+    async def async_token(self) -> str: ...
+    def replace(self, token: str) -> str | None: ...
+    async def async_replace(self, token: str) -> str | None: ...
+    def report_refused(self, token: str) -> None: ...
 
 
 class BearerAuth(httpx.Auth):
@@ -23,7 +30,7 @@ class BearerAuth(httpx.Auth):
     After a 401 the request is sent once more with a new token, unless its body was a stream.
     """
 
-    def __init__(self, tokens: "TokenClient", origins: Iterable[str] = ()) -> None:
+    def __init__(self, tokens: TokenSource, origins: Iterable[str] = ()) -> None:
         self._tokens = tokens
         self._origins = frozenset(origin_of(parsed(each, "origin")) for each in origins)
         self._lock = threading.Lock()
