@@ -1,15 +1,17 @@
 """Rotates the keys while a process runs."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
 from issuer.background.periodic import Periodic
 from issuer.clock import Clock
 from issuer.keys.keyring import Keyring
-from issuer.keys.schedule import KeyState, SigningKey, state_at
+from issuer.keys.schedule import KeyState, SigningKey, next_change, state_at
 
 POLL_INTERVAL = timedelta(milliseconds=250)
+# So often at least everything is checked; a change of state that is known, when it comes.
+CHECK_INTERVAL = timedelta(seconds=1)
 # A key folder may be without a next key for days.
 TRY_AGAIN_AFTER = timedelta(seconds=10)
 
@@ -26,7 +28,9 @@ class Rotator:
         self._keyring = keyring
         self._clock = clock
         self._seen: dict[str, KeyState] = {}
-        self._not_before = clock.monotonic()
+        self._not_before = self._check_at = clock.monotonic()
+        self._checked: list[SigningKey] | None = None
+        self._changes_at: datetime | None = None
         self.job = Periodic("key-rotator", POLL_INTERVAL, self.poll)
 
     def start(self) -> None:
@@ -41,8 +45,24 @@ class Rotator:
 
         After a failure, the next attempt is `TRY_AGAIN_AFTER` later.
         """
+        if self._is_checked():
+            return
+        keys, self._checked = self._keyring.keys, None
         if not self._keyring.is_in_order():
             self._try()
+        self._note_states()
+        coming = (next_change(keys, self._clock()), self._keyring.jwks.changes_at)
+        self._changes_at = min(filter(None, coming), default=None)
+        self._check_at = self._clock.monotonic() + CHECK_INTERVAL.total_seconds()
+        self._checked = keys
+
+    def _is_checked(self) -> bool:
+        """Whether these keys were checked a moment ago, and nothing was to change since then."""
+        if self._checked is not self._keyring.keys or self._clock.monotonic() >= self._check_at:
+            return False
+        return self._changes_at is None or self._clock() < self._changes_at
+
+    def _note_states(self) -> None:
         for key, state in self._states():
             if key.kid not in self._seen:
                 log.info("key_announced", kid=key.kid, alg=key.alg)
