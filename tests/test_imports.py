@@ -103,7 +103,7 @@ ONLY_IN = {
     "alembic": ["database/"],
     "joserfc": ["keys/", "tokens/"],
     "argon2": ["users/passwords.py"],
-    "yaml": ["manifest/parsing.py", "manifest/events.py"],
+    "yaml": ["manifest/parsing.py"],
     "typer": ["cli/"],
     "pyrage": ["backup/encryption.py"],
     "pyotp": ["sign_in/second_factor.py"],

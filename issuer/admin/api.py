@@ -9,21 +9,16 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from issuer.admin import (
-    audiences,
     audit_events,
     clients,
     explain,
-    factors,
     keys,
     manifest,
-    roles,
-    rotation,
-    sessions,
+    resources,
+    sign_in,
     status,
     tokens,
-    trusted_issuers,
     users,
-    verifiers,
 )
 from issuer.admin.assignments import client_roles, user_roles
 from issuer.admin.limits import BodyLimit, PacedRefusals
@@ -33,19 +28,18 @@ from issuer.explain.own_api import OwnRoute
 from issuer.rate_limits import RefusalPace
 
 RESOURCES = [
-    audiences.router,
-    roles.router,
+    resources.audiences,
+    resources.roles,
     clients.router,
     client_roles,
-    rotation.router,
-    trusted_issuers.router,
+    clients.rotation_router,
+    resources.trusted_issuers,
     users.router,
     user_roles,
-    factors.router,
-    sessions.router,
+    sign_in.router,
     tokens.router,
     keys.router,
-    verifiers.router,
+    keys.verifiers_router,
     audit_events.router,
     status.router,
     explain.router,

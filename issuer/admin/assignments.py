@@ -5,9 +5,16 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query
 
 from issuer.admin.access import Caller
-from issuer.admin.bodies import KeptCredentials
 from issuer.admin.problems import documented
-from issuer.admin.representations import Cursor, IfMatch, Limit, Page, page_of, require_match
+from issuer.admin.representations import (
+    Cursor,
+    IfMatch,
+    KeptCredentials,
+    Limit,
+    Page,
+    page_of,
+    require_match,
+)
 from issuer.admin.routes import admin_router
 from issuer.clients import CLIENT
 from issuer.composition import UnitOfWork

@@ -9,13 +9,14 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import create_model
 
 from issuer.admin.access import Caller
-from issuer.admin.bodies import KeptCredentials, MergePatch
 from issuer.admin.problems import documented
 from issuer.admin.representations import (
     AllowUnknownScopes,
     Cursor,
     IfMatch,
+    KeptCredentials,
     Limit,
+    MergePatch,
     Page,
     WithWarnings,
     never_stored,

@@ -1,4 +1,4 @@
-"""`/keys`: the signing keys, never a private part."""
+"""`/keys` and `/verifiers`: the signing keys, and who holds them."""
 
 from typing import Annotated
 
@@ -6,9 +6,10 @@ from fastapi import Query, Response
 
 from issuer.admin.access import Caller
 from issuer.admin.problems import documented
-from issuer.admin.representations import Cursor, Limit, Page, page_of, tagged
+from issuer.admin.representations import Cursor, Limit, Page, page, page_of, tagged
 from issuer.admin.routes import admin_router, requires
 from issuer.keys.described import DescribedKey, all_described, described
+from issuer.verifiers import DescribedVerifier, LeftOutVerifiers
 from issuer.vocabulary import SigningAlgorithm
 
 router = admin_router("/keys", "keys")
@@ -72,3 +73,25 @@ def revoke_key(caller: Caller, kid: str) -> DescribedKey:
         key = work.keys.revoke(kid)
         keys = work.keys.all()
     return described(keys, key, caller.administration.clock())
+
+
+verifiers_router = admin_router("/verifiers", "keys")
+
+
+class VerifierList(Page[DescribedVerifier]):
+    """A page of verifiers; `left_out` is what was left out in the last day, null if nothing."""
+
+    left_out: LeftOutVerifiers | None
+
+
+@verifiers_router.get("", responses=documented("invalid-cursor"))
+@requires("issuer:verifiers:read")
+def list_verifiers(caller: Caller, limit: Limit = 50, cursor: Cursor = None) -> VerifierList:
+    """List the verifiers that reported in the last day, by audience and address.
+
+    Nobody verifies what they say. Software that reports nothing is not in the list. Where more
+    report than are kept, known live ones stay, and newcomers are left out.
+    """
+    with caller.work("issuer:verifiers:read") as work:
+        found = page("verifiers", work.verifiers.page, lambda each: each.key, cursor, limit)
+        return VerifierList(**dict(found), left_out=work.verifiers.left_out())

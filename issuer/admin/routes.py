@@ -13,8 +13,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from issuer import scopes
 from issuer.admin.access import authenticate
-from issuer.admin.bodies import StrictJsonRequest, require_json
 from issuer.admin.problems import PREFIX, ProblemRaised, shortened
+from issuer.admin.representations import StrictJsonRequest, require_json
 from issuer.composition import Access
 from issuer.fields.text import with_encoded_slashes
 from issuer.http.etags import etag_of

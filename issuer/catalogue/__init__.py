@@ -9,7 +9,7 @@ from issuer.catalogue.catalogue import NEWEST, SUPPORTED, Catalogue, UnknownVers
 from issuer.catalogue.decision import Decision, decide
 from issuer.catalogue.entries import ScopeEntry, example_of, scopes
 from issuer.catalogue.lint import OTHERWISE, Code, ScopeFinding, lint, misspelled, reject_misspelled
-from issuer.catalogue.unknown_routes import why_unknown
+from issuer.catalogue.suggestions import why_unknown
 
 __all__ = [
     "NEWEST",

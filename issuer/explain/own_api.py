@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from issuer.catalogue.decision import Decision, path_of, why_granted, why_refused, without_repeats
-from issuer.catalogue.unknown_routes import path_regex
+from issuer.catalogue.suggestions import path_regex
 from issuer.fields.text import with_encoded_slashes
 from issuer.scopes import ISSUER_ADMIN, counts_here, covers
 

@@ -8,7 +8,7 @@ from issuer.fields.ids import fold_id
 from issuer.fields.text import did_you_mean
 from issuer.fields.usernames import fold_username
 from issuer.manifest.entries import TYPES, plain_types
-from issuer.manifest.events import Document
+from issuer.manifest.parsing import Document
 from issuer.manifest.problems import ManifestProblem, Path, spelled
 
 Named: TypeAlias = tuple[Path, str]

@@ -11,7 +11,7 @@ from issuer.catalogue import OTHERWISE, misspelled
 from issuer.clients import CLIENT, ClientFields
 from issuer.errors import InUse, NotAllowed
 from issuer.fields.fields import Fields
-from issuer.manifest import current, renames
+from issuer.manifest import current
 from issuer.manifest.changes import (
     Action,
     Change,
@@ -22,7 +22,7 @@ from issuer.manifest.changes import (
     changes,
 )
 from issuer.manifest.entries import TYPES, Resource, bare, plain_types
-from issuer.manifest.principals import Declared, PlannedPrincipal, stored
+from issuer.manifest.principals import Declared, PlannedPrincipal, renames_in_order, stored
 from issuer.manifest.problems import InvalidManifest, Path
 from issuer.manifest.reading import Manifest, unfit
 from issuer.manifest.rights import NO_RIGHTS, RightsSnapshot, shifts
@@ -262,7 +262,7 @@ class _Planning:
     def _in_order(self, place: tuple[Action, str]) -> Iterable[Step]:
         steps = self._steps[place]
         if place == (Action.UPDATE, USER.kind):
-            return renames.in_order(each for each in steps if isinstance(each, Change))
+            return renames_in_order(each for each in steps if isinstance(each, Change))
         return steps
 
     def _prunes(self, kind: str) -> bool:

@@ -17,9 +17,8 @@ from issuer.manifest.entries import (
     entry_model,
     plain_types,
 )
-from issuer.manifest.events import Document
 from issuer.manifest.names import dangling, declares, named, references, repeated
-from issuer.manifest.parsing import MAX_BYTES, parse
+from issuer.manifest.parsing import MAX_BYTES, Document, parse
 from issuer.manifest.problems import InvalidManifest, ManifestProblem, Path
 from issuer.resources import ResourceType
 from issuer.roles import Assignment

@@ -5,7 +5,8 @@ A new resource is a `ResourceType`, whose members are described once (`Member`),
 """
 
 from issuer.resources.collection import Collection, Transaction
-from issuer.resources.member import (
+from issuer.resources.principals import Principals
+from issuer.resources.resource_type import (
     CLAIMS,
     DISABLED,
     LIFETIME,
@@ -13,10 +14,9 @@ from issuer.resources.member import (
     SCOPES,
     Control,
     Member,
+    ResourceType,
     members_of,
 )
-from issuer.resources.principals import Principals
-from issuer.resources.resource_type import ResourceType
 
 __all__ = [
     "CLAIMS",

@@ -16,7 +16,7 @@ from issuer.composition import Composition, compose
 from issuer.directory import AudienceRecord
 from issuer.fields.ids import fold_id
 from issuer.fields.usernames import fold_username
-from issuer.manifest.text import written
+from issuer.manifest.exporting import written
 from issuer.scopes import covers
 from tests.builders import OPERATOR, URL, FakeClock, initialised, settings_for
 from tests.databases import copied

@@ -8,8 +8,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from issuer.manifest.exporting import written
 from issuer.manifest.parsing import parse
-from issuer.manifest.text import written
 
 TRICKY = ["yes", "no", "on", "y", "~", "null", "true", "0", "007", "0x1f", "1e3", "1_000", ".inf"]
 TRICKY += ["12:30", "2026-01-01", "-", "?", ":", "#", "=", "<<", "---", "a:b", "a: b", "a #b", "a:"]
