@@ -46,7 +46,7 @@ def test_other_ids_are_refused(bad: str):
         ClientFields.read({"client_id": bad})
 
 
-@pytest.mark.parametrize("fine", ["my-os", "https://os.example/a/b", "x" * 255])
+@rows("fine", ["my-os", "https://os.example/a/b", "x" * 255])
 def test_an_audience_may_be_a_url(fine: str):
     assert AudienceFields.read({"id": fine}).id == fine
 
@@ -100,7 +100,7 @@ def test_a_lifetime_is_60_to_86400_whole_seconds(ttl: object):
         ClientFields.read({"access_token_ttl": ttl})
 
 
-@pytest.mark.parametrize("ttl", [900, "900s", "15m"])
+@rows("ttl", [900, "900s", "15m"])
 def test_a_lifetime_may_have_a_unit_and_is_answered_in_seconds(ttl: object):
     fields = ClientFields.read({"access_token_ttl": ttl})
     assert fields.model_dump(mode="json")["access_token_ttl"] == 900

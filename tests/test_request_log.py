@@ -2,17 +2,13 @@
 
 from random import Random
 
-import pytest
 from structlog.testing import capture_logs
 
 from issuer.telemetry.logs import RequestLog
 from tests.rows import rows
 
 
-@pytest.mark.parametrize(
-    ("share", "expected"),
-    [(0.0, range(1)), (0.1, range(80, 120)), (1.0, range(1000, 1001))],
-)
+@rows(("share", "expected"), [(0.0, range(1)), (0.1, range(80, 120)), (1.0, range(1000, 1001))])
 def test_a_share_of_the_requests_without_an_error_is_logged(share: float, expected: range):
     log = RequestLog(share, Random(7))
     with capture_logs() as lines:

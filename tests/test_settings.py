@@ -69,9 +69,7 @@ def test_rules_between_settings_are_checked():
         read(refresh_idle="91d")
 
 
-@pytest.mark.parametrize(
-    "url", ["http://127.0.0.1:9000", "http://localhost", "https://a.example/b"]
-)
+@rows("url", ["http://127.0.0.1:9000", "http://localhost", "https://a.example/b"])
 def test_loopback_needs_no_tls(url: str):
     assert read(url=url).url == url
 

@@ -105,7 +105,7 @@ def test_what_is_no_private_key_is_told_without_it(
     assert issuer.issuer_requests == 0
 
 
-@pytest.mark.parametrize("text", ["", "/run/secrets/key.pem", "no key"])
+@rows("text", ["", "/run/secrets/key.pem", "no key"])
 def test_text_that_is_no_key_is_refused_at_once(text: str):
     with pytest.raises(ValueError, match="key must be the Path of a file"):
         PrivateKey(text)

@@ -37,7 +37,7 @@ def test_it_says_who_it_is_and_what_it_asks_for(new_client: New, issuer: Scripte
     }
 
 
-@pytest.mark.parametrize("scope", [None, "", []])
+@rows("scope", [None, "", []])
 def test_no_scope_is_not_sent(new_client: New, issuer: ScriptedIssuer, scope: object):
     """RFC 6749 §3.2: a parameter without a value counts as omitted."""
     new_client(scope=scope).token()

@@ -25,8 +25,13 @@ def read(*keys: object, **members: Any) -> ClientFields:
     return ClientFields.read({"jwks": {"keys": list(keys)}, **members})
 
 
-@pytest.mark.parametrize(
-    ("key", "alg"), [(EC, "ES256"), (RSA, "RS256"), (ED, "EdDSA")], ids=["EC", "RSA", "OKP"]
+@rows(
+    ("key", "alg"),
+    {
+        "EC": (EC, "ES256"),
+        "RSA": (RSA, "RS256"),
+        "OKP": (ED, "EdDSA"),
+    },
 )
 def test_a_key_without_kid_and_alg_gets_its_thumbprint_and_the_algorithm_of_its_type(
     key: Any, alg: str

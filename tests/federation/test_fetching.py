@@ -80,7 +80,7 @@ def test_an_address_that_is_not_public_is_never_connected_to(server: TlsServer, 
     assert server.asked == []
 
 
-@pytest.mark.parametrize("address", ["1.1.1.1", "2606:4700::1111", "64:ff9b::1.1.1.1"])
+@rows("address", ["1.1.1.1", "2606:4700::1111", "64:ff9b::1.1.1.1"])
 def test_addresses_of_the_internet_are_public(address: str):
     assert is_public(address)
 

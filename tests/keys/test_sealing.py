@@ -29,7 +29,7 @@ def test_a_box_opens_under_the_name_it_was_sealed_with():
     assert ours.open(ours.seal(b"private", "kid-1", ours.newest), "kid-1") == b"private"
 
 
-@pytest.mark.parametrize("change", ["name", "key", "content"])
+@rows("change", ["name", "key", "content"])
 def test_a_box_opens_under_nothing_else(change: str):
     """A box moved to another row or another issuer, or altered."""
     ours = sealer()

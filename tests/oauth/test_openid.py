@@ -12,6 +12,7 @@ from joserfc.jwk import KeySet
 
 from tests.builders import URL, Deployment
 from tests.drivers import TokenAnswer
+from tests.rows import rows
 from tests.sign_in.authorizing import App, Person, sign_in
 
 PASSWORD_ACR = "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport"
@@ -215,7 +216,7 @@ def test_the_metadata_says_how_people_sign_in(shared: Deployment):
     assert None not in document.values()
 
 
-@pytest.mark.parametrize("path", ["/oauth2/token", "/oauth2/revoke", "/oauth2/userinfo"])
+@rows("path", ["/oauth2/token", "/oauth2/revoke", "/oauth2/userinfo"])
 def test_scripts_of_any_origin_may_call(shared: Deployment, path: str):
     """Fetch §3.2. Credentials of the browser are never allowed."""
     asked = {
@@ -238,7 +239,7 @@ def test_scripts_of_any_origin_may_call(shared: Deployment, path: str):
     assert other_method.headers["access-control-allow-origin"] == "*"
 
 
-@pytest.mark.parametrize("path", ["/oauth2/authorize", "/oauth2/logout", "/oauth2/introspect"])
+@rows("path", ["/oauth2/authorize", "/oauth2/logout", "/oauth2/introspect"])
 def test_no_script_may_read_other_answers(shared: Deployment, path: str):
     """People are sent there, or a secret is needed, which no script has."""
     origin = {"Origin": "https://app.example"}

@@ -95,7 +95,7 @@ def test_a_common_or_repetitive_password_is_refused(password: str):
     assert password not in str(refused.value)
 
 
-@pytest.mark.parametrize("password", [PASSWORD, "qwerty1234567890-or-so", "password then word"])
+@rows("password", [PASSWORD, "qwerty1234567890-or-so", "password then word"])
 def test_there_are_no_composition_rules(password: str):
     assert Passwords("owasp").prepared(password).text == password
 
