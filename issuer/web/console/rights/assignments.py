@@ -151,11 +151,15 @@ def _change_assignment(action: ResourceAction, rights: Rights) -> Response:
             scopes = _scopes_of(work, assignment)
         return _question(action, rights, assignment, scopes, command)
     done = "assigned to" if do == "assign" else "unassigned from"
-    return action.done(
-        lambda work: getattr(work.assignments, do)(action.key, assignment),
-        f"The role {assignment.role} is {done} {action.name}, {assignment.where}.",
-        command,
-    )
+
+    def change(work: UnitOfWork) -> None:
+        if do == "assign":
+            work.assignments.assign(action.key, assignment)
+        else:
+            work.assignments.unassign(action.key, assignment)
+
+    sentence = f"The role {assignment.role} is {done} {action.name}, {assignment.where}."
+    return action.done(change, sentence, command)
 
 
 def _assignment(form: Mapping[str, str]) -> Assignment:
