@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from issuer.clients.authentication import KeyFetch, VerifiedAssertion
+from issuer.clients.authentication import VerifiedAssertion
 from issuer.errors import InvalidCredentials
+from issuer.federation.fetching import KeyFetch
 from issuer.federation.public_keys import InvalidToken, PublicKeys, SignedToken, UnknownKey
 
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import datetime
 
 from issuer.clients.assertion_rules import Evidence, KeyFetchRequiredError
-from issuer.clients.authentication import AuthenticatedClient, FetchNeeded, PresentedAssertion
+from issuer.clients.authentication import AuthenticatedClient, PresentedAssertion
 from issuer.clients.documents import ClientDocuments
 from issuer.clients.own_keys import OwnKeys
 from issuer.clients.trusted_tokens import TrustedTokens, TrustFindings
@@ -15,6 +15,7 @@ from issuer.clients.used_assertions_store import UsedAssertions
 from issuer.clock import Clock
 from issuer.directory import ClientRecord, Directory
 from issuer.errors import InvalidCredentials, InvalidField, NotFound
+from issuer.federation.fetching import FetchNeeded
 from issuer.federation.key_sets import FollowedKeySet, FollowedKeySets
 from issuer.federation.public_keys import InvalidToken, SignedToken, parsed_token
 

@@ -8,16 +8,17 @@ its key is encrypted there, so write access to the database is not enough to add
 import hashlib
 import hmac
 import threading
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import Random
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING
 
 from issuer.clients.store import ClientStore
 from issuer.database import Database
 from issuer.directory import ClientRecord, Directory, SecretRecord
 from issuer.errors import InvalidCredentials
+from issuer.federation.fetching import FetchNeeded
 from issuer.fields.secret_text import random_characters, with_check_digits
 from issuer.vocabulary import AuthMethod
 
@@ -140,19 +141,6 @@ class PresentedAssertion:
     text: str = field(repr=False)
     is_known: bool = False
     is_last: bool = False
-
-
-KeyFetch: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
-
-
-@dataclass(frozen=True, slots=True)
-class FetchNeeded:
-    """The key of an assertion is not known here, or the metadata document of a client is old.
-
-    Await `fetch_keys`, which is bounded, and try again.
-    """
-
-    fetch_keys: KeyFetch
 
 
 class ClientAuthentication:

@@ -15,21 +15,21 @@ from urllib.parse import unquote, urlsplit
 import structlog
 
 from issuer.background.workers import WorkerPool
-from issuer.clients.authentication import FetchNeeded
 from issuer.clients.client import ClientFields
+from issuer.clients.client_metadata import parsed, read_client_metadata
 from issuer.clients.document_cache import (
     MAX_AT_ONCE,
     CachedDocument,
     DocumentCache,
     InvalidDocument,
 )
-from issuer.clients.registrations import parsed, read_client_metadata
 from issuer.clients.store import ClientStore
 from issuer.clock import Clock
 from issuer.database import Database
 from issuer.directory import ClientRecord, Directory
 from issuer.errors import InvalidField, Unavailable
 from issuer.federation import Fetcher, FetchRefused
+from issuer.federation.fetching import FetchNeeded
 from issuer.fields.urls import is_client_id
 from issuer.vocabulary import AuthMethod, RegisteredBy
 

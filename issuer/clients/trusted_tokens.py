@@ -14,10 +14,11 @@ from issuer.clients.assertion_rules import (
     audited_jti,
     checked_times,
 )
-from issuer.clients.authentication import KeyFetch, VerifiedAssertion
+from issuer.clients.authentication import VerifiedAssertion
 from issuer.clients.trust_rules import broken_rule, is_named_by, is_svid, wrong_type
 from issuer.directory import ClientRecord, Directory, TrustedIssuerRecord
 from issuer.errors import InvalidCredentials
+from issuer.federation.fetching import KeyFetch
 from issuer.federation.key_sets import FollowedKeySet, FollowedKeySets
 from issuer.federation.key_source import KeySource
 from issuer.federation.public_keys import (

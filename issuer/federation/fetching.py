@@ -10,12 +10,12 @@ import socket
 import ssl
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 from urllib.parse import urlsplit
 
 from issuer.clock import Clock
@@ -170,3 +170,16 @@ def require_https(url: str) -> None:
         raise FetchRefused("The URL is not valid.") from None
     if parts.scheme != "https" or not host or "@" in parts.netloc or "#" in url:
         raise FetchRefused(f"{url} must be https, without user information and fragment.")
+
+
+KeyFetch: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
+
+
+@dataclass(frozen=True, slots=True)
+class FetchNeeded:
+    """The key of an assertion is not known here, or the metadata document of a client is old.
+
+    Await `fetch_keys`, which is bounded, and try again.
+    """
+
+    fetch_keys: KeyFetch

@@ -15,13 +15,13 @@ from issuer.background.workers import WorkerPool
 from issuer.clients.authentication import (
     AuthenticatedClient,
     ClientAuthentication,
-    FetchNeeded,
     LastUse,
     PresentedAssertion,
 )
 from issuer.clock import Clock
 from issuer.directory import ClientRecord
 from issuer.errors import InvalidCredentials, TooManyRequests
+from issuer.federation.fetching import FetchNeeded
 from issuer.http.requests import values_of
 from issuer.oauth.messages import (
     AuthenticatedRequest,

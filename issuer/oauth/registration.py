@@ -6,7 +6,7 @@ from starlette.requests import Request
 
 from issuer.audit import Actor
 from issuer.clients import Client, NewClient
-from issuer.clients.registrations import parsed, read_client_metadata
+from issuer.clients.client_metadata import parsed, read_client_metadata
 from issuer.composition import Administration
 from issuer.errors import InvalidCredentials, InvalidField, TooManyRequests
 from issuer.fields.networks import network_of

@@ -5,8 +5,8 @@ import json
 import pytest
 from joserfc.jwk import ECKey
 
+from issuer.clients.client_metadata import read_client_metadata
 from issuer.clients.documents import read_document
-from issuer.clients.registrations import read_client_metadata
 from issuer.errors import InUse, NotAllowed
 from issuer.manifest import InvalidManifest
 from issuer.vocabulary import RegisteredBy

@@ -7,7 +7,8 @@ import httpx
 import pytest
 
 from issuer.clients import ClientFields
-from issuer.clients.registrations import NEW_FOR, UNUSED_FOR, Registrations, read_client_metadata
+from issuer.clients.client_metadata import read_client_metadata
+from issuer.clients.registrations import NEW_FOR, UNUSED_FOR, Registrations
 from issuer.errors import Unavailable
 from issuer.roles import Assignment
 from tests.builders import URL, Credentials, Deployment

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.responses import Response
 
-from issuer.clients.authentication import KeyFetch
+from issuer.federation.fetching import KeyFetch
 from issuer.web.console.screens.endpoint import ConsoleEndpoint
 from issuer.web.visit import Visit
 
