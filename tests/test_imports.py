@@ -155,6 +155,30 @@ def test_only_what_starts_a_process_holds_all_parts():
     assert {file for file in holders if not file.startswith("composition/")} == {"server/app.py"}
 
 
+def test_no_modules_import_each_other_in_a_circle():
+    """Also not inside of functions, nor for types alone."""
+    imported = {file: set(modules_imported(file)) for file in FILES}
+    while outside := {
+        file
+        for file, others in imported.items()
+        if not others & imported.keys() or not any(file in each for each in imported.values())
+    }:
+        for file in outside:
+            del imported[file]
+    assert {file: others & imported.keys() for file, others in imported.items()} == {}
+
+
+def modules_imported(file: str) -> Iterator[str]:
+    """The files that it names. A package that hands on names is taken for these modules."""
+    for node in nodes_of(file):
+        for name in (a.name for a in node.names):
+            base = node.module or "" if isinstance(node, ast.ImportFrom) else name
+            path = base.removeprefix("issuer").strip(".").replace(".", "/")
+            for module in (f"{path}/{name}.py", f"{path}.py"):
+                if module in FILES and module != file:
+                    yield module
+
+
 def test_no_two_classes_have_the_same_name():
     found: dict[str, list[str]] = {}
     for folder in ("issuer", "tests", "benchmarks", "examples"):

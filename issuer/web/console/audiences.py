@@ -11,11 +11,11 @@ from issuer.composition import UnitOfWork
 from issuer.fields.times import in_seconds
 from issuer.vocabulary import SigningAlgorithm
 from issuer.web.console.rights.rights_at import PARAMETERS, MatrixFilters, RightsMatrix, rights_at
-from issuer.web.console.screens.action import ResourceAction
+from issuer.web.console.screens.action import Deletion, ResourceAction
 from issuer.web.console.screens.changes import changes_of
 from issuer.web.console.screens.collection import CollectionEndpoint
 from issuer.web.console.screens.operator import NeedsSignIn, Operator, is_permitted
-from issuer.web.console.screens.resource import Deletion, ResourceEndpoint, ResourcePage
+from issuer.web.console.screens.resource import ResourceEndpoint, ResourcePage
 from issuer.web.console.screens.resource_form import ResourceForm
 from issuer.web.console.screens.views import MOST_COUNTED, Typed, counted
 

@@ -22,11 +22,11 @@ from issuer.web.console.rights.effective_rights import (
     known_scopes,
     scopes_in_words,
 )
-from issuer.web.console.screens.action import ResourceAction
+from issuer.web.console.screens.action import Deletion, ResourceAction
 from issuer.web.console.screens.changes import conflict, delete, save
 from issuer.web.console.screens.collection import BAD_REQUEST, CollectionEndpoint, ListPage
 from issuer.web.console.screens.operator import NeedsSignIn, Operator, readable
-from issuer.web.console.screens.resource import Deletion, ResourceEndpoint, ResourcePage
+from issuer.web.console.screens.resource import ResourceEndpoint, ResourcePage
 from issuer.web.console.screens.resource_form import (
     ResourceForm,
     allow_if_ticked,

@@ -11,7 +11,7 @@ from issuer.clients import CLIENT
 from issuer.composition import UnitOfWork
 from issuer.trusted_issuers import TRUSTED_ISSUER, TrustedIssuerFields, TrustedIssuerResource
 from issuer.vocabulary import TokenAlgorithm
-from issuer.web.console.screens.action import ResourceAction
+from issuer.web.console.screens.action import Deletion, ResourceAction
 from issuer.web.console.screens.changes import changes_of
 from issuer.web.console.screens.collection import CollectionEndpoint
 from issuer.web.console.screens.keys_of_others import (
@@ -22,7 +22,7 @@ from issuer.web.console.screens.keys_of_others import (
     given_keys,
 )
 from issuer.web.console.screens.operator import NeedsSignIn, Operator, is_permitted
-from issuer.web.console.screens.resource import Deletion, ResourceEndpoint, ResourcePage
+from issuer.web.console.screens.resource import ResourceEndpoint, ResourcePage
 from issuer.web.console.screens.resource_form import ResourceForm, json_text, read_json
 from issuer.web.console.screens.views import Command
 

@@ -39,11 +39,11 @@ from issuer.web.console.rights.effective_rights import (
     effective_rights,
     token_as_now,
 )
-from issuer.web.console.screens.action import ConfirmationText, ResourceAction
+from issuer.web.console.screens.action import ConfirmationText, Deletion, ResourceAction
 from issuer.web.console.screens.changes import changes_of, edit
 from issuer.web.console.screens.keys_of_others import FetchingEndpoint, KeysOfOthers
 from issuer.web.console.screens.operator import NeedsSignIn, Operator
-from issuer.web.console.screens.resource import Deletion, ResourcePage
+from issuer.web.console.screens.resource import ResourcePage
 from issuer.web.console.screens.views import Command
 
 

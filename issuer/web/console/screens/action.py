@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from starlette.responses import Response
 
@@ -11,13 +11,10 @@ from issuer.composition import UnitOfWork
 from issuer.fields.fields import Fields
 from issuer.fields.json import patch_between
 from issuer.resources import ResourceType
-from issuer.web.console.screens.collection import FormPage
+from issuer.web.console.screens.collection import FormPage, ResourceScreen
 from issuer.web.console.screens.operator import Operator
 from issuer.web.console.screens.views import Command, ConsolePage
 from issuer.web.visit import Visit
-
-if TYPE_CHECKING:
-    from issuer.web.console.screens.resource import ResourceEndpoint
 
 Result = TypeVar("Result")
 _OF_A_PAGE = {"form", "form_id", "do"}
@@ -36,7 +33,7 @@ class ConfirmationText:
 class ResourceAction:
     """`form` was sent by `operator` on the page of `resource`; or it is the query of the page."""
 
-    endpoint: "ResourceEndpoint"
+    endpoint: "ResourceChanges"
     operator: Operator
     visit: Visit
     form: Mapping[str, str]
@@ -190,3 +187,46 @@ class ResourceAction:
     def finished(self, sentence: str, command: Command | None = None) -> Response:
         path, warnings = self.endpoint.path(self.visit), self.operator.warnings
         return self.endpoint.finished(path, sentence, command, warnings)
+
+
+@dataclass(frozen=True)
+class Deletion:
+    """What is said before a deletion; with `cascade`, others use the resource and lose it."""
+
+    why: str
+    cascade: bool = False
+    button: str = ""
+
+
+class ResourceChanges(ResourceScreen):
+    """What changes of a resource ask and say. The sentences are about `{kind}` and `{name}`."""
+
+    NOT_TYPED = "This is not {name}."
+    ENABLED, DISABLED = "The {kind} {name} is enabled.", "The {kind} {name} is disabled."
+    DELETE, DELETED = "Delete the {kind} {name}?", "The {kind} {name} is deleted."
+    DISABLES = "It can be enabled again."
+    IS_ALWAYS_TYPED = True
+
+    def name_of(self, resource: Any) -> str:
+        return self.TYPE.key_of(resource)
+
+    def typed(self, action: ResourceAction) -> dict[str, str]:
+        """What the form for a change has at first."""
+        return self.FORM.typed(action.resource)
+
+    def before_saving(self, action: ResourceAction, fields: Any) -> Response | None:
+        """A question, if there is one to answer before the change."""
+        return None
+
+    def update_command(self, action: ResourceAction, fields: Any) -> Command:
+        patch = action.patch(fields)
+        cli = ("update", action.key, *self.FORM.options(patch))
+        return action.command(cli, "PATCH", body=patch)
+
+    def before_disabling(self, action: ResourceAction) -> ConfirmationText:
+        return ConfirmationText(
+            f"Disable {action.name}?", self.DISABLES, f"Disable {self.TYPE.kind}"
+        )
+
+    def before_deletion(self, work: UnitOfWork, action: ResourceAction) -> Deletion:
+        return Deletion("This cannot be undone.")

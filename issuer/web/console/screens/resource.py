@@ -7,16 +7,17 @@ from typing import Any, ClassVar, TypeVar
 
 from starlette.responses import Response
 
-from issuer.composition import UnitOfWork
 from issuer.errors import InvalidField
 from issuer.resources import ResourceType
-from issuer.web.console.screens.action import ConfirmationText, ResourceAction
+from issuer.web.console.screens.action import (
+    ResourceAction,
+    ResourceChanges,
+)
 from issuer.web.console.screens.changes import changes_of, edit
-from issuer.web.console.screens.collection import ResourceScreen
 from issuer.web.console.screens.operator import Operator
 from issuer.web.console.screens.recent_events import RecentEvents, recent_events
 from issuer.web.console.screens.resource_form import field_errors
-from issuer.web.console.screens.views import Command, ConsolePage, Typed
+from issuer.web.console.screens.views import ConsolePage, Typed
 from issuer.web.visit import Visit
 
 PageT = TypeVar("PageT", bound="ResourcePage")
@@ -40,31 +41,16 @@ class ResourcePage(ConsolePage):
         return f"console/{self.type.name}.html", "console/resource.html"
 
 
-@dataclass(frozen=True)
-class Deletion:
-    """What is said before a deletion; with `cascade`, others use the resource and lose it."""
-
-    why: str
-    cascade: bool = False
-    button: str = ""
-
-
-class ResourceEndpoint(ResourceScreen):
+class ResourceEndpoint(ResourceChanges):
     """The page of one resource; a parameter of its query that FORMS names shows a form instead.
 
-    ACTIONS are what its forms ask for, by default what every resource has. The sentences are
-    about `{kind}` and `{name}`.
+    ACTIONS are what its forms ask for, by default what every resource has.
     """
 
     BELOW = "/{key:path}"
     PARAMETERS: tuple[str, ...] = ("edit",)
     FORMS: ClassVar[Mapping[str, Callable[[ResourceAction], Response]]] = {"edit": edit}
     ACTIONS: ClassVar[Mapping[str, Callable[[ResourceAction], Response]]]
-    NOT_TYPED = "This is not {name}."
-    ENABLED, DISABLED = "The {kind} {name} is enabled.", "The {kind} {name} is disabled."
-    DELETE, DELETED = "Delete the {kind} {name}?", "The {kind} {name} is deleted."
-    DISABLES = "It can be enabled again."
-    IS_ALWAYS_TYPED = True
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -116,33 +102,9 @@ class ResourceEndpoint(ResourceScreen):
         errors = Typed(field_errors(error))
         return replace(self.page(action), values=Typed(action.form), errors=errors)
 
-    def name_of(self, resource: Any) -> str:
-        return self.TYPE.key_of(resource)
-
     def is_protected(self, operator: Operator, resource: Any) -> bool:
         """Whether it has, or gives, rights at the issuer itself. The domain decides it too."""
         return False
-
-    def typed(self, action: ResourceAction) -> dict[str, str]:
-        """What the form for a change has at first."""
-        return self.FORM.typed(action.resource)
-
-    def before_saving(self, action: ResourceAction, fields: Any) -> Response | None:
-        """A question, if there is one to answer before the change."""
-        return None
-
-    def update_command(self, action: ResourceAction, fields: Any) -> Command:
-        patch = action.patch(fields)
-        cli = ("update", action.key, *self.FORM.options(patch))
-        return action.command(cli, "PATCH", body=patch)
-
-    def before_disabling(self, action: ResourceAction) -> ConfirmationText:
-        return ConfirmationText(
-            f"Disable {action.name}?", self.DISABLES, f"Disable {self.TYPE.kind}"
-        )
-
-    def before_deletion(self, work: UnitOfWork, action: ResourceAction) -> Deletion:
-        return Deletion("This cannot be undone.")
 
     def _action(self, operator: Operator, visit: Visit, form: Mapping[str, str]) -> ResourceAction:
         with operator.work(self.TYPE.read) as work:

@@ -22,12 +22,12 @@ from issuer.web.console.rights.effective_rights import (
     rights_somewhere,
     token_through,
 )
-from issuer.web.console.screens.action import ConfirmationText, ResourceAction
+from issuer.web.console.screens.action import ConfirmationText, Deletion, ResourceAction
 from issuer.web.console.screens.answers import ForAccountPage
 from issuer.web.console.screens.changes import changes_of
 from issuer.web.console.screens.operator import NeedsSignIn, Operator
 from issuer.web.console.screens.recent_events import SignInSeen, sign_in_history
-from issuer.web.console.screens.resource import Deletion, ResourcePage
+from issuer.web.console.screens.resource import ResourcePage
 from issuer.web.console.screens.views import Command
 from issuer.web.console.users.access import UserAccess, user_access
 from issuer.web.console.users.sign_in_methods import (
