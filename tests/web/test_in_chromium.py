@@ -115,6 +115,7 @@ def test_the_whole_way_by_keyboard(
 ):
     page = context.new_page()
     page.goto(authorization_url(issuer, callback, prompt="consent"))
+    page.locator("input:focus").wait_for()  # autofocus comes with the first picture
     page.keyboard.type("alice")
     page.keyboard.press("Tab")
     page.keyboard.type(PASSWORD)
