@@ -31,7 +31,7 @@ def newer(tmp_path: Path) -> Callable[..., Result]:
     for name in ("issuer", "migrations"):
         shutil.copytree(REPOSITORY / name, there / name)
     (there / "migrations" / "versions" / f"{NEWER}_shades.py").write_text(MIGRATION)
-    schema = there / "issuer" / "database" / "schema.py"
+    schema = there / "issuer" / "database" / "deployment.py"
     text = schema.read_text().replace(f'REVISION = "{REVISION}"', f'REVISION = "{NEWER}"')
     schema.write_text(text)
 

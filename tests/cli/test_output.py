@@ -77,7 +77,7 @@ def test_quickstart_escapes_the_name_of_the_data_directory(tmp_path: Path, folde
     environment = {"ISSUER_DATA_DIR": str(tmp_path / folder)}
     with running(tmp_path / "home", environment, "quickstart", "--port", "0") as program:
         printed = program.output_with("uses the same data.")
-    assert printed.count(escaped(folder)) == 2
+    assert printed.count(escaped(folder)) == 3
     assert folder not in printed
 
 

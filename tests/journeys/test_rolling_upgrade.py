@@ -106,7 +106,7 @@ def next_version(tmp_path: Path) -> list[str]:
         shutil.copytree(REPOSITORY / package, folder / package)
     (folder / "migrations" / "versions" / f"{NEXT}_teams.py").write_text(EXPANDING)
     database = folder / "issuer" / "database"
-    replace_in(database / "schema.py", f'REVISION = "{REVISION}"', f'REVISION = "{NEXT}"')
+    replace_in(database / "deployment.py", f'REVISION = "{REVISION}"', f'REVISION = "{NEXT}"')
     table = '    __tablename__ = "clients"'
     more = f"    team: Mapped[str | None] = mapped_column(String(64))\n\n{table}"
     replace_in(database / "tables.py", table, more)
