@@ -134,7 +134,9 @@ def test_the_job_and_a_pod_run_as_processes(empty_postgresql: PostgresqlServer, 
         "database-url": empty_postgresql.url,
     }
     for name, value in secrets.items():
+        # Where Kubernetes mounts them, nobody can change them. Here they are files as others are.
         (tmp_path / name).write_text(value)
+        (tmp_path / name).chmod(0o600)
     init, server = container(objects, "Job"), container(objects, "Deployment")
     output([*OURS, *init["args"]], environment_of(init, tmp_path), tmp_path)
     with reserved_port() as port:
