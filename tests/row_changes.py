@@ -18,6 +18,7 @@ _UNCOMPARED = {
     "change_counter",
     "key_set_promise",
     "known_addresses",
+    "left_out_verifiers",
     "principals",
     "revocation_feed",
     "sealed_secrets",

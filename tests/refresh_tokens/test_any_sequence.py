@@ -140,7 +140,9 @@ def asking(scope: str | None) -> dict[str, str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("more_settings", [{"refresh_reuse_grace": "30s"}])
+@pytest.mark.parametrize(
+    "more_settings", [{"refresh_reuse_grace": "30s", "rate_limit_passwords": "off"}]
+)
 @pytest.mark.parametrize("database_kind", ["sqlite"])
 def test_every_sequence_keeps_the_rules(deployment: Deployment, token_endpoint: TokenDriver):
     """At most one token of a family is active, and no scope exceeds that of the sign-in."""
