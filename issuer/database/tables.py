@@ -768,7 +768,7 @@ class RevocationFeedRow(Base):
 
 
 class ChangeCounter(Base):
-    """A single row; see `SeenByDirectory`."""
+    """A single row, which moves with every change of a row that the token path reads."""
 
     __tablename__ = "change_counter"
 

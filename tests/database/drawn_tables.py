@@ -19,11 +19,11 @@ def page() -> str:
     """The whole page: its introduction as it is, a diagram, and a row for each table."""
     drawn = "\n".join(f"    {line}" for line in sorted(set(arrows())))
     rows = "\n".join(
-        f"| `{table.name}` | {purpose} | {columns} |" for table, purpose, columns in described()
+        f"| `{table.name}` | {purpose}<br>{columns} |" for table, purpose, columns in described()
     )
     introduction, *_ = PAGE.read_text().partition(DIAGRAM)
     diagram = f"{DIAGRAM}flowchart LR\n{drawn}\n```\n\n"
-    return f"{introduction}{diagram}| table | what a row is | columns |\n|---|---|---|\n{rows}\n"
+    return f"{introduction}{diagram}| table | what a row is, and its columns |\n|---|---|\n{rows}\n"
 
 
 def arrows() -> Iterator[str]:
