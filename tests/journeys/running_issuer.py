@@ -26,6 +26,7 @@ NO_LIMITS = httpx.Limits(keepalive_expiry=None)
 # Nothing takes so long, unless it is broken or the machine is busy.
 SECONDS_TO_START = 120
 SECONDS_TO_STOP = 60
+_SHOWN_OF_LOG = 20_000
 BETWEEN_POLLS = 0.02
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None)
@@ -97,6 +98,7 @@ class Server:
     def stop(self) -> None:
         """Stop it as a service manager does, if it still runs; `AssertionError` on failure."""
         self.http.close()
+        sys.stderr.write(self.log[-_SHOWN_OF_LOG:])  # pytest shows it where a test has failed
         if self._process is None or self._process.poll() is not None:
             return
         self._process.terminate()
