@@ -39,6 +39,8 @@ AndItsTokens = Annotated[
     bool,
     Query(description="Also revoke all tokens of the client, whichever secret it used."),
 ]
+rotation_router = admin_router("/clients/{client_id}/rotation", "clients")
+Force = Annotated[bool, Query(description="Finish despite `warnings`.")]
 
 
 class NewSecret(ClientSecret):
@@ -112,11 +114,6 @@ def delete_secret(
     with caller.work(CLIENT.write) as work:
         require_match(if_match, work.clients.secret(client_id, secret_id))
         work.clients.delete_secret(client_id, secret_id, and_its_tokens=and_its_tokens)
-
-
-rotation_router = admin_router("/clients/{client_id}/rotation", "clients")
-
-Force = Annotated[bool, Query(description="Finish despite `warnings`.")]
 
 
 class RotationInProgress(BaseModel):

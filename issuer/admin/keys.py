@@ -23,6 +23,7 @@ Alg = Annotated[
 Force = Annotated[
     bool, Query(description="Rotate although live verifiers lack the next key, or may lack it.")
 ]
+verifiers_router = admin_router("/verifiers", "keys")
 
 
 class KeyList(Page[DescribedKey]):
@@ -73,9 +74,6 @@ def revoke_key(caller: Caller, kid: str) -> DescribedKey:
         key = work.keys.revoke(kid)
         keys = work.keys.all()
     return described(keys, key, caller.administration.clock())
-
-
-verifiers_router = admin_router("/verifiers", "keys")
 
 
 class VerifierList(Page[DescribedVerifier]):

@@ -129,8 +129,6 @@ _ALWAYS = (
     *("server-error", "temporarily-unavailable"),
 )
 _OF_BODIES = ("malformed-request", "body-too-large", "unsupported-media-type")
-
-
 _REFERENCE = {"$ref": "#/components/schemas/Problem"}
 
 

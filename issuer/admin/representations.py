@@ -20,6 +20,33 @@ from issuer.http.etags import etag_of
 _JSON = ("application/json", "application/merge-patch+json")
 # Twice the maximum of a resource. A parsed value takes much more memory than in the body.
 MAX_VALUES = 10_000
+KeepCredentials = Annotated[
+    list[Annotated[str, Field(max_length=255)]],
+    Field(
+        max_length=1_000,
+        description="Ids of credentials that somebody without `issuer:admin` gave, which clients"
+        " keep although they begin to hold rights at the issuer. The answer 409 lists them.",
+    ),
+]
+MergePatch = Annotated[
+    dict[str, Any],
+    Body(
+        media_type="application/merge-patch+json",
+        description="Members to change (RFC 7396); null resets a member to its default.",
+    ),
+]
+Item = TypeVar("Item", bound=BaseModel)
+IfMatch = Annotated[
+    str | None,
+    Header(description="The ETag the resource must still have; otherwise 412."),
+]
+AllowUnknownScopes = Annotated[
+    bool, Query(description="Allow scopes that look like a misspelled known one; otherwise 422.")
+]
+Limit = Annotated[int, Query(ge=1, le=500, description="The maximum number of items.")]
+Cursor = Annotated[
+    str | None, Query(max_length=1024, description="`next_cursor` of the previous page.")
+]
 
 
 class StrictJsonRequest(Request):
@@ -52,16 +79,6 @@ def require_json(request: Request) -> None:
         raise ProblemRaised("unsupported-media-type", f"Send {' or '.join(_JSON)}.")
 
 
-KeepCredentials = Annotated[
-    list[Annotated[str, Field(max_length=255)]],
-    Field(
-        max_length=1_000,
-        description="Ids of credentials that somebody without `issuer:admin` gave, which clients"
-        " keep although they begin to hold rights at the issuer. The answer 409 lists them.",
-    ),
-]
-
-
 class KeptCredentials(Fields):
     """Credentials of clients that begin to hold rights at the issuer."""
 
@@ -72,30 +89,6 @@ class KeptCredentials(Fields):
         """The member of a merge patch, which is none of the resource; `InvalidField`."""
         given = patch.pop("keep_credentials", None)
         return cls.read({} if given is None else {"keep_credentials": given}).keep_credentials
-
-
-MergePatch = Annotated[
-    dict[str, Any],
-    Body(
-        media_type="application/merge-patch+json",
-        description="Members to change (RFC 7396); null resets a member to its default.",
-    ),
-]
-
-
-Item = TypeVar("Item", bound=BaseModel)
-
-IfMatch = Annotated[
-    str | None,
-    Header(description="The ETag the resource must still have; otherwise 412."),
-]
-AllowUnknownScopes = Annotated[
-    bool, Query(description="Allow scopes that look like a misspelled known one; otherwise 422.")
-]
-Limit = Annotated[int, Query(ge=1, le=500, description="The maximum number of items.")]
-Cursor = Annotated[
-    str | None, Query(max_length=1024, description="`next_cursor` of the previous page.")
-]
 
 
 class Page(BaseModel, Generic[Item]):

@@ -20,7 +20,6 @@ audiences = collection_router(
     note_of_create="",
 )
 
-
 roles = collection_router(
     ROLE,
     Descriptions(
@@ -32,7 +31,6 @@ roles = collection_router(
         cascade="Unassign it everywhere.",
     ),
 )
-
 
 _NOTE = f"Fetching keys from private addresses requires issuer:admin. {PRIVILEGED}"
 

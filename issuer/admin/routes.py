@@ -21,6 +21,20 @@ from issuer.http.etags import etag_of
 from issuer.http.requests import is_known
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
+_KEPT_IN_304 = ("ETag", "Vary", "Cache-Control")  # RFC 9110 §15.4.5
+_CONDITIONAL = {
+    "parameters": [
+        {
+            "name": "If-None-Match",
+            "in": "header",
+            "required": False,
+            "schema": {"type": "string"},
+            "description": "ETags of cached representations: 304 if one of them is current.",
+        }
+    ],
+    "responses": {"304": {"description": "Not modified"}},
+}
+PRIVILEGED = "A change to what holds or grants rights at the issuer itself requires issuer:admin."
 
 
 class EncodedSlashes:
@@ -61,25 +75,6 @@ class HeadAsGet:
             await send({**message, "body": b""} if is_content else message)
 
         await self._app({**scope, "method": "GET"}, receive, send_head)
-
-
-_KEPT_IN_304 = ("ETag", "Vary", "Cache-Control")  # RFC 9110 §15.4.5
-
-_CONDITIONAL = {
-    "parameters": [
-        {
-            "name": "If-None-Match",
-            "in": "header",
-            "required": False,
-            "schema": {"type": "string"},
-            "description": "ETags of cached representations: 304 if one of them is current.",
-        }
-    ],
-    "responses": {"304": {"description": "Not modified"}},
-}
-
-
-PRIVILEGED = "A change to what holds or grants rights at the issuer itself requires issuer:admin."
 
 
 @dataclass(frozen=True)

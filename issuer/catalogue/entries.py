@@ -87,8 +87,6 @@ POWERFUL = {
     "schedules:write": "runs things later; up to agno 2.9 also those its holder may not run",
     "service_accounts:write": "creates tokens that may expire later than its own",
 }
-
-
 Request = tuple[str, str]
 
 

@@ -11,6 +11,11 @@ from issuer.scopes import AGENT_OS_ADMIN
 
 # Of difflib's ratio: `memory` is 0.71 like `memories`, `products` 0.75 like `projects`.
 _ALIKE = 0.7
+# Of difflib's ratio: `run` is 0.86 like `runs`, `agent` 0.91 like `agents`.
+_ALIKE_PATHS = 0.75
+_OTHER_METHOD = 0.1  # the penalty for another method
+_MAX_WORD = 64
+Segments = list[str]
 
 
 def did_you_mean(text: str) -> str | None:
@@ -91,14 +96,6 @@ def _resources() -> dict[str, frozenset[str]]:
         for name, resource in Catalogue.load(version).resources.items():
             found[name] = found.get(name, frozenset()) | set(resource.actions)
     return found
-
-
-# Of difflib's ratio: `run` is 0.86 like `runs`, `agent` 0.91 like `agents`.
-_ALIKE_PATHS = 0.75
-_OTHER_METHOD = 0.1  # the penalty for another method
-_MAX_WORD = 64
-
-Segments = list[str]
 
 
 def why_unknown(version: str, method: str, path: str) -> str | None:

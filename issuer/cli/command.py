@@ -14,6 +14,7 @@ from issuer.files import reason_of
 
 NOTHING: Final = object()  # an option set to nothing: null in the JSON
 _PAGE = 500
+MAX_BYTES = 5 * 1024 * 1024
 
 
 class _Readable:
@@ -151,9 +152,6 @@ def every(
         if len(batch) < size:
             break
     return items
-
-
-MAX_BYTES = 5 * 1024 * 1024
 
 
 def content_of(file: str | Path, max_bytes: int = MAX_BYTES) -> bytes:

@@ -22,6 +22,13 @@ from issuer.telemetry import logs
 from issuer.trusted_issuers import TRUSTED_ISSUER
 from issuer.users import USER, User
 
+_TYPES: dict[str, ResourceType[Any, Any]] = {
+    **{each.kind: each for each in (AUDIENCE, CLIENT, ROLE, TRUSTED_ISSUER, USER)},
+    "assignment of the role": ROLE,
+    "consent for the client": CLIENT,
+}
+_COMPARED = 500
+
 
 def read_settings() -> Settings:
     """The settings. Configures logging: only warnings and errors, unless the level is debug."""
@@ -84,14 +91,6 @@ def operator() -> Actor:
     except KeyError:  # in a container, the user id may have no name
         name = str(uid)
     return Actor(f"cli:{name}", is_local=True)
-
-
-_TYPES: dict[str, ResourceType[Any, Any]] = {
-    **{each.kind: each for each in (AUDIENCE, CLIENT, ROLE, TRUSTED_ISSUER, USER)},
-    "assignment of the role": ROLE,
-    "consent for the client": CLIENT,
-}
-_COMPARED = 500
 
 
 @contextmanager

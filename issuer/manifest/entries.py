@@ -21,11 +21,10 @@ Assigned = Annotated[
     list[Assignment],
     Field(description="All its roles; without `audience`, at every audience."),
 ]
-
-
 TYPES: dict[str, ResourceType[Any, Any]] = {
     each.kind: each for each in (AUDIENCE, TRUSTED_ISSUER, ROLE, CLIENT, USER)
 }
+Model = TypeVar("Model", bound=BaseModel)
 
 
 def plain_types() -> list[ResourceType[Any, Any]]:
@@ -85,9 +84,6 @@ def schema(refs: str = "#/$defs/{model}") -> dict[str, Any]:
         **entries_model().model_json_schema(ref_template=refs),
         "title": "Manifest of an issuer for AgentOS",
     }
-
-
-Model = TypeVar("Model", bound=BaseModel)
 
 
 def bare(model: type[Model], fields: Fields) -> Model:

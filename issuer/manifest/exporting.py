@@ -17,6 +17,7 @@ _WORDS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
 _TROUBLE = re.compile(r": |:$| #| $")
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t"}
 _MAX_KEY = 120  # YAML requires `?` before a longer key
+_HEADER = "# The configuration of this issuer, without secrets, passwords and keys.\n"
 
 
 def written(value: object) -> str:
@@ -86,9 +87,6 @@ def _number(value: float) -> str:
     mantissa, e, exponent = repr(value).partition("e")
     # YAML 1.1 reads an exponent only after a decimal point.
     return f"{mantissa}.0e{exponent}" if e and "." not in mantissa else repr(value)
-
-
-_HEADER = "# The configuration of this issuer, without secrets, passwords and keys.\n"
 
 
 def export(work: current.Configuration) -> str:

@@ -13,6 +13,18 @@ from yaml.reader import Reader
 from issuer.manifest.problems import MAX_PROBLEMS, ManifestProblem, Path
 
 _EMPTY: Mapping[str | int, "SourcePlace"] = MappingProxyType({})
+_MAX_DEPTH = 24  # claims may be nested 8 deep, 3 levels below the top
+_MAX_NUMBER = 400
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+_WORDS: dict[str, bool | None] = {
+    **dict.fromkeys(["", "~", "null", "Null", "NULL"]),
+    **dict.fromkeys(["true", "True", "TRUE"], True),
+    **dict.fromkeys(["false", "False", "FALSE"], False),
+}
+MAX_BYTES = 5 * 1024 * 1024
+_BYTES_OF_A_VALUE = 8  # minimum on average; in memory a value takes a hundred times as much
+# The C parser is ten times as fast; not every build of PyYAML has it.
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +49,6 @@ class Document:
     place: SourcePlace = field(default_factory=lambda: SourcePlace(1))
     problems: list[ManifestProblem] = field(default_factory=list)
     unread: set[Path] = field(default_factory=set)
-
-
-_MAX_DEPTH = 24  # claims may be nested 8 deep, 3 levels below the top
-_MAX_NUMBER = 400
-
-_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
-_WORDS: dict[str, bool | None] = {
-    **dict.fromkeys(["", "~", "null", "Null", "NULL"]),
-    **dict.fromkeys(["true", "True", "TRUE"], True),
-    **dict.fromkeys(["false", "False", "FALSE"], False),
-}
 
 
 class StopReading(Exception):
@@ -154,13 +155,6 @@ class EventReader:
 
 def _line(event: Any) -> int:
     return int(event.start_mark.line) + 1
-
-
-MAX_BYTES = 5 * 1024 * 1024
-_BYTES_OF_A_VALUE = 8  # minimum on average; in memory a value takes a hundred times as much
-
-# The C parser is ten times as fast; not every build of PyYAML has it.
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def parse(source: bytes | str, max_bytes: int = MAX_BYTES, loader: Any = _LOADER) -> Document:

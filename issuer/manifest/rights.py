@@ -19,6 +19,9 @@ from issuer.scopes import covers, parse
 from issuer.users import UserFields
 from issuer.vocabulary import SigningAlgorithm
 
+# No audience can have such an id.
+_ALL, _OTHERS = "every AgentOS", "every other AgentOS"
+
 
 @dataclass(frozen=True)
 class PrincipalRights:
@@ -102,10 +105,6 @@ def _record(audience: AudienceFields, own_audience: str) -> AudienceRecord:
         include_roles=audience.include_roles,
         is_own=audience.id == own_audience,
     )
-
-
-# No audience can have such an id.
-_ALL, _OTHERS = "every AgentOS", "every other AgentOS"
 
 
 @dataclass(frozen=True)

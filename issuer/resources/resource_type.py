@@ -8,6 +8,9 @@ from typing import Generic, TypeVar
 
 from issuer.fields.fields import Fields
 
+FieldsT = TypeVar("FieldsT", bound=Fields)
+ModelT = TypeVar("ModelT", bound=Fields)
+
 
 class Control(StrEnum):
     """What people give: an element of a form, or the values of an option."""
@@ -91,10 +94,6 @@ SCOPES = Member(
     option="--scope",
     metavar="SCOPE",
 )
-
-
-FieldsT = TypeVar("FieldsT", bound=Fields)
-ModelT = TypeVar("ModelT", bound=Fields)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,9 @@ from issuer.telemetry.logs import request_id
 from issuer.web import words
 from issuer.web.views import Form, ProblemPage, WebPage
 
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
 _FILES = resources.files("issuer.web") / "static"
 TYPES = {
     "style.css": "text/css; charset=utf-8",
@@ -104,10 +107,6 @@ def page_headers(
 
 def _text(policy: dict[str, str]) -> str:
     return "; ".join(f"{name} {value}" for name, value in policy.items())
-
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
 
 
 class Pages:

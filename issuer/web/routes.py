@@ -61,6 +61,20 @@ Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
 
 log = structlog.get_logger(__name__)
 PATH, ASSETS = "/docs", "/docs-assets"
+_INVALID = ProblemPage(
+    heading="This form cannot be read",
+    sentence="Go back, open the page again, and send the form once more.",
+)
+_UNAVAILABLE = ProblemPage(
+    heading="Not now",
+    sentence="This issuer is overloaded, or its database is away. Nothing was changed. Try again"
+    " in a moment.",
+)
+_UNFORESEEN = ProblemPage(
+    heading="Something went wrong here",
+    sentence="Trying again may help. If it does not, tell whoever runs this"
+    " issuer the number below.",
+)
 
 
 def with_error_pages(pages: Pages, handler: Handler) -> Handler:
@@ -98,22 +112,6 @@ def _not_finished(request: Request, error: IssuerError) -> ProblemPage:
         way_back=request.scope["path"],
         way_back_says="Open the page again",
     )
-
-
-_INVALID = ProblemPage(
-    heading="This form cannot be read",
-    sentence="Go back, open the page again, and send the form once more.",
-)
-_UNAVAILABLE = ProblemPage(
-    heading="Not now",
-    sentence="This issuer is overloaded, or its database is away. Nothing was changed. Try again"
-    " in a moment.",
-)
-_UNFORESEEN = ProblemPage(
-    heading="Something went wrong here",
-    sentence="Trying again may help. If it does not, tell whoever runs this"
-    " issuer the number below.",
-)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,11 @@ from issuer.web.site import PageEndpoint
 from issuer.web.views import HomePage, ProblemPage
 from issuer.web.visit import Visit
 
+_BAD_REQUEST, _NOT_FOUND = 400, 404
+_DOT_SEGMENTS = {".", ".."}
+_MISSING = "There is no page here", "The address may be mistyped, or what was here was deleted."
+_UNREADABLE = "This address cannot be read", "It has characters that no address here has."
+
 
 class HomeEndpoint(PageEndpoint):
     PATH = "/"
@@ -25,12 +30,6 @@ class HomeEndpoint(PageEndpoint):
             user=user.username if user else "", opens_console=self.site.opens_console(user)
         )
         return self.site.pages.answer(page)
-
-
-_BAD_REQUEST, _NOT_FOUND = 400, 404
-_DOT_SEGMENTS = {".", ".."}
-_MISSING = "There is no page here", "The address may be mistyped, or what was here was deleted."
-_UNREADABLE = "This address cannot be read", "It has characters that no address here has."
 
 
 def not_found_page(pages: Pages, base: str) -> Callable[[Request], Response | None]:

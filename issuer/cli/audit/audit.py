@@ -35,6 +35,16 @@ _COLUMNS += ["outcome", "count", "reason"]
 Limit = Annotated[
     int, typer.Option(min=1, metavar="COUNT", help="Show at most this many of the newest.")
 ]
+# A JWT, as it is printed and logged.
+_TOKEN = re.compile(r"eyJ[A-Za-z0-9_-]+\.eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
+CheckpointFiles = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--checkpoint",
+        metavar="FILE",
+        help="A file with stored checkpoints, such as lines of the server's log. Repeatable.",
+    ),
+]
 
 
 @app.command("list")
@@ -120,19 +130,6 @@ def _row(event: AuditEvent) -> dict[str, Any]:
         "audience": details.get("audience"),
         "jti": details.get("jti"),
     }
-
-
-# A JWT, as it is printed and logged.
-_TOKEN = re.compile(r"eyJ[A-Za-z0-9_-]+\.eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
-
-CheckpointFiles = Annotated[
-    list[Path] | None,
-    typer.Option(
-        "--checkpoint",
-        metavar="FILE",
-        help="A file with stored checkpoints, such as lines of the server's log. Repeatable.",
-    ),
-]
 
 
 @app.command("checkpoint")

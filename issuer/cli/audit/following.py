@@ -40,8 +40,6 @@ Until = Annotated[
     datetime | None,
     typer.Option(parser=instant, metavar="TIME", help="Before this time, in the same formats."),
 ]
-
-
 _PAGE = 500
 _SECONDS_BETWEEN_LOOKS = 1
 

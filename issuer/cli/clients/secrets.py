@@ -17,8 +17,6 @@ from issuer.clients import ClientSecret, Rotation, SecretFields, how_last_used
 from issuer.errors import NotAllowed
 
 secret_app = new_app("The secrets of a client. Several can be valid at a time, for rotation.")
-
-
 # A DNS label of Kubernetes has 63 characters.
 _LABEL = 63
 _COLUMNS = ["id", "state", "label", "created_at", "expires_at", "last_used_at"]

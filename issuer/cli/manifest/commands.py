@@ -30,14 +30,27 @@ from issuer.files import reason_of, write_private
 from issuer.manifest import Applied, Manifest, ManifestPlan
 
 app = new_app()
-
-
 _CHANGES = 3
 
 DetailedExitCode = Annotated[
     bool,
     typer.Option(
         "--detailed-exitcode", help="Exit with status 3 if there are changes, else with 0."
+    ),
+]
+Expect = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        metavar="COUNT",
+        help="Refuse if anything changed since the plan that printed this count.",
+    ),
+]
+SecretsFile = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="PATH",
+        help="Write the secrets of new clients to this new file, as JSON with mode 0600.",
     ),
 ]
 
@@ -86,23 +99,6 @@ def _print_planned(result: ManifestPlan, file: str, given: list[str]) -> None:
         )
     else:
         print("There is nothing to change.")
-
-
-Expect = Annotated[
-    int | None,
-    typer.Option(
-        min=0,
-        metavar="COUNT",
-        help="Refuse if anything changed since the plan that printed this count.",
-    ),
-]
-SecretsFile = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="PATH",
-        help="Write the secrets of new clients to this new file, as JSON with mode 0600.",
-    ),
-]
 
 
 @app.command()

@@ -32,6 +32,8 @@ from issuer.explain.own_api import OwnRoute
 app = new_app()
 
 _HELP = "The id of a client, or the id or name of a user; then the request."
+Command = tuple[str, ...]
+Holder = ClientRecord | UserRecord
 
 
 @app.command()
@@ -138,10 +140,6 @@ def _source(source: ScopeSource) -> str:
         return f"{source.holder} has {source.scope} directly."
     where = "everywhere" if source.audience is None else f"at {source.audience}"
     return f"{source.holder} has {source.scope} through the role {source.role}, assigned {where}."
-
-
-Command = tuple[str, ...]
-Holder = ClientRecord | UserRecord
 
 
 def commands_to_allow(explanation: Explanation, work: UnitOfWork) -> Iterator[Command]:

@@ -26,6 +26,7 @@ from issuer.server.processes import end_on_sigterm
 app = new_app()
 
 STREAM = "-"
+_NAMED = 10
 
 
 @app.command()
@@ -84,9 +85,6 @@ def _report(file: str, written: BackedUp, *, as_json: bool) -> None:
     print("The master key is not in it: store that elsewhere.")
     if written.key_files:
         output.print_text(f"Nor are {written.key_files} private keys in ISSUER_KEY_FOLDER.")
-
-
-_NAMED = 10
 
 
 @app.command("restore")

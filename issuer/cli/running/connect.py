@@ -24,6 +24,8 @@ from issuer.settings import Settings
 app = new_app()
 
 _INSPECTOR = "@modelcontextprotocol/inspector"
+_METADATA = re.compile(r'\bresource_metadata="([^"]+)"')
+_ACCEPT = {"Accept": "application/json, text/event-stream"}
 
 
 class McpClient(StrEnum):
@@ -96,10 +98,6 @@ def connect(
         print(json.dumps(configuration["content"], indent=2))
     for warning in warnings:
         typer.echo(escaped(f"Warning: {warning}"), err=True)
-
-
-_METADATA = re.compile(r'\bresource_metadata="([^"]+)"')
-_ACCEPT = {"Accept": "application/json, text/event-stream"}
 
 
 class _Problem(Exception):

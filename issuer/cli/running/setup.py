@@ -22,6 +22,8 @@ from issuer.sign_in import InvitationFields, NewInvitation
 from issuer.users import User, UserFields
 
 app = new_app()
+USERNAME = "admin"
+_ROLE = "administrator"
 
 
 @app.command()
@@ -94,10 +96,6 @@ def migrate(as_json: AsJson = False) -> None:
     else:
         sentence = f"Upgraded the schema from {before or 'none'} to {after}."
     output.say(sentence, {"from": before, "to": after}, as_json=as_json)
-
-
-USERNAME = "admin"
-_ROLE = "administrator"
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ app = new_app()
 
 _COLUMNS = ("part", "verdict", "state")
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
+_SECONDS = 2  # for each of two requests; the image waits 5 s for both
 
 
 @app.command()
@@ -155,9 +156,6 @@ def in_words(seconds: int) -> str:
     if seconds < _DAY:
         return f"{seconds // _HOUR} h {seconds % _HOUR // _MINUTE} min"
     return f"{seconds // _DAY} d {seconds % _DAY // _HOUR} h"
-
-
-_SECONDS = 2  # for each of two requests; the image waits 5 s for both
 
 
 @app.command()

@@ -20,8 +20,6 @@ from issuer.sign_in import InvitationFields
 from issuer.users import USER, User
 
 _GENERATED_BYTES = 18  # 24 characters
-
-
 app = new_app("People with a password (RFC 6749 §1.1), by id or user name.")
 app.add_typer(
     assignment_commands("user", "alice", lambda work, name: find_user(work, name).id, known_users),

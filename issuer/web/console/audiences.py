@@ -23,6 +23,7 @@ _CONNECT = ("issuer", "connect", "claude-code")
 _CREATE = ("issuer", "client", "create", "ci-bot")
 _EXAMPLE = "https://os.example/mcp"
 _NAMED = 5
+FORM = ResourceForm(AUDIENCE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +66,6 @@ class AudiencePage(ResourcePage):
     first_client: str
     uses: AudienceUses
     matrix: RightsMatrix
-
-
-FORM = ResourceForm(AUDIENCE)
 
 
 class AudiencesEndpoint(CollectionEndpoint):

@@ -23,8 +23,6 @@ from issuer.web.words import segment
 _LIST = "/console/audit"
 _NEIGHBOURS = 3  # on each side
 _EXPORTED, _AT_ONCE = 10_000, 1_000
-
-
 _TEXTS = ("actor", "action", "target", "address")
 _TIMES = ("since", "until")
 NAMES = (*_TEXTS, *_TIMES)

@@ -32,8 +32,6 @@ _OUTDATED = (
     "Nothing was changed: the text or the configuration changed since the plan was made. This is"
     " the plan now."
 )
-
-
 _MAX_PROBLEMS, _MAX_LINES, _MAX_SHIFTS = 20, 500, 200
 
 

@@ -22,8 +22,6 @@ READ, WRITE = "issuer:keys:read", "issuer:keys:write"
 _LIST = "/console/keys"
 _ENDED = 5  # keys of an algorithm that neither sign nor verify any more
 _TYPED = 8  # characters of the id of a key
-
-
 ROTATE, REVOKE, FORCE = "rotate", "revoke", "force"
 REFUSED = (
     "The rotation was refused, and nothing was changed: live verifiers lack the next key, or may"

@@ -31,8 +31,6 @@ _CHANGES, _LOOKED_AT = 10, 200
 _NO_CHANGES = ("session.", "sign_in.")
 _HOUR, _HOURS = timedelta(hours=1), 24
 _DAY, _DAYS = timedelta(days=1), 7
-
-
 _SHOWN = 5  # of each kind
 _EXPIRES_WITHIN = timedelta(days=14)
 _UNUSED_FOR = timedelta(days=90)

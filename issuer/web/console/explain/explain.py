@@ -22,8 +22,6 @@ from issuer.web.console.screens.views import Command, ConsolePage, Typed
 from issuer.web.visit import Visit
 
 _HELD = 50
-
-
 REQUEST = ("method", "path", "family", "id", "verb", "scope")
 PARAMETERS = ("subject", "through", "audience", "version", *REQUEST)
 FAMILIES = ("agents", "teams", "workflows")

@@ -15,9 +15,7 @@ from issuer.sign_in.sessions_store import SignInSession
 from issuer.web.console.screens.answers import PATH, go_on_page, problem_of
 from issuer.web.console.screens.frame import FramedEndpoint
 from issuer.web.console.screens.operator import NeedsSignIn, Operator, needs_sign_in, without_admin
-from issuer.web.console.screens.views import (
-    Notice,
-)
+from issuer.web.console.screens.views import Notice
 from issuer.web.visit import Visit
 
 _KEEP = "keep "  # and the id of a credential: the name of a box

@@ -55,10 +55,6 @@ def _listed(keys: Iterable[tuple[str, str]]) -> tuple[PublicKeyInList, ...]:
     return tuple(PublicKeyInList(*each) for each in [*keys][:_SHOWN])
 
 
-if TYPE_CHECKING:  # few deployments have key sets of others
-    from issuer.federation.key_sets import FollowedKeySet
-
-
 class KeyFetchRequired(Exception):
     """The form is answered once `fetch_keys` has waited for keys of others, 3 seconds at most."""
 
