@@ -1,4 +1,4 @@
-"""The route class of the admin API: what happens before and after every operation."""
+"""Routes of the admin API: what happens before, after and around every operation."""
 
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The scopes of AgentOS as a list to choose from."""
+"""The scopes of AgentOS as a list to choose from, and a request that each of them allows."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What commands share: the layout of help, members from options, paged lists."""
+"""What commands share: the layout of help, members from options, paged lists, input files."""
 
 import inspect
 from collections.abc import Callable, Sequence

@@ -121,7 +121,7 @@ def suggesting_audiences(administration: Administration, audience: str | None) -
 
 
 def _similar(work: UnitOfWork, kind: str, name: str) -> str:
-    """Of the names that begin alike, and the first of all; none if the name itself is known."""
+    """A similar one of the names that begin alike and the first of all; none if `name` is known."""
     kinds = [_TYPES[each] for each in kind.split(" or ") if each in _TYPES]
     known = [each for kind in kinds for each in _names(work, kind, name)]
     return "" if name in known else did_you_mean(name, known)

@@ -45,7 +45,7 @@ class Member:
     option: str = ""
     metavar: str | None = None
     values: Iterable[str] = ()
-    """Those among which to choose."""
+    """The values to choose from."""
     names: str = ""
     """The kind of the resources that it names: `audience`."""
     is_private: bool = False

@@ -1,4 +1,4 @@
-"""`/account/password`: change the own password."""
+"""`/account/password`: change the own password; and the rules for a new one, on any page."""
 
 from collections.abc import Mapping
 from dataclasses import replace

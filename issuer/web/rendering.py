@@ -1,4 +1,4 @@
-"""Renders pages with Jinja, which is imported with the first page."""
+"""Pages, their headers and the files they use. Jinja is imported with the first page."""
 
 import hashlib
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Beginning sessions after a sign-in."""
+"""Sessions begin after a sign-in, and end at `/sign-out`."""
 
 from collections.abc import Mapping, Sequence
 

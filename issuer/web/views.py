@@ -68,7 +68,7 @@ class WebPage:
 
     @property
     def templates(self) -> tuple[str, ...]:
-        """Of these the first that exists shows the page."""
+        """The first of these that exists shows the page."""
         return (self.TEMPLATE,)
 
 

@@ -1,4 +1,4 @@
-"""A request to a page: the browser it comes from and what it is about."""
+"""A request to a page: its browser, what it is about, and whether its form counts (CSRF)."""
 
 import hmac
 import re

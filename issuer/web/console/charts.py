@@ -1,4 +1,4 @@
-"""The life of the keys of one algorithm on one time axis, in percent of its length."""
+"""Charts: the life of signing keys on a time axis, and the tokens issued and refused."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass

@@ -172,7 +172,7 @@ def _assignment(form: Mapping[str, str]) -> Assignment:
 
 
 def _scopes_of(work: UnitOfWork, assignment: Assignment) -> list[str]:
-    """Assignments of the role; `Forbidden` if the answer to the question could only be refused."""
+    """The scopes of the role; `Forbidden` if the answer to the question could only be refused."""
     try:
         role = work.roles.get(assignment.role)
         if assignment.audience is not None:
@@ -211,7 +211,7 @@ def _question(
 def _difference(
     rights: Rights, assignment: Assignment, scopes: list[str], *, assigned: bool
 ) -> str:
-    """Those of `scopes` that are not held otherwise, in words; empty if there is none."""
+    """The `scopes` that are not held otherwise, in words; empty if there is none."""
     others = _held_besides(rights, assignment, assigned=assigned)
     difference = [scope for scope in sorted(scopes) if not covers(others, scope)]
     more = len(difference) - _NAMED

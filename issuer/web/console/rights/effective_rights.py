@@ -1,4 +1,4 @@
-"""What a client or a user may do at one audience, scope by scope, and where it comes from."""
+"""What a client or a user may do at one audience: scopes in words, their source, and a token."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

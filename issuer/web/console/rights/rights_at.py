@@ -1,4 +1,4 @@
-"""Which part of the matrix of rights is shown, in the URL."""
+"""The matrix of rights at an audience: the part that the URL names, and its rows."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What a form on the page of a resource asks for."""
+"""What a form on the page of a resource asks for, and what is asked and said about it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The page for what the domain refuses."""
+"""What answers say: why it was refused, what was done, and a form to go on with after a sign-in."""
 
 import json
 from collections.abc import Mapping

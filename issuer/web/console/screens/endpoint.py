@@ -123,7 +123,7 @@ class ConsoleEndpoint(FramedEndpoint):
         form: Mapping[str, str],
         refused: CredentialsNotKept,
     ) -> Response:
-        """The same form again, with a box for each credential that others gave."""
+        """The form again, with a box for each credential that others gave."""
         boxes = {f"{_KEEP}{each.id}": str(each) for each in refused.credentials[:_MAX_BOXES]}
         return self.ask(
             operator,

@@ -1,4 +1,4 @@
-"""The public keys of a client or a trusted issuer: those given here, or those followed."""
+"""The public keys of a client or a trusted issuer, given here or followed; and fetching them."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

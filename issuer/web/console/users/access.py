@@ -1,4 +1,4 @@
-"""The state of a user, in words."""
+"""The state of a user in words: factors, sessions and consents, and whether it can sign in."""
 
 from dataclasses import dataclass
 from datetime import datetime

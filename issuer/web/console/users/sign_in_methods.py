@@ -74,7 +74,7 @@ def invitation_command(
 
 
 def warning(action: ResourceAction) -> str:
-    """For those who are about to end their own sessions."""
+    """A sentence for users who are about to end their own sessions; empty for others."""
     is_self = action.key == action.operator.session.user_id
     return " This is you: you are signed out, too." if is_self else ""
 
