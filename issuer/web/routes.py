@@ -53,9 +53,8 @@ from issuer.web.sessions import SessionStarter, SignOutEndpoint
 from issuer.web.sign_in import SignInEndpoint
 from issuer.web.sign_in_checks import SignInChecks
 from issuer.web.site import PageEndpoint, Site
-from issuer.web.views import ProblemPage, WebPage
-from issuer.web.visit import Csrf
-from issuer.web.wrong_address import HomeEndpoint
+from issuer.web.views import HomePage, ProblemPage, WebPage
+from issuer.web.visit import Csrf, Visit
 
 Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
 
@@ -112,6 +111,18 @@ def _not_finished(request: Request, error: IssuerError) -> ProblemPage:
         way_back=request.scope["path"],
         way_back_says="Open the page again",
     )
+
+
+class HomeEndpoint(PageEndpoint):
+    PATH = "/"
+
+    def show(self, visit: Visit) -> Response:
+        session = self.site.session(visit)
+        user = self.parts.directory.load_user(session.user_id) if session else None
+        page = HomePage(
+            user=user.username if user else "", opens_console=self.site.opens_console(user)
+        )
+        return self.site.pages.answer(page)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,26 +10,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from issuer.web.console.screens.answers import PATH
 from issuer.web.rendering import Pages
-from issuer.web.site import PageEndpoint
-from issuer.web.views import HomePage, ProblemPage
-from issuer.web.visit import Visit
+from issuer.web.views import ProblemPage
 
 _BAD_REQUEST, _NOT_FOUND = 400, 404
 _DOT_SEGMENTS = {".", ".."}
 _MISSING = "There is no page here", "The address may be mistyped, or what was here was deleted."
 _UNREADABLE = "This address cannot be read", "It has characters that no address here has."
-
-
-class HomeEndpoint(PageEndpoint):
-    PATH = "/"
-
-    def show(self, visit: Visit) -> Response:
-        session = self.site.session(visit)
-        user = self.parts.directory.load_user(session.user_id) if session else None
-        page = HomePage(
-            user=user.username if user else "", opens_console=self.site.opens_console(user)
-        )
-        return self.site.pages.answer(page)
 
 
 def not_found_page(pages: Pages, base: str) -> Callable[[Request], Response | None]:
