@@ -16,7 +16,7 @@ from issuer.errors import InvalidField, NotFound
 from issuer.roles import ROLE, Assignment
 from issuer.scopes import counting_at, covers
 from issuer.vocabulary import AuthMethod, GrantType, RegisteredBy, UserRights
-from issuer.web.console.clients.credentials import credentials_page
+from issuer.web.console.clients.credentials import show_credentials
 from issuer.web.console.rights.assignments import assignment_command
 from issuer.web.console.screens.collection import CollectionEndpoint
 from issuer.web.console.screens.operator import Operator
@@ -116,7 +116,7 @@ class ClientsEndpoint(CollectionEndpoint):
         fields, roles = FORM.read(form, None), form.get("roles", "").split()
         created = self._create(operator, form, fields, roles)
         secret = CLIENT.shown_once(created).get("client_secret", "")
-        page = credentials_page(
+        return show_credentials(
             self,
             operator,
             visit,
@@ -125,7 +125,6 @@ class ClientsEndpoint(CollectionEndpoint):
             done=f"The client {created.client_id} is created.",
             commands=self._commands_for(created, roles),
         )
-        return self.site.pages.answer(page)
 
     def _create(
         self, operator: Operator, form: Mapping[str, str], fields: ClientFields, roles: list[str]

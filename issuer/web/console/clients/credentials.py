@@ -42,7 +42,7 @@ class CredentialsPage(ConsolePage):
         return self.done
 
 
-def credentials_page(
+def show_credentials(
     endpoint: ConsoleEndpoint,
     operator: Operator,
     visit: Visit,
@@ -52,12 +52,13 @@ def credentials_page(
     done: str,
     commands: Sequence[Command],
     then: Sequence[str] = (),
-) -> CredentialsPage:
+) -> Response:
+    """The answer in which the credentials of a client are shown, once."""
     url = endpoint.parts.settings.url
     lines = {"ISSUER_URL": url, "CLIENT_ID": client.client_id}
     lines |= {"CLIENT_SECRET": secret} if secret else {}
     is_service = GrantType.CLIENT_CREDENTIALS in client.grant_types and secret
-    return CredentialsPage(
+    page = CredentialsPage(
         frame=endpoint.frame(operator, visit),
         commands=commands,
         client_id=client.client_id,
@@ -68,13 +69,14 @@ def credentials_page(
         curl=_curl(endpoint.parts.settings.base_url, client) if is_service else "",
         then=then,
     )
+    return endpoint.site.pages.answer(page)
 
 
 def show_secret(
     action: ResourceAction, secret: str, done: str, command: Command, then: Sequence[str] = ()
 ) -> Response:
-    """Of the client that the action is about."""
-    page = credentials_page(
+    """The answer with a new secret of the client that the action is about."""
+    return show_credentials(
         action.endpoint,
         action.operator,
         action.visit,
@@ -84,7 +86,6 @@ def show_secret(
         commands=(command,),
         then=then,
     )
-    return action.endpoint.site.pages.answer(page)
 
 
 def _curl(base_url: str, client: Client) -> str:
