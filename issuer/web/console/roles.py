@@ -95,9 +95,9 @@ def review(action: ResourceAction) -> Response:
     more = max(0, total - considered)
     page = ReviewRolePage(
         frame=action.endpoint.frame(operator, action.visit),
-        commands=(update_command(action, fields),),
+        commands=(action.endpoint.update_command(action, fields),),
         role=role,
-        values=Typed(_typed_again(fields, role) | ticked(form)),
+        values=Typed(FORM.typed(fields) | {"version": str(role.version)} | ticked(form)),
         added=_without(fields.scopes, role.scopes),
         removed=_without(role.scopes, fields.scopes),
         findings=findings(fields.scopes),
@@ -108,22 +108,6 @@ def review(action: ResourceAction) -> Response:
         unseen=tuple(f"{kind}s" for kind in ("client", "user") if kind not in seen),
     )
     return action.endpoint.site.pages.answer(page)
-
-
-def update_command(action: ResourceAction, fields: RoleFields) -> Command:
-    role: Role = action.resource
-    options = [part for s in _without(fields.scopes, role.scopes) for part in ("--add-scope", s)]
-    options += [p for s in _without(role.scopes, fields.scopes) for p in ("--remove-scope", s)]
-    patch: dict[str, object] = {"scopes": fields.scopes} if options else {}
-    if fields.description != role.description:
-        options += ["--description", fields.description]
-        patch |= {"description": fields.description}
-    return action.command(("update", role.name, *options), "PATCH", body=patch)
-
-
-def _typed_again(fields: RoleFields, role: Role) -> dict[str, str]:
-    typed = {"description": fields.description, "scopes": one_a_line(fields.scopes)}
-    return typed | {"version": str(role.version)}
 
 
 def _without(scopes: Iterable[str], others: Iterable[str]) -> tuple[str, ...]:
@@ -221,7 +205,15 @@ class OneRoleEndpoint(ResourceEndpoint):
         )
 
     def update_command(self, action: ResourceAction, fields: RoleFields) -> Command:
-        return update_command(action, fields)
+        role: Role = action.resource
+        added, removed = _without(fields.scopes, role.scopes), _without(role.scopes, fields.scopes)
+        options = [part for scope in added for part in ("--add-scope", scope)]
+        options += [part for scope in removed for part in ("--remove-scope", scope)]
+        patch: dict[str, object] = {"scopes": fields.scopes} if options else {}
+        if fields.description != role.description:
+            options += ["--description", fields.description]
+            patch |= {"description": fields.description}
+        return action.command(("update", role.name, *options), "PATCH", body=patch)
 
     def before_deletion(self, work: UnitOfWork, action: ResourceAction) -> Deletion:
         number = work.assignments.count_holders(action.key, MOST_COUNTED)
