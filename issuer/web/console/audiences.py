@@ -1,14 +1,15 @@
 """`/console/audiences`: the AgentOS deployments that tokens are issued for, and rights there."""
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from issuer.algorithms import AlgorithmInUse
-from issuer.audiences import AUDIENCE, Audience
+from issuer.audiences import AUDIENCE, Audience, AudienceFields
 from issuer.clients import CLIENT
 from issuer.composition import UnitOfWork
 from issuer.fields.times import in_seconds
+from issuer.settings import Settings
 from issuer.vocabulary import SigningAlgorithm
 from issuer.web.console.rights.rights_at import PARAMETERS, MatrixFilters, RightsMatrix, rights_at
 from issuer.web.console.screens.action import Deletion, ResourceAction
@@ -23,7 +24,6 @@ _CONNECT = ("issuer", "connect", "claude-code")
 _CREATE = ("issuer", "client", "create", "ci-bot")
 _EXAMPLE = "https://os.example/mcp"
 _NAMED = 5
-FORM = ResourceForm(AUDIENCE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +68,18 @@ class AudiencePage(ResourcePage):
     matrix: RightsMatrix
 
 
+class AudienceForm(ResourceForm[AudienceFields, Audience]):
+    def choices(self, settings: Settings) -> Mapping[str, Sequence[SigningAlgorithm]]:
+        """The first is used unless another one is chosen."""
+        return {"signing_alg": settings.signing_algorithms}
+
+
+FORM = AudienceForm(AUDIENCE)
+
+
 class AudiencesEndpoint(CollectionEndpoint):
     FORM = FORM
     SIGN_IN = {"": NeedsSignIn.IF_PROTECTED}
-
-    def choices(self, operator: Operator) -> Mapping[str, tuple[SigningAlgorithm, ...]]:
-        """The first is used unless another one is chosen."""
-        return {"signing_alg": tuple(self.parts.settings.signing_algorithms)}
 
 
 class OneAudienceEndpoint(ResourceEndpoint):
@@ -84,9 +89,6 @@ class OneAudienceEndpoint(ResourceEndpoint):
     PARAMETERS = ("edit", *PARAMETERS)
     SIGN_IN = dict.fromkeys(changes_of(AUDIENCE), NeedsSignIn.IF_PROTECTED)
     NOT_TYPED = "Type {name} to confirm."
-
-    def choices(self, operator: Operator) -> Mapping[str, tuple[SigningAlgorithm, ...]]:
-        return {"signing_alg": tuple(self.parts.settings.signing_algorithms)}
 
     def is_protected(self, operator: Operator, resource: Audience) -> bool:
         """Whether it is that of the issuer, which only admins may change."""

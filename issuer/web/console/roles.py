@@ -1,6 +1,6 @@
 """`/console/roles`: named sets of scopes, what they allow, and who has them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,6 +15,7 @@ from issuer.manifest.changes import Shift
 from issuer.manifest.rights import role_effect
 from issuer.roles import ROLE, Role, RoleFields
 from issuer.scopes import parse
+from issuer.settings import Settings
 from issuer.web.console.rights.assignments import Holders, holders
 from issuer.web.console.rights.effective_rights import (
     ScopeInWords,
@@ -119,7 +120,7 @@ def _without(scopes: Iterable[str], others: Iterable[str]) -> tuple[str, ...]:
 class RolesPage(ListPage):
     """`findings` are about the scopes that were typed, which were not saved yet."""
 
-    choices: Mapping[str, list[ScopeEntry]]
+    choices: Mapping[str, Sequence[ScopeEntry]]
     findings: tuple[ScopeFinding, ...] = ()
 
 
@@ -136,6 +137,9 @@ class RoleForm(ResourceForm[RoleFields, Role]):
     def given(self, form: Mapping[str, str], resource: Role | None) -> dict[str, Any]:
         """Also the scopes of the field that completes names."""
         return {**super().given(form, resource), "scopes": typed_scopes(form)}
+
+    def choices(self, settings: Settings) -> Mapping[str, Sequence[ScopeEntry]]:
+        return {"known": known_scopes()}
 
 
 FORM = RoleForm(ROLE)
@@ -171,7 +175,7 @@ class RolesEndpoint(CollectionEndpoint):
         with operator.work(ROLE.read) as work:
             shown = listing(work, visit, self.site.base + self.LIST, ROLE)
         page = self.list_page(operator, shown, RolesPage)
-        return partial(page, choices={"known": known_scopes()})
+        return partial(page, choices=self.choices(operator))
 
 
 class OneRoleEndpoint(ResourceEndpoint):
@@ -183,9 +187,6 @@ class OneRoleEndpoint(ResourceEndpoint):
     SIGN_IN = dict.fromkeys(ACTIONS, NeedsSignIn.IF_PROTECTED)
     NOT_TYPED = "Type {name} to confirm."
     IS_ALWAYS_TYPED = False
-
-    def choices(self, operator: Operator) -> Mapping[str, list[ScopeEntry]]:
-        return {"known": known_scopes()}
 
     def is_protected(self, operator: Operator, resource: Role) -> bool:
         """Whether it gives rights at the issuer itself."""

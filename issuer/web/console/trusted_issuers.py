@@ -1,7 +1,7 @@
 """`/console/trusted-issuers`: others whose tokens authenticate clients here."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from issuer.clients import CLIENT
 from issuer.composition import UnitOfWork
+from issuer.settings import Settings
 from issuer.trusted_issuers import TRUSTED_ISSUER, TrustedIssuerFields, TrustedIssuerResource
 from issuer.vocabulary import TokenAlgorithm
 from issuer.web.console.screens.action import Deletion, ResourceAction
@@ -61,6 +62,9 @@ class TrustedIssuerForm(ResourceForm[TrustedIssuerFields, TrustedIssuerResource]
             "jwks": json_text(resource.keys.get("jwks")),
         }
 
+    def choices(self, settings: Settings) -> Mapping[str, Sequence[TokenAlgorithm]]:
+        return {"algorithms": tuple(TokenAlgorithm)}
+
     def options(self, given: Mapping[str, Any]) -> list[str]:
         options = super().options(given)
         for source, value in (given.get("keys") or {}).items():
@@ -100,9 +104,6 @@ class TrustedIssuersEndpoint(CollectionEndpoint):
     MAX_FORM = MAX_FORM
     CREATED = "The {kind} {key} is created. Clients name it in their trusts."
 
-    def choices(self, operator: Operator) -> Mapping[str, tuple[TokenAlgorithm, ...]]:
-        return {"algorithms": tuple(TokenAlgorithm)}
-
 
 def fetch_keys(action: ResourceAction) -> Response:
     """Waits for them outside the worker threads."""
@@ -120,9 +121,6 @@ class OneTrustedIssuerEndpoint(FetchingEndpoint, ResourceEndpoint):
         " issued before stay valid until they expire. It can be enabled again."
     )
     MAX_FORM = MAX_FORM
-
-    def choices(self, operator: Operator) -> Mapping[str, tuple[TokenAlgorithm, ...]]:
-        return {"algorithms": tuple(TokenAlgorithm)}
 
     def is_protected(self, operator: Operator, resource: TrustedIssuerResource) -> bool:
         """Whether it is protected from this operator."""

@@ -91,7 +91,7 @@ class ResourceScreen(ConsoleEndpoint):
 
     def choices(self, operator: Operator) -> Mapping[str, Sequence[Any]]:
         """The values to choose from in a form."""
-        return {}
+        return self.FORM.choices(self.parts.settings)
 
     def taken(self, form: Mapping[str, str], error: AlreadyExists) -> str:
         """The field whose value is taken."""

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Generic
 
@@ -13,6 +13,7 @@ from issuer.errors import InvalidField
 from issuer.fields.times import in_seconds
 from issuer.resources import Control, Member, ResourceType
 from issuer.resources.resource_type import FieldsT, ModelT
+from issuer.settings import Settings
 from issuer.web.console.screens.commands import as_options
 from issuer.web.console.screens.operator import Operator
 
@@ -124,6 +125,10 @@ class ResourceForm(Generic[FieldsT, ModelT]):
         for name, each in self.members.items():
             typed |= _as_typed(name, each.control, getattr(resource, name))
         return typed
+
+    def choices(self, settings: Settings) -> Mapping[str, Sequence[Any]]:
+        """The values to choose from, by name, where not all that a member may have are offered."""
+        return {}
 
     def options(self, given: Mapping[str, Any]) -> list[str]:
         """The options of the command line that give these members."""
