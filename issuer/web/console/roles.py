@@ -26,7 +26,7 @@ from issuer.web.console.rights.effective_rights import (
 from issuer.web.console.screens.action import Deletion, ResourceAction
 from issuer.web.console.screens.changes import conflict, delete, save
 from issuer.web.console.screens.collection import BAD_REQUEST, CollectionEndpoint, ListPage
-from issuer.web.console.screens.operator import NeedsSignIn, Operator, readable
+from issuer.web.console.screens.operator import NeedsSignIn, Operator, readable, unreadable
 from issuer.web.console.screens.resource import ResourceEndpoint, ResourcePage
 from issuer.web.console.screens.resource_form import (
     ResourceForm,
@@ -92,7 +92,7 @@ def review(action: ResourceAction) -> Response:
             total = work.assignments.count_holders(role.name, MOST_COUNTED)
     except InvalidField as error:
         return action.edit_form(form, field_errors(error), BAD_REQUEST)
-    considered, seen = len(effect.considered), {each.kind for each in readable(operator)}
+    considered = len(effect.considered)
     more = max(0, total - considered)
     page = ReviewRolePage(
         frame=action.endpoint.frame(operator, action.visit),
@@ -106,7 +106,7 @@ def review(action: ResourceAction) -> Response:
         considered=considered,
         unaffected=considered - len({each.principal for each in effect.shifts}),
         more=counted(more, total) if more else "",
-        unseen=tuple(f"{kind}s" for kind in ("client", "user") if kind not in seen),
+        unseen=unreadable(operator),
     )
     return action.endpoint.site.pages.answer(page)
 

@@ -21,7 +21,7 @@ from issuer.users import USER
 from issuer.web.console.rights.effective_rights import include_issuer
 from issuer.web.console.screens.action import ResourceAction
 from issuer.web.console.screens.commands import Commands
-from issuer.web.console.screens.operator import Operator, readable
+from issuer.web.console.screens.operator import Operator, readable, unreadable
 from issuer.web.console.screens.resource import ResourceEndpoint
 from issuer.web.console.screens.resource_form import some_keys
 from issuer.web.console.screens.views import MOST_COUNTED, PAGE, Command, counted
@@ -57,13 +57,13 @@ class Holders:
 
 def holders(operator: Operator, work: UnitOfWork, role: str, after: str, url: str) -> Holders:
     ids = work.assignments.holders(role, fold_id(after), PAGE + 1)
-    shown, kinds = ids[:PAGE], readable(operator)
+    shown = ids[:PAGE]
     number = work.assignments.count_holders(role, MOST_COUNTED)
-    items = [each for kind in kinds for each in _of_kind(work, kind, role, shown)]
+    items = [each for kind in readable(operator) for each in _of_kind(work, kind, role, shown)]
     return Holders(
         tuple(sorted(items, key=lambda each: fold_id(each.id))),
         counted(number),
-        tuple(each.plural for each in (CLIENT, USER) if each not in kinds),
+        unreadable(operator),
         f"{url}?{urlencode({'after': shown[-1]})}" if len(ids) > PAGE else "",
         url if after else "",
     )

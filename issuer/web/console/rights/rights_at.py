@@ -22,7 +22,7 @@ from issuer.web.console.rights.matrix import (
     columns_for,
     groups_of,
 )
-from issuer.web.console.screens.operator import Operator, readable
+from issuer.web.console.screens.operator import Operator, readable, unreadable
 from issuer.web.console.screens.views import PAGE, Typed
 
 _NAMES = ("subject", "kind", "resource")
@@ -160,7 +160,7 @@ def rights_at(
         ),
         tuple(dict.fromkeys(column.resource for column in columns)),
         tuple(each.plural for each in kinds),
-        tuple(each.plural for each in (CLIENT, USER) if each not in kinds),
+        unreadable(operator),
         is_cut=is_more and bool(filters.subject),
         first_url=filters.url(url) if filters.after else "",
         next_url=filters.url(url, after=after) if is_more and not filters.subject else "",

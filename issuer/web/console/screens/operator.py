@@ -70,6 +70,11 @@ def readable(operator: Operator) -> list[ResourceType[Any, Any]]:
     return [each for each in (CLIENT, USER) if operator.holds(each.read)]
 
 
+def unreadable(operator: Operator) -> tuple[str, ...]:
+    """Which principals the operator may not see, in the plural."""
+    return tuple(each.plural for each in (CLIENT, USER) if not operator.holds(each.read))
+
+
 class NeedsSignIn(Enum):
     """Whether an action, the field `do` of a form, needs one; by default `ALWAYS`."""
 
