@@ -9,6 +9,7 @@ from functools import cache
 from issuer.admin import own_routes as admin_operations
 from issuer.explain.own_api import OwnRoute
 from issuer.settings import Settings
+from issuer.web.console.routes import ENDPOINTS
 
 
 def routes_of(settings: Settings) -> tuple[OwnRoute, ...]:
@@ -62,17 +63,11 @@ _PAGE_PATHS = """
     /passkeys/sign-in /passkeys/second-factor /passkeys/first /passkeys/register
     /passkeys/invitation/{token} /passkeys/sign-in/options /passkeys/second-factor/options
     /passkeys/first/options /passkeys/register/options /passkeys/invitation/{token}/options
-    /console /console/audiences /console/audiences/{key:path}
-    /console/audit /console/audit/export /console/audit/{id} /console/clients
-    /console/clients/{key:path} /console/configuration /console/configuration/export
-    /console/explain /console/explain/token /console/keys /console/keys/verifiers
-    /console/roles /console/roles/{key:path} /console/trusted-issuers
-    /console/trusted-issuers/{key:path} /console/users /console/users/{key:path}
 """
 _PAGES = (
     *(
         _public("GET HEAD POST", path, "It shows what the person who is signed in may see.")
-        for path in ("", *_PAGE_PATHS.split())
+        for path in ("", *_PAGE_PATHS.split(), *(each.PATH for each in ENDPOINTS))
     ),
     _public("GET HEAD", "/assets/{digest}/{name}"),
 )
