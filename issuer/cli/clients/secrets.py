@@ -11,6 +11,7 @@ import typer
 
 from issuer.cli import output
 from issuer.cli.command import given, new_app
+from issuer.cli.confirming import Yes
 from issuer.cli.opening import administering, changing, read_settings, reading, suggesting
 from issuer.cli.options import AsJson, ClientId, instant
 from issuer.clients import ClientSecret, Rotation, SecretFields, how_last_used
@@ -161,7 +162,7 @@ def show_rotation(client: ClientId, as_json: AsJson = False) -> None:
 @rotate_app.command("finish")
 def finish_rotation(
     client: ClientId,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
+    yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
     """Delete the secrets older than the new one, and show when they were last used.
