@@ -13,7 +13,7 @@ from issuer.web.console.screens.collection import BAD_REQUEST, CONFLICT
 from issuer.web.console.screens.resource_form import allow_if_ticked, field_errors
 from issuer.web.console.screens.views import Command
 
-_OF_A_PAGE = {"do", "form", "form_id", "version", "confirmed", "allow_unknown_scopes"}
+_NO_MEMBERS = {"version", "confirmed", "allow_unknown_scopes"}
 
 
 def changes_of(
@@ -64,7 +64,7 @@ def conflict(action: ResourceAction) -> Response:
         status=CONFLICT,
         present={
             name: now.get(name, "") or "empty"
-            for name in {*now, *form} - _OF_A_PAGE
+            for name in {*now, *action.kept} - _NO_MEMBERS
             if now.get(name, "").split() != form.get(name, "").split()
         },
         error=f"Somebody changed the {action.type.kind} meanwhile, and nothing was saved. Below"
