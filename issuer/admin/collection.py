@@ -26,12 +26,8 @@ from issuer.admin.representations import (
     warnings_about,
 )
 from issuer.admin.routes import PRIVILEGED, admin_router, location, requires
-from issuer.clients import CLIENT
 from issuer.fields.fields import Fields
 from issuer.resources import ResourceType
-from issuer.roles import ROLE
-
-_GIVES_RIGHTS = (CLIENT, ROLE)  # to clients, whose credentials may have to be confirmed
 
 
 @dataclass(frozen=True)
@@ -71,8 +67,7 @@ def collection_router(
     Cascade = Annotated[bool, Query(description=descriptions.cascade)]  # noqa: N806 - a type
     option = _unknown_scopes if "scopes" in resource_type.fields.model_fields else _no_option
     AllowUnknown = Annotated[bool, Depends(option)]  # noqa: N806 - a type
-
-    gives_rights = ("credentials-not-kept",) if resource_type in _GIVES_RIGHTS else ()
+    not_kept = ("credentials-not-kept",) if resource_type.gives_rights else ()
 
     @router.get(
         "",
@@ -92,7 +87,7 @@ def collection_router(
         description=descriptions.create,
         status_code=201,
         response_model=_created(resource_type),
-        responses=documented("already-exists", *gives_rights, body=True),
+        responses=documented("already-exists", *not_kept, body=True),
     )
     @requires(resource_type.write, note=note_of_create)
     def create(
@@ -131,7 +126,7 @@ def collection_router(
         description=descriptions.patch,
         response_model=_with_warnings(resource_type.model),
         responses=documented(
-            *("not-found", *patch_problems, *gives_rights, "not-allowed", "precondition-failed"),
+            *("not-found", *patch_problems, *not_kept, "not-allowed", "precondition-failed"),
             body=True,
         ),
     )
@@ -144,7 +139,7 @@ def collection_router(
         allow_unknown_scopes: AllowUnknown = False,
         if_match: IfMatch = None,
     ) -> Any:
-        kept = KeptCredentials.taken_from(patch) if gives_rights else []
+        kept = KeptCredentials.taken_from(patch) if resource_type.gives_rights else []
         with caller.work(resource_type.write) as work:
             if allow_unknown_scopes:
                 work.allow_unknown_scopes()
@@ -209,7 +204,7 @@ def _created(resource_type: ResourceType[Any, Any]) -> Any:
 def _new(resource_type: ResourceType[Any, Any]) -> Any:
     """The model of the body of POST."""
     fields: type[Fields] = resource_type.fields
-    if resource_type not in _GIVES_RIGHTS:
+    if not resource_type.gives_rights:
         return fields
     bases = (fields, KeptCredentials)
     return create_model(f"New{fields.__name__}", __base__=bases, __doc__=fields.__doc__)

@@ -13,14 +13,11 @@ from issuer.cli.command import adjusted, every, given, given_patch
 from issuer.cli.confirming import Confirmation, Yes, confirmed, emptied
 from issuer.cli.opening import changing, reading, warn_about
 from issuer.cli.options import AllowUnknownScopes, AsJson, Cascade, KeepCredentials, Limit
-from issuer.clients import CLIENT
 from issuer.composition import UnitOfWork
 from issuer.errors import InUse
 from issuer.resources import ResourceType
-from issuer.roles import ROLE
 
 _KEEP = "keep_credentials"
-_GIVES_RIGHTS = (CLIENT, ROLE)  # to clients, whose credentials may have to be confirmed
 
 
 def _nothing_to_advise(_work: UnitOfWork, _created: Any) -> Iterable[str]:
@@ -181,7 +178,7 @@ class CollectionCommands:
 
     @property
     def _keeping(self) -> dict[str, Any]:
-        return {_KEEP: KeepCredentials} if self.resource_type in _GIVES_RIGHTS else {}
+        return {_KEEP: KeepCredentials} if self.resource_type.gives_rights else {}
 
     def _found(self, work: UnitOfWork, resource: str) -> Any:
         if self.find is not None:

@@ -255,6 +255,7 @@ CLIENT = ResourceType(
     fields=ClientFields,
     model=Client,
     created=NewClient,
+    gives_rights=True,
 )
 
 

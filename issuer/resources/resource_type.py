@@ -112,6 +112,8 @@ class ResourceType(Generic[FieldsT, ModelT]):
     """A stored resource."""
     created: type[ModelT] | None = None
     """A resource just created, if it has members that are shown only then."""
+    gives_rights: bool = False
+    """Whether it gives rights to clients, whose credentials may have to be confirmed."""
 
     @property
     def name(self) -> str:

@@ -24,4 +24,4 @@ class Role(RoleFields):
     version: Version
 
 
-ROLE = ResourceType("role", "roles", key="name", fields=RoleFields, model=Role)
+ROLE = ResourceType("role", "roles", key="name", fields=RoleFields, model=Role, gives_rights=True)
