@@ -102,7 +102,7 @@ def end_session(
     output.say(f"Ended the session {session_id}.", {"ended": session_id}, as_json=as_json)
 
 
-consent_app: typer.Typer = new_app("What a user allowed clients to do.")
+consent_app = new_app("What a user allowed clients to do.")
 
 
 @consent_app.command("list")
