@@ -33,6 +33,37 @@ from issuer.database.engine import sqlite_connection
 from issuer.database.tables import AuditEventRow
 from issuer.http.actor import Actor
 
+# The chain of events written in the transaction of a change: one for all processes.
+CHANGES = "changes"
+HASH_BYTES = 32
+# The columns that are hashed, in this order.
+COLUMNS = (
+    *("id", "at", "actor", "action", "target", "outcome", "reason", "request_id", "address"),
+    *("count", "details", "chain", "seq"),
+)
+_EVENTS = cast(Table, AuditEventRow.__table__)
+NAMES = [*COLUMNS, "hash"]
+# Each row with parameters of its own would take three times as long.
+_INSERT_JSON = insert(_EVENTS).from_select(
+    NAMES,
+    select(*map(column, NAMES)).select_from(
+        func.json_populate_recordset(
+            literal_column("NULL::audit_events"), sql_cast(bindparam("rows", type_=Text), JSON)
+        ).alias()
+    ),
+)
+# Runs with every commit, and takes as long as adding a few rows: no SQLAlchemy.
+_LAST_ID = f"SELECT max(id) FROM {_EVENTS.name}"  # noqa: S608 - a name of ours
+_INSERT_STORED = (  # names of ours alone
+    f"INSERT INTO {_EVENTS.name} ({', '.join(NAMES)}) VALUES ({', '.join('?' for _ in NAMES)})"  # noqa: S608
+)
+_FOLLOWING_IDS = select(
+    func.nextval(func.pg_get_serial_sequence(AuditEventRow.__tablename__, "id"))
+).select_from(func.generate_series(1, bindparam("number", type_=Integer)).alias())
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+# A chain is not continued when its last row is older: retention may have deleted that row.
+RESTS_FOR = timedelta(days=1)
+
 
 class Outcome(StrEnum):
     DONE = "done"
@@ -54,43 +85,6 @@ class Event:
     reason: str | None = None
     details: Mapping[str, object] = field(default_factory=dict)
     count: int = 1
-
-
-# The chain of events written in the transaction of a change: one for all processes.
-CHANGES = "changes"
-HASH_BYTES = 32
-
-# The columns that are hashed, in this order.
-COLUMNS = (
-    *("id", "at", "actor", "action", "target", "outcome", "reason", "request_id", "address"),
-    *("count", "details", "chain", "seq"),
-)
-
-_EVENTS = cast(Table, AuditEventRow.__table__)
-NAMES = [*COLUMNS, "hash"]
-
-# Each row with parameters of its own would take three times as long.
-_INSERT_JSON = insert(_EVENTS).from_select(
-    NAMES,
-    select(*map(column, NAMES)).select_from(
-        func.json_populate_recordset(
-            literal_column("NULL::audit_events"), sql_cast(bindparam("rows", type_=Text), JSON)
-        ).alias()
-    ),
-)
-
-# Runs with every commit, and takes as long as adding a few rows: no SQLAlchemy.
-_LAST_ID = f"SELECT max(id) FROM {_EVENTS.name}"  # noqa: S608 - a name of ours
-
-_INSERT_STORED = (  # names of ours alone
-    f"INSERT INTO {_EVENTS.name} ({', '.join(NAMES)}) VALUES ({', '.join('?' for _ in NAMES)})"  # noqa: S608
-)
-
-_FOLLOWING_IDS = select(
-    func.nextval(func.pg_get_serial_sequence(AuditEventRow.__tablename__, "id"))
-).select_from(func.generate_series(1, bindparam("number", type_=Integer)).alias())
-
-_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,10 +186,6 @@ def _as_json(row: Linked) -> dict[str, object]:
     # Without a zone, PostgreSQL would use that of the session, which a pooler may have changed.
     at = f"{stored['at']}+00"
     return {**stored, "at": at, "details": row.details, "hash": f"\\x{row.hash.hex()}"}
-
-
-# A chain is not continued when its last row is older: retention may have deleted that row.
-RESTS_FOR = timedelta(days=1)
 
 
 class OwnChain:

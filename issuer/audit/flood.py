@@ -18,6 +18,8 @@ _MAX_OF_A_SENDER = 60
 _MAX_UNAUTHENTICATED = 200
 
 REASON = "one of many"
+WRITE_EVERY = timedelta(minutes=1)
+MAX_KINDS = 100
 
 
 class Flood:
@@ -94,10 +96,6 @@ def _alike(event: Event, position: int) -> Hashable:
         return position
     actor = (event.actor.id, event.actor.address)
     return (*actor, event.action, event.target, event.reason, repr(event.details))
-
-
-WRITE_EVERY = timedelta(minutes=1)
-MAX_KINDS = 100
 
 
 class RefusalAggregator:

@@ -14,6 +14,8 @@ from issuer.errors import DatabaseUnavailable, IssuerError
 
 _MAX_TEXT = 64 * 1024
 _TEXT = re.compile(r"[0-9]{1,18}(~[a-z0-9]{1,32}=[0-9]{1,18})*")
+# Later than this after an event, its id is taken: some are gathered in memory for up to a minute.
+_WRITTEN_WITHIN = timedelta(minutes=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +64,6 @@ class Bookmark:
         settled, *parts = text.split("~")
         read = (part.split("=") for part in parts)
         return cls(int(settled), {name: int(at) for name, at in read})
-
-
-# Later than this after an event, its id is taken: some are gathered in memory for up to a minute.
-_WRITTEN_WITHIN = timedelta(minutes=2)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,9 @@ _MAX_IN_A_COMMIT = 1_000
 _ENOUGH_FOR_A_COMMIT = 100
 _SECONDS_TO_WAIT = 10
 _SECONDS_TO_STOP = 5
+# More than fits into the free pages that PostgreSQL on a full disk may still have.
+_TESTED_EVENTS = 200
+_LIKE_A_TOKEN = {"text": "x" * 200}
 
 log = structlog.get_logger(__name__)
 
@@ -172,14 +175,9 @@ def _finish(waiting: list[asyncio.Future[int]], result: int | Exception) -> None
             durable.set_result(result)
 
 
-# More than fits into the free pages that PostgreSQL on a full disk may still have.
-_EVENTS = 200
-_LIKE_A_TOKEN = {"text": "x" * 200}
-
-
 def require_space(database: Database, clock: Clock, key: ChainKey) -> None:
     """`DatabaseUnavailable` unless many more events could be stored. Stores none."""
     event = Event(clock(), Actor(), "audit.tested", details=_LIKE_A_TOKEN)
     with database.statements() as connection:
-        append(key, connection, "test", ChainHead(), [event] * _EVENTS)
+        append(key, connection, "test", ChainHead(), [event] * _TESTED_EVENTS)
         connection.rollback()

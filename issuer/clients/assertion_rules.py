@@ -10,6 +10,13 @@ from issuer.errors import InvalidCredentials
 from issuer.federation.fetching import KeyFetch
 from issuer.federation.public_keys import InvalidToken, PublicKeys, SignedToken, UnknownKey
 
+MAX_LIFETIME = timedelta(minutes=10)
+LEEWAY = timedelta(seconds=10)
+MAX_JTI = 255
+# draft-ietf-oauth-rfc7523bis §4 names the last one.
+_TYPES = {"", "jwt", "client-authentication+jwt"}
+_YEAR_9999 = 253_370_764_800  # the last year of `datetime`, to which no margin can be added
+
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
@@ -40,14 +47,6 @@ def signed_claims(
         raise InvalidCredentials(f"assertion: {error}") from None
     except InvalidToken as error:
         raise InvalidCredentials(f"assertion: {error}") from None
-
-
-MAX_LIFETIME = timedelta(minutes=10)
-LEEWAY = timedelta(seconds=10)
-MAX_JTI = 255
-# draft-ietf-oauth-rfc7523bis §4 names the last one.
-_TYPES = {"", "jwt", "client-authentication+jwt"}
-_YEAR_9999 = 253_370_764_800  # the last year of `datetime`, to which no margin can be added
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,8 +22,12 @@ from issuer.federation.fetching import FetchNeeded
 from issuer.fields.secret_text import random_characters, with_check_digits
 from issuer.vocabulary import AuthMethod
 
+if TYPE_CHECKING:
+    from issuer.clients.documents import ClientDocuments
+
 PREFIX = "ais_"
 _DECOY = SecretRecord("", bytes(32), None)
+WRITE_EVERY = timedelta(seconds=10)
 
 
 class SecretMaker:
@@ -52,9 +56,6 @@ class SecretMaker:
             if hmac.compare_digest(digest, record.digest) and record is not _DECOY:
                 matching = record
         return matching
-
-
-WRITE_EVERY = timedelta(seconds=10)
 
 
 class LastUse:
@@ -97,10 +98,6 @@ class LastUse:
                 self._secrets = {**secrets, **self._secrets}
                 self._clients = {**clients, **self._clients}
             raise
-
-
-if TYPE_CHECKING:
-    from issuer.clients.documents import ClientDocuments
 
 
 @dataclass(frozen=True, slots=True)

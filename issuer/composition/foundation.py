@@ -33,6 +33,8 @@ from issuer.telemetry.otel import environment as otel
 from issuer.telemetry.tracing import Telemetry, Tracing
 from issuer.vocabulary import AUDIT_CHECKPOINT_TYPE
 
+MASTER_KEY = "master.key"
+
 # Imports stand where they are used: the libraries need memory and time, and those of Prometheus
 # read the environment on import.
 
@@ -63,9 +65,6 @@ def _tracing(environment: Mapping[str, str]) -> Tracing:
     from issuer.telemetry.otel.traces import OpenTelemetryTracing  # noqa: PLC0415
 
     return OpenTelemetryTracing(server_resource(environment))
-
-
-MASTER_KEY = "master.key"
 
 
 @dataclass(frozen=True)

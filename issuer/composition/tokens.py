@@ -28,6 +28,10 @@ from issuer.revocations import Revocations, RevocationView, TokenIdentity
 from issuer.tokens import FeedPublisher, TokenIssuer, TokenReader
 from issuer.vocabulary import SigningAlgorithm
 
+if TYPE_CHECKING:
+    from issuer.clients.assertions import ClientAssertions
+    from issuer.federation.key_sets import FollowedKeySets
+
 
 @dataclass(frozen=True)
 class KeyParts:
@@ -83,11 +87,6 @@ def _algorithms_in_use(
 ) -> dict[SigningAlgorithm, datetime | None]:
     with database.reading() as session:
         return AudienceStore(session).algorithms_in_use(now)
-
-
-if TYPE_CHECKING:
-    from issuer.clients.assertions import ClientAssertions
-    from issuer.federation.key_sets import FollowedKeySets
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,11 @@ from issuer.errors import ConfigurationError, Unavailable
 from issuer.vocabulary import MAX_CLOCK_SKEW
 
 _ONLY = 1
+# The newest in `migrations/`: what this program is written for.
+REVISION = "0006"
+# Every schema of the issuer has this table; other applications have an `alembic_version` as well.
+_OURS = "change_counter"
+_MAX_NAMED = 5
 
 
 def ensure_issuer(session: Session, issuer: str, now: datetime) -> None:
@@ -94,13 +99,6 @@ def require_agreement(clock: Clock, shown: datetime, asked_at: datetime) -> None
             f"The clock of this machine is {abs(ahead).total_seconds():.0f} s {direction} the"
             " database's: synchronise them."
         )
-
-
-# The newest in `migrations/`: what this program is written for.
-REVISION = "0006"
-# Every schema of the issuer has this table; other applications have an `alembic_version` as well.
-_OURS = "change_counter"
-_MAX_NAMED = 5
 
 
 def require_compatible_schema(database: Database) -> None:

@@ -15,6 +15,18 @@ from issuer.telemetry.metrics import Metrics
 from issuer.telemetry.tracing import Tracing
 
 _MAX_TEXT = 2_000
+BUSY_TIMEOUT_MS = 5_000
+_CONNECT_TIMEOUT_S = 5
+_STATEMENT_TIMEOUT_MS = 20_000
+# Of a server. PostgreSQL ends a statement earlier, and says why, if it still works.
+MAX_SILENCE_S = 25.0
+MAX_CONNECTIONS = 20
+_IDLE_S = 1
+_POSTGRESQL = {"postgresql", "postgres", "postgresql+psycopg"}
+_SQLITE = {"sqlite", "sqlite+pysqlite"}
+_FORMS = "must begin with sqlite:///, postgresql:// or postgres://"
+_SHOWN = {"host", "port", "sslmode"}  # of the options in a URL; others may be secret
+_READ_ONLY = "25006"  # read_only_sql_transaction
 
 
 def trace_statements(engine: Engine, tracing: Tracing) -> None:
@@ -43,20 +55,6 @@ def trace_statements(engine: Engine, tracing: Tracing) -> None:
     event.listen(engine, "before_cursor_execute", before)
     event.listen(engine, "after_cursor_execute", after)
     event.listen(engine, "handle_error", failed)
-
-
-BUSY_TIMEOUT_MS = 5_000
-_CONNECT_TIMEOUT_S = 5
-_STATEMENT_TIMEOUT_MS = 20_000
-# Of a server. PostgreSQL ends a statement earlier, and says why, if it still works.
-MAX_SILENCE_S = 25.0
-MAX_CONNECTIONS = 20
-_IDLE_S = 1
-_POSTGRESQL = {"postgresql", "postgres", "postgresql+psycopg"}
-_SQLITE = {"sqlite", "sqlite+pysqlite"}
-_FORMS = "must begin with sqlite:///, postgresql:// or postgres://"
-_SHOWN = {"host", "port", "sslmode"}  # of the options in a URL; others may be secret
-_READ_ONLY = "25006"  # read_only_sql_transaction
 
 
 def parsed(url: str) -> URL:

@@ -17,6 +17,23 @@ _BEFORE_THE_REASON = re.compile(
 _ATTEMPT = re.compile(r"^- host: .*?, hostaddr: .*?: (connection .*?)(?=^- host: |\Z)", re.M | re.S)
 _ERROR_NUMBER = re.compile(r"\[Errno -?\d+\] ")
 _SQLITE_FILE = ("unable to open database file", "readonly database")
+# What to do, by what the cause contains.
+_CURES = {
+    ("password", "authentication", "role "): "Correct the user and password in ISSUER_DATABASE_URL",
+    ("resolve host",): "Correct the host in ISSUER_DATABASE_URL",
+    ("refused", "timeout", "timed out", "No such file"): (
+        "Start the database, or correct host and port in ISSUER_DATABASE_URL"
+    ),
+    ("does not exist",): "Create the database, or correct its name in ISSUER_DATABASE_URL",
+    ("database file", "readonly"): (
+        "Correct ISSUER_DATA_DIR or ISSUER_DATABASE_URL, or the rights of the file"
+    ),
+    ("SSL", "connection option"): "Correct the options in ISSUER_DATABASE_URL",
+}
+LOG_EVERY = 60.0  # seconds
+_CAUSES = 5  # that are logged in this time
+
+log = structlog.get_logger(__name__)
 
 
 def cause_of(error: BaseException) -> str:
@@ -47,33 +64,12 @@ def _reason(message: str) -> str:
     return _ERROR_NUMBER.sub("", ". ".join(filter(None, kept)))
 
 
-# What to do, by what the cause contains.
-_CURES = {
-    ("password", "authentication", "role "): "Correct the user and password in ISSUER_DATABASE_URL",
-    ("resolve host",): "Correct the host in ISSUER_DATABASE_URL",
-    ("refused", "timeout", "timed out", "No such file"): (
-        "Start the database, or correct host and port in ISSUER_DATABASE_URL"
-    ),
-    ("does not exist",): "Create the database, or correct its name in ISSUER_DATABASE_URL",
-    ("database file", "readonly"): (
-        "Correct ISSUER_DATA_DIR or ISSUER_DATABASE_URL, or the rights of the file"
-    ),
-    ("SSL", "connection option"): "Correct the options in ISSUER_DATABASE_URL",
-}
-
-
 def cure_of(cause: str) -> str:
     """What to do about a database that cannot be opened, as a sentence without a full stop."""
     for words, cure in _CURES.items():
         if any(word in cause for word in words):
             return cure
     return "Check ISSUER_DATABASE_URL and the rights of its user"
-
-
-LOG_EVERY = 60.0  # seconds
-_CAUSES = 5  # that are logged in this time
-
-log = structlog.get_logger(__name__)
 
 
 class Outage:

@@ -12,6 +12,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from issuer.database.engine import BUSY_TIMEOUT_MS
 
+# No other process can write while a checkpoint waits for readers.
+_WAIT_FOR_READERS_MS = 100
+
+log = structlog.get_logger(__name__)
+
 
 class WriteQueue:
     """A fair lock: first come, first served, `urgent` threads first.
@@ -73,12 +78,6 @@ class WriteQueue:
                 self._waiting.popleft().release()
             else:
                 self._is_taken = False
-
-
-# No other process can write while a checkpoint waits for readers.
-_WAIT_FOR_READERS_MS = 100
-
-log = structlog.get_logger(__name__)
 
 
 class Erasure:

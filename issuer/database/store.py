@@ -18,15 +18,20 @@ from issuer.database.tables import Base, PrincipalRow, Versioned
 from issuer.errors import AlreadyExists, NotFound
 from issuer.fields.ids import fold_id
 
+_ID_ALPHABET = string.ascii_lowercase + string.digits
+_ID_CHARACTERS = 20
+_AFTER_ALL = "\U0010ffff"
+_IN_A_STATEMENT = 1_000
+
+T = TypeVar("T")
+Row = TypeVar("Row", bound=Versioned)
+Model = TypeVar("Model", bound=BaseModel)
+
 
 def insert_into(session: Session, table: type[Base]) -> Any:
     """An INSERT with `ON CONFLICT`: equal in both dialects, but SQLAlchemy has a class for each."""
     is_sqlite = session.get_bind().dialect.name == "sqlite"
     return sqlite.insert(table) if is_sqlite else postgresql.insert(table)
-
-
-_ID_ALPHABET = string.ascii_lowercase + string.digits
-_ID_CHARACTERS = 20
 
 
 def new_id(prefix: str, random: Random) -> str:
@@ -47,14 +52,6 @@ def release_id(session: Session, principal_id: str) -> None:
     """Free the id and delete its role assignments, so that a new owner does not get them."""
     session.delete(session.get_one(PrincipalRow, fold_id(principal_id)))
     session.flush()
-
-
-T = TypeVar("T")
-Row = TypeVar("Row", bound=Versioned)
-Model = TypeVar("Model", bound=BaseModel)
-
-_AFTER_ALL = "\U0010ffff"
-_IN_A_STATEMENT = 1_000
 
 
 def in_parts(values: Iterable[T]) -> Iterator[list[T]]:

@@ -23,7 +23,14 @@ from issuer.errors import IssuerError
 from issuer.federation.addresses import is_public
 from issuer.fields.redirect_uris import LOOPBACK
 
+if TYPE_CHECKING:
+    from issuer.agentos.fetching import Fetched
+
 _SECONDS = 60
+MAX_BYTES = 64 * 1024
+_RESOLVERS = 4
+Resolve: TypeAlias = Callable[[str, int], list[str]]
+KeyFetch: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 
 
 class FetchBudget:
@@ -65,15 +72,6 @@ class FetchBudget:
             if not few_of_host or self._fetched.total() >= self._a_minute:
                 raise FetchRefused("Too many documents are fetched. Try again later.")
             self._fetched[host] += 1
-
-
-if TYPE_CHECKING:
-    from issuer.agentos.fetching import Fetched
-
-MAX_BYTES = 64 * 1024
-_RESOLVERS = 4
-
-Resolve: TypeAlias = Callable[[str, int], list[str]]
 
 
 class FetchRefused(IssuerError):
@@ -170,9 +168,6 @@ def require_https(url: str) -> None:
         raise FetchRefused("The URL is not valid.") from None
     if parts.scheme != "https" or not host or "@" in parts.netloc or "#" in url:
         raise FetchRefused(f"{url} must be https, without user information and fragment.")
-
-
-KeyFetch: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 
 
 @dataclass(frozen=True, slots=True)

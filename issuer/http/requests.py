@@ -19,6 +19,12 @@ _MAX_ADDRESS = 64
 _INTERVAL = 0.03  # seconds
 
 RawHeaders: TypeAlias = list[tuple[bytes, bytes]]
+MAX_BYTES = 16 * 1024
+MAX_PARAMETERS = 100
+FORM = "application/x-www-form-urlencoded"
+JSON = "application/json"
+_MAX_CONTENT_TYPE_BYTES = 100
+_TOO_LARGE = 413
 
 
 def values_of(headers: RawHeaders, name: bytes) -> list[bytes]:
@@ -80,14 +86,6 @@ def is_known(if_none_match: Iterable[str], etag: str) -> bool:
     """Whether `If-None-Match` names the ETag: weak comparison, RFC 9110 §13.1.2."""
     tags = [tag.strip().removeprefix("W/") for line in if_none_match for tag in line.split(",")]
     return etag in tags or "*" in tags
-
-
-MAX_BYTES = 16 * 1024
-MAX_PARAMETERS = 100
-FORM = "application/x-www-form-urlencoded"
-JSON = "application/json"
-_MAX_CONTENT_TYPE_BYTES = 100
-_TOO_LARGE = 413
 
 
 class InvalidForm(IssuerError):

@@ -14,6 +14,8 @@ from joserfc.jwk import import_key
 from issuer.http.etags import etag_of
 from issuer.keys.schedule import SigningKey
 
+_MAX_KEYS_READY = 64
+
 
 @dataclass(frozen=True, slots=True)
 class JwksDocument:
@@ -37,9 +39,6 @@ def rendered(keys: Iterable[SigningKey], changes_at: datetime | None = None) -> 
     text = json.dumps({"keys": [dict(key.public_jwk) for key in keys]}, separators=(",", ":"))
     body = text.encode()
     return JwksDocument(body, etag_of(body), changes_at)
-
-
-_MAX_KEYS_READY = 64
 
 
 class StatementReader:

@@ -20,6 +20,11 @@ from issuer.keys.schedule import KeyPolicy, RotationPlan, SigningKey, plan_rotat
 from issuer.keys.store import KeyStore, StoredKeys
 from issuer.vocabulary import SigningAlgorithm
 
+_MAX_RACES = 20
+_ROTATOR = Actor("issuer:rotator")
+
+log = structlog.get_logger(__name__)
+
 
 class LoadedKeys:
     """By `kid`. The first of `backends` makes new keys; the others still have old ones."""
@@ -69,12 +74,6 @@ class LoadedKeys:
         """Delete what a crash left of destroyed keys."""
         for backend in self._backends:
             backend.cleanup()
-
-
-_MAX_RACES = 20
-_ROTATOR = Actor("issuer:rotator")
-
-log = structlog.get_logger(__name__)
 
 
 class Keyring:

@@ -25,6 +25,18 @@ from issuer.keys.schedule import SigningKey
 from issuer.keys.sealing import Sealer, is_ciphertext
 from issuer.vocabulary import SigningAlgorithm
 
+_RSA_BITS = 2048
+_P256_BYTES = 32
+_PSS = PSS(MGF1(SHA256()), salt_length=SHA256.digest_size)
+PrivateKey: TypeAlias = RSAKey | ECKey | OKPKey
+_KEY_TYPES: dict[SigningAlgorithm, type[PrivateKey]] = {
+    SigningAlgorithm.RS256: RSAKey,
+    SigningAlgorithm.PS256: RSAKey,
+    SigningAlgorithm.ES256: ECKey,
+    SigningAlgorithm.EDDSA: OKPKey,
+    SigningAlgorithm.ED25519: OKPKey,
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Signed:
@@ -55,23 +67,8 @@ class Forger:
         return Signed(signed(self._used, header, payload), self._claimed.kid)
 
 
-_RSA_BITS = 2048
-
 # RFC 9864 renames it to Ed25519, but agno and PyJWT know only the old name: it stays.
 warnings.filterwarnings("ignore", message="EdDSA is deprecated")
-
-_P256_BYTES = 32
-_PSS = PSS(MGF1(SHA256()), salt_length=SHA256.digest_size)
-
-PrivateKey: TypeAlias = RSAKey | ECKey | OKPKey
-
-_KEY_TYPES: dict[SigningAlgorithm, type[PrivateKey]] = {
-    SigningAlgorithm.RS256: RSAKey,
-    SigningAlgorithm.PS256: RSAKey,
-    SigningAlgorithm.ES256: ECKey,
-    SigningAlgorithm.EDDSA: OKPKey,
-    SigningAlgorithm.ED25519: OKPKey,
-}
 
 
 def generated(alg: SigningAlgorithm) -> PrivateKey:

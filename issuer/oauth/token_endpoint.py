@@ -34,6 +34,9 @@ from issuer.vocabulary import ErrorCode
 
 _MAX_WAITS = 2
 _MAX_WAIT = 3.0  # seconds
+# Of form and credentials of a cached request. A longer one is authorized each time, and never
+# hashed before its client is authenticated.
+_MAX_CACHED_BYTES = 1_024
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,11 +235,6 @@ def issued_details(granted: Granted, token: AccessToken) -> dict[str, object]:
     return details
 
 
-# Of form and credentials together. A longer request is authorized each time, and never hashed
-# before its client is authenticated.
-_MAX_BYTES = 1_024
-
-
 class GrantedCache:
     """The last request of each client, as a keyed hash, and what it was granted.
 
@@ -255,7 +253,7 @@ class GrantedCache:
     def fingerprint(self, form: ReceivedForm) -> bytes | None:
         """A keyed hash of all that the grant depends on: the credentials and the form."""
         credentials = values_of(form.headers, b"authorization")
-        if len(form.body) + sum(map(len, credentials)) > _MAX_BYTES:
+        if len(form.body) + sum(map(len, credentials)) > _MAX_CACHED_BYTES:
             return None
         # `repr` separates the parts unambiguously.
         text = repr((credentials, form.body))

@@ -8,6 +8,10 @@ from issuer.clock import Clock
 from issuer.fields.networks import network_of
 
 _SECONDS = {"second": 1, "minute": 60}
+MAX_KEYS = 100_000
+# Of `RefusalPace`.
+_PER_SECOND = 100
+_MAX_WAITING = 1_024
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +40,6 @@ class Rate:
     def seconds_left(self, clock: Clock) -> int:
         """Seconds until the next window, rounded up, for `Retry-After`."""
         return self.seconds - int(clock().timestamp()) % self.seconds
-
-
-MAX_KEYS = 100_000
 
 
 class WindowCounts:
@@ -74,10 +75,6 @@ class WindowCounts:
             self._window = window
             self._counts = OrderedDict()
         return self._counts
-
-
-_PER_SECOND = 100
-_MAX_WAITING = 1_024
 
 
 class RefusalPace:

@@ -10,6 +10,11 @@ from issuer.rate_limits.rate import Rate, WindowCounts
 from issuer.rate_limits.shared import SharedCounts
 from issuer.telemetry.metrics import REGISTRATIONS, TOKEN_REQUESTS, Metrics
 
+PER_NETWORK = Rate(20, 60)
+IN_ALL = Rate(100, 60)
+_ALL = "all"
+_MAX_WAITING = 64
+
 
 class RequestLimit:
     """At most `rate` requests of each caller. For the event loop only.
@@ -51,11 +56,6 @@ class RequestLimit:
         return TooManyRequests(f"too many {self._what}", left)
 
 
-PER_NETWORK = Rate(20, 60)
-IN_ALL = Rate(100, 60)
-_ALL = "all"
-
-
 class RegistrationLimit:
     """For the event loop only."""
 
@@ -73,9 +73,6 @@ class RegistrationLimit:
         # The network first, so that one address cannot use up what others may.
         await self._of_network.count(network)
         await self._of_all.count(_ALL)
-
-
-_MAX_WAITING = 64
 
 
 class ConcurrencyLimit:

@@ -20,6 +20,9 @@ from issuer.settings import Settings
 from issuer.status import Readiness
 
 _CHECK_EVERY = 1.0  # seconds
+_TEXT_FORMAT = "text/plain; version=0.0.4; charset=utf-8"
+_SCHEME = "metrics_token"
+_NEVER_STORED = {"Cache-Control": "no-store"}
 
 log = structlog.get_logger(__name__)
 
@@ -115,11 +118,6 @@ def health_paths(settings: Settings) -> dict[str, Any]:
 
 def _answer(status: int, body: dict[str, str]) -> Response:
     return JSONResponse(body, status, headers={"Cache-Control": "no-store"})
-
-
-_TEXT_FORMAT = "text/plain; version=0.0.4; charset=utf-8"
-_SCHEME = "metrics_token"
-_NEVER_STORED = {"Cache-Control": "no-store"}
 
 
 def metrics_route(settings: Settings, token: SecretStr, exposition: Callable[[], bytes]) -> Route:

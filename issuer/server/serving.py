@@ -24,6 +24,14 @@ from issuer.server.processes import fork_workers
 from issuer.settings import Settings
 from issuer.telemetry.metrics import FOLDER_OF_WORKERS
 
+_APP = "issuer.server.app:app_from_environment"
+_BACKLOG = 2048
+_SECONDS_TO_FINISH = 10
+# Longer than proxies keep theirs (60 s): one would send into a connection we are closing.
+_SECONDS_IDLE = 75
+
+log = structlog.get_logger(__name__)
+
 
 @contextmanager
 def shared_metrics(settings: Settings) -> Iterator[None]:
@@ -59,15 +67,6 @@ def _private_folder() -> str:
             f"Cannot create a folder for the metrics of the workers: {error}."
             f" Set {FOLDER_OF_WORKERS} to a folder, or unset ISSUER_METRICS_TOKEN."
         ) from None
-
-
-_APP = "issuer.server.app:app_from_environment"
-_BACKLOG = 2048
-_SECONDS_TO_FINISH = 10
-# Longer than proxies keep theirs (60 s): one would send into a connection we are closing.
-_SECONDS_IDLE = 75
-
-log = structlog.get_logger(__name__)
 
 
 def _nothing() -> None:

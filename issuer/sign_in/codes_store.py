@@ -16,6 +16,25 @@ from issuer.sign_in.sessions_store import HAS_ENDED as SESSION_HAS_ENDED
 from issuer.vocabulary import TOKEN_RETENTION
 
 VALID_FOR = timedelta(seconds=60)
+_MAX_ROWS_A_STATEMENT = 1_000
+_USED_KEPT_FOR = timedelta(days=1)
+_HAS_ENDED = ended_since(
+    AuthorizationCodeRow.change,
+    {
+        "sub": AuthorizationCodeRow.user_id,
+        "client_id": AuthorizationCodeRow.client_id,
+        "aud": AuthorizationCodeRow.audience_id,
+    },
+)
+_SESSION_IS_ACTIVE = (
+    exists()
+    .where(
+        SignInSessionRow.id == AuthorizationCodeRow.session_id,
+        SignInSessionRow.user_id == AuthorizationCodeRow.user_id,
+        ~SESSION_HAS_ENDED,
+    )
+    .correlate(AuthorizationCodeRow)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,27 +62,6 @@ class AuthorizationCode:
     jti: str | None = None
     access_until: datetime | None = None
     family_id: str | None = None
-
-
-_MAX_ROWS_A_STATEMENT = 1_000
-_USED_KEPT_FOR = timedelta(days=1)
-_HAS_ENDED = ended_since(
-    AuthorizationCodeRow.change,
-    {
-        "sub": AuthorizationCodeRow.user_id,
-        "client_id": AuthorizationCodeRow.client_id,
-        "aud": AuthorizationCodeRow.audience_id,
-    },
-)
-_SESSION_IS_ACTIVE = (
-    exists()
-    .where(
-        SignInSessionRow.id == AuthorizationCodeRow.session_id,
-        SignInSessionRow.user_id == AuthorizationCodeRow.user_id,
-        ~SESSION_HAS_ENDED,
-    )
-    .correlate(AuthorizationCodeRow)
-)
 
 
 class CodeStore:

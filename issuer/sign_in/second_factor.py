@@ -23,6 +23,12 @@ from issuer.users.guard import AttemptGuard
 _BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 _CHARACTERS = 32  # 160 bits, as RFC 4226 §4 recommends
 _STEPS_APART = 1  # how far the clock of the app may be off, in steps of 30 s
+_RECOVERY_CODES = 10
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's: no letter looks like another
+_READ_AS = str.maketrans("oil", "011", " -")
+_GROUPS, _GROUP = 3, 4  # 60 bits
+_METHODS = ("otp", "mfa")  # RFC 8176
+_MAX_CODE = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +110,6 @@ def _name(user_id: str) -> str:
     return f"totp {user_id}"
 
 
-NUMBER = 10
-_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's: no letter looks like another
-_READ_AS = str.maketrans("oil", "011", " -")
-_GROUPS, _GROUP = 3, 4  # 60 bits
-
-
 class RecoveryCodes:
     """Makes codes and digests. `random` must be a cryptographic source."""
 
@@ -119,7 +119,7 @@ class RecoveryCodes:
 
     def new(self) -> list[str]:
         """A set of codes such as `3f9k-x0mq-72ta`."""
-        return ["-".join(self._group() for _ in range(_GROUPS)) for _ in range(NUMBER)]
+        return ["-".join(self._group() for _ in range(_GROUPS)) for _ in range(_RECOVERY_CODES)]
 
     def digest(self, user_id: str, code: str) -> bytes:
         """The stored digest of the user's code, however it is typed."""
@@ -129,10 +129,6 @@ class RecoveryCodes:
 
     def _group(self) -> str:
         return "".join(self._random.choice(_ALPHABET) for _ in range(_GROUP))
-
-
-_METHODS = ("otp", "mfa")  # RFC 8176
-_MAX_CODE = 64
 
 
 @dataclass(frozen=True, slots=True)

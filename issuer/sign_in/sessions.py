@@ -19,6 +19,9 @@ from issuer.sign_in.session_revoker import SessionRevoker
 from issuer.sign_in.sessions_store import SessionStore, SignInSession, active, bounded
 
 _NOTE_USE_EVERY = timedelta(minutes=1)
+# Sent forms, after their session. A form counts no longer: the next sign-in ends its session, and
+# it is kept for ten minutes while the person signs in again.
+_SENT_FORMS_KEPT_FOR = timedelta(hours=1)
 
 
 class SignInSessions:
@@ -219,11 +222,6 @@ def _note_began(trail: Trail, session: SignInSession) -> None:
     trail.note("session.began", session.user_id, session=session.id, methods=methods)
 
 
-# For as long as such a form counts: it is of a session, whose next sign-in ends it, and is kept for
-# ten minutes while the person signs in again.
-_KEPT = timedelta(hours=1)
-
-
 class AlreadySent(NotAllowed):
     """The form was sent before, and what it asks for was done then."""
 
@@ -236,7 +234,7 @@ class SentForms:
 
     def __init__(self, session: Session, clock: Clock, lifetimes: Lifetimes) -> None:
         self._store = FactorStore(session)
-        self._remembered_until = clock() + lifetimes.longest + _KEPT
+        self._remembered_until = clock() + lifetimes.longest + _SENT_FORMS_KEPT_FOR
 
     def require_first(self, once: str) -> None:
         """Call before the change; `AlreadySent` if a change with this text was committed."""

@@ -16,6 +16,8 @@ from issuer.revocations.store import ended_since
 
 SECOND_FACTOR_WITHIN = timedelta(minutes=10)
 _MAX_USER_AGENT = 255
+_MAX_ROWS_A_STATEMENT = 1_000
+HAS_ENDED = ended_since(SignInSessionRow.change, {"sub": SignInSessionRow.user_id})
 
 
 class SignInSession(BaseModel):
@@ -59,10 +61,6 @@ def bounded(user_agent: str | None) -> str | None:
     if user_agent is None:
         return None
     return "".join(c for c in user_agent if c.isprintable())[:_MAX_USER_AGENT]
-
-
-_MAX_ROWS_A_STATEMENT = 1_000
-HAS_ENDED = ended_since(SignInSessionRow.change, {"sub": SignInSessionRow.user_id})
 
 
 class SessionStore:

@@ -12,6 +12,9 @@ from issuer.verifiers import REMEDY
 from issuer.vocabulary import SigningAlgorithm
 
 OK, NOTE, WARNING, PROBLEM = "ok", "note", "warning", "problem"
+_BEFORE_ROTATION = timedelta(days=1)
+_INTERVALS = 2  # without a checkpoint, until that is a concern
+_ATTEMPTS = 3  # to send audit events, that failed
 
 
 class Finding(NamedTuple):
@@ -25,11 +28,6 @@ class Finding(NamedTuple):
     text: str
     remedy: str = ""
     path: str = ""
-
-
-_BEFORE_ROTATION = timedelta(days=1)
-_INTERVALS = 2  # without a checkpoint, until that is a concern
-_ATTEMPTS = 3  # to send audit events, that failed
 
 
 def attention(status: ServerStatus, settings: Settings, now: datetime) -> Iterator[Finding]:

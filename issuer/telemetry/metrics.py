@@ -68,6 +68,8 @@ _INTERFACES = {
     "/readyz": "probes",
     "/metrics": "probes",
 }
+# Adds an amount to the series of these labels.
+Recorder: TypeAlias = Callable[..., None]
 
 
 @dataclass(frozen=True)
@@ -84,10 +86,6 @@ class MetricDeclaration:
     series: Sequence[tuple[str, ...]] = ()
     buckets: Sequence[float] = ()
     otherwise: tuple[str, ...] = ()
-
-
-# Adds an amount to the series of these labels.
-Recorder: TypeAlias = Callable[..., None]
 
 
 def _each(labels: Sequence[str]) -> list[tuple[str, ...]]:

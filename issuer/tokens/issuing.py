@@ -15,6 +15,8 @@ from issuer.tokens.authorization import Authorization
 from issuer.tokens.id_token import Authentication, at_hash, id_token_claims
 from issuer.vocabulary import ACCESS_TOKEN_TYPE, ID_TOKEN_TYPE
 
+Signer: TypeAlias = Callable[[str, Mapping[str, object]], Signed]
+
 
 def access_token_claims(
     authorization: Authorization, *, issuer: str, jti: str, now: datetime, lifetime: timedelta
@@ -45,9 +47,6 @@ def access_token_claims(
     if authorization.session_id is not None:
         claims["session_id"] = authorization.session_id
     return claims
-
-
-Signer: TypeAlias = Callable[[str, Mapping[str, object]], Signed]
 
 
 class TokenTooLarge(IssuerError):

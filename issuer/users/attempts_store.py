@@ -20,6 +20,9 @@ from issuer.users.attempts import NEVER, Counted, Counts, Tries
 
 MAX_KNOWN_ADDRESSES = 20  # of a user
 MAX_DELETED = 5_000  # at a time
+_MARK_BYTES = 16
+# Unknown names share 65,536 counts, which bounds the number of rows.
+_UNKNOWN_MARK_BYTES = 2
 
 
 class AttemptStore:
@@ -139,11 +142,6 @@ def _at(user_id: str, address: bytes) -> list[ColumnElement[bool]]:
 
 def _some_that_are_not_locked(query: Any) -> Any:
     return query.limit(MAX_DELETED).with_for_update(skip_locked=True)
-
-
-_MARK_BYTES = 16
-# Unknown names share 65,536 counts, which bounds the number of rows.
-_UNKNOWN_MARK_BYTES = 2
 
 
 class CounterKeys:

@@ -29,6 +29,8 @@ from issuer.users.attempts_store import (
 
 # Most attempts take tens of milliseconds.
 _PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8, 1.5)  # seconds
+CLEAR_EVERY = timedelta(minutes=1)
+KNOWN_FOR = timedelta(days=90)
 
 T = TypeVar("T")
 
@@ -41,10 +43,6 @@ async def waiting_for_others(clock: Clock, attempt: Callable[[bool], Awaitable[T
         except AttemptsUnderWay:
             await clock.sleep(pause)
     return await attempt(False)
-
-
-CLEAR_EVERY = timedelta(minutes=1)
-KNOWN_FOR = timedelta(days=90)
 
 
 class AttemptsUnderWay(IssuerError):

@@ -22,6 +22,18 @@ from issuer.users.guard import AttemptGuard
 from issuer.users.store import UserStore
 
 LIST = resources.files("issuer.users") / "data" / "common_passwords.txt.gz"
+SHORTEST, LONGEST = 12, 256
+# OWASP Password Storage Cheat Sheet: m=19456 (19 MiB), t=2, p=1.
+_OWASP = Parameters(
+    type=Type.ID,
+    version=ARGON2_VERSION,
+    salt_len=16,
+    hash_len=32,
+    time_cost=2,
+    memory_cost=19_456,
+    parallelism=1,
+)
+_UNKNOWN_ACTOR = Actor()
 
 
 def is_common(password: str) -> bool:
@@ -38,20 +50,6 @@ def is_repetition(password: str) -> bool:
         folded == (folded[:length] * len(folded))[: len(folded)]
         for length in range(1, len(folded) // 2 + 1)
     )
-
-
-SHORTEST, LONGEST = 12, 256
-
-# OWASP Password Storage Cheat Sheet: m=19456 (19 MiB), t=2, p=1.
-_OWASP = Parameters(
-    type=Type.ID,
-    version=ARGON2_VERSION,
-    salt_len=16,
-    hash_len=32,
-    time_cost=2,
-    memory_cost=19_456,
-    parallelism=1,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,9 +137,6 @@ def require_not_username(password: str, username: str) -> None:
     """`InvalidField` if it is the user name."""
     if fold_username(password) == fold_username(username):
         raise InvalidField("password", "may not be the user name")
-
-
-_UNKNOWN_ACTOR = Actor()
 
 
 class SignIn:

@@ -14,6 +14,7 @@ from issuer.audit.ocsf import as_ocsf
 from issuer.errors import IssuerError
 
 SECONDS_TO_ANSWER: Final = 10.0
+Render: TypeAlias = Callable[[AuditEvent, bool], dict[str, Any]]
 
 
 class PushFailure(StrEnum):
@@ -89,9 +90,6 @@ def failed_connection(error: Exception) -> NotDelivered:
             words = os.strerror(number) if number in errno.errorcode else cause.strerror
         cause = cause.__cause__ or cause.__context__
     return NotDelivered(PushFailure.CONNECTION, f"the connection failed: {words}")
-
-
-Render: TypeAlias = Callable[[AuditEvent, bool], dict[str, Any]]
 
 
 def _by_our_names(event: AuditEvent, is_again: bool) -> dict[str, Any]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # imported only where something is sent
 TRACES, METRICS = "TRACES", "METRICS"
 _EXPORT_METRICS_EVERY = timedelta(seconds=60)
 _MODULES = ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http")
+_SERVICE_NAME, _INSTANCE = "service.name", "service.instance.id"
 
 log = structlog.get_logger(__name__)
 
@@ -71,9 +72,6 @@ def _is_installed() -> bool:
         return all(map(find_spec, _MODULES))
     except ModuleNotFoundError:  # of a package that contains it
         return False
-
-
-_SERVICE_NAME, _INSTANCE = "service.name", "service.instance.id"
 
 
 def server_resource(environment: Mapping[str, str]) -> "Resource":
