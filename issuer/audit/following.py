@@ -1,4 +1,4 @@
-"""Reading the audit log as it grows, without missing an event that commits late."""
+"""Reading the audit log as it grows, from a bookmark, without missing events that commit late."""
 
 import re
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""Audit events of changes, written in the transaction of the change."""
+"""Audit events of changes, with what differs, written in the transaction of the change."""
 
 import json
 from collections.abc import Collection

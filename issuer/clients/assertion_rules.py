@@ -1,4 +1,4 @@
-"""The rules for an assertion that a client made with its own key (RFC 7523 §3). Pure functions."""
+"""The rules for an assertion (RFC 7523 §3), and what one proves. Pure functions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Making and checking client secrets: every failure has the same error and duration.
+"""Client secrets, and authenticating a client: every failure has the same error and duration.
 
 A secret is a prefix, 256 random bits and check digits, so that secret scanners find it in a
 log or a repository. That much randomness needs no password hash. The database stores an HMAC;
@@ -59,7 +59,10 @@ class SecretMaker:
 
 
 class LastUse:
-    """Adds no database write to a token request. A crash loses a few seconds of data."""
+    """When each secret, and each client that registered itself, was last used, and from where.
+
+    Adds no database write to a token request. A crash loses a few seconds of data.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database

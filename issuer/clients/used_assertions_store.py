@@ -1,4 +1,7 @@
-"""Used assertions in SQL. One statement, so that two requests cannot both use one."""
+"""Assertions that were used: none is accepted twice, by whichever process (RFC 7523 §3).
+
+One statement uses an assertion, so that two requests cannot both use it.
+"""
 
 import hashlib
 import threading

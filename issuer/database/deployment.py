@@ -1,4 +1,4 @@
-"""Which issuer a database belongs to, which schema it has, and whether it accepts writes.
+"""Which issuer a database belongs to, its schema, its clock, and whether it accepts writes.
 
 `issuer.database.migrations` changes the schema. Only commands that change it import that: Alembic
 takes 12 MB and a sixth of a second, which a server does not need.

@@ -1,4 +1,4 @@
-"""Engines, the same for SQLite and PostgreSQL."""
+"""Engines, the same for SQLite and PostgreSQL, with a span for each statement of a request."""
 
 import sqlite3
 import time

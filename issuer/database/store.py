@@ -1,4 +1,7 @@
-"""What the stores have in common: find by key, list in order of key, add, delete."""
+"""What the stores have in common: find by key, list in order of key, add, delete; ids.
+
+Ids of users and clients are unique across both, ignoring case.
+"""
 
 import string
 from collections.abc import Iterable, Iterator, Sequence

@@ -1,4 +1,4 @@
-"""The published key set (RFC 7517 §5), rendered once for all requests."""
+"""The published key set (RFC 7517 §5), rendered once; reading what any key ever signed."""
 
 import json
 from collections.abc import Callable, Iterable

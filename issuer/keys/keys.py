@@ -1,4 +1,4 @@
-"""The rules for signing keys; every change is written to the audit log."""
+"""Changes of signing keys and of the master key; every one is written to the audit log."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""A rate per second or minute, in fixed windows."""
+"""A rate per second or minute, in fixed windows; the pace at which refusals are sent."""
 
 from collections import OrderedDict
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The limit of requests, such as token requests of a client."""
+"""Limits of requests: of a caller, of registrations, and of those that run at a time."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,7 +1,8 @@
 """A valid authorization request, and its sealed form, which the browser keeps.
 
 A request is not stored, so that nobody can fill the database with requests; sealed, it cannot be
-read or changed. Its cookie makes it belong to the browser that sent it.
+read or changed. Its cookie makes it belong to the browser that sent it. What may follow it is a
+page to show, or a redirect to the client.
 """
 
 import hmac

@@ -1,4 +1,4 @@
-"""Authorization codes in SQL."""
+"""Authorization codes in SQL (RFC 6749 §4.1.2), and what each gave."""
 
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta

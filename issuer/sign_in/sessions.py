@@ -1,4 +1,4 @@
-"""Beginning, finding and ending sessions."""
+"""Beginning, finding and ending sessions; forms that count once, however often they are sent."""
 
 import hashlib
 from collections.abc import Callable, Sequence

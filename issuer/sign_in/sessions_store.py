@@ -1,4 +1,4 @@
-"""Sessions in SQL."""
+"""Sessions in SQL: a person signed in at this issuer, in one browser."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta

@@ -1,4 +1,4 @@
-"""Counted attempts to sign in, in SQL.
+"""Attempts to sign in, and what counts them in SQL: users and addresses by keyed hashes.
 
 Rows are locked in one order: the user's, the address's, a known address's. Cleaning up waits for
 no lock. So there is no deadlock.

@@ -1,4 +1,8 @@
-"""Passwords: argon2id, a policy without composition rules, renewal of old hashes, signing in."""
+"""Passwords: argon2id, a policy without composition rules, renewal of old hashes, signing in.
+
+Every failed sign-in has the same error and duration. Attackers try common passwords first: 42,680
+are in the folder `data`; origin and license of the list are in `data/LICENSE-SecLists`.
+"""
 
 import base64
 import gzip

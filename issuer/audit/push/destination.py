@@ -1,4 +1,4 @@
-"""What a destination of audit events must do, and how it fails."""
+"""What a destination of audit events must do, how it fails, and the form of an event."""
 
 import errno
 import os
