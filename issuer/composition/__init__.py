@@ -5,7 +5,7 @@ No other package reads the clock, the random source or the environment by itself
 
 from issuer.composition.administration import Access, Administration
 from issuer.composition.composition import Composition, ProtocolParts, compose, composed
-from issuer.composition.foundation import AuditParts, build_sealer, build_telemetry, master_key_path
+from issuer.composition.foundation import AuditParts, build_telemetry
 from issuer.composition.unit_of_work import UnitOfWork
 
 __all__ = [
@@ -15,9 +15,7 @@ __all__ = [
     "Composition",
     "ProtocolParts",
     "UnitOfWork",
-    "build_sealer",
     "build_telemetry",
     "compose",
     "composed",
-    "master_key_path",
 ]

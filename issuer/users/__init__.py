@@ -5,7 +5,7 @@
 
 from issuer.users.attempts import AttemptPolicy
 from issuer.users.attempts_store import CounterKeys
-from issuer.users.guard import AttemptGuard, AttemptsUnderWay, waiting_for_others
+from issuer.users.guard import AttemptGuard, waiting_for_others
 from issuer.users.passwords import NewPassword, Passwords, SignIn, check_policy
 from issuer.users.user import USER, PasswordFields, User, UserFields
 from issuer.users.users import Users
@@ -14,7 +14,6 @@ __all__ = [
     "USER",
     "AttemptGuard",
     "AttemptPolicy",
-    "AttemptsUnderWay",
     "CounterKeys",
     "NewPassword",
     "PasswordFields",
