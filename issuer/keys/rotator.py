@@ -1,6 +1,7 @@
 """Rotates the keys while a process runs."""
 
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from datetime import timedelta
 
 import structlog
 
@@ -29,8 +30,7 @@ class Rotator:
         self._clock = clock
         self._seen: dict[str, KeyState] = {}
         self._not_before = self._check_at = clock.monotonic()
-        self._checked: list[SigningKey] | None = None
-        self._changes_at: datetime | None = None
+        self._checked: Sequence[SigningKey] | None = None
         self.job = Periodic("key-rotator", POLL_INTERVAL, self.poll)
 
     def start(self) -> None:
@@ -45,22 +45,21 @@ class Rotator:
 
         After a failure, the next attempt is `TRY_AGAIN_AFTER` later.
         """
-        if self._is_checked():
+        keys = self._keyring.keys
+        if keys is self._checked and self._clock.monotonic() < self._check_at:
             return
-        keys, self._checked = self._keyring.keys, None
+        check_at = self._next_check(keys)
         if not self._keyring.is_in_order():
             self._try()
         self._note_states()
-        coming = (next_change(keys, self._clock()), self._keyring.jwks.changes_at)
-        self._changes_at = min(filter(None, coming), default=None)
-        self._check_at = self._clock.monotonic() + CHECK_INTERVAL.total_seconds()
-        self._checked = keys
+        self._checked, self._check_at = keys, check_at
 
-    def _is_checked(self) -> bool:
-        """Whether these keys were checked a moment ago, and nothing was to change since then."""
-        if self._checked is not self._keyring.keys or self._clock.monotonic() >= self._check_at:
-            return False
-        return self._changes_at is None or self._clock() < self._changes_at
+    def _next_check(self, keys: Sequence[SigningKey]) -> float:
+        """When these keys are checked again, by the monotonic clock."""
+        now = self._clock()
+        changes = filter(None, (next_change(keys, now), self._keyring.jwks.changes_at))
+        until_then = min([CHECK_INTERVAL, *(at - now for at in changes)])
+        return self._clock.monotonic() + until_then.total_seconds()
 
     def _note_states(self) -> None:
         for key, state in self._states():
