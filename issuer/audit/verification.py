@@ -155,25 +155,27 @@ def verify(database: Database, key: ChainKey, read: Read, kept: Sequence[str] = 
     the number of checkpoints and of chains, not with that of rows.
     """
     anchors = Anchors()
-    walk = ChainVerifier(key, anchors)
+    verifier = ChainVerifier(key, anchors)
     with database.reading() as session:
         try:
             anchors = anchored(store.checkpoints(session), key, read, kept)
-            walk = ChainVerifier(key, anchors)
-            walk.follow(store.as_stored(session))
+            verifier = ChainVerifier(key, anchors)
+            verifier.follow(store.as_stored(session))
             finding = anchors.missing
         except ChainBroken as broken:
             finding = broken.finding
-    return _summary(anchors, walk, finding)
+    return _summary(anchors, verifier, finding)
 
 
-def _summary(anchors: Anchors, walk: ChainVerifier, finding: AuditFinding | None) -> Verification:
+def _summary(
+    anchors: Anchors, verifier: ChainVerifier, finding: AuditFinding | None
+) -> Verification:
     return Verification(
         ok=finding is None,
         finding=finding,
-        rows=walk.rows,
-        chains=len(walk.ends),
-        unanchored=walk.unanchored,
+        rows=verifier.rows,
+        chains=len(verifier.ends),
+        unanchored=verifier.unanchored,
         checkpoints=anchors.checkpoints,
         since=anchors.since,
         anchored_until=anchors.until,

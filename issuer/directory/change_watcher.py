@@ -29,10 +29,10 @@ class ChangeWatcher:
         self._checks: list[Callable[[], None]] = []
         self._failed_check: ConfigurationError | None = None
         self._wrong_clock: Unavailable | None = None
-        self._looking = threading.Lock()
+        self._polling = threading.Lock()
         self._seen = -1
         self._feed_seen: FeedState | None = None
-        self._looked_at = float("-inf")
+        self._polled_at = float("-inf")
         self.job = Periodic("change-watcher", POLL_INTERVAL, self.poll)
 
     def subscribe(self, subscriber: Callable[[int], None]) -> None:
@@ -48,7 +48,7 @@ class ChangeWatcher:
         self._checks.append(check)
 
     def start(self) -> None:
-        """Look once, so that the start fails without a database; then keep looking."""
+        """Poll once, so that the start fails without a database; then poll at the interval."""
         self.poll()
         self.job.start()
 
@@ -57,8 +57,8 @@ class ChangeWatcher:
 
     def poll(self) -> None:
         """Read the counters now, for example after a change made by this process."""
-        with self._looking:
-            looked_at, asked_at = self._clock.monotonic(), self._clock()
+        with self._polling:
+            polled_at, asked_at = self._clock.monotonic(), self._clock()
             counts = self._database.counts()
             self._compare_clocks(counts.read_at, asked_at)
             if counts.feed != self._feed_seen:
@@ -70,19 +70,19 @@ class ChangeWatcher:
                 for subscriber in self._subscribers:
                     subscriber(counts.changes)
                 self._seen = counts.changes
-            self._looked_at = looked_at
+            self._polled_at = polled_at
 
-    def look_for_feed(self, count: int) -> None:
+    def poll_feed(self, count: int) -> None:
         """Read the counters, unless that change of the revocation feed was seen already."""
-        with self._looking:
+        with self._polling:
             if self._feed_seen is not None and self._feed_seen.count >= count:
                 return
         self.poll()
 
     @property
     def is_current(self) -> bool:
-        """Whether the last look is recent enough to trust what is in memory."""
-        return self._clock.monotonic() - self._looked_at <= TRUST_FOR.total_seconds()
+        """Whether the last poll is recent enough to trust what is in memory."""
+        return self._clock.monotonic() - self._polled_at <= TRUST_FOR.total_seconds()
 
     def require_current(self) -> None:
         """`Unavailable` if a check failed, what is in memory is too old, or the clock is wrong."""

@@ -69,7 +69,7 @@ class RequestContext:
         scope[ROUTE] = self._route
         began, status = perf_counter() if self._observers else 0.0, None
 
-        async def send_framed(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -81,14 +81,14 @@ class RequestContext:
             await send(message)
 
         try:
-            await self._app(scope, receive, send_framed)
+            await self._app(scope, receive, send_with_headers)
         except ClientDisconnect:
             log.info("client_disconnected")
         except Exception:
             log.exception("unexpected_error")
             if status is not None:
                 raise
-            await self._unforeseen(scope)(scope, receive, send_framed)
+            await self._unforeseen(scope)(scope, receive, send_with_headers)
         finally:
             for observe in self._observers:
                 observe(scope["method"], route_of(scope), status, perf_counter() - began)

@@ -29,7 +29,7 @@ from issuer.oauth.messages import (
 from issuer.rate_limits import RefusalPace
 from issuer.vocabulary import ErrorCode
 
-_MAX_ROUND = 0.5  # seconds
+_MAX_ITERATION = 0.5  # seconds
 _SENT_AT_INTERVALS = {ErrorCode.INVALID_CLIENT.value, ErrorCode.INVALID_GRANT.value}
 
 log = structlog.get_logger(__name__)
@@ -54,7 +54,7 @@ class LoadShedder:
         if self._began_at is None:
             self._began_at = now
             asyncio.get_running_loop().call_soon(self._end)  # runs in the next iteration
-        elif now - self._began_at > _MAX_ROUND:
+        elif now - self._began_at > _MAX_ITERATION:
             raise Unavailable("More requests came at once than can be answered.")
 
     async def pace(self, status: int, address: str | None) -> None:

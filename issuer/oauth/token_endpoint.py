@@ -213,7 +213,7 @@ class TokenEndpoint:
         with self._span("audit"):
             feed_count = await self._audit.record(event)
         if not self._issuer.has_seen(feed_count):
-            await self._queries.run(self._changes.look_for_feed, feed_count)
+            await self._queries.run(self._changes.poll_feed, feed_count)
         return self._issuer.revoked_until(token, granted.authorization) or outcome
 
     async def _wait_until(self, instant: datetime) -> None:

@@ -188,7 +188,8 @@ def _add_middleware(
     headers = _headers(parts.settings)
     app.add_middleware(RequestContext, unforeseen=unforeseen, observers=observers, headers=headers)
     return DirectRoutes(
-        app, {route.path: _frame(route, base, observers, metrics, headers) for route in protocol}
+        app,
+        {route.path: _in_context(route, base, observers, metrics, headers) for route in protocol},
     )
 
 
@@ -219,14 +220,14 @@ def _observers(settings: Settings, metrics: Metrics, random: Random) -> list[Obs
     return observers
 
 
-def _frame(
+def _in_context(
     route: Route,
     base: str,
     observers: Sequence[Observer],
     metrics: Metrics,
     headers: RawHeaders,
 ) -> RequestContext:
-    """The frame of a protocol endpoint. The token endpoint has metrics of its own."""
+    """A protocol endpoint in its context. The token endpoint has metrics of its own."""
     template = route.path.removeprefix(base)
     if template == TOKEN_PATH:
         observers = [each for each in observers if each != metrics.request_answered]

@@ -106,7 +106,7 @@ class Sessions:
         lifetimes: Lifetimes,
     ) -> None:
         self._store = SessionStore(session)
-        self._ending = SessionRevoker(session, trail, clock)
+        self._revoker = SessionRevoker(session, trail, clock)
         self._clock = clock
         self._authority = authority
         self._lifetimes = lifetimes
@@ -130,7 +130,7 @@ class Sessions:
         """End a session of the user with all its tokens."""
         session = self.get(user_id, session_id)
         self._authority.authorize_change(principal=user_id)
-        self._ending.session(session, with_offline=True)
+        self._revoker.session(session, with_offline=True)
 
 
 class Consent(BaseModel):
@@ -162,7 +162,7 @@ class Consents:
         self._trail = trail
         self._clock = clock
         self._authority = authority
-        self._ending = SessionRevoker(session, trail, clock)
+        self._revoker = SessionRevoker(session, trail, clock)
 
     def of_user(self, user_id: str) -> list[Consent]:
         """The consents of the user, in order of client and audience."""
@@ -186,7 +186,7 @@ class Consents:
             self._authority.authorize_change(principal=user_id)
         if not self._store.delete(user_id, client_id):
             raise NotFound("consent for the client", client_id)
-        ended = self._ending.client_of_user(user_id, client_id)
+        ended = self._revoker.client_of_user(user_id, client_id)
         self._trail.note("consent.withdrawn", user_id, client_id=client_id, **ended)
 
 

@@ -78,7 +78,7 @@ class AttemptGuard:
         self._trails = trails
         self._clock = clock
         self._policy = policy
-        self._marks = counter_keys
+        self._keys = counter_keys
 
     @contextmanager
     def attempting(
@@ -117,10 +117,8 @@ class AttemptGuard:
 
         `counts_address` is false for the address of an application, which its users share.
         """
-        user_mark = (
-            self._marks.of_user(user_id) if user_id else self._marks.of_unknown_user(username)
-        )
-        address_mark = self._marks.of_address(address)
+        user_mark = self._keys.of_user(user_id) if user_id else self._keys.of_unknown_user(username)
+        address_mark = self._keys.of_address(address)
         now = self._clock()
         with self._database.transaction() as session:
             store = AttemptStore(session)
@@ -182,7 +180,7 @@ class AttemptGuard:
         """The state of the user, without counting anything."""
         now, limit = self._clock(), self._policy.limits[Counted.USER]
         with self._database.reading() as session:
-            tries = AttemptStore(session).of_user(user_id, self._marks.of_user(user_id))
+            tries = AttemptStore(session).of_user(user_id, self._keys.of_user(user_id))
         failed = sum(each.failed for each in tries if each.tried_at + limit.lock > now)
         locks = [limit.refused_until(each, now) for each in tries if limit.is_locked(each, now)]
         return SignInState(failed, max(locks, default=None))

@@ -26,7 +26,7 @@ class Users(Principals[UserRow, UserFields, User]):
 
     def __init__(self, transaction: Transaction, random: Random, counter_keys: CounterKeys) -> None:
         super().__init__(transaction, random)
-        self._marks = counter_keys
+        self._keys = counter_keys
 
     def get_by_username(self, username: str) -> User:
         """The user of that name, whatever its case or Unicode form."""
@@ -114,7 +114,7 @@ class Users(Principals[UserRow, UserFields, User]):
             self._trail.note("invitation.deleted", key)
 
     def _forget_attempts(self, user_id: str) -> None:
-        AttemptStore(self._store.session).unlock(user_id, self._marks.of_user(user_id))
+        AttemptStore(self._store.session).unlock(user_id, self._keys.of_user(user_id))
 
 
 def note_grantor(row: UserRow, grantor: Grantor | None, *, is_only_way: bool) -> None:
