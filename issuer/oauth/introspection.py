@@ -119,7 +119,7 @@ class Introspection:
 
     def _may_refresh(self, client: ClientRecord, family: Family) -> bool:
         """Whether the grants are enabled and the client may use them; else no token is active."""
-        is_offered = self._is_password_enough or not family.is_of_password_grant
+        is_offered = family.is_offered(is_password_enough=self._is_password_enough)
         return is_offered and GrantType.REFRESH_TOKEN in client.grant_types
 
     def _username(self, user_id: str) -> dict[str, object]:

@@ -67,6 +67,10 @@ class Family:
         """Whether the user signed in through the client, and in no session."""
         return self.sign_in_session is None
 
+    def is_offered(self, *, is_password_enough: bool) -> bool:
+        """Whether users could still get a token by the grant with which the family began."""
+        return is_password_enough or not self.is_of_password_grant
+
     @property
     def needs_session(self) -> bool:
         """Whether its tokens are valid only while its session is active."""

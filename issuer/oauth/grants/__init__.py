@@ -13,13 +13,15 @@ def build_grants(parts: ProtocolParts) -> dict[str, Grant]:
     """The grants that this issuer offers, by `grant_type`."""
     tokens, settings = parts.tokens, parts.settings
     directory, refresh_tokens = tokens.directory, tokens.refresh_tokens
-    is_password_enough = settings.users_sign_in_with_password
     grants: list[Grant] = [
         ClientCredentials(),
         CodeGrant(directory, settings.url, parts.people.codes, refresh_tokens),
         Password(parts.sign_in, tokens.changes, refresh_tokens),
         RefreshToken(
-            directory, settings.url, refresh_tokens, is_password_enough=is_password_enough
+            directory,
+            settings.url,
+            refresh_tokens,
+            is_password_enough=settings.users_sign_in_with_password,
         ),
     ]
     left_out = set() if settings.password_grant else {GrantType.PASSWORD}

@@ -38,7 +38,7 @@ class RefreshToken(EarlierGrant):
             )
         except InvalidCredentials as error:
             raise self._refused(error.reason, error.subject) from None
-        if token.family.is_of_password_grant and not self._is_password_enough:
+        if not token.family.is_offered(is_password_enough=self._is_password_enough):
             raise self._refused("the password grant is off", token.family.user_id)
         return token
 
