@@ -107,7 +107,7 @@ JOBS: tuple[Job, ...] = (
         "clients",
         DELETE_EXPIRED_EVERY,
         "`used_assertions`; ends what follows unused key sets",
-        lambda parts: parts.tokens.tidy_assertions,
+        lambda parts: parts.tokens.cleanup_assertions,
     ),
     _cleaner(
         "sign-in-attempts",

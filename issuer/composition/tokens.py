@@ -118,7 +118,7 @@ class TokenParts:
         """The key sets of others; none before an assertion came."""
         return self.client_assertions.key_sets if "client_assertions" in vars(self) else ()
 
-    def tidy_assertions(self) -> None:
+    def cleanup_assertions(self) -> None:
         """Delete used assertions that have expired; follow no more what nobody uses."""
         UsedAssertions(self.foundation.database, self.foundation.clock).delete_expired()
         if "client_assertions" in vars(self):

@@ -29,8 +29,10 @@ class ForClients(Protocol):
     is_for_scripts: bool
 
     def answer(self, request: AuthenticatedRequest) -> OAuthResponse:
-        """The answer; `OAuthError` if it refuses. Its audit event is in the transaction of its
-        change."""
+        """The answer; `OAuthError` if it refuses.
+
+        Its audit event is in the transaction of its change.
+        """
 
 
 class ClientEndpoint:

@@ -132,7 +132,7 @@ def test_an_assertion_works_once(
     assert ask(token_endpoint, assertion, client_id="batch", scope="agents:run").status == 401
     again = batch.assertion(at, jti="only-once", exp=int(at) + 30)
     assert ask(token_endpoint, again).status == 401
-    deployment.services.tokens.tidy_assertions()
+    deployment.services.tokens.cleanup_assertions()
     assert ask(token_endpoint, assertion).status == 401
 
 
@@ -151,10 +151,10 @@ def test_used_assertions_are_deleted_when_no_process_accepts_them(
     ask(token_endpoint, batch.assertion(now(deployment)))
     assert used(deployment) == 1
     deployment.clock.move(timedelta(seconds=90))
-    deployment.services.tokens.tidy_assertions()
+    deployment.services.tokens.cleanup_assertions()
     assert used(deployment) == 1  # a process whose clock is behind
     deployment.clock.move(timedelta(seconds=60))
-    deployment.services.tokens.tidy_assertions()
+    deployment.services.tokens.cleanup_assertions()
     assert used(deployment) == 0
 
 
