@@ -40,7 +40,7 @@ class OwnKeys:
         self._key_sets_of_others = key_sets_of_others
 
     def key_set(self, client: ClientRecord) -> FollowedKeySet | None:
-        """That at its `jwks_uri`; None without one."""
+        """The key set at the `jwks_uri` of the client; None without one."""
         if client.jwks_uri is None:
             return None
         key_sets = self._key_sets_of_others if client.is_self_registered else self._key_sets

@@ -229,7 +229,7 @@ class BackgroundJobs:
 
     @cached_property
     def running(self) -> tuple[tuple[Job, Runs], ...]:
-        """Those that the settings ask for, in the order of the table."""
+        """The jobs that the settings ask for, in the order of the table."""
         found = ((job, self._of(job)) for job in JOBS)
         return tuple((job, runs) for job, runs in found if runs is not None)
 

@@ -91,7 +91,7 @@ def require_clock(database: Database, clock: Clock) -> None:
 
 
 def require_agreement(clock: Clock, shown: datetime, asked_at: datetime) -> None:
-    """The same, for the time that the database answered to a question of `asked_at`."""
+    """As `require_clock`, for the time that the database answered to a question of `asked_at`."""
     ahead = clock.ahead_of(shown, asked_at)
     if abs(ahead) > MAX_CLOCK_SKEW / 2:
         direction = "ahead of" if ahead > timedelta(0) else "behind"

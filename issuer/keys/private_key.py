@@ -37,6 +37,9 @@ _KEY_TYPES: dict[SigningAlgorithm, type[PrivateKey]] = {
     SigningAlgorithm.ED25519: OKPKey,
 }
 
+# RFC 9864 renames EdDSA to Ed25519, but agno and PyJWT know only the old name: it stays.
+warnings.filterwarnings("ignore", message="EdDSA is deprecated")
+
 
 @dataclass(frozen=True, slots=True)
 class Signed:
@@ -65,10 +68,6 @@ class Forger:
         """As `Keyring.sign_with` that key, with a signature that does not verify."""
         header, payload = header_and_payload(self._claimed, typ, claims)
         return Signed(signed(self._used, header, payload), self._claimed.kid)
-
-
-# RFC 9864 renames it to Ed25519, but agno and PyJWT know only the old name: it stays.
-warnings.filterwarnings("ignore", message="EdDSA is deprecated")
 
 
 def generated(alg: SigningAlgorithm) -> PrivateKey:

@@ -231,7 +231,7 @@ def invalid_client(reason: str, target: str | None = None) -> OAuthError:
 def invalid_grant(
     reason: str, target: str | None = None, description: str = "Wrong username or password."
 ) -> OAuthError:
-    """The same error for everything that is wrong with a credential (RFC 6749 §5.2)."""
+    """One error for everything that is wrong with a credential (RFC 6749 §5.2)."""
     return OAuthError(ErrorCode.INVALID_GRANT, description, reason=reason, target=target)
 
 

@@ -189,7 +189,7 @@ class SignIn:
     def authenticate_first_factor(
         self, username: str, password: str, actor: Actor = _UNKNOWN_ACTOR, *, may_wait: bool = False
     ) -> UserRecord:
-        """The same, where a page asks for the second factor next."""
+        """As `authenticate`, where a page asks for the second factor next."""
         return self._authenticate(
             username, password, actor, through_client=False, may_wait=may_wait, is_all=False
         )
