@@ -117,7 +117,7 @@ def health_paths(settings: Settings) -> dict[str, Any]:
 
 
 def _answer(status: int, body: dict[str, str]) -> Response:
-    return JSONResponse(body, status, headers={"Cache-Control": "no-store"})
+    return JSONResponse(body, status, headers=_NEVER_STORED)
 
 
 def metrics_route(settings: Settings, token: SecretStr, exposition: Callable[[], bytes]) -> Route:

@@ -57,7 +57,7 @@ _OF_TRANSACTIONS = (
 _OF_WAITS = (0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0)
 _OF_REQUESTS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
-_HTTP_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+HTTP_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _OTHER = "other"
 _INTERFACES = {
     "/admin/": "admin",
@@ -219,7 +219,7 @@ class Metrics:
         `route` is the template of its path, empty if none matched.
         """
         if status is not None:
-            method = method if method in _HTTP_METHODS else _OTHER
+            method = method if method in HTTP_METHODS else _OTHER
             interface = _interface(route)
             labels = (interface, method, route or _OTHER, f"{status // 100}xx")
             self._add["issuer_http_requests"](1, *labels)

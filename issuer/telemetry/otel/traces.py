@@ -25,13 +25,13 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from issuer import __version__
 from issuer.telemetry.logs import address_of, client_of, note_trace, path_of, route_of
+from issuer.telemetry.metrics import HTTP_METHODS
 from issuer.telemetry.tracing import Application, Tracing
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Send: TypeAlias = Callable[[Any], Awaitable[None]]
 
 _SECONDS_TO_STOP = 1.0  # a collector may hang
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _MAX_HEADER = 512  # as W3C Trace Context §3.3.1.5 says of `tracestate`
 _MAX_USER_AGENT = 256
 _FIRST_SERVER_ERROR = 500
@@ -51,7 +51,7 @@ class TracedRequests:
             await self._app(scope, receive, send)
             return
         parent = _parent(scope)
-        method = scope["method"] if scope["method"] in _METHODS else "_OTHER"
+        method = scope["method"] if scope["method"] in HTTP_METHODS else "_OTHER"
         span = self._tracer.start_span(method, parent, SpanKind.SERVER, _attributes(scope, method))
         note_trace(scope, format_trace_id(span.get_span_context().trace_id))
         attached = contexts.attach(set_span_in_context(span, parent))
