@@ -46,18 +46,14 @@ class SignInEndpoint(PageEndpoint):
         request = self._navigation.open_request(visit)
         if request is None and visit.request_id:
             return self._navigation.gone()
-        if request is not None and _SWITCH not in visit.query:
+        if _SWITCH in visit.query:
+            session = None
+        elif request is not None:
             step = self._navigation.next_step(visit, request, session)
             if not isinstance(step, SignInNeeded):
                 return self._navigation.go(visit, step)
-        elif (
-            request is None
-            and session is not None
-            and self.beginning.is_fresh_enough(session, visit)
-        ):
+        elif session is not None and self.beginning.is_fresh_enough(session, visit):
             return self.site.to(visit.next or "/account")
-        if _SWITCH in visit.query:
-            session = None
         notice = _AGAIN if visit.next and session else ""
         username = self._expected_username(request, session)
         return self.page(visit, SignInPage(form=self.form(visit), username=username, notice=notice))
