@@ -112,6 +112,19 @@ def scopes(given: Mapping[str, str]) -> tuple[frozenset[str], tuple[str, ...] | 
     return frozenset(asked).intersection(OPENID_SCOPES), others or None
 
 
+def access(
+    client: ClientRecord, given: Mapping[str, str]
+) -> tuple[str | None, frozenset[str], tuple[str, ...] | None]:
+    """The audience, the scopes of OpenID Connect, and the others, as above."""
+    audience = audience_id(client, given)
+    openid_scopes, others = scopes(given)
+    if audience is None and others and any(parse(each).is_of_issuer for each in others):
+        raise InvalidParameter(
+            ErrorCode.INVALID_TARGET, "Name the issuer itself as the audience.", "audience"
+        )
+    return audience, openid_scopes, others
+
+
 def prompt(given: Mapping[str, str]) -> frozenset[str]:
     """What the client asks to be shown, or that nothing may be shown."""
     asked = frozenset(given.get("prompt", "").split())

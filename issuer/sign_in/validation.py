@@ -14,7 +14,6 @@ from issuer.fields.redirect_uris import (
     is_of_an_application,
     is_registered,
 )
-from issuer.scopes import parse
 from issuer.sign_in import parameters
 from issuer.sign_in.authorization_request import (
     MAX_STATE,
@@ -106,12 +105,7 @@ class Validation:
         self, client: ClientRecord, redirect_uri: str, given: Mapping[str, str]
     ) -> AuthorizationRequest:
         parameters.require_supported(client, given)
-        audience_id = parameters.audience_id(client, given)
-        openid_scopes, scopes = parameters.scopes(given)
-        if audience_id is None and scopes and any(parse(each).is_of_issuer for each in scopes):
-            raise InvalidParameter(
-                ErrorCode.INVALID_TARGET, "Name the issuer itself as the audience.", "audience"
-            )
+        audience_id, openid_scopes, scopes = parameters.access(client, given)
         return AuthorizationRequest(
             id=self._requests.new_id(),
             client_id=client.client_id,
