@@ -11,6 +11,7 @@ class GrantType(StrEnum):
     PASSWORD = "password"  # noqa: S105 - the grant's name
     REFRESH_TOKEN = "refresh_token"  # noqa: S105 - the grant's name
     AUTHORIZATION_CODE = "authorization_code"
+    DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"  # RFC 8628 §3.4
 
 
 class AuthMethod(StrEnum):
@@ -83,7 +84,7 @@ class TokenAlgorithm(StrEnum):
 
 
 class ErrorCode(StrEnum):
-    """RFC 6749 §5.2 and RFC 8707 §2; `server_error` and the last as in RFC 6749 §4.1.2.1."""
+    """RFC 6749 §5.2, RFC 8707 §2, RFC 8628 §3.5; the last two as in RFC 6749 §4.1.2.1."""
 
     INVALID_REQUEST = "invalid_request"
     INVALID_CLIENT = "invalid_client"
@@ -94,6 +95,10 @@ class ErrorCode(StrEnum):
     INVALID_TARGET = "invalid_target"
     INVALID_REDIRECT_URI = "invalid_redirect_uri"  # RFC 7591 §3.2.2
     INVALID_CLIENT_METADATA = "invalid_client_metadata"
+    AUTHORIZATION_PENDING = "authorization_pending"
+    SLOW_DOWN = "slow_down"
+    ACCESS_DENIED = "access_denied"
+    EXPIRED_TOKEN = "expired_token"  # noqa: S105 - the error's name
     SERVER_ERROR = "server_error"
     TEMPORARILY_UNAVAILABLE = "temporarily_unavailable"
 
@@ -119,8 +124,9 @@ FEED_TYPE = "revocations+jwt"
 CLIENT_ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"  # RFC 7523 §2.2
 AUDIT_CHECKPOINT_TYPE = "audit-checkpoint+jwt"
 
-# The grants of clients that cannot keep a secret, and of those that registered themselves.
+# The grants of clients that registered themselves, and of those that cannot keep a secret.
 GRANTS_WITH_A_PERSON = frozenset({GrantType.AUTHORIZATION_CODE, GrantType.REFRESH_TOKEN})
+GRANTS_OF_PUBLIC_CLIENTS = GRANTS_WITH_A_PERSON | {GrantType.DEVICE_CODE}
 
 SHORTEST_TOKEN = timedelta(minutes=1)
 MAX_TOKEN = timedelta(days=1)

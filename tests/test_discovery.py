@@ -28,6 +28,7 @@ def test_the_metadata_names_the_registered_grants_and_endpoints(shared: Deployme
         "grant_types_supported": [
             "client_credentials",
             "authorization_code",
+            "urn:ietf:params:oauth:grant-type:device_code",
             "password",
             "refresh_token",
         ],

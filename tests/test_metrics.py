@@ -168,6 +168,7 @@ def test_tokens_are_counted_by_grant_type(
     assert scraper.of("issuer_tokens_issued_total") == {
         frozenset({("grant_type", "client_credentials")}): 2,
         frozenset({("grant_type", "authorization_code")}): 0,
+        frozenset({("grant_type", "urn:ietf:params:oauth:grant-type:device_code")}): 0,
         frozenset({("grant_type", "password")}): 1,
         frozenset({("grant_type", "refresh_token")}): 1,
     }

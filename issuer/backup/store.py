@@ -20,6 +20,7 @@ from issuer.database.tables import (
     ChangeCounter,
     ClientRow,
     ClientSecretRow,
+    DeviceCodeRow,
     InvitationRow,
     PasskeyRow,
     RecoveryCodeRow,
@@ -109,6 +110,7 @@ def move_counters_on(session: Session, now: datetime, feed_issued_at: datetime) 
 
 def delete_unused_codes(session: Session) -> int:
     """Someone may have used them since; how many."""
+    session.execute(delete(DeviceCodeRow))
     unused = delete(AuthorizationCodeRow).where(AuthorizationCodeRow.used_at.is_(None))
     return _deleted(session, unused)
 

@@ -33,7 +33,7 @@ from issuer.resources import (
     ResourceType,
 )
 from issuer.vocabulary import (
-    GRANTS_WITH_A_PERSON,
+    GRANTS_OF_PUBLIC_CLIENTS,
     AuthMethod,
     GrantType,
     RegisteredBy,
@@ -186,9 +186,10 @@ class ClientFields(Fields):
     @classmethod
     def _fits_the_grants(cls, method: AuthMethod, info: ValidationInfo) -> AuthMethod:
         public = method is AuthMethod.NONE
-        if public and not GRANTS_WITH_A_PERSON.issuperset(_grants(info)):
+        if public and not GRANTS_OF_PUBLIC_CLIENTS.issuperset(_grants(info)):
             raise ValueError(
-                "none is for clients whose grant types are authorization_code and refresh_token"
+                "none is for clients whose grant types are authorization_code, device_code and"
+                " refresh_token"
             )
         return method
 

@@ -91,7 +91,7 @@ JOBS: tuple[Job, ...] = (
         "expired-tokens",
         "tokens",
         DELETE_EXPIRED_EVERY,
-        "`refresh_families`, `sessions`, `authorization_codes`, `revoked_tokens`,"
+        "`refresh_families`, `sessions`, `authorization_codes`, `device_codes`, `revoked_tokens`,"
         " `revoked_principals`, `revocation_feed`",
         lambda parts: partial(delete_expired, parts.foundation, parts.tokens, parts.people),
     ),

@@ -9,11 +9,12 @@ from issuer.audit import Actor
 from issuer.composition.foundation import Foundation
 from issuer.composition.tokens import TokenParts, see_own_change
 from issuer.directory import ClientRecord, Directory
-from issuer.fields.secret_text import CODE, INVITATION, SESSION, SecretTexts
+from issuer.fields.secret_text import CODE, DEVICE_CODE, INVITATION, SESSION, SecretTexts
 from issuer.keys import Keyring
 from issuer.keys.sealed_secrets_store import (
     AUTHORIZATION_CODES,
     AUTHORIZATION_REQUESTS,
+    DEVICE_CODES,
     INVITATIONS,
     LOGOUT_REQUESTS,
     PASSKEY_CHALLENGES,
@@ -22,6 +23,7 @@ from issuer.keys.sealed_secrets_store import (
     SESSIONS,
     SIGN_IN_ATTEMPTS,
     TOTP_SECRETS,
+    USER_CODES,
     derived,
 )
 from issuer.keys.sealing import SealedTexts, Sealer
@@ -30,6 +32,8 @@ from issuer.sign_in import Passkeys, PasskeySignIn, RecoveryCodes, SecondFactor,
 from issuer.sign_in.authorization_request import AuthorizationRequests
 from issuer.sign_in.challenges import PasskeyChallenges
 from issuer.sign_in.codes import AuthorizationCodes
+from issuer.sign_in.device_codes import PAGE as DEVICE_PAGE
+from issuer.sign_in.device_codes import DeviceCodes
 from issuer.sign_in.factors_store import FactorStore
 from issuer.sign_in.flow import AuthorizationFlow
 from issuer.sign_in.logout import LogoutRequests
@@ -125,11 +129,13 @@ class PeopleParts:
     sessions: SignInSessions
     flow: AuthorizationFlow
     codes: AuthorizationCodes
+    device_codes: DeviceCodes
 
     def delete_expired(self) -> None:
         """Delete what has expired or ended."""
         self.sessions.delete_expired()
         self.codes.delete_expired()
+        self.device_codes.delete_expired()
 
 
 def build_people(
@@ -175,4 +181,14 @@ def build_people(
             codes,
         ),
         AuthorizationCodes(database, trails, clock, codes, tokens.refresh_tokens, ended),
+        DeviceCodes(
+            settings.base_url + DEVICE_PAGE,
+            database,
+            trails,
+            clock,
+            random,
+            requests,
+            SecretTexts(DEVICE_CODE, derived(hmac_key, DEVICE_CODES), random),
+            derived(hmac_key, USER_CODES),
+        ),
     )

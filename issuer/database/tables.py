@@ -605,6 +605,33 @@ class AuthorizationCodeRow(Base):
     change: Mapped[int] = mapped_column(BigInteger)
 
 
+class DeviceCodeRow(Base):
+    """A device authorization request (RFC 8628 §3.1), until it expires.
+
+    Allowed, it has an authorization code of the same digest; `answered_at` without one: denied.
+    `interval` in seconds, `polled_at` is the last request of the device. No foreign keys, as for
+    `RefreshFamilyRow`.
+    """
+
+    __tablename__ = "device_codes"
+    __table_args__ = (Index("ix_device_codes_of", "client_id", "network"),)
+
+    digest: Mapped[bytes] = mapped_column(primary_key=True)
+    user_code: Mapped[bytes] = mapped_column(unique=True)
+    request_id: Mapped[str] = mapped_column(String(40))
+    client_id: Mapped[str] = mapped_column(String(255))
+    audience_id: Mapped[str | None] = mapped_column(String(255))
+    scopes: Mapped[list[str] | None]
+    openid_scopes: Mapped[list[str]]
+    address: Mapped[str | None] = mapped_column(String(64))
+    network: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+    answered_at: Mapped[datetime | None]
+    polled_at: Mapped[datetime | None]
+    interval: Mapped[int]
+
+
 class ConsentRow(Base):
     """What a user allowed a client at an audience, or (`audience_id` is null) without one.
 

@@ -40,6 +40,7 @@ def is_whole(text: str) -> bool:
 
 SESSION = "aiss_"
 CODE = "aicode_"
+DEVICE_CODE = "aidevice_"
 INVITATION = "aiv_"
 
 

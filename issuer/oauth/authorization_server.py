@@ -17,6 +17,7 @@ from authlib.oauth2.rfc6749.grants import (
     ResourceOwnerPasswordCredentialsGrant,
 )
 from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
+from authlib.oauth2.rfc8628 import DeviceCodeGrant
 
 from issuer.composition import ProtocolParts
 from issuer.directory import ClientRecord
@@ -39,7 +40,13 @@ class IssuerAuthorizationServer(AuthorizationServer):  # type: ignore[misc]
     def __init__(self, parts: ProtocolParts) -> None:
         super().__init__()
         self.grants = build_grants(parts)
-        for steps in (ClientCredentialsSteps, CodeSteps, PasswordSteps, RefreshTokenSteps):
+        for steps in (
+            ClientCredentialsSteps,
+            CodeSteps,
+            DeviceCodeSteps,
+            PasswordSteps,
+            RefreshTokenSteps,
+        ):
             if steps.GRANT_TYPE in self.grants:
                 self.register_grant(steps)
 
@@ -73,6 +80,9 @@ class AuthlibClient(ClientMixin):  # type: ignore[misc]
 
     record: ClientRecord
 
+    def get_client_id(self) -> str:
+        return self.record.client_id
+
     def check_grant_type(self, grant_type: str) -> bool:
         return grant_type in self.record.grant_types
 
@@ -85,6 +95,9 @@ class AuthlibCode:
 
     def get_redirect_uri(self) -> str:
         return self.found.redirect_uri
+
+    def get_client_id(self) -> str:
+        return self.found.client_id
 
     def get_scope(self) -> str:
         return " ".join(sorted(self.found.scopes))
@@ -168,6 +181,16 @@ class CodeSteps(EarlierSteps, AuthorizationCodeGrant):  # type: ignore[misc]
 
     def delete_authorization_code(self, code: AuthlibCode) -> None:
         """The code is consumed in the transaction that stores the token."""
+
+
+class DeviceCodeSteps(EarlierSteps, DeviceCodeGrant):  # type: ignore[misc]
+    """RFC 8628 §3.4. What a device is told that has to wait, our grant has decided."""
+
+    def query_device_credential(self, device_code: str) -> AuthlibCode:
+        return AuthlibCode(self.ours.find(self.request.authenticated, device_code))
+
+    def validate_device_credential(self, credential: AuthlibCode) -> Granted:
+        return self.authenticate_user(credential)
 
 
 class RefreshTokenSteps(EarlierSteps, RefreshTokenGrant):  # type: ignore[misc]

@@ -142,5 +142,6 @@ class EndpointParts:
     ) -> OAuthResponse:
         """The error response, once the refusal is audited."""
         refusal = error if isinstance(error, OAuthError) else too_many_requests(error)
-        await self.refusals.audit(action, refusal, actor)
+        if not refusal.asks_to_wait:
+            await self.refusals.audit(action, refusal, actor)
         return OAuthResponse.refusing(refusal)

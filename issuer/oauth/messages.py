@@ -169,6 +169,11 @@ class OAuthError(Exception):
         return headers
 
     @property
+    def asks_to_wait(self) -> bool:
+        """For a device whose user has not answered (RFC 8628 §3.5): no refusal, and not audited."""
+        return self.error in {ErrorCode.AUTHORIZATION_PENDING, ErrorCode.SLOW_DOWN}
+
+    @property
     def label(self) -> str:
         """What metrics call it."""
         return labels.TOO_MANY_REQUESTS if self.status == TOO_MANY_REQUESTS else self.error

@@ -8,6 +8,7 @@ from issuer.http.etags import etag_of
 from issuer.oauth.authorization import AUTHORIZATION_PATH
 from issuer.oauth.client_authentication import METHODS, Method
 from issuer.oauth.client_endpoint import ForClients
+from issuer.oauth.device_authorization import DEVICE_AUTHORIZATION_PATH
 from issuer.oauth.logout import LOGOUT_PATH
 from issuer.oauth.registration import REGISTRATION_PATH
 from issuer.oauth.revocation_feed import FEED_PATH
@@ -46,10 +47,14 @@ def metadata(
 
 
 def _people(settings: Settings) -> dict[str, object]:
-    """Where people sign in (OpenID Connect Discovery §3, RFC 9207 §3, RP-Initiated Logout §2.1)."""
+    """Where people sign in.
+
+    OpenID Connect Discovery §3, RFC 8628 §4, RFC 9207 §3, RP-Initiated Logout §2.1.
+    """
     base = settings.base_url
     return {
         "authorization_endpoint": base + AUTHORIZATION_PATH,
+        "device_authorization_endpoint": base + DEVICE_AUTHORIZATION_PATH,
         "userinfo_endpoint": base + USER_INFO_PATH,
         "end_session_endpoint": base + LOGOUT_PATH,
         "response_types_supported": ["code"],

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from issuer.oauth.authorization import AUTHORIZATION_PATH
+from issuer.oauth.device_authorization import DEVICE_AUTHORIZATION_PATH
 from issuer.oauth.introspection import Introspection
 from issuer.oauth.logout import LOGOUT_PATH
 from issuer.oauth.metadata import JWKS_PATH, TOKEN_PATH, metadata_paths
@@ -11,6 +12,7 @@ from issuer.oauth.openapi_endpoints import (
     REQUEST_ID,
     TAGS,
     authorization,
+    device_authorization,
     introspection,
     logout,
     refusal,
@@ -58,6 +60,7 @@ def protocol_paths(settings: Settings, grant_types: Iterable[str]) -> dict[str, 
         base + LOGOUT_PATH: logout(),
         base + Revocation.path: {"post": revocation()},
         base + Introspection.path: {"post": introspection()},
+        base + DEVICE_AUTHORIZATION_PATH: {"post": device_authorization()},
         **registration_path,
         base + JWKS_PATH: {"get": jwks},
         base + FEED_PATH: {"get": _feed(settings.signing_algorithms)},
@@ -136,6 +139,7 @@ def _token_request(grant_types: list[str]) -> dict[str, Any]:
             "password": {**secret, "description": "For the password grant"},
             "refresh_token": {**secret, "description": "For the refresh token grant"},
             "code": {**secret, "description": "For the authorization code grant"},
+            "device_code": {**secret, "description": "For the device authorization grant"},
             "code_verifier": {**secret, "description": "For the authorization code grant"},
             "redirect_uri": {**text, "description": "For the authorization code grant"},
             "client_id": text,
@@ -166,7 +170,7 @@ def _token_response() -> dict[str, Any]:
             },
             "id_token": {
                 "type": "string",
-                "description": "With `openid`, in the authorization code grant",
+                "description": "With `openid`, where a person signed in in a browser",
             },
         },
     }

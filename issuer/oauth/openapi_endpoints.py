@@ -46,10 +46,22 @@ def refusal(description: str, *headers: str) -> dict[str, Any]:
     }
 
 
-def _about_a_token(
-    operation_id: str, summary: str, done: dict[str, Any], *, public_clients: bool
+_ABOUT_A_TOKEN = {
+    "token": {"type": "string", "description": "An access or refresh token"},
+    "token_type_hint": {"type": "string", "description": "Ignored"},
+}
+
+
+def _for_clients(
+    operation_id: str,
+    summary: str,
+    done: dict[str, Any],
+    *,
+    public_clients: bool = True,
+    parameters: dict[str, Any] = _ABOUT_A_TOKEN,
+    required: tuple[str, ...] = ("token",),
 ) -> dict[str, Any]:
-    """RFC 7009 and RFC 7662 have the same request."""
+    """A form that an authenticated client sends; by default that of RFC 7009 and RFC 7662."""
     return {
         "tags": TAGS,
         "operationId": operation_id,
@@ -63,13 +75,9 @@ def _about_a_token(
                 "application/x-www-form-urlencoded": {
                     "schema": {
                         "type": "object",
-                        "required": ["token"],
+                        "required": list(required),
                         "properties": {
-                            "token": {
-                                "type": "string",
-                                "description": "An access or refresh token",
-                            },
-                            "token_type_hint": {"type": "string", "description": "Ignored"},
+                            **parameters,
                             "client_id": {"type": "string"},
                             "client_secret": {"type": "string", "format": "password"},
                         },
@@ -83,11 +91,10 @@ def _about_a_token(
 
 def revocation() -> dict[str, Any]:
     """RFC 7009."""
-    return _about_a_token(
+    return _for_clients(
         "revoke",
         "Revoke a token; a refresh token with the access tokens of its family (RFC 7009)",
         {"description": "The token is revoked, or was not an active token of the client"},
-        public_clients=True,
     )
 
 
@@ -105,7 +112,7 @@ def introspection() -> dict[str, Any]:
             "roles": {"type": "array", "items": text},
         },
     }
-    return _about_a_token(
+    return _for_clients(
         "introspect",
         "Introspect a token (RFC 7662)",
         {
@@ -114,6 +121,30 @@ def introspection() -> dict[str, Any]:
             "content": {"application/json": {"schema": schema}},
         },
         public_clients=False,
+    )
+
+
+def device_authorization() -> dict[str, Any]:
+    """RFC 8628 §3.1."""
+    uri, secret = {"type": "string", "format": "uri"}, {"type": "string", "format": "password"}
+    answer = {
+        "device_code": {**secret, "description": "For the token endpoint"},
+        "user_code": {**secret, "description": "What the user enters at `verification_uri`"},
+        "verification_uri": uri,
+        "verification_uri_complete": {**uri, "description": "With the user code, for a QR code"},
+        "expires_in": {"type": "integer", "description": "Seconds"},
+        "interval": {"type": "integer", "description": "Seconds between two token requests"},
+    }
+    asked = ("scope", "audience", "resource")
+    return _for_clients(
+        "authorize_device",
+        "Get codes for a device on which nobody can sign in (RFC 8628)",
+        {
+            "description": "The codes",
+            "content": {"application/json": {"schema": _object(answer, list(answer))}},
+        },
+        parameters={name: _AUTHORIZATION[name] for name in asked},
+        required=(),
     )
 
 

@@ -16,6 +16,7 @@ from issuer.oauth.authorization_server import IssuerAuthorizationServer
 from issuer.oauth.browser_endpoint import ProblemPage
 from issuer.oauth.client_authentication import CredentialChecks
 from issuer.oauth.client_endpoint import ClientEndpoint, ForClients
+from issuer.oauth.device_authorization import DeviceAuthorization
 from issuer.oauth.endpoint import EndpointParts, LoadShedder, Refusals
 from issuer.oauth.introspection import Introspection
 from issuer.oauth.logout import LOGOUT_PATH, LogoutEndpoint
@@ -33,6 +34,7 @@ from issuer.oauth.revocation_feed import FEED_PATH, RevocationFeedEndpoint
 from issuer.oauth.token_endpoint import TokenEndpoint
 from issuer.oauth.user_info import USER_INFO_PATH, UserInfoEndpoint
 from issuer.rate_limits import ClientQueues, PasswordPool, RateLimits
+from issuer.sign_in.device_codes import PAGE as DEVICE_PAGE
 from issuer.telemetry.metrics import Metrics
 from issuer.telemetry.tracing import Tracing
 
@@ -60,6 +62,7 @@ def protocol_routes(
     )
     revocation = Revocation(tokens.any_reader, tokens.refresh_tokens, parts.administration)
     introspection = Introspection(tokens, settings)
+    device = DeviceAuthorization(parts.people.device_codes, settings.base_url + DEVICE_PAGE)
     queues = ClientQueues(clock, metrics=metrics)
     body, etag = rendered(metadata(settings, server.grants, (revocation, introspection)))
 
@@ -94,6 +97,7 @@ def protocol_routes(
         *_registration(parts, shared, metrics, limits),
         for_clients(revocation, queues),
         for_clients(introspection),
+        for_clients(device),
         _route(base + JWKS_PATH, jwks, *read),
         _route(base + FEED_PATH, revocation_feed, *read),
         *(_route(path, discovery, *read) for path in metadata_paths(settings)),

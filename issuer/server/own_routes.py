@@ -47,6 +47,7 @@ _PUBLIC = (
     _public("GET POST", "/oauth2/logout"),
     _public("OPTIONS POST", "/oauth2/revoke"),
     _public("POST", "/oauth2/introspect"),
+    _public("POST", "/oauth2/device_authorization"),
     _public("OPTIONS GET HEAD", "/.well-known/jwks.json"),
     _public("OPTIONS GET HEAD", "/.well-known/revocations"),
     _public("GET HEAD", "/healthz"),
@@ -58,6 +59,7 @@ _PUBLIC = (
 
 _PAGE_PATHS = """
     / /sign-in /sign-in/second-factor /sign-in/authenticator /invitation/{token} /consent /sign-out
+    /device
     /account /account/password /account/sessions /account/consents /account/authenticator
     /account/passkey /account/remove-factor /account/recovery-codes
     /passkeys/sign-in /passkeys/second-factor /passkeys/first /passkeys/register

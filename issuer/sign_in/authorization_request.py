@@ -21,6 +21,7 @@ from issuer.clock import Clock
 from issuer.database.store import new_id
 from issuer.directory import AudienceRecord, ClientRecord, UserRecord
 from issuer.keys.sealing import SealedTexts
+from issuer.vocabulary import GrantType
 
 VALID_FOR = timedelta(minutes=10)
 MAX_STATE = 4_096
@@ -32,12 +33,28 @@ _SETS = ("openid_scopes", "prompt")
 
 
 @dataclass(frozen=True, slots=True)
+class Device:
+    """A device that asked (RFC 8628): the digest of its code in hex, what it shows, from where.
+
+    Its user is asked as by an authorization request, which ends at a page of this issuer.
+    """
+
+    hex_digest: str = field(repr=False)
+    user_code: str = field(repr=False)
+    address: str | None
+
+    @property
+    def digest(self) -> bytes:
+        return bytes.fromhex(self.hex_digest)
+
+
+@dataclass(frozen=True, slots=True)
 class AuthorizationRequest:
     """The parameters of RFC 6749 §4.1.1, RFC 7636, RFC 8707 and OpenID Connect Core §3.1.2.1.
 
     `audience_id` None: the token is only for user info. `scopes` None: all that the user holds.
     `expected_user_id`: the user of the `id_token_hint`; nobody else may complete the request.
-    `code_challenge` is by S256.
+    `code_challenge` is by S256, and empty where a `device` asks, which has the device code.
     """
 
     id: str
@@ -54,6 +71,12 @@ class AuthorizationRequest:
     expected_user_id: str | None
     code_challenge: str
     created_at: datetime
+    device: Device | None = None
+
+    @property
+    def grant_type(self) -> GrantType:
+        """The grant by which the client will get the token."""
+        return GrantType.DEVICE_CODE if self.device else GrantType.AUTHORIZATION_CODE
 
 
 class RequestTooLarge(Exception):
@@ -88,6 +111,8 @@ class AuthorizationRequests:
         """The sealed text; `RequestTooLarge`."""
         members = asdict(request) | {name: sorted(getattr(request, name)) for name in _SETS}
         members |= {"created_at": request.created_at.timestamp(), "state": None}
+        if request.device is None:
+            del members["device"]  # earlier versions, which may run beside this one, know none
         if len(_json(members)) > MAX_BYTES:
             raise RequestTooLarge
         sealed = self._texts.seal(_json(members | {"state": request.state}))
@@ -147,6 +172,7 @@ def _read(members: Mapping[str, Any]) -> AuthorizationRequest:
             "scopes": None if scopes is None else tuple(scopes),
             "created_at": datetime.fromtimestamp(members["created_at"], UTC),
             **{name: frozenset(members[name]) for name in _SETS},
+            "device": Device(**members["device"]) if "device" in members else None,
         }
     )
 

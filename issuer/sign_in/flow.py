@@ -1,5 +1,7 @@
 """From a valid authorization request to a code: what a person must still do, and the redirect."""
 
+from dataclasses import replace
+
 from issuer.audit import Actor, Trails
 from issuer.clock import Clock
 from issuer.database import Database, Session
@@ -10,6 +12,7 @@ from issuer.scopes import covers
 from issuer.sign_in.authorization_request import (
     AuthorizationRequest,
     ConsentNeeded,
+    Device,
     NextStep,
     Redirection,
     RequestProblem,
@@ -18,6 +21,7 @@ from issuer.sign_in.authorization_request import (
 )
 from issuer.sign_in.codes_store import VALID_FOR, AuthorizationCode, CodeStore
 from issuer.sign_in.consents_store import ConsentStore
+from issuer.sign_in.device_codes_store import DeviceCodeStore
 from issuer.sign_in.offer import Offer, Offers
 from issuer.sign_in.parameters import NONE
 from issuer.sign_in.session_revoker import Consents
@@ -93,8 +97,11 @@ class AuthorizationFlow:
             return client
         if session is not None:
             with self._database.changing() as transaction:
+                if not self._answer(transaction, request.device):
+                    return _done_already()
                 trail = self._trails.begin(transaction, actor.known_as(session.user_id))
-                trail.note("consent.denied", session.user_id, client_id=client.client_id)
+                details = {"client_id": client.client_id, **_of_device(request)}
+                trail.note("consent.denied", session.user_id, **details)
         sentence = "The user denied the request."
         return self._offers.refusal(request, client, ErrorCode.ACCESS_DENIED, sentence, acted=True)
 
@@ -119,12 +126,29 @@ class AuthorizationFlow:
                 return SignInNeeded(offer.request)
             if not consented and self._needs_consent(session, offer):
                 return self._asking(offer)  # withdrawn meanwhile
-            if not CodeStore(session).add(code):
+            if not self._store(session, offer.request.device, code):
                 return _done_already()
             if consented:
                 self._remember(session, offer, actor)
         answer = {"code": text, "state": offer.request.state, "iss": self._issuer}
+        if offer.request.device is not None:  # which has the code already
+            answer = {"answer": "allowed"}
         return Redirection(with_parameters(offer.request.redirect_uri, answer))
+
+    def _store(self, session: Session, device: Device | None, code: AuthorizationCode) -> bool:
+        """False if the request was answered before. A device asks with its own code."""
+        if device is not None:
+            until = DeviceCodeStore(session).answer(device.digest, self._clock())
+            if until is None:
+                return False
+            code = replace(code, digest=device.digest, expires_at=until)
+        return CodeStore(session).add(code)
+
+    def _answer(self, session: Session, device: Device | None) -> bool:
+        """False if the user answered before, or too late. Only a device waits for an answer."""
+        if device is None:
+            return True
+        return DeviceCodeStore(session).answer(device.digest, self._clock()) is not None
 
     def _code(self, offer: Offer, digest: bytes) -> AuthorizationCode:
         request, session = offer.request, offer.session
@@ -147,7 +171,12 @@ class AuthorizationFlow:
 
     def _remember(self, session: Session, offer: Offer, actor: Actor) -> None:
         trail = self._trails.begin(session, actor.known_as(offer.user.id))
-        Consents(session, trail, self._clock).grant(offer.access)
+        Consents(session, trail, self._clock).grant(offer.access, **_of_device(offer.request))
+
+
+def _of_device(request: AuthorizationRequest) -> dict[str, object]:
+    """Which code of a device was answered, as in the event that it was issued."""
+    return {"request": request.id} if request.device else {}
 
 
 def _consent_needed(offer: Offer) -> ConsentNeeded:
@@ -178,5 +207,5 @@ def _id_is_taken(client: ClientRecord, error: AlreadyExists) -> RequestProblem:
 def _done_already() -> RequestProblem:
     return RequestProblem(
         ErrorCode.INVALID_REQUEST,
-        "This sign-in was completed already. Go back to the application and start again.",
+        "This was answered already, or has expired. Go back to the application and start again.",
     )

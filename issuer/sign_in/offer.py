@@ -101,17 +101,15 @@ class Offers:
     def client(self, request: AuthorizationRequest) -> ClientRecord | RequestProblem:
         """The client, if it is still what it was when the request came."""
         client = self._find_client(request.client_id)
-        if (
-            client is None
-            or client.disabled
-            or GrantType.AUTHORIZATION_CODE not in client.grant_types
-        ):
+        if client is None or client.disabled or request.grant_type not in client.grant_types:
             return RequestProblem(
                 ErrorCode.UNAUTHORIZED_CLIENT,
                 "The application is no longer known here.",
                 "client_id",
                 request.client_id,
             )
+        if request.device is not None:  # which ends at a page of ours
+            return client
         return redirect_problem(client, request.redirect_uri) or client
 
     def refusal(
@@ -136,11 +134,12 @@ class Offers:
     def always_asks(self, request: AuthorizationRequest, client: ClientRecord) -> bool:
         """Whether the user is asked whatever was allowed before.
 
-        Other programs may receive what is sent anywhere but to `https` (RFC 8252 §8.6), and a
-        token for the issuer itself may administer it.
+        Other programs may receive what is sent anywhere but to `https` (RFC 8252 §8.6), a token for
+        the issuer itself may administer it, and a device may be somebody else's (RFC 8628 §5.4).
         """
         return (
             CONSENT in request.prompt
+            or request.device is not None
             or client.is_self_registered
             or not is_of_a_web_server(request.redirect_uri)
             or request.audience_id == self._issuer

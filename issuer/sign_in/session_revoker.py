@@ -168,7 +168,7 @@ class Consents:
         """The consents of the user, in order of client and audience."""
         return [_read(row) for row in self._store.of_user(user_id)]
 
-    def grant(self, allowed: AllowedAccess) -> None:
+    def grant(self, allowed: AllowedAccess, **details: object) -> None:
         """Remember what the user allowed, in addition to what was allowed before."""
         self._store.add(allowed, self._clock())
         self._trail.note(
@@ -178,6 +178,7 @@ class Consents:
             audience=allowed.audience_id,
             redirect_uri=allowed.redirect_uri,
             scope=" ".join(sorted(allowed.openid_scopes) + sorted(allowed.scopes)),
+            **details,
         )
 
     def withdraw(self, user_id: str, client_id: str) -> None:

@@ -16,7 +16,7 @@ FOLDER_OF_WORKERS = "PROMETHEUS_MULTIPROC_DIR"
 TOO_MANY_REQUESTS = "too_many_requests"
 
 # How somebody proves who they are on a page, and what may come of it.
-METHODS = (PASSWORD := "password", PASSKEY := "passkey", CODE := "code")
+METHODS = (PASSWORD := "password", PASSKEY := "passkey", CODE := "code", DEVICE := "device")
 OUTCOMES = (SUCCEEDED := "succeeded", REFUSED := "refused", TOO_MANY_REQUESTS)
 
 # The limits that refuse requests.

@@ -70,6 +70,7 @@ class ConsentEndpoint(PageEndpoint):
             lasts=lasting(step.openid_scopes, self.parts.settings),
             offer=_offer(step),
             notice=notice,
+            device=step.request.device,
         )
 
 

@@ -29,6 +29,7 @@ from issuer.telemetry.metrics import Metrics
 from issuer.web.account import AccountEndpoint, EndSessionEndpoint, WithdrawConsentEndpoint
 from issuer.web.consent import ConsentEndpoint
 from issuer.web.console.routes import console_endpoints
+from issuer.web.device import DeviceEndpoint
 from issuer.web.factors import (
     AuthenticatorEndpoint,
     PasskeyEndpoint,
@@ -182,6 +183,7 @@ def web_routes(
         FirstFactorEndpoint(site, navigation),
         InvitationEndpoint(site, beginning),
         ConsentEndpoint(site, navigation),
+        DeviceEndpoint(site),
         SignOutEndpoint(site),
         AccountEndpoint(site),
         PasswordEndpoint(site),

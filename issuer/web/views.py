@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import ClassVar
 
 from issuer.catalogue.permissions import PermissionGroup
+from issuer.sign_in.authorization_request import Device
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,8 @@ class ConsentPage(WebPage):
     """`may_not` is what the person could do there, and the application cannot.
 
     `lasts` says how long the access lasts, `identity` what it learns of the person; `offer` marks
-    what the page says, so that nothing else is allowed.
+    what the page says, so that nothing else is allowed. `device`: where the access goes, if not to
+    this browser.
     """
 
     TEMPLATE = "consent.html"
@@ -127,6 +129,7 @@ class ConsentPage(WebPage):
     lasts: str
     offer: str
     notice: str = ""
+    device: Device | None = None
 
     @property
     def title(self) -> str:

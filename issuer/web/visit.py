@@ -19,7 +19,7 @@ _REQUEST = re.compile(r"[A-Za-z0-9_-]{1,64}(\.[A-Za-z0-9_-]{1,8000})?")
 _MAX_NEXT = 2_000
 # As `quote` and `urlencode` write paths and queries. Two dots could be a step up in any spelling.
 _OWN_PAGE = re.compile(
-    r"(?![^?]*(?:\.|%2[Ee]){2})/(?:account|console)"
+    r"(?![^?]*(?:\.|%2[Ee]){2})/(?:account|console|device)"
     r"(?:/(?:[A-Za-z0-9._~-]|%[0-9A-Fa-f]{2})+)*"
     r"(?:\?(?:[A-Za-z0-9._~+=&-]|%[0-9A-Fa-f]{2})+)?"
 )
@@ -31,8 +31,8 @@ _OWN_SITES = {"same-origin", "none"}
 class Visit:
     """`browser` is the secret that its cookie holds; it `is_new` if it came without.
 
-    `request_id` names an authorization or logout request that the browser keeps, `next` a page of
-    the account or the console, with its query.
+    `request_id` names an authorization or logout request that the browser keeps, `next` a page for
+    somebody who is signed in, with its query.
     """
 
     request: Request = field(repr=False)
@@ -53,7 +53,7 @@ def named_request(parameters: Mapping[str, str]) -> str:
 
 
 def named_page(parameters: Mapping[str, str]) -> str:
-    """Only a page of the account or the console: never a URL that somebody else chose."""
+    """Only a page for somebody who is signed in: never a URL that somebody else chose."""
     text = parameters.get("next", "")
     return text if _is_own_page(text) else ""
 

@@ -20,6 +20,7 @@ from tests.journeys.foreign_clients import BASIC, POST, metadata, pyjwt, run_jav
 from tests.journeys.running_issuer import RunningIssuer
 from tests.journeys.signing_in import CALLBACK, WebPerson, authorization_url, returned
 from tests.sign_in.authorizing import GRANTS
+from tests.sign_in.devices import GRANTS as GRANTS_OF_DEVICES
 
 pytestmark = pytest.mark.slow
 
@@ -97,6 +98,34 @@ def test_a_library_signs_a_person_in_and_out(
         "revoked": "invalid_grant",
         "signedOut": "login_required",
     }
+
+
+@pytest.mark.parametrize("decision", ["allow", "deny"])
+def test_openid_client_signs_a_person_in_on_a_device(issuer: RunningIssuer, decision: str):
+    """RFC 8628, by the link with the code in it."""
+    client = issuer.deployment.client(
+        f"device-{decision}",
+        grant_types=GRANTS_OF_DEVICES,
+        token_endpoint_auth_method="none",
+        user_rights="all",
+    )
+    result = run_javascript(
+        "device.mjs",
+        issuer=issuer.url,
+        clientId=client.client_id,
+        username="alice",
+        password=PASSWORD,
+        decision=decision,
+        audience="my-os",
+    )
+    if decision == "deny":
+        assert result["error"] == "access_denied"
+        return
+    assert result["page"] == "?answer=allowed"
+    assert result["subject"] == "usr_alice"
+    access = pyjwt(issuer.url, result["access_token"], "my-os")
+    assert (access["sub"], access["client_id"]) == ("usr_alice", client.client_id)
+    assert access["scopes"] == ["agents:run"]
 
 
 @pytest.mark.parametrize("session_class", [OAuth2Session, OAuth2Client])

@@ -3,6 +3,8 @@
 from datetime import UTC, datetime, timedelta
 
 from issuer.catalogue.permissions import in_words
+from issuer.sign_in.authorization_request import Device
+from issuer.web.device import DevicePage
 from issuer.web.factors import qr_path
 from issuer.web.views import (
     AccountPage,
@@ -125,6 +127,22 @@ PAGES: dict[str, WebPage] = {
     "consent-identity": consent(
         agent_os=None, may=(), may_not=(), identity=("Your name and user name", "Your e-mail")
     ),
+    "consent-device": consent(
+        application=Application("Deploy tool", "id.example"),
+        may=in_words(HELD),
+        identity=(),
+        device=Device("00", "WDJB-MJHT", "203.0.113.7"),
+    ),
+    "device": DevicePage(user="alice", form=FORM, user_code="WDJB-MJHT"),
+    "device-wrong": DevicePage(
+        user="alice",
+        form=FORM,
+        user_code="WDJB-MJHX",
+        error="This code is not valid: it was mistyped, used already, or is older than ten"
+        " minutes.",
+    ),
+    "device-allowed": DevicePage(user="alice", form=FORM, allowed=True),
+    "device-refused": DevicePage(user="alice", form=FORM, refused="Start again on the device."),
     "consent-longest": consent(
         application=Application(
             LONGEST,
@@ -219,6 +237,8 @@ SHOWN = [
     "second-factor",
     "consent",
     "consent-unregistered",
+    "device",
+    "consent-device",
     "account",
     "authenticator",
     "invitation",

@@ -52,6 +52,13 @@ _ROLES_AT_AUDIENCES = Annotated[
 _PUBLIC = Annotated[
     bool, typer.Option("--public", help="It has no secret: short for --auth-method none.")
 ]
+_DEVICE = Annotated[
+    bool,
+    typer.Option(
+        "--device",
+        help="People enter its code in a browser, and it may refresh its tokens (RFC 8628).",
+    ),
+]
 _OPTIONS = options_of(
     CLIENT,
     [
@@ -64,13 +71,16 @@ _OPTIONS = options_of(
 
 
 def _complete(values: dict[str, Any]) -> None:
-    """`--public`, and the grants of a client to which people return."""
+    """`--public`, `--device`, and the grants of a client to which people return."""
     if values.pop("public"):
         if values["token_endpoint_auth_method"] not in {None, AuthMethod.NONE}:
             raise typer.BadParameter("--public and --auth-method contradict each other")
         values["token_endpoint_auth_method"] = AuthMethod.NONE
     if values["redirect_uris"] and not values["grant_types"]:
         values["grant_types"] = [GrantType.AUTHORIZATION_CODE, GrantType.REFRESH_TOKEN]
+    if values.pop("device"):
+        of_device = [GrantType.DEVICE_CODE, GrantType.REFRESH_TOKEN]
+        values["grant_types"] = list(dict.fromkeys([*(values["grant_types"] or []), *of_device]))
 
 
 def _assign(work: UnitOfWork, created: NewClient, roles: list[str] | None) -> None:
@@ -99,7 +109,7 @@ def _missing(work: UnitOfWork, client: Client) -> Iterator[str]:
             "Its tokens have no scopes yet. Assign a role with `issuer client role assign"
             f" {name} ROLE --audience {shlex.quote(client.audiences[0])}`."
         )
-        if GrantType.AUTHORIZATION_CODE in client.grant_types:
+        if {GrantType.AUTHORIZATION_CODE, GrantType.DEVICE_CODE}.intersection(client.grant_types):
             yield (
                 "Or let people who sign in through it use all that they hold, with `issuer client"
                 f" update {name} --user-rights all`."
@@ -135,7 +145,7 @@ commands.create(
     | options_of(CLIENT, ["name", "audiences"])
     | {"roles": _ROLES_AT_AUDIENCES}
     | _OPTIONS
-    | {"public": _PUBLIC},
+    | {"public": _PUBLIC, "device": _DEVICE},
     """Create a client and show its first secret once.
 
     With --redirect-uri its grant types are authorization_code and refresh_token, unless
@@ -147,6 +157,7 @@ commands.create(
       issuer client create ci-bot --audience my-os --role web-runner
       issuer client create web --audience my-os --grant-type password
       issuer client create app --public --redirect-uri https://app.example/cb
+      issuer client create issuer-cli --public --device --audience my-os --user-rights all
       issuer client create batch --audience my-os --jwks @batch.jwks.json
       issuer client create --audience my-os --access-token-ttl 5m --json
     """,

@@ -3,6 +3,7 @@
 from issuer.composition import ProtocolParts
 from issuer.oauth.grants.authorization_code import CodeGrant
 from issuer.oauth.grants.client_credentials import ClientCredentials
+from issuer.oauth.grants.device_code import DeviceCodeGrant
 from issuer.oauth.grants.grant import Grant, Granted
 from issuer.oauth.grants.password import Password, presented_username
 from issuer.oauth.grants.refresh_token import RefreshToken
@@ -11,11 +12,13 @@ from issuer.vocabulary import GrantType
 
 def build_grants(parts: ProtocolParts) -> dict[str, Grant]:
     """The grants that this issuer offers, by `grant_type`."""
-    tokens, settings = parts.tokens, parts.settings
+    tokens, settings, people = parts.tokens, parts.settings, parts.people
     directory, refresh_tokens = tokens.directory, tokens.refresh_tokens
+    codes = (directory, settings.url, people.codes, refresh_tokens)
     grants: list[Grant] = [
         ClientCredentials(),
-        CodeGrant(directory, settings.url, parts.people.codes, refresh_tokens),
+        CodeGrant(*codes),
+        DeviceCodeGrant(*codes, people.device_codes),
         Password(parts.sign_in, tokens.changes, refresh_tokens),
         RefreshToken(
             directory,

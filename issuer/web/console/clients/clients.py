@@ -33,6 +33,10 @@ _KINDS: dict[str, dict[str, object]] = {
     "service": {"grant_types": [GrantType.CLIENT_CREDENTIALS]},
     "web": {"grant_types": _WITH_A_PERSON},
     "public": {"grant_types": _WITH_A_PERSON, "token_endpoint_auth_method": AuthMethod.NONE},
+    "device": {
+        "grant_types": [GrantType.DEVICE_CODE, GrantType.REFRESH_TOKEN],
+        "token_endpoint_auth_method": AuthMethod.NONE,
+    },
 }
 KINDS: dict[str, dict[str, str]] = {name: {} for name in _KINDS}
 _MOST = 10

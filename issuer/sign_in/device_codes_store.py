@@ -1,0 +1,102 @@
+"""Device authorization requests in SQL (RFC 8628)."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.orm import Session
+
+from issuer.database.store import insert_into
+from issuer.database.tables import DeviceCodeRow
+
+_KEPT_FOR = timedelta(minutes=10)  # so that a device learns that its code has expired
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceCode:
+    """What a client asked for a device, at `address`. `scopes` None: all that the user holds."""
+
+    digest: bytes = field(repr=False)
+    user_code: bytes = field(repr=False)
+    request_id: str
+    client_id: str
+    audience_id: str | None
+    scopes: tuple[str, ...] | None
+    openid_scopes: frozenset[str]
+    address: str | None
+    network: str
+    created_at: datetime
+    expires_at: datetime
+    interval: int
+    answered_at: datetime | None = None
+    polled_at: datetime | None = None
+
+
+class DeviceCodeStore:
+    """The device codes, within one transaction."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def add(self, code: DeviceCode) -> bool:
+        """False if the user code is taken."""
+        row = DeviceCodeRow
+        members = {name: getattr(code, name) for name in DeviceCode.__dataclass_fields__}
+        members |= {
+            "scopes": None if code.scopes is None else list(code.scopes),
+            "openid_scopes": sorted(code.openid_scopes),
+        }
+        adding = insert_into(self._session, row).values(members)
+        unless_taken = adding.on_conflict_do_nothing(index_elements=["user_code"])
+        added = self._session.scalars(unless_taken.returning(row.request_id))
+        return added.one_or_none() is not None
+
+    def waiting(self, client_id: str, network: str | None, now: datetime) -> int:
+        """How many requests of the client, from that network or from all, wait for an answer."""
+        row = DeviceCodeRow
+        query = select(func.count()).where(
+            row.client_id == client_id, row.expires_at > now, row.answered_at.is_(None)
+        )
+        of_network = query if network is None else query.where(row.network == network)
+        return self._session.scalars(of_network).one()
+
+    def find(self, digest: bytes) -> DeviceCode | None:
+        return self._read(DeviceCodeRow.digest == digest)
+
+    def find_by_user_code(self, user_code: bytes) -> DeviceCode | None:
+        return self._read(DeviceCodeRow.user_code == user_code)
+
+    def note_poll(self, digest: bytes, now: datetime, interval: int) -> None:
+        row = DeviceCodeRow
+        values = {"polled_at": now, "interval": interval}
+        self._session.execute(update(row).where(row.digest == digest).values(values))
+
+    def answer(self, digest: bytes, now: datetime) -> datetime | None:
+        """Note that the user has answered; until when the code can be used.
+
+        None if it was answered before, or has expired.
+        """
+        row = DeviceCodeRow
+        answered = (
+            update(row)
+            .where(row.digest == digest, row.answered_at.is_(None), row.expires_at > now)
+            .values(answered_at=now)
+            .returning(row.expires_at)
+        )
+        return self._session.scalars(answered).one_or_none()
+
+    def delete_expired(self, now: datetime) -> None:
+        row = DeviceCodeRow
+        self._session.execute(delete(row).where(row.expires_at <= now - _KEPT_FOR))
+
+    def _read(self, condition: Any) -> DeviceCode | None:
+        row = self._session.scalars(select(DeviceCodeRow).where(condition)).one_or_none()
+        if row is None:
+            return None
+        members = {name: getattr(row, name) for name in DeviceCode.__dataclass_fields__}
+        members |= {
+            "scopes": None if row.scopes is None else tuple(row.scopes),
+            "openid_scopes": frozenset(row.openid_scopes),
+        }
+        return DeviceCode(**members)
