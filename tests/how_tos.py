@@ -102,6 +102,15 @@ CHANGES: dict[str, list[str]] = {
         "~ signing_keys ES256: sealed_private",
         "~ signing_keys ES256: sealed_private",
     ],
+    "sign-in-on-a-device.md": [
+        "+ clients deploy-tool",
+        "+ client_audiences deploy-tool my-os",
+        "+ sessions alice",
+        "+ consents alice deploy-tool my-os",
+        "+ device_codes deploy-tool",
+        "+ authorization_codes alice deploy-tool my-os",
+        "+ refresh_families deploy-tool",
+    ],
     "sign-in-from-a-web-application.md": [
         "+ clients reports",
         "+ client_audiences reports my-os",

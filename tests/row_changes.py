@@ -39,9 +39,12 @@ _KEYS = {
 # How rows are named, where their primary key is made at random.
 _LABELS = {
     "audience_resources": ("resource", "audience_id"),
+    "authorization_codes": ("user_id", "client_id", "audience_id"),
     "client_secrets": ("client_id",),
     "deployment": (),
+    "device_codes": ("client_id",),
     "refresh_families": ("client_id",),
+    "sessions": ("user_id",),
     "signing_keys": ("alg",),
     "users": ("username",),
 }

@@ -22,6 +22,7 @@ from tests.databases import INSTALLED
 from tests.existing_data import use
 from tests.how_tos import changing_only
 from tests.journeys.running_issuer import REPOSITORY, RunningIssuer
+from tests.journeys.signing_in import WebPerson
 from tests.oauth.asserting import ask
 from tests.private_postgresql import PostgresqlServer
 from tests.trusting import OtherIssuer
@@ -175,6 +176,19 @@ def test_refresh_tokens_are_used_as_the_page_says(issuer: RunningIssuer):
         token = json.loads(run_script(first, issuer, **secret))["refresh_token"]
         said = json.loads(run_script(second.replace("airt_…", token), issuer, **secret))
         assert said["refresh_token"] not in {token, None}
+
+
+def test_a_person_signs_in_on_a_device_as_the_page_says(issuer: RunningIssuer):
+    page = "sign-in-on-a-device.md"
+    issuer.deployment.user("alice", ["earlier"])
+    ask_for_codes, fetch = re.findall(r"```sh\n(.*?)```", (HOW_TO / page).read_text(), re.DOTALL)
+    with changing_only(issuer.deployment, page):
+        run_page(Cli(issuer.environment), page)
+        codes = json.loads(run_script(ask_for_codes, issuer))
+        fetching = fetch.replace("device_code=…", f"device_code={codes['device_code']}")
+        assert json.loads(run_script(fetching, issuer))["error"] == "authorization_pending"
+        WebPerson("alice").visit(codes["verification_uri_complete"], f"{issuer.url}/device?answer")
+        assert json.loads(run_script(fetching, issuer))["refresh_token"]
 
 
 def run_script(script: str, issuer: RunningIssuer, **more: str) -> str:
