@@ -1,4 +1,4 @@
-"""`issuer token --cache`: a token that later commands of the same user use again."""
+"""Tokens that later commands of the same user use again: in a folder that only this user enters."""
 
 import base64
 import fcntl
@@ -34,12 +34,12 @@ def token_from_cache(
     `secret` is called only if a new token is needed. Concurrent commands make one request, and wait
     for it for `patience` seconds.
     """
-    folder = _folder()
+    folder = private_folder("XDG_CACHE_HOME", ".cache")
     request = json.dumps([issuer, client_id, audience, scopes])
     file = folder / f"{hashlib.sha256(request.encode()).hexdigest()}.token"
     if (token := _cached(file)) is None:
         client_secret = secret()
-        with _locked(folder, patience):
+        with locked(folder, patience, "end it, or leave --cache out"):
             if (token := _cached(file)) is None:
                 token = _requested(issuer, client_id, client_secret, audience, scopes)
                 write_private(file, token)
@@ -83,33 +83,43 @@ def _cached(file: Path) -> str | None:
     """None also for a token that expires soon, and for a file with anything else."""
     try:
         token = read_trusted(file, private=True).decode("ascii")
+    except (FileNotFoundError, ValueError):
+        return None
+    return token if is_fresh(token) else None
+
+
+def is_fresh(token: str) -> bool:
+    """Whether a quarter of its life is left; False for a text that is not a token."""
+    try:
         claims = unverified(token)["claims"]
         issued, expires = float(claims["iat"]), float(claims["exp"])
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
-        return None
-    return token if time.time() < min(issued + _USED_FOR * (expires - issued), expires) else None
+    except (ValueError, KeyError, TypeError):
+        return False
+    return time.time() < min(issued + _USED_FOR * (expires - issued), expires)
 
 
-def _folder() -> Path:
-    """Below `XDG_CACHE_HOME`, or `~/.cache`; only this user may enter it."""
-    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    folder = (base if base.is_absolute() else Path.home() / ".cache") / "agentos-issuer"
+def folder_of_user(variable: str, default: str) -> Path:
+    """Below the directory that `variable` of the environment names, or `default` at home."""
+    base = Path(os.environ.get(variable, ""))
+    return (base if base.is_absolute() else Path.home() / default) / "agentos-issuer"
+
+
+def private_folder(variable: str, default: str) -> Path:
+    """`folder_of_user`, created if need be; `IssuerError` if others may enter it."""
+    folder = folder_of_user(variable, default)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     found = folder.stat()
     if found.st_uid != os.geteuid():
-        raise IssuerError(
-            f"{folder} belongs to another user: set XDG_CACHE_HOME to a folder of yours."
-        )
+        raise IssuerError(f"{folder} belongs to another user: set {variable} to a folder of yours.")
     if stat.S_IMODE(found.st_mode) & 0o077:
         raise IssuerError(f"{folder} is open to others: chmod 700 it.")
     return folder
 
 
 @contextmanager
-def _locked(folder: Path, patience: float) -> Iterator[None]:
-    taken = IssuerError(
-        f"Another command has held {folder} for {patience:.0f} s: end it, or leave --cache out."
-    )
+def locked(folder: Path, patience: float = _PATIENCE_S, remedy: str = "end it") -> Iterator[None]:
+    """Held against every other command, for which it waits `patience` seconds."""
+    taken = IssuerError(f"Another command has held {folder} for {patience:.0f} s: {remedy}.")
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         wait_until(lambda: is_locked(descriptor, fcntl.LOCK_EX), patience, taken)
