@@ -120,6 +120,16 @@ CHANGES: dict[str, list[str]] = {
         "+ assignments alice web-reader my-os",
         "+ invitations alice",
     ],
+    "sign-in-on-the-command-line.md": [
+        "+ clients issuer-cli",
+        "+ client_audiences issuer-cli my-os",
+        "+ client_audiences issuer-cli ISSUER",
+        "+ sessions alice",
+        "+ consents alice issuer-cli my-os",
+        "+ device_codes issuer-cli",
+        "+ authorization_codes alice issuer-cli my-os",
+        "+ refresh_families issuer-cli",
+    ],
     "troubleshoot.md": ["+ clients my-editor", "+ client_audiences my-editor my-os"],
     "trust-another-issuer.md": [
         "+ clients web",

@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from tests.builders import PASSWORD
-from tests.cli.driver import Cli
+from tests.cli.driver import Cli, running
 from tests.databases import INSTALLED
 from tests.existing_data import use
 from tests.how_tos import changing_only
@@ -189,6 +189,26 @@ def test_a_person_signs_in_on_a_device_as_the_page_says(issuer: RunningIssuer):
         assert json.loads(run_script(fetching, issuer))["error"] == "authorization_pending"
         WebPerson("alice").visit(codes["verification_uri_complete"], f"{issuer.url}/device?answer")
         assert json.loads(run_script(fetching, issuer))["refresh_token"]
+
+
+def test_somebody_signs_in_on_the_command_line_as_the_page_says(
+    issuer: RunningIssuer, tmp_path: Path
+):
+    page = "sign-in-on-the-command-line.md"
+    issuer.deployment.user("alice", ["earlier"])
+    cli = Cli({**issuer.environment, "XDG_STATE_HOME": str(tmp_path)})
+    *lines, end = COMMAND.findall((HOW_TO / page).read_text())
+    with changing_only(issuer.deployment, page):
+        for line in lines:
+            command = shlex.split(line.replace("https://id.example", issuer.url))
+            if command[0] != "login":
+                assert cli.done(*command)
+                continue
+            with running(tmp_path / "login", cli.environment, *command) as login:
+                (link,) = re.findall(r"Or open (\S+)", login.output_with("compare the code"))
+                WebPerson("alice").visit(link, f"{issuer.url}/device?answer")
+                assert "as alice. The token for my-os" in login.ended().succeeded.out
+    assert cli.done(*shlex.split(end)) == f"Signed out at {issuer.url} for my-os.\n"
 
 
 def run_script(script: str, issuer: RunningIssuer, **more: str) -> str:

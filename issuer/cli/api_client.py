@@ -26,8 +26,21 @@ def client_secret_of_caller(*, from_stdin: bool) -> str:
     )
 
 
+class ServerRefusal(IssuerError):
+    """The server refuses a request; `error` is the code of the protocol (RFC 6749 §5.2)."""
+
+    def __init__(self, body: dict[str, Any]) -> None:
+        super().__init__(f"The server refuses: {_refusal(body)}")
+        self.error = body.get("error")
+
+
 def token_endpoint(issuer: str, at: str | None = None) -> str:
-    """From the metadata of this issuer; that of another issuer is refused (RFC 8414 §3.3).
+    """From the metadata of this issuer; `at` as in `metadata_of`."""
+    return reached(str(metadata_of(issuer, at).get("token_endpoint")), issuer, at)
+
+
+def metadata_of(issuer: str, at: str | None = None) -> dict[str, Any]:
+    """The metadata of this issuer; that of another issuer is refused (RFC 8414 §3.3).
 
     `at` is the base URL at which this machine reaches the server, if that is another one.
     """
@@ -35,7 +48,7 @@ def token_endpoint(issuer: str, at: str | None = None) -> str:
     metadata = metadata_at(base)
     if (name := metadata.get("issuer")) != issuer:
         raise IssuerError(f"The server at {base} has the issuer URL {name}: use that.")
-    return reached(str(metadata.get("token_endpoint")), issuer, at)
+    return metadata
 
 
 def metadata_at(base: str, seconds: float = _SECONDS) -> dict[str, Any]:
@@ -71,6 +84,15 @@ def requested_token(
     return sent("POST", endpoint, data=data, auth=authentication)
 
 
+def posted(
+    metadata: Mapping[str, Any], endpoint: str, form: Mapping[str, str], at: str | None = None
+) -> dict[str, Any]:
+    """The response of an endpoint of the metadata to a public client (RFC 6749 §3.2.1)."""
+    if endpoint not in metadata:
+        raise IssuerError(f"{metadata['issuer']} has no {endpoint}.")
+    return sent("POST", reached(str(metadata[endpoint]), metadata["issuer"], at), data=form)
+
+
 def sent(method: str, url: str, seconds: float = _SECONDS, **request: Any) -> dict[str, Any]:
     """The JSON of a successful response; an `IssuerError` with the cause for any other."""
     authorities = httpx.create_ssl_context()  # also those of SSL_CERT_FILE; proxies are not used
@@ -85,14 +107,15 @@ def sent(method: str, url: str, seconds: float = _SECONDS, **request: Any) -> di
     except ValueError:
         body = None
     if not isinstance(body, dict):
-        raise IssuerError(f"{url} answers {answer.status_code}, but not with JSON.")
+        kind = Unavailable if answer.is_server_error else IssuerError  # such as 502 of a proxy
+        raise kind(f"{url} answers {answer.status_code}, but not with JSON.")
     if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:
         raise Unavailable(
             f"{url} answers 503: the server runs, but cannot do this now. Its log says why;"
             " on its machine, `issuer doctor` checks the database."
         )
     if not answer.is_success:
-        raise IssuerError(f"The server refuses: {_refusal(body)}")
+        raise ServerRefusal(body)
     return body
 
 

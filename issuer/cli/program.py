@@ -46,6 +46,8 @@ _COMMANDS = {
     },
     "Operations": {
         "connect": "Print how an MCP client connects to an AgentOS.",
+        "login": "Sign in to a running server, with a browser on any machine.",
+        "logout": "Sign out, and revoke what the sign-in gave.",
         "token": "Get a token from a running server, or revoke one.",
         "jwks": "Keep the key set of an issuer in a file.",
         "doctor": "Check settings, files, database and keys.",
@@ -69,6 +71,7 @@ _MODULES = {
     "running.backup": "backup restore",
     "running.connect": "connect",
     "running.doctor": "doctor",
+    "running.login": "login logout",
     "running.quickstart": "quickstart",
     "running.serve": "serve",
     "running.setup": "init migrate admin",

@@ -16,6 +16,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
         "ISSUER_DATA_DIR": str(tmp_path / "data"),
         "ISSUER_SIGNING_ALGORITHMS": "ES256",
         "ISSUER_PASSWORD_HASH": "owasp",
+        "XDG_STATE_HOME": str(tmp_path / "state"),
     }
 
 

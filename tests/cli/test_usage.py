@@ -106,7 +106,8 @@ WRONG = {
     "client update ci-bot": "Invalid value: name a member to change, see --help.",
     "serve --port 99999": "Invalid value for '--port': ",
     "serve --workers 0": "Invalid value for '--workers': ",
-    "token --show": "Invalid value: name the client with --client-id. See `issuer token --help`.",
+    "token --show": "Invalid value: sign in with `issuer login --url ",
+    "token --cache": "Invalid value: name the client with --client-id. See `issuer token --help`.",
 }
 
 
@@ -119,7 +120,7 @@ def test_wrong_usage_is_status_2_and_one_line_which_is_json_with_json(new_cli: C
 
 
 def test_a_group_without_a_command_prints_its_help_with_status_2(new_cli: Cli):
-    for line in ("", "client", "token"):
+    for line in ("", "client", "key"):
         result = new_cli(*line.split())
         assert (result.status, result.err) == (2, "")
         assert f"Usage: issuer {line}".rstrip() in result.out

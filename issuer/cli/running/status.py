@@ -1,5 +1,6 @@
 """`issuer status` and `issuer health`."""
 
+import os
 from collections.abc import Iterator
 from typing import Annotated, Any
 
@@ -18,6 +19,7 @@ from issuer.cli.api_client import (
 )
 from issuer.cli.command import new_app
 from issuer.cli.options import AsJson, ClientSecretStdin, Url, known_clients
+from issuer.cli.running.stored_login import token_of_login
 from issuer.cli.running.token_cache import token_from_cache
 from issuer.errors import IssuerError, Unavailable
 from issuer.scopes import ISSUER_STATUS
@@ -33,9 +35,13 @@ _SECONDS = 2  # for each of two requests; the image waits 5 s for both
 @app.command()
 def status(
     client_id: Annotated[
-        str,
-        typer.Option(help="A client with issuer:status:read.", autocompletion=known_clients),
-    ] = ADMIN_CLIENT,
+        str | None,
+        typer.Option(
+            help="A client with issuer:status:read. Default: what `issuer login` stored, else"
+            f" {ADMIN_CLIENT}.",
+            autocompletion=known_clients,
+        ),
+    ] = None,
     url: Url = None,
     at: Annotated[
         str | None,
@@ -54,8 +60,8 @@ def status(
     """Ask a running server how it is: tokens, database, keys, verifiers, audit log, queues, jobs.
 
     Of several processes behind one URL, one answers. The exit status is 1 if something needs
-    attention. The secret comes from CLIENT_SECRET in the environment, from standard input, or is
-    asked for.
+    attention. Without --client-id and without a secret, the token is that of `issuer login`. The
+    secret comes from CLIENT_SECRET in the environment, from standard input, or is asked for.
 
     Examples:
 
@@ -69,9 +75,12 @@ def status(
     def secret() -> str:
         return client_secret_of_caller(from_stdin=client_secret_stdin)
 
-    if cache:
+    is_client = client_id or cache or client_secret_stdin or os.environ.get("CLIENT_SECRET")
+    token = None if is_client else token_of_login(issuer, issuer, at=at)
+    client_id = client_id or ADMIN_CLIENT
+    if token is None and cache:
         token = token_from_cache(issuer, client_id, issuer, [ISSUER_STATUS], secret)
-    else:
+    elif token is None:
         form = {"grant_type": "client_credentials", "audience": issuer, "scope": ISSUER_STATUS}
         answer = requested_token(token_endpoint(issuer, at), client_id, secret(), form)
         token = answer["access_token"]

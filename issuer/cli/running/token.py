@@ -19,10 +19,11 @@ from issuer.cli.options import (
     known_clients,
     known_users,
 )
+from issuer.cli.running.stored_login import login_command, token_of_login
 from issuer.cli.running.token_cache import answer_with, token_from_cache, unverified
 from issuer.settings import Settings
 
-app = new_app()
+app = new_app(no_args_is_help=False)
 
 
 @app.callback(invoke_without_command=True)
@@ -30,7 +31,10 @@ def token(
     context: typer.Context,
     client_id: Annotated[
         str | None,
-        typer.Option(help="The client that requests the token.", autocompletion=known_clients),
+        typer.Option(
+            help="The client that requests the token. Default: what `issuer login` stored.",
+            autocompletion=known_clients,
+        ),
     ] = None,
     url: Url = None,
     client_secret_stdin: ClientSecretStdin = False,
@@ -47,14 +51,18 @@ def token(
     show: Annotated[bool, typer.Option("--show", help="Show header and claims instead.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Get a token from a running server, as a client would, and print only the token.
+    """Get a token from a running server, and print only the token.
 
-    The secret comes from CLIENT_SECRET in the environment, from standard input, or is asked
-    for. With --username, the password follows it on the next line. With --cache, it is needed
-    only for a new token.
+    Without --client-id it is that of `issuer login`, renewed if it expires soon. --audience is
+    needed if you are signed in for several.
+
+    With --client-id, the secret comes from CLIENT_SECRET in the environment, from standard input,
+    or is asked for. With --username, the password follows it on the next line. With --cache, it is
+    needed only for a new token.
 
     Examples:
 
+      curl --oauth2-bearer "$(issuer token)" localhost:7777
       issuer token --client-id ci-bot --audience my-os
       curl --oauth2-bearer "$(issuer token --client-id ci --cache)" localhost:7777
       issuer token --client-id ci-bot --scope agents:web:run --show
@@ -62,8 +70,6 @@ def token(
     """
     if context.invoked_subcommand is not None:
         return
-    if client_id is None:
-        raise typer.BadParameter("name the client with --client-id")
     issuer = Settings.from_environment().url if url is None else url
     if cache and username is not None:
         raise typer.BadParameter("--cache or --username, not both: only tokens of clients are kept")
@@ -71,7 +77,16 @@ def token(
     def secret() -> str:
         return client_secret_of_caller(from_stdin=client_secret_stdin)
 
-    if cache:
+    if client_id is None:
+        if cache or username is not None or client_secret_stdin or password_stdin:
+            raise typer.BadParameter("name the client with --client-id")
+        if (stored := token_of_login(issuer, audience, scopes)) is None:
+            signing_in = login_command(issuer, audience)
+            raise typer.BadParameter(
+                f"sign in with `{signing_in}`, or name the client with --client-id"
+            )
+        answer = answer_with(stored)
+    elif cache:
         answer = answer_with(token_from_cache(issuer, client_id, audience, scopes, secret))
     else:
         client_secret = secret()
