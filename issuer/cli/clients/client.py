@@ -157,7 +157,7 @@ commands.create(
       issuer client create ci-bot --audience my-os --role web-runner
       issuer client create web --audience my-os --grant-type password
       issuer client create app --public --redirect-uri https://app.example/cb
-      issuer client create issuer-cli --public --device --audience my-os --user-rights all
+      issuer client create cli --public --device --audience my-os
       issuer client create batch --audience my-os --jwks @batch.jwks.json
       issuer client create --audience my-os --access-token-ttl 5m --json
     """,
