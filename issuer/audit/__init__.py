@@ -7,7 +7,7 @@ flood. Keyed hashes chain the events; `Checkpoints` anchor the chains and `verif
 they come.
 """
 
-from issuer.audit.audit_log import AuditEvent, AuditLog, EventFilter, is_event_id
+from issuer.audit.audit_log_store import AuditEvent, AuditLog, EventFilter, is_event_id
 from issuer.audit.chain_store import ChainKey, Event, Outcome
 from issuer.audit.checkpoints import Checkpoints, Coverage
 from issuer.audit.counting import TokenCount, TokenCounts

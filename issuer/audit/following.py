@@ -7,9 +7,8 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Self
 
-from issuer.audit import following_store
-from issuer.audit.audit_log import AuditEvent
-from issuer.database import Database, Session
+from issuer.audit.audit_log_store import AuditEvent, AuditLog
+from issuer.database import Database
 from issuer.errors import DatabaseUnavailable, IssuerError
 
 _MAX_TEXT = 64 * 1024
@@ -106,20 +105,20 @@ class AuditReader:
     def at(self, since: datetime) -> Bookmark:
         """Where to begin for all events since then; some before it come as well."""
         with self._database.reading() as session:
-            return Bookmark(following_store.id_at(session, since - _WRITTEN_WITHIN))
+            return Bookmark(AuditLog(session).id_at(since - _WRITTEN_WITHIN))
 
     def page(self, bookmark: Bookmark, limit: int) -> EventPage:
         """At most `limit` events that `bookmark` does not cover."""
         # In a transaction before: what had been committed then is in the snapshot of the next.
         settled = self._settled_now()
         with self._database.reading() as session:
-            events = list(islice(_unread(session, bookmark), limit))
+            events = list(islice(_unread(AuditLog(session), bookmark), limit))
         return EventPage(events, settled, is_last=len(events) < limit)
 
     def _settled_now(self) -> int:
         """No event until this id will be committed any more."""
         with self._database.reading() as session:
-            last, writers = following_store.last_id_and_writers(session)
+            last, writers = AuditLog(session).last_id_and_writers()
         if writers is None:
             raise DatabaseUnavailable(
                 "The database is a standby: read the audit log of the primary."
@@ -136,8 +135,8 @@ class AuditReader:
         return self._settled
 
 
-def _unread(session: Session, bookmark: Bookmark) -> Iterator[AuditEvent]:
+def _unread(log: AuditLog, bookmark: Bookmark) -> Iterator[AuditEvent]:
     last = bookmark.settled
-    while rows := following_store.after(session, last):
+    while rows := log.after(last):
         yield from (event for event in rows if not bookmark.covers(event.chain, event.id))
         last = rows[-1].id

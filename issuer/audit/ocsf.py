@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from issuer import __version__
-from issuer.audit.audit_log import AuditEvent
+from issuer.audit.audit_log_store import AuditEvent
 from issuer.audit.chain_store import Outcome
 
 OCSF_VERSION: Final = "1.8.0"

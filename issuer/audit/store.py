@@ -1,22 +1,15 @@
 """The audit table. Rows are added and read, never changed; retention deletes the oldest."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    delete,
-    func,
-    literal_column,
-    select,
-)
+from sqlalchemy import ColumnElement, delete, func, literal_column, select
 from sqlalchemy.orm import Session, aliased
 
-from issuer.audit.chain_store import NAMES, ChainHead
+from issuer.audit.chain_store import CHANGES, NAMES, ChainHead
 from issuer.database.engine import sqlite_connection
-from issuer.database.tables import AuditCheckpointRow, AuditEventRow, ChangeCounter, UserRow
-from issuer.fields.usernames import fold_username
+from issuer.database.tables import AuditCheckpointRow, AuditEventRow, ChangeCounter
 
 _PAGE = 5_000
 
@@ -29,21 +22,15 @@ _AS_STORED: dict[str, dict[str, str]] = {
 }
 
 
-def hold_changes(session: Session) -> None:
-    """Wait for every other transaction that changes something, as `Database.changing` does."""
+def end_of_changes(session: Session) -> ChainHead:
+    """Where the chain of changes ends, when no other transaction changes anything.
+
+    Waits for those, as `Database.changing` does.
+    """
     session.execute(select(ChangeCounter.value).with_for_update())
-
-
-def end_of(session: Session, chain: str) -> ChainHead:
-    """Where `chain` ends."""
-    query = (
-        select(AuditEventRow.seq, AuditEventRow.hash)
-        .where(AuditEventRow.chain == chain)
-        .order_by(AuditEventRow.seq.desc())
-        .limit(1)
-    )
-    row = session.execute(query).first()
-    return ChainHead() if row is None else ChainHead(row.seq, row.hash)
+    query = select(AuditEventRow.seq, AuditEventRow.hash).where(AuditEventRow.chain == CHANGES)
+    row = session.execute(query.order_by(AuditEventRow.seq.desc()).limit(1)).first()
+    return ChainHead() if row is None else ChainHead(*row)
 
 
 def ends(session: Session) -> dict[str, ChainHead]:
@@ -61,64 +48,6 @@ def ends(session: Session) -> dict[str, ChainHead]:
         chains, (AuditEventRow.chain == chains.c.chain) & (AuditEventRow.seq == newest)
     )
     return {row.chain: ChainHead(row.seq, row.hash) for row in session.execute(query)}
-
-
-def matching(
-    session: Session, wanted: Mapping[str, Any], before: int | None, limit: int, since_id: int
-) -> Sequence[AuditEventRow]:
-    """Events that match the filter `wanted`, newest first."""
-    query = select(AuditEventRow).order_by(AuditEventRow.id.desc()).limit(limit)
-    if since_id:
-        query = query.where(AuditEventRow.id >= since_id)
-    if before is not None:
-        query = query.where(AuditEventRow.id < before)
-    for name in wanted.keys() & {"actor", "action", "address"}:
-        query = query.where(getattr(AuditEventRow, name) == wanted[name])
-    if "target" in wanted:
-        query = query.where(AuditEventRow.target.in_(targets(session, wanted["target"])))
-    if "since" in wanted:
-        query = query.where(AuditEventRow.at >= wanted["since"])
-    if "until" in wanted:
-        query = query.where(AuditEventRow.at < wanted["until"])
-    return session.scalars(query).all()
-
-
-def targets(session: Session, name: str) -> list[str]:
-    """The id `name`, and that of the user with this name."""
-    of_that_name = UserRow.folded_username == fold_username(name)
-    return [name, *session.scalars(select(UserRow.id).where(of_that_name))]
-
-
-def about(
-    session: Session, target: str, limit: int, actions: Sequence[str] = ()
-) -> Sequence[AuditEventRow]:
-    """Events of exactly this target, newest first; with `actions` those among its newest `_PAGE`.
-
-    Actions have no index.
-    """
-    query = select(AuditEventRow).where(AuditEventRow.target == target)
-    query = query.order_by(AuditEventRow.id.desc())
-    if actions:
-        event = aliased(AuditEventRow, query.limit(_PAGE).subquery())
-        query = select(event).where(event.action.in_(actions)).order_by(event.id.desc())
-    return session.scalars(query.limit(limit)).all()
-
-
-def with_id(session: Session, event_id: int) -> AuditEventRow | None:
-    return session.get(AuditEventRow, event_id)
-
-
-def of_chain(session: Session, chain: str, first: int, last: int) -> Sequence[AuditEventRow]:
-    """Events from row `first` to row `last` of the chain, newest first."""
-    of_chain = (AuditEventRow.chain == chain) & AuditEventRow.seq.between(first, last)
-    query = select(AuditEventRow).where(of_chain).order_by(AuditEventRow.seq.desc())
-    return session.scalars(query).all()
-
-
-def newest_of_chain(session: Session, chain: str, limit: int) -> Sequence[AuditEventRow]:
-    """The newest first."""
-    query = select(AuditEventRow).where(AuditEventRow.chain == chain)
-    return session.scalars(query.order_by(AuditEventRow.seq.desc()).limit(limit)).all()
 
 
 def as_stored(session: Session) -> Iterator[tuple[Any, ...]]:
@@ -151,7 +80,9 @@ def delete_of_chain(session: Session, chain: str, through: int) -> int:
     """Delete rows of `chain` until the one numbered `through`, at most a page; how many."""
     of_chain = (AuditEventRow.chain == chain) & (AuditEventRow.seq <= through)
     oldest = select(AuditEventRow.id).where(of_chain).order_by(AuditEventRow.seq).limit(_PAGE)
-    return _delete(session, session.scalars(oldest).all())
+    ids = session.scalars(oldest).all()
+    session.execute(delete(AuditEventRow).where(AuditEventRow.id.in_(ids)))
+    return len(ids)
 
 
 def checkpoints(session: Session, after: int = 0) -> Sequence[AuditCheckpointRow]:
@@ -173,11 +104,6 @@ def add_checkpoint(session: Session, **columns: object) -> None:
 def delete_checkpoints(session: Session, through: int) -> None:
     """Delete those until number `through`."""
     session.execute(delete(AuditCheckpointRow).where(AuditCheckpointRow.number <= through))
-
-
-def _delete(session: Session, ids: Sequence[int]) -> int:
-    session.execute(delete(AuditEventRow).where(AuditEventRow.id.in_(ids)))
-    return len(ids)
 
 
 @contextmanager

@@ -60,8 +60,7 @@ class Trail:
             at=self._clock(), actor=self.actor, action=action, target=target, details=details
         )
         if self._end is None:
-            store.hold_changes(self._session)
-            self._end = store.end_of(self._session, CHANGES)
+            self._end = store.end_of_changes(self._session)
         connection = self._session.connection()
         self._end = append(self._key, connection, CHANGES, self._end, [event])
 

@@ -1,6 +1,6 @@
 """Checking that the audit log can be written."""
 
-from issuer.audit.audit_log import EventFilter
+from issuer.audit.audit_log_store import EventFilter
 from issuer.audit.writer import require_space
 from tests.builders import Deployment
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from issuer.audit.audit_log import EventFilter
+from issuer.audit.audit_log_store import EventFilter
 from tests.builders import Credentials
 from tests.cli.driver import Cli
 from tests.databases import connect, running_server

@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final, Protocol, TypeAlias
 
-from issuer.audit.audit_log import AuditEvent
+from issuer.audit.audit_log_store import AuditEvent
 from issuer.audit.ocsf import as_ocsf
 from issuer.errors import IssuerError
 

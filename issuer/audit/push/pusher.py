@@ -10,7 +10,7 @@ from typing import Final
 
 import structlog
 
-from issuer.audit.audit_log import AuditEvent, AuditLog
+from issuer.audit.audit_log_store import AuditEvent, AuditLog
 from issuer.audit.chain_store import Outcome
 from issuer.audit.following import AuditReader, Bookmark, EventPage
 from issuer.audit.push import progress_store

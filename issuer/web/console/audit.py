@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from issuer.audit import AuditEvent, Coverage, EventFilter, is_event_id
-from issuer.audit.audit_log import AuditLog
+from issuer.audit.audit_log_store import AuditLog
 from issuer.composition import UnitOfWork
 from issuer.errors import NotFound
 from issuer.fields.text import escaped, readable_json
