@@ -10,7 +10,7 @@ they come.
 from issuer.audit.audit_log_store import AuditEvent, AuditLog, EventFilter, is_event_id
 from issuer.audit.chain_store import ChainKey, Event, Outcome
 from issuer.audit.checkpoints import Checkpoints, Coverage
-from issuer.audit.counting import TokenCount, TokenCounts
+from issuer.audit.counts_store import TokenCount, TokenCounts
 from issuer.audit.flood import RefusalAggregator
 from issuer.audit.following import AuditReader, Bookmark
 from issuer.audit.retention import Retention

@@ -1,42 +1,70 @@
-"""The counts of events by hour, in SQL."""
+"""How many tokens were issued and refused in each hour, counted from the audit events."""
 
-from collections.abc import Collection, Mapping, Sequence
-from datetime import UTC, datetime
-from typing import TypeAlias, cast
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import cast
 
+from pydantic import BaseModel
 from sqlalchemy import ColumnElement, CursorResult, delete, func, literal_column, select, update
 from sqlalchemy.orm import Session
 
-from issuer.database.store import insert_into
+from issuer.clock import Clock
+from issuer.database import Database
+from issuer.database.store import as_model, insert_into
 from issuer.database.tables import AuditEventRow, TokenCountRow, TokenCountsRow
 
-Counts: TypeAlias = Mapping[tuple[datetime, str], int]
-
+COUNT_EVERY = timedelta(minutes=1)
+KEPT_FOR = timedelta(days=8)
+TOKEN_ISSUED, TOKEN_REFUSED = "token.issued", "token.refused"
+# Later, all events of a time are written: some are gathered in memory for up to a minute.
+_WRITTEN_WITHIN = timedelta(seconds=90)
 _HOURS = {  # as text: the databases have no function in common
     "sqlite": "substr(at, 1, 13)",
     "postgresql": "to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24')",
 }
 
 
+class TokenCount(BaseModel):
+    """The events of `action` in the hour that begins at `hour`."""
+
+    hour: datetime
+    action: str
+    count: int
+
+
+class TokenCounts:
+    """Exact, although every process counts: only one of them adds what it has counted."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def count(self) -> None:
+        """Add the events since the last count; at first, those of the last `KEPT_FOR`."""
+        now = self._clock()
+        until = now - _WRITTEN_WITHIN
+        # Counted outside the transaction that writes, so that no token waits for it.
+        with self._database.reading() as session:
+            seen = counted_until(session)
+            since = max(seen, until - KEPT_FOR)
+            if since >= until:
+                return
+            counts = _by_hour(session, since, until)
+        with self._database.transaction() as session:
+            if advance(session, seen, until):
+                _add(session, counts)
+                session.execute(delete(TokenCountRow).where(TokenCountRow.hour < now - KEPT_FOR))
+
+    def since(self, hour: datetime) -> list[TokenCount]:
+        """The counts of the hours from `hour` on, the oldest first."""
+        query = select(TokenCountRow).where(TokenCountRow.hour >= hour)
+        query = query.order_by(TokenCountRow.hour, TokenCountRow.action)
+        with self._database.reading() as session:
+            return [as_model(TokenCount, row) for row in session.scalars(query)]
+
+
 def counted_until(session: Session) -> datetime:
     return session.scalars(select(TokenCountsRow.counted_until)).one()
-
-
-def by_hour(
-    session: Session, actions: Collection[str], since: datetime, until: datetime
-) -> dict[tuple[datetime, str], int]:
-    """How many events of these actions there were in each hour: one range of the index of `at`."""
-    hour: ColumnElement[str] = literal_column(_HOURS[session.get_bind().dialect.name])
-    query = (
-        select(hour, AuditEventRow.action, func.sum(AuditEventRow.count))
-        .where(AuditEventRow.at >= since, AuditEventRow.at < until)
-        .where(AuditEventRow.action.in_(actions))
-        .group_by(hour, AuditEventRow.action)
-    )
-    return {
-        (datetime.strptime(text, "%Y-%m-%d %H").replace(tzinfo=UTC), action): int(count)
-        for text, action, count in session.execute(query)
-    }
 
 
 def advance(session: Session, seen: datetime, until: datetime) -> bool:
@@ -49,7 +77,22 @@ def advance(session: Session, seen: datetime, until: datetime) -> bool:
     return cast("CursorResult[object]", session.execute(moved)).rowcount == 1
 
 
-def add(session: Session, counts: Counts) -> None:
+def _by_hour(session: Session, since: datetime, until: datetime) -> dict[tuple[datetime, str], int]:
+    """How many events there were in each hour, by action: one range of the index of `at`."""
+    hour: ColumnElement[str] = literal_column(_HOURS[session.get_bind().dialect.name])
+    query = (
+        select(hour, AuditEventRow.action, func.sum(AuditEventRow.count))
+        .where(AuditEventRow.at >= since, AuditEventRow.at < until)
+        .where(AuditEventRow.action.in_((TOKEN_ISSUED, TOKEN_REFUSED)))
+        .group_by(hour, AuditEventRow.action)
+    )
+    return {
+        (datetime.strptime(text, "%Y-%m-%d %H").replace(tzinfo=UTC), action): int(count)
+        for text, action, count in session.execute(query)
+    }
+
+
+def _add(session: Session, counts: Mapping[tuple[datetime, str], int]) -> None:
     for (hour, action), count in counts.items():
         row = insert_into(session, TokenCountRow).values(hour=hour, action=action, count=count)
         session.execute(
@@ -58,13 +101,3 @@ def add(session: Session, counts: Counts) -> None:
                 set_={"count": TokenCountRow.count + row.excluded.count},
             )
         )
-
-
-def delete_before(session: Session, hour: datetime) -> None:
-    session.execute(delete(TokenCountRow).where(TokenCountRow.hour < hour))
-
-
-def since(session: Session, hour: datetime) -> Sequence[TokenCountRow]:
-    """The oldest first."""
-    query = select(TokenCountRow).where(TokenCountRow.hour >= hour)
-    return session.scalars(query.order_by(TokenCountRow.hour, TokenCountRow.action)).all()

@@ -6,7 +6,7 @@ from datetime import timedelta
 from functools import cached_property, partial
 from typing import NamedTuple, Protocol
 
-from issuer.audit.counting import COUNT_EVERY
+from issuer.audit.counts_store import COUNT_EVERY
 from issuer.audit.flood import WRITE_EVERY as WRITE_REFUSALS_EVERY
 from issuer.audit.push.pusher import PUSH_EVERY
 from issuer.background.periodic import SECONDS_FOR_OTHERS, Periodic

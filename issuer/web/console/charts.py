@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from issuer.audit import TokenCount
-from issuer.audit.counting import TOKEN_ISSUED, TOKEN_REFUSED
+from issuer.audit.counts_store import TOKEN_ISSUED, TOKEN_REFUSED
 from issuer.keys.described import DescribedKey
 from issuer.keys.schedule import KeyState
 from issuer.vocabulary import SigningAlgorithm
