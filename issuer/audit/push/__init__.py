@@ -6,7 +6,7 @@ them. A destination is an HTTP endpoint or a syslog server.
 
 from issuer.audit.push.destination import RENDERERS, Destination, Message, NotDelivered, PushFailure
 from issuer.audit.push.destinations import build_destination
-from issuer.audit.push.progress import Progress
+from issuer.audit.push.progress_store import Progress
 from issuer.audit.push.pusher import Pusher, PushState
 
 __all__ = [

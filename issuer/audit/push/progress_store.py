@@ -1,13 +1,31 @@
-"""The progress of each destination, in SQL."""
+"""How far each destination has acknowledged the audit events, in SQL."""
 
-from typing import cast
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from typing import Any, cast
 
 from sqlalchemy import CursorResult, update
 from sqlalchemy.orm import Session
 
 from issuer.audit.following import Bookmark
-from issuer.audit.push.progress import Progress
 from issuer.database.tables import AuditPushRow
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Events that `acknowledged` covers have arrived; those that `attempted` covers may have.
+
+    `failures` counts failed attempts by their cause; `failed` are those since the last success.
+    """
+
+    acknowledged: Bookmark = field(default_factory=Bookmark)
+    attempted: Bookmark = field(default_factory=Bookmark)
+    failures: Mapping[str, int] = field(default_factory=dict)
+    failed: int = 0
+    retry_at: datetime | None = None
+    last_failure: str | None = None
+    last_success_at: datetime | None = None
 
 
 def load(session: Session, destination: str) -> Progress | None:
@@ -15,15 +33,10 @@ def load(session: Session, destination: str) -> Progress | None:
     row = session.get(AuditPushRow, destination)
     if row is None:
         return None
-    return Progress(
-        Bookmark.parse(row.acknowledged),
-        Bookmark.parse(row.attempted),
-        row.failures,
-        row.failed,
-        row.retry_at,
-        row.last_failure,
-        row.last_success_at,
-    )
+    columns: dict[str, Any] = {each.name: getattr(row, each.name) for each in fields(Progress)}
+    for name in ("acknowledged", "attempted"):
+        columns[name] = Bookmark.parse(columns[name])
+    return Progress(**columns)
 
 
 def create(session: Session, destination: str, progress: Progress) -> None:
@@ -42,13 +55,7 @@ def replace(session: Session, destination: str, before: Progress, after: Progres
     return cast("CursorResult[object]", session.execute(changed)).rowcount == 1
 
 
-def _columns(progress: Progress) -> dict[str, object]:
-    return {
-        "acknowledged": str(progress.acknowledged),
-        "attempted": str(progress.attempted),
-        "failures": dict(progress.failures),
-        "failed": progress.failed,
-        "retry_at": progress.retry_at,
-        "last_failure": progress.last_failure,
-        "last_success_at": progress.last_success_at,
-    }
+def _columns(progress: Progress) -> dict[str, Any]:
+    columns = {each.name: getattr(progress, each.name) for each in fields(progress)}
+    bookmarks = {"acknowledged": str(progress.acknowledged), "attempted": str(progress.attempted)}
+    return columns | bookmarks

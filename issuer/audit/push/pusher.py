@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import groupby
 from random import Random
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
@@ -15,7 +15,7 @@ from issuer.audit.chain_store import Outcome
 from issuer.audit.following import AuditReader, Bookmark, EventPage
 from issuer.audit.push import progress_store
 from issuer.audit.push.destination import Destination, Message, NotDelivered, Render
-from issuer.audit.push.progress import Progress
+from issuer.audit.push.progress_store import Progress
 from issuer.clock import Clock
 from issuer.database import Database, Session
 from issuer.database.only_one import if_free
@@ -108,15 +108,16 @@ class Pusher:
             if batch is None:
                 end = page.end(progress.acknowledged)
                 if end != progress.acknowledged:
-                    self._save(progress, progress.moved(end))
+                    self._save(progress, acknowledged=end, attempted=progress.attempted | end)
                 return
-            progress = self._save(progress, progress.attempting(batch.end))
+            progress = self._save(progress, attempted=progress.attempted | batch.end)
             try:
                 self.destination.send(batch.messages)
             except NotDelivered as error:
                 self._pause(progress, error)
                 return
-            progress = self._save(progress, progress.succeeded(batch.end, self._clock()))
+            arrived = {"acknowledged": batch.end, "last_success_at": self._clock()}
+            progress = self._save(progress, **arrived, failed=0, retry_at=None)
             self._most = min(self._most + _MORE_AFTER_A_SUCCESS, MAX_EVENTS)
 
     def _first_batch(self, page: EventPage, progress: Progress) -> _Batch | None:
@@ -156,14 +157,19 @@ class Pusher:
             reason=str(error),
             retry_in=round(seconds, 1),
         )
-        retry_at = self._clock() + timedelta(seconds=seconds)
-        self._save(progress, progress.not_delivered(error.failure.value, str(error), retry_at))
+        failure = error.failure.value
+        self._save(
+            progress,
+            failures={**progress.failures, failure: progress.failures.get(failure, 0) + 1},
+            failed=progress.failed + 1,
+            retry_at=self._clock() + timedelta(seconds=seconds),
+            last_failure=str(error),
+        )
 
     def _begin(self) -> Progress:
-        progress = Progress()
         with self._database.transaction() as session:
-            progress_store.create(session, self.destination.key, progress)
-        return progress
+            progress_store.create(session, self.destination.key, Progress())
+        return Progress()
 
     def _report_what_was_deleted(self, sent: int) -> None:
         """Retention waits for no destination."""
@@ -171,7 +177,9 @@ class Pusher:
             name, oldest = self.destination.name, self.state.oldest
             log.warning("audit_push_missed", destination=name, after=sent, before=oldest)
 
-    def _save(self, before: Progress, after: Progress) -> Progress:
+    def _save(self, before: Progress, **changes: Any) -> Progress:
+        """`before` with these changes; `_Overtaken` if another process has changed it."""
+        after = replace(before, **changes)
         with self._database.transaction() as session:
             if not progress_store.replace(session, self.destination.key, before, after):
                 raise _Overtaken
