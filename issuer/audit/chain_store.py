@@ -95,19 +95,6 @@ class ChainHead:
     hash: bytes = bytes(HASH_BYTES)
 
 
-@dataclass(frozen=True, slots=True)
-class Linked:
-    """A row to be added, and its hash, which is over `stored`.
-
-    `stored` are its `COLUMNS`, with instant and details as text, the same on both databases: rows
-    may be moved from one to the other. `details` are those of the event, not as text.
-    """
-
-    stored: tuple[Any, ...]
-    details: dict[str, object]
-    hash: bytes
-
-
 class ChainKey:
     """The key of every hash in the audit log."""
 
@@ -129,41 +116,25 @@ class ChainKey:
         """Whether `mac` is the hash of the checkpoint."""
         return hmac.compare_digest(mac, self.mac(token))
 
-    def linked(self, event: Event, row_id: int, chain: str, end: ChainHead) -> Linked:
-        """The row of `event` that follows `end` in `chain`."""
-        details = dict(event.details)
-        stored = (
-            row_id,
-            event.at.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds"),
-            event.actor.id,
-            event.action,
-            event.target,
-            event.outcome.value,
-            event.reason,
-            event.actor.request_id,
-            event.actor.address,
-            event.count,
-            json.dumps(details),
-            chain,
-            end.seq + 1,
-        )
-        return Linked(stored, details, self.hash(end.hash, stored))
-
 
 def append(
     key: ChainKey, connection: Connection, chain: str, end: ChainHead, events: Sequence[Event]
 ) -> ChainHead:
     """Add `events` after `end` in one statement; the new end, if the transaction commits."""
     rows = []
-    for row_id, event in zip(new_ids(connection, len(events)), events, strict=True):
-        row = key.linked(event, row_id, chain, end)
-        end = ChainHead(end.seq + 1, row.hash)
-        rows.append(row)
-    add(connection, rows)
+    for row_id, event in zip(_new_ids(connection, len(events)), events, strict=True):
+        stored = _stored(event, row_id, chain, end.seq + 1)
+        end = ChainHead(end.seq + 1, key.hash(end.hash, stored))
+        rows.append((*stored, end.hash))
+    if connection.dialect.name == "sqlite":
+        sqlite_connection(connection).executemany(_INSERT_STORED, rows)
+    else:
+        as_json = list(map(_as_json, rows, events))
+        connection.execute(_INSERT_JSON, {"rows": json.dumps(as_json)})
     return end
 
 
-def new_ids(connection: Connection, number: int) -> Iterable[int]:
+def _new_ids(connection: Connection, number: int) -> Iterable[int]:
     """Ids for the next `number` rows, ascending. Needed before the INSERT: they are hashed."""
     if connection.dialect.name == "sqlite":
         last = sqlite_connection(connection).execute(_LAST_ID).fetchone()[0] or 0
@@ -171,21 +142,34 @@ def new_ids(connection: Connection, number: int) -> Iterable[int]:
     return sorted(connection.scalars(_FOLLOWING_IDS, {"number": number}))
 
 
-def add(connection: Connection, rows: Sequence[Linked]) -> None:
-    """Add `rows` in one statement."""
-    if connection.dialect.name == "sqlite":
-        # As text: it was made for the hash.
-        stored = [(*row.stored, row.hash) for row in rows]
-        sqlite_connection(connection).executemany(_INSERT_STORED, stored)
-    else:
-        connection.execute(_INSERT_JSON, {"rows": json.dumps([_as_json(row) for row in rows])})
+def _stored(event: Event, row_id: int, chain: str, seq: int) -> tuple[Any, ...]:
+    """The `COLUMNS` of its row, with instant and details as text, the same on both databases.
+
+    So rows may be moved from one to the other.
+    """
+    return (
+        row_id,
+        event.at.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds"),
+        event.actor.id,
+        event.action,
+        event.target,
+        event.outcome.value,
+        event.reason,
+        event.actor.request_id,
+        event.actor.address,
+        event.count,
+        json.dumps(dict(event.details)),
+        chain,
+        seq,
+    )
 
 
-def _as_json(row: Linked) -> dict[str, object]:
-    stored = dict(zip(COLUMNS, row.stored, strict=True))
+def _as_json(row: tuple[Any, ...], event: Event) -> dict[str, object]:
+    stored = dict(zip(NAMES, row, strict=True))
     # Without a zone, PostgreSQL would use that of the session, which a pooler may have changed.
     at = f"{stored['at']}+00"
-    return {**stored, "at": at, "details": row.details, "hash": f"\\x{row.hash.hex()}"}
+    details = dict(event.details)
+    return {**stored, "at": at, "details": details, "hash": f"\\x{stored['hash'].hex()}"}
 
 
 class OwnChain:

@@ -1,9 +1,8 @@
 """Deleting old events so that the rest can still be verified."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from functools import partial
 
 import structlog
 
@@ -100,14 +99,14 @@ class Retention:
     def _delete(self, ends: Mapping[str, ChainHead]) -> int:
         deleted = 0
         for chain, end in ends.items():
-            while count := self._page(partial(store.delete_of_chain, chain=chain, through=end.seq)):
+            while count := self._delete_page(chain, end.seq):
                 deleted += count
         return deleted
 
-    def _page(self, delete: Callable[[Session], int]) -> int:
+    def _delete_page(self, chain: str, through: int) -> int:
         """In a transaction of its own, so that other writers do not wait long."""
         with self._database.transaction() as session:
-            return delete(session)
+            return store.delete_of_chain(session, chain, through)
 
     def _finish(self, begun: Pruned) -> None:
         with self._database.changing() as session:

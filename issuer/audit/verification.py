@@ -164,12 +164,6 @@ def verify(database: Database, key: ChainKey, read: Read, kept: Sequence[str] = 
             finding = anchors.missing
         except ChainBroken as broken:
             finding = broken.finding
-    return _summary(anchors, verifier, finding)
-
-
-def _summary(
-    anchors: Anchors, verifier: ChainVerifier, finding: AuditFinding | None
-) -> Verification:
     return Verification(
         ok=finding is None,
         finding=finding,
