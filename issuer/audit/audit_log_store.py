@@ -168,11 +168,11 @@ class AuditLog:
         writers = self._session.scalars(_WRITERS).one()
         return last, None if writers is None else frozenset(writers)
 
-    def _events(self, query: Select[tuple[AuditEventRow]]) -> list[AuditEvent]:
+    def _events(self, query: Select[AuditEventRow]) -> list[AuditEvent]:
         return [_event_of(row) for row in self._session.scalars(query)]
 
 
-def _newest_of(chain: str) -> Select[tuple[AuditEventRow]]:
+def _newest_of(chain: str) -> Select[AuditEventRow]:
     query = select(AuditEventRow).where(AuditEventRow.chain == chain)
     return query.order_by(AuditEventRow.seq.desc())
 

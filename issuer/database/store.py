@@ -5,10 +5,11 @@ Ids of users and clients are unique across both, ignoring case.
 
 import string
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import fields
 from datetime import datetime
 from itertools import islice
 from random import Random
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import BaseModel
 from sqlalchemy import ColumnElement, and_, func, inspect, select
@@ -21,6 +22,9 @@ from issuer.database.tables import Base, PrincipalRow, Versioned
 from issuer.errors import AlreadyExists, NotFound
 from issuer.fields.ids import fold_id
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 _ID_ALPHABET = string.ascii_lowercase + string.digits
 _ID_CHARACTERS = 20
 _AFTER_ALL = "\U0010ffff"
@@ -29,6 +33,7 @@ _IN_A_STATEMENT = 1_000
 T = TypeVar("T")
 Row = TypeVar("Row", bound=Versioned)
 Model = TypeVar("Model", bound=BaseModel)
+Record = TypeVar("Record", bound="DataclassInstance")
 
 
 def insert_into(session: Session, table: type[Base]) -> Any:
@@ -139,7 +144,13 @@ def begins_with(column: InstrumentedAttribute[str], prefix: str) -> ColumnElemen
 
 def as_model(model: type[Model], row: Base | Versioned, **others: Any) -> Model:
     """`row` as `model`, without validation: values were checked before they were stored."""
-    stored: dict[str, Any] = {
-        name: getattr(row, name) for name in model.model_fields if name not in others
-    }
-    return model.model_construct(**stored, **others)
+    return model.model_construct(**_columns(row, model.model_fields, others))
+
+
+def as_record(record: type[Record], row: Base, **others: Any) -> Record:
+    """`row` as a dataclass whose fields are columns, except `others`."""
+    return record(**_columns(row, (each.name for each in fields(record)), others))
+
+
+def _columns(row: object, names: Iterable[str], others: dict[str, Any]) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in names if name not in others} | others

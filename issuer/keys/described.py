@@ -2,7 +2,8 @@
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -43,29 +44,20 @@ class DescribedKey(BaseModel):
 def described(keys: Collection[SigningKey], key: SigningKey, now: datetime) -> DescribedKey:
     """`key` with its state and dates at `now`, which depend on the other `keys`."""
     return DescribedKey(
-        kid=key.kid,
-        alg=key.alg,
+        **asdict(key),
         state=state_at(keys, key, now),
         summary=_summary(keys, key, now),
-        announced_at=key.announced_at,
-        ready_at=key.ready_at,
-        activates_at=key.activates_at,
         retires_at=retires_at(keys, key),
         destroys_at=destroys_at(keys, key),
-        revoked_at=key.revoked_at,
-        destroyed_at=key.destroyed_at,
-        public_jwk=dict(key.public_jwk),
     )
 
 
 def all_described(keys: Collection[SigningKey], now: datetime) -> list[DescribedKey]:
     """All of them, newest first."""
-    return [described(keys, key, now) for key in _newest_first(keys)]
-
-
-def _newest_first(keys: Iterable[SigningKey]) -> list[SigningKey]:
-    order = [(key.activates_at, key.is_usable, key.kid, key) for key in keys]
-    return [key for *_, key in sorted(order, reverse=True)]
+    newest_first = sorted(
+        keys, key=lambda key: (key.activates_at, key.is_usable, key.kid), reverse=True
+    )
+    return [described(keys, key, now) for key in newest_first]
 
 
 def _summary(keys: Collection[SigningKey], key: SigningKey, now: datetime) -> str:

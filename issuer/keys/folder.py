@@ -53,7 +53,12 @@ class FolderKeyBackend:
                 f"ISSUER_KEY_FOLDER {self._folder} does not exist: mount it, or run `issuer init`"
                 " to create it."
             )
-        name, key = self._provided(alg, besides) or self._made(alg)
+        provided = (
+            (path.name, key)
+            for path, key in self._unused()
+            if signs(key, alg) and key.thumbprint() not in besides
+        )
+        name, key = next(provided, None) or self._made(alg)
         self._ready[key.thumbprint()] = key  # reading an RSA key again is slow
         return MadeKey(public_jwk(key, alg), FILE + os.fsencode(name))
 
@@ -78,14 +83,6 @@ class FolderKeyBackend:
     def cleanup(self) -> None:
         remove_partial(self._folder)
         self._unused()
-
-    def _provided(
-        self, alg: SigningAlgorithm, besides: Collection[str]
-    ) -> tuple[str, PrivateKey] | None:
-        for path, key in self._unused():
-            if signs(key, alg) and key.thumbprint() not in besides:
-                return path.name, key
-        return None
 
     def _unused(self) -> list[tuple[Path, PrivateKey]]:
         """Key files that the database does not know. Removes those of destroyed keys."""

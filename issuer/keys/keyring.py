@@ -1,7 +1,7 @@
 """The keys of this process: which one signs, and which are published for verifiers."""
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -26,61 +26,11 @@ _ROTATOR = Actor("issuer:rotator")
 log = structlog.get_logger(__name__)
 
 
-class LoadedKeys:
-    """By `kid`. The first of `backends` makes new keys; the others still have old ones."""
-
-    def __init__(self, backends: Sequence[KeyBackend]) -> None:
-        self._backends = backends
-        self._backend_of: dict[str, KeyBackend] = {}
-
-    def __contains__(self, key: SigningKey) -> bool:
-        return key.kid in self._backend_of
-
-    def made(self, algorithms: Iterable[SigningAlgorithm]) -> list[MadeKey]:
-        """An unused key for each algorithm. Slow: an RSA key can take a tenth of a second."""
-        made: dict[str, MadeKey] = {}
-        for alg in algorithms:
-            key = self._backends[0].create(alg, besides=made.keys())
-            made[key.kid] = key
-        return list(made.values())
-
-    def load(self, key: SigningKey, handle: bytes) -> SigningKey:
-        """The key with the public part derived from its private key, whatever the database holds.
-
-        `ConfigurationError` if no backend has the private key.
-        """
-        backend = next((each for each in self._backends if each.owns(handle)), None)
-        if backend is None:
-            raise ConfigurationError(
-                f"The private key of {key.kid} is in a key folder: set ISSUER_KEY_FOLDER."
-            )
-        public = backend.load(key.kid, key.alg, handle)
-        self._backend_of[key.kid] = backend
-        return replace(key, public_jwk=public)
-
-    def sign(self, key: SigningKey, typ: str, claims: Mapping[str, object]) -> Signed:
-        """`claims` as a JWT signed by that key (RFC 7519 §7.1); `Unavailable` if not loaded."""
-        if (backend := self._backend_of.get(key.kid)) is None:
-            raise Unavailable(f"The key {key.kid} cannot sign here.")
-        header, payload = header_and_payload(key, typ, claims)
-        return Signed(backend.sign(key.kid, header, payload), key.kid)
-
-    def destroy(self, kid: str, handle: bytes) -> None:
-        """Destroy its private key in this process and its backend."""
-        if backend := self._backend_of.pop(kid, None):
-            backend.destroy(kid, handle)
-
-    def cleanup(self) -> None:
-        """Delete what a crash left of destroyed keys."""
-        for backend in self._backends:
-            backend.cleanup()
-
-
 class Keyring:
     """Signs with the active key of an algorithm, and publishes every key a verifier may need.
 
     The first of `backends` makes new keys; the others still have old ones. Verifiers may cache
-    the key set for `kept_for`.
+    the key set for `kept_for`. A key that is not loaded here neither signs nor is published.
     """
 
     def __init__(
@@ -96,6 +46,7 @@ class Keyring:
     ) -> None:
         self._database = database
         self._trails = trails
+        self._backends = backends
         self._clock = clock
         self._policy = policy
         self._kept_for = kept_for
@@ -103,7 +54,7 @@ class Keyring:
         self._algorithms_in_use = algorithms_in_use
         self._reloading = threading.Lock()
         self._stored = StoredKeys()
-        self._loaded = LoadedKeys(backends)
+        self._backend_of: dict[str, KeyBackend] = {}  # of loaded keys, by `kid`
         self._usable: list[SigningKey] = []
         self.keys: list[SigningKey] = []
         self.published_algorithms: list[SigningAlgorithm] = []
@@ -130,7 +81,7 @@ class Keyring:
     def require_loaded(self) -> None:
         """`ConfigurationError` if this process cannot load a key that may still sign or verify."""
         for key in self._usable:
-            if key not in self._loaded:
+            if key.kid not in self._backend_of:
                 self._load(key)
 
     def reconcile(self) -> None:
@@ -149,9 +100,12 @@ class Keyring:
             if not plan:
                 return
             require_clock(self._database, self._clock)
-            # Outside the transaction: making an RSA key would block all other changes.
-            made = self._loaded.made(new.alg for new in plan.create)
-            self._carry_out(plan, made, seen)
+            # Outside the transaction: an RSA key can take a tenth of a second.
+            made: dict[str, MadeKey] = {}
+            for new in plan.create:
+                key = self._backends[0].create(new.alg, besides=made.keys())
+                made[key.kid] = key
+            self._carry_out(plan, list(made.values()), seen)
         raise Unavailable("Other processes keep changing the signing keys.")
 
     def is_in_order(self) -> bool:
@@ -162,11 +116,14 @@ class Keyring:
 
     def sign(self, alg: SigningAlgorithm, typ: str, claims: Mapping[str, object]) -> Signed:
         """`claims` as a JWT signed by the active key of `alg` (RFC 7519 §7.1)."""
-        return self._loaded.sign(self.active(alg), typ, claims)
+        return self.sign_with(self.active(alg), typ, claims)
 
     def sign_with(self, key: SigningKey, typ: str, claims: Mapping[str, object]) -> Signed:
         """`claims` as a JWT signed by that key, active or not; `Unavailable` if not loaded."""
-        return self._loaded.sign(key, typ, claims)
+        if (backend := self._backend_of.get(key.kid)) is None:
+            raise Unavailable(f"The key {key.kid} cannot sign here.")
+        header, payload = header_and_payload(key, typ, claims)
+        return Signed(backend.sign(key.kid, header, payload), key.kid)
 
     def verifying(self, kid: str) -> SigningKey | None:
         """The key of that id, if its signatures may still be trusted."""
@@ -175,21 +132,23 @@ class Keyring:
     def active(self, alg: SigningAlgorithm) -> SigningKey:
         """The key that signs `alg` now; `Unavailable` if there is none, or not in this process."""
         key = schedule.active(self._usable, alg, self._clock())
-        if key is None or key not in self._loaded:
-            raise Unavailable(f"There is no active {alg} key.")
-        return key
+        return self._require(key, f"There is no active {alg} key.")
 
     def next_key(self, alg: SigningAlgorithm) -> SigningKey:
         """The key that signs `alg` next; `Unavailable` if there is none, or not in this process."""
         key = schedule.next_key(self._usable, alg, self._clock())
-        if key is None or key not in self._loaded:
-            raise Unavailable(f"There is no next {alg} key.")
-        return key
+        return self._require(key, f"There is no next {alg} key.")
 
     def cleanup(self) -> None:
         """Delete what a crash left of destroyed keys."""
-        self._loaded.cleanup()
+        for backend in self._backends:
+            backend.cleanup()
         self._database.erasure.run()
+
+    def _require(self, key: SigningKey | None, otherwise: str) -> SigningKey:
+        if key is None or key.kid not in self._backend_of:
+            raise Unavailable(otherwise)
+        return key
 
     def _carry_out(self, plan: RotationPlan, made: Sequence[MadeKey], seen: StoredKeys) -> None:
         """Plans again first: the dates count from the commit, not from when a key was made."""
@@ -217,7 +176,7 @@ class Keyring:
         return rendered(keys, min(filter(None, changes), default=None))
 
     def _verifiable(self) -> list[SigningKey]:
-        return [key for key in self._usable if key in self._loaded]
+        return [key for key in self._usable if key.kid in self._backend_of]
 
     def _with_private_part(self, key: SigningKey) -> SigningKey:
         """The loaded key, or the key as stored if it cannot be loaded."""
@@ -230,9 +189,22 @@ class Keyring:
             return key
 
     def _load(self, key: SigningKey) -> SigningKey:
-        return self._loaded.load(key, self._stored.handles.get(key.kid, b""))
+        """The key with the public part derived from its private key, whatever the database holds.
+
+        `ConfigurationError` if no backend has the private key.
+        """
+        handle = self._stored.handles.get(key.kid, b"")
+        backend = next((each for each in self._backends if each.owns(handle)), None)
+        if backend is None:
+            raise ConfigurationError(
+                f"The private key of {key.kid} is in a key folder: set ISSUER_KEY_FOLDER."
+            )
+        public = backend.load(key.kid, key.alg, handle)
+        self._backend_of[key.kid] = backend
+        return replace(key, public_jwk=public)
 
     def _destroy(self, before: StoredKeys) -> None:
         """Destroy private keys here that this or another process has revoked or destroyed."""
         for kid in before.handles.keys() - self._stored.handles.keys():
-            self._loaded.destroy(kid, before.handles[kid])
+            if backend := self._backend_of.pop(kid, None):
+                backend.destroy(kid, before.handles[kid])

@@ -9,7 +9,7 @@ from issuer.database import Session
 from issuer.errors import NotFound
 from issuer.keys import schedule, sealed_secrets_store
 from issuer.keys.private_key import MadeKey
-from issuer.keys.schedule import NewKey, RotationPlan, SigningKey
+from issuer.keys.schedule import RotationPlan, SigningKey
 from issuer.keys.sealing import Sealer, is_ciphertext
 from issuer.keys.store import KeyStore, StoredKeys
 from issuer.vocabulary import SigningAlgorithm
@@ -68,17 +68,14 @@ class Keys:
         if self._store.stored() != seen:
             return False
         for wanted, each in zip(plan.create, made, strict=True):
-            self._announce(wanted, each)
+            self._store.add(wanted.as_key(each.kid, each.public_jwk), each.handle)
+            dates = {"activates_at": wanted.activates_at.isoformat()}
+            self._trail.note("key.announced", each.kid, alg=wanted.alg, **dates)
         for key in seen.keys:
             if key.kid in plan.destroy:
                 self._store.change([replace(key, destroyed_at=self._clock())])
                 self._trail.note("key.destroyed", key.kid, alg=key.alg)
         return True
-
-    def _announce(self, wanted: NewKey, made: MadeKey) -> None:
-        self._store.add(wanted.as_key(made.kid, made.public_jwk), made.handle)
-        dates = {"activates_at": wanted.activates_at.isoformat()}
-        self._trail.note("key.announced", made.kid, alg=wanted.alg, **dates)
 
 
 def rewrap(session: Session, sealer: Sealer, trail: Trail) -> int:

@@ -72,20 +72,16 @@ class Forger:
 
 def generated(alg: SigningAlgorithm) -> PrivateKey:
     """A new key. An RSA key can take a tenth of a second or more; other threads keep running."""
-    key = _generated(alg)
-    while key.thumbprint().startswith("-"):  # a command would parse such a kid as an option
-        key = _generated(alg)
-    return key
-
-
-def _generated(alg: SigningAlgorithm) -> PrivateKey:
+    key: PrivateKey
     match alg:
         case SigningAlgorithm.RS256 | SigningAlgorithm.PS256:
-            return RSAKey.generate_key(_RSA_BITS, private=True)
+            key = RSAKey.generate_key(_RSA_BITS, private=True)
         case SigningAlgorithm.ES256:
-            return ECKey.generate_key("P-256", private=True)
+            key = ECKey.generate_key("P-256", private=True)
         case SigningAlgorithm.EDDSA | SigningAlgorithm.ED25519:
-            return OKPKey.generate_key("Ed25519", private=True)
+            key = OKPKey.generate_key("Ed25519", private=True)
+    # A command would parse such a kid as an option.
+    return generated(alg) if key.thumbprint().startswith("-") else key
 
 
 def public_jwk(key: PrivateKey, alg: SigningAlgorithm) -> dict[str, Any]:

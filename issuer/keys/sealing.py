@@ -61,9 +61,9 @@ class Sealer:
     def rewrap(self, box: bytes, name: str) -> bytes:
         """The content sealed under the first master key; the box itself if it is that already."""
         newest = self.newest
-        return (
-            box if master_key_id(box) == newest else self.seal(self.open(box, name), name, newest)
-        )
+        if master_key_id(box) == newest:
+            return box
+        return self.seal(self.open(box, name), name, newest)
 
     def holds(self, mark: bytes) -> bool:
         """Whether the master key of that `mark` is among the master keys."""
@@ -108,18 +108,14 @@ class SealedTexts:
             return None
 
 
-def _encrypted(key: bytes, nonce: bytes, content: bytes, name: str | None = None) -> bytes:
+def _encrypted(key: bytes, nonce: bytes, content: bytes, name: str = "") -> bytes:
     """The nonce and the ciphertext with its tag, which also authenticates the `name`."""
-    return nonce + AESGCM(key).encrypt(nonce, content, _context(name))
+    return nonce + AESGCM(key).encrypt(nonce, content, name.encode())
 
 
-def _decrypted(key: bytes, box: bytes, name: str | None = None) -> bytes:
+def _decrypted(key: bytes, box: bytes, name: str = "") -> bytes:
     """`InvalidTag` or `ValueError` unless it was encrypted under this key and name."""
-    return AESGCM(key).decrypt(box[:_NONCE_BYTES], box[_NONCE_BYTES:], _context(name))
-
-
-def _context(name: str | None) -> bytes | None:
-    return None if name is None else name.encode()
+    return AESGCM(key).decrypt(box[:_NONCE_BYTES], box[_NONCE_BYTES:], name.encode())
 
 
 def is_ciphertext(handle: bytes) -> bool:

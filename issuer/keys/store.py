@@ -1,12 +1,13 @@
 """Signing keys in SQL: their public parts, their dates, and the handles of their backends."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from issuer.database.store import as_record
 from issuer.database.tables import JwksCacheRow, SigningKeyRow
 from issuer.keys.schedule import SigningKey
 from issuer.vocabulary import SigningAlgorithm
@@ -45,7 +46,10 @@ class KeyStore:
         """Every key there is, destroyed ones included."""
         rows = self._session.scalars(_KNOWN).all()
         handles = {row.kid: row.handle for row in rows if row.handle is not None}
-        keys = tuple(_signing_key(row) for row in rows)
+        # A program that did not keep `ready_at` made them to sign at that time and not before.
+        keys = tuple(
+            as_record(SigningKey, row, ready_at=row.ready_at or row.activates_at) for row in rows
+        )
         if (promise := self._session.get(JwksCacheRow, _ONLY)) is None:
             return StoredKeys(keys, handles)
         return StoredKeys(keys, handles, promise.kept_for, promise.kept_until)
@@ -61,16 +65,7 @@ class KeyStore:
         row.kept_for = kept_for
 
     def add(self, key: SigningKey, handle: bytes) -> None:
-        row = SigningKeyRow(
-            kid=key.kid,
-            alg=key.alg,
-            public_jwk=dict(key.public_jwk),
-            handle=handle,
-            announced_at=key.announced_at,
-            ready_at=key.ready_at,
-            activates_at=key.activates_at,
-        )
-        self._session.add(row)
+        self._session.add(SigningKeyRow(**asdict(key), handle=handle))
         self._session.flush()
 
     def change(self, keys: Iterable[SigningKey]) -> None:
@@ -88,17 +83,3 @@ class KeyStore:
         for kid, handle in handles.items():
             self._session.get_one(SigningKeyRow, kid).handle = handle
         self._session.flush()
-
-
-def _signing_key(row: SigningKeyRow) -> SigningKey:
-    return SigningKey(
-        kid=row.kid,
-        alg=row.alg,
-        public_jwk=row.public_jwk,
-        announced_at=row.announced_at,
-        # A program that did not keep it made them to sign at that time and not before.
-        ready_at=row.ready_at or row.activates_at,
-        activates_at=row.activates_at,
-        revoked_at=row.revoked_at,
-        destroyed_at=row.destroyed_at,
-    )

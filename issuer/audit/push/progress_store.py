@@ -9,6 +9,7 @@ from sqlalchemy import CursorResult, update
 from sqlalchemy.orm import Session
 
 from issuer.audit.following import Bookmark
+from issuer.database.store import as_record
 from issuer.database.tables import AuditPushRow
 
 
@@ -33,10 +34,8 @@ def load(session: Session, destination: str) -> Progress | None:
     row = session.get(AuditPushRow, destination)
     if row is None:
         return None
-    columns: dict[str, Any] = {each.name: getattr(row, each.name) for each in fields(Progress)}
-    for name in ("acknowledged", "attempted"):
-        columns[name] = Bookmark.parse(columns[name])
-    return Progress(**columns)
+    acknowledged, attempted = Bookmark.parse(row.acknowledged), Bookmark.parse(row.attempted)
+    return as_record(Progress, row, acknowledged=acknowledged, attempted=attempted)
 
 
 def create(session: Session, destination: str, progress: Progress) -> None:
