@@ -152,7 +152,8 @@ class AuditWriter:
                 self._commit([waiting])
         else:
             self.failure = None
-            self._metrics.audit_committed(len(batch), perf_counter() - self._since)
+            self._metrics.audit_committed(amount=len(batch))
+            self._metrics.audit_waited(amount=perf_counter() - self._since)
             self._answer(batch, feed_count)
 
     def _answer(self, batch: list[_Waiting], result: int | Exception) -> None:

@@ -55,7 +55,7 @@ class WorkerPool:
         context, queued_at = contextvars.copy_context(), perf_counter()
 
         def task() -> T:
-            self._metrics.pool_waited(self.name, perf_counter() - queued_at)
+            self._metrics.pool_waited(self.name, amount=perf_counter() - queued_at)
             return context.run(function, *args, **kwargs)
 
         running = self._executor.submit(task)

@@ -164,7 +164,7 @@ class Database:
                 raise self._unavailable(error, kind) from error
             raise
         finally:
-            self._metrics.transaction_took(kind, perf_counter() - began)
+            self._metrics.transaction_took(kind, amount=perf_counter() - began)
         self.outage.ended(writing=kind != READ)
 
     def cause(self, error: BaseException) -> str:

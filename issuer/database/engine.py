@@ -122,7 +122,7 @@ def _measured_pool(metrics: Metrics) -> type[QueuePool]:
             try:
                 return super()._do_get()
             finally:
-                metrics.connection_took(time.perf_counter() - began)
+                metrics.connection_took(amount=time.perf_counter() - began)
 
     return MeasuredPool
 

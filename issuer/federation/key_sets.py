@@ -172,7 +172,7 @@ class FollowedKeySets:
         return KeySetClient(name, fetch, read, fetched=self._count, clock=clock)
 
     def _count(self, problem: str | None) -> None:
-        self._metrics.key_set_fetched(self.of, is_valid=problem is None)
+        self._metrics.key_set_fetched(self.of, "succeeded" if problem is None else "failed")
 
 
 def _has(kid: str | None) -> Callable[[PublicKeys], bool]:

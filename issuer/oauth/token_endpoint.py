@@ -85,7 +85,7 @@ class TokenEndpoint:
         except Exception:
             self._metrics.token_refused(ErrorCode.SERVER_ERROR)
             raise
-        self._metrics.token_request_took(self._clock.monotonic() - arrived_at)
+        self._metrics.token_request_took(amount=self._clock.monotonic() - arrived_at)
         if (error := answer.error) is not None and not error.asks_to_wait:
             self._metrics.token_refused(error.label)
             await self._parts.log_refusal(http_request, "token_refused", error, arrived_at)

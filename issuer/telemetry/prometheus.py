@@ -27,7 +27,7 @@ from prometheus_client.registry import Collector
 
 from issuer import __version__
 from issuer.errors import ConfigurationError
-from issuer.telemetry.metrics import FOLDER_OF_WORKERS, MetricDeclaration, Metrics, Recorder
+from issuer.telemetry.metrics import FOLDER_OF_WORKERS, MetricDeclaration, Metrics
 
 # By the values of the labels.
 Values: TypeAlias = Mapping[tuple[str, ...], float]
@@ -49,11 +49,15 @@ class PrometheusMetrics(Metrics):
     `own` is what this process counts, `exposed` what all workers count together.
     """
 
+    is_stored = True
+
     def __init__(self) -> None:
         self._own, self._exposed = _new_registries()
         self._stored: dict[str, Counter | Histogram] = {}
         self._gauges: list[tuple[Gauge, Callable[[], Values]]] = []
-        super().__init__(self._recorder)
+        for name, declared in vars(Metrics).items():
+            if isinstance(declared, MetricDeclaration):
+                setattr(self, name, self._recorder(declared))
         self.add(_BuildInfo())
 
     @property
@@ -100,18 +104,26 @@ class PrometheusMetrics(Metrics):
             for labels, value in read().items():
                 (gauge.labels(*labels) if labels else gauge).set(value)
 
-    def _recorder(self, declared: MetricDeclaration) -> Recorder:
-        stored, action = _stored(declared, self._own)
+    def _recorder(self, declared: MetricDeclaration) -> Callable[..., None]:
+        """What adds to the metric, in place of its declaration."""
+        stored: Counter | Histogram
+        described = (declared.name, declared.text, declared.labels)
+        if declared.buckets:
+            stored = Histogram(*described, buckets=declared.buckets, registry=self._own)
+        else:
+            stored = Counter(*described, registry=self._own)
         self._stored[declared.name] = stored
+        action = "observe" if declared.buckets else "inc"
         if not declared.labels:
-            recorder: Recorder = getattr(stored, action)
+            recorder: Callable[..., None] = getattr(stored, action)
             return recorder
-        if not declared.series:
-            return lambda amount, *labels: getattr(stored.labels(*labels), action)(amount)
         series = {each: getattr(stored.labels(*each), action) for each in declared.series}
 
-        def record(amount: float, *labels: str) -> None:
-            (series.get(labels) or series[declared.otherwise])(amount)
+        def record(*labels: str, amount: float = 1) -> None:
+            if series:
+                (series.get(labels) or series[declared.otherwise])(amount)
+            else:
+                getattr(stored.labels(*labels), action)(amount)
 
         return record
 
@@ -125,14 +137,6 @@ class _BuildInfo(Collector):
         )
         info.add_metric([__version__], 1)
         yield info
-
-
-def _stored(declared: MetricDeclaration, own: CollectorRegistry) -> tuple[Counter | Histogram, str]:
-    """The metric of the library, and its method that adds an amount."""
-    name, text, labels = declared.name, declared.text, declared.labels
-    if declared.buckets:
-        return Histogram(name, text, labels, buckets=declared.buckets, registry=own), "observe"
-    return Counter(name, text, labels, registry=own), "inc"
 
 
 def _new_registries() -> tuple[CollectorRegistry, CollectorRegistry]:

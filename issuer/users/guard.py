@@ -162,7 +162,7 @@ class AttemptGuard:
                 locked = set(attempt.locks) & set(self._policy.locked(counts, now))
                 _note_locks(self._trails.begin(session, actor), attempt, locked)
         for what in locked:
-            self._metrics.sign_in_locked(what)
+            self._metrics.sign_in_locked(what.replace(" ", "_"))
 
     def give_back(self, attempt: Attempt) -> None:
         """As if it had not been made: its password is right, and a second factor is still due.
