@@ -19,7 +19,7 @@ from issuer.backup.archive import (
 from issuer.backup.archive_reader import ArchiveReader
 from issuer.backup.encryption import Encryption
 from issuer.composition.foundation import Foundation
-from issuer.database import Connection, Session
+from issuer.database import Connection
 from issuer.database.deployment import recorded_issuer, revision_in
 from issuer.database.portable_rows import data_tables, read_rows
 from issuer.errors import IssuerError
@@ -91,7 +91,14 @@ def _write(foundation: Foundation, encryption: Encryption, file: BinaryIO) -> Ba
     """All from one snapshot, which is not older than its time."""
     now = foundation.clock()
     with foundation.database.reading() as session:
-        header = _header(foundation, session, now)
+        header = Header(
+            version=VERSION,
+            schema_revision=revision_in(session.connection()) or "",
+            issuer=recorded_issuer(session),
+            created_at=now,
+            database="sqlite" if foundation.database.is_sqlite else "postgresql",
+            master_key=current_mark(session).hex(),
+        )
         authenticate = authenticate_with(foundation.sealer, bytes.fromhex(header.master_key))
         writer = ArchiveWriter(header, authenticate)
         encryption.encrypt(writer.pieces(_tables(session.connection())), file)
@@ -103,17 +110,6 @@ def _write(foundation: Foundation, encryption: Encryption, file: BinaryIO) -> Ba
         sha256=writer.end.sha256,
         is_encrypted=encryption.is_on,
         key_files=sum(not is_ciphertext(handle) for handle in handles),
-    )
-
-
-def _header(foundation: Foundation, session: Session, now: datetime) -> Header:
-    return Header(
-        version=VERSION,
-        schema_revision=revision_in(session.connection()) or "",
-        issuer=recorded_issuer(session),
-        created_at=now,
-        database="sqlite" if foundation.database.is_sqlite else "postgresql",
-        master_key=current_mark(session).hex(),
     )
 
 

@@ -45,7 +45,11 @@ class Encryption:
     @classmethod
     def with_identities(cls, file: Path) -> Self:
         """To be decrypted by the keys in a private file, as `age-keygen` writes it."""
-        lines = [line.strip() for line in _private_text(file).splitlines()]
+        try:
+            text = read_trusted(file, private=True).decode()
+        except (OSError, UnicodeDecodeError) as error:
+            raise IssuerError(f"Cannot read {file}: {error}.") from None
+        lines = [line.strip() for line in text.splitlines()]
         keys = [line for line in lines if line and not line.startswith("#")]
         if not keys:
             raise IssuerError(f"There is no key in {file}.")
@@ -181,24 +185,11 @@ class _Decrypting(io.RawIOBase):
     def _decrypt(self, writing: int) -> None:
         import pyrage  # noqa: PLC0415 - needed here alone
 
-        with os.fdopen(writing, "wb", buffering=0) as pipe:
-            try:
-                pyrage.decrypt_io(self._file, _Whole(pipe), self._identities)
-            except Exception as error:
-                self._error = error
-
-
-class _Whole(io.RawIOBase):
-    """Writes all of it, where a pipe may take less."""
-
-    def __init__(self, pipe: io.RawIOBase) -> None:
-        self._pipe = pipe
-
-    def write(self, content: Any) -> int:
-        rest = memoryview(content)
-        while rest:
-            rest = rest[self._pipe.write(rest) or 0 :]
-        return len(content)
+        try:
+            with os.fdopen(writing, "wb") as pipe:
+                pyrage.decrypt_io(self._file, pipe, self._identities)
+        except Exception as error:
+            self._error = error
 
 
 def _recipient(text: str) -> Any:
@@ -223,10 +214,3 @@ def _identity(text: str, file: Path) -> Any:
         raise IssuerError(
             f"{file} must hold secret keys of age, each on a line that begins with {_SECRET}."
         ) from None
-
-
-def _private_text(file: Path) -> str:
-    try:
-        return read_trusted(file, private=True).decode()
-    except (OSError, UnicodeDecodeError) as error:
-        raise IssuerError(f"Cannot read {file}: {error}.") from None

@@ -3,17 +3,16 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import BinaryIO
 
-from issuer.audit import Actor, ChainKey, Trail, Trails
+from issuer.audit import Actor, ChainKey, Trails
 from issuer.backup import store
 from issuer.backup.archive import ArchiveUnusable, Header
 from issuer.backup.archive_reader import ArchiveReader
 from issuer.backup.backing_up import authenticate_with, verify
 from issuer.backup.encryption import Encryption
 from issuer.backup.review import Reminder, reminders
-from issuer.backup.saved_feed import RevokedAgain, SavedFeed, read_feed, revoke_again
+from issuer.backup.saved_feed import RevokedAgain, read_feed, revoke_again
 from issuer.clock import Clock
 from issuer.composition.foundation import build_sealer
 from issuer.database import Connection, Database, Session, current_revision, only_one
@@ -179,10 +178,14 @@ def _settled(
 ) -> Restored:
     """What must differ from the archive: counters, what may have been used since, revocations."""
     now = clock()
-    saved = _read_saved(feed, session, header, now) if feed is not None else None
+    saved = None
+    if feed is not None:
+        keys, known_at = KeyStore(session).stored().keys, read_feed_state(session).issued_at
+        saved = read_feed(feed, keys, header.issuer, known_at, now)
     change = store.move_counters_on(session, now, saved.issued_at if saved else now)
     store.delete_unused_codes(session)
-    trail = _trail(session, sealer, actor, clock)
+    chain_key = ChainKey(derived(opened(session, sealer, CLIENT_SECRETS), AUDIT_CHAINS))
+    trail = Trails(chain_key, clock).begin(session, actor)
     revoked = revoke_again(session, trail, clock, saved, change) if saved else None
     trail.note(
         "database.restored",
@@ -194,13 +197,3 @@ def _settled(
     found = store.counted(session, now)
     usable = [key for key in KeyStore(session).stored().keys if key.is_usable]
     return Restored(header, rows, revoked, reminders(header, now, found, usable, saved, revoked))
-
-
-def _read_saved(feed: bytes, session: Session, header: Header, now: datetime) -> SavedFeed:
-    keys, known_at = KeyStore(session).stored().keys, read_feed_state(session).issued_at
-    return read_feed(feed, keys, header.issuer, known_at, now)
-
-
-def _trail(session: Session, sealer: Sealer, actor: Actor, clock: Clock) -> Trail:
-    secret = opened(session, sealer, CLIENT_SECRETS)
-    return Trails(ChainKey(derived(secret, AUDIT_CHAINS)), clock).begin(session, actor)

@@ -1,7 +1,7 @@
 """A saved copy of the revocation feed: revokes again what was revoked since a backup."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeAlias
 
@@ -62,7 +62,7 @@ class RevokedAgain:
     ended: int
     principals: Mapping[str, list[str]]
     keys: list[str]
-    unknown_keys: list[str] = field(default_factory=list)
+    unknown_keys: list[str]
 
     def as_details(self) -> dict[str, Any]:
         """For the audit log."""

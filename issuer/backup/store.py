@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -39,25 +38,6 @@ _NEVER_EMPTY = {
     "schema_compatibility",
     "token_counts_progress",
 }
-
-
-@dataclass(frozen=True)
-class RestoredCounts:
-    """How many there are that someone may have ended since. `last_…`: 0 if there is none."""
-
-    users: int
-    clients: int
-    trusted_issuers: int
-    assignments: int
-    client_secrets: int
-    passwords: int
-    second_factors: int
-    recovery_codes: int
-    invitations: int
-    refresh_families: int
-    sessions: int
-    last_event: int
-    last_checkpoint: int
 
 
 @contextmanager
@@ -108,15 +88,14 @@ def move_counters_on(session: Session, now: datetime, feed_issued_at: datetime) 
     return session.scalars(moved.returning(feed)).one()
 
 
-def delete_unused_codes(session: Session) -> int:
-    """Someone may have used them since; how many."""
+def delete_unused_codes(session: Session) -> None:
+    """Someone may have used them since."""
     session.execute(delete(DeviceCodeRow))
-    unused = delete(AuthorizationCodeRow).where(AuthorizationCodeRow.used_at.is_(None))
-    return _deleted(session, unused)
+    session.execute(delete(AuthorizationCodeRow).where(AuthorizationCodeRow.used_at.is_(None)))
 
 
-def counted(session: Session, now: datetime) -> RestoredCounts:
-    """What can be used at `now`."""
+def counted(session: Session, now: datetime) -> dict[str, int]:
+    """How many there are, usable at `now`, that someone may have ended since. `last_…`: or 0."""
 
     def number(row: type[Base], *which: Any) -> int:
         return session.scalar(select(func.count()).select_from(row).where(*which)) or 0
@@ -125,37 +104,31 @@ def counted(session: Session, now: datetime) -> RestoredCounts:
         return session.scalar(select(func.max(column))) or 0
 
     secret = ClientSecretRow
-    return RestoredCounts(
-        users=number(UserRow, UserRow.disabled.is_(False)),
-        clients=number(ClientRow, ClientRow.disabled.is_(False)),
-        trusted_issuers=number(TrustedIssuerRow, TrustedIssuerRow.disabled.is_(False)),
-        assignments=number(AssignmentRow),
-        client_secrets=number(secret, or_(secret.expires_at.is_(None), secret.expires_at > now)),
-        passwords=number(UserRow, UserRow.password_hash.is_not(None)),
-        second_factors=number(TotpSecretRow) + number(PasskeyRow),
-        recovery_codes=number(RecoveryCodeRow),
-        invitations=number(InvitationRow, InvitationRow.expires_at > now),
-        refresh_families=number(RefreshFamilyRow),
-        sessions=number(SignInSessionRow),
-        last_event=last(AuditEventRow.id),
-        last_checkpoint=last(AuditCheckpointRow.number),
-    )
+    return {
+        "users": number(UserRow, UserRow.disabled.is_(False)),
+        "clients": number(ClientRow, ClientRow.disabled.is_(False)),
+        "trusted_issuers": number(TrustedIssuerRow, TrustedIssuerRow.disabled.is_(False)),
+        "assignments": number(AssignmentRow),
+        "client_secrets": number(secret, or_(secret.expires_at.is_(None), secret.expires_at > now)),
+        "passwords": number(UserRow, UserRow.password_hash.is_not(None)),
+        "second_factors": number(TotpSecretRow) + number(PasskeyRow),
+        "recovery_codes": number(RecoveryCodeRow),
+        "invitations": number(InvitationRow, InvitationRow.expires_at > now),
+        "refresh_families": number(RefreshFamilyRow),
+        "sessions": number(SignInSessionRow),
+        "last_event": last(AuditEventRow.id),
+        "last_checkpoint": last(AuditCheckpointRow.number),
+    }
 
 
 def end_families_and_sessions(session: Session, sids: Collection[str]) -> int:
     """Delete the refresh families and the sessions that are a `sid`; how many."""
-    families = _delete_each(session, RefreshFamilyRow.id, sids)
-    return families + _delete_each(session, SignInSessionRow.id, sids)
-
-
-def _delete_each(session: Session, column: InstrumentedAttribute[str], ids: Collection[str]) -> int:
-    statements = (delete(column.class_).where(column.in_(part)) for part in in_parts(ids))
-    return sum(_deleted(session, each) for each in statements)
-
-
-def _deleted(session: Session, statement: Any) -> int:
-    result: Any = session.execute(statement)
-    return int(result.rowcount)
+    number = 0
+    for row in (RefreshFamilyRow, SignInSessionRow):
+        for part in in_parts(sids):
+            result: Any = session.execute(delete(row).where(row.id.in_(part)))
+            number += result.rowcount
+    return number
 
 
 def _later(column: Any, value: Any) -> Any:
