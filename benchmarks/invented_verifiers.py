@@ -4,7 +4,7 @@ from itertools import count
 
 from benchmarks.attacking import ADDRESS, Attack, AttackedIssuer
 from benchmarks.scenarios import FEED
-from issuer.verifiers import VerifiersLackKey
+from issuer.verifiers.known_verifiers import VerifiersLackKey
 from tests.journeys.proxies.wire import request
 from tests.journeys.running_issuer import wait_until
 from tests.verifiers.reporting import NAME, report

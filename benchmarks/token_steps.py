@@ -35,7 +35,8 @@ from issuer.oauth.client_authentication import CredentialChecks
 from issuer.oauth.endpoint import EndpointParts, LoadShedder, Refusals
 from issuer.oauth.messages import OAuthResponse, ParsedRequest, parse_form, receive_form
 from issuer.oauth.token_endpoint import TokenEndpoint
-from issuer.rate_limits import PasswordPool, build_limits
+from issuer.rate_limits.limits import build_limits
+from issuer.rate_limits.password_pool import PasswordPool
 from issuer.telemetry import logs
 from issuer.telemetry.metrics import Metrics
 from issuer.telemetry.tracing import Tracing

@@ -9,7 +9,7 @@ import pytest
 from openapi_spec_validator import validate
 
 from issuer.settings import Settings
-from issuer.verifiers import LIVE_FOR
+from issuer.verifiers.known_verifier import LIVE_FOR
 from issuer.vocabulary import SigningAlgorithm
 from tests.builders import Deployment, FakeClock, initialised
 from tests.drivers import TokenDriver

@@ -25,7 +25,7 @@ from issuer.admin.limits import BodyLimit, PacedRefusals
 from issuer.admin.problems import PREFIX
 from issuer.admin.routes import AdminRoute, EncodedSlashes, HeadAsGet
 from issuer.explain.own_api import OwnRoute
-from issuer.rate_limits import RefusalPace
+from issuer.rate_limits.rate import RefusalPace
 
 RESOURCES = [
     resources.audiences,

@@ -8,7 +8,8 @@ from issuer.admin.access import Caller
 from issuer.admin.problems import documented
 from issuer.admin.representations import Cursor, Limit, Page, page
 from issuer.admin.routes import admin_router
-from issuer.audit import AuditEvent, EventFilter, is_event_id
+from issuer.audit import AuditEvent, EventFilter
+from issuer.audit.audit_log_store import is_event_id
 from issuer.fields.times import Instant
 
 router = admin_router("/audit-events", "audit")

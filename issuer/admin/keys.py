@@ -9,7 +9,7 @@ from issuer.admin.problems import documented
 from issuer.admin.representations import Cursor, Limit, Page, page, page_of, tagged
 from issuer.admin.routes import admin_router, requires
 from issuer.keys.described import DescribedKey, all_described, described
-from issuer.verifiers import DescribedVerifier, LeftOutVerifiers
+from issuer.verifiers.known_verifiers import DescribedVerifier, LeftOutVerifiers
 from issuer.vocabulary import SigningAlgorithm
 
 router = admin_router("/keys", "keys")

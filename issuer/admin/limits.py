@@ -5,7 +5,7 @@ from math import inf
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from issuer.rate_limits import RefusalPace
+from issuer.rate_limits.rate import RefusalPace
 
 MAX_BYTES = 1024 * 1024
 _MAX_UNREAD = 64 * 1024

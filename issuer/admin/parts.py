@@ -6,8 +6,9 @@ from fastapi import FastAPI, Request
 
 from issuer.background.workers import WorkerPool
 from issuer.composition import Administration
-from issuer.rate_limits import ClientQueues, PasswordPool
-from issuer.status import RunningServer
+from issuer.rate_limits.client_queue import ClientQueues
+from issuer.rate_limits.password_pool import PasswordPool
+from issuer.status.report import RunningServer
 
 
 @dataclass(frozen=True)

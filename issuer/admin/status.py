@@ -7,7 +7,8 @@ from issuer.admin.parts import admin_parts
 from issuer.admin.problems import documented
 from issuer.admin.routes import admin_router
 from issuer.scopes import ISSUER_STATUS
-from issuer.status import ServerStatus, server_status
+from issuer.status.report import server_status
+from issuer.status.server_status import ServerStatus
 
 router = admin_router("/status", "status")
 

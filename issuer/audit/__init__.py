@@ -7,39 +7,25 @@ flood. Keyed hashes chain the events; `Checkpoints` anchor the chains and `verif
 they come.
 """
 
-from issuer.audit.audit_log_store import AuditEvent, AuditLog, EventFilter, is_event_id
-from issuer.audit.chain_store import ChainKey, Event, Outcome
-from issuer.audit.checkpoints import Checkpoints, Coverage
-from issuer.audit.counts_store import TokenCount, TokenCounts
+from issuer.audit.audit_log_store import AuditEvent, EventFilter
+from issuer.audit.chain_store import ChainKey, Event
+from issuer.audit.checkpoints import Checkpoints
 from issuer.audit.flood import RefusalAggregator
-from issuer.audit.following import AuditReader, Bookmark
 from issuer.audit.retention import Retention
-from issuer.audit.trail import Trail, Trails, differences
-from issuer.audit.verification import Verification, verify
+from issuer.audit.trail import Trail, Trails
 from issuer.audit.writer import AuditWriter
 from issuer.http.actor import Actor
 
 __all__ = [
     "Actor",
     "AuditEvent",
-    "AuditLog",
-    "AuditReader",
     "AuditWriter",
-    "Bookmark",
     "ChainKey",
     "Checkpoints",
-    "Coverage",
     "Event",
     "EventFilter",
-    "Outcome",
     "RefusalAggregator",
     "Retention",
-    "TokenCount",
-    "TokenCounts",
     "Trail",
     "Trails",
-    "Verification",
-    "differences",
-    "is_event_id",
-    "verify",
 ]

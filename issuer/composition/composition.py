@@ -42,10 +42,11 @@ from issuer.keys.sealed_secrets_store import (
 )
 from issuer.keys.sealing import SealedTexts, Sealer
 from issuer.settings import Settings
-from issuer.status import Readiness, RunningServer
+from issuer.status.readiness import Readiness
+from issuer.status.report import RunningServer
 from issuer.telemetry.tracing import Telemetry
 from issuer.users import SignIn
-from issuer.verifiers import ReportedVerifiers
+from issuer.verifiers.reported import ReportedVerifiers
 
 
 @dataclass(frozen=True)

@@ -8,20 +8,15 @@ from functools import partial
 from pathlib import Path
 from random import Random, SystemRandom
 
-from issuer.audit import (
-    AuditWriter,
-    ChainKey,
-    Checkpoints,
-    RefusalAggregator,
-    Retention,
-    TokenCounts,
-    Trails,
-    Verification,
-    verify,
-)
-from issuer.audit.push import RENDERERS, Pusher, build_destination
+from issuer.audit import AuditWriter, ChainKey, Checkpoints, RefusalAggregator, Retention, Trails
+from issuer.audit.counts_store import TokenCounts
+from issuer.audit.push.destination import RENDERERS
+from issuer.audit.push.destinations import build_destination
+from issuer.audit.push.pusher import Pusher
+from issuer.audit.verification import Verification, verify
 from issuer.clock import Clock
-from issuer.database import Database, is_empty, require_compatible_schema
+from issuer.database import Database
+from issuer.database.deployment import current_revision, require_compatible_schema
 from issuer.errors import ConfigurationError
 from issuer.keys import Keyring
 from issuer.keys.jwks import StatementReader
@@ -118,7 +113,7 @@ def require_master_key(settings: Settings) -> None:
 
 def is_sealed(database: Database) -> bool:
     """Whether the database holds something that was sealed with a master key."""
-    if is_empty(database):
+    if current_revision(database) is None:
         return False
     with database.reading() as session:
         return is_kept(session, CLIENT_SECRETS)

@@ -9,9 +9,9 @@ from issuer.composition.sign_in import FactorParts, PeopleParts, SignInParts
 from issuer.composition.tokens import KeyParts, TokenParts
 from issuer.database import Database
 from issuer.settings import Settings
-from issuer.status import Readiness
+from issuer.status.readiness import Readiness
 from issuer.telemetry.tracing import Telemetry
-from issuer.verifiers import ReportedVerifiers
+from issuer.verifiers.reported import ReportedVerifiers
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,10 @@ from issuer.database.deployment import require_same_issuer
 from issuer.directory import ChangeWatcher, Directory
 from issuer.errors import ConfigurationError, DatabaseUnavailable
 from issuer.federation import Fetcher
-from issuer.keys import KeyPolicy, Keyring, Rotator
+from issuer.keys import KeyPolicy, Keyring
 from issuer.keys.folder import FolderKeyBackend
 from issuer.keys.private_key import KeyBackend, SealedKeyBackend
+from issuer.keys.rotator import Rotator
 from issuer.keys.sealed_secrets_store import REFRESH_TOKENS, current_mark, derived
 from issuer.keys.store import KeyStore
 from issuer.refresh_tokens import Lifetimes, RefreshTokenMaker, RefreshTokens

@@ -7,7 +7,8 @@ from random import Random
 from typing import Any
 
 from issuer.audiences import Audiences
-from issuer.audit import Actor, AuditLog, Trails
+from issuer.audit import Actor, Trails
+from issuer.audit.audit_log_store import AuditLog
 from issuer.authority import Authority, NewPrivileges
 from issuer.clients import Clients, Registrations, Rotations, SecretMaker
 from issuer.clock import Clock
@@ -28,7 +29,7 @@ from issuer.sign_in.sessions import SentForms
 from issuer.tokens import TokenReader, TokenRevocations
 from issuer.trusted_issuers import TrustedIssuers
 from issuer.users import CounterKeys, Users
-from issuer.verifiers import KnownVerifiers
+from issuer.verifiers.known_verifiers import KnownVerifiers
 from issuer.vocabulary import SigningAlgorithm
 
 

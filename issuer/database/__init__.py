@@ -7,19 +7,8 @@ changes the schema imports `migrations`.
 from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
-from issuer.database.counts import ChangeCounts, FeedState
 from issuer.database.database import Database
-from issuer.database.deployment import current_revision, is_empty, require_compatible_schema
+from issuer.database.deployment import current_revision
 from issuer.database.only_one import only_one
 
-__all__ = [
-    "ChangeCounts",
-    "Connection",
-    "Database",
-    "FeedState",
-    "Session",
-    "current_revision",
-    "is_empty",
-    "only_one",
-    "require_compatible_schema",
-]
+__all__ = ["Connection", "Database", "Session", "current_revision", "only_one"]

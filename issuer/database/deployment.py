@@ -122,11 +122,6 @@ def require_compatible_schema(database: Database) -> None:
         )
 
 
-def is_empty(database: Database) -> bool:
-    """Whether the database has no tables."""
-    return current_revision(database) is None
-
-
 def current_revision(database: Database) -> str | None:
     """The revision the database is at; None if it is empty.
 

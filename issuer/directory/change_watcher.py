@@ -8,7 +8,8 @@ import structlog
 
 from issuer.background.periodic import Periodic
 from issuer.clock import Clock
-from issuer.database import Database, FeedState
+from issuer.database import Database
+from issuer.database.counts import FeedState
 from issuer.database.deployment import require_agreement
 from issuer.errors import ConfigurationError, Unavailable
 

@@ -5,19 +5,6 @@ The state of a key follows from its dates. A private key never leaves its backen
 
 from issuer.keys.keyring import Keyring
 from issuer.keys.keys import Keys
-from issuer.keys.private_key import Forger, Signed
-from issuer.keys.rotator import Rotator
-from issuer.keys.schedule import KeyPolicy, KeyState, RotationPlan, SigningKey, plan_rotation
+from issuer.keys.schedule import KeyPolicy, SigningKey
 
-__all__ = [
-    "Forger",
-    "KeyPolicy",
-    "KeyState",
-    "Keyring",
-    "Keys",
-    "RotationPlan",
-    "Rotator",
-    "Signed",
-    "SigningKey",
-    "plan_rotation",
-]
+__all__ = ["KeyPolicy", "Keyring", "Keys", "SigningKey"]

@@ -34,7 +34,9 @@ from issuer.oauth.messages import (
     named_principal,
     too_many_requests,
 )
-from issuer.rate_limits import PasswordPool, RateLimits, UserLimited, user_key
+from issuer.rate_limits.limits import RateLimits
+from issuer.rate_limits.outcome_limit import UserLimited
+from issuer.rate_limits.password_pool import PasswordPool, user_key
 from issuer.telemetry.logs import note_client
 from issuer.vocabulary import CLIENT_ASSERTION_TYPE, ErrorCode
 

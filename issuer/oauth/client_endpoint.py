@@ -17,7 +17,7 @@ from issuer.oauth.messages import (
     parse_form,
     receive_form,
 )
-from issuer.rate_limits import ClientQueues
+from issuer.rate_limits.client_queue import ClientQueues
 
 
 class ForClients(Protocol):

@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 import structlog
 from starlette.requests import Request
 
-from issuer.audit import Actor, AuditWriter, Event, Outcome, RefusalAggregator
+from issuer.audit import Actor, AuditWriter, Event, RefusalAggregator
+from issuer.audit.chain_store import Outcome
 from issuer.background.workers import WorkerPool
 from issuer.clock import Clock
 from issuer.composition.tokens import TokenParts
@@ -26,7 +27,7 @@ from issuer.oauth.messages import (
     too_many_requests,
     unavailable,
 )
-from issuer.rate_limits import RefusalPace
+from issuer.rate_limits.rate import RefusalPace
 from issuer.vocabulary import ErrorCode
 
 _MAX_ITERATION = 0.5  # seconds

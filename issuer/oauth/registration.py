@@ -18,7 +18,7 @@ from issuer.oauth.messages import (
     OAuthResponse,
     quoted,
 )
-from issuer.rate_limits import RegistrationLimit
+from issuer.rate_limits.request_limits import RegistrationLimit
 from issuer.scopes import ISSUER_REGISTER, covers
 from issuer.telemetry.metrics import Metrics
 from issuer.vocabulary import ErrorCode

@@ -13,7 +13,8 @@ from issuer.http.requests import caller, document, values_of
 from issuer.keys import Keyring
 from issuer.oauth.messages import OAuthError, OAuthResponse, unavailable
 from issuer.tokens.feed import FeedDocument
-from issuer.verifiers import REPORT_HEADER, ReportedVerifiers
+from issuer.verifiers.report import REPORT_HEADER
+from issuer.verifiers.reported import ReportedVerifiers
 from issuer.vocabulary import ErrorCode, SigningAlgorithm
 
 FEED_PATH = "/.well-known/revocations"

@@ -19,8 +19,8 @@ from issuer.composition.foundation import (
     lost_master_key,
     master_key_path,
 )
-from issuer.database import Database, is_empty, only_one
-from issuer.database.deployment import ensure_issuer, recorded_issuer
+from issuer.database import Database, only_one
+from issuer.database.deployment import current_revision, ensure_issuer, recorded_issuer
 from issuer.database.migrations import upgrade
 from issuer.errors import ConfigurationError
 from issuer.files import read_trusted, reason_of, write_private
@@ -188,7 +188,7 @@ def _require_usable(settings: Settings, database: Database) -> None:
     if settings.master_key is not None:
         build_sealer(settings)
     if not database.is_sqlite:
-        is_empty(database)
+        current_revision(database)
 
 
 def _require_opens(database: Database, sealer: Sealer) -> None:

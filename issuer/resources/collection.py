@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from issuer.audit import Trail, differences
+from issuer.audit import Trail
+from issuer.audit.trail import differences
 from issuer.authority import Authority
 from issuer.catalogue import reject_misspelled
 from issuer.clock import Clock

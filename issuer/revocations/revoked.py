@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from issuer.clock import Clock
-from issuer.database import Database, FeedState
+from issuer.database import Database
+from issuer.database.counts import FeedState
 from issuer.revocations.revocations import AUDIENCE, CLIENT_ID, JTI, SID, SUB
 from issuer.revocations.share import TokenIdentity
 from issuer.revocations.store import RevocationStore

@@ -19,8 +19,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from issuer.database import FeedState
-from issuer.database.counts import read_feed_state
+from issuer.database.counts import FeedState, read_feed_state
 from issuer.database.store import in_parts, insert_into
 from issuer.database.tables import RevocationFeedRow, RevokedPrincipalRow, RevokedTokenRow
 from issuer.revocations.share import ENTRY_BYTES, Listed

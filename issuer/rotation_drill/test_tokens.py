@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from issuer.audit import Actor
 from issuer.composition import Administration
-from issuer.keys import Forger, SigningKey
+from issuer.keys import SigningKey
+from issuer.keys.private_key import Forger
 from issuer.tokens import AccessToken, Authorization, Signer, TokenIssuer
 from issuer.vocabulary import SHORTEST_TOKEN
 

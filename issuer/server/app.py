@@ -40,7 +40,10 @@ from issuer.oauth import (
     protocol_routes,
     security_schemes,
 )
-from issuer.rate_limits import ClientQueues, PasswordPool, RateLimits, RefusalPace, build_limits
+from issuer.rate_limits.client_queue import ClientQueues
+from issuer.rate_limits.limits import RateLimits, build_limits
+from issuer.rate_limits.password_pool import PasswordPool
+from issuer.rate_limits.rate import RefusalPace
 from issuer.server.openapi import describe, new_api, render_openapi_once
 from issuer.server.own_routes import routes_of
 from issuer.server.probes import (
@@ -51,7 +54,7 @@ from issuer.server.probes import (
     metrics_security_scheme,
 )
 from issuer.settings import Settings
-from issuer.status import RunningServer
+from issuer.status.report import RunningServer
 from issuer.telemetry import logs
 from issuer.telemetry.metrics import LINTS, Metrics
 from issuer.web import (

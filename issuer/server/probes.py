@@ -17,7 +17,7 @@ from issuer.database.outage import LOG_EVERY
 from issuer.errors import DatabaseUnavailable, IssuerError
 from issuer.http.requests import bearer_token
 from issuer.settings import Settings
-from issuer.status import Readiness
+from issuer.status.readiness import Readiness
 
 _CHECK_EVERY = 1.0  # seconds
 _TEXT_FORMAT = "text/plain; version=0.0.4; charset=utf-8"

@@ -17,7 +17,7 @@ from issuer.composition import composed
 from issuer.database import Database
 from issuer.database.only_one import as_server
 from issuer.errors import ConfigurationError, Unavailable
-from issuer.rate_limits import build_limits
+from issuer.rate_limits.limits import build_limits
 from issuer.server.connection import BoundedConnection
 from issuer.server.connection_limit import limit_connections
 from issuer.server.processes import fork_workers

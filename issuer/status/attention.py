@@ -8,7 +8,7 @@ from issuer.keys.schedule import KeyState
 from issuer.settings import Settings
 from issuer.status.server_status import ServerStatus
 from issuer.telemetry.metrics import OF_TRUSTED
-from issuer.verifiers import REMEDY
+from issuer.verifiers.known_verifiers import REMEDY
 from issuer.vocabulary import SigningAlgorithm
 
 OK, NOTE, WARNING, PROBLEM = "ok", "note", "warning", "problem"

@@ -7,7 +7,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from issuer.audit.push import NotDelivered, Progress, Pusher
+from issuer.audit.push.destination import NotDelivered
+from issuer.audit.push.progress_store import Progress
+from issuer.audit.push.pusher import Pusher
 from issuer.authority import ADMIN_CLIENT, Authority
 from issuer.clients import Clients, Registrations
 from issuer.clients.documents import ALL_HOSTS

@@ -7,7 +7,8 @@ from functools import partial
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from issuer.audit.push import Pusher, PushFailure, PushState
+from issuer.audit.push.destination import PushFailure
+from issuer.audit.push.pusher import Pusher, PushState
 from issuer.clock import Clock
 from issuer.keys import Keyring
 from issuer.keys.described import come_into_each_state, in_each_state
@@ -16,8 +17,8 @@ from issuer.revocations import RevocationView
 from issuer.status.report import RunningServer
 from issuer.telemetry.metrics import KEY_SETS
 from issuer.telemetry.prometheus import GaugeOfWorkers, PrometheusMetrics, Values
-from issuer.verifiers import ReportedVerifiers
 from issuer.verifiers.known_verifier import next_keys_of
+from issuer.verifiers.reported import ReportedVerifiers
 
 
 def expose(server: RunningServer, metrics: PrometheusMetrics) -> None:

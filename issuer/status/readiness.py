@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from issuer.audit import AuditWriter
 from issuer.clock import Clock
-from issuer.database import Database, require_compatible_schema
-from issuer.database.deployment import require_issuer, require_writable
+from issuer.database import Database
+from issuer.database.deployment import require_compatible_schema, require_issuer, require_writable
 from issuer.directory import ChangeWatcher
 from issuer.errors import IssuerError
 from issuer.keys import Keyring

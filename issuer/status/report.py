@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from issuer import __version__
 from issuer.audit import AuditWriter, Checkpoints
-from issuer.audit.push import Pusher
+from issuer.audit.push.pusher import Pusher
 from issuer.background.periodic import Periodic
 from issuer.background.workers import WorkerPool
 from issuer.clock import Clock
@@ -31,8 +31,8 @@ from issuer.status.server_status import (
     ServerStatus,
     VerifiersStatus,
 )
-from issuer.verifiers import ReportedVerifiers
 from issuer.verifiers.known_verifier import next_keys_of
+from issuer.verifiers.reported import ReportedVerifiers
 
 if TYPE_CHECKING:  # it is imported when it is first used
     from issuer.federation.key_sets import FollowedKeySets

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from issuer.clock import Clock
-from issuer.database import Database, FeedState
+from issuer.database import Database
+from issuer.database.counts import FeedState
 from issuer.errors import Unavailable
 from issuer.http.etags import etag_of
 from issuer.keys import Keyring, SigningKey

@@ -9,7 +9,8 @@ from random import Random
 from typing import Any, TypeAlias
 
 from issuer.errors import IssuerError
-from issuer.keys import Keyring, Signed
+from issuer.keys import Keyring
+from issuer.keys.private_key import Signed
 from issuer.revocations import RevocationView
 from issuer.tokens.authorization import Authorization
 from issuer.tokens.id_token import Authentication, at_hash, id_token_claims

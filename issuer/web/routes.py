@@ -24,7 +24,7 @@ from issuer.errors import (
 )
 from issuer.http.cookies import Cookies
 from issuer.http.requests import InvalidForm
-from issuer.rate_limits import PasswordPool
+from issuer.rate_limits.password_pool import PasswordPool
 from issuer.telemetry.metrics import Metrics
 from issuer.web.account import AccountEndpoint, EndSessionEndpoint, WithdrawConsentEndpoint
 from issuer.web.consent import ConsentEndpoint

@@ -7,12 +7,14 @@ from typing import TypeVar
 import structlog
 from starlette.requests import Request
 
-from issuer.audit import AuditWriter, Event, Outcome, RefusalAggregator
+from issuer.audit import AuditWriter, Event, RefusalAggregator
+from issuer.audit.chain_store import Outcome
 from issuer.clock import Clock
 from issuer.errors import InvalidCredentials, TooManyRequests
 from issuer.fields.networks import network_of
 from issuer.http.requests import caller, delay_refusal
-from issuer.rate_limits import PasswordPool, UserLimited, user_key
+from issuer.rate_limits.outcome_limit import UserLimited
+from issuer.rate_limits.password_pool import PasswordPool, user_key
 from issuer.telemetry.metrics import REFUSED, SUCCEEDED, TOO_MANY_REQUESTS, Metrics
 from issuer.users import waiting_for_others
 

@@ -7,8 +7,8 @@ import pytest
 
 from issuer.background.periodic import Periodic
 from issuer.errors import Unavailable
-from issuer.status import server_status
-from issuer.verifiers import LIVE_FOR
+from issuer.status.report import server_status
+from issuer.verifiers.known_verifier import LIVE_FOR
 from tests.builders import Deployment
 from tests.drivers import AdminApi, problem
 from tests.verifiers.reporting import left_out, reported

@@ -6,7 +6,8 @@ from random import Random
 
 import pytest
 
-from issuer.audit import Actor, AuditWriter, ChainKey, Event, Verification
+from issuer.audit import Actor, AuditWriter, ChainKey, Event
+from issuer.audit.verification import Verification
 from issuer.composition import Composition, compose
 from issuer.database import Database
 from issuer.roles import RoleFields

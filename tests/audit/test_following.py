@@ -7,8 +7,9 @@ from random import Random
 import pytest
 from sqlalchemy import Connection, Table, select
 
-from issuer.audit import Actor, AuditEvent, AuditReader, Bookmark, Event
+from issuer.audit import Actor, AuditEvent, Event
 from issuer.audit.chain_store import ChainHead, append
+from issuer.audit.following import AuditReader, Bookmark
 from issuer.database import Database
 from issuer.database.tables import AuditEventRow
 from issuer.errors import IssuerError

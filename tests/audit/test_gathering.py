@@ -5,7 +5,8 @@ from random import Random
 import pytest
 from sqlalchemy import select
 
-from issuer.audit import Actor, Event, Outcome, RefusalAggregator
+from issuer.audit import Actor, Event, RefusalAggregator
+from issuer.audit.chain_store import Outcome
 from issuer.database import Database
 from issuer.database.tables import AuditEventRow
 from tests.audit.conftest import CHAIN_KEY

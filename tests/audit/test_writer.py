@@ -11,7 +11,8 @@ from sqlalchemy import event as sqlalchemy_event
 from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
-from issuer.audit import Actor, AuditWriter, Event, Outcome, RefusalAggregator
+from issuer.audit import Actor, AuditWriter, Event, RefusalAggregator
+from issuer.audit.chain_store import Outcome
 from issuer.database import Database
 from issuer.database.tables import AuditEventRow
 from issuer.errors import Unavailable

@@ -9,7 +9,8 @@ from pathlib import Path
 import pyrage
 import pytest
 
-from issuer.database import Database, is_empty
+from issuer.database import Database
+from issuer.database.deployment import current_revision
 from issuer.database.only_one import without_servers
 from tests.backup.driver import write_events
 from tests.cli.driver import Cli, running
@@ -223,7 +224,8 @@ def test_a_restore_that_is_killed_leaves_an_empty_database(cli: Cli, empty: Cli,
         program.stdin.write(archive[:-1_000])
         program.kill()
     database = Database(empty.environment["ISSUER_DATABASE_URL"])
-    wait_until(lambda: is_empty(database), SECONDS, "PostgreSQL noticed that its client is gone")
+    gone = "PostgreSQL noticed that its client is gone"
+    wait_until(lambda: current_revision(database) is None, SECONDS, gone)
     database.dispose()
     empty.done("restore", str(tmp_path / "issuer.backup"))
     assert empty.json("audit", "verify")["rows"] > EVENTS

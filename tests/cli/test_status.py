@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from issuer.cli.running.status import _show, in_words
-from issuer.status import server_status
+from issuer.status.report import server_status
 from tests.builders import Deployment
 from tests.cli.driver import Cli, running
 from tests.journeys.running_issuer import reserved_port

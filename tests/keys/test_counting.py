@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from issuer.errors import NotYet
-from issuer.keys import KeyState, SigningKey
+from issuer.keys import SigningKey
 from issuer.keys.described import come_into_each_state, in_each_state
-from issuer.keys.schedule import active, next_key, revoked, rotated, state_at
+from issuer.keys.schedule import KeyState, active, next_key, revoked, rotated, state_at
 from tests.keys.test_schedule import ALG, START, in_order
 
 ACTIONS = ["wait", "rotate", "revoke active", "revoke next", "revoke retired"]

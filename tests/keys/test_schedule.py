@@ -6,11 +6,13 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from issuer.keys import KeyPolicy, KeyState, SigningKey, plan_rotation
+from issuer.keys import KeyPolicy, SigningKey
 from issuer.keys.schedule import (
+    KeyState,
     RotationPlan,
     active,
     destroys_at,
+    plan_rotation,
     publishable,
     retires_at,
     state_at,

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from issuer.composition import Composition, compose
-from issuer.keys import KeyState
-from issuer.keys.schedule import state_at
+from issuer.keys.schedule import KeyState, state_at
 from tests.builders import FakeClock, initialised, settings_for
 
 ROTATIONS = 5

@@ -15,8 +15,8 @@ from joserfc import jwt
 from joserfc.jwk import KeySet
 
 from issuer.composition import Composition, compose
-from issuer.keys import KeyState, SigningKey
-from issuer.keys.schedule import active, state_at
+from issuer.keys import SigningKey
+from issuer.keys.schedule import KeyState, active, state_at
 from issuer.settings import Settings
 from issuer.vocabulary import SigningAlgorithm
 from tests.builders import OPERATOR, FakeClock, initialised, settings_for

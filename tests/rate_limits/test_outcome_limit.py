@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from issuer.errors import TooManyRequests, Unavailable
-from issuer.rate_limits import OutcomeLimit
+from issuer.rate_limits.outcome_limit import OutcomeLimit
 from issuer.rate_limits.rate import Rate
 from tests.builders import FakeClock
 

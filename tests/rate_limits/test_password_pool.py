@@ -9,7 +9,9 @@ import pytest
 
 from issuer.background.workers import WorkerPool
 from issuer.errors import TooManyRequests
-from issuer.rate_limits import PasswordPool, UserLimited, build_limits
+from issuer.rate_limits.limits import build_limits
+from issuer.rate_limits.outcome_limit import UserLimited
+from issuer.rate_limits.password_pool import PasswordPool
 from issuer.settings import Settings
 from tests.builders import FakeClock
 

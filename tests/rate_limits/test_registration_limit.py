@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from issuer.errors import TooManyRequests
-from issuer.rate_limits import build_limits
+from issuer.rate_limits.limits import build_limits
 from issuer.rate_limits.request_limits import IN_ALL, PER_NETWORK, RegistrationLimit
 from tests.builders import FakeClock, settings_for
 from tests.redis_server import RedisServer

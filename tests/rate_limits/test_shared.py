@@ -13,8 +13,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from issuer.errors import ConfigurationError, TooManyRequests, Unavailable
-from issuer.rate_limits import OutcomeLimit, RequestLimit
+from issuer.rate_limits.outcome_limit import OutcomeLimit
 from issuer.rate_limits.rate import Rate
+from issuer.rate_limits.request_limits import RequestLimit
 from issuer.rate_limits.shared import Entry, SharedCounts
 from tests.builders import FakeClock
 from tests.journeys.running_issuer import wait_until

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from issuer.database import FeedState
+from issuer.database.counts import FeedState
 from issuer.revocations import Revoked, TokenIdentity
 from issuer.revocations.revocations import issued_so_far
 from issuer.tokens.feed import feed_claims

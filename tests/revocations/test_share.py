@@ -11,7 +11,7 @@ from pydantic_core import to_json
 
 from issuer.agentos.revocation_feed import MAX_BYTES
 from issuer.agentos.revocations import MAX_ENTRIES, read_revocations
-from issuer.database import FeedState
+from issuer.database.counts import FeedState
 from issuer.revocations import FeedFull, FeedLimits, Revocations, Revoked
 from issuer.revocations.share import ENTRY_BYTES, Listed
 from issuer.revocations.store import RevocationStore, RevokedPrincipal

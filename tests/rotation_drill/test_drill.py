@@ -11,8 +11,8 @@ import pytest
 
 from issuer.audit import EventFilter
 from issuer.errors import InvalidField, NotAllowed, NotFound
-from issuer.keys import KeyState, SigningKey
-from issuer.keys.schedule import state_at
+from issuer.keys import SigningKey
+from issuer.keys.schedule import KeyState, state_at
 from issuer.rotation_drill import Drill, DrillRequest, Report
 from issuer.vocabulary import SigningAlgorithm
 from tests.builders import OPERATOR, Deployment

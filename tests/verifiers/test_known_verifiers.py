@@ -12,8 +12,7 @@ from sqlalchemy import event, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from issuer.errors import DatabaseUnavailable
-from issuer.verifiers import LIVE_FOR
-from issuer.verifiers.known_verifier import MOST_OF_NETWORK
+from issuer.verifiers.known_verifier import LIVE_FOR, MOST_OF_NETWORK
 from issuer.verifiers.reported import ReportedVerifiers
 from tests.builders import Deployment
 from tests.drivers import AdminApi, TokenDriver, problem

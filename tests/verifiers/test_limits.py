@@ -3,8 +3,13 @@
 from datetime import UTC, datetime, timedelta
 
 from issuer.algorithms import AlgorithmInUse
-from issuer.verifiers import KnownVerifier
-from issuer.verifiers.known_verifier import MOST, MOST_OF_AUDIENCE, MOST_OF_NETWORK, within_limits
+from issuer.verifiers.known_verifier import (
+    MOST,
+    MOST_OF_AUDIENCE,
+    MOST_OF_NETWORK,
+    KnownVerifier,
+    within_limits,
+)
 from issuer.verifiers.report import VerifierIdentity, VerifierReport
 from issuer.vocabulary import SigningAlgorithm
 

@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from issuer.audit import AuditEvent, EventFilter, Verification
+from issuer.audit import AuditEvent, EventFilter
+from issuer.audit.verification import Verification
 from issuer.cli import output
 from issuer.cli.audit.following import (
     ByActor,

@@ -12,8 +12,9 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from issuer.audit import AuditEvent, AuditLog, AuditReader, Bookmark, EventFilter
-from issuer.audit.following import EventPage
+from issuer.audit import AuditEvent, EventFilter
+from issuer.audit.audit_log_store import AuditLog
+from issuer.audit.following import AuditReader, Bookmark, EventPage
 from issuer.audit.ocsf import as_ocsf
 from issuer.cli.command import content_of
 from issuer.cli.opening import read_settings

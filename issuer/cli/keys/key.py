@@ -23,7 +23,7 @@ from issuer.keys.described import all_described, described
 from issuer.keys.private_key import public_pem
 from issuer.keys.sealing import new_master_key
 from issuer.provisioning.setup import Rewrapped, change_master_key
-from issuer.verifiers import REMEDY, DescribedVerifier
+from issuer.verifiers.known_verifiers import REMEDY, DescribedVerifier
 from issuer.vocabulary import SigningAlgorithm
 
 app = new_app()

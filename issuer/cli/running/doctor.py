@@ -10,7 +10,8 @@ from issuer.cli.options import AsJson
 from issuer.composition import composed
 from issuer.database.deployment import require_writable
 from issuer.errors import IssuerError
-from issuer.status import OK, PROBLEM, Finding, checks
+from issuer.status import checks
+from issuer.status.attention import OK, PROBLEM, Finding
 
 app = new_app()
 

@@ -7,8 +7,9 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
-from issuer.audit import AuditEvent, Coverage, EventFilter, is_event_id
-from issuer.audit.audit_log_store import AuditLog
+from issuer.audit import AuditEvent, EventFilter
+from issuer.audit.audit_log_store import AuditLog, is_event_id
+from issuer.audit.checkpoints import Coverage
 from issuer.composition import UnitOfWork
 from issuer.errors import NotFound
 from issuer.fields.text import escaped, readable_json

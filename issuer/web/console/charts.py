@@ -4,8 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from issuer.audit import TokenCount
-from issuer.audit.counts_store import TOKEN_ISSUED, TOKEN_REFUSED
+from issuer.audit.counts_store import TOKEN_ISSUED, TOKEN_REFUSED, TokenCount
 from issuer.keys.described import DescribedKey
 from issuer.keys.schedule import KeyState
 from issuer.vocabulary import SigningAlgorithm

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from issuer.errors import NotFound
 from issuer.keys.described import DescribedKey, all_described
 from issuer.keys.schedule import KeyState
-from issuer.verifiers import DescribedVerifier, VerifiersLackKey
+from issuer.verifiers.known_verifiers import DescribedVerifier, VerifiersLackKey
 from issuer.vocabulary import SigningAlgorithm
 from issuer.web.console.charts import KeyTimeline, timeline
 from issuer.web.console.screens.endpoint import ConsoleEndpoint

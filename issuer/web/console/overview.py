@@ -15,7 +15,7 @@ from issuer.composition.composition import WebParts
 from issuer.keys.described import all_described
 from issuer.keys.schedule import KeyState
 from issuer.roles import ROLE
-from issuer.status import OK, PROBLEM, WARNING, Finding
+from issuer.status.attention import OK, PROBLEM, WARNING, Finding
 from issuer.users import USER
 from issuer.web.console import keys
 from issuer.web.console.charts import HEIGHT, TokenChart, first_step, token_chart

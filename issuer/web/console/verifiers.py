@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from issuer.audiences import AUDIENCE
-from issuer.verifiers import DescribedVerifier
+from issuer.verifiers.known_verifiers import DescribedVerifier
 from issuer.web.console.screens.endpoint import ConsoleEndpoint
 from issuer.web.console.screens.operator import Operator
 from issuer.web.console.screens.views import PAGE, ConsolePage, Listing

@@ -2,7 +2,8 @@
 
 from random import Random
 
-from issuer.audit.push import RENDERERS, Pusher
+from issuer.audit.push.destination import RENDERERS
+from issuer.audit.push.pusher import Pusher
 from issuer.database import Database
 from issuer.status.metrics import audit_push
 from tests.audit.push.test_pusher import FakeReceiver, Writer

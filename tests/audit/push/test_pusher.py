@@ -14,7 +14,7 @@ from sqlalchemy import delete, update
 
 from issuer.audit import Actor, Event
 from issuer.audit.chain_store import ChainHead, append
-from issuer.audit.push import RENDERERS, Message, NotDelivered, PushFailure
+from issuer.audit.push.destination import RENDERERS, Message, NotDelivered, PushFailure
 from issuer.audit.push.pusher import MAX_BYTES, MAX_EVENTS, Pusher
 from issuer.database import Database
 from issuer.database.only_one import if_free

@@ -3,8 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from issuer.keys import KeyState
-from issuer.keys.schedule import next_key, state_at
+from issuer.keys.schedule import KeyState, next_key, state_at
 from issuer.vocabulary import SEEN_WITHIN
 
 if TYPE_CHECKING:

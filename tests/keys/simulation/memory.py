@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 
-from issuer.database import ChangeCounts, FeedState
+from issuer.database.counts import ChangeCounts, FeedState
 from issuer.database.tables import JwksCacheRow, SigningKeyRow
 from issuer.errors import ConfigurationError
 from issuer.keys.private_key import MadeKey

@@ -9,9 +9,16 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from issuer.database.tables import JwksCacheRow
-from issuer.keys import KeyPolicy, Keyring, Keys, RotationPlan, SigningKey, keyring, schedule
+from issuer.keys import KeyPolicy, Keyring, Keys, SigningKey, keyring, schedule
 from issuer.keys.jwks import JwksDocument
-from issuer.keys.schedule import destroys_at, next_key, plan_rotation, publishable, revoked
+from issuer.keys.schedule import (
+    RotationPlan,
+    destroys_at,
+    next_key,
+    plan_rotation,
+    publishable,
+    revoked,
+)
 from issuer.keys.store import KeyStore
 from issuer.vocabulary import (
     KEY_RETENTION,

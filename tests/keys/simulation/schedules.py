@@ -10,8 +10,7 @@ from typing import Protocol
 from hypothesis import strategies as st
 
 from issuer.errors import NotYet
-from issuer.keys import KeyState
-from issuer.keys.schedule import next_key, state_at
+from issuer.keys.schedule import KeyState, next_key, state_at
 from issuer.vocabulary import SEEN_WITHIN, SigningAlgorithm
 from tests.keys.simulation.processes import Character, KeySettings, Process
 from tests.keys.simulation.world import SimulatedWorld

@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import chain
 
-from issuer.keys import KeyState
-from issuer.keys.schedule import state_at
+from issuer.keys.schedule import KeyState, state_at
 from issuer.keys.store import KeyStore, StoredKeys
 from issuer.vocabulary import MAX_TOKEN, VERIFIERS_BEHIND, SigningAlgorithm
 from tests.keys.simulation.history import History
