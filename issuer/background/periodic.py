@@ -3,7 +3,6 @@
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
 
 import structlog
@@ -17,18 +16,11 @@ SECONDS_FOR_OTHERS = 1.0
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class TaskFailure:
-    """Why a run failed, for operators, and when, by the monotonic clock."""
-
-    cause: str
-    at: float
-
-
 class Periodic:
     """Runs `task` at an interval until it is stopped. Errors of a run are logged.
 
-    `last_failure` is kept after later runs; `is_failing` says whether the last run failed.
+    `last_failure` says why a run failed, at `failed_at` by the monotonic clock, and is kept after
+    later runs; `is_failing` says whether the last run failed.
     """
 
     def __init__(
@@ -39,7 +31,8 @@ class Periodic:
         seconds_to_stop: float = _SECONDS_TO_STOP,
     ) -> None:
         self.name = name
-        self.last_failure: TaskFailure | None = None
+        self.last_failure: str | None = None
+        self.failed_at = 0.0
         self.is_failing = False
         self._every = every
         self._task = task
@@ -76,4 +69,4 @@ class Periodic:
             self.is_failing = False
 
     def _failed(self, cause: str) -> None:
-        self.last_failure, self.is_failing = TaskFailure(cause, time.monotonic()), True
+        self.last_failure, self.failed_at, self.is_failing = cause, time.monotonic(), True

@@ -1,5 +1,6 @@
 """The rate limits of a server, built from its settings."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from issuer.clock import Clock
@@ -23,7 +24,7 @@ class RateLimits:
     registrations: RegistrationLimit
     passwords_of_user: OutcomeLimit | None
     passwords_of_network: OutcomeLimit | None
-    shared: tuple[SharedCounts, ...] = ()
+    shared: Sequence[SharedCounts]
 
     async def open(self) -> None:
         """Connect to Redis, if the limits are shared."""
@@ -38,45 +39,41 @@ class RateLimits:
 
 def build_limits(settings: Settings, clock: Clock, metrics: Metrics | None = None) -> RateLimits:
     """The limits of `settings`; `ConfigurationError` if the URL of Redis cannot be used."""
+    shared: list[SharedCounts] = []
+
+    def counts(name: str, rate: Rate) -> SharedCounts | None:
+        if settings.rate_limit_redis_url is None:
+            return None
+        url = settings.rate_limit_redis_url.get_secret_value()
+        shared.append(SharedCounts(url, f"{settings.url}/{name}", rate.seconds, clock))
+        return shared[-1]
+
+    def passwords(
+        name: str, rate: Rate | None, whose: str, error: type[TooManyRequests]
+    ) -> OutcomeLimit | None:
+        if rate is None:
+            return None
+        what = f"right or new passwords of the {whose}"
+        return OutcomeLimit(
+            rate, clock, counts(name, rate), metrics, what=what, limit=PASSWORDS, error=error
+        )
+
     failures, requests, of_user = (
         Rate.read(settings.rate_limit_failures),
         Rate.read(settings.rate_limit_requests),
         Rate.read(settings.rate_limit_passwords),
     )
     of_network = of_user and Rate(_USERS_OF_A_NETWORK * of_user.most, of_user.seconds)
-    with_failures = _shared(settings, clock, "failures", failures)
-    with_requests = _shared(settings, clock, "requests", requests)
-    with_users = _shared(settings, clock, "passwords-of-user", of_user)
-    with_networks = _shared(settings, clock, "passwords-of-network", of_network)
-    registrations = PER_NETWORK if settings.client_registration != "off" else None
-    with_registrations = _shared(settings, clock, "registrations", registrations)
-    all_shared = (with_failures, with_requests, with_registrations, with_users, with_networks)
+    is_open = settings.client_registration != "off"
     return RateLimits(
-        OutcomeLimit(failures, clock, with_failures, metrics) if failures else None,
-        RequestLimit(requests, clock, with_requests, metrics=metrics) if requests else None,
-        RegistrationLimit(clock, with_registrations, metrics),
-        _passwords("user", of_user, UserLimited, clock, with_users, metrics),
-        _passwords("address", of_network, TooManyRequests, clock, with_networks, metrics),
-        tuple(each for each in all_shared if each),
+        OutcomeLimit(failures, clock, counts("failures", failures), metrics) if failures else None,
+        RequestLimit(requests, clock, counts("requests", requests), metrics=metrics)
+        if requests
+        else None,
+        RegistrationLimit(
+            clock, counts("registrations", PER_NETWORK) if is_open else None, metrics
+        ),
+        passwords("passwords-of-user", of_user, "user", UserLimited),
+        passwords("passwords-of-network", of_network, "address", TooManyRequests),
+        shared,
     )
-
-
-def _passwords(
-    of: str,
-    rate: Rate | None,
-    error: type[TooManyRequests],
-    clock: Clock,
-    shared: SharedCounts | None,
-    metrics: Metrics | None,
-) -> OutcomeLimit | None:
-    if rate is None:
-        return None
-    what = f"right or new passwords of the {of}"
-    return OutcomeLimit(rate, clock, shared, metrics, what=what, limit=PASSWORDS, error=error)
-
-
-def _shared(settings: Settings, clock: Clock, name: str, rate: Rate | None) -> SharedCounts | None:
-    if rate is None or settings.rate_limit_redis_url is None:
-        return None
-    url = settings.rate_limit_redis_url.get_secret_value()
-    return SharedCounts(url, f"{settings.url}/{name}", rate.seconds, clock)

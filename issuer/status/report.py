@@ -169,13 +169,9 @@ def _verifiers(server: RunningServer) -> VerifiersStatus:
 def _jobs(server: RunningServer) -> Iterator[JobStatus]:
     now = server.clock.monotonic()
     for job in server.jobs:
-        failure = job.last_failure
-        yield JobStatus(
-            name=job.name,
-            error=None if failure is None else _bounded(failure.cause),
-            failed_before=None if failure is None else int(max(0, now - failure.at)),
-            is_failing=job.is_failing,
-        )
+        before = int(max(0, now - job.failed_at)) if job.last_failure is not None else None
+        error = _bounded(job.last_failure)
+        yield JobStatus(name=job.name, error=error, failed_before=before, is_failing=job.is_failing)
 
 
 def _bounded(text: str | None) -> str | None:
