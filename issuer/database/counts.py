@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 from sqlalchemy.orm import Session
 
-from issuer.database.tables import ChangeCounter, Instant, RevocationFeedRow
+from issuer.database.tables import ChangeCounter, RevocationFeedRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +43,3 @@ def read_feed_state(session: Session) -> FeedState:
 def read_feed_count(connection: Connection) -> int:
     """How many changes the revocation feed has had, for a transaction without a session."""
     return int(connection.exec_driver_sql("SELECT count FROM revocation_feed").scalar_one())
-
-
-def read_counts(session: Session) -> ChangeCounts:
-    """All counters, in one statement."""
-    feed = (
-        select(column).scalar_subquery()
-        for column in (RevocationFeedRow.count, RevocationFeedRow.issued_at)
-    )
-    now = func.now(type_=Instant())
-    changes, *state, read_at = session.execute(select(ChangeCounter.value, *feed, now)).one()
-    return ChangeCounts(changes, FeedState(*state), read_at)

@@ -15,7 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.pool import QueuePool
 
-from issuer.database.counts import ChangeCounts, read_counts
+from issuer.database.counts import ChangeCounts, FeedState
 from issuer.database.engine import (
     BUSY_TIMEOUT_MS,
     MAX_CONNECTIONS,
@@ -27,7 +27,7 @@ from issuer.database.engine import (
 )
 from issuer.database.outage import Outage, cause_of, cause_of_file
 from issuer.database.sqlite import Erasure, WriteQueue
-from issuer.database.tables import ChangeCounter, Instant, SeenByDirectory
+from issuer.database.tables import ChangeCounter, Instant, RevocationFeedRow, SeenByDirectory
 from issuer.errors import DatabaseUnavailable
 from issuer.telemetry.metrics import AUDIT, READ, WRITE
 from issuer.telemetry.tracing import Telemetry
@@ -115,8 +115,15 @@ class Database:
 
     def counts(self) -> ChangeCounts:
         """How many changes were committed; a process that has seen as many is up to date."""
+        feed = (RevocationFeedRow.count, RevocationFeedRow.issued_at)
+        query = select(
+            ChangeCounter.value,
+            *(select(column).scalar_subquery() for column in feed),
+            func.now(type_=Instant()),
+        )
         with self.reading() as session:
-            return read_counts(session)
+            changes, count, issued_at, read_at = session.execute(query).one()
+        return ChangeCounts(changes, FeedState(count, issued_at), read_at)
 
     def now(self) -> datetime:
         """The time of the database's clock; on SQLite in whole seconds."""

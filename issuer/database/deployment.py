@@ -115,7 +115,9 @@ def require_compatible_schema(database: Database) -> None:
         )
     if current < REVISION:
         raise ConfigurationError("The database schema is out of date: run `issuer migrate` first.")
-    if (oldest := oldest_compatible(database)) > REVISION:
+    with database.reading() as session:
+        oldest = str(session.scalar(select(SchemaCompatibilityRow.oldest_revision)))
+    if oldest > REVISION:
         raise ConfigurationError(
             f"The database schema ({current}) is newer than this issuer, which knows {REVISION};"
             f" it needs an issuer that knows {oldest}: upgrade the issuer, not the database."
@@ -155,9 +157,3 @@ def _another_application(database: Database, tables: Sequence[str]) -> Configura
         f"The database ({database.safe_url}) belongs to another application, whose tables are"
         f" {named}{more}: name a database of its own for the issuer."
     )
-
-
-def oldest_compatible(database: Database) -> str:
-    """The oldest revision whose program works with the schema that the database has."""
-    with database.reading() as session:
-        return str(session.scalar(select(SchemaCompatibilityRow.oldest_revision)))

@@ -92,9 +92,14 @@ def engine_for(url: URL, pool: int, metrics: Metrics) -> Engine:
 
     `ConfigurationError` for an in-memory database, or without the driver.
     """
-    pool_class = _measured_pool(metrics) if metrics.is_stored else QueuePool
     build = _sqlite_engine if is_sqlite(url) else _postgresql_engine
-    return build(url, pool, pool_class)
+    return build(
+        url,
+        poolclass=_measured_pool(metrics) if metrics.is_stored else QueuePool,
+        pool_size=pool,
+        pool_timeout=_CONNECT_TIMEOUT_S,
+        hide_parameters=True,
+    )
 
 
 def is_sqlite(url: URL) -> bool:
@@ -127,33 +132,26 @@ def _measured_pool(metrics: Metrics) -> type[QueuePool]:
     return MeasuredPool
 
 
-def _sqlite_engine(url: URL, pool: int, pool_class: type[QueuePool]) -> Engine:
+def _sqlite_engine(url: URL, **options: Any) -> Engine:
     if url.database in {None, "", ":memory:"}:
         raise ConfigurationError("ISSUER_DATABASE_URL must name a file.")
     engine = create_engine(
         url,
-        poolclass=pool_class,
-        pool_size=pool,
         # The connection used last: its page cache is current.
         pool_use_lifo=True,
-        pool_timeout=_CONNECT_TIMEOUT_S,
-        hide_parameters=True,
         connect_args={"timeout": BUSY_TIMEOUT_MS / 1000},
+        **options,
     )
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
-def _postgresql_engine(url: URL, pool: int, pool_class: type[QueuePool]) -> Engine:
+def _postgresql_engine(url: URL, **options: Any) -> Engine:
     try:
         engine = create_engine(
             url,
-            poolclass=pool_class,
-            pool_size=pool,
             max_overflow=0,
-            pool_timeout=_CONNECT_TIMEOUT_S,
-            hide_parameters=True,
             connect_args={
                 "connect_timeout": _CONNECT_TIMEOUT_S,
                 # A server that is gone without closing the connection is noticed in seconds, not
@@ -164,6 +162,7 @@ def _postgresql_engine(url: URL, pool: int, pool_class: type[QueuePool]) -> Engi
                 "keepalives_count": 3,
                 "options": f"-c statement_timeout={_STATEMENT_TIMEOUT_MS} -c timezone=UTC",
             },
+            **options,
         )
     except ImportError:
         raise ConfigurationError(

@@ -61,7 +61,7 @@ def _servers_lock(database: Database, kind: int, refusal: str) -> Iterator[None]
         yield
         return
     # Hidden, so that deleting issuer.db* before a restore keeps it.
-    with _opened(database, lambda path: path.with_name(f".{path.name}.servers")) as file:
+    with _opened(database, ".", ".servers") as file:
         if not is_locked(file, kind):
             raise ConfigurationError(refusal)
         yield
@@ -70,8 +70,8 @@ def _servers_lock(database: Database, kind: int, refusal: str) -> Iterator[None]
 @contextmanager
 def _lock(database: Database, name: str) -> Iterator[Callable[[], bool]]:
     if database.is_sqlite:
-        with _lock_file(database, name) as is_free:
-            yield is_free
+        with _opened(database, "", f"{name}.lock") as file:
+            yield lambda: is_locked(file, fcntl.LOCK_EX)
         return
     with database.translated(), database.engine.connect() as connection:
         lock = text("SELECT pg_try_advisory_xact_lock(hashtext(:name))")
@@ -87,16 +87,10 @@ def wait_until(is_free: Callable[[], bool], patience: float, taken: IssuerError)
         time.sleep(_LOOKS_EVERY_S)
 
 
-@contextmanager
-def _lock_file(database: Database, name: str) -> Iterator[Callable[[], bool]]:
-    """Takes the lock on the file beside the database, if no other process holds it."""
-    with _opened(database, lambda path: Path(f"{path}{name}.lock")) as file:
-        yield lambda: is_locked(file, fcntl.LOCK_EX)
-
-
-def _opened(database: Database, named: Callable[[Path], Path]) -> TextIO:
+def _opened(database: Database, prefix: str, suffix: str) -> TextIO:
     """A file beside the database, to be locked. Closing it unlocks it."""
-    path = named(Path(str(database.url.database)))
+    path = Path(str(database.url.database))
+    path = path.with_name(f"{prefix}{path.name}{suffix}")
     try:
         return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w")
     except OSError as error:

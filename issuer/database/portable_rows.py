@@ -83,7 +83,10 @@ def write_rows(
             statement = f"INSERT INTO {where} VALUES ({values})"  # noqa: S608 - as above
             sqlite_connection(connection).executemany(statement, converted)
         else:
-            _copy(connection, where, converted)
+            driver: Any = connection.connection.driver_connection
+            with driver.cursor() as cursor, cursor.copy(f"COPY {where} FROM STDIN") as copy:
+                for row in converted:
+                    copy.write_row(row)
 
 
 def without_time_limit(connection: Connection) -> None:
@@ -105,13 +108,6 @@ def continue_ids(connection: Connection, tables: Iterable[Table]) -> None:
                 sequence = func.pg_get_serial_sequence(table.name, column.name)
                 connection.execute(select(func.setval(sequence, func.max(column))))
         connection.exec_driver_sql(f"ANALYZE {_quoted(connection, table)}")
-
-
-def _copy(connection: Connection, where: str, rows: Iterable[JsonRow]) -> None:
-    driver: Any = connection.connection.driver_connection
-    with driver.cursor() as cursor, cursor.copy(f"COPY {where} FROM STDIN") as copy:
-        for row in rows:
-            copy.write_row(row)
 
 
 @contextmanager

@@ -1,8 +1,7 @@
 """A limit of outcomes, such as wrong credentials of a network address."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from issuer.clock import Clock
@@ -62,21 +61,21 @@ class OutcomeLimit:
         `TooManyRequests`, before the check, beyond the limit. An exception from `check` does not
         count: it reveals nothing about the credentials.
         """
-        async with self._place(key), self._shared_place(key) as shared_place:
-            result = await check()
-            if counts(result):
-                self._here.add(key, self._window())  # before the place is free
-                shared_place.counts = True
-            return result
-
-    @asynccontextmanager
-    async def _place(self, key: str) -> AsyncIterator[None]:
-        checking = await self._entered(key)
+        here = await self._entered(key)
         try:
-            yield
+            window = await self._entered_shared(self._shared, key) if self._shared else None
+            is_counted = False
+            try:
+                result = await check()
+                if is_counted := counts(result):
+                    self._here.add(key, self._window())  # before the place is free
+                return result
+            finally:
+                if self._shared and window is not None:
+                    self._shared.leave(key, window, counts=is_counted)
         finally:
-            checking.end_one()
-            if not checking.number:
+            here.end_one()
+            if not here.number:
                 self._checking.pop(key, None)
 
     async def _entered(self, key: str) -> "_Checking":
@@ -98,16 +97,6 @@ class OutcomeLimit:
             await checking.one_ended.wait()
         finally:
             self._waiting -= 1
-
-    @asynccontextmanager
-    async def _shared_place(self, key: str) -> AsyncIterator["_SharedPlace"]:
-        place = _SharedPlace()
-        window = await self._entered_shared(self._shared, key) if self._shared else None
-        try:
-            yield place
-        finally:
-            if self._shared and window is not None:
-                self._shared.leave(key, window, counts=place.counts)
 
     async def _entered_shared(self, shared: SharedCounts, key: str) -> int | None:
         """The window in which Redis counts it; None while Redis is unavailable."""
@@ -143,9 +132,3 @@ class _Checking:
         self.number -= 1
         self.one_ended.set()
         self.one_ended = asyncio.Event()
-
-
-class _SharedPlace:
-    """A check counted in Redis, for all processes."""
-
-    counts = False

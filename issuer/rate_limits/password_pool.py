@@ -92,10 +92,9 @@ class PasswordPool:
         self, network: str, function: Callable[[], T], *, is_wrong: Callable[[T], bool]
     ) -> T:
         """The result of a check that hashes nothing, such as that of a code."""
-        run = partial(self._in_thread, function)
-        if self._limits.failures is None:
-            return await run()
-        return await self._limits.failures.checked(network, run, counts=is_wrong)
+        run: Callable[[], Awaitable[T]] = partial(self._pool.run, function)
+        failures = self._limits.failures
+        return await (failures.checked(network, run, counts=is_wrong) if failures else run())
 
     async def _timed(self, hashing: Awaitable[T]) -> T:
         """Delay a user beyond the limit by as long as a hash takes: timing must not tell."""
@@ -117,7 +116,7 @@ class PasswordPool:
         is_wrong: Callable[[T], bool],
     ) -> Awaitable[T]:
         limits = self._limits
-        run: Callable[[], Awaitable[T]] = partial(self._in_thread, function)
+        run: Callable[[], Awaitable[T]] = partial(self._pool.run, function)
         for limit, key, counts in (
             (limits.failures, network, is_wrong),
             (limits.passwords_of_network, network, is_right),
@@ -126,6 +125,3 @@ class PasswordPool:
             if limit is not None:
                 run = partial(limit.checked, key, run, counts=counts)
         return run()
-
-    async def _in_thread(self, function: Callable[[], T]) -> T:
-        return await self._pool.run(function)

@@ -77,11 +77,6 @@ class LeftOut:
         return abs(now - self.last_at) <= LIVE_FOR
 
 
-def new_verifier(report: VerifierReport, algorithm: AlgorithmInUse) -> KnownVerifier:
-    """One that has not reported before."""
-    return KnownVerifier(report, algorithm, report.seen_at, report.seen_at)
-
-
 def next_keys_of(keys: Iterable[SigningKey], now: datetime) -> dict[SigningAlgorithm, str]:
     """The `kid` that signs next, by algorithm."""
     keys = list(keys)

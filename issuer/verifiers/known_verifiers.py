@@ -1,6 +1,7 @@
 """The known verifiers, within one transaction: list them, and ask what they lack."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 
 from pydantic import BaseModel
@@ -9,7 +10,7 @@ from issuer.clock import Clock
 from issuer.database import Session
 from issuer.errors import NotAllowed
 from issuer.keys import Keys, SigningKey
-from issuer.verifiers.known_verifier import KEPT_FOR, KnownVerifier, LeftOut, NextKeys, next_keys_of
+from issuer.verifiers.known_verifier import KEPT_FOR, KnownVerifier, NextKeys, next_keys_of
 from issuer.verifiers.store import VerifierStore
 
 _NAMED = 3
@@ -92,7 +93,7 @@ class KnownVerifiers:
         now, found = self._clock(), self._store.left_out()
         if found is None or abs(now - found.last_at) > KEPT_FOR:
             return None
-        return described_left_out(found, now)
+        return LeftOutVerifiers(**asdict(found), is_recent=found.is_recent(now))
 
     def left_out_just_now(self) -> LeftOutVerifiers | None:
         """What was left out in the last three minutes."""
@@ -125,22 +126,12 @@ class KnownVerifiers:
         )
 
 
-def described_left_out(left_out: LeftOut, now: datetime) -> LeftOutVerifiers:
-    return LeftOutVerifiers(
-        number=left_out.number, last_at=left_out.last_at, is_recent=left_out.is_recent(now)
-    )
-
-
 def _described(each: KnownVerifier, next_keys: NextKeys, now: datetime) -> DescribedVerifier:
-    report = each.report
+    said = asdict(each.report)
     return DescribedVerifier(
-        **report.identity._asdict(),
-        adapter_version=report.adapter_version,
-        agno_version=report.agno_version,
-        kids=list(report.kids),
-        feed_issued_at=report.feed_issued_at,
+        **said.pop("identity")._asdict(),
+        **said,
         first_seen_at=each.first_seen_at,
-        seen_at=report.seen_at,
         live=each.is_live(now),
         missing_kid=each.missing(next_keys, now),
     )

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from issuer.fields.ids import is_audience_id
 from issuer.fields.networks import UNKNOWN, network_of
@@ -20,8 +20,6 @@ _COMMA = re.compile(r" ?, ?")
 _INSTANCE = re.compile(r"[A-Za-z0-9_-]{8,32}")
 _VERSION = re.compile(r"[A-Za-z0-9.+!_-]{1,32}")
 _KID = re.compile(r'"([A-Za-z0-9._~-]{1,64})"')
-
-Members: TypeAlias = Mapping[str, str]
 
 
 class VerifierIdentity(NamedTuple):
@@ -73,7 +71,7 @@ def _members(text: str) -> Iterator[tuple[str, str]]:
     raise ValueError("not a Dictionary")
 
 
-def _report(members: Members, address: str | None, now: datetime) -> VerifierReport:
+def _report(members: Mapping[str, str], address: str | None, now: datetime) -> VerifierReport:
     audience = members["aud"]
     if not is_audience_id(audience):
         raise ValueError("not an audience")

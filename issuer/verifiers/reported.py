@@ -20,7 +20,6 @@ from issuer.verifiers.known_verifier import (
     WRITTEN_EVERY,
     KnownVerifier,
     LeftOut,
-    new_verifier,
     within_limits,
 )
 from issuer.verifiers.known_verifiers import REMEDY
@@ -126,7 +125,7 @@ class ReportedVerifiers:
         after = {
             key: stored[key].after(report)
             if key in stored
-            else new_verifier(report, algorithms[key.audience])
+            else KnownVerifier(report, algorithms[key.audience], report.seen_at, report.seen_at)
             for key, report in due.items()
             if key.audience in algorithms
         }

@@ -8,7 +8,7 @@ from sqlalchemy import delete, select, tuple_
 from sqlalchemy.orm import Session
 
 from issuer.algorithms import AlgorithmInUse
-from issuer.database.store import insert_into
+from issuer.database.store import as_record, insert_into
 from issuer.database.tables import AudienceRow, LeftOutVerifiersRow, VerifierRow
 from issuer.verifiers.known_verifier import KnownVerifier, LeftOut
 from issuer.verifiers.report import VerifierIdentity, VerifierReport
@@ -80,14 +80,8 @@ class VerifierStore:
 
 
 def _known(row: VerifierRow, algorithm: AlgorithmInUse) -> KnownVerifier:
-    report = VerifierReport(
-        VerifierIdentity(row.audience_id, row.address, row.instance),
-        row.adapter_version,
-        row.agno_version,
-        tuple(row.kids),
-        row.feed_issued_at,
-        row.seen_at,
-    )
+    identity = VerifierIdentity(row.audience_id, row.address, row.instance)
+    report = as_record(VerifierReport, row, identity=identity, kids=tuple(row.kids))
     return KnownVerifier(report, algorithm, row.first_seen_at, row.changed_at)
 
 
