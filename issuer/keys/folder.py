@@ -115,32 +115,26 @@ class FolderKeyBackend:
         return name, key
 
     def _remove(self, path: Path, kid: str) -> None:
-        """Remove the file, unless it now holds another key."""
+        """Remove the file, unless it now holds another key; of a symbolic link only the link."""
         if not path.is_file():
             return
         try:
-            if read_pem(read_regular(path)[0], str(path)).thumbprint() == kid:
-                _unlink(path, kid)
+            if read_pem(read_regular(path)[0], str(path)).thumbprint() != kid:
+                return
+            target = path.resolve() if path.is_symlink() else None
+            path.unlink(missing_ok=True)
         except (OSError, ConfigurationError) as error:
             log.warning("key_file_not_removed", kid=kid, cause=str(error))
+            return
+        if target is not None:
+            advice = "Only the link was removed: delete the private key it points to."
+            log.warning(
+                "private_key_remains", kid=kid, link=str(path), target=str(target), advice=advice
+            )
 
     def _path(self, handle: bytes) -> Path:
         """Only a name of the handle is used: a changed row must not lead out of the folder."""
         return self._folder / Path(os.fsdecode(handle.removeprefix(FILE))).name
-
-
-def _unlink(path: Path, kid: str) -> None:
-    """Remove the file; of a symbolic link only the link."""
-    target = path.resolve() if path.is_symlink() else None
-    path.unlink(missing_ok=True)
-    if target is not None:
-        log.warning(
-            "private_key_remains",
-            kid=kid,
-            link=str(path),
-            target=str(target),
-            advice="Only the link was removed: delete the private key it points to.",
-        )
 
 
 def key_files(folder: Path) -> list[Path]:

@@ -128,42 +128,30 @@ class OpenTelemetryTracing(Tracing):
 
     @contextmanager
     def span(self, name: str, attributes: Mapping[str, str] = {}) -> Iterator[None]:
-        if not _is_recorded():
+        # Background jobs have no request: their spans would be traces of their own.
+        if not trace.get_current_span().is_recording():
             yield
             return
-        with self._span(name, SpanKind.CLIENT if attributes else SpanKind.INTERNAL, attributes):
-            yield
+        # The message of an exception may repeat what a caller sent: only its kind is kept.
+        with self._tracer.start_as_current_span(
+            name,
+            kind=SpanKind.CLIENT if attributes else SpanKind.INTERNAL,
+            attributes=attributes,
+            record_exception=False,
+            set_status_on_exception=False,
+        ) as span:
+            try:
+                yield
+            except Exception as error:
+                span.set_attribute("error.type", _kind_of(error))
+                span.set_status(Status(StatusCode.ERROR))
+                raise
 
     def stop(self) -> None:
         # In a thread, since the library waits for a collector that hangs.
         stopping = threading.Thread(target=self._provider.shutdown, daemon=True)
         stopping.start()
         stopping.join(_SECONDS_TO_STOP)
-
-    @contextmanager
-    def _span(self, name: str, kind: SpanKind, attributes: Mapping[str, str]) -> Iterator[Span]:
-        # The message of an exception may repeat what a caller sent: only its kind is kept.
-        with self._tracer.start_as_current_span(
-            name,
-            kind=kind,
-            attributes=attributes,
-            record_exception=False,
-            set_status_on_exception=False,
-        ) as span:
-            try:
-                yield span
-            except Exception as error:
-                span.set_attribute("error.type", _kind_of(error))
-                span.set_status(Status(StatusCode.ERROR))
-                raise
-
-
-def _is_recorded() -> bool:
-    """Whether there is a request whose trace was sampled.
-
-    Background jobs have none: their spans would be traces of their own.
-    """
-    return trace.get_current_span().is_recording()
 
 
 def _kind_of(error: Exception) -> str:
