@@ -35,10 +35,7 @@ class Flood:
         self._passed_unauthenticated = 0
 
     def suppress(self, events: Sequence[Event]) -> list[bool]:
-        """For each event, whether it is only counted.
-
-        Equal events, which become one row, are treated alike.
-        """
+        """Whether each is only counted. Equal events, which become one row, are treated alike."""
         verdicts: dict[object, bool] = {}
         held = []
         for position, event in enumerate(events):
@@ -51,7 +48,10 @@ class Flood:
     def _passes(self, event: Event) -> bool:
         if event.outcome is not Outcome.REFUSED:
             return True
-        self._begin_minute(event.at.replace(second=0, microsecond=0))
+        minute = event.at.replace(second=0, microsecond=0)
+        if minute != self._minute:
+            self._minute, self._passed_unauthenticated = minute, 0
+            self._passed.clear()
         sender = event.actor.id or network_of(event.actor.address)
         if self._passed[sender] >= _MAX_OF_A_SENDER:
             return False
@@ -61,12 +61,6 @@ class Flood:
             self._passed_unauthenticated += 1
         self._passed[sender] += 1
         return True
-
-    def _begin_minute(self, minute: datetime) -> None:
-        if minute != self._minute:
-            self._minute = minute
-            self._passed.clear()
-            self._passed_unauthenticated = 0
 
 
 def as_suppressed(event: Event) -> Event:

@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -101,20 +101,11 @@ def come_into_each_state(keys: Collection[SigningKey], now: datetime) -> Counter
         siblings = [key for key in keys if key.alg == alg]
         takeovers = sorted(key.activates_at for key in siblings if _has_signed(key, now))
         for key in siblings:
-            counted.update(_states_until(now, key, takeovers))
+            counted[KeyState.ANNOUNCED] += 1
+            counted[KeyState.ACTIVE] += _has_signed(key, now)
+            counted[KeyState.RETIRED] += _has_retired(key, takeovers, now)
+            counted[KeyState.DESTROYED] += not key.is_usable
     return counted
-
-
-def _states_until(
-    now: datetime, key: SigningKey, takeovers: Sequence[datetime]
-) -> Iterator[KeyState]:
-    yield KeyState.ANNOUNCED
-    if _has_signed(key, now):
-        yield KeyState.ACTIVE
-    if _has_retired(key, takeovers, now):
-        yield KeyState.RETIRED
-    if not key.is_usable:
-        yield KeyState.DESTROYED
 
 
 def _has_signed(key: SigningKey, now: datetime) -> bool:

@@ -126,14 +126,6 @@ def signs(key: PrivateKey, alg: SigningAlgorithm) -> bool:
     return isinstance(key, _KEY_TYPES[alg])
 
 
-def read_der(der: bytes, alg: SigningAlgorithm) -> PrivateKey:
-    """An unsealed key; `ConfigurationError` if it is of another type than `alg` needs."""
-    try:
-        return _KEY_TYPES[alg].import_key(der)
-    except InvalidKeyTypeError:
-        raise ConfigurationError(f"A sealed key cannot sign {alg}.") from None
-
-
 def read_pem(pem: bytes, where: str) -> PrivateKey:
     """A private key that can sign; `ConfigurationError` for anything else, naming `where`."""
     try:
@@ -239,7 +231,11 @@ class SealedKeyBackend:
 
     def load(self, kid: str, alg: SigningAlgorithm, handle: bytes) -> Mapping[str, Any]:
         if kid not in self._ready:
-            self._ready[kid] = read_der(self._sealer.open(handle, kid), alg)
+            der = self._sealer.open(handle, kid)
+            try:
+                self._ready[kid] = _KEY_TYPES[alg].import_key(der)
+            except InvalidKeyTypeError:
+                raise ConfigurationError(f"A sealed key cannot sign {alg}.") from None
         return public_jwk(self._ready[kid], alg)
 
     def sign(self, kid: str, header: Mapping[str, object], payload: bytes) -> str:

@@ -4,7 +4,7 @@ The header is a Dictionary of RFC 9651; only the types that it needs are read.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -53,7 +53,18 @@ def read_report(header: bytes, address: str | None, now: datetime) -> VerifierRe
         return None
     try:
         members = dict(_members(header.decode("ascii")))
-        return _report(members, address if network_of(address) != UNKNOWN else None, now)
+        if not is_audience_id(audience := members["aud"]):
+            return None
+        known_address = address if address and network_of(address) != UNKNOWN else UNKNOWN
+        feed = members.get("feed")
+        return VerifierReport(
+            VerifierIdentity(audience, known_address, _matching(_INSTANCE, members["id"])),
+            _matching(_VERSION, members["adapter"]),
+            _matching(_VERSION, members["agno"]) if "agno" in members else None,
+            _kids(members["keys"]),
+            datetime.fromtimestamp(int(feed), UTC) if feed else None,
+            now,
+        )
     except (KeyError, ValueError):
         return None
 
@@ -69,22 +80,6 @@ def _members(text: str) -> Iterator[tuple[str, str]]:
         comma = _COMMA.match(text, at)
         at = comma.end() if comma else len(text)
     raise ValueError("not a Dictionary")
-
-
-def _report(members: Mapping[str, str], address: str | None, now: datetime) -> VerifierReport:
-    audience = members["aud"]
-    if not is_audience_id(audience):
-        raise ValueError("not an audience")
-    instance = _matching(_INSTANCE, members["id"])
-    feed = members.get("feed")
-    return VerifierReport(
-        VerifierIdentity(audience, address or UNKNOWN, instance),
-        _matching(_VERSION, members["adapter"]),
-        _matching(_VERSION, members["agno"]) if "agno" in members else None,
-        _kids(members["keys"]),
-        datetime.fromtimestamp(int(feed), UTC) if feed else None,
-        now,
-    )
 
 
 def _kids(text: str) -> tuple[str, ...]:

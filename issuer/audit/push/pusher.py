@@ -1,16 +1,14 @@
 """Sending what is new, in batches, with pauses after failures."""
 
 import json
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from itertools import groupby
 from random import Random
 from typing import Any, Final
 
 import structlog
 
-from issuer.audit.audit_log_store import AuditEvent, AuditLog
+from issuer.audit.audit_log_store import AuditLog
 from issuer.audit.chain_store import Outcome
 from issuer.audit.following import AuditReader, Bookmark, EventPage
 from issuer.audit.push import progress_store
@@ -46,12 +44,6 @@ class PushState:
     progress: Progress = field(default_factory=Progress)
     behind: int = 0
     oldest: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class _Batch:
-    messages: Sequence[Message]
-    end: Bookmark
 
 
 class Pusher:
@@ -104,44 +96,36 @@ class Pusher:
         ends_at = self._clock.monotonic() + _SECONDS_OF_A_ROUND
         while self._clock.monotonic() < ends_at:
             page = self._reader.page(progress.acknowledged, self._most)
-            batch = self._first_batch(page, progress)
-            if batch is None:
+            messages, end = self._next_batch(page, progress)
+            if not messages:
                 end = page.end(progress.acknowledged)
                 if end != progress.acknowledged:
                     self._save(progress, acknowledged=end, attempted=progress.attempted | end)
                 return
-            progress = self._save(progress, attempted=progress.attempted | batch.end)
+            progress = self._save(progress, attempted=progress.attempted | end)
             try:
-                self.destination.send(batch.messages)
+                self.destination.send(messages)
             except NotDelivered as error:
                 self._pause(progress, error)
                 return
-            arrived = {"acknowledged": batch.end, "last_success_at": self._clock()}
+            arrived = {"acknowledged": end, "last_success_at": self._clock()}
             progress = self._save(progress, **arrived, failed=0, retry_at=None)
             self._most = min(self._most + _MORE_AFTER_A_SUCCESS, MAX_EVENTS)
 
-    def _first_batch(self, page: EventPage, progress: Progress) -> _Batch | None:
+    def _next_batch(self, page: EventPage, progress: Progress) -> tuple[list[Message], Bookmark]:
         """As much as fits, either of events that may have arrived before, or of others."""
-        steps = page.steps(progress.acknowledged)
-        for is_again, group in groupby(
-            steps, lambda step: progress.attempted.covers(step[0].chain, step[0].id)
-        ):
-            return self._fitting(group, is_again=is_again)
-        return None
-
-    def _fitting(self, steps: Iterator[tuple[AuditEvent, Bookmark]], *, is_again: bool) -> _Batch:
         messages: list[Message] = []
-        size, end = 0, Bookmark()
-        for event, bookmark in steps:
-            members = self._render(event, is_again)
-            is_refusal = event.outcome != Outcome.DONE
-            message = Message(event.at, event.action, is_refusal, json.dumps(members))
-            size += len(message.text)
-            if messages and size > MAX_BYTES:
+        size, end, were_again = 0, progress.acknowledged, False
+        for event, bookmark in page.steps(end):
+            is_again = progress.attempted.covers(event.chain, event.id)
+            text = json.dumps(self._render(event, is_again))
+            size += len(text)
+            if messages and (is_again != were_again or size > MAX_BYTES):
                 break
-            messages.append(message)
-            end = bookmark
-        return _Batch(messages, end)
+            is_refusal = event.outcome != Outcome.DONE
+            messages.append(Message(event.at, event.action, is_refusal, text))
+            end, were_again = bookmark, is_again
+        return messages, end
 
     def _pause(self, progress: Progress, error: NotDelivered) -> None:
         if error.is_too_large and self._most > 1:

@@ -38,8 +38,7 @@ class SyslogDestination:
         self._seconds = seconds
 
     def send(self, messages: Sequence[Message]) -> None:
-        frames = b"".join(framed(message, self._origin) for message in messages)
-        self._deliver(frames)
+        self._deliver(b"".join(framed(message, self._origin) for message in messages))
 
     def check(self) -> str:
         self._deliver(b"")
@@ -49,7 +48,9 @@ class SyslogDestination:
         ends = monotonic() + self._seconds
         try:
             with self._connected(ends) as connection:
-                _send_all(connection, frames, ends)
+                rest = memoryview(frames)
+                while rest:
+                    rest = rest[_timed(connection, ends).send(rest) :]
                 _close_in_order(connection, ends)
         except OSError as error:
             raise failed_connection(error) from None
@@ -85,12 +86,6 @@ def _timed(connection: socket.socket, ends: float) -> socket.socket:
         raise TimeoutError
     connection.settimeout(left)
     return connection
-
-
-def _send_all(connection: socket.socket, content: bytes, ends: float) -> None:
-    rest = memoryview(content)
-    while rest:
-        rest = rest[_timed(connection, ends).send(rest) :]
 
 
 def _close_in_order(connection: socket.socket, ends: float) -> None:
