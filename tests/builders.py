@@ -126,7 +126,7 @@ class Deployment:
 
     def break_keys(self) -> None:
         """Make every signature fail, as an example of an unexpected error."""
-        for key in (keys := self.services.keys.keyring._backends[0]._ready):
+        for key in (keys := self.services.keys.keyring.backends[0]._ready):
             keys[key] = "no key"
 
     def audience(self, audience_id: str = "my-os", **fields: Any) -> str:

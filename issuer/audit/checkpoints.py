@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeAlias
 
@@ -35,26 +35,24 @@ class Coverage:
     is_intact: bool
 
 
+@dataclass(eq=False)
 class Checkpoints:
     """Makes checkpoints. Rows that one covers cannot be cut off undetected."""
 
-    def __init__(
-        self, database: Database, clock: Clock, issuer: str, key: ChainKey, sign: Sign
-    ) -> None:
-        self._database = database
-        self._clock = clock
-        self._issuer = issuer
-        self._key = key
-        self._sign = sign
-        self._lock = threading.Lock()
-        self._newest = 0
-        self._named: dict[str, ChainHead] = {}
-        # When a checkpoint last covered every event, as far as this process knows.
-        self.covered_at: datetime | None = None
+    database: Database
+    clock: Clock
+    issuer: str
+    key: ChainKey
+    sign: Sign
+    # When a checkpoint last covered every event, as far as this process knows.
+    covered_at: datetime | None = field(default=None, init=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
+    _newest: int = field(default=0, init=False)
+    _named: dict[str, ChainHead] = field(default_factory=dict, init=False)
 
     def coverage(self) -> "Coverage":
         """What the newest checkpoint covers now, from a few index look-ups for each chain."""
-        with self._lock, self._database.reading() as session:
+        with self._lock, self.database.reading() as session:
             newest = self._catch_up(session)
             ends = {chain: end.seq for chain, end in store.ends(session).items()}
             covered = {chain: end.seq for chain, end in self._named.items()}
@@ -62,7 +60,7 @@ class Checkpoints:
         missing = any(seq < covered.get(chain, 0) for chain, seq in ends.items())
         if newest is None:
             return Coverage(None, None, covered, uncovered, is_intact=not missing)
-        is_intact = not missing and self._key.is_mac(newest.mac, newest.token)
+        is_intact = not missing and self.key.is_mac(newest.mac, newest.token)
         return Coverage(newest.number, newest.made_at, covered, uncovered, is_intact=is_intact)
 
     def make(self, unless_since: datetime | None = None) -> str | None:
@@ -71,14 +69,14 @@ class Checkpoints:
         Makes none if there is one since `unless_since`. Returns None if there is none at all.
         """
         with self._lock:
-            with self._database.reading() as session:
+            with self.database.reading() as session:
                 self._catch_up(session)
-            with self._database.changing() as session:
+            with self.database.changing() as session:
                 newest = self._catch_up(session)
                 if newest and unless_since and newest.made_at > unless_since:
                     self.covered_at = newest.made_at
                     return newest.token
-                now, grown = self._clock(), self._grown(session)
+                now, grown = self.clock(), self._grown(session)
                 token = newest.token if newest else None
                 if grown:
                     token = self._add(session, grown)
@@ -97,10 +95,10 @@ class Checkpoints:
         """Also logged: logs may be stored where an attacker on the database cannot change them."""
         before = store.newest_checkpoint(session)
         number, previous = (before.number + 1, digest(before.token)) if before else (1, None)
-        now = self._clock().replace(microsecond=0)
-        statement = Statement(self._issuer, number, now, previous, grown, pruned)
-        token = self._sign(statement.claims())
-        mac = self._key.mac(token)
+        now = self.clock().replace(microsecond=0)
+        statement = Statement(self.issuer, number, now, previous, grown, pruned)
+        token = self.sign(statement.claims())
+        mac = self.key.mac(token)
         store.add_checkpoint(session, number=number, made_at=now, token=token, mac=mac)
         log.info("audit_checkpoint", number=number, token=token)
         return token
@@ -113,7 +111,7 @@ class Checkpoints:
             self._newest, self._named = 0, {}
         for row in store.checkpoints(session, after=self._newest):
             self._newest = row.number
-            if self._key.is_mac(row.mac, row.token):
+            if self.key.is_mac(row.mac, row.token):
                 self._named.update(Statement.of(row.token).ends)
             else:
                 log.critical("audit_checkpoint_changed", number=row.number)

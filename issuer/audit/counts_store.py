@@ -1,6 +1,7 @@
 """How many tokens were issued and refused in each hour, counted from the audit events."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import cast
 
@@ -32,25 +33,25 @@ class TokenCount(BaseModel):
     count: int
 
 
+@dataclass(frozen=True)
 class TokenCounts:
     """Exact, although every process counts: only one of them adds what it has counted."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
-        self._database = database
-        self._clock = clock
+    database: Database
+    clock: Clock
 
     def count(self) -> None:
         """Add the events since the last count; at first, those of the last `KEPT_FOR`."""
-        now = self._clock()
+        now = self.clock()
         until = now - _WRITTEN_WITHIN
         # Counted outside the transaction that writes, so that no token waits for it.
-        with self._database.reading() as session:
+        with self.database.reading() as session:
             seen = counted_until(session)
             since = max(seen, until - KEPT_FOR)
             if since >= until:
                 return
             counts = _by_hour(session, since, until)
-        with self._database.transaction() as session:
+        with self.database.transaction() as session:
             if advance(session, seen, until):
                 _add(session, counts)
                 session.execute(delete(TokenCountRow).where(TokenCountRow.hour < now - KEPT_FOR))
@@ -59,7 +60,7 @@ class TokenCounts:
         """The counts of the hours from `hour` on, the oldest first."""
         query = select(TokenCountRow).where(TokenCountRow.hour >= hour)
         query = query.order_by(TokenCountRow.hour, TokenCountRow.action)
-        with self._database.reading() as session:
+        with self.database.reading() as session:
             return [as_model(TokenCount, row) for row in session.scalars(query)]
 
 

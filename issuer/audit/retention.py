@@ -1,7 +1,7 @@
 """Deleting old events so that the rest can still be verified."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import structlog
@@ -22,6 +22,7 @@ _RETENTION = Actor("issuer:retention")
 log = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True)
 class Retention:
     """Keeps events for `keep`, and until the next checkpoint. Deletes only what one covers.
 
@@ -29,28 +30,19 @@ class Retention:
     by page; then a checkpoint confirms it. After a crash, or in parallel, any process continues.
     """
 
-    def __init__(
-        self,
-        database: Database,
-        clock: Clock,
-        key: ChainKey,
-        trails: Trails,
-        checkpoints: Checkpoints,
-        keep: timedelta,
-    ) -> None:
-        self._database = database
-        self._key = key
-        self._trails = trails
-        self._clock = clock
-        self._checkpoints = checkpoints
-        self._keep = keep
+    database: Database
+    clock: Clock
+    key: ChainKey
+    trails: Trails
+    checkpoints: Checkpoints
+    keep: timedelta
 
     def prune(self) -> int:
         """Delete old events; how many. `NotAllowed` if checkpoints were changed."""
-        with self._database.reading() as session:
+        with self.database.reading() as session:
             if self._planned(self._statements(session)) is None:
                 return 0
-        with self._database.changing() as session:
+        with self.database.changing() as session:
             statements = self._statements(session)
             planned = self._planned(statements)
             if planned is None:
@@ -71,7 +63,7 @@ class Retention:
         for row in store.checkpoints(session):
             statement = Statement.of(row.token)
             follows = before is None or statement.previous == digest(before)
-            if not (follows and self._key.is_mac(row.mac, row.token)):
+            if not (follows and self.key.is_mac(row.mac, row.token)):
                 raise NotAllowed(f"Checkpoint {row.number} was changed: nothing is deleted.")
             statements.append(statement)
             before = row.token
@@ -82,7 +74,7 @@ class Retention:
         pruned = [statement.pruned for statement in statements if statement.pruned]
         if pruned and not pruned[-1].done:
             return pruned[-1]
-        too_old = self._clock() - self._keep
+        too_old = self.clock() - self.keep
         old = [statement for statement in statements if statement.made_at <= too_old]
         if not old or (pruned and old[-1].made_at - pruned[-1].until < _NOT_MORE_OFTEN):
             return None
@@ -91,9 +83,9 @@ class Retention:
     def _begin(self, session: Session, planned: Pruned, ends: Mapping[str, ChainHead]) -> Pruned:
         token = store.checkpoints(session, after=planned.through - 1)[0].token
         begun = replace(planned, digest=digest(token), ends=_continued(session, ends))
-        trail = self._trails.begin(session, _RETENTION)
+        trail = self.trails.begin(session, _RETENTION)
         trail.note("audit.pruned", "audit_events", until=begun.until.isoformat())
-        self._checkpoints.add(session, begun)
+        self.checkpoints.add(session, begun)
         return begun
 
     def _delete(self, ends: Mapping[str, ChainHead]) -> int:
@@ -105,15 +97,15 @@ class Retention:
 
     def _delete_page(self, chain: str, through: int) -> int:
         """In a transaction of its own, so that other writers do not wait long."""
-        with self._database.transaction() as session:
+        with self.database.transaction() as session:
             return store.delete_of_chain(session, chain, through)
 
     def _finish(self, begun: Pruned) -> None:
-        with self._database.changing() as session:
+        with self.database.changing() as session:
             if self._planned(self._statements(session)) != begun:
                 return  # another process was faster
             first = store.first_id(session)
-            self._checkpoints.add(session, replace(begun, first=first, done=True))
+            self.checkpoints.add(session, replace(begun, first=first, done=True))
             store.delete_checkpoints(session, begun.through)
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Collection
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import BaseModel
@@ -41,15 +42,15 @@ def _text(value: object) -> str:
     return json.dumps(value, sort_keys=True)
 
 
+@dataclass(eq=False)
 class Trail:
     """The audit trail of one actor in one transaction."""
 
-    def __init__(self, key: ChainKey, clock: Clock, session: Session, actor: Actor) -> None:
-        self._key = key
-        self._clock = clock
-        self._session = session
-        self._end: ChainHead | None = None
-        self.actor = actor
+    key: ChainKey
+    clock: Clock
+    session: Session
+    actor: Actor
+    _end: ChainHead | None = field(default=None, init=False)
 
     def note(self, action: str, target: str | None, **details: object) -> None:
         """Write an event that `action` was done to `target`; committed only with the change.
@@ -57,21 +58,21 @@ class Trail:
         One transaction at a time extends the chain of changes, until it ends.
         """
         event = Event(
-            at=self._clock(), actor=self.actor, action=action, target=target, details=details
+            at=self.clock(), actor=self.actor, action=action, target=target, details=details
         )
         if self._end is None:
-            self._end = store.end_of_changes(self._session)
-        connection = self._session.connection()
-        self._end = append(self._key, connection, CHANGES, self._end, [event])
+            self._end = store.end_of_changes(self.session)
+        connection = self.session.connection()
+        self._end = append(self.key, connection, CHANGES, self._end, [event])
 
 
+@dataclass(frozen=True)
 class Trails:
     """Begins the audit trails of an issuer."""
 
-    def __init__(self, key: ChainKey, clock: Clock) -> None:
-        self._key = key
-        self._clock = clock
+    key: ChainKey
+    clock: Clock
 
     def begin(self, session: Session, actor: Actor) -> Trail:
         """The trail of a transaction; there must be only one for each."""
-        return Trail(self._key, self._clock, session, actor)
+        return Trail(self.key, self.clock, session, actor)

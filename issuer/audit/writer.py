@@ -17,7 +17,7 @@ from issuer.clock import Clock
 from issuer.database import Database
 from issuer.errors import Unavailable
 from issuer.http.actor import Actor
-from issuer.telemetry.metrics import Metrics
+from issuer.telemetry.metrics import NO_METRICS, Metrics
 
 _MAX_IN_A_COMMIT = 1_000
 _ENOUGH_FOR_A_COMMIT = 100
@@ -48,9 +48,9 @@ class AuditWriter:
         random: Random,
         refusals: RefusalAggregator,
         max_waiting: int = 10_000,
-        metrics: Metrics | None = None,
+        metrics: Metrics = NO_METRICS,
     ) -> None:
-        self._metrics = metrics or Metrics()
+        self._metrics = metrics
         self._refusals = refusals
         self._chain = OwnChain(database, key, random)
         self.max_waiting = max_waiting

@@ -10,7 +10,7 @@ from time import perf_counter
 from typing import ParamSpec, TypeVar
 
 from issuer.errors import Unavailable
-from issuer.telemetry.metrics import Metrics
+from issuer.telemetry.metrics import NO_METRICS, Metrics
 
 _LOWEST_PRIORITY = 19
 MAX_SECONDS = 10.0
@@ -31,7 +31,7 @@ class WorkerPool:
         name: str,
         workers: int,
         queue: int,
-        metrics: Metrics | None = None,
+        metrics: Metrics = NO_METRICS,
         *,
         max_seconds: float | None = MAX_SECONDS,
     ) -> None:
@@ -40,7 +40,7 @@ class WorkerPool:
         self.most = workers + queue
         self.inside = 0
         self._max_seconds = max_seconds
-        self._metrics = metrics or Metrics()
+        self._metrics = metrics
         self._executor = ThreadPoolExecutor(workers, thread_name_prefix=name)
         self._counting = threading.Lock()
 

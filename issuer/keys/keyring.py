@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -26,6 +26,7 @@ _ROTATOR = Actor("issuer:rotator")
 log = structlog.get_logger(__name__)
 
 
+@dataclass(eq=False)
 class Keyring:
     """Signs with the active key of an algorithm, and publishes every key a verifier may need.
 
@@ -33,32 +34,21 @@ class Keyring:
     the key set for `kept_for`. A key that is not loaded here neither signs nor is published.
     """
 
-    def __init__(
-        self,
-        database: Database,
-        trails: Trails,
-        backends: Sequence[KeyBackend],
-        clock: Clock,
-        policy: KeyPolicy,
-        kept_for: timedelta,
-        algorithms: Sequence[SigningAlgorithm],
-        algorithms_in_use: Callable[[datetime], Mapping[SigningAlgorithm, datetime | None]],
-    ) -> None:
-        self._database = database
-        self._trails = trails
-        self._backends = backends
-        self._clock = clock
-        self._policy = policy
-        self._kept_for = kept_for
-        self._algorithms = algorithms
-        self._algorithms_in_use = algorithms_in_use
-        self._reloading = threading.Lock()
-        self._stored = StoredKeys()
-        self._backend_of: dict[str, KeyBackend] = {}  # of loaded keys, by `kid`
-        self._usable: list[SigningKey] = []
-        self.keys: list[SigningKey] = []
-        self.published_algorithms: list[SigningAlgorithm] = []
-        self.jwks = rendered([])
+    database: Database
+    trails: Trails
+    backends: Sequence[KeyBackend]
+    clock: Clock
+    policy: KeyPolicy
+    kept_for: timedelta
+    algorithms: Sequence[SigningAlgorithm]
+    algorithms_in_use: Callable[[datetime], Mapping[SigningAlgorithm, datetime | None]]
+    keys: list[SigningKey] = field(default_factory=list, init=False)
+    published_algorithms: list[SigningAlgorithm] = field(default_factory=list, init=False)
+    jwks: JwksDocument = field(default=rendered([]), init=False)
+    _reloading: threading.Lock = field(default_factory=threading.Lock, init=False)
+    _stored: StoredKeys = field(default=StoredKeys(), init=False)
+    _backend_of: dict[str, KeyBackend] = field(default_factory=dict, init=False)  # by `kid`
+    _usable: list[SigningKey] = field(default_factory=list, init=False)
 
     def reload(self, _change_count: int | None = None) -> None:
         """Read the keys and the audiences' algorithms from the database.
@@ -68,7 +58,7 @@ class Keyring:
         """
         with self._reloading:
             before = self._stored
-            with self._database.reading() as session:
+            with self.database.reading() as session:
                 self._stored = KeyStore(session).stored()
             self._destroy(before)
             self.keys = [self._with_private_part(key) for key in self._stored.keys]
@@ -76,7 +66,7 @@ class Keyring:
             self.jwks = self._published()
             seen = self._stored
         if any(seen.handles.get(kid) != box for kid, box in before.handles.items()):
-            self._database.erasure.run()
+            self.database.erasure.run()
 
     def require_loaded(self) -> None:
         """`ConfigurationError` if this process cannot load a key that may still sign or verify."""
@@ -93,17 +83,17 @@ class Keyring:
             self.reload()
             # Kept aside: a reload by the watcher must not make an old plan look current.
             seen = self._stored
-            if seen.kept_for != self._kept_for:
+            if seen.kept_for != self.kept_for:
                 self._promise()
                 continue
             plan = self._plan(seen)
             if not plan:
                 return
-            require_clock(self._database, self._clock)
+            require_clock(self.database, self.clock)
             # Outside the transaction: an RSA key can take a tenth of a second.
             made: dict[str, MadeKey] = {}
             for new in plan.create:
-                key = self._backends[0].create(new.alg, besides=made.keys())
+                key = self.backends[0].create(new.alg, besides=made.keys())
                 made[key.kid] = key
             self._carry_out(plan, list(made.values()), seen)
         raise Unavailable("Other processes keep changing the signing keys.")
@@ -111,7 +101,7 @@ class Keyring:
     def is_in_order(self) -> bool:
         """Whether nothing has to be done, judged by what is in memory."""
         changes_at = self.jwks.changes_at
-        is_over = changes_at is not None and changes_at <= self._clock()
+        is_over = changes_at is not None and changes_at <= self.clock()
         return not is_over and not self._plan(self._stored)
 
     def sign(self, alg: SigningAlgorithm, typ: str, claims: Mapping[str, object]) -> Signed:
@@ -131,19 +121,19 @@ class Keyring:
 
     def active(self, alg: SigningAlgorithm) -> SigningKey:
         """The key that signs `alg` now; `Unavailable` if there is none, or not in this process."""
-        key = schedule.active(self._usable, alg, self._clock())
+        key = schedule.active(self._usable, alg, self.clock())
         return self._require(key, f"There is no active {alg} key.")
 
     def next_key(self, alg: SigningAlgorithm) -> SigningKey:
         """The key that signs `alg` next; `Unavailable` if there is none, or not in this process."""
-        key = schedule.next_key(self._usable, alg, self._clock())
+        key = schedule.next_key(self._usable, alg, self.clock())
         return self._require(key, f"There is no next {alg} key.")
 
     def cleanup(self) -> None:
         """Delete what a crash left of destroyed keys."""
-        for backend in self._backends:
+        for backend in self.backends:
             backend.cleanup()
-        self._database.erasure.run()
+        self.database.erasure.run()
 
     def _require(self, key: SigningKey | None, otherwise: str) -> SigningKey:
         if key is None or key.kid not in self._backend_of:
@@ -152,25 +142,25 @@ class Keyring:
 
     def _carry_out(self, plan: RotationPlan, made: Sequence[MadeKey], seen: StoredKeys) -> None:
         """Plans again first: the dates count from the commit, not from when a key was made."""
-        with self._database.changing() as session:
+        with self.database.changing() as session:
             current = self._plan(seen)
             if current.algorithms == plan.algorithms:
-                trail = self._trails.begin(session, _ROTATOR)
-                Keys(session, trail, self._clock).carry_out(current, made, seen=seen)
+                trail = self.trails.begin(session, _ROTATOR)
+                Keys(session, trail, self.clock).carry_out(current, made, seen=seen)
 
     def _promise(self) -> None:
         """Store `kept_for`. Key sets served before may still be cached for the longer time."""
-        with self._database.changing() as session:
-            KeyStore(session).promise(self._kept_for, self._clock())
+        with self.database.changing() as session:
+            KeyStore(session).promise(self.kept_for, self.clock())
 
     def _plan(self, seen: StoredKeys) -> RotationPlan:
-        now = self._clock()
-        return plan_rotation(seen.keys, now, self._policy, self._algorithms, seen.kept_until)
+        now = self.clock()
+        return plan_rotation(seen.keys, now, self.policy, self.algorithms, seen.kept_until)
 
     def _published(self) -> JwksDocument:
-        now = self._clock()
-        in_use = self._algorithms_in_use(now)
-        self.published_algorithms = [alg for alg in self._algorithms if alg in in_use]
+        now = self.clock()
+        in_use = self.algorithms_in_use(now)
+        self.published_algorithms = [alg for alg in self.algorithms if alg in in_use]
         keys = schedule.publishable(self._verifiable(), in_use)
         changes = [schedule.next_change(keys, now), *in_use.values()]
         return rendered(keys, min(filter(None, changes), default=None))
@@ -194,7 +184,7 @@ class Keyring:
         `ConfigurationError` if no backend has the private key.
         """
         handle = self._stored.handles.get(key.kid, b"")
-        backend = next((each for each in self._backends if each.owns(handle)), None)
+        backend = next((each for each in self.backends if each.owns(handle)), None)
         if backend is None:
             raise ConfigurationError(
                 f"The private key of {key.kid} is in a key folder: set ISSUER_KEY_FOLDER."

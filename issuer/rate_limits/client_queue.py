@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from issuer.clock import Clock
 from issuer.errors import TooManyRequests
-from issuer.telemetry.metrics import REVOCATIONS, Metrics
+from issuer.telemetry.metrics import NO_METRICS, REVOCATIONS, Metrics
 
 _MAX_WAITING = 100
 _MAX_CLIENTS = 10_000
@@ -24,6 +24,7 @@ class _Queue:
     pauses_until: float = 0.0
 
 
+@dataclass(eq=False)
 class ClientQueues:
     """Runs the requests of a client one after the other. For the event loop only.
 
@@ -31,26 +32,18 @@ class ClientQueues:
     client leaves half of the time to others. A client beyond the last `max_clients` starts anew.
     """
 
-    def __init__(
-        self,
-        clock: Clock,
-        max_waiting: int = _MAX_WAITING,
-        max_clients: int = _MAX_CLIENTS,
-        limit: str = REVOCATIONS,
-        metrics: Metrics | None = None,
-    ) -> None:
-        self._limit = limit
-        self._metrics = metrics or Metrics()
-        self._clock = clock
-        self._max_waiting = max_waiting
-        self._max_clients = max_clients
-        self._queues: OrderedDict[str, _Queue] = OrderedDict()
+    clock: Clock
+    max_waiting: int = _MAX_WAITING
+    max_clients: int = _MAX_CLIENTS
+    limit: str = REVOCATIONS
+    metrics: Metrics = NO_METRICS
+    _queues: OrderedDict[str, _Queue] = field(default_factory=OrderedDict, init=False)
 
     async def run(self, client_id: str, request: Callable[[], Awaitable[T]]) -> T:
         """`await request()` when it is its turn; `TooManyRequests` if too many are waiting."""
         queue = self._of(client_id)
-        if queue.waiting >= self._max_waiting:
-            self._metrics.rate_limited(self._limit)
+        if queue.waiting >= self.max_waiting:
+            self.metrics.rate_limited(self.limit)
             raise TooManyRequests("too many requests of the client are waiting", 1)
         queue.waiting += 1
         try:
@@ -60,18 +53,18 @@ class ClientQueues:
             queue.waiting -= 1
 
     async def _run(self, queue: _Queue, request: Callable[[], Awaitable[T]]) -> T:
-        if (pause := queue.pauses_until - self._clock.monotonic()) > 0:
-            await self._clock.sleep(pause)
-        began = self._clock.monotonic()
+        if (pause := queue.pauses_until - self.clock.monotonic()) > 0:
+            await self.clock.sleep(pause)
+        began = self.clock.monotonic()
         try:
             return await request()
         finally:
-            ended = self._clock.monotonic()
+            ended = self.clock.monotonic()
             queue.pauses_until = ended + min(ended - began, _LONGEST_PAUSE)
 
     def _of(self, client_id: str) -> _Queue:
         queue = self._queues.setdefault(client_id, _Queue())
         self._queues.move_to_end(client_id)
-        if len(self._queues) > self._max_clients:
+        if len(self._queues) > self.max_clients:
             self._queues.popitem(last=False)
         return queue

@@ -10,7 +10,7 @@ from issuer.rate_limits.rate import Rate
 from issuer.rate_limits.request_limits import PER_NETWORK, RegistrationLimit, RequestLimit
 from issuer.rate_limits.shared import SharedCounts
 from issuer.settings import Settings
-from issuer.telemetry.metrics import PASSWORDS, Metrics
+from issuer.telemetry.metrics import NO_METRICS, PASSWORDS, Metrics
 
 _USERS_OF_A_NETWORK = 10  # as many may have all their passwords
 
@@ -37,7 +37,7 @@ class RateLimits:
             await counts.close()
 
 
-def build_limits(settings: Settings, clock: Clock, metrics: Metrics | None = None) -> RateLimits:
+def build_limits(settings: Settings, clock: Clock, metrics: Metrics = NO_METRICS) -> RateLimits:
     """The limits of `settings`; `ConfigurationError` if the URL of Redis cannot be used."""
     shared: list[SharedCounts] = []
 

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from issuer.clock import Clock
 from issuer.errors import TooManyRequests, Unavailable
 from issuer.rate_limits.rate import Rate, WindowCounts
 from issuer.rate_limits.shared import Entry, SharedCounts
-from issuer.telemetry.metrics import WRONG_CREDENTIALS, Metrics
+from issuer.telemetry.metrics import NO_METRICS, WRONG_CREDENTIALS, Metrics
 
 MAX_WAITING = 256
 # Between attempts, while other processes check credentials of the same key.
@@ -21,6 +22,7 @@ class UserLimited(TooManyRequests):
     """Too many right passwords of a user; only that user, when signed in, may be told."""
 
 
+@dataclass(eq=False)
 class OutcomeLimit:
     """At most `rate` checks of a key whose outcome counts. For the event loop only.
 
@@ -31,27 +33,16 @@ class OutcomeLimit:
     `what` is counted, as errors name it; `limit` is its name in the metrics.
     """
 
-    def __init__(
-        self,
-        rate: Rate,
-        clock: Clock,
-        shared: SharedCounts | None = None,
-        metrics: Metrics | None = None,
-        *,
-        what: str = "wrong credentials from the address",
-        limit: str = WRONG_CREDENTIALS,
-        error: type[TooManyRequests] = TooManyRequests,
-    ) -> None:
-        self._what = what
-        self._limit = limit
-        self._error = error
-        self._metrics = metrics or Metrics()
-        self._rate = rate
-        self._clock = clock
-        self._shared = shared
-        self._here = WindowCounts()
-        self._checking: dict[str, _Checking] = {}
-        self._waiting = 0
+    rate: Rate
+    clock: Clock
+    shared: SharedCounts | None = None
+    metrics: Metrics = NO_METRICS
+    what: str = "wrong credentials from the address"
+    limit: str = WRONG_CREDENTIALS
+    error: type[TooManyRequests] = TooManyRequests
+    _here: WindowCounts = field(default_factory=WindowCounts, init=False)
+    _checking: dict[str, "_Checking"] = field(default_factory=dict, init=False)
+    _waiting: int = field(default=0, init=False)
 
     async def checked(
         self, key: str, check: Callable[[], Awaitable[T]], *, counts: Callable[[T], bool]
@@ -63,7 +54,7 @@ class OutcomeLimit:
         """
         here = await self._entered(key)
         try:
-            window = await self._entered_shared(self._shared, key) if self._shared else None
+            window = await self._entered_shared(self.shared, key) if self.shared else None
             is_counted = False
             try:
                 result = await check()
@@ -71,8 +62,8 @@ class OutcomeLimit:
                     self._here.add(key, self._window())  # before the place is free
                 return result
             finally:
-                if self._shared and window is not None:
-                    self._shared.leave(key, window, counts=is_counted)
+                if self.shared and window is not None:
+                    self.shared.leave(key, window, counts=is_counted)
         finally:
             here.end_one()
             if not here.number:
@@ -81,10 +72,10 @@ class OutcomeLimit:
     async def _entered(self, key: str) -> "_Checking":
         while True:
             counted = self._here.of(key, self._window())
-            if counted >= self._rate.most:
+            if counted >= self.rate.most:
                 raise self._too_many()
             checking = self._checking.setdefault(key, _Checking())
-            if counted + checking.number < self._rate.most:
+            if counted + checking.number < self.rate.most:
                 checking.number += 1
                 return checking
             await self._wait(checking)
@@ -102,23 +93,23 @@ class OutcomeLimit:
         """The window in which Redis counts it; None while Redis is unavailable."""
         for pause in _PAUSES:
             window = self._window()
-            match await shared.enter(key, window, self._rate.most):
+            match await shared.enter(key, window, self.rate.most):
                 case Entry.ENTERED:
                     return window
                 case Entry.UNAVAILABLE:
                     return None
                 case Entry.TOO_MANY:
                     raise self._too_many()
-            await self._clock.sleep(pause)
+            await self.clock.sleep(pause)
         raise Unavailable("Other processes are checking too many requests of one address or user.")
 
     def _window(self) -> int:
-        return self._rate.window(self._clock)
+        return self.rate.window(self.clock)
 
     def _too_many(self) -> TooManyRequests:
-        self._metrics.rate_limited(self._limit)
-        left = self._rate.seconds_left(self._clock)
-        return self._error(f"too many {self._what}", left)
+        self.metrics.rate_limited(self.limit)
+        left = self.rate.seconds_left(self.clock)
+        return self.error(f"too many {self.what}", left)
 
 
 class _Checking:

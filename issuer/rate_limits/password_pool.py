@@ -13,7 +13,7 @@ from issuer.rate_limits.client_queue import ClientQueues
 from issuer.rate_limits.limits import RateLimits
 from issuer.rate_limits.outcome_limit import UserLimited
 from issuer.rate_limits.request_limits import ConcurrencyLimit
-from issuer.telemetry.metrics import PASSWORDS, Metrics
+from issuer.telemetry.metrics import NO_METRICS, PASSWORDS, Metrics
 
 _MAX_WAITING = 32
 _MAX_NAME = 1_024  # longer ones are of no user
@@ -52,7 +52,7 @@ class PasswordPool:
         pool: WorkerPool,
         limits: RateLimits,
         clock: Clock,
-        metrics: Metrics | None = None,
+        metrics: Metrics = NO_METRICS,
     ) -> None:
         self._pool = pool
         self._limits = limits

@@ -1,7 +1,7 @@
 """A rate per second or minute, in fixed windows; the pace at which refusals are sent."""
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 from issuer.clock import Clock
@@ -77,6 +77,7 @@ class WindowCounts:
         return self._counts
 
 
+@dataclass(eq=False)
 class RefusalPace:
     """Delays refusals to one address beyond `per_second` to the next second. For the event loop.
 
@@ -84,22 +85,21 @@ class RefusalPace:
     callers that succeed. No request is refused because of it; successful responses never wait.
     """
 
-    def __init__(self, clock: Clock, per_second: int = _PER_SECOND) -> None:
-        self._clock = clock
-        self._per_second = per_second
-        self._refused = WindowCounts()
-        self._waiting = 0
+    clock: Clock
+    per_second: int = _PER_SECOND
+    _refused: WindowCounts = field(default_factory=WindowCounts, init=False)
+    _waiting: int = field(default=0, init=False)
 
     async def wait(self, address: str | None) -> None:
         """Wait until another refusal may be sent to the address."""
-        now = self._clock.monotonic()
+        now = self.clock.monotonic()
         second = int(now)
-        if self._refused.add(network_of(address), second) <= self._per_second:
+        if self._refused.add(network_of(address), second) <= self.per_second:
             return
         if self._waiting >= _MAX_WAITING:
             return
         self._waiting += 1
         try:
-            await self._clock.sleep(second + 1 - now)
+            await self.clock.sleep(second + 1 - now)
         finally:
             self._waiting -= 1

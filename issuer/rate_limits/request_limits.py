@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 
 from issuer.clock import Clock
 from issuer.errors import TooManyRequests, Unavailable
 from issuer.rate_limits.rate import Rate, WindowCounts
 from issuer.rate_limits.shared import SharedCounts
-from issuer.telemetry.metrics import REGISTRATIONS, TOKEN_REQUESTS, Metrics
+from issuer.telemetry.metrics import NO_METRICS, REGISTRATIONS, TOKEN_REQUESTS, Metrics
 
 PER_NETWORK = Rate(20, 60)
 IN_ALL = Rate(100, 60)
@@ -16,51 +17,43 @@ _ALL = "all"
 _MAX_WAITING = 64
 
 
+@dataclass(eq=False)
 class RequestLimit:
     """At most `rate` requests of each caller. For the event loop only.
 
     `what` is counted, as errors name it; `limit` is its name in the metrics.
     """
 
-    def __init__(
-        self,
-        rate: Rate,
-        clock: Clock,
-        shared: SharedCounts | None = None,
-        what: str = "requests of the client",
-        limit: str = TOKEN_REQUESTS,
-        metrics: Metrics | None = None,
-    ) -> None:
-        self._limit = limit
-        self._metrics = metrics or Metrics()
-        self._rate = rate
-        self._clock = clock
-        self._shared = shared
-        self._what = what
-        self._here = WindowCounts()
+    rate: Rate
+    clock: Clock
+    shared: SharedCounts | None = None
+    what: str = "requests of the client"
+    limit: str = TOKEN_REQUESTS
+    metrics: Metrics = NO_METRICS
+    _here: WindowCounts = field(default_factory=WindowCounts, init=False)
 
     async def count(self, caller: str) -> None:
         """Count a request; `TooManyRequests` beyond the limit.
 
         Of a client only once it is authenticated: else anybody could use up its requests.
         """
-        window = self._rate.window(self._clock)
-        if self._here.add(caller, window) > self._rate.most:
+        window = self.rate.window(self.clock)
+        if self._here.add(caller, window) > self.rate.most:
             raise self._too_many()
-        if self._shared and await self._shared.add(caller, window) > self._rate.most:
+        if self.shared and await self.shared.add(caller, window) > self.rate.most:
             raise self._too_many()
 
     def _too_many(self) -> TooManyRequests:
-        self._metrics.rate_limited(self._limit)
-        left = self._rate.seconds_left(self._clock)
-        return TooManyRequests(f"too many {self._what}", left)
+        self.metrics.rate_limited(self.limit)
+        left = self.rate.seconds_left(self.clock)
+        return TooManyRequests(f"too many {self.what}", left)
 
 
 class RegistrationLimit:
     """For the event loop only."""
 
     def __init__(
-        self, clock: Clock, shared: SharedCounts | None = None, metrics: Metrics | None = None
+        self, clock: Clock, shared: SharedCounts | None = None, metrics: Metrics = NO_METRICS
     ) -> None:
         """`shared` counts for a minute."""
         of_network, of_all = "registrations of the address", "registrations of all addresses"

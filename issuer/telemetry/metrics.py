@@ -222,6 +222,9 @@ class Metrics:
             self.http_request_took(interface, method, amount=seconds)
 
 
+NO_METRICS = Metrics()
+
+
 def _interface(route: str) -> str:
     """The interface of a route; `other` if none matched."""
     if not route:

@@ -4,6 +4,7 @@ import socket
 import ssl
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from time import monotonic
 
 from issuer.audit.push.destination import SECONDS_TO_ANSWER, Message, failed_connection
@@ -14,6 +15,7 @@ _MAX_MESSAGE_ID = 32
 _MOST_READS = 16  # of up to 4096 bytes, which are dropped
 
 
+@dataclass(eq=False)
 class SyslogDestination:
     """One connection for a batch. Syslog has no acknowledgement: it counts as delivered when the
     server closes the connection in order, after this side has.
@@ -21,31 +23,22 @@ class SyslogDestination:
     A server does so when it has read everything. What it loses after that, nobody notices.
     """
 
-    def __init__(
-        self,
-        address: tuple[str, int],
-        name: str,
-        key: str,
-        origin: str,
-        certificates: ssl.SSLContext | None,
-        seconds: float = SECONDS_TO_ANSWER,
-    ) -> None:
-        self.name = name
-        self.key = key
-        self._address = address
-        self._origin = origin
-        self._certificates = certificates
-        self._seconds = seconds
+    address: tuple[str, int]
+    name: str
+    key: str
+    origin: str
+    certificates: ssl.SSLContext | None
+    seconds: float = SECONDS_TO_ANSWER
 
     def send(self, messages: Sequence[Message]) -> None:
-        self._deliver(b"".join(framed(message, self._origin) for message in messages))
+        self._deliver(b"".join(framed(message, self.origin) for message in messages))
 
     def check(self) -> str:
         self._deliver(b"")
         return "It accepts and closes a connection. No event was sent."
 
     def _deliver(self, frames: bytes) -> None:
-        ends = monotonic() + self._seconds
+        ends = monotonic() + self.seconds
         try:
             with self._connected(ends) as connection:
                 rest = memoryview(frames)
@@ -56,12 +49,12 @@ class SyslogDestination:
             raise failed_connection(error) from None
 
     def _connected(self, ends: float) -> socket.socket:
-        connection = socket.create_connection(self._address, self._seconds)
-        if self._certificates is None:
+        connection = socket.create_connection(self.address, self.seconds)
+        if self.certificates is None:
             return connection
         try:
-            timed, host = _timed(connection, ends), self._address[0]
-            return self._certificates.wrap_socket(timed, server_hostname=host)
+            timed, host = _timed(connection, ends), self.address[0]
+            return self.certificates.wrap_socket(timed, server_hostname=host)
         except BaseException:
             connection.close()
             raise
