@@ -143,10 +143,7 @@ def _new_ids(connection: Connection, number: int) -> Iterable[int]:
 
 
 def _stored(event: Event, row_id: int, chain: str, seq: int) -> tuple[Any, ...]:
-    """The `COLUMNS` of its row, with instant and details as text, the same on both databases.
-
-    So rows may be moved from one to the other.
-    """
+    """The `COLUMNS` of its row as text, alike on both databases: rows may be moved to the other."""
     return (
         row_id,
         event.at.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds"),

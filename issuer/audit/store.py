@@ -23,10 +23,7 @@ _AS_STORED: dict[str, dict[str, str]] = {
 
 
 def end_of_changes(session: Session) -> ChainHead:
-    """Where the chain of changes ends, when no other transaction changes anything.
-
-    Waits for those, as `Database.changing` does.
-    """
+    """Where the chain of changes ends. Waits for other changes, as `Database.changing` does."""
     session.execute(select(ChangeCounter.value).with_for_update())
     query = select(AuditEventRow.seq, AuditEventRow.hash).where(AuditEventRow.chain == CHANGES)
     row = session.execute(query.order_by(AuditEventRow.seq.desc()).limit(1)).first()
@@ -51,10 +48,7 @@ def ends(session: Session) -> dict[str, ChainHead]:
 
 
 def as_stored(session: Session) -> Iterator[tuple[Any, ...]]:
-    """Every row, oldest first, as its `COLUMNS` and its hash, just as they are stored.
-
-    Never more than a page is in memory.
-    """
+    """Every row, oldest first: its `COLUMNS` and its hash, just as stored. Reads page by page."""
     special = _AS_STORED[_dialect(session)]
     # Without a type, so that SQLAlchemy does not convert what the driver returns.
     columns: list[ColumnElement[Any]] = [literal_column(special.get(name, name)) for name in NAMES]

@@ -19,10 +19,7 @@ class FeedState:
 
 @dataclass(frozen=True, slots=True)
 class ChangeCounts:
-    """How many committed changes the directory has had, and the state of the revocation feed.
-
-    `read_at` is the time of the database's clock.
-    """
+    """How many changes the directory and the feed had, at a time of the database's clock."""
 
     changes: int
     feed: FeedState

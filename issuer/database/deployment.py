@@ -71,10 +71,7 @@ def change_issuer(session: Session, issuer: str) -> None:
 
 
 def require_writable(database: Database, now: datetime) -> None:
-    """`DatabaseUnavailable` if nothing can be written: read-only, full or unreachable.
-
-    Commits a write, since a full disk may fail only then.
-    """
+    """`DatabaseUnavailable` if nothing can be written. Commits: a full disk may fail only then."""
     with database.transaction() as session:
         session.execute(update(DeploymentRow).values(written_at=now))
 

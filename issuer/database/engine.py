@@ -194,10 +194,7 @@ def _note_when_used(_connection: object, record: ConnectionPoolEntry) -> None:
 def _require_connected(
     engine: Engine, connection: Any, record: ConnectionPoolEntry, _proxy: object
 ) -> None:
-    """As `pool_pre_ping`, but for a connection that was in use a moment ago.
-
-    A ping costs a fifth of a commit.
-    """
+    """As `pool_pre_ping`, which costs a fifth of a commit, unless it was used a moment ago."""
     if time.monotonic() - record.info.get("used_at", time.monotonic()) < _IDLE_S:
         return
     try:

@@ -96,10 +96,7 @@ def without_time_limit(connection: Connection) -> None:
 
 
 def continue_ids(connection: Connection, tables: Iterable[Table]) -> None:
-    """Let new rows get ids after the existing ones, and the planner know how many rows there are.
-
-    SQLite needs neither.
-    """
+    """On PostgreSQL, let new ids follow the existing ones, and the planner know the tables."""
     if connection.dialect.name == "sqlite":
         return
     for table in tables:

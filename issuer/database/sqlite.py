@@ -93,10 +93,7 @@ class Erasure:
         self._is_due = False
 
     def run(self) -> None:
-        """Empty it now; while it is being read, log that and leave it to `retry`.
-
-        Never raises: the rows are deleted in any case.
-        """
+        """Empty it now, or log that it is being read and leave it to `retry`. Never raises."""
         was_due, self._is_due = self._is_due, self._is_sqlite and not self._checkpoint()
         if self._is_due and not was_due:
             # No warning: a server reads all the time, and tries again within a minute.

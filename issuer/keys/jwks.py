@@ -19,10 +19,7 @@ _MAX_KEYS_READY = 64
 
 @dataclass(frozen=True, slots=True)
 class JwksDocument:
-    """The published key set: `application/jwk-set+json`, with its strong ETag.
-
-    Its next planned change is at `changes_at`.
-    """
+    """The published key set with its strong ETag, and when it is planned to change next."""
 
     body: bytes
     etag: str

@@ -34,10 +34,7 @@ class Keys:
         return found
 
     def rotate(self, alg: SigningAlgorithm, **details: object) -> SigningKey:
-        """The next key of `alg` signs from now on; `NotYet` if it was announced too recently.
-
-        `details` are audited.
-        """
+        """The next key of `alg` signs from now on, or `NotYet`. `details` are audited."""
         key = self.rotatable(alg)
         self._store.change([key])
         self._trail.note("key.activated", key.kid, alg=alg, **details)

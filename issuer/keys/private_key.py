@@ -184,10 +184,7 @@ class KeyBackend(Protocol):
         """Whether the handle is one of this backend's."""
 
     def create(self, alg: SigningAlgorithm, besides: Collection[str] = ()) -> MadeKey:
-        """An unused key, none of those `besides`.
-
-        Slow. A key that was not stored in the database may be returned again.
-        """
+        """An unused key, none of `besides`; slow. One that was not stored may be given again."""
 
     def load(self, kid: str, alg: SigningAlgorithm, handle: bytes) -> Mapping[str, Any]:
         """Make the key ready to sign; returns the public part derived from the private key.
@@ -196,10 +193,7 @@ class KeyBackend(Protocol):
         """
 
     def sign(self, kid: str, header: Mapping[str, object], payload: bytes) -> str:
-        """A JWS in compact form, signed by that one loaded key (RFC 7515 §7.1).
-
-        `Unavailable` if it is not loaded, or was destroyed.
-        """
+        """A JWS in compact form by that key (RFC 7515 §7.1); `Unavailable` if it is not loaded."""
 
     def destroy(self, kid: str, handle: bytes) -> None:
         """Destroy the private key for good. The database no longer has the handle."""
@@ -209,10 +203,7 @@ class KeyBackend(Protocol):
 
 
 class SealedKeyBackend:
-    """The default `KeyBackend`.
-
-    `mark()` is the mark of the master key that the database is sealed under.
-    """
+    """The default. `mark()` is that of the master key that the database is sealed under."""
 
     def __init__(self, sealer: Sealer, mark: Callable[[], bytes]) -> None:
         self._sealer = sealer

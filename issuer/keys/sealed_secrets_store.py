@@ -1,7 +1,4 @@
-"""Secrets of the issuer itself in SQL: made once, stored sealed.
-
-They also show under which master key the database is sealed.
-"""
+"""Secrets of the issuer itself in SQL. They show which master key the database is sealed under."""
 
 import hmac
 from collections.abc import Callable

@@ -69,10 +69,7 @@ class RegistrationLimit:
 
 
 class ConcurrencyLimit:
-    """`at_once` of each key run at most, and `max_waiting` wait. For the event loop only.
-
-    `Unavailable` for more.
-    """
+    """`at_once` of each key run, `max_waiting` wait, more are `Unavailable`. For the event loop."""
 
     def __init__(self, at_once: int, max_waiting: int = _MAX_WAITING) -> None:
         self._at_once = at_once

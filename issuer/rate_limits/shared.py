@@ -1,7 +1,4 @@
-"""Counts that all processes share, in Redis.
-
-The Redis client is imported only if it is configured: it costs memory.
-"""
+"""Counts that all processes share, in Redis. Its client needs memory: imported when used."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -92,10 +89,7 @@ class SharedCounts:
         return Entry(await self._ask(entering, int(Entry.UNAVAILABLE)))
 
     def leave(self, key: str, window: int, *, counts: bool) -> None:
-        """A check that has entered ends; whether its outcome `counts`.
-
-        Sent in the background: until Redis has it, it counts as running.
-        """
+        """A check that has entered ends. Sent in the background: until then it still counts."""
         leaving = asyncio.create_task(
             self._reply_of(partial(self._run, _LEAVE, key, window, int(counts), self._expiry), 0)
         )

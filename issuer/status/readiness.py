@@ -25,10 +25,7 @@ class Readiness:
     audit_writer: AuditWriter
 
     def require(self) -> None:
-        """An `IssuerError` if tokens could not be issued now.
-
-        Writes to the database: one that is read-only or full can still be read.
-        """
+        """`IssuerError` if no token could be issued now. Writes: a full database can be read."""
         self.changes.require_current()
         require_writable(self.database, self.clock())
         require_compatible_schema(self.database)

@@ -1,7 +1,4 @@
-"""What a server measures: its parts report to `Metrics`.
-
-Labels have few, fixed values: none comes from a caller.
-"""
+"""What a server measures. Labels have few, fixed values: none comes from a caller."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

@@ -44,10 +44,7 @@ class GaugeOfWorkers:
 
 
 class PrometheusMetrics(Metrics):
-    """Counts, and exposes the counts of all workers together.
-
-    `own` is what this process counts, `exposed` what all workers count together.
-    """
+    """Counts, and exposes what all workers count together."""
 
     is_stored = True
 
@@ -71,10 +68,7 @@ class PrometheusMetrics(Metrics):
             registry.register(collector)
 
     def watch(self, gauges: Mapping[GaugeOfWorkers, Callable[[], Values]]) -> None:
-        """Show these values, read before each answer.
-
-        With several workers, each writes its own into its file, every few seconds.
-        """
+        """Show these values, read before each answer; of several workers, every few seconds."""
         for gauge, read in gauges.items():
             mode: Any = gauge.mode
             new = Gauge(

@@ -36,10 +36,7 @@ class Tracing:
 
 @dataclass(frozen=True)
 class Telemetry:
-    """Nothing by default.
-
-    `write_gauges` is for one of several workers, `export_metrics` at an interval for a collector.
-    """
+    """Nothing by default. Only one of several workers has `write_gauges`."""
 
     metrics: Metrics = field(default_factory=Metrics)
     tracing: Tracing = field(default_factory=Tracing)

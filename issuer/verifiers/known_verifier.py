@@ -24,10 +24,7 @@ NextKeys: TypeAlias = Mapping[SigningAlgorithm, str]
 
 @dataclass(frozen=True, slots=True)
 class KnownVerifier:
-    """`report` is its last one; it holds the keys of that since `changed_at`.
-
-    `algorithm` is that of its audience.
-    """
+    """Its last report, whose keys it holds since `changed_at`, and its audience's algorithm."""
 
     report: VerifierReport
     algorithm: AlgorithmInUse

@@ -85,10 +85,7 @@ class ReportedVerifiers:
             self._new[report.identity] = report
 
     def write(self) -> None:
-        """Write what is due, and read what other processes have written.
-
-        On an error, the reports are kept for the next call.
-        """
+        """Write what is due, read what others wrote. After an error, the next call writes it."""
         with self._lock:
             reports, turned_away = dict(self._new), self._turned_away
         if turned_away or self._due(reports, self.known):

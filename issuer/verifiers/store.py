@@ -19,10 +19,7 @@ _KEY = (VerifierRow.audience_id, VerifierRow.address, VerifierRow.instance)
 
 
 class VerifierStore:
-    """Within one transaction.
-
-    What it reads is `locked` until its end, in order of keys: two writers have no deadlock.
-    """
+    """Within one transaction. `locked` rows are read in order of keys: writers do not deadlock."""
 
     def __init__(self, session: Session, *, locked: bool = False) -> None:
         self._session = session
