@@ -33,10 +33,7 @@ class Encryption:
 
     @classmethod
     def to(cls, recipients: Sequence[str]) -> Self:
-        """To public keys, each `age1…`, and to a key of this object alone.
-
-        With that it can read again what it wrote. `IssuerError` for anything else.
-        """
+        """To public keys, each `age1…`, and to one of its own, to read again what it wrote."""
         from pyrage import x25519  # noqa: PLC0415 - needed here alone
 
         own = x25519.Identity.generate()
@@ -61,19 +58,18 @@ class Encryption:
 
     def encrypt(self, pieces: Iterable[bytes], file: BinaryIO) -> None:
         """Write `pieces` to `file`. What they raise is raised."""
-        if self.recipients:
-            import pyrage  # noqa: PLC0415 - needed here alone
+        if not self.recipients:
+            file.writelines(pieces)
+            return
+        import pyrage  # noqa: PLC0415 - needed here alone
 
-            source, sink = _Source(pieces), _Sink(file)
-            try:
-                pyrage.encrypt_io(source, sink, self.recipients)
-            except (pyrage.EncryptError, OSError):
-                if error := source.error or sink.error:  # pyrage has made a text of it
-                    raise error from None
-                raise
-        else:
-            for piece in pieces:
-                file.write(piece)
+        source, sink = _Source(pieces), _Sink(file)
+        try:
+            pyrage.encrypt_io(source, sink, self.recipients)
+        except (pyrage.EncryptError, OSError):
+            if error := source.error or sink.error:  # pyrage has made a text of it
+                raise error from None
+            raise
 
     @contextmanager
     def decrypted(self, file: BinaryIO, name: str) -> Iterator[BinaryIO]:

@@ -213,10 +213,7 @@ class _WritingSession(Session):
 
 
 def _count_the_change(session: _WritingSession, *_: object) -> None:
-    """Every change the token path must see increments the counter, in the same transaction.
-
-    A listener rather than a call in each store, which could be forgotten.
-    """
+    """Count what the token path must see. A listener: a call in each store could be forgotten."""
     changed = [*session.new, *session.deleted, *filter(session.is_modified, session.dirty)]
     if not session.is_counted and any(isinstance(row, SeenByDirectory) for row in changed):
         session.is_counted = True

@@ -107,10 +107,7 @@ def is_sqlite(url: URL) -> bool:
 
 
 def sqlite_connection(connection: Connection) -> sqlite3.Connection:
-    """The driver's own connection, for what runs with each commit.
-
-    SQLAlchemy takes as long to pass on a statement as SQLite does to add a row.
-    """
+    """The driver's own connection: SQLAlchemy takes as long for a statement as SQLite for a row."""
     driver = connection.connection.driver_connection
     assert isinstance(driver, sqlite3.Connection)
     return driver

@@ -18,10 +18,7 @@ _LOOKS_EVERY_S = 0.1
 
 @contextmanager
 def only_one(database: Database, purpose: str, patience: float = 0) -> Iterator[None]:
-    """Hold the database for `purpose` against every other process, or `ConfigurationError`.
-
-    Waits for another one to end, for at most `patience` seconds.
-    """
+    """Hold the database for `purpose`, within `patience` seconds, or `ConfigurationError`."""
     taken = ConfigurationError(f"Another `issuer {purpose}` is running on this database.")
     with _lock(database, "") as is_free:
         wait_until(is_free, patience, taken)

@@ -73,10 +73,7 @@ def cure_of(cause: str) -> str:
 
 
 class Outage:
-    """Whether the last use of a database failed, and why.
-
-    A database that can be read may still refuse to write, so only a write ends a failure to write.
-    """
+    """Whether the last use of a database failed, and why. Only a write ends a failure to write."""
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self.cause: str | None = None

@@ -75,6 +75,11 @@ def _serial() -> MappedColumn[int]:
     return mapped_column(serial, primary_key=True, autoincrement=True)
 
 
+def _unique_where(condition: str, name: str, *columns: str) -> Index:
+    where = text(condition)
+    return Index(name, *columns, unique=True, sqlite_where=where, postgresql_where=where)
+
+
 class Instant(TypeDecorator[datetime]):
     """An aware UTC `datetime`, also on SQLite, which forgets the zone."""
 
@@ -133,6 +138,8 @@ class Words(TypeDecorator[list[Word]]):
 
 
 class Base(DeclarativeBase):
+    """Of each table, named in the head of its class."""
+
     metadata = MetaData(naming_convention=_NAMES)
     type_annotation_map = {
         datetime: Instant,
@@ -141,6 +148,10 @@ class Base(DeclarativeBase):
         list[str]: JSON,
         bytes: LargeBinary,
     }
+
+    def __init_subclass__(cls, table: str, **options: Any) -> None:
+        cls.__tablename__ = table
+        super().__init_subclass__(**options)
 
 
 class SeenByDirectory:
@@ -167,10 +178,8 @@ class Given:
     given_as: Mapped[GivenAs | None] = mapped_column(_word(GivenAs, 8))
 
 
-class AudienceRow(Versioned, SeenByDirectory, Base):
+class AudienceRow(Versioned, SeenByDirectory, Base, table="audiences"):
     """An AgentOS deployment that tokens are issued for, and the algorithm that signs them."""
-
-    __tablename__ = "audiences"
 
     id: Mapped[str] = mapped_column(_compared(255), primary_key=True)
     name: Mapped[str] = mapped_column(String(255))
@@ -184,38 +193,30 @@ class AudienceRow(Versioned, SeenByDirectory, Base):
     )
 
 
-class AudienceResourceRow(SeenByDirectory, Base):
+class AudienceResourceRow(SeenByDirectory, Base, table="audience_resources"):
     """A URL that a token request may name instead of the id of the audience (RFC 8707)."""
-
-    __tablename__ = "audience_resources"
 
     resource: Mapped[str] = mapped_column(String(255), primary_key=True)
     audience_id: Mapped[str] = _deleted_with("audiences.id", index=True)
 
 
-class RoleRow(Versioned, SeenByDirectory, Base):
+class RoleRow(Versioned, SeenByDirectory, Base, table="roles"):
     """A named set of scopes."""
-
-    __tablename__ = "roles"
 
     name: Mapped[str] = mapped_column(_compared(128), primary_key=True)
     description: Mapped[str] = mapped_column(String(255))
     scopes: Mapped[list[str]]
 
 
-class PrincipalRow(SeenByDirectory, Base):
+class PrincipalRow(SeenByDirectory, Base, table="principals"):
     """The ids of users and clients: unique across both, ignoring case."""
-
-    __tablename__ = "principals"
 
     folded_id: Mapped[str] = mapped_column(_compared(255), primary_key=True)
     kind: Mapped[str] = mapped_column(String(8))
 
 
-class UserRow(Versioned, Given, SeenByDirectory, Base):
+class UserRow(Versioned, Given, SeenByDirectory, Base, table="users"):
     """A user. `given_by` gave the password or invitation from which all ways to sign in stem."""
-
-    __tablename__ = "users"
 
     id: Mapped[str] = mapped_column(String(128), primary_key=True)
     folded_id: Mapped[str] = _deleted_with("principals.folded_id", unique=True)
@@ -246,35 +247,29 @@ class CountedTries:
     spent_until: Mapped[datetime]
 
 
-class SignInTriesRow(CountedTries, Base):
+class SignInTriesRow(CountedTries, Base, table="sign_in_tries"):
     """Attempts from unknown addresses: for a user, an address, or unknown user names.
 
     `mark` is a keyed hash: users sometimes type their password in place of their name.
     """
 
-    __tablename__ = "sign_in_tries"
-
     mark: Mapped[bytes] = mapped_column(primary_key=True)
     tried_at: Mapped[datetime] = mapped_column(index=True)
 
 
-class KnownAddressRow(CountedTries, Base):
+class KnownAddressRow(CountedTries, Base, table="known_addresses"):
     """An address from which the user has signed in, and the user's attempts from there."""
-
-    __tablename__ = "known_addresses"
 
     user_id: Mapped[str] = _deleted_with("users.id", primary_key=True)
     address_mark: Mapped[bytes] = mapped_column(primary_key=True)
     succeeded_at: Mapped[datetime] = mapped_column(index=True)
 
 
-class TotpSecretRow(SeenByDirectory, Base):
+class TotpSecretRow(SeenByDirectory, Base, table="totp_secrets"):
     """The authenticator app of a user (RFC 6238).
 
     `last_step` is the time step of the last accepted code: no code is accepted twice.
     """
-
-    __tablename__ = "totp_secrets"
 
     user_id: Mapped[str] = _deleted_with("users.id", primary_key=True)
     id: Mapped[str] = mapped_column(String(64), unique=True)
@@ -285,10 +280,8 @@ class TotpSecretRow(SeenByDirectory, Base):
     last_step: Mapped[int] = mapped_column(BigInteger)
 
 
-class PasskeyRow(SeenByDirectory, Base):
+class PasskeyRow(SeenByDirectory, Base, table="passkeys"):
     """A passkey of a user (WebAuthn). `is_synced`: it may be on several devices."""
-
-    __tablename__ = "passkeys"
 
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
     user_id: Mapped[str] = _deleted_with("users.id", index=True)
@@ -302,28 +295,22 @@ class PasskeyRow(SeenByDirectory, Base):
     last_used_at: Mapped[datetime | None]
 
 
-class RecoveryCodeRow(Base):
+class RecoveryCodeRow(Base, table="recovery_codes"):
     """A recovery code that was not used yet, as a keyed digest."""
-
-    __tablename__ = "recovery_codes"
 
     digest: Mapped[bytes] = mapped_column(primary_key=True)
     user_id: Mapped[str] = _deleted_with("users.id", index=True)
 
 
-class UsedChallengeRow(Base):
+class UsedChallengeRow(Base, table="used_challenges"):
     """A challenge of a passkey that was answered, or a form that was sent, until it expires."""
-
-    __tablename__ = "used_challenges"
 
     digest: Mapped[bytes] = mapped_column(primary_key=True)
     expires_at: Mapped[datetime] = mapped_column(index=True)
 
 
-class InvitationRow(Given, Base):
+class InvitationRow(Given, Base, table="invitations"):
     """A link with which a user sets a password or a passkey, as a keyed digest of its token."""
-
-    __tablename__ = "invitations"
 
     user_id: Mapped[str] = _deleted_with("users.id", primary_key=True)
     digest: Mapped[bytes] = mapped_column(unique=True)
@@ -332,15 +319,13 @@ class InvitationRow(Given, Base):
     verifies_email: Mapped[str | None] = mapped_column(String(254))
 
 
-class ClientRow(Versioned, SeenByDirectory, Base):
+class ClientRow(Versioned, SeenByDirectory, Base, table="clients"):
     """A client. `pinned`: an administrator keeps its metadata document, which is never fetched.
 
     `last_used_at` is only noted for clients that registered themselves. `document` is what its
     metadata document said when it was last read, null if it was not valid. `credentials_given` says
     of keys, trusts and redirect URIs who gave them; see `issuer/authority/credentials.py`.
     """
-
-    __tablename__ = "clients"
 
     client_id: Mapped[str] = mapped_column(String(255), primary_key=True)
     folded_id: Mapped[str] = _deleted_with("principals.folded_id", unique=True)
@@ -374,10 +359,9 @@ class ClientRow(Versioned, SeenByDirectory, Base):
     )
 
 
-class ClientAudienceRow(SeenByDirectory, Base):
+class ClientAudienceRow(SeenByDirectory, Base, table="client_audiences"):
     """An audience that a client may request tokens for."""
 
-    __tablename__ = "client_audiences"
     __table_args__ = (Index("ix_client_audiences_audience_id", "audience_id", "client_id"),)
 
     client_id: Mapped[str] = _deleted_with("clients.client_id", primary_key=True)
@@ -385,10 +369,9 @@ class ClientAudienceRow(SeenByDirectory, Base):
     audience: Mapped[AudienceRow] = relationship()
 
 
-class ClientSecretRow(Given, SeenByDirectory, Base):
+class ClientSecretRow(Given, SeenByDirectory, Base, table="client_secrets"):
     """A secret of a client, of which only a keyed hash is stored."""
 
-    __tablename__ = "client_secrets"
     __table_args__ = (Index("ix_client_secrets_use", "last_used_at", "created_at"),)
 
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
@@ -401,13 +384,11 @@ class ClientSecretRow(Given, SeenByDirectory, Base):
     last_used_address: Mapped[str | None] = mapped_column(String(64))
 
 
-class TrustedIssuerRow(Versioned, Given, SeenByDirectory, Base):
+class TrustedIssuerRow(Versioned, Given, SeenByDirectory, Base, table="trusted_issuers"):
     """Another issuer whose tokens are accepted. `keys` says how its keys are found.
 
     `given_by` made it, or is the last one without `issuer:admin` who changed it.
     """
-
-    __tablename__ = "trusted_issuers"
 
     id: Mapped[str] = mapped_column(_compared(128), primary_key=True)
     issuer: Mapped[str] = mapped_column(String(255), index=True)
@@ -420,10 +401,9 @@ class TrustedIssuerRow(Versioned, Given, SeenByDirectory, Base):
     disabled: Mapped[bool]
 
 
-class UsedAssertionRow(Base):
+class UsedAssertionRow(Base, table="used_assertions"):
     """An assertion that a client has used, until it expires: none is accepted twice."""
 
-    __tablename__ = "used_assertions"
     __table_args__ = (Index("ix_used_assertions_of", "client_id", "expires_at"),)
 
     digest: Mapped[bytes] = mapped_column(primary_key=True)
@@ -431,30 +411,18 @@ class UsedAssertionRow(Base):
     expires_at: Mapped[datetime] = mapped_column(index=True)
 
 
-class AssignmentRow(SeenByDirectory, Base):
+class AssignmentRow(SeenByDirectory, Base, table="assignments"):
     """A role assigned to a principal, at one audience or (`audience_id` is null) everywhere."""
 
-    __tablename__ = "assignments"
     __table_args__ = (
         Index("ix_assignments_audience_id", "audience_id", "folded_id"),
         Index("ix_assignments_role_name", "role_name", "folded_id"),
-        Index(
+        _unique_where(
+            "audience_id IS NOT NULL",
             "uq_assignments_at_one_audience",
-            "folded_id",
-            "role_name",
-            "audience_id",
-            unique=True,
-            sqlite_where=text("audience_id IS NOT NULL"),
-            postgresql_where=text("audience_id IS NOT NULL"),
+            *("folded_id", "role_name", "audience_id"),
         ),
-        Index(
-            "uq_assignments_everywhere",
-            "folded_id",
-            "role_name",
-            unique=True,
-            sqlite_where=text("audience_id IS NULL"),
-            postgresql_where=text("audience_id IS NULL"),
-        ),
+        _unique_where("audience_id IS NULL", "uq_assignments_everywhere", "folded_id", "role_name"),
     )
 
     id: Mapped[int] = _serial()
@@ -464,13 +432,11 @@ class AssignmentRow(SeenByDirectory, Base):
     role: Mapped[RoleRow] = relationship()
 
 
-class SigningKeyRow(SeenByDirectory, Base):
+class SigningKeyRow(SeenByDirectory, Base, table="signing_keys"):
     """A signing key; its state follows from its dates. A destroyed one keeps its row.
 
     By `handle` its backend finds the private key: a sealed box, or the name of a file.
     """
-
-    __tablename__ = "signing_keys"
 
     kid: Mapped[str] = mapped_column(String(64), primary_key=True)
     alg: Mapped[SigningAlgorithm] = mapped_column(_ALGORITHM)
@@ -483,43 +449,37 @@ class SigningKeyRow(SeenByDirectory, Base):
     destroyed_at: Mapped[datetime | None]
 
 
-class JwksCacheRow(Base):
+class JwksCacheRow(Base, table="key_set_promise"):
     """A single row: how long verifiers may cache a key set that is served now.
 
     One served under earlier settings may be cached until `kept_until`.
     """
-
-    __tablename__ = "key_set_promise"
 
     id: Mapped[int] = mapped_column(primary_key=True)
     kept_for: Mapped[timedelta]
     kept_until: Mapped[datetime | None]
 
 
-class DeploymentRow(Base):
+class DeploymentRow(Base, table="deployment"):
     """A single row, made by `init`.
 
     `issuer` is the `ISSUER_URL` of the issued tokens; `written_at` is when it was last checked
     that the database accepts writes.
     """
 
-    __tablename__ = "deployment"
-
     id: Mapped[int] = mapped_column(primary_key=True)
     issuer: Mapped[str] = mapped_column(String(255))
     written_at: Mapped[datetime]
 
 
-class SealedSecretRow(Base):
+class SealedSecretRow(Base, table="sealed_secrets"):
     """A secret of the issuer itself, sealed under the master key."""
-
-    __tablename__ = "sealed_secrets"
 
     name: Mapped[str] = mapped_column(String(64), primary_key=True)
     sealed: Mapped[bytes]
 
 
-class RefreshFamilyRow(Base):
+class RefreshFamilyRow(Base, table="refresh_families"):
     """A refresh token and its successors (RFC 9700 §4.14.2). An ended family may have no row.
 
     Many that end at once are deleted afterwards, so no foreign keys: see `RevokedPrincipalRow`.
@@ -529,8 +489,6 @@ class RefreshFamilyRow(Base):
     the `sid` of its access tokens, the last of which expires at `access_until`. `session_id` is a
     claim that the client chose; `sign_in_session` is the session in which the user signed in.
     """
-
-    __tablename__ = "refresh_families"
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     handle: Mapped[bytes] = mapped_column(unique=True)
@@ -550,15 +508,13 @@ class RefreshFamilyRow(Base):
     change: Mapped[int] = mapped_column(BigInteger)
 
 
-class SignInSessionRow(Base):
+class SignInSessionRow(Base, table="sessions"):
     """A person signed in, in one browser. The cookie holds a secret, `digest` is of it.
 
     `change` is the feed's count when it began: a session that began before all tokens of its user
     were revoked has ended, and is deleted afterwards. See `RevokedPrincipalRow`.
     `continues` is the session that the browser had when a second factor became due.
     """
-
-    __tablename__ = "sessions"
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     digest: Mapped[bytes] = mapped_column(unique=True)
@@ -574,14 +530,13 @@ class SignInSessionRow(Base):
     change: Mapped[int] = mapped_column(BigInteger)
 
 
-class AuthorizationCodeRow(Base):
+class AuthorizationCodeRow(Base, table="authorization_codes"):
     """An authorization code (RFC 6749 §4.1.2), kept for a day after its use to detect another.
 
     `jti`, `access_until` and `family_id` are what it gave. `change` as for `SignInSessionRow`,
     for its user, client and audience; no foreign keys, as for `RefreshFamilyRow`.
     """
 
-    __tablename__ = "authorization_codes"
     __table_args__ = (Index("ix_authorization_codes_of", "user_id", "client_id"),)
 
     digest: Mapped[bytes] = mapped_column(primary_key=True)
@@ -605,7 +560,7 @@ class AuthorizationCodeRow(Base):
     change: Mapped[int] = mapped_column(BigInteger)
 
 
-class DeviceCodeRow(Base):
+class DeviceCodeRow(Base, table="device_codes"):
     """A device authorization request (RFC 8628 §3.1), until it expires.
 
     Allowed, it has an authorization code of the same digest; `answered_at` without one: denied.
@@ -613,7 +568,6 @@ class DeviceCodeRow(Base):
     `RefreshFamilyRow`.
     """
 
-    __tablename__ = "device_codes"
     __table_args__ = (Index("ix_device_codes_of", "client_id", "network"),)
 
     digest: Mapped[bytes] = mapped_column(primary_key=True)
@@ -632,13 +586,12 @@ class DeviceCodeRow(Base):
     interval: Mapped[int]
 
 
-class ConsentRow(Base):
+class ConsentRow(Base, table="consents"):
     """What a user allowed a client at an audience, or (`audience_id` is null) without one.
 
     `redirects`: the same for each redirect URI, which version 0.1.0 did not store.
     """
 
-    __tablename__ = "consents"
     __table_args__ = (Index("ix_consents_of", "user_id", "client_id"),)
 
     id: Mapped[int] = _serial()
@@ -651,10 +604,9 @@ class ConsentRow(Base):
     granted_at: Mapped[datetime]
 
 
-class AuditEventRow(Base):
+class AuditEventRow(Base, table="audit_events"):
     """An event, and its place in a chain."""
 
-    __tablename__ = "audit_events"
     __table_args__ = (Index("ix_audit_events_chain", "chain", "seq", unique=True),)
 
     id: Mapped[int] = _serial()
@@ -673,29 +625,23 @@ class AuditEventRow(Base):
     hash: Mapped[bytes]
 
 
-class TokenCountRow(Base):
+class TokenCountRow(Base, table="token_counts"):
     """How many audit events of this action there were in the hour that begins at `hour`."""
-
-    __tablename__ = "token_counts"
 
     hour: Mapped[datetime] = mapped_column(primary_key=True)
     action: Mapped[str] = mapped_column(String(64), primary_key=True)
     count: Mapped[int] = mapped_column(BigInteger)
 
 
-class TokenCountsRow(Base):
+class TokenCountsRow(Base, table="token_counts_progress"):
     """A single row: events before `counted_until` are in `token_counts`."""
-
-    __tablename__ = "token_counts_progress"
 
     id: Mapped[int] = mapped_column(primary_key=True)
     counted_until: Mapped[datetime]
 
 
-class AuditCheckpointRow(Base):
+class AuditCheckpointRow(Base, table="audit_checkpoints"):
     """A signed statement of where the chains ended, and a keyed hash of it."""
-
-    __tablename__ = "audit_checkpoints"
 
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     made_at: Mapped[datetime]
@@ -703,10 +649,8 @@ class AuditCheckpointRow(Base):
     mac: Mapped[bytes]
 
 
-class AuditPushRow(Base):
+class AuditPushRow(Base, table="audit_push"):
     """How far a destination has acknowledged the audit events; bookmarks are text."""
-
-    __tablename__ = "audit_push"
 
     destination: Mapped[str] = mapped_column(String(255), primary_key=True)
     acknowledged: Mapped[str] = mapped_column(Text)
@@ -718,7 +662,7 @@ class AuditPushRow(Base):
     last_success_at: Mapped[datetime | None]
 
 
-class RevokedTokenRow(Base):
+class RevokedTokenRow(Base, table="revoked_tokens"):
     """A revoked access token, or all access tokens of a refresh family.
 
     `kind` is the claim that `id` is compared with: `jti` or `sid`. The entry counts against the
@@ -726,7 +670,6 @@ class RevokedTokenRow(Base):
     the feed's count.
     """
 
-    __tablename__ = "revoked_tokens"
     __table_args__ = (Index("ix_revoked_tokens_share", "client_id", "subject"),)
 
     kind: Mapped[str] = mapped_column(String(8), primary_key=True)
@@ -737,14 +680,12 @@ class RevokedTokenRow(Base):
     change: Mapped[int] = mapped_column(BigInteger, index=True)
 
 
-class RevokedPrincipalRow(Base):
+class RevokedPrincipalRow(Base, table="revoked_principals"):
     """Tokens of a `sub`, a `client_id` or an audience issued at or before `not_after` are revoked.
 
     No foreign key: it outlives the principal. `expires_at` is that of the last such token. Refresh
     families that began before the change `families_before` are revoked as well.
     """
-
-    __tablename__ = "revoked_principals"
 
     kind: Mapped[str] = mapped_column(String(16), primary_key=True)
     id: Mapped[str] = mapped_column(String(255), primary_key=True)
@@ -754,13 +695,11 @@ class RevokedPrincipalRow(Base):
     families_before: Mapped[int] = mapped_column(BigInteger)
 
 
-class VerifierRow(Base):
+class VerifierRow(Base, table="verifiers"):
     """A process of an AgentOS that has said which keys it holds; see `issuer/verifiers/`.
 
     It holds these keys since `changed_at`.
     """
-
-    __tablename__ = "verifiers"
 
     audience_id: Mapped[str] = _deleted_with("audiences.id", primary_key=True)
     address: Mapped[str] = mapped_column(_compared(64), primary_key=True)
@@ -774,42 +713,34 @@ class VerifierRow(Base):
     seen_at: Mapped[datetime]
 
 
-class LeftOutVerifiersRow(Base):
+class LeftOutVerifiersRow(Base, table="left_out_verifiers"):
     """A single row: how many verifiers were left out last, and when; see `issuer/verifiers/`."""
-
-    __tablename__ = "left_out_verifiers"
 
     id: Mapped[int] = mapped_column(primary_key=True)
     number: Mapped[int]
     last_at: Mapped[datetime | None]
 
 
-class RevocationFeedRow(Base):
+class RevocationFeedRow(Base, table="revocation_feed"):
     """A single row: how many changes the feed has had, and its `iat`."""
-
-    __tablename__ = "revocation_feed"
 
     id: Mapped[int] = mapped_column(primary_key=True)
     count: Mapped[int] = mapped_column(BigInteger)
     issued_at: Mapped[datetime]
 
 
-class ChangeCounter(Base):
+class ChangeCounter(Base, table="change_counter"):
     """A single row, which moves with every change of a row that the token path reads."""
-
-    __tablename__ = "change_counter"
 
     id: Mapped[int] = mapped_column(primary_key=True)
     value: Mapped[int] = mapped_column(BigInteger)
 
 
-class SchemaCompatibilityRow(Base):
+class SchemaCompatibilityRow(Base, table="schema_compatibility"):
     """A single row: the oldest revision whose programs work with this schema.
 
     A migration that only adds leaves it as it is. One that removes what older programs use sets it.
     """
-
-    __tablename__ = "schema_compatibility"
 
     id: Mapped[int] = mapped_column(primary_key=True)
     oldest_revision: Mapped[str] = mapped_column(String(32))

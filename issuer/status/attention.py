@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from issuer.keys.schedule import KeyState
 from issuer.settings import Settings
-from issuer.status.server_status import ServerStatus
+from issuer.status.server_status import Attention, ServerStatus
 from issuer.telemetry.metrics import OF_TRUSTED
 from issuer.verifiers.known_verifiers import REMEDY
 from issuer.vocabulary import SigningAlgorithm
@@ -30,7 +30,7 @@ class Finding(NamedTuple):
     path: str = ""
 
 
-def attention(status: ServerStatus, settings: Settings, now: datetime) -> Iterator[Finding]:
+def attention(status: ServerStatus, settings: Settings, now: datetime) -> Iterator[Attention]:
     """The most urgent first."""
     if status.cause is not None:
         yield _of("tokens", status.cause, "Run issuer doctor on the machine of the server.")
@@ -54,7 +54,7 @@ def attention(status: ServerStatus, settings: Settings, now: datetime) -> Iterat
             yield _of("jobs", f"{job.name}: {job.error}", "It runs again. The log has more.")
 
 
-def _of_keys(status: ServerStatus, algorithms: Sequence[SigningAlgorithm]) -> Iterator[Finding]:
+def _of_keys(status: ServerStatus, algorithms: Sequence[SigningAlgorithm]) -> Iterator[Attention]:
     for alg in algorithms:
         states = {key.state for key in status.keys if key.alg == alg}
         if KeyState.ACTIVE not in states:
@@ -66,7 +66,7 @@ def _of_keys(status: ServerStatus, algorithms: Sequence[SigningAlgorithm]) -> It
 
 def _of_audit(
     status: ServerStatus, now: datetime, checkpoint_every: timedelta
-) -> Iterator[Finding]:
+) -> Iterator[Attention]:
     audit = status.audit
     if not audit.is_intact:
         problem = "Events are missing that a checkpoint covers."
@@ -77,7 +77,7 @@ def _of_audit(
         yield _of("audit", problem, "See the job audit-checkpoints.")
 
 
-def _of_verifiers(status: ServerStatus, now: datetime) -> Iterator[Finding]:
+def _of_verifiers(status: ServerStatus, now: datetime) -> Iterator[Attention]:
     """Shortly before the key signs only: anybody can report, and most verifiers fetch it soon."""
     lacking, signs_at = status.verifiers.lacking_next_key, status.verifiers.lacked_key_signs_at
     if signs_at is not None and signs_at - now <= _BEFORE_ROTATION:
@@ -89,5 +89,5 @@ def _of_verifiers(status: ServerStatus, now: datetime) -> Iterator[Finding]:
         yield _of("verifiers", problem, REMEDY)
 
 
-def _of(subject: str, problem: str, remedy: str) -> Finding:
-    return Finding(subject, PROBLEM, problem, remedy)
+def _of(subject: str, problem: str, remedy: str) -> Attention:
+    return Attention(subject=subject, problem=problem, remedy=remedy)

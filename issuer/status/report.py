@@ -20,7 +20,6 @@ from issuer.settings import Settings
 from issuer.status.attention import attention
 from issuer.status.readiness import Readiness
 from issuer.status.server_status import (
-    Attention,
     AuditStatus,
     DatabaseStatus,
     JobStatus,
@@ -82,10 +81,7 @@ def server_status(server: RunningServer) -> ServerStatus:
         jobs=list(_jobs(server)),
         attention=[],
     )
-    status.attention = [
-        Attention(subject=each.subject, problem=each.text, remedy=each.remedy)
-        for each in attention(status, server.settings, server.clock())
-    ]
+    status.attention = list(attention(status, server.settings, server.clock()))
     return status
 
 

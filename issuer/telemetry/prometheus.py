@@ -134,10 +134,7 @@ class _BuildInfo(Collector):
 
 
 def _new_registries() -> tuple[CollectorRegistry, CollectorRegistry]:
-    """What this process counts, and what all count; `ConfigurationError` without a folder.
-
-    One process counts in memory, several workers in files.
-    """
+    """What this process counts, and what all workers count in files, or `ConfigurationError`."""
     # Files do not hold the creation time of a counter: one worker must expose what many do.
     disable_created_metrics()  # type: ignore[no-untyped-call]
     own = CollectorRegistry()

@@ -71,10 +71,7 @@ def framed(message: Message, origin: str) -> bytes:
 
 
 def _timed(connection: socket.socket, ends: float) -> socket.socket:
-    """The connection, whose next operation takes until `ends` at most.
-
-    A server that reads or writes a byte at a time has no more time than one that does nothing.
-    """
+    """The connection, whose next operation ends in time, even if the server sends byte by byte."""
     if (left := ends - monotonic()) <= 0:
         raise TimeoutError
     connection.settimeout(left)
@@ -82,10 +79,7 @@ def _timed(connection: socket.socket, ends: float) -> socket.socket:
 
 
 def _close_in_order(connection: socket.socket, ends: float) -> None:
-    """`OSError` if the server resets the connection or does not close it in time.
-
-    Many servers close after TLS without a closing message of their own.
-    """
+    """`OSError` if the server resets it or is late. Many close without a closing message of TLS."""
     if isinstance(connection, ssl.SSLSocket):
         with suppress(ssl.SSLEOFError, ssl.SSLZeroReturnError):
             _timed(connection, ends)
