@@ -84,7 +84,13 @@ def anchored(
         anchors.until = statements[-1].made_at
     known = {row.number: row.token for row in rows}
     anchors.missing = _compared(known, kept, read, statements, pruned)
-    _name_ends(anchors, statements)
+    for statement in statements:
+        for chain, end in statement.ends.items():
+            if end.seq > anchors.starts.get(chain, ChainHead()).seq:
+                named = CheckpointedHead(end, statement.number)
+                anchors.named.setdefault(chain, []).append(named)
+    for ends in anchors.named.values():
+        ends.sort(key=lambda named: named.end.seq)
     return anchors
 
 
@@ -145,13 +151,3 @@ def _compared(
         what = f"The kept checkpoint {statement.number} is not in the database."
         missing = missing or AuditFinding(what=what, checkpoint=statement.number)
     return missing
-
-
-def _name_ends(anchors: Anchors, statements: Sequence[Statement]) -> None:
-    for statement in statements:
-        for chain, end in statement.ends.items():
-            if end.seq > anchors.starts.get(chain, ChainHead()).seq:
-                named = CheckpointedHead(end, statement.number)
-                anchors.named.setdefault(chain, []).append(named)
-    for ends in anchors.named.values():
-        ends.sort(key=lambda named: named.end.seq)

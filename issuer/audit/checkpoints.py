@@ -4,7 +4,6 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypeAlias
 
 import structlog
 
@@ -14,8 +13,6 @@ from issuer.audit.statement import Pruned, Statement, digest
 from issuer.clock import Clock
 from issuer.database import Database, Session
 from issuer.database.tables import AuditCheckpointRow
-
-Sign: TypeAlias = Callable[[Mapping[str, object]], str]
 
 log = structlog.get_logger(__name__)
 
@@ -43,7 +40,7 @@ class Checkpoints:
     clock: Clock
     issuer: str
     key: ChainKey
-    sign: Sign
+    sign: Callable[[Mapping[str, object]], str]
     # When a checkpoint last covered every event, as far as this process knows.
     covered_at: datetime | None = field(default=None, init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)

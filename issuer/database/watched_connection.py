@@ -2,13 +2,11 @@
 
 import time
 from collections.abc import Callable, Generator
-from typing import Any, TypeAlias
+from typing import Any
 
 from psycopg import Connection, OperationalError
 from psycopg.abc import PQGen
 from psycopg.waiting import Ready, Wait
-
-MaxSilence: TypeAlias = Callable[[], float | None]
 
 
 class WatchedConnection(Connection[Any]):
@@ -18,7 +16,7 @@ class WatchedConnection(Connection[Any]):
     server, and a commit that waits for a standby all keep the connection open.
     """
 
-    max_silence: MaxSilence = staticmethod(lambda: None)
+    max_silence: Callable[[], float | None] = staticmethod(lambda: None)
 
     def wait(self, gen: PQGen[Any], *args: Any, **kwargs: Any) -> Any:
         """As psycopg's, which calls it for every answer; `OperationalError` after the silence."""

@@ -65,20 +65,16 @@ def _summary(keys: Collection[SigningKey], key: SigningKey, now: datetime) -> st
         case KeyState.ANNOUNCED:
             return f"signs from {_day(key.activates_at)}"
         case KeyState.ACTIVE:
-            return _signs_until(next_key(keys, key.alg, now))
+            if (successor := next_key(keys, key.alg, now)) is None:
+                return "signs until a next key is created"
+            until, announced = _day(successor.activates_at), _day(successor.announced_at)
+            return f"signs until {until}, next key announced {announced}"
         case KeyState.RETIRED:
             return f"published until {_day(destroys_at(keys, key))}"
         case KeyState.DESTROYED if key.revoked_at:
             return f"revoked {_day(key.revoked_at)}"
         case KeyState.DESTROYED:
             return f"destroyed {_day(key.destroyed_at)}"
-
-
-def _signs_until(successor: SigningKey | None) -> str:
-    if successor is None:
-        return "signs until a next key is created"
-    until, announced = _day(successor.activates_at), _day(successor.announced_at)
-    return f"signs until {until}, next key announced {announced}"
 
 
 def _day(date: datetime | None) -> str:

@@ -6,7 +6,7 @@ key; where there is none, one is made, if the folder can be written.
 
 import os
 import unicodedata
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -87,20 +87,18 @@ class FolderKeyBackend:
     def _unused(self) -> list[tuple[Path, PrivateKey]]:
         """Key files that the database does not know. Removes those of destroyed keys."""
         stored, unused = self._stored(), []
-        for path, key in self._readable():
+        for path in key_files(self._folder):
+            try:
+                key = read_key_file(path)
+            except ConfigurationError as error:
+                log.info("key_file_skipped", cause=str(error))
+                continue
             kid = key.thumbprint()
             if kid not in stored:
                 unused.append((path, key))
             elif not stored[kid]:
                 self._remove(path, kid)
         return unused
-
-    def _readable(self) -> Iterator[tuple[Path, PrivateKey]]:
-        for path in key_files(self._folder):
-            try:
-                yield path, read_key_file(path)
-            except ConfigurationError as error:
-                log.info("key_file_skipped", cause=str(error))
 
     def _made(self, alg: SigningAlgorithm) -> tuple[str, PrivateKey]:
         key = generated(alg)

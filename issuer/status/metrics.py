@@ -7,6 +7,7 @@ from functools import partial
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from issuer import __version__
 from issuer.audit.push.destination import PushFailure
 from issuer.audit.push.pusher import Pusher, PushState
 from issuer.clock import Clock
@@ -37,7 +38,9 @@ class _Derived(Collector):
         self._server = server
 
     def collect(self) -> Iterator[Metric]:
-        server = self._server
+        server, version = self._server, {__version__: 1}
+        text = "Always 1; the label is the version."
+        yield _by("version", "issuer_build_info", text, version)
         yield from _signing_keys(server.keyring, server.clock)
         yield from _revocation_feed(server.revocations)
         yield from audit_push(server.audit_pusher)
@@ -58,34 +61,27 @@ def _signing_keys(keyring: Keyring, clock: Clock) -> Iterator[Metric]:
     )
     for (alg, state), number in in_each_state(keys, now).items():
         in_state.add_metric([alg, state], number)
-    retires = GaugeMetricFamily(
-        "issuer_signing_key_retires_timestamp_seconds",
-        "When the next key replaces the active key; absent while there is no next key.",
-        labels=["alg"],
-    )
+    retires: dict[str, float] = {}
     for alg in sorted({key.alg for key in keys}):
         signing = active(keys, alg, now)
         if signing and (retirement := retires_at(keys, signing)):
-            retires.add_metric([alg], retirement.timestamp())
-    yield from (changes, in_state, retires)
+            retires[alg] = retirement.timestamp()
+    yield from (changes, in_state)
+    text = "When the next key replaces the active key; absent while there is no next key."
+    yield _by("alg", "issuer_signing_key_retires_timestamp_seconds", text, retires)
 
 
 def _revocation_feed(view: RevocationView) -> Iterator[Metric]:
     revoked = view.revoked
-    entries = GaugeMetricFamily(
-        "issuer_revocation_feed_entries",
-        "Entries of the revocation feed, by what they revoke.",
-        labels=["kind"],
-    )
-    for kind, held in (
-        ("token", revoked.tokens),
-        ("session", revoked.sessions),
-        ("subject", revoked.subjects),
-        ("client", revoked.clients),
-        ("audience", revoked.audiences),
-    ):
-        entries.add_metric([kind], len(held))
-    yield entries
+    entries = {
+        "token": len(revoked.tokens),
+        "session": len(revoked.sessions),
+        "subject": len(revoked.subjects),
+        "client": len(revoked.clients),
+        "audience": len(revoked.audiences),
+    }
+    text = "Entries of the revocation feed, by what they revoke."
+    yield _by("kind", "issuer_revocation_feed_entries", text, entries)
     yield GaugeMetricFamily(
         "issuer_revocation_feed_issued_timestamp_seconds",
         "The `iat` of the revocation feed; it moves while verifiers read the feed.",
@@ -125,13 +121,13 @@ def _live_verifiers(
     next_keys = next_keys_of(keyring.keys, now)
     live: Counter[str] = Counter()
     lacking: Counter[str] = Counter()
-    for each in verifiers.known.values():
+    for identity, each in sorted(verifiers.known.items()):
         if each.is_live(now):
-            audience = each.report.identity.audience
-            live[audience] += 1
-            lacking[audience] += each.missing(next_keys, now) is not None
-    yield _by_audience("issuer_verifiers", "Verifiers that reported just now.", live)
-    yield _by_audience(
+            live[identity.audience] += 1
+            lacking[identity.audience] += each.missing(next_keys, now) is not None
+    yield _by("audience", "issuer_verifiers", "Verifiers that reported just now.", live)
+    yield _by(
+        "audience",
         "issuer_verifiers_lacking_next_key",
         "Those that do not hold the next key of the algorithm of their audience.",
         lacking,
@@ -144,10 +140,10 @@ def _live_verifiers(
     )
 
 
-def _by_audience(name: str, text: str, numbers: Mapping[str, int]) -> Metric:
-    gauge = GaugeMetricFamily(name, text, labels=["audience"])
-    for audience, number in sorted(numbers.items()):
-        gauge.add_metric([audience], number)
+def _by(label: str, name: str, text: str, numbers: Mapping[str, float]) -> Metric:
+    gauge = GaugeMetricFamily(name, text, labels=[label])
+    for each, number in numbers.items():
+        gauge.add_metric([each], number)
     return gauge
 
 

@@ -5,7 +5,7 @@ no count may go down.
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -21,11 +21,9 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
-from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
-from issuer import __version__
 from issuer.errors import ConfigurationError
 from issuer.telemetry.metrics import FOLDER_OF_WORKERS, MetricDeclaration, Metrics
 
@@ -55,7 +53,6 @@ class PrometheusMetrics(Metrics):
         for name, declared in vars(Metrics).items():
             if isinstance(declared, MetricDeclaration):
                 setattr(self, name, self._recorder(declared))
-        self.add(_BuildInfo())
 
     @property
     def are_of_workers(self) -> bool:
@@ -120,17 +117,6 @@ class PrometheusMetrics(Metrics):
                 getattr(stored.labels(*labels), action)(amount)
 
         return record
-
-
-class _BuildInfo(Collector):
-    """The version of the server."""
-
-    def collect(self) -> Iterator[Metric]:
-        info = GaugeMetricFamily(
-            "issuer_build_info", "Always 1; the label is the version.", labels=["version"]
-        )
-        info.add_metric([__version__], 1)
-        yield info
 
 
 def _new_registries() -> tuple[CollectorRegistry, CollectorRegistry]:

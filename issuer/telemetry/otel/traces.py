@@ -29,7 +29,6 @@ from issuer.telemetry.metrics import HTTP_METHODS
 from issuer.telemetry.tracing import Application, Tracing
 
 Scope: TypeAlias = MutableMapping[str, Any]
-Send: TypeAlias = Callable[[Any], Awaitable[None]]
 
 _SECONDS_TO_STOP = 1.0  # a collector may hang
 _MAX_HEADER = 512  # as W3C Trace Context §3.3.1.5 says of `tracestate`
@@ -46,7 +45,9 @@ class TracedRequests:
         self._app = app
         self._tracer = tracer
 
-    async def __call__(self, scope: Scope, receive: Any, send: Send) -> None:
+    async def __call__(
+        self, scope: Scope, receive: Any, send: Callable[[Any], Awaitable[None]]
+    ) -> None:
         if scope["type"] != "http" or scope["path"].endswith(_PROBES):
             await self._app(scope, receive, send)
             return
