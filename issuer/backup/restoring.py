@@ -82,17 +82,16 @@ def restore(
             verify(archive, sealer)
     with source.opened() as archive:
         _require_usable(archive.header, settings, sealer)
-        return _restored(archive, settings, sealer, actor, clock, feed)
+        with _emptied(settings, archive.header.schema_revision) as connection:
+            rows = _fill(connection, archive, sealer)
+            upgrade_to("head", connection)
+            with store.session_on(connection) as session:
+                return _settled(session, archive.header, rows, sealer, actor, clock, feed)
 
 
-def _restored(
-    archive: ArchiveReader,
-    settings: Settings,
-    sealer: Sealer,
-    actor: Actor,
-    clock: Clock,
-    feed: bytes | None,
-) -> Restored:
+@contextmanager
+def _emptied(settings: Settings, revision: str) -> Iterator[Connection]:
+    """A transaction on the empty database with tables of that `revision`, while nobody uses it."""
     if settings.needs_data_dir:
         prepare_data_dir(settings.data_dir)
     database = Database(settings.effective_database_url)
@@ -104,11 +103,8 @@ def _restored(
             changing_schema(database) as connection,
         ):
             without_time_limit(connection)
-            _make_empty(database, connection, archive.header.schema_revision)
-            rows = _fill(connection, archive, sealer)
-            upgrade_to("head", connection)
-            with store.session_on(connection) as session:
-                return _settled(session, archive.header, rows, sealer, actor, clock, feed)
+            _make_empty(database, connection, revision)
+            yield connection
     finally:
         database.dispose()
 
