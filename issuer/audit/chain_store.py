@@ -181,10 +181,7 @@ class OwnChain:
         self._last_at: datetime | None = None
 
     def append(self, events: Sequence[Event]) -> int:
-        """Commit `events`; `Unavailable` if that fails.
-
-        Returns the number of the last change of the revocation feed that was committed before.
-        """
+        """Commit `events`, or `Unavailable`; how many changes the revocation feed had before."""
         if self._last_at and events[0].at - self._last_at > RESTS_FOR:
             self._begin_another()
         try:

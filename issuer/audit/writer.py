@@ -101,10 +101,7 @@ class AuditWriter:
             too_late.cancel()
 
     def _gather(self, loop: asyncio.AbstractEventLoop, before: int, since: float) -> None:
-        """Commit as soon as a round of the event loop adds no event.
-
-        A commit takes as long as issuing a token, so concurrent requests share one.
-        """
+        """Commit when a round of the event loop adds no event, so that requests share commits."""
         waiting = len(self._waiting)
         if before < waiting < _ENOUGH_FOR_A_COMMIT:
             loop.call_soon(self._gather, loop, waiting, since)

@@ -122,10 +122,7 @@ def require_compatible_schema(database: Database) -> None:
 
 
 def current_revision(database: Database) -> str | None:
-    """The revision the database is at; None if it is empty.
-
-    `ConfigurationError` if it cannot be opened, or holds only tables of another application.
-    """
+    """The revision, None if empty; `ConfigurationError` if it cannot be opened, or is not ours."""
     try:
         with database.engine.connect() as connection:
             tables = inspect(connection).get_table_names()

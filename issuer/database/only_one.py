@@ -4,7 +4,7 @@ import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TextIO
 
@@ -32,24 +32,20 @@ def if_free(database: Database, name: str) -> Iterator[bool]:
         yield is_free()
 
 
-@contextmanager
-def as_server(database: Database) -> Iterator[None]:
+def as_server(database: Database) -> AbstractContextManager[None]:
     """Use the database as one of any number of servers, or `ConfigurationError`.
 
     Forked processes share that. It ends with the last of them, however they end. Of SQLite only:
     a server would go on with the file that a restore has replaced.
     """
     refusal = "`issuer restore` is running on this database: start the server when it has ended."
-    with _servers_lock(database, fcntl.LOCK_SH, refusal):
-        yield
+    return _servers_lock(database, fcntl.LOCK_SH, refusal)
 
 
-@contextmanager
-def without_servers(database: Database, purpose: str) -> Iterator[None]:
+def without_servers(database: Database, purpose: str) -> AbstractContextManager[None]:
     """Use a SQLite database while no server does, or `ConfigurationError`."""
     refusal = f"A server is running on this database: stop it before `issuer {purpose}`."
-    with _servers_lock(database, fcntl.LOCK_EX, refusal):
-        yield
+    return _servers_lock(database, fcntl.LOCK_EX, refusal)
 
 
 @contextmanager
