@@ -22,7 +22,6 @@ from issuer.database.engine import (
     engine_for,
     is_sqlite,
     parsed,
-    safe,
     trace_statements,
 )
 from issuer.database.outage import Outage, cause_of, cause_of_file
@@ -36,6 +35,7 @@ _ALLOWED = text(
     "SELECT current_setting('max_connections')::int"
     " - current_setting('superuser_reserved_connections')::int"
 )
+_SHOWN = {"host", "port", "sslmode"}  # of the options in a URL; others may be secret
 _DENIED = "42501"  # insufficient_privilege: of the role we connect as
 
 
@@ -144,7 +144,9 @@ class Database:
     @property
     def safe_url(self) -> str:
         """The URL without its password, for logs and errors."""
-        return safe(self.url)
+        query = {name: value for name, value in self.url.query.items() if name in _SHOWN}
+        scheme = "sqlite" if self.is_sqlite else "postgresql"
+        return self.url.set(drivername=scheme, query=query).render_as_string(hide_password=True)
 
     def connections_allowed(self) -> int | None:
         """Of PostgreSQL, for all its clients together. None for SQLite, which has no limit."""

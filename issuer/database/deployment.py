@@ -4,7 +4,6 @@
 takes 12 MB and a sixth of a second, which a server does not need.
 """
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, inspect, select, text, update
@@ -126,28 +125,24 @@ def current_revision(database: Database) -> str | None:
     try:
         with database.engine.connect() as connection:
             tables = inspect(connection).get_table_names()
-            if _OURS not in tables:
-                if tables:
-                    raise _another_application(database, tables)
-                return None
-            return revision_in(connection)
+            if _OURS in tables:
+                return revision_in(connection)
     except (DBAPIError, PoolTimeout) as error:
         cause = database.cause(error)
         raise ConfigurationError(
             f"Cannot open the database ({database.safe_url}): {cause}. {cure_of(cause)}."
         ) from None
+    if not tables:
+        return None
+    named = ", ".join(sorted(tables)[:_MAX_NAMED])
+    more = f" and {len(tables) - _MAX_NAMED} more" if len(tables) > _MAX_NAMED else ""
+    raise ConfigurationError(
+        f"The database ({database.safe_url}) belongs to another application, whose tables are"
+        f" {named}{more}: name a database of its own for the issuer."
+    )
 
 
 def revision_in(connection: Connection) -> str | None:
     """The revision as a transaction sees it, in a database of the issuer."""
     found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
     return found
-
-
-def _another_application(database: Database, tables: Sequence[str]) -> ConfigurationError:
-    named = ", ".join(sorted(tables)[:_MAX_NAMED])
-    more = f" and {len(tables) - _MAX_NAMED} more" if len(tables) > _MAX_NAMED else ""
-    return ConfigurationError(
-        f"The database ({database.safe_url}) belongs to another application, whose tables are"
-        f" {named}{more}: name a database of its own for the issuer."
-    )

@@ -25,7 +25,6 @@ _IDLE_S = 1
 _POSTGRESQL = {"postgresql", "postgres", "postgresql+psycopg"}
 _SQLITE = {"sqlite", "sqlite+pysqlite"}
 _FORMS = "must begin with sqlite:///, postgresql:// or postgres://"
-_SHOWN = {"host", "port", "sslmode"}  # of the options in a URL; others may be secret
 _READ_ONLY = "25006"  # read_only_sql_transaction
 
 
@@ -78,13 +77,6 @@ def parsed(url: str) -> URL:
     if found.drivername not in _SQLITE:
         raise ConfigurationError(f"ISSUER_DATABASE_URL {_FORMS}.")
     return found
-
-
-def safe(url: URL) -> str:
-    """The URL without its password, for logs and errors."""
-    shown = {name: value for name, value in url.query.items() if name in _SHOWN}
-    scheme = "sqlite" if is_sqlite(url) else "postgresql"
-    return url.set(drivername=scheme, query=shown).render_as_string(hide_password=True)
 
 
 def engine_for(url: URL, pool: int, metrics: Metrics) -> Engine:

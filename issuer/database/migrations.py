@@ -49,7 +49,10 @@ def changing_schema(database: Database) -> Iterator[Connection]:
         connection.begin(),
     ):
         yield connection
-        _require_whole(database, connection)
+        if database.is_sqlite and connection.exec_driver_sql("PRAGMA foreign_key_check").first():
+            raise ConfigurationError(
+                "The database has rows whose foreign keys refer to no row: it was not changed."
+            )
 
 
 def upgrade_to(revision: str, connection: Connection) -> None:
@@ -74,13 +77,6 @@ def _without_foreign_keys(database: Database, connection: Connection) -> Iterato
         driver.execute("PRAGMA foreign_keys=ON")
 
 
-def _require_whole(database: Database, connection: Connection) -> None:
-    if database.is_sqlite and connection.exec_driver_sql("PRAGMA foreign_key_check").first():
-        raise ConfigurationError(
-            "The database has rows whose foreign keys refer to no row: it was not changed."
-        )
-
-
 @cache
 def known_revisions() -> frozenset[str | None]:
     """Every revision in this program's history, and None for the empty database."""
@@ -89,13 +85,10 @@ def known_revisions() -> frozenset[str | None]:
 
 
 def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(_scripts()).replace("%", "%%"))
-    config.set_main_option("path_separator", "os")
-    return config
-
-
-def _scripts() -> Path:
     package = Path(issuer.__file__).parent
     inside_the_wheel = package / "migrations"
-    return inside_the_wheel if inside_the_wheel.is_dir() else package.parent / "migrations"
+    scripts = inside_the_wheel if inside_the_wheel.is_dir() else package.parent / "migrations"
+    config = Config()
+    config.set_main_option("script_location", str(scripts).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    return config

@@ -84,7 +84,9 @@ class Keyring:
             # Kept aside: a reload by the watcher must not make an old plan look current.
             seen = self._stored
             if seen.kept_for != self.kept_for:
-                self._promise()
+                # Key sets served before may still be cached for the longer time.
+                with self.database.changing() as session:
+                    KeyStore(session).promise(self.kept_for, self.clock())
                 continue
             plan = self._plan(seen)
             if not plan:
@@ -147,11 +149,6 @@ class Keyring:
             if current.algorithms == plan.algorithms:
                 trail = self.trails.begin(session, _ROTATOR)
                 Keys(session, trail, self.clock).carry_out(current, made, seen=seen)
-
-    def _promise(self) -> None:
-        """Store `kept_for`. Key sets served before may still be cached for the longer time."""
-        with self.database.changing() as session:
-            KeyStore(session).promise(self.kept_for, self.clock())
 
     def _plan(self, seen: StoredKeys) -> RotationPlan:
         now = self.clock()

@@ -65,7 +65,9 @@ class OutcomeLimit:
                 if self.shared and window is not None:
                     self.shared.leave(key, window, counts=is_counted)
         finally:
-            here.end_one()
+            here.number -= 1
+            here.one_ended.set()
+            here.one_ended = asyncio.Event()
             if not here.number:
                 self._checking.pop(key, None)
 
@@ -112,14 +114,9 @@ class OutcomeLimit:
         return self.error(f"too many {self.what}", left)
 
 
+@dataclass(slots=True)
 class _Checking:
     """The checks in progress for one key; removed when there are none."""
 
-    def __init__(self) -> None:
-        self.number = 0
-        self.one_ended = asyncio.Event()
-
-    def end_one(self) -> None:
-        self.number -= 1
-        self.one_ended.set()
-        self.one_ended = asyncio.Event()
+    number: int = 0
+    one_ended: asyncio.Event = field(default_factory=asyncio.Event)

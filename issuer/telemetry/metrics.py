@@ -214,16 +214,10 @@ class Metrics:
         """
         if status is not None:
             method = method if method in HTTP_METHODS else _OTHER
-            interface = _interface(route)
+            found = (of for start, of in _INTERFACES.items() if route.startswith(start))
+            interface = next(found, "pages") if route else _OTHER
             self.http_requests(interface, method, route or _OTHER, f"{status // 100}xx")
             self.http_request_took(interface, method, amount=seconds)
 
 
 NO_METRICS = Metrics()
-
-
-def _interface(route: str) -> str:
-    """The interface of a route; `other` if none matched."""
-    if not route:
-        return _OTHER
-    return next((of for start, of in _INTERFACES.items() if route.startswith(start)), "pages")
