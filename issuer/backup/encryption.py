@@ -50,7 +50,14 @@ class Encryption:
         keys = [line for line in lines if line and not line.startswith("#")]
         if not keys:
             raise IssuerError(f"There is no key in {file}.")
-        return cls(identities=[_identity(key, file) for key in keys])
+        from pyrage import IdentityError, x25519  # noqa: PLC0415 - needed here alone
+
+        try:
+            return cls(identities=[x25519.Identity.from_str(key) for key in keys])
+        except IdentityError:
+            raise IssuerError(
+                f"{file} must hold secret keys of age, each on a line that begins with {_SECRET}."
+            ) from None
 
     @property
     def is_on(self) -> bool:
@@ -198,15 +205,4 @@ def _recipient(text: str) -> Any:
         hint = ", not a secret key" if text.upper().startswith(_SECRET) else ""
         raise IssuerError(
             f"--recipient must be a public key of age, which begins with age1{hint}."
-        ) from None
-
-
-def _identity(text: str, file: Path) -> Any:
-    from pyrage import IdentityError, x25519  # noqa: PLC0415 - needed here alone
-
-    try:
-        return x25519.Identity.from_str(text)
-    except IdentityError:
-        raise IssuerError(
-            f"{file} must hold secret keys of age, each on a line that begins with {_SECRET}."
         ) from None

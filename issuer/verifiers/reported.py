@@ -112,7 +112,9 @@ class ReportedVerifiers:
                     store.note_left_out(left_out)
         self._forget(changes.due, turned_away)
         self._note_known(changes.kept.values(), left_out)
-        self._warn(changes.left_out)
+        if changes.left_out and self._clock.monotonic() >= self._warn_again_at:
+            self._warn_again_at = self._clock.monotonic() + _WARNED_EVERY
+            log.warning("verifiers_left_out", number=changes.left_out, remedy=REMEDY)
 
     def _changes(self, store: VerifierStore, reports: Reports, turned_away: int) -> "_Changes":
         # Audiences first: a deletion locks them before their verifiers, too.
@@ -166,11 +168,6 @@ class ReportedVerifiers:
             self._last_before = max((at for at in seen if at <= now), default=now)
         starts = now - self._began_at <= LIVE_FOR
         return [now, self._last_before] if starts else [now]
-
-    def _warn(self, left_out: int) -> None:
-        if left_out and self._clock.monotonic() >= self._warn_again_at:
-            self._warn_again_at = self._clock.monotonic() + _WARNED_EVERY
-            log.warning("verifiers_left_out", number=left_out, remedy=REMEDY)
 
     def _forget(self, written: Reports, turned_away: int) -> None:
         """Those, and what is too old to tell anything, such as a report of another clock."""

@@ -91,8 +91,15 @@ class Pusher:
         return progress
 
     def _push_all(self) -> None:
-        progress = self.poll() or self._begin()
-        self._report_what_was_deleted(progress.acknowledged.settled)
+        progress = self.poll()
+        if progress is None:
+            progress = Progress()
+            with self._database.transaction() as session:
+                progress_store.create(session, self.destination.key, progress)
+        sent, oldest = progress.acknowledged.settled, self.state.oldest
+        if 0 < sent < oldest - 1:  # retention waits for no destination
+            name = self.destination.name
+            log.warning("audit_push_missed", destination=name, after=sent, before=oldest)
         ends_at = self._clock.monotonic() + _SECONDS_OF_A_ROUND
         while self._clock.monotonic() < ends_at:
             page = self._reader.page(progress.acknowledged, self._most)
@@ -149,17 +156,6 @@ class Pusher:
             retry_at=self._clock() + timedelta(seconds=seconds),
             last_failure=str(error),
         )
-
-    def _begin(self) -> Progress:
-        with self._database.transaction() as session:
-            progress_store.create(session, self.destination.key, Progress())
-        return Progress()
-
-    def _report_what_was_deleted(self, sent: int) -> None:
-        """Retention waits for no destination."""
-        if 0 < sent < self.state.oldest - 1:
-            name, oldest = self.destination.name, self.state.oldest
-            log.warning("audit_push_missed", destination=name, after=sent, before=oldest)
 
     def _save(self, before: Progress, **changes: Any) -> Progress:
         """`before` with these changes; `_Overtaken` if another process has changed it."""
