@@ -55,10 +55,9 @@ class Checkpoints:
             covered = {chain: end.seq for chain, end in self._named.items()}
         uncovered = sum(max(0, seq - covered.get(chain, 0)) for chain, seq in ends.items())
         missing = any(seq < covered.get(chain, 0) for chain, seq in ends.items())
-        if newest is None:
-            return Coverage(None, None, covered, uncovered, is_intact=not missing)
-        is_intact = not missing and self.key.is_mac(newest.mac, newest.token)
-        return Coverage(newest.number, newest.made_at, covered, uncovered, is_intact=is_intact)
+        number, made_at = (newest.number, newest.made_at) if newest else (None, None)
+        is_intact = not missing and (newest is None or self.key.is_mac(newest.mac, newest.token))
+        return Coverage(number, made_at, covered, uncovered, is_intact=is_intact)
 
     def make(self, unless_since: datetime | None = None) -> str | None:
         """Make a checkpoint if there are events since the newest; the token of the newest.

@@ -45,21 +45,18 @@ class Rotator:
 
         After a failure, the next attempt is `TRY_AGAIN_AFTER` later.
         """
-        keys = self._keyring.keys
-        if keys is self._checked and self._clock.monotonic() < self._check_at:
+        keys, monotonic = self._keyring.keys, self._clock.monotonic()
+        if keys is self._checked and monotonic < self._check_at:
             return
-        check_at = self._next_check(keys)
-        if not self._keyring.is_in_order():
-            self._try()
-        self._note_states()
-        self._checked, self._check_at = keys, check_at
-
-    def _next_check(self, keys: Sequence[SigningKey]) -> float:
-        """When these keys are checked again, by the monotonic clock."""
         now = self._clock()
         changes = filter(None, (next_change(keys, now), self._keyring.jwks.changes_at))
         until_then = min([CHECK_INTERVAL, *(at - now for at in changes)])
-        return self._clock.monotonic() + until_then.total_seconds()
+        if not self._keyring.is_in_order() and monotonic >= self._not_before:
+            self._not_before = monotonic + TRY_AGAIN_AFTER.total_seconds()
+            self._keyring.reconcile()
+            self._not_before = monotonic  # it has succeeded
+        self._note_states()
+        self._checked, self._check_at = keys, monotonic + until_then.total_seconds()
 
     def _note_states(self) -> None:
         for key, state in self._states():
@@ -70,16 +67,6 @@ class Rotator:
                 became = "revoked" if key.revoked_at else state
                 log.info(f"key_{became}", kid=key.kid, alg=key.alg, was=was)
             self._seen[key.kid] = state
-
-    def _try(self) -> None:
-        now = self._clock.monotonic()
-        if now < self._not_before:
-            return
-        try:
-            self._keyring.reconcile()
-        except Exception:
-            self._not_before = now + TRY_AGAIN_AFTER.total_seconds()
-            raise
 
     def _states(self) -> list[tuple[SigningKey, KeyState]]:
         keys, now = self._keyring.keys, self._clock()
