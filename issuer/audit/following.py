@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import islice
 from typing import Self
 
 from issuer.audit.audit_log_store import AuditEvent, AuditLog
@@ -112,8 +111,12 @@ class AuditReader:
         # In a transaction before: what had been committed then is in the snapshot of the next.
         settled = self._settled_now()
         with self._database.reading() as session:
-            events = list(islice(_unread(AuditLog(session), bookmark), limit))
-        return EventPage(events, settled, is_last=len(events) < limit)
+            log, last = AuditLog(session), bookmark.settled
+            events: list[AuditEvent] = []
+            while len(events) < limit and (rows := log.after(last)):
+                events += [row for row in rows if not bookmark.covers(row.chain, row.id)]
+                last = rows[-1].id
+        return EventPage(events[:limit], settled, is_last=len(events) < limit)
 
     def _settled_now(self) -> int:
         """No event until this id will be committed any more."""
@@ -133,10 +136,3 @@ class AuditReader:
             self._settled = self._unsettled[0]
             self._unsettled = (last, writers)
         return self._settled
-
-
-def _unread(log: AuditLog, bookmark: Bookmark) -> Iterator[AuditEvent]:
-    last = bookmark.settled
-    while rows := log.after(last):
-        yield from (event for event in rows if not bookmark.covers(event.chain, event.id))
-        last = rows[-1].id

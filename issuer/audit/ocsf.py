@@ -90,8 +90,10 @@ def as_ocsf(event: AuditEvent) -> dict[str, Any]:
     """The event as OCSF names it; what has no name there is in `unmapped`."""
     ocsf_class, activity_id = _classified(event)
     activity = ocsf_class.activities.get(activity_id, event.action)
-    severity_id, severity = _severity(event)
     is_done = event.outcome == Outcome.DONE
+    severity_id, severity = _INFORMATIONAL if is_done else _LOW
+    if event.action in _SUSPICIOUS:
+        severity_id, severity = _MEDIUM
     members = {
         "activity_id": activity_id,
         "activity_name": activity,
@@ -128,12 +130,6 @@ def _classified(event: AuditEvent) -> tuple[OcsfClass, int]:
         return ENTITY_MANAGEMENT, _OF_ENTITIES.get(verb, _OTHER)
     disabled = event.details.get("to", {}).get("disabled")
     return ACCOUNT_CHANGE, {True: 5, False: 2}.get(disabled, _OTHER)
-
-
-def _severity(event: AuditEvent) -> tuple[int, str]:
-    if event.action in _SUSPICIOUS:
-        return _MEDIUM
-    return _INFORMATIONAL if event.outcome == Outcome.DONE else _LOW
 
 
 def _metadata(event: AuditEvent) -> dict[str, Any]:

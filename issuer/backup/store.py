@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Table, case, delete, func, or_, select, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from issuer.database.portable_rows import data_tables, is_table_empty, reflected
+from issuer.database.portable_rows import data_tables, reflected
 from issuer.database.store import in_parts
 from issuer.database.tables import (
     AssignmentRow,
@@ -54,7 +54,7 @@ def filled_tables(connection: Connection) -> list[str]:
     return [
         name
         for name, table in tables.items()
-        if name not in _NEVER_EMPTY and not is_table_empty(connection, table)
+        if name not in _NEVER_EMPTY and connection.execute(table.select().limit(1)).first()
     ]
 
 

@@ -49,10 +49,6 @@ def data_tables(connection: Connection) -> dict[str, Table]:
     return {table.name: table for table in tables if table.name != _SCHEMA_VERSION}
 
 
-def is_table_empty(connection: Connection, table: Table) -> bool:
-    return connection.execute(table.select().limit(1)).first() is None
-
-
 def read_rows(connection: Connection, table: Table) -> Iterator[JsonRow]:
     """Every row, in no particular order. Few are in memory at a time."""
     is_sqlite = connection.dialect.name == "sqlite"
