@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from hashlib import sha256
+from itertools import islice
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, Field
@@ -97,13 +98,9 @@ class ArchiveWriter:
 
 def _joined(lines: Iterable[str]) -> Iterator[bytes]:
     """Many lines at once: compressing each alone would take twice as long."""
-    some: list[str] = []
-    for line in lines:
-        some.append(line)
-        if len(some) == _LINES_AT_ONCE:
-            yield ("\n".join(some) + "\n").encode()
-            some.clear()
-    yield "".join(f"{line}\n" for line in some).encode()
+    left = iter(lines)
+    while some := list(islice(left, _LINES_AT_ONCE)):
+        yield "".join(f"{line}\n" for line in some).encode()
 
 
 def end_of(rows: dict[str, int], digest: bytes, authenticate: Authenticate) -> ArchiveEnd:

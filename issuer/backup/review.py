@@ -13,26 +13,22 @@ from issuer.revocations.revocations import AUDIENCE, CLIENT_ID, SUB
 
 _KINDS = {SUB: "Users and clients", CLIENT_ID: "Clients", AUDIENCE: "Audiences"}
 
-_COUNTED = (
-    (
-        ("users", "clients", "trusted_issuers", "assignments"),
-        "Those that were deleted, disabled or unassigned since are back: do it again.",
+_COUNTED = {
+    ("users", "clients", "trusted_issuers", "assignments"): (
+        "Those that were deleted, disabled or unassigned since are back: do it again."
     ),
-    (
-        ("client_secrets", "passwords"),
-        "Those that were replaced since work again, and the new ones do not.",
+    ("client_secrets", "passwords"): (
+        "Those that were replaced since work again, and the new ones do not."
     ),
-    (
-        ("second_factors", "recovery_codes", "invitations"),
-        "Those that were removed or used since work again.",
+    ("second_factors", "recovery_codes", "invitations"): (
+        "Those that were removed or used since work again."
     ),
-    (
-        ("refresh_families", "sessions"),
+    ("refresh_families", "sessions"): (
         "Those that ended since work again. A refresh token that was used since is refused, and"
         " ends its family; the one before it works: `issuer user revoke-tokens USER` ends all of a"
-        " user.",
+        " user."
     ),
-)
+}
 
 
 class Reminder(BaseModel):
@@ -79,7 +75,7 @@ def reminders(
         )
         what = f"revoked_{kind}"
         found.append(Reminder(what=what, count=len(names), names=names, sentence=sentence))
-    for whats, verb in _COUNTED:
+    for whats, verb in _COUNTED.items():
         numbers = {what: counted[what] for what in whats}
         listed = ", ".join(f"{what.replace('_', ' ')}: {n}" for what, n in numbers.items() if n)
         sentence = f"{listed[:1].upper()}{listed[1:]}. {verb}"

@@ -93,16 +93,15 @@ def read_feed(
         raise IssuerError("The saved feed has other claims than a revocation feed.") from None
     if feed.iss != issuer:
         raise IssuerError(f"The saved feed is of another issuer, {feed.iss}.")
+    signed = f"signed at {feed.issued_at:%Y-%m-%d %H:%M:%S} UTC"
     if feed.issued_at < known_at.replace(microsecond=0):
         raise IssuerError(
-            "The saved feed is older than that of the backup: it was signed at"
-            f" {feed.issued_at:%Y-%m-%d %H:%M:%S} UTC, and that of the backup at"
-            f" {known_at:%Y-%m-%d %H:%M:%S} UTC."
+            f"The saved feed is older than that of the backup: it was {signed}, and that of the"
+            f" backup at {known_at:%Y-%m-%d %H:%M:%S} UTC."
         )
     if feed.issued_at > now + MAX_CLOCK_SKEW:
         raise IssuerError(
-            f"The saved feed was signed at {feed.issued_at:%Y-%m-%d %H:%M:%S} UTC, which is in the"
-            " future: set the clock of this machine."
+            f"The saved feed was {signed}, which is in the future: set the clock of this machine."
         )
     return feed
 
