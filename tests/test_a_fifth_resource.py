@@ -30,8 +30,8 @@ from issuer.fields.ids import RoleName
 from issuer.manifest import entries
 from issuer.resources import SCOPES, Collection, Member, ResourceType
 from issuer.web.console import routes
-from issuer.web.console.screens.collection import CollectionEndpoint
-from issuer.web.console.screens.resource import ResourceEndpoint
+from issuer.web.console.screens.collection import CollectionScreen
+from issuer.web.console.screens.resource import ResourceScreen
 from issuer.web.console.screens.resource_form import ResourceForm
 from tests.builders import URL, Deployment, FakeClock
 from tests.conftest import Initialized
@@ -87,11 +87,11 @@ class Places(Collection[PlaceRow, PlaceFields, Place]):
     store_type = PlaceStore
 
 
-class PlacesEndpoint(CollectionEndpoint):
+class PlacesScreen(CollectionScreen):
     FORM = ResourceForm(PLACE)
 
 
-class OnePlaceEndpoint(ResourceEndpoint):
+class OnePlaceScreen(ResourceScreen):
     FORM = ResourceForm(PLACE)
 
 
@@ -107,8 +107,8 @@ def places(monkeypatch: pytest.MonkeyPatch) -> None:
     places = cached_property(lambda work: Places(work._transaction))
     places.__set_name__(UnitOfWork, "places")
     monkeypatch.setattr(UnitOfWork, "places", places, raising=False)
-    endpoints = (*routes.ENDPOINTS, PlacesEndpoint, OnePlaceEndpoint)
-    monkeypatch.setattr(routes, "ENDPOINTS", endpoints)
+    screens = (*routes.SCREENS, PlacesScreen, OnePlaceScreen)
+    monkeypatch.setattr(routes, "SCREENS", screens)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from functools import cache
 from issuer.admin import own_routes as admin_operations
 from issuer.explain.own_api import OwnRoute
 from issuer.settings import Settings
-from issuer.web.console.routes import ENDPOINTS
+from issuer.web.console.routes import SCREENS
 
 
 def routes_of(settings: Settings) -> tuple[OwnRoute, ...]:
@@ -69,7 +69,7 @@ _PAGE_PATHS = """
 _PAGES = (
     *(
         _public("GET HEAD POST", path, "It shows what the person who is signed in may see.")
-        for path in ("", *_PAGE_PATHS.split(), *(each.PATH for each in ENDPOINTS))
+        for path in ("", *_PAGE_PATHS.split(), *(each.PATH for each in SCREENS))
     ),
     _public("GET HEAD", "/assets/{digest}/{name}"),
 )

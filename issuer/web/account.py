@@ -9,7 +9,7 @@ from issuer.errors import NotFound
 from issuer.sign_in.sessions_store import SignInSession
 from issuer.web.site import PageEndpoint
 from issuer.web.views import AccountPage, ConsentView, FactorView, SessionView
-from issuer.web.visit import Visit, own_page
+from issuer.web.visit import Visit
 from issuer.web.words import browser_name, name_of
 
 _DONE = {
@@ -48,8 +48,7 @@ class OwnPageEndpoint(PageEndpoint):
 
     def sign_in_first(self, visit: Visit, given: Mapping[str, str]) -> Response:
         """And then back to this page."""
-        kept = {name: given[name] for name in self.PARAMETERS if name in given}
-        return self.site.to("/sign-in", next=own_page(self.path(visit), kept))
+        return self.site.to_sign_in(self.path(visit), self.PARAMETERS, given)
 
     def stale(self, visit: Visit, form: Mapping[str, str]) -> Response:
         return self.site.to("/account", done="stale")

@@ -1,7 +1,7 @@
 """What every page uses, and the frame of every page: visit, anti-forgery, cookies."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -24,7 +24,7 @@ from issuer.telemetry.metrics import Metrics
 from issuer.web.rendering import Pages
 from issuer.web.sign_in_checks import SignInChecks
 from issuer.web.views import Form, ProblemPage
-from issuer.web.visit import Csrf, Refusal, Visit, named_page, named_request
+from issuer.web.visit import Csrf, Refusal, Visit, named_page, named_request, own_page
 
 _BROWSER = re.compile(rf"[A-Za-z0-9]{{{CHARACTERS}}}")
 _FORBIDDEN = 403
@@ -126,6 +126,11 @@ class Site:
         given = {name: value for name, value in query.items() if value}
         return see_other(f"{self.base}{path}{'?' if given else ''}{urlencode(given)}")
 
+    def to_sign_in(self, path: str, names: Sequence[str], given: Mapping[str, str]) -> Response:
+        """To the sign-in, then back to that page with the parameters `names` that are given."""
+        kept = {name: given[name] for name in names if name in given}
+        return self.to("/sign-in", next=own_page(path, kept))
+
 
 class PageEndpoint:
     """GET shows a page and changes nothing; POST does one thing and redirects.
@@ -140,6 +145,7 @@ class PageEndpoint:
     def __init__(self, site: Site) -> None:
         self.site = site
         self.parts = site.parts
+        self.workers = site.queries  # whose threads show the page
 
     async def __call__(self, request: Request) -> Response:
         visit = self.site.visit(request)
@@ -152,11 +158,6 @@ class PageEndpoint:
         if visit.is_new:
             self.site.cookies.set(response, BROWSER, visit.browser)
         return response
-
-    @property
-    def workers(self) -> WorkerPool:
-        """Whose threads show the page."""
-        return self.site.queries
 
     async def receive(self, request: Request) -> dict[str, str]:
         return parameters(await receive_body(request))

@@ -3,6 +3,10 @@
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from starlette.responses import Response
 
 from issuer.algorithms import AlgorithmInUse
 from issuer.audiences import AUDIENCE, Audience, AudienceFields
@@ -11,14 +15,13 @@ from issuer.composition import UnitOfWork
 from issuer.fields.times import in_seconds
 from issuer.settings import Settings
 from issuer.vocabulary import SigningAlgorithm
-from issuer.web.console.rights.rights_at import PARAMETERS, MatrixFilters, RightsMatrix, rights_at
-from issuer.web.console.screens.action import Deletion, ResourceAction
-from issuer.web.console.screens.changes import changes_of
-from issuer.web.console.screens.collection import CollectionEndpoint
-from issuer.web.console.screens.operator import NeedsSignIn, Operator, is_permitted
-from issuer.web.console.screens.resource import ResourceEndpoint, ResourcePage
+from issuer.web.console.rights.rights_at import PARAMETERS, MatrixFilters, rights_at
+from issuer.web.console.screens.action import Deletion
+from issuer.web.console.screens.collection import CollectionScreen
+from issuer.web.console.screens.operator import NeedsSignIn, is_permitted
+from issuer.web.console.screens.resource import ResourceScreen, changes_of
 from issuer.web.console.screens.resource_form import ResourceForm
-from issuer.web.console.screens.views import MOST_COUNTED, Typed, counted
+from issuer.web.console.screens.views import MOST_COUNTED, counted
 
 _CONNECT = ("issuer", "connect", "claude-code")
 _CREATE = ("issuer", "client", "create", "ci-bot")
@@ -50,24 +53,6 @@ class AudienceUses:
         return f"{counted(self.assigned)} clients and users"
 
 
-@dataclass(frozen=True, kw_only=True)
-class AudiencePage(ResourcePage):
-    """`signs_now` is the algorithm of its tokens at this moment, `verified` are those of its keys.
-
-    `may_delete`: only an admin may, if something with rights at the issuer itself uses it.
-    It `is_protected` if it is that of the issuer. `connect` and `first_client` are commands.
-    """
-
-    may_delete: bool
-    signs_now: SigningAlgorithm
-    verified: tuple[SigningAlgorithm, ...]
-    default_ttl: int
-    connect: str
-    first_client: str
-    uses: AudienceUses
-    matrix: RightsMatrix
-
-
 class AudienceForm(ResourceForm[AudienceFields, Audience]):
     def choices(self, settings: Settings) -> Mapping[str, Sequence[SigningAlgorithm]]:
         """The first is used unless another one is chosen."""
@@ -77,12 +62,12 @@ class AudienceForm(ResourceForm[AudienceFields, Audience]):
 FORM = AudienceForm(AUDIENCE)
 
 
-class AudiencesEndpoint(CollectionEndpoint):
+class AudiencesScreen(CollectionScreen):
     FORM = FORM
     SIGN_IN = {"": NeedsSignIn.IF_PROTECTED}
 
 
-class OneAudienceEndpoint(ResourceEndpoint):
+class OneAudienceScreen(ResourceScreen):
     """The parameters of its query filter and page the matrix."""
 
     FORM = FORM
@@ -90,21 +75,30 @@ class OneAudienceEndpoint(ResourceEndpoint):
     SIGN_IN = dict.fromkeys(changes_of(AUDIENCE), NeedsSignIn.IF_PROTECTED)
     NOT_TYPED = "Type {name} to confirm."
 
-    def is_protected(self, operator: Operator, resource: Audience) -> bool:
+    @cached_property
+    def is_protected(self) -> bool:
         """Whether it is that of the issuer, which only admins may change."""
-        return resource.id == self.parts.settings.url
+        return self.key == self.parts.settings.url
 
-    def page(self, action: ResourceAction) -> AudiencePage:
-        audience: Audience = action.resource
-        url, now = self.site.base + self.path(action.visit), self.parts.clock()
-        filters, key = MatrixFilters.read(action.visit.query), audience.id
-        with action.operator.work(AUDIENCE.read) as work:
+    def page(self, **shown: Any) -> Response:
+        """With the commands to connect an AgentOS and to create a first client.
+
+        `signs_now` is the algorithm of its tokens at this moment, `verified` are those of its keys.
+        `may_delete`: only an admin may, if something with rights at the issuer itself uses it.
+        """
+        audience: Audience = self.resource
+        url, now = self.site.base + self.path, self.parts.clock()
+        filters, key = MatrixFilters.read(self.visit.query), audience.id
+        with self.operator.work(AUDIENCE.read) as work:
             uses = _uses(work, key)
             may_delete = is_permitted(work.audiences.authorize_release, key)
-            matrix = rights_at(action.operator, work, audience, filters, url)
-        signing = _signing(audience)
-        return self.page_of(AudiencePage, action)(
-            errors=Typed({"resource": filters.error} if filters.error else {}),
+            matrix = rights_at(self.operator, work, audience, filters, url)
+        assert audience.signing_alg is not None
+        signing = AlgorithmInUse(
+            audience.signing_alg, audience.previous_alg, audience.alg_changes_at
+        )
+        wrong = {"resource": filters.error} if filters.error else {}
+        return super().page(
             may_delete=may_delete,
             signs_now=signing.at(now),
             verified=tuple(sorted(signing.published(now))),
@@ -113,13 +107,14 @@ class OneAudienceEndpoint(ResourceEndpoint):
             first_client=shlex.join([*_CREATE, "--audience", key, "--role", "web-runner"]),
             uses=uses,
             matrix=matrix,
+            **{"errors": wrong, **shown},
         )
 
-    def before_deletion(self, work: UnitOfWork, action: ResourceAction) -> Deletion:
-        work.audiences.authorize_release(action.key)
-        uses, names = _uses(work, action.key), list[str]()
-        if action.operator.holds(CLIENT.read):
-            names = work.clients.ids_at(action.key, "", _NAMED)
+    def before_deletion(self, work: UnitOfWork) -> Deletion:
+        work.audiences.authorize_release(self.key)
+        uses, names = _uses(work, self.key), list[str]()
+        if self.operator.holds(CLIENT.read):
+            names = work.clients.ids_at(self.key, "", _NAMED)
         return Deletion(_ends(uses, names), cascade=bool(uses))
 
 
@@ -148,8 +143,3 @@ def _ends(uses: AudienceUses, names: list[str]) -> str:
     if not uses:
         sentences.append("No client may ask for its tokens, and no role is assigned at it.")
     return " ".join([*sentences, "This cannot be undone."])
-
-
-def _signing(audience: Audience) -> AlgorithmInUse:
-    assert audience.signing_alg is not None
-    return AlgorithmInUse(audience.signing_alg, audience.previous_alg, audience.alg_changes_at)

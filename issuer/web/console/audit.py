@@ -9,16 +9,13 @@ from starlette.responses import Response
 
 from issuer.audit import AuditEvent, EventFilter
 from issuer.audit.audit_log_store import AuditLog, is_event_id
-from issuer.audit.checkpoints import Coverage
 from issuer.composition import UnitOfWork
 from issuer.errors import NotFound
 from issuer.fields.text import escaped, readable_json
-from issuer.web.console.screens.endpoint import ConsoleEndpoint
 from issuer.web.console.screens.operator import Operator, readable
 from issuer.web.console.screens.recent_events import READ
-from issuer.web.console.screens.views import PAGE, ConsolePage, Listing, Typed
-from issuer.web.rendering import page_headers
-from issuer.web.visit import Visit
+from issuer.web.console.screens.screen import ConsoleScreen
+from issuer.web.console.screens.views import PAGE, Listing, Typed
 from issuer.web.words import segment
 
 _LIST = "/console/audit"
@@ -90,61 +87,26 @@ def _instant(text: str) -> datetime:
         raise ValueError from None
 
 
-@dataclass(frozen=True, kw_only=True)
-class AuditPage(ConsolePage):
-    """`filters` is the query that names them; `most` is how many events the download has."""
-
-    TEMPLATE = "console/audit.html"
-    title = "Audit log"
-    listing: Listing[AuditEvent]
-    filters: str
-    coverage: Coverage
-    most: int = _EXPORTED
-
-
-@dataclass(frozen=True, kw_only=True)
-class AuditEventPage(ConsolePage):
-    """`neighbours` are those of its chain, with the event among them.
-
-    `about` is the path of the page of the client or user that is the target; empty without one.
-    """
-
-    TEMPLATE = "console/audit_event.html"
-    event: AuditEvent
-    about: str
-    details: str
-    neighbours: tuple[AuditEvent, ...]
-    coverage: Coverage
-
-    @property
-    def title(self) -> str:
-        return f"Event {self.event.id}"
-
-
-class AuditEndpoint(ConsoleEndpoint):
+class AuditScreen(ConsoleScreen):
     PATH = _LIST
     LABEL = "Audit log"
     READ = READ
 
-    def screen(self, operator: Operator, visit: Visit) -> Response:
-        filters = AuditFilters.read(visit.query)
-        before = _event_id(visit.query.get("before", ""))
+    def show(self) -> Response:
+        filters = AuditFilters.read(self.visit.query)
+        before = _event_id(self.visit.query.get("before", ""))
         events: list[AuditEvent] = []
         following = None
         if not filters.errors:
-            with operator.work(READ) as work:
+            with self.operator.work(READ) as work:
                 events, following = filters.page(work.audit_log, before, PAGE)
+        cli, api = ("audit", "list", *filters.options), ("audit-events",)
         url = f"{self.site.base}{_LIST}?{filters.query}"
-        page = AuditPage(
-            frame=self.frame(operator, visit),
+        return self.answer(
+            "audit",
+            "Audit log",
             commands=(
-                self.commands.command(
-                    ("audit", "list", *filters.options),
-                    "GET",
-                    ("audit-events",),
-                    None,
-                    filters.query,
-                ),
+                self.commands.command(cli, "GET", api, None, filters.query),
                 self.commands.command(("audit", "verify")),
             ),
             listing=Listing(
@@ -157,49 +119,49 @@ class AuditEndpoint(ConsoleEndpoint):
             values=filters.values,
             errors=filters.errors,
             coverage=self.parts.audit.checkpoints.coverage(),
+            most=_EXPORTED,
         )
-        return self.site.pages.answer(page, 400 if filters.errors else 200)
 
 
-class AuditExportEndpoint(ConsoleEndpoint):
+class AuditExportScreen(ConsoleScreen):
     """The events that match the filters, as a file of JSON lines."""
 
     PATH = f"{_LIST}/export"
     READ = READ
 
-    def screen(self, operator: Operator, visit: Visit) -> Response:
-        filters = AuditFilters.read(visit.query)
+    def show(self) -> Response:
+        filters = AuditFilters.read(self.visit.query)
         if filters.errors:
             return self.site.to(_LIST, **filters.values)
-        with operator.work(READ) as work:
+        with self.operator.work(READ) as work:
             lines = "".join(f"{escaped(each.model_dump_json())}\n" for each in _all(work, filters))
-        headers = page_headers(has_script=False, serves_request=False)
-        headers["Content-Disposition"] = 'attachment; filename="audit.jsonl"'
-        return Response(lines, media_type="application/x-ndjson", headers=headers)
+        return self.download(lines, "application/x-ndjson", "audit.jsonl")
 
 
-class AuditEventEndpoint(ConsoleEndpoint):
+class AuditEventScreen(ConsoleScreen):
+    """An event with its `neighbours` in its chain, and a link to the page it is `about`, if any."""
+
     PATH = f"{_LIST}/{{id}}"
     READ = READ
 
-    def screen(self, operator: Operator, visit: Visit) -> Response:
-        asked = visit.request.path_params["id"]
+    def show(self) -> Response:
+        asked = self.visit.request.path_params["id"]
         event_id = _event_id(asked)
         if event_id is None:
             raise NotFound("audit event", asked)
-        with operator.work(READ) as work:
+        with self.operator.work(READ) as work:
             event = work.audit_log.get(int(event_id))
             neighbours = work.audit_log.around(event, _NEIGHBOURS)
-        page = AuditEventPage(
-            frame=self.frame(operator, visit),
+        return self.answer(
+            "audit_event",
+            f"Event {event.id}",
             commands=(self.commands.command(("audit", "verify")),),
             event=event,
-            about=_page_of(operator, event.target or ""),
+            about=_page_of(self.operator, event.target or ""),
             details=readable_json(event.details) if event.details else "",
-            neighbours=tuple(neighbours),
+            neighbours=neighbours,
             coverage=self.parts.audit.checkpoints.coverage(),
         )
-        return self.site.pages.answer(page)
 
 
 def _page_of(operator: Operator, target: str) -> str:

@@ -1,7 +1,7 @@
 """`/console/keys`: the life of the signing keys; rotate them, or revoke one."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 
 from starlette.responses import Response
 
@@ -10,16 +10,12 @@ from issuer.keys.described import DescribedKey, all_described
 from issuer.keys.schedule import KeyState
 from issuer.verifiers.known_verifiers import DescribedVerifier, VerifiersLackKey
 from issuer.vocabulary import SigningAlgorithm
-from issuer.web.console.charts import KeyTimeline, timeline
-from issuer.web.console.screens.endpoint import ConsoleEndpoint
-from issuer.web.console.screens.operator import Operator
-from issuer.web.console.screens.views import ConsolePage
+from issuer.web.console.charts import timeline
+from issuer.web.console.screens.screen import ConsoleScreen
 from issuer.web.console.verifiers import READ as READ_VERIFIERS
 from issuer.web.console.verifiers import names_of
-from issuer.web.visit import Visit
 
 READ, WRITE = "issuer:keys:read", "issuer:keys:write"
-_LIST = "/console/keys"
 _ENDED = 5  # keys of an algorithm that neither sign nor verify any more
 _TYPED = 8  # characters of the id of a key
 ROTATE, REVOKE, FORCE = "rotate", "revoke", "force"
@@ -45,148 +41,85 @@ _FORCES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class KeyQuestion:
-    """`points` are the verifiers that `why` is about; `fields` are sent with the answer."""
-
-    what: str
-    why: str
-    button: str
-    fields: dict[str, str]
-    points: Sequence[str] = ()
-
-
-def before_rotation(
-    alg: SigningAlgorithm, lacking: Sequence[str], *, force: bool = False
-) -> KeyQuestion:
-    """`lacking` are live verifiers without the next key, by name, and those that may lack it.
-
-    `force` rotates despite them.
-    """
-    fields = {"do": ROTATE, ROTATE: str(alg)}
-    if force and lacking:
-        what, fields = f"Force the rotation of the {alg} keys?", {**fields, FORCE: "yes"}
-        return KeyQuestion(what, _FORCES, "Force rotation", fields, lacking)
-    why = _ROTATES + _WAITS * bool(lacking)
-    return KeyQuestion(f"Rotate the {alg} keys?", why, "Rotate keys", fields, lacking)
-
-
-def before_revocation(kid: str, beginning: str, *, is_active: bool) -> KeyQuestion:
-    """`beginning` is that of the `kid`."""
-    why = _ENDS + _ENDS_ACTIVE * is_active
-    fields = {"do": REVOKE, REVOKE: kid}
-    return KeyQuestion(f"Revoke the key {beginning}…?", why, "Revoke key", fields)
-
-
-@dataclass(frozen=True, kw_only=True)
-class KeysPage(ConsolePage):
-    """`rotatable` are algorithms whose next key may sign already.
-
-    `live_verifiers` is None for a person who may not read verifiers. `lacking` has the names of
-    those that lack the next key; such a person sees them only before a rotation.
-    """
-
-    TEMPLATE = "console/keys.html"
-    title = "Keys"
-    timelines: tuple[KeyTimeline, ...]
-    rotatable: frozenset[SigningAlgorithm]
-    live_verifiers: int | None
-    lacking: Mapping[SigningAlgorithm, tuple[str, ...]]
-
-
-class KeysEndpoint(ConsoleEndpoint):
+class KeysScreen(ConsoleScreen):
     """`?rotate=ALG` and `?revoke=KID` ask before it is done, of somebody who signed in just now."""
 
-    PATH = _LIST
+    PATH = "/console/keys"
     LABEL = "Keys"
     READ, WRITE = READ, WRITE
+    KEEPS_FORMS = False  # the question is asked again, which says what ends
     PARAMETERS = (ROTATE, REVOKE)
 
-    def screen(self, operator: Operator, visit: Visit) -> Response:
+    def show(self) -> Response:
         for do in self.PARAMETERS:
-            if do in visit.query:
-                return self._question(operator, visit, do, visit.query[do])
-        return self._page(operator, visit)
+            if do in self.visit.query:
+                return self._ask(do, self.visit.query[do])
+        return self._page()
 
-    def sign_in_again(self, operator: Operator, visit: Visit, form: Mapping[str, str]) -> Response:
-        """And back to the question, which says what ends."""
-        return self.sign_in_first(visit, form)
-
-    def act(self, operator: Operator, visit: Visit, form: Mapping[str, str]) -> Response:
-        do = REVOKE if form.get("do") == REVOKE else ROTATE
-        key, expected = self._chosen(do, form.get(do, ""))
-        typed = form.get("typed", "").strip()
-        is_typed = typed.startswith(expected) and key.startswith(typed)
-        force = form.get(FORCE) == "yes"
-        if not is_typed:
-            error = f"Type {expected} to confirm."
-            return self._question(operator, visit, do, key, error, force=force)
+    def act(self) -> Response:
+        do = REVOKE if self.form.get("do") == REVOKE else ROTATE
+        key, expected = self._chosen(do, self.form.get(do, ""))
+        typed = self.form.get("typed", "").strip()
+        force = self.form.get(FORCE) == "yes"
+        if not (typed.startswith(expected) and key.startswith(typed)):
+            return self._ask(do, key, wrong=f"Type {expected} to confirm.", force=force)
         if do == REVOKE:
-            return self._revoke(operator, key)
+            return self._revoke(key)
         try:
-            return self._rotate(operator, key, force=force)
+            return self._rotate(key, force=force)
         except VerifiersLackKey:
-            return self._question(operator, visit, do, key, refusal=REFUSED, force=True)
+            return self._ask(do, key, refusal=REFUSED, force=True)
 
-    def _page(self, operator: Operator, visit: Visit) -> Response:
+    def _page(self) -> Response:
+        """Algorithms are `rotatable` whose next key may sign already.
+
+        `live_verifiers` is None for a person who may not read verifiers. `lacking` has the names of
+        those that lack the next key; such a person sees them only before a rotation.
+        """
         now, keys = self.parts.clock(), self._keys()
-        reads_verifiers = operator.holds(READ_VERIFIERS)
-        live = self._live_verifiers(operator) if reads_verifiers else []
-        page = KeysPage(
-            frame=self.frame(operator, visit),
-            may_change=operator.holds(WRITE),
+        reads_verifiers = self.operator.holds(READ_VERIFIERS)
+        live = self._live_verifiers() if reads_verifiers else []
+        return self.answer(
+            "keys",
+            "Keys",
+            may_change=self.operator.holds(WRITE),
             live_verifiers=len(live) if reads_verifiers else None,
             lacking={alg: _lacking(live, keys, alg) for alg in {key.alg for key in keys}},
             commands=(self.commands.command(("key", "list"), "GET", ("keys",)),),
-            timelines=tuple(timeline(alg, ours, now) for alg, ours in _by_algorithm(keys)),
-            rotatable=frozenset(
+            timelines=[timeline(alg, ours, now) for alg, ours in _by_algorithm(keys)],
+            rotatable={
                 key.alg for key in keys if key.state is KeyState.ANNOUNCED and key.ready_at <= now
-            ),
+            },
         )
-        return self.site.pages.answer(page)
 
-    def _question(
-        self,
-        operator: Operator,
-        visit: Visit,
-        do: str,
-        key: str,
-        error: str = "",
-        *,
-        refusal: str = "",
-        force: bool = False,
+    def _ask(
+        self, do: str, key: str, *, wrong: str = "", refusal: str = "", force: bool = False
     ) -> Response:
-        operator.require(WRITE)
+        self.operator.require(WRITE)
         key, typed = self._chosen(do, key)
-        if not self.site.is_fresh(operator.session):
-            return self.sign_in_first(visit, {do: key})
-        question = self._before(operator, do, key, force=force)
-        return self.ask(
-            operator,
-            visit,
-            question.what,
-            question.why,
-            question.button,
-            question.fields,
-            typed=typed,
-            error=error,
-            points=question.points,
-            refusal=refusal,
-        )
-
-    def _before(self, operator: Operator, do: str, key: str, *, force: bool) -> KeyQuestion:
+        if not self.site.is_fresh(self.operator.session):
+            return self.sign_in_first({do: key})
+        ask = partial(self.ask, typed=typed, wrong=wrong, refusal=refusal)
+        fields = {"do": do, do: key}
         if do == REVOKE:
-            is_active = self._key(key).state is KeyState.ACTIVE
-            return before_revocation(key, key[:_TYPED], is_active=is_active)
-        alg = SigningAlgorithm(key)
-        lacking = _lacking(self._live_verifiers(operator), self._keys(), alg)
-        with operator.work(READ) as work:
-            left_out = work.verifiers.left_out_just_now()
-        may_lack = (f"{left_out}, and may lack it",) if left_out else ()
-        return before_rotation(alg, (*lacking, *may_lack), force=force)
+            why = _ENDS + _ENDS_ACTIVE * (self._key(key).state is KeyState.ACTIVE)
+            return ask(f"Revoke the key {key[:_TYPED]}…?", why, "Revoke key", fields)
+        lacking = self._lacking_next(SigningAlgorithm(key))
+        if force and lacking:
+            what, fields = f"Force the rotation of the {key} keys?", {**fields, FORCE: "yes"}
+            return ask(what, _FORCES, "Force rotation", fields, points=lacking)
+        why = _ROTATES + _WAITS * bool(lacking)
+        return ask(f"Rotate the {key} keys?", why, "Rotate keys", fields, points=lacking)
 
-    def _rotate(self, operator: Operator, name: str, *, force: bool) -> Response:
-        alg = SigningAlgorithm(name)
+    def _lacking_next(self, alg: SigningAlgorithm) -> tuple[str, ...]:
+        """Live verifiers without the next key, by name, and those that may lack it."""
+        lacking = _lacking(self._live_verifiers(), self._keys(), alg)
+        with self.operator.work(READ) as work:
+            left_out = work.verifiers.left_out_just_now()
+        return (*lacking, f"{left_out}, and may lack it") if left_out else lacking
+
+    def _rotate(self, name: str, *, force: bool) -> Response:
+        alg, operator = SigningAlgorithm(name), self.operator
         self.parts.administration.rotate_keys(alg, operator.actor, operator.held, force=force)
         command = self.commands.command(
             ("key", "rotate", "--alg", alg, *(["--force"] if force else [])),
@@ -194,17 +127,18 @@ class KeysEndpoint(ConsoleEndpoint):
             ("keys", "rotate"),
             query=f"alg={alg}{'&force=true' if force else ''}",
         )
-        return self.finished(_LIST, f"The next {alg} key signs, another is announced.", command)
+        return self.finished(f"The next {alg} key signs, another is announced.", command)
 
-    def _revoke(self, operator: Operator, kid: str) -> Response:
+    def _revoke(self, kid: str) -> Response:
+        operator = self.operator
         with self.parts.administration.changing_keys(operator.actor, operator.held) as work:
             work.keys.revoke(kid)
         cli = ("key", "revoke", *(["--"] if kid.startswith("-") else []), kid)
         command = self.commands.command(cli, "POST", ("keys", kid, "revoke"))
-        return self.finished(_LIST, f"The key {kid} is revoked.", command)
+        return self.finished(f"The key {kid} is revoked.", command)
 
-    def _live_verifiers(self, operator: Operator) -> list[DescribedVerifier]:
-        with operator.work(READ) as work:
+    def _live_verifiers(self) -> list[DescribedVerifier]:
+        with self.operator.work(READ) as work:
             return [each for each in work.verifiers.all() if each.live]
 
     def _chosen(self, do: str, name: str) -> tuple[str, str]:

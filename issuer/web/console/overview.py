@@ -1,7 +1,6 @@
 """`/console`: is everything well, what to look at, tokens issued and refused, latest changes."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 from itertools import islice
 
@@ -21,10 +20,8 @@ from issuer.web.console import keys
 from issuer.web.console.charts import HEIGHT, TokenChart, first_step, token_chart
 from issuer.web.console.screens import recent_events
 from issuer.web.console.screens.answers import PATH
-from issuer.web.console.screens.endpoint import ConsoleEndpoint
 from issuer.web.console.screens.operator import Operator
-from issuer.web.console.screens.views import ConsolePage
-from issuer.web.visit import Visit
+from issuer.web.console.screens.screen import ConsoleScreen
 from issuer.web.words import ago, segment
 
 _CHANGES, _LOOKED_AT = 10, 200
@@ -109,40 +106,29 @@ def _locked_user(event: AuditEvent) -> str | None:
     return event.target if event.action == _LOCKED else None
 
 
-@dataclass(frozen=True, kw_only=True)
-class OverviewPage(ConsolePage):
-    """Charts and changes are for those who may read the audit log; None for others."""
-
-    TEMPLATE = "console/overview.html"
-    title = "Overview"
-    status: tuple[Finding, ...]
-    concerns: tuple[Finding, ...]
-    charts: tuple[TokenChart, ...]
-    changes: tuple[AuditEvent, ...] | None
-    height: int = HEIGHT
-
-
-class OverviewEndpoint(ConsoleEndpoint):
+class OverviewScreen(ConsoleScreen):
     PATH = PATH
     LABEL = "Overview"
 
-    def screen(self, operator: Operator, visit: Visit) -> Response:
-        reads_audit = operator.holds(recent_events.READ)
-        page = OverviewPage(
-            frame=self.frame(operator, visit),
+    def show(self) -> Response:
+        """Charts and changes are for those who may read the audit log."""
+        reads_audit = self.operator.holds(recent_events.READ)
+        return self.answer(
+            "overview",
+            "Overview",
             commands=(self.commands.command(("doctor",)),),
-            status=tuple(self._status(operator)),
-            concerns=concerns(operator, self.parts),
+            findings=list(self._findings()),
+            concerns=concerns(self.operator, self.parts),
             charts=self._charts() if reads_audit else (),
-            changes=self._changes(operator) if reads_audit else None,
+            changes=self._changes() if reads_audit else None,
+            height=HEIGHT,
         )
-        return self.site.pages.answer(page)
 
-    def _status(self, operator: Operator) -> Iterator[Finding]:
+    def _findings(self) -> Iterator[Finding]:
         yield self._readiness()
-        if operator.holds(keys.READ):
+        if self.operator.holds(keys.READ):
             yield from self._keys()
-        if operator.holds(recent_events.READ):
+        if self.operator.holds(recent_events.READ):
             yield self._audit()
 
     def _readiness(self) -> Finding:
@@ -181,8 +167,8 @@ class OverviewEndpoint(ConsoleEndpoint):
             token_chart("Last 7 days", counts, now, _DAY, _DAYS),
         )
 
-    def _changes(self, operator: Operator) -> tuple[AuditEvent, ...]:
-        with operator.work(recent_events.READ) as work:
+    def _changes(self) -> tuple[AuditEvent, ...]:
+        with self.operator.work(recent_events.READ) as work:
             events = work.audit_log.changes(_LOOKED_AT)
         changes = (each for each in events if not each.action.startswith(_NO_CHANGES))
         return tuple(islice(changes, _CHANGES))

@@ -1,8 +1,7 @@
 """`/console/roles`: named sets of scopes, what they allow, and who has them."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from functools import cached_property
 from typing import Any
 
 from starlette.responses import Response
@@ -11,23 +10,16 @@ from issuer.catalogue import ScopeEntry, ScopeFinding
 from issuer.composition import UnitOfWork
 from issuer.errors import InvalidField
 from issuer.fields.text import escaped
-from issuer.manifest.changes import Shift
 from issuer.manifest.rights import role_effect
 from issuer.roles import ROLE, Role, RoleFields
 from issuer.scopes import parse
 from issuer.settings import Settings
-from issuer.web.console.rights.assignments import Holders, holders
-from issuer.web.console.rights.effective_rights import (
-    ScopeInWords,
-    findings,
-    known_scopes,
-    scopes_in_words,
-)
-from issuer.web.console.screens.action import Deletion, ResourceAction
-from issuer.web.console.screens.changes import conflict, delete, save
-from issuer.web.console.screens.collection import BAD_REQUEST, CollectionEndpoint, ListPage
-from issuer.web.console.screens.operator import NeedsSignIn, Operator, readable, unreadable
-from issuer.web.console.screens.resource import ResourceEndpoint, ResourcePage
+from issuer.web.console.rights.assignments import holders
+from issuer.web.console.rights.effective_rights import findings, known_scopes, scopes_in_words
+from issuer.web.console.screens.action import Deletion
+from issuer.web.console.screens.collection import CollectionScreen
+from issuer.web.console.screens.operator import NeedsSignIn, readable, unreadable
+from issuer.web.console.screens.resource import ResourceScreen
 from issuer.web.console.screens.resource_form import (
     ResourceForm,
     allow_if_ticked,
@@ -36,54 +28,19 @@ from issuer.web.console.screens.resource_form import (
     ticked,
     typed_scopes,
 )
-from issuer.web.console.screens.views import (
-    MOST_COUNTED,
-    Command,
-    ConsolePage,
-    Typed,
-    counted,
-    listing,
-)
-from issuer.web.visit import Visit
+from issuer.web.console.screens.views import MOST_COUNTED, Command, counted
 
 _CONSIDERED = 50  # principals
 _NAMED = 5
 
 
-@dataclass(frozen=True, kw_only=True)
-class ReviewRolePage(ConsolePage):
-    """What the change adds and removes, and what it means for `considered` principals.
-
-    `total` have the role; `unseen` are the kinds that the operator may not read.
-    """
-
-    TEMPLATE = "console/review_role.html"
-    role: Role
-    added: tuple[str, ...]
-    removed: tuple[str, ...]
-    findings: tuple[ScopeFinding, ...]
-    shifts: tuple[Shift, ...]
-    considered: int
-    unaffected: int
-    more: str
-    unseen: tuple[str, ...]
-
-    @property
-    def title(self) -> str:
-        return f"Change {self.role.name}?"
-
-
-def edit_again(action: ResourceAction) -> Response:
-    return action.edit_form(action.form)
-
-
-def review(action: ResourceAction) -> Response:
-    """Nothing is changed yet."""
-    if action.is_outdated:
-        return conflict(action)
-    role, form, operator = action.resource, action.form, action.operator
+def review(screen: ResourceScreen) -> Response:
+    """What the change adds and removes, and what it means for some principals. Changes nothing."""
+    if screen.is_outdated:
+        return screen.conflict()
+    role, form, operator = screen.resource, screen.form, screen.operator
     try:
-        fields = action.endpoint.FORM.read(form, role)
+        fields = FORM.read(form, role)
         with operator.work(ROLE.read) as work:
             allow_if_ticked(work, form)
             work.roles.reject_misspelled(role, fields)
@@ -91,14 +48,15 @@ def review(action: ResourceAction) -> Response:
             effect = role_effect(work, role, fields, readable(operator), _CONSIDERED)
             total = work.assignments.count_holders(role.name, MOST_COUNTED)
     except InvalidField as error:
-        return action.edit_form(form, field_errors(error), BAD_REQUEST)
+        return screen.edit_form(form, field_errors(error))
     considered = len(effect.considered)
     more = max(0, total - considered)
-    page = ReviewRolePage(
-        frame=action.endpoint.frame(operator, action.visit),
-        commands=(action.endpoint.update_command(action, fields),),
+    return screen.answer(
+        "review_role",
+        f"Change {role.name}?",
+        commands=(screen.update_command(fields),),
         role=role,
-        values=Typed(FORM.typed(fields) | {"version": str(role.version)} | ticked(form)),
+        values=screen.FORM.typed(fields) | {"version": str(role.version)} | ticked(form),
         added=_without(fields.scopes, role.scopes),
         removed=_without(role.scopes, fields.scopes),
         findings=findings(fields.scopes),
@@ -108,29 +66,11 @@ def review(action: ResourceAction) -> Response:
         more=counted(more, total) if more else "",
         unseen=unreadable(operator),
     )
-    return action.endpoint.site.pages.answer(page)
 
 
 def _without(scopes: Iterable[str], others: Iterable[str]) -> tuple[str, ...]:
     left = set(others)
     return tuple(scope for scope in scopes if scope not in left)
-
-
-@dataclass(frozen=True, kw_only=True)
-class RolesPage(ListPage):
-    """`findings` are about the scopes that were typed, which were not saved yet."""
-
-    choices: Mapping[str, Sequence[ScopeEntry]]
-    findings: tuple[ScopeFinding, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class RolePage(ResourcePage):
-    """`more` scopes are not listed."""
-
-    scopes: tuple[ScopeInWords, ...]
-    more: int
-    holders: Holders
 
 
 class RoleForm(ResourceForm[RoleFields, Role]):
@@ -145,7 +85,7 @@ class RoleForm(ResourceForm[RoleFields, Role]):
 FORM = RoleForm(ROLE)
 
 
-class RolesEndpoint(CollectionEndpoint):
+class RolesScreen(CollectionScreen):
     """The list itself has the form for a new role, which warns once of scopes that look odd.
 
     `?add=` has scopes for the form.
@@ -155,58 +95,66 @@ class RolesEndpoint(CollectionEndpoint):
     PARAMETERS = ("add",)
     SIGN_IN = dict.fromkeys(("", "create", "force"), NeedsSignIn.IF_PROTECTED)
 
-    def screen(self, operator: Operator, visit: Visit) -> Response:
-        return self.show_form(operator, visit, {"add": visit.query.get("add", "")})
+    def show(self) -> Response:
+        return self.form_page({"add": self.visit.query.get("add", "")})
 
-    def create(self, operator: Operator, visit: Visit, form: Mapping[str, str]) -> Response:
-        fields = self.FORM.read(form, None)
-        if form.get("do") != "force" and (found := findings(fields.scopes)):
-            typed = {**form, "scopes": one_a_line(fields.scopes), "add": ""}
-            page = partial(self.new_page(operator, visit, typed), findings=found)
-            return self.form_page(operator, visit, page, typed)
-        return super().create(operator, visit, form)
+    def create(self) -> Response:
+        scopes = FORM.read(self.form, None).scopes
+        if self.form.get("do") != "force" and (found := findings(scopes)):
+            typed = {**self.form, "scopes": one_a_line(scopes), "add": ""}
+            return self.form_page(typed, findings=found)
+        return super().create()
 
     def created(self, key: str) -> str:
         return self.LIST
 
-    def new_page(
-        self, operator: Operator, visit: Visit, form: Mapping[str, str]
-    ) -> partial[RolesPage]:
-        with operator.work(ROLE.read) as work:
-            shown = listing(work, visit, self.site.base + self.LIST, ROLE)
-        page = self.list_page(operator, shown, RolesPage)
-        return partial(page, choices=self.choices(operator))
+    def form_page(
+        self,
+        values: Mapping[str, str],
+        errors: Mapping[str, str] | None = None,
+        status: int | None = None,
+        findings: Sequence[ScopeFinding] = (),
+    ) -> Response:
+        """`findings` are about the scopes that were typed, which were not saved yet."""
+        return self.list_page(
+            values=values, errors=errors, status=status, choices=self.choices(), findings=findings
+        )
 
 
-class OneRoleEndpoint(ResourceEndpoint):
+class OneRoleScreen(ResourceScreen):
     """`?edit=yes&add=` has a scope to add to the form; `?after=` pages who has the role."""
 
     FORM = FORM
-    ACTIONS = {"edit": edit_again, "review": review, "apply": save, "delete": delete}
+    ACTIONS = {
+        "edit": lambda screen: screen.edit_form(screen.form),
+        "review": review,
+        "apply": ResourceScreen.save,
+        "delete": ResourceScreen.delete,
+    }
     PARAMETERS = ("edit", "add")
     SIGN_IN = dict.fromkeys(ACTIONS, NeedsSignIn.IF_PROTECTED)
     NOT_TYPED = "Type {name} to confirm."
     IS_ALWAYS_TYPED = False
 
-    def is_protected(self, operator: Operator, resource: Role) -> bool:
+    @cached_property
+    def is_protected(self) -> bool:
         """Whether it gives rights at the issuer itself."""
-        return any(parse(scope).is_of_issuer for scope in resource.scopes)
+        return any(parse(scope).is_of_issuer for scope in self.resource.scopes)
 
-    def typed(self, action: ResourceAction) -> dict[str, str]:
-        return {**super().typed(action), "add": action.visit.query.get("add", "")}
+    def typed(self) -> dict[str, str]:
+        return {**super().typed(), "add": self.visit.query.get("add", "")}
 
-    def page(self, action: ResourceAction) -> RolePage:
-        role: Role = action.resource
-        words, url = scopes_in_words(role.scopes), self.site.base + self.path(action.visit)
-        with action.operator.work(ROLE.read) as work:
-            after = action.visit.query.get("after", "")
-            held_by = holders(action.operator, work, role.name, after, url)
-        return self.page_of(RolePage, action)(
-            scopes=words, more=len(role.scopes) - len(words), holders=held_by
-        )
+    def page(self, **shown: Any) -> Response:
+        role: Role = self.resource
+        words, url = scopes_in_words(role.scopes), self.site.base + self.path
+        with self.operator.work(ROLE.read) as work:
+            after = self.visit.query.get("after", "")
+            held_by = holders(self.operator, work, role.name, after, url)
+        more = len(role.scopes) - len(words)
+        return super().page(scopes=words, more=more, holders=held_by, **shown)
 
-    def update_command(self, action: ResourceAction, fields: RoleFields) -> Command:
-        role: Role = action.resource
+    def update_command(self, fields: RoleFields) -> Command:
+        role: Role = self.resource
         added, removed = _without(fields.scopes, role.scopes), _without(role.scopes, fields.scopes)
         options = [part for scope in added for part in ("--add-scope", scope)]
         options += [part for scope in removed for part in ("--remove-scope", scope)]
@@ -214,11 +162,11 @@ class OneRoleEndpoint(ResourceEndpoint):
         if fields.description != role.description:
             options += ["--description", fields.description]
             patch |= {"description": fields.description}
-        return action.command(("update", role.name, *options), "PATCH", body=patch)
+        return self.command(("update", role.name, *options), "PATCH", body=patch)
 
-    def before_deletion(self, work: UnitOfWork, action: ResourceAction) -> Deletion:
-        number = work.assignments.count_holders(action.key, MOST_COUNTED)
-        some = holders(action.operator, work, action.key, "", "").items[:_NAMED]
+    def before_deletion(self, work: UnitOfWork) -> Deletion:
+        number = work.assignments.count_holders(self.key, MOST_COUNTED)
+        some = holders(self.operator, work, self.key, "", "").items[:_NAMED]
         if not number:
             return Deletion("No client or user has it. This cannot be undone.")
         names = ", ".join(f"{each.kind} {escaped(each.name)}" for each in some)

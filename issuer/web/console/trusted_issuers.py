@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from starlette.responses import Response
 
@@ -12,20 +13,16 @@ from issuer.composition import UnitOfWork
 from issuer.settings import Settings
 from issuer.trusted_issuers import TRUSTED_ISSUER, TrustedIssuerFields, TrustedIssuerResource
 from issuer.vocabulary import TokenAlgorithm
-from issuer.web.console.screens.action import Deletion, ResourceAction
-from issuer.web.console.screens.changes import changes_of
-from issuer.web.console.screens.collection import CollectionEndpoint
-from issuer.web.console.screens.keys_of_others import (
-    FetchingEndpoint,
-    KeysOfOthers,
-    fetched_in_words,
-    followed_keys,
-    given_keys,
-)
-from issuer.web.console.screens.operator import NeedsSignIn, Operator, is_permitted
-from issuer.web.console.screens.resource import ResourceEndpoint, ResourcePage
+from issuer.web.console.screens.action import Deletion
+from issuer.web.console.screens.collection import CollectionScreen
+from issuer.web.console.screens.keys_of_others import fetched_in_words, followed_keys, given_keys
+from issuer.web.console.screens.operator import NeedsSignIn, is_permitted
+from issuer.web.console.screens.resource import ResourceScreen, changes_of
 from issuer.web.console.screens.resource_form import ResourceForm, json_text, read_json
 from issuer.web.console.screens.views import Command
+
+if TYPE_CHECKING:  # few deployments have key sets of others
+    from issuer.federation.key_sets import FollowedKeySet
 
 MAX_FORM = 256 * 1024  # 20 keys and CA certificates, percent-encoded
 SOURCES = ("discovery", "jwks_uri", "jwks")
@@ -86,35 +83,19 @@ def _typed_keys(form: Mapping[str, str]) -> object:
     return {"jwks": read_json("jwks", form.get("jwks", ""))}
 
 
-@dataclass(frozen=True, kw_only=True)
-class TrustedIssuerPage(ResourcePage):
-    """`clients` trust it, and there are `more`; None without the scope to read clients.
-
-    It `is_protected` if a client with rights at the issuer itself relies on it.
-    """
-
-    keys: KeysOfOthers
-    clients: tuple[str, ...] | None
-    more: bool
-
-
-class TrustedIssuersEndpoint(CollectionEndpoint):
+class TrustedIssuersScreen(CollectionScreen):
     FORM = FORM
     KINDS = KINDS
     MAX_FORM = MAX_FORM
     CREATED = "The {kind} {key} is created. Clients name it in their trusts."
 
 
-def fetch_keys(action: ResourceAction) -> Response:
-    """Waits for them outside the worker threads."""
-    assertions = action.endpoint.parts.administration.client_assertions
-    key_set = assertions.key_set_of_issuer(action.key)
-    return action.finished(fetched_in_words(action.form, key_set))
-
-
-class OneTrustedIssuerEndpoint(FetchingEndpoint, ResourceEndpoint):
+class OneTrustedIssuerScreen(ResourceScreen):
     FORM = FORM
-    ACTIONS = {**changes_of(TRUSTED_ISSUER), "fetch-keys": fetch_keys}
+    ACTIONS = {
+        **changes_of(TRUSTED_ISSUER),
+        "fetch-keys": lambda screen: screen.finished(fetched_in_words(screen.form, screen.key_set)),
+    }
     SIGN_IN = {"fetch-keys": NeedsSignIn.NEVER}
     DISABLES = (
         "Within a second none of its tokens authenticates a client any more. Tokens that were"
@@ -122,46 +103,46 @@ class OneTrustedIssuerEndpoint(FetchingEndpoint, ResourceEndpoint):
     )
     MAX_FORM = MAX_FORM
 
-    def is_protected(self, operator: Operator, resource: TrustedIssuerResource) -> bool:
-        """Whether it is protected from this operator."""
-        with operator.work(TRUSTED_ISSUER.read) as work:
-            return not is_permitted(work.trusted_issuers.authorize_change, resource.id)
+    @cached_property
+    def is_protected(self) -> bool:
+        """Whether a client with rights at the issuer itself relies on it."""
+        with self.operator.work(TRUSTED_ISSUER.read) as work:
+            return not is_permitted(work.trusted_issuers.authorize_change, self.key)
 
-    def page(self, action: ResourceAction) -> TrustedIssuerPage:
-        clients = None
-        if action.operator.holds(CLIENT.read):
-            with action.operator.work(TRUSTED_ISSUER.read) as work:
-                clients = work.trusted_issuers.clients_of(action.key, _SHOWN + 1)
-        return self.page_of(TrustedIssuerPage, action)(
-            keys=self._keys(action.resource),
-            clients=None if clients is None else tuple(clients[:_SHOWN]),
+    @property
+    def key_set(self) -> "FollowedKeySet | None":
+        return self.parts.administration.client_assertions.key_set_of_issuer(self.key)
+
+    def page(self, **shown: Any) -> Response:
+        """`clients` trust it, and there are `more`; None without the scope to read clients."""
+        clients, keys = None, self.resource.keys
+        if self.operator.holds(CLIENT.read):
+            with self.operator.work(TRUSTED_ISSUER.read) as work:
+                clients = work.trusted_issuers.clients_of(self.key, _SHOWN + 1)
+        return super().page(
+            keys=given_keys(keys["jwks"]) if "jwks" in keys else followed_keys(self.key_set),
+            clients=None if clients is None else clients[:_SHOWN],
             more=len(clients or ()) > _SHOWN,
+            **shown,
         )
 
-    def update_command(self, action: ResourceAction, fields: TrustedIssuerFields) -> Command:
+    def update_command(self, fields: TrustedIssuerFields) -> Command:
         """A source of keys is replaced as a whole. No command changes the `iss`."""
-        patch = action.patch(fields)
+        patch = self.patch(fields)
         given = {**patch, "keys": fields.keys} if "keys" in patch else patch
-        cli = ("update", action.key, *self.FORM.options(given))
-        command = action.command(cli, "PATCH", body=patch)
+        cli = ("update", self.key, *self.FORM.options(given))
+        command = self.command(cli, "PATCH", body=patch)
         return replace(command, cli="") if "issuer" in patch else command
 
-    def before_deletion(self, work: UnitOfWork, action: ResourceAction) -> Deletion:
+    def before_deletion(self, work: UnitOfWork) -> Deletion:
         ends = "Tokens that were issued before stay valid until they expire. This cannot be undone."
-        return Deletion(f"{_loses(work, action)} {ends}", cascade=True)
+        return Deletion(f"{self._loses(work)} {ends}", cascade=True)
 
-    def _keys(self, issuer: TrustedIssuerResource) -> KeysOfOthers:
-        if "jwks" in issuer.keys:
-            return given_keys(issuer.keys["jwks"])
-        assertions = self.parts.administration.client_assertions
-        return followed_keys(assertions.key_set_of_issuer(issuer.id))
-
-
-def _loses(work: UnitOfWork, action: ResourceAction) -> str:
-    if not action.operator.holds(CLIENT.read):
-        return "Clients that trust it can no longer authenticate by its tokens."
-    clients = work.trusted_issuers.clients_of(action.key, _NAMED + 1)
-    if not clients:
-        return "No client trusts it."
-    more = " and others" if len(clients) > _NAMED else ""
-    return f"{', '.join(clients[:_NAMED])}{more} can no longer authenticate by its tokens."
+    def _loses(self, work: UnitOfWork) -> str:
+        if not self.operator.holds(CLIENT.read):
+            return "Clients that trust it can no longer authenticate by its tokens."
+        clients = work.trusted_issuers.clients_of(self.key, _NAMED + 1)
+        if not clients:
+            return "No client trusts it."
+        more = " and others" if len(clients) > _NAMED else ""
+        return f"{', '.join(clients[:_NAMED])}{more} can no longer authenticate by its tokens."

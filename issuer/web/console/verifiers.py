@@ -2,54 +2,39 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from starlette.responses import Response
 
 from issuer.audiences import AUDIENCE
 from issuer.verifiers.known_verifiers import DescribedVerifier
-from issuer.web.console.screens.endpoint import ConsoleEndpoint
-from issuer.web.console.screens.operator import Operator
-from issuer.web.console.screens.views import PAGE, ConsolePage, Listing
-from issuer.web.visit import Visit
+from issuer.web.console.screens.screen import ConsoleScreen
+from issuer.web.console.screens.views import PAGE, Listing
 
 READ = "issuer:verifiers:read"
-_LIST = "/console/keys/verifiers"
 _MOST_NAMED = 20
 
 
-@dataclass(frozen=True, kw_only=True)
-class VerifiersPage(ConsolePage):
-    """`links_audiences`: this person may open their pages. `left_out` says what was left out."""
-
-    TEMPLATE = "console/verifiers.html"
-    title = "Verifiers"
-    listing: Listing[DescribedVerifier]
-    links_audiences: bool
-    left_out: str
-
-
-class VerifiersEndpoint(ConsoleEndpoint):
-    PATH = _LIST
+class VerifiersScreen(ConsoleScreen):
+    PATH = "/console/keys/verifiers"
     READ = READ
     PARAMETERS = ("after",)
 
-    def screen(self, operator: Operator, visit: Visit) -> Response:
-        with operator.work(self.READ) as work:
+    def show(self) -> Response:
+        with self.operator.work(READ) as work:
             found, left_out = work.verifiers.all(), work.verifiers.left_out()
-        page = VerifiersPage(
-            frame=self.frame(operator, visit),
+        return self.answer(
+            "verifiers",
+            "Verifiers",
             commands=(self.commands.command(("verifier", "list"), "GET", ("verifiers",)),),
-            listing=self._listing(found, visit.query.get("after", "")),
-            links_audiences=operator.holds(AUDIENCE.read),
+            listing=self._listing(found, self.visit.query.get("after", "")),
+            links_audiences=self.operator.holds(AUDIENCE.read),
             left_out=str(left_out or ""),
         )
-        return self.site.pages.answer(page)
 
     def _listing(self, found: list[DescribedVerifier], after: str) -> Listing[DescribedVerifier]:
         following = [each for each in found if each.key > after]
-        items, url = following[:PAGE], self.site.base + _LIST
+        items, url = following[:PAGE], self.site.base + self.PATH
         more = len(following) > PAGE
         return Listing(
             tuple(items),

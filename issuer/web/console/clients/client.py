@@ -1,6 +1,7 @@
 """`/console/clients/{key}`: one client, what it may do, its secrets, and what happened to it."""
 
-from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 from starlette.responses import Response
 
@@ -10,8 +11,6 @@ from issuer.vocabulary import RegisteredBy
 from issuer.web.console.clients.clients import FORM, effects
 from issuer.web.console.clients.credentials import add_key, delete_key, fetch_keys, keys_of_client
 from issuer.web.console.clients.secrets import (
-    RotationEvidence,
-    SecretInList,
     add_secret,
     cancel_rotation,
     delete_secret,
@@ -27,67 +26,44 @@ from issuer.web.console.clients.trusts import (
     show_new_trust,
     show_trust,
 )
-from issuer.web.console.rights.assignments import (
-    ON_ROLES,
-    AssignmentsSection,
-    PrincipalEndpoint,
-    assignments_section,
-)
+from issuer.web.console.rights.assignments import ASSIGNING, PrincipalScreen, assignments_section
 from issuer.web.console.rights.effective_rights import (
     EffectiveRights,
-    TokenPreview,
     effective_rights,
     token_as_now,
 )
-from issuer.web.console.screens.action import ConfirmationText, Deletion, ResourceAction
-from issuer.web.console.screens.changes import changes_of, edit
-from issuer.web.console.screens.keys_of_others import FetchingEndpoint, KeysOfOthers
-from issuer.web.console.screens.operator import NeedsSignIn, Operator
-from issuer.web.console.screens.resource import ResourcePage
+from issuer.web.console.screens.action import Deletion
+from issuer.web.console.screens.operator import NeedsSignIn
+from issuer.web.console.screens.resource import ResourceScreen, changes_of
 from issuer.web.console.screens.views import Command
 
 
-@dataclass(frozen=True, kw_only=True)
-class ClientPage(ResourcePage):
-    """`may_edit`: all but its roles; only an admin may if it has rights at the issuer itself."""
-
-    may_edit: bool
-    section: AssignmentsSection
-    rights: EffectiveRights | None
-    token: TokenPreview | None
-    keys: KeysOfOthers
-    secrets: tuple[SecretInList, ...]
-    rotation: RotationEvidence | None
-
-    @property
-    def is_by_admin(self) -> bool:
-        return self.resource.registered_by is RegisteredBy.ADMIN
-
-
-def revoke_tokens(action: ResourceAction) -> Response:
-    return action.confirmed(
-        ConfirmationText(
-            f"Revoke all tokens of {action.key}?",
+def revoke_tokens(screen: ResourceScreen) -> Response:
+    key = screen.key
+    return screen.confirmed(
+        (
+            f"Revoke all tokens of {key}?",
             "Every token issued to it so far is refused everywhere within seconds, those of people"
             " who signed in through it included. It may get new ones. This cannot be undone.",
             "Revoke tokens",
         ),
-        action.command(("revoke-tokens", action.key), "POST", "revoke-tokens"),
-        lambda work: work.clients.revoke_tokens(action.key),
-        f"All tokens of {action.key} are revoked.",
+        screen.command(("revoke-tokens", key), "POST", "revoke-tokens"),
+        lambda work: work.clients.revoke_tokens(key),
+        f"All tokens of {key} are revoked.",
     )
 
 
-class OneClientEndpoint(FetchingEndpoint, PrincipalEndpoint):
+class OneClientScreen(PrincipalScreen):
     """`?at=` names the audience of the rights and of the token.
 
     `?kind=` is the form for a new trust of that kind, `?trust=` that for an existing one.
     """
 
     FORM = FORM
-    FORMS = {"edit": edit, "kind": show_new_trust, "trust": show_trust}
+    FORMS = {"kind": show_new_trust, "trust": show_trust}
     ACTIONS = {
         **changes_of(CLIENT),
+        **ASSIGNING,
         "revoke-tokens": revoke_tokens,
         "add-secret": add_secret,
         "delete-secret": delete_secret,
@@ -101,10 +77,10 @@ class OneClientEndpoint(FetchingEndpoint, PrincipalEndpoint):
         "save-trust": save_trust,
         "remove-trust": remove_trust,
     }
-    PARAMETERS = ("at", *FORMS)
+    PARAMETERS = ("at", "edit", *FORMS)
     SIGN_IN = {
         **dict.fromkeys(
-            (*ON_ROLES, "disable", "revoke-tokens", "delete"), NeedsSignIn.IF_PROTECTED
+            (*ASSIGNING, "disable", "revoke-tokens", "delete"), NeedsSignIn.IF_PROTECTED
         ),
         "fetch-keys": NeedsSignIn.NEVER,
     }
@@ -116,43 +92,51 @@ class OneClientEndpoint(FetchingEndpoint, PrincipalEndpoint):
     DISABLED = "The client {name} is disabled, its tokens are revoked."
     DELETE, DELETED = "Delete {name}?", "{name} is deleted."
 
-    def is_protected(self, operator: Operator, resource: Client) -> bool:
+    @cached_property
+    def is_protected(self) -> bool:
         """Whether it has rights at the issuer itself, or gives some."""
-        is_there = self.parts.settings.url in resource.audiences
-        return super().is_protected(operator, resource) or is_there
+        return super().is_protected or self.parts.settings.url in self.resource.audiences
 
-    def page(self, action: ResourceAction) -> ClientPage:
-        client: Client = action.resource
-        key, operator = action.key, action.operator
-        at = action.visit.query.get("at", "")
+    def page(self, **shown: Any) -> Response:
+        """`may_edit`: all but its roles; only an admin may if it has rights at the issuer itself.
+
+        `rights` and `token` are None for a client that has none of its own.
+        """
+        client: Client = self.resource
+        key, operator = self.key, self.operator
+        at = self.visit.query.get("at", "")
         at = at if at in client.audiences else next(iter(client.audiences), "")
         with operator.work(CLIENT.read) as work:
             section = assignments_section(operator, work, key, tuple(client.audiences))
             secrets = secrets_in_list(work, key, self.parts.clock())
             rotation = rotation_evidence(work, key)
         is_by_admin = client.registered_by is RegisteredBy.ADMIN
-        return self.page_of(ClientPage, action)(
+        return super().page(
+            is_by_admin=is_by_admin,
             may_change=operator.holds(CLIENT.write) and is_by_admin,
-            may_edit=operator.may_change(CLIENT.write, is_protected=action.is_protected),
+            may_edit=operator.may_change(CLIENT.write, is_protected=self.is_protected),
             commands=self._commands_for(key, at),
             section=section,
             rights=self._rights(client, at),
             token=token_as_now(self.parts.administration, client, at),
-            keys=keys_of_client(self, client),
+            keys=keys_of_client(self),
             secrets=secrets,
             rotation=rotation,
+            **shown,
         )
 
-    def before_saving(self, action: ResourceAction, fields: ClientFields) -> Response | None:
+    def before_saving(self, fields: ClientFields) -> Response | None:
         """Asks first if it changes what the client may do."""
-        record, own = self.record(action.key), self.parts.settings.url
-        assert isinstance(record, ClientRecord)
-        if action.is_confirmed or not (found := effects(record, action.resource, fields, own)):
+        own = self.parts.settings.url
+        assert isinstance(self.record, ClientRecord)
+        found = effects(self.record, self.resource, fields, own)
+        if self.is_confirmed or not found:
             return None
-        what, command = f"Change what {action.key} may do?", self.update_command(action, fields)
-        return action.ask(what, " ".join(found), "Save", command, action.kept, is_dangerous=False)
+        question = f"Change what {self.key} may do?", " ".join(found), "Save"
+        command = self.update_command(fields)
+        return self.confirm(question, command, self.kept, is_dangerous=False)
 
-    def before_deletion(self, work: object, action: ResourceAction) -> Deletion:
+    def before_deletion(self, work: object) -> Deletion:
         return Deletion(
             "Its secrets and role assignments are deleted, and its tokens revoked, those of people"
             " who signed in through it included. This cannot be undone."
@@ -160,10 +144,11 @@ class OneClientEndpoint(FetchingEndpoint, PrincipalEndpoint):
 
     def _rights(self, client: Client, at: str) -> EffectiveRights | None:
         """None without an audience: it has no rights of its own then."""
-        record = self.record(client.client_id)
-        assert isinstance(record, ClientRecord)
-        audience = record.audiences.get(at) if at else None
-        return effective_rights(record.rights, audience, client.audiences) if audience else None
+        assert isinstance(self.record, ClientRecord)
+        audience = self.record.audiences.get(at) if at else None
+        if audience is None:
+            return None
+        return effective_rights(self.record.rights, audience, client.audiences)
 
     def _commands_for(self, key: str, audience: str) -> tuple[Command, ...]:
         command, body = self.commands.command, {"client_id": key, "audience": audience}

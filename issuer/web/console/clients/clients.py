@@ -18,11 +18,9 @@ from issuer.scopes import counting_at, covers
 from issuer.vocabulary import AuthMethod, GrantType, RegisteredBy, UserRights
 from issuer.web.console.clients.credentials import show_credentials
 from issuer.web.console.rights.assignments import assignment_command
-from issuer.web.console.screens.collection import CollectionEndpoint
-from issuer.web.console.screens.operator import Operator
+from issuer.web.console.screens.collection import CollectionScreen
 from issuer.web.console.screens.resource_form import ResourceForm, allow_if_ticked, some_keys
 from issuer.web.console.screens.views import Command, Listing
-from issuer.web.visit import Visit
 
 # The members that a client that registered itself cannot have.
 _OF_ADMINS = {"audiences", "scopes", "user_rights", "claims", "first_party", "may_set_session"}
@@ -104,7 +102,7 @@ class ClientInList:
     last_used_at: datetime | None
 
 
-class ClientsEndpoint(CollectionEndpoint):
+class ClientsScreen(CollectionScreen):
     FORM = FORM
     KINDS = KINDS
 
@@ -112,31 +110,26 @@ class ClientsEndpoint(CollectionEndpoint):
         used = work.clients.last_uses([each.client_id for each in found.items])
         return found.showing(ClientInList(c, used.get(c.client_id)) for c in found.items)
 
-    def choices(self, operator: Operator) -> Mapping[str, Sequence[str]]:
-        with operator.work(CLIENT.read) as work:
-            return {each.plural: some_keys(operator, work, each) for each in (AUDIENCE, ROLE)}
+    def choices(self) -> Mapping[str, Sequence[str]]:
+        with self.operator.work(CLIENT.read) as work:
+            return {each.plural: some_keys(self.operator, work, each) for each in (AUDIENCE, ROLE)}
 
-    def create(self, operator: Operator, visit: Visit, form: Mapping[str, str]) -> Response:
-        fields, roles = FORM.read(form, None), form.get("roles", "").split()
-        created = self._create(operator, form, fields, roles)
-        secret = CLIENT.shown_once(created).get("client_secret", "")
+    def create(self) -> Response:
+        fields, roles = FORM.read(self.form, None), self.form.get("roles", "").split()
+        created = self._create(fields, roles)
         return show_credentials(
             self,
-            operator,
-            visit,
             created,
-            secret,
-            done=f"The client {created.client_id} is created.",
-            commands=self._commands_for(created, roles),
+            CLIENT.shown_once(created).get("client_secret", ""),
+            f"The client {created.client_id} is created.",
+            self._commands_for(created, roles),
         )
 
-    def _create(
-        self, operator: Operator, form: Mapping[str, str], fields: ClientFields, roles: list[str]
-    ) -> Client:
+    def _create(self, fields: ClientFields, roles: list[str]) -> Client:
         if roles and not fields.audiences:
             raise InvalidField("audiences", "name one, at which the roles are assigned")
-        with operator.work_once(CLIENT.write) as work:
-            allow_if_ticked(work, form)
+        with self.operator.work_once(CLIENT.write) as work:
+            allow_if_ticked(work, self.form)
             created = work.clients.create(fields)
             for role, audience in product(roles, fields.audiences):
                 assignment = Assignment(role=role, audience=audience)

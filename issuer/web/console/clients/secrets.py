@@ -15,8 +15,9 @@ from issuer.clients import (
 )
 from issuer.composition import UnitOfWork
 from issuer.errors import NotAllowed
-from issuer.web.console.clients.credentials import show_secret
-from issuer.web.console.screens.action import ConfirmationText, ResourceAction
+from issuer.web.console.clients.credentials import show_credentials
+from issuer.web.console.screens.action import Confirmation
+from issuer.web.console.screens.resource import ResourceScreen
 from issuer.web.console.screens.views import Command
 
 _THEN = (
@@ -67,99 +68,106 @@ def rotation_evidence(work: UnitOfWork, client_id: str) -> RotationEvidence | No
     )
 
 
-def add_secret(action: ResourceAction) -> Response:
-    key = action.key
-    day = action.form.get("expires_at", "").strip()
-    members = {"label": action.form.get("label", "").strip()}
+def add_secret(screen: ResourceScreen) -> Response:
+    key = screen.key
+    day = screen.form.get("expires_at", "").strip()
+    members = {"label": screen.form.get("label", "").strip()}
     members |= {"expires_at": f"{day}T00:00:00Z"} if day else {}
     fields = SecretFields.read(members)
-    with action.operator.work_once(CLIENT.write) as work:
+    with screen.operator.work_once(CLIENT.write) as work:
         _, secret = work.clients.add_secret(key, fields)
     given = {name: value for name, value in members.items() if value}
     options = [part for n, v in given.items() for part in (f"--{n.replace('_', '-')}", v)]
     cli = ("secret", "create", key, *options)
-    command = action.command(cli, "POST", "secrets", body=given)
-    return show_secret(action, secret, f"A secret of {key} is added.", command)
+    command = screen.command(cli, "POST", "secrets", body=given)
+    return show_credentials(
+        screen, screen.resource, secret, f"A secret of {key} is added.", [command]
+    )
 
 
-def delete_secret(action: ResourceAction) -> Response:
-    key, secret_id = action.key, action.form.get("secret_id", "")
+def delete_secret(screen: ResourceScreen) -> Response:
+    key, secret_id = screen.key, screen.form.get("secret_id", "")
 
-    def question(work: UnitOfWork) -> ConfirmationText:
+    def question(work: UnitOfWork) -> Confirmation:
         secret = work.clients.secret(key, secret_id)
-        return ConfirmationText(
+        return (
             f"Delete the secret {secret.label or secret_id} of {key}?",
             f"It {how_last_used(secret)}. It is refused within a second; tokens that it gave stay"
             " valid until they expire. This cannot be undone.",
             "Delete secret",
         )
 
-    return action.confirmed(
+    return screen.confirmed(
         question,
-        action.command(("secret", "delete", key, secret_id), "DELETE", "secrets", secret_id),
+        screen.command(("secret", "delete", key, secret_id), "DELETE", "secrets", secret_id),
         lambda work: work.clients.delete_secret(key, secret_id),
         f"The secret {secret_id} is deleted.",
         {"secret_id": secret_id},
     )
 
 
-def start_rotation(action: ResourceAction) -> Response:
-    key = action.key
-    with action.operator.work_once(CLIENT.write) as work:
+def start_rotation(screen: ResourceScreen) -> Response:
+    key = screen.key
+    with screen.operator.work_once(CLIENT.write) as work:
         _, secret = work.rotations.start(key)
-    command = action.command(("rotate", "start", key), "POST", "rotation")
-    return show_secret(action, secret, f"{key} has a second secret.", command, _THEN)
+    command = screen.command(("rotate", "start", key), "POST", "rotation")
+    return show_credentials(
+        screen, screen.resource, secret, f"{key} has a second secret.", [command], _THEN
+    )
 
 
-def finish_rotation(action: ResourceAction) -> Response:
+def finish_rotation(screen: ResourceScreen) -> Response:
     """Asks with the warnings, and only deletes the secrets that were named then."""
-    key = action.key
-    force, ids = action.form.get("force") == "yes", action.form.get("ids", "")
-    if not action.is_confirmed:
-        return _asked_to_finish(action)
-    with action.operator.work(CLIENT.write) as work:
+    key = screen.key
+    force, ids = screen.form.get("force") == "yes", screen.form.get("ids", "")
+    if not screen.is_confirmed:
+        return _asked_to_finish(screen)
+    with screen.operator.work(CLIENT.write) as work:
         if " ".join(work.rotations.get(key).ids) != ids:
             raise NotAllowed("The secrets changed meanwhile.")
         rotation = work.rotations.finish(key, force=force)
     deleted = ", ".join(secret.id for secret in rotation.old)
-    return action.finished(f"Deleted {deleted}; the new secret stays.", _to_finish(action, force))
+    return screen.finished(f"Deleted {deleted}; the new secret stays.", _to_finish(screen, force))
 
 
-def _asked_to_finish(action: ResourceAction) -> Response:
-    with action.operator.work(CLIENT.read) as work:
-        rotation = work.rotations.get(action.key)
+def _asked_to_finish(screen: ResourceScreen) -> Response:
+    with screen.operator.work(CLIENT.read) as work:
+        rotation = work.rotations.get(screen.key)
         warnings = work.rotations.warnings(rotation)
     old = ", ".join(secret.id for secret in rotation.old)
-    return action.ask(
-        f"Finish the rotation of {action.key}?",
+    question = (
+        f"Finish the rotation of {screen.key}?",
         " ".join([*warnings, f"{old} will be refused within a second. This cannot be undone."]),
         "Delete the old secret despite this" if warnings else "Delete the old secret",
-        _to_finish(action, bool(warnings)),
+    )
+    return screen.confirm(
+        question,
+        _to_finish(screen, bool(warnings)),
         {"ids": " ".join(rotation.ids), **({"force": "yes"} if warnings else {})},
     )
 
 
-def _to_finish(action: ResourceAction, force: bool) -> Command:
-    cli = ("rotate", "finish", action.key, *(["--yes"] if force else []))
+def _to_finish(screen: ResourceScreen, force: bool) -> Command:
+    cli = ("rotate", "finish", screen.key, *(["--yes"] if force else []))
     query = "force=true" if force else ""
-    return action.command(cli, "POST", "rotation", "finish", query=query)
+    return screen.command(cli, "POST", "rotation", "finish", query=query)
 
 
-def cancel_rotation(action: ResourceAction) -> Response:
-    key = action.key
+def cancel_rotation(screen: ResourceScreen) -> Response:
+    key = screen.key
 
-    def question(work: UnitOfWork) -> ConfirmationText:
+    def question(work: UnitOfWork) -> Confirmation:
         new = work.rotations.get(key).new
-        return ConfirmationText(
+        return (
             f"Cancel the rotation of {key}?",
             f"The new secret {new.id} is deleted. It {how_last_used(new)}. The old one keeps"
             " working.",
             "Delete the new secret",
         )
 
-    return action.confirmed(
+    return screen.confirmed(
         question,
-        action.command(("rotate", "cancel", key), "DELETE", "rotation"),
+        screen.command(("rotate", "cancel", key), "DELETE", "rotation"),
         lambda work: work.rotations.cancel(key),
         lambda new: f"The new secret {new.id} is deleted.",
     )

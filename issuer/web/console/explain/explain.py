@@ -15,11 +15,10 @@ from issuer.errors import InvalidField, NotFound
 from issuer.explain.explaining import Explanation, Question
 from issuer.users import USER
 from issuer.web.console.explain.remedies import Remedy, allow_audience, remedies
-from issuer.web.console.screens.endpoint import ConsoleEndpoint
 from issuer.web.console.screens.operator import Operator, readable
 from issuer.web.console.screens.resource_form import some_keys
-from issuer.web.console.screens.views import Command, ConsolePage, Typed
-from issuer.web.visit import Visit
+from issuer.web.console.screens.screen import ConsoleScreen
+from issuer.web.console.screens.views import Command
 
 _HELD = 50
 REQUEST = ("method", "path", "family", "id", "verb", "scope")
@@ -103,77 +102,53 @@ class ExplainAnswer:
         return [*self.subjects.values()] == ["users"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class ExplainPage(ConsolePage):
-    """`kinds` of subjects may be asked about; `remedies` are for a question without an answer."""
-
-    TEMPLATE = "console/explain.html"
-    title = "Explain"
-    kinds: tuple[str, ...]
-    audiences: tuple[str, ...]
-    answer: ExplainAnswer | None = None
-    remedies: tuple[Remedy, ...] = ()
-    families: tuple[str, ...] = FAMILIES
-    verbs: tuple[str, ...] = VERBS
-    versions: tuple[str, ...] = SUPPORTED[::-1]
-
-
-class ExplainEndpoint(ConsoleEndpoint):
+class ExplainScreen(ConsoleScreen):
     """The whole question is in the URL; without a request it only fills in the form."""
 
     PATH = "/console/explain"
     LABEL = "Explain"
     PARAMETERS = PARAMETERS
 
-    def screen(self, operator: Operator, visit: Visit) -> Response:
-        values = {name: visit.query[name] for name in PARAMETERS if name in visit.query}
+    def show(self) -> Response:
+        query = self.visit.query
+        values = {name: query[name] for name in PARAMETERS if name in query}
         is_asked = values.get("subject", "").strip() and values.keys() & set(REQUEST)
-        if not (is_asked and readable(operator)):
-            return self._page(operator, visit, values)
-        found: tuple[Remedy, ...] = ()
+        if not (is_asked and readable(self.operator)):
+            return self._page(values)
         try:
-            question = asked(operator, values)
-            operator.require_read_of(question)
-            answer = self._answer(operator, question)
+            question = asked(self.operator, values)
+            self.operator.require_read_of(question)
+            answer = self._answer(question)
         except UnknownVersion as error:
-            errors = {"version": str(error)}
+            return self._page(values, errors={"version": str(error)})
         except (InvalidField, NotFound) as error:
             errors = in_form(error)
-            if "audience" in errors and isinstance(error, InvalidField):
-                found = self._of_audience(operator, values)
-        else:
-            shown = {**values, "audience": answer.audience}
-            if not values.get("id"):
-                shown |= {"method": question.method, "path": question.path}
-            command = self._command(question, answer.audience)
-            return self._page(operator, visit, shown, answer=answer, command=command)
-        return self._page(operator, visit, values, errors, found)
+            is_of_audience = "audience" in errors and isinstance(error, InvalidField)
+            found = self._of_audience(values) if is_of_audience else ()
+            return self._page(values, errors=errors, remedies=found)
+        shown = {**values, "audience": answer.audience}
+        if not values.get("id"):
+            shown |= {"method": question.method, "path": question.path}
+        command = self._command(question, answer.audience)
+        return self._page(shown, answer=answer, commands=(command,))
 
-    def _page(
-        self,
-        operator: Operator,
-        visit: Visit,
-        values: Mapping[str, str],
-        errors: Mapping[str, str] | None = None,
-        found: tuple[Remedy, ...] = (),
-        answer: ExplainAnswer | None = None,
-        command: Command | None = None,
-    ) -> Response:
+    def _page(self, values: Mapping[str, str], **shown: Any) -> Response:
+        """`kinds` of subjects may be asked about; `remedies` are for a question without answer."""
+        operator = self.operator
         with operator.administration.reading(operator.actor, operator.held) as work:
             audiences = some_keys(operator, work, AUDIENCE)
-        page = ExplainPage(
-            frame=self.frame(operator, visit),
-            commands=(command,) if command else (),
-            kinds=tuple(each.kind for each in readable(operator)),
-            audiences=audiences,
-            answer=answer,
-            remedies=found,
-            values=Typed(values),
-            errors=Typed(errors or {}),
-        )
-        return self.site.pages.answer(page, 400 if errors else 200)
+        usual = {
+            "kinds": [each.kind for each in readable(operator)],
+            "audiences": audiences,
+            "answer": None,
+            "remedies": (),
+            "families": FAMILIES,
+            "verbs": VERBS,
+            "versions": SUPPORTED[::-1],
+        }
+        return self.answer("explain", "Explain", values=values, **usual | shown)
 
-    def _answer(self, operator: Operator, question: Question) -> ExplainAnswer:
+    def _answer(self, question: Question) -> ExplainAnswer:
         explanation = self.parts.administration.explainer.explain(question)
         directory, subjects = self.parts.directory, {}
         client = directory.load_client(question.client_id) if question.client_id else None
@@ -188,14 +163,14 @@ class ExplainEndpoint(ConsoleEndpoint):
         fixes: list[Remedy] = []
         if not explanation.decision.allowed:
             addition = explanation.decision.smallest_addition
-            fixes = remedies(operator, self.commands, client, user, audience, addition)
+            fixes = remedies(self.operator, self.commands, client, user, audience, addition)
         request = f"{question.method} {question.path}"
         return ExplainAnswer(explanation, request, audience.id, subjects, tuple(fixes))
 
-    def _of_audience(self, operator: Operator, values: Mapping[str, str]) -> tuple[Remedy, ...]:
+    def _of_audience(self, values: Mapping[str, str]) -> tuple[Remedy, ...]:
         """For a client that may have no tokens for the audience that was named."""
         client_id, audience = values.get("through") or values["subject"], values.get("audience", "")
-        if not (audience and operator.holds(CLIENT.read)):
+        if not (audience and self.operator.holds(CLIENT.read)):
             return ()
         client = self.parts.directory.load_client(client_id)
         if client is None or client.is_self_registered:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
 from starlette.responses import Response
@@ -10,16 +9,13 @@ from starlette.responses import Response
 from issuer.clients import CLIENT
 from issuer.errors import InvalidField, NotFound
 from issuer.fields.text import readable_json
-from issuer.web.console.screens.keys_of_others import FetchingEndpoint, fetch_first
-from issuer.web.console.screens.operator import NeedsSignIn, Operator
+from issuer.web.console.screens.keys_of_others import fetch_first
+from issuer.web.console.screens.operator import NeedsSignIn
 from issuer.web.console.screens.resource_form import field_errors
-from issuer.web.console.screens.views import ConsolePage
-from issuer.web.visit import Visit
+from issuer.web.console.screens.screen import ConsoleScreen
 
 if TYPE_CHECKING:  # few deployments have trusted issuers
     from issuer.clients.trusted_tokens import TrustFinding
-
-_BAD_REQUEST = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +30,7 @@ class TokenVerdict:
         return any(not each.rule for each in self.trusts)
 
 
-@dataclass(frozen=True, kw_only=True)
-class ExplainTokenPage(ConsolePage):
-    """`verdict` is None before a token was given."""
-
-    TEMPLATE = "console/explain_token.html"
-    title = "Explain a token"
-    verdict: TokenVerdict | None = None
-
-
-class ExplainTokenEndpoint(FetchingEndpoint):
+class ExplainTokenScreen(ConsoleScreen):
     """The token is in the body of a form: it is in no URL and no log, is not stored or used up.
 
     `?client=` fills in the client.
@@ -54,25 +41,24 @@ class ExplainTokenEndpoint(FetchingEndpoint):
     PARAMETERS = ("client",)
     SIGN_IN = {"": NeedsSignIn.NEVER}
 
-    def screen(self, operator: Operator, visit: Visit) -> Response:
-        return self._page(operator, visit, visit.query.get("client", ""))
+    def show(self) -> Response:
+        return self._page(self.visit.query.get("client", ""))
 
-    def act(self, operator: Operator, visit: Visit, form: Mapping[str, str]) -> Response:
-        client_id = form.get("client", "").strip()
+    def act(self) -> Response:
+        client_id = self.form.get("client", "").strip()
         try:
-            verdict = self._verdict(operator, client_id, form)
+            return self._page(client_id, verdict=self._verdict(client_id))
         except InvalidField as error:
-            return self._page(operator, visit, client_id, field_errors(error))
-        return self._page(operator, visit, client_id, verdict=verdict)
+            return self._page(client_id, errors=field_errors(error))
 
-    def _verdict(self, operator: Operator, client_id: str, form: Mapping[str, str]) -> TokenVerdict:
-        with operator.work(CLIENT.read) as work:
+    def _verdict(self, client_id: str) -> TokenVerdict:
+        with self.operator.work(CLIENT.read) as work:
             if not work.clients.exists(client_id):
                 raise InvalidField("client", str(NotFound("client", client_id)))
-        if not (token := "".join(form.get("token", "").split())):
+        if not (token := "".join(self.form.get("token", "").split())):
             raise InvalidField("token", "Paste the token.")
         found = self.parts.administration.client_assertions.explained(client_id, token)
-        fetch_first(form, found.fetch_keys)
+        fetch_first(self.form, found.fetch_keys)
         try:
             claims = readable_json(found.unverified_claims)
         except RecursionError:
@@ -81,15 +67,18 @@ class ExplainTokenEndpoint(FetchingEndpoint):
 
     def _page(
         self,
-        operator: Operator,
-        visit: Visit,
         client_id: str,
+        *,
         errors: Mapping[str, str] | None = None,
         verdict: TokenVerdict | None = None,
     ) -> Response:
         """Without the token: what proves who somebody is, is typed again."""
         cli = ("client", "trust", "explain", client_id)
-        commands = (self.commands.command(cli),) if client_id else ()
-        page = partial(ExplainTokenPage, verdict=verdict, commands=commands)
-        status = _BAD_REQUEST if errors else 200
-        return self.form_page(operator, visit, page, {"client": client_id}, errors, status)
+        return self.answer(
+            "explain_token",
+            "Explain a token",
+            commands=(self.commands.command(cli),) if client_id else (),
+            values={"client": client_id},
+            errors=errors,
+            verdict=verdict,
+        )

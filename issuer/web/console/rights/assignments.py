@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 from urllib.parse import urlencode
 
@@ -19,15 +20,13 @@ from issuer.roles import ROLE, Assignment
 from issuer.scopes import covers
 from issuer.users import USER
 from issuer.web.console.rights.effective_rights import include_issuer
-from issuer.web.console.screens.action import ResourceAction
 from issuer.web.console.screens.commands import Commands
 from issuer.web.console.screens.operator import Operator, readable, unreadable
-from issuer.web.console.screens.resource import ResourceEndpoint
+from issuer.web.console.screens.resource import ResourceScreen
 from issuer.web.console.screens.resource_form import some_keys
 from issuer.web.console.screens.views import MOST_COUNTED, PAGE, Command, counted
 
 _PLACES = 5
-ON_ROLES = ("assign", "unassign")
 _SHOWN = 100
 _NAMED = 10
 
@@ -118,48 +117,69 @@ def assignments_section(
     return AssignmentsSection(assigned[:_SHOWN], more, roles, audiences)
 
 
-class PrincipalEndpoint(ResourceEndpoint):
-    """The page of a client or a user, with the section and its forms."""
+class PrincipalScreen(ResourceScreen):
+    """The page of a client or a user, with the section and its forms.
 
-    def record(self, key: str) -> ClientRecord | UserRecord:
+    What a role gives decides who may assign it, not what the client or user has.
+    """
+
+    ON_OTHERS = ("assign", "unassign")
+
+    @cached_property
+    def record(self) -> ClientRecord | UserRecord:
         """With the rights that it has now."""
         directory = self.parts.directory
         load = directory.load_client if self.TYPE is CLIENT else directory.load_user
-        if (record := load(key)) is None:
-            raise NotFound(self.TYPE.kind, key)
+        if (record := load(self.key)) is None:
+            raise NotFound(self.TYPE.kind, self.key)
         return record
 
-    def is_protected(self, operator: Operator, resource: Any) -> bool:
+    @cached_property
+    def is_protected(self) -> bool:
         """Whether it has rights at the issuer itself."""
-        record = self.record(self.TYPE.key_of(resource))
-        return include_issuer(record.rights, self.parts.settings.url)
+        return include_issuer(self.record.rights, self.parts.settings.url)
 
-    def act_otherwise(self, action: ResourceAction) -> Response:
-        """Change an assignment: what the role gives decides, not what the principal has."""
-        if action.form.get("do") in ON_ROLES:
-            return _change_assignment(action, self.record(action.key).rights)
-        return super().act_otherwise(action)
+    def assign(self) -> Response:
+        """Or `unassign`: asks first. `InvalidField` for the fields `role` and `audience`."""
+        assignment, do = _assignment(self.form), self.form["do"]
+        command = assignment_command(self.commands, self.TYPE, self.key, assignment, do)
+        if not self.is_confirmed:
+            return self._ask_to_assign(assignment, command)
 
+        def change(work: UnitOfWork) -> None:
+            if do == "assign":
+                work.assignments.assign(self.key, assignment)
+            else:
+                work.assignments.unassign(self.key, assignment)
 
-def _change_assignment(action: ResourceAction, rights: Rights) -> Response:
-    """`assign` or `unassign`: asks first. `InvalidField` for the fields `role` and `audience`."""
-    action.operator.require(action.type.write)
-    assignment, do = _assignment(action.form), action.form["do"]
-    command = assignment_command(action.endpoint.commands, action.type, action.key, assignment, do)
-    if not action.is_confirmed:
-        with action.operator.work(action.type.read) as work:
+        done = "assigned to" if do == "assign" else "unassigned from"
+        sentence = f"The role {assignment.role} is {done} {self.name}, {assignment.where}."
+        return self.done(change, sentence, command)
+
+    def _ask_to_assign(self, assignment: Assignment, command: Command) -> Response:
+        do, name = self.form["do"], self.name
+        with self.operator.work(self.TYPE.read) as work:
             scopes = _scopes_of(work, assignment)
-        return _question(action, rights, assignment, scopes, command)
-    done = "assigned to" if do == "assign" else "unassigned from"
-
-    def change(work: UnitOfWork) -> None:
+        named = _difference(self.record.rights, assignment, scopes, assigned=do == "unassign")
+        if not self.operator.holds(ROLE.read):
+            named = "the scopes of the role, unless it holds them otherwise"
         if do == "assign":
-            work.assignments.assign(action.key, assignment)
+            what = f"Assign {assignment.role} to {name}, {assignment.where}?"
+            why = f"{name} gains {named or 'no scope that it does not hold already'}."
+            why += " It applies to the next token, within a second."
         else:
-            work.assignments.unassign(action.key, assignment)
+            what = f"Unassign {assignment.role} from {name}, {assignment.where}?"
+            why = f"{name} loses {named or 'no scope: it holds them otherwise as well'}."
+            why += " Tokens issued before keep what they have until they expire or are revoked."
+        where = assignment.audience
+        fields = {"role": assignment.role}
+        fields |= {"audience": where} if where else {"everywhere": "yes"}
+        is_dangerous = do == "unassign"
+        question = what, why, do.capitalize()
+        return self.confirm(question, command, fields, is_dangerous=is_dangerous)
 
-    sentence = f"The role {assignment.role} is {done} {action.name}, {assignment.where}."
-    return action.done(change, sentence, command)
+
+ASSIGNING = dict.fromkeys(PrincipalScreen.ON_OTHERS, PrincipalScreen.assign)
 
 
 def _assignment(form: Mapping[str, str]) -> Assignment:
@@ -181,31 +201,6 @@ def _scopes_of(work: UnitOfWork, assignment: Assignment) -> list[str]:
         raise InvalidField(error.kind, str(error)) from None
     work.authority.authorize_change(scopes=role.scopes)
     return role.scopes
-
-
-def _question(
-    action: ResourceAction,
-    rights: Rights,
-    assignment: Assignment,
-    scopes: list[str],
-    command: Command,
-) -> Response:
-    do, name = action.form["do"], action.name
-    named = _difference(rights, assignment, scopes, assigned=do == "unassign")
-    if not action.operator.holds(ROLE.read):
-        named = "the scopes of the role, unless it holds them otherwise"
-    if do == "assign":
-        what = f"Assign {assignment.role} to {name}, {assignment.where}?"
-        why = f"{name} gains {named or 'no scope that it does not hold already'}."
-        why += " It applies to the next token, within a second."
-    else:
-        what = f"Unassign {assignment.role} from {name}, {assignment.where}?"
-        why = f"{name} loses {named or 'no scope: it holds them otherwise as well'}."
-        why += " Tokens issued before keep what they have until they expire or are revoked."
-    fields = {"role": assignment.role}
-    fields |= {"audience": assignment.audience} if assignment.audience else {"everywhere": "yes"}
-    is_dangerous = do == "unassign"
-    return action.ask(what, why, do.capitalize(), command, fields, is_dangerous=is_dangerous)
 
 
 def _difference(

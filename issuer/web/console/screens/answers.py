@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import timedelta
 
 from starlette.requests import Request
@@ -13,7 +13,7 @@ from issuer.errors import Forbidden, NotAllowed, NotFound
 from issuer.http.cookies import Cookies
 from issuer.keys.sealing import SealedTexts
 from issuer.sign_in.sessions import AlreadySent
-from issuer.web.console.screens.views import Command, ConfirmationPage, Frame, Notice
+from issuer.web.console.screens.views import Command, Notice
 from issuer.web.views import ProblemPage
 
 PATH = "/console"
@@ -29,7 +29,6 @@ _MAX_NOTICE = 2_000
 _FORM = "again"
 _FORM_KEPT = timedelta(minutes=10)
 _MAX_FORM = 3_500  # browsers keep cookies of up to 4,096
-_SHOWN = 200  # characters of a field
 _OF_THE_PAGE = {"form", "request", "next"}
 
 
@@ -119,27 +118,3 @@ class KeptForms:
     def forget(self, response: Response) -> Response:
         self._cookies.delete(response, _FORM)
         return response
-
-
-def go_on_page(frame: Frame, kept: Mapping[str, str]) -> ConfirmationPage:
-    """Shows what was sent, and sends it again as it was: with its id, so that it counts once."""
-    fields = {name: value for name, value in kept.items() if name != "form_id"}
-    facts = {name: fields[name] for name in fields if name not in {"do", "confirmed", "page"}}
-    button = (fields.get("do") or "send the form").replace("-", " ").capitalize()
-    return ConfirmationPage(
-        frame=replace(frame, form=replace(frame.form, once=kept.get("form_id", ""))),
-        what=f"{button}?",
-        why="This needed a sign-in of the last ten minutes, and nothing was changed yet. You are"
-        " signed in again: go on with what you sent?",
-        facts={"Page": frame.path}
-        | {name.replace("_", " ").capitalize(): _bounded(facts[name]) for name in facts},
-        button=button,
-        fields=fields,
-        is_dangerous=False,
-        confirms=False,
-    )
-
-
-def _bounded(text: str) -> str:
-    """What is left out is said."""
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}… ({len(text):,} characters)"

@@ -2,153 +2,101 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import ClassVar
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from issuer.authority import CredentialsNotKept
+from issuer.background.workers import WorkerPool
 from issuer.errors import Forbidden, InUse, NotAllowed, NotFound
 from issuer.http.requests import parameters, receive_body
 from issuer.scopes import counts_here
 from issuer.sign_in.sessions_store import SignInSession
-from issuer.web.console.screens.answers import PATH, go_on_page, problem_of
-from issuer.web.console.screens.frame import FramedEndpoint
-from issuer.web.console.screens.operator import NeedsSignIn, Operator, needs_sign_in, without_admin
+from issuer.web.account import OwnPageEndpoint
+from issuer.web.console.screens.answers import PATH, problem_of
+from issuer.web.console.screens.keys_of_others import LOOKED, KeyFetchRequired
+from issuer.web.console.screens.operator import KEEP, NeedsSignIn, Operator, without_admin
+from issuer.web.console.screens.screen import Console, ConsoleScreen
 from issuer.web.console.screens.views import Notice
 from issuer.web.visit import Visit
 
-_KEEP = "keep "  # and the id of a credential: the name of a box
-_MAX_BOXES = 50
 _TOO_LARGE = (
     "Nothing was changed: this needs a sign-in of the last ten minutes, and the form was too large"
     " to be kept meanwhile. You are signed in now: send it again."
 )
 
 
-class ConsoleEndpoint(FramedEndpoint):
-    """A screen. It needs the scope READ; if that is None, any scope of the issuer.
+class ConsoleEndpoint(OwnPageEndpoint):
+    """Shows a screen to each person who may see it, and hands it their forms."""
 
-    `screen` answers GET and changes nothing; `act` does what a form of the screen asks for, in
-    its field `do`, and redirects: by default nothing, since the screen has no form. Both raise the
-    errors of the domain. Forms need the scope WRITE, and SIGN_IN says which of them need no recent
-    sign-in, or only for something protected. Forms of up to MAX_FORM bytes, if they may be larger
-    than those of other pages, are taken only from people who may send them.
-    """
-
-    WRITE: ClassVar[str | None] = None
-    SIGN_IN: ClassVar[Mapping[str, NeedsSignIn]] = {}
-    MAX_FORM: ClassVar[int | None] = None
+    def __init__(self, console: Console, screen: type[ConsoleScreen]) -> None:
+        super().__init__(console.site)
+        self.PATH, self.PARAMETERS = screen.PATH, screen.PARAMETERS
+        self._console, self._screen = console, screen
+        self.workers = self._pool_for("GET")
 
     async def receive(self, request: Request) -> dict[str, str]:
         """Large forms are not parsed on the event loop."""
-        if self.MAX_FORM is None or not await self.site.queries.run(self._may_send, request):
+        largest = self._screen.MAX_FORM
+        if largest is None or not await self.site.queries.run(self._may_send, request):
             return await super().receive(request)
-        body = await receive_body(request, self.MAX_FORM)
+        body = await receive_body(request, largest)
         return await self.site.queries.run(parameters, body)
 
-    def screen(self, operator: Operator, visit: Visit) -> Response:
-        raise NotImplementedError
+    async def submit(self, visit: Visit, form: Mapping[str, str]) -> Response:
+        """Waits for keys of others outside the worker threads."""
+        try:
+            return await self._pool_for("POST").run(self.change, visit, form)
+        except KeyFetchRequired as wanted:
+            await wanted.fetch_keys()
+            return await self._pool_for("POST").run(self.change, visit, {**form, LOOKED: "yes"})
 
-    def act(self, operator: Operator, visit: Visit, form: Mapping[str, str]) -> Response:
-        return self.stale(visit, form)
+    def _pool_for(self, method: str) -> WorkerPool:
+        return self.site.plans if method in self._screen.SLOW else self.site.queries
+
+    def path(self, visit: Visit) -> str:
+        return self._console.path(visit)
+
+    def purpose(self, visit: Visit) -> str:
+        return self.path(visit)
+
+    def stale(self, visit: Visit, form: Mapping[str, str]) -> Response:
+        return self._console.stale(visit)
 
     def show_to(self, session: SignInSession, visit: Visit) -> Response:
+        kept_forms = self._console.kept_forms
         try:
-            operator = self.operator(session, visit)
-            kept = self.kept_forms.of(visit.request, session.id, self.path(visit))
+            screen = self._screen_for(session, visit, {})
+            kept = kept_forms.of(visit.request, session.id, screen.path)
             if kept is not None and self.site.is_fresh(session):
-                return self.kept_forms.forget(self.go_on(operator, visit, kept))
-            response = self.screen(operator, visit)
+                return kept_forms.forget(screen.go_on(kept))
+            response = screen.show()
         except (Forbidden, NotFound) as error:
             return self._problem(error)
-        return self.notices.forget(visit.request, response)
+        return self._console.notices.forget(visit.request, response)
 
     def change_for(self, session: SignInSession, visit: Visit, form: Mapping[str, str]) -> Response:
         try:
-            operator = self.operator(session, visit)
-            operator = replace(operator, once=form.get("form_id", ""), kept=_kept_in(form))
-            self.authorize_form(operator, visit, form)
+            screen = self._screen_for(session, visit, form)
+            screen.authorize_form()
             if self.site.is_fresh(session):
-                return self.act(operator, visit, form)
-            return self._act_without_recent_sign_in(operator, visit, form)
+                return screen.act()
+            return self._act_without_recent_sign_in(screen)
         except CredentialsNotKept as refused:
-            return self._ask_to_keep(operator, visit, form, refused)
+            return screen.ask_to_keep(refused)
         except (Forbidden, NotFound, InUse, NotAllowed) as error:
             return self._problem(error, self.path(visit))
 
-    def authorize_form(self, operator: Operator, visit: Visit, form: Mapping[str, str]) -> None:
-        """Refuse what a sign-in would not allow either, before asking for one."""
-        self.require_write(operator)
-
-    def require_write(self, operator: Operator) -> None:
-        """`Forbidden` for a person who may send no form of this screen."""
-        if self.WRITE is not None:
-            operator.require(self.WRITE)
-
-    def needs_sign_in(self, form: Mapping[str, str]) -> NeedsSignIn:
-        return needs_sign_in(self.SIGN_IN, form)
-
-    def _act_without_recent_sign_in(
-        self, operator: Operator, visit: Visit, form: Mapping[str, str]
-    ) -> Response:
-        needs = self.needs_sign_in(form)
-        if needs is NeedsSignIn.NEVER:
-            return self.act(operator, visit, form)
-        if needs is NeedsSignIn.ALWAYS:
-            return self.sign_in_again(operator, visit, form)
-        try:
-            held = without_admin(operator.held)
-            return self.act(replace(operator, held=held, unused=operator.held - held), visit, form)
-        except Forbidden as error:
-            if error.scope is None or not operator.holds(error.scope):
-                raise
-            return self.sign_in_again(operator, visit, form)
-
-    def sign_in_again(self, operator: Operator, visit: Visit, form: Mapping[str, str]) -> Response:
-        """To the sign-in, then back to this page, which offers to go on with the form."""
-        response = self.sign_in_first(visit, form)
-        path = self.path(visit)
-        kept = self.kept_forms.keep(response, operator.session.id, path, form)
-        return kept or self.notices.keep(response, Notice(_TOO_LARGE))
-
-    def go_on(self, operator: Operator, visit: Visit, kept: Mapping[str, str]) -> Response:
-        """The page after a sign-in that a form had to wait for."""
-        return self.site.pages.answer(go_on_page(self.frame(operator, visit), kept))
-
-    def _ask_to_keep(
-        self,
-        operator: Operator,
-        visit: Visit,
-        form: Mapping[str, str],
-        refused: CredentialsNotKept,
-    ) -> Response:
-        """The form again, with a box for each credential that others gave."""
-        boxes = {f"{_KEEP}{each.id}": str(each) for each in refused.credentials[:_MAX_BOXES]}
-        return self.ask(
-            operator,
-            visit,
-            "Keep what others gave to these clients?",
-            "Whoever gave a credential can act as the client, which would hold rights at this"
-            " issuer. Select what may stay. Cancel to replace the rest first.",
-            "Keep the selected ones",
-            {
-                name: value
-                for name, value in form.items()
-                if name not in {"form", "form_id", *boxes}
-            },
-            boxes=boxes,
-            refusal="Nothing was changed: somebody without issuer:admin gave these.",
-        )
-
-    def operator(self, session: SignInSession, visit: Visit) -> Operator:
-        """`Forbidden` for a person who may not see this screen.
+    def _screen_for(
+        self, session: SignInSession, visit: Visit, form: Mapping[str, str]
+    ) -> ConsoleScreen:
+        """`Forbidden` for a person who may not see it.
 
         `InvalidCredentials` if the session has ended: also because the user got rights since.
         """
         user = self.parts.directory.load_user(session.user_id)
         if user is None or user.disabled:
-            raise Forbidden(self.READ)
+            raise Forbidden(self._screen.READ)
         with self.parts.administration.reading() as work:
             work.sessions.require(session)
         operator = Operator(
@@ -157,19 +105,40 @@ class ConsoleEndpoint(FramedEndpoint):
             self.site.scopes_here(user),
             session,
             user.username,
+            form.get("form_id", ""),
+            tuple(name.removeprefix(KEEP) for name in form if name.startswith(KEEP)),
         )
         if not counts_here(operator.held):
             raise Forbidden(None)
-        if self.READ is not None:
-            operator.require(self.READ)
-        return operator
+        for scope in self._screen.scopes():
+            operator.require(scope)
+        return self._screen(self._console, operator, visit, form)
+
+    def _act_without_recent_sign_in(self, screen: ConsoleScreen) -> Response:
+        needs, operator = screen.needs_sign_in(), screen.operator
+        if needs is NeedsSignIn.NEVER:
+            return screen.act()
+        if needs is NeedsSignIn.IF_PROTECTED:
+            held = without_admin(operator.held)
+            operator = replace(operator, held=held, unused=operator.held - held)
+            try:
+                return replace(screen, operator=operator).act()
+            except Forbidden as error:
+                if error.scope is None or not screen.operator.holds(error.scope):
+                    raise
+        response = screen.sign_in_first(screen.form)
+        if not screen.KEEPS_FORMS:
+            return response
+        keep, session_id = self._console.kept_forms.keep, screen.operator.session.id
+        kept = keep(response, session_id, screen.path, screen.form)
+        return kept or self._console.notices.keep(response, Notice(_TOO_LARGE))
 
     def _may_send(self, request: Request) -> bool:
         visit = self.site.visit(request)
         if (session := self.site.session(visit)) is None:
             return False
         try:
-            self.require_write(self.operator(session, visit))
+            self._screen_for(session, visit, {}).authorize_form()
         except Forbidden:
             return False
         return True
@@ -178,8 +147,3 @@ class ConsoleEndpoint(FramedEndpoint):
         page, status = problem_of(error, way_back)
         page = replace(page, way_back=self.site.base + page.way_back)
         return self.site.pages.problem(page, status)
-
-
-def _kept_in(form: Mapping[str, str]) -> tuple[str, ...]:
-    """The ids of the credentials that the form confirms."""
-    return tuple(name.removeprefix(_KEEP) for name in form if name.startswith(_KEEP))

@@ -6,17 +6,13 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from starlette.responses import Response
-
 from issuer.federation.fetching import KeyFetch
-from issuer.web.console.screens.endpoint import ConsoleEndpoint
-from issuer.web.visit import Visit
 
 if TYPE_CHECKING:  # few deployments have key sets of others
     from issuer.federation.key_sets import FollowedKeySet
 
 _SHOWN = 100
-_LOOKED = "looked"
+LOOKED = "looked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +59,9 @@ class KeyFetchRequired(Exception):
         self.fetch_keys = fetch_keys
 
 
-class FetchingEndpoint(ConsoleEndpoint):
-    async def submit(self, visit: Visit, form: Mapping[str, str]) -> Response:
-        try:
-            return await super().submit(visit, form)
-        except KeyFetchRequired as wanted:
-            await wanted.fetch_keys()
-            return await super().submit(visit, {**form, _LOOKED: "yes"})
-
-
 def fetch_first(form: Mapping[str, str], fetch_keys: KeyFetch | None) -> None:
     """`KeyFetchRequired` unless `fetch_keys` is None or was waited for."""
-    if fetch_keys is not None and _LOOKED not in form:
+    if fetch_keys is not None and LOOKED not in form:
         raise KeyFetchRequired(fetch_keys)
 
 

@@ -1,6 +1,6 @@
 """The person who looks at the console: which rights count, and which need a recent sign-in."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
@@ -14,6 +14,7 @@ from issuer.scopes import ISSUER_ADMIN, ISSUER_SCOPES
 from issuer.sign_in.sessions_store import SignInSession
 from issuer.users import USER
 
+KEEP = "keep "  # and the id of a credential: the name of a box
 _ALL_BUT_ADMIN = ISSUER_SCOPES - {ISSUER_ADMIN}
 
 
@@ -90,10 +91,6 @@ def without_admin(held: frozenset[str]) -> frozenset[str]:
     is enough: no form has to know what is protected.
     """
     return _ALL_BUT_ADMIN if ISSUER_ADMIN in held else held
-
-
-def needs_sign_in(declared: Mapping[str, NeedsSignIn], form: Mapping[str, str]) -> NeedsSignIn:
-    return declared.get(form.get("do", ""), NeedsSignIn.ALWAYS)
 
 
 def is_permitted(authorize: Callable[[str], None], key: str) -> bool:

@@ -1,116 +1,213 @@
 """The screen of one resource: its page, the form for a change, and what ends it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from functools import partial
-from typing import Any, ClassVar, TypeVar
+from dataclasses import replace
+from typing import Any, ClassVar, TypeAlias
 
 from starlette.responses import Response
 
-from issuer.errors import InvalidField
+from issuer.composition import UnitOfWork
+from issuer.errors import AlreadyExists, InUse, InvalidField
 from issuer.resources import ResourceType
-from issuer.web.console.screens.action import (
-    ResourceAction,
-    ResourceChanges,
-)
-from issuer.web.console.screens.changes import changes_of, edit
-from issuer.web.console.screens.operator import Operator
-from issuer.web.console.screens.recent_events import RecentEvents, recent_events
-from issuer.web.console.screens.resource_form import field_errors
-from issuer.web.console.screens.views import ConsolePage, Typed
-from issuer.web.visit import Visit
+from issuer.web.console.screens.action import Deletion, ResourceActions
+from issuer.web.console.screens.recent_events import recent_events
+from issuer.web.console.screens.resource_form import allow_if_ticked, field_errors
+from issuer.web.console.screens.screen import CONFLICT
+from issuer.web.console.screens.views import Command
 
-PageT = TypeVar("PageT", bound="ResourcePage")
+Action: TypeAlias = Callable[[Any], Response]
+_NO_MEMBERS = {"version", "confirmed", "allow_unknown_scopes"}
 
 
-@dataclass(frozen=True, kw_only=True)
-class ResourcePage(ConsolePage):
-    """`is_protected`: only an admin may change it."""
+class ResourceScreen(ResourceActions):
+    """The page of one resource; `?edit=` shows the form for a change instead.
 
-    type: ResourceType[Any, Any]
-    resource: Any
-    is_protected: bool
-    events: tuple[RecentEvents, ...] | None
-
-    @property
-    def title(self) -> str:
-        return getattr(self.resource, "name", "") or self.type.key_of(self.resource)
-
-    @property
-    def templates(self) -> tuple[str, ...]:
-        return f"console/{self.type.name}.html", "console/resource.html"
-
-
-class ResourceEndpoint(ResourceChanges):
-    """The page of one resource; a parameter of its query that FORMS names shows a form instead.
-
-    ACTIONS are what its forms ask for, by default what every resource has.
+    So do other parameters of its query, which FORMS names. ACTIONS are what its forms ask for, in
+    the field `do`: by default what every resource has (`changes_of`). Of those ON_OTHERS, it is not
+    the right to change the resource itself that decides.
     """
 
     BELOW = "/{key:path}"
-    PARAMETERS: tuple[str, ...] = ("edit",)
-    FORMS: ClassVar[Mapping[str, Callable[[ResourceAction], Response]]] = {"edit": edit}
-    ACTIONS: ClassVar[Mapping[str, Callable[[ResourceAction], Response]]]
+    PARAMETERS: ClassVar[tuple[str, ...]] = ("edit",)
+    FORMS: ClassVar[Mapping[str, Action]] = {}
+    ACTIONS: ClassVar[Mapping[str, Action]]
+    ON_OTHERS: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         if "FORM" in vars(cls) and "ACTIONS" not in vars(cls):
             cls.ACTIONS = changes_of(cls.TYPE)
 
-    def screen(self, operator: Operator, visit: Visit) -> Response:
-        action = self._action(operator, visit, visit.query)
-        for name, show in self.FORMS.items():
-            if name in visit.query:
-                self._require_may_change(action)
-                return show(action)
-        page = self.page(action)
-        return self.site.pages.answer(page, 400 if page.errors else 200)
+    def show(self) -> Response:
+        is_protected = self.is_protected
+        for name, show in {"edit": ResourceScreen.edit, **self.FORMS}.items():
+            if name in self.visit.query:
+                self.operator.require_may_change(self.TYPE.write, is_protected=is_protected)
+                return show(self)
+        return self.page()
 
-    def act(self, operator: Operator, visit: Visit, form: Mapping[str, str]) -> Response:
-        action = self._action(operator, visit, form)
+    def act(self) -> Response:
+        is_protected, do = self.is_protected, self.form.get("do", "")
+        if do not in self.ACTIONS:
+            return self.stale()
+        if do not in self.ON_OTHERS:
+            self.operator.require_may_change(self.TYPE.write, is_protected=is_protected)
         try:
-            if do := self.ACTIONS.get(form.get("do", "")):
-                self._require_may_change(action)
-                return do(action)
-            return self.act_otherwise(action)
+            return self.ACTIONS[do](self)
         except InvalidField as error:
-            return self.site.pages.answer(self.page_with_errors(action, error), 400)
+            return self.wrong(error)
 
-    def act_otherwise(self, action: ResourceAction) -> Response:
-        """What no right to change the resource itself decides."""
-        return self.stale(action.visit, action.form)
+    def page(self, **shown: Any) -> Response:
+        """Its page; `shown` is what its template shows besides, or in another way."""
+        operator, is_protected = self.operator, self.is_protected
+        usual = {
+            "may_change": operator.may_change(self.TYPE.write, is_protected=is_protected),
+            "commands": (self.command(("show", self.key), "GET"),),
+            "type": self.TYPE,
+            "resource": self.resource,
+            "is_protected": is_protected,
+            "events": recent_events(operator, self.key),
+        }
+        title = getattr(self.resource, "name", "") or self.name
+        return self.answer((self.TYPE.name, "resource"), title, **usual | shown)
 
-    def page(self, action: ResourceAction) -> ResourcePage:
-        return self.page_of(ResourcePage, action)()
+    def wrong(self, error: InvalidField) -> Response:
+        """The page with what is wrong at the fields of its forms."""
+        return self.page(values=self.form, errors=field_errors(error))
 
-    def page_of(self, page: type[PageT], action: ResourceAction) -> partial[PageT]:
-        """Makes the page with what that of every resource has."""
-        operator, is_protected = action.operator, action.is_protected
-        return partial(
-            page,
-            frame=self.frame(operator, action.visit),
-            may_change=operator.may_change(self.TYPE.write, is_protected=is_protected),
-            commands=(action.command(("show", action.key), "GET"),),
+    def edit(self) -> Response:
+        return self.edit_form({**self.typed(), "version": str(self.resource.version)})
+
+    def typed(self) -> dict[str, str]:
+        """What the form for a change has at first."""
+        return self.FORM.typed(self.resource)
+
+    def edit_form(
+        self,
+        values: Mapping[str, str],
+        errors: Mapping[str, str] | None = None,
+        status: int | None = None,
+        **shown: Any,
+    ) -> Response:
+        return self.answer(
+            (f"edit_{self.TYPE.name}", "form"),
+            f"Edit {self.name}",
+            status=status,
+            values=values,
+            errors=errors,
             type=self.TYPE,
-            resource=action.resource,
-            is_protected=is_protected,
-            events=recent_events(operator, action.key),
+            resource=self.resource,
+            choices=self.choices(),
+            **shown,
         )
 
-    def page_with_errors(self, action: ResourceAction, error: InvalidField) -> ResourcePage:
-        """The page with what is wrong at the fields of its forms."""
-        errors = Typed(field_errors(error))
-        return replace(self.page(action), values=Typed(action.form), errors=errors)
+    def save(self) -> Response:
+        """Unless the resource was changed since the form was shown."""
+        if self.is_outdated:
+            return self.conflict()
+        try:
+            fields = self.FORM.read(self.form, self.resource)
+            if question := self.before_saving(fields):
+                return question
+            command = self.update_command(fields)
+            with self.operator.work(self.TYPE.write) as work:
+                allow_if_ticked(work, self.form)
+                collection = work.collection(self.TYPE)
+                self.resource = collection.get(self.key)
+                if not self.is_outdated:
+                    collection.replace(self.key, fields)
+        except InvalidField as error:
+            return self.edit_form(self.form, field_errors(error))
+        except AlreadyExists as error:
+            return self.edit_form(self.form, {self.taken(error): str(error)}, CONFLICT)
+        if self.is_outdated:
+            return self.conflict()
+        sentence = f"The {self.TYPE.kind} {self.name_of(fields)} is changed."
+        return self.finished(sentence, command)
 
-    def is_protected(self, operator: Operator, resource: Any) -> bool:
-        """Whether it has, or gives, rights at the issuer itself. The domain decides it too."""
-        return False
+    def before_saving(self, fields: Any) -> Response | None:
+        """A question, if there is one to answer before the change."""
+        return None
 
-    def _action(self, operator: Operator, visit: Visit, form: Mapping[str, str]) -> ResourceAction:
-        with operator.work(self.TYPE.read) as work:
-            resource = work.collection(self.TYPE).get(visit.request.path_params["key"])
-        is_protected = self.is_protected(operator, resource)
-        return ResourceAction(self, operator, visit, form, resource, is_protected)
+    def update_command(self, fields: Any) -> Command:
+        patch = self.patch(fields)
+        cli = ("update", self.key, *self.FORM.options(patch))
+        return self.command(cli, "PATCH", body=patch)
 
-    def _require_may_change(self, action: ResourceAction) -> None:
-        action.operator.require_may_change(self.TYPE.write, is_protected=action.is_protected)
+    def conflict(self) -> Response:
+        """Both versions: what was typed, and at each field that differs what the resource is."""
+        now, form = self.FORM.typed(self.resource), self.form
+        return self.edit_form(
+            {**form, "version": str(self.resource.version)},
+            status=CONFLICT,
+            present={
+                name: now.get(name, "") or "empty"
+                for name in {*now, *self.kept} - _NO_MEMBERS
+                if now.get(name, "").split() != form.get(name, "").split()
+            },
+            error=f"Somebody changed the {self.TYPE.kind} meanwhile, and nothing was saved. Below"
+            " each field that differs is what it is now. Saving again replaces that.",
+        )
+
+    def disable(self) -> Response:
+        return self.confirmed(
+            (f"Disable {self.name}?", self.what_disabling_ends(), f"Disable {self.TYPE.kind}"),
+            self._switch("--disabled"),
+            lambda work: work.collection(self.TYPE).update(self.key, {"disabled": True}),
+            self.says(self.DISABLED),
+        )
+
+    def what_disabling_ends(self) -> str:
+        return self.DISABLES
+
+    def enable(self) -> Response:
+        return self.done(
+            lambda work: work.collection(self.TYPE).update(self.key, {"disabled": False}),
+            self.says(self.ENABLED),
+            self._switch("--enabled"),
+        )
+
+    def _switch(self, option: str) -> Command:
+        body = {"disabled": option == "--disabled"}
+        return self.command(("update", self.key, option), "PATCH", body=body)
+
+    def delete(self) -> Response:
+        """Once its name was typed; what uses it loses it only if the page said so."""
+        cascade = self.form.get("cascade") == "yes"
+        is_typed = self.form.get("typed", "").strip() == self.name
+        if not (self.is_confirmed and (is_typed or not (cascade or self.IS_ALWAYS_TYPED))):
+            return self._ask_to_delete()
+        try:
+            with self.operator.work(self.TYPE.write) as work:
+                work.collection(self.TYPE).delete(self.key, cascade=cascade)
+        except InUse:  # since the page was shown
+            return replace(self, form={"do": self.form["do"]})._ask_to_delete()
+        command = self._deletion(cascade=cascade)
+        return self.finished(self.says(self.DELETED), command, self.LIST)
+
+    def _ask_to_delete(self) -> Response:
+        with self.operator.work(self.TYPE.read) as work:
+            said = self.before_deletion(work)
+        button = said.button or f"Delete {self.TYPE.kind}"
+        return self.confirm(
+            (self.says(self.DELETE), said.why, button),
+            self._deletion(cascade=said.cascade),
+            {"cascade": "yes"} if said.cascade else {},
+            typed=self.name if said.cascade or self.IS_ALWAYS_TYPED else "",
+        )
+
+    def before_deletion(self, work: UnitOfWork) -> Deletion:
+        return Deletion("This cannot be undone.")
+
+    def _deletion(self, *, cascade: bool) -> Command:
+        """With `cascade`, also what uses it."""
+        cli = ("delete", self.key, *(("--cascade",) if cascade else ()))
+        return self.command(cli, "DELETE", query="cascade=true" if cascade else "")
+
+
+def changes_of(resource_type: ResourceType[Any, Any]) -> dict[str, Action]:
+    """What the forms of a page may ask for, by the field `do`."""
+    changes: dict[str, Action] = {"save": ResourceScreen.save, "delete": ResourceScreen.delete}
+    if "disabled" in resource_type.fields.model_fields:
+        changes |= {"enable": ResourceScreen.enable, "disable": ResourceScreen.disable}
+    return changes

@@ -1,6 +1,6 @@
 """What all screens of the console show."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 from urllib.parse import urlencode
@@ -68,20 +68,27 @@ class Frame:
 
 @dataclass(frozen=True, kw_only=True)
 class ConsolePage(WebPage):
-    """A screen. `commands` are what shows the same; `may_change`: with buttons and forms.
+    """A screen, shown by the first of the templates `names` that exists.
 
-    `values` were typed into its form, and `errors` were found, by the name of the field; `present`
-    is what the resource is now, where it was changed since the form was shown.
+    `shown` is what it shows, by name: templates find `shown["keys"]` as `page.keys`.
     """
 
     WIDE = True
+    names: tuple[str, ...]
+    heading: str
     frame: Frame
-    may_change: bool = False
-    commands: Sequence[Command] = ()
-    error: str = ""
-    values: Typed = field(default_factory=Typed)
-    errors: Typed = field(default_factory=Typed)
-    present: Typed = field(default_factory=Typed)
+    shown: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def title(self) -> str:
+        return self.heading
+
+    @property
+    def templates(self) -> tuple[str, ...]:
+        return tuple(f"console/{name}.html" for name in self.names)
+
+    def __getitem__(self, name: str) -> Any:
+        return self.shown[name]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,32 +107,6 @@ class Listing(Generic[Item]):
     def showing(self, items: Iterable[Other]) -> "Listing[Other]":
         """This part of the list with other values for its items."""
         return Listing(tuple(items), self.count, self.search, self.next_url, self.first_url)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ConfirmationPage(ConsolePage):
-    """Asks before something is done; with `typed`, that text must be typed.
-
-    `points` are what `why` is about, one a line, or `facts`. `is_dangerous`: it ends something.
-    `fields` are sent again with the confirmation, among them `do`, what is to be done; `confirms`:
-    as confirmed. `boxes` are sent if they are selected.
-    """
-
-    TEMPLATE = "console/confirm.html"
-    what: str
-    why: str
-    button: str
-    fields: dict[str, str]
-    points: Sequence[str] = ()
-    facts: Mapping[str, str] = field(default_factory=dict)
-    typed: str = ""
-    boxes: Mapping[str, str] = field(default_factory=dict)
-    is_dangerous: bool = True
-    confirms: bool = True
-
-    @property
-    def title(self) -> str:
-        return self.what
 
 
 def listing(

@@ -1,7 +1,6 @@
 """`/console/users/{key}`: one user, what they may do, how they sign in, and what happened."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from typing import Any
 
 from starlette.responses import Response
 
@@ -10,26 +9,16 @@ from issuer.composition import UnitOfWork
 from issuer.errors import AlreadyExists, InvalidField
 from issuer.fields.ids import fold_id
 from issuer.users import USER, User
-from issuer.web.console.rights.assignments import (
-    ON_ROLES,
-    AssignmentsSection,
-    PrincipalEndpoint,
-    assignments_section,
-)
-from issuer.web.console.rights.effective_rights import (
-    EffectiveRights,
-    TokenPreview,
-    rights_somewhere,
-    token_through,
-)
-from issuer.web.console.screens.action import ConfirmationText, Deletion, ResourceAction
+from issuer.web.console.rights.assignments import ASSIGNING, PrincipalScreen, assignments_section
+from issuer.web.console.rights.effective_rights import rights_somewhere, token_through
+from issuer.web.console.screens.action import Deletion
 from issuer.web.console.screens.answers import ForAccountPage
-from issuer.web.console.screens.changes import changes_of
-from issuer.web.console.screens.operator import NeedsSignIn, Operator
-from issuer.web.console.screens.recent_events import SignInSeen, sign_in_history
-from issuer.web.console.screens.resource import ResourcePage
+from issuer.web.console.screens.operator import NeedsSignIn
+from issuer.web.console.screens.recent_events import sign_in_history
+from issuer.web.console.screens.resource import ResourceScreen, changes_of
+from issuer.web.console.screens.resource_form import field_errors
 from issuer.web.console.screens.views import Command
-from issuer.web.console.users.access import UserAccess, user_access
+from issuer.web.console.users.access import user_access
 from issuer.web.console.users.sign_in_methods import (
     ENDS,
     end_session,
@@ -41,60 +30,36 @@ from issuer.web.console.users.sign_in_methods import (
     withdraw_invitation,
 )
 from issuer.web.console.users.users import FORM
-from issuer.web.visit import Visit
 
 # Those that give nobody access.
 _WITHOUT_ACCESS = ("save", "disable", "end-all", "delete", "end-session", "withdraw-consent")
 _NOT_OF_ONESELF = {"invite", "remove-factor", "reset-factors"}
 
 
-@dataclass(frozen=True, kw_only=True)
-class UserPage(ResourcePage):
-    """`may_edit`: all but the roles; only an admin may if the user has rights at the issuer.
-
-    `token` is as the client `through` would get it for the audience `at`; None without a client.
-    """
-
-    is_self: bool
-    may_edit: bool
-    reads_clients: bool
-    access: UserAccess
-    section: AssignmentsSection
-    rights: EffectiveRights
-    through: str
-    at: str
-    token: TokenPreview | None
-    sign_ins: tuple[SignInSeen, ...] | None
-
-    @property
-    def title(self) -> str:
-        person: User = self.resource
-        return person.name or person.username
-
-
-def unlock(action: ResourceAction) -> Response:
-    return action.done(
-        lambda work: work.users.unlock(action.key),
-        f"{action.name} can sign in at once.",
-        action.command(("unlock", action.key), "POST", "unlock"),
+def unlock(screen: ResourceScreen) -> Response:
+    return screen.done(
+        lambda work: work.users.unlock(screen.key),
+        f"{screen.name} can sign in at once.",
+        screen.command(("unlock", screen.key), "POST", "unlock"),
     )
 
 
-def end_all(action: ResourceAction) -> Response:
+def end_all(screen: ResourceScreen) -> Response:
     """End all sessions, with all tokens: the domain has no way to end the first alone."""
-    return action.confirmed(
-        ConfirmationText(
-            f"Sign {action.name} out everywhere?",
-            f"{ENDS} {action.name} can sign in again. This cannot be undone.{warning(action)}",
+    name = screen.name
+    return screen.confirmed(
+        (
+            f"Sign {name} out everywhere?",
+            f"{ENDS} {name} can sign in again. This cannot be undone.{warning(screen)}",
             "Sign out everywhere",
         ),
-        action.command(("revoke-tokens", action.key), "POST", "revoke-tokens"),
-        lambda work: work.users.revoke_tokens(action.key),
-        f"{action.name} is signed out everywhere.",
+        screen.command(("revoke-tokens", screen.key), "POST", "revoke-tokens"),
+        lambda work: work.users.revoke_tokens(screen.key),
+        f"{name} is signed out everywhere.",
     )
 
 
-class OneUserEndpoint(PrincipalEndpoint):
+class OneUserScreen(PrincipalScreen):
     """`?at=` names the audience of the rights and of a token, `&through=` the client that gets it;
     `?edit=yes` is the form.
     """
@@ -102,6 +67,7 @@ class OneUserEndpoint(PrincipalEndpoint):
     FORM = FORM
     ACTIONS = {
         **changes_of(USER),
+        **ASSIGNING,
         "unlock": unlock,
         "end-all": end_all,
         "invite": invite,
@@ -112,38 +78,42 @@ class OneUserEndpoint(PrincipalEndpoint):
         "withdraw-consent": withdraw_consent,
     }
     PARAMETERS = ("at", "through", "edit")
-    SIGN_IN = dict.fromkeys((*ON_ROLES, *_WITHOUT_ACCESS), NeedsSignIn.IF_PROTECTED)
+    SIGN_IN = dict.fromkeys((*ASSIGNING, *_WITHOUT_ACCESS), NeedsSignIn.IF_PROTECTED)
     ENABLED, DISABLED = "{name} is enabled.", "{name} is disabled, and signed out everywhere."
     DELETE, DELETED = "Delete {name}?", "{name} is deleted."
 
-    def authorize_form(self, operator: Operator, visit: Visit, form: Mapping[str, str]) -> None:
-        super().authorize_form(operator, visit, form)
-        is_own = fold_id(visit.request.path_params["key"]) == fold_id(operator.session.user_id)
-        if is_own and form.get("do") in _NOT_OF_ONESELF:
+    def authorize_form(self) -> None:
+        super().authorize_form()
+        key, own = self.visit.request.path_params["key"], self.operator.session.user_id
+        if fold_id(key) == fold_id(own) and self.form.get("do") in _NOT_OF_ONESELF:
             raise ForAccountPage("This is you: change how you sign in on your account page.")
 
     def name_of(self, resource: User) -> str:
         return resource.username
 
-    def taken(self, form: Mapping[str, str], error: AlreadyExists) -> str:
+    def taken(self, error: AlreadyExists) -> str:
         return "username"
 
-    def page(self, action: ResourceAction) -> UserPage:
-        user: User = action.resource
-        key, operator, query = user.id, action.operator, action.visit.query
+    def page(self, **shown: Any) -> Response:
+        """`may_edit`: all but the roles; only an admin may if the user has rights at the issuer.
+
+        `token` is as the client `through` would get it for the audience `at`; None without one.
+        """
+        user: User = self.resource
+        key, operator, query = user.id, self.operator, self.visit.query
         at = query.get("at", "").strip()
         reads_clients = operator.holds(CLIENT.read)
         through = query.get("through", "").strip() if reads_clients else ""
         attempts = self.parts.sign_in.guard.state_of(key)
-        rights, own = self.record(key).rights, self.parts.settings.url
+        rights, own = self.record.rights, self.parts.settings.url
         with operator.work(USER.read) as work:
             section = assignments_section(operator, work, key)
             access = user_access(
                 work, user, attempts.failed_attempts, attempts.locked_until, operator.session.id
             )
-        return self.page_of(UserPage, action)(
+        return super().page(
             may_change=operator.holds(USER.write),
-            may_edit=operator.may_change(USER.write, is_protected=action.is_protected),
+            may_edit=operator.may_change(USER.write, is_protected=self.is_protected),
             commands=self._commands_for(key, through, at),
             is_self=key == operator.session.user_id,
             reads_clients=reads_clients,
@@ -154,23 +124,21 @@ class OneUserEndpoint(PrincipalEndpoint):
             at=at,
             token=token_through(self.parts.administration, key, through, at),
             sign_ins=sign_in_history(operator, key),
+            **shown,
         )
 
-    def page_with_errors(self, action: ResourceAction, error: InvalidField) -> ResourcePage:
-        return replace(
-            super().page_with_errors(action, error), error=f"Nothing was changed. {error}"
+    def wrong(self, error: InvalidField) -> Response:
+        sentence = f"Nothing was changed. {error}"
+        return self.page(values=self.form, errors=field_errors(error), error=sentence)
+
+    def what_disabling_ends(self) -> str:
+        return (
+            f"{self.name} cannot sign in any more. {ENDS} The user can be enabled again; the"
+            f" revoked tokens stay revoked.{warning(self)}"
         )
 
-    def before_disabling(self, action: ResourceAction) -> ConfirmationText:
-        return ConfirmationText(
-            f"Disable {action.name}?",
-            f"{action.name} cannot sign in any more. {ENDS} The user can be enabled again; the"
-            f" revoked tokens stay revoked.{warning(action)}",
-            "Disable user",
-        )
-
-    def before_deletion(self, work: UnitOfWork, action: ResourceAction) -> Deletion:
-        key = action.key
+    def before_deletion(self, work: UnitOfWork) -> Deletion:
+        key = self.key
         counts = {
             "assigned role": len(work.assignments.of(key)),
             "second factor": len(work.factors.of_user(key)),
@@ -182,7 +150,7 @@ class OneUserEndpoint(PrincipalEndpoint):
             if number
         )
         deleted = f"Deleted with the user: {with_it}. " if with_it else ""
-        ends = f"{ENDS} The id may be used again. This cannot be undone.{warning(action)}"
+        ends = f"{ENDS} The id may be used again. This cannot be undone.{warning(self)}"
         return Deletion(f"{deleted}{ends}")
 
     def _commands_for(self, key: str, through: str, audience: str) -> tuple[Command, ...]:

@@ -14,13 +14,12 @@ from issuer.sign_in import InvitationFields, NewInvitation
 from issuer.sign_in.factors_store import SignInMethods
 from issuer.users import USER, User, UserFields
 from issuer.web.console.rights.assignments import assignment_command
-from issuer.web.console.screens.collection import CollectionEndpoint
-from issuer.web.console.screens.operator import NeedsSignIn, Operator
+from issuer.web.console.screens.collection import CollectionScreen
+from issuer.web.console.screens.operator import NeedsSignIn
 from issuer.web.console.screens.resource_form import ResourceForm, some_keys
 from issuer.web.console.screens.views import Command, Listing
 from issuer.web.console.users.access import user_states
 from issuer.web.console.users.sign_in_methods import invitation_command, invitation_link
-from issuer.web.visit import Visit
 
 VERIFIED = "yes"  # the value of the box for an address that is not verified
 
@@ -53,7 +52,7 @@ class UserInList:
     means: SignInMethods
 
 
-class UsersEndpoint(CollectionEndpoint):
+class UsersScreen(CollectionScreen):
     FORM = FORM
     ARGUMENT = "username"
     KINDS = {"": {"invite": "yes"}}
@@ -64,37 +63,31 @@ class UsersEndpoint(CollectionEndpoint):
         users = ((each, means[each.id]) for each in found.items if each.id in means)
         return found.showing(UserInList(user, user_states(user, how), how) for user, how in users)
 
-    def choices(self, operator: Operator) -> Mapping[str, Sequence[str]]:
-        with operator.work(USER.read) as work:
-            return {each.plural: some_keys(operator, work, each) for each in (AUDIENCE, ROLE)}
+    def choices(self) -> Mapping[str, Sequence[str]]:
+        with self.operator.work(USER.read) as work:
+            return {each.plural: some_keys(self.operator, work, each) for each in (AUDIENCE, ROLE)}
 
-    def needs_sign_in(self, form: Mapping[str, str]) -> NeedsSignIn:
+    def needs_sign_in(self) -> NeedsSignIn:
         """Always for an invitation: whoever has it becomes the user."""
-        return NeedsSignIn.ALWAYS if "invite" in form else super().needs_sign_in(form)
+        return NeedsSignIn.ALWAYS if "invite" in self.form else super().needs_sign_in()
 
-    def taken(self, form: Mapping[str, str], error: AlreadyExists) -> str:
-        return "id" if error.name == form.get("id", "").strip() else "username"
+    def taken(self, error: AlreadyExists) -> str:
+        return "id" if error.name == self.form.get("id", "").strip() else "username"
 
-    def create(self, operator: Operator, visit: Visit, form: Mapping[str, str]) -> Response:
-        fields, assignments = FORM.read(form, None), new_assignments(form)
-        is_invited = "invite" in form
-        created, invitation = self._create(operator, fields, assignments, is_invited=is_invited)
+    def create(self) -> Response:
+        fields, assignments = FORM.read(self.form, None), new_assignments(self.form)
+        created, invitation = self._create(fields, assignments)
         done = f"The user {created.username} is created."
         commands = self._commands_for(created, assignments)
         if invitation is None:
-            return self.finished(self.created(created.id), done, commands[0])
+            return self.finished(done, commands[0], self.created(created.id))
         commands += (invitation_command(self.commands, created),)
-        return invitation_link(self, operator, visit, created, invitation, done, commands)
+        return invitation_link(self, created, invitation, done, commands)
 
     def _create(
-        self,
-        operator: Operator,
-        fields: UserFields,
-        assignments: Sequence[Assignment],
-        *,
-        is_invited: bool,
+        self, fields: UserFields, assignments: Sequence[Assignment]
     ) -> tuple[User, NewInvitation | None]:
-        with operator.work_once(USER.write) as work:
+        with self.operator.work_once(USER.write) as work:
             created = work.users.create(fields)
             for each in assignments:
                 try:
@@ -102,7 +95,7 @@ class UsersEndpoint(CollectionEndpoint):
                 except NotFound as error:
                     field = "roles" if error.kind == "role" else "audience"
                     raise InvalidField(field, str(error)) from None
-            if not is_invited:
+            if "invite" not in self.form:
                 return created, None
             return created, work.invitations.create(created.id, InvitationFields())
 

@@ -1,0 +1,256 @@
+"""A screen of the console: what is around it, what its forms do, and the questions before that."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
+
+from starlette.responses import Response
+
+from issuer.authority import CredentialsNotKept
+from issuer.composition import Access
+from issuer.fields.secret_text import random_characters
+from issuer.web.console.screens.answers import PATH, KeptForms, Notices
+from issuer.web.console.screens.commands import Commands
+from issuer.web.console.screens.operator import KEEP, NeedsSignIn, Operator
+from issuer.web.console.screens.views import (
+    Command,
+    ConsolePage,
+    Frame,
+    MenuEntry,
+    Notice,
+    Typed,
+)
+from issuer.web.rendering import page_headers
+from issuer.web.site import Site
+from issuer.web.visit import Visit
+from issuer.web.words import segment
+
+BAD_REQUEST, CONFLICT = 400, 409
+_MAX_BOXES = 50
+_SHOWN = 200  # characters of a field
+_USUAL = {"may_change": False, "commands": (), "error": ""}
+_QUESTION: Mapping[str, Any] = {
+    "points": (),
+    "facts": {},
+    "boxes": {},
+    "is_dangerous": True,
+    "confirms": True,
+}
+
+
+@dataclass(frozen=True)
+class Console:
+    """What all screens use. `menu` are those that have an entry there."""
+
+    site: Site
+    notices: Notices
+    kept_forms: KeptForms
+    commands: Commands
+    menu: Sequence[type["ConsoleScreen"]]
+
+    def path(self, visit: Visit) -> str:
+        """The path of the very page that is visited, below that of the issuer.
+
+        It ends with the key of what the page shows, as one segment also where that is a URL.
+        """
+        path: str = visit.request.scope["path"]
+        key: str = visit.request.path_params.get("key", "")
+        return path.removeprefix(self.site.base).removesuffix(key) + segment(key)
+
+    def stale(self, visit: Visit) -> Response:
+        text = "The page was out of date, and nothing was changed. Here it is as it is now."
+        return self.notices.keep(self.site.to(self.path(visit)), Notice(text))
+
+
+@dataclass
+class ConsoleScreen:
+    """A screen as `operator` visits it; `form` is what they sent.
+
+    LABEL is its entry in the menu, if it has one. It needs the scope READ; if that is None, any
+    scope of the issuer. `show` answers GET and changes nothing; `act` does what a form asks for,
+    in its field `do`, and redirects: by default nothing, since the screen has no form. Both raise
+    the errors of the domain.
+
+    Forms need the scope WRITE, and SIGN_IN says which of them need no recent sign-in, or only for
+    something protected. After that sign-in the screen goes on with the form, if it KEEPS_FORMS.
+    Forms of up to MAX_FORM bytes, if they may be larger than those of other pages, are taken only
+    from people who may send them. The methods in SLOW run in the threads for plans. PARAMETERS of
+    the query say what the screen is about; they outlast a sign-in.
+    """
+
+    PATH: ClassVar[str]
+    LABEL: ClassVar[str] = ""
+    READ: ClassVar[str | None] = None
+    WRITE: ClassVar[str | None] = None
+    SIGN_IN: ClassVar[Mapping[str, NeedsSignIn]] = {}
+    KEEPS_FORMS: ClassVar[bool] = True
+    MAX_FORM: ClassVar[int | None] = None
+    SLOW: ClassVar[tuple[str, ...]] = ()
+    PARAMETERS: ClassVar[tuple[str, ...]] = ()
+
+    console: Console
+    operator: Operator
+    visit: Visit
+    form: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.site, self.commands = self.console.site, self.console.commands
+        self.parts, self.path = self.site.parts, self.console.path(self.visit)
+
+    @classmethod
+    def scopes(cls) -> Iterable[str]:
+        """All that the screen needs."""
+        return () if cls.READ is None else (cls.READ,)
+
+    @classmethod
+    def opens_for(cls, access: Access) -> bool:
+        """Whether the menu offers it."""
+        return all(map(access.holds, cls.scopes()))
+
+    def authorize_form(self) -> None:
+        """Refuse what a sign-in would not allow either, before asking for one."""
+        if self.WRITE is not None:
+            self.operator.require(self.WRITE)
+
+    def needs_sign_in(self) -> NeedsSignIn:
+        return self.SIGN_IN.get(self.form.get("do", ""), NeedsSignIn.ALWAYS)
+
+    def show(self) -> Response:
+        raise NotImplementedError
+
+    def act(self) -> Response:
+        return self.stale()
+
+    def stale(self) -> Response:
+        return self.console.stale(self.visit)
+
+    def sign_in_first(self, given: Mapping[str, str]) -> Response:
+        """To the sign-in, then back to this screen with the PARAMETERS that are given."""
+        return self.site.to_sign_in(self.path, self.PARAMETERS, given)
+
+    def answer(
+        self,
+        template: str | tuple[str, ...],
+        title: str,
+        *,
+        status: int | None = None,
+        once: str | None = None,
+        **shown: Any,
+    ) -> Response:
+        """The page; of several templates, the first that exists. 400 with errors, by default.
+
+        `may_change`: with buttons and forms. `commands` show the same. `values` were typed into its
+        form, and `errors` were found, by the name of the field; `present` is what the resource is
+        now, where it was changed since the form was shown. What else is `shown` has its template.
+        `once` is the id of its forms, if that is not a new one.
+        """
+        for name in ("values", "errors", "present"):
+            shown[name] = Typed(shown.get(name) or {})
+        page = ConsolePage(
+            names=(template,) if isinstance(template, str) else template,
+            heading=title,
+            frame=self._frame(once),
+            shown=_USUAL | shown,
+        )
+        usual = BAD_REQUEST if shown["errors"] else 200
+        return self.site.pages.answer(page, usual if status is None else status)
+
+    def download(self, text: str, media_type: str, name: str) -> Response:
+        """A file of that name."""
+        headers = page_headers(has_script=False, serves_request=False)
+        headers["Content-Disposition"] = f'attachment; filename="{name}"'
+        return Response(text, media_type=media_type, headers=headers)
+
+    def _frame(self, once: str | None) -> Frame:
+        form = self.site.form(self.visit, self.path)
+        once = random_characters(self.parts.random) if once is None else once
+        notice = self.console.notices.of(self.visit.request)
+        menu = tuple(self._menu())
+        return Frame(self.operator.username, self.path, menu, replace(form, once=once), notice)
+
+    def _menu(self) -> Iterator[MenuEntry]:
+        """The entries that this person may open."""
+        for each in self.console.menu:
+            if each.opens_for(self.operator):
+                is_within = each.PATH != PATH and self.path.startswith(f"{each.PATH}/")
+                yield MenuEntry(each.LABEL, each.PATH, self.path == each.PATH or is_within)
+
+    def finished(self, text: str, command: Command | None = None, path: str = "") -> Response:
+        """To the page at `path`, by default this one, which says what was done."""
+        notice = Notice(" ".join([text, *self.operator.warnings]), command)
+        return self.console.notices.keep(self.site.to(path or self.path), notice)
+
+    def ask(
+        self,
+        what: str,
+        why: str,
+        button: str,
+        fields: Mapping[str, str],
+        *,
+        typed: str = "",
+        wrong: str = "",
+        refusal: str = "",
+        **shown: Any,
+    ) -> Response:
+        """The page that asks before it is done; with `wrong` again, if not `typed` was typed.
+
+        `points` are what `why` is about, one a line, or `facts`. `is_dangerous`: it ends something.
+        `fields` are sent again with the confirmation, among them `do`, what is to be done;
+        `confirms`: as confirmed. `boxes` are sent if they are selected. With `refusal` it asks for
+        more, after the domain has refused what was asked for.
+        """
+        return self.answer(
+            "confirm",
+            what,
+            status=CONFLICT if refusal else None,
+            errors={"typed": wrong} if wrong else {},
+            error=refusal,
+            why=why,
+            button=button,
+            fields=fields,
+            typed=typed,
+            **{**_QUESTION, **shown},
+        )
+
+    def ask_to_keep(self, refused: CredentialsNotKept) -> Response:
+        """The form again, with a box for each credential that others gave."""
+        boxes = {f"{KEEP}{each.id}": str(each) for each in refused.credentials[:_MAX_BOXES]}
+        left_out = {"form", "form_id", *boxes}
+        return self.ask(
+            "Keep what others gave to these clients?",
+            "Whoever gave a credential can act as the client, which would hold rights at this"
+            " issuer. Select what may stay. Cancel to replace the rest first.",
+            "Keep the selected ones",
+            {name: value for name, value in self.form.items() if name not in left_out},
+            boxes=boxes,
+            refusal="Nothing was changed: somebody without issuer:admin gave these.",
+        )
+
+    def go_on(self, kept: Mapping[str, str]) -> Response:
+        """After a sign-in that a form had to wait for: shows what was sent, and sends it again.
+
+        With its id, so that it counts once.
+        """
+        fields = {name: value for name, value in kept.items() if name != "form_id"}
+        button = (fields.get("do") or "send the form").replace("-", " ").capitalize()
+        facts = {
+            name.replace("_", " ").capitalize(): _bounded(value)
+            for name, value in fields.items()
+            if name not in {"do", "confirmed", "page"}
+        }
+        return self.ask(
+            f"{button}?",
+            "This needed a sign-in of the last ten minutes, and nothing was changed yet. You are"
+            " signed in again: go on with what you sent?",
+            button,
+            fields,
+            once=kept.get("form_id", ""),
+            facts={"Page": self.path} | facts,
+            is_dangerous=False,
+            confirms=False,
+        )
+
+
+def _bounded(text: str) -> str:
+    """What is left out is said."""
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}… ({len(text):,} characters)"
