@@ -8,9 +8,9 @@ from issuer.composition import UnitOfWork
 from issuer.errors import NotFound
 from issuer.sign_in.sessions_store import SignInSession
 from issuer.web.site import PageEndpoint
-from issuer.web.views import AccountPage, ConsentView, FactorView, SessionView
+from issuer.web.views import AccountPage, ConsentView
 from issuer.web.visit import Visit
-from issuer.web.words import browser_name, name_of
+from issuer.web.words import name_of
 
 _DONE = {
     "password": "Your password is set. You are signed out everywhere else.",
@@ -91,24 +91,13 @@ class AccountEndpoint(OwnPageEndpoint):
             username=user.username,
             email=user.email or "",
             has_password=record is not None and record.password_hash is not None,
-            factors=tuple(
-                FactorView(each.id, each.kind, each.name, each.created_at, each.last_used_at)
-                for each in work.factors.of_user(user.id)
-            ),
+            factors=tuple(work.factors.of_user(user.id)),
             recovery_codes_left=work.factors.recovery_codes_left(user.id),
             why_no_passkeys=self.parts.factors.passkeys.why_not_offered or "",
             sessions=tuple(
-                SessionView(
-                    each.id,
-                    browser_name(each.user_agent),
-                    each.address or "",
-                    each.created_at,
-                    each.used_at,
-                    each.id == session.id,
-                )
-                for each in work.sessions.of_user(user.id)
-                if not each.second_factor_due
+                each for each in work.sessions.of_user(user.id) if not each.second_factor_due
             ),
+            session_id=session.id,
             consents=self._consents(work, user.id),
             done=_DONE.get(visit.query.get("done", ""), ""),
         )

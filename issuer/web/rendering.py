@@ -160,6 +160,8 @@ class Pages:
             "ago": self._ago,
             "utc": words.utc,
             "iso": datetime.isoformat,
+            "browser": words.browser_name,
+            "methods": words.methods_in_words,
             "initial": words.initial,
             "in_fours": words.in_fours,
             "segment": words.segment,

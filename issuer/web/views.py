@@ -5,7 +5,9 @@ from datetime import datetime
 from typing import ClassVar
 
 from issuer.catalogue.permissions import PermissionGroup
+from issuer.sign_in import Factor
 from issuer.sign_in.authorization_request import Device
+from issuer.sign_in.sessions_store import SignInSession
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,25 +139,6 @@ class ConsentPage(WebPage):
 
 
 @dataclass(frozen=True, slots=True)
-class FactorView:
-    id: str
-    kind: str
-    name: str
-    created_at: datetime
-    last_used_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class SessionView:
-    id: str
-    browser: str
-    address: str
-    created_at: datetime
-    used_at: datetime
-    is_current: bool
-
-
-@dataclass(frozen=True, slots=True)
 class ConsentView:
     client_id: str
     application: str
@@ -165,7 +148,7 @@ class ConsentView:
 
 @dataclass(frozen=True, kw_only=True)
 class AccountPage(WebPage):
-    """`why_no_passkeys` is empty where passkeys can be added."""
+    """`why_no_passkeys` is empty where passkeys can be added. `session_id` is its own session."""
 
     TEMPLATE = "account.html"
     WIDE = True
@@ -175,21 +158,13 @@ class AccountPage(WebPage):
     username: str
     email: str
     has_password: bool
-    factors: tuple[FactorView, ...]
+    factors: tuple[Factor, ...]
     recovery_codes_left: int
     why_no_passkeys: str
-    sessions: tuple[SessionView, ...]
+    sessions: tuple[SignInSession, ...]
+    session_id: str
     consents: tuple[ConsentView, ...]
     done: str = ""
-    error: str = ""
-
-    @property
-    def authenticators(self) -> list[FactorView]:
-        return [each for each in self.factors if each.kind == "totp"]
-
-    @property
-    def passkeys(self) -> list[FactorView]:
-        return [each for each in self.factors if each.kind == "passkey"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -31,6 +31,7 @@ _SYSTEMS = (
     ("Mac OS X", "macOS"),
     ("Linux", "Linux"),
 )
+_METHODS = {"pwd": "password", "otp": "code", "hwk": "passkey", "swk": "passkey", "mfa": ""}
 _STEPS = (
     (timedelta(days=365), "year"),
     (timedelta(days=30), "month"),
@@ -67,6 +68,12 @@ def browser_name(user_agent: str | None) -> str:
     if browser and system:
         return f"{browser} on {system}"
     return browser or system or "Unknown browser"
+
+
+def methods_in_words(methods: Iterable[str]) -> str:
+    """ "password and code", of authentication methods (RFC 8176)."""
+    words = dict.fromkeys(_METHODS.get(each, each) for each in methods)
+    return " and ".join(filter(None, words))
 
 
 def duration_in_words(duration: timedelta) -> str:

@@ -3,7 +3,9 @@
 from datetime import UTC, datetime, timedelta
 
 from issuer.catalogue.permissions import in_words
+from issuer.sign_in import Factor
 from issuer.sign_in.authorization_request import Device
+from issuer.sign_in.sessions_store import SignInSession
 from issuer.web.device import DevicePage
 from issuer.web.factors import qr_path
 from issuer.web.views import (
@@ -15,7 +17,6 @@ from issuer.web.views import (
     ConfirmPage,
     ConsentPage,
     ConsentView,
-    FactorView,
     Form,
     HomePage,
     InvitationPage,
@@ -23,7 +24,6 @@ from issuer.web.views import (
     ProblemPage,
     RecoveryCodesPage,
     SecondFactorPage,
-    SessionView,
     SignedOutPage,
     SignInPage,
     SignOutPage,
@@ -61,6 +61,21 @@ def consent(**changes: object) -> ConsentPage:
     return ConsentPage(**members)  # type: ignore[arg-type]
 
 
+def session(
+    id_: str, user_agent: str, address: str, age: timedelta, unused: timedelta
+) -> SignInSession:
+    return SignInSession(
+        id=id_,
+        user_id="alice",
+        created_at=NOW - age,
+        authenticated_at=NOW - age,
+        used_at=NOW - unused,
+        methods=("pwd",),
+        address=address,
+        user_agent=user_agent,
+    )
+
+
 def account(**changes: object) -> AccountPage:
     members: dict[str, object] = {
         "user": "alice",
@@ -70,22 +85,34 @@ def account(**changes: object) -> AccountPage:
         "email": "alice@example.com",
         "has_password": True,
         "factors": (
-            FactorView("1", "totp", "", NOW - timedelta(days=90), NOW - timedelta(hours=2)),
-            FactorView("2", "passkey", "Work laptop", NOW - timedelta(days=40), None),
+            Factor(
+                id="1",
+                kind="totp",
+                name="",
+                created_at=NOW - timedelta(days=90),
+                last_used_at=NOW - timedelta(hours=2),
+            ),
+            Factor(
+                id="2",
+                kind="passkey",
+                name="Work laptop",
+                created_at=NOW - timedelta(days=40),
+                last_used_at=None,
+            ),
         ),
         "recovery_codes_left": 2,
         "why_no_passkeys": "",
         "sessions": (
-            SessionView("1", "Firefox on Linux", "203.0.113.7", NOW - timedelta(days=3), NOW, True),
-            SessionView(
+            session("1", "Firefox/140.0 (Linux)", "203.0.113.7", timedelta(days=3), timedelta()),
+            session(
                 "2",
-                "Safari on iPhone",
+                "Safari/18.0 (iPhone)",
                 "2001:db8:85a3::8a2e:370:7334",
-                NOW - timedelta(days=12),
-                NOW - timedelta(hours=5),
-                False,
+                timedelta(days=12),
+                timedelta(hours=5),
             ),
         ),
+        "session_id": "1",
         "consents": (
             ConsentView("c", "Claude", "Production", NOW - timedelta(days=12)),
             ConsentView("d", "Team wiki", "", NOW - timedelta(days=200)),

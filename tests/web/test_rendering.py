@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from issuer.web.rendering import Pages, content
 from issuer.web.views import Form, ProblemPage, WebPage
@@ -121,4 +122,7 @@ def with_markup(value: Any) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
         names = [each.name for each in fields(value) if each.name not in {"kind", "qr_path"}]
         return replace(value, **{name: with_markup(getattr(value, name)) for name in names})
+    if isinstance(value, BaseModel):
+        texts = {name: with_markup(each) for name, each in value if name != "kind"}
+        return value.model_copy(update=texts)
     return value

@@ -1,8 +1,8 @@
 """`/console/configuration`: export it as a manifest; plan another one, and apply that plan."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 from starlette.responses import Response
 
@@ -11,7 +11,6 @@ from issuer.authority import CredentialsNotKept
 from issuer.errors import InUse, NotAllowed
 from issuer.http.requests import MAX_BYTES as MAX_BYTES_OF_FORM
 from issuer.manifest import Applied, InvalidManifest
-from issuer.manifest.changes import Shift
 from issuer.manifest.entries import TYPES
 from issuer.provisioning.planning import MAX_BYTES, MadePlan, PlanRequest, applied_plan, made_plan
 from issuer.web.console.screens.operator import NeedsSignIn
@@ -29,30 +28,19 @@ _OUTDATED = (
 _MAX_PROBLEMS, _MAX_LINES, _MAX_SHIFTS = 20, 500, 200
 
 
-@dataclass(frozen=True, slots=True)
-class ShownPlan:
-    """At most some `lines` of the changes and `shifts` of rights, of all that there are."""
-
-    etag: str
-    lines: tuple[str, ...]
-    is_cut: bool
-    change_count: int
-    shifts: tuple[Shift, ...]
-    shift_count: int
-
-
-def shown_plan(made: MadePlan) -> ShownPlan:
+def plan_shown(made: MadePlan) -> dict[str, Any]:
+    """Some `lines` of the changes and some `shifts` of rights, for the template."""
     assert made.plan is not None
     steps, shifts = made.plan.steps, made.plan.shifts
     lines = list(islice((line for step in steps for line in step.lines()), _MAX_LINES + 1))
-    return ShownPlan(
-        made.etag,
-        tuple(lines[:_MAX_LINES]),
-        len(lines) > _MAX_LINES,
-        len(steps),
-        shifts[:_MAX_SHIFTS],
-        len(shifts),
-    )
+    return {
+        "etag": made.etag,
+        "lines": lines[:_MAX_LINES],
+        "is_cut": len(lines) > _MAX_LINES,
+        "change_count": len(steps),
+        "shifts": shifts[:_MAX_SHIFTS],
+        "shift_count": len(shifts),
+    }
 
 
 def problems_in_words(error: InvalidManifest) -> str:
@@ -161,7 +149,7 @@ class ConfigurationScreen(ManifestScreen):
             values=values,
             error=error,
             errors={"source": wrong} if wrong else {},
-            plan=shown_plan(plan) if plan else None,
+            plan=plan_shown(plan) if plan else None,
         )
 
     def _request(self) -> PlanRequest:

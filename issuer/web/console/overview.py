@@ -10,7 +10,6 @@ from issuer.audit import AuditEvent
 from issuer.catalogue import NEWEST, lint
 from issuer.catalogue.lint import Code, ScopeFinding
 from issuer.clients import CLIENT
-from issuer.composition.composition import WebParts
 from issuer.keys.described import all_described
 from issuer.keys.schedule import KeyState
 from issuer.roles import ROLE
@@ -20,7 +19,6 @@ from issuer.web.console import keys
 from issuer.web.console.charts import HEIGHT, TokenChart, first_step, token_chart
 from issuer.web.console.screens import recent_events
 from issuer.web.console.screens.answers import PATH
-from issuer.web.console.screens.operator import Operator
 from issuer.web.console.screens.screen import ConsoleScreen
 from issuer.web.words import ago, segment
 
@@ -37,73 +35,13 @@ _LOCKED = "sign_in.locked"
 _ODD = {Code.NOT_A_SCOPE, Code.PER_RESOURCE_MEANS_NOTHING, Code.COVERED_BY_ANOTHER}
 
 
-def concerns(operator: Operator, parts: WebParts) -> tuple[Finding, ...]:
-    """At most a few of each kind."""
-    found: list[Finding] = []
-    if operator.holds(CLIENT.read):
-        found += _secrets(operator, parts)
-    if operator.holds(ROLE.read):
-        found += _roles(operator)
-    if operator.holds(USER.read):
-        found += _users(operator, parts)
-    return tuple(found)
-
-
-def _secrets(operator: Operator, parts: WebParts) -> Iterator[Finding]:
-    now = parts.clock()
-    with operator.work(CLIENT.read) as work:
-        expiring = work.clients.expiring_secrets(now + _EXPIRES_WITHIN, _SHOWN)
-        unused = work.clients.unused_secrets(now - _UNUSED_FOR, _SHOWN)
-    for client_id, secret in expiring:
-        if secret.expires_at is not None:
-            yield _of_client(client_id, f"A secret expires {ago(secret.expires_at, now)}.")
-    for client_id, secret in unused:
-        used = secret.last_used_at
-        text = f"was last used {ago(used, now)}" if used else "was never used"
-        yield _of_client(client_id, f"A secret {text}, and was made {ago(secret.created_at, now)}.")
-
-
 def _of_client(client_id: str, text: str) -> Finding:
     return Finding(client_id, WARNING, text, path=f"/console/clients/{segment(client_id)}")
-
-
-def _roles(operator: Operator) -> Iterator[Finding]:
-    with operator.work(ROLE.read) as work:
-        roles = work.roles.page(None, _MOST_ROLES)
-    shown, scopes = 0, 0
-    for role in roles:
-        scopes += len(role.scopes)
-        if scopes > _MOST_SCOPES or shown == _SHOWN:
-            return
-        odd = next(filter(_is_odd, lint(role.scopes, [NEWEST])), None)
-        if odd is not None:
-            shown += 1
-            yield Finding(
-                role.name, WARNING, odd.message, path=f"/console/roles/{segment(role.name)}"
-            )
 
 
 def _is_odd(finding: ScopeFinding) -> bool:
     is_typo = finding.code is Code.UNKNOWN_SCOPE and finding.suggestion is not None
     return is_typo or finding.code in _ODD
-
-
-def _users(operator: Operator, parts: WebParts) -> Iterator[Finding]:
-    """Users whose sign-in was locked lately, by the newest changes."""
-    with operator.work(USER.read) as work:
-        changes = work.audit_log.changes(_MOST_CHANGES)
-    locked = dict.fromkeys(user_id for each in changes if (user_id := _locked_user(each)))
-    for user_id in list(locked)[:_SHOWN]:
-        until = parts.sign_in.guard.state_of(user_id).locked_until
-        user = parts.directory.load_user(user_id)
-        if until is not None and user is not None:
-            ends = ago(until, parts.clock())
-            text = f"Sign-in is locked after wrong passwords; the lock ends {ends}."
-            yield Finding(user.username, WARNING, text, path=f"/console/users/{segment(user_id)}")
-
-
-def _locked_user(event: AuditEvent) -> str | None:
-    return event.target if event.action == _LOCKED else None
 
 
 class OverviewScreen(ConsoleScreen):
@@ -118,7 +56,7 @@ class OverviewScreen(ConsoleScreen):
             "Overview",
             commands=(self.commands.command(("doctor",)),),
             findings=list(self._findings()),
-            concerns=concerns(self.operator, self.parts),
+            concerns=list(self._concerns()),
             charts=self._charts() if reads_audit else (),
             changes=self._changes() if reads_audit else None,
             height=HEIGHT,
@@ -130,6 +68,56 @@ class OverviewScreen(ConsoleScreen):
             yield from self._keys()
         if self.operator.holds(recent_events.READ):
             yield self._audit()
+
+    def _concerns(self) -> Iterator[Finding]:
+        """At most a few of each kind."""
+        if self.operator.holds(CLIENT.read):
+            yield from self._secrets()
+        if self.operator.holds(ROLE.read):
+            yield from self._roles()
+        if self.operator.holds(USER.read):
+            yield from self._users()
+
+    def _secrets(self) -> Iterator[Finding]:
+        now = self.parts.clock()
+        with self.operator.work(CLIENT.read) as work:
+            expiring = work.clients.expiring_secrets(now + _EXPIRES_WITHIN, _SHOWN)
+            unused = work.clients.unused_secrets(now - _UNUSED_FOR, _SHOWN)
+        for client_id, secret in expiring:
+            if secret.expires_at is not None:
+                yield _of_client(client_id, f"A secret expires {ago(secret.expires_at, now)}.")
+        for client_id, secret in unused:
+            used, made = secret.last_used_at, ago(secret.created_at, now)
+            text = f"was last used {ago(used, now)}" if used else "was never used"
+            yield _of_client(client_id, f"A secret {text}, and was made {made}.")
+
+    def _roles(self) -> Iterator[Finding]:
+        with self.operator.work(ROLE.read) as work:
+            roles = work.roles.page(None, _MOST_ROLES)
+        shown, scopes = 0, 0
+        for role in roles:
+            scopes += len(role.scopes)
+            if scopes > _MOST_SCOPES or shown == _SHOWN:
+                return
+            odd = next(filter(_is_odd, lint(role.scopes, [NEWEST])), None)
+            if odd is not None:
+                shown += 1
+                path = f"/console/roles/{segment(role.name)}"
+                yield Finding(role.name, WARNING, odd.message, path=path)
+
+    def _users(self) -> Iterator[Finding]:
+        """Users whose sign-in was locked lately, by the newest changes."""
+        with self.operator.work(USER.read) as work:
+            changes = work.audit_log.changes(_MOST_CHANGES)
+        locked = dict.fromkeys(each.target for each in changes if each.action == _LOCKED)
+        for user_id in list(filter(None, locked))[:_SHOWN]:
+            until = self.parts.sign_in.guard.state_of(user_id).locked_until
+            user = self.parts.directory.load_user(user_id)
+            if until is not None and user is not None:
+                ends = ago(until, self.parts.clock())
+                text = f"Sign-in is locked after wrong passwords; the lock ends {ends}."
+                path = f"/console/users/{segment(user_id)}"
+                yield Finding(user.username, WARNING, text, path=path)
 
     def _readiness(self) -> Finding:
         """As `/readyz` answers."""

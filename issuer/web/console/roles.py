@@ -150,8 +150,13 @@ class OneRoleScreen(ResourceScreen):
         with self.operator.work(ROLE.read) as work:
             after = self.visit.query.get("after", "")
             held_by = holders(self.operator, work, role.name, after, url)
-        more = len(role.scopes) - len(words)
-        return super().page(scopes=words, more=more, holders=held_by, **shown)
+        return super().page(
+            scopes=words,
+            more=len(role.scopes) - len(words),
+            holders=held_by,
+            unseen=unreadable(self.operator),
+            **shown,
+        )
 
     def update_command(self, fields: RoleFields) -> Command:
         role: Role = self.resource

@@ -108,7 +108,7 @@ class OneClientScreen(PrincipalScreen):
         at = at if at in client.audiences else next(iter(client.audiences), "")
         with operator.work(CLIENT.read) as work:
             section = assignments_section(operator, work, key, tuple(client.audiences))
-            secrets = secrets_in_list(work, key, self.parts.clock())
+            secrets = [*secrets_in_list(work, key, self.parts.clock())]
             rotation = rotation_evidence(work, key)
         is_by_admin = client.registered_by is RegisteredBy.ADMIN
         return super().page(

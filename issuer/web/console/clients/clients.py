@@ -1,8 +1,6 @@
 """`/console/clients`: services and applications with an id of their own, and new ones."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from itertools import islice, product
 from typing import Any
 
@@ -17,10 +15,9 @@ from issuer.roles import ROLE, Assignment
 from issuer.scopes import counting_at, covers
 from issuer.vocabulary import AuthMethod, GrantType, RegisteredBy, UserRights
 from issuer.web.console.clients.credentials import show_credentials
-from issuer.web.console.rights.assignments import assignment_command
 from issuer.web.console.screens.collection import CollectionScreen
 from issuer.web.console.screens.resource_form import ResourceForm, allow_if_ticked, some_keys
-from issuer.web.console.screens.views import Command, Listing
+from issuer.web.console.screens.views import Command
 
 # The members that a client that registered itself cannot have.
 _OF_ADMINS = {"audiences", "scopes", "user_rights", "claims", "first_party", "may_set_session"}
@@ -94,21 +91,13 @@ def _named(scopes: list[str]) -> str:
     return ", ".join(scopes[:_MOST]) + (f" and {more:,} more" if more > 0 else "")
 
 
-@dataclass(frozen=True, slots=True)
-class ClientInList:
-    """A client, and when a secret of it was last used."""
-
-    client: Client
-    last_used_at: datetime | None
-
-
 class ClientsScreen(CollectionScreen):
     FORM = FORM
     KINDS = KINDS
 
-    def rows(self, work: UnitOfWork, found: Listing[Client]) -> Listing[ClientInList]:
-        used = work.clients.last_uses([each.client_id for each in found.items])
-        return found.showing(ClientInList(c, used.get(c.client_id)) for c in found.items)
+    def about(self, work: UnitOfWork, clients: Sequence[Client]) -> dict[str, Any]:
+        """When a secret of each was last used."""
+        return {"last_uses": work.clients.last_uses([each.client_id for each in clients])}
 
     def choices(self) -> Mapping[str, Sequence[str]]:
         with self.operator.work(CLIENT.read) as work:
@@ -146,5 +135,5 @@ class ClientsScreen(CollectionScreen):
         pairs = islice(product(roles, created.audiences), _NAMED)
         assigned = (Assignment(role=role, audience=audience) for role, audience in pairs)
         return self.creation(members), *(
-            assignment_command(self.commands, CLIENT, key, each, "assign") for each in assigned
+            self.commands.assignment(CLIENT, key, each, "assign") for each in assigned
         )

@@ -1,7 +1,8 @@
 """The secrets of a client: add and delete them, and replace them without downtime."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
 from datetime import datetime
+from typing import Any
 
 from starlette.responses import Response
 
@@ -27,45 +28,29 @@ _THEN = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class SecretInList:
-    """`part` is what it is in a rotation: `new` or `old`; else empty."""
-
-    secret: ClientSecret
-    part: str
-    is_expired: bool
-
-
-@dataclass(frozen=True, slots=True)
-class RotationEvidence:
-    """`old_used_since` were used after the new one was made; `warnings` say why not to finish."""
-
-    new: ClientSecret
-    old_used_since: tuple[ClientSecret, ...]
-    warnings: tuple[str, ...]
-
-
-def secrets_in_list(work: UnitOfWork, client_id: str, now: datetime) -> tuple[SecretInList, ...]:
+def secrets_in_list(
+    work: UnitOfWork, client_id: str, now: datetime
+) -> Iterator[tuple[ClientSecret, str, bool]]:
+    """Each with what it is in a rotation, `new` or `old`, else empty; and whether it is expired."""
     secrets = work.clients.secrets(client_id)
     rotation = Rotation.of(secrets)
     old = rotation.ids[1:] if rotation else ()
-
-    def in_list(secret: ClientSecret) -> SecretInList:
-        part = "old" if secret.id in old else "new" if rotation and secret is rotation.new else ""
-        return SecretInList(secret, part, secret.state_at(now) is SecretState.EXPIRED)
-
-    return tuple(map(in_list, secrets))
+    for each in secrets:
+        part = "old" if each.id in old else "new" if rotation and each is rotation.new else ""
+        yield each, part, each.state_at(now) is SecretState.EXPIRED
 
 
-def rotation_evidence(work: UnitOfWork, client_id: str) -> RotationEvidence | None:
-    """None if no rotation is in progress."""
+def rotation_evidence(work: UnitOfWork, client_id: str) -> dict[str, Any] | None:
+    """For the template, which old secrets were used after the new one was made.
+
+    `warnings` say why not to finish. None if no rotation is in progress.
+    """
     if (rotation := work.rotations.find(client_id)) is None:
         return None
     began = rotation.new.created_at
     used_since = [s for s in rotation.old if s.last_used_at is not None and s.last_used_at >= began]
-    return RotationEvidence(
-        rotation.new, tuple(used_since), tuple(work.rotations.warnings(rotation))
-    )
+    warnings = work.rotations.warnings(rotation)
+    return {"new": rotation.new, "old_used_since": used_since, "warnings": warnings}
 
 
 def add_secret(screen: ResourceScreen) -> Response:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
@@ -12,9 +11,9 @@ from issuer.audiences import AUDIENCE
 from issuer.catalogue import NEWEST, SUPPORTED, UnknownVersion
 from issuer.clients import CLIENT
 from issuer.errors import InvalidField, NotFound
-from issuer.explain.explaining import Explanation, Question
+from issuer.explain.explaining import Question
 from issuer.users import USER
-from issuer.web.console.explain.remedies import Remedy, allow_audience, remedies
+from issuer.web.console.explain.remedies import Remedies, Remedy, allow_audience
 from issuer.web.console.screens.operator import Operator, readable
 from issuer.web.console.screens.resource_form import some_keys
 from issuer.web.console.screens.screen import ConsoleScreen
@@ -86,22 +85,6 @@ def _subject(operator: Operator, values: Mapping[str, str]) -> dict[str, Any]:
     raise InvalidField("subject", f"There is no {' or '.join(each.kind for each in kinds)} {name}.")
 
 
-@dataclass(frozen=True, slots=True)
-class ExplainAnswer:
-    """The decision at `audience`. `subjects` are the ids it is about, each with its plural."""
-
-    explanation: Explanation
-    request: str
-    audience: str
-    subjects: Mapping[str, str]
-    remedies: tuple[Remedy, ...]
-    most: int = _HELD
-
-    @property
-    def is_of_user_alone(self) -> bool:
-        return [*self.subjects.values()] == ["users"]
-
-
 class ExplainScreen(ConsoleScreen):
     """The whole question is in the URL; without a request it only fills in the form."""
 
@@ -118,7 +101,7 @@ class ExplainScreen(ConsoleScreen):
         try:
             question = asked(self.operator, values)
             self.operator.require_read_of(question)
-            answer = self._answer(question)
+            audience, answer = self._answer(question)
         except UnknownVersion as error:
             return self._page(values, errors={"version": str(error)})
         except (InvalidField, NotFound) as error:
@@ -126,11 +109,10 @@ class ExplainScreen(ConsoleScreen):
             is_of_audience = "audience" in errors and isinstance(error, InvalidField)
             found = self._of_audience(values) if is_of_audience else ()
             return self._page(values, errors=errors, remedies=found)
-        shown = {**values, "audience": answer.audience}
+        shown = {**values, "audience": audience}
         if not values.get("id"):
             shown |= {"method": question.method, "path": question.path}
-        command = self._command(question, answer.audience)
-        return self._page(shown, answer=answer, commands=(command,))
+        return self._page(shown, answer=answer, commands=(self._command(question, audience),))
 
     def _page(self, values: Mapping[str, str], **shown: Any) -> Response:
         """`kinds` of subjects may be asked about; `remedies` are for a question without answer."""
@@ -148,7 +130,11 @@ class ExplainScreen(ConsoleScreen):
         }
         return self.answer("explain", "Explain", values=values, **usual | shown)
 
-    def _answer(self, question: Question) -> ExplainAnswer:
+    def _answer(self, question: Question) -> tuple[str, dict[str, Any]]:
+        """The audience, and the decision there as its template shows it.
+
+        `subjects` are the ids it is about, each with its plural.
+        """
         explanation = self.parts.administration.explainer.explain(question)
         directory, subjects = self.parts.directory, {}
         client = directory.load_client(question.client_id) if question.client_id else None
@@ -163,9 +149,17 @@ class ExplainScreen(ConsoleScreen):
         fixes: list[Remedy] = []
         if not explanation.decision.allowed:
             addition = explanation.decision.smallest_addition
-            fixes = remedies(self.operator, self.commands, client, user, audience, addition)
-        request = f"{question.method} {question.path}"
-        return ExplainAnswer(explanation, request, audience.id, subjects, tuple(fixes))
+            found = Remedies(self.operator, self.commands, audience)
+            fixes = [*found.all(client, user, addition)]
+        return audience.id, {
+            "explanation": explanation,
+            "request": f"{question.method} {question.path}",
+            "audience": audience.id,
+            "subjects": subjects,
+            "is_of_user_alone": [*subjects.values()] == ["users"],
+            "remedies": fixes,
+            "most": _HELD,
+        }
 
     def _of_audience(self, values: Mapping[str, str]) -> tuple[Remedy, ...]:
         """For a client that may have no tokens for the audience that was named."""

@@ -7,10 +7,10 @@ from urllib.parse import urlencode
 
 from issuer.clients import CLIENT
 from issuer.composition import UnitOfWork
-from issuer.directory import AudienceRecord, ClientRecord, Rights, UserRecord
-from issuer.explain.explaining import holders_lacking
+from issuer.directory import AudienceRecord, ClientRecord, UserRecord
+from issuer.explain.explaining import Lacking, holders_lacking
 from issuer.resources import ResourceType
-from issuer.roles import ROLE, Role
+from issuer.roles import ROLE, Assignment, Role
 from issuer.scopes import AGENT_OS_ADMIN, ISSUER_ADMIN, counting_at, covers
 from issuer.users import USER
 from issuer.web.console.screens.commands import Commands
@@ -33,105 +33,97 @@ class Remedy:
     command: Command
 
 
-@dataclass(frozen=True, slots=True)
-class _Lacking:
-    """A client or a user that lacks `scopes`."""
+@dataclass(frozen=True)
+class Remedies:
+    """What would allow a request at the audience, as far as the operator may see it."""
 
-    type: ResourceType[Any, Any]
-    key: str
-    name: str
-    rights: Rights
-    scopes: tuple[str, ...]
+    operator: Operator
+    commands: Commands
+    audience: AudienceRecord
 
+    def all(
+        self, client: ClientRecord | None, user: UserRecord | None, addition: Sequence[str]
+    ) -> Iterator[Remedy]:
+        """Enable a disabled client or user; assign a role, widen roles, or the client itself."""
+        for each in (client, user):
+            if each is not None and each.disabled:
+                yield self._enabled(each)
+        for lacking in holders_lacking(client, user, self.audience, addition):
+            if self.operator.holds(ROLE.read):
+                with self.operator.work(ROLE.read) as work:
+                    yield from [*self._assigned(work, lacking), *self._widened(work, lacking)]
+            if isinstance(lacking.holder, ClientRecord):
+                yield self._direct(lacking.holder, lacking.scopes)
 
-def remedies(
-    operator: Operator,
-    commands: Commands,
-    client: ClientRecord | None,
-    user: UserRecord | None,
-    audience: AudienceRecord,
-    addition: Sequence[str],
-) -> list[Remedy]:
-    """Enable a disabled client or user; assign a role, widen roles, or the client itself."""
-    found = [*_disabled(commands, client, user)]
-    for each in _lacking(client, user, audience, addition):
-        if operator.holds(ROLE.read):
-            with operator.work(ROLE.read) as work:
-                found += _assigned(commands, work, each, audience)
-                found += _widened(commands, work, each, audience)
-        if each.type is CLIENT:
-            found.append(_direct(commands, each))
-    return found
+    def _enabled(self, holder: ClientRecord | UserRecord) -> Remedy:
+        kind, key, _ = _principal(holder)
+        command = self.commands.of_resources(
+            kind, ("update", key, "--enabled"), "PATCH", (key,), {"disabled": False}
+        )
+        return Remedy(f"Enable the {kind.kind} {key}.", _page_of(kind, key), command)
+
+    def _assigned(self, work: UnitOfWork, lacking: Lacking) -> Iterator[Remedy]:
+        """The role that gives least beside what is lacking, of the first hundred; or a new one.
+
+        Never one for an admin, unless only that will do.
+        """
+        (kind, key, name), scopes = _principal(lacking.holder), lacking.scopes
+        page = work.roles.page(None, _CHOICES)
+        fitting = [role for role in page if _gives(role, scopes, self.audience)]
+        if fitting:
+            role = min(fitting, key=lambda each: _excess(each, scopes)).name
+            assignment = Assignment(role=role, audience=self.audience.id)
+            command = self.commands.assignment(kind, key, assignment, "assign")
+            text = f"Assign {name} the role {role} at {self.audience.id}."
+            yield Remedy(text, _page_of(kind, key, "#roles"), command)
+        elif not lacking.holder.rights.roles_at(self.audience.id):
+            body = {"name": _NAME, "scopes": list(scopes)}
+            cli = ("create", _NAME, *_options("--scope", scopes))
+            command = self.commands.of_resources(ROLE, cli, "POST", (), body)
+            text = f"Make a role with {' and '.join(scopes)}, and assign it to {name}."
+            yield Remedy(text, f"/console/roles?{urlencode({'add': ' '.join(scopes)})}", command)
+
+    def _widened(self, work: UnitOfWork, lacking: Lacking) -> Iterator[Remedy]:
+        """Each role that it has there, if they are few."""
+        scopes, rights = lacking.scopes, lacking.holder.rights
+        names = sorted({grant.role for grant in rights.roles_at(self.audience.id)})
+        for role in sorted(work.roles.named(names[:_ROLES]), key=lambda each: each.name):
+            cli = ("update", role.name, *_options("--add-scope", scopes))
+            body = {"scopes": [*role.scopes, *scopes]}
+            command = self.commands.of_resources(ROLE, cli, "PATCH", (role.name,), body)
+            text = f"Add {' and '.join(scopes)} to the role {role.name}, for all who have it."
+            query = urlencode({"edit": "yes", "add": " ".join(scopes)})
+            yield Remedy(text, _page_of(ROLE, role.name, f"?{query}"), command)
+
+    def _direct(self, client: ClientRecord, scopes: Sequence[str]) -> Remedy:
+        key = client.client_id
+        cli = ("update", key, *_options("--add-scope", scopes))
+        body = {"scopes": [*sorted(client.rights.direct), *scopes]}
+        command = self.commands.of_resources(CLIENT, cli, "PATCH", (key,), body)
+        text = f"Give {' and '.join(scopes)} to the client {key} itself."
+        return Remedy(text, _page_of(CLIENT, key, "?edit=yes"), command)
 
 
 def allow_audience(commands: Commands, client: ClientRecord, audience: str) -> Remedy:
     """For a client that may not ask for tokens for it."""
     key = client.client_id
-    command = commands.command(
-        ("client", "update", key, "--add-audience", audience),
-        "PATCH",
-        ("clients", key),
-        {"audiences": [*sorted(client.audiences), audience]},
-    )
+    cli, body = ("update", key, "--add-audience", audience), [*sorted(client.audiences), audience]
+    command = commands.of_resources(CLIENT, cli, "PATCH", (key,), {"audiences": body})
     text = f"Allow {key} to ask for tokens for {audience}."
     return Remedy(text, _page_of(CLIENT, key, "?edit=yes"), command)
 
 
-def _disabled(
-    commands: Commands, client: ClientRecord | None, user: UserRecord | None
-) -> Iterator[Remedy]:
-    for kind, key, disabled in (
-        (CLIENT, client and client.client_id, client and client.disabled),
-        (USER, user and user.id, user and user.disabled),
-    ):
-        if key and disabled:
-            path = (kind.plural, key)
-            command = commands.command(
-                (kind.kind, "update", key, "--enabled"), "PATCH", path, {"disabled": False}
-            )
-            yield Remedy(f"Enable the {kind.kind} {key}.", _page_of(kind, key), command)
+def _principal(
+    holder: ClientRecord | UserRecord,
+) -> tuple[ResourceType[Any, Any], str, str]:
+    """Its type, its key, and what people call it."""
+    if isinstance(holder, UserRecord):
+        return USER, holder.id, holder.username
+    return CLIENT, holder.client_id, holder.client_id
 
 
-def _lacking(
-    client: ClientRecord | None,
-    user: UserRecord | None,
-    audience: AudienceRecord,
-    addition: Sequence[str],
-) -> Iterator[_Lacking]:
-    for each in holders_lacking(client, user, audience, addition):
-        holder, scopes = each.holder, each.scopes
-        if isinstance(holder, UserRecord):
-            yield _Lacking(USER, holder.id, holder.username, holder.rights, scopes)
-        else:
-            yield _Lacking(CLIENT, holder.client_id, holder.client_id, holder.rights, scopes)
-
-
-def _assigned(
-    commands: Commands, work: UnitOfWork, lacking: _Lacking, audience: AudienceRecord
-) -> Iterator[Remedy]:
-    """The role that gives least beside what is lacking, of the first hundred; or a new one.
-
-    Never one for an admin, unless only that will do.
-    """
-    kind, key = lacking.type, lacking.key
-    page = work.roles.page(None, _CHOICES)
-    fitting = [role for role in page if _gives(role, lacking.scopes, audience)]
-    if fitting:
-        role = min(fitting, key=lambda each: _excess(each, lacking.scopes)).name
-        cli = (kind.kind, "role", "assign", key, role, "--audience", audience.id)
-        path = (kind.plural, key, "roles", role)
-        query = urlencode({"audience": audience.id})
-        text = f"Assign {lacking.name} the role {role} at {audience.id}."
-        command = commands.command(cli, "PUT", path, query=query)
-        yield Remedy(text, _page_of(kind, key, "#roles"), command)
-    elif not lacking.rights.roles_at(audience.id):
-        options = [part for scope in lacking.scopes for part in ("--scope", scope)]
-        body = {"name": _NAME, "scopes": list(lacking.scopes)}
-        command = commands.command(("role", "create", _NAME, *options), "POST", ("roles",), body)
-        text = f"Make a role with {_and(lacking.scopes)}, and assign it to {lacking.name}."
-        yield Remedy(
-            text, f"/console/roles?{urlencode({'add': ' '.join(lacking.scopes)})}", command
-        )
+def _options(name: str, scopes: Iterable[str]) -> list[str]:
+    return [part for scope in scopes for part in (name, scope)]
 
 
 def _excess(role: Role, scopes: Iterable[str]) -> tuple[bool, int]:
@@ -146,40 +138,5 @@ def _gives(role: Role, scopes: Iterable[str], audience: AudienceRecord) -> bool:
     return all(covers(given, scope) for scope in scopes)
 
 
-def _widened(
-    commands: Commands, work: UnitOfWork, lacking: _Lacking, audience: AudienceRecord
-) -> Iterator[Remedy]:
-    """Each role that it has there, if they are few."""
-    names = sorted({grant.role for grant in lacking.rights.roles_at(audience.id)})
-    for role in sorted(work.roles.named(names[:_ROLES]), key=lambda each: each.name):
-        options = [part for scope in lacking.scopes for part in ("--add-scope", scope)]
-        command = commands.command(
-            ("role", "update", role.name, *options),
-            "PATCH",
-            ("roles", role.name),
-            {"scopes": [*role.scopes, *lacking.scopes]},
-        )
-        text = f"Add {_and(lacking.scopes)} to the role {role.name}, for all who have it."
-        query = urlencode({"edit": "yes", "add": " ".join(lacking.scopes)})
-        yield Remedy(text, f"/console/roles/{segment(role.name)}?{query}", command)
-
-
-def _direct(commands: Commands, lacking: _Lacking) -> Remedy:
-    options = [part for scope in lacking.scopes for part in ("--add-scope", scope)]
-    scopes = [*sorted(lacking.rights.direct), *lacking.scopes]
-    command = commands.command(
-        ("client", "update", lacking.key, *options),
-        "PATCH",
-        ("clients", lacking.key),
-        {"scopes": scopes},
-    )
-    text = f"Give {_and(lacking.scopes)} to the client {lacking.key} itself."
-    return Remedy(text, _page_of(CLIENT, lacking.key, "?edit=yes"), command)
-
-
 def _page_of(kind: ResourceType[Any, Any], key: str, more: str = "") -> str:
     return f"/console/{kind.plural}/{segment(key)}{more}"
-
-
-def _and(scopes: Sequence[str]) -> str:
-    return " and ".join(scopes)

@@ -1,7 +1,6 @@
 """Roles assigned to a client or a user: the section that shows them, and its forms."""
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -20,11 +19,10 @@ from issuer.roles import ROLE, Assignment
 from issuer.scopes import covers
 from issuer.users import USER
 from issuer.web.console.rights.effective_rights import include_issuer
-from issuer.web.console.screens.commands import Commands
-from issuer.web.console.screens.operator import Operator, readable, unreadable
+from issuer.web.console.screens.operator import Operator, readable
 from issuer.web.console.screens.resource import ResourceScreen
 from issuer.web.console.screens.resource_form import some_keys
-from issuer.web.console.screens.views import MOST_COUNTED, PAGE, Command, counted
+from issuer.web.console.screens.views import MOST_COUNTED, PAGE, Command, Listing, counted
 
 _PLACES = 5
 _SHOWN = 100
@@ -43,78 +41,50 @@ class Holder:
     more: int
 
 
-@dataclass(frozen=True, slots=True)
-class Holders:
-    """`count` of all in words; `unseen` are the kinds that the operator may not read."""
-
-    items: tuple[Holder, ...]
-    count: str
-    unseen: tuple[str, ...]
-    next_url: str = ""
-    first_url: str = ""
-
-
-def holders(operator: Operator, work: UnitOfWork, role: str, after: str, url: str) -> Holders:
+def holders(
+    operator: Operator, work: UnitOfWork, role: str, after: str, url: str
+) -> Listing[Holder]:
+    """The part of who has the role that begins after the id; `url` is that of the role's page."""
     ids = work.assignments.holders(role, fold_id(after), PAGE + 1)
     shown = ids[:PAGE]
     number = work.assignments.count_holders(role, MOST_COUNTED)
     items = [each for kind in readable(operator) for each in _of_kind(work, kind, role, shown)]
-    return Holders(
+    return Listing(
         tuple(sorted(items, key=lambda each: fold_id(each.id))),
         counted(number),
-        unreadable(operator),
-        f"{url}?{urlencode({'after': shown[-1]})}" if len(ids) > PAGE else "",
-        url if after else "",
+        next_url=f"{url}?{urlencode({'after': shown[-1]})}" if len(ids) > PAGE else "",
+        first_url=url if after else "",
     )
 
 
 def _of_kind(
     work: UnitOfWork, kind: ResourceType[Any, Any], role: str, ids: Sequence[str]
-) -> list[Holder]:
+) -> Iterator[Holder]:
     found = {fold_id(kind.key_of(each)): each for each in work.collection(kind).named(ids)}
-    places = _places(work.assignments.of_each(list(found)), role)
-    return [_holder(kind, found[key], places[key]) for key in found]
-
-
-def _places(
-    assigned: Mapping[str, Sequence[Assignment]], role: str
-) -> Mapping[str, list[Assignment]]:
-    places: dict[str, list[Assignment]] = defaultdict(list)
-    for key, assignments in assigned.items():
-        places[key] = [each for each in assignments if each.role == role]
-    return places
-
-
-def _holder(kind: ResourceType[Any, Any], principal: Any, places: list[Assignment]) -> Holder:
-    key = kind.key_of(principal)
-    name = principal.username if kind is USER else principal.name or key
-    ordered = sorted(places, key=lambda each: each.audience or "")
-    more = max(0, len(ordered) - _PLACES)
-    return Holder(kind.kind, key, name, principal.disabled, tuple(ordered[:_PLACES]), more)
-
-
-@dataclass(frozen=True, slots=True)
-class AssignmentsSection:
-    """What is assigned, and some roles and audiences to choose from; others can be typed.
-
-    `more` assignments are not listed.
-    """
-
-    assigned: tuple[Assignment, ...]
-    more: int
-    roles: tuple[str, ...]
-    audiences: tuple[str, ...]
+    assigned = work.assignments.of_each(list(found))
+    for folded, principal in found.items():
+        places = [each for each in assigned.get(folded, ()) if each.role == role]
+        places.sort(key=lambda each: each.audience or "")
+        key, more = kind.key_of(principal), max(0, len(places) - _PLACES)
+        name = principal.username if kind is USER else principal.name or key
+        yield Holder(kind.kind, key, name, principal.disabled, tuple(places[:_PLACES]), more)
 
 
 def assignments_section(
     operator: Operator, work: UnitOfWork, key: str, audiences: tuple[str, ...] = ()
-) -> AssignmentsSection:
-    """The section about the principal `key`; without `audiences`, some are read."""
-    audiences = audiences[:_SHOWN] or some_keys(operator, work, AUDIENCE)
-    assigned = tuple(work.assignments.of(key))
-    more = max(0, len(assigned) - _SHOWN)
-    roles = some_keys(operator, work, ROLE)
-    return AssignmentsSection(assigned[:_SHOWN], more, roles, audiences)
+) -> dict[str, Any]:
+    """For the template, what is assigned to `key`, and how many `more` are not listed.
+
+    Some roles and audiences are to choose from; others can be typed. Without `audiences`, some are
+    read.
+    """
+    assigned = work.assignments.of(key)
+    return {
+        "assigned": assigned[:_SHOWN],
+        "more": max(0, len(assigned) - _SHOWN),
+        "roles": some_keys(operator, work, ROLE),
+        "audiences": audiences[:_SHOWN] or some_keys(operator, work, AUDIENCE),
+    }
 
 
 class PrincipalScreen(ResourceScreen):
@@ -142,7 +112,7 @@ class PrincipalScreen(ResourceScreen):
     def assign(self) -> Response:
         """Or `unassign`: asks first. `InvalidField` for the fields `role` and `audience`."""
         assignment, do = _assignment(self.form), self.form["do"]
-        command = assignment_command(self.commands, self.TYPE, self.key, assignment, do)
+        command = self.commands.assignment(self.TYPE, self.key, assignment, do)
         if not self.is_confirmed:
             return self._ask_to_assign(assignment, command)
 
@@ -221,21 +191,3 @@ def _held_besides(rights: Rights, assignment: Assignment, *, assigned: bool) -> 
         if grant.audience_id in {None, assignment.audience} and not (assigned and is_this):
             held |= grant.scopes
     return held
-
-
-def assignment_command(
-    commands: Commands,
-    principal_type: ResourceType[Any, Any],
-    key: str,
-    assignment: Assignment,
-    do: str,
-) -> Command:
-    """The command and the request that `assign` or `unassign` it."""
-    where = assignment.audience
-    option = ("--everywhere",) if where is None else ("--audience", where)
-    return commands.command(
-        (principal_type.kind, "role", do, key, assignment.role, *option),
-        "PUT" if do == "assign" else "DELETE",
-        (principal_type.plural, key, "roles", assignment.role),
-        query=urlencode({"everywhere": "true"} if where is None else {"audience": where}),
-    )

@@ -14,7 +14,7 @@ from issuer.errors import AlreadyExists, InvalidField
 from issuer.resources import ResourceType
 from issuer.web.console.screens.resource_form import ResourceForm, allow_if_ticked, field_errors
 from issuer.web.console.screens.screen import CONFLICT, ConsoleScreen
-from issuer.web.console.screens.views import Command, Listing, listing
+from issuer.web.console.screens.views import Command, listing
 from issuer.web.words import segment
 
 
@@ -67,7 +67,7 @@ class CollectionScreen(ResourceTypeScreen):
     def list_page(self, **shown: Any) -> Response:
         with self.operator.work(self.TYPE.read) as work:
             found = listing(work, self.visit, self.site.base + self.PATH, self.TYPE)
-            found = self.rows(work, found)
+            shown |= self.about(work, found.items)
         return self.answer(
             (self.TYPE.attribute, "list"),
             self.LABEL,
@@ -79,9 +79,9 @@ class CollectionScreen(ResourceTypeScreen):
             **shown,
         )
 
-    def rows(self, work: UnitOfWork, found: Listing[Any]) -> Listing[Any]:
-        """The list with what its rows show of each resource."""
-        return found
+    def about(self, work: UnitOfWork, resources: Sequence[Any]) -> dict[str, Any]:
+        """What the rows of the list show besides the resources."""
+        return {}
 
     def form_page(
         self,

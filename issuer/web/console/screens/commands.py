@@ -4,9 +4,10 @@ import json
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from issuer.resources import Control, Member, ResourceType
+from issuer.roles import Assignment
 from issuer.web.console.screens.views import Command
 
 
@@ -44,6 +45,20 @@ class Commands:
         """`cli` after `issuer` and the kind; `path` below that of all resources of the type."""
         noun = resource_type.kind.replace(" ", "-")
         return self.command((noun, *cli), method, (resource_type.plural, *path), body, query)
+
+    def assignment(
+        self, principal_type: ResourceType[Any, Any], key: str, assignment: Assignment, do: str
+    ) -> Command:
+        """What `assign` or `unassign` a role of a client or a user."""
+        where = assignment.audience
+        option = ("--everywhere",) if where is None else ("--audience", where)
+        return self.of_resources(
+            principal_type,
+            ("role", do, key, assignment.role, *option),
+            "PUT" if do == "assign" else "DELETE",
+            (key, "roles", assignment.role),
+            query=urlencode({"everywhere": "true"} if where is None else {"audience": where}),
+        )
 
 
 def as_options(resource_type: ResourceType[Any, Any], given: Mapping[str, object]) -> list[str]:

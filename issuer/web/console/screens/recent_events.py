@@ -1,25 +1,18 @@
 """What happened to a client or a user last, for those who may read the audit log."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby, islice
 
 from issuer.audit import AuditEvent
 from issuer.web.console.screens.operator import Operator
+from issuer.web.words import methods_in_words
 
 READ = "issuer:audit:read"
 _READ_AT_MOST = 200
 _SHOWN_EVENTS = 10
 _SHOWN_SIGN_INS = 20
 _BEGAN, _FAILED, _LOCKED = "session.began", "sign_in.failed", "sign_in.locked"
-_METHODS = {  # RFC 8176
-    "pwd": "password",
-    "otp": "code",
-    "hwk": "passkey",
-    "swk": "passkey",
-    "mfa": "",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +75,6 @@ def sign_in_history(operator: Operator, user_id: str) -> tuple[SignInSeen, ...] 
     with operator.work(READ) as work:
         events = work.audit_log.about(user_id, _SHOWN_SIGN_INS, (_BEGAN, _FAILED, _LOCKED))
     return tuple(map(_seen, events))
-
-
-def methods_in_words(methods: Iterable[str]) -> str:
-    """ "password and code"."""
-    words = dict.fromkeys(_METHODS.get(each, each) for each in methods)
-    return " and ".join(filter(None, words))
 
 
 def _seen(event: AuditEvent) -> SignInSeen:

@@ -1,6 +1,6 @@
 """What all screens of the console show."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 from urllib.parse import urlencode
@@ -12,7 +12,6 @@ from issuer.web.views import Form, WebPage
 from issuer.web.visit import Visit
 
 Item = TypeVar("Item")
-Other = TypeVar("Other")
 PAGE = 50
 MOST_COUNTED = 10_000
 _MAX_CHARACTERS = 255
@@ -103,10 +102,6 @@ class Listing(Generic[Item]):
     search: str = ""
     next_url: str = ""
     first_url: str = ""
-
-    def showing(self, items: Iterable[Other]) -> "Listing[Other]":
-        """This part of the list with other values for its items."""
-        return Listing(tuple(items), self.count, self.search, self.next_url, self.first_url)
 
 
 def listing(

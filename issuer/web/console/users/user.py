@@ -8,6 +8,7 @@ from issuer.clients import CLIENT
 from issuer.composition import UnitOfWork
 from issuer.errors import AlreadyExists, InvalidField
 from issuer.fields.ids import fold_id
+from issuer.sign_in.session_revoker import Consent
 from issuer.users import USER, User
 from issuer.web.console.rights.assignments import ASSIGNING, PrincipalScreen, assignments_section
 from issuer.web.console.rights.effective_rights import rights_somewhere, token_through
@@ -18,7 +19,6 @@ from issuer.web.console.screens.recent_events import sign_in_history
 from issuer.web.console.screens.resource import ResourceScreen, changes_of
 from issuer.web.console.screens.resource_form import field_errors
 from issuer.web.console.screens.views import Command
-from issuer.web.console.users.access import user_access
 from issuer.web.console.users.sign_in_methods import (
     ENDS,
     end_session,
@@ -29,10 +29,12 @@ from issuer.web.console.users.sign_in_methods import (
     withdraw_consent,
     withdraw_invitation,
 )
-from issuer.web.console.users.users import FORM
+from issuer.web.console.users.users import FORM, user_states
 
 # Those that give nobody access.
 _WITHOUT_ACCESS = ("save", "disable", "end-all", "delete", "end-session", "withdraw-consent")
+_SHOWN = 50  # sessions, and consents
+_SCOPES = 5
 _NOT_OF_ONESELF = {"invite", "remove-factor", "reset-factors"}
 
 
@@ -104,28 +106,44 @@ class OneUserScreen(PrincipalScreen):
         at = query.get("at", "").strip()
         reads_clients = operator.holds(CLIENT.read)
         through = query.get("through", "").strip() if reads_clients else ""
-        attempts = self.parts.sign_in.guard.state_of(key)
         rights, own = self.record.rights, self.parts.settings.url
         with operator.work(USER.read) as work:
             section = assignments_section(operator, work, key)
-            access = user_access(
-                work, user, attempts.failed_attempts, attempts.locked_until, operator.session.id
-            )
+            access = self._access(work, user)
         return super().page(
             may_change=operator.holds(USER.write),
             may_edit=operator.may_change(USER.write, is_protected=self.is_protected),
             commands=self._commands_for(key, through, at),
             is_self=key == operator.session.user_id,
             reads_clients=reads_clients,
-            access=access,
             section=section,
             rights=rights_somewhere(self.parts.directory, rights, own, at),
             through=through,
             at=at,
             token=token_through(self.parts.administration, key, through, at),
             sign_ins=sign_in_history(operator, key),
+            **access,
             **shown,
         )
+
+    def _access(self, work: UnitOfWork, user: User) -> dict[str, Any]:
+        """How the user signs in, and where they did. `more_…` are not listed."""
+        attempts = self.parts.sign_in.guard.state_of(user.id)
+        factors = work.factors.of_user(user.id)
+        means = work.factors.methods_of(user.id)[user.id]
+        sessions, consents = work.sessions.of_user(user.id), work.consents.of_user(user.id)
+        return {
+            "attempts": attempts,
+            "means": means,
+            "states": user_states(user, means, attempts.locked_until),
+            "factors": factors,
+            "recovery_codes_left": work.factors.recovery_codes_left(user.id),
+            "sessions": sessions[:_SHOWN],
+            "more_sessions": max(0, len(sessions) - _SHOWN),
+            "own_session_id": self.operator.session.id,
+            "consents": [(each, *_scopes_of(each)) for each in consents[:_SHOWN]],
+            "more_consents": max(0, len(consents) - _SHOWN),
+        }
 
     def wrong(self, error: InvalidField) -> Response:
         sentence = f"Nothing was changed. {error}"
@@ -166,3 +184,9 @@ class OneUserScreen(PrincipalScreen):
                 for kind in ("role", "factor", "session", "consent")
             ),
         )
+
+
+def _scopes_of(consent: Consent) -> tuple[tuple[str, ...], int]:
+    """Some of its scopes, and how many more there are."""
+    scopes = (*consent.openid_scopes, *consent.scopes)
+    return scopes[:_SCOPES], max(0, len(scopes) - _SCOPES)

@@ -1,7 +1,7 @@
 """`/console/users`: people who sign in, and new ones."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from starlette.responses import Response
@@ -13,14 +13,14 @@ from issuer.roles import ROLE, Assignment
 from issuer.sign_in import InvitationFields, NewInvitation
 from issuer.sign_in.factors_store import SignInMethods
 from issuer.users import USER, User, UserFields
-from issuer.web.console.rights.assignments import assignment_command
 from issuer.web.console.screens.collection import CollectionScreen
 from issuer.web.console.screens.operator import NeedsSignIn
 from issuer.web.console.screens.resource_form import ResourceForm, some_keys
-from issuer.web.console.screens.views import Command, Listing
-from issuer.web.console.users.access import user_states
+from issuer.web.console.screens.views import Command
 from issuer.web.console.users.sign_in_methods import invitation_command, invitation_link
 
+ACTIVE, DISABLED, INVITED, LOCKED = "active", "disabled", "invited", "locked"
+NO_MEANS = "cannot sign in"
 VERIFIED = "yes"  # the value of the box for an address that is not verified
 
 
@@ -35,6 +35,16 @@ class UserForm(ResourceForm[UserFields, User]):
 FORM = UserForm(USER)
 
 
+def user_states(
+    user: User, means: SignInMethods, locked_until: datetime | None = None
+) -> tuple[str, ...]:
+    """All states that apply: a user can be locked and invited at once."""
+    first = DISABLED if user.disabled else ACTIVE if means.can_sign_in else ""
+    locked = LOCKED if locked_until else ""
+    invited = INVITED if means.invited_until and not user.disabled else ""
+    return tuple(filter(None, (first, locked, invited))) or (NO_MEANS,)
+
+
 def new_assignments(form: Mapping[str, str]) -> list[Assignment]:
     """The roles of a new user, at one audience: everywhere is not what a form leaves empty."""
     roles, audience = form.get("roles", "").split(), form.get("audience", "").strip()
@@ -43,25 +53,17 @@ def new_assignments(form: Mapping[str, str]) -> list[Assignment]:
     return [Assignment(role=role, audience=audience) for role in dict.fromkeys(roles)]
 
 
-@dataclass(frozen=True, slots=True)
-class UserInList:
-    """A user, and how they can sign in."""
-
-    user: User
-    states: tuple[str, ...]
-    means: SignInMethods
-
-
 class UsersScreen(CollectionScreen):
     FORM = FORM
     ARGUMENT = "username"
     KINDS = {"": {"invite": "yes"}}
     SIGN_IN = {"": NeedsSignIn.IF_PROTECTED}
 
-    def rows(self, work: UnitOfWork, found: Listing[User]) -> Listing[UserInList]:
-        means = work.factors.methods_of(*(each.id for each in found.items))
-        users = ((each, means[each.id]) for each in found.items if each.id in means)
-        return found.showing(UserInList(user, user_states(user, how), how) for user, how in users)
+    def about(self, work: UnitOfWork, users: Sequence[User]) -> dict[str, Any]:
+        """How each can sign in, and their states."""
+        means = work.factors.methods_of(*(each.id for each in users))
+        known = ((each, means[each.id]) for each in users if each.id in means)
+        return {"sign_in_of": {user.id: (how, user_states(user, how)) for user, how in known}}
 
     def choices(self) -> Mapping[str, Sequence[str]]:
         with self.operator.work(USER.read) as work:
@@ -105,7 +107,6 @@ class UsersScreen(CollectionScreen):
         """Creating the user, then assigning each role."""
         members = UserFields.model_validate(created, from_attributes=True, strict=False)
         assigned = (
-            assignment_command(self.commands, USER, created.id, each, "assign")
-            for each in assignments
+            self.commands.assignment(USER, created.id, each, "assign") for each in assignments
         )
         return self.creation(members), *assigned
