@@ -7,8 +7,7 @@ from starlette.responses import Response
 
 from issuer.catalogue.permissions import in_words
 from issuer.sign_in.authorization_request import ConsentNeeded
-from issuer.web.navigation import Navigation
-from issuer.web.site import PageEndpoint, Site
+from issuer.web.navigation import FlowEndpoint
 from issuer.web.views import ConsentPage
 from issuer.web.visit import Visit
 from issuer.web.words import agent_os_of, application_of, identity_in_words, lasting
@@ -17,42 +16,38 @@ _OFFER_CHARACTERS = 32
 _CHANGED = "What you may do there has just changed. Read it again."
 
 
-class ConsentEndpoint(PageEndpoint):
+class ConsentEndpoint(FlowEndpoint):
     """Both decisions are checked against the present state, and against what the page said."""
 
     PATH = "/consent"
 
-    def __init__(self, site: Site, navigation: Navigation) -> None:
-        super().__init__(site)
-        self._navigation = navigation
-
     def show(self, visit: Visit) -> Response:
-        request = self._navigation.open_request(visit)
+        request = self.open_request(visit)
         if request is None:
-            return self._navigation.gone()
-        step = self._navigation.next_step(visit, request, self.site.session(visit))
+            return self.request_gone()
+        step = self.next_step(visit, request, self.site.session(visit))
         if isinstance(step, ConsentNeeded):
             return self.site.pages.answer(self._page(visit, step))
-        return self._navigation.go(visit, step)
+        return self.go(visit, step)
 
     def change(self, visit: Visit, form: Mapping[str, str]) -> Response:
-        request = self._navigation.open_request(visit)
+        request = self.open_request(visit)
         if request is None:
-            return self._navigation.gone()
+            return self.request_gone()
         session, flow = self.site.session(visit), self.parts.people.flow
         decision = form.get("decision")
         if decision == "deny":
-            return self._navigation.go(visit, flow.deny(request, session, visit.actor))
-        step = self._navigation.next_step(visit, request, session)
+            return self.go(visit, flow.deny(request, session, visit.actor))
+        step = self.next_step(visit, request, session)
         if session is None or not isinstance(step, ConsentNeeded):
-            return self._navigation.go(visit, step)
+            return self.go(visit, step)
         if decision != "allow":
             return self.stale(visit, form)
         if form.get("offer") == _offer(step):
             step = flow.allow(step, session, visit.actor)
         if isinstance(step, ConsentNeeded):
             return self.site.pages.answer(self._page(visit, step, _CHANGED), 409)
-        return self._navigation.go(visit, step)
+        return self.go(visit, step)
 
     def _page(self, visit: Visit, step: ConsentNeeded, notice: str = "") -> ConsentPage:
         agent_os = None

@@ -11,22 +11,17 @@ from issuer.errors import InvalidField, NotAllowed, TooManyRequests
 from issuer.sign_in.invitations import Invitation
 from issuer.users import NewPassword
 from issuer.web.password import allowed_password, as_field
-from issuer.web.sessions import SessionStarter
-from issuer.web.site import PageEndpoint, Site
+from issuer.web.sessions import SigningInEndpoint
 from issuer.web.views import InvitationPage, ProblemPage
 from issuer.web.visit import Visit
 
 _METHODS = ("pwd",)  # RFC 8176
 
 
-class InvitationEndpoint(PageEndpoint):
+class InvitationEndpoint(SigningInEndpoint):
     """Looking at the link uses nothing up: previews of chat programs do that, too."""
 
     PATH = "/invitation/{token}"
-
-    def __init__(self, site: Site, beginning: SessionStarter) -> None:
-        super().__init__(site)
-        self.beginning = beginning
 
     def path(self, visit: Visit) -> str:
         return f"/invitation/{token_of(visit)}"
@@ -75,7 +70,7 @@ class InvitationEndpoint(PageEndpoint):
             return self.gone()
         user = replace(user, password_hash=password.hash)  # not what it became since
         visit = replace(visit, next=self.first_page(user))
-        return self.beginning.after_password(visit, user, _METHODS)
+        return self.after_password(visit, user, _METHODS)
 
     def first_page(self, user: UserRecord) -> str:
         """Where somebody begins who is new here; empty for the account."""

@@ -19,19 +19,15 @@ from issuer.sign_in.authorization_request import (
 from issuer.sign_in.sessions_store import SignInSession
 from issuer.telemetry.logs import note_client
 from issuer.web.rendering import Pages
-from issuer.web.site import Site
+from issuer.web.site import PageEndpoint
 from issuer.web.views import ProblemPage
 from issuer.web.visit import Visit
 
 log = structlog.get_logger(__name__)
 
 
-class Navigation:
-    """Opens the authorization request of a visit, and goes where its next step is."""
-
-    def __init__(self, site: Site) -> None:
-        self._site = site
-        self._people = site.parts.people
+class FlowEndpoint(PageEndpoint):
+    """A page that may be about an authorization request, and goes where its next step is."""
 
     def open_request(self, visit: Visit) -> AuthorizationRequest | None:
         """The request that the browser keeps; None if the visit is about none, or it is gone.
@@ -40,9 +36,9 @@ class Navigation:
         """
         if not visit.request_id:
             return None
-        request = self._people.requests.open_kept(
+        request = self.parts.people.requests.open_kept(
             visit.request_id,
-            lambda each: self._site.cookies.value(visit.request, AUTHORIZATION_REQUEST + each),
+            lambda each: self.site.cookies.value(visit.request, AUTHORIZATION_REQUEST + each),
         )
         if request is not None:
             note_client(request.client_id)
@@ -51,26 +47,26 @@ class Navigation:
     def next_step(
         self, visit: Visit, request: AuthorizationRequest, session: SignInSession | None
     ) -> NextStep:
-        return self._people.flow.next_step(request, session, visit.actor)
+        return self.parts.people.flow.next_step(request, session, visit.actor)
 
     def go(self, visit: Visit, step: NextStep) -> Response:
         """The page for the step, or back to the application."""
         match step:
             case SignInNeeded():
-                return self._site.to("/sign-in", request=visit.request_id)
+                return self.site.to("/sign-in", request=visit.request_id)
             case ConsentNeeded():
-                return self._site.to("/consent", request=visit.request_id)
+                return self.site.to("/consent", request=visit.request_id)
             case RequestProblem():
                 log.info("authorization_refused", error=step.error, reason=step.sentence)
-                self._site.metrics.authorization_answered(step.error)
-                return request_problem(self._site.pages, step)
+                self.site.metrics.authorization_answered(step.error)
+                return request_problem(self.site.pages, step)
             case Redirection():
-                self._site.metrics.authorization_answered(step.error)
+                self.site.metrics.authorization_answered(step.error)
                 if step.error:
                     log.info("authorization_refused", error=step.error)
                 response = see_other(step.url)
                 request_id = visit.request_id.partition(".")[0]
-                self._site.cookies.delete(response, AUTHORIZATION_REQUEST + request_id)
+                self.site.cookies.delete(response, AUTHORIZATION_REQUEST + request_id)
                 return response
 
     def after_sign_in(self, visit: Visit, session: SignInSession) -> Response:
@@ -78,28 +74,28 @@ class Navigation:
         request = self.open_request(visit)
         if request is not None:
             return self.go(visit, self.next_step(visit, request, session))
-        return self.gone() if visit.request_id else self._site.to(visit.next or "/account")
+        return self.request_gone() if visit.request_id else self.site.to(visit.next or "/account")
 
-    def gone(self) -> Response:
+    def request_gone(self) -> Response:
         page = ProblemPage(
             heading="There is nothing to continue here",
             sentence="This sign-in was completed, is too old, or was started in another browser."
             " Go back to the application and start again.",
-            way_back=f"{self._site.base}/",
+            way_back=f"{self.site.base}/",
             way_back_says="To the first page",
         )
-        return self._site.pages.problem(page)
+        return self.site.pages.problem(page)
 
 
 def problem_page(pages: Pages, base: str) -> Callable[[RequestProblem, bool], Response]:
     """What the protocol endpoints answer a browser with that they cannot redirect."""
 
     def answer(problem: RequestProblem, signs_out: bool) -> Response:
-        return (
-            _sign_out_problem(pages, problem, base)
-            if signs_out
-            else request_problem(pages, problem)
-        )
+        if not signs_out:
+            return request_problem(pages, problem)
+        # Nobody was signed out, which a person can still do without the application.
+        heading = "This application cannot sign you out"
+        return _problem(pages, problem, heading, f"{base}/sign-out", "Sign out here")
 
     return answer
 
@@ -111,12 +107,6 @@ def request_problem(pages: Pages, problem: RequestProblem) -> Response:
     return _problem(
         pages, problem, "This application cannot sign you in", problem.return_to or "", says
     )
-
-
-def _sign_out_problem(pages: Pages, problem: RequestProblem, base: str) -> Response:
-    """Nobody was signed out, which a person can still do without the application."""
-    heading = "This application cannot sign you out"
-    return _problem(pages, problem, heading, f"{base}/sign-out", "Sign out here")
 
 
 def _problem(

@@ -83,7 +83,7 @@ class PasskeySignInEndpoint(SignInEndpoint, AsksForPasskey):
 
     def _begin_with(self, visit: Visit, wrong: SignInPage, use: PasskeyUse) -> Response:
         try:
-            return self.beginning.after_passkey(visit, use)
+            return self.after_passkey(visit, use)
         except InvalidCredentials:
             return self.page(visit, wrong, 400)
 
@@ -107,40 +107,30 @@ class PasskeySecondFactorEndpoint(SecondFactorEndpoint, AsksForPasskey):
         return finish(answer, visit.browser, actor, user_id, may_wait=may_wait).methods
 
 
-class Registration:
-    """Makes passkeys for users in their browsers."""
+class MakesPasskey(AsksForPasskey):
+    """A page on which a user makes a passkey."""
 
-    def __init__(self, site: Site) -> None:
-        self._administration = site.parts.administration
-        self._directory = site.parts.directory
-        self._passkeys = site.parts.factors.passkeys
-
-    def options(self, visit: Visit, user_id: str) -> str | None:
-        user = self._directory.load_user(user_id)
-        if user is None or self._passkeys.why_not_offered is not None:
+    def options_for(self, visit: Visit, user_id: str) -> str | None:
+        user, passkeys = self.parts.directory.load_user(user_id), self.parts.factors.passkeys
+        if user is None or passkeys.why_not_offered is not None:
             return None
-        with self._administration.reading() as work:
+        with self.parts.administration.reading() as work:
             existing = work.factors.passkeys(user_id)
-        return self._passkeys.registration_options(
-            user_id,
-            user.username,
-            visit.browser,
-            existing,
-            must_verify_user=user.password_hash is None,
+        must_verify = user.password_hash is None
+        return passkeys.registration_options(
+            user_id, user.username, visit.browser, existing, must_verify_user=must_verify
         )
 
-    def registered(self, visit: Visit, user_id: str, form: Mapping[str, str]) -> NewPasskey:
+    def made(self, visit: Visit, user_id: str, form: Mapping[str, str]) -> NewPasskey:
         """The passkey in the form; `InvalidField` if it is none for this user and browser."""
-        user = self._directory.load_user(user_id)
-        return self._passkeys.registered(
-            answer_in(form),
-            user_id,
-            visit.browser,
-            must_verify_user=user is None or user.password_hash is None,
+        user = self.parts.directory.load_user(user_id)
+        must_verify = user is None or user.password_hash is None
+        return self.parts.factors.passkeys.registered(
+            answer_in(form), user_id, visit.browser, must_verify_user=must_verify
         )
 
 
-class RegisterPasskeyEndpoint(PasskeyEndpoint, AsksForPasskey):
+class RegisterPasskeyEndpoint(PasskeyEndpoint, MakesPasskey):
     """One more passkey of somebody who is signed in."""
 
     PATH, PAGE = "/passkeys/register", PasskeyEndpoint.PATH
@@ -149,12 +139,12 @@ class RegisterPasskeyEndpoint(PasskeyEndpoint, AsksForPasskey):
         session = self.site.session(visit)
         if session is None or not self.site.is_fresh(session):
             return None
-        return Registration(self.site).options(visit, session.user_id)
+        return self.options_for(visit, session.user_id)
 
     def change_for(self, session: SignInSession, visit: Visit, form: Mapping[str, str]) -> Response:
         name = form.get("name", "")
         try:
-            passkey = Registration(self.site).registered(visit, session.user_id, form)
+            passkey = self.made(visit, session.user_id, form)
             with self.site.changing(session, visit) as work:
                 codes = work.factors.add_passkey(passkey, name)
         except (InvalidField, NotAllowed) as error:
@@ -163,21 +153,21 @@ class RegisterPasskeyEndpoint(PasskeyEndpoint, AsksForPasskey):
         return recovery_codes(self, codes) if codes else self.site.to("/account", done="passkey")
 
 
-class FirstPasskeyEndpoint(FirstFactorEndpoint, AsksForPasskey):
+class FirstPasskeyEndpoint(FirstFactorEndpoint, MakesPasskey):
     """A passkey as the first factor, where one is required."""
 
     PATH, PAGE = "/passkeys/first", FirstFactorEndpoint.PATH
 
     def options(self, visit: Visit) -> str | None:
         due = self.due(visit)
-        return Registration(self.site).options(visit, due.user_id) if due else None
+        return self.options_for(visit, due.user_id) if due else None
 
     def change(self, visit: Visit, form: Mapping[str, str]) -> Response:
         due = self.due(visit)
         if due is None:
             return self.to_sign_in(visit)
         try:
-            passkey = Registration(self.site).registered(visit, due.user_id, form)
+            passkey = self.made(visit, due.user_id, form)
             with self.adding(due, visit) as work:
                 codes = work.factors.add_passkey(passkey, _NAME)
         except (InvalidField, NotAllowed):
@@ -226,7 +216,7 @@ class PasskeyInvitationEndpoint(InvitationEndpoint, AsksForPasskey):
         if user is None:
             return self.gone()
         use = PasskeyUse(user, passkey.methods, passkey.credential_id)
-        _, cookie = self.beginning.begun(visit, use)
+        _, cookie = self.begun(visit, use)
         url = self.site.to(self.first_page(user) or "/account").headers["location"]
         page = RecoveryCodesPage(codes=tuple(codes), next_url=url)
         return self.site.signed_in(self.site.pages.answer(page), cookie)

@@ -56,11 +56,9 @@ class PasswordEndpoint(OwnPageEndpoint):
 
     async def submit(self, visit: Visit, form: Mapping[str, str]) -> Response:
         found = await self.site.queries.run(self._signed_in, visit)
-        if found is None:
+        if found is None or self._must_sign_in_again(*found):
             return self.site.to("/sign-in", next=self.PATH)
         session, user = found
-        if self._must_sign_in_again(session, user):
-            return self.site.to("/sign-in", next=self.PATH)
         try:
             allowed = await self.site.queries.run(allowed_password, form, user.username)
             if user.password_hash is not None:

@@ -37,7 +37,6 @@ from issuer.web.factors import (
     RemoveFactorEndpoint,
 )
 from issuer.web.invitation import InvitationEndpoint
-from issuer.web.navigation import Navigation
 from issuer.web.passkeys import (
     AsksForPasskey,
     FirstPasskeyEndpoint,
@@ -50,7 +49,7 @@ from issuer.web.passkeys import (
 from issuer.web.password import PasswordEndpoint
 from issuer.web.rendering import Pages, asset
 from issuer.web.second_factor import FirstFactorEndpoint, SecondFactorEndpoint
-from issuer.web.sessions import SessionStarter, SignOutEndpoint
+from issuer.web.sessions import SignOutEndpoint
 from issuer.web.sign_in import SignInEndpoint
 from issuer.web.sign_in_checks import SignInChecks
 from issuer.web.site import PageEndpoint, Site
@@ -131,7 +130,7 @@ class ApiDocsPage(WebPage):
     TEMPLATE = "api_docs.html"
     SCRIPT = "api_docs.js"
     HAS_DATA_IMAGES = True  # in the style sheet of Swagger UI
-    title = "API"
+    HEADING = "API"
 
 
 def api_docs_routes(pages: Pages, base: str) -> list[BaseRoute]:
@@ -145,6 +144,33 @@ def api_docs_routes(pages: Pages, base: str) -> list[BaseRoute]:
         Route(base + PATH, page, methods=["GET"]),
         Mount(base + ASSETS, StaticFiles(directory=str(directory))),
     ]
+
+
+ENDPOINTS: tuple[type[PageEndpoint], ...] = (
+    HomeEndpoint,
+    SignInEndpoint,
+    SecondFactorEndpoint,
+    FirstFactorEndpoint,
+    InvitationEndpoint,
+    ConsentEndpoint,
+    DeviceEndpoint,
+    SignOutEndpoint,
+    AccountEndpoint,
+    PasswordEndpoint,
+    EndSessionEndpoint,
+    WithdrawConsentEndpoint,
+    AuthenticatorEndpoint,
+    PasskeyEndpoint,
+    RemoveFactorEndpoint,
+    RecoveryCodesEndpoint,
+)
+WITH_PASSKEYS: tuple[type[AsksForPasskey], ...] = (
+    PasskeySignInEndpoint,
+    PasskeySecondFactorEndpoint,
+    FirstPasskeyEndpoint,
+    RegisterPasskeyEndpoint,
+    PasskeyInvitationEndpoint,
+)
 
 
 def web_routes(
@@ -167,46 +193,17 @@ def web_routes(
         plans,
         metrics,
     )
-    navigation = Navigation(site)
-    beginning = SessionStarter(site, navigation)
-    with_passkeys: list[AsksForPasskey] = [
-        PasskeySignInEndpoint(site, navigation, beginning),
-        PasskeySecondFactorEndpoint(site, navigation),
-        FirstPasskeyEndpoint(site, navigation),
-        RegisterPasskeyEndpoint(site),
-        PasskeyInvitationEndpoint(site, beginning),
-    ]
+    with_passkeys = [each(site) for each in WITH_PASSKEYS]
     endpoints: list[PageEndpoint] = [
-        HomeEndpoint(site),
-        SignInEndpoint(site, navigation, beginning),
-        SecondFactorEndpoint(site, navigation),
-        FirstFactorEndpoint(site, navigation),
-        InvitationEndpoint(site, beginning),
-        ConsentEndpoint(site, navigation),
-        DeviceEndpoint(site),
-        SignOutEndpoint(site),
-        AccountEndpoint(site),
-        PasswordEndpoint(site),
-        EndSessionEndpoint(site),
-        WithdrawConsentEndpoint(site),
-        AuthenticatorEndpoint(site),
-        PasskeyEndpoint(site),
-        RemoveFactorEndpoint(site),
-        RecoveryCodesEndpoint(site),
+        *(each(site) for each in ENDPOINTS),
         *with_passkeys,
         *(OptionsEndpoint(site, each) for each in with_passkeys),
         *console_endpoints(site),
     ]
     base = settings.base_path
+    found = [(base + each.PATH, each) for each in endpoints]
+    found += [(base, endpoints[0])] if base else []
     return [
-        *(_route(base + each.PATH, with_error_pages(pages, each)) for each in endpoints),
-        *([_route(base, with_error_pages(pages, endpoints[0]))] if base else []),
+        *(Route(p, with_error_pages(pages, each), methods=["GET", "POST"]) for p, each in found),
         Route(f"{base}/assets/{{digest}}/{{name}}", asset),
     ]
-
-
-def _route(path: str, handler: Handler) -> Route:
-    async def endpoint(request: Request) -> Response:
-        return await handler(request)
-
-    return Route(path, endpoint, methods=["GET", "POST"])

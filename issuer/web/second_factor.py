@@ -12,20 +12,15 @@ from issuer.errors import InvalidCredentials, InvalidField, NotFound, TooManyReq
 from issuer.sign_in.sessions_store import SignInSession
 from issuer.telemetry.metrics import CODE
 from issuer.web.factors import authenticator_page, authenticator_page_again
-from issuer.web.navigation import Navigation
-from issuer.web.site import PageEndpoint, Site
+from issuer.web.navigation import FlowEndpoint
 from issuer.web.views import AuthenticatorPage, RecoveryCodesPage, SecondFactorPage
 from issuer.web.visit import Visit
 
 _METHODS = ("otp", "mfa")  # RFC 8176
 
 
-class DueEndpoint(PageEndpoint):
+class DueEndpoint(FlowEndpoint):
     """A page for somebody whose password was right, and who must still prove more."""
-
-    def __init__(self, site: Site, navigation: Navigation) -> None:
-        super().__init__(site)
-        self._navigation = navigation
 
     def due(self, visit: Visit) -> SignInSession | None:
         cookie = self.site.session_cookie(visit)
@@ -75,7 +70,7 @@ class SecondFactorEndpoint(DueEndpoint):
     def _complete(self, visit: Visit, due: SignInSession, methods: tuple[str, ...]) -> Response:
         sessions = self.parts.people.sessions
         session, cookie = sessions.complete(due, methods, visit.actor)
-        return self.site.signed_in(self._navigation.after_sign_in(visit, session), cookie)
+        return self.site.signed_in(self.after_sign_in(visit, session), cookie)
 
     def _refuse(self, visit: Visit, due: SignInSession, error: str, status: int) -> Response:
         return self.site.pages.answer(replace(self._page(visit, due), error=error), status)

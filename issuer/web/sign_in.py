@@ -12,9 +12,7 @@ from issuer.errors import InvalidCredentials, TooManyRequests
 from issuer.sign_in.authorization_request import AuthorizationRequest, SignInNeeded
 from issuer.sign_in.sessions_store import SignInSession
 from issuer.telemetry.metrics import PASSWORD
-from issuer.web.navigation import Navigation
-from issuer.web.sessions import SessionStarter
-from issuer.web.site import PageEndpoint, Site
+from issuer.web.sessions import SigningInEndpoint
 from issuer.web.views import Application, SignInPage
 from issuer.web.visit import Visit
 from issuer.web.words import application_of
@@ -30,29 +28,24 @@ _SWITCH = "switch"  # for somebody else than the person who is signed in
 _PASSWORD = ("pwd",)  # RFC 8176
 
 
-class SignInEndpoint(PageEndpoint):
+class SignInEndpoint(SigningInEndpoint):
     """One answer and one duration for every wrong user name or password."""
 
     PATH = "/sign-in"
     METHOD = PASSWORD
 
-    def __init__(self, site: Site, navigation: Navigation, beginning: SessionStarter) -> None:
-        super().__init__(site)
-        self._navigation = navigation
-        self.beginning = beginning
-
     def show(self, visit: Visit) -> Response:
         session = self.site.session(visit)
-        request = self._navigation.open_request(visit)
+        request = self.open_request(visit)
         if request is None and visit.request_id:
-            return self._navigation.gone()
+            return self.request_gone()
         if _SWITCH in visit.query:
             session = None
         elif request is not None:
-            step = self._navigation.next_step(visit, request, session)
+            step = self.next_step(visit, request, session)
             if not isinstance(step, SignInNeeded):
-                return self._navigation.go(visit, step)
-        elif session is not None and self.beginning.is_fresh_enough(session, visit):
+                return self.go(visit, step)
+        elif session is not None and (not visit.next or self.site.is_fresh(session)):
             return self.site.to(visit.next or "/account")
         notice = _AGAIN if visit.next and session else ""
         username = self._expected_username(request, session)
@@ -115,17 +108,17 @@ class SignInEndpoint(PageEndpoint):
 
     def _deny(self, visit: Visit) -> Response:
         """Back to the application without signing in."""
-        request = self._navigation.open_request(visit)
+        request = self.open_request(visit)
         if request is None:
             return self.site.to("/")
         step = self.parts.people.flow.deny(request, self.site.session(visit), visit.actor)
-        return self._navigation.go(visit, step)
+        return self.go(visit, step)
 
     def _begin(self, visit: Visit, page: SignInPage, user: UserRecord) -> Response:
         # Another process may just have changed the password and revoked the tokens.
         self.parts.changes.poll()
         try:
-            return self.beginning.after_password(visit, user, _PASSWORD)
+            return self.after_password(visit, user, _PASSWORD)
         except InvalidCredentials:
             return self.page(visit, replace(page, error=_CHANGED), 400)
 
@@ -145,7 +138,7 @@ class SignInEndpoint(PageEndpoint):
         return self.site.pages.answer(page, status)
 
     def _application(self, visit: Visit) -> Application | None:
-        request = self._navigation.open_request(visit)
+        request = self.open_request(visit)
         if request is None:
             return None
         client = self.parts.people.flow.client_of(request)

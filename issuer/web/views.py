@@ -59,6 +59,7 @@ class WebPage:
     """
 
     TEMPLATE: ClassVar[str]
+    HEADING: ClassVar[str] = ""
     WIDE: ClassVar[bool] = False
     SCRIPT: ClassVar[str] = ""
     HAS_DATA_IMAGES: ClassVar[bool] = False
@@ -67,7 +68,9 @@ class WebPage:
 
     @property
     def title(self) -> str:
-        raise NotImplementedError
+        """HEADING, after a word for a form that was refused."""
+        is_wrong = getattr(self, "error", "") or getattr(self, "errors", {})
+        return f"{'Error: ' if is_wrong else ''}{self.HEADING}"
 
     @property
     def templates(self) -> tuple[str, ...]:
@@ -78,12 +81,13 @@ class WebPage:
 @dataclass(frozen=True, kw_only=True)
 class HomePage(WebPage):
     TEMPLATE = "home.html"
-    title = "Sign in to your AgentOS"
+    HEADING = "Sign in to your AgentOS"
 
 
 @dataclass(frozen=True, kw_only=True)
 class SignInPage(WebPage):
     TEMPLATE = "sign_in.html"
+    HEADING = "Sign in"
     SCRIPT = "passkeys.js"
     form: Form
     application: Application | None = None
@@ -92,24 +96,17 @@ class SignInPage(WebPage):
     notice: str = ""
     offers_passkey: bool = False
 
-    @property
-    def title(self) -> str:
-        return f"{'Error: ' if self.error else ''}Sign in"
-
 
 @dataclass(frozen=True, kw_only=True)
 class SecondFactorPage(WebPage):
     TEMPLATE = "second_factor.html"
+    HEADING = "Second factor"
     SCRIPT = "passkeys.js"
     form: Form
     takes_app: bool = True
     takes_code: bool = True
     error: str = ""
     offers_passkey: bool = False
-
-    @property
-    def title(self) -> str:
-        return f"{'Error: ' if self.error else ''}Second factor"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,7 +149,7 @@ class AccountPage(WebPage):
 
     TEMPLATE = "account.html"
     WIDE = True
-    title = "Your account"
+    HEADING = "Your account"
     form: Form
     name: str
     username: str
@@ -208,6 +205,7 @@ class AuthenticatorPage(WebPage):
     """
 
     TEMPLATE = "authenticator.html"
+    HEADING = "Add an authenticator app"
     SCRIPT = "passkeys.js"
     form: Form
     action: str
@@ -220,15 +218,11 @@ class AuthenticatorPage(WebPage):
     offers_passkey: bool = False
     error: str = ""
 
-    @property
-    def title(self) -> str:
-        return f"{'Error: ' if self.error else ''}Add an authenticator app"
-
 
 @dataclass(frozen=True, kw_only=True)
 class RecoveryCodesPage(WebPage):
     TEMPLATE = "recovery_codes.html"
-    title = "Your recovery codes"
+    HEADING = "Your recovery codes"
     codes: tuple[str, ...] = field(repr=False)
     next_url: str
 
@@ -236,15 +230,12 @@ class RecoveryCodesPage(WebPage):
 @dataclass(frozen=True, kw_only=True)
 class AddPasskeyPage(WebPage):
     TEMPLATE = "passkey.html"
+    HEADING = "Add a passkey"
     SCRIPT = "passkeys.js"
     form: Form
     offers_passkey: bool = True
     name: str = ""
     error: str = ""
-
-    @property
-    def title(self) -> str:
-        return f"{'Error: ' if self.error else ''}Add a passkey"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -252,6 +243,7 @@ class InvitationPage(WebPage):
     """`action` is the path of the invitation."""
 
     TEMPLATE = "invitation.html"
+    HEADING = "Set your password"
     SCRIPT = "passkeys.js"
     form: Form
     action: str = field(repr=False)
@@ -261,17 +253,13 @@ class InvitationPage(WebPage):
     errors: dict[str, str] = field(default_factory=dict)
     offers_passkey: bool = False
 
-    @property
-    def title(self) -> str:
-        return f"{'Error: ' if self.errors else ''}Set your password"
-
 
 @dataclass(frozen=True, kw_only=True)
 class SignOutPage(WebPage):
     """`application` asked for it, and gets the person back."""
 
     TEMPLATE = "sign_out.html"
-    title = "Sign out?"
+    HEADING = "Sign out?"
     form: Form
     application: str = ""
 
@@ -279,7 +267,7 @@ class SignOutPage(WebPage):
 @dataclass(frozen=True, kw_only=True)
 class SignedOutPage(WebPage):
     TEMPLATE = "signed_out.html"
-    title = "Signed out"
+    HEADING = "Signed out"
 
 
 @dataclass(frozen=True, kw_only=True)
