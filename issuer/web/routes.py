@@ -26,31 +26,20 @@ from issuer.http.cookies import Cookies
 from issuer.http.requests import InvalidForm
 from issuer.rate_limits.password_pool import PasswordPool
 from issuer.telemetry.metrics import Metrics
-from issuer.web.account import AccountEndpoint, EndSessionEndpoint, WithdrawConsentEndpoint
-from issuer.web.consent import ConsentEndpoint
+from issuer.web import (
+    account,
+    consent,
+    device,
+    factors,
+    invitation,
+    passkeys,
+    password,
+    second_factor,
+    sessions,
+    sign_in,
+)
 from issuer.web.console.routes import console_endpoints
-from issuer.web.device import DeviceEndpoint
-from issuer.web.factors import (
-    AuthenticatorEndpoint,
-    PasskeyEndpoint,
-    RecoveryCodesEndpoint,
-    RemoveFactorEndpoint,
-)
-from issuer.web.invitation import InvitationEndpoint
-from issuer.web.passkeys import (
-    AsksForPasskey,
-    FirstPasskeyEndpoint,
-    OptionsEndpoint,
-    PasskeyInvitationEndpoint,
-    PasskeySecondFactorEndpoint,
-    PasskeySignInEndpoint,
-    RegisterPasskeyEndpoint,
-)
-from issuer.web.password import PasswordEndpoint
 from issuer.web.rendering import Pages, asset
-from issuer.web.second_factor import FirstFactorEndpoint, SecondFactorEndpoint
-from issuer.web.sessions import SignOutEndpoint
-from issuer.web.sign_in import SignInEndpoint
 from issuer.web.sign_in_checks import SignInChecks
 from issuer.web.site import PageEndpoint, Site
 from issuer.web.views import HomePage, ProblemPage, WebPage
@@ -148,28 +137,28 @@ def api_docs_routes(pages: Pages, base: str) -> list[BaseRoute]:
 
 ENDPOINTS: tuple[type[PageEndpoint], ...] = (
     HomeEndpoint,
-    SignInEndpoint,
-    SecondFactorEndpoint,
-    FirstFactorEndpoint,
-    InvitationEndpoint,
-    ConsentEndpoint,
-    DeviceEndpoint,
-    SignOutEndpoint,
-    AccountEndpoint,
-    PasswordEndpoint,
-    EndSessionEndpoint,
-    WithdrawConsentEndpoint,
-    AuthenticatorEndpoint,
-    PasskeyEndpoint,
-    RemoveFactorEndpoint,
-    RecoveryCodesEndpoint,
+    sign_in.SignInEndpoint,
+    second_factor.SecondFactorEndpoint,
+    second_factor.FirstFactorEndpoint,
+    invitation.InvitationEndpoint,
+    consent.ConsentEndpoint,
+    device.DeviceEndpoint,
+    sessions.SignOutEndpoint,
+    account.AccountEndpoint,
+    password.PasswordEndpoint,
+    account.EndSessionEndpoint,
+    account.WithdrawConsentEndpoint,
+    factors.AuthenticatorEndpoint,
+    factors.PasskeyEndpoint,
+    factors.RemoveFactorEndpoint,
+    factors.RecoveryCodesEndpoint,
 )
-WITH_PASSKEYS: tuple[type[AsksForPasskey], ...] = (
-    PasskeySignInEndpoint,
-    PasskeySecondFactorEndpoint,
-    FirstPasskeyEndpoint,
-    RegisterPasskeyEndpoint,
-    PasskeyInvitationEndpoint,
+WITH_PASSKEYS: tuple[type[passkeys.AsksForPasskey], ...] = (
+    passkeys.PasskeySignInEndpoint,
+    passkeys.PasskeySecondFactorEndpoint,
+    passkeys.FirstPasskeyEndpoint,
+    passkeys.RegisterPasskeyEndpoint,
+    passkeys.PasskeyInvitationEndpoint,
 )
 
 
@@ -197,7 +186,7 @@ def web_routes(
     endpoints: list[PageEndpoint] = [
         *(each(site) for each in ENDPOINTS),
         *with_passkeys,
-        *(OptionsEndpoint(site, each) for each in with_passkeys),
+        *(passkeys.OptionsEndpoint(site, each) for each in with_passkeys),
         *console_endpoints(site),
     ]
     base = settings.base_path

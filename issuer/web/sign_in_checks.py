@@ -63,7 +63,11 @@ class SignInChecks:
                 return await self._pool.check(network, run, is_wrong=_is_wrong)
             try:
                 return await self._pool.run(
-                    user_key(username), network, run, is_right=_is_right, is_wrong=_is_wrong
+                    user_key(username),
+                    network,
+                    run,
+                    is_right=lambda result: not _is_wrong(result),
+                    is_wrong=_is_wrong,
                 )
             except UserLimited as error:
                 if is_signed_in:
@@ -109,10 +113,6 @@ def _outcome(check: Callable[[bool], T], may_wait: bool) -> T | InvalidCredentia
         return check(may_wait)
     except InvalidCredentials as error:
         return error
-
-
-def _is_right(result: object) -> bool:
-    return not _is_wrong(result)
 
 
 def _is_wrong(result: object) -> bool:

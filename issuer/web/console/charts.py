@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import TypeAlias
 
 from issuer.audit.counts_store import TOKEN_ISSUED, TOKEN_REFUSED, TokenCount
 from issuer.keys.described import DescribedKey
@@ -16,27 +17,17 @@ _GAP = 0.2  # of the width of a bar
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class KeyPhase:
-    """The part of a bar in which the key has this state."""
-
-    state: KeyState
-    start: float
-    width: float
-
-
-@dataclass(frozen=True, slots=True)
-class KeyBar:
-    key: DescribedKey
-    phases: tuple[KeyPhase, ...]
+# The state of a key, and in percent where the part of its bar with that state begins, and how long
+# it is.
+KeyPhase: TypeAlias = tuple[KeyState, float, float]
 
 
 @dataclass(frozen=True, slots=True)
 class KeyTimeline:
-    """`today` is where the line for now is."""
+    """Each key with the parts of its bar. `today` is where the line for now is."""
 
     alg: SigningAlgorithm
-    bars: tuple[KeyBar, ...]
+    bars: tuple[tuple[DescribedKey, tuple[KeyPhase, ...]], ...]
     since: datetime
     until: datetime
     today: float
@@ -55,11 +46,10 @@ def timeline(alg: SigningAlgorithm, keys: Sequence[DescribedKey], now: datetime)
     def phases(key: DescribedKey) -> Iterator[KeyPhase]:
         for state, begins, ends in _phases(key, until):
             if begins < ends:
-                yield KeyPhase(
-                    state, place(begins), max(_LEAST, round(place(ends) - place(begins), 2))
-                )
+                width = max(_LEAST, round(place(ends) - place(begins), 2))
+                yield state, place(begins), width
 
-    bars = tuple(KeyBar(key, tuple(phases(key))) for key in keys)
+    bars = tuple((key, tuple(phases(key))) for key in keys)
     return KeyTimeline(alg, bars, since, until, place(now))
 
 

@@ -26,7 +26,6 @@ from issuer.web.console.screens.resource_form import (
     field_errors,
     one_a_line,
     ticked,
-    typed_scopes,
 )
 from issuer.web.console.screens.views import MOST_COUNTED, Command, counted
 
@@ -76,7 +75,8 @@ def _without(scopes: Iterable[str], others: Iterable[str]) -> tuple[str, ...]:
 class RoleForm(ResourceForm[RoleFields, Role]):
     def given(self, form: Mapping[str, str], resource: Role | None) -> dict[str, Any]:
         """Also the scopes of the field that completes names."""
-        return {**super().given(form, resource), "scopes": typed_scopes(form)}
+        scopes = [*form.get("scopes", "").split(), *form.get("add", "").split()]
+        return {**super().given(form, resource), "scopes": scopes}
 
     def choices(self, settings: Settings) -> Mapping[str, Sequence[ScopeEntry]]:
         return {"known": known_scopes()}

@@ -8,24 +8,8 @@ from starlette.responses import Response
 from issuer.clients import CLIENT, Client, ClientFields
 from issuer.directory import ClientRecord
 from issuer.vocabulary import RegisteredBy
+from issuer.web.console.clients import credentials, secrets, trusts
 from issuer.web.console.clients.clients import FORM, effects
-from issuer.web.console.clients.credentials import add_key, delete_key, fetch_keys, keys_of_client
-from issuer.web.console.clients.secrets import (
-    add_secret,
-    cancel_rotation,
-    delete_secret,
-    finish_rotation,
-    rotation_evidence,
-    secrets_in_list,
-    start_rotation,
-)
-from issuer.web.console.clients.trusts import (
-    add_trust,
-    remove_trust,
-    save_trust,
-    show_new_trust,
-    show_trust,
-)
 from issuer.web.console.rights.assignments import ASSIGNING, PrincipalScreen, assignments_section
 from issuer.web.console.rights.effective_rights import (
     EffectiveRights,
@@ -60,22 +44,22 @@ class OneClientScreen(PrincipalScreen):
     """
 
     FORM = FORM
-    FORMS = {"kind": show_new_trust, "trust": show_trust}
+    FORMS = {"kind": trusts.show_new_trust, "trust": trusts.show_trust}
     ACTIONS = {
         **changes_of(CLIENT),
         **ASSIGNING,
         "revoke-tokens": revoke_tokens,
-        "add-secret": add_secret,
-        "delete-secret": delete_secret,
-        "rotate": start_rotation,
-        "finish": finish_rotation,
-        "cancel": cancel_rotation,
-        "add-key": add_key,
-        "delete-key": delete_key,
-        "fetch-keys": fetch_keys,
-        "add-trust": add_trust,
-        "save-trust": save_trust,
-        "remove-trust": remove_trust,
+        "add-secret": secrets.add_secret,
+        "delete-secret": secrets.delete_secret,
+        "rotate": secrets.start_rotation,
+        "finish": secrets.finish_rotation,
+        "cancel": secrets.cancel_rotation,
+        "add-key": credentials.add_key,
+        "delete-key": credentials.delete_key,
+        "fetch-keys": credentials.fetch_keys,
+        "add-trust": trusts.add_trust,
+        "save-trust": trusts.save_trust,
+        "remove-trust": trusts.remove_trust,
     }
     PARAMETERS = ("at", "edit", *FORMS)
     SIGN_IN = {
@@ -108,8 +92,8 @@ class OneClientScreen(PrincipalScreen):
         at = at if at in client.audiences else next(iter(client.audiences), "")
         with operator.work(CLIENT.read) as work:
             section = assignments_section(operator, work, key, tuple(client.audiences))
-            secrets = [*secrets_in_list(work, key, self.parts.clock())]
-            rotation = rotation_evidence(work, key)
+            in_list = [*secrets.secrets_in_list(work, key, self.parts.clock())]
+            rotation = secrets.rotation_evidence(work, key)
         is_by_admin = client.registered_by is RegisteredBy.ADMIN
         return super().page(
             is_by_admin=is_by_admin,
@@ -119,8 +103,8 @@ class OneClientScreen(PrincipalScreen):
             section=section,
             rights=self._rights(client, at),
             token=token_as_now(self.parts.administration, client, at),
-            keys=keys_of_client(self),
-            secrets=secrets,
+            keys=credentials.keys_of_client(self),
+            secrets=in_list,
             rotation=rotation,
             **shown,
         )
@@ -154,5 +138,5 @@ class OneClientScreen(PrincipalScreen):
         command, body = self.commands.command, {"client_id": key, "audience": audience}
         show = command(("client", "show", key), "GET", ("clients", key))
         preview = command(("preview", key, "--audience", audience), "POST", ("preview",), body)
-        secrets = command(("client", "secret", "list", key), "GET", ("clients", key, "secrets"))
-        return (show, *([preview] if audience else []), secrets)
+        listed = command(("client", "secret", "list", key), "GET", ("clients", key, "secrets"))
+        return (show, *([preview] if audience else []), listed)

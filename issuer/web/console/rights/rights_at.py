@@ -109,12 +109,6 @@ class MatrixSubject:
 
 
 @dataclass(frozen=True, slots=True)
-class MatrixRow:
-    subject: MatrixSubject
-    cells: tuple[MatrixCell, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class RightsMatrix:
     """`resources` are those named in its rows, for the filter; `unseen` kinds may not be read.
 
@@ -124,7 +118,7 @@ class RightsMatrix:
     filters: MatrixFilters
     columns: tuple[MatrixColumn, ...]
     groups: tuple[tuple[str, int], ...]
-    rows: tuple[MatrixRow, ...]
+    rows: tuple[tuple[MatrixSubject, tuple[MatrixCell, ...]], ...]
     resources: tuple[str, ...]
     kinds: tuple[str, ...]
     unseen: tuple[str, ...]
@@ -155,7 +149,7 @@ def rights_at(
         tuple(some),
         groups_of(some) if not is_own else (),
         tuple(
-            MatrixRow(each, cells_for(each.id, audience.id, held[each.id], some, example_of))
+            (each, cells_for(each.id, audience.id, held[each.id], some, example_of))
             for each in sorted(shown, key=lambda each: (each.type is USER, each.name.casefold()))
         ),
         tuple(dict.fromkeys(column.resource for column in columns)),

@@ -1,9 +1,10 @@
 """The public keys of a client or a trusted issuer, given here or followed; and fetching them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from issuer.federation.fetching import KeyFetch
@@ -16,39 +17,29 @@ LOOKED = "looked"
 
 
 @dataclass(frozen=True, slots=True)
-class PublicKeyInList:
-    kid: str
-    alg: str
-
-
-@dataclass(frozen=True, slots=True)
 class KeysOfOthers:
     """As they are given here, or as this process follows them, while it uses them.
 
-    `problem` is why they could not be fetched last.
+    `keys` are pairs of id and algorithm. `problem` is why they could not be fetched last.
     """
 
-    keys: tuple[PublicKeyInList, ...]
+    keys: list[tuple[str, str]]
     is_given: bool = False
     fetched_at: datetime | None = None
     problem: str = ""
 
 
 def given_keys(jwks: Mapping[str, Any]) -> KeysOfOthers:
-    return KeysOfOthers(_listed((key["kid"], key["alg"]) for key in jwks["keys"]), is_given=True)
+    return KeysOfOthers([(k["kid"], k["alg"]) for k in jwks["keys"][:_SHOWN]], is_given=True)
 
 
 def followed_keys(key_set: "FollowedKeySet | None") -> KeysOfOthers:
     """As this process holds them. Nothing is fetched."""
     state = key_set.state if key_set else None
     if state is None:
-        return KeysOfOthers(())
-    keys = _listed((key.kid, key.alg) for key in state.keys.values())
+        return KeysOfOthers([])
+    keys = [(key.kid, key.alg) for key in islice(state.keys.values(), _SHOWN)]
     return KeysOfOthers(keys, fetched_at=state.fetched_at, problem=state.problem or "")
-
-
-def _listed(keys: Iterable[tuple[str, str]]) -> tuple[PublicKeyInList, ...]:
-    return tuple(PublicKeyInList(*each) for each in [*keys][:_SHOWN])
 
 
 class KeyFetchRequired(Exception):

@@ -1,7 +1,5 @@
 """What happened to a client or a user last, for those who may read the audit log."""
 
-from dataclasses import dataclass
-from datetime import datetime
 from itertools import groupby, islice
 
 from issuer.audit import AuditEvent
@@ -15,76 +13,39 @@ _SHOWN_SIGN_INS = 20
 _BEGAN, _FAILED, _LOCKED = "session.began", "sign_in.failed", "sign_in.locked"
 
 
-@dataclass(frozen=True, slots=True)
-class RecentEvents:
-    """Equal events that follow each other: the newest of them, and how many."""
+def recent_events(operator: Operator, target: str) -> list[tuple[AuditEvent, int]] | None:
+    """The newest events of exactly this target; None without the scope to read the audit log.
 
-    at: datetime
-    action: str
-    actor: str
-    outcome: str
-    reason: str
-    address: str
-    count: int
-
-
-def recent_events(operator: Operator, target: str) -> tuple[RecentEvents, ...] | None:
-    """The newest events of exactly this target; None without the scope to read the audit log."""
+    Of equal events that follow each other the newest, and how many they are.
+    """
     if not operator.holds(READ):
         return None
     with operator.work(READ) as work:
         events = work.audit_log.about(target, _READ_AT_MOST)
     # A service asks for a token every few minutes: one line says so.
     runs = (list(equal) for _, equal in groupby(events, _what))
-    return tuple(map(_as_one, islice(runs, _SHOWN_EVENTS)))
+    return [(run[0], sum(each.count for each in run)) for run in islice(runs, _SHOWN_EVENTS)]
 
 
 def _what(event: AuditEvent) -> tuple[str | None, ...]:
     return event.action, event.actor, event.outcome, event.reason, event.address
 
 
-def _as_one(events: list[AuditEvent]) -> RecentEvents:
-    newest = events[0]
-    return RecentEvents(
-        newest.at,
-        newest.action,
-        newest.actor or "",
-        newest.outcome,
-        newest.reason or "",
-        newest.address or "",
-        sum(event.count for event in events),
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class SignInSeen:
-    """`result` in words: with what somebody signed in, or why not."""
-
-    event_id: int
-    at: datetime
-    address: str
-    result: str
-    is_well: bool
-    count: int
-
-
-def sign_in_history(operator: Operator, user_id: str) -> tuple[SignInSeen, ...] | None:
-    """The newest sign-ins on the pages; None without the scope to read the audit log."""
+def sign_in_history(operator: Operator, user_id: str) -> list[tuple[AuditEvent, str]] | None:
+    """The newest sign-ins on the pages, with their results in words; None without the scope."""
     if not operator.holds(READ):
         return None
     with operator.work(READ) as work:
         events = work.audit_log.about(user_id, _SHOWN_SIGN_INS, (_BEGAN, _FAILED, _LOCKED))
-    return tuple(map(_seen, events))
+    return [(each, _result(each)) for each in events]
 
 
-def _seen(event: AuditEvent) -> SignInSeen:
+def _result(event: AuditEvent) -> str:
+    """With what somebody signed in, or why not."""
     match event.action:
         case "session.began":
             methods = event.details.get("methods", [])
-            result = f"signed in with {methods_in_words(methods)}" if methods else "signed in"
+            return f"signed in with {methods_in_words(methods)}" if methods else "signed in"
         case "sign_in.locked":
-            result = "locked after wrong attempts"
-        case _:
-            result = f"refused: {event.reason}"
-    is_well = event.action == _BEGAN
-    return SignInSeen(event.id, event.at, event.address or "", result, is_well, event.count)
+            return "locked after wrong attempts"
+    return f"refused: {event.reason}"

@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import timedelta
 from typing import Any, Generic
 
 from pydantic.fields import FieldInfo
@@ -33,21 +32,6 @@ def read_json(name: str, text: str, empty: object = None) -> object:
 def json_text(value: object) -> str:
     """As `read_json` reads it; empty for nothing."""
     return json.dumps(value, ensure_ascii=False, indent=1) if value else ""
-
-
-def typed_lifetime(text: str) -> object:
-    """As the models take it: seconds, a text such as 15m, or None if nothing was typed."""
-    text = text.strip()
-    return int(text) if _SECONDS.fullmatch(text) else text or None
-
-
-def lifetime_as_typed(lifetime: timedelta | None) -> str:
-    return f"{in_seconds(lifetime)}s" if lifetime else ""
-
-
-def typed_scopes(form: Mapping[str, str]) -> list[str]:
-    """The texts of the list, and of the field that completes names."""
-    return [*form.get("scopes", "").split(), *form.get("add", "").split()]
 
 
 def allow_if_ticked(work: UnitOfWork, form: Mapping[str, str]) -> None:
@@ -146,7 +130,7 @@ def _value_of(name: str, member: Member, field: FieldInfo, form: Mapping[str, st
         case Control.SWITCH:
             return name in form
         case Control.DURATION:
-            return typed_lifetime(text)
+            return int(text) if _SECONDS.fullmatch(text) else text or None
         case Control.JSON:
             return read_json(name, text, nothing)
     return text or nothing
@@ -161,7 +145,7 @@ def _as_typed(name: str, control: Control, value: Any) -> dict[str, str]:
         case Control.SWITCH:
             return {name: "yes"} if value else {}
         case Control.DURATION:
-            return {name: lifetime_as_typed(value)}
+            return {name: f"{in_seconds(value)}s" if value else ""}
         case Control.JSON:
             return {name: json_text(value)}
     return {name: str(value or "").strip()}

@@ -19,16 +19,8 @@ from issuer.web.console.screens.recent_events import sign_in_history
 from issuer.web.console.screens.resource import ResourceScreen, changes_of
 from issuer.web.console.screens.resource_form import field_errors
 from issuer.web.console.screens.views import Command
-from issuer.web.console.users.sign_in_methods import (
-    ENDS,
-    end_session,
-    invite,
-    remove_factor,
-    reset_factors,
-    warning,
-    withdraw_consent,
-    withdraw_invitation,
-)
+from issuer.web.console.users import sign_in_methods as methods
+from issuer.web.console.users.sign_in_methods import ENDS, warning
 from issuer.web.console.users.users import FORM, user_states
 
 # Those that give nobody access.
@@ -72,12 +64,12 @@ class OneUserScreen(PrincipalScreen):
         **ASSIGNING,
         "unlock": unlock,
         "end-all": end_all,
-        "invite": invite,
-        "withdraw-invitation": withdraw_invitation,
-        "remove-factor": remove_factor,
-        "reset-factors": reset_factors,
-        "end-session": end_session,
-        "withdraw-consent": withdraw_consent,
+        "invite": methods.invite,
+        "withdraw-invitation": methods.withdraw_invitation,
+        "remove-factor": methods.remove_factor,
+        "reset-factors": methods.reset_factors,
+        "end-session": methods.end_session,
+        "withdraw-consent": methods.withdraw_consent,
     }
     PARAMETERS = ("at", "through", "edit")
     SIGN_IN = dict.fromkeys((*ASSIGNING, *_WITHOUT_ACCESS), NeedsSignIn.IF_PROTECTED)
