@@ -128,6 +128,24 @@ Scopes = Annotated[
         "--scope", metavar="SCOPE", help="A scope, such as agents:web:run. Repeatable; '' for none."
     ),
 ]
+
+
+def _not_empty(scopes: list[str] | None) -> list[str] | None:
+    """A parameter without a value is as one that was left out (RFC 6749 §3.1)."""
+    if scopes and not all(each.strip() for each in scopes):
+        raise typer.BadParameter("a token request cannot ask for no scope: name one at least")
+    return scopes
+
+
+AskedScopes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--scope",
+        metavar="SCOPE",
+        callback=_not_empty,
+        help="A scope, such as agents:web:run. Repeatable. Default: all that may be had.",
+    ),
+]
 AllowUnknownScopes = Annotated[
     bool,
     typer.Option("--allow-unknown-scopes", help="Allow scopes that look misspelled."),

@@ -100,6 +100,12 @@ def test_a_refusal_is_one_sentence(served: Served, asked: list[str], sentence: s
     assert printed.startswith(f"The server refuses: {sentence}")
 
 
+def test_no_token_is_asked_for_without_any_scope(served: Served):
+    """RFC 6749 §3.1: it would be a token with all scopes."""
+    printed = served.cli("token", "--client-id", "ci:bot", "--scope", "").wrong_usage
+    assert "cannot ask for no scope" in printed
+
+
 def test_a_wrong_secret_is_one_sentence_without_it(served: Served):
     printed = served.cli.with_environment(CLIENT_SECRET="wr0ng")("token", "--client-id", "ci:bot")
     assert printed.sentence == "The server refuses: invalid_client (Client authentication failed.)."

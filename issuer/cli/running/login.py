@@ -12,7 +12,7 @@ import typer
 from issuer.cli import output
 from issuer.cli.api_client import ServerRefusal, metadata_of, posted, reached, sent
 from issuer.cli.command import new_app
-from issuer.cli.options import AsJson, Scopes, Url, known_audiences, known_clients
+from issuer.cli.options import AsJson, AskedScopes, Url, known_audiences, known_clients
 from issuer.cli.running.stored_login import CLIENT, Login, changing_logins, stored_logins
 from issuer.cli.running.token_cache import unverified
 from issuer.errors import IssuerError, Unavailable
@@ -46,7 +46,7 @@ def login(
     ] = CLIENT,
     url: Url = None,
     audience: _Audience = None,
-    scopes: Scopes = None,
+    scopes: AskedScopes = None,
     as_json: AsJson = False,
 ) -> None:
     """Sign in to a running server, with a browser on any machine.

@@ -11,10 +11,10 @@ from issuer.cli.confirming import ask
 from issuer.cli.opening import administering_with_keys, operator
 from issuer.cli.options import (
     AsJson,
+    AskedScopes,
     AudienceOfToken,
     ClientSecretStdin,
     PasswordStdin,
-    Scopes,
     Url,
     known_clients,
     known_users,
@@ -39,7 +39,7 @@ def token(
     url: Url = None,
     client_secret_stdin: ClientSecretStdin = False,
     audience: AudienceOfToken = None,
-    scopes: Scopes = None,
+    scopes: AskedScopes = None,
     username: Annotated[
         str | None,
         typer.Option(help="Sign in as this user, by password.", autocompletion=known_users),
