@@ -1,15 +1,43 @@
-"""Inspects the app of an AgentOS: which parts verify tokens, and which do not."""
+"""Makes an AgentOS verify tokens, and inspects which parts of its app do."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any
 
 from issuer.agentos.errors import InvalidConfiguration
+from issuer.agentos.key_fetching import TokenPlaces
 
 _KEYS = ("jwks_file", "verification_keys", "secret_key")
 _KEYS_IN_ENVIRONMENT = ("JWT_JWKS_FILE", "JWT_VERIFICATION_KEY")
 _MCP_PATH = "/mcp"
+
+
+def arguments(
+    verification: Mapping[str, Any], pins: Mapping[str, Any], more: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Keyword arguments for `AgentOS`: one object from agno 3.1 on, two before.
+
+    Every agno supports `verification`; of `pins`, those this agno supports are used. Each of
+    `more` goes to that object or to `AgentOS`; `InvalidConfiguration` if this agno has no such one.
+    """
+    from agno import os as agno_os  # noqa: PLC0415
+    from agno.os.config import AuthorizationConfig  # noqa: PLC0415
+
+    is_one_object = hasattr(agno_os, "Authorization")
+    authorization: Any = agno_os.Authorization if is_one_object else AuthorizationConfig
+    known = signature(authorization).parameters
+    direct = {name: value for name, value in more.items() if name not in known}
+    if unknown := direct.keys() - signature(agno_os.AgentOS).parameters.keys():
+        raise InvalidConfiguration(
+            f"The installed agno does not support {', '.join(sorted(unknown))}."
+        )
+    nested = {name: value for name, value in {**pins, **more}.items() if name in known}
+    built = authorization(**{**verification, **nested})
+    if is_one_object:
+        return {"authorization": built, **direct}
+    return {"authorization": True, "authorization_config": built, **direct}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +87,13 @@ def require_authentication(app: Any) -> None:
         )
 
 
-def token_places(app: Any, cookie: str | None) -> tuple[set[str], set[str]]:
-    """The headers and the cookies that may carry a token."""
+def token_places(app: Any, cookie: str | None) -> TokenPlaces:
     headers, cookies = {"authorization"}, {cookie} if cookie else set()
-    for place in places_within(app):
-        for guard in place.guards:
-            headers.add(str(guard.settings.get("token_header_key", "authorization")))
-            if str(getattr(guard.settings.get("token_source"), "value", "header")) != "header":
-                cookies.add(str(guard.settings.get("cookie_name", "access_token")))
-    return headers, cookies
+    for guard in (guard for place in places_within(app) for guard in place.guards):
+        headers.add(str(guard.settings.get("token_header_key", "authorization")))
+        if str(getattr(guard.settings.get("token_source"), "value", "header")) != "header":
+            cookies.add(str(guard.settings.get("cookie_name", "access_token")))
+    return TokenPlaces(headers, cookies)
 
 
 def resource_paths(app: Any) -> set[str]:
@@ -125,26 +151,23 @@ def close_sockets(app: Any, jwks_file: str, algorithm: str) -> None:
     or with the middleware on an outer app, sockets need no token until the first HTTP request,
     or ever.
     """
-    for place in places_within(app):
-        if getattr(place.app.state, "jwt_validator", None) is None:
-            settings = place.guards[-1].settings if place.guards else {}
-            _close_socket(place.app.state, settings, jwks_file, algorithm)
-
-
-def _close_socket(state: Any, settings: Mapping[str, Any], jwks_file: str, algorithm: str) -> None:
     from agno.os.middleware.jwt import JWTValidator  # noqa: PLC0415
 
     names = ("verification_keys", "scopes_claim", "user_id_claim", "session_id_claim")
-    state.jwt_validator = JWTValidator(
-        jwks_file=settings.get("jwks_file") or jwks_file,
-        algorithm=settings.get("algorithm", algorithm),
-        **{name: settings[name] for name in names if name in settings},
-    )
-    state.jwt_verify_audience = bool(settings.get("verify_audience", False))
-    state.jwt_audience = settings.get("audience")
-    if settings.get("admin_scope"):
-        state.admin_scope = settings["admin_scope"]
-    state.user_isolation_enabled = bool(settings.get("user_isolation", False))
+    for place in places_within(app):
+        state, settings = place.app.state, place.guards[-1].settings if place.guards else {}
+        if getattr(state, "jwt_validator", None) is not None:
+            continue
+        state.jwt_validator = JWTValidator(
+            jwks_file=settings.get("jwks_file") or jwks_file,
+            algorithm=settings.get("algorithm", algorithm),
+            **{name: settings[name] for name in names if name in settings},
+        )
+        state.jwt_verify_audience = bool(settings.get("verify_audience", False))
+        state.jwt_audience = settings.get("audience")
+        if settings.get("admin_scope"):
+            state.admin_scope = settings["admin_scope"]
+        state.user_isolation_enabled = bool(settings.get("user_isolation", False))
 
 
 def _guards_on(app: Any, path: str) -> Iterator[Guard]:

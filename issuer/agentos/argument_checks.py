@@ -4,39 +4,33 @@ from collections.abc import Iterable, Mapping
 from urllib.parse import urlsplit
 
 from issuer.agentos.errors import InvalidConfiguration
+from issuer.agentos.rules import TokenRules
 
 MAX_LEEWAY = 300.0  # RFC 7519 §4.1.4: no more than a few minutes
 
 
-def require_valid_arguments(
-    issuer: object,
-    audience: object,
-    *,
-    jwks_url: object,
-    verification_keys: object,
-    leeway: object,
-    typ: object,
-    audience_claim: object,
-    required_claims: object,
-) -> None:
+def require_valid_arguments(rules: TokenRules, jwks_url: object, verification_keys: object) -> None:
     """`InvalidConfiguration` for a wrong type, or a value that accepts or refuses every token.
 
     Safe URLs and supported algorithms are checked elsewhere.
     """
-    _require_text("issuer", issuer)
-    if urlsplit(str(issuer)).query or urlsplit(str(issuer)).fragment:
+    _require_text("issuer", rules.issuer)
+    if urlsplit(rules.issuer).query or urlsplit(rules.issuer).fragment:
         raise InvalidConfiguration("issuer may have no query and no fragment (RFC 8414 §2).")
-    _require_text("audience", audience)
-    _require_text("audience_claim", audience_claim)
-    _require_claims(required_claims)
-    for name, value in (("jwks_url", jwks_url), ("typ", typ)):
+    _require_text("audience", rules.audience)
+    _require_text("audience_claim", rules.audience_claim)
+    _require_claims(rules.required_claims)
+    for name, value in (("jwks_url", jwks_url), ("typ", rules.typ)):
         if value is not None:
             _require_text(name, value)
     if isinstance(verification_keys, str) or not isinstance(verification_keys, Iterable):
         raise InvalidConfiguration("verification_keys must be a list of PEM texts.")
     for key in verification_keys:
         _require_text("verification_keys", key, lines=True)
-    _require_leeway(leeway)
+    leeway: object = rules.leeway
+    seconds = leeway if isinstance(leeway, int | float) and not isinstance(leeway, bool) else -1
+    if not 0 <= seconds <= MAX_LEEWAY:  # with NaN or infinity no token would ever expire
+        raise InvalidConfiguration(f"leeway must be 0 to {MAX_LEEWAY:.0f} seconds, not {leeway!r}.")
 
 
 def _require_text(name: str, value: object, *, lines: bool = False) -> None:
@@ -56,10 +50,3 @@ def _require_claims(required: object) -> None:
         _require_text("required_claims", name)
         if not isinstance(value, bool):
             _require_text(f"required_claims[{name!r}]", value)
-
-
-def _require_leeway(leeway: object) -> None:
-    """With NaN or infinity no token would ever expire."""
-    seconds = leeway if isinstance(leeway, int | float) and not isinstance(leeway, bool) else -1
-    if not 0 <= seconds <= MAX_LEEWAY:
-        raise InvalidConfiguration(f"leeway must be 0 to {MAX_LEEWAY:.0f} seconds, not {leeway!r}.")

@@ -6,7 +6,7 @@ from typing import Any
 import jwt
 
 from issuer.agentos.issuer_token_verifier import TrustedIssuer
-from issuer.agentos.rules import Unverified, other_issuer, read_unverified
+from issuer.agentos.rules import other_issuer, read_unverified
 
 
 class BoundValidator:
@@ -33,24 +33,21 @@ class BoundValidator:
         for issuer in self._issuers.values():
             if (claims := issuer.remembered(token)) is not None:
                 return self._as_agno_expects(claims, issuer, expected_audience)
-        issuer_named = issuer_of(self._unverified(token))
-        if issuer_named in self._issuers:
-            issuer = self._issuers[issuer_named]
+        try:
+            named = read_unverified(token).issuer
+        except jwt.InvalidTokenError:
+            if not self._validator.verification_keys:
+                raise
+            named = None  # agno raises the error
+        if named in self._issuers:
+            issuer = self._issuers[named]
             return self._as_agno_expects(issuer.claims(token), issuer, expected_audience)
         if not self._validator.verification_keys:
-            raise other_issuer(issuer_named, *self._issuers)
+            raise other_issuer(named, *self._issuers)
         claims = self._stock(token, expected_audience)
         if claims.get("iss") in self._issuers:
             raise jwt.InvalidIssuerError("The token's key is not one of its issuer.")
         return claims
-
-    def _unverified(self, token: str) -> Unverified | None:
-        try:
-            return read_unverified(token)
-        except jwt.InvalidTokenError:
-            if self._validator.verification_keys:  # agno raises the error
-                return None
-            raise
 
     def _as_agno_expects(
         self, claims: dict[str, Any], issuer: TrustedIssuer, expected: str | Iterable[str] | None
@@ -79,9 +76,3 @@ class FetchedKeys(dict[str, Any]):
 
     def __bool__(self) -> bool:
         return True
-
-
-def issuer_of(unverified: Unverified | None) -> str | None:
-    """The unverified `iss` of the token."""
-    issuer = unverified.claims.get("iss") if unverified else None
-    return issuer if isinstance(issuer, str) else None

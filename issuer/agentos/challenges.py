@@ -1,14 +1,21 @@
 """ASGI middleware that tells clients where to get a token (RFC 9728)."""
 
 from collections.abc import Callable, Iterable, Sequence
+from http import HTTPStatus
 from typing import Any
 
-from issuer.agentos.key_fetching import App, Message, Receive, Scope, Send, tokens_in
+from issuer.agentos.key_fetching import (
+    App,
+    Headers,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    TokenPlaces,
+    send_json,
+)
 from issuer.agentos.protected_resource import ProtectedResources
 
-Headers = list[tuple[bytes, bytes]]
-
-_UNAUTHORIZED, _FORBIDDEN = 401, 403
 _CHALLENGE = b"www-authenticate"
 _ALLOWED, _EXPOSED = b"access-control-allow-origin", b"access-control-expose-headers"
 _PUBLIC: Headers = [(_ALLOWED, b"*")]
@@ -30,14 +37,12 @@ class Challenges:
         self,
         app: App,
         resources: ProtectedResources,
-        headers: Iterable[str],
-        cookies: Sequence[str],
+        places: TokenPlaces,
         missing_scopes: Callable[[dict[str, Any]], Sequence[str]],
     ) -> None:
         self.app = app
         self._resources = resources
-        self._headers = frozenset(name.lower().encode("latin-1") for name in headers)
-        self._cookies = tuple(cookies)
+        self._places = places
         self._missing_scopes = missing_scopes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -45,7 +50,7 @@ class Challenges:
             await self.app(scope, receive, send)
             return
         path = _path_in_app(scope)
-        document = self._resources.document(path)
+        document = self._resources.documents.get(path.rstrip("/"))
         if document is not None and scope["method"] in {"GET", "HEAD", "OPTIONS"}:
             await _answer(document, scope["method"], send)
             return
@@ -62,12 +67,12 @@ class Challenges:
         await self.app(scope, receive, send_with_challenge)
 
     def _challenge(self, scope: Scope, path: str, status: int) -> str | None:
-        if status == _UNAUTHORIZED:
-            if any(_is_token(text) for text in tokens_in(scope, self._headers, self._cookies)):
-                return self._resources.challenge_of_invalid_token(path)
-            return self._resources.challenge_without_token(path)
-        if status == _FORBIDDEN and (scopes := self._missing_scopes(scope["state"])):
-            return self._resources.challenge_of_scope(path, scopes)
+        if status == HTTPStatus.UNAUTHORIZED:
+            # With a space they are credentials of another scheme, such as `Basic …`.
+            has_token = any(text and " " not in text for text in self._places.tokens_in(scope))
+            return self._resources.challenge(path, "invalid_token" if has_token else "")
+        if status == HTTPStatus.FORBIDDEN and (scopes := self._missing_scopes(scope["state"])):
+            return self._resources.challenge(path, "insufficient_scope", scopes)
         return None
 
 
@@ -76,24 +81,19 @@ def _path_in_app(scope: Scope) -> str:
     return path[len(root) :] if root and path.startswith(f"{root}/") else path
 
 
-def _is_token(text: str) -> bool:
-    """Whether it is a token, not credentials of another scheme, such as `Basic …`."""
-    return bool(text) and " " not in text
-
-
 def _with_challenge(headers: Iterable[tuple[bytes, bytes]], challenge: bytes) -> Headers:
     """`headers` with the challenge in front of those of other schemes.
 
     Clients read the first one only. A browser may read it where the answer allows the origin.
     """
-    others = [each for each in headers if not _is_bearer(*each)]
+    others = [
+        (name, value)
+        for name, value in headers
+        if name.lower() != _CHALLENGE or value[:6].lower() != b"bearer"
+    ]
     first = next((i for i, (name, _) in enumerate(others) if name.lower() == _CHALLENGE), None)
     others.insert(len(others) if first is None else first, (_CHALLENGE, challenge))
     return _exposed(others) if any(name.lower() == _ALLOWED for name, _ in others) else others
-
-
-def _is_bearer(name: bytes, value: bytes) -> bool:
-    return name.lower() == _CHALLENGE and value[:6].lower() == b"bearer"
 
 
 def _exposed(headers: Headers) -> Headers:
@@ -109,11 +109,6 @@ async def _answer(document: bytes, method: str, send: Send) -> None:
         await send({"type": "http.response.start", "status": 204, "headers": _PREFLIGHT})
         await send({"type": "http.response.body", "body": b""})
         return
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(document)).encode()),
-        (b"cache-control", b"public, max-age=300"),
-        *_PUBLIC,
-    ]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if method == "HEAD" else document})
+    await send_json(
+        send, 200, document, [(b"cache-control", b"public, max-age=300"), *_PUBLIC], method
+    )

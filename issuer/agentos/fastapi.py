@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated, Any
 
 import jwt
-from fastapi import Depends, HTTPException, status
+from fastapi import Depends, HTTPException
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from issuer.agentos.errors import KeySetUnavailable
@@ -26,15 +26,16 @@ def claims_of(verifier: Verifier) -> Dependency:
     """
 
     async def claims(credentials: _Credentials) -> Claims:
-        if credentials is None:
-            raise _refused("An access token is required.")
+        if credentials is None:  # RFC 6750 §3: the challenge has no error code
+            raise _refused(401, "An access token is required.", "Bearer")
         try:
             await verifier.prepare_for(credentials.credentials)
             return verifier.claims(credentials.credentials)
         except KeySetUnavailable as error:
-            raise _unavailable(error) from None
+            headers = {"Retry-After": str(error.retry_after)}
+            raise HTTPException(503, str(error), headers) from None
         except jwt.InvalidTokenError as error:
-            raise _refused(str(error), 'error="invalid_token"') from None
+            raise _refused(401, str(error), 'Bearer error="invalid_token"') from None
 
     return claims
 
@@ -48,7 +49,9 @@ def requires(verifier: Verifier, *scopes: str) -> Dependency:
 
     async def claims_with_scopes(claims: Annotated[Claims, Depends(claims_of(verifier))]) -> Claims:
         if not scopes_of(claims).issuperset(scopes):
-            raise _insufficient(" ".join(scopes))
+            required = " ".join(scopes)
+            challenge = f'Bearer error="insufficient_scope", scope="{required}"'
+            raise _refused(403, f"The scope {required} is required.", challenge)
         return claims
 
     return claims_with_scopes
@@ -62,23 +65,5 @@ def scopes_of(claims: Mapping[str, Any]) -> set[str]:
     return {*words, *listed} - {""}
 
 
-def _refused(detail: str, why: str = "") -> HTTPException:
-    """RFC 6750 §3: without a token, the challenge has no error code."""
-    challenge = f"Bearer {why}".strip()
-    return HTTPException(
-        status.HTTP_401_UNAUTHORIZED, detail, headers={"WWW-Authenticate": challenge}
-    )
-
-
-def _insufficient(scope: str) -> HTTPException:
-    challenge = f'Bearer error="insufficient_scope", scope="{scope}"'
-    detail = f"The scope {scope} is required."
-    return HTTPException(status.HTTP_403_FORBIDDEN, detail, headers={"WWW-Authenticate": challenge})
-
-
-def _unavailable(error: KeySetUnavailable) -> HTTPException:
-    return HTTPException(
-        status.HTTP_503_SERVICE_UNAVAILABLE,
-        str(error),
-        headers={"Retry-After": str(error.retry_after)},
-    )
+def _refused(status: int, detail: str, challenge: str) -> HTTPException:
+    return HTTPException(status, detail, {"WWW-Authenticate": challenge})

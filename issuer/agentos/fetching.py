@@ -6,8 +6,7 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from types import MappingProxyType
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -15,7 +14,6 @@ from issuer.agentos.errors import InvalidConfiguration, NotFetched
 
 DEADLINE = 5.0
 MAX_BYTES = 1024 * 1024
-_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 _LOOPBACK = re.compile(r"(localhost|127(\.\d+){3}|\[::1\])(:\d+)?")
 _JSON = re.compile(r"application/([a-z0-9.-]+\+)?(json|jwt)\s*(;.*)?", re.IGNORECASE)
 _MAX_AGE = re.compile(r"(?:^|[,\s])max-age=(\d{1,9})", re.IGNORECASE)
@@ -35,7 +33,11 @@ class Fetched:
 
 def require_safe(url: str, *, allow_http: bool) -> None:
     """`InvalidConfiguration` unless TLS or loopback protects the answer of `url`."""
-    parts = _parts(url)
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # parsed only on access
+    except ValueError as error:
+        raise InvalidConfiguration(f"{url!r} is not a URL: {error}") from None
     if parts.scheme not in {"https", "http"} or not parts.netloc or "@" in parts.netloc:
         raise InvalidConfiguration(f"{url!r} is not an https:// URL without user and password.")
     if parts.scheme == "http" and not allow_http and not _LOOPBACK.fullmatch(parts.netloc):
@@ -43,15 +45,6 @@ def require_safe(url: str, *, allow_http: bool) -> None:
             f"{url} is not https://: an attacker on the network could replace the keys. In a"
             " trusted network, set dangerously_allow_http=True (--dangerously-allow-http)."
         )
-
-
-def _parts(url: str) -> SplitResult:
-    try:
-        parts = urlsplit(url)
-        _ = parts.port  # parsed only on access
-    except ValueError as error:
-        raise InvalidConfiguration(f"{url!r} is not a URL: {error}") from None
-    return parts
 
 
 def new_client() -> httpx.AsyncClient:
@@ -75,11 +68,11 @@ async def fetch(
     etag: str | None = None,
     *,
     max_bytes: int = MAX_BYTES,
-    headers: Mapping[str, str] = _NO_HEADERS,
+    headers: Mapping[str, str] | None = None,
 ) -> Fetched:
     """The JSON that `url` answers within `DEADLINE` seconds; else `NotFetched` with the cause."""
     if etag and etag.isascii():
-        headers = {**headers, "If-None-Match": etag}
+        headers = {**(headers or {}), "If-None-Match": etag}
     try:
         async with asyncio.timeout(DEADLINE), client.stream("GET", url, headers=headers) as answer:
             return await _read(answer, etag, max_bytes)

@@ -11,7 +11,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from issuer.agentos.errors import NotFetched
 from issuer.agentos.key_set_client import STALE_LIMIT, Held
@@ -113,20 +113,16 @@ class DiskCache:
         """The document written last, with its age; None if unusable."""
         try:
             entry = json.loads(read_trusted(self._path, _MAX_BYTES))
-            return self._held(entry, parse)
+            if entry["issuer"] != self._issuer:
+                raise ValueError(f"it is from another issuer, {entry['issuer']}")
+            body = b64decode(entry["body"])
+            age = self._wall_clock() - float(entry["seen_at"])
+            # Also refuses NaN, which Python's JSON accepts.
+            if not -_MAX_CLOCK_SKEW <= age <= STALE_LIMIT:
+                raise ValueError(f"it is {age:.0f} s old")
+            return Held(parse(body), body, None, self._clock() - max(0.0, age))
         except FileNotFoundError:
-            return None
+            pass
         except _UNREADABLE as error:
             log.warning("%s in %s is not used: %s", self._what, self._path, error)
-            return None
-
-    def _held(self, entry: dict[str, Any], parse: Callable[[bytes], T]) -> Held[T]:
-        if entry["issuer"] != self._issuer:
-            raise ValueError(f"it is from another issuer, {entry['issuer']}")
-        body = b64decode(entry["body"])
-        age = self._wall_clock() - float(entry["seen_at"])
-        if (
-            not -_MAX_CLOCK_SKEW <= age <= STALE_LIMIT
-        ):  # false for NaN, too, which Python's JSON accepts
-            raise ValueError(f"it is {age:.0f} s old")
-        return Held(parse(body), body, None, self._clock() - max(0.0, age))
+        return None

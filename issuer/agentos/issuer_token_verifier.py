@@ -14,7 +14,7 @@ import jwt
 from issuer.agentos.errors import InvalidConfiguration, KeySetUnavailable
 from issuer.agentos.fetching import require_safe
 from issuer.agentos.files import DiskCache
-from issuer.agentos.key_set import SUPPORTED, KeySet, TrustedKey, read_key_set
+from issuer.agentos.key_set import SUPPORTED, KeySet, read_key_set
 from issuer.agentos.key_set_client import STALE_LIMIT, KeySetClient
 from issuer.agentos.metadata import Source
 from issuer.agentos.revocation_feed import FeedClient, as_utc
@@ -109,7 +109,7 @@ class TrustedIssuer:
     def stop(self) -> None:
         """Stop polling. What is held stays, and ages."""
         if self.feed:
-            self.feed.stop()
+            self.feed.client.stop()
         self._key_set_client.stop()
 
     def knows(self, token: str) -> bool:
@@ -130,7 +130,7 @@ class TrustedIssuer:
                 await self._fetch_for(unverified.kid)
         self._trusted()
         if self.feed:
-            self.feed.require_known()
+            self.feed.current()
 
     async def _fetch_for(self, kid: str | None) -> None:
         if not self._is_running:  # the first request, or the first after a fork
@@ -144,7 +144,8 @@ class TrustedIssuer:
 
     @property
     def _is_running(self) -> bool:
-        return self._key_set_client.is_running and (self.feed is None or self.feed.is_running)
+        is_feed_running = self.feed is None or self.feed.client.is_running
+        return self._key_set_client.is_running and is_feed_running
 
     def remembered(self, token: str) -> dict[str, Any] | None:
         """The claims of a token already verified with the current key set, else None.
@@ -201,7 +202,12 @@ class TrustedIssuer:
     def _verified(self, token: str, key_set: KeySet, now: float) -> dict[str, Any]:
         unverified = read_unverified(token)
         self.rules.check_header(unverified.header)
-        key = self._key_of(unverified.header, key_set)
+        kid = unverified.kid
+        key = key_set.keys.get(kid) if kid is not None else None
+        if key is None:
+            if kid is not None:
+                self._key_set_client.request_missing(lambda held: held.has(kid))
+            raise jwt.InvalidTokenError("The token's key is not in the issuer's key set.")
         require_signed(token, key.public, key.alg)
         claims = unverified.claims
         starts, ends = self.rules.check_claims(claims, now)
@@ -213,16 +219,7 @@ class TrustedIssuer:
 
     def _refuse_revoked(self, kid: str, claims: Mapping[str, Any]) -> None:
         if self.feed:
-            self.feed.refuse(kid, claims)
-
-    def _key_of(self, header: Any, key_set: KeySet) -> TrustedKey:
-        kid = header.get("kid")
-        key = key_set.keys.get(kid) if isinstance(kid, str) else None
-        if key is None:
-            if isinstance(kid, str):
-                self._key_set_client.request_missing(lambda held: held.has(kid))
-            raise jwt.InvalidTokenError("The token's key is not in the issuer's key set.")
-        return key
+            self.feed.current().refuse(kid, claims)
 
     def _moment(self, at: float) -> str:
         return as_utc(self._wall_clock() + at - self._clock())

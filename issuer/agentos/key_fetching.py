@@ -2,9 +2,10 @@
 
 import gc
 import json
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping, Sequence
+from contextlib import suppress
 from http.cookies import CookieError, SimpleCookie
-from typing import Any, Protocol
+from typing import Any
 
 import jwt
 
@@ -15,44 +16,56 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
 
 # AgentOS requires no token there; a probe must not wait for an issuer.
 _OPEN = frozenset({"/", "/health", "/info", "/docs", "/redoc", "/openapi.json"})
 
 
-class KeyFetcher(Protocol):
-    """Fetches what is needed to verify a token."""
+class TokenPlaces:
+    """The headers and the cookies that may carry a token."""
 
-    def start(self) -> None:
-        """Start polling in this process."""
+    def __init__(self, headers: Iterable[str], cookies: Iterable[str]) -> None:
+        self._headers = frozenset(name.lower().encode("latin-1") for name in headers)
+        self._cookies = sorted(cookies)
 
-    async def prepare_for(self, token: str) -> None:
-        """Fetch the key of this token; `KeySetUnavailable` if that is impossible now."""
+    def tokens_in(self, scope: Scope) -> Iterator[str]:
+        """What they carry, without `Bearer`."""
+        for name, value in scope["headers"]:
+            if name in self._headers:
+                text = value.decode("latin-1")
+                yield (text[7:] if text[:7].lower() == "bearer " else text).strip()
+            elif name == b"cookie" and self._cookies:
+                yield from _in_cookies(value.decode("latin-1"), self._cookies)
 
 
 class KeyFetching:
     """The outermost middleware of the app, pure ASGI; 503 while no key set is available.
 
-    It accepts and refuses no token: AgentOS does.
+    It accepts and refuses no token: AgentOS does. `start` and `prepare_for` are a Verifier's.
     """
 
     def __init__(
-        self, app: App, verifier: KeyFetcher, headers: Sequence[str], cookies: Sequence[str]
+        self,
+        app: App,
+        places: TokenPlaces,
+        start: Callable[[], None],
+        prepare_for: Callable[[str], Awaitable[None]],
     ) -> None:
         self.app = app
-        self._verifier = verifier
-        self._headers = frozenset(name.lower().encode("latin-1") for name in headers)
-        self._cookies = tuple(cookies)
+        self._places = places
+        self._start = start
+        self._prepare = prepare_for
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            self._verifier.start()
+            self._start()
             send = _freezing_objects(send)
         elif scope["type"] == "websocket":
             receive = self._watching(receive)
         elif scope["type"] == "http" and scope["path"] not in _OPEN:
             try:
-                for token in tokens_in(scope, self._headers, self._cookies):
+                for token in self._places.tokens_in(scope):
                     await self._prepare_for(token)
             except KeySetUnavailable as error:
                 await _unavailable(error, send)
@@ -61,7 +74,7 @@ class KeyFetching:
 
     async def _prepare_for(self, token: str) -> None:
         try:
-            await self._verifier.prepare_for(token)
+            await self._prepare(token)
         except KeySetUnavailable:
             raise
         except jwt.InvalidTokenError:
@@ -73,24 +86,12 @@ class KeyFetching:
         async def watched() -> Message:
             message = await receive()
             if message["type"] == "websocket.receive":
-                try:
+                with suppress(KeySetUnavailable):
                     for token in _token_in(message.get("text")):
                         await self._prepare_for(token)
-                except KeySetUnavailable:
-                    pass
             return message
 
         return watched
-
-
-def tokens_in(scope: Scope, headers: frozenset[bytes], cookies: Sequence[str]) -> Iterator[str]:
-    """What these headers (in lower case) and cookies carry, without `Bearer`."""
-    for name, value in scope["headers"]:
-        if name in headers:
-            text = value.decode("latin-1")
-            yield (text[7:] if text[:7].lower() == "bearer " else text).strip()
-        elif name == b"cookie" and cookies:
-            yield from _in_cookies(value.decode("latin-1"), cookies)
 
 
 def _in_cookies(header: str, names: Sequence[str]) -> Iterator[str]:
@@ -129,11 +130,14 @@ def _token_in(text: str | None) -> Iterator[str]:
 
 async def _unavailable(error: KeySetUnavailable, send: Send) -> None:
     body = json.dumps({"detail": str(error)}).encode()
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(body)).encode()),
-        (b"retry-after", str(error.retry_after).encode()),
-        (b"cache-control", b"no-store"),
-    ]
-    await send({"type": "http.response.start", "status": 503, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    retry_after = str(error.retry_after).encode()
+    more = [(b"retry-after", retry_after), (b"cache-control", b"no-store")]
+    await send_json(send, 503, body, more)
+
+
+async def send_json(send: Send, status: int, body: bytes, more: Headers, method: str = "") -> None:
+    """Answer with this document and `more` headers; without the document to HEAD."""
+    length = str(len(body)).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", length), *more]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if method == "HEAD" else body})

@@ -1,9 +1,11 @@
-"""Reads a JWK Set (RFC 7517) key by key: an invalid key does not affect the others."""
+"""A key set (RFC 7517), read key by key, and the tokens that were verified with it."""
 
 import json
 import logging
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from types import MappingProxyType
 from typing import Any
 
@@ -12,7 +14,6 @@ from jwt import PyJWK, PyJWTError
 
 from issuer.agentos.errors import NotFetched
 from issuer.agentos.rules import ED25519, known_name
-from issuer.agentos.verified_tokens import VerifiedTokens
 
 _KEY_TYPES = {
     **dict.fromkeys(("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"), ("RSA", None)),
@@ -25,6 +26,7 @@ SUPPORTED = frozenset({*_KEY_TYPES, ED25519})
 _SECRETS = frozenset({"k", "d", "p", "q", "dp", "dq", "qi", "oth"})  # RFC 7518 §6
 _SMALLEST_RSA = 2048
 _MAX_KEYS = 100
+MAX_TOKENS = 4096
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +41,44 @@ class TrustedKey:
 
 
 Keys = Mapping[str, TrustedKey]
+
+
+class VerifiedTokens:
+    """The last 4,096 tokens verified with one key set, by hash, until they expire.
+
+    A new key set starts with an empty cache, so tokens of removed keys are not found. The caller
+    checks revocation each time.
+    """
+
+    def __init__(self) -> None:
+        self._adding = threading.Lock()
+        self._entries: dict[bytes, tuple[float, float, str, bytes]] = {}
+
+    def has(self, token: str, now: float) -> bool:
+        """Whether this token was verified and has not expired."""
+        return self._entry(token, now) is not None
+
+    def find(self, token: str, now: float) -> tuple[str, dict[str, Any]] | None:
+        """The `kid` and a copy of the claims of such a token; None if it must be verified first."""
+        known = self._entry(token, now)
+        return (known[2], json.loads(known[3])) if known else None
+
+    def add(
+        self, token: str, kid: str, claims: dict[str, Any], *, starts: float, ends: float
+    ) -> None:
+        entry = starts, ends, kid, json.dumps(claims).encode()
+        with self._adding:
+            if len(self._entries) >= MAX_TOKENS:
+                del self._entries[next(iter(self._entries))]
+            self._entries[_digest(token)] = entry
+
+    def _entry(self, token: str, now: float) -> tuple[float, float, str, bytes] | None:
+        known = self._entries.get(_digest(token))
+        return known if known and known[0] <= now < known[1] else None
+
+
+def _digest(token: str) -> bytes:
+    return sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,8 @@ def start_with(app: Any) -> None:
     """
     if getattr(app, "router", None) is None:
         return
-    mounted = {id(inner): inner for inner in _mounted_agent_os(app)}.values()
+    inner_apps = [each.app for each in places_within(app) if each.app is not app]
+    mounted = {id(each): each for each in inner_apps if hasattr(each.state, "agent_os_id")}.values()
     for inner in mounted:
         once = _once(inner.router.lifespan_context)
         if app.router.lifespan_context is inner.router.lifespan_context:
@@ -25,11 +26,6 @@ def start_with(app: Any) -> None:
         inner.router.lifespan_context = once
     if mounted:
         app.router.lifespan_context = _with(app.router.lifespan_context, list(mounted))
-
-
-def _mounted_agent_os(app: Any) -> list[Any]:
-    apps = [place.app for place in places_within(app)]
-    return [each for each in apps if each is not app and hasattr(each.state, "agent_os_id")]
 
 
 def _once(lifespan: Lifespan) -> Lifespan:

@@ -3,7 +3,6 @@
 import json
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -76,16 +75,14 @@ class Source:
         except NotFetched:
             if self.url is None:
                 raise
-            self._read_again_at = (
-                self._clock() + _TRIED_AGAIN_AFTER
-            )  # a fetch may take long to fail
+            # By the clock as it is now: a fetch may take long to fail.
+            self._read_again_at = self._clock() + _TRIED_AGAIN_AFTER
 
     async def _named_by_metadata(self, client: httpx.AsyncClient) -> str:
         problem: NotFetched | None = None
         for url in metadata_urls(self._issuer):
             try:
-                answer = await fetch(client, url)
-                return self._member_of(_object(answer.body or b""))
+                return self._member_of(await fetch(client, url))
             except NotFetched as error:
                 kind = NotNamed if isinstance(error, NotNamed) else NotFetched
                 if problem is None or not isinstance(problem, kind):
@@ -93,8 +90,14 @@ class Source:
         assert problem is not None
         raise problem
 
-    def _member_of(self, metadata: dict[str, Any]) -> str:
+    def _member_of(self, fetched: Fetched) -> str:
         """RFC 8414 §3.3: metadata of another issuer must not be used."""
+        try:
+            metadata = json.loads(fetched.body or b"")
+        except (ValueError, RecursionError):
+            raise NotFetched("is not JSON") from None
+        if not isinstance(metadata, dict):
+            raise NotFetched("is not a JSON object")
         if metadata.get("issuer") != self._issuer:
             raise NotFetched(f"is from another issuer, {str(metadata.get('issuer'))[:200]!r}")
         url = metadata.get(self._member)
@@ -114,13 +117,3 @@ def metadata_urls(issuer: str) -> tuple[str, str]:
     path = parts.path.rstrip("/")
     standard = parts._replace(path=f"/.well-known/oauth-authorization-server{path}").geturl()
     return standard, f"{issuer.rstrip('/')}/.well-known/openid-configuration"
-
-
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        document = json.loads(body)
-    except (ValueError, RecursionError):
-        raise NotFetched("is not JSON") from None
-    if not isinstance(document, dict):
-        raise NotFetched("is not a JSON object")
-    return document

@@ -9,8 +9,8 @@ from issuer.agentos.errors import InvalidConfiguration
 from issuer.agentos.fetching import require_safe
 
 WELL_KNOWN = "/.well-known/oauth-protected-resource"
-_URL = re.compile(r"[!#-\[\]-~]+")  # these need no escape in a quoted string (RFC 9110 §5.6.4)
-_SCOPE = re.compile(r"[!#-\[\]-~]+")  # RFC 6749 §3.3
+# A scope (RFC 6749 §3.3); in a quoted string it needs no escape (RFC 9110 §5.6.4).
+_SCOPE = re.compile(r"[!#-\[\]-~]+")
 
 
 class ProtectedResources:
@@ -27,13 +27,14 @@ class ProtectedResources:
         # The longest first: `/mcp` is more specific than the AgentOS itself.
         self._paths = sorted(set(paths), key=len, reverse=True)
         self._metadata_urls = {path: f"{base}{WELL_KNOWN}{path}" for path in self._paths}
-        self._documents: dict[str, bytes] = {}
+        self.documents: dict[str, bytes] = {}
+        """By their paths in the app."""
         for path in self._paths:
             document = self._document(base + path, issuers)
             # RFC 9728 §3.1 puts the path of `url` last. A proxy that forwards only what is below
             # `url` needs it first.
             for place in (path, urlsplit(base).path + path):
-                self._documents[WELL_KNOWN + place] = document
+                self.documents[WELL_KNOWN + place] = document
 
     def _document(self, resource: str, issuers: Sequence[str]) -> bytes:
         """Without `scopes_supported`, clients ask for no scope, or for those of OpenID Connect.
@@ -49,31 +50,16 @@ class ProtectedResources:
             members["scopes_supported"] = self._scopes
         return json.dumps(members).encode()
 
-    @property
-    def document_paths(self) -> Sequence[str]:
-        return list(self._documents)
-
-    def document(self, path: str) -> bytes | None:
-        """The metadata document at this path of the app."""
-        return self._documents.get(path.rstrip("/"))
-
-    def challenge_without_token(self, path: str) -> str | None:
-        """RFC 6750 §3.1: no error code. None for a path outside of the AgentOS."""
-        return self._challenge(path, scopes=self._scopes)
-
-    def challenge_of_invalid_token(self, path: str) -> str | None:
-        return self._challenge(path, "invalid_token", self._scopes)
-
-    def challenge_of_scope(self, path: str, scopes: Sequence[str]) -> str | None:
-        return self._challenge(path, "insufficient_scope", scopes)
-
-    def _challenge(self, path: str, error: str = "", scopes: Sequence[str] = ()) -> str | None:
-        resource = next((known for known in self._paths if _is_below(path, known)), None)
-        if resource is None:
+    def challenge(self, path: str, error: str, scopes: Sequence[str] = ()) -> str | None:
+        """Without a token there is no `error` (RFC 6750 §3.1). None outside of the AgentOS."""
+        for resource in self._paths:
+            if path == resource or path.startswith(f"{resource}/"):
+                break
+        else:
             return None
         parameters = {
             "error": error,
-            "scope": " ".join(scopes),
+            "scope": " ".join(scopes or self._scopes),
             "resource_metadata": self._metadata_urls[resource],
         }
         return "Bearer " + ", ".join(
@@ -84,7 +70,7 @@ class ProtectedResources:
 def require_sound_resource(url: str | None, scopes: Sequence[str], *, allow_http: bool) -> None:
     """`InvalidConfiguration` for a URL or scopes that a challenge cannot contain."""
     if url is not None:
-        if not isinstance(url, str) or not _URL.fullmatch(url):
+        if not is_scope(url):
             raise InvalidConfiguration(f"url must be an https:// URL, not {url!r}.")
         require_safe(url, allow_http=allow_http)
         if urlsplit(url).query or urlsplit(url).fragment:
@@ -97,7 +83,3 @@ def require_sound_resource(url: str | None, scopes: Sequence[str], *, allow_http
 
 def is_scope(value: object) -> bool:
     return isinstance(value, str) and _SCOPE.fullmatch(value) is not None
-
-
-def _is_below(path: str, resource: str) -> bool:
-    return path == resource or path.startswith(f"{resource}/")

@@ -84,19 +84,11 @@ class FeedClient:
             clock=clock,
         )
 
-    @property
-    def is_running(self) -> bool:
-        return self.client.is_running
-
     def start(self) -> None:
         """Start polling in this process. Does not block."""
-        if not self.is_running:
+        if not self.client.is_running:
             cache = self._cache if self.client.held is None else None
             self.client.start(cache.read(_read_cached) if cache else None)
-
-    def stop(self) -> None:
-        """Stop polling."""
-        self.client.stop()
 
     async def prepare(self) -> None:
         """Wait for the first answer; fetch again if tokens cannot be accepted without one."""
@@ -104,23 +96,22 @@ class FeedClient:
         if first_try or not self.is_known:
             await self.client.fetch_missing(lambda revocations: revocations.issued_at > 0)
 
-    def refuse(self, kid: str, claims: Mapping[str, Any]) -> None:
-        """`jwt.InvalidTokenError` for a revoked token. Never blocks.
-
-        `RevocationsUnavailable` if the feed has been unavailable for too long.
-        """
-        self._current().refuse(kid, claims)
-
-    def require_known(self) -> None:
-        """`RevocationsUnavailable` if the feed has been unavailable for too long."""
-        self._current()
+    def current(self) -> RevokedEntries:
+        """What is revoked. `RevocationsUnavailable` if the feed was unavailable for too long."""
+        held = self.client.held
+        if not self.is_known:
+            wait = math.ceil(self.client.next_at - self._clock())
+            raise RevocationsUnavailable(self._rules.issuer, retry_after=max(1, wait))
+        return held.value if held else RevokedEntries()
 
     def status(self, moment: Callable[[float], str]) -> dict[str, Any]:
         """What is held and since when, for JSON; `moment` formats a monotonic time."""
         held = self.client.held
         feed = held.value if held and held.body != _NO_FEED else None
         ends = (
-            None if self._has_no_limit or held is None else held.seen_at + self.client.trusted_for
+            held.seen_at + self.client.trusted_for
+            if held and feed and not self._has_no_limit
+            else None
         )
         return {
             "url": self._source.url,
@@ -128,21 +119,14 @@ class FeedClient:
             "issued_at": as_utc(feed.issued_at) if feed else None,
             "trusted": self.is_known,
             "seen_at": moment(held.seen_at) if held else None,
-            "trusted_until": moment(ends) if feed and ends is not None else None,
+            "trusted_until": None if ends is None else moment(ends),
             "next_fetch_at": moment(self.client.next_at),
             "problem": self.client.problem,
         }
 
-    def _current(self) -> RevokedEntries:
-        held = self.client.held
-        if not self.is_known:
-            wait = math.ceil(self.client.next_at - self._clock())
-            raise RevocationsUnavailable(self._rules.issuer, retry_after=max(1, wait))
-        return held.value if held else RevokedEntries()
-
     @property
     def is_known(self) -> bool:
-        """Whether `refuse` can answer."""
+        """Whether `current` can answer."""
         held = self.client.held
         if self._has_no_limit or self.client.trusted is not None:
             return True
@@ -150,7 +134,8 @@ class FeedClient:
         return not is_named and (self._is_optional if held is None else held.body == _NO_FEED)
 
     async def _fetch(self, etag: str | None) -> Fetched:
-        await self._have_key_set()
+        if self._key_set.trusted is None and self._key_set.is_running:
+            await self._key_set.fetch_now()
         held = self.client.held
         try:
             fetched = await self._source(etag)
@@ -170,10 +155,6 @@ class FeedClient:
     def _report_headers(self) -> Mapping[str, str]:
         held = self.client.held
         return self._report.headers(self._keys, held.value.issued_at if held else 0)
-
-    async def _have_key_set(self) -> None:
-        if self._key_set.trusted is None and self._key_set.is_running:
-            await self._key_set.fetch_now()
 
     async def _have_key_for(self, feed: bytes) -> None:
         """The feed may be signed with a key that is newer than the key set held."""

@@ -63,15 +63,11 @@ class RevokedEntries:
         """
         expired = self.issued_at - leeway
         issued = expired - _MAX_TOKEN_LIFE
-        joined = replace(
-            self,
-            tokens=_joined(self.tokens, before.tokens, expired),
-            sessions=_joined(self.sessions, before.sessions, issued),
-            subjects=_joined(self.subjects, before.subjects, issued),
-            clients=_joined(self.clients, before.clients, issued),
-            audiences=_joined(self.audiences, before.audiences, issued),
-            keys=self.keys | before.keys,
-        )
+        times: dict[str, Any] = {
+            name: _joined(now, getattr(before, name), expired if name == "tokens" else issued)
+            for name, now in self._times()
+        }
+        joined = replace(self, keys=self.keys | before.keys, **times)
         if joined.is_too_much:
             joined = replace(joined, sessions=self.sessions)
         if joined.is_too_much:

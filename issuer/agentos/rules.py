@@ -30,6 +30,11 @@ class Unverified:
         kid = self.header.get("kid")
         return kid if isinstance(kid, str) else None
 
+    @property
+    def issuer(self) -> str | None:
+        issuer = self.claims.get("iss")
+        return issuer if isinstance(issuer, str) else None
+
 
 def read_unverified(token: str) -> Unverified:
     """Header and claims of a JWT. `jwt.DecodeError` for anything else, or one too long."""

@@ -3,12 +3,13 @@
 import logging
 import os
 from collections.abc import Mapping, Sequence
+from copy import copy
 from pathlib import Path
 from typing import Any, TypeVar
 
-from issuer.agentos import agno_app, agno_hook, agno_scopes, agno_settings, lifespans
+from issuer.agentos import agno_app, agno_hook, agno_scopes, lifespans
 from issuer.agentos.argument_checks import require_valid_arguments
-from issuer.agentos.bound_validator import BoundValidator, FetchedKeys, issuer_of
+from issuer.agentos.bound_validator import BoundValidator, FetchedKeys
 from issuer.agentos.challenges import Challenges
 from issuer.agentos.errors import InvalidConfiguration
 from issuer.agentos.issuer_token_verifier import MAX_FEED_AGE, TrustedIssuer
@@ -75,23 +76,16 @@ class Verifier:
         strict: bool = False,
         dangerously_allow_http: bool = False,
     ) -> None:
-        require_valid_arguments(
-            issuer,
-            audience,
-            jwks_url=jwks_url,
-            verification_keys=verification_keys,
-            leeway=leeway,
-            typ=typ,
-            audience_claim=audience_claim,
-            required_claims={} if required_claims is None else required_claims,
-        )
+        required = {} if required_claims is None else copy(required_claims)
+        rules = TokenRules(issuer, audience, typ, leeway, audience_claim, required)
+        require_valid_arguments(rules, jwks_url, verification_keys)
         require_sound_resource(url, challenge_scopes, allow_http=dangerously_allow_http)
         if not all(isinstance(other, Verifier) for other in others):
             raise InvalidConfiguration("others must be a list of Verifiers.")
         self.issuer = issuer
         self.audience = audience
         self._own = TrustedIssuer(
-            TokenRules(issuer, audience, typ, leeway, audience_claim, dict(required_claims or {})),
+            rules,
             jwks_url=jwks_url,
             algorithms=algorithms,
             cache_file=cache_file,
@@ -136,7 +130,7 @@ class Verifier:
         }
         pins = {"verify_audience": True, "audience": self.audience, "issuer": self.issuer}
         alone = not self._verification_keys and len(self._issuers) == 1
-        return agno_settings.arguments(verification, pins if alone else {}, more)
+        return agno_app.arguments(verification, pins if alone else {}, more)
 
     def attach(self, app: App, *, cookie: str | None = None) -> App:
         """Add a middleware that fetches new keys before AgentOS needs them. Call it last.
@@ -148,16 +142,14 @@ class Verifier:
         agno_scopes.warn_of_open_routes(app)
         agno_hook.shorten_refusals()
         lifespans.start_with(app)
-        headers, cookies = agno_app.token_places(app, cookie)
+        places = agno_app.token_places(app, cookie)
         add_middleware: Any = getattr(app, "add_middleware")  # noqa: B009 - any ASGI framework's
-        add_middleware(KeyFetching, verifier=self, headers=sorted(headers), cookies=sorted(cookies))
+        add_middleware(KeyFetching, places=places, start=self.start, prepare_for=self.prepare_for)
         if self._url is not None:
+            resources = self._resources_of(app, self._url)
+            missing_scopes = agno_scopes.missing_scopes_at(app)
             add_middleware(
-                Challenges,
-                resources=self._resources_of(app, self._url),
-                headers=sorted(headers),
-                cookies=sorted(cookies),
-                missing_scopes=agno_scopes.missing_scopes_at(app),
+                Challenges, resources=resources, places=places, missing_scopes=missing_scopes
             )
         self.start()
         self._is_attached = True
@@ -167,7 +159,7 @@ class Verifier:
         issuers = [issuer.rules.issuer for issuer in self._issuers]
         paths = agno_app.resource_paths(app)
         resources = ProtectedResources(url, paths, issuers, self._challenge_scopes)
-        agno_app.require_unserved(app, resources.document_paths)
+        agno_app.require_unserved(app, resources.documents)
         return resources
 
     def start(self) -> None:
@@ -189,7 +181,7 @@ class Verifier:
             return
         unverified = read_unverified(token)
         for issuer in self._issuers:
-            if issuer.rules.issuer == issuer_of(unverified):
+            if issuer.rules.issuer == unverified.issuer:
                 await issuer.prepare_for(unverified)
 
     def claims(self, token: str) -> dict[str, Any]:
@@ -198,7 +190,7 @@ class Verifier:
         `jwt.InvalidTokenError` for other tokens, `KeySetUnavailable` while the issuer's keys or
         revocations are unavailable.
         """
-        named = issuer_of(read_unverified(token))
+        named = read_unverified(token).issuer
         for issuer in self._issuers:
             if issuer.rules.issuer == named:
                 return issuer.claims(token)

@@ -9,6 +9,7 @@ import pytest
 from issuer.agentos import Verifier
 from issuer.agentos.challenges import Challenges
 from issuer.agentos.errors import InvalidConfiguration
+from issuer.agentos.key_fetching import TokenPlaces
 from issuer.agentos.protected_resource import WELL_KNOWN, ProtectedResources
 from tests.rows import rows
 
@@ -39,7 +40,7 @@ def asked(
         sent.append(message)
 
     resources = ProtectedResources(url, paths, ["https://id.example"], scopes)
-    layer = Challenges(app, resources, ["authorization"], cookies, lambda _: ())
+    layer = Challenges(app, resources, TokenPlaces(["authorization"], cookies), lambda _: ())
     scope = {"type": "http", "method": method, "path": path, "headers": list(sends)}
     asyncio.run(layer(scope, None, send))  # type: ignore[arg-type]
     start, body = sent

@@ -6,17 +6,18 @@ from collections.abc import Iterator
 
 import pytest
 
-from issuer.agentos.key_fetching import KeyFetching, Message, Receive, Scope, Send
+from issuer.agentos.key_fetching import (
+    KeyFetching,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    TokenPlaces,
+)
 
 
-class NoIssuer:
-    """Prepares for no token."""
-
-    def start(self) -> None:
-        pass
-
-    async def prepare_for(self, token: str) -> None:
-        pass
+async def prepare_for(_token: str) -> None:
+    pass
 
 
 async def started(_scope: Scope, _receive: Receive, send: Send) -> None:
@@ -38,7 +39,7 @@ def test_objects_of_the_started_app_are_excluded_from_garbage_collection(kind: s
     async def send(message: Message) -> None:
         sent.append(message)
 
-    middleware = KeyFetching(started, NoIssuer(), headers=[], cookies=[])
+    middleware = KeyFetching(started, TokenPlaces([], []), lambda: None, prepare_for)
     asyncio.run(middleware({"type": kind, "path": "/health", "headers": []}, None, send))
     assert sent == [{"type": "lifespan.startup.complete"}]
     assert bool(gc.get_freeze_count()) == (kind == "lifespan")

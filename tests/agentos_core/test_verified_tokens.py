@@ -7,7 +7,7 @@ import jwt
 import pytest
 
 from issuer.agentos.errors import KeySetUnavailable
-from issuer.agentos.verified_tokens import MAX_TOKENS, VerifiedTokens
+from issuer.agentos.key_set import MAX_TOKENS, VerifiedTokens
 from tests.agentos_core.conftest import NOW, Clocks, Following
 from tests.agentos_core.hostile_server import KEYS, HostileServer, answer
 from tests.agentos_core.keys import key, key_set
