@@ -12,6 +12,7 @@ import httpx
 from agno.agent.remote import RemoteAgent
 from agno.client import AgentOSClient
 
+from issuer.client.bearer import is_refusal
 from issuer.client.metadata import parsed
 from issuer.client.token_client import TokenClient
 
@@ -44,7 +45,7 @@ class AuthorizedAgentOSClient(AgentOSClient):
         try:
             return send(*request, headers=_with(token, headers), **more)
         except httpx.HTTPStatusError as error:
-            another = self._tokens.replace(token) if _is_refusal(error, token) else None
+            another = self._tokens.replace(token) if is_refusal(error.response, token) else None
             if another is None:
                 raise
         return send(*request, headers=_with(another, headers), **more)
@@ -85,7 +86,8 @@ class AuthorizedAgentOSClient(AgentOSClient):
                 return
 
     async def _another(self, error: httpx.HTTPStatusError, token: str) -> str | None:
-        return await self._tokens.async_replace(token) if _is_refusal(error, token) else None
+        refused = is_refusal(error.response, token)
+        return await self._tokens.async_replace(token) if refused else None
 
 
 def _with(token: str, headers: Mapping[str, str] | None) -> dict[str, str]:
@@ -94,9 +96,3 @@ def _with(token: str, headers: Mapping[str, str] | None) -> dict[str, str]:
         **{name: each for name, each in (headers or {}).items() if name.lower() != "authorization"},
         "Authorization": f"Bearer {token}",
     }
-
-
-def _is_refusal(error: httpx.HTTPStatusError, token: str) -> bool:
-    """Not if the request was redirected to another origin, without the token."""
-    sent = error.request.headers.get("Authorization")
-    return error.response.status_code == httpx.codes.UNAUTHORIZED and sent == f"Bearer {token}"

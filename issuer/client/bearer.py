@@ -7,7 +7,7 @@ from typing import Protocol
 import httpx
 
 from issuer.client.errors import WrongOrigin
-from issuer.client.metadata import Origin, is_safe, origin_of, parsed, shown
+from issuer.client.metadata import is_safe, origin_of, parsed, shown
 
 
 class TokenSource(Protocol):
@@ -46,7 +46,7 @@ class BearerAuth(httpx.Auth):
         self._require_origin(request.url)
         token = self._tokens.token()
         response = yield _authorized(request, token)
-        if _is_refusal(response, token):
+        if is_refusal(response, token):
             if not _can_be_repeated(request):
                 self._tokens.report_refused(token)
             elif another := self._tokens.replace(token):
@@ -59,7 +59,7 @@ class BearerAuth(httpx.Auth):
         self._require_origin(request.url)
         token = await self._tokens.async_token()
         response = yield _authorized(request, token)
-        if _is_refusal(response, token):
+        if is_refusal(response, token):
             if not _can_be_repeated(request):
                 self._tokens.report_refused(token)
             elif another := await self._tokens.async_replace(token):
@@ -69,7 +69,13 @@ class BearerAuth(httpx.Auth):
         origin = origin_of(url)
         with self._lock:
             if not self._origins:
-                self._bind_to(url, origin)
+                if not is_safe(url):
+                    raise WrongOrigin(
+                        f"The token is not sent to {shown(origin)}, which is neither https:// nor"
+                        " on this machine. In a network that you trust, use"
+                        f" auth({shown(origin)!r})."
+                    )
+                self._origins = frozenset({origin})
             if origin not in self._origins:
                 known = ", ".join(sorted(map(shown, self._origins)))
                 raise WrongOrigin(
@@ -77,21 +83,13 @@ class BearerAuth(httpx.Auth):
                     " every origin, auth(…, …), or use an auth for each."
                 )
 
-    def _bind_to(self, url: httpx.URL, origin: Origin) -> None:
-        if not is_safe(url):
-            raise WrongOrigin(
-                f"The token is not sent to {shown(origin)}, which is neither https:// nor on this"
-                f" machine. In a network that you trust, use auth({shown(origin)!r})."
-            )
-        self._origins = frozenset({origin})
-
 
 def _authorized(request: httpx.Request, token: str) -> httpx.Request:
     request.headers["Authorization"] = f"Bearer {token}"
     return request
 
 
-def _is_refusal(response: httpx.Response, token: str) -> bool:
+def is_refusal(response: httpx.Response, token: str) -> bool:
     """Whether this token was refused, and not a request that was redirected without it."""
     sent = response.request.headers.get("Authorization")
     return response.status_code == httpx.codes.UNAUTHORIZED and sent == f"Bearer {token}"

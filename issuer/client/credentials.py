@@ -22,11 +22,14 @@ _ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 class Credential:
     """Where the secret or the assertion of a client comes from, read anew for each request."""
 
-    name: str
     source: Callable[[], str] = field(repr=False)
-    is_assertion: bool = False
+    is_assertion: bool
     is_file: bool = False
     is_callable: bool = False
+
+    @property
+    def name(self) -> str:
+        return "client assertion" if self.is_assertion else "client secret"
 
     def read(self) -> str:
         """The secret or assertion; `TokenUnavailable` with the cause if there is none."""
@@ -75,28 +78,19 @@ def credential_of(
     """The credential that these arguments of a `TokenClient` describe; `ValueError` if none."""
     if (client_secret is None) == (assertion is None):
         raise ValueError("Name the credential: client_secret or assertion, and not both.")
-    if assertion is None:
-        return _secret(client_secret)
     if isinstance(assertion, PrivateKey):
-        source = partial(assertion.assertion, client_id, issuer)
-        return Credential("client assertion", source, is_assertion=True)
+        return Credential(partial(assertion.assertion, client_id, issuer), is_assertion=True)
     if isinstance(assertion, str) and assertion.count(".") > 1 and "/" not in assertion:
         raise ValueError("assertion must be a file or a callable: an assertion itself expires.")
-    return _sourced("client assertion", assertion, is_assertion=True)
-
-
-def _secret(value: Any) -> Credential:
-    if isinstance(value, str):
-        if not value:
+    if isinstance(client_secret, str):
+        if not client_secret:
             raise ValueError("client_secret is empty.")
-        return Credential("client secret", lambda: value)
-    return _sourced("client secret", value, is_assertion=False)
-
-
-def _sourced(name: str, value: Any, *, is_assertion: bool) -> Credential:
-    if isinstance(value, str | os.PathLike):
-        source = partial(read_text, Path(value))
-        return Credential(name, source, is_assertion=is_assertion, is_file=True)
-    if not callable(value):
-        raise TypeError(f"The {name} must be a file or a callable, not {type(value).__name__}.")
-    return Credential(name, value, is_assertion=is_assertion, is_callable=True)
+        return Credential(lambda: client_secret, is_assertion=False)
+    value: Any = client_secret if assertion is None else assertion
+    is_file = isinstance(value, str | os.PathLike)
+    source = partial(read_text, Path(value)) if is_file else value
+    found = Credential(source, assertion is not None, is_file, is_callable=not is_file)
+    if not callable(source):
+        kind = type(value).__name__
+        raise TypeError(f"The {found.name} must be a file or a callable, not {kind}.")
+    return found

@@ -80,7 +80,9 @@ class PrivateKey:
     def _signing_key(self) -> tuple[Any, str | None, str]:
         text = self._key if isinstance(self._key, str) else read_text(Path(self._key))
         if not text.lstrip().startswith("{"):
-            key = _from_pem(text)
+            from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
+
+            key = serialization.load_pem_private_key(text.encode(), password=None)
             return key, self._kid, self._algorithm or _usual_algorithm(key)
         from jwt import PyJWK  # noqa: PLC0415
 
@@ -89,14 +91,6 @@ class PrivateKey:
             raise TokenUnavailable("The JWK of the client is not a private key.")
         jwk = PyJWK.from_dict(document, self._algorithm or _known_name(document.get("alg")))
         return jwk.key, self._kid or jwk.key_id, jwk.algorithm_name
-
-
-def _from_pem(text: str) -> Any:
-    from cryptography.hazmat.primitives.serialization import (  # noqa: PLC0415
-        load_pem_private_key,
-    )
-
-    return load_pem_private_key(text.encode(), password=None)
 
 
 def _known_name(algorithm: str | None) -> str | None:

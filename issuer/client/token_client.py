@@ -19,7 +19,7 @@ from issuer.client.errors import TokenError, TokenUnavailable
 from issuer.client.exchange import default_transport
 from issuer.client.lifecycle import CachedToken, Lifecycle, NextStep
 from issuer.client.metadata import require_issuer
-from issuer.client.token_request import Dependencies, TokenRequest
+from issuer.client.token_request import TokenRequest
 
 LONGEST_WAIT = 60.0
 
@@ -69,7 +69,10 @@ class TokenClient:
             client_id,
             credential_of(issuer, client_id, client_secret, assertion),
             {name: value for name, value in form.items() if value},
-            Dependencies(transport, clock, sleep, random),
+            transport,
+            clock,
+            sleep,
+            random,
         )
         self._clock = clock
         self._random = random

@@ -4,7 +4,6 @@ import asyncio
 import logging
 import re
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
@@ -34,16 +33,6 @@ _PASSING = {"temporarily_unavailable", "server_error", "slow_down"}
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Dependencies:
-    """What a test replaces: the network, the clock, waiting and the random source."""
-
-    transport: Callable[[], httpx.AsyncBaseTransport]
-    clock: Callable[[], float]
-    sleep: Callable[[float], object]
-    random: Callable[[], float] = field(repr=False)
-
-
 class TokenRequest:
     """Requests tokens of one client with one form. Not thread-safe; a call blocks its thread."""
 
@@ -53,13 +42,19 @@ class TokenRequest:
         client_id: str,
         credential: Credential,
         form: dict[str, str],
-        surroundings: Dependencies,
+        transport: Callable[[], httpx.AsyncBaseTransport],
+        clock: Callable[[], float],
+        sleep: Callable[[float], object],
+        random: Callable[[], float],
     ) -> None:
         self._issuer = issuer
         self._client_id = client_id
         self._credential = credential
         self._form = {"grant_type": "client_credentials", **form}
-        self._surroundings = surroundings
+        self._transport = transport
+        self._now = clock
+        self._sleep = sleep
+        self._random = random
         self._endpoint: DiscoveredEndpoint | None = None
         self._found_at = 0.0
 
@@ -80,16 +75,16 @@ class TokenRequest:
 
     def _wait_after(self, error: TokenUnavailable, attempt: int, ends: float) -> None:
         """Wait before the next attempt, or raise the error if there is no use or time for one."""
-        pause = _FIRST_WAIT * 2 ** (attempt - 1) * (0.5 + 0.5 * self._surroundings.random())
+        pause = _FIRST_WAIT * 2 ** (attempt - 1) * (0.5 + 0.5 * self._random())
         pause = max(pause, error.retry_after or 0.0)
         if attempt == ATTEMPTS or pause > LONGEST_WAIT or self._now() + pause >= ends:
             self._endpoint = None  # it may have moved
             raise error
         log.info("%s Trying again in %.1f s.", error, pause)
-        self._surroundings.sleep(pause)
+        self._sleep(pause)
 
     async def _attempt(self, value: str, ends: float) -> CachedToken:
-        async with self._surroundings.transport() as transport:
+        async with self._transport() as transport:
             endpoint = await self._found(transport, ends)
             headers, form = self._credential.presented(
                 value, self._client_id, basic=endpoint.takes_basic
@@ -104,7 +99,7 @@ class TokenRequest:
                 form=self._form | form,
             )
         token, lifetime = token_in(answer, endpoint.url)
-        return cached_token(token, lifetime, requested_at, self._surroundings.random())
+        return cached_token(token, lifetime, requested_at, self._random())
 
     async def _found(self, transport: httpx.AsyncBaseTransport, ends: float) -> DiscoveredEndpoint:
         if self._endpoint is None or self._now() >= self._found_at + READ_AGAIN_AFTER:
@@ -115,9 +110,6 @@ class TokenRequest:
             self._endpoint = token_endpoint(self._issuer, answer.document)
             self._found_at = self._now()
         return self._endpoint
-
-    def _now(self) -> float:
-        return self._surroundings.clock()
 
     def _seconds(self, ends: float) -> float:
         return max(0.1, min(ATTEMPT_SECONDS, ends - self._now()))
