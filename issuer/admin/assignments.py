@@ -32,11 +32,7 @@ def assignments_router(principal: ResourceType[Any, Any]) -> APIRouter:
     router = admin_router(f"/{principal.plural}/{{{principal.key}}}/roles", principal.plural)
     PrincipalId = Annotated[str, Path(alias=principal.key)]  # noqa: N806 - a type
 
-    @router.get(
-        "",
-        name=f"list_{principal.kind}_roles",
-        responses=documented("not-found", "invalid-cursor"),
-    )
+    @router.get("", name=f"list_{principal.kind}_roles")
     def list_assignments(
         caller: Caller,
         principal_id: PrincipalId,
@@ -52,10 +48,7 @@ def assignments_router(principal: ResourceType[Any, Any]) -> APIRouter:
     @router.put(
         "/{role}",
         name=f"assign_{principal.kind}_role",
-        status_code=204,
-        responses=documented(
-            "not-found", "credentials-not-kept", "not-allowed", "precondition-failed", body=True
-        ),
+        responses=documented("credentials-not-kept", "not-allowed"),
     )
     def assign(
         caller: Caller,
@@ -84,8 +77,7 @@ def assignments_router(principal: ResourceType[Any, Any]) -> APIRouter:
     @router.delete(
         "/{role}",
         name=f"unassign_{principal.kind}_role",
-        status_code=204,
-        responses=documented("not-found", "not-allowed", "precondition-failed"),
+        responses=documented("not-allowed"),
     )
     def unassign(
         caller: Caller,

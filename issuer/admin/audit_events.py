@@ -5,7 +5,6 @@ from typing import Annotated
 from fastapi import Query
 
 from issuer.admin.access import Caller
-from issuer.admin.problems import documented
 from issuer.admin.representations import Cursor, Limit, Page, page
 from issuer.admin.routes import admin_router
 from issuer.audit import AuditEvent, EventFilter
@@ -28,7 +27,7 @@ Target = Annotated[
 ]
 
 
-@router.get("", responses=documented("invalid-cursor"))
+@router.get("")
 def list_audit_events(
     caller: Caller,
     actor: Text = None,

@@ -49,11 +49,7 @@ class NewSecret(ClientSecret):
     client_secret: str
 
 
-@router.post(
-    "/{client_id}/revoke-tokens",
-    status_code=204,
-    responses=documented("not-found", "precondition-failed"),
-)
+@router.post("/{client_id}/revoke-tokens")
 def revoke_client_tokens(caller: Caller, client_id: str, if_match: IfMatch = None) -> None:
     """Revoke every token issued to the client so far, everywhere within seconds.
 
@@ -64,7 +60,7 @@ def revoke_client_tokens(caller: Caller, client_id: str, if_match: IfMatch = Non
         work.clients.revoke_tokens(client_id)
 
 
-@router.get("/{client_id}/secrets", responses=documented("not-found", "invalid-cursor"))
+@router.get("/{client_id}/secrets")
 def list_secrets(
     caller: Caller, client_id: str, limit: Limit = 50, cursor: Cursor = None
 ) -> Page[ClientSecret]:
@@ -74,11 +70,7 @@ def list_secrets(
     return page_of("secrets", secrets, lambda secret: secret.id, cursor, limit)
 
 
-@router.post(
-    "/{client_id}/secrets",
-    status_code=201,
-    responses=documented("not-found", "not-allowed", body=True),
-)
+@router.post("/{client_id}/secrets", status_code=201, responses=documented("not-allowed"))
 def create_secret(
     caller: Caller, client_id: str, fields: SecretFields, response: Response
 ) -> NewSecret:
@@ -91,18 +83,14 @@ def create_secret(
     return NewSecret.model_construct(**dict(record), client_secret=secret)
 
 
-@router.get("/{client_id}/secrets/{secret_id}", responses=documented("not-found"))
+@router.get("/{client_id}/secrets/{secret_id}")
 def read_secret(caller: Caller, client_id: str, secret_id: str, response: Response) -> ClientSecret:
     """Read the metadata of a secret; never the secret."""
     with caller.work(CLIENT.read) as work:
         return tagged(response, work.clients.secret(client_id, secret_id))
 
 
-@router.delete(
-    "/{client_id}/secrets/{secret_id}",
-    status_code=204,
-    responses=documented("not-found", "not-allowed", "precondition-failed"),
-)
+@router.delete("/{client_id}/secrets/{secret_id}", responses=documented("not-allowed"))
 def delete_secret(
     caller: Caller,
     client_id: str,
@@ -131,14 +119,14 @@ class FinishedRotation(BaseModel):
     kept: str
 
 
-@rotation_router.get("", responses=documented("not-found"))
+@rotation_router.get("")
 def read_rotation(caller: Caller, client_id: str, response: Response) -> RotationInProgress:
     """Read the rotation. The last use of each secret is updated every few seconds."""
     with caller.work(CLIENT.read) as work:
         return tagged(response, _in_progress(work, client_id))
 
 
-@rotation_router.post("", status_code=201, responses=documented("not-found", "not-allowed"))
+@rotation_router.post("", status_code=201, responses=documented("not-allowed"))
 def start_rotation(caller: Caller, client_id: str, response: Response) -> NewSecret:
     """Start a rotation: create a secret; the old ones stay valid until it is finished."""
     with caller.work(CLIENT.write) as work:
@@ -148,9 +136,7 @@ def start_rotation(caller: Caller, client_id: str, response: Response) -> NewSec
     return NewSecret.model_construct(**dict(record), client_secret=secret)
 
 
-@rotation_router.post(
-    "/finish", responses=documented("not-found", "not-allowed", "precondition-failed")
-)
+@rotation_router.post("/finish", responses=documented("not-allowed"))
 def finish_rotation(
     caller: Caller, client_id: str, force: Force = False, if_match: IfMatch = None
 ) -> FinishedRotation:
@@ -161,9 +147,7 @@ def finish_rotation(
     return FinishedRotation(deleted=list(rotation.old), kept=rotation.new.id)
 
 
-@rotation_router.delete(
-    "", status_code=204, responses=documented("not-found", "not-allowed", "precondition-failed")
-)
+@rotation_router.delete("", responses=documented("not-allowed"))
 def cancel_rotation(caller: Caller, client_id: str, if_match: IfMatch = None) -> None:
     """Cancel the rotation: delete the new secret; the old ones stay valid."""
     with caller.work(CLIENT.write) as work:

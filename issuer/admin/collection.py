@@ -74,7 +74,6 @@ def collection_router(
         name=f"list_{resource_type.attribute}",
         description=descriptions.list,
         response_model=Page[resource_type.model],  # type: ignore[name-defined]
-        responses=documented("invalid-cursor"),
     )
     def list_resources(caller: Caller, limit: Limit = 50, cursor: Cursor = None) -> Any:
         with caller.work(resource_type.read) as work:
@@ -87,7 +86,7 @@ def collection_router(
         description=descriptions.create,
         status_code=201,
         response_model=_created(resource_type),
-        responses=documented("already-exists", *not_kept, body=True),
+        responses=documented("already-exists", *not_kept),
     )
     @requires(resource_type.write, note=note_of_create)
     def create(
@@ -114,7 +113,6 @@ def collection_router(
         name=f"read_{name}",
         description=descriptions.read,
         response_model=resource_type.model,
-        responses=documented("not-found"),
     )
     def read(caller: Caller, key: Key, response: Response) -> Any:
         with caller.work(resource_type.read) as work:
@@ -125,10 +123,7 @@ def collection_router(
         name=f"patch_{name}",
         description=descriptions.patch,
         response_model=_with_warnings(resource_type.model),
-        responses=documented(
-            *("not-found", *patch_problems, *not_kept, "not-allowed", "precondition-failed"),
-            body=True,
-        ),
+        responses=documented(*patch_problems, *not_kept, "not-allowed"),
     )
     @requires(resource_type.write, note=note)
     def patch(
@@ -167,8 +162,7 @@ def collection_router(
         path,
         name=f"delete_{name}",
         description=descriptions.delete,
-        status_code=204,
-        responses=documented("not-found", *in_use, "not-allowed", "precondition-failed"),
+        responses=documented(*in_use, "not-allowed"),
     )(delete_cascading if descriptions.cascade else delete)
     return router
 

@@ -82,7 +82,7 @@ class Findings(BaseModel):
     next_cursor: None = None
 
 
-@router.get("/scopes", responses=documented("invalid-cursor"))
+@router.get("/scopes")
 @requires(())
 def list_scopes(
     _: Caller, version: str | None = None, limit: Limit = 50, cursor: Cursor = None
@@ -96,7 +96,7 @@ def list_scopes(
     return page_of("scopes", known, lambda each: each.scope, cursor, limit)
 
 
-@router.post("/scopes/lint", responses=documented(body=True))
+@router.post("/scopes/lint")
 @requires(())
 async def lint_scopes(request: Request, caller: Caller, to_lint: ScopesToLint) -> Findings:
     """Check a set of scopes for mistakes: warnings, never refusals."""
@@ -112,7 +112,7 @@ def _linted(to_lint: ScopesToLint) -> Findings:
     return Findings(items=[ScopeWarning(**each.as_json()) for each in lint(to_lint.scopes)])
 
 
-@router.post("/explain", responses=documented("not-found", body=True))
+@router.post("/explain", responses=documented("not-found"))
 @requires(
     CLIENT.read,
     USER.read,
@@ -134,7 +134,7 @@ def explain(caller: Caller, question: Question) -> Explained:
     return Explained(**explanation.as_json())
 
 
-@router.post("/preview", responses=documented("not-found", body=True))
+@router.post("/preview", responses=documented("not-found"))
 @requires(CLIENT.read, note="For a user, issuer:users:read is required as well.")
 def preview(caller: Caller, request: PreviewRequest) -> Previewed:
     """Show the claims a token would have, without issuing one."""

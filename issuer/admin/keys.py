@@ -30,7 +30,7 @@ class KeyList(Page[DescribedKey]):
     """All keys, newest first."""
 
 
-@router.get("", responses=documented("invalid-cursor"))
+@router.get("")
 def list_keys(caller: Caller, limit: Limit = 50, cursor: Cursor = None) -> Page[DescribedKey]:
     """List signing keys, destroyed ones included, newest first."""
     with caller.work(READ) as work:
@@ -53,7 +53,7 @@ def rotate_keys(caller: Caller, alg: Alg = None, force: Force = False) -> KeyLis
     return KeyList(items=all_described(keys, caller.administration.clock()), next_cursor=None)
 
 
-@router.get("/{kid}", responses=documented("not-found"))
+@router.get("/{kid}")
 def read_key(caller: Caller, kid: str, response: Response) -> DescribedKey:
     """Read a signing key."""
     with caller.work(READ) as work:
@@ -61,7 +61,7 @@ def read_key(caller: Caller, kid: str, response: Response) -> DescribedKey:
     return tagged(response, described(keys, key, caller.administration.clock()))
 
 
-@router.post("/{kid}/revoke", responses=documented("not-found"))
+@router.post("/{kid}/revoke")
 @requires(WRITE)
 def revoke_key(caller: Caller, kid: str) -> DescribedKey:
     """In an emergency, destroy a key at once; the next key replaces it.
@@ -82,7 +82,7 @@ class VerifierList(Page[DescribedVerifier]):
     left_out: LeftOutVerifiers | None
 
 
-@verifiers_router.get("", responses=documented("invalid-cursor"))
+@verifiers_router.get("")
 @requires("issuer:verifiers:read")
 def list_verifiers(caller: Caller, limit: Limit = 50, cursor: Cursor = None) -> VerifierList:
     """List the verifiers that reported in the last day, by audience and address.

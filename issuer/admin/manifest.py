@@ -84,7 +84,7 @@ async def export_manifest(request: Request, caller: Caller, accept: Accept = "")
     return await admin_parts(request).plans.run(_export, caller, accept)
 
 
-@router.get("/schema", responses=documented())
+@router.get("/schema")
 @requires(())
 def read_manifest_schema(caller: Caller) -> dict[str, Any]:
     """Read the JSON Schema (2020-12) of a manifest, for editors and pipelines."""
@@ -95,7 +95,7 @@ def read_manifest_schema(caller: Caller) -> dict[str, Any]:
     "/plan",
     openapi_extra=_BODY,
     response_model=Planned,
-    responses=documented("in-use", "not-allowed", body=True),
+    responses=documented("in-use", "not-allowed"),
 )
 @requires(_ALL)
 async def plan_manifest(
@@ -117,10 +117,7 @@ async def plan_manifest(
     "/apply",
     openapi_extra=_BODY,
     response_model=AppliedManifest,
-    responses=documented(
-        *("in-use", "not-allowed", "credentials-not-kept", "already-exists", "precondition-failed"),
-        body=True,
-    ),
+    responses=documented("in-use", "not-allowed", "credentials-not-kept", "already-exists"),
 )
 @requires(
     _ALL,

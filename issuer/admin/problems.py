@@ -1,7 +1,7 @@
 """Problem details (RFC 9457): the form of every refusal of the admin API, with a stable `type`."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -132,10 +132,15 @@ _OF_BODIES = ("malformed-request", "body-too-large", "unsupported-media-type")
 _REFERENCE = {"$ref": "#/components/schemas/Problem"}
 
 
-def documented(*names: str, body: bool = False) -> dict[int | str, dict[str, Any]]:
+def documented(*names: str) -> dict[int | str, dict[str, Any]]:
+    """`responses` of an operation with these problems, beside those that `AdminRoute` adds."""
+    return {name: {} for name in names}
+
+
+def rendered(names: Iterable[str], *, has_body: bool) -> dict[int | str, dict[str, Any]]:
     """`responses` for OpenAPI: these problems, and those of every operation."""
     responses: dict[int | str, dict[str, Any]] = {}
-    for name in dict.fromkeys((*_ALWAYS, *names, *(_OF_BODIES if body else ()))):
+    for name in dict.fromkeys((*_ALWAYS, *names, *(_OF_BODIES if has_body else ()))):
         status, title = _PROBLEMS[name]
         example = {
             "type": type_of(name),

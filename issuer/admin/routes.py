@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from http import HTTPStatus
+from inspect import signature
 from itertools import chain
 from typing import Any, TypeVar
 from urllib.parse import quote, unquote
@@ -13,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from issuer import scopes
 from issuer.admin.access import authenticate
-from issuer.admin.problems import PREFIX, ProblemRaised, shortened
+from issuer.admin.problems import PREFIX, ProblemRaised, rendered, shortened
 from issuer.admin.representations import StrictJsonRequest, require_json
 from issuer.composition import Access
 from issuer.fields.text import with_encoded_slashes
@@ -22,6 +24,7 @@ from issuer.http.requests import is_known
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 _KEPT_IN_304 = ("ETag", "Vary", "Cache-Control")  # RFC 9110 §15.4.5
+_OF_PARAMETERS = {"cursor": "invalid-cursor", "if_match": "precondition-failed"}
 _CONDITIONAL = {
     "parameters": [
         {
@@ -105,7 +108,8 @@ def requires(
 class AdminRoute(APIRoute):
     """Authenticates and checks rights before parsing: no body is read for a caller without rights.
 
-    Operations may require more scopes, depending on the body.
+    Operations may require more scopes, depending on the body. One that returns nothing answers
+    204. Problems that follow from the path, the parameters and the body are documented here.
     """
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **described: Any) -> None:
@@ -118,7 +122,19 @@ class AdminRoute(APIRoute):
         self.required: Required = endpoint.required  # type: ignore[attr-defined]
         if unknown := {*chain(*self.required.alternatives)} - scopes.ISSUER_SCOPES:
             raise LookupError(f"There are no scopes {unknown}, which {path} requires.")
+        if endpoint.__annotations__.get("return", Any) is None:
+            described["status_code"] = 204
         super().__init__(path, endpoint, **described)
+        if HTTPStatus.UNAUTHORIZED in self.responses:  # routers make routes again to include them
+            return
+        parameters = signature(endpoint).parameters
+        named = [each for each in self.responses if isinstance(each, str)]
+        if "{" in path:
+            named.insert(0, "not-found")
+        named += [problem for name, problem in _OF_PARAMETERS.items() if name in parameters]
+        has_body = self.body_field is not None or "requestBody" in (self.openapi_extra or {})
+        others = {key: each for key, each in self.responses.items() if isinstance(key, int)}
+        self.responses = {**rendered(named, has_body=has_body), **others}
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()

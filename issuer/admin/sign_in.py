@@ -22,7 +22,7 @@ from issuer.users import USER
 router = admin_router("/users/{id}", "users")
 
 
-@router.get("/factors", responses=documented("not-found", "invalid-cursor"))
+@router.get("/factors")
 def list_factors(caller: Caller, id: str, limit: Limit = 50, cursor: Cursor = None) -> Page[Factor]:
     """List the second factors of a user in order of id; never a secret."""
     with caller.work(USER.read) as work:
@@ -30,11 +30,7 @@ def list_factors(caller: Caller, id: str, limit: Limit = 50, cursor: Cursor = No
     return page_of("factors", factors, lambda factor: factor.id, cursor, limit)
 
 
-@router.delete(
-    "/factors/{factor_id}",
-    status_code=204,
-    responses=documented("not-found", "precondition-failed"),
-)
+@router.delete("/factors/{factor_id}")
 def delete_factor(caller: Caller, id: str, factor_id: str, if_match: IfMatch = None) -> None:
     """Remove a second factor, revoke all tokens of the user and end its sessions."""
     with caller.work(USER.write) as work:
@@ -42,7 +38,7 @@ def delete_factor(caller: Caller, id: str, factor_id: str, if_match: IfMatch = N
         work.factors.revoke(id, factor_id)
 
 
-@router.delete("/factors", status_code=204, responses=documented("not-found"))
+@router.delete("/factors")
 def reset_factors(caller: Caller, id: str) -> None:
     """Remove all second factors and recovery codes, revoke all tokens and end all sessions.
 
@@ -52,11 +48,7 @@ def reset_factors(caller: Caller, id: str) -> None:
         work.factors.reset(id)
 
 
-@router.post(
-    "/invitation",
-    status_code=201,
-    responses=documented("not-found", "not-allowed", body=True),
-)
+@router.post("/invitation", status_code=201, responses=documented("not-allowed"))
 def create_invitation(
     caller: Caller, id: str, fields: InvitationFields, response: Response
 ) -> NewInvitation:
@@ -71,14 +63,14 @@ def create_invitation(
     return invitation
 
 
-@router.delete("/invitation", status_code=204, responses=documented("not-found"))
+@router.delete("/invitation")
 def delete_invitation(caller: Caller, id: str) -> None:
     """Make the link of a user useless."""
     with caller.work(USER.write) as work:
         work.invitations.delete(id)
 
 
-@router.get("/sessions", responses=documented("not-found", "invalid-cursor"))
+@router.get("/sessions")
 def list_sessions(
     caller: Caller, id: str, limit: Limit = 50, cursor: Cursor = None
 ) -> Page[SignInSession]:
@@ -89,11 +81,7 @@ def list_sessions(
     return page_of("sessions", sessions, lambda session: session.id, cursor, limit)
 
 
-@router.delete(
-    "/sessions/{session_id}",
-    status_code=204,
-    responses=documented("not-found", "precondition-failed"),
-)
+@router.delete("/sessions/{session_id}")
 def end_session(caller: Caller, id: str, session_id: str, if_match: IfMatch = None) -> None:
     """Sign a user out of a browser, and revoke every token of that session."""
     with caller.work(USER.write) as work:
@@ -101,7 +89,7 @@ def end_session(caller: Caller, id: str, session_id: str, if_match: IfMatch = No
         work.sessions.end(id, session_id)
 
 
-@router.get("/consents", responses=documented("not-found", "invalid-cursor"))
+@router.get("/consents")
 def list_consents(
     caller: Caller, id: str, limit: Limit = 50, cursor: Cursor = None
 ) -> Page[Consent]:
@@ -112,7 +100,7 @@ def list_consents(
     return page_of("consents", consents, _key, cursor, limit)
 
 
-@router.delete("/consents/{client_id}", status_code=204, responses=documented("not-found"))
+@router.delete("/consents/{client_id}")
 def withdraw_consents(caller: Caller, id: str, client_id: str) -> None:
     """Withdraw what a user allowed a client at every audience, and revoke the client's tokens.
 

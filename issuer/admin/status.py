@@ -4,7 +4,6 @@ from fastapi import Request
 
 from issuer.admin.access import Caller
 from issuer.admin.parts import admin_parts
-from issuer.admin.problems import documented
 from issuer.admin.routes import admin_router
 from issuer.scopes import ISSUER_STATUS
 from issuer.status.report import server_status
@@ -13,7 +12,7 @@ from issuer.status.server_status import ServerStatus
 router = admin_router("/status", "status")
 
 
-@router.get("", responses=documented())
+@router.get("")
 def read_status(caller: Caller, request: Request) -> ServerStatus:
     """Read how the process is that answers: whether it can issue tokens, database, keys, audit log.
 

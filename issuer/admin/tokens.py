@@ -5,7 +5,6 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from issuer.admin.access import Caller
-from issuer.admin.problems import documented
 from issuer.admin.routes import admin_router, requires
 from issuer.clients import CLIENT
 from issuer.composition import Access
@@ -31,7 +30,7 @@ class TokenToRevoke(Fields):
         return self
 
 
-@router.post("/revoke", status_code=204, responses=documented(body=True))
+@router.post("/revoke")
 @requires(
     CLIENT.write,
     USER.write,

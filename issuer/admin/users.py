@@ -30,10 +30,7 @@ router = collection_router(
 
 @router.put(
     "/{id}/password",
-    status_code=204,
-    responses=documented(
-        *("not-found", "not-allowed", "precondition-failed", "too-many-requests"), body=True
-    ),
+    responses=documented(*("not-found", "not-allowed", "precondition-failed", "too-many-requests")),
 )
 async def set_password(
     request: Request, caller: Caller, id: str, fields: PasswordFields, if_match: IfMatch = None
@@ -70,11 +67,7 @@ async def _hashed(request: Request, caller: Access, text: str) -> NewPassword:
     return await admin_parts(request).passwords.run(user, network, hashing)
 
 
-@router.post(
-    "/{id}/revoke-tokens",
-    status_code=204,
-    responses=documented("not-found", "precondition-failed"),
-)
+@router.post("/{id}/revoke-tokens")
 def revoke_user_tokens(caller: Caller, id: str, if_match: IfMatch = None) -> None:
     """Revoke every token issued to the user so far, everywhere within seconds.
 
@@ -85,7 +78,7 @@ def revoke_user_tokens(caller: Caller, id: str, if_match: IfMatch = None) -> Non
         work.users.revoke_tokens(id)
 
 
-@router.post("/{id}/unlock", status_code=204, responses=documented("not-found"))
+@router.post("/{id}/unlock")
 def unlock_user(caller: Caller, id: str) -> None:
     """Reset the count of wrong passwords, so that the user can sign in at once."""
     with caller.work(USER.write) as work:
