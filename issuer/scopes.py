@@ -44,7 +44,7 @@ MAX_SCOPE = 255
 # RFC 6749 §3.3 scope-token, in one to three non-empty parts. agno reads `agents::run` as
 # `agents:run` and ignores four parts or more: neither may be granted.
 _GRAMMAR = re.compile(r"(?:[!#-9;-\[\]-~]+)(?::[!#-9;-\[\]-~]+){0,2}")
-_OLD_NAMES = {"system": "config"}
+OLD_NAMES = {"system": "config"}  # of resources, which agno still understands
 
 
 class InvalidScope(IssuerError):
@@ -92,7 +92,7 @@ def parse(text: str) -> Scope:
     if text == AGENT_OS_ADMIN or len(parts) == 1:
         return Scope(text, text, frozenset({text, AGENT_OS_ADMIN}))
     resource, resource_id, action = parts[0], (parts[1:-1] or ["*"])[0], parts[-1]
-    resource = _OLD_NAMES.get(resource, resource)
+    resource = OLD_NAMES.get(resource, resource)
     canonical, anywhere = f"{resource}:{resource_id}:{action}", f"{resource}:*:{action}"
     return Scope(text, canonical, frozenset({canonical, anywhere, AGENT_OS_ADMIN}))
 

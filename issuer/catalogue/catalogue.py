@@ -3,28 +3,21 @@
 import fnmatch
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib import resources
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from issuer.errors import IssuerError
 
 # Written by tests/catalogue/extract.py, in an interpreter with that version of agno.
 _DATA = resources.files("issuer.catalogue") / "data"
-_FILE = re.compile(r"agno-(\d+)\.(\d+)\.json")
+_FILE = re.compile(r"agno-(\d+\.\d+)\.json")
 _VERSION = re.compile(r"(\d+\.\d+)(?:\.\d+)*")
 
-
-def _supported() -> tuple[str, ...]:
-    names = [_FILE.fullmatch(file.name) for file in _DATA.iterdir()]
-    return tuple(
-        f"{a}.{b}" for a, b in sorted((int(name[1]), int(name[2])) for name in names if name)
-    )
-
-
-SUPPORTED = _supported()
+_FOUND = (found[1] for file in _DATA.iterdir() if (found := _FILE.fullmatch(file.name)))
+SUPPORTED = tuple(sorted(_FOUND, key=lambda version: [*map(int, version.split("."))]))
 """The known minor versions of agno, oldest first."""
 NEWEST = SUPPORTED[-1]
 
@@ -40,15 +33,11 @@ class UnknownVersion(IssuerError):
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """An entry of the scope map. `*` in its pattern spans slashes; all of `required` is needed.
-
-    `switched_by` is `company`, `a2a` or `agui` if the route exists only with that option.
-    """
+    """An entry of the scope map. `*` in its pattern spans slashes; all of `required` is needed."""
 
     method: str
     pattern: str
     required: tuple[str, ...]
-    switched_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +52,9 @@ class RouterCheck:
     scope: str
 
 
+T = TypeVar("T", Route, RouterCheck)
+
+
 @dataclass(frozen=True, slots=True)
 class ScopeResource:
     """A resource in scopes; `takes_ids` is whether AgentOS reads the id in `resource:id:action`."""
@@ -74,7 +66,7 @@ class ScopeResource:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """AgentOS of one minor version, as in its newest patch release, `agno`.
+    """AgentOS of one minor version, as in its newest patch release.
 
     `rewrites_every_family`: a scope required under `/agents/{id}` is required for that agent,
     even one of sessions. `sees_url`: the scope map is matched with the path of the URL, in which
@@ -83,7 +75,6 @@ class Catalogue:
     """
 
     version: str
-    agno: str
     rewrites_every_family: bool
     sees_url: bool
     public: frozenset[str]
@@ -105,11 +96,8 @@ class Catalogue:
         """The catalogue that a data file describes."""
         return cls(
             version=version,
-            agno=data["agno"],
             public=frozenset(data["public"]),
-            routes=tuple(
-                Route(m, p, tuple(required), *on) for m, p, required, *on in data["routes"]
-            ),
+            routes=tuple(Route(m, p, tuple(required)) for m, p, required, *_ in data["routes"]),
             checks=tuple(RouterCheck(*check) for check in data["checks"]),
             unguarded=tuple((method, path) for method, path in data["unguarded"]),
             resources={
@@ -131,12 +119,12 @@ class Catalogue:
         """The scopes that the map requires: of the entry for this path, else of the first match."""
         if (method, path) in self._by_pattern:
             return self._by_pattern[method, path]
-        matches = (scopes for regex, scopes in self._by_method.get(method, []) if regex.match(path))
-        return next(matches, ())
+        routes = self._routes_by_method.get(method, ())
+        return next((route.required for regex, route in routes if regex.match(path)), ())
 
     def checks_at(self, method: str, path: str) -> Iterator[tuple[RouterCheck, dict[str, str]]]:
         """The router checks of a request, and the parts of its path that they name."""
-        for check, regex in self._checks_by_method.get(method, []):
+        for regex, check in self._checks_by_method.get(method, ()):
             if found := regex.fullmatch(path):
                 yield check, found.groupdict()
 
@@ -145,20 +133,20 @@ class Catalogue:
         return {(route.method, route.pattern): route.required for route in self.routes}
 
     @cached_property
-    def _by_method(self) -> dict[str, list[tuple[re.Pattern[str], tuple[str, ...]]]]:
-        found: dict[str, list[tuple[re.Pattern[str], tuple[str, ...]]]] = {}
-        for route in self.routes:
-            regex = re.compile(fnmatch.translate(route.pattern))
-            found.setdefault(route.method, []).append((regex, route.required))
-        return found
+    def _routes_by_method(self) -> dict[str, list[tuple[re.Pattern[str], Route]]]:
+        return _by_method((fnmatch.translate(each.pattern), each) for each in self.routes)
 
     @cached_property
-    def _checks_by_method(self) -> dict[str, list[tuple[RouterCheck, re.Pattern[str]]]]:
-        found: dict[str, list[tuple[RouterCheck, re.Pattern[str]]]] = {}
-        for check in self.checks:
-            regex = re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", check.path))
-            found.setdefault(check.method, []).append((check, regex))
-        return found
+    def _checks_by_method(self) -> dict[str, list[tuple[re.Pattern[str], RouterCheck]]]:
+        named = r"(?P<\1>[^/]+)"
+        return _by_method((re.sub(r"\{(\w+)\}", named, each.path), each) for each in self.checks)
+
+
+def _by_method(entries: Iterable[tuple[str, T]]) -> dict[str, list[tuple[re.Pattern[str], T]]]:
+    found: dict[str, list[tuple[re.Pattern[str], T]]] = {}
+    for regex, entry in entries:
+        found.setdefault(entry.method, []).append((re.compile(regex), entry))
+    return found
 
 
 @cache

@@ -1,7 +1,7 @@
 """Predicting what AgentOS answers to a request: the decision, the reason, what is missing."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 from urllib.parse import unquote
 
@@ -54,14 +54,9 @@ class Decision:
 
     def as_json(self) -> dict[str, Any]:
         listed = sorted(self.listing) if isinstance(self.listing, frozenset) else self.listing
-        return {
-            "allowed": self.allowed,
-            "required": list(self.required),
-            "by": list(self.by),
-            "listing": listed,
-            "reason": self.reason,
-            "smallest_addition": list(self.smallest_addition),
-        }
+        members = {**asdict(self), "listing": listed}
+        del members["needs_token"]
+        return members
 
 
 def decide(scopes: Iterable[str], method: str, path: str, version: str = NEWEST) -> Decision:

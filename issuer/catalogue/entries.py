@@ -1,7 +1,7 @@
 """The scopes of AgentOS as a list to choose from, and a request that each of them allows."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
@@ -141,13 +141,7 @@ class ScopeEntry:
     versions: tuple[str, ...]
 
     def as_json(self) -> dict[str, Any]:
-        return {
-            "scope": self.scope,
-            "description": self.description,
-            "per_resource": self.per_resource,
-            "powerful": self.powerful,
-            "versions": list(self.versions),
-        }
+        return {**asdict(self), "versions": list(self.versions)}
 
 
 def scopes(version: str | None = None) -> list[ScopeEntry]:

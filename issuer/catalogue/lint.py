@@ -1,7 +1,7 @@
 """Likely mistakes in a set of scopes: warnings, and misspelled names, which are refused."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 
 from issuer.catalogue.catalogue import SUPPORTED, Catalogue
@@ -35,12 +35,7 @@ class ScopeFinding:
     suggestion: str | None = None
 
     def as_json(self) -> dict[str, str | None]:
-        return {
-            "code": self.code.value,
-            "scope": self.scope,
-            "message": self.message,
-            "suggestion": self.suggestion,
-        }
+        return asdict(self)
 
 
 OTHERWISE = "If not, allow unknown scopes (--allow-unknown-scopes, allow_unknown_scopes=true)."
@@ -82,7 +77,10 @@ def _findings(text: str, held: list[Scope], versions: list[str]) -> Iterator[Sco
         message = f"{scope.text} adds nothing, since {covering.text} covers it."
         yield ScopeFinding(Code.COVERED_BY_ANOTHER, scope.text, message)
         return
-    yield from _powerful(scope)
+    wide = scope.canonical.replace(":*:", ":")
+    if wide in POWERFUL:
+        message = f"{scope.text} allows more than its name says: it {POWERFUL[wide]}."
+        yield ScopeFinding(Code.POWERFUL, scope.text, message)
     yield from _run_without_read(scope, held)
 
 
@@ -104,7 +102,12 @@ def _about_its_name(scope: Scope, versions: list[str]) -> Iterator[ScopeFinding]
         return
     resource, resource_id, action = scope.canonical.split(":")
     known_in = _versions_with(scope)
-    yield from _old_name(scope)
+    was, rest = scope.text.split(":", 1)
+    if was != resource:
+        message = (
+            f"{scope.text} is the old name of {resource}:{rest}; AgentOS still understands both."
+        )
+        yield ScopeFinding(Code.OLD_NAME, scope.text, message, f"{resource}:{rest}")
     yield from _in_other_versions(scope, known_in, versions)
     if resource_id != "*" and not Catalogue.load(known_in[-1]).resources[resource].takes_ids:
         message = (
@@ -117,48 +120,32 @@ def _about_its_name(scope: Scope, versions: list[str]) -> Iterator[ScopeFinding]
 
 def _unknown(scope: Scope) -> ScopeFinding:
     meant = did_you_mean(scope.text)
-    actions = actions_of(scope.canonical.split(":", maxsplit=1)[0])
-    if ":" not in scope.text and not meant:
+    message = f"No known AgentOS version has {scope.text}"
+    if meant:
+        message += f"; did you mean {meant}?"
+    elif ":" not in scope.text:
         message = (
             f"AgentOS ignores names without a colon, so {scope.text} allows nothing there,"
             " which is fine if it is for your own application."
         )
-    elif meant:
-        message = f"No known AgentOS version has {scope.text}; did you mean {meant}?"
-    elif actions:
-        known = ", ".join(actions)
-        message = f"No known AgentOS version has {scope.text}; the actions there are: {known}."
+    elif actions := actions_of(scope.canonical.split(":")[0]):
+        message += f"; the actions there are: {', '.join(actions)}."
     else:
-        message = (
-            f"No known AgentOS version has {scope.text},"
-            " which is fine if it is for your own application or route."
-        )
+        message += ", which is fine if it is for your own application or route."
     return ScopeFinding(Code.UNKNOWN_SCOPE, scope.text, message, meant)
-
-
-def _old_name(scope: Scope) -> Iterator[ScopeFinding]:
-    resource, rest = scope.text.split(":", 1)
-    today = scope.canonical.split(":", maxsplit=1)[0]
-    if resource != today:
-        message = f"{scope.text} is the old name of {today}:{rest}; AgentOS still understands both."
-        yield ScopeFinding(Code.OLD_NAME, scope.text, message, f"{today}:{rest}")
 
 
 def _in_other_versions(
     scope: Scope, known_in: tuple[str, ...], versions: list[str]
 ) -> Iterator[ScopeFinding]:
-    resource = scope.canonical.split(":", maxsplit=1)[0]
-    mode = (
-        ", in company mode" if Catalogue.load(known_in[-1]).resources[resource].company_only else ""
-    )
+    resource = Catalogue.load(known_in[-1]).resources[scope.canonical.split(":")[0]]
+    mode = ", in company mode" if resource.company_only else ""
     if not mode and set(versions) <= set(known_in):
         return
     since = SUPPORTED.index(known_in[0])
-    which = (
-        f"from agno {known_in[0]} on"
-        if known_in == SUPPORTED[since:]
-        else f"in agno {', '.join(known_in)}"
-    )
+    which = f"in agno {', '.join(known_in)}"
+    if known_in == SUPPORTED[since:]:
+        which = f"from agno {known_in[0]} on"
     message = f"AgentOS has {scope.text} only {which}{mode}."
     yield ScopeFinding(Code.ONLY_IN_VERSION, scope.text, message)
 
@@ -170,13 +157,6 @@ def _covering(scope: Scope, held: list[Scope]) -> Scope | None:
         return twins[0]
     wider = (other for other in held if other.canonical in scope.covered_by)
     return next((other for other in wider if other not in twins), None)
-
-
-def _powerful(scope: Scope) -> Iterator[ScopeFinding]:
-    wide = scope.canonical.replace(":*:", ":")
-    if wide in POWERFUL:
-        message = f"{scope.text} allows more than its name says: it {POWERFUL[wide]}."
-        yield ScopeFinding(Code.POWERFUL, scope.text, message)
 
 
 def _run_without_read(scope: Scope, held: list[Scope]) -> Iterator[ScopeFinding]:

@@ -4,37 +4,20 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from issuer.scopes import AGENT_OS_ADMIN
+from issuer.scopes import AGENT_OS_ADMIN, OLD_NAMES
 
 _GROUPS = {
-    "Agents": ("agents",),
-    "Teams": ("teams",),
-    "Workflows": ("workflows",),
-    "Data": (
-        "sessions",
-        "memories",
-        "knowledge",
-        "learnings",
-        "traces",
-        "metrics",
-        "evals",
-        "filesystem",
-    ),
-    "Administration": (
-        "components",
-        "approvals",
-        "schedules",
-        "config",
-        "registry",
-        "service_accounts",
-    ),
-    "Company mode": ("decisions", "products", "projects", "routines", "sources", "tasks", "wiki"),
+    "Agents": "agents",
+    "Teams": "teams",
+    "Workflows": "workflows",
+    "Data": "sessions memories knowledge learnings traces metrics evals filesystem",
+    "Administration": "components approvals schedules config registry service_accounts",
+    "Company mode": "decisions products projects routines sources tasks wiki",
 }
 _EVERYTHING, _OTHER = "Everything", "Other"
 _ORDER = [_EVERYTHING, *_GROUPS, _OTHER]
-_GROUP_OF = {resource: group for group, resources in _GROUPS.items() for resource in resources}
+_GROUP_OF = {each: group for group, resources in _GROUPS.items() for each in resources.split()}
 
-_OLD_NAMES = {"system": "config"}
 _WITH_IDS = {"agents": "agent", "teams": "team", "workflows": "workflow"}
 _NOUNS = {
     "sessions": "all sessions and their messages",
@@ -114,7 +97,7 @@ def in_words(scopes: Iterable[str]) -> tuple[PermissionGroup, ...]:
 def _parts(scope: str) -> tuple[str, str, str] | None:
     """Resource, id or `*`, and action; None if AgentOS defines no such scope."""
     resource, *rest = scope.split(":")
-    resource = _OLD_NAMES.get(resource, resource)
+    resource = OLD_NAMES.get(resource, resource)
     if resource not in _GROUP_OF or not rest or rest[-1] not in _VERBS:
         return None
     match rest:

@@ -10,11 +10,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from issuer.scopes import AGENT_OS_ADMIN, InvalidScope, Scope, parse
+from issuer.scopes import AGENT_OS_ADMIN, OLD_NAMES, InvalidScope, Scope, parse
 
 Listing = frozenset[str] | Literal["all"]
 
-_OLD_NAMES = {"system": "config"}
 # Agno's regular expressions, verbatim: only these paths have an id.
 _FAMILY = re.compile(r"^/(?:a2a/)?(agents|teams|workflows)(?:/|$)")
 _FAMILY_WITH_ID = re.compile(r"^/(?:a2a/)?(?:agents|teams|workflows)/([^/]+)")
@@ -46,7 +45,7 @@ def read(scopes: Iterable[str]) -> list[HeldScope]:
 
 
 def _today(resource: str) -> str:
-    return _OLD_NAMES.get(resource, resource)
+    return OLD_NAMES.get(resource, resource)
 
 
 def _id_of(words: list[str]) -> str | None:
