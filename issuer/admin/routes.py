@@ -133,7 +133,7 @@ class AdminRoute(APIRoute):
             named.insert(0, "not-found")
         named += [problem for name, problem in _OF_PARAMETERS.items() if name in parameters]
         has_body = self.body_field is not None or "requestBody" in (self.openapi_extra or {})
-        others = {key: each for key, each in self.responses.items() if isinstance(key, int)}
+        others = {key: each for key, each in self.responses.items() if key not in named}
         self.responses = {**rendered(named, has_body=has_body), **others}
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:

@@ -7,17 +7,13 @@ from typing import TYPE_CHECKING
 
 from issuer.audit import Actor, Trail
 from issuer.clients.documents import fields_of
-from issuer.composition.foundation import Foundation
-from issuer.composition.sign_in import FactorParts, SignInParts
-from issuer.composition.tokens import KeyParts, TokenParts, see_own_change
+from issuer.composition.tokens import see_own_change
 from issuer.composition.unit_of_work import DomainParts, UnitOfWork
-from issuer.database import Database
 from issuer.database.deployment import require_clock
 from issuer.directory import ClientRecord
 from issuer.errors import Forbidden, InvalidCredentials, InvalidField, NotAllowed
 from issuer.explain.explaining import Explainer, Subject
 from issuer.explain.own_api import OwnApi, OwnRoute
-from issuer.keys import Keyring
 from issuer.scopes import ISSUER_ADMIN, counts_here, covers
 from issuer.tokens import VerifiedToken, still_held
 from issuer.vocabulary import SigningAlgorithm
@@ -36,25 +32,17 @@ class Administration:
     `issuer:admin`.
     """
 
-    def __init__(
-        self,
-        parts: DomainParts,
-        database: Database,
-        keyring: Keyring,
-        tokens: TokenParts,
-        sign_in: SignInParts,
-        explainer: Explainer,
-    ) -> None:
+    def __init__(self, parts: DomainParts) -> None:
         self._parts = parts
-        self._database = database
-        self._tokens = tokens
-        self._changes = tokens.changes
-        self.settings = parts.settings
-        self.clock = parts.clock
-        self.keyring = keyring
-        self.passwords = sign_in.passwords
-        self.attempts = sign_in.guard
-        self.explainer = explainer
+        self._database = parts.foundation.database
+        self._tokens = tokens = parts.tokens
+        self.settings = settings = parts.foundation.settings
+        self.clock = parts.foundation.clock
+        self.keyring = parts.keys.keyring
+        self.passwords = parts.sign_in.passwords
+        self.attempts = parts.sign_in.guard
+        own_api = OwnApi(settings.url, settings.base_path)
+        self.explainer = Explainer(tokens.directory, tokens.issuer, tokens.any_reader, own_api)
 
     @contextmanager
     def changing(self, actor: Actor, held: Iterable[str] = (ISSUER_ADMIN,)) -> Iterator[UnitOfWork]:
@@ -67,7 +55,7 @@ class Administration:
             work = UnitOfWork(session, self._parts, actor, held)
             yield work
             work.check_invariants()
-        see_own_change(self._changes)
+        see_own_change(self._tokens.changes)
 
     @contextmanager
     def reading(
@@ -114,7 +102,7 @@ class Administration:
     def auditing(self, actor: Actor) -> Iterator[Trail]:
         """The audit trail of `actor`, in a transaction of its own that changes nothing else."""
         with self._database.transaction() as session:
-            yield self._parts.trails.begin(session, actor)
+            yield self._parts.foundation.trails.begin(session, actor)
 
     def keep_client(self, client: ClientRecord, actor: Actor) -> None:
         """Store a client that so far only its metadata document describes."""
@@ -135,7 +123,7 @@ class Administration:
 
     def require_current(self) -> None:
         """`DatabaseUnavailable` while this process cannot see changes by others."""
-        self._changes.require_current()
+        self._tokens.changes.require_current()
 
     def read_own_token(self, text: str) -> VerifiedToken:
         """The access token for the admin API; `InvalidCredentials` if it is not valid."""
@@ -149,32 +137,6 @@ class Administration:
     def still_held(self, token: VerifiedToken) -> frozenset[str]:
         """The scopes of the token that its subject has not lost since."""
         return still_held(self._tokens.directory, token)
-
-
-def build_administration(
-    foundation: Foundation,
-    keys: KeyParts,
-    tokens: TokenParts,
-    sign_in: SignInParts,
-    factors: FactorParts,
-) -> Administration:
-    settings = foundation.settings
-    parts = DomainParts(
-        settings,
-        foundation.clock,
-        foundation.random,
-        foundation.trails,
-        keys.policy,
-        tokens.client_secrets,
-        tokens.any_reader,
-        sign_in.counter_keys,
-        factors.totp,
-        factors.recovery_codes,
-        factors.invitation_tokens,
-    )
-    own_api = OwnApi(settings.url, settings.base_path)
-    explainer = Explainer(tokens.directory, tokens.issuer, tokens.any_reader, own_api)
-    return Administration(parts, foundation.database, keys.keyring, tokens, sign_in, explainer)
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,12 @@
 """Assertions of clients. Imports PyJWT and httpx: only where they are first used."""
 
+from functools import partial
+
 from issuer.clients.assertions import ClientAssertions
 from issuer.clients.documents import ClientDocuments
 from issuer.clients.own_keys import OwnKeys
 from issuer.clients.trusted_tokens import TrustedTokens
 from issuer.clients.used_assertions_store import UsedAssertions
-from issuer.clock import Clock
 from issuer.composition.foundation import Foundation
 from issuer.directory import Directory
 from issuer.federation import FetchBudget, Fetcher
@@ -26,8 +27,9 @@ def build_assertions(
     """
     clock, url, metrics = foundation.clock, foundation.settings.url, foundation.metrics
     fetcher = Fetcher()
+    generous = partial(FetchBudget, clock, a_minute=1_200, of_a_host=120, at_once=16)
     of_clients, of_trusted = (
-        FollowedKeySets(fetcher, _generous(clock), clock, _SHORTEST, of, metrics)
+        FollowedKeySets(fetcher, generous(), clock, _SHORTEST, of, metrics)
         for of in (OF_CLIENTS, OF_TRUSTED)
     )
     of_others = FollowedKeySets(
@@ -42,8 +44,3 @@ def build_assertions(
         (of_clients, of_others, of_trusted),
         clock,
     )
-
-
-def _generous(clock: Clock) -> FetchBudget:
-    """For hosts that administrators have named."""
-    return FetchBudget(clock, a_minute=1_200, of_a_host=120, at_once=16)

@@ -12,7 +12,7 @@ from random import Random
 from issuer.audit import AuditWriter, RefusalAggregator
 from issuer.background.workers import WorkerPool
 from issuer.clock import Clock
-from issuer.composition.administration import Administration, build_administration
+from issuer.composition.administration import Administration
 from issuer.composition.background import BackgroundJobs
 from issuer.composition.foundation import (
     AuditParts,
@@ -31,6 +31,7 @@ from issuer.composition.sign_in import (
     build_sign_in,
 )
 from issuer.composition.tokens import TokenParts, build_keys, build_tokens
+from issuer.composition.unit_of_work import DomainParts
 from issuer.database.deployment import require_issuer
 from issuer.directory import ChangeWatcher, Directory
 from issuer.keys import Keyring
@@ -181,19 +182,12 @@ def compose_with(
     tokens = build_tokens(foundation, keys.keyring)
     sign_in = build_sign_in(foundation, tokens.directory)
     factors = build_factors(foundation, tokens.directory, sign_in)
-    administration = build_administration(foundation, keys, tokens, sign_in, factors)
+    administration = Administration(DomainParts(foundation, keys, tokens, sign_in, factors))
     people = build_people(foundation, tokens, keys.keyring, administration.keep_client)
     audit = build_audit(foundation, keys.keyring)
     verifiers = ReportedVerifiers(foundation.database, clock, settings.verifier_networks)
-    readiness = Readiness(
-        settings,
-        clock,
-        foundation.database,
-        sealer,
-        tokens.changes,
-        keys.keyring,
-        audit.writer,
-    )
+    database, keyring = foundation.database, keys.keyring
+    readiness = Readiness(settings, clock, database, sealer, tokens.changes, keyring, audit.writer)
     return Composition(
         foundation,
         keys,

@@ -168,36 +168,24 @@ class AuditParts:
 
 
 def build_audit(foundation: Foundation, keyring: Keyring) -> AuditParts:
+    settings, clock, random = foundation.settings, foundation.clock, foundation.random
     database, chain_key = foundation.database, foundation.chain_key
-    refusals = RefusalAggregator(database, chain_key, foundation.random)
+    refusals = RefusalAggregator(database, chain_key, random)
+
+    def signed(claims: Mapping[str, object]) -> str:
+        alg = settings.signing_algorithms[0]
+        return keyring.sign(alg, AUDIT_CHECKPOINT_TYPE, claims).token
+
+    pusher, destination = None, build_destination(settings)
+    if destination is not None:
+        renderer = RENDERERS[settings.audit_format]
+        pusher = Pusher(database, clock, random, destination, renderer)
     return AuditParts(
         foundation,
         keyring,
-        AuditWriter(database, chain_key, foundation.random, refusals, metrics=foundation.metrics),
+        AuditWriter(database, chain_key, random, refusals, metrics=foundation.metrics),
         refusals,
-        Checkpoints(
-            database,
-            foundation.clock,
-            foundation.settings.url,
-            chain_key,
-            partial(_signed_checkpoint, foundation, keyring),
-        ),
-        TokenCounts(database, foundation.clock),
-        _build_pusher(foundation),
+        Checkpoints(database, clock, settings.url, chain_key, signed),
+        TokenCounts(database, clock),
+        pusher,
     )
-
-
-def _build_pusher(foundation: Foundation) -> Pusher | None:
-    """None if audit events are not sent elsewhere."""
-    destination = build_destination(foundation.settings)
-    if destination is None:
-        return None
-    parts = (foundation.database, foundation.clock, foundation.random)
-    return Pusher(*parts, destination, RENDERERS[foundation.settings.audit_format])
-
-
-def _signed_checkpoint(
-    foundation: Foundation, keyring: Keyring, claims: Mapping[str, object]
-) -> str:
-    alg = foundation.settings.signing_algorithms[0]
-    return keyring.sign(alg, AUDIT_CHECKPOINT_TYPE, claims).token

@@ -3,33 +3,31 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from random import Random
 from typing import Any
 
 from issuer.audiences import Audiences
-from issuer.audit import Actor, Trails
-from issuer.audit.audit_log_store import AuditLog
+from issuer.audit import Actor, AuditLog
 from issuer.authority import Authority, NewPrivileges
-from issuer.clients import Clients, Registrations, Rotations, SecretMaker
-from issuer.clock import Clock
+from issuer.clients import Clients, Registrations, Rotations
+from issuer.composition.foundation import Foundation
+from issuer.composition.sign_in import FactorParts, SignInParts
+from issuer.composition.tokens import KeyParts, TokenParts
 from issuer.database import Session
 from issuer.database.counts import read_change_count
 from issuer.database.deployment import change_issuer
-from issuer.fields.secret_text import SecretTexts
-from issuer.keys import KeyPolicy, Keys, SigningKey
+from issuer.keys import Keys, SigningKey
 from issuer.refresh_tokens import Lifetimes
 from issuer.resources import Collection, ResourceType, Transaction
 from issuer.resources.resource_type import FieldsT, ModelT
 from issuer.revocations import Revocations
 from issuer.roles import Assignments, Roles
-from issuer.settings import Settings
-from issuer.sign_in import Factors, Invitations, RecoveryCodes, TotpSecrets
+from issuer.sign_in import Factors, Invitations
 from issuer.sign_in.session_revoker import Consents, Sessions
 from issuer.sign_in.sessions import SentForms
-from issuer.tokens import TokenReader, TokenRevocations
+from issuer.tokens import TokenRevocations
 from issuer.trusted_issuers import TrustedIssuers
-from issuer.users import CounterKeys, Users
-from issuer.verifiers.known_verifiers import KnownVerifiers
+from issuer.users import Users
+from issuer.verifiers import KnownVerifiers
 from issuer.vocabulary import SigningAlgorithm
 
 
@@ -37,17 +35,11 @@ from issuer.vocabulary import SigningAlgorithm
 class DomainParts:
     """What domain objects are built from."""
 
-    settings: Settings
-    clock: Clock
-    random: Random
-    trails: Trails
-    key_policy: KeyPolicy
-    client_secrets: SecretMaker
-    token_reader: TokenReader
-    counter_keys: CounterKeys
-    totp: TotpSecrets
-    recovery_codes: RecoveryCodes
-    invitation_tokens: SecretTexts
+    foundation: Foundation
+    keys: KeyParts
+    tokens: TokenParts
+    sign_in: SignInParts
+    factors: FactorParts
 
 
 class UnitOfWork:
@@ -61,20 +53,17 @@ class UnitOfWork:
     ) -> None:
         self._session = session
         self._parts = parts
-        self._settings = settings = parts.settings
-        self._clock = clock = parts.clock
-        self._random = parts.random
-        self._trail = parts.trails.begin(session, actor)
+        self._settings = settings = parts.foundation.settings
+        self._clock = clock = parts.foundation.clock
+        self._random = parts.foundation.random
+        self._trail = parts.foundation.trails.begin(session, actor)
         self.authority = Authority(
             session, settings.url, held, actor, users_sign_in=settings.users_sign_in_with_password
         )
         self.revocations = Revocations(session, clock)
-        self.new_privileges = NewPrivileges(
-            session, self._trail, clock, self.authority, self.revocations
-        )
-        self._transaction = Transaction(
-            session, self._trail, clock, self.authority, self.revocations
-        )
+        common = (session, self._trail, clock, self.authority, self.revocations)
+        self.new_privileges = NewPrivileges(*common)
+        self._transaction = Transaction(*common)
 
     def allow_unknown_scopes(self) -> None:
         """Allow scopes that look like a misspelled known one from now on."""
@@ -106,7 +95,7 @@ class UnitOfWork:
             self._transaction,
             own_id=self._settings.url,
             algorithms=self._settings.signing_algorithms,
-            announce_for=self._parts.key_policy.announced_for,
+            announce_for=self._parts.keys.policy.announced_for,
         )
 
     @cached_property
@@ -115,7 +104,7 @@ class UnitOfWork:
 
     @cached_property
     def clients(self) -> Clients:
-        return Clients(self._transaction, self._random, self._parts.client_secrets)
+        return Clients(self._transaction, self._random, self._parts.tokens.client_secrets)
 
     @cached_property
     def trusted_issuers(self) -> TrustedIssuers:
@@ -131,27 +120,22 @@ class UnitOfWork:
 
     @cached_property
     def users(self) -> Users:
-        return Users(self._transaction, self._random, self._parts.counter_keys)
+        return Users(self._transaction, self._random, self._parts.sign_in.counter_keys)
 
     @cached_property
     def factors(self) -> Factors:
-        return Factors(
-            self._transaction,
-            self._random,
-            self._parts.totp,
-            self._parts.recovery_codes,
-        )
+        parts = self._parts.factors
+        return Factors(self._transaction, self._random, parts.totp, parts.recovery_codes)
 
     @cached_property
     def invitations(self) -> Invitations:
-        tokens = self._parts.invitation_tokens
-        url = self._settings.url
+        tokens, url = self._parts.factors.invitation_tokens, self._settings.url
         return Invitations(self._transaction, self.users, self.factors, tokens, url)
 
     @cached_property
     def sessions(self) -> Sessions:
-        lifetimes, clock = self._session_lifetimes, self._clock
-        return Sessions(self._session, self._trail, clock, self.authority, lifetimes)
+        common = (self._session, self._trail, self._clock, self.authority)
+        return Sessions(*common, self._session_lifetimes)
 
     @cached_property
     def consents(self) -> Consents:
@@ -171,13 +155,9 @@ class UnitOfWork:
 
     @cached_property
     def token_revocations(self) -> TokenRevocations:
-        return TokenRevocations(
-            self._trail,
-            self._clock,
-            self.authority,
-            self.revocations,
-            self._parts.token_reader,
-        )
+        reader = self._parts.tokens.any_reader
+        rights = (self.authority, self.revocations)
+        return TokenRevocations(self._trail, self._clock, *rights, reader)
 
     @cached_property
     def keys(self) -> Keys:
