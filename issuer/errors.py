@@ -50,7 +50,6 @@ class AlreadyExists(IssuerError):
 
     def __init__(self, kind: str, name: str) -> None:
         super().__init__(f"{name!r} is taken by an existing {kind}.")
-        self.kind = kind
         self.name = name
 
 
@@ -59,8 +58,6 @@ class InUse(IssuerError):
 
     def __init__(self, kind: str, name: str, users_of_it: list[str]) -> None:
         super().__init__(f"The {kind} {name!r} is in use by {', '.join(users_of_it[:5])}.")
-        self.kind = kind
-        self.name = name
         self.users_of_it = users_of_it
 
 
@@ -68,12 +65,16 @@ class NotAllowed(IssuerError):
     """Refused to every caller, because of the state of the issuer."""
 
 
-class NotYet(NotAllowed):
-    """Refused to every caller now; may be allowed in `retry_after` seconds."""
+class PassingError(IssuerError):
+    """Not possible now; may be possible in `retry_after` seconds."""
 
-    def __init__(self, message: str, retry_after: int) -> None:
+    def __init__(self, message: str, retry_after: int = 1) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class NotYet(PassingError, NotAllowed):
+    """Refused to every caller now."""
 
 
 class Forbidden(IssuerError):
@@ -85,24 +86,16 @@ class Forbidden(IssuerError):
         self.scope = scope
 
 
-class Unavailable(IssuerError):
-    """Not possible now; may be possible in `retry_after` seconds."""
-
-    def __init__(self, message: str, retry_after: int = 1) -> None:
-        super().__init__(message)
-        self.retry_after = retry_after
+class Unavailable(PassingError):
+    """The server cannot answer now."""
 
 
 class DatabaseUnavailable(Unavailable):
     """The database is read-only, full or unreachable. Logged once a minute."""
 
 
-class TooManyRequests(IssuerError):
-    """Refused for `retry_after` seconds. `str()` of it is for the log, never for the caller."""
-
-    def __init__(self, message: str, retry_after: int) -> None:
-        super().__init__(message)
-        self.retry_after = retry_after
+class TooManyRequests(PassingError):
+    """Refused to this caller. `str()` of it is for the log, never for the caller."""
 
 
 class InvalidCredentials(IssuerError):

@@ -18,15 +18,8 @@ ISSUER_ADMIN = "issuer:admin"
 ISSUER_INTROSPECT = "issuer:introspect"
 ISSUER_STATUS = "issuer:status:read"
 ISSUER_REGISTER = "issuer:clients:register"  # for an initial access token (RFC 7591 §3)
-ISSUER_RESOURCES = (
-    "audiences",
-    "roles",
-    "clients",
-    "users",
-    "keys",
-    "audit",
-    "trusted-issuers",
-    "verifiers",
+ISSUER_RESOURCES = tuple(
+    "audiences roles clients users keys audit trusted-issuers verifiers".split()  # noqa: SIM905
 )
 ISSUER_SCOPES = frozenset(
     {ISSUER_ADMIN, ISSUER_INTROSPECT, ISSUER_REGISTER, ISSUER_STATUS}
@@ -87,7 +80,10 @@ def parse(text: str) -> Scope:
     if len(text) > MAX_SCOPE or not _GRAMMAR.fullmatch(text) or text in OPENID_SCOPES:
         raise InvalidScope(text)
     if text == "issuer" or text.startswith("issuer:"):
-        return _scope_of_issuer(text)
+        if text not in ISSUER_SCOPES:
+            raise InvalidScope(text)
+        writing = text.removesuffix(":read") + ":write" if text.endswith(":read") else text
+        return Scope(text, text, frozenset({text, writing, ISSUER_ADMIN}))
     parts = text.split(":")
     if text == AGENT_OS_ADMIN or len(parts) == 1:
         return Scope(text, text, frozenset({text, AGENT_OS_ADMIN}))
@@ -97,23 +93,10 @@ def parse(text: str) -> Scope:
     return Scope(text, canonical, frozenset({canonical, anywhere, AGENT_OS_ADMIN}))
 
 
-def _scope_of_issuer(text: str) -> Scope:
-    if text not in ISSUER_SCOPES:
-        raise InvalidScope(text)
-    writing = text.removesuffix(":read") + ":write" if text.endswith(":read") else text
-    return Scope(text, text, frozenset({text, writing, ISSUER_ADMIN}))
-
-
 def covers(held: Iterable[str], asked: str) -> bool:
     """Whether `held` covers the scope `asked`."""
     wanted = parse(asked).covered_by
     return any(parse(scope).canonical in wanted for scope in held)
-
-
-def covers_any(held: Iterable[str], asked: Iterable[str]) -> bool:
-    """Whether `held` covers any scope of `asked`. Reads each of them once."""
-    rights = {parse(scope).canonical for scope in held}
-    return any(not rights.isdisjoint(parse(scope).covered_by) for scope in asked)
 
 
 def covered(held: Iterable[str], asked: Iterable[str]) -> frozenset[str]:
@@ -139,16 +122,8 @@ def meet(ours: Iterable[str], theirs: Iterable[str]) -> frozenset[str]:
     """
     ours, theirs = list(ours), list(theirs)
     our_rights = {parse(scope).canonical for scope in ours}
-    their_rights = {parse(scope).canonical for scope in theirs}
-    return frozenset(
-        [scope for scope in ours if not their_rights.isdisjoint(parse(scope).covered_by)]
-        + [
-            scope
-            for scope in theirs
-            if parse(scope).canonical not in our_rights
-            and not our_rights.isdisjoint(parse(scope).covered_by)
-        ]
-    )
+    narrower = [each for each in covered(ours, theirs) if parse(each).canonical not in our_rights]
+    return covered(theirs, ours).union(narrower)
 
 
 def counting_at(scopes: Iterable[str], *, own_audience: bool) -> frozenset[str]:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 from urllib.parse import quote, urlsplit
 
 from pydantic import (
@@ -28,9 +28,11 @@ from issuer.errors import ConfigurationError
 from issuer.fields.fields import in_words
 from issuer.fields.ids import AudienceId
 from issuer.fields.text import did_you_mean
-from issuer.fields.times import duration
+from issuer.fields.times import duration, within_bounds
 from issuer.files import read_trusted, reason_of
-from issuer.vocabulary import MAX_TOKEN, SHORTEST_TOKEN, SigningAlgorithm
+from issuer.vocabulary import SigningAlgorithm
+
+T = TypeVar("T", str, SecretStr | None)
 
 PREFIX = "ISSUER_"
 _MASTER_KEY_FILE = f"{PREFIX}MASTER_KEY_FILE"
@@ -40,15 +42,20 @@ SECRETS = (
     *("AUDIT_PUSH_URL", "AUDIT_PUSH_TOKEN"),
 )
 
-_BEARER_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{16,1024}=*")
-_CLIENT_SECRET = re.compile(r"[!-~]{32,256}")  # VSCHAR of RFC 6749 appendix A.2, but no space
-_PUSH_TOKEN = re.compile(r"[!-~]{1,4096}")  # of other systems, which have their own forms
 # What Kubernetes sets for a Service named "issuer", and Docker for a link of that name.
 _SERVICE_LINK = re.compile(r"ISSUER(_[A-Z0-9_]+)?_(SERVICE_HOST|(SERVICE_)?PORT(_.+)?)")
-_SHARE = re.compile(r"0(\.\d{1,6})?|1(\.0{1,6})?")
-_RATE = re.compile(r"[1-9]\d{0,8}/(second|minute)")
-_HOST = re.compile(r"(?=.{1,253}(:|$))[a-z0-9-]+(\.[a-z0-9-]+)+(:[1-9]\d{0,4})?")
-_REDIS_URL = re.compile(r"(redis|rediss|redis\+unix)://\S+")
+
+
+def _matching(pattern: str, message: str) -> AfterValidator:
+    """For text that must match: not for one that is not set."""
+
+    def check(value: T) -> T:
+        text = value.get_secret_value() if isinstance(value, SecretStr) else value
+        if text is not None and not re.fullmatch(pattern, str(text)):
+            raise ValueError(message)
+        return value
+
+    return AfterValidator(check)
 
 
 def _duration(value: object) -> object:
@@ -69,24 +76,6 @@ def _each_once(value: tuple[Any, ...]) -> tuple[Any, ...]:
     return value
 
 
-def _rate(value: str) -> str:
-    if value != "off" and not _RATE.fullmatch(value):
-        raise ValueError("must be off, N/second or N/minute")
-    return value
-
-
-def _share(value: str) -> str:
-    if value not in {"off", "errors"} and not _SHARE.fullmatch(value):
-        raise ValueError("must be off, errors, or a share from 0 to 1, such as 0.01")
-    return value
-
-
-def _redis_url(value: SecretStr | None) -> SecretStr | None:
-    if value is not None and not _REDIS_URL.fullmatch(value.get_secret_value()):
-        raise ValueError("must begin with redis://, rediss:// or redis+unix://")
-    return value
-
-
 def _network(value: str) -> str:
     try:
         return str(ipaddress.ip_network(value))
@@ -94,68 +83,43 @@ def _network(value: str) -> str:
         raise ValueError("must be addresses or networks, such as 10.0.0.0/8") from None
 
 
-def _metadata_host(value: str) -> str:
-    if value != "*" and not _HOST.fullmatch(value):
-        raise ValueError("must be host names in lower case, such as claude.ai, or *")
-    return value
-
-
-def _token_lifetime(value: timedelta) -> timedelta:
-    if not SHORTEST_TOKEN <= value <= MAX_TOKEN:
-        raise ValueError("must be 60 to 86400 seconds")
-    return value
-
-
-def _bearer_token(value: SecretStr | None) -> SecretStr | None:
-    """RFC 6750 §2.1, and too long to be guessed."""
-    if value is not None and not _BEARER_TOKEN.fullmatch(value.get_secret_value()):
-        raise ValueError("must have at least 16 characters, each of A-Z a-z 0-9 . _ ~ + / -")
-    return value
-
-
-def _push_token(value: SecretStr | None) -> SecretStr | None:
-    if value is not None and not _PUSH_TOKEN.fullmatch(value.get_secret_value()):
-        raise ValueError("must have 1 to 4096 characters of printable ASCII, without spaces")
-    return value
-
-
 def _push_url(value: SecretStr | None) -> SecretStr | None:
-    if value is not None and (problem := _problem_of_push_url(value.get_secret_value())):
-        raise ValueError(problem)
-    return value
-
-
-def _problem_of_push_url(url: str) -> str | None:
+    if value is None:
+        return None
+    url = value.get_secret_value()
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError:
-        return "is not a valid URL"
+        raise ValueError("is not a valid URL") from None
     if parts.scheme not in {"https", "http", "syslog+tls", "syslog"} or not host:
-        return "must begin with https://, syslog+tls:// or syslog://, and name a host"
+        raise ValueError("must begin with https://, syslog+tls:// or syslog://, and name a host")
     if parts.username is not None or parts.fragment or not url.isascii() or not url.isprintable():
-        return (
+        raise ValueError(
             "must have no user name, no fragment and only ASCII; a token belongs in"
             " ISSUER_AUDIT_PUSH_TOKEN"
         )
     if parts.scheme == "http" and not is_loopback(host):
-        return "must be https:// on anything but loopback"
+        raise ValueError("must be https:// on anything but loopback")
     if parts.scheme.startswith("syslog") and (parts.path.strip("/") or parts.query):
-        return "must end after the port: syslog has no path"
-    return None
-
-
-def _client_secret(value: SecretStr | None) -> SecretStr | None:
-    if value is not None and not _CLIENT_SECRET.fullmatch(value.get_secret_value()):
-        raise ValueError("must have 32 to 256 characters of printable ASCII, without spaces")
+        raise ValueError("must end after the port: syslog has no path")
     return value
 
 
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 Positive = Annotated[Duration, Field(gt=timedelta(0))]
 Network = Annotated[str, AfterValidator(_network)]
-Rate = Annotated[str, AfterValidator(_rate)]
-MetadataHost = Annotated[str, AfterValidator(_metadata_host)]
+Rate = Annotated[
+    str,
+    _matching(r"off|[1-9]\d{0,8}/(second|minute)", "must be off, N/second or N/minute"),
+]
+MetadataHost = Annotated[
+    str,
+    _matching(
+        r"\*|(?=.{1,253}(:|$))[a-z0-9-]+(\.[a-z0-9-]+)+(:[1-9]\d{0,4})?",
+        "must be host names in lower case, such as claude.ai, or *",
+    ),
+]
 
 
 def origin_of(url: str) -> str:
@@ -202,12 +166,18 @@ class Settings(BaseModel):
         le=1_000,
         description="Connections to the database that each process opens at most.",
     )
-    admin_secret: Annotated[SecretStr | None, AfterValidator(_client_secret)] = Field(
+    admin_secret: Annotated[
+        SecretStr | None,
+        # VSCHAR of RFC 6749 appendix A.2, but no space.
+        _matching(
+            r"[!-~]{32,256}", "must have 32 to 256 characters of printable ASCII, without spaces"
+        ),
+    ] = Field(
         None,
         description="The first secret of the admin client, 32 to 256 characters. `issuer init` uses"
         " it when it creates that client; by default it makes a secret and prints it.",
     )
-    access_token_ttl: Annotated[Duration, AfterValidator(_token_lifetime)] = Field(
+    access_token_ttl: Annotated[Duration, AfterValidator(within_bounds)] = Field(
         timedelta(seconds=900),
         description="Lifetime of a token if neither the client nor the audience sets one.",
     )
@@ -302,7 +272,13 @@ class Settings(BaseModel):
         "off",
         description="Token requests allowed for one client: `N/second`, `N/minute` or `off`.",
     )
-    rate_limit_redis_url: Annotated[SecretStr | None, AfterValidator(_redis_url)] = Field(
+    rate_limit_redis_url: Annotated[
+        SecretStr | None,
+        _matching(
+            r"(redis|rediss|redis\+unix)://\S+",
+            "must begin with redis://, rediss:// or redis+unix://",
+        ),
+    ] = Field(
         None,
         description="Redis in which all processes count rate limits together, such as"
         " `redis://:password@host:6379/0`. By default each process counts for"
@@ -348,7 +324,13 @@ class Settings(BaseModel):
         " or `syslog://host:601`. Off by default. See"
         " [Send it elsewhere](../how-to/audit.md#send-it-elsewhere).",
     )
-    audit_push_token: Annotated[SecretStr | None, AfterValidator(_push_token)] = Field(
+    audit_push_token: Annotated[
+        SecretStr | None,
+        # Of other systems, which have their own forms.
+        _matching(
+            r"[!-~]{1,4096}", "must have 1 to 4096 characters of printable ASCII, without spaces"
+        ),
+    ] = Field(
         None, description="Bearer token for the destination of audit events, if it is `https://`."
     )
     audit_push_ca: Path | None = Field(
@@ -361,7 +343,14 @@ class Settings(BaseModel):
         description="How audit events are sent: `json`, or `ocsf` for the names of"
         " [OCSF](audit-ocsf.md).",
     )
-    metrics_token: Annotated[SecretStr | None, AfterValidator(_bearer_token)] = Field(
+    metrics_token: Annotated[
+        SecretStr | None,
+        # RFC 6750 §2.1, and too long to be guessed.
+        _matching(
+            r"[A-Za-z0-9._~+/-]{16,1024}=*",
+            "must have at least 16 characters, each of A-Z a-z 0-9 . _ ~ + / -",
+        ),
+    ] = Field(
         None,
         description="Bearer token for `/metrics`. Off by default.",
     )
@@ -375,7 +364,13 @@ class Settings(BaseModel):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="The lowest level that is logged."
     )
-    log_requests: Annotated[str, AfterValidator(_share)] = Field(
+    log_requests: Annotated[
+        str,
+        _matching(
+            r"off|errors|0(\.\d{1,6})?|1(\.0{1,6})?",
+            "must be off, errors, or a share from 0 to 1, such as 0.01",
+        ),
+    ] = Field(
         "off",
         description="Requests that get a log line of their own, at the level `info`: `off`,"
         " `errors` (status 400 and above), or errors and a share of the others, such as `0.01`"
@@ -415,7 +410,7 @@ class Settings(BaseModel):
         return self
 
     @model_validator(mode="after")
-    def _keys_are_announced_before_they_sign(self) -> Self:
+    def _durations_fit_together(self) -> Self:
         if self.key_announce_for < self.key_set_kept_for:
             raise ValueError(
                 "ISSUER_KEY_ANNOUNCE_FOR must be at least ISSUER_JWKS_MAX_AGE +"
@@ -427,10 +422,6 @@ class Settings(BaseModel):
                 "ISSUER_KEY_SIGN_FOR must be at least ISSUER_KEY_ANNOUNCE_FOR,"
                 " or there would be times without a next key."
             )
-        return self
-
-    @model_validator(mode="after")
-    def _idle_is_within_the_whole_lifetime(self) -> Self:
         if self.refresh_idle > self.refresh_ttl:
             raise ValueError("ISSUER_REFRESH_IDLE may not be longer than ISSUER_REFRESH_TTL.")
         if self.session_idle > self.session_ttl:
@@ -476,14 +467,9 @@ class Settings(BaseModel):
         return f"max-age={seconds}" if seconds and self.url.startswith("https:") else None
 
     @property
-    def base_url(self) -> str:
-        """The URL that endpoints are appended to."""
-        return self.url
-
-    @property
     def base_path(self) -> str:
         """The path that every endpoint begins with; empty at the root of a host."""
-        return urlsplit(self.base_url).path
+        return urlsplit(self.url).path
 
     @property
     def local_port(self) -> int:

@@ -79,6 +79,9 @@ def _allowed(request: Request, error: HTTPException) -> dict[str, str]:
 
 def problem_of(error: errors.IssuerError) -> ProblemRaised:  # noqa: PLR0911 - one for each error
     """The problem for an error of the domain."""
+    headers = None
+    if isinstance(error, errors.PassingError):
+        headers = {"Retry-After": str(error.retry_after)}
     match error:
         case errors.NotFound():
             return ProblemRaised("not-found", str(error))
@@ -95,9 +98,6 @@ def problem_of(error: errors.IssuerError) -> ProblemRaised:  # noqa: PLR0911 - o
             return ProblemRaised.of_fields(shown, error.total)
         case errors.Forbidden():
             return ProblemRaised("forbidden", str(error), _insufficient(error.scope))
-        case errors.NotYet():
-            headers = {"Retry-After": str(error.retry_after)}
-            return ProblemRaised("not-allowed", str(error), headers)
         case CredentialsNotKept():
             credentials = error.as_members()
             return ProblemRaised(
@@ -107,15 +107,13 @@ def problem_of(error: errors.IssuerError) -> ProblemRaised:  # noqa: PLR0911 - o
                 **counted(len(credentials) - MAX_ERRORS),
             )
         case errors.NotAllowed():
-            return ProblemRaised("not-allowed", str(error))
+            return ProblemRaised("not-allowed", str(error), headers)
         case ScopeNotCovered() | InvalidScope():
             return ProblemRaised.of_fields([_field("scope", str(error))])
         case errors.TooManyRequests():
-            headers = {"Retry-After": str(error.retry_after)}
             detail = f"Too many requests. Try again in {error.retry_after} seconds."
             return ProblemRaised("too-many-requests", detail, headers, reason=str(error))
         case errors.Unavailable():
-            headers = {"Retry-After": str(error.retry_after)}
             detail = "The server cannot answer now."
             return ProblemRaised("temporarily-unavailable", detail, headers, reason=str(error))
     raise error

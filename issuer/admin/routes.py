@@ -59,7 +59,7 @@ class EncodedSlashes:
 def location(caller: Access, *parts: str) -> str:
     """The absolute URL of a resource; each part may contain any character."""
     path = "/".join(quote(part, safe="") for part in parts)
-    return f"{caller.administration.settings.base_url}{PREFIX}/{path}"
+    return f"{caller.administration.settings.url}{PREFIX}/{path}"
 
 
 class HeadAsGet:

@@ -182,7 +182,7 @@ def build_people(
         ),
         AuthorizationCodes(database, trails, clock, codes, tokens.refresh_tokens, ended),
         DeviceCodes(
-            settings.base_url + DEVICE_PAGE,
+            settings.url + DEVICE_PAGE,
             database,
             trails,
             clock,

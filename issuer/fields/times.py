@@ -46,7 +46,7 @@ def lifetime(value: object) -> object:
     return timedelta(seconds=max(-1, min(value, 10**9)))
 
 
-def _within_bounds(lifetime: timedelta) -> timedelta:
+def within_bounds(lifetime: timedelta) -> timedelta:
     if not SHORTEST_TOKEN <= lifetime <= MAX_TOKEN:
         raise ValueError("must be 60 to 86400 seconds")
     return lifetime
@@ -71,7 +71,7 @@ def _in_utc(value: datetime) -> datetime:
 Lifetime = Annotated[
     timedelta,
     BeforeValidator(lifetime),
-    AfterValidator(_within_bounds),
+    AfterValidator(within_bounds),
     PlainSerializer(in_seconds, return_type=int),
     WithJsonSchema({"type": "integer", "minimum": 60, "maximum": 86400}, mode="serialization"),
     WithJsonSchema(

@@ -34,24 +34,21 @@ def metadata(
     """The metadata document. `issuer` equals `ISSUER_URL` byte for byte (RFC 8414 §3.3)."""
     return {
         "issuer": settings.url,
-        "token_endpoint": settings.base_url + TOKEN_PATH,
-        "jwks_uri": settings.base_url + JWKS_PATH,
-        "revocations_uri": settings.base_url + FEED_PATH,
+        "token_endpoint": settings.url + TOKEN_PATH,
+        "jwks_uri": settings.url + JWKS_PATH,
+        "revocations_uri": settings.url + FEED_PATH,
         "grant_types_supported": list(grant_types),
         **_authentication("token", METHODS),
         **_endpoints(settings, endpoints),
         **_people(settings),
         **_self_registration(settings),
-        **({"service_documentation": settings.base_url + "/docs"} if settings.api_docs else {}),
+        **({"service_documentation": settings.url + "/docs"} if settings.api_docs else {}),
     }
 
 
 def _people(settings: Settings) -> dict[str, object]:
-    """Where people sign in.
-
-    OpenID Connect Discovery §3, RFC 8628 §4, RFC 9207 §3, RP-Initiated Logout §2.1.
-    """
-    base = settings.base_url
+    """Where people sign in (OpenID Connect Discovery §3, RFC 9207 §3, RP-Initiated Logout §2.1)."""
+    base = settings.url
     return {
         "authorization_endpoint": base + AUTHORIZATION_PATH,
         "device_authorization_endpoint": base + DEVICE_AUTHORIZATION_PATH,
@@ -77,7 +74,7 @@ def _self_registration(settings: Settings) -> dict[str, object]:
     """How clients that nobody registered may come (RFC 7591, metadata documents)."""
     members: dict[str, object] = {}
     if settings.client_registration != "off":
-        members["registration_endpoint"] = settings.base_url + REGISTRATION_PATH
+        members["registration_endpoint"] = settings.url + REGISTRATION_PATH
     if settings.client_metadata_hosts:
         members["client_id_metadata_document_supported"] = True
     return members
@@ -87,7 +84,7 @@ def _endpoints(settings: Settings, endpoints: Iterable[ForClients]) -> dict[str,
     """The endpoints for authenticated clients, with their authentication methods."""
     members: dict[str, object] = {}
     for endpoint in endpoints:
-        members[f"{endpoint.name}_endpoint"] = settings.base_url + endpoint.path
+        members[f"{endpoint.name}_endpoint"] = settings.url + endpoint.path
         members |= _authentication(endpoint.name, endpoint.methods)
     return members
 
@@ -109,7 +106,7 @@ def rendered(document: dict[str, object]) -> tuple[bytes, str]:
 def metadata_paths(settings: Settings) -> list[str]:
     """Every path of the document: RFC 8414 §3.1 puts the path of the issuer after the well-known
     part, OpenID Connect Discovery 1.0 §4 before it."""
-    path = urlsplit(settings.base_url).path
+    path = urlsplit(settings.url).path
     after = [f"/.well-known/{name}{path}" for name in WELL_KNOWN]
     before = [f"{path}/.well-known/{name}" for name in WELL_KNOWN]
     return list(dict.fromkeys(after + before))

@@ -64,7 +64,7 @@ def protocol_routes(
     )
     revocation = Revocation(tokens.any_reader, tokens.refresh_tokens, parts.administration)
     introspection = Introspection(tokens, settings)
-    device = DeviceAuthorization(parts.people.device_codes, settings.base_url + DEVICE_PAGE)
+    device = DeviceAuthorization(parts.people.device_codes, settings.url + DEVICE_PAGE)
     queues = ClientQueues(clock, metrics=metrics)
     body, etag = rendered(metadata(settings, server.grants, (revocation, introspection)))
 
@@ -90,7 +90,7 @@ def protocol_routes(
         return document(request, body, etag=etag, media_type="application/json", max_age=MAX_AGE)
 
     base, read = settings.base_path, ("GET", "HEAD")
-    pages = (settings.base_url, people, Cookies(settings.url), problem_page)
+    pages = (settings.url, people, Cookies(settings.url), problem_page)
     return [
         _page(base + AUTHORIZATION_PATH, AuthorizationEndpoint(parts.people, *pages, metrics)),
         _page(base + LOGOUT_PATH, LogoutEndpoint(parts.people, *pages)),

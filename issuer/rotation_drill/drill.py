@@ -41,7 +41,7 @@ class Drill:
     def run(self, request: DrillRequest) -> Report:
         """The results. `InvalidField` or `NotFound` for a request that cannot be carried out."""
         settings = self._administration.settings
-        own = request.jwks_url or settings.base_url + _JWKS_PATH
+        own = request.jwks_url or settings.url + _JWKS_PATH
         jwks_url = address("jwks_url", own, settings)
         verifiers = [address("verifier", each, settings) for each in request.verifiers]
         authorization = self._authorization(request)

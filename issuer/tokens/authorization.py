@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from issuer.directory import AudienceRecord, ClientRecord, Rights, UserRecord
-from issuer.scopes import OPENID_SCOPES, covers, covers_any, meet, narrow
+from issuer.scopes import OPENID_SCOPES, covered, covers, meet, narrow
 from issuer.vocabulary import UserRights
 
 
@@ -90,4 +90,4 @@ class Authorization:
     def role_names(self) -> list[str]:
         """The roles of the subject at the audience that grant any of the scopes."""
         grants = self.rights.roles_at(self.audience.id)
-        return sorted({each.role for each in grants if covers_any(each.scopes, self.scopes)})
+        return sorted({each.role for each in grants if covered(each.scopes, self.scopes)})

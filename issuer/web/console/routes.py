@@ -51,7 +51,7 @@ def console_endpoints(site: Site) -> list[ConsoleEndpoint]:
         site,
         Notices(site.cookies, parts.notices),
         KeptForms(site.cookies, parts.kept_forms, parts.clock),
-        Commands(parts.settings.base_url),
+        Commands(parts.settings.url),
         [each for each in SCREENS if each.LABEL],
     )
     return [ConsoleEndpoint(console, each) for each in SCREENS]

@@ -49,7 +49,7 @@ def show_credentials(
         name=client.name,
         secret=secret,
         environment="\n".join(f"{name}={value}" for name, value in lines.items()),
-        curl=_curl(settings.base_url, client) if is_service else "",
+        curl=_curl(settings.url, client) if is_service else "",
         then=then,
     )
 
