@@ -77,10 +77,10 @@ def _is_allowed(character: str) -> bool:
 def _marks_follow_letters(caseless: str) -> bool:
     before = " "
     for character in caseless:
-        if unicodedata.category(character)[0] == "M" and not before.isalnum():
-            return False
         if unicodedata.category(character)[0] != "M":
             before = character
+        elif not before.isalnum():
+            return False
     return True
 
 

@@ -166,28 +166,22 @@ class AllowedMethods:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] in self._methods:
             response = await self._endpoint(Request(scope, receive))
-        elif scope["method"] == "OPTIONS" and self._is_for_scripts:
-            response = self._preflight()
         else:
-            response = self._method_not_allowed()
+            response = self._other_method(is_preflight=scope["method"] == "OPTIONS")
         await response(scope, receive, send)
 
-    def _preflight(self) -> Response:
-        allowed = {
-            "Access-Control-Allow-Origin": "*",
-            "Access-Control-Allow-Methods": ", ".join(self._methods),
-            "Access-Control-Allow-Headers": "authorization, content-type, mcp-protocol-version",
-            "Access-Control-Max-Age": "7200",
-        }
-        return Response(status_code=204, headers=allowed)
-
-    def _method_not_allowed(self) -> Response:
-        return JSONResponse(
-            {"error": "invalid_request", "error_description": f"Use {self._methods[0]}."},
-            405,
-            headers={
-                "Allow": ", ".join(self._methods),
-                "Cache-Control": "no-store",
-                **(dict(FOR_ANY_ORIGIN) if self._is_for_scripts else {}),
-            },
-        )
+    def _other_method(self, *, is_preflight: bool) -> Response:
+        methods = ", ".join(self._methods)
+        if is_preflight and self._is_for_scripts:
+            allowed = {
+                "Access-Control-Allow-Origin": "*",
+                "Access-Control-Allow-Methods": methods,
+                "Access-Control-Allow-Headers": "authorization, content-type, mcp-protocol-version",
+                "Access-Control-Max-Age": "7200",
+            }
+            return Response(status_code=204, headers=allowed)
+        headers = {"Allow": methods, "Cache-Control": "no-store"}
+        if self._is_for_scripts:
+            headers.update(FOR_ANY_ORIGIN)
+        answer = {"error": "invalid_request", "error_description": f"Use {self._methods[0]}."}
+        return JSONResponse(answer, 405, headers=headers)

@@ -1,14 +1,13 @@
 """Requests of all interfaces: headers, forms (bounded, in UTF-8), the caller; and answers."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import TypeAlias
 from urllib.parse import parse_qsl
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.types import Receive
 
 from issuer.clock import Clock
 from issuer.errors import IssuerError
@@ -24,7 +23,6 @@ MAX_PARAMETERS = 100
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"
 _MAX_CONTENT_TYPE_BYTES = 100
-_TOO_LARGE = 413
 
 
 def values_of(headers: RawHeaders, name: bytes) -> list[bytes]:
@@ -104,9 +102,23 @@ async def receive_body(
     `ClientDisconnect` if the client disconnects before the end.
     """
     headers: RawHeaders = request.scope["headers"]
-    _require_type(values_of(headers, b"content-type"), media_type)
-    _require_size(values_of(headers, b"content-length"), max_bytes)
-    return await _read_body(request.receive, max_bytes)
+    content_types = values_of(headers, b"content-type")
+    only = content_types[0] if len(content_types) == 1 else b""
+    if len(only) > _MAX_CONTENT_TYPE_BYTES or not _is_of_type(only, media_type):
+        raise InvalidForm(f"The content type must be {media_type}.")
+    for declared in values_of(headers, b"content-length"):  # refused before it is received
+        if declared.isdigit() and int(declared[:20]) > max_bytes:
+            raise _too_large(max_bytes)
+    body, is_more = bytearray(), True
+    while is_more:  # not `request.stream()`, which takes several times as long
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        body += message.get("body", b"")
+        if len(body) > max_bytes:
+            raise _too_large(max_bytes)
+        is_more = message.get("more_body", False)
+    return bytes(body)
 
 
 def is_form(request: Request) -> bool:
@@ -143,12 +155,6 @@ def pairs(text: bytes) -> list[tuple[str, str]]:
     return found
 
 
-def _require_type(content_types: Sequence[bytes], media_type: str) -> None:
-    only = content_types[0] if len(content_types) == 1 else b""
-    if len(only) > _MAX_CONTENT_TYPE_BYTES or not _is_of_type(only, media_type):
-        raise InvalidForm(f"The content type must be {media_type}.")
-
-
 @lru_cache(16)
 def _is_of_type(content_type: bytes, expected: str) -> bool:
     media_type, _, parameters = content_type.decode("latin-1").partition(";")
@@ -156,25 +162,5 @@ def _is_of_type(content_type: bytes, expected: str) -> bool:
     return media_type.strip().lower() == expected and charset in {"", "charset=utf-8"}
 
 
-def _require_size(content_lengths: Sequence[bytes], max_bytes: int) -> None:
-    """Refuse a body whose declared length is too large, before receiving it."""
-    for declared in content_lengths:
-        if declared.isdigit() and int(declared[:20]) > max_bytes:
-            raise _too_large(max_bytes)
-
-
-async def _read_body(receive: Receive, max_bytes: int) -> bytes:
-    body, is_more = bytearray(), True
-    while is_more:  # not `request.stream()`, which takes several times as long
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        body += message.get("body", b"")
-        if len(body) > max_bytes:
-            raise _too_large(max_bytes)
-        is_more = message.get("more_body", False)
-    return bytes(body)
-
-
 def _too_large(max_bytes: int) -> InvalidForm:
-    return InvalidForm(f"The body may have {max_bytes} bytes.", _TOO_LARGE)
+    return InvalidForm(f"The body may have {max_bytes} bytes.", 413)
