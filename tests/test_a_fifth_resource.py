@@ -16,7 +16,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from starlette.testclient import TestClient
 
 from issuer import manifest, scopes
-from issuer.admin import install_problem_handlers
+from issuer.admin.refusals import install_problem_handlers
 from issuer.admin.collection import Descriptions, collection_router
 from issuer.audit import Actor
 from issuer.cli.collection import CollectionCommands

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from fastapi import FastAPI, Request
+from fastapi import Request
 
 from issuer.background.workers import WorkerPool
 from issuer.composition import Administration
@@ -21,11 +21,6 @@ class AdminParts:
     passwords: PasswordPool
     lints: WorkerPool
     lint_queues: ClientQueues
-
-
-def hand_over(app: FastAPI, parts: AdminParts) -> None:
-    """The routes are those of all applications in a process; the parts are those of this one."""
-    app.state.admin = parts
 
 
 def admin_parts(request: Request) -> AdminParts:

@@ -1,10 +1,9 @@
 """Audiences in SQL."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Column, inspect, select, update
+from sqlalchemy import inspect, select, update
 from sqlalchemy.orm import selectinload
 
 from issuer.algorithms import AlgorithmInUse
@@ -71,11 +70,12 @@ class AudienceStore(Store[AudienceRow]):
 
     def move(self, row: AudienceRow, audience_id: str) -> None:
         """Give the audience another id, and update every row that refers to it."""
-        columns = inspect(AudienceRow).columns
+        columns, own = inspect(AudienceRow).columns, AudienceRow.__table__.c.id
         self.add(AudienceRow(**{c.key: getattr(row, c.key) for c in columns} | {"id": audience_id}))
-        for column in _naming_an_audience():
-            naming = update(column.table).where(column == row.id)
-            self.session.execute(naming.values({column.name: audience_id}))
+        for table in Base.metadata.tables.values():
+            for column in [key.parent for key in table.foreign_keys if key.column is own]:
+                naming = update(table).where(column == row.id)
+                self.session.execute(naming.values({column.name: audience_id}))
         self.session.expire_all()
         self.delete(row)
 
@@ -88,11 +88,3 @@ class AudienceStore(Store[AudienceRow]):
                 known = found.get(alg, until)
                 found[alg] = max(known, until) if known and until else None
         return found
-
-
-def _naming_an_audience() -> Iterator[Column[Any]]:
-    """Every column that refers to an audience, in any table."""
-    for table in Base.metadata.tables.values():
-        for key in table.foreign_keys:
-            if key.column is AudienceRow.__table__.c.id and isinstance(key.parent, Column):
-                yield key.parent

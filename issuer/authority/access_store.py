@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, delete, inspect, select, update
+from sqlalchemy import CursorResult, delete, select, update
 
 from issuer.authority.credentials import GivenCredential, Grantor, digest_of, given, not_of_admins
 from issuer.database import Session
@@ -21,7 +21,9 @@ from issuer.database.tables import (
 )
 
 SECRET, TRUSTED_ISSUER = "secret", "trusted_issuer"
-_SAYS_NOTHING_OF_CONTENT = {"version", "created_at", "updated_at", "given_by", "given_as"}
+_CONTENT = {*TrustedIssuerRow.__table__.c.keys()} - {
+    *("version", "created_at", "updated_at", "given_by", "given_as")
+}
 
 
 class AccessStore:
@@ -83,7 +85,9 @@ class AccessStore:
             query = select(TrustedIssuerRow).where(TrustedIssuerRow.id.in_(part))
             for row in self._session.scalars(query.order_by(TrustedIssuerRow.id)):
                 if not Grantor(row.given_by, row.given_as).is_admin:
-                    named = f"{row.id}@{digest_of(_content(row))}"
+                    # A digest, not the version, which restarts where one is deleted and made anew.
+                    content = {name: getattr(row, name) for name in _CONTENT}
+                    named = f"{row.id}@{digest_of(content)}"
                     found.append(
                         GivenCredential(TRUSTED_ISSUER, named, row.issuer, "", row.given_by)
                     )
@@ -113,9 +117,3 @@ class AccessStore:
     def _principals(self, row: Any, column: Any, folded_ids: Collection[str]) -> list[Any]:
         parts = (select(row).where(column.in_(ids)) for ids in in_parts(sorted(folded_ids)))
         return [each for query in parts for each in self._session.scalars(query)]
-
-
-def _content(row: TrustedIssuerRow) -> dict[str, Any]:
-    """A digest, not the version, which restarts where a trusted issuer is deleted and made anew."""
-    names = {*inspect(TrustedIssuerRow).columns.keys()} - _SAYS_NOTHING_OF_CONTENT
-    return {name: getattr(row, name) for name in names}

@@ -7,8 +7,9 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import Any
 
+from issuer.database.tables import ClientRow
 from issuer.errors import NotAllowed
 from issuer.vocabulary import GivenAs
 
@@ -70,44 +71,22 @@ class CredentialsNotKept(NotAllowed):
         return [asdict(each) for each in self.credentials]
 
 
-class HasCredentials(Protocol):
-    """The row of a client."""
-
-    client_id: Any
-    jwks: Any
-    jwks_uri: Any
-    trusts: Any
-    redirect_uris: Any
-    credentials_given: Any
-
-
-def credentials_of(client: HasCredentials) -> list[GivenCredential]:
-    """Keys, trusts and redirect URIs of the client; secrets are rows of their own."""
-    grantors = client.credentials_given or {}
-    return [
-        GivenCredential(kind, each, name, client.client_id, grantors.get(each, {}).get("by"))
-        for each, (kind, name) in _contents(client).items()
-    ]
+def not_of_admins(client: ClientRow) -> list[GivenCredential]:
+    """Keys, trusts and redirect URIs of the client that nobody with `issuer:admin` gave."""
+    found = []
+    for each, (kind, name) in _contents(client).items():
+        grantor = (client.credentials_given or {}).get(each, {})
+        if not Grantor(None, grantor.get("as")).is_admin:
+            found.append(GivenCredential(kind, each, name, client.client_id, grantor.get("by")))
+    return found
 
 
-def not_of_admins(client: HasCredentials) -> list[GivenCredential]:
-    """Credentials of the client that nobody with `issuer:admin` gave."""
-    grantors = client.credentials_given or {}
-    return [
-        each
-        for each in credentials_of(client)
-        if not Grantor(None, grantors.get(each.id, {}).get("as")).is_admin
-    ]
-
-
-def ids_of(client: HasCredentials) -> frozenset[str]:
+def ids_of(client: ClientRow) -> frozenset[str]:
     """Ids of keys, trusts and redirect URIs of the client; none before it is stored."""
     return frozenset(_contents(client))
 
 
-def grantors_after(
-    client: HasCredentials, before: Iterable[str], grantor: Grantor
-) -> dict[str, Any]:
+def grantors_after(client: ClientRow, before: Iterable[str], grantor: Grantor) -> dict[str, Any]:
     """`credentials_given` after a change by `grantor`; `before` are the ids that it found."""
     known = client.credentials_given or {}
     kept = {each: known[each] for each in known.keys() & ids_of(client) & {*before}}
@@ -126,7 +105,7 @@ def digest_of(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:_ID_CHARACTERS]
 
 
-def _contents(client: HasCredentials) -> dict[str, tuple[str, str]]:
+def _contents(client: ClientRow) -> dict[str, tuple[str, str]]:
     """Kind and name of each credential, by id. An id holds for one client only."""
     contents: dict[str, tuple[str, str]] = {}
 

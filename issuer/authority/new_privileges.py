@@ -9,9 +9,9 @@ from collections.abc import Collection, Iterable
 from datetime import datetime
 
 from issuer.audit import Trail
-from issuer.authority.access_store import AccessStore
+from issuer.authority.access_store import TRUSTED_ISSUER, AccessStore
 from issuer.authority.authority import Authority
-from issuer.authority.credentials import CredentialsNotKept, GivenCredential, Grantor
+from issuer.authority.credentials import CredentialsNotKept, Grantor
 from issuer.clock import Clock
 from issuer.database import Session
 from issuer.database.tables import ClientRow, UserRow
@@ -67,15 +67,12 @@ class NewPrivileges:
         if missing := [each for each in found if each.id not in self._kept]:
             raise CredentialsNotKept(missing)
         self._store.keep(found, self._authority.grantor)
-        for each in found:
-            self._note_kept(each)
-
-    def _note_kept(self, kept: GivenCredential) -> None:
-        about = {"kind": kept.kind, "credential": kept.id, "given_by": kept.given_by}
-        action, target = "client.credential_kept", kept.client_id
-        if kept.kind == "trusted_issuer":
-            action, target = "trusted_issuer.kept", kept.id.rpartition("@")[0]
-        self._trail.note(action, target, **about)
+        for kept in found:
+            action, target = "client.credential_kept", kept.client_id
+            if kept.kind == TRUSTED_ISSUER:
+                action, target = "trusted_issuer.kept", kept.id.rpartition("@")[0]
+            about = {"kind": kept.kind, "credential": kept.id, "given_by": kept.given_by}
+            self._trail.note(action, target, **about)
 
     def _end_access(self, user: UserRow, now: datetime) -> None:
         could_sign_in = user.password_hash is not None or bool(self._store.passkeys(user))
@@ -85,11 +82,9 @@ class NewPrivileges:
         grantor = Grantor(user.given_by, user.given_as)
         if not grantor.is_admin:
             ended |= dict.fromkeys(self._store.end_sign_in_methods(user, now), grantor.by)
-        if ended:
-            self._trail.note("user.access_ended", user.id, given_by=ended)
-            self._warn(user)
-
-    def _warn(self, user: UserRow) -> None:
+        if not ended:
+            return
+        self._trail.note("user.access_ended", user.id, given_by=ended)
         if user.password_hash is None and not self._store.passkeys(user):
             self.warnings.append(
                 f"The user {user.username} has rights at the issuer now and cannot sign in:"

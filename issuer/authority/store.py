@@ -80,11 +80,8 @@ class AuthorityStore:
         by_role = set(self._session.scalars(roles))
         clients = self._clients_among(by_role)
         query = select(ClientRow.folded_id, ClientRow.trusts)
-        rows = [
-            row
-            for ids in in_parts(clients)
-            for row in self._session.execute(query.where(ClientRow.client_id.in_(ids)))
-        ]
+        parts = (query.where(ClientRow.client_id.in_(ids)) for ids in in_parts(clients))
+        rows = [row for part in parts for row in self._session.execute(part)]
         relied_on = {trust["issuer"] for row in rows for trust in row.trusts or []}
         holders = frozenset(by_role.union(row.folded_id for row in rows))
         return PrivilegeSnapshot(holders, frozenset(relied_on))
@@ -148,21 +145,17 @@ class AuthorityStore:
         )
 
     def _has_admin_user(self, *, in_browser: bool) -> bool:
-        query = select(UserRow.id).where(
-            UserRow.disabled.is_(False),
-            _signs_in(in_browser),
-            UserRow.folded_id.in_(self._holders_of_admin_roles()),
-        )
+        query = select(UserRow.id).where(*self._is_admin_user(in_browser=in_browser))
         return self._session.scalars(query.limit(1)).first() is not None
 
     def admins_with_password_alone(self) -> int:
         """The number of enabled users with `issuer:admin` here that have no second factor."""
-        query = select(func.count()).where(
-            UserRow.disabled.is_(False),
-            _signs_in(in_browser=False),
-            UserRow.folded_id.in_(self._holders_of_admin_roles()),
-        )
+        query = select(func.count()).where(*self._is_admin_user(in_browser=False))
         return self._session.scalar(query) or 0
+
+    def _is_admin_user(self, *, in_browser: bool) -> list[ColumnElement[bool]]:
+        holds_admin = UserRow.folded_id.in_(self._holders_of_admin_roles())
+        return [UserRow.disabled.is_(False), _signs_in(in_browser), holds_admin]
 
     def _holders_of_admin_roles(self) -> Sequence[str]:
         return self._session.scalars(

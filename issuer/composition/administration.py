@@ -1,6 +1,6 @@
 """What the admin API, the pages and the command line use to read and change an issuer."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ from issuer.database.deployment import require_clock
 from issuer.directory import ClientRecord
 from issuer.errors import Forbidden, InvalidCredentials, InvalidField, NotAllowed
 from issuer.explain.explaining import Explainer, Subject
-from issuer.explain.own_api import OwnApi, OwnRoute
+from issuer.explain.own_api import OwnApi
 from issuer.scopes import ISSUER_ADMIN, counts_here, covers
 from issuer.tokens import VerifiedToken, still_held
 from issuer.vocabulary import SigningAlgorithm
@@ -116,10 +116,6 @@ class Administration:
         while more:
             with self.changing(_ISSUER, held=()) as work:
                 more = work.registrations.delete_unused() > 0
-
-    def explain_routes(self, routes: Callable[[], Iterable[OwnRoute]]) -> None:
-        """`explainer` answers for these routes of the issuer itself."""
-        self.explainer.own_api.routes = routes
 
     def require_current(self) -> None:
         """`DatabaseUnavailable` while this process cannot see changes by others."""

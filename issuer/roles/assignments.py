@@ -11,8 +11,7 @@ from issuer.database.tables import AssignmentRow
 from issuer.errors import InvalidField, NotAllowed, NotFound
 from issuer.fields.fields import Fields
 from issuer.fields.ids import fold_id
-from issuer.fields.usernames import fold_username
-from issuer.roles.store import RoleStore
+from issuer.roles.store import AssignmentStore, RoleStore
 
 
 class Assignment(Fields):
@@ -34,11 +33,11 @@ class Assignment(Fields):
         return "everywhere" if self.audience is None else f"at {self.audience}"
 
 
-class Assignments:
-    """Roles assigned to principals, within one transaction."""
+class Assignments(AssignmentStore):
+    """Roles assigned to principals, and the rules for assigning them."""
 
     def __init__(self, session: Session, trail: Trail, authority: Authority) -> None:
-        self._store = RoleStore(session)
+        super().__init__(session)
         self._trail = trail
         self._authority = authority
 
@@ -46,56 +45,36 @@ class Assignments:
         """The assignments of the principal, by role, then audience."""
         return [
             Assignment(role=row.role_name, audience=row.audience_id)
-            for row in self._store.assignments_of(fold_id(principal_id))
+            for row in self.assignments_of(fold_id(principal_id))
         ]
 
     def of_each(self, principal_ids: Sequence[str]) -> dict[str, list[Assignment]]:
         """The assignments of each principal, by its id, in no order; one query."""
         assigned: dict[str, list[Assignment]] = {fold_id(each): [] for each in principal_ids}
-        for row in self._store.assignments_of_each(list(assigned)):
+        for row in self.assignments_of_each(list(assigned)):
             assigned[row.folded_id].append(Assignment(role=row.role_name, audience=row.audience_id))
         return {each: assigned[fold_id(each)] for each in principal_ids}
-
-    def holders(self, role: str, after: str, limit: int) -> list[str]:
-        """The folded ids of at most `limit` principals with the role, after that one, in order."""
-        return list(self._store.holders(role, after, limit))
-
-    def count_holders(self, role: str, most: int) -> int:
-        """How many principals have the role, but no more than `most`."""
-        return self._store.count_holders(role, most)
-
-    def users_at(self, audience_id: str, after: str, limit: int) -> list[str]:
-        """The folded ids of users with a role there or everywhere, as `holders` gives them."""
-        return self._store.users_at(audience_id, after, limit)
-
-    def users_found_at(self, audience_id: str, text: str, limit: int) -> list[str]:
-        """The first of them whose ids or names begin with `text`."""
-        return self._store.users_found_at(audience_id, fold_id(text), fold_username(text), limit)
-
-    def count_at(self, audience_id: str, most: int) -> int:
-        """How many principals have a role at exactly this audience, but no more than `most`."""
-        return self._store.count_at(audience_id, most)
 
     def assign(self, principal_id: str, assignment: Assignment) -> None:
         """Idempotent. `NotFound` if there is no such role or audience.
 
         `NotAllowed` for a client that registered itself: it never has rights of its own.
         """
-        if self._store.is_self_registered(fold_id(principal_id)):
+        if self.is_self_registered(fold_id(principal_id)):
             raise NotAllowed(f"The client {principal_id} registered itself and can have no role.")
-        self._authority.authorize_change(scopes=self._store.get(assignment.role).scopes)
+        self._authority.authorize_change(scopes=RoleStore(self.session).get(assignment.role).scopes)
         if assignment.audience is not None:
-            AudienceStore(self._store.session).get(assignment.audience)
+            AudienceStore(self.session).get(assignment.audience)
         if self._find(principal_id, assignment):
             return
-        self._store.session.add(
+        self.session.add(
             AssignmentRow(
                 folded_id=fold_id(principal_id),
                 role_name=assignment.role,
                 audience_id=assignment.audience,
             )
         )
-        self._store.session.flush()
+        self.session.flush()
         self._trail.note("role.assigned", principal_id, **assignment.model_dump())
 
     def unassign(self, principal_id: str, assignment: Assignment) -> None:
@@ -103,9 +82,9 @@ class Assignments:
         if (row := self._find(principal_id, assignment)) is None:
             raise NotFound("assignment of the role", assignment.role)
         self._authority.authorize_change(scopes=row.role.scopes)
-        self._store.session.delete(row)
-        self._store.session.flush()
+        self.session.delete(row)
+        self.session.flush()
         self._trail.note("role.unassigned", principal_id, **assignment.model_dump())
 
     def _find(self, principal_id: str, assignment: Assignment) -> AssignmentRow | None:
-        return self._store.assignment(fold_id(principal_id), assignment.role, assignment.audience)
+        return self.assignment(fold_id(principal_id), assignment.role, assignment.audience)

@@ -2,10 +2,13 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import Select, func, or_, select
+from sqlalchemy import ColumnElement, Select, func, or_, select
 
+from issuer.database import Session
 from issuer.database.store import Store, begins_with
 from issuer.database.tables import AssignmentRow, ClientRow, RoleRow, UserRow
+from issuer.fields.ids import fold_id
+from issuer.fields.usernames import fold_username
 from issuer.vocabulary import RegisteredBy
 
 _LOOKED_AT = 10_000
@@ -20,6 +23,13 @@ class RoleStore(Store[RoleRow]):
         query = select(AssignmentRow).where(AssignmentRow.role_name == name).limit(limit)
         return self.session.scalars(query).all()
 
+
+class AssignmentStore:
+    """Roles assigned to principals, within one transaction."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
     def assignments_of(self, folded_id: str) -> Sequence[AssignmentRow]:
         """The assignments of a principal, in a stable order."""
         query = select(AssignmentRow).where(AssignmentRow.folded_id == folded_id)
@@ -32,17 +42,16 @@ class RoleStore(Store[RoleRow]):
         return self.session.scalars(query).all()
 
     def holders(self, name: str, after: str, limit: int) -> Sequence[str]:
-        """Folded ids of principals with the role, in order."""
+        """The folded ids of at most `limit` principals with the role, after that one, in order."""
         query = select(AssignmentRow.folded_id).distinct().where(AssignmentRow.role_name == name)
         return self._ids(query, after, limit)
 
     def count_holders(self, name: str, most: int) -> int:
-        some = select(AssignmentRow.folded_id).distinct().where(AssignmentRow.role_name == name)
-        counted = select(func.count()).select_from(some.limit(most).subquery())
-        return self.session.scalar(counted) or 0
+        """How many principals have the role, but no more than `most`."""
+        return self._count(AssignmentRow.role_name == name, most)
 
     def users_at(self, audience_id: str, after: str, limit: int) -> list[str]:
-        """Folded ids of users with a role at the audience or everywhere, in order."""
+        """The folded ids of users with a role there or everywhere, as `holders` gives them."""
         found: set[str] = set()
         is_user = select(UserRow.id).where(UserRow.folded_id == AssignmentRow.folded_id).exists()
         for where in (
@@ -53,14 +62,12 @@ class RoleStore(Store[RoleRow]):
             found.update(self._ids(query, after, limit))
         return sorted(found)[:limit]
 
-    def users_found_at(
-        self, audience_id: str, folded_id: str, folded_username: str, limit: int
-    ) -> list[str]:
-        """Users whose id or name begins so, among the first `_LOOKED_AT` that do."""
+    def users_found_at(self, audience_id: str, text: str, limit: int) -> list[str]:
+        """Such users whose id or name begins with `text`, among the first `_LOOKED_AT` that do."""
         found: dict[str, None] = {}
         for column, prefix in (
-            (UserRow.folded_id, folded_id),
-            (UserRow.folded_username, folded_username),
+            (UserRow.folded_id, fold_id(text)),
+            (UserRow.folded_username, fold_username(text)),
         ):
             begin = select(UserRow.folded_id, column.label("found")).where(
                 begins_with(column, prefix)
@@ -75,8 +82,11 @@ class RoleStore(Store[RoleRow]):
         return list(found)[:limit]
 
     def count_at(self, audience_id: str, most: int) -> int:
-        at = AssignmentRow.audience_id == audience_id
-        some = select(AssignmentRow.folded_id).distinct().where(at).limit(most)
+        """How many principals have a role at exactly this audience, but no more than `most`."""
+        return self._count(AssignmentRow.audience_id == audience_id, most)
+
+    def _count(self, where: ColumnElement[bool], most: int) -> int:
+        some = select(AssignmentRow.folded_id).distinct().where(where).limit(most)
         return self.session.scalar(select(func.count()).select_from(some.subquery())) or 0
 
     def _ids(self, query: Select[str], after: str, limit: int) -> Sequence[str]:

@@ -5,21 +5,15 @@ import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
-from random import Random
 from typing import NamedTuple
 
 from fastapi import FastAPI
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from issuer.admin import (
-    admin_layers,
-    admin_routes,
-    admin_templates,
-    install_problem_handlers,
-    unforeseen,
-)
-from issuer.admin.parts import AdminParts, hand_over
+from issuer.admin.api import admin_layers, admin_routes, admin_templates
+from issuer.admin.parts import AdminParts
+from issuer.admin.refusals import install_problem_handlers, unforeseen
 from issuer.background.workers import WorkerPool
 from issuer.clients.documents import MAX_FETCHES_AT_ONCE
 from issuer.composition import Composition, build_telemetry, compose
@@ -32,7 +26,6 @@ from issuer.http.middleware import (
     RouteTemplate,
     templates_of,
 )
-from issuer.http.requests import RawHeaders
 from issuer.oauth import (
     TOKEN_PATH,
     IssuerAuthorizationServer,
@@ -99,11 +92,11 @@ def _new_pools(settings: Settings, metrics: Metrics) -> Pools:
 
 def create_app(parts: Composition) -> DirectRoutes:
     """The application; `ConfigurationError` says in one sentence why the server cannot start."""
-    settings, metrics = parts.settings, parts.telemetry.metrics
+    settings, metrics, base = parts.settings, parts.telemetry.metrics, parts.settings.base_path
     limits = build_limits(settings, parts.clock, metrics)
     pools = _new_pools(settings, metrics)
     passwords = PasswordPool(pools.passwords, limits, parts.clock, metrics)
-    app = new_api(settings.base_path, _lifespan(parts.background, pools, limits))
+    app = new_api(base, _lifespan(parts.background, pools, limits))
     running = parts.running(pools)
     _expose_metrics(app, running, metrics)
     pages = Pages(settings, parts.clock)
@@ -112,12 +105,15 @@ def create_app(parts: Composition) -> DirectRoutes:
         web_routes(parts.web, pages, pools.people, passwords, pools.plans, metrics)
     )
     if settings.api_docs:
-        app.router.routes.extend(api_docs_routes(pages, settings.base_path))
+        app.router.routes.extend(api_docs_routes(pages, base))
     queues = ClientQueues(parts.clock, _LINTS_WAITING, limit=LINTS, metrics=metrics)
     common = (parts.administration, running)
-    hand_over(app, AdminParts(*common, pools.plans, passwords, pools.lints, queues))
-    parts.administration.explain_routes(partial(routes_of, settings))
-    _add_admin(app, settings.base_path, pages)
+    # The routes are those of all applications in a process; the parts are those of this one.
+    app.state.admin = AdminParts(*common, pools.plans, passwords, pools.lints, queues)
+    parts.administration.explainer.own_api.routes = partial(routes_of, settings)
+    app.router.routes.extend(admin_routes(base))
+    render_openapi_once(app)
+    install_problem_handlers(app, not_found_page(pages, base))
     return _add_middleware(app, parts, protocol, pages)
 
 
@@ -167,33 +163,35 @@ def _add_protocol(
     return protocol
 
 
-def _add_admin(app: FastAPI, base: str, pages: Pages) -> None:
-    app.router.routes.extend(admin_routes(base))
-    render_openapi_once(app)
-    install_problem_handlers(app, not_found_page(pages, base))
-
-
 def _add_middleware(
     app: FastAPI, parts: Composition, protocol: Sequence[Route], pages: Pages
 ) -> DirectRoutes:
     """Around all routes; the protocol endpoints are reached without it."""
-    base, telemetry = parts.settings.base_path, parts.telemetry
-    metrics, tracing = telemetry.metrics, telemetry.tracing
-    observers = _observers(parts.settings, metrics, parts.foundation.random)
-    if observers or tracing.is_on:
-        app.add_middleware(
-            RouteTemplate, templates={**templates_of(app, base), **admin_templates()}
-        )
+    settings, base = parts.settings, parts.settings.base_path
+    metrics = parts.telemetry.metrics
+    observers: list[Observer] = [metrics.request_answered] if metrics.is_stored else []
+    if settings.logged_share is not None:
+        observers.append(logs.RequestLog(settings.logged_share, parts.foundation.random))
+    if observers or parts.telemetry.tracing.is_on:
+        templates = {**templates_of(app, base), **admin_templates()}
+        app.add_middleware(RouteTemplate, templates=templates)
     layer = admin_layers(RefusalPace(parts.clock))
     app.add_middleware(PathPrefix, prefix=f"{base}/admin/", layer=layer)
     readable = partial(ReadablePaths, pages=pages, base=base)
     app.add_middleware(PathPrefix, prefix=f"{base}/console/", layer=readable)
-    headers = _headers(parts.settings)
+    hsts = settings.hsts
+    headers = [(b"strict-transport-security", hsts.encode())] if hsts else []
     app.add_middleware(RequestContext, unforeseen=unforeseen, observers=observers, headers=headers)
-    return DirectRoutes(
-        app,
-        {route.path: _in_context(route, base, observers, metrics, headers) for route in protocol},
-    )
+    direct = {}
+    for route in protocol:
+        name = route.path.removeprefix(base)
+        # The token endpoint has metrics of its own.
+        observe = [each for each in observers if each != metrics.request_answered]
+        observe = observe if name == TOKEN_PATH else observers
+        direct[route.path] = RequestContext(
+            route.endpoint, route=name, observers=observe, headers=headers
+        )
+    return DirectRoutes(app, direct)
 
 
 def _expose_metrics(app: FastAPI, running: RunningServer, metrics: Metrics) -> None:
@@ -211,35 +209,6 @@ def _expose_metrics(app: FastAPI, running: RunningServer, metrics: Metrics) -> N
         route = metrics_route(settings, settings.metrics_token, metrics.exposition)
         app.router.routes.append(route)
         describe(app, metrics_path(settings), metrics_security_scheme())
-
-
-def _observers(settings: Settings, metrics: Metrics, random: Random) -> list[Observer]:
-    """What is called after each request."""
-    observers: list[Observer] = []
-    if metrics.is_stored:
-        observers.append(metrics.request_answered)
-    if settings.logged_share is not None:
-        observers.append(logs.RequestLog(settings.logged_share, random))
-    return observers
-
-
-def _in_context(
-    route: Route,
-    base: str,
-    observers: Sequence[Observer],
-    metrics: Metrics,
-    headers: RawHeaders,
-) -> RequestContext:
-    """A protocol endpoint in its context. The token endpoint has metrics of its own."""
-    template = route.path.removeprefix(base)
-    if template == TOKEN_PATH:
-        observers = [each for each in observers if each != metrics.request_answered]
-    return RequestContext(route.endpoint, route=template, observers=observers, headers=headers)
-
-
-def _headers(settings: Settings) -> RawHeaders:
-    """What every answer has."""
-    return [(b"strict-transport-security", settings.hsts.encode())] if settings.hsts else []
 
 
 def app_from_environment() -> ASGIApp:

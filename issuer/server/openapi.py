@@ -11,7 +11,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from issuer import __version__
-from issuer.admin import manifest_schemas, problem_schemas
+from issuer.admin.manifest import manifest_schemas
+from issuer.admin.problems import problem_schemas
 
 _INTRODUCTION = """\
 An OAuth 2.0 authorization server for AgentOS.

@@ -6,7 +6,7 @@ tests/admin/test_explain_own_api.py compares each route of the running app with 
 from dataclasses import replace
 from functools import cache
 
-from issuer.admin import own_routes as admin_operations
+from issuer.admin.api import own_routes as admin_operations
 from issuer.explain.own_api import OwnRoute
 from issuer.settings import Settings
 from issuer.web.console.routes import SCREENS

@@ -100,20 +100,18 @@ def health_routes(readiness: Readiness) -> list[Route]:
 def health_paths(settings: Settings) -> dict[str, Any]:
     """The probes as OpenAPI describes them."""
     alive = {"200": {"description": "The process is alive"}}
-    ready = {"200": {"description": "The process can issue tokens"}}
-    not_ready = {"503": {"description": "Not ready; the cause is in the log"}}
-    return {
-        f"{settings.base_path}/healthz": {
-            "get": {"tags": ["probes"], "summary": "Liveness probe", "responses": alive}
-        },
-        f"{settings.base_path}/readyz": {
-            "get": {
-                "tags": ["probes"],
-                "summary": "Readiness probe",
-                "responses": {**ready, **not_ready},
-            }
-        },
+    ready = {
+        "200": {"description": "The process can issue tokens"},
+        "503": {"description": "Not ready; the cause is in the log"},
     }
+    return {
+        f"{settings.base_path}/healthz": _operation("Liveness probe", responses=alive),
+        f"{settings.base_path}/readyz": _operation("Readiness probe", responses=ready),
+    }
+
+
+def _operation(summary: str, **more: Any) -> dict[str, Any]:
+    return {"get": {"tags": ["probes"], "summary": summary, **more}}
 
 
 def _answer(status: int, body: dict[str, str]) -> Response:
@@ -124,7 +122,8 @@ def metrics_route(settings: Settings, token: SecretStr, exposition: Callable[[],
     """The route of a server with metrics."""
 
     async def metrics(request: Request) -> Response:
-        if not _is_authenticated(request, token.get_secret_value()):
+        sent = bearer_token(request.scope["headers"]) or ""
+        if not compare_digest(sent.encode(), token.get_secret_value().encode()):
             headers = {**_NEVER_STORED, "WWW-Authenticate": "Bearer"}
             return PlainTextResponse("This needs the metrics token.\n", 401, headers=headers)
         return Response(exposition(), media_type=_TEXT_FORMAT, headers=_NEVER_STORED)
@@ -135,26 +134,14 @@ def metrics_route(settings: Settings, token: SecretStr, exposition: Callable[[],
 def metrics_path(settings: Settings) -> dict[str, Any]:
     """The route as OpenAPI describes it."""
     text = {"content": {"text/plain": {"schema": {"type": "string"}}}}
-    return {
-        f"{settings.base_path}/metrics": {
-            "get": {
-                "tags": ["probes"],
-                "summary": "Metrics for Prometheus",
-                "security": [{_SCHEME: []}],
-                "responses": {
-                    "200": {"description": "The text format 0.0.4", **text},
-                    "401": {"description": "Without the metrics token", **text},
-                },
-            }
-        }
+    responses = {
+        "200": {"description": "The text format 0.0.4", **text},
+        "401": {"description": "Without the metrics token", **text},
     }
+    described = _operation("Metrics for Prometheus", security=[{_SCHEME: []}], responses=responses)
+    return {f"{settings.base_path}/metrics": described}
 
 
 def metrics_security_scheme() -> dict[str, Any]:
     """How a scraper authenticates, for `components`."""
     return {_SCHEME: {"type": "http", "scheme": "bearer"}}
-
-
-def _is_authenticated(request: Request, token: str) -> bool:
-    sent = bearer_token(request.scope["headers"])
-    return sent is not None and compare_digest(sent.encode(), token.encode())

@@ -108,7 +108,7 @@ def _token() -> dict[str, object]:
 
 
 def _explained(administration: Administration, question: Question) -> Explanation:
-    administration.explain_routes(partial(_own_routes, administration))
+    administration.explainer.own_api.routes = partial(_own_routes, administration)
     try:
         return administration.explainer.explain(question)
     except InvalidCredentials as error:
