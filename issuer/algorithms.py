@@ -33,10 +33,7 @@ class AlgorithmInUse:
         return {self.current: None}
 
     def changed_to(self, alg: SigningAlgorithm, now: datetime, announce_for: timedelta) -> Self:
-        """The change to `alg`; `NotAllowed` during another change.
-
-        A change to an algorithm whose keys are still published takes effect at once.
-        """
+        """The change to `alg`, at once if its keys are published; `NotAllowed` during another."""
         if alg is self.current:
             return self
         if alg is self.at(now):

@@ -12,10 +12,7 @@ class ConfigurationError(IssuerError):
 
 
 class InvalidField(IssuerError):
-    """Invalid values. `problems` has each invalid member, and why.
-
-    `field` and `message` are those of the first.
-    """
+    """Invalid values. `problems` has each member and why, `field` and `message` the first."""
 
     def __init__(self, field: str, message: str, *more: tuple[str, str]) -> None:
         self.problems = [(field, message), *more]
@@ -99,11 +96,7 @@ class TooManyRequests(PassingError):
 
 
 class InvalidCredentials(IssuerError):
-    """One error for every wrong credential.
-
-    `reason`, and `subject`, the known client or user that was named, are for log and audit log,
-    never for the caller.
-    """
+    """One error for every wrong credential; `reason` and the named `subject` are for logs only."""
 
     def __init__(self, reason: str, subject: str | None = None) -> None:
         super().__init__("The credentials are wrong.")

@@ -64,10 +64,7 @@ def read_regular(path: Path) -> tuple[bytes, os.stat_result]:
 
 
 def open_regular(path: Path) -> BinaryIO:
-    """A regular file, opened without waiting; `ConfigurationError` for anything else.
-
-    `OSError` if it cannot be opened.
-    """
+    """A regular file, opened without waiting; `ConfigurationError` for others, or `OSError`."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)

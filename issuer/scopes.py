@@ -116,10 +116,7 @@ def narrow(held: Iterable[str], asked: Iterable[str]) -> frozenset[str]:
 
 
 def meet(ours: Iterable[str], theirs: Iterable[str]) -> frozenset[str]:
-    """What both cover: of every two scopes where one covers the other, the narrower.
-
-    Where two are the same right, it is spelled as in `ours`.
-    """
+    """What both cover: of two where one covers the other, the narrower; equal ones as in `ours`."""
     ours, theirs = list(ours), list(theirs)
     our_rights = {parse(scope).canonical for scope in ours}
     narrower = [each for each in covered(ours, theirs) if parse(each).canonical not in our_rights]
@@ -127,10 +124,7 @@ def meet(ours: Iterable[str], theirs: Iterable[str]) -> frozenset[str]:
 
 
 def counting_at(scopes: Iterable[str], *, own_audience: bool) -> frozenset[str]:
-    """The `scopes` that apply at an audience.
-
-    At the issuer's own audience only `issuer:…` applies, and it applies nowhere else.
-    """
+    """The `scopes` that apply at an audience: `issuer:…` at the issuer's own, and nowhere else."""
     return frozenset([scope for scope in scopes if parse(scope).is_of_issuer == own_audience])
 
 

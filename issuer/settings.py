@@ -492,11 +492,7 @@ class Settings(BaseModel):
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
-        """The settings of `environment`, by default that of the process.
-
-        `ConfigurationError` says in one sentence which setting is wrong, without its value, which
-        may be a secret.
-        """
+        """The settings in `environment`. `ConfigurationError` has no value: it may be a secret."""
         environment = os.environ if environment is None else environment
         try:
             return cls.model_validate(_read(environment, known=set(cls.model_fields)))

@@ -75,11 +75,7 @@ def own_routes() -> Iterator[OwnRoute]:
 
 @cache
 def admin_routes(base: str) -> tuple[BaseRoute, ...]:
-    """`/admin/v1` under the path of the issuer.
-
-    All applications in a process share them, since they hold no state of one (that is in the
-    request): FastAPI takes longer to build them than the rest of an application.
-    """
+    """`/admin/v1` below `base`. All applications share it: it has no state and is slow to build."""
     api_router = APIRouter(prefix=PREFIX)
     for resource in RESOURCES:
         api_router.include_router(resource)

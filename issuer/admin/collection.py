@@ -32,10 +32,7 @@ from issuer.resources import ResourceType
 
 @dataclass(frozen=True)
 class Descriptions:
-    """What the OpenAPI document says about the operations.
-
-    `cascade` describes that parameter of DELETE, for resources that others can use.
-    """
+    """What OpenAPI says; `cascade`, of that parameter of DELETE, for what others can use."""
 
     list: str
     create: str

@@ -14,10 +14,7 @@ _REFUSED = {400, 401, 403, 405, 413, 415, 422, 503}
 
 
 class BodyLimit:
-    """Pure ASGI: 413 for a body over 1 MiB, whatever `Content-Length` is.
-
-    The connection of a refused request is closed if much of the body has not arrived yet.
-    """
+    """Pure ASGI: 413 for a body over 1 MiB. The connection closes if much of it has not arrived."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

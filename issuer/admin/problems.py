@@ -156,10 +156,7 @@ def rendered(names: Iterable[str], *, has_body: bool) -> dict[int | str, dict[st
 
 
 def problem_schemas() -> dict[str, Any]:
-    """`Problem` and its parts, for `components` of the OpenAPI document.
-
-    Given a model, FastAPI would also document `application/json`.
-    """
+    """`Problem` for `components`: given a model, FastAPI would also document `application/json`."""
     schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
     return {**schema.pop("$defs"), "Problem": schema}
 

@@ -30,10 +30,7 @@ _NOT_FOUND = 404
 def install_problem_handlers(
     app: FastAPI, not_found_page: Callable[[Request], Response | None]
 ) -> None:
-    """Answer exceptions of the domain and the framework with problems.
-
-    Outside this API, a wrong address is answered with `not_found_page` if that gives one.
-    """
+    """Answer exceptions with problems; outside this API, a wrong address with `not_found_page`."""
 
     @app.exception_handler(ProblemRaised)
     async def raised(request: Request, error: ProblemRaised) -> Response:

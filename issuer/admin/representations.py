@@ -50,10 +50,7 @@ Cursor = Annotated[
 
 
 class StrictJsonRequest(Request):
-    """A request whose JSON every parser reads alike (RFC 8259, RFC 7493 §2.3).
-
-    UTF-8, no repeated member, no NaN: a proxy that checks the request reads the same values.
-    """
+    """A request whose JSON every parser and proxy reads alike (RFC 8259, RFC 7493 §2.3)."""
 
     async def json(self) -> Any:
         return await run_in_threadpool(_strict_json, await self.body())

@@ -10,10 +10,7 @@ MAX_LEEWAY = 300.0  # RFC 7519 §4.1.4: no more than a few minutes
 
 
 def require_valid_arguments(rules: TokenRules, jwks_url: object, verification_keys: object) -> None:
-    """`InvalidConfiguration` for a wrong type, or a value that accepts or refuses every token.
-
-    Safe URLs and supported algorithms are checked elsewhere.
-    """
+    """`InvalidConfiguration` for a wrong type, or a value that accepts or refuses every token."""
     _require_text("issuer", rules.issuer)
     if urlsplit(rules.issuer).query or urlsplit(rules.issuer).fragment:
         raise InvalidConfiguration("issuer may have no query and no fragment (RFC 8414 §2).")

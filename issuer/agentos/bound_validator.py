@@ -52,10 +52,7 @@ class BoundValidator:
     def _as_agno_expects(
         self, claims: dict[str, Any], issuer: TrustedIssuer, expected: str | Iterable[str] | None
     ) -> dict[str, Any]:
-        """Check also the audience and (since 3.1) the issuer that agno is configured with.
-
-        The scopes are where agno reads them.
-        """
+        """Check also the audience and (since 3.1) the issuer that agno is configured with."""
         audience = claims[issuer.rules.audience_claim]
         named = set(audience if isinstance(audience, list) else [audience])
         if expected and named.isdisjoint([expected] if isinstance(expected, str) else expected):
@@ -69,10 +66,7 @@ class BoundValidator:
 
 
 class FetchedKeys(dict[str, Any]):
-    """Replaces the keys that agno would have read from a file.
-
-    True, because agno requires keys; empty, so that its own code finds none.
-    """
+    """In place of keys of a file: true, as agno requires some; empty, so that it finds none."""
 
     def __bool__(self) -> bool:
         return True

@@ -28,10 +28,7 @@ _PREFLIGHT: Headers = [
 
 
 class Challenges:
-    """Serves the metadata documents, and adds a challenge to each refusal. Pure ASGI.
-
-    `missing_scopes` returns the scopes for lack of which AgentOS refused a request, by its state.
-    """
+    """Serves the metadata documents, and adds a challenge to each refusal. Pure ASGI."""
 
     def __init__(
         self,
@@ -82,10 +79,7 @@ def _path_in_app(scope: Scope) -> str:
 
 
 def _with_challenge(headers: Iterable[tuple[bytes, bytes]], challenge: bytes) -> Headers:
-    """`headers` with the challenge in front of those of other schemes.
-
-    Clients read the first one only. A browser may read it where the answer allows the origin.
-    """
+    """With the challenge before those of other schemes: clients read the first one only."""
     others = [
         (name, value)
         for name, value in headers

@@ -20,10 +20,7 @@ _Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 
 
 def claims_of(verifier: Verifier) -> Dependency:
-    """A dependency that gives the claims of the request's token.
-
-    It answers 401 without a valid token, and 503 while the issuer's keys are unavailable.
-    """
+    """A dependency: the claims of the token; 401 without, 503 while the keys are unavailable."""
 
     async def claims(credentials: _Credentials) -> Claims:
         if credentials is None:  # RFC 6750 §3: the challenge has no error code

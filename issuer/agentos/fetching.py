@@ -21,10 +21,7 @@ _MAX_AGE = re.compile(r"(?:^|[,\s])max-age=(\d{1,9})", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """An answer: `body` is None if the document with the `etag` is unchanged (304).
-
-    `max_age` is for how many seconds it may be cached; None if the answer does not say.
-    """
+    """An answer. `body` is None if unchanged (304), `max_age` (seconds) if it does not say."""
 
     body: bytes | None
     etag: str | None

@@ -94,10 +94,7 @@ class DiskCache:
         self._written = b"", 0.0
 
     def write(self, held: Held[T]) -> None:
-        """Replace the file atomically; a full disk is only logged.
-
-        An unchanged document is written at most once a minute, to update its time.
-        """
+        """Replace the file; an unchanged one at most once a minute. A full disk is only logged."""
         body, at = self._written
         if body == held.body and held.seen_at - at < _REWRITE_AFTER:
             return

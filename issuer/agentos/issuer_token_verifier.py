@@ -148,10 +148,7 @@ class TrustedIssuer:
         return self._key_set_client.is_running and is_feed_running
 
     def remembered(self, token: str) -> dict[str, Any] | None:
-        """The claims of a token already verified with the current key set, else None.
-
-        `jwt.InvalidTokenError` if it has been revoked since.
-        """
+        """The claims of a token verified before, else None; `InvalidTokenError` if revoked."""
         held = self._key_set_client.trusted
         known = held.value.verified.find(token, self._wall_clock()) if held else None
         if known is None:

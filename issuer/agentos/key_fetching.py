@@ -40,10 +40,7 @@ class TokenPlaces:
 
 
 class KeyFetching:
-    """The outermost middleware of the app, pure ASGI; 503 while no key set is available.
-
-    It accepts and refuses no token: AgentOS does. `start` and `prepare_for` are a Verifier's.
-    """
+    """Outermost, pure ASGI: 503 while no key set is available. AgentOS itself refuses tokens."""
 
     def __init__(
         self,
@@ -103,10 +100,7 @@ def _in_cookies(header: str, names: Sequence[str]) -> Iterator[str]:
 
 
 def _freezing_objects(send: Send) -> Send:
-    """Exclude the objects of a started AgentOS from garbage collection.
-
-    They are some 500,000 and permanent, and a full collection blocks every request meanwhile.
-    """
+    """Keep some 500,000 permanent objects out of garbage collections, which block every request."""
 
     async def send_after_freeze(message: Message) -> None:
         if message["type"] == "lifespan.startup.complete":

@@ -115,10 +115,7 @@ class KeySetClient(Generic[T]):
         await asyncio.wrap_future(background.run(self._fetch_once()))
 
     async def fetch_missing(self, is_there: Callable[[T], bool]) -> None:
-        """Fetch because something is missing; such fetches start at most every 5 s.
-
-        This limit is their own: they never delay a scheduled fetch.
-        """
+        """Fetch for what is missing, at most every 5 s; this never delays a scheduled fetch."""
         self.start()
         await asyncio.wrap_future(background.run(self._fetch_if_missing(is_there)))
 

@@ -14,10 +14,7 @@ _SCOPE = re.compile(r"[!#-\[\]-~]+")
 
 
 class ProtectedResources:
-    """The AgentOS at `url` and its MCP endpoints: each has a document and a challenge.
-
-    `paths` are the paths of these resources, relative to `url`.
-    """
+    """The AgentOS at `url`, and resources at `paths` below it: documents and challenges."""
 
     def __init__(
         self, url: str, paths: Iterable[str], issuers: Sequence[str], scopes: Sequence[str]

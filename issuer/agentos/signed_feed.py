@@ -26,10 +26,7 @@ def kid_of(feed: bytes) -> str | None:
 def read_feed(
     feed: bytes, keys: Keys, known: RevokedEntries, rules: TokenRules, now: float
 ) -> RevokedEntries:
-    """The feed's revocations, without those `known` before. `NotFetched` with the cause.
-
-    `rules` are those of the issuer's tokens: `iss`, and the leeway.
-    """
+    """The feed's revocations, without those `known` before. `NotFetched` with the cause."""
     key = _signed_by(_header(feed), keys, known)
     revocations, claims = read_revocations(_verified(feed, key))
     if claims.get("iss") != rules.issuer:

@@ -34,10 +34,7 @@ _ID_CHARACTERS = 32  # 128 bits: nobody finds two contents with one id
 
 @dataclass(frozen=True, slots=True)
 class GivenCredential:
-    """A secret, key, trust or redirect URI of a client, or a trusted issuer that it relies on.
-
-    `given_by` is null for one that is older than these names.
-    """
+    """A credential of a client, or a trusted issuer; `given_by` is null where it was not noted."""
 
     kind: str
     id: str

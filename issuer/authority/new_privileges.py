@@ -19,10 +19,7 @@ from issuer.revocations import Revocations
 
 
 class NewPrivileges:
-    """The users and clients that get rights at the issuer, within one transaction.
-
-    `warnings` are sentences about those that cannot sign in any more.
-    """
+    """Who gets rights at the issuer in this transaction; `warnings` of who cannot sign in now."""
 
     def __init__(
         self,

@@ -92,10 +92,7 @@ Request = tuple[str, str]
 
 @lru_cache(maxsize=4096)
 def example_of(text: str) -> Request | None:
-    """A method and a path that the scope alone allows, at the newest AgentOS.
-
-    In the path `*` stands for any id. None if no route requires this scope, or it is not one.
-    """
+    """A method and a path that the scope alone allows, `*` for any id; None if there is none."""
     try:
         scope = parse(text)
     except InvalidScope:

@@ -74,10 +74,7 @@ class PermissionGroup:
 
 
 def in_words(scopes: Iterable[str]) -> tuple[PermissionGroup, ...]:
-    """The permissions that `scopes` give, by what they are about.
-
-    A scope that AgentOS does not define stands as it is, in the group "Other".
-    """
+    """The permissions that `scopes` give, by what they are about; unknown ones are in "Other"."""
     found: dict[str, list[Permission]] = defaultdict(list)
     by_resource: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     for scope in sorted(set(scopes)):

@@ -55,10 +55,7 @@ def _id_of(words: list[str]) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """A right that a request requires: for one id, or without an id for all.
-
-    Without a resource it is one that only `agent_os:admin` grants.
-    """
+    """What a request requires: of one id or of all; without a resource, `agent_os:admin`."""
 
     resource: str | None
     resource_id: str | None

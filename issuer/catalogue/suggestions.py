@@ -28,10 +28,7 @@ def did_you_mean(text: str) -> str | None:
 
 
 def misspelling_of(text: str) -> str | None:
-    """The known scope that `text` misspells: its parts have at most one wrong letter each.
-
-    Also with other separators, in another order, or in the singular. None for anything else.
-    """
+    """The known scope that `text` misspells by at most one letter in each part; None otherwise."""
     return _similar(text, _misspelled)
 
 

@@ -29,10 +29,7 @@ def cached_token(value: str, lifetime: float, requested_at: float, random: float
 
 @dataclass(frozen=True, slots=True)
 class NextStep:
-    """What a caller does: use the `token`, raise the `error`, or else wait for the request.
-
-    It first starts the request if `starts`.
-    """
+    """What a caller does: start a request if `starts`; use `token`, raise `error`, or else wait."""
 
     token: str | None = field(default=None, repr=False)
     error: TokenError | None = None

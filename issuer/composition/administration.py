@@ -69,10 +69,7 @@ class Administration:
     def changing_keys(
         self, actor: Actor, held: Iterable[str] = (ISSUER_ADMIN,)
     ) -> Iterator[UnitOfWork]:
-        """As `changing`, with due key rotation carried out before and after.
-
-        So there is a next key to activate, and another one afterwards.
-        """
+        """As `changing`, with due rotation carried out before and after: there is a next key."""
         self.keyring.reconcile()
         with self.changing(actor, held) as work:
             yield work

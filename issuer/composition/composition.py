@@ -152,10 +152,7 @@ class Composition(Parts):
 def compose(
     settings: Settings, clock: Clock | None = None, telemetry: Telemetry | None = None
 ) -> Composition:
-    """The parts for `settings`; `ConfigurationError` if a server could not start.
-
-    `telemetry` is that of a server: see `build_telemetry`.
-    """
+    """The parts for `settings`; `ConfigurationError` if a server could not start."""
     require_master_key(settings)
     composition = compose_with(settings, clock or Clock(), build_sealer(settings), telemetry)
     with composition.database.reading() as session:

@@ -43,10 +43,7 @@ class DomainParts:
 
 
 class UnitOfWork:
-    """The domain objects of one transaction, each built when it is first used.
-
-    Each writes the audit events of its changes into the same transaction.
-    """
+    """The domain objects of one transaction, which also has the audit events of their changes."""
 
     def __init__(
         self, session: Session, parts: DomainParts, actor: Actor, held: Iterable[str]

@@ -10,10 +10,7 @@ _MAX_ADDRESS = 64
 
 
 def network_of(address: str | None) -> str:
-    """An IPv4 address itself, or the /64 of an IPv6 address, which is the least that one site has.
-
-    Text that is no address gives `UNKNOWN`.
-    """
+    """The IPv4 address, or the /64 of an IPv6 one, the least that a site has; else `UNKNOWN`."""
     if address is None or len(address) > _MAX_ADDRESS:
         return UNKNOWN
     return _network_of(address)
@@ -34,10 +31,7 @@ def _network_of(address: str) -> str:
 
 @lru_cache(4096)
 def site_of(address: str) -> str:
-    """The /24 of an IPv4 address, or the /48 of an IPv6 address, which one customer often has.
-
-    Text that is no address gives `UNKNOWN`.
-    """
+    """The /24 of an IPv4 address, or the /48 that one customer often has; else `UNKNOWN`."""
     network = network_of(address)
     if network == UNKNOWN:
         return UNKNOWN

@@ -7,11 +7,7 @@ from urllib.parse import unquote
 
 
 def escaped(text: str) -> str:
-    """`text` on one line, with everything that is not printable escaped as in JSON.
-
-    This covers control characters, ANSI escapes, line breaks, invisible and bidirectional
-    characters.
-    """
+    """`text` on one line; what is not printable, such as ANSI escapes, is escaped as in JSON."""
     return "".join(each if each.isprintable() else json.dumps(each)[1:-1] for each in text)
 
 

@@ -5,10 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """The caller, its request and its address.
-
-    `is_local`: the command line on the issuer's own machine.
-    """
+    """The caller, its request and address; `is_local` for the command line on this machine."""
 
     id: str | None = None
     request_id: str | None = None

@@ -40,10 +40,7 @@ def server_error(_: Scope) -> Response:
 
 
 class RequestContext:
-    """Outermost: sets the request id, and answers unhandled errors by `unforeseen`.
-
-    `route` is the template of the path, if it is known before. Every answer gets `headers`.
-    """
+    """Outermost: sets the request id and `headers`, answers unhandled errors by `unforeseen`."""
 
     def __init__(
         self,
@@ -149,10 +146,7 @@ class DirectRoutes:
 
 
 class AllowedMethods:
-    """An endpoint for `methods`; 405 for every other method (RFC 9110 §15.5.6).
-
-    `OPTIONS` is answered for scripts of any origin, which send no cookies here (Fetch §3.2).
-    """
+    """An endpoint for `methods`, else 405 (RFC 9110 §15.5.6); OPTIONS for scripts of any origin."""
 
     def __init__(self, *methods: str, endpoint: Endpoint, is_for_scripts: bool = True) -> None:
         self._methods = methods

@@ -97,10 +97,7 @@ class InvalidForm(IssuerError):
 async def receive_body(
     request: Request, max_bytes: int = MAX_BYTES, media_type: str = FORM
 ) -> bytes:
-    """Receive the body, by default of a form; `InvalidForm` if it is of another type or too large.
-
-    `ClientDisconnect` if the client disconnects before the end.
-    """
+    """The body, by default of a form; `InvalidForm`, or `ClientDisconnect` before its end."""
     headers: RawHeaders = request.scope["headers"]
     content_types = values_of(headers, b"content-type")
     only = content_types[0] if len(content_types) == 1 else b""
@@ -128,10 +125,7 @@ def is_form(request: Request) -> bool:
 
 
 def parameters(text: bytes) -> dict[str, str]:
-    """The parameters of a form (RFC 6749 §3.2); `InvalidForm` also if one is repeated.
-
-    A parameter without a value is treated as omitted.
-    """
+    """The parameters of a form, without empty ones (RFC 6749 §3.2); none may be repeated."""
     found = pairs(text)
     if len(dict(found)) != len(found):
         raise InvalidForm("A parameter is repeated.")

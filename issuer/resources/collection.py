@@ -21,10 +21,7 @@ RowT = TypeVar("RowT", bound=Versioned)
 
 @dataclass
 class Transaction:
-    """What every collection uses within one transaction.
-
-    `unknown_scopes_allowed`: also those that look like a misspelled known one.
-    """
+    """What every collection uses; misspelled scopes if `unknown_scopes_allowed`."""
 
     session: Session
     trail: Trail

@@ -56,10 +56,7 @@ class Assignments(AssignmentStore):
         return {each: assigned[fold_id(each)] for each in principal_ids}
 
     def assign(self, principal_id: str, assignment: Assignment) -> None:
-        """Idempotent. `NotFound` if there is no such role or audience.
-
-        `NotAllowed` for a client that registered itself: it never has rights of its own.
-        """
+        """Idempotent. `NotFound` without role or audience; `NotAllowed` if it registered itself."""
         if self.is_self_registered(fold_id(principal_id)):
             raise NotAllowed(f"The client {principal_id} registered itself and can have no role.")
         self._authority.authorize_change(scopes=RoleStore(self.session).get(assignment.role).scopes)

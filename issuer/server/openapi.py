@@ -63,10 +63,7 @@ def describe(app: FastAPI, paths: dict[str, Any], schemes: dict[str, Any]) -> No
 
 
 def render_openapi_once(app: FastAPI) -> None:
-    """Cache the body of `/openapi.json`. FastAPI renders it at each request.
-
-    That takes longer than many token requests, on the event loop, without authentication.
-    """
+    """Cache the body of `/openapi.json`: FastAPI renders it at each request, which takes long."""
 
     @cache
     def document() -> bytes:

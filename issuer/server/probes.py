@@ -28,10 +28,7 @@ log = structlog.get_logger(__name__)
 
 
 class ReadinessProbe:
-    """Whether tokens can be issued now, checked by a write.
-
-    Requests share one check and its result, so that no caller can load the database with probes.
-    """
+    """Whether tokens can be issued now, checked by a write whose result requests share."""
 
     def __init__(self, readiness: Readiness) -> None:
         self._clock = readiness.clock

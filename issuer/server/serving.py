@@ -173,11 +173,7 @@ def _serve_until_a_signal(
 
 
 def _end_without_exit_handlers() -> None:
-    """End a forked process whose work is done.
-
-    The OpenSSL of psycopg has an exit handler that waits for locks. One that was held during the
-    fork is never released.
-    """
+    """End a forked process: at exit, psycopg's OpenSSL may wait for locks held during the fork."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)
