@@ -28,7 +28,11 @@ def read_trusted(path: Path, *, private: bool = False) -> bytes:
     group (`fsGroup`), can read: those are private too.
     """
     content, found = read_regular(path)
-    if private and found.st_mode & _OTHERS and not _is_mounted(path, found):
+    if (
+        private
+        and found.st_mode & _OTHERS
+        and not (found.st_uid == 0 and os.statvfs(path).f_flag & os.ST_RDONLY)
+    ):
         raise ConfigurationError(f"{path} can be read by others: chmod 600 it.")
     if found.st_mode & _OTHERS_MAY_WRITE:
         raise ConfigurationError(f"{path} can be written by others: chmod go-w it.")
@@ -43,11 +47,6 @@ def read_trusted(path: Path, *, private: bool = False) -> bytes:
 def reason_of(error: OSError | ValueError) -> str:
     """Why a file could not be used, in words: without the number that Python puts before."""
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
-
-
-def _is_mounted(path: Path, found: os.stat_result) -> bool:
-    """Whether it is a file of root that nobody here can change."""
-    return found.st_uid == 0 and bool(os.statvfs(path).f_flag & os.ST_RDONLY)
 
 
 def read_regular(path: Path) -> tuple[bytes, os.stat_result]:

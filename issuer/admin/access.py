@@ -19,7 +19,22 @@ _bearer = HTTPBearer(auto_error=False, scheme_name="access_token", bearerFormat=
 
 def authenticate(request: Request) -> Access:
     """The caller's access, also stored for the operation. Rights removed since do not count."""
-    access = _access(request)
+    administration = admin_parts(request).administration
+    administration.require_current()
+    sent = bearer_token(request.scope["headers"]) or ""
+    try:
+        token = administration.read_own_token(sent)
+        note_client(token.subject)
+        held = administration.still_held(token)
+    except InvalidCredentials as error:
+        # RFC 6750 §3.1: no error code for a request without authentication.
+        invalid = ', error="invalid_token"' if "authorization" in request.headers else ""
+        raise ProblemRaised(
+            "unauthenticated",
+            "The access token is missing, expired, or not for this issuer.",
+            {"WWW-Authenticate": f'Bearer realm="issuer"{invalid}'},
+        ) from error
+    access = Access(administration, caller(request, token.subject), held)
     request.state.access = access
     return access
 
@@ -32,27 +47,4 @@ async def _authenticated(request: Request, _: Annotated[object, Depends(_bearer)
     return access
 
 
-def _access(request: Request) -> Access:
-    administration = admin_parts(request).administration
-    administration.require_current()
-    sent = bearer_token(request.scope["headers"]) or ""
-    try:
-        token = administration.read_own_token(sent)
-        note_client(token.subject)
-        held = administration.still_held(token)
-    except InvalidCredentials as error:
-        raise ProblemRaised(
-            "unauthenticated",
-            "The access token is missing, expired, or not for this issuer.",
-            {"WWW-Authenticate": _challenge(request)},
-        ) from error
-    return Access(administration, caller(request, token.subject), held)
-
-
 Caller = Annotated[Access, Depends(_authenticated)]
-
-
-def _challenge(request: Request) -> str:
-    """RFC 6750 §3.1: no error code for a request without authentication."""
-    error = ', error="invalid_token"' if "authorization" in request.headers else ""
-    return f'Bearer realm="issuer"{error}'

@@ -1,12 +1,11 @@
 """All operations of the admin API: one module for each resource, one line in `RESOURCES`."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cache
 
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
-from starlette.types import ASGIApp
 
 from issuer.admin import (
     audit_events,
@@ -21,11 +20,9 @@ from issuer.admin import (
     users,
 )
 from issuer.admin.assignments import client_roles, user_roles
-from issuer.admin.limits import BodyLimit, PacedRefusals
 from issuer.admin.problems import PREFIX
-from issuer.admin.routes import AdminRoute, EncodedSlashes, HeadAsGet
+from issuer.admin.routes import AdminRoute
 from issuer.explain.own_api import OwnRoute
-from issuer.rate_limits.rate import RefusalPace
 
 RESOURCES = [
     resources.audiences,
@@ -45,11 +42,6 @@ RESOURCES = [
     explain.router,
     manifest.router,
 ]
-
-
-def admin_layers(pace: RefusalPace) -> Callable[[ASGIApp], ASGIApp]:
-    """What requests pass before their operation."""
-    return lambda app: HeadAsGet(PacedRefusals(BodyLimit(EncodedSlashes(app)), pace))
 
 
 def admin_templates() -> dict[object, str]:

@@ -1,11 +1,12 @@
-"""A bound on the size of request bodies."""
+"""What requests of the admin API pass before their operation. Pure ASGI."""
 
 from math import inf
 
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from issuer.rate_limits.rate import RefusalPace
+from issuer.fields.text import with_encoded_slashes
+from issuer.rate_limits import RefusalPace
 
 MAX_BYTES = 1024 * 1024
 _MAX_UNREAD = 64 * 1024
@@ -13,13 +14,10 @@ _MAX_UNREAD = 64 * 1024
 _REFUSED = {400, 401, 403, 405, 413, 415, 422, 503}
 
 
-class BodyLimit:
-    """Pure ASGI: 413 for a body over 1 MiB. The connection closes if much of it has not arrived."""
+def bound_body(app: ASGIApp) -> ASGIApp:
+    """413 for a body over 1 MiB. The connection closes if much of it has not arrived."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def layer(scope: Scope, receive: Receive, send: Send) -> None:
         read, length = 0, _length(scope)
 
         async def bounded() -> Message:
@@ -37,24 +35,9 @@ class BodyLimit:
                 message["headers"] = [*message["headers"], (b"connection", b"close")]
             await send(message)
 
-        await self._app(scope, bounded, closing)
+        await app(scope, bounded, closing)
 
-
-class PacedRefusals:
-    """Pure ASGI: limits the rate of refusals sent to one address."""
-
-    def __init__(self, app: ASGIApp, pace: RefusalPace) -> None:
-        self._app = app
-        self._pace = pace
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def paced(message: Message) -> None:
-            if message.get("status") in _REFUSED:
-                client = scope.get("client")
-                await self._pace.wait(client[0] if client else None)
-            await send(message)
-
-        await self._app(scope, receive, paced)
+    return layer
 
 
 def _length(scope: Scope) -> float:
@@ -63,3 +46,52 @@ def _length(scope: Scope) -> float:
     if b"transfer-encoding" in headers:
         return inf
     return int(headers.get(b"content-length", 0))
+
+
+def pace_refusals(app: ASGIApp, pace: RefusalPace) -> ASGIApp:
+    """Limit the rate of refusals sent to one address."""
+
+    async def layer(scope: Scope, receive: Receive, send: Send) -> None:
+        async def paced(message: Message) -> None:
+            if message.get("status") in _REFUSED:
+                client = scope.get("client")
+                await pace.wait(client[0] if client else None)
+            await send(message)
+
+        await app(scope, receive, paced)
+
+    return layer
+
+
+def route_by_raw_path(app: ASGIApp) -> ASGIApp:
+    """Routes find segments before `%2F` became a slash, and have to decode their parameters."""
+
+    async def layer(scope: Scope, receive: Receive, send: Send) -> None:
+        raw_path: bytes | None = scope.get("raw_path")
+        if raw_path is not None:
+            scope = {**scope, "path": with_encoded_slashes(raw_path.decode("latin-1"))}
+        await app(scope, receive, send)
+
+    return layer
+
+
+def answer_head_as_get(app: ASGIApp) -> ASGIApp:
+    """Answer HEAD like GET, without the content."""
+
+    async def layer(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] != "HEAD":
+            await app(scope, receive, send)
+            return
+
+        async def send_head(message: Message) -> None:
+            is_content = message["type"] == "http.response.body"
+            await send({**message, "body": b""} if is_content else message)
+
+        await app({**scope, "method": "GET"}, receive, send_head)
+
+    return layer
+
+
+def admin_layers(app: ASGIApp, pace: RefusalPace) -> ASGIApp:
+    """The application with all of them."""
+    return answer_head_as_get(pace_refusals(bound_body(route_by_raw_path(app)), pace))

@@ -39,7 +39,7 @@ _PROBLEMS: dict[str, tuple[int, str]] = {
     "server-error": (500, "Internal server error"),
     "temporarily-unavailable": (503, "Temporarily unavailable"),
 }
-_BY_STATUS = {status: name for name, (status, _) in reversed(_PROBLEMS.items())}
+BY_STATUS = {status: name for name, (status, _) in reversed(_PROBLEMS.items())}
 
 
 class FieldError(BaseModel):
@@ -159,11 +159,6 @@ def problem_schemas() -> dict[str, Any]:
     """`Problem` for `components`: given a model, FastAPI would also document `application/json`."""
     schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
     return {**schema.pop("$defs"), "Problem": schema}
-
-
-def name_for(status: int) -> str:
-    """The generic problem for a status, for refusals of the framework."""
-    return _BY_STATUS.get(status, "malformed-request")
 
 
 def answer(request: Request, problem: ProblemRaised) -> Response:

@@ -11,12 +11,12 @@ from starlette.types import Scope
 from issuer import errors, manifest
 from issuer.admin.parts import admin_parts
 from issuer.admin.problems import (
+    BY_STATUS,
     MAX_ERRORS,
     ProblemRaised,
     answer,
     counted,
     is_of_admin_api,
-    name_for,
     shortened,
 )
 from issuer.authority import CredentialsNotKept
@@ -46,7 +46,7 @@ def install_problem_handlers(
         if is_wrong_address and (page := not_found_page(request)) is not None:
             return page
         headers = {**(error.headers or {}), **_allowed(request, error)}
-        name = name_for(error.status_code)
+        name = BY_STATUS.get(error.status_code, "malformed-request")
         return answer(request, ProblemRaised(name, str(error.detail), headers))
 
     @app.exception_handler(errors.IssuerError)

@@ -11,14 +11,12 @@ from urllib.parse import quote, unquote
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from issuer import scopes
 from issuer.admin.access import authenticate
 from issuer.admin.problems import PREFIX, ProblemRaised, rendered, shortened
 from issuer.admin.representations import StrictJsonRequest, require_json
 from issuer.composition import Access
-from issuer.fields.text import with_encoded_slashes
 from issuer.http.etags import etag_of
 from issuer.http.requests import is_known
 
@@ -40,44 +38,10 @@ _CONDITIONAL = {
 PRIVILEGED = "A change to what holds or grants rights at the issuer itself requires issuer:admin."
 
 
-class EncodedSlashes:
-    """Pure ASGI: routes find segments by the raw path, before `%2F` became a slash.
-
-    A route has to decode its parameters.
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        raw_path: bytes | None = scope.get("raw_path")
-        if raw_path is not None:
-            scope = {**scope, "path": with_encoded_slashes(raw_path.decode("latin-1"))}
-        await self._app(scope, receive, send)
-
-
 def location(caller: Access, *parts: str) -> str:
     """The absolute URL of a resource; each part may contain any character."""
     path = "/".join(quote(part, safe="") for part in parts)
     return f"{caller.administration.settings.url}{PREFIX}/{path}"
-
-
-class HeadAsGet:
-    """Pure ASGI: answers HEAD like GET, without the content."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["method"] != "HEAD":
-            await self._app(scope, receive, send)
-            return
-
-        async def send_head(message: Message) -> None:
-            is_content = message["type"] == "http.response.body"
-            await send({**message, "body": b""} if is_content else message)
-
-        await self._app({**scope, "method": "GET"}, receive, send_head)
 
 
 @dataclass(frozen=True)

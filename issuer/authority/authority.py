@@ -5,7 +5,7 @@ from datetime import datetime
 
 from issuer.audit import Actor
 from issuer.authority.credentials import Grantor
-from issuer.authority.store import AuthorityStore, Privileged, PrivilegeSnapshot
+from issuer.authority.store import AuthorityStore, PrivilegeSnapshot
 from issuer.database import Session
 from issuer.errors import Forbidden, NotAllowed
 from issuer.fields.ids import fold_id
@@ -15,7 +15,7 @@ from issuer.vocabulary import GivenAs, GrantType
 ADMIN_CLIENT = "issuer-admin"  # that `issuer init` creates
 
 
-class Authority:
+class Authority(AuthorityStore):
     """What the caller may change at the issuer itself, within one transaction.
 
     `held` are the caller's scopes at the issuer's own audience; the command line holds
@@ -32,9 +32,7 @@ class Authority:
         *,
         users_sign_in: bool,
     ) -> None:
-        self._store = AuthorityStore(session, own_audience, users_sign_in=users_sign_in)
-        self._own_audience = own_audience
-        self._users_sign_in = users_sign_in
+        super().__init__(session, own_audience, users_sign_in=users_sign_in)
         self._held = frozenset(held)
         self._unused: frozenset[str] = frozenset()
         self._actor = actor
@@ -59,11 +57,11 @@ class Authority:
         """Whether `grantor`, who did something at `since`, may do it now; the command line may."""
         if grantor.given_as is GivenAs.LOCAL or grantor.by is None:
             return grantor.given_as is GivenAs.LOCAL
-        return covers(self._store.scopes_held(grantor.by, since), scope)
+        return covers(self.scopes_held(grantor.by, since), scope)
 
     def holds_rights(self, principal_id: str) -> bool:
         """Whether the principal has a scope of the issuer through a role."""
-        scopes = self._store.scopes_by_role(fold_id(principal_id))
+        scopes = self.scopes_by_role(fold_id(principal_id))
         return any(parse(scope).is_of_issuer for scope in scopes)
 
     def note_created(self, principal_id: str) -> None:
@@ -81,7 +79,7 @@ class Authority:
         """
         if self._before is None:
             return PrivilegeSnapshot(frozenset(), frozenset())
-        before, self._before = self._before, self._store.privilege_snapshot()
+        before, self._before = self._before, self.privilege_snapshot()
         return PrivilegeSnapshot(
             self._before.holders - before.holders,
             self._before.trusted_issuers - before.trusted_issuers,
@@ -107,7 +105,7 @@ class Authority:
             self._unused = self._still_held(self._actor.id, scopes)
 
     def _still_held(self, actor: str, scopes: Iterable[str]) -> frozenset[str]:
-        now_held = self._store.scopes_held(actor)
+        now_held = self.scopes_held(actor)
         return frozenset(each for each in scopes if covers(now_held, each))
 
     def authorize_change(
@@ -123,23 +121,19 @@ class Authority:
         """
         affected = [*scopes]
         if principal is not None:
-            affected += self._store.scopes_by_role(fold_id(principal))
-        concerns_issuer = self._own_audience in audiences or any(
+            affected += self.scopes_by_role(fold_id(principal))
+        concerns_issuer = self._own in audiences or any(
             parse(scope).is_of_issuer for scope in affected
         )
         if concerns_issuer:
             self.authorize_privileged_change()
 
-    def privileged(self) -> Privileged:
-        """What has rights at the issuer itself, to find what it uses."""
-        return self._store.privileged()
-
     def authorize_privileged_change(self) -> None:
         """Call before a change of rights at the issuer itself; `Forbidden` if this is no admin."""
         self.require(ISSUER_ADMIN)
         if self._had_admin is None:
-            self._had_admin = self._store.has_admin()
-            self._before = self._store.privilege_snapshot()
+            self._had_admin = self.has_admin()
+            self._before = self.privilege_snapshot()
 
     def would_lose_admin(
         self, clients: Mapping[str, Iterable[GrantType]], users: Iterable[str], *, usable: set[str]
@@ -148,29 +142,21 @@ class Authority:
 
         Clients by id, with their grant types; those that are `usable` have keys or get a secret.
         """
-        if not self._store.has_admin():
+        if not self.has_admin():
             return False
-        can_authenticate = self._store.with_lasting_secret(clients) | usable
+        can_authenticate = self.with_lasting_secret(clients) | usable
         grants = {grant for each in can_authenticate & clients.keys() for grant in clients[each]}
         if GrantType.CLIENT_CREDENTIALS in grants:
             return False
-        in_browser = GrantType.AUTHORIZATION_CODE in grants or self._store.has_client_for_browsers()
+        in_browser = GrantType.AUTHORIZATION_CODE in grants or self.has_client_for_browsers()
         with_password = self._users_sign_in and GrantType.PASSWORD in grants
         signing_in = in_browser or with_password
-        return not (signing_in and self._store.who_can_sign_in(users, in_browser=in_browser))
+        return not (signing_in and self.who_can_sign_in(users, in_browser=in_browser))
 
     def check_invariants(self) -> None:
         """Call at the end of the transaction: `NotAllowed` if it removed the last admin."""
-        if self._had_admin and not self._store.has_admin():
+        if self._had_admin and not self.has_admin():
             raise NotAllowed(
                 "The last holder of issuer:admin cannot be removed or disabled,"
                 " and needs a secret that does not expire, or a key."
             )
-
-    def has_admin(self) -> bool:
-        """Whether some client or user can get a token with `issuer:admin` at any later time."""
-        return self._store.has_admin()
-
-    def admins_with_password_alone(self) -> int:
-        """The number of enabled users with `issuer:admin` that have no second factor."""
-        return self._store.admins_with_password_alone()

@@ -38,28 +38,23 @@ def build_telemetry(settings: Settings, environment: Mapping[str, str] | None = 
     """Only what something may read. `environment` is that of the process by default."""
     environment = os.environ if environment is None else environment
     sends_metrics = otel.wants(otel.METRICS, environment)
+    tracing = Tracing()
+    if otel.wants(otel.TRACES, environment):
+        from issuer.telemetry.otel.traces import OpenTelemetryTracing  # noqa: PLC0415
+
+        tracing = OpenTelemetryTracing(otel.server_resource(environment))
     if settings.metrics_token is None and not sends_metrics:
-        return Telemetry(Metrics(), _tracing(environment))
+        return Telemetry(Metrics(), tracing)
     from issuer.telemetry.prometheus import PrometheusMetrics  # noqa: PLC0415
 
-    metrics, tracing = PrometheusMetrics(), _tracing(environment)
+    metrics = PrometheusMetrics()
     write_gauges = metrics.write_gauges if metrics.are_of_workers else None
     if not sends_metrics:
         return Telemetry(metrics, tracing, write_gauges)
-    from issuer.telemetry.otel.environment import server_resource  # noqa: PLC0415
     from issuer.telemetry.otel.metrics import MetricExport  # noqa: PLC0415
 
-    export = MetricExport(metrics.of_this_process, server_resource(environment)).export
+    export = MetricExport(metrics.of_this_process, otel.server_resource(environment)).export
     return Telemetry(metrics, tracing, write_gauges, export, otel.export_interval(environment))
-
-
-def _tracing(environment: Mapping[str, str]) -> Tracing:
-    if not otel.wants(otel.TRACES, environment):
-        return Tracing()
-    from issuer.telemetry.otel.environment import server_resource  # noqa: PLC0415
-    from issuer.telemetry.otel.traces import OpenTelemetryTracing  # noqa: PLC0415
-
-    return OpenTelemetryTracing(server_resource(environment))
 
 
 @dataclass(frozen=True)

@@ -24,13 +24,12 @@ def is_principal_id(text: str) -> bool:
 
 
 def principal_id(text: str) -> str:
-    if not is_principal_id(text):
-        raise ValueError("must be 1 to 128 of ASCII letters, digits and . _ ~ @ + | : -")
+    _role_name(text)
     if _RESERVED_BY_AGENTOS.fullmatch(text):
         raise ValueError("is reserved by AgentOS (sa:…, __oauth__:…, __scheduler__)")
     if _RESERVED_BY_ISSUER.fullmatch(text):
         raise ValueError("is reserved for actors in the audit log (cli:…, issuer:…)")
-    return _addressable(text)
+    return text
 
 
 def _role_name(text: str) -> str:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 MAX_LENGTH = 1024
 MAX_REGISTERED = 50  # by one client
@@ -32,7 +32,15 @@ def checked(uri: str) -> str:
         raise ValueError("may not have a fragment")
     if len(uri) > MAX_LENGTH or not _CHARACTERS.fullmatch(uri):
         raise ValueError(f"must be a URI of at most {MAX_LENGTH} characters (RFC 3986)")
-    parts = _parts(uri)
+    try:
+        parts = urlsplit(uri)
+        _ = parts.port, parts.hostname
+    except ValueError:
+        raise ValueError("is not a valid URI") from None
+    if "@" in parts.netloc:
+        raise ValueError("may not have user information")
+    if not uri.startswith(f"{parts.scheme}:"):
+        raise ValueError("must have its scheme in lower case")
     if parts.scheme in {"https", "http"} and not parts.hostname:
         raise ValueError("must name a host")
     if parts.scheme == "http" and parts.hostname not in LOOPBACK:
@@ -69,16 +77,3 @@ def is_for_self_registered(uri: str) -> bool:
 def is_of_an_application(uri: str) -> bool:
     """Whether it opens a program that has registered its scheme with the system."""
     return not uri.startswith(("https://", "http://"))
-
-
-def _parts(uri: str) -> SplitResult:
-    try:
-        parts = urlsplit(uri)
-        _ = parts.port, parts.hostname
-    except ValueError:
-        raise ValueError("is not a valid URI") from None
-    if "@" in parts.netloc:
-        raise ValueError("may not have user information")
-    if not uri.startswith(f"{parts.scheme}:"):
-        raise ValueError("must have its scheme in lower case")
-    return parts

@@ -91,18 +91,16 @@ class RequestContext:
                 observe(scope["method"], route_of(scope), status, perf_counter() - began)
 
 
-class RouteTemplate:
+def note_templates(app: ASGIApp, templates: Mapping[object, str]) -> ASGIApp:
     """Innermost: notes which route answers. `templates` are by endpoint."""
 
-    def __init__(self, app: ASGIApp, templates: Mapping[object, str]) -> None:
-        self._app = app
-        self._templates = templates
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def layer(scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            await self._app(scope, receive, send)
+            await app(scope, receive, send)
         finally:
-            note_route(self._templates.get(scope.get("endpoint"), ""))
+            note_route(templates.get(scope.get("endpoint"), ""))
+
+    return layer
 
 
 def templates_of(app: FastAPI, base: str) -> dict[object, str]:
@@ -116,17 +114,15 @@ def _request_id(headers: RawHeaders) -> str:
     return sent[0].decode() if sent and _REQUEST_ID.fullmatch(sent[0]) else token_hex(16)
 
 
-class PathPrefix:
+def layer_below(app: ASGIApp, prefix: str, layer: Callable[[ASGIApp], ASGIApp]) -> ASGIApp:
     """HTTP requests whose path starts with `prefix` also pass `layer`."""
+    layered = layer(app)
 
-    def __init__(self, app: ASGIApp, prefix: str, layer: Callable[[ASGIApp], ASGIApp]) -> None:
-        self._app = app
-        self._prefix = prefix
-        self._layered = layer(app)
+    async def choose(scope: Scope, receive: Receive, send: Send) -> None:
+        is_below = scope["type"] == "http" and scope["path"].startswith(prefix)
+        await (layered if is_below else app)(scope, receive, send)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        is_under = scope["type"] == "http" and scope["path"].startswith(self._prefix)
-        await (self._layered if is_under else self._app)(scope, receive, send)
+    return choose
 
 
 class DirectRoutes:

@@ -11,7 +11,8 @@ from fastapi import FastAPI
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from issuer.admin.api import admin_layers, admin_routes, admin_templates
+from issuer.admin.api import admin_routes, admin_templates
+from issuer.admin.limits import admin_layers
 from issuer.admin.parts import AdminParts
 from issuer.admin.refusals import install_problem_handlers, unforeseen
 from issuer.background.workers import WorkerPool
@@ -21,9 +22,9 @@ from issuer.composition.background import BackgroundJobs
 from issuer.http.middleware import (
     DirectRoutes,
     Observer,
-    PathPrefix,
     RequestContext,
-    RouteTemplate,
+    layer_below,
+    note_templates,
     templates_of,
 )
 from issuer.oauth import (
@@ -174,11 +175,11 @@ def _add_middleware(
         observers.append(logs.RequestLog(settings.logged_share, parts.foundation.random))
     if observers or parts.telemetry.tracing.is_on:
         templates = {**templates_of(app, base), **admin_templates()}
-        app.add_middleware(RouteTemplate, templates=templates)
-    layer = admin_layers(RefusalPace(parts.clock))
-    app.add_middleware(PathPrefix, prefix=f"{base}/admin/", layer=layer)
+        app.add_middleware(note_templates, templates=templates)
+    layer = partial(admin_layers, pace=RefusalPace(parts.clock))
+    app.add_middleware(layer_below, prefix=f"{base}/admin/", layer=layer)
     readable = partial(ReadablePaths, pages=pages, base=base)
-    app.add_middleware(PathPrefix, prefix=f"{base}/console/", layer=readable)
+    app.add_middleware(layer_below, prefix=f"{base}/console/", layer=readable)
     hsts = settings.hsts
     headers = [(b"strict-transport-security", hsts.encode())] if hsts else []
     app.add_middleware(RequestContext, unforeseen=unforeseen, observers=observers, headers=headers)

@@ -42,7 +42,13 @@ def shared_metrics(settings: Settings) -> Iterator[None]:
     if settings.metrics_token is None or os.environ.get(FOLDER_OF_WORKERS):
         yield
         return
-    parent, folder = os.getpid(), _private_folder()
+    try:
+        parent, folder = os.getpid(), tempfile.mkdtemp(prefix="issuer-metrics-")
+    except OSError as error:
+        raise ConfigurationError(
+            f"Cannot create a folder for the metrics of the workers: {error}."
+            f" Set {FOLDER_OF_WORKERS} to a folder, or unset ISSUER_METRICS_TOKEN."
+        ) from None
     os.environ[FOLDER_OF_WORKERS] = folder
     try:
         yield
@@ -57,20 +63,6 @@ def forget_gauges(worker: int) -> None:
         # As `mark_process_dead` of the library, which the parent does not import.
         for file in Path(folder).glob(f"gauge_live*_{worker}.db"):
             file.unlink(missing_ok=True)
-
-
-def _private_folder() -> str:
-    try:
-        return tempfile.mkdtemp(prefix="issuer-metrics-")
-    except OSError as error:
-        raise ConfigurationError(
-            f"Cannot create a folder for the metrics of the workers: {error}."
-            f" Set {FOLDER_OF_WORKERS} to a folder, or unset ISSUER_METRICS_TOKEN."
-        ) from None
-
-
-def _nothing() -> None:
-    """Announce nothing."""
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -123,7 +115,7 @@ def serve(
     listener: socket.socket,
     workers: int = 1,
     *,
-    announce: Callable[[], None] = _nothing,
+    announce: Callable[[], None] = lambda: None,
 ) -> None:
     """Serve until a signal. `announce` is called once, when the first worker answers.
 
@@ -136,10 +128,10 @@ def serve(
 def _serve_until_a_signal(
     settings: Settings, listener: socket.socket, workers: int, announce: Callable[[], None]
 ) -> None:
+    announces = True
     if workers > 1:
         with shared_metrics(settings):
             announces = fork_workers(workers, forget_gauges)
-        announce = announce if announces else _nothing
 
     class ServedConnection(BoundedConnection):
         limit = limit_connections(settings.max_connections)
@@ -163,7 +155,8 @@ def _serve_until_a_signal(
         # The worker pools and the audit queue refuse excess requests (docs/reference/limits.md).
     )
     try:
-        _Server(config, address(listener), announce).run(sockets=[listener])
+        announced = announce if announces else lambda: None
+        _Server(config, address(listener), announced).run(sockets=[listener])
     except SystemExit as end:
         if end.code:
             raise Unavailable("The server could not start. See its log for the cause.") from None

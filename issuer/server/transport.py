@@ -55,7 +55,7 @@ class BoundedTransport:
             self._transport.close()
             return
         self.is_ending = True
-        self.is_closing = _always
+        self.is_closing = lambda: True
         self._transport.write_eof()
         self._stop = self._loop.call_later(self.seconds_to_stop, self._transport.close)
 
@@ -63,7 +63,7 @@ class BoundedTransport:
         """Hold nothing once the connection is lost."""
         if self._stop is not None:
             self._stop.cancel()
-        self._is_receiving = _never
+        self._is_receiving = lambda: False
 
     def flush(self) -> None:
         """Send what was written."""
@@ -97,11 +97,3 @@ class BoundedTransport:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
-
-
-def _always() -> bool:
-    return True
-
-
-def _never() -> bool:
-    return False
