@@ -138,211 +138,136 @@ def is_loopback(host: str) -> bool:
 
 
 class Settings(BaseModel):
-    """The settings, checked one by one and together. Durations are `timedelta`."""
+    """The settings, checked one by one and together. Durations are `timedelta`.
+
+    What stands below a setting is its text in docs/reference/settings.md.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
-    url: AudienceId = Field(
-        "http://127.0.0.1:9000",
-        description="The issuer identifier: `iss` of every token and the base of every endpoint. If"
-        " it is `http` on loopback with a port, `issuer serve` listens at that port.",
-    )
-    data_dir: Path = Field(
-        Path("issuer-data"), description="Directory of the master key and the SQLite database."
-    )
-    database_url: SecretStr | None = Field(
-        None,
-        description="SQLite in the data directory by default; `postgresql://…` for more than"
-        " one host.",
-    )
-    master_key: SecretStr | None = Field(
-        None,
-        description="Key under which private keys and secrets are encrypted; by default"
-        " `master.key` in the data directory.",
-    )
-    database_pool: int = Field(
-        20,
-        ge=2,
-        le=1_000,
-        description="Connections to the database that each process opens at most.",
-    )
+    url: AudienceId = "http://127.0.0.1:9000"
+    """The issuer identifier: `iss` of every token and the base of every endpoint. If it is `http`
+    on loopback with a port, `issuer serve` listens at that port."""
+    data_dir: Path = Path("issuer-data")
+    """Directory of the master key and the SQLite database."""
+    database_url: SecretStr | None = None
+    """SQLite in the data directory by default; `postgresql://…` for more than one host."""
+    master_key: SecretStr | None = None
+    """Key under which private keys and secrets are encrypted; by default `master.key` in the data
+    directory."""
+    database_pool: int = Field(20, ge=2, le=1_000)
+    """Connections to the database that each process opens at most."""
     admin_secret: Annotated[
         SecretStr | None,
         # VSCHAR of RFC 6749 appendix A.2, but no space.
         _matching(
             r"[!-~]{32,256}", "must have 32 to 256 characters of printable ASCII, without spaces"
         ),
-    ] = Field(
-        None,
-        description="The first secret of the admin client, 32 to 256 characters. `issuer init` uses"
-        " it when it creates that client; by default it makes a secret and prints it.",
-    )
-    access_token_ttl: Annotated[Duration, AfterValidator(within_bounds)] = Field(
-        timedelta(seconds=900),
-        description="Lifetime of a token if neither the client nor the audience sets one.",
-    )
-    max_token_bytes: int = Field(
-        4096,
-        ge=1024,
-        le=65536,
-        description="Maximum size of a token in bytes. A larger one is refused.",
-    )
+    ] = None
+    """The first secret of the admin client, 32 to 256 characters. `issuer init` uses it when it
+    creates that client; by default it makes a secret and prints it."""
+    access_token_ttl: Annotated[Duration, AfterValidator(within_bounds)] = timedelta(seconds=900)
+    """Lifetime of a token if neither the client nor the audience sets one."""
+    max_token_bytes: int = Field(4096, ge=1024, le=65536)
+    """Maximum size of a token in bytes. A larger one is refused."""
     signing_algorithms: Annotated[
         tuple[SigningAlgorithm, ...], BeforeValidator(_words), AfterValidator(_each_once)
-    ] = Field(
-        (SigningAlgorithm.RS256,),
-        description="Algorithms that audiences can use, separated by commas: RS256, PS256,"
-        " ES256, EdDSA, Ed25519. The first is the default of a new audience. `Ed25519` is the newer"
-        " name of `EdDSA`: see [EdDSA and Ed25519](access-token.md#eddsa-and-ed25519).",
-    )
-    key_sign_for: Positive = Field(timedelta(days=30), description="How long a key signs.")
-    key_announce_for: Positive = Field(
-        timedelta(hours=24), description="How long a key is published before it may sign."
-    )
-    key_folder: Path | None = Field(
-        None,
-        description="Folder for private keys as PEM files. By default private keys are"
-        " encrypted in the database.",
-    )
-    jwks_max_age: Annotated[Duration, Field(ge=timedelta(seconds=1))] = Field(
-        timedelta(seconds=300), description="`max-age` of the key set."
-    )
-    jwks_max_stale: Duration = Field(
-        timedelta(seconds=300),
-        description="How long beyond its `max-age` a verifier may still use a key set.",
-    )
-    password_grant: bool = Field(True, description="Whether the issuer offers the password grant.")
-    password_hash: Literal["rfc9106", "owasp"] = Field(
-        "rfc9106",
-        description="argon2id parameters: `rfc9106` (64 MiB, t=3, p=4) or `owasp` (19 MiB, t=2,"
-        " p=1). Old hashes are renewed when the user signs in.",
-    )
-    password_workers: int = Field(
-        2, ge=1, le=64, description="Passwords hashed at the same time in each process."
-    )
-    password_queue: int = Field(
-        16,
-        ge=0,
-        le=10_000,
-        description="Sign-ins that may wait for a worker in each process; beyond it 503.",
-    )
-    refresh_idle: Positive = Field(
-        timedelta(days=14),
-        description="A refresh token that is not used for this long expires.",
-    )
-    refresh_ttl: Positive = Field(
-        timedelta(days=90), description="Maximum lifetime of a refresh token family."
-    )
-    refresh_reuse_grace: Duration = Field(
-        timedelta(0),
-        description="How long a client may repeat a refresh request whose answer was lost.",
-    )
-    session_idle: Positive = Field(
-        timedelta(hours=8),
-        description="A session expires when its browser sent no request for this long."
-        " An application that refreshes its tokens does not use the session.",
-    )
-    session_ttl: Positive = Field(
-        timedelta(days=30), description="Maximum lifetime of a session in a browser."
-    )
-    sign_in_failures: int = Field(
-        10,
-        ge=1,
-        le=1000,
-        description="Wrong passwords of a user in a row before the user is locked; ten times as"
-        " many in a day.",
-    )
-    sign_in_lock: Positive = Field(timedelta(minutes=15), description="How long a lock lasts.")
-    second_factor: Literal["optional", "required"] = Field(
-        "optional",
-        description="`required`: nobody signs in with a password alone. People without a second"
-        " factor set one up when they sign in, also those who were signed in before, and the"
-        " password grant is refused.",
-    )
-    rate_limit_failures: Rate = Field(
-        "60/minute",
-        description="Wrong credentials allowed from one address: `N/second`, `N/minute` or `off`.",
-    )
-    rate_limit_passwords: Rate = Field(
-        "60/minute",
-        description="Right passwords checked, and new ones set, for one user; for one address ten"
-        " times as many: `N/second`, `N/minute` or `off`.",
-    )
-    rate_limit_requests: Rate = Field(
-        "off",
-        description="Token requests allowed for one client: `N/second`, `N/minute` or `off`.",
-    )
+    ] = (SigningAlgorithm.RS256,)
+    """Algorithms that audiences can use, separated by commas: RS256, PS256, ES256, EdDSA, Ed25519.
+    The first is the default of a new audience. `Ed25519` is the newer name of `EdDSA`: see [EdDSA
+    and Ed25519](access-token.md#eddsa-and-ed25519)."""
+    key_sign_for: Positive = timedelta(days=30)
+    """How long a key signs."""
+    key_announce_for: Positive = timedelta(hours=24)
+    """How long a key is published before it may sign."""
+    key_folder: Path | None = None
+    """Folder for private keys as PEM files. By default private keys are encrypted in the
+    database."""
+    jwks_max_age: Annotated[Duration, Field(ge=timedelta(seconds=1))] = timedelta(seconds=300)
+    """`max-age` of the key set."""
+    jwks_max_stale: Duration = timedelta(seconds=300)
+    """How long beyond its `max-age` a verifier may still use a key set."""
+    password_grant: bool = True
+    """Whether the issuer offers the password grant."""
+    password_hash: Literal["rfc9106", "owasp"] = "rfc9106"  # noqa: S105 - a profile of argon2id
+    """argon2id parameters: `rfc9106` (64 MiB, t=3, p=4) or `owasp` (19 MiB, t=2, p=1). Old hashes
+    are renewed when the user signs in."""
+    password_workers: int = Field(2, ge=1, le=64)
+    """Passwords hashed at the same time in each process."""
+    password_queue: int = Field(16, ge=0, le=10_000)
+    """Sign-ins that may wait for a worker in each process; beyond it 503."""
+    refresh_idle: Positive = timedelta(days=14)
+    """A refresh token that is not used for this long expires."""
+    refresh_ttl: Positive = timedelta(days=90)
+    """Maximum lifetime of a refresh token family."""
+    refresh_reuse_grace: Duration = timedelta(0)
+    """How long a client may repeat a refresh request whose answer was lost."""
+    session_idle: Positive = timedelta(hours=8)
+    """A session expires when its browser sent no request for this long. An application that
+    refreshes its tokens does not use the session."""
+    session_ttl: Positive = timedelta(days=30)
+    """Maximum lifetime of a session in a browser."""
+    sign_in_failures: int = Field(10, ge=1, le=1000)
+    """Wrong passwords of a user in a row before the user is locked; ten times as many in a day."""
+    sign_in_lock: Positive = timedelta(minutes=15)
+    """How long a lock lasts."""
+    second_factor: Literal["optional", "required"] = "optional"
+    """`required`: nobody signs in with a password alone. People without a second factor set one up
+    when they sign in, also those who were signed in before, and the password grant is refused."""
+    rate_limit_failures: Rate = "60/minute"
+    """Wrong credentials allowed from one address: `N/second`, `N/minute` or `off`."""
+    rate_limit_passwords: Rate = "60/minute"
+    """Right passwords checked, and new ones set, for one user; for one address ten times as many:
+    `N/second`, `N/minute` or `off`."""
+    rate_limit_requests: Rate = "off"
+    """Token requests allowed for one client: `N/second`, `N/minute` or `off`."""
     rate_limit_redis_url: Annotated[
         SecretStr | None,
         _matching(
             r"(redis|rediss|redis\+unix)://\S+",
             "must begin with redis://, rediss:// or redis+unix://",
         ),
-    ] = Field(
-        None,
-        description="Redis in which all processes count rate limits together, such as"
-        " `redis://:password@host:6379/0`. By default each process counts for"
-        " itself.",
-    )
-    client_registration: Literal["off", "token", "open"] = Field(
-        "off",
-        description="Who may register clients at `/oauth2/register`: nobody (`off`), callers with"
-        " an access token of the scope `issuer:clients:register` (`token`), or everybody"
-        " (`open`). Such clients have no rights of their own.",
-    )
-    client_metadata_hosts: Annotated[tuple[MetadataHost, ...], BeforeValidator(_words)] = Field(
-        (),
-        description="Hosts whose client metadata documents are accepted, separated by commas,"
-        " such as `claude.ai`; with a port unless it is 443; `*` for all. Off by default."
-        " Clients of other hosts are unknown, unless they are pinned.",
-    )
-    trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(_words)] = Field(
-        (),
-        description="Addresses or networks of proxies whose `X-Forwarded-For` is trusted,"
-        " separated by commas.",
-    )
-    verifier_networks: Annotated[tuple[Network, ...], BeforeValidator(_words)] = Field(
-        (),
-        description="Addresses or networks of your AgentOS, separated by commas: reports of"
-        " verifiers from others are ignored. By default all count, and anybody can send one.",
-    )
+    ] = None
+    """Redis in which all processes count rate limits together, such as
+    `redis://:password@host:6379/0`. By default each process counts for itself."""
+    client_registration: Literal["off", "token", "open"] = "off"
+    """Who may register clients at `/oauth2/register`: nobody (`off`), callers with an access token
+    of the scope `issuer:clients:register` (`token`), or everybody (`open`). Such clients have no
+    rights of their own."""
+    client_metadata_hosts: Annotated[tuple[MetadataHost, ...], BeforeValidator(_words)] = ()
+    """Hosts whose client metadata documents are accepted, separated by commas, such as `claude.ai`;
+    with a port unless it is 443; `*` for all. Off by default. Clients of other hosts are unknown,
+    unless they are pinned."""
+    trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(_words)] = ()
+    """Addresses or networks of proxies whose `X-Forwarded-For` is trusted, separated by commas."""
+    verifier_networks: Annotated[tuple[Network, ...], BeforeValidator(_words)] = ()
+    """Addresses or networks of your AgentOS, separated by commas: reports of verifiers from others
+    are ignored. By default all count, and anybody can send one."""
     audit_keep: Annotated[
         timedelta | None, BeforeValidator(_kept_for), Field(ge=timedelta(days=7))
-    ] = Field(
-        None,
-        description="How long audit events are kept, such as `400d`; at least 7d. By default"
-        " forever.",
+    ] = None
+    """How long audit events are kept, such as `400d`; at least 7d. By default forever."""
+    audit_checkpoint_every: Annotated[Duration, Field(ge=timedelta(seconds=10))] = timedelta(
+        minutes=5
     )
-    audit_checkpoint_every: Annotated[Duration, Field(ge=timedelta(seconds=10))] = Field(
-        timedelta(minutes=5),
-        description="How often a signed checkpoint of the audit log is written, if there are"
-        " new events.",
-    )
-    audit_push_url: Annotated[SecretStr | None, AfterValidator(_push_url)] = Field(
-        None,
-        description="Where audit events are sent as they come: `https://…`, `syslog+tls://host:6514`"
-        " or `syslog://host:601`. Off by default. See"
-        " [Send it elsewhere](../how-to/audit.md#send-it-elsewhere).",
-    )
+    """How often a signed checkpoint of the audit log is written, if there are new events."""
+    audit_push_url: Annotated[SecretStr | None, AfterValidator(_push_url)] = None
+    """Where audit events are sent as they come: `https://…`, `syslog+tls://host:6514` or
+    `syslog://host:601`. Off by default. See [Send it
+    elsewhere](../how-to/audit.md#send-it-elsewhere)."""
     audit_push_token: Annotated[
         SecretStr | None,
         # Of other systems, which have their own forms.
         _matching(
             r"[!-~]{1,4096}", "must have 1 to 4096 characters of printable ASCII, without spaces"
         ),
-    ] = Field(
-        None, description="Bearer token for the destination of audit events, if it is `https://`."
-    )
-    audit_push_ca: Path | None = Field(
-        None,
-        description="File with the certificate authorities, in PEM, of the destination of audit"
-        " events. By default those of certifi, or of `SSL_CERT_FILE`.",
-    )
-    audit_format: Literal["json", "ocsf"] = Field(
-        "json",
-        description="How audit events are sent: `json`, or `ocsf` for the names of"
-        " [OCSF](audit-ocsf.md).",
-    )
+    ] = None
+    """Bearer token for the destination of audit events, if it is `https://`."""
+    audit_push_ca: Path | None = None
+    """File with the certificate authorities, in PEM, of the destination of audit events. By default
+    those of certifi, or of `SSL_CERT_FILE`."""
+    audit_format: Literal["json", "ocsf"] = "json"
+    """How audit events are sent: `json`, or `ocsf` for the names of [OCSF](audit-ocsf.md)."""
     metrics_token: Annotated[
         SecretStr | None,
         # RFC 6750 §2.1, and too long to be guessed.
@@ -350,43 +275,29 @@ class Settings(BaseModel):
             r"[A-Za-z0-9._~+/-]{16,1024}=*",
             "must have at least 16 characters, each of A-Z a-z 0-9 . _ ~ + / -",
         ),
-    ] = Field(
-        None,
-        description="Bearer token for `/metrics`. Off by default.",
-    )
-    max_connections: int = Field(
-        4096,
-        ge=1,
-        le=1_000_000,
-        description="Connections that a process accepts at once; fewer if the limit of open"
-        " files is lower. See [Sizes](limits.md#sizes).",
-    )
-    log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="The lowest level that is logged."
-    )
+    ] = None
+    """Bearer token for `/metrics`. Off by default."""
+    max_connections: int = Field(4096, ge=1, le=1_000_000)
+    """Connections that a process accepts at once; fewer if the limit of open files is lower. See
+    [Sizes](limits.md#sizes)."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """The lowest level that is logged."""
     log_requests: Annotated[
         str,
         _matching(
             r"off|errors|0(\.\d{1,6})?|1(\.0{1,6})?",
             "must be off, errors, or a share from 0 to 1, such as 0.01",
         ),
-    ] = Field(
-        "off",
-        description="Requests that get a log line of their own, at the level `info`: `off`,"
-        " `errors` (status 400 and above), or errors and a share of the others, such as `0.01`"
-        " or `1`.",
-    )
-    api_docs: bool = Field(
-        True, description="Whether `/docs` shows the API. `/openapi.json` is served in any case."
-    )
-    hsts_max_age: Annotated[Duration, Field(ge=timedelta(0))] = Field(
-        timedelta(0),
-        description="`max-age` of `Strict-Transport-Security` (RFC 6797), such as `365d`: so long"
-        " browsers use `https` only. Not sent by default, nor if `ISSUER_URL` is `http`.",
-    )
-    dangerously_allow_http: bool = Field(
-        False, description="Allows an `http://` URL on an address that other machines can reach."
-    )
+    ] = "off"
+    """Requests that get a log line of their own, at the level `info`: `off`, `errors` (status 400
+    and above), or errors and a share of the others, such as `0.01` or `1`."""
+    api_docs: bool = True
+    """Whether `/docs` shows the API. `/openapi.json` is served in any case."""
+    hsts_max_age: Annotated[Duration, Field(ge=timedelta(0))] = timedelta(0)
+    """`max-age` of `Strict-Transport-Security` (RFC 6797), such as `365d`: so long browsers use
+    `https` only. Not sent by default, nor if `ISSUER_URL` is `http`."""
+    dangerously_allow_http: bool = False
+    """Allows an `http://` URL on an address that other machines can reach."""
 
     @model_validator(mode="after")
     def _url_is_an_issuer_identifier(self) -> Self:

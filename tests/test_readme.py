@@ -1,8 +1,12 @@
 """The README fits two screens, and the page of settings has every setting with its default."""
 
+import ast
+import inspect
 import re
 from datetime import timedelta
 from enum import StrEnum
+from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -49,7 +53,19 @@ def test_every_secret_is_hidden():
 
 
 def row(name: str, field: FieldInfo) -> str:
-    return f"| `{PREFIX}{name.upper()}` | {written(field.default)} | {field.description} |"
+    return f"| `{PREFIX}{name.upper()}` | {written(field.default)} | {descriptions()[name]} |"
+
+
+@cache
+def descriptions() -> dict[str, str]:
+    """The text below each setting, by its name."""
+    (settings,) = ast.parse(inspect.getsource(Settings)).body
+    assert isinstance(settings, ast.ClassDef)
+    return {
+        member.target.id: " ".join(text.value.value.split())
+        for member, text in pairwise(settings.body)
+        if isinstance(member, ast.AnnAssign) and isinstance(text, ast.Expr)
+    }
 
 
 def written(default: object) -> str:
