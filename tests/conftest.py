@@ -11,7 +11,8 @@ import httpx
 import pytest
 from starlette.testclient import TestClient
 
-from issuer.composition import build_telemetry, compose
+from issuer.composition import compose
+from issuer.composition.foundation import build_telemetry
 from issuer.server.app import create_app
 from issuer.settings import Settings
 from issuer.telemetry import logs

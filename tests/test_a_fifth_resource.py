@@ -16,8 +16,8 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from starlette.testclient import TestClient
 
 from issuer import manifest, scopes
-from issuer.admin.refusals import install_problem_handlers
 from issuer.admin.collection import Descriptions, collection_router
+from issuer.admin.refusals import install_problem_handlers
 from issuer.audit import Actor
 from issuer.cli.collection import CollectionCommands
 from issuer.cli.command import new_app
@@ -28,7 +28,8 @@ from issuer.database.tables import Base, Versioned
 from issuer.fields.fields import Fields, Label, Scopes, Version
 from issuer.fields.ids import RoleName
 from issuer.manifest import entries
-from issuer.resources import SCOPES, Collection, Member, ResourceType
+from issuer.resources import Collection, ResourceType
+from issuer.resources.resource_type import SCOPES, Member
 from issuer.web.console import routes
 from issuer.web.console.screens.collection import CollectionScreen
 from issuer.web.console.screens.resource import ResourceScreen

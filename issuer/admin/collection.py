@@ -97,7 +97,8 @@ def collection_router(
                 work.allow_unknown_scopes()
             work.new_privileges.keep(getattr(fields, "keep_credentials", []))
             collection = work.collection(resource_type)
-            created = collection.create(_without_kept(resource_type, fields))
+            own = {name: getattr(fields, name) for name in resource_type.fields.model_fields}
+            created = collection.create(resource_type.fields.model_construct(**own))
             key = resource_type.key_of(created)
             tagged(response, collection.get(key))
         response.headers["Location"] = location(caller, resource_type.plural, key)
@@ -199,11 +200,6 @@ def _new(resource_type: ResourceType[Any, Any]) -> Any:
         return fields
     bases = (fields, KeptCredentials)
     return create_model(f"New{fields.__name__}", __base__=bases, __doc__=fields.__doc__)
-
-
-def _without_kept(resource_type: ResourceType[Any, Any], fields: Any) -> Any:
-    names = resource_type.fields.model_fields
-    return resource_type.fields.model_construct(**{name: getattr(fields, name) for name in names})
 
 
 def _warned(resource: Any, more: Sequence[str]) -> Any:

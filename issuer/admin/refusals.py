@@ -91,10 +91,19 @@ def problem_of(error: errors.IssuerError) -> ProblemRaised:  # noqa: PLR0911 - o
             shown = [_field(*each) for each in fields[:MAX_ERRORS]]
             return ProblemRaised.of_fields(shown, len(fields))
         case manifest.InvalidManifest():
-            shown = [_in_manifest(each) for each in error.problems[:MAX_ERRORS]]
+            shown = [
+                {
+                    "field": manifest.spelled(each.path) or "body",
+                    "message": each.message,
+                    "line": each.line,
+                }
+                for each in error.problems[:MAX_ERRORS]
+            ]
             return ProblemRaised.of_fields(shown, error.total)
-        case errors.Forbidden():
-            return ProblemRaised("forbidden", str(error), _insufficient(error.scope))
+        case errors.Forbidden():  # RFC 6750 §3
+            which = f', scope="{error.scope}"' if error.scope else ""
+            challenge = f'Bearer realm="issuer", error="insufficient_scope"{which}'
+            return ProblemRaised("forbidden", str(error), {"WWW-Authenticate": challenge})
         case CredentialsNotKept():
             credentials = error.as_members()
             return ProblemRaised(
@@ -118,17 +127,6 @@ def problem_of(error: errors.IssuerError) -> ProblemRaised:  # noqa: PLR0911 - o
 
 def _field(field: str, message: str) -> dict[str, str | int]:
     return {"field": shortened(field), "message": message}
-
-
-def _in_manifest(wrong: manifest.ManifestProblem) -> dict[str, str | int]:
-    field = manifest.spelled(wrong.path) or "body"
-    return {"field": field, "message": wrong.message, "line": wrong.line}
-
-
-def _insufficient(scope: str | None) -> dict[str, str]:
-    """RFC 6750 §3."""
-    which = f', scope="{scope}"' if scope else ""
-    return {"WWW-Authenticate": f'Bearer realm="issuer", error="insufficient_scope"{which}'}
 
 
 def _invalid(error: RequestValidationError) -> ProblemRaised:

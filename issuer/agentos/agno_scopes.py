@@ -13,7 +13,6 @@ _EXAMPLES = {
     "A2A": ("POST", "/a2a/agents/any/v1/message:send"),
     "AG-UI": ("POST", "/agui"),
 }
-_PROVIDER = "authorization_provider"
 
 log = logging.getLogger(__name__)
 
@@ -36,11 +35,9 @@ def missing_scopes_at(app: Any) -> Callable[[Mapping[str, Any]], Sequence[str]]:
 
     None where something other than scopes decides, such as roles with `roles_claim` (agno 3.1).
     """
-    providers = (getattr(place.app.state, _PROVIDER, None) for place in places_within(app))
-    scopes_decide = all(
-        provider is None or getattr(provider, "enforces_token_scopes", False)
-        for provider in providers
-    )
+    states = (place.app.state for place in places_within(app))
+    providers = [each for s in states if (each := getattr(s, "authorization_provider", None))]
+    scopes_decide = all(getattr(each, "enforces_token_scopes", False) for each in providers)
     return _missing_scopes if scopes_decide else lambda _: ()
 
 

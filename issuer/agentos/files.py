@@ -76,18 +76,18 @@ log = logging.getLogger(__name__)
 
 
 class DiskCache:
-    """One document of one issuer in one file. Write access to the file decides who is trusted."""
+    """One document of one issuer in one file, if any. Who can write the file is trusted."""
 
     def __init__(
         self,
-        path: Path,
+        path: str | Path | None,
         issuer: str,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
         what: str = "The key set",
     ) -> None:
         self._what = what
-        self._path = path
+        self.path = None if path is None else Path(path)
         self._issuer = issuer
         self._clock = clock
         self._wall_clock = wall_clock
@@ -96,20 +96,23 @@ class DiskCache:
     def write(self, held: Held[T]) -> None:
         """Replace the file; an unchanged one at most once a minute. A full disk is only logged."""
         body, at = self._written
-        if body == held.body and held.seen_at - at < _REWRITE_AFTER:
+        is_fresh = body == held.body and held.seen_at - at < _REWRITE_AFTER
+        if self.path is None or is_fresh:
             return
         self._written = held.body, held.seen_at
         seen_at = self._wall_clock() - (self._clock() - held.seen_at)
         entry = {"issuer": self._issuer, "seen_at": seen_at, "body": b64encode(held.body).decode()}
         try:
-            replace_file(self._path, json.dumps(entry).encode())
+            replace_file(self.path, json.dumps(entry).encode())
         except OSError as error:
-            log.warning("%s cannot be cached in %s: %s", self._what, self._path, error)
+            log.warning("%s cannot be cached in %s: %s", self._what, self.path, error)
 
     def read(self, parse: Callable[[bytes], T]) -> Held[T] | None:
         """The document written last, with its age; None if unusable."""
+        if self.path is None:
+            return None
         try:
-            entry = json.loads(read_trusted(self._path, _MAX_BYTES))
+            entry = json.loads(read_trusted(self.path, _MAX_BYTES))
             if entry["issuer"] != self._issuer:
                 raise ValueError(f"it is from another issuer, {entry['issuer']}")
             body = b64decode(entry["body"])
@@ -121,5 +124,5 @@ class DiskCache:
         except FileNotFoundError:
             pass
         except _UNREADABLE as error:
-            log.warning("%s in %s is not used: %s", self._what, self._path, error)
+            log.warning("%s in %s is not used: %s", self._what, self.path, error)
         return None

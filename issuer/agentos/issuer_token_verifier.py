@@ -70,18 +70,14 @@ class TrustedIssuer:
         self._source = Source(
             rules.issuer, "jwks_uri", url=jwks_url, allow_http=allow_http, clock=clock
         )
-        self._cache, feed_cache = None, None
-        if cache_file is not None:
-            file, feed_file = Path(cache_file), Path(f"{cache_file}.revocations")
-            self._cache = DiskCache(file, rules.issuer, clock, wall_clock)
-            feed_cache = DiskCache(
-                feed_file, rules.issuer, clock, wall_clock, "The revocation feed"
-            )
+        of_issuer = (rules.issuer, clock, wall_clock)
+        file, feed_file = cache_file, cache_file and f"{cache_file}.revocations"
+        self._cache = DiskCache(file, *of_issuer)
         self._key_set_client: KeySetClient[KeySet] = KeySetClient(
             f"The key set of {rules.issuer}",
             self._source,
             self._read,
-            keep=self._cache.write if self._cache else lambda _: None,
+            keep=self._cache.write,
             clock=clock,
         )
         self.feed: FeedClient | None = None
@@ -93,7 +89,7 @@ class TrustedIssuer:
                 url=feed_url,
                 is_optional=jwks_url is not None and feed_url is None,
                 away_limit=feed_away_limit,
-                cache=feed_cache,
+                cache=DiskCache(feed_file, *of_issuer, "The revocation feed"),
                 allow_http=allow_http,
                 clock=clock,
                 wall_clock=wall_clock,
@@ -102,7 +98,7 @@ class TrustedIssuer:
     def start(self) -> None:
         """Start polling the key set and the feed in this process. Does not block."""
         if not self._key_set_client.is_running:
-            self._key_set_client.start(self._cache.read(self._read) if self._cache else None)
+            self._key_set_client.start(self._cache.read(self._read))
         if self.feed:
             self.feed.start()
 

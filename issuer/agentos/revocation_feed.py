@@ -3,7 +3,7 @@
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -47,7 +47,7 @@ class FeedClient:
         url: str | None,
         is_optional: bool,
         away_limit: float | None,
-        cache: DiskCache | None,
+        cache: DiskCache,
         allow_http: bool,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
@@ -68,7 +68,7 @@ class FeedClient:
             "revocations_uri",
             url=url,
             rewrite=self._for_an_algorithm_of_ours,
-            headers=self._report_headers,
+            headers=lambda: self._report.headers(self._keys, self._known.issued_at),
             max_bytes=MAX_BYTES,
             allow_http=allow_http,
             clock=clock,
@@ -87,8 +87,7 @@ class FeedClient:
     def start(self) -> None:
         """Start polling in this process. Does not block."""
         if not self.client.is_running:
-            cache = self._cache if self.client.held is None else None
-            self.client.start(cache.read(_read_cached) if cache else None)
+            self.client.start(None if self.client.held else self._cache.read(_read_cached))
 
     async def prepare(self) -> None:
         """Wait for the first answer; fetch again if tokens cannot be accepted without one."""
@@ -98,11 +97,10 @@ class FeedClient:
 
     def current(self) -> RevokedEntries:
         """What is revoked. `RevocationsUnavailable` if the feed was unavailable for too long."""
-        held = self.client.held
         if not self.is_known:
             wait = math.ceil(self.client.next_at - self._clock())
             raise RevocationsUnavailable(self._rules.issuer, retry_after=max(1, wait))
-        return held.value if held else RevokedEntries()
+        return self._known
 
     def status(self, moment: Callable[[float], str]) -> dict[str, Any]:
         """What is held and since when, for JSON; `moment` formats a monotonic time."""
@@ -152,9 +150,9 @@ class FeedClient:
         max_age = _MAX_INTERVAL if fetched.max_age is None else min(fetched.max_age, _MAX_INTERVAL)
         return replace(fetched, max_age=max_age)
 
-    def _report_headers(self) -> Mapping[str, str]:
-        held = self.client.held
-        return self._report.headers(self._keys, held.value.issued_at if held else 0)
+    @property
+    def _known(self) -> RevokedEntries:
+        return self.client.held.value if self.client.held else RevokedEntries()
 
     async def _have_key_for(self, feed: bytes) -> None:
         """The feed may be signed with a key that is newer than the key set held."""
@@ -171,8 +169,7 @@ class FeedClient:
         if body == _NO_FEED:
             log.info("%s has no revocation feed", self._rules.issuer)
             return RevokedEntries()
-        held = self.client.held
-        known = held.value if held else RevokedEntries()
+        known = self._known
         feed = read_feed(body, self._keys, known, self._rules, self._wall_clock())
         return feed.after(known, self._rules.leeway + MAX_CLOCK_SKEW)
 
@@ -182,7 +179,7 @@ class FeedClient:
 
     def _keep(self, held: Held[RevokedEntries]) -> None:
         """Write it to disk: at once if it has new entries, else once a minute."""
-        if self._cache is None:
+        if self._cache.path is None:
             return
         if self._written is not None:
             written, at = self._written

@@ -113,7 +113,9 @@ class Verifier:
         if self._jwks_file is None:
             agno_hook.install()
             self._jwks_file = agno_hook.register(self._name, self)
-            agno_hook.require_effect(self._jwks_file, _is_bound)
+            agno_hook.require_effect(
+                self._jwks_file, lambda each: isinstance(each.validate_token, BoundValidator)
+            )
         return self._jwks_file
 
     def auth(self, **more: Any) -> dict[str, Any]:
@@ -146,7 +148,10 @@ class Verifier:
         add_middleware: Any = getattr(app, "add_middleware")  # noqa: B009 - any ASGI framework's
         add_middleware(KeyFetching, places=places, start=self.start, prepare_for=self.prepare_for)
         if self._url is not None:
-            resources = self._resources_of(app, self._url)
+            issuers = [issuer.rules.issuer for issuer in self._issuers]
+            paths = agno_app.resource_paths(app)
+            resources = ProtectedResources(self._url, paths, issuers, self._challenge_scopes)
+            agno_app.require_unserved(app, resources.documents)
             missing_scopes = agno_scopes.missing_scopes_at(app)
             add_middleware(
                 Challenges, resources=resources, places=places, missing_scopes=missing_scopes
@@ -154,13 +159,6 @@ class Verifier:
         self.start()
         self._is_attached = True
         return app
-
-    def _resources_of(self, app: Any, url: str) -> ProtectedResources:
-        issuers = [issuer.rules.issuer for issuer in self._issuers]
-        paths = agno_app.resource_paths(app)
-        resources = ProtectedResources(url, paths, issuers, self._challenge_scopes)
-        agno_app.require_unserved(app, resources.documents)
-        return resources
 
     def start(self) -> None:
         """Start polling the key sets in this process. Does not block; first use does it, too."""
@@ -249,7 +247,3 @@ class Verifier:
         if self._strict:
             raise InvalidConfiguration(message)
         log.critical(message)
-
-
-def _is_bound(validator: Any) -> bool:
-    return isinstance(validator.validate_token, BoundValidator)

@@ -8,7 +8,7 @@ from issuer.fields.fields import Algorithm, Fields, Label, Version
 from issuer.fields.ids import AudienceId
 from issuer.fields.times import Lifetime
 from issuer.fields.urls import Resources
-from issuer.resources import LIFETIME, NAME, Control, Member, ResourceType
+from issuer.resources.resource_type import LIFETIME, NAME, Control, Member, ResourceType
 from issuer.vocabulary import SigningAlgorithm
 
 

@@ -12,7 +12,7 @@ from issuer.cli.command import NOTHING, content_of
 from issuer.cli.options import COMPLETIONS
 from issuer.errors import IssuerError
 from issuer.fields.times import in_seconds
-from issuer.resources import Control, Member, ResourceType
+from issuer.resources.resource_type import Control, Member, ResourceType
 from issuer.settings import Duration
 
 

@@ -12,7 +12,8 @@ from issuer.audiences import AUDIENCE
 from issuer.audit import Actor
 from issuer.catalogue import NEWEST, lint
 from issuer.clients import CLIENT
-from issuer.composition import Administration, AuditParts, UnitOfWork, composed
+from issuer.composition import Administration, UnitOfWork, composed
+from issuer.composition.foundation import AuditParts
 from issuer.errors import InvalidField, NotFound, UnknownReference
 from issuer.fields.text import did_you_mean, escaped
 from issuer.resources import ResourceType

@@ -80,15 +80,12 @@ async def _read(answer: httpx.Response) -> IssuerAnswer:
             body += chunk
             if len(body) > MAX_BYTES:
                 raise _TooLarge
-    return IssuerAnswer(answer.status_code, _json_object(bytes(body)), _retry_after(answer.headers))
-
-
-def _json_object(body: bytes) -> dict[str, Any] | None:
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):
-        return None
-    return document if isinstance(document, dict) else None
+        document = None
+    found = document if isinstance(document, dict) else None
+    return IssuerAnswer(answer.status_code, found, _retry_after(answer.headers))
 
 
 def _retry_after(headers: httpx.Headers) -> float | None:

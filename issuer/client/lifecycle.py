@@ -50,11 +50,16 @@ class Lifecycle:
     def ask(self, now: float) -> NextStep:
         """For a caller that needs a token."""
         token = self._token
-        if token is None or now >= token.unusable_at:
-            return self._without_token(now)
-        starts = now >= token.renew_at and self._may_request(now)
-        self._is_requesting |= starts
-        return NextStep(token.value, starts=starts)
+        is_paused = self._failure is not None and now < self._paused_until
+        may_request = not self._is_requesting and not is_paused
+        if token is not None and now < token.unusable_at:
+            starts = now >= token.renew_at and may_request
+            self._is_requesting |= starts
+            return NextStep(token.value, starts=starts)
+        if is_paused:
+            return NextStep(error=self._failure)
+        self._is_requesting = True
+        return NextStep(starts=may_request)
 
     def replace(self, refused: str, now: float) -> NextStep | None:
         """For a caller whose token `refused` a service answered with 401.
@@ -93,16 +98,3 @@ class Lifecycle:
     def abandoned(self) -> None:
         """The request went on in another process: it never ends in this one."""
         self._is_requesting = False
-
-    def _without_token(self, now: float) -> NextStep:
-        if self._is_paused(now):
-            return NextStep(error=self._failure)
-        starts = self._may_request(now)
-        self._is_requesting = True
-        return NextStep(starts=starts)
-
-    def _may_request(self, now: float) -> bool:
-        return not self._is_requesting and not self._is_paused(now)
-
-    def _is_paused(self, now: float) -> bool:
-        return self._failure is not None and now < self._paused_until

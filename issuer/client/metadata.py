@@ -88,12 +88,8 @@ def token_endpoint(issuer: str, metadata: dict[str, Any]) -> DiscoveredEndpoint:
         require_safe(url if isinstance(url, str) else "", "token_endpoint")
     except ValueError as error:
         raise TokenUnavailable(f"{where} names no usable endpoint: {str(error)[:200]}") from None
-    return DiscoveredEndpoint(str(url), _takes_basic(metadata))
-
-
-def _takes_basic(metadata: dict[str, Any]) -> bool:
-    """Also if the metadata does not say (RFC 8414 §2)."""
     methods = metadata.get("token_endpoint_auth_methods_supported")
-    return not isinstance(methods, Iterable) or (
-        "client_secret_basic" in methods or "client_secret_post" not in methods
-    )
+    if not isinstance(methods, Iterable):  # by default it takes Basic (RFC 8414 §2)
+        return DiscoveredEndpoint(str(url), takes_basic=True)
+    takes_basic = "client_secret_basic" in methods or "client_secret_post" not in methods
+    return DiscoveredEndpoint(str(url), takes_basic)

@@ -22,7 +22,7 @@ from issuer.fields.fields import (
 from issuer.fields.ids import AudienceId
 from issuer.fields.times import Instant, Lifetime
 from issuer.fields.urls import ClientId, RedirectUris
-from issuer.resources import (
+from issuer.resources.resource_type import (
     CLAIMS,
     DISABLED,
     LIFETIME,

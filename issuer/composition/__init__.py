@@ -5,17 +5,14 @@ No other package reads the clock, the random source or the environment by itself
 
 from issuer.composition.administration import Access, Administration
 from issuer.composition.composition import Composition, ProtocolParts, compose, composed
-from issuer.composition.foundation import AuditParts, build_telemetry
 from issuer.composition.unit_of_work import UnitOfWork
 
 __all__ = [
     "Access",
     "Administration",
-    "AuditParts",
     "Composition",
     "ProtocolParts",
     "UnitOfWork",
-    "build_telemetry",
     "compose",
     "composed",
 ]

@@ -11,7 +11,10 @@ from typing import Any, Self
 
 from pydantic import Field, model_validator
 
-from issuer.catalogue import NEWEST, Decision, decide, example_of, why_unknown
+from issuer.catalogue import NEWEST
+from issuer.catalogue.decision import Decision, decide
+from issuer.catalogue.entries import example_of
+from issuer.catalogue.suggestions import why_unknown
 from issuer.directory import AudienceRecord, ClientRecord, Directory, Rights, UserRecord
 from issuer.errors import InvalidField, NotFound
 from issuer.explain.own_api import OwnApi

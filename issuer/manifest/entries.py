@@ -12,7 +12,7 @@ from issuer.clients import CLIENT, ClientFields
 from issuer.fields.fields import Fields
 from issuer.fields.urls import ClientId
 from issuer.manifest.problems import shown
-from issuer.resources import ResourceType, members_of
+from issuer.resources.resource_type import ResourceType, members_of
 from issuer.roles import ROLE, Assignment, RoleFields
 from issuer.trusted_issuers import TRUSTED_ISSUER, TrustedIssuerFields
 from issuer.users import USER, UserFields

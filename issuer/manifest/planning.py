@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from issuer.audiences import AUDIENCE, AudienceFields
 from issuer.authority import GivenCredential
-from issuer.catalogue import OTHERWISE, misspelled
+from issuer.catalogue.lint import OTHERWISE, misspelled
 from issuer.clients import CLIENT, ClientFields
 from issuer.errors import InUse, NotAllowed
 from issuer.fields.fields import Fields

@@ -6,29 +6,6 @@ A new resource is a `ResourceType`, whose members are described once (`Member`),
 
 from issuer.resources.collection import Collection, Transaction
 from issuer.resources.principals import Principals
-from issuer.resources.resource_type import (
-    CLAIMS,
-    DISABLED,
-    LIFETIME,
-    NAME,
-    SCOPES,
-    Control,
-    Member,
-    ResourceType,
-    members_of,
-)
+from issuer.resources.resource_type import ResourceType
 
-__all__ = [
-    "CLAIMS",
-    "DISABLED",
-    "LIFETIME",
-    "NAME",
-    "SCOPES",
-    "Collection",
-    "Control",
-    "Member",
-    "Principals",
-    "ResourceType",
-    "Transaction",
-    "members_of",
-]
+__all__ = ["Collection", "Principals", "ResourceType", "Transaction"]

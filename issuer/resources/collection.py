@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 from issuer.audit import Trail
 from issuer.audit.trail import differences
 from issuer.authority import Authority
-from issuer.catalogue import reject_misspelled
+from issuer.catalogue.lint import reject_misspelled
 from issuer.clock import Clock
 from issuer.database import Session
 from issuer.database.store import Store, as_model

@@ -4,7 +4,6 @@ An assignment is for one audience or for all of them.
 """
 
 from issuer.roles.assignments import Assignment, Assignments
-from issuer.roles.role import ROLE, Role, RoleFields
-from issuer.roles.roles import Roles
+from issuer.roles.roles import ROLE, Role, RoleFields, Roles
 
 __all__ = ["ROLE", "Assignment", "Assignments", "Role", "RoleFields", "Roles"]

@@ -1,14 +1,36 @@
-"""The rules for roles."""
+"""The models of a role, and the rules for roles."""
 
-from typing import Any
+from datetime import datetime
+from typing import Annotated, Any
 
 from issuer.database.tables import RoleRow
 from issuer.errors import InUse
-from issuer.resources import Collection
-from issuer.roles.role import ROLE, Role, RoleFields
+from issuer.fields.fields import Fields, Label, Scopes, Version
+from issuer.fields.ids import RoleName
+from issuer.resources import Collection, ResourceType
+from issuer.resources.resource_type import SCOPES, Member
 from issuer.roles.store import RoleStore
 
 _MAX_NAMED = 100
+
+
+class RoleFields(Fields):
+    """The members of a role that an operator sets."""
+
+    name: Annotated[RoleName, Member(label="Name", help="The name of the role.")]
+    description: Annotated[Label, Member(label="Description", help="What it is for.")] = ""
+    scopes: Annotated[Scopes, SCOPES] = []
+
+
+class Role(RoleFields):
+    """A stored role."""
+
+    created_at: datetime
+    updated_at: datetime
+    version: Version
+
+
+ROLE = ResourceType("role", "roles", key="name", fields=RoleFields, model=Role, gives_rights=True)
 
 
 class Roles(Collection[RoleRow, RoleFields, Role]):

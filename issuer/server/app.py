@@ -17,8 +17,9 @@ from issuer.admin.parts import AdminParts
 from issuer.admin.refusals import install_problem_handlers, unforeseen
 from issuer.background.workers import WorkerPool
 from issuer.clients.documents import MAX_FETCHES_AT_ONCE
-from issuer.composition import Composition, build_telemetry, compose
+from issuer.composition import Composition, compose
 from issuer.composition.background import BackgroundJobs
+from issuer.composition.foundation import build_telemetry
 from issuer.http.middleware import (
     DirectRoutes,
     Observer,

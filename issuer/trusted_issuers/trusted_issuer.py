@@ -7,7 +7,7 @@ from pydantic import ValidationInfo, field_validator
 
 from issuer.fields.fields import Fields, Version
 from issuer.fields.ids import RoleName
-from issuer.resources import DISABLED, Control, Member, ResourceType
+from issuer.resources.resource_type import DISABLED, Control, Member, ResourceType
 from issuer.trusted_issuers.fields import (
     ALGORITHM_NAMES,
     CaCertificate,

@@ -9,7 +9,7 @@ from pydantic import SecretStr, ValidationInfo, field_validator
 from issuer.fields.claims import CustomClaims
 from issuer.fields.fields import Email, Fields, Label, Username, Version
 from issuer.fields.ids import PrincipalId
-from issuer.resources import CLAIMS, DISABLED, NAME, Control, Member, ResourceType
+from issuer.resources.resource_type import CLAIMS, DISABLED, NAME, Control, Member, ResourceType
 
 
 class UserFields(Fields):

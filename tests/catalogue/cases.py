@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from random import Random
 from urllib.parse import quote
 
-from issuer.catalogue import Catalogue
+from issuer.catalogue.catalogue import Catalogue
 from tests.catalogue.oracle import Case
 from tests.scopes.generators import EVERY_SCOPE
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 import issuer.catalogue
-from issuer.catalogue import NEWEST, SUPPORTED, Catalogue, UnknownVersion, scopes
+from issuer.catalogue import NEWEST, SUPPORTED, UnknownVersion, scopes
+from issuer.catalogue.catalogue import Catalogue
 from issuer.catalogue.entries import DESCRIPTIONS, POWERFUL
 from issuer.scopes import AGENT_OS_ADMIN, parse
 from tests.agentos.releases import AGNO_2_7, EACH_MINOR, AgnoRelease

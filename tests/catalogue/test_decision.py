@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from issuer.catalogue import SUPPORTED, UnknownVersion, decide
+from issuer.catalogue import SUPPORTED, UnknownVersion
+from issuer.catalogue.decision import decide
 
 every_version = pytest.mark.parametrize("version", SUPPORTED)
 

@@ -9,9 +9,8 @@ from dataclasses import replace
 
 import pytest
 
-from issuer.catalogue import Catalogue, Decision
-from issuer.catalogue.catalogue import Route
-from issuer.catalogue.decision import decide_at
+from issuer.catalogue.catalogue import Catalogue, Route
+from issuer.catalogue.decision import Decision, decide_at
 from issuer.scopes import InvalidScope, covers, parse
 from tests.agentos.releases import AgnoRelease
 from tests.catalogue.cases import FAMILIES, IDS, OPERATOR_ROUTES, cases

@@ -6,7 +6,9 @@ from urllib.parse import quote
 
 import pytest
 
-from issuer.catalogue import Catalogue, decide, scopes
+from issuer.catalogue import scopes
+from issuer.catalogue.catalogue import Catalogue
+from issuer.catalogue.decision import decide
 from issuer.scopes import AGENT_OS_ADMIN
 from tests.agentos.releases import SERVER_RELEASES, AgnoRelease
 from tests.agentos.running import AgentOSServer, bearer, running_agent_os

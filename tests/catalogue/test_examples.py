@@ -2,7 +2,9 @@
 
 import pytest
 
-from issuer.catalogue import decide, example_of, scopes
+from issuer.catalogue import scopes
+from issuer.catalogue.decision import decide
+from issuer.catalogue.entries import example_of
 
 # Only together with another scope.
 _NEVER_ALONE = {"routines:write"}

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from issuer.catalogue import SUPPORTED, Code, ScopeFinding, UnknownVersion, lint, scopes
+from issuer.catalogue import SUPPORTED, UnknownVersion, lint, scopes
+from issuer.catalogue.lint import Code, ScopeFinding
 from issuer.scopes import AGENT_OS_ADMIN, ISSUER_SCOPES, covers
 from tests.scopes.generators import scopes as any_scope
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from starlette.responses import Response
 
-from issuer.catalogue import ScopeEntry, ScopeFinding
+from issuer.catalogue.entries import ScopeEntry
+from issuer.catalogue.lint import ScopeFinding
 from issuer.composition import UnitOfWork
 from issuer.errors import InvalidField
 from issuer.fields.text import escaped

@@ -3,7 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from issuer.catalogue import NEWEST, ScopeEntry, ScopeFinding, lint, scopes
+from issuer.catalogue import NEWEST, lint, scopes
+from issuer.catalogue.entries import ScopeEntry
+from issuer.catalogue.lint import ScopeFinding
 from issuer.catalogue.permissions import in_words as in_groups
 from issuer.clients import Client
 from issuer.composition import Administration

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from issuer.resources import Control, Member, ResourceType
+from issuer.resources.resource_type import Control, Member, ResourceType
 from issuer.roles import Assignment
 from issuer.web.console.screens.views import Command
 

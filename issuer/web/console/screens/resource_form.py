@@ -10,8 +10,7 @@ from pydantic.fields import FieldInfo
 from issuer.composition import UnitOfWork
 from issuer.errors import InvalidField
 from issuer.fields.times import in_seconds
-from issuer.resources import Control, Member, ResourceType
-from issuer.resources.resource_type import FieldsT, ModelT
+from issuer.resources.resource_type import Control, FieldsT, Member, ModelT, ResourceType
 from issuer.settings import Settings
 from issuer.web.console.screens.commands import as_options
 from issuer.web.console.screens.operator import Operator
