@@ -10,7 +10,8 @@ import threading
 from collections.abc import Callable
 from functools import wraps
 from importlib.metadata import version
-from typing import Any, Protocol
+from itertools import chain, count
+from typing import Any
 
 from issuer.agentos.errors import InvalidConfiguration
 
@@ -21,28 +22,17 @@ _CALLED_WITH = ["self", "file_path"]
 _HOOKED = "agentos_issuer_hook"
 
 
-class Host(Protocol):
-    """Takes over the validators that are built with its `jwks_file`."""
-
-    def answers_to(self, value: str) -> bool:
-        """Whether `value`, given as the path of a file, names this host."""
-
-    def bind(self, validator: Any) -> None:
-        """Verify the validator's tokens from now on."""
-
-
-_hosts: dict[str, Host] = {}
+# A `Verifier` takes over the validators that are built with its `jwks_file`.
+_verifiers: dict[str, Any] = {}
 _installing = threading.Lock()
 
 
-def register(name: str, host: Host) -> str:
-    """Register `host` as `name`, or `name~2` and so on; returns the value to use as `jwks_file`."""
+def register(name: str, verifier: Any) -> str:
+    """Register it as `name`, or `name~2` and so on; returns the value to use as `jwks_file`."""
     with _installing:
-        number, value = 1, name
-        while value in _hosts:
-            number += 1
-            value = f"{name}~{number}"
-        _hosts[value] = host
+        names = chain([name], (f"{name}~{number}" for number in count(2)))
+        value = next(each for each in names if each not in _verifiers)
+        _verifiers[value] = verifier
         return value
 
 
@@ -51,15 +41,26 @@ def install() -> None:
     from agno.os.middleware.jwt import JWTValidator  # noqa: PLC0415 - agno only when asked for
 
     with _installing:
-        method = getattr(JWTValidator, _METHOD, None)
-        if method is None or list(inspect.signature(method).parameters) != _CALLED_WITH:
+        stock = getattr(JWTValidator, _METHOD, None)
+        if stock is None or list(inspect.signature(stock).parameters) != _CALLED_WITH:
             raise InvalidConfiguration(_changed())
-        if not hasattr(method, _HOOKED):
-            setattr(JWTValidator, _METHOD, _hooked(method))
+        if hasattr(stock, _HOOKED):
+            return
+
+        @wraps(stock)
+        def load(self: Any, file_path: str) -> None:
+            verifier = _verifier_for(file_path)
+            if verifier is None:
+                stock(self, file_path)
+            else:
+                verifier.bind(self)
+
+        setattr(load, _HOOKED, True)
+        setattr(JWTValidator, _METHOD, load)
 
 
 def require_effect(jwks_file: str, is_bound: Callable[[Any], bool]) -> None:
-    """`InvalidConfiguration` unless a validator with that `jwks_file` is bound to its host."""
+    """`InvalidConfiguration` unless a validator with that `jwks_file` is bound to its Verifier."""
     from agno.os.middleware.jwt import JWTValidator  # noqa: PLC0415
 
     try:
@@ -72,26 +73,12 @@ def require_effect(jwks_file: str, is_bound: Callable[[Any], bool]) -> None:
         raise InvalidConfiguration(_changed())
 
 
-def _hooked(stock: Callable[[Any, str], None]) -> Callable[[Any, str], None]:
-    @wraps(stock)
-    def load(self: Any, file_path: str) -> None:
-        host = _host_for(file_path)
-        if host is None:
-            stock(self, file_path)
-        else:
-            host.bind(self)
-
-    setattr(load, _HOOKED, True)
-    return load
-
-
-def _host_for(value: Any) -> Host | None:
+def _verifier_for(value: Any) -> Any:
+    """The Verifier that `value`, given as the path of a file, names; None if it is a path."""
     value = str(value)
-    if (host := _hosts.get(value)) is not None:
-        return host
-    if "://" not in value:
-        return None
-    matching = [host for host in _hosts.values() if host.answers_to(value)]
+    if value in _verifiers or "://" not in value:
+        return _verifiers.get(value)
+    matching = [each for each in _verifiers.values() if each.answers_to(value)]
     if len(matching) == 1:
         return matching[0]
     raise InvalidConfiguration(
@@ -108,19 +95,15 @@ def _changed() -> str:
     )
 
 
-_LOGGER = "fastmcp.server.server"
-_FAILED = "Error calling tool"
-_REFUSED = "Insufficient permissions"
-
-
 def shorten_refusals() -> None:
-    """Log such a call here, in one line. Other failures keep their traceback."""
-    logging.getLogger(_LOGGER).addFilter(_is_no_refusal)  # which adds it once
+    """Log a call of an MCP tool without permission here, in one line. Others keep a traceback."""
+    logging.getLogger("fastmcp.server.server").addFilter(_is_no_refusal)  # which adds it once
 
 
 def _is_no_refusal(record: logging.LogRecord) -> bool:
     error = record.exc_info[1] if record.exc_info else None
-    if type(error) is not Exception or not str(error).startswith(_REFUSED):
+    if type(error) is not Exception or not str(error).startswith("Insufficient permissions"):
         return True
-    log.warning("%s: %s", record.getMessage().replace(_FAILED, "Refused the MCP tool"), error)
+    message = record.getMessage().replace("Error calling tool", "Refused the MCP tool")
+    log.warning("%s: %s", message, error)
     return False

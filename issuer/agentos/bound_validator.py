@@ -1,6 +1,6 @@
 """Replaces the token check of one agno validator that is bound to a `Verifier`."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import jwt
@@ -18,10 +18,10 @@ class BoundValidator:
     """
 
     def __init__(
-        self, issuers: Sequence[TrustedIssuer], validator: Any, before: Callable[[], None]
+        self, issuers: Mapping[str, TrustedIssuer], validator: Any, before: Callable[[], None]
     ) -> None:
         self._before = before
-        self._issuers = {each.rules.issuer: each for each in issuers}
+        self._issuers = issuers
         self._validator = validator
         self._stock: Callable[[str, Any], dict[str, Any]] = validator.validate_token
 
@@ -39,7 +39,7 @@ class BoundValidator:
             if not self._validator.verification_keys:
                 raise
             named = None  # agno raises the error
-        if named in self._issuers:
+        if named is not None and named in self._issuers:
             issuer = self._issuers[named]
             return self._as_agno_expects(issuer.claims(token), issuer, expected_audience)
         if not self._validator.verification_keys:

@@ -164,12 +164,17 @@ class KeySetClient(Generic[T]):
             self._report_failure(f"{self.name}: {type(error).__name__}")
 
     def _accept(self, fetched: Fetched) -> None:
-        now = self._clock()
-        if fetched.body is None or (self.held and fetched.body == self.held.body):
-            self.held = self._seen_again(fetched, now)
+        now, held = self._clock(), self.held
+        if held and (fetched.body is None or fetched.body == held.body):
+            try:
+                self._check(held.value)
+            except NotFetched:
+                self.held = replace(held, etag=None)  # else the server would keep answering 304
+                raise
+            self.held = replace(held, etag=fetched.etag, seen_at=now)
         else:
-            value = self._read(fetched.body)
-            self.held = Held(value, fetched.body, fetched.etag, now)
+            body = fetched.body or b""
+            self.held = Held(self._read(body), body, fetched.etag, now)
             log.debug("%s has changed", self.name)
         if self.problem:
             log.info("%s is updated again", self.name)
@@ -178,15 +183,6 @@ class KeySetClient(Generic[T]):
         self.next_at = now + min(max(interval, MIN_INTERVAL), MAX_INTERVAL)
         self._keep(self.held)
         self._fetched(None)
-
-    def _seen_again(self, fetched: Fetched, now: float) -> Held[T]:
-        assert self.held is not None
-        try:
-            self._check(self.held.value)
-        except NotFetched:
-            self.held = replace(self.held, etag=None)  # else the server would keep answering 304
-            raise
-        return replace(self.held, etag=fetched.etag, seen_at=now)
 
     def _report_failure(self, problem: str) -> None:
         if problem != self.problem:

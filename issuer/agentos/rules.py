@@ -103,8 +103,15 @@ class TokenRules:
         if claims.get("iss") != self.issuer:
             raise other_issuer(claims.get("iss"), self.issuer)
         self._check_audience(claims)
-        self._check_required(claims)
-        self._check_subject(claims.get("sub"))
+        for name, required in self.required_claims.items():
+            value = claims.get(name)
+            if type(value) is not type(required) or value != required:  # 1 is not True
+                raise jwt.InvalidTokenError(f"The token's {name} is not {required!r}.")
+        subject = claims.get("sub")
+        if not isinstance(subject, str) or not subject:
+            raise jwt.InvalidTokenError("The token has no subject.")
+        if subject == _SCHEDULER or subject.startswith(_RESERVED_SUBJECTS):
+            raise jwt.InvalidTokenError("The token's subject is reserved.")
         return self._check_time(claims, now)
 
     def _check_audience(self, claims: Mapping[str, Any]) -> None:
@@ -115,18 +122,6 @@ class TokenRules:
             named = audience if isinstance(audience, list) else [audience]
             if self.audience not in named or not all(isinstance(each, str) for each in named):
                 raise jwt.InvalidAudienceError("The token is for another audience.")
-
-    def _check_required(self, claims: Mapping[str, Any]) -> None:
-        for name, required in self.required_claims.items():
-            value = claims.get(name)
-            if type(value) is not type(required) or value != required:  # 1 is not True
-                raise jwt.InvalidTokenError(f"The token's {name} is not {required!r}.")
-
-    def _check_subject(self, subject: Any) -> None:
-        if not isinstance(subject, str) or not subject:
-            raise jwt.InvalidTokenError("The token has no subject.")
-        if subject == _SCHEDULER or subject.startswith(_RESERVED_SUBJECTS):
-            raise jwt.InvalidTokenError("The token's subject is reserved.")
 
     def _check_time(self, claims: Mapping[str, Any], now: float) -> tuple[float, float]:
         ends = _seconds(claims, "exp")

@@ -94,8 +94,9 @@ class Verifier:
             allow_http=dangerously_allow_http,
             scopes_claim=scopes_claim_at(scopes_claim, scope_mapping),
         )
-        self._issuers = [self._own, *(each._own for each in others)]
-        if len({each.rules.issuer for each in self._issuers}) < len(self._issuers):
+        trusted = [self._own, *(each._own for each in others)]
+        self._issuers = {each.rules.issuer: each for each in trusted}
+        if len(self._issuers) < len(trusted):
             raise InvalidConfiguration("others must not name an issuer twice, or this one again.")
         self._url = url
         self._challenge_scopes = list(challenge_scopes)
@@ -148,8 +149,7 @@ class Verifier:
         add_middleware: Any = getattr(app, "add_middleware")  # noqa: B009 - any ASGI framework's
         add_middleware(KeyFetching, places=places, start=self.start, prepare_for=self.prepare_for)
         if self._url is not None:
-            issuers = [issuer.rules.issuer for issuer in self._issuers]
-            paths = agno_app.resource_paths(app)
+            issuers, paths = list(self._issuers), agno_app.resource_paths(app)
             resources = ProtectedResources(self._url, paths, issuers, self._challenge_scopes)
             agno_app.require_unserved(app, resources.documents)
             missing_scopes = agno_scopes.missing_scopes_at(app)
@@ -162,12 +162,12 @@ class Verifier:
 
     def start(self) -> None:
         """Start polling the key sets in this process. Does not block; first use does it, too."""
-        for issuer in self._issuers:
+        for issuer in self._issuers.values():
             issuer.start()
 
     def stop(self) -> None:
         """Stop polling in this process."""
-        for issuer in self._issuers:
+        for issuer in self._issuers.values():
             issuer.stop()
 
     async def prepare_for(self, token: str) -> None:
@@ -175,12 +175,11 @@ class Verifier:
 
         Call it before `claims` where you can await. `KeySetUnavailable` while none is available.
         """
-        if any(issuer.knows(token) for issuer in self._issuers):
+        if any(issuer.knows(token) for issuer in self._issuers.values()):
             return
         unverified = read_unverified(token)
-        for issuer in self._issuers:
-            if issuer.rules.issuer == unverified.issuer:
-                await issuer.prepare_for(unverified)
+        if unverified.issuer in self._issuers:
+            await self._issuers[unverified.issuer].prepare_for(unverified)
 
     def claims(self, token: str) -> dict[str, Any]:
         """The claims of a valid token of a trusted issuer. Never blocks.
@@ -189,14 +188,13 @@ class Verifier:
         revocations are unavailable.
         """
         named = read_unverified(token).issuer
-        for issuer in self._issuers:
-            if issuer.rules.issuer == named:
-                return issuer.claims(token)
-        raise other_issuer(named, *(issuer.rules.issuer for issuer in self._issuers))
+        if named not in self._issuers:
+            raise other_issuer(named, *self._issuers)
+        return self._issuers[named].claims(token)
 
     def status(self) -> dict[str, Any]:
         """What is held, since when, and current problems, for JSON."""
-        own, *others = (issuer.status() for issuer in self._issuers)
+        own, *others = (issuer.status() for issuer in self._issuers.values())
         return {**own, "others": others}
 
     def answers_to(self, value: str) -> bool:

@@ -35,12 +35,8 @@ from issuer.composition.unit_of_work import DomainParts
 from issuer.database.deployment import require_issuer
 from issuer.directory import ChangeWatcher, Directory
 from issuer.keys import Keyring
-from issuer.keys.sealed_secrets_store import (
-    ANTI_FORGERY,
-    CONSOLE_KEPT_FORMS,
-    CONSOLE_NOTICES,
-    derived,
-)
+from issuer.keys import sealed_secrets_store as purposes
+from issuer.keys.sealed_secrets_store import derived
 from issuer.keys.sealing import SealedTexts, Sealer
 from issuer.settings import Settings
 from issuer.status.readiness import Readiness
@@ -123,9 +119,9 @@ class Composition(Parts):
             self.administration,
             self.audit,
             self.readiness,
-            SealedTexts(derived(hmac_key, CONSOLE_NOTICES), random),
-            SealedTexts(derived(hmac_key, CONSOLE_KEPT_FORMS), random),
-            derived(hmac_key, ANTI_FORGERY),
+            SealedTexts(derived(hmac_key, purposes.CONSOLE_NOTICES), random),
+            SealedTexts(derived(hmac_key, purposes.CONSOLE_KEPT_FORMS), random),
+            derived(hmac_key, purposes.ANTI_FORGERY),
         )
 
     def running(self, pools: Sequence[WorkerPool]) -> RunningServer:

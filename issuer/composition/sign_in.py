@@ -11,21 +11,8 @@ from issuer.composition.tokens import TokenParts, see_own_change
 from issuer.directory import ClientRecord, Directory
 from issuer.fields.secret_text import CODE, DEVICE_CODE, INVITATION, SESSION, SecretTexts
 from issuer.keys import Keyring
-from issuer.keys.sealed_secrets_store import (
-    AUTHORIZATION_CODES,
-    AUTHORIZATION_REQUESTS,
-    DEVICE_CODES,
-    INVITATIONS,
-    LOGOUT_REQUESTS,
-    PASSKEY_CHALLENGES,
-    PASSKEY_HANDLES,
-    RECOVERY_CODES,
-    SESSIONS,
-    SIGN_IN_ATTEMPTS,
-    TOTP_SECRETS,
-    USER_CODES,
-    derived,
-)
+from issuer.keys import sealed_secrets_store as purposes
+from issuer.keys.sealed_secrets_store import derived
 from issuer.keys.sealing import SealedTexts, Sealer
 from issuer.refresh_tokens import Lifetimes
 from issuer.sign_in import Passkeys, PasskeySignIn, RecoveryCodes, SecondFactor, TotpSecrets
@@ -55,7 +42,7 @@ class SignInParts:
 
 def build_sign_in(foundation: Foundation, directory: Directory) -> SignInParts:
     settings = foundation.settings
-    counter_keys = CounterKeys(derived(foundation.hmac_key, SIGN_IN_ATTEMPTS))
+    counter_keys = CounterKeys(derived(foundation.hmac_key, purposes.SIGN_IN_ATTEMPTS))
     policy = AttemptPolicy(settings.sign_in_failures, settings.sign_in_lock)
     passwords = Passwords(settings.password_hash, settings.password_workers)
     guard = AttemptGuard(
@@ -100,20 +87,20 @@ def build_factors(
     url, clock, random = foundation.settings.url, foundation.clock, foundation.random
     hmac_key = foundation.hmac_key
     # Under a key that is itself sealed: changing the master key rewraps that one alone.
-    totp_key = derived(hmac_key, TOTP_SECRETS)
+    totp_key = derived(hmac_key, purposes.TOTP_SECRETS)
     totp = TotpSecrets(
         Sealer(lambda: [totp_key], secrets.token_bytes), random, urlsplit(url).hostname or url
     )
-    recovery_codes = RecoveryCodes(derived(hmac_key, RECOVERY_CODES), random)
-    challenges = PasskeyChallenges(derived(hmac_key, PASSKEY_CHALLENGES), clock, random)
-    passkeys = Passkeys(url, challenges, derived(hmac_key, PASSKEY_HANDLES))
+    recovery_codes = RecoveryCodes(derived(hmac_key, purposes.RECOVERY_CODES), random)
+    challenges = PasskeyChallenges(derived(hmac_key, purposes.PASSKEY_CHALLENGES), clock, random)
+    passkeys = Passkeys(url, challenges, derived(hmac_key, purposes.PASSKEY_HANDLES))
     checking = (foundation.database, clock, directory, sign_in.guard)
     return FactorParts(
         foundation,
         totp,
         recovery_codes,
         passkeys,
-        SecretTexts(INVITATION, derived(hmac_key, INVITATIONS), random),
+        SecretTexts(INVITATION, derived(hmac_key, purposes.INVITATIONS), random),
         SecondFactor(*checking, foundation.trails, totp, recovery_codes),
         PasskeySignIn(*checking, passkeys),
     )
@@ -154,19 +141,19 @@ def build_people(
     def sealed(purpose: str) -> SealedTexts:
         return SealedTexts(derived(hmac_key, purpose), random)
 
-    requests = AuthorizationRequests(sealed(AUTHORIZATION_REQUESTS), clock, random)
+    requests = AuthorizationRequests(sealed(purposes.AUTHORIZATION_REQUESTS), clock, random)
     id_tokens = IdTokenReader(settings.url, keyring)
-    codes = SecretTexts(CODE, derived(hmac_key, AUTHORIZATION_CODES), random)
+    codes = SecretTexts(CODE, derived(hmac_key, purposes.AUTHORIZATION_CODES), random)
     return PeopleParts(
         requests,
-        LogoutRequests(sealed(LOGOUT_REQUESTS), clock, random, id_tokens, find_client),
+        LogoutRequests(sealed(purposes.LOGOUT_REQUESTS), clock, random, id_tokens, find_client),
         Validation(settings.url, clock, requests, find_client, id_tokens),
         SignInSessions(
             database,
             trails,
             clock,
             random,
-            SecretTexts(SESSION, derived(hmac_key, SESSIONS), random),
+            SecretTexts(SESSION, derived(hmac_key, purposes.SESSIONS), random),
             Lifetimes(settings.session_idle, settings.session_ttl),
             ended,
             second_factor_required=settings.second_factor == "required",

@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from issuer import oauth, web
 from issuer.admin.api import admin_routes, admin_templates
 from issuer.admin.limits import admin_layers
 from issuer.admin.parts import AdminParts
@@ -28,38 +29,14 @@ from issuer.http.middleware import (
     note_templates,
     templates_of,
 )
-from issuer.oauth import (
-    TOKEN_PATH,
-    IssuerAuthorizationServer,
-    protocol_paths,
-    protocol_routes,
-    security_schemes,
-)
-from issuer.rate_limits.client_queue import ClientQueues
-from issuer.rate_limits.limits import RateLimits, build_limits
-from issuer.rate_limits.password_pool import PasswordPool
-from issuer.rate_limits.rate import RefusalPace
+from issuer.rate_limits import ClientQueues, PasswordPool, RateLimits, RefusalPace, build_limits
+from issuer.server import probes
 from issuer.server.openapi import describe, new_api, render_openapi_once
 from issuer.server.own_routes import routes_of
-from issuer.server.probes import (
-    health_paths,
-    health_routes,
-    metrics_path,
-    metrics_route,
-    metrics_security_scheme,
-)
 from issuer.settings import Settings
 from issuer.status.report import RunningServer
 from issuer.telemetry import logs
 from issuer.telemetry.metrics import LINTS, Metrics
-from issuer.web import (
-    Pages,
-    ReadablePaths,
-    api_docs_routes,
-    not_found_page,
-    problem_page,
-    web_routes,
-)
 
 _QUERY_WORKERS = 8
 _QUERY_QUEUE = 256
@@ -101,13 +78,13 @@ def create_app(parts: Composition) -> DirectRoutes:
     app = new_api(base, _lifespan(parts.background, pools, limits))
     running = parts.running(pools)
     _expose_metrics(app, running, metrics)
-    pages = Pages(settings, parts.clock)
+    pages = web.Pages(settings, parts.clock)
     protocol = _add_protocol(app, parts, pools, passwords, limits, pages)
     app.router.routes.extend(
-        web_routes(parts.web, pages, pools.people, passwords, pools.plans, metrics)
+        web.web_routes(parts.web, pages, pools.people, passwords, pools.plans, metrics)
     )
     if settings.api_docs:
-        app.router.routes.extend(api_docs_routes(pages, base))
+        app.router.routes.extend(web.api_docs_routes(pages, base))
     queues = ClientQueues(parts.clock, _LINTS_WAITING, limit=LINTS, metrics=metrics)
     common = (parts.administration, running)
     # The routes are those of all applications in a process; the parts are those of this one.
@@ -115,7 +92,7 @@ def create_app(parts: Composition) -> DirectRoutes:
     parts.administration.explainer.own_api.routes = partial(routes_of, settings)
     app.router.routes.extend(admin_routes(base))
     render_openapi_once(app)
-    install_problem_handlers(app, not_found_page(pages, base))
+    install_problem_handlers(app, web.not_found_page(pages, base))
     return _add_middleware(app, parts, protocol, pages)
 
 
@@ -143,12 +120,12 @@ def _add_protocol(
     pools: Pools,
     passwords: PasswordPool,
     limits: RateLimits,
-    pages: Pages,
+    pages: web.Pages,
 ) -> list[Route]:
     """The protocol endpoints, and the probes."""
     settings, telemetry = parts.settings, parts.telemetry
-    server = IssuerAuthorizationServer(parts.protocol)
-    protocol = protocol_routes(
+    server = oauth.IssuerAuthorizationServer(parts.protocol)
+    protocol = oauth.protocol_routes(
         parts.protocol,
         server,
         pools.queries,
@@ -156,17 +133,17 @@ def _add_protocol(
         passwords,
         telemetry.metrics,
         limits,
-        problem_page(pages, settings.base_path),
+        web.problem_page(pages, settings.base_path),
         telemetry.tracing,
     )
-    app.router.routes.extend([*protocol, *health_routes(parts.readiness)])
-    paths = {**protocol_paths(settings, server.grants), **health_paths(settings)}
-    describe(app, paths, security_schemes())
+    app.router.routes.extend([*protocol, *probes.health_routes(parts.readiness)])
+    paths = {**oauth.protocol_paths(settings, server.grants), **probes.health_paths(settings)}
+    describe(app, paths, oauth.security_schemes())
     return protocol
 
 
 def _add_middleware(
-    app: FastAPI, parts: Composition, protocol: Sequence[Route], pages: Pages
+    app: FastAPI, parts: Composition, protocol: Sequence[Route], pages: web.Pages
 ) -> DirectRoutes:
     """Around all routes; the protocol endpoints are reached without it."""
     settings, base = parts.settings, parts.settings.base_path
@@ -179,7 +156,7 @@ def _add_middleware(
         app.add_middleware(note_templates, templates=templates)
     layer = partial(admin_layers, pace=RefusalPace(parts.clock))
     app.add_middleware(layer_below, prefix=f"{base}/admin/", layer=layer)
-    readable = partial(ReadablePaths, pages=pages, base=base)
+    readable = partial(web.ReadablePaths, pages=pages, base=base)
     app.add_middleware(layer_below, prefix=f"{base}/console/", layer=readable)
     hsts = settings.hsts
     headers = [(b"strict-transport-security", hsts.encode())] if hsts else []
@@ -189,7 +166,7 @@ def _add_middleware(
         name = route.path.removeprefix(base)
         # The token endpoint has metrics of its own.
         observe = [each for each in observers if each != metrics.request_answered]
-        observe = observe if name == TOKEN_PATH else observers
+        observe = observe if name == oauth.TOKEN_PATH else observers
         direct[route.path] = RequestContext(
             route.endpoint, route=name, observers=observe, headers=headers
         )
@@ -208,9 +185,9 @@ def _expose_metrics(app: FastAPI, running: RunningServer, metrics: Metrics) -> N
     assert isinstance(metrics, PrometheusMetrics)
     expose(running, metrics)
     if settings.metrics_token is not None:
-        route = metrics_route(settings, settings.metrics_token, metrics.exposition)
+        route = probes.metrics_route(settings, settings.metrics_token, metrics.exposition)
         app.router.routes.append(route)
-        describe(app, metrics_path(settings), metrics_security_scheme())
+        describe(app, probes.metrics_path(settings), probes.metrics_security_scheme())
 
 
 def app_from_environment() -> ASGIApp:
