@@ -71,7 +71,8 @@ def _new_pools(settings: Settings, metrics: Metrics) -> Pools:
 
 def create_app(parts: Composition) -> DirectRoutes:
     """The application; `ConfigurationError` says in one sentence why the server cannot start."""
-    settings, metrics, base = parts.settings, parts.telemetry.metrics, parts.settings.base_path
+    settings, telemetry, base = parts.settings, parts.telemetry, parts.settings.base_path
+    metrics = telemetry.metrics
     limits = build_limits(settings, parts.clock, metrics)
     pools = _new_pools(settings, metrics)
     passwords = PasswordPool(pools.passwords, limits, parts.clock, metrics)
@@ -79,7 +80,21 @@ def create_app(parts: Composition) -> DirectRoutes:
     running = parts.running(pools)
     _expose_metrics(app, running, metrics)
     pages = web.Pages(settings, parts.clock)
-    protocol = _add_protocol(app, parts, pools, passwords, limits, pages)
+    server = oauth.IssuerAuthorizationServer(parts.protocol)
+    protocol = oauth.protocol_routes(
+        parts.protocol,
+        server,
+        pools.queries,
+        pools.people,
+        passwords,
+        metrics,
+        limits,
+        web.problem_page(pages, base),
+        telemetry.tracing,
+    )
+    app.router.routes.extend([*protocol, *probes.health_routes(parts.readiness)])
+    paths = {**oauth.protocol_paths(settings, server.grants), **probes.health_paths(settings)}
+    describe(app, paths, oauth.security_schemes())
     app.router.routes.extend(
         web.web_routes(parts.web, pages, pools.people, passwords, pools.plans, metrics)
     )
@@ -114,34 +129,6 @@ def _lifespan(
     return lifespan
 
 
-def _add_protocol(
-    app: FastAPI,
-    parts: Composition,
-    pools: Pools,
-    passwords: PasswordPool,
-    limits: RateLimits,
-    pages: web.Pages,
-) -> list[Route]:
-    """The protocol endpoints, and the probes."""
-    settings, telemetry = parts.settings, parts.telemetry
-    server = oauth.IssuerAuthorizationServer(parts.protocol)
-    protocol = oauth.protocol_routes(
-        parts.protocol,
-        server,
-        pools.queries,
-        pools.people,
-        passwords,
-        telemetry.metrics,
-        limits,
-        web.problem_page(pages, settings.base_path),
-        telemetry.tracing,
-    )
-    app.router.routes.extend([*protocol, *probes.health_routes(parts.readiness)])
-    paths = {**oauth.protocol_paths(settings, server.grants), **probes.health_paths(settings)}
-    describe(app, paths, oauth.security_schemes())
-    return protocol
-
-
 def _add_middleware(
     app: FastAPI, parts: Composition, protocol: Sequence[Route], pages: web.Pages
 ) -> DirectRoutes:
@@ -164,9 +151,8 @@ def _add_middleware(
     direct = {}
     for route in protocol:
         name = route.path.removeprefix(base)
-        # The token endpoint has metrics of its own.
-        observe = [each for each in observers if each != metrics.request_answered]
-        observe = observe if name == oauth.TOKEN_PATH else observers
+        has_own_metrics = name == oauth.TOKEN_PATH
+        observe = [o for o in observers if not (has_own_metrics and o == metrics.request_answered)]
         direct[route.path] = RequestContext(
             route.endpoint, route=name, observers=observe, headers=headers
         )
