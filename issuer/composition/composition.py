@@ -14,29 +14,14 @@ from issuer.background.workers import WorkerPool
 from issuer.clock import Clock
 from issuer.composition.administration import Administration
 from issuer.composition.background import BackgroundJobs
-from issuer.composition.foundation import (
-    AuditParts,
-    build_audit,
-    build_foundation,
-    build_sealer,
-    require_master_key,
-)
+from issuer.composition.foundation import AuditParts, build_sealer, require_master_key
 from issuer.composition.parts import Parts
-from issuer.composition.sign_in import (
-    FactorParts,
-    PeopleParts,
-    SignInParts,
-    build_factors,
-    build_people,
-    build_sign_in,
-)
-from issuer.composition.tokens import TokenParts, build_keys, build_tokens
-from issuer.composition.unit_of_work import DomainParts
+from issuer.composition.sign_in import FactorParts, PeopleParts, SignInParts
+from issuer.composition.tokens import TokenParts
 from issuer.database.deployment import require_issuer
 from issuer.directory import ChangeWatcher, Directory
 from issuer.keys import Keyring
 from issuer.keys import sealed_secrets_store as purposes
-from issuer.keys.sealed_secrets_store import derived
 from issuer.keys.sealing import SealedTexts, Sealer
 from issuer.settings import Settings
 from issuer.status.readiness import Readiness
@@ -106,7 +91,7 @@ class Composition(Parts):
 
     @cached_property
     def web(self) -> WebParts:
-        random, hmac_key = self.foundation.random, self.foundation.hmac_key
+        random, derived = self.foundation.random, self.foundation.derived
         return WebParts(
             self.settings,
             self.clock,
@@ -119,9 +104,9 @@ class Composition(Parts):
             self.administration,
             self.audit,
             self.readiness,
-            SealedTexts(derived(hmac_key, purposes.CONSOLE_NOTICES), random),
-            SealedTexts(derived(hmac_key, purposes.CONSOLE_KEPT_FORMS), random),
-            derived(hmac_key, purposes.ANTI_FORGERY),
+            SealedTexts(derived(purposes.CONSOLE_NOTICES), random),
+            SealedTexts(derived(purposes.CONSOLE_KEPT_FORMS), random),
+            derived(purposes.ANTI_FORGERY),
         )
 
     def running(self, pools: Sequence[WorkerPool]) -> RunningServer:
@@ -170,26 +155,4 @@ def compose_with(
     settings: Settings, clock: Clock, sealer: Sealer, telemetry: Telemetry | None = None
 ) -> Composition:
     """Compose with a database that may still belong to another issuer, or to none."""
-    foundation = build_foundation(settings, clock, sealer, telemetry or Telemetry())
-    keys = build_keys(foundation)
-    tokens = build_tokens(foundation, keys.keyring)
-    sign_in = build_sign_in(foundation, tokens.directory)
-    factors = build_factors(foundation, tokens.directory, sign_in)
-    administration = Administration(DomainParts(foundation, keys, tokens, sign_in, factors))
-    people = build_people(foundation, tokens, keys.keyring, administration.keep_client)
-    audit = build_audit(foundation, keys.keyring)
-    verifiers = ReportedVerifiers(foundation.database, clock, settings.verifier_networks)
-    database, keyring = foundation.database, keys.keyring
-    readiness = Readiness(settings, clock, database, sealer, tokens.changes, keyring, audit.writer)
-    return Composition(
-        foundation,
-        keys,
-        tokens,
-        sign_in,
-        factors,
-        people,
-        audit,
-        administration,
-        verifiers,
-        readiness,
-    )
+    return Composition(settings, clock, sealer, telemetry or Telemetry())

@@ -3,10 +3,9 @@
 import os
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from random import Random, SystemRandom
+from random import SystemRandom
 
 from issuer.audit import AuditWriter, ChainKey, Checkpoints, RefusalAggregator, Retention, Trails
 from issuer.audit.counts_store import TokenCounts
@@ -57,36 +56,28 @@ def build_telemetry(settings: Settings, environment: Mapping[str, str] | None = 
     return Telemetry(metrics, tracing, write_gauges, export, otel.export_interval(environment))
 
 
-@dataclass(frozen=True)
 class Foundation:
-    """`random` is a cryptographic source; `hmac_key` is what other secrets are derived from."""
-
-    settings: Settings
-    clock: Clock
-    random: Random
-    database: Database
-    sealer: Sealer
-    hmac_key: bytes = field(repr=False)
-    chain_key: ChainKey
-    trails: Trails
-    telemetry: Telemetry
-
-    @property
-    def metrics(self) -> Metrics:
-        return self.telemetry.metrics
-
-
-def build_foundation(
-    settings: Settings, clock: Clock, sealer: Sealer, telemetry: Telemetry
-) -> Foundation:
     """On an initialised database of the current schema; `ConfigurationError` otherwise."""
-    database = Database(settings.effective_database_url, settings.database_pool, telemetry)
-    require_compatible_schema(database)
-    with database.reading() as session:
-        hmac_key = opened(session, sealer, CLIENT_SECRETS)
-    chain_key = ChainKey(derived(hmac_key, AUDIT_CHAINS))
-    common = (settings, clock, SystemRandom(), database, sealer)
-    return Foundation(*common, hmac_key, chain_key, Trails(chain_key, clock), telemetry)
+
+    def __init__(
+        self, settings: Settings, clock: Clock, sealer: Sealer, telemetry: Telemetry
+    ) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.sealer = sealer
+        self.telemetry = telemetry
+        self.metrics = telemetry.metrics
+        self.random = SystemRandom()  # cryptographic
+        self.database = Database(settings.effective_database_url, settings.database_pool, telemetry)
+        require_compatible_schema(self.database)
+        with self.database.reading() as session:
+            self.hmac_key = opened(session, sealer, CLIENT_SECRETS)
+        self.chain_key = ChainKey(self.derived(AUDIT_CHAINS))
+        self.trails = Trails(self.chain_key, clock)
+
+    def derived(self, purpose: str) -> bytes:
+        """A secret of its own for each purpose."""
+        return derived(self.hmac_key, purpose)
 
 
 def require_master_key(settings: Settings) -> None:
@@ -135,15 +126,29 @@ def master_key_path(settings: Settings) -> Path:
     return settings.data_dir / MASTER_KEY
 
 
-@dataclass(frozen=True)
 class AuditParts:
-    foundation: Foundation
-    keyring: Keyring
-    writer: AuditWriter
-    refusals: RefusalAggregator
-    checkpoints: Checkpoints
-    token_counts: TokenCounts
-    pusher: Pusher | None
+    """`pusher` is None if audit events are not sent elsewhere."""
+
+    def __init__(self, foundation: Foundation, keyring: Keyring) -> None:
+        settings, clock, random = foundation.settings, foundation.clock, foundation.random
+        database, chain_key = foundation.database, foundation.chain_key
+
+        def signed(claims: Mapping[str, object]) -> str:
+            alg = settings.signing_algorithms[0]
+            return keyring.sign(alg, AUDIT_CHECKPOINT_TYPE, claims).token
+
+        self.foundation = foundation
+        self.keyring = keyring
+        self.refusals = RefusalAggregator(database, chain_key, random)
+        self.writer = AuditWriter(
+            database, chain_key, random, self.refusals, metrics=foundation.metrics
+        )
+        self.checkpoints = Checkpoints(database, clock, settings.url, chain_key, signed)
+        self.token_counts = TokenCounts(database, clock)
+        self.pusher: Pusher | None = None
+        if (destination := build_destination(settings)) is not None:
+            renderer = RENDERERS[settings.audit_format]
+            self.pusher = Pusher(database, clock, random, destination, renderer)
 
     def make_checkpoint(self) -> None:
         """Make a checkpoint, unless another process has just made one."""
@@ -160,27 +165,3 @@ class AuditParts:
         """Whether every audit event, and each checkpoint `kept` elsewhere, is as it was written."""
         reader = StatementReader(AUDIT_CHECKPOINT_TYPE, lambda: self.keyring.keys)
         return verify(self.foundation.database, self.foundation.chain_key, reader.read, kept)
-
-
-def build_audit(foundation: Foundation, keyring: Keyring) -> AuditParts:
-    settings, clock, random = foundation.settings, foundation.clock, foundation.random
-    database, chain_key = foundation.database, foundation.chain_key
-    refusals = RefusalAggregator(database, chain_key, random)
-
-    def signed(claims: Mapping[str, object]) -> str:
-        alg = settings.signing_algorithms[0]
-        return keyring.sign(alg, AUDIT_CHECKPOINT_TYPE, claims).token
-
-    pusher, destination = None, build_destination(settings)
-    if destination is not None:
-        renderer = RENDERERS[settings.audit_format]
-        pusher = Pusher(database, clock, random, destination, renderer)
-    return AuditParts(
-        foundation,
-        keyring,
-        AuditWriter(database, chain_key, random, refusals, metrics=foundation.metrics),
-        refusals,
-        Checkpoints(database, clock, settings.url, chain_key, signed),
-        TokenCounts(database, clock),
-        pusher,
-    )

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
@@ -21,8 +20,7 @@ from issuer.federation import Fetcher
 from issuer.keys import KeyPolicy, Keyring
 from issuer.keys.folder import FolderKeyBackend
 from issuer.keys.private_key import KeyBackend, SealedKeyBackend
-from issuer.keys.rotator import Rotator
-from issuer.keys.sealed_secrets_store import REFRESH_TOKENS, current_mark, derived
+from issuer.keys.sealed_secrets_store import REFRESH_TOKENS, current_mark
 from issuer.keys.store import KeyStore
 from issuer.refresh_tokens import Lifetimes, RefreshTokenMaker, RefreshTokens
 from issuer.revocations import Revocations, RevocationView, TokenIdentity
@@ -34,28 +32,23 @@ if TYPE_CHECKING:
     from issuer.federation.key_sets import FollowedKeySets
 
 
-@dataclass(frozen=True)
 class KeyParts:
-    keyring: Keyring
-    rotator: Rotator
-    policy: KeyPolicy
-
-
-def build_keys(foundation: Foundation) -> KeyParts:
     """The keys of the database, with the private keys that this process can use."""
-    settings, clock, database = foundation.settings, foundation.clock, foundation.database
-    policy = KeyPolicy(settings.key_sign_for, settings.key_announce_for)
-    keyring = Keyring(
-        database,
-        foundation.trails,
-        _backends(foundation),
-        clock,
-        policy,
-        settings.key_set_kept_for,
-        settings.signing_algorithms,
-        lambda now: _algorithms_in_use(database, now),
-    )
-    return KeyParts(keyring, Rotator(keyring, clock), policy)
+
+    def __init__(self, foundation: Foundation) -> None:
+        settings, clock, database = foundation.settings, foundation.clock, foundation.database
+        self.policy = KeyPolicy(settings.key_sign_for, settings.key_announce_for)
+        self.keyring = Keyring(
+            database,
+            foundation.trails,
+            _backends(foundation),
+            clock,
+            self.policy,
+            settings.key_set_kept_for,
+            settings.signing_algorithms,
+            lambda now: _algorithms_in_use(database, now),
+        )
+        self.rotator = Rotator(self.keyring, clock)
 
 
 def require_algorithms(foundation: Foundation) -> None:
@@ -90,23 +83,51 @@ def _algorithms_in_use(
         return AudienceStore(session).algorithms_in_use(now)
 
 
-@dataclass(frozen=True)
 class TokenParts:
     """`own_reader` reads tokens for the admin API, `any_reader` those of every audience."""
 
-    foundation: Foundation
-    directory: Directory
-    changes: ChangeWatcher
-    client_secrets: SecretMaker
-    client_authentication: ClientAuthentication
-    client_documents: ClientDocuments
-    last_use: LastUse
-    revocations: RevocationView
-    issuer: TokenIssuer
-    own_reader: TokenReader
-    any_reader: TokenReader
-    refresh_tokens: RefreshTokens
-    revocation_feed: FeedPublisher
+    def __init__(self, foundation: Foundation, keyring: Keyring) -> None:
+        settings, clock, database = foundation.settings, foundation.clock, foundation.database
+        random, url = foundation.random, settings.url
+        hosts = DocumentHosts(settings.client_metadata_hosts)
+        self.foundation = foundation
+        self.directory = directory = Directory(database, url, hosts.accept)
+        self.client_documents = ClientDocuments(directory, database, Fetcher, clock, hosts)
+        self.client_secrets = SecretMaker(foundation.hmac_key, random)
+        self.client_authentication = ClientAuthentication(
+            directory, self.client_documents, self.client_secrets
+        )
+        self.last_use = LastUse(database)
+        self.revocations = revocations = RevocationView(database, clock)
+        self.changes = changes = ChangeWatcher(database, clock)
+        changes.subscribe_to_feed(revocations.follow)
+        changes.subscribe(directory.forget)
+        changes.subscribe(keyring.reload)
+        changes.require(partial(require_same_issuer, database, url))
+        self.issuer = TokenIssuer(
+            url,
+            keyring,
+            random,
+            default_lifetime=settings.access_token_ttl,
+            max_bytes=settings.max_token_bytes,
+            revocations=revocations,
+        )
+        self.own_reader = TokenReader(url, url, keyring, clock, revocations)
+        self.any_reader = TokenReader(url, None, keyring, clock, revocations)
+        self.refresh_tokens = RefreshTokens(
+            database,
+            foundation.trails,
+            clock,
+            random,
+            RefreshTokenMaker(foundation.derived(REFRESH_TOKENS), random),
+            Lifetimes(settings.refresh_idle, settings.refresh_ttl),
+            Lifetimes(settings.session_idle, settings.session_ttl),
+            settings.refresh_reuse_grace,
+            ended=lambda: see_own_change(changes),
+        )
+        self.revocation_feed = FeedPublisher(
+            url, database, clock, keyring, revocations, changes.poll
+        )
 
     @cached_property
     def client_assertions(self) -> "ClientAssertions":
@@ -138,56 +159,6 @@ class TokenParts:
         """Whether the token is revoked, according to the database now."""
         with self.foundation.database.reading() as session:
             return Revocations(session, self.foundation.clock).includes(token)
-
-
-def build_tokens(foundation: Foundation, keyring: Keyring) -> TokenParts:
-    settings, clock, database = foundation.settings, foundation.clock, foundation.database
-    random = foundation.random
-    hosts = DocumentHosts(settings.client_metadata_hosts)
-    directory = Directory(database, settings.url, hosts.accept)
-    documents = ClientDocuments(directory, database, Fetcher, clock, hosts)
-    client_secrets = SecretMaker(foundation.hmac_key, random)
-    revocations = RevocationView(database, clock)
-    changes = ChangeWatcher(database, clock)
-    changes.subscribe_to_feed(revocations.follow)
-    changes.subscribe(directory.forget)
-    changes.subscribe(keyring.reload)
-    changes.require(partial(require_same_issuer, database, settings.url))
-    reading = (keyring, clock, revocations)
-    return TokenParts(
-        foundation=foundation,
-        directory=directory,
-        changes=changes,
-        client_secrets=client_secrets,
-        client_authentication=ClientAuthentication(directory, documents, client_secrets),
-        client_documents=documents,
-        last_use=LastUse(database),
-        revocations=revocations,
-        issuer=TokenIssuer(
-            settings.url,
-            keyring,
-            random,
-            default_lifetime=settings.access_token_ttl,
-            max_bytes=settings.max_token_bytes,
-            revocations=revocations,
-        ),
-        own_reader=TokenReader(settings.url, settings.url, *reading),
-        any_reader=TokenReader(settings.url, None, *reading),
-        refresh_tokens=RefreshTokens(
-            database,
-            foundation.trails,
-            clock,
-            random,
-            RefreshTokenMaker(derived(foundation.hmac_key, REFRESH_TOKENS), random),
-            Lifetimes(settings.refresh_idle, settings.refresh_ttl),
-            Lifetimes(settings.session_idle, settings.session_ttl),
-            settings.refresh_reuse_grace,
-            ended=lambda: see_own_change(changes),
-        ),
-        revocation_feed=FeedPublisher(
-            settings.url, database, clock, keyring, revocations, changes.poll
-        ),
-    )
 
 
 def see_own_change(changes: ChangeWatcher) -> None:
