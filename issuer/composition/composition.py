@@ -5,66 +5,56 @@ Only code that starts a process holds them all.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import cached_property
-from random import Random
 
-from issuer.audit import AuditWriter, RefusalAggregator
 from issuer.background.workers import WorkerPool
 from issuer.clock import Clock
-from issuer.composition.administration import Administration
 from issuer.composition.background import BackgroundJobs
-from issuer.composition.foundation import AuditParts, build_sealer, require_master_key
+from issuer.composition.foundation import build_sealer, require_master_key
 from issuer.composition.parts import Parts
-from issuer.composition.sign_in import FactorParts, PeopleParts, SignInParts
-from issuer.composition.tokens import TokenParts
 from issuer.database.deployment import require_issuer
-from issuer.directory import ChangeWatcher, Directory
-from issuer.keys import Keyring
 from issuer.keys import sealed_secrets_store as purposes
 from issuer.keys.sealing import SealedTexts, Sealer
 from issuer.settings import Settings
-from issuer.status.readiness import Readiness
-from issuer.status.report import RunningServer
+from issuer.status import RunningServer
 from issuer.telemetry.tracing import Telemetry
-from issuer.users import SignIn
-from issuer.verifiers.reported import ReportedVerifiers
 
 
-@dataclass(frozen=True)
 class ProtocolParts:
     """What the protocol endpoints use."""
 
-    settings: Settings
-    clock: Clock
-    keyring: Keyring
-    tokens: TokenParts
-    sign_in: SignIn
-    people: PeopleParts
-    audit_writer: AuditWriter
-    refusals: RefusalAggregator
-    administration: Administration
-    verifiers: ReportedVerifiers
+    def __init__(self, parts: Parts) -> None:
+        self.settings = parts.settings
+        self.clock = parts.clock
+        self.keyring = parts.keys.keyring
+        self.tokens = parts.tokens
+        self.sign_in = parts.sign_in.sign_in
+        self.people = parts.people
+        self.audit_writer = parts.audit.writer
+        self.refusals = parts.audit.refusals
+        self.administration = parts.administration
+        self.verifiers = parts.verifiers
 
 
-@dataclass(frozen=True)
 class WebParts:
     """What the pages use."""
 
-    settings: Settings
-    clock: Clock
-    random: Random
-    people: PeopleParts
-    sign_in: SignInParts
-    factors: FactorParts
-    directory: Directory
-    changes: ChangeWatcher
-    administration: Administration
-    audit: AuditParts
-    readiness: Readiness
-    notices: SealedTexts
-    kept_forms: SealedTexts
-    anti_forgery_key: bytes = field(repr=False)
+    def __init__(self, parts: Parts) -> None:
+        self.random = random = parts.foundation.random
+        derived = parts.foundation.derived
+        self.settings = parts.settings
+        self.clock = parts.clock
+        self.people = parts.people
+        self.sign_in = parts.sign_in
+        self.factors = parts.factors
+        self.directory = parts.tokens.directory
+        self.changes = parts.tokens.changes
+        self.administration = parts.administration
+        self.audit = parts.audit
+        self.readiness = parts.readiness
+        self.notices = SealedTexts(derived(purposes.CONSOLE_NOTICES), random)
+        self.kept_forms = SealedTexts(derived(purposes.CONSOLE_KEPT_FORMS), random)
+        self.anti_forgery_key = derived(purposes.ANTI_FORGERY)
 
 
 class Composition(Parts):
@@ -76,38 +66,11 @@ class Composition(Parts):
 
     @cached_property
     def protocol(self) -> ProtocolParts:
-        return ProtocolParts(
-            self.settings,
-            self.clock,
-            self.keys.keyring,
-            self.tokens,
-            self.sign_in.sign_in,
-            self.people,
-            self.audit.writer,
-            self.audit.refusals,
-            self.administration,
-            self.verifiers,
-        )
+        return ProtocolParts(self)
 
     @cached_property
     def web(self) -> WebParts:
-        random, derived = self.foundation.random, self.foundation.derived
-        return WebParts(
-            self.settings,
-            self.clock,
-            random,
-            self.people,
-            self.sign_in,
-            self.factors,
-            self.tokens.directory,
-            self.tokens.changes,
-            self.administration,
-            self.audit,
-            self.readiness,
-            SealedTexts(derived(purposes.CONSOLE_NOTICES), random),
-            SealedTexts(derived(purposes.CONSOLE_KEPT_FORMS), random),
-            derived(purposes.ANTI_FORGERY),
-        )
+        return WebParts(self)
 
     def running(self, pools: Sequence[WorkerPool]) -> RunningServer:
         """What status and metrics show of a server that begins now, with these pools."""
