@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from functools import cached_property
 from types import SimpleNamespace
 from typing import Annotated
 
@@ -105,8 +104,7 @@ def places(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(entries.TYPES, PLACE.kind, PLACE)
     new_scopes = {PLACE.read, PLACE.write}
     monkeypatch.setattr(scopes, "ISSUER_SCOPES", scopes.ISSUER_SCOPES | new_scopes)
-    places = cached_property(lambda work: Places(work._transaction))
-    places.__set_name__(UnitOfWork, "places")
+    places = property(lambda work: Places(work._transaction))
     monkeypatch.setattr(UnitOfWork, "places", places, raising=False)
     screens = (*routes.SCREENS, PlacesScreen, OnePlaceScreen)
     monkeypatch.setattr(routes, "SCREENS", screens)

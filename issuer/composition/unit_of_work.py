@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 from issuer.audiences import Audiences
@@ -48,19 +47,44 @@ class UnitOfWork:
     def __init__(
         self, session: Session, parts: DomainParts, actor: Actor, held: Iterable[str]
     ) -> None:
+        settings, clock = parts.foundation.settings, parts.foundation.clock
+        random, url = parts.foundation.random, settings.url
+        trail = parts.foundation.trails.begin(session, actor)
+        lifetimes = Lifetimes(settings.session_idle, settings.session_ttl)
         self._session = session
-        self._parts = parts
-        self._settings = settings = parts.foundation.settings
-        self._clock = clock = parts.foundation.clock
-        self._random = parts.foundation.random
-        self._trail = parts.foundation.trails.begin(session, actor)
-        self.authority = Authority(
-            session, settings.url, held, actor, users_sign_in=settings.users_sign_in_with_password
+        self._issuer = url
+        self.authority = authority = Authority(
+            session, url, held, actor, users_sign_in=settings.users_sign_in_with_password
         )
-        self.revocations = Revocations(session, clock)
-        common = (session, self._trail, clock, self.authority, self.revocations)
-        self.new_privileges = NewPrivileges(*common)
-        self._transaction = Transaction(*common)
+        self.revocations = revocations = Revocations(session, clock)
+        self.new_privileges = NewPrivileges(session, trail, clock, authority, revocations)
+        self._transaction = work = Transaction(session, trail, clock, authority, revocations)
+        self.audiences = Audiences(
+            work,
+            own_id=url,
+            algorithms=settings.signing_algorithms,
+            announce_for=parts.keys.policy.announced_for,
+        )
+        self.roles = Roles(work)
+        self.assignments = Assignments(session, trail, authority)
+        self.clients = Clients(work, random, parts.tokens.client_secrets)
+        self.registrations = Registrations(session, self.clients, clock)
+        self.rotations = Rotations(self.clients, clock)
+        self.trusted_issuers = TrustedIssuers(work, url)
+        self.users = Users(work, random, parts.sign_in.counter_keys)
+        factors = parts.factors
+        self.factors = Factors(work, random, factors.totp, factors.recovery_codes)
+        self.invitations = Invitations(
+            work, self.users, self.factors, factors.invitation_tokens, url
+        )
+        self.sessions = Sessions(session, trail, clock, authority, lifetimes)
+        self.consents = Consents(session, trail, clock, authority)
+        self.sent_forms = SentForms(session, clock, lifetimes)
+        reader = parts.tokens.any_reader
+        self.token_revocations = TokenRevocations(trail, clock, authority, revocations, reader)
+        self.keys = Keys(session, trail, clock)
+        self.verifiers = KnownVerifiers(session, self.keys, clock)
+        self.audit_log = AuditLog(session)
 
     def allow_unknown_scopes(self) -> None:
         """Allow scopes that look like a misspelled known one from now on."""
@@ -86,84 +110,6 @@ class UnitOfWork:
         found: Collection[Any, FieldsT, ModelT] = getattr(self, resource_type.attribute)
         return found
 
-    @cached_property
-    def audiences(self) -> Audiences:
-        return Audiences(
-            self._transaction,
-            own_id=self._settings.url,
-            algorithms=self._settings.signing_algorithms,
-            announce_for=self._parts.keys.policy.announced_for,
-        )
-
-    @cached_property
-    def roles(self) -> Roles:
-        return Roles(self._transaction)
-
-    @cached_property
-    def clients(self) -> Clients:
-        return Clients(self._transaction, self._random, self._parts.tokens.client_secrets)
-
-    @cached_property
-    def trusted_issuers(self) -> TrustedIssuers:
-        return TrustedIssuers(self._transaction, self._settings.url)
-
-    @cached_property
-    def registrations(self) -> Registrations:
-        return Registrations(self._session, self.clients, self._clock)
-
-    @cached_property
-    def rotations(self) -> Rotations:
-        return Rotations(self.clients, self._clock)
-
-    @cached_property
-    def users(self) -> Users:
-        return Users(self._transaction, self._random, self._parts.sign_in.counter_keys)
-
-    @cached_property
-    def factors(self) -> Factors:
-        parts = self._parts.factors
-        return Factors(self._transaction, self._random, parts.totp, parts.recovery_codes)
-
-    @cached_property
-    def invitations(self) -> Invitations:
-        tokens, url = self._parts.factors.invitation_tokens, self._settings.url
-        return Invitations(self._transaction, self.users, self.factors, tokens, url)
-
-    @cached_property
-    def sessions(self) -> Sessions:
-        common = (self._session, self._trail, self._clock, self.authority)
-        return Sessions(*common, self._session_lifetimes)
-
-    @cached_property
-    def consents(self) -> Consents:
-        return Consents(self._session, self._trail, self._clock, self.authority)
-
-    @cached_property
-    def sent_forms(self) -> SentForms:
-        return SentForms(self._session, self._clock, self._session_lifetimes)
-
-    @property
-    def _session_lifetimes(self) -> Lifetimes:
-        return Lifetimes(self._settings.session_idle, self._settings.session_ttl)
-
-    @cached_property
-    def assignments(self) -> Assignments:
-        return Assignments(self._session, self._trail, self.authority)
-
-    @cached_property
-    def token_revocations(self) -> TokenRevocations:
-        reader = self._parts.tokens.any_reader
-        rights = (self.authority, self.revocations)
-        return TokenRevocations(self._trail, self._clock, *rights, reader)
-
-    @cached_property
-    def keys(self) -> Keys:
-        return Keys(self._session, self._trail, self._clock)
-
-    @cached_property
-    def verifiers(self) -> KnownVerifiers:
-        return KnownVerifiers(self._session, self.keys, self._clock)
-
     def rotate_key(self, alg: SigningAlgorithm, *, force: bool = False) -> SigningKey:
         """The next key of `alg` signs from now on; `NotYet` if it was announced too recently.
 
@@ -178,13 +124,9 @@ class UnitOfWork:
             details["verifiers_left_out"] = left_out.number
         return self.keys.rotate(alg, **details)
 
-    @cached_property
-    def audit_log(self) -> AuditLog:
-        return AuditLog(self._session)
-
     def change_issuer(self) -> None:
         """The database belongs to `ISSUER_URL` from now on."""
-        change_issuer(self._session, self._settings.url)
+        change_issuer(self._session, self._issuer)
 
     def change_count(self) -> int:
         """How many changes were committed when the transaction began."""
