@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from functools import cache
 
 from fastapi import APIRouter
-from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 
 from issuer.admin import (
@@ -44,23 +43,22 @@ RESOURCES = [
 ]
 
 
+def _admin_routes() -> Iterator[AdminRoute]:
+    for route in (route for resource in RESOURCES for route in resource.routes):
+        assert isinstance(route, AdminRoute)
+        yield route
+
+
 def admin_templates() -> dict[object, str]:
     """The template of the path of each operation, without the path of the issuer, by endpoint."""
-    routes = (route for resource in RESOURCES for route in resource.routes)
-    return {
-        route.endpoint: PREFIX + route.path_format
-        for route in routes
-        if isinstance(route, APIRoute)
-    }
+    return {route.endpoint: PREFIX + route.path_format for route in _admin_routes()}
 
 
 def own_routes() -> Iterator[OwnRoute]:
     """Each operation with its scopes, once for each alternative; paths below that of the issuer."""
-    for route in (route for resource in RESOURCES for route in resource.routes):
-        assert isinstance(route, AdminRoute)
-        assert route.methods is not None
-        heads = {"HEAD"} if "GET" in route.methods else set()
-        methods = frozenset(route.methods | heads)
+    for route in _admin_routes():
+        methods = frozenset(route.methods or ())
+        methods |= {"HEAD"} if "GET" in methods else set()
         for needs in route.required.alternatives:
             yield OwnRoute(methods, PREFIX + route.path, needs, route.required.note)
 

@@ -167,11 +167,11 @@ def _apply(caller: Access, request: PlanRequest, if_match: str | None) -> Respon
             require_tag(if_match, made.etag)
 
     made, applied = applied_plan(caller.administration, request, check)
-    new: dict[str, Any] = {
+    new = {
         "user_ids": dict(applied.user_ids),
         "client_secrets": dict(applied.secrets),
+        "warnings": list(applied.warnings),
     }
-    new["warnings"] = list(applied.warnings)
     # Joined as text: the plan may have megabytes.
     body = made.body[:-1] + b"," + json.dumps(new).encode()[1:]
     return Response(body, media_type=_JSON, headers={"Cache-Control": "no-store"})
