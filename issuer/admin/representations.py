@@ -145,7 +145,9 @@ def page(
     items = list(read(after, limit + 1))
     more = len(items) > limit
     items = items[:limit]
-    return Page[Any](items=items, next_cursor=_encoded(kind, key(items[-1])) if more else None)
+    after = f"{kind}\n{key(items[-1])}" if more else ""
+    next_cursor = base64.urlsafe_b64encode(after.encode()).decode() or None
+    return Page[Any](items=items, next_cursor=next_cursor)
 
 
 def page_of(
@@ -163,10 +165,6 @@ def page_of(
         return items[start : start + most]
 
     return page(kind, read, key, cursor, limit, is_key=places.__contains__)
-
-
-def _encoded(kind: str, after: str) -> str:
-    return base64.urlsafe_b64encode(f"{kind}\n{after}".encode()).decode()
 
 
 def _decoded(kind: str, cursor: str | None) -> str | None:

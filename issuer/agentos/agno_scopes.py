@@ -20,7 +20,13 @@ log = logging.getLogger(__name__)
 def warn_of_open_routes(app: Any) -> None:
     """Log what any valid token may use, whatever its scopes."""
     for place in places_within(app):
-        if place.guards and (open_routes := _open_at(place)):
+        open_routes = [
+            name
+            for name, (method, path) in _EXAMPLES.items()
+            if serves(place.app, method, path)
+            and not any(_asks_for_scopes(guard, place, method, path) for guard in place.guards)
+        ]
+        if place.guards and open_routes:
             log.warning(
                 "Any valid token, whatever its scopes, may use %s of the AgentOS at %s. agno checks"
                 " scopes of an AgentOS(…, **verifier.auth()) that is not mounted in another app;"
@@ -50,15 +56,6 @@ def _missing_scopes(state: Mapping[str, Any]) -> Sequence[str]:
         return ()
     known = [scope for scope in required if is_scope(scope)]
     return () if has_required_scopes(held, known) else known
-
-
-def _open_at(place: MountedApp) -> list[str]:
-    return [
-        name
-        for name, (method, path) in _EXAMPLES.items()
-        if serves(place.app, method, path)
-        and not any(_asks_for_scopes(guard, place, method, path) for guard in place.guards)
-    ]
 
 
 def _asks_for_scopes(guard: Guard, place: MountedApp, method: str, path: str) -> bool:

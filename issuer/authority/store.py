@@ -72,12 +72,7 @@ class AuthorityStore:
 
     def privilege_snapshot(self) -> PrivilegeSnapshot:
         """Who holds rights at the issuer now."""
-        roles = (
-            select(AssignmentRow.folded_id)
-            .join(RoleRow, RoleRow.name == AssignmentRow.role_name)
-            .where(_names_any(RoleRow.scopes), self._counts_here())
-        )
-        by_role = set(self._session.scalars(roles))
+        by_role = set(self._holders_of_roles(_names_any(RoleRow.scopes)))
         clients = self._clients_among(by_role)
         query = select(ClientRow.folded_id, ClientRow.trusts)
         parts = (query.where(ClientRow.client_id.in_(ids)) for ids in in_parts(clients))
@@ -158,11 +153,14 @@ class AuthorityStore:
         return [UserRow.disabled.is_(False), _signs_in(in_browser), holds_admin]
 
     def _holders_of_admin_roles(self) -> Sequence[str]:
-        return self._session.scalars(
-            select(AssignmentRow.folded_id)
-            .join(RoleRow, RoleRow.name == AssignmentRow.role_name)
-            .where(_names_admin(RoleRow.scopes), self._counts_here())
-        ).all()
+        return self._holders_of_roles(_names_admin(RoleRow.scopes))
+
+    def _holders_of_roles(self, such: ColumnElement[bool]) -> Sequence[str]:
+        """Folded ids of those with `such` a role here or everywhere."""
+        holders = select(AssignmentRow.folded_id).join(
+            RoleRow, RoleRow.name == AssignmentRow.role_name
+        )
+        return self._session.scalars(holders.where(such, self._counts_here())).all()
 
     def privileged(self) -> Privileged:
         """Found from the few roles, assignments and audiences that give rights here.

@@ -129,11 +129,18 @@ def _answer(questions: list[Need | ListFilter], held: list[HeldScope]) -> Decisi
     unmet = [question for question in questions if not question.granted_by(held)]
     if unmet:
         lacking = _least(question.lacking(held) for question in unmet)
-        return Decision(False, required, (), None, _refusal(required, unmet), lacking)
+        reason = why_refused("AgentOS", required, [question.narrowest for question in unmet])
+        if isinstance(unmet[0], ListFilter):
+            resource, action = unmet[0].resource, unmet[0].actions[0]
+            reason = f"The list shows only the {resource} held for {action}, and none is."
+        return Decision(False, required, (), None, reason, lacking)
     by = without_repeats(scope for question in questions for scope in question.granted_by(held))
     shown = [question.shows(held) for question in questions if isinstance(question, ListFilter)]
     listing = shown[0] if shown else None
-    return Decision(True, required, by, listing, _grant(required, by, listing), ())
+    reason = why_granted("AgentOS", required, by)
+    if isinstance(listing, frozenset):
+        reason = f"The list shows only what is held: {', '.join(sorted(listing))}."
+    return Decision(True, required, by, listing, reason, ())
 
 
 def without_repeats(scopes: Iterable[str]) -> tuple[str, ...]:
@@ -144,19 +151,6 @@ def _least(scopes: Iterable[str]) -> tuple[str, ...]:
     """The scopes without those that another one covers."""
     found = without_repeats(scopes)
     return tuple(one for one in found if not covers([two for two in found if two != one], one))
-
-
-def _refusal(required: tuple[str, ...], unmet: list[Need | ListFilter]) -> str:
-    match unmet[0]:
-        case ListFilter(resource, actions):
-            return f"The list shows only the {resource} held for {actions[0]}, and none is."
-    return why_refused("AgentOS", required, [question.narrowest for question in unmet])
-
-
-def _grant(required: tuple[str, ...], by: tuple[str, ...], listing: Listing | None) -> str:
-    if isinstance(listing, frozenset):
-        return f"The list shows only what is held: {', '.join(sorted(listing))}."
-    return why_granted("AgentOS", required, by)
 
 
 def why_refused(api: str, required: tuple[str, ...], missing: Iterable[str]) -> str:

@@ -18,6 +18,7 @@ Listing = frozenset[str] | Literal["all"]
 _FAMILY = re.compile(r"^/(?:a2a/)?(agents|teams|workflows)(?:/|$)")
 _FAMILY_WITH_ID = re.compile(r"^/(?:a2a/)?(?:agents|teams|workflows)/([^/]+)")
 _WITH_ACTION, _WITH_ID = 2, 3
+_EVERY: list[list[str]] = [[], ["*"], [""]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,8 @@ def read(scopes: Iterable[str]) -> list[HeldScope]:
     """The scopes that agno can parse: `a:b` and `a:b:c`."""
     parts = ((text, text.split(":")) for text in scopes)
     return [
-        HeldScope(text, _today(words[0]), _id_of(words), words[-1])
+        # For every id: `a:b`, `a:*:b`, and for agno also `a::b`.
+        HeldScope(text, _today(words[0]), None if words[1:-1] in _EVERY else words[1], words[-1])
         for text, words in parts
         if len(words) in {_WITH_ACTION, _WITH_ID}
     ]
@@ -46,11 +48,6 @@ def read(scopes: Iterable[str]) -> list[HeldScope]:
 
 def _today(resource: str) -> str:
     return OLD_NAMES.get(resource, resource)
-
-
-def _id_of(words: list[str]) -> str | None:
-    """None for every id: `a:b`, `a:*:b`, and for agno also `a::b`."""
-    return words[1] if len(words) == _WITH_ID and words[1] not in {"", "*"} else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import weakref
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from contextlib import suppress
+from functools import partial
 
 import httpx
 
@@ -133,17 +134,14 @@ class TokenClient:
         if step is None:
             return None
         if step.starts:
-            self._start(pending)
+            run, name = partial(self._run, pending), "agentos-issuer-token"
+            try:
+                threading.Thread(target=run, name=name, daemon=True).start()
+            except RuntimeError as error:  # no more threads, or the interpreter is ending
+                self._end(pending, TokenUnavailable(f"No thread for a token request: {error}."))
         if step.error is not None:
             raise step.error.fresh()
         return pending if step.token is None else step.token
-
-    def _start(self, pending: Future[Outcome]) -> None:
-        name = "agentos-issuer-token"
-        try:
-            threading.Thread(target=self._run, args=[pending], name=name, daemon=True).start()
-        except RuntimeError as error:  # no more threads, or the interpreter is ending
-            self._end(pending, TokenUnavailable(f"No thread for a token request: {error}."))
 
     def _run(self, pending: Future[Outcome]) -> None:
         outcome: Outcome

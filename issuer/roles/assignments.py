@@ -43,10 +43,8 @@ class Assignments(AssignmentStore):
 
     def of(self, principal_id: str) -> list[Assignment]:
         """The assignments of the principal, by role, then audience."""
-        return [
-            Assignment(role=row.role_name, audience=row.audience_id)
-            for row in self.assignments_of(fold_id(principal_id))
-        ]
+        found = self.of_each([principal_id])[principal_id]
+        return sorted(found, key=lambda each: (each.role, each.audience or ""))
 
     def of_each(self, principal_ids: Sequence[str]) -> dict[str, list[Assignment]]:
         """The assignments of each principal, by its id, in no order; one query."""

@@ -30,12 +30,6 @@ class AssignmentStore:
     def __init__(self, session: Session) -> None:
         self.session = session
 
-    def assignments_of(self, folded_id: str) -> Sequence[AssignmentRow]:
-        """The assignments of a principal, in a stable order."""
-        query = select(AssignmentRow).where(AssignmentRow.folded_id == folded_id)
-        rows = self.session.scalars(query).all()
-        return sorted(rows, key=lambda row: (row.role_name, row.audience_id or ""))
-
     def assignments_of_each(self, folded_ids: Sequence[str]) -> Sequence[AssignmentRow]:
         """The assignments of several principals, in one query and no order."""
         query = select(AssignmentRow).where(AssignmentRow.folded_id.in_(folded_ids))

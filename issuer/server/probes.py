@@ -31,10 +31,8 @@ class ReadinessProbe:
     """Whether tokens can be issued now, checked by a write whose result requests share."""
 
     def __init__(self, readiness: Readiness) -> None:
+        self._readiness = readiness
         self._clock = readiness.clock
-        self._audit = readiness.audit_writer
-        self._require_ready = readiness.require
-        self._changes = readiness.changes
         # A worker of its own: a flood of requests must not make a working server look broken.
         self._worker = WorkerPool("readiness", workers=1, queue=0)
         self._check: asyncio.Task[IssuerError | None] | None = None
@@ -52,13 +50,15 @@ class ReadinessProbe:
 
     async def _failure(self) -> IssuerError | None:
         try:
-            self._changes.require_current()  # at once, also while the worker waits for the database
-            if (failure := self._audit.failure) is not None:
+            # At once, also while the worker waits for the database.
+            self._readiness.changes.require_current()
+            audit = self._readiness.audit_writer
+            if (failure := audit.failure) is not None:
                 # The event of a token failed: only one of that size shows that writing works again.
                 details = {"cause": str(failure)}
                 resumed = Event(self._clock(), Actor(), "audit.resumed", details=details)
-                await self._audit.record(resumed)
-            await self._worker.run(self._require_ready)
+                await audit.record(resumed)
+            await self._worker.run(self._readiness.require)
         except DatabaseUnavailable as error:
             return error  # logged already, once a minute
         except IssuerError as error:
