@@ -102,7 +102,8 @@ def resource_paths(app: Any) -> set[str]:
     roots = {guard.path for place in places for guard in place.guards}
     routed = {place.path: paths for place in places if (paths := _routed_mcp_paths(place.app))}
     for place in places:
-        if (path := _mcp_path(place.app)) is not None:
+        path = getattr(place.app.state, "path", None)
+        if isinstance(path, str) and hasattr(place.app.state, "fastmcp_server"):
             routed.setdefault(place.path, [path])
     if not routed:
         routed = {root: [_MCP_PATH] for root in roots}
@@ -127,12 +128,6 @@ def serves(app: Any, method: str, path: str) -> bool:
         mounted_by(route) is None and route.matches(dict(request))[0].name == "FULL"
         for route in app.routes
     )
-
-
-def _mcp_path(app: Any) -> str | None:
-    """The path of an app of fastmcp."""
-    path = getattr(app.state, "path", None)
-    return path if isinstance(path, str) and hasattr(app.state, "fastmcp_server") else None
 
 
 def _routed_mcp_paths(app: Any) -> list[str]:

@@ -56,8 +56,15 @@ class TrustedIssuer:
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
-        _require_algorithms(algorithms)
-        _require_limit(feed_away_limit)
+        if isinstance(algorithms, str) or not algorithms or not SUPPORTED.issuperset(algorithms):
+            raise InvalidConfiguration(
+                f"algorithms must be a list of {', '.join(sorted(SUPPORTED))}, not {algorithms!r}."
+            )
+        if feed_away_limit is not None and not feed_away_limit >= _SHORTEST_LIMIT:
+            raise InvalidConfiguration(
+                f"feed_away_limit must be None or at least {_SHORTEST_LIMIT:.0f} seconds,"
+                f" not {feed_away_limit!r}."
+            )
         feed_url = revocations if isinstance(revocations, str) else None
         for url in (rules.issuer, jwks_url, feed_url):
             if url is not None:
@@ -216,18 +223,3 @@ class TrustedIssuer:
 
     def _moment(self, at: float) -> str:
         return as_utc(self._wall_clock() + at - self._clock())
-
-
-def _require_algorithms(algorithms: Sequence[str]) -> None:
-    if isinstance(algorithms, str) or not algorithms or not SUPPORTED.issuperset(algorithms):
-        raise InvalidConfiguration(
-            f"algorithms must be a list of {', '.join(sorted(SUPPORTED))}, not {algorithms!r}."
-        )
-
-
-def _require_limit(limit: float | None) -> None:
-    if limit is not None and not limit >= _SHORTEST_LIMIT:
-        raise InvalidConfiguration(
-            f"feed_away_limit must be None or at least {_SHORTEST_LIMIT:.0f} seconds,"
-            f" not {limit!r}."
-        )

@@ -64,15 +64,10 @@ def require_signed(token: str, public_key: Any, alg: str) -> None:
         raise jwt.DecodeError("The token is not a JWT.") from None
 
 
-def _jws() -> jwt.PyJWS:
-    jws = jwt.PyJWS()
-    with suppress(ValueError):  # a newer PyJWT has it
-        jws.register_algorithm(ED25519, OKPAlgorithm())
-    return jws
-
-
 # Of this module alone: PyJWT's own one is shared with the whole process.
-_JWS = _jws()
+_JWS = jwt.PyJWS()
+with suppress(ValueError):  # a newer PyJWT has it
+    _JWS.register_algorithm(ED25519, OKPAlgorithm())
 
 
 @dataclass(frozen=True, slots=True)

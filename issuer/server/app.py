@@ -5,7 +5,6 @@ import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
-from typing import NamedTuple
 
 from fastapi import FastAPI
 from starlette.routing import Route
@@ -47,26 +46,20 @@ _OBJECTS_BETWEEN_COLLECTIONS = 50_000
 _SECONDS_OF_A_THREAD = 0.0005  # a tenth of the default
 
 
-class Pools(NamedTuple):
+class Pools:
     """Threads for what must not block the event loop."""
 
-    queries: WorkerPool
-    people: WorkerPool
-    plans: WorkerPool
-    lints: WorkerPool
-    passwords: WorkerPool
-
-
-def _new_pools(settings: Settings, metrics: Metrics) -> Pools:
-    return Pools(
-        WorkerPool("queries", _QUERY_WORKERS, _QUERY_QUEUE, metrics),
+    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+        self.queries = WorkerPool("queries", _QUERY_WORKERS, _QUERY_QUEUE, metrics)
         # Apart: pages may wait for metadata documents for seconds, but never all threads do.
-        WorkerPool("people", _QUERY_WORKERS + MAX_FETCHES_AT_ONCE, _QUERY_QUEUE, metrics),
+        people = _QUERY_WORKERS + MAX_FETCHES_AT_ONCE
+        self.people = WorkerPool("people", people, _QUERY_QUEUE, metrics)
         # A manifest may name a million users. The database bounds each of its statements.
-        WorkerPool("plans", _PLANS_AT_ONCE, 0, metrics, max_seconds=None),
-        WorkerPool("lints", 1, _LINTS_WAITING, metrics),
-        WorkerPool("passwords", settings.password_workers, settings.password_queue, metrics),
-    )
+        self.plans = WorkerPool("plans", _PLANS_AT_ONCE, 0, metrics, max_seconds=None)
+        self.lints = WorkerPool("lints", 1, _LINTS_WAITING, metrics)
+        workers, queue = settings.password_workers, settings.password_queue
+        self.passwords = WorkerPool("passwords", workers, queue, metrics)
+        self.all = (self.queries, self.people, self.plans, self.lints, self.passwords)
 
 
 def create_app(parts: Composition) -> DirectRoutes:
@@ -74,10 +67,10 @@ def create_app(parts: Composition) -> DirectRoutes:
     settings, telemetry, base = parts.settings, parts.telemetry, parts.settings.base_path
     metrics = telemetry.metrics
     limits = build_limits(settings, parts.clock, metrics)
-    pools = _new_pools(settings, metrics)
+    pools = Pools(settings, metrics)
     passwords = PasswordPool(pools.passwords, limits, parts.clock, metrics)
     app = new_api(base, _lifespan(parts.background, pools, limits))
-    running = parts.running(pools)
+    running = parts.running(pools.all)
     _expose_metrics(app, running, metrics)
     pages = web.Pages(settings, parts.clock)
     server = oauth.IssuerAuthorizationServer(parts.protocol)
@@ -121,7 +114,7 @@ def _lifespan(
         try:
             yield
         finally:
-            for pool in pools:
+            for pool in pools.all:
                 pool.stop()
             await limits.close()
             background.stop()
