@@ -78,8 +78,8 @@ class TrustedIssuer:
             rules.issuer, "jwks_uri", url=jwks_url, allow_http=allow_http, clock=clock
         )
         of_issuer = (rules.issuer, clock, wall_clock)
-        file, feed_file = cache_file, cache_file and f"{cache_file}.revocations"
-        self._cache = DiskCache(file, *of_issuer)
+        feed_file = None if cache_file is None else f"{cache_file}.revocations"
+        self._cache = DiskCache(cache_file, *of_issuer)
         self._key_set_client: KeySetClient[KeySet] = KeySetClient(
             f"The key set of {rules.issuer}",
             self._source,
