@@ -2,7 +2,7 @@
 
 import gc
 import json
-from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
 from contextlib import suppress
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
@@ -36,7 +36,11 @@ class TokenPlaces:
                 text = value.decode("latin-1")
                 yield (text[7:] if text[:7].lower() == "bearer " else text).strip()
             elif name == b"cookie" and self._cookies:
-                yield from _in_cookies(value.decode("latin-1"), self._cookies)
+                with suppress(CookieError):
+                    found = SimpleCookie(value.decode("latin-1"))
+                    yield from (
+                        found[each].value.strip() for each in self._cookies if each in found
+                    )
 
 
 class KeyFetching:
@@ -89,14 +93,6 @@ class KeyFetching:
             return message
 
         return watched
-
-
-def _in_cookies(header: str, names: Sequence[str]) -> Iterator[str]:
-    try:
-        cookies = SimpleCookie(header)
-    except CookieError:
-        return
-    yield from (cookies[name].value.strip() for name in names if name in cookies)
 
 
 def _freezing_objects(send: Send) -> Send:

@@ -143,21 +143,16 @@ class ScopeEntry:
 
 def scopes(version: str | None = None) -> list[ScopeEntry]:
     """Every scope of this version, or of all known ones; else `UnknownVersion`."""
-    chosen = SUPPORTED if version is None else (Catalogue.load(version).version,)
-    names = {name for one in chosen for name in _names(Catalogue.load(one))}
+    names = {AGENT_OS_ADMIN}
+    for one in SUPPORTED if version is None else [version]:
+        resources = Catalogue.load(one).resources
+        names |= {f"{name}:{action}" for name, it in resources.items() for action in it.actions}
     return [_entry(name) for name in sorted(names)]
 
 
 def versions_with(resource: str, action: str) -> tuple[str, ...]:
     """The versions with a route that requires `resource:action`, oldest first."""
     return tuple(one for one in SUPPORTED if Catalogue.load(one).has(resource, action))
-
-
-def _names(catalogue: Catalogue) -> set[str]:
-    of_resources = catalogue.resources.items()
-    return {f"{name}:{action}" for name, it in of_resources for action in it.actions} | {
-        AGENT_OS_ADMIN
-    }
 
 
 def _entry(name: str) -> ScopeEntry:

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -42,11 +43,15 @@ def test_every_supported_minor_version_has_an_interpreter_with_agno() -> None:
     assert tuple(release.minor for release in EACH_MINOR) == SUPPORTED
 
 
+def data_of(version: str) -> dict[str, Any]:
+    return json.loads((DATA / f"agno-{version}.json").read_text())
+
+
 @pytest.mark.parametrize("version", SUPPORTED)
 def test_a_version_may_be_named_with_its_patch(version: str) -> None:
     catalogue = Catalogue.load(version)
     assert catalogue.version == version
-    assert catalogue.agno.startswith(f"{version}.")
+    assert data_of(version)["agno"].startswith(f"{version}.")
     assert Catalogue.load(f"{version}.0") is catalogue
 
 
@@ -58,7 +63,7 @@ def test_the_error_for_an_unknown_version_lists_the_known_ones(version: str) -> 
 
 def test_the_map_has_all_routes_of_agno() -> None:
     own = {
-        version: sum(not route.switched_by for route in Catalogue.load(version).routes)
+        version: sum(not switched_by for _, _, _, *switched_by in data_of(version)["routes"])
         for version in ("2.9", "3.1")
     }
     assert own == {"2.9": 103, "3.1": 107}
@@ -75,7 +80,7 @@ def test_company_mode_is_there_from_3_1_on() -> None:
     with_it = {
         version
         for version in SUPPORTED
-        if any(route.switched_by == "company" for route in Catalogue.load(version).routes)
+        if any(switched_by == ["company"] for _, _, _, *switched_by in data_of(version)["routes"])
     }
     assert with_it == {"3.1"}
 
