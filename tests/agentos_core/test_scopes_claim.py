@@ -140,7 +140,8 @@ def test_an_aud_that_names_the_same_audience_is_accepted(following: Following):
 @rows("read_by_agno", ["scopes", "permissions", "cognito:groups"])
 def test_agno_finds_the_scopes_in_the_claim_that_it_reads(following: Following, read_by_agno: str):
     stock = SimpleNamespace(validate_token=None, verification_keys=(), scopes_claim=read_by_agno)
-    validate = BoundValidator([following.issuer], stock, before=lambda: None)
+    issuers = {following.issuer.rules.issuer: following.issuer}
+    validate = BoundValidator(issuers, stock, before=lambda: None)
     signed = token(following, permissions=["agents:web:run"], scopes=["agents:web:run"])
     for _ in range(2):  # verified, and then from the cache
         assert validate(signed, "my-app")[read_by_agno] == ["agent_os:admin"]
