@@ -122,8 +122,19 @@ class PeopleParts:
         self.codes = AuthorizationCodes(
             database, trails, clock, codes, tokens.refresh_tokens, ended
         )
+        self.device_codes = DeviceCodes(
+            url + DEVICE_PAGE,
+            database,
+            trails,
+            clock,
+            random,
+            self.requests,
+            SecretTexts(DEVICE_CODE, derived(purposes.DEVICE_CODES), random),
+            derived(purposes.USER_CODES),
+        )
 
     def delete_expired(self) -> None:
         """Delete what has expired or ended."""
         self.sessions.delete_expired()
         self.codes.delete_expired()
+        self.device_codes.delete_expired()

@@ -20,6 +20,7 @@ from issuer.federation import Fetcher
 from issuer.keys import KeyPolicy, Keyring
 from issuer.keys.folder import FolderKeyBackend
 from issuer.keys.private_key import KeyBackend, SealedKeyBackend
+from issuer.keys.rotator import Rotator
 from issuer.keys.sealed_secrets_store import REFRESH_TOKENS, current_mark
 from issuer.keys.store import KeyStore
 from issuer.refresh_tokens import Lifetimes, RefreshTokenMaker, RefreshTokens

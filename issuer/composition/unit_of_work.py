@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from issuer.audiences import Audiences
-from issuer.audit import Actor, AuditLog
+from issuer.audit import Actor
+from issuer.audit.audit_log_store import AuditLog
 from issuer.authority import Authority, NewPrivileges
 from issuer.clients import Clients, Registrations, Rotations
 from issuer.composition.foundation import Foundation
@@ -26,7 +27,7 @@ from issuer.sign_in.sessions import SentForms
 from issuer.tokens import TokenRevocations
 from issuer.trusted_issuers import TrustedIssuers
 from issuer.users import Users
-from issuer.verifiers import KnownVerifiers
+from issuer.verifiers.known_verifiers import KnownVerifiers
 from issuer.vocabulary import SigningAlgorithm
 
 

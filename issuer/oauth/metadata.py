@@ -47,7 +47,10 @@ def metadata(
 
 
 def _people(settings: Settings) -> dict[str, object]:
-    """Where people sign in (OpenID Connect Discovery §3, RFC 9207 §3, RP-Initiated Logout §2.1)."""
+    """Where people sign in.
+
+    OpenID Connect Discovery §3, RFC 8628 §4, RFC 9207 §3, RP-Initiated Logout §2.1.
+    """
     base = settings.url
     return {
         "authorization_endpoint": base + AUTHORIZATION_PATH,

@@ -28,7 +28,10 @@ from issuer.http.middleware import (
     note_templates,
     templates_of,
 )
-from issuer.rate_limits import ClientQueues, PasswordPool, RateLimits, RefusalPace, build_limits
+from issuer.rate_limits.client_queue import ClientQueues
+from issuer.rate_limits.limits import RateLimits, build_limits
+from issuer.rate_limits.password_pool import PasswordPool
+from issuer.rate_limits.rate import RefusalPace
 from issuer.server import probes
 from issuer.server.openapi import describe, new_api, render_openapi_once
 from issuer.server.own_routes import routes_of
