@@ -7,7 +7,8 @@ issuer's own audience with that of the admin API.
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from typing import Any, Self
+from itertools import product
+from typing import Any, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
@@ -15,7 +16,7 @@ from issuer.catalogue import NEWEST
 from issuer.catalogue.decision import Decision, decide
 from issuer.catalogue.entries import example_of
 from issuer.catalogue.suggestions import why_unknown
-from issuer.directory import AudienceRecord, ClientRecord, Directory, Rights, UserRecord
+from issuer.directory import AudienceRecord, ClientRecord, Directory, UserRecord
 from issuer.errors import InvalidField, NotFound
 from issuer.explain.own_api import OwnApi
 from issuer.fields.fields import Fields, Scopes
@@ -25,7 +26,6 @@ from issuer.tokens import (
     Authorization,
     TokenIssuer,
     TokenReader,
-    VerifiedToken,
     held_through,
     still_held,
 )
@@ -107,32 +107,33 @@ class Explanation:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Preview:
+class Preview(NamedTuple):
     """The claims of the token, and its size in bytes."""
 
     claims: dict[str, object]
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
+class _Known(NamedTuple):
     """The records of a subject."""
 
     client: ClientRecord | None
     user: UserRecord | None
 
+    def holders(self) -> list[ClientRecord | UserRecord]:
+        """Whose rights count: through a client, those of the user, and of one that limits users."""
+        limits = self.client and not (self.user and self.client.user_rights is UserRights.ALL)
+        return [each for each in (self.user, self.client if limits else None) if each]
 
+
+@dataclass(frozen=True)
 class Explainer:
     """Answers from the database as it is now. Queries: not for the event loop."""
 
-    def __init__(
-        self, directory: Directory, tokens: TokenIssuer, reader: TokenReader, own_api: OwnApi
-    ) -> None:
-        self._directory = directory
-        self._tokens = tokens
-        self._reader = reader
-        self.own_api = own_api
+    directory: Directory
+    tokens: TokenIssuer
+    reader: TokenReader
+    own_api: OwnApi
 
     def explain(self, question: Question) -> Explanation:
         """`NotFound` for an unknown subject, `InvalidCredentials` for a token that is not valid."""
@@ -140,7 +141,10 @@ class Explainer:
             return self._explain_token(question, question.token)
         known = self._known(question)
         audience = self._audience(known, question.audience)
-        held = _held(known, audience)
+        if known.user and known.client:
+            held = held_through(known.client, known.user, audience)
+        else:
+            held = known.holders()[0].rights.at(audience)
         decision = _of_the_active(known, self._decide(audience.id, held, question))
         return Explanation(
             audience.id,
@@ -157,8 +161,7 @@ class Explainer:
 
     def preview(self, request: PreviewRequest, now: datetime) -> Preview:
         """The token for the subject; refused where the token endpoint would refuse."""
-        claims, size = self._tokens.preview(self.authorization(request), now)
-        return Preview(claims, size)
+        return Preview(*self.tokens.preview(self.authorization(request), now))
 
     def authorization(self, request: PreviewRequest) -> Authorization:
         """The authorization of such a token."""
@@ -175,23 +178,19 @@ class Explainer:
 
     def subject_of(self, token: str) -> tuple[str, bool]:
         """The token's subject, and whether it is a user."""
-        verified = self._reader.read(token)
+        verified = self.reader.read(token)
         return verified.subject, verified.subject != verified.client_id
 
     def _explain_token(self, question: Question, token: str) -> Explanation:
-        verified = self._reader.read(token)
+        verified = self.reader.read(token)
         if question.audience not in {None, verified.audience}:
             raise InvalidField("audience", f"the token is for {verified.audience}")
-        held = self._held_by(verified)
+        # An AgentOS uses the scopes of the token. The admin API leaves out those removed since.
+        is_own = verified.audience == self.own_api.audience
+        held = still_held(self.directory, verified) if is_own else verified.scopes
         decision = self._decide(verified.audience, held, question)
         sources = tuple(ScopeSource(scope, verified.subject) for scope in decision.by)
         return Explanation(verified.audience, decision, tuple(sorted(held)), sources)
-
-    def _held_by(self, token: VerifiedToken) -> frozenset[str]:
-        """An AgentOS uses the scopes of the token. The admin API leaves out those removed since."""
-        if token.audience == self.own_api.audience:
-            return still_held(self._directory, token)
-        return token.scopes
 
     def _decide(self, audience_id: str, held: frozenset[str], question: Question) -> Decision:
         if audience_id == self.own_api.audience:
@@ -205,18 +204,18 @@ class Explainer:
     def _known(self, subject: Subject) -> _Known:
         client = user = None
         if subject.client_id is not None:
-            client = self._directory.load_client(subject.client_id)
+            client = self.directory.load_client(subject.client_id)
             if client is None:
                 raise NotFound("client", subject.client_id)
         if subject.user_id is not None:
-            user = self._directory.load_user(subject.user_id)
+            user = self.directory.load_user(subject.user_id)
             if user is None:
                 raise NotFound("user", subject.user_id)
         return _Known(client, user)
 
     def _audience(self, known: _Known, audience_id: str | None) -> AudienceRecord:
         if known.client is None and audience_id is not None:
-            return self._directory.load_audience(audience_id)
+            return self.directory.load_audience(audience_id)
         asked = [] if audience_id is None else [audience_id]
         audience = known.client.audience_for(asked) if known.client else None
         if isinstance(audience, AudienceRecord):
@@ -232,10 +231,7 @@ def holders_lacking(
     addition: Iterable[str],
 ) -> Iterator[Lacking]:
     """Through a client, a user needs the scopes, and so does a client that limits its users."""
-    holders: list[ClientRecord | UserRecord] = [user] if user else []
-    if client and not (user and client.user_rights is UserRights.ALL):
-        holders.append(client)
-    for holder in holders:
+    for holder in _Known(client, user).holders():
         held = holder.rights.at(audience)
         if scopes := tuple(scope for scope in addition if not covers(held, scope)):
             yield Lacking(holder, scopes)
@@ -252,22 +248,11 @@ def _of_the_active(known: _Known, decision: Decision) -> Decision:
     return decision
 
 
-def _held(known: _Known, audience: AudienceRecord) -> frozenset[str]:
-    if known.user and known.client:
-        return held_through(known.client, known.user, audience)
-    return next(each.rights.at(audience) for each in (known.user, known.client) if each)
-
-
 def _sources(known: _Known, audience: AudienceRecord, by: Iterable[str]) -> Iterator[ScopeSource]:
-    holders: list[tuple[str, Rights]] = []
-    if known.user:
-        holders.append((known.user.id, known.user.rights))
-    if known.client and not (known.user and known.client.user_rights is UserRights.ALL):
-        holders.append((known.client.client_id, known.client.rights))
-    for scope in by:
-        for holder, rights in holders:
-            if covers(rights.direct, scope):
-                yield ScopeSource(scope, holder)
-            for grant in rights.roles_at(audience.id):
-                if covers(grant.scopes, scope):
-                    yield ScopeSource(scope, holder, grant.role, grant.audience_id)
+    for scope, holder in product(by, known.holders()):
+        name = holder.client_id if isinstance(holder, ClientRecord) else holder.id
+        if covers(holder.rights.direct, scope):
+            yield ScopeSource(scope, name)
+        for grant in holder.rights.roles_at(audience.id):
+            if covers(grant.scopes, scope):
+                yield ScopeSource(scope, name, grant.role, grant.audience_id)

@@ -62,7 +62,12 @@ class OwnApi:
             return Decision.of_unknown_route(
                 f"{_ISSUER} has {path}, but does not allow {method}: 405 for every caller."
             )
-        met = [route for route in routes if route.needs is None or _meets(route.needs, held)]
+        met = [
+            route
+            for route in routes
+            if route.needs is None
+            or (counts_here(held) and all(covers(held, need) for need in route.needs))
+        ]
         return _granted(met[0], held) if met else _refused(routes[0], held)
 
     @cached_property
@@ -79,16 +84,9 @@ class OwnApi:
         return [route for route in self.routes() if route.is_at(path)]
 
 
-def _meets(needs: tuple[str, ...], held: list[str]) -> bool:
-    return counts_here(held) and all(covers(held, need) for need in needs)
-
-
-def _lacking(route: OwnRoute, held: list[str]) -> tuple[str, ...]:
-    return tuple(need for need in route.needs or () if not covers(held, need))
-
-
 def _refused(route: OwnRoute, held: list[str]) -> Decision:
-    needs, lacking = route.needs or (), _lacking(route, held)
+    needs = route.needs or ()
+    lacking = tuple(need for need in needs if not covers(held, need))
     if needs:
         reason = _noted(why_refused(_ISSUER, needs, lacking), route, held)
     else:

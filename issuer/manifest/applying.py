@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from issuer.audiences import AUDIENCE
 from issuer.clients import NewClient
 from issuer.errors import NotAllowed
-from issuer.fields.fields import Fields
 from issuer.manifest import current
 from issuer.manifest.changes import Action, AssignmentChange, Change, ManifestPlan, Step
 from issuer.manifest.entries import TYPES, Resource
@@ -46,11 +45,11 @@ def apply(work: current.Configuration, plan: ManifestPlan) -> Applied:
     return Applied(applying.secrets, applying.user_ids)
 
 
+@dataclass
 class _Applying:
-    def __init__(self, work: current.Configuration) -> None:
-        self._work = work
-        self.secrets: dict[str, str] = {}
-        self.user_ids: dict[str, str] = {}
+    work: current.Configuration
+    secrets: dict[str, str] = field(default_factory=dict)
+    user_ids: dict[str, str] = field(default_factory=dict)
 
     def free_resources(self, steps: Iterable[Step]) -> None:
         """URLs that move from one audience to another are free before the other gets them."""
@@ -64,37 +63,29 @@ class _Applying:
             gained = {url for after in others for url in after.get("resources", [])}
             had = change.before.get("resources", [])
             if not gained.isdisjoint(had):
-                self._work.authority.require(AUDIENCE.write)
+                self.work.authority.require(AUDIENCE.write)
                 kept = [url for url in had if url not in gained]
-                self._work.audiences.update(change.resource.name, {"resources": kept})
+                self.work.audiences.update(change.resource.name, {"resources": kept})
 
     def do(self, step: Step) -> None:
-        self._work.authority.require(TYPES[step.resource.kind].write)
+        resource_type = TYPES[step.resource.kind]
+        self.work.authority.require(resource_type.write)
         if isinstance(step, AssignmentChange):
-            self._assign(step)
+            assignments = self.work.assignments
+            do = assignments.assign if step.action is Action.ASSIGN else assignments.unassign
+            do(self._id(step.resource), step.assignment)
+            return
+        collection = self.work.collection(resource_type)
+        if step.fields is None:
+            collection.delete(self._id(step.resource))
+        elif step.action is Action.UPDATE:
+            collection.replace(self._id(step.resource), step.fields)
         else:
-            self._change(step)
-
-    def _assign(self, step: AssignmentChange) -> None:
-        assignments = self._work.assignments
-        do = assignments.assign if step.action is Action.ASSIGN else assignments.unassign
-        do(self._id(step.resource), step.assignment)
-
-    def _change(self, change: Change) -> None:
-        collection = self._work.collection(TYPES[change.resource.kind])
-        if change.fields is None:
-            collection.delete(self._id(change.resource))
-        elif change.action is Action.UPDATE:
-            collection.replace(self._id(change.resource), change.fields)
-        else:
-            self._note(collection.create(change.fields))
-
-    def _note(self, created: Fields) -> None:
-        match created:
-            case NewClient():
-                self.secrets[created.client_id] = created.client_secret
-            case User():
-                self.user_ids[created.username] = created.id
+            match collection.create(step.fields):
+                case NewClient() as client:
+                    self.secrets[client.client_id] = client.client_secret
+                case User() as user:
+                    self.user_ids[user.username] = user.id
 
     def _id(self, resource: Resource) -> str:
         return resource.id if resource.id is not None else self.user_ids[resource.name]

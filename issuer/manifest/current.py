@@ -46,17 +46,15 @@ def require_readable(work: Configuration) -> None:
         work.authority.require(resource_type.read)
 
 
-def resources(
-    work: Configuration, resource_type: ResourceType[FieldsT, ModelT]
-) -> Iterator[ModelT]:
+def resources(work: Configuration, resource_type: ResourceType[Any, Any]) -> Iterator[Any]:
     """Every resource of the type."""
     for page in _pages(work, resource_type):
         yield from page
 
 
 def principals(
-    work: Configuration, resource_type: ResourceType[FieldsT, ModelT]
-) -> Iterator[tuple[ModelT, list[Assignment]]]:
+    work: Configuration, resource_type: ResourceType[Any, Any]
+) -> Iterator[tuple[Any, list[Assignment]]]:
     """Every client or user with its assignments."""
     for page in _pages(work, resource_type):
         ids = [resource_type.key_of(each) for each in page]
@@ -64,9 +62,7 @@ def principals(
         yield from ((each, assigned[key]) for each, key in zip(page, ids, strict=True))
 
 
-def _pages(
-    work: Configuration, resource_type: ResourceType[FieldsT, ModelT]
-) -> Iterator[list[ModelT]]:
+def _pages(work: Configuration, resource_type: ResourceType[Any, Any]) -> Iterator[list[Any]]:
     after = None
     while page := work.collection(resource_type).page(after, _PAGE):
         yield [each for each in page if not is_self_registered(each)]

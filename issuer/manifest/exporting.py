@@ -56,9 +56,12 @@ def _indented(first: str, lines: Iterable[str]) -> Iterator[str]:
 def _scalar(value: object) -> str:
     match value:
         case str():
-            return value if _is_plain(value) else _quoted(value)
+            escaped = (_ESCAPES.get(each) or _printable(each) for each in value)
+            return value if _is_plain(value) else f'"{"".join(escaped)}"'
         case float():
-            return _number(value)
+            mantissa, e, exponent = repr(value).partition("e")
+            # YAML 1.1 reads an exponent only after a decimal point.
+            return f"{mantissa}.0e{exponent}" if e and "." not in mantissa else repr(value)
     return json.dumps(value)  # a dict or a list here is empty
 
 
@@ -72,21 +75,11 @@ def _is_plain(text: str) -> bool:
     )
 
 
-def _quoted(text: str) -> str:
-    return '"' + "".join(_ESCAPES.get(each) or _printable(each) for each in text) + '"'
-
-
 def _printable(character: str) -> str:
     if character.isprintable():
         return character
     code = ord(character)
     return f"\\u{code:04X}" if code <= 0xFFFF else f"\\U{code:08X}"  # noqa: PLR2004
-
-
-def _number(value: float) -> str:
-    mantissa, e, exponent = repr(value).partition("e")
-    # YAML 1.1 reads an exponent only after a decimal point.
-    return f"{mantissa}.0e{exponent}" if e and "." not in mantissa else repr(value)
 
 
 def export(work: current.Configuration) -> str:
@@ -96,10 +89,8 @@ def export(work: current.Configuration) -> str:
     are included. Requires the right to read all sections.
     """
     current.require_readable(work)
-    plain = plain_types()
     return _HEADER + "\n".join(
-        _section(each.attribute, (_resources if each in plain else _principals)(work, each))
-        for each in TYPES.values()
+        _section(each.attribute, _entries(work, each)) for each in TYPES.values()
     )
 
 
@@ -108,16 +99,13 @@ def data_of(text: str) -> dict[str, Any]:
     return cast("dict[str, Any]", read(text, max_bytes=len(text.encode())).document.data)
 
 
-def _resources(
+def _entries(
     work: current.Configuration, resource_type: ResourceType[Any, Any]
 ) -> Iterator[dict[str, Any]]:
-    for each in current.resources(work, resource_type):
-        yield members(bare(resource_type.fields, each))
-
-
-def _principals(
-    work: current.Configuration, resource_type: ResourceType[Any, Any]
-) -> Iterator[dict[str, Any]]:
+    if resource_type in plain_types():
+        for each in current.resources(work, resource_type):
+            yield members(bare(resource_type.fields, each))
+        return
     for each, assignments in current.principals(work, resource_type):
         roles = [each.model_dump(exclude_defaults=True) for each in in_order(assignments)]
         yield {**members(bare(resource_type.fields, each)), **({"roles": roles} if roles else {})}
@@ -125,27 +113,17 @@ def _principals(
 
 def _section(name: str, entries: Iterable[dict[str, Any]]) -> str:
     """Keeps texts, which need less memory than entries; sorts them, since databases differ."""
-    texts = sorted((_key(entry), written([_sorted(entry)])) for entry in entries)
+    texts = sorted(
+        (str(next(iter(entry.values()))), written([_sorted(entry)])) for entry in entries
+    )
     if not texts:
         return f"{name}: []\n"
     indented = (line for _, text in texts for line in text.splitlines(keepends=True))
     return f"{name}:\n" + "".join(f"  {line}" for line in indented)
 
 
-def _key(entry: dict[str, Any]) -> str:
-    return str(next(iter(entry.values())))
-
-
 def _sorted(entry: dict[str, Any]) -> dict[str, Any]:
     """The entry with its claims sorted by name at every depth."""
-    claims = {"claims": _by_name(entry["claims"])} if "claims" in entry else {}
-    return {**entry, **claims}
-
-
-def _by_name(value: object) -> object:
-    match value:
-        case dict():
-            return {name: _by_name(value[name]) for name in sorted(value)}
-        case list():
-            return [_by_name(each) for each in value]
-    return value
+    if "claims" not in entry:
+        return entry
+    return {**entry, "claims": json.loads(json.dumps(entry["claims"], sort_keys=True))}

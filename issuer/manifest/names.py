@@ -1,7 +1,6 @@
 """Names in a manifest: they must be unique, and refer to something that exists."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from issuer.fields.ids import fold_id
@@ -12,15 +11,6 @@ from issuer.manifest.parsing import Document
 from issuer.manifest.problems import ManifestProblem, Path, spelled
 
 Named: TypeAlias = tuple[Path, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Reference:
-    """A place in a manifest that names an audience, a role or a trusted issuer."""
-
-    path: Path
-    kind: str
-    name: str
 
 
 def repeated(document: Document) -> Iterator[ManifestProblem]:
@@ -63,40 +53,38 @@ def _repeated(
         if taken != path:
             line = document.place.line_of(taken)
             message = f"is taken by {spelled(taken)} on line {line}"
-            yield ManifestProblem(document.place.line_of(path), path, message)
+            yield document.problem(path, message)
 
 
-def references(data: object) -> Iterator[Reference]:
-    """Every audience, trusted issuer and role that the resources of the manifest name."""
+def dangling(document: Document, known: Mapping[str, Collection[str]]) -> Iterator[ManifestProblem]:
+    """Names of what is neither declared in the manifest nor stays at the issuer."""
+    for path, kind, name in _references(document.data):
+        if name not in known[kind]:
+            meant = did_you_mean(name, known[kind])
+            where = "in the manifest or at the issuer"
+            message = f"there is no {kind} {name!r}, {where}{meant and f'.{meant}'}"
+            yield document.problem(path, message)
+
+
+def _references(data: object) -> Iterator[tuple[Path, str, str]]:
+    """Where the manifest names an audience, a trusted issuer or a role: place, kind and name."""
     for each in TYPES.values():
         for path, entry in _entries(data, each.attribute):
             for member, described in each.members.items():
                 for at, name in _items(entry, member) if described.names else ():
                     if isinstance(name, str):
-                        yield Reference((*path, *at), described.names, name)
-    for section in ("clients", "users"):
+                        yield (*path, *at), described.names, name
+    for section, member, kinds in (
+        ("clients", "trusts", {"issuer": "trusted issuer"}),
+        ("clients", "roles", {"audience": "audience", "role": "role"}),
+        ("users", "roles", {"audience": "audience", "role": "role"}),
+    ):
         for path, entry in _entries(data, section):
-            for at, trust in _items(entry, "trusts"):
-                issuer = trust.get("issuer") if isinstance(trust, Mapping) else None
-                if isinstance(issuer, str) and section == "clients":
-                    yield Reference((*path, *at, "issuer"), "trusted issuer", issuer)
-            for at, assignment in _items(entry, "roles"):
-                for kind in ("audience", "role"):
-                    name = assignment.get(kind) if isinstance(assignment, Mapping) else None
+            for at, item in _items(entry, member):
+                for naming, kind in kinds.items():
+                    name = item.get(naming) if isinstance(item, Mapping) else None
                     if isinstance(name, str):
-                        yield Reference((*path, *at, kind), kind, name)
-
-
-def dangling(
-    document: Document, found: Iterable[Reference], known: Mapping[str, Collection[str]]
-) -> Iterator[ManifestProblem]:
-    """References to what is neither declared in the manifest nor stays at the issuer."""
-    for each in found:
-        if each.name not in known[each.kind]:
-            meant = did_you_mean(each.name, known[each.kind])
-            where = "in the manifest or at the issuer"
-            message = f"there is no {each.kind} {each.name!r}, {where}{meant and f'.{meant}'}"
-            yield ManifestProblem(document.place.line_of(each.path), each.path, message)
+                        yield (*path, *at, naming), kind, name
 
 
 def declares(data: object, section: str) -> bool:

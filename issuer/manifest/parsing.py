@@ -50,6 +50,10 @@ class Document:
     problems: list[ManifestProblem] = field(default_factory=list)
     unread: set[Path] = field(default_factory=set)
 
+    def problem(self, path: Path, message: str) -> ManifestProblem:
+        """An error in the value at `path`."""
+        return ManifestProblem(self.place.line_of(path), path, message)
+
 
 class StopReading(Exception):
     """The rest of the file cannot be read, or is not needed."""

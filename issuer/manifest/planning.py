@@ -1,11 +1,11 @@
 """Planning the changes from the current configuration to the declared one."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from itertools import product
-from typing import Any, TypeVar
+from typing import Any
 
-from issuer.audiences import AUDIENCE, AudienceFields
+from issuer.audiences import AUDIENCE
 from issuer.authority import GivenCredential
 from issuer.catalogue.lint import OTHERWISE, misspelled
 from issuer.clients import CLIENT, ClientFields
@@ -22,18 +22,17 @@ from issuer.manifest.changes import (
     changes,
 )
 from issuer.manifest.entries import TYPES, Resource, bare, plain_types
+from issuer.manifest.names import declares
 from issuer.manifest.principals import Declared, PlannedPrincipal, renames_in_order, stored
 from issuer.manifest.problems import InvalidManifest, Path
 from issuer.manifest.reading import Manifest, unfit
 from issuer.manifest.rights import NO_RIGHTS, RightsSnapshot, shifts
 from issuer.resources import ResourceType
-from issuer.roles import ROLE, RoleFields
+from issuer.roles import ROLE
 from issuer.scopes import ISSUER_ADMIN
 from issuer.trusted_issuers import TRUSTED_ISSUER
 from issuer.users import USER
 from issuer.vocabulary import SigningAlgorithm
-
-Model = TypeVar("Model", bound=Fields)
 
 _MAX_NAMED = 100
 
@@ -79,10 +78,12 @@ class _Planning:
         self._changed_admins: list[Resource] = []
         self._in_use: dict[tuple[str, str], list[str]] = defaultdict(list)
         self._will_be: dict[str, set[str]] = {}  # names after the change, by kind
-        self._before, self._after = self._snapshots()
-        for each in plain_types():
-            if each.kind not in self._will_be:
-                self._plan_all(each)
+        planned = {each.kind: self._plan_all(each) for each in plain_types()}
+        own = work.audiences.own_id
+        self._before, self._after = (
+            RightsSnapshot(audiences, roles, own)
+            for audiences, roles in zip(planned[AUDIENCE.kind], planned[ROLE.kind], strict=True)
+        )
 
     def plan(self) -> ManifestPlan:
         declared = Declared(self._manifest.entries)
@@ -90,72 +91,54 @@ class _Planning:
             self._match(record, declared)
         for entry in declared.left():
             self._require_free(entry)
-            self._change(entry.resource, None, entry)
+            self._change(None, entry)
         self._require_possible()
-        steps = [step for place in _order() for step in self._in_order(place)]
+        renames = self._steps[Action.UPDATE, USER.kind]
+        renames[:] = renames_in_order(each for each in renames if isinstance(each, Change))
+        steps = [step for place in _order() for step in self._steps[place]]
         begun = self._relied_on[True] - self._relied_on[False]
         credentials = [*self._work.trusted_issuers.not_of_admins(begun), *self._credentials]
         return ManifestPlan(self._count, tuple(steps), tuple(self._shifts), tuple(credentials))
 
-    def _snapshots(self) -> tuple[RightsSnapshot, RightsSnapshot]:
-        """Audiences and roles before and after; there are few compared to clients and users."""
-        work, own, entries = self._work, self._work.audiences.own_id, self._manifest.entries
-        audiences = {
-            each.id: bare(AudienceFields, each) for each in current.resources(work, AUDIENCE)
-        }
-        roles = {each.name: bare(RoleFields, each) for each in current.resources(work, ROLE)}
-        unpruned = {own: audiences[own]} if own in audiences else {}
-        declared_audiences = unpruned | {
-            each.id: self._with_alg(each) for each in entries.audiences
-        }
-        declared_roles = {each.name: each for each in entries.roles}
-        for number, role in enumerate(entries.roles):
-            self._reject_misspelled(("roles", number), roles.get(role.name), role)
-        return RightsSnapshot(audiences, roles, own), RightsSnapshot(
-            self._change_all(AUDIENCE.kind, audiences, declared_audiences),
-            self._change_all(ROLE.kind, roles, declared_roles),
-            own,
-        )
-
-    def _plan_all(self, resource_type: ResourceType[Any, Any]) -> None:
-        """Plan the resources of a type without rules of its own."""
-        key = resource_type.key_of
+    def _plan_all(
+        self, resource_type: ResourceType[Any, Any]
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """All resources of a type before and after; there are few compared to clients and users."""
+        kind, key = resource_type.kind, resource_type.key_of
         found = current.resources(self._work, resource_type)
         there = {key(each): bare(resource_type.fields, each) for each in found}
-        declared = {key(each): each for each in self._manifest.of(resource_type)}
+        entries = getattr(self._manifest.entries, resource_type.attribute)
+        declared = {key(each): each for each in entries}
         for number, (name, entry) in enumerate(declared.items()):
             place = (resource_type.attribute, number)
             self._reject_misspelled(place, there.get(name), entry)
-        self._change_all(resource_type.kind, there, declared)
-
-    def _with_alg(self, audience: AudienceFields) -> AudienceFields:
-        """The audience with the algorithm that is stored for one without `signing_alg`."""
-        alg = audience.signing_alg or self._work.audiences.algorithms[0]
-        return audience.model_copy(update={"signing_alg": alg})
-
-    def _change_all(
-        self, kind: str, there: Mapping[str, Model], declared: Mapping[str, Model]
-    ) -> dict[str, Model]:
-        """The resources of the kind after the change; notes the steps."""
-        will_be = {**({} if self._prunes(kind) else there), **declared}
+        stays = {} if self._prunes(kind) else there
+        if resource_type is AUDIENCE:
+            # What is stored for one without `signing_alg`.
+            default = {"signing_alg": self._work.audiences.algorithms[0]}
+            declared = {
+                name: each if each.signing_alg else each.model_copy(update=default)
+                for name, each in declared.items()
+            }
+            own = self._work.audiences.own_id
+            stays = {name: each for name, each in there.items() if name in {*stays, own}}
+        will_be = {**stays, **declared}
         for name in {**there, **will_be}:
             resource = Resource(kind, name, name)
             self._note(changes(resource, there.get(name), will_be.get(name)))
         self._will_be[kind] = {*will_be}
-        return will_be
+        return there, will_be
 
     def _match(self, record: PlannedPrincipal, declared: Declared) -> None:
         entry = declared.match(record)
         if entry is None and self._prunes(record.resource.kind):
-            self._change(record.resource, record, None)
+            self._change(record, None)
             return
-        self._problems += [
-            self._manifest.problem(path, f"is taken by the existing {record.resource}")
-            for path in declared.conflicts_with(record, entry)
-        ]
+        for path in declared.conflicts_with(record, entry):
+            self._note_problem(path, f"is taken by the existing {record.resource}")
         if entry is None:
             self._note_uses(record)
-        self._change(record.resource, record, entry or record)
+        self._change(record, entry or record)
 
     def _require_free(self, entry: PlannedPrincipal) -> None:
         """A client that registered itself is not in the way of others, but keeps its id."""
@@ -163,11 +146,12 @@ class _Planning:
         clients = self._work.collection(CLIENT)
         if isinstance(entry.fields, ClientFields) and name and clients.exists(name):
             message = "is taken by a client that registered itself"
-            self._problems.append(self._manifest.problem((*entry.path, "client_id"), message))
+            self._note_problem((*entry.path, "client_id"), message)
 
-    def _change(
-        self, resource: Resource, before: PlannedPrincipal | None, after: PlannedPrincipal | None
-    ) -> None:
+    def _change(self, before: PlannedPrincipal | None, after: PlannedPrincipal | None) -> None:
+        principal = before or after
+        assert principal is not None
+        resource = principal.resource
         if before is not after:
             if after is not None:
                 self._reject_misspelled(after.path, before.fields if before else None, after.fields)
@@ -209,7 +193,10 @@ class _Planning:
         new = [each for each in declared if each not in had]
         for each in () if self._work.unknown_scopes_allowed else misspelled(new):
             place = (*path, "scopes", declared.index(each.scope))
-            self._problems.append(self._manifest.problem(place, f"{each.message} {OTHERWISE}"))
+            self._note_problem(place, f"{each.message} {OTHERWISE}")
+
+    def _note_problem(self, path: Path, message: str) -> None:
+        self._problems.append(self._manifest.document.problem(path, message))
 
     def _note(self, steps: Iterable[Step]) -> None:
         for step in steps:
@@ -259,11 +246,5 @@ class _Planning:
                 " the manifest."
             )
 
-    def _in_order(self, place: tuple[Action, str]) -> Iterable[Step]:
-        steps = self._steps[place]
-        if place == (Action.UPDATE, USER.kind):
-            return renames_in_order(each for each in steps if isinstance(each, Change))
-        return steps
-
     def _prunes(self, kind: str) -> bool:
-        return self._prune and self._manifest.declares(TYPES[kind].attribute)
+        return self._prune and declares(self._manifest.document.data, TYPES[kind].attribute)

@@ -3,14 +3,17 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from typing import Any
 
 from issuer.clients import CLIENT, ClientFields
+from issuer.fields.fields import Fields
 from issuer.fields.ids import fold_id
 from issuer.fields.usernames import fold_username
 from issuer.manifest import current
 from issuer.manifest.changes import Change
 from issuer.manifest.entries import Entries, Resource, bare, in_order
 from issuer.manifest.problems import Path
+from issuer.resources import ResourceType
 from issuer.roles import Assignment
 from issuer.users import USER, UserFields
 
@@ -33,10 +36,15 @@ class PlannedPrincipal:
 
 def stored(work: current.Configuration) -> Iterator[PlannedPrincipal]:
     """Every stored client, then every stored user."""
-    for client, assignments in current.principals(work, CLIENT):
-        yield _client(client, assignments)
-    for user, assignments in current.principals(work, USER):
-        yield _user(user, assignments)
+    for kind in (CLIENT, USER):
+        for each, assignments in current.principals(work, kind):
+            yield _planned(kind, each, assignments)
+
+
+def _planned(
+    kind: ResourceType[Any, Any], fields: Fields, assignments: Iterable[Assignment], path: Path = ()
+) -> PlannedPrincipal:
+    return PlannedPrincipal(bare(kind.fields, fields), in_order(assignments), path)
 
 
 class Declared:
@@ -44,10 +52,9 @@ class Declared:
 
     def __init__(self, entries: Entries) -> None:
         principals = [
-            _client(each, each.roles, ("clients", number))
-            for number, each in enumerate(entries.clients)
-        ] + [
-            _user(each, each.roles, ("users", number)) for number, each in enumerate(entries.users)
+            _planned(kind, each, each.roles, (kind.attribute, number))
+            for kind in (CLIENT, USER)
+            for number, each in enumerate(getattr(entries, kind.attribute))
         ]
         self._left = {each.path: each for each in principals}
         self._by_key = {_key(each.resource): each.path for each in principals}
@@ -56,7 +63,7 @@ class Declared:
         }
         # Perhaps an invitation verified the address: only an entry that says so changes that.
         self._keeps_verified = {
-            ("users", number)
+            (USER.attribute, number)
             for number, each in enumerate(entries.users)
             if "email_verified" not in each.model_fields_set
         }
@@ -109,18 +116,6 @@ def _key(resource: Resource) -> tuple[str, str | None, str | None]:
     if resource.id is None:
         return (resource.kind, None, fold_username(resource.name))
     return (resource.kind, resource.id, None)
-
-
-def _client(
-    fields: ClientFields, assignments: Iterable[Assignment], path: Path = ()
-) -> PlannedPrincipal:
-    return PlannedPrincipal(bare(ClientFields, fields), in_order(assignments), path)
-
-
-def _user(
-    fields: UserFields, assignments: Iterable[Assignment], path: Path = ()
-) -> PlannedPrincipal:
-    return PlannedPrincipal(bare(UserFields, fields), in_order(assignments), path)
 
 
 def renames_in_order(updates: Iterable[Change]) -> Iterator[Change]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 from pydantic import ValidationError
 
@@ -17,10 +16,9 @@ from issuer.manifest.entries import (
     entry_model,
     plain_types,
 )
-from issuer.manifest.names import dangling, declares, named, references, repeated
+from issuer.manifest.names import dangling, declares, named, repeated
 from issuer.manifest.parsing import MAX_BYTES, Document, parse
 from issuer.manifest.problems import InvalidManifest, ManifestProblem, Path
-from issuer.resources import ResourceType
 from issuer.roles import Assignment
 from issuer.vocabulary import SigningAlgorithm
 
@@ -43,26 +41,13 @@ class Manifest:
     entries: Entries
     document: Document = field(repr=False)
 
-    def declares(self, section: str) -> bool:
-        """Whether it has the section."""
-        return declares(self.document.data, section)
-
     def scopes(self) -> Iterator[tuple[Resource, list[str]]]:
         """The declared resources that have scopes, such as roles and clients."""
         for kind, each in TYPES.items():
             if "scopes" in each.fields.model_fields:
-                for entry in self.of(each):
+                for entry in getattr(self.entries, each.attribute):
                     name = each.key_of(entry)
                     yield Resource(kind, name, name), entry.scopes
-
-    def of(self, resource_type: ResourceType[Any, Any]) -> list[Any]:
-        """The entries of the section of this type."""
-        entries: list[Any] = getattr(self.entries, resource_type.attribute)
-        return entries
-
-    def problem(self, path: Path, message: str) -> ManifestProblem:
-        """An error in the value at `path`."""
-        return ManifestProblem(self.document.place.line_of(path), path, message)
 
 
 def read(
@@ -97,9 +82,8 @@ def unfit(
     data = document.data
     for path, alg in named(data, "audiences", "signing_alg"):
         if alg in set(SigningAlgorithm) - set(work.audiences.algorithms):
-            message = "is not one of ISSUER_SIGNING_ALGORITHMS"
-            yield ManifestProblem(document.place.line_of(path), path, message)
-    yield from dangling(document, references(data), _known(work, data, prune=prune))
+            yield document.problem(path, "is not one of ISSUER_SIGNING_ALGORITHMS")
+    yield from dangling(document, _known(work, data, prune=prune))
 
 
 def _known(work: current.Configuration, data: object, *, prune: bool) -> dict[str, set[str]]:
@@ -126,7 +110,7 @@ def _validated(document: Document, problems: list[ManifestProblem]) -> Entries |
             message = _MESSAGES.get(each["type"], each["msg"].removeprefix("Value error, "))
             if each["type"] == "extra_forbidden":
                 message += _meant(path)
-            problems.append(ManifestProblem(document.place.line_of(path), path, message))
+            problems.append(document.problem(path, message))
     return None
 
 

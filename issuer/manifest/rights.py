@@ -78,8 +78,8 @@ class RightsSnapshot:
         )
         if isinstance(principal, UserFields):
             return PrincipalRights(Rights(frozenset(), grants), self._audiences)
-        asked = {name: self._audiences.get(name) for name in principal.audiences}
-        audiences = {name: audience for name, audience in asked.items() if audience}
+        known = self._audiences
+        audiences = {name: known[name] for name in principal.audiences if name in known}
         return PrincipalRights(Rights(frozenset(principal.scopes), grants), audiences)
 
 
