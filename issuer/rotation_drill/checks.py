@@ -1,13 +1,21 @@
 """Sends the requests of a drill to each address."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import Literal, NamedTuple
 
 import httpx
 from pydantic import BaseModel, ConfigDict
 
+from issuer.keys import SigningKey
 from issuer.rotation_drill.asking import NoAnswer, ask
-from issuer.rotation_drill.test_tokens import KeyPair, TestTokenMaker
+from issuer.tokens import AccessToken
+
+
+class KeyPair(NamedTuple):
+    """The active key, and the next one."""
+
+    old: SigningKey
+    new: SigningKey
 
 
 class Statuses(NamedTuple):
@@ -60,13 +68,10 @@ def lacking(name: str, kid: str) -> CheckResult:
 def verifier(url: str, statuses: Statuses) -> CheckResult:
     """The address verifies tokens."""
     fault = next(_faults(statuses), None)
-    return CheckResult(
-        url=url,
-        kind="verifier",
-        ok=fault is None,
-        saw=fault or _success(statuses),
-        **statuses._asdict(),
-    )
+    saw = fault or "accepts both keys and refuses a forged token"
+    if not fault and statuses.old == httpx.codes.FORBIDDEN:
+        saw += "; the client lacks the scope for this route"
+    return CheckResult(url=url, kind="verifier", ok=not fault, saw=saw, **statuses._asdict())
 
 
 def _faults(statuses: Statuses) -> Iterator[str]:
@@ -94,53 +99,24 @@ def _is_unclear(status: int) -> bool:
     return not is_clear or status == httpx.codes.TOO_MANY_REQUESTS
 
 
-def _success(statuses: Statuses) -> str:
-    success = "accepts both keys and refuses a forged token"
-    if statuses.old == httpx.codes.FORBIDDEN:
-        return f"{success}; the client lacks the scope for this route"
-    return success
+def check(
+    url: httpx.URL, keys: KeyPair, fresh_tokens: Callable[[], Iterable[AccessToken]] | None = None
+) -> CheckResult:
+    """Check a key set, or a verifier with tokens of the old key, of the new one, and a forged one.
 
-
-class Checks:
-    """Checks our published key set, then each verifier. Sends no token without `maker`."""
-
-    def __init__(
-        self,
-        jwks_url: httpx.URL,
-        verifiers: Sequence[httpx.URL],
-        keys: KeyPair,
-        maker: TestTokenMaker | None,
-    ) -> None:
-        self._jwks_url = jwks_url
-        self._verifiers = verifiers
-        self._keys = keys
-        self._maker = maker
-
-    def results(self) -> Iterator[CheckResult]:
-        """The result for each address, our key set first."""
-        yield self._asked(self._jwks_url, None)
-        for url in self._verifiers:
-            yield self._asked(url, self._maker)
-
-    def _asked(self, url: httpx.URL, maker: TestTokenMaker | None) -> CheckResult:
-        # A query may contain a secret, and reports are stored.
-        public_url = str(url.copy_with(query=None, fragment=None))
-        try:
-            # First without a token: a server that publishes keys must not receive one.
-            answer = ask(url)
-            if answer.kids is not None:
-                return key_set(public_url, answer.kids, self._keys)
-            if maker is None:
-                why = f"answers {answer.status} and publishes no keys; no token was sent"
-                return unreachable(public_url, why)
-            return verifier(public_url, _statuses(url, maker))
-        except NoAnswer as error:
-            return unreachable(public_url, str(error))
-
-
-def _statuses(url: httpx.URL, maker: TestTokenMaker) -> Statuses:
-    tokens = maker.fresh()
-    old, new, forged = (
-        ask(url, each.token).status for each in (tokens.old, tokens.new, tokens.forged)
-    )
-    return Statuses(old, new, forged)
+    Without `fresh_tokens` none is sent.
+    """
+    # A query may contain a secret, and reports are stored.
+    public_url = str(url.copy_with(query=None, fragment=None))
+    try:
+        # First without a token: a server that publishes keys must not receive one.
+        answer = ask(url)
+        if answer.kids is not None:
+            return key_set(public_url, answer.kids, keys)
+        if fresh_tokens is None:
+            why = f"answers {answer.status} and publishes no keys; no token was sent"
+            return unreachable(public_url, why)
+        statuses = Statuses(*(ask(url, each.token).status for each in fresh_tokens()))
+        return verifier(public_url, statuses)
+    except NoAnswer as error:
+        return unreachable(public_url, str(error))

@@ -10,8 +10,7 @@ from pydantic import Field
 from issuer.errors import InvalidField
 from issuer.fields.fields import Fields
 from issuer.fields.ids import AudienceId
-from issuer.rotation_drill.checks import CheckResult
-from issuer.rotation_drill.test_tokens import KeyPair
+from issuer.rotation_drill.checks import CheckResult, KeyPair
 from issuer.settings import Settings, is_loopback
 from issuer.vocabulary import SigningAlgorithm
 
@@ -76,7 +75,8 @@ class Report:
     @property
     def verdict(self) -> str:
         """A summary for people."""
-        active = f"The {'new' if self.rotated else 'old'} key is active: {self._active}."
+        kid = self.keys.new.kid if self.rotated else self.keys.old.kid
+        active = f"The {'new' if self.rotated else 'old'} key is active: {kid}."
         if self._failed:
             total = len(self.before) + len(self.after)
             return f"{self._failed} of {total} checks failed. {active}"
@@ -100,7 +100,3 @@ class Report:
     @property
     def _failed(self) -> int:
         return sum(not each.ok for each in (*self.before, *self.after))
-
-    @property
-    def _active(self) -> str:
-        return self.keys.new.kid if self.rotated else self.keys.old.kid
