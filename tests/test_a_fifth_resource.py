@@ -147,7 +147,7 @@ def commands() -> typer.Typer:
     app = new_app("Places.")
     commands = CollectionCommands(app, PLACE, _NAME)
     commands.list(["name", "address"], "List the places.")
-    commands.show("Show a place.")
+    commands.show("attic")
     commands.create({"name": _NAME, **options_of(PLACE)}, "Create a place.")
     commands.update(options_of(PLACE), "Change a place.", lists=["scopes"])
     commands.delete("Delete a place.")

@@ -12,7 +12,6 @@ from issuer.errors import IssuerError, Unavailable
 from issuer.settings import is_loopback
 
 _SECONDS = 30
-_WELL_KNOWN = "/.well-known/oauth-authorization-server"
 
 
 def client_secret_of_caller(*, from_stdin: bool) -> str:
@@ -54,7 +53,7 @@ def metadata_of(issuer: str, at: str | None = None) -> dict[str, Any]:
 def metadata_at(base: str, seconds: float = _SECONDS) -> dict[str, Any]:
     """The metadata of the issuer whose base URL is reached as `base` (RFC 8414 §3.1)."""
     parts = urlsplit(base)
-    path = _WELL_KNOWN + parts.path.rstrip("/")
+    path = "/.well-known/oauth-authorization-server" + parts.path.rstrip("/")
     return sent("GET", f"{parts.scheme}://{parts.netloc}{path}", seconds)
 
 
@@ -101,7 +100,12 @@ def sent(method: str, url: str, seconds: float = _SECONDS, **request: Any) -> di
             method, url, timeout=seconds, verify=authorities, trust_env=False, **request
         )
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise Unavailable(f"{url} does not answer: {error}.{_remedy(error)}") from None
+        remedy = (
+            " If a private authority signed it, set SSL_CERT_FILE to the file with its certificate."
+            if "CERTIFICATE_VERIFY_FAILED" in str(error)
+            else ""
+        )
+        raise Unavailable(f"{url} does not answer: {error}.{remedy}") from None
     try:
         body = answer.json()
     except ValueError:
@@ -117,14 +121,6 @@ def sent(method: str, url: str, seconds: float = _SECONDS, **request: Any) -> di
     if not answer.is_success:
         raise ServerRefusal(body)
     return body
-
-
-def _remedy(error: Exception) -> str:
-    if "CERTIFICATE_VERIFY_FAILED" in str(error):
-        return (
-            " If a private authority signed it, set SSL_CERT_FILE to the file with its certificate."
-        )
-    return ""
 
 
 def _refusal(body: dict[str, Any]) -> str:

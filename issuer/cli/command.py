@@ -1,20 +1,49 @@
-"""What commands share: the layout of help, members from options, paged lists, input files."""
+"""What commands share: options, the layout of help, `--json`, paged lists, input files."""
 
+import functools
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from enum import EnumType
+from inspect import Parameter, Signature
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final, TypeAlias, TypeVar, get_args, get_origin
 
 import typer
 from typer.core import TyperArgument, TyperCommand, TyperGroup
+from typer.models import ParameterInfo
 
-from issuer.errors import IssuerError, NotFound
-from issuer.files import reason_of
+from issuer.errors import IssuerError
+from issuer.files import reason_of, write_private
+
+Run = TypeVar("Run", bound=Callable[..., None])
+Complete: TypeAlias = Callable[[str], list[str]]
 
 NOTHING: Final = object()  # an option set to nothing: null in the JSON
 _PAGE = 500
 MAX_BYTES = 5 * 1024 * 1024
+
+wants_json: ContextVar[bool] = ContextVar("wants_json", default=False)
+
+
+def flag(name: str, text: str) -> Any:
+    """An option without a value, in an annotation or in place of a default."""
+    return typer.Option(name, help=text)
+
+
+def option(
+    metavar: str, text: str, *names: str, complete: Complete | None = None, **more: Any
+) -> Any:
+    """An option with a value. Its name is that of the parameter, unless `names` has others."""
+    return typer.Option(*names, metavar=metavar, help=text, autocompletion=complete, **more)
+
+
+def argument(metavar: str, text: str, complete: Complete | None = None) -> Any:
+    """An argument."""
+    return typer.Argument(metavar=metavar, help=text, autocompletion=complete)
+
+
+_JSON = Annotated[bool, flag("--json", "Print JSON, and nothing else on standard output.")]
 
 
 class _Readable:
@@ -68,12 +97,83 @@ class Group(_Readable, TyperGroup):
     """A group of commands."""
 
 
-class _App(typer.Typer):
-    def command(self, *arguments: Any, **more: Any) -> Any:
-        return super().command(*arguments, **{"cls": _Command, **more})
+class CommandApp(typer.Typer):
+    """Its commands have the option `--json`, as the last one unless they declare `as_json`."""
 
-    def callback(self, *arguments: Any, **more: Any) -> Any:
-        return super().callback(*arguments, **{"cls": self.info.cls, **more})
+    def command(
+        self,
+        *arguments: Any,
+        parameters: Mapping[str, Any] | None = None,
+        own_json: bool = False,
+        **more: Any,
+    ) -> Callable[[Run], Run]:
+        """`parameters` are arguments and options by name, in place of those in the signature.
+
+        With `own_json` the function is registered as it is.
+        """
+        add = super().command(*arguments, **{"cls": _Command, **more})
+
+        def decorate(run: Run) -> Run:
+            add(run if own_json else _with_json(run, parameters))
+            return run
+
+        return decorate
+
+    def callback(self, *arguments: Any, **more: Any) -> Callable[[Run], Run]:
+        add = super().callback(*arguments, **{"cls": self.info.cls, **more})
+
+        def decorate(run: Run) -> Run:
+            add(_with_json(run) if more.get("invoke_without_command") else run)
+            return run
+
+        return decorate
+
+
+def _with_json(
+    run: Callable[..., None], annotations: Mapping[str, Any] | None = None
+) -> Callable[..., None]:
+    """The command as Typer reads it from a signature, with `--json`."""
+    declared = inspect.signature(run).parameters
+    if annotations is None:
+        annotations = {name: _annotation(each) for name, each in declared.items()}
+    annotations = {**annotations, "as_json": annotations.get("as_json", _JSON)}
+
+    @functools.wraps(run)
+    def command(*, as_json: bool, **values: Any) -> None:
+        wants_json.set(as_json)
+        run(**values)
+
+    command.__annotations__ = annotations
+    command.__signature__ = Signature(  # type: ignore[attr-defined]
+        [
+            Parameter(
+                name,
+                Parameter.KEYWORD_ONLY,
+                default=_default(declared.get(name), annotation),
+                annotation=annotation,
+            )
+            for name, annotation in annotations.items()
+        ]
+    )
+    return command
+
+
+def _annotation(parameter: Parameter) -> Any:
+    """An option that stands in place of a default belongs to the type."""
+    if isinstance(parameter.default, ParameterInfo):
+        return Annotated[parameter.annotation, parameter.default]
+    return parameter.annotation
+
+
+def _default(parameter: Parameter | None, annotation: Any) -> object:
+    """Without one, a flag is off, what may be None is left out, and anything else is required."""
+    default = parameter.default if parameter else Parameter.empty
+    if default is not Parameter.empty and not isinstance(default, ParameterInfo):
+        return default
+    kind = get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
+    if kind is bool:
+        return False
+    return None if kind is Any or type(None) in get_args(kind) else Parameter.empty
 
 
 def _wrapped_anywhere(text: str) -> str:
@@ -86,7 +186,7 @@ def _wrapped_anywhere(text: str) -> str:
     )
 
 
-def new_app(summary: str | None = None, **more: Any) -> typer.Typer:
+def new_app(summary: str | None = None, **more: Any) -> CommandApp:
     """A command, or a group of commands with its `summary`."""
     common: dict[str, Any] = {
         "cls": Group,
@@ -98,7 +198,7 @@ def new_app(summary: str | None = None, **more: Any) -> typer.Typer:
     }
     if summary is not None:
         common["help"] = summary
-    return _App(**common | more)
+    return CommandApp(**common | more)
 
 
 def given(**members: object) -> dict[str, object]:
@@ -110,34 +210,6 @@ def _member(value: object) -> object:
     if isinstance(value, list):
         return [item for item in value if item != ""]
     return None if value is NOTHING else value
-
-
-def given_patch(**members: object) -> dict[str, object]:
-    """The options as a merge patch (RFC 7396); wrong usage if nothing is set."""
-    if not (patch := given(**members)):
-        raise typer.BadParameter("name a member to change, see --help")
-    return patch
-
-
-def adjusted(
-    kind: str,
-    current: Sequence[str],
-    *,
-    all_of_them: list[str] | None,
-    more: list[str] | None,
-    less: list[str] | None,
-) -> list[str] | None:
-    """The new list; None for no change. `NotFound` if an item to remove is not in it."""
-    if not more and not less:
-        return all_of_them
-    if all_of_them is not None:
-        raise typer.BadParameter(
-            f"--{kind} replaces the list: use it without --add-{kind} and --remove-{kind}"
-        )
-    for item in less or []:
-        if item not in current:
-            raise NotFound(kind, item)
-    return [item for item in [*current, *(more or [])] if item not in (less or [])]
 
 
 def every(
@@ -152,6 +224,14 @@ def every(
         if len(batch) < size:
             break
     return items
+
+
+def write_file(path: Path, text: str) -> None:
+    """Write a file of mode 0600; `IssuerError` if that fails."""
+    try:
+        write_private(path, text)
+    except (OSError, ValueError) as error:
+        raise IssuerError(f"{path} cannot be written: {reason_of(error)}.") from None
 
 
 def content_of(file: str | Path, max_bytes: int = MAX_BYTES) -> bytes:

@@ -1,39 +1,50 @@
 """What is asked on the terminal: secrets, and confirmations of what a change would take away."""
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Annotated, TypeVar
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Self
 
 import typer
 
+from issuer.cli.command import flag
 from issuer.errors import NotAllowed
 from issuer.fields.text import escaped
 
-T = TypeVar("T")
-
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
-_MAX_LISTED = 10
+Yes = Annotated[bool, flag("--yes", "Do not ask for confirmation.")]
+_MAX_LISTED, _MAX_SHOWN = 10, 60
 
 
 class _Unconfirmed(Exception):
-    def __init__(self, losses: Sequence[str]) -> None:
-        super().__init__()
-        self.losses = losses
+    """The losses to confirm are its arguments."""
 
 
 class Confirmation:
-    """What was confirmed: everything with `--yes`, nothing at first without."""
+    """What was confirmed: everything with `--yes`, nothing at first without.
+
+    A context manager around the transaction of a change. It asks when that was rolled back.
+    """
 
     def __init__(self, *, yes: bool) -> None:
         self._yes = yes
         self._confirmed: set[str] = set()
+        self.is_done = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> bool:
+        self.is_done = error is None
+        if isinstance(error, _Unconfirmed):
+            self._ask(error.args)
+            return True
+        return False
 
     def require(self, *losses: str) -> None:
         """Roll the change back and ask, unless each of these was confirmed: `delete the client`."""
         if not self._yes and not self._confirmed.issuperset(losses):
-            raise _Unconfirmed(losses)
+            raise _Unconfirmed(*losses)
 
-    def ask(self, losses: Sequence[str]) -> None:
+    def _ask(self, losses: Sequence[str]) -> None:
         """`NotAllowed` unless somebody at the terminal confirms."""
         listed = "; ".join(losses[:_MAX_LISTED])
         if (more := len(losses) - _MAX_LISTED) > 0:
@@ -46,18 +57,15 @@ class Confirmation:
         self._confirmed.update(losses)
 
 
-def confirmed(change: Callable[[Confirmation], T], *, yes: bool) -> T:
-    """The result of `change`, which requires confirmation within its transaction.
+def confirming(*, yes: bool) -> Iterator[Confirmation]:
+    """For a change that requires confirmation within its transaction: until it is done.
 
     It is made again after somebody confirmed: no lock is held while the terminal waits, and what
     others changed meanwhile is asked for, too.
     """
     confirmation = Confirmation(yes=yes)
-    while True:
-        try:
-            return change(confirmation)
-        except _Unconfirmed as needed:
-            confirmation.ask(needed.losses)
+    while not confirmation.is_done:
+        yield confirmation
 
 
 def emptied(whose: str, before: Mapping[str, object], after: Mapping[str, object]) -> Iterator[str]:
@@ -65,12 +73,9 @@ def emptied(whose: str, before: Mapping[str, object], after: Mapping[str, object
     for name, now in after.items():
         was = before.get(name)
         if was and not now and isinstance(was, str | list | dict):
-            yield f"empty {name} of {whose} (now {_shortened(was)})"
-
-
-def _shortened(value: str | list[object] | dict[str, object]) -> str:
-    text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-    return text if len(text) <= 60 else f"{text[:60]}…"  # noqa: PLR2004
+            text = ", ".join(map(str, was)) if isinstance(was, list) else str(was)
+            shown = text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…"
+            yield f"empty {name} of {whose} (now {shown})"
 
 
 def ask(what: str, *, from_stdin: bool, otherwise: str, twice: bool = False) -> str:

@@ -8,12 +8,14 @@ from typing import Annotated, Any
 import typer
 from pydantic import TypeAdapter, ValidationError
 
-from issuer.cli.command import NOTHING, content_of
+from issuer.cli.command import NOTHING, argument, content_of
 from issuer.cli.options import COMPLETIONS
 from issuer.errors import IssuerError
 from issuer.fields.times import in_seconds
 from issuer.resources.resource_type import Control, Member, ResourceType
 from issuer.settings import Duration
+
+JWKS_EXAMPLE = '{"keys": [...]}'
 
 
 def key_argument(resource_type: ResourceType[Any, Any]) -> Any:
@@ -21,8 +23,9 @@ def key_argument(resource_type: ResourceType[Any, Any]) -> Any:
     name = resource_type.key
     required = resource_type.fields.model_fields[name].is_required()
     metavar = resource_type.kind.upper().replace(" ", "_")
-    argument = typer.Argument(metavar=metavar, help=resource_type.members[name].help)
-    return Annotated[str if required else str | None, argument]
+    return Annotated[
+        str if required else str | None, argument(metavar, resource_type.members[name].help)
+    ]
 
 
 def options_of(resource_type: ResourceType[Any, Any], names: Iterable[str] = ()) -> dict[str, Any]:
@@ -60,14 +63,6 @@ def _lifetime(text: str) -> object:
         raise typer.BadParameter("must be like 900s, 15m or 24h, or none") from None
 
 
-def _claims(text: str) -> object:
-    return json_object(text, '{"tenant": "a"}')
-
-
-def _jwks(text: str) -> object:
-    return json_object(text, '{"keys": [...]}') if text else NOTHING
-
-
 def json_object(text: str, example: str) -> object:
     try:
         members = json.loads(content_of(text[1:]) if text.startswith("@") else text)
@@ -80,32 +75,29 @@ def json_object(text: str, example: str) -> object:
     return members
 
 
-def _text_or_nothing(text: str) -> object:
-    return text or NOTHING
-
-
 def _certificate(text: str) -> object:
     """PEM, which may have other characters: it is checked as the member is."""
     if not text.startswith("@"):
-        return _text_or_nothing(text)
+        return text or NOTHING
     try:
         return content_of(text[1:]).decode("ascii", errors="replace")
     except IssuerError as error:
         raise typer.BadParameter(str(error)) from None
 
 
-_PARSERS: dict[Control, Callable[[str], object]] = {
-    Control.DURATION: _lifetime,
-    Control.CERTIFICATE: _certificate,
-}
-
-
 def _parser(member: Member, *, nullable: bool) -> Callable[[str], object] | None:
-    if member.control is Control.JSON:
-        return _jwks if nullable else _claims
-    if member.control is Control.TEXT and nullable:
-        return _text_or_nothing
-    return _PARSERS.get(member.control)
+    match member.control:
+        case Control.DURATION:
+            return _lifetime
+        case Control.CERTIFICATE:
+            return _certificate
+        case Control.JSON if nullable:
+            return lambda text: json_object(text, JWKS_EXAMPLE) if text else NOTHING
+        case Control.JSON:
+            return lambda text: json_object(text, '{"tenant": "a"}')
+        case Control.TEXT if nullable:
+            return lambda text: text or NOTHING
+    return None
 
 
 def _type(member: Member) -> Any:

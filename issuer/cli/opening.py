@@ -39,18 +39,15 @@ def read_settings() -> Settings:
 
 
 @contextmanager
-def administering() -> Iterator[Administration]:
-    """The administration, for a command with more than one transaction."""
+def administering(*, with_keys: bool = False) -> Iterator[Administration]:
+    """The administration, for a command with more than one transaction.
+
+    The signing keys are loaded `with_keys` only, so that tokens can be read.
+    """
     with composed(read_settings()) as parts:
+        if with_keys:
+            parts.keys.keyring.reload()
         yield parts.administration
-
-
-@contextmanager
-def administering_with_keys() -> Iterator[Administration]:
-    """Composed with the signing keys loaded, so that tokens can be read."""
-    with administering() as administration:
-        administration.keyring.reload()
-        yield administration
 
 
 @contextmanager
@@ -62,10 +59,14 @@ def auditing() -> Iterator[AuditParts]:
 
 
 @contextmanager
-def changing(keep_credentials: Iterable[str] | None = None) -> Iterator[UnitOfWork]:
+def changing(
+    keep_credentials: Iterable[str] | None = None, *, allow_unknown_scopes: bool = False
+) -> Iterator[UnitOfWork]:
     """The transaction of a command that writes. Its warnings are printed after the commit."""
     with administering() as administration, administration.changing(operator()) as work:
         work.new_privileges.keep(credential_ids(keep_credentials))
+        if allow_unknown_scopes:
+            work.allow_unknown_scopes()
         with suggesting(work):
             yield work
     for warning in work.new_privileges.warnings:

@@ -5,17 +5,18 @@ Names come from files, the database and the network: all printed text is escaped
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from pydantic import BaseModel
 from rich import box
 from rich.cells import cell_len
 from rich.console import Console
-from rich.table import Column, Table
+from rich.table import Table
 from rich.text import Text
 
+from issuer.cli.command import wants_json
 from issuer.fields.text import escaped
 
 _WIDE = 10_000
@@ -39,10 +40,10 @@ def print_line(members: Mapping[str, object]) -> None:
     print(json.dumps(members), flush=True)
 
 
-def show(resource: BaseModel, *, as_json: bool, **once: str) -> None:
+def show(resource: BaseModel, **once: str) -> None:
     """One resource. Secrets in `once` follow it, each on its own line, uncut."""
     members = resource.model_dump(mode="json")
-    if as_json:
+    if wants_json.get():
         print_json({**members, **once})
         return
     grid = Table.grid(padding=(0, 2))
@@ -54,13 +55,19 @@ def show(resource: BaseModel, *, as_json: bool, **once: str) -> None:
 
 
 def show_all(
-    resources: Iterable[BaseModel | Mapping[str, Any]], columns: Sequence[str], *, as_json: bool
+    resources: Iterable[BaseModel | Mapping[str, Any]],
+    columns: Sequence[str],
+    row: Callable[[Any], Mapping[str, Any]] = lambda _: {},
 ) -> None:
-    """Many resources: all their members as JSON, or a table of some `columns`."""
+    """Many resources: all their members as JSON, or a table of some `columns`.
+
+    `row` has members for people alone, in addition to those of a resource or in their place.
+    """
+    resources = list(resources)
     items = [
         each.model_dump(mode="json") if isinstance(each, BaseModel) else each for each in resources
     ]
-    if as_json:
+    if wants_json.get():
         print_json({"items": items})
         return
     console = _console()
@@ -68,17 +75,17 @@ def show_all(
     for column in table.columns[:-1]:
         column.no_wrap = True
     table.columns[-1].overflow = "fold"  # only the last column may wrap
-    for item in items:
-        table.add_row(*(Text(escaped(_in_words(item[column]))) for column in columns))
-    *widths, last = (_width(column) + _PADDING for column in table.columns)
+    for each, item in zip(resources, items, strict=True):
+        shown = {**item, **row(each)}
+        table.add_row(*(Text(escaped(_in_words(shown[column]))) for column in columns))
+    *widths, last = (
+        max(cell_len(str(cell)) for cell in (each.header, *each.cells)) + _PADDING
+        for each in table.columns
+    )
     if sum(widths) + min(last, _LEAST_TEXT) > console.width:
         _show_one_by_one(console, table)
     else:
         console.print(table)
-
-
-def _width(column: Column) -> int:
-    return max(cell_len(str(cell)) for cell in (column.header, *column.cells))
 
 
 def _show_one_by_one(console: Console, table: Table) -> None:
@@ -91,23 +98,18 @@ def _show_one_by_one(console: Console, table: Table) -> None:
         console.print(grid, "")
 
 
-def say(sentence: str, members: Mapping[str, object], *, as_json: bool) -> None:
+def say(sentence: str, members: Mapping[str, object]) -> None:
     """A sentence, or the same as JSON."""
-    if as_json:
+    if wants_json.get():
         print_json(members)
     else:
         print_text(sentence)
 
 
-@contextmanager
-def working(what: str) -> Iterator[None]:
+def working(what: str) -> AbstractContextManager[object]:
     """Show on a terminal that something takes a while. Uses standard error."""
     console = Console(stderr=True)
-    if not console.is_terminal:
-        yield
-        return
-    with console.status(what):
-        yield
+    return console.status(what) if console.is_terminal else nullcontext()
 
 
 def _in_words(value: object) -> str:

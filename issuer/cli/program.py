@@ -5,7 +5,6 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from contextvars import ContextVar
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -13,74 +12,68 @@ import typer
 from typer.exceptions import TyperException
 
 from issuer import __version__
-from issuer.cli.command import Group, new_app
+from issuer.cli.command import Group, new_app, wants_json
 from issuer.errors import IssuerError
 from issuer.fields.text import escaped
 from issuer.files import reason_of
 
+# By panel of the help: the module of each command, and its summary.
 _COMMANDS = {
     "Getting started": {
-        "quickstart": "Create a demo configuration and serve it.",
-        "init": "Create what is missing: data directory, keys, schema, admin client.",
-        "serve": "Serve tokens, keys and metadata.",
+        "quickstart": ("running.quickstart", "Create a demo configuration and serve it."),
+        "init": (
+            "running.setup",
+            "Create what is missing: data directory, keys, schema, admin client.",
+        ),
+        "serve": ("running.serve", "Serve tokens, keys and metadata."),
     },
     "Resources": {
-        "audience": "Manage audiences: the AgentOS deployments that tokens are for.",
-        "role": "Manage roles: named sets of scopes.",
-        "client": "Manage clients: services and applications that request tokens.",
-        "trusted-issuer": "Manage trusted issuers, whose tokens authenticate clients.",
-        "user": "Manage users: people who sign in.",
-        "key": "List, rotate and revoke signing keys.",
+        "audience": ("resources", "Manage audiences: the AgentOS deployments that tokens are for."),
+        "role": ("resources", "Manage roles: named sets of scopes."),
+        "client": (
+            "clients.client",
+            "Manage clients: services and applications that request tokens.",
+        ),
+        "trusted-issuer": (
+            "resources",
+            "Manage trusted issuers, whose tokens authenticate clients.",
+        ),
+        "user": ("users.user", "Manage users: people who sign in."),
+        "key": ("keys.key", "List, rotate and revoke signing keys."),
     },
     "Configuration": {
-        "plan": "Show what a manifest would change.",
-        "apply": "Apply a manifest.",
-        "export": "Print the configuration as a manifest.",
+        "plan": ("manifest", "Show what a manifest would change."),
+        "apply": ("manifest", "Apply a manifest."),
+        "export": ("manifest", "Print the configuration as a manifest."),
     },
     "Inspection": {
-        "explain": "Explain whether an AgentOS would allow a request.",
-        "preview": "Show the claims that a token would have.",
-        "scope": "List and check the scopes of AgentOS.",
-        "audit": "List, export, follow and verify audit events.",
-        "verifier": "List the AgentOS that poll, and the keys they hold.",
+        "explain": ("rights.explain", "Explain whether an AgentOS would allow a request."),
+        "preview": ("rights.explain", "Show the claims that a token would have."),
+        "scope": ("rights.scope", "List and check the scopes of AgentOS."),
+        "audit": ("audit.audit", "List, export, follow and verify audit events."),
+        "verifier": ("keys.key", "List the AgentOS that poll, and the keys they hold."),
     },
     "Operations": {
-        "connect": "Print how an MCP client connects to an AgentOS.",
-        "login": "Sign in to a running server, with a browser on any machine.",
-        "logout": "Sign out, and revoke what the sign-in gave.",
-        "token": "Get a token from a running server, or revoke one.",
-        "jwks": "Keep the key set of an issuer in a file.",
-        "doctor": "Check settings, files, database and keys.",
-        "status": "Ask a running server how it is.",
-        "health": "Check whether a server responds.",
-        "backup": "Write the whole database to one file, while servers run.",
-        "restore": "Fill an empty database from a backup.",
-        "migrate": "Upgrade the database to the newest schema.",
-        "admin": "Invite an administrator, recover the admin client, or change the URL.",
+        "connect": ("running.connect", "Print how an MCP client connects to an AgentOS."),
+        "login": (
+            "running.login",
+            "Sign in to a running server, with a browser on any machine.",
+        ),
+        "logout": ("running.login", "Sign out, and revoke what the sign-in gave."),
+        "token": ("running.token", "Get a token from a running server, or revoke one."),
+        "jwks": ("keys.jwks", "Keep the key set of an issuer in a file."),
+        "doctor": ("running.doctor", "Check settings, files, database and keys."),
+        "status": ("running.status", "Ask a running server how it is."),
+        "health": ("running.status", "Check whether a server responds."),
+        "backup": ("running.backup", "Write the whole database to one file, while servers run."),
+        "restore": ("running.backup", "Fill an empty database from a backup."),
+        "migrate": ("running.setup", "Upgrade the database to the newest schema."),
+        "admin": (
+            "running.setup",
+            "Invite an administrator, recover the admin client, or change the URL.",
+        ),
     },
 }
-_MODULES = {
-    "audit.audit": "audit",
-    "clients.client": "client",
-    "keys.jwks": "jwks",
-    "keys.key": "key verifier",
-    "manifest.commands": "plan apply export",
-    "resources": "audience role trusted-issuer",
-    "rights.explain": "explain preview",
-    "rights.scope": "scope",
-    "running.backup": "backup restore",
-    "running.connect": "connect",
-    "running.doctor": "doctor",
-    "running.login": "login logout",
-    "running.quickstart": "quickstart",
-    "running.serve": "serve",
-    "running.setup": "init migrate admin",
-    "running.status": "status health",
-    "running.token": "token",
-    "users.user": "user",
-}
-
-_as_json: ContextVar[bool] = ContextVar("as_json", default=False)
 
 
 class _Lazy(Group):
@@ -93,7 +86,7 @@ class _Lazy(Group):
 
 def imported(name: str) -> Any:
     """The command of that name, or group of commands."""
-    module = next(module for module, names in _MODULES.items() if name in names.split())
+    module = next(commands[name][0] for commands in _COMMANDS.values() if name in commands)
     found = typer.main.get_command(import_module(f"issuer.cli.{module}").app)
     return getattr(found, "commands", {}).get(name, found)
 
@@ -129,13 +122,9 @@ def issuer(
     """
 
 
-def _stub() -> None:
-    """Replaced by the command when it is called."""
-
-
 for panel, commands in _COMMANDS.items():
-    for name, summary in commands.items():
-        app.command(name, help=summary, rich_help_panel=panel)(_stub)
+    for name, (_, summary) in commands.items():
+        app.command(name, help=summary, rich_help_panel=panel)(lambda: None)  # see _Lazy
 
 
 def main() -> None:
@@ -185,7 +174,7 @@ def run(arguments: Sequence[str]) -> int:
 
     With `--json` it is the member `error` of an object there.
     """
-    _as_json.set("--json" in arguments)
+    wants_json.set("--json" in arguments)
     try:
         ended = app(list(arguments), prog_name="issuer", standalone_mode=False)
         return ended if isinstance(ended, int) else 0
@@ -221,4 +210,4 @@ def _print_error(text: str) -> None:
     """Print an error on one line, even if it comes from a library with line breaks."""
     sentence = escaped(" ".join(text.split())).rstrip(".")
     sentence = sentence if sentence.endswith("?") else f"{sentence}."
-    typer.echo(json.dumps({"error": sentence}) if _as_json.get() else sentence, err=True)
+    typer.echo(json.dumps({"error": sentence}) if wants_json.get() else sentence, err=True)

@@ -6,20 +6,13 @@ import typer
 
 from issuer.audiences import AUDIENCE
 from issuer.cli.collection import CollectionCommands
-from issuer.cli.command import new_app
-from issuer.cli.members import json_object, key_argument, options_of
+from issuer.cli.command import argument, flag, new_app, option
+from issuer.cli.members import JWKS_EXAMPLE, json_object, key_argument, options_of
 from issuer.cli.options import RoleName, known_audiences, known_trusted_issuers
 from issuer.roles import ROLE
 from issuer.trusted_issuers import TRUSTED_ISSUER
 
-AudienceId = Annotated[
-    str,
-    typer.Argument(
-        metavar="AUDIENCE",
-        help="The id of the AgentOS.",
-        autocompletion=known_audiences,
-    ),
-]
+AudienceId = Annotated[str, argument("AUDIENCE", "The id of the AgentOS.", known_audiences)]
 
 app = new_app()
 audience_app = new_app("The AgentOS deployments that tokens are issued for (RFC 8707).")
@@ -28,55 +21,31 @@ audiences = CollectionCommands(audience_app, AUDIENCE, AudienceId)
 
 audiences.list(
     ["id", "name", "signing_alg", "access_token_ttl", "include_roles"],
-    """List the audiences in order of id. One of them is the issuer's own admin API.
-
-    Examples:
-
-      issuer audience list
-    """,
+    "List the audiences in order of id. One of them is the issuer's own admin API.",
 )
-audiences.show(
-    """Show one audience.
-
-    Examples:
-
-      issuer audience show my-os
-    """
-)
+audiences.show("my-os")
 audiences.create(
     {"id": key_argument(AUDIENCE), **options_of(AUDIENCE)},
-    """Create an audience. Clients can then be allowed to request tokens for it.
-
-    Examples:
-
-      issuer audience create my-os
-      issuer audience create my-os --signing-alg ES256 --access-token-ttl 10m
-      issuer audience create my-os --resource https://os.example/mcp
-    """,
+    "Create an audience. Clients can then be allowed to request tokens for it.",
+    "my-os",
+    "my-os --signing-alg ES256 --access-token-ttl 10m",
+    "my-os --resource https://os.example/mcp",
 )
 audiences.update(
     options_of(AUDIENCE),
-    """Change the named members only. Tokens that were issued before stay as they are.
-
-    Examples:
-
-      issuer audience update my-os --access-token-ttl 5m
-      issuer audience update my-os --access-token-ttl none --include-roles
-      issuer audience update my-os --add-resource https://os.example/mcp
-    """,
+    "Change the named members only. Tokens that were issued before stay as they are.",
+    "my-os --access-token-ttl 5m",
+    "my-os --access-token-ttl none --include-roles",
+    "my-os --add-resource https://os.example/mcp",
     lists=["resources"],
 )
 audiences.delete(
     """Delete an audience and revoke all tokens for it.
 
     The tokens stay revoked if the id is used again. Refused while the audience is in use,
-    unless --cascade removes it from clients and assignments.
-
-    Examples:
-
-      issuer audience delete my-os
-      issuer audience delete my-os --cascade
-    """,
+    unless --cascade removes it from clients and assignments.""",
+    "my-os",
+    "my-os --cascade",
     cascade=True,
 )
 
@@ -87,63 +56,31 @@ roles = CollectionCommands(role_app, ROLE, RoleName)
 
 _ROLE_OPTIONS = options_of(ROLE, ["scopes", "description"])
 
-roles.list(
-    ["name", "scopes", "description"],
-    """List the roles in order of name, with their scopes.
-
-    Examples:
-
-      issuer role list
-    """,
-)
-roles.show(
-    """Show one role.
-
-    Examples:
-
-      issuer role show web-runner
-    """
-)
+roles.list(["name", "scopes", "description"], "List the roles in order of name, with their scopes.")
+roles.show("web-runner")
 roles.create(
     {"name": key_argument(ROLE), **_ROLE_OPTIONS},
-    """Create a role. Clients and users with the role may request its scopes.
-
-    Examples:
-
-      issuer role create web-runner --scope agents:web:run --scope agents:web:read
-      issuer role create admin --scope agent_os:admin --description "All rights"
-    """,
+    "Create a role. Clients and users with the role may request its scopes.",
+    "web-runner --scope agents:web:run --scope agents:web:read",
+    'admin --scope agent_os:admin --description "All rights"',
 )
 roles.update(
     _ROLE_OPTIONS,
-    """Change the named members only. This applies at once wherever the role is assigned.
-
-    Examples:
-
-      issuer role update web-runner --add-scope sessions:read
-      issuer role update web-runner --scope agents:web:read
-    """,
+    "Change the named members only. This applies at once wherever the role is assigned.",
+    "web-runner --add-scope sessions:read",
+    "web-runner --scope agents:web:read",
     lists=["scopes"],
 )
 roles.delete(
-    """Delete a role. Refused while it is assigned, unless --cascade unassigns it.
-
-    Examples:
-
-      issuer role delete web-runner
-      issuer role delete web-runner --cascade
-    """,
+    "Delete a role. Refused while it is assigned, unless --cascade unassigns it.",
+    "web-runner",
+    "web-runner --cascade",
     cascade=True,
 )
 
 
 TrustedIssuerId = Annotated[
-    str,
-    typer.Argument(
-        metavar="TRUSTED_ISSUER",
-        help="The id of the trusted issuer.",
-        autocompletion=known_trusted_issuers,
-    ),
+    str, argument("TRUSTED_ISSUER", "The id of the trusted issuer.", known_trusted_issuers)
 ]
 
 trusted_issuer_app = new_app(
@@ -153,31 +90,22 @@ app.add_typer(trusted_issuer_app, name="trusted-issuer")
 trusted_issuers = CollectionCommands(trusted_issuer_app, TRUSTED_ISSUER, TrustedIssuerId)
 
 
-def _jwks(text: str) -> object:
-    return json_object(text, '{"keys": [...]}')
-
-
 _KEYS = {
     "discovery": Annotated[
-        bool | None,
-        typer.Option("--discovery", help="Find its keys by OpenID Connect Discovery."),
+        bool | None, flag("--discovery", "Find its keys by OpenID Connect Discovery.")
     ],
-    "jwks_uri": Annotated[
-        str | None, typer.Option("--jwks-uri", metavar="URL", help="Fetch its keys there.")
-    ],
+    "jwks_uri": Annotated[str | None, option("URL", "Fetch its keys there.")],
     "jwks": Annotated[
         Any,
-        typer.Option(
-            "--jwks",
-            parser=_jwks,
-            metavar="JSON",
-            help="Its keys: a JWK Set, or @FILE; for networks without access to the issuer.",
+        option(
+            "JSON",
+            "Its keys: a JWK Set, or @FILE; for networks without access to the issuer.",
+            parser=lambda text: json_object(text, JWKS_EXAMPLE),
         ),
     ],
 }
 _OPTIONS = _KEYS | options_of(
-    TRUSTED_ISSUER,
-    ["algorithms", "ca_certificate", "typ", "allow_private_addresses", "disabled"],
+    TRUSTED_ISSUER, ["algorithms", "ca_certificate", "typ", "allow_private_addresses", "disabled"]
 )
 
 
@@ -201,54 +129,29 @@ def _replacing(values: dict[str, Any]) -> None:
 
 
 trusted_issuers.list(
-    ["id", "issuer", "algorithms", "disabled"],
-    """List the trusted issuers in order of id.
-
-    Examples:
-
-      issuer trusted-issuer list
-    """,
+    ["id", "issuer", "algorithms", "disabled"], "List the trusted issuers in order of id."
 )
-trusted_issuers.show(
-    """Show one trusted issuer.
-
-    Examples:
-
-      issuer trusted-issuer show github
-    """
-)
+trusted_issuers.show("github")
 trusted_issuers.create(
     {"id": key_argument(TRUSTED_ISSUER), **options_of(TRUSTED_ISSUER, ["issuer"]), **_OPTIONS},
     """Trust another issuer. Its keys are found by discovery, unless options say where.
 
-    By itself this gives nobody anything: see client trust add.
-
-    Examples:
-
-      issuer trusted-issuer create cluster --issuer https://k8s --jwks @jwks.json
-      issuer trusted-issuer create mesh --issuer spiffe://prod --jwks @mesh.json
-    """,
+    By itself this gives nobody anything: see client trust add.""",
+    "cluster --issuer https://k8s --jwks @jwks.json",
+    "mesh --issuer spiffe://prod --jwks @mesh.json",
     complete=_by_discovery,
 )
 trusted_issuers.update(
     _OPTIONS,
-    """Change the named members only. A disabled issuer is refused within a second.
-
-    Examples:
-
-      issuer trusted-issuer update cluster --jwks @jwks.json
-      issuer trusted-issuer update github --disabled
-    """,
+    "Change the named members only. A disabled issuer is refused within a second.",
+    "cluster --jwks @jwks.json",
+    "github --disabled",
     complete=_replacing,
 )
 trusted_issuers.delete(
     """Delete a trusted issuer.
 
-    Refused while a client relies on it, unless --cascade removes those trusts.
-
-    Examples:
-
-      issuer trusted-issuer delete cluster
-    """,
+    Refused while a client relies on it, unless --cascade removes those trusts.""",
+    "cluster",
     cascade=True,
 )

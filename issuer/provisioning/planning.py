@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -21,7 +21,6 @@ from issuer.composition.composition import compose
 from issuer.errors import IssuerError, Unavailable
 from issuer.http.etags import etag_of
 from issuer.manifest import Applied, ManifestPlan, PlanOutdated
-from issuer.settings import Settings
 from issuer.telemetry import logs
 
 MAX_BYTES = 1024 * 1024
@@ -29,9 +28,6 @@ MIN_BYTES_OF_OWN_PROCESS = 32 * 1024
 _FILE = "manifest"  # the file name in problems
 _SECONDS = 120
 _IN_OWN_PROCESS = "import os; os.nice(10); from issuer.provisioning.planning import main; main()"
-
-# Its class, arguments and members: an error with another constructor cannot be unpickled.
-_PackedError: TypeAlias = tuple[type[IssuerError], tuple[Any, ...], dict[str, Any]]
 
 
 class Planned(BaseModel):
@@ -86,7 +82,10 @@ def made_plan(administration: Administration, request: PlanRequest) -> MadePlan:
         raise Unavailable("The plan took too long.") from None
     made, error = pickle.loads(ended.stdout)  # noqa: S301 - our own process
     if error is not None:
-        raise _unpacked(*error)
+        kind, args, members = error
+        unpacked = kind.__new__(kind, *args)
+        vars(unpacked).update(members)
+        raise unpacked
     assert isinstance(made, MadePlan)
     return made
 
@@ -122,26 +121,15 @@ def main() -> None:
     output = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # so that nothing else is written to stdout
     settings, request = pickle.load(sys.stdin.buffer)  # noqa: S301
-    pickle.dump(_result(settings, request), output)
-    output.close()
-
-
-def _result(
-    settings: Settings, request: PlanRequest
-) -> tuple[MadePlan | None, _PackedError | None]:
     logs.configure(settings.log_level)
+    made, refused = None, None
     try:
-        return _made(compose(settings).administration, request), None
+        made = _made(compose(settings).administration, request)
     except IssuerError as error:
-        return None, (type(error), error.args, vars(error))
-
-
-def _unpacked(
-    kind: type[IssuerError], args: tuple[Any, ...], members: dict[str, Any]
-) -> IssuerError:
-    error = kind.__new__(kind, *args)
-    vars(error).update(members)
-    return error
+        # An error with another constructor cannot be unpickled.
+        refused = type(error), error.args, vars(error)
+    pickle.dump((made, refused), output)
+    output.close()
 
 
 def _made(administration: Administration, request: PlanRequest) -> MadePlan:

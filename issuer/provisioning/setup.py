@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from issuer.audit import Actor
 from issuer.authority import ADMIN_CLIENT
 from issuer.clients import ClientFields, NewClient, SecretFields
 from issuer.clock import Clock
-from issuer.composition import Administration, UnitOfWork, compose
+from issuer.composition import Administration, UnitOfWork, composed
 from issuer.composition.composition import compose_with
 from issuer.composition.foundation import (
     MASTER_KEY,
@@ -59,32 +60,33 @@ def initialise(settings: Settings, actor: Actor, clock: Clock | None = None) -> 
     Waits a minute for another `init`. `ConfigurationError` if that still runs, the master key is
     wrong, the schema is newer than this program, or the database belongs to another issuer.
     """
-    database = Database(settings.effective_database_url)
-    try:
-        _require_usable(settings, database)
+    with ExitStack() as stack:
+        database = Database(settings.effective_database_url)
+        stack.callback(database.dispose)
+        # Before anything is created, check master key and database.
+        if settings.master_key is not None:
+            build_sealer(settings)
+        if not database.is_sqlite:
+            current_revision(database)
         if settings.needs_data_dir:
             prepare_data_dir(settings.data_dir)
         if settings.key_folder is not None:
             _make_key_folder(settings.key_folder)
-        with only_one(database, "init", patience=_PATIENCE_S):
-            sealed_before = is_sealed(database)
-            sealer = _sealer(settings, sealed_before=sealed_before)
-            if sealed_before:
-                _require_opens(database, sealer)
-            upgrade(database)
-            clock = clock or Clock()
-            with database.changing() as session:
-                ensure_issuer(session, settings.url, clock())
-                ensure(session, sealer, secrets.token_bytes)
-            parts = compose_with(settings, clock, sealer)
-            try:
-                parts.keys.keyring.reconcile()
-                secret = _ensure_admin(parts.administration, settings, actor)
-            finally:
-                parts.database.dispose()
-    finally:
-        database.dispose()
-    return _initialised(settings, secret)
+        stack.enter_context(only_one(database, "init", patience=_PATIENCE_S))
+        sealed_before = is_sealed(database)
+        sealer = _sealer(settings, sealed_before=sealed_before)
+        if sealed_before:
+            with database.reading() as session:
+                opened(session, sealer, CLIENT_SECRETS)  # checks the key before any change
+        upgrade(database)
+        clock = clock or Clock()
+        with database.changing() as session:
+            ensure_issuer(session, settings.url, clock())
+            ensure(session, sealer, secrets.token_bytes)
+        parts = compose_with(settings, clock, sealer)
+        stack.callback(parts.database.dispose)
+        parts.keys.keyring.reconcile()
+        return _initialised(settings, _ensure_admin(parts.administration, settings, actor))
 
 
 def recover_admin(settings: Settings, actor: Actor, kept: Iterable[str] = ()) -> Initialised:
@@ -92,14 +94,10 @@ def recover_admin(settings: Settings, actor: Actor, kept: Iterable[str] = ()) ->
 
     `kept` are the ids of other credentials that it keeps although others gave them.
     """
-    parts = compose(settings)
-    try:
-        with parts.administration.changing(actor) as work:
-            work.new_privileges.keep(kept)
-            work.audiences.ensure_own()
-            secret = _recovered(work, settings.url)
-    finally:
-        parts.database.dispose()
+    with composed(settings) as parts, parts.administration.changing(actor) as work:
+        work.new_privileges.keep(kept)
+        work.audiences.ensure_own()
+        secret = _recovered(work, settings.url)
     return _initialised(settings, secret)
 
 
@@ -109,45 +107,33 @@ def change_url(settings: Settings, actor: Actor) -> str:
     The issuer's own audience, whose id is that URL, is renamed everywhere. Tokens issued before
     are invalid: their `iss` is another.
     """
-    parts = compose_with(settings, Clock(), build_sealer(settings))
-    try:
-        with only_one(parts.database, "admin change-url"):
-            with parts.database.reading() as session:
-                before = recorded_issuer(session)
-            if before != settings.url:
-                with parts.administration.changing(actor) as work:
-                    work.audiences.move_own(before)
-                    work.change_issuer()
-    finally:
-        parts.database.dispose()
-    return before
+    with ExitStack() as stack:
+        parts = compose_with(settings, Clock(), build_sealer(settings))
+        stack.callback(parts.database.dispose)
+        stack.enter_context(only_one(parts.database, "admin change-url"))
+        with parts.database.reading() as session:
+            before = recorded_issuer(session)
+        if before != settings.url:
+            with parts.administration.changing(actor) as work:
+                work.audiences.move_own(before)
+                work.change_issuer()
+        return before
 
 
-@dataclass(frozen=True)
-class Rewrapped:
-    """How many keys were rewrapped, and the file that holds the master key, if there is one."""
-
-    keys: int
-    file: Path | None
-
-
-def change_master_key(settings: Settings, actor: Actor) -> Rewrapped:
+def change_master_key(settings: Settings, actor: Actor) -> tuple[int, Path | None]:
     """Rewrap everything under a new master key, while servers run.
 
+    Gives how many keys there are, and the file that holds the master key, if there is one.
     If it is interrupted, the file still opens the database; a second attempt completes it.
     `ConfigurationError` if ISSUER_MASTER_KEY holds no new key.
     """
-    parts = compose(settings)
-    try:
-        with only_one(parts.database, "key rewrap"):
-            file = _with_new_master_key(settings)
-            keys = _rewrapped(parts.foundation, actor, may_be_done=file is not None)
-            parts.database.erasure.run()
-            if file is not None:
-                _write_words(file, _words(file)[:1])
-    finally:
-        parts.database.dispose()
-    return Rewrapped(keys, file)
+    with composed(settings) as parts, only_one(parts.database, "key rewrap"):
+        file = _with_new_master_key(settings)
+        keys = _rewrapped(parts.foundation, actor, may_be_done=file is not None)
+        parts.database.erasure.run()
+        if file is not None:
+            _write_words(file, _words(file)[:1])
+    return keys, file
 
 
 def prepare_data_dir(path: Path) -> None:
@@ -181,20 +167,6 @@ def _make_key_folder(path: Path) -> None:
     except OSError as error:
         why = reason_of(error)
         raise ConfigurationError(f"ISSUER_KEY_FOLDER cannot be used: {path}: {why}.") from None
-
-
-def _require_usable(settings: Settings, database: Database) -> None:
-    """Check master key and database before anything is created."""
-    if settings.master_key is not None:
-        build_sealer(settings)
-    if not database.is_sqlite:
-        current_revision(database)
-
-
-def _require_opens(database: Database, sealer: Sealer) -> None:
-    """Check the master key before anything is changed."""
-    with database.reading() as session:
-        opened(session, sealer, CLIENT_SECRETS)
 
 
 def _sealer(settings: Settings, *, sealed_before: bool) -> Sealer:

@@ -4,8 +4,15 @@ from pathlib import Path
 
 import pytest
 
+from issuer.cli.command import wants_json
 from tests.builders import URL
 from tests.cli.driver import Cli
+
+
+@pytest.fixture(autouse=True)
+def _output_is_text() -> None:
+    """Also where a test prints without a command, after one that ran with `--json`."""
+    wants_json.set(False)
 
 
 @pytest.fixture

@@ -37,15 +37,15 @@ def test_unprintable_characters_are_escaped(text: str, shown: str):
 def test_an_object_is_shown_as_json_and_an_empty_one_as_nothing(
     capsys: pytest.CaptureFixture[str],
 ):
-    show_all([{"claims": {"team": "a"}}, {"claims": {}}], ["claims"], as_json=False)
+    show_all([{"claims": {"team": "a"}}, {"claims": {}}], ["claims"])
     shown = [line.strip() for line in capsys.readouterr().out.splitlines()]
     assert '{"team": "a"}' in shown
     assert "-" in shown
 
 
 def test_tables_and_sentences_are_escaped(capsys: pytest.CaptureFixture[str]):
-    show_all([{"name": "a\x1b[8mb\nfake row"}], ["name"], as_json=False)
-    say("Deleted \x1b[8m.", {}, as_json=False)
+    show_all([{"name": "a\x1b[8mb\nfake row"}], ["name"])
+    say("Deleted \x1b[8m.", {})
     printed = capsys.readouterr().out
     assert "\x1b[8m" not in printed
     assert "a\\u001b[8mb\\nfake row" in printed

@@ -78,7 +78,7 @@ def test_verifiers_that_lack_the_next_key_are_not_ok(
 ):
     def verdict() -> str:
         status = server_status(deployment.services.running([]))
-        _show(status.model_dump(mode="json"), as_json=False)
+        _show(status.model_dump(mode="json"))
         (line,) = [e for e in capsys.readouterr().out.splitlines() if "verifiers" in e]
         return line.split()[1]
 

@@ -1,28 +1,17 @@
 """`issuer audit`."""
 
 import re
-from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
-
-import typer
 
 from issuer.audit import AuditEvent, EventFilter
 from issuer.audit.verification import Verification
 from issuer.cli import output
-from issuer.cli.audit.following import (
-    ByActor,
-    FromAddress,
-    OfAction,
-    OnTarget,
-    Since,
-    Until,
-    follow_events,
-)
-from issuer.cli.command import content_of, every, new_app
+from issuer.cli.audit.following import FILTER, FOLLOWED, JSON_LINES, follow_events
+from issuer.cli.command import content_of, every, new_app, option, wants_json
 from issuer.cli.opening import auditing, reading
-from issuer.cli.options import AsJson
-from issuer.composition import UnitOfWork
+from issuer.cli.options import instant
 from issuer.errors import IssuerError
 from issuer.fields.text import escaped
 
@@ -33,32 +22,20 @@ _SHOWN = 50
 _COLUMNS = ["at", "actor", "address", "action", "target", "audience", "jti"]
 _COLUMNS += ["outcome", "count", "reason"]
 
-Limit = Annotated[
-    int, typer.Option(min=1, metavar="COUNT", help="Show at most this many of the newest.")
-]
+_BETWEEN = {
+    **FILTER,
+    "until": Annotated[
+        datetime | None, option("TIME", "Before this time, in the same formats.", parser=instant)
+    ],
+}
+_LIMIT = Annotated[int, option("COUNT", "Show at most this many of the newest.", min=1)]
+_FORMAT = Annotated[Literal["jsonl"], option("FORMAT", "JSON lines, the only format.", "--format")]
 # A JWT, as it is printed and logged.
 _TOKEN = re.compile(r"eyJ[A-Za-z0-9_-]+\.eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
-CheckpointFiles = Annotated[
-    list[Path] | None,
-    typer.Option(
-        "--checkpoint",
-        metavar="FILE",
-        help="A file with stored checkpoints, such as lines of the server's log. Repeatable.",
-    ),
-]
 
 
-@app.command("list")
-def list_events(
-    actor: ByActor = None,
-    action: OfAction = None,
-    target: OnTarget = None,
-    address: FromAddress = None,
-    since: Since = None,
-    until: Until = None,
-    limit: Limit = _SHOWN,
-    as_json: AsJson = False,
-) -> None:
+@app.command("list", parameters={**_BETWEEN, "limit": _LIMIT})
+def list_events(limit: int = _SHOWN, **wanted: Any) -> None:
     """List the events that match all options, newest first.
 
     Examples:
@@ -68,35 +45,18 @@ def list_events(
       issuer audit list --since 2026-11-01 --until 2026-11-02 --limit 200
       issuer audit list --action client.created --json
     """
-    event_filter = EventFilter(
-        actor=actor, action=action, target=target, address=address, since=since, until=until
-    )
+    event_filter = EventFilter(**wanted)
     with reading() as work:
         events = every(
             lambda last, size: work.audit_log.page(event_filter, last and str(last), size),
             "id",
             limit,
         )
-    if as_json:
-        output.show_all(events, [], as_json=True)
-    else:
-        output.show_all(map(_row, events), _COLUMNS, as_json=False)
+    output.show_all(events, _COLUMNS, _row)
 
 
-@app.command("export")
-def export_events(
-    actor: ByActor = None,
-    action: OfAction = None,
-    target: OnTarget = None,
-    address: FromAddress = None,
-    since: Since = None,
-    until: Until = None,
-    form: Annotated[
-        Literal["jsonl"],
-        typer.Option("--format", metavar="FORMAT", help="JSON lines, the only format."),
-    ] = "jsonl",
-    as_json: Annotated[bool, typer.Option("--json", help="JSON lines, the default.")] = False,
-) -> None:
+@app.command("export", parameters={**_BETWEEN, "form": _FORMAT, **JSON_LINES})
+def export_events(form: str = "jsonl", **wanted: Any) -> None:
     """Print the events that match all options as JSON lines, newest first.
 
     Examples:
@@ -104,37 +64,27 @@ def export_events(
       issuer audit export > audit.jsonl
       issuer audit export --since 2026-11-01 --until 2026-12-01
     """
-    event_filter = EventFilter(
-        actor=actor, action=action, target=target, address=address, since=since, until=until
-    )
+    event_filter, before = EventFilter(**wanted), None
     with reading() as work:
-        for event in _all(work, event_filter):
-            print(escaped(event.model_dump_json()))
+        while events := work.audit_log.page(event_filter, before, _PAGE):  # there may be millions
+            for event in events:
+                print(escaped(event.model_dump_json()))
+            before = str(events[-1].id)
 
 
-app.command("follow")(follow_events)
-
-
-def _all(work: UnitOfWork, event_filter: EventFilter) -> Iterator[AuditEvent]:
-    """Page by page, since there may be millions."""
-    before = None
-    while page := work.audit_log.page(event_filter, before, _PAGE):
-        yield from page
-        before = str(page[-1].id)
+app.command("follow", parameters=FOLLOWED)(follow_events)
 
 
 def _row(event: AuditEvent) -> dict[str, Any]:
-    details = event.details
     return {
-        **event.model_dump(mode="json"),
         "at": f"{event.at:%Y-%m-%d %H:%M:%S}",
-        "audience": details.get("audience"),
-        "jti": details.get("jti"),
+        "audience": event.details.get("audience"),
+        "jti": event.details.get("jti"),
     }
 
 
 @app.command("checkpoint")
-def make_checkpoint(as_json: AsJson = False) -> None:
+def make_checkpoint() -> None:
     """Print a signed checkpoint of the audit log.
 
     Store it elsewhere: verify can then tell whether later the end of the log was cut off. If
@@ -149,11 +99,17 @@ def make_checkpoint(as_json: AsJson = False) -> None:
         token = audit.checkpoints.make()
     if token is None:
         raise IssuerError("The audit log is empty.")
-    output.say(token, {"checkpoint": token}, as_json=as_json)
+    output.say(token, {"checkpoint": token})
 
 
 @app.command("verify")
-def verify_events(checkpoints: CheckpointFiles = None, as_json: AsJson = False) -> None:
+def verify_events(
+    checkpoints: list[Path] | None = option(
+        "FILE",
+        "A file with stored checkpoints, such as lines of the server's log. Repeatable.",
+        "--checkpoint",
+    ),
+) -> None:
     """Verify that no audit event was changed, deleted, inserted or moved. Changes nothing.
 
     If one was, the first such row is named and the exit status is 1. Rows after the last
@@ -167,12 +123,10 @@ def verify_events(checkpoints: CheckpointFiles = None, as_json: AsJson = False) 
     tokens = [token for path in checkpoints or [] for token in _tokens(path)]
     with auditing() as audit, output.working("Verifying audit events"):
         result = audit.verify(tokens)
-    if as_json:
-        output.print_json(result.model_dump(mode="json"))
+    if result.finding is None or wants_json.get():
+        output.say(_in_words(result), result.model_dump(mode="json"))
     if result.finding is not None:
         raise IssuerError(result.finding.what)
-    if not as_json:
-        output.print_text(_in_words(result))
 
 
 def _tokens(path: Path) -> list[str]:

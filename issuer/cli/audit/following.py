@@ -3,20 +3,18 @@
 import json
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
-from issuer.audit import AuditEvent, EventFilter
+from issuer.audit import EventFilter
 from issuer.audit.audit_log_store import AuditLog
 from issuer.audit.following import AuditReader, Bookmark, EventPage
 from issuer.audit.ocsf import as_ocsf
-from issuer.cli.command import content_of
+from issuer.cli.command import content_of, flag, option
 from issuer.cli.opening import read_settings
 from issuer.cli.options import instant
 from issuer.composition import composed
@@ -25,50 +23,44 @@ from issuer.errors import IssuerError, Unavailable
 from issuer.files import write_private
 from issuer.server.processes import end_quietly_on_signals
 
-ByActor = Annotated[str | None, typer.Option(help="Who did it, such as cli:alice.")]
-OfAction = Annotated[str | None, typer.Option(help="What was done, such as client.created.")]
-OnTarget = Annotated[str | None, typer.Option(help="What it was done to, by id or name.")]
-FromAddress = Annotated[str | None, typer.Option(help="The address that it came from.")]
-Since = Annotated[
-    datetime | None,
-    typer.Option(
-        parser=instant,
-        metavar="TIME",
-        help="From this time on: 2026-11-01 (UTC), or 1h (ago).",
-    ),
-]
-Until = Annotated[
-    datetime | None,
-    typer.Option(parser=instant, metavar="TIME", help="Before this time, in the same formats."),
-]
+FILTER = {
+    "actor": Annotated[str | None, option("TEXT", "Who did it, such as cli:alice.")],
+    "action": Annotated[str | None, option("TEXT", "What was done, such as client.created.")],
+    "target": Annotated[str | None, option("TEXT", "What it was done to, by id or name.")],
+    "address": Annotated[str | None, option("TEXT", "The address that it came from.")],
+    "since": Annotated[
+        datetime | None,
+        option("TIME", "From this time on: 2026-11-01 (UTC), or 1h (ago).", parser=instant),
+    ],
+}
+JSON_LINES = {"as_json": Annotated[bool, flag("--json", "JSON lines, the default.")]}
+FOLLOWED = {
+    **FILTER,
+    "after": Annotated[
+        str | None, option("CURSOR", "Continue after the line that has this cursor.")
+    ],
+    "state": Annotated[
+        Path | None,
+        option(
+            "FILE", "Continue where this file says, and keep it up to date with what was printed."
+        ),
+    ],
+    "form": Annotated[
+        Literal["json", "ocsf"],
+        option("FORMAT", "json, or ocsf: the field names of OCSF.", "--format"),
+    ],
+    **JSON_LINES,
+}
 _PAGE = 500
 _SECONDS_BETWEEN_LOOKS = 1
 
-Format = Annotated[
-    Literal["json", "ocsf"],
-    typer.Option("--format", metavar="FORMAT", help="json, or ocsf: the field names of OCSF."),
-]
-
 
 def follow_events(
-    actor: ByActor = None,
-    action: OfAction = None,
-    target: OnTarget = None,
-    address: FromAddress = None,
-    since: Since = None,
-    after: Annotated[
-        str | None,
-        typer.Option(metavar="CURSOR", help="Continue after the line that has this cursor."),
-    ] = None,
-    state: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Continue where this file says, and keep it up to date with what was printed.",
-        ),
-    ] = None,
-    form: Format = "json",
-    as_json: Annotated[bool, typer.Option("--json", help="JSON lines, the default.")] = False,
+    since: datetime | None = None,
+    after: str | None = None,
+    state: Path | None = None,
+    form: str = "json",
+    **who: str | None,
 ) -> None:
     """Print events as JSON lines as they come, until Ctrl-C or SIGTERM.
 
@@ -87,7 +79,7 @@ def follow_events(
     if after is not None and state is not None:
         raise typer.BadParameter("use either --after or --state")
     began = since or datetime.now(UTC)
-    wanted = EventFilter(actor=actor, action=action, target=target, address=address, since=since)
+    wanted = EventFilter(since=since, **who)
     with composed(read_settings()) as parts:
         bookmark = _known(after, state)
         if bookmark is None:
@@ -115,18 +107,25 @@ class _Following:
     bookmark: Bookmark
     state: Path | None
     form: str
-    _is_waiting: bool = field(default=False, init=False)
-    _reader: AuditReader = field(init=False)
 
     def run(self) -> None:
-        """Until the process ends."""
+        """Until the process ends. Waits while the database is unavailable."""
         self._require_known()
         self._keep(self.bookmark)
-        self._reader = AuditReader(self.database)
+        reader, is_waiting = AuditReader(self.database), False
         while True:
-            with self._said_once():
-                page = self._reader.page(self.bookmark, _PAGE)
+            try:
+                page = reader.page(self.bookmark, _PAGE)
                 self._print(page)
+            except Unavailable as error:
+                if not is_waiting:
+                    _say(f"{error} Waiting for it.")
+                is_waiting = True
+                reader = AuditReader(self.database)  # it may come back as another server
+            else:
+                if is_waiting:
+                    _say("The database is available again.")
+                is_waiting = False
                 if not page.is_last:
                     continue
             time.sleep(_SECONDS_BETWEEN_LOOKS)
@@ -142,41 +141,21 @@ class _Following:
         if 0 < self.bookmark.settled < ids.start - 1:
             _say("Retention has deleted events after the cursor that were not printed.")
 
-    @contextmanager
-    def _said_once(self) -> Iterator[None]:
-        """Says on standard error when the database becomes unavailable, and when it is back."""
-        try:
-            yield
-        except Unavailable as error:
-            if not self._is_waiting:
-                _say(f"{error} Waiting for it.")
-            self._is_waiting = True
-            self._reader = AuditReader(self.database)  # it may come back as another server
-        else:
-            if self._is_waiting:
-                _say("The database is available again.")
-            self._is_waiting = False
-
     def _print(self, page: EventPage) -> None:
-        targets = self._targets()
+        targets: list[str] = []
+        if self.wanted.target is not None:
+            with self.database.reading() as session:
+                targets = AuditLog(session).targets(self.wanted.target)
         for event, bookmark in page.steps(self.bookmark):
             if self.wanted.matches(event, targets):
-                print(json.dumps(self._members(event, str(bookmark))))
+                if self.form == "json":
+                    members = {**event.model_dump(mode="json"), "cursor": str(bookmark)}
+                else:
+                    members = as_ocsf(event)
+                    members["unmapped"]["cursor"] = str(bookmark)
+                print(json.dumps(members))
         sys.stdout.flush()
         self._keep(page.end(self.bookmark))
-
-    def _targets(self) -> list[str]:
-        if self.wanted.target is None:
-            return []
-        with self.database.reading() as session:
-            return AuditLog(session).targets(self.wanted.target)
-
-    def _members(self, event: AuditEvent, cursor: str) -> dict[str, Any]:
-        if self.form == "json":
-            return {**event.model_dump(mode="json"), "cursor": cursor}
-        members = as_ocsf(event)
-        members["unmapped"]["cursor"] = cursor
-        return members
 
     def _keep(self, bookmark: Bookmark) -> None:
         """Only after the lines until there were flushed."""

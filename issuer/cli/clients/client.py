@@ -13,12 +13,12 @@ from issuer.cli.assignments import assignment_commands
 from issuer.cli.clients import key, trust
 from issuer.cli.clients.secrets import rotate_app, secret_app
 from issuer.cli.collection import CollectionCommands
-from issuer.cli.command import content_of, new_app
-from issuer.cli.confirming import Confirmation, Yes, confirmed
+from issuer.cli.command import argument, content_of, flag, new_app, option
+from issuer.cli.confirming import Yes, confirming
 from issuer.cli.members import key_argument, options_of
 from issuer.cli.opening import changing
-from issuer.cli.options import AsJson, ClientId, known_clients, known_roles
-from issuer.clients import CLIENT, Client, NewClient
+from issuer.cli.options import ClientId, known_clients, known_roles
+from issuer.clients import CLIENT, Client
 from issuer.clients.documents import read_document
 from issuer.composition import UnitOfWork
 from issuer.roles import Assignment
@@ -31,10 +31,7 @@ app.add_typer(key.app, name="key")
 app.add_typer(trust.app, name="trust")
 app.add_typer(
     assignment_commands(
-        "client",
-        "ci-bot",
-        lambda work, name: work.clients.get(name).client_id,
-        known_clients,
+        "client", "ci-bot", lambda work, name: work.clients.get(name).client_id, known_clients
     ),
     name="role",
 )
@@ -42,21 +39,16 @@ commands = CollectionCommands(app, CLIENT, ClientId)
 
 _ROLES_AT_AUDIENCES = Annotated[
     list[str] | None,
-    typer.Option(
-        "--role",
-        metavar="ROLE",
-        help="Assign this role at each --audience. Repeatable.",
-        autocompletion=known_roles,
+    option(
+        "ROLE", "Assign this role at each --audience. Repeatable.", "--role", complete=known_roles
     ),
 ]
-_PUBLIC = Annotated[
-    bool, typer.Option("--public", help="It has no secret: short for --auth-method none.")
-]
+_PUBLIC = Annotated[bool, flag("--public", "It has no secret: short for --auth-method none.")]
 _DEVICE = Annotated[
     bool,
-    typer.Option(
+    flag(
         "--device",
-        help="People enter its code in a browser, and it may refresh its tokens (RFC 8628).",
+        "People enter its code in a browser, and it may refresh its tokens (RFC 8628).",
     ),
 ]
 _OPTIONS = options_of(
@@ -83,16 +75,19 @@ def _complete(values: dict[str, Any]) -> None:
         values["grant_types"] = list(dict.fromkeys([*(values["grant_types"] or []), *of_device]))
 
 
-def _assign(work: UnitOfWork, created: NewClient, roles: list[str] | None) -> None:
+def _assign(work: UnitOfWork, created: Client, roles: list[str] | None) -> Iterator[str]:
+    """Assign roles to a new client; the sentences are about what it cannot do yet."""
     if roles and not created.audiences:
         raise typer.BadParameter("--role needs an --audience, at which it is assigned")
     for role, audience in product(roles or [], created.audiences):
         work.assignments.assign(created.client_id, Assignment(role=role, audience=audience))
+    return _missing(work, created)
 
 
 def _missing(work: UnitOfWork, client: Client) -> Iterator[str]:
     """Sentences, each with the command to run next. None for a client that can do something."""
     name = shlex.quote(client.client_id)
+    is_of_people = GrantType.CLIENT_CREDENTIALS not in client.grant_types
     has_keys = client.jwks or client.jwks_uri or client.trusts
     if client.token_endpoint_auth_method is AuthMethod.PRIVATE_KEY_JWT and not has_keys:
         yield (
@@ -104,7 +99,10 @@ def _missing(work: UnitOfWork, client: Client) -> Iterator[str]:
             "It can get no token for an AgentOS yet. Add one with `issuer client update"
             f" {name} --add-audience ID`."
         )
-    elif _limits_people(client) and not (client.scopes or work.assignments.of(client.client_id)):
+    # Scopes of its own matter: of its own tokens, or of people who have only these.
+    elif not (is_of_people and client.user_rights is UserRights.ALL) and not (
+        client.scopes or work.assignments.of(client.client_id)
+    ):
         yield (
             "Its tokens have no scopes yet. Assign a role with `issuer client role assign"
             f" {name} ROLE --audience {shlex.quote(client.audiences[0])}`."
@@ -116,30 +114,12 @@ def _missing(work: UnitOfWork, client: Client) -> Iterator[str]:
             )
 
 
-def _limits_people(client: Client) -> bool:
-    """Whether scopes of its own matter: of its own tokens, or of people who have only these."""
-    is_person_only = GrantType.CLIENT_CREDENTIALS not in client.grant_types
-    return not (is_person_only and client.user_rights is UserRights.ALL)
-
-
 commands.list(
     ["client_id", "name", "audiences", "scopes", "grant_types", "disabled"],
-    """List the clients in order of id. Secrets are never shown.
-
-    Examples:
-
-      issuer client list
-      issuer client list --limit 20 --json
-    """,
+    "List the clients in order of id. Secrets are never shown.",
+    "--limit 20 --json",
 )
-commands.show(
-    """Show one client. For its roles, see client role list; secrets are never shown.
-
-    Examples:
-
-      issuer client show ci-bot
-    """
-)
+commands.show("ci-bot", " For its roles, see client role list; secrets are never shown.")
 commands.create(
     {"client_id": key_argument(CLIENT)}
     | options_of(CLIENT, ["name", "audiences"])
@@ -150,44 +130,30 @@ commands.create(
 
     With --redirect-uri its grant types are authorization_code and refresh_token, unless
     --grant-type names others; without, client_credentials. With keys it gets no secret. It says
-    what the client cannot do yet, and the command to run next.
-
-    Examples:
-
-      issuer client create ci-bot --audience my-os --role web-runner
-      issuer client create web --audience my-os --grant-type password
-      issuer client create app --public --redirect-uri https://app.example/cb
-      issuer client create cli --public --device --audience my-os
-      issuer client create batch --audience my-os --jwks @batch.jwks.json
-      issuer client create --audience my-os --access-token-ttl 5m --json
-    """,
+    what the client cannot do yet, and the command to run next.""",
+    "ci-bot --audience my-os --role web-runner",
+    "web --audience my-os --grant-type password",
+    "app --public --redirect-uri https://app.example/cb",
+    "cli --public --device --audience my-os",
+    "batch --audience my-os --jwks @batch.jwks.json",
+    "--audience my-os --access-token-ttl 5m --json",
     then=_assign,
     complete=_complete,
-    advise=_missing,
 )
 commands.update(
     _OPTIONS,
-    """Change the named members only. A disabled client is refused within a second.
-
-    Examples:
-
-      issuer client update ci-bot --add-scope agents:run --claims '{"team": "a"}'
-      issuer client update ci-bot --add-audience other-os
-      issuer client update ci-bot --claims '{"tenant": null}' --disabled
-    """,
+    "Change the named members only. A disabled client is refused within a second.",
+    'ci-bot --add-scope agents:run --claims \'{"team": "a"}\'',
+    "ci-bot --add-audience other-os",
+    "ci-bot --claims '{\"tenant\": null}' --disabled",
     lists=["audiences", "scopes"],
 )
 
 
 @app.command("pin")
 def pin_document(
-    url: Annotated[
-        str, typer.Argument(metavar="URL", help="The URL of the document: the id of the client.")
-    ],
-    file: Annotated[
-        Path, typer.Option("--file", "-f", metavar="FILE", help="The document, saved from there.")
-    ],
-    as_json: AsJson = False,
+    url: str = argument("URL", "The URL of the document: the id of the client."),
+    file: Path = option("FILE", "The document, saved from there.", "--file", "-f"),
 ) -> None:
     """Keep the metadata document of a client, for networks without internet access.
 
@@ -201,11 +167,11 @@ def pin_document(
     fields = read_document(url, content_of(file))
     with changing() as work:
         client = work.clients.keep_document(fields, pinned=True)
-    output.show(client, as_json=as_json)
+    output.show(client)
 
 
 @app.command("revoke-tokens")
-def revoke_tokens(client: ClientId, yes: Yes = False, as_json: AsJson = False) -> None:
+def revoke_tokens(client: ClientId, yes: Yes = False) -> None:
     """Revoke every token issued to a client so far; it is refused everywhere within seconds.
 
     Asks first.
@@ -216,21 +182,13 @@ def revoke_tokens(client: ClientId, yes: Yes = False, as_json: AsJson = False) -
 
       issuer client revoke-tokens ci-bot
     """
-
-    def change(confirmation: Confirmation) -> None:
-        with changing() as work:
+    for confirmation in confirming(yes=yes):
+        with confirmation, changing() as work:
             work.clients.revoke_tokens(client)
             confirmation.require(f"revoke every token of {client}, those of its users included")
-
-    confirmed(change, yes=yes)
-    output.say(f"The tokens of {client} are revoked.", {"revoked": client}, as_json=as_json)
+    output.say(f"The tokens of {client} are revoked.", {"revoked": client})
 
 
 commands.delete(
-    """Delete a client, its secrets, assignments and tokens. Its id may be used again.
-
-    Examples:
-
-      issuer client delete ci-bot
-    """
+    "Delete a client, its secrets, assignments and tokens. Its id may be used again.", "ci-bot"
 )

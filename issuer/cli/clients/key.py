@@ -3,14 +3,11 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from issuer.cli import output
-from issuer.cli.command import new_app
+from issuer.cli.command import argument, flag, new_app, option, wants_json, write_file
 from issuer.cli.opening import changing, reading
-from issuer.cli.options import AsJson, ClientId
-from issuer.errors import ConfigurationError
-from issuer.files import write_private
+from issuer.cli.options import ClientId
+from issuer.errors import IssuerError
 from issuer.keys.private_key import generated, private_text, public_jwk
 from issuer.vocabulary import SigningAlgorithm
 
@@ -18,7 +15,7 @@ app = new_app("The public keys of a client, which then needs no secret (RFC 7523
 
 
 @app.command("list")
-def list_keys(client: ClientId, as_json: AsJson = False) -> None:
+def list_keys(client: ClientId) -> None:
     """List the public keys of a client; for one with a jwks_uri, see client show.
 
     Examples:
@@ -27,26 +24,19 @@ def list_keys(client: ClientId, as_json: AsJson = False) -> None:
     """
     with reading() as work:
         keys = work.clients.keys(client)
-    output.show_all(keys, ["kid", "alg"], as_json=as_json)
+    output.show_all(keys, ["kid", "alg"])
 
 
 @app.command("create")
 def create_key(
     client: ClientId,
     alg: Annotated[
-        SigningAlgorithm, typer.Option(metavar="ALG", help="The algorithm it signs with.")
+        SigningAlgorithm, option("ALG", "The algorithm it signs with.")
     ] = SigningAlgorithm.ES256,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Write the private key there, with mode 0600. Default: show it once.",
-        ),
-    ] = None,
-    as_jwk: Annotated[
-        bool, typer.Option("--jwk", help="The private key as JWK with its kid, instead of PEM.")
-    ] = False,
-    as_json: AsJson = False,
+    out: Path | None = option(
+        "FILE", "Write the private key there, with mode 0600. Default: show it once."
+    ),
+    as_jwk: bool = flag("--jwk", "The private key as JWK with its kid, instead of PEM."),
 ) -> None:
     """Make a key pair: the client gets the public half, and you the private half.
 
@@ -63,23 +53,21 @@ def create_key(
     with changing() as work:
         work.clients.add_key(client, public)
         if out is not None:
-            _write(out, private)
+            if out.exists() or out.is_symlink():
+                raise IssuerError(f"{out} exists already: name a new file.")
+            write_file(out, private)
     made = {"client_id": client, "kid": public["kid"], "alg": alg.value}
     if out is not None:
         sentence = f"{client} has the key {public['kid']}; its private half is in {out}."
-        output.say(sentence, {**made, "file": str(out)}, as_json=as_json)
-    elif as_json:
+        output.say(sentence, {**made, "file": str(out)})
+    elif wants_json.get():
         output.print_json({**made, "private_key": private})
     else:
         print(f"kid: {public['kid']}\n\n{private.strip()}\n\nIt is shown only once.")
 
 
 @app.command("delete")
-def delete_key(
-    client: ClientId,
-    kid: Annotated[str, typer.Argument(metavar="KID", help="The id of the key.")],
-    as_json: AsJson = False,
-) -> None:
+def delete_key(client: ClientId, kid: str = argument("KID", "The id of the key.")) -> None:
     """Delete a public key of a client. It is refused within a second; tokens stay valid.
 
     Examples:
@@ -88,13 +76,4 @@ def delete_key(
     """
     with changing() as work:
         work.clients.delete_key(client, kid)
-    output.say(f"Deleted the key {kid}.", {"deleted": kid}, as_json=as_json)
-
-
-def _write(path: Path, text: str) -> None:
-    if path.exists() or path.is_symlink():
-        raise ConfigurationError(f"{path} exists already: name a new file.")
-    try:
-        write_private(path, text)
-    except OSError as error:
-        raise ConfigurationError(f"{path} cannot be written: {error.strerror}.") from None
+    output.say(f"Deleted the key {kid}.", {"deleted": kid})

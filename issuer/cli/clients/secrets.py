@@ -2,25 +2,23 @@
 
 import re
 import sys
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from functools import partial
-from typing import Annotated, Any
 
 import typer
 
 from issuer.cli import output
-from issuer.cli.command import given, new_app
+from issuer.cli.command import argument, flag, given, new_app, option, wants_json
 from issuer.cli.confirming import Yes
-from issuer.cli.opening import administering, changing, read_settings, reading, suggesting
-from issuer.cli.options import AsJson, ClientId, instant
-from issuer.clients import ClientSecret, Rotation, SecretFields, how_last_used
+from issuer.cli.opening import changing, read_settings, reading
+from issuer.cli.options import ClientId, instant
+from issuer.clients import Rotation, SecretFields, how_last_used
 from issuer.errors import NotAllowed
 
 secret_app = new_app("The secrets of a client. Several can be valid at a time, for rotation.")
 # A DNS label of Kubernetes has 63 characters.
 _LABEL = 63
-_COLUMNS = ["id", "state", "label", "created_at", "expires_at", "last_used_at"]
 _NOT_IN_LABELS = re.compile(r"[^a-z0-9]+")
 
 
@@ -29,7 +27,7 @@ class _Output(StrEnum):
 
 
 @secret_app.command("list")
-def list_secrets(client: ClientId, as_json: AsJson = False) -> None:
+def list_secrets(client: ClientId) -> None:
     """List the secrets of a client, oldest first, without their values.
 
     The state is active, expired or never used.
@@ -38,31 +36,25 @@ def list_secrets(client: ClientId, as_json: AsJson = False) -> None:
 
       issuer client secret list ci-bot
     """
-    with administering() as administration:
-        with administration.reading() as work, suggesting(work):
-            secrets = work.clients.secrets(client)
-        now = administration.clock()
+    with reading() as work:
+        secrets = work.clients.secrets(client)
+    now = datetime.now(UTC)
     rows = [{**each.model_dump(mode="json"), "state": each.state_at(now).value} for each in secrets]
-    output.show_all(rows, _COLUMNS, as_json=as_json)
+    output.show_all(rows, ["id", "state", "label", "created_at", "expires_at", "last_used_at"])
 
 
 @secret_app.command("create")
 def create_secret(
     client: ClientId,
-    label: Annotated[str | None, typer.Option(help="Where it will be used.")] = None,
-    expires_at: Annotated[
-        datetime | None,
-        typer.Option(
-            parser=partial(instant, after=True),
-            metavar="TIME",
-            help="When it expires, such as 2027-06-30 (UTC) or 90d (from now). Default: never.",
-        ),
-    ] = None,
-    printed_as: Annotated[
-        _Output | None,
-        typer.Option("--output", help="Print it as a Secret of Kubernetes, for kubectl apply."),
-    ] = None,
-    as_json: AsJson = False,
+    label: str | None = option("TEXT", "Where it will be used."),
+    expires_at: datetime | None = option(
+        "TIME",
+        "When it expires, such as 2027-06-30 (UTC) or 90d (from now). Default: never.",
+        parser=partial(instant, after=True),
+    ),
+    printed_as: _Output | None = option(
+        "TEXT", "Print it as a Secret of Kubernetes, for kubectl apply.", "--output"
+    ),
 ) -> None:
     """Create another secret for a client and show it once. The others keep working.
 
@@ -72,7 +64,7 @@ def create_secret(
       issuer client secret create ci-bot --label github --expires-at 90d
       issuer client secret create ci-bot --output kubernetes | kubectl apply -f -
     """
-    if printed_as and as_json:
+    if printed_as and wants_json.get():
         raise typer.BadParameter("--output or --json, not both")
     fields = SecretFields.read(given(label=label, expires_at=expires_at))
     with changing() as work:
@@ -80,21 +72,17 @@ def create_secret(
     if printed_as is _Output.KUBERNETES:
         output.print_json(_kubernetes_secret(read_settings().url, client, secret))
     else:
-        output.show(created, as_json=as_json, client_secret=secret)
+        output.show(created, client_secret=secret)
 
 
 @secret_app.command("delete")
 def delete_secret(
     client: ClientId,
-    secret_id: Annotated[str, typer.Argument(metavar="SECRET_ID", help="The id of the secret.")],
-    and_its_tokens: Annotated[
-        bool,
-        typer.Option(
-            "--and-its-tokens",
-            help="Revoke every token issued to the client so far, whichever secret it used.",
-        ),
-    ] = False,
-    as_json: AsJson = False,
+    secret_id: str = argument("SECRET_ID", "The id of the secret."),
+    and_its_tokens: bool = flag(
+        "--and-its-tokens",
+        "Revoke every token issued to the client so far, whichever secret it used.",
+    ),
 ) -> None:
     """Delete a secret. It is refused within a second; tokens stay valid by default.
 
@@ -106,9 +94,7 @@ def delete_secret(
     with changing() as work:
         work.clients.delete_secret(client, secret_id, and_its_tokens=and_its_tokens)
     with_them = " The client's tokens are revoked." if and_its_tokens else ""
-    output.say(
-        f"Deleted the secret {secret_id}.{with_them}", {"deleted": secret_id}, as_json=as_json
-    )
+    output.say(f"Deleted the secret {secret_id}.{with_them}", {"deleted": secret_id})
 
 
 def _kubernetes_secret(issuer: str, client_id: str, client_secret: str) -> dict[str, object]:
@@ -127,7 +113,7 @@ rotate_app = new_app("Replace the secret of a client without downtime: both work
 
 
 @rotate_app.command("start")
-def start_rotation(client: ClientId, as_json: AsJson = False) -> None:
+def start_rotation(client: ClientId) -> None:
     """Create a second secret and show it once. The old ones work until you finish.
 
     Examples:
@@ -136,11 +122,11 @@ def start_rotation(client: ClientId, as_json: AsJson = False) -> None:
     """
     with changing() as work:
         created, secret = work.rotations.start(client)
-    output.show(created, as_json=as_json, client_secret=secret)
+    output.show(created, client_secret=secret)
 
 
 @rotate_app.command("status")
-def show_rotation(client: ClientId, as_json: AsJson = False) -> None:
+def show_rotation(client: ClientId) -> None:
     """Show when and from where each secret was last used, with a delay of some seconds.
 
     Examples:
@@ -150,21 +136,20 @@ def show_rotation(client: ClientId, as_json: AsJson = False) -> None:
     with reading() as work:
         secrets = work.clients.secrets(client)
     rotation = Rotation.of(secrets)
-    items = [_item(secret, rotation) for secret in secrets]
-    if as_json:
+    parts = (
+        {} if rotation is None else dict.fromkeys(rotation.ids, "old") | {rotation.new.id: "new"}
+    )
+    items = [{**each.model_dump(mode="json"), "part": parts.get(each.id)} for each in secrets]
+    if wants_json.get():
         output.print_json({"under_way": rotation is not None, "items": items})
         return
     columns = ["id", "label", "part", "created_at", "last_used_at", "last_used_address"]
-    output.show_all(items, columns, as_json=False)
+    output.show_all(items, columns)
     print("A rotation is under way." if rotation else "No rotation is under way.")
 
 
 @rotate_app.command("finish")
-def finish_rotation(
-    client: ClientId,
-    yes: Yes = False,
-    as_json: AsJson = False,
-) -> None:
+def finish_rotation(client: ClientId, yes: Yes = False) -> None:
     """Delete the secrets older than the new one, and show when they were last used.
 
     Asks first if an old one was used in the last 24 hours, or the new one never.
@@ -177,23 +162,28 @@ def finish_rotation(
     with reading() as work:
         rotation = work.rotations.get(client)
         warnings = work.rotations.warnings(rotation)
-    force = yes or (bool(warnings) and _confirmed(warnings))
-    if not as_json:
+    if warnings and not yes:
+        reasons = " ".join(warnings)
+        if not sys.stdin.isatty():
+            raise NotAllowed(f"{reasons} Add --yes to delete the old secrets.")
+        if not typer.confirm(f"{reasons} Delete the old secrets?", err=True):
+            raise NotAllowed("Nothing was deleted.")
+    if not wants_json.get():
         for secret in rotation.old:
             output.print_text(f"The old secret {secret.id} {how_last_used(secret)}.")
     with changing() as work:
-        _require_same(rotation, work.rotations.get(client))
-        work.rotations.finish(client, force=force)
+        if rotation.ids != work.rotations.get(client).ids:
+            raise NotAllowed("The secrets changed meanwhile: see `issuer client rotate status`.")
+        work.rotations.finish(client, force=yes or bool(warnings))
     deleted = [secret.model_dump(mode="json") for secret in rotation.old]
     output.say(
         f"Deleted the old secrets; the new secret {rotation.new.id} stays.",
         {"deleted": deleted, "kept": rotation.new.id},
-        as_json=as_json,
     )
 
 
 @rotate_app.command("cancel")
-def cancel_rotation(client: ClientId, as_json: AsJson = False) -> None:
+def cancel_rotation(client: ClientId) -> None:
     """Delete the new secret. The old ones keep working.
 
     Examples:
@@ -202,27 +192,4 @@ def cancel_rotation(client: ClientId, as_json: AsJson = False) -> None:
     """
     with changing() as work:
         new = work.rotations.cancel(client)
-    output.say(f"Deleted the new secret {new.id}.", {"deleted": new.id}, as_json=as_json)
-
-
-def _item(secret: ClientSecret, rotation: Rotation | None) -> dict[str, Any]:
-    part = None
-    if rotation is not None:
-        part = "new" if secret is rotation.new else "old" if secret in rotation.old else None
-    return {**secret.model_dump(mode="json"), "part": part}
-
-
-def _confirmed(warnings: list[str]) -> bool:
-    """True; `NotAllowed` unless the operator confirms."""
-    question = f"{' '.join(warnings)} Delete the old secrets?"
-    if not sys.stdin.isatty():
-        raise NotAllowed(f"{' '.join(warnings)} Add --yes to delete the old secrets.")
-    if not typer.confirm(question, err=True):
-        raise NotAllowed("Nothing was deleted.")
-    return True
-
-
-def _require_same(confirmed: Rotation, current: Rotation) -> None:
-    """`NotAllowed` if the secrets changed since the operator was asked."""
-    if confirmed.ids != current.ids:
-        raise NotAllowed("The secrets changed meanwhile: see `issuer client rotate status`.")
+    output.say(f"Deleted the new secret {new.id}.", {"deleted": new.id})

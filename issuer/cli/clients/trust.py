@@ -9,12 +9,11 @@ from typing import Annotated, Any
 import typer
 
 from issuer.cli import output
-from issuer.cli.collection import add_command
-from issuer.cli.command import new_app
+from issuer.cli.command import flag, new_app, option, wants_json
 from issuer.cli.opening import administering, changing, reading
-from issuer.cli.options import AsJson, ClientId, KeepCredentials, known_trusted_issuers
+from issuer.cli.options import ClientId, KeepCredentials, known_trusted_issuers
 from issuer.clients.trust import Trust
-from issuer.clients.trust_presets import Preset, Workload, preset
+from issuer.clients.trust_presets import Workload, preset
 from issuer.composition import UnitOfWork
 from issuer.errors import InvalidField, IssuerError, NotFound
 
@@ -23,56 +22,52 @@ app = new_app("Tokens of other issuers that authenticate a client in place of a 
 _MAX_TOKEN = 16 * 1024
 
 
-def _option(name: str, metavar: str, text: str) -> Any:
-    return Annotated[str | None, typer.Option(f"--{name}", metavar=metavar, help=text)]
+def _option(metavar: str, text: str) -> Any:
+    return Annotated[str | None, option(metavar, text)]
 
 
 _OPTIONS = {
     "issuer": Annotated[
         str | None,
-        typer.Option(
-            metavar="ID",
-            help="The id of the trusted issuer. Not needed where the other options say which.",
-            autocompletion=known_trusted_issuers,
+        option(
+            "ID",
+            "The id of the trusted issuer. Not needed where the other options say which.",
+            complete=known_trusted_issuers,
         ),
     ],
-    "kubernetes": _option("kubernetes", "NAMESPACE/NAME", "A Kubernetes service account."),
-    "github": _option("github", "OWNER/REPOSITORY", "Workflows of a repository on GitHub."),
-    "gitlab": _option("gitlab", "GROUP/PROJECT", "Pipelines of a project on GitLab."),
-    "spiffe": _option("spiffe", "spiffe://DOMAIN/PATH", "A SPIFFE id."),
-    "entra": _option("entra", "TENANT/OBJECT", "A managed identity of Microsoft Entra, by ids."),
-    "oidc": _option("oidc", "SUBJECT", "The sub of the tokens of any other issuer."),
-    "branch": _option("branch", "NAME", "With --github and --gitlab: of this branch."),
-    "tag": _option("tag", "NAME", "With --github and --gitlab: of this tag."),
-    "environment": _option("environment", "NAME", "With --github: of this environment."),
-    "owner_id": _option("owner-id", "NUMBER", "With --github: the id of the owner."),
-    "repository_id": _option("repository-id", "NUMBER", "With --github: that of the repository."),
+    "kubernetes": _option("NAMESPACE/NAME", "A Kubernetes service account."),
+    "github": _option("OWNER/REPOSITORY", "Workflows of a repository on GitHub."),
+    "gitlab": _option("GROUP/PROJECT", "Pipelines of a project on GitLab."),
+    "spiffe": _option("spiffe://DOMAIN/PATH", "A SPIFFE id."),
+    "entra": _option("TENANT/OBJECT", "A managed identity of Microsoft Entra, by ids."),
+    "oidc": _option("SUBJECT", "The sub of the tokens of any other issuer."),
+    "branch": _option("NAME", "With --github and --gitlab: of this branch."),
+    "tag": _option("NAME", "With --github and --gitlab: of this tag."),
+    "environment": _option("NAME", "With --github: of this environment."),
+    "owner_id": _option("NUMBER", "With --github: the id of the owner."),
+    "repository_id": _option("NUMBER", "With --github: that of the repository."),
     "names_only": Annotated[
         bool,
-        typer.Option(
+        flag(
             "--names-only",
-            help="With --github: its sub has no ids, as of most repositories made before July 15,"
+            "With --github: its sub has no ids, as of most repositories made before July 15,"
             " 2026. The ids are compared as claims.",
         ),
     ],
-    "project_id": _option("project-id", "NUMBER", "With --gitlab: the id of the project."),
-    "namespace_id": _option("namespace-id", "NUMBER", "With --gitlab: the id of the group."),
-    "audience": _option("audience", "TEXT", "The aud of its tokens. Default: ISSUER_URL."),
+    "project_id": _option("NUMBER", "With --gitlab: the id of the project."),
+    "namespace_id": _option("NUMBER", "With --gitlab: the id of the group."),
+    "audience": _option("TEXT", "The aud of its tokens. Default: ISSUER_URL."),
     "claims": Annotated[
         list[str] | None,
-        typer.Option(
-            "--claim",
-            metavar="NAME=JSON",
-            help="A claim, compared as a whole JSON value. Repeatable.",
-        ),
+        option("NAME=JSON", "A claim, compared as a whole JSON value. Repeatable.", "--claim"),
     ],
-    "once": Annotated[bool, typer.Option("--once", help="Accept each token once only.")],
+    "once": Annotated[bool, flag("--once", "Accept each token once only.")],
     "keep_credentials": KeepCredentials,
 }
 
 
 @app.command("list")
-def list_trusts(client: ClientId, as_json: AsJson = False) -> None:
+def list_trusts(client: ClientId) -> None:
     """List the trusts of a client.
 
     Examples:
@@ -82,36 +77,19 @@ def list_trusts(client: ClientId, as_json: AsJson = False) -> None:
     with reading() as work:
         trusts = work.clients.get(client).trusts
     columns = ["issuer", "subject", "audience", "claims", "once"]
-    output.show_all(trusts, columns, as_json=as_json)
+    output.show_all(trusts, columns)
 
 
-def _add(
+@app.command("add", parameters={"client": ClientId, **_OPTIONS})
+def add_trust(
     client: str,
-    issuer: str | None,
-    audience: str | None,
-    claims: list[str] | None,
-    once: bool,
-    as_json: bool,
-    keep_credentials: list[str] | None,
+    issuer: str | None = None,
+    audience: str | None = None,
+    claims: list[str] | None = None,
+    once: bool = False,
+    keep_credentials: list[str] | None = None,
     **options: Any,
 ) -> None:
-    found = _preset(Workload(**options))
-    members = {
-        "subject": found.subject,
-        "audience": audience,
-        "claims": {**found.claims, **_claims(claims)},
-        "once": once,
-    }
-    with changing(keep_credentials) as work:
-        trust = Trust.read({"issuer": issuer or _issuer_of(work, found), **members})
-        _update(work, client, [*work.clients.get(client).trusts, trust])
-    output.show(trust, as_json=as_json)
-
-
-add_command(
-    app,
-    "add",
-    {"client": ClientId, **_OPTIONS},
     """Let tokens of another issuer authenticate a client. Everything is compared exactly.
 
     The trusted issuers for github.com and gitlab.com are made if they are missing. --github and
@@ -123,17 +101,33 @@ add_command(
       issuer client trust add ci-bot --issuer cluster --kubernetes prod/web
       issuer client trust add ci-bot --issuer mesh --spiffe spiffe://prod/web
       issuer client trust add ci-bot --issuer auth0 --oidc a1b2c3@clients
-    """,
-    _add,
-)
+    """
+    try:
+        found = preset(Workload(**options))
+    except InvalidField as error:
+        name = error.field.replace("_", "-")
+        raise typer.BadParameter(f"--{name} {error.message}") from None
+    members = {
+        "subject": found.subject,
+        "audience": audience,
+        "claims": {**found.claims, **_claims(claims)},
+        "once": once,
+    }
+    with changing(keep_credentials) as work:
+        if not issuer:
+            if found.issuer is None:
+                raise typer.BadParameter("--issuer is required: whose tokens they are")
+            issuer = work.trusted_issuers.known_by_url(found.issuer).id
+        trust = Trust.read({"issuer": issuer, **members})
+        _update(work, client, [*work.clients.get(client).trusts, trust])
+    output.show(trust)
 
 
 @app.command("remove")
 def remove_trust(
     client: ClientId,
-    issuer: Annotated[str, typer.Option(metavar="ID", help="The id of the trusted issuer.")],
-    subject: Annotated[str, typer.Option(metavar="TEXT", help="The subject of the trust.")],
-    as_json: AsJson = False,
+    issuer: str = option("ID", "The id of the trusted issuer."),
+    subject: str = option("TEXT", "The subject of the trust."),
 ) -> None:
     """Remove a trust of a client. Tokens that were issued before stay valid.
 
@@ -148,11 +142,11 @@ def remove_trust(
             raise NotFound("trust", f"{issuer} {subject}")
         _update(work, client, left)
     removed = {"removed": len(trusts) - len(left)}
-    output.say(f"Removed the trust in {subject} of {issuer}.", removed, as_json=as_json)
+    output.say(f"Removed the trust in {subject} of {issuer}.", removed)
 
 
 @app.command("explain")
-def explain_trust(client: ClientId, as_json: AsJson = False) -> None:
+def explain_trust(client: ClientId) -> None:
     """Read a token from standard input and say whether it authenticates the client, or why not.
 
     Nothing is issued, and a token that is accepted once only is not used up.
@@ -170,7 +164,7 @@ def explain_trust(client: ClientId, as_json: AsJson = False) -> None:
             found = assertions.explained(client, text)
     items = [asdict(each) for each in found.trusts]
     accepted = any(each.rule is None for each in found.trusts)
-    if as_json:
+    if wants_json.get():
         output.print_json({"accepted": accepted, "trusts": items})
     else:
         for each in found.trusts:
@@ -183,20 +177,6 @@ def explain_trust(client: ClientId, as_json: AsJson = False) -> None:
 def _update(work: UnitOfWork, client: str, trusts: list[Trust]) -> None:
     patch = {"trusts": [trust.model_dump(mode="json") for trust in trusts]}
     work.clients.update(client, patch)
-
-
-def _preset(workload: Workload) -> Preset:
-    try:
-        return preset(workload)
-    except InvalidField as error:
-        option = error.field.replace("_", "-")
-        raise typer.BadParameter(f"--{option} {error.message}") from None
-
-
-def _issuer_of(work: UnitOfWork, found: Preset) -> str:
-    if found.issuer is None:
-        raise typer.BadParameter("--issuer is required: whose tokens they are")
-    return work.trusted_issuers.known_by_url(found.issuer).id
 
 
 def _claims(texts: list[str] | None) -> dict[str, Any]:

@@ -1,15 +1,12 @@
 """`issuer key drill`."""
 
 import time
-from collections.abc import Iterator
-from typing import Annotated, Any
 
 import typer
 
 from issuer.cli import output
-from issuer.cli.command import given
+from issuer.cli.command import flag, given, option, wants_json
 from issuer.cli.opening import operator, read_settings
-from issuer.cli.options import AsJson
 from issuer.composition import composed
 from issuer.errors import IssuerError
 from issuer.rotation_drill import Drill, DrillRequest, Report
@@ -17,35 +14,20 @@ from issuer.vocabulary import SigningAlgorithm
 
 
 def drill_rotation(
-    verifiers: Annotated[
-        list[str],
-        typer.Option(
-            "--verifier",
-            metavar="URL",
-            help="A GET route of an AgentOS that requires a token, or a copy of the key set."
-            " Repeatable.",
-        ),
-    ],
-    client_id: Annotated[
-        str | None,
-        typer.Option(help="Client of the test tokens, valid a minute. Not needed for key sets."),
-    ] = None,
-    audience: Annotated[
-        str | None,
-        typer.Option(metavar="ID", help="The AgentOS. Not needed if the client has only one."),
-    ] = None,
-    alg: Annotated[
-        SigningAlgorithm | None,
-        typer.Option(metavar="ALG", help="Keys of this algorithm. Default: that of the audience."),
-    ] = None,
-    jwks_url: Annotated[
-        str | None,
-        typer.Option(metavar="URL", help="URL of the issuer's key set, if another from here."),
-    ] = None,
-    rotate: Annotated[
-        bool, typer.Option("--rotate", help="Activate the next key if every check passes.")
-    ] = False,
-    as_json: AsJson = False,
+    verifiers: list[str] = option(
+        "URL",
+        "A GET route of an AgentOS that requires a token, or a copy of the key set. Repeatable.",
+        "--verifier",
+    ),
+    client_id: str | None = option(
+        "TEXT", "Client of the test tokens, valid a minute. Not needed for key sets."
+    ),
+    audience: str | None = option("ID", "The AgentOS. Not needed if the client has only one."),
+    alg: SigningAlgorithm | None = option(
+        "ALG", "Keys of this algorithm. Default: that of the audience."
+    ),
+    jwks_url: str | None = option("URL", "URL of the issuer's key set, if another from here."),
+    rotate: bool = flag("--rotate", "Activate the next key if every check passes."),
 ) -> None:
     """Rehearse a rotation: check that every verifier would accept the next key.
 
@@ -72,7 +54,7 @@ def drill_rotation(
     with composed(read_settings()) as parts:
         using = (parts.administration, parts.tokens.issuer)
         report = Drill(*using, operator(), wait=_wait).run(request)
-    _show(report, as_json=as_json)
+    _show(report)
 
 
 def _wait(seconds: float, reason: str) -> None:
@@ -83,21 +65,18 @@ def _wait(seconds: float, reason: str) -> None:
         raise IssuerError("Interrupted while waiting: the old key continues to sign.") from None
 
 
-def _show(report: Report, *, as_json: bool) -> None:
-    if as_json:
+def _show(report: Report) -> None:
+    if wants_json.get():
         output.print_json(report.as_json())
     else:
         columns = ["url", "old", "new", "forged", "saw"]
-        output.show_all(
-            _rows(report), ["when", *columns] if report.rotated else columns, as_json=False
-        )
+        rows = [
+            {"when": when, **each.model_dump()}
+            for when, checks in (("before", report.before), ("after", report.after))
+            for each in checks
+        ]
+        output.show_all(rows, ["when", *columns] if report.rotated else columns)
     if not report.ok:
         raise IssuerError(report.verdict)
-    if not as_json:
+    if not wants_json.get():
         output.print_text(report.verdict)
-
-
-def _rows(report: Report) -> Iterator[dict[str, Any]]:
-    for when, checks in (("before", report.before), ("after", report.after)):
-        for each in checks:
-            yield {"when": when, **each.model_dump()}

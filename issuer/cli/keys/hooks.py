@@ -61,7 +61,22 @@ class ChangeCommand:
 
     def run(self, content: bytes) -> None:
         """Run it, with the file in `JWKS_FILE`. `IssuerError` unless it succeeds within 60 s."""
-        _run(self._words, self._file)
+        name = f"{self._file} holds the key set, but the command {self._words[0]}"
+        try:
+            status = subprocess.run(  # noqa: S603 - the operator's command
+                self._words,
+                env={**os.environ, "JWKS_FILE": str(self._file)},
+                stdin=subprocess.DEVNULL,
+                stdout=sys.stderr,  # standard output is for our results
+                timeout=_TIMEOUT_SECONDS,
+                check=False,
+            ).returncode
+        except OSError as error:
+            raise IssuerError(f"{name} cannot be run: {error.strerror}.") from None
+        except subprocess.TimeoutExpired:
+            raise IssuerError(f"{name} took over {_TIMEOUT_SECONDS} s.") from None
+        if status != 0:
+            raise IssuerError(f"{name} ended with status {status}.")
         self._last_digest = self._digest(content)
         try:
             replace_file(self._digest_file, self._last_digest)
@@ -82,22 +97,3 @@ def pauses_between_tries() -> Iterator[float]:
     while True:
         yield min(pause, _MAX_PAUSE)
         pause = min(2 * pause, _MAX_PAUSE)
-
-
-def _run(command: Sequence[str], file: Path) -> None:
-    name = f"{file} holds the key set, but the command {command[0]}"
-    try:
-        status = subprocess.run(  # noqa: S603 - the operator's command
-            command,
-            env={**os.environ, "JWKS_FILE": str(file)},
-            stdin=subprocess.DEVNULL,
-            stdout=sys.stderr,  # standard output is for our results
-            timeout=_TIMEOUT_SECONDS,
-            check=False,
-        ).returncode
-    except OSError as error:
-        raise IssuerError(f"{name} cannot be run: {error.strerror}.") from None
-    except subprocess.TimeoutExpired:
-        raise IssuerError(f"{name} took over {_TIMEOUT_SECONDS} s.") from None
-    if status != 0:
-        raise IssuerError(f"{name} ended with status {status}.")

@@ -4,18 +4,15 @@ import asyncio
 import logging
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from issuer.agentos.errors import InvalidConfiguration, NotFetched
 from issuer.agentos.key_set import Keys
 from issuer.agentos.key_set_client import Held, KeySetClient
 from issuer.agentos.pulling import KeyFile, KeySetSource, usable_keys
 from issuer.cli import output
-from issuer.cli.command import new_app
+from issuer.cli.command import argument, flag, new_app, option, wants_json
 from issuer.cli.keys.hooks import ChangeCommand, pauses_between_tries, words_of
-from issuer.cli.options import AsJson
 from issuer.errors import IssuerError
 from issuer.server.processes import end_quietly_on_signals
 from issuer.telemetry import logs
@@ -32,34 +29,22 @@ def jwks() -> None:
 
 @app.command()
 def pull(
-    url: Annotated[str, typer.Argument(metavar="URL", help="URL of the key set or of the issuer.")],
-    file: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FILE", help="The file to write.")
-    ],
-    watch: Annotated[
-        bool,
-        typer.Option(
-            "--watch", help="Continue until Ctrl-C, at the pace of the issuer's Cache-Control."
-        ),
-    ] = False,
-    command: Annotated[
-        Any,
-        typer.Option(
-            "--exec",
-            parser=words_of,
-            metavar="COMMAND",
-            help="Command to run after each change until it succeeds, without a shell. JWKS_FILE"
-            " names the file.",
-        ),
-    ] = None,
-    allow_http: Annotated[
-        bool,
-        typer.Option(
-            "--dangerously-allow-http",
-            help="Allow http://, if no one on the network could change the response.",
-        ),
-    ] = False,
-    as_json: AsJson = False,
+    url: str = argument("URL", "URL of the key set or of the issuer."),
+    file: Path = option("FILE", "The file to write.", "--output", "-o"),
+    watch: bool = flag(
+        "--watch", "Continue until Ctrl-C, at the pace of the issuer's Cache-Control."
+    ),
+    command: Any = option(
+        "COMMAND",
+        "Command to run after each change until it succeeds, without a shell. JWKS_FILE"
+        " names the file.",
+        "--exec",
+        parser=words_of,
+    ),
+    allow_http: bool = flag(
+        "--dangerously-allow-http",
+        "Allow http://, if no one on the network could change the response.",
+    ),
 ) -> None:
     """Write the key set of an issuer to a file, for an AgentOS or other software.
 
@@ -83,7 +68,7 @@ def pull(
         raise IssuerError(str(error)) from None
     if not file.absolute().parent.is_dir():
         raise IssuerError(f"There is no directory {file.absolute().parent}.")
-    pull_run = _Pull(url, file, command and ChangeCommand(command, file), as_json=as_json)
+    pull_run = _Pull(url, file, command and ChangeCommand(command, file))
     if watch:
         end_quietly_on_signals()
         pull_run.watch(source)
@@ -92,14 +77,12 @@ def pull(
 
 
 class _Pull:
-    def __init__(
-        self, url: str, file: Path, command: ChangeCommand | None, *, as_json: bool
-    ) -> None:
+    def __init__(self, url: str, file: Path, command: ChangeCommand | None) -> None:
         self._name = f"The key set of {url}"
         self._url = url
         self._file = file
         self._command = command
-        self._as_json = as_json
+        self._as_json = wants_json.get()  # read here: `_keep` runs in another thread
         self._is_first = True
         self._contents: SimpleQueue[bytes] = SimpleQueue()
 

@@ -7,22 +7,15 @@ from typing import Annotated, Any
 import typer
 
 from issuer.cli import output
-from issuer.cli.command import new_app
-from issuer.cli.confirming import Confirmation, Yes, confirmed
+from issuer.cli.command import argument, flag, new_app, option, wants_json
+from issuer.cli.confirming import Yes, confirming
 from issuer.cli.keys.drill import drill_rotation
-from issuer.cli.opening import (
-    administering,
-    administering_with_keys,
-    operator,
-    read_settings,
-    reading,
-)
-from issuer.cli.options import AsJson
+from issuer.cli.opening import administering, operator, read_settings, reading
 from issuer.composition import Administration
 from issuer.keys.described import all_described, described
 from issuer.keys.private_key import public_pem
 from issuer.keys.sealing import new_master_key
-from issuer.provisioning.setup import Rewrapped, change_master_key
+from issuer.provisioning.setup import change_master_key
 from issuer.verifiers.known_verifiers import REMEDY, DescribedVerifier
 from issuer.vocabulary import SigningAlgorithm
 
@@ -30,18 +23,9 @@ app = new_app()
 key_app = new_app("The signing keys. They rotate automatically; each is announced before it signs.")
 app.add_typer(key_app, name="key")
 
-Alg = Annotated[
-    SigningAlgorithm | None,
-    typer.Option(metavar="ALG", help="Only keys of this algorithm. Default: all."),
-]
-Force = Annotated[
-    bool, typer.Option("--force", help="Rotate although live verifiers lack the next key.")
-]
-Kid = Annotated[str, typer.Argument(metavar="KID", help="The id of the key.")]
-
 
 @key_app.command("list")
-def list_keys(as_json: AsJson = False) -> None:
+def list_keys() -> None:
     """List the signing keys, newest first, with state and next change.
 
     Examples:
@@ -49,12 +33,15 @@ def list_keys(as_json: AsJson = False) -> None:
       issuer key list
       issuer key list --json
     """
-    with administering_with_keys() as administration:
-        _show(administration, as_json=as_json)
+    with administering(with_keys=True) as administration:
+        _show(administration)
 
 
 @key_app.command("rotate")
-def rotate_keys(alg: Alg = None, force: Force = False, as_json: AsJson = False) -> None:
+def rotate_keys(
+    alg: SigningAlgorithm | None = option("ALG", "Only keys of this algorithm. Default: all."),
+    force: bool = flag("--force", "Rotate although live verifiers lack the next key."),
+) -> None:
     """Activate the next key now, and announce another.
 
     Refused until it was announced long enough: verifiers may not have fetched it yet. Also
@@ -69,14 +56,14 @@ def rotate_keys(alg: Alg = None, force: Force = False, as_json: AsJson = False) 
     """
     with administering() as administration:
         administration.rotate_keys(alg, operator(), force=force)
-        _show(administration, as_json=as_json)
+        _show(administration)
 
 
 key_app.command("drill")(drill_rotation)
 
 
 @key_app.command("revoke")
-def revoke_key(kid: Kid, as_json: AsJson = False) -> None:
+def revoke_key(kid: str = argument("KID", "The id of the key.")) -> None:
     """Destroy a key at once, in an emergency; the next key replaces it.
 
     Every token that the key signed is refused: within 10 seconds by an AgentOS with the verifier,
@@ -95,16 +82,15 @@ def revoke_key(kid: Kid, as_json: AsJson = False) -> None:
         f"Revoked {kid}. The issuer refuses its tokens within a second, verifiers within"
         f" {administration.settings.jwks_max_age.total_seconds():.0f} s.",
         description.model_dump(mode="json"),
-        as_json=as_json,
     )
 
 
-@key_app.command("export")
+@key_app.command("export", own_json=True)
 def export_keys(
     jwks: Annotated[
         bool, typer.Option("--jwks", "--json", help="As a JSON Web Key Set, the default.")
     ] = False,
-    pem: Annotated[bool, typer.Option("--pem", help="As PEM, one block per key.")] = False,
+    pem: Annotated[bool, flag("--pem", "As PEM, one block per key.")] = False,
 ) -> None:
     """Print the public keys that a verifier needs now, if it cannot fetch the key set.
 
@@ -115,7 +101,7 @@ def export_keys(
     """
     if jwks and pem:
         raise typer.BadParameter("--jwks or --pem, not both")
-    with administering_with_keys() as administration:
+    with administering(with_keys=True) as administration:
         administration.keyring.require_loaded()
         key_set = json.loads(administration.keyring.jwks.body)
     if pem:
@@ -125,7 +111,7 @@ def export_keys(
 
 
 @key_app.command("generate-master")
-def generate_master_key(as_json: AsJson = False) -> None:
+def generate_master_key() -> None:
     """Print a new master key, for ISSUER_MASTER_KEY. Nothing is stored.
 
     Keep it where the database is not: whoever has both can sign tokens, and without it the
@@ -137,14 +123,11 @@ def generate_master_key(as_json: AsJson = False) -> None:
       (umask 077; issuer key generate-master > master.key)
     """
     key = new_master_key(secrets.token_bytes)
-    if as_json:
-        output.print_json({"master_key": key})
-    else:
-        print(key)
+    output.say(key, {"master_key": key})
 
 
 @key_app.command("rewrap")
-def rewrap_keys(yes: Yes = False, as_json: AsJson = False) -> None:
+def rewrap_keys(yes: Yes = False) -> None:
     """Change the master key while servers run. Asks first.
 
     With master.key in the data directory, a new key is created there; replace every copy of it.
@@ -156,35 +139,27 @@ def rewrap_keys(yes: Yes = False, as_json: AsJson = False) -> None:
       issuer key rewrap
       ISSUER_MASTER_KEY="$NEW $OLD" issuer key rewrap
     """
-
-    def change(confirmation: Confirmation) -> Rewrapped:
-        confirmation.require("replace the master key: every copy of it must be replaced, too")
-        return change_master_key(read_settings(), operator())
-
-    rewrapped = confirmed(change, yes=yes)
+    for confirmation in confirming(yes=yes):
+        with confirmation:
+            confirmation.require("replace the master key: every copy of it must be replaced, too")
+            keys, file = change_master_key(read_settings(), operator())
     output.say(
-        f"Rewrapped {rewrapped.keys} keys. Keep the new master key: without it they are lost.",
-        {"keys": rewrapped.keys, "file": rewrapped.file and str(rewrapped.file)},
-        as_json=as_json,
+        f"Rewrapped {keys} keys. Keep the new master key: without it they are lost.",
+        {"keys": keys, "file": file and str(file)},
     )
 
 
-def _show(administration: Administration, *, as_json: bool) -> None:
+def _show(administration: Administration) -> None:
     keys = all_described(administration.keyring.keys, administration.clock())
-    output.show_all(keys, ["kid", "alg", "state", "summary"], as_json=as_json)
+    output.show_all(keys, ["kid", "alg", "state", "summary"])
 
 
 verifier_app = new_app("The AgentOS that say which signing keys they hold.")
 app.add_typer(verifier_app, name="verifier")
 
 
-@verifier_app.callback()
-def verifiers() -> None:
-    """Makes `verifier` a group, although it has only one command."""
-
-
 @verifier_app.command("list")
-def list_verifiers(as_json: AsJson = False) -> None:
+def list_verifiers() -> None:
     """List the verifiers that reported in the last day, one for each process of an AgentOS.
 
     A live one reported in the last three minutes. Nobody verifies what they say, and software that
@@ -200,18 +175,15 @@ def list_verifiers(as_json: AsJson = False) -> None:
     if left_out is not None:
         # On standard error: not a part of the list.
         typer.echo(f"Warning: {left_out}: more reported than are kept. {REMEDY}", err=True)
-    if as_json:
-        output.show_all(found, [], as_json=True)
-    elif not found:
+    if not found and not wants_json.get():
         print("No verifier reported in the last day.")
     else:
         columns = ["audience", "address", "verifier", "agno", "seen_at", "live", "next_key"]
-        output.show_all(map(_row, found), columns, as_json=False)
+        output.show_all(found, columns, _row)
 
 
 def _row(verifier: DescribedVerifier) -> dict[str, Any]:
     return {
-        **verifier.model_dump(mode="json"),
         "verifier": verifier.adapter_version,
         "agno": verifier.agno_version,
         "seen_at": f"{verifier.seen_at:%Y-%m-%d %H:%M:%S}",

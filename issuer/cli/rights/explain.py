@@ -3,19 +3,16 @@
 import json
 import shlex
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from functools import partial
 from itertools import chain, count
-from typing import Annotated
 
 import typer
 
 from issuer.cli import output
-from issuer.cli.command import every, given, new_app
+from issuer.cli.command import argument, every, flag, given, new_app, option, wants_json
 from issuer.cli.confirming import ask
-from issuer.cli.opening import administering_with_keys, client_and_user, suggesting_audiences
+from issuer.cli.opening import administering, client_and_user, suggesting_audiences
 from issuer.cli.options import (
     AgnoVersion,
-    AsJson,
     AudienceOfToken,
     ClientId,
     Scopes,
@@ -38,26 +35,13 @@ Holder = ClientRecord | UserRecord
 
 @app.command()
 def explain(
-    words: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="SUBJECT METHOD PATH", help=_HELP, autocompletion=known_clients_and_users
-        ),
-    ],
+    words: list[str] = argument("SUBJECT METHOD PATH", _HELP, known_clients_and_users),
     audience: AudienceOfToken = None,
-    client: Annotated[
-        str | None,
-        typer.Option(
-            help="The client through which the user signs in.",
-            autocompletion=known_clients,
-        ),
-    ] = None,
-    token_stdin: Annotated[
-        bool,
-        typer.Option("--token-stdin", help="A token on standard input, in place of SUBJECT."),
-    ] = False,
+    client: str | None = option(
+        "TEXT", "The client through which the user signs in.", complete=known_clients
+    ),
+    token_stdin: bool = flag("--token-stdin", "A token on standard input, in place of SUBJECT."),
     agno: AgnoVersion = None,
-    as_json: AsJson = False,
 ) -> None:
     """Explain whether an AgentOS would allow a request, and why. Nothing is issued.
 
@@ -73,20 +57,24 @@ def explain(
       issuer explain deployer POST /admin/v1/roles --audience https://id.example
       issuer explain --token-stdin GET /sessions < token.txt
     """
-    *subject_name, method, path = _words(words, 2 if token_stdin else 3)
+    if len(words) != (2 if token_stdin else 3):
+        raise typer.BadParameter("expected SUBJECT METHOD PATH, or METHOD PATH with --token-stdin")
+    *subject_name, method, path = words
     if token_stdin and client is not None:
         raise typer.BadParameter("use either --client or --token-stdin")
-    with administering_with_keys() as administration:
-        subject = (
-            _token() if token_stdin else client_and_user(administration, subject_name[0], client)
+    with administering(with_keys=True) as administration:
+        subject: dict[str, object] = (
+            {"token": ask("token", from_stdin=True, otherwise="--token-stdin")}
+            if token_stdin
+            else client_and_user(administration, subject_name[0], client)
         )
         members = given(audience=audience, method=method, path=path, version=agno)
         question = Question.read({**subject, **members})
         with suggesting_audiences(administration, audience):
             explanation = _explained(administration, question)
         with administration.reading() as work:
-            commands = [] if as_json else list(commands_to_allow(explanation, work))
-    if as_json:
+            commands = [] if wants_json.get() else list(commands_to_allow(explanation, work))
+    if wants_json.get():
         output.print_json(explanation.as_json())
         return
     for sentence in _sentences(explanation, alone=subject.keys() == {"user_id"}):
@@ -97,29 +85,18 @@ def explain(
             output.print_text(f"  {shlex.join(['issuer', *command])}")
 
 
-def _words(words: list[str], count: int) -> list[str]:
-    if len(words) != count:
-        raise typer.BadParameter("expected SUBJECT METHOD PATH, or METHOD PATH with --token-stdin")
-    return words
-
-
-def _token() -> dict[str, object]:
-    return {"token": ask("token", from_stdin=True, otherwise="--token-stdin")}
-
-
 def _explained(administration: Administration, question: Question) -> Explanation:
-    administration.explainer.own_api.routes = partial(_own_routes, administration)
+    def own_routes() -> Iterable[OwnRoute]:
+        # Imported here: FastAPI takes a second to import, and most questions are about an AgentOS.
+        from issuer.server.own_routes import routes_of  # noqa: PLC0415
+
+        return routes_of(administration.settings)
+
+    administration.explainer.own_api.routes = own_routes
     try:
         return administration.explainer.explain(question)
     except InvalidCredentials as error:
         raise InvalidField("token", error.reason) from None
-
-
-def _own_routes(administration: Administration) -> Iterable[OwnRoute]:
-    # Imported here: FastAPI takes a second to import, and most questions are about an AgentOS.
-    from issuer.server.own_routes import routes_of  # noqa: PLC0415
-
-    return routes_of(administration.settings)
 
 
 def _sentences(explanation: Explanation, *, alone: bool) -> Iterator[str]:
@@ -155,18 +132,15 @@ def commands_to_allow(explanation: Explanation, work: UnitOfWork) -> Iterator[Co
     giving = {frozenset(role.scopes): role.name for role in roles}
     for lacking in explanation.lacking:
         holder, scopes = lacking.holder, frozenset(lacking.scopes)
-        if scopes not in giving and _has_one_audience(holder):
+        # Own scopes apply at all audiences of a client.
+        has_one_audience = isinstance(holder, ClientRecord) and len(holder.audiences) == 1
+        if scopes not in giving and has_one_audience:
             yield _of(holder, "update", *_options("--add-scope", lacking.scopes))
             continue
         if scopes not in giving:
             giving[scopes] = _new_name(lacking.scopes, giving.values())
             yield ("role", "create", giving[scopes], *_options("--scope", lacking.scopes))
         yield _of(holder, "role", "assign", giving[scopes], "--audience", explanation.audience)
-
-
-def _has_one_audience(holder: Holder) -> bool:
-    """Whether own scopes, which apply at all audiences of a client, give no more than a role."""
-    return isinstance(holder, ClientRecord) and len(holder.audiences) == 1
 
 
 def _of(holder: Holder, *words: str) -> Command:
@@ -194,15 +168,11 @@ def _new_name(scopes: Sequence[str], taken: Collection[str]) -> str:
 @app.command()
 def preview(
     client: ClientId,
-    user: Annotated[
-        str | None,
-        typer.Option(
-            help="The id or the name of the user who signs in.", autocompletion=known_users
-        ),
-    ] = None,
+    user: str | None = option(
+        "TEXT", "The id or the name of the user who signs in.", complete=known_users
+    ),
     audience: AudienceOfToken = None,
     scopes: Scopes = None,
-    as_json: AsJson = False,
 ) -> None:
     """Show the claims and the size that a token would have, without issuing it.
 
@@ -211,12 +181,12 @@ def preview(
       issuer preview ci-bot
       issuer preview web --user alice --audience my-os --scope agents:web:run
     """
-    with administering_with_keys() as administration:
+    with administering(with_keys=True) as administration:
         subject = client_and_user(administration, user, client) if user else {"client_id": client}
         request = PreviewRequest.read({**subject, **given(audience=audience, scope=scopes)})
         with suggesting_audiences(administration, audience):
             result = administration.explainer.preview(request, administration.clock())
-    if as_json:
+    if wants_json.get():
         output.print_json({"claims": result.claims, "bytes": result.size})
     else:
         print(json.dumps(result.claims, indent=2))

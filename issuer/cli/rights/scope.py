@@ -1,19 +1,15 @@
 """`issuer scope`."""
 
-from typing import Annotated
-
-import typer
-
 from issuer.catalogue import SUPPORTED, lint, scopes
 from issuer.cli import output
-from issuer.cli.command import new_app
-from issuer.cli.options import AgnoVersion, AsJson
+from issuer.cli.command import argument, new_app, wants_json
+from issuer.cli.options import AgnoVersion
 
 app = new_app("The scopes of AgentOS, by version.")
 
 
 @app.command("list")
-def list_scopes(agno: AgnoVersion = None, as_json: AsJson = False) -> None:
+def list_scopes(agno: AgnoVersion = None) -> None:
     """List the scopes of all supported AgentOS versions, or of one.
 
     Examples:
@@ -23,16 +19,13 @@ def list_scopes(agno: AgnoVersion = None, as_json: AsJson = False) -> None:
     """
     items = [entry.as_json() for entry in scopes(agno)]
     columns = ["scope", "description", "per_resource", "powerful", "versions"]
-    output.show_all(items, columns, as_json=as_json)
+    output.show_all(items, columns)
 
 
 @app.command("lint")
 def lint_scopes(
-    scope: Annotated[
-        list[str], typer.Argument(metavar="SCOPE", help="The scopes of one client or role.")
-    ],
+    scope: list[str] = argument("SCOPE", "The scopes of one client or role."),
     agno: AgnoVersion = None,
-    as_json: AsJson = False,
 ) -> None:
     """Warn about likely mistakes in a set of scopes. Nothing is refused for them.
 
@@ -42,9 +35,10 @@ def lint_scopes(
       issuer scope lint agent_os:admin agents:run --agno 2.8
     """
     findings = lint(scope, SUPPORTED if agno is None else [agno])
-    if as_json:
+    if wants_json.get():
         output.print_json({"items": [finding.as_json() for finding in findings]})
-    elif not findings:
-        print("No warnings.")
-    for finding in () if as_json else findings:
+        return
+    for finding in findings:
         output.print_text(finding.message)
+    if not findings:
+        print("No warnings.")

@@ -1,22 +1,18 @@
 """`issuer backup` and `issuer restore`."""
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, BinaryIO
-
-import typer
+from typing import BinaryIO
 
 from issuer.backup.backing_up import BackedUp, back_up_into, back_up_to
 from issuer.backup.encryption import Encryption
 from issuer.backup.restoring import ArchiveSource, Restored, restore
 from issuer.backup.saved_feed import MAX_BYTES
 from issuer.cli import output
-from issuer.cli.command import content_of, new_app
+from issuer.cli.command import argument, content_of, flag, new_app, option, wants_json
 from issuer.cli.opening import operator, read_settings
-from issuer.cli.options import AsJson
 from issuer.clock import Clock
 from issuer.composition import composed
 from issuer.errors import IssuerError
@@ -31,19 +27,13 @@ _NAMED = 10
 
 @app.command()
 def backup(
-    file: Annotated[
-        str, typer.Argument(metavar="FILE", help="The file to write; - for standard output.")
-    ],
-    recipients: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--recipient",
-            metavar="AGE1…",
-            help="Encrypt to this public key of age. Repeatable: any one of the keys decrypts.",
-        ),
-    ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace FILE if it exists.")] = False,
-    as_json: AsJson = False,
+    file: str = argument("FILE", "The file to write; - for standard output."),
+    recipients: list[str] | None = option(
+        "AGE1…",
+        "Encrypt to this public key of age. Repeatable: any one of the keys decrypts.",
+        "--recipient",
+    ),
+    force: bool = flag("--force", "Replace FILE if it exists."),
 ) -> None:
     """Write the whole database to one file, as it is at one moment, while servers run.
 
@@ -67,13 +57,13 @@ def backup(
         else:
             path = Path(file)
             written = back_up_to(path, parts.foundation, operator(), encryption, force=force)
-    _report(file, written, as_json=as_json)
+    _report(file, written)
 
 
-def _report(file: str, written: BackedUp, *, as_json: bool) -> None:
+def _report(file: str, written: BackedUp) -> None:
     if file == STREAM:
         return
-    if as_json:
+    if wants_json.get():
         output.print_json({"file": file, **asdict(written), "created_at": str(written.created_at)})
         return
     size = Path(file).stat().st_size
@@ -89,26 +79,13 @@ def _report(file: str, written: BackedUp, *, as_json: bool) -> None:
 
 @app.command("restore")
 def restore_backup(
-    file: Annotated[
-        str, typer.Argument(metavar="FILE", help="The backup to read; - for standard input.")
-    ],
-    identity: Annotated[
-        Path | None,
-        typer.Option(
-            "--identity",
-            metavar="FILE",
-            help="The secret keys that may decrypt it, as age-keygen writes them.",
-        ),
-    ] = None,
-    revocations: Annotated[
-        Path | None,
-        typer.Option(
-            "--revocations",
-            metavar="FILE",
-            help="A saved answer of GET /.well-known/revocations: revoke again what it lists.",
-        ),
-    ] = None,
-    as_json: AsJson = False,
+    file: str = argument("FILE", "The backup to read; - for standard input."),
+    identity: Path | None = option(
+        "FILE", "The secret keys that may decrypt it, as age-keygen writes them."
+    ),
+    revocations: Path | None = option(
+        "FILE", "A saved answer of GET /.well-known/revocations: revoke again what it lists."
+    ),
 ) -> None:
     """Fill an empty database from a backup, completely or not at all.
 
@@ -128,33 +105,27 @@ def restore_backup(
         name = "Standard input" if file == STREAM else file
         source = ArchiveSource(stream, name, encryption)
         restored = restore(source, settings, operator(), Clock(), feed)
-    if as_json:
-        output.print_json(_as_json(restored))
-    else:
+    if not wants_json.get():
         _print(restored)
-
-
-@contextmanager
-def _opened(file: str) -> Iterator[BinaryIO]:
-    if file == STREAM:
-        yield sys.stdin.buffer
         return
+    output.print_json(
+        {
+            "issuer": restored.header.issuer,
+            "created_at": restored.header.created_at.isoformat(),
+            "rows": restored.rows,
+            "revoked": restored.revoked and restored.revoked.as_details(),
+            "look_at": [each.model_dump() for each in restored.reminders],
+        }
+    )
+
+
+def _opened(file: str) -> AbstractContextManager[BinaryIO]:
+    if file == STREAM:
+        return nullcontext(sys.stdin.buffer)
     try:
-        opened = open_regular(Path(file))
+        return open_regular(Path(file))
     except OSError as error:
         raise IssuerError(f"{file} cannot be read: {error.strerror}.") from None
-    with opened:
-        yield opened
-
-
-def _as_json(restored: Restored) -> dict[str, object]:
-    return {
-        "issuer": restored.header.issuer,
-        "created_at": restored.header.created_at.isoformat(),
-        "rows": restored.rows,
-        "revoked": restored.revoked and restored.revoked.as_details(),
-        "look_at": [each.model_dump() for each in restored.reminders],
-    }
 
 
 def _print(restored: Restored) -> None:

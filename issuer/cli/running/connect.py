@@ -4,7 +4,6 @@ import asyncio
 import json
 import re
 import shlex
-from collections.abc import Callable
 from enum import StrEnum
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -16,8 +15,7 @@ from issuer.agentos.errors import NotFetched
 from issuer.agentos.fetching import fetch, new_client
 from issuer.agentos.metadata import metadata_urls
 from issuer.cli import output
-from issuer.cli.command import new_app
-from issuer.cli.options import AsJson
+from issuer.cli.command import argument, new_app, option, wants_json
 from issuer.fields.text import escaped
 from issuer.settings import Settings
 
@@ -29,52 +27,30 @@ _ACCEPT = {"Accept": "application/json, text/event-stream"}
 
 
 class McpClient(StrEnum):
-    """The clients whose configuration is known."""
-
     CLAUDE_CODE = "claude-code"
     CURSOR = "cursor"
     VSCODE = "vscode"
     INSPECTOR = "inspector"
 
 
-def _claude_code(name: str, url: str) -> dict[str, Any]:
-    return {"command": ["claude", "mcp", "add", "--transport", "http", name, url]}
-
-
-def _cursor(name: str, url: str) -> dict[str, Any]:
-    return {"file": ".cursor/mcp.json", "content": {"mcpServers": {name: {"url": url}}}}
-
-
-def _vscode(name: str, url: str) -> dict[str, Any]:
-    server = {"type": "http", "url": url}
-    return {"file": ".vscode/mcp.json", "content": {"servers": {name: server}}}
-
-
-def _inspector(_name: str, url: str) -> dict[str, Any]:
-    return {"command": ["npx", _INSPECTOR, "--transport", "http", "--server-url", url]}
-
-
-_CONFIGURATIONS: dict[McpClient, Callable[[str, str], dict[str, Any]]] = {
-    McpClient.CLAUDE_CODE: _claude_code,
-    McpClient.CURSOR: _cursor,
-    McpClient.VSCODE: _vscode,
-    McpClient.INSPECTOR: _inspector,
-}
+def _configuration(client: McpClient, name: str, url: str) -> dict[str, Any]:
+    match client:
+        case McpClient.CLAUDE_CODE:
+            return {"command": ["claude", "mcp", "add", "--transport", "http", name, url]}
+        case McpClient.CURSOR:
+            return {"file": ".cursor/mcp.json", "content": {"mcpServers": {name: {"url": url}}}}
+        case McpClient.VSCODE:
+            content = {"servers": {name: {"type": "http", "url": url}}}
+            return {"file": ".vscode/mcp.json", "content": content}
+        case McpClient.INSPECTOR:
+            return {"command": ["npx", _INSPECTOR, "--transport", "http", "--server-url", url]}
 
 
 @app.command()
 def connect(
-    client: Annotated[
-        McpClient, typer.Argument(metavar="PROGRAM", help=f"One of: {', '.join(McpClient)}.")
-    ],
-    url: Annotated[
-        str,
-        typer.Argument(metavar="URL", help="The MCP endpoint, such as https://os.example/mcp."),
-    ],
-    name: Annotated[
-        str, typer.Option(metavar="NAME", help="The name of the AgentOS in the client.")
-    ] = "agentos",
-    as_json: AsJson = False,
+    client: McpClient = argument("PROGRAM", f"One of: {', '.join(McpClient)}."),
+    url: str = argument("URL", "The MCP endpoint, such as https://os.example/mcp."),
+    name: Annotated[str, option("NAME", "The name of the AgentOS in the client.")] = "agentos",
 ) -> None:
     """Print how an MCP client connects to an AgentOS, and warn of what would prevent it.
 
@@ -86,9 +62,9 @@ def connect(
       issuer connect vscode http://127.0.0.1:7777/mcp --name demo
       issuer connect cursor https://os.example/mcp --json
     """
-    configuration = _CONFIGURATIONS[client](name, url)
-    warnings = problems_of(url, Settings.from_environment().url)
-    if as_json:
+    configuration = _configuration(client, name, url)
+    warnings = asyncio.run(_problems_of(url, Settings.from_environment().url))
+    if wants_json.get():
         output.print_json({"client": client, "url": url, **configuration, "warnings": warnings})
         return
     if "command" in configuration:
@@ -104,21 +80,22 @@ class _Problem(Exception):
     """A client cannot connect; the message says why."""
 
 
-def problems_of(url: str, issuer: str) -> list[str]:
-    """Why an MCP client could not connect to `url` with a token of `issuer`: sentences."""
-    return asyncio.run(_problems_of(url, issuer))
-
-
 async def _problems_of(url: str, issuer: str) -> list[str]:
+    """Why an MCP client could not connect to `url` with a token of `issuer`: sentences."""
     async with new_client() as http:
         try:
-            resource = await _document(http, await _metadata_url(http, url))
-            _require_resource(resource, url)
-            _require_issuer(resource, issuer)
+            _require_tokens_of(issuer, await _document(http, await _metadata_url(http, url)), url)
             metadata = await _document(http, metadata_urls(issuer)[0])
         except _Problem as problem:
             return [str(problem)]
-    return _missing_in(metadata, issuer)
+    if "authorization_endpoint" not in metadata:
+        return [f"People cannot sign in at {issuer}: it has no authorization endpoint."]
+    if "registration_endpoint" in metadata or metadata.get("client_id_metadata_document_supported"):
+        return []
+    return [
+        f"{issuer} accepts only registered clients: set ISSUER_CLIENT_REGISTRATION=open or"
+        " ISSUER_CLIENT_METADATA_HOSTS, or create a client and configure its id."
+    ]
 
 
 async def _metadata_url(http: httpx.AsyncClient, url: str) -> str:
@@ -151,29 +128,13 @@ async def _document(http: httpx.AsyncClient, url: str) -> dict[str, Any]:
     return document
 
 
-def _require_resource(document: dict[str, Any], url: str) -> None:
-    resource = document.get("resource")
+def _require_tokens_of(issuer: str, document: dict[str, Any], url: str) -> None:
+    resource, servers = document.get("resource"), document.get("authorization_servers")
     if str(resource).rstrip("/") != url.rstrip("/"):
         raise _Problem(
             f"The metadata of {url} is that of {resource}, which clients refuse: correct url= of"
             " the Verifier."
         )
-
-
-def _require_issuer(document: dict[str, Any], issuer: str) -> None:
-    servers = document.get("authorization_servers")
     if not isinstance(servers, list) or issuer not in servers:
         others = ", ".join(map(str, servers)) if isinstance(servers, list) else "none"
         raise _Problem(f"The AgentOS accepts tokens of {others}, not of this issuer, {issuer}.")
-
-
-def _missing_in(metadata: dict[str, Any], issuer: str) -> list[str]:
-    """What this issuer lacks for clients that nobody registered."""
-    if "authorization_endpoint" not in metadata:
-        return [f"People cannot sign in at {issuer}: it has no authorization endpoint."]
-    if "registration_endpoint" in metadata or metadata.get("client_id_metadata_document_supported"):
-        return []
-    return [
-        f"{issuer} accepts only registered clients: set ISSUER_CLIENT_REGISTRATION=open or"
-        " ISSUER_CLIENT_METADATA_HOSTS, or create a client and configure its id."
-    ]

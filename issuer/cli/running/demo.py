@@ -2,7 +2,6 @@
 
 import json
 import secrets
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -82,17 +81,18 @@ def _works(
 
 def _create(work: UnitOfWork, password: NewPassword) -> Demo:
     assignment = Assignment(role=_ROLE, audience=AUDIENCE)
-    if _is_missing(work.audiences.get, AUDIENCE):
+    if not work.audiences.exists(AUDIENCE):
         work.audiences.create(AudienceFields(id=AUDIENCE, name="Demo AgentOS"))
-    if _is_missing(work.roles.get, _ROLE):
+    if not work.roles.exists(_ROLE):
         work.roles.create(RoleFields(name=_ROLE, scopes=_SCOPES))
     client_secret = _client_secret(work)
     work.assignments.assign(_CLIENT, assignment)
-    if _is_missing(work.users.get_by_username, _USER):
-        work.users.create(UserFields(username=_USER, name="Demo user"))
-    user_id = work.users.get_by_username(_USER).id
-    work.users.set_password(user_id, password)
-    work.assignments.assign(user_id, assignment)
+    try:
+        user = work.users.get_by_username(_USER)
+    except NotFound:
+        user = work.users.create(UserFields(username=_USER, name="Demo user"))
+    work.users.set_password(user.id, password)
+    work.assignments.assign(user.id, assignment)
     return Demo(AUDIENCE, _CLIENT, client_secret, _USER, password.text)
 
 
@@ -113,11 +113,3 @@ def _client_secret(work: UnitOfWork) -> str:
         if old.label == _LABEL:
             work.clients.delete_secret(_CLIENT, old.id)
     return work.clients.add_secret(_CLIENT, SecretFields(label=_LABEL))[1]
-
-
-def _is_missing(get: Callable[[str], object], name: str) -> bool:
-    try:
-        get(name)
-    except NotFound:
-        return True
-    return False

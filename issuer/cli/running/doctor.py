@@ -6,7 +6,6 @@ from issuer.audit.writer import require_space
 from issuer.cli import output
 from issuer.cli.command import new_app
 from issuer.cli.opening import read_settings
-from issuer.cli.options import AsJson
 from issuer.composition import composed
 from issuer.database.deployment import require_writable
 from issuer.errors import IssuerError
@@ -15,11 +14,9 @@ from issuer.status.attention import OK, PROBLEM, Finding
 
 app = new_app()
 
-_COLUMNS = ("check", "verdict", "message")
-
 
 @app.command()
-def doctor(as_json: AsJson = False) -> None:
+def doctor() -> None:
     """Check the settings, the data directory, the database and the keys.
 
     To see whether the database accepts writes, it writes the time of the check and a test row that
@@ -33,8 +30,10 @@ def doctor(as_json: AsJson = False) -> None:
       issuer doctor --json
     """
     findings = list(_findings())
-    rows = [dict(zip(_COLUMNS, each, strict=False)) for each in findings]
-    output.show_all(rows, _COLUMNS, as_json=as_json)
+    rows = [
+        {"check": each.subject, "verdict": each.verdict, "message": each.text} for each in findings
+    ]
+    output.show_all(rows, ["check", "verdict", "message"])
     if problems := sum(each.verdict == PROBLEM for each in findings):
         raise IssuerError(f"Found {problems} problem{'s' if problems > 1 else ''}.")
 

@@ -11,8 +11,8 @@ import typer
 
 from issuer.cli import output
 from issuer.cli.api_client import ServerRefusal, metadata_of, posted, reached, sent
-from issuer.cli.command import new_app
-from issuer.cli.options import AsJson, AskedScopes, Url, known_audiences, known_clients
+from issuer.cli.command import new_app, option, wants_json
+from issuer.cli.options import AskedScopes, Url, known_audiences, known_clients
 from issuer.cli.running.stored_login import CLIENT, Login, changing_logins, stored_logins
 from issuer.cli.running.token_cache import unverified
 from issuer.errors import IssuerError, Unavailable
@@ -29,25 +29,18 @@ _MAX_PAUSE = 60  # seconds
 
 _Audience = Annotated[
     str | None,
-    typer.Option(
-        "--audience",
-        metavar="ID",
-        help="The AgentOS that the tokens are for.",
-        autocompletion=known_audiences,
-    ),
+    option("ID", "The AgentOS that the tokens are for.", complete=known_audiences),
 ]
 
 
 @app.command()
 def login(
     client_id: Annotated[
-        str,
-        typer.Option(help="A public client with the device grant.", autocompletion=known_clients),
+        str, option("TEXT", "A public client with the device grant.", complete=known_clients)
     ] = CLIENT,
     url: Url = None,
     audience: _Audience = None,
     scopes: AskedScopes = None,
-    as_json: AsJson = False,
 ) -> None:
     """Sign in to a running server, with a browser on any machine.
 
@@ -69,7 +62,7 @@ def login(
         if complete := device.get("verification_uri_complete"):
             lines.append(f"Or open {complete} and compare the code.")
         for line in lines:
-            typer.echo(escaped(line), err=as_json)
+            typer.echo(escaped(line), err=wants_json.get())
 
     changing = changing_logins()  # a folder that others may use is refused before anybody signs in
     new = sign_in(issuer, client_id, audience or issuer, scopes, show, time.sleep)
@@ -91,12 +84,11 @@ def login(
         f"Signed in at {issuer} as {members['username']}. The token for {new.audience} expires at"
         f" {members['expires_at']}{' and is renewed when it is used' * bool(new.refresh_token)}.",
         members,
-        as_json=as_json,
     )
 
 
 @app.command()
-def logout(url: Url = None, audience: _Audience = None, as_json: AsJson = False) -> None:
+def logout(url: Url = None, audience: _Audience = None) -> None:
     """Revoke the tokens that `issuer login` stored for an issuer, and delete them.
 
     Without --audience, for all audiences. They are deleted even if the server does not answer.
@@ -126,7 +118,7 @@ def logout(url: Url = None, audience: _Audience = None, as_json: AsJson = False)
             f" {issuer.rstrip('/')}/account. {problem}"
         )
     members = {"issuer": issuer, "audiences": audiences}
-    output.say(f"Signed out at {issuer} for {', '.join(audiences)}.", members, as_json=as_json)
+    output.say(f"Signed out at {issuer} for {', '.join(audiences)}.", members)
 
 
 def sign_in(

@@ -7,15 +7,12 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
 from urllib.parse import urlsplit
 
-import typer
-
 from issuer.cli import output
-from issuer.cli.command import new_app
+from issuer.cli.command import new_app, option, wants_json
 from issuer.cli.opening import operator, read_settings
-from issuer.cli.options import AsJson, Host
+from issuer.cli.options import Host
 from issuer.cli.running.demo import Demo, demo_file, ensure_demo
 from issuer.cli.running.setup import ConsoleAdministrator, ensure_administrator
 from issuer.composition import composed
@@ -36,16 +33,12 @@ _PORT = 9000
 @app.command()
 def quickstart(
     host: Host = _HERE,
-    port: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            max=65535,
-            metavar="PORT",
-            help="Port to listen on; 0 for a free one. Default: the port of ISSUER_URL.",
-        ),
-    ] = None,
-    as_json: AsJson = False,
+    port: int | None = option(
+        "PORT",
+        "Port to listen on; 0 for a free one. Default: the port of ISSUER_URL.",
+        min=0,
+        max=65535,
+    ),
 ) -> None:
     """Create a demo configuration, and serve it until Ctrl-C.
 
@@ -66,7 +59,7 @@ def quickstart(
         demo_server = _prepared(read_settings(), address(listener))
 
         def announce() -> None:
-            if as_json:
+            if wants_json.get():
                 output.print_line(demo_server.as_members())
             else:
                 print("\n\n".join(demo_server.in_words()), flush=True)
@@ -103,20 +96,14 @@ class _DemoServer:
     signing_alg: SigningAlgorithm
 
     def as_members(self) -> dict[str, object]:
-        deployment = {
-            **asdict(self.initialised),
-            "data_dir": str(self.settings.data_dir.absolute()),
-        }
+        administrator = self.administrator and self.administrator.model_dump(mode="json")
         return {
-            "deployment": deployment,
+            "deployment": {**asdict(self.initialised), "data_dir": self._data_dir},
             "url": self.url,
             "demo": asdict(self.demo),
             "curl": self.curl(),
             "sign_in": self._endpoint("/"),
-            "console": {
-                "url": self._console,
-                "administrator": self.administrator and self.administrator.as_members(),
-            },
+            "console": {"url": self._console, "administrator": administrator},
         }
 
     def curl(self, grant: str = "-d grant_type=client_credentials") -> str:
@@ -124,16 +111,12 @@ class _DemoServer:
         client = f"{self.demo.client_id}:{self.demo.client_secret}"
         return f"curl -s -u '{client}' {grant} {self._endpoint('/oauth2/token')}"
 
-    def _exports(self) -> str:
-        data_dir = shlex.quote(escaped(str(self.settings.data_dir.absolute())))
-        url = shlex.quote(self.settings.url)
-        return f"export ISSUER_URL={url} ISSUER_DATA_DIR={data_dir}"
-
     def in_words(self) -> Iterator[str]:
         """Paragraph by paragraph."""
+        data_dir = escaped(self._data_dir)
         yield (
             f"The issuer {self.initialised.issuer} serves at {self.url},"
-            f" with its data in {escaped(str(self.settings.data_dir.absolute()))}."
+            f" with its data in {data_dir}."
         )
         if self.initialised.client_secret is not None:
             yield (
@@ -142,12 +125,16 @@ class _DemoServer:
                 f" run `{program_name()} admin recover`."
             )
         yield "In another terminal, other commands find it with:"
-        yield f"  {self._exports()}\n  {program_name()} client list"
+        yield (
+            f"  export ISSUER_URL={shlex.quote(self.settings.url)}"
+            f" ISSUER_DATA_DIR={shlex.quote(data_dir)}\n  {program_name()} client list"
+        )
         yield f"Get a token for the audience {self.demo.audience}, as a service does:"
         yield f"  {self.curl()}"
         if self.settings.users_sign_in_with_password:
             yield f"Or as the user {self.demo.username}, who signs in through that service:"
-            yield f"  {self.curl(self._password_grant())}"
+            credentials = f"-d username={self.demo.username} -d 'password={self.demo.password}'"
+            yield f"  {self.curl(f'-d grant_type=password {credentials}')}"
         yield (
             f"Sign in as {self.demo.username} in a browser, with the password"
             f" {self.demo.password}:\n  {self._endpoint('/')}"
@@ -173,14 +160,12 @@ class _DemoServer:
         )
 
     @property
+    def _data_dir(self) -> str:
+        return str(self.settings.data_dir.absolute())
+
+    @property
     def _console(self) -> str:
         return f"{self.settings.url}/console"
-
-    def _password_grant(self) -> str:
-        return (
-            f"-d grant_type=password -d username={self.demo.username}"
-            f" -d 'password={self.demo.password}'"
-        )
 
     def _agent_os(self) -> str:
         """The verifier fetches the key set, so a rotation needs no change here."""

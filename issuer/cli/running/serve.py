@@ -2,12 +2,10 @@
 
 from typing import Annotated
 
-import typer
-
 from issuer.cli import output
-from issuer.cli.command import new_app
+from issuer.cli.command import new_app, option, wants_json
 from issuer.cli.opening import read_settings
-from issuer.cli.options import AsJson, Host
+from issuer.cli.options import Host
 from issuer.server.processes import end_quietly_on_signals
 from issuer.server.serving import address, listen, preflight
 from issuer.server.serving import serve as serve_until_a_signal
@@ -18,21 +16,16 @@ app = new_app()
 @app.command()
 def serve(
     host: Host = "127.0.0.1",
-    port: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            max=65535,
-            metavar="PORT",
-            help="Port to listen on; 0 for a free one. Default: that of ISSUER_URL, if it is http"
-            " on loopback and names one, else 9000.",
-        ),
-    ] = None,
+    port: int | None = option(
+        "PORT",
+        "Port to listen on; 0 for a free one. Default: that of ISSUER_URL, if it is http"
+        " on loopback and names one, else 9000.",
+        min=0,
+        max=65535,
+    ),
     workers: Annotated[
-        int,
-        typer.Option(min=1, max=64, metavar="COUNT", help="Processes, about one for each core."),
+        int, option("COUNT", "Processes, about one for each core.", min=1, max=64)
     ] = 1,
-    as_json: AsJson = False,
 ) -> None:
     """Serve until Ctrl-C or SIGTERM, without TLS: put a proxy in front.
 
@@ -51,7 +44,7 @@ def serve(
         url = address(listener)
 
         def announce() -> None:
-            if as_json:
+            if wants_json.get():
                 output.print_line({"issuer": settings.url, "url": url})
 
         serve_until_a_signal(settings, listener, workers, announce=announce)

@@ -1,14 +1,15 @@
 """`issuer init`, `issuer migrate` and `issuer admin`."""
 
-from dataclasses import dataclass, field
+from contextlib import ExitStack
+from dataclasses import asdict
 from typing import Annotated
 
-import typer
+from pydantic import BaseModel, Field
 
 from issuer.cli import output
-from issuer.cli.command import new_app
+from issuer.cli.command import argument, new_app, wants_json
 from issuer.cli.opening import credential_ids, find_user, operator, read_settings
-from issuer.cli.options import AsJson, KeepCredentials
+from issuer.cli.options import KeepCredentials
 from issuer.composition import UnitOfWork, composed
 from issuer.database import Database, current_revision, only_one
 from issuer.database.deployment import REVISION
@@ -27,7 +28,7 @@ _ROLE = "administrator"
 
 
 @app.command()
-def init(as_json: AsJson = False) -> None:
+def init() -> None:
     """Create what is missing: data directory, master key, schema, signing keys, admin client.
 
     Existing parts stay as they are, so init can run before every start; it waits for another one
@@ -42,21 +43,16 @@ def init(as_json: AsJson = False) -> None:
     settings = read_settings()
     with output.working("Creating keys and schema"):
         initialised = initialise(settings, operator())
-    show_admin(initialised, as_json=as_json)
-    if not as_json:
+    show_admin(initialised)
+    if not wants_json.get():
         print("\nTo administer the issuer in a browser, run `issuer admin invite`.")
 
 
-def show_admin(initialised: Initialised, *, as_json: bool) -> None:
+def show_admin(initialised: Initialised) -> None:
     """Print the data directory and the credentials of the admin client."""
-    members = {
-        "issuer": initialised.issuer,
-        "data_dir": initialised.data_dir and str(initialised.data_dir),
-        "client_id": initialised.client_id,
-        "client_secret": initialised.client_secret,
-    }
-    if as_json:
-        output.print_json(members)
+    if wants_json.get():
+        data_dir = initialised.data_dir and str(initialised.data_dir)
+        output.print_json({**asdict(initialised), "data_dir": data_dir})
         return
     where = f" Its data directory is {initialised.data_dir}." if initialised.data_dir else ""
     output.print_text(f"The issuer {initialised.issuer} is ready.{where}")
@@ -70,7 +66,7 @@ def show_admin(initialised: Initialised, *, as_json: bool) -> None:
 
 
 @app.command()
-def migrate(as_json: AsJson = False) -> None:
+def migrate() -> None:
     """Upgrade the database to the newest schema, in one transaction. Servers may keep running.
 
     A newer schema stays as it is, if this program works with it.
@@ -79,14 +75,13 @@ def migrate(as_json: AsJson = False) -> None:
 
       issuer migrate
     """
-    database = Database(read_settings().effective_database_url)
-    try:
-        with only_one(database, "migrate"):
-            before = current_revision(database)
-            upgrade(database)
-            after = current_revision(database)
-    finally:
-        database.dispose()
+    with ExitStack() as stack:
+        database = Database(read_settings().effective_database_url)
+        stack.callback(database.dispose)
+        stack.enter_context(only_one(database, "migrate"))
+        before = current_revision(database)
+        upgrade(database)
+        after = current_revision(database)
     if after is not None and after > REVISION:
         sentence = (
             f"The schema is {after}, newer than {REVISION} of this issuer, which works with it."
@@ -95,21 +90,15 @@ def migrate(as_json: AsJson = False) -> None:
         sentence = f"The schema is {after}: nothing to upgrade."
     else:
         sentence = f"Upgraded the schema from {before or 'none'} to {after}."
-    output.say(sentence, {"from": before, "to": after}, as_json=as_json)
+    output.say(sentence, {"from": before, "to": after})
 
 
-@dataclass(frozen=True)
-class ConsoleAdministrator:
+class ConsoleAdministrator(BaseModel):
     """`invitation` leads to a first password or passkey; None for a user who can sign in."""
 
-    user_id: str
+    id: str
     username: str
-    invitation: NewInvitation | None = field(repr=False)
-
-    def as_members(self) -> dict[str, object]:
-        """As JSON."""
-        link = self.invitation.model_dump(mode="json") if self.invitation else None
-        return {"id": self.user_id, "username": self.username, "invitation": link}
+    invitation: NewInvitation | None = Field(repr=False)
 
 
 def make_administrator(work: UnitOfWork, username: str, url: str) -> ConsoleAdministrator:
@@ -150,7 +139,7 @@ def ensure_administrator(work: UnitOfWork, url: str) -> ConsoleAdministrator | N
 def _administrator(work: UnitOfWork, user: User) -> ConsoleAdministrator:
     can_sign_in = work.factors.methods_of(user.id)[user.id].can_sign_in
     invitation = None if can_sign_in else work.invitations.create(user.id, InvitationFields())
-    return ConsoleAdministrator(user.id, user.username, invitation)
+    return ConsoleAdministrator(id=user.id, username=user.username, invitation=invitation)
 
 
 admin_app = new_app(
@@ -161,10 +150,7 @@ app.add_typer(admin_app, name="admin")
 
 @admin_app.command()
 def invite(
-    user: Annotated[
-        str, typer.Argument(metavar="USER", help="The name of the user, or the id.")
-    ] = USERNAME,
-    as_json: AsJson = False,
+    user: Annotated[str, argument("USER", "The name of the user, or the id.")] = USERNAME,
 ) -> None:
     """Make a user an administrator of this issuer, and print a link to the first sign-in.
 
@@ -183,11 +169,11 @@ def invite(
     sentence = f"{made.username} signs in at {settings.url}/console."
     if made.invitation is not None:
         sentence = made.invitation.url
-    output.say(sentence, made.as_members(), as_json=as_json)
+    output.say(sentence, made.model_dump(mode="json"))
 
 
 @admin_app.command()
-def recover(keep_credentials: KeepCredentials = None, as_json: AsJson = False) -> None:
+def recover(keep_credentials: KeepCredentials = None) -> None:
     """Make a new secret for the admin client and show it once. Its old secrets are deleted.
 
     The client is created again if it was deleted, enabled if it was disabled, and gets back
@@ -198,11 +184,11 @@ def recover(keep_credentials: KeepCredentials = None, as_json: AsJson = False) -
       issuer admin recover
     """
     recovered = recover_admin(read_settings(), operator(), credential_ids(keep_credentials))
-    show_admin(recovered, as_json=as_json)
+    show_admin(recovered)
 
 
 @admin_app.command()
-def change_url(as_json: AsJson = False) -> None:
+def change_url() -> None:
     """Move the database to the ISSUER_URL that is set now.
 
     Stop every server first. Access tokens issued so far have the old URL as iss and are refused
@@ -221,4 +207,4 @@ def change_url(as_json: AsJson = False) -> None:
             f"The database belongs to {settings.url} now; it belonged to {before}."
             " Start the servers again, and set the new URL in every AgentOS and client."
         )
-    output.say(sentence, {"before": before, "after": settings.url}, as_json=as_json)
+    output.say(sentence, {"before": before, "after": settings.url})

@@ -2,7 +2,8 @@
 
 import os
 from collections.abc import Iterator
-from typing import Annotated, Any
+from functools import partial
+from typing import Any
 
 import httpx
 import typer
@@ -17,8 +18,8 @@ from issuer.cli.api_client import (
     sent,
     token_endpoint,
 )
-from issuer.cli.command import new_app
-from issuer.cli.options import AsJson, ClientSecretStdin, Url, known_clients
+from issuer.cli.command import flag, new_app, option, wants_json
+from issuer.cli.options import ClientSecretStdin, Url, known_clients
 from issuer.cli.running.stored_login import token_of_login
 from issuer.cli.running.token_cache import token_from_cache
 from issuer.errors import IssuerError, Unavailable
@@ -27,35 +28,24 @@ from issuer.settings import Settings
 
 app = new_app()
 
-_COLUMNS = ("part", "verdict", "state")
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 _SECONDS = 2  # for each of two requests; the image waits 5 s for both
 
 
 @app.command()
 def status(
-    client_id: Annotated[
-        str | None,
-        typer.Option(
-            help="A client with issuer:status:read. Default: what `issuer login` stored, else"
-            f" {ADMIN_CLIENT}.",
-            autocompletion=known_clients,
-        ),
-    ] = None,
+    client_id: str | None = option(
+        "TEXT",
+        "A client with issuer:status:read. Default: what `issuer login` stored, else"
+        f" {ADMIN_CLIENT}.",
+        complete=known_clients,
+    ),
     url: Url = None,
-    at: Annotated[
-        str | None,
-        typer.Option(
-            metavar="URL",
-            help="Where this machine reaches the server, such as http://127.0.0.1:9000.",
-        ),
-    ] = None,
+    at: str | None = option(
+        "URL", "Where this machine reaches the server, such as http://127.0.0.1:9000."
+    ),
     client_secret_stdin: ClientSecretStdin = False,
-    cache: Annotated[
-        bool,
-        typer.Option("--cache", help="Keep the token on disk: it also works while none is issued."),
-    ] = False,
-    as_json: AsJson = False,
+    cache: bool = flag("--cache", "Keep the token on disk: it also works while none is issued."),
 ) -> None:
     """Ask a running server how it is: tokens, database, keys, verifiers, audit log, queues, jobs.
 
@@ -72,9 +62,7 @@ def status(
     """
     issuer = Settings.from_environment().url if url is None else url
 
-    def secret() -> str:
-        return client_secret_of_caller(from_stdin=client_secret_stdin)
-
+    secret = partial(client_secret_of_caller, from_stdin=client_secret_stdin)
     is_client = client_id or cache or client_secret_stdin or os.environ.get("CLIENT_SECRET")
     token = None if is_client else token_of_login(issuer, issuer, at=at)
     client_id = client_id or ADMIN_CLIENT
@@ -86,13 +74,13 @@ def status(
         token = answer["access_token"]
     endpoint = reached(f"{issuer.rstrip('/')}/admin/v1/status", issuer, at)
     found = sent("GET", endpoint, headers={"Authorization": f"Bearer {token}"})
-    _show(found, as_json=as_json)
+    _show(found)
     if problems := len(found["attention"]):
         raise IssuerError(f"Found {problems} problem{'s' if problems > 1 else ''}.")
 
 
-def _show(found: dict[str, Any], *, as_json: bool) -> None:
-    if as_json:
+def _show(found: dict[str, Any]) -> None:
+    if wants_json.get():
         output.print_json(found)
         return
     output.print_text(
@@ -101,19 +89,16 @@ def _show(found: dict[str, Any], *, as_json: bool) -> None:
     wrong = {each["subject"] for each in found["attention"]}
     if found["database"]["error"]:
         wrong.add("database")
-    waiting = {"verifiers"} if found["verifiers"]["lacking_next_key"] else set()
+    verdicts = dict.fromkeys(wrong, "problem")
+    if found["verifiers"]["lacking_next_key"]:  # they get it within minutes, or it is a problem
+        verdicts.setdefault("verifiers", "waiting")
     rows = [
-        {"part": part, "verdict": _verdict(part, wrong, waiting), "state": state}
+        {"part": part, "verdict": verdicts.get(part, "ok"), "state": state}
         for part, state in _parts(found)
     ]
-    output.show_all(rows, _COLUMNS, as_json=False)
+    output.show_all(rows, ["part", "verdict", "state"])
     for each in found["attention"]:
         output.print_text(f"{each['subject']}: {each['problem']} {each['remedy']}")
-
-
-def _verdict(part: str, wrong: set[str], waiting: set[str]) -> str:
-    """Waiting: verifiers get the next key within minutes, or it becomes a problem."""
-    return "problem" if part in wrong else "waiting" if part in waiting else "ok"
 
 
 def _parts(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -169,19 +154,12 @@ def in_words(seconds: int) -> str:
 
 @app.command()
 def health(
-    url: Annotated[
-        str | None,
-        typer.Option(
-            metavar="URL",
-            help="Base URL of the server. Default: http://127.0.0.1 with the port of `issuer serve`"
-            " and the path of ISSUER_URL.",
-        ),
-    ] = None,
-    port: Annotated[
-        int | None,
-        typer.Option(min=1, max=65535, metavar="PORT", help="Another port than the default one."),
-    ] = None,
-    as_json: AsJson = False,
+    url: str | None = option(
+        "URL",
+        "Base URL of the server. Default: http://127.0.0.1 with the port of `issuer serve`"
+        " and the path of ISSUER_URL.",
+    ),
+    port: int | None = option("PORT", "Another port than the default one.", min=1, max=65535),
 ) -> None:
     """Check that the server on this machine responds, for a container's health check.
 
@@ -198,16 +176,7 @@ def health(
     settings = Settings.from_environment()
     here = f"http://127.0.0.1:{port or settings.local_port}{settings.base_path}"
     base = (here if url is None else url).rstrip("/")
-    _require_alive(f"{base}/healthz")
-    if (issuer := metadata_at(base, _SECONDS).get("issuer")) != settings.url:
-        raise IssuerError(
-            f"{base} is the server of another issuer, {issuer}. ISSUER_URL is {settings.url}: name"
-            " where that is served with --port or --url."
-        )
-    output.say(f"{base}/healthz answers: OK.", {"status": "ok"}, as_json=as_json)
-
-
-def _require_alive(endpoint: str) -> None:
+    endpoint = f"{base}/healthz"
     try:
         authorities = httpx.create_ssl_context()
         answer = httpx.get(endpoint, timeout=_SECONDS, verify=authorities, trust_env=False)
@@ -215,3 +184,9 @@ def _require_alive(endpoint: str) -> None:
         raise Unavailable(f"{endpoint} does not answer: {error}.") from None
     if answer.status_code != httpx.codes.OK:
         raise Unavailable(f"{endpoint} answers {answer.status_code}.")
+    if (issuer := metadata_at(base, _SECONDS).get("issuer")) != settings.url:
+        raise IssuerError(
+            f"{base} is the server of another issuer, {issuer}. ISSUER_URL is {settings.url}: name"
+            " where that is served with --port or --url."
+        )
+    output.say(f"{endpoint} answers: OK.", {"status": "ok"})

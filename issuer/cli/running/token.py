@@ -1,16 +1,15 @@
 """`issuer token`: discovery (RFC 8414), then a request to the token endpoint (RFC 6749)."""
 
-from typing import Annotated
+from functools import partial
 
 import typer
 
 from issuer.cli import output
 from issuer.cli.api_client import client_secret_of_caller, requested_token, token_endpoint
-from issuer.cli.command import new_app
+from issuer.cli.command import flag, new_app, option, wants_json
 from issuer.cli.confirming import ask
-from issuer.cli.opening import administering_with_keys, operator
+from issuer.cli.opening import administering, operator
 from issuer.cli.options import (
-    AsJson,
     AskedScopes,
     AudienceOfToken,
     ClientSecretStdin,
@@ -29,27 +28,21 @@ app = new_app(no_args_is_help=False)
 @app.callback(invoke_without_command=True)
 def token(
     context: typer.Context,
-    client_id: Annotated[
-        str | None,
-        typer.Option(
-            help="The client that requests the token. Default: what `issuer login` stored.",
-            autocompletion=known_clients,
-        ),
-    ] = None,
+    client_id: str | None = option(
+        "TEXT",
+        "The client that requests the token. Default: what `issuer login` stored.",
+        complete=known_clients,
+    ),
     url: Url = None,
     client_secret_stdin: ClientSecretStdin = False,
     audience: AudienceOfToken = None,
     scopes: AskedScopes = None,
-    username: Annotated[
-        str | None,
-        typer.Option(help="Sign in as this user, by password.", autocompletion=known_users),
-    ] = None,
+    username: str | None = option(
+        "TEXT", "Sign in as this user, by password.", complete=known_users
+    ),
     password_stdin: PasswordStdin = False,
-    cache: Annotated[
-        bool, typer.Option("--cache", help="Use a token again while it is valid; keep it on disk.")
-    ] = False,
-    show: Annotated[bool, typer.Option("--show", help="Show header and claims instead.")] = False,
-    as_json: AsJson = False,
+    cache: bool = flag("--cache", "Use a token again while it is valid; keep it on disk."),
+    show: bool = flag("--show", "Show header and claims instead."),
 ) -> None:
     """Get a token from a running server, and print only the token.
 
@@ -74,9 +67,7 @@ def token(
     if cache and username is not None:
         raise typer.BadParameter("--cache or --username, not both: only tokens of clients are kept")
 
-    def secret() -> str:
-        return client_secret_of_caller(from_stdin=client_secret_stdin)
-
+    secret = partial(client_secret_of_caller, from_stdin=client_secret_stdin)
     if client_id is None:
         if cache or username is not None or client_secret_stdin or password_stdin:
             raise typer.BadParameter("name the client with --client-id")
@@ -90,40 +81,24 @@ def token(
         answer = answer_with(token_from_cache(issuer, client_id, audience, scopes, secret))
     else:
         client_secret = secret()
-        form = _form(audience, scopes, username, password_stdin=password_stdin)
+        scope = None if scopes is None else " ".join(scopes)
+        form = {"grant_type": "client_credentials", "audience": audience, "scope": scope}
+        if username is not None:
+            password = ask("password", from_stdin=password_stdin, otherwise="--password-stdin")
+            form |= {"grant_type": "password", "username": username, "password": password}
         answer = requested_token(token_endpoint(issuer), client_id, client_secret, form)
     if show:
         output.print_json(unverified(answer["access_token"]))
-    elif as_json:
+    elif wants_json.get():
         output.print_json(answer)
     else:
         output.print_text(answer["access_token"])
 
 
-def _form(
-    audience: str | None, scopes: list[str] | None, username: str | None, *, password_stdin: bool
-) -> dict[str, str | None]:
-    scope = None if scopes is None else " ".join(scopes)
-    form = {"grant_type": "client_credentials", "audience": audience, "scope": scope}
-    if username is None:
-        return form
-    password = ask("password", from_stdin=password_stdin, otherwise="--password-stdin")
-    return form | {"grant_type": "password", "username": username, "password": password}
-
-
 @app.command("revoke")
 def revoke_token(
-    jti: Annotated[
-        str | None,
-        typer.Option(
-            metavar="JTI",
-            help="The id of the token, as in audit list, if the token is lost.",
-        ),
-    ] = None,
-    token_stdin: Annotated[
-        bool, typer.Option("--token-stdin", help="Read the token from a line of standard input.")
-    ] = False,
-    as_json: AsJson = False,
+    jti: str | None = option("JTI", "The id of the token, as in audit list, if the token is lost."),
+    token_stdin: bool = flag("--token-stdin", "Read the token from a line of standard input."),
 ) -> None:
     """Revoke one token; it is refused everywhere within seconds.
 
@@ -137,11 +112,11 @@ def revoke_token(
         raise typer.BadParameter("--jti or --token-stdin, not both")
     token = ask("token", from_stdin=token_stdin, otherwise="--token-stdin") if jti is None else ""
     with (
-        administering_with_keys() as administration,
+        administering(with_keys=True) as administration,
         administration.changing(operator()) as work,
     ):
         if jti is None:
             jti = work.token_revocations.revoke(token).jti
         else:
             work.token_revocations.revoke_unverified(jti)
-    output.say(f"Revoked the token {jti}.", {"revoked": jti}, as_json=as_json)
+    output.say(f"Revoked the token {jti}.", {"revoked": jti})

@@ -41,7 +41,16 @@ def token_from_cache(
         client_secret = secret()
         with locked(folder, patience, "end it, or leave --cache out"):
             if (token := _cached(file)) is None:
-                token = _requested(issuer, client_id, client_secret, audience, scopes)
+                try:
+                    token = TokenClient(
+                        issuer,
+                        client_id,
+                        client_secret=client_secret,
+                        audience=audience,
+                        scope=scopes,
+                    ).token()
+                except (TokenError, ValueError) as error:
+                    raise IssuerError(str(error)) from None
                 write_private(file, token)
     return token
 
@@ -61,22 +70,6 @@ def unverified(access_token: str) -> dict[str, Any]:
         for part in access_token.split(".")[:2]
     )
     return {"header": header, "claims": claims}
-
-
-def _requested(
-    issuer: str,
-    client_id: str,
-    secret: str,
-    audience: str | None,
-    scopes: Sequence[str] | None,
-) -> str:
-    try:
-        client = TokenClient(
-            issuer, client_id, client_secret=secret, audience=audience, scope=scopes
-        )
-        return client.token()
-    except (TokenError, ValueError) as error:
-        raise IssuerError(str(error)) from None
 
 
 def _cached(file: Path) -> str | None:

@@ -1,20 +1,16 @@
 """`issuer user factor`, `issuer user session` and `issuer user consent`."""
 
-from typing import Annotated
-
-import typer
-
 from issuer.cli import output
-from issuer.cli.command import new_app
-from issuer.cli.confirming import Confirmation, Yes, confirmed
+from issuer.cli.command import argument, new_app
+from issuer.cli.confirming import Yes, confirming
 from issuer.cli.opening import changing, find_user, reading
-from issuer.cli.options import AsJson, ClientId, UserName
+from issuer.cli.options import ClientId, UserName
 
 factor_app = new_app("The second factors of a user: authenticator app and passkeys.")
 
 
 @factor_app.command("list")
-def list_factors(user: UserName, as_json: AsJson = False) -> None:
+def list_factors(user: UserName) -> None:
     """List the second factors of a user, without secrets.
 
     Examples:
@@ -23,15 +19,11 @@ def list_factors(user: UserName, as_json: AsJson = False) -> None:
     """
     with reading() as work:
         factors = work.factors.of_user(find_user(work, user).id)
-    output.show_all(factors, ["id", "kind", "name", "created_at", "last_used_at"], as_json=as_json)
+    output.show_all(factors, ["id", "kind", "name", "created_at", "last_used_at"])
 
 
 @factor_app.command("remove")
-def remove_factor(
-    user: UserName,
-    factor_id: Annotated[str, typer.Argument(metavar="ID", help="The id of the factor.")],
-    as_json: AsJson = False,
-) -> None:
+def remove_factor(user: UserName, factor_id: str = argument("ID", "The id of the factor.")) -> None:
     """Remove a second factor. Ends the sessions of the user and revokes its tokens.
 
     Examples:
@@ -40,11 +32,11 @@ def remove_factor(
     """
     with changing() as work:
         work.factors.revoke(find_user(work, user).id, factor_id)
-    output.say(f"Removed the factor {factor_id}.", {"removed": factor_id}, as_json=as_json)
+    output.say(f"Removed the factor {factor_id}.", {"removed": factor_id})
 
 
 @factor_app.command("reset")
-def reset_factors(user: UserName, yes: Yes = False, as_json: AsJson = False) -> None:
+def reset_factors(user: UserName, yes: Yes = False) -> None:
     """Remove all second factors and recovery codes of a user who lost them. Asks first.
 
     Ends the sessions of the user and revokes its tokens. The user signs in with the password
@@ -54,23 +46,19 @@ def reset_factors(user: UserName, yes: Yes = False, as_json: AsJson = False) -> 
 
       issuer user factor reset alice
     """
-
-    def change(confirmation: Confirmation) -> str:
-        with changing() as work:
+    for confirmation in confirming(yes=yes):
+        with confirmation, changing() as work:
             user_id = find_user(work, user).id
             work.factors.reset(user_id)
             confirmation.require(f"remove all second factors of {user}, and sign the user out")
-        return user_id
-
-    user_id = confirmed(change, yes=yes)
-    output.say(f"{user} has no second factor any more.", {"reset": user_id}, as_json=as_json)
+    output.say(f"{user} has no second factor any more.", {"reset": user_id})
 
 
 session_app = new_app("The browsers in which a user is signed in.")
 
 
 @session_app.command("list")
-def list_sessions(user: UserName, as_json: AsJson = False) -> None:
+def list_sessions(user: UserName) -> None:
     """List the sessions of a user, newest first.
 
     Examples:
@@ -80,15 +68,11 @@ def list_sessions(user: UserName, as_json: AsJson = False) -> None:
     with reading() as work:
         sessions = work.sessions.of_user(find_user(work, user).id)
     columns = ["id", "created_at", "used_at", "methods", "address", "user_agent"]
-    output.show_all(sessions, columns, as_json=as_json)
+    output.show_all(sessions, columns)
 
 
 @session_app.command("end")
-def end_session(
-    user: UserName,
-    session_id: Annotated[str, typer.Argument(metavar="ID", help="The id of the session.")],
-    as_json: AsJson = False,
-) -> None:
+def end_session(user: UserName, session_id: str = argument("ID", "The id of the session.")) -> None:
     """Sign a user out of a browser, and revoke every token of that session.
 
     `issuer user revoke-tokens` ends all sessions of a user.
@@ -99,14 +83,14 @@ def end_session(
     """
     with changing() as work:
         work.sessions.end(find_user(work, user).id, session_id)
-    output.say(f"Ended the session {session_id}.", {"ended": session_id}, as_json=as_json)
+    output.say(f"Ended the session {session_id}.", {"ended": session_id})
 
 
 consent_app = new_app("What a user allowed clients to do.")
 
 
 @consent_app.command("list")
-def list_consents(user: UserName, as_json: AsJson = False) -> None:
+def list_consents(user: UserName) -> None:
     """List what a user allowed, by client and audience.
 
     Examples:
@@ -116,11 +100,11 @@ def list_consents(user: UserName, as_json: AsJson = False) -> None:
     with reading() as work:
         consents = work.consents.of_user(find_user(work, user).id)
     columns = ["client_id", "audience", "granted_at", "openid_scopes", "scopes"]
-    output.show_all(consents, columns, as_json=as_json)
+    output.show_all(consents, columns)
 
 
 @consent_app.command("withdraw")
-def withdraw_consents(user: UserName, client: ClientId, as_json: AsJson = False) -> None:
+def withdraw_consents(user: UserName, client: ClientId) -> None:
     """Withdraw what a user allowed a client, and revoke the client's tokens of that user.
 
     Examples:
@@ -130,4 +114,4 @@ def withdraw_consents(user: UserName, client: ClientId, as_json: AsJson = False)
     with changing() as work:
         user_id = find_user(work, user).id
         work.consents.withdraw(user_id, client)
-    output.say(f"Withdrew what {user} allowed {client}.", {"withdrawn": client}, as_json=as_json)
+    output.say(f"Withdrew what {user} allowed {client}.", {"withdrawn": client})

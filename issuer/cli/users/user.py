@@ -5,16 +5,14 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated
 
-import typer
-
 from issuer.cli import output
 from issuer.cli.assignments import assignment_commands
 from issuer.cli.collection import CollectionCommands
-from issuer.cli.command import given, new_app
-from issuer.cli.confirming import Confirmation, Yes, ask, confirmed
+from issuer.cli.command import argument, flag, given, new_app, option
+from issuer.cli.confirming import Yes, ask, confirming
 from issuer.cli.members import option_of, options_of
 from issuer.cli.opening import administering, changing, find_user, operator
-from issuer.cli.options import AsJson, PasswordStdin, UserName, known_users
+from issuer.cli.options import PasswordStdin, UserName, known_users
 from issuer.cli.users.sign_in import consent_app, factor_app, session_app
 from issuer.sign_in import InvitationFields
 from issuer.users import USER, User
@@ -30,8 +28,8 @@ app.add_typer(session_app, name="session")
 app.add_typer(consent_app, name="consent")
 commands = CollectionCommands(app, USER, UserName, find_user)
 
-_USERNAME = Annotated[str, typer.Argument(metavar="USERNAME", help=USER.members["username"].help)]
-_NEW_USERNAME = Annotated[str | None, typer.Option(help="New name to sign in with.")]
+_USERNAME = Annotated[str, argument("USERNAME", USER.members["username"].help)]
+_NEW_USERNAME = Annotated[str | None, option("TEXT", "New name to sign in with.")]
 _OPTIONS = options_of(USER, ["email", "email_verified", "name", "claims", "disabled"])
 
 
@@ -44,18 +42,13 @@ class _UserState(User):
 
 commands.list(
     ["id", "username", "email", "name", "disabled"],
-    """List the users in order of id.
-
-    Examples:
-
-      issuer user list
-      issuer user list --limit 20 --json
-    """,
+    "List the users in order of id.",
+    "--limit 20 --json",
 )
 
 
 @app.command("show")
-def show_user(user: UserName, as_json: AsJson = False) -> None:
+def show_user(user: UserName) -> None:
     """Show one user, with failed sign-in attempts and locks.
 
     Examples:
@@ -66,28 +59,20 @@ def show_user(user: UserName, as_json: AsJson = False) -> None:
         with administration.reading() as work:
             result = find_user(work, user)
         state = administration.attempts.state_of(result.id)
-    output.show(_UserState(**dict(result), **asdict(state)), as_json=as_json)
+    output.show(_UserState(**dict(result), **asdict(state)))
 
 
 commands.create(
     {"username": _USERNAME, "id": option_of(USER, "id"), **_OPTIONS},
-    """Create a user. The user cannot sign in before a password is set.
-
-    Examples:
-
-      issuer user create alice
-      issuer user create alice --email alice@example.com --claims '{"team": "a"}'
-    """,
+    "Create a user. The user cannot sign in before a password is set.",
+    "alice",
+    'alice --email alice@example.com --claims \'{"team": "a"}\'',
 )
 commands.update(
     {"username": _NEW_USERNAME, **_OPTIONS},
-    """Change the named members only. A disabled user and its tokens are refused at once.
-
-    Examples:
-
-      issuer user update alice --email alice@example.org
-      issuer user update alice --disabled
-    """,
+    "Change the named members only. A disabled user and its tokens are refused at once.",
+    "alice --email alice@example.org",
+    "alice --disabled",
 )
 
 
@@ -95,10 +80,7 @@ commands.update(
 def set_password(
     user: UserName,
     password_stdin: PasswordStdin = False,
-    generate: Annotated[
-        bool, typer.Option("--generate", help="Generate a password and show it once.")
-    ] = False,
-    as_json: AsJson = False,
+    generate: bool = flag("--generate", "Generate a password and show it once."),
 ) -> None:
     """Set the password of a user. The command asks for it, without echo.
 
@@ -125,30 +107,21 @@ def set_password(
             result = find_user(work, user)
             work.users.set_password(result.id, prepared)
     if generate:
-        output.show(result, as_json=as_json, password=password)
+        output.show(result, password=password)
     else:
-        output.say(f"The password of {user} is set.", {"id": result.id}, as_json=as_json)
+        output.say(f"The password of {user} is set.", {"id": result.id})
 
 
 @app.command("invite")
 def invite(
     user: UserName,
-    lifetime: Annotated[
-        str | None,
-        typer.Option(metavar="DURATION", help="How long the link works. Default: 72h."),
-    ] = None,
-    by_email: Annotated[
-        bool,
-        typer.Option(
-            "--by-email",
-            help="You send it to the e-mail address of the user and to nobody else: whoever"
-            " accepts it has verified the address.",
-        ),
-    ] = False,
-    cancel: Annotated[
-        bool, typer.Option("--cancel", help="Cancel the current link instead.")
-    ] = False,
-    as_json: AsJson = False,
+    lifetime: str | None = option("DURATION", "How long the link works. Default: 72h."),
+    by_email: bool = flag(
+        "--by-email",
+        "You send it to the e-mail address of the user and to nobody else: whoever"
+        " accepts it has verified the address.",
+    ),
+    cancel: bool = flag("--cancel", "Cancel the current link instead."),
 ) -> None:
     """Print a link with which a user sets a password or a passkey, once.
 
@@ -165,18 +138,18 @@ def invite(
     fields = InvitationFields.read(given(lifetime=lifetime, by_email=by_email))
     with changing() as work:
         user_id = find_user(work, user).id
-        invitation = None if cancel else work.invitations.create(user_id, fields)
         if cancel:
             work.invitations.delete(user_id)
-    if invitation is None:
-        output.say(f"The link of {user} is useless now.", {"cancelled": user_id}, as_json=as_json)
+        else:
+            made = work.invitations.create(user_id, fields)
+    if cancel:
+        output.say(f"The link of {user} is useless now.", {"cancelled": user_id})
     else:
-        members = {"id": user_id, **invitation.model_dump(mode="json")}
-        output.say(invitation.url, members, as_json=as_json)
+        output.say(made.url, {"id": user_id, **made.model_dump(mode="json")})
 
 
 @app.command("revoke-tokens")
-def revoke_tokens(user: UserName, yes: Yes = False, as_json: AsJson = False) -> None:
+def revoke_tokens(user: UserName, yes: Yes = False) -> None:
     """Revoke every token issued to a user so far. Asks first.
 
     Verifiers refuse them within seconds. A user who can sign in can get new tokens.
@@ -185,20 +158,16 @@ def revoke_tokens(user: UserName, yes: Yes = False, as_json: AsJson = False) -> 
 
       issuer user revoke-tokens alice
     """
-
-    def change(confirmation: Confirmation) -> str:
-        with changing() as work:
+    for confirmation in confirming(yes=yes):
+        with confirmation, changing() as work:
             user_id = find_user(work, user).id
             work.users.revoke_tokens(user_id)
             confirmation.require(f"revoke every token of {user}, and sign the user out")
-        return user_id
-
-    user_id = confirmed(change, yes=yes)
-    output.say(f"The tokens of {user} are revoked.", {"revoked": user_id}, as_json=as_json)
+    output.say(f"The tokens of {user} are revoked.", {"revoked": user_id})
 
 
 @app.command("unlock")
-def unlock_user(user: UserName, as_json: AsJson = False) -> None:
+def unlock_user(user: UserName) -> None:
     """Reset the failed sign-in attempts of a user, so that it can sign in at once.
 
     A lock also ends by itself, or with a new password.
@@ -210,14 +179,7 @@ def unlock_user(user: UserName, as_json: AsJson = False) -> None:
     with changing() as work:
         user_id = find_user(work, user).id
         work.users.unlock(user_id)
-    output.say(f"The user {user} is unlocked.", {"unlocked": user_id}, as_json=as_json)
+    output.say(f"The user {user} is unlocked.", {"unlocked": user_id})
 
 
-commands.delete(
-    """Delete a user, its assignments and tokens. Its id may be used again.
-
-    Examples:
-
-      issuer user delete alice
-    """
-)
+commands.delete("Delete a user, its assignments and tokens. Its id may be used again.", "alice")

@@ -1,1 +1,0 @@
-"""`issuer plan`, `issuer apply` and `issuer export`."""
