@@ -4,6 +4,7 @@ Imports PyJWT and httpx: import it where it is first needed, since most deployme
 """
 
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 
 from issuer.clients.assertion_rules import Evidence, KeyFetchRequiredError
@@ -20,29 +21,20 @@ from issuer.federation.key_sets import FollowedKeySet, FollowedKeySets
 from issuer.federation.public_keys import InvalidToken, SignedToken, parsed_token
 
 
+@dataclass(eq=False, repr=False)
 class ClientAssertions:
     """Assertions of clients, and of issuers that they trust. Queries: not for the event loop.
 
     Checks memory first; what memory does not confirm is looked up in the database, once.
     """
 
-    def __init__(
-        self,
-        directory: Directory,
-        documents: ClientDocuments,
-        used: UsedAssertions,
-        own_keys: OwnKeys,
-        trusted_tokens: TrustedTokens,
-        key_sets: tuple[FollowedKeySets, ...],
-        clock: Clock,
-    ) -> None:
-        self._directory = directory
-        self._documents = documents
-        self._used = used
-        self._own_keys = own_keys
-        self._trusted_tokens = trusted_tokens
-        self.key_sets = key_sets
-        self._clock = clock
+    _directory: Directory
+    _documents: ClientDocuments
+    _used: UsedAssertions
+    _own_keys: OwnKeys
+    _trusted_tokens: TrustedTokens
+    key_sets: tuple[FollowedKeySets, ...]
+    _clock: Clock
 
     def authenticate(
         self, presented: PresentedAssertion, now: datetime

@@ -143,6 +143,7 @@ class PresentedAssertion:
     is_last: bool = False
 
 
+@dataclass(eq=False, repr=False)
 class ClientAuthentication:
     """A public client is known by its id alone: its grants need a code or a refresh token.
 
@@ -152,12 +153,9 @@ class ClientAuthentication:
     lookup.
     """
 
-    def __init__(
-        self, directory: Directory, documents: "ClientDocuments", secrets: SecretMaker
-    ) -> None:
-        self._directory = directory
-        self._documents = documents
-        self._secrets = secrets
+    _directory: Directory
+    _documents: "ClientDocuments"
+    _secrets: SecretMaker
 
     def from_memory(
         self, client_id: str, secret: str | None, now: datetime

@@ -52,6 +52,7 @@ class CachedDocument:
         return self.fields
 
 
+@dataclass(eq=False, repr=False)
 class DocumentCache:
     """Each document is fetched by one request at a time. Blocks: not for the event loop.
 
@@ -59,14 +60,15 @@ class DocumentCache:
     uses up the limits, or an outage of its host, would make a client unknown.
     """
 
-    def __init__(self, fetcher: Fetcher, clock: Clock, read: ReadDocument) -> None:
-        self._fetcher = fetcher
-        self._clock = clock
-        self._read = read
+    _fetcher: Fetcher
+    _clock: Clock
+    _read: ReadDocument
+
+    def __post_init__(self) -> None:
         self._changed = threading.Condition()
         self._cached: OrderedDict[str, CachedDocument] = OrderedDict()
         self._under_way: set[str] = set()
-        self._budget = FetchBudget(clock, at_once=MAX_AT_ONCE)
+        self._budget = FetchBudget(self._clock, at_once=MAX_AT_ONCE)
 
     def cached(self, url: str) -> CachedDocument | None:
         """What is known of the document, without a fetch."""

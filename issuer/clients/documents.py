@@ -7,7 +7,7 @@ through its client are asked each time something new is wanted.
 import re
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -110,6 +110,7 @@ class DocumentHosts:
         return True
 
 
+@dataclass(eq=False, repr=False)
 class ClientDocuments:
     """The clients of documents, fetched and cached.
 
@@ -118,20 +119,16 @@ class ClientDocuments:
     said last is stored: a new process does not trust for another day one that is gone.
     """
 
-    def __init__(
-        self,
-        directory: Directory,
-        database: Database,
-        new_fetcher: Callable[[], Fetcher],
-        clock: Clock,
-        hosts: DocumentHosts,
-    ) -> None:
-        self._directory = directory
-        self._database = database
-        self._clock = clock
-        self._hosts = hosts
-        self._of_stored = DocumentCache(new_fetcher(), clock, read_document)
-        self._of_unknown = DocumentCache(new_fetcher(), clock, read_document)
+    _directory: Directory
+    _database: Database
+    _new_fetcher: Callable[[], Fetcher]
+    _clock: Clock
+    _hosts: DocumentHosts
+
+    def __post_init__(self) -> None:
+        self._of_stored, self._of_unknown = (
+            DocumentCache(self._new_fetcher(), self._clock, read_document) for _ in range(2)
+        )
         self._readers = WorkerPool("documents", MAX_AT_ONCE, _MAX_WAITING, max_seconds=_MAX_WAIT)
 
     def find(self, client_id: str) -> ClientRecord | None:

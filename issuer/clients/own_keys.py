@@ -1,5 +1,6 @@
 """Assertions that a client has signed with a key of its own (RFC 7523 §3)."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
@@ -20,6 +21,7 @@ from issuer.federation.public_keys import SignedToken, accepted_keys
 from issuer.vocabulary import AuthMethod
 
 
+@dataclass(eq=False, repr=False)
 class OwnKeys:
     """The `jwks` or the `jwks_uri` of clients.
 
@@ -27,17 +29,10 @@ class OwnKeys:
     the clients that administrators made. Keys in a metadata document are looked for there.
     """
 
-    def __init__(
-        self,
-        issuer: str,
-        documents: ClientDocuments,
-        key_sets: FollowedKeySets,
-        key_sets_of_others: FollowedKeySets,
-    ) -> None:
-        self._issuer = issuer
-        self._documents = documents
-        self._key_sets = key_sets
-        self._key_sets_of_others = key_sets_of_others
+    _issuer: str
+    _documents: ClientDocuments
+    _key_sets: FollowedKeySets
+    _key_sets_of_others: FollowedKeySets
 
     def key_set(self, client: ClientRecord) -> FollowedKeySet | None:
         """The key set at the `jwks_uri` of the client; None without one."""

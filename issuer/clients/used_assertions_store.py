@@ -6,6 +6,7 @@ One statement uses an assertion, so that two requests cannot both use it.
 import hashlib
 import threading
 from collections import Counter
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from sqlalchemy import delete, select
@@ -26,20 +27,16 @@ _AT_ONCE = 1_000
 _MAX_COUNTED = 10_000
 
 
+@dataclass(eq=False, repr=False)
 class UsedAssertions:
     """Kept as digests until they expire; a client that has used too many must wait."""
 
-    def __init__(
-        self,
-        database: Database,
-        clock: Clock,
-        most: int = MAX_OF_A_CLIENT,
-        metrics: Metrics | None = None,
-    ) -> None:
-        self._metrics = metrics or Metrics()
-        self._database = database
-        self._clock = clock
-        self._most = most
+    _database: Database
+    _clock: Clock
+    _metrics: Metrics = field(default_factory=Metrics)
+    most: int = MAX_OF_A_CLIENT
+
+    def __post_init__(self) -> None:
         self._lock = threading.Lock()
         self._used: Counter[str] = Counter()
         self._full_until: dict[str, datetime] = {}
@@ -54,7 +51,7 @@ class UsedAssertions:
         digest = hashlib.sha256(f"{client_id}\n{name}".encode("utf-8", "surrogatepass")).digest()
         with self._database.transaction() as session:
             store = UsedAssertionStore(session)
-            if self._is_to_be_counted(client_id) and store.has_as_many(client_id, now, self._most):
+            if self._is_to_be_counted(client_id) and store.has_as_many(client_id, now, self.most):
                 with self._lock:
                     self._full_until[client_id] = now + _RETRY_AFTER
                 self._require_place(client_id, now)
@@ -74,7 +71,7 @@ class UsedAssertions:
         if until is not None and now < until:
             self._metrics.rate_limited(ASSERTIONS)
             retry_after = int(_RETRY_AFTER.total_seconds())
-            raise TooManyRequests(f"more than {self._most} assertions of a client", retry_after)
+            raise TooManyRequests(f"more than {self.most} assertions of a client", retry_after)
 
     def _is_to_be_counted(self, client_id: str) -> bool:
         """The first of a client in this process, and then some: counting takes long."""

@@ -38,7 +38,7 @@ def build_assertions(
     return ClientAssertions(
         directory,
         documents,
-        UsedAssertions(foundation.database, clock, metrics=metrics),
+        UsedAssertions(foundation.database, clock, metrics),
         OwnKeys(url, documents, of_clients, of_others),
         TrustedTokens(url, directory, of_trusted),
         (of_clients, of_others, of_trusted),

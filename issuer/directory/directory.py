@@ -3,6 +3,7 @@
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from issuer.database import Database
 from issuer.database.counts import read_change_count
@@ -19,6 +20,7 @@ from issuer.fields.urls import is_client_id
 _MAX_REMEMBERED = 200_000
 
 
+@dataclass(eq=False, repr=False)
 class Directory:
     """Records of clients and users. `remembered_…` never queries, `load_…` always does.
 
@@ -26,12 +28,11 @@ class Directory:
     read are not remembered.
     """
 
-    def __init__(
-        self, database: Database, own_audience: str, accepted: Callable[[ClientRecord], bool]
-    ) -> None:
-        self._database = database
-        self._own_audience = own_audience
-        self._accepted = accepted
+    _database: Database
+    _own_audience: str
+    _accepted: Callable[[ClientRecord], bool]
+
+    def __post_init__(self) -> None:
         self._lock = threading.Lock()
         self._count = -1
         self._clients: OrderedDict[str, ClientRecord] = OrderedDict()

@@ -14,7 +14,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 from urllib.parse import urlsplit
 
@@ -92,21 +92,16 @@ def resolve(host: str, port: int) -> list[str]:
     return list(dict.fromkeys(str(each[4][0]) for each in found))
 
 
+@dataclass(eq=False, repr=False)
 class Fetcher:
     """Fetches JSON by `https`. Blocks for at most 5 s: not for the event loop."""
 
-    def __init__(
-        self,
-        resolve: Resolve = resolve,
-        may_connect: Callable[[str], bool] = is_public,
-        certificates: ssl.SSLContext | None = None,
-        *,
-        allow_http_on_loopback: bool = False,
-    ) -> None:
-        self._resolve = resolve
-        self._may_connect = may_connect
-        self._certificates = certificates
-        self._allow_http_on_loopback = allow_http_on_loopback
+    _resolve: Resolve = resolve
+    _may_connect: Callable[[str], bool] = is_public
+    _certificates: ssl.SSLContext | None = None
+    allow_http_on_loopback: bool = field(default=False, kw_only=True)
+
+    def __post_init__(self) -> None:
         # Of their own, since a resolver may take longer than the deadline.
         self._resolvers = ThreadPoolExecutor(_RESOLVERS, thread_name_prefix="resolver")
 
@@ -116,7 +111,7 @@ class Fetcher:
         """A fetcher with other rules, and with the threads of this one."""
         other = copy(self)
         other._certificates = certificates
-        other._allow_http_on_loopback = http
+        other.allow_http_on_loopback = http
         if private_addresses:
             other._may_connect = lambda _: True
         return other
@@ -132,7 +127,7 @@ class Fetcher:
         # Imported here: most deployments never fetch anything.
         from issuer.federation import pinning  # noqa: PLC0415
 
-        if not (self._allow_http_on_loopback and _is_http_on_loopback(url)):
+        if not (self.allow_http_on_loopback and _is_http_on_loopback(url)):
             require_https(url)
         address_of, certificates = self._address_of, self._certificates
         try:

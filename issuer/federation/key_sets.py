@@ -7,7 +7,7 @@ import asyncio
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -65,6 +65,7 @@ class _Followed:
     used_at: float
 
 
+@dataclass(eq=False, repr=False)
 class FollowedKeySets:
     """Each is fetched when it is first needed, then polled while it is used. For any thread.
 
@@ -72,21 +73,14 @@ class FollowedKeySets:
     fetched, the last one is trusted for 24 hours. `of` says whose they are, for the metrics.
     """
 
-    def __init__(
-        self,
-        fetcher: Fetcher,
-        budget: FetchBudget,
-        clock: Clock,
-        shortest: float,
-        of: str = OF_TRUSTED,
-        metrics: Metrics | None = None,
-    ) -> None:
-        self.of = of
-        self._metrics = metrics or Metrics()
-        self._fetcher = fetcher
-        self._budget = budget
-        self._clock = clock
-        self._shortest = shortest
+    _fetcher: Fetcher
+    _budget: FetchBudget
+    _clock: Clock
+    _shortest: float
+    of: str = OF_TRUSTED
+    _metrics: Metrics = field(default_factory=Metrics)
+
+    def __post_init__(self) -> None:
         self._lock = threading.Lock()
         self._followed: OrderedDict[KeySource, _Followed] = OrderedDict()
         self._waiting = 0

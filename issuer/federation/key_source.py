@@ -52,24 +52,19 @@ def fetcher_for(source: KeySource, fetcher: Fetcher) -> Fetcher:
     )
 
 
+@dataclass(eq=False, repr=False)
 class SourceFetch:
     """Fetches the key set of one source, within the budget. Metadata is read again hourly."""
 
-    def __init__(
-        self,
-        source: KeySource,
-        fetcher: Fetcher,
-        budget: FetchBudget,
-        shortest: float,
-        clock: Callable[[], float],
-    ) -> None:
-        self._source = source
-        self._fetcher = fetcher
-        self._budget = budget
-        self._shortest = shortest
-        self._clock = clock
+    _source: KeySource
+    _fetcher: Fetcher
+    _budget: FetchBudget
+    _shortest: float
+    _clock: Callable[[], float]
+
+    def __post_init__(self) -> None:
         self._found: str | None = None
-        self._read_again_at = clock()
+        self._read_again_at = self._clock()
 
     async def __call__(self, etag: str | None) -> Fetched:
         """The key set; `NotFetched` with the cause."""

@@ -1,16 +1,15 @@
 """The authorization endpoint (RFC 6749 §3.1): validate → what is still to do → redirect."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from issuer.audit import Actor
-from issuer.background.workers import WorkerPool
-from issuer.composition.sign_in import PeopleParts
-from issuer.http.cookies import AUTHORIZATION_REQUEST, Cookies
+from issuer.http.cookies import AUTHORIZATION_REQUEST
 from issuer.http.requests import caller, see_other
-from issuer.oauth.browser_endpoint import BrowserEndpoint, ProblemPage, log
+from issuer.oauth.browser_endpoint import BrowserEndpoint, log
 from issuer.sign_in.authorization_request import (
     AuthorizationRequest,
     ConsentNeeded,
@@ -25,6 +24,7 @@ from issuer.telemetry.metrics import Metrics
 AUTHORIZATION_PATH = "/oauth2/authorize"
 
 
+@dataclass(eq=False, repr=False)
 class AuthorizationEndpoint(BrowserEndpoint):
     """A GET consumes nothing, so that link previews and clients that probe do no harm.
 
@@ -33,17 +33,7 @@ class AuthorizationEndpoint(BrowserEndpoint):
 
     EVENT = "authorization_refused"
 
-    def __init__(
-        self,
-        people: PeopleParts,
-        base_url: str,
-        queries: WorkerPool,
-        cookies: Cookies,
-        problem_page: ProblemPage,
-        metrics: Metrics,
-    ) -> None:
-        super().__init__(people, base_url, queries, cookies, problem_page)
-        self._metrics = metrics
+    _metrics: Metrics
 
     async def _answer(self, request: Request, parameters: Sequence[tuple[str, str]]) -> Response:
         outcome = await self._queries.run(self._decided, request, parameters, caller(request))

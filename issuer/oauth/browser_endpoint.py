@@ -1,7 +1,8 @@
 """What the endpoints that browsers are sent to have in common."""
 
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from dataclasses import dataclass
+from typing import ClassVar, TypeAlias
 from urllib.parse import urlencode
 
 import structlog
@@ -32,6 +33,7 @@ _MAX_BYTES = 6_000  # of their cookies: many servers and proxies accept headers 
 log = structlog.get_logger(__name__)
 
 
+@dataclass(eq=False, repr=False)
 class BrowserEndpoint:
     """GET and POST of a form. Errors are pages, which `problem_page` makes.
 
@@ -39,31 +41,14 @@ class BrowserEndpoint:
     another site posts a form, and a POST by itself changes nothing.
     """
 
-    EVENT: str
-    SIGNS_OUT = False
+    EVENT: ClassVar[str]
+    SIGNS_OUT: ClassVar[bool] = False
 
-    def __init__(
-        self,
-        people: PeopleParts,
-        base_url: str,
-        queries: WorkerPool,
-        cookies: Cookies,
-        problem_page: ProblemPage,
-    ) -> None:
-        self._people = people
-        self._opened: dict[
-            str, Callable[[str], AuthorizationRequest | RequestDigest | LogoutRequest | None]
-        ]
-        self._opened = {
-            AUTHORIZATION_REQUEST: lambda text: (
-                people.requests.digest_in(text) or people.requests.open(text)
-            ),
-            LOGOUT_REQUEST: people.logout_requests.open,
-        }
-        self._base_url = base_url
-        self._queries = queries
-        self._cookies = cookies
-        self._problem_page = problem_page
+    _people: PeopleParts
+    _base_url: str
+    _queries: WorkerPool
+    _cookies: Cookies
+    _problem_page: ProblemPage
 
     async def __call__(self, request: Request) -> Response:
         try:
@@ -109,15 +94,20 @@ class BrowserEndpoint:
 
     def _surplus(self, request: Request, new: str, text: str) -> list[str]:
         """Cookies of requests that have expired, and the oldest of those that are too much."""
+        requests, of_logout = self._people.requests, self._people.logout_requests
+        earlier: AuthorizationRequest | RequestDigest | LogoutRequest | None
         kept, surplus = [], []
         for short, value in self._cookies.all(request).items():
-            for kind, opened in self._opened.items():
-                if short.startswith(kind):
-                    earlier = opened(value)
-                    if earlier is None:
-                        surplus.append(short)
-                    else:
-                        kept.append((earlier.created_at, short, value))
+            if short.startswith(AUTHORIZATION_REQUEST):
+                earlier = requests.digest_in(value) or requests.open(value)
+            elif short.startswith(LOGOUT_REQUEST):
+                earlier = of_logout.open(value)
+            else:
+                continue
+            if earlier is None:
+                surplus.append(short)
+            else:
+                kept.append((earlier.created_at, short, value))
         number, size = 1, self._cookies.size(new, text)
         for _, short, value in sorted(kept, reverse=True):
             number, size = number + 1, size + self._cookies.size(short, value)

@@ -181,6 +181,7 @@ def presented_client(request: ParsedRequest, methods: Sequence[Method]) -> Prese
     return presented
 
 
+@dataclass(eq=False, repr=False)
 class CredentialChecks:
     """Authenticates clients, and runs checks of passwords within the rate limits.
 
@@ -189,24 +190,16 @@ class CredentialChecks:
     beforehand if the address sent too many wrong credentials: `OAuthError` with status 429.
     """
 
-    def __init__(
-        self,
-        authentication: ClientAuthentication,
-        assertions: Callable[[], "ClientAssertions"],
-        last_use: LastUse,
-        limits: RateLimits,
-        queries: WorkerPool,
-        passwords: PasswordPool,
-        clock: Clock,
-    ) -> None:
-        self._authentication = authentication
-        self._assertions = assertions
-        self._last_use = last_use
-        self._limits = limits
-        self._queries = queries
-        self._passwords = passwords
-        self._clock = clock
-        self.counts_requests = limits.requests is not None
+    _authentication: ClientAuthentication
+    _assertions: Callable[[], "ClientAssertions"]
+    _last_use: LastUse
+    _limits: RateLimits
+    _queries: WorkerPool
+    _passwords: PasswordPool
+    _clock: Clock
+
+    def __post_init__(self) -> None:
+        self.counts_requests = self._limits.requests is not None
 
     async def authenticate(
         self, request: ParsedRequest, methods: Sequence[Method] = METHODS, *, again: bool = False

@@ -1,5 +1,6 @@
 """The client registration endpoint (RFC 7591)."""
 
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from starlette.requests import Request
@@ -27,23 +28,15 @@ REGISTRATION_PATH = "/oauth2/register"
 _MAX_DESCRIPTION = 500
 
 
+@dataclass(eq=False, repr=False)
 class RegistrationEndpoint:
     """Anybody may register, or callers with an initial access token (§3)."""
 
-    def __init__(
-        self,
-        parts: EndpointParts,
-        administration: Administration,
-        metrics: Metrics,
-        limit: RegistrationLimit,
-        *,
-        needs_token: bool,
-    ) -> None:
-        self._parts = parts
-        self._administration = administration
-        self._metrics = metrics
-        self._needs_token = needs_token
-        self._limit = limit
+    _parts: EndpointParts
+    _administration: Administration
+    _metrics: Metrics
+    _limit: RegistrationLimit
+    needs_token: bool = field(kw_only=True)
 
     async def __call__(self, http_request: Request) -> OAuthResponse:
         answer = await self._parts.answered(http_request, "registration_refused", self._answer)
@@ -57,7 +50,7 @@ class RegistrationEndpoint:
         """Admit, count, receive, register. A refusal is audited as well."""
         actor = caller(http_request)
         try:
-            if self._needs_token:
+            if self.needs_token:
                 actor = await self._parts.queries.run(self._admitted, http_request, actor)
             await self._limit.count(network_of(actor.address))
             body = await receive_body(http_request, media_type=JSON)

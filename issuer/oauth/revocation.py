@@ -1,5 +1,7 @@
 """The revocation endpoint (RFC 7009)."""
 
+from dataclasses import dataclass
+
 from issuer.audit import Actor
 from issuer.composition import Administration
 from issuer.errors import InvalidCredentials
@@ -17,6 +19,7 @@ from issuer.tokens import TokenReader, VerifiedToken
 from issuer.vocabulary import ErrorCode
 
 
+@dataclass(eq=False, repr=False)
 class Revocation:
     """A client revokes a token of its own. A token that is not active is no error (§2.2)."""
 
@@ -25,12 +28,9 @@ class Revocation:
     methods = METHODS
     is_for_scripts = True
 
-    def __init__(
-        self, reader: TokenReader, refresh_tokens: RefreshTokens, administration: Administration
-    ) -> None:
-        self._reader = reader
-        self._refresh_tokens = refresh_tokens
-        self._administration = administration
+    _reader: TokenReader
+    _refresh_tokens: RefreshTokens
+    _administration: Administration
 
     def answer(self, request: AuthenticatedRequest) -> OAuthResponse:
         """Durable before the answer.

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from starlette.requests import Request
 from starlette.types import ASGIApp
@@ -22,23 +23,17 @@ FEED_MEDIA_TYPE = "application/jwt"
 FEED_MAX_AGE = 5  # seconds
 
 
+@dataclass(eq=False, repr=False)
 class RevocationFeedEndpoint:
     """Served from memory, on the event loop, unless it must be rendered again."""
 
-    def __init__(
-        self,
-        tokens: TokenParts,
-        keyring: Keyring,
-        algorithms: Sequence[SigningAlgorithm],
-        queries: WorkerPool,
-        verifiers: ReportedVerifiers,
-    ) -> None:
-        self._changes = tokens.changes
-        self._feed = tokens.revocation_feed
-        self._keyring = keyring
-        self._algorithms = algorithms
-        self._queries = queries
-        self._verifiers = verifiers
+    _tokens: TokenParts
+    _keyring: Keyring
+    _algorithms: Sequence[SigningAlgorithm]
+    _queries: WorkerPool
+    _verifiers: ReportedVerifiers
+
+    def __post_init__(self) -> None:
         self._rendering = asyncio.Lock()
 
     async def __call__(self, request: Request) -> ASGIApp:
@@ -61,13 +56,14 @@ class RevocationFeedEndpoint:
 
     async def _current(self, alg: SigningAlgorithm) -> FeedDocument:
         """The current feed. Of concurrent requests for a new one, one renders it."""
-        self._changes.require_current()
-        if (feed := self._feed.held(alg)) is not None:
+        self._tokens.changes.require_current()
+        published = self._tokens.revocation_feed
+        if (feed := published.held(alg)) is not None:
             return feed
         async with self._rendering:
-            if (feed := self._feed.held(alg)) is not None:
+            if (feed := published.held(alg)) is not None:
                 return feed
-            return await self._queries.run(self._feed.render, alg)
+            return await self._queries.run(published.render, alg)
 
     def _algorithm(self, request: Request) -> SigningAlgorithm:
         """The requested one, else the first configured one with keys in the key set."""

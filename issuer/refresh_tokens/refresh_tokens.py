@@ -2,7 +2,7 @@
 
 import hmac
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from random import Random
 
@@ -25,33 +25,22 @@ from issuer.revocations import Revocations, TokenIdentity, issued_so_far
 from issuer.tokens import AccessToken, Authorization, RevokedUntil
 
 
+@dataclass(eq=False, repr=False)
 class RefreshTokens:
     """Each call is a transaction of its own: for a worker thread, never for the event loop.
 
     `ended` is called after a family ended, so that this process knows it at once.
     """
 
-    def __init__(
-        self,
-        database: Database,
-        trails: Trails,
-        clock: Clock,
-        random: Random,
-        maker: RefreshTokenMaker,
-        lifetimes: Lifetimes,
-        session_lifetimes: Lifetimes,
-        reuse_grace: timedelta,
-        ended: Callable[[], None],
-    ) -> None:
-        self._database = database
-        self._trails = trails
-        self._clock = clock
-        self._random = random
-        self._maker = maker
-        self._lifetimes = lifetimes
-        self._session_lifetimes = session_lifetimes
-        self._grace = reuse_grace
-        self._ended = ended
+    _database: Database
+    _trails: Trails
+    _clock: Clock
+    _random: Random
+    _maker: RefreshTokenMaker
+    _lifetimes: Lifetimes
+    _session_lifetimes: Lifetimes
+    _grace: timedelta
+    _ended: Callable[[], None]
 
     def new_family_id(self) -> str:
         """The id of the family that `begin` will create: the `sid` of its access tokens."""

@@ -66,12 +66,14 @@ class Revoked:
         )
 
 
+@dataclass(eq=False, repr=False)
 class RevocationView:
     """The revocations that this process knows: those of every change it has seen."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
-        self._database = database
-        self._clock = clock
+    _database: Database
+    _clock: Clock
+
+    def __post_init__(self) -> None:
         self._reading = threading.Lock()
         self._revoked = Revoked()
 

@@ -1,6 +1,7 @@
 """Issuing and redeeming authorization codes (RFC 6749 §4.1, RFC 9700 §2.1.1)."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from issuer.audit import Actor, Trails
 from issuer.clock import Clock
@@ -15,27 +16,19 @@ from issuer.sign_in.session_revoker import SessionRevoker
 from issuer.tokens import Authorization, RevokedUntil
 
 
+@dataclass(eq=False, repr=False)
 class AuthorizationCodes:
     """Each call is a transaction of its own: for a worker thread, never for the event loop.
 
     `ended` is called after the tokens of a code were revoked.
     """
 
-    def __init__(
-        self,
-        database: Database,
-        trails: Trails,
-        clock: Clock,
-        texts: SecretTexts,
-        refresh_tokens: RefreshTokens,
-        ended: Callable[[], None],
-    ) -> None:
-        self._database = database
-        self._trails = trails
-        self._clock = clock
-        self.texts = texts
-        self._refresh_tokens = refresh_tokens
-        self._ended = ended
+    _database: Database
+    _trails: Trails
+    _clock: Clock
+    texts: SecretTexts
+    _refresh_tokens: RefreshTokens
+    _ended: Callable[[], None]
 
     def find(self, text: str) -> AuthorizationCode:
         """The code, perhaps used; `InvalidCredentials` if there is none, or it has expired."""

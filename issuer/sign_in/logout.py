@@ -45,22 +45,15 @@ class LogoutRequest:
         return self.session_id == session.id
 
 
+@dataclass(eq=False, repr=False)
 class LogoutRequests:
     """Validates requests, and seals them for a cookie until the person has confirmed."""
 
-    def __init__(
-        self,
-        texts: SealedTexts,
-        clock: Clock,
-        random: Random,
-        id_tokens: IdTokenReader,
-        find_client: FindClient,
-    ) -> None:
-        self._texts = texts
-        self._clock = clock
-        self._random = random
-        self._id_tokens = id_tokens
-        self._find_client = find_client
+    _texts: SealedTexts
+    _clock: Clock
+    _random: Random
+    _id_tokens: IdTokenReader
+    _find_client: FindClient
 
     def validated(self, parameters: Sequence[tuple[str, str]]) -> LogoutRequest | RequestProblem:
         """The request; a page for anything wrong, so that nobody is sent to an unknown address."""

@@ -64,16 +64,14 @@ class Offer:
 Refused: TypeAlias = Redirection | RequestProblem
 
 
+@dataclass(eq=False, repr=False)
 class Offers:
     """Checks a request against the present state: client, session, user, audience, rights."""
 
-    def __init__(
-        self, issuer: str, clock: Clock, directory: Directory, find_client: FindClient
-    ) -> None:
-        self._issuer = issuer
-        self._clock = clock
-        self._directory = directory
-        self._find_client = find_client
+    _issuer: str
+    _clock: Clock
+    _directory: Directory
+    _find_client: FindClient
 
     def find(
         self, request: AuthorizationRequest, session: SignInSession | None, *, acted: bool = False

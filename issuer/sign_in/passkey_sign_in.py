@@ -24,6 +24,7 @@ class PasskeyUse:
     credential_id: bytes
 
 
+@dataclass(eq=False, repr=False)
 class PasskeySignIn:
     """Checks passkeys. Queries: call it from a worker.
 
@@ -31,19 +32,11 @@ class PasskeySignIn:
     password was right, for a second factor.
     """
 
-    def __init__(
-        self,
-        database: Database,
-        clock: Clock,
-        directory: Directory,
-        guard: AttemptGuard,
-        passkeys: Passkeys,
-    ) -> None:
-        self._database = database
-        self._clock = clock
-        self._directory = directory
-        self._guard = guard
-        self._passkeys = passkeys
+    _database: Database
+    _clock: Clock
+    _directory: Directory
+    _guard: AttemptGuard
+    _passkeys: Passkeys
 
     def begin(self, browser: str, user_id: str | None = None) -> str:
         """JSON for `navigator.credentials.get()`. Writes nothing."""

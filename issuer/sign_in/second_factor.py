@@ -147,26 +147,17 @@ class _Match:
     recovery_digest: bytes | None
 
 
+@dataclass(eq=False, repr=False)
 class SecondFactor:
     """Checks codes of authenticator apps and recovery codes. Queries: call it from a worker."""
 
-    def __init__(
-        self,
-        database: Database,
-        clock: Clock,
-        directory: Directory,
-        guard: AttemptGuard,
-        trails: Trails,
-        totp: TotpSecrets,
-        recovery_codes: RecoveryCodes,
-    ) -> None:
-        self._database = database
-        self._clock = clock
-        self._directory = directory
-        self._guard = guard
-        self._trails = trails
-        self._totp = totp
-        self._recovery_codes = recovery_codes
+    _database: Database
+    _clock: Clock
+    _directory: Directory
+    _guard: AttemptGuard
+    _trails: Trails
+    _totp: TotpSecrets
+    _recovery_codes: RecoveryCodes
 
     def check_code(
         self, user_id: str, code: str, actor: Actor, *, may_wait: bool = False

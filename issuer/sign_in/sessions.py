@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from random import Random
 
@@ -24,6 +25,7 @@ _NOTE_USE_EVERY = timedelta(minutes=1)
 _SENT_FORMS_KEPT_FOR = timedelta(hours=1)
 
 
+@dataclass(eq=False, repr=False)
 class SignInSessions:
     """For the person whose browser holds the cookie. Each call is a transaction of its own.
 
@@ -33,26 +35,14 @@ class SignInSessions:
     is required, a session that began without one opens nothing: the person signs in again.
     """
 
-    def __init__(
-        self,
-        database: Database,
-        trails: Trails,
-        clock: Clock,
-        random: Random,
-        cookies: SecretTexts,
-        lifetimes: Lifetimes,
-        ended: Callable[[], None],
-        *,
-        second_factor_required: bool,
-    ) -> None:
-        self._database = database
-        self._trails = trails
-        self._clock = clock
-        self._random = random
-        self._cookies = cookies
-        self.lifetimes = lifetimes
-        self._ended = ended
-        self._second_factor_required = second_factor_required
+    _database: Database
+    _trails: Trails
+    _clock: Clock
+    _random: Random
+    _cookies: SecretTexts
+    lifetimes: Lifetimes
+    _ended: Callable[[], None]
+    second_factor_required: bool = field(kw_only=True)
 
     def begin(
         self,
@@ -189,7 +179,7 @@ class SignInSessions:
         return session if session.is_active(self.lifetimes, self._clock()) else None
 
     def _lacks_factor(self, session: SignInSession) -> bool:
-        return self._second_factor_required and "mfa" not in session.methods
+        return self.second_factor_required and "mfa" not in session.methods
 
     def _goes_on(self, store: SessionStore, renewing: SignInSession | None) -> SignInSession | None:
         if renewing is None or not renewing.second_factor_due:

@@ -3,6 +3,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from issuer.audit import Actor
@@ -34,22 +35,15 @@ KeepClient: TypeAlias = Callable[[ClientRecord, Actor], None]
 FindClient: TypeAlias = Callable[[str], ClientRecord | None]
 
 
+@dataclass(eq=False, repr=False)
 class Validation:
     """Decides whether a request can be served, before anybody has signed in. Writes nothing."""
 
-    def __init__(
-        self,
-        issuer: str,
-        clock: Clock,
-        requests: AuthorizationRequests,
-        find_client: FindClient,
-        id_tokens: IdTokenReader,
-    ) -> None:
-        self._issuer = issuer
-        self._clock = clock
-        self._requests = requests
-        self._find_client = find_client
-        self._id_tokens = id_tokens
+    _issuer: str
+    _clock: Clock
+    _requests: AuthorizationRequests
+    _find_client: FindClient
+    _id_tokens: IdTokenReader
 
     def validated(
         self, pairs: Sequence[tuple[str, str]]

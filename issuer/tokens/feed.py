@@ -1,7 +1,7 @@
 """The revocation feed: all revocations as a signed JWT (docs/reference/revocation-feed.md)."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from issuer.clock import Clock
@@ -39,25 +39,17 @@ class FeedDocument:
     paused_until: float
 
 
+@dataclass(eq=False, repr=False)
 class FeedPublisher:
     """Renders the feed once for each requested algorithm, and again after a change."""
 
-    def __init__(
-        self,
-        issuer: str,
-        database: Database,
-        clock: Clock,
-        keyring: Keyring,
-        view: RevocationView,
-        look: Callable[[], None],
-    ) -> None:
-        self._issuer = issuer
-        self._database = database
-        self._clock = clock
-        self._keyring = keyring
-        self._view = view
-        self._look = look
-        self._documents: dict[SigningAlgorithm, FeedDocument] = {}
+    _issuer: str
+    _database: Database
+    _clock: Clock
+    _keyring: Keyring
+    _view: RevocationView
+    _look: Callable[[], None]
+    _documents: dict[SigningAlgorithm, FeedDocument] = field(default_factory=dict, init=False)
 
     def held(self, alg: SigningAlgorithm) -> FeedDocument | None:
         """The feed, if this process holds one that is current. Memory only."""

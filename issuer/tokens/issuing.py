@@ -96,24 +96,16 @@ class AccessToken:
         return datetime.fromtimestamp(self.exp - self.expires_in, UTC)
 
 
+@dataclass(eq=False, repr=False)
 class TokenIssuer:
     """Signs access tokens for one issuer identifier."""
 
-    def __init__(
-        self,
-        issuer: str,
-        keyring: Keyring,
-        random: Random,
-        default_lifetime: timedelta,
-        max_bytes: int,
-        revocations: RevocationView,
-    ) -> None:
-        self._issuer = issuer
-        self._keyring = keyring
-        self._random = random
-        self._default_lifetime = default_lifetime
-        self._max_bytes = max_bytes
-        self._revocations = revocations
+    _issuer: str
+    _keyring: Keyring
+    _random: Random
+    _default_lifetime: timedelta
+    _max_bytes: int
+    _revocations: RevocationView
 
     def issue(self, authorization: Authorization, now: datetime) -> AccessToken | RevokedUntil:
         """A token with exactly what the authorization allows; `TokenTooLarge`."""

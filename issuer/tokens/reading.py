@@ -90,25 +90,18 @@ class IdTokenReader:
         return claims.get("aud") if claims.get("iss") == self._issuer else None
 
 
+@dataclass(eq=False, repr=False)
 class TokenReader:
     """Verifies signature, `typ`, `iss`, `exp` and `aud`: one audience, or any if None.
 
     Revoked tokens are refused as soon as this process knows the revocation.
     """
 
-    def __init__(
-        self,
-        issuer: str,
-        audience: str | None,
-        keyring: Keyring,
-        clock: Clock,
-        revocations: RevocationView,
-    ) -> None:
-        self._issuer = issuer
-        self._audience = audience
-        self._keyring = keyring
-        self._clock = clock
-        self._revocations = revocations
+    _issuer: str
+    _audience: str | None
+    _keyring: Keyring
+    _clock: Clock
+    _revocations: RevocationView
 
     def read(self, token: str) -> VerifiedToken:
         """`InvalidCredentials` for anything but an active token of this issuer and audience."""

@@ -5,7 +5,7 @@ Counts have transactions of their own: they survive a refusal, and a crash grant
 
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
@@ -57,6 +57,7 @@ class SignInState:
     locked_until: datetime | None
 
 
+@dataclass(eq=False, repr=False)
 class AttemptGuard:
     """Admits attempts and records their outcomes, in any number of processes.
 
@@ -64,21 +65,12 @@ class AttemptGuard:
     neither.
     """
 
-    def __init__(
-        self,
-        database: Database,
-        trails: Trails,
-        clock: Clock,
-        policy: AttemptPolicy,
-        counter_keys: CounterKeys,
-        metrics: Metrics | None = None,
-    ) -> None:
-        self._metrics = metrics or Metrics()
-        self._database = database
-        self._trails = trails
-        self._clock = clock
-        self._policy = policy
-        self._keys = counter_keys
+    _database: Database
+    _trails: Trails
+    _clock: Clock
+    _policy: AttemptPolicy
+    _keys: CounterKeys
+    _metrics: Metrics = field(default_factory=Metrics)
 
     @contextmanager
     def attempting(

@@ -143,23 +143,15 @@ def require_not_username(password: str, username: str) -> None:
         raise InvalidField("password", "may not be the user name")
 
 
+@dataclass(eq=False, repr=False)
 class SignIn:
     """Checks a password. Queries and hashes: call it from a worker, never the event loop."""
 
-    def __init__(
-        self,
-        database: Database,
-        directory: Directory,
-        passwords: Passwords,
-        guard: AttemptGuard,
-        *,
-        second_factor_required: bool = False,
-    ) -> None:
-        self._database = database
-        self._directory = directory
-        self._passwords = passwords
-        self._guard = guard
-        self._second_factor_required = second_factor_required
+    _database: Database
+    _directory: Directory
+    _passwords: Passwords
+    _guard: AttemptGuard
+    second_factor_required: bool = field(default=False, kw_only=True)
 
     def authenticate(
         self,
@@ -242,7 +234,7 @@ class SignIn:
             raise InvalidCredentials("changed while signing in", found.id)
         if user.disabled:
             raise InvalidCredentials("disabled user", found.id)
-        if is_all and (self._second_factor_required or user.has_second_factor):
+        if is_all and (self.second_factor_required or user.has_second_factor):
             raise InvalidCredentials("second factor required", found.id)
         return user
 

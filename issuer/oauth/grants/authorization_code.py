@@ -3,10 +3,9 @@
 import hmac
 import re
 from base64 import urlsafe_b64encode
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from hashlib import sha256
 
-from issuer.directory import Directory
 from issuer.errors import InvalidCredentials
 from issuer.oauth.grants.grant import EarlierGrant, Granted, in_session
 from issuer.oauth.messages import AuthenticatedRequest, OAuthError, required
@@ -20,22 +19,15 @@ from issuer.vocabulary import ErrorCode, GrantType
 _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")  # RFC 7636 §4.1
 
 
+@dataclass(eq=False, repr=False)
 class CodeGrant(EarlierGrant):
     """A client for a user who signed in and allowed it."""
 
     grant_type = GrantType.AUTHORIZATION_CODE
     wrong = "The authorization code cannot be used."
 
-    def __init__(
-        self,
-        directory: Directory,
-        issuer: str,
-        codes: AuthorizationCodes,
-        refresh_tokens: RefreshTokens,
-    ) -> None:
-        super().__init__(directory, issuer)
-        self._codes = codes
-        self._refresh_tokens = refresh_tokens
+    _codes: AuthorizationCodes
+    _refresh_tokens: RefreshTokens
 
     def find(self, request: AuthenticatedRequest, text: str) -> AuthorizationCode:
         """The code; `invalid_grant` for every code that the client cannot use."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeAlias
+from typing import ClassVar, Protocol, TypeAlias
 
 from issuer.clients.authentication import VerifiedAssertion
 from issuer.directory import (
@@ -117,15 +117,15 @@ class GrantedBefore(Protocol):
     def openid_scopes(self) -> frozenset[str]: ...
 
 
+@dataclass(eq=False, repr=False)
 class EarlierGrant(Grant):
     """A client for a user who granted it something before. Runs in the pool for queries."""
 
     queries = True
-    wrong: str  # described the same for every cause
+    wrong: ClassVar[str]  # described the same for every cause
 
-    def __init__(self, directory: Directory, issuer: str) -> None:
-        self._directory = directory
-        self._issuer = issuer
+    _directory: Directory
+    _issuer: str
 
     def _user(self, user_id: str) -> UserRecord:
         """The user as the database has it now."""

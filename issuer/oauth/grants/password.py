@@ -1,6 +1,6 @@
 """The resource owner password credentials grant (RFC 6749 §4.3; see RFC 9700 §2.4)."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from issuer.directory import ChangeWatcher, UserRecord
 from issuer.errors import InvalidCredentials
@@ -32,18 +32,16 @@ def presented_username(request: AuthenticatedRequest) -> str:
     return username
 
 
+@dataclass(eq=False, repr=False)
 class Password(Grant):
     """A user through a client. Hashes and queries: runs in the pool for passwords."""
 
     grant_type = GrantType.PASSWORD
     hashes_passwords = True
 
-    def __init__(
-        self, sign_in: SignIn, changes: ChangeWatcher, refresh_tokens: RefreshTokens
-    ) -> None:
-        self._sign_in = sign_in
-        self._changes = changes
-        self._refresh_tokens = refresh_tokens
+    _sign_in: SignIn
+    _changes: ChangeWatcher
+    _refresh_tokens: RefreshTokens
 
     def authorize(self, request: AuthenticatedRequest, username: str, password: str) -> Granted:
         """With the first token of a family, for a client with that grant type (§4.3.3)."""

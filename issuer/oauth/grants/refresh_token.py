@@ -1,9 +1,8 @@
 """The refresh token grant (RFC 6749 §6), with rotation at every use (RFC 9700 §4.14.2)."""
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
-from issuer.directory import Directory
 from issuer.errors import InvalidCredentials
 from issuer.oauth.grants.grant import EarlierGrant, Granted, in_session
 from issuer.oauth.messages import AuthenticatedRequest, requested_scopes
@@ -11,23 +10,15 @@ from issuer.refresh_tokens import RefreshRequest, RefreshTokens, ValidatedToken
 from issuer.vocabulary import GrantType
 
 
+@dataclass(eq=False, repr=False)
 class RefreshToken(EarlierGrant):
     """A client for a user who signed in before."""
 
     grant_type = GrantType.REFRESH_TOKEN
     wrong = "The refresh token cannot be used."
 
-    def __init__(
-        self,
-        directory: Directory,
-        issuer: str,
-        refresh_tokens: RefreshTokens,
-        *,
-        is_password_enough: bool,
-    ) -> None:
-        super().__init__(directory, issuer)
-        self._refresh_tokens = refresh_tokens
-        self._is_password_enough = is_password_enough
+    _refresh_tokens: RefreshTokens
+    is_password_enough: bool = field(kw_only=True)
 
     def find(self, request: AuthenticatedRequest, text: str) -> ValidatedToken:
         """The token; `invalid_grant` for every refresh token that is not valid."""
@@ -38,7 +29,7 @@ class RefreshToken(EarlierGrant):
             )
         except InvalidCredentials as error:
             raise self._refused(error.reason, error.subject) from None
-        if not token.family.is_offered(is_password_enough=self._is_password_enough):
+        if not token.family.is_offered(is_password_enough=self.is_password_enough):
             raise self._refused("the password grant is off", token.family.user_id)
         return token
 
