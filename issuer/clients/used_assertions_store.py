@@ -9,12 +9,12 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from issuer.clock import Clock
 from issuer.database import Database
-from issuer.database.store import insert_into
+from issuer.database.store import MAX_DELETED, delete_some, insert_new
 from issuer.database.tables import UsedAssertionRow
 from issuer.errors import InvalidCredentials, TooManyRequests
 from issuer.telemetry.metrics import ASSERTIONS, Metrics
@@ -23,7 +23,6 @@ from issuer.vocabulary import MAX_CLOCK_SKEW
 MAX_OF_A_CLIENT = 50_000
 _COUNT_EVERY = 100
 _RETRY_AFTER = timedelta(seconds=10)
-_AT_ONCE = 1_000
 _MAX_COUNTED = 10_000
 
 
@@ -50,21 +49,23 @@ class UsedAssertions:
         self._require_place(client_id, now)
         digest = hashlib.sha256(f"{client_id}\n{name}".encode("utf-8", "surrogatepass")).digest()
         with self._database.transaction() as session:
-            store = UsedAssertionStore(session)
-            if self._is_to_be_counted(client_id) and store.has_as_many(client_id, now, self.most):
+            if self._is_to_be_counted(client_id) and self._has_used_most(session, client_id, now):
                 with self._lock:
                     self._full_until[client_id] = now + _RETRY_AFTER
                 self._require_place(client_id, now)
             # A process whose clock is behind accepts it a little longer.
-            if not store.add(digest, client_id, expires_at + MAX_CLOCK_SKEW):
+            until = expires_at + MAX_CLOCK_SKEW
+            values = {"digest": digest, "client_id": client_id, "expires_at": until}
+            if not insert_new(session, UsedAssertionRow, values):
                 raise InvalidCredentials("the assertion was used before", client_id)
 
     def delete_expired(self) -> None:
         """Delete those that every process refuses by now."""
-        deleted = _AT_ONCE
-        while deleted == _AT_ONCE:  # some at a time, so that other writers do not wait long
+        deleted = MAX_DELETED
+        while deleted == MAX_DELETED:
             with self._database.transaction() as session:
-                deleted = UsedAssertionStore(session).delete_expired(self._clock(), _AT_ONCE)
+                is_over = UsedAssertionRow.expires_at < self._clock()
+                deleted = delete_some(session, UsedAssertionRow, is_over)
 
     def _require_place(self, client_id: str, now: datetime) -> None:
         until = self._full_until.get(client_id)
@@ -83,32 +84,8 @@ class UsedAssertions:
             self._used[client_id] += 1
             return is_after_refusal or self._used[client_id] % _COUNT_EVERY == 1
 
-
-class UsedAssertionStore:
-    """Within one transaction."""
-
-    def __init__(self, session: Session) -> None:
-        self.session = session
-
-    def add(self, digest: bytes, client_id: str, expires_at: datetime) -> bool:
-        """Whether it was not used before."""
-        values = {"digest": digest, "client_id": client_id, "expires_at": expires_at}
-        made = insert_into(self.session, UsedAssertionRow).values(**values)
-        kept = made.on_conflict_do_nothing().returning(UsedAssertionRow.digest)
-        return self.session.scalars(kept).one_or_none() is not None
-
-    def has_as_many(self, client_id: str, now: datetime, number: int) -> bool:
-        """Whether the client has used as many that have not expired."""
-        query = (
-            select(1)
-            .select_from(UsedAssertionRow)
-            .where(UsedAssertionRow.client_id == client_id, UsedAssertionRow.expires_at > now)
-        )
-        return self.session.scalar(query.offset(number - 1).limit(1)) is not None
-
-    def delete_expired(self, before: datetime, limit: int) -> int:
-        """Delete at most as many of those that expired before then; how many."""
+    def _has_used_most(self, session: Session, client_id: str, now: datetime) -> bool:
+        """Whether the client has used `most` that have not expired."""
         row = UsedAssertionRow
-        some = select(row.digest).where(row.expires_at < before).limit(limit)
-        deleted = delete(row).where(row.digest.in_(some)).returning(row.digest)
-        return len(self.session.scalars(deleted).all())
+        used = select(1).where(row.client_id == client_id, row.expires_at > now)
+        return session.scalar(used.offset(self.most - 1).limit(1)) is not None

@@ -6,9 +6,9 @@ RFC 6749 §6, RFC 9700 §4.14.2. A family is a refresh token and all that follow
 from issuer.refresh_tokens.family import (
     Family,
     Lifetimes,
-    RefreshRequest,
     TokenToStore,
     ValidatedToken,
+    request_digest,
 )
 from issuer.refresh_tokens.refresh_tokens import RefreshTokens
 from issuer.refresh_tokens.text import PREFIX, RefreshTokenMaker
@@ -17,9 +17,9 @@ __all__ = [
     "PREFIX",
     "Family",
     "Lifetimes",
-    "RefreshRequest",
     "RefreshTokenMaker",
     "RefreshTokens",
     "TokenToStore",
     "ValidatedToken",
+    "request_digest",
 ]

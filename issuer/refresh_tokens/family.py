@@ -26,14 +26,6 @@ class Lifetimes:
 
 
 @dataclass(frozen=True, slots=True)
-class SessionTimes:
-    """When a sign-in session began, and when it was last used."""
-
-    created_at: datetime
-    used_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class Family:
     """A refresh token and its successors (RFC 6749 §6, RFC 9700 §4.14.2).
 
@@ -42,7 +34,7 @@ class Family:
     predecessor and `salt`, for the request whose digest is `asked`. `id` is the `sid` of its
     access tokens, the last of which expires at `access_until`. `session_id` is a claim that the
     client chose, `sign_in_session` the session in which the user signed in, if in one.
-    `session_times` are those of that session, None once it is deleted.
+    `session_times`: when that session began and was last used, None once it is deleted.
     """
 
     id: str
@@ -60,7 +52,7 @@ class Family:
     digest: bytes = field(repr=False)
     salt: bytes | None = field(default=None, repr=False)
     asked: bytes | None = field(default=None, repr=False)
-    session_times: SessionTimes | None = None
+    session_times: tuple[datetime, datetime] | None = None
 
     @property
     def is_of_password_grant(self) -> bool:
@@ -84,33 +76,27 @@ class Family:
         """When the session that it needs expires: never without one, long ago if deleted."""
         if not self.needs_session:
             return _NEVER
-        times = self.session_times
-        return lifetimes.end(times.created_at, times.used_at) if times else self.created_at
+        return lifetimes.end(*self.session_times) if self.session_times else self.created_at
 
 
-@dataclass(frozen=True, slots=True)
-class RefreshRequest:
-    """What a request to refresh asks for; None where it leaves a parameter out."""
+def request_digest(scopes: Iterable[str] | None, session_id: str | None) -> bytes:
+    """Equal for equal requests: a client that did not get its response sends it again.
 
-    scopes: Iterable[str] | None
-    session_id: str | None
-
-    @property
-    def digest(self) -> bytes:
-        """Equal for equal requests: a client that did not get its response sends it again."""
-        scopes = None if self.scopes is None else sorted(set(self.scopes))
-        return hashlib.sha256(json.dumps([scopes, self.session_id]).encode()).digest()
+    None where the request leaves a parameter out.
+    """
+    asked = [None if scopes is None else sorted(set(scopes)), session_id]
+    return hashlib.sha256(json.dumps(asked).encode()).digest()
 
 
 @dataclass(frozen=True, slots=True)
 class ValidatedToken:
-    """A token whose family allows its use now. Nothing is changed yet.
+    """A token whose family allows its use now, by the request `asked`. Nothing is changed yet.
 
     `successor` is set where the client repeats a request because its response was lost.
     """
 
     family: Family
-    asked: RefreshRequest
+    asked: bytes = field(repr=False)
     token: str = field(repr=False)
     successor: str | None = field(default=None, repr=False)
 

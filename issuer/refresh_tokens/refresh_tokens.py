@@ -15,7 +15,6 @@ from issuer.errors import InvalidCredentials
 from issuer.refresh_tokens.family import (
     Family,
     Lifetimes,
-    RefreshRequest,
     TokenToStore,
     ValidatedToken,
 )
@@ -93,10 +92,10 @@ class RefreshTokens:
             digest=self._maker.digest(token),
         )
 
-    def present(
-        self, token: str, client_id: str, asked: RefreshRequest, actor: Actor
-    ) -> ValidatedToken:
+    def present(self, token: str, client_id: str, asked: bytes, actor: Actor) -> ValidatedToken:
         """The token, ready for `use`; `InvalidCredentials` if it is not valid.
+
+        `asked` is the `request_digest`.
 
         A reused token revokes its family, and is the same error. A token of another client is
         refused, and its family is unchanged.
@@ -129,9 +128,8 @@ class RefreshTokens:
         successor = presented.successor or self._maker.successor(presented.token, salt)
         later = replace(family, access_until=issue.expires_at)
         if not presented.successor:
-            digest, asked = self._maker.digest(successor), presented.asked.digest
-            now = self._clock()
-            later = replace(later, digest=digest, salt=salt, asked=asked, rotated_at=now)
+            digest, now = self._maker.digest(successor), self._clock()
+            later = replace(later, digest=digest, salt=salt, asked=presented.asked, rotated_at=now)
         # First take the lock that every change takes, as where a family ends: the order of locks
         # is then the same everywhere, and the audit event needs it.
         with self._database.changing() as session:
@@ -203,10 +201,10 @@ class RefreshTokens:
     def _is_newest(self, token: str, family: Family) -> bool:
         return hmac.compare_digest(self._maker.digest(token), family.digest)
 
-    def _successor_again(self, token: str, family: Family, asked: RefreshRequest) -> str | None:
+    def _successor_again(self, token: str, family: Family, asked: bytes) -> str | None:
         """The successor, if the same request comes again within the grace period; else None."""
         since = max(self._clock() - family.rotated_at, timedelta(0))  # clocks differ
-        if family.salt is None or since >= self._grace or asked.digest != family.asked:
+        if family.salt is None or since >= self._grace or asked != family.asked:
             return None
         successor = self._maker.successor(token, family.salt)
         return successor if self._is_newest(successor, family) else None

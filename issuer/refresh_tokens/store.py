@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
@@ -20,6 +19,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from issuer.database.counts import read_feed_state
+from issuer.database.store import MAX_DELETED, as_record, delete_some, rows_changed
 from issuer.database.tables import (
     ClientAudienceRow,
     ClientRow,
@@ -28,11 +28,10 @@ from issuer.database.tables import (
     SignInSessionRow,
     UserRow,
 )
-from issuer.refresh_tokens.family import Family, Lifetimes, SessionTimes
+from issuer.refresh_tokens.family import Family, Lifetimes
 from issuer.revocations.store import ended_since
 from issuer.scopes import OFFLINE_ACCESS
 
-_MAX_ROWS_PER_STATEMENT = 1_000
 _SCOPES = ("scopes", "openid_scopes")
 _COLUMNS = [name for name in Family.__dataclass_fields__ if name != "session_times"]
 _OFFLINE = f'"{OFFLINE_ACCESS}"'
@@ -106,12 +105,8 @@ class FamilyStore:
         )
         changed = ("digest", "salt", "asked", "rotated_at")
         values = {name: getattr(later, name) for name in changed}
-        swapped: Any = self._session.execute(
-            update(row)
-            .where(row.id == family.id, row.digest == family.digest, ~_HAS_ENDED)
-            .values(**values, access_until=until)
-        )
-        return bool(swapped.rowcount)
+        same = update(row).where(row.id == family.id, row.digest == family.digest, ~_HAS_ENDED)
+        return rows_changed(self._session, same.values(**values, access_until=until)) == 1
 
     def end(self, family_id: str) -> datetime | None:
         """Delete the family; when its last access token expires. None if it had ended before."""
@@ -146,10 +141,10 @@ class FamilyStore:
                 select(row.id)
                 .join(entry, and_(entry.kind == kind, entry.id == column))
                 .where(entry.families_before > row.change)
-                .limit(_MAX_ROWS_PER_STATEMENT)
+                .limit(MAX_DELETED)
             )
             family_ids += self._session.scalars(ended)
-        return family_ids[:_MAX_ROWS_PER_STATEMENT]
+        return family_ids[:MAX_DELETED]
 
     def delete(self, family_ids: Sequence[str]) -> None:
         self._session.execute(delete(RefreshFamilyRow).where(RefreshFamilyRow.id.in_(family_ids)))
@@ -160,15 +155,10 @@ class FamilyStore:
         expired = or_(
             row.rotated_at <= now - lifetimes.idle, row.created_at <= now - lifetimes.longest
         )
-        some = self._session.scalars(
-            select(row.id).where(expired).limit(_MAX_ROWS_PER_STATEMENT)
-        ).all()
-        deleted: Any = self._session.execute(delete(row).where(row.id.in_(some), expired))
-        return bool(deleted.rowcount == _MAX_ROWS_PER_STATEMENT)
+        return delete_some(self._session, row, expired) == MAX_DELETED
 
 
 def _read(row: RefreshFamilyRow, began_at: datetime | None, used_at: datetime | None) -> Family:
-    columns = {name: getattr(row, name) for name in _COLUMNS}
-    scopes = {name: frozenset(columns[name]) for name in _SCOPES}
-    times = SessionTimes(began_at, used_at) if began_at and used_at else None
-    return Family(**{**columns, **scopes, "session_times": times})
+    scopes = {name: frozenset(getattr(row, name)) for name in _SCOPES}
+    times = (began_at, used_at) if began_at and used_at else None
+    return as_record(Family, row, **scopes, session_times=times)

@@ -2,13 +2,18 @@
 
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import and_, delete, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from issuer.database.counts import read_feed_state
-from issuer.database.store import insert_into
+from issuer.database.store import (
+    MAX_DELETED,
+    as_record,
+    delete_some,
+    insert_new,
+    rows_changed,
+)
 from issuer.database.tables import AuthorizationCodeRow, SignInSessionRow
 from issuer.revocations.store import ended_since
 from issuer.sign_in.authorization_request import VALID_FOR as REQUEST_VALID_FOR
@@ -16,7 +21,6 @@ from issuer.sign_in.sessions_store import HAS_ENDED as SESSION_HAS_ENDED
 from issuer.vocabulary import TOKEN_RETENTION
 
 VALID_FOR = timedelta(seconds=60)
-_MAX_ROWS_A_STATEMENT = 1_000
 _USED_KEPT_FOR = timedelta(days=1)
 _HAS_ENDED = ended_since(
     AuthorizationCodeRow.change,
@@ -78,20 +82,20 @@ class CodeStore:
             "methods": list(code.methods),
             "change": read_feed_state(self._session).count,
         }
-        row = AuthorizationCodeRow
-        adding = insert_into(self._session, row).values(members)
-        unless_there = adding.on_conflict_do_nothing(index_elements=["request_id"])
-        added = self._session.scalars(unless_there.returning(row.request_id))
-        return added.one_or_none() is not None
+        return insert_new(self._session, AuthorizationCodeRow, members)
 
     def find(self, digest: bytes) -> AuthorizationCode | None:
         """The code of that digest, used or not."""
         row = self._session.get(AuthorizationCodeRow, digest)
         if row is None:
             return None
-        columns = {name: getattr(row, name) for name in AuthorizationCode.__dataclass_fields__}
-        sets = {name: frozenset(columns[name]) for name in ("scopes", "openid_scopes")}
-        return AuthorizationCode(**{**columns, **sets, "methods": tuple(row.methods)})
+        return as_record(
+            AuthorizationCode,
+            row,
+            scopes=frozenset(row.scopes),
+            openid_scopes=frozenset(row.openid_scopes),
+            methods=tuple(row.methods),
+        )
 
     def consume(
         self,
@@ -107,18 +111,10 @@ class CodeStore:
         Also if its session has ended, or all tokens of its user, client or audience were revoked.
         """
         row = AuthorizationCodeRow
-        consumed: Any = self._session.execute(
-            update(row)
-            .where(
-                row.digest == code.digest,
-                row.used_at.is_(None),
-                row.expires_at > now,
-                _SESSION_IS_ACTIVE,
-                ~_HAS_ENDED,
-            )
-            .values(used_at=now, jti=jti, access_until=access_until, family_id=family_id)
-        )
-        return bool(consumed.rowcount)
+        is_usable = (row.used_at.is_(None), row.expires_at > now, _SESSION_IS_ACTIVE, ~_HAS_ENDED)
+        consuming = update(row).where(row.digest == code.digest, *is_usable)
+        used = {"used_at": now, "jti": jti, "access_until": access_until, "family_id": family_id}
+        return rows_changed(self._session, consuming.values(used)) == 1
 
     def access_until(self, session_id: str) -> datetime | None:
         """When the last access token with this session as `sid` expires."""
@@ -155,13 +151,6 @@ class CodeStore:
         is_over = or_(
             # As long as its request lives, so that the request makes no other code.
             and_(row.used_at.is_(None), row.expires_at <= now - REQUEST_VALID_FOR),
-            and_(
-                row.expires_at <= now - _USED_KEPT_FOR,
-                row.access_until <= now - TOKEN_RETENTION,
-            ),
+            and_(row.expires_at <= now - _USED_KEPT_FOR, row.access_until <= now - TOKEN_RETENTION),
         )
-        some = self._session.scalars(
-            select(row.digest).where(is_over).limit(_MAX_ROWS_A_STATEMENT)
-        ).all()
-        self._session.execute(delete(row).where(row.digest.in_(some), is_over))
-        return len(some) == _MAX_ROWS_A_STATEMENT
+        return delete_some(self._session, row, is_over) == MAX_DELETED

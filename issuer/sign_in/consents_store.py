@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from issuer.database.store import rows_changed
 from issuer.database.tables import ConsentRow
 from issuer.fields.redirect_uris import MAX_REGISTERED, without_port
 from issuer.scopes import covers
@@ -69,10 +70,8 @@ class ConsentStore:
     def delete(self, user_id: str, client_id: str) -> bool:
         """Whether there were any to delete."""
         row = ConsentRow
-        deleted: Any = self._session.execute(
-            delete(row).where(row.user_id == user_id, row.client_id == client_id)
-        )
-        return bool(deleted.rowcount)
+        of_client = delete(row).where(row.user_id == user_id, row.client_id == client_id)
+        return rows_changed(self._session, of_client) > 0
 
     def _find(self, of: AllowedAccess) -> ConsentRow | None:
         row = ConsentRow

@@ -174,7 +174,7 @@ class Factors:
         for row in self._rows(user_id):
             self._removed(row)
         self._revocations.revoke_subject(user_id)
-        if self._store.delete_invitation(user_id):  # it would bring back what ends here
+        if self._users.delete_invitation(user_id):  # it would bring back what ends here
             self._trail.note("invitation.deleted", user_id)
         self._trail.note("user.factors_reset", user_id)
 

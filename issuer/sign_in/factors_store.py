@@ -4,14 +4,14 @@ What is used once is used by one statement, so that two requests cannot both use
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
-from sqlalchemy import CursorResult, delete, exists, func, select, update
+from sqlalchemy import delete, exists, func, select, update
 from sqlalchemy.orm import Session
 
-from issuer.database.store import insert_into
+from issuer.database.store import as_record, insert_new, rows_changed
 from issuer.database.tables import (
     InvitationRow,
     PasskeyRow,
@@ -78,7 +78,7 @@ class FactorStore:
         )
         return {row[0]: SignInMethods(*row[1:]) for row in self.session.execute(query)}
 
-    def add(self, row: TotpSecretRow | PasskeyRow) -> None:
+    def add(self, row: TotpSecretRow | PasskeyRow | InvitationRow) -> None:
         self.session.add(row)
         self.session.flush()
 
@@ -104,10 +104,7 @@ class FactorStore:
 
     def use_challenge(self, challenge: Challenge) -> bool:
         """Whether it was not answered before."""
-        values = {"digest": challenge.digest, "expires_at": challenge.expires_at}
-        made = insert_into(self.session, UsedChallengeRow).values(**values)
-        kept = made.on_conflict_do_nothing().returning(UsedChallengeRow.digest)
-        return self.session.scalars(kept).one_or_none() is not None
+        return insert_new(self.session, UsedChallengeRow, asdict(challenge))
 
     def delete_expired(self, before: datetime) -> None:
         """Delete used challenges and invitations that expired before then."""
@@ -134,15 +131,6 @@ class FactorStore:
         self.session.add_all(RecoveryCodeRow(digest=each, user_id=user_id) for each in digests)
         self.session.flush()
 
-    def replace_invitation(self, row: InvitationRow) -> None:
-        self.delete_invitation(row.user_id)
-        self.session.add(row)
-        self.session.flush()
-
-    def delete_invitation(self, user_id: str) -> bool:
-        """Whether there was one."""
-        return self._changed_one(delete(InvitationRow).where(InvitationRow.user_id == user_id))
-
     def invitation(self, digest: bytes) -> InvitationRow | None:
         query = select(InvitationRow).where(InvitationRow.digest == digest)
         return self.session.scalars(query).one_or_none()
@@ -156,15 +144,8 @@ class FactorStore:
         ).one_or_none()
 
     def _changed_one(self, statement: Any) -> bool:
-        return cast(CursorResult[Any], self.session.execute(statement)).rowcount == 1
+        return rows_changed(self.session, statement) == 1
 
 
 def _stored(row: PasskeyRow) -> StoredPasskey:
-    return StoredPasskey(
-        row.id,
-        row.user_id,
-        row.credential_id,
-        row.public_key,
-        row.sign_count,
-        tuple(row.transports),
-    )
+    return as_record(StoredPasskey, row, transports=tuple(row.transports))

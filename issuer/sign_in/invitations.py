@@ -130,7 +130,8 @@ class Invitations:
             expires_at=now + fields.lifetime,
             verifies_email=user.email if fields.by_email else None,
         )
-        self._store.replace_invitation(row)
+        self._user_store.delete_invitation(user_id)
+        self._store.add(row)
         self._trail.note("invitation.created", user_id, expires_at=row.expires_at.isoformat())
         url = f"{self._issuer}/invitation/{token}"
         return NewInvitation(url=url, expires_at=row.expires_at)
@@ -138,7 +139,7 @@ class Invitations:
     def delete(self, user_id: str) -> None:
         """Make the link of the user useless."""
         self._authorized(user_id)
-        if not self._store.delete_invitation(user_id):
+        if not self._user_store.delete_invitation(user_id):
             raise NotFound("invitation of the user", user_id)
         self._trail.note("invitation.deleted", user_id)
 

@@ -1,6 +1,6 @@
 """Sessions in SQL: a person signed in at this issuer, in one browser."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -9,14 +9,13 @@ from sqlalchemy import delete, exists, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
 from issuer.database.counts import read_feed_state
-from issuer.database.store import as_model
+from issuer.database.store import MAX_DELETED, as_model, rows_changed
 from issuer.database.tables import RevokedPrincipalRow, SignInSessionRow, UserRow
 from issuer.refresh_tokens import Lifetimes
 from issuer.revocations.store import ended_since
 
 SECOND_FACTOR_WITHIN = timedelta(minutes=10)
 _MAX_USER_AGENT = 255
-_MAX_ROWS_A_STATEMENT = 1_000
 HAS_ENDED = ended_since(SignInSessionRow.change, {"sub": SignInSessionRow.user_id})
 
 
@@ -70,11 +69,9 @@ class SessionStore:
         self._session = session
 
     def add(self, session: SignInSession, digest: bytes, continues: str | None = None) -> None:
-        members = {**dict(session), "methods": list(session.methods)}
         change = read_feed_state(self._session).count
-        self._session.add(
-            SignInSessionRow(**members, digest=digest, change=change, continues=continues)
-        )
+        more = {"digest": digest, "change": change, "continues": continues}
+        self._session.add(SignInSessionRow(**_columns(session), **more))
         self._session.flush()
 
     def find(self, digest: bytes) -> SignInSession | None:
@@ -101,20 +98,8 @@ class SessionStore:
     def replace(self, session: SignInSession, digest: bytes) -> bool:
         """Give the session a new cookie and new values; False if it has ended."""
         row = SignInSessionRow
-        changed: Any = self._session.execute(
-            update(row)
-            .where(row.id == session.id, row.user_id == session.user_id, ~HAS_ENDED)
-            .values(
-                digest=digest,
-                methods=list(session.methods),
-                authenticated_at=session.authenticated_at,
-                used_at=session.used_at,
-                address=session.address,
-                user_agent=session.user_agent,
-                second_factor_due=session.second_factor_due,
-            )
-        )
-        return bool(changed.rowcount)
+        same = update(row).where(row.id == session.id, row.user_id == session.user_id, ~HAS_ENDED)
+        return rows_changed(self._session, same.values(**_columns(session), digest=digest)) == 1
 
     def note_use(self, session_id: str, now: datetime) -> None:
         row = SignInSessionRow
@@ -123,8 +108,7 @@ class SessionStore:
     def delete(self, session_id: str) -> bool:
         """Whether there was one to delete."""
         row = SignInSessionRow
-        deleted: Any = self._session.execute(delete(row).where(row.id == session_id, ~HAS_ENDED))
-        return bool(deleted.rowcount)
+        return rows_changed(self._session, delete(row).where(row.id == session_id, ~HAS_ENDED)) == 1
 
     def is_user_unchanged(self, user_id: str, password_hash: str | None) -> bool:
         """Whether the user is enabled and has the same password, or still none."""
@@ -139,18 +123,17 @@ class SessionStore:
         expired = or_(
             row.used_at <= now - lifetimes.idle, row.created_at <= now - lifetimes.longest
         )
-        ids = [*self._some(select(row.id).where(expired)), *self._some(_ended())]
+        queries = (select(row.id).where(expired), _ended())
+        ids = [
+            each for query in queries for each in self._session.scalars(query.limit(MAX_DELETED))
+        ]
         if ids:
             self._session.execute(delete(row).where(row.id.in_(ids)))
-        return len(ids) >= _MAX_ROWS_A_STATEMENT
-
-    def _some(self, query: Any) -> Sequence[str]:
-        return self._session.scalars(query.limit(_MAX_ROWS_A_STATEMENT)).all()
+        return len(ids) >= MAX_DELETED
 
     def _one(self, *which: Any) -> SignInSession | None:
-        row = self._session.scalars(
-            select(SignInSessionRow).where(*which, ~HAS_ENDED)
-        ).one_or_none()
+        query = select(SignInSessionRow).where(*which, ~HAS_ENDED)
+        row = self._session.scalars(query).one_or_none()
         return None if row is None else _read(row)
 
 
@@ -159,6 +142,10 @@ def _ended() -> Any:
     row, entry = SignInSessionRow, RevokedPrincipalRow
     of_user = (entry.kind == "sub") & (entry.id == row.user_id)
     return select(row.id).join(entry, of_user).where(entry.families_before > row.change)
+
+
+def _columns(session: SignInSession) -> dict[str, Any]:
+    return {**dict(session), "methods": list(session.methods)}
 
 
 def _read(row: SignInSessionRow) -> SignInSession:

@@ -5,7 +5,7 @@ no lock. So there is no deadlock.
 """
 
 import hmac
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
@@ -25,50 +25,75 @@ _MARK_BYTES = 16
 _UNKNOWN_MARK_BYTES = 2
 
 
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """An attempt in progress. Its password may be tried only if it `is_admitted`."""
+
+    user_id: str | None
+    user_mark: bytes
+    address_mark: bytes
+    is_from_known_address: bool
+    counts_address: bool
+    is_admitted: bool = False
+    waits: bool = False  # for the outcome of attempts in progress
+    locks: tuple[Counted, ...] = ()  # the counts that are locked unless this attempt succeeds
+    made_at: datetime = NEVER
+    before: Counts = field(default_factory=dict)
+
+
 class AttemptStore:
-    """Within one transaction. Rows read by `hold` stay locked until the transaction ends."""
+    """Within one transaction. Rows read by `hold…` stay locked until the transaction ends."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
 
     def hold_known(self, user_id: str, address: bytes, since: datetime) -> Tries | None:
         """The count of the user at that address; None without a successful sign-in since then."""
-        query = _tries(KnownAddressRow).where(
-            *_at(user_id, address), KnownAddressRow.succeeded_at > since
-        )
+        row = KnownAddressRow
+        query = _tries(row).where(*_at(user_id, address), row.succeeded_at > since)
         found = self._session.execute(query).one_or_none()
         return Tries(*found) if found else None
 
-    def hold(self, mark: bytes) -> Tries:
-        """The count of that mark; a missing one is created."""
-        created = insert_into(self._session, SignInTriesRow).values(mark=mark, **asdict(Tries()))
-        self._session.execute(created.on_conflict_do_nothing())
-        query = _tries(SignInTriesRow).where(SignInTriesRow.mark == mark)
-        return Tries(*self._session.execute(query).one())
+    def hold(self, attempt: Attempt) -> Counts:
+        """The counts the attempt was added to, even if its address has become known since.
 
-    def keep_known(self, user_id: str, address: bytes, tries: Tries) -> None:
-        self._update_known(user_id, address, **asdict(tries))
-
-    def keep(self, mark: bytes, tries: Tries) -> None:
-        self._session.execute(
-            update(SignInTriesRow).where(SignInTriesRow.mark == mark).values(**asdict(tries))
-        )
-
-    def still_known(self, user_id: str, address: bytes, now: datetime) -> None:
-        """Another successful sign-in at an address that is known for the user."""
-        self._update_known(user_id, address, succeeded_at=now)
-
-    def make_known(self, user_id: str, address: bytes, now: datetime) -> None:
-        """Add a known address of the user; beyond the maximum, drop the least recently used.
-
-        Does nothing if the user was deleted meanwhile.
+        From a known address nothing but that of the user there. From any other one that of the
+        user and, unless an application sent the attempt, of the address.
         """
+        if attempt.is_from_known_address:
+            known = self.hold_known(attempt.user_id or "", attempt.address_mark, NEVER)
+            return {Counted.USER_AT_KNOWN_ADDRESS: known} if known else {}
+        counts = {Counted.USER: self._hold(attempt.user_mark)}
+        if attempt.counts_address:
+            counts[Counted.ADDRESS] = self._hold(attempt.address_mark)
+        return counts
+
+    def keep(self, attempt: Attempt, counts: Counts) -> None:
+        """Store the counts that the attempt was added to."""
+        for what, tries in counts.items():
+            if what is Counted.USER_AT_KNOWN_ADDRESS:
+                self._update_known(attempt, **asdict(tries))
+            else:
+                mark = attempt.user_mark if what is Counted.USER else attempt.address_mark
+                kept = update(SignInTriesRow).where(SignInTriesRow.mark == mark)
+                self._session.execute(kept.values(**asdict(tries)))
+
+    def note_success(self, attempt: Attempt, now: datetime) -> None:
+        """The address of the attempt is known for the user from now on.
+
+        Beyond the maximum of a user, the least recently used one is dropped. Does nothing if the
+        user was deleted meanwhile.
+        """
+        if attempt.is_from_known_address:
+            self._update_known(attempt, succeeded_at=now)
+            return
+        user_id, row = attempt.user_id or "", KnownAddressRow
         user = select(UserRow.id).where(UserRow.id == user_id)
         user = user.with_for_update(read=True, key_share=True)
         if self._session.scalars(user).one_or_none() is None:
             return
-        made = insert_into(self._session, KnownAddressRow).values(
-            user_id=user_id, address_mark=address, succeeded_at=now, **asdict(Tries())
+        made = insert_into(self._session, row).values(
+            user_id=user_id, address_mark=attempt.address_mark, succeeded_at=now, **asdict(Tries())
         )
         self._session.execute(
             made.on_conflict_do_update(
@@ -76,37 +101,27 @@ class AttemptStore:
             )
         )
         surplus = (
-            select(KnownAddressRow.address_mark)
-            .where(KnownAddressRow.user_id == user_id)
-            .order_by(KnownAddressRow.succeeded_at.desc(), KnownAddressRow.address_mark)
+            select(row.address_mark)
+            .where(row.user_id == user_id)
+            .order_by(row.succeeded_at.desc(), row.address_mark)
             .offset(MAX_KNOWN_ADDRESSES)
         )
         for mark in self._session.scalars(surplus).all():
-            self._session.execute(delete(KnownAddressRow).where(*_at(user_id, mark)))
+            self._session.execute(delete(row).where(*_at(user_id, mark)))
 
     def of_user(self, user_id: str, mark: bytes) -> list[Tries]:
         """All counts of the user, not locked."""
-        columns = ("tried", "failed", "tried_at", "spent_until")
-        of = (
-            (SignInTriesRow, SignInTriesRow.mark == mark),
-            (KnownAddressRow, KnownAddressRow.user_id == user_id),
+        queries = (
+            select(*_columns(SignInTriesRow)).where(SignInTriesRow.mark == mark),
+            select(*_columns(KnownAddressRow)).where(KnownAddressRow.user_id == user_id),
         )
-        return [
-            Tries(*found)
-            for row, is_of_user in of
-            for found in self._session.execute(
-                select(*(getattr(row, name) for name in columns)).where(is_of_user)
-            )
-        ]
+        return [Tries(*found) for query in queries for found in self._session.execute(query)]
 
     def unlock(self, user_id: str, mark: bytes) -> None:
         """Reset all counts of the user; known addresses stay known."""
+        known = update(KnownAddressRow).where(KnownAddressRow.user_id == user_id)
         self._session.execute(delete(SignInTriesRow).where(SignInTriesRow.mark == mark))
-        self._session.execute(
-            update(KnownAddressRow)
-            .where(KnownAddressRow.user_id == user_id)
-            .values(**asdict(Tries()))
-        )
+        self._session.execute(known.values(**asdict(Tries())))
 
     def forget(self, tried_before: datetime, spent_before: datetime) -> int:
         """Delete up to `MAX_DELETED` counts that have no effect any more; returns how many."""
@@ -125,15 +140,25 @@ class AttemptStore:
         self._session.execute(delete(KnownAddressRow).where(tuple_(*key).in_(found)))
         return len(found)
 
-    def _update_known(self, user_id: str, address: bytes, **values: Any) -> None:
-        self._session.execute(
-            update(KnownAddressRow).where(*_at(user_id, address)).values(**values)
-        )
+    def _hold(self, mark: bytes) -> Tries:
+        """The count of that mark; a missing one is created."""
+        created = insert_into(self._session, SignInTriesRow).values(mark=mark, **asdict(Tries()))
+        self._session.execute(created.on_conflict_do_nothing())
+        query = _tries(SignInTriesRow).where(SignInTriesRow.mark == mark)
+        return Tries(*self._session.execute(query).one())
+
+    def _update_known(self, attempt: Attempt, **values: Any) -> None:
+        at = _at(attempt.user_id or "", attempt.address_mark)
+        self._session.execute(update(KnownAddressRow).where(*at).values(**values))
+
+
+def _columns(row: type[CountedTries]) -> list[Any]:
+    return [getattr(row, each.name) for each in fields(Tries)]
 
 
 def _tries(row: type[CountedTries]) -> Any:
     """The count, locked until the end of the transaction; SQLite has only one writer."""
-    return select(row.tried, row.failed, row.tried_at, row.spent_until).with_for_update()
+    return select(*_columns(row)).with_for_update()
 
 
 def _at(user_id: str, address: bytes) -> list[ColumnElement[bool]]:
@@ -163,61 +188,3 @@ class CounterKeys:
     def _mark(self, kind: str, text: str) -> bytes:
         message = f"{kind} {text}".encode("utf-8", "surrogatepass")
         return hmac.digest(self._key, message, "sha256")[:_MARK_BYTES]
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """An attempt in progress. Its password may be tried only if it `is_admitted`."""
-
-    user_id: str | None
-    user_mark: bytes
-    address_mark: bytes
-    is_from_known_address: bool
-    counts_address: bool
-    is_admitted: bool = False
-    waits: bool = False  # for the outcome of attempts in progress
-    locks: tuple[Counted, ...] = ()  # the counts that are locked unless this attempt succeeds
-    made_at: datetime = NEVER
-    before: Counts = field(default_factory=dict)
-
-
-def of_known_address(known: Tries) -> Counts:
-    """What an attempt from a known address counts for: nothing but the user there."""
-    return {Counted.USER_AT_KNOWN_ADDRESS: known}
-
-
-def of_unknown_address(store: AttemptStore, attempt: Attempt) -> Counts:
-    """The counts of the user and, unless an application sent the attempt, of the address."""
-    counts = {Counted.USER: store.hold(attempt.user_mark)}
-    if attempt.counts_address:
-        counts[Counted.ADDRESS] = store.hold(attempt.address_mark)
-    return counts
-
-
-def held(store: AttemptStore, attempt: Attempt) -> Counts:
-    """The counts the attempt was added to, even if its address has become known since."""
-    if not attempt.is_from_known_address:
-        return of_unknown_address(store, attempt)
-    known = store.hold_known(attempt.user_id or "", attempt.address_mark, NEVER)
-    return of_known_address(known) if known else {}
-
-
-def keep(store: AttemptStore, attempt: Attempt, counts: Counts) -> None:
-    """Store the counts that the attempt was added to."""
-    for what, tries in counts.items():
-        match what:
-            case Counted.USER:
-                store.keep(attempt.user_mark, tries)
-            case Counted.ADDRESS:
-                store.keep(attempt.address_mark, tries)
-            case Counted.USER_AT_KNOWN_ADDRESS:
-                store.keep_known(attempt.user_id or "", attempt.address_mark, tries)
-
-
-def note_success(store: AttemptStore, attempt: Attempt, now: datetime) -> None:
-    """The address of the attempt is known for the user from now on."""
-    user_id = attempt.user_id or ""
-    if attempt.is_from_known_address:
-        store.still_known(user_id, attempt.address_mark, now)
-    else:
-        store.make_known(user_id, attempt.address_mark, now)

@@ -14,17 +14,12 @@ from issuer.clock import Clock
 from issuer.database import Database
 from issuer.errors import InvalidCredentials, IssuerError
 from issuer.telemetry.metrics import Metrics
-from issuer.users.attempts import AttemptPolicy, Counted
+from issuer.users.attempts import AttemptPolicy, Counted, Counts
 from issuer.users.attempts_store import (
     MAX_DELETED,
     Attempt,
     AttemptStore,
     CounterKeys,
-    held,
-    keep,
-    note_success,
-    of_known_address,
-    of_unknown_address,
 )
 
 # Most attempts take tens of milliseconds.
@@ -116,12 +111,13 @@ class AttemptGuard:
             store = AttemptStore(session)
             known = store.hold_known(user_id or "", address_mark, now - KNOWN_FOR)
             attempt = Attempt(user_id, user_mark, address_mark, known is not None, counts_address)
-            counts = of_known_address(known) if known else of_unknown_address(store, attempt)
-            waits = self._policy.waits(counts, now)
-            before = counts
+            counts: Counts = (
+                {Counted.USER_AT_KNOWN_ADDRESS: known} if known else store.hold(attempt)
+            )
+            before, waits = counts, self._policy.waits(counts, now)
             if is_admitted := self._policy.admits(counts, now):
                 counts = self._policy.counted(counts, now)
-            keep(store, attempt, counts)
+            store.keep(attempt, counts)
         locks = self._policy.locked(counts, now) if is_admitted else []
         return replace(
             attempt,
@@ -141,15 +137,15 @@ class AttemptGuard:
         locked: set[Counted] = set()
         with database.changing() if may_lock else database.transaction() as session:
             store = AttemptStore(session)
-            counts = held(store, attempt)
+            counts = store.hold(attempt)
             if attempt.is_admitted:
                 of = self._policy.succeeded if succeeded else self._policy.failed
                 counts = of(counts)
-            keep(store, attempt, counts)
+            store.keep(attempt, counts)
             if not attempt.is_admitted:
                 return
             if succeeded:
-                note_success(store, attempt, now)
+                store.note_success(attempt, now)
             else:
                 locked = set(attempt.locks) & set(self._policy.locked(counts, now))
                 _note_locks(self._trails.begin(session, actor), attempt, locked)
@@ -163,10 +159,10 @@ class AttemptGuard:
         """
         with self._database.transaction() as session:
             store = AttemptStore(session)
-            counts = held(store, attempt)
+            counts = store.hold(attempt)
             if attempt.is_admitted:
                 counts = self._policy.given_back(counts, attempt.before, attempt.made_at)
-            keep(store, attempt, counts)
+            store.keep(attempt, counts)
 
     def state_of(self, user_id: str) -> SignInState:
         """The state of the user, without counting anything."""

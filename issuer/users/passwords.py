@@ -161,43 +161,16 @@ class SignIn:
         *,
         through_client: bool = False,
         may_wait: bool = False,
+        is_all: bool = True,
     ) -> UserRecord:
         """The user with this name and password; `InvalidCredentials` otherwise.
 
-        Also for a user who has a second factor, or must have one: a password is not enough.
+        Also for a user who has a second factor, or must have one, if the password `is_all` that is
+        presented. `actor` is the caller, with its address. Reads the database each time, so that a
+        disabled user is refused at once, and again after hashing: changes made meanwhile count.
 
         `AttemptsUnderWay` if the outcome of concurrent attempts matters and the caller `may_wait`
         and retry. `through_client`: an authenticated client presents the password.
-        """
-        return self._authenticate(
-            username,
-            password,
-            actor,
-            through_client=through_client,
-            may_wait=may_wait,
-            is_all=True,
-        )
-
-    def authenticate_first_factor(
-        self, username: str, password: str, actor: Actor = _UNKNOWN_ACTOR, *, may_wait: bool = False
-    ) -> UserRecord:
-        """As `authenticate`, where a page asks for the second factor next."""
-        return self._authenticate(
-            username, password, actor, through_client=False, may_wait=may_wait, is_all=False
-        )
-
-    def _authenticate(
-        self,
-        username: str,
-        password: str,
-        actor: Actor,
-        *,
-        through_client: bool,
-        may_wait: bool,
-        is_all: bool,
-    ) -> UserRecord:
-        """Reads the database each time, so that a disabled user is refused at once, and again after
-        hashing: changes made meanwhile count. `actor` is the caller, with its address.
         """
         with self._database.reading() as session:
             found = UserStore(session).find_by_username(username)
@@ -216,6 +189,12 @@ class SignIn:
         if found and found.password_hash and self._passwords.is_outdated(found.password_hash):
             return self._renewed(user, found.password_hash, password)
         return user
+
+    def authenticate_first_factor(
+        self, username: str, password: str, actor: Actor = _UNKNOWN_ACTOR, *, may_wait: bool = False
+    ) -> UserRecord:
+        """As `authenticate`, where a page asks for the second factor next."""
+        return self.authenticate(username, password, actor, may_wait=may_wait, is_all=False)
 
     def _checked(
         self, found: UserRow | None, password: str, *, is_admitted: bool, is_all: bool

@@ -1,11 +1,10 @@
 """Users in SQL."""
 
 from collections.abc import Sequence
-from typing import Any, cast
 
-from sqlalchemy import CursorResult, delete, exists, select, update
+from sqlalchemy import delete, exists, select, update
 
-from issuer.database.store import Store
+from issuer.database.store import Store, rows_changed
 from issuer.database.tables import InvitationRow, PasskeyRow, TotpSecretRow, UserRow
 from issuer.fields.usernames import fold_username, is_username
 
@@ -47,4 +46,4 @@ class UserStore(Store[UserRow]):
     def delete_invitation(self, user_id: str) -> bool:
         """Whether there was one."""
         invitation = delete(InvitationRow).where(InvitationRow.user_id == user_id)
-        return cast(CursorResult[Any], self.session.execute(invitation)).rowcount == 1
+        return rows_changed(self.session, invitation) == 1

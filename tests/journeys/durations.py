@@ -9,7 +9,7 @@ from random import Random
 from sqlalchemy import update
 
 from issuer.database.tables import ClientSecretRow
-from issuer.users.attempts import Tries
+from issuer.users.attempts import Counted, Tries
 from issuer.users.attempts_store import Attempt, AttemptStore
 from tests.builders import PASSWORD, Credentials, Deployment
 from tests.drivers import TokenAnswer, TokenDriver
@@ -133,7 +133,7 @@ def lock(deployment: Deployment, attempt: Attempt) -> None:
     now = deployment.services.clock()
     tries = Tries(deployment.services.settings.sign_in_failures, 0, now, now)
     with deployment.services.database.transaction() as session:
-        AttemptStore(session).keep(attempt.user_mark, tries)
+        AttemptStore(session).keep(attempt, {Counted.USER: tries})
 
 
 def with_secret(client: Credentials, secret: str) -> Ask:

@@ -9,7 +9,7 @@ from issuer.audiences import AudienceFields
 from issuer.audit import Actor
 from issuer.composition import UnitOfWork
 from issuer.errors import InvalidCredentials
-from issuer.refresh_tokens import RefreshRequest, TokenToStore
+from issuer.refresh_tokens import TokenToStore, request_digest
 from issuer.tokens import Authorization, RevokedUntil
 from tests.builders import PASSWORD, Deployment
 from tests.oauth.refreshing import events, families, in_a_family
@@ -117,7 +117,7 @@ def test_many_families_are_created_rotated_and_revoked_concurrently(deployment: 
         services.tokens.directory.load_client("app"),
     )
     authorization = Authorization.of_user(user, client, client.audiences["my-os"])
-    actor, asked = Actor("app"), RefreshRequest(None, None)
+    actor, asked = Actor("app"), request_digest(None, None)
 
     def issue() -> TokenToStore:
         return TokenToStore(

@@ -6,7 +6,7 @@ from functools import partial
 from issuer.errors import InvalidCredentials
 from issuer.oauth.grants.grant import EarlierGrant, Granted, in_session
 from issuer.oauth.messages import AuthenticatedRequest, requested_scopes
-from issuer.refresh_tokens import RefreshRequest, RefreshTokens, ValidatedToken
+from issuer.refresh_tokens import RefreshTokens, ValidatedToken, request_digest
 from issuer.vocabulary import GrantType
 
 
@@ -22,7 +22,7 @@ class RefreshToken(EarlierGrant):
 
     def find(self, request: AuthenticatedRequest, text: str) -> ValidatedToken:
         """The token; `invalid_grant` for every refresh token that is not valid."""
-        asked = RefreshRequest(requested_scopes(request), request.parameters.get("session_id"))
+        asked = request_digest(requested_scopes(request), request.parameters.get("session_id"))
         try:
             token = self._refresh_tokens.present(
                 text, request.client.client_id, asked, request.actor
