@@ -41,8 +41,8 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
 
     def __init__(self, transaction: Transaction, random: Random, secrets: SecretMaker) -> None:
         super().__init__(transaction, random)
-        self._audiences = AudienceStore(transaction.session)
-        self._trusted_issuers = TrustedIssuerStore(transaction.session)
+        self._audiences = AudienceStore(self._session)
+        self._trusted_issuers = TrustedIssuerStore(self._session)
         self._secrets = secrets
 
     def create(self, fields: ClientFields, *, secret: str | None = None) -> Client:
@@ -73,7 +73,7 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
         if row.last_used_at is not None:
             self._revoke(client_id)
         self._store.delete(row)
-        release_id(self._store.session, client_id)
+        release_id(self._session, client_id)
         self._note("deleted", client_id, reason="unused")
 
     def keep_document(self, fields: ClientFields, *, pinned: bool = False) -> Client:
@@ -160,8 +160,8 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
             created_at=now,
             expires_at=fields.expires_at,
         )
-        self._store.session.add(row)
-        self._store.session.flush()
+        self._session.add(row)
+        self._session.flush()
         self._note("secret_created", client_id, secret_id=row.id, label=row.label)
         return as_model(ClientSecret, row), secret
 
@@ -189,7 +189,7 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
         trusts = [trust.model_dump(mode="json") for trust in after.trusts]
         left = ids_of(ClientRow(**keys, trusts=trusts, redirect_uris=after.redirect_uris))
         keeps_secrets = after.token_endpoint_auth_method.has_secret
-        found = AccessStore(self._store.session).credentials_not_of_admins(row)
+        found = AccessStore(self._session).credentials_not_of_admins(row)
         return [e for e in found if (keeps_secrets if e.kind == SECRET else e.id in left)]
 
     def keys(self, client_id: str) -> list[dict[str, Any]]:
@@ -212,8 +212,8 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
         self.update(client_id, {"jwks": {"keys": left} if left else None})
 
     def _delete_secret(self, row: ClientSecretRow) -> None:
-        self._store.session.delete(row)
-        self._store.session.flush()
+        self._session.delete(row)
+        self._session.flush()
         self._note("secret_deleted", row.client_id, secret_id=row.id)
 
     def _with_key(self, fields: ClientFields) -> ClientFields:

@@ -31,7 +31,19 @@ class Transaction:
     unknown_scopes_allowed: bool = False
 
 
-class Collection(Generic[RowT, FieldsT, ModelT]):
+class WithinTransaction:
+    """Has at hand what its transaction is made of."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        self._transaction = transaction
+        self._session = transaction.session
+        self._trail = transaction.trail
+        self._clock = transaction.clock
+        self._authority = transaction.authority
+        self._revocations = transaction.revocations
+
+
+class Collection(WithinTransaction, Generic[RowT, FieldsT, ModelT]):
     """The resources of one type, within one transaction. Errors are those of `issuer.errors`.
 
     Every change is authorized, makes a new version and writes an audit event. Subclasses add
@@ -42,12 +54,8 @@ class Collection(Generic[RowT, FieldsT, ModelT]):
     store_type: type[Store[RowT]]
 
     def __init__(self, transaction: Transaction) -> None:
+        super().__init__(transaction)
         self._store = self.store_type(transaction.session)
-        self._trail = transaction.trail
-        self._clock = transaction.clock
-        self._authority = transaction.authority
-        self._revocations = transaction.revocations
-        self._transaction = transaction
 
     def get(self, key: str) -> ModelT:
         return self._model(self._store.get(key))

@@ -10,7 +10,7 @@ from issuer.database.store import new_id
 from issuer.database.tables import PasskeyRow, TotpSecretRow, UserRow
 from issuer.errors import AlreadyExists, InvalidField, NotAllowed, NotFound
 from issuer.fields.fields import Fields, Label
-from issuer.resources import Transaction
+from issuer.resources import Transaction, WithinTransaction
 from issuer.sign_in.factors_store import FactorStore, SignInMethods
 from issuer.sign_in.passkeys import NewPasskey, StoredPasskey
 from issuer.sign_in.second_factor import RecoveryCodes, TotpSecrets, TotpSetup
@@ -36,7 +36,7 @@ class PasskeyFields(Fields):
     name: Annotated[Label, Field(min_length=1)]
 
 
-class Factors:
+class Factors(WithinTransaction):
     """Second factors, within one transaction. Errors are those of `issuer.errors`.
 
     With the first factor a user gets recovery codes, and loses them with the last.
@@ -49,12 +49,9 @@ class Factors:
         totp: TotpSecrets,
         recovery_codes: RecoveryCodes,
     ) -> None:
-        self._store = FactorStore(transaction.session)
-        self._users = UserStore(transaction.session)
-        self._trail = transaction.trail
-        self._clock = transaction.clock
-        self._authority = transaction.authority
-        self._revocations = transaction.revocations
+        super().__init__(transaction)
+        self._store = FactorStore(self._session)
+        self._users = UserStore(self._session)
         self._random = random
         self._totp = totp
         self._recovery_codes = recovery_codes

@@ -22,7 +22,7 @@ from issuer.errors import InvalidField, NotAllowed, NotFound
 from issuer.fields.fields import Fields
 from issuer.fields.secret_text import SecretTexts
 from issuer.fields.times import in_seconds, lifetime
-from issuer.resources import Transaction
+from issuer.resources import Transaction, WithinTransaction
 from issuer.scopes import ISSUER_ADMIN
 from issuer.sign_in.factors import Factors
 from issuer.sign_in.factors_store import FactorStore
@@ -90,7 +90,7 @@ class Invitation:
     grantor: Grantor
 
 
-class Invitations:
+class Invitations(WithinTransaction):
     """Invitations, within one transaction. Errors are those of `issuer.errors`."""
 
     def __init__(
@@ -101,12 +101,9 @@ class Invitations:
         tokens: SecretTexts,
         issuer: str,
     ) -> None:
-        self._store = FactorStore(transaction.session)
-        self._user_store = UserStore(transaction.session)
-        self._trail = transaction.trail
-        self._clock = transaction.clock
-        self._authority = transaction.authority
-        self._revocations = transaction.revocations
+        super().__init__(transaction)
+        self._store = FactorStore(self._session)
+        self._user_store = UserStore(self._session)
         self._users = users
         self._factors = factors
         self._tokens = tokens

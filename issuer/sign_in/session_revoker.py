@@ -14,6 +14,7 @@ from issuer.database.tables import ConsentRow
 from issuer.errors import InvalidCredentials, NotFound
 from issuer.refresh_tokens import Lifetimes
 from issuer.refresh_tokens.store import EndedFamily, FamilyStore
+from issuer.resources import Transaction, WithinTransaction
 from issuer.revocations import Revocations
 from issuer.revocations.revocations import JTI, SID
 from issuer.sign_in.codes_store import AuthorizationCode, CodeStore
@@ -94,21 +95,12 @@ class SessionRevoker:
         )
 
 
-class Sessions:
+class Sessions(WithinTransaction):
     """The sessions of users, for operators, within one transaction."""
 
-    def __init__(
-        self,
-        session: Session,
-        trail: Trail,
-        clock: Clock,
-        authority: Authority,
-        lifetimes: Lifetimes,
-    ) -> None:
-        self._store = SessionStore(session)
-        self._revoker = SessionRevoker(session, trail, clock)
-        self._clock = clock
-        self._authority = authority
+    def __init__(self, transaction: Transaction, lifetimes: Lifetimes) -> None:
+        super().__init__(transaction)
+        self._store = SessionStore(self._session)
         self._lifetimes = lifetimes
 
     def of_user(self, user_id: str) -> list[SignInSession]:
@@ -130,7 +122,8 @@ class Sessions:
         """End a session of the user with all its tokens."""
         session = self.get(user_id, session_id)
         self._authority.authorize_change(principal=user_id)
-        self._revoker.session(session, with_offline=True)
+        revoker = SessionRevoker(self._session, self._trail, self._clock)
+        revoker.session(session, with_offline=True)
 
 
 class Consent(BaseModel):

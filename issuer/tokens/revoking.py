@@ -1,6 +1,7 @@
 """Revoking single access tokens, for operators and for the client of the token."""
 
 import re
+from dataclasses import dataclass
 from datetime import timedelta
 
 from issuer.audit import Trail
@@ -17,22 +18,15 @@ _JTI = re.compile(r"[0-9a-f]{32}")
 _MAX_REMAINING = MAX_TOKEN + MAX_CLOCK_SKEW + timedelta(seconds=1)
 
 
+@dataclass(eq=False, repr=False)
 class TokenRevocations:
     """Single tokens, within one transaction. Errors are those of `issuer.errors`."""
 
-    def __init__(
-        self,
-        trail: Trail,
-        clock: Clock,
-        authority: Authority,
-        revocations: Revocations,
-        reader: TokenReader,
-    ) -> None:
-        self._trail = trail
-        self._clock = clock
-        self._authority = authority
-        self._revocations = revocations
-        self._reader = reader
+    _trail: Trail
+    _clock: Clock
+    _authority: Authority
+    _revocations: Revocations
+    _reader: TokenReader
 
     def revoke(self, token: str) -> VerifiedToken:
         """Revoke the token; idempotent. `InvalidField` if it is not a token of this issuer."""

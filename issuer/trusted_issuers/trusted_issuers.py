@@ -62,7 +62,7 @@ class TrustedIssuers(Collection[TrustedIssuerRow, TrustedIssuerFields, TrustedIs
 
     def not_of_admins(self, ids: set[str]) -> list[GivenCredential]:
         """Those that somebody without `issuer:admin` made or changed."""
-        return AccessStore(self._store.session).trusted_issuers_not_of_admins(ids)
+        return AccessStore(self._session).trusted_issuers_not_of_admins(ids)
 
     def authorize_change(self, issuer_id: str) -> None:
         """`Forbidden` unless the caller may change or delete it."""
@@ -106,7 +106,7 @@ class TrustedIssuers(Collection[TrustedIssuerRow, TrustedIssuerFields, TrustedIs
             raise InUse(TRUSTED_ISSUER.kind, row.id, users)
         for client in clients:
             client.trusts = [each for each in client.trusts if each["issuer"] != row.id]
-        self._store.session.flush()
+        self._session.flush()
         return {"released": [client.client_id for client in clients[:_MAX_NAMED]]}
 
 

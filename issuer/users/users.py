@@ -114,7 +114,7 @@ class Users(Principals[UserRow, UserFields, User]):
             self._trail.note("invitation.deleted", key)
 
     def _forget_attempts(self, user_id: str) -> None:
-        AttemptStore(self._store.session).unlock(user_id, self._keys.of_user(user_id))
+        AttemptStore(self._session).unlock(user_id, self._keys.of_user(user_id))
 
 
 def note_grantor(row: UserRow, grantor: Grantor | None, *, is_only_way: bool) -> None:
