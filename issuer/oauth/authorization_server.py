@@ -22,7 +22,7 @@ from authlib.oauth2.rfc8628 import DeviceCodeGrant
 from issuer.composition import ProtocolParts
 from issuer.directory import ClientRecord
 from issuer.oauth.grants import Grant, Granted, build_grants
-from issuer.oauth.messages import AuthenticatedRequest, OAuthError, ParsedRequest
+from issuer.oauth.messages import AuthenticatedRequest, OAuthError, ParsedRequest, invalid_request
 from issuer.refresh_tokens import ValidatedToken
 from issuer.sign_in.codes_store import AuthorizationCode
 from issuer.vocabulary import ErrorCode
@@ -54,7 +54,7 @@ class IssuerAuthorizationServer(AuthorizationServer):  # type: ignore[misc]
         """The grant that the request names. An error does not repeat what the caller sent."""
         grant_type = request.parameters.get("grant_type")
         if grant_type is None:
-            raise OAuthError(ErrorCode.INVALID_REQUEST, "grant_type is missing.")
+            raise invalid_request("grant_type is missing.")
         if grant_type not in self.grants:
             raise OAuthError(
                 ErrorCode.UNSUPPORTED_GRANT_TYPE, f"grant_type must be {' or '.join(self.grants)}."

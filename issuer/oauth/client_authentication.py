@@ -5,10 +5,10 @@ A credential is checked from memory, or in a worker pool and within the rate lim
 
 import base64
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 from urllib.parse import unquote
 
 from issuer.background.workers import WorkerPool
@@ -20,7 +20,7 @@ from issuer.clients.authentication import (
 )
 from issuer.clock import Clock
 from issuer.directory import ClientRecord
-from issuer.errors import InvalidCredentials, TooManyRequests
+from issuer.errors import InvalidCredentials
 from issuer.federation.fetching import FetchNeeded
 from issuer.http.requests import values_of
 from issuer.oauth.messages import (
@@ -31,14 +31,14 @@ from issuer.oauth.messages import (
     ReceivedForm,
     invalid_client,
     invalid_grant,
+    invalid_request,
     named_principal,
-    too_many_requests,
 )
 from issuer.rate_limits.limits import RateLimits
 from issuer.rate_limits.outcome_limit import UserLimited
 from issuer.rate_limits.password_pool import PasswordPool, user_key
 from issuer.telemetry.logs import note_client
-from issuer.vocabulary import CLIENT_ASSERTION_TYPE, ErrorCode
+from issuer.vocabulary import CLIENT_ASSERTION_TYPE, AuthMethod, ErrorCode
 
 if TYPE_CHECKING:  # it is imported when it is first used
     from issuer.clients.assertions import ClientAssertions
@@ -60,123 +60,98 @@ class PresentedClient:
     assertion: str | None = field(default=None, repr=False)
 
 
-class Method(Protocol):
-    """A method of client authentication."""
-
-    name: str
-
-    def presented(self, request: ParsedRequest) -> PresentedClient | None:
-        """The credentials of this kind in the request; `invalid_request` if they are unreadable."""
+# A method: the credentials of its kind in the request; `invalid_request` if they are unreadable.
+Methods: TypeAlias = Mapping[AuthMethod, Callable[[ParsedRequest], PresentedClient | None]]
 
 
-class ClientSecretBasic:
+def client_secret_basic(request: ParsedRequest) -> PresentedClient | None:
     """HTTP Basic (RFC 6749 §2.3.1, RFC 7617): the `Authorization` header."""
-
-    name = "client_secret_basic"
-
-    def presented(self, request: ParsedRequest) -> PresentedClient | None:
-        headers = values_of(request.form.headers, b"authorization")
-        if len(headers) > 1:
-            raise _unreadable()
-        scheme, _, encoded = (headers[0] if headers else b"").decode("latin-1").partition(" ")
-        if scheme.lower() != "basic":
-            return None
-        try:
-            decoded = base64.b64decode(encoded.strip(), validate=True).decode("utf-8")
-            # RFC 6749 §2.3.1 encodes id and secret as form values, so that there is one colon.
-            # Most clients do not, so the id may contain colons; no secret of this issuer does. A
-            # plus stays a plus, since no id and no secret contains a space.
-            client_id, colon, secret = decoded.rpartition(":")
-            presented = PresentedClient(
-                unquote(client_id, errors="strict"), unquote(secret, errors="strict")
-            )
-        except ValueError:
-            raise _unreadable() from None
-        if not colon:
-            raise _unreadable()
-        return presented
+    headers = values_of(request.form.headers, b"authorization")
+    if len(headers) > 1:
+        raise _unreadable()
+    scheme, _, encoded = (headers[0] if headers else b"").decode("latin-1").partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        decoded = base64.b64decode(encoded.strip(), validate=True).decode("utf-8")
+        # RFC 6749 §2.3.1 encodes id and secret as form values, so that there is one colon.
+        # Most clients do not, so the id may contain colons; no secret of this issuer does. A
+        # plus stays a plus, since no id and no secret contains a space.
+        client_id, colon, secret = decoded.rpartition(":")
+        client_id, secret = unquote(client_id, errors="strict"), unquote(secret, errors="strict")
+    except ValueError:
+        raise _unreadable() from None
+    if not colon:
+        raise _unreadable()
+    return PresentedClient(client_id, secret)
 
 
-class ClientSecretPost:
+def client_secret_post(request: ParsedRequest) -> PresentedClient | None:
     """Credentials in the form (RFC 6749 §2.3.1)."""
-
-    name = "client_secret_post"
-
-    def presented(self, request: ParsedRequest) -> PresentedClient | None:
-        secret = request.parameters.get("client_secret")
-        if secret is None:
-            return None
-        return PresentedClient(request.parameters.get("client_id", ""), secret)
+    secret = request.parameters.get("client_secret")
+    if secret is None:
+        return None
+    return PresentedClient(request.parameters.get("client_id", ""), secret)
 
 
-class PrivateKeyJwt:
+def private_key_jwt(request: ParsedRequest) -> PresentedClient | None:
     """An assertion that the client has signed (RFC 7521 §4.2, RFC 7523 §2.2).
 
     The form may leave `client_id` out: then the assertion names the client.
     """
-
-    name = "private_key_jwt"
-
-    def presented(self, request: ParsedRequest) -> PresentedClient | None:
-        parameters = request.parameters
-        assertion = parameters.get("client_assertion")
-        if assertion is None:
-            return None
-        client_id = parameters.get("client_id") or _unverified_subject(assertion)
-        kind = parameters.get("client_assertion_type")
-        if kind is None:
-            raise OAuthError(
-                ErrorCode.INVALID_REQUEST, "client_assertion_type is missing.", target=client_id
-            )
-        if kind != CLIENT_ASSERTION_TYPE:
-            raise invalid_client("unknown client_assertion_type", client_id)
-        return PresentedClient(client_id, None, assertion)
+    parameters = request.parameters
+    assertion = parameters.get("client_assertion")
+    if assertion is None:
+        return None
+    client_id = parameters.get("client_id") or _unverified_subject(assertion)
+    kind = parameters.get("client_assertion_type")
+    if kind is None:
+        raise invalid_request("client_assertion_type is missing.", target=client_id)
+    if kind != CLIENT_ASSERTION_TYPE:
+        raise invalid_client("unknown client_assertion_type", client_id)
+    return PresentedClient(client_id, None, assertion)
 
 
-class NoCredentials:
-    """Public clients: only their id, in the form (RFC 6749 §3.2.1, RFC 7591 §2)."""
+def no_credentials(request: ParsedRequest) -> PresentedClient | None:
+    """Public clients: only their id, in the form (RFC 6749 §3.2.1, RFC 7591 §2).
 
-    name = "none"
-
-    def presented(self, request: ParsedRequest) -> PresentedClient | None:
-        """The client that the form names, if the request has no credentials of any kind."""
-        parameters = request.parameters
-        client_id = parameters.get("client_id")
-        has_credentials = "client_secret" in parameters or "client_assertion" in parameters
-        has_header = values_of(request.form.headers, b"authorization")
-        if client_id is None or has_credentials or has_header:
-            return None
-        return PresentedClient(client_id, None)
+    Only if the request has no credentials of any kind.
+    """
+    parameters = request.parameters
+    client_id = parameters.get("client_id")
+    has_credentials = "client_secret" in parameters or "client_assertion" in parameters
+    has_header = values_of(request.form.headers, b"authorization")
+    if client_id is None or has_credentials or has_header:
+        return None
+    return PresentedClient(client_id, None)
 
 
 # For endpoints that only confidential clients may use.
-WITH_CREDENTIALS: Sequence[Method] = (ClientSecretBasic(), ClientSecretPost(), PrivateKeyJwt())
-_NONE = NoCredentials()
-METHODS: Sequence[Method] = (*WITH_CREDENTIALS, _NONE)
+WITH_CREDENTIALS: Methods = {
+    AuthMethod.CLIENT_SECRET_BASIC: client_secret_basic,
+    AuthMethod.CLIENT_SECRET_POST: client_secret_post,
+    AuthMethod.PRIVATE_KEY_JWT: private_key_jwt,
+}
+METHODS: Methods = {**WITH_CREDENTIALS, AuthMethod.NONE: no_credentials}
 
 
-def presented_client(request: ParsedRequest, methods: Sequence[Method]) -> PresentedClient:
+def presented_client(request: ParsedRequest, methods: Methods) -> PresentedClient:
     """The client that the request authenticates by one of the `methods`, not yet checked.
 
-    These are all, or all but `none`.
-
-    `OAuthError` if there is none, or if the request uses several methods or names two clients.
+    These are all, or all but `none`. `OAuthError` if there is no client, or if the request uses
+    several methods or names two clients.
     """
-    found = [one for each in WITH_CREDENTIALS if (one := each.presented(request)) is not None]
-    if not found and _NONE in methods and (public := _NONE.presented(request)) is not None:
+    found = [one for each in WITH_CREDENTIALS.values() if (one := each(request)) is not None]
+    if not found and AuthMethod.NONE in methods and (public := no_credentials(request)) is not None:
         found = [public]
     if len(found) > 1:
-        raise OAuthError(
-            ErrorCode.INVALID_REQUEST, "Use one method of client authentication, not several."
-        )
+        raise invalid_request("Use one method of client authentication, not several.")
     if not found:
         raise invalid_client("no credentials")
     (presented,) = found
     if request.parameters.get("client_id", presented.client_id) != presented.client_id:
-        raise OAuthError(
-            ErrorCode.INVALID_REQUEST,
-            "The request names one client and authenticates another.",
-            target=presented.client_id,
+        raise invalid_request(
+            "The request names one client and authenticates another.", target=presented.client_id
         )
     return presented
 
@@ -187,7 +162,7 @@ class CredentialChecks:
 
     A client authenticated from memory is exempt from the failure limit: 256 random bits cannot be
     guessed, and other clients at its address must not affect it. Every other check is refused
-    beforehand if the address sent too many wrong credentials: `OAuthError` with status 429.
+    beforehand if the address sent too many wrong credentials: `TooManyRequests`.
     """
 
     _authentication: ClientAuthentication
@@ -202,7 +177,7 @@ class CredentialChecks:
         self.counts_requests = self._limits.requests is not None
 
     async def authenticate(
-        self, request: ParsedRequest, methods: Sequence[Method] = METHODS, *, again: bool = False
+        self, request: ParsedRequest, methods: Methods = METHODS, *, again: bool = False
     ) -> AuthenticatedRequest:
         """The request with its client; `invalid_client`, the same for every cause.
 
@@ -272,10 +247,7 @@ class CredentialChecks:
         run = partial(self._queries.run, partial(_authenticated, client_id, check))
         limit = self._limits.failures
         checked = limit.checked(form.network, run, counts=_is_wrong) if limit else run()
-        try:
-            return _result(await checked)
-        except TooManyRequests as error:
-            raise too_many_requests(error) from None
+        return _result(await checked)
 
     def _by_database(
         self, client_id: str, secret: str | None, is_last: bool
@@ -316,7 +288,7 @@ def _is_wrong(result: object) -> bool:
 
 
 def _unreadable() -> OAuthError:
-    return OAuthError(ErrorCode.INVALID_REQUEST, "The Authorization header cannot be read.")
+    return invalid_request("The Authorization header cannot be read.")
 
 
 def _unverified_subject(assertion: str) -> str:

@@ -1,15 +1,14 @@
 """The introspection endpoint (RFC 7662)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from issuer.composition.tokens import TokenParts
 from issuer.directory import ClientRecord
 from issuer.errors import InvalidCredentials
 from issuer.oauth.client_authentication import WITH_CREDENTIALS
+from issuer.oauth.client_endpoint import ClientEndpoint
 from issuer.oauth.messages import AuthenticatedRequest, OAuthResponse, required
 from issuer.refresh_tokens import PREFIX, Family
 from issuer.scopes import ISSUER_INTROSPECT, covers
-from issuer.settings import Settings
 from issuer.tokens import Authorization, still_held
 from issuer.vocabulary import GrantType
 
@@ -35,7 +34,8 @@ class ActiveToken:
     members: dict[str, object]
 
 
-class Introspection:
+@dataclass(eq=False, repr=False)
+class Introspection(ClientEndpoint):
     """A client may introspect its own tokens, or with `issuer:introspect` any token.
 
     For every other token the response is only `"active": false`. Nothing is changed.
@@ -46,10 +46,8 @@ class Introspection:
     methods = WITH_CREDENTIALS  # §2.1: so that nobody can look for tokens that are active
     is_for_scripts = False  # they have no credentials
 
-    def __init__(self, tokens: TokenParts, settings: Settings) -> None:
-        self._tokens = tokens
-        self._issuer = settings.url
-        self._is_password_enough = settings.users_sign_in_with_password
+    _issuer: str
+    is_password_enough: bool = field(kw_only=True)
 
     def answer(self, request: AuthenticatedRequest) -> OAuthResponse:
         """The hint is ignored (§2.1): the two kinds of tokens look different."""
@@ -75,7 +73,7 @@ class Introspection:
             return None
 
     def _access_token(self, text: str) -> ActiveToken | None:
-        tokens = self._tokens
+        tokens = self._parts.tokens
         token = tokens.any_reader.read(text)
         if tokens.is_revoked(token):
             return None
@@ -89,7 +87,7 @@ class Introspection:
         return ActiveToken(token.client_id, members)
 
     def _refresh_token(self, text: str) -> ActiveToken | None:
-        tokens = self._tokens
+        tokens = self._parts.tokens
         if (family := tokens.refresh_tokens.find(text)) is None:
             return None
         user = tokens.directory.load_user(family.user_id)
@@ -119,11 +117,11 @@ class Introspection:
 
     def _may_refresh(self, client: ClientRecord, family: Family) -> bool:
         """Whether the grants are enabled and the client may use them; else no token is active."""
-        is_offered = family.is_offered(is_password_enough=self._is_password_enough)
+        is_offered = family.is_offered(is_password_enough=self.is_password_enough)
         return is_offered and GrantType.REFRESH_TOKEN in client.grant_types
 
     def _username(self, user_id: str) -> dict[str, object]:
-        user = self._tokens.directory.load_user(user_id)
+        user = self._parts.tokens.directory.load_user(user_id)
         return {"username": user.username} if user else {}
 
 

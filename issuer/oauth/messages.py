@@ -96,11 +96,11 @@ async def receive_form(request: Request, actor: Actor) -> ReceivedForm:
     `ClientDisconnect` if the client disconnects before the end.
     """
     if request.scope["query_string"]:
-        raise _invalid("Send parameters in the body, not in the URL.")
+        raise invalid_request("Send parameters in the body, not in the URL.")
     try:
         return ReceivedForm(request.scope["headers"], await receive_body(request), actor)
     except InvalidForm as error:
-        raise _invalid(str(error), error.status) from None
+        raise invalid_request(str(error), error.status) from None
 
 
 def parse_form(form: ReceivedForm) -> ParsedRequest:
@@ -111,13 +111,13 @@ def parse_form(form: ReceivedForm) -> ParsedRequest:
     try:
         return ParsedRequest(form, parameters(form.body))
     except InvalidForm as error:
-        raise _invalid(str(error), error.status) from None
+        raise invalid_request(str(error), error.status) from None
 
 
 def required(request: AuthenticatedRequest, name: str) -> str:
     """The parameter of that name; `invalid_request` if it is missing."""
     if name not in request.parameters:
-        raise _invalid(f"Missing '{name}' in request.")
+        raise invalid_request(f"Missing '{name}' in request.")
     return request.parameters[name]
 
 
@@ -216,14 +216,11 @@ class BearerError(OAuthError):
         return super().body if self.error else {}
 
 
-def unavailable(error: Unavailable) -> OAuthError:
-    """503 `temporarily_unavailable`."""
-    return OAuthError(
-        ErrorCode.TEMPORARILY_UNAVAILABLE,
-        "The server cannot answer now.",
-        reason=str(error),
-        retry_after=error.retry_after,
-    )
+def invalid_request(
+    description: str, status: int = 400, *, target: str | None = None
+) -> OAuthError:
+    """`invalid_request` (RFC 6749 §5.2)."""
+    return OAuthError(ErrorCode.INVALID_REQUEST, description, status=status, target=target)
 
 
 def invalid_client(reason: str, target: str | None = None) -> OAuthError:
@@ -240,13 +237,16 @@ def invalid_grant(
     return OAuthError(ErrorCode.INVALID_GRANT, description, reason=reason, target=target)
 
 
-def too_many_requests(error: TooManyRequests) -> OAuthError:
-    """429: beyond a rate limit (RFC 6585 §4)."""
+def as_oauth_error(error: OAuthError | TooManyRequests | Unavailable) -> OAuthError:
+    """`temporarily_unavailable` for an error of the domain: 429 beyond a rate limit, else 503."""
+    if isinstance(error, OAuthError):
+        return error
+    is_limited = isinstance(error, TooManyRequests)
     return OAuthError(
         ErrorCode.TEMPORARILY_UNAVAILABLE,
-        "Too many requests.",
+        "Too many requests." if is_limited else "The server cannot answer now.",
         reason=str(error),
-        status=TOO_MANY_REQUESTS,
+        status=TOO_MANY_REQUESTS if is_limited else None,
         retry_after=error.retry_after,
     )
 
@@ -274,10 +274,6 @@ def quoted(text: str, longest: int = _MAX_QUOTE) -> str:
     return "".join(c if " " <= c <= "~" and c not in '"\\' else "?" for c in cut)
 
 
-def _invalid(description: str, status: int = 400) -> OAuthError:
-    return OAuthError(ErrorCode.INVALID_REQUEST, description, status=status)
-
-
 @dataclass(frozen=True, slots=True)
 class OAuthResponse:
     """Status, JSON body and headers; `error` is set if it is an error response.
@@ -292,8 +288,9 @@ class OAuthResponse:
     is_for_scripts: bool = True
 
     @classmethod
-    def refusing(cls, error: OAuthError) -> "OAuthResponse":
+    def refusing(cls, cause: OAuthError | Unavailable) -> "OAuthResponse":
         """The error response (RFC 6749 §5.2)."""
+        error = as_oauth_error(cause)
         return cls(error.status, error.body, error.headers, error)
 
     @classmethod

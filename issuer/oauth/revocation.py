@@ -6,6 +6,7 @@ from issuer.audit import Actor
 from issuer.composition import Administration
 from issuer.errors import InvalidCredentials
 from issuer.oauth.client_authentication import METHODS
+from issuer.oauth.client_endpoint import ClientEndpoint
 from issuer.oauth.messages import (
     AuthenticatedRequest,
     NothingDone,
@@ -13,14 +14,14 @@ from issuer.oauth.messages import (
     OAuthResponse,
     required,
 )
-from issuer.refresh_tokens import PREFIX, RefreshTokens
+from issuer.refresh_tokens import PREFIX
 from issuer.revocations import FeedFull
-from issuer.tokens import TokenReader, VerifiedToken
+from issuer.tokens import VerifiedToken
 from issuer.vocabulary import ErrorCode
 
 
 @dataclass(eq=False, repr=False)
-class Revocation:
+class Revocation(ClientEndpoint):
     """A client revokes a token of its own. A token that is not active is no error (§2.2)."""
 
     name = "revocation"
@@ -28,8 +29,6 @@ class Revocation:
     methods = METHODS
     is_for_scripts = True
 
-    _reader: TokenReader
-    _refresh_tokens: RefreshTokens
     _administration: Administration
 
     def answer(self, request: AuthenticatedRequest) -> OAuthResponse:
@@ -40,7 +39,7 @@ class Revocation:
         token, client_id = required(request, "token"), request.client.client_id
         if not token.startswith(PREFIX):
             self._revoke_access_token(self._access_token(token, client_id), request.actor)
-        elif not self._refresh_tokens.revoke(token, client_id, request.actor):
+        elif not self._parts.tokens.refresh_tokens.revoke(token, client_id, request.actor):
             # The same for a token of another client: the caller must not learn that it is active.
             raise NothingDone("no active refresh token of the client")
         return OAuthResponse(200, {})
@@ -59,7 +58,7 @@ class Revocation:
 
     def _access_token(self, token: str, client_id: str) -> VerifiedToken:
         try:
-            verified = self._reader.read(token)
+            verified = self._parts.tokens.any_reader.read(token)
         except InvalidCredentials as error:
             # Without the part that may quote the token.
             raise NothingDone(error.reason.partition(":")[0]) from None

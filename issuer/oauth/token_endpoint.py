@@ -20,6 +20,7 @@ from issuer.oauth.messages import (
     OAuthResponse,
     PasswordAttempt,
     ReceivedForm,
+    invalid_request,
     parse_form,
     quoted,
     receive_form,
@@ -185,7 +186,7 @@ class TokenEndpoint:
             with self._span("issue"):
                 token = self._issuer.issue(granted.authorization, now)
         except TokenTooLarge as error:
-            raise OAuthError(ErrorCode.INVALID_REQUEST, quoted(str(error))) from None
+            raise invalid_request(quoted(str(error))) from None
         if isinstance(token, RevokedUntil):
             return token
         issued = IssuedToken(granted, token, actor, now)

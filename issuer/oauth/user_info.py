@@ -19,7 +19,6 @@ from issuer.oauth.messages import (
     BearerError,
     OAuthError,
     OAuthResponse,
-    unavailable,
 )
 from issuer.scopes import EMAIL, OPENID, PROFILE
 from issuer.telemetry.logs import note_client
@@ -39,9 +38,7 @@ class UserInfoEndpoint:
         try:
             token = await _presented(request)
             claims = await self._queries.run(self._claims, token)
-        except Unavailable as error:
-            return OAuthResponse.refusing(unavailable(error))
-        except OAuthError as error:
+        except (OAuthError, Unavailable) as error:
             return OAuthResponse.refusing(error)
         return OAuthResponse(200, claims, NO_STORE)
 

@@ -8,13 +8,13 @@ from hashlib import sha256
 
 from issuer.errors import InvalidCredentials
 from issuer.oauth.grants.grant import EarlierGrant, Granted, in_session
-from issuer.oauth.messages import AuthenticatedRequest, OAuthError, required
+from issuer.oauth.messages import AuthenticatedRequest, invalid_request, required
 from issuer.refresh_tokens import RefreshTokens, TokenToStore
 from issuer.scopes import OPENID
 from issuer.sign_in.codes import AuthorizationCodes
 from issuer.sign_in.codes_store import AuthorizationCode
 from issuer.tokens import Authentication, RevokedUntil
-from issuer.vocabulary import ErrorCode, GrantType
+from issuer.vocabulary import GrantType
 
 _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")  # RFC 7636 §4.1
 
@@ -65,9 +65,7 @@ class CodeGrant(EarlierGrant):
         """Not by Authlib's `CodeChallenge`, which allows requests and codes without a challenge."""
         verifier = required(request, "code_verifier")
         if not _VERIFIER.fullmatch(verifier):
-            raise OAuthError(
-                ErrorCode.INVALID_REQUEST, "code_verifier has 43 to 128 unreserved characters."
-            )
+            raise invalid_request("code_verifier has 43 to 128 unreserved characters.")
         challenge = urlsafe_b64encode(sha256(verifier.encode()).digest()).decode().rstrip("=")
         if not hmac.compare_digest(challenge, code.code_challenge):
             raise self._refused("wrong code_verifier", code.user_id)

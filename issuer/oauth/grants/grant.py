@@ -13,7 +13,13 @@ from issuer.directory import (
     SecretRecord,
     UserRecord,
 )
-from issuer.oauth.messages import AuthenticatedRequest, OAuthError, invalid_grant, invalid_scope
+from issuer.oauth.messages import (
+    AuthenticatedRequest,
+    OAuthError,
+    invalid_grant,
+    invalid_request,
+    invalid_scope,
+)
 from issuer.refresh_tokens import TokenToStore
 from issuer.scopes import InvalidScope, ScopeNotCovered
 from issuer.tokens import Authentication, Authorization, RevokedUntil
@@ -92,10 +98,7 @@ def in_session(
     if session_id is None:
         return ceiling
     if len(session_id) > MAX_SESSION_ID or not session_id.isprintable():
-        raise OAuthError(
-            ErrorCode.INVALID_REQUEST,
-            f"session_id must be at most {MAX_SESSION_ID} printable characters.",
-        )
+        raise invalid_request(f"session_id must be at most {MAX_SESSION_ID} printable characters.")
     return replace(ceiling, session_id=session_id)
 
 
