@@ -74,25 +74,25 @@ class ClientRecord:
     """
 
     client_id: str
-    name: str
-    disabled: bool
     token_endpoint_auth_method: AuthMethod
-    jwks: Mapping[str, Any] | None
-    jwks_uri: str | None
-    trusts: tuple[Mapping[str, Any], ...]
     grant_types: frozenset[GrantType]
     audiences: Mapping[str, AudienceRecord]
-    access_token_ttl: timedelta | None
-    claims: Mapping[str, object]
-    may_set_session: bool
-    rights: Rights
-    secrets: tuple[SecretRecord, ...]
-    redirect_uris: tuple[str, ...]
-    post_logout_redirect_uris: tuple[str, ...]
-    first_party: bool
     user_rights: UserRights
     registered_by: RegisteredBy
-    pinned: bool
+    name: str = ""
+    disabled: bool = False
+    jwks: Mapping[str, Any] | None = None
+    jwks_uri: str | None = None
+    trusts: tuple[Mapping[str, Any], ...] = ()
+    access_token_ttl: timedelta | None = None
+    claims: Mapping[str, object] = field(default_factory=dict)
+    may_set_session: bool = False
+    rights: Rights = Rights(frozenset(), ())
+    secrets: tuple[SecretRecord, ...] = ()
+    redirect_uris: tuple[str, ...] = ()
+    post_logout_redirect_uris: tuple[str, ...] = ()
+    first_party: bool = False
+    pinned: bool = False
 
     @property
     def is_self_registered(self) -> bool:

@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from issuer.algorithms import AlgorithmInUse
+from issuer.database.store import as_record
 from issuer.database.tables import (
     AssignmentRow,
     AudienceResourceRow,
@@ -49,27 +50,16 @@ def load_client(session: Session, client_id: str, own_audience: str) -> ClientRe
     roles = _role_grants(session, client_id)
     if row is None:
         return None
-    return ClientRecord(
-        client_id=row.client_id,
-        name=row.name,
-        disabled=row.disabled,
-        token_endpoint_auth_method=row.token_endpoint_auth_method,
-        jwks=row.jwks,
-        jwks_uri=row.jwks_uri,
+    return as_record(
+        ClientRecord,
+        row,
         trusts=tuple(row.trusts),
         grant_types=frozenset(row.grant_types),
         audiences={each.id: each for each in audiences},
-        access_token_ttl=row.access_token_ttl,
-        claims=row.claims,
-        may_set_session=row.may_set_session,
         rights=Rights(frozenset(row.scopes), roles),
-        secrets=tuple(SecretRecord(each.id, each.digest, each.expires_at) for each in secrets),
+        secrets=tuple(as_record(SecretRecord, each) for each in secrets),
         redirect_uris=tuple(row.redirect_uris),
         post_logout_redirect_uris=tuple(row.post_logout_redirect_uris),
-        first_party=row.first_party,
-        user_rights=row.user_rights,
-        registered_by=row.registered_by,
-        pinned=row.pinned,
     )
 
 
@@ -78,25 +68,11 @@ def new_client(session: Session, client_id: str, own_audience: str) -> ClientRec
     audiences = _audiences(session, lambda column: column != own_audience, own_audience)
     return ClientRecord(
         client_id=client_id,
-        name="",
-        disabled=False,
         token_endpoint_auth_method=AuthMethod.NONE,
-        jwks=None,
-        jwks_uri=None,
-        trusts=(),
         grant_types=GRANTS_WITH_A_PERSON,
         audiences={each.id: each for each in audiences},
-        access_token_ttl=None,
-        claims={},
-        may_set_session=False,
-        rights=Rights(frozenset(), ()),
-        secrets=(),
-        redirect_uris=(),
-        post_logout_redirect_uris=(),
-        first_party=False,
         user_rights=UserRights.ALL,
         registered_by=RegisteredBy.METADATA,
-        pinned=False,
     )
 
 
@@ -108,18 +84,8 @@ def load_user(session: Session, user_id: str) -> UserRecord | None:
     if found is None:
         return None
     row, has_second_factor = found
-    return UserRecord(
-        id=row.id,
-        username=row.username,
-        name=row.name,
-        email=row.email,
-        email_verified=row.email_verified,
-        disabled=row.disabled,
-        claims=row.claims,
-        rights=Rights(frozenset(), _role_grants(session, user_id)),
-        password_hash=row.password_hash,
-        has_second_factor=has_second_factor,
-    )
+    rights = Rights(frozenset(), _role_grants(session, user_id))
+    return as_record(UserRecord, row, rights=rights, has_second_factor=has_second_factor)
 
 
 def load_trusted_issuer(session: Session, issuer_id: str) -> TrustedIssuerRecord | None:
@@ -127,17 +93,8 @@ def load_trusted_issuer(session: Session, issuer_id: str) -> TrustedIssuerRecord
     row = session.get(TrustedIssuerRow, issuer_id)
     if row is None:
         return None
-    return TrustedIssuerRecord(
-        id=row.id,
-        issuer=row.issuer,
-        algorithms=tuple(row.algorithms),
-        keys=row.keys,
-        ca_certificate=row.ca_certificate,
-        typ=row.typ,
-        kinds=frozenset(row.kinds),
-        allow_private_addresses=row.allow_private_addresses,
-        disabled=row.disabled,
-    )
+    algorithms, kinds = tuple(row.algorithms), frozenset(row.kinds)
+    return as_record(TrustedIssuerRecord, row, algorithms=algorithms, kinds=kinds)
 
 
 def _has_second_factor() -> ColumnElement[bool]:
@@ -171,11 +128,10 @@ def _audiences(session: Session, are: AreAudiences, own_audience: str) -> list[A
 
 
 def _audience(row: AudienceRow, resources: list[str], own_audience: str) -> AudienceRecord:
-    return AudienceRecord(
-        id=row.id,
+    return as_record(
+        AudienceRecord,
+        row,
         signing_alg=AlgorithmInUse(row.signing_alg, row.previous_alg, row.alg_changes_at),
-        access_token_ttl=row.access_token_ttl,
-        include_roles=row.include_roles,
         is_own=row.id == own_audience,
         resources=tuple(resources),
     )

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from random import Random
 
 from issuer.clock import Clock
@@ -14,15 +15,19 @@ from issuer.errors import InvalidCredentials
 from issuer.fields.redirect_uris import is_registered
 from issuer.fields.urls import is_client_id
 from issuer.keys.sealing import SealedTexts
-from issuer.sign_in.authorization_request import VALID_FOR, RequestProblem, shown, with_parameters
+from issuer.sign_in.authorization_request import (
+    VALID_FOR,
+    RequestProblem,
+    invalid_request,
+    with_parameters,
+)
 from issuer.sign_in.sessions_store import SignInSession
 from issuer.sign_in.validation import FindClient
 from issuer.tokens import IdTokenReader
-from issuer.vocabulary import AuthorizationErrorCode
 
-_SECTION = "OpenID Connect RP-Initiated Logout §2"
 _MAX_STATE = 1_000
 _MAX_SHOWN = 60
+_problem = partial(invalid_request, section="OpenID Connect RP-Initiated Logout §2")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +65,17 @@ class LogoutRequests:
         repeated = [name for name, times in Counter(n for n, _ in parameters).items() if times > 1]
         if repeated:
             values = ", ".join(value for name, value in parameters if name == repeated[0])
-            return _problem("A parameter is repeated.", repeated[0][:50], shown(values))
+            return _problem("A parameter is repeated.", repeated[0][:50], values)
         given = {name: value for name, value in parameters if value}
         client_id, session_id = given.get("client_id"), None
         if (hint := given.get("id_token_hint")) is not None:
             hinted, session_id = self._hinted(hint)
             if hinted is None:
                 sentence = "The ID token is not one of this issuer."
-                return _problem(sentence, "id_token_hint", shown(hint, _MAX_SHOWN))
+                return _problem(sentence, "id_token_hint", hint, longest=_MAX_SHOWN)
             if client_id not in {None, hinted}:
                 sentence = "The ID token was issued to another client."
-                return _problem(sentence, "client_id", shown(client_id))
+                return _problem(sentence, "client_id", client_id)
             client_id = hinted
         client = self._find_client(client_id) if client_id else None
         problem = _redirect_problem(client, client_id, given)
@@ -114,7 +119,7 @@ def _redirect_problem(
 ) -> RequestProblem | None:
     if len(state := given.get("state", "")) > _MAX_STATE:
         sentence = f"The parameter state is too long: at most {_MAX_STATE:,} characters."
-        return _problem(sentence, "state", shown(state, _MAX_SHOWN))
+        return _problem(sentence, "state", state, longest=_MAX_SHOWN)
     if (uri := given.get("post_logout_redirect_uri")) is None:
         return None
     if client is None:
@@ -124,30 +129,17 @@ def _redirect_problem(
             else "The application asked to return to an address, but did not say which application"
             " it is. It must send client_id or id_token_hint."
         )
-        return _problem(sentence, "client_id", shown(client_id))
+        return _problem(sentence, "client_id", client_id)
     if is_registered(uri, client.post_logout_redirect_uris):
         return None
     return _problem(
         "The application asked to return to an address that is not registered for it.",
         "post_logout_redirect_uri",
-        shown(uri),
-        client.post_logout_redirect_uris,
+        uri,
+        registered=client.post_logout_redirect_uris,
     )
 
 
 def _return_to(given: dict[str, str]) -> str | None:
     uri, state = given.get("post_logout_redirect_uri"), given.get("state")
     return uri if uri is None or state is None else with_parameters(uri, {"state": state})
-
-
-def _problem(
-    sentence: str, parameter: str, given: str | None, registered: Sequence[str] = ()
-) -> RequestProblem:
-    return RequestProblem(
-        AuthorizationErrorCode.INVALID_REQUEST,
-        sentence,
-        parameter,
-        given,
-        tuple(registered),
-        _SECTION,
-    )

@@ -20,11 +20,16 @@ _SECONDS = re.compile(r"\d{1,9}", re.ASCII)
 class InvalidParameter(Exception):
     """A parameter that cannot be served, and the error for it."""
 
-    def __init__(self, error: AuthorizationErrorCode, description: str, parameter: str) -> None:
+    def __init__(
+        self,
+        parameter: str,
+        description: str,
+        error: AuthorizationErrorCode = ErrorCode.INVALID_REQUEST,
+    ) -> None:
         super().__init__(description)
-        self.error = error
-        self.description = description
         self.parameter = parameter
+        self.description = description
+        self.error = error
 
 
 def require_single(names: Mapping[str, int]) -> None:
@@ -32,36 +37,30 @@ def require_single(names: Mapping[str, int]) -> None:
     for name, times in names.items():
         if times > 1:
             what = name if name.isidentifier() and name.isascii() else "of another name"
-            raise InvalidParameter(
-                ErrorCode.INVALID_REQUEST, f"The parameter {what[:50]} is repeated.", name
-            )
+            raise InvalidParameter(name, f"The parameter {what[:50]} is repeated.")
 
 
 def require_supported(client: ClientRecord, given: Mapping[str, str]) -> None:
     """Only codes, answered in the query, and only for clients with the grant."""
     if "request" in given:
-        raise InvalidParameter(ErrorCode.REQUEST_NOT_SUPPORTED, "Send plain parameters.", "request")
+        raise InvalidParameter("request", "Send plain parameters.", ErrorCode.REQUEST_NOT_SUPPORTED)
     if "request_uri" in given:
         raise InvalidParameter(
-            ErrorCode.REQUEST_URI_NOT_SUPPORTED, "Send plain parameters.", "request_uri"
+            "request_uri", "Send plain parameters.", ErrorCode.REQUEST_URI_NOT_SUPPORTED
         )
     if given.get("response_mode", "query") != "query":
-        raise InvalidParameter(
-            ErrorCode.INVALID_REQUEST, "response_mode must be query.", "response_mode"
-        )
+        raise InvalidParameter("response_mode", "response_mode must be query.")
     if "response_type" not in given:
-        raise InvalidParameter(
-            ErrorCode.INVALID_REQUEST, "response_type is missing.", "response_type"
-        )
+        raise InvalidParameter("response_type", "response_type is missing.")
     if given["response_type"] != "code":
         raise InvalidParameter(
-            ErrorCode.UNSUPPORTED_RESPONSE_TYPE, "response_type must be code.", "response_type"
+            "response_type", "response_type must be code.", ErrorCode.UNSUPPORTED_RESPONSE_TYPE
         )
     if GrantType.AUTHORIZATION_CODE not in client.grant_types:
         raise InvalidParameter(
-            ErrorCode.UNAUTHORIZED_CLIENT,
-            "The client may not use the grant authorization_code.",
             "client_id",
+            "The client may not use the grant authorization_code.",
+            ErrorCode.UNAUTHORIZED_CLIENT,
         )
 
 
@@ -82,7 +81,7 @@ def code_challenge(given: Mapping[str, str]) -> str:
         problem = "code_challenge must be a SHA-256 digest as base64url: 43 characters, no padding."
     else:
         return challenge
-    raise InvalidParameter(ErrorCode.INVALID_REQUEST, problem, parameter)
+    raise InvalidParameter(parameter, problem)
 
 
 def audience_id(client: ClientRecord, given: Mapping[str, str]) -> str | None:
@@ -95,7 +94,7 @@ def audience_id(client: ClientRecord, given: Mapping[str, str]) -> str | None:
         return None
     is_first = audience.name is not None and audience.name == named.get("audience")
     parameter = "audience" if is_first else "resource"
-    raise InvalidParameter(ErrorCode.INVALID_TARGET, audience.reason, parameter)
+    raise InvalidParameter(parameter, audience.reason, ErrorCode.INVALID_TARGET)
 
 
 def scopes(given: Mapping[str, str]) -> tuple[frozenset[str], tuple[str, ...] | None]:
@@ -107,7 +106,7 @@ def scopes(given: Mapping[str, str]) -> tuple[frozenset[str], tuple[str, ...] | 
             parse(scope)
     except InvalidScope:
         raise InvalidParameter(
-            ErrorCode.INVALID_SCOPE, "The scope has a malformed value.", "scope"
+            "scope", "The scope has a malformed value.", ErrorCode.INVALID_SCOPE
         ) from None
     return frozenset(asked).intersection(OPENID_SCOPES), others or None
 
@@ -129,13 +128,9 @@ def prompt(given: Mapping[str, str]) -> frozenset[str]:
     """What the client asks to be shown, or that nothing may be shown."""
     asked = frozenset(given.get("prompt", "").split())
     if not asked <= _PROMPTS:
-        raise InvalidParameter(
-            ErrorCode.INVALID_REQUEST, "prompt must be none, login or consent.", "prompt"
-        )
+        raise InvalidParameter("prompt", "prompt must be none, login or consent.")
     if NONE in asked and len(asked) > 1:
-        raise InvalidParameter(
-            ErrorCode.INVALID_REQUEST, "prompt has none with another value.", "prompt"
-        )
+        raise InvalidParameter("prompt", "prompt has none with another value.")
     return asked
 
 
@@ -144,5 +139,5 @@ def max_age(given: Mapping[str, str]) -> int | None:
     if (text := given.get("max_age")) is None:
         return None
     if not _SECONDS.fullmatch(text):
-        raise InvalidParameter(ErrorCode.INVALID_REQUEST, "max_age must be seconds.", "max_age")
+        raise InvalidParameter("max_age", "max_age must be seconds.")
     return int(text)
