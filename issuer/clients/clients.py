@@ -23,7 +23,7 @@ from issuer.database.store import as_model, new_id, release_id
 from issuer.database.tables import ClientRow, ClientSecretRow
 from issuer.errors import AlreadyExists, InvalidField, NotAllowed, NotFound, UnknownReference
 from issuer.fields.ids import fold_id
-from issuer.resources import Principals, Transaction
+from issuer.resources import Principals, Transaction, one_of
 from issuer.trusted_issuers.fields import is_trust_domain
 from issuer.trusted_issuers.store import TrustedIssuerStore
 from issuer.vocabulary import GRANTS_WITH_A_PERSON, RegisteredBy, UserRights
@@ -131,10 +131,7 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
 
     def secret(self, client_id: str, secret_id: str) -> ClientSecret:
         """Metadata of one secret."""
-        for secret in self.secrets(client_id):
-            if secret.id == secret_id:
-                return secret
-        raise NotFound("secret", secret_id)
+        return one_of(self.secrets(client_id), secret_id, "secret")
 
     def add_secret(
         self, client_id: str, fields: SecretFields, *, secret: str | None = None
@@ -173,12 +170,7 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
         Tokens do not name the secret used: `and_its_tokens` revokes all tokens of the client.
         """
         self._row_to_change(client_id)
-        for row in self._store.secrets_of(client_id):
-            if row.id == secret_id:
-                self._delete_secret(row)
-                break
-        else:
-            raise NotFound("secret", secret_id)
+        self._delete_secret(one_of(self._store.secrets_of(client_id), secret_id, "secret"))
         if and_its_tokens:
             self.revoke_tokens(client_id)
 

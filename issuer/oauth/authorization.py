@@ -17,7 +17,6 @@ from issuer.sign_in.authorization_request import (
     RequestProblem,
     SignInNeeded,
 )
-from issuer.sign_in.sessions_store import SignInSession
 from issuer.telemetry.logs import note_client
 from issuer.telemetry.metrics import Metrics
 
@@ -56,7 +55,7 @@ class AuthorizationEndpoint(BrowserEndpoint):
             return validated
         authorization_request, sealed = validated
         note_client(authorization_request.client_id)
-        session: SignInSession | None = self._session(request)
+        session = self._session(request, self._people.sessions.find)
         step = self._people.flow.next_step(authorization_request, session, actor)
         return step if isinstance(step, Redirection | RequestProblem) else (step, sealed)
 

@@ -75,14 +75,11 @@ class BrowserEndpoint:
         log.info(self.EVENT, error=problem.error, reason=problem.sentence)
         return self._problem_page(problem, self.SIGNS_OUT)
 
-    def _session(self, request: Request) -> SignInSession | None:
+    def _session(
+        self, request: Request, find: Callable[[str], SignInSession | None]
+    ) -> SignInSession | None:
         cookie = self._cookies.value(request, SESSION)
-        return None if cookie is None else self._people.sessions.find(cookie)
-
-    def _session_of_browser(self, request: Request) -> SignInSession | None:
-        """Also one that waits for its second factor, which opens nothing else."""
-        cookie = self._cookies.value(request, SESSION)
-        return None if cookie is None else self._people.sessions.of_browser(cookie)
+        return None if cookie is None else find(cookie)
 
     def _keep(
         self, request: Request, response: Response, kind: str, request_id: str, text: str

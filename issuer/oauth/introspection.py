@@ -26,14 +26,6 @@ _COPIED_CLAIMS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class ActiveToken:
-    """A token that is active, and the members of the response (§2.2)."""
-
-    client_id: str
-    members: dict[str, object]
-
-
 @dataclass(eq=False, repr=False)
 class Introspection(ClientEndpoint):
     """A client may introspect its own tokens, or with `issuer:introspect` any token.
@@ -51,20 +43,20 @@ class Introspection(ClientEndpoint):
 
     def answer(self, request: AuthenticatedRequest) -> OAuthResponse:
         """The hint is ignored (§2.1): the two kinds of tokens look different."""
-        token = self._active(required(request, "token"))
-        if token is None or not self._may_introspect(request.client, token):
+        members = self._active(required(request, "token"))
+        if members is None or not self._may_introspect(request.client, members["client_id"]):
             return OAuthResponse(200, {"active": False})
-        return OAuthResponse(200, {"active": True, **token.members})
+        return OAuthResponse(200, {"active": True, **members})
 
-    def _may_introspect(self, caller: ClientRecord, token: ActiveToken) -> bool:
+    def _may_introspect(self, caller: ClientRecord, client_id: object) -> bool:
         issuer = caller.audiences.get(self._issuer)
         may_introspect_any = issuer is not None and covers(
             caller.rights.at(issuer), ISSUER_INTROSPECT
         )
-        return token.client_id == caller.client_id or may_introspect_any
+        return client_id == caller.client_id or may_introspect_any
 
-    def _active(self, text: str) -> ActiveToken | None:
-        """None for a token that is not active, whatever the reason."""
+    def _active(self, text: str) -> dict[str, object] | None:
+        """The members of an active token (§2.2); None for any other, whatever the reason."""
         if text.startswith(PREFIX):
             return self._refresh_token(text)
         try:
@@ -72,7 +64,7 @@ class Introspection(ClientEndpoint):
         except InvalidCredentials:
             return None
 
-    def _access_token(self, text: str) -> ActiveToken | None:
+    def _access_token(self, text: str) -> dict[str, object] | None:
         tokens = self._parts.tokens
         token = tokens.any_reader.read(text)
         if tokens.is_revoked(token):
@@ -82,11 +74,12 @@ class Introspection(ClientEndpoint):
             "token_type": "Bearer",
             **{name: token.claims[name] for name in _COPIED_CLAIMS if name in token.claims},
         }
+        user = None
         if token.subject != token.client_id:
-            members |= self._username(token.subject)
-        return ActiveToken(token.client_id, members)
+            user = tokens.directory.load_user(token.subject)
+        return members | ({"username": user.username} if user else {})
 
-    def _refresh_token(self, text: str) -> ActiveToken | None:
+    def _refresh_token(self, text: str) -> dict[str, object] | None:
         tokens = self._parts.tokens
         if (family := tokens.refresh_tokens.find(text)) is None:
             return None
@@ -102,7 +95,7 @@ class Introspection(ClientEndpoint):
         held: frozenset[str] = frozenset()
         if audience is not None:
             held = Authorization.of_user(user, client, audience).within(family.scopes).scopes
-        members: dict[str, object] = {
+        return {
             "scope": _joined(family.openid_scopes, held),
             "token_type": "refresh_token",
             "sub": user.id,
@@ -113,16 +106,11 @@ class Introspection(ClientEndpoint):
             "exp": int(tokens.refresh_tokens.expires_at(family).timestamp()),
             "iat": int(family.rotated_at.timestamp()),
         }
-        return ActiveToken(client.client_id, members)
 
     def _may_refresh(self, client: ClientRecord, family: Family) -> bool:
         """Whether the grants are enabled and the client may use them; else no token is active."""
         is_offered = family.is_offered(is_password_enough=self.is_password_enough)
         return is_offered and GrantType.REFRESH_TOKEN in client.grant_types
-
-    def _username(self, user_id: str) -> dict[str, object]:
-        user = self._parts.tokens.directory.load_user(user_id)
-        return {"username": user.username} if user else {}
 
 
 def _joined(openid_scopes: frozenset[str], scopes: frozenset[str]) -> str:

@@ -44,7 +44,8 @@ class LogoutEndpoint(BrowserEndpoint):
         logout = self._people.logout_requests.validated(parameters)
         if isinstance(logout, RequestProblem):
             return logout
-        session = self._session_of_browser(request)
+        # Also one that waits for its second factor, which opens nothing else.
+        session = self._session(request, self._people.sessions.of_browser)
         if session is None:
             return (logout if logout.redirects_unasked else replace(logout, return_to=None)), True
         if not logout.is_for(session):

@@ -5,6 +5,7 @@ RFC 6749 §6, RFC 9700 §4.14.2. A family is a refresh token and all that follow
 
 from issuer.refresh_tokens.family import (
     Family,
+    GrantedBefore,
     Lifetimes,
     TokenToStore,
     ValidatedToken,
@@ -16,6 +17,7 @@ from issuer.refresh_tokens.text import PREFIX, RefreshTokenMaker
 __all__ = [
     "PREFIX",
     "Family",
+    "GrantedBefore",
     "Lifetimes",
     "RefreshTokenMaker",
     "RefreshTokens",

@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Protocol
 
 from issuer.audit import Actor, Trails
 from issuer.database import Session
@@ -23,6 +24,21 @@ class Lifetimes:
 
     def end(self, began_at: datetime, used_at: datetime) -> datetime:
         return min(used_at + self.idle, began_at + self.longest)
+
+
+class GrantedBefore(Protocol):
+    """What a user granted to a client: a code, or a family of refresh tokens."""
+
+    @property
+    def user_id(self) -> str: ...
+    @property
+    def client_id(self) -> str: ...
+    @property
+    def audience_id(self) -> str: ...
+    @property
+    def scopes(self) -> frozenset[str]: ...
+    @property
+    def openid_scopes(self) -> frozenset[str]: ...
 
 
 @dataclass(frozen=True, slots=True)

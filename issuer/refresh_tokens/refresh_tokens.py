@@ -14,6 +14,7 @@ from issuer.directory import UserRecord
 from issuer.errors import InvalidCredentials
 from issuer.refresh_tokens.family import (
     Family,
+    GrantedBefore,
     Lifetimes,
     TokenToStore,
     ValidatedToken,
@@ -21,7 +22,8 @@ from issuer.refresh_tokens.family import (
 from issuer.refresh_tokens.store import FamilyStore
 from issuer.refresh_tokens.text import RefreshTokenMaker
 from issuer.revocations import Revocations, TokenIdentity, issued_so_far
-from issuer.tokens import AccessToken, Authorization, RevokedUntil
+from issuer.revocations.revocations import SID
+from issuer.tokens import Authorization, RevokedUntil
 
 
 @dataclass(eq=False, repr=False)
@@ -60,7 +62,7 @@ class RefreshTokens:
             authenticated = (user.id, user.password_hash, family.client_id)
             if not store.is_still_as_authenticated(*authenticated, family.audience_id):
                 raise InvalidCredentials("user or client changed during sign-in", user.id)
-            if self._is_revoked(session, issue.access_token, family):
+            if self.is_revoked(session, issue, family):
                 return self.after_revocations()
             store.add(family)
             issue.record(self._trails, session, user.id, family.id)
@@ -105,7 +107,7 @@ class RefreshTokens:
             raise InvalidCredentials("unknown refresh token")
         if family.client_id != client_id:
             raise InvalidCredentials("refresh token of another client", family.user_id)
-        if self._has_expired(family):
+        if self._clock() >= family.expires_at(self._lifetimes):
             raise InvalidCredentials("expired refresh token", family.user_id)
         if self._clock() >= family.session_expires_at(self._session_lifetimes):
             raise InvalidCredentials("the session of the refresh token ended", family.user_id)
@@ -133,7 +135,7 @@ class RefreshTokens:
         # First take the lock that every change takes, as where a family ends: the order of locks
         # is then the same everywhere, and the audit event needs it.
         with self._database.changing() as session:
-            if self._is_revoked(session, issue.access_token, family):
+            if self.is_revoked(session, issue, family):
                 return self.after_revocations()
             if not FamilyStore(session).swap(family, later):
                 return RevokedUntil(self._clock())
@@ -169,15 +171,18 @@ class RefreshTokens:
             with self._database.changing() as session:
                 FamilyStore(session).delete(ended)
 
-    def _is_revoked(self, session: Session, token: AccessToken, family: Family) -> bool:
-        """According to the database: what `TokenIssuer` knows is a moment old."""
+    def is_revoked(self, session: Session, issue: TokenToStore, granted: GrantedBefore) -> bool:
+        """According to the database: what `TokenIssuer` knows is a moment old.
+
+        A family that ended has no row, and neither has a session: the callers look for these.
+        """
         identity = TokenIdentity(
-            jti=token.jti,
-            sid=None,  # a family that ended has no row, and the callers look for the row
-            subject=family.user_id,
-            client_id=family.client_id,
-            audience=family.audience_id,
-            issued_at=token.issued_at,
+            jti=issue.access_token.jti,
+            sid=None,
+            subject=granted.user_id,
+            client_id=granted.client_id,
+            audience=granted.audience_id,
+            issued_at=issue.access_token.issued_at,
         )
         return Revocations(session, self._clock).includes(identity)
 
@@ -194,9 +199,6 @@ class RefreshTokens:
     def _ended_families(self) -> list[str]:
         with self._database.reading() as session:
             return FamilyStore(session).ended()
-
-    def _has_expired(self, family: Family) -> bool:
-        return self._clock() >= family.expires_at(self._lifetimes)
 
     def _is_newest(self, token: str, family: Family) -> bool:
         return hmac.compare_digest(self._maker.digest(token), family.digest)
@@ -215,8 +217,8 @@ class RefreshTokens:
             access_until = FamilyStore(session).end(family.id)
             if access_until is None:
                 return False
-            are_revoked = Revocations(session, self._clock).revoke_family(
-                family.id, access_until, client_id=family.client_id, user_id=family.user_id
+            are_revoked = Revocations(session, self._clock).revoke_of_user(
+                SID, {family.id: access_until}, client_id=family.client_id, user_id=family.user_id
             )
             self._trails.begin(session, actor).note(
                 action,

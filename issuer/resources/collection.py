@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from issuer.audit import Trail
 from issuer.audit.trail import differences
@@ -12,7 +12,7 @@ from issuer.clock import Clock
 from issuer.database import Session
 from issuer.database.store import Store, as_model
 from issuer.database.tables import Versioned
-from issuer.errors import AlreadyExists, InvalidField
+from issuer.errors import AlreadyExists, InvalidField, NotFound
 from issuer.resources.resource_type import FieldsT, ModelT, ResourceType
 from issuer.revocations import Revocations
 
@@ -29,6 +29,22 @@ class Transaction:
     authority: Authority
     revocations: Revocations
     unknown_scopes_allowed: bool = False
+
+
+class Identified(Protocol):
+    @property
+    def id(self) -> str: ...
+
+
+IdentifiedT = TypeVar("IdentifiedT", bound=Identified)
+
+
+def one_of(several: Iterable[IdentifiedT], id_: str, kind: str) -> IdentifiedT:
+    """The one with this id; `NotFound` names its kind."""
+    for each in several:
+        if each.id == id_:
+            return each
+    raise NotFound(kind, id_)
 
 
 class WithinTransaction:

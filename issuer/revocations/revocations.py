@@ -65,21 +65,15 @@ class Revocations:
         self._revoke_all(RevokedPrincipal(SUB, client_id), self._limits.principal_bytes)
         return False
 
-    def revoke_family(
-        self, sid: str, expires_at: datetime, *, client_id: str, user_id: str
-    ) -> bool:
-        """Revoke the access tokens of a refresh family; the last expires at `expires_at`.
-
-        Beyond the share of the client or the user, all access tokens issued so far to this user
-        are revoked; the user's other refresh tokens get new ones. False if the feed is too full
-        for that as well.
-        """
-        return self.revoke_of_user(SID, {sid: expires_at}, client_id=client_id, user_id=user_id)
-
     def revoke_of_user(
         self, claim: str, expirations: Mapping[str, datetime], *, client_id: str, user_id: str
     ) -> bool:
-        """Revoke any access tokens of a user, named by their `jti` or `sid`."""
+        """Revoke access tokens of a user by `jti` or, all of a family or session, by `sid`.
+
+        With when the last of them expires. Beyond the share of the client or the user, all access
+        tokens issued so far to this user are revoked; the user's other refresh tokens get new
+        ones. False if the feed is too full for that as well.
+        """
         if self._listed(claim, expirations, client_id, user_id):
             return True
         try:

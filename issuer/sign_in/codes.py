@@ -10,7 +10,6 @@ from issuer.errors import InvalidCredentials
 from issuer.fields.secret_text import SecretTexts
 from issuer.refresh_tokens import RefreshTokens, TokenToStore
 from issuer.refresh_tokens.store import FamilyStore
-from issuer.revocations import Revocations, TokenIdentity
 from issuer.sign_in.codes_store import AuthorizationCode, CodeStore
 from issuer.sign_in.session_revoker import SessionRevoker
 from issuer.tokens import Authorization, RevokedUntil
@@ -53,14 +52,13 @@ class AuthorizationCodes:
         request has used the code since it was found, and `RevokedUntil` also if the access token
         was revoked meanwhile; the code can still be used then.
         """
-        token: str | None = None
-        family = None
+        token, family = None, None
         if authorization.sid != code.session_id:
             token, family = self._refresh_tokens.first_of(
                 code.user_id, authorization, issue, code.session_id
             )
         with self._database.changing() as session:
-            if Revocations(session, self._clock).includes(_identity(code, issue)):
+            if self._refresh_tokens.is_revoked(session, issue, code):
                 return self._refresh_tokens.after_revocations()
             family_id = family.id if family else None
             if not CodeStore(session).consume(
@@ -95,14 +93,3 @@ class AuthorizationCodes:
         if now_stored is None or now_stored.used_at is None:
             raise InvalidCredentials("the session or the rights behind the code ended", user_id)
         return RevokedUntil(self._clock())
-
-
-def _identity(code: AuthorizationCode, issue: TokenToStore) -> TokenIdentity:
-    return TokenIdentity(
-        jti=issue.access_token.jti,
-        sid=None,  # the family is new, and the session is looked for
-        subject=code.user_id,
-        client_id=code.client_id,
-        audience=code.audience_id,
-        issued_at=issue.access_token.issued_at,
-    )

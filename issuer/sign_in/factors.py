@@ -6,11 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from issuer.database.store import new_id
+from issuer.database.store import as_model, new_id
 from issuer.database.tables import PasskeyRow, TotpSecretRow, UserRow
 from issuer.errors import AlreadyExists, InvalidField, NotAllowed, NotFound
 from issuer.fields.fields import Fields, Label
-from issuer.resources import Transaction, WithinTransaction
+from issuer.resources import Transaction, WithinTransaction, one_of
 from issuer.sign_in.factors_store import FactorStore, SignInMethods
 from issuer.sign_in.passkeys import NewPasskey, StoredPasskey
 from issuer.sign_in.second_factor import RecoveryCodes, TotpSecrets, TotpSetup
@@ -59,13 +59,11 @@ class Factors(WithinTransaction):
     def of_user(self, user_id: str) -> list[Factor]:
         """The factors that count, in order of their ids."""
         self._user(user_id)
-        return sorted((_factor(row) for row in self._rows(user_id)), key=lambda factor: factor.id)
+        rows = sorted(self._rows(user_id), key=lambda row: row.id)
+        return [as_model(Factor, row, kind=_kind(row)) for row in rows]
 
     def get(self, user_id: str, factor_id: str) -> Factor:
-        for factor in self.of_user(user_id):
-            if factor.id == factor_id:
-                return factor
-        raise NotFound("second factor", factor_id)
+        return one_of(self.of_user(user_id), factor_id, "second factor")
 
     def methods_of(self, *user_ids: str) -> dict[str, SignInMethods]:
         """How each of those users that exist can sign in; one query."""
@@ -100,18 +98,16 @@ class Factors(WithinTransaction):
         step = self._totp.matching_step(box, user_id, code, now)
         if step is None:
             raise InvalidField("code", "is wrong: enter the code that the app shows now")
-        first = not self._rows(user_id)
-        row = TotpSecretRow(
-            id=new_id("totp_", self._random),
-            user_id=user_id,
-            name="Authenticator app",
-            sealed=box,
-            created_at=now,
-            last_step=step,
+        return self._added(
+            TotpSecretRow(
+                id=new_id("totp_", self._random),
+                user_id=user_id,
+                name="Authenticator app",
+                sealed=box,
+                created_at=now,
+                last_step=step,
+            )
         )
-        self._store.add(row)
-        self._trail.note("factor.added", user_id, factor_id=row.id, kind=TOTP)
-        return self._new_recovery_codes(user_id) if first else []
 
     def passkeys(self, user_id: str) -> list[StoredPasskey]:
         """The passkeys of the user, which an authenticator need not make again."""
@@ -127,21 +123,19 @@ class Factors(WithinTransaction):
             raise InvalidField("passkey", "was registered before")
         if self._store.find_passkey(passkey.credential_id):
             raise AlreadyExists("a passkey", "passkey")
-        first = not self._rows(user_id)
-        row = PasskeyRow(
-            id=new_id("passkey_", self._random),
-            user_id=user_id,
-            name=name,
-            credential_id=passkey.credential_id,
-            public_key=passkey.public_key,
-            sign_count=passkey.sign_count,
-            transports=list(passkey.transports),
-            is_synced=passkey.is_synced,
-            created_at=self._clock(),
+        return self._added(
+            PasskeyRow(
+                id=new_id("passkey_", self._random),
+                user_id=user_id,
+                name=name,
+                credential_id=passkey.credential_id,
+                public_key=passkey.public_key,
+                sign_count=passkey.sign_count,
+                transports=list(passkey.transports),
+                is_synced=passkey.is_synced,
+                created_at=self._clock(),
+            )
         )
-        self._store.add(row)
-        self._trail.note("factor.added", user_id, factor_id=row.id, kind=PASSKEY)
-        return self._new_recovery_codes(user_id) if first else []
 
     def renew_recovery_codes(self, user_id: str) -> list[str]:
         """New codes in place of all earlier ones, which cannot be shown again."""
@@ -175,13 +169,15 @@ class Factors(WithinTransaction):
             self._trail.note("invitation.deleted", user_id)
         self._trail.note("user.factors_reset", user_id)
 
+    def _added(self, row: TotpSecretRow | PasskeyRow) -> list[str]:
+        is_first = not self._rows(row.user_id)
+        self._store.add(row)
+        self._trail.note("factor.added", row.user_id, factor_id=row.id, kind=_kind(row))
+        return self._new_recovery_codes(row.user_id) if is_first else []
+
     def _remove(self, user_id: str, factor_id: str) -> None:
         self._authorize(user_id)
-        for row in self._rows(user_id):
-            if row.id == factor_id:
-                self._removed(row)
-                return
-        raise NotFound("second factor", factor_id)
+        self._removed(one_of(self._rows(user_id), factor_id, "second factor"))
 
     def _rows(self, user_id: str) -> list[TotpSecretRow | PasskeyRow]:
         totp = self._store.totp(user_id)
@@ -206,16 +202,6 @@ class Factors(WithinTransaction):
 
     def _user(self, user_id: str) -> UserRow:
         return self._users.get(user_id)
-
-
-def _factor(row: TotpSecretRow | PasskeyRow) -> Factor:
-    return Factor(
-        id=row.id,
-        kind=_kind(row),
-        name=row.name,
-        created_at=row.created_at,
-        last_used_at=row.last_used_at,
-    )
 
 
 def _kind(row: TotpSecretRow | PasskeyRow) -> Literal["totp", "passkey"]:

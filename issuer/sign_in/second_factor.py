@@ -139,14 +139,6 @@ class UsedCode:
     recovery_codes_left: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Match:
-    """What a code matches: a time step of the app, or a recovery code."""
-
-    step: int | None
-    recovery_digest: bytes | None
-
-
 @dataclass(eq=False, repr=False)
 class SecondFactor:
     """Checks codes of authenticator apps and recovery codes. Queries: call it from a worker."""
@@ -168,13 +160,17 @@ class SecondFactor:
         concurrent attempts matters and the caller `may_wait` and retry.
         """
         with self._guard.attempting(user_id, "", actor, may_wait=may_wait) as attempt:
-            match = self._matching(user_id, code[:_MAX_CODE].strip())
-            used = self._used(user_id, match, actor, is_admitted=attempt.is_admitted)
+            step, digest = self._matching(user_id, code[:_MAX_CODE].strip())
+            self._require_usable(user_id, is_admitted=attempt.is_admitted)
+            used = self._used(user_id, step, digest, actor)
         self._guard.end(attempt, actor, succeeded=True)
         return used
 
-    def _matching(self, user_id: str, code: str) -> _Match:
-        """Uses nothing: a refused attempt must not use up a code."""
+    def _matching(self, user_id: str, code: str) -> tuple[int | None, bytes | None]:
+        """The time step of the app that the code is of, or the digest of a recovery code.
+
+        Uses nothing: a refused attempt must not use up a code.
+        """
         digest = self._recovery_codes.digest(user_id, code)
         with self._database.reading() as session:
             store = FactorStore(session)
@@ -182,24 +178,23 @@ class SecondFactor:
             is_recovery = store.has_recovery_code(user_id, digest)
         sealed = totp.sealed if totp else None
         step = self._totp.matching_step(sealed, user_id, code, self._clock())
-        return _Match(step, digest if is_recovery else None)
+        return step, digest if is_recovery else None
 
-    def _used(self, user_id: str, match: _Match, actor: Actor, *, is_admitted: bool) -> UsedCode:
+    def _require_usable(self, user_id: str, *, is_admitted: bool) -> None:
         user = self._directory.load_user(user_id)
         if not is_admitted:
             raise InvalidCredentials("locked", user_id)
         if user is None or user.disabled:
             raise InvalidCredentials("disabled user", user_id)
-        if match.step is not None:
+
+    def _used(self, user_id: str, step: int | None, digest: bytes | None, actor: Actor) -> UsedCode:
+        if step is not None:
             with self._database.transaction() as session:
-                if FactorStore(session).use_step(user_id, match.step, self._clock()):
+                if FactorStore(session).use_step(user_id, step, self._clock()):
                     return UsedCode(_METHODS)
             raise InvalidCredentials("code used before", user_id)
-        if match.recovery_digest is not None:
-            return self._used_recovery_code(user_id, match.recovery_digest, actor)
-        raise InvalidCredentials("wrong code", user_id)
-
-    def _used_recovery_code(self, user_id: str, digest: bytes, actor: Actor) -> UsedCode:
+        if digest is None:
+            raise InvalidCredentials("wrong code", user_id)
         with self._database.changing() as session:
             store = FactorStore(session)
             if not store.use_recovery_code(user_id, digest):

@@ -14,7 +14,7 @@ from issuer.database.tables import ConsentRow
 from issuer.errors import InvalidCredentials, NotFound
 from issuer.refresh_tokens import Lifetimes
 from issuer.refresh_tokens.store import EndedFamily, FamilyStore
-from issuer.resources import Transaction, WithinTransaction
+from issuer.resources import Transaction, WithinTransaction, one_of
 from issuer.revocations import Revocations
 from issuer.revocations.revocations import JTI, SID
 from issuer.sign_in.codes_store import AuthorizationCode, CodeStore
@@ -90,9 +90,8 @@ class SessionRevoker:
     def _revoke(
         self, claim: str, expirations: dict[str, datetime], client_id: str, user_id: str
     ) -> bool:
-        return self._revocations.revoke_of_user(
-            claim, expirations, client_id=client_id, user_id=user_id
-        )
+        of_user = self._revocations.revoke_of_user
+        return of_user(claim, expirations, client_id=client_id, user_id=user_id)
 
 
 class Sessions(WithinTransaction):
@@ -108,10 +107,7 @@ class Sessions(WithinTransaction):
         return active(self._store.of_user(user_id), self._lifetimes, self._clock())
 
     def get(self, user_id: str, session_id: str) -> SignInSession:
-        for session in self.of_user(user_id):
-            if session.id == session_id:
-                return session
-        raise NotFound("session", session_id)
+        return one_of(self.of_user(user_id), session_id, "session")
 
     def require(self, session: SignInSession) -> None:
         """`InvalidCredentials` if the session has ended since it was read."""

@@ -19,37 +19,6 @@ from issuer.vocabulary import ACCESS_TOKEN_TYPE, ID_TOKEN_TYPE
 Signer: TypeAlias = Callable[[str, Mapping[str, object]], Signed]
 
 
-def access_token_claims(
-    authorization: Authorization, *, issuer: str, jti: str, now: datetime, lifetime: timedelta
-) -> dict[str, Any]:
-    """Every claim of the token.
-
-    `scope` is the standard claim (RFC 9068 §2.2.3), `scopes` the one AgentOS reads: an array also
-    for one scope or none, since AgentOS reads a string as one scope.
-    """
-    issued_at = int(now.timestamp())
-    scopes = sorted(authorization.scopes)
-    claims: dict[str, Any] = {
-        **authorization.claims,
-        "iss": issuer,
-        "sub": authorization.subject,
-        "aud": authorization.audience.id,
-        "exp": issued_at + int(lifetime.total_seconds()),
-        "iat": issued_at,
-        "jti": jti,
-        "client_id": authorization.client.client_id,
-        "scope": " ".join([*sorted(authorization.openid_scopes), *scopes]),
-        "scopes": scopes,
-    }
-    if authorization.sid is not None:
-        claims["sid"] = authorization.sid
-    if authorization.audience.include_roles:
-        claims["roles"] = authorization.role_names()
-    if authorization.session_id is not None:
-        claims["session_id"] = authorization.session_id
-    return claims
-
-
 class TokenTooLarge(IssuerError):
     """The token would exceed the size limit; `largest` names its largest claim."""
 
@@ -120,7 +89,9 @@ class TokenIssuer:
         """The token that `issue` gives, with another signer and lifetime."""
         claims = self._claims(authorization, lifetime, now)
         signed = sign(ACCESS_TOKEN_TYPE, claims)
-        self._require_size(len(signed.token), claims)
+        if (size := len(signed.token)) > self._max_bytes:
+            largest = max(claims, key=lambda name: len(json.dumps(claims[name])))
+            raise TokenTooLarge(size, self._max_bytes, largest)
         return AccessToken(
             token=signed.token,
             jti=claims["jti"],
@@ -184,18 +155,29 @@ class TokenIssuer:
     def _claims(
         self, authorization: Authorization, lifetime: timedelta, now: datetime
     ) -> dict[str, Any]:
-        return access_token_claims(
-            authorization,
-            issuer=self._issuer,
-            jti=f"{self._random.getrandbits(128):032x}",
-            now=now,
-            lifetime=lifetime,
-        )
+        """Every claim of the token.
 
-    def _require_size(self, size: int, claims: dict[str, object]) -> None:
-        if size > self._max_bytes:
-            raise TokenTooLarge(size, self._max_bytes, _largest(claims))
-
-
-def _largest(claims: dict[str, object]) -> str:
-    return max(claims, key=lambda name: len(json.dumps(claims[name])))
+        `scope` is the standard claim (RFC 9068 §2.2.3), `scopes` the one AgentOS reads: an array
+        also for one scope or none, since AgentOS reads a string as one scope.
+        """
+        issued_at = int(now.timestamp())
+        scopes = sorted(authorization.scopes)
+        claims: dict[str, Any] = {
+            **authorization.claims,
+            "iss": self._issuer,
+            "sub": authorization.subject,
+            "aud": authorization.audience.id,
+            "exp": issued_at + int(lifetime.total_seconds()),
+            "iat": issued_at,
+            "jti": f"{self._random.getrandbits(128):032x}",
+            "client_id": authorization.client.client_id,
+            "scope": " ".join([*sorted(authorization.openid_scopes), *scopes]),
+            "scopes": scopes,
+        }
+        if authorization.sid is not None:
+            claims["sid"] = authorization.sid
+        if authorization.audience.include_roles:
+            claims["roles"] = authorization.role_names()
+        if authorization.session_id is not None:
+            claims["session_id"] = authorization.session_id
+        return claims

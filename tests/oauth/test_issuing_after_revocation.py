@@ -105,8 +105,8 @@ def test_no_refreshed_token_is_sent_that_another_process_has_already_revoked(
     for _ in range(2):
         with elsewhere.database.changing() as session:
             revocations = Revocations(session, clock, limits=FeedLimits(tokens=0))
-            assert revocations.revoke_family(
-                "family_x", clock() + timedelta(hours=1), client_id="web", user_id="alice"
+            assert revocations.revoke_of_user(
+                "sid", {"family_x": clock() + timedelta(hours=1)}, client_id="web", user_id="alice"
             )
         answer = token_endpoint.refresh(client, refresh_token)
         refresh_token = answer.refresh_token

@@ -57,7 +57,7 @@ def test_the_feed_lists_tokens_families_subjects_clients_and_audiences(
         work.revocations.revoke_client("web")
         work.revocations.revoke_audience("https://os.example/1")
         whose = {"client_id": "web", "user_id": "bob"}
-        assert work.revocations.revoke_family("family_1", now + 2 * HOUR, **whose)
+        assert work.revocations.revoke_of_user("sid", {"family_1": now + 2 * HOUR}, **whose)
     so_far = int((now + SECOND).timestamp())
     assert Feed.of(deployment.http).revoked == {
         "jti": {"a": int((now + HOUR).timestamp())},

@@ -56,7 +56,9 @@ class Revoking:
         whose = {"client_id": client_id, "user_id": user_id}
         with self._deployment.services.database.changing() as session:
             revocations = Revocations(session, self._deployment.clock, limits=FEW)
-            return revocations.revoke_family(f"family_{self._number}", self.expires_at, **whose)
+            return revocations.revoke_of_user(
+                "sid", {f"family_{self._number}": self.expires_at}, **whose
+            )
 
     def tokens(self, number: int) -> None:
         ids = range(self._number + 1, self._number + 1 + number)

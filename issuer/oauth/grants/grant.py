@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import ClassVar, Protocol, TypeAlias
+from typing import ClassVar, TypeAlias
 
 from issuer.clients.authentication import VerifiedAssertion
 from issuer.directory import (
@@ -20,7 +20,7 @@ from issuer.oauth.messages import (
     invalid_request,
     invalid_scope,
 )
-from issuer.refresh_tokens import TokenToStore
+from issuer.refresh_tokens import GrantedBefore, TokenToStore
 from issuer.scopes import InvalidScope, ScopeNotCovered
 from issuer.tokens import Authentication, Authorization, RevokedUntil
 from issuer.vocabulary import ErrorCode, GrantType
@@ -105,19 +105,6 @@ def in_session(
 def _named_audiences(request: AuthenticatedRequest) -> list[str]:
     parameters = request.parameters
     return [parameters[name] for name in ("audience", "resource") if name in parameters]
-
-
-class GrantedBefore(Protocol):
-    """What a user granted to a client: a code, or a family of refresh tokens."""
-
-    @property
-    def user_id(self) -> str: ...
-    @property
-    def audience_id(self) -> str: ...
-    @property
-    def scopes(self) -> frozenset[str]: ...
-    @property
-    def openid_scopes(self) -> frozenset[str]: ...
 
 
 @dataclass(eq=False, repr=False)
