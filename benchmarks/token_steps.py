@@ -32,7 +32,7 @@ from issuer.background.workers import WorkerPool
 from issuer.composition import Composition
 from issuer.oauth import IssuerAuthorizationServer
 from issuer.oauth.client_authentication import CredentialChecks
-from issuer.oauth.endpoint import EndpointParts, LoadShedder, Refusals
+from issuer.oauth.endpoint import EndpointParts, LoadShedder
 from issuer.oauth.messages import OAuthResponse, ParsedRequest, parse_form, receive_form
 from issuer.oauth.token_endpoint import TokenEndpoint
 from issuer.rate_limits.limits import build_limits
@@ -75,9 +75,9 @@ def steps(services: Composition, client: Credentials, alg: str) -> Iterator[tupl
     services.tokens.changes.require_current = lambda: None  # type: ignore[method-assign]
     AuditWriter.record = store_nothing  # type: ignore[method-assign]
     writer = services.audit.writer
-    refusals = Refusals(writer, services.audit.refusals, clock)
-    parts = EndpointParts(clock, tokens, checks, refusals, NoOverload(clock), pool)
-    endpoint = TokenEndpoint(parts, server, writer, Metrics(), Tracing())
+    refusals = services.audit.refusals
+    parts = EndpointParts(clock, tokens, checks, writer, refusals, NoOverload(clock), pool)
+    endpoint = TokenEndpoint(parts, server, Metrics(), Tracing())
     basic = base64.b64encode(f"{client.client_id}:{client.client_secret}".encode())
     services.tokens.changes.poll()
     # From now on the client is confirmed from memory.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from issuer.clients.assertion_rules import Evidence, KeyFetchRequiredError
-from issuer.clients.authentication import AuthenticatedClient, PresentedAssertion
+from issuer.clients.authentication import AuthenticatedClient
 from issuer.clients.documents import ClientDocuments
 from issuer.clients.own_keys import OwnKeys
 from issuer.clients.trusted_tokens import TrustedTokens, TrustFindings
@@ -37,22 +37,24 @@ class ClientAssertions:
     _clock: Clock
 
     def authenticate(
-        self, presented: PresentedAssertion, now: datetime
+        self, client_id: str, text: str, now: datetime, *, is_known: bool = False, is_last: bool
     ) -> AuthenticatedClient | FetchNeeded:
         """The client; with an assertion that counts once, once.
 
+        `is_known`: this request has used it itself. `is_last`: keys and document of the client
+        were looked at, and are not looked at again.
         `InvalidCredentials` says which rule is broken; `TooManyRequests` if the client has used
         too many.
         """
         try:
-            client, evidence = self._proven(presented, _parsed(presented.text), now)
+            client, evidence = self._proven(client_id, _parsed(text), now, is_last=is_last)
         except KeyFetchRequiredError as error:
-            if presented.is_last:
+            if is_last:
                 raise
             return FetchNeeded(error.fetch_keys)
         if client.disabled:
             raise InvalidCredentials("disabled client")
-        if evidence.name is not None and not presented.is_known:
+        if evidence.name is not None and not is_known:
             self._used.use(client.client_id, evidence.name, evidence.expires_at, now)
         return AuthenticatedClient(client, None, evidence.assertion)
 
@@ -95,16 +97,16 @@ class ClientAssertions:
             each.stop()
 
     def _proven(
-        self, presented: PresentedAssertion, token: SignedToken, now: datetime
+        self, client_id: str, token: SignedToken, now: datetime, *, is_last: bool
     ) -> tuple[ClientRecord, Evidence]:
         """The client, and what proves that it is this one."""
-        is_own = token.unverified.claims.get("iss") == presented.client_id
-        remembered = self._directory.remembered_client(presented.client_id)
+        is_own = token.unverified.claims.get("iss") == client_id
+        remembered = self._directory.remembered_client(client_id)
         if remembered is not None:
             with suppress(InvalidCredentials):
                 return remembered, self._check(remembered, token, now, is_own=is_own)
-        stored = self._directory.load_client(presented.client_id)
-        client = self._documents.known(stored, is_last=presented.is_last)
+        stored = self._directory.load_client(client_id)
+        client = self._documents.known(stored, is_last=is_last)
         if client is None:
             raise InvalidCredentials("unknown client")
         if isinstance(client, FetchNeeded):

@@ -9,7 +9,7 @@ import hashlib
 import hmac
 import threading
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from random import Random
 from typing import TYPE_CHECKING
@@ -94,8 +94,7 @@ class LastUse:
             return
         try:
             with self._database.transaction() as session:
-                ClientStore(session).note_uses(secrets)
-                ClientStore(session).note_uses_of_clients(clients)
+                ClientStore(session).note_uses(secrets, clients)
         except Exception:
             with self._lock:
                 self._secrets = {**secrets, **self._secrets}
@@ -117,8 +116,7 @@ class VerifiedAssertion:
     @property
     def details(self) -> dict[str, object]:
         """What the audit log says of the authentication."""
-        members = {"issuer": self.issuer, "subject": self.subject, "jti": self.jti}
-        return {name: value for name, value in members.items() if value is not None}
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,19 +126,6 @@ class AuthenticatedClient:
     record: ClientRecord
     secret: SecretRecord | None
     assertion: VerifiedAssertion | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PresentedAssertion:
-    """An assertion, not yet checked. `is_known`: this request has used it itself.
-
-    `is_last`: keys and document of the client were looked at, and are not looked at again.
-    """
-
-    client_id: str
-    text: str = field(repr=False)
-    is_known: bool = False
-    is_last: bool = False
 
 
 @dataclass(eq=False, repr=False)

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import func, or_, select, update
-from sqlalchemy.orm import selectinload
+from sqlalchemy import ColumnElement, func, or_, select, update
+from sqlalchemy.orm import InstrumentedAttribute, selectinload
 
 from issuer.database.store import Store, begins_with
 from issuer.database.tables import ClientAudienceRow, ClientRow, ClientSecretRow
@@ -46,30 +46,23 @@ class ClientStore(Store[ClientRow]):
         some = select(1).where(ClientAudienceRow.audience_id == audience_id).limit(most)
         return self.session.scalar(select(func.count()).select_from(some.subquery())) or 0
 
-    def note_uses(self, uses: Mapping[str, tuple[datetime, str | None]]) -> None:
-        """Uses by secret id; an older one never replaces a newer. The directory ignores them.
+    def note_uses(
+        self, secrets: Mapping[str, tuple[datetime, str | None]], clients: Mapping[str, datetime]
+    ) -> None:
+        """Uses by id; an older one never replaces a newer. The directory ignores them.
 
         In the order of the ids: processes that write the same rows would wait for each other.
         """
-        for secret_id, (at, address) in sorted(uses.items()):
-            self.session.execute(
-                update(ClientSecretRow)
-                .where(ClientSecretRow.id == secret_id)
-                .where(
-                    or_(ClientSecretRow.last_used_at.is_(None), ClientSecretRow.last_used_at < at)
-                )
-                .values(last_used_at=at, last_used_address=address)
+        secret, client = ClientSecretRow, ClientRow
+        for secret_id, (at, address) in sorted(secrets.items()):
+            older = update(secret).where(
+                secret.id == secret_id, _is_before(secret.last_used_at, at)
             )
-
-    def note_uses_of_clients(self, uses: Mapping[str, datetime]) -> None:
-        """Uses by client id, in their order as `note_uses`. The directory ignores them."""
-        for client_id, at in sorted(uses.items()):
-            self.session.execute(
-                update(ClientRow)
-                .where(ClientRow.client_id == client_id)
-                .where(or_(ClientRow.last_used_at.is_(None), ClientRow.last_used_at < at))
-                .values(last_used_at=at)
-            )
+            self.session.execute(older.values(last_used_at=at, last_used_address=address))
+        for client_id, at in sorted(clients.items()):
+            used = update(client).where(client.client_id == client_id)
+            is_older = _is_before(client.last_used_at, at)
+            self.session.execute(used.where(is_older).values(last_used_at=at))
 
     def document(self, client_id: str) -> tuple[str | None, datetime | None, datetime] | None:
         """What its metadata document said last and when it was read, and when the row changed."""
@@ -81,12 +74,9 @@ class ClientStore(Store[ClientRow]):
     def note_document(self, client_id: str, document: str | None, read_at: datetime) -> None:
         """An older one never replaces a newer. The directory ignores it."""
         row = ClientRow
-        is_newer = or_(row.document_read_at.is_(None), row.document_read_at < read_at)
-        self.session.execute(
-            update(row)
-            .where(row.client_id == client_id, is_newer)
-            .values(document=document, document_read_at=read_at)
-        )
+        is_older = _is_before(row.document_read_at, read_at)
+        older = update(row).where(row.client_id == client_id, is_older)
+        self.session.execute(older.values(document=document, document_read_at=read_at))
 
     def last_uses(self, client_ids: Sequence[str]) -> dict[str, datetime]:
         """When a secret of each was last used, by client id, without those that never were."""
@@ -141,3 +131,7 @@ class ClientStore(Store[ClientRow]):
         return self.session.scalars(
             query.order_by(ClientSecretRow.created_at, ClientSecretRow.id)
         ).all()
+
+
+def _is_before(column: InstrumentedAttribute[datetime | None], at: datetime) -> ColumnElement[bool]:
+    return or_(column.is_(None), column < at)

@@ -16,7 +16,6 @@ from issuer.clients.authentication import (
     AuthenticatedClient,
     ClientAuthentication,
     LastUse,
-    PresentedAssertion,
 )
 from issuer.clock import Clock
 from issuer.directory import ClientRecord
@@ -257,8 +256,8 @@ class CredentialChecks:
     def _by_assertion(
         self, client_id: str, assertion: str, again: bool, is_last: bool
     ) -> AuthenticatedClient | FetchNeeded:
-        presented = PresentedAssertion(client_id, assertion, again, is_last)
-        return self._assertions().authenticate(presented, self._clock())
+        authenticate = self._assertions().authenticate
+        return authenticate(client_id, assertion, self._clock(), is_known=again, is_last=is_last)
 
 
 def _outcome(check: Callable[[], T]) -> T | OAuthError:

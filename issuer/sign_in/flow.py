@@ -27,9 +27,7 @@ from issuer.sign_in.parameters import NONE
 from issuer.sign_in.session_revoker import Consents
 from issuer.sign_in.sessions_store import SessionStore, SignInSession
 from issuer.sign_in.validation import KeepClient
-from issuer.vocabulary import AuthorizationErrorCode
-
-ErrorCode = AuthorizationErrorCode
+from issuer.vocabulary import AuthorizationErrorCode as ErrorCode
 
 
 class AuthorizationFlow:

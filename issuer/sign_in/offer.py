@@ -24,9 +24,8 @@ from issuer.sign_in.validation import (
     redirect_problem,
 )
 from issuer.tokens import Authorization
-from issuer.vocabulary import AuthorizationErrorCode, GrantType
-
-ErrorCode = AuthorizationErrorCode
+from issuer.vocabulary import AuthorizationErrorCode as ErrorCode
+from issuer.vocabulary import GrantType
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +113,7 @@ class Offers:
         self,
         request: AuthorizationRequest,
         client: ClientRecord,
-        error: AuthorizationErrorCode,
+        error: ErrorCode,
         sentence: str,
         *,
         acted: bool = False,
@@ -152,7 +151,7 @@ class Offers:
 
     def _problem_with_user(
         self, request: AuthorizationRequest, client: ClientRecord, user: UserRecord
-    ) -> tuple[AuthorizationErrorCode, str] | None:
+    ) -> tuple[ErrorCode, str] | None:
         """A problem found before the rights are read, so that it tells nothing about them."""
         if request.expected_user_id not in {None, user.id}:
             return ErrorCode.LOGIN_REQUIRED, "Another user is signed in."

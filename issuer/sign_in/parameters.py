@@ -6,9 +6,8 @@ from collections.abc import Mapping
 
 from issuer.directory import AudienceRecord, ClientRecord
 from issuer.scopes import OPENID_SCOPES, InvalidScope, parse
-from issuer.vocabulary import AuthorizationErrorCode, GrantType
-
-ErrorCode = AuthorizationErrorCode
+from issuer.vocabulary import AuthorizationErrorCode as ErrorCode
+from issuer.vocabulary import GrantType
 
 NONE, LOGIN, CONSENT, SELECT_ACCOUNT = "none", "login", "consent", "select_account"
 _PROMPTS = {NONE, LOGIN, CONSENT, SELECT_ACCOUNT}
@@ -24,7 +23,7 @@ class InvalidParameter(Exception):
         self,
         parameter: str,
         description: str,
-        error: AuthorizationErrorCode = ErrorCode.INVALID_REQUEST,
+        error: ErrorCode = ErrorCode.INVALID_REQUEST,
     ) -> None:
         super().__init__(description)
         self.parameter = parameter

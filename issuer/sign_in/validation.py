@@ -28,9 +28,8 @@ from issuer.sign_in.authorization_request import (
 )
 from issuer.sign_in.parameters import NONE, InvalidParameter
 from issuer.tokens import IdTokenReader
-from issuer.vocabulary import AuthorizationErrorCode
+from issuer.vocabulary import AuthorizationErrorCode as ErrorCode
 
-ErrorCode = AuthorizationErrorCode
 KeepClient: TypeAlias = Callable[[ClientRecord, Actor], None]
 FindClient: TypeAlias = Callable[[str], ClientRecord | None]
 
@@ -189,7 +188,7 @@ def error_url(
     issuer: str,
     redirect_uri: str,
     state: str | None,
-    error: AuthorizationErrorCode,
+    error: ErrorCode,
     description: str,
 ) -> str:
     """RFC 6749 §4.1.2.1, with `iss` (RFC 9207 §2)."""

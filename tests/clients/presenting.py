@@ -6,7 +6,6 @@ from typing import Any
 
 import jwt
 
-from issuer.clients.authentication import PresentedAssertion
 from issuer.errors import InvalidCredentials
 from tests.builders import URL, Deployment
 from tests.trusting import CLUSTER, POD, OtherIssuer
@@ -25,10 +24,9 @@ class Presenting:
 
     def refusal(self, token: str, client_id: str = "pod") -> str | None:
         """The rule that the token breaks; None if it authenticates the client."""
-        presented = PresentedAssertion(client_id, token, is_last=True)
         assertions = self.deployment.services.tokens.client_assertions
         try:
-            assertions.authenticate(presented, self.deployment.clock())
+            assertions.authenticate(client_id, token, self.deployment.clock(), is_last=True)
         except InvalidCredentials as error:
             return error.reason
         return None
