@@ -175,11 +175,8 @@ class ClientAuthentication:
         if secret is not None and matching is None:
             raise InvalidCredentials("a secret of a client that has none")
         if matching is not None and not matching.is_live(now):
-            raise InvalidCredentials(_expired(matching))
+            since = f"{matching.expires_at:%Y-%m-%d %H:%M} UTC"
+            raise InvalidCredentials(f"expired secret ({matching.id}, since {since})")
         if client.disabled:
             raise InvalidCredentials("disabled client")
         return AuthenticatedClient(client, matching)
-
-
-def _expired(secret: SecretRecord) -> str:
-    return f"expired secret ({secret.id}, since {secret.expires_at:%Y-%m-%d %H:%M} UTC)"

@@ -11,7 +11,6 @@ from issuer.http.cookies import AUTHORIZATION_REQUEST
 from issuer.http.requests import caller, see_other
 from issuer.oauth.browser_endpoint import BrowserEndpoint, log
 from issuer.sign_in.authorization_request import (
-    AuthorizationRequest,
     ConsentNeeded,
     Redirection,
     RequestProblem,
@@ -45,7 +44,10 @@ class AuthorizationEndpoint(BrowserEndpoint):
             return see_other(outcome.url)
         step, sealed = outcome
         page = "consent" if isinstance(step, ConsentNeeded) else "sign-in"
-        return self._to_page(request, page, step.request, sealed)
+        name, cookie = self._people.requests.keep(step.request, sealed)
+        response = see_other(f"{self._base_url}/{page}?request={name}")
+        self._keep(request, response, AUTHORIZATION_REQUEST, step.request.id, cookie)
+        return response
 
     def _decided(
         self, request: Request, parameters: Sequence[tuple[str, str]], actor: Actor
@@ -62,11 +64,3 @@ class AuthorizationEndpoint(BrowserEndpoint):
     def _page(self, problem: RequestProblem) -> Response:
         self._metrics.authorization_answered(problem.error)
         return super()._page(problem)
-
-    def _to_page(
-        self, request: Request, page: str, authorization_request: AuthorizationRequest, sealed: str
-    ) -> Response:
-        name, cookie = self._people.requests.keep(authorization_request, sealed)
-        response = see_other(f"{self._base_url}/{page}?request={name}")
-        self._keep(request, response, AUTHORIZATION_REQUEST, authorization_request.id, cookie)
-        return response

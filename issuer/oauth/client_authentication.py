@@ -183,19 +183,12 @@ class CredentialChecks:
         `again`: this request was authenticated before, and has used its assertion itself.
         """
         presented, now = presented_client(request, methods), self._clock()
-        client_id, secret, assertion = presented.client_id, presented.secret, presented.assertion
-        client = None
-        if assertion is None:
-            client = self._authentication.from_memory(client_id, secret, now)
+        client_id, client = presented.client_id, None
+        if presented.assertion is None:
+            client = self._authentication.from_memory(client_id, presented.secret, now)
         note_client(client.record.client_id if client else named_principal(client_id))
         if client is None:
-            client = await self._looked_up(
-                request.form,
-                client_id,
-                partial(self._by_database, client_id, secret)
-                if assertion is None
-                else partial(self._by_assertion, client_id, assertion, again),
-            )
+            client = await self._looked_up(request.form, presented, again=again)
         self._last_use.note(client.secret, now, request.form.actor.address)
         return AuthenticatedRequest(request, client.record, client.secret, client.assertion)
 
@@ -228,36 +221,39 @@ class CredentialChecks:
             await self._limits.requests.count(client.client_id)
 
     async def _looked_up(
-        self,
-        form: ReceivedForm,
-        client_id: str,
-        look_up: Callable[[bool], AuthenticatedClient | FetchNeeded],
+        self, form: ReceivedForm, presented: PresentedClient, *, again: bool
     ) -> AuthenticatedClient:
         """What is not known here is fetched once, without holding a thread meanwhile."""
-        outcome = await self._in_pool(form, client_id, partial(look_up, False))
+        outcome = await self._in_pool(form, partial(self._checked, presented, again, False))
         if isinstance(outcome, FetchNeeded):
             await outcome.fetch_keys()
-            outcome = await self._in_pool(form, client_id, partial(look_up, True))
+            outcome = await self._in_pool(form, partial(self._checked, presented, again, True))
         assert isinstance(outcome, AuthenticatedClient)
         return outcome
 
-    async def _in_pool(self, form: ReceivedForm, client_id: str, check: Callable[[], T]) -> T:
+    async def _in_pool(self, form: ReceivedForm, check: Callable[[], T | OAuthError]) -> T:
         """`check()` in a thread; wrong credentials count for the address."""
-        run = partial(self._queries.run, partial(_authenticated, client_id, check))
+
+        async def run() -> T | OAuthError:
+            return await self._queries.run(check)
+
         limit = self._limits.failures
         checked = limit.checked(form.network, run, counts=_is_wrong) if limit else run()
         return _result(await checked)
 
-    def _by_database(
-        self, client_id: str, secret: str | None, is_last: bool
-    ) -> AuthenticatedClient | FetchNeeded:
-        return self._authentication.from_database(client_id, secret, self._clock(), is_last=is_last)
-
-    def _by_assertion(
-        self, client_id: str, assertion: str, again: bool, is_last: bool
-    ) -> AuthenticatedClient | FetchNeeded:
-        authenticate = self._assertions().authenticate
-        return authenticate(client_id, assertion, self._clock(), is_known=again, is_last=is_last)
+    def _checked(
+        self, presented: PresentedClient, again: bool, is_last: bool
+    ) -> AuthenticatedClient | FetchNeeded | OAuthError:
+        """The client; the same error for every cause."""
+        client_id, secret, now = presented.client_id, presented.secret, self._clock()
+        try:
+            if (text := presented.assertion) is None:
+                from_database = self._authentication.from_database
+                return from_database(client_id, secret, now, is_last=is_last)
+            authenticate = self._assertions().authenticate
+            return authenticate(client_id, text, now, is_known=again, is_last=is_last)
+        except InvalidCredentials as error:
+            return invalid_client(error.reason, client_id)
 
 
 def _outcome(check: Callable[[], T]) -> T | OAuthError:
@@ -266,14 +262,6 @@ def _outcome(check: Callable[[], T]) -> T | OAuthError:
         return check()
     except OAuthError as error:
         return error
-
-
-def _authenticated(client_id: str, check: Callable[[], T]) -> T | OAuthError:
-    """The client that `check` returns; the same error for every cause."""
-    try:
-        return check()
-    except InvalidCredentials as error:
-        return invalid_client(error.reason, client_id)
 
 
 def _result(outcome: T | OAuthError) -> T:

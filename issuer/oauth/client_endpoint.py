@@ -49,14 +49,12 @@ class ClientEndpoint:
             request = parse_form(await receive_form(http_request, actor))
             authenticated = await self._parts.checks.authenticate(request, self.methods)
             actor = authenticated.actor
-            return await self._run(authenticated)
+
+            async def answer() -> OAuthResponse:
+                return await self._parts.queries.run(self.answer, authenticated)
+
+            if self._queues is None:
+                return await answer()
+            return await self._queues.run(authenticated.client.client_id, answer)
         except (OAuthError, TooManyRequests) as error:
             return await self._parts.refused(f"{self.name}.refused", error, actor)
-
-    async def _run(self, request: AuthenticatedRequest) -> OAuthResponse:
-        async def run() -> OAuthResponse:
-            return await self._parts.queries.run(self.answer, request)
-
-        if self._queues is None:
-            return await run()
-        return await self._queues.run(request.client.client_id, run)

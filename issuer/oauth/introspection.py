@@ -7,7 +7,7 @@ from issuer.errors import InvalidCredentials
 from issuer.oauth.client_authentication import WITH_CREDENTIALS
 from issuer.oauth.client_endpoint import ClientEndpoint
 from issuer.oauth.messages import AuthenticatedRequest, OAuthResponse, required
-from issuer.refresh_tokens import PREFIX, Family
+from issuer.refresh_tokens import PREFIX
 from issuer.scopes import ISSUER_INTROSPECT, covers
 from issuer.tokens import Authorization, still_held
 from issuer.vocabulary import GrantType
@@ -90,7 +90,10 @@ class Introspection(ClientEndpoint):
             return None
         if family.is_of_password_grant and user.has_second_factor:
             return None
-        if (audience is None and family.scopes) or not self._may_refresh(client, family):
+        if not family.is_offered(is_password_enough=self.is_password_enough):
+            return None
+        may_refresh = GrantType.REFRESH_TOKEN in client.grant_types
+        if not may_refresh or (audience is None and family.scopes):
             return None
         held: frozenset[str] = frozenset()
         if audience is not None:
@@ -106,11 +109,6 @@ class Introspection(ClientEndpoint):
             "exp": int(tokens.refresh_tokens.expires_at(family).timestamp()),
             "iat": int(family.rotated_at.timestamp()),
         }
-
-    def _may_refresh(self, client: ClientRecord, family: Family) -> bool:
-        """Whether the grants are enabled and the client may use them; else no token is active."""
-        is_offered = family.is_offered(is_password_enough=self.is_password_enough)
-        return is_offered and GrantType.REFRESH_TOKEN in client.grant_types
 
 
 def _joined(openid_scopes: frozenset[str], scopes: frozenset[str]) -> str:

@@ -48,7 +48,7 @@ class LogoutEndpoint(BrowserEndpoint):
         session = self._session(request, self._people.sessions.of_browser)
         if session is None:
             return (logout if logout.redirects_unasked else replace(logout, return_to=None)), True
-        if not logout.is_for(session):
+        if logout.session_id != session.id:  # the client has not shown that it knows it: ask
             return logout, False
         self._people.sessions.sign_out(session, actor.known_as(session.user_id))
         return logout, True

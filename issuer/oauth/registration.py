@@ -1,7 +1,6 @@
 """The client registration endpoint (RFC 7591)."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
 
 from starlette.requests import Request
 
@@ -83,15 +82,17 @@ class RegistrationEndpoint:
             fields = read_client_metadata(parsed(body))
             with self._administration.changing(actor, held=()) as work:
                 return work.registrations.register(fields)
-        except InvalidField as error:
-            raise _invalid(error) from None
+        except InvalidField as error:  # §3.2.2
+            is_uri = error.field.startswith("redirect_uris")
+            code = ErrorCode.INVALID_REDIRECT_URI if is_uri else ErrorCode.INVALID_CLIENT_METADATA
+            raise OAuthError(code, quoted(str(error), _MAX_DESCRIPTION)) from None
 
 
 def answer_of(client: Client) -> dict[str, object]:
     """The client information response (§3.2.1): as registered, and no member null."""
     members: dict[str, object] = {
         "client_id": client.client_id,
-        "client_id_issued_at": _seconds(client.created_at),
+        "client_id_issued_at": int(client.created_at.timestamp()),
         "token_endpoint_auth_method": client.token_endpoint_auth_method.value,
         "redirect_uris": client.redirect_uris,
         "grant_types": [grant.value for grant in client.grant_types],
@@ -106,14 +107,3 @@ def answer_of(client: Client) -> dict[str, object]:
     if isinstance(client, NewClient):
         members |= {"client_secret": client.client_secret, "client_secret_expires_at": 0}
     return members
-
-
-def _seconds(instant: datetime) -> int:
-    return int(instant.timestamp())
-
-
-def _invalid(error: InvalidField) -> OAuthError:
-    """§3.2.2."""
-    is_uri = error.field.startswith("redirect_uris")
-    code = ErrorCode.INVALID_REDIRECT_URI if is_uri else ErrorCode.INVALID_CLIENT_METADATA
-    return OAuthError(code, quoted(str(error), _MAX_DESCRIPTION))

@@ -70,7 +70,12 @@ class FamilyStore:
             .outerjoin(session, session.id == family.sign_in_session)
             .where(family.handle == handle, ~_HAS_ENDED)
         ).one_or_none()
-        return None if found is None else _read(*found)
+        if found is None:
+            return None
+        row, began_at, used_at = found
+        scopes = {name: frozenset(getattr(row, name)) for name in _SCOPES}
+        times = (began_at, used_at) if began_at and used_at else None
+        return as_record(Family, row, **scopes, session_times=times)
 
     def add(self, family: Family) -> None:
         scopes = {name: sorted(getattr(family, name)) for name in _SCOPES}
@@ -156,9 +161,3 @@ class FamilyStore:
             row.rotated_at <= now - lifetimes.idle, row.created_at <= now - lifetimes.longest
         )
         return delete_some(self._session, row, expired) == MAX_DELETED
-
-
-def _read(row: RefreshFamilyRow, began_at: datetime | None, used_at: datetime | None) -> Family:
-    scopes = {name: frozenset(getattr(row, name)) for name in _SCOPES}
-    times = (began_at, used_at) if began_at and used_at else None
-    return as_record(Family, row, **scopes, session_times=times)

@@ -68,7 +68,11 @@ class AuthorizationCodes:
                 access_until=issue.expires_at,
                 family_id=family_id,
             ):
-                return self._not_consumed(CodeStore(session).find(code.digest), code.user_id)
+                stored = CodeStore(session).find(code.digest)
+                if stored is not None and stored.used_at is not None:
+                    return RevokedUntil(self._clock())  # the code is then found as used
+                ended = "the session or the rights behind the code ended"
+                raise InvalidCredentials(ended, code.user_id)
             if family is not None:
                 FamilyStore(session).add(family)
             issue.record(self._trails, session, code.user_id, family_id)
@@ -87,9 +91,3 @@ class AuthorizationCodes:
         while more:
             with self._database.transaction() as session:
                 more = CodeStore(session).delete_expired(self._clock())
-
-    def _not_consumed(self, now_stored: AuthorizationCode | None, user_id: str) -> RevokedUntil:
-        """To try again where another request has used it: the code is then found as used."""
-        if now_stored is None or now_stored.used_at is None:
-            raise InvalidCredentials("the session or the rights behind the code ended", user_id)
-        return RevokedUntil(self._clock())

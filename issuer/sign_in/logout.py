@@ -21,7 +21,6 @@ from issuer.sign_in.authorization_request import (
     invalid_request,
     with_parameters,
 )
-from issuer.sign_in.sessions_store import SignInSession
 from issuer.sign_in.validation import FindClient
 from issuer.tokens import IdTokenReader
 
@@ -44,10 +43,6 @@ class LogoutRequest:
     return_to: str | None = field(repr=False)
     redirects_unasked: bool
     created_at: datetime
-
-    def is_for(self, session: SignInSession) -> bool:
-        """Whether the client has shown that it knows this session: no question is needed."""
-        return self.session_id == session.id
 
 
 @dataclass(eq=False, repr=False)
@@ -78,12 +73,16 @@ class LogoutRequests:
                 return _problem(sentence, "client_id", client_id)
             client_id = hinted
         client = self._find_client(client_id) if client_id else None
-        problem = _redirect_problem(client, client_id, given)
-        return problem or LogoutRequest(
+        if problem := _redirect_problem(client, client_id, given):
+            return problem
+        return_to, state = given.get("post_logout_redirect_uri"), given.get("state")
+        if return_to is not None and state is not None:
+            return_to = with_parameters(return_to, {"state": state})
+        return LogoutRequest(
             id=new_id("", self._random),
             client_id=client.client_id if client else None,
             session_id=session_id,
-            return_to=_return_to(given),
+            return_to=return_to,
             redirects_unasked=client is not None and not client.is_self_registered,
             created_at=self._clock(),
         )
@@ -138,8 +137,3 @@ def _redirect_problem(
         uri,
         registered=client.post_logout_redirect_uris,
     )
-
-
-def _return_to(given: dict[str, str]) -> str | None:
-    uri, state = given.get("post_logout_redirect_uri"), given.get("state")
-    return uri if uri is None or state is None else with_parameters(uri, {"state": state})

@@ -63,16 +63,12 @@ class PasskeySignIn:
             passkey = FactorStore(session).find_passkey(credential_id(answer))
         known = user_id or (passkey.user_id if passkey else None)
         with self._guard.attempting(known, _UNKNOWN, actor, may_wait=may_wait) as attempt:
-            checked = self._of(passkey, user_id)
-            proof = self._passkeys.proved(answer, checked, browser, user_id)
-            use = self._used(checked, proof, is_admitted=attempt.is_admitted)
+            if passkey is None or user_id not in {None, passkey.user_id}:
+                raise InvalidCredentials("unknown passkey", user_id)
+            proof = self._passkeys.proved(answer, passkey, browser, user_id)
+            use = self._used(passkey, proof, is_admitted=attempt.is_admitted)
         self._guard.end(attempt, actor, succeeded=True)
         return use
-
-    def _of(self, passkey: StoredPasskey | None, user_id: str | None) -> StoredPasskey:
-        if passkey is None or user_id not in {None, passkey.user_id}:
-            raise InvalidCredentials("unknown passkey", user_id)
-        return passkey
 
     def _used(
         self, passkey: StoredPasskey, proof: PasskeyProof, *, is_admitted: bool

@@ -125,7 +125,9 @@ class SignInSessions:
     def find(self, cookie: str) -> SignInSession | None:
         """The active session of that cookie. Its use is noted, at most once a minute."""
         session = self.of_browser(cookie)
-        if session is None or session.second_factor_due or self._lacks_factor(session):
+        if session is None or session.second_factor_due:
+            return None
+        if self.second_factor_required and "mfa" not in session.methods:
             return None
         now = self._clock()
         if now - session.used_at >= _NOTE_USE_EVERY:
@@ -177,9 +179,6 @@ class SignInSessions:
         if session is None or session.second_factor_due:
             return session
         return session if session.is_active(self.lifetimes, self._clock()) else None
-
-    def _lacks_factor(self, session: SignInSession) -> bool:
-        return self.second_factor_required and "mfa" not in session.methods
 
     def _goes_on(self, store: SessionStore, renewing: SignInSession | None) -> SignInSession | None:
         if renewing is None or not renewing.second_factor_due:

@@ -30,8 +30,12 @@ class TokenRevocations:
 
     def revoke(self, token: str) -> VerifiedToken:
         """Revoke the token; idempotent. `InvalidField` if it is not a token of this issuer."""
-        verified = self._verified(token)
-        self._authority.require(_right_to_revoke(verified))
+        try:
+            verified = self._reader.read_although_revoked(token)
+        except InvalidCredentials as error:
+            raise InvalidField("token", error.reason) from None
+        kind = "clients" if verified.subject == verified.client_id else "users"
+        self._authority.require(f"issuer:{kind}:write")
         self._authority.authorize_change(
             principal=verified.subject, scopes=verified.scopes, audiences=[verified.audience]
         )
@@ -59,18 +63,6 @@ class TokenRevocations:
         self._revocations.revoke_tokens({jti: expires_at})
         self._trail.note("token.revoked", jti, jti=jti)
 
-    def _verified(self, token: str) -> VerifiedToken:
-        try:
-            return self._reader.read_although_revoked(token)
-        except InvalidCredentials as error:
-            raise InvalidField("token", error.reason) from None
-
     def _note(self, verified: VerifiedToken, **more: object) -> None:
         named = {"client_id": verified.client_id, "audience": verified.audience, **more}
         self._trail.note("token.revoked", verified.subject, jti=verified.jti, **named)
-
-
-def _right_to_revoke(token: VerifiedToken) -> str:
-    """The scope needed to revoke it: it depends on whether the subject is a client or a user."""
-    kind = "clients" if token.subject == token.client_id else "users"
-    return f"issuer:{kind}:write"

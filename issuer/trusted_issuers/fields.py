@@ -96,8 +96,11 @@ def checked_keys(keys: dict[str, Any], issuer: str, algorithms: list[str]) -> di
         case {"jwks_uri": str(url), **rest} if not rest:
             return {"jwks_uri": _web_url(url)}
         case {"jwks": {"keys": [*jwks]}, **rest} if not rest and 1 <= len(jwks) <= MAX_KEYS:
+            # Imported here: few deployments trust others.
+            from issuer.federation.public_keys import accepted_jwks  # noqa: PLC0415
+
             of_jwts = _without_x509(jwks) if is_trust_domain(issuer) else jwks
-            return {"jwks": {"keys": _accepted(of_jwts, algorithms)}}
+            return {"jwks": {"keys": accepted_jwks(of_jwts, algorithms)}}
     raise ValueError(
         'must be {"discovery": true}, {"jwks_uri": URL} or'
         f' {{"jwks": {{"keys": [...]}}}} with 1 to {MAX_KEYS} keys'
@@ -110,13 +113,6 @@ def _without_x509(jwks: list[Any]) -> list[Any]:
     if not left:
         raise ValueError("has no key for JWT-SVIDs")
     return left
-
-
-def _accepted(jwks: list[Any], algorithms: list[str]) -> list[dict[str, Any]]:
-    # Imported here: few deployments trust others.
-    from issuer.federation.public_keys import accepted_jwks  # noqa: PLC0415
-
-    return accepted_jwks(jwks, algorithms)
 
 
 def _ca_certificate(text: str) -> str:

@@ -187,7 +187,10 @@ class SignIn:
         else:
             self._guard.end(attempt, actor, succeeded=True)
         if found and found.password_hash and self._passwords.is_outdated(found.password_hash):
-            return self._renewed(user, found.password_hash, password)
+            renewed = self._passwords.hash(password)
+            with self._database.transaction() as session:
+                UserStore(session).renew_hash(user.id, found.password_hash, renewed)
+            return replace(user, password_hash=renewed)
         return user
 
     def authenticate_first_factor(
@@ -216,9 +219,3 @@ class SignIn:
         if is_all and (self.second_factor_required or user.has_second_factor):
             raise InvalidCredentials("second factor required", found.id)
         return user
-
-    def _renewed(self, user: UserRecord, old_hash: str, password: str) -> UserRecord:
-        renewed = self._passwords.hash(password)
-        with self._database.transaction() as session:
-            UserStore(session).renew_hash(user.id, old_hash, renewed)
-        return replace(user, password_hash=renewed)

@@ -95,14 +95,11 @@ class Users(Principals[UserRow, UserFields, User]):
         if folded != row.folded_username and self._store.find_by_username(fields.username):
             raise AlreadyExists("user", fields.username)
         if row.folded_username not in {None, folded}:
-            self._note_renamed(row)
+            # Whoever gives an account another's name may have it get the rights meant for them.
+            note_grantor(row, self._authority.grantor, is_only_way=False)
         super()._write(row, fields)
         row.folded_username = folded
         row.verified_email = fields.email if fields.email_verified else None
-
-    def _note_renamed(self, row: UserRow) -> None:
-        """Whoever gives an account another's name may have it get the rights meant for them."""
-        note_grantor(row, self._authority.grantor, is_only_way=False)
 
     def _related(self, row: UserRow) -> dict[str, Any]:
         return {"email_verified": row.email_verified}

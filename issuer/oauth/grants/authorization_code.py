@@ -50,7 +50,9 @@ class CodeGrant(EarlierGrant):
             self._codes.revoke(code, request.actor)
             raise self._refused("code used before", code.user_id)
         ceiling = in_session(self._ceiling(request, self._user(code.user_id), code), request)
-        granted = self.granted(request, replace(ceiling, sid=self._sid(request, code)), None)
+        refreshes = GrantType.REFRESH_TOKEN in request.client.grant_types
+        sid = self._refresh_tokens.new_family_id() if refreshes else code.session_id
+        granted = self.granted(request, replace(ceiling, sid=sid), None)
 
         def redeem(issue: TokenToStore) -> str | RevokedUntil | None:
             """Consumes the code, and stores the first token of a family if there is one."""
@@ -69,12 +71,6 @@ class CodeGrant(EarlierGrant):
         challenge = urlsafe_b64encode(sha256(verifier.encode()).digest()).decode().rstrip("=")
         if not hmac.compare_digest(challenge, code.code_challenge):
             raise self._refused("wrong code_verifier", code.user_id)
-
-    def _sid(self, request: AuthenticatedRequest, code: AuthorizationCode) -> str:
-        """A new refresh family, for a client that may use refresh tokens; else the session."""
-        if GrantType.REFRESH_TOKEN not in request.client.grant_types:
-            return code.session_id
-        return self._refresh_tokens.new_family_id()
 
 
 def _authentication(code: AuthorizationCode) -> Authentication | None:
