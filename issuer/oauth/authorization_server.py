@@ -32,10 +32,7 @@ _SECURE_URL = "https://localhost/"
 
 
 class IssuerAuthorizationServer(AuthorizationServer):  # type: ignore[misc]
-    """Runs Authlib's grants.
-
-    Authentication, issuing, audit and responses are done by the endpoints of this package.
-    """
+    """Runs Authlib's grants. The endpoints authenticate, issue, audit and answer."""
 
     def __init__(self, parts: ProtocolParts) -> None:
         super().__init__()

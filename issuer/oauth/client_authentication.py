@@ -49,10 +49,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class PresentedClient:
-    """A client id with a secret or an assertion, not yet checked.
-
-    With neither, it claims to be a public client.
-    """
+    """A client id with a secret or an assertion, not yet checked; with neither, a public client."""
 
     client_id: str
     secret: str | None = field(repr=False)

@@ -21,10 +21,7 @@ from issuer.rate_limits.client_queue import ClientQueues
 
 @dataclass(eq=False, repr=False)
 class ClientEndpoint:
-    """Parses, authenticates and refuses as the token endpoint does.
-
-    With queues the requests of a client run one after the other.
-    """
+    """Refuses as the token endpoint does. With queues, requests of a client run in turn."""
 
     name: ClassVar[str]
     path: ClassVar[str]
