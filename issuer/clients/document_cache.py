@@ -78,10 +78,7 @@ class DocumentCache:
     def current(
         self, url: str, known: CachedDocument | None = None, *, missing: bool = False
     ) -> CachedDocument:
-        """The document, fetched if it is due; `FetchRefused` if nothing is known of it.
-
-        `known` is what was known of it elsewhere.
-        """
+        """The document, `known` elsewhere or fetched if due; `FetchRefused` if nothing is known."""
         known, now = self.cached(url) or known, self._clock()
         if known is not None and not known.is_due(now, missing=missing):
             return known

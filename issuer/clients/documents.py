@@ -191,10 +191,7 @@ class ClientDocuments:
         return document
 
     def _known(self, client: ClientRecord) -> CachedDocument:
-        """What memory has, or the database.
-
-        Where no process has fetched it yet: what it said when a person allowed it something.
-        """
+        """What memory has, or the database; at first what it said when a person allowed it."""
         if (cached := self._of_stored.cached(client.client_id)) is not None:
             return cached
         with self._database.reading() as session:

@@ -167,9 +167,6 @@ def require_https(url: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class FetchNeeded:
-    """The key of an assertion is not known here, or the metadata document of a client is old.
-
-    Await `fetch_keys`, which is bounded, and try again.
-    """
+    """A key is not known here, or a document is old: await `fetch_keys`, and try again."""
 
     fetch_keys: KeyFetch

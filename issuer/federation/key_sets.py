@@ -108,10 +108,7 @@ class FollowedKeySets:
             return [FollowedKeySet(self, source) for source in self._followed]
 
     async def fetch_keys(self, source: KeySource, kid: str | None) -> None:
-        """Fetch the set, at most once in 5 s, because it lacks a key; wait 3 s at most.
-
-        `Unavailable` if too many requests wait already.
-        """
+        """Fetch the set that lacks a key, once in 5 s; wait 3 s. `Unavailable` if too many wait."""
         if self._waiting >= _MAX_WAITING:
             raise Unavailable("Too many requests wait for the key sets of others.")
         self._waiting += 1

@@ -70,10 +70,7 @@ class PasswordAttempt:
 
 @dataclass(frozen=True, slots=True)
 class AuthenticatedRequest:
-    """A request of an authenticated client, by a `secret` or by an `assertion`, or by neither.
-
-    `attempt` where it presents the password of a user.
-    """
+    """A request of a client, by a `secret`, an `assertion` or neither; an `attempt` of a user."""
 
     parsed: ParsedRequest
     client: ClientRecord

@@ -32,10 +32,7 @@ class Revocation(ClientEndpoint):
     _administration: Administration
 
     def answer(self, request: AuthenticatedRequest) -> OAuthResponse:
-        """Durable before the answer.
-
-        The hint is ignored (§2.1): the two kinds of tokens look different.
-        """
+        """Durable before the answer. The hint is ignored (§2.1): a token shows its kind."""
         token, client_id = required(request, "token"), request.client.client_id
         if not token.startswith(PREFIX):
             self._revoke_access_token(self._access_token(token, client_id), request.actor)

@@ -269,10 +269,7 @@ class GrantedCache:
         return granted if remembered is granted.client else None
 
     def add(self, fingerprint: bytes | None, granted: Granted) -> None:
-        """Add it in place of the client's earlier request; not if it has an assertion.
-
-        An assertion is good for one request.
-        """
+        """Add it in place of the client's earlier request. An assertion is good for one request."""
         if granted.secret is None or fingerprint is None:
             return
         if len(self._granted) >= self._max_entries:

@@ -143,10 +143,7 @@ class CodeStore:
         )
 
     def delete_expired(self, now: datetime) -> bool:
-        """Delete some codes that cannot be used, unless their tokens may still be revoked.
-
-        Returns whether there may be more.
-        """
+        """Delete some codes whose tokens cannot be revoked any more; whether there may be more."""
         row = AuthorizationCodeRow
         is_over = or_(
             # As long as its request lives, so that the request makes no other code.

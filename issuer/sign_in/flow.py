@@ -70,10 +70,7 @@ class AuthorizationFlow:
         return self._with_code(offer, actor, consented=False)
 
     def allow(self, shown: ConsentNeeded, session: SignInSession, actor: Actor) -> NextStep:
-        """The user allowed what was `shown`: remember that, and redirect with a code.
-
-        What the client would get now, if that is something else.
-        """
+        """The user allowed what was `shown`: a redirect with a code, unless that has changed."""
         offer = self._offers.find(shown.request, session, acted=True)
         if not isinstance(offer, Offer):
             return offer

@@ -88,10 +88,7 @@ def requested_audience(request: AuthenticatedRequest) -> AudienceRecord:
 def in_session(
     ceiling: Authorization, request: AuthenticatedRequest, earlier: str | None = None
 ) -> Authorization:
-    """The `ceiling` with the session id that the request or its sign-in names.
-
-    Only if the client may set one.
-    """
+    """The `ceiling`, in the session that the request or its sign-in names, if the client may."""
     if not request.client.may_set_session:
         return ceiling
     session_id = request.parameters.get("session_id", earlier)
