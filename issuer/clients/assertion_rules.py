@@ -49,14 +49,6 @@ def signed_claims(
         raise InvalidCredentials(f"assertion: {error}") from None
 
 
-@dataclass(frozen=True, slots=True)
-class OwnAssertion:
-    """An assertion that keeps the rules: it may be used once, until it expires."""
-
-    jti: str
-    expires_at: datetime
-
-
 def checked_type(header: Mapping[str, Any]) -> None:
     """`InvalidCredentials` for a JWT of another type, such as an access token (RFC 8725 §3.11)."""
     typ = header.get("typ", "")
@@ -66,8 +58,8 @@ def checked_type(header: Mapping[str, Any]) -> None:
 
 def checked_claims(
     claims: Mapping[str, Any], client_id: str, issuer: str, now: datetime
-) -> OwnAssertion:
-    """The assertion, if client `client_id` may use it at `now` for this `issuer`.
+) -> tuple[str, datetime]:
+    """The `jti` and when it expires, if `client_id` may use it once at `now` for this `issuer`.
 
     `InvalidCredentials` says which rule it breaks. Its `aud` must be the issuer alone, as a
     string: an assertion for another server, or for several, could be used by that server.
@@ -84,7 +76,7 @@ def checked_claims(
     jti = claims.get("jti")
     if not isinstance(jti, str) or not 0 < len(jti) <= MAX_JTI:
         raise _broken(f"jti is not a text of 1 to {MAX_JTI} characters")
-    return OwnAssertion(jti, expires_at)
+    return jti, expires_at
 
 
 def audited_jti(claims: Mapping[str, Any]) -> str | None:

@@ -41,6 +41,14 @@ from issuer.vocabulary import (
 )
 
 MAX_AUDIENCES = 100
+_REDIRECT_URIS = Member(
+    label="Redirect URIs",
+    help="Where people return after they signed in. Repeatable.",
+    hint="One a line",
+    control=Control.LINES,
+    option="--redirect-uri",
+    metavar="URI",
+)
 
 
 class ClientFields(Fields):
@@ -137,27 +145,14 @@ class ClientFields(Fields):
         ),
     ] = None
     trusts: Trusts = []
-    redirect_uris: Annotated[
-        RedirectUris,
-        Field(validate_default=True),
-        Member(
-            label="Redirect URIs",
-            help="Where people return after they signed in. Repeatable.",
-            hint="One a line",
-            control=Control.LINES,
-            option="--redirect-uri",
-            metavar="URI",
-        ),
-    ] = []
+    redirect_uris: Annotated[RedirectUris, Field(validate_default=True), _REDIRECT_URIS] = []
     post_logout_redirect_uris: Annotated[
         RedirectUris,
-        Member(
+        replace(
+            _REDIRECT_URIS,
             label="Redirect URIs after sign-out",
             help="Where people return after they signed out. Repeatable.",
-            hint="One a line",
-            control=Control.LINES,
             option="--post-logout-redirect-uri",
-            metavar="URI",
         ),
     ] = []
     first_party: Annotated[

@@ -54,9 +54,9 @@ class OwnKeys:
         else:
             raise _no_keys()
         checked_type(token.unverified.header)
-        assertion = checked_claims(claims, client.client_id, self._issuer, now)
+        jti, expires_at = checked_claims(claims, client.client_id, self._issuer, now)
         audited = VerifiedAssertion(None, None, audited_jti(claims))
-        return Evidence(audited, assertion.expires_at, f"own\n{assertion.jti}")
+        return Evidence(audited, expires_at, f"own\n{jti}")
 
 
 def _no_keys() -> InvalidCredentials:

@@ -151,9 +151,8 @@ class AuthorizationRequests:
 
     def open(self, sealed: str) -> AuthorizationRequest | None:
         """The request; None if it expired or was not sealed here."""
-        text = self._texts.open(sealed)
-        request = None if text is None else _read(json.loads(text))
-        return request if request and self._clock() < request.created_at + VALID_FOR else None
+        members = unexpired(self._texts.open(sealed), self._clock())
+        return _read(members) if members else None
 
 
 def _json(members: Mapping[str, Any]) -> str:
@@ -164,13 +163,21 @@ def _digest(sealed: str) -> str:
     return urlsafe_b64encode(sha256(sealed.encode()).digest()).decode().rstrip("=")
 
 
+def unexpired(text: str | None, now: datetime) -> dict[str, Any] | None:
+    """The members of a request that was unsealed; None if it expired or was not sealed here."""
+    if text is None:
+        return None
+    members = json.loads(text)
+    created_at = datetime.fromtimestamp(members["created_at"], UTC)
+    return members | {"created_at": created_at} if now < created_at + VALID_FOR else None
+
+
 def _read(members: Mapping[str, Any]) -> AuthorizationRequest:
     scopes = members["scopes"]
     return AuthorizationRequest(
         **{
             **members,
             "scopes": None if scopes is None else tuple(scopes),
-            "created_at": datetime.fromtimestamp(members["created_at"], UTC),
             **{name: frozenset(members[name]) for name in _SETS},
             "device": Device(**members["device"]) if "device" in members else None,
         }

@@ -4,7 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from random import Random
 
@@ -16,9 +16,9 @@ from issuer.fields.redirect_uris import is_registered
 from issuer.fields.urls import is_client_id
 from issuer.keys.sealing import SealedTexts
 from issuer.sign_in.authorization_request import (
-    VALID_FOR,
     RequestProblem,
     invalid_request,
+    unexpired,
     with_parameters,
 )
 from issuer.sign_in.validation import FindClient
@@ -105,12 +105,8 @@ class LogoutRequests:
 
     def open(self, sealed: str) -> LogoutRequest | None:
         """The request; None if it expired or was not sealed here."""
-        if (text := self._texts.open(sealed)) is None:
-            return None
-        members = json.loads(text)
-        created_at = datetime.fromtimestamp(members["created_at"], UTC)
-        request = LogoutRequest(**{**members, "created_at": created_at})
-        return request if self._clock() < created_at + VALID_FOR else None
+        members = unexpired(self._texts.open(sealed), self._clock())
+        return LogoutRequest(**members) if members else None
 
 
 def _redirect_problem(
