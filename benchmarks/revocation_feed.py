@@ -23,8 +23,9 @@ from statistics import median
 
 from issuer.clock import Clock
 from issuer.composition import Composition, compose
-from issuer.revocations import FeedLimits, Revocations, RevocationView
-from issuer.tokens import FeedPublisher
+from issuer.revocations import Revocations, RevocationView
+from issuer.revocations.share import FeedLimits
+from issuer.tokens.feed import FeedPublisher
 from tests.builders import initialised, settings_for
 
 TIMES = 7

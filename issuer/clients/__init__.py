@@ -3,7 +3,6 @@
 Secrets are made here only, shown once, and kept as HMAC-SHA-256.
 """
 
-from issuer.clients.authentication import SecretMaker
 from issuer.clients.client import (
     CLIENT,
     Client,
@@ -15,7 +14,7 @@ from issuer.clients.client import (
 )
 from issuer.clients.clients import Clients
 from issuer.clients.registrations import Registrations
-from issuer.clients.rotation import Rotation, Rotations, how_last_used
+from issuer.clients.rotation import Rotation, how_last_used
 
 __all__ = [
     "CLIENT",
@@ -26,9 +25,7 @@ __all__ = [
     "NewClient",
     "Registrations",
     "Rotation",
-    "Rotations",
     "SecretFields",
-    "SecretMaker",
     "SecretState",
     "how_last_used",
 ]

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from issuer.clients.assertion_rules import checked_times
-from issuer.directory import TrustedIssuerRecord
+from issuer.directory.records import TrustedIssuerRecord
 from issuer.errors import InvalidCredentials
 from issuer.vocabulary import ACCESS_TOKEN_TYPE
 

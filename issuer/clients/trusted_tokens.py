@@ -16,7 +16,8 @@ from issuer.clients.assertion_rules import (
 )
 from issuer.clients.authentication import VerifiedAssertion
 from issuer.clients.trust_rules import broken_rule, is_named_by, is_svid, wrong_type
-from issuer.directory import ClientRecord, Directory, TrustedIssuerRecord
+from issuer.directory import ClientRecord, Directory
+from issuer.directory.records import TrustedIssuerRecord
 from issuer.errors import InvalidCredentials
 from issuer.federation.fetching import KeyFetch
 from issuer.federation.key_sets import FollowedKeySet, FollowedKeySets

@@ -13,7 +13,6 @@ from issuer.keys import Keyring
 from issuer.keys import sealed_secrets_store as purposes
 from issuer.keys.sealing import SealedTexts, Sealer
 from issuer.refresh_tokens import Lifetimes
-from issuer.sign_in import Passkeys, PasskeySignIn, RecoveryCodes, SecondFactor, TotpSecrets
 from issuer.sign_in.authorization_request import AuthorizationRequests
 from issuer.sign_in.challenges import PasskeyChallenges
 from issuer.sign_in.codes import AuthorizationCodes
@@ -23,10 +22,17 @@ from issuer.sign_in.factors_store import FactorStore
 from issuer.sign_in.flow import AuthorizationFlow
 from issuer.sign_in.logout import LogoutRequests
 from issuer.sign_in.offer import Offers
+from issuer.sign_in.passkey_sign_in import PasskeySignIn
+from issuer.sign_in.passkeys import Passkeys
+from issuer.sign_in.second_factor import RecoveryCodes, SecondFactor, TotpSecrets
 from issuer.sign_in.sessions import SignInSessions
 from issuer.sign_in.validation import Validation
 from issuer.tokens import IdTokenReader
-from issuer.users import AttemptGuard, AttemptPolicy, CounterKeys, Passwords, SignIn
+from issuer.users import SignIn
+from issuer.users.attempts import AttemptPolicy
+from issuer.users.attempts_store import CounterKeys
+from issuer.users.guard import AttemptGuard
+from issuer.users.passwords import Passwords
 from issuer.vocabulary import MAX_CLOCK_SKEW
 
 

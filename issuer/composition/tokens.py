@@ -7,8 +7,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from issuer.audiences.store import AudienceStore
-from issuer.clients import SecretMaker
-from issuer.clients.authentication import ClientAuthentication, LastUse
+from issuer.clients.authentication import ClientAuthentication, LastUse, SecretMaker
 from issuer.clients.documents import ClientDocuments, DocumentHosts
 from issuer.clients.used_assertions_store import UsedAssertions
 from issuer.composition.foundation import Foundation
@@ -23,9 +22,11 @@ from issuer.keys.private_key import KeyBackend, SealedKeyBackend
 from issuer.keys.rotator import Rotator
 from issuer.keys.sealed_secrets_store import REFRESH_TOKENS, current_mark
 from issuer.keys.store import KeyStore
-from issuer.refresh_tokens import Lifetimes, RefreshTokenMaker, RefreshTokens
+from issuer.refresh_tokens import Lifetimes, RefreshTokens
+from issuer.refresh_tokens.text import RefreshTokenMaker
 from issuer.revocations import Revocations, RevocationView, TokenIdentity
-from issuer.tokens import FeedPublisher, TokenIssuer, TokenReader
+from issuer.tokens import TokenIssuer, TokenReader
+from issuer.tokens.feed import FeedPublisher
 from issuer.vocabulary import SigningAlgorithm
 
 if TYPE_CHECKING:

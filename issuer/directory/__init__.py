@@ -8,11 +8,9 @@ from issuer.directory.directory import Directory
 from issuer.directory.records import (
     AudienceRecord,
     ClientRecord,
-    NoAudience,
     Rights,
     RoleGrant,
     SecretRecord,
-    TrustedIssuerRecord,
     UserRecord,
 )
 
@@ -21,10 +19,8 @@ __all__ = [
     "ChangeWatcher",
     "ClientRecord",
     "Directory",
-    "NoAudience",
     "Rights",
     "RoleGrant",
     "SecretRecord",
-    "TrustedIssuerRecord",
     "UserRecord",
 ]

@@ -23,7 +23,7 @@ from issuer.composition import ProtocolParts
 from issuer.directory import ClientRecord
 from issuer.oauth.grants import Grant, Granted, build_grants
 from issuer.oauth.messages import AuthenticatedRequest, OAuthError, ParsedRequest, invalid_request
-from issuer.refresh_tokens import ValidatedToken
+from issuer.refresh_tokens.family import ValidatedToken
 from issuer.sign_in.codes_store import AuthorizationCode
 from issuer.vocabulary import ErrorCode
 

@@ -15,7 +15,7 @@ from issuer.oauth.revocation_feed import FEED_PATH
 from issuer.oauth.user_info import USER_INFO_PATH
 from issuer.scopes import OPENID_SCOPES
 from issuer.settings import Settings
-from issuer.tokens import ACR_VALUES
+from issuer.tokens.id_token import ACR_VALUES
 from issuer.vocabulary import SigningAlgorithm
 
 WELL_KNOWN = ("oauth-authorization-server", "openid-configuration")

@@ -15,7 +15,7 @@ from issuer.oauth.messages import (
     required,
 )
 from issuer.refresh_tokens import PREFIX
-from issuer.revocations import FeedFull
+from issuer.revocations.revocations import FeedFull
 from issuer.tokens import VerifiedToken
 from issuer.vocabulary import ErrorCode
 

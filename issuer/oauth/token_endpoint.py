@@ -29,7 +29,8 @@ from issuer.refresh_tokens import TokenToStore
 from issuer.telemetry.logs import note_client
 from issuer.telemetry.metrics import Metrics
 from issuer.telemetry.tracing import Tracing
-from issuer.tokens import AccessToken, RevokedUntil, TokenTooLarge
+from issuer.tokens import AccessToken, RevokedUntil
+from issuer.tokens.issuing import TokenTooLarge
 from issuer.users import waiting_for_others
 from issuer.vocabulary import ErrorCode
 

@@ -21,8 +21,8 @@ from issuer.refresh_tokens.family import (
 )
 from issuer.refresh_tokens.store import FamilyStore
 from issuer.refresh_tokens.text import RefreshTokenMaker
-from issuer.revocations import Revocations, TokenIdentity, issued_so_far
-from issuer.revocations.revocations import SID
+from issuer.revocations import Revocations, TokenIdentity
+from issuer.revocations.revocations import SID, issued_so_far
 from issuer.tokens import Authorization, RevokedUntil
 
 

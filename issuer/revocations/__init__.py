@@ -5,16 +5,8 @@ Domain packages call `Revocations` in the transaction of the change that revokes
 The feed is described in docs/reference/revocation-feed.md.
 """
 
-from issuer.revocations.revocations import FeedFull, Revocations, issued_so_far
-from issuer.revocations.revoked import RevocationView, Revoked
-from issuer.revocations.share import FeedLimits, TokenIdentity
+from issuer.revocations.revocations import Revocations
+from issuer.revocations.revoked import RevocationView
+from issuer.revocations.share import TokenIdentity
 
-__all__ = [
-    "FeedFull",
-    "FeedLimits",
-    "RevocationView",
-    "Revocations",
-    "Revoked",
-    "TokenIdentity",
-    "issued_so_far",
-]
+__all__ = ["RevocationView", "Revocations", "TokenIdentity"]

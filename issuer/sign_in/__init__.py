@@ -5,21 +5,7 @@ What the protocol endpoints and the pages share (RFC 6749 §4.1, OpenID Connect 
 Passwords, and the limits on guessing them and codes, are in `issuer.users`.
 """
 
-from issuer.sign_in.factors import Factor, Factors
-from issuer.sign_in.invitations import InvitationFields, Invitations, NewInvitation
-from issuer.sign_in.passkey_sign_in import PasskeySignIn
-from issuer.sign_in.passkeys import Passkeys
-from issuer.sign_in.second_factor import RecoveryCodes, SecondFactor, TotpSecrets
+from issuer.sign_in.factors import Factor
+from issuer.sign_in.invitations import InvitationFields, NewInvitation
 
-__all__ = [
-    "Factor",
-    "Factors",
-    "InvitationFields",
-    "Invitations",
-    "NewInvitation",
-    "PasskeySignIn",
-    "Passkeys",
-    "RecoveryCodes",
-    "SecondFactor",
-    "TotpSecrets",
-]
+__all__ = ["Factor", "InvitationFields", "NewInvitation"]

@@ -10,7 +10,8 @@ from issuer.database.counts import FeedState
 from issuer.errors import Unavailable
 from issuer.http.etags import etag_of
 from issuer.keys import Keyring, SigningKey
-from issuer.revocations import RevocationView, Revoked
+from issuer.revocations import RevocationView
+from issuer.revocations.revoked import Revoked
 from issuer.revocations.store import RevocationStore
 from issuer.vocabulary import FEED_TYPE, KEY_RETENTION, SigningAlgorithm
 

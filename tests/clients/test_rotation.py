@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from issuer.clients import Rotations
+from issuer.clients.rotation import Rotations
 from issuer.errors import NotAllowed, NotFound
 from tests.builders import Credentials, Deployment
 from tests.drivers import TokenDriver

@@ -10,7 +10,7 @@ import pytest
 from issuer.composition import UnitOfWork
 from issuer.directory.change_watcher import POLL_INTERVAL
 from issuer.roles import Assignment
-from issuer.users import Passwords
+from issuer.users.passwords import Passwords
 from tests.builders import PASSWORD, Credentials
 from tests.drivers import TokenAnswer
 from tests.journeys.running_issuer import RunningIssuer, Server, polls

@@ -11,7 +11,7 @@ from issuer.composition import Composition
 from issuer.database.tables import AuditEventRow
 from issuer.errors import AlreadyExists, Forbidden, NotAllowed
 from issuer.manifest import Applied, ManifestPlan, apply, plan, read
-from issuer.users import Passwords
+from issuer.users.passwords import Passwords
 from tests.builders import OPERATOR, PASSWORD, URL, Credentials, Deployment
 from tests.drivers import TokenDriver
 from tests.manifest.declaring import declare, exported, planned

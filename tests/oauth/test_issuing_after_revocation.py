@@ -7,7 +7,8 @@ from functools import partial
 import pytest
 
 from issuer.composition import UnitOfWork, compose
-from issuer.revocations import FeedLimits, Revocations
+from issuer.revocations import Revocations
+from issuer.revocations.share import FeedLimits
 from tests.builders import OPERATOR, PASSWORD, Deployment, FakeClock
 from tests.directory.test_directory import statements
 from tests.drivers import TokenDriver

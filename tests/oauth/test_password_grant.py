@@ -2,7 +2,7 @@
 
 import pytest
 
-from issuer.users import Passwords
+from issuer.users.passwords import Passwords
 from tests.builders import PASSWORD, URL, Deployment
 from tests.drivers import TokenDriver
 

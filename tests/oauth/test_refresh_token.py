@@ -446,7 +446,7 @@ def test_a_sign_in_that_renews_an_old_hash_returns_a_refresh_token(
     deployment: Deployment, token_endpoint: TokenDriver
 ):
     from issuer.database.tables import UserRow  # noqa: PLC0415
-    from issuer.users import Passwords  # noqa: PLC0415
+    from issuer.users.passwords import Passwords  # noqa: PLC0415
 
     alice = sign_in(deployment, token_endpoint)
     with deployment.services.database.transaction() as session:

@@ -9,7 +9,8 @@ from issuer.audiences import AudienceFields
 from issuer.audit import Actor
 from issuer.composition import UnitOfWork
 from issuer.errors import InvalidCredentials
-from issuer.refresh_tokens import TokenToStore, request_digest
+from issuer.refresh_tokens import TokenToStore
+from issuer.refresh_tokens.family import request_digest
 from issuer.tokens import Authorization, RevokedUntil
 from tests.builders import PASSWORD, Deployment
 from tests.oauth.refreshing import events, families, in_a_family

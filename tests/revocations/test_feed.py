@@ -11,8 +11,7 @@ from issuer.composition import compose
 from issuer.database import Database, Session
 from issuer.errors import Unavailable
 from issuer.keys.schedule import active
-from issuer.tokens import FeedPublisher
-from issuer.tokens.feed import RENEW_AFTER, VALID_FOR
+from issuer.tokens.feed import RENEW_AFTER, VALID_FOR, FeedPublisher
 from issuer.vocabulary import KEY_RETENTION, MAX_TOKEN, TOKEN_RETENTION
 from tests.builders import OPERATOR, URL, Deployment, FakeClock
 from tests.directory.test_directory import statements

@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from issuer.audit import Actor, EventFilter
 from issuer.database.tables import KnownAddressRow, SignInTriesRow
 from issuer.errors import InvalidCredentials
-from issuer.users import AttemptGuard
+from issuer.users.guard import AttemptGuard
 from tests.builders import PASSWORD, Deployment
 from tests.rows import rows
 

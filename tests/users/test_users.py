@@ -7,8 +7,8 @@ from unicodedata import normalize
 import pytest
 
 from issuer.errors import AlreadyExists, InvalidCredentials, InvalidField
-from issuer.users import Passwords, SignIn
-from issuer.users.passwords import LIST
+from issuer.users import SignIn
+from issuer.users.passwords import LIST, Passwords
 from tests.builders import PASSWORD, Deployment
 from tests.rows import rows
 

@@ -5,14 +5,8 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, TypeAlias
 
 from issuer.clients.authentication import VerifiedAssertion
-from issuer.directory import (
-    AudienceRecord,
-    ClientRecord,
-    Directory,
-    NoAudience,
-    SecretRecord,
-    UserRecord,
-)
+from issuer.directory import AudienceRecord, ClientRecord, Directory, SecretRecord, UserRecord
+from issuer.directory.records import NoAudience
 from issuer.oauth.messages import (
     AuthenticatedRequest,
     OAuthError,
@@ -20,9 +14,11 @@ from issuer.oauth.messages import (
     invalid_request,
     invalid_scope,
 )
-from issuer.refresh_tokens import GrantedBefore, TokenToStore
+from issuer.refresh_tokens import TokenToStore
+from issuer.refresh_tokens.family import GrantedBefore
 from issuer.scopes import InvalidScope, ScopeNotCovered
-from issuer.tokens import Authentication, Authorization, RevokedUntil
+from issuer.tokens import Authorization, RevokedUntil
+from issuer.tokens.id_token import Authentication
 from issuer.vocabulary import ErrorCode, GrantType
 
 MAX_SESSION_ID = 255

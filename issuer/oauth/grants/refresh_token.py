@@ -6,7 +6,8 @@ from functools import partial
 from issuer.errors import InvalidCredentials
 from issuer.oauth.grants.grant import EarlierGrant, Granted, in_session
 from issuer.oauth.messages import AuthenticatedRequest, requested_scopes
-from issuer.refresh_tokens import RefreshTokens, ValidatedToken, request_digest
+from issuer.refresh_tokens import RefreshTokens
+from issuer.refresh_tokens.family import ValidatedToken, request_digest
 from issuer.vocabulary import GrantType
 
 
