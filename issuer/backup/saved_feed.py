@@ -147,7 +147,13 @@ def _principals(
             if principal in known and known[principal] >= not_after:
                 continue
             expires_at = not_after + MAX_TOKEN
-            store.add_principal(principal, not_after, expires_at, change, families_before=change)
+            store.add_principal(
+                principal,
+                not_after=not_after,
+                expires_at=expires_at,
+                change=change,
+                families_before=change,
+            )
             new[kind].append(name)
     return new
 

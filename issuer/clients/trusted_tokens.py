@@ -72,11 +72,10 @@ class TrustedTokens:
         for issuer in issuers:
             try:
                 claims = self._claims_by(issuer, token)
-            except UnknownKey as error:
-                missing += [issuer] if self.key_set(issuer) else []
-                problems.append(str(error))
             except InvalidToken as error:
                 problems.append(str(error))
+                if isinstance(error, UnknownKey) and self.key_set(issuer):
+                    missing.append(issuer)
             else:
                 return self._matched(client, issuer, token, claims, now)
         if missing:

@@ -47,16 +47,18 @@ def one_of(several: Iterable[IdentifiedT], id_: str, kind: str) -> IdentifiedT:
     raise NotFound(kind, id_)
 
 
+@dataclass(eq=False, repr=False)
 class WithinTransaction:
     """Has at hand what its transaction is made of."""
 
-    def __init__(self, transaction: Transaction) -> None:
-        self._transaction = transaction
-        self._session = transaction.session
-        self._trail = transaction.trail
-        self._clock = transaction.clock
-        self._authority = transaction.authority
-        self._revocations = transaction.revocations
+    _transaction: Transaction
+
+    def __post_init__(self) -> None:
+        self._session = self._transaction.session
+        self._trail = self._transaction.trail
+        self._clock = self._transaction.clock
+        self._authority = self._transaction.authority
+        self._revocations = self._transaction.revocations
 
 
 class Collection(WithinTransaction, Generic[RowT, FieldsT, ModelT]):

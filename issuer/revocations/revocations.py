@@ -150,9 +150,9 @@ class Revocations:
         self._require_space(principal, max_bytes or self._limits.principal_bytes_of_operators)
         self._store.add_principal(
             principal,
-            not_after,
-            not_after + MAX_TOKEN,
-            change,
+            not_after=not_after,
+            expires_at=not_after + MAX_TOKEN,
+            change=change,
             families_before=change if ends_families else 0,
         )
         self._principals[principal] = not_after

@@ -1,7 +1,7 @@
 """Revocations in SQL. Writers lock the feed's row until they commit, so they run one by one."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -88,24 +88,14 @@ class RevocationStore:
         )
 
     def add_tokens(
-        self,
-        kind: str,
-        expirations: Mapping[str, datetime],
-        change: int,
-        *,
-        client_id: str,
-        subject: str,
+        self, kind: str, expirations: Mapping[str, datetime], change: int, **whose: str
     ) -> None:
-        """Add tokens by `jti` or `sid`. An existing entry keeps the later expiry."""
+        """Add tokens by `jti` or `sid`, of `client_id` and `subject`.
+
+        An existing entry keeps the later expiry.
+        """
         rows = [
-            {
-                "kind": kind,
-                "id": each,
-                "client_id": client_id,
-                "subject": subject,
-                "expires_at": expires_at,
-                "change": change,
-            }
+            {"kind": kind, "id": each, "expires_at": expires_at, "change": change, **whose}
             for each, expires_at in expirations.items()
         ]
         for part in in_parts(rows):
@@ -144,26 +134,10 @@ class RevocationStore:
         size = func.sum(func.length(RevokedPrincipalRow.id) + ENTRY_BYTES)
         return int(self._session.scalars(select(func.coalesce(size, 0))).one())
 
-    def add_principal(
-        self,
-        principal: RevokedPrincipal,
-        not_after: datetime,
-        expires_at: datetime,
-        change: int,
-        *,
-        families_before: int,
-    ) -> None:
-        """Add an entry. The instants of an existing entry only move forward."""
+    def add_principal(self, principal: RevokedPrincipal, **later: datetime | int) -> None:
+        """Add an entry with all its columns. Those of an existing entry only move forward."""
         row = RevokedPrincipalRow
-        later = {
-            "not_after": not_after,
-            "expires_at": expires_at,
-            "change": change,
-            "families_before": families_before,
-        }
-        adding = insert_into(self._session, row).values(
-            kind=principal.kind, id=principal.id, **later
-        )
+        adding = insert_into(self._session, row).values(**asdict(principal), **later)
         moved = {
             name: case(
                 (adding.excluded[name] > getattr(row, name), adding.excluded[name]),

@@ -1,5 +1,6 @@
 """The second factors of a user: an authenticator app, passkeys, recovery codes."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from random import Random
 from typing import Annotated, Literal
@@ -10,7 +11,7 @@ from issuer.database.store import as_model, new_id
 from issuer.database.tables import PasskeyRow, TotpSecretRow, UserRow
 from issuer.errors import AlreadyExists, InvalidField, NotAllowed, NotFound
 from issuer.fields.fields import Fields, Label
-from issuer.resources import Transaction, WithinTransaction, one_of
+from issuer.resources import WithinTransaction, one_of
 from issuer.sign_in.factors_store import FactorStore, SignInMethods
 from issuer.sign_in.passkeys import NewPasskey, StoredPasskey
 from issuer.sign_in.second_factor import RecoveryCodes, TotpSecrets, TotpSetup
@@ -36,25 +37,21 @@ class PasskeyFields(Fields):
     name: Annotated[Label, Field(min_length=1)]
 
 
+@dataclass(eq=False, repr=False)
 class Factors(WithinTransaction):
     """Second factors, within one transaction. Errors are those of `issuer.errors`.
 
     With the first factor a user gets recovery codes, and loses them with the last.
     """
 
-    def __init__(
-        self,
-        transaction: Transaction,
-        random: Random,
-        totp: TotpSecrets,
-        recovery_codes: RecoveryCodes,
-    ) -> None:
-        super().__init__(transaction)
+    _random: Random
+    _totp: TotpSecrets
+    _recovery_codes: RecoveryCodes
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
         self._store = FactorStore(self._session)
         self._users = UserStore(self._session)
-        self._random = random
-        self._totp = totp
-        self._recovery_codes = recovery_codes
 
     def of_user(self, user_id: str) -> list[Factor]:
         """The factors that count, in order of their ids."""

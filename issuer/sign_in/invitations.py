@@ -17,12 +17,13 @@ from pydantic import (
 )
 
 from issuer.authority import Grantor
+from issuer.database.store import as_record
 from issuer.database.tables import InvitationRow, UserRow
 from issuer.errors import InvalidField, NotAllowed, NotFound
 from issuer.fields.fields import Fields
 from issuer.fields.secret_text import SecretTexts
 from issuer.fields.times import in_seconds, lifetime
-from issuer.resources import Transaction, WithinTransaction
+from issuer.resources import WithinTransaction
 from issuer.scopes import ISSUER_ADMIN
 from issuer.sign_in.factors import Factors
 from issuer.sign_in.factors_store import FactorStore
@@ -90,24 +91,19 @@ class Invitation:
     grantor: Grantor
 
 
+@dataclass(eq=False, repr=False)
 class Invitations(WithinTransaction):
     """Invitations, within one transaction. Errors are those of `issuer.errors`."""
 
-    def __init__(
-        self,
-        transaction: Transaction,
-        users: Users,
-        factors: Factors,
-        tokens: SecretTexts,
-        issuer: str,
-    ) -> None:
-        super().__init__(transaction)
+    _users: Users
+    _factors: Factors
+    _tokens: SecretTexts
+    _issuer: str
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
         self._store = FactorStore(self._session)
         self._user_store = UserStore(self._session)
-        self._users = users
-        self._factors = factors
-        self._tokens = tokens
-        self._issuer = issuer
 
     def create(self, user_id: str, fields: InvitationFields) -> NewInvitation:
         """A new invitation for the user, in place of an earlier one."""
@@ -152,16 +148,13 @@ class Invitations(WithinTransaction):
         user = self._user_store.get(row.user_id)
         if user.disabled or (grantor := self._grantor_now(row)) is None:
             return None
-        needs_password = bool(self._factors.of_user(user.id))
-        return Invitation(
-            user.id,
-            user.username,
-            user.name,
-            row.expires_at,
-            needs_password,
-            row.verifies_email,
-            row.digest,
-            grantor,
+        return as_record(
+            Invitation,
+            row,
+            username=user.username,
+            name=user.name,
+            needs_password=bool(self._factors.of_user(user.id)),
+            grantor=grantor,
         )
 
     def accept_with_password(self, token: str, password: NewPassword) -> str:

@@ -20,10 +20,7 @@ class InvalidParameter(Exception):
     """A parameter that cannot be served, and the error for it."""
 
     def __init__(
-        self,
-        parameter: str,
-        description: str,
-        error: ErrorCode = ErrorCode.INVALID_REQUEST,
+        self, parameter: str, description: str, error: ErrorCode = ErrorCode.INVALID_REQUEST
     ) -> None:
         super().__init__(description)
         self.parameter = parameter
