@@ -12,10 +12,13 @@ from issuer.clients.assertion_rules import (
     Evidence,
     KeyFetchRequiredError,
     audited_jti,
+    broken_rule,
     checked_times,
+    is_named_by,
+    is_svid,
+    wrong_type,
 )
 from issuer.clients.authentication import VerifiedAssertion
-from issuer.clients.trust_rules import broken_rule, is_named_by, is_svid, wrong_type
 from issuer.directory import ClientRecord, Directory
 from issuer.directory.records import TrustedIssuerRecord
 from issuer.errors import InvalidCredentials
