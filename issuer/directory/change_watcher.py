@@ -1,7 +1,8 @@
 """Watches the change counters of the database, for what is cached in memory."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
@@ -19,15 +20,21 @@ TRUST_FOR = timedelta(seconds=10)
 log = structlog.get_logger(__name__)
 
 
+@dataclass(eq=False, repr=False)
 class ChangeWatcher:
-    """Polls the change counters and calls the subscribers of a counter when it has changed."""
+    """Polls the change counters, in a thread that calls those who depend on them.
 
-    def __init__(self, database: Database, clock: Clock) -> None:
-        self._database = database
-        self._clock = clock
-        self._subscribers: list[Callable[[int], None]] = []
-        self._feed_subscribers: list[Callable[[FeedState], None]] = []
-        self._checks: list[Callable[[], None]] = []
+    Each of `_followers` gets a new count. `follow_feed` is called when tokens were revoked, or the
+    feed has a later `iat`; `check` after each change: `ConfigurationError` makes all requests fail.
+    """
+
+    _database: Database
+    _clock: Clock
+    _followers: Sequence[Callable[[int], None]]
+    follow_feed: Callable[[FeedState], None] | None = None
+    check: Callable[[], None] | None = None
+
+    def __post_init__(self) -> None:
         self._failed_check: ConfigurationError | None = None
         self._wrong_clock: Unavailable | None = None
         self._polling = threading.Lock()
@@ -35,18 +42,6 @@ class ChangeWatcher:
         self._feed_seen: FeedState | None = None
         self._polled_at = float("-inf")
         self.job = Periodic("change-watcher", POLL_INTERVAL, self.poll)
-
-    def subscribe(self, subscriber: Callable[[int], None]) -> None:
-        """`subscriber` is called with the new count, in the thread that read it."""
-        self._subscribers.append(subscriber)
-
-    def subscribe_to_feed(self, subscriber: Callable[[FeedState], None]) -> None:
-        """`subscriber` is called when tokens were revoked, or the feed has a later `iat`."""
-        self._feed_subscribers.append(subscriber)
-
-    def require(self, check: Callable[[], None]) -> None:
-        """`check` is called after each change. `ConfigurationError` makes all requests fail."""
-        self._checks.append(check)
 
     def start(self) -> None:
         """Poll once, so that the start fails without a database; then poll at the interval."""
@@ -63,13 +58,13 @@ class ChangeWatcher:
             counts = self._database.counts()
             self._compare_clocks(counts.read_at, asked_at)
             if counts.feed != self._feed_seen:
-                for follow in self._feed_subscribers:
-                    follow(counts.feed)
+                if self.follow_feed is not None:
+                    self.follow_feed(counts.feed)
                 self._feed_seen = counts.feed
             if counts.changes != self._seen:
                 self._failed_check = self._check()
-                for subscriber in self._subscribers:
-                    subscriber(counts.changes)
+                for follow in self._followers:
+                    follow(counts.changes)
                 self._seen = counts.changes
             self._polled_at = polled_at
 
@@ -109,8 +104,8 @@ class ChangeWatcher:
 
     def _check(self) -> ConfigurationError | None:
         try:
-            for check in self._checks:
-                check()
+            if self.check is not None:
+                self.check()
         except ConfigurationError as error:
             log.error("configuration_outdated", cause=str(error))  # noqa: TRY400 - no traceback
             return error

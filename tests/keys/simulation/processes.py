@@ -86,8 +86,7 @@ class Process:
             world.algorithms,
             lambda _now: dict.fromkeys(world.algorithms),
         )
-        self.changes = ChangeWatcher(self.database, self.clock)
-        self.changes.subscribe(self.keyring.reload)
+        self.changes = ChangeWatcher(self.database, self.clock, (self.keyring.reload,))
         self.unseen_since: datetime | None = None
         self._keys: list[SigningKey] = []
         self._usable: list[SigningKey] = []
