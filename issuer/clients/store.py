@@ -128,9 +128,8 @@ class ClientStore(Store[ClientRow]):
     def secrets_of(self, client_id: str) -> Sequence[ClientSecretRow]:
         """The client's secrets, oldest first."""
         query = select(ClientSecretRow).where(ClientSecretRow.client_id == client_id)
-        return self.session.scalars(
-            query.order_by(ClientSecretRow.created_at, ClientSecretRow.id)
-        ).all()
+        by_age = query.order_by(ClientSecretRow.created_at, ClientSecretRow.id)
+        return self.session.scalars(by_age).all()
 
 
 def _is_before(column: InstrumentedAttribute[datetime | None], at: datetime) -> ColumnElement[bool]:

@@ -44,9 +44,8 @@ def load_client(session: Session, client_id: str, own_audience: str) -> ClientRe
     """
     row = session.scalars(select(ClientRow).where(ClientRow.client_id == client_id)).one_or_none()
     audiences = _audiences(session, _permitted(row, client_id, own_audience), own_audience)
-    secrets = session.scalars(
-        select(ClientSecretRow).where(ClientSecretRow.client_id == client_id)
-    ).all()
+    of_client = select(ClientSecretRow).where(ClientSecretRow.client_id == client_id)
+    secrets = session.scalars(of_client).all()
     roles = _role_grants(session, client_id)
     if row is None:
         return None
@@ -78,9 +77,8 @@ def new_client(session: Session, client_id: str, own_audience: str) -> ClientRec
 
 def load_user(session: Session, user_id: str) -> UserRecord | None:
     """The user of exactly this id."""
-    found = session.execute(
-        select(UserRow, _has_second_factor()).where(UserRow.id == user_id)
-    ).one_or_none()
+    query = select(UserRow, _has_second_factor()).where(UserRow.id == user_id)
+    found = session.execute(query).one_or_none()
     if found is None:
         return None
     row, has_second_factor = found
@@ -118,11 +116,9 @@ def _permitted(row: ClientRow | None, client_id: str, own_audience: str) -> AreA
 
 def _audiences(session: Session, are: AreAudiences, own_audience: str) -> list[AudienceRecord]:
     rows = session.scalars(select(AudienceRow).where(are(AudienceRow.id))).all()
-    found = session.scalars(
-        select(AudienceResourceRow).where(are(AudienceResourceRow.audience_id))
-    ).all()
+    named = select(AudienceResourceRow).where(are(AudienceResourceRow.audience_id))
     resources: dict[str, list[str]] = defaultdict(list)
-    for each in found:
+    for each in session.scalars(named):
         resources[each.audience_id].append(each.resource)
     return [_audience(row, resources[row.id], own_audience) for row in rows]
 

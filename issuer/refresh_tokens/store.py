@@ -88,15 +88,11 @@ class FamilyStore:
         self, user_id: str, password_hash: str | None, client_id: str, audience_id: str
     ) -> bool:
         """Whether user and client are enabled, with the same password and the same audience."""
-        user = exists().where(
-            UserRow.id == user_id,
-            UserRow.password_hash == password_hash,
-            UserRow.disabled.is_(False),
-        )
+        row, at = UserRow, ClientAudienceRow
+        same = row.password_hash == password_hash
+        user = exists().where(row.id == user_id, same, row.disabled.is_(False))
         client = exists().where(ClientRow.client_id == client_id, ClientRow.disabled.is_(False))
-        audience = exists().where(
-            ClientAudienceRow.client_id == client_id, ClientAudienceRow.audience_id == audience_id
-        )
+        audience = exists().where(at.client_id == client_id, at.audience_id == audience_id)
         return self._session.scalars(select(and_(user, client, audience))).one()
 
     def swap(self, family: Family, later: Family) -> bool:

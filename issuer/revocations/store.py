@@ -81,11 +81,8 @@ class RevocationStore:
 
         Of concurrent callers one changes it.
         """
-        self._session.execute(
-            update(RevocationFeedRow)
-            .where(RevocationFeedRow.issued_at <= older_than)
-            .values(issued_at=now)
-        )
+        due = update(RevocationFeedRow).where(RevocationFeedRow.issued_at <= older_than)
+        self._session.execute(due.values(issued_at=now))
 
     def add_tokens(
         self, kind: str, expirations: Mapping[str, datetime], change: int, **whose: str

@@ -136,11 +136,8 @@ class CodeStore:
     def withdraw(self, user_id: str, client_id: str) -> None:
         """Delete the codes of the user for the client that were not used."""
         row = AuthorizationCodeRow
-        self._session.execute(
-            delete(row).where(
-                row.user_id == user_id, row.client_id == client_id, row.used_at.is_(None)
-            )
-        )
+        unused = delete(row).where(row.user_id == user_id, row.used_at.is_(None))
+        self._session.execute(unused.where(row.client_id == client_id))
 
     def delete_expired(self, now: datetime) -> bool:
         """Delete some codes whose tokens cannot be revoked any more; whether there may be more."""

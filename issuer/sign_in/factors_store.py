@@ -88,19 +88,15 @@ class FactorStore:
 
     def use_step(self, user_id: str, step: int, now: datetime) -> bool:
         """Whether no code of this time step or a later one was accepted before."""
-        return self._changed_one(
-            update(TotpSecretRow)
-            .where(TotpSecretRow.user_id == user_id, TotpSecretRow.last_step < step)
-            .values(last_step=step, last_used_at=now)
-        )
+        row = TotpSecretRow
+        before = update(row).where(row.user_id == user_id, row.last_step < step)
+        return self._changed_one(before.values(last_step=step, last_used_at=now))
 
     def use_passkey(self, passkey: StoredPasskey, sign_count: int, now: datetime) -> bool:
         """Whether it was not used since it was read, if it counts (WebAuthn §6.1.1)."""
-        return self._changed_one(
-            update(PasskeyRow)
-            .where(PasskeyRow.id == passkey.id, PasskeyRow.sign_count == passkey.sign_count)
-            .values(sign_count=sign_count, last_used_at=now)
-        )
+        row = PasskeyRow
+        same = update(row).where(row.id == passkey.id, row.sign_count == passkey.sign_count)
+        return self._changed_one(same.values(sign_count=sign_count, last_used_at=now))
 
     def use_challenge(self, challenge: Challenge) -> bool:
         """Whether it was not answered before."""
@@ -120,11 +116,8 @@ class FactorStore:
         return self.session.scalars(query).one()
 
     def use_recovery_code(self, user_id: str, digest: bytes) -> bool:
-        return self._changed_one(
-            delete(RecoveryCodeRow).where(
-                RecoveryCodeRow.user_id == user_id, RecoveryCodeRow.digest == digest
-            )
-        )
+        row = RecoveryCodeRow
+        return self._changed_one(delete(row).where(row.user_id == user_id, row.digest == digest))
 
     def replace_recovery_codes(self, user_id: str, digests: Iterable[bytes]) -> None:
         self.session.execute(delete(RecoveryCodeRow).where(RecoveryCodeRow.user_id == user_id))
@@ -137,11 +130,9 @@ class FactorStore:
 
     def use_invitation(self, digest: bytes, now: datetime) -> str | None:
         """The user it was for, unless it has expired or was used."""
-        return self.session.scalars(
-            delete(InvitationRow)
-            .where(InvitationRow.digest == digest, InvitationRow.expires_at > now)
-            .returning(InvitationRow.user_id)
-        ).one_or_none()
+        row = InvitationRow
+        used = delete(row).where(row.digest == digest, row.expires_at > now)
+        return self.session.scalars(used.returning(row.user_id)).one_or_none()
 
     def _changed_one(self, statement: Any) -> bool:
         return rows_changed(self.session, statement) == 1

@@ -11,9 +11,8 @@ from dataclasses import dataclass, field, replace
 from importlib import resources
 from typing import Literal
 
-from argon2 import Parameters, PasswordHasher, Type, profiles
+from argon2 import Parameters, PasswordHasher, profiles
 from argon2.exceptions import InvalidHashError, VerificationError
-from argon2.low_level import ARGON2_VERSION
 
 from issuer.audit import Actor
 from issuer.background.workers import low_priority_executor
@@ -28,15 +27,7 @@ from issuer.users.store import UserStore
 LIST = resources.files("issuer.users") / "data" / "common_passwords.txt.gz"
 SHORTEST, LONGEST = 12, 256
 # OWASP Password Storage Cheat Sheet: m=19456 (19 MiB), t=2, p=1.
-_OWASP = Parameters(
-    type=Type.ID,
-    version=ARGON2_VERSION,
-    salt_len=16,
-    hash_len=32,
-    time_cost=2,
-    memory_cost=19_456,
-    parallelism=1,
-)
+_OWASP = replace(profiles.RFC_9106_LOW_MEMORY, memory_cost=19_456, time_cost=2, parallelism=1)
 _UNKNOWN_ACTOR = Actor()
 
 

@@ -18,10 +18,8 @@ class UserStore(Store[UserRow]):
         """The user of that name, whatever its case or Unicode form."""
         if not is_username(username):
             return None  # PostgreSQL rejects NUL and unpaired surrogates
-        folded = fold_username(username)
-        return self.session.scalars(
-            select(UserRow).where(UserRow.folded_username == folded)
-        ).one_or_none()
+        query = select(UserRow).where(UserRow.folded_username == fold_username(username))
+        return self.session.scalars(query).one_or_none()
 
     def usernames(self, first: str, limit: int) -> Sequence[str]:
         """At most `limit` names, from `first` on, in the order of their folded forms."""
@@ -30,11 +28,8 @@ class UserStore(Store[UserRow]):
 
     def renew_hash(self, user_id: str, old: str, new: str) -> None:
         """Store the same password hashed with new parameters, unless it was changed meanwhile."""
-        self.session.execute(
-            update(UserRow)
-            .where(UserRow.id == user_id, UserRow.password_hash == old)
-            .values(password_hash=new)
-        )
+        same = update(UserRow).where(UserRow.id == user_id, UserRow.password_hash == old)
+        self.session.execute(same.values(password_hash=new))
 
     def has_passkey(self, user_id: str) -> bool:
         return self.session.scalars(select(exists().where(PasskeyRow.user_id == user_id))).one()
