@@ -69,7 +69,14 @@ def in_parts(values: Iterable[T]) -> Iterator[list[T]]:
         yield part
 
 
-class Store(Generic[Row]):
+class Statements:
+    """Statements within one transaction."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+
+class Store(Statements, Generic[Row]):
     """The rows of one table, within one transaction."""
 
     kind: str
@@ -78,9 +85,6 @@ class Store(Generic[Row]):
     with_page: Sequence[ExecutableOption] = ()
     # Columns with an index, in which texts are compared byte by byte; the first identifies a row.
     searched: Sequence[InstrumentedAttribute[str]] = ()
-
-    def __init__(self, session: Session) -> None:
-        self.session = session
 
     def find(self, key: str) -> Row | None:
         """The row of exactly this key, if there is one. All keys are printable ASCII."""

@@ -16,10 +16,9 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.orm import Session
 
 from issuer.database.counts import read_feed_state
-from issuer.database.store import MAX_DELETED, as_record, delete_some, rows_changed
+from issuer.database.store import MAX_DELETED, Statements, as_record, delete_some, rows_changed
 from issuer.database.tables import (
     ClientAudienceRow,
     ClientRow,
@@ -53,11 +52,8 @@ class EndedFamily:
     access_until: datetime
 
 
-class FamilyStore:
+class FamilyStore(Statements):
     """The families, within one transaction."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
 
     def find(self, handle: bytes) -> Family | None:
         """The active family with this handle.
@@ -65,7 +61,7 @@ class FamilyStore:
         What ends all tokens of a user ends families and sessions alike: no need to look twice.
         """
         family, session = RefreshFamilyRow, SignInSessionRow
-        found = self._session.execute(
+        found = self.session.execute(
             select(family, session.created_at, session.used_at)
             .outerjoin(session, session.id == family.sign_in_session)
             .where(family.handle == handle, ~_HAS_ENDED)
@@ -80,9 +76,9 @@ class FamilyStore:
     def add(self, family: Family) -> None:
         scopes = {name: sorted(getattr(family, name)) for name in _SCOPES}
         members = {name: getattr(family, name) for name in _COLUMNS} | scopes
-        began_at = read_feed_state(self._session).count
-        self._session.add(RefreshFamilyRow(**members, change=began_at))
-        self._session.flush()
+        began_at = read_feed_state(self.session).count
+        self.session.add(RefreshFamilyRow(**members, change=began_at))
+        self.session.flush()
 
     def is_still_as_authenticated(
         self, user_id: str, password_hash: str | None, client_id: str, audience_id: str
@@ -93,7 +89,7 @@ class FamilyStore:
         user = exists().where(row.id == user_id, same, row.disabled.is_(False))
         client = exists().where(ClientRow.client_id == client_id, ClientRow.disabled.is_(False))
         audience = exists().where(at.client_id == client_id, at.audience_id == audience_id)
-        return self._session.scalars(select(and_(user, client, audience))).one()
+        return self.session.scalars(select(and_(user, client, audience))).one()
 
     def swap(self, family: Family, later: Family) -> bool:
         """Compare and swap: False if the newest token is no longer the one in `family`.
@@ -107,13 +103,13 @@ class FamilyStore:
         changed = ("digest", "salt", "asked", "rotated_at")
         values = {name: getattr(later, name) for name in changed}
         same = update(row).where(row.id == family.id, row.digest == family.digest, ~_HAS_ENDED)
-        return rows_changed(self._session, same.values(**values, access_until=until)) == 1
+        return rows_changed(self.session, same.values(**values, access_until=until)) == 1
 
     def end(self, family_id: str) -> datetime | None:
         """Delete the family; when its last access token expires. None if it had ended before."""
         row = RefreshFamilyRow
         gone = delete(row).where(row.id == family_id, ~_HAS_ENDED).returning(row.access_until)
-        return self._session.scalars(gone).one_or_none()
+        return self.session.scalars(gone).one_or_none()
 
     def end_of_session(self, session_id: str, *, with_offline: bool) -> list[EndedFamily]:
         """Delete the families of a sign-in session; `with_offline`: also with `offline_access`."""
@@ -129,7 +125,7 @@ class FamilyStore:
     def _end_all(self, *which: ColumnElement[bool]) -> list[EndedFamily]:
         row = RefreshFamilyRow
         gone = delete(row).where(*which, ~_HAS_ENDED)
-        ended = self._session.execute(gone.returning(row.id, row.client_id, row.access_until))
+        ended = self.session.execute(gone.returning(row.id, row.client_id, row.access_until))
         return [EndedFamily(*each) for each in ended]
 
     def ended(self) -> list[str]:
@@ -144,11 +140,11 @@ class FamilyStore:
                 .where(entry.families_before > row.change)
                 .limit(MAX_DELETED)
             )
-            family_ids += self._session.scalars(ended)
+            family_ids += self.session.scalars(ended)
         return family_ids[:MAX_DELETED]
 
     def delete(self, family_ids: Sequence[str]) -> None:
-        self._session.execute(delete(RefreshFamilyRow).where(RefreshFamilyRow.id.in_(family_ids)))
+        self.session.execute(delete(RefreshFamilyRow).where(RefreshFamilyRow.id.in_(family_ids)))
 
     def delete_expired(self, lifetimes: Lifetimes, now: datetime) -> bool:
         """Delete some expired families; whether there may be more."""
@@ -156,4 +152,4 @@ class FamilyStore:
         expired = or_(
             row.rotated_at <= now - lifetimes.idle, row.created_at <= now - lifetimes.longest
         )
-        return delete_some(self._session, row, expired) == MAX_DELETED
+        return delete_some(self.session, row, expired) == MAX_DELETED

@@ -4,11 +4,11 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 
 from sqlalchemy import and_, delete, exists, func, or_, select, update
-from sqlalchemy.orm import Session
 
 from issuer.database.counts import read_feed_state
 from issuer.database.store import (
     MAX_DELETED,
+    Statements,
     as_record,
     delete_some,
     insert_new,
@@ -68,11 +68,8 @@ class AuthorizationCode:
     family_id: str | None = None
 
 
-class CodeStore:
+class CodeStore(Statements):
     """The codes, within one transaction."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
 
     def add(self, code: AuthorizationCode) -> bool:
         """False if the same authorization request has a code already."""
@@ -80,13 +77,13 @@ class CodeStore:
             "scopes": sorted(code.scopes),
             "openid_scopes": sorted(code.openid_scopes),
             "methods": list(code.methods),
-            "change": read_feed_state(self._session).count,
+            "change": read_feed_state(self.session).count,
         }
-        return insert_new(self._session, AuthorizationCodeRow, members)
+        return insert_new(self.session, AuthorizationCodeRow, members)
 
     def find(self, digest: bytes) -> AuthorizationCode | None:
         """The code of that digest, used or not."""
-        row = self._session.get(AuthorizationCodeRow, digest)
+        row = self.session.get(AuthorizationCodeRow, digest)
         if row is None:
             return None
         return as_record(
@@ -114,7 +111,7 @@ class CodeStore:
         is_usable = (row.used_at.is_(None), row.expires_at > now, _SESSION_IS_ACTIVE, ~_HAS_ENDED)
         consuming = update(row).where(row.digest == code.digest, *is_usable)
         used = {"used_at": now, "jti": jti, "access_until": access_until, "family_id": family_id}
-        return rows_changed(self._session, consuming.values(used)) == 1
+        return rows_changed(self.session, consuming.values(used)) == 1
 
     def access_until(self, session_id: str) -> datetime | None:
         """When the last access token with this session as `sid` expires."""
@@ -122,7 +119,7 @@ class CodeStore:
         query = select(func.max(row.access_until)).where(
             row.session_id == session_id, row.family_id.is_(None)
         )
-        return self._session.scalars(query).one()
+        return self.session.scalars(query).one()
 
     def single_tokens(self, user_id: str, client_id: str) -> dict[str, datetime]:
         """Access tokens of the user without a refresh family: `jti` and expiry."""
@@ -130,14 +127,14 @@ class CodeStore:
         query = select(row.jti, row.access_until).where(
             row.user_id == user_id, row.client_id == client_id, row.family_id.is_(None)
         )
-        rows = self._session.execute(query.where(row.used_at.is_not(None)))
+        rows = self.session.execute(query.where(row.used_at.is_not(None)))
         return {jti: until for jti, until in rows if jti is not None and until is not None}
 
     def withdraw(self, user_id: str, client_id: str) -> None:
         """Delete the codes of the user for the client that were not used."""
         row = AuthorizationCodeRow
         unused = delete(row).where(row.user_id == user_id, row.used_at.is_(None))
-        self._session.execute(unused.where(row.client_id == client_id))
+        self.session.execute(unused.where(row.client_id == client_id))
 
     def delete_expired(self, now: datetime) -> bool:
         """Delete some codes whose tokens cannot be revoked any more; whether there may be more."""
@@ -147,4 +144,4 @@ class CodeStore:
             and_(row.used_at.is_(None), row.expires_at <= now - REQUEST_VALID_FOR),
             and_(row.expires_at <= now - _USED_KEPT_FOR, row.access_until <= now - TOKEN_RETENTION),
         )
-        return delete_some(self._session, row, is_over) == MAX_DELETED
+        return delete_some(self.session, row, is_over) == MAX_DELETED

@@ -6,9 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import delete, select
-from sqlalchemy.orm import Session
 
-from issuer.database.store import rows_changed
+from issuer.database.store import Statements, rows_changed
 from issuer.database.tables import ConsentRow
 from issuer.fields.redirect_uris import MAX_REGISTERED, without_port
 from issuer.scopes import covers
@@ -26,11 +25,8 @@ class AllowedAccess:
     openid_scopes: frozenset[str]
 
 
-class ConsentStore:
+class ConsentStore(Statements):
     """The consents, within one transaction."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
 
     def includes(self, asked: AllowedAccess) -> bool:
         """Whether all of it was allowed before, with the same redirect URI."""
@@ -47,7 +43,7 @@ class ConsentStore:
         """The consents of the user, in order of client and audience."""
         row = ConsentRow
         query = select(row).where(row.user_id == user_id)
-        return self._session.scalars(query.order_by(row.client_id, row.audience_id)).all()
+        return self.session.scalars(query.order_by(row.client_id, row.audience_id)).all()
 
     def add(self, allowed: AllowedAccess, now: datetime) -> None:
         """Add to what was allowed before. Callers hold the lock of a change: one at a time."""
@@ -60,22 +56,22 @@ class ConsentStore:
                 scopes=[],
                 openid_scopes=[],
             )
-            self._session.add(row)
+            self.session.add(row)
         row.scopes = _union(allowed.scopes, row.scopes)
         row.openid_scopes = _union(allowed.openid_scopes, row.openid_scopes)
         row.redirects = _with(row.redirects or {}, allowed)
         row.granted_at = now
-        self._session.flush()
+        self.session.flush()
 
     def delete(self, user_id: str, client_id: str) -> bool:
         """Whether there were any to delete."""
         row = ConsentRow
         of_client = delete(row).where(row.user_id == user_id, row.client_id == client_id)
-        return rows_changed(self._session, of_client) > 0
+        return rows_changed(self.session, of_client) > 0
 
     def _find(self, of: AllowedAccess) -> ConsentRow | None:
         row = ConsentRow
-        return self._session.scalars(
+        return self.session.scalars(
             select(row).where(
                 row.user_id == of.user_id,
                 row.client_id == of.client_id,

@@ -9,9 +9,8 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import delete, exists, func, select, update
-from sqlalchemy.orm import Session
 
-from issuer.database.store import as_record, insert_new, rows_changed
+from issuer.database.store import Statements, as_record, insert_new, rows_changed
 from issuer.database.tables import (
     InvitationRow,
     PasskeyRow,
@@ -39,11 +38,8 @@ class SignInMethods:
         return self.has_password or self.has_passkey
 
 
-class FactorStore:
+class FactorStore(Statements):
     """Within one transaction."""
-
-    def __init__(self, session: Session) -> None:
-        self.session = session
 
     def totp(self, user_id: str) -> TotpSecretRow | None:
         """The authenticator app of the user."""

@@ -6,10 +6,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy import delete, exists, or_, select, update
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import aliased
 
 from issuer.database.counts import read_feed_state
-from issuer.database.store import MAX_DELETED, as_model, rows_changed
+from issuer.database.store import MAX_DELETED, Statements, as_model, rows_changed
 from issuer.database.tables import RevokedPrincipalRow, SignInSessionRow, UserRow
 from issuer.refresh_tokens import Lifetimes
 from issuer.revocations.store import ended_since
@@ -62,17 +62,14 @@ def bounded(user_agent: str | None) -> str | None:
     return "".join(c for c in user_agent if c.isprintable())[:_MAX_USER_AGENT]
 
 
-class SessionStore:
+class SessionStore(Statements):
     """The sessions that have not ended, within one transaction."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
-
     def add(self, session: SignInSession, digest: bytes, continues: str | None = None) -> None:
-        change = read_feed_state(self._session).count
+        change = read_feed_state(self.session).count
         more = {"digest": digest, "change": change, "continues": continues}
-        self._session.add(SignInSessionRow(**_columns(session), **more))
-        self._session.flush()
+        self.session.add(SignInSessionRow(**_columns(session), **more))
+        self.session.flush()
 
     def find(self, digest: bytes) -> SignInSession | None:
         """The session whose cookie has that digest."""
@@ -92,30 +89,30 @@ class SessionStore:
         """The sessions of the user, newest first."""
         row = SignInSessionRow
         query = select(row).where(row.user_id == user_id, ~HAS_ENDED)
-        rows = self._session.scalars(query.order_by(row.created_at.desc(), row.id))
+        rows = self.session.scalars(query.order_by(row.created_at.desc(), row.id))
         return [_read(each) for each in rows]
 
     def replace(self, session: SignInSession, digest: bytes) -> bool:
         """Give the session a new cookie and new values; False if it has ended."""
         row = SignInSessionRow
         same = update(row).where(row.id == session.id, row.user_id == session.user_id, ~HAS_ENDED)
-        return rows_changed(self._session, same.values(**_columns(session), digest=digest)) == 1
+        return rows_changed(self.session, same.values(**_columns(session), digest=digest)) == 1
 
     def note_use(self, session_id: str, now: datetime) -> None:
         row = SignInSessionRow
-        self._session.execute(update(row).where(row.id == session_id).values(used_at=now))
+        self.session.execute(update(row).where(row.id == session_id).values(used_at=now))
 
     def delete(self, session_id: str) -> bool:
         """Whether there was one to delete."""
         row = SignInSessionRow
-        return rows_changed(self._session, delete(row).where(row.id == session_id, ~HAS_ENDED)) == 1
+        return rows_changed(self.session, delete(row).where(row.id == session_id, ~HAS_ENDED)) == 1
 
     def is_user_unchanged(self, user_id: str, password_hash: str | None) -> bool:
         """Whether the user is enabled and has the same password, or still none."""
         row = UserRow
         same = row.password_hash.is_not_distinct_from(password_hash)
         query = select(exists().where(row.id == user_id, same, row.disabled.is_(False)))
-        return self._session.scalars(query).one()
+        return self.session.scalars(query).one()
 
     def delete_expired(self, lifetimes: Lifetimes, now: datetime) -> bool:
         """Delete some expired and some ended sessions; whether there may be more."""
@@ -124,16 +121,14 @@ class SessionStore:
             row.used_at <= now - lifetimes.idle, row.created_at <= now - lifetimes.longest
         )
         queries = (select(row.id).where(expired), _ended())
-        ids = [
-            each for query in queries for each in self._session.scalars(query.limit(MAX_DELETED))
-        ]
+        ids = [each for query in queries for each in self.session.scalars(query.limit(MAX_DELETED))]
         if ids:
-            self._session.execute(delete(row).where(row.id.in_(ids)))
+            self.session.execute(delete(row).where(row.id.in_(ids)))
         return len(ids) >= MAX_DELETED
 
     def _one(self, *which: Any) -> SignInSession | None:
         query = select(SignInSessionRow).where(*which, ~HAS_ENDED)
-        row = self._session.scalars(query).one_or_none()
+        row = self.session.scalars(query).one_or_none()
         return None if row is None else _read(row)
 
 

@@ -10,9 +10,8 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, delete, select, tuple_, update
-from sqlalchemy.orm import Session
 
-from issuer.database.store import insert_into
+from issuer.database.store import Statements, insert_into
 from issuer.database.tables import CountedTries, KnownAddressRow, SignInTriesRow, UserRow
 from issuer.fields.networks import network_of
 from issuer.fields.usernames import fold_username
@@ -41,17 +40,14 @@ class Attempt:
     before: Counts = field(default_factory=dict)
 
 
-class AttemptStore:
+class AttemptStore(Statements):
     """Within one transaction. Rows read by `hold…` stay locked until the transaction ends."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
 
     def hold_known(self, user_id: str, address: bytes, since: datetime) -> Tries | None:
         """The count of the user at that address; None without a successful sign-in since then."""
         row = KnownAddressRow
         query = _tries(row).where(*_at(user_id, address), row.succeeded_at > since)
-        found = self._session.execute(query).one_or_none()
+        found = self.session.execute(query).one_or_none()
         return Tries(*found) if found else None
 
     def hold(self, attempt: Attempt) -> Counts:
@@ -76,7 +72,7 @@ class AttemptStore:
             else:
                 mark = attempt.user_mark if what is Counted.USER else attempt.address_mark
                 kept = update(SignInTriesRow).where(SignInTriesRow.mark == mark)
-                self._session.execute(kept.values(**asdict(tries)))
+                self.session.execute(kept.values(**asdict(tries)))
 
     def note_success(self, attempt: Attempt, now: datetime) -> None:
         """The address of the attempt is known for the user from now on.
@@ -90,12 +86,12 @@ class AttemptStore:
         user_id, row = attempt.user_id or "", KnownAddressRow
         user = select(UserRow.id).where(UserRow.id == user_id)
         user = user.with_for_update(read=True, key_share=True)
-        if self._session.scalars(user).one_or_none() is None:
+        if self.session.scalars(user).one_or_none() is None:
             return
-        made = insert_into(self._session, row).values(
+        made = insert_into(self.session, row).values(
             user_id=user_id, address_mark=attempt.address_mark, succeeded_at=now, **asdict(Tries())
         )
-        self._session.execute(
+        self.session.execute(
             made.on_conflict_do_update(
                 index_elements=["user_id", "address_mark"], set_={"succeeded_at": now}
             )
@@ -106,8 +102,8 @@ class AttemptStore:
             .order_by(row.succeeded_at.desc(), row.address_mark)
             .offset(MAX_KNOWN_ADDRESSES)
         )
-        for mark in self._session.scalars(surplus).all():
-            self._session.execute(delete(row).where(*_at(user_id, mark)))
+        for mark in self.session.scalars(surplus).all():
+            self.session.execute(delete(row).where(*_at(user_id, mark)))
 
     def of_user(self, user_id: str, mark: bytes) -> list[Tries]:
         """All counts of the user, not locked."""
@@ -115,41 +111,41 @@ class AttemptStore:
             select(*_columns(SignInTriesRow)).where(SignInTriesRow.mark == mark),
             select(*_columns(KnownAddressRow)).where(KnownAddressRow.user_id == user_id),
         )
-        return [Tries(*found) for query in queries for found in self._session.execute(query)]
+        return [Tries(*found) for query in queries for found in self.session.execute(query)]
 
     def unlock(self, user_id: str, mark: bytes) -> None:
         """Reset all counts of the user; known addresses stay known."""
         known = update(KnownAddressRow).where(KnownAddressRow.user_id == user_id)
-        self._session.execute(delete(SignInTriesRow).where(SignInTriesRow.mark == mark))
-        self._session.execute(known.values(**asdict(Tries())))
+        self.session.execute(delete(SignInTriesRow).where(SignInTriesRow.mark == mark))
+        self.session.execute(known.values(**asdict(Tries())))
 
     def forget(self, tried_before: datetime, spent_before: datetime) -> int:
         """Delete up to `MAX_DELETED` counts that have no effect any more; returns how many."""
         old = select(SignInTriesRow.mark).where(
             SignInTriesRow.tried_at <= tried_before, SignInTriesRow.spent_until <= spent_before
         )
-        marks = self._session.scalars(_some_that_are_not_locked(old)).all()
-        self._session.execute(delete(SignInTriesRow).where(SignInTriesRow.mark.in_(marks)))
+        marks = self.session.scalars(_some_that_are_not_locked(old)).all()
+        self.session.execute(delete(SignInTriesRow).where(SignInTriesRow.mark.in_(marks)))
         return len(marks)
 
     def forget_known(self, succeeded_before: datetime) -> int:
         """Delete up to `MAX_DELETED` addresses without a success since; returns how many."""
         key = (KnownAddressRow.user_id, KnownAddressRow.address_mark)
         old = select(*key).where(KnownAddressRow.succeeded_at <= succeeded_before)
-        found = [tuple(row) for row in self._session.execute(_some_that_are_not_locked(old))]
-        self._session.execute(delete(KnownAddressRow).where(tuple_(*key).in_(found)))
+        found = [tuple(row) for row in self.session.execute(_some_that_are_not_locked(old))]
+        self.session.execute(delete(KnownAddressRow).where(tuple_(*key).in_(found)))
         return len(found)
 
     def _hold(self, mark: bytes) -> Tries:
         """The count of that mark; a missing one is created."""
-        created = insert_into(self._session, SignInTriesRow).values(mark=mark, **asdict(Tries()))
-        self._session.execute(created.on_conflict_do_nothing())
+        created = insert_into(self.session, SignInTriesRow).values(mark=mark, **asdict(Tries()))
+        self.session.execute(created.on_conflict_do_nothing())
         query = _tries(SignInTriesRow).where(SignInTriesRow.mark == mark)
-        return Tries(*self._session.execute(query).one())
+        return Tries(*self.session.execute(query).one())
 
     def _update_known(self, attempt: Attempt, **values: Any) -> None:
         at = _at(attempt.user_id or "", attempt.address_mark)
-        self._session.execute(update(KnownAddressRow).where(*at).values(**values))
+        self.session.execute(update(KnownAddressRow).where(*at).values(**values))
 
 
 def _columns(row: type[CountedTries]) -> list[Any]:
