@@ -55,14 +55,9 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
     def register(self, fields: ClientFields, by: RegisteredBy, *, pinned: bool = False) -> Client:
         """A client that no administrator made: without rights, so that nobody need have any."""
         require_no_rights(fields)
-        fields = self._with_key(fields)
-        row = ClientRow(registered_by=by, pinned=pinned)
-        row.created_at = row.updated_at = self._clock()
-        self._write(row, fields)
-        self._store.add(row)
-        details = {"registered_by": by.value, "pinned": pinned, **self._audited(fields)}
-        self._note("registered", row.client_id, **details)
-        return self._with_first_secret(self._model(row))
+        row, details = ClientRow(registered_by=by, pinned=pinned), {"registered_by": by.value}
+        client = self._added("registered", row, self._with_key(fields), **details, pinned=pinned)
+        return self._with_first_secret(client)
 
     def delete_unused(self, client_id: str) -> None:
         """Delete a client that registered itself and is not used.

@@ -1,8 +1,8 @@
 """Families of refresh tokens in SQL."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeAlias
 
 from sqlalchemy import (
     ColumnElement,
@@ -43,13 +43,8 @@ _COLUMN_OF_CLAIM = {
 _HAS_ENDED = ended_since(RefreshFamilyRow.change, _COLUMN_OF_CLAIM)
 
 
-@dataclass(frozen=True, slots=True)
-class EndedFamily:
-    """A family that was deleted, and when the last of its access tokens expires."""
-
-    id: str
-    client_id: str
-    access_until: datetime
+# A family that was deleted: its id, its client, and when its last access token expires.
+EndedFamily: TypeAlias = tuple[str, str, datetime]
 
 
 class FamilyStore(Statements):
@@ -126,7 +121,7 @@ class FamilyStore(Statements):
         row = RefreshFamilyRow
         gone = delete(row).where(*which, ~_HAS_ENDED)
         ended = self.session.execute(gone.returning(row.id, row.client_id, row.access_until))
-        return [EndedFamily(*each) for each in ended]
+        return [(family_id, client_id, until) for family_id, client_id, until in ended]
 
     def ended(self) -> list[str]:
         """Some families that ended because all of a user, client or audience were revoked."""

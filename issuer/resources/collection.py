@@ -103,13 +103,7 @@ class Collection(WithinTransaction, Generic[RowT, FieldsT, ModelT]):
         """`AlreadyExists` if the key, or another member that must be unique, is taken."""
         self._authorize(None, fields)
         self.reject_misspelled(None, fields)
-        fields = self._with_key(fields)
-        row = self._store.row()
-        row.created_at = row.updated_at = self._clock()
-        self._write(row, fields)
-        self._store.add(row)
-        self._note("created", self.resource_type.key_of(fields), **self._audited(fields))
-        return self._model(row)
+        return self._added("created", self._store.row(), self._with_key(fields))
 
     def update(self, key: str, patch: Mapping[str, object]) -> ModelT:
         """Apply a merge patch (RFC 7396)."""
@@ -147,6 +141,14 @@ class Collection(WithinTransaction, Generic[RowT, FieldsT, ModelT]):
         if not self._transaction.unknown_scopes_allowed:
             had = getattr(before, "scopes", [])
             reject_misspelled(each for each in getattr(after, "scopes", []) if each not in had)
+
+    def _added(self, what: str, row: RowT, fields: FieldsT, **details: Any) -> ModelT:
+        row.created_at = row.updated_at = self._clock()
+        self._write(row, fields)
+        self._store.add(row)
+        details |= self._audited(fields)
+        self._note(what, self.resource_type.key_of(fields), **details)
+        return self._model(row)
 
     def _authorize(self, before: FieldsT | None, after: FieldsT | None) -> None:
         """`Forbidden` unless the caller may make this change; None: it does not exist."""

@@ -82,8 +82,8 @@ class SessionRevoker:
 
     def _revoke_families(self, families: Iterable[EndedFamily], user_id: str) -> bool:
         of_client: dict[str, dict[str, datetime]] = defaultdict(dict)
-        for family in families:
-            of_client[family.client_id][family.id] = family.access_until
+        for family_id, client_id, until in families:
+            of_client[client_id][family_id] = until
         revoked = [self._revoke(SID, ids, each, user_id) for each, ids in of_client.items()]
         return all(revoked)
 
