@@ -1,5 +1,6 @@
 """Reading the metadata of a client that registers itself (RFC 7591 §2). It never gets rights."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,8 +10,7 @@ from issuer.fields.json import strict_json
 from issuer.fields.redirect_uris import KNOWN_SCHEMES, is_for_self_registered
 from issuer.vocabulary import GRANTS_WITH_A_PERSON, AuthMethod, GrantType, UserRights
 
-# The names of RFC 7591 for members that have another one here.
-_NAMES = {"name": "client_name"}
+_NAME = re.compile(r"^name(?=\.|$)")  # which RFC 7591 calls `client_name`
 
 
 def parsed(body: bytes) -> dict[str, Any]:
@@ -51,7 +51,7 @@ def read_client_metadata(
     try:
         client = ClientFields.read(fields)
     except InvalidField as error:
-        problems = [(_renamed(name), message) for name, message in error.problems]
+        problems = [(_NAME.sub("client_name", name), message) for name, message in error.problems]
         raise InvalidField(*problems[0], *problems[1:]) from None
     for name in ("redirect_uris", "post_logout_redirect_uris"):
         if not all(map(is_for_self_registered, getattr(client, name))):
@@ -79,8 +79,3 @@ def _words(members: Mapping[str, Any], name: str, default: list[str]) -> list[st
     if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
         raise InvalidField(name, "must be a list of strings")
     return words
-
-
-def _renamed(name: str) -> str:
-    member, _, rest = name.partition(".")
-    return ".".join(filter(None, (_NAMES.get(member, member), rest)))

@@ -1,6 +1,7 @@
 """Requests to the protocol endpoints, stage by stage; their responses and errors (RFC 6749 §5)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -12,7 +13,7 @@ from issuer.audit import Actor
 from issuer.clients.authentication import PREFIX as CLIENT_SECRET
 from issuer.clients.authentication import VerifiedAssertion
 from issuer.directory import ClientRecord, SecretRecord
-from issuer.errors import TooManyRequests, Unavailable
+from issuer.errors import InvalidCredentials, TooManyRequests, Unavailable
 from issuer.fields.networks import network_of
 from issuer.fields.urls import is_client_id
 from issuer.http.middleware import FOR_ANY_ORIGIN
@@ -232,6 +233,15 @@ def invalid_grant(
 ) -> OAuthError:
     """One error for everything that is wrong with a credential (RFC 6749 §5.2)."""
     return OAuthError(ErrorCode.INVALID_GRANT, description, reason=reason, target=target)
+
+
+@contextmanager
+def as_invalid_grant(description: str = "Wrong username or password.") -> Iterator[None]:
+    """`invalid_grant` in place of `InvalidCredentials`, the same for every cause."""
+    try:
+        yield
+    except InvalidCredentials as error:
+        raise invalid_grant(error.reason, error.subject, description) from None
 
 
 def as_oauth_error(error: OAuthError | TooManyRequests | Unavailable) -> OAuthError:

@@ -1,10 +1,8 @@
 """Authorization server metadata (RFC 8414), computed from the registered grants and endpoints."""
 
-import json
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
-from issuer.http.etags import etag_of
 from issuer.oauth.authorization import AUTHORIZATION_PATH
 from issuer.oauth.client_authentication import METHODS, Method
 from issuer.oauth.client_endpoint import ForClients
@@ -98,12 +96,6 @@ def _authentication(name: str, methods: Iterable[Method]) -> dict[str, object]:
         f"{name}_endpoint_auth_methods_supported": [method.name for method in methods],
         f"{name}_endpoint_auth_signing_alg_values_supported": list(SigningAlgorithm),
     }
-
-
-def rendered(document: dict[str, object]) -> tuple[bytes, str]:
-    """The document as served, and its strong ETag."""
-    body = json.dumps(document, separators=(",", ":")).encode()
-    return body, etag_of(body)
 
 
 def metadata_paths(settings: Settings) -> list[str]:

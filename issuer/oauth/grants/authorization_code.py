@@ -6,9 +6,8 @@ from base64 import urlsafe_b64encode
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
-from issuer.errors import InvalidCredentials
 from issuer.oauth.grants.grant import EarlierGrant, Granted, in_session
-from issuer.oauth.messages import AuthenticatedRequest, invalid_request, required
+from issuer.oauth.messages import AuthenticatedRequest, as_invalid_grant, invalid_request, required
 from issuer.refresh_tokens import RefreshTokens, TokenToStore
 from issuer.scopes import OPENID
 from issuer.sign_in.codes import AuthorizationCodes
@@ -32,10 +31,8 @@ class CodeGrant(EarlierGrant):
 
     def find(self, request: AuthenticatedRequest, text: str) -> AuthorizationCode:
         """The code; `invalid_grant` for every code that the client cannot use."""
-        try:
+        with as_invalid_grant(self.wrong):
             code = self._codes.find(text)
-        except InvalidCredentials as error:
-            raise self._refused(error.reason, error.subject) from None
         if code.client_id != request.client.client_id:
             raise self._refused("code of another client", code.user_id)
         return code
@@ -57,10 +54,8 @@ class CodeGrant(EarlierGrant):
 
         def redeem(issue: TokenToStore) -> str | RevokedUntil | None:
             """Consumes the code, and stores the first token of a family if there is one."""
-            try:
+            with as_invalid_grant(self.wrong):
                 return self._codes.redeem(code, granted.authorization, issue)
-            except InvalidCredentials as error:
-                raise self._refused(error.reason, error.subject) from None
 
         return replace(granted, store=redeem, authentication=_authentication(code))
 

@@ -3,13 +3,12 @@
 from dataclasses import dataclass, replace
 
 from issuer.directory import ChangeWatcher, UserRecord
-from issuer.errors import InvalidCredentials
 from issuer.oauth.grants.grant import Grant, Granted, in_session, requested_audience
 from issuer.oauth.messages import (
     AuthenticatedRequest,
     OAuthError,
     PasswordAttempt,
-    invalid_grant,
+    as_invalid_grant,
     requested_scopes,
     required,
 )
@@ -56,17 +55,15 @@ class Password(Grant):
             return granted
 
         def begin(issue: TokenToStore) -> str | RevokedUntil:
-            try:
+            with as_invalid_grant():
                 return self._refresh_tokens.begin(user, granted.authorization, issue)
-            except InvalidCredentials as error:
-                raise invalid_grant(error.reason, error.subject) from None
 
         return replace(granted, store=begin)
 
     def _user(self, request: AuthenticatedRequest, username: str, password: str) -> UserRecord:
         """`invalid_grant` for every wrong username or password (RFC 6749 §5.2)."""
         attempt = request.attempt or PasswordAttempt()
-        try:
+        with as_invalid_grant():
             user = self._sign_in.authenticate(
                 username,
                 password,
@@ -74,8 +71,6 @@ class Password(Grant):
                 through_client=True,  # every client with this grant has a secret
                 may_wait=attempt.may_wait,
             )
-        except InvalidCredentials as error:
-            raise invalid_grant(error.reason, error.subject) from None
         attempt.is_right = True
         # Another process may just have changed the password and revoked the tokens: read that now.
         self._changes.poll()

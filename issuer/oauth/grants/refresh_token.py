@@ -3,9 +3,8 @@
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from issuer.errors import InvalidCredentials
 from issuer.oauth.grants.grant import EarlierGrant, Granted, in_session
-from issuer.oauth.messages import AuthenticatedRequest, requested_scopes
+from issuer.oauth.messages import AuthenticatedRequest, as_invalid_grant, requested_scopes
 from issuer.refresh_tokens import RefreshTokens
 from issuer.refresh_tokens.family import ValidatedToken, request_digest
 from issuer.vocabulary import GrantType
@@ -24,12 +23,9 @@ class RefreshToken(EarlierGrant):
     def find(self, request: AuthenticatedRequest, text: str) -> ValidatedToken:
         """The token; `invalid_grant` for every refresh token that is not valid."""
         asked = request_digest(requested_scopes(request), request.parameters.get("session_id"))
-        try:
-            token = self._refresh_tokens.present(
-                text, request.client.client_id, asked, request.actor
-            )
-        except InvalidCredentials as error:
-            raise self._refused(error.reason, error.subject) from None
+        client_id, actor = request.client.client_id, request.actor
+        with as_invalid_grant(self.wrong):
+            token = self._refresh_tokens.present(text, client_id, asked, actor)
         if not token.family.is_offered(is_password_enough=self.is_password_enough):
             raise self._refused("the password grant is off", token.family.user_id)
         return token
