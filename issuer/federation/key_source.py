@@ -32,11 +32,6 @@ class KeySource:
     def __str__(self) -> str:
         return self.jwks_uri or f"of {self.issuer}"
 
-    @property
-    def is_plain_http(self) -> bool:
-        """Whether the administrator named an `http` URL: metadata cannot choose it."""
-        return (self.jwks_uri or self.issuer).startswith("http://")
-
 
 def fetcher_for(source: KeySource, fetcher: Fetcher) -> Fetcher:
     """One like `fetcher`, with the CAs and the addresses that the source is allowed."""
@@ -45,9 +40,11 @@ def fetcher_for(source: KeySource, fetcher: Fetcher) -> Fetcher:
     certificates = None
     if source.ca_certificate is not None:
         certificates = ssl.create_default_context(cadata=source.ca_certificate)
+    # That the administrator named: metadata cannot choose it.
+    is_plain_http = (source.jwks_uri or source.issuer).startswith("http://")
     return fetcher.allowing(
         private_addresses=source.allow_private_addresses,
-        http=source.allow_private_addresses and source.is_plain_http,
+        http=source.allow_private_addresses and is_plain_http,
         certificates=certificates,
     )
 

@@ -79,18 +79,13 @@ class Family:
         """Whether users could still get a token by the grant with which the family began."""
         return is_password_enough or not self.is_of_password_grant
 
-    @property
-    def needs_session(self) -> bool:
-        """Whether its tokens are valid only while its session is active."""
-        return self.sign_in_session is not None and OFFLINE_ACCESS not in self.openid_scopes
-
     def expires_at(self, lifetimes: Lifetimes) -> datetime:
         """When its newest token expires, unless it is used before."""
         return lifetimes.end(self.created_at, self.rotated_at)
 
     def session_expires_at(self, lifetimes: Lifetimes) -> datetime:
         """When the session that it needs expires: never without one, long ago if deleted."""
-        if not self.needs_session:
+        if self.sign_in_session is None or OFFLINE_ACCESS in self.openid_scopes:
             return _NEVER
         return lifetimes.end(*self.session_times) if self.session_times else self.created_at
 

@@ -87,12 +87,8 @@ def transports_in(answer: Answer) -> tuple[str, ...]:
     from webauthn.helpers.structs import AuthenticatorTransport  # noqa: PLC0415
 
     named = _response(answer).get("transports")
-    known = {each.value for each in AuthenticatorTransport}
-    return tuple(sorted(known.intersection(_texts(named))))
-
-
-def _texts(value: object) -> list[str]:
-    return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
+    named = [each for each in named if isinstance(each, str)] if isinstance(named, list) else []
+    return tuple(sorted({each.value for each in AuthenticatorTransport}.intersection(named)))
 
 
 def _response(answer: Answer) -> Mapping[str, Any]:

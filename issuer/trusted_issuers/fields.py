@@ -43,11 +43,6 @@ def is_trust_domain(issuer: str) -> bool:
     return issuer.startswith("spiffe://")
 
 
-def is_plain_http(url: str) -> bool:
-    """Whether it is an `http` URL, which is for loopback only."""
-    return url.startswith("http://")
-
-
 def names_private_address(url: str) -> bool:
     """Whether the URL itself names an address, or `localhost`, that is not on the internet."""
     host = urlsplit(url).hostname or ""
