@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from issuer.authority import GivenCredential
 from issuer.authority.access_store import AccessStore
@@ -92,7 +93,8 @@ class TrustedIssuers(Collection[TrustedIssuerRow, TrustedIssuerFields, TrustedIs
 
     def _require_reachable(self, member: str, url: str, fields: TrustedIssuerFields) -> None:
         """`InvalidField` if the URL will be fetched from where nothing may be fetched."""
-        if url.startswith("http://") and not self._own_url.startswith("http://"):
+        own_is_http = urlsplit(self._own_url).scheme == "http"
+        if url.startswith("http://") and not own_is_http:
             raise InvalidField(member, "must be https: only with an http ISSUER_URL it may be http")
         if names_private_address(url) and not fields.allow_private_addresses:
             raise InvalidField(member, "names a private address: set allow_private_addresses")
