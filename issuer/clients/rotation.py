@@ -5,7 +5,7 @@ A rotation is not stored: it is derived from the client's secrets.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Self
 
 from issuer.clients.client import ClientSecret, SecretFields
@@ -40,17 +40,6 @@ class Rotation:
     def ids(self) -> tuple[str, ...]:
         """Ids of all its secrets, the new one first."""
         return (self.new.id, *(secret.id for secret in self.old))
-
-    def warnings(self, now: datetime) -> list[str]:
-        """Reasons why finishing at `now` may lock clients out, as sentences."""
-        warnings = [
-            f"The old secret {secret.id} {how_last_used(secret)}: less than 24 hours ago."
-            for secret in self.old
-            if secret.last_used_at is not None and now - secret.last_used_at < STILL_IN_USE
-        ]
-        if self.new.last_used_at is None:
-            warnings.append(f"The new secret {self.new.id} has never been used.")
-        return warnings
 
 
 def how_last_used(secret: ClientSecret) -> str:
@@ -90,7 +79,15 @@ class Rotations:
 
     def warnings(self, rotation: Rotation) -> list[str]:
         """Reasons why finishing it now may lock clients out, as sentences."""
-        return rotation.warnings(self._clock())
+        now = self._clock()
+        warnings = [
+            f"The old secret {secret.id} {how_last_used(secret)}: less than 24 hours ago."
+            for secret in rotation.old
+            if secret.last_used_at is not None and now - secret.last_used_at < STILL_IN_USE
+        ]
+        if rotation.new.last_used_at is None:
+            warnings.append(f"The new secret {rotation.new.id} has never been used.")
+        return warnings
 
     def finish(self, client_id: str, *, force: bool = False) -> Rotation:
         """Delete the old secrets. `NotAllowed` while there are warnings, unless `force`."""

@@ -12,13 +12,8 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 from urllib.parse import unquote
 
 from issuer.background.workers import WorkerPool
-from issuer.clients.authentication import (
-    AuthenticatedClient,
-    ClientAuthentication,
-    LastUse,
-)
+from issuer.clients.authentication import AuthenticatedClient, ClientAuthentication, LastUse
 from issuer.clock import Clock
-from issuer.directory import ClientRecord
 from issuer.errors import InvalidCredentials
 from issuer.federation.fetching import FetchNeeded
 from issuer.http.requests import values_of
@@ -164,13 +159,10 @@ class CredentialChecks:
     _authentication: ClientAuthentication
     _assertions: Callable[[], "ClientAssertions"]
     _last_use: LastUse
-    _limits: RateLimits
+    limits: RateLimits
     _queries: WorkerPool
     _passwords: PasswordPool
     _clock: Clock
-
-    def __post_init__(self) -> None:
-        self.counts_requests = self._limits.requests is not None
 
     async def authenticate(
         self, request: ParsedRequest, methods: Methods = METHODS, *, again: bool = False
@@ -212,11 +204,6 @@ class CredentialChecks:
             raise invalid_grant(str(error)) from None
         return _result(result)
 
-    async def count(self, client: ClientRecord) -> None:
-        """Count a token request of the client; `TooManyRequests` beyond its limit."""
-        if self._limits.requests is not None:
-            await self._limits.requests.count(client.client_id)
-
     async def _looked_up(
         self, form: ReceivedForm, presented: PresentedClient, *, again: bool
     ) -> AuthenticatedClient:
@@ -234,7 +221,7 @@ class CredentialChecks:
         async def run() -> T | OAuthError:
             return await self._queries.run(check)
 
-        limit = self._limits.failures
+        limit = self.limits.failures
         checked = limit.checked(form.network, run, counts=_is_wrong) if limit else run()
         return _result(await checked)
 

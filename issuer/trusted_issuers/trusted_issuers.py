@@ -81,11 +81,10 @@ class TrustedIssuers(Collection[TrustedIssuerRow, TrustedIssuerFields, TrustedIs
     def _write(self, row: TrustedIssuerRow, fields: TrustedIssuerFields) -> None:
         if fields.issuer == self._own_url:
             raise InvalidField("issuer", "is this issuer: its clients have keys of their own")
-        urls = {"issuer": fields.issuer, "keys": fields.keys.get("jwks_uri", "")}
-        if not fields.keys.keys() & {"discovery"}:
-            urls.pop("issuer")
-        for member, url in urls.items():
-            self._require_reachable(member, url, fields)
+        if "discovery" in fields.keys:
+            self._require_reachable("issuer", fields.issuer, fields)
+        elif "jwks_uri" in fields.keys:
+            self._require_reachable("keys", fields.keys["jwks_uri"], fields)
         grantor, is_new = self._authority.grantor, row.id is None
         if is_new or not grantor.is_admin:
             row.given_by, row.given_as = grantor.by, grantor.given_as

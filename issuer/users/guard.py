@@ -15,12 +15,7 @@ from issuer.database import Database
 from issuer.errors import InvalidCredentials, IssuerError
 from issuer.telemetry.metrics import Metrics
 from issuer.users.attempts import AttemptPolicy, Counted, Counts
-from issuer.users.attempts_store import (
-    MAX_DELETED,
-    Attempt,
-    AttemptStore,
-    CounterKeys,
-)
+from issuer.users.attempts_store import MAX_DELETED, Attempt, AttemptStore, CounterKeys
 
 # Most attempts take tens of milliseconds.
 _PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8, 1.5)  # seconds
