@@ -98,7 +98,7 @@ class Fetcher:
 
     _resolve: Resolve = resolve
     _may_connect: Callable[[str], bool] = is_public
-    _certificates: ssl.SSLContext | None = None
+    certificates: ssl.SSLContext | None = None
     allow_http_on_loopback: bool = field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
@@ -110,7 +110,7 @@ class Fetcher:
     ) -> Self:
         """A fetcher with other rules, and with the threads of this one."""
         other = copy(self)
-        other._certificates = certificates
+        other.certificates = certificates
         other.allow_http_on_loopback = http
         if private_addresses:
             other._may_connect = lambda _: True
@@ -129,7 +129,7 @@ class Fetcher:
 
         if not (self.allow_http_on_loopback and _is_http_on_loopback(url)):
             require_https(url)
-        address_of, certificates = self._address_of, self._certificates
+        address_of, certificates = self._address_of, self.certificates
         try:
             return await pinning.fetch_pinned(url, address_of, certificates, MAX_BYTES, etag)
         except pinning.NotFetched as error:
