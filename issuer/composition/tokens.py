@@ -101,18 +101,20 @@ class TokenParts:
         )
         self.last_use = LastUse(database)
         self.revocations = revocations = RevocationView(database, clock)
-        self.changes = changes = ChangeWatcher(database, clock)
-        changes.subscribe_to_feed(revocations.follow)
-        changes.subscribe(directory.forget)
-        changes.subscribe(keyring.reload)
-        changes.require(partial(require_same_issuer, database, url))
+        self.changes = changes = ChangeWatcher(
+            database,
+            clock,
+            (directory.forget, keyring.reload),
+            revocations.follow,
+            partial(require_same_issuer, database, url),
+        )
         self.issuer = TokenIssuer(
             url,
             keyring,
             random,
-            default_lifetime=settings.access_token_ttl,
-            max_bytes=settings.max_token_bytes,
-            revocations=revocations,
+            settings.access_token_ttl,
+            settings.max_token_bytes,
+            revocations,
         )
         self.own_reader = TokenReader(url, url, keyring, clock, revocations)
         self.any_reader = TokenReader(url, None, keyring, clock, revocations)
@@ -125,7 +127,7 @@ class TokenParts:
             Lifetimes(settings.refresh_idle, settings.refresh_ttl),
             Lifetimes(settings.session_idle, settings.session_ttl),
             settings.refresh_reuse_grace,
-            ended=lambda: see_own_change(changes),
+            lambda: see_own_change(changes),
         )
         self.revocation_feed = FeedPublisher(
             url, database, clock, keyring, revocations, changes.poll

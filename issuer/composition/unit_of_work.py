@@ -8,7 +8,8 @@ from issuer.audiences import Audiences
 from issuer.audit import Actor
 from issuer.audit.audit_log_store import AuditLog
 from issuer.authority import Authority, NewPrivileges
-from issuer.clients import Clients, Registrations, Rotations
+from issuer.clients import Clients, Registrations
+from issuer.clients.rotation import Rotations
 from issuer.composition.foundation import Foundation
 from issuer.composition.sign_in import FactorParts, SignInParts
 from issuer.composition.tokens import KeyParts, TokenParts
@@ -21,12 +22,13 @@ from issuer.resources import Collection, ResourceType, Transaction
 from issuer.resources.resource_type import FieldsT, ModelT
 from issuer.revocations import Revocations
 from issuer.roles import Assignments, Roles
-from issuer.sign_in import Factors, Invitations
+from issuer.sign_in.factors import Factors
+from issuer.sign_in.invitations import Invitations
 from issuer.sign_in.session_revoker import Consents, Sessions
 from issuer.sign_in.sessions import SentForms
-from issuer.tokens import TokenRevocations
+from issuer.tokens.revoking import TokenRevocations
 from issuer.trusted_issuers import TrustedIssuers
-from issuer.users import Users
+from issuer.users.users import Users
 from issuer.verifiers.known_verifiers import KnownVerifiers
 from issuer.vocabulary import SigningAlgorithm
 
@@ -78,7 +80,7 @@ class UnitOfWork:
         self.invitations = Invitations(
             work, self.users, self.factors, factors.invitation_tokens, url
         )
-        self.sessions = Sessions(session, trail, clock, authority, lifetimes)
+        self.sessions = Sessions(work, lifetimes)
         self.consents = Consents(session, trail, clock, authority)
         self.sent_forms = SentForms(session, clock, lifetimes)
         reader = parts.tokens.any_reader

@@ -4,15 +4,15 @@ Ids of users and clients are unique across both, ignoring case.
 """
 
 import string
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
 from itertools import islice
 from random import Random
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from pydantic import BaseModel
-from sqlalchemy import ColumnElement, and_, func, inspect, select
+from sqlalchemy import ColumnElement, CursorResult, and_, delete, func, inspect, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import InstrumentedAttribute, Session
 from sqlalchemy.orm.attributes import flag_modified
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _ID_ALPHABET = string.ascii_lowercase + string.digits
 _ID_CHARACTERS = 20
 _AFTER_ALL = "\U0010ffff"
-_IN_A_STATEMENT = 1_000
+_IN_A_STATEMENT = MAX_DELETED = 1_000
 
 T = TypeVar("T")
 Row = TypeVar("Row", bound=Versioned)
@@ -40,6 +40,24 @@ def insert_into(session: Session, table: type[Base]) -> Any:
     """An INSERT with `ON CONFLICT`: equal in both dialects, but SQLAlchemy has a class for each."""
     is_sqlite = session.get_bind().dialect.name == "sqlite"
     return sqlite.insert(table) if is_sqlite else postgresql.insert(table)
+
+
+def insert_new(session: Session, table: type[Base], values: Mapping[str, Any]) -> bool:
+    """Insert a row, unless there is one with the same key; whether it was inserted."""
+    adding = insert_into(session, table).values(values).on_conflict_do_nothing()
+    return session.execute(adding.returning(*inspect(table).primary_key)).first() is not None
+
+
+def rows_changed(session: Session, statement: Any) -> int:
+    """Execute an UPDATE or a DELETE; how many rows it changed."""
+    return cast(CursorResult[Any], session.execute(statement)).rowcount
+
+
+def delete_some(session: Session, table: type[Base], is_over: ColumnElement[bool]) -> int:
+    """Delete at most `MAX_DELETED` rows, so that other writers do not wait long; how many."""
+    key = inspect(table).primary_key
+    some = select(*key).where(is_over).limit(MAX_DELETED)
+    return rows_changed(session, delete(table).where(tuple_(*key).in_(some), is_over))
 
 
 def new_id(prefix: str, random: Random) -> str:

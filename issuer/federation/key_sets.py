@@ -6,7 +6,6 @@ Imports PyJWT and httpx: import it where it is first needed, since most deployme
 import asyncio
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -114,7 +113,7 @@ class FollowedKeySets:
         self._waiting += 1
         try:
             async with asyncio.timeout(_MAX_WAIT):
-                await self._client(source).fetch_missing(_has(kid))
+                await self._client(source).fetch_missing(lambda keys: kid is None or kid in keys)
         except TimeoutError:
             pass
         finally:
@@ -164,7 +163,3 @@ class FollowedKeySets:
 
     def _count(self, problem: str | None) -> None:
         self._metrics.key_set_fetched(self.of, "succeeded" if problem is None else "failed")
-
-
-def _has(kid: str | None) -> Callable[[PublicKeys], bool]:
-    return lambda keys: kid is None or kid in keys

@@ -1,8 +1,9 @@
 """The device authorization endpoint (RFC 8628 §3.1)."""
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 
 from issuer.oauth.client_authentication import METHODS
+from issuer.oauth.client_endpoint import ClientEndpoint
 from issuer.oauth.messages import AuthenticatedRequest, OAuthError, OAuthResponse
 from issuer.sign_in.device_codes import DeviceCodes
 from issuer.sign_in.parameters import InvalidParameter
@@ -11,7 +12,8 @@ from issuer.vocabulary import ErrorCode
 DEVICE_AUTHORIZATION_PATH = "/oauth2/device_authorization"
 
 
-class DeviceAuthorization:
+@dataclass(eq=False, repr=False)
+class DeviceAuthorization(ClientEndpoint):
     """Gives a client codes: one to ask with, and one that the user enters at `page_url`."""
 
     name = "device_authorization"
@@ -19,9 +21,8 @@ class DeviceAuthorization:
     methods = METHODS
     is_for_scripts = False
 
-    def __init__(self, device_codes: DeviceCodes, page_url: str) -> None:
-        self._device_codes = device_codes
-        self._page_url = page_url
+    _device_codes: DeviceCodes
+    _page_url: str
 
     def answer(self, request: AuthenticatedRequest) -> OAuthResponse:
         """The device authorization response (§3.2)."""

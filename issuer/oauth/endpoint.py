@@ -24,8 +24,7 @@ from issuer.oauth.messages import (
     NothingDone,
     OAuthError,
     OAuthResponse,
-    too_many_requests,
-    unavailable,
+    as_oauth_error,
 )
 from issuer.rate_limits.rate import RefusalPace
 from issuer.vocabulary import ErrorCode
@@ -67,38 +66,6 @@ class LoadShedder:
         self._began_at = None
 
 
-class Refusals:
-    """Writes refusals to the audit log and the server log, and delays some."""
-
-    def __init__(self, audit: AuditWriter, gathered: RefusalAggregator, clock: Clock) -> None:
-        self._audit = audit
-        self._gathered = gathered
-        self._clock = clock
-
-    async def audit(self, action: str, error: OAuthError, actor: Actor) -> None:
-        """Durable when it returns. Refusals by a rate limit are counted and written later."""
-        event = Event(
-            at=self._clock(),
-            actor=actor,
-            action=action,
-            target=error.target or actor.id,
-            outcome=Outcome.REFUSED,
-            reason=error.reason,
-            details={} if isinstance(error, NothingDone) else {"error": error.error},
-        )
-        if error.status == TOO_MANY_REQUESTS:
-            network = replace(actor, address=network_of(actor.address))
-            self._gathered.note(replace(event, actor=network, target=None))
-        else:
-            await self._audit.record(event)
-
-    async def log(self, event: str, error: OAuthError, arrived_at: float) -> None:
-        """Log it; return when the response may be sent (`arrived_at`: monotonic clock)."""
-        log.info(event, error=error.error, reason=error.reason)
-        if error.error in _SENT_AT_INTERVALS or error.status == TOO_MANY_REQUESTS:
-            await delay_refusal(self._clock, arrived_at)
-
-
 @dataclass(frozen=True)
 class EndpointParts:
     """The objects that the endpoints share, and the steps that they have in common."""
@@ -106,7 +73,8 @@ class EndpointParts:
     clock: Clock
     tokens: TokenParts
     checks: CredentialChecks
-    refusals: Refusals
+    audit: AuditWriter
+    flood: RefusalAggregator
     shedder: LoadShedder
     queries: WorkerPool
 
@@ -123,8 +91,10 @@ class EndpointParts:
     async def log_refusal(
         self, request: Request, event: str, error: OAuthError, arrived_at: float
     ) -> None:
-        """Log it; return when the response may be sent."""
-        await self.refusals.log(event, error, arrived_at)
+        """Log it; return when the response may be sent (`arrived_at`: monotonic clock)."""
+        log.info(event, error=error.error, reason=error.reason)
+        if error.error in _SENT_AT_INTERVALS or error.status == TOO_MANY_REQUESTS:
+            await delay_refusal(self.clock, arrived_at)
         await self.shedder.pace(error.status, caller(request).address)
 
     async def available(
@@ -136,13 +106,27 @@ class EndpointParts:
             self.tokens.changes.require_current()
             return await answer(request)
         except Unavailable as error:
-            return OAuthResponse.refusing(unavailable(error))
+            return OAuthResponse.refusing(error)
 
     async def refused(
         self, action: str, error: OAuthError | TooManyRequests, actor: Actor
     ) -> OAuthResponse:
-        """The error response, once the refusal is audited."""
-        refusal = error if isinstance(error, OAuthError) else too_many_requests(error)
-        if not refusal.asks_to_wait:
-            await self.refusals.audit(action, refusal, actor)
+        """The error response, once the refusal is audited. Those by a rate limit are counted."""
+        refusal = as_oauth_error(error)
+        if refusal.asks_to_wait:
+            return OAuthResponse.refusing(refusal)
+        event = Event(
+            at=self.clock(),
+            actor=actor,
+            action=action,
+            target=refusal.target or actor.id,
+            outcome=Outcome.REFUSED,
+            reason=refusal.reason,
+            details={} if isinstance(refusal, NothingDone) else {"error": refusal.error},
+        )
+        if refusal.status == TOO_MANY_REQUESTS:
+            network = replace(actor, address=network_of(actor.address))
+            self.flood.note(replace(event, actor=network, target=None))
+        else:
+            await self.audit.record(event)
         return OAuthResponse.refusing(refusal)

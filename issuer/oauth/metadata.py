@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from issuer.oauth.authorization import AUTHORIZATION_PATH
-from issuer.oauth.client_authentication import METHODS, Method
-from issuer.oauth.client_endpoint import ForClients
+from issuer.oauth.client_authentication import METHODS
+from issuer.oauth.client_endpoint import ClientEndpoint
 from issuer.oauth.device_authorization import DEVICE_AUTHORIZATION_PATH
 from issuer.oauth.logout import LOGOUT_PATH
 from issuer.oauth.registration import REGISTRATION_PATH
@@ -27,21 +27,29 @@ _CLAIMS = (
 
 
 def metadata(
-    settings: Settings, grant_types: Iterable[str], endpoints: Iterable[ForClients]
+    settings: Settings, grant_types: Iterable[str], endpoints: Iterable[ClientEndpoint]
 ) -> dict[str, object]:
     """The metadata document. `issuer` equals `ISSUER_URL` byte for byte (RFC 8414 §3.3)."""
-    return {
+    members: dict[str, object] = {
         "issuer": settings.url,
         "token_endpoint": settings.url + TOKEN_PATH,
         "jwks_uri": settings.url + JWKS_PATH,
         "revocations_uri": settings.url + FEED_PATH,
         "grant_types_supported": list(grant_types),
         **_authentication("token", METHODS),
-        **_endpoints(settings, endpoints),
-        **_people(settings),
-        **_self_registration(settings),
-        **({"service_documentation": settings.url + "/docs"} if settings.api_docs else {}),
     }
+    for endpoint in endpoints:
+        members[f"{endpoint.name}_endpoint"] = settings.url + endpoint.path
+        members |= _authentication(endpoint.name, endpoint.methods)
+    members |= _people(settings)
+    # How clients that nobody registered may come.
+    if settings.client_registration != "off":
+        members["registration_endpoint"] = settings.url + REGISTRATION_PATH
+    if settings.client_metadata_hosts:
+        members["client_id_metadata_document_supported"] = True
+    if settings.api_docs:
+        members["service_documentation"] = settings.url + "/docs"
+    return members
 
 
 def _people(settings: Settings) -> dict[str, object]:
@@ -71,29 +79,10 @@ def _people(settings: Settings) -> dict[str, object]:
     }
 
 
-def _self_registration(settings: Settings) -> dict[str, object]:
-    """How clients that nobody registered may come (RFC 7591, metadata documents)."""
-    members: dict[str, object] = {}
-    if settings.client_registration != "off":
-        members["registration_endpoint"] = settings.url + REGISTRATION_PATH
-    if settings.client_metadata_hosts:
-        members["client_id_metadata_document_supported"] = True
-    return members
-
-
-def _endpoints(settings: Settings, endpoints: Iterable[ForClients]) -> dict[str, object]:
-    """The endpoints for authenticated clients, with their authentication methods."""
-    members: dict[str, object] = {}
-    for endpoint in endpoints:
-        members[f"{endpoint.name}_endpoint"] = settings.url + endpoint.path
-        members |= _authentication(endpoint.name, endpoint.methods)
-    return members
-
-
-def _authentication(name: str, methods: Iterable[Method]) -> dict[str, object]:
+def _authentication(name: str, methods: Iterable[str]) -> dict[str, object]:
     """How clients authenticate at an endpoint, and the algorithms of their assertions."""
     return {
-        f"{name}_endpoint_auth_methods_supported": [method.name for method in methods],
+        f"{name}_endpoint_auth_methods_supported": list(methods),
         f"{name}_endpoint_auth_signing_alg_values_supported": list(SigningAlgorithm),
     }
 

@@ -1,8 +1,9 @@
-"""The OpenAPI 3.1 description of the protocol endpoints besides that of the token endpoint."""
+"""The OpenAPI 3.1 description of the protocol endpoints for clients and people."""
 
 from typing import Any
 
-from issuer.vocabulary import GRANTS_WITH_A_PERSON, AuthMethod, ErrorCode
+from issuer.http.requests import FORM
+from issuer.vocabulary import CLIENT_ASSERTION_TYPE, GRANTS_WITH_A_PERSON, AuthMethod, ErrorCode
 
 TAGS = ["OAuth 2.0"]
 REQUEST_ID = {
@@ -11,159 +12,188 @@ REQUEST_ID = {
         "schema": {"type": "string"},
     }
 }
+TEXT: dict[str, Any] = {"type": "string"}
+_SECRET = {**TEXT, "format": "password"}
+_SECONDS = {"type": "integer"}
 
 
-def refusals() -> dict[str, Any]:
-    """The error responses of an endpoint for clients."""
-    return {
-        "400": refusal("The request is refused (RFC 6749 §5.2, RFC 8707 §2)"),
-        "401": refusal("Client authentication failed", "WWW-Authenticate"),
-        "405": refusal("Not a POST", "Allow"),
-        "413": refusal("The body exceeds 16 KiB"),
-        "429": refusal("Too many requests (RFC 6585 §4)", "Retry-After"),
-        "500": refusal("Internal error. The log has the cause under the request id"),
-        "503": refusal("Overload, or the database is unavailable", "Retry-After"),
-    }
+def an_object(properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
+    """The schema of a JSON object, or of a form."""
+    return {"type": "object", "required": required, "properties": properties}
 
 
 def refusal(description: str, *headers: str) -> dict[str, Any]:
     """An error response (RFC 6749 §5.2)."""
-    return {
-        "description": description,
-        "headers": {**REQUEST_ID, **{name: {"schema": {"type": "string"}} for name in headers}},
-        "content": {
-            "application/json": {
-                "schema": {
-                    "type": "object",
-                    "required": ["error"],
-                    "properties": {
-                        "error": {"type": "string", "enum": [code.value for code in ErrorCode]},
-                        "error_description": {"type": "string"},
-                    },
-                }
-            }
-        },
-    }
+    code = {**TEXT, "enum": [code.value for code in ErrorCode]}
+    shown = _shown(description, an_object({"error": code, "error_description": TEXT}, ["error"]))
+    return shown | {"headers": REQUEST_ID | {name: {"schema": TEXT} for name in headers}}
 
 
-_ABOUT_A_TOKEN = {
-    "token": {"type": "string", "description": "An access or refresh token"},
-    "token_type_hint": {"type": "string", "description": "Ignored"},
-}
+def _shown(description: str, schema: dict[str, Any]) -> dict[str, Any]:
+    content = {"application/json": {"schema": schema}}
+    return {"description": description, "headers": REQUEST_ID, "content": content}
+
+
+def _text(description: str, schema: dict[str, Any] = TEXT) -> dict[str, Any]:
+    return {**schema, "description": description}
 
 
 def _for_clients(
-    operation_id: str,
-    summary: str,
-    done: dict[str, Any],
-    *,
-    public_clients: bool = True,
-    parameters: dict[str, Any] = _ABOUT_A_TOKEN,
-    required: tuple[str, ...] = ("token",),
+    operation_id: str, summary: str, description: str, form: dict[str, Any], done: dict[str, Any]
 ) -> dict[str, Any]:
-    """A form that an authenticated client sends; by default that of RFC 7009 and RFC 7662."""
+    """An endpoint where clients authenticate as at the token endpoint."""
     return {
         "tags": TAGS,
         "operationId": operation_id,
         "summary": summary,
-        "description": "A client authenticates as at the token endpoint."
-        + ("" if public_clients else " Public clients are refused."),
+        "description": description,
         "security": [{"client_secret_basic": []}, {}],
-        "requestBody": {
-            "required": True,
-            "content": {
-                "application/x-www-form-urlencoded": {
-                    "schema": {
-                        "type": "object",
-                        "required": list(required),
-                        "properties": {
-                            **parameters,
-                            "client_id": {"type": "string"},
-                            "client_secret": {"type": "string", "format": "password"},
-                        },
-                    }
-                }
-            },
+        "requestBody": {"required": True, "content": {FORM: form}},
+        "responses": {
+            "200": done,
+            "400": refusal("The request is refused (RFC 6749 §5.2, RFC 8707 §2)"),
+            "401": refusal("Client authentication failed", "WWW-Authenticate"),
+            "405": refusal("Not a POST", "Allow"),
+            "413": refusal("The body exceeds 16 KiB"),
+            "429": refusal("Too many requests (RFC 6585 §4)", "Retry-After"),
+            "500": refusal("Internal error. The log has the cause under the request id"),
+            "503": refusal("Overload, or the database is unavailable", "Retry-After"),
         },
-        "responses": {"200": {"headers": REQUEST_ID, **done}, **refusals()},
     }
+
+
+def token(grant_types: list[str]) -> dict[str, Any]:
+    """RFC 6749 §3.2."""
+    request = {
+        "grant_type": {**TEXT, "enum": grant_types},
+        "scope": _text("Space-delimited. Default: all scopes held"),
+        "audience": _text("Id of the AgentOS the token is for"),
+        "resource": _text("As `audience` (RFC 8707)"),
+        "session_id": _text("For clients with `may_set_session`"),
+        "username": _text("For the password grant"),
+        "password": _text("For the password grant", _SECRET),
+        "refresh_token": _text("For the refresh token grant", _SECRET),
+        "code": _text("For the authorization code grant", _SECRET),
+        "device_code": _text("For the device authorization grant", _SECRET),
+        "code_verifier": _text("For the authorization code grant", _SECRET),
+        "redirect_uri": _text("For the authorization code grant"),
+        "client_id": TEXT,
+        "client_secret": _SECRET,
+        "client_assertion": _text(
+            "A JWT: `iss` and `sub` are the client, `aud` is the issuer alone, `exp` at most 10"
+            " minutes away, `jti` used once",
+            _SECRET,
+        ),
+        "client_assertion_type": {"const": CLIENT_ASSERTION_TYPE},
+    }
+    response = {
+        "access_token": _text("A JWT of type at+jwt (RFC 9068)"),
+        "token_type": {"const": "Bearer"},
+        "expires_in": _text("Seconds", _SECONDS),
+        "scope": _text("Space-delimited"),
+        "refresh_token": _text(
+            "Opaque, and replaced at every use. For clients with that grant type, after a user"
+            " signed in"
+        ),
+        "id_token": _text("With `openid`, where a person signed in in a browser"),
+    }
+    always = ["access_token", "token_type", "expires_in", "scope"]
+    example = {
+        "grant_type": "client_credentials",
+        "audience": "my-os",
+        "scope": "agents:web:run",
+    }
+    return _for_clients(
+        "token",
+        "Get an access token (RFC 6749 §3.2)",
+        "A client authenticates with HTTP Basic, or with `client_id` and `client_secret` in the"
+        " form, or with an assertion that it has signed (RFC 7523 §2.2). A public client sends only"
+        " `client_id`.",
+        {"schema": an_object(request, ["grant_type"]), "example": example},
+        _shown("An access token for exactly `scope`", an_object(response, always)),
+    )
+
+
+# RFC 7009 and RFC 7662 have the same request.
+_A_TOKEN = {
+    "token": _text("An access or refresh token"),
+    "token_type_hint": _text("Ignored"),
+    "client_id": TEXT,
+    "client_secret": _SECRET,
+}
 
 
 def revocation() -> dict[str, Any]:
     """RFC 7009."""
+    done = "The token is revoked, or was not an active token of the client"
     return _for_clients(
         "revoke",
         "Revoke a token; a refresh token with the access tokens of its family (RFC 7009)",
-        {"description": "The token is revoked, or was not an active token of the client"},
+        "A client authenticates as at the token endpoint.",
+        {"schema": an_object(_A_TOKEN, ["token"])},
+        {"headers": REQUEST_ID, "description": done},
     )
 
 
 def introspection() -> dict[str, Any]:
     """RFC 7662."""
-    text, seconds = {"type": "string"}, {"type": "integer"}
-    schema = {
-        "type": "object",
-        "required": ["active"],
-        "properties": {
-            "active": {"type": "boolean"},
-            **dict.fromkeys(("scope", "client_id", "username", "token_type", "sub"), text),
-            **dict.fromkeys(("aud", "iss", "jti", "session_id"), text),
-            **dict.fromkeys(("exp", "iat"), seconds),
-            "roles": {"type": "array", "items": text},
-        },
+    properties = {
+        "active": {"type": "boolean"},
+        **dict.fromkeys(("scope", "client_id", "username", "token_type", "sub"), TEXT),
+        **dict.fromkeys(("aud", "iss", "jti", "session_id"), TEXT),
+        **dict.fromkeys(("exp", "iat"), _SECONDS),
+        "roles": {"type": "array", "items": TEXT},
     }
     return _for_clients(
         "introspect",
         "Introspect a token (RFC 7662)",
-        {
-            "description": "Whether the token is active, and its properties. A token of another"
-            " client is inactive, unless the caller has `issuer:introspect`",
-            "content": {"application/json": {"schema": schema}},
-        },
-        public_clients=False,
+        "A client authenticates as at the token endpoint. Public clients are refused.",
+        {"schema": an_object(_A_TOKEN, ["token"])},
+        _shown(
+            "Whether the token is active, and its properties. A token of another client is"
+            " inactive, unless the caller has `issuer:introspect`",
+            an_object(properties, ["active"]),
+        ),
     )
 
 
 def device_authorization() -> dict[str, Any]:
     """RFC 8628 §3.1."""
-    uri, secret = {"type": "string", "format": "uri"}, {"type": "string", "format": "password"}
+    uri = {**TEXT, "format": "uri"}
     answer = {
-        "device_code": {**secret, "description": "For the token endpoint"},
-        "user_code": {**secret, "description": "What the user enters at `verification_uri`"},
+        "device_code": _text("For the token endpoint", _SECRET),
+        "user_code": _text("What the user enters at `verification_uri`", _SECRET),
         "verification_uri": uri,
-        "verification_uri_complete": {**uri, "description": "With the user code, for a QR code"},
-        "expires_in": {"type": "integer", "description": "Seconds"},
-        "interval": {"type": "integer", "description": "Seconds between two token requests"},
+        "verification_uri_complete": _text("With the user code, for a QR code", uri),
+        "expires_in": _text("Seconds", _SECONDS),
+        "interval": _text("Seconds between two token requests", _SECONDS),
     }
-    asked = ("scope", "audience", "resource")
+    asked = {name: _AUTHORIZATION[name] for name in ("scope", "audience", "resource")}
+    form = an_object({**asked, "client_id": TEXT, "client_secret": _SECRET}, [])
     return _for_clients(
         "authorize_device",
         "Get codes for a device on which nobody can sign in (RFC 8628)",
-        {
-            "description": "The codes",
-            "content": {"application/json": {"schema": _object(answer, list(answer))}},
-        },
-        parameters={name: _AUTHORIZATION[name] for name in asked},
-        required=(),
+        "A client authenticates as at the token endpoint.",
+        {"schema": form},
+        _shown("The codes", an_object(answer, list(answer))),
     )
 
 
-_TEXT = {"type": "string"}
 _URIS = {"type": "array", "items": {"type": "string", "format": "uri"}}
 _METADATA: dict[str, Any] = {
     "redirect_uris": _URIS,
-    "client_name": _TEXT,
-    "token_endpoint_auth_method": {"type": "string", "enum": list(AuthMethod)},
+    "client_name": TEXT,
+    "token_endpoint_auth_method": {**TEXT, "enum": list(AuthMethod)},
     "jwks": {"type": "object", "description": "Public keys, for private_key_jwt"},
-    "jwks_uri": {"type": "string", "format": "uri"},
+    "jwks_uri": {**TEXT, "format": "uri"},
     "grant_types": {"type": "array", "items": {"enum": sorted(GRANTS_WITH_A_PERSON)}},
     "response_types": {"type": "array", "items": {"const": "code"}},
     "post_logout_redirect_uris": _URIS,
 }
 _REGISTERED: dict[str, Any] = {
-    "client_id": _TEXT,
-    "client_id_issued_at": {"type": "integer"},
-    "client_secret": _TEXT,
+    "client_id": TEXT,
+    "client_id_issued_at": _SECONDS,
+    "client_secret": TEXT,
     "client_secret_expires_at": {"const": 0},
     **_METADATA,
 }
@@ -171,6 +201,8 @@ _REGISTERED: dict[str, Any] = {
 
 def registration() -> dict[str, Any]:
     """RFC 7591."""
+    body = {"application/json": {"schema": an_object(_METADATA, ["redirect_uris"])}}
+    registered = an_object(_REGISTERED, ["client_id"])
     return {
         "tags": TAGS,
         "operationId": "register",
@@ -179,16 +211,9 @@ def registration() -> dict[str, Any]:
         " scope `issuer:clients:register`. The client has no rights of its own. Other members are"
         " ignored, and so are other grant types.",
         "security": [{"access_token": []}, {}],
-        "requestBody": {
-            "required": True,
-            "content": {"application/json": {"schema": _object(_METADATA, ["redirect_uris"])}},
-        },
+        "requestBody": {"required": True, "content": body},
         "responses": {
-            "201": {
-                "description": "The client as registered; its secret is shown once",
-                "headers": REQUEST_ID,
-                "content": {"application/json": {"schema": _object(_REGISTERED, ["client_id"])}},
-            },
+            "201": _shown("The client as registered; its secret is shown once", registered),
             "400": refusal("The metadata is refused (RFC 7591 §3.2.2)"),
             "401": refusal("No active initial access token", "WWW-Authenticate"),
             "403": refusal("The token does not allow it", "WWW-Authenticate"),
@@ -199,34 +224,30 @@ def registration() -> dict[str, Any]:
     }
 
 
-def _object(properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
-    return {"type": "object", "required": required, "properties": properties}
-
-
 _AUTHORIZATION = {
     "response_type": {"const": "code"},
-    "client_id": _TEXT,
-    "redirect_uri": {**_TEXT, "description": "A registered one; on loopback the port may differ"},
-    "code_challenge": {**_TEXT, "description": "base64url(SHA-256(code_verifier))"},
+    "client_id": TEXT,
+    "redirect_uri": _text("A registered one; on loopback the port may differ"),
+    "code_challenge": _text("base64url(SHA-256(code_verifier))"),
     "code_challenge_method": {"const": "S256"},
-    "state": _TEXT,
-    "scope": {**_TEXT, "description": "Space-delimited; narrowed to what the user holds"},
-    "resource": {**_TEXT, "description": "An audience, or a resource of one (RFC 8707)"},
-    "audience": {**_TEXT, "description": "As `resource`"},
-    "nonce": _TEXT,
-    "prompt": {**_TEXT, "description": "`none`, `login`, `consent` or `select_account`"},
+    "state": TEXT,
+    "scope": _text("Space-delimited; narrowed to what the user holds"),
+    "resource": _text("An audience, or a resource of one (RFC 8707)"),
+    "audience": _text("As `resource`"),
+    "nonce": TEXT,
+    "prompt": _text("`none`, `login`, `consent` or `select_account`"),
     "max_age": {"type": "integer", "description": "Seconds since the user signed in"},
-    "acr_values": {**_TEXT, "description": "Ignored: `acr` of the ID token says what was used"},
-    "login_hint": _TEXT,
-    "id_token_hint": _TEXT,
+    "acr_values": _text("Ignored: `acr` of the ID token says what was used"),
+    "login_hint": TEXT,
+    "id_token_hint": TEXT,
 }
-_REQUIRED = {name for name in _AUTHORIZATION if name.startswith(("response", "client", "redirect"))}
-_REQUIRED |= {"code_challenge", "code_challenge_method"}
+_PKCE = {"code_challenge", "code_challenge_method"}
+_REQUIRED = {"response_type", "client_id", "redirect_uri", *_PKCE}
 _LOGOUT = {
-    "id_token_hint": _TEXT,
-    "client_id": _TEXT,
-    "post_logout_redirect_uri": {**_TEXT, "description": "A registered one"},
-    "state": _TEXT,
+    "id_token_hint": TEXT,
+    "client_id": TEXT,
+    "post_logout_redirect_uri": _text("A registered one"),
+    "state": TEXT,
 }
 
 
@@ -242,21 +263,16 @@ def logout() -> dict[str, Any]:
 
 def user_info() -> dict[str, Any]:
     """OpenID Connect Core §5.3, by GET and POST."""
-    claims: dict[str, Any] = dict.fromkeys(("sub", "name", "preferred_username", "email"), _TEXT)
+    claims: dict[str, Any] = dict.fromkeys(("sub", "name", "preferred_username", "email"), TEXT)
     claims["email_verified"] = {"const": True, "description": "Left out if it is not verified"}
-    schema = {"type": "object", "required": ["sub"], "properties": claims}
-    challenge = {"WWW-Authenticate": {"schema": _TEXT}}
+    challenge = {"WWW-Authenticate": {"schema": TEXT}}
     described = {
         "tags": TAGS,
         "summary": "Who signed in (OpenID Connect Core §5.3)",
         "description": "Any active access token of this issuer whose `scope` has `openid`.",
         "security": [{"access_token": []}],
         "responses": {
-            "200": {
-                "description": "What the scopes of the token allow",
-                "headers": REQUEST_ID,
-                "content": {"application/json": {"schema": schema}},
-            },
+            "200": _shown("What the scopes of the token allow", an_object(claims, ["sub"])),
             "401": {"description": "No active access token", "headers": challenge},
             "403": {"description": "The token has no `openid`", "headers": challenge},
         },
@@ -270,7 +286,7 @@ def user_info() -> dict[str, Any]:
 def _for_browsers(
     operation_id: str, summary: str, parameters: dict[str, Any], required: set[str]
 ) -> dict[str, Any]:
-    location = {"Location": {"schema": _TEXT}}
+    location = {"Location": {"schema": TEXT}}
     described = {
         "tags": TAGS,
         "summary": summary,
@@ -281,8 +297,7 @@ def _for_browsers(
             "503": {"description": "A page: try again in a moment"},
         },
     }
-    form = {"type": "object", "required": sorted(required), "properties": parameters}
-    body = {"content": {"application/x-www-form-urlencoded": {"schema": form}}}
+    body = {"content": {FORM: {"schema": an_object(parameters, sorted(required))}}}
     query = [
         {"name": name, "in": "query", "required": name in required, "schema": schema}
         for name, schema in parameters.items()

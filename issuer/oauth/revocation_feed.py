@@ -12,11 +12,11 @@ from issuer.composition.tokens import TokenParts
 from issuer.errors import Unavailable
 from issuer.http.requests import caller, document, values_of
 from issuer.keys import Keyring
-from issuer.oauth.messages import OAuthError, OAuthResponse, unavailable
+from issuer.oauth.messages import OAuthError, OAuthResponse, invalid_request
 from issuer.tokens.feed import FeedDocument
 from issuer.verifiers.report import REPORT_HEADER
 from issuer.verifiers.reported import ReportedVerifiers
-from issuer.vocabulary import ErrorCode, SigningAlgorithm
+from issuer.vocabulary import SigningAlgorithm
 
 FEED_PATH = "/.well-known/revocations"
 FEED_MEDIA_TYPE = "application/jwt"
@@ -42,9 +42,7 @@ class RevocationFeedEndpoint:
             self._verifiers.note(reports[0], caller(request).address)
         try:
             feed = await self._current(self._algorithm(request))
-        except Unavailable as error:
-            return OAuthResponse.refusing(unavailable(error))
-        except OAuthError as error:
+        except (OAuthError, Unavailable) as error:
             return OAuthResponse.refusing(error)
         return document(
             request,
@@ -77,7 +75,5 @@ class RevocationFeedEndpoint:
         if other in configured and requested[0] not in configured:
             requested = [str(other)]
         if len(requested) > 1 or requested[0] not in configured:
-            raise OAuthError(
-                ErrorCode.INVALID_REQUEST, f"alg must be one of {', '.join(configured)}."
-            )
+            raise invalid_request(f"alg must be one of {', '.join(configured)}.")
         return SigningAlgorithm(requested[0])

@@ -7,7 +7,7 @@ from secrets import token_bytes
 
 from starlette.requests import ClientDisconnect, Request
 
-from issuer.audit import Actor, AuditWriter, Event
+from issuer.audit import Actor, Event
 from issuer.directory import Directory
 from issuer.errors import TooManyRequests, Unavailable
 from issuer.http.requests import caller, values_of
@@ -54,32 +54,20 @@ class IssuedToken:
     id_token: str | None = None
 
 
+@dataclass(eq=False, repr=False)
 class TokenEndpoint:
     """`POST /oauth2/token`. No token is sent before its audit event is durable."""
 
-    def __init__(
-        self,
-        parts: EndpointParts,
-        server: IssuerAuthorizationServer,
-        audit_writer: AuditWriter,
-        metrics: Metrics,
-        tracing: Tracing,
-    ) -> None:
-        self._parts = parts
-        self._clock = parts.clock
-        self._checks = parts.checks
-        self._queries = parts.queries
-        self._server = server
-        self._issuer = parts.tokens.issuer
-        self._changes = parts.tokens.changes
-        self._last_use = parts.tokens.last_use
-        self._cache = GrantedCache(parts.tokens.directory)
-        self._audit = audit_writer
-        self._metrics = metrics
-        self._span = tracing.span
+    _parts: EndpointParts
+    _server: IssuerAuthorizationServer
+    _metrics: Metrics
+    _tracing: Tracing
+
+    def __post_init__(self) -> None:
+        self._cache = GrantedCache(self._parts.tokens.directory)
 
     async def __call__(self, http_request: Request) -> OAuthResponse:
-        arrived_at = self._clock.monotonic()
+        arrived_at = self._parts.clock.monotonic()
         try:
             answer = await self._parts.available(http_request, self._answer)
         except ClientDisconnect:
@@ -87,7 +75,7 @@ class TokenEndpoint:
         except Exception:
             self._metrics.token_refused(ErrorCode.SERVER_ERROR)
             raise
-        self._metrics.token_request_took(amount=self._clock.monotonic() - arrived_at)
+        self._metrics.token_request_took(amount=self._parts.clock.monotonic() - arrived_at)
         if (error := answer.error) is not None and not error.asks_to_wait:
             self._metrics.token_refused(error.label)
             await self._parts.log_refusal(http_request, "token_refused", error, arrived_at)
@@ -97,22 +85,22 @@ class TokenEndpoint:
         """Parse, authenticate, authorize, issue, audit. A refusal is audited as well."""
         actor = caller(http_request)
         try:
-            with self._span("parse"):
+            with self._tracing.span("parse"):
                 form = await receive_form(http_request, actor)
             fingerprint = self._cache.fingerprint(form)
             issued = await self._issue_again(form, fingerprint)
             if issued is None:
                 request = parse_form(form)
                 grant = self._server.grant_of(request)
-                with self._span("authenticate"):
-                    authenticated = await self._checks.authenticate(request)
+                with self._tracing.span("authenticate"):
+                    authenticated = await self._parts.checks.authenticate(request)
                 actor = authenticated.actor
-                if self._checks.counts_requests:
-                    await self._checks.count(authenticated.client)
+                if (requests := self._parts.checks.limits.requests) is not None:
+                    await requests.count(authenticated.client.client_id)
                 issued = await self._issue(grant, authenticated, fingerprint)
         except (OAuthError, TooManyRequests) as error:
             return await self._parts.refused("token.refused", error, actor)
-        self._last_use.note_token(issued.granted.client, issued.at)
+        self._parts.tokens.last_use.note_token(issued.granted.client, issued.at)
         self._metrics.token_issued(issued.granted.grant_type)
         return OAuthResponse.issuing(issued.access_token, issued.refresh_token, issued.id_token)
 
@@ -120,11 +108,11 @@ class TokenEndpoint:
         self, form: ReceivedForm, fingerprint: bytes | None
     ) -> IssuedToken | None:
         """A token for a cached grant; None if the request must be authorized again."""
-        now = self._clock()
+        now = self._parts.clock()
         if (granted := self._cache.find(fingerprint, now)) is None:
             return None
         note_client(granted.client.client_id)
-        self._last_use.note(granted.secret, now, form.actor.address)
+        self._parts.tokens.last_use.note(granted.secret, now, form.actor.address)
         actor = form.actor.known_as(granted.client.client_id)
         outcome = await self._audited(self._sign(granted, actor, now))
         return outcome if isinstance(outcome, IssuedToken) else None
@@ -142,12 +130,13 @@ class TokenEndpoint:
             if isinstance(outcome, IssuedToken):
                 break
             await self._wait_until(outcome.instant)
-            with self._span("authenticate"):
-                request = await self._checks.authenticate(request.parsed, again=True)
+            with self._tracing.span("authenticate"):
+                request = await self._parts.checks.authenticate(request.parsed, again=True)
             outcome = await self._attempt(grant, request)
         if isinstance(outcome, RevokedUntil):
             raise Unavailable("The tokens of the client, user or audience are being revoked.")
-        if not (grant.hashes_passwords or grant.queries or self._checks.counts_requests):
+        is_counted = self._parts.checks.limits.requests is not None
+        if not (grant.hashes_passwords or grant.queries or is_counted):
             self._cache.add(fingerprint, outcome.granted)
         return outcome
 
@@ -158,7 +147,7 @@ class TokenEndpoint:
         if grant.hashes_passwords:
             outcome = await self._sign_in(request)
         elif grant.queries:  # outside the failure limit: a refresh token cannot be guessed
-            outcome = await self._queries.run(self._authorize, request)
+            outcome = await self._parts.queries.run(self._authorize, request)
         else:
             outcome = self._authorize(request)
         return await self._audited(outcome)
@@ -171,21 +160,23 @@ class TokenEndpoint:
             return self._authorize(replace(request, attempt=attempt))
 
         async def attempt(may_wait: bool) -> IssuedToken | RevokedUntil:
-            return await self._checks.password(form, username, check, PasswordAttempt(may_wait))
+            return await self._parts.checks.password(
+                form, username, check, PasswordAttempt(may_wait)
+            )
 
-        return await waiting_for_others(self._clock, attempt)
+        return await waiting_for_others(self._parts.clock, attempt)
 
     def _authorize(self, request: AuthenticatedRequest) -> IssuedToken | RevokedUntil:
         """Authorize, and issue at once."""
-        with self._span("authorize"):
+        with self._tracing.span("authorize"):
             granted = self._server.authorize(request)
-        return self._sign(granted, request.actor, self._clock())
+        return self._sign(granted, request.actor, self._parts.clock())
 
     def _sign(self, granted: Granted, actor: Actor, now: datetime) -> IssuedToken | RevokedUntil:
         """The token, stored and audited if something else is stored with it."""
         try:
-            with self._span("issue"):
-                token = self._issuer.issue(granted.authorization, now)
+            with self._tracing.span("issue"):
+                token = self._parts.tokens.issuer.issue(granted.authorization, now)
         except TokenTooLarge as error:
             raise invalid_request(quoted(str(error))) from None
         if isinstance(token, RevokedUntil):
@@ -193,7 +184,7 @@ class TokenEndpoint:
         issued = IssuedToken(granted, token, actor, now)
         if granted.authentication is not None:
             parts = (granted.authorization, token, granted.authentication, now)
-            issued = replace(issued, id_token=self._issuer.id_token(*parts))
+            issued = replace(issued, id_token=self._parts.tokens.issuer.id_token(*parts))
         if granted.store is None:
             return issued
         stored = granted.store(TokenToStore(token, actor, issued_details(granted, token)))
@@ -212,20 +203,20 @@ class TokenEndpoint:
         token, granted = outcome.access_token, outcome.granted
         subject, details = granted.authorization.subject, issued_details(granted, token)
         event = Event(outcome.at, outcome.actor, "token.issued", subject, details=details)
-        with self._span("audit"):
-            feed_count = await self._audit.record(event)
-        if not self._issuer.has_seen(feed_count):
-            await self._queries.run(self._changes.poll_feed, feed_count)
-        return self._issuer.revoked_until(token, granted.authorization) or outcome
+        with self._tracing.span("audit"):
+            feed_count = await self._parts.audit.record(event)
+        if not self._parts.tokens.issuer.has_seen(feed_count):
+            await self._parts.queries.run(self._parts.tokens.changes.poll_feed, feed_count)
+        return self._parts.tokens.issuer.revoked_until(token, granted.authorization) or outcome
 
     async def _wait_until(self, instant: datetime) -> None:
         """`Unavailable` if that is far off: then a clock is wrong, and waiting does not help."""
-        wait = (instant - self._clock()).total_seconds()
+        wait = (instant - self._parts.clock()).total_seconds()
         if wait > _MAX_WAIT:
             raise Unavailable(
                 "The clocks of the processes differ: a token issued now would be revoked."
             )
-        await self._clock.sleep(max(0, wait))
+        await self._parts.clock.sleep(max(0, wait))
 
 
 def issued_details(granted: Granted, token: AccessToken) -> dict[str, object]:

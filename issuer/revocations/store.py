@@ -3,13 +3,11 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     and_,
     case,
-    delete,
     exists,
     func,
     or_,
@@ -17,14 +15,12 @@ from sqlalchemy import (
     tuple_,
     update,
 )
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy.orm import InstrumentedAttribute
 
 from issuer.database.counts import FeedState, read_feed_state
-from issuer.database.store import in_parts, insert_into
+from issuer.database.store import Statements, delete_some, in_parts, insert_into
 from issuer.database.tables import RevocationFeedRow, RevokedPrincipalRow, RevokedTokenRow
 from issuer.revocations.share import ENTRY_BYTES, Listed
-
-_MAX_DELETED_AT_ONCE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +52,12 @@ def ended_since(
     return exists().where(or_(*named), entry.families_before > change).correlate(change.class_)
 
 
-class RevocationStore:
+class RevocationStore(Statements):
     """The revocations, within one transaction."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
 
     def state(self) -> FeedState:
         """The feed's row as this transaction sees it."""
-        return read_feed_state(self._session)
+        return read_feed_state(self.session)
 
     def begin_change(self, now: datetime) -> int:
         """Lock the feed's row, set its time to at least `now`; the number of the new change.
@@ -74,7 +67,7 @@ class RevocationStore:
         """
         later = case((RevocationFeedRow.issued_at < now, now), else_=RevocationFeedRow.issued_at)
         moved = update(RevocationFeedRow).values(count=RevocationFeedRow.count + 1, issued_at=later)
-        return self._session.scalars(moved.returning(RevocationFeedRow.count)).one()
+        return self.session.scalars(moved.returning(RevocationFeedRow.count)).one()
 
     def advance_time(self, now: datetime, *, older_than: datetime) -> None:
         """Set the time of the feed to `now` if it is at or before `older_than`.
@@ -82,7 +75,7 @@ class RevocationStore:
         Of concurrent callers one changes it.
         """
         due = update(RevocationFeedRow).where(RevocationFeedRow.issued_at <= older_than)
-        self._session.execute(due.values(issued_at=now))
+        self.session.execute(due.values(issued_at=now))
 
     def add_tokens(
         self, kind: str, expirations: Mapping[str, datetime], change: int, **whose: str
@@ -96,9 +89,9 @@ class RevocationStore:
             for each, expires_at in expirations.items()
         ]
         for part in in_parts(rows):
-            adding = insert_into(self._session, RevokedTokenRow).values(part)
+            adding = insert_into(self.session, RevokedTokenRow).values(part)
             later = {name: adding.excluded[name] for name in ("expires_at", "change")}
-            self._session.execute(
+            self.session.execute(
                 adding.on_conflict_do_update(
                     index_elements=["kind", "id"],
                     set_=later,
@@ -110,7 +103,7 @@ class RevocationStore:
         """The ids among `ids` that are listed already."""
         query = select(RevokedTokenRow.id).where(RevokedTokenRow.kind == kind)
         parts = (query.where(RevokedTokenRow.id.in_(part)) for part in in_parts(ids))
-        return {each for part in parts for each in self._session.scalars(part)}
+        return {each for part in parts for each in self.session.scalars(part)}
 
     def listed_for(self, client_id: str, subject: str) -> Listed:
         """How many are listed, including expired ones that are not deleted yet."""
@@ -118,23 +111,23 @@ class RevocationStore:
         of_client = counted.where(RevokedTokenRow.client_id == client_id)
         of_subject = of_client.where(RevokedTokenRow.subject == subject)
         three = (each.scalar_subquery() for each in (counted, of_client, of_subject))
-        return Listed(*self._session.execute(select(*three)).one())
+        return Listed(*self.session.execute(select(*three)).one())
 
     def has_principal(self, principal: RevokedPrincipal) -> bool:
         """Whether it has an entry already. Entries only move forward."""
         row = RevokedPrincipalRow
         query = select(exists().where(row.kind == principal.kind, row.id == principal.id))
-        return self._session.scalars(query).one()
+        return self.session.scalars(query).one()
 
     def principal_bytes(self) -> int:
         """The size of all entries of users, clients and audiences in the feed, as JSON."""
         size = func.sum(func.length(RevokedPrincipalRow.id) + ENTRY_BYTES)
-        return int(self._session.scalars(select(func.coalesce(size, 0))).one())
+        return int(self.session.scalars(select(func.coalesce(size, 0))).one())
 
     def add_principal(self, principal: RevokedPrincipal, **later: datetime | int) -> None:
         """Add an entry with all its columns. Those of an existing entry only move forward."""
         row = RevokedPrincipalRow
-        adding = insert_into(self._session, row).values(**asdict(principal), **later)
+        adding = insert_into(self.session, row).values(**asdict(principal), **later)
         moved = {
             name: case(
                 (adding.excluded[name] > getattr(row, name), adding.excluded[name]),
@@ -142,7 +135,7 @@ class RevocationStore:
             )
             for name in later
         }
-        self._session.execute(
+        self.session.execute(
             adding.on_conflict_do_update(index_elements=["kind", "id"], set_=moved)
         )
 
@@ -150,14 +143,13 @@ class RevocationStore:
         """Kind, id and expiry of the tokens and families revoked after change `since`."""
         row = RevokedTokenRow
         query = select(row.kind, row.id, row.expires_at).where(row.change > since)
-        return ((kind, name, expires_at) for kind, name, expires_at in self._session.execute(query))
+        return ((kind, name, expires_at) for kind, name, expires_at in self.session.execute(query))
 
     def principals(self, since: int = 0) -> Iterable[tuple[RevokedPrincipal, datetime]]:
         """Principals revoked after change `since`, with the last second of issue concerned."""
         row = RevokedPrincipalRow
-        rows = self._session.execute(
-            select(row.kind, row.id, row.not_after).where(row.change > since)
-        )
+        query = select(row.kind, row.id, row.not_after).where(row.change > since)
+        rows = self.session.execute(query)
         return ((RevokedPrincipal(kind, name), not_after) for kind, name, not_after in rows)
 
     def includes(
@@ -176,15 +168,11 @@ class RevocationStore:
                 exists().where(key.in_(keys), RevokedPrincipalRow.not_after >= issued_at),
             )
         )
-        return self._session.scalars(query).one()
+        return self.session.scalars(query).one()
 
     def delete_expired(self, expired_at: datetime) -> int:
         """Delete some entries that had expired by then; how many."""
-        count = 0
-        for table in (RevokedTokenRow, RevokedPrincipalRow):
-            key = tuple_(table.kind, table.id)
-            expired = table.expires_at <= expired_at
-            some = select(table.kind, table.id).where(expired).limit(_MAX_DELETED_AT_ONCE)
-            deleted: Any = self._session.execute(delete(table).where(key.in_(some), expired))
-            count += deleted.rowcount
-        return count
+        return sum(
+            delete_some(self.session, table, table.expires_at <= expired_at)
+            for table in (RevokedTokenRow, RevokedPrincipalRow)
+        )

@@ -9,7 +9,7 @@ import hmac
 import json
 import re
 from base64 import urlsafe_b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -21,7 +21,7 @@ from issuer.clock import Clock
 from issuer.database.store import new_id
 from issuer.directory import AudienceRecord, ClientRecord, UserRecord
 from issuer.keys.sealing import SealedTexts
-from issuer.vocabulary import GrantType
+from issuer.vocabulary import AuthorizationErrorCode, GrantType
 
 VALID_FOR = timedelta(minutes=10)
 MAX_STATE = 4_096
@@ -207,6 +207,20 @@ def shown(given: str | None, longest: int = 500) -> str | None:
     if given is None or len(given) <= longest:
         return given
     return f"{given[:longest]}… ({len(given):,} characters)"
+
+
+def invalid_request(
+    sentence: str,
+    parameter: str,
+    given: str | None = None,
+    *,
+    section: str,
+    registered: Sequence[str] = (),
+    longest: int = 500,
+) -> RequestProblem:
+    """The error `invalid_request`, with what was sent, cut to the `longest` that a page shows."""
+    sent, error = shown(given, longest), AuthorizationErrorCode.INVALID_REQUEST
+    return RequestProblem(error, sentence, parameter, sent, tuple(registered), section)
 
 
 @dataclass(frozen=True, slots=True)

@@ -160,9 +160,9 @@ class DeviceCodes:
         """What the client asks, without a user code."""
         if GrantType.DEVICE_CODE not in client.grant_types:
             raise InvalidParameter(
-                AuthorizationErrorCode.UNAUTHORIZED_CLIENT,
-                "The client may not use the grant device_code.",
                 "client_id",
+                "The client may not use the grant device_code.",
+                AuthorizationErrorCode.UNAUTHORIZED_CLIENT,
             )
         audience_id, openid_scopes, scopes = parameters.access(client, given)
         now = self._clock()
@@ -183,9 +183,7 @@ class DeviceCodes:
         try:
             self._requests.seal(self._request(code, Device(digest.hex(), "", actor.address)))
         except RequestTooLarge:
-            raise InvalidParameter(
-                AuthorizationErrorCode.INVALID_REQUEST, "The parameters are too long.", "scope"
-            ) from None
+            raise InvalidParameter("scope", "The parameters are too long.") from None
         return code
 
     def _request(self, code: DeviceCode, device: Device) -> AuthorizationRequest:

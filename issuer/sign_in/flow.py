@@ -1,6 +1,6 @@
 """From a valid authorization request to a code: what a person must still do, and the redirect."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from issuer.audit import Actor, Trails
 from issuer.clock import Clock
@@ -30,26 +30,17 @@ from issuer.sign_in.validation import KeepClient
 from issuer.vocabulary import AuthorizationErrorCode as ErrorCode
 
 
+@dataclass(eq=False, repr=False)
 class AuthorizationFlow:
     """Each call checks the request against the present state. Queries: for a worker thread."""
 
-    def __init__(
-        self,
-        issuer: str,
-        database: Database,
-        trails: Trails,
-        clock: Clock,
-        offers: Offers,
-        keep_client: KeepClient,
-        code_texts: SecretTexts,
-    ) -> None:
-        self._issuer = issuer
-        self._database = database
-        self._trails = trails
-        self._clock = clock
-        self._offers = offers
-        self._keep_client = keep_client
-        self._code_texts = code_texts
+    _issuer: str
+    _database: Database
+    _trails: Trails
+    _clock: Clock
+    _offers: Offers
+    _keep_client: KeepClient
+    _code_texts: SecretTexts
 
     def client_of(self, request: AuthorizationRequest) -> ClientRecord | None:
         """The client, also one of a metadata document that nobody has allowed anything yet."""
@@ -124,7 +115,9 @@ class AuthorizationFlow:
             if not self._store(session, offer.request.device, code):
                 return _done_already()
             if consented:
-                self._remember(session, offer, actor)
+                trail = self._trails.begin(session, actor.known_as(offer.user.id))
+                consents = Consents(session, trail, self._clock)
+                consents.grant(offer.access, **_of_device(offer.request))
         answer = {"code": text, "state": offer.request.state, "iss": self._issuer}
         if offer.request.device is not None:  # which has the code already
             answer = {"answer": "allowed"}
@@ -163,10 +156,6 @@ class AuthorizationFlow:
             expires_at=self._clock() + VALID_FOR,
             digest=digest,
         )
-
-    def _remember(self, session: Session, offer: Offer, actor: Actor) -> None:
-        trail = self._trails.begin(session, actor.known_as(offer.user.id))
-        Consents(session, trail, self._clock).grant(offer.access, **_of_device(offer.request))
 
 
 def _of_device(request: AuthorizationRequest) -> dict[str, object]:

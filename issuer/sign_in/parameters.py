@@ -115,7 +115,7 @@ def access(
     openid_scopes, others = scopes(given)
     if audience is None and others and any(parse(each).is_of_issuer for each in others):
         raise InvalidParameter(
-            ErrorCode.INVALID_TARGET, "Name the issuer itself as the audience.", "audience"
+            "audience", "Name the issuer itself as the audience.", ErrorCode.INVALID_TARGET
         )
     return audience, openid_scopes, others
 

@@ -23,6 +23,7 @@ from issuer.sign_in.authorization_request import (
     Redirection,
     RequestProblem,
     RequestTooLarge,
+    invalid_request,
     shown,
     with_parameters,
 )
@@ -60,37 +61,39 @@ class Validation:
             return client
         if len(state := given.get("state", "")) > MAX_STATE:
             sentence = f"The parameter state is too long: at most {MAX_STATE:,} characters."
-            return _problem(sentence, "state", "RFC 6749 §4.1.1", shown(state, 60))
+            return invalid_request(sentence, "state", state, section="RFC 6749 §4.1.1", longest=60)
         redirect_uri = given["redirect_uri"]
         try:
             parameters.require_single(names)
             request = self._request(client, redirect_uri, given)
             return request, self._requests.seal(request)
-        except InvalidParameter as invalid:
-            return self._refused(client, redirect_uri, given, invalid)
+        except InvalidParameter as error:
+            invalid = error
         except RequestTooLarge:
-            too_large = InvalidParameter(
-                ErrorCode.INVALID_REQUEST, "The parameters are too long.", ""
-            )
-            return self._refused(client, redirect_uri, given, too_large)
+            invalid = InvalidParameter("", "The parameters are too long.")
+        return self._refused(client, redirect_uri, given, invalid)
 
     def _client(
-        self,
-        pairs: Sequence[tuple[str, str]],
-        names: Mapping[str, int],
-        given: Mapping[str, str],
+        self, pairs: Sequence[tuple[str, str]], names: Mapping[str, int], given: Mapping[str, str]
     ) -> ClientRecord | RequestProblem:
         for name in ("client_id", "redirect_uri"):
             if names[name] > 1:
                 values = ", ".join(value for each, value in pairs if each == name)
-                return _problem(f"The parameter {name} is repeated.", name, "RFC 6749 §3.1", values)
+                return invalid_request(
+                    f"The parameter {name} is repeated.", name, values, section="RFC 6749 §3.1"
+                )
             if name not in given:
-                return _problem(f"The parameter {name} is missing.", name, "RFC 6749 §4.1.1")
+                return invalid_request(
+                    f"The parameter {name} is missing.", name, section="RFC 6749 §4.1.1"
+                )
         client_id, redirect_uri = given["client_id"], given["redirect_uri"]
         client = self._find_client(client_id)
         if client is None or client.disabled:
-            return _problem(
-                "The application is not known here.", "client_id", "RFC 6749 §4.1.2.1", client_id
+            return invalid_request(
+                "The application is not known here.",
+                "client_id",
+                client_id,
+                section="RFC 6749 §4.1.2.1",
             )
         return redirect_problem(client, redirect_uri) or client
 
@@ -126,7 +129,7 @@ class Validation:
             hint = None  # perhaps its key was retired
         if hint is None or hint.client_id != client.client_id:
             raise InvalidParameter(
-                ErrorCode.LOGIN_REQUIRED, "The client did not get this ID token.", "id_token_hint"
+                "id_token_hint", "The client did not get this ID token.", ErrorCode.LOGIN_REQUIRED
             )
         return hint.subject
 
@@ -137,19 +140,12 @@ class Validation:
         given: Mapping[str, str],
         invalid: InvalidParameter,
     ) -> Redirection | RequestProblem:
-        url = error_url(
-            self._issuer, redirect_uri, given.get("state"), invalid.error, invalid.description
-        )
+        error, sentence, parameter = invalid.error, invalid.description, invalid.parameter
+        url = error_url(self._issuer, redirect_uri, given.get("state"), error, sentence)
         if may_redirect_unasked(client, redirect_uri, given.get("prompt", "").split()):
-            return Redirection(url, invalid.error)
-        return RequestProblem(
-            invalid.error,
-            invalid.description,
-            invalid.parameter,
-            shown(given.get(invalid.parameter)),
-            section="RFC 6749 §4.1.2.1",
-            return_to=url,
-        )
+            return Redirection(url, error)
+        sent, section = shown(given.get(parameter)), "RFC 6749 §4.1.2.1"
+        return RequestProblem(error, sentence, parameter, sent, section=section, return_to=url)
 
 
 def redirect_problem(client: ClientRecord, redirect_uri: str) -> RequestProblem | None:
@@ -157,19 +153,19 @@ def redirect_problem(client: ClientRecord, redirect_uri: str) -> RequestProblem 
     if is_registered(redirect_uri, client.redirect_uris):
         if not client.is_self_registered or is_for_self_registered(redirect_uri):
             return None
-        return _problem(
+        return invalid_request(
             "The application asked to be answered at an address whose scheme is not allowed for"
             " applications that registered themselves.",
             "redirect_uri",
-            "RFC 8252 §7.1",
             redirect_uri,
+            section="RFC 8252 §7.1",
         )
-    return _problem(
+    return invalid_request(
         "The application asked to be answered at an address that is not registered for it.",
         "redirect_uri",
-        "RFC 6749 §3.1.2.4",
         redirect_uri,
-        client.redirect_uris,
+        section="RFC 6749 §3.1.2.4",
+        registered=client.redirect_uris,
     )
 
 
@@ -194,20 +190,3 @@ def error_url(
     """RFC 6749 §4.1.2.1, with `iss` (RFC 9207 §2)."""
     described = {"error": error.value, "error_description": description}
     return with_parameters(redirect_uri, {**described, "state": state, "iss": issuer})
-
-
-def _problem(
-    sentence: str,
-    parameter: str,
-    section: str,
-    given: str | None = None,
-    registered: Sequence[str] = (),
-) -> RequestProblem:
-    return RequestProblem(
-        ErrorCode.INVALID_REQUEST,
-        sentence,
-        parameter,
-        shown(given),
-        tuple(registered),
-        section,
-    )

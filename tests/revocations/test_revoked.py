@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from issuer.database.counts import FeedState
-from issuer.revocations import Revoked, TokenIdentity
+from issuer.revocations import TokenIdentity
 from issuer.revocations.revocations import issued_so_far
+from issuer.revocations.revoked import Revoked
 from issuer.tokens.feed import feed_claims
 from issuer.vocabulary import MAX_TOKEN, VERIFIERS_BEHIND
 from tests.builders import URL, FakeClock

@@ -12,8 +12,10 @@ from pydantic_core import to_json
 from issuer.agentos.revocation_feed import MAX_BYTES
 from issuer.agentos.revocations import MAX_ENTRIES, read_revocations
 from issuer.database.counts import FeedState
-from issuer.revocations import FeedFull, FeedLimits, Revocations, Revoked
-from issuer.revocations.share import ENTRY_BYTES, Listed
+from issuer.revocations import Revocations
+from issuer.revocations.revocations import FeedFull
+from issuer.revocations.revoked import Revoked
+from issuer.revocations.share import ENTRY_BYTES, FeedLimits, Listed
 from issuer.revocations.store import RevocationStore, RevokedPrincipal
 from issuer.tokens.feed import feed_claims
 from tests.builders import Deployment, FakeClock
