@@ -43,11 +43,8 @@ class ChainVerifier:
     @property
     def unanchored(self) -> int:
         """How many rows no checkpoint covers yet."""
-        anchored = {
-            chain: named[-1].end.seq for chain, named in self._anchors.named.items() if named
-        }
-        for chain, start in self._anchors.starts.items():
-            anchored.setdefault(chain, start.seq)
+        anchored = {chain: start.seq for chain, start in self._anchors.starts.items()}
+        anchored |= {chain: each[-1].end.seq for chain, each in self._anchors.named.items()}
         ends = self.ends.items()
         return sum(max(0, end.end.seq - anchored.get(chain, 0)) for chain, end in ends)
 
@@ -83,7 +80,6 @@ class ChainVerifier:
 
     def _require_all(self) -> None:
         """`ChainBroken` if rows are missing at the end of a chain."""
-
         for name in self._anchors.named:
             chain = self.ends.get(name) or self._new(name)
             if chain.named:

@@ -114,13 +114,17 @@ def revoke_again(
     tokens = _tokens(store, JTI, listed.jti, change)
     sessions = _tokens(store, SID, listed.sid, change)
     named = {SUB: listed.sub, CLIENT_ID: listed.client_id, AUDIENCE: listed.aud}
-    revoked, unknown = _keys(Keys(session, trail, clock), listed.kid)
+    keys = Keys(session, trail, clock)
+    stored = {key.kid: key for key in keys.all()}
+    revoked = [kid for kid in listed.kid if kid in stored and stored[kid].revoked_at is None]
+    for kid in revoked:
+        keys.revoke(kid)
     return RevokedAgain(
         tokens=tokens + sessions,
         ended=end_families_and_sessions(session, listed.sid),
         principals=_principals(store, named, change),
         keys=revoked,
-        unknown_keys=unknown,
+        unknown_keys=[kid for kid in listed.kid if kid not in stored],
     )
 
 
@@ -156,12 +160,3 @@ def _principals(
             )
             new[kind].append(name)
     return new
-
-
-def _keys(keys: Keys, kids: Iterable[str]) -> tuple[list[str], list[str]]:
-    """Entries that were revoked now, and entries that the archive does not have."""
-    stored = {key.kid: key for key in keys.all()}
-    revoked = [kid for kid in kids if kid in stored and stored[kid].revoked_at is None]
-    for kid in revoked:
-        keys.revoke(kid)
-    return revoked, [kid for kid in kids if kid not in stored]

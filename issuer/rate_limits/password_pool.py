@@ -80,11 +80,20 @@ class PasswordPool:
         # A key of bounded length, which does not name the user in Redis.
         user = hashlib.sha256(user.encode("utf-8", "surrogatepass")).hexdigest()
 
+        run: Callable[[], Awaitable[T]] = partial(self._pool.run, function)
+        for limit, key, counts in (
+            (self._limits.failures, network, is_wrong),
+            (self._limits.passwords_of_network, network, is_right),
+            (self._limits.passwords_of_user, user, is_right),
+        ):
+            if limit is not None:
+                run = partial(limit.checked, key, run, counts=counts)
+
         async def in_turn() -> T:
             async with self._of_user.slot(user), self._of_network.slot(network):
                 if self._clock.monotonic() - arrived_at > MAX_SECONDS:
                     raise Unavailable("Too many passwords of one address or user are waiting.")
-                return await self._timed(self._limited(user, network, function, is_right, is_wrong))
+                return await self._timed(run())
 
         return await self._at_network.run(f"{user} {network}", in_turn)
 
@@ -106,22 +115,3 @@ class PasswordPool:
             raise
         self._last_took = self._clock.monotonic() - began
         return result
-
-    def _limited(
-        self,
-        user: str,
-        network: str,
-        function: Callable[[], T],
-        is_right: Callable[[T], bool],
-        is_wrong: Callable[[T], bool],
-    ) -> Awaitable[T]:
-        limits = self._limits
-        run: Callable[[], Awaitable[T]] = partial(self._pool.run, function)
-        for limit, key, counts in (
-            (limits.failures, network, is_wrong),
-            (limits.passwords_of_network, network, is_right),
-            (limits.passwords_of_user, user, is_right),
-        ):
-            if limit is not None:
-                run = partial(limit.checked, key, run, counts=counts)
-        return run()

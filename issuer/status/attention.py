@@ -1,6 +1,6 @@
 """`Finding`, the form of every judgement, and those that follow from the status of a server."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -9,7 +9,6 @@ from issuer.settings import Settings
 from issuer.status.server_status import Attention, ServerStatus
 from issuer.telemetry.metrics import OF_TRUSTED
 from issuer.verifiers.known_verifiers import REMEDY
-from issuer.vocabulary import SigningAlgorithm
 
 OK, NOTE, WARNING, PROBLEM = "ok", "note", "warning", "problem"
 _BEFORE_ROTATION = timedelta(days=1)
@@ -34,8 +33,8 @@ def attention(status: ServerStatus, settings: Settings, now: datetime) -> Iterat
     """The most urgent first."""
     if status.cause is not None:
         yield _of("tokens", status.cause, "Run issuer doctor on the machine of the server.")
-    yield from _of_keys(status, settings.signing_algorithms)
-    yield from _of_audit(status, now, settings.audit_checkpoint_every)
+    yield from _of_keys(status, settings)
+    yield from _of_audit(status, settings, now)
     if (push := status.audit_push) is not None and push.failed >= _ATTEMPTS:
         problem = f"The last {push.failed:,} attempts failed: {push.failure}."
         yield _of("audit push", problem, "The events are sent again. See issuer doctor.")
@@ -54,8 +53,8 @@ def attention(status: ServerStatus, settings: Settings, now: datetime) -> Iterat
             yield _of("jobs", f"{job.name}: {job.error}", "It runs again. The log has more.")
 
 
-def _of_keys(status: ServerStatus, algorithms: Sequence[SigningAlgorithm]) -> Iterator[Attention]:
-    for alg in algorithms:
+def _of_keys(status: ServerStatus, settings: Settings) -> Iterator[Attention]:
+    for alg in settings.signing_algorithms:
         states = {key.state for key in status.keys if key.alg == alg}
         if KeyState.ACTIVE not in states:
             yield _of("keys", f"There is no active {alg} key.", "Run issuer doctor.")
@@ -64,15 +63,13 @@ def _of_keys(status: ServerStatus, algorithms: Sequence[SigningAlgorithm]) -> It
             yield _of("keys", problem, "A running server creates it: see the job key-rotator.")
 
 
-def _of_audit(
-    status: ServerStatus, now: datetime, checkpoint_every: timedelta
-) -> Iterator[Attention]:
+def _of_audit(status: ServerStatus, settings: Settings, now: datetime) -> Iterator[Attention]:
     audit = status.audit
     if not audit.is_intact:
         problem = "Events are missing that a checkpoint covers."
         yield _of("audit", problem, "Run issuer audit verify.")
     made_at = audit.checkpoint_at or status.started_at
-    if audit.uncovered and now - made_at > _INTERVALS * checkpoint_every:
+    if audit.uncovered and now - made_at > _INTERVALS * settings.audit_checkpoint_every:
         problem = f"{audit.uncovered:,} events have waited for a checkpoint since {made_at:%H:%M}."
         yield _of("audit", problem, "See the job audit-checkpoints.")
 

@@ -18,7 +18,7 @@ request_scope: contextvars.ContextVar[MutableMapping[str, Any] | None] = context
 )
 _CLIENT = "issuer.client"
 ROUTE = "issuer.route"
-_TRACE = "issuer.trace"
+TRACE = "issuer.trace"
 # The link of an invitation is a credential; 51 characters are what other secrets end with.
 _SECRET = re.compile(
     r"(?<=invitation/).+|(?<=invitation)[^/].*|[0-9a-z]{51,}", re.DOTALL | re.IGNORECASE
@@ -47,11 +47,6 @@ def route_of(scope: Mapping[str, Any]) -> str:
     """The template of the path; empty if no route matched."""
     route: str = scope.get(ROUTE, "")
     return route
-
-
-def note_trace(scope: MutableMapping[str, Any], trace_id: str) -> None:
-    """Add the trace to later lines about the request."""
-    scope[_TRACE] = trace_id
 
 
 def client_of(scope: Mapping[str, Any]) -> str | None:
@@ -133,7 +128,7 @@ def _with_request(
             event.setdefault("address", address)
         event.setdefault("method", scope["method"])
         event.setdefault("path", path_of(scope))
-        if (trace_id := scope.get(_TRACE)) is not None:
+        if (trace_id := scope.get(TRACE)) is not None:
             event.setdefault("trace_id", trace_id)
     return event
 

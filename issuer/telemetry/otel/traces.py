@@ -24,7 +24,7 @@ from opentelemetry.trace import (
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from issuer import __version__
-from issuer.telemetry.logs import address_of, client_of, note_trace, path_of, route_of
+from issuer.telemetry.logs import TRACE, address_of, client_of, path_of, route_of
 from issuer.telemetry.metrics import HTTP_METHODS
 from issuer.telemetry.tracing import Application, Tracing
 
@@ -54,7 +54,7 @@ class TracedRequests:
         parent = _parent(scope)
         method = scope["method"] if scope["method"] in HTTP_METHODS else "_OTHER"
         span = self._tracer.start_span(method, parent, SpanKind.SERVER, _attributes(scope, method))
-        note_trace(scope, format_trace_id(span.get_span_context().trace_id))
+        scope[TRACE] = format_trace_id(span.get_span_context().trace_id)  # for lines of the log
         attached = contexts.attach(set_span_in_context(span, parent))
         status = 0
 
