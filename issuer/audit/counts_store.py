@@ -1,6 +1,5 @@
 """How many tokens were issued and refused in each hour, counted from the audit events."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import cast
@@ -53,7 +52,13 @@ class TokenCounts:
             counts = _by_hour(session, since, until)
         with self.database.transaction() as session:
             if advance(session, seen, until):
-                _add(session, counts)
+                if counts:
+                    made = insert_into(session, TokenCountRow)
+                    added = {"count": TokenCountRow.count + made.excluded.count}
+                    key = ["hour", "action"]
+                    session.execute(
+                        made.on_conflict_do_update(index_elements=key, set_=added), counts
+                    )
                 session.execute(delete(TokenCountRow).where(TokenCountRow.hour < now - KEPT_FOR))
 
     def since(self, hour: datetime) -> list[TokenCount]:
@@ -78,7 +83,7 @@ def advance(session: Session, seen: datetime, until: datetime) -> bool:
     return cast("CursorResult[object]", session.execute(moved)).rowcount == 1
 
 
-def _by_hour(session: Session, since: datetime, until: datetime) -> dict[tuple[datetime, str], int]:
+def _by_hour(session: Session, since: datetime, until: datetime) -> list[dict[str, object]]:
     """How many events there were in each hour, by action: one range of the index of `at`."""
     hour: ColumnElement[str] = literal_column(_HOURS[session.get_bind().dialect.name])
     query = (
@@ -87,18 +92,11 @@ def _by_hour(session: Session, since: datetime, until: datetime) -> dict[tuple[d
         .where(AuditEventRow.action.in_((TOKEN_ISSUED, TOKEN_REFUSED)))
         .group_by(hour, AuditEventRow.action)
     )
-    return {
-        (datetime.strptime(text, "%Y-%m-%d %H").replace(tzinfo=UTC), action): int(count)
+    return [
+        {
+            "hour": datetime.strptime(text, "%Y-%m-%d %H").replace(tzinfo=UTC),
+            "action": action,
+            "count": int(count),
+        }
         for text, action, count in session.execute(query)
-    }
-
-
-def _add(session: Session, counts: Mapping[tuple[datetime, str], int]) -> None:
-    for (hour, action), count in counts.items():
-        row = insert_into(session, TokenCountRow).values(hour=hour, action=action, count=count)
-        session.execute(
-            row.on_conflict_do_update(
-                index_elements=["hour", "action"],
-                set_={"count": TokenCountRow.count + row.excluded.count},
-            )
-        )
+    ]

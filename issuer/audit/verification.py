@@ -64,7 +64,10 @@ class ChainVerifier:
         if seq != expected:
             if self._is_being_pruned(row):
                 return
-            raise _broken(row, _out_of_order(seq, expected))
+            what = "was changed, moved or inserted"
+            if isinstance(seq, int) and seq > expected:
+                what = f"does not follow: {seq - expected} rows before it in its chain were removed"
+            raise _broken(row, what)
         if self._hash(chain.end.hash, row) != row[_HASH]:
             raise _broken(row, "was changed, moved or inserted")
         chain.end, chain.row = ChainHead(seq, row[_HASH]), row[0]
@@ -118,12 +121,6 @@ def _broken(row: tuple[Any, ...], what: str) -> ChainBroken:
         chain=ascii(chain).strip("'"),
         seq=seq if isinstance(seq, int) else None,
     )
-
-
-def _out_of_order(seq: Any, expected: int) -> str:
-    if isinstance(seq, int) and seq > expected:
-        return f"does not follow: {seq - expected} rows before it in its chain were removed"
-    return "was changed, moved or inserted"
 
 
 class Verification(BaseModel):

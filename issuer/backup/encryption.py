@@ -96,12 +96,9 @@ class Encryption:
 def _require_for_recipients(beginning: bytes, name: str) -> None:
     """Check the header of an encrypted file before anything is computed from it."""
     header, end, _ = beginning.partition(b"\n---")
-    what = None
-    if beginning.startswith(_ARMORED):
-        what = "is armored"
-    elif _PASSPHRASE in header:
-        what = "is encrypted with a passphrase"
-    if what:
+    is_armored = beginning.startswith(_ARMORED)
+    if is_armored or _PASSPHRASE in header:
+        what = "is armored" if is_armored else "is encrypted with a passphrase"
         raise IssuerError(
             f"{name} {what}, which this command does not read: decrypt it first, with"
             " `age --decrypt`, and restore the result."

@@ -98,10 +98,22 @@ def within_limits(
     """
     live = sorted(live, key=lambda each: each.first_seen_at)
     ranked = sorted(newcomers, key=lambda each: each.first_seen_at)
-    for group in (_network, _site):
+    for group in (
+        lambda each: each.report.network,
+        lambda each: site_of(each.report.identity.address),
+    ):
         ranked = _round_robin(ranked, group, Counter(map(group, live)))
     latest = sorted(ended, key=lambda each: each.report.seen_at, reverse=True)
-    return _up_to_the_limits(chain(live, ranked, latest))
+    of_audience: Counter[str] = Counter()
+    of_network: Counter[str] = Counter()
+    kept: list[KnownVerifier] = []
+    for each in chain(live, ranked, latest):
+        audience, network = each.report.identity.audience, each.report.network
+        if of_audience[audience] < MOST_OF_AUDIENCE and of_network[network] < MOST_OF_NETWORK:
+            of_audience[audience] += 1
+            of_network[network] += 1
+            kept.append(each)
+    return kept[:MOST]
 
 
 def _round_robin(
@@ -115,24 +127,3 @@ def _round_robin(
         before[group(each)] += 1
         turns.append((before[group(each)], each))
     return [each for _, each in sorted(turns, key=lambda turn: turn[0])]
-
-
-def _up_to_the_limits(ordered: Iterable[KnownVerifier]) -> list[KnownVerifier]:
-    of_audience: Counter[str] = Counter()
-    of_network: Counter[str] = Counter()
-    kept: list[KnownVerifier] = []
-    for each in ordered:
-        audience, network = each.report.identity.audience, _network(each)
-        if of_audience[audience] < MOST_OF_AUDIENCE and of_network[network] < MOST_OF_NETWORK:
-            of_audience[audience] += 1
-            of_network[network] += 1
-            kept.append(each)
-    return kept[:MOST]
-
-
-def _network(verifier: KnownVerifier) -> str:
-    return verifier.report.network
-
-
-def _site(verifier: KnownVerifier) -> str:
-    return site_of(verifier.report.identity.address)

@@ -78,7 +78,10 @@ class ReportedVerifiers:
             return
         with self._lock:
             if report.identity not in self._new:
-                if not self._has_place(report):
+                is_network_full = self._new_of_network[report.network] >= MOST_OF_NETWORK
+                is_full = is_network_full or len(self._new) >= 2 * MOST
+                # Known ones always have a place: a flood of others cannot displace them.
+                if is_full and report.identity not in self.known:
                     self._turned_away += 1
                     return
                 self._new_of_network[report.network] += 1
@@ -185,13 +188,6 @@ class ReportedVerifiers:
         self.left_out = left_out
         self.known = {each.report.identity: each for each in verifiers}
         self._read_again_at = self._clock.monotonic() + WRITTEN_EVERY.total_seconds()
-
-    def _has_place(self, report: VerifierReport) -> bool:
-        """Known ones always: a flood of others cannot displace them."""
-        if report.identity in self.known:
-            return True
-        is_full = len(self._new) >= 2 * MOST
-        return not is_full and self._new_of_network[report.network] < MOST_OF_NETWORK
 
     def _is_from_network(self, report: VerifierReport) -> bool:
         if not self._networks:
