@@ -2,9 +2,7 @@
 
 `Trail` writes an event in the transaction of the change. `AuditWriter` commits events that must
 survive a refusal in transactions of its own, many at a time; `RefusalAggregator` counts those of a
-flood. Keyed hashes chain the events; `Checkpoints` anchor the chains and `verify` checks them;
-`Retention` deletes old events; `TokenCounts` counts those about tokens; `AuditReader` reads them as
-they come.
+flood. Keyed hashes chain the events; `Checkpoints` anchor the chains; `Retention` deletes old ones.
 """
 
 from issuer.audit.audit_log_store import AuditEvent, EventFilter
