@@ -63,7 +63,8 @@ class SealedInstallation:
             services.database.dispose()
 
     def rewrap(self, master_key: str | None = None) -> int:
-        return change_master_key(self.settings(master_key), OPERATOR).keys
+        keys, _file = change_master_key(self.settings(master_key), OPERATOR)
+        return keys
 
     def assert_opens(self, master_key: str) -> None:
         with self.opened(master_key):
@@ -149,7 +150,7 @@ def test_keys_in_a_folder_are_under_no_master_key(
     settings = settings_for(tmp_path / "data", migrated_database_url, **folder)
     initialised(settings, clock)
     old = (tmp_path / "data" / "master.key").read_text()
-    assert change_master_key(settings, OPERATOR).keys == 0
+    assert change_master_key(settings, OPERATOR)[0] == 0
     compose(settings, clock).database.dispose()
     under_the_old = settings_for(
         tmp_path / "data", migrated_database_url, master_key=old.strip(), **folder
