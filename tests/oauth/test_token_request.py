@@ -73,8 +73,8 @@ def test_an_unknown_grant_type_is_unsupported(shared_endpoint: TokenDriver, gran
     assert (answer.status, answer.body) == (
         400,
         refused(
-            "grant_type must be client_credentials or authorization_code or password or"
-            " refresh_token.",
+            "grant_type must be client_credentials or authorization_code or"
+            " urn:ietf:params:oauth:grant-type:device_code or password or refresh_token.",
             "unsupported_grant_type",
         ),
     )
