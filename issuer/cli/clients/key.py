@@ -7,7 +7,7 @@ from issuer.cli import output
 from issuer.cli.command import argument, flag, new_app, option, wants_json, write_file
 from issuer.cli.opening import changing, reading
 from issuer.cli.options import ClientId
-from issuer.errors import IssuerError
+from issuer.errors import ConfigurationError
 from issuer.keys.private_key import generated, private_text, public_jwk
 from issuer.vocabulary import SigningAlgorithm
 
@@ -54,7 +54,7 @@ def create_key(
         work.clients.add_key(client, public)
         if out is not None:
             if out.exists() or out.is_symlink():
-                raise IssuerError(f"{out} exists already: name a new file.")
+                raise ConfigurationError(f"{out} exists already: name a new file.")
             write_file(out, private)
     made = {"client_id": client, "kid": public["kid"], "alg": alg.value}
     if out is not None:
