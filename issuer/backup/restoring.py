@@ -182,6 +182,7 @@ def _settled(
     store.delete_unused_codes(session)
     chain_key = ChainKey(derived(opened(session, sealer, CLIENT_SECRETS), AUDIT_CHAINS))
     trail = Trails(chain_key, clock).begin(session, actor)
+    last = store.last_of_audit_log(session)  # before this adds events
     revoked = revoke_again(session, trail, clock, saved, change) if saved else None
     trail.note(
         "database.restored",
@@ -190,6 +191,6 @@ def _settled(
         rows=rows,
         revoked=revoked.as_details() if revoked else None,
     )
-    found = store.counted(session, now)
+    found = store.counted(session, now) | last
     usable = [key for key in KeyStore(session).stored().keys if key.is_usable]
     return Restored(header, rows, revoked, reminders(header, now, found, usable, saved, revoked))

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Table, case, delete, func, or_, select, update
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy.orm import Session
 
 from issuer.database.portable_rows import data_tables, reflected
 from issuer.database.store import in_parts
@@ -95,13 +95,10 @@ def delete_unused_codes(session: Session) -> None:
 
 
 def counted(session: Session, now: datetime) -> dict[str, int]:
-    """How many there are, usable at `now`, that someone may have ended since. `last_…`: or 0."""
+    """How many there are, usable at `now`, that someone may have ended since."""
 
     def number(row: type[Base], *which: Any) -> int:
         return session.scalar(select(func.count()).select_from(row).where(*which)) or 0
-
-    def last(column: InstrumentedAttribute[int]) -> int:
-        return session.scalar(select(func.max(column))) or 0
 
     secret = ClientSecretRow
     return {
@@ -116,8 +113,14 @@ def counted(session: Session, now: datetime) -> dict[str, int]:
         "invitations": number(InvitationRow, InvitationRow.expires_at > now),
         "refresh_families": number(RefreshFamilyRow),
         "sessions": number(SignInSessionRow),
-        "last_event": last(AuditEventRow.id),
-        "last_checkpoint": last(AuditCheckpointRow.number),
+    }
+
+
+def last_of_audit_log(session: Session) -> dict[str, int]:
+    """The numbers of the last event and checkpoint, or 0."""
+    numbered = {"last_event": AuditEventRow.id, "last_checkpoint": AuditCheckpointRow.number}
+    return {
+        name: session.scalar(select(func.max(column))) or 0 for name, column in numbered.items()
     }
 
 

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import create_engine, inspect
+from sqlalchemy import create_engine, func, inspect, select
 
 from issuer.audit import AuditEvent
 from issuer.audit.ocsf import as_ocsf
@@ -14,6 +14,7 @@ from issuer.backup.restoring import Restored
 from issuer.composition import Composition
 from issuer.database import Database
 from issuer.database.migrations import migrate
+from issuer.database.tables import AuditEventRow
 from issuer.errors import IssuerError
 from issuer.keys.sealing import new_master_key
 from tests.backup.driver import backed_up, elsewhere, restored
@@ -190,7 +191,10 @@ def test_a_feed_from_before_the_backup_is_refused(deployment: Deployment, restor
 
 def test_it_names_only_what_the_backup_has(deployment: Deployment, restore_copy):
     deployment.user("alice")
+    with deployment.services.database.reading() as session:
+        last = session.scalar(select(func.max(AuditEventRow.id)))
     said = text_of(restore_copy(backed_up(deployment.services)).result)
+    assert f"Audit events after {last} and" in said
     assert "Users: 1, clients: 1." in said
     assert "Client secrets: 1, passwords: 1." in said
     assert "Signing keys: 2." in said
