@@ -157,7 +157,7 @@ JOBS: tuple[Job, ...] = (
         "last-use",
         "clients",
         WRITE_LAST_USE_EVERY,
-        "`client_secrets`",
+        "`client_secrets`, `clients`",
         lambda parts: parts.tokens.last_use.write,
     ),
     _writer(
@@ -187,7 +187,7 @@ JOBS: tuple[Job, ...] = (
         "key-sets",
         "federation",
         "as their `Cache-Control` says, after their first use",
-        "fetches key sets and client metadata documents of other servers",
+        "fetches key sets and client metadata documents of other servers; `clients`",
         part=lambda parts: parts.tokens,
     ),
     Job(
