@@ -48,31 +48,21 @@ class IssuedDeviceCode:
     interval: int = INTERVAL
 
 
+@dataclass(eq=False, repr=False)
 class DeviceCodes:
     """Each call is a transaction of its own: for a worker thread, never for the event loop.
 
-    `page_url` is where users enter their code; it takes the place of a redirect URI.
+    `_page_url` is where users enter their code; it takes the place of a redirect URI.
     """
 
-    def __init__(
-        self,
-        page_url: str,
-        database: Database,
-        trails: Trails,
-        clock: Clock,
-        random: Random,
-        requests: AuthorizationRequests,
-        texts: SecretTexts,
-        user_code_key: bytes,
-    ) -> None:
-        self._page_url = page_url
-        self._database = database
-        self._trails = trails
-        self._clock = clock
-        self._random = random
-        self._requests = requests
-        self._texts = texts
-        self._key = user_code_key
+    _page_url: str
+    _database: Database
+    _trails: Trails
+    _clock: Clock
+    _random: Random
+    _requests: AuthorizationRequests
+    _texts: SecretTexts
+    _user_code_key: bytes
 
     def issue(
         self, client: ClientRecord, given: Mapping[str, str], actor: Actor
@@ -137,9 +127,11 @@ class DeviceCodes:
         return self._pending(code)
 
     def delete_expired(self) -> None:
-        """Delete codes that have expired."""
-        with self._database.transaction() as session:
-            DeviceCodeStore(session).delete_expired(self._clock())
+        """Delete codes that have expired, some at a time."""
+        more = True
+        while more:
+            with self._database.transaction() as session:
+                more = DeviceCodeStore(session).delete_expired(self._clock())
 
     def _pending(self, code: DeviceCode) -> ErrorCode:
         """A device that asks too often is told so, and to wait longer from then on."""
@@ -213,7 +205,7 @@ class DeviceCodes:
                 raise _too_many("too many device codes of the client wait for a user")
 
     def _digest(self, user_code: str) -> bytes:
-        return hmac.digest(self._key, user_code.encode(), "sha256")
+        return hmac.digest(self._user_code_key, user_code.encode(), "sha256")
 
 
 def _too_many(reason: str) -> TooManyRequests:

@@ -1,13 +1,12 @@
 """Device authorization requests in SQL (RFC 8628)."""
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, func, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import func, select, update
 
-from issuer.database.store import insert_into
+from issuer.database.store import MAX_DELETED, Statements, as_record, delete_some, insert_new
 from issuer.database.tables import DeviceCodeRow
 
 _KEPT_FOR = timedelta(minutes=10)  # so that a device learns that its code has expired
@@ -33,24 +32,13 @@ class DeviceCode:
     polled_at: datetime | None = None
 
 
-class DeviceCodeStore:
+class DeviceCodeStore(Statements):
     """The device codes, within one transaction."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
 
     def add(self, code: DeviceCode) -> bool:
         """False if the user code is taken."""
-        row = DeviceCodeRow
-        members = {name: getattr(code, name) for name in DeviceCode.__dataclass_fields__}
-        members |= {
-            "scopes": None if code.scopes is None else list(code.scopes),
-            "openid_scopes": sorted(code.openid_scopes),
-        }
-        adding = insert_into(self._session, row).values(members)
-        unless_taken = adding.on_conflict_do_nothing(index_elements=["user_code"])
-        added = self._session.scalars(unless_taken.returning(row.request_id))
-        return added.one_or_none() is not None
+        members = asdict(code) | {"openid_scopes": sorted(code.openid_scopes)}
+        return insert_new(self.session, DeviceCodeRow, members)
 
     def waiting(self, client_id: str, network: str | None, now: datetime) -> int:
         """How many requests of the client, from that network or from all, wait for an answer."""
@@ -59,7 +47,7 @@ class DeviceCodeStore:
             row.client_id == client_id, row.expires_at > now, row.answered_at.is_(None)
         )
         of_network = query if network is None else query.where(row.network == network)
-        return self._session.scalars(of_network).one()
+        return self.session.scalars(of_network).one()
 
     def find(self, digest: bytes) -> DeviceCode | None:
         return self._read(DeviceCodeRow.digest == digest)
@@ -70,7 +58,7 @@ class DeviceCodeStore:
     def note_poll(self, digest: bytes, now: datetime, interval: int) -> None:
         row = DeviceCodeRow
         values = {"polled_at": now, "interval": interval}
-        self._session.execute(update(row).where(row.digest == digest).values(values))
+        self.session.execute(update(row).where(row.digest == digest).values(values))
 
     def answer(self, digest: bytes, now: datetime) -> datetime | None:
         """Note that the user has answered; until when the code can be used.
@@ -84,19 +72,20 @@ class DeviceCodeStore:
             .values(answered_at=now)
             .returning(row.expires_at)
         )
-        return self._session.scalars(answered).one_or_none()
+        return self.session.scalars(answered).one_or_none()
 
-    def delete_expired(self, now: datetime) -> None:
-        row = DeviceCodeRow
-        self._session.execute(delete(row).where(row.expires_at <= now - _KEPT_FOR))
+    def delete_expired(self, now: datetime) -> bool:
+        """Delete some codes that have expired; whether there may be more."""
+        is_over = DeviceCodeRow.expires_at <= now - _KEPT_FOR
+        return delete_some(self.session, DeviceCodeRow, is_over) == MAX_DELETED
 
     def _read(self, condition: Any) -> DeviceCode | None:
-        row = self._session.scalars(select(DeviceCodeRow).where(condition)).one_or_none()
+        row = self.session.scalars(select(DeviceCodeRow).where(condition)).one_or_none()
         if row is None:
             return None
-        members = {name: getattr(row, name) for name in DeviceCode.__dataclass_fields__}
-        members |= {
-            "scopes": None if row.scopes is None else tuple(row.scopes),
-            "openid_scopes": frozenset(row.openid_scopes),
-        }
-        return DeviceCode(**members)
+        return as_record(
+            DeviceCode,
+            row,
+            scopes=None if row.scopes is None else tuple(row.scopes),
+            openid_scopes=frozenset(row.openid_scopes),
+        )

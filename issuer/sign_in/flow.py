@@ -1,6 +1,7 @@
 """From a valid authorization request to a code: what a person must still do, and the redirect."""
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from issuer.audit import Actor, Trails
 from issuer.clock import Clock
@@ -83,7 +84,7 @@ class AuthorizationFlow:
             return client
         if session is not None:
             with self._database.changing() as transaction:
-                if not self._answer(transaction, request.device):
+                if request.device and not self._answered(transaction, request.device):
                     return _done_already()
                 trail = self._trails.begin(transaction, actor.known_as(session.user_id))
                 details = {"client_id": client.client_id, **_of_device(request)}
@@ -126,17 +127,14 @@ class AuthorizationFlow:
     def _store(self, session: Session, device: Device | None, code: AuthorizationCode) -> bool:
         """False if the request was answered before. A device asks with its own code."""
         if device is not None:
-            until = DeviceCodeStore(session).answer(device.digest, self._clock())
-            if until is None:
+            if (until := self._answered(session, device)) is None:
                 return False
             code = replace(code, digest=device.digest, expires_at=until)
         return CodeStore(session).add(code)
 
-    def _answer(self, session: Session, device: Device | None) -> bool:
-        """False if the user answered before, or too late. Only a device waits for an answer."""
-        if device is None:
-            return True
-        return DeviceCodeStore(session).answer(device.digest, self._clock()) is not None
+    def _answered(self, session: Session, device: Device) -> datetime | None:
+        """Until when the device can fetch it; None if there was an answer, or it is too late."""
+        return DeviceCodeStore(session).answer(device.digest, self._clock())
 
     def _code(self, offer: Offer, digest: bytes) -> AuthorizationCode:
         request, session = offer.request, offer.session

@@ -18,10 +18,10 @@ from issuer.cli.running.token_cache import unverified
 from issuer.errors import IssuerError, Unavailable
 from issuer.fields.text import escaped
 from issuer.settings import Settings
+from issuer.vocabulary import GrantType
 
 app = new_app()
 
-_DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
 # For a name to show, and a refresh token that outlasts the session of the browser.
 _SCOPES = ("openid", "profile", "offline_access")
 _SLOWER_BY = 5  # seconds (RFC 8628 §3.5)
@@ -148,7 +148,10 @@ def sign_in(
             raise
         raise IssuerError(f"{refusal}. {creating}") from None
     show(device)
-    form = client | {"grant_type": _DEVICE_CODE, "device_code": device["device_code"]}
+    form = client | {
+        "grant_type": GrantType.DEVICE_CODE.value,
+        "device_code": device["device_code"],
+    }
     answer = _polled(lambda: posted(metadata, "token_endpoint", form), device, wait)
     tokens = answer["access_token"], answer.get("refresh_token", "")
     return Login(issuer, audience, client_id, *tokens)

@@ -1,11 +1,9 @@
 """The device authorization grant (RFC 8628 §3.4)."""
 
-from issuer.directory import Directory
-from issuer.errors import InvalidCredentials
+from dataclasses import dataclass
+
 from issuer.oauth.grants.authorization_code import CodeGrant
-from issuer.oauth.messages import AuthenticatedRequest, OAuthError
-from issuer.refresh_tokens import RefreshTokens
-from issuer.sign_in.codes import AuthorizationCodes
+from issuer.oauth.messages import AuthenticatedRequest, OAuthError, as_invalid_grant
 from issuer.sign_in.codes_store import AuthorizationCode
 from issuer.sign_in.device_codes import DeviceCodes
 from issuer.vocabulary import ErrorCode, GrantType
@@ -18,6 +16,7 @@ _SAID = {
 }
 
 
+@dataclass(eq=False, repr=False)
 class DeviceCodeGrant(CodeGrant):
     """A client on a device for a user who allowed it in a browser elsewhere.
 
@@ -27,23 +26,12 @@ class DeviceCodeGrant(CodeGrant):
     grant_type = GrantType.DEVICE_CODE
     wrong = "The device code cannot be used."
 
-    def __init__(
-        self,
-        directory: Directory,
-        issuer: str,
-        codes: AuthorizationCodes,
-        refresh_tokens: RefreshTokens,
-        device_codes: DeviceCodes,
-    ) -> None:
-        super().__init__(directory, issuer, codes, refresh_tokens)
-        self._device_codes = device_codes
+    _device_codes: DeviceCodes
 
     def find(self, request: AuthenticatedRequest, text: str) -> AuthorizationCode:
         """What the user allowed; `invalid_grant`, or an error of §3.5."""
-        try:
+        with as_invalid_grant(self.wrong):
             found = self._device_codes.poll(text, request.client.client_id)
-        except InvalidCredentials as error:
-            raise self._refused(error.reason, error.subject) from None
         if isinstance(found, ErrorCode):
             raise OAuthError(found, _SAID[found])
         return found
