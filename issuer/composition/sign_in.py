@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Callable
+from datetime import datetime
 from urllib.parse import urlsplit
 
 from issuer.audit import Actor
@@ -9,18 +10,23 @@ from issuer.composition.foundation import Foundation
 from issuer.composition.tokens import TokenParts, see_own_change
 from issuer.directory import ClientRecord, Directory
 from issuer.fields.secret_text import CODE, DEVICE_CODE, INVITATION, SESSION, SecretTexts
+from issuer.http.cookies import LOGOUT_REQUEST
 from issuer.keys import Keyring
 from issuer.keys import sealed_secrets_store as purposes
 from issuer.keys.sealing import SealedTexts, Sealer
 from issuer.refresh_tokens import Lifetimes
-from issuer.sign_in.authorization_request import AuthorizationRequests
+from issuer.sign_in.authorization_request import (
+    AuthorizationRequest,
+    AuthorizationRequests,
+    RequestDigest,
+)
 from issuer.sign_in.challenges import PasskeyChallenges
 from issuer.sign_in.codes import AuthorizationCodes
 from issuer.sign_in.device_codes import PAGE as DEVICE_PAGE
 from issuer.sign_in.device_codes import DeviceCodes
 from issuer.sign_in.factors_store import FactorStore
 from issuer.sign_in.flow import AuthorizationFlow
-from issuer.sign_in.logout import LogoutRequests
+from issuer.sign_in.logout import LogoutRequest, LogoutRequests
 from issuer.sign_in.offer import Offers
 from issuer.sign_in.passkey_sign_in import PasskeySignIn
 from issuer.sign_in.passkeys import Passkeys
@@ -138,6 +144,15 @@ class PeopleParts:
             SecretTexts(DEVICE_CODE, derived(purposes.DEVICE_CODES), random),
             derived(purposes.USER_CODES),
         )
+
+    def request_began_at(self, cookie: str, value: str) -> datetime | None:
+        """When the request that a cookie of this name keeps began; None if it has expired."""
+        kept: AuthorizationRequest | RequestDigest | LogoutRequest | None
+        if cookie.startswith(LOGOUT_REQUEST):
+            kept = self.logout_requests.open(value)
+        else:
+            kept = self.requests.digest_in(value) or self.requests.open(value)
+        return kept.created_at if kept else None
 
     def delete_expired(self) -> None:
         """Delete what has expired or ended."""

@@ -1,6 +1,7 @@
 """The cookies of people's browsers: which names and attributes they have."""
 
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
@@ -14,6 +15,8 @@ AUTHORIZATION_REQUEST = "request-"  # and its id
 LOGOUT_REQUEST = "logout-"  # and its id
 _HOST, _LOOPBACK = "__Host-", "issuer-"
 _MAX_COOKIES = 100
+_MAX_REQUESTS = 5  # in one browser, such as in several tabs
+_MAX_BYTES = 6_000  # of their cookies: many servers and proxies accept headers of 8 KB
 
 
 class Cookies:
@@ -32,7 +35,7 @@ class Cookies:
     def name(self, short: str) -> str:
         return self._prefix + short
 
-    def size(self, short: str, value: str) -> int:
+    def _size(self, short: str, value: str) -> int:
         """How many bytes the cookie takes in a `Cookie` header."""
         return len(f"{self.name(short)}={value}; ")
 
@@ -49,6 +52,35 @@ class Cookies:
                 if name.startswith(self._prefix):
                     values.setdefault(name.removeprefix(self._prefix), set()).add(value)
         return {name: next(iter(found)) for name, found in values.items() if len(found) == 1}
+
+    def keep_request(
+        self,
+        request: Request,
+        response: Response,
+        new: str,
+        text: str,
+        began_at: Callable[[str, str], datetime | None],
+        max_age: timedelta,
+    ) -> None:
+        """Set the cookie of a `new` request, in place of those that the browser needs no more.
+
+        Those have expired, or are the oldest of too many. `began_at` gets name and value of each
+        cookie of a request: when it began, or None if it has expired.
+        """
+        kept = []
+        for short, value in self.all(request).items():
+            if short == new or not short.startswith((AUTHORIZATION_REQUEST, LOGOUT_REQUEST)):
+                continue
+            if (began := began_at(short, value)) is None:
+                self.delete(response, short)
+            else:
+                kept.append((began, short, value))
+        number, size = 1, self._size(new, text)
+        for _, short, value in sorted(kept, reverse=True):
+            number, size = number + 1, size + self._size(short, value)
+            if number > _MAX_REQUESTS or size > _MAX_BYTES:
+                self.delete(response, short)
+        self.set(response, new, text, max_age)
 
     def set(
         self, response: Response, short: str, value: str, max_age: timedelta | None = None

@@ -46,7 +46,7 @@ class AuthorizationEndpoint(BrowserEndpoint):
         page = "consent" if isinstance(step, ConsentNeeded) else "sign-in"
         name, cookie = self._people.requests.keep(step.request, sealed)
         response = see_other(f"{self._base_url}/{page}?request={name}")
-        self._keep(request, response, AUTHORIZATION_REQUEST, step.request.id, cookie)
+        self._keep(request, response, AUTHORIZATION_REQUEST + step.request.id, cookie)
         return response
 
     def _decided(

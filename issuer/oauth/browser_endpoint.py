@@ -12,23 +12,14 @@ from starlette.responses import Response
 from issuer.background.workers import WorkerPool
 from issuer.composition.sign_in import PeopleParts
 from issuer.errors import Unavailable
-from issuer.http.cookies import AUTHORIZATION_REQUEST, LOGOUT_REQUEST, SESSION, Cookies
+from issuer.http.cookies import SESSION, Cookies
 from issuer.http.requests import InvalidForm, pairs, receive_body, see_other
-from issuer.sign_in.authorization_request import (
-    VALID_FOR,
-    AuthorizationRequest,
-    RequestDigest,
-    RequestProblem,
-)
-from issuer.sign_in.logout import LogoutRequest
+from issuer.sign_in.authorization_request import VALID_FOR, RequestProblem
 from issuer.sign_in.sessions_store import SignInSession
 from issuer.vocabulary import ErrorCode
 
 # The page of a problem; True where somebody wanted to sign out.
 ProblemPage: TypeAlias = Callable[[RequestProblem, bool], Response]
-
-_MAX_REQUESTS = 5  # in one browser, such as in several tabs
-_MAX_BYTES = 6_000  # of their cookies: many servers and proxies accept headers of 8 KB
 
 log = structlog.get_logger(__name__)
 
@@ -81,33 +72,7 @@ class BrowserEndpoint:
         cookie = self._cookies.value(request, SESSION)
         return None if cookie is None else find(cookie)
 
-    def _keep(
-        self, request: Request, response: Response, kind: str, request_id: str, text: str
-    ) -> None:
-        """Set the cookie of a request, in place of those that the browser needs no more."""
-        for short in self._surplus(request, kind + request_id, text):
-            self._cookies.delete(response, short)
-        self._cookies.set(response, kind + request_id, text, VALID_FOR)
-
-    def _surplus(self, request: Request, new: str, text: str) -> list[str]:
-        """Cookies of requests that have expired, and the oldest of those that are too much."""
-        requests, of_logout = self._people.requests, self._people.logout_requests
-        earlier: AuthorizationRequest | RequestDigest | LogoutRequest | None
-        kept, surplus = [], []
-        for short, value in self._cookies.all(request).items():
-            if short.startswith(AUTHORIZATION_REQUEST):
-                earlier = requests.digest_in(value) or requests.open(value)
-            elif short.startswith(LOGOUT_REQUEST):
-                earlier = of_logout.open(value)
-            else:
-                continue
-            if earlier is None:
-                surplus.append(short)
-            else:
-                kept.append((earlier.created_at, short, value))
-        number, size = 1, self._cookies.size(new, text)
-        for _, short, value in sorted(kept, reverse=True):
-            number, size = number + 1, size + self._cookies.size(short, value)
-            if number > _MAX_REQUESTS or size > _MAX_BYTES:
-                surplus.append(short)
-        return surplus
+    def _keep(self, request: Request, response: Response, cookie: str, text: str) -> None:
+        """Let the browser keep a request, by a cookie of that name."""
+        began_at = self._people.request_began_at
+        self._cookies.keep_request(request, response, cookie, text, began_at, VALID_FOR)

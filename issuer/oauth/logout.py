@@ -34,7 +34,7 @@ class LogoutEndpoint(BrowserEndpoint):
             return response
         response = see_other(f"{self._base_url}{_PAGE_PATH}?request={logout.id}")
         sealed = self._people.logout_requests.seal(logout)
-        self._keep(request, response, LOGOUT_REQUEST, logout.id, sealed)
+        self._keep(request, response, LOGOUT_REQUEST + logout.id, sealed)
         return response
 
     def _decided(

@@ -79,7 +79,7 @@ class DeviceEndpoint(OwnPageEndpoint):
         except TooManyRequests as error:
             sentence = f"Too many wrong codes. Try again in {error.retry_after} seconds."
             return await self.too_many(error, partial(refuse, sentence))
-        return await self.site.queries.run(self._to_consent, request)
+        return await self.site.queries.run(self._to_consent, visit, request)
 
     def _refuse(
         self,
@@ -92,12 +92,13 @@ class DeviceEndpoint(OwnPageEndpoint):
         page = replace(self._page(session, visit, form), error=error)
         return self.site.pages.answer(page, status)
 
-    def _to_consent(self, request: AuthorizationRequest) -> Response:
-        requests = self.parts.people.requests
-        name, cookie = requests.keep(request, requests.seal(request))
+    def _to_consent(self, visit: Visit, asked: AuthorizationRequest) -> Response:
+        people, cookie = self.parts.people, AUTHORIZATION_REQUEST + asked.id
+        name, text = people.requests.keep(asked, people.requests.seal(asked))
         response = self.site.to("/consent", request=name)
-        short = AUTHORIZATION_REQUEST + request.id
-        self.site.cookies.set(response, short, cookie, VALID_FOR)
+        self.site.cookies.keep_request(
+            visit.request, response, cookie, text, people.request_began_at, VALID_FOR
+        )
         return response
 
     def _page(self, session: SignInSession, visit: Visit, given: Mapping[str, str]) -> DevicePage:

@@ -77,6 +77,16 @@ def test_a_wrong_code_says_so_and_keeps_what_was_typed(
     assert "This code is not valid" in page.text
 
 
+def test_the_browser_keeps_only_the_last_requests(
+    browser: Browser, alice: str, device: DeviceClient
+):
+    browser.sign_in()
+    for _ in range(8):
+        browser.submit(browser.get("/device"), "/device", user_code=device.codes["user_code"])
+        device.asks()
+    assert len([name for name in browser.cookies if "request-" in name]) == 5
+
+
 def test_wrong_codes_are_limited_as_wrong_passwords_are(
     browser: Browser, alice: str, device: DeviceClient
 ):
