@@ -48,7 +48,7 @@ def apply(work: current.Configuration, plan: ManifestPlan) -> Applied:
 @dataclass
 class _Applying:
     work: current.Configuration
-    secrets: dict[str, str] = field(default_factory=dict)
+    secrets: dict[str, str] = field(default_factory=dict, repr=False)
     user_ids: dict[str, str] = field(default_factory=dict)
 
     def free_resources(self, steps: Iterable[Step]) -> None:

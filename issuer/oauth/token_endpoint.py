@@ -1,6 +1,6 @@
 """The token endpoint (RFC 6749 §3.2): parse → authenticate → authorize → issue → audit → answer."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import blake2b
 from secrets import token_bytes
@@ -50,8 +50,8 @@ class IssuedToken:
     actor: Actor
     at: datetime
     is_audited: bool = False
-    refresh_token: str | None = None
-    id_token: str | None = None
+    refresh_token: str | None = field(default=None, repr=False)
+    id_token: str | None = field(default=None, repr=False)
 
 
 @dataclass(eq=False, repr=False)

@@ -1,7 +1,7 @@
 """`/device`: a person enters the code that a device shows (RFC 8628 §3.3)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from starlette.responses import Response
@@ -32,7 +32,7 @@ class DevicePage(WebPage):
 
     TEMPLATE = "device.html"
     form: Form
-    user_code: str = ""
+    user_code: str = field(default="", repr=False)
     error: str = ""
     allowed: bool = False
     refused: str = ""
