@@ -30,7 +30,7 @@ router = collection_router(
 
 @router.put(
     "/{id}/password",
-    responses=documented(*("not-found", "not-allowed", "precondition-failed", "too-many-requests")),
+    responses=documented("not-allowed", "too-many-requests"),
 )
 async def set_password(
     request: Request, caller: Caller, id: str, fields: PasswordFields, if_match: IfMatch = None

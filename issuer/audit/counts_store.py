@@ -2,15 +2,14 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import cast
 
 from pydantic import BaseModel
-from sqlalchemy import ColumnElement, CursorResult, delete, func, literal_column, select, update
+from sqlalchemy import ColumnElement, delete, func, literal_column, select, update
 from sqlalchemy.orm import Session
 
 from issuer.clock import Clock
 from issuer.database import Database
-from issuer.database.store import as_model, insert_into
+from issuer.database.store import as_model, insert_into, rows_changed
 from issuer.database.tables import AuditEventRow, TokenCountRow, TokenCountsRow
 
 COUNT_EVERY = timedelta(minutes=1)
@@ -80,7 +79,7 @@ def advance(session: Session, seen: datetime, until: datetime) -> bool:
         .where(TokenCountsRow.counted_until == seen)
         .values(counted_until=until)
     )
-    return cast("CursorResult[object]", session.execute(moved)).rowcount == 1
+    return rows_changed(session, moved) == 1
 
 
 def _by_hour(session: Session, since: datetime, until: datetime) -> list[dict[str, object]]:

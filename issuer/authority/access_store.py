@@ -2,13 +2,13 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
-from sqlalchemy import CursorResult, delete, select, update
+from sqlalchemy import delete, select, update
 
 from issuer.authority.credentials import GivenCredential, Grantor, digest_of, given, not_of_admins
 from issuer.database import Session
-from issuer.database.store import in_parts
+from issuer.database.store import in_parts, rows_changed
 from issuer.database.tables import (
     ClientRow,
     ClientSecretRow,
@@ -61,7 +61,7 @@ class AccessStore:
             ended.append(factor.id)
             self._session.delete(factor)
         codes = delete(RecoveryCodeRow).where(RecoveryCodeRow.user_id == user.id)
-        if cast(CursorResult[Any], self._session.execute(codes)).rowcount:
+        if rows_changed(self._session, codes):
             ended.append("recovery codes")
         user.password_hash = user.given_by = user.given_as = None
         user.updated_at = now

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Table, case, delete, func, or_, select, updat
 from sqlalchemy.orm import Session
 
 from issuer.database.portable_rows import data_tables, reflected
-from issuer.database.store import in_parts
+from issuer.database.store import in_parts, rows_changed
 from issuer.database.tables import (
     AssignmentRow,
     AuditCheckpointRow,
@@ -129,8 +129,7 @@ def end_families_and_sessions(session: Session, sids: Collection[str]) -> int:
     number = 0
     for row in (RefreshFamilyRow, SignInSessionRow):
         for part in in_parts(sids):
-            result: Any = session.execute(delete(row).where(row.id.in_(part)))
-            number += result.rowcount
+            number += rows_changed(session, delete(row).where(row.id.in_(part)))
     return number
 
 

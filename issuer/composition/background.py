@@ -283,7 +283,6 @@ def delete_expired(foundation: Foundation, tokens: TokenParts, people: PeoplePar
     # In that order: entries of the feed show what has ended.
     tokens.refresh_tokens.delete_expired()
     people.delete_expired()
-    more = True
-    while more:  # some at a time, so that other writers do not wait long
-        with foundation.database.transaction() as session:
-            more = bool(Revocations(session, foundation.clock).delete_expired())
+    foundation.database.in_batches(
+        lambda session: Revocations(session, foundation.clock).delete_expired()
+    )

@@ -2,7 +2,7 @@
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime
 from pathlib import Path
@@ -106,6 +106,13 @@ class Database:
         with self.transaction() as session:
             session.execute(select(ChangeCounter.value).with_for_update())
             yield session
+
+    def in_batches(self, delete_some: Callable[[Session], object]) -> None:
+        """Call it, in a transaction each time, while there is more: others wait for none long."""
+        more: object = True
+        while more:
+            with self.transaction() as session:
+                more = delete_some(session)
 
     @contextmanager
     def reading(self) -> Iterator[Session]:

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import ColumnElement, Select, func, or_, select
 
-from issuer.database import Session
-from issuer.database.store import Store, begins_with
+from issuer.database.store import Statements, Store, begins_with
 from issuer.database.tables import AssignmentRow, ClientRow, RoleRow, UserRow
 from issuer.fields.ids import fold_id
 from issuer.fields.usernames import fold_username
@@ -24,11 +23,8 @@ class RoleStore(Store[RoleRow]):
         return self.session.scalars(query).all()
 
 
-class AssignmentStore:
+class AssignmentStore(Statements):
     """Roles assigned to principals, within one transaction."""
-
-    def __init__(self, session: Session) -> None:
-        self.session = session
 
     def assignments_of_each(self, folded_ids: Sequence[str]) -> Sequence[AssignmentRow]:
         """The assignments of several principals, in one query and no order."""

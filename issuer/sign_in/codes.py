@@ -87,7 +87,4 @@ class AuthorizationCodes:
 
     def delete_expired(self) -> None:
         """Delete codes that have no effect any more, some at a time."""
-        more = True
-        while more:
-            with self._database.transaction() as session:
-                more = CodeStore(session).delete_expired(self._clock())
+        self._database.in_batches(lambda session: CodeStore(session).delete_expired(self._clock()))

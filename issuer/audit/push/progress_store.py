@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
-from sqlalchemy import CursorResult, update
+from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from issuer.audit.following import Bookmark
-from issuer.database.store import as_record
+from issuer.database.store import as_record, rows_changed
 from issuer.database.tables import AuditPushRow
 
 
@@ -51,7 +51,7 @@ def replace(session: Session, destination: str, before: Progress, after: Progres
         .where(AuditPushRow.attempted == str(before.attempted))
         .values(**_columns(after))
     )
-    return cast("CursorResult[object]", session.execute(changed)).rowcount == 1
+    return rows_changed(session, changed) == 1
 
 
 def _columns(progress: Progress) -> dict[str, Any]:
