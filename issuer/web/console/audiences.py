@@ -3,7 +3,6 @@
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 from starlette.responses import Response
@@ -21,6 +20,7 @@ from issuer.web.console.screens.collection import CollectionScreen
 from issuer.web.console.screens.operator import NeedsSignIn, is_permitted
 from issuer.web.console.screens.resource import ResourceScreen, changes_of
 from issuer.web.console.screens.resource_form import ResourceForm
+from issuer.web.console.screens.screen import lazy_property
 from issuer.web.console.screens.views import MOST_COUNTED, counted
 
 _CONNECT = ("issuer", "connect", "claude-code")
@@ -75,7 +75,7 @@ class OneAudienceScreen(ResourceScreen):
     SIGN_IN = dict.fromkeys(changes_of(AUDIENCE), NeedsSignIn.IF_PROTECTED)
     NOT_TYPED = "Type {name} to confirm."
 
-    @cached_property
+    @lazy_property
     def is_protected(self) -> bool:
         """Whether it is that of the issuer, which only admins may change."""
         return self.key == self.parts.settings.url

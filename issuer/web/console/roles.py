@@ -1,7 +1,6 @@
 """`/console/roles`: named sets of scopes, what they allow, and who has them."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property
 from typing import Any
 
 from starlette.responses import Response
@@ -28,6 +27,7 @@ from issuer.web.console.screens.resource_form import (
     one_a_line,
     ticked,
 )
+from issuer.web.console.screens.screen import lazy_property
 from issuer.web.console.screens.views import MOST_COUNTED, Command, counted
 
 _CONSIDERED = 50  # principals
@@ -137,7 +137,7 @@ class OneRoleScreen(ResourceScreen):
     NOT_TYPED = "Type {name} to confirm."
     IS_ALWAYS_TYPED = False
 
-    @cached_property
+    @lazy_property
     def is_protected(self) -> bool:
         """Whether it gives rights at the issuer itself."""
         return any(parse(scope).is_of_issuer for scope in self.resource.scopes)

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from starlette.responses import Response
@@ -19,6 +18,7 @@ from issuer.web.console.screens.keys_of_others import fetched_in_words, followed
 from issuer.web.console.screens.operator import NeedsSignIn, is_permitted
 from issuer.web.console.screens.resource import ResourceScreen, changes_of
 from issuer.web.console.screens.resource_form import ResourceForm, json_text, read_json
+from issuer.web.console.screens.screen import lazy_property
 from issuer.web.console.screens.views import Command
 
 if TYPE_CHECKING:  # few deployments have key sets of others
@@ -103,11 +103,12 @@ class OneTrustedIssuerScreen(ResourceScreen):
     )
     MAX_FORM = MAX_FORM
 
-    @cached_property
+    @lazy_property
     def is_protected(self) -> bool:
         """Whether a client with rights at the issuer itself relies on it."""
+        key = self.key  # read before: one connection at a time
         with self.operator.work(TRUSTED_ISSUER.read) as work:
-            return not is_permitted(work.trusted_issuers.authorize_change, self.key)
+            return not is_permitted(work.trusted_issuers.authorize_change, key)
 
     @property
     def key_set(self) -> "FollowedKeySet | None":

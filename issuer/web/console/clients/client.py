@@ -1,6 +1,5 @@
 """`/console/clients/{key}`: one client, what it may do, its secrets, and what happened to it."""
 
-from functools import cached_property
 from typing import Any
 
 from starlette.responses import Response
@@ -19,6 +18,7 @@ from issuer.web.console.rights.effective_rights import (
 from issuer.web.console.screens.action import Deletion
 from issuer.web.console.screens.operator import NeedsSignIn
 from issuer.web.console.screens.resource import ResourceScreen, changes_of
+from issuer.web.console.screens.screen import lazy_property
 from issuer.web.console.screens.views import Command
 
 
@@ -76,7 +76,7 @@ class OneClientScreen(PrincipalScreen):
     DISABLED = "The client {name} is disabled, its tokens are revoked."
     DELETE, DELETED = "Delete {name}?", "{name} is deleted."
 
-    @cached_property
+    @lazy_property
     def is_protected(self) -> bool:
         """Whether it has rights at the issuer itself, or gives some."""
         return super().is_protected or self.parts.settings.url in self.resource.audiences

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 from urllib.parse import urlencode
 
@@ -22,6 +21,7 @@ from issuer.web.console.rights.effective_rights import include_issuer
 from issuer.web.console.screens.operator import Operator, readable
 from issuer.web.console.screens.resource import ResourceScreen
 from issuer.web.console.screens.resource_form import some_keys
+from issuer.web.console.screens.screen import lazy_property
 from issuer.web.console.screens.views import MOST_COUNTED, PAGE, Command, Listing, counted
 
 _PLACES = 5
@@ -95,7 +95,7 @@ class PrincipalScreen(ResourceScreen):
 
     ON_OTHERS = ("assign", "unassign")
 
-    @cached_property
+    @lazy_property
     def record(self) -> ClientRecord | UserRecord:
         """With the rights that it has now."""
         directory = self.parts.directory
@@ -104,7 +104,7 @@ class PrincipalScreen(ResourceScreen):
             raise NotFound(self.TYPE.kind, self.key)
         return record
 
-    @cached_property
+    @lazy_property
     def is_protected(self) -> bool:
         """Whether it has rights at the issuer itself."""
         return include_issuer(self.record.rights, self.parts.settings.url)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, TypeAlias, TypeVar
 
 from starlette.responses import Response
@@ -11,6 +10,7 @@ from issuer.composition import UnitOfWork
 from issuer.fields.fields import Fields
 from issuer.fields.json import patch_between
 from issuer.web.console.screens.collection import ResourceTypeScreen
+from issuer.web.console.screens.screen import lazy_property
 from issuer.web.console.screens.views import Command
 
 Result = TypeVar("Result")
@@ -37,12 +37,12 @@ class ResourceActions(ResourceTypeScreen):
     DISABLES = "It can be enabled again."
     IS_ALWAYS_TYPED = True
 
-    @cached_property
+    @lazy_property
     def resource(self) -> Any:
         with self.operator.work(self.TYPE.read) as work:
             return work.collection(self.TYPE).get(self.visit.request.path_params["key"])
 
-    @cached_property
+    @lazy_property
     def is_protected(self) -> bool:
         """Whether it has, or gives, rights at the issuer itself. The domain decides it too."""
         return False
