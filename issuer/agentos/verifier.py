@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import Mapping, Sequence
-from copy import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -76,9 +76,11 @@ class Verifier:
         strict: bool = False,
         dangerously_allow_http: bool = False,
     ) -> None:
-        required = {} if required_claims is None else copy(required_claims)
+        required = {} if required_claims is None else required_claims
         rules = TokenRules(issuer, audience, typ, leeway, audience_claim, required)
         require_valid_arguments(rules, jwks_url, verification_keys)
+        # Copied once it is known to be a mapping: the caller may change its own.
+        rules = replace(rules, required_claims=dict(required))
         require_sound_resource(url, challenge_scopes, allow_http=dangerously_allow_http)
         if not all(isinstance(other, Verifier) for other in others):
             raise InvalidConfiguration("others must be a list of Verifiers.")

@@ -1,6 +1,7 @@
 """The arguments of a `Verifier` are checked when it is created."""
 
 import math
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -49,6 +50,7 @@ def test_auth_refuses_a_jwks_file_that_would_replace_its_own():
         {"typ": None},
         {"audience_claim": "azp"},
         {"required_claims": {"token_use": "access", "is_anonymous": False}},
+        {"required_claims": MappingProxyType({"token_use": "access"})},
         *({"scopes_claim": right} for right in ("cognito:groups", ["realm_access", "roles"])),
         {"scopes_claim": "groups", "scope_mapping": {"admins": ["agent_os:admin"], "none": ()}},
         *({"leeway": right} for right in (0, 0.5, 300)),
