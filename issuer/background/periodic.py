@@ -19,8 +19,8 @@ log = structlog.get_logger(__name__)
 class Periodic:
     """Runs `task` at an interval until it is stopped. Errors of a run are logged.
 
-    `last_failure` says why a run failed, at `failed_at` by the monotonic clock, and is kept after
-    later runs; `is_failing` says whether the last run failed.
+    `last_failure` says why a run failed, and when by the monotonic clock; it is kept after later
+    runs. `is_failing` says whether the last run failed.
     """
 
     def __init__(
@@ -31,8 +31,7 @@ class Periodic:
         seconds_to_stop: float = _SECONDS_TO_STOP,
     ) -> None:
         self.name = name
-        self.last_failure: str | None = None
-        self.failed_at = 0.0
+        self.last_failure: tuple[str, float] | None = None
         self.is_failing = False
         self._every = every
         self._task = task
@@ -69,4 +68,4 @@ class Periodic:
             self.is_failing = False
 
     def _failed(self, cause: str) -> None:
-        self.last_failure, self.failed_at, self.is_failing = cause, time.monotonic(), True
+        self.last_failure, self.is_failing = (cause, time.monotonic()), True

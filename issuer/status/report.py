@@ -165,8 +165,9 @@ def _verifiers(server: RunningServer) -> VerifiersStatus:
 def _jobs(server: RunningServer) -> Iterator[JobStatus]:
     now = server.clock.monotonic()
     for job in server.jobs:
-        before = int(max(0, now - job.failed_at)) if job.last_failure is not None else None
-        error = _bounded(job.last_failure)
+        failure = job.last_failure  # read once: another thread writes it
+        error = _bounded(failure[0]) if failure else None
+        before = int(max(0, now - failure[1])) if failure else None
         yield JobStatus(name=job.name, error=error, failed_before=before, is_failing=job.is_failing)
 
 
