@@ -13,6 +13,11 @@ class GrantType(StrEnum):
     AUTHORIZATION_CODE = "authorization_code"
     DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"  # RFC 8628 §3.4
 
+    @property
+    def short(self) -> str:
+        """What people read: without the beginning of a URN."""
+        return self.value.rpartition(":")[2]
+
 
 class AuthMethod(StrEnum):
     """How a client authenticates (RFC 7591 §2).

@@ -579,7 +579,6 @@ class DeviceCodeRow(Base, table="device_codes"):
     openid_scopes: Mapped[list[str]]
     address: Mapped[str | None] = mapped_column(String(64))
     network: Mapped[str] = mapped_column(String(64))
-    created_at: Mapped[datetime]
     expires_at: Mapped[datetime] = mapped_column(index=True)
     answered_at: Mapped[datetime | None]
     polled_at: Mapped[datetime | None]

@@ -30,7 +30,11 @@ from issuer.rate_limits.rate import RefusalPace
 from issuer.vocabulary import ErrorCode
 
 _MAX_ITERATION = 0.5  # seconds
-_SENT_AT_INTERVALS = {ErrorCode.INVALID_CLIENT.value, ErrorCode.INVALID_GRANT.value}
+_SENT_AT_INTERVALS = {
+    ErrorCode.INVALID_CLIENT.value,
+    ErrorCode.INVALID_GRANT.value,
+    ErrorCode.SLOW_DOWN.value,
+}
 
 log = structlog.get_logger(__name__)
 

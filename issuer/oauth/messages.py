@@ -167,9 +167,14 @@ class OAuthError(Exception):
         return headers
 
     @property
+    def is_pending(self) -> bool:
+        """For a device whose user has not answered: no refusal (RFC 8628 §3.5)."""
+        return self.error == ErrorCode.AUTHORIZATION_PENDING
+
+    @property
     def asks_to_wait(self) -> bool:
-        """For a device whose user has not answered (RFC 8628 §3.5): no refusal, and not audited."""
-        return self.error in {ErrorCode.AUTHORIZATION_PENDING, ErrorCode.SLOW_DOWN}
+        """For a device that will ask again and again: not audited."""
+        return self.is_pending or self.error == ErrorCode.SLOW_DOWN
 
     @property
     def label(self) -> str:

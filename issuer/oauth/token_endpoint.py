@@ -76,7 +76,7 @@ class TokenEndpoint:
             self._metrics.token_refused(ErrorCode.SERVER_ERROR)
             raise
         self._metrics.token_request_took(amount=self._parts.clock.monotonic() - arrived_at)
-        if (error := answer.error) is not None and not error.asks_to_wait:
+        if (error := answer.error) is not None and not error.is_pending:
             self._metrics.token_refused(error.label)
             await self._parts.log_refusal(http_request, "token_refused", error, arrived_at)
         return answer

@@ -23,7 +23,7 @@ from issuer.sign_in.authorization_request import (
 from issuer.sign_in.codes_store import AuthorizationCode, CodeStore
 from issuer.sign_in.device_codes_store import DeviceCode, DeviceCodeStore
 from issuer.sign_in.parameters import InvalidParameter
-from issuer.vocabulary import AuthorizationErrorCode, ErrorCode, GrantType
+from issuer.vocabulary import ErrorCode, GrantType
 
 PAGE = "/device"
 VALID_FOR = timedelta(minutes=10)
@@ -128,10 +128,9 @@ class DeviceCodes:
 
     def delete_expired(self) -> None:
         """Delete codes that have expired, some at a time."""
-        more = True
-        while more:
-            with self._database.transaction() as session:
-                more = DeviceCodeStore(session).delete_expired(self._clock())
+        self._database.in_batches(
+            lambda session: DeviceCodeStore(session).delete_expired(self._clock())
+        )
 
     def _pending(self, code: DeviceCode) -> ErrorCode:
         """A device that asks too often is told so, and to wait longer from then on."""
@@ -141,6 +140,8 @@ class DeviceCodes:
             seconds=interval - 1
         )
         if is_too_early:
+            if interval == _MAX_INTERVAL:
+                return ErrorCode.SLOW_DOWN  # as before: nothing to write
             interval = min(interval + _MORE_IF_TOO_EARLY, _MAX_INTERVAL)
         with self._database.transaction() as session:
             DeviceCodeStore(session).note_poll(code.digest, now, interval)
@@ -150,14 +151,8 @@ class DeviceCodes:
         self, client: ClientRecord, given: Mapping[str, str], digest: bytes, actor: Actor
     ) -> DeviceCode:
         """What the client asks, without a user code."""
-        if GrantType.DEVICE_CODE not in client.grant_types:
-            raise InvalidParameter(
-                "client_id",
-                "The client may not use the grant device_code.",
-                AuthorizationErrorCode.UNAUTHORIZED_CLIENT,
-            )
+        parameters.require_grant(client, GrantType.DEVICE_CODE)
         audience_id, openid_scopes, scopes = parameters.access(client, given)
-        now = self._clock()
         code = DeviceCode(
             digest=digest,
             user_code=b"",
@@ -168,12 +163,13 @@ class DeviceCodes:
             openid_scopes=openid_scopes,
             address=actor.address,
             network=site_of(actor.address or ""),
-            created_at=now,
-            expires_at=now + VALID_FOR,
+            expires_at=self._clock() + VALID_FOR,
             interval=INTERVAL,
         )
         try:
-            self._requests.seal(self._request(code, Device(digest.hex(), "", actor.address)))
+            # A bit longer than what is sealed once the user has entered the code.
+            device = Device(digest.hex(), "-" * 2 * _CHARACTERS, actor.address)
+            self._requests.seal(self._request(code, device))
         except RequestTooLarge:
             raise InvalidParameter("scope", "The parameters are too long.") from None
         return code
@@ -201,7 +197,7 @@ class DeviceCodes:
     def _require_room(self, store: DeviceCodeStore, code: DeviceCode) -> None:
         limits = ((code.network, _MAX_OF_NETWORK), (None, _MAX_OF_CLIENT))
         for network, most in limits:
-            if store.waiting(code.client_id, network, code.created_at) >= most:
+            if store.has_waiting(code.client_id, network, most, self._clock()):
                 raise _too_many("too many device codes of the client wait for a user")
 
     def _digest(self, user_code: str) -> bytes:

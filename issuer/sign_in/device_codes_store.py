@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import select, update
 
 from issuer.database.store import MAX_DELETED, Statements, as_record, delete_some, insert_new
 from issuer.database.tables import DeviceCodeRow
@@ -25,7 +25,6 @@ class DeviceCode:
     openid_scopes: frozenset[str]
     address: str | None
     network: str
-    created_at: datetime
     expires_at: datetime
     interval: int
     answered_at: datetime | None = None
@@ -40,14 +39,14 @@ class DeviceCodeStore(Statements):
         members = asdict(code) | {"openid_scopes": sorted(code.openid_scopes)}
         return insert_new(self.session, DeviceCodeRow, members)
 
-    def waiting(self, client_id: str, network: str | None, now: datetime) -> int:
-        """How many requests of the client, from that network or from all, wait for an answer."""
+    def has_waiting(self, client_id: str, network: str | None, most: int, now: datetime) -> bool:
+        """Whether `most` requests of the client, from that network or from all, wait for users."""
         row = DeviceCodeRow
-        query = select(func.count()).where(
+        waiting = select(1).where(
             row.client_id == client_id, row.expires_at > now, row.answered_at.is_(None)
         )
-        of_network = query if network is None else query.where(row.network == network)
-        return self.session.scalars(of_network).one()
+        of_network = waiting if network is None else waiting.where(row.network == network)
+        return self.session.scalar(of_network.offset(most - 1).limit(1)) is not None
 
     def find(self, digest: bytes) -> DeviceCode | None:
         return self._read(DeviceCodeRow.digest == digest)

@@ -52,10 +52,15 @@ def require_supported(client: ClientRecord, given: Mapping[str, str]) -> None:
         raise InvalidParameter(
             "response_type", "response_type must be code.", ErrorCode.UNSUPPORTED_RESPONSE_TYPE
         )
-    if GrantType.AUTHORIZATION_CODE not in client.grant_types:
+    require_grant(client, GrantType.AUTHORIZATION_CODE)
+
+
+def require_grant(client: ClientRecord, grant: GrantType) -> None:
+    """RFC 6749 §4.1.2.1: `unauthorized_client`."""
+    if grant not in client.grant_types:
         raise InvalidParameter(
             "client_id",
-            "The client may not use the grant authorization_code.",
+            f"The client may not use the grant {grant.short}.",
             ErrorCode.UNAUTHORIZED_CLIENT,
         )
 

@@ -19,7 +19,6 @@ def upgrade() -> None:
         sa.Column("openid_scopes", sa.JSON(), nullable=False),
         sa.Column("address", sa.String(64), nullable=True),
         sa.Column("network", sa.String(64), nullable=False),
-        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("answered_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("polled_at", sa.DateTime(timezone=True), nullable=True),
