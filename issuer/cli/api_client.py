@@ -35,7 +35,14 @@ class ServerRefusal(IssuerError):
 
 def token_endpoint(issuer: str, at: str | None = None) -> str:
     """From the metadata of this issuer; `at` as in `metadata_of`."""
-    return reached(str(metadata_of(issuer, at).get("token_endpoint")), issuer, at)
+    return endpoint_of(metadata_of(issuer, at), "token_endpoint", at)
+
+
+def endpoint_of(metadata: Mapping[str, Any], name: str, at: str | None = None) -> str:
+    """The URL of an endpoint that the metadata name; `at` as in `metadata_of`."""
+    if name not in metadata:
+        raise IssuerError(f"{metadata['issuer']} has no {name}.")
+    return reached(str(metadata[name]), metadata["issuer"], at)
 
 
 def metadata_of(issuer: str, at: str | None = None) -> dict[str, Any]:
@@ -87,9 +94,7 @@ def posted(
     metadata: Mapping[str, Any], endpoint: str, form: Mapping[str, str], at: str | None = None
 ) -> dict[str, Any]:
     """The response of an endpoint of the metadata to a public client (RFC 6749 §3.2.1)."""
-    if endpoint not in metadata:
-        raise IssuerError(f"{metadata['issuer']} has no {endpoint}.")
-    return sent("POST", reached(str(metadata[endpoint]), metadata["issuer"], at), data=form)
+    return sent("POST", endpoint_of(metadata, endpoint, at), data=form)
 
 
 def sent(method: str, url: str, seconds: float = _SECONDS, **request: Any) -> dict[str, Any]:

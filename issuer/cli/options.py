@@ -104,7 +104,7 @@ AskedScopes = Annotated[
     list[str] | None,
     option(
         "SCOPE",
-        "A scope, such as agents:web:run. Repeatable. Default: all that may be had.",
+        "A scope, such as agents:web:run. Repeatable. Default: all that are allowed.",
         "--scope",
         callback=_not_empty,
     ),

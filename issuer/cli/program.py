@@ -59,7 +59,7 @@ _COMMANDS = {
             "running.login",
             "Sign in to a running server, with a browser on any machine.",
         ),
-        "logout": ("running.login", "Sign out, and revoke what the sign-in gave."),
+        "logout": ("running.login", "Sign out, and revoke its tokens."),
         "token": ("running.token", "Get a token from a running server, or revoke one."),
         "jwks": ("keys.jwks", "Keep the key set of an issuer in a file."),
         "doctor": ("running.doctor", "Check settings, files, database and keys."),

@@ -361,6 +361,26 @@ def test_a_damaged_file_is_no_login(alice: TerminalUser):
     assert alice.cli.done("token")
 
 
+def test_a_logout_deletes_damaged_files_too(alice: TerminalUser):
+    alice.sign_in("--audience", "my-os")
+    alice.sign_in("--audience", "other-os")
+    alice.files[0].write_text("{}")
+    alice.cli.done("logout")
+    assert not alice.files
+
+
+def test_a_login_without_a_refresh_token_is_used_until_it_expires(alice: TerminalUser):
+    alice.sign_in("--audience", "my-os")
+    login = alice.stale() | {"refresh_token": ""}
+    (file,) = alice.files
+    file.write_text(json.dumps(login))
+    assert alice.cli.done("token").strip() == login["access_token"]
+    assert "may not refresh tokens" in alice.cli("token", "--scope", "teams:run").sentence
+    login["access_token"] = unsigned(iat=time.time() - 900, exp=time.time() - 1)
+    file.write_text(json.dumps(login))
+    assert "has expired" in alice.cli("token").sentence
+
+
 class ScriptedServer(HTTPServer):
     """Its token endpoint answers with a status and a body, one after another."""
 

@@ -10,10 +10,16 @@ from typing import Annotated, Any
 import typer
 
 from issuer.cli import output
-from issuer.cli.api_client import ServerRefusal, metadata_of, posted, reached, sent
+from issuer.cli.api_client import ServerRefusal, endpoint_of, metadata_of, posted, sent
 from issuer.cli.command import new_app, option, wants_json
 from issuer.cli.options import AskedScopes, Url, known_audiences, known_clients
-from issuer.cli.running.stored_login import CLIENT, Login, changing_logins, stored_logins
+from issuer.cli.running.stored_login import (
+    CLIENT,
+    Login,
+    changing_logins,
+    login_files,
+    stored_logins,
+)
 from issuer.cli.running.token_cache import unverified
 from issuer.errors import IssuerError, Unavailable
 from issuer.fields.text import escaped
@@ -107,7 +113,8 @@ def logout(url: Url = None, audience: _Audience = None) -> None:
                 each.revoke()
             except IssuerError as error:
                 problem = error
-            each.file.unlink()
+        for file in login_files(issuer, audience):
+            file.unlink()
     audiences = [each.audience for each in found]
     if not found:
         where = f"{issuer} for {audience}" if audience else issuer
@@ -187,8 +194,7 @@ def _polled(
 def _username(login: Login) -> str | None:
     """From user info (OpenID Connect Core §5.3); None if the server does not tell."""
     with suppress(IssuerError):
-        url = str(metadata_of(login.issuer).get("userinfo_endpoint"))
-        bearer = {"Authorization": f"Bearer {login.access_token}"}
-        answer = sent("GET", reached(url, login.issuer, None), headers=bearer)
+        url = endpoint_of(metadata_of(login.issuer), "userinfo_endpoint")
+        answer = sent("GET", url, headers={"Authorization": f"Bearer {login.access_token}"})
         return answer.get("preferred_username")
     return None

@@ -8,7 +8,13 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from issuer.cli.api_client import ServerRefusal, metadata_of, posted
-from issuer.cli.running.token_cache import folder_of_user, is_fresh, locked, private_folder
+from issuer.cli.running.token_cache import (
+    answer_with,
+    folder_of_user,
+    is_fresh,
+    locked,
+    private_folder,
+)
 from issuer.errors import IssuerError
 from issuer.files import read_trusted, write_private
 
@@ -46,14 +52,19 @@ def changing_logins() -> AbstractContextManager[None]:
 
 
 def stored_logins(issuer: str, audience: str | None) -> list[Login]:
-    """All at the issuer, or the one for the audience. Creates no folder."""
-    if not folder_of_user(*_FOLDER).is_dir():
-        return []
+    """All at the issuer, or the one for the audience."""
     found = []
-    for file in private_folder(*_FOLDER).glob(_file_name(issuer, audience)):
+    for file in login_files(issuer, audience):
         with suppress(FileNotFoundError, ValueError, TypeError):  # deleted meanwhile, or damaged
             found.append(Login(**json.loads(read_trusted(file, private=True))))
     return sorted(found, key=lambda each: each.audience)
+
+
+def login_files(issuer: str, audience: str | None) -> list[Path]:
+    """Their files, also damaged ones. Creates no folder."""
+    if not folder_of_user(*_FOLDER).is_dir():
+        return []
+    return [*private_folder(*_FOLDER).glob(_file_name(issuer, audience))]
 
 
 def token_of_login(
@@ -66,7 +77,8 @@ def token_of_login(
     """
 
     def is_enough(login: Login) -> bool:
-        return scopes is None and is_fresh(login.access_token)
+        is_last = not login.refresh_token and answer_with(login.access_token)["expires_in"] > 0
+        return scopes is None and (is_last or is_fresh(login.access_token))
 
     login = _only(issuer, audience)
     if login and not is_enough(login):
@@ -89,6 +101,11 @@ def _renewed(login: Login, scopes: list[str] | None, at: str | None) -> Login:
 
     The next refresh may ask for all scopes again (RFC 6749 §6).
     """
+    if scopes and not login.refresh_token:
+        raise IssuerError(
+            f"The client {login.client_id} may not refresh tokens, so that their scopes cannot be"
+            " narrowed: sign in for fewer scopes with `issuer login --scope`."
+        )
     form = {"refresh_token": login.refresh_token, "client_id": login.client_id}
     form |= {"grant_type": "refresh_token"} | ({"scope": " ".join(scopes)} if scopes else {})
     try:
