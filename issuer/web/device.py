@@ -45,7 +45,7 @@ class DevicePage(WebPage):
 
 
 class DeviceEndpoint(OwnPageEndpoint):
-    """Guesses are limited as those of passwords. What the device may do is asked at `/consent`."""
+    """Wrong codes count for the address. What the device may do is asked at `/consent`."""
 
     PATH = PAGE
     PARAMETERS = (_USER_CODE, _ANSWER, _ERROR)

@@ -51,8 +51,8 @@ class SignInChecks:
     ) -> T:
         """`check(may_wait)`; `InvalidCredentials`, or `TooManyRequests` before it ran.
 
-        `method` is one of those that are counted: password, passkey, code. `username` if it hashes
-        a password: the limit of that user is told only to somebody who `is_signed_in`.
+        `method` is one of those that are counted: password, passkey, code, device. `username` if it
+        hashes a password: the limit of that user is told only to somebody who `is_signed_in`.
         """
         arrived_at = self._clock.monotonic()
         network = network_of(caller(request).address)

@@ -145,7 +145,7 @@ class ConsentView:
 
 @dataclass(frozen=True, kw_only=True)
 class AccountPage(WebPage):
-    """`why_no_passkeys` is empty where passkeys can be added. `session_id` is its own session."""
+    """`why_no_passkeys` is empty where passkeys can be added. `session_id` is this browser's."""
 
     TEMPLATE = "account.html"
     WIDE = True

@@ -103,6 +103,8 @@ def test_a_code_is_typed_by_nobody_who_is_not_signed_in(browser: Browser, device
 def test_somebody_else_can_sign_in_from_the_page(browser: Browser, alice: str):
     browser.sign_in()
     assert "switch=1&amp;next=/device" in browser.get("/device").response.text
+    typed = browser.get("/device", user_code="BCDF GHJK").response.text
+    assert "next=/device%3Fuser_code%3DBCDF%2520GHJK" in typed
     page = browser.get("/sign-in", switch="1", next="/device")
     assert page.form("/sign-in").fields["next"] == "/device"
 
