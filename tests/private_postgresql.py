@@ -59,8 +59,9 @@ def own_postgresql() -> Iterator[PostgresqlServer]:
 
 @pytest.fixture
 def empty_postgresql(own_postgresql: PostgresqlServer) -> PostgresqlServer:
-    """The server with an empty database."""
+    """The server with an empty database, and the password that its user had at first."""
     with connect(own_postgresql.host, port=own_postgresql.port) as connection:
+        connection.execute(f"ALTER ROLE issuer PASSWORD '{PASSWORD}'")
         connection.execute("DROP DATABASE IF EXISTS issuer WITH (FORCE)")
         connection.execute("CREATE DATABASE issuer OWNER issuer")
         connection.execute("REVOKE CONNECT ON DATABASE issuer FROM public")
