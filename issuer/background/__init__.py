@@ -1,1 +1,1 @@
-"""Work beside requests: bounded pools of threads, and tasks that repeat."""
+"""Work beside requests: bounded pools of threads, work in batches, and tasks that repeat."""

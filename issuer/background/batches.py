@@ -1,0 +1,134 @@
+"""Work that is done in batches, in a thread: for example many writes in one commit."""
+
+import asyncio
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from time import perf_counter
+from typing import Generic, TypeAlias, TypeVar
+
+from issuer.errors import Unavailable
+
+_MAX_IN_A_BATCH = 1_000
+_ENOUGH_FOR_A_BATCH = 100
+_SECONDS_TO_WAIT = 10
+_SECONDS_TO_STOP = 5
+
+T = TypeVar("T")
+R = TypeVar("R")
+Waiting: TypeAlias = tuple[T, asyncio.Future[R]]
+
+
+class BatchWorker(Generic[T, R]):
+    """A thread that does `work` on all items that wait, then answers their callers.
+
+    `work` returns a result for each item, in order. If it fails, it is repeated with each item
+    alone: one that cannot be stored must not fail the others. Only `Unavailable` fails them all.
+    """
+
+    def __init__(
+        self, name: str, work: Callable[[Sequence[T]], Sequence[R]], max_waiting: int = 10_000
+    ) -> None:
+        self.name = name
+        self.max_waiting = max_waiting
+        # Why the last batch failed, if it did.
+        self.failure: Unavailable | None = None
+        # Since when the first item of this batch has waited.
+        self.since = 0.0
+        self._work = work
+        self._waiting: deque[Waiting[T, R]] = deque()
+        self._is_gathering = False
+        # Each is the `since` of a batch.
+        self._calls: queue.SimpleQueue[float] = queue.SimpleQueue()
+        self._is_stopping = False
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Do what is waiting, then end. Waits only seconds for a database that hangs."""
+        self._is_stopping = True
+        self._calls.put(perf_counter())
+        self._thread.join(_SECONDS_TO_STOP)
+
+    @property
+    def waiting(self) -> int:
+        """How many items wait."""
+        return len(self._waiting)
+
+    async def run(self, item: T) -> R:
+        """The result of `work` for `item`; `Unavailable` if too many wait, or for too long."""
+        if len(self._waiting) >= self.max_waiting:
+            raise Unavailable(f"Too many requests are waiting for the {self.name}.")
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[R] = loop.create_future()
+        self._waiting.append((item, done))
+        if not self._is_gathering:
+            self._is_gathering = True
+            loop.call_soon(self._gather, loop, 0, perf_counter())
+        # Not `asyncio.timeout`, which takes several times as long, with every token.
+        too_late = loop.call_later(_SECONDS_TO_WAIT, self._give_up, done)
+        try:
+            return await done
+        finally:
+            too_late.cancel()
+
+    def _gather(self, loop: asyncio.AbstractEventLoop, before: int, since: float) -> None:
+        """Begin when a round of the event loop adds no item, so that requests share batches."""
+        waiting = len(self._waiting)
+        if before < waiting < _ENOUGH_FOR_A_BATCH:
+            loop.call_soon(self._gather, loop, waiting, since)
+        else:
+            self._is_gathering = False
+            self._calls.put(since)
+
+    def _run(self) -> None:
+        is_last = False
+        while not is_last:
+            self.since = self._calls.get()
+            is_last = self._is_stopping
+            gathered = [self._waiting.popleft() for _ in range(len(self._waiting))]
+            for start in range(0, len(gathered), _MAX_IN_A_BATCH):
+                if batch := self._wanted(gathered[start : start + _MAX_IN_A_BATCH]):
+                    self._do(batch)
+
+    def _wanted(self, batch: list[Waiting[T, R]]) -> list[Waiting[T, R]]:
+        """Not what was given up: its caller would not know that it was done."""
+        return [(item, done) for item, done in batch if not done.done()]
+
+    def _do(self, batch: list[Waiting[T, R]]) -> None:
+        try:
+            results = self._work([item for item, _ in batch])
+        except Unavailable as error:
+            self.failure = error
+            self._answer(batch, [error] * len(batch))
+        except Exception as error:
+            if len(batch) == 1:
+                self._answer(batch, [error])
+                return
+            for waiting in batch:
+                self._do([waiting])
+        else:
+            self.failure = None
+            self._answer(batch, results)
+
+    def _answer(self, batch: Sequence[Waiting[T, R]], results: Sequence[R | Exception]) -> None:
+        loop = batch[0][1].get_loop()
+        with suppress(RuntimeError):  # the loop is closed: no caller waits any more
+            loop.call_soon_threadsafe(_finish, [done for _, done in batch], results)
+
+    def _give_up(self, done: asyncio.Future[R]) -> None:
+        _finish([done], [Unavailable(f"The {self.name} took too long.")])
+
+
+def _finish(waiting: Sequence[asyncio.Future[R]], results: Sequence[R | Exception]) -> None:
+    for done, result in zip(waiting, results, strict=True):
+        if done.done():
+            continue
+        if isinstance(result, Exception):
+            done.set_exception(result)
+        else:
+            done.set_result(result)

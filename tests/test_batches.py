@@ -1,0 +1,97 @@
+"""Work in batches: many callers share one run of it."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from issuer.background.batches import BatchWorker
+from issuer.errors import Unavailable
+
+
+class Squares:
+    """Squares numbers, and keeps each batch. -1 fails, with -2 the work is unavailable."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[int]] = []
+
+    def __call__(self, numbers: Sequence[int]) -> list[int]:
+        self.batches.append(list(numbers))
+        if -1 in numbers:
+            raise ValueError("wrong")
+        if -2 in numbers:
+            raise Unavailable("unavailable")
+        return [number * number for number in numbers]
+
+
+@contextmanager
+def started(worker: BatchWorker[int, int]) -> Iterator[BatchWorker[int, int]]:
+    worker.start()
+    yield worker
+    worker.stop()
+
+
+def all_of(worker: BatchWorker[int, int], numbers: Sequence[int]) -> list[int | BaseException]:
+    async def ask() -> list[int | BaseException]:
+        return await asyncio.gather(*map(worker.run, numbers), return_exceptions=True)
+
+    return asyncio.run(ask())
+
+
+def test_callers_share_batches_and_each_gets_its_result():
+    squares = Squares()
+    with started(BatchWorker("squares", squares)) as worker:
+        assert all_of(worker, range(50)) == [number * number for number in range(50)]
+    assert squares.batches == [list(range(50))]
+
+
+def test_an_item_that_fails_fails_alone():
+    with started(BatchWorker("squares", Squares())) as worker:
+        first, failed, last = all_of(worker, [2, -1, 3])
+        assert (first, last, worker.failure) == (4, 9, None)
+        assert isinstance(failed, ValueError)
+
+
+def test_what_is_unavailable_fails_the_batch_and_not_the_worker():
+    squares = Squares()
+    with started(BatchWorker("squares", squares)) as worker:
+        assert {type(result) for result in all_of(worker, [2, -2, 3])} == {Unavailable}
+        assert worker.failure is not None
+        assert all_of(worker, [2]) == [4]
+        assert worker.failure is None
+    assert squares.batches == [[2, -2, 3], [2]]
+
+
+def test_items_beyond_the_most_that_may_wait_are_refused():
+    with started(BatchWorker("squares", Squares(), max_waiting=2)) as worker:
+        *answered, refused = all_of(worker, [1, 2, 3])
+    assert answered == [1, 4]
+    assert isinstance(refused, Unavailable)
+
+
+def test_what_its_caller_gave_up_is_not_done():
+    squares = Squares()
+    worker = BatchWorker("squares", squares)
+
+    async def ask() -> None:
+        given_up, kept = (asyncio.create_task(worker.run(number)) for number in (1, 2))
+        await asyncio.sleep(0)
+        given_up.cancel()
+        worker.start()
+        assert await kept == 4
+
+    asyncio.run(ask())
+    worker.stop()
+    assert squares.batches == [[2]]
+
+
+def test_stopping_does_what_is_waiting():
+    worker = BatchWorker("squares", Squares())
+
+    async def ask() -> list[int]:
+        waiting = [asyncio.create_task(worker.run(number)) for number in (1, 2)]
+        await asyncio.sleep(0)
+        worker.start()
+        await asyncio.to_thread(worker.stop)
+        return await asyncio.gather(*waiting)
+
+    assert asyncio.run(ask()) == [1, 4]
