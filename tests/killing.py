@@ -15,8 +15,8 @@ from types import FrameType
 from typing import Any
 from weakref import WeakSet
 
-from sqlalchemy import event
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection as SqlConnection
+from sqlalchemy import Engine, event
 
 _COMPUTING = ("/cryptography/", "/joserfc/", "/jwt/", "/ssl.py")
 
@@ -74,17 +74,20 @@ def _run(work: Callable[[], object], before: int, folder: Path | None, result: C
 
 
 def _watch_commits(about_to: Callable[[str], None]) -> None:
-    wrote: WeakSet[Session] = WeakSet()
+    wrote: WeakSet[SqlConnection] = WeakSet()
 
-    def note(session: Session, _: object) -> None:
-        wrote.add(session)
+    def note(connection: SqlConnection, _cursor: object, text: str, *_: object) -> None:
+        if text.lstrip().upper().startswith(("INSERT", "UPDATE", "DELETE")):
+            wrote.add(connection)
 
-    def commit(session: Session) -> None:
-        if session in wrote:
+    def commit(connection: SqlConnection) -> None:
+        if connection in wrote:
             about_to("commit")
+            wrote.discard(connection)
 
-    event.listen(Session, "after_flush", note)
-    event.listen(Session, "before_commit", commit)
+    event.listen(Engine, "before_cursor_execute", note)
+    event.listen(Engine, "commit", commit)
+    event.listen(Engine, "rollback", wrote.discard)
 
 
 def _watch_files(folder: Path, about_to: Callable[[str], None]) -> None:

@@ -120,7 +120,7 @@ def test_retention_continues_after_being_killed_at_any_step(
     record_weeks(recorded, clock, 8)
     recorded.services.database.dispose()
 
-    steps = [killed(prune, before=1), killed(prune, before=0), killed(prune, before=9)]
+    steps = [killed(prune, before=1), killed(prune, before=0), killed(prune, before=99)]
     assert steps == ["commit", "commit", None]
     found = recorded.verify()
     assert found.ok
