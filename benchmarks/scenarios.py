@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from benchmarks.scripts import FORM, Ask, asserting, in_turn, post, refreshing
+from benchmarks.scripts import FORM, Ask, each_once, in_turn, post, refreshing
 from benchmarks.subjects import ALGORITHMS, USERNAMES, Ours, Theirs, has_node, password_form
+from tests.journeys.signing_in import token_request as token_request_with
 from tests.oauth.asserting import form_of
 
 TOKEN = "/oauth2/token"
@@ -20,6 +21,8 @@ CONNECTIONS, MANY = 16, 64
 SATURATING = 17
 # In one load, whose seconds are few: fewer than a client may use before they expire.
 MOST_ASSERTIONS = 8_000
+# In one load as well: they expire after a minute.
+MOST_CODES = 3_000
 
 Script = Callable[[Any], str]
 
@@ -68,7 +71,7 @@ def scenarios() -> Iterator[Scenario]:
         yield Scenario(f"sqlite, {word}", "sqlite", script)
     for alg in ALGORITHMS:
         yield Scenario(f"postgresql, {alg}", "postgresql", client_credentials(alg))
-    for word in ("refresh", "introspection"):
+    for word in ("refresh", "authorization code", "introspection"):
         yield Scenario(f"postgresql, {word}", "postgresql", OTHERS[word])
     for kind in ("sqlite", "postgresql"):
         for processes in (1, 2) if kind == "postgresql" else (2,):
@@ -107,7 +110,8 @@ def token_request(subject: Ours, alg: str = "RS256", **more: str) -> Ask:
 
 
 def private_key_jwt(subject: Ours) -> str:
-    return asserting(TOKEN, subject.assertions(MOST_ASSERTIONS))
+    form = urlencode(form_of(""))  # ends where the assertion begins
+    return each_once(Ask(TOKEN, "POST", FORM, form), subject.assertions(MOST_ASSERTIONS))
 
 
 def trusted_issuer(subject: Ours) -> str:
@@ -122,6 +126,11 @@ def signing_in(subject: Ours) -> str:
 
 def refresh(subject: Ours) -> str:
     return refreshing(TOKEN, subject.front, subject.refresh_tokens(CONNECTIONS + 1))
+
+
+def code(subject: Ours) -> str:
+    form = dict(sorted(token_request_with("").items(), reverse=True))  # ends with the code
+    return each_once(post(TOKEN, subject.app, **form), subject.codes(MOST_CODES))
 
 
 def introspection_request(subject: Ours) -> Ask:
@@ -164,6 +173,7 @@ OTHERS: dict[str, Script] = {
     "token of a trusted issuer": trusted_issuer,
     "password": signing_in,
     "refresh": refresh,
+    "authorization code": code,
     "introspection": introspection,
     "JWKS": document(JWKS),
     "JWKS, 304": unchanged(JWKS),

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
 from tests.builders import Credentials
-from tests.oauth.asserting import form_of
 
 
 @dataclass(frozen=True)
@@ -67,22 +66,22 @@ end
 """
 
 
-def asserting(path: str, assertions: Iterable[str]) -> str:
-    """Each assertion is used once. Should they run out, requests are refused: errors.
+def each_once(ask: Ask, values: Iterable[str]) -> str:
+    """The request with each of the values, in turn, at the end of its form.
 
-    They are one text, since a function in Lua may have only so many constants.
+    Should they run out, requests are refused: errors. They are one text, since a function in Lua
+    may have only so many constants.
     """
-    kept = " ".join(assertions)
-    form = urlencode(form_of(""))  # ends where the assertion begins
+    kept = " ".join(values)
     return f"""
-local assertions, i = {{}}, 0
+local values, i = {{}}, 0
 init = function(args)
-  for each in ([[{kept}]]):gmatch("%S+") do assertions[#assertions + 1] = each end
+  for each in ([[{kept}]]):gmatch("%S+") do values[#values + 1] = each end
 end
 request = function()
   i = i + 1
-  local form = "{form}" .. (assertions[i] or "none")
-  return wrk.format("POST", "{path}", {_table(FORM)}, form)
+  local form = "{ask.body}" .. (values[i] or "none")
+  return wrk.format("POST", "{ask.path}", {_table(ask.headers)}, form)
 end
 """
 

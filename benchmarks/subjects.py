@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import cycle, islice
 from pathlib import Path
 
 import httpx
@@ -12,6 +13,7 @@ import httpx
 from benchmarks.durable_audit import database
 from benchmarks.load import on_core
 from benchmarks.running import SECONDS_TO_START, running
+from issuer.sign_in.authorization_request import Redirection
 from tests.builders import PASSWORD, Credentials
 from tests.drivers import TokenAnswer
 from tests.journeys.proxies.callers import new_id
@@ -23,6 +25,7 @@ from tests.journeys.running_issuer import (
     reserved_port,
 )
 from tests.oauth.asserting import AssertingClient, with_keys
+from tests.sign_in.authorizing import CALLBACK, GRANTS, App, returned, sign_in
 from tests.trusting import OtherIssuer, trust, trusted
 
 JAVASCRIPT = Path(__file__).parent / "javascript"
@@ -42,8 +45,7 @@ class Ours:
             for alg, audience in audiences.items()
         }
         deployment.role("runner", ["agents:run", "agents:read"])
-        for username in USERNAMES:
-            deployment.user(username, roles=["runner"])
+        self._user_ids = [deployment.user(name, roles=["runner"]) for name in USERNAMES]
         runner = {"audiences": [audiences["RS256"]], "scopes": ["agents:run"]}
         self.asserting = AssertingClient.new("ci-key", issuer=issuer.url)
         with_keys(deployment, self.asserting, **runner)
@@ -51,7 +53,15 @@ class Ours:
         trusted(deployment, self.cluster)
         deployment.client("ci-pod", trusts=[trust()], **runner)
         self.front = deployment.client(
-            "front", grant_types=["password", "refresh_token"], scopes=["agents:*"]
+            "front", grant_types=["password", "refresh_token"], scopes=["agents:run"]
+        )
+        self.app = deployment.client(
+            "app",
+            audiences=[audiences["RS256"]],
+            grant_types=GRANTS,
+            redirect_uris=[CALLBACK],
+            user_rights="all",
+            first_party=True,
         )
 
     def assertions(self, number: int) -> Iterator[str]:
@@ -63,13 +73,22 @@ class Ours:
         return self.cluster.token(time.time(), aud=[self.url])
 
     def refresh_tokens(self, number: int) -> list[str]:
-        """From so many sign-ins."""
-        return [self.sign_in().refresh_token for _ in range(number)]
+        """From so many sign-ins, of different users."""
+        return [self.sign_in(name).refresh_token for name in islice(cycle(USERNAMES), number)]
 
-    def sign_in(self) -> TokenAnswer:
+    def codes(self, number: int) -> Iterator[str]:
+        """What different users allowed, each in a session."""
+        deployment, app = self.issuer.deployment, App(self.issuer.token_endpoint, self.app)
+        people = [sign_in(deployment, user_id) for user_id in self._user_ids]
+        for person in islice(cycle(people), number):
+            step = person.next_step(app)
+            assert isinstance(step, Redirection), step
+            yield returned(step.url)["code"]
+
+    def sign_in(self, username: str = "alice") -> TokenAnswer:
         """Wait until the pool has finished the requests of the last load."""
         for _ in polls(SECONDS_TO_START):
-            answer = self.issuer.token_endpoint.password(self.front, "alice")
+            answer = self.issuer.token_endpoint.password(self.front, username)
             if answer.status != httpx.codes.SERVICE_UNAVAILABLE:
                 break
         assert answer.status == httpx.codes.OK, answer.body

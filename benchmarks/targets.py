@@ -94,6 +94,10 @@ TARGETS = (
         )
         for word in _DOCUMENTS
     ),
+    *(
+        Target(f"refresh tokens used, {kind}", rate(f"{kind}, refresh"), at_least=least, unit="/s")
+        for kind, least in {"sqlite": 1_000, "postgresql": 600}.items()
+    ),
     Target(
         "AgentOS with the adapter against stock agno with a JWKS file",
         rate("AgentOS, adapter"),
