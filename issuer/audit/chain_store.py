@@ -6,7 +6,9 @@ table but cannot read the master key cannot remove, insert or change a row witho
 
 import hmac
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -170,7 +172,7 @@ def _as_json(row: tuple[Any, ...], event: Event) -> dict[str, object]:
 
 
 class OwnChain:
-    """Appends in transactions of its own, without waiting for other writers."""
+    """A chain of its own, which is extended without waiting for other writers."""
 
     def __init__(self, database: Database, key: ChainKey, random: Random) -> None:
         self._database = database
@@ -179,21 +181,32 @@ class OwnChain:
         self._id = self._new_id()
         self._end = ChainHead()
         self._last_at: datetime | None = None
+        self._lock = threading.Lock()
 
     def append(self, events: Sequence[Event]) -> int:
         """Commit `events`, or `Unavailable`; how many changes the revocation feed had before."""
+        with self.writing() as connection:
+            self.extend(connection, events)
+            return read_feed_count(connection)
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction for `extend` and what its events are about. One at a time."""
+        with self._lock:
+            try:
+                with self._database.statements() as connection:
+                    yield connection
+            except BaseException:
+                # It may have been committed or not: a new chain is right either way.
+                self._begin_another()
+                raise
+
+    def extend(self, connection: Connection, events: Sequence[Event]) -> None:
+        """Add `events`, which the transaction `connection` commits."""
         if self._last_at and events[0].at - self._last_at > RESTS_FOR:
             self._begin_another()
-        try:
-            with self._database.statements() as connection:
-                end = append(self._key, connection, self._id, self._end, events)
-                feed_count = read_feed_count(connection)
-        except BaseException:
-            # It may have been committed or not: a new chain is right either way.
-            self._begin_another()
-            raise
-        self._end, self._last_at = end, events[-1].at
-        return feed_count
+        self._end = append(self._key, connection, self._id, self._end, events)
+        self._last_at = events[-1].at
 
     def _begin_another(self) -> None:
         self._id, self._end, self._last_at = self._new_id(), ChainHead(), None

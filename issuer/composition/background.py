@@ -87,6 +87,20 @@ JOBS: tuple[Job, ...] = (
         "`audit_events`; reads `revocation_feed`",
         part=lambda parts: parts.audit.writer,
     ),
+    Job(
+        "refresh-reader",
+        "refresh_tokens",
+        "when refresh tokens wait",
+        "reads `refresh_families`, `sessions`, `users` and what is theirs",
+        part=lambda parts: parts.tokens.refresh_reader,
+    ),
+    Job(
+        "refresh-writer",
+        "refresh_tokens",
+        "when refresh tokens wait",
+        "`refresh_families`, `audit_events`; reads `revoked_principals`",
+        part=lambda parts: parts.tokens.refresh_writer,
+    ),
     _cleaner(
         "expired-tokens",
         "tokens",

@@ -7,6 +7,8 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from issuer.audiences.store import AudienceStore
+from issuer.audit.chain_store import OwnChain
+from issuer.background.batches import BatchWorker
 from issuer.clients.authentication import ClientAuthentication, LastUse, SecretMaker
 from issuer.clients.documents import ClientDocuments, DocumentHosts
 from issuer.clients.used_assertions_store import UsedAssertions
@@ -120,7 +122,9 @@ class TokenParts:
         self.any_reader = TokenReader(url, None, keyring, clock, revocations)
         self.refresh_tokens = RefreshTokens(
             database,
+            directory,
             foundation.trails,
+            OwnChain(database, foundation.chain_key, random),
             clock,
             random,
             RefreshTokenMaker(foundation.derived(REFRESH_TOKENS), random),
@@ -129,6 +133,8 @@ class TokenParts:
             settings.refresh_reuse_grace,
             lambda: see_own_change(changes),
         )
+        self.refresh_reader = BatchWorker("refresh-reader", self.refresh_tokens.find_with_users)
+        self.refresh_writer = BatchWorker("refresh-writer", self.refresh_tokens.use)
         self.revocation_feed = FeedPublisher(
             url, database, clock, keyring, revocations, changes.poll
         )

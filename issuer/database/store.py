@@ -169,8 +169,8 @@ def as_model(model: type[Model], row: Base | Versioned, **others: Any) -> Model:
     return model.model_construct(**_columns(row, model.model_fields, others))
 
 
-def as_record(record: type[Record], row: Base, **others: Any) -> Record:
-    """`row` as a dataclass whose fields are columns, except `others`."""
+def as_record(record: type[Record], row: object, **others: Any) -> Record:
+    """`row`, of a table or a result, as a dataclass whose fields are columns, except `others`."""
     return record(**_columns(row, (each.name for each in fields(record)), others))
 
 

@@ -2,7 +2,7 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from issuer.database import Database
@@ -68,8 +68,12 @@ class Directory:
 
     def load_user(self, user_id: str) -> UserRecord | None:
         """The user as the database has it now. Users sign in rarely, and are not remembered."""
+        return self.load_users([user_id]).get(user_id)
+
+    def load_users(self, user_ids: Collection[str]) -> dict[str, UserRecord]:
+        """Those that exist, as the database has them now."""
         with self._database.reading() as session:
-            return store.load_user(session, _possible(user_id))
+            return store.load_users(session, list(filter(is_client_id, user_ids)))
 
     def trusted_issuer(self, issuer_id: str) -> TrustedIssuerRecord | None:
         """The trusted issuer: from memory, else as the database has it now."""

@@ -1,10 +1,10 @@
 """Reading records from SQL: a fixed number of queries, however much a principal has."""
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TypeAlias
 
-from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy import ColumnElement, bindparam, func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from issuer.algorithms import AlgorithmInUse
@@ -36,6 +36,24 @@ from issuer.vocabulary import GRANTS_WITH_A_PERSON, AuthMethod, RegisteredBy, Us
 
 AreAudiences: TypeAlias = Callable[[InstrumentedAttribute[str]], ColumnElement[bool]]
 
+_HAS_SECOND_FACTOR = or_(
+    select(TotpSecretRow.id).where(TotpSecretRow.user_id == UserRow.id).exists(),
+    select(PasskeyRow.id).where(PasskeyRow.user_id == UserRow.id).exists(),
+).label("has_second_factor")
+# As the property of a row.
+_EMAIL_VERIFIED = func.coalesce(UserRow.verified_email == UserRow.email, False).label(
+    "email_verified"
+)
+# Built once, and without rows of the ORM: they run with every refresh.
+_USERS = select(UserRow.__table__, _EMAIL_VERIFIED, _HAS_SECOND_FACTOR).where(
+    UserRow.id.in_(bindparam("ids", expanding=True))
+)
+_ROLES = (
+    select(AssignmentRow.folded_id, RoleRow.name, AssignmentRow.audience_id, RoleRow.scopes)
+    .join(AssignmentRow, AssignmentRow.role_name == RoleRow.name)
+    .where(AssignmentRow.folded_id.in_(bindparam("folded_ids", expanding=True)))
+)
+
 
 def load_client(session: Session, client_id: str, own_audience: str) -> ClientRecord | None:
     """The client of exactly this id, by the same statements whether it exists or not.
@@ -46,7 +64,7 @@ def load_client(session: Session, client_id: str, own_audience: str) -> ClientRe
     audiences = _audiences(session, _permitted(row, client_id, own_audience), own_audience)
     of_client = select(ClientSecretRow).where(ClientSecretRow.client_id == client_id)
     secrets = session.scalars(of_client).all()
-    roles = _role_grants(session, client_id)
+    roles = _role_grants(session, [client_id])[client_id]
     if row is None:
         return None
     return as_record(
@@ -75,15 +93,14 @@ def new_client(session: Session, client_id: str, own_audience: str) -> ClientRec
     )
 
 
-def load_user(session: Session, user_id: str) -> UserRecord | None:
-    """The user of exactly this id."""
-    query = select(UserRow, _has_second_factor()).where(UserRow.id == user_id)
-    found = session.execute(query).one_or_none()
-    if found is None:
-        return None
-    row, has_second_factor = found
-    rights = Rights(frozenset(), _role_grants(session, user_id))
-    return as_record(UserRecord, row, rights=rights, has_second_factor=has_second_factor)
+def load_users(session: Session, user_ids: Collection[str]) -> dict[str, UserRecord]:
+    """The users of exactly these ids."""
+    found = session.connection().execute(_USERS, {"ids": list(user_ids)}).all()
+    roles = _role_grants(session, [row.id for row in found])
+    return {
+        row.id: as_record(UserRecord, row, rights=Rights(frozenset(), roles[row.id]))
+        for row in found
+    }
 
 
 def load_trusted_issuer(session: Session, issuer_id: str) -> TrustedIssuerRecord | None:
@@ -93,12 +110,6 @@ def load_trusted_issuer(session: Session, issuer_id: str) -> TrustedIssuerRecord
         return None
     algorithms, kinds = tuple(row.algorithms), frozenset(row.kinds)
     return as_record(TrustedIssuerRecord, row, algorithms=algorithms, kinds=kinds)
-
-
-def _has_second_factor() -> ColumnElement[bool]:
-    totp = select(TotpSecretRow.id).where(TotpSecretRow.user_id == UserRow.id)
-    passkey = select(PasskeyRow.id).where(PasskeyRow.user_id == UserRow.id)
-    return or_(totp.exists(), passkey.exists())
 
 
 def load_audience(session: Session, audience_id: str, own_audience: str) -> AudienceRecord | None:
@@ -133,10 +144,11 @@ def _audience(row: AudienceRow, resources: list[str], own_audience: str) -> Audi
     )
 
 
-def _role_grants(session: Session, principal_id: str) -> tuple[RoleGrant, ...]:
-    found = session.execute(
-        select(RoleRow.name, AssignmentRow.audience_id, RoleRow.scopes)
-        .join(AssignmentRow, AssignmentRow.role_name == RoleRow.name)
-        .where(AssignmentRow.folded_id == fold_id(principal_id))
-    )
-    return tuple(RoleGrant(name, audience, frozenset(scopes)) for name, audience, scopes in found)
+def _role_grants(
+    session: Session, principal_ids: Collection[str]
+) -> dict[str, tuple[RoleGrant, ...]]:
+    folded = {fold_id(each): each for each in principal_ids}
+    grants: dict[str, list[RoleGrant]] = {each: [] for each in principal_ids}
+    for folded_id, name, audience, scopes in session.execute(_ROLES, {"folded_ids": list(folded)}):
+        grants[folded[folded_id]].append(RoleGrant(name, audience, frozenset(scopes)))
+    return {each: tuple(found) for each, found in grants.items()}

@@ -19,6 +19,7 @@ from issuer.fields.urls import is_client_id
 from issuer.http.middleware import FOR_ANY_ORIGIN
 from issuer.http.requests import InvalidForm, RawHeaders, parameters, receive_body
 from issuer.refresh_tokens import PREFIX as REFRESH_TOKEN
+from issuer.refresh_tokens.family import FoundToken
 from issuer.telemetry import metrics as labels
 from issuer.tokens import AccessToken
 from issuer.vocabulary import ErrorCode
@@ -71,13 +72,17 @@ class PasswordAttempt:
 
 @dataclass(frozen=True, slots=True)
 class AuthenticatedRequest:
-    """A request of a client, by a `secret`, an `assertion` or neither; an `attempt` of a user."""
+    """A request of a client, by a `secret`, an `assertion` or neither; an `attempt` of a user.
+
+    `found` is its refresh token, if that was looked up already.
+    """
 
     parsed: ParsedRequest
     client: ClientRecord
     secret: SecretRecord | None
     assertion: VerifiedAssertion | None = None
     attempt: PasswordAttempt | None = None
+    found: FoundToken | None = None
 
     @property
     def parameters(self) -> Mapping[str, str]:

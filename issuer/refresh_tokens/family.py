@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-from issuer.audit import Actor, Trails
+from issuer.audit import Actor, Event, Trails
 from issuer.database import Session
+from issuer.directory import UserRecord
 from issuer.scopes import OFFLINE_ACCESS
 from issuer.tokens import AccessToken
 
@@ -113,6 +114,14 @@ class ValidatedToken:
 
 
 @dataclass(frozen=True, slots=True)
+class FoundToken:
+    """A token that is the newest of its family, which has not expired, and the user."""
+
+    family: Family
+    user: UserRecord
+
+
+@dataclass(frozen=True, slots=True)
 class TokenToStore:
     """An access token that is stored with something else, and the details of its audit event."""
 
@@ -131,3 +140,19 @@ class TokenToStore:
         named = {} if family_id is None else {"family": family_id}
         trail = trails.begin(session, self.actor)
         trail.note("token.issued", user_id, **self.details, **named)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenUse:
+    """A use of a refresh token: its family `before` and `after`, and the token that follows it."""
+
+    before: Family
+    after: Family
+    successor: str = field(repr=False)
+    issue: TokenToStore
+
+    def event(self, at: datetime) -> Event:
+        """The audit event of the access token."""
+        details = {**self.issue.details, "family": self.before.id}
+        target = self.before.user_id
+        return Event(at, self.issue.actor, "token.issued", target, details=details)

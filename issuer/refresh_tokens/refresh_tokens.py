@@ -1,25 +1,28 @@
 """Issuing, rotating and revoking refresh tokens (RFC 6749 §6, RFC 9700 §4.14.2)."""
 
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from random import Random
 
 from issuer.audit import Actor, Trails
+from issuer.audit.chain_store import OwnChain
 from issuer.clock import Clock
 from issuer.database import Database, Session
 from issuer.database.store import new_id
-from issuer.directory import UserRecord
+from issuer.directory import Directory, UserRecord
 from issuer.errors import InvalidCredentials
 from issuer.refresh_tokens.family import (
     Family,
+    FoundToken,
     GrantedBefore,
     Lifetimes,
     TokenToStore,
+    TokenUse,
     ValidatedToken,
 )
-from issuer.refresh_tokens.store import FamilyStore
+from issuer.refresh_tokens.store import FamilyStore, lock_families, store_families
 from issuer.refresh_tokens.text import RefreshTokenMaker
 from issuer.revocations import Revocations, TokenIdentity
 from issuer.revocations.revocations import SID, issued_so_far
@@ -34,7 +37,9 @@ class RefreshTokens:
     """
 
     _database: Database
+    _directory: Directory
     _trails: Trails
+    _chain: OwnChain
     _clock: Clock
     _random: Random
     _maker: RefreshTokenMaker
@@ -102,7 +107,7 @@ class RefreshTokens:
         A reused token revokes its family, and is the same error. A token of another client is
         refused, and its family is unchanged.
         """
-        family = self._family(token)
+        (family,) = self._families([token])
         if family is None:
             raise InvalidCredentials("unknown refresh token")
         if family.client_id != client_id:
@@ -118,40 +123,62 @@ class RefreshTokens:
         self._end(family, "refresh.reused", actor)
         raise InvalidCredentials("refresh token used before", family.user_id)
 
-    def use(self, presented: ValidatedToken, issue: TokenToStore) -> str | RevokedUntil:
-        """The next token. It is durable, with its audit event, when this returns.
+    def use_of(self, presented: ValidatedToken, issue: TokenToStore) -> TokenUse:
+        """The use of a token, for `use`. Nothing is changed yet."""
+        family, salt = presented.family, self._maker.salt()
+        successor = presented.successor or self._maker.successor(presented.token, salt)
+        after = replace(family, access_until=issue.expires_at)
+        if not presented.successor:
+            digest, now = self._maker.digest(successor), self._clock()
+            after = replace(after, digest=digest, salt=salt, asked=presented.asked, rotated_at=now)
+        return TokenUse(family, after, successor, issue)
+
+    def use(self, uses: Sequence[TokenUse]) -> list[str | RevokedUntil]:
+        """The next token of each. All are durable, with their audit events, when this returns.
 
         `RevokedUntil` with the current time if another request has used the token since it was
         presented: of concurrent requests one succeeds, and the others must present it again.
         `RevokedUntil` also if the access token was revoked meanwhile; the refresh token stays
         valid.
         """
-        family, salt = presented.family, self._maker.salt()
-        successor = presented.successor or self._maker.successor(presented.token, salt)
-        later = replace(family, access_until=issue.expires_at)
-        if not presented.successor:
-            digest, now = self._maker.digest(successor), self._clock()
-            later = replace(later, digest=digest, salt=salt, asked=presented.asked, rotated_at=now)
-        # First take the lock that every change takes, as where a family ends: the order of locks
-        # is then the same everywhere, and the audit event needs it.
-        with self._database.changing() as session:
-            if self.is_revoked(session, issue, family):
-                return self.after_revocations()
-            if not FamilyStore(session).swap(family, later):
-                return RevokedUntil(self._clock())
-            issue.record(self._trails, session, family.user_id, family.id)
-        return successor
+        results: list[str | RevokedUntil] = []
+        done: list[TokenUse] = []
+        # Without the lock that every change takes: one that ends a family waits for its row.
+        with self._chain.writing() as connection:
+            families = lock_families(connection, {each.before.id for each in uses})
+            for each in uses:
+                family = families.get(each.before.id)
+                if family is None or family.digest != each.before.digest:
+                    results.append(RevokedUntil(self._clock()))
+                elif family.has_revoked(each.issue.access_token.issued_at):
+                    results.append(self.after_revocations())
+                else:
+                    families[family.id] = family._replace(digest=each.after.digest)
+                    results.append(each.successor)
+                    done.append(each)
+            if done:
+                store_families(connection, [each.after for each in done])
+                self._chain.extend(connection, [each.event(self._clock()) for each in done])
+        return results
 
     def find(self, token: str) -> Family | None:
         """The family of a token that is valid now; None otherwise. Nothing is changed."""
-        family = self._family(token)
-        if family is None or not self._is_newest(token, family):
-            return None
-        return family if self._clock() < self.expires_at(family) else None
+        return self._valid([token])[0]
+
+    def find_with_users(self, tokens: Sequence[str]) -> list[FoundToken | None]:
+        """Of each token that is valid now the family, and the user if there is one."""
+        families = self._valid(tokens)
+        users = self._directory.load_users({each.user_id for each in families if each})
+        return [
+            FoundToken(family, users[family.user_id])
+            if family and family.user_id in users
+            else None
+            for family in families
+        ]
 
     def revoke(self, token: str, client_id: str, actor: Actor) -> bool:
         """Revoke the family of a token, used or not; False if the client has no such family."""
-        family = self._family(token)
+        (family,) = self._families([token])
         if family is None or family.client_id != client_id:
             return False
         return self._end(family, "refresh.revoked", actor)
@@ -190,11 +217,20 @@ class RefreshTokens:
         """When a token is valid again, if all were revoked a moment ago."""
         return RevokedUntil(issued_so_far(self._clock()) + timedelta(seconds=1))
 
-    def _family(self, token: str) -> Family | None:
-        if (handle := self._maker.handle(token)) is None:
-            return None
+    def _valid(self, tokens: Sequence[str]) -> list[Family | None]:
+        return [
+            family
+            if family and self._is_newest(token, family) and self._clock() < self.expires_at(family)
+            else None
+            for token, family in zip(tokens, self._families(tokens), strict=True)
+        ]
+
+    def _families(self, tokens: Sequence[str]) -> list[Family | None]:
+        """The family of each token, used or not; None for an unknown one."""
+        handles = [self._maker.handle(token) for token in tokens]
         with self._database.reading() as session:
-            return FamilyStore(session).find(handle)
+            found = FamilyStore(session).find_all([each for each in handles if each])
+        return [found.get(handle) if handle else None for handle in handles]
 
     def _ended_families(self) -> list[str]:
         with self._database.reading() as session:

@@ -1,24 +1,27 @@
 """Families of refresh tokens in SQL."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
-from typing import TypeAlias
+from typing import Any, NamedTuple, TypeAlias, cast
 
 from sqlalchemy import (
     ColumnElement,
+    Table,
     Text,
     and_,
+    bindparam,
     case,
-    cast,
     delete,
     exists,
     or_,
     select,
     update,
 )
+from sqlalchemy import cast as sql_cast
 
+from issuer.database import Connection
 from issuer.database.counts import read_feed_state
-from issuer.database.store import MAX_DELETED, Statements, as_record, delete_some, rows_changed
+from issuer.database.store import MAX_DELETED, Statements, as_record, delete_some
 from issuer.database.tables import (
     ClientAudienceRow,
     ClientRow,
@@ -28,11 +31,12 @@ from issuer.database.tables import (
     UserRow,
 )
 from issuer.refresh_tokens.family import Family, Lifetimes
-from issuer.revocations.store import ended_since
+from issuer.revocations.store import ended_since, revoked_until
 from issuer.scopes import OFFLINE_ACCESS
 
 _SCOPES = ("scopes", "openid_scopes")
 _COLUMNS = [name for name in Family.__dataclass_fields__ if name != "session_times"]
+_ROTATED = ("digest", "salt", "asked", "rotated_at")
 _OFFLINE = f'"{OFFLINE_ACCESS}"'
 # For each claim that an entry of the revocation feed may name: the column of a family.
 _COLUMN_OF_CLAIM = {
@@ -41,32 +45,74 @@ _COLUMN_OF_CLAIM = {
     "aud": RefreshFamilyRow.audience_id,
 }
 _HAS_ENDED = ended_since(RefreshFamilyRow.change, _COLUMN_OF_CLAIM)
-
+# Built once, and without rows of the ORM: they run with every refresh.
+_FAMILIES = cast(Table, RefreshFamilyRow.__table__)
+_FIND = (
+    select(_FAMILIES, SignInSessionRow.created_at.label("began_at"), SignInSessionRow.used_at)
+    .outerjoin(SignInSessionRow, SignInSessionRow.id == RefreshFamilyRow.sign_in_session)
+    .where(RefreshFamilyRow.handle.in_(bindparam("handles", expanding=True)), ~_HAS_ENDED)
+)
+_LOCK = (
+    select(RefreshFamilyRow.id, RefreshFamilyRow.digest, revoked_until(_COLUMN_OF_CLAIM))
+    .where(RefreshFamilyRow.id.in_(bindparam("ids", expanding=True)), ~_HAS_ENDED)
+    .with_for_update(of=RefreshFamilyRow, key_share=True, skip_locked=True)
+)
+_NOW = _FAMILIES.c
+_UNTIL = bindparam("its_access_until", type_=_NOW.access_until.type)
+_ROTATE = (
+    update(_FAMILIES)
+    .where(_NOW.id == bindparam("its_id"))
+    .values({name: bindparam(f"its_{name}") for name in _ROTATED})
+    .values(access_until=case((_NOW.access_until > _UNTIL, _NOW.access_until), else_=_UNTIL))
+)
 
 # A family that was deleted: its id, its client, and when its last access token expires.
 EndedFamily: TypeAlias = tuple[str, str, datetime]
+
+
+class LockedFamily(NamedTuple):
+    """The present state of a family. Access tokens issued until `revoked_until` are revoked."""
+
+    id: str
+    digest: bytes
+    revoked_until: datetime | None
+
+    def has_revoked(self, issued_at: datetime) -> bool:
+        return self.revoked_until is not None and issued_at <= self.revoked_until
+
+
+def lock_families(connection: Connection, family_ids: Iterable[str]) -> dict[str, LockedFamily]:
+    """The active families among those, locked until the transaction ends.
+
+    Not those that another transaction has locked, perhaps to end them: who holds a family waits
+    for none, so there is no order of locks to keep.
+    """
+    rows = connection.execute(_LOCK, {"ids": list(family_ids)})
+    return {row.id: LockedFamily(*row) for row in rows}
+
+
+def store_families(connection: Connection, families: Iterable[Family]) -> None:
+    """Store what a use has changed, one after the other. `access_until` only moves forward."""
+    names = ("id", *_ROTATED, "access_until")
+    connection.execute(
+        _ROTATE, [{f"its_{name}": getattr(each, name) for name in names} for each in families]
+    )
 
 
 class FamilyStore(Statements):
     """The families, within one transaction."""
 
     def find(self, handle: bytes) -> Family | None:
-        """The active family with this handle.
+        """The active family with this handle."""
+        return self.find_all([handle]).get(handle)
+
+    def find_all(self, handles: Collection[bytes]) -> dict[bytes, Family]:
+        """The active families with these handles.
 
         What ends all tokens of a user ends families and sessions alike: no need to look twice.
         """
-        family, session = RefreshFamilyRow, SignInSessionRow
-        found = self.session.execute(
-            select(family, session.created_at, session.used_at)
-            .outerjoin(session, session.id == family.sign_in_session)
-            .where(family.handle == handle, ~_HAS_ENDED)
-        ).one_or_none()
-        if found is None:
-            return None
-        row, began_at, used_at = found
-        scopes = {name: frozenset(getattr(row, name)) for name in _SCOPES}
-        times = (began_at, used_at) if began_at and used_at else None
-        return as_record(Family, row, **scopes, session_times=times)
+        rows = self.session.connection().execute(_FIND, {"handles": list(handles)})
+        return {row.handle: _family(row) for row in rows}
 
     def add(self, family: Family) -> None:
         scopes = {name: sorted(getattr(family, name)) for name in _SCOPES}
@@ -86,20 +132,6 @@ class FamilyStore(Statements):
         audience = exists().where(at.client_id == client_id, at.audience_id == audience_id)
         return self.session.scalars(select(and_(user, client, audience))).one()
 
-    def swap(self, family: Family, later: Family) -> bool:
-        """Compare and swap: False if the newest token is no longer the one in `family`.
-
-        `access_until` only moves forward.
-        """
-        row = RefreshFamilyRow
-        until = case(
-            (row.access_until > later.access_until, row.access_until), else_=later.access_until
-        )
-        changed = ("digest", "salt", "asked", "rotated_at")
-        values = {name: getattr(later, name) for name in changed}
-        same = update(row).where(row.id == family.id, row.digest == family.digest, ~_HAS_ENDED)
-        return rows_changed(self.session, same.values(**values, access_until=until)) == 1
-
     def end(self, family_id: str) -> datetime | None:
         """Delete the family; when its last access token expires. None if it had ended before."""
         row = RefreshFamilyRow
@@ -109,7 +141,7 @@ class FamilyStore(Statements):
     def end_of_session(self, session_id: str, *, with_offline: bool) -> list[EndedFamily]:
         """Delete the families of a sign-in session; `with_offline`: also with `offline_access`."""
         row = RefreshFamilyRow
-        spared = () if with_offline else (~cast(row.openid_scopes, Text).contains(_OFFLINE),)
+        spared = () if with_offline else (~sql_cast(row.openid_scopes, Text).contains(_OFFLINE),)
         return self._end_all(row.sign_in_session == session_id, *spared)
 
     def end_of_client(self, user_id: str, client_id: str) -> list[EndedFamily]:
@@ -148,3 +180,9 @@ class FamilyStore(Statements):
             row.rotated_at <= now - lifetimes.idle, row.created_at <= now - lifetimes.longest
         )
         return delete_some(self.session, row, expired) == MAX_DELETED
+
+
+def _family(row: Any) -> Family:
+    scopes = {name: frozenset(getattr(row, name)) for name in _SCOPES}
+    times = (row.began_at, row.used_at) if row.began_at and row.used_at else None
+    return as_record(Family, row, **scopes, session_times=times)

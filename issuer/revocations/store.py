@@ -6,6 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import (
     ColumnElement,
+    ScalarSelect,
     and_,
     case,
     exists,
@@ -44,12 +45,22 @@ def ended_since(
 ) -> ColumnElement[bool]:
     """Whether all tokens of a user, client or audience were revoked since a row was made.
 
-    `change` is its column for the feed's count at that time; `of` has the column for each claim
-    that an entry of the feed may name.
+    `change` is its column for the feed's count at that time; `of` as in `names`.
     """
+    since = RevokedPrincipalRow.families_before > change
+    return exists().where(names(of), since).correlate(change.class_)
+
+
+def revoked_until(of: Mapping[str, InstrumentedAttribute[str]]) -> ScalarSelect[datetime]:
+    """The last second of issue for which tokens of a row with such columns are revoked."""
+    last = select(func.max(RevokedPrincipalRow.not_after)).where(names(of))
+    return last.correlate(*{column.class_ for column in of.values()}).scalar_subquery()
+
+
+def names(of: Mapping[str, InstrumentedAttribute[str]]) -> ColumnElement[bool]:
+    """Whether an entry of the feed names a row: `of` has the column for each claim that may."""
     entry = RevokedPrincipalRow
-    named = (and_(entry.kind == kind, entry.id == column) for kind, column in of.items())
-    return exists().where(or_(*named), entry.families_before > change).correlate(change.class_)
+    return or_(*(and_(entry.kind == kind, entry.id == column) for kind, column in of.items()))
 
 
 class RevocationStore(Statements):

@@ -119,6 +119,7 @@ def test_many_families_are_created_rotated_and_revoked_concurrently(deployment: 
     )
     authorization = Authorization.of_user(user, client, client.audiences["my-os"])
     actor, asked = Actor("app"), request_digest(None, None)
+    refresh_tokens = services.tokens.refresh_tokens
 
     def issue() -> TokenToStore:
         return TokenToStore(
@@ -127,10 +128,10 @@ def test_many_families_are_created_rotated_and_revoked_concurrently(deployment: 
 
     def begin_use_and_revoke(_: int) -> bool:
         of_family = in_a_family(deployment, authorization)
-        first = services.tokens.refresh_tokens.begin(user, of_family, issue())
-        presented = services.tokens.refresh_tokens.present(first, "app", asked, actor)
-        second = services.tokens.refresh_tokens.use(presented, issue())
-        return services.tokens.refresh_tokens.revoke(second, "app", actor)
+        first = refresh_tokens.begin(user, of_family, issue())
+        presented = refresh_tokens.present(first, "app", asked, actor)
+        (second,) = refresh_tokens.use([refresh_tokens.use_of(presented, issue())])
+        return refresh_tokens.revoke(second, "app", actor)
 
     with ThreadPoolExecutor(6) as threads:
         assert all(threads.map(begin_use_and_revoke, range(24)))

@@ -48,7 +48,9 @@ def refresh(settings: Settings, clock: FakeClock, client: Credentials, token: st
     except OAuthError:  # reuse of a token ends its family
         return
     access_token = services.tokens.issuer.issue(granted.authorization, clock())
-    granted.store(TokenToStore(access_token, request.actor, issued_details(granted, access_token)))
+    issue = TokenToStore(access_token, request.actor, issued_details(granted, access_token))
+    refresh_tokens = services.tokens.refresh_tokens
+    refresh_tokens.use([refresh_tokens.use_of(granted.refreshes, issue)])
 
 
 def kills(alice: SignedIn, token: str) -> Iterator[str]:

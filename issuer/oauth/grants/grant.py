@@ -15,7 +15,7 @@ from issuer.oauth.messages import (
     invalid_scope,
 )
 from issuer.refresh_tokens import TokenToStore
-from issuer.refresh_tokens.family import GrantedBefore
+from issuer.refresh_tokens.family import GrantedBefore, ValidatedToken
 from issuer.scopes import InvalidScope, ScopeNotCovered
 from issuer.tokens import Authorization, RevokedUntil
 from issuer.tokens.id_token import Authentication
@@ -32,7 +32,8 @@ Store: TypeAlias = Callable[[TokenToStore], str | RevokedUntil | None]
 class Granted:
     """What a token request is granted, and to which client.
 
-    `authentication` where the response has an ID token, `assertion` where the client used one.
+    `refreshes` is the refresh token that it uses. `authentication` where the response has an ID
+    token, `assertion` where the client used one.
     """
 
     client: ClientRecord
@@ -40,6 +41,7 @@ class Granted:
     grant_type: str
     authorization: Authorization
     store: Store | None = None
+    refreshes: ValidatedToken | None = None
     authentication: Authentication | None = None
     assertion: VerifiedAssertion | None = None
 
@@ -110,9 +112,9 @@ class EarlierGrant(Grant):
     _directory: Directory
     _issuer: str
 
-    def _user(self, user_id: str) -> UserRecord:
-        """The user as the database has it now."""
-        user = self._directory.load_user(user_id)
+    def _user(self, user_id: str, read: UserRecord | None = None) -> UserRecord:
+        """The user as the database has it now, or as `read` a moment ago."""
+        user = read or self._directory.load_user(user_id)
         if user is None or user.disabled:
             raise self._refused("the user is deleted or disabled", user_id)
         return user
@@ -131,7 +133,7 @@ class EarlierGrant(Grant):
         Without scopes it may be the issuer itself: the token is only for user info.
         """
         named = _named_audiences(request)
-        if before.audience_id == self._issuer and not before.scopes:
+        if self._is_of_issuer(before):
             if not set(named) <= {before.audience_id}:
                 raise _other_audience()
             return self._directory.load_audience(before.audience_id)
@@ -141,6 +143,10 @@ class EarlierGrant(Grant):
         if not all(granted.is_named(name) for name in named):
             raise _other_audience()
         return granted
+
+    def _is_of_issuer(self, before: GrantedBefore) -> bool:
+        """Whether its tokens are only for user info."""
+        return before.audience_id == self._issuer and not before.scopes
 
     def _refused(self, reason: str, user_id: str | None) -> OAuthError:
         return invalid_grant(reason, user_id, self.wrong)

@@ -1,12 +1,11 @@
 """The refresh token grant (RFC 6749 §6), with rotation at every use (RFC 9700 §4.14.2)."""
 
 from dataclasses import dataclass, field, replace
-from functools import partial
 
 from issuer.oauth.grants.grant import EarlierGrant, Granted, in_session
 from issuer.oauth.messages import AuthenticatedRequest, as_invalid_grant, requested_scopes
 from issuer.refresh_tokens import RefreshTokens
-from issuer.refresh_tokens.family import ValidatedToken, request_digest
+from issuer.refresh_tokens.family import FoundToken, ValidatedToken, request_digest
 from issuer.vocabulary import GrantType
 
 
@@ -20,12 +19,25 @@ class RefreshToken(EarlierGrant):
     _refresh_tokens: RefreshTokens
     is_password_enough: bool = field(kw_only=True)
 
+    def presented(self, request: AuthenticatedRequest) -> str | None:
+        """The token of the request, if the client may use one."""
+        may_use = self.grant_type in request.client.grant_types
+        return request.parameters.get("refresh_token") if may_use else None
+
+    def is_enough(self, request: AuthenticatedRequest, found: FoundToken) -> bool:
+        """Whether the request is decided by what was `found`, without a query."""
+        family = found.family
+        return family.client_id == request.client.client_id and not self._is_of_issuer(family)
+
     def find(self, request: AuthenticatedRequest, text: str) -> ValidatedToken:
         """The token; `invalid_grant` for every refresh token that is not valid."""
         asked = request_digest(requested_scopes(request), request.parameters.get("session_id"))
-        client_id, actor = request.client.client_id, request.actor
-        with as_invalid_grant(self.wrong):
-            token = self._refresh_tokens.present(text, client_id, asked, actor)
+        if request.found is not None:
+            token = ValidatedToken(request.found.family, asked, text)
+        else:
+            client_id, actor = request.client.client_id, request.actor
+            with as_invalid_grant(self.wrong):
+                token = self._refresh_tokens.present(text, client_id, asked, actor)
         if not token.family.is_offered(is_password_enough=self.is_password_enough):
             raise self._refused("the password grant is off", token.family.user_id)
         return token
@@ -33,11 +45,11 @@ class RefreshToken(EarlierGrant):
     def authorize(self, request: AuthenticatedRequest, token: ValidatedToken) -> Granted:
         """With the next token of the family. Of concurrent requests one succeeds."""
         family = token.family
-        user = self._user(family.user_id)
+        user = self._user(family.user_id, request.found.user if request.found else None)
         if family.is_of_password_grant and user.has_second_factor:
             reason = "the user has a second factor since the password grant"
             raise self._refused(reason, family.user_id)
         ceiling = self._ceiling(request, user, family)
         ceiling = replace(in_session(ceiling, request, family.session_id), sid=family.id)
         granted = self.granted(request, ceiling, requested_scopes(request))
-        return replace(granted, store=partial(self._refresh_tokens.use, token))
+        return replace(granted, refreshes=token)
