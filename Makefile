@@ -9,7 +9,6 @@ TOOLS := .venv-tools
 AGNO_RELEASES := 2.7.2 2.8.7 2.9.0 3.0.11
 AGNO_VENVS := $(foreach release,$(AGNO_RELEASES),.venv-agno-$(basename $(release)))
 FOREIGN_CLIENTS := tests/journeys/javascript
-FOREIGN_SERVERS := benchmarks/javascript
 PYTEST = $(BIN)/pytest --numprocesses=logical --dist=loadgroup --no-loadscope-reorder
 QUIETLY := --quiet --disable-pip-version-check
 UV_VERSION := 0.13.9
@@ -20,7 +19,7 @@ UV := $(TOOLS)/bin/uv
 # With REQUIRE_PROXIES, as in .ci/run, they fail instead, and root installs what is missing from Debian.
 PROXIES := $(if $(REQUIRE_PROXIES),caddy nginx haproxy prometheus)
 
-# Tests of JavaScript client libraries, and the comparison with a JavaScript server, need Node.js.
+# Tests of JavaScript client libraries need Node.js.
 node_modules = $(if $(and $(shell command -v npm),$(wildcard $(1)/package-lock.json)), \
 	$(1)/node_modules/.package-lock.json)
 
@@ -51,7 +50,9 @@ test: lint $(PROXIES) $(AGNO_VENVS:=/installed) $(call node_modules,$(FOREIGN_CL
 test-all: lint $(PROXIES) $(TOOLS)/bin/helm $(AGNO_VENVS:=/installed) $(call node_modules,$(FOREIGN_CLIENTS))  ## like test, with the slow tests (more than an hour)
 	$(PYTEST) $(ARGS)
 
-bench: .venv/dev $(call node_modules,$(FOREIGN_SERVERS))  ## measure the performance, in ten minutes (ARGS=--quick)
+# The other servers are fetched and built once. Whichever cannot be had is not measured.
+bench: .venv/dev  ## measure the performance beside other servers, in 20 minutes (ARGS=--quick)
+	@$(BIN)/python -m benchmarks.peers
 	@exec $(BIN)/python -m benchmarks $(ARGS)
 
 lint: .venv/dev  ## check style and types
@@ -95,7 +96,7 @@ lock: $(TOOLS)/installed  ## update the requirements files (ARGS=--upgrade for n
 
 clean:  ## remove what make created, except issuer-data, which contains keys
 	rm -rf .venv .venv-* dist site .mypy_cache .pytest_cache .ruff_cache .hypothesis \
-		$(FOREIGN_CLIENTS)/node_modules $(FOREIGN_SERVERS)/node_modules
+		$(FOREIGN_CLIENTS)/node_modules benchmarks/javascript/node_modules .peers
 
 .venv/runtime: requirements.txt requirements-build.txt pyproject.toml | .venv/bin/pip
 	@echo 'Installing the issuer into .venv'

@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import agentos_adapter
+from benchmarks import agentos_adapter, page, peers
 from benchmarks.machine import machine
 from benchmarks.measuring import Bench, Measured, result_of
 from benchmarks.report import BenchmarkReport
@@ -31,7 +31,8 @@ def main() -> None:
     if options.json:
         options.json.write_text(json.dumps(report.for_machines(), indent=2) + "\n")
     if options.write_docs:
-        DOCS.write_text(report.written_into(DOCS.read_text()))
+        DOCS.write_text(page.written_into(DOCS.read_text(), report))
+        (DOCS.parent / page.PICTURE).write_text(page.picture(report))
 
 
 def parsed() -> argparse.Namespace:
@@ -55,16 +56,24 @@ def measured(options: argparse.Namespace) -> BenchmarkReport:
     words = options.only or ""
     chosen = [scenario for scenario in scenarios() if words in scenario.name]
     here = machine()
-    with tempfile.TemporaryDirectory() as folder, Bench(chosen, Path(folder)) as bench:
-        results = bench.measure(options.rounds, options.seconds)
-        bench.start_again(options.rounds)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Bench(chosen, Path(folder), options.rounds) as bench,
+    ):
+        results = bench.measure(options.seconds)
+        bench.start_again()
     if words in AGENTOS:
         results |= agentos(options)
     if not results:
         raise SystemExit(f"Nothing that is measured has {words!r} in its name.")
     command = shlex.join(["python", "-m", "benchmarks", *(Path(arg).name for arg in sys.argv[1:])])
+    missing = {
+        peer.name: "it is not installed (`python -m benchmarks.peers`)"
+        for peer in peers.PEERS
+        if not peer.is_installed()
+    }
     scale = json.loads(options.scale.read_text()) if options.scale else {}
-    return BenchmarkReport(here, command, results, bench.numbers | scale)
+    return BenchmarkReport(here, command, results, bench.numbers | scale, bench.left_out | missing)
 
 
 def agentos(options: argparse.Namespace) -> dict[str, Measured]:

@@ -1,4 +1,4 @@
-"""LoadShedder of loads, one scenario after the other, and their results."""
+"""Runs the loads, one scenario after the other, and collects their results."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -9,10 +9,9 @@ from statistics import median
 from typing import Any
 
 from benchmarks.load import Load, megabytes, wrk
+from benchmarks.peers import PEERS, PeerUnavailable, RunningPeer, running_peer
 from benchmarks.scenarios import Scenario, signing_in
-from benchmarks.subjects import Ours, bare, node_oidc_provider, ours
-
-SECONDS_TO_WARM_UP = 1
+from benchmarks.subjects import Ours, bare, ours
 
 
 @dataclass(frozen=True)
@@ -39,62 +38,76 @@ def result_of(loads: Sequence[Load]) -> Measured:
     )
 
 
-def subject_of(name: str, folder: Path) -> Any:
+def subject_of(name: str, folder: Path, starts: int) -> Any:
     """A context manager with the subject of this name, ready."""
+    for peer in PEERS:
+        if peer.subject == name:
+            return running_peer(peer, folder / name.replace(" ", "-"), starts)
     kind, _, rest = name.partition(" ")
     if kind == "bare":
         return bare(rest)
-    if kind == "node":
-        return node_oidc_provider()
     kind, _, processes = name.partition(", ")
     return ours(kind, folder / name.replace(", ", "-"), 2 if processes else 1)
 
 
 class Bench:
-    """The subjects of some scenarios, running while the block lasts."""
+    """The subjects of some scenarios, running while the block lasts.
 
-    def __init__(self, chosen: Sequence[Scenario], folder: Path) -> None:
+    `left_out` says of other servers that do not run here why not.
+    """
+
+    def __init__(self, chosen: Sequence[Scenario], folder: Path, rounds: int) -> None:
         self._chosen = chosen
         self._folder = folder
+        self._rounds = rounds
         self._held = ExitStack()
         self._subjects: dict[str, Any] = {}
         self.numbers: dict[str, float] = {}
+        self.left_out: dict[str, str] = {}
 
     def __enter__(self) -> "Bench":
         with ExitStack() as held:
             for name in dict.fromkeys(scenario.subject for scenario in self._chosen):
-                subject = held.enter_context(subject_of(name, self._folder))
+                try:
+                    subject = held.enter_context(subject_of(name, self._folder, self._rounds))
+                except PeerUnavailable as error:
+                    self.left_out[name] = str(error)
+                    continue
                 self._subjects[name] = subject
-                if isinstance(subject, Ours):
-                    self._note_memory("idle", name)
+                self._note_memory("idle", name)
+                if isinstance(subject, RunningPeer):
+                    self.numbers[f"start, {name}: s"] = median(subject.starts)
             self._held = held.pop_all()
+        self._chosen = [each for each in self._chosen if each.subject in self._subjects]
         return self
 
     def __exit__(self, *_: object) -> None:
         self._held.close()
 
-    def measure(self, rounds: int, seconds: int) -> dict[str, Measured]:
+    def measure(self, seconds: int) -> dict[str, Measured]:
         """By scenario. An uncounted first round warms up."""
         loads: dict[str, list[Load]] = {}
-        for number in range(rounds + 1):
+        for number in range(self._rounds + 1):
             for scenario in self._chosen:
-                found = self._load(scenario, seconds if number else SECONDS_TO_WARM_UP)
+                warming_up = self._subjects[scenario.subject].seconds_to_warm_up
+                found = self._load(scenario, seconds if number else warming_up)
                 for name, load in found.items() if number else ():
                     loads.setdefault(name, []).append(load)
-        for name, subject in self._subjects.items():
-            if isinstance(subject, Ours):
-                self._note_memory("loaded", name)
+        for name in self._subjects:
+            self._note_memory("loaded", name)
         return {name: result_of(each) for name, each in loads.items()}
 
-    def start_again(self, times: int) -> None:
+    def start_again(self) -> None:
         """Note how long a start takes, for each of ours that is one process."""
         for name, subject in self._subjects.items():
             if name in {"sqlite", "postgresql"}:
-                taken = [subject.seconds_to_first_token() for _ in range(times)]
+                taken = [subject.seconds_to_first_token() for _ in range(self._rounds)]
                 self.numbers[f"start, {name}: s"] = median(taken)
 
     def _note_memory(self, when: str, name: str) -> None:
-        pid = self._subjects[name].issuer.pid
+        if not isinstance(subject := self._subjects[name], Ours | RunningPeer):
+            return
+        pid = subject.pid
         self.numbers[f"memory {when}, {name}: MB"] = megabytes(pid)
         self.numbers[f"resident {when}, {name}: MB"] = megabytes(pid, "Rss")
 

@@ -17,7 +17,10 @@ _NOTHING_MORE: Mapping[str, str] = {}
 
 @contextmanager
 def running(
-    command: Sequence[object], url: str, environment: Mapping[str, str] = _NOTHING_MORE
+    command: Sequence[object],
+    url: str,
+    environment: Mapping[str, str] = _NOTHING_MORE,
+    seconds_to_start: float = SECONDS_TO_START,
 ) -> Iterator[int]:
     """The process id of the command on the first core, once it answers at `url` with any status.
 
@@ -36,14 +39,14 @@ def running(
         preexec_fn=end_with_the_tests,  # noqa: PLW1509 - one system call, no lock
     ) as process:
         try:
-            _wait_for(url, process)
+            _wait_for(url, process, seconds_to_start)
             yield process.pid
         finally:
             process.terminate()
 
 
-def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
-    for _ in polls(SECONDS_TO_START):
+def _wait_for(url: str, process: subprocess.Popen[bytes], seconds: float) -> None:
+    for _ in polls(seconds):
         if process.poll() is not None:
             break
         with suppress(httpx.TransportError):

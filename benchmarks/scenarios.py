@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
+from benchmarks import peers
 from benchmarks.scripts import FORM, Ask, each_once, in_turn, post, refreshing
-from benchmarks.subjects import ALGORITHMS, USERNAMES, Ours, Theirs, has_node, password_form
+from benchmarks.subjects import ALGORITHMS, USERNAMES, Bare, Ours, password_form
 from tests.journeys.signing_in import token_request as token_request_with
 from tests.oauth.asserting import form_of
 
@@ -43,10 +44,9 @@ def scenarios() -> Iterator[Scenario]:
     yield Scenario("bare, no signature", "bare nothing", anything)
     for alg in ALGORITHMS:
         for connections in (CONNECTIONS, MANY):
-            name = f"{alg}, {connections} connections"
-            yield Scenario(f"bare, {name}", f"bare {alg}", anything, connections)
-            if has_node():
-                yield Scenario(f"node-oidc-provider, {name}", "node", at_theirs(alg), connections)
+            name = f"bare, {alg}, {connections} connections"
+            yield Scenario(name, f"bare {alg}", anything, connections)
+    yield from of_peers()
     for alg in ALGORITHMS:
         for connections in (1, CONNECTIONS, MANY):
             name = f"sqlite, {alg}, {connections} connection{'s' if connections > 1 else ''}"
@@ -70,28 +70,32 @@ def scenarios() -> Iterator[Scenario]:
     for word, script in OTHERS.items():
         yield Scenario(f"sqlite, {word}", "sqlite", script)
     for alg in ALGORITHMS:
-        yield Scenario(f"postgresql, {alg}", "postgresql", client_credentials(alg))
+        for connections in (CONNECTIONS, MANY):
+            name = f"postgresql, {alg}, {connections} connections"
+            yield Scenario(name, "postgresql", client_credentials(alg), connections)
     for word in ("refresh", "authorization code", "introspection"):
         yield Scenario(f"postgresql, {word}", "postgresql", OTHERS[word])
     for kind in ("sqlite", "postgresql"):
-        for processes in (1, 2) if kind == "postgresql" else (2,):
-            subject = kind if processes == 1 else f"{kind}, 2 processes"
-            name = f"{subject}, RS256, 64 connections"
-            yield Scenario(name, subject, client_credentials("RS256"), MANY)
+        subject = f"{kind}, 2 processes"
+        name = f"{subject}, RS256, 64 connections"
+        yield Scenario(name, subject, client_credentials("RS256"), MANY)
 
 
-def anything(subject: Theirs) -> str:
+def of_peers() -> Iterator[Scenario]:
+    for peer in peers.installed():
+        for load in peer.loads:
+            for connections in (CONNECTIONS, MANY):
+                name = f"{peer.name}, {load}, {connections} connections"
+                yield Scenario(name, peer.subject, at_peer(load), connections)
+
+
+def anything(subject: Bare) -> str:
     form = {"grant_type": "client_credentials"}
     return in_turn([post(TOKEN, subject.client, **form)])
 
 
-def at_theirs(alg: str) -> Script:
-    form = {
-        "grant_type": "client_credentials",
-        "resource": f"urn:benchmark:{alg}",
-        "scope": "agents:run",
-    }
-    return lambda subject: in_turn([post("/token", subject.client, **form)])
+def at_peer(load: str) -> Script:
+    return lambda subject: in_turn([subject.peer.token_request(load)])
 
 
 def client_credentials(alg: str) -> Script:

@@ -1,6 +1,5 @@
 """The servers that are measured. All run at the same time; one at a time has load."""
 
-import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -28,13 +27,15 @@ from tests.oauth.asserting import AssertingClient, with_keys
 from tests.sign_in.authorizing import CALLBACK, GRANTS, App, returned, sign_in
 from tests.trusting import OtherIssuer, trust, trusted
 
-JAVASCRIPT = Path(__file__).parent / "javascript"
 ALGORITHMS = ("RS256", "ES256")
+SECONDS_TO_WARM_UP = 1
 USERNAMES = ("alice", *(f"user-{number}" for number in range(31)))
 
 
 class Ours:
     """An issuer with default settings, except for two signing algorithms, and its callers."""
+
+    seconds_to_warm_up = SECONDS_TO_WARM_UP
 
     def __init__(self, issuer: RunningIssuer, audiences: dict[str, str]) -> None:
         self.issuer = issuer
@@ -63,6 +64,10 @@ class Ours:
             user_rights="all",
             first_party=True,
         )
+
+    @property
+    def pid(self) -> int:
+        return self.issuer.pid
 
     def assertions(self, number: int) -> Iterator[str]:
         """So many, each different."""
@@ -110,20 +115,22 @@ class Ours:
         return etag
 
     def seconds_to_first_token(self) -> float:
-        """Seconds from exec of one more server on the same database to its first token."""
-        with reserved_port() as port:
-            server = Server(
-                self.issuer.environment, port, self.issuer.folder, on_core(0, OURS), workers=1
-            )
-            try:
-                began = time.perf_counter()
-                server.start()
-                answer = server.token_endpoint.client_credentials(self.clients["RS256"])
-                taken = time.perf_counter() - began
-            finally:
-                server.stop()
-        assert answer.status == httpx.codes.OK, answer.error
-        return taken
+        return seconds_to_first_token(self.issuer, self.clients["RS256"])
+
+
+def seconds_to_first_token(issuer: RunningIssuer, client: Credentials) -> float:
+    """Seconds from exec of one more server on the same database to its first token."""
+    with reserved_port() as port:
+        server = Server(issuer.environment, port, issuer.folder, on_core(0, OURS))
+        try:
+            began = time.perf_counter()
+            server.start()
+            answer = server.token_endpoint.client_credentials(client)
+            taken = time.perf_counter() - began
+        finally:
+            server.stop()
+    assert answer.status == httpx.codes.OK, answer.error
+    return taken
 
 
 @contextmanager
@@ -147,8 +154,10 @@ def ours(kind: str, folder: Path, workers: int = 1) -> Iterator[Ours]:
         yield Ours(issuer, {"RS256": "my-os", "ES256": more})
 
 
-class Theirs:
-    """Another server, and a client that is registered there."""
+class Bare:
+    """An app that knows no client, and one that it could know."""
+
+    seconds_to_warm_up = SECONDS_TO_WARM_UP
 
     def __init__(self, port: int) -> None:
         self.url = f"http://127.0.0.1:{port}"
@@ -156,27 +165,12 @@ class Theirs:
 
 
 @contextmanager
-def bare(kind: str) -> Iterator[Theirs]:
+def bare(kind: str) -> Iterator[Bare]:
     """An app that signs with `kind`, or nothing, and answers."""
     with reserved_port() as port:
-        there = Theirs(port)
+        there = Bare(port)
         with running([sys.executable, "-P", "-m", "benchmarks.bare", kind, str(port)], there.url):
             yield there
-
-
-@contextmanager
-def node_oidc_provider() -> Iterator[Theirs]:
-    with reserved_port() as port:
-        there = Theirs(port)
-        client = there.client
-        script = [JAVASCRIPT / "oidc_provider.mjs", port, client.client_id, client.client_secret]
-        with running(["node", *map(str, script)], there.url):
-            yield there
-
-
-def has_node() -> bool:
-    """Whether the server in JavaScript can be measured here."""
-    return shutil.which("node") is not None and (JAVASCRIPT / "node_modules").is_dir()
 
 
 def password_form(username: str) -> dict[str, str]:

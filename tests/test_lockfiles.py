@@ -11,6 +11,9 @@ REPOSITORY = Path(__file__).parents[1]
 LOCKFILES = [*REPOSITORY.glob("requirements*.txt"), *REPOSITORY.glob("tests/**/requirements*.txt")]
 PINNED = re.compile(r"[a-z0-9.-]+==[\w.]+( ; [^/@]+)? \\|    --hash=sha256:[0-9a-f]{64}( \\)?")
 
+PEERS = REPOSITORY / "benchmarks" / "peers"
+DEBIAN_PACKAGE = r"[0-9a-f]{64}  [a-z0-9.+-]+=[\w.:+~-]+"
+
 NODE_LOCKFILES = [
     path
     for folder in ("tests/journeys", "benchmarks")
@@ -43,6 +46,20 @@ def test_every_package_for_node_is_a_version_with_a_hash_and_no_host(lockfile):
         assert package["version"]
         assert package["integrity"].startswith("sha512-")
         assert "resolved" not in package
+
+
+def test_servers_that_are_measured_beside_ours_are_pinned_by_hash():
+    """Node.js packages are above; the client of Go compares with `go.sum` by itself."""
+    of_debian = PEERS.joinpath("glewlwyd.txt").read_text().splitlines()
+    assert of_debian
+    assert [line for line in of_debian if not re.fullmatch(DEBIAN_PACKAGE, line)] == []
+    assert re.search(r'^SHA256 = "[0-9a-f]{64}"$', PEERS.joinpath("keycloak.py").read_text(), re.M)
+    modules = PEERS.joinpath("hydra", "go.mod").read_text()
+    hashes = PEERS.joinpath("hydra", "go.sum").read_text()
+    assert " h1:" in hashes
+    assert "://" not in modules + hashes
+    replaced = [line for line in modules.splitlines() if line.startswith("replace ")]
+    assert all(re.fullmatch(r"replace \S+ => \S+ v\S+", line) for line in replaced)
 
 
 def test_every_dependency_is_locked():
