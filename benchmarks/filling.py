@@ -1,14 +1,17 @@
-"""Fills a database with very many users, clients and roles, directly through the tables.
+"""Fills a database with very many rows, directly through the tables.
 
 The domain packages would take hours, because of their checks. The rows are those they would write.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from ipaddress import ip_address
 from typing import Any
 
 from sqlalchemy import insert
 
 from issuer.clients import ClientFields
+from issuer.clients.trust import Trust
 from issuer.clock import Clock
 from issuer.composition import Composition
 from issuer.database.tables import (
@@ -19,13 +22,19 @@ from issuer.database.tables import (
     ClientSecretRow,
     PrincipalRow,
     RoleRow,
+    TrustedIssuerRow,
     UserRow,
+    VerifierRow,
 )
+from issuer.trusted_issuers import TrustedIssuerFields
 from issuer.vocabulary import GrantType, RegisteredBy
 from tests.builders import PASSWORD, Credentials
+from tests.trusting import POD, OtherIssuer
 
 IN_A_TRANSACTION = 10_000
 AUDIENCE = "my-os"
+TRUSTED_ISSUERS = 100
+FIRST_ADDRESS = ip_address("10.0.0.1")
 _CLIENT = {
     **ClientFields(
         grant_types=[GrantType.CLIENT_CREDENTIALS, GrantType.PASSWORD],
@@ -58,11 +67,39 @@ class Filling:
         self._write(number, self._user)
         self._assign(number, "usr_{:020}", (1, 7))
 
-    def clients(self, number: int) -> list[Credentials]:
-        """Each with a secret of its own and a role."""
+    def trusted_issuers(self) -> list[OtherIssuer]:
+        """`cluster-0` and so on, all with the same key."""
+        first = OtherIssuer.new("https://cluster-0.example")
+        urls = (f"https://cluster-{n}.example" for n in range(TRUSTED_ISSUERS))
+        issuers = [replace(first, issuer=url) for url in urls]
+        self._write(TRUSTED_ISSUERS, lambda n: self._trusted_issuer(n, issuers[n]))
+        return issuers
+
+    def verifiers(self, number: int, kids: Sequence[str]) -> None:
+        """They reported just now that they hold these keys."""
+        now = Clock()()
+        row = {
+            "audience_id": AUDIENCE,
+            "adapter_version": "0.1.0",
+            "agno_version": "3.0.11",
+            "kids": list(kids),
+            "feed_issued_at": now,
+            "first_seen_at": now,
+            "changed_at": now,
+            "seen_at": now,
+        }
+        self._write(
+            number,
+            lambda n: {
+                VerifierRow: {**row, "address": str(FIRST_ADDRESS + n), "instance": f"{n:032x}"}
+            },
+        )
+
+    def clients(self, number: int, trusts: int = 0) -> list[Credentials]:
+        """Each with a secret of its own and a role; so many, the last, with a trust besides."""
         secrets = [self._services.tokens.client_secrets.new() for _ in range(number)]
         made = [Credentials(f"client-{n:06}", secret) for n, secret in enumerate(secrets)]
-        self._write(number, lambda n: self._client(n, made[n]))
+        self._write(number, lambda n: self._client(n, made[n], n >= number - trusts))
         self._assign(number, "client-{:06}", (3,))
         return made
 
@@ -85,13 +122,20 @@ class Filling:
         }
         return {PrincipalRow: {**_principal(user_id), "kind": "user"}, UserRow: user}
 
-    def _client(self, number: int, made: Credentials) -> Rows:
+    def _trusted_issuer(self, number: int, issuer: OtherIssuer) -> Rows:
+        fields = TrustedIssuerFields(
+            id=f"cluster-{number}", issuer=issuer.issuer, keys={"jwks": issuer.jwks}
+        )
+        return {TrustedIssuerRow: fields.model_dump()}
+
+    def _client(self, number: int, made: Credentials, has_trust: bool) -> Rows:
         own = {"client_id": made.client_id}
         client = {
             **_CLIENT,
             **_principal(made.client_id),
             **own,
             "name": f"Client {number}",
+            "trusts": [trust(number)] if has_trust else [],
         }
         secret = {
             **own,
@@ -135,9 +179,16 @@ class Filling:
                     session.connection().execute(insert(table), rows)
 
     def _stamped(self, table: type[Base], row: dict[str, Any]) -> dict[str, Any]:
-        if table in {RoleRow, UserRow, ClientRow}:
+        if table in {RoleRow, UserRow, ClientRow, TrustedIssuerRow}:
             return {**row, **self._new}
         return {**row, **self._created} if table is ClientSecretRow else row
+
+
+def trust(number: int) -> dict[str, Any]:
+    """Of the client of this number, in a pod of its own."""
+    return Trust(
+        issuer=f"cluster-{number % TRUSTED_ISSUERS}", subject=f"{POD}-{number}"
+    ).model_dump(mode="json")
 
 
 def _principal(principal_id: str) -> dict[str, str]:
