@@ -75,9 +75,9 @@ def _serial() -> MappedColumn[int]:
     return mapped_column(serial, primary_key=True, autoincrement=True)
 
 
-def _unique_where(condition: str, name: str, *columns: str) -> Index:
+def _index_where(condition: str, name: str, *columns: str, unique: bool = False) -> Index:
     where = text(condition)
-    return Index(name, *columns, unique=True, sqlite_where=where, postgresql_where=where)
+    return Index(name, *columns, unique=unique, sqlite_where=where, postgresql_where=where)
 
 
 class Instant(TypeDecorator[datetime]):
@@ -327,6 +327,14 @@ class ClientRow(Versioned, SeenByDirectory, Base, table="clients"):
     of keys, trusts and redirect URIs who gave them; see `issuer/authority/credentials.py`.
     """
 
+    # Of few clients. A query uses them if it has the condition in the same words.
+    __table_args__ = (
+        _index_where(
+            """CAST(scopes AS TEXT) LIKE '%"issuer:%'""", "ix_clients_rights_here", "client_id"
+        ),
+        _index_where("CAST(trusts AS TEXT) != '[]'", "ix_clients_trusts", "client_id"),
+    )
+
     client_id: Mapped[str] = mapped_column(String(255), primary_key=True)
     folded_id: Mapped[str] = _deleted_with("principals.folded_id", unique=True)
     name: Mapped[str] = mapped_column(String(255))
@@ -417,12 +425,18 @@ class AssignmentRow(SeenByDirectory, Base, table="assignments"):
     __table_args__ = (
         Index("ix_assignments_audience_id", "audience_id", "folded_id"),
         Index("ix_assignments_role_name", "role_name", "folded_id"),
-        _unique_where(
+        _index_where(
             "audience_id IS NOT NULL",
             "uq_assignments_at_one_audience",
             *("folded_id", "role_name", "audience_id"),
+            unique=True,
         ),
-        _unique_where("audience_id IS NULL", "uq_assignments_everywhere", "folded_id", "role_name"),
+        _index_where(
+            "audience_id IS NULL",
+            "uq_assignments_everywhere",
+            *("folded_id", "role_name"),
+            unique=True,
+        ),
     )
 
     id: Mapped[int] = _serial()

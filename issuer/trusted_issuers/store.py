@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import ColumnElement, Text, cast, select
+from sqlalchemy import ColumnElement, Text, and_, cast, literal, select
 
 from issuer.database.store import Store, in_parts
 from issuer.database.tables import ClientRow, TrustedIssuerRow
@@ -45,8 +45,10 @@ class TrustedIssuerStore(Store[TrustedIssuerRow]):
 
 
 def _may_name(issuer_id: str) -> ColumnElement[bool]:
-    """A condition on clients, of which few have trusts: `_name` decides."""
-    return cast(ClientRow.trusts, Text).contains(f'"{issuer_id}"', autoescape=True)
+    """A condition on clients, of which few have trusts and are in an index: `_name` decides."""
+    trusts = cast(ClientRow.trusts, Text)
+    has_trusts = trusts != literal("[]", literal_execute=True)
+    return and_(has_trusts, trusts.contains(f'"{issuer_id}"', autoescape=True))
 
 
 def _name(trusts: Iterable[Mapping[str, Any]], issuer_id: str) -> bool:
