@@ -32,8 +32,7 @@ pytest_plugins = [
 let_children_be_interrupted()
 let_examples_take_their_time()
 share_dialects()
-# As servers do. Unconfigured, structlog renders the local variables of whole tracebacks: one takes
-# as long as ten tests.
+# As servers do.
 logs.configure("info")
 logging.getLogger("httpx2").setLevel(logging.WARNING)  # every request of a TestClient
 

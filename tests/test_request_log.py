@@ -2,9 +2,8 @@
 
 from random import Random
 
-from structlog.testing import capture_logs
-
 from issuer.telemetry.logs import RequestLog
+from tests.captured_logs import capture_logs
 from tests.rows import rows
 
 

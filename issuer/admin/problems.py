@@ -4,15 +4,14 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import structlog
 from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
 from issuer.admin.parts import admin_parts
-from issuer.telemetry.logs import request_id
+from issuer.telemetry.logs import get_logger, request_id
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 PREFIX = "/admin/v1"  # of every path of this API, under the path of the issuer
 MEDIA_TYPE = "application/problem+json"

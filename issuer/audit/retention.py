@@ -4,8 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-import structlog
-
 from issuer.audit import store
 from issuer.audit.chain_store import CHANGES, ChainHead, ChainKey
 from issuer.audit.checkpoints import Checkpoints
@@ -15,11 +13,12 @@ from issuer.clock import Clock
 from issuer.database import Database, Session
 from issuer.errors import NotAllowed
 from issuer.http.actor import Actor
+from issuer.telemetry.logs import get_logger
 
 _NOT_MORE_OFTEN = timedelta(days=1)
 _RETENTION = Actor("issuer:retention")
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True)

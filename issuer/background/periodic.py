@@ -5,15 +5,14 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 
-import structlog
-
 from issuer.errors import DatabaseUnavailable, IssuerError
+from issuer.telemetry.logs import get_logger
 
 _SECONDS_TO_STOP = 5.0
 # A job that waits for another system, which may hang: its run is left to end with the process.
 SECONDS_FOR_OTHERS = 1.0
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 class Periodic:

@@ -7,12 +7,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
-import structlog
-
 from issuer.clients.client import ClientFields
 from issuer.clock import Clock
 from issuer.errors import IssuerError
 from issuer.federation import FetchBudget, FetchedDocument, Fetcher, FetchRefused
+from issuer.telemetry.logs import get_logger
 
 ReadDocument: TypeAlias = Callable[[str, bytes], ClientFields]
 
@@ -21,7 +20,7 @@ MAX_AT_ONCE = 4
 _CACHED_BY_DEFAULT = timedelta(minutes=5)
 _MAX_CACHED = 1_000
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 class InvalidDocument(IssuerError):

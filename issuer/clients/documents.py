@@ -12,8 +12,6 @@ from functools import partial
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-import structlog
-
 from issuer.background.workers import WorkerPool
 from issuer.clients.client import ClientFields
 from issuer.clients.client_metadata import parsed, read_client_metadata
@@ -31,6 +29,7 @@ from issuer.errors import InvalidField, Unavailable
 from issuer.federation import Fetcher, FetchRefused
 from issuer.federation.fetching import FetchNeeded
 from issuer.fields.urls import is_client_id
+from issuer.telemetry.logs import get_logger
 from issuer.vocabulary import AuthMethod, RegisteredBy
 
 ALL_HOSTS = "*"
@@ -40,7 +39,7 @@ _HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*(:[0-9]+)?")
 _MAX_WAITING = 32
 _MAX_WAIT = 3.0  # seconds
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 def is_document_url(client_id: str) -> bool:

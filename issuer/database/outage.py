@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import structlog
+from issuer.telemetry.logs import get_logger
 
 # What the driver puts before the reason: the address, which is in the URL, and the level.
 _BEFORE_THE_REASON = re.compile(
@@ -33,7 +33,7 @@ _CURES = {
 LOG_EVERY = 60.0  # seconds
 _CAUSES = 5  # that are logged in this time
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 def cause_of(error: BaseException) -> str:

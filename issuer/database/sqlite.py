@@ -6,16 +6,16 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
-import structlog
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from issuer.database.engine import BUSY_TIMEOUT_MS
+from issuer.telemetry.logs import get_logger
 
 # No other process can write while a checkpoint waits for readers.
 _WAIT_FOR_READERS_MS = 100
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 class WriteQueue:

@@ -5,19 +5,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-import structlog
-
 from issuer.background.periodic import Periodic
 from issuer.clock import Clock
 from issuer.database import Database
 from issuer.database.counts import FeedState
 from issuer.database.deployment import require_agreement
 from issuer.errors import ConfigurationError, Unavailable
+from issuer.telemetry.logs import get_logger
 
 POLL_INTERVAL = timedelta(milliseconds=250)
 TRUST_FOR = timedelta(seconds=10)
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 @dataclass(eq=False, repr=False)

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
-import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from jwt import PyJWTError
@@ -23,6 +22,7 @@ from issuer.agentos.key_set import Keys, TrustedKey, entries_of, trusted_key
 from issuer.agentos.rules import Unverified, known_name, read_unverified, require_signed
 from issuer.errors import IssuerError
 from issuer.fields.json import strict_json
+from issuer.telemetry.logs import get_logger
 from issuer.vocabulary import SigningAlgorithm
 
 PublicKeys: TypeAlias = Keys
@@ -49,7 +49,7 @@ _SMALL_ORDER = {
     )
 }
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 class InvalidToken(IssuerError):

@@ -6,7 +6,6 @@ from secrets import token_hex
 from time import perf_counter
 from typing import TypeAlias
 
-import structlog
 from fastapi import FastAPI
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
@@ -14,7 +13,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from issuer.http.requests import RawHeaders, values_of
-from issuer.telemetry.logs import ROUTE, note_route, request_id, request_scope, route_of
+from issuer.telemetry.logs import ROUTE, get_logger, note_route, request_id, request_scope, route_of
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 
@@ -31,7 +30,7 @@ FOR_ANY_ORIGIN = (
     ("Access-Control-Expose-Headers", "Retry-After, WWW-Authenticate, X-Request-Id"),
 )
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 def server_error(_: Scope) -> Response:

@@ -10,8 +10,6 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-import structlog
-
 from issuer.errors import ConfigurationError, Unavailable
 from issuer.fields.text import escaped
 from issuer.files import (
@@ -31,9 +29,10 @@ from issuer.keys.private_key import (
     signs,
 )
 from issuer.keys.sealing import FILE
+from issuer.telemetry.logs import get_logger
 from issuer.vocabulary import SigningAlgorithm
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 class FolderKeyBackend:

@@ -5,8 +5,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-import structlog
-
 from issuer.audit import Actor, Trails
 from issuer.clock import Clock
 from issuer.database import Database
@@ -18,12 +16,13 @@ from issuer.keys.keys import Keys
 from issuer.keys.private_key import KeyBackend, MadeKey, Signed, header_and_payload
 from issuer.keys.schedule import KeyPolicy, RotationPlan, SigningKey, plan_rotation
 from issuer.keys.store import KeyStore, StoredKeys
+from issuer.telemetry.logs import get_logger
 from issuer.vocabulary import SigningAlgorithm
 
 _MAX_RACES = 20
 _ROTATOR = Actor("issuer:rotator")
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 @dataclass(eq=False)

@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-import structlog
-
 from issuer.background.periodic import Periodic
 from issuer.clock import Clock
 from issuer.keys.keyring import Keyring
 from issuer.keys.schedule import KeyState, SigningKey, next_change, state_at
+from issuer.telemetry.logs import get_logger
 
 POLL_INTERVAL = timedelta(milliseconds=250)
 # So often at least everything is checked; a change of state that is known, when it comes.
@@ -16,7 +15,7 @@ CHECK_INTERVAL = timedelta(seconds=1)
 # A key folder may be without a next key for days.
 TRY_AGAIN_AFTER = timedelta(seconds=10)
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 class Rotator:

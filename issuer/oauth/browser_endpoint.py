@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
 from urllib.parse import urlencode
 
-import structlog
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
@@ -16,12 +15,13 @@ from issuer.http.cookies import SESSION, Cookies
 from issuer.http.requests import InvalidForm, pairs, receive_body, see_other
 from issuer.sign_in.authorization_request import VALID_FOR, RequestProblem
 from issuer.sign_in.sessions_store import SignInSession
+from issuer.telemetry.logs import get_logger
 from issuer.vocabulary import ErrorCode
 
 # The page of a problem; True where somebody wanted to sign out.
 ProblemPage: TypeAlias = Callable[[RequestProblem, bool], Response]
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 @dataclass(eq=False, repr=False)

@@ -7,7 +7,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
-import structlog
 from starlette.requests import Request
 
 from issuer.audit import Actor, AuditWriter, Event, RefusalAggregator
@@ -27,6 +26,7 @@ from issuer.oauth.messages import (
     as_oauth_error,
 )
 from issuer.rate_limits.rate import RefusalPace
+from issuer.telemetry.logs import get_logger
 from issuer.vocabulary import ErrorCode
 
 _MAX_ITERATION = 0.5  # seconds
@@ -36,7 +36,7 @@ _SENT_AT_INTERVALS = {
     ErrorCode.SLOW_DOWN.value,
 }
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 class LoadShedder:

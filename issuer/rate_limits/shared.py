@@ -6,10 +6,9 @@ from enum import IntEnum
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar, cast
 
-import structlog
-
 from issuer.clock import Clock
 from issuer.errors import ConfigurationError
+from issuer.telemetry.logs import get_logger
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -45,7 +44,7 @@ return count
 
 T = TypeVar("T")
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 class Entry(IntEnum):

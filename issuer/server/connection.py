@@ -4,19 +4,19 @@ import asyncio
 from typing import cast
 
 import httptools
-import structlog
 from uvicorn.protocols.http.flow_control import FlowControl
 
 from issuer.server.connection_limit import ConnectionLimit, LimitedConnection
 from issuer.server.framing import FramedProtocol, RequestRefused
 from issuer.server.transport import BoundedTransport
+from issuer.telemetry.logs import get_logger
 
 _END_OF_HEAD = b"\r\n\r\n"
 # About twenty heads. Were each parsed alone, empty lines in a body would be as well, which
 # look like the end of one: 200 kB of them took 70 ms.
 _LEAST_BYTES_OF_A_PIECE = 512
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 class BoundedConnection(FramedProtocol):

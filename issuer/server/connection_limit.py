@@ -6,16 +6,15 @@ import time
 from collections.abc import Callable, Collection
 from typing import Protocol
 
-import structlog
-
 from issuer.server.processes import return_free_memory
+from issuer.telemetry.logs import get_logger
 
 _OTHER_FILES = 256  # the database, the listener, the log and what libraries open
 _SECONDS_BETWEEN_WARNINGS = 60.0
 _MOST_CLOSED_AT_ONCE = 32
 _MANY = 512  # connections, whose memory is worth returning
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 class LimitedConnection(Protocol):

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from hmac import compare_digest
 from typing import Any
 
-import structlog
 from pydantic import SecretStr
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -18,13 +17,14 @@ from issuer.errors import DatabaseUnavailable, IssuerError
 from issuer.http.requests import bearer_token
 from issuer.settings import Settings
 from issuer.status.readiness import Readiness
+from issuer.telemetry.logs import get_logger
 
 _CHECK_EVERY = 1.0  # seconds
 _TEXT_FORMAT = "text/plain; version=0.0.4; charset=utf-8"
 _SCHEME = "metrics_token"
 _NEVER_STORED = {"Cache-Control": "no-store"}
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 class ReadinessProbe:

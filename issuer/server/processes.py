@@ -7,12 +7,12 @@ import sys
 import threading
 from collections.abc import Callable
 
-import structlog
+from issuer.telemetry.logs import get_logger
 
 _END = {signal.SIGINT, signal.SIGTERM}
 _WATCHED = {*_END, signal.SIGCHLD}
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 def end_quietly_on_signals() -> None:

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from shutil import rmtree
 
-import structlog
 import uvicorn
 
 from issuer.composition import composed
@@ -22,6 +21,7 @@ from issuer.server.connection import BoundedConnection
 from issuer.server.connection_limit import limit_connections
 from issuer.server.processes import fork_workers
 from issuer.settings import Settings
+from issuer.telemetry.logs import get_logger
 from issuer.telemetry.metrics import FOLDER_OF_WORKERS
 
 _APP = "issuer.server.app:app_from_environment"
@@ -30,7 +30,7 @@ _SECONDS_TO_FINISH = 10
 # Longer than proxies keep theirs (60 s): one would send into a connection we are closing.
 _SECONDS_IDLE = 75
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 @contextmanager

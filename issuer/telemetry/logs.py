@@ -1,15 +1,15 @@
 """Structured logs: one JSON object a line on stderr, with client, address and path of a request."""
 
 import contextvars
+import json
 import logging
 import re
 import sys
 from collections.abc import Mapping, MutableMapping
+from datetime import UTC, datetime
 from random import Random
 from typing import Any
 from urllib.parse import unquote
-
-import structlog
 
 request_id: contextvars.ContextVar[str | None] = contextvars.ContextVar("request_id", default=None)
 # The ASGI scope of the request, from which every line about it takes address, method and path.
@@ -28,7 +28,22 @@ _MAX_DECODED = 512
 _MAX_ADDRESS = 64
 _FIRST_ERROR = 400
 
-log = structlog.get_logger(__name__)
+
+class EventLogger(logging.LoggerAdapter[logging.Logger]):
+    """Logs events with members: `log.info("listening", url=url)`."""
+
+    def process(
+        self, msg: object, kwargs: MutableMapping[str, Any]
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        exc_info = kwargs.pop("exc_info", None)
+        return {**kwargs, "event": msg}, {"exc_info": exc_info}
+
+
+def get_logger(name: str) -> EventLogger:
+    return EventLogger(logging.getLogger(name), {})
+
+
+log = get_logger(__name__)
 
 
 def note_client(client_id: str | None) -> None:
@@ -84,29 +99,14 @@ class RequestLog:
     def __call__(self, _method: str, route: str, status: int | None, seconds: float) -> None:
         is_error = status is None or status >= _FIRST_ERROR
         if is_error or self._random.random() < self._share:
-            # `_with_request` adds client, address, method and path.
+            # `_add_request` adds client, address, method and path.
             log.info("request", route=route, status=status, milliseconds=round(seconds * 1000, 1))
 
 
 def configure(level: str) -> None:
     """Log everything, also of the libraries, in one format."""
-    structlog.configure(
-        processors=_PROCESSORS,
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=True,
-    )
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[_with_request, *_SHARED],
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.format_exc_info,
-                structlog.processors.JSONRenderer(),
-            ],
-        )
-    )
+    handler.setFormatter(JsonLines())
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
@@ -116,32 +116,31 @@ def configure(level: str) -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
-def _with_request(
-    _logger: object, _method: str, event: structlog.typing.EventDict
-) -> structlog.typing.EventDict:
+class JsonLines(logging.Formatter):
+    """Events of ours with their members, and messages of libraries."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        event: object = record.msg
+        line = {**event} if isinstance(event, dict) else {"event": record.getMessage()}
+        _add_request(line)
+        line["level"] = record.levelname.lower()
+        line["logger"] = record.name
+        logged_at = datetime.fromtimestamp(record.created, UTC)
+        line["timestamp"] = logged_at.isoformat().replace("+00:00", "Z")
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=repr)
+
+
+def _add_request(line: dict[str, Any]) -> None:
     if (current := request_id.get()) is not None:
-        event.setdefault("request_id", current)
+        line.setdefault("request_id", current)
     if (scope := request_scope.get()) is not None:
         if client := client_of(scope):
-            event.setdefault("client", client)
+            line.setdefault("client", client)
         if address := address_of(scope):
-            event.setdefault("address", address)
-        event.setdefault("method", scope["method"])
-        event.setdefault("path", path_of(scope))
+            line.setdefault("address", address)
+        line.setdefault("method", scope["method"])
+        line.setdefault("path", path_of(scope))
         if (trace_id := scope.get(TRACE)) is not None:
-            event.setdefault("trace_id", trace_id)
-    return event
-
-
-_SHARED: list[structlog.typing.Processor] = [
-    structlog.stdlib.add_log_level,
-    structlog.stdlib.add_logger_name,
-    structlog.processors.TimeStamper(fmt="iso", utc=True),
-]
-
-# Never replaced: a logger keeps the list that it was created with.
-_PROCESSORS: list[structlog.typing.Processor] = [
-    _with_request,
-    *_SHARED,
-    structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-]
+            line.setdefault("trace_id", trace_id)

@@ -8,11 +8,10 @@ from datetime import datetime, timedelta
 from ipaddress import ip_address, ip_network
 from typing import TypeAlias
 
-import structlog
-
 from issuer.clock import Clock
 from issuer.database import Database
 from issuer.fields.networks import UNKNOWN
+from issuer.telemetry.logs import get_logger
 from issuer.verifiers.known_verifier import (
     LIVE_FOR,
     MOST,
@@ -32,7 +31,7 @@ Known: TypeAlias = Mapping[VerifierIdentity, KnownVerifier]
 POLL_INTERVAL = timedelta(seconds=5)
 _WARNED_EVERY = 600.0
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

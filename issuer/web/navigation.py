@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
-import structlog
 from starlette.responses import Response
 
 from issuer.http.cookies import AUTHORIZATION_REQUEST
@@ -17,13 +16,13 @@ from issuer.sign_in.authorization_request import (
     SignInNeeded,
 )
 from issuer.sign_in.sessions_store import SignInSession
-from issuer.telemetry.logs import note_client
+from issuer.telemetry.logs import get_logger, note_client
 from issuer.web.rendering import Pages
 from issuer.web.site import PageEndpoint
 from issuer.web.views import ProblemPage
 from issuer.web.visit import Visit
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 class FlowEndpoint(PageEndpoint):

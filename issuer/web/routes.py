@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import TypeAlias
 
-import structlog
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
@@ -25,6 +24,7 @@ from issuer.errors import (
 from issuer.http.cookies import Cookies
 from issuer.http.requests import InvalidForm
 from issuer.rate_limits.password_pool import PasswordPool
+from issuer.telemetry.logs import get_logger
 from issuer.telemetry.metrics import Metrics
 from issuer.web import (
     account,
@@ -47,7 +47,7 @@ from issuer.web.visit import Csrf, Visit
 
 Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 PATH, ASSETS = "/docs", "/docs-assets"
 _INVALID = ProblemPage(
     heading="This form cannot be read",

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
-import structlog
 from starlette.requests import Request
 
 from issuer.audit import AuditWriter, Event, RefusalAggregator
@@ -15,12 +14,13 @@ from issuer.fields.networks import network_of
 from issuer.http.requests import caller, delay_refusal
 from issuer.rate_limits.outcome_limit import UserLimited
 from issuer.rate_limits.password_pool import PasswordPool, user_key
+from issuer.telemetry.logs import get_logger
 from issuer.telemetry.metrics import REFUSED, SUCCEEDED, TOO_MANY_REQUESTS, Metrics
 from issuer.users import waiting_for_others
 
 T = TypeVar("T")
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 class SignInChecks:

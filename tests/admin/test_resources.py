@@ -5,9 +5,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from structlog.testing import capture_logs
 
 from tests.builders import URL, Deployment
+from tests.captured_logs import capture_logs
 from tests.drivers import AdminApi, TokenDriver, problem
 from tests.rows import rows
 from tests.users.hashing import CountedHashes

@@ -4,10 +4,10 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from structlog.testing import capture_logs
 
 from issuer.provisioning.setup import change_url
 from tests.builders import OPERATOR, URL, Deployment, FakeClock, settings_for
+from tests.captured_logs import capture_logs
 from tests.cli.driver import Cli
 from tests.drivers import TokenDriver
 

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-from structlog.testing import capture_logs
 
 from issuer.database import Database
 from issuer.database.outage import LOG_EVERY, Outage
 from tests.builders import FakeClock
+from tests.captured_logs import capture_logs
 from tests.cli.driver import Cli
 from tests.private_postgresql import PASSWORD, PostgresqlServer
 

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import structlog
 from joserfc import jws
 from joserfc.jwk import JWKRegistry
 from sqlalchemy import select
@@ -20,6 +19,7 @@ from issuer.keys.sealing import Sealer, is_ciphertext
 from issuer.keys.store import KeyStore
 from issuer.vocabulary import SigningAlgorithm
 from tests.builders import OPERATOR, Deployment
+from tests.captured_logs import capture_logs
 from tests.rows import rows
 
 ES256, RS256 = SigningAlgorithm.ES256, SigningAlgorithm.RS256
@@ -136,7 +136,7 @@ def test_a_handle_of_another_key_is_refused(restarted: Restarted, wrong: str):
 def test_a_private_key_is_in_no_log_error_or_repr(
     backend: KeyBackend, alg: SigningAlgorithm, capfd: pytest.CaptureFixture[str]
 ):
-    with structlog.testing.capture_logs() as logged:
+    with capture_logs() as logged:
         made = backend.create(alg)
         backend.load(made.kid, alg, made.handle)
         signed(backend, made)

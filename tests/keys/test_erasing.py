@@ -7,7 +7,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-import structlog
 
 from issuer.composition import Composition, compose
 from issuer.keys.schedule import active
@@ -16,6 +15,7 @@ from issuer.provisioning.setup import change_master_key
 from issuer.settings import Settings
 from issuer.vocabulary import SigningAlgorithm
 from tests.builders import OPERATOR, FakeClock, initialised, settings_for
+from tests.captured_logs import capture_logs
 
 ES256 = SigningAlgorithm.ES256
 
@@ -104,7 +104,7 @@ def test_old_boxes_are_in_no_file_afterwards(services: Composition, change: Chan
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_reader_only_delays_the_erasure(services: Composition, change: Change):
     before = boxes(services)
-    with reader(services), structlog.testing.capture_logs() as logged:
+    with reader(services), capture_logs() as logged:
         change(services)
     assert [each["log_level"] for each in logged if each["event"] == "old_rows_remain"]
     gone = before - boxes(services)

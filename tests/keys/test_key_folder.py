@@ -7,7 +7,6 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 import pytest
-import structlog
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
@@ -21,6 +20,7 @@ from joserfc.jwk import ECKey
 from issuer.errors import ConfigurationError, Unavailable
 from issuer.keys.folder import FolderKeyBackend
 from issuer.vocabulary import SigningAlgorithm
+from tests.captured_logs import capture_logs
 from tests.owners import give_to_another_user
 from tests.rows import rows
 
@@ -109,7 +109,7 @@ def test_a_name_with_control_characters_is_refused_and_not_repeated(
 ):
     """It would begin another line of the log, or change the terminal."""
     put(folder / "0\n\x1b[2J.pem", pem(ONE))
-    with structlog.testing.capture_logs() as logged:
+    with capture_logs() as logged:
         made = backend.create(ES256)
     assert made.kid != kid_of(folder / "0\n\x1b[2J.pem")
     (cause,) = {each["cause"] for each in logged}
@@ -171,7 +171,7 @@ def test_an_unusable_file_is_skipped_and_logged(
     backend = FolderKeyBackend(folder, dict)
     path = folder / "0.pem"
     make(path)
-    with structlog.testing.capture_logs() as logged:
+    with capture_logs() as logged:
         made = backend.create(ES256)
     assert made.handle != b"pem:0.pem"
     causes = {each["cause"] for each in logged}
@@ -226,7 +226,7 @@ def test_destroying_a_key_behind_a_link_says_that_the_target_remains(
     target, link = put(folder / "secret", pem(ONE)), folder / "link.pem"
     link.symlink_to(target)
     made = backend.create(ES256)
-    with structlog.testing.capture_logs() as logged:
+    with capture_logs() as logged:
         backend.destroy(made.kid, made.handle)
     assert not link.is_symlink()
     assert target.exists()

@@ -1,12 +1,12 @@
 """Each process logs every change of a key's state once."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
-from structlog.testing import capture_logs
-from structlog.typing import EventDict
 
 from tests.builders import Deployment
+from tests.captured_logs import capture_logs
 
 pytestmark = pytest.mark.parametrize("database_kind", ["sqlite"])
 
@@ -28,7 +28,7 @@ def logged(
     return [line(event) for event in events if event["event"].startswith("key_")]
 
 
-def line(event: EventDict) -> tuple[str, str, str | None]:
+def line(event: dict[str, Any]) -> tuple[str, str, str | None]:
     return event["event"], event["kid"], event.get("was")
 
 

@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 from sqlalchemy import select
-from structlog.testing import capture_logs
 
 from issuer.database.tables import AuthorizationCodeRow
 from tests.builders import URL, Deployment
+from tests.captured_logs import capture_logs
 from tests.sign_in.authorizing import App, Person, challenge, code_of, returned, rows, visit
 
 

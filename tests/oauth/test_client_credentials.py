@@ -3,10 +3,10 @@
 from datetime import timedelta
 
 import pytest
-from structlog.testing import capture_logs
 
 from issuer.roles import Assignment
 from tests.builders import URL, Credentials, Deployment, FakeClock
+from tests.captured_logs import capture_logs
 from tests.drivers import TokenDriver
 from tests.oauth.refreshing import events
 from tests.rows import rows

@@ -4,9 +4,9 @@ import sys
 from datetime import timedelta
 
 import pytest
-from structlog.testing import capture_logs
 
 from issuer.telemetry.otel.environment import METRICS, TRACES, export_interval, wants
+from tests.captured_logs import capture_logs
 from tests.rows import rows
 
 ENDPOINT = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"}

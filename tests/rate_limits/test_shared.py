@@ -10,7 +10,6 @@ from functools import partial
 from typing import Any, TypeVar
 
 import pytest
-from structlog.testing import capture_logs
 
 from issuer.errors import ConfigurationError, TooManyRequests, Unavailable
 from issuer.rate_limits.outcome_limit import OutcomeLimit
@@ -18,6 +17,7 @@ from issuer.rate_limits.rate import Rate
 from issuer.rate_limits.request_limits import RequestLimit
 from issuer.rate_limits.shared import Entry, SharedCounts
 from tests.builders import FakeClock
+from tests.captured_logs import capture_logs
 from tests.journeys.running_issuer import wait_until
 from tests.redis_server import RedisServer
 

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from structlog.testing import capture_logs
 from uvicorn.server import ServerState
 
 from issuer.server.connection import BoundedConnection
 from issuer.server.connection_limit import ConnectionLimit
 from issuer.server.transport import BoundedTransport
+from tests.captured_logs import capture_logs
 from tests.server.wire import Echo, Wire, in_memory
 
 HEAD = b"POST /x HTTP/1.1\r\nHost: issuer\r\n"

@@ -6,8 +6,6 @@ from datetime import timedelta
 from random import Random
 from typing import Any, Final
 
-import structlog
-
 from issuer.audit.audit_log_store import AuditLog
 from issuer.audit.chain_store import Outcome
 from issuer.audit.following import AuditReader, Bookmark, EventPage
@@ -17,6 +15,7 @@ from issuer.audit.push.progress_store import Progress
 from issuer.clock import Clock
 from issuer.database import Database, Session
 from issuer.database.only_one import if_free
+from issuer.telemetry.logs import get_logger
 
 PUSH_EVERY: Final = timedelta(seconds=1)
 MAX_EVENTS: Final = 500
@@ -27,7 +26,7 @@ _LONGEST_PAUSE = 60.0
 _LONGEST_ASKED_FOR = 300.0
 _SECONDS_OF_A_ROUND = 4.0
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 class _Overtaken(Exception):

@@ -7,9 +7,8 @@ from datetime import timedelta
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-import structlog
-
 from issuer import __version__
+from issuer.telemetry.logs import get_logger
 
 if TYPE_CHECKING:  # imported only where something is sent
     from opentelemetry.sdk.resources import Resource
@@ -19,7 +18,7 @@ _EXPORT_METRICS_EVERY = timedelta(seconds=60)
 _MODULES = ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http")
 _SERVICE_NAME, _INSTANCE = "service.name", "service.instance.id"
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 def wants(signal: str, environment: Mapping[str, str]) -> bool:

@@ -6,10 +6,10 @@ from datetime import timedelta
 
 import httpx
 import pytest
-from structlog.testing import capture_logs
 
 from issuer.keys.schedule import SigningKey
 from tests.builders import PASSWORD, Deployment, FakeClock
+from tests.captured_logs import capture_logs
 from tests.html_forms import FormsOnPage
 from tests.web.browsing import Browser, PageSeen
 from tests.web.console.conftest import SignedIn, forged, form_token, stored
