@@ -208,7 +208,8 @@ def served(opened: Initialized, clock: FakeClock) -> Iterator[Deployment]:
         yield Deployment(composition, opened.admin, http)
     # FastAPI keeps functions of each app until the process ends, and they refer to the app:
     # thousands of them would stay in memory.
-    vars(app.rest).clear()
+    if app.rest.built is not None:
+        vars(app.rest.built).clear()
 
 
 @pytest.fixture

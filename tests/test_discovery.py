@@ -90,7 +90,7 @@ def test_the_description_is_rendered_once(settings: Settings):
     app = create_app(compose(settings))
     with TestClient(app, base_url=settings.url) as http:
         described = http.get("/openapi.json").content
-        app.rest.openapi_schema = {"openapi": "none"}
+        app.rest.app().openapi_schema = {"openapi": "none"}
         assert http.get("/openapi.json").content == described
 
 

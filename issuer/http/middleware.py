@@ -1,12 +1,14 @@
 """Layers around the application, all of them pure ASGI."""
 
+import asyncio
 import re
+import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from secrets import token_hex
 from time import perf_counter
 from typing import TypeAlias
 
-from fastapi import FastAPI
+from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -102,7 +104,7 @@ def note_templates(app: ASGIApp, templates: Mapping[object, str]) -> ASGIApp:
     return layer
 
 
-def templates_of(app: FastAPI, base: str) -> dict[object, str]:
+def templates_of(app: Starlette, base: str) -> dict[object, str]:
     """The template of the path of each plain route, without `base`, by endpoint."""
     routes = (route for route in app.routes if isinstance(route, Route))
     return {route.endpoint: route.path_format.removeprefix(base) or "/" for route in routes}
@@ -131,13 +133,40 @@ class DirectRoutes:
     every method, and raises no error that a layer should handle.
     """
 
-    def __init__(self, rest: FastAPI, endpoints: Mapping[str, RequestContext]) -> None:
+    def __init__(self, rest: "BuiltOnFirstUse", endpoints: Mapping[str, RequestContext]) -> None:
         self.rest = rest
         self._endpoints = endpoints
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         answer = self._endpoints.get(scope.get("path", ""), self.rest)
         await answer(scope, receive, send)
+
+
+class BuiltOnFirstUse:
+    """The application that `build` returns, built with the first request that it answers.
+
+    In a thread: other requests are answered meanwhile. `built` is None before.
+    """
+
+    def __init__(self, build: Callable[[], Starlette], lifespan: ASGIApp) -> None:
+        self.built: Starlette | None = None
+        self._build = build
+        self._building = threading.Lock()
+        self._lifespan = lifespan
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._lifespan(scope, receive, send)
+            return
+        app = self.app() if self.built else await asyncio.to_thread(self.app)
+        await app(scope, receive, send)
+
+    def app(self) -> Starlette:
+        """Waits while another thread builds it. After an error the next use builds it again."""
+        with self._building:
+            if self.built is None:
+                self.built = self._build()
+            return self.built
 
 
 class AllowedMethods:

@@ -2,13 +2,10 @@
 
 from issuer.oauth.authorization_server import IssuerAuthorizationServer
 from issuer.oauth.metadata import TOKEN_PATH
-from issuer.oauth.openapi import protocol_paths, security_schemes
 from issuer.oauth.routes import protocol_routes
 
 __all__ = [
     "TOKEN_PATH",
     "IssuerAuthorizationServer",
-    "protocol_paths",
     "protocol_routes",
-    "security_schemes",
 ]

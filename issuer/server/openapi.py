@@ -1,7 +1,5 @@
 """The application of FastAPI, and its OpenAPI document."""
 
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 from functools import cache
 from typing import Any
 
@@ -30,13 +28,12 @@ An OAuth 2.0 authorization server for AgentOS.
 """
 
 
-def new_api(base: str, lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]]) -> FastAPI:
+def new_api(base: str) -> FastAPI:
     return FastAPI(
         title="AgentOS issuer",
         summary="Access tokens for AgentOS deployments",
         description=_INTRODUCTION,
         version=__version__,
-        lifespan=lifespan,
         openapi_url=f"{base}/openapi.json",
         docs_url=None,
         redoc_url=None,

@@ -6,10 +6,8 @@ tests/admin/test_explain_own_api.py compares each route of the running app with 
 from dataclasses import replace
 from functools import cache
 
-from issuer.admin.api import own_routes as admin_operations
 from issuer.explain.own_api import OwnRoute
 from issuer.settings import Settings
-from issuer.web.console.routes import SCREENS
 
 
 def routes_of(settings: Settings) -> tuple[OwnRoute, ...]:
@@ -26,8 +24,16 @@ def own_routes(
     base_path: str, *, has_metrics: bool, has_registration: bool
 ) -> tuple[OwnRoute, ...]:
     """Every route of an issuer with this base path."""
+    # Imported here: FastAPI and the screens are slow to import, and most questions need neither.
+    from issuer.admin.api import own_routes as admin_operations  # noqa: PLC0415
+    from issuer.web.console.routes import SCREENS  # noqa: PLC0415
+
     optional = ((_METRICS, has_metrics), (_REGISTRATION, has_registration))
-    public = (*_PUBLIC, *_PAGES, *(route for route, exists in optional if exists))
+    pages = (
+        _public("GET HEAD POST", path, "It shows what the person who is signed in may see.")
+        for path in ("", *_PAGE_PATHS.split(), *(each.PATH for each in SCREENS))
+    )
+    public = (*_PUBLIC, *pages, *(route for route, exists in optional if exists))
     below = (*admin_operations(), *public)
     found = [replace(each, path=path) for each in below if (path := base_path + each.path)]
     for name in ("oauth-authorization-server", "openid-configuration"):  # RFC 8414 §3.1, OIDC §4
@@ -55,6 +61,7 @@ _PUBLIC = (
     _public("GET HEAD", "/openapi.json"),
     _public("GET HEAD", "/docs", "With ISSUER_API_DOCS=false it does not exist."),
     _public("GET HEAD", "/docs-assets/{file:path}"),
+    _public("GET HEAD", "/assets/{digest}/{name}"),
 )
 
 _PAGE_PATHS = """
@@ -66,14 +73,6 @@ _PAGE_PATHS = """
     /passkeys/invitation/{token} /passkeys/sign-in/options /passkeys/second-factor/options
     /passkeys/first/options /passkeys/register/options /passkeys/invitation/{token}/options
 """
-_PAGES = (
-    *(
-        _public("GET HEAD POST", path, "It shows what the person who is signed in may see.")
-        for path in ("", *_PAGE_PATHS.split(), *(each.PATH for each in SCREENS))
-    ),
-    _public("GET HEAD", "/assets/{digest}/{name}"),
-)
-
 _REGISTRATION = _public(
     "OPTIONS POST",
     "/oauth2/register",

@@ -14,6 +14,7 @@ from issuer.audit import Actor, Event
 from issuer.background.workers import WorkerPool
 from issuer.database.outage import LOG_EVERY
 from issuer.errors import DatabaseUnavailable, IssuerError
+from issuer.http.middleware import AllowedMethods, Endpoint
 from issuer.http.requests import bearer_token
 from issuer.settings import Settings
 from issuer.status.readiness import Readiness
@@ -88,10 +89,12 @@ def health_routes(readiness: Readiness) -> list[Route]:
         return _answer(503, {"status": "not ready"})
 
     base = readiness.settings.base_path
-    return [
-        Route(f"{base}/healthz", healthz, methods=["GET"]),
-        Route(f"{base}/readyz", readyz, methods=["GET"]),
-    ]
+    return [_route(f"{base}/healthz", healthz), _route(f"{base}/readyz", readyz)]
+
+
+def _route(path: str, endpoint: Endpoint) -> Route:
+    only = AllowedMethods("GET", "HEAD", endpoint=endpoint, is_for_scripts=False)
+    return Route(path, only, methods=["GET"])
 
 
 def health_paths(settings: Settings) -> dict[str, Any]:
@@ -125,7 +128,7 @@ def metrics_route(settings: Settings, token: SecretStr, exposition: Callable[[],
             return PlainTextResponse("This needs the metrics token.\n", 401, headers=headers)
         return Response(exposition(), media_type=_TEXT_FORMAT, headers=_NEVER_STORED)
 
-    return Route(f"{settings.base_path}/metrics", metrics, methods=["GET"])
+    return _route(f"{settings.base_path}/metrics", metrics)
 
 
 def metrics_path(settings: Settings) -> dict[str, Any]:

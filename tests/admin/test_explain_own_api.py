@@ -113,7 +113,7 @@ def routes_of(deployment: Deployment) -> dict[str, set[str]]:
     """Every path of the running app, its parameters filled in, with its methods."""
     assert isinstance(deployment.http, TestClient)
     found: dict[str, set[str]] = {}
-    for route in leaves(deployment.http.app.rest.routes):  # type: ignore[attr-defined]
+    for route in leaves(deployment.http.app.rest.app().routes):  # type: ignore[attr-defined]
         path = re.sub(r"\{.+?\}", "unknown", route.path)
         found.setdefault(path, set()).update(route.methods or {"POST"})  # none: answers 405
     for path, methods in found.items():

@@ -232,6 +232,7 @@ def test_health_asks_the_server(cli: Cli, tmp_path: Path):
         port = url.rpartition(":")[2]
         assert cli.json("health", "--port", port) == {"status": "ok"}
         assert cli("health", "--port", port, "--url", url).status == 2
+        httpx.get(f"{url}/", timeout=SECONDS, trust_env=False)  # the first page takes longer
         assert "answers 404" in cli("health", "--url", url).sentence
         program.stopped(signal.SIGTERM)
     assert "does not answer" in cli("health", "--url", url).sentence

@@ -3,6 +3,7 @@
 import json
 import shlex
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import chain, count
 
 import typer
@@ -24,7 +25,7 @@ from issuer.composition import Administration, UnitOfWork
 from issuer.directory import ClientRecord, UserRecord
 from issuer.errors import InvalidCredentials, InvalidField
 from issuer.explain.explaining import Explanation, PreviewRequest, Question, ScopeSource
-from issuer.explain.own_api import OwnRoute
+from issuer.server.own_routes import routes_of
 
 app = new_app()
 
@@ -86,13 +87,7 @@ def explain(
 
 
 def _explained(administration: Administration, question: Question) -> Explanation:
-    def own_routes() -> Iterable[OwnRoute]:
-        # Imported here: FastAPI takes a second to import, and most questions are about an AgentOS.
-        from issuer.server.own_routes import routes_of  # noqa: PLC0415
-
-        return routes_of(administration.settings)
-
-    administration.explainer.own_api.routes = own_routes
+    administration.explainer.own_api.routes = partial(routes_of, administration.settings)
     try:
         return administration.explainer.explain(question)
     except InvalidCredentials as error:

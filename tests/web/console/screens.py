@@ -171,7 +171,7 @@ TOLD = {"/console/keys?rotate=ES256": "issuer:verifiers:read"}
 
 def routes(deployment: Deployment) -> set[str]:
     """The paths of the routes of the console."""
-    paths = {each.path for each in deployment.http.app.rest.routes if isinstance(each, Route)}
+    paths = {each.path for each in deployment.http.app.rest.app().routes if isinstance(each, Route)}
     return {path for path in paths if f"{path}/".startswith("/console/")}
 
 
