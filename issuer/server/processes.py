@@ -1,6 +1,7 @@
 """Fork worker processes, and replace those that are killed; signals and memory of a process."""
 
 import ctypes
+import gc
 import os
 import signal
 import sys
@@ -33,6 +34,8 @@ def fork_workers(count: int, ended: Callable[[int], None]) -> bool:
     exits with an error would do so again: then all end, with status 1. The parent calls `ended`
     with the process id of each worker that has ended.
     """
+    gc.collect()
+    gc.freeze()
     return _Parent(ended).watch(count)
 
 

@@ -17,6 +17,7 @@ from issuer.database import Database
 from issuer.database.only_one import as_server
 from issuer.errors import ConfigurationError, Unavailable
 from issuer.rate_limits.limits import build_limits
+from issuer.server.app import app_from_environment
 from issuer.server.connection import BoundedConnection
 from issuer.server.connection_limit import limit_connections
 from issuer.server.processes import fork_workers
@@ -24,7 +25,6 @@ from issuer.settings import Settings
 from issuer.telemetry.logs import get_logger
 from issuer.telemetry.metrics import FOLDER_OF_WORKERS
 
-_APP = "issuer.server.app:app_from_environment"
 _BACKLOG = 2048
 _SECONDS_TO_FINISH = 10
 # Longer than proxies keep theirs (60 s): one would send into a connection we are closing.
@@ -130,6 +130,9 @@ def _serve_until_a_signal(
 ) -> None:
     announces = True
     if workers > 1:
+        # Before the fork: what it needs is in memory once for all workers.
+        import issuer.server.admin_and_pages  # noqa: F401, PLC0415
+
         with shared_metrics(settings):
             announces = fork_workers(workers, forget_gauges)
 
@@ -137,7 +140,7 @@ def _serve_until_a_signal(
         limit = limit_connections(settings.max_connections)
 
     config = uvicorn.Config(
-        _APP,
+        app_from_environment,
         factory=True,
         loop="uvloop",
         http=ServedConnection,
