@@ -2,19 +2,40 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Index, text
 
 import issuer
 from issuer.database.database import Database
 from issuer.database.deployment import current_revision, require_compatible_schema
 from issuer.database.engine import sqlite_connection
+from issuer.database.tables import AssignmentRow, Base, ClientRow
 from issuer.errors import ConfigurationError
+
+
+def _index_where(
+    table: type[Base], name: str, condition: str, *columns: str, unique: bool = False
+) -> None:
+    where, of = text(condition), (getattr(table, each) for each in columns)
+    Index(name, *of, unique=unique, sqlite_where=where, postgresql_where=where)
+
+
+_at_most_once = partial(_index_where, AssignmentRow, unique=True)
+_at_most_once(
+    "uq_assignments_at_one_audience",
+    "audience_id IS NOT NULL",
+    *("folded_id", "role_name", "audience_id"),
+)
+_at_most_once("uq_assignments_everywhere", "audience_id IS NULL", "folded_id", "role_name")
+# Of few clients. A query uses them if it has the condition in the same words.
+_of_few = partial(_index_where, ClientRow)
+_of_few("ix_clients_rights_here", """CAST(scopes AS TEXT) LIKE '%"issuer:%'""", "client_id")
+_of_few("ix_clients_trusts", "CAST(trusts AS TEXT) != '[]'", "client_id")
 
 
 def migrate(url: str) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from pydantic import BaseModel
 from sqlalchemy import ColumnElement, CursorResult, and_, delete, func, inspect, select, tuple_
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.orm import InstrumentedAttribute, Session
 from sqlalchemy.orm.attributes import flag_modified
 from sqlalchemy.sql.base import ExecutableOption
@@ -38,8 +38,11 @@ Record = TypeVar("Record", bound="DataclassInstance")
 
 def insert_into(session: Session, table: type[Base]) -> Any:
     """An INSERT with `ON CONFLICT`: equal in both dialects, but SQLAlchemy has a class for each."""
-    is_sqlite = session.get_bind().dialect.name == "sqlite"
-    return sqlite.insert(table) if is_sqlite else postgresql.insert(table)
+    if session.get_bind().dialect.name == "sqlite":
+        return sqlite.insert(table)
+    from sqlalchemy.dialects import postgresql  # noqa: PLC0415 - a server with SQLite needs none
+
+    return postgresql.insert(table)
 
 
 def insert_new(session: Session, table: type[Base], values: Mapping[str, Any]) -> bool:

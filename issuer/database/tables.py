@@ -1,4 +1,7 @@
-"""Every table, in one place for Alembic. Only stores and key backends read or write them."""
+"""Every table, in one place for Alembic. Only stores and key backends read or write them.
+
+Indexes with a condition are in `migrations.py`: SQLAlchemy imports both dialects for them.
+"""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -18,7 +21,6 @@ from sqlalchemy import (
     MetaData,
     String,
     Text,
-    text,
 )
 from sqlalchemy.orm import (
     DeclarativeBase,
@@ -73,11 +75,6 @@ def _deleted_with(column: str, **more: Any) -> MappedColumn[Any]:
 def _serial() -> MappedColumn[int]:
     serial = BigInteger().with_variant(Integer, "sqlite")
     return mapped_column(serial, primary_key=True, autoincrement=True)
-
-
-def _index_where(condition: str, name: str, *columns: str, unique: bool = False) -> Index:
-    where = text(condition)
-    return Index(name, *columns, unique=unique, sqlite_where=where, postgresql_where=where)
 
 
 class Instant(TypeDecorator[datetime]):
@@ -327,14 +324,6 @@ class ClientRow(Versioned, SeenByDirectory, Base, table="clients"):
     of keys, trusts and redirect URIs who gave them; see `issuer/authority/credentials.py`.
     """
 
-    # Of few clients. A query uses them if it has the condition in the same words.
-    __table_args__ = (
-        _index_where(
-            """CAST(scopes AS TEXT) LIKE '%"issuer:%'""", "ix_clients_rights_here", "client_id"
-        ),
-        _index_where("CAST(trusts AS TEXT) != '[]'", "ix_clients_trusts", "client_id"),
-    )
-
     client_id: Mapped[str] = mapped_column(String(255), primary_key=True)
     folded_id: Mapped[str] = _deleted_with("principals.folded_id", unique=True)
     name: Mapped[str] = mapped_column(String(255))
@@ -420,23 +409,14 @@ class UsedAssertionRow(Base, table="used_assertions"):
 
 
 class AssignmentRow(SeenByDirectory, Base, table="assignments"):
-    """A role assigned to a principal, at one audience or (`audience_id` is null) everywhere."""
+    """A role assigned to a principal, at one audience or (`audience_id` is null) everywhere.
+
+    At most once for each: the indexes are in `issuer/database/migrations.py`.
+    """
 
     __table_args__ = (
         Index("ix_assignments_audience_id", "audience_id", "folded_id"),
         Index("ix_assignments_role_name", "role_name", "folded_id"),
-        _index_where(
-            "audience_id IS NOT NULL",
-            "uq_assignments_at_one_audience",
-            *("folded_id", "role_name", "audience_id"),
-            unique=True,
-        ),
-        _index_where(
-            "audience_id IS NULL",
-            "uq_assignments_everywhere",
-            *("folded_id", "role_name"),
-            unique=True,
-        ),
     )
 
     id: Mapped[int] = _serial()
