@@ -253,17 +253,21 @@ class BackgroundJobs:
         own = (getattr(runs, "job", runs) for job, runs in self.running if job.owner != "telemetry")
         return tuple(each for each in own if isinstance(each, Periodic))
 
-    def start(self) -> None:
-        """Rotate keys if it is due, then start the threads."""
+    def prepare(self) -> None:
+        """Rotate keys if it is due; `IssuerError` if a server could not sign. Starts no thread."""
         foundation, keyring = self.parts.foundation, self.parts.keys.keyring
         foundation.database.max_silence = MAX_SILENCE_S
         require_algorithms(foundation)
         keyring.cleanup()
         keyring.reconcile()
         keyring.require_loaded()
+
+    def start(self) -> None:
+        """Prepare, then start the threads."""
+        self.prepare()
         for _, runs in self.running:
             runs.start()
-        foundation.database.outage.is_logged = True
+        self.parts.foundation.database.outage.is_logged = True
 
     def stop(self) -> None:
         """Write what is waiting, end the threads, close the connections."""

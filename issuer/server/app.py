@@ -111,10 +111,14 @@ def _metrics_routes(running: RunningServer, metrics: Metrics) -> list[Route]:
 
 
 def app_from_environment() -> ASGIApp:
-    """The application as each worker process of `issuer serve` builds it."""
+    """The application of a process; `IssuerError` if it cannot start.
+
+    RSA keys are slow to read: once here, before there are requests.
+    """
     settings = Settings.from_environment()
     logs.configure(settings.log_level)
     parts = compose(settings, telemetry=build_telemetry(settings))
+    parts.background.prepare()
     tracing = parts.telemetry.tracing
     app: ASGIApp = tracing.requests(create_app(parts))
     # The application lives as long as the process: exclude it from garbage collection. Not in

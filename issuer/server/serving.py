@@ -90,10 +90,10 @@ def address(listener: socket.socket) -> str:
 
 
 def preflight(settings: Settings, workers: int = 1) -> None:
-    """`IssuerError` unless a server can start; raised once, before workers are forked.
+    """`IssuerError` unless a server can start.
 
-    Creates missing keys, and leaves no thread behind, so that forking is safe. Warns if all
-    `workers` together may need more connections than PostgreSQL allows.
+    Warns if all `workers` together may need more connections than PostgreSQL allows. Of several
+    workers none has to create keys, and an error is raised once, before they are forked.
     """
     with composed(settings) as parts:
         build_limits(settings, parts.clock)
@@ -106,8 +106,8 @@ def preflight(settings: Settings, workers: int = 1) -> None:
                 max_connections=allowed,
                 remedy="Lower ISSUER_DATABASE_POOL, or raise max_connections of PostgreSQL.",
             )
-        parts.background.start()
-        parts.background.stop()
+        if workers > 1:
+            parts.background.prepare()
 
 
 def serve(
