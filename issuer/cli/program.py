@@ -1,5 +1,6 @@
 """The program: its commands, and how errors are printed."""
 
+import gc
 import json
 import os
 import sys
@@ -17,6 +18,9 @@ from issuer.errors import IssuerError
 from issuer.fields.text import escaped
 from issuer.files import reason_of
 
+# Imports make a hundred thousand objects, none of them garbage: with the default of 700, every
+# command would look through them again and again.
+_OBJECTS_BETWEEN_COLLECTIONS = 50_000
 # By panel of the help: the module of each command, and its summary.
 _COMMANDS = {
     "Getting started": {
@@ -130,9 +134,12 @@ for panel, commands in _COMMANDS.items():
 def main() -> None:
     """The console script."""
     os.umask(0o077)  # files are created for this user alone
+    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
     if not _has_streams():
         sys.exit(1)
-    sys.exit(_written(run(sys.argv[1:])))
+    status = _written(run(sys.argv[1:]))
+    gc.freeze()  # or the interpreter looks for garbage, several times, before it ends
+    sys.exit(status)
 
 
 def _written(status: int) -> int:
