@@ -7,18 +7,18 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
-from rich import box
-from rich.cells import cell_len
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from issuer.cli.command import wants_json
 from issuer.fields.text import escaped
 
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+# Rich is imported where a table is printed: with --json, and in a server, it is not needed.
 _WIDE = 10_000
 _PADDING = 3  # beside a column
 _LEAST_TEXT = 30  # for a last column of long text
@@ -46,10 +46,7 @@ def show(resource: BaseModel, **once: str) -> None:
     if wants_json.get():
         print_json({**members, **once})
         return
-    grid = Table.grid(padding=(0, 2))
-    for name, value in members.items():
-        grid.add_row(Text(name, style="bold"), Text(escaped(_in_words(value))))
-    _console().print(grid)
+    _console().print(_grid((name, escaped(_in_words(value))) for name, value in members.items()))
     for name, value in once.items():
         print(f"\n{name}: {value}\nIt is shown only once.")
 
@@ -70,6 +67,11 @@ def show_all(
     if wants_json.get():
         print_json({"items": items})
         return
+    from rich import box  # noqa: PLC0415
+    from rich.cells import cell_len  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
     console = _console()
     table = Table(*[column.replace("_", " ") for column in columns], box=box.SIMPLE_HEAD)
     for column in table.columns[:-1]:
@@ -88,14 +90,22 @@ def show_all(
         console.print(table)
 
 
-def _show_one_by_one(console: Console, table: Table) -> None:
+def _show_one_by_one(console: "Console", table: "Table") -> None:
     """Each row as a list of its members, where the terminal is too narrow for a table."""
+    names = [str(column.header) for column in table.columns]
     for row in zip(*(column.cells for column in table.columns), strict=True):
-        grid = Table.grid(padding=(0, 2))
-        for column, cell in zip(table.columns, row, strict=True):
-            if str(cell) != _NOTHING:
-                grid.add_row(Text(str(column.header), style="bold"), cell)
-        console.print(grid, "")
+        members = zip(names, map(str, row), strict=True)
+        console.print(_grid(each for each in members if each[1] != _NOTHING), "")
+
+
+def _grid(members: Iterable[tuple[str, str]]) -> "Table":
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    grid = Table.grid(padding=(0, 2))
+    for name, text in members:
+        grid.add_row(Text(name, style="bold"), Text(text))
+    return grid
 
 
 def say(sentence: str, members: Mapping[str, object]) -> None:
@@ -108,6 +118,8 @@ def say(sentence: str, members: Mapping[str, object]) -> None:
 
 def working(what: str) -> AbstractContextManager[object]:
     """Show on a terminal that something takes a while. Uses standard error."""
+    from rich.console import Console  # noqa: PLC0415
+
     console = Console(stderr=True)
     return console.status(what) if console.is_terminal else nullcontext()
 
@@ -128,6 +140,8 @@ def _in_words(value: object) -> str:
             return str(value)
 
 
-def _console() -> Console:
+def _console() -> "Console":
     """As wide as the terminal. In a pipe it is wide enough that no line is cut."""
+    from rich.console import Console  # noqa: PLC0415
+
     return Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE)
