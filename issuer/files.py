@@ -3,17 +3,19 @@
 import fcntl
 import os
 import stat
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
 from secrets import token_hex
-from typing import BinaryIO
+from typing import BinaryIO, TextIO
 
 from issuer.errors import ConfigurationError, IssuerError
 
 LARGEST = 64 * 1024
 _PARTIAL = ".partial"
+_LOOKS_EVERY_S = 0.1
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
@@ -143,3 +145,21 @@ def _make_durable(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def is_locked(file: TextIO | int, kind: int) -> bool:
+    """Whether `fcntl.flock` locks it now; False if another process holds it."""
+    try:
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def wait_until(is_free: Callable[[], bool], patience: float, taken: IssuerError) -> None:
+    """Raise `taken` after `patience` seconds."""
+    deadline = time.monotonic() + patience
+    while not is_free():
+        if time.monotonic() >= deadline:
+            raise taken
+        time.sleep(_LOOKS_EVERY_S)

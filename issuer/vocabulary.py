@@ -129,6 +129,8 @@ FEED_TYPE = "revocations+jwt"
 CLIENT_ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"  # RFC 7523 §2.2
 AUDIT_CHECKPOINT_TYPE = "audit-checkpoint+jwt"
 
+ADMIN_CLIENT = "issuer-admin"  # that `issuer init` creates
+
 # The grants of clients that registered themselves, and of those that cannot keep a secret.
 GRANTS_WITH_A_PERSON = frozenset({GrantType.AUTHORIZATION_CODE, GrantType.REFRESH_TOKEN})
 GRANTS_OF_PUBLIC_CLIENTS = GRANTS_WITH_A_PERSON | {GrantType.DEVICE_CODE}

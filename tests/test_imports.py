@@ -7,6 +7,10 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+import pytest
+
+from tests.journeys.running_issuer import RunningIssuer
+
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "issuer"
 
@@ -238,32 +242,58 @@ def imports(file: str) -> Iterator[str]:
                 yield node.module
 
 
-@cache
-def modules_of_the_app() -> set[str]:
-    """What a process has imported when it has imported the server."""
-    program = "import sys, issuer.server.app; print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
-    return set(loaded.stdout.decode().split())
+# All optional packages are installed where this runs. What a process does not use, it neither waits
+# for nor holds in memory; a package stands for all that it contains.
+OF_PEOPLE = "fastapi issuer.admin issuer.web jinja2 yaml pyotp segno webauthn"
+OF_EXTRAS = "psycopg redis opentelemetry prometheus_client google.protobuf"
+OF_OTHERS = "alembic httpx jwt rich pygments issuer.manifest sqlalchemy.dialects.postgresql"
+OF_SERVERS = "starlette anyio uvicorn uvloop httptools authlib issuer.oauth issuer.server"
+PROGRAM = [sys.executable, "-P", "-X", "importtime", "-m", "issuer"]
+NEVER_USED = {
+    ("serve",): f"{OF_PEOPLE} {OF_EXTRAS} {OF_OTHERS}",
+    ("--help",): "sqlalchemy pydantic cryptography asyncio httpx issuer.settings issuer.database",
+    ("client", "list", "--json"): f"{OF_SERVERS} {OF_PEOPLE} {OF_EXTRAS} {OF_OTHERS}",
+    ("key", "list", "--json"): f"{OF_SERVERS} {OF_PEOPLE} {OF_EXTRAS} {OF_OTHERS}",
+    ("health",): f"sqlalchemy cryptography joserfc issuer.database {OF_PEOPLE}",
+}
 
 
-def test_what_only_people_need_is_imported_when_it_is_used():
-    """A server for machines alone does not pay for it in memory."""
-    modules = modules_of_the_app()
-    people = {"fastapi", "issuer.admin", "issuer.web", "jinja2", "pyotp", "segno", "webauthn"}
-    assert modules.isdisjoint(people)
+def test_a_process_imports_only_what_it_uses(tmp_path: Path):
+    with RunningIssuer(tmp_path, program=PROGRAM, signing_algorithms="ES256") as issuer:
+        client = issuer.deployment.client("ci-bot", scopes=["agents:run"])
+        assert issuer.token_endpoint.client_credentials(client).status == 200
+        printed = {
+            command: subprocess.run(
+                [*PROGRAM, *command],
+                env=issuer.environment,
+                capture_output=True,
+                text=True,
+                check=True,
+            ).stderr
+            for command in NEVER_USED
+            if command != ("serve",)
+        }
+    printed["serve",] = issuer.log
+    for command, unwanted in NEVER_USED.items():
+        found = modules_in(printed[command])
+        assert "issuer.cli" in found
+        assert {
+            each
+            for each in unwanted.split()
+            if any(f"{module}.".startswith(f"{each}.") for module in found)
+        } == set(), command
 
 
-def test_what_only_other_databases_need_is_imported_with_the_first_connection():
-    """They are extras: without them a server with SQLite starts."""
-    assert modules_of_the_app().isdisjoint({"psycopg", "redis", "alembic"})
+def modules_in(importtime: str) -> set[str]:
+    """What was imported, as `-X importtime` says."""
+    lines = (line for line in importtime.splitlines() if line.startswith("import time:"))
+    return {line.rpartition("|")[2].strip() for line in lines}
 
 
-def test_what_only_assertions_need_is_imported_with_the_first_one():
-    """A server whose clients have secrets does not pay for it."""
-    assert modules_of_the_app().isdisjoint({"jwt", "httpx"})
-
-
-def test_what_sends_telemetry_is_imported_where_it_is_wanted():
-    modules = modules_of_the_app()
-    assert "issuer.telemetry.otel.environment" in modules
-    assert modules.isdisjoint({"opentelemetry", "google.protobuf", "prometheus_client"})
+@pytest.mark.slow
+def test_workers_share_what_their_parent_has_imported(tmp_path: Path):
+    with RunningIssuer(tmp_path, workers=2, program=PROGRAM) as issuer:
+        assert issuer.http.get("/").status_code == 200
+    names = [line.rpartition("|")[2].strip() for line in issuer.log.splitlines()]
+    for module in ("issuer.server.app", "issuer.web.routes", "fastapi", "sqlalchemy"):
+        assert names.count(module) == 1

@@ -5,12 +5,11 @@ the issuer itself, through any interface. The last admin cannot be removed. Wher
 gets such rights, what others gave ends or is confirmed.
 """
 
-from issuer.authority.authority import ADMIN_CLIENT, Authority
+from issuer.authority.authority import Authority
 from issuer.authority.credentials import CredentialsNotKept, GivenCredential, Grantor
 from issuer.authority.new_privileges import NewPrivileges
 
 __all__ = [
-    "ADMIN_CLIENT",
     "Authority",
     "CredentialsNotKept",
     "GivenCredential",

@@ -12,8 +12,6 @@ from issuer.fields.ids import fold_id
 from issuer.scopes import ISSUER_ADMIN, covers, parse
 from issuer.vocabulary import GivenAs, GrantType
 
-ADMIN_CLIENT = "issuer-admin"  # that `issuer init` creates
-
 
 class Authority(AuthorityStore):
     """What the caller may change at the issuer itself, within one transaction.

@@ -8,28 +8,27 @@ from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from datetime import UTC, datetime
 from threading import Thread
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from issuer.audiences import AUDIENCE
 from issuer.cli.command import Complete, argument, flag, option
-from issuer.cli.opening import reading
-from issuer.clients import CLIENT
-from issuer.composition import UnitOfWork
 from issuer.fields.times import duration
-from issuer.resources import ResourceType
-from issuer.roles import ROLE
-from issuer.trusted_issuers import TRUSTED_ISSUER
+
+if TYPE_CHECKING:
+    from issuer.composition import UnitOfWork
 
 _MAX_NAMES = 100
 _SECONDS = 2.0
 
 
-def _completing(names: Callable[[UnitOfWork, str], list[str]]) -> Complete:
+def _completing(names: "Callable[[UnitOfWork, str], list[str]]") -> Complete:
     """The names that begin with what was typed; none, without output, if reading fails."""
 
     def complete(incomplete: str) -> list[str]:
+        # Imported here: commands that ask a server have these options, and no database.
+        from issuer.cli.opening import reading  # noqa: PLC0415
+
         results: list[str] = []
 
         def read() -> None:
@@ -45,19 +44,20 @@ def _completing(names: Callable[[UnitOfWork, str], list[str]]) -> Complete:
     return complete
 
 
-def _keys(resource_type: ResourceType[Any, Any]) -> Complete:
-    def read(work: UnitOfWork, first: str) -> list[str]:
-        resources = work.collection(resource_type)
-        following = map(resource_type.key_of, resources.page(first or None, _MAX_NAMES))
+def _keys(attribute: str) -> Complete:
+    def read(work: "UnitOfWork", first: str) -> list[str]:
+        resources = getattr(work, attribute)
+        key_of = resources.resource_type.key_of
+        following = map(key_of, resources.page(first or None, _MAX_NAMES))
         return [*([first] if resources.exists(first) else []), *following]
 
     return _completing(read)
 
 
-known_audiences = _keys(AUDIENCE)
-known_roles = _keys(ROLE)
-known_clients = _keys(CLIENT)
-known_trusted_issuers = _keys(TRUSTED_ISSUER)
+known_audiences = _keys("audiences")
+known_roles = _keys("roles")
+known_clients = _keys("clients")
+known_trusted_issuers = _keys("trusted_issuers")
 known_users = _completing(lambda work, incomplete: work.users.usernames(incomplete, _MAX_NAMES))
 COMPLETIONS = {"audience": known_audiences, "role": known_roles, "client": known_clients}
 

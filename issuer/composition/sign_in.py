@@ -10,7 +10,6 @@ from issuer.composition.foundation import Foundation
 from issuer.composition.tokens import TokenParts, see_own_change
 from issuer.directory import ClientRecord, Directory
 from issuer.fields.secret_text import CODE, DEVICE_CODE, INVITATION, SESSION, SecretTexts
-from issuer.http.cookies import LOGOUT_REQUEST
 from issuer.keys import Keyring
 from issuer.keys import sealed_secrets_store as purposes
 from issuer.keys.sealing import SealedTexts, Sealer
@@ -147,6 +146,9 @@ class PeopleParts:
 
     def request_began_at(self, cookie: str, value: str) -> datetime | None:
         """When the request that a cookie of this name keeps began; None if it has expired."""
+        # Imported here: it needs Starlette, and commands have no cookies.
+        from issuer.http.cookies import LOGOUT_REQUEST  # noqa: PLC0415
+
         kept: AuthorizationRequest | RequestDigest | LogoutRequest | None
         if cookie.startswith(LOGOUT_REQUEST):
             kept = self.logout_requests.open(value)

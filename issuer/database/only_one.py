@@ -2,7 +2,6 @@
 
 import fcntl
 import os
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -11,9 +10,8 @@ from typing import TextIO
 from sqlalchemy import text
 
 from issuer.database.database import Database
-from issuer.errors import ConfigurationError, IssuerError
-
-_LOOKS_EVERY_S = 0.1
+from issuer.errors import ConfigurationError
+from issuer.files import is_locked, wait_until
 
 
 @contextmanager
@@ -71,15 +69,6 @@ def _lock(database: Database, name: str) -> Iterator[Callable[[], bool]]:
         yield lambda: bool(connection.execute(lock, {"name": f"agentos-issuer{name}"}).scalar())
 
 
-def wait_until(is_free: Callable[[], bool], patience: float, taken: IssuerError) -> None:
-    """Raise `taken` after `patience` seconds."""
-    deadline = time.monotonic() + patience
-    while not is_free():
-        if time.monotonic() >= deadline:
-            raise taken
-        time.sleep(_LOOKS_EVERY_S)
-
-
 def _opened(database: Database, prefix: str, suffix: str) -> TextIO:
     """A file beside the database, to be locked. Closing it unlocks it."""
     path = Path(str(database.url.database))
@@ -90,12 +79,3 @@ def _opened(database: Database, prefix: str, suffix: str) -> TextIO:
         raise ConfigurationError(
             f"Cannot open the database ({database.safe_url}): {path}: {error.strerror}."
         ) from None
-
-
-def is_locked(file: TextIO | int, kind: int) -> bool:
-    """Whether `fcntl.flock` locks it now; False if another process holds it."""
-    try:
-        fcntl.flock(file, kind | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from issuer.audit import Actor
-from issuer.authority import ADMIN_CLIENT
 from issuer.clients import ClientFields, NewClient, SecretFields
 from issuer.clock import Clock
 from issuer.composition import Administration, UnitOfWork, composed
@@ -35,6 +34,7 @@ from issuer.keys.sealed_secrets_store import (
 from issuer.keys.sealing import Sealer, new_master_key
 from issuer.scopes import ISSUER_ADMIN
 from issuer.settings import Settings
+from issuer.vocabulary import ADMIN_CLIENT
 
 _OLD_AND_NEW = 2
 _PATIENCE_S = 60

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from issuer.audit.push.destination import NotDelivered
 from issuer.audit.push.progress_store import Progress
 from issuer.audit.push.pusher import Pusher
-from issuer.authority import ADMIN_CLIENT, Authority
+from issuer.authority import Authority
 from issuer.clients import Clients, Registrations
 from issuer.clients.documents import ALL_HOSTS
 from issuer.clients.registrations import MAX_CLIENTS
@@ -25,7 +25,7 @@ from issuer.scopes import ISSUER_ADMIN
 from issuer.settings import Settings, is_loopback
 from issuer.sign_in.passkeys import why_not_offered
 from issuer.status.attention import NOTE, OK, PROBLEM, WARNING, Finding
-from issuer.vocabulary import SigningAlgorithm
+from issuer.vocabulary import ADMIN_CLIENT, SigningAlgorithm
 
 _PUSH = "audit push"
 _MAX_DRIFT = timedelta(seconds=2)

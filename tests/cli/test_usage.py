@@ -5,7 +5,6 @@ import json
 import re
 import shlex
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import redirect_stdout, suppress
 from itertools import pairwise
@@ -178,14 +177,6 @@ def test_without_standard_output_nothing_is_done(closed: str, answer: tuple[int,
         check=False,
     )
     assert (ended.returncode, ended.stdout, ended.stderr) == answer
-
-
-def test_help_does_not_wait_for_the_database_library():
-    script = "import sys; from issuer.cli import run; run(sys.argv[1:]); print(*sys.modules)"
-    for arguments in (["--help"], ["--version"]):
-        modules = output(sys.executable, "-P", "-c", script, *arguments).split()
-        assert "typer" in modules
-        assert not {"sqlalchemy", "fastapi", "uvicorn", "httpx"} & set(modules)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """`issuer key drill`."""
 
 import time
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -9,8 +10,10 @@ from issuer.cli.command import flag, given, option, wants_json
 from issuer.cli.opening import operator, read_settings
 from issuer.composition import composed
 from issuer.errors import IssuerError
-from issuer.rotation_drill import Drill, DrillRequest, Report
 from issuer.vocabulary import SigningAlgorithm
+
+if TYPE_CHECKING:
+    from issuer.rotation_drill import Report
 
 
 def drill_rotation(
@@ -41,6 +44,9 @@ def drill_rotation(
       issuer key drill --verifier https://os.example/ --client-id ci-bot --rotate
       issuer key drill --verifier https://proxy.example/jwks.json
     """
+    # Imported here: it needs httpx, and other commands of keys do not.
+    from issuer.rotation_drill import Drill, DrillRequest  # noqa: PLC0415
+
     request = DrillRequest.read(
         given(
             verifiers=verifiers,
@@ -65,7 +71,7 @@ def _wait(seconds: float, reason: str) -> None:
         raise IssuerError("Interrupted while waiting: the old key continues to sign.") from None
 
 
-def _show(report: Report) -> None:
+def _show(report: "Report") -> None:
     if wants_json.get():
         output.print_json(report.as_json())
     else:

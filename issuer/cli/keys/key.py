@@ -15,7 +15,6 @@ from issuer.composition import Administration
 from issuer.keys.described import all_described, described
 from issuer.keys.private_key import public_pem
 from issuer.keys.sealing import new_master_key
-from issuer.provisioning.setup import change_master_key
 from issuer.verifiers.known_verifiers import REMEDY, DescribedVerifier
 from issuer.vocabulary import SigningAlgorithm
 
@@ -139,6 +138,9 @@ def rewrap_keys(yes: Yes = False) -> None:
       issuer key rewrap
       ISSUER_MASTER_KEY="$NEW $OLD" issuer key rewrap
     """
+    # Imported here: it needs Alembic, and other commands of keys do not.
+    from issuer.provisioning.setup import change_master_key  # noqa: PLC0415
+
     for confirmation in confirming(yes=yes):
         with confirmation:
             confirmation.require("replace the master key: every copy of it must be replaced, too")

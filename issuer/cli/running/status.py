@@ -8,7 +8,6 @@ from typing import Any
 import httpx
 import typer
 
-from issuer.authority import ADMIN_CLIENT
 from issuer.cli import output
 from issuer.cli.api_client import (
     client_secret_of_caller,
@@ -25,6 +24,7 @@ from issuer.cli.running.token_cache import token_from_cache
 from issuer.errors import IssuerError, Unavailable
 from issuer.scopes import ISSUER_STATUS
 from issuer.settings import Settings
+from issuer.vocabulary import ADMIN_CLIENT
 
 app = new_app()
 

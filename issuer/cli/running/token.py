@@ -8,7 +8,6 @@ from issuer.cli import output
 from issuer.cli.api_client import client_secret_of_caller, requested_token, token_endpoint
 from issuer.cli.command import flag, new_app, option, wants_json
 from issuer.cli.confirming import ask
-from issuer.cli.opening import administering, operator
 from issuer.cli.options import (
     AskedScopes,
     AudienceOfToken,
@@ -110,6 +109,9 @@ def revoke_token(
     """
     if jti is not None and token_stdin:
         raise typer.BadParameter("--jti or --token-stdin, not both")
+    # Imported here: other tokens come from a server, and need no database.
+    from issuer.cli.opening import administering, operator  # noqa: PLC0415
+
     token = ask("token", from_stdin=token_stdin, otherwise="--token-stdin") if jti is None else ""
     with (
         administering(with_keys=True) as administration,

@@ -12,10 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from issuer.client import TokenClient, TokenError
-from issuer.database.only_one import is_locked, wait_until
 from issuer.errors import IssuerError
-from issuer.files import read_trusted, write_private
+from issuer.files import is_locked, read_trusted, wait_until, write_private
 
 _USED_FOR = 0.75  # of the lifetime
 _PATIENCE_S = 60.0  # a token request takes half of it at most
@@ -38,6 +36,8 @@ def token_from_cache(
     request = json.dumps([issuer, client_id, audience, scopes])
     file = folder / f"{hashlib.sha256(request.encode()).hexdigest()}.token"
     if (token := _cached(file)) is None:
+        from issuer.client import TokenClient, TokenError  # noqa: PLC0415 - for a new token only
+
         client_secret = secret()
         with locked(folder, patience, "end it, or leave --cache out"):
             if (token := _cached(file)) is None:
