@@ -12,6 +12,7 @@ from benchmarks.load import Load, megabytes, wrk
 from benchmarks.peers import PEERS, PeerUnavailable, RunningPeer, running_peer
 from benchmarks.scenarios import Scenario, signing_in
 from benchmarks.subjects import Ours, bare, ours
+from benchmarks.targets import COMMANDS
 
 
 @dataclass(frozen=True)
@@ -98,11 +99,14 @@ class Bench:
         return {name: result_of(each) for name, each in loads.items()}
 
     def start_again(self) -> None:
-        """Note how long a start takes, for each of ours that is one process."""
+        """Note how long a start and each of `COMMANDS` take, for each of ours of one process."""
         for name, subject in self._subjects.items():
             if name in {"sqlite", "postgresql"}:
                 taken = [subject.seconds_to_first_token() for _ in range(self._rounds)]
                 self.numbers[f"start, {name}: s"] = median(taken)
+                for command in COMMANDS:
+                    taken = [subject.seconds_of(command) for _ in range(self._rounds)]
+                    self.numbers[f"issuer {command}, {name}: s"] = median(taken)
 
     def _note_memory(self, when: str, name: str) -> None:
         if not isinstance(subject := self._subjects[name], Ours | RunningPeer):

@@ -1,5 +1,6 @@
 """The servers that are measured. All run at the same time; one at a time has load."""
 
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -116,6 +117,15 @@ class Ours:
 
     def seconds_to_first_token(self) -> float:
         return seconds_to_first_token(self.issuer, self.clients["RS256"])
+
+    def seconds_of(self, command: str) -> float:
+        """Seconds from exec of a command to its end."""
+        issuer, began = self.issuer, time.perf_counter()
+        words = [*on_core(0, OURS), *command.split()]
+        subprocess.run(
+            words, env=issuer.environment, cwd=issuer.folder, stdout=subprocess.DEVNULL, check=True
+        )
+        return time.perf_counter() - began
 
 
 def seconds_to_first_token(issuer: RunningIssuer, client: Credentials) -> float:
