@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass, field
 
-from issuer.directory import ClientRecord
+from issuer.directory import ClientRecord, UserRecord
 from issuer.errors import InvalidCredentials
 from issuer.oauth.client_authentication import WITH_CREDENTIALS
 from issuer.oauth.client_endpoint import ClientEndpoint
 from issuer.oauth.messages import AuthenticatedRequest, OAuthResponse, required
 from issuer.refresh_tokens import PREFIX
 from issuer.scopes import ISSUER_INTROSPECT, covers
-from issuer.tokens import Authorization, still_held
+from issuer.tokens import Authorization, VerifiedToken, held_by
 from issuer.vocabulary import GrantType
 
 _COPIED_CLAIMS = "sub aud iss jti client_id exp iat roles sid session_id".split()  # noqa: SIM905
@@ -30,43 +30,52 @@ class Introspection(ClientEndpoint):
     _issuer: str
     is_password_enough: bool = field(kw_only=True)
 
+    def answer_from_memory(self, request: AuthenticatedRequest) -> OAuthResponse | None:
+        """About an access token, unless its client or user must be looked up."""
+        text, directory = required(request, "token"), self._parts.tokens.directory
+        if text.startswith(PREFIX):
+            return None
+        try:
+            token = self._parts.tokens.any_reader.read(text)
+            client = directory.remembered_client(token.client_id)
+            if client is None or token.is_of_user:
+                return None
+            members = _access_token(token, client, None)
+        except InvalidCredentials:
+            members = None
+        return self._answered(request, members)
+
     def answer(self, request: AuthenticatedRequest) -> OAuthResponse:
         """The hint is ignored (§2.1): the two kinds of tokens look different."""
-        members = self._active(required(request, "token"))
+        return self._answered(request, self._active(required(request, "token")))
+
+    def _answered(
+        self, request: AuthenticatedRequest, members: dict[str, object] | None
+    ) -> OAuthResponse:
         if members is None or not self._may_introspect(request.client, members["client_id"]):
             return OAuthResponse(200, {"active": False})
         return OAuthResponse(200, {"active": True, **members})
 
     def _may_introspect(self, caller: ClientRecord, client_id: object) -> bool:
+        if client_id == caller.client_id:
+            return True
         issuer = caller.audiences.get(self._issuer)
-        may_introspect_any = issuer is not None and covers(
-            caller.rights.at(issuer), ISSUER_INTROSPECT
-        )
-        return client_id == caller.client_id or may_introspect_any
+        return issuer is not None and covers(caller.rights.at(issuer), ISSUER_INTROSPECT)
 
     def _active(self, text: str) -> dict[str, object] | None:
         """The members of an active token (§2.2); None for any other, whatever the reason."""
         if text.startswith(PREFIX):
             return self._refresh_token(text)
+        tokens = self._parts.tokens
         try:
-            return self._access_token(text)
+            token = tokens.any_reader.read(text)
+            if tokens.is_revoked(token):
+                return None
+            client = tokens.directory.load_client(token.client_id)
+            user = tokens.directory.load_user(token.subject) if token.is_of_user else None
+            return _access_token(token, client, user)
         except InvalidCredentials:
             return None
-
-    def _access_token(self, text: str) -> dict[str, object] | None:
-        tokens = self._parts.tokens
-        token = tokens.any_reader.read(text)
-        if tokens.is_revoked(token):
-            return None
-        members = {
-            "scope": _joined(token.openid_scopes, still_held(tokens.directory, token)),
-            "token_type": "Bearer",
-            **{name: token.claims[name] for name in _COPIED_CLAIMS if name in token.claims},
-        }
-        user = None
-        if token.subject != token.client_id:
-            user = tokens.directory.load_user(token.subject)
-        return members | ({"username": user.username} if user else {})
 
     def _refresh_token(self, text: str) -> dict[str, object] | None:
         tokens = self._parts.tokens
@@ -98,6 +107,18 @@ class Introspection(ClientEndpoint):
             "exp": int(tokens.refresh_tokens.expires_at(family).timestamp()),
             "iat": int(family.rotated_at.timestamp()),
         }
+
+
+def _access_token(
+    token: VerifiedToken, client: ClientRecord | None, user: UserRecord | None
+) -> dict[str, object]:
+    """`InvalidCredentials` if the token is not active for its client and user."""
+    return {
+        "scope": _joined(token.openid_scopes, held_by(client, user, token)),
+        "token_type": "Bearer",
+        **{name: token.claims[name] for name in _COPIED_CLAIMS if name in token.claims},
+        **({"username": user.username} if user else {}),
+    }
 
 
 def _joined(openid_scopes: frozenset[str], scopes: frozenset[str]) -> str:

@@ -2,7 +2,7 @@
 
 from issuer.tokens.authorization import Authorization, held_through
 from issuer.tokens.issuing import AccessToken, RevokedUntil, Signer, TokenIssuer
-from issuer.tokens.reading import IdTokenReader, TokenReader, VerifiedToken, still_held
+from issuer.tokens.reading import IdTokenReader, TokenReader, VerifiedToken, held_by, still_held
 
 __all__ = [
     "AccessToken",
@@ -13,6 +13,7 @@ __all__ = [
     "TokenIssuer",
     "TokenReader",
     "VerifiedToken",
+    "held_by",
     "held_through",
     "still_held",
 ]

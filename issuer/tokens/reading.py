@@ -4,14 +4,17 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
+from hashlib import blake2b
+from secrets import token_bytes
 from typing import Any
 
 from joserfc import jws, jwt
 from joserfc.errors import JoseError
-from joserfc.jwk import import_key
+from joserfc.jwk import Key, import_key
 
 from issuer.clock import Clock
-from issuer.directory import Directory
+from issuer.directory import ClientRecord, Directory, UserRecord
 from issuer.errors import InvalidCredentials
 from issuer.keys import Keyring
 from issuer.revocations import RevocationView, TokenIdentity
@@ -19,15 +22,23 @@ from issuer.scopes import OPENID, OPENID_SCOPES, covers
 from issuer.tokens.authorization import held_through
 from issuer.vocabulary import ACCESS_TOKEN_TYPE, ID_TOKEN_TYPE
 
+_MAX_VERIFIED = 4_096
+_MAX_KEYS = 64
+
 
 @dataclass(frozen=True, slots=True)
 class VerifiedToken(TokenIdentity):
     """The claims of an access token of this issuer, verified."""
 
+    kid: str
     expires_at: datetime
     scopes: frozenset[str]
     openid_scopes: frozenset[str]
     claims: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def is_of_user(self) -> bool:
+        return self.subject != self.client_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,21 +50,27 @@ class VerifiedIdToken:
     session_id: str
 
 
-def _verified_claims(keyring: Keyring, token: str, typ: str) -> dict[str, Any]:
-    """The claims of a token that this issuer signed; `InvalidCredentials`."""
+def _verified_claims(keyring: Keyring, token: str, typ: str) -> tuple[str, dict[str, Any]]:
+    """The `kid` and the claims of a token that this issuer signed; `InvalidCredentials`."""
     try:
         header = jws.extract_compact(token.encode()).headers()
         key = keyring.verifying(str(header.get("kid")))
         if key is None:
             raise InvalidCredentials("signed by an unknown key")
         # The algorithm is the key's, not the header's (RFC 8725 §3.1).
-        public = import_key(dict(key.public_jwk))
+        public = _imported(json.dumps(dict(key.public_jwk)))
         claims: dict[str, Any] = jwt.decode(token, public, algorithms=[key.alg.value]).claims
     except (JoseError, ValueError, TypeError, RecursionError) as error:
         raise InvalidCredentials(f"not a token of this issuer: {error}") from None
     if header.get("typ") != typ:
         raise InvalidCredentials(f"not a token of the type {typ}")
-    return claims
+    return key.kid, claims
+
+
+@lru_cache(_MAX_KEYS)
+def _imported(jwk: str) -> Key:
+    """Takes longer than verifying a signature with it."""
+    return import_key(json.loads(jwk))
 
 
 class IdTokenReader:
@@ -68,7 +85,7 @@ class IdTokenReader:
 
         An expired one is accepted: people sign out later (RP-Initiated Logout 1.0 §2).
         """
-        claims = _verified_claims(self._keyring, token, ID_TOKEN_TYPE)
+        _, claims = _verified_claims(self._keyring, token, ID_TOKEN_TYPE)
         if claims.get("iss") != self._issuer:
             raise InvalidCredentials("of another issuer")
         return VerifiedIdToken(claims["sub"], claims["aud"], claims["sid"])
@@ -94,7 +111,8 @@ class IdTokenReader:
 class TokenReader:
     """Verifies signature, `typ`, `iss`, `exp` and `aud`: one audience, or any if None.
 
-    Revoked tokens are refused as soon as this process knows the revocation.
+    Revoked tokens are refused as soon as this process knows the revocation. The last tokens are
+    remembered by a keyed hash: a signature is verified once, everything that may change each time.
     """
 
     _issuer: str
@@ -102,6 +120,10 @@ class TokenReader:
     _keyring: Keyring
     _clock: Clock
     _revocations: RevocationView
+
+    def __post_init__(self) -> None:
+        self._key = token_bytes(32)
+        self._verified: dict[bytes, VerifiedToken] = {}
 
     def read(self, token: str) -> VerifiedToken:
         """`InvalidCredentials` for anything but an active token of this issuer and audience."""
@@ -112,12 +134,23 @@ class TokenReader:
 
     def read_although_revoked(self, token: str) -> VerifiedToken:
         """As `read`, but a revoked token is accepted."""
-        claims = _verified_claims(self._keyring, token, ACCESS_TOKEN_TYPE)
+        text = token.encode("utf-8", "surrogatepass")
+        digest = blake2b(text, key=self._key, digest_size=32).digest()
+        verified = self._verified.get(digest)
+        if verified is None or self._keyring.verifying(verified.kid) is None:
+            verified = self._verify(token)
+            if len(self._verified) >= _MAX_VERIFIED:
+                self._verified.clear()
+            self._verified[digest] = verified
+        if verified.expires_at <= self._clock():
+            raise InvalidCredentials("expired")
+        return verified
+
+    def _verify(self, token: str) -> VerifiedToken:
+        kid, claims = _verified_claims(self._keyring, token, ACCESS_TOKEN_TYPE)
         audience = claims.get("aud") if self._audience is None else self._audience
         if (claims.get("iss"), claims.get("aud")) != (self._issuer, audience):
             raise InvalidCredentials("for another audience")
-        if claims["exp"] <= self._clock().timestamp():
-            raise InvalidCredentials("expired")
         return VerifiedToken(
             jti=claims["jti"],
             sid=claims.get("sid"),
@@ -125,6 +158,7 @@ class TokenReader:
             client_id=claims["client_id"],
             audience=claims["aud"],
             issued_at=datetime.fromtimestamp(claims["iat"], UTC),
+            kid=kid,
             expires_at=datetime.fromtimestamp(claims["exp"], UTC),
             scopes=frozenset(claims["scopes"]),
             openid_scopes=frozenset(claims["scope"].split(" ")).intersection(OPENID_SCOPES),
@@ -133,19 +167,28 @@ class TokenReader:
 
 
 def still_held(directory: Directory, token: VerifiedToken) -> frozenset[str]:
-    """The scopes of the token that are still held. Rights removed since no longer apply.
+    """The scopes of the token that its client, and its user if it has one, still hold.
+
+    Both as the database has them now, the client perhaps as it is in memory. Errors as `held_by`.
+    """
+    client = directory.remembered_client(token.client_id) or directory.load_client(token.client_id)
+    return held_by(client, directory.load_user(token.subject) if token.is_of_user else None, token)
+
+
+def held_by(
+    client: ClientRecord | None, user: UserRecord | None, token: VerifiedToken
+) -> frozenset[str]:
+    """The scopes of their token that they still hold. Rights removed since no longer apply.
 
     This issuer, as the resource server, need not wait for the token to expire.
     `InvalidCredentials` if the client or the user no longer exists, or is disabled, or may no
     longer use the audience; a token that is only for user info needs no audience.
     """
-    client = directory.remembered_client(token.client_id) or directory.load_client(token.client_id)
     audience = client.audiences.get(token.audience) if client else None
     is_for_user_info = OPENID in token.openid_scopes and not token.scopes
     if client is None or client.disabled or (audience is None and not is_for_user_info):
         raise InvalidCredentials("the client is deleted or disabled, or lost the audience")
-    user = directory.load_user(token.subject) if token.subject != token.client_id else None
-    if token.subject != token.client_id and (user is None or user.disabled):
+    if token.is_of_user and (user is None or user.disabled):
         raise InvalidCredentials("the user is deleted or disabled")
     if audience is None:
         return frozenset()

@@ -5,10 +5,12 @@ from datetime import timedelta
 import pytest
 
 from issuer.audit import Actor
+from issuer.composition import compose
 from issuer.refresh_tokens import TokenToStore
 from issuer.roles import Assignment
 from issuer.tokens import Authorization
-from tests.builders import URL, Credentials, Deployment, FakeClock
+from tests.builders import OPERATOR, URL, Credentials, Deployment, FakeClock
+from tests.directory.test_directory import statements
 from tests.drivers import TokenDriver
 from tests.oauth.refreshing import GRANTS, SignedIn, in_a_family, sign_in
 from tests.rows import rows
@@ -136,6 +138,44 @@ def test_a_revoked_token_is_inactive(alice: SignedIn):
     alice.endpoint.revoke(alice.client, successor.refresh_token)
     assert alice.introspect(successor.token) == INACTIVE
     assert alice.introspect(successor.refresh_token) == INACTIVE
+
+
+def test_a_token_that_was_introspected_is_inactive_once_its_key_is_revoked(
+    deployment: Deployment, token_endpoint: TokenDriver
+):
+    client = deployment.client()
+    answer = token_endpoint.client_credentials(client)
+    header, _ = token_endpoint.read(answer)
+    assert token_endpoint.introspect(client, answer.token)["active"]
+    with deployment.changing() as work:
+        work.keys.revoke(header["kid"])
+    assert token_endpoint.introspect(client, answer.token) == INACTIVE
+
+
+def test_a_token_of_a_client_is_introspected_without_a_query(
+    deployment: Deployment, token_endpoint: TokenDriver
+):
+    client = deployment.client()
+    token = token_endpoint.client_credentials(client).token
+    with statements(deployment) as seen:
+        assert token_endpoint.introspect(client, token)["active"]
+        assert token_endpoint.introspect(client, token + "x") == INACTIVE
+    assert seen == []
+
+
+def test_a_revocation_by_another_process_applies_once_this_one_has_polled(
+    deployment: Deployment, token_endpoint: TokenDriver, clock: FakeClock
+):
+    """It polls four times a second."""
+    client = deployment.client("ci-bot")
+    token = token_endpoint.client_credentials(client).token
+    assert token_endpoint.introspect(client, token)["active"]
+    elsewhere = compose(deployment.services.settings, clock)
+    with elsewhere.administration.changing(OPERATOR) as work:
+        work.clients.revoke_tokens("ci-bot")
+    elsewhere.database.dispose()
+    deployment.services.tokens.changes.poll()
+    assert token_endpoint.introspect(client, token) == INACTIVE
 
 
 def test_tokens_of_a_disabled_or_deleted_user_are_inactive(alice: SignedIn):
