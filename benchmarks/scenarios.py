@@ -24,6 +24,8 @@ SATURATING = 17
 MOST_ASSERTIONS = 8_000
 # In one load as well: they expire after a minute.
 MOST_CODES = 3_000
+# As many as the benchmark of AgentOS sends.
+INTROSPECTED = 200
 
 Script = Callable[[Any], str]
 
@@ -73,7 +75,7 @@ def scenarios() -> Iterator[Scenario]:
         for connections in (CONNECTIONS, MANY):
             name = f"postgresql, {alg}, {connections} connections"
             yield Scenario(name, "postgresql", client_credentials(alg), connections)
-    for word in ("refresh", "authorization code", "introspection"):
+    for word in ("refresh", "authorization code", "introspection", *ASSERTIONS):
         yield Scenario(f"postgresql, {word}", "postgresql", OTHERS[word])
     for kind in ("sqlite", "postgresql"):
         subject = f"{kind}, 2 processes"
@@ -137,12 +139,14 @@ def code(subject: Ours) -> str:
     return each_once(post(TOKEN, subject.app, **form), subject.codes(MOST_CODES))
 
 
-def introspection_request(subject: Ours) -> Ask:
-    return post(INTROSPECT, subject.clients["RS256"], token=subject.active_token())
+def introspection_requests(subject: Ours, number: int) -> list[Ask]:
+    """About so many tokens."""
+    tokens = subject.active_tokens(number)
+    return [post(INTROSPECT, subject.clients["RS256"], token=token) for token in tokens]
 
 
 def introspection(subject: Ours) -> str:
-    return in_turn([introspection_request(subject)])
+    return in_turn(introspection_requests(subject, INTROSPECTED))
 
 
 def document(path: str) -> Script:
@@ -167,11 +171,12 @@ def mixed(subject: Ours) -> str:
             *news,
             *[token_request(subject, "ES256")] * 6,
             *documents,
-            *[introspection_request(subject)] * 3,
+            *introspection_requests(subject, 3),
         ]
     )
 
 
+ASSERTIONS = ("private_key_jwt", "token of a trusted issuer")
 OTHERS: dict[str, Script] = {
     "private_key_jwt": private_key_jwt,
     "token of a trusted issuer": trusted_issuer,

@@ -100,12 +100,12 @@ class Ours:
         assert answer.status == httpx.codes.OK, answer.body
         return answer
 
-    def active_token(self) -> str:
-        """A token that stays active until the load ends."""
+    def active_tokens(self, number: int) -> list[str]:
+        """Tokens that stay active until the load ends."""
         endpoint, client = self.issuer.token_endpoint, self.clients["RS256"]
-        token = endpoint.client_credentials(client).token
-        assert endpoint.introspect(client, token)["active"]
-        return token
+        tokens = [endpoint.client_credentials(client).token for _ in range(number)]
+        assert endpoint.introspect(client, tokens[0])["active"]
+        return tokens
 
     def etag(self, path: str) -> str:
         """A header that makes the answer a 304."""

@@ -13,6 +13,7 @@ OTHER_PROCESSES = ("agentos/", "client/", "cli/")
 OF_JOBS = {
     "background/batches.py",
     "background/periodic.py",
+    "clients/used_assertions_store.py",
     "composition/background.py",
     "composition/tokens.py",
     "directory/change_watcher.py",

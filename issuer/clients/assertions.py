@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from issuer.clients.assertion_rules import Evidence, KeyFetchRequiredError
-from issuer.clients.authentication import AuthenticatedClient
 from issuer.clients.documents import ClientDocuments
 from issuer.clients.own_keys import OwnKeys
-from issuer.clients.trusted_tokens import TrustedTokens, TrustFindings
+from issuer.clients.trusted_tokens import FindIssuer, TrustedTokens, TrustFindings
 from issuer.clients.used_assertions_store import UsedAssertions
 from issuer.clock import Clock
 from issuer.directory import ClientRecord, Directory
@@ -21,9 +20,17 @@ from issuer.federation.key_sets import FollowedKeySet, FollowedKeySets
 from issuer.federation.public_keys import InvalidToken, SignedToken, parsed_token
 
 
+@dataclass(frozen=True, slots=True)
+class ProvenClient:
+    """A client, and what proves that it is this one: `use` it before it counts."""
+
+    record: ClientRecord
+    evidence: Evidence
+
+
 @dataclass(eq=False, repr=False)
 class ClientAssertions:
-    """Assertions of clients, and of issuers that they trust. Queries: not for the event loop.
+    """Assertions of clients, and of issuers that they trust.
 
     Checks memory first; what memory does not confirm is looked up in the database, once.
     """
@@ -36,27 +43,43 @@ class ClientAssertions:
     key_sets: tuple[FollowedKeySets, ...]
     _clock: Clock
 
-    def authenticate(
-        self, client_id: str, text: str, now: datetime, *, is_known: bool = False, is_last: bool
-    ) -> AuthenticatedClient | FetchNeeded:
-        """The client; with an assertion that counts once, once.
+    def proven_from_memory(self, client_id: str, text: str, now: datetime) -> ProvenClient | None:
+        """The client, if memory confirms its assertion. For the event loop.
 
-        `is_known`: this request has used it itself. `is_last`: keys and document of the client
-        were looked at, and are not looked at again.
-        `InvalidCredentials` says which rule is broken; `TooManyRequests` if the client has used
-        too many.
+        Only by a key that the assertion names: else each key of the client may have to be tried.
+        """
+        remembered = self._directory.remembered_client(client_id)
+        with suppress(InvalidCredentials):
+            token = _parsed(text)
+            if remembered is not None and token.kid is not None:
+                find_issuer = self._directory.remembered_trusted_issuer
+                return self._check(remembered, token, now, find_issuer)
+        return None
+
+    def proven(
+        self, client_id: str, text: str, now: datetime, *, is_last: bool
+    ) -> ProvenClient | FetchNeeded:
+        """The client. Queries: not for the event loop.
+
+        `is_last`: keys and document of the client were looked at, and are not looked at again.
+        `InvalidCredentials` says which rule is broken.
         """
         try:
-            client, evidence = self._proven(client_id, _parsed(text), now, is_last=is_last)
+            return self._proven(client_id, _parsed(text), now, is_last=is_last)
         except KeyFetchRequiredError as error:
             if is_last:
                 raise
             return FetchNeeded(error.fetch_keys)
-        if client.disabled:
-            raise InvalidCredentials("disabled client")
-        if evidence.name is not None and not is_known:
-            self._used.use(client.client_id, evidence.name, evidence.expires_at, now)
-        return AuthenticatedClient(client, None, evidence.assertion)
+
+    async def use(self, proven: ProvenClient) -> None:
+        """Use an assertion that counts once. Durable when it returns.
+
+        `InvalidCredentials` if it was used before; `TooManyRequests` if the client has used too
+        many.
+        """
+        evidence = proven.evidence
+        if evidence.name is not None:
+            await self._used.use(proven.record.client_id, evidence.name, evidence.expires_at)
 
     def explained(self, client_id: str, text: str) -> TrustFindings:
         """What each trust of the client says to the token; nothing is used up.
@@ -98,26 +121,31 @@ class ClientAssertions:
 
     def _proven(
         self, client_id: str, token: SignedToken, now: datetime, *, is_last: bool
-    ) -> tuple[ClientRecord, Evidence]:
-        """The client, and what proves that it is this one."""
-        is_own = token.unverified.claims.get("iss") == client_id
+    ) -> ProvenClient:
+        find_issuer = self._directory.trusted_issuer
         remembered = self._directory.remembered_client(client_id)
         if remembered is not None:
             with suppress(InvalidCredentials):
-                return remembered, self._check(remembered, token, now, is_own=is_own)
+                return self._check(remembered, token, now, find_issuer)
         stored = self._directory.load_client(client_id)
         client = self._documents.known(stored, is_last=is_last)
         if client is None:
             raise InvalidCredentials("unknown client")
         if isinstance(client, FetchNeeded):
             raise KeyFetchRequiredError(client.fetch_keys)
-        return client, self._check(client, token, now, is_own=is_own)
+        return self._check(client, token, now, find_issuer)
 
     def _check(
-        self, client: ClientRecord, token: SignedToken, now: datetime, *, is_own: bool
-    ) -> Evidence:
-        kind = self._own_keys if is_own or not client.trusts else self._trusted_tokens
-        return kind.check(client, token, now)
+        self, client: ClientRecord, token: SignedToken, now: datetime, find_issuer: FindIssuer
+    ) -> ProvenClient:
+        is_own = token.unverified.claims.get("iss") == client.client_id
+        if is_own or not client.trusts:
+            evidence = self._own_keys.check(client, token, now)
+        else:
+            evidence = self._trusted_tokens.check(client, token, now, find_issuer)
+        if client.disabled:
+            raise InvalidCredentials("disabled client")
+        return ProvenClient(client, evidence)
 
 
 def _parsed(text: str) -> SignedToken:

@@ -2,11 +2,11 @@
 
 import asyncio
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 from issuer.clients.assertion_rules import (
     Evidence,
@@ -33,6 +33,8 @@ from issuer.federation.public_keys import (
     accepted_keys,
 )
 
+FindIssuer: TypeAlias = Callable[[str], TrustedIssuerRecord | None]
+
 
 @dataclass(frozen=True, slots=True)
 class TrustFinding:
@@ -56,16 +58,18 @@ class TrustFindings:
 
 
 class TrustedTokens:
-    """Exact matching: issuer, subject, audience and claims. Queries."""
+    """Exact matching: issuer, subject, audience and claims."""
 
     def __init__(self, own_url: str, directory: Directory, key_sets: FollowedKeySets) -> None:
         self._own_url = own_url
         self._directory = directory
         self._key_sets = key_sets
 
-    def check(self, client: ClientRecord, token: SignedToken, now: datetime) -> Evidence:
+    def check(
+        self, client: ClientRecord, token: SignedToken, now: datetime, find_issuer: FindIssuer
+    ) -> Evidence:
         """`InvalidCredentials` says which rule is broken. Nothing is fetched."""
-        issuers = self._named_issuers(client, token)
+        issuers = _named_issuers(client, token, find_issuer)
         if not issuers:
             raise InvalidCredentials(
                 "assertion: iss is not the client, and it is of no issuer that it trusts"
@@ -86,7 +90,7 @@ class TrustedTokens:
         raise InvalidCredentials(f"assertion: {problems[0]}")
 
     def explained(self, client: ClientRecord, token: SignedToken, now: datetime) -> TrustFindings:
-        """What each trust of the client says to the token. Nothing is fetched."""
+        """What each trust of the client says to the token. Queries; nothing is fetched."""
         findings, missing = [], []
         for trust in client.trusts:
             issuer = self._directory.trusted_issuer(trust["issuer"])
@@ -148,17 +152,6 @@ class TrustedTokens:
         claims = self._claims_by(issuer, token)
         return broken_rule(trust, claims, self._own_url, now)
 
-    def _named_issuers(self, client: ClientRecord, token: SignedToken) -> list[TrustedIssuerRecord]:
-        """Trusted issuers that the client trusts, and that the token says it is from."""
-        ids = dict.fromkeys(trust["issuer"] for trust in client.trusts)
-        found = [self._directory.trusted_issuer(each) for each in ids]
-        claims = token.unverified.claims
-        return [
-            issuer
-            for issuer in found
-            if issuer is not None and issuer.is_for_workloads and is_named_by(issuer, claims)
-        ]
-
     def _claims_by(self, issuer: TrustedIssuerRecord, token: SignedToken) -> dict[str, Any]:
         """`InvalidToken` says why the token is not of this issuer."""
         if issuer.is_trust_domain and not is_svid(token.unverified.header):
@@ -175,6 +168,19 @@ class TrustedTokens:
     async def _fetch_keys(self, issuers: Sequence[TrustedIssuerRecord], kid: str | None) -> None:
         key_sets = [key_set for issuer in issuers if (key_set := self.key_set(issuer))]
         await asyncio.gather(*(each.fetch_keys(kid) for each in key_sets))
+
+
+def _named_issuers(
+    client: ClientRecord, token: SignedToken, find_issuer: FindIssuer
+) -> list[TrustedIssuerRecord]:
+    """Trusted issuers that the client trusts, and that the token says it is from."""
+    found = map(find_issuer, dict.fromkeys(trust["issuer"] for trust in client.trusts))
+    claims = token.unverified.claims
+    return [
+        issuer
+        for issuer in found
+        if issuer is not None and issuer.is_for_workloads and is_named_by(issuer, claims)
+    ]
 
 
 def _name_of(issuer: TrustedIssuerRecord, token: SignedToken, claims: Mapping[str, Any]) -> str:

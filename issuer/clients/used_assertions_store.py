@@ -1,20 +1,21 @@
 """Assertions that were used: none is accepted twice, by whichever process (RFC 7523 §3).
 
-One statement uses an assertion, so that two requests cannot both use it.
+One statement uses those of many requests, so that two requests cannot both use one.
 """
 
 import hashlib
-import threading
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from issuer.background.batches import BatchWorker
 from issuer.clock import Clock
 from issuer.database import Database
-from issuer.database.store import MAX_DELETED, delete_some, insert_new
+from issuer.database.store import MAX_DELETED, delete_some, insert_into
 from issuer.database.tables import UsedAssertionRow
 from issuer.errors import InvalidCredentials, TooManyRequests
 from issuer.telemetry.metrics import ASSERTIONS, Metrics
@@ -23,7 +24,16 @@ from issuer.vocabulary import MAX_CLOCK_SKEW
 MAX_OF_A_CLIENT = 50_000
 _COUNT_EVERY = 100
 _RETRY_AFTER = timedelta(seconds=10)
-_MAX_COUNTED = 10_000
+_MAX_CLIENTS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Use:
+    """A row to insert."""
+
+    digest: bytes
+    client_id: str
+    expires_at: datetime
 
 
 @dataclass(eq=False, repr=False)
@@ -36,28 +46,23 @@ class UsedAssertions:
     most: int = MAX_OF_A_CLIENT
 
     def __post_init__(self) -> None:
-        self._lock = threading.Lock()
-        self._used: Counter[str] = Counter()
+        self._uncounted: dict[str, int] = {}  # how many more uses of a client are not counted
         self._full_until: dict[str, datetime] = {}
+        self.writer = BatchWorker("assertion-writer", self._use_all)
 
-    def use(self, client_id: str, name: str, expires_at: datetime, now: datetime) -> None:
+    async def use(self, client_id: str, name: str, expires_at: datetime) -> None:
         """Durable when it returns. `name` tells it apart from others of the same client.
 
         `InvalidCredentials` if it was used before, `TooManyRequests` if the client has used too
         many that have not expired.
         """
-        self._require_place(client_id, now)
-        digest = hashlib.sha256(f"{client_id}\n{name}".encode("utf-8", "surrogatepass")).digest()
-        with self._database.transaction() as session:
-            if self._is_to_be_counted(client_id) and self._has_used_most(session, client_id, now):
-                with self._lock:
-                    self._full_until[client_id] = now + _RETRY_AFTER
-                self._require_place(client_id, now)
-            # A process whose clock is behind accepts it a little longer.
-            until = expires_at + MAX_CLOCK_SKEW
-            values = {"digest": digest, "client_id": client_id, "expires_at": until}
-            if not insert_new(session, UsedAssertionRow, values):
-                raise InvalidCredentials("the assertion was used before", client_id)
+        self._require_place(client_id)
+        text = f"{client_id}\n{name}".encode("utf-8", "surrogatepass")
+        # A process whose clock is behind accepts it a little longer.
+        use = _Use(hashlib.sha256(text).digest(), client_id, expires_at + MAX_CLOCK_SKEW)
+        if not await self.writer.run(use):
+            self._require_place(client_id)
+            raise InvalidCredentials("the assertion was used before", client_id)
 
     def delete_expired(self) -> None:
         """Delete those that every process refuses by now."""
@@ -67,25 +72,47 @@ class UsedAssertions:
                 is_over = UsedAssertionRow.expires_at < self._clock()
                 deleted = delete_some(session, UsedAssertionRow, is_over)
 
-    def _require_place(self, client_id: str, now: datetime) -> None:
+    def _use_all(self, uses: Sequence[_Use]) -> list[bool]:
+        """Of each, whether it was used by this: it is new, and its client has a place."""
+        numbers = Counter(each.client_id for each in uses)
+        with self._database.transaction() as session:
+            full = {each for each in numbers if self._is_full(session, each, numbers[each])}
+            rows = {each.digest: each for each in uses if each.client_id not in full}
+            new = _insert_new(session, [rows[digest] for digest in sorted(rows)])
+        # Of one assertion in two requests, `rows` has the last.
+        return [each.digest in new and rows[each.digest] is each for each in uses]
+
+    def _require_place(self, client_id: str) -> None:
         until = self._full_until.get(client_id)
-        if until is not None and now < until:
+        if until is not None and self._clock() < until:
             self._metrics.rate_limited(ASSERTIONS)
             retry_after = int(_RETRY_AFTER.total_seconds())
             raise TooManyRequests(f"more than {self.most} assertions of a client", retry_after)
 
-    def _is_to_be_counted(self, client_id: str) -> bool:
-        """The first of a client in this process, and then some: counting takes long."""
-        with self._lock:
-            if len(self._used) > _MAX_COUNTED:
-                self._used.clear()
-                self._full_until.clear()
-            is_after_refusal = self._full_until.pop(client_id, None) is not None
-            self._used[client_id] += 1
-            return is_after_refusal or self._used[client_id] % _COUNT_EVERY == 1
+    def _is_full(self, session: Session, client_id: str, number: int) -> bool:
+        """Whether the client has used `most` that have not expired, and must wait with `number`.
 
-    def _has_used_most(self, session: Session, client_id: str, now: datetime) -> bool:
-        """Whether the client has used `most` that have not expired."""
-        row = UsedAssertionRow
+        Counted at the first use in this process, and then at some: it takes long.
+        """
+        if len(self._uncounted) > _MAX_CLIENTS:
+            self._uncounted.clear()
+            self._full_until.clear()
+        self._uncounted[client_id] = left = self._uncounted.get(client_id, 0) - number
+        if left >= 0:
+            return False
+        row, now = UsedAssertionRow, self._clock()
         used = select(1).where(row.client_id == client_id, row.expires_at > now)
-        return session.scalar(used.offset(self.most - 1).limit(1)) is not None
+        if session.scalar(used.offset(self.most - 1).limit(1)) is not None:
+            self._full_until[client_id] = now + _RETRY_AFTER
+            return True
+        self._uncounted[client_id] = _COUNT_EVERY
+        return False
+
+
+def _insert_new(session: Session, rows: Sequence[_Use]) -> set[bytes]:
+    """The digests of those that are new. `rows` are in order: else two processes might deadlock."""
+    if not rows:
+        return set()
+    adding = insert_into(session, UsedAssertionRow).on_conflict_do_nothing()
+    digests = adding.returning(UsedAssertionRow.digest)
+    return set(session.scalars(digests, [asdict(each) for each in rows]))

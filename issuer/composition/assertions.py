@@ -18,7 +18,7 @@ _SHORTEST, _SHORTEST_OF_OTHERS = 10.0, 60.0
 
 
 def build_assertions(
-    foundation: Foundation, directory: Directory, documents: ClientDocuments
+    foundation: Foundation, directory: Directory, documents: ClientDocuments, used: UsedAssertions
 ) -> ClientAssertions:
     """The three kinds of key sets share no fetches: one cannot keep another waiting.
 
@@ -38,7 +38,7 @@ def build_assertions(
     return ClientAssertions(
         directory,
         documents,
-        UsedAssertions(foundation.database, clock, metrics),
+        used,
         OwnKeys(url, documents, of_clients, of_others),
         TrustedTokens(url, directory, of_trusted),
         (of_clients, of_others, of_trusted),

@@ -101,6 +101,13 @@ JOBS: tuple[Job, ...] = (
         "`refresh_families`, `audit_events`; reads `revoked_principals`",
         part=lambda parts: parts.tokens.refresh_writer,
     ),
+    Job(
+        "assertion-writer",
+        "clients",
+        "when assertions wait",
+        "`used_assertions`",
+        part=lambda parts: parts.tokens.used_assertions.writer,
+    ),
     _cleaner(
         "expired-tokens",
         "tokens",

@@ -133,6 +133,7 @@ class TokenParts:
             settings.refresh_reuse_grace,
             lambda: see_own_change(changes),
         )
+        self.used_assertions = UsedAssertions(database, clock, foundation.metrics)
         self.refresh_reader = BatchWorker("refresh-reader", self.refresh_tokens.find_with_users)
         self.refresh_writer = BatchWorker("refresh-writer", self.refresh_tokens.use)
         self.revocation_feed = FeedPublisher(
@@ -144,7 +145,9 @@ class TokenParts:
         """Built when it is first used: few deployments have clients with keys."""
         from issuer.composition.assertions import build_assertions  # noqa: PLC0415
 
-        return build_assertions(self.foundation, self.directory, self.client_documents)
+        return build_assertions(
+            self.foundation, self.directory, self.client_documents, self.used_assertions
+        )
 
     def key_sets(self) -> "Sequence[FollowedKeySets]":
         """The key sets of others; none before an assertion came."""
@@ -152,7 +155,7 @@ class TokenParts:
 
     def cleanup_assertions(self) -> None:
         """Delete used assertions that have expired; follow no more what nobody uses."""
-        UsedAssertions(self.foundation.database, self.foundation.clock).delete_expired()
+        self.used_assertions.delete_expired()
         if "client_assertions" in vars(self):
             self.client_assertions.stop_unused()
 

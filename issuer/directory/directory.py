@@ -75,9 +75,13 @@ class Directory:
         with self._database.reading() as session:
             return store.load_users(session, list(filter(is_client_id, user_ids)))
 
+    def remembered_trusted_issuer(self, issuer_id: str) -> TrustedIssuerRecord | None:
+        """The trusted issuer, if it is in memory. Never queries: fit for the event loop."""
+        return self._trusted_issuers.get(issuer_id)
+
     def trusted_issuer(self, issuer_id: str) -> TrustedIssuerRecord | None:
         """The trusted issuer: from memory, else as the database has it now."""
-        remembered = self._trusted_issuers.get(issuer_id)
+        remembered = self.remembered_trusted_issuer(issuer_id)
         if remembered is not None:
             return remembered
         with self._database.reading() as session:

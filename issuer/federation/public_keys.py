@@ -9,6 +9,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
@@ -35,6 +36,7 @@ _LONGEST = 1_500  # RSA of 8,192 bits has 1,366
 _MAX_RSA_BITS = 8_192
 _MAX_KID = 255
 _MAX_KEYS = 100
+_MAX_READY = 1_000
 # Points of small order, without the sign: with one of them, anybody can make a signature.
 _SMALL_ORDER = {
     bytes.fromhex(text)
@@ -154,9 +156,15 @@ def accepted_keys(jwks: Mapping[str, Any], algorithms: Sequence[str] = ALGORITHM
 
     Without those that verify none of the `algorithms`, which may have changed since.
     """
-    allowed = (jwk for jwk in jwks["keys"] if jwk["alg"] in algorithms)
-    keys = (trusted_key(jwk, [jwk["alg"]]) for jwk in allowed)
+    keys = (_ready(json.dumps(jwk)) for jwk in jwks["keys"] if jwk["alg"] in algorithms)
     return MappingProxyType({key.kid: key for key in keys})
+
+
+@lru_cache(_MAX_READY)
+def _ready(jwk: str) -> TrustedKey:
+    """Building a key takes longer than verifying a signature with it."""
+    members = json.loads(jwk)
+    return trusted_key(members, [members["alg"]])
 
 
 def fetched_keys(body: bytes, algorithms: Sequence[str] = ALGORITHMS) -> PublicKeys:

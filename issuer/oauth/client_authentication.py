@@ -5,8 +5,9 @@ A credential is checked from memory, or in a worker pool and within the rate lim
 
 import base64
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 from urllib.parse import unquote
@@ -35,7 +36,7 @@ from issuer.telemetry.logs import note_client
 from issuer.vocabulary import CLIENT_ASSERTION_TYPE, AuthMethod, ErrorCode
 
 if TYPE_CHECKING:  # it is imported when it is first used
-    from issuer.clients.assertions import ClientAssertions
+    from issuer.clients.assertions import ClientAssertions, ProvenClient
 
 _WRONG_CREDENTIALS = {ErrorCode.INVALID_CLIENT.value, ErrorCode.INVALID_GRANT.value}
 
@@ -163,6 +164,8 @@ class CredentialChecks:
     _queries: WorkerPool
     _passwords: PasswordPool
     _clock: Clock
+    # None until there was one.
+    _assertions_in_use: "ClientAssertions | None" = field(default=None, init=False)
 
     async def authenticate(
         self, request: ParsedRequest, methods: Methods = METHODS, *, again: bool = False
@@ -208,36 +211,56 @@ class CredentialChecks:
         self, form: ReceivedForm, presented: PresentedClient, *, again: bool
     ) -> AuthenticatedClient:
         """What is not known here is fetched once, without holding a thread meanwhile."""
-        outcome = await self._in_pool(form, partial(self._checked, presented, again, False))
+        outcome = await self._limited(form, partial(self._checked, presented, again, False))
         if isinstance(outcome, FetchNeeded):
             await outcome.fetch_keys()
-            outcome = await self._in_pool(form, partial(self._checked, presented, again, True))
+            outcome = await self._limited(form, partial(self._checked, presented, again, True))
         assert isinstance(outcome, AuthenticatedClient)
         return outcome
 
-    async def _in_pool(self, form: ReceivedForm, check: Callable[[], T | OAuthError]) -> T:
-        """`check()` in a thread; wrong credentials count for the address."""
-
-        async def run() -> T | OAuthError:
-            return await self._queries.run(check)
-
+    async def _limited(
+        self, form: ReceivedForm, check: Callable[[], Awaitable[T | OAuthError]]
+    ) -> T:
+        """`check()`; wrong credentials count for the address."""
         limit = self.limits.failures
-        checked = limit.checked(form.network, run, counts=_is_wrong) if limit else run()
+        checked = limit.checked(form.network, check, counts=_is_wrong) if limit else check()
         return _result(await checked)
 
-    def _checked(
+    async def _checked(
         self, presented: PresentedClient, again: bool, is_last: bool
     ) -> AuthenticatedClient | FetchNeeded | OAuthError:
         """The client; the same error for every cause."""
-        client_id, secret, now = presented.client_id, presented.secret, self._clock()
+        client_id, now = presented.client_id, self._clock()
         try:
-            if (text := presented.assertion) is None:
-                from_database = self._authentication.from_database
-                return from_database(client_id, secret, now, is_last=is_last)
-            authenticate = self._assertions().authenticate
-            return authenticate(client_id, text, now, is_known=again, is_last=is_last)
+            if (text := presented.assertion) is not None:
+                return await self._asserted(client_id, text, now, again, is_last)
+            from_database = self._authentication.from_database
+            return await self._queries.run(
+                from_database, client_id, presented.secret, now, is_last=is_last
+            )
         except InvalidCredentials as error:
             return invalid_client(error.reason, client_id)
+
+    async def _asserted(
+        self, client_id: str, text: str, now: datetime, again: bool, is_last: bool
+    ) -> AuthenticatedClient | FetchNeeded:
+        found: ProvenClient | FetchNeeded | None = None
+        if self._assertions_in_use is not None:
+            found = self._assertions_in_use.proven_from_memory(client_id, text, now)
+        if found is None:
+            found = await self._queries.run(self._proven, client_id, text, now, is_last)
+        if isinstance(found, FetchNeeded):
+            return found
+        if not again:
+            await self._assertions().use(found)
+        return AuthenticatedClient(found.record, None, found.evidence.assertion)
+
+    def _proven(
+        self, client_id: str, text: str, now: datetime, is_last: bool
+    ) -> "ProvenClient | FetchNeeded":
+        """In a thread: the first time it imports a lot."""
+        self._assertions_in_use = self._assertions()
+        return self._assertions_in_use.proven(client_id, text, now, is_last=is_last)
 
 
 def _outcome(check: Callable[[], T]) -> T | OAuthError:

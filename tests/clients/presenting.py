@@ -1,11 +1,13 @@
 """Presenting tokens to the rules for assertions, without HTTP."""
 
+import asyncio
 import json
 from dataclasses import dataclass
 from typing import Any
 
 import jwt
 
+from issuer.clients.assertions import ProvenClient
 from issuer.errors import InvalidCredentials
 from tests.builders import URL, Deployment
 from tests.trusting import CLUSTER, POD, OtherIssuer
@@ -26,7 +28,9 @@ class Presenting:
         """The rule that the token breaks; None if it authenticates the client."""
         assertions = self.deployment.services.tokens.client_assertions
         try:
-            assertions.authenticate(client_id, token, self.deployment.clock(), is_last=True)
+            proven = assertions.proven(client_id, token, self.deployment.clock(), is_last=True)
+            assert isinstance(proven, ProvenClient)
+            asyncio.run(assertions.use(proven))
         except InvalidCredentials as error:
             return error.reason
         return None

@@ -6,8 +6,7 @@ import pytest
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from issuer.clients import ClientFields
-from issuer.clients.used_assertions_store import UsedAssertions
-from issuer.errors import InvalidCredentials, InvalidField, NotAllowed, NotFound, TooManyRequests
+from issuer.errors import InvalidField, NotAllowed, NotFound
 from tests.builders import Deployment
 from tests.oauth.asserting import AssertingClient
 from tests.rows import rows
@@ -171,21 +170,3 @@ def test_a_client_with_a_key_can_be_the_last_admin(deployment: Deployment):
         work.clients.delete("issuer-admin")
     with pytest.raises(NotAllowed, match="or a key"), deployment.changing() as work:
         work.clients.delete_key("second", "k")
-
-
-def test_a_client_uses_a_bounded_number_of_assertions(deployment: Deployment):
-    """Beyond it the client waits; others do not."""
-    clock = deployment.clock
-    used = UsedAssertions(deployment.services.database, clock, most=5)
-    until = clock().replace(microsecond=0)
-    accepted = 0
-    with pytest.raises(TooManyRequests):
-        for number in range(1_000):
-            used.use("batch", str(number), until, clock())
-            accepted += 1
-    assert accepted <= 5 + 100
-    with pytest.raises(TooManyRequests):
-        used.use("batch", "another", until, clock())
-    used.use("other", "another", until, clock())
-    with pytest.raises(InvalidCredentials):
-        used.use("other", "another", until, clock())

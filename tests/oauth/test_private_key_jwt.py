@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.builders import URL, Deployment
+from tests.directory.test_directory import statements
 from tests.drivers import TokenDriver
 from tests.oauth.asserting import (
     INVALID_CLIENT,
@@ -44,6 +45,16 @@ def test_a_client_gets_a_token_by_its_key(
     assert (claims["sub"], claims["scopes"]) == ("batch", ["agents:run"])
     named = ask(token_endpoint, batch.assertion(now(deployment)), client_id="batch")
     assert named.status == 200
+
+
+def test_an_assertion_that_memory_confirms_is_stored_as_used_without_another_query(
+    deployment: Deployment, batch: AssertingClient, token_endpoint: TokenDriver
+):
+    assert ask(token_endpoint, batch.assertion(now(deployment))).status == 200
+    with statements(deployment) as seen:
+        assert ask(token_endpoint, batch.assertion(now(deployment))).status == 200
+    (inserted,) = seen
+    assert inserted.startswith("INSERT INTO used_assertions")
 
 
 @pytest.mark.parametrize("alg", ["RS256", "PS256", "ES256", "EdDSA"])

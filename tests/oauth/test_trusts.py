@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.builders import URL, Deployment
+from tests.directory.test_directory import statements
 from tests.drivers import TokenAnswer, TokenDriver
 from tests.federation.test_key_sets import KeyWeb
 from tests.oauth.asserting import (
@@ -47,6 +48,15 @@ def test_a_pod_gets_a_token_by_that_of_its_service_account(
         assert token_endpoint.claims(answer)["scopes"] == ["agents:run"]
     deployment.wait(timedelta(hours=1))
     assert present(token_endpoint, token).body == INVALID_CLIENT
+
+
+def test_a_token_that_memory_confirms_takes_no_query(
+    deployment: Deployment, cluster: OtherIssuer, token_endpoint: TokenDriver
+):
+    assert present(token_endpoint, cluster.token(now(deployment))).status == 200
+    with statements(deployment) as seen:
+        assert present(token_endpoint, cluster.token(now(deployment))).status == 200
+    assert seen == []
 
 
 @pytest.mark.parametrize("name", ["EdDSA", "Ed25519"])
