@@ -9,7 +9,7 @@ from issuer.oauth.client_endpoint import ClientEndpoint
 from issuer.oauth.messages import AuthenticatedRequest, OAuthResponse, required
 from issuer.refresh_tokens import PREFIX
 from issuer.scopes import ISSUER_INTROSPECT, covers
-from issuer.tokens import Authorization, VerifiedToken, held_by
+from issuer.tokens import Authorization, VerifiedToken, held_by, holders_of
 from issuer.vocabulary import GrantType
 
 _COPIED_CLAIMS = "sub aud iss jti client_id exp iat roles sid session_id".split()  # noqa: SIM905
@@ -71,9 +71,7 @@ class Introspection(ClientEndpoint):
             token = tokens.any_reader.read(text)
             if tokens.is_revoked(token):
                 return None
-            client = tokens.directory.load_client(token.client_id)
-            user = tokens.directory.load_user(token.subject) if token.is_of_user else None
-            return _access_token(token, client, user)
+            return _access_token(token, *holders_of(tokens.directory, token))
         except InvalidCredentials:
             return None
 

@@ -22,7 +22,7 @@ from issuer.oauth.messages import (
 )
 from issuer.scopes import EMAIL, OPENID, PROFILE
 from issuer.telemetry.logs import note_client
-from issuer.tokens import VerifiedToken, still_held
+from issuer.tokens import VerifiedToken, held_by, holders_of
 
 USER_INFO_PATH = "/oauth2/userinfo"
 
@@ -44,23 +44,23 @@ class UserInfoEndpoint:
 
     def _claims(self, text: str) -> dict[str, object]:
         try:
-            token = self._active(text)
+            token, user = self._active(text)
         except InvalidCredentials:
             raise BearerError(
                 "invalid_token", "The access token is not active, or not of this issuer."
             ) from None
-        user = self._tokens.directory.load_user(token.subject)
         if user is None or OPENID not in token.openid_scopes:
             raise BearerError("insufficient_scope", "The token has no openid.", 403, OPENID)
         return _claims_of(user, token)
 
-    def _active(self, text: str) -> VerifiedToken:
+    def _active(self, text: str) -> tuple[VerifiedToken, UserRecord | None]:
         token = self._tokens.any_reader.read(text)
         note_client(token.client_id)
         if self._tokens.is_revoked(token):
             raise InvalidCredentials("revoked")
-        still_held(self._tokens.directory, token)
-        return token
+        client, user = holders_of(self._tokens.directory, token)
+        held_by(client, user, token)
+        return token, user
 
 
 def _claims_of(user: UserRecord, token: VerifiedToken) -> dict[str, object]:

@@ -2,7 +2,14 @@
 
 from issuer.tokens.authorization import Authorization, held_through
 from issuer.tokens.issuing import AccessToken, RevokedUntil, Signer, TokenIssuer
-from issuer.tokens.reading import IdTokenReader, TokenReader, VerifiedToken, held_by, still_held
+from issuer.tokens.reading import (
+    IdTokenReader,
+    TokenReader,
+    VerifiedToken,
+    held_by,
+    holders_of,
+    still_held,
+)
 
 __all__ = [
     "AccessToken",
@@ -15,5 +22,6 @@ __all__ = [
     "VerifiedToken",
     "held_by",
     "held_through",
+    "holders_of",
     "still_held",
 ]

@@ -167,12 +167,16 @@ class TokenReader:
 
 
 def still_held(directory: Directory, token: VerifiedToken) -> frozenset[str]:
-    """The scopes of the token that its client, and its user if it has one, still hold.
+    """As `held_by` the `holders_of` the token."""
+    return held_by(*holders_of(directory, token), token)
 
-    Both as the database has them now, the client perhaps as it is in memory. Errors as `held_by`.
-    """
+
+def holders_of(
+    directory: Directory, token: VerifiedToken
+) -> tuple[ClientRecord | None, UserRecord | None]:
+    """The client of the token, perhaps from memory, and its user, as the database has it now."""
     client = directory.remembered_client(token.client_id) or directory.load_client(token.client_id)
-    return held_by(client, directory.load_user(token.subject) if token.is_of_user else None, token)
+    return client, directory.load_user(token.subject) if token.is_of_user else None
 
 
 def held_by(
