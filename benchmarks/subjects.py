@@ -28,13 +28,13 @@ from tests.oauth.asserting import AssertingClient, with_keys
 from tests.sign_in.authorizing import CALLBACK, GRANTS, App, returned, sign_in
 from tests.trusting import OtherIssuer, trust, trusted
 
-ALGORITHMS = ("RS256", "ES256")
+ALGORITHMS = ("RS256", "ES256", "EdDSA")
 SECONDS_TO_WARM_UP = 1
 USERNAMES = ("alice", *(f"user-{number}" for number in range(31)))
 
 
 class Ours:
-    """An issuer with default settings, except for two signing algorithms, and its callers."""
+    """An issuer with default settings, except for several signing algorithms, and its callers."""
 
     seconds_to_warm_up = SECONDS_TO_WARM_UP
 
@@ -160,8 +160,10 @@ def ours(kind: str, folder: Path, workers: int = 1) -> Iterator[Ours]:
             rate_limit_passwords="off",
         ) as issuer,
     ):
-        more = issuer.deployment.audience("my-es256-os", signing_alg="ES256")
-        yield Ours(issuer, {"RS256": "my-os", "ES256": more})
+        audiences = {alg: f"my-{alg.lower()}-os" for alg in ALGORITHMS[1:]}
+        for alg, audience in audiences.items():
+            issuer.deployment.audience(audience, signing_alg=alg)
+        yield Ours(issuer, {"RS256": "my-os", **audiences})
 
 
 class Bare:
