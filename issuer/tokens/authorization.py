@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
 
 from issuer.directory import AudienceRecord, ClientRecord, Rights, UserRecord
 from issuer.scopes import OPENID_SCOPES, covered, covers, meet, narrow
@@ -16,7 +18,7 @@ def held_through(
     return held if client.user_rights is UserRights.ALL else meet(held, client.rights.at(audience))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Authorization:
     """The subject, client and audience of a token, and the most scopes it may have.
 
@@ -86,6 +88,30 @@ class Authorization:
         whole = frozenset(scope for scope in granted if covers(self.scopes, scope))
         partial = (scope for scope in meet(granted, self.scopes) if not covers(whole, scope))
         return replace(self, scopes=whole.union(partial))
+
+    @cached_property
+    def common_claims(self) -> Mapping[str, Any]:
+        """The claims that all tokens of this authorization share.
+
+        `scope` is the standard claim (RFC 9068 §2.2.3), `scopes` the one AgentOS reads: an array
+        also for one scope or none, since AgentOS reads a string as one scope.
+        """
+        scopes = sorted(self.scopes)
+        claims: dict[str, Any] = {
+            **self.claims,
+            "sub": self.subject,
+            "aud": self.audience.id,
+            "client_id": self.client.client_id,
+            "scope": " ".join([*sorted(self.openid_scopes), *scopes]),
+            "scopes": scopes,
+        }
+        if self.sid is not None:
+            claims["sid"] = self.sid
+        if self.audience.include_roles:
+            claims["roles"] = self.role_names()
+        if self.session_id is not None:
+            claims["session_id"] = self.session_id
+        return claims
 
     def role_names(self) -> list[str]:
         """The roles of the subject at the audience that grant any of the scopes."""

@@ -155,29 +155,12 @@ class TokenIssuer:
     def _claims(
         self, authorization: Authorization, lifetime: timedelta, now: datetime
     ) -> dict[str, Any]:
-        """Every claim of the token.
-
-        `scope` is the standard claim (RFC 9068 §2.2.3), `scopes` the one AgentOS reads: an array
-        also for one scope or none, since AgentOS reads a string as one scope.
-        """
+        """Every claim of the token (RFC 9068 §2.2)."""
         issued_at = int(now.timestamp())
-        scopes = sorted(authorization.scopes)
-        claims: dict[str, Any] = {
-            **authorization.claims,
+        return {
+            **authorization.common_claims,
             "iss": self._issuer,
-            "sub": authorization.subject,
-            "aud": authorization.audience.id,
             "exp": issued_at + int(lifetime.total_seconds()),
             "iat": issued_at,
-            "jti": f"{self._random.getrandbits(128):032x}",
-            "client_id": authorization.client.client_id,
-            "scope": " ".join([*sorted(authorization.openid_scopes), *scopes]),
-            "scopes": scopes,
+            "jti": self._random.randbytes(16).hex(),
         }
-        if authorization.sid is not None:
-            claims["sid"] = authorization.sid
-        if authorization.audience.include_roles:
-            claims["roles"] = authorization.role_names()
-        if authorization.session_id is not None:
-            claims["session_id"] = authorization.session_id
-        return claims
