@@ -48,6 +48,10 @@ class Keyring:
     _stored: StoredKeys = field(default=StoredKeys(), init=False)
     _backend_of: dict[str, KeyBackend] = field(default_factory=dict, init=False)  # by `kid`
     _usable: list[SigningKey] = field(default_factory=list, init=False)
+    # Which of them sign, and until when.
+    _active: dict[SigningAlgorithm, tuple[SigningKey, datetime | None]] = field(
+        default_factory=dict, init=False
+    )
 
     def reload(self, _change_count: int | None = None) -> None:
         """Read the keys and the audiences' algorithms from the database.
@@ -62,6 +66,7 @@ class Keyring:
             self._destroy(before)
             self.keys = [self._with_private_part(key) for key in self._stored.keys]
             self._usable = [key for key in self.keys if key.is_usable]
+            self._active = {}  # a new one: threads may still be adding to the old one
             self.jwks = self._published()
             seen = self._stored
         if any(seen.handles.get(kid) != box for kid, box in before.handles.items()):
@@ -122,8 +127,13 @@ class Keyring:
 
     def active(self, alg: SigningAlgorithm) -> SigningKey:
         """The key that signs `alg` now; `Unavailable` if there is none, or not in this process."""
-        key = schedule.active(self._usable, alg, self.clock())
-        return self._require(key, f"There is no active {alg} key.")
+        now, active = self.clock(), self._active
+        key, until = active.get(alg, (None, None))
+        if key is None or now < key.activates_at or (until is not None and until <= now):
+            found = schedule.active(self._usable, alg, now)
+            key = self._require(found, f"There is no active {alg} key.")
+            active[alg] = key, schedule.retires_at(self._usable, key)
+        return key
 
     def next_key(self, alg: SigningAlgorithm) -> SigningKey:
         """The key that signs `alg` next; `Unavailable` if there is none, or not in this process."""

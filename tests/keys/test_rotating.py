@@ -195,13 +195,13 @@ def test_max_age_never_goes_beyond_the_next_planned_change(
     assert max_age() == "public, max-age=300"
 
 
-def test_a_key_is_announced_from_when_it_is_stored(migrated_database_url: str, clock: FakeClock):
-    """However long it took to generate: no verifier could see it before."""
-    database = Database(migrated_database_url)
+def new_keyring(
+    database_url: str, clock: FakeClock, meanwhile: Callable[[], None] = lambda: None
+) -> Keyring:
     keyring = Keyring(
-        database,
+        Database(database_url),
         Trails(ChainKey(bytes(32)), clock),
-        [PrivateParts(meanwhile=lambda: clock.move(timedelta(hours=1)))],
+        [PrivateParts(meanwhile)],
         clock,
         KeyPolicy(sign_for=timedelta(days=30), announce_for=timedelta(hours=24)),
         timedelta(minutes=10),
@@ -209,7 +209,26 @@ def test_a_key_is_announced_from_when_it_is_stored(migrated_database_url: str, c
         lambda _now: {SigningAlgorithm.ES256: None},
     )
     keyring.reconcile()
+    return keyring
+
+
+def test_a_key_is_announced_from_when_it_is_stored(migrated_database_url: str, clock: FakeClock):
+    """However long it took to generate: no verifier could see it before."""
+    keyring = new_keyring(migrated_database_url, clock, lambda: clock.move(timedelta(hours=1)))
     assert [key.announced_at for key in keyring.keys] == [clock.now, clock.now]
+
+
+def test_the_key_that_signs_follows_the_clock(migrated_database_url: str, clock: FakeClock):
+    """To the second at which its successor takes over, and back if the clock is set back."""
+    keyring = new_keyring(migrated_database_url, clock)
+    first = keyring.active(SigningAlgorithm.ES256)
+    following = keyring.next_key(SigningAlgorithm.ES256)
+    clock.now = following.activates_at - timedelta(microseconds=1)
+    assert keyring.active(SigningAlgorithm.ES256) == first
+    clock.now = following.activates_at
+    assert keyring.active(SigningAlgorithm.ES256) == following
+    clock.now -= timedelta(days=365)
+    assert keyring.active(SigningAlgorithm.ES256) == first
 
 
 def test_without_its_database_a_server_lets_no_verifier_cache_the_key_set(deployment: Deployment):
