@@ -123,17 +123,18 @@ def append(
     key: ChainKey, connection: Connection, chain: str, end: ChainHead, events: Sequence[Event]
 ) -> ChainHead:
     """Add `events` after `end` in one statement; the new end, if the transaction commits."""
-    rows = []
+    rows, seq, last = [], end.seq, end.hash
     for row_id, event in zip(_new_ids(connection, len(events)), events, strict=True):
-        stored = _stored(event, row_id, chain, end.seq + 1)
-        end = ChainHead(end.seq + 1, key.hash(end.hash, stored))
-        rows.append((*stored, end.hash))
+        seq += 1
+        stored = _stored(event, row_id, chain, seq)
+        last = key.hash(last, stored)
+        rows.append((*stored, last))
     if connection.dialect.name == "sqlite":
         sqlite_connection(connection).executemany(_INSERT_STORED, rows)
     else:
         as_json = list(map(_as_json, rows, events))
         connection.execute(_INSERT_JSON, {"rows": json.dumps(as_json)})
-    return end
+    return ChainHead(seq, last)
 
 
 def _new_ids(connection: Connection, number: int) -> Iterable[int]:
@@ -148,7 +149,7 @@ def _stored(event: Event, row_id: int, chain: str, seq: int) -> tuple[Any, ...]:
     """The `COLUMNS` of its row as text, alike on both databases: rows may be moved to the other."""
     return (
         row_id,
-        event.at.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds"),
+        event.at.astimezone(UTC).isoformat(" ", "microseconds").removesuffix("+00:00"),
         event.actor.id,
         event.action,
         event.target,
