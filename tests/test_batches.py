@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 from issuer.background.batches import BatchWorker
 from issuer.errors import Unavailable
+from tests.journeys.running_issuer import polls
 
 
 class Squares:
@@ -41,7 +42,24 @@ def test_callers_share_batches_and_each_gets_its_result():
     squares = Squares()
     with started(BatchWorker("squares", squares)) as worker:
         assert all_of(worker, range(50)) == [number * number for number in range(50)]
-    assert squares.batches == [list(range(50))]
+    assert [number for batch in squares.batches for number in batch] == list(range(50))
+    assert len(squares.batches) < 10
+
+
+def test_a_batch_begins_while_the_event_loop_is_busy():
+    squares = Squares()
+
+    async def ask(worker: BatchWorker[int, int]) -> None:
+        asked = [asyncio.create_task(worker.run(number)) for number in range(50)]
+        await asyncio.sleep(0)
+        for _ in polls(10):  # in the same round of the event loop
+            if squares.batches:
+                break
+        assert squares.batches
+        await asyncio.gather(*asked)
+
+    with started(BatchWorker("squares", squares)) as worker:
+        asyncio.run(ask(worker))
 
 
 def test_an_item_that_fails_fails_alone():

@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -76,8 +76,10 @@ def count_in(counted: dict[Hashable, Event], kind: Hashable, event: Event) -> No
     counted[kind] = replace(first, count=first.count + event.count) if first else event
 
 
-def coalesced(events: Iterable[Event]) -> list[Event]:
+def coalesced(events: Sequence[Event]) -> list[Event]:
     """`events`, with refusals that differ only in time and request counted as one."""
+    if not any(event.outcome is Outcome.REFUSED for event in events):
+        return list(events)
     counted: dict[Hashable, Event] = {}
     for position, event in enumerate(events):
         count_in(counted, _alike(event, position), event)

@@ -12,7 +12,7 @@ from typing import Generic, TypeAlias, TypeVar
 from issuer.errors import Unavailable
 
 _MAX_IN_A_BATCH = 1_000
-_ENOUGH_FOR_A_BATCH = 100
+_LEAST_ENOUGH = 8
 _SECONDS_TO_WAIT = 10
 _SECONDS_TO_STOP = 5
 
@@ -40,6 +40,10 @@ class BatchWorker(Generic[T, R]):
         self._work = work
         self._waiting: deque[Waiting[T, R]] = deque()
         self._is_gathering = False
+        self._first_at = 0.0  # when the first of those waiting came
+        self._asked = self._answered = 0
+        # Begin with so many at once, also while more of them come.
+        self._enough = _LEAST_ENOUGH
         # Each is the `since` of a batch.
         self._calls: queue.SimpleQueue[float] = queue.SimpleQueue()
         self._is_stopping = False
@@ -65,25 +69,30 @@ class BatchWorker(Generic[T, R]):
             raise Unavailable(f"Too many requests are waiting for the {self.name}.")
         loop = asyncio.get_running_loop()
         done: asyncio.Future[R] = loop.create_future()
+        if not self._waiting:
+            self._first_at = perf_counter()
         self._waiting.append((item, done))
+        self._asked += 1
         if not self._is_gathering:
             self._is_gathering = True
-            loop.call_soon(self._gather, loop, 0, perf_counter())
+            loop.call_soon(self._gather, loop, 0)
+        elif len(self._waiting) == self._enough:
+            self._calls.put(self._first_at)
         # Not `asyncio.timeout`, which takes several times as long, with every token.
         too_late = loop.call_later(_SECONDS_TO_WAIT, self._give_up, done)
         try:
             return await done
         finally:
             too_late.cancel()
+            self._answered += 1
 
-    def _gather(self, loop: asyncio.AbstractEventLoop, before: int, since: float) -> None:
+    def _gather(self, loop: asyncio.AbstractEventLoop, before: int) -> None:
         """Begin when a round of the event loop adds no item, so that requests share batches."""
-        waiting = len(self._waiting)
-        if before < waiting < _ENOUGH_FOR_A_BATCH:
-            loop.call_soon(self._gather, loop, waiting, since)
+        if before < self._asked:
+            loop.call_soon(self._gather, loop, self._asked)
         else:
             self._is_gathering = False
-            self._calls.put(since)
+            self._calls.put(self._first_at)
 
     def _run(self) -> None:
         is_last = False
@@ -118,17 +127,22 @@ class BatchWorker(Generic[T, R]):
     def _answer(self, batch: Sequence[Waiting[T, R]], results: Sequence[R | Exception]) -> None:
         loop = batch[0][1].get_loop()
         with suppress(RuntimeError):  # the loop is closed: no caller waits any more
-            loop.call_soon_threadsafe(_finish, [done for _, done in batch], results)
+            loop.call_soon_threadsafe(self._finish, [done for _, done in batch], results)
+
+    def _finish(
+        self, waiting: Sequence[asyncio.Future[R]], results: Sequence[R | Exception]
+    ) -> None:
+        # Four fifths of the callers: while their batch is done, the event loop serves the others.
+        self._enough = max(_LEAST_ENOUGH, (self._asked - self._answered) * 4 // 5)
+        if len(self._waiting) >= self._enough:
+            self._calls.put(self._first_at)
+        for done, result in zip(waiting, results, strict=True):
+            if done.done():
+                continue
+            if isinstance(result, Exception):
+                done.set_exception(result)
+            else:
+                done.set_result(result)
 
     def _give_up(self, done: asyncio.Future[R]) -> None:
-        _finish([done], [Unavailable(f"The {self.name} took too long.")])
-
-
-def _finish(waiting: Sequence[asyncio.Future[R]], results: Sequence[R | Exception]) -> None:
-    for done, result in zip(waiting, results, strict=True):
-        if done.done():
-            continue
-        if isinstance(result, Exception):
-            done.set_exception(result)
-        else:
-            done.set_result(result)
+        self._finish([done], [Unavailable(f"The {self.name} took too long.")])
