@@ -26,6 +26,7 @@ FOUNDATION = {
     "scopes",
     "settings",
     "telemetry",
+    "values",
     "vocabulary",
 }
 DOMAIN = {

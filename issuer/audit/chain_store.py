@@ -9,7 +9,7 @@ import json
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from random import Random
@@ -34,6 +34,7 @@ from issuer.database.counts import read_feed_count
 from issuer.database.engine import sqlite_connection
 from issuer.database.tables import AuditEventRow
 from issuer.http.actor import Actor
+from issuer.values import value
 
 # The chain of events written in the transaction of a change: one for all processes.
 CHANGES = "changes"
@@ -72,7 +73,7 @@ class Outcome(StrEnum):
     REFUSED = "refused"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Event:
     """What happened at `at`. `count` is more than 1 for equal refusals in one event.
 
@@ -89,7 +90,7 @@ class Event:
     count: int = 1
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ChainHead:
     """The last row of a chain, which the next one continues; the default is an empty chain."""
 

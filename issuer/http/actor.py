@@ -1,9 +1,9 @@
 """Who acts: the caller of an interface, or the command line."""
 
-from dataclasses import dataclass
+from issuer.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Actor:
     """The caller, its request and address; `is_local` for the command line on this machine."""
 

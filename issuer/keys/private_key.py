@@ -3,7 +3,7 @@
 import json
 import warnings
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from typing import Any, Protocol, TypeAlias
 
@@ -23,6 +23,7 @@ from pydantic_core import to_json
 from issuer.errors import ConfigurationError, Unavailable
 from issuer.keys.schedule import SigningKey
 from issuer.keys.sealing import Sealer, is_ciphertext
+from issuer.values import value
 from issuer.vocabulary import SigningAlgorithm
 
 _RSA_BITS = 2048
@@ -43,7 +44,7 @@ _KEY_TYPES: dict[SigningAlgorithm, type[PrivateKey]] = {
 warnings.filterwarnings("ignore", message="EdDSA is deprecated")
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Signed:
     """A JWT and the key that signed it."""
 
@@ -163,7 +164,7 @@ def public_pem(jwk: Mapping[str, Any]) -> str:
     return kind.import_key(dict(jwk)).as_pem(private=False).decode()
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class MadeKey:
     """A key just made: its public part, and the backend's handle of its private key."""
 

@@ -22,6 +22,7 @@ from issuer.refresh_tokens import PREFIX as REFRESH_TOKEN
 from issuer.refresh_tokens.family import FoundToken
 from issuer.telemetry import metrics as labels
 from issuer.tokens import AccessToken
+from issuer.values import value
 from issuer.vocabulary import ErrorCode
 
 MAX_REQUESTED_SCOPES = 500
@@ -37,7 +38,7 @@ NO_STORE = [("Content-Type", "application/json"), ("Cache-Control", "no-store")]
 JSON_HEADERS = [*NO_STORE, ("Pragma", "no-cache")]  # RFC 6749 §5.1
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ReceivedForm:
     """A request as received: its body is bounded, and not yet parsed."""
 
@@ -51,7 +52,7 @@ class ReceivedForm:
         return network_of(self.actor.address)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ParsedRequest:
     """A form that RFC 6749 §3.2 allows: each parameter once, and with a value."""
 
@@ -70,7 +71,7 @@ class PasswordAttempt:
     is_right: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AuthenticatedRequest:
     """A request of a client, by a `secret`, an `assertion` or neither; an `attempt` of a user.
 
@@ -291,7 +292,7 @@ def quoted(text: str, longest: int = _MAX_QUOTE) -> str:
     return "".join(c if " " <= c <= "~" and c not in '"\\' else "?" for c in cut)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class OAuthResponse:
     """Status, JSON body and headers; `error` is set if it is an error response.
 

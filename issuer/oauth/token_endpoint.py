@@ -33,6 +33,7 @@ from issuer.telemetry.tracing import Tracing
 from issuer.tokens import AccessToken, RevokedUntil
 from issuer.tokens.issuing import TokenTooLarge
 from issuer.users import waiting_for_others
+from issuer.values import value
 from issuer.vocabulary import ErrorCode
 
 _MAX_WAITS = 2
@@ -42,7 +43,7 @@ _MAX_WAIT = 3.0  # seconds
 _MAX_CACHED_BYTES = 1_024
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class IssuedToken:
     """A signed token, to be sent once it is audited; one that was stored already is."""
 

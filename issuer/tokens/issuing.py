@@ -14,6 +14,7 @@ from issuer.keys.private_key import Signed
 from issuer.revocations import RevocationView
 from issuer.tokens.authorization import Authorization
 from issuer.tokens.id_token import Authentication, at_hash, id_token_claims
+from issuer.values import value
 from issuer.vocabulary import ACCESS_TOKEN_TYPE, ID_TOKEN_TYPE
 
 Signer: TypeAlias = Callable[[str, Mapping[str, object]], Signed]
@@ -29,14 +30,14 @@ class TokenTooLarge(IssuerError):
         self.largest = largest
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class RevokedUntil:
     """No token can be issued yet: one issued before `instant` would already be revoked."""
 
     instant: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AccessToken:
     """A signed token and its properties. `expires_in` and `exp` are in seconds.
 
