@@ -8,11 +8,18 @@ from sqlalchemy import ColumnElement, delete, func, literal_column, select
 from sqlalchemy.orm import Session, aliased
 
 from issuer.audit.chain_store import CHANGES, NAMES, ChainHead
+from issuer.database.counts import lock_changes
 from issuer.database.engine import sqlite_connection
-from issuer.database.tables import AuditCheckpointRow, AuditEventRow, ChangeCounter
+from issuer.database.tables import AuditCheckpointRow, AuditEventRow
 
 _PAGE = 5_000
 
+_END_OF_CHANGES = (
+    select(AuditEventRow.seq, AuditEventRow.hash)
+    .where(AuditEventRow.chain == CHANGES)
+    .order_by(AuditEventRow.seq.desc())
+    .limit(1)
+)
 _AS_STORED: dict[str, dict[str, str]] = {
     "sqlite": {},
     "postgresql": {
@@ -24,9 +31,8 @@ _AS_STORED: dict[str, dict[str, str]] = {
 
 def end_of_changes(session: Session) -> ChainHead:
     """Where the chain of changes ends. Waits for other changes, as `Database.changing` does."""
-    session.execute(select(ChangeCounter.value).with_for_update())
-    query = select(AuditEventRow.seq, AuditEventRow.hash).where(AuditEventRow.chain == CHANGES)
-    row = session.execute(query.order_by(AuditEventRow.seq.desc()).limit(1)).first()
+    lock_changes(session)
+    row = session.connection().execute(_END_OF_CHANGES).first()
     return ChainHead() if row is None else ChainHead(*row)
 
 

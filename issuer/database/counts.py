@@ -10,6 +10,7 @@ from issuer.database.engine import sqlite_connection
 from issuer.database.tables import ChangeCounter, RevocationFeedRow
 
 _FEED_COUNT = "SELECT count FROM revocation_feed"
+_LOCK = select(ChangeCounter.value).with_for_update()
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,14 @@ class ChangeCounts:
     changes: int
     feed: FeedState
     read_at: datetime
+
+
+def lock_changes(session: Session) -> None:
+    """One change at a time: the next transaction that calls it waits until this one ends.
+
+    SQLite has only one writer; on PostgreSQL the counter's row is the lock.
+    """
+    session.execute(_LOCK)
 
 
 def read_change_count(session: Session) -> int:

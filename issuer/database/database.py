@@ -15,7 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.pool import QueuePool
 
-from issuer.database.counts import ChangeCounts, FeedState
+from issuer.database.counts import ChangeCounts, FeedState, lock_changes
 from issuer.database.engine import (
     BUSY_TIMEOUT_MS,
     MAX_CONNECTIONS,
@@ -100,11 +100,10 @@ class Database:
     def changing(self) -> Iterator[Session]:
         """A transaction for an administrative change: one at a time, across all processes.
 
-        SQLite has only one writer; on PostgreSQL the counter's row is the lock. So a rule
-        checked before a change still holds when it is committed.
+        So a rule checked before a change still holds when it is committed.
         """
         with self.transaction() as session:
-            session.execute(select(ChangeCounter.value).with_for_update())
+            lock_changes(session)
             yield session
 
     def in_batches(self, delete_some: Callable[[Session], object]) -> None:

@@ -21,6 +21,7 @@ from sqlalchemy.sql.base import ExecutableOption
 from issuer.database.tables import Base, PrincipalRow, Versioned
 from issuer.errors import AlreadyExists, NotFound
 from issuer.fields.ids import fold_id
+from issuer.fields.secret_text import random_characters
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -65,7 +66,7 @@ def delete_some(session: Session, table: type[Base], is_over: ColumnElement[bool
 
 def new_id(prefix: str, random: Random) -> str:
     """A new id: a hundred random bits, in lower case, in which ids are compared."""
-    return prefix + "".join(random.choice(_ID_ALPHABET) for _ in range(_ID_CHARACTERS))
+    return prefix + random_characters(random, _ID_CHARACTERS, _ID_ALPHABET)
 
 
 def claim_id(session: Session, principal_id: str, kind: str) -> None:

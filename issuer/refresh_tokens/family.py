@@ -129,10 +129,6 @@ class TokenToStore:
     actor: Actor
     details: Mapping[str, object]
 
-    @property
-    def expires_at(self) -> datetime:
-        return datetime.fromtimestamp(self.access_token.exp, UTC)
-
     def record(
         self, trails: Trails, session: Session, user_id: str, family_id: str | None = None
     ) -> None:

@@ -94,7 +94,7 @@ class RefreshTokens:
             sign_in_session=sign_in_session,
             created_at=now,
             rotated_at=now,
-            access_until=issue.expires_at,
+            access_until=issue.access_token.expires_at,
             handle=self._maker.handle(token) or b"",
             digest=self._maker.digest(token),
         )
@@ -127,7 +127,7 @@ class RefreshTokens:
         """The use of a token, for `use`. Nothing is changed yet."""
         family, salt = presented.family, self._maker.salt()
         successor = presented.successor or self._maker.successor(presented.token, salt)
-        after = replace(family, access_until=issue.expires_at)
+        after = replace(family, access_until=issue.access_token.expires_at)
         if not presented.successor:
             digest, now = self._maker.digest(successor), self._clock()
             after = replace(after, digest=digest, salt=salt, asked=presented.asked, rotated_at=now)

@@ -13,6 +13,7 @@ from sqlalchemy import (
     case,
     delete,
     exists,
+    insert,
     or_,
     select,
     update,
@@ -20,7 +21,7 @@ from sqlalchemy import (
 from sqlalchemy import cast as sql_cast
 
 from issuer.database import Connection
-from issuer.database.counts import read_feed_state
+from issuer.database.counts import read_feed_count
 from issuer.database.store import MAX_DELETED, Statements, as_record, delete_some
 from issuer.database.tables import (
     ClientAudienceRow,
@@ -57,6 +58,7 @@ _LOCK = (
     .where(RefreshFamilyRow.id.in_(bindparam("ids", expanding=True)), ~_HAS_ENDED)
     .with_for_update(of=RefreshFamilyRow, key_share=True, skip_locked=True)
 )
+_ADD = insert(_FAMILIES)
 _NOW = _FAMILIES.c
 _UNTIL = bindparam("its_access_until", type_=_NOW.access_until.type)
 _ROTATE = (
@@ -117,9 +119,8 @@ class FamilyStore(Statements):
     def add(self, family: Family) -> None:
         scopes = {name: sorted(getattr(family, name)) for name in _SCOPES}
         members = {name: getattr(family, name) for name in _COLUMNS} | scopes
-        began_at = read_feed_state(self.session).count
-        self.session.add(RefreshFamilyRow(**members, change=began_at))
-        self.session.flush()
+        began_at = read_feed_count(self.session.connection())
+        self.session.connection().execute(_ADD, {**members, "change": began_at})
 
     def is_still_as_authenticated(
         self, user_id: str, password_hash: str | None, client_id: str, audience_id: str

@@ -58,16 +58,10 @@ class AuthorizationCodes:
                 code.user_id, authorization, issue, code.session_id
             )
         with self._database.changing() as session:
-            if self._refresh_tokens.is_revoked(session, issue, code):
-                return self._refresh_tokens.after_revocations()
             family_id = family.id if family else None
-            if not CodeStore(session).consume(
-                code,
-                self._clock(),
-                jti=issue.access_token.jti,
-                access_until=issue.expires_at,
-                family_id=family_id,
-            ):
+            if not CodeStore(session).consume(code, self._clock(), issue.access_token, family_id):
+                if self._refresh_tokens.is_revoked(session, issue, code):
+                    return self._refresh_tokens.after_revocations()
                 stored = CodeStore(session).find(code.digest)
                 if stored is not None and stored.used_at is not None:
                     return RevokedUntil(self._clock())  # the code is then found as used

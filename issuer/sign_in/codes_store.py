@@ -2,8 +2,9 @@
 
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
+from typing import cast
 
-from sqlalchemy import and_, delete, exists, func, or_, select, update
+from sqlalchemy import Table, and_, bindparam, delete, exists, func, or_, select, update
 
 from issuer.database.counts import read_feed_state
 from issuer.database.store import (
@@ -12,23 +13,26 @@ from issuer.database.store import (
     as_record,
     delete_some,
     insert_new,
-    rows_changed,
 )
-from issuer.database.tables import AuthorizationCodeRow, SignInSessionRow
-from issuer.revocations.store import ended_since
+from issuer.database.tables import AuthorizationCodeRow, RevokedPrincipalRow, SignInSessionRow
+from issuer.revocations.store import ended_since, names
 from issuer.sign_in.authorization_request import VALID_FOR as REQUEST_VALID_FOR
 from issuer.sign_in.sessions_store import HAS_ENDED as SESSION_HAS_ENDED
+from issuer.tokens import AccessToken
 from issuer.vocabulary import TOKEN_RETENTION
 
 VALID_FOR = timedelta(seconds=60)
 _USED_KEPT_FOR = timedelta(days=1)
-_HAS_ENDED = ended_since(
-    AuthorizationCodeRow.change,
-    {
-        "sub": AuthorizationCodeRow.user_id,
-        "client_id": AuthorizationCodeRow.client_id,
-        "aud": AuthorizationCodeRow.audience_id,
-    },
+_COLUMN_OF_CLAIM = {
+    "sub": AuthorizationCodeRow.user_id,
+    "client_id": AuthorizationCodeRow.client_id,
+    "aud": AuthorizationCodeRow.audience_id,
+}
+_HAS_ENDED = ended_since(AuthorizationCodeRow.change, _COLUMN_OF_CLAIM)
+_HAS_REVOKED = (
+    exists()
+    .where(names(_COLUMN_OF_CLAIM), RevokedPrincipalRow.not_after >= bindparam("issued_at"))
+    .correlate(AuthorizationCodeRow)
 )
 _SESSION_IS_ACTIVE = (
     exists()
@@ -38,6 +42,26 @@ _SESSION_IS_ACTIVE = (
         ~SESSION_HAS_ENDED,
     )
     .correlate(AuthorizationCodeRow)
+)
+# Built once, and without rows of the ORM: they run with every code.
+_CODES = cast(Table, AuthorizationCodeRow.__table__)
+_FIND = select(_CODES).where(_CODES.c.digest == bindparam("of"))
+_CONSUME = (
+    update(_CODES)
+    .where(
+        _CODES.c.digest == bindparam("of"),
+        _CODES.c.used_at.is_(None),
+        _CODES.c.expires_at > bindparam("now"),
+        _SESSION_IS_ACTIVE,
+        ~_HAS_ENDED,
+        ~_HAS_REVOKED,
+    )
+    .values(
+        used_at=bindparam("now"),
+        jti=bindparam("its_jti"),
+        access_until=bindparam("until"),
+        family_id=bindparam("its_family"),
+    )
 )
 
 
@@ -83,7 +107,7 @@ class CodeStore(Statements):
 
     def find(self, digest: bytes) -> AuthorizationCode | None:
         """The code of that digest, used or not."""
-        row = self.session.get(AuthorizationCodeRow, digest)
+        row = self.session.connection().execute(_FIND, {"of": digest}).one_or_none()
         if row is None:
             return None
         return as_record(
@@ -98,20 +122,17 @@ class CodeStore(Statements):
         self,
         code: AuthorizationCode,
         now: datetime,
-        *,
-        jti: str,
-        access_until: datetime,
+        token: AccessToken,
         family_id: str | None,
     ) -> bool:
-        """Mark the code as used, by one statement; False if it can no longer be used.
+        """Mark the code as used for `token`, by one statement; False if it can no longer be used.
 
-        Also if its session has ended, or all tokens of its user, client or audience were revoked.
+        Also if its session has ended, all tokens of its user, client or audience were revoked, or
+        the access token was.
         """
-        row = AuthorizationCodeRow
-        is_usable = (row.used_at.is_(None), row.expires_at > now, _SESSION_IS_ACTIVE, ~_HAS_ENDED)
-        consuming = update(row).where(row.digest == code.digest, *is_usable)
-        used = {"used_at": now, "jti": jti, "access_until": access_until, "family_id": family_id}
-        return rows_changed(self.session, consuming.values(used)) == 1
+        used = {"of": code.digest, "now": now, "its_jti": token.jti, "its_family": family_id}
+        until = {"issued_at": token.issued_at, "until": token.expires_at}
+        return self.session.connection().execute(_CONSUME, used | until).rowcount == 1
 
     def access_until(self, session_id: str) -> datetime | None:
         """When the last access token with this session as `sid` expires."""

@@ -65,6 +65,10 @@ class AccessToken:
     def issued_at(self) -> datetime:
         return datetime.fromtimestamp(self.exp - self.expires_in, UTC)
 
+    @property
+    def expires_at(self) -> datetime:
+        return datetime.fromtimestamp(self.exp, UTC)
+
 
 @dataclass(eq=False, repr=False)
 class TokenIssuer:
