@@ -57,7 +57,8 @@ def ago(instant: datetime, now: datetime) -> str:
 
 def utc(instant: datetime) -> str:
     """ "2026-11-26 20:40 UTC"."""
-    return instant.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    # Not by `strftime`, which asks the system for its time zone each time.
+    return f"{instant.astimezone(UTC).isoformat(' ', 'minutes')[:16]} UTC"
 
 
 def browser_name(user_agent: str | None) -> str:
