@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from threading import get_ident
 
 import pytest
 from sqlalchemy import event, select
@@ -51,10 +52,11 @@ def uses_of(alice: SignedIn, tokens: Sequence[str]) -> list[TokenUse]:
 
 def test_they_share_a_commit_and_each_is_audited(alice: SignedIn, refresh_tokens: RefreshTokens):
     tokens = [alice.answer.refresh_token, *(alice.sign_in().refresh_token for _ in range(4))]
-    uses, commits = uses_of(alice, tokens), []
-    event.listen(alice.deployment.services.database.engine, "commit", lambda _: commits.append(1))
+    uses, threads = uses_of(alice, tokens), []
+    engine = alice.deployment.services.database.engine
+    event.listen(engine, "commit", lambda _: threads.append(get_ident()))
     successors = refresh_tokens.use(uses)
-    assert len(commits) == 1
+    assert threads.count(get_ident()) == 1
     audited = [each.details["jti"] for each in events(alice.deployment, "token.issued")[-5:]]
     assert audited == [use.issue.access_token.jti for use in uses]
     assert alice.deployment.services.audit.verify().ok
