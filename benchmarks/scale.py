@@ -65,7 +65,7 @@ PAGES = {
     "verifiers": "/console/keys/verifiers",
     "the audit log": "/console/audit",
     "a search in the audit log": "/console/audit?target=client-000000",
-    "an explanation": "/console/explain?subject=user-0&method=POST&path=/agents/web/runs",
+    "an explanation": "/console/explain?subject=user-0&audience=my-os&method=GET&path=/agents",
 }
 
 
