@@ -57,8 +57,11 @@ class Hydra(Peer):
     @contextmanager
     def prepared(self, folder: Path, port: int) -> Iterator[PeerCommand]:
         with postgresql() as (host, database_port):
+            # By default it has two connections for each core. A request needs a second one while
+            # it holds the first: with more requests than connections they wait for each other.
+            options = "sslmode=disable&max_conns=150&max_idle_conns=150"
             settings = {
-                "DSN": f"postgres://peer:peer@{host}:{database_port}/peer?sslmode=disable",
+                "DSN": f"postgres://peer:peer@{host}:{database_port}/peer?{options}",
                 "SECRETS_SYSTEM": "not-a-secret-0123456789",
                 "URLS_SELF_ISSUER": f"http://127.0.0.1:{port}",
                 "STRATEGIES_ACCESS_TOKEN": "jwt",
