@@ -34,8 +34,8 @@ SCOPE = "agents-run"
 class Glewlwyd(Peer):
     """It stores each token, with its scopes, in SQLite before the answer.
 
-    By default it hashes the secret of a client with 150,000 rounds of PBKDF2 at each request. Here
-    it has one round, as secrets that are long and random need no more.
+    By default it hashes the secret of a client with many rounds of PBKDF2 at each request. Here it
+    has one round, as secrets that are long and random need no more.
     """
 
     name = "Glewlwyd"
