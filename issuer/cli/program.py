@@ -18,9 +18,8 @@ from issuer.errors import IssuerError
 from issuer.fields.text import escaped
 from issuer.files import reason_of
 
-# Imports make a hundred thousand objects, none of them garbage: with the default of 700, every
-# command would look through them again and again.
-_OBJECTS_BETWEEN_COLLECTIONS = 50_000
+# More than the imports of any command make, none of which are garbage.
+_OBJECTS_BETWEEN_COLLECTIONS = 500_000
 # By panel of the help: the module of each command, and its summary.
 _COMMANDS = {
     "Getting started": {

@@ -123,7 +123,6 @@ def app_from_environment() -> ASGIApp:
     app: ASGIApp = tracing.requests(create_app(parts))
     # The application lives as long as the process: exclude it from garbage collection. Not in
     # `create_app`, since in tests an application ends before the process.
-    gc.collect()
     gc.freeze()
     # Collect less often than after 700 objects: those of waiting requests are no garbage yet.
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
