@@ -208,7 +208,7 @@ class TrustedIssuer:
             if kid is not None:
                 self._key_set_client.request_missing(lambda held: held.has(kid))
             raise jwt.InvalidTokenError("The token's key is not in the issuer's key set.")
-        require_signed(token, key.public, key.alg)
+        require_signed(unverified, key.public, key.alg)
         claims = unverified.claims
         starts, ends = self.rules.check_claims(claims, now)
         self._refuse_revoked(key.kid, claims)

@@ -85,7 +85,7 @@ class SignedToken:
             raise UnknownKey("no key of this kid and algorithm")
         for key in candidates:
             with suppress(PyJWTError):
-                require_signed(self.text, key.public, key.alg)
+                require_signed(self.unverified, key.public, key.alg)
                 return self.unverified.claims
         raise InvalidToken("the signature is wrong")
 

@@ -98,7 +98,7 @@ class Following:
 
     def look_for(self, kid: str | None = None) -> None:
         """Prepare for a token of that key, as a request does."""
-        asyncio.run(self.issuer.prepare_for(Unverified({"kid": kid} if kid else {}, {})))
+        asyncio.run(self.issuer.prepare_for(Unverified({"kid": kid} if kid else {}, {}, b"", b"")))
 
     @property
     def kids(self) -> set[str]:

@@ -41,7 +41,7 @@ def run_child(issuer: TrustedIssuer, awaited: str) -> int:
     """The child starts with the key set that its parent held."""
     gc.collect()
     assert [key["kid"] for key in issuer.status()["keys"]] == ["k1"]
-    asyncio.run(issuer.prepare_for(Unverified({}, {})))  # as the first request does
+    asyncio.run(issuer.prepare_for(Unverified({}, {}, b"", b"")))  # as the first request does
     wait_for(issuer, awaited)
     wait_until(lambda: status_of_feed(issuer)["entries"]["jti"] == 1)
     return 0
