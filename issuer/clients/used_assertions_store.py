@@ -6,15 +6,15 @@ One statement uses those of many requests, so that two requests cannot both use 
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 
 from issuer.background.batches import BatchWorker
 from issuer.clock import Clock
-from issuer.database import Database
+from issuer.database import Connection, Database
 from issuer.database.store import MAX_DELETED, delete_some, insert_into
 from issuer.database.tables import UsedAssertionRow
 from issuer.errors import InvalidCredentials, TooManyRequests
@@ -27,8 +27,7 @@ _RETRY_AFTER = timedelta(seconds=10)
 _MAX_CLIENTS = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class _Use:
+class _Use(NamedTuple):
     """A row to insert."""
 
     digest: bytes
@@ -75,10 +74,10 @@ class UsedAssertions:
     def _use_all(self, uses: Sequence[_Use]) -> list[bool]:
         """Of each, whether it was used by this: it is new, and its client has a place."""
         numbers = Counter(each.client_id for each in uses)
-        with self._database.transaction() as session:
-            full = {each for each in numbers if self._is_full(session, each, numbers[each])}
+        with self._database.statements() as connection:
+            full = {each for each in numbers if self._is_full(connection, each, numbers[each])}
             rows = {each.digest: each for each in uses if each.client_id not in full}
-            new = _insert_new(session, [rows[digest] for digest in sorted(rows)])
+            new = _insert_new(connection, sorted(rows.values()))
         # Of one assertion in two requests, `rows` has the last.
         return [each.digest in new and rows[each.digest] is each for each in uses]
 
@@ -89,7 +88,7 @@ class UsedAssertions:
             retry_after = int(_RETRY_AFTER.total_seconds())
             raise TooManyRequests(f"more than {self.most} assertions of a client", retry_after)
 
-    def _is_full(self, session: Session, client_id: str, number: int) -> bool:
+    def _is_full(self, connection: Connection, client_id: str, number: int) -> bool:
         """Whether the client has used `most` that have not expired, and must wait with `number`.
 
         Counted at the first use in this process, and then at some: it takes long.
@@ -102,17 +101,17 @@ class UsedAssertions:
             return False
         row, now = UsedAssertionRow, self._clock()
         used = select(1).where(row.client_id == client_id, row.expires_at > now)
-        if session.scalar(used.offset(self.most - 1).limit(1)) is not None:
+        if connection.scalar(used.offset(self.most - 1).limit(1)) is not None:
             self._full_until[client_id] = now + _RETRY_AFTER
             return True
         self._uncounted[client_id] = _COUNT_EVERY
         return False
 
 
-def _insert_new(session: Session, rows: Sequence[_Use]) -> set[bytes]:
+def _insert_new(connection: Connection, rows: Sequence[_Use]) -> set[bytes]:
     """The digests of those that are new. `rows` are in order: else two processes might deadlock."""
     if not rows:
         return set()
-    adding = insert_into(session, UsedAssertionRow).on_conflict_do_nothing()
+    adding = insert_into(connection, UsedAssertionRow).on_conflict_do_nothing()
     digests = adding.returning(UsedAssertionRow.digest)
-    return set(session.scalars(digests, [asdict(each) for each in rows]))
+    return set(connection.scalars(digests, [each._asdict() for each in rows]))

@@ -12,7 +12,17 @@ from random import Random
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from pydantic import BaseModel
-from sqlalchemy import ColumnElement, CursorResult, and_, delete, func, inspect, select, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    CursorResult,
+    and_,
+    delete,
+    func,
+    inspect,
+    select,
+    tuple_,
+)
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.orm import InstrumentedAttribute, Session
 from sqlalchemy.orm.attributes import flag_modified
@@ -37,9 +47,10 @@ Model = TypeVar("Model", bound=BaseModel)
 Record = TypeVar("Record", bound="DataclassInstance")
 
 
-def insert_into(session: Session, table: type[Base]) -> Any:
+def insert_into(within: Session | Connection, table: type[Base]) -> Any:
     """An INSERT with `ON CONFLICT`: equal in both dialects, but SQLAlchemy has a class for each."""
-    if session.get_bind().dialect.name == "sqlite":
+    bind = within.get_bind() if isinstance(within, Session) else within
+    if bind.dialect.name == "sqlite":
         return sqlite.insert(table)
     from sqlalchemy.dialects import postgresql  # noqa: PLC0415 - a server with SQLite needs none
 

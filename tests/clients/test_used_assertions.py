@@ -6,8 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from sqlalchemy import event
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, Engine, event
 
 from issuer.clients.used_assertions_store import UsedAssertions
 from issuer.composition import compose
@@ -60,21 +59,21 @@ def test_of_one_assertion_in_several_processes_one_is_used(deployment: Deploymen
 
 
 def test_assertions_that_come_together_are_used_in_one_commit(deployment: Deployment):
-    commits: list[Session] = []
+    commits: list[Connection] = []
 
-    def note(session: Session) -> None:
+    def note(connection: Connection) -> None:
         if threading.current_thread().name == used.writer.name:
-            commits.append(session)
+            commits.append(connection)
 
     async def use() -> list[type | None]:
         return await asyncio.gather(*(outcome(used, str(number)) for number in range(20)))
 
     with using(deployment) as used:
-        event.listen(Session, "after_commit", note)
+        event.listen(Engine, "commit", note)
         try:
             assert set(asyncio.run(use())) == {None}
         finally:
-            event.remove(Session, "after_commit", note)
+            event.remove(Engine, "commit", note)
     assert len(commits) == 1
 
 
