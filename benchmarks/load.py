@@ -17,7 +17,10 @@ _UNITS = {"us": 1e-3, "ms": 1.0, "s": 1e3, "m": 6e4}
 
 @dataclass(frozen=True)
 class Load:
-    """The result of a load: requests a second, milliseconds, and refused or lost requests."""
+    """The result of a load: requests a second, milliseconds, and refused or lost requests.
+
+    A load that nothing answered has an error: wrk reports none, since no request has failed yet.
+    """
 
     requests: int
     per_second: float
@@ -53,15 +56,14 @@ def wrk(
     assert ended.returncode == 0, ended.stderr
     assert not ended.stderr, ended.stderr
     output = ended.stdout
+    requests = int(_found(r"(\d+) requests in", output))
+    errors = re.findall(r"(?:connect|read|write|timeout|responses:?)\s+(\d+)", output)
     return Load(
-        int(_found(r"(\d+) requests in", output)),
+        requests,
         float(_found(r"Requests/sec:\s+([\d.]+)", output)),
         _milliseconds(_found(r"(?m)^\s+50%\s+(\S+)", output)),
         _milliseconds(_found(r"(?m)^\s+99%\s+(\S+)", output)),
-        sum(
-            int(n)
-            for n in re.findall(r"(?:connect|read|write|timeout|responses:?)\s+(\d+)", output)
-        ),
+        sum(map(int, errors)) or int(requests == 0),
     )
 
 

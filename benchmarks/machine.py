@@ -23,6 +23,8 @@ def machine() -> dict[str, str]:
         "load before": f"{os.getloadavg()[0]:.2f}",
         "Python": platform.python_version(),
         "Node.js": _said("node", "--version"),
+        "Java": _said("java", "-version"),
+        "Go": _said("go", "version"),
         "wrk": _said("wrk", "--version"),
         "packages": packages,
     }
