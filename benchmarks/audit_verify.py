@@ -56,7 +56,7 @@ def fill(services: Composition, events: int) -> float:
         chain = random.choice(list(ends))
         started = time.perf_counter()
         with services.database.statements() as connection:
-            ends[chain] = append(key, connection, chain, ends[chain], batch)
+            ends[chain], _ = append(key, connection, chain, ends[chain], batch)
         spent += time.perf_counter() - started
         if done % IN_A_CHECKPOINT == 0:
             services.audit.checkpoints.make()

@@ -7,7 +7,7 @@ table but cannot read the master key cannot remove, insert or change a row witho
 import hmac
 import json
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import field
 from datetime import UTC, datetime, timedelta
@@ -30,9 +30,8 @@ from sqlalchemy import (
 from sqlalchemy import cast as sql_cast
 
 from issuer.database import Connection, Database
-from issuer.database.counts import read_feed_count
 from issuer.database.engine import sqlite_connection
-from issuer.database.tables import AuditEventRow
+from issuer.database.tables import AuditEventRow, RevocationFeedRow
 from issuer.http.actor import Actor
 from issuer.values import value
 
@@ -45,6 +44,7 @@ COLUMNS = (
     *("count", "details", "chain", "seq"),
 )
 _EVENTS = cast(Table, AuditEventRow.__table__)
+_FEED = RevocationFeedRow.__tablename__
 NAMES = [*COLUMNS, "hash"]
 # Each row with parameters of its own would take three times as long.
 _INSERT_JSON = insert(_EVENTS).from_select(
@@ -56,12 +56,13 @@ _INSERT_JSON = insert(_EVENTS).from_select(
     ),
 )
 # Runs with every commit, and takes as long as adding a few rows: no SQLAlchemy.
-_LAST_ID = f"SELECT max(id) FROM {_EVENTS.name}"  # noqa: S608 - a name of ours
+_LAST_ID = f"SELECT max(id), (SELECT count FROM {_FEED}) FROM {_EVENTS.name}"  # noqa: S608 - names of ours
 _INSERT_STORED = (  # names of ours alone
     f"INSERT INTO {_EVENTS.name} ({', '.join(NAMES)}) VALUES ({', '.join('?' for _ in NAMES)})"  # noqa: S608
 )
 _FOLLOWING_IDS = select(
-    func.nextval(func.pg_get_serial_sequence(AuditEventRow.__tablename__, "id"))
+    func.nextval(func.pg_get_serial_sequence(AuditEventRow.__tablename__, "id")),
+    select(RevocationFeedRow.count).scalar_subquery(),
 ).select_from(func.generate_series(1, bindparam("number", type_=Integer)).alias())
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 # A chain is not continued when its last row is older: retention may have deleted that row.
@@ -122,10 +123,14 @@ class ChainKey:
 
 def append(
     key: ChainKey, connection: Connection, chain: str, end: ChainHead, events: Sequence[Event]
-) -> ChainHead:
-    """Add `events` after `end` in one statement; the new end, if the transaction commits."""
+) -> tuple[ChainHead, int]:
+    """Add `events` after `end` in one statement; the new end, if the transaction commits.
+
+    And how many changes the revocation feed had before, which is read with the ids of the rows.
+    """
+    ids, feed_count = _new_ids(connection, len(events))
     rows, seq, last = [], end.seq, end.hash
-    for row_id, event in zip(_new_ids(connection, len(events)), events, strict=True):
+    for row_id, event in zip(ids, events, strict=True):
         seq += 1
         stored = _stored(event, row_id, chain, seq)
         last = key.hash(last, stored)
@@ -135,15 +140,19 @@ def append(
     else:
         as_json = list(map(_as_json, rows, events))
         connection.execute(_INSERT_JSON, {"rows": json.dumps(as_json)})
-    return ChainHead(seq, last)
+    return ChainHead(seq, last), feed_count
 
 
-def _new_ids(connection: Connection, number: int) -> Iterable[int]:
-    """Ids for the next `number` rows, ascending. Needed before the INSERT: they are hashed."""
+def _new_ids(connection: Connection, number: int) -> tuple[Sequence[int], int]:
+    """Ids for the next `number` rows, ascending, and the count of the feed.
+
+    Needed before the INSERT: they are hashed.
+    """
     if connection.dialect.name == "sqlite":
-        last = sqlite_connection(connection).execute(_LAST_ID).fetchone()[0] or 0
-        return range(last + 1, last + 1 + number)
-    return sorted(connection.scalars(_FOLLOWING_IDS, {"number": number}))
+        last, feed_count = sqlite_connection(connection).execute(_LAST_ID).fetchone()
+        return range((last or 0) + 1, (last or 0) + 1 + number), feed_count
+    ids, feed_counts = zip(*connection.execute(_FOLLOWING_IDS, {"number": number}), strict=True)
+    return sorted(ids), feed_counts[0]
 
 
 def _stored(event: Event, row_id: int, chain: str, seq: int) -> tuple[Any, ...]:
@@ -188,8 +197,7 @@ class OwnChain:
     def append(self, events: Sequence[Event]) -> int:
         """Commit `events`, or `Unavailable`; how many changes the revocation feed had before."""
         with self.writing() as connection:
-            self.extend(connection, events)
-            return read_feed_count(connection)
+            return self.extend(connection, events)
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -203,12 +211,13 @@ class OwnChain:
                 self._begin_another()
                 raise
 
-    def extend(self, connection: Connection, events: Sequence[Event]) -> None:
-        """Add `events`, which the transaction `connection` commits."""
+    def extend(self, connection: Connection, events: Sequence[Event]) -> int:
+        """Add `events`, which the transaction `connection` commits; the count as of `append`."""
         if self._last_at and events[0].at - self._last_at > RESTS_FOR:
             self._begin_another()
-        self._end = append(self._key, connection, self._id, self._end, events)
+        self._end, feed_count = append(self._key, connection, self._id, self._end, events)
         self._last_at = events[-1].at
+        return feed_count
 
     def _begin_another(self) -> None:
         self._id, self._end, self._last_at = self._new_id(), ChainHead(), None

@@ -63,7 +63,7 @@ class Trail:
         if self._end is None:
             self._end = store.end_of_changes(self.session)
         connection = self.session.connection()
-        self._end = append(self.key, connection, CHANGES, self._end, [event])
+        self._end, _ = append(self.key, connection, CHANGES, self._end, [event])
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
 """Group commit: waiting events are committed together, then their callers are answered."""
 
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from random import Random
 from time import perf_counter
+from typing import Any
 
 from issuer.audit.chain_store import ChainHead, ChainKey, Event, Outcome, OwnChain, append
 from issuer.audit.flood import Flood, RefusalAggregator, as_suppressed, coalesced
@@ -41,13 +42,13 @@ class AuditWriter(BatchWorker[Event, int]):
         self._chain = OwnChain(database, key, random)
         self._flood = Flood()
 
-    async def record(self, event: Event) -> int:
+    def record(self, event: Event) -> Coroutine[Any, Any, int]:
         """Return when `event` is durable; `Unavailable` if it could not be made so.
 
         Returns the number of the last change of the revocation feed that was committed before: a
         caller that has not seen that change must check the token again before returning it.
         """
-        return await self.run(event)
+        return self.run(event)
 
     def _wanted(self, batch: list[Waiting[Event, int]]) -> list[Waiting[Event, int]]:
         """Also what was given up. Refusals of a flood are answered before they are written."""

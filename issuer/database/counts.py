@@ -6,10 +6,8 @@ from datetime import datetime
 from sqlalchemy import Connection, select
 from sqlalchemy.orm import Session
 
-from issuer.database.engine import sqlite_connection
 from issuer.database.tables import ChangeCounter, RevocationFeedRow
 
-_FEED_COUNT = "SELECT count FROM revocation_feed"
 _LOCK = select(ChangeCounter.value).with_for_update()
 
 
@@ -51,6 +49,4 @@ def read_feed_state(session: Session) -> FeedState:
 
 def read_feed_count(connection: Connection) -> int:
     """How many changes the revocation feed has had, for a transaction without a session."""
-    if connection.dialect.name == "sqlite":  # with every token: no SQLAlchemy
-        return int(sqlite_connection(connection).execute(_FEED_COUNT).fetchone()[0])
-    return int(connection.exec_driver_sql(_FEED_COUNT).scalar_one())
+    return int(connection.exec_driver_sql("SELECT count FROM revocation_feed").scalar_one())

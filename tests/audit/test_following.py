@@ -44,7 +44,7 @@ class SlowWriter:
         self._connection = self._database.engine.connect()
         self._connection.begin()
         events = [Event(AT, Actor("ci-bot"), "token.issued") for _ in range(number)]
-        self._next = append(CHAIN_KEY, self._connection, self._chain, self._end, events)
+        self._next, _ = append(CHAIN_KEY, self._connection, self._chain, self._end, events)
 
     def finish(self, *, commits: bool = True) -> None:
         """As the writer of a server: after a failure it begins another chain."""

@@ -78,7 +78,7 @@ class Writer:
     def write(self, number: int = 1, **details: object) -> None:
         event = Event(AT, Actor("ci-bot"), "token.issued", details=details)
         with self._database.statements() as connection:
-            self._end = append(CHAIN_KEY, connection, self._name, self._end, [event] * number)
+            self._end, _ = append(CHAIN_KEY, connection, self._name, self._end, [event] * number)
 
     @property
     def written(self) -> list[str]:
