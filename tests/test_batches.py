@@ -102,6 +102,31 @@ def test_what_its_caller_gave_up_is_not_done():
     assert squares.batches == [[2]]
 
 
+def test_what_was_given_up_while_its_batch_failed_is_not_repeated():
+    squares = Squares()
+    tasks: list[asyncio.Task[int]] = []
+
+    async def give_up() -> None:
+        tasks[0].cancel()
+
+    def work(numbers: Sequence[int]) -> list[int]:
+        if len(numbers) > 1:
+            asyncio.run_coroutine_threadsafe(give_up(), tasks[0].get_loop()).result()
+        return squares(numbers)
+
+    worker = BatchWorker("squares", work)
+
+    async def ask() -> None:
+        tasks.extend(asyncio.create_task(worker.run(number)) for number in (1, -1, 2))
+        await asyncio.sleep(0)
+        worker.start()
+        assert await tasks[2] == 4
+
+    asyncio.run(ask())
+    worker.stop()
+    assert squares.batches == [[1, -1, 2], [-1], [2]]
+
+
 def test_stopping_does_what_is_waiting():
     worker = BatchWorker("squares", Squares())
 

@@ -51,7 +51,7 @@ class AuditWriter(BatchWorker[Event, int]):
         return self.run(event)
 
     def _wanted(self, batch: list[Waiting[Event, int]]) -> list[Waiting[Event, int]]:
-        """Also what was given up. Refusals of a flood are answered before they are written."""
+        """Refusals of a flood are answered before they are written."""
         if Outcome.REFUSED not in {event.outcome for event, _ in batch}:
             return batch
         held = self._flood.suppress([event for event, _ in batch])
@@ -61,6 +61,10 @@ class AuditWriter(BatchWorker[Event, int]):
         if counted:
             self._answer(counted, [_NOT_READ] * len(counted))
         return [waiting for waiting, is_held in zip(batch, held, strict=True) if not is_held]
+
+    def _is_wanted(self, waiting: Waiting[Event, int]) -> bool:
+        """Also what its caller gave up: it has happened."""
+        return True
 
     def _append(self, events: Sequence[Event]) -> Sequence[int]:
         feed_count = self._chain.append(coalesced(events) if len(events) > 1 else events)

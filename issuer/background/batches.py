@@ -12,7 +12,7 @@ from typing import Generic, TypeAlias, TypeVar
 from issuer.errors import Unavailable
 
 _MAX_IN_A_BATCH = 1_000
-_LEAST_ENOUGH = 8
+_LEAST_ENOUGH, _MOST_ENOUGH = 8, 100
 _SECONDS_TO_WAIT = 10
 _SECONDS_TO_STOP = 5
 
@@ -105,8 +105,11 @@ class BatchWorker(Generic[T, R]):
                     self._do(batch)
 
     def _wanted(self, batch: list[Waiting[T, R]]) -> list[Waiting[T, R]]:
+        return list(filter(self._is_wanted, batch))
+
+    def _is_wanted(self, waiting: Waiting[T, R]) -> bool:
         """Not what was given up: its caller would not know that it was done."""
-        return [(item, done) for item, done in batch if not done.done()]
+        return not waiting[1].done()
 
     def _do(self, batch: list[Waiting[T, R]]) -> None:
         try:
@@ -118,7 +121,7 @@ class BatchWorker(Generic[T, R]):
             if len(batch) == 1:
                 self._answer(batch, [error])
                 return
-            for waiting in batch:
+            for waiting in filter(self._is_wanted, batch):
                 self._do([waiting])
         else:
             self.failure = None
@@ -133,7 +136,8 @@ class BatchWorker(Generic[T, R]):
         self, waiting: Sequence[asyncio.Future[R]], results: Sequence[R | Exception]
     ) -> None:
         # Four fifths of the callers: while their batch is done, the event loop serves the others.
-        self._enough = max(_LEAST_ENOUGH, (self._asked - self._answered) * 4 // 5)
+        callers = self._asked - self._answered
+        self._enough = min(max(_LEAST_ENOUGH, callers * 4 // 5), _MOST_ENOUGH)
         if len(self._waiting) >= self._enough:
             self._calls.put(self._first_at)
         for done, result in zip(waiting, results, strict=True):

@@ -47,6 +47,15 @@ def read_feed_state(session: Session) -> FeedState:
     return FeedState(*row.one())
 
 
+def wait_for_revocations(connection: Connection) -> None:
+    """Wait for those that are being committed; others wait until this transaction ends.
+
+    On SQLite a transaction that writes has waited already.
+    """
+    if connection.dialect.name != "sqlite":
+        connection.exec_driver_sql(f"{_FEED_COUNT} FOR SHARE")
+
+
 def read_feed_count(connection: Connection) -> int:
     """How many changes the revocation feed has had, for a transaction without a session."""
     return int(connection.exec_driver_sql("SELECT count FROM revocation_feed").scalar_one())

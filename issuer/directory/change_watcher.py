@@ -15,6 +15,7 @@ from issuer.telemetry.logs import get_logger
 
 POLL_INTERVAL = timedelta(milliseconds=250)
 TRUST_FOR = timedelta(seconds=10)
+_RECENT = timedelta(seconds=1)
 
 log = get_logger(__name__)
 
@@ -78,6 +79,11 @@ class ChangeWatcher:
     def is_current(self) -> bool:
         """Whether the last poll is recent enough to trust what is in memory."""
         return self._clock.monotonic() - self._polled_at <= TRUST_FOR.total_seconds()
+
+    @property
+    def is_recent(self) -> bool:
+        """Whether a query would say nothing else than memory, but for the last second."""
+        return self._clock.monotonic() - self._polled_at <= _RECENT.total_seconds()
 
     def require_current(self) -> None:
         """`Unavailable` if a check failed, what is in memory is too old, or the clock is wrong."""

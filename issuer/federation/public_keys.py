@@ -34,6 +34,7 @@ _SECRETS = frozenset({"k", "d", "p", "q", "dp", "dq", "qi", "oth"})  # RFC 7518 
 _OF_THUMBPRINT = {"RSA": "e kty n", "EC": "crv kty x y", "OKP": "crv kty x"}  # RFC 7638 §3.2
 _LONGEST = 1_500  # RSA of 8,192 bits has 1,366
 _MAX_RSA_BITS = 8_192
+_MAX_EXPONENT_BITS = 32  # a check takes a hundred times as long with as many as the modulus has
 _MAX_KID = 255
 _MAX_KEYS = 100
 _MAX_READY = 1_000
@@ -199,6 +200,10 @@ def _for_signatures(jwk: dict[str, Any]) -> dict[str, Any]:
 def _require_strong(public: object) -> None:
     if isinstance(public, RSAPublicKey) and public.key_size > _MAX_RSA_BITS:
         raise ValueError(f"has more than {_MAX_RSA_BITS} bits")
+    if isinstance(public, RSAPublicKey) and (
+        public.public_numbers().e.bit_length() > _MAX_EXPONENT_BITS
+    ):
+        raise ValueError(f"has an exponent of more than {_MAX_EXPONENT_BITS} bits")
     if isinstance(public, Ed25519PublicKey):
         raw = public.public_bytes_raw()
         if raw[:-1] + bytes([raw[-1] & 0x7F]) in _SMALL_ORDER:

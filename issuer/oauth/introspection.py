@@ -33,7 +33,7 @@ class Introspection(ClientEndpoint):
     def answer_from_memory(self, request: AuthenticatedRequest) -> OAuthResponse | None:
         """About an access token, unless its client or user must be looked up."""
         text, directory = required(request, "token"), self._parts.tokens.directory
-        if text.startswith(PREFIX):
+        if text.startswith(PREFIX) or not self._parts.tokens.changes.is_recent:
             return None
         try:
             token = self._parts.tokens.any_reader.read(text)

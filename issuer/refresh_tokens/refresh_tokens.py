@@ -28,6 +28,9 @@ from issuer.revocations import Revocations, TokenIdentity
 from issuer.revocations.revocations import SID, issued_so_far
 from issuer.tokens import Authorization, RevokedUntil
 
+# In so long another process has committed its use of a token, most likely.
+_UNTIL_USED = timedelta(milliseconds=100)
+
 
 @dataclass(eq=False, repr=False)
 class RefreshTokens:
@@ -136,8 +139,8 @@ class RefreshTokens:
     def use(self, uses: Sequence[TokenUse]) -> list[str | RevokedUntil]:
         """The next token of each. All are durable, with their audit events, when this returns.
 
-        `RevokedUntil` with the current time if another request has used the token since it was
-        presented: of concurrent requests one succeeds, and the others must present it again.
+        `RevokedUntil` in a moment if another request has used the token since it was presented, or
+        is using it: of concurrent requests one succeeds, and the others must present it again.
         `RevokedUntil` also if the access token was revoked meanwhile; the refresh token stays
         valid.
         """
@@ -149,7 +152,7 @@ class RefreshTokens:
             for each in uses:
                 family = families.get(each.before.id)
                 if family is None or family.digest != each.before.digest:
-                    results.append(RevokedUntil(self._clock()))
+                    results.append(RevokedUntil(self._clock() + _UNTIL_USED))
                 elif family.has_revoked(each.issue.access_token.issued_at):
                     results.append(self.after_revocations())
                 else:

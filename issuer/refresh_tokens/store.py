@@ -21,7 +21,7 @@ from sqlalchemy import (
 from sqlalchemy import cast as sql_cast
 
 from issuer.database import Connection
-from issuer.database.counts import read_feed_count
+from issuer.database.counts import read_feed_count, wait_for_revocations
 from issuer.database.store import MAX_DELETED, Statements, as_record, delete_some
 from issuer.database.tables import (
     ClientAudienceRow,
@@ -87,8 +87,10 @@ def lock_families(connection: Connection, family_ids: Iterable[str]) -> dict[str
     """The active families among those, locked until the transaction ends.
 
     Not those that another transaction has locked, perhaps to end them: who holds a family waits
-    for none, so there is no order of locks to keep.
+    for nothing, so there is no order of locks to keep. A token issued while its revocation is being
+    committed would be newer than what that revokes: therefore those are waited for first.
     """
+    wait_for_revocations(connection)
     rows = connection.execute(_LOCK, {"ids": list(family_ids)})
     return {row.id: LockedFamily(*row) for row in rows}
 

@@ -67,6 +67,7 @@ def test_a_key_without_kid_and_alg_gets_its_thumbprint_and_the_algorithm_of_its_
         (public(RSAKey.generate_key(1024)), "minimum is 2048"),
         (public(RSA, n="A" * 2_000), "characters"),
         (public(RSA, e="AQ"), "cannot be used"),
+        (public(RSA, e="AQAAAAE"), "exponent"),
         ({"kty": "OKP", "crv": "Ed25519", "x": "A" * 43}, "weak"),
         ({"kty": "OKP", "crv": "Ed25519", "x": "AQ" + "A" * 41}, "weak"),
     ],

@@ -1,7 +1,10 @@
 """Refresh tokens that are used at the same time, by one transaction."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import timedelta
+from functools import partial
 from threading import get_ident
 
 import pytest
@@ -15,6 +18,8 @@ from issuer.refresh_tokens.family import TokenUse, request_digest
 from issuer.tokens import Authorization, RevokedUntil
 from tests.builders import Deployment
 from tests.drivers import TokenDriver
+from tests.interleaving import is_one_blocked
+from tests.journeys.running_issuer import wait_until
 from tests.oauth.refreshing import SignedIn, events, families, sign_in
 from tests.test_batches import all_of, started
 
@@ -120,3 +125,19 @@ def test_they_wait_neither_for_a_change_nor_for_a_locked_family(
     assert isinstance(locked, RevokedUntil)
     assert alice.refresh(successor).status == 200
     assert alice.refresh().status == 200
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"])
+def test_they_wait_for_a_revocation_that_is_being_committed(
+    alice: SignedIn, refresh_tokens: RefreshTokens
+):
+    """A token issued meanwhile would be newer than what is revoked, and stay valid."""
+    deployment = alice.deployment
+    with ThreadPoolExecutor() as threads:
+        with deployment.changing() as work:
+            work.users.revoke_tokens(alice.user_id)
+            deployment.clock.move(timedelta(seconds=3))
+            used = threads.submit(refresh_tokens.use, uses_of(alice, [alice.answer.refresh_token]))
+            wait_until(partial(is_one_blocked, deployment), 20, "the use waits for a lock")
+        (ended,) = used.result()
+    assert isinstance(ended, RevokedUntil)
