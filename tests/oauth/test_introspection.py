@@ -163,6 +163,17 @@ def test_a_token_of_a_client_is_introspected_without_a_query(
     assert seen == []
 
 
+def test_the_database_is_asked_if_it_was_not_polled_for_a_second(
+    deployment: Deployment, token_endpoint: TokenDriver, clock: FakeClock
+):
+    client = deployment.client()
+    token = token_endpoint.client_credentials(client).token
+    clock.move(timedelta(seconds=1.1))
+    with statements(deployment) as seen:
+        assert token_endpoint.introspect(client, token)["active"]
+    assert seen
+
+
 def test_a_revocation_by_another_process_applies_once_this_one_has_polled(
     deployment: Deployment, token_endpoint: TokenDriver, clock: FakeClock
 ):
