@@ -53,7 +53,7 @@ def wait_for_revocations(connection: Connection) -> None:
     On SQLite a transaction that writes has waited already.
     """
     if connection.dialect.name != "sqlite":
-        connection.exec_driver_sql(f"{_FEED_COUNT} FOR SHARE")
+        connection.exec_driver_sql("SELECT count FROM revocation_feed FOR SHARE")
 
 
 def read_feed_count(connection: Connection) -> int:
