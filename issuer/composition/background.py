@@ -88,6 +88,13 @@ JOBS: tuple[Job, ...] = (
         part=lambda parts: parts.audit.writer,
     ),
     Job(
+        "change-reader",
+        "directory",
+        "when access tokens are introspected",
+        "as `change-watcher`",
+        part=lambda parts: parts.tokens.changes.reader,
+    ),
+    Job(
         "refresh-reader",
         "refresh_tokens",
         "when refresh tokens wait",

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from issuer.background.batches import BatchWorker
 from issuer.background.periodic import Periodic
 from issuer.clock import Clock
 from issuer.database import Database
@@ -15,7 +16,6 @@ from issuer.telemetry.logs import get_logger
 
 POLL_INTERVAL = timedelta(milliseconds=250)
 TRUST_FOR = timedelta(seconds=10)
-_RECENT = timedelta(seconds=1)
 
 log = get_logger(__name__)
 
@@ -42,6 +42,7 @@ class ChangeWatcher:
         self._feed_seen: FeedState | None = None
         self._polled_at = float("-inf")
         self.job = Periodic("change-watcher", POLL_INTERVAL, self.poll)
+        self.reader = BatchWorker("change-reader", self._poll_for)
 
     def start(self) -> None:
         """Poll once, so that the start fails without a database; then poll at the interval."""
@@ -75,15 +76,14 @@ class ChangeWatcher:
                 return
         self.poll()
 
+    async def read(self) -> None:
+        """Return when memory has every change that was committed before the call."""
+        await self.reader.run(None)
+
     @property
     def is_current(self) -> bool:
         """Whether the last poll is recent enough to trust what is in memory."""
         return self._clock.monotonic() - self._polled_at <= TRUST_FOR.total_seconds()
-
-    @property
-    def is_recent(self) -> bool:
-        """Whether a query would say nothing else than memory, but for the last second."""
-        return self._clock.monotonic() - self._polled_at <= _RECENT.total_seconds()
 
     def require_current(self) -> None:
         """`Unavailable` if a check failed, what is in memory is too old, or the clock is wrong."""
@@ -94,6 +94,10 @@ class ChangeWatcher:
         if not self.is_current:
             cause = self._database.outage.cause or "it is slow"
             raise Unavailable(f"The database could not be read for 10 s: {cause}.")
+
+    def _poll_for(self, callers: Sequence[None]) -> Sequence[None]:
+        self.poll()
+        return callers
 
     def _compare_clocks(self, read_at: datetime, asked_at: datetime) -> None:
         before, self._wrong_clock = self._wrong_clock, None

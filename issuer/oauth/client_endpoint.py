@@ -35,8 +35,8 @@ class ClientEndpoint:
         answer = await self._parts.answered(http_request, f"{self.name}_refused", self._answer)
         return replace(answer, is_for_scripts=self.is_for_scripts)
 
-    def answer_from_memory(self, request: AuthenticatedRequest) -> OAuthResponse | None:
-        """The answer, as `answer` gives it, where it needs no query; on the event loop."""
+    async def answer_from_memory(self, request: AuthenticatedRequest) -> OAuthResponse | None:
+        """The answer, as `answer` gives it, where it needs no query of its own."""
         return None
 
     def answer(self, request: AuthenticatedRequest) -> OAuthResponse:
@@ -50,7 +50,7 @@ class ClientEndpoint:
             request = parse_form(await receive_form(http_request, actor))
             authenticated = await self._parts.checks.authenticate(request, self.methods)
             actor = authenticated.actor
-            if (at_once := self.answer_from_memory(authenticated)) is not None:
+            if (at_once := await self.answer_from_memory(authenticated)) is not None:
                 return at_once
 
             async def answer() -> OAuthResponse:

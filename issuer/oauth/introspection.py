@@ -30,11 +30,12 @@ class Introspection(ClientEndpoint):
     _issuer: str
     is_password_enough: bool = field(kw_only=True)
 
-    def answer_from_memory(self, request: AuthenticatedRequest) -> OAuthResponse | None:
+    async def answer_from_memory(self, request: AuthenticatedRequest) -> OAuthResponse | None:
         """About an access token, unless its client or user must be looked up."""
         text, directory = required(request, "token"), self._parts.tokens.directory
-        if text.startswith(PREFIX) or not self._parts.tokens.changes.is_recent:
+        if text.startswith(PREFIX):
             return None
+        await self._parts.tokens.changes.read()
         try:
             token = self._parts.tokens.any_reader.read(text)
             client = directory.remembered_client(token.client_id)

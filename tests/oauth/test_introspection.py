@@ -152,7 +152,7 @@ def test_a_token_that_was_introspected_is_inactive_once_its_key_is_revoked(
     assert token_endpoint.introspect(client, answer.token) == INACTIVE
 
 
-def test_a_token_of_a_client_is_introspected_without_a_query(
+def test_for_tokens_of_clients_only_the_change_counters_are_read(
     deployment: Deployment, token_endpoint: TokenDriver
 ):
     client = deployment.client()
@@ -163,21 +163,9 @@ def test_a_token_of_a_client_is_introspected_without_a_query(
     assert seen == []
 
 
-def test_the_database_is_asked_if_it_was_not_polled_for_a_second(
+def test_a_revocation_by_another_process_applies_at_once(
     deployment: Deployment, token_endpoint: TokenDriver, clock: FakeClock
 ):
-    client = deployment.client()
-    token = token_endpoint.client_credentials(client).token
-    clock.move(timedelta(seconds=1.1))
-    with statements(deployment) as seen:
-        assert token_endpoint.introspect(client, token)["active"]
-    assert seen
-
-
-def test_a_revocation_by_another_process_applies_once_this_one_has_polled(
-    deployment: Deployment, token_endpoint: TokenDriver, clock: FakeClock
-):
-    """It polls four times a second."""
     client = deployment.client("ci-bot")
     token = token_endpoint.client_credentials(client).token
     assert token_endpoint.introspect(client, token)["active"]
@@ -185,7 +173,6 @@ def test_a_revocation_by_another_process_applies_once_this_one_has_polled(
     with elsewhere.administration.changing(OPERATOR) as work:
         work.clients.revoke_tokens("ci-bot")
     elsewhere.database.dispose()
-    deployment.services.tokens.changes.poll()
     assert token_endpoint.introspect(client, token) == INACTIVE
 
 
