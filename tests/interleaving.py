@@ -29,9 +29,14 @@ def right_after(deployment: Deployment, text: str, change: Callable[[], None]) -
 
 def is_one_blocked(deployment: Deployment) -> bool:
     """Whether a session of PostgreSQL waits for a lock."""
+    return number_blocked(deployment) > 0
+
+
+def number_blocked(deployment: Deployment) -> int:
+    """How many sessions of PostgreSQL wait for a lock."""
     waiting = sql(
         "SELECT count(*) FROM pg_stat_activity"
         " WHERE datname = current_database() AND wait_event_type = 'Lock'"
     )
     with deployment.services.database.engine.connect() as connection:
-        return bool(connection.scalar(waiting))
+        return int(connection.scalar(waiting))

@@ -50,10 +50,12 @@ def read_feed_state(session: Session) -> FeedState:
 def wait_for_revocations(connection: Connection) -> None:
     """Wait for those that are being committed; others wait until this transaction ends.
 
-    On SQLite a transaction that writes has waited already.
+    On SQLite a transaction that writes has waited already. On PostgreSQL this locks the table: of
+    those who wait for a table, who came first is next. Who waits for a row may wait for ever, while
+    one after the other shares it.
     """
     if connection.dialect.name != "sqlite":
-        connection.exec_driver_sql("SELECT count FROM revocation_feed FOR SHARE")
+        connection.exec_driver_sql("LOCK TABLE revocation_feed IN SHARE MODE")
 
 
 def read_feed_count(connection: Connection) -> int:

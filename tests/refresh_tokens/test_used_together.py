@@ -12,13 +12,14 @@ from sqlalchemy import event, select
 
 from issuer.audit import Actor
 from issuer.background.batches import BatchWorker
+from issuer.database.counts import wait_for_revocations
 from issuer.database.tables import RefreshFamilyRow
 from issuer.refresh_tokens import RefreshTokens, TokenToStore
 from issuer.refresh_tokens.family import TokenUse, request_digest
 from issuer.tokens import Authorization, RevokedUntil
 from tests.builders import Deployment
 from tests.drivers import TokenDriver
-from tests.interleaving import is_one_blocked
+from tests.interleaving import is_one_blocked, number_blocked
 from tests.journeys.running_issuer import wait_until
 from tests.oauth.refreshing import SignedIn, events, families, sign_in
 from tests.test_batches import all_of, started
@@ -139,5 +140,29 @@ def test_they_wait_for_a_revocation_that_is_being_committed(
             deployment.clock.move(timedelta(seconds=3))
             used = threads.submit(refresh_tokens.use, uses_of(alice, [alice.answer.refresh_token]))
             wait_until(partial(is_one_blocked, deployment), 20, "the use waits for a lock")
+        (ended,) = used.result()
+    assert isinstance(ended, RevokedUntil)
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"])
+def test_a_revocation_that_waits_comes_before_later_uses(
+    alice: SignedIn, refresh_tokens: RefreshTokens
+):
+    """Else it could wait for as long as processes use refresh tokens, one after the other."""
+    database = alice.deployment.services.database
+    uses = uses_of(alice, [alice.answer.refresh_token])
+
+    def revoke() -> None:
+        with alice.deployment.changing() as work:
+            work.users.revoke_tokens(alice.user_id)
+
+    with ThreadPoolExecutor() as threads:
+        with database.statements() as earlier:
+            wait_for_revocations(earlier)
+            revoked = threads.submit(revoke)
+            wait_until(partial(is_one_blocked, alice.deployment), 20, "the revocation waits")
+            used = threads.submit(refresh_tokens.use, uses)
+            wait_until(lambda: number_blocked(alice.deployment) == 2, 20, "the later use waits")
+        revoked.result()
         (ended,) = used.result()
     assert isinstance(ended, RevokedUntil)
