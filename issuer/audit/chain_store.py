@@ -33,6 +33,7 @@ from issuer.database import Connection, Database
 from issuer.database.engine import sqlite_connection
 from issuer.database.tables import AuditEventRow, RevocationFeedRow
 from issuer.http.actor import Actor
+from issuer.telemetry.metrics import AUDIT
 from issuer.values import value
 
 # The chain of events written in the transaction of a change: one for all processes.
@@ -200,11 +201,11 @@ class OwnChain:
             return self.extend(connection, events)
 
     @contextmanager
-    def writing(self) -> Iterator[Connection]:
+    def writing(self, kind: str = AUDIT) -> Iterator[Connection]:
         """A transaction for `extend` and what its events are about. One at a time."""
         with self._lock:
             try:
-                with self._database.statements() as connection:
+                with self._database.statements(kind) as connection:
                     yield connection
             except BaseException:
                 # It may have been committed or not: a new chain is right either way.

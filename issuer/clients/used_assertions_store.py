@@ -18,7 +18,7 @@ from issuer.database import Connection, Database
 from issuer.database.store import MAX_DELETED, delete_some, insert_into
 from issuer.database.tables import UsedAssertionRow
 from issuer.errors import InvalidCredentials, TooManyRequests
-from issuer.telemetry.metrics import ASSERTIONS, Metrics
+from issuer.telemetry.metrics import ASSERTIONS, WRITE, Metrics
 from issuer.vocabulary import MAX_CLOCK_SKEW
 
 MAX_OF_A_CLIENT = 50_000
@@ -65,16 +65,15 @@ class UsedAssertions:
 
     def delete_expired(self) -> None:
         """Delete those that every process refuses by now."""
-        deleted = MAX_DELETED
-        while deleted == MAX_DELETED:
-            with self._database.transaction() as session:
-                is_over = UsedAssertionRow.expires_at < self._clock()
-                deleted = delete_some(session, UsedAssertionRow, is_over)
+        row, clock = UsedAssertionRow, self._clock
+        self._database.in_batches(
+            lambda session: delete_some(session, row, row.expires_at < clock()) == MAX_DELETED
+        )
 
     def _use_all(self, uses: Sequence[_Use]) -> list[bool]:
         """Of each, whether it was used by this: it is new, and its client has a place."""
         numbers = Counter(each.client_id for each in uses)
-        with self._database.statements() as connection:
+        with self._database.statements(WRITE) as connection:
             full = {each for each in numbers if self._is_full(connection, each, numbers[each])}
             rows = {each.digest: each for each in uses if each.client_id not in full}
             new = _insert_new(connection, sorted(rows.values()))

@@ -82,14 +82,15 @@ class Database:
             yield session
 
     @contextmanager
-    def statements(self) -> Iterator[Connection]:
+    def statements(self, kind: str = AUDIT) -> Iterator[Connection]:
         """As `transaction`, but without a session: for a thread that writes again and again.
 
         Not for changes that the token path must see: only a session counts those. On SQLite it
-        has priority over other writers: token requests wait for these writes.
+        has priority over other writers: token requests wait for these writes. `kind` as in
+        `translated`.
         """
         with (
-            self.translated(AUDIT),
+            self.translated(kind),
             self._turn(urgent=True),
             self._connected() as connection,
             connection.begin(),
@@ -106,11 +107,17 @@ class Database:
             lock_changes(session)
             yield session
 
-    def in_batches(self, delete_some: Callable[[Session], object]) -> None:
-        """Call it, in a transaction each time, while there is more: others wait for none long."""
+    def in_batches(
+        self, delete_some: Callable[[Session], object], *, changing: bool = False
+    ) -> None:
+        """Call it, in a transaction each time, while there is more: others wait for none long.
+
+        `changing`: in transactions as those of `changing`.
+        """
+        begin = self.changing if changing else self.transaction
         more: object = True
         while more:
-            with self.transaction() as session:
+            with begin() as session:
                 more = delete_some(session)
 
     @contextmanager

@@ -162,10 +162,12 @@ class SignInSessions:
 
     def delete_expired(self) -> None:
         """Delete expired and ended sessions, some at a time."""
-        more = True
-        while more:
-            with self._database.changing() as transaction:
-                more = SessionStore(transaction).delete_expired(self.lifetimes, self._clock())
+        self._database.in_batches(
+            lambda transaction: SessionStore(transaction).delete_expired(
+                self.lifetimes, self._clock()
+            ),
+            changing=True,
+        )
 
     def of_browser(self, cookie: str) -> SignInSession | None:
         """The active session of that cookie, also one whose second factor is or was due.

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from issuer.audit import Actor, Trail, Trails
 from issuer.clock import Clock
-from issuer.database import Database
+from issuer.database import Database, Session
 from issuer.errors import InvalidCredentials, IssuerError
 from issuer.telemetry.metrics import Metrics
 from issuer.users.attempts import AttemptPolicy, Counted, Counts
@@ -171,12 +171,14 @@ class AttemptGuard:
     def clear_up(self) -> None:
         """Delete counts and known addresses that have no effect any more."""
         now = self._clock()
-        more = True
-        while more:
-            with self._database.transaction() as session:
-                store = AttemptStore(session)
-                more = store.forget(now - self._policy.lock, now) >= MAX_DELETED
-                store.forget_known(now - KNOWN_FOR)
+
+        def forget(session: Session) -> bool:
+            store = AttemptStore(session)
+            more = store.forget(now - self._policy.lock, now) >= MAX_DELETED
+            store.forget_known(now - KNOWN_FOR)
+            return more
+
+        self._database.in_batches(forget)
 
 
 def _note_locks(trail: Trail, attempt: Attempt, locked: set[Counted]) -> None:
