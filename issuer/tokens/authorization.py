@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Any
 
 from issuer.directory import AudienceRecord, ClientRecord, Rights, UserRecord
 from issuer.scopes import OPENID_SCOPES, covered, covers, meet, narrow
+from issuer.values import lazy_property
 from issuer.vocabulary import UserRights
 
 
@@ -89,7 +89,7 @@ class Authorization:
         partial = (scope for scope in meet(granted, self.scopes) if not covers(whole, scope))
         return replace(self, scopes=whole.union(partial))
 
-    @cached_property
+    @lazy_property
     def common_claims(self) -> Mapping[str, Any]:
         """The claims that all tokens of this authorization share.
 

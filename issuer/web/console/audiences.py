@@ -13,6 +13,7 @@ from issuer.clients import CLIENT
 from issuer.composition import UnitOfWork
 from issuer.fields.times import in_seconds
 from issuer.settings import Settings
+from issuer.values import lazy_property
 from issuer.vocabulary import SigningAlgorithm
 from issuer.web.console.rights.rights_at import PARAMETERS, MatrixFilters, rights_at
 from issuer.web.console.screens.action import Deletion
@@ -20,7 +21,6 @@ from issuer.web.console.screens.collection import CollectionScreen
 from issuer.web.console.screens.operator import NeedsSignIn, is_permitted
 from issuer.web.console.screens.resource import ResourceScreen, changes_of
 from issuer.web.console.screens.resource_form import ResourceForm
-from issuer.web.console.screens.screen import lazy_property
 from issuer.web.console.screens.views import MOST_COUNTED, counted
 
 _CONNECT = ("issuer", "connect", "claude-code")

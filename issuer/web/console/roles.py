@@ -14,6 +14,7 @@ from issuer.manifest.rights import role_effect
 from issuer.roles import ROLE, Role, RoleFields
 from issuer.scopes import parse
 from issuer.settings import Settings
+from issuer.values import lazy_property
 from issuer.web.console.rights.assignments import holders
 from issuer.web.console.rights.effective_rights import findings, known_scopes, scopes_in_words
 from issuer.web.console.screens.action import Deletion
@@ -27,7 +28,6 @@ from issuer.web.console.screens.resource_form import (
     one_a_line,
     ticked,
 )
-from issuer.web.console.screens.screen import lazy_property
 from issuer.web.console.screens.views import MOST_COUNTED, Command, counted
 
 _CONSIDERED = 50  # principals

@@ -11,6 +11,7 @@ from issuer.clients import CLIENT
 from issuer.composition import UnitOfWork
 from issuer.settings import Settings
 from issuer.trusted_issuers import TRUSTED_ISSUER, TrustedIssuerFields, TrustedIssuerResource
+from issuer.values import lazy_property
 from issuer.vocabulary import TokenAlgorithm
 from issuer.web.console.screens.action import Deletion
 from issuer.web.console.screens.collection import CollectionScreen
@@ -18,7 +19,6 @@ from issuer.web.console.screens.keys_of_others import fetched_in_words, followed
 from issuer.web.console.screens.operator import NeedsSignIn, is_permitted
 from issuer.web.console.screens.resource import ResourceScreen, changes_of
 from issuer.web.console.screens.resource_form import ResourceForm, json_text, read_json
-from issuer.web.console.screens.screen import lazy_property
 from issuer.web.console.screens.views import Command
 
 if TYPE_CHECKING:  # few deployments have key sets of others

@@ -6,6 +6,7 @@ from starlette.responses import Response
 
 from issuer.clients import CLIENT, Client, ClientFields
 from issuer.directory import ClientRecord
+from issuer.values import lazy_property
 from issuer.vocabulary import RegisteredBy
 from issuer.web.console.clients import credentials, secrets, trusts
 from issuer.web.console.clients.clients import FORM, effects
@@ -18,7 +19,6 @@ from issuer.web.console.rights.effective_rights import (
 from issuer.web.console.screens.action import Deletion
 from issuer.web.console.screens.operator import NeedsSignIn
 from issuer.web.console.screens.resource import ResourceScreen, changes_of
-from issuer.web.console.screens.screen import lazy_property
 from issuer.web.console.screens.views import Command
 
 

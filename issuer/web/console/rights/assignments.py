@@ -17,11 +17,11 @@ from issuer.resources import ResourceType
 from issuer.roles import ROLE, Assignment
 from issuer.scopes import covers
 from issuer.users import USER
+from issuer.values import lazy_property
 from issuer.web.console.rights.effective_rights import include_issuer
 from issuer.web.console.screens.operator import Operator, readable
 from issuer.web.console.screens.resource import ResourceScreen
 from issuer.web.console.screens.resource_form import some_keys
-from issuer.web.console.screens.screen import lazy_property
 from issuer.web.console.screens.views import MOST_COUNTED, PAGE, Command, Listing, counted
 
 _PLACES = 5

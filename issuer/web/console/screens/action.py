@@ -9,8 +9,8 @@ from starlette.responses import Response
 from issuer.composition import UnitOfWork
 from issuer.fields.fields import Fields
 from issuer.fields.json import patch_between
+from issuer.values import lazy_property
 from issuer.web.console.screens.collection import ResourceTypeScreen
-from issuer.web.console.screens.screen import lazy_property
 from issuer.web.console.screens.views import Command
 
 Result = TypeVar("Result")

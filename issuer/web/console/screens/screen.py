@@ -1,8 +1,8 @@
 """A screen of the console: what is around it, what its forms do, and the questions before that."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar
 
 from starlette.responses import Response
 
@@ -60,27 +60,6 @@ class Console:
     def stale(self, visit: Visit) -> Response:
         text = "The page was out of date, and nothing was changed. Here it is as it is now."
         return self.notices.keep(self.site.to(self.path(visit)), Notice(text))
-
-
-T = TypeVar("T")
-
-
-class lazy_property(Generic[T]):  # noqa: N801 - a decorator
-    """A property that is computed once for each screen, when it is needed.
-
-    `functools.cached_property` of Python 3.11 lets one thread at a time compute it, for all
-    screens: a slow query would hold up every other page.
-    """
-
-    def __init__(self, compute: Callable[[Any], T]) -> None:
-        self._compute = compute
-
-    def __set_name__(self, _: type, name: str) -> None:
-        self._name = name
-
-    def __get__(self, screen: Any, _: type | None = None) -> T:
-        value = screen.__dict__[self._name] = self._compute(screen)
-        return value
 
 
 @dataclass(repr=False)
