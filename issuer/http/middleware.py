@@ -158,7 +158,8 @@ class BuiltOnFirstUse:
         if scope["type"] == "lifespan":
             await self._lifespan(scope, receive, send)
             return
-        app = self.app() if self.built else await asyncio.to_thread(self.app)
+        if (app := self.built) is None:
+            app = await asyncio.to_thread(self.app)
         await app(scope, receive, send)
 
     def app(self) -> Starlette:

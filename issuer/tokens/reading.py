@@ -23,6 +23,7 @@ from issuer.tokens.authorization import held_through
 from issuer.vocabulary import ACCESS_TOKEN_TYPE, ID_TOKEN_TYPE
 
 _MAX_VERIFIED = 4_096
+_LONGEST_REMEMBERED = 4_096  # bytes; of a longer one the signature is verified each time
 _MAX_KEYS = 64
 
 
@@ -141,7 +142,8 @@ class TokenReader:
             verified = self._verify(token)
             if len(self._verified) >= _MAX_VERIFIED:
                 self._verified.clear()
-            self._verified[digest] = verified
+            if len(text) <= _LONGEST_REMEMBERED:
+                self._verified[digest] = verified
         if verified.expires_at <= self._clock():
             raise InvalidCredentials("expired")
         return verified
