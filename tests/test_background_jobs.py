@@ -15,9 +15,9 @@ OF_JOBS = {
     "background/periodic.py",
     "clients/used_assertions_store.py",
     "composition/background.py",
-    "composition/tokens.py",
     "directory/change_watcher.py",
     "keys/rotator.py",
+    "refresh_tokens/refresh_tokens.py",
 }
 # Threads that end with what began them.
 OF_OTHERS = {

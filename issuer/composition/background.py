@@ -99,14 +99,14 @@ JOBS: tuple[Job, ...] = (
         "refresh_tokens",
         "when refresh tokens wait",
         "reads `refresh_families`, `sessions`, `users` and what is theirs",
-        part=lambda parts: parts.tokens.refresh_reader,
+        part=lambda parts: parts.tokens.refresh_tokens.reader,
     ),
     Job(
         "refresh-writer",
         "refresh_tokens",
         "when refresh tokens wait",
         "`refresh_families`, `audit_events`; reads `revoked_principals`",
-        part=lambda parts: parts.tokens.refresh_writer,
+        part=lambda parts: parts.tokens.refresh_tokens.writer,
     ),
     Job(
         "assertion-writer",

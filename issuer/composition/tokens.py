@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from issuer.audiences.store import AudienceStore
 from issuer.audit.chain_store import OwnChain
-from issuer.background.batches import BatchWorker
 from issuer.clients.authentication import ClientAuthentication, LastUse, SecretMaker
 from issuer.clients.documents import ClientDocuments, DocumentHosts
 from issuer.clients.used_assertions_store import UsedAssertions
@@ -134,8 +133,6 @@ class TokenParts:
             lambda: see_own_change(changes),
         )
         self.used_assertions = UsedAssertions(database, clock, foundation.metrics)
-        self.refresh_reader = BatchWorker("refresh-reader", self.refresh_tokens.find_with_users)
-        self.refresh_writer = BatchWorker("refresh-writer", self.refresh_tokens.use)
         self.revocation_feed = FeedPublisher(
             url, database, clock, keyring, revocations, changes.poll
         )

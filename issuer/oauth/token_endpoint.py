@@ -13,7 +13,7 @@ from issuer.errors import TooManyRequests, Unavailable
 from issuer.http.requests import caller, values_of
 from issuer.oauth.authorization_server import IssuerAuthorizationServer
 from issuer.oauth.endpoint import EndpointParts
-from issuer.oauth.grants import Grant, Granted, RefreshToken, presented_username
+from issuer.oauth.grants import Grant, Granted, presented_username
 from issuer.oauth.messages import (
     AuthenticatedRequest,
     OAuthError,
@@ -26,7 +26,6 @@ from issuer.oauth.messages import (
     receive_form,
 )
 from issuer.refresh_tokens import TokenToStore
-from issuer.refresh_tokens.family import FoundToken, ValidatedToken
 from issuer.telemetry.logs import note_client
 from issuer.telemetry.metrics import Metrics
 from issuer.telemetry.tracing import Tracing
@@ -54,6 +53,17 @@ class IssuedToken:
     is_audited: bool = False
     refresh_token: str | None = field(default=None, repr=False)
     id_token: str | None = field(default=None, repr=False)
+
+    def to_store(self) -> TokenToStore:
+        """The token, for what is stored with it."""
+        details = issued_details(self.granted, self.access_token)
+        return TokenToStore(self.access_token, self.actor, details)
+
+    def stored(self, refresh_token: str | RevokedUntil | None) -> "IssuedToken | RevokedUntil":
+        """With the refresh token that was stored with it, if there is one."""
+        if isinstance(refresh_token, RevokedUntil):
+            return refresh_token
+        return replace(self, is_audited=True, refresh_token=refresh_token)
 
 
 @dataclass(eq=False, repr=False)
@@ -150,21 +160,11 @@ class TokenEndpoint:
             outcome = await self._sign_in(request)
         elif not grant.queries:
             outcome = self._authorize(request)
-        elif (found := await self._find(grant, request)) is not None:
-            outcome = self._authorize(replace(request, found=found))
+        elif (looked_up := await grant.looked_up(request)) is not None:
+            outcome = self._authorize(looked_up)
         else:  # outside the failure limit: a refresh token cannot be guessed
             outcome = await self._parts.queries.run(self._authorize, request)
         return await self._audited(outcome)
-
-    async def _find(self, grant: Grant, request: AuthenticatedRequest) -> FoundToken | None:
-        """The refresh token, looked up together with those of other requests.
-
-        None for one that is not valid, and where the grant must look up more.
-        """
-        if not isinstance(grant, RefreshToken) or (text := grant.presented(request)) is None:
-            return None
-        found = await self._parts.tokens.refresh_reader.run(text)
-        return found if found and grant.is_enough(request, found) else None
 
     async def _sign_in(self, request: AuthenticatedRequest) -> IssuedToken | RevokedUntil:
         """Wait while other attempts in progress decide whether this password may be tried."""
@@ -201,10 +201,7 @@ class TokenEndpoint:
             issued = replace(issued, id_token=self._parts.tokens.issuer.id_token(*parts))
         if granted.store is None:
             return issued
-        stored = granted.store(TokenToStore(token, actor, issued_details(granted, token)))
-        if isinstance(stored, RevokedUntil):
-            return stored
-        return replace(issued, is_audited=True, refresh_token=stored)
+        return issued.stored(granted.store(issued.to_store()))
 
     async def _audited(self, outcome: IssuedToken | RevokedUntil) -> IssuedToken | RevokedUntil:
         """The token, once its audit event is durable; `RevokedUntil` if it was revoked meanwhile.
@@ -214,8 +211,9 @@ class TokenEndpoint:
         """
         if isinstance(outcome, RevokedUntil) or outcome.is_audited:
             return outcome
-        if outcome.granted.refreshes is not None:
-            return await self._refreshed(outcome, outcome.granted.refreshes)
+        if (store := outcome.granted.store_together) is not None:
+            with self._tracing.span("audit"):
+                return outcome.stored(await store(outcome.to_store()))
         token, granted = outcome.access_token, outcome.granted
         subject, details = granted.authorization.subject, issued_details(granted, token)
         event = Event(outcome.at, outcome.actor, "token.issued", subject, details=details)
@@ -224,19 +222,6 @@ class TokenEndpoint:
         if not self._parts.tokens.issuer.has_seen(feed_count):
             await self._parts.queries.run(self._parts.tokens.changes.poll_feed, feed_count)
         return self._parts.tokens.issuer.revoked_until(token, granted.authorization) or outcome
-
-    async def _refreshed(
-        self, issued: IssuedToken, presented: ValidatedToken
-    ) -> IssuedToken | RevokedUntil:
-        """The token, once the use of the refresh token is durable, together with other uses."""
-        details = issued_details(issued.granted, issued.access_token)
-        issue = TokenToStore(issued.access_token, issued.actor, details)
-        use = self._parts.tokens.refresh_tokens.use_of(presented, issue)
-        with self._tracing.span("audit"):
-            successor = await self._parts.tokens.refresh_writer.run(use)
-        if isinstance(successor, RevokedUntil):
-            return successor
-        return replace(issued, is_audited=True, refresh_token=successor)
 
     async def _wait_until(self, instant: datetime) -> None:
         """`Unavailable` if that is far off: then a clock is wrong, and waiting does not help."""

@@ -8,6 +8,7 @@ from random import Random
 
 from issuer.audit import Actor, Trails
 from issuer.audit.chain_store import OwnChain
+from issuer.background.batches import BatchWorker
 from issuer.clock import Clock
 from issuer.database import Database, Session
 from issuer.database.store import new_id
@@ -26,6 +27,7 @@ from issuer.refresh_tokens.store import FamilyStore, lock_families, store_famili
 from issuer.refresh_tokens.text import RefreshTokenMaker
 from issuer.revocations import Revocations, TokenIdentity
 from issuer.revocations.revocations import SID, issued_so_far
+from issuer.telemetry.metrics import WRITE
 from issuer.tokens import Authorization, RevokedUntil
 
 # In so long another process has committed its use of a token, most likely.
@@ -36,6 +38,7 @@ _UNTIL_USED = timedelta(milliseconds=100)
 class RefreshTokens:
     """Each call is a transaction of its own: for a worker thread, never for the event loop.
 
+    Only `look_up` and `use_up` are for the event loop, and share theirs with other requests.
     `ended` is called after a family ended, so that this process knows it at once.
     """
 
@@ -50,6 +53,10 @@ class RefreshTokens:
     _session_lifetimes: Lifetimes
     _grace: timedelta
     _ended: Callable[[], None]
+
+    def __post_init__(self) -> None:
+        self.reader = BatchWorker("refresh-reader", self.find_with_users)
+        self.writer = BatchWorker("refresh-writer", self.use)
 
     def new_family_id(self) -> str:
         """The id of the family that `begin` will create: the `sid` of its access tokens."""
@@ -126,6 +133,14 @@ class RefreshTokens:
         self._end(family, "refresh.reused", actor)
         raise InvalidCredentials("refresh token used before", family.user_id)
 
+    async def look_up(self, token: str) -> FoundToken | None:
+        """As `find_with_users`."""
+        return await self.reader.run(token)
+
+    async def use_up(self, presented: ValidatedToken, issue: TokenToStore) -> str | RevokedUntil:
+        """The next token, as `use` gives it."""
+        return await self.writer.run(self.use_of(presented, issue))
+
     def use_of(self, presented: ValidatedToken, issue: TokenToStore) -> TokenUse:
         """The use of a token, for `use`. Nothing is changed yet."""
         family, salt = presented.family, self._maker.salt()
@@ -147,7 +162,7 @@ class RefreshTokens:
         results: list[str | RevokedUntil] = []
         done: list[TokenUse] = []
         # Without the lock that every change takes: one that ends a family waits for its row.
-        with self._chain.writing() as connection:
+        with self._chain.writing(WRITE) as connection:
             families = lock_families(connection, {each.before.id for each in uses})
             for each in uses:
                 family = families.get(each.before.id)
@@ -193,10 +208,10 @@ class RefreshTokens:
 
     def delete_expired(self) -> None:
         """Delete expired and ended families, in batches: no request waits long for the lock."""
-        more = True
-        while more:
-            with self._database.changing() as session:
-                more = FamilyStore(session).delete_expired(self._lifetimes, self._clock())
+        self._database.in_batches(
+            lambda session: FamilyStore(session).delete_expired(self._lifetimes, self._clock()),
+            changing=True,
+        )
         while ended := self._ended_families():
             with self._database.changing() as session:
                 FamilyStore(session).delete(ended)

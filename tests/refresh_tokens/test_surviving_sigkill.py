@@ -1,5 +1,6 @@
 """A process that refreshes may be killed before each durable step."""
 
+import asyncio
 from collections.abc import Iterator
 from functools import partial
 from itertools import count
@@ -49,8 +50,8 @@ def refresh(settings: Settings, clock: FakeClock, client: Credentials, token: st
         return
     access_token = services.tokens.issuer.issue(granted.authorization, clock())
     issue = TokenToStore(access_token, request.actor, issued_details(granted, access_token))
-    refresh_tokens = services.tokens.refresh_tokens
-    refresh_tokens.use([refresh_tokens.use_of(granted.refreshes, issue)])
+    services.tokens.refresh_tokens.writer.start()
+    asyncio.run(granted.store_together(issue))
 
 
 def kills(alice: SignedIn, token: str) -> Iterator[str]:

@@ -31,4 +31,4 @@ def build_grants(parts: ProtocolParts) -> dict[str, Grant]:
     return {each.grant_type.value: each for each in grants if each.grant_type not in left_out}
 
 
-__all__ = ["Grant", "Granted", "RefreshToken", "build_grants", "presented_username"]
+__all__ = ["Grant", "Granted", "build_grants", "presented_username"]

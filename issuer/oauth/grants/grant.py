@@ -1,6 +1,6 @@
 """What all grants share: a grant decides what a token may contain; it does not issue one."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import ClassVar, TypeAlias
 
@@ -15,7 +15,7 @@ from issuer.oauth.messages import (
     invalid_scope,
 )
 from issuer.refresh_tokens import TokenToStore
-from issuer.refresh_tokens.family import GrantedBefore, ValidatedToken
+from issuer.refresh_tokens.family import GrantedBefore
 from issuer.scopes import InvalidScope, ScopeNotCovered
 from issuer.tokens import Authorization, RevokedUntil
 from issuer.tokens.id_token import Authentication
@@ -26,14 +26,16 @@ MAX_SESSION_ID = 255
 # Stores what an access token depends on, with its audit event, in one transaction. Returns the
 # refresh token, if there is one, or the instant at which to try again.
 Store: TypeAlias = Callable[[TokenToStore], str | RevokedUntil | None]
+StoreTogether: TypeAlias = Callable[[TokenToStore], Awaitable[str | RevokedUntil]]
 
 
 @dataclass(frozen=True, slots=True)
 class Granted:
     """What a token request is granted, and to which client.
 
-    `refreshes` is the refresh token that it uses. `authentication` where the response has an ID
-    token, `assertion` where the client used one.
+    `store` where something else is stored with the token; `store_together` where that shares a
+    transaction with other requests. `authentication` where the response has an ID token,
+    `assertion` where the client used one.
     """
 
     client: ClientRecord
@@ -41,7 +43,7 @@ class Granted:
     grant_type: str
     authorization: Authorization
     store: Store | None = None
-    refreshes: ValidatedToken | None = None
+    store_together: StoreTogether | None = None
     authentication: Authentication | None = None
     assertion: VerifiedAssertion | None = None
 
@@ -55,6 +57,13 @@ class Grant:
     grant_type: GrantType
     hashes_passwords = False
     queries = False
+
+    async def looked_up(self, request: AuthenticatedRequest) -> AuthenticatedRequest | None:
+        """The request with what the grant needs of the database, read together with others.
+
+        None if it must query itself. On the event loop, only of a grant that `queries`.
+        """
+        return None
 
     def granted(
         self, request: AuthenticatedRequest, ceiling: Authorization, asked: Iterable[str] | None

@@ -1,11 +1,12 @@
 """The refresh token grant (RFC 6749 §6), with rotation at every use (RFC 9700 §4.14.2)."""
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from issuer.oauth.grants.grant import EarlierGrant, Granted, in_session
 from issuer.oauth.messages import AuthenticatedRequest, as_invalid_grant, requested_scopes
 from issuer.refresh_tokens import RefreshTokens
-from issuer.refresh_tokens.family import FoundToken, ValidatedToken, request_digest
+from issuer.refresh_tokens.family import ValidatedToken, request_digest
 from issuer.vocabulary import GrantType
 
 
@@ -19,15 +20,15 @@ class RefreshToken(EarlierGrant):
     _refresh_tokens: RefreshTokens
     is_password_enough: bool = field(kw_only=True)
 
-    def presented(self, request: AuthenticatedRequest) -> str | None:
-        """The token of the request, if the client may use one."""
-        may_use = self.grant_type in request.client.grant_types
-        return request.parameters.get("refresh_token") if may_use else None
-
-    def is_enough(self, request: AuthenticatedRequest, found: FoundToken) -> bool:
-        """Whether the request is decided by what was `found`, without a query."""
-        family = found.family
-        return family.client_id == request.client.client_id and not self._is_of_issuer(family)
+    async def looked_up(self, request: AuthenticatedRequest) -> AuthenticatedRequest | None:
+        """None for a token that is not valid, of another client, or only for user info."""
+        text = request.parameters.get("refresh_token")
+        if text is None or self.grant_type not in request.client.grant_types:
+            return None
+        found = await self._refresh_tokens.look_up(text)
+        if found is None or found.family.client_id != request.client.client_id:
+            return None
+        return None if self._is_of_issuer(found.family) else replace(request, found=found)
 
     def find(self, request: AuthenticatedRequest, text: str) -> ValidatedToken:
         """The token; `invalid_grant` for every refresh token that is not valid."""
@@ -52,4 +53,4 @@ class RefreshToken(EarlierGrant):
         ceiling = self._ceiling(request, user, family)
         ceiling = replace(in_session(ceiling, request, family.session_id), sid=family.id)
         granted = self.granted(request, ceiling, requested_scopes(request))
-        return replace(granted, refreshes=token)
+        return replace(granted, store_together=partial(self._refresh_tokens.use_up, token))
