@@ -14,6 +14,7 @@ from issuer.directory import ClientRecord
 from issuer.errors import Forbidden, InvalidCredentials, InvalidField, NotAllowed
 from issuer.explain.explaining import Explainer, Subject
 from issuer.explain.own_api import OwnApi
+from issuer.revocations import Revocations
 from issuer.scopes import ISSUER_ADMIN, counts_here, covers
 from issuer.tokens import VerifiedToken, still_held
 from issuer.vocabulary import SigningAlgorithm
@@ -55,6 +56,9 @@ class Administration:
             work = UnitOfWork(session, self._parts, actor, held)
             yield work
             work.check_invariants()
+        if outrun := work.revocations.outrun():
+            with self._database.changing() as session:
+                Revocations(session, self.clock).revoke_again(outrun)
         see_own_change(self._tokens.changes)
 
     @contextmanager

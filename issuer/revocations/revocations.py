@@ -1,6 +1,6 @@
 """Revoking tokens before they expire, within one transaction."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from issuer.clock import Clock
@@ -107,6 +107,21 @@ class Revocations:
         for principal, not_after in list(self._principals.items()):
             if issued_so_far(self._clock()) > not_after:
                 self._revoke_all(principal)
+
+    def outrun(self) -> set[RevokedPrincipal]:
+        """After the commit: those whose tokens of its last moments are not revoked.
+
+        Empty unless the commit took a second: until it ended, no process saw the change, and all
+        issued tokens. Revoke these again at once: from then on every process sees the change, so
+        it does not matter how long that second commit takes.
+        """
+        this_second = self._clock().replace(microsecond=0)
+        return {each for each, until in self._principals.items() if until < this_second}
+
+    def revoke_again(self, principals: Iterable[RevokedPrincipal]) -> None:
+        """Revoke the access tokens issued so far of principals that have an entry."""
+        for each in principals:
+            self._revoke_all(each)
 
     def includes(self, token: TokenIdentity) -> bool:
         """Whether the token is revoked, according to the database."""

@@ -120,6 +120,25 @@ def test_tokens_issued_until_the_end_of_the_transaction_are_revoked(
     assert is_revoked(deployment, clock(), subject="bob")
 
 
+def test_tokens_issued_while_a_commit_takes_long_are_revoked(
+    deployment: Deployment, clock: FakeClock
+):
+    """No process sees the change before, also where every commit takes long."""
+    committed: list[datetime] = []
+
+    def commit_slowly(_connection: object) -> None:
+        clock.move(5 * SECOND)
+        committed.append(clock())
+
+    engine = deployment.services.database.engine
+    event.listen(engine, "commit", commit_slowly)
+    with deployment.changing() as work:
+        work.revocations.revoke_client("web")
+    event.remove(engine, "commit", commit_slowly)
+    assert is_revoked(deployment, committed[0])
+    assert not is_revoked(deployment, committed[-1])
+
+
 def test_the_instant_of_an_entry_never_moves_back(deployment: Deployment, clock: FakeClock):
     with deployment.changing() as work:
         work.revocations.revoke_subject("alice")
