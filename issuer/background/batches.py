@@ -12,7 +12,7 @@ from typing import Generic, TypeAlias, TypeVar
 from issuer.errors import Unavailable
 
 _MAX_IN_A_BATCH = 1_000
-_LEAST_ENOUGH, _MOST_ENOUGH = 8, 100
+_LEAST_ENOUGH, _MOST_ENOUGH = 32, 100
 _SECONDS_TO_WAIT = 10
 _SECONDS_TO_STOP = 5
 
