@@ -1,9 +1,10 @@
 """The cost of writing each token's audit event durably before the token is sent.
 
-    python -m benchmarks.durable_audit [--rounds 5] [--seconds 5] [--alg RS256] [--database sqlite]
+    python -m benchmarks.durable_audit [--rounds 5] [--seconds 5] [--connections 64] [--alg RS256]
+        [--database sqlite]
 
 Two servers with one data directory, each one process on the same core: unchanged, and with an audit
-log that stores nothing. 64 connections request tokens from one server at a time, round after round.
+log that stores nothing. The load is on one of them at a time, round after round.
 PostgreSQL has its usual durability (fsync, on /tmp). CPU time per request is that of the server
 only, so it is also meaningful on a busy machine.
 """
@@ -31,7 +32,6 @@ from tests.databases import SETTINGS, PostgreSQL, running_server
 
 KINDS = ("nothing", "durable")
 DATABASES = ("sqlite", "postgresql")
-CONNECTIONS = 64
 # On disk: in memory a flush costs nothing. Not TMPDIR, which other users may not read.
 ON_DISK = Path("/tmp")
 
@@ -79,7 +79,7 @@ def measured(kind: str, options: argparse.Namespace, workdir: Path) -> Iterator[
                     workdir,
                     form=(credentials, "grant_type=client_credentials"),
                     seconds=options.seconds,
-                    connections=CONNECTIONS,
+                    connections=options.connections,
                 )
                 if number:  # the first round warms up
                     loads[server].append(load)
@@ -122,6 +122,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=5, help="of load on each server a round")
+    parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--alg", default="RS256")
     parser.add_argument("--database", choices=DATABASES)
     options = parser.parse_args()

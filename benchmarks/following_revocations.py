@@ -95,7 +95,7 @@ def show_refusals(revocations: int, rounds: int) -> None:
         services, limits = issuer.deployment.services, FeedLimits(tokens=10 * revocations)
         with services.database.changing() as session:
             many = {uuid.uuid4().hex: expires_at for _ in range(revocations)}
-            Revoking(session, services.clock, limits=limits).tokens(many)
+            Revoking(session, services.clock, limits=limits).revoke_tokens(many)
         client = issuer.deployment.client(scopes=["agents:read"])
         rules = TokenRules(issuer.url, "my-os")
         verifier, without = TrustedIssuer(rules), TrustedIssuer(rules, revocations=False)

@@ -59,7 +59,7 @@ class RevokedTokens:
             # Real ids are random: neighbours in the feed are not neighbours in the database.
             scattered = {f"{n * 0x9E3779B97F4A7C15F39CC0605CEDC835 % 2**128:032x}" for n in ids}
             named = dict.fromkeys(scattered, expires_at)
-            Revocations(session, self._services.clock, limits=ANY_NUMBER).tokens(named)
+            Revocations(session, self._services.clock, limits=ANY_NUMBER).revoke_tokens(named)
 
     def view(self) -> RevocationView:
         view = RevocationView(self._services.database, self._services.clock)

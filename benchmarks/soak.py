@@ -13,9 +13,9 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from benchmarks.durable_audit import CONNECTIONS, DATABASES
+from benchmarks.durable_audit import DATABASES
 from benchmarks.load import megabytes, wrk
-from benchmarks.scenarios import mixed
+from benchmarks.scenarios import MANY, mixed
 from benchmarks.subjects import ours
 from issuer.telemetry import logs
 
@@ -42,7 +42,7 @@ def main() -> None:
                 Path(folder),
                 script=mixed(subject),
                 seconds=_MINUTE,
-                connections=CONNECTIONS,
+                connections=MANY,
             )
             table.add_row(
                 str(minute),
