@@ -149,6 +149,9 @@ TOKEN_RETENTION = MAX_CLOCK_SKEW + SEEN_WITHIN + VERIFIERS_BEHIND
 # process may sign for a moment longer.
 KEY_RETENTION = MAX_TOKEN + TOKEN_RETENTION
 
+# How deep `act` may be nested: how many clients act for a person, one through the other.
+MAX_ACTORS = 3
+
 CLAIMS_OF_THE_TOKEN = frozenset(
     "iss sub aud exp iat jti client_id scope scopes roles session_id".split()  # noqa: SIM905
 )

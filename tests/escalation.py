@@ -32,6 +32,12 @@ _SAVE_APP = {
     "authorization_code": "yes",
     "redirect_uris": "https://app.example/callback",
 }
+ELSEWHERE = {
+    "issuer": "https://login.elsewhere.example",
+    "resource": "https://elsewhere.example/mcp",
+    "client_id": "ours",
+    "scopes": ["tools:call"],
+}
 KEYS = AssertingClient.new("any").jwks
 _APPLY = {"do": "apply", "version": "1"}
 _CLUSTER = OtherIssuer.new(alg="ES256")
@@ -189,6 +195,24 @@ GAINS: dict[str, Way] = {
         "PATCH", "/clients/mere-audience", {"trusts": [trust()]},
         f"{CLIENTS}/mere-audience", _ADD_TRUST,
     ),
+    "where a privileged client acts for people": Way(
+        "PATCH", "/clients/privileged", {"may_act": [{"from": "my-os", "to": "shared"}]},
+        f"{CLIENTS}/privileged",
+        {
+            **{**_SAVE, "audiences": f"shared {URL}", "scopes": "issuer:keys:read"},
+            "may_act": "my-os=shared",
+        },
+    ),
+    "where a client of the issuer audience acts for people": Way(
+        "PATCH", "/clients/mere-audience", {"may_act": [{"from": "shared", "to": "my-os"}]},
+        f"{CLIENTS}/mere-audience",
+        {**_SAVE, "audiences": f"my-os {URL}", "may_act": "shared=my-os"},
+    ),
+    "where a client with a role acts for people elsewhere": Way(
+        "PATCH", "/clients/by-role", {"external_audiences": [ELSEWHERE]},
+        f"{CLIENTS}/by-role",
+        {**_SAVE, "audiences": "my-os", "external_audiences": json.dumps(ELSEWHERE)},
+    ),
     "a trusted issuer of a privileged client": Way(
         "PATCH", "/trusted-issuers/cluster", {"algorithms": ["ES256", "RS256"]},
         f"{TRUSTED_ISSUERS}/cluster",
@@ -345,6 +369,11 @@ GAINS: dict[str, Way] = {
         f"{ROLES}/key-readers",
         {"do": "delete", "cascade": "yes", "confirmed": "yes", "typed": "key-readers"},
     ),
+    "an audience from which a privileged client acts for people": Way(
+        "DELETE", "/audiences/elsewhere?cascade=true", None,
+        "/console/audiences/elsewhere",
+        {"do": "delete", "cascade": "yes", "confirmed": "yes", "typed": "elsewhere"},
+    ),
     "an audience of a privileged client": Way(
         "DELETE", "/audiences/shared?cascade=true", None,
         "/console/audiences/shared",
@@ -394,6 +423,9 @@ def privileged_resources(deployment: Deployment) -> None:
     deployment.client("in-rotation", scopes=["issuer:keys:read"])
     deployment.client("by-role", roles=["key-readers"])
     deployment.client("mere-audience", audiences=["my-os", URL])
+    deployment.audience("elsewhere")
+    acting = {"may_act": [{"from": "elsewhere", "to": "my-os"}]}
+    deployment.client("acting", scopes=["issuer:keys:read"], **acting)
     deployment.client("plain")
     deployment.client("with-keys", jwks=KEYS)
     trusted(deployment, _CLUSTER)

@@ -112,5 +112,6 @@ class Audiences(Collection[AudienceRow, AudienceFields, Audience]):
         if using and not cascade:
             raise InUse("audience", row.id, using)
         self.authorize_release(row.id)
-        self._store.release(row.id)
+        for client_id in self._store.release(row.id):
+            self._revocations.revoke_client(client_id)
         return {"released": using}

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import inspect, select, update
+from sqlalchemy import ColumnElement, inspect, or_, select, update
 from sqlalchemy.orm import selectinload
 
 from issuer.algorithms import AlgorithmInUse
@@ -13,6 +13,7 @@ from issuer.database.tables import (
     AudienceResourceRow,
     AudienceRow,
     Base,
+    ClientActRuleRow,
     ClientAudienceRow,
     ClientRow,
 )
@@ -43,30 +44,49 @@ class AudienceStore(Store[AudienceRow]):
         return self.session.get(ClientRow, audience_id) is not None
 
     def users_of(self, audience_id: str, limit: int) -> list[str]:
-        """Clients and assignments that name the audience, as text; at most `limit` of each kind."""
+        """What names the audience, as text; at most `limit` of each kind."""
         clients = select(ClientAudienceRow.client_id).where(
             ClientAudienceRow.audience_id == audience_id
         )
         principals = select(AssignmentRow.folded_id).where(AssignmentRow.audience_id == audience_id)
-        return [f"client {name}" for name in self.session.scalars(clients.limit(limit))] + [
-            f"an assignment of {name}"
-            for name in self.session.scalars(principals.distinct().limit(limit))
+        acting = select(ClientActRuleRow.client_id).where(_names(audience_id)).distinct()
+        return [
+            text.format(name)
+            for text, query in (
+                ("client {}", clients),
+                ("may_act of client {}", acting),
+                ("an assignment of {}", principals.distinct()),
+            )
+            for name in self.session.scalars(query.limit(limit))
         ]
 
     def is_used_by(self, audience_id: str, client_ids: Iterable[str]) -> bool:
-        """Whether one of the clients may request tokens for it."""
-        query = select(ClientAudienceRow.client_id).where(
-            ClientAudienceRow.audience_id == audience_id
-        )
-        parts = (query.where(ClientAudienceRow.client_id.in_(ids)) for ids in in_parts(client_ids))
-        return any(self.session.scalar(each.limit(1)) is not None for each in parts)
+        """Whether one of the clients may request tokens for it, or acts for people from there."""
+        ids, used = ClientAudienceRow.client_id, ClientAudienceRow.audience_id == audience_id
+        acting = select(ClientActRuleRow.client_id).where(_names(audience_id))
+        queries = [
+            query
+            for part in in_parts(client_ids)
+            for query in (
+                select(ids).where(used, ids.in_(part)),
+                acting.where(ClientActRuleRow.client_id.in_(part)),
+            )
+        ]
+        return any(self.session.scalar(each.limit(1)) is not None for each in queries)
 
-    def release(self, audience_id: str) -> None:
-        """Remove the audience from all clients, and its assignments."""
+    def release(self, audience_id: str) -> set[str]:
+        """Remove the audience from all clients, and its assignments.
+
+        The clients that acted for people from there or to there.
+        """
         for table in (ClientAudienceRow, AssignmentRow):
             for row in self.session.scalars(select(table).where(table.audience_id == audience_id)):
                 self.session.delete(row)
+        rules = self.session.scalars(select(ClientActRuleRow).where(_names(audience_id))).all()
+        for rule in rules:
+            self.session.delete(rule)
         self.session.flush()
+        return {rule.client_id for rule in rules}
 
     def move(self, row: AudienceRow, audience_id: str) -> None:
         """Give the audience another id, and update every row that refers to it."""
@@ -88,3 +108,9 @@ class AudienceStore(Store[AudienceRow]):
                 known = found.get(alg, until)
                 found[alg] = max(known, until) if known and until else None
         return found
+
+
+def _names(audience_id: str) -> ColumnElement[bool]:
+    """A condition on rules: from or to this audience."""
+    rule = ClientActRuleRow
+    return or_(rule.from_audience == audience_id, rule.to_audience == audience_id)

@@ -48,6 +48,11 @@ class AuthorityStore:
         self._own = own_audience
         self._users_sign_in = users_sign_in
 
+    @property
+    def own_audience(self) -> str:
+        """The id of the issuer's own audience: `ISSUER_URL`."""
+        return self._own
+
     def scopes_by_role(self, folded_id: str) -> list[str]:
         """Every scope the principal has through roles assigned at the issuer or everywhere."""
         roles = self._session.scalars(

@@ -16,6 +16,7 @@ from issuer.cli.options import AllowUnknownScopes, Cascade, KeepCredentials, Lim
 from issuer.composition import UnitOfWork
 from issuer.errors import InUse, NotFound
 from issuer.resources import ResourceType
+from issuer.resources.resource_type import ItemText
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,8 @@ class CollectionCommands:
                 with confirmation, change as work:
                     found = self._found(work, resource)
                     for name in lists:
-                        _adjust(patch, name, getattr(found, name))
+                        current = found.model_dump(mode="json", include={name})[name]
+                        _adjust(patch, name, current, self.resource_type.members[name].item)
                     key = self.resource_type.key_of(found)
                     updated = work.collection(self.resource_type).update(key, patch)
                     states = (each.model_dump(mode="json") for each in (found, updated))
@@ -177,21 +179,26 @@ def _adjusting(name: str, replacing: Any) -> dict[str, Any]:
     info: OptionInfo = get_args(replacing)[1]
     word = _word(name)
     article = "an" if word[0] in "aeio" else "a"
+    what = f"one, as in --{word}" if info.parser else f"{article} {word}"
+    item: Any = Any if info.parser else str
     return {
         f"{verb}_{name}": Annotated[
-            list[str] | None,
+            list[item] | None,
             option(
                 str(info.metavar),
-                f"{verb.capitalize()} {article} {word}. Repeatable.",
+                f"{verb.capitalize()} {what}. Repeatable.",
                 f"--{verb}-{word}",
                 complete=info.autocompletion,
+                parser=info.parser,
             ),
         ]
         for verb in ("add", "remove")
     }
 
 
-def _adjust(patch: dict[str, Any], name: str, current: Sequence[str]) -> None:
+def _adjust(
+    patch: dict[str, Any], name: str, current: Sequence[Any], text: ItemText | None
+) -> None:
     """Replace what to add and to remove by the new list, in which every item to remove is."""
     kind = _word(name)
     more, less = (patch.pop(f"{verb}_{name}", None) or [] for verb in ("add", "remove"))
@@ -203,7 +210,7 @@ def _adjust(patch: dict[str, Any], name: str, current: Sequence[str]) -> None:
         )
     for item in less:
         if item not in current:
-            raise NotFound(kind, item)
+            raise NotFound(kind, text.write(item) if text else item)
     patch[name] = [item for item in [*current, *more] if item not in less]
 
 

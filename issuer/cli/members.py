@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterable
 from enum import EnumType
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -12,7 +13,7 @@ from issuer.cli.command import NOTHING, argument, content_of
 from issuer.cli.options import COMPLETIONS
 from issuer.errors import IssuerError
 from issuer.fields.times import in_seconds
-from issuer.resources.resource_type import Control, Member, ResourceType
+from issuer.resources.resource_type import Control, ItemText, Member, ResourceType
 from issuer.settings import Duration
 
 JWKS_EXAMPLE = '{"keys": [...]}'
@@ -42,7 +43,8 @@ def option_of(resource_type: ResourceType[Any, Any], name: str) -> Any:
     """An option that is not given leaves the member as it is, unless the member is required."""
     member = resource_type.members[name]
     field = resource_type.fields.model_fields[name]
-    parser = _parser(member, nullable=field.default is None and name != resource_type.key)
+    nullable = field.default is None and name != resource_type.key
+    parser = partial(_item, member.item) if member.item else _parser(member, nullable=nullable)
     option = typer.Option(
         *([member.option] if member.option else []),
         parser=parser,
@@ -50,7 +52,9 @@ def option_of(resource_type: ResourceType[Any, Any], name: str) -> Any:
         help=member.help,
         autocompletion=_completion(member),
     )
-    value = Any if parser else _type(member)
+    value = _type(member)
+    if parser:
+        value = list[Any] | None if member.control.is_set else Any
     return Annotated[value if parser or field.is_required() else value | None, option]
 
 
@@ -73,6 +77,14 @@ def json_object(text: str, example: str) -> object:
     if not isinstance(members, dict):
         raise typer.BadParameter(f"must be a JSON object, such as {example}")
     return members
+
+
+def _item(item: ItemText, text: str) -> object:
+    """'' as it is: it stands for an empty list."""
+    try:
+        return text and item.read(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 def _certificate(text: str) -> object:

@@ -7,6 +7,13 @@ from typing import Annotated
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from issuer.clients.act_rules import (
+    ACT_RULE_TEXT,
+    EXTERNAL_RESOURCE_TEXT,
+    ActRule,
+    ActRules,
+    ExternalResources,
+)
 from issuer.clients.key_fields import Jwks, JwksUri
 from issuer.clients.trust import Trusts
 from issuer.fields.claims import CustomClaims
@@ -175,6 +182,33 @@ class ClientFields(Fields):
             metavar="RIGHTS",
         ),
     ] = UserRights.OWN
+    may_act: Annotated[
+        ActRules,
+        Member(
+            label="Acts for people",
+            help="From which audience to which it may exchange the tokens of people. Repeatable; ''"
+            " for none.",
+            hint="Such as support=archive: with a person's token for support, it may get one for"
+            " archive; one a line",
+            control=Control.LINES,
+            option="--may-act",
+            metavar="FROM=TO",
+            item=ACT_RULE_TEXT,
+        ),
+    ] = []
+    external_audiences: Annotated[
+        ExternalResources,
+        Member(
+            label="Acts for people at other authorization servers",
+            help="A resource of another authorization server, for which it may get ID-JAGs: an"
+            " object with issuer, resource, client_id and scopes. Repeatable; '' for none.",
+            hint="JSON objects with issuer, resource, client_id and scopes; one a line",
+            control=Control.LINES,
+            option="--external-audience",
+            metavar="JSON",
+            item=EXTERNAL_RESOURCE_TEXT,
+        ),
+    ] = []
     disabled: Annotated[bool, DISABLED] = False
 
     @field_validator("token_endpoint_auth_method")
@@ -188,7 +222,7 @@ class ClientFields(Fields):
             )
         return method
 
-    @field_validator("jwks", "jwks_uri", "trusts")
+    @field_validator("jwks", "jwks_uri", "trusts", "may_act", "external_audiences")
     @classmethod
     def _fit_the_method(cls, keys: object, info: ValidationInfo) -> object:
         if keys and info.data.get("token_endpoint_auth_method") is AuthMethod.NONE:
@@ -203,6 +237,15 @@ class ClientFields(Fields):
         if not uris and GrantType.AUTHORIZATION_CODE in _grants(info):
             raise ValueError("must name one for the grant type authorization_code")
         return uris
+
+    @field_validator("may_act")
+    @classmethod
+    def _ends_at_own_audiences(cls, rules: list[ActRule], info: ValidationInfo) -> list[ActRule]:
+        own = info.data.get("audiences")
+        for rule in rules:
+            if own is not None and rule.to_audience not in own:
+                raise ValueError(f"{rule.to_audience} is not among the client's audiences")
+        return rules
 
     @property
     def has_keys(self) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 from issuer.audiences.store import AudienceStore
 from issuer.authority.access_store import SECRET, AccessStore
 from issuer.authority.credentials import GivenCredential, grantors_after, ids_of
+from issuer.clients.act_rules import ActRule, ExternalResource
 from issuer.clients.authentication import SecretMaker
 from issuer.clients.client import (
     CLIENT,
@@ -223,6 +224,10 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
                 raise UnknownReference("audiences", "audience", audience_id)
         for number, trust in enumerate(fields.trusts):
             self._require_possible(f"trusts.{number}", trust)
+        for number, rule in enumerate(fields.may_act):
+            self._require_between_others(f"may_act.{number}", rule)
+        for number, external in enumerate(fields.external_audiences):
+            self._require_another_server(f"external_audiences.{number}.issuer", external.issuer)
         row.registered_by = row.registered_by or RegisteredBy.ADMIN
         row.pinned = row.pinned or False
         if row.registered_by is not RegisteredBy.ADMIN:
@@ -231,7 +236,9 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
         super()._write(row, fields)
         row.trusts = [trust.model_dump(mode="json") for trust in fields.trusts]
         row.credentials_given = grantors_after(row, before, self._authority.grantor)
+        row.external_audiences = [each.model_dump() for each in fields.external_audiences]
         self._store.set_audiences(row, fields.audiences)
+        self._store.set_act_rules(row, fields.may_act)
         if not fields.token_endpoint_auth_method.has_secret:
             for secret in self._store.secrets_of(row.client_id):
                 self._delete_secret(secret)
@@ -244,11 +251,37 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
         if is_trust_domain(issuer.issuer) and not trust.subject.startswith(domain):
             raise InvalidField(f"{member}.subject", f"must begin with {domain}")
 
+    def _require_between_others(self, member: str, rule: ActRule) -> None:
+        """No scope counts at the issuer's own audience and at another one."""
+        ends = {"from": rule.from_audience, "to": rule.to_audience}
+        for end, audience_id in ends.items():
+            if audience_id == self._authority.own_audience:
+                raise InvalidField(f"{member}.{end}", "may not be the issuer's own audience")
+            if self._audiences.find(audience_id) is None:
+                raise UnknownReference(f"{member}.{end}", "audience", audience_id)
+
+    def _require_another_server(self, member: str, issuer: str) -> None:
+        own = self._authority.own_audience
+        if issuer == own:
+            raise InvalidField(member, "is this issuer: may_act is for its audiences")
+        if issuer.startswith("http://") and not own.startswith("http://"):
+            raise InvalidField(member, "must be https: only with an http ISSUER_URL it may be http")
+
     def _related(self, row: ClientRow) -> dict[str, Any]:
         return {
             "audiences": sorted(each.audience_id for each in row.audiences),
             "trusts": [Trust.model_construct(**each) for each in row.trusts or []],
+            "may_act": [as_model(ActRule, each) for each in self._store.act_rules(row)],
+            "external_audiences": [
+                ExternalResource.model_construct(**each) for each in row.external_audiences or []
+            ],
         }
+
+    def _revoke_for(self, before: ClientFields, after: ClientFields | None) -> None:
+        super()._revoke_for(before, after)
+        if after is not None and not {*before.may_act} <= {*after.may_act}:
+            # Tokens that it got in exchange do not say which rule allowed it.
+            self._revoke(self.resource_type.key_of(before))
 
     def _revoke(self, key: str) -> None:
         self._revocations.revoke_client(key)
@@ -266,6 +299,8 @@ def require_no_rights(fields: ClientFields) -> None:
         "audiences": [],
         "claims": {},
         "trusts": [],
+        "may_act": [],
+        "external_audiences": [],
         "may_set_session": False,
         "first_party": False,
         "user_rights": UserRights.ALL,

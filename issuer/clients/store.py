@@ -6,8 +6,14 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, func, or_, select, update
 from sqlalchemy.orm import InstrumentedAttribute, selectinload
 
+from issuer.clients.act_rules import ActRule
 from issuer.database.store import Store, begins_with
-from issuer.database.tables import ClientAudienceRow, ClientRow, ClientSecretRow
+from issuer.database.tables import (
+    ClientActRuleRow,
+    ClientAudienceRow,
+    ClientRow,
+    ClientSecretRow,
+)
 from issuer.vocabulary import RegisteredBy
 
 _LOOKED_AT = 10_000
@@ -17,7 +23,7 @@ class ClientStore(Store[ClientRow]):
     kind = "client"
     row = ClientRow
     searched = (ClientRow.folded_id,)
-    with_page = (selectinload(ClientRow.audiences),)
+    with_page = (selectinload(ClientRow.audiences), selectinload(ClientRow.act_rules))
 
     def set_audiences(self, row: ClientRow, audience_ids: list[str]) -> None:
         """Allow the client to request tokens for exactly these."""
@@ -25,6 +31,19 @@ class ClientStore(Store[ClientRow]):
         row.audiences = [
             existing.get(audience_id) or ClientAudienceRow(audience_id=audience_id)
             for audience_id in dict.fromkeys(audience_ids)
+        ]
+
+    def act_rules(self, row: ClientRow) -> list[ClientActRuleRow]:
+        """In order of the audiences."""
+        return sorted(row.act_rules, key=_ends_of)
+
+    def set_act_rules(self, row: ClientRow, rules: Sequence[ActRule]) -> None:
+        """Allow the client to act for people by exactly these."""
+        existing = {_ends_of(each): each for each in row.act_rules}
+        row.act_rules = [
+            existing.get(_ends_of(rule))
+            or ClientActRuleRow(from_audience=rule.from_audience, to_audience=rule.to_audience)
+            for rule in rules
         ]
 
     def ids_at(self, audience_id: str, after: str, limit: int) -> Sequence[str]:
@@ -130,6 +149,10 @@ class ClientStore(Store[ClientRow]):
         query = select(ClientSecretRow).where(ClientSecretRow.client_id == client_id)
         by_age = query.order_by(ClientSecretRow.created_at, ClientSecretRow.id)
         return self.session.scalars(by_age).all()
+
+
+def _ends_of(rule: ActRule | ClientActRuleRow) -> tuple[str, str]:
+    return rule.from_audience, rule.to_audience
 
 
 def _is_before(column: InstrumentedAttribute[datetime | None], at: datetime) -> ColumnElement[bool]:

@@ -322,6 +322,7 @@ class ClientRow(Versioned, SeenByDirectory, Base, table="clients"):
     `last_used_at` is only noted for clients that registered themselves. `document` is what its
     metadata document said when it was last read, null if it was not valid. `credentials_given` says
     of keys, trusts and redirect URIs who gave them; see `issuer/authority/credentials.py`.
+    `external_audiences` is null for what is older than the column.
     """
 
     client_id: Mapped[str] = mapped_column(String(255), primary_key=True)
@@ -347,6 +348,10 @@ class ClientRow(Versioned, SeenByDirectory, Base, table="clients"):
     document_read_at: Mapped[datetime | None]
     disabled: Mapped[bool]
     credentials_given: Mapped[dict[str, Any] | None]
+    external_audiences: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON)
+    act_rules: Mapped[list["ClientActRuleRow"]] = relationship(
+        cascade="all, delete-orphan", passive_deletes=True
+    )
     audiences: Mapped[list["ClientAudienceRow"]] = relationship(
         cascade="all, delete-orphan", passive_deletes=True
     )
@@ -364,6 +369,18 @@ class ClientAudienceRow(SeenByDirectory, Base, table="client_audiences"):
     client_id: Mapped[str] = _deleted_with("clients.client_id", primary_key=True)
     audience_id: Mapped[str] = mapped_column(ForeignKey("audiences.id"), primary_key=True)
     audience: Mapped[AudienceRow] = relationship()
+
+
+class ClientActRuleRow(SeenByDirectory, Base, table="client_act_rules"):
+    """A client may exchange a person's token for `from_audience` for one for `to_audience`."""
+
+    __table_args__ = (Index("ix_client_act_rules_from", "from_audience", "client_id"),)
+
+    client_id: Mapped[str] = _deleted_with("clients.client_id", primary_key=True)
+    from_audience: Mapped[str] = mapped_column(ForeignKey("audiences.id"), primary_key=True)
+    to_audience: Mapped[str] = mapped_column(
+        ForeignKey("audiences.id"), primary_key=True, index=True
+    )
 
 
 class ClientSecretRow(Given, SeenByDirectory, Base, table="client_secrets"):
@@ -595,6 +612,20 @@ class ConsentRow(Base, table="consents"):
     openid_scopes: Mapped[list[str]]
     redirects: Mapped[dict[str, Any] | None]
     granted_at: Mapped[datetime]
+
+
+class ConsentActorRow(Base, table="consent_actors"):
+    """A client that may act for the user, of which the consent page told: at an audience, or at the
+    authorization server `external_issuer`.
+
+    A client or an audience that is deleted takes its rows along.
+    """
+
+    id: Mapped[int] = _serial()
+    consent_id: Mapped[int] = _deleted_with("consents.id", index=True)
+    client_id: Mapped[str] = _deleted_with("clients.client_id", index=True)
+    audience_id: Mapped[str | None] = _deleted_with("audiences.id", index=True)
+    external_issuer: Mapped[str | None] = mapped_column(String(255))
 
 
 class AuditEventRow(Base, table="audit_events"):

@@ -6,8 +6,11 @@ Every change increments the change counter, which empties the cache of each proc
 from issuer.directory.change_watcher import ChangeWatcher
 from issuer.directory.directory import Directory
 from issuer.directory.records import (
+    ActingClient,
     AudienceRecord,
     ClientRecord,
+    ExternalAudience,
+    MayAct,
     Rights,
     RoleGrant,
     SecretRecord,
@@ -15,10 +18,13 @@ from issuer.directory.records import (
 )
 
 __all__ = [
+    "ActingClient",
     "AudienceRecord",
     "ChangeWatcher",
     "ClientRecord",
     "Directory",
+    "ExternalAudience",
+    "MayAct",
     "Rights",
     "RoleGrant",
     "SecretRecord",

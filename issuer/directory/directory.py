@@ -9,6 +9,7 @@ from issuer.database import Database
 from issuer.database.counts import read_change_count
 from issuer.directory import store
 from issuer.directory.records import (
+    ActingClient,
     AudienceRecord,
     ClientRecord,
     TrustedIssuerRecord,
@@ -100,6 +101,13 @@ class Directory:
         if record is None:
             raise NotFound("audience", audience_id)
         return record
+
+    def load_acting_clients(
+        self, client: ClientRecord, audience_id: str
+    ) -> tuple[ActingClient, ...]:
+        """Which clients may act for people, and where, with the client's token for the audience."""
+        with self._database.reading() as session:
+            return store.load_acting_clients(session, client, audience_id)
 
     def _remember(self, count: int, record: ClientRecord) -> None:
         with self._lock:

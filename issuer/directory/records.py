@@ -67,6 +67,36 @@ class SecretRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class MayAct:
+    """A client may exchange a person's token for one audience for one for another (RFC 8693)."""
+
+    from_audience: str
+    to_audience: str
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ActingClient:
+    """A client that may act for people at an audience.
+
+    Where `is_external`, that is the `issuer` of another authorization server, the `aud` of ID-JAGs.
+    """
+
+    client_id: str
+    audience_id: str
+    is_external: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalAudience:
+    """A resource of the authorization server `issuer`, and the client's id and scopes there."""
+
+    issuer: str
+    resource: str
+    client_id: str
+    scopes: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class ClientRecord:
     """A client with everything its requests may need.
 
@@ -93,6 +123,8 @@ class ClientRecord:
     post_logout_redirect_uris: tuple[str, ...] = ()
     first_party: bool = False
     pinned: bool = False
+    may_act: frozenset[MayAct] = frozenset()
+    external_audiences: tuple[ExternalAudience, ...] = ()
 
     @property
     def is_self_registered(self) -> bool:

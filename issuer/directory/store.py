@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection
 from typing import TypeAlias
 
 from sqlalchemy import ColumnElement, bindparam, func, or_, select
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy.orm import InstrumentedAttribute, Session, joinedload
 
 from issuer.algorithms import AlgorithmInUse
 from issuer.database.store import as_record
@@ -13,6 +13,7 @@ from issuer.database.tables import (
     AssignmentRow,
     AudienceResourceRow,
     AudienceRow,
+    ClientActRuleRow,
     ClientAudienceRow,
     ClientRow,
     ClientSecretRow,
@@ -23,8 +24,11 @@ from issuer.database.tables import (
     UserRow,
 )
 from issuer.directory.records import (
+    ActingClient,
     AudienceRecord,
     ClientRecord,
+    ExternalAudience,
+    MayAct,
     Rights,
     RoleGrant,
     SecretRecord,
@@ -32,7 +36,15 @@ from issuer.directory.records import (
     UserRecord,
 )
 from issuer.fields.ids import fold_id
-from issuer.vocabulary import GRANTS_WITH_A_PERSON, AuthMethod, RegisteredBy, UserRights
+from issuer.vocabulary import (
+    GRANTS_WITH_A_PERSON,
+    MAX_ACTORS,
+    AuthMethod,
+    RegisteredBy,
+    UserRights,
+)
+
+MAX_ACTING = 200  # of one audience, through others included
 
 AreAudiences: TypeAlias = Callable[[InstrumentedAttribute[str]], ColumnElement[bool]]
 
@@ -60,7 +72,9 @@ def load_client(session: Session, client_id: str, own_audience: str) -> ClientRe
 
     The time of the answer must not reveal that a client is unknown.
     """
-    row = session.scalars(select(ClientRow).where(ClientRow.client_id == client_id)).one_or_none()
+    of_id = select(ClientRow).where(ClientRow.client_id == client_id)
+    with_rules = of_id.options(joinedload(ClientRow.act_rules))
+    row = session.scalars(with_rules).unique().one_or_none()
     audiences = _audiences(session, _permitted(row, client_id, own_audience), own_audience)
     of_client = select(ClientSecretRow).where(ClientSecretRow.client_id == client_id)
     secrets = session.scalars(of_client).all()
@@ -77,6 +91,11 @@ def load_client(session: Session, client_id: str, own_audience: str) -> ClientRe
         secrets=tuple(as_record(SecretRecord, each) for each in secrets),
         redirect_uris=tuple(row.redirect_uris),
         post_logout_redirect_uris=tuple(row.post_logout_redirect_uris),
+        may_act=frozenset(as_record(MayAct, each) for each in row.act_rules),
+        external_audiences=tuple(
+            ExternalAudience(**each | {"scopes": frozenset(each["scopes"])})
+            for each in row.external_audiences or []
+        ),
     )
 
 
@@ -91,6 +110,40 @@ def new_client(session: Session, client_id: str, own_audience: str) -> ClientRec
         user_rights=UserRights.ALL,
         registered_by=RegisteredBy.METADATA,
     )
+
+
+def load_acting_clients(
+    session: Session, client: ClientRecord, audience_id: str
+) -> tuple[ActingClient, ...]:
+    """Which enabled clients may act for people with the client's token for the audience, and where.
+
+    Also one through the other, as often as `act` may be nested; at most `MAX_ACTING`. The client
+    itself acts at other authorization servers.
+    """
+    rule = ClientActRuleRow
+    enabled = select(ClientRow.client_id).where(ClientRow.disabled.is_(False))
+    columns = select(rule.client_id, rule.to_audience).where(rule.client_id.in_(enabled))
+    ordered = columns.order_by(rule.client_id, rule.to_audience).distinct().limit(MAX_ACTING)
+    found = {
+        ActingClient(client.client_id, each.issuer, is_external=True): None
+        for each in client.external_audiences
+    }
+    reached, new = {audience_id}, {audience_id}
+    for _ in range(MAX_ACTORS):
+        if not new:
+            break
+        rows = session.execute(ordered.where(rule.from_audience.in_(new))).all()
+        found |= dict.fromkeys(ActingClient(*row) for row in rows)
+        new = {row.to_audience for row in rows} - reached
+        reached |= new
+    ids = {each.client_id for each in found}
+    of_others = select(ClientRow.client_id, ClientRow.external_audiences).where(
+        ClientRow.client_id.in_(ids), ClientRow.external_audiences.is_not(None)
+    )
+    for client_id, external in session.execute(of_others.order_by(ClientRow.client_id)):
+        at = (ActingClient(client_id, each["issuer"], is_external=True) for each in external)
+        found |= dict.fromkeys(at)
+    return tuple(list(found)[:MAX_ACTING])
 
 
 def load_users(session: Session, user_ids: Collection[str]) -> dict[str, UserRecord]:

@@ -116,8 +116,13 @@ def _in_order(fields: Fields, dumped: dict[str, Any]) -> dict[str, Any]:
     """With the lists sorted in which order and repetitions have no meaning."""
     for name, member in members_of(type(fields)).items():
         if member.control.is_set and name in dumped:
-            dumped[name] = sorted(set(dumped[name]))
+            unique = {_canonical(each): each for each in dumped[name]}
+            dumped[name] = sorted(unique.values(), key=_sorted_by)
     return dumped
+
+
+def _sorted_by(item: object) -> str:
+    return item if isinstance(item, str) else _canonical(item)
 
 
 def _canonical(value: object) -> str:

@@ -76,6 +76,7 @@ def _references(data: object) -> Iterator[tuple[Path, str, str]]:
                         yield (*path, *at), described.names, name
     for section, member, kinds in (
         ("clients", "trusts", {"issuer": "trusted issuer"}),
+        ("clients", "may_act", {"from": "audience", "to": "audience"}),
         ("clients", "roles", {"audience": "audience", "role": "role"}),
         ("users", "roles", {"audience": "audience", "role": "role"}),
     ):

@@ -208,6 +208,7 @@ class _Planning:
         uses += [(AUDIENCE.kind, each.audience) for each in record.assignments if each.audience]
         if isinstance(record.fields, ClientFields):
             uses += [(AUDIENCE.kind, each) for each in record.fields.audiences]
+            uses += [(AUDIENCE.kind, each.from_audience) for each in record.fields.may_act]
             trusted = dict.fromkeys(trust.issuer for trust in record.fields.trusts)
             uses += [(TRUSTED_ISSUER.kind, each) for each in trusted]
         for kind, name in uses:

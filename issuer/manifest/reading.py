@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from pydantic import ValidationError
 
+from issuer.clients.act_rules import ExternalResource
 from issuer.clients.trust import Trust
 from issuer.fields.text import did_you_mean
 from issuer.manifest import current
@@ -30,6 +31,13 @@ _MESSAGES = {
     "list_type": "must be a list",
     "dict_type": "must be a mapping",
     "model_type": "must be a mapping",
+}
+# The members of the objects in the lists of clients and users.
+_OF_OBJECTS: dict[str, Iterable[str]] = {
+    "roles": Assignment.model_fields,
+    "trusts": Trust.model_fields,
+    "may_act": ("from", "to"),
+    "external_audiences": ExternalResource.model_fields,
 }
 
 
@@ -121,10 +129,8 @@ def _members(place: tuple[str, ...]) -> Iterable[str]:
             return entries_model().model_fields
         case (section,) if section in entries_model().model_fields:
             return entry_model(section).model_fields
-        case ("clients" | "users", "roles"):
-            return Assignment.model_fields
-        case ("clients", "trusts"):
-            return Trust.model_fields
+        case ("clients" | "users", member):
+            return _OF_OBJECTS.get(member, ())
     return ()
 
 

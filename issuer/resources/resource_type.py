@@ -1,10 +1,10 @@
 """The definition of a resource and of its members: every interface follows from it."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache, cached_property
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from issuer.fields.fields import Fields
 
@@ -16,7 +16,7 @@ class Control(StrEnum):
     """What people give: an element of a form, or the values of an option."""
 
     TEXT = "text"
-    LINES = "lines"  # a list of texts without order: one a line, or a repeatable option
+    LINES = "lines"  # a list without order: one a line, or a repeatable option
     CHOICE = "choice"
     CHOICES = "choices"
     SWITCH = "switch"
@@ -28,6 +28,17 @@ class Control(StrEnum):
     def is_set(self) -> bool:
         """Whether it is a list in which order and repetitions have no meaning."""
         return self in {Control.LINES, Control.CHOICES}
+
+
+@dataclass(frozen=True)
+class ItemText:
+    """How people type an item of a list that is an object in JSON, on one line.
+
+    `read` raises `ValueError`, which says what is wrong; `write` takes the object as JSON.
+    """
+
+    read: Callable[[str], object]
+    write: Callable[[Any], str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +59,8 @@ class Member:
     """The values to choose from."""
     names: str = ""
     """The kind of the resources that it names: `audience`."""
+    item: ItemText | None = None
+    """Of a list whose items are no texts."""
     is_private: bool = False
     """Whether the audit log has only its name, without values."""
 

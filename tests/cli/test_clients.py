@@ -99,11 +99,17 @@ def test_secrets_are_listed_and_deleted_by_id(cli: Cli, ci_bot: dict[str, object
     )
 
 
+ELSEWHERE = (
+    '{"issuer": "https://login.example", "resource": "urn:mcp", "client_id": "x", "scopes": ["a"]}'
+)
+
+
 def test_every_member_has_an_option(cli: Cli, ci_bot: dict[str, object]):
     options = "--name Bot --audience my-os --scope agents:run --scope teams:read"
     options += " --grant-type password --grant-type client_credentials --access-token-ttl 5m"
     options += ' --claims {"tenant":"a"} --may-set-session --disabled'
-    created = cli.json("client", "create", "other", *options.split())
+    acting = ["--may-act", "my-os=my-os", "--external-audience", ELSEWHERE]
+    created = cli.json("client", "create", "other", *options.split(), *acting)
     assert {
         name: created[name] for name in created if name not in {"created_at", "updated_at"}
     } == {
@@ -119,6 +125,8 @@ def test_every_member_has_an_option(cli: Cli, ci_bot: dict[str, object]):
         "jwks": None,
         "jwks_uri": None,
         "trusts": [],
+        "may_act": [{"from": "my-os", "to": "my-os"}],
+        "external_audiences": [json.loads(ELSEWHERE)],
         "redirect_uris": [],
         "post_logout_redirect_uris": [],
         "first_party": False,
@@ -140,6 +148,43 @@ def test_an_update_changes_the_named_members_only(cli: Cli, ci_bot: dict[str, ob
     assert changed["scopes"] == ["agents:run", "teams:read"]
     assert changed["may_set_session"] is False
     assert changed["audiences"] == ["other-os"]
+
+
+def test_where_a_client_acts_for_people_is_replaced_or_added_to(
+    cli: Cli, ci_bot: dict[str, object]
+):
+    cli.done("audience", "create", "other-os")
+    update = ["client", "update", "ci-bot"]
+    added = cli.json(*update, "--add-may-act", "other-os=my-os")
+    assert added["may_act"] == [{"from": "other-os", "to": "my-os"}]
+    assert cli.json(*update, "--remove-may-act", "other-os=my-os", "--yes")["may_act"] == []
+    refused = cli(*update, "--remove-may-act", "other-os=my-os")
+    assert "There is no may-act 'other-os=my-os'" in refused.sentence
+    both = ["--may-act", "other-os=my-os", "--may-act", "my-os=my-os"]
+    changed = cli.json(*update, *both, "--external-audience", ELSEWHERE)
+    assert changed["may_act"] == [
+        {"from": "my-os", "to": "my-os"},
+        {"from": "other-os", "to": "my-os"},
+    ]
+    emptied = cli.json(*update, "--may-act", "", "--external-audience", "", "--yes")
+    assert (emptied["may_act"], emptied["external_audiences"]) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "sentence"),
+    [
+        ("--may-act", "my-os", "must be FROM=TO"),
+        ("--may-act", "=my-os", "must be FROM=TO"),
+        ("--external-audience", "urn:mcp", "must be a JSON object"),
+        ("--external-audience", "[]", "must be a JSON object"),
+    ],
+)
+def test_where_a_client_acts_for_people_has_a_form(
+    cli: Cli, option: str, value: str, sentence: str
+):
+    refused = cli("client", "update", "ci-bot", option, value)
+    assert refused.status == 2
+    assert sentence in " ".join(refused.err.split())
 
 
 def test_an_unknown_audience_or_grant_is_refused(cli: Cli):

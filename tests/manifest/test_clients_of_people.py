@@ -146,3 +146,33 @@ def test_trusted_issuers_and_trusts_are_declared_together(deployment: Deployment
     nowhere = json.dumps({"clients": [{"client_id": "x", "trusts": [{**trust, "issuer": "no"}]}]})
     with pytest.raises(InvalidManifest, match="there is no trusted issuer 'no'"):
         steps(deployment, nowhere)
+
+
+def test_where_clients_act_for_people_is_declared(deployment: Deployment):
+    external = {"issuer": "https://login.example", "resource": "urn:mcp", "client_id": "x"}
+    rules = [{"from": "support", "to": "archive"}, {"from": "my-os", "to": "archive"}]
+    agents = {"client_id": "agents", "audiences": ["archive"], "may_act": rules}
+    agents |= {"external_audiences": [external]}
+    whole = {"audiences": [{"id": "support"}, {"id": "archive"}], "clients": [agents]}
+    text = json.dumps(whole)
+    declare(deployment.services, text)
+    assert steps(deployment, text) == []
+    assert steps(deployment, exported(deployment.services)) == []
+    assert "from: support" in exported(deployment.services)
+    without = json.dumps({"audiences": [{"id": "archive"}, {"id": "my-os"}]})
+    with pytest.raises(InUse):
+        steps(deployment, without, prune=True)
+    declare(deployment.services, json.dumps({"clients": [{**agents, "may_act": []}]}))
+    assert steps(deployment, without, prune=True) == ["- delete audience support"]
+
+
+def test_where_clients_act_for_people_is_checked(deployment: Deployment):
+    agents = {"client_id": "agents", "audiences": ["my-os"]}
+    for may_act, message in (
+        ([{"from": "nowhere", "to": "my-os"}], "there is no audience 'nowhere'"),
+        ([{"from": "my-os", "to": "other"}], "other is not among the client's audiences"),
+        ([{"from": "my-os", "too": "my-os"}], "did you mean"),
+    ):
+        text = json.dumps({"clients": [{**agents, "may_act": may_act}]})
+        with pytest.raises(InvalidManifest, match=message):
+            steps(deployment, text)

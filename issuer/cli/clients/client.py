@@ -57,7 +57,7 @@ _OPTIONS = options_of(
         *("name", "audiences", "scopes", "grant_types", "redirect_uris"),
         *("post_logout_redirect_uris", "token_endpoint_auth_method", "jwks", "jwks_uri"),
         *("user_rights", "first_party", "access_token_ttl", "claims", "may_set_session"),
-        "disabled",
+        *("may_act", "external_audiences", "disabled"),
     ],
 )
 
@@ -146,7 +146,8 @@ commands.update(
     'ci-bot --add-scope agents:run --claims \'{"team": "a"}\'',
     "ci-bot --add-audience other-os",
     "ci-bot --claims '{\"tenant\": null}' --disabled",
-    lists=["audiences", "scopes"],
+    "agents --add-may-act support=archive",
+    lists=["audiences", "scopes", "may_act"],
 )
 
 

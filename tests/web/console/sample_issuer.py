@@ -101,6 +101,8 @@ def _configure(deployment: Deployment) -> list[Credentials]:
         for client_id, name, _, audience in _CLIENTS
     ]
     with deployment.changing() as work:
+        work.clients.update("nightly-digest", {"may_act": [{"from": "support", "to": "research"}]})
+    with deployment.changing() as work:
         for each in _TRUSTED_ISSUERS:
             work.trusted_issuers.create(TrustedIssuerFields.read(each))
     deployment.client(

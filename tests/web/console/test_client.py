@@ -13,6 +13,10 @@ from tests.web.browsing import Browser, PageSeen
 from tests.web.console.conftest import SignedIn, forged, send
 
 PAGE = "/console/clients/ci-bot"
+ELSEWHERE = {
+    **{"issuer": "https://login.example", "resource": "urn:mcp", "client_id": "ours"},
+    "scopes": ["tools:call"],
+}
 READ, WRITE = "issuer:clients:read", "issuer:clients:write"
 
 
@@ -63,6 +67,38 @@ def test_keys_are_given_and_shown_and_kept_by_other_changes(admin: Browser, depl
     done = admin.follow(edit(admin, token_endpoint_auth_method="private_key_jwt", **uri))
     assert "at https://app.example/jwks" in done.text
     assert "--jwks ''" in done.text
+
+
+def test_where_it_acts_for_people_is_said_before_and_after(admin: Browser, deployment: Deployment):
+    deployment.audience("archive")
+    asked = edit(admin, may_act="archive=my-os\n", external_audiences=json.dumps(ELSEWHERE))
+    assert "It may act at my-os for people whose tokens for archive it has." in asked.text
+    done = admin.follow(confirm(admin, asked))
+    assert "--may-act archive=my-os" in done.text
+    text = admin.get(PAGE).text
+    assert "Acts for people from archive at my-os" in text
+    assert "urn:mcp of https://login.example , as ours" in text
+    form = admin.get(PAGE, edit="yes").response.text
+    assert ">archive=my-os</textarea>" in form
+    assert "https://login.example" in form
+    asked = edit(admin, may_act="")
+    assert "It may not act for people from archive at my-os any more." in asked.text
+    assert "All its tokens are revoked" in asked.text
+    confirm(admin, asked)
+    assert "Acts for people" not in admin.get(PAGE).text
+
+
+def test_where_it_acts_for_people_is_wrong_at_its_line(admin: Browser):
+    for typed, message in (
+        ({"may_act": "my-os=my-os\nmy-os"}, "Line 2: must be FROM=TO"),
+        ({"external_audiences": "[]"}, "Line 1: must be a JSON object"),
+    ):
+        page = edit(admin, **typed)
+        assert page.status == httpx.codes.BAD_REQUEST
+        assert message in page.text
+    page = confirm(admin, edit(admin, may_act="nowhere=my-os"))
+    assert page.status == httpx.codes.BAD_REQUEST
+    assert "there is no audience" in page.text
 
 
 def test_who_may_only_read_sees_no_button_and_changes_nothing(

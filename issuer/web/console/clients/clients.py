@@ -20,7 +20,10 @@ from issuer.web.console.screens.resource_form import ResourceForm, allow_if_tick
 from issuer.web.console.screens.views import Command
 
 # The members that a client that registered itself cannot have.
-_OF_ADMINS = {"audiences", "scopes", "user_rights", "claims", "first_party", "may_set_session"}
+_OF_ADMINS = {
+    *("audiences", "scopes", "user_rights", "claims", "first_party", "may_set_session"),
+    *("may_act", "external_audiences"),
+}
 _OF_NEW = {"name", "redirect_uris", "post_logout_redirect_uris", *_OF_ADMINS} - {"claims"}
 _WITH_A_PERSON = [GrantType.AUTHORIZATION_CODE, GrantType.REFRESH_TOKEN]
 # Of each kind of new client, what the form does not ask.
@@ -76,6 +79,19 @@ def effects(record: ClientRecord, client: Client, fields: ClientFields, own: str
         sentences.append("People who sign in through it use all their rights there.")
     if fields.first_party and not client.first_party:
         sentences.append("People are not asked to allow it any more.")
+    was_acting, acting = ({*each.may_act} for each in (client, fields))
+    sentences += [
+        f"It may act at {rule.to_audience} for people whose tokens for {rule.from_audience} it has."
+        for rule in fields.may_act
+        if rule not in was_acting
+    ]
+    sentences += [
+        f"It may not act for people from {rule.from_audience} at {rule.to_audience} any more."
+        for rule in client.may_act
+        if rule not in acting
+    ]
+    if was_acting - acting:
+        sentences.append("All its tokens are revoked; it may get new ones.")
     return sentences if len(sentences) <= _MOST else [*sentences[:_MOST], "And more."]
 
 

@@ -79,7 +79,8 @@ def _option(name: str, member: Member, value: object) -> Iterator[str]:
         return
     values = value if isinstance(value, list) else [value]
     for each in values or [""]:
-        yield from (option, _text(member.control, each))
+        text = member.item.write(each) if member.item and each else _text(member.control, each)
+        yield from (option, text)
 
 
 def _text(control: Control, value: object) -> str:

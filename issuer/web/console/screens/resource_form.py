@@ -10,7 +10,14 @@ from pydantic.fields import FieldInfo
 from issuer.composition import UnitOfWork
 from issuer.errors import InvalidField
 from issuer.fields.times import in_seconds
-from issuer.resources.resource_type import Control, FieldsT, Member, ModelT, ResourceType
+from issuer.resources.resource_type import (
+    Control,
+    FieldsT,
+    ItemText,
+    Member,
+    ModelT,
+    ResourceType,
+)
 from issuer.settings import Settings
 from issuer.web.console.screens.commands import as_options
 from issuer.web.console.screens.operator import Operator
@@ -106,7 +113,7 @@ class ResourceForm(Generic[FieldsT, ModelT]):
         """The fields of the form for a change, for the resource as it is."""
         typed: dict[str, str] = {}
         for name, each in self.members.items():
-            typed |= _as_typed(name, each.control, getattr(resource, name))
+            typed |= _as_typed(name, each, getattr(resource, name))
         return typed
 
     def choices(self, settings: Settings) -> Mapping[str, Sequence[Any]]:
@@ -123,7 +130,7 @@ def _value_of(name: str, member: Member, field: FieldInfo, form: Mapping[str, st
     nothing = field.default if not field.is_required() and not field.default else ""
     match member.control:
         case Control.LINES:
-            return text.split()
+            return _items(name, member.item, text)
         case Control.CHOICES:
             return [str(each) for each in member.values if each in form]
         case Control.SWITCH:
@@ -135,10 +142,24 @@ def _value_of(name: str, member: Member, field: FieldInfo, form: Mapping[str, st
     return text or nothing
 
 
-def _as_typed(name: str, control: Control, value: Any) -> dict[str, str]:
-    match control:
+def _items(name: str, item: ItemText | None, text: str) -> list[object]:
+    if item is None:
+        return [*text.split()]
+    items: list[object] = []
+    for number, line in enumerate(filter(str.strip, text.splitlines())):
+        try:
+            items.append(item.read(line.strip()))
+        except ValueError as error:
+            raise InvalidField(f"{name}.{number}", str(error)) from None
+    return items
+
+
+def _as_typed(name: str, member: Member, value: Any) -> dict[str, str]:
+    match member.control:
         case Control.LINES:
-            return {name: one_a_line(value)}
+            item = member.item
+            texts = (item.write(each.model_dump(mode="json")) if item else each for each in value)
+            return {name: one_a_line(texts)}
         case Control.CHOICES:
             return {str(each): "yes" for each in value}
         case Control.SWITCH:
