@@ -19,7 +19,7 @@ from urllib.parse import urlencode
 
 from issuer.clock import Clock
 from issuer.database.store import new_id
-from issuer.directory import AudienceRecord, ClientRecord, UserRecord
+from issuer.directory import ActingClient, AudienceRecord, ClientRecord, UserRecord
 from issuer.keys.sealing import SealedTexts
 from issuer.vocabulary import AuthorizationErrorCode, GrantType
 
@@ -243,7 +243,8 @@ class ConsentNeeded:
     """The user must be asked whether the client may have `scopes` and `openid_scopes`.
 
     `audience` is None where the client only learns who the user is. `not_granted`: what the user
-    holds there, and the client would not get.
+    holds there, and the client would not get. `acting`: which clients may act for the user with
+    the token, and where.
     """
 
     request: AuthorizationRequest
@@ -253,11 +254,13 @@ class ConsentNeeded:
     scopes: tuple[str, ...]
     openid_scopes: tuple[str, ...]
     not_granted: tuple[str, ...]
+    acting: tuple[ActingClient, ...] = ()
 
     @property
     def allowing(self) -> tuple[object, ...]:
         """What the user allows, by whom it is allowed and where it applies."""
-        return self.user.id, self.request.audience_id, self.scopes, self.openid_scopes
+        where = self.request.audience_id
+        return self.user.id, where, self.scopes, self.openid_scopes, self.acting
 
 
 NextStep: TypeAlias = SignInNeeded | ConsentNeeded | Redirection | RequestProblem

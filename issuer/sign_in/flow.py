@@ -7,6 +7,7 @@ from issuer.audit import Actor, Trails
 from issuer.clock import Clock
 from issuer.database import Database, Session
 from issuer.directory import ClientRecord
+from issuer.directory.store import load_acting_clients
 from issuer.errors import AlreadyExists
 from issuer.fields.secret_text import SecretTexts
 from issuer.scopes import covers
@@ -118,7 +119,10 @@ class AuthorizationFlow:
             if consented:
                 trail = self._trails.begin(session, actor.known_as(offer.user.id))
                 consents = Consents(session, trail, self._clock)
-                consents.grant(offer.access, **_of_device(offer.request))
+                # As the page said, without those that were just deleted.
+                acting = load_acting_clients(session, offer.client, offer.audience.id)
+                access = replace(offer.access, acting=offer.access.acting.intersection(acting))
+                consents.grant(access, **_of_device(offer.request))
         answer = {"code": text, "state": offer.request.state, "iss": self._issuer}
         if offer.request.device is not None:  # which has the code already
             answer = {"answer": "allowed"}
@@ -171,6 +175,7 @@ def _consent_needed(offer: Offer) -> ConsentNeeded:
         tuple(sorted(offer.scopes)),
         tuple(sorted(offer.openid_scopes)),
         tuple(sorted(withheld)),
+        offer.acting,
     )
 
 

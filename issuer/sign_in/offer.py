@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import TypeAlias
 
 from issuer.clock import Clock
-from issuer.directory import AudienceRecord, ClientRecord, Directory, UserRecord
+from issuer.directory import ActingClient, AudienceRecord, ClientRecord, Directory, UserRecord
 from issuer.fields.redirect_uris import is_of_a_web_server
 from issuer.scopes import OFFLINE_ACCESS, OPENID
 from issuer.sign_in.authorization_request import (
@@ -30,7 +30,10 @@ from issuer.vocabulary import GrantType
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """`held` is what the user holds at the audience, `scopes` what the client would get of it."""
+    """`held` is what the user holds at the audience, `scopes` what the client would get of it.
+
+    `acting`: which clients may act for the user with that token, and where.
+    """
 
     request: AuthorizationRequest
     client: ClientRecord
@@ -39,6 +42,7 @@ class Offer:
     audience: AudienceRecord
     held: frozenset[str]
     scopes: frozenset[str]
+    acting: tuple[ActingClient, ...]
 
     @property
     def openid_scopes(self) -> frozenset[str]:
@@ -57,6 +61,7 @@ class Offer:
             self.request.redirect_uri,
             self.scopes,
             self.openid_scopes,
+            frozenset(self.acting),
         )
 
 
@@ -89,7 +94,8 @@ class Offers:
         if audience is None:
             sentence = "The client may not have tokens for this audience."
             return self.refusal(request, client, ErrorCode.INVALID_TARGET, sentence, acted=acted)
-        offer = _offer(request, client, user, session, audience)
+        acting = self._directory.load_acting_clients(client, audience.id)
+        offer = _offer(request, client, user, session, audience, acting)
         if not offer.scopes and OPENID not in offer.openid_scopes:
             sentence = "The user holds none of the scopes at this audience."
             return self.refusal(request, client, ErrorCode.ACCESS_DENIED, sentence, acted=acted)
@@ -186,10 +192,11 @@ def _offer(
     user: UserRecord,
     session: SignInSession,
     audience: AudienceRecord,
+    acting: tuple[ActingClient, ...],
 ) -> Offer:
     """Narrowed, never refused: the user sees what is asked, and the answer says what was given."""
     ceiling, held = Authorization.of_user(user, client, audience), user.rights.at(audience)
     if request.audience_id is None:
         ceiling, held = replace(ceiling, scopes=frozenset()), frozenset()
     granted = ceiling if request.scopes is None else ceiling.within(request.scopes)
-    return Offer(request, client, user, session, audience, held, granted.scopes)
+    return Offer(request, client, user, session, audience, held, granted.scopes, acting)

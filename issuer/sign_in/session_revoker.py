@@ -11,6 +11,7 @@ from issuer.authority import Authority
 from issuer.clock import Clock
 from issuer.database import Session
 from issuer.database.tables import ConsentRow
+from issuer.directory import ActingClient
 from issuer.errors import InvalidCredentials, NotFound
 from issuer.refresh_tokens import Lifetimes
 from issuer.refresh_tokens.store import EndedFamily, FamilyStore
@@ -122,10 +123,24 @@ class Sessions(WithinTransaction):
         revoker.session(session, with_offline=True)
 
 
+class AllowedActor(BaseModel):
+    """A client that may act for the user at an audience (RFC 8693).
+
+    Where `external`, that is the issuer identifier of another authorization server.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    client_id: str
+    audience: str
+    external: bool
+
+
 class Consent(BaseModel):
     """What a user allowed a client at an audience, or without one (`audience` is null).
 
     `scopes` are those of all `redirect_uris`, which are stored without ports on loopback.
+    `acting`: which clients may act for the user with the token of the client, and where.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -135,6 +150,7 @@ class Consent(BaseModel):
     scopes: tuple[str, ...]
     openid_scopes: tuple[str, ...]
     redirect_uris: tuple[str, ...]
+    acting: tuple[AllowedActor, ...]
     granted_at: datetime
 
 
@@ -155,7 +171,8 @@ class Consents:
 
     def of_user(self, user_id: str) -> list[Consent]:
         """The consents of the user, in order of client and audience."""
-        return [_read(row) for row in self._store.of_user(user_id)]
+        acting = self._store.acting_of_user(user_id)
+        return [_read(row, acting.get(row.id, ())) for row in self._store.of_user(user_id)]
 
     def grant(self, allowed: AllowedAccess, **details: object) -> None:
         """Remember what the user allowed, in addition to what was allowed before."""
@@ -167,6 +184,7 @@ class Consents:
             audience=allowed.audience_id,
             redirect_uri=allowed.redirect_uri,
             scope=" ".join(sorted(allowed.openid_scopes) + sorted(allowed.scopes)),
+            **_acting(allowed),
             **details,
         )
 
@@ -180,12 +198,25 @@ class Consents:
         self._trail.note("consent.withdrawn", user_id, client_id=client_id, **ended)
 
 
-def _read(row: ConsentRow) -> Consent:
+def _acting(allowed: AllowedAccess) -> dict[str, object]:
+    actors = [each.model_dump() for each in _actors(allowed.acting)]
+    return {"acting": actors} if actors else {}
+
+
+def _actors(acting: Iterable[ActingClient]) -> tuple[AllowedActor, ...]:
+    return tuple(
+        AllowedActor(client_id=each.client_id, audience=each.audience_id, external=each.is_external)
+        for each in sorted(acting)
+    )
+
+
+def _read(row: ConsentRow, acting: Iterable[ActingClient]) -> Consent:
     return Consent(
         client_id=row.client_id,
         audience=row.audience_id,
         scopes=tuple(row.scopes),
         openid_scopes=tuple(row.openid_scopes),
         redirect_uris=tuple(row.redirects or ()),
+        acting=_actors(acting),
         granted_at=row.granted_at,
     )

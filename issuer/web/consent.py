@@ -10,7 +10,13 @@ from issuer.sign_in.authorization_request import ConsentNeeded
 from issuer.web.navigation import FlowEndpoint
 from issuer.web.views import ConsentPage
 from issuer.web.visit import Visit
-from issuer.web.words import agent_os_of, application_of, identity_in_words, lasting
+from issuer.web.words import (
+    acting_in_words,
+    agent_os_of,
+    application_of,
+    identity_in_words,
+    lasting,
+)
 
 _OFFER_CHARACTERS = 32
 _CHANGED = "What you may do there has just changed. Read it again."
@@ -51,9 +57,10 @@ class ConsentEndpoint(FlowEndpoint):
 
     def _page(self, visit: Visit, step: ConsentNeeded, notice: str = "") -> ConsentPage:
         agent_os = None
-        if step.audience is not None:
-            with self.parts.administration.reading() as work:
+        with self.parts.administration.reading() as work:
+            if step.audience is not None:
                 agent_os = agent_os_of(work.audiences.get(step.audience.id))
+            acting = acting_in_words(work, step.acting)
         return ConsentPage(
             user=step.user.username,
             form=self.form(visit),
@@ -61,6 +68,7 @@ class ConsentEndpoint(FlowEndpoint):
             agent_os=agent_os,
             may=in_words(step.scopes),
             may_not=in_words(step.not_granted),
+            acting=acting,
             identity=identity_in_words(step.openid_scopes),
             lasts=lasting(step.openid_scopes, self.parts.settings),
             offer=_offer(step),
@@ -71,5 +79,7 @@ class ConsentEndpoint(FlowEndpoint):
 
 def _offer(step: ConsentNeeded) -> str:
     """A mark of what the page says: the form must name the same."""
+    acting = (f"{each.client_id} {each.audience_id} {each.is_external}" for each in step.acting)
     parts = (step.user.id, step.request.audience_id or "", *step.scopes, "", *step.openid_scopes)
+    parts += ("", *acting)
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:_OFFER_CHARACTERS]

@@ -51,6 +51,18 @@ class AgentOS:
         return self.host or (self.id if self.id != self.name else "")
 
 
+@dataclass(frozen=True, slots=True)
+class ActingAt:
+    """The names of the clients that may act for the person at an AgentOS.
+
+    Where `is_external`, that is another authorization server, whose tokens are its own.
+    """
+
+    agent_os: AgentOS
+    clients: tuple[str, ...]
+    is_external: bool = False
+
+
 @dataclass(frozen=True, kw_only=True)
 class WebPage:
     """What every page has. `user` is the name of the person who is signed in.
@@ -113,9 +125,9 @@ class SecondFactorPage(WebPage):
 class ConsentPage(WebPage):
     """`may_not` is what the person could do there, and the application cannot.
 
-    `lasts` says how long the access lasts, `identity` what it learns of the person; `offer` marks
-    what the page says, so that nothing else is allowed. `device`: where the access goes, if not to
-    this browser.
+    `acting`: where others may act for the person with the access. `lasts` says how long it lasts,
+    `identity` what the application learns of the person; `offer` marks what the page says, so that
+    nothing else is allowed. `device`: where the access goes, if not to this browser.
     """
 
     TEMPLATE = "consent.html"
@@ -124,6 +136,7 @@ class ConsentPage(WebPage):
     agent_os: AgentOS | None
     may: tuple[PermissionGroup, ...]
     may_not: tuple[PermissionGroup, ...]
+    acting: tuple[ActingAt, ...]
     identity: tuple[str, ...]
     lasts: str
     offer: str

@@ -1,17 +1,19 @@
 """Small texts that several pages use: times, browsers, applications, how long access lasts."""
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote, urlsplit
 
 from issuer.audiences import Audience
-from issuer.directory import ClientRecord
+from issuer.composition import UnitOfWork
+from issuer.directory import ActingClient, ClientRecord
 from issuer.fields.text import escaped
 from issuer.scopes import EMAIL, OFFLINE_ACCESS, OPENID, PROFILE
 from issuer.settings import Settings, is_loopback
 from issuer.vocabulary import RegisteredBy
-from issuer.web.views import AgentOS, Application
+from issuer.web.views import ActingAt, AgentOS, Application
 
 _BROWSERS = (
     ("Edg", "Edge"),
@@ -123,6 +125,29 @@ def name_of(client: ClientRecord) -> str:
 def agent_os_of(audience: Audience) -> AgentOS:
     host = next((urlsplit(each).netloc for each in sorted(audience.resources)), "")
     return AgentOS(audience.name or audience.id, audience.id, host)
+
+
+def acting_in_words(work: UnitOfWork, acting: Iterable[ActingClient]) -> tuple[ActingAt, ...]:
+    """Where clients may act for somebody, and which, by name; two queries."""
+    places: dict[tuple[str, bool], list[str]] = defaultdict(list)
+    for each in acting:
+        places[each.audience_id, each.is_external].append(each.client_id)
+    ids = {client_id for some in places.values() for client_id in some}
+    names = {each.client_id: escaped(each.name) for each in work.clients.named(ids)}
+    audiences = {each.id: each for each in work.audiences.named(each for each, _ in places)}
+    return tuple(
+        ActingAt(
+            _place(at, None if is_external else audiences.get(at)),
+            tuple(names.get(each) or each for each in client_ids),
+            is_external,
+        )
+        for (at, is_external), client_ids in places.items()
+    )
+
+
+def _place(at: str, audience: Audience | None) -> AgentOS:
+    """The audience, or another authorization server by its host."""
+    return agent_os_of(audience) if audience else AgentOS(urlsplit(at).netloc or at, at)
 
 
 def identity_in_words(openid_scopes: Iterable[str]) -> tuple[str, ...]:

@@ -42,6 +42,7 @@ def test_consents_are_listed_and_withdrawn(admin: AdminApi, alice: Person, app: 
         "scopes": ["agents:run"],
         "openid_scopes": ["openid"],
         "redirect_uris": [app.redirect_uri],
+        "acting": [],
     }
     assert admin.delete(f"/users/{alice.user_id}/consents/app").status_code == 204
     assert app.refresh(answer.refresh_token).error == "invalid_grant"

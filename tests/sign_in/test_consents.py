@@ -2,11 +2,14 @@
 
 import pytest
 
+from issuer.directory import ActingClient
 from issuer.errors import NotFound
-from issuer.sign_in.authorization_request import ConsentNeeded
+from issuer.sign_in.authorization_request import ConsentNeeded, Redirection
+from issuer.sign_in.consents_store import ActingFor, allowed_to_act
+from tests.builders import Deployment
 from tests.interleaving import right_after
 from tests.oauth.refreshing import events, revoked, revoked_families
-from tests.sign_in.authorizing import App, Person, returned
+from tests.sign_in.authorizing import BROWSER, App, Person, returned
 
 
 def withdraw(person: Person, client_id: str = "app") -> None:
@@ -61,6 +64,190 @@ def test_a_consent_that_is_withdrawn_meanwhile_gives_no_code(alice: Person, app:
 def test_what_was_not_allowed_cannot_be_withdrawn(alice: Person, app: App):
     with pytest.raises(NotFound):
         withdraw(alice)
+
+
+@pytest.fixture
+def agents(deployment: Deployment) -> str:
+    """A client that acts at archive for people whose token is for my-os."""
+    deployment.audience("archive")
+    may_act = [{"from": "my-os", "to": "archive"}]
+    return deployment.client("agents", audiences=["archive"], may_act=may_act).client_id
+
+
+def may_act(person: Person, app: App, client_id: str = "agents", at: str = "archive") -> bool:
+    """Whether that client may act for the person with the token that the application has."""
+    services = person.deployment.services
+    client = services.tokens.directory.load_client(app.client.client_id)
+    assert client is not None
+    acting = ActingClient(client_id, at, is_external=at.startswith("https:"))
+    with services.database.reading() as session:
+        asked = ActingFor(person.user_id, client, "my-os", acting)
+        (is_allowed,) = allowed_to_act(session.connection(), [asked])
+    return is_allowed
+
+
+def test_a_client_acts_for_people_who_were_told(alice: Person, app: App, agents: str):
+    assert not may_act(alice, app)
+    step = alice.next_step(app)
+    assert isinstance(step, ConsentNeeded)
+    assert step.acting == (ActingClient("agents", "archive"),)
+    alice.allows(app)
+    assert may_act(alice, app)
+    assert not may_act(alice, app, at="my-os")
+    assert not may_act(alice, app, client_id="app")
+    (event,) = events(alice.deployment, "consent.granted")
+    assert event.details["acting"] == [
+        {"client_id": "agents", "audience": "archive", "external": False}
+    ]
+    with alice.deployment.services.administration.reading() as work:
+        (consent,) = work.consents.of_user(alice.user_id)
+    assert [each.model_dump() for each in consent.acting] == [
+        {"client_id": "agents", "audience": "archive", "external": False}
+    ]
+
+
+def test_a_client_that_begins_to_act_needs_consent_again(
+    alice: Person, app: App, deployment: Deployment
+):
+    alice.allows(app)
+    assert isinstance(alice.next_step(app), Redirection)
+    deployment.audience("archive")
+    rule = [{"from": "my-os", "to": "archive"}]
+    deployment.client("agents", audiences=["archive"], may_act=rule)
+    assert not may_act(alice, app)
+    refused = alice.next_step(app, prompt="none")
+    assert returned(refused.url)["error"] == "consent_required"
+    assert isinstance(alice.next_step(app), ConsentNeeded)
+    alice.allows(app)
+    assert may_act(alice, app)
+    assert isinstance(alice.next_step(app), Redirection)
+
+
+def test_a_client_that_acts_through_another_one_needs_consent(
+    alice: Person, app: App, agents: str, deployment: Deployment
+):
+    alice.allows(app)
+    deployment.audience("vault")
+    rule = [{"from": "archive", "to": "vault"}]
+    deployment.client("archivist", audiences=["vault"], may_act=rule)
+    assert isinstance(alice.next_step(app), ConsentNeeded)
+    assert not may_act(alice, app, "archivist", "vault")
+    alice.allows(app)
+    assert may_act(alice, app, "archivist", "vault")
+
+
+def test_what_the_page_did_not_tell_is_not_allowed(alice: Person, app: App, deployment: Deployment):
+    """A client that begins to act while the page is open."""
+    shown = alice.next_step(app)
+    assert isinstance(shown, ConsentNeeded)
+    deployment.audience("archive")
+    rule = [{"from": "my-os", "to": "archive"}]
+    deployment.client("agents", audiences=["archive"], may_act=rule)
+    flow = deployment.services.people.flow
+    assert isinstance(flow.allow(shown, alice.session, BROWSER), ConsentNeeded)
+    assert not may_act(alice, app)
+
+
+def test_a_client_that_is_deleted_meanwhile_does_not_act(
+    alice: Person, app: App, agents: str, deployment: Deployment
+):
+    """Between the look at the rules and the code."""
+
+    def delete() -> None:
+        with deployment.changing() as work:
+            work.clients.delete("agents")
+
+    shown = alice.next_step(app)
+    assert isinstance(shown, ConsentNeeded)
+    assert shown.acting == (ActingClient("agents", "archive"),)
+    with right_after(deployment, "FROM client_act_rules", delete):
+        allowed = deployment.services.people.flow.allow(shown, alice.session, BROWSER)
+    assert isinstance(allowed, Redirection)
+    assert not may_act(alice, app)
+
+
+@pytest.mark.parametrize("what", ["client", "audience"])
+def test_an_id_used_again_does_not_act_for_those_who_allowed_the_old_one(
+    alice: Person, app: App, agents: str, deployment: Deployment, what: str
+):
+    alice.allows(app)
+    rule = [{"from": "my-os", "to": "archive"}]
+    with deployment.changing() as work:
+        if what == "client":
+            work.clients.delete("agents")
+        else:
+            work.audiences.delete("archive", cascade=True)
+    if what == "client":
+        deployment.client("agents", audiences=["archive"], may_act=rule)
+    else:
+        deployment.audience("archive")
+        with deployment.changing() as work:
+            work.clients.update("agents", {"audiences": ["archive"], "may_act": rule})
+    assert not may_act(alice, app)
+
+
+def test_where_else_clients_act_is_allowed_as_well(
+    alice: Person, app: App, agents: str, deployment: Deployment
+):
+    """At other authorization servers: the client of the application, and those that act."""
+    external = {"resource": "urn:mcp", "client_id": "ours"}
+    first, second = "https://first.example", "https://second.example"
+    alice.allows(app)
+    with deployment.changing() as work:
+        work.clients.update("app", {"external_audiences": [{**external, "issuer": first}]})
+        work.clients.update("agents", {"external_audiences": [{**external, "issuer": second}]})
+    assert isinstance(alice.next_step(app), ConsentNeeded)
+    assert not may_act(alice, app, "app", first)
+    alice.allows(app)
+    assert may_act(alice, app, "app", first)
+    assert may_act(alice, app, "agents", second)
+    assert not may_act(alice, app, "agents", first)
+
+
+def test_many_are_looked_up_together(alice: Person, app: App, public_app: App, agents: str):
+    alice.allows(app)
+    directory = alice.deployment.services.tokens.directory
+    acting = ActingClient("agents", "archive")
+    asked = [
+        ActingFor(alice.user_id, client, audience, acting)
+        for name in ("app", "public-app")
+        for audience in ("my-os", "archive")
+        if (client := directory.load_client(name)) is not None
+    ]
+    with alice.deployment.services.database.reading() as session:
+        assert allowed_to_act(session.connection(), asked) == [True, False, False, False]
+        assert allowed_to_act(session.connection(), []) == []
+
+
+def test_a_withdrawn_consent_allows_nobody_to_act(alice: Person, app: App, agents: str):
+    alice.allows(app)
+    withdraw(alice)
+    assert not may_act(alice, app)
+
+
+def test_nobody_is_asked_for_the_first_party_or_by_the_password_grant(
+    alice: Person, app: App, agents: str, deployment: Deployment
+):
+    with deployment.changing() as work:
+        work.clients.update("app", {"first_party": True})
+    assert may_act(alice, app)
+    with deployment.changing() as work:
+        grants = ["authorization_code", "password"]
+        work.clients.update("app", {"first_party": False, "grant_types": grants})
+    assert may_act(alice, app)
+
+
+def test_whoever_was_asked_decides_also_for_a_client_with_the_password_grant(
+    alice: Person, app: App, deployment: Deployment
+):
+    alice.allows(app)
+    deployment.audience("archive")
+    rule = [{"from": "my-os", "to": "archive"}]
+    deployment.client("agents", audiences=["archive"], may_act=rule)
+    with deployment.changing() as work:
+        grants = ["authorization_code", "refresh_token", "password"]
+        work.clients.update("app", {"grant_types": grants})
+    assert not may_act(alice, app)
 
 
 @pytest.mark.parametrize("what", ["client", "audience", "user"])

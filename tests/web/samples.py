@@ -10,6 +10,7 @@ from issuer.web.device import DevicePage
 from issuer.web.factors import qr_path
 from issuer.web.views import (
     AccountPage,
+    ActingAt,
     AddPasskeyPage,
     AgentOS,
     Application,
@@ -52,6 +53,11 @@ def consent(**changes: object) -> ConsentPage:
         "agent_os": PRODUCTION,
         "may": in_words([*HELD, "sessions:read", "sessions:write", "knowledge:read"]),
         "may_not": in_words(MORE),
+        "acting": (
+            ActingAt(
+                AgentOS("Archive", "archive", "archive.example.com"), ("Support agents", "Mailer")
+            ),
+        ),
         "identity": ("Your name and user name",),
         "offer": "0" * 32,
         "lasts": "until you withdraw it, also while you are signed out. After 90 days, or 14 days"
@@ -152,7 +158,11 @@ PAGES: dict[str, WebPage] = {
         may_not=(),
     ),
     "consent-identity": consent(
-        agent_os=None, may=(), may_not=(), identity=("Your name and user name", "Your e-mail")
+        agent_os=None,
+        may=(),
+        may_not=(),
+        acting=(),
+        identity=("Your name and user name", "Your e-mail"),
     ),
     "consent-device": consent(
         application=Application("Deploy tool", "id.example"),
@@ -178,6 +188,10 @@ PAGES: dict[str, WebPage] = {
             described_at=f"{'long-' * 12}id.example",
         ),
         agent_os=AgentOS(LONGEST, "https://" + "a" * 100),
+        acting=(
+            ActingAt(AgentOS(LONGEST, "https://" + "a" * 100), (LONGEST,) * 5),
+            ActingAt(AgentOS("login.example", "https://login.example"), ("Mailer",), True),
+        ),
         may=in_words([f"agents:{'agent-with-a-long-id-' * 3}{i}:run" for i in range(30)]),
     ),
     "account": account(),

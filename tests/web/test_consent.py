@@ -27,6 +27,49 @@ def test_the_page_says_who_asks_for_what_where_and_for_how_long(consent: PageSee
     assert "See all sessions and their messages" in text
 
 
+@pytest.fixture
+def agents(deployment: Deployment) -> None:
+    """Two clients that act for people whose tokens are for my-os."""
+    deployment.audience("archive", name="Archive", resources=["https://archive.example"])
+    deployment.audience("vault")
+    rules = [{"from": "my-os", "to": "archive"}, {"from": "my-os", "to": "vault"}]
+    elsewhere = {"issuer": "https://login.example", "resource": "urn:mcp", "client_id": "ours"}
+    deployment.client(
+        "agents",
+        name="Agents",
+        audiences=["archive", "vault"],
+        may_act=rules,
+        external_audiences=[elsewhere],
+    )
+    deployment.client("mailer", audiences=["archive"], may_act=rules[:1])
+
+
+def test_the_page_says_who_else_may_act_for_the_person_and_where(agents: None, consent: PageSeen):
+    text = consent.text
+    assert "May act for you at" in text
+    assert "Archive (archive.example) , through Agents, mailer" in text
+    assert "vault, through Agents" in text
+    assert "login.example (https://login.example) , through Agents" in text
+    assert "at another server, that server decides" in text
+
+
+def test_the_page_says_nothing_where_nobody_else_may_act(consent: PageSeen):
+    assert "May act for you at" not in consent.text
+
+
+def test_a_client_that_begins_to_act_while_the_page_is_open_is_told_first(
+    deployment: Deployment, browser: Browser, consent: PageSeen
+):
+    deployment.audience("archive")
+    rule = [{"from": "my-os", "to": "archive"}]
+    deployment.client("agents", audiences=["archive"], may_act=rule)
+    page = browser.submit(consent, "/consent", decision="allow")
+    assert page.status == httpx.codes.CONFLICT
+    assert "archive, through agents" in page.text
+    done = browser.submit(page, "/consent", decision="allow")
+    assert "code" in returned(done.response)
+
+
 def test_allowing_gives_the_application_a_code(browser: Browser, app: App, consent: PageSeen):
     done = browser.submit(consent, "/consent", decision="allow")
     assert done.location.startswith(f"{CALLBACK}?")
@@ -123,9 +166,11 @@ def test_names_from_outside_are_text(
     with deployment.changing() as work:
         work.clients.update("app", {"name": markup})
         work.audiences.update("my-os", {"name": markup})
+    rule = [{"from": "my-os", "to": "my-os"}]
+    deployment.client("agents", name=f"{markup}\u202e", may_act=rule)
     browser.sign_in()
     page = browser.follow(browser.get("/oauth2/authorize", **app.request(resource="my-os")))
-    assert markup in page.text
+    assert f"through {markup}\\u202e" in page.text
     assert markup not in page.response.text
 
 
