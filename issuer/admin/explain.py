@@ -117,12 +117,13 @@ def _linted(to_lint: ScopesToLint) -> Findings:
     CLIENT.read,
     USER.read,
     note="A question about a client requires issuer:clients:read, about a user issuer:users:read,"
-    " about a user through a client both.",
+    " about a user through a client, or a client on behalf of a user, both.",
 )
 def explain(caller: Caller, question: Question) -> Explained:
     """Explain whether a client, a user or a token may make a request. Nothing is issued.
 
-    The audience `ISSUER_URL` stands for this API.
+    `on_behalf_of`: the client acts for that user, with a token that it gets in exchange for one of
+    the user. The audience `ISSUER_URL` stands for this API.
     """
     caller.require_read_of(question)
     try:
@@ -135,7 +136,7 @@ def explain(caller: Caller, question: Question) -> Explained:
 
 
 @router.post("/preview", responses=documented("not-found"))
-@requires(CLIENT.read, note="For a user, issuer:users:read is required as well.")
+@requires(CLIENT.read, note="About a user, issuer:users:read is required as well.")
 def preview(caller: Caller, request: PreviewRequest) -> Previewed:
     """Show the claims a token would have, without issuing one."""
     caller.require_read_of(request)

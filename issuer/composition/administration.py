@@ -43,7 +43,9 @@ class Administration:
         self.passwords = parts.sign_in.passwords
         self.attempts = parts.sign_in.guard
         own_api = OwnApi(settings.url, settings.base_path)
-        self.explainer = Explainer(tokens.directory, tokens.issuer, tokens.any_reader, own_api)
+        self.explainer = Explainer(
+            self._database, tokens.directory, tokens.issuer, tokens.any_reader, own_api
+        )
 
     @contextmanager
     def changing(self, actor: Actor, held: Iterable[str] = (ISSUER_ADMIN,)) -> Iterator[UnitOfWork]:
@@ -163,7 +165,8 @@ class Access:
 
     def require_read_of(self, subject: Subject) -> None:
         """`Forbidden` without the right to read the user or client that the question is about."""
-        about_user, about_client = subject.user_id is not None, subject.client_id is not None
+        about_user = subject.user_id is not None or subject.on_behalf_of is not None
+        about_client = subject.client_id is not None
         if subject.token is not None:
             try:
                 _, about_user = self.administration.explainer.subject_of(subject.token)

@@ -16,12 +16,21 @@ from issuer.catalogue import NEWEST
 from issuer.catalogue.decision import Decision, decide
 from issuer.catalogue.entries import example_of
 from issuer.catalogue.suggestions import why_unknown
-from issuer.directory import AudienceRecord, ClientRecord, Directory, UserRecord
+from issuer.database import Database
+from issuer.directory import (
+    ActingClient,
+    AudienceRecord,
+    ClientRecord,
+    Directory,
+    MayAct,
+    UserRecord,
+)
 from issuer.errors import InvalidField, NotFound
 from issuer.explain.own_api import OwnApi
 from issuer.fields.fields import Fields, Scopes
 from issuer.fields.ids import AudienceId
 from issuer.scopes import covers
+from issuer.sign_in.consents_store import ActingFor, allowed_to_act
 from issuer.tokens import (
     Authorization,
     TokenIssuer,
@@ -32,16 +41,34 @@ from issuer.tokens import (
 from issuer.vocabulary import UserRights
 
 
+class SubjectToken(Fields):
+    """The token that a client exchanges (RFC 8693): of a user, for an audience.
+
+    Through the client `client_id`; without, through one that gives its users all their rights, and
+    for which nobody need be asked.
+    """
+
+    user_id: str
+    client_id: str | None = None
+    audience: AudienceId
+
+
 class Subject(Fields):
-    """The subject of a question: a client, a user (alone or through a client), or a token."""
+    """The subject of a question: a client, a user (alone or through a client), or a token.
+
+    A client may be asked about as it acts on behalf of a user, whose token it exchanges.
+    """
 
     client_id: str | None = None
     user_id: str | None = None
     token: str | None = Field(None, max_length=16_384)
+    on_behalf_of: SubjectToken | None = None
     audience: AudienceId | None = None
 
     @model_validator(mode="after")
     def _names_a_subject(self) -> Self:
+        if self.on_behalf_of is not None and (self.client_id is None or self.user_id or self.token):
+            raise ValueError("name only a client_id with on_behalf_of")
         if self.token is not None and (self.client_id or self.user_id):
             raise ValueError("name a token, or a client and a user, not both")
         if not (self.token or self.client_id or self.user_id):
@@ -78,10 +105,19 @@ class ScopeSource:
 
 @dataclass(frozen=True, slots=True)
 class Lacking:
-    """A client or a user that lacks `scopes` at an audience."""
+    """A client or a user that lacks `scopes` at an `audience`."""
 
     holder: ClientRecord | UserRecord
     scopes: tuple[str, ...]
+    audience: AudienceRecord
+
+
+@dataclass(frozen=True, slots=True)
+class LackingRule:
+    """`client` may not act at an audience for people from another."""
+
+    client: ClientRecord
+    rule: MayAct
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +130,7 @@ class Explanation:
     via: tuple[ScopeSource, ...] = ()
     disabled: tuple[ClientRecord | UserRecord, ...] = ()
     lacking: tuple[Lacking, ...] = ()
+    lacking_rule: LackingRule | None = None
 
     def as_json(self) -> dict[str, Any]:
         """As JSON values, with stable names."""
@@ -126,10 +163,43 @@ class _Known(NamedTuple):
         return [each for each in (self.user, self.client if limits else None) if each]
 
 
+@dataclass(frozen=True, slots=True)
+class _Delegation:
+    """A client acts at an audience with the token of a user for the audience `origin`.
+
+    `through` is the client of that token, if it was named. `refusal`: why it may not.
+    """
+
+    client: ClientRecord
+    user: UserRecord
+    through: ClientRecord | None
+    origin: AudienceRecord
+    audience: AudienceRecord
+    lacking_rule: LackingRule | None
+    refusal: str
+
+    @property
+    def authorization(self) -> Authorization:
+        """What the token of the user, the user and the client all hold."""
+        if self.through is None:
+            held = self.user.rights.at(self.origin)
+        else:
+            held = held_through(self.through, self.user, self.origin)
+        whole = Authorization.of_user(self.user, self.client, self.audience)
+        return whole.within(held)
+
+    @property
+    def ends(self) -> tuple[tuple[_Known, AudienceRecord], ...]:
+        """Whose rights count, at which audience."""
+        acting, told = _Known(self.client, self.user), _Known(self.through, self.user)
+        return (acting, self.audience), (told, self.origin)
+
+
 @dataclass(frozen=True)
 class Explainer:
     """Answers from the database as it is now. Queries: not for the event loop."""
 
+    database: Database
     directory: Directory
     tokens: TokenIssuer
     reader: TokenReader
@@ -139,6 +209,8 @@ class Explainer:
         """`NotFound` for an unknown subject, `InvalidCredentials` for a token that is not valid."""
         if question.token is not None:
             return self._explain_token(question, question.token)
+        if question.on_behalf_of is not None:
+            return self._explain_delegation(question, self._delegation(question))
         known = self._known(question)
         audience = self._audience(known, question.audience)
         if known.user and known.client:
@@ -165,6 +237,11 @@ class Explainer:
 
     def authorization(self, request: PreviewRequest) -> Authorization:
         """The authorization of such a token."""
+        if request.on_behalf_of is not None:
+            delegation = self._delegation(request)
+            if delegation.refusal:
+                raise InvalidField("on_behalf_of", delegation.refusal)
+            return delegation.authorization.narrowed_to(request.scope)
         known = self._known(request)
         if known.client is None:
             raise InvalidField("client_id", "a token is always issued to a client")
@@ -191,6 +268,78 @@ class Explainer:
         decision = self._decide(verified.audience, held, question)
         sources = tuple(ScopeSource(scope, verified.subject) for scope in decision.by)
         return Explanation(verified.audience, decision, tuple(sorted(held)), sources)
+
+    def _explain_delegation(self, question: Question, asked: _Delegation) -> Explanation:
+        held, audience = asked.authorization.scopes, asked.audience
+        decision = self._decide(audience.id, held, question)
+        if asked.refusal and decision.needs_token:
+            decision = _refused(decision, asked.refusal)
+        for known, _ in asked.ends:
+            decision = _of_the_active(known, decision)
+        principals = (asked.client, asked.user, asked.through)
+        return Explanation(
+            audience.id,
+            decision,
+            tuple(sorted(held)),
+            tuple(
+                dict.fromkeys(
+                    source
+                    for known, at in asked.ends
+                    for source in _sources(known, at, decision.by)
+                )
+            ),
+            tuple(each for each in principals if each and each.disabled),
+            tuple(
+                lacking
+                for known, at in asked.ends
+                for lacking in holders_lacking(
+                    known.client, known.user, at, decision.smallest_addition
+                )
+            ),
+            asked.lacking_rule,
+        )
+
+    def _delegation(self, subject: Subject) -> _Delegation:
+        """As asked about; `refusal` also where the user did not allow it."""
+        assert subject.on_behalf_of is not None
+        told = subject.on_behalf_of
+        acting = self._known(Subject(client_id=subject.client_id))
+        through, user = self._known(Subject(client_id=told.client_id, user_id=told.user_id))
+        client = acting.client
+        assert client is not None
+        assert user is not None
+        audience = self._audience(acting, subject.audience)
+        try:
+            origin = self._audience(_Known(through, user), told.audience)
+        except InvalidField as error:
+            raise InvalidField("on_behalf_of.audience", error.problems[0][1]) from None
+        rule = MayAct(origin.id, audience.id)
+        lacking, refusal = None, ""
+        if rule not in client.may_act:
+            lacking = LackingRule(client, rule)
+            refusal = (
+                f"{client.client_id} may not act at {audience.id} for people from {origin.id}."
+            )
+        elif through and not self._is_allowed(user, through, origin, client, audience):
+            refusal = (
+                f"{user.username} has not allowed {client.client_id} to act at {audience.id}:"
+                f" {through.client_id} must ask again."
+            )
+        return _Delegation(client, user, through, origin, audience, lacking, refusal)
+
+    def _is_allowed(
+        self,
+        user: UserRecord,
+        through: ClientRecord,
+        origin: AudienceRecord,
+        client: ClientRecord,
+        audience: AudienceRecord,
+    ) -> bool:
+        acting = ActingClient(client.client_id, audience.id)
+        asked = ActingFor(user.id, through, origin.id, acting)
+        with self.database.reading() as session:
+            (is_allowed,) = allowed_to_act(session.connection(), [asked])
+        return is_allowed
 
     def _decide(self, audience_id: str, held: frozenset[str], question: Question) -> Decision:
         if audience_id == self.own_api.audience:
@@ -234,7 +383,7 @@ def holders_lacking(
     for holder in _Known(client, user).holders():
         held = holder.rights.at(audience)
         if scopes := tuple(scope for scope in addition if not covers(held, scope)):
-            yield Lacking(holder, scopes)
+            yield Lacking(holder, scopes, audience)
 
 
 def _of_the_active(known: _Known, decision: Decision) -> Decision:
@@ -243,9 +392,12 @@ def _of_the_active(known: _Known, decision: Decision) -> Decision:
         return decision
     for kind, each in (("client", known.client), ("user", known.user)):
         if each is not None and each.disabled:
-            reason = f"The {kind} is disabled and gets no token."
-            return replace(decision, allowed=False, by=(), listing=None, reason=reason)
+            return _refused(decision, f"The {kind} is disabled and gets no token.")
     return decision
+
+
+def _refused(decision: Decision, reason: str) -> Decision:
+    return replace(decision, allowed=False, by=(), listing=None, reason=reason)
 
 
 def _sources(known: _Known, audience: AudienceRecord, by: Iterable[str]) -> Iterator[ScopeSource]:

@@ -52,6 +52,96 @@ def test_a_user_through_a_client_has_the_rights_that_both_have(
     assert explained(admin, user_id="alice", client_id="narrow")["allowed"] is False
 
 
+@pytest.fixture
+def agents(deployment: Deployment) -> dict[str, Any]:
+    """A question: agents may act at archive for people from my-os, for alice through web."""
+    deployment.role("wide", ["agents:run"])
+    deployment.user("alice", id="alice", roles=["wide"])
+    deployment.audience("archive")
+    grants = {"grant_types": ["password"]}
+    deployment.client("web", scopes=["agents:web:run", "agents:other:run"], **grants)
+    rule = [{"from": "my-os", "to": "archive"}]
+    scopes = ["agents:web:run", "agents:mail:run"]
+    deployment.client("agents", audiences=["archive"], scopes=scopes, may_act=rule)
+    told = {"user_id": "alice", "client_id": "web", "audience": "my-os"}
+    return {"client_id": "agents", "on_behalf_of": told, "audience": "archive"}
+
+
+def test_a_client_acts_with_what_token_user_and_client_all_hold(
+    admin: AdminApi, agents: dict[str, Any]
+):
+    found = explained(admin, **agents)
+    assert (found["allowed"], found["held"]) == (True, ["agents:web:run"])
+    assert {each["holder"] for each in found["via"]} == {"agents", "alice", "web"}
+    for path in ("/agents/other/runs", "/agents/mail/runs"):
+        assert explained(admin, **agents, path=path)["allowed"] is False
+
+
+def test_a_client_acts_only_where_a_rule_leads(
+    admin: AdminApi, deployment: Deployment, agents: dict[str, Any]
+):
+    with deployment.changing() as work:
+        work.clients.update("agents", {"may_act": [{"from": "archive", "to": "archive"}]})
+    found = explained(admin, **agents)
+    assert (found["allowed"], found["via"]) == (False, [])
+    assert found["reason"] == "agents may not act at archive for people from my-os."
+    refused = admin.post("/preview", **agents)
+    assert problem(refused) == (422, "invalid-fields")
+    assert "agents may not act at archive" in refused.text
+
+
+@rows("who", ["agents", "web", "alice"])
+def test_nobody_disabled_acts_or_is_acted_for(
+    admin: AdminApi, deployment: Deployment, agents: dict[str, Any], who: str
+):
+    def switch(*, disabled: bool) -> None:
+        with deployment.changing() as work:
+            resources = work.users if who == "alice" else work.clients
+            resources.update(who, {"disabled": disabled})
+
+    switch(disabled=True)
+    assert "is disabled" in explained(admin, **agents)["reason"]
+    switch(disabled=False)
+
+
+def test_a_client_acts_for_a_user_who_allowed_it(
+    admin: AdminApi, deployment: Deployment, alice: Person, app: App
+):
+    deployment.audience("archive")
+    rule = [{"from": "my-os", "to": "archive"}]
+    deployment.client("agents", audiences=["archive"], scopes=["agents:run"], may_act=rule)
+    told = {"user_id": alice.user_id, "client_id": "app", "audience": "my-os"}
+    question = {"client_id": "agents", "on_behalf_of": told, "audience": "archive"}
+    assert "has not allowed agents to act at archive" in explained(admin, **question)["reason"]
+    alice.allows(app)
+    assert explained(admin, **question)["allowed"] is True
+
+
+def test_explaining_who_acts_needs_the_right_to_read_both(
+    holder_of: Callable[..., AdminApi], agents: dict[str, Any]
+):
+    for scope in ("issuer:clients:read", "issuer:users:read"):
+        answer = holder_of(scope).post("/explain", **{**RUN_WEB, **agents})
+        assert answer.status_code == 403
+
+
+@rows(
+    "change",
+    [
+        {"client_id": None},
+        {"user_id": "alice"},
+        {"token": "x"},
+        {"on_behalf_of": {"user_id": "alice"}},
+    ],
+)
+def test_a_question_about_acting_names_client_user_and_audience(
+    admin: AdminApi, agents: dict[str, Any], change: dict[str, Any]
+):
+    asked = {**RUN_WEB, **agents, **change}
+    asked = {name: value for name, value in asked.items() if value is not None}
+    assert admin.post("/explain", **asked).status_code == 422
+
+
 def test_a_disabled_client_may_use_only_public_routes(admin: AdminApi, deployment: Deployment):
     deployment.client("ci-bot", scopes=["agents:run"], disabled=True)
     assert explained(admin, client_id="ci-bot")["reason"] == (

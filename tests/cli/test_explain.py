@@ -242,3 +242,65 @@ def test_a_preview_is_refused_as_the_token_would_be(deployment: Cli):
     )
     assert deployment("preview", "unknown").sentence == "There is no client 'unknown'."
     assert deployment("preview", "console", "--user", "bob").sentence == "There is no user 'bob'."
+
+
+@pytest.fixture
+def acting(deployment: Cli) -> Cli:
+    """agents may act at archive for people from my-os, and hold agents:web:run there."""
+    deployment.done("audience", "create", "archive")
+    agents = ["agents", "--audience", "archive", "--scope", "agents:web:run"]
+    deployment.done("client", "create", *agents, "--may-act", "my-os=archive")
+    return deployment
+
+
+ON_BEHALF = ["--audience", "archive", "--on-behalf-of", "alice", "--from", "my-os"]
+
+
+def test_what_a_client_may_do_on_behalf_of_a_user_is_explained(acting: Cli):
+    assert acting.done("explain", "agents", *RUN, *ON_BEHALF).splitlines() == [
+        "Allowed: agents:web:run is held.",
+        "usr_alice has agents:web:run through the role runner, assigned everywhere.",
+        "agents has agents:web:run directly.",
+    ]
+
+
+def test_a_client_that_may_not_act_there_is_told_the_command(acting: Cli):
+    acting.done("client", "update", "agents", "--may-act", "", "--yes")
+    refused = acting.done("explain", "agents", *RUN, *ON_BEHALF).splitlines()
+    assert refused[0] == "Refused: agents may not act at archive for people from my-os."
+    assert refused[-1] == "  issuer client update agents --add-may-act my-os=archive"
+    acting.done(*shlex.split(refused[-1])[1:])
+    assert acting.done("explain", "agents", *RUN, *ON_BEHALF).startswith("Allowed")
+
+
+def test_rights_may_be_lacking_at_either_end(acting: Cli):
+    through = [*ON_BEHALF, "--client", "console"]
+    acting.done("client", "update", "console", "--scope", "", "--yes")
+    refused = acting.done("explain", "agents", *RUN, *through).splitlines()
+    assert refused[0] == (
+        "Refused: alice has not allowed agents to act at archive: console must ask again."
+    )
+    acting.done("client", "update", "console", "--grant-type", "password")
+    refused = acting.done("explain", "agents", *RUN, *through).splitlines()
+    assert refused[0].startswith("Refused: AgentOS requires agents:web:run here")
+    assert refused[-1] == "  issuer client role assign console web-runner --audience my-os"
+
+
+def test_the_token_for_a_user_is_previewed(acting: Cli):
+    claims = acting.json("preview", "agents", *ON_BEHALF)["claims"]
+    assert (claims["sub"], claims["aud"], claims["client_id"]) == ("usr_alice", "archive", "agents")
+    assert claims["scopes"] == ["agents:web:run"]
+    acting.done("client", "update", "agents", "--may-act", "", "--yes")
+    assert "may not act at archive" in acting("preview", "agents", *ON_BEHALF).sentence
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["--on-behalf-of", "alice"],
+        ["--from", "my-os"],
+        [*ON_BEHALF, "--token-stdin"],
+    ],
+)
+def test_a_question_on_behalf_of_a_user_is_whole(acting: Cli, wrong: list[str]):
+    assert acting("explain", "agents", *RUN, *wrong).status == 2

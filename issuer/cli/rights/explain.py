@@ -5,18 +5,25 @@ import shlex
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import chain, count
+from typing import Annotated
 
 import typer
 
 from issuer.cli import output
 from issuer.cli.command import argument, every, flag, given, new_app, option, wants_json
 from issuer.cli.confirming import ask
-from issuer.cli.opening import administering, client_and_user, suggesting_audiences
+from issuer.cli.opening import (
+    administering,
+    client_and_user,
+    find_user,
+    suggesting_audiences,
+)
 from issuer.cli.options import (
     AgnoVersion,
     AudienceOfToken,
     ClientId,
     Scopes,
+    known_audiences,
     known_clients,
     known_clients_and_users,
     known_users,
@@ -30,6 +37,20 @@ from issuer.server.own_routes import routes_of
 app = new_app()
 
 _HELP = "The id of a client, or the id or name of a user; then the request."
+OnBehalfOf = Annotated[
+    str | None,
+    option(
+        "TEXT",
+        "The id or the name of a user, for whom the client acts with an exchanged token.",
+        complete=known_users,
+    ),
+]
+Origin = Annotated[
+    str | None,
+    option(
+        "ID", "The audience of the token that it exchanges.", "--from", complete=known_audiences
+    ),
+]
 Command = tuple[str, ...]
 Holder = ClientRecord | UserRecord
 
@@ -41,6 +62,8 @@ def explain(
     client: str | None = option(
         "TEXT", "The client through which the user signs in.", complete=known_clients
     ),
+    on_behalf_of: OnBehalfOf = None,
+    origin: Origin = None,
     token_stdin: bool = flag("--token-stdin", "A token on standard input, in place of SUBJECT."),
     agno: AgnoVersion = None,
 ) -> None:
@@ -56,18 +79,20 @@ def explain(
       issuer explain ci-bot POST /agents/web/runs --audience my-os
       issuer explain alice GET /agents --client web --audience my-os --agno 3.1
       issuer explain deployer POST /admin/v1/roles --audience https://id.example
+      issuer explain agents GET /sessions --audience archive --on-behalf-of alice --from support
       issuer explain --token-stdin GET /sessions < token.txt
     """
     if len(words) != (2 if token_stdin else 3):
         raise typer.BadParameter("expected SUBJECT METHOD PATH, or METHOD PATH with --token-stdin")
     *subject_name, method, path = words
-    if token_stdin and client is not None:
-        raise typer.BadParameter("use either --client or --token-stdin")
+    if token_stdin and (client is not None or on_behalf_of is not None):
+        raise typer.BadParameter("use --token-stdin without --client and --on-behalf-of")
     with administering(with_keys=True) as administration:
         subject: dict[str, object] = (
             {"token": ask("token", from_stdin=True, otherwise="--token-stdin")}
             if token_stdin
-            else client_and_user(administration, subject_name[0], client)
+            else _acting(administration, subject_name[0], on_behalf_of, client, origin)
+            or client_and_user(administration, subject_name[0], client)
         )
         members = given(audience=audience, method=method, path=path, version=agno)
         question = Question.read({**subject, **members})
@@ -84,6 +109,24 @@ def explain(
         output.print_text("This allows it:")
         for command in commands:
             output.print_text(f"  {shlex.join(['issuer', *command])}")
+
+
+def _acting(
+    administration: Administration,
+    name: str,
+    user: str | None,
+    client: str | None,
+    origin: str | None,
+) -> dict[str, object]:
+    """A client that acts on behalf of a user; empty if no user is named."""
+    if (user is None) != (origin is None):
+        raise typer.BadParameter("use --on-behalf-of together with --from")
+    if user is None:
+        return {}
+    with administration.reading() as work:
+        user_id = find_user(work, user).id
+    told = given(user_id=user_id, client_id=client, audience=origin)
+    return {"client_id": name, "on_behalf_of": told}
 
 
 def _explained(administration: Administration, question: Question) -> Explanation:
@@ -117,12 +160,15 @@ def _source(source: ScopeSource) -> str:
 def commands_to_allow(explanation: Explanation, work: UnitOfWork) -> Iterator[Command]:
     """Commands without the word `issuer`; none for a token, which nothing can change.
 
-    A holder gets just the scopes that are lacking, at that audience.
+    A holder gets just the scopes that are lacking, at the audience where they are.
     """
     if explanation.decision.allowed:
         return
     for holder in explanation.disabled:
         yield _of(holder, "update", "--enabled")
+    if (lacks := explanation.lacking_rule) is not None:
+        ends = f"{lacks.rule.from_audience}={lacks.rule.to_audience}"
+        yield _of(lacks.client, "update", "--add-may-act", ends)
     roles = every(work.roles.page, "name", None) if explanation.lacking else []
     giving = {frozenset(role.scopes): role.name for role in roles}
     for lacking in explanation.lacking:
@@ -135,7 +181,7 @@ def commands_to_allow(explanation: Explanation, work: UnitOfWork) -> Iterator[Co
         if scopes not in giving:
             giving[scopes] = _new_name(lacking.scopes, giving.values())
             yield ("role", "create", giving[scopes], *_options("--scope", lacking.scopes))
-        yield _of(holder, "role", "assign", giving[scopes], "--audience", explanation.audience)
+        yield _of(holder, "role", "assign", giving[scopes], "--audience", lacking.audience.id)
 
 
 def _of(holder: Holder, *words: str) -> Command:
@@ -168,6 +214,11 @@ def preview(
     ),
     audience: AudienceOfToken = None,
     scopes: Scopes = None,
+    on_behalf_of: OnBehalfOf = None,
+    through: str | None = option(
+        "TEXT", "The client through which that user signed in.", complete=known_clients
+    ),
+    origin: Origin = None,
 ) -> None:
     """Show the claims and the size that a token would have, without issuing it.
 
@@ -175,9 +226,14 @@ def preview(
 
       issuer preview ci-bot
       issuer preview web --user alice --audience my-os --scope agents:web:run
+      issuer preview agents --audience archive --on-behalf-of alice --from support --through web
     """
+    if on_behalf_of is not None and user is not None:
+        raise typer.BadParameter("use either --user or --on-behalf-of")
     with administering(with_keys=True) as administration:
-        subject = client_and_user(administration, user, client) if user else {"client_id": client}
+        subject = _acting(administration, client, on_behalf_of, through, origin) or (
+            client_and_user(administration, user, client) if user else {"client_id": client}
+        )
         request = PreviewRequest.read({**subject, **given(audience=audience, scope=scopes)})
         with suggesting_audiences(administration, audience):
             result = administration.explainer.preview(request, administration.clock())

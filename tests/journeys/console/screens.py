@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import count, product
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from issuer.audit import EventFilter
 from issuer.clients import SecretFields
+from issuer.directory import ActingClient
 from issuer.keys.described import all_described
 from issuer.keys.schedule import KeyState
 from issuer.sign_in import InvitationFields
@@ -73,6 +74,7 @@ OF_LONGEST_ISSUER = f"{TRUSTED_ISSUERS}/{LONGEST}"
 OF_LONGEST, ROLE_OF_LONGEST = f"{CLIENTS}/{LONGEST}", f"{ROLES}/{LONGEST}"
 PERSON = f"{USERS}/person"
 ASKED = f"{EXPLAIN}?subject={LONGEST}&method=POST"
+ON_BEHALF = f"{ASKED}&path=/agents/web/runs&behalf=person&through={LONGEST}&audience=my-os"
 
 SCREENS = [
     ScreenSeen("overview", "/console"),
@@ -161,6 +163,8 @@ SCREENS = [
     ScreenSeen("explain", EXPLAIN, f"{ASKED}&path=/agents/web/runs"),
     ScreenSeen("explain", EXPLAIN, f"{ASKED}&path=/teams/support/runs"),
     ScreenSeen("explain", EXPLAIN, f"{ASKED}&path=/agents&audience=no-such-audience"),
+    ScreenSeen("explain", EXPLAIN, f"{ON_BEHALF}&origin=my-os"),
+    ScreenSeen("explain", EXPLAIN, ON_BEHALF),
     ScreenSeen("keys", KEYS),
     ScreenSeen("confirm", KEYS, f"{KEYS}?revoke={{kid}}"),
     ScreenSeen("confirm", KEYS, f"{KEYS}?rotate=RS256"),
@@ -221,16 +225,23 @@ def populate(deployment: Deployment) -> dict[str, str]:
     with deployment.changing() as work:
         trusts = [{**a_trust, "subject": f"{number}-{LONGEST}"} for number in range(20)]
         jwks = AssertingClient.new(LONGEST, kid=LONGEST).jwks
-        work.clients.update(LONGEST, {"jwks": jwks, "trusts": trusts})
+        ends = ["my-os", LONGEST_AUDIENCE]
+        rules = [{"from": first, "to": second} for first, second in product(ends, ends)]
+        server = {"issuer": LONG_ISSUER, "client_id": LONGEST, "scopes": scopes[:10]}
+        external = [{**server, "resource": f"{LONG_ISSUER}/{number}"} for number in range(20)]
+        acting = {"may_act": rules, "external_audiences": external}
+        work.clients.update(LONGEST, {"jwks": jwks, "trusts": trusts, **acting})
         work.clients.add_secret(LONGEST, SecretFields(label="label-" * 10))
         work.rotations.start(LONGEST)
         work.invitations.create("person", InvitationFields())
         for audience in ("my-os", None):
             allowed = frozenset(scopes if audience else ())
             openid = frozenset({"openid"})
-            work.consents.grant(
-                AllowedAccess("person", LONGEST, audience, LONG_URI, allowed, openid)
+            acting = {ActingClient(LONGEST, LONGEST_AUDIENCE)} if audience else set()
+            access = AllowedAccess(
+                "person", LONGEST, audience, LONG_URI, allowed, openid, frozenset(acting)
             )
+            work.consents.grant(access)
         (event,) = work.audit_log.page(EventFilter(target=LONGEST), None, 1)
     return {"kid": active_kid(deployment), "event": str(event.id)}
 

@@ -40,7 +40,7 @@ _LISTED = ("search", "after", "order")
 _CLIENT, _ROLE = "/console/clients/pipeline", "/console/roles/reader"
 _AUDIENCE, _USER = "/console/audiences/other-os", "/console/users/wanda"
 _TRUSTED_ISSUER = "/console/trusted-issuers/cluster"
-_EXPLAINED = ("subject", "through", "audience", "version", "method", "path")
+_EXPLAINED = ("subject", "through", "behalf", "origin", "audience", "version", "method", "path")
 _FILTERS = ("actor", "action", "target", "address", "since", "until")
 
 # By the path of the route.
@@ -152,7 +152,9 @@ def furnished(deployment: Deployment) -> None:
     with deployment.changing() as work:
         work.roles.update("reader", {"description": "For reports"})
         work.assignments.assign("wanda", Assignment(role="reader", audience="my-os"))
-        work.clients.update("pipeline", {"jwks": KEYS, "trusts": [trust()]})
+        may_act = [{"from": "other-os", "to": "my-os"}]
+        credentials = {"jwks": KEYS, "trusts": [trust()]}
+        work.clients.update("pipeline", {**credentials, "may_act": may_act})
     reported(deployment, ["old-key"], "192.0.2.77")
 
 

@@ -159,3 +159,51 @@ def test_no_role_for_an_admin_is_suggested(deployment: Deployment, admin: Browse
     page = explained(admin, user_id)
     assert "the role admins" not in page.text
     assert "Make a role with agents:web:run" in page.text
+
+
+def test_what_a_client_may_do_on_behalf_of_a_user(deployment: Deployment, admin: Browser):
+    deployment.role("runner", ["agents:run"])
+    user_id = deployment.user("alice", ["runner"])
+    deployment.audience("archive")
+    deployment.client("agents", audiences=["archive"], scopes=["agents:web:run"])
+    asked = {**RUN, "audience": "archive", "behalf": "alice", "origin": "my-os"}
+    page = explained(admin, "agents", **asked)
+    assert "agents may not act at archive for people from my-os" in page.text
+    assert "Let agents act at archive for people from my-os." in page.text
+    command = f"--audience archive --on-behalf-of {user_id} --from my-os"
+    assert command in page.text
+    with deployment.changing() as work:
+        rule = [{"from": "my-os", "to": "archive"}]
+        work.clients.update("agents", {"may_act": rule})
+    page = explained(admin, "agents", **asked)
+    assert "Allowed : POST /agents/web/runs at archive" in page.text
+    assert f"On behalf of {user_id} , with a token for my-os" in page.text
+
+
+def test_a_question_on_behalf_of_a_user_has_errors_at_its_fields(
+    deployment: Deployment, admin: Browser
+):
+    deployment.client("agents")
+    for asked, message in (
+        ({"behalf": "nobody", "origin": "my-os"}, "There is no user nobody."),
+        ({"behalf": "nobody"}, "Name the audience of the token"),
+    ):
+        assert message in explained(admin, "agents", **RUN, **asked).text
+    assert "There is no client nothing" in (
+        explained(admin, "nothing", **RUN, behalf="x", origin="my-os").text
+    )
+
+
+def test_a_question_on_behalf_of_a_user_needs_the_right_to_read_users(
+    signed_in: SignedIn, deployment: Deployment
+):
+    deployment.client("agents")
+    deployment.user("alice")
+    page = explained(
+        signed_in("issuer:clients:read", username="reader"),
+        "agents",
+        **RUN,
+        behalf="alice",
+        origin="my-os",
+    )
+    assert page.status == httpx.codes.FORBIDDEN

@@ -13,7 +13,7 @@ from issuer.clients import CLIENT
 from issuer.errors import InvalidField, NotFound
 from issuer.explain.explaining import Question
 from issuer.users import USER
-from issuer.web.console.explain.remedies import Remedies, Remedy, allow_audience
+from issuer.web.console.explain.remedies import Remedies, Remedy, allow_acting, allow_audience
 from issuer.web.console.screens.operator import Operator, readable
 from issuer.web.console.screens.resource_form import some_keys
 from issuer.web.console.screens.screen import ConsoleScreen
@@ -21,11 +21,14 @@ from issuer.web.console.screens.views import Command
 
 _HELD = 50
 REQUEST = ("method", "path", "family", "id", "verb", "scope")
-PARAMETERS = ("subject", "through", "audience", "version", *REQUEST)
+PARAMETERS = ("subject", "through", "behalf", "origin", "audience", "version", *REQUEST)
 FAMILIES = ("agents", "teams", "workflows")
 VERBS = ("run", "read", "write", "delete")
 # What the form calls the members of a question.
-_FIELDS = {"client_id": "through", "user_id": "subject"}
+_FIELDS = {
+    **{"client_id": "through", "user_id": "subject"},
+    **{"on_behalf_of.audience": "origin", "on_behalf_of": "behalf"},
+}
 
 
 def asked(operator: Operator, values: Mapping[str, str]) -> Question:
@@ -71,6 +74,8 @@ def _request(operator: Operator, values: Mapping[str, str]) -> tuple[str, str]:
 def _subject(operator: Operator, values: Mapping[str, str]) -> dict[str, Any]:
     """A client comes before a user of that name, unless the user is asked about through one."""
     name, through = values["subject"].strip(), values.get("through", "").strip()
+    if behalf := values.get("behalf", "").strip():
+        return _acting(operator, name, behalf, through, values.get("origin", "").strip())
     kinds = readable(operator)
     with operator.administration.reading(operator.actor, operator.held) as work:
         if CLIENT in kinds and not through and work.clients.exists(name):
@@ -83,6 +88,24 @@ def _subject(operator: Operator, values: Mapping[str, str]) -> dict[str, Any]:
         operator.require(USER.read)
         kinds = [USER]
     raise InvalidField("subject", f"There is no {' or '.join(each.kind for each in kinds)} {name}.")
+
+
+def _acting(
+    operator: Operator, name: str, behalf: str, through: str, origin: str
+) -> dict[str, Any]:
+    """A client that acts on behalf of a user, with a token for the audience `origin`."""
+    if not origin:
+        raise InvalidField("origin", "Name the audience of the token that it exchanges.")
+    operator.require(USER.read)
+    with operator.work(CLIENT.read) as work:
+        if not work.clients.exists(name):
+            raise InvalidField("subject", f"There is no client {name}.")
+        for find in (work.users.get, work.users.get_by_username):
+            with suppress(NotFound):
+                told = {"user_id": find(behalf).id, "audience": origin}
+                told |= {"client_id": through} if through else {}
+                return {"client_id": name, "on_behalf_of": told}
+    raise InvalidField("behalf", f"There is no user {behalf}.")
 
 
 class ExplainScreen(ConsoleScreen):
@@ -138,11 +161,15 @@ class ExplainScreen(ConsoleScreen):
         explanation = self.parts.administration.explainer.explain(question)
         directory, subjects = self.parts.directory, {}
         client = directory.load_client(question.client_id) if question.client_id else None
-        user = directory.load_user(question.user_id) if question.user_id else None
+        told = question.on_behalf_of
+        user_id = told.user_id if told else question.user_id
+        user = directory.load_user(user_id) if user_id else None
+        through = directory.load_client(told.client_id) if told and told.client_id else None
         if user:
             subjects[user.id] = "users"
-        if client:
-            subjects[client.client_id] = "clients"
+        for each in (client, through):
+            if each:
+                subjects[each.client_id] = "clients"
         audience = directory.load_audience(
             question.audience or next(iter(client.audiences if client else ()))
         )
@@ -151,11 +178,18 @@ class ExplainScreen(ConsoleScreen):
             addition = explanation.decision.smallest_addition
             found = Remedies(self.operator, self.commands, audience)
             fixes = [*found.all(client, user, addition)]
+            if told:
+                origin = directory.load_audience(told.audience)
+                at_origin = Remedies(self.operator, self.commands, origin)
+                fixes = [*dict.fromkeys([*fixes, *at_origin.all(through, user, addition)])]
+            if (lacks := explanation.lacking_rule) is not None:
+                fixes = [allow_acting(self.commands, lacks.client, lacks.rule), *fixes]
         return audience.id, {
             "explanation": explanation,
             "request": f"{question.method} {question.path}",
             "audience": audience.id,
             "subjects": subjects,
+            "on_behalf_of": told,
             "is_of_user_alone": [*subjects.values()] == ["users"],
             "remedies": fixes,
             "most": _HELD,
@@ -172,9 +206,11 @@ class ExplainScreen(ConsoleScreen):
         return (allow_audience(self.commands, client, audience),)
 
     def _command(self, question: Question, audience: str) -> Command:
-        through = question.client_id if question.user_id else None
+        told = question.on_behalf_of
+        through = told.client_id if told else question.client_id if question.user_id else None
         subject = question.user_id or question.client_id or ""
         options = ["--client", through] if through else []
+        options += ["--on-behalf-of", told.user_id, "--from", told.audience] if told else []
         options += ["--agno", question.version] if question.version != NEWEST else []
         cli = ("explain", subject, question.method, question.path, "--audience", audience)
         body = question.model_dump(exclude_none=True, exclude_defaults=True)

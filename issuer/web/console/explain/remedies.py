@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from issuer.clients import CLIENT
 from issuer.composition import UnitOfWork
-from issuer.directory import AudienceRecord, ClientRecord, UserRecord
+from issuer.directory import AudienceRecord, ClientRecord, MayAct, UserRecord
 from issuer.explain.explaining import Lacking, holders_lacking
 from issuer.resources import ResourceType
 from issuer.roles import ROLE, Assignment, Role
@@ -110,6 +110,17 @@ def allow_audience(commands: Commands, client: ClientRecord, audience: str) -> R
     cli, body = ("update", key, "--add-audience", audience), [*sorted(client.audiences), audience]
     command = commands.of_resources(CLIENT, cli, "PATCH", (key,), {"audiences": body})
     text = f"Allow {key} to ask for tokens for {audience}."
+    return Remedy(text, _page_of(CLIENT, key, "?edit=yes"), command)
+
+
+def allow_acting(commands: Commands, client: ClientRecord, rule: MayAct) -> Remedy:
+    """For a client that may not act there for people from that audience."""
+    key, wanted = client.client_id, (rule.from_audience, rule.to_audience)
+    cli = ("update", key, "--add-may-act", "=".join(wanted))
+    rules = sorted({wanted, *((each.from_audience, each.to_audience) for each in client.may_act)})
+    body = {"may_act": [{"from": start, "to": end} for start, end in rules]}
+    command = commands.of_resources(CLIENT, cli, "PATCH", (key,), body)
+    text = f"Let {key} act at {rule.to_audience} for people from {rule.from_audience}."
     return Remedy(text, _page_of(CLIENT, key, "?edit=yes"), command)
 
 
