@@ -83,6 +83,11 @@ class AuditEvent(BaseModel):
     seq: int
     hash: str
 
+    @property
+    def actors(self) -> tuple[str, ...]:
+        """Of an exchanged token, who acts for its subject: each through the one before it."""
+        return tuple(reversed(self.details.get("actors", ())))
+
 
 class AuditLog:
     """The audit events, within one transaction."""

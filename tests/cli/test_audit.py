@@ -160,3 +160,16 @@ def test_a_checkpoint_stored_elsewhere_shows_that_the_end_was_deleted(
     assert "no checkpoint in" in deployment("audit", "verify", "--checkpoint", str(log)).sentence
     missing = deployment("audit", "verify", "--checkpoint", str(tmp_path / "none"))
     assert "cannot be read: No such file" in missing.sentence
+
+
+def test_the_event_of_an_exchange_says_who_acts_for_whom(deployment: Cli):
+    assert "acting" not in deployment.done("audit", "list")
+    chain = {"actors": ["archivist", "agents"], "subject_token": "jti-of-agents"}
+    with (
+        deployment.composition() as composition,
+        composition.administration.auditing(Actor("archivist")) as trail,
+    ):
+        trail.note("token.issued", "alice", **chain)
+    printed = deployment.done("audit", "list", "--limit", "1")
+    assert "agents, then archivist" in printed
+    assert "jti-of-agents" in printed

@@ -21,6 +21,7 @@ _PAGE = 500
 _SHOWN = 50
 _COLUMNS = ["at", "actor", "address", "action", "target", "audience", "jti"]
 _COLUMNS += ["outcome", "count", "reason"]
+_OF_EXCHANGE = ["acting", "subject_token"]
 
 _BETWEEN = {
     **FILTER,
@@ -52,7 +53,8 @@ def list_events(limit: int = _SHOWN, **wanted: Any) -> None:
             "id",
             limit,
         )
-    output.show_all(events, _COLUMNS, _row)
+    exchanged = any(event.actors for event in events)
+    output.show_all(events, _COLUMNS + (_OF_EXCHANGE if exchanged else []), _row)
 
 
 @app.command("export", parameters={**_BETWEEN, "form": _FORMAT, **JSON_LINES})
@@ -80,6 +82,8 @@ def _row(event: AuditEvent) -> dict[str, Any]:
         "at": f"{event.at:%Y-%m-%d %H:%M:%S}",
         "audience": event.details.get("audience"),
         "jti": event.details.get("jti"),
+        "acting": ", then ".join(event.actors),
+        "subject_token": event.details.get("subject_token") if event.actors else None,
     }
 
 

@@ -9,6 +9,7 @@ import httpx
 import pytest
 from sqlalchemy import update
 
+from issuer.audit import Actor
 from issuer.database.tables import AuditEventRow
 from issuer.web.console import audit
 from tests.builders import Deployment
@@ -160,3 +161,16 @@ def test_markup_in_an_event_is_text(deployment: Deployment, admin: Browser):
 def next_page(html: str) -> str:
     (url,) = re.findall(r'href="([^"]*)" rel="next"', html)
     return unescape(url)
+
+
+def test_the_event_of_an_exchange_says_who_acts_for_whom(deployment: Deployment, admin: Browser):
+    """In the order in which they act: each with a token that the one before it got."""
+    with deployment.services.administration.auditing(Actor("archivist")) as trail:
+        chain = {"actors": ["archivist", "agents"], "subject_token": "jti-of-agents"}
+        trail.note("token.issued", "alice", **chain)
+    text = admin.get(PATH).text
+    assert "alice for whom agents, then archivist acts" in text
+    (event,) = events(deployment, "token.issued")[-1:]
+    text = admin.get(f"{PATH}/{event.id}").text
+    assert "On behalf of alice , for whom agents , then archivist acts" in text
+    assert "Subject token jti-of-agents" in text
