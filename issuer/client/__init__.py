@@ -4,12 +4,21 @@ Imports no other package of ours, only httpx; PyJWT when a private key signs, an
 Start at `TokenClient`.
 """
 
-from issuer.client.errors import TokenError, TokenRefused, TokenUnavailable, WrongOrigin
+from issuer.client.errors import (
+    SubjectTokenExpired,
+    TokenError,
+    TokenRefused,
+    TokenUnavailable,
+    WrongOrigin,
+)
+from issuer.client.on_behalf_of import OnBehalfOf
 from issuer.client.private_keys import PrivateKey
 from issuer.client.token_client import TokenClient
 
 __all__ = [
+    "OnBehalfOf",
     "PrivateKey",
+    "SubjectTokenExpired",
     "TokenClient",
     "TokenError",
     "TokenRefused",

@@ -42,5 +42,9 @@ class TokenUnavailable(TokenError):
         self.retry_after = retry_after
 
 
+class SubjectTokenExpired(TokenError):
+    """The token that is exchanged has expired: its user must get a new one."""
+
+
 class WrongOrigin(TokenError):
     """The request goes to another server than the token is for, or without TLS."""

@@ -1,13 +1,19 @@
 """Which token is used, and when the next is requested: no network, no threads, no clock."""
 
+import math
 from dataclasses import dataclass, field
 
-from issuer.client.errors import TokenError, TokenUnavailable
+from issuer.client.errors import SubjectTokenExpired, TokenError, TokenUnavailable
 
 RENEWED_FROM, RENEWED_UNTIL = 0.7, 0.85  # of the lifetime; at random between the two
 UNUSED_AT_THE_END = 0.05  # of the lifetime, but at most
 UNUSED_SECONDS = 10.0
 REPLACED_EVERY = 5.0
+LONGEST_WAIT = 60.0
+_EXPIRED = (
+    "The token that is exchanged has expired: its user must sign in again, or the work must end"
+    " before the token does."
+)
 FIRST_PAUSE, LONGEST_PAUSE, LONGEST_RETRY_AFTER = 1.0, 60.0, 300.0
 
 
@@ -20,11 +26,19 @@ class CachedToken:
     unusable_at: float
 
 
-def cached_token(value: str, lifetime: float, requested_at: float, random: float) -> CachedToken:
-    """A token that lives `lifetime` seconds from the request on. `random` is in [0, 1)."""
+def cached_token(
+    value: str, lifetime: float, requested_at: float, random: float, subject_ends: float = math.inf
+) -> CachedToken:
+    """A token that lives `lifetime` seconds from the request on. `random` is in [0, 1).
+
+    It is not renewed if another would end at the same time, with the token that is exchanged.
+    """
     part = RENEWED_FROM + random * (RENEWED_UNTIL - RENEWED_FROM)
     unused = min(UNUSED_SECONDS, UNUSED_AT_THE_END * lifetime)
-    return CachedToken(value, requested_at + part * lifetime, requested_at + lifetime - unused)
+    ends = requested_at + lifetime
+    is_last = ends + UNUSED_SECONDS >= subject_ends
+    renew_at = math.inf if is_last else requested_at + part * lifetime
+    return CachedToken(value, renew_at, min(ends - unused, subject_ends))
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +51,13 @@ class NextStep:
 
 
 class Lifecycle:
-    """One token, and at most one request for the next. Not thread-safe; `now` never decreases."""
+    """One token, and at most one request for the next. Not thread-safe; `now` never decreases.
 
-    def __init__(self) -> None:
+    From `subject_ends` on, when the token that is exchanged expires, there is none.
+    """
+
+    def __init__(self, subject_ends: float = math.inf) -> None:
+        self.subject_ends = subject_ends
         self._token: CachedToken | None = None
         self._is_requesting = False
         self._failure: TokenError | None = None
@@ -49,6 +67,8 @@ class Lifecycle:
 
     def ask(self, now: float) -> NextStep:
         """For a caller that needs a token."""
+        if now >= self.subject_ends:
+            return NextStep(error=SubjectTokenExpired(_EXPIRED))
         token = self._token
         is_paused = self._failure is not None and now < self._paused_until
         may_request = not self._is_requesting and not is_paused

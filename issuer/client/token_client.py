@@ -1,7 +1,9 @@
 """`TokenClient`: one current token for any number of threads and event loops."""
 
 import asyncio
+import copy
 import logging
+import math
 import os
 import random as random_source
 import threading
@@ -11,18 +13,25 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
+from typing import overload
 
 import httpx
 
-from issuer.client.bearer import BearerAuth
+from issuer.client.bearer import BearerAuth, TokenSource
 from issuer.client.credentials import Assertion, Secret, credential_of
 from issuer.client.errors import TokenError, TokenUnavailable
-from issuer.client.exchange import default_transport
-from issuer.client.lifecycle import CachedToken, Lifecycle, NextStep
+from issuer.client.http_request import default_transport
+from issuer.client.lifecycle import LONGEST_WAIT, CachedToken, Lifecycle, NextStep
 from issuer.client.metadata import require_issuer
+from issuer.client.on_behalf_of import (
+    ADVICE,
+    ClientsBySubject,
+    OnBehalfOf,
+    Subject,
+    exchange_form,
+    seconds_left,
+)
 from issuer.client.token_request import TokenRequest
-
-LONGEST_WAIT = 60.0
 
 Outcome = CachedToken | TokenError
 
@@ -39,7 +48,8 @@ class TokenClient:
 
     All callers share one token and at most one request for the next. It is made in a thread of
     its own, before the token expires, while callers use the old one. `ValueError` for arguments
-    that cannot work, such as an `http://` issuer on another machine.
+    that cannot work, such as an `http://` issuer on another machine. `on_behalf_of` gives clients
+    whose tokens act for users.
 
     `transport` makes the transport to the issuer, for a proxy or a private CA.
     """
@@ -55,6 +65,7 @@ class TokenClient:
         scope: str | Iterable[str] | None = None,
         transport: Callable[[], httpx.AsyncBaseTransport] = default_transport,
         clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
         sleep: Callable[[float], object] = time.sleep,
         random: Callable[[], float] = random_source.random,
     ) -> None:
@@ -63,8 +74,9 @@ class TokenClient:
             raise ValueError("client_id must be a non-empty text.")
         self._issuer = issuer
         self._client_id = client_id
-        scope = scope if scope is None or isinstance(scope, str) else " ".join(scope)
-        form = {"audience": audience, "scope": scope}
+        self.audience = audience
+        self._scope = _as_text(scope)
+        form = {"grant_type": "client_credentials", "audience": audience, "scope": self._scope}
         self._request = TokenRequest(
             issuer,
             client_id,
@@ -76,14 +88,69 @@ class TokenClient:
             random,
         )
         self._clock = clock
+        self._wall_clock = wall_clock
         self._random = random
+        self._acts_for = ""
+        self._by_subject: ClientsBySubject[TokenClient] = ClientsBySubject()
+        self._begin(math.inf)
+
+    def _begin(self, subject_ends: float) -> None:
         self._lock = threading.Lock()
-        self._lifecycle = Lifecycle()
+        self._lifecycle = Lifecycle(subject_ends)
         self._pending: Future[Outcome] = Future()
         _clients.add(self)
 
     def __repr__(self) -> str:
-        return f"TokenClient({self._issuer!r}, {self._client_id!r})"
+        return f"TokenClient({self._issuer!r}, {self._client_id!r}{self._acts_for})"
+
+    @overload
+    def on_behalf_of(
+        self, token: str, audience: str | None = None, scope: str | Iterable[str] | None = None
+    ) -> "TokenClient": ...
+    @overload
+    def on_behalf_of(
+        self,
+        token: Callable[[], str | TokenSource],
+        audience: str | None = None,
+        scope: str | Iterable[str] | None = None,
+    ) -> OnBehalfOf: ...
+    def on_behalf_of(
+        self,
+        token: str | Callable[[], str | TokenSource],
+        audience: str | None = None,
+        scope: str | Iterable[str] | None = None,
+    ) -> "TokenClient | OnBehalfOf":
+        """A client whose tokens act for the user of `token`, an access token (RFC 8693).
+
+        `audience` and `scope` are those of its tokens; by default those of this client. The same
+        three give the same client, for the `MOST_SUBJECT_TOKENS` that were used last. Its tokens
+        end with `token`, and then it raises `SubjectTokenExpired`.
+
+        A callable returns the token of the user at hand, or another `TokenClient` to use in its
+        place. It is called in the caller's thread and context, for each token.
+        """
+        audience, scope = audience or self.audience, _as_text(scope) or self._scope
+        if callable(token):
+            return OnBehalfOf(self, token, audience, scope)
+        if not isinstance(token, str) or not token:
+            raise ValueError("token must be a non-empty text, or a callable.")
+        return self._by_subject.get((token, audience, scope), self._exchanging)
+
+    def _exchanging(self, subject: Subject) -> "TokenClient":
+        token, audience, _ = subject
+        left = seconds_left(token, self._wall_clock())
+        ends = math.inf if left is None else self._clock() + left
+        other = copy.copy(self)
+        other.audience = audience
+        other._acts_for = f", on behalf of a user, audience={audience!r}"
+        other._request = self._request.exchanging(exchange_form(*subject), ADVICE, ends)
+        other._begin(ends)
+        return other
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the token that is exchanged has expired."""
+        return self._clock() >= self._lifecycle.subject_ends
 
     def auth(self, *origins: str) -> BearerAuth:
         """Adds the token to requests of an `httpx.Client` or `httpx.AsyncClient`.
@@ -187,7 +254,12 @@ class TokenClient:
     def forget_request(self) -> None:
         """In a forked child: the thread of a request did not come along."""
         self._lock = threading.Lock()
+        self._by_subject.forget_lock()
         self._lifecycle.abandoned()
+
+
+def _as_text(scope: str | Iterable[str] | None) -> str | None:
+    return scope if scope is None or isinstance(scope, str) else " ".join(scope)
 
 
 def _value(outcome: Outcome) -> str:

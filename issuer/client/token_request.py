@@ -1,16 +1,19 @@
 """One token from the issuer: a request that is repeated for as long as that may help."""
 
 import asyncio
+import copy
 import logging
+import math
 import re
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Callable, Coroutine, Mapping
+from types import MappingProxyType
+from typing import Any, Self
 
 import httpx
 
 from issuer.client.credentials import Credential
 from issuer.client.errors import TokenError, TokenRefused, TokenUnavailable
-from issuer.client.exchange import IssuerAnswer, exchange
+from issuer.client.http_request import IssuerAnswer, send
 from issuer.client.lifecycle import CachedToken, cached_token
 from issuer.client.metadata import (
     READ_AGAIN_AFTER,
@@ -28,13 +31,25 @@ _UNKNOWN_LIFETIME, _LONGEST_LIFETIME = 60.0, 86_400.0
 _BEARER_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # RFC 6750 §2.1
 _MAX_TOKEN = 64 * 1024
 _MAX_TEXT = 300
+_NO_ADVICE: Mapping[str, str] = MappingProxyType({})
 _PASSING = {"temporarily_unavailable", "server_error", "slow_down"}
 
 log = logging.getLogger(__name__)
 
 
+class FoundEndpoint:
+    """The token endpoint, for all requests of a client. Threads may find it at the same time."""
+
+    def __init__(self) -> None:
+        self.found: tuple[DiscoveredEndpoint, float] | None = None
+
+
 class TokenRequest:
-    """Requests tokens of one client with one form. Not thread-safe; a call blocks its thread."""
+    """Requests tokens of one client with one form. Not thread-safe; a call blocks its thread.
+
+    `form` has the grant type and its parameters. `advice` says for errors of the issuer what to
+    do. Until `subject_ends` the token that is exchanged is valid.
+    """
 
     def __init__(
         self,
@@ -50,13 +65,22 @@ class TokenRequest:
         self._issuer = issuer
         self._client_id = client_id
         self._credential = credential
-        self._form = {"grant_type": "client_credentials", **form}
+        self._form = form
+        self._advice = _NO_ADVICE
+        self.subject_ends = math.inf
         self._transport = transport
         self._now = clock
         self._sleep = sleep
         self._random = random
-        self._endpoint: DiscoveredEndpoint | None = None
-        self._found_at = 0.0
+        self._endpoint = FoundEndpoint()
+
+    def exchanging(
+        self, form: dict[str, str], advice: Mapping[str, str], subject_ends: float
+    ) -> Self:
+        """A request of the same client with another form."""
+        other = copy.copy(self)
+        other._form, other._advice, other.subject_ends = form, advice, subject_ends
+        return other
 
     def __call__(self) -> CachedToken:
         """A new token, after `ATTEMPTS` requests in `ALL_SECONDS` at most; `TokenError` if none."""
@@ -78,7 +102,7 @@ class TokenRequest:
         pause = _FIRST_WAIT * 2 ** (attempt - 1) * (0.5 + 0.5 * self._random())
         pause = max(pause, error.retry_after or 0.0)
         if attempt == ATTEMPTS or pause > LONGEST_WAIT or self._now() + pause >= ends:
-            self._endpoint = None  # it may have moved
+            self._endpoint.found = None  # it may have moved
             raise error
         log.info("%s Trying again in %.1f s.", error, pause)
         self._sleep(pause)
@@ -90,7 +114,7 @@ class TokenRequest:
                 value, self._client_id, basic=endpoint.takes_basic
             )
             requested_at = self._now()
-            answer = await exchange(
+            answer = await send(
                 transport,
                 "POST",
                 endpoint.url,
@@ -98,18 +122,20 @@ class TokenRequest:
                 headers=headers,
                 form=self._form | form,
             )
-        token, lifetime = token_in(answer, endpoint.url)
-        return cached_token(token, lifetime, requested_at, self._random())
+        token, lifetime = token_in(answer, endpoint.url, self._advice)
+        return cached_token(token, lifetime, requested_at, self._random(), self.subject_ends)
 
     async def _found(self, transport: httpx.AsyncBaseTransport, ends: float) -> DiscoveredEndpoint:
-        if self._endpoint is None or self._now() >= self._found_at + READ_AGAIN_AFTER:
-            url = metadata_url(self._issuer)
-            answer = await exchange(transport, "GET", url, self._seconds(ends))
-            if answer.status != httpx.codes.OK or answer.document is None:
-                raise _unusable(answer, url)
-            self._endpoint = token_endpoint(self._issuer, answer.document)
-            self._found_at = self._now()
-        return self._endpoint
+        found = self._endpoint.found
+        if found is not None and self._now() < found[1] + READ_AGAIN_AFTER:
+            return found[0]
+        url = metadata_url(self._issuer)
+        answer = await send(transport, "GET", url, self._seconds(ends))
+        if answer.status != httpx.codes.OK or answer.document is None:
+            raise _unusable(answer, url)
+        endpoint = token_endpoint(self._issuer, answer.document)
+        self._endpoint.found = endpoint, self._now()
+        return endpoint
 
     def _seconds(self, ends: float) -> float:
         return max(0.1, min(ATTEMPT_SECONDS, ends - self._now()))
@@ -125,11 +151,13 @@ def _completed(work: Coroutine[Any, Any, CachedToken]) -> CachedToken:
         loop.close()
 
 
-def token_in(answer: IssuerAnswer, url: str) -> tuple[str, float]:
+def token_in(
+    answer: IssuerAnswer, url: str, advice: Mapping[str, str] = _NO_ADVICE
+) -> tuple[str, float]:
     """The token and its lifetime in seconds (RFC 6749 §5.1), or a `TokenError`."""
     document = answer.document
     if answer.status != httpx.codes.OK or document is None:
-        raise _refusal(answer) or _unusable(answer, url)
+        raise _refusal(answer, advice) or _unusable(answer, url)
     token, kind = document.get("access_token"), document.get("token_type")
     if not isinstance(kind, str) or kind.lower() != "bearer":
         raise TokenUnavailable(f"{url} answered without a token of the type Bearer.")
@@ -144,7 +172,7 @@ def token_in(answer: IssuerAnswer, url: str) -> tuple[str, float]:
     return token, float(min(lifetime, _LONGEST_LIFETIME))
 
 
-def _refusal(answer: IssuerAnswer) -> TokenError | None:
+def _refusal(answer: IssuerAnswer, advice: Mapping[str, str]) -> TokenError | None:
     """The issuer's own error, unless it passes by itself."""
     error = _text((answer.document or {}).get("error"))
     is_passing = answer.status in {408, 425, 429} or error in _PASSING
@@ -152,6 +180,8 @@ def _refusal(answer: IssuerAnswer) -> TokenError | None:
         return None
     description = _text((answer.document or {}).get("error_description"))
     message = f"The issuer refuses a token: {error}" + (f" ({description})" if description else "")
+    if error in advice:
+        message += f". {advice[error]}"
     return TokenRefused(message, error=error, description=description, status=answer.status)
 
 

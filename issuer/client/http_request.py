@@ -35,7 +35,7 @@ def _authorities() -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 
-async def exchange(
+async def send(
     transport: httpx.AsyncBaseTransport,
     method: str,
     url: str,
