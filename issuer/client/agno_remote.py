@@ -1,27 +1,28 @@
-"""Subclasses of agno's clients of an AgentOS that send a token with each request.
+"""Subclasses of agno's clients of another server that send a token with each request.
 
 agno has no place for an `httpx.Auth`: one httpx client serves all hosts, model providers too.
-Every request of an `AgentOSClient` passes one of the four methods that are overridden here.
+Every request of an `AgentOSClient` or `A2AClient` passes one of the methods overridden here.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing
 from typing import Any
 
 import httpx
 from agno.agent.remote import RemoteAgent
 from agno.client import AgentOSClient
+from agno.client.a2a import A2AClient
 
-from issuer.client.bearer import is_refusal
+from issuer.client.bearer import TokenSource, is_refusal
 from issuer.client.metadata import parsed
-from issuer.client.token_client import TokenClient
+from issuer.client.on_behalf_of import own
 
 
 class AuthorizedRemoteAgent(RemoteAgent):
-    """A `RemoteAgent` of the AgentOS protocol, with tokens of its own."""
+    """A `RemoteAgent` with tokens of its own."""
 
     def __init__(
-        self, token_client: TokenClient, base_url: str, agent_id: str, **more: Any
+        self, token_client: TokenSource, base_url: str, agent_id: str, **more: Any
     ) -> None:
         parsed(base_url, "base_url")
         self._token_client = token_client
@@ -31,63 +32,103 @@ class AuthorizedRemoteAgent(RemoteAgent):
         """agno asks for it once for the agent, and for the configuration."""
         return AuthorizedAgentOSClient(self._token_client, self.base_url, self.timeout)
 
+    def get_a2a_client(self) -> A2AClient:
+        """agno asks for it once, if the agent is one of the A2A protocol."""
+        return AuthorizedA2AClient(
+            self._token_client, self.base_url, int(self.timeout), self.a2a_protocol
+        )
+
 
 class AuthorizedAgentOSClient(AgentOSClient):
-    """Sends the current token, and once another after a 401."""
+    """Sends the current token, and once another after a 401.
 
-    def __init__(self, token_client: TokenClient, base_url: str, timeout: float = 60.0) -> None:
+    Synchronous requests are those for what agno caches for all users.
+    """
+
+    def __init__(self, token_client: TokenSource, base_url: str, timeout: float = 60.0) -> None:
         super().__init__(base_url, timeout)
         self._tokens = token_client
 
     def _request(self, *request: Any, headers: Any = None, **more: Any) -> Any:
         send: Any = super()._request
-        token = self._tokens.token()
+        tokens = own(self._tokens)
+        token = tokens.token()
         try:
             return send(*request, headers=_with(token, headers), **more)
         except httpx.HTTPStatusError as error:
-            another = self._tokens.replace(token) if is_refusal(error.response, token) else None
+            another = tokens.replace(token) if is_refusal(error.response, token) else None
             if another is None:
                 raise
         return send(*request, headers=_with(another, headers), **more)
 
     async def _arequest(self, *request: Any, headers: Any = None, **more: Any) -> Any:
-        return await self._sent(super()._arequest, request, headers, more)
+        return await _sent(self._tokens, super()._arequest, request, headers, more)
 
     async def _apost_multipart(self, *request: Any, headers: Any = None, **more: Any) -> Any:
-        return await self._sent(super()._apost_multipart, request, headers, more)
+        return await _sent(self._tokens, super()._apost_multipart, request, headers, more)
 
-    async def _sent(self, send: Any, request: Any, headers: Any, more: Any) -> Any:
-        token = await self._tokens.async_token()
-        try:
-            return await send(*request, headers=_with(token, headers), **more)
-        except httpx.HTTPStatusError as error:
-            another = await self._another(error, token)
-            if another is None:
-                raise
-        return await send(*request, headers=_with(another, headers), **more)
-
-    async def _astream_post_form_data(
+    def _astream_post_form_data(
         self, *request: Any, headers: Any = None, **more: Any
     ) -> AsyncIterator[str]:
-        send: Any = super()._astream_post_form_data
-        token = await self._tokens.async_token()
-        for is_last in (False, True):
-            lines = send(*request, headers=_with(token, headers), **more)
-            try:
-                async with aclosing(lines):
-                    async for line in lines:
-                        yield line
-            except httpx.HTTPStatusError as error:  # raised before the first line only
-                another = None if is_last else await self._another(error, token)
-                if another is None:
-                    raise
-                token = another
-            else:
-                return
+        send = super()._astream_post_form_data
+        return _streamed(self._tokens, send, request, headers, more)
 
-    async def _another(self, error: httpx.HTTPStatusError, token: str) -> str | None:
-        refused = is_refusal(error.response, token)
-        return await self._tokens.async_replace(token) if refused else None
+
+class AuthorizedA2AClient(A2AClient):
+    """Sends the current token, and once another after a 401 to a message."""
+
+    def __init__(self, token_client: TokenSource, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._tokens = token_client
+
+    async def send_message(self, *request: Any, headers: Any = None, **more: Any) -> Any:
+        return await _sent(self._tokens, super().send_message, request, headers, more)
+
+    def stream_message(self, *request: Any, headers: Any = None, **more: Any) -> AsyncIterator[Any]:
+        return _streamed(self._tokens, super().stream_message, request, headers, more)
+
+    def get_agent_card(self, headers: Any = None) -> Any:
+        return super().get_agent_card(_with(own(self._tokens).token(), headers))
+
+    async def aget_agent_card(self, headers: Any = None) -> Any:
+        return await super().aget_agent_card(_with(await own(self._tokens).async_token(), headers))
+
+
+async def _sent(
+    tokens: TokenSource, send: Callable[..., Any], request: Any, headers: Any, more: Any
+) -> Any:
+    token = await tokens.async_token()
+    try:
+        return await send(*request, headers=_with(token, headers), **more)
+    except httpx.HTTPStatusError as error:
+        another = await _another(tokens, error, token)
+        if another is None:
+            raise
+    return await send(*request, headers=_with(another, headers), **more)
+
+
+async def _streamed(
+    tokens: TokenSource, send: Callable[..., Any], request: Any, headers: Any, more: Any
+) -> AsyncIterator[Any]:
+    token = await tokens.async_token()
+    for is_last in (False, True):
+        parts = send(*request, headers=_with(token, headers), **more)
+        try:
+            async with aclosing(parts):
+                async for part in parts:
+                    yield part
+        except httpx.HTTPStatusError as error:  # raised before the first part only
+            another = None if is_last else await _another(tokens, error, token)
+            if another is None:
+                raise
+            token = another
+        else:
+            return
+
+
+async def _another(tokens: TokenSource, error: httpx.HTTPStatusError, token: str) -> str | None:
+    refused = is_refusal(error.response, token)
+    return await tokens.async_replace(token) if refused else None
 
 
 def _with(token: str, headers: Mapping[str, str] | None) -> dict[str, str]:

@@ -14,6 +14,7 @@ from typing import Any
 
 import uvicorn
 from agno.tools.mcp import MCPTools
+from agno.tools.mcp.params import StreamableHTTPClientParams
 from httpx import HTTPStatusError
 
 from issuer.client import TokenClient
@@ -67,7 +68,9 @@ def serving(app: Any) -> Any:
         thread.join(10)
 
 
-async def called(url: str, gate: Gate, client: TokenClient, clock: MovableClock) -> dict[str, Any]:
+async def called(
+    url: str, gate: Gate, client: TokenClient, refused: TokenClient, clock: MovableClock
+) -> dict[str, Any]:
     def refuse_the_current() -> None:
         clock.added += REPLACED_EVERY
         gate.refused.add(client.token())
@@ -80,20 +83,33 @@ async def called(url: str, gate: Gate, client: TokenClient, clock: MovableClock)
     results["configuration"] = (await agent.get_agent_config()).id
     results["name"] = await asyncio.to_thread(lambda: agent.name)
     results["stream"] = "pong" in str([event async for event in agent.arun("ping", stream=True)])
-    for name in ("run", "stream", "name"):
+    of_a2a = remote_agent(client, f"{url}/a2a/agents/web", "web", protocol="a2a")
+    for name in ("run", "stream", "name", "A2A run", "A2A stream"):
         refuse_the_current()
-        if name == "run":
-            result: Any = (await agent.arun("ping")).content
-        elif name == "stream":
-            result = "pong" in str([event async for event in agent.arun("ping", stream=True)])
+        asked = of_a2a if name.startswith("A2A") else agent
+        if name.endswith("run"):
+            result: Any = (await asked.arun("ping")).content
+        elif name.endswith("stream"):
+            result = "pong" in str([event async for event in asked.arun("ping", stream=True)])
         else:
             agent = remote_agent(client, url, "web")
             result = await asyncio.to_thread(lambda agent=agent: agent.name)
         results[f"{name} after a 401"] = result
+    results["A2A card"] = (await of_a2a.get_agent_config()).name
     async with MCPTools(
         url=f"{url}/mcp", transport="streamable-http", header_provider=mcp_headers(client)
     ) as tools:
         results["MCP tools"] = len(tools.functions) > 0
+    gate.tokens.clear()
+    without = MCPTools(
+        server_params=StreamableHTTPClientParams(
+            url=f"{url}/mcp", headers={"Authorization": "Bearer of-somebody-else"}
+        ),
+        transport="streamable-http",
+        header_provider=mcp_headers(refused),
+    )
+    await without.connect()
+    results["MCP without a token"] = [without.initialized, gate.tokens[:]]
     clock.added += REPLACED_EVERY
     gate.refuses_all = True
     gate.tokens.clear()
@@ -111,7 +127,8 @@ def main(issuer: str, client_id: str, client_secret: str) -> None:
     )
     gate = Gate(managed(issuer))
     with serving(gate) as url:
-        results = asyncio.run(called(url, gate, client, clock))
+        refused = TokenClient(issuer, client_id, client_secret="wrong")
+        results = asyncio.run(called(url, gate, client, refused, clock))
     sys.stdout.write(json.dumps(results) + "\n")
 
 

@@ -51,6 +51,10 @@ def test_every_request_carries_a_token_and_a_refused_one_is_replaced(
         "run after a 401": "pong",
         "stream after a 401": True,
         "name after a 401": "web",
+        "A2A run after a 401": "pong",
+        "A2A stream after a 401": True,
+        "A2A card": "web",
         "MCP tools": True,
+        "MCP without a token": [False, []],
         "refused for good": [401, 2],
     }
