@@ -3,7 +3,7 @@
 Imports no other package of ours, only httpx and PyJWT, and agno on demand. Start at `Verifier`.
 """
 
-from issuer.agentos.errors import InvalidConfiguration, KeySetUnavailable
+from issuer.agentos.errors import InvalidConfiguration, KeySetUnavailable, NoSubjectToken
 from issuer.agentos.verifier import Verifier
 
-__all__ = ["InvalidConfiguration", "KeySetUnavailable", "Verifier"]
+__all__ = ["InvalidConfiguration", "KeySetUnavailable", "NoSubjectToken", "Verifier"]

@@ -5,6 +5,7 @@ from typing import Any
 
 import jwt
 
+from issuer.agentos import caller
 from issuer.agentos.issuer_token_verifier import TrustedIssuer
 from issuer.agentos.rules import other_issuer, read_unverified
 
@@ -30,6 +31,13 @@ class BoundValidator:
     ) -> dict[str, Any]:
         """The claims of a valid token, else `jwt.InvalidTokenError`. Never blocks."""
         self._before()
+        claims = self._verified(token, expected_audience)
+        caller.accept(token, claims)
+        return claims
+
+    def _verified(
+        self, token: str, expected_audience: str | Iterable[str] | None
+    ) -> dict[str, Any]:
         for issuer in self._issuers.values():
             if (claims := issuer.remembered(token)) is not None:
                 return self._as_agno_expects(claims, issuer, expected_audience)

@@ -1,10 +1,18 @@
 """Errors of configuration and of fetching. Invalid tokens raise PyJWT's errors."""
 
+import httpx
 import jwt
 
 
 class InvalidConfiguration(ValueError):
     """The configuration is invalid; the message says what to do."""
+
+
+class NoSubjectToken(httpx.HTTPError):
+    """There is no user to act for, or no valid token of theirs; the message says why.
+
+    An `httpx.HTTPError`, so that code that handles failed calls handles this as well.
+    """
 
 
 class NotFetched(Exception):

@@ -9,6 +9,7 @@ from typing import Any
 
 import jwt
 
+from issuer.agentos import caller
 from issuer.agentos.errors import KeySetUnavailable
 
 Scope = MutableMapping[str, Any]
@@ -61,8 +62,9 @@ class KeyFetching:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             self._start()
-            send = _freezing_objects(send)
-        elif scope["type"] == "websocket":
+            await self.app(scope, receive, _freezing_objects(send))
+            return
+        if scope["type"] == "websocket":
             receive = self._watching(receive)
         elif scope["type"] == "http" and scope["path"] not in _OPEN:
             try:
@@ -71,7 +73,8 @@ class KeyFetching:
             except KeySetUnavailable as error:
                 await _unavailable(error, send)
                 return
-        await self.app(scope, receive, send)
+        with caller.in_request(scope):
+            await self.app(scope, receive, send)
 
     async def _prepare_for(self, token: str) -> None:
         try:
@@ -89,6 +92,7 @@ class KeyFetching:
             if message["type"] == "websocket.receive":
                 with suppress(KeySetUnavailable):
                     for token in _token_in(message.get("text")):
+                        caller.forget()
                         await self._prepare_for(token)
             return message
 

@@ -2,16 +2,17 @@
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from issuer.agentos import agno_app, agno_hook, agno_scopes, lifespans
+from issuer.agentos import agno_app, agno_hook, agno_scopes, caller, lifespans
 from issuer.agentos.argument_checks import require_valid_arguments
 from issuer.agentos.bound_validator import BoundValidator, FetchedKeys
 from issuer.agentos.challenges import Challenges
-from issuer.agentos.errors import InvalidConfiguration
+from issuer.agentos.errors import InvalidConfiguration, NoSubjectToken
 from issuer.agentos.issuer_token_verifier import MAX_FEED_AGE, TrustedIssuer
 from issuer.agentos.key_fetching import KeyFetching
 from issuer.agentos.metadata import metadata_urls
@@ -161,6 +162,36 @@ class Verifier:
         self.start()
         self._is_attached = True
         return app
+
+    def on_behalf_of(
+        self,
+        token_client: Any,
+        *,
+        audience: str | None = None,
+        scope: str | Iterable[str] | None = None,
+        otherwise: Any = None,
+    ) -> Any:
+        """Tokens that act for the user whose request is at hand (RFC 8693).
+
+        `token_client` is a `TokenClient` of `issuer.client`, of this issuer; `audience` and `scope`
+        are by default its own. The result goes where a `TokenClient` goes: `mcp_headers`,
+        `remote_agent`, `auth()`. It finds the user in the tasks and threads that a request of the
+        attached app starts, and raises `NoSubjectToken` elsewhere, for callers without a user, and
+        after their token has expired. Then it uses the own tokens of the `TokenClient`
+        `otherwise`, if there is one.
+        """
+        caller.require_separate_contexts()
+
+        def subject() -> Any:
+            try:
+                return caller.subject_token(self.issuer, time.time())
+            except NoSubjectToken as error:
+                if otherwise is None:
+                    raise
+                log.info("%s Using %r.", error, otherwise)
+                return otherwise
+
+        return token_client.on_behalf_of(subject, audience, scope)
 
     def start(self) -> None:
         """Start polling the key sets in this process. Does not block; first use does it, too."""
