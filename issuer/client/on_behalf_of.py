@@ -17,16 +17,22 @@ _GRANT_TYPE = "urn:ietf:params:oauth:grant-type:token-exchange"
 _ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - the name of a type
 _LAST_SECOND = 1.0  # what ends within it is of no use
 
-_UNUSABLE = "Get a new access token of the user: this one is not valid, or not of a user."
+_UNUSABLE = (
+    "Get a new access token of the user: this one is not valid, is not of a user, or has three"
+    " actors already."
+)
 ADVICE = {
-    "invalid_request": _UNUSABLE,
+    "The subject token cannot be used.": _UNUSABLE,
     "invalid_grant": _UNUSABLE,
     "invalid_target": "The client's may_act must lead from the audience of the token to this one,"
     " and the user must have allowed it.",
     "unauthorized_client": f"The client needs the grant type {_GRANT_TYPE}, and may_act.",
     "invalid_scope": "Ask for scopes that the user's token, the user and the client all cover.",
 }
-"""What to do about an error of the issuer (RFC 8693 §2.2.2, RFC 6749 §5.2)."""
+"""What to do about an error of the issuer, or its description (RFC 8693 §2.2.2, RFC 6749 §5.2).
+
+`invalid_request` is also the error of a token that would be too large, and says so.
+"""
 
 Subject = tuple[str, str | None, str | None]
 """A token, and the audience and the scope to exchange it for."""

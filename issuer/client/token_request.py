@@ -180,8 +180,8 @@ def _refusal(answer: IssuerAnswer, advice: Mapping[str, str]) -> TokenError | No
         return None
     description = _text((answer.document or {}).get("error_description"))
     message = f"The issuer refuses a token: {error}" + (f" ({description})" if description else "")
-    if error in advice:
-        message += f". {advice[error]}"
+    if advised := advice.get(description or "") or advice.get(error):
+        message += f". {advised}"
     return TokenRefused(message, error=error, description=description, status=answer.status)
 
 

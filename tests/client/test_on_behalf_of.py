@@ -174,7 +174,7 @@ def test_what_cannot_be_a_token_is_refused_at_once(tokens: TokenClient, token: A
         tokens.on_behalf_of(token)
 
 
-@pytest.mark.parametrize("error", sorted(ADVICE))
+@pytest.mark.parametrize("error", sorted(each for each in ADVICE if " " not in each))
 def test_a_refused_exchange_says_what_the_issuer_said_and_what_to_do(
     tokens: TokenClient, issuer: ScriptedIssuer, error: str
 ):
@@ -186,6 +186,24 @@ def test_a_refused_exchange_says_what_the_issuer_said_and_what_to_do(
         f"The issuer refuses a token: {error} (So it is.). {ADVICE[error]}"
     )
     assert (raised.value.error, raised.value.description) == (error, "So it is.")
+
+
+@rows(
+    ("description", "advice"),
+    [
+        ("The subject token cannot be used.", "Get a new access token of the user"),
+        ("The token would have 5000 bytes, more than 4096.", None),
+        ("Missing 'subject_token' in request.", None),
+    ],
+)
+def test_a_new_token_of_the_user_is_advised_only_where_it_helps(
+    tokens: TokenClient, issuer: ScriptedIssuer, description: str, advice: str | None
+):
+    issuer.next_answers = [refusal("invalid_request", description)]
+    with pytest.raises(TokenRefused) as raised:
+        tokens.on_behalf_of(user_token(description)).token()
+    assert str(raised.value).partition("). ")[2].startswith(advice or "")
+    assert ("). " in str(raised.value)) == (advice is not None)
 
 
 def test_the_own_token_of_a_client_has_no_advice_about_users(
