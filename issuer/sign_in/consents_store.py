@@ -1,10 +1,10 @@
 """Consents in SQL."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 from sqlalchemy import and_, delete, select, tuple_
 
@@ -15,6 +15,9 @@ from issuer.directory import ActingClient, ClientRecord
 from issuer.fields.redirect_uris import MAX_REGISTERED, without_port
 from issuer.scopes import covers
 from issuer.vocabulary import GrantType
+
+# Of a client that has one of these, a token may come of a consent that was withdrawn since.
+_BY_CONSENT = {GrantType.AUTHORIZATION_CODE, GrantType.DEVICE_CODE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +40,19 @@ class AllowedAccess:
 class ActingFor:
     """`acting` would act for the user with a token of the `client` for an audience.
 
-    These are of the token that the user got, with which a chain of exchanges begins.
+    These are of the token that the user got, with which a chain of exchanges begins. `audience_id`
+    is None for an ID token, and for an access token for the issuer itself: these lead only to other
+    authorization servers, of which the consent page tells at every audience.
     """
 
     user_id: str
     client: ClientRecord
-    audience_id: str
+    audience_id: str | None
     acting: ActingClient
 
 
+# Of whom the consent pages told, by the audience of the consent.
+_Told: TypeAlias = dict[str | None, set[ActingClient]]
 _ACTOR = (
     ConsentActorRow.client_id,
     ConsentActorRow.audience_id,
@@ -54,39 +61,40 @@ _ACTOR = (
 
 
 def allowed_to_act(connection: Connection, asked: Sequence[ActingFor]) -> list[bool]:
-    """Whether the user allowed each, or need not be asked; one query.
+    """Whether the user allowed each, or was never asked and need not be; one query.
 
-    Nobody is asked for clients of the first party, nor by the password grant: by the others, no
-    client has a token of a user without a consent.
+    Nobody need be asked for clients of the first party, nor by the password grant: by the others,
+    no client has a token of a user without a consent.
     """
+    if not asked:
+        return []
     row, actor = ConsentRow, ConsentActorRow
-    key = (row.user_id, row.client_id, row.audience_id)
-    keys = {_key(each) for each in asked if not each.client.first_party}
-    if not keys:
-        return [True] * len(asked)
+    key = (row.user_id, row.client_id)
     asked_about = actor.client_id.in_({each.acting.client_id for each in asked})
-    query = select(*key, *_ACTOR).outerjoin(actor, and_(actor.consent_id == row.id, asked_about))
-    allowed: dict[tuple[str, ...], set[ActingClient]] = {}
+    query = select(*key, row.audience_id, *_ACTOR).outerjoin(
+        actor, and_(actor.consent_id == row.id, asked_about)
+    )
+    told: dict[tuple[str, str], _Told] = defaultdict(lambda: defaultdict(set))
     for user_id, client_id, audience_id, acting, at, external in connection.execute(
-        query.where(tuple_(*key).in_(keys))
+        query.where(tuple_(*key).in_({_key(each) for each in asked}))
     ):
-        actors = allowed.setdefault((user_id, client_id, audience_id or ""), set())
+        actors = told[user_id, client_id][audience_id]
         if acting is not None:
             actors.add(_acting_client(acting, at, external))
-    return [_is_allowed(each, allowed.get(_key(each))) for each in asked]
+    return [_is_allowed(each, told.get(_key(each), {})) for each in asked]
 
 
-def _is_allowed(asked: ActingFor, allowed: Collection[ActingClient] | None) -> bool:
-    """`allowed` is None without a consent."""
-    if asked.client.first_party:
-        return True
-    if allowed is None:
-        return GrantType.PASSWORD in asked.client.grant_types
-    return asked.acting in allowed
+def _is_allowed(asked: ActingFor, told: _Told) -> bool:
+    here = [each for at, each in told.items() if asked.audience_id in {None, at}]
+    if here:
+        return any(asked.acting in actors for actors in here)
+    grants = asked.client.grant_types
+    is_by_password = GrantType.PASSWORD in grants and not grants & _BY_CONSENT
+    return asked.client.first_party or is_by_password
 
 
-def _key(asked: ActingFor) -> tuple[str, ...]:
-    return asked.user_id, asked.client.client_id, asked.audience_id
+def _key(asked: ActingFor) -> tuple[str, str]:
+    return asked.user_id, asked.client.client_id
 
 
 def _acting_client(
@@ -112,6 +120,11 @@ class ConsentStore(Statements):
             and all(covers(allowed["scopes"], scope) for scope in asked.scopes)
         )
 
+    def has_told(self, asked: AllowedAccess) -> bool:
+        """Whether the user was never asked, or was told of everybody who would act."""
+        row = self._find(asked.user_id, asked.client_id, asked.audience_id)
+        return row is None or asked.acting <= self.acting(row)
+
     def of_user(self, user_id: str) -> Sequence[ConsentRow]:
         """The consents of the user, in order of client and audience."""
         row = ConsentRow
@@ -119,8 +132,13 @@ class ConsentStore(Statements):
         return self.session.scalars(query.order_by(row.client_id, row.audience_id)).all()
 
     def add(self, allowed: AllowedAccess, now: datetime) -> None:
-        """Add to what was allowed before. Callers hold the lock of a change: one at a time."""
+        """Add to what was allowed before. Callers hold the lock of a change: one at a time.
+
+        Who may act is what this page told. What was allowed on pages that told of fewer must be
+        asked about again: no page told of it and of those who may act now.
+        """
         row = self._find(allowed.user_id, allowed.client_id, allowed.audience_id)
+        told = frozenset() if row is None else self.acting(row)
         if row is None:
             row = ConsentRow(
                 user_id=allowed.user_id,
@@ -132,12 +150,19 @@ class ConsentStore(Statements):
             self.session.add(row)
         row.scopes = _union(allowed.scopes, row.scopes)
         row.openid_scopes = _union(allowed.openid_scopes, row.openid_scopes)
-        row.redirects = _with(row.redirects or {}, allowed)
+        before = row.redirects if allowed.acting <= told else None
+        row.redirects = _with(before or {}, allowed)
         row.granted_at = now
         self.session.flush()
-        for each in sorted(allowed.acting - self.acting(row)):
+        if told != allowed.acting:
+            self._replace_acting(row, allowed.acting)
+
+    def _replace_acting(self, consent: ConsentRow, acting: Iterable[ActingClient]) -> None:
+        actor = ConsentActorRow
+        self.session.execute(delete(actor).where(actor.consent_id == consent.id))
+        for each in sorted(acting):
             at = {"external_issuer" if each.is_external else "audience_id": each.audience_id}
-            self.session.add(ConsentActorRow(consent_id=row.id, client_id=each.client_id, **at))
+            self.session.add(actor(consent_id=consent.id, client_id=each.client_id, **at))
         self.session.flush()
 
     def delete(self, user_id: str, client_id: str) -> bool:
@@ -173,7 +198,7 @@ class ConsentStore(Statements):
         ).one_or_none()
 
 
-def _with(redirects: dict[str, Any], allowed: AllowedAccess) -> dict[str, Any]:
+def _with(redirects: Mapping[str, Any], allowed: AllowedAccess) -> dict[str, Any]:
     """The redirect URI that was allowed last is the last; the first ones are forgotten."""
     uri = without_port(allowed.redirect_uri)
     earlier = dict(redirects)

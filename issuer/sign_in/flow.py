@@ -103,7 +103,10 @@ class AuthorizationFlow:
     def _needs_consent(self, session: Session, offer: Offer) -> bool:
         if self._offers.always_asks(offer.request, offer.client):
             return True
-        return not offer.client.first_party and not ConsentStore(session).includes(offer.access)
+        consents = ConsentStore(session)
+        if offer.client.first_party:  # who was asked once is asked about those who act since
+            return not consents.has_told(offer.access)
+        return not consents.includes(offer.access)
 
     def _with_code(self, offer: Offer, actor: Actor, *, consented: bool) -> NextStep:
         text, digest = self._code_texts.new()

@@ -11,6 +11,9 @@ from tests.interleaving import right_after
 from tests.oauth.refreshing import events, revoked, revoked_families
 from tests.sign_in.authorizing import BROWSER, App, Person, returned
 
+DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
+RULE = [{"from": "my-os", "to": "archive"}]
+
 
 def withdraw(person: Person, client_id: str = "app") -> None:
     with person.deployment.changing() as work:
@@ -225,16 +228,87 @@ def test_a_withdrawn_consent_allows_nobody_to_act(alice: Person, app: App, agent
     assert not may_act(alice, app)
 
 
+def update(deployment: Deployment, client_id: str, **fields: object) -> None:
+    with deployment.changing() as work:
+        work.clients.update(client_id, fields)
+
+
 def test_nobody_is_asked_for_the_first_party_or_by_the_password_grant(
     alice: Person, app: App, agents: str, deployment: Deployment
 ):
-    with deployment.changing() as work:
-        work.clients.update("app", {"first_party": True})
+    update(deployment, "app", first_party=True)
     assert may_act(alice, app)
-    with deployment.changing() as work:
-        grants = ["authorization_code", "password"]
-        work.clients.update("app", {"first_party": False, "grant_types": grants})
+    update(deployment, "app", first_party=False, grant_types=["password"], redirect_uris=[])
     assert may_act(alice, app)
+
+
+def test_withdrawing_lets_nobody_act_with_tokens_of_the_password_grant_either(
+    alice: Person, app: App, agents: str, deployment: Deployment
+):
+    """If the client also has a grant that asks."""
+    update(deployment, "app", grant_types=["authorization_code", "password"])
+    alice.allows(app)
+    assert may_act(alice, app)
+    withdraw(alice)
+    assert not may_act(alice, app)
+    update(deployment, "app", grant_types=[DEVICE, "password"], redirect_uris=[])
+    assert not may_act(alice, app)
+
+
+def test_who_acts_is_what_the_last_page_told(
+    alice: Person, app: App, agents: str, deployment: Deployment
+):
+    """A rule that is removed and added again needs consent for what was allowed between."""
+    alice.allows(app, scope="sessions:read")
+    assert may_act(alice, app)
+    update(deployment, "agents", may_act=[])
+    alice.allows(app, scope="agents:run")
+    update(deployment, "agents", may_act=RULE)
+    assert not may_act(alice, app)
+    step = alice.next_step(app, scope="agents:run")
+    assert isinstance(step, ConsentNeeded)
+    assert step.acting == (ActingClient("agents", "archive"),)
+
+
+def test_what_was_allowed_before_a_client_acted_is_asked_about_again(
+    alice: Person, app: App, deployment: Deployment
+):
+    """No page told of it together with that client."""
+    alice.allows(app, scope="agents:run")
+    deployment.audience("archive")
+    deployment.client("agents", audiences=["archive"], may_act=RULE)
+    alice.allows(app, scope="sessions:read")
+    assert isinstance(alice.next_step(app, scope="agents:run"), ConsentNeeded)
+    assert isinstance(alice.next_step(app, scope="sessions:read"), Redirection)
+
+
+def test_a_rule_that_is_removed_needs_no_consent(
+    alice: Person, app: App, agents: str, deployment: Deployment
+):
+    alice.allows(app)
+    update(deployment, "agents", may_act=[])
+    assert isinstance(alice.next_step(app), Redirection)
+    update(deployment, "agents", may_act=RULE)
+    assert may_act(alice, app)
+    assert isinstance(alice.next_step(app), Redirection)
+
+
+def test_whoever_was_asked_for_the_first_party_is_asked_about_clients_that_act_later(
+    alice: Person, app: App, deployment: Deployment
+):
+    """As where the answer goes to a program, which is always asked about."""
+    update(deployment, "app", first_party=True)
+    assert isinstance(alice.next_step(app), Redirection)
+    alice.allows(app, prompt="consent")
+    assert isinstance(alice.next_step(app), Redirection)
+    deployment.audience("archive")
+    deployment.client("agents", audiences=["archive"], may_act=RULE)
+    assert not may_act(alice, app)
+    refused = alice.next_step(app, prompt="none")
+    assert returned(refused.url)["error"] == "consent_required"
+    alice.allows(app)
+    assert may_act(alice, app)
+    assert isinstance(alice.next_step(app), Redirection)
 
 
 def test_whoever_was_asked_decides_also_for_a_client_with_the_password_grant(
