@@ -12,11 +12,18 @@ class GrantType(StrEnum):
     REFRESH_TOKEN = "refresh_token"  # noqa: S105 - the grant's name
     AUTHORIZATION_CODE = "authorization_code"
     DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"  # RFC 8628 §3.4
+    TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"  # noqa: S105 - RFC 8693 §2.1
 
     @property
     def short(self) -> str:
         """What people read: without the beginning of a URN."""
         return self.value.rpartition(":")[2]
+
+
+class TokenType(StrEnum):
+    """Types of tokens in a token exchange (RFC 8693 §3)."""
+
+    ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - the type's name
 
 
 class AuthMethod(StrEnum):

@@ -43,6 +43,7 @@ _LABELS = {
     "client_secrets": ("client_id",),
     "deployment": (),
     "device_codes": ("client_id",),
+    "exchanged_tokens": ("client_id",),
     "refresh_families": ("client_id",),
     "sessions": ("user_id",),
     "signing_keys": ("alg",),

@@ -18,6 +18,7 @@ OF_JOBS = {
     "directory/change_watcher.py",
     "keys/rotator.py",
     "refresh_tokens/refresh_tokens.py",
+    "token_exchange/exchanges.py",
 }
 # Threads that end with what began them.
 OF_OTHERS = {

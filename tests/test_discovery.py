@@ -31,6 +31,7 @@ def test_the_metadata_names_the_registered_grants_and_endpoints(shared: Deployme
             "urn:ietf:params:oauth:grant-type:device_code",
             "password",
             "refresh_token",
+            "urn:ietf:params:oauth:grant-type:token-exchange",
         ],
         "token_endpoint_auth_methods_supported": [*METHODS, "none"],
         "revocation_endpoint": "https://id.example/oauth2/revoke",

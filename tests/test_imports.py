@@ -65,6 +65,14 @@ DOMAIN = {
     },
     "tokens": {"audit", "authority", "keys", "directory", "revocations"},
     "refresh_tokens": {"audit", "directory", "revocations", "tokens"},
+    "token_exchange": {
+        "audit",
+        "directory",
+        "refresh_tokens",
+        "revocations",
+        "sign_in",
+        "tokens",
+    },
     "status": {
         "audit",
         "authority",

@@ -71,7 +71,7 @@ def revoke_key(caller: Caller, kid: str) -> DescribedKey:
     """
     caller.require(WRITE)
     with caller.administration.changing_keys(caller.actor, caller.held) as work:
-        key = work.keys.revoke(kid)
+        key = work.revoke_key(kid)
         keys = work.keys.all()
     return described(keys, key, caller.administration.clock())
 

@@ -109,6 +109,21 @@ JOBS: tuple[Job, ...] = (
         part=lambda parts: parts.tokens.refresh_tokens.writer,
     ),
     Job(
+        "exchange-reader",
+        "token_exchange",
+        "when tokens wait to be exchanged",
+        "reads `users` and what is theirs, `clients`, `exchanged_tokens`",
+        part=lambda parts: parts.tokens.exchanges.reader,
+    ),
+    Job(
+        "exchange-writer",
+        "token_exchange",
+        "when tokens wait to be exchanged",
+        "`exchanged_tokens`, `audit_events`; reads `revoked_tokens`, `revoked_principals`,"
+        " `consents`",
+        part=lambda parts: parts.tokens.exchanges.writer,
+    ),
+    Job(
         "assertion-writer",
         "clients",
         "when assertions wait",
@@ -119,8 +134,8 @@ JOBS: tuple[Job, ...] = (
         "expired-tokens",
         "tokens",
         DELETE_EXPIRED_EVERY,
-        "`refresh_families`, `sessions`, `authorization_codes`, `device_codes`, `revoked_tokens`,"
-        " `revoked_principals`, `revocation_feed`",
+        "`refresh_families`, `sessions`, `authorization_codes`, `device_codes`, `exchanged_tokens`,"
+        " `revoked_tokens`, `revoked_principals`, `revocation_feed`",
         lambda parts: partial(delete_expired, parts.foundation, parts.tokens, parts.people),
     ),
     _cleaner(

@@ -26,6 +26,7 @@ from issuer.keys.store import KeyStore
 from issuer.refresh_tokens import Lifetimes, RefreshTokens
 from issuer.refresh_tokens.text import RefreshTokenMaker
 from issuer.revocations import Revocations, RevocationView, TokenIdentity
+from issuer.token_exchange import TokenExchanges
 from issuer.tokens import TokenIssuer, TokenReader
 from issuer.tokens.feed import FeedPublisher
 from issuer.vocabulary import SigningAlgorithm
@@ -131,6 +132,13 @@ class TokenParts:
             Lifetimes(settings.session_idle, settings.session_ttl),
             settings.refresh_reuse_grace,
             lambda: see_own_change(changes),
+        )
+        self.exchanges = TokenExchanges(
+            database,
+            directory,
+            OwnChain(database, foundation.chain_key, random),
+            clock,
+            revocations,
         )
         self.used_assertions = UsedAssertions(database, clock, foundation.metrics)
         self.revocation_feed = FeedPublisher(

@@ -127,6 +127,15 @@ class UnitOfWork:
             details["verifiers_left_out"] = left_out.number
         return self.keys.rotate(alg, **details)
 
+    def revoke_key(self, kid: str) -> SigningKey:
+        """The key ends, and so does what was exchanged for tokens that it signed.
+
+        Whoever has the private key may have made a token, and exchanged it for one of another key.
+        """
+        key = self.keys.revoke(kid)
+        self.revocations.revoke_exchanged_under(kid)
+        return key
+
     def change_issuer(self) -> None:
         """The database belongs to `ISSUER_URL` from now on."""
         change_issuer(self._session, self._issuer)

@@ -519,6 +519,32 @@ class RefreshFamilyRow(Base, table="refresh_families"):
     change: Mapped[int] = mapped_column(BigInteger)
 
 
+class ExchangedTokenRow(Base, table="exchanged_tokens"):
+    """An access token that a client got in exchange for another (RFC 8693), until it expires.
+
+    What revokes the other token, whose columns begin with `subject_`, revokes this one as well,
+    which has the same user and `sid` but may have another client, audience and key. Those with
+    `origin_` are of the token with which a chain of exchanges began, which the user's consent is
+    about. `sid` as in the token. No foreign keys: all of these may be deleted before it expires.
+    """
+
+    __table_args__ = (Index("ix_exchanged_tokens_of", "user_id", "client_id"),)
+
+    jti: Mapped[str] = mapped_column(String(40), primary_key=True)
+    user_id: Mapped[str] = mapped_column(String(128))
+    client_id: Mapped[str] = mapped_column(String(255))
+    audience_id: Mapped[str] = mapped_column(String(255))
+    sid: Mapped[str | None] = mapped_column(String(40))
+    issued_at: Mapped[datetime]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+    subject_jti: Mapped[str] = mapped_column(String(40), index=True)
+    subject_client: Mapped[str] = mapped_column(String(255), index=True)
+    subject_audience: Mapped[str] = mapped_column(String(255))
+    subject_kid: Mapped[str] = mapped_column(String(64))
+    origin_client: Mapped[str] = mapped_column(String(255))
+    origin_audience: Mapped[str] = mapped_column(String(255))
+
+
 class SignInSessionRow(Base, table="sessions"):
     """A person signed in, in one browser. The cookie holds a secret, `digest` is of it.
 

@@ -97,7 +97,8 @@ class EndpointParts:
     ) -> None:
         """Log it; return when the response may be sent (`arrived_at`: monotonic clock)."""
         log.info(event, error=error.error, reason=error.reason)
-        if error.error in _SENT_AT_INTERVALS or error.status == TOO_MANY_REQUESTS:
+        delayed = error.hides_cause or error.error in _SENT_AT_INTERVALS
+        if delayed or error.status == TOO_MANY_REQUESTS:
             await delay_refusal(self.clock, arrived_at)
         await self.shedder.pace(error.status, caller(request).address)
 

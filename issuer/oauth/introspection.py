@@ -12,7 +12,7 @@ from issuer.scopes import ISSUER_INTROSPECT, covers
 from issuer.tokens import Authorization, VerifiedToken, held_by, holders_of
 from issuer.vocabulary import GrantType
 
-_COPIED_CLAIMS = "sub aud iss jti client_id exp iat roles sid session_id".split()  # noqa: SIM905
+_COPIED_CLAIMS = "sub aud iss jti client_id exp iat roles sid session_id act".split()  # noqa: SIM905
 
 
 @dataclass(eq=False, repr=False)

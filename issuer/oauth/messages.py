@@ -21,9 +21,10 @@ from issuer.http.requests import InvalidForm, RawHeaders, parameters, receive_bo
 from issuer.refresh_tokens import PREFIX as REFRESH_TOKEN
 from issuer.refresh_tokens.family import FoundToken
 from issuer.telemetry import metrics as labels
+from issuer.token_exchange import UserToken
 from issuer.tokens import AccessToken
 from issuer.values import value
-from issuer.vocabulary import ErrorCode
+from issuer.vocabulary import ErrorCode, TokenType
 
 MAX_REQUESTED_SCOPES = 500
 TOO_MANY_REQUESTS = 429  # RFC 6585 §4
@@ -75,7 +76,7 @@ class PasswordAttempt:
 class AuthenticatedRequest:
     """A request of a client, by a `secret`, an `assertion` or neither; an `attempt` of a user.
 
-    `found` is its refresh token, if that was looked up already.
+    `found` is its refresh token and `subject` its subject token, if that was looked up already.
     """
 
     parsed: ParsedRequest
@@ -84,6 +85,7 @@ class AuthenticatedRequest:
     assertion: VerifiedAssertion | None = None
     attempt: PasswordAttempt | None = None
     found: FoundToken | None = None
+    subject: UserToken | None = None
 
     @property
     def parameters(self) -> Mapping[str, str]:
@@ -141,7 +143,7 @@ class OAuthError(Exception):
     """An error response (RFC 6749 §5.2): `description` for the caller.
 
     `reason` and `target` are for the audit log and never sent. `target` is the id that the request
-    names, if it is a possible id.
+    names, if it is a possible id. One that `hides_cause` has the same duration for every cause.
     """
 
     def __init__(
@@ -153,6 +155,7 @@ class OAuthError(Exception):
         target: str | None = None,
         status: int | None = None,
         retry_after: int | None = None,
+        hides_cause: bool = False,
     ) -> None:
         super().__init__(code, description)
         self.error = code.value
@@ -161,6 +164,7 @@ class OAuthError(Exception):
         self.reason = reason or description
         self.target = named_principal(target)
         self.retry_after = retry_after
+        self.hides_cause = hides_cause
 
     @property
     def headers(self) -> list[tuple[str, str]]:
@@ -313,9 +317,13 @@ class OAuthResponse:
 
     @classmethod
     def issuing(
-        cls, token: AccessToken, refresh_token: str | None, id_token: str | None
+        cls,
+        token: AccessToken,
+        refresh_token: str | None,
+        id_token: str | None,
+        issued_token_type: TokenType | None = None,
     ) -> "OAuthResponse":
-        """The successful response (RFC 6749 §5.1)."""
+        """The successful response (RFC 6749 §5.1, RFC 8693 §2.2.1)."""
         body: dict[str, object] = {
             "access_token": token.token,
             "token_type": "Bearer",
@@ -326,6 +334,8 @@ class OAuthResponse:
             body["refresh_token"] = refresh_token
         if id_token is not None:
             body["id_token"] = id_token
+        if issued_token_type is not None:
+            body["issued_token_type"] = issued_token_type.value
         return cls(200, body, JSON_HEADERS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

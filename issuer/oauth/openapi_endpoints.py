@@ -3,7 +3,13 @@
 from typing import Any
 
 from issuer.http.requests import FORM
-from issuer.vocabulary import CLIENT_ASSERTION_TYPE, GRANTS_WITH_A_PERSON, AuthMethod, ErrorCode
+from issuer.vocabulary import (
+    CLIENT_ASSERTION_TYPE,
+    GRANTS_WITH_A_PERSON,
+    AuthMethod,
+    ErrorCode,
+    TokenType,
+)
 
 TAGS = ["OAuth 2.0"]
 REQUEST_ID = {
@@ -75,6 +81,9 @@ def token(grant_types: list[str]) -> dict[str, Any]:
         "refresh_token": _text("For the refresh token grant", _SECRET),
         "code": _text("For the authorization code grant", _SECRET),
         "device_code": _text("For the device authorization grant", _SECRET),
+        "subject_token": _text("For a token exchange (RFC 8693): a token of a user", _SECRET),
+        "subject_token_type": {**TEXT, "enum": [TokenType.ACCESS_TOKEN]},
+        "requested_token_type": {**TEXT, "enum": [TokenType.ACCESS_TOKEN]},
         "code_verifier": _text("For the authorization code grant", _SECRET),
         "redirect_uri": _text("For the authorization code grant"),
         "client_id": TEXT,
@@ -96,6 +105,7 @@ def token(grant_types: list[str]) -> dict[str, Any]:
             " signed in"
         ),
         "id_token": _text("With `openid`, where a person signed in in a browser"),
+        "issued_token_type": _text("After a token exchange (RFC 8693 §2.2.1)"),
     }
     always = ["access_token", "token_type", "expires_in", "scope"]
     example = {
@@ -143,6 +153,7 @@ def introspection() -> dict[str, Any]:
         **dict.fromkeys(("aud", "iss", "jti", "session_id"), TEXT),
         **dict.fromkeys(("exp", "iat"), _SECONDS),
         "roles": {"type": "array", "items": TEXT},
+        "act": {"type": "object", "description": "Who acts for the user (RFC 8693 §4.1)"},
     }
     return _for_clients(
         "introspect",

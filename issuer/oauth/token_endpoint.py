@@ -114,7 +114,12 @@ class TokenEndpoint:
             return await self._parts.refused("token.refused", error, actor)
         self._parts.tokens.last_use.note_token(issued.granted.client, issued.at)
         self._metrics.token_issued(issued.granted.grant_type)
-        return OAuthResponse.issuing(issued.access_token, issued.refresh_token, issued.id_token)
+        return OAuthResponse.issuing(
+            issued.access_token,
+            issued.refresh_token,
+            issued.id_token,
+            issued.granted.issued_token_type,
+        )
 
     async def _issue_again(
         self, form: ReceivedForm, fingerprint: bytes | None
@@ -236,7 +241,7 @@ class TokenEndpoint:
 def issued_details(granted: Granted, token: AccessToken) -> dict[str, object]:
     """What the audit log says of an issued token."""
     audience = granted.authorization.audience.id
-    details = {"grant_type": granted.grant_type, **token.details(audience)}
+    details = {"grant_type": granted.grant_type, **token.details(audience), **granted.details}
     if granted.assertion is not None:
         details["assertion"] = granted.assertion.details
     return details

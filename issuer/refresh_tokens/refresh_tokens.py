@@ -26,7 +26,7 @@ from issuer.refresh_tokens.family import (
 from issuer.refresh_tokens.store import FamilyStore, lock_families, store_families
 from issuer.refresh_tokens.text import RefreshTokenMaker
 from issuer.revocations import Revocations, TokenIdentity
-from issuer.revocations.revocations import SID, issued_so_far
+from issuer.revocations.revocations import SID
 from issuer.telemetry.metrics import WRITE
 from issuer.tokens import Authorization, RevokedUntil
 
@@ -78,7 +78,7 @@ class RefreshTokens:
             if not store.is_still_as_authenticated(*authenticated, family.audience_id):
                 raise InvalidCredentials("user or client changed during sign-in", user.id)
             if self.is_revoked(session, issue, family):
-                return self.after_revocations()
+                return RevokedUntil.after_revocations(self._clock())
             store.add(family)
             issue.record(self._trails, session, user.id, family.id)
         return token
@@ -169,7 +169,7 @@ class RefreshTokens:
                 if family is None or family.digest != each.before.digest:
                     results.append(RevokedUntil(self._clock() + _UNTIL_USED))
                 elif family.has_revoked(each.issue.access_token.issued_at):
-                    results.append(self.after_revocations())
+                    results.append(RevokedUntil.after_revocations(self._clock()))
                 else:
                     families[family.id] = family._replace(digest=each.after.digest)
                     results.append(each.successor)
@@ -230,10 +230,6 @@ class RefreshTokens:
             issued_at=issue.access_token.issued_at,
         )
         return Revocations(session, self._clock).includes(identity)
-
-    def after_revocations(self) -> RevokedUntil:
-        """When a token is valid again, if all were revoked a moment ago."""
-        return RevokedUntil(issued_so_far(self._clock()) + timedelta(seconds=1))
 
     def _valid(self, tokens: Sequence[str]) -> list[Family | None]:
         return [

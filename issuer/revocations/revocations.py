@@ -1,5 +1,6 @@
 """Revoking tokens before they expire, within one transaction."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
@@ -7,7 +8,7 @@ from issuer.clock import Clock
 from issuer.database import Session
 from issuer.errors import NotYet
 from issuer.revocations.share import LIMITS, FeedLimits, TokenIdentity
-from issuer.revocations.store import RevocationStore, RevokedPrincipal
+from issuer.revocations.store import ExchangedToken, RevocationStore, RevokedPrincipal
 from issuer.vocabulary import MAX_CLOCK_SKEW, MAX_TOKEN, SEEN_WITHIN, TOKEN_RETENTION
 
 JTI = "jti"
@@ -15,6 +16,7 @@ SID = "sid"
 SUB = "sub"
 CLIENT_ID = "client_id"
 AUDIENCE = "aud"
+KID = "kid"
 
 _RETRY_AFTER = 60  # seconds
 
@@ -27,7 +29,11 @@ class FeedFull(NotYet):
 
 
 class Revocations:
-    """A revocation is in the feed as soon as the transaction is committed."""
+    """A revocation is in the feed as soon as the transaction is committed.
+
+    It applies to what was exchanged for the tokens as well (RFC 8693). These are listed one by one;
+    beyond the share of the client that got them, all access tokens of their users are revoked.
+    """
 
     def __init__(self, session: Session, clock: Clock, *, limits: FeedLimits = LIMITS) -> None:
         self._limits = limits
@@ -74,10 +80,30 @@ class Revocations:
         tokens issued so far to this user are revoked; the user's other refresh tokens get new
         ones. False if the feed is too full for that as well.
         """
-        if self._listed(claim, expirations, client_id, user_id):
-            return True
         try:
-            self._revoke_all(RevokedPrincipal(SUB, user_id), self._limits.principal_bytes)
+            if not self._listed(claim, expirations, client_id, user_id):
+                self._revoke_user(user_id)
+        except FeedFull:
+            return False
+        return True
+
+    def revoke_exchanged_through(self, user_id: str, client_id: str) -> bool:
+        """Revoke the tokens of a user that the client got by exchange, or others for its own.
+
+        False if the feed is too full.
+        """
+        self._store.begin_change(self._clock())
+        try:
+            self._list_exchanged(self._store.exchanged_through(user_id, client_id))
+        except FeedFull:
+            return False
+        return True
+
+    def revoke_exchanged_under(self, kid: str) -> bool:
+        """Revoke what was exchanged for tokens of a revoked key; False if the feed is too full."""
+        self._store.begin_change(self._clock())
+        try:
+            self._list_exchanged(self._store.exchanged_for_any(KID, kid))
         except FeedFull:
             return False
         return True
@@ -95,7 +121,7 @@ class Revocations:
         self._revoke_all(RevokedPrincipal(AUDIENCE, audience_id), ends_families=True)
 
     def delete_expired(self) -> int:
-        """Delete some entries whose tokens have all expired; how many.
+        """Delete some entries and exchanged tokens that have all expired; how many.
 
         Not before every process, even one whose clock is late, has left them out of its feed:
         until then they are counted.
@@ -137,6 +163,25 @@ class Revocations:
         self, kind: str, expirations: Mapping[str, datetime], client_id: str = "", subject: str = ""
     ) -> bool:
         """List the tokens one by one; False, and none of them, beyond a limit."""
+        if not self._added(kind, expirations, client_id, subject):
+            return False
+        if kind == JTI:  # what was exchanged has the same `sid`
+            self._list_exchanged(self._store.exchanged_for(expirations))
+        return True
+
+    def _list_exchanged(self, tokens: Iterable[ExchangedToken]) -> None:
+        """Call it once the feed's row is locked: until the commit, no token is exchanged."""
+        of_client: dict[str, list[ExchangedToken]] = defaultdict(list)
+        for each in tokens:
+            of_client[each.client_id].append(each)
+        for client_id, exchanged in of_client.items():
+            if not self._added(JTI, {each.jti: each.expires_at for each in exchanged}, client_id):
+                for user_id in sorted({each.user_id for each in exchanged}):
+                    self._revoke_user(user_id)
+
+    def _added(
+        self, kind: str, expirations: Mapping[str, datetime], client_id: str = "", subject: str = ""
+    ) -> bool:
         now = self._clock()
         unexpired = {each: exp for each, exp in expirations.items() if exp + TOKEN_RETENTION > now}
         if not unexpired:
@@ -145,12 +190,16 @@ class Revocations:
         change = self._store.begin_change(now)
         new = unexpired.keys() - self._store.listed(kind, unexpired)
         remaining = self._limits.remaining(
-            self._store.listed_for(client_id, subject), is_own=bool(client_id)
+            self._store.listed_for(client_id, subject), is_own=bool(client_id and subject)
         )
         if len(new) > remaining:
             return False
         self._store.add_tokens(kind, unexpired, change, client_id=client_id, subject=subject)
         return True
+
+    def _revoke_user(self, user_id: str) -> None:
+        """All access tokens issued so far to the user; refresh tokens get new ones."""
+        self._revoke_all(RevokedPrincipal(SUB, user_id), self._limits.principal_bytes)
 
     def _revoke_all(
         self,
@@ -171,6 +220,8 @@ class Revocations:
             families_before=change if ends_families else 0,
         )
         self._principals[principal] = not_after
+        if principal.kind in {CLIENT_ID, AUDIENCE}:  # what was exchanged has the same `sub`
+            self._list_exchanged(self._store.exchanged_for_any(principal.kind, principal.id))
 
     def _require_space(self, principal: RevokedPrincipal, max_bytes: int) -> None:
         if self._store.has_principal(principal):

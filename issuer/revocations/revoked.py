@@ -1,16 +1,17 @@
 """All revocations, in memory: two or three look-ups per token, no query."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import chain
 
 from issuer.clock import Clock
-from issuer.database import Database
+from issuer.database import Connection, Database
 from issuer.database.counts import FeedState
 from issuer.revocations.revocations import AUDIENCE, CLIENT_ID, JTI, SID, SUB
 from issuer.revocations.share import TokenIdentity
-from issuer.revocations.store import RevocationStore
+from issuer.revocations.store import RevocationStore, entries_about
 from issuer.vocabulary import MAX_TOKEN, TOKEN_RETENTION
 
 _NEVER = FeedState(-1, datetime.min.replace(tzinfo=UTC))
@@ -31,6 +32,11 @@ class Revoked:
     subjects: Mapping[str, int] = field(default_factory=dict, repr=False)
     clients: Mapping[str, int] = field(default_factory=dict, repr=False)
     audiences: Mapping[str, int] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def about(cls, connection: Connection, tokens: Collection[TokenIdentity]) -> "Revoked":
+        """As the database has it now, only the revocations that name one of the tokens."""
+        return cls().with_entries(entries_about(connection, tokens))
 
     def includes(self, token: TokenIdentity) -> bool:
         """Whether the token is revoked."""
@@ -63,6 +69,20 @@ class Revoked:
             subjects=_later(self.subjects, issued),
             clients=_later(self.clients, issued),
             audiences=_later(self.audiences, issued),
+        )
+
+    def with_entries(self, entries: Iterable[tuple[str, str, datetime]]) -> "Revoked":
+        """With entries of the feed, as kind, id and instant."""
+        new: dict[str, dict[str, int]] = {kind: {} for kind in (JTI, SID, SUB, CLIENT_ID, AUDIENCE)}
+        for kind, name, instant in entries:
+            new[kind][name] = int(instant.timestamp())
+        return replace(
+            self,
+            tokens={**self.tokens, **new[JTI]},
+            sessions={**self.sessions, **new[SID]},
+            subjects={**self.subjects, **new[SUB]},
+            clients={**self.clients, **new[CLIENT_ID]},
+            audiences={**self.audiences, **new[AUDIENCE]},
         )
 
 
@@ -101,21 +121,9 @@ class RevocationView:
                 state = store.state()
                 # The count goes back only when a backup is restored: read everything.
                 since = known.state.count if state.count > known.state.count else -1
-                new: dict[str, dict[str, int]] = {
-                    kind: {} for kind in (JTI, SID, SUB, CLIENT_ID, AUDIENCE)
-                }
-                for kind, name, at in store.tokens(since):
-                    new[kind][name] = int(at.timestamp())
-                for principal, at in store.principals(since):
-                    new[principal.kind][principal.id] = int(at.timestamp())
-            self._revoked = Revoked(
-                state,
-                {**known.tokens, **new[JTI]},
-                {**known.sessions, **new[SID]},
-                {**known.subjects, **new[SUB]},
-                {**known.clients, **new[CLIENT_ID]},
-                {**known.audiences, **new[AUDIENCE]},
-            ).still_trusted(self._clock())
+                principals = ((p.kind, p.id, at) for p, at in store.principals(since))
+                revoked = known.with_entries(chain(store.tokens(since), principals))
+            self._revoked = replace(revoked, state=state).still_trusted(self._clock())
 
 
 def _later(entries: Mapping[str, int], instant: float) -> dict[str, int]:

@@ -1,6 +1,6 @@
 """Revocations in SQL. Writers lock the feed's row until they commit, so they run one by one."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
@@ -8,20 +8,28 @@ from sqlalchemy import (
     ColumnElement,
     ScalarSelect,
     and_,
+    bindparam,
     case,
     exists,
     func,
     or_,
     select,
     tuple_,
+    union_all,
     update,
 )
 from sqlalchemy.orm import InstrumentedAttribute
 
+from issuer.database import Connection
 from issuer.database.counts import FeedState, read_feed_state
 from issuer.database.store import Statements, delete_some, in_parts, insert_into
-from issuer.database.tables import RevocationFeedRow, RevokedPrincipalRow, RevokedTokenRow
-from issuer.revocations.share import ENTRY_BYTES, Listed
+from issuer.database.tables import (
+    ExchangedTokenRow,
+    RevocationFeedRow,
+    RevokedPrincipalRow,
+    RevokedTokenRow,
+)
+from issuer.revocations.share import ENTRY_BYTES, Listed, TokenIdentity
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +69,63 @@ def names(of: Mapping[str, InstrumentedAttribute[str]]) -> ColumnElement[bool]:
     """Whether an entry of the feed names a row: `of` has the column for each claim that may."""
     entry = RevokedPrincipalRow
     return or_(*(and_(entry.kind == kind, entry.id == column) for kind, column in of.items()))
+
+
+# For claims of a subject token, and its `kid`, the column of a token that was exchanged for it.
+_OF_SUBJECT = {
+    "client_id": ExchangedTokenRow.subject_client,
+    "aud": ExchangedTokenRow.subject_audience,
+    "kid": ExchangedTokenRow.subject_kid,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangedToken:
+    """A token that a client got in exchange for another, and what a revocation needs of it."""
+
+    jti: str
+    user_id: str
+    client_id: str
+    expires_at: datetime
+
+
+def _named(row: type[RevokedTokenRow | RevokedPrincipalRow], kinds: str) -> ColumnElement[bool]:
+    """Whether its id is in the parameter with the name of its kind."""
+    return or_(
+        *(
+            and_(row.kind == kind, row.id.in_(bindparam(kind, expanding=True)))
+            for kind in kinds.split()
+        )
+    )
+
+
+# Built once: it runs with every exchange.
+_ABOUT = union_all(
+    select(RevokedTokenRow.kind, RevokedTokenRow.id, RevokedTokenRow.expires_at).where(
+        _named(RevokedTokenRow, "jti sid")
+    ),
+    select(RevokedPrincipalRow.kind, RevokedPrincipalRow.id, RevokedPrincipalRow.not_after).where(
+        _named(RevokedPrincipalRow, "sub client_id aud")
+    ),
+)
+
+
+def entries_about(
+    connection: Connection, tokens: Collection[TokenIdentity]
+) -> Iterable[tuple[str, str, datetime]]:
+    """The entries, according to the database, that name one of the tokens: kind, id and instant.
+
+    Of a single token or a `sid` when it expires, of others the last second of issue concerned.
+    """
+    names = {
+        "jti": {each.jti for each in tokens},
+        "sid": {each.sid for each in tokens if each.sid is not None},
+        "sub": {each.subject for each in tokens},
+        "client_id": {each.client_id for each in tokens},
+        "aud": {each.audience for each in tokens},
+    }
+    rows = connection.execute(_ABOUT, {kind: list(ids) for kind, ids in names.items()})
+    return ((kind, name, instant) for kind, name, instant in rows)
 
 
 class RevocationStore(Statements):
@@ -181,9 +246,44 @@ class RevocationStore(Statements):
         )
         return self.session.scalars(query).one()
 
+    def exchanged_for(self, jtis: Iterable[str]) -> list[ExchangedToken]:
+        """The tokens that were exchanged for one of these, directly or one after the other."""
+        return self._with_later([], jtis)
+
+    def exchanged_for_any(self, kind: str, name: str) -> list[ExchangedToken]:
+        """As `exchanged_for` all tokens of a `client_id`, for an `aud`, or signed by a `kid`."""
+        return self._with_later(self._exchanged(_OF_SUBJECT[kind] == name))
+
+    def exchanged_through(self, user_id: str, client_id: str) -> list[ExchangedToken]:
+        """Tokens of the user that the client got by exchange, or others in exchange for its own.
+
+        With those that were exchanged for them in turn.
+        """
+        row = ExchangedTokenRow
+        took_part = or_(row.client_id == client_id, row.subject_client == client_id)
+        return self._with_later(self._exchanged(row.user_id == user_id, took_part))
+
+    def _with_later(
+        self, tokens: list[ExchangedToken], jtis: Iterable[str] = ()
+    ) -> list[ExchangedToken]:
+        """These, and what was exchanged for them or for those `jtis`, in any number of steps."""
+        found = {each.jti: each for each in tokens}
+        ids = [*jtis, *found]
+        while ids:
+            parts = (ExchangedTokenRow.subject_jti.in_(part) for part in in_parts(ids))
+            later = [each for part in parts for each in self._exchanged(part)]
+            ids = [each.jti for each in later if each.jti not in found]
+            found |= {each.jti: each for each in later}
+        return list(found.values())
+
+    def _exchanged(self, *which: ColumnElement[bool]) -> list[ExchangedToken]:
+        row = ExchangedTokenRow
+        query = select(row.jti, row.user_id, row.client_id, row.expires_at).where(*which)
+        return [ExchangedToken(*each) for each in self.session.execute(query)]
+
     def delete_expired(self, expired_at: datetime) -> int:
-        """Delete some entries that had expired by then; how many."""
+        """Delete some entries and exchanged tokens that had expired by then; how many."""
         return sum(
             delete_some(self.session, table, table.expires_at <= expired_at)
-            for table in (RevokedTokenRow, RevokedPrincipalRow)
+            for table in (RevokedTokenRow, RevokedPrincipalRow, ExchangedTokenRow)
         )

@@ -61,7 +61,7 @@ class AuthorizationCodes:
             family_id = family.id if family else None
             if not CodeStore(session).consume(code, self._clock(), issue.access_token, family_id):
                 if self._refresh_tokens.is_revoked(session, issue, code):
-                    return self._refresh_tokens.after_revocations()
+                    return RevokedUntil.after_revocations(self._clock())
                 stored = CodeStore(session).find(code.digest)
                 if stored is not None and stored.used_at is not None:
                     return RevokedUntil(self._clock())  # the code is then found as used

@@ -55,11 +55,15 @@ class SessionRevoker:
         return True
 
     def client_of_user(self, user_id: str, client_id: str) -> dict[str, object]:
-        """End the tokens that the client has for the user; the details for the audit log."""
+        """End the tokens that the client has for the user; the details for the audit log.
+
+        With those that it got by exchange, and those that others got for its own (RFC 8693).
+        """
         families = self._families.end_of_client(user_id, client_id)
         are_revoked = self._revoke_families(families, user_id)
         single = self._codes.single_tokens(user_id, client_id)
         are_revoked &= self._revoke(JTI, single, client_id, user_id)
+        are_revoked &= self._revocations.revoke_exchanged_through(user_id, client_id)
         self._codes.withdraw(user_id, client_id)
         return {"families": len(families), "access_tokens_revoked": are_revoked}
 

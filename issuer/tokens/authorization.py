@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from issuer.directory import AudienceRecord, ClientRecord, Rights, UserRecord
@@ -23,7 +24,8 @@ class Authorization:
     """The subject, client and audience of a token, and the most scopes it may have.
 
     `rights` are those of the subject. `openid_scopes` are those of OpenID Connect: part of `scope`,
-    but no rights.
+    but no rights. `act` names who acts for the subject (RFC 8693 §4.1). A token expires at
+    `expires_by` at the latest.
     """
 
     subject: str
@@ -35,6 +37,8 @@ class Authorization:
     session_id: str | None = None
     sid: str | None = None
     openid_scopes: frozenset[str] = frozenset()
+    act: Mapping[str, object] | None = None
+    expires_by: datetime | None = None
 
     @classmethod
     def of_client(cls, client: ClientRecord, audience: AudienceRecord) -> "Authorization":
@@ -111,6 +115,8 @@ class Authorization:
             claims["roles"] = self.role_names()
         if self.session_id is not None:
             claims["session_id"] = self.session_id
+        if self.act is not None:
+            claims["act"] = self.act
         return claims
 
     def role_names(self) -> list[str]:

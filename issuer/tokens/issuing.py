@@ -12,6 +12,7 @@ from issuer.errors import IssuerError
 from issuer.keys import Keyring
 from issuer.keys.private_key import Signed
 from issuer.revocations import RevocationView
+from issuer.revocations.revocations import issued_so_far
 from issuer.tokens.authorization import Authorization
 from issuer.tokens.id_token import Authentication, at_hash, id_token_claims
 from issuer.values import value
@@ -35,6 +36,11 @@ class RevokedUntil:
     """No token can be issued yet: one issued before `instant` would already be revoked."""
 
     instant: datetime
+
+    @classmethod
+    def after_revocations(cls, now: datetime) -> "RevokedUntil":
+        """When a token is valid again, if all were revoked a moment before `now`."""
+        return cls(issued_so_far(now) + timedelta(seconds=1))
 
 
 @value
@@ -85,7 +91,7 @@ class TokenIssuer:
         """A token with exactly what the authorization allows; `TokenTooLarge`."""
         if (revoked_until := self._not_before(authorization, int(now.timestamp()))) is not None:
             return revoked_until
-        signer, lifetime = self._signer(authorization, now), self._lifetime(authorization)
+        signer, lifetime = self._signer(authorization, now), self._lifetime(authorization, now)
         return self.issue_signed_by(signer, authorization, lifetime, now)
 
     def issue_signed_by(
@@ -136,7 +142,7 @@ class TokenIssuer:
 
     def preview(self, authorization: Authorization, now: datetime) -> tuple[dict[str, object], int]:
         """The claims of the token that `issue` would give, and its size in bytes."""
-        claims = self._claims(authorization, self._lifetime(authorization), now)
+        claims = self._claims(authorization, self._lifetime(authorization, now), now)
         return claims, len(self._signer(authorization, now)(ACCESS_TOKEN_TYPE, claims).token)
 
     def _not_before(self, authorization: Authorization, issued_at: int) -> RevokedUntil | None:
@@ -150,12 +156,15 @@ class TokenIssuer:
     def _signer(self, authorization: Authorization, now: datetime) -> Signer:
         return partial(self._keyring.sign, authorization.audience.signing_alg.at(now))
 
-    def _lifetime(self, authorization: Authorization) -> timedelta:
-        return (
+    def _lifetime(self, authorization: Authorization, now: datetime) -> timedelta:
+        lifetime = (
             authorization.client.access_token_ttl
             or authorization.audience.access_token_ttl
             or self._default_lifetime
         )
+        if authorization.expires_by is None:
+            return lifetime
+        return min(lifetime, authorization.expires_by - now.replace(microsecond=0))
 
     def _claims(
         self, authorization: Authorization, lifetime: timedelta, now: datetime

@@ -41,6 +41,15 @@ class VerifiedToken(TokenIdentity):
     def is_of_user(self) -> bool:
         return self.subject != self.client_id
 
+    @property
+    def actors(self) -> tuple[str, ...]:
+        """Who acts for the subject, the last one first (RFC 8693 §4.1); nobody, if nobody does."""
+        found, act = [], self.claims.get("act")
+        while act is not None:
+            found.append(act["sub"])
+            act = act.get("act")
+        return tuple(found)
+
 
 @dataclass(frozen=True, slots=True)
 class VerifiedIdToken:

@@ -14,11 +14,13 @@ from issuer.users.attempts_store import Attempt, AttemptStore
 from tests.builders import PASSWORD, Credentials, Deployment
 from tests.drivers import TokenAnswer, TokenDriver
 from tests.oauth.asserting import AssertingClient, ask, with_keys
+from tests.oauth.exchanging import SCOPES, actors, exchange
 from tests.web.browsing import PageSeen
 
 # A lock lasts as long as the measurement.
 SETTINGS = {"sign_in_lock": "1d", "rate_limit_failures": "off"}
 ELSEWHERE = "192.0.2.1"
+REFUSED = {"invalid_client", "invalid_grant", "invalid_request"}
 
 Ask = Callable[[TokenDriver], TokenAnswer]
 SignInWith = Callable[[str, str], Ask]
@@ -128,6 +130,31 @@ def refused_users(
     }
 
 
+def refused_subject_tokens(deployment: Deployment, endpoint: TokenDriver) -> dict[str, Ask]:
+    """Subject tokens of an exchange that cannot be used."""
+    acting = actors(deployment, endpoint)
+    valid, revoked = acting.sign_in().token, acting.sign_in().token
+    service = deployment.client("service", scopes=SCOPES)
+    gone = deployment.user("gone", roles=["runner"])
+    of_gone = endpoint.password(acting.app, "gone").token
+    with deployment.changing() as work:
+        work.token_revocations.revoke(revoked)
+        work.users.delete(gone)
+    tokens = {
+        "no token": "x",
+        "wrong signature": valid[:-8] + "AAAAAAAA",
+        "a client's own": endpoint.client_credentials(service).token,
+        "revoked": revoked,
+        "of a deleted user": of_gone,
+        "with three actors": acting.chain(valid)[-1],
+    }
+
+    def asked(token: str) -> Ask:
+        return lambda endpoint: exchange(endpoint, acting.agent, token)
+
+    return {kind: asked(token) for kind, token in tokens.items()}
+
+
 def lock(deployment: Deployment, attempt: Attempt) -> None:
     """Lock the name, as after too many wrong guesses."""
     now = deployment.services.clock()
@@ -150,7 +177,7 @@ def measured(endpoint: TokenDriver, kinds: dict[str, Ask], times: int) -> dict[s
         started = time.perf_counter()
         answer = kinds[kind](endpoint)
         taken[kind].append(1000 * (time.perf_counter() - started))
-        assert answer.error in {"invalid_client", "invalid_grant"}, answer.body
+        assert answer.error in REFUSED, answer.body
     return taken
 
 

@@ -17,6 +17,7 @@ from tests.journeys.durations import (
     by_password_grant,
     measured,
     refused_clients,
+    refused_subject_tokens,
     refused_users,
     slower,
 )
@@ -48,6 +49,13 @@ def test_unknown_wrong_disabled_and_locked_users_are_refused_alike(
     issuer: RunningIssuer, way: Callable[[Deployment], SignInWith]
 ):
     assert_alike(issuer, refused_users(issuer.deployment, way), SIGN_INS)
+
+
+@pytest.mark.slow
+def test_subject_tokens_that_cannot_be_used_are_refused_alike(issuer: RunningIssuer):
+    """RFC 8693 §2.2.2."""
+    kinds = refused_subject_tokens(issuer.deployment, issuer.token_endpoint)
+    assert_alike(issuer, kinds, CLIENT_REQUESTS)
 
 
 def assert_alike(issuer: RunningIssuer, kinds: dict[str, Ask], times: int) -> None:

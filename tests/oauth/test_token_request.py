@@ -74,7 +74,8 @@ def test_an_unknown_grant_type_is_unsupported(shared_endpoint: TokenDriver, gran
         400,
         refused(
             "grant_type must be client_credentials or authorization_code or"
-            " urn:ietf:params:oauth:grant-type:device_code or password or refresh_token.",
+            " urn:ietf:params:oauth:grant-type:device_code or password or refresh_token or"
+            " urn:ietf:params:oauth:grant-type:token-exchange.",
             "unsupported_grant_type",
         ),
     )

@@ -75,7 +75,7 @@ def revoke_key(kid: str = argument("KID", "The id of the key.")) -> None:
     """
     with administering() as administration:
         with administration.changing_keys(operator()) as work:
-            key = work.keys.revoke(kid)
+            key = work.revoke_key(kid)
         description = described(administration.keyring.keys, key, administration.clock())
     output.say(
         f"Revoked {kid}. The issuer refuses its tokens within a second, verifiers within"

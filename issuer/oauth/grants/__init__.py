@@ -7,6 +7,7 @@ from issuer.oauth.grants.device_code import DeviceCodeGrant
 from issuer.oauth.grants.grant import Grant, Granted
 from issuer.oauth.grants.password import Password, presented_username
 from issuer.oauth.grants.refresh_token import RefreshToken
+from issuer.oauth.grants.token_exchange import TokenExchange
 from issuer.vocabulary import GrantType
 
 
@@ -26,6 +27,7 @@ def build_grants(parts: ProtocolParts) -> dict[str, Grant]:
             refresh_tokens,
             is_password_enough=settings.users_sign_in_with_password,
         ),
+        TokenExchange(tokens.any_reader, tokens.exchanges),
     ]
     left_out = set() if settings.password_grant else {GrantType.PASSWORD}
     return {each.grant_type.value: each for each in grants if each.grant_type not in left_out}

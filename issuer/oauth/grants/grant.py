@@ -1,7 +1,7 @@
 """What all grants share: a grant decides what a token may contain; it does not issue one."""
 
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, TypeAlias
 
 from issuer.clients.authentication import VerifiedAssertion
@@ -19,14 +19,14 @@ from issuer.refresh_tokens.family import GrantedBefore
 from issuer.scopes import InvalidScope, ScopeNotCovered
 from issuer.tokens import Authorization, RevokedUntil
 from issuer.tokens.id_token import Authentication
-from issuer.vocabulary import ErrorCode, GrantType
+from issuer.vocabulary import ErrorCode, GrantType, TokenType
 
 MAX_SESSION_ID = 255
 
 # Stores what an access token depends on, with its audit event, in one transaction. Returns the
 # refresh token, if there is one, or the instant at which to try again.
 Store: TypeAlias = Callable[[TokenToStore], str | RevokedUntil | None]
-StoreTogether: TypeAlias = Callable[[TokenToStore], Awaitable[str | RevokedUntil]]
+StoreTogether: TypeAlias = Callable[[TokenToStore], Awaitable[str | RevokedUntil | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,8 @@ class Granted:
 
     `store` where something else is stored with the token; `store_together` where that shares a
     transaction with other requests. `authentication` where the response has an ID token,
-    `assertion` where the client used one.
+    `assertion` where the client used one. `issued_token_type` is of the response to a token
+    exchange, `details` are further ones of the audit event.
     """
 
     client: ClientRecord
@@ -46,6 +47,8 @@ class Granted:
     store_together: StoreTogether | None = None
     authentication: Authentication | None = None
     assertion: VerifiedAssertion | None = None
+    issued_token_type: TokenType | None = None
+    details: Mapping[str, object] = field(default_factory=dict)
 
 
 class Grant:

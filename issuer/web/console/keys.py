@@ -132,7 +132,7 @@ class KeysScreen(ConsoleScreen):
     def _revoke(self, kid: str) -> Response:
         operator = self.operator
         with self.parts.administration.changing_keys(operator.actor, operator.held) as work:
-            work.keys.revoke(kid)
+            work.revoke_key(kid)
         cli = ("key", "revoke", *(["--"] if kid.startswith("-") else []), kid)
         command = self.commands.command(cli, "POST", ("keys", kid, "revoke"))
         return self.finished(f"The key {kid} is revoked.", command)

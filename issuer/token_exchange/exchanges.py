@@ -1,0 +1,135 @@
+"""Exchanging access tokens for others (RFC 8693), many in one transaction."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from issuer.audit import Event
+from issuer.audit.chain_store import OwnChain
+from issuer.background.batches import BatchWorker
+from issuer.clock import Clock
+from issuer.database import Connection, Database
+from issuer.database.counts import read_feed_count, wait_for_revocations
+from issuer.directory import ClientRecord, Directory
+from issuer.errors import InvalidCredentials
+from issuer.refresh_tokens import TokenToStore
+from issuer.revocations import RevocationView
+from issuer.revocations.revoked import Revoked
+from issuer.sign_in.consents_store import allowed_to_act
+from issuer.telemetry.metrics import WRITE
+from issuer.token_exchange.store import add_exchanged, origins
+from issuer.token_exchange.subject import Exchange, Origin, UserToken, identity_of, subject_of
+from issuer.tokens import Authorization, RevokedUntil, VerifiedToken
+
+
+class NotAllowedByUser(InvalidCredentials):
+    """The user's consent does not say that the client may act there."""
+
+
+Outcome: TypeAlias = RevokedUntil | InvalidCredentials | None
+
+
+@dataclass(eq=False, repr=False)
+class TokenExchanges:
+    """`look_up` and `exchange` are for the event loop, and share transactions with others."""
+
+    _database: Database
+    _directory: Directory
+    _chain: OwnChain
+    _clock: Clock
+    _revocations: RevocationView
+
+    def __post_init__(self) -> None:
+        self.reader = BatchWorker("exchange-reader", self.find)
+        self.writer = BatchWorker("exchange-writer", self.store)
+
+    async def look_up(self, token: VerifiedToken) -> UserToken:
+        """As `find`, for one token; raises `InvalidCredentials`."""
+        found = await self.reader.run(token)
+        assert isinstance(found, UserToken)
+        return found
+
+    async def exchange(
+        self, subject: UserToken, authorization: Authorization, issue: TokenToStore
+    ) -> RevokedUntil | None:
+        """As `store`, for one token; raises `InvalidCredentials`."""
+        issued = identity_of(authorization, issue)
+        outcome = await self.writer.run(Exchange(subject, issued, issue))
+        assert not isinstance(outcome, InvalidCredentials)
+        return outcome
+
+    def find(self, tokens: Sequence[VerifiedToken]) -> list[UserToken | InvalidCredentials]:
+        """Each token with its user, as the database has it now, and clients, perhaps from memory.
+
+        `InvalidCredentials` for one that cannot be exchanged any more.
+        """
+        users = self._directory.load_users({each.subject for each in tokens if each.is_of_user})
+        began = {each.jti: (each.client_id, each.audience) for each in tokens if not each.actors}
+        if later := [each.jti for each in tokens if each.actors]:
+            with self._database.reading() as session:
+                began |= origins(session, later)
+        named = [
+            *(each.client_id for each in tokens),
+            *(client_id for client_id, _ in began.values()),
+        ]
+        clients = {each: self._client(each) for each in set(named)}
+        found: list[UserToken | InvalidCredentials] = []
+        for token in tokens:
+            client_id, audience_id = began.get(token.jti, ("", ""))
+            first = clients.get(client_id)
+            origin = Origin(first, audience_id) if first else None
+            client, user = clients[token.client_id], users.get(token.subject)
+            try:
+                found.append(subject_of(token, client, user, origin))
+            except InvalidCredentials as error:
+                found.append(error)
+        return found
+
+    def store(self, exchanges: Sequence[Exchange]) -> list[Outcome]:
+        """None for each that is durable, with its audit event, when this returns.
+
+        `InvalidCredentials` if its subject token was revoked, or the user does not allow it;
+        `RevokedUntil` if only what would be issued was revoked. Revocations that are being
+        committed are waited for; later ones find the token among those that were exchanged.
+        """
+        with self._chain.writing(WRITE) as connection:
+            wait_for_revocations(connection)
+            revoked = self._revoked(connection, exchanges)
+            allowed = allowed_to_act(connection, [each.acting for each in exchanges])
+            outcomes = [
+                self._outcome(each, revoked, is_allowed=is_allowed)
+                for each, is_allowed in zip(exchanges, allowed, strict=True)
+            ]
+            done = [
+                each for each, outcome in zip(exchanges, outcomes, strict=True) if outcome is None
+            ]
+            if done:
+                add_exchanged(connection, done)
+                self._chain.extend(connection, [self._event(each) for each in done])
+        return outcomes
+
+    def _revoked(self, connection: Connection, exchanges: Sequence[Exchange]) -> Revoked:
+        """All revocations, if this process knows them all; else those about these tokens."""
+        known = self._revocations.revoked
+        if known.state.count == read_feed_count(connection):
+            return known
+        named = [i for each in exchanges for i in (each.subject.token, each.issued)]
+        return Revoked.about(connection, named)
+
+    def _outcome(self, exchange: Exchange, revoked: Revoked, *, is_allowed: bool) -> Outcome:
+        user_id = exchange.subject.user.id
+        if revoked.includes(exchange.subject.token):
+            return InvalidCredentials("revoked", user_id)
+        if not is_allowed:
+            return NotAllowedByUser("the user has not allowed the client to act there", user_id)
+        if revoked.includes(exchange.issued):
+            return RevokedUntil.after_revocations(self._clock())
+        return None
+
+    def _event(self, exchange: Exchange) -> Event:
+        target, issue = exchange.issued.subject, exchange.issue
+        return Event(self._clock(), issue.actor, "token.issued", target, details=issue.details)
+
+    def _client(self, client_id: str) -> ClientRecord | None:
+        remembered = self._directory.remembered_client(client_id)
+        return remembered or self._directory.load_client(client_id)

@@ -1,0 +1,47 @@
+"""Exchanged tokens in SQL. `RevocationStore` finds those that a revocation applies to."""
+
+from collections.abc import Collection, Iterable
+from typing import cast
+
+from sqlalchemy import Table, insert, select
+
+from issuer.database import Connection, Session
+from issuer.database.tables import ExchangedTokenRow
+from issuer.token_exchange.subject import Exchange
+
+# Built once, and without rows of the ORM: it runs with every exchange.
+_ADD = insert(cast(Table, ExchangedTokenRow.__table__))
+
+
+def add_exchanged(connection: Connection, exchanges: Iterable[Exchange]) -> None:
+    """Store what a revocation or a consent may apply to, until the tokens expire."""
+    connection.execute(
+        _ADD,
+        [
+            {
+                "jti": each.issued.jti,
+                "user_id": each.issued.subject,
+                "client_id": each.issued.client_id,
+                "audience_id": each.issued.audience,
+                "sid": each.issued.sid,
+                "issued_at": each.issued.issued_at,
+                "expires_at": each.issue.access_token.expires_at,
+                "subject_jti": each.subject.token.jti,
+                "subject_client": each.subject.token.client_id,
+                "subject_audience": each.subject.token.audience,
+                "subject_kid": each.subject.token.kid,
+                "origin_client": each.subject.origin.client.client_id,
+                "origin_audience": each.subject.origin.audience_id,
+            }
+            for each in exchanges
+        ],
+    )
+
+
+def origins(session: Session, jtis: Collection[str]) -> dict[str, tuple[str, str]]:
+    """Of exchanged tokens the client and the audience of the token with which the chain began."""
+    if not jtis:
+        return {}
+    row = ExchangedTokenRow
+    query = select(row.jti, row.origin_client, row.origin_audience).where(row.jti.in_(jtis))
+    return {jti: (client_id, audience_id) for jti, client_id, audience_id in session.execute(query)}
