@@ -32,6 +32,7 @@ from issuer.sign_in.passkeys import Passkeys
 from issuer.sign_in.second_factor import RecoveryCodes, SecondFactor, TotpSecrets
 from issuer.sign_in.sessions import SignInSessions
 from issuer.sign_in.validation import Validation
+from issuer.token_exchange import IdJags
 from issuer.tokens import IdTokenReader
 from issuer.users import SignIn
 from issuer.users.attempts import AttemptPolicy
@@ -132,6 +133,16 @@ class PeopleParts:
         self.flow = AuthorizationFlow(url, database, trails, clock, offers, keep_client, codes)
         self.codes = AuthorizationCodes(
             database, trails, clock, codes, tokens.refresh_tokens, ended
+        )
+        self.id_jags = IdJags(
+            database,
+            tokens.directory,
+            trails,
+            clock,
+            id_tokens,
+            tokens.exchanges,
+            self.sessions.lifetimes,
+            settings.signing_algorithms[0],
         )
         self.device_codes = DeviceCodes(
             url + DEVICE_PAGE,

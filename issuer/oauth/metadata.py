@@ -14,7 +14,7 @@ from issuer.oauth.user_info import USER_INFO_PATH
 from issuer.scopes import OPENID_SCOPES
 from issuer.settings import Settings
 from issuer.tokens.id_token import ACR_VALUES
-from issuer.vocabulary import SigningAlgorithm
+from issuer.vocabulary import GrantType, SigningAlgorithm, TokenType
 
 WELL_KNOWN = ("oauth-authorization-server", "openid-configuration")
 TOKEN_PATH = "/oauth2/token"  # noqa: S105 - a path
@@ -30,18 +30,22 @@ def metadata(
     settings: Settings, grant_types: Iterable[str], endpoints: Iterable[ClientEndpoint]
 ) -> dict[str, object]:
     """The metadata document. `issuer` equals `ISSUER_URL` byte for byte (RFC 8414 §3.3)."""
+    grants = list(grant_types)
     members: dict[str, object] = {
         "issuer": settings.url,
         "token_endpoint": settings.url + TOKEN_PATH,
         "jwks_uri": settings.url + JWKS_PATH,
         "revocations_uri": settings.url + FEED_PATH,
-        "grant_types_supported": list(grant_types),
+        "grant_types_supported": grants,
         **_authentication("token", METHODS),
     }
     for endpoint in endpoints:
         members[f"{endpoint.name}_endpoint"] = settings.url + endpoint.path
         members |= _authentication(endpoint.name, endpoint.methods)
     members |= _people(settings)
+    if GrantType.TOKEN_EXCHANGE in grants:
+        # draft-ietf-oauth-identity-assertion-authz-grant §7.1
+        members["identity_chaining_requested_token_types_supported"] = [TokenType.ID_JAG.value]
     # How clients that nobody registered may come.
     if settings.client_registration != "off":
         members["registration_endpoint"] = settings.url + REGISTRATION_PATH

@@ -73,7 +73,9 @@ def token(grant_types: list[str]) -> dict[str, Any]:
     request = {
         "grant_type": {**TEXT, "enum": grant_types},
         "scope": _text("Space-delimited. Default: all scopes held"),
-        "audience": _text("Id of the AgentOS the token is for"),
+        "audience": _text(
+            "Id of the AgentOS the token is for; for an ID-JAG the other authorization server"
+        ),
         "resource": _text("As `audience` (RFC 8707)"),
         "session_id": _text("For clients with `may_set_session`"),
         "username": _text("For the password grant"),
@@ -82,8 +84,8 @@ def token(grant_types: list[str]) -> dict[str, Any]:
         "code": _text("For the authorization code grant", _SECRET),
         "device_code": _text("For the device authorization grant", _SECRET),
         "subject_token": _text("For a token exchange (RFC 8693): a token of a user", _SECRET),
-        "subject_token_type": {**TEXT, "enum": [TokenType.ACCESS_TOKEN]},
-        "requested_token_type": {**TEXT, "enum": [TokenType.ACCESS_TOKEN]},
+        "subject_token_type": {**TEXT, "enum": [TokenType.ACCESS_TOKEN, TokenType.ID_TOKEN]},
+        "requested_token_type": {**TEXT, "enum": [TokenType.ACCESS_TOKEN, TokenType.ID_JAG]},
         "code_verifier": _text("For the authorization code grant", _SECRET),
         "redirect_uri": _text("For the authorization code grant"),
         "client_id": TEXT,
@@ -97,7 +99,7 @@ def token(grant_types: list[str]) -> dict[str, Any]:
     }
     response = {
         "access_token": _text("A JWT of type at+jwt (RFC 9068)"),
-        "token_type": {"const": "Bearer"},
+        "token_type": _text("`N_A` for an ID-JAG", {**TEXT, "enum": ["Bearer", "N_A"]}),
         "expires_in": _text("Seconds", _SECONDS),
         "scope": _text("Space-delimited"),
         "refresh_token": _text(

@@ -151,6 +151,14 @@ class CodeStore(Statements):
         rows = self.session.execute(query.where(row.used_at.is_not(None)))
         return {jti: until for jti, until in rows if jti is not None and until is not None}
 
+    def openid_scopes(self, session_id: str, client_id: str) -> frozenset[str]:
+        """Those that codes of the session gave the client, as long as used codes are kept."""
+        row = AuthorizationCodeRow
+        query = select(row.openid_scopes).where(
+            row.session_id == session_id, row.client_id == client_id, row.used_at.is_not(None)
+        )
+        return frozenset().union(*self.session.scalars(query))
+
     def withdraw(self, user_id: str, client_id: str) -> None:
         """Delete the codes of the user for the client that were not used."""
         row = AuthorizationCodeRow

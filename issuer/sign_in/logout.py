@@ -97,7 +97,7 @@ class LogoutRequests:
         except InvalidCredentials:
             named = self._id_tokens.unverified_client(id_token)
             return (named if isinstance(named, str) and is_client_id(named) else None), None
-        return hint.client_id, hint.session_id
+        return hint.client_id, hint.sid
 
     def seal(self, request: LogoutRequest) -> str:
         members = asdict(request) | {"created_at": request.created_at.timestamp()}

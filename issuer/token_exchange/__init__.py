@@ -1,6 +1,11 @@
-"""Exchanging access tokens of people for others (RFC 8693)."""
+"""Exchanging tokens of people for others (RFC 8693), and for ID-JAGs.
+
+An ID-JAG is an identity assertion for an authorization server in another domain
+(draft-ietf-oauth-identity-assertion-authz-grant).
+"""
 
 from issuer.token_exchange.exchanges import NotAllowedByUser, TokenExchanges
+from issuer.token_exchange.id_jag import IdJag, IdJags
 from issuer.token_exchange.subject import UserToken
 
-__all__ = ["NotAllowedByUser", "TokenExchanges", "UserToken"]
+__all__ = ["IdJag", "IdJags", "NotAllowedByUser", "TokenExchanges", "UserToken"]

@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from issuer.directory import AudienceRecord, ClientRecord, Rights, UserRecord
 from issuer.scopes import OPENID_SCOPES, covered, covers, meet, narrow
 from issuer.values import lazy_property
-from issuer.vocabulary import UserRights
+from issuer.vocabulary import ACCESS_TOKEN_TYPE, UserRights
 
 
 def held_through(
@@ -27,6 +27,9 @@ class Authorization:
     but no rights. `act` names who acts for the subject (RFC 8693 §4.1). A token expires at
     `expires_by` at the latest.
     """
+
+    # The `typ` of its tokens.
+    typ: ClassVar[str] = ACCESS_TOKEN_TYPE
 
     subject: str
     client: ClientRecord

@@ -16,7 +16,7 @@ from issuer.revocations.revocations import issued_so_far
 from issuer.tokens.authorization import Authorization
 from issuer.tokens.id_token import Authentication, at_hash, id_token_claims
 from issuer.values import value
-from issuer.vocabulary import ACCESS_TOKEN_TYPE, ID_TOKEN_TYPE
+from issuer.vocabulary import ID_TOKEN_TYPE
 
 Signer: TypeAlias = Callable[[str, Mapping[str, object]], Signed]
 
@@ -99,7 +99,7 @@ class TokenIssuer:
     ) -> AccessToken:
         """The token that `issue` gives, with another signer and lifetime."""
         claims = self._claims(authorization, lifetime, now)
-        signed = sign(ACCESS_TOKEN_TYPE, claims)
+        signed = sign(authorization.typ, claims)
         if (size := len(signed.token)) > self._max_bytes:
             largest = max(claims, key=lambda name: len(json.dumps(claims[name])))
             raise TokenTooLarge(size, self._max_bytes, largest)
@@ -107,7 +107,7 @@ class TokenIssuer:
             token=signed.token,
             jti=claims["jti"],
             kid=signed.kid,
-            scope=claims["scope"],
+            scope=claims.get("scope", ""),
             expires_in=int(lifetime.total_seconds()),
             exp=claims["exp"],
         )
@@ -143,7 +143,7 @@ class TokenIssuer:
     def preview(self, authorization: Authorization, now: datetime) -> tuple[dict[str, object], int]:
         """The claims of the token that `issue` would give, and its size in bytes."""
         claims = self._claims(authorization, self._lifetime(authorization, now), now)
-        return claims, len(self._signer(authorization, now)(ACCESS_TOKEN_TYPE, claims).token)
+        return claims, len(self._signer(authorization, now)(authorization.typ, claims).token)
 
     def _not_before(self, authorization: Authorization, issued_at: int) -> RevokedUntil | None:
         """When tokens can be issued again, if one issued at `issued_at` is revoked."""

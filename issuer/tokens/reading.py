@@ -52,12 +52,15 @@ class VerifiedToken(TokenIdentity):
 
 
 @dataclass(frozen=True, slots=True)
-class VerifiedIdToken:
-    """The claims of an ID token of this issuer that a logout needs."""
+class VerifiedIdToken(TokenIdentity):
+    """The claims of an ID token of this issuer, verified. It has no `jti`, and its client's `aud`.
 
-    subject: str
-    client_id: str
-    session_id: str
+    `sid` is the session in which the user signed in.
+    """
+
+    sid: str
+    expires_at: datetime
+    claims: Mapping[str, Any] = field(repr=False)
 
 
 def _verified_claims(keyring: Keyring, token: str, typ: str) -> tuple[str, dict[str, Any]]:
@@ -98,7 +101,16 @@ class IdTokenReader:
         _, claims = _verified_claims(self._keyring, token, ID_TOKEN_TYPE)
         if claims.get("iss") != self._issuer:
             raise InvalidCredentials("of another issuer")
-        return VerifiedIdToken(claims["sub"], claims["aud"], claims["sid"])
+        return VerifiedIdToken(
+            jti="",
+            sid=claims["sid"],
+            subject=claims["sub"],
+            client_id=claims["aud"],
+            audience=claims["aud"],
+            issued_at=datetime.fromtimestamp(claims["iat"], UTC),
+            expires_at=datetime.fromtimestamp(claims["exp"], UTC),
+            claims=claims,
+        )
 
     def unverified_client(self, token: str) -> object:
         """The client that an ID token names whose key is not kept any more; None for other texts.

@@ -11,6 +11,7 @@ from tests.drivers import TokenAnswer, TokenDriver
 from tests.oauth.exchanging import (
     ACCESS_TOKEN,
     EXCHANGE,
+    ID_JAG,
     ID_TOKEN,
     SCOPES,
     Actors,
@@ -277,7 +278,7 @@ REQUESTS = {
     ),
     "a refresh token": (
         {"requested_token_type": REFRESH_TOKEN},
-        f"requested_token_type must be {ACCESS_TOKEN}.",
+        f"requested_token_type must be {ACCESS_TOKEN} or {ID_JAG}.",
     ),
     "an actor token": (
         {"actor_token": "a", "actor_token_type": ACCESS_TOKEN},
@@ -435,6 +436,13 @@ def test_the_audit_log_tells_the_whole_chain(acting: Actors):
     actors_of = [each.details["actors"] for each in issued]
     assert actors_of == [["agent"], ["archivist", "agent"], ["keeper", "archivist", "agent"]]
     assert acting.deployment.services.audit.verify().ok
+
+
+def test_the_metadata_names_the_grant_and_id_jags(shared: Deployment):
+    """RFC 8414 §2, draft-ietf-oauth-identity-assertion-authz-grant §7.1."""
+    metadata = shared.http.get("/.well-known/oauth-authorization-server").json()
+    assert EXCHANGE in metadata["grant_types_supported"]
+    assert metadata["identity_chaining_requested_token_types_supported"] == [ID_JAG]
 
 
 def test_a_client_may_act_with_a_token_of_its_own(

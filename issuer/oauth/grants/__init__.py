@@ -27,7 +27,7 @@ def build_grants(parts: ProtocolParts) -> dict[str, Grant]:
             refresh_tokens,
             is_password_enough=settings.users_sign_in_with_password,
         ),
-        TokenExchange(tokens.any_reader, tokens.exchanges),
+        TokenExchange(tokens.any_reader, tokens.exchanges, people.id_jags),
     ]
     left_out = set() if settings.password_grant else {GrantType.PASSWORD}
     return {each.grant_type.value: each for each in grants if each.grant_type not in left_out}

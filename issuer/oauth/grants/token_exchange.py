@@ -1,10 +1,14 @@
-"""The token exchange grant (RFC 8693)."""
+"""The token exchange grant (RFC 8693), for access tokens and for ID-JAGs.
+
+An ID-JAG is a grant for an authorization server in another domain
+(draft-ietf-oauth-identity-assertion-authz-grant).
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from issuer.directory import MayAct
+from issuer.directory import ExternalAudience, MayAct
 from issuer.errors import InvalidCredentials
 from issuer.oauth.grants.grant import Grant, Granted, in_session, requested_audience
 from issuer.oauth.messages import (
@@ -15,9 +19,24 @@ from issuer.oauth.messages import (
     required,
 )
 from issuer.refresh_tokens import TokenToStore
-from issuer.token_exchange import NotAllowedByUser, TokenExchanges
+from issuer.token_exchange import IdJag, IdJags, NotAllowedByUser, TokenExchanges
 from issuer.tokens import Authorization, RevokedUntil, TokenReader, VerifiedToken
 from issuer.vocabulary import MAX_ACTORS, ErrorCode, GrantType, TokenType
+
+# Which types of subject tokens may be exchanged for each type.
+_SUBJECTS = {
+    TokenType.ACCESS_TOKEN: (TokenType.ACCESS_TOKEN,),
+    TokenType.ID_JAG: (TokenType.ID_TOKEN, TokenType.ACCESS_TOKEN),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """The types that a request names, and its subject token."""
+
+    token: str
+    presented: TokenType
+    requested: TokenType
 
 
 @dataclass(eq=False, repr=False)
@@ -29,18 +48,24 @@ class TokenExchange(Grant):
 
     _tokens: TokenReader
     _exchanges: TokenExchanges
+    _id_jags: IdJags
 
     async def looked_up(self, request: AuthenticatedRequest) -> AuthenticatedRequest | None:
-        """None for a client that may not."""
+        """None for a client that may not, and for an ID-JAG."""
         if self.grant_type not in request.client.grant_types:
             return None
-        token = _subject_token(request)
+        asked = _asked(request)
+        if asked.requested is TokenType.ID_JAG:
+            return None
         with _refusing():
-            subject = await self._exchanges.look_up(self._tokens.read(token))
+            subject = await self._exchanges.look_up(self._tokens.read(asked.token))
         return replace(request, subject=subject)
 
     def authorize(self, request: AuthenticatedRequest) -> Granted:
         """What the subject token, the user and the client all hold at the new audience."""
+        asked = _asked(request)
+        if asked.requested is TokenType.ID_JAG:
+            return self._id_jag(request, asked)
         assert request.subject is not None
         subject, audience = request.subject, requested_audience(request)
         if MayAct(subject.token.audience, audience.id) not in request.client.may_act:
@@ -71,18 +96,61 @@ class TokenExchange(Grant):
             details={"actors": actors, "subject_token": subject.token.jti},
         )
 
+    def _id_jag(self, request: AuthenticatedRequest, asked: _Asked) -> Granted:
+        """For a resource that an administrator listed, whichever token names the user."""
+        client, external = request.client, _external(request)
+        details: dict[str, object] = {
+            "issued_token_type": TokenType.ID_JAG.value,
+            "resource": external.resource,
+            "actors": [client.client_id],
+        }
+        with _refusing():
+            if asked.presented is TokenType.ID_TOKEN:
+                asserted = self._id_jags.of_id_token(asked.token, client)
+                details["session"] = asserted.token.sid
+            else:
+                token = self._tokens.read(asked.token)
+                asserted = self._id_jags.of_access_token(token, client)
+                details |= {"actors": _actors(request, token), "subject_token": token.jti}
+        ceiling = self._id_jags.authorization(asserted, client, external)
+        granted = self.granted(request, ceiling, requested_scopes(request))
 
-def _subject_token(request: AuthenticatedRequest) -> str:
-    """`invalid_request` for types of tokens that are unknown."""
+        def store(issue: TokenToStore) -> RevokedUntil | None:
+            assert isinstance(granted.authorization, IdJag)
+            with _refusing():
+                return self._id_jags.store(asserted, granted.authorization, issue)
+
+        return replace(granted, store=store, issued_token_type=TokenType.ID_JAG, details=details)
+
+
+def _asked(request: AuthenticatedRequest) -> _Asked:
+    """`invalid_request` for types of tokens that are unknown, or that do not fit together."""
     for name in ("actor_token", "actor_token_type"):
         if name in request.parameters:
             raise invalid_request(f"{name} is not supported: the actor is the client itself.")
     token, presented = required(request, "subject_token"), required(request, "subject_token_type")
     requested = request.parameters.get("requested_token_type", TokenType.ACCESS_TOKEN)
-    for name, kind in {"requested": requested, "subject": presented}.items():
-        if kind != TokenType.ACCESS_TOKEN:
-            raise invalid_request(f"{name}_token_type must be {TokenType.ACCESS_TOKEN}.")
-    return token
+    if requested not in _SUBJECTS:
+        raise invalid_request(f"requested_token_type must be {' or '.join(_SUBJECTS)}.")
+    allowed = _SUBJECTS[TokenType(requested)]
+    if presented not in allowed:
+        raise invalid_request(f"subject_token_type must be {' or '.join(allowed)}.")
+    return _Asked(token, TokenType(presented), TokenType(requested))
+
+
+def _external(request: AuthenticatedRequest) -> ExternalAudience:
+    """The resource of another authorization server, `audience`, for which the client may ask."""
+    issuer, resource = required(request, "audience"), request.parameters.get("resource")
+    of_issuer = [each for each in request.client.external_audiences if each.issuer == issuer]
+    found = [each for each in of_issuer if resource in {None, each.resource}]
+    if len(found) > 1:
+        raise OAuthError(ErrorCode.INVALID_TARGET, "Name the resource of the ID-JAG.")
+    if not found:
+        raise OAuthError(
+            ErrorCode.INVALID_TARGET,
+            "The client may not have ID-JAGs for this audience and resource.",
+        )
+    return found[0]
 
 
 def _actors(request: AuthenticatedRequest, token: VerifiedToken) -> list[str]:
