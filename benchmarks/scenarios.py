@@ -10,6 +10,7 @@ from benchmarks.scripts import FORM, Ask, each_once, in_turn, post, refreshing
 from benchmarks.subjects import ALGORITHMS, USERNAMES, Bare, Ours, password_form
 from tests.journeys.signing_in import token_request as token_request_with
 from tests.oauth.asserting import form_of
+from tests.oauth.exchanging import ACCESS_TOKEN, EXCHANGE
 
 TOKEN = "/oauth2/token"
 INTROSPECT = "/oauth2/introspect"
@@ -75,7 +76,7 @@ def scenarios() -> Iterator[Scenario]:
         for connections in (CONNECTIONS, MANY):
             name = f"postgresql, {alg}, {connections} connections"
             yield Scenario(name, "postgresql", client_credentials(alg), connections)
-    for word in ("refresh", "authorization code", "introspection", *ASSERTIONS):
+    for word in ("refresh", "token exchange", "authorization code", "introspection", *ASSERTIONS):
         yield Scenario(f"postgresql, {word}", "postgresql", OTHERS[word])
     for kind in ("sqlite", "postgresql"):
         subject = f"{kind}, 2 processes"
@@ -134,6 +135,12 @@ def refresh(subject: Ours) -> str:
     return refreshing(TOKEN, subject.front, subject.refresh_tokens(CONNECTIONS + 1))
 
 
+def token_exchange(subject: Ours) -> str:
+    asked = {"grant_type": EXCHANGE, "subject_token_type": ACCESS_TOKEN}
+    tokens = subject.user_tokens()
+    return in_turn([post(TOKEN, subject.agent, subject_token=t, **asked) for t in tokens])
+
+
 def code(subject: Ours) -> str:
     form = dict(sorted(token_request_with("").items(), reverse=True))  # ends with the code
     return each_once(post(TOKEN, subject.app, **form), subject.codes(MOST_CODES))
@@ -182,6 +189,7 @@ OTHERS: dict[str, Script] = {
     "token of a trusted issuer": trusted_issuer,
     "password": signing_in,
     "refresh": refresh,
+    "token exchange": token_exchange,
     "authorization code": code,
     "introspection": introspection,
     "JWKS": document(JWKS),

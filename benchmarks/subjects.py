@@ -25,6 +25,7 @@ from tests.journeys.running_issuer import (
     reserved_port,
 )
 from tests.oauth.asserting import AssertingClient, with_keys
+from tests.oauth.exchanging import EXCHANGE
 from tests.sign_in.authorizing import CALLBACK, GRANTS, App, returned, sign_in
 from tests.trusting import OtherIssuer, trust, trusted
 
@@ -57,6 +58,8 @@ class Ours:
         self.front = deployment.client(
             "front", grant_types=["password", "refresh_token"], scopes=["agents:run"]
         )
+        rules = [{"from": audiences["RS256"], "to": audiences["RS256"]}]
+        self.agent = deployment.client("agent", grant_types=[EXCHANGE], may_act=rules, **runner)
         self.app = deployment.client(
             "app",
             audiences=[audiences["RS256"]],
@@ -81,6 +84,10 @@ class Ours:
     def refresh_tokens(self, number: int) -> list[str]:
         """From so many sign-ins, of different users."""
         return [self.sign_in(name).refresh_token for name in islice(cycle(USERNAMES), number)]
+
+    def user_tokens(self) -> list[str]:
+        """An access token of each user."""
+        return [self.sign_in(name).token for name in USERNAMES]
 
     def codes(self, number: int) -> Iterator[str]:
         """What different users allowed, each in a session."""

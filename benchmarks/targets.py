@@ -113,6 +113,12 @@ TARGETS = (
         Target(f"refresh tokens used, {kind}", rate(f"{kind}, refresh"), at_least=least, unit="/s")
         for kind, least in {"sqlite": 1_000, "postgresql": 600}.items()
     ),
+    Target(
+        "token exchange against client credentials",
+        rate("sqlite, token exchange"),
+        rate(_RS256),
+        at_least=0.6,
+    ),
     *(
         Target(word, rate(f"sqlite, {word}"), at_least=least, unit="/s")
         for word, least in _A_SECOND.items()
