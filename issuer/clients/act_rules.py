@@ -45,7 +45,7 @@ def _scope(text: str) -> str:
 
 
 class ActRule(Fields):
-    """It may exchange a person's token for the audience `from` for one for the audience `to`."""
+    """A client may exchange a person's token for the audience `from` for one for `to`."""
 
     model_config = ConfigDict(serialize_by_alias=True)
 
@@ -70,7 +70,7 @@ class ExternalResource(Fields):
 
 
 def _distinct(resources: list[ExternalResource]) -> list[ExternalResource]:
-    if len({(each.issuer, each.resource) for each in resources}) < len(resources):
+    if len({(each.issuer, each.resource.removesuffix("/")) for each in resources}) < len(resources):
         raise ValueError("names the same resource of an issuer twice")
     return resources
 

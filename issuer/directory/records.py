@@ -95,6 +95,10 @@ class ExternalAudience:
     client_id: str
     scopes: frozenset[str]
 
+    def is_named(self, resource: str) -> bool:
+        """Whether that is the resource, a trailing slash ignored, which many clients add."""
+        return resource.removesuffix("/") == self.resource.removesuffix("/")
+
 
 @dataclass(frozen=True, slots=True)
 class ClientRecord:

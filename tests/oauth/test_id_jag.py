@@ -179,6 +179,41 @@ def test_it_is_audited(app: SignedInApp):
     assert app.deployment.services.audit.verify().ok
 
 
+@rows(
+    ("listed", "asked"),
+    [
+        ("https://api.saas.example", "https://api.saas.example/"),
+        ("https://api.saas.example/", "https://api.saas.example"),
+        ("https://api.saas.example/mcp", "https://api.saas.example/mcp/"),
+    ],
+)
+def test_a_trailing_slash_of_the_resource_is_ignored(app: SignedInApp, listed: str, asked: str):
+    """The MCP SDK for TypeScript adds one. The claim is the resource as it is listed."""
+    with app.deployment.changing() as work:
+        work.clients.update("agent", {"external_audiences": [{**LISTED[0], "resource": listed}]})
+    answer = app.id_jag(resource=asked)
+    assert answer.status == 200
+    assert app.endpoint.claims(answer)["resource"] == listed
+
+
+def test_what_was_asked_for_is_in_the_audit_log(app: SignedInApp):
+    app.id_jag(resource="https://other.example", audience="https://login.other.example")
+    assert events(app.deployment, "token.refused")[-1].reason == (
+        "no external_audiences for https://login.other.example and https://other.example"
+    )
+
+
+def test_authorization_details_are_refused(acting: Actors):
+    """§4.3.3 of the draft: an ID-JAG without regard to them would say more than was asked for."""
+    token, details = acting.sign_in().token, '[{"type": "files", "actions": ["read"]}]'
+    for ask in (by_access_token, Actors.by_agent):
+        refused = ask(acting, token, authorization_details=details)
+        assert (refused.error, refused.body["error_description"]) == (
+            "invalid_request",
+            "authorization_details is not supported: name scopes.",
+        )
+
+
 TARGETS = {
     "another server": {"audience": "https://login.other.example"},
     "a server with a slash": {"audience": f"{SAAS}/"},

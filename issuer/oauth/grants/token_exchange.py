@@ -15,6 +15,7 @@ from issuer.oauth.messages import (
     AuthenticatedRequest,
     OAuthError,
     invalid_request,
+    quoted,
     requested_scopes,
     required,
 )
@@ -27,6 +28,12 @@ from issuer.vocabulary import MAX_ACTORS, ErrorCode, GrantType, TokenType
 _SUBJECTS = {
     TokenType.ACCESS_TOKEN: (TokenType.ACCESS_TOKEN,),
     TokenType.ID_JAG: (TokenType.ID_TOKEN, TokenType.ACCESS_TOKEN),
+}
+# A token without regard to them would say, or allow, more than was asked for.
+_REFUSED = {
+    "actor_token": "the actor is the client itself",
+    "actor_token_type": "the actor is the client itself",
+    "authorization_details": "name scopes",
 }
 
 
@@ -125,9 +132,9 @@ class TokenExchange(Grant):
 
 def _asked(request: AuthenticatedRequest) -> _Asked:
     """`invalid_request` for types of tokens that are unknown, or that do not fit together."""
-    for name in ("actor_token", "actor_token_type"):
+    for name, why in _REFUSED.items():
         if name in request.parameters:
-            raise invalid_request(f"{name} is not supported: the actor is the client itself.")
+            raise invalid_request(f"{name} is not supported: {why}.")
     token, presented = required(request, "subject_token"), required(request, "subject_token_type")
     requested = request.parameters.get("requested_token_type", TokenType.ACCESS_TOKEN)
     if requested not in _SUBJECTS:
@@ -142,13 +149,14 @@ def _external(request: AuthenticatedRequest) -> ExternalAudience:
     """The resource of another authorization server, `audience`, for which the client may ask."""
     issuer, resource = required(request, "audience"), request.parameters.get("resource")
     of_issuer = [each for each in request.client.external_audiences if each.issuer == issuer]
-    found = [each for each in of_issuer if resource in {None, each.resource}]
+    found = [each for each in of_issuer if resource is None or each.is_named(resource)]
     if len(found) > 1:
         raise OAuthError(ErrorCode.INVALID_TARGET, "Name the resource of the ID-JAG.")
     if not found:
         raise OAuthError(
             ErrorCode.INVALID_TARGET,
             "The client may not have ID-JAGs for this audience and resource.",
+            reason=f"no external_audiences for {quoted(issuer)} and {quoted(resource or '')}",
         )
     return found[0]
 
