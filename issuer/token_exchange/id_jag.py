@@ -1,6 +1,6 @@
 """ID-JAGs: identity assertions for authorization servers in other domains.
 
-draft-ietf-oauth-identity-assertion-authz-grant, cited here as the draft.
+draft-ietf-oauth-identity-assertion-authz-grant-03, cited here as the draft.
 """
 
 from collections.abc import Iterable, Mapping
@@ -26,7 +26,7 @@ from issuer.revocations import TokenIdentity
 from issuer.revocations.revoked import Revoked
 from issuer.scopes import EMAIL, ScopeNotCovered
 from issuer.sign_in.codes_store import CodeStore
-from issuer.sign_in.consents_store import ConsentStore, allowed_to_act
+from issuer.sign_in.consents_store import ActingFor, allowed_to_act
 from issuer.sign_in.sessions_store import SessionStore
 from issuer.token_exchange.exchanges import NotAllowedByUser, TokenExchanges
 from issuer.token_exchange.subject import UserToken, identity_of
@@ -188,12 +188,10 @@ def _is_allowed(session: Session, asserted: Asserted, authorization: IdJag) -> b
     client, issuer = authorization.client, authorization.external.issuer
     actor = ActingClient(client.client_id, issuer, is_external=True)
     if asserted.by is not None:
-        return allowed_to_act(session.connection(), [asserted.by.acted_for_by(actor)]) == [True]
-    consents = ConsentStore(session)
-    of_client = (
-        each for each in consents.of_user(asserted.user.id) if each.client_id == client.client_id
-    )
-    return client.first_party or any(actor in consents.acting(each) for each in of_client)
+        asked = asserted.by.acted_for_by(actor)
+    else:
+        asked = ActingFor(asserted.user.id, client, None, actor)
+    return allowed_to_act(session.connection(), [asked]) == [True]
 
 
 def _email(user: UserRecord, openid_scopes: Iterable[str]) -> dict[str, object]:

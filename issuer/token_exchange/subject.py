@@ -29,7 +29,11 @@ class UserToken:
 
     def acted_for_by(self, actor: ActingClient) -> ActingFor:
         """What the user must have allowed, for `actor` to act with the token."""
-        return ActingFor(self.user.id, self.origin.client, self.origin.audience_id, actor)
+        audience_id = self.origin.audience_id
+        is_for_issuer = audience_id == self.token.claims["iss"]
+        return ActingFor(
+            self.user.id, self.origin.client, None if is_for_issuer else audience_id, actor
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -372,6 +372,25 @@ def test_a_client_may_use_an_access_token_of_its_own(app: SignedInApp):
     assert_unusable(app.deployment, refused, "revoked")
 
 
+def test_the_consent_without_an_audience_counts_for_an_access_token_without_one(
+    deployment: Deployment, token_endpoint: TokenDriver
+):
+    """Its audience is the issuer. A server of which no page told is refused, by either token."""
+    deployment.audience("second")
+    app = signed_in(deployment, token_endpoint, audiences=["my-os", "second"])
+    assert token_endpoint.claims(app.answer)["aud"] == "https://id.example"
+    more = {**LISTED[0], "issuer": "https://login.new.example"}
+    grants = ["authorization_code", "password", EXCHANGE]
+    with deployment.changing() as work:
+        fields = {"external_audiences": [*LISTED, more], "grant_types": grants}
+        work.clients.update("agent", fields)
+    for token, kind in ((app.answer.token, ACCESS_TOKEN), (app.id_token, ID_TOKEN)):
+        by_token = {"subject_token_type": kind}
+        assert app.id_jag(token, **by_token).status == 200
+        refused = app.id_jag(token, audience="https://login.new.example", **by_token)
+        assert refused.error == "invalid_target"
+
+
 def test_the_user_must_have_allowed_the_client_to_act(acting: Actors):
     client = acting.deployment.client(
         "web", scopes=SCOPES, grant_types=["authorization_code"], redirect_uris=[CALLBACK]
