@@ -38,7 +38,7 @@ from issuer.tokens import (
     held_through,
     still_held,
 )
-from issuer.vocabulary import UserRights
+from issuer.vocabulary import GrantType, UserRights
 
 
 class SubjectToken(Fields):
@@ -122,7 +122,10 @@ class LackingRule:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """The decision at an audience, where its scopes come from, and who lacks which."""
+    """The decision at an audience, where its scopes come from, and who lacks which.
+
+    `lacking_grant`: the client that does not have the grant type of a token exchange.
+    """
 
     audience: str
     decision: Decision
@@ -131,6 +134,7 @@ class Explanation:
     disabled: tuple[ClientRecord | UserRecord, ...] = ()
     lacking: tuple[Lacking, ...] = ()
     lacking_rule: LackingRule | None = None
+    lacking_grant: ClientRecord | None = None
 
     def as_json(self) -> dict[str, Any]:
         """As JSON values, with stable names."""
@@ -179,6 +183,10 @@ class _Delegation:
     refusal: str
 
     @property
+    def lacking_grant(self) -> ClientRecord | None:
+        return None if _may_exchange(self.client) else self.client
+
+    @property
     def authorization(self) -> Authorization:
         """What the token of the user, the user and the client all hold."""
         if self.through is None:
@@ -186,7 +194,7 @@ class _Delegation:
         else:
             held = held_through(self.through, self.user, self.origin)
         whole = Authorization.of_user(self.user, self.client, self.audience)
-        return whole.within(held)
+        return replace(whole.within(held), act={"sub": self.client.client_id})
 
     @property
     def ends(self) -> tuple[tuple[_Known, AudienceRecord], ...]:
@@ -297,6 +305,7 @@ class Explainer:
                 )
             ),
             asked.lacking_rule,
+            asked.lacking_grant,
         )
 
     def _delegation(self, subject: Subject) -> _Delegation:
@@ -315,11 +324,16 @@ class Explainer:
             raise InvalidField("on_behalf_of.audience", error.problems[0][1]) from None
         rule = MayAct(origin.id, audience.id)
         lacking, refusal = None, ""
-        if rule not in client.may_act:
+        if origin.is_own or audience.is_own:
+            refusal = "No client acts at the issuer itself for people, or for people from there."
+        elif rule not in client.may_act:
             lacking = LackingRule(client, rule)
             refusal = (
                 f"{client.client_id} may not act at {audience.id} for people from {origin.id}."
             )
+        elif not _may_exchange(client):
+            grant_type = GrantType.TOKEN_EXCHANGE.short
+            refusal = f"{client.client_id} does not have the grant type {grant_type}."
         elif through and not self._is_allowed(user, through, origin, client, audience):
             refusal = (
                 f"{user.username} has not allowed {client.client_id} to act at {audience.id}:"
@@ -371,6 +385,10 @@ class Explainer:
             return audience
         why = "the client may not have tokens for it" if asked else "name the audience"
         raise InvalidField("audience", why)
+
+
+def _may_exchange(client: ClientRecord) -> bool:
+    return GrantType.TOKEN_EXCHANGE in client.grant_types
 
 
 def holders_lacking(

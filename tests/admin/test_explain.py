@@ -7,6 +7,7 @@ import pytest
 
 from tests.builders import URL, Deployment
 from tests.drivers import AdminApi, TokenDriver, problem
+from tests.oauth.exchanging import EXCHANGE, actors
 from tests.rows import rows
 from tests.sign_in.authorizing import App, Person
 
@@ -62,7 +63,8 @@ def agents(deployment: Deployment) -> dict[str, Any]:
     deployment.client("web", scopes=["agents:web:run", "agents:other:run"], **grants)
     rule = [{"from": "my-os", "to": "archive"}]
     scopes = ["agents:web:run", "agents:mail:run"]
-    deployment.client("agents", audiences=["archive"], scopes=scopes, may_act=rule)
+    acting = {"grant_types": [EXCHANGE], "may_act": rule}
+    deployment.client("agents", audiences=["archive"], scopes=scopes, **acting)
     told = {"user_id": "alice", "client_id": "web", "audience": "my-os"}
     return {"client_id": "agents", "on_behalf_of": told, "audience": "archive"}
 
@@ -90,6 +92,29 @@ def test_a_client_acts_only_where_a_rule_leads(
     assert "agents may not act at archive" in refused.text
 
 
+def test_a_client_acts_only_by_the_grant_type_of_token_exchanges(
+    admin: AdminApi, deployment: Deployment, agents: dict[str, Any]
+):
+    with deployment.changing() as work:
+        work.clients.update("agents", {"grant_types": ["client_credentials"]})
+    found = explained(admin, **agents)
+    assert (found["allowed"], found["via"]) == (False, [])
+    assert found["reason"] == "agents does not have the grant type token-exchange."
+    assert "the grant type token-exchange" in admin.post("/preview", **agents).text
+
+
+def test_nobody_acts_at_the_issuer_itself(
+    admin: AdminApi, deployment: Deployment, agents: dict[str, Any]
+):
+    with deployment.changing() as work:
+        work.clients.update("web", {"audiences": ["my-os", URL]})
+    told = {**agents["on_behalf_of"], "audience": URL}
+    found = explained(admin, **{**agents, "on_behalf_of": told})
+    assert found["reason"] == (
+        "No client acts at the issuer itself for people, or for people from there."
+    )
+
+
 @rows("who", ["agents", "web", "alice"])
 def test_nobody_disabled_acts_or_is_acted_for(
     admin: AdminApi, deployment: Deployment, agents: dict[str, Any], who: str
@@ -109,7 +134,8 @@ def test_a_client_acts_for_a_user_who_allowed_it(
 ):
     deployment.audience("archive")
     rule = [{"from": "my-os", "to": "archive"}]
-    deployment.client("agents", audiences=["archive"], scopes=["agents:run"], may_act=rule)
+    acting = {"grant_types": [EXCHANGE], "may_act": rule}
+    deployment.client("agents", audiences=["archive"], scopes=["agents:run"], **acting)
     told = {"user_id": alice.user_id, "client_id": "app", "audience": "my-os"}
     question = {"client_id": "agents", "on_behalf_of": told, "audience": "archive"}
     assert "has not allowed agents to act at archive" in explained(admin, **question)["reason"]
@@ -255,6 +281,20 @@ def test_a_preview_equals_the_claims_of_a_token_for_a_code(
     found = explained(admin, **subject)
     assert found["held"] == ["agents:run", "sessions:read"]
     assert [source["holder"] for source in found["via"]] == [alice.user_id]
+
+
+def test_a_preview_equals_the_claims_of_an_exchanged_token(
+    admin: AdminApi, deployment: Deployment, token_endpoint: TokenDriver
+):
+    acting = actors(deployment, token_endpoint)
+    told = {"user_id": acting.user_id, "client_id": "app", "audience": "my-os"}
+    question = {"client_id": "agent", "on_behalf_of": told, "audience": "archive"}
+    previewed = admin.post("/preview", **question).json()
+    answer = acting.by_agent(acting.sign_in().token)
+    issued = token_endpoint.claims(answer)
+    assert issued["act"] == {"sub": "agent"}
+    of_one_sign_in = {"jti": "", "sid": ""}
+    assert {**previewed["claims"], **of_one_sign_in} == {**issued, **of_one_sign_in}
 
 
 def test_a_preview_issues_nothing(admin: AdminApi, deployment: Deployment):

@@ -12,6 +12,7 @@ from sqlalchemy import update
 from issuer.database.tables import ClientSecretRow
 from tests.builders import URL
 from tests.cli.driver import Cli
+from tests.oauth.exchanging import EXCHANGE
 
 # The packages behind it are tested on both databases.
 pytestmark = pytest.mark.parametrize("database_kind", ["sqlite"])
@@ -150,6 +151,17 @@ def test_an_update_changes_the_named_members_only(cli: Cli, ci_bot: dict[str, ob
     assert changed["audiences"] == ["other-os"]
 
 
+def test_a_new_client_that_cannot_act_for_people_yet_is_told_the_command(
+    cli: Cli, ci_bot: dict[str, object]
+):
+    agents = ["client", "create", "agents", "--audience", "my-os", "--scope", "agents:run"]
+    created = cli.done(*agents, "--may-act", "my-os=my-os")
+    command = f"issuer client update agents --add-grant-type {EXCHANGE}"
+    assert f"It cannot act for people yet. Add the grant type with `{command}`." in created
+    others = ["client", "create", "others", *agents[3:], "--may-act", "my-os=my-os"]
+    assert "cannot act" not in cli.done(*others, "--grant-type", EXCHANGE)
+
+
 def test_where_a_client_acts_for_people_is_replaced_or_added_to(
     cli: Cli, ci_bot: dict[str, object]
 ):
@@ -166,6 +178,11 @@ def test_where_a_client_acts_for_people_is_replaced_or_added_to(
         {"from": "my-os", "to": "my-os"},
         {"from": "other-os", "to": "my-os"},
     ]
+    assert cli.json(*update, "--external-audience", "", "--yes")["external_audiences"] == []
+    added = cli.json(*update, "--add-external-audience", ELSEWHERE)
+    assert added["external_audiences"] == [json.loads(ELSEWHERE)]
+    added = cli.json(*update, "--add-grant-type", EXCHANGE)
+    assert added["grant_types"] == ["client_credentials", EXCHANGE]
     emptied = cli.json(*update, "--may-act", "", "--external-audience", "", "--yes")
     assert (emptied["may_act"], emptied["external_audiences"]) == ([], [])
 

@@ -8,6 +8,7 @@ import pytest
 from issuer.tokens import Authorization
 from tests.builders import URL
 from tests.cli.driver import Cli
+from tests.oauth.exchanging import EXCHANGE
 from tests.rows import rows
 
 # The packages behind it are tested on both databases.
@@ -249,7 +250,9 @@ def acting(deployment: Cli) -> Cli:
     """agents may act at archive for people from my-os, and hold agents:web:run there."""
     deployment.done("audience", "create", "archive")
     agents = ["agents", "--audience", "archive", "--scope", "agents:web:run"]
-    deployment.done("client", "create", *agents, "--may-act", "my-os=archive")
+    deployment.done(
+        "client", "create", *agents, "--may-act", "my-os=archive", "--grant-type", EXCHANGE
+    )
     return deployment
 
 
@@ -273,6 +276,15 @@ def test_a_client_that_may_not_act_there_is_told_the_command(acting: Cli):
     assert acting.done("explain", "agents", *RUN, *ON_BEHALF).startswith("Allowed")
 
 
+def test_a_client_without_the_grant_type_is_told_the_command(acting: Cli):
+    acting.done("client", "update", "agents", "--grant-type", "client_credentials")
+    refused = acting.done("explain", "agents", *RUN, *ON_BEHALF).splitlines()
+    assert refused[0] == "Refused: agents does not have the grant type token-exchange."
+    assert refused[-1] == f"  issuer client update agents --add-grant-type {EXCHANGE}"
+    acting.done(*shlex.split(refused[-1])[1:])
+    assert acting.done("explain", "agents", *RUN, *ON_BEHALF).startswith("Allowed")
+
+
 def test_rights_may_be_lacking_at_either_end(acting: Cli):
     through = [*ON_BEHALF, "--client", "console"]
     acting.done("client", "update", "console", "--scope", "", "--yes")
@@ -290,6 +302,9 @@ def test_the_token_for_a_user_is_previewed(acting: Cli):
     claims = acting.json("preview", "agents", *ON_BEHALF)["claims"]
     assert (claims["sub"], claims["aud"], claims["client_id"]) == ("usr_alice", "archive", "agents")
     assert claims["scopes"] == ["agents:web:run"]
+    assert claims["act"] == {"sub": "agents"}
+    refused = acting("preview", "agents", *ON_BEHALF, "--client", "console")
+    assert "alice has not allowed agents to act at archive" in refused.sentence
     acting.done("client", "update", "agents", "--may-act", "", "--yes")
     assert "may not act at archive" in acting("preview", "agents", *ON_BEHALF).sentence
 

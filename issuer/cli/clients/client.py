@@ -94,6 +94,12 @@ def _missing(work: UnitOfWork, client: Client) -> Iterator[str]:
             f"It cannot authenticate yet. Make a key with `issuer client key create {name} --out"
             f" FILE`, or trust another issuer with `issuer client trust add {name} …`."
         )
+    acts = client.may_act or client.external_audiences
+    if acts and GrantType.TOKEN_EXCHANGE not in client.grant_types:
+        yield (
+            "It cannot act for people yet. Add the grant type with `issuer client update"
+            f" {name} --add-grant-type {GrantType.TOKEN_EXCHANGE}`."
+        )
     if not client.audiences:
         yield (
             "It can get no token for an AgentOS yet. Add one with `issuer client update"
@@ -147,7 +153,7 @@ commands.update(
     "ci-bot --add-audience other-os",
     "ci-bot --claims '{\"tenant\": null}' --disabled",
     "agents --add-may-act support=archive",
-    lists=["audiences", "scopes", "may_act"],
+    lists=["audiences", "scopes", "grant_types", "may_act", "external_audiences"],
 )
 
 

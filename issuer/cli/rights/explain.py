@@ -33,6 +33,7 @@ from issuer.directory import ClientRecord, UserRecord
 from issuer.errors import InvalidCredentials, InvalidField
 from issuer.explain.explaining import Explanation, PreviewRequest, Question, ScopeSource
 from issuer.server.own_routes import routes_of
+from issuer.vocabulary import GrantType
 
 app = new_app()
 
@@ -169,6 +170,9 @@ def commands_to_allow(explanation: Explanation, work: UnitOfWork) -> Iterator[Co
     if (lacks := explanation.lacking_rule) is not None:
         ends = f"{lacks.rule.from_audience}={lacks.rule.to_audience}"
         yield _of(lacks.client, "update", "--add-may-act", ends)
+    if explanation.lacking_grant is not None:
+        grant = GrantType.TOKEN_EXCHANGE.value
+        yield _of(explanation.lacking_grant, "update", "--add-grant-type", grant)
     roles = every(work.roles.page, "name", None) if explanation.lacking else []
     giving = {frozenset(role.scopes): role.name for role in roles}
     for lacking in explanation.lacking:
@@ -216,7 +220,10 @@ def preview(
     scopes: Scopes = None,
     on_behalf_of: OnBehalfOf = None,
     through: str | None = option(
-        "TEXT", "The client through which that user signed in.", complete=known_clients
+        "TEXT",
+        "The client through which that user signed in.",
+        "--client",
+        complete=known_clients,
     ),
     origin: Origin = None,
 ) -> None:
@@ -226,7 +233,7 @@ def preview(
 
       issuer preview ci-bot
       issuer preview web --user alice --audience my-os --scope agents:web:run
-      issuer preview agents --audience archive --on-behalf-of alice --from support --through web
+      issuer preview agents --audience archive --on-behalf-of alice --from support --client web
     """
     if on_behalf_of is not None and user is not None:
         raise typer.BadParameter("use either --user or --on-behalf-of")

@@ -7,6 +7,7 @@ import httpx
 from issuer.roles import Assignment
 from tests.builders import URL, Deployment
 from tests.drivers import TokenDriver
+from tests.oauth.exchanging import EXCHANGE
 from tests.oauth.refreshing import events
 from tests.web.browsing import Browser, PageSeen
 from tests.web.console.conftest import SignedIn
@@ -175,6 +176,11 @@ def test_what_a_client_may_do_on_behalf_of_a_user(deployment: Deployment, admin:
     with deployment.changing() as work:
         rule = [{"from": "my-os", "to": "archive"}]
         work.clients.update("agents", {"may_act": rule})
+    page = explained(admin, "agents", **asked)
+    assert "agents does not have the grant type token-exchange" in page.text
+    assert f"issuer client update agents --add-grant-type {EXCHANGE}" in page.text
+    with deployment.changing() as work:
+        work.clients.update("agents", {"grant_types": [EXCHANGE]})
     page = explained(admin, "agents", **asked)
     assert "Allowed : POST /agents/web/runs at archive" in page.text
     assert f"On behalf of {user_id} , with a token for my-os" in page.text

@@ -13,7 +13,13 @@ from issuer.clients import CLIENT
 from issuer.errors import InvalidField, NotFound
 from issuer.explain.explaining import Question
 from issuer.users import USER
-from issuer.web.console.explain.remedies import Remedies, Remedy, allow_acting, allow_audience
+from issuer.web.console.explain.remedies import (
+    Remedies,
+    Remedy,
+    allow_acting,
+    allow_audience,
+    allow_exchange,
+)
 from issuer.web.console.screens.operator import Operator, readable
 from issuer.web.console.screens.resource_form import some_keys
 from issuer.web.console.screens.screen import ConsoleScreen
@@ -182,6 +188,8 @@ class ExplainScreen(ConsoleScreen):
                 origin = directory.load_audience(told.audience)
                 at_origin = Remedies(self.operator, self.commands, origin)
                 fixes = [*dict.fromkeys([*fixes, *at_origin.all(through, user, addition)])]
+            if (client_lacking := explanation.lacking_grant) is not None:
+                fixes = [allow_exchange(self.commands, client_lacking), *fixes]
             if (lacks := explanation.lacking_rule) is not None:
                 fixes = [allow_acting(self.commands, lacks.client, lacks.rule), *fixes]
         return audience.id, {

@@ -13,6 +13,7 @@ from issuer.resources import ResourceType
 from issuer.roles import ROLE, Assignment, Role
 from issuer.scopes import AGENT_OS_ADMIN, ISSUER_ADMIN, counting_at, covers
 from issuer.users import USER
+from issuer.vocabulary import GrantType
 from issuer.web.console.screens.commands import Commands
 from issuer.web.console.screens.operator import Operator
 from issuer.web.console.screens.views import Command
@@ -121,6 +122,16 @@ def allow_acting(commands: Commands, client: ClientRecord, rule: MayAct) -> Reme
     body = {"may_act": [{"from": start, "to": end} for start, end in rules]}
     command = commands.of_resources(CLIENT, cli, "PATCH", (key,), body)
     text = f"Let {key} act at {rule.to_audience} for people from {rule.from_audience}."
+    return Remedy(text, _page_of(CLIENT, key, "?edit=yes"), command)
+
+
+def allow_exchange(commands: Commands, client: ClientRecord) -> Remedy:
+    """For a client without the grant type of token exchanges."""
+    key, grant = client.client_id, GrantType.TOKEN_EXCHANGE
+    cli = ("update", key, "--add-grant-type", grant.value)
+    body = {"grant_types": [*sorted(client.grant_types), grant]}
+    command = commands.of_resources(CLIENT, cli, "PATCH", (key,), body)
+    text = f"Let {key} use the grant type {grant.short}."
     return Remedy(text, _page_of(CLIENT, key, "?edit=yes"), command)
 
 
