@@ -8,6 +8,7 @@ import pytest
 from tests.builders import Deployment
 from tests.drivers import TokenDriver
 from tests.oauth.asserting import AssertingClient
+from tests.oauth.exchanging import EXCHANGE
 from tests.oauth.refreshing import events
 from tests.web.browsing import Browser, PageSeen
 from tests.web.console.conftest import SignedIn, forged, send
@@ -73,6 +74,8 @@ def test_where_it_acts_for_people_is_said_before_and_after(admin: Browser, deplo
     deployment.audience("archive")
     asked = edit(admin, may_act="archive=my-os\n", external_audiences=json.dumps(ELSEWHERE))
     assert "It may act at my-os for people whose tokens for archive it has." in asked.text
+    at = "for people at https://login.example, for urn:mcp"
+    assert f"It may act {at}, as ours with " in asked.text
     done = admin.follow(confirm(admin, asked))
     assert "--may-act archive=my-os" in done.text
     text = admin.get(PAGE).text
@@ -81,11 +84,21 @@ def test_where_it_acts_for_people_is_said_before_and_after(admin: Browser, deplo
     form = admin.get(PAGE, edit="yes").response.text
     assert ">archive=my-os</textarea>" in form
     assert "https://login.example" in form
-    asked = edit(admin, may_act="")
+    asked = edit(admin, may_act="", external_audiences="")
+    assert f"It may not act {at}, any more." in asked.text
     assert "It may not act for people from archive at my-os any more." in asked.text
     assert "All its tokens are revoked" in asked.text
     confirm(admin, asked)
     assert "Acts for people" not in admin.get(PAGE).text
+
+
+def test_of_a_client_that_only_acts_for_people_it_is_said_which_of_their_rights(
+    admin: Browser, deployment: Deployment
+):
+    deployment.client("agents", grant_types=[EXCHANGE])
+    text = admin.get("/console/clients/agents").text
+    assert "People use what they and the client both hold" in text
+    assert "to allow it" not in text
 
 
 def test_where_it_acts_for_people_is_wrong_at_its_line(admin: Browser):

@@ -90,6 +90,17 @@ def effects(record: ClientRecord, client: Client, fields: ClientFields, own: str
         for rule in client.may_act
         if rule not in acting
     ]
+    was_external = {(each.issuer, each.resource): each for each in client.external_audiences}
+    for each in fields.external_audiences:
+        if was_external.pop((each.issuer, each.resource), None) != each:
+            sentences.append(
+                f"It may act for people at {each.issuer}, for {each.resource},"
+                f" as {each.client_id} with {_named(each.scopes) or 'no scopes'}."
+            )
+    sentences += [
+        f"It may not act for people at {issuer}, for {resource}, any more."
+        for issuer, resource in was_external
+    ]
     if was_acting - acting:
         sentences.append("All its tokens are revoked; it may get new ones.")
     return sentences if len(sentences) <= _MOST else [*sentences[:_MOST], "And more."]
