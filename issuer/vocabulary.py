@@ -25,11 +25,11 @@ class TokenType(StrEnum):
 
     ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - the type's name
     ID_TOKEN = "urn:ietf:params:oauth:token-type:id_token"  # noqa: S105 - the type's name
-    # draft-ietf-oauth-identity-assertion-authz-grant §4.3
+    # draft-ietf-oauth-identity-assertion-authz-grant-03 §4.3
     ID_JAG = "urn:ietf:params:oauth:token-type:id-jag"
 
     @property
-    def access_token_type(self) -> str:
+    def token_type(self) -> str:
         """The `token_type` of an answer with such a token (RFC 8693 §2.2.1)."""
         return "Bearer" if self is TokenType.ACCESS_TOKEN else "N_A"
 
@@ -140,7 +140,7 @@ class AuthorizationErrorCode(StrEnum):
 
 ACCESS_TOKEN_TYPE = "at+jwt"  # noqa: S105 - RFC 9068 §2.1
 ID_TOKEN_TYPE = "JWT"  # noqa: S105 - RFC 7519 §5.1
-ID_JAG_TYPE = "oauth-id-jag+jwt"  # draft-ietf-oauth-identity-assertion-authz-grant §3.1
+ID_JAG_TYPE = "oauth-id-jag+jwt"  # draft-ietf-oauth-identity-assertion-authz-grant-03 §3.1
 FEED_TYPE = "revocations+jwt"
 CLIENT_ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"  # RFC 7523 §2.2
 AUDIT_CHECKPOINT_TYPE = "audit-checkpoint+jwt"

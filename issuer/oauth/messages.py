@@ -336,7 +336,7 @@ class OAuthResponse:
             body["id_token"] = id_token
         if issued_token_type is not None:
             body["issued_token_type"] = issued_token_type.value
-            body["token_type"] = issued_token_type.access_token_type
+            body["token_type"] = issued_token_type.token_type
         return cls(200, body, JSON_HEADERS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -44,7 +44,7 @@ def metadata(
         members |= _authentication(endpoint.name, endpoint.methods)
     members |= _people(settings)
     if GrantType.TOKEN_EXCHANGE in grants:
-        # draft-ietf-oauth-identity-assertion-authz-grant §7.1
+        # draft-ietf-oauth-identity-assertion-authz-grant-03 §7.1
         members["identity_chaining_requested_token_types_supported"] = [TokenType.ID_JAG.value]
     # How clients that nobody registered may come.
     if settings.client_registration != "off":

@@ -76,7 +76,9 @@ def token(grant_types: list[str]) -> dict[str, Any]:
         "audience": _text(
             "Id of the AgentOS the token is for; for an ID-JAG the other authorization server"
         ),
-        "resource": _text("As `audience` (RFC 8707)"),
+        "resource": _text(
+            "As `audience` (RFC 8707); for an ID-JAG a resource of the other authorization server"
+        ),
         "session_id": _text("For clients with `may_set_session`"),
         "username": _text("For the password grant"),
         "password": _text("For the password grant", _SECRET),
@@ -98,7 +100,9 @@ def token(grant_types: list[str]) -> dict[str, Any]:
         "client_assertion_type": {"const": CLIENT_ASSERTION_TYPE},
     }
     response = {
-        "access_token": _text("A JWT of type at+jwt (RFC 9068)"),
+        "access_token": _text(
+            "A JWT of type at+jwt (RFC 9068), or an ID-JAG: a JWT of type oauth-id-jag+jwt"
+        ),
         "token_type": _text("`N_A` for an ID-JAG", {**TEXT, "enum": ["Bearer", "N_A"]}),
         "expires_in": _text("Seconds", _SECONDS),
         "scope": _text("Space-delimited"),

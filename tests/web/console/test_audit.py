@@ -169,8 +169,8 @@ def test_the_event_of_an_exchange_says_who_acts_for_whom(deployment: Deployment,
         chain = {"actors": ["archivist", "agents"], "subject_token": "jti-of-agents"}
         trail.note("token.issued", "alice", **chain)
     text = admin.get(PATH).text
-    assert "alice for whom agents, then archivist acts" in text
+    assert "alice through agents, then archivist" in text
     (event,) = events(deployment, "token.issued")[-1:]
     text = admin.get(f"{PATH}/{event.id}").text
-    assert "On behalf of alice , for whom agents , then archivist acts" in text
+    assert "On behalf of alice , through agents , then archivist" in text
     assert "Subject token jti-of-agents" in text
