@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from sqlalchemy import and_, delete, select, tuple_
 
@@ -42,17 +42,25 @@ class ActingFor:
 
     These are of the token that the user got, with which a chain of exchanges begins. `audience_id`
     is None for an ID token, and for an access token for the issuer itself: these lead only to other
-    authorization servers, of which the consent page tells at every audience.
+    authorization servers, of which the consent page tells at every audience. `scopes` are those of
+    the token that `acting` would get: none for another server, whose scopes are its own.
     """
 
     user_id: str
     client: ClientRecord
     audience_id: str | None
     acting: ActingClient
+    scopes: frozenset[str] = frozenset()
 
 
-# Of whom the consent pages told, by the audience of the consent.
-_Told: TypeAlias = dict[str | None, set[ActingClient]]
+class _Told(NamedTuple):
+    """Of whom the pages of a consent told, and of which scopes beside them."""
+
+    scopes: frozenset[str]
+    actors: set[ActingClient]
+
+
+_ByAudience: TypeAlias = dict[str | None, _Told]
 _ACTOR = (
     ConsentActorRow.client_id,
     ConsentActorRow.audience_id,
@@ -64,30 +72,40 @@ def allowed_to_act(connection: Connection, asked: Sequence[ActingFor]) -> list[b
     """Whether the user allowed each, or was never asked and need not be; one query.
 
     Nobody need be asked for clients of the first party, nor by the password grant: by the others,
-    no client has a token of a user without a consent.
+    no client has a token of a user without a consent. Who was asked allowed only the scopes that
+    the page had: a token may have more, as it was got before that page.
     """
     if not asked:
         return []
     row, actor = ConsentRow, ConsentActorRow
     key = (row.user_id, row.client_id)
     asked_about = actor.client_id.in_({each.acting.client_id for each in asked})
-    query = select(*key, row.audience_id, *_ACTOR).outerjoin(
+    query = select(*key, row.audience_id, row.redirects, *_ACTOR).outerjoin(
         actor, and_(actor.consent_id == row.id, asked_about)
     )
-    told: dict[tuple[str, str], _Told] = defaultdict(lambda: defaultdict(set))
-    for user_id, client_id, audience_id, acting, at, external in connection.execute(
+    told: dict[tuple[str, str], _ByAudience] = defaultdict(dict)
+    for user_id, client_id, audience_id, redirects, *actor_columns in connection.execute(
         query.where(tuple_(*key).in_({_key(each) for each in asked}))
     ):
-        actors = told[user_id, client_id][audience_id]
-        if acting is not None:
-            actors.add(_acting_client(acting, at, external))
+        of_client = told[user_id, client_id]
+        if audience_id not in of_client:
+            of_client[audience_id] = _Told(_scopes(redirects), set())
+        if actor_columns[0] is not None:
+            of_client[audience_id].actors.add(_acting_client(*actor_columns))
     return [_is_allowed(each, told.get(_key(each), {})) for each in asked]
 
 
-def _is_allowed(asked: ActingFor, told: _Told) -> bool:
+def _scopes(redirects: Mapping[str, Any] | None) -> frozenset[str]:
+    return frozenset().union(*(each["scopes"] for each in (redirects or {}).values()))
+
+
+def _is_allowed(asked: ActingFor, told: _ByAudience) -> bool:
     here = [each for at, each in told.items() if asked.audience_id in {None, at}]
     if here:
-        return any(asked.acting in actors for actors in here)
+        named = [each.scopes for each in here if asked.acting in each.actors]
+        # The first party need not be asked about scopes, only about those who act.
+        scopes = frozenset() if asked.client.first_party else asked.scopes
+        return any(all(covers(each, scope) for scope in scopes) for each in named)
     grants = asked.client.grant_types
     is_by_password = GrantType.PASSWORD in grants and not grants & _BY_CONSENT
     return asked.client.first_party or is_by_password

@@ -27,12 +27,16 @@ class UserToken:
     held: frozenset[str]
     origin: Origin
 
-    def acted_for_by(self, actor: ActingClient) -> ActingFor:
-        """What the user must have allowed, for `actor` to act with the token."""
+    def acted_for_by(self, actor: ActingClient, scopes: frozenset[str] = frozenset()) -> ActingFor:
+        """What the user must have allowed, for `actor` to act with the token in these `scopes`."""
         audience_id = self.origin.audience_id
         is_for_issuer = audience_id == self.token.claims["iss"]
         return ActingFor(
-            self.user.id, self.origin.client, None if is_for_issuer else audience_id, actor
+            self.user.id,
+            self.origin.client,
+            None if is_for_issuer else audience_id,
+            actor,
+            scopes,
         )
 
 
@@ -47,7 +51,8 @@ class Exchange:
     @property
     def acting(self) -> ActingFor:
         actor = ActingClient(self.issued.client_id, self.issued.audience)
-        return self.subject.acted_for_by(actor)
+        scopes = frozenset(self.issue.access_token.scope.split())
+        return self.subject.acted_for_by(actor, scopes)
 
 
 def subject_of(

@@ -409,6 +409,21 @@ def test_the_user_must_have_allowed_each_actor_on_the_consent_page(acting: Actor
     assert exchange(acting.endpoint, acting.archivist, first.token).status == 200
 
 
+def test_a_token_that_was_got_before_the_client_acted_gives_only_what_the_page_showed(
+    acting: Actors, web: App
+):
+    person = sign_in(acting.deployment, acting.user_id)
+    acting.change(acting.agent, may_act=[])
+    token = person.signs_in_to(web).token
+    acting.deployment.clock.move(timedelta(seconds=3))
+    acting.change(acting.agent, may_act=[{"from": "my-os", "to": "archive"}])
+    person.signs_in_to(web, scope="sessions:read")
+    assert acting.by_agent(token).error == "invalid_target"
+    assert acting.by_agent(token, scope="sessions:read").scope == {"sessions:read"}
+    person.signs_in_to(web)
+    assert acting.by_agent(token).scope == set(SCOPES)
+
+
 def test_withdrawing_the_consent_ends_what_was_exchanged(acting: Actors, web: App):
     person = sign_in(acting.deployment, acting.user_id)
     token = person.signs_in_to(web).token

@@ -77,14 +77,16 @@ def agents(deployment: Deployment) -> str:
     return deployment.client("agents", audiences=["archive"], may_act=may_act).client_id
 
 
-def may_act(person: Person, app: App, client_id: str = "agents", at: str = "archive") -> bool:
+def may_act(
+    person: Person, app: App, client_id: str = "agents", at: str = "archive", scope: str = ""
+) -> bool:
     """Whether that client may act for the person with the token that the application has."""
     services = person.deployment.services
     client = services.tokens.directory.load_client(app.client.client_id)
     assert client is not None
     acting = ActingClient(client_id, at, is_external=at.startswith("https:"))
     with services.database.reading() as session:
-        asked = ActingFor(person.user_id, client, "my-os", acting)
+        asked = ActingFor(person.user_id, client, "my-os", acting, frozenset(scope.split()))
         (is_allowed,) = allowed_to_act(session.connection(), [asked])
     return is_allowed
 
@@ -280,6 +282,20 @@ def test_what_was_allowed_before_a_client_acted_is_asked_about_again(
     alice.allows(app, scope="sessions:read")
     assert isinstance(alice.next_step(app, scope="agents:run"), ConsentNeeded)
     assert isinstance(alice.next_step(app, scope="sessions:read"), Redirection)
+
+
+def test_a_client_acts_only_with_scopes_of_which_a_page_told_together_with_it(
+    alice: Person, app: App, deployment: Deployment
+):
+    """A token that was got before that page may have more."""
+    alice.allows(app, scope="agents:run")
+    deployment.audience("archive")
+    deployment.client("agents", audiences=["archive"], may_act=RULE)
+    alice.allows(app, scope="sessions:read")
+    assert may_act(alice, app, scope="sessions:read")
+    assert not may_act(alice, app, scope="sessions:read agents:run")
+    alice.allows(app, scope="agents:run")
+    assert may_act(alice, app, scope="sessions:read agents:web:run")
 
 
 def test_a_rule_that_is_removed_needs_no_consent(
