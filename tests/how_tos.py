@@ -12,6 +12,19 @@ from tests.row_changes import changes, rows
 
 # What each page says that it makes or changes. Pages that only read have nothing.
 CHANGES: dict[str, list[str]] = {
+    "act-on-behalf.md": [
+        "+ audiences archive",
+        "+ roles agent-user",
+        "+ assignments alice agent-user my-os",
+        "+ assignments alice agent-user archive",
+        "+ clients my-os-agents",
+        "+ client_audiences my-os-agents archive",
+        "+ client_secrets my-os-agents",
+        "+ exchanged_tokens my-os-agents",
+        "+ exchanged_tokens my-os-agents",
+        "+ revoked_principals sub alice",
+        "+ revoked_principals client_id my-os-agents",
+    ],
     "administer-over-rest.md": [],
     "audit.md": [],
     "authenticate-a-github-workflow.md": [

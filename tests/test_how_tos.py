@@ -13,6 +13,7 @@ TESTS = [
         "test_docs.py",
         "test_workload_how_tos.py",
         "client/test_docs.py",
+        "client/test_acting_docs.py",
         "web/test_example.py",
     )
 ]
