@@ -5,7 +5,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from issuer.database import Database
+from issuer.database import Database, Session
 from issuer.database.counts import read_change_count
 from issuer.directory import store
 from issuer.directory.records import (
@@ -55,12 +55,15 @@ class Directory:
         with self._database.reading() as session:
             # Read first, so that the rows are at least as new as the count.
             count = read_change_count(session)
-            record = store.load_client(session, _possible(client_id), self._own_audience)
-        if record is None or not self._accepted(record):
-            return None
-        if not record.is_fetched:
+            record = self.client_in(session, client_id)
+        if record is not None and not record.is_fetched:
             self._remember(count, record)
         return record
+
+    def client_in(self, session: Session, client_id: str) -> ClientRecord | None:
+        """The client as the transaction of `session` sees it."""
+        record = store.load_client(session, _possible(client_id), self._own_audience)
+        return record if record is not None and self._accepted(record) else None
 
     def new_client(self, client_id: str) -> ClientRecord:
         """The client of a metadata document, before a person has allowed it anything."""

@@ -28,6 +28,7 @@ from issuer.database.tables import (
     RevocationFeedRow,
     RevokedPrincipalRow,
     RevokedTokenRow,
+    SigningKeyRow,
 )
 from issuer.revocations.share import ENTRY_BYTES, Listed, TokenIdentity
 
@@ -99,7 +100,7 @@ def _named(row: type[RevokedTokenRow | RevokedPrincipalRow], kinds: str) -> Colu
     )
 
 
-# Built once: it runs with every exchange.
+# Built once: these run with every exchange.
 _ABOUT = union_all(
     select(RevokedTokenRow.kind, RevokedTokenRow.id, RevokedTokenRow.expires_at).where(
         _named(RevokedTokenRow, "jti sid")
@@ -126,6 +127,16 @@ def entries_about(
     }
     rows = connection.execute(_ABOUT, {kind: list(ids) for kind, ids in names.items()})
     return ((kind, name, instant) for kind, name, instant in rows)
+
+
+_REVOKED_KEYS = select(SigningKeyRow.kid).where(
+    SigningKeyRow.kid.in_(bindparam("kids", expanding=True)), SigningKeyRow.revoked_at.is_not(None)
+)
+
+
+def revoked_keys(connection: Connection, kids: Collection[str]) -> set[str]:
+    """Those of the keys that are revoked, according to the database."""
+    return {*connection.execute(_REVOKED_KEYS, {"kids": list(kids)}).scalars()}
 
 
 class RevocationStore(Statements):

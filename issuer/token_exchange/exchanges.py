@@ -1,6 +1,6 @@
 """Exchanging access tokens for others (RFC 8693), many in one transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -15,6 +15,7 @@ from issuer.errors import InvalidCredentials
 from issuer.refresh_tokens import TokenToStore
 from issuer.revocations import RevocationView
 from issuer.revocations.revoked import Revoked
+from issuer.revocations.store import revoked_keys
 from issuer.sign_in.consents_store import allowed_to_act
 from issuer.telemetry.metrics import WRITE
 from issuer.token_exchange.store import add_exchanged, origins
@@ -88,16 +89,17 @@ class TokenExchanges:
     def store(self, exchanges: Sequence[Exchange]) -> list[Outcome]:
         """None for each that is durable, with its audit event, when this returns.
 
-        `InvalidCredentials` if its subject token was revoked, or the user does not allow it;
-        `RevokedUntil` if only what would be issued was revoked. Revocations that are being
-        committed are waited for; later ones find the token among those that were exchanged.
+        `InvalidCredentials` if its subject token was revoked or has expired, or the user does not
+        allow it; `RevokedUntil` if only what would be issued was revoked. Revocations that are
+        being committed are waited for; later ones find the token among those that were exchanged.
         """
         with self._chain.writing(WRITE) as connection:
             wait_for_revocations(connection)
             revoked = self._revoked(connection, exchanges)
+            keys = revoked_keys(connection, {each.subject.token.kid for each in exchanges})
             allowed = allowed_to_act(connection, [each.acting for each in exchanges])
             outcomes = [
-                self._outcome(each, revoked, is_allowed=is_allowed)
+                self._outcome(each, revoked, keys, is_allowed=is_allowed)
                 for each, is_allowed in zip(exchanges, allowed, strict=True)
             ]
             done = [
@@ -116,10 +118,14 @@ class TokenExchanges:
         named = [i for each in exchanges for i in (each.subject.token, each.issued)]
         return Revoked.about(connection, named)
 
-    def _outcome(self, exchange: Exchange, revoked: Revoked, *, is_allowed: bool) -> Outcome:
-        user_id = exchange.subject.user.id
-        if revoked.includes(exchange.subject.token):
+    def _outcome(
+        self, exchange: Exchange, revoked: Revoked, keys: Collection[str], *, is_allowed: bool
+    ) -> Outcome:
+        token, user_id = exchange.subject.token, exchange.subject.user.id
+        if revoked.includes(token) or token.kid in keys:
             return InvalidCredentials("revoked", user_id)
+        if exchange.issue.access_token.expires_at <= self._clock():
+            return InvalidCredentials("expired", user_id)
         if not is_allowed:
             return NotAllowedByUser("the user has not allowed the client to act there", user_id)
         if revoked.includes(exchange.issued):

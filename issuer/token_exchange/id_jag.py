@@ -22,8 +22,8 @@ from issuer.directory import (
 )
 from issuer.errors import InvalidCredentials
 from issuer.refresh_tokens import Lifetimes, TokenToStore
-from issuer.revocations import TokenIdentity
 from issuer.revocations.revoked import Revoked
+from issuer.revocations.store import revoked_keys
 from issuer.scopes import EMAIL, ScopeNotCovered
 from issuer.sign_in.codes_store import CodeStore
 from issuer.sign_in.consents_store import ActingFor, allowed_to_act
@@ -31,8 +31,9 @@ from issuer.sign_in.sessions_store import SessionStore
 from issuer.token_exchange.exchanges import NotAllowedByUser, TokenExchanges
 from issuer.token_exchange.subject import UserToken, identity_of
 from issuer.tokens import Authorization, IdTokenReader, RevokedUntil, VerifiedToken
+from issuer.tokens.reading import VerifiedIdToken
 from issuer.values import lazy_property
-from issuer.vocabulary import ID_JAG_TYPE, SigningAlgorithm
+from issuer.vocabulary import ID_JAG_TYPE, GrantType, SigningAlgorithm
 
 LONGEST_ID_JAG = timedelta(minutes=5)
 _OF_ID_TOKEN = ("auth_time", "acr", "amr")
@@ -83,7 +84,7 @@ class Asserted:
     `by` is the access token, None for an ID token.
     """
 
-    token: TokenIdentity
+    token: VerifiedToken | VerifiedIdToken
     user: UserRecord
     expires_at: datetime
     identity: Mapping[str, object]
@@ -158,17 +159,24 @@ class IdJags:
     ) -> RevokedUntil | None:
         """Write the audit event, if nothing that the ID-JAG depends on has ended.
 
-        `InvalidCredentials` if the token was revoked, the session has ended, or the user does not
-        allow it any more. Nothing can revoke an ID-JAG, so this transaction checks all of it.
+        `InvalidCredentials` if the token was revoked or has expired, the session has ended, or the
+        user does not allow it any more; `RevokedUntil` if the client was changed and must ask
+        again. Nothing can revoke an ID-JAG, so this transaction checks all of it.
         """
         issued = identity_of(authorization, issue)
         with self._database.changing() as session:
+            client = self._directory.client_in(session, issued.client_id)
+            if client is None or not _may_ask(client, authorization.external):
+                return RevokedUntil.after_revocations(self._clock())
+            if issue.access_token.expires_at <= self._clock():
+                raise InvalidCredentials("expired", asserted.user.id)
             revoked = Revoked.about(session.connection(), [asserted.token, issued])
-            if revoked.includes(asserted.token):
+            keys = revoked_keys(session.connection(), [asserted.token.kid])
+            if revoked.includes(asserted.token) or keys:
                 raise InvalidCredentials("revoked", asserted.user.id)
             if asserted.by is None:
                 self._require_session(session, asserted)
-            if not _is_allowed(session, asserted, authorization):
+            if not _is_allowed(session, asserted, replace(authorization, client=client)):
                 reason = "the user has not allowed the client to act there"
                 raise NotAllowedByUser(reason, asserted.user.id)
             if revoked.includes(issued):
@@ -181,6 +189,11 @@ class IdJags:
         found = SessionStore(session).get(user_id, sid) if sid else None
         if found is None or not found.is_active(self._session_lifetimes, self._clock()):
             raise InvalidCredentials("the session has ended", user_id)
+
+
+def _may_ask(client: ClientRecord, external: ExternalAudience) -> bool:
+    has_grant = GrantType.TOKEN_EXCHANGE in client.grant_types
+    return has_grant and external in client.external_audiences
 
 
 def _is_allowed(session: Session, asserted: Asserted, authorization: IdJag) -> bool:

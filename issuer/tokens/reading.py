@@ -59,6 +59,7 @@ class VerifiedIdToken(TokenIdentity):
     """
 
     sid: str
+    kid: str
     expires_at: datetime
     claims: Mapping[str, Any] = field(repr=False)
 
@@ -98,7 +99,7 @@ class IdTokenReader:
 
         An expired one is accepted: people sign out later (RP-Initiated Logout 1.0 §2).
         """
-        _, claims = _verified_claims(self._keyring, token, ID_TOKEN_TYPE)
+        kid, claims = _verified_claims(self._keyring, token, ID_TOKEN_TYPE)
         if claims.get("iss") != self._issuer:
             raise InvalidCredentials("of another issuer")
         return VerifiedIdToken(
@@ -108,6 +109,7 @@ class IdTokenReader:
             client_id=claims["aud"],
             audience=claims["aud"],
             issued_at=datetime.fromtimestamp(claims["iat"], UTC),
+            kid=kid,
             expires_at=datetime.fromtimestamp(claims["exp"], UTC),
             claims=claims,
         )

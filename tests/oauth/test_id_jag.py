@@ -1,10 +1,16 @@
 """ID-JAGs: draft-ietf-oauth-identity-assertion-authz-grant, by token exchange (RFC 8693)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
 
+from issuer.audit import Actor
+from issuer.composition import UnitOfWork
+from issuer.errors import InvalidCredentials
+from issuer.refresh_tokens import TokenToStore
+from issuer.tokens import RevokedUntil
 from tests.builders import Credentials, Deployment
 from tests.drivers import TokenAnswer, TokenDriver
 from tests.oauth.exchanging import (
@@ -298,6 +304,42 @@ def test_nothing_is_asserted_once_it_has_ended(app: SignedInApp, what: str):
         change(work, app)
     app.deployment.clock.move(timedelta(seconds=3))
     assert_unusable(app.deployment, app.id_jag(), reason)
+
+
+def store_after(app: SignedInApp, change: Callable[[UnitOfWork], object]) -> RevokedUntil | None:
+    """The outcome for an ID-JAG that is signed before something changes, and stored after it."""
+    services = app.deployment.services
+    id_jags, client = services.people.id_jags, services.tokens.directory.load_client("agent")
+    asserted = id_jags.of_id_token(app.id_token, client)
+    authorization = id_jags.authorization(asserted, client, client.external_audiences[0])
+    token = services.tokens.issuer.issue(authorization, app.deployment.clock())
+    with app.deployment.changing() as work:
+        change(work)
+    return id_jags.store(asserted, authorization, TokenToStore(token, Actor("agent"), {}))
+
+
+def test_one_whose_subject_token_ends_meanwhile_is_refused(app: SignedInApp):
+    """Its key is revoked, or it has expired."""
+    with pytest.raises(InvalidCredentials) as expired:
+        store_after(app, lambda _: app.deployment.clock.move(timedelta(minutes=5)))
+    kid = app.deployment.services.keys.keyring.active("ES256").kid
+    with pytest.raises(InvalidCredentials) as revoked:
+        store_after(app, lambda work: work.revoke_key(kid))
+    assert (expired.value.reason, revoked.value.reason) == ("expired", "revoked")
+
+
+CHANGED: dict[str, dict[str, object]] = {
+    "the resource": {"external_audiences": LISTED[1:]},
+    "its scopes": {"external_audiences": [{**LISTED[0], "scopes": ["files.read"]}]},
+    "the grant": {"grant_types": ["authorization_code"]},
+}
+
+
+@pytest.mark.parametrize("what", CHANGED)
+def test_a_client_that_loses_the_resource_meanwhile_must_ask_again(app: SignedInApp, what: str):
+    """Another process may have the client in memory as it was."""
+    outcome = store_after(app, lambda work: work.clients.update("agent", CHANGED[what]))
+    assert isinstance(outcome, RevokedUntil)
 
 
 def test_the_user_must_have_allowed_the_other_server(app: SignedInApp):

@@ -6,6 +6,8 @@ import pytest
 
 from issuer.errors import InvalidField
 from issuer.roles import Assignment
+from issuer.token_exchange import TokenExchanges, UserToken
+from issuer.tokens import VerifiedToken
 from tests.builders import Credentials, Deployment
 from tests.drivers import TokenAnswer, TokenDriver
 from tests.oauth.exchanging import (
@@ -338,6 +340,19 @@ def test_an_expired_token_is_not_usable(acting: Actors):
     acting.deployment.wait(timedelta(seconds=899))
     assert acting.by_agent(token).body["expires_in"] == 1
     acting.deployment.wait(timedelta(seconds=1))
+    assert_unusable(acting, acting.by_agent(token), "expired")
+
+
+def test_a_token_that_expires_while_it_is_exchanged_is_not_usable(acting: Actors, monkeypatch):
+    """No token is sent whose lifetime is over when it begins."""
+    token, look_up = acting.sign_in().token, TokenExchanges.look_up
+    acting.deployment.wait(timedelta(seconds=899))
+
+    async def look_up_slowly(exchanges: TokenExchanges, read: VerifiedToken) -> UserToken:
+        acting.deployment.clock.move(timedelta(seconds=1))
+        return await look_up(exchanges, read)
+
+    monkeypatch.setattr(TokenExchanges, "look_up", look_up_slowly)
     assert_unusable(acting, acting.by_agent(token), "expired")
 
 

@@ -12,13 +12,14 @@ from sqlalchemy import event
 
 from issuer.audit import Actor
 from issuer.background.batches import BatchWorker
+from issuer.composition import UnitOfWork
 from issuer.database.counts import wait_for_revocations
 from issuer.errors import InvalidCredentials
 from issuer.refresh_tokens import TokenToStore
 from issuer.token_exchange import TokenExchanges
 from issuer.token_exchange.store import add_exchanged
 from issuer.token_exchange.subject import Exchange, identity_of
-from issuer.tokens import Authorization, RevokedUntil
+from issuer.tokens import Authorization, RevokedUntil, VerifiedToken
 from tests.builders import Deployment
 from tests.drivers import TokenDriver
 from tests.interleaving import is_one_blocked, number_blocked
@@ -92,6 +93,25 @@ def test_what_is_revoked_meanwhile_is_not_exchanged(acting: Actors, exchanges: T
     assert not is_listed(acting, second)
 
 
+def test_what_expires_meanwhile_is_not_exchanged(acting: Actors, exchanges: TokenExchanges):
+    exchanged = exchanges_of(acting, 1)
+    acting.deployment.clock.move(timedelta(minutes=15))
+    (outcome,) = exchanges.store(exchanged)
+    assert isinstance(outcome, InvalidCredentials)
+    assert outcome.reason == "expired"
+
+
+def test_a_token_whose_key_is_revoked_meanwhile_is_not_exchanged(
+    acting: Actors, exchanges: TokenExchanges
+):
+    """Whoever has the private key could exchange tokens that it made, while it is revoked."""
+    (exchanged,) = exchanges_of(acting, 1)
+    revoke(acting, "key", exchanged.subject.token)
+    (outcome,) = exchanges.store([exchanged])
+    assert isinstance(outcome, InvalidCredentials)
+    assert outcome.reason == "revoked"
+
+
 def test_a_token_for_a_client_that_was_revoked_is_tried_again(
     acting: Actors, exchanges: TokenExchanges
 ):
@@ -103,22 +123,27 @@ def test_a_token_for_a_client_that_was_revoked_is_tried_again(
     assert len(events(acting.deployment, "token.issued")) == 1
 
 
-def revoke(acting: Actors, what: str, jti: str = "", expires_at: object = None) -> None:
+def revoke(acting: Actors, what: str, token: VerifiedToken) -> None:
     with acting.deployment.changing() as work:
-        if what == "token":
-            work.revocations.revoke_tokens({jti: expires_at})
-        elif what == "client":
-            work.clients.revoke_tokens("app")
-        else:
-            work.users.revoke_tokens(acting.user_id)
+        revoke_within(work, acting, what, token)
+
+
+def revoke_within(work: UnitOfWork, acting: Actors, what: str, token: VerifiedToken) -> None:
+    if what == "token":
+        work.revocations.revoke_tokens({token.jti: token.expires_at})
+    elif what == "client":
+        work.clients.revoke_tokens("app")
+    elif what == "key":
+        work.revoke_key(token.kid)
+    else:
+        work.users.revoke_tokens(acting.user_id)
 
 
 def revoking(acting: Actors, what: str, exchanged: Exchange) -> Callable[[], None]:
-    token = exchanged.subject.token
-    return partial(revoke, acting, what, token.jti, token.expires_at)
+    return partial(revoke, acting, what, exchanged.subject.token)
 
 
-WHAT = ["token", "client", "user"]
+WHAT = ["token", "client", "user", "key"]
 
 
 @pytest.mark.parametrize("database_kind", ["postgresql"])
@@ -128,15 +153,10 @@ def test_an_exchange_waits_for_a_revocation_that_is_being_committed(
 ):
     """It would store a token that the revocation does not know."""
     (exchanged,) = exchanges_of(acting, 1)
-    token, deployment = exchanged.subject.token, acting.deployment
+    deployment = acting.deployment
     with ThreadPoolExecutor() as threads:
         with deployment.changing() as work:
-            if what == "token":
-                work.revocations.revoke_tokens({token.jti: token.expires_at})
-            elif what == "client":
-                work.clients.revoke_tokens("app")
-            else:
-                work.users.revoke_tokens(acting.user_id)
+            revoke_within(work, acting, what, exchanged.subject.token)
             stored = threads.submit(exchanges.store, [exchanged])
             wait_until(partial(is_one_blocked, deployment), 20, "the exchange waits for a lock")
         (outcome,) = stored.result()
