@@ -55,6 +55,7 @@ class UnitOfWork:
         trail = parts.foundation.trails.begin(session, actor)
         lifetimes = Lifetimes(settings.session_idle, settings.session_ttl)
         self._session = session
+        self._trail = trail
         self._issuer = url
         self.authority = authority = Authority(
             session, url, held, actor, users_sign_in=settings.users_sign_in_with_password
@@ -100,11 +101,14 @@ class UnitOfWork:
     def check_invariants(self) -> None:
         """Check, at the end of a change, the rules that concern its result as a whole.
 
-        Where somebody got rights at the issuer, what others gave ends or must be confirmed.
+        Where somebody got rights at the issuer, what others gave ends or must be confirmed. The
+        audit log names clients whose tokens there was no space in the feed to revoke.
         """
         self.new_privileges.check_invariants()
         self.authority.check_invariants()
         self.revocations.check_invariants()
+        for client_id in sorted(self.revocations.not_revoked):
+            self._trail.note("token.revoked", client_id, access_tokens_revoked=False)
 
     def collection(
         self, resource_type: ResourceType[FieldsT, ModelT]
@@ -135,6 +139,16 @@ class UnitOfWork:
         key = self.keys.revoke(kid)
         self.revocations.revoke_exchanged_under(kid)
         return key
+
+    @property
+    def left_valid(self) -> str:
+        """What could not be revoked, as a sentence for operators; empty if everything was."""
+        if not (clients := sorted(self.revocations.not_revoked)):
+            return ""
+        return (
+            "The revocation feed is full: what these clients got by token exchange stays valid"
+            f" until it expires: {', '.join(clients)}."
+        )
 
     def change_issuer(self) -> None:
         """The database belongs to `ISSUER_URL` from now on."""

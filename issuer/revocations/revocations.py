@@ -7,7 +7,7 @@ from datetime import datetime
 from issuer.clock import Clock
 from issuer.database import Session
 from issuer.errors import NotYet
-from issuer.revocations.share import LIMITS, FeedLimits, TokenIdentity
+from issuer.revocations.share import LIMITS, FeedLimits, Listed, TokenIdentity
 from issuer.revocations.store import ExchangedToken, RevocationStore, RevokedPrincipal
 from issuer.vocabulary import MAX_CLOCK_SKEW, MAX_TOKEN, SEEN_WITHIN, TOKEN_RETENTION
 
@@ -31,14 +31,18 @@ class FeedFull(NotYet):
 class Revocations:
     """A revocation is in the feed as soon as the transaction is committed.
 
-    It applies to what was exchanged for the tokens as well (RFC 8693). These are listed one by one;
-    beyond the share of the client that got them, all access tokens of their users are revoked.
+    It applies to what was exchanged for the tokens as well (RFC 8693), which is listed one by one.
+    Beyond a share of the feed one entry takes its place: for the user, of a single token or family;
+    for the client that got them, of all tokens of a client, an audience or a key.
+
+    `not_revoked`: clients for which there was no space for that entry either.
     """
 
     def __init__(self, session: Session, clock: Clock, *, limits: FeedLimits = LIMITS) -> None:
         self._limits = limits
         self._store = RevocationStore(session)
         self._clock = clock
+        self.not_revoked: set[str] = set()
         self._principals: dict[RevokedPrincipal, datetime] = {}
         self._principal_bytes: int | None = None
 
@@ -57,7 +61,7 @@ class Revocations:
     def revoke_own_token(
         self, jti: str, expires_at: datetime, *, client_id: str, subject: str
     ) -> bool:
-        """Revoke an access token for the client it was issued to: True if only it is revoked.
+        """Revoke an access token for the client it was issued to: False if others are as well.
 
         Beyond the client's share of the feed, all tokens issued so far with the client as subject
         are revoked: one entry, which affects no other client. `FeedFull` for a token of a user,
@@ -65,10 +69,10 @@ class Revocations:
         tokens of others.
         """
         if self._listed(JTI, {jti: expires_at}, client_id, subject):
-            return True
+            return RevokedPrincipal(SUB, subject) not in self._principals
         if subject != client_id:
             raise FeedFull("The revocation feed cannot list more tokens of this client now.")
-        self._revoke_all(RevokedPrincipal(SUB, client_id), self._limits.principal_bytes)
+        self._add_principal(RevokedPrincipal(SUB, client_id), self._limits.principal_bytes)
         return False
 
     def revoke_of_user(
@@ -82,7 +86,7 @@ class Revocations:
         """
         try:
             if not self._listed(claim, expirations, client_id, user_id):
-                self._revoke_user(user_id)
+                self._revoke_users([user_id])
         except FeedFull:
             return False
         return True
@@ -93,20 +97,17 @@ class Revocations:
         False if the feed is too full.
         """
         self._store.begin_change(self._clock())
+        tokens = self._store.exchanged_through(user_id, client_id, self._most_exchanged())
         try:
-            self._list_exchanged(self._store.exchanged_through(user_id, client_id))
+            self._revoke_users({user_id} if tokens is None else self._beyond_share(tokens))
         except FeedFull:
             return False
         return True
 
-    def revoke_exchanged_under(self, kid: str) -> bool:
-        """Revoke what was exchanged for tokens of a revoked key; False if the feed is too full."""
+    def revoke_exchanged_under(self, kid: str) -> None:
+        """Revoke what was exchanged for tokens of a revoked key."""
         self._store.begin_change(self._clock())
-        try:
-            self._list_exchanged(self._store.exchanged_for_any(KID, kid))
-        except FeedFull:
-            return False
-        return True
+        self._revoke_exchanged(KID, kid)
 
     def revoke_subject(self, user_or_client_id: str) -> None:
         """Revoke all access and refresh tokens issued so far with this `sub`."""
@@ -129,25 +130,28 @@ class Revocations:
         return self._store.delete_expired(self._clock() - TOKEN_RETENTION - MAX_CLOCK_SKEW)
 
     def check_invariants(self) -> None:
-        """Called at the end of a transaction: "issued so far" ends then, not when it began."""
+        """Called at the end of a transaction: "issued so far" ends then, not when it began.
+
+        Nothing has been exchanged meanwhile: the feed's row is locked.
+        """
         for principal, not_after in list(self._principals.items()):
             if issued_so_far(self._clock()) > not_after:
-                self._revoke_all(principal)
+                self._add_principal(principal)
 
-    def outrun(self) -> set[RevokedPrincipal]:
-        """After the commit: those whose tokens of its last moments are not revoked.
+    def outrun(self) -> dict[RevokedPrincipal, datetime]:
+        """After the commit: those whose tokens of its last moments are not revoked, with when.
 
         Empty unless the commit took a second: until it ended, no process saw the change, and all
         issued tokens. Revoke these again at once: from then on every process sees the change, so
         it does not matter how long that second commit takes.
         """
         this_second = self._clock().replace(microsecond=0)
-        return {each for each, until in self._principals.items() if until < this_second}
+        return {each: until for each, until in self._principals.items() if until < this_second}
 
-    def revoke_again(self, principals: Iterable[RevokedPrincipal]) -> None:
-        """Revoke the access tokens issued so far of principals that have an entry."""
-        for each in principals:
-            self._revoke_all(each)
+    def revoke_again(self, outrun: Mapping[RevokedPrincipal, datetime]) -> None:
+        """Revoke the tokens that they were issued later, and what was exchanged for those."""
+        for each, until in outrun.items():
+            self._revoke_all(each, since=until)
 
     def includes(self, token: TokenIdentity) -> bool:
         """Whether the token is revoked, according to the database."""
@@ -166,18 +170,59 @@ class Revocations:
         if not self._added(kind, expirations, client_id, subject):
             return False
         if kind == JTI:  # what was exchanged has the same `sid`
-            self._list_exchanged(self._store.exchanged_for(expirations))
+            tokens = self._store.exchanged_for(expirations, self._most_exchanged())
+            self._revoke_users(
+                self._store.users_of_exchanged(expirations)
+                if tokens is None
+                else self._beyond_share(tokens)
+            )
         return True
 
-    def _list_exchanged(self, tokens: Iterable[ExchangedToken]) -> None:
-        """Call it once the feed's row is locked: until the commit, no token is exchanged."""
-        of_client: dict[str, list[ExchangedToken]] = defaultdict(list)
+    def _beyond_share(self, tokens: Iterable[ExchangedToken]) -> set[str]:
+        """List the tokens, each for its client and user; the users whose share has no space."""
+        return {each.user_id for each in self._unlisted(tokens, are_of_users=True)}
+
+    def _revoke_exchanged(self, kind: str, name: str, *, since: datetime | None = None) -> None:
+        """What was exchanged for tokens of a client, for an audience or of a key.
+
+        An entry for a client that got some covers all its tokens, so what was exchanged for these
+        is revoked in the same way.
+        """
+        tokens = self._store.exchanged_for_any(kind, name, self._most_exchanged(), since=since)
+        if tokens is None:
+            clients = self._store.exchanging_clients(kind, name)
+        else:
+            clients = {each.client_id for each in self._unlisted(tokens, are_of_users=False)}
+        for client_id in sorted(self._store.with_later_clients(clients)):
+            try:
+                client = RevokedPrincipal(CLIENT_ID, client_id)
+                self._add_principal(client, self._limits.principal_bytes)
+            except FeedFull:
+                self.not_revoked.add(client_id)
+
+    def _unlisted(
+        self, tokens: Iterable[ExchangedToken], *, are_of_users: bool
+    ) -> list[ExchangedToken]:
+        """List the tokens for the clients that got them; those that a share has no space for.
+
+        `are_of_users`: each user of a client has a share of its own.
+        """
+        groups: dict[tuple[str, str], list[ExchangedToken]] = defaultdict(list)
         for each in tokens:
-            of_client[each.client_id].append(each)
-        for client_id, exchanged in of_client.items():
-            if not self._added(JTI, {each.jti: each.expires_at for each in exchanged}, client_id):
-                for user_id in sorted({each.user_id for each in exchanged}):
-                    self._revoke_user(user_id)
+            groups[each.client_id, each.user_id if are_of_users else ""].append(each)
+        return [
+            each
+            for whose, some in groups.items()
+            if not self._added(JTI, {each.jti: each.expires_at for each in some}, *whose)
+            for each in some
+        ]
+
+    def _most_exchanged(self) -> int:
+        """How many are listed for one revocation: as many as for one user of one client.
+
+        The feed's row must be locked. Exchanges and other revocations wait until the commit.
+        """
+        return self._limits.remaining(Listed(self._store.listed_for("", "").all, 0, 0), is_own=True)
 
     def _added(
         self, kind: str, expirations: Mapping[str, datetime], client_id: str = "", subject: str = ""
@@ -197,17 +242,30 @@ class Revocations:
         self._store.add_tokens(kind, unexpired, change, client_id=client_id, subject=subject)
         return True
 
-    def _revoke_user(self, user_id: str) -> None:
-        """All access tokens issued so far to the user; refresh tokens get new ones."""
-        self._revoke_all(RevokedPrincipal(SUB, user_id), self._limits.principal_bytes)
+    def _revoke_users(self, user_ids: Iterable[str]) -> None:
+        """All access tokens issued so far to the users; refresh tokens get new ones."""
+        for each in sorted(user_ids):
+            self._add_principal(RevokedPrincipal(SUB, each), self._limits.principal_bytes)
 
     def _revoke_all(
+        self,
+        principal: RevokedPrincipal,
+        *,
+        ends_families: bool = False,
+        since: datetime | None = None,
+    ) -> None:
+        self._add_principal(principal, ends_families=ends_families)
+        if principal.kind in {CLIENT_ID, AUDIENCE}:  # what was exchanged has the same `sub`
+            self._revoke_exchanged(principal.kind, principal.id, since=since)
+
+    def _add_principal(
         self,
         principal: RevokedPrincipal,
         max_bytes: int | None = None,
         *,
         ends_families: bool = False,
     ) -> None:
+        """Add an entry for the access tokens issued so far, or move an existing one forward."""
         now = self._clock()
         not_after = issued_so_far(now)
         change = self._store.begin_change(now)
@@ -220,21 +278,19 @@ class Revocations:
             families_before=change if ends_families else 0,
         )
         self._principals[principal] = not_after
-        if principal.kind in {CLIENT_ID, AUDIENCE}:  # what was exchanged has the same `sub`
-            self._list_exchanged(self._store.exchanged_for_any(principal.kind, principal.id))
 
     def _require_space(self, principal: RevokedPrincipal, max_bytes: int) -> None:
         if self._store.has_principal(principal):
             return
         if self._principal_bytes is None:
             self._principal_bytes = self._store.principal_bytes()
-        self._principal_bytes += principal.max_bytes
-        if self._principal_bytes > max_bytes:
+        if self._principal_bytes + principal.max_bytes > max_bytes:
             raise FeedFull(
                 "The revocation feed cannot list more users, clients and audiences now: verifiers"
                 " would refuse a larger one. Wait until entries have expired, or revoke the signing"
                 " keys, which revokes all tokens at once."
             )
+        self._principal_bytes += principal.max_bytes
 
 
 def issued_so_far(now: datetime) -> datetime:

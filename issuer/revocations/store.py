@@ -257,40 +257,73 @@ class RevocationStore(Statements):
         )
         return self.session.scalars(query).one()
 
-    def exchanged_for(self, jtis: Iterable[str]) -> list[ExchangedToken]:
-        """The tokens that were exchanged for one of these, directly or one after the other."""
-        return self._with_later([], jtis)
+    def exchanged_for(self, jtis: Iterable[str], most: int) -> list[ExchangedToken] | None:
+        """The tokens that were exchanged for one of these, directly or one after the other.
 
-    def exchanged_for_any(self, kind: str, name: str) -> list[ExchangedToken]:
-        """As `exchanged_for` all tokens of a `client_id`, for an `aud`, or signed by a `kid`."""
-        return self._with_later(self._exchanged(_OF_SUBJECT[kind] == name))
+        None if there are more than `most`, of which no more are read.
+        """
+        found: list[ExchangedToken] = []
+        for part in in_parts(jtis):
+            tokens = self._exchanged(most - len(found), ExchangedTokenRow.subject_jti.in_(part))
+            if tokens is None:
+                return None
+            found += tokens
+        return found
 
-    def exchanged_through(self, user_id: str, client_id: str) -> list[ExchangedToken]:
+    def exchanged_for_any(
+        self, kind: str, name: str, most: int, *, since: datetime | None = None
+    ) -> list[ExchangedToken] | None:
+        """As `exchanged_for` all tokens of a `client_id`, for an `aud`, or signed by a `kid`.
+
+        `since`: only those that were issued later.
+        """
+        issued_at = ExchangedTokenRow.issued_at
+        later = [] if since is None else [issued_at > since]
+        return self._exchanged(most, _OF_SUBJECT[kind] == name, *later)
+
+    def exchanged_through(
+        self, user_id: str, client_id: str, most: int
+    ) -> list[ExchangedToken] | None:
         """Tokens of the user that the client got by exchange, or others in exchange for its own.
 
-        With those that were exchanged for them in turn.
+        With those that were exchanged for them in turn. None if there are more than `most`.
         """
         row = ExchangedTokenRow
         took_part = or_(row.client_id == client_id, row.subject_client == client_id)
-        return self._with_later(self._exchanged(row.user_id == user_id, took_part))
+        return self._exchanged(most, row.user_id == user_id, took_part)
 
-    def _with_later(
-        self, tokens: list[ExchangedToken], jtis: Iterable[str] = ()
-    ) -> list[ExchangedToken]:
-        """These, and what was exchanged for them or for those `jtis`, in any number of steps."""
-        found = {each.jti: each for each in tokens}
-        ids = [*jtis, *found]
-        while ids:
-            parts = (ExchangedTokenRow.subject_jti.in_(part) for part in in_parts(ids))
-            later = [each for part in parts for each in self._exchanged(part)]
-            ids = [each.jti for each in later if each.jti not in found]
-            found |= {each.jti: each for each in later}
-        return list(found.values())
-
-    def _exchanged(self, *which: ColumnElement[bool]) -> list[ExchangedToken]:
+    def _exchanged(self, most: int, *which: ColumnElement[bool]) -> list[ExchangedToken] | None:
+        """These, and what was exchanged for them, in any number of steps."""
         row = ExchangedTokenRow
-        query = select(row.jti, row.user_id, row.client_id, row.expires_at).where(*which)
-        return [ExchangedToken(*each) for each in self.session.execute(query)]
+        columns = select(row.jti, row.user_id, row.client_id, row.expires_at)
+        first = columns.where(*which).cte("exchanged", recursive=True)
+        found = first.union(columns.join(first, row.subject_jti == first.c.jti))
+        rows = self.session.execute(select(found).limit(most + 1)).all()
+        return [ExchangedToken(*each) for each in rows] if len(rows) <= most else None
+
+    def users_of_exchanged(self, jtis: Iterable[str]) -> set[str]:
+        """The users of tokens that were exchanged for these."""
+        row = ExchangedTokenRow
+        parts = (row.subject_jti.in_(part) for part in in_parts(jtis))
+        queries = (select(row.user_id).where(part).distinct() for part in parts)
+        return {each for query in queries for each in self.session.scalars(query)}
+
+    def exchanging_clients(self, kind: str, name: str) -> set[str]:
+        """The clients that got the tokens of `exchanged_for_any`."""
+        return self._clients(_OF_SUBJECT[kind] == name)
+
+    def with_later_clients(self, client_ids: Iterable[str]) -> set[str]:
+        """These, and the clients that exchanged tokens of them, directly or of one another."""
+        found: set[str] = set()
+        new = {*client_ids}
+        while new:
+            found |= new
+            parts = (ExchangedTokenRow.subject_client.in_(part) for part in in_parts(new))
+            new = {each for part in parts for each in self._clients(part)} - found
+        return found
+
+    def _clients(self, which: ColumnElement[bool]) -> set[str]:
+        return {*self.session.scalars(select(ExchangedTokenRow.client_id).where(which).distinct())}
 
     def delete_expired(self, expired_at: datetime) -> int:
         """Delete some entries and exchanged tokens that had expired by then; how many."""

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import event, func, select
 
 from issuer.composition import UnitOfWork, compose
 from issuer.composition.background import delete_expired
@@ -12,12 +13,14 @@ from issuer.database.tables import ExchangedTokenRow
 from issuer.revocations import Revocations
 from issuer.revocations.revocations import FeedFull
 from issuer.revocations.share import FeedLimits
+from issuer.revocations.store import ExchangedToken, RevocationStore
 from issuer.roles import Assignment
 from issuer.users.passwords import Passwords
 from issuer.vocabulary import MAX_CLOCK_SKEW, TOKEN_RETENTION
 from tests.builders import OPERATOR, Deployment
 from tests.drivers import TokenDriver
 from tests.oauth.exchanging import SCOPES, Actors, actors, exchange
+from tests.oauth.refreshing import events
 from tests.revocations.feed import Feed
 from tests.sign_in.authorizing import CALLBACK, App, sign_in
 
@@ -218,6 +221,132 @@ def test_if_there_is_no_space_for_that_either_nothing_is_revoked(acting: Actors)
         Revocations(session, clock, limits=limits).revoke_tokens({claims.jti: claims.expires_at})
     acting.deployment.services.tokens.changes.poll()
     assert acting.accepted(first)
+
+
+def limited(acting: Actors, revoke: Callable[[Revocations], object], **limits: int) -> object:
+    """Revoke in a transaction of its own, with those limits of the feed."""
+    deployment = acting.deployment
+    with deployment.services.database.changing() as session:
+        revoked = revoke(Revocations(session, deployment.clock, limits=FeedLimits(**limits)))
+    deployment.services.tokens.changes.poll()
+    return revoked
+
+
+OF_MANY: dict[str, tuple[Callable[[Revocations, str], object], set[str]]] = {
+    "a client": (lambda revocations, _: revocations.revoke_client("app"), {"app"}),
+    "an audience": (lambda revocations, _: revocations.revoke_audience("my-os"), set()),
+    "a key": (lambda revocations, kid: revocations.revoke_exchanged_under(kid), set()),
+}
+
+
+@pytest.mark.parametrize("what", OF_MANY)
+def test_beyond_the_share_all_tokens_of_the_clients_that_got_them_are_revoked(
+    acting: Actors, what: str
+):
+    """One entry for each client, not for each user. With what was exchanged for those tokens."""
+    acting.deployment.user("bob", roles=["runner"])
+    revoke, named = OF_MANY[what]
+    alice, bob = acting.sign_in(), acting.endpoint.password(acting.app, "bob")
+    exchanged = [*acting.chain(alice.token), *acting.chain(bob.token)]
+    header, _ = acting.endpoint.read(alice)
+    limited(acting, lambda revocations: revoke(revocations, header["kid"]), tokens=8)
+    assert not any(acting.accepted(each) for each in exchanged)
+    revoked = Feed.of(acting.deployment.http).revoked
+    assert revoked["client_id"].keys() == {"agent", "archivist", "keeper"} | named
+    assert (revoked["jti"], revoked["sub"]) == ({}, {})
+
+
+def test_a_client_can_be_disabled_although_the_feed_has_no_space_for_what_was_exchanged(
+    acting: Actors,
+):
+    """The audit log names those whose tokens stay valid."""
+    first = acting.sign_in().token
+    chain = acting.chain(first)
+    with acting.deployment.changing() as work:
+        work.revocations._limits = FeedLimits(tokens=8, principal_bytes=24)
+        work.clients.update("app", {"disabled": True})
+        assert work.left_valid.endswith("until it expires: agent, archivist, keeper.")
+    assert [acting.accepted(each) for each in [first, *chain]] == [False, True, True, True]
+    noted = events(acting.deployment, "token.revoked")
+    assert [each.target for each in noted] == ["agent", "archivist", "keeper"]
+    assert not any(each.details["access_tokens_revoked"] for each in noted)
+
+
+def test_no_more_are_read_than_may_be_listed(acting: Actors):
+    first = acting.sign_in().token
+    for each in (first, first):
+        acting.chain(each)
+    jti = acting.deployment.services.tokens.any_reader.read(first).jti
+    with acting.deployment.services.database.reading() as session:
+        store = RevocationStore(session)
+        asked: list[Callable[[int], list[ExchangedToken] | None]] = [
+            partial(store.exchanged_for, [jti]),
+            partial(store.exchanged_for_any, "client_id", "app"),
+            partial(store.exchanged_through, acting.user_id, "agent"),
+        ]
+        for tokens in asked:
+            assert len(tokens(6) or ()) == 6
+            assert tokens(5) is None
+
+
+def test_a_user_does_not_use_up_the_share_of_others_at_the_client_that_acts(acting: Actors):
+    """An application could do so with its own user, and would end all tokens of others."""
+    acting.deployment.user("bob", roles=["runner"])
+    read = acting.deployment.services.tokens.any_reader.read
+
+    def revoke(token: str) -> object:
+        claims = read(token)
+        whose = {"client_id": claims.client_id, "subject": claims.subject}
+        return limited(
+            acting,
+            lambda feed: feed.revoke_own_token(claims.jti, claims.expires_at, **whose),
+            tokens=200,
+        )
+
+    first = acting.sign_in().token
+    exchanged = [acting.by_agent(first).token for _ in range(40)]
+    assert not revoke(first), "the audit event says that others were revoked, too"
+    assert not any(acting.accepted(each) for each in exchanged)
+    bob, other = (acting.endpoint.password(acting.app, "bob").token for _ in range(2))
+    exchanged = [acting.by_agent(bob).token for _ in range(4)]
+    assert revoke(bob)
+    assert not any(acting.accepted(each) for each in [bob, *exchanged])
+    assert acting.accepted(other)
+    assert Feed.of(acting.deployment.http).revoked["sub"].keys() == {acting.user_id}
+
+
+def test_what_was_exchanged_is_listed_once_however_long_that_takes(acting: Actors):
+    """What the client gets meanwhile is revoked: its entry has the time of the end."""
+    acting.by_agent(acting.sign_in().token)
+    deployment, listed = acting.deployment, []
+
+    def take_long(_conn: object, _cursor: object, statement: str, *_: object) -> None:
+        if "INSERT INTO revoked_tokens" in statement:
+            listed.append(deployment.clock())
+            deployment.clock.move(timedelta(seconds=5))
+
+    engine = deployment.services.database.engine
+    event.listen(engine, "before_cursor_execute", take_long)
+    with deployment.changing() as work:
+        work.clients.revoke_tokens("app")
+    event.remove(engine, "before_cursor_execute", take_long)
+    assert len(listed) == 1
+    assert not work.revocations.outrun()
+
+
+def test_after_a_slow_commit_what_was_exchanged_for_later_tokens_is_revoked(acting: Actors):
+    """The client got these until the commit, so they were exchanged after it."""
+    deployment = acting.deployment
+    earlier = acting.by_agent(acting.sign_in().token).token
+    with deployment.services.database.changing() as session:
+        first = Revocations(session, deployment.clock)
+        first.revoke_client("app")
+    deployment.wait(timedelta(seconds=5))
+    later = acting.sign_in().token
+    chain = acting.chain(later)
+    limited(acting, lambda revocations: revocations.revoke_again(first.outrun()))
+    assert not any(acting.accepted(each) for each in [earlier, later, *chain])
+    assert len(Feed.of(deployment.http).revoked["jti"]) == 4
 
 
 def test_what_was_exchanged_counts_for_the_client_that_got_it(acting: Actors):

@@ -75,11 +75,11 @@ def revoke_key(kid: str = argument("KID", "The id of the key.")) -> None:
     """
     with administering() as administration:
         with administration.changing_keys(operator()) as work:
-            key = work.revoke_key(kid)
+            key, left_valid = work.revoke_key(kid), work.left_valid
         description = described(administration.keyring.keys, key, administration.clock())
     output.say(
         f"Revoked {kid}. The issuer refuses its tokens within a second, verifiers within"
-        f" {administration.settings.jwks_max_age.total_seconds():.0f} s.",
+        f" {administration.settings.jwks_max_age.total_seconds():.0f} s. {left_valid}".rstrip(),
         description.model_dump(mode="json"),
     )
 

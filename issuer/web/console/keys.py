@@ -133,9 +133,10 @@ class KeysScreen(ConsoleScreen):
         operator = self.operator
         with self.parts.administration.changing_keys(operator.actor, operator.held) as work:
             work.revoke_key(kid)
+            left_valid = work.left_valid
         cli = ("key", "revoke", *(["--"] if kid.startswith("-") else []), kid)
         command = self.commands.command(cli, "POST", ("keys", kid, "revoke"))
-        return self.finished(f"The key {kid} is revoked.", command)
+        return self.finished(f"The key {kid} is revoked. {left_valid}".rstrip(), command)
 
     def _live_verifiers(self) -> list[DescribedVerifier]:
         with self.operator.work(READ) as work:
