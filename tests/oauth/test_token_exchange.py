@@ -203,6 +203,20 @@ def test_a_fourth_actor_is_refused(acting: Actors):
     assert_unusable(acting, acting.by_agent(third), "4 actors, more than 3")
 
 
+def test_a_client_that_exchanges_what_it_got_by_exchange_is_named_once(acting: Actors):
+    """It is still one actor. What ends the first of its tokens ends the second."""
+    rules = [{"from": "my-os", "to": "archive"}, {"from": "archive", "to": "vault"}]
+    acting.change(acting.agent, audiences=["archive", "vault"], may_act=rules)
+    first = acting.by_agent(acting.sign_in().token, audience="archive")
+    second = acting.by_agent(first.token, audience="vault")
+    assert acting.endpoint.claims(second)["act"] == {"sub": "agent"}
+    assert events(acting.deployment, "token.issued")[-1].details["actors"] == ["agent"]
+    third = exchange(acting.endpoint, acting.keeper, second.token)
+    assert acting.endpoint.claims(third)["act"] == {"sub": "keeper", "act": {"sub": "agent"}}
+    acting.endpoint.revoke(acting.agent, first.token)
+    assert not any(acting.accepted(each.token) for each in (first, second, third))
+
+
 def test_claims_of_the_user_are_in_it_and_those_of_the_session_are_not(acting: Actors):
     with acting.deployment.changing() as work:
         work.users.update(acting.user_id, {"claims": {"tenant": "blue"}})

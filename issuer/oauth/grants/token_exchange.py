@@ -162,8 +162,14 @@ def _external(request: AuthenticatedRequest) -> ExternalAudience:
 
 
 def _actors(request: AuthenticatedRequest, token: VerifiedToken) -> list[str]:
-    """Who will act for the user, the client first; the token is not usable by one too many."""
-    actors = [request.client.client_id, *token.actors]
+    """Who will act for the user, the client first; the token is not usable by one too many.
+
+    A client that exchanges what it got by exchange is named once.
+    """
+    client_id = request.client.client_id
+    actors = [*token.actors]
+    if actors[:1] != [client_id]:
+        actors.insert(0, client_id)
     if len(actors) > MAX_ACTORS:
         raise _unusable(f"{len(actors)} actors, more than {MAX_ACTORS}", token.subject)
     return actors
