@@ -23,6 +23,10 @@ _COUNTED = {
     ("second_factors", "recovery_codes", "invitations"): (
         "Those that were removed or used since work again."
     ),
+    ("acting_clients",): (
+        "What they got by token exchange since stays valid until it expires, and nothing that it"
+        " was exchanged for ends it any more: `issuer client revoke-tokens CLIENT` ends it."
+    ),
     ("refresh_families", "sessions"): (
         "Those that ended since work again. A refresh token that was used since is refused, and"
         " ends its family; the one before it works: `issuer user revoke-tokens USER` ends all of a"

@@ -104,6 +104,7 @@ def counted(session: Session, now: datetime) -> dict[str, int]:
     return {
         "users": number(UserRow, UserRow.disabled.is_(False)),
         "clients": number(ClientRow, ClientRow.disabled.is_(False)),
+        "acting_clients": number(ClientRow, ClientRow.act_rules.any()),
         "trusted_issuers": number(TrustedIssuerRow, TrustedIssuerRow.disabled.is_(False)),
         "assignments": number(AssignmentRow),
         "client_secrets": number(secret, or_(secret.expires_at.is_(None), secret.expires_at > now)),

@@ -21,6 +21,7 @@ from tests.backup.driver import backed_up, elsewhere, restored
 from tests.builders import Deployment
 from tests.conftest import Initialized, served
 from tests.drivers import TokenDriver
+from tests.oauth.exchanging import actors
 from tests.revocations.feed import PATH, Feed
 
 on_sqlite = pytest.mark.parametrize("database_kind", ["sqlite"])
@@ -198,8 +199,30 @@ def test_it_names_only_what_the_backup_has(deployment: Deployment, restore_copy)
     assert "Users: 1, clients: 1." in said
     assert "Client secrets: 1, passwords: 1." in said
     assert "Signing keys: 2." in said
-    for absent in ("trusted issuers", "refresh families", "invitations", "recovery codes"):
+    for absent in (
+        "trusted issuers",
+        "refresh families",
+        "invitations",
+        "recovery codes",
+        "acting",
+    ):
         assert absent not in said
+
+
+def test_it_names_clients_that_may_have_exchanged_tokens_since(
+    deployment: Deployment, token_endpoint: TokenDriver, restore_copy
+):
+    """The database has no row of these: what they were exchanged for does not end them."""
+    acting = actors(deployment, token_endpoint)
+    archive = backed_up(deployment.services)
+    first = acting.sign_in().token
+    exchanged = acting.by_agent(first).token
+    copy = restore_copy(archive)
+    assert "Acting clients: 3." in text_of(copy.result)
+    with copy.deployment.changing() as work:
+        work.clients.revoke_tokens("agent")
+    found = Feed.of(copy.http)
+    assert [found.refuses(each) for each in (first, exchanged)] == [False, True]
 
 
 def test_only_an_empty_database_is_filled(deployment: Deployment, database_url: str):
