@@ -377,10 +377,8 @@ class ClientActRuleRow(SeenByDirectory, Base, table="client_act_rules"):
     __table_args__ = (Index("ix_client_act_rules_from", "from_audience", "client_id"),)
 
     client_id: Mapped[str] = _deleted_with("clients.client_id", primary_key=True)
-    from_audience: Mapped[str] = mapped_column(ForeignKey("audiences.id"), primary_key=True)
-    to_audience: Mapped[str] = mapped_column(
-        ForeignKey("audiences.id"), primary_key=True, index=True
-    )
+    from_audience: Mapped[str] = _deleted_with("audiences.id", primary_key=True)
+    to_audience: Mapped[str] = _deleted_with("audiences.id", primary_key=True, index=True)
 
 
 class ClientSecretRow(Given, SeenByDirectory, Base, table="client_secrets"):

@@ -26,11 +26,13 @@ def upgrade() -> None:
             ["from_audience"],
             ["audiences.id"],
             name=op.f("fk_client_act_rules_from_audience_audiences"),
+            ondelete="CASCADE",
         ),
         sa.ForeignKeyConstraint(
             ["to_audience"],
             ["audiences.id"],
             name=op.f("fk_client_act_rules_to_audience_audiences"),
+            ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint(
             "client_id", "from_audience", "to_audience", name=op.f("pk_client_act_rules")

@@ -4,10 +4,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from issuer.clients.client_metadata import read_client_metadata
-from issuer.database.tables import RevokedPrincipalRow
+from issuer.database.tables import AudienceRow, ClientAudienceRow, RevokedPrincipalRow
 from issuer.directory import ClientRecord, ExternalAudience, MayAct
 from issuer.errors import InUse, InvalidField
 from issuer.vocabulary import RegisteredBy
@@ -203,6 +203,19 @@ def test_an_audience_in_a_rule_is_deleted_only_with_the_rule(deployment: Deploym
         work.audiences.delete(audience, cascade=True)
     assert record(deployment).may_act == frozenset()
     assert "agents" in revoked_clients(deployment)
+
+
+@pytest.mark.parametrize("audience", ["support", "archive"])
+def test_a_program_that_does_not_know_rules_can_delete_their_audience(
+    deployment: Deployment, audience: str
+):
+    """As 0.1.0 can: it removes the audience from clients, and then deletes it."""
+    acts(deployment, "agents", ("support", "archive"))
+    with deployment.services.database.changing() as session:
+        named = ClientAudienceRow.audience_id == audience
+        session.execute(delete(ClientAudienceRow).where(named))
+        session.execute(delete(AudienceRow).where(AudienceRow.id == audience))
+    assert not record(deployment).may_act
 
 
 def test_an_id_used_again_brings_no_rule_back(deployment: Deployment):
