@@ -69,6 +69,7 @@ DOMAIN = {
         "audit",
         "directory",
         "refresh_tokens",
+        "resources",
         "revocations",
         "sign_in",
         "tokens",

@@ -1,4 +1,5 @@
-"""How a user signs in, and what the user allowed: factors, invitation, sessions, consents."""
+"""How a user signs in, and what the user allowed: factors, invitation, sessions, consents;
+and which clients act for the user."""
 
 from fastapi import Response
 
@@ -17,6 +18,7 @@ from issuer.admin.routes import admin_router, location
 from issuer.sign_in import Factor, InvitationFields, NewInvitation
 from issuer.sign_in.session_revoker import Consent
 from issuer.sign_in.sessions_store import SignInSession
+from issuer.token_exchange.delegations import Delegation
 from issuer.users import USER
 
 router = admin_router("/users/{id}", "users")
@@ -108,6 +110,31 @@ def withdraw_consents(caller: Caller, id: str, client_id: str) -> None:
     """
     with caller.work(USER.write) as work:
         work.consents.withdraw(id, client_id)
+
+
+@router.get("/delegations")
+def list_delegations(
+    caller: Caller, id: str, limit: Limit = 50, cursor: Cursor = None
+) -> Page[Delegation]:
+    """List which clients act for a user now, with tokens that they exchanged (RFC 8693)."""
+    with caller.work(USER.read) as work:
+        work.users.get(id)
+        delegations = work.delegations.of_user(id)
+    return page_of("delegations", delegations, _place, cursor, limit)
+
+
+@router.delete("/delegations/{client_id}")
+def end_delegation(caller: Caller, id: str, client_id: str) -> None:
+    """Revoke the tokens with which a client acts for a user, and what was exchanged for them.
+
+    Where the user's consent is needed, the user is asked again before the client acts again.
+    """
+    with caller.work(USER.write) as work:
+        work.delegations.end(id, client_id)
+
+
+def _place(each: Delegation) -> str:
+    return f"{each.client_id} {each.audience} {each.from_client} {each.from_audience}"
 
 
 def _key(consent: Consent) -> str:

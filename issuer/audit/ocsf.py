@@ -81,7 +81,7 @@ _OF_ACCOUNTS = frozenset({"user", "factor", "invitation"})
 _OF_ENTITIES = {
     **dict.fromkeys(("created", "announced", "granted", "registered"), 1),
     **dict.fromkeys(("updated", "rewrapped", "url_changed"), 3),
-    **dict.fromkeys(("deleted", "destroyed", "revoked", "withdrawn", "pruned"), 4),
+    **dict.fromkeys(("deleted", "destroyed", "ended", "revoked", "withdrawn", "pruned"), 4),
     "activated": 10,
 }
 

@@ -26,6 +26,7 @@ from issuer.sign_in.factors import Factors
 from issuer.sign_in.invitations import Invitations
 from issuer.sign_in.session_revoker import Consents, Sessions
 from issuer.sign_in.sessions import SentForms
+from issuer.token_exchange.delegations import Delegations
 from issuer.tokens.revoking import TokenRevocations
 from issuer.trusted_issuers import TrustedIssuers
 from issuer.users.users import Users
@@ -83,6 +84,7 @@ class UnitOfWork:
         )
         self.sessions = Sessions(work, lifetimes)
         self.consents = Consents(session, trail, clock, authority)
+        self.delegations = Delegations(work)
         self.sent_forms = SentForms(session, clock, lifetimes)
         reader = parts.tokens.any_reader
         self.token_revocations = TokenRevocations(trail, clock, authority, revocations, reader)

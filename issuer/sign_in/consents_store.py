@@ -205,6 +205,15 @@ class ConsentStore(Statements):
             found[consent_id].add(_acting_client(client_id, at, external))
         return {consent_id: frozenset(acting) for consent_id, acting in found.items()}
 
+    def forget_acting(self, user_id: str, client_id: str) -> bool:
+        """Whether the user had allowed the client to act anywhere; now no more."""
+        consents = select(ConsentRow.id).where(ConsentRow.user_id == user_id)
+        actor = ConsentActorRow
+        of_client = delete(actor).where(
+            actor.client_id == client_id, actor.consent_id.in_(consents)
+        )
+        return rows_changed(self.session, of_client) > 0
+
     def _find(self, user_id: str, client_id: str, audience_id: str | None) -> ConsentRow | None:
         row = ConsentRow
         return self.session.scalars(

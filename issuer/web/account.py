@@ -5,17 +5,19 @@ from collections.abc import Callable, Mapping
 from starlette.responses import Response
 
 from issuer.composition import UnitOfWork
+from issuer.directory import ActingClient
 from issuer.errors import NotFound
 from issuer.sign_in.sessions_store import SignInSession
 from issuer.web.site import PageEndpoint
-from issuer.web.views import AccountPage, ConsentView
+from issuer.web.views import AccountPage, ConsentView, DelegationView
 from issuer.web.visit import Visit
-from issuer.web.words import name_of
+from issuer.web.words import acting_in_words, name_of
 
 _DONE = {
     "password": "Your password is set. You are signed out everywhere else.",
     "session": "That browser is signed out.",
     "consent": "The application no longer acts for you.",
+    "delegation": "It no longer acts for you there.",
     "added": "The authenticator app is added. It is asked for when you sign in.",
     "passkey": "The passkey is added. You can sign in with it.",
     "removed": "It is removed.",
@@ -99,18 +101,35 @@ class AccountEndpoint(OwnPageEndpoint):
             ),
             session_id=session.id,
             consents=self._consents(work, user.id),
+            delegations=self._delegations(work, user.id),
             done=_DONE.get(visit.query.get("done", ""), ""),
         )
 
     def _consents(self, work: UnitOfWork, user_id: str) -> tuple[ConsentView, ...]:
-        directory = self.parts.directory
         views = []
         for each in work.consents.of_user(user_id):
-            client = directory.load_client(each.client_id)
-            name = name_of(client) if client else each.client_id
-            agent_os = self._agent_os(work, each.audience)
-            views.append(ConsentView(each.client_id, name, agent_os, each.granted_at))
+            name, agent_os = self._name(each.client_id), self._agent_os(work, each.audience)
+            acting = acting_in_words(
+                work, (ActingClient(one.client_id, one.audience) for one in each.acting)
+            )
+            views.append(ConsentView(each.client_id, name, agent_os, each.granted_at, acting))
         return tuple(views)
+
+    def _delegations(self, work: UnitOfWork, user_id: str) -> tuple[DelegationView, ...]:
+        return tuple(
+            DelegationView(
+                each.client_id,
+                self._name(each.client_id),
+                self._agent_os(work, each.audience),
+                self._name(each.from_client),
+                each.expires_at,
+            )
+            for each in work.delegations.of_user(user_id)
+        )
+
+    def _name(self, client_id: str) -> str:
+        client = self.parts.directory.load_client(client_id)
+        return name_of(client) if client else client_id
 
     def _agent_os(self, work: UnitOfWork, audience_id: str | None) -> str:
         if audience_id is None:
@@ -149,4 +168,22 @@ class WithdrawConsentEndpoint(OwnPageEndpoint):
             visit,
             "consent",
             lambda work: work.consents.withdraw(session.user_id, client_id),
+        )
+
+
+class EndDelegationEndpoint(OwnPageEndpoint):
+    """Ends what a client does with tokens that it exchanged; until the person allows it again."""
+
+    PATH = "/account/delegations"
+
+    def purpose(self, visit: Visit) -> str:
+        return "/account"
+
+    def change_for(self, session: SignInSession, visit: Visit, form: Mapping[str, str]) -> Response:
+        client_id = form.get("client_id", "")
+        return self.done(
+            session,
+            visit,
+            "delegation",
+            lambda work: work.delegations.end(session.user_id, client_id),
         )

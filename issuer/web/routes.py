@@ -148,6 +148,7 @@ ENDPOINTS: tuple[type[PageEndpoint], ...] = (
     password.PasswordEndpoint,
     account.EndSessionEndpoint,
     account.WithdrawConsentEndpoint,
+    account.EndDelegationEndpoint,
     factors.AuthenticatorEndpoint,
     factors.PasskeyEndpoint,
     factors.RemoveFactorEndpoint,

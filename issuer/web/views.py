@@ -154,6 +154,18 @@ class ConsentView:
     application: str
     agent_os: str
     granted_at: datetime
+    acting: tuple[ActingAt, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DelegationView:
+    """A client that acts for the person `at` an AgentOS, through the application `through`."""
+
+    client_id: str
+    name: str
+    at: str
+    through: str
+    expires_at: datetime
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,6 +186,7 @@ class AccountPage(WebPage):
     sessions: tuple[SignInSession, ...]
     session_id: str
     consents: tuple[ConsentView, ...]
+    delegations: tuple[DelegationView, ...] = ()
     done: str = ""
 
 

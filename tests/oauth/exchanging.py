@@ -1,7 +1,11 @@
 """Helpers for token exchange: alice's token, and clients that act with it one after the other."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
+from sqlalchemy import func, select
+
+from issuer.database.tables import ExchangedTokenRow
 from issuer.roles import Assignment
 from tests.builders import Credentials, Deployment
 from tests.drivers import TokenAnswer, TokenDriver
@@ -70,6 +74,12 @@ class Actors:
         assert by_verifier == by_issuer
         return by_verifier
 
+    def delegations(self) -> list[tuple[str, str, str, str]]:
+        """Who acts for alice now: client and audience, and those of the exchanged tokens."""
+        with self.deployment.services.administration.reading() as work:
+            found = work.delegations.of_user(self.user_id)
+        return [(e.client_id, e.audience, e.from_client, e.from_audience) for e in found]
+
     def assign(self, role: str, principal_id: str, audience: str | None = None) -> None:
         with self.deployment.changing() as work:
             work.assignments.assign(principal_id, Assignment(role=role, audience=audience))
@@ -106,3 +116,28 @@ def actors(deployment: Deployment, endpoint: TokenDriver) -> Actors:
         acting("archivist", "archive", "vault"),
         acting("keeper", "vault", "my-os"),
     )
+
+
+def store_exchange(
+    deployment: Deployment, user_id: str, acting: tuple[str, str], told: tuple[str, str]
+) -> None:
+    """As if a client had exchanged a token: `acting` and `told` are a client and an audience."""
+    now = deployment.services.clock()
+    with deployment.services.database.changing() as session:
+        number = session.scalar(select(func.count()).select_from(ExchangedTokenRow))
+        session.add(
+            ExchangedTokenRow(
+                jti=f"stored-{number}",
+                user_id=user_id,
+                client_id=acting[0],
+                audience_id=acting[1],
+                issued_at=now,
+                expires_at=now + timedelta(minutes=12),
+                subject_jti=f"subject-{number}",
+                subject_client=told[0],
+                subject_audience=told[1],
+                subject_kid="kid",
+                origin_client=told[0],
+                origin_audience=told[1],
+            )
+        )

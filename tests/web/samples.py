@@ -18,6 +18,7 @@ from issuer.web.views import (
     ConfirmPage,
     ConsentPage,
     ConsentView,
+    DelegationView,
     Form,
     HomePage,
     InvitationPage,
@@ -41,6 +42,9 @@ QR = qr_path(URI)
 
 CLAUDE = Application("Claude", "claude.ai")
 PRODUCTION = AgentOS("Production", "my-os", "os.example.com")
+ARCHIVE = ActingAt(
+    AgentOS("Archive", "archive", "archive.example.com"), ("Support agents", "Mailer")
+)
 HELD = ["agents:web:run", "agents:research:run", "agents:read", "teams:read", "workflows:daily:run"]
 MORE = ["agents:run", "sessions:delete", "memories:write", "components:write"]
 
@@ -53,11 +57,7 @@ def consent(**changes: object) -> ConsentPage:
         "agent_os": PRODUCTION,
         "may": in_words([*HELD, "sessions:read", "sessions:write", "knowledge:read"]),
         "may_not": in_words(MORE),
-        "acting": (
-            ActingAt(
-                AgentOS("Archive", "archive", "archive.example.com"), ("Support agents", "Mailer")
-            ),
-        ),
+        "acting": (ARCHIVE,),
         "identity": ("Your name and user name",),
         "offer": "0" * 32,
         "lasts": "until you withdraw it, also while you are signed out. After 90 days, or 14 days"
@@ -120,8 +120,11 @@ def account(**changes: object) -> AccountPage:
         ),
         "session_id": "1",
         "consents": (
-            ConsentView("c", "Claude", "Production", NOW - timedelta(days=12)),
+            ConsentView("c", "Claude", "Production", NOW - timedelta(days=12), (ARCHIVE,)),
             ConsentView("d", "Team wiki", "", NOW - timedelta(days=200)),
+        ),
+        "delegations": (
+            DelegationView("a", "Support agents", "Archive", "Claude", NOW + timedelta(minutes=11)),
         ),
         **changes,
     }
@@ -201,6 +204,7 @@ PAGES: dict[str, WebPage] = {
         factors=(),
         recovery_codes_left=0,
         consents=(),
+        delegations=(),
         sessions=account().sessions[:1],
         why_no_passkeys="Passkeys need a host name; this issuer runs at an IP address.",
     ),
@@ -209,6 +213,9 @@ PAGES: dict[str, WebPage] = {
         email=f"{'very.long.' * 20}@example.com",
         done="Claude no longer acts for you.",
         consents=tuple(ConsentView("c", f"{LONGEST}{i}", LONGEST, NOW) for i in range(20)),
+        delegations=tuple(
+            DelegationView("c", LONGEST, f"{LONGEST}{i}", LONGEST, NOW) for i in range(20)
+        ),
     ),
     "password": PasswordPage(user="alice", form=FORM, username="alice"),
     "password-wrong": PasswordPage(

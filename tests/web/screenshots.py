@@ -34,6 +34,7 @@ CONSOLE = {
     "console-audience": "/console/audiences/support",
     "console-clients": "/console/clients",
     "console-client": "/console/clients/ticket-router",
+    "console-acting": "/console/clients/nightly-digest",
     "console-users": "/console/users",
     "console-user": "/console/users/alice",
     "console-roles": "/console/roles",
@@ -41,6 +42,10 @@ CONSOLE = {
     "console-explain": (
         "/console/explain?subject=invoice-sync&audience=support"
         "&method=POST&path=/agents/triage/runs"
+    ),
+    "console-on-behalf": (
+        "/console/explain?subject=nightly-digest&behalf=alice&origin=support&through=desk"
+        "&audience=research&method=POST&path=/agents/web/runs"
     ),
     "console-explain-token": "/console/explain/token?client=releases",
     "console-trusted-issuers": "/console/trusted-issuers",

@@ -1,4 +1,4 @@
-"""`issuer user factor`, `issuer user session` and `issuer user consent`."""
+"""`issuer user factor`, `session`, `consent` and `delegation`."""
 
 from issuer.cli import output
 from issuer.cli.command import argument, new_app
@@ -115,3 +115,35 @@ def withdraw_consents(user: UserName, client: ClientId) -> None:
         user_id = find_user(work, user).id
         work.consents.withdraw(user_id, client)
     output.say(f"Withdrew what {user} allowed {client}.", {"withdrawn": client})
+
+
+delegation_app = new_app("Which clients act for a user with exchanged tokens (RFC 8693).")
+
+
+@delegation_app.command("list")
+def list_delegations(user: UserName) -> None:
+    """List which clients act for a user now, where, and until when.
+
+    Examples:
+
+      issuer user delegation list alice
+    """
+    with reading() as work:
+        delegations = work.delegations.of_user(find_user(work, user).id)
+    columns = ["client_id", "audience", "from_client", "from_audience", "expires_at"]
+    output.show_all(delegations, columns)
+
+
+@delegation_app.command("end")
+def end_delegation(user: UserName, client: ClientId) -> None:
+    """Revoke the tokens with which a client acts for a user, and what was exchanged for them.
+
+    Where consent is needed, the user is asked again before the client acts again.
+
+    Examples:
+
+      issuer user delegation end alice agents
+    """
+    with changing() as work:
+        work.delegations.end(find_user(work, user).id, client)
+    output.say(f"{client} no longer acts for {user}.", {"ended": client})

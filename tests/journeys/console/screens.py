@@ -15,6 +15,7 @@ from issuer.sign_in import InvitationFields
 from issuer.sign_in.consents_store import AllowedAccess
 from tests.builders import Deployment
 from tests.oauth.asserting import AssertingClient
+from tests.oauth.exchanging import store_exchange
 from tests.trusting import OtherIssuer, trusted
 from tests.verifiers.reporting import reported
 
@@ -243,6 +244,9 @@ def populate(deployment: Deployment) -> dict[str, str]:
             )
             work.consents.grant(access)
         (event,) = work.audit_log.page(EventFilter(target=LONGEST), None, 1)
+    for number in range(MORE_THAN_A_PAGE):
+        acting = (f"{number:03}-{LONGEST}"[:128], LONGEST_AUDIENCE)
+        store_exchange(deployment, "person", acting, (LONGEST, "my-os"))
     return {"kid": active_kid(deployment), "event": str(event.id)}
 
 

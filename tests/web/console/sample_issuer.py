@@ -11,14 +11,18 @@ from starlette.testclient import TestClient
 
 from issuer.audit import Actor
 from issuer.composition import compose
+from issuer.directory import ActingClient
 from issuer.roles import Assignment
 from issuer.server.app import create_app
+from issuer.sign_in.consents_store import AllowedAccess
 from issuer.telemetry import logs
 from issuer.trusted_issuers import TrustedIssuerFields
 from issuer.verifiers.known_verifier import next_keys_of
 from tests.builders import Credentials, Deployment, FakeClock, initialised, settings_for
 from tests.drivers import TokenDriver
 from tests.oauth.asserting import AssertingClient
+from tests.oauth.exchanging import EXCHANGE as TOKEN_EXCHANGE
+from tests.oauth.exchanging import store_exchange
 from tests.sign_in.authorizing import GRANTS
 from tests.trusting import CLUSTER, GITHUB, OtherIssuer
 from tests.verifiers.reporting import reported
@@ -71,6 +75,18 @@ _USERS: tuple[tuple[str, str, str, str], ...] = (
 )
 
 
+_ACTING = {
+    "grant_types": ["client_credentials", TOKEN_EXCHANGE],
+    "may_act": [{"from": "support", "to": "research"}],
+    "external_audiences": [
+        {
+            **{"issuer": "https://login.tracker.example", "client_id": "digest-of-ours"},
+            **{"resource": "https://tracker.example/mcp", "scopes": ["issues:read"]},
+        }
+    ],
+}
+
+
 @contextmanager
 def sample_issuer(folder: Path) -> Iterator[Deployment]:
     """It is `NOW`; the user `ada` holds `issuer:admin`."""
@@ -88,6 +104,7 @@ def sample_issuer(folder: Path) -> Iterator[Deployment]:
         clients = _configure(deployment)
         _live(deployment, clients)
         _report(deployment)
+        _act(deployment)
         yield deployment
 
 
@@ -101,7 +118,7 @@ def _configure(deployment: Deployment) -> list[Credentials]:
         for client_id, name, _, audience in _CLIENTS
     ]
     with deployment.changing() as work:
-        work.clients.update("nightly-digest", {"may_act": [{"from": "support", "to": "research"}]})
+        work.clients.update("nightly-digest", _ACTING)
     with deployment.changing() as work:
         for each in _TRUSTED_ISSUERS:
             work.trusted_issuers.create(TrustedIssuerFields.read(each))
@@ -130,7 +147,9 @@ def _configure(deployment: Deployment) -> list[Credentials]:
     with deployment.changing() as work:
         for holder, role, audience in holders:
             work.assignments.assign(holder, Assignment(role=role, audience=audience))
-    deployment.user("ada", ["issuer-admin"], id="ada", name="Ada Byrne")
+    # From the command line: a password that others gave would end with her first rights here.
+    local = Deployment(deployment.services, deployment.admin, deployment.http)
+    local.user("ada", ["issuer-admin"], id="ada", name="Ada Byrne")
     return clients
 
 
@@ -170,3 +189,21 @@ def _report(deployment: Deployment) -> None:
     ):
         reported(deployment, kids, address, id=f"support-{number}", aud="support")
     reported(deployment, known, "2001:db8:4:3::7", id="research-1", aud="research")
+
+
+def _act(deployment: Deployment) -> None:
+    """The help desk, which alice allowed, and a client that acts for her with its token."""
+    digest = ActingClient("nightly-digest", "research")
+    access = AllowedAccess(
+        "alice",
+        "desk",
+        "support",
+        "https://desk.example/callback",
+        frozenset({"agents:run", "sessions:read"}),
+        frozenset({"openid"}),
+        frozenset({digest}),
+    )
+    with deployment.changing() as work:
+        work.consents.grant(access)
+    acting = (digest.client_id, digest.audience_id)
+    store_exchange(deployment, "alice", acting, ("desk", "support"))

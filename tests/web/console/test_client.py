@@ -79,8 +79,9 @@ def test_where_it_acts_for_people_is_said_before_and_after(admin: Browser, deplo
     done = admin.follow(confirm(admin, asked))
     assert "--may-act archive=my-os" in done.text
     text = admin.get(PAGE).text
-    assert "Acts for people from archive at my-os" in text
-    assert "urn:mcp of https://login.example , as ours" in text
+    assert "my-os archive its rights there" in text
+    assert "urn:mcp archive , or itself tools:call , as ours at https://login.example" in text
+    assert "It lacks the grant type token-exchange" in text
     form = admin.get(PAGE, edit="yes").response.text
     assert ">archive=my-os</textarea>" in form
     assert "https://login.example" in form

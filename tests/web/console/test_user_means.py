@@ -164,6 +164,7 @@ def test_a_consent_is_withdrawn(admin: Browser, deployment: Deployment):
         ("remove-factor", "factor_id"),
         ("end-session", "session_id"),
         ("withdraw-consent", "client_id"),
+        ("end-delegation", "client_id"),
         ("withdraw-invitation", "x"),
     ],
 )

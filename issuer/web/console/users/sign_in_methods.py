@@ -172,3 +172,20 @@ def withdraw_consent(screen: ResourceScreen) -> Response:
         f"{client_id} no longer acts for {screen.name}.",
         {"client_id": client_id},
     )
+
+
+def end_delegation(screen: ResourceScreen) -> Response:
+    key, client_id = screen.key, screen.form.get("client_id", "")
+    return screen.confirmed(
+        (
+            f"Stop {client_id} from acting for {screen.name}?",
+            f"The tokens that it got in exchange for those of {screen.name} are refused within"
+            " seconds, and so is what others got for them. Where consent is needed,"
+            f" {screen.name} is asked again; elsewhere it may begin again.",
+            "Stop",
+        ),
+        screen.command(("delegation", "end", key, client_id), "DELETE", "delegations", client_id),
+        lambda work: work.delegations.end(key, client_id),
+        f"{client_id} no longer acts for {screen.name}.",
+        {"client_id": client_id},
+    )

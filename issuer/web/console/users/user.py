@@ -24,8 +24,11 @@ from issuer.web.console.users.sign_in_methods import ENDS, warning
 from issuer.web.console.users.users import FORM, user_states
 
 # Those that give nobody access.
-_WITHOUT_ACCESS = ("save", "disable", "end-all", "delete", "end-session", "withdraw-consent")
-_SHOWN = 50  # sessions, and consents
+_WITHOUT_ACCESS = (
+    *("save", "disable", "end-all", "delete"),
+    *("end-session", "withdraw-consent", "end-delegation"),
+)
+_SHOWN = 50  # sessions, consents, and delegations
 _SCOPES = 5
 _NOT_OF_ONESELF = {"invite", "remove-factor", "reset-factors"}
 
@@ -70,6 +73,7 @@ class OneUserScreen(PrincipalScreen):
         "reset-factors": methods.reset_factors,
         "end-session": methods.end_session,
         "withdraw-consent": methods.withdraw_consent,
+        "end-delegation": methods.end_delegation,
     }
     PARAMETERS = ("at", "through", "edit")
     SIGN_IN = dict.fromkeys((*ASSIGNING, *_WITHOUT_ACCESS), NeedsSignIn.IF_PROTECTED)
@@ -124,6 +128,7 @@ class OneUserScreen(PrincipalScreen):
         factors = work.factors.of_user(user.id)
         means = work.factors.methods_of(user.id)[user.id]
         sessions, consents = work.sessions.of_user(user.id), work.consents.of_user(user.id)
+        delegations = work.delegations.of_user(user.id)
         return {
             "attempts": attempts,
             "means": means,
@@ -135,6 +140,8 @@ class OneUserScreen(PrincipalScreen):
             "own_session_id": self.operator.session.id,
             "consents": [(each, *_scopes_of(each)) for each in consents[:_SHOWN]],
             "more_consents": max(0, len(consents) - _SHOWN),
+            "delegations": delegations[:_SHOWN],
+            "more_delegations": max(0, len(delegations) - _SHOWN),
         }
 
     def wrong(self, error: InvalidField) -> Response:
@@ -173,7 +180,7 @@ class OneUserScreen(PrincipalScreen):
             *([command(cli, "POST", ("preview",), body)] if through else []),
             *(
                 command(("user", kind, "list", key), "GET", (*path, f"{kind}s"))
-                for kind in ("role", "factor", "session", "consent")
+                for kind in ("role", "factor", "session", "consent", "delegation")
             ),
         )
 
