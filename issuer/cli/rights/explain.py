@@ -80,7 +80,7 @@ def explain(
       issuer explain ci-bot POST /agents/web/runs --audience my-os
       issuer explain alice GET /agents --client web --audience my-os --agno 3.1
       issuer explain deployer POST /admin/v1/roles --audience https://id.example
-      issuer explain agents GET /sessions --audience archive --on-behalf-of alice --from support
+      issuer explain os GET /agents --audience b --on-behalf-of al --from a
       issuer explain --token-stdin GET /sessions < token.txt
     """
     if len(words) != (2 if token_stdin else 3):
@@ -233,7 +233,7 @@ def preview(
 
       issuer preview ci-bot
       issuer preview web --user alice --audience my-os --scope agents:web:run
-      issuer preview agents --audience archive --on-behalf-of alice --from support --client web
+      issuer preview os --audience b --on-behalf-of al --from a --client web
     """
     if on_behalf_of is not None and user is not None:
         raise typer.BadParameter("use either --user or --on-behalf-of")
