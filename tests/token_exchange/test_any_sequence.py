@@ -137,6 +137,21 @@ class AnySequence(RuleBasedStateMachine):
         self.require_no_gain(subject, self.endpoint.claims(answer), name, audience)
         self.tokens.append(ExpectedToken(answer.token, self.endpoint.claims(answer), subject))
 
+    @rule(
+        user=st.sampled_from(["alice", "bob"]),
+        audience=st.sampled_from(AUDIENCES),
+        steps=st.lists(
+            st.tuples(st.sampled_from(AUDIENCES), st.sampled_from(ASKED)), min_size=2, max_size=4
+        ),
+    )
+    def act_one_after_the_other(
+        self, user: str, audience: str, steps: list[tuple[str, str | None]]
+    ) -> None:
+        """So that there are long chains: each exchanges the newest token."""
+        self.sign_in(user, audience, None)
+        for acts_at, scope in steps:
+            self.exchange(0, "wanderer", acts_at, scope)
+
     def require_no_gain(
         self, subject: ExpectedToken, claims: dict[str, Any], name: str, audience: str
     ) -> None:
@@ -178,18 +193,33 @@ class AnySequence(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from(ACTORS), which=st.integers(0, 9))
     def take_a_rule(self, name: str, which: int) -> None:
-        """Which revokes the tokens of the client."""
-        if not self.rules[name]:
-            return
-        self.rules[name].discard(sorted(self.rules[name])[which % len(self.rules[name])])
-        self.set_rules(name)
+        """Which revokes the tokens of the client. Then it has the rule again."""
+        taken = sorted(self.rules[name])[which % len(self.rules[name])]
+        for change in (set.discard, set.add):
+            change(self.rules[name], taken)
+            self.set_rules(name)
         self.ended(lambda token: token.claims["client_id"] == name)
+
+    @rule(
+        who=st.sampled_from(["alice", "bob"]),
+        role=st.sampled_from(sorted(ROLES)),
+        audience=st.sampled_from(AUDIENCES),
+    )
+    def keep_a_role_only_there(self, who: str, role: str, audience: str) -> None:
+        self.unassign_all(who)
+        self.assign(who, role, audience)
+
+    @rule(by_client=st.booleans())
+    def revoke_the_first_of_the_newest_chain(self, by_client: bool) -> None:
+        if self.tokens:
+            self.revoke(self.tokens[-1].chain[-1], by_client)
 
     @rule(which=st.integers(0, 50), by_client=st.booleans())
     def revoke_a_token(self, which: int, by_client: bool) -> None:
-        if not self.tokens:
-            return
-        token = self.tokens[-1 - which % len(self.tokens)]
+        if self.tokens:
+            self.revoke(self.tokens[-1 - which % len(self.tokens)], by_client)
+
+    def revoke(self, token: ExpectedToken, by_client: bool) -> None:
         if by_client:
             client = self.clients[token.claims["client_id"]]
             assert self.endpoint.revoke(client, token.text).status_code == 200
