@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from issuer.clients.trust import Trust
+from issuer.directory import ActingClient
 from issuer.roles import Assignment
 from issuer.scopes import ISSUER_ADMIN
 from issuer.sign_in.consents_store import AllowedAccess
@@ -156,6 +157,7 @@ ROUTINE: list[tuple[str, Fields]] = [
     (PLAIN, {"do": "disable", **_YES}),
     (PLAIN, {"do": "delete", "typed": "plain", **_YES}),
     (USERS, {"username": "one-more"}),
+    (BOB, {"do": "end-delegation", "client_id": "with-keys", **_YES}),
     (BOB, {"do": "withdraw-consent", "client_id": "with-keys", **_YES}),
     (BOB, session_of_bob),
     (BOB, the_newest(BOB, {"do": "save", "username": "robert"})),
@@ -185,7 +187,8 @@ def issuer(deployment: Deployment, clock: FakeClock) -> Deployment:
     clock.move(timedelta(days=2))  # the next key may sign
     sign_in(deployment, "bob")
     with deployment.changing() as work:
-        allowed = (None, CALLBACK, frozenset[str](), frozenset({"openid"}))
+        acting = frozenset({ActingClient("with-keys", "my-os")})
+        allowed = (None, CALLBACK, frozenset[str](), frozenset({"openid"}), acting)
         work.consents.grant(AllowedAccess("bob", "with-keys", *allowed))
     deployment.services.keys.rotator.poll()
     return deployment
