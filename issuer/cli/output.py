@@ -133,7 +133,7 @@ def _in_words(value: object) -> str:
         case bool():
             return "yes" if value else "no"
         case list():
-            return ", ".join(map(str, value))
+            return ", ".join(map(_in_words, value))
         case dict():
             return json.dumps(value)
         case _:

@@ -162,6 +162,22 @@ def test_a_new_client_that_cannot_act_for_people_yet_is_told_the_command(
     assert "cannot act" not in cli.done(*others, "--grant-type", EXCHANGE)
 
 
+def test_a_client_that_acts_with_the_rights_of_people_is_not_said_to_need_scopes(cli: Cli):
+    cli.done("audience", "create", "my-os")
+    both = ["--grant-type", "client_credentials", "--grant-type", EXCHANGE]
+    agents = ["--audience", "my-os", "--may-act", "my-os=my-os", *both]
+    assert "no scopes yet" in cli.done("client", "create", "limited", *agents)
+    all_rights = cli.done("client", "create", "agents", *agents, "--user-rights", "all")
+    assert "no scopes yet" not in all_rights
+
+
+def test_what_is_shown_of_an_external_audience_can_be_pasted(cli: Cli, ci_bot: dict[str, object]):
+    cli.done("client", "update", "ci-bot", "--external-audience", ELSEWHERE)
+    (shown,) = re.findall(r"{.*}", cli.done("client", "show", "ci-bot"))
+    cli.done("client", "update", "ci-bot", "--remove-external-audience", shown, "--yes")
+    assert cli.json("client", "show", "ci-bot")["external_audiences"] == []
+
+
 def test_where_a_client_acts_for_people_is_replaced_or_added_to(
     cli: Cli, ci_bot: dict[str, object]
 ):

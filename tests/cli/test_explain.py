@@ -264,6 +264,7 @@ def test_what_a_client_may_do_on_behalf_of_a_user_is_explained(acting: Cli):
         "Allowed: agents:web:run is held.",
         "usr_alice has agents:web:run through the role runner, assigned everywhere.",
         "agents has agents:web:run directly.",
+        "With --client APPLICATION, it is checked whether alice allowed this there.",
     ]
 
 

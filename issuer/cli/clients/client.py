@@ -106,7 +106,7 @@ def _missing(work: UnitOfWork, client: Client) -> Iterator[str]:
             f" {name} --add-audience ID`."
         )
     # Scopes of its own matter: of its own tokens, or of people who have only these.
-    elif not (is_of_people and client.user_rights is UserRights.ALL) and not (
+    elif not ((is_of_people or acts) and client.user_rights is UserRights.ALL) and not (
         client.scopes or work.assignments.of(client.client_id)
     ):
         yield (

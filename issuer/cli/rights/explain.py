@@ -106,6 +106,10 @@ def explain(
         return
     for sentence in _sentences(explanation, alone=subject.keys() == {"user_id"}):
         output.print_text(sentence)
+    if on_behalf_of is not None and client is None and explanation.decision.allowed:
+        output.print_text(
+            f"With --client APPLICATION, it is checked whether {on_behalf_of} allowed this there."
+        )
     if commands:
         output.print_text("This allows it:")
         for command in commands:
