@@ -211,7 +211,7 @@ def test_after_failures_it_tries_again_within_30_seconds(
     for _ in range(12):
         fetch_now(key_set_client)
         pauses.append(key_set_client.next_at - clocks.steady)
-    assert pauses[0] <= 1
+    assert pauses[0] <= 2  # the first call also begins to poll, which may have failed already
     assert all(0 < pause <= 30 for pause in pauses)
     assert min(pauses[-3:]) >= 15
 
