@@ -24,6 +24,7 @@ from issuer.database.store import as_model, new_id, release_id
 from issuer.database.tables import ClientRow, ClientSecretRow
 from issuer.errors import AlreadyExists, InvalidField, NotAllowed, NotFound, UnknownReference
 from issuer.fields.ids import fold_id
+from issuer.fields.urls import require_https
 from issuer.resources import Principals, Transaction, one_of
 from issuer.trusted_issuers.fields import is_trust_domain
 from issuer.trusted_issuers.store import TrustedIssuerStore
@@ -264,8 +265,7 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
         own = self._authority.own_audience
         if issuer == own:
             raise InvalidField(member, "is this issuer: may_act is for its audiences")
-        if issuer.startswith("http://") and not own.startswith("http://"):
-            raise InvalidField(member, "must be https: only with an http ISSUER_URL it may be http")
+        require_https(member, issuer, own)
 
     def _related(self, row: ClientRow) -> dict[str, Any]:
         return {

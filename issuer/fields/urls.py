@@ -2,9 +2,11 @@
 
 import re
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
+from issuer.errors import InvalidField
 from issuer.fields import redirect_uris
 from issuer.fields.fields import without_repeats
 from issuer.fields.ids import is_audience_id, is_principal_id, principal_id
@@ -17,6 +19,12 @@ MAX_RESOURCES = 20
 def is_client_id(text: str) -> bool:
     """Whether a client can have this id: as a user, or the URL of its metadata document."""
     return is_principal_id(text) or _CLIENT_URL.fullmatch(text) is not None
+
+
+def require_https(member: str, url: str, own_url: str) -> None:
+    """`InvalidField` for a plain http URL, unless this issuer has one as well."""
+    if url.startswith("http://") and urlsplit(own_url).scheme != "http":
+        raise InvalidField(member, "must be https: only with an http ISSUER_URL it may be http")
 
 
 def _client_id(text: str) -> str:

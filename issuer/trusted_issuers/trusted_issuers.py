@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 from issuer.authority import GivenCredential
 from issuer.authority.access_store import AccessStore
 from issuer.database.tables import TrustedIssuerRow
 from issuer.errors import InUse, InvalidField, NotFound
+from issuer.fields.urls import require_https
 from issuer.resources import Collection, Transaction
 from issuer.trusted_issuers.fields import names_private_address
 from issuer.trusted_issuers.store import TrustedIssuerStore
@@ -92,9 +92,7 @@ class TrustedIssuers(Collection[TrustedIssuerRow, TrustedIssuerFields, TrustedIs
 
     def _require_reachable(self, member: str, url: str, fields: TrustedIssuerFields) -> None:
         """`InvalidField` if the URL will be fetched from where nothing may be fetched."""
-        own_is_http = urlsplit(self._own_url).scheme == "http"
-        if url.startswith("http://") and not own_is_http:
-            raise InvalidField(member, "must be https: only with an http ISSUER_URL it may be http")
+        require_https(member, url, self._own_url)
         if names_private_address(url) and not fields.allow_private_addresses:
             raise InvalidField(member, "names a private address: set allow_private_addresses")
 
