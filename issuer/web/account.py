@@ -140,50 +140,46 @@ class AccountEndpoint(OwnPageEndpoint):
             return audience_id
 
 
-class EndSessionEndpoint(OwnPageEndpoint):
+class EndingEndpoint(OwnPageEndpoint):
+    """Ends one thing on the account page: `WHAT`, which the field `NAMED_BY` of the form names."""
+
+    WHAT: str
+    NAMED_BY: str
+
+    def purpose(self, visit: Visit) -> str:
+        return "/account"
+
+    def change_for(self, session: SignInSession, visit: Visit, form: Mapping[str, str]) -> Response:
+        named = form.get(self.NAMED_BY, "")
+        return self.done(
+            session, visit, self.WHAT, lambda work: self.end(work, session.user_id, named)
+        )
+
+    def end(self, work: UnitOfWork, user_id: str, named: str) -> None:
+        """`NotFound` if the user has none of that name."""
+        raise NotImplementedError
+
+
+class EndSessionEndpoint(EndingEndpoint):
     """Signs another browser out, with all that applications may do from there."""
 
-    PATH = "/account/sessions"
+    PATH, WHAT, NAMED_BY = "/account/sessions", "session", "session_id"
 
-    def purpose(self, visit: Visit) -> str:
-        return "/account"
-
-    def change_for(self, session: SignInSession, visit: Visit, form: Mapping[str, str]) -> Response:
-        ended = form.get("session_id", "")
-        return self.done(
-            session, visit, "session", lambda work: work.sessions.end(session.user_id, ended)
-        )
+    def end(self, work: UnitOfWork, user_id: str, named: str) -> None:
+        work.sessions.end(user_id, named)
 
 
-class WithdrawConsentEndpoint(OwnPageEndpoint):
-    PATH = "/account/consents"
+class WithdrawConsentEndpoint(EndingEndpoint):
+    PATH, WHAT, NAMED_BY = "/account/consents", "consent", "client_id"
 
-    def purpose(self, visit: Visit) -> str:
-        return "/account"
-
-    def change_for(self, session: SignInSession, visit: Visit, form: Mapping[str, str]) -> Response:
-        client_id = form.get("client_id", "")
-        return self.done(
-            session,
-            visit,
-            "consent",
-            lambda work: work.consents.withdraw(session.user_id, client_id),
-        )
+    def end(self, work: UnitOfWork, user_id: str, named: str) -> None:
+        work.consents.withdraw(user_id, named)
 
 
-class EndDelegationEndpoint(OwnPageEndpoint):
+class EndDelegationEndpoint(EndingEndpoint):
     """Ends what a client does with tokens that it exchanged; until the person allows it again."""
 
-    PATH = "/account/delegations"
+    PATH, WHAT, NAMED_BY = "/account/delegations", "delegation", "client_id"
 
-    def purpose(self, visit: Visit) -> str:
-        return "/account"
-
-    def change_for(self, session: SignInSession, visit: Visit, form: Mapping[str, str]) -> Response:
-        client_id = form.get("client_id", "")
-        return self.done(
-            session,
-            visit,
-            "delegation",
-            lambda work: work.delegations.end(session.user_id, client_id),
-        )
+    def end(self, work: UnitOfWork, user_id: str, named: str) -> None:
+        work.delegations.end(user_id, named)
