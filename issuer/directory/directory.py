@@ -50,6 +50,10 @@ class Directory:
         """The client, if it is in memory. Never queries: fit for the event loop."""
         return self._clients.get(client_id)
 
+    def client(self, client_id: str) -> ClientRecord | None:
+        """The client: from memory, else as the database has it now."""
+        return self.remembered_client(client_id) or self.load_client(client_id)
+
     def load_client(self, client_id: str) -> ClientRecord | None:
         """The client as the database has it now."""
         with self._database.reading() as session:

@@ -10,7 +10,7 @@ from issuer.background.batches import BatchWorker
 from issuer.clock import Clock
 from issuer.database import Connection, Database
 from issuer.database.counts import read_feed_count, wait_for_revocations
-from issuer.directory import ClientRecord, Directory
+from issuer.directory import Directory
 from issuer.errors import InvalidCredentials
 from issuer.refresh_tokens import TokenToStore
 from issuer.revocations import RevocationView
@@ -73,7 +73,7 @@ class TokenExchanges:
             *(each.client_id for each in tokens),
             *(client_id for client_id, _ in began.values()),
         ]
-        clients = {each: self._client(each) for each in set(named)}
+        clients = {each: self._directory.client(each) for each in set(named)}
         found: list[UserToken | InvalidCredentials] = []
         for token in tokens:
             client_id, audience_id = began.get(token.jti, ("", ""))
@@ -135,7 +135,3 @@ class TokenExchanges:
     def _event(self, exchange: Exchange) -> Event:
         target, issue = exchange.issued.subject, exchange.issue
         return Event(self._clock(), issue.actor, "token.issued", target, details=issue.details)
-
-    def _client(self, client_id: str) -> ClientRecord | None:
-        remembered = self._directory.remembered_client(client_id)
-        return remembered or self._directory.load_client(client_id)

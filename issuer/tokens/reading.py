@@ -163,9 +163,9 @@ class TokenReader:
         verified = self._verified.get(digest)
         if verified is None or self._keyring.verifying(verified.kid) is None:
             verified = self._verify(token)
-            if len(self._verified) >= _MAX_VERIFIED:
-                self._verified.clear()
             if len(text) <= _LONGEST_REMEMBERED:
+                if len(self._verified) >= _MAX_VERIFIED:
+                    self._verified.clear()
                 self._verified[digest] = verified
         if verified.expires_at <= self._clock():
             raise InvalidCredentials("expired")
@@ -200,7 +200,7 @@ def holders_of(
     directory: Directory, token: VerifiedToken
 ) -> tuple[ClientRecord | None, UserRecord | None]:
     """The client of the token, perhaps from memory, and its user, as the database has it now."""
-    client = directory.remembered_client(token.client_id) or directory.load_client(token.client_id)
+    client = directory.client(token.client_id)
     return client, directory.load_user(token.subject) if token.is_of_user else None
 
 
