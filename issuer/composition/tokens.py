@@ -25,7 +25,8 @@ from issuer.keys.sealed_secrets_store import REFRESH_TOKENS, current_mark
 from issuer.keys.store import KeyStore
 from issuer.refresh_tokens import Lifetimes, RefreshTokens
 from issuer.refresh_tokens.text import RefreshTokenMaker
-from issuer.revocations import Revocations, RevocationView, TokenIdentity
+from issuer.revocations import RevocationView, TokenIdentity
+from issuer.revocations.revoked import Revoked
 from issuer.token_exchange import TokenExchanges
 from issuer.tokens import TokenIssuer, TokenReader
 from issuer.tokens.feed import FeedPublisher
@@ -176,7 +177,7 @@ class TokenParts:
     def is_revoked(self, token: TokenIdentity) -> bool:
         """Whether the token is revoked, according to the database now."""
         with self.foundation.database.reading() as session:
-            return Revocations(session, self.foundation.clock).includes(token)
+            return Revoked.about(session.connection(), [token]).includes(token)
 
 
 def see_own_change(changes: ChangeWatcher) -> None:

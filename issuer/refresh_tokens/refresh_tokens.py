@@ -27,6 +27,7 @@ from issuer.refresh_tokens.store import FamilyStore, lock_families, store_famili
 from issuer.refresh_tokens.text import RefreshTokenMaker
 from issuer.revocations import Revocations, TokenIdentity
 from issuer.revocations.revocations import SID
+from issuer.revocations.revoked import Revoked
 from issuer.telemetry.metrics import WRITE
 from issuer.tokens import Authorization, RevokedUntil
 
@@ -229,7 +230,7 @@ class RefreshTokens:
             audience=granted.audience_id,
             issued_at=issue.access_token.issued_at,
         )
-        return Revocations(session, self._clock).includes(identity)
+        return Revoked.about(session.connection(), [identity]).includes(identity)
 
     def _valid(self, tokens: Sequence[str]) -> list[Family | None]:
         return [

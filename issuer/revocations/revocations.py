@@ -7,7 +7,7 @@ from datetime import datetime
 from issuer.clock import Clock
 from issuer.database import Session
 from issuer.errors import NotYet
-from issuer.revocations.share import LIMITS, FeedLimits, Listed, TokenIdentity
+from issuer.revocations.share import LIMITS, FeedLimits, Listed
 from issuer.revocations.store import ExchangedToken, RevocationStore, RevokedPrincipal
 from issuer.vocabulary import MAX_CLOCK_SKEW, MAX_TOKEN, SEEN_WITHIN, TOKEN_RETENTION
 
@@ -152,16 +152,6 @@ class Revocations:
         """Revoke the tokens that they were issued later, and what was exchanged for those."""
         for each, until in outrun.items():
             self._revoke_all(each, since=until)
-
-    def includes(self, token: TokenIdentity) -> bool:
-        """Whether the token is revoked, according to the database."""
-        listed = [(JTI, token.jti)] + ([] if token.sid is None else [(SID, token.sid)])
-        principals = [
-            RevokedPrincipal(SUB, token.subject),
-            RevokedPrincipal(CLIENT_ID, token.client_id),
-            RevokedPrincipal(AUDIENCE, token.audience),
-        ]
-        return self._store.includes(listed, principals, token.issued_at)
 
     def _listed(
         self, kind: str, expirations: Mapping[str, datetime], client_id: str = "", subject: str = ""

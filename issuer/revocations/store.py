@@ -14,7 +14,6 @@ from sqlalchemy import (
     func,
     or_,
     select,
-    tuple_,
     union_all,
     update,
 )
@@ -238,24 +237,6 @@ class RevocationStore(Statements):
         query = select(row.kind, row.id, row.not_after).where(row.change > since)
         rows = self.session.execute(query)
         return ((RevokedPrincipal(kind, name), not_after) for kind, name, not_after in rows)
-
-    def includes(
-        self,
-        listed: Iterable[tuple[str, str]],
-        principals: Iterable[RevokedPrincipal],
-        issued_at: datetime,
-    ) -> bool:
-        """Whether any entry in the database applies to the token."""
-        keys = [(each.kind, each.id) for each in principals]
-        token = tuple_(RevokedTokenRow.kind, RevokedTokenRow.id)
-        key = tuple_(RevokedPrincipalRow.kind, RevokedPrincipalRow.id)
-        query = select(
-            or_(
-                exists().where(token.in_(list(listed))),
-                exists().where(key.in_(keys), RevokedPrincipalRow.not_after >= issued_at),
-            )
-        )
-        return self.session.scalars(query).one()
 
     def exchanged_for(self, jtis: Iterable[str], most: int) -> list[ExchangedToken] | None:
         """The tokens that were exchanged for one of these, directly or one after the other.

@@ -31,8 +31,7 @@ def not_after(deployment: Deployment) -> dict[RevokedPrincipal, datetime]:
 def is_revoked(deployment: Deployment, issued_at: datetime, **names: str) -> bool:
     whose = {"jti": "j", "subject": "alice", "client_id": "web", "audience": "my-os", **names}
     token = TokenIdentity(sid=None, issued_at=issued_at, **whose)
-    with deployment.services.administration.reading() as work:
-        return work.revocations.includes(token)
+    return deployment.services.tokens.is_revoked(token)
 
 
 def test_a_revoked_token_is_stored_with_its_expiry(deployment: Deployment, clock: FakeClock):
