@@ -1,7 +1,5 @@
 """An AgentOS calls another one for the users who call it, in each way that agno has."""
 
-import json
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,8 +7,8 @@ import pytest
 
 from tests.agentos.releases import AgnoRelease
 from tests.client.exchanging_issuer import ExchangingIssuer
+from tests.client.programs import output_of
 from tests.client.test_agno import RELEASES
-from tests.journeys.running_issuer import REPOSITORY, process_environment
 
 CLIENT = "agents-of-os-1"
 USERS = ["alice", "bob", "carol"]
@@ -27,21 +25,7 @@ def issuer() -> Iterator[ExchangingIssuer]:
 def test_the_second_sees_the_user_who_asked_the_first(
     issuer: ExchangingIssuer, release: AgnoRelease, tmp_path: Path
 ):
-    done = subprocess.run(
-        [release.python, "-m", "tests.client.acting_program", issuer.url],
-        cwd=tmp_path,
-        env={
-            **process_environment(),
-            "PYTHONPATH": str(REPOSITORY),
-            "AGNO_TELEMETRY": "false",
-        },
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    results = json.loads(done.stdout.splitlines()[-1])
+    results = output_of(release, "acting_program", issuer.url, cwd=tmp_path)
     tokens = results.pop("tokens")
     for name, says in {
         "mcp, expired": "has expired while this was running",

@@ -1,14 +1,13 @@
 """agno calls an AgentOS with the tokens of a `TokenClient`: agents of another AgentOS, and MCP."""
 
-import json
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.agentos.releases import AGNO_3_1, EACH_MINOR, AgnoRelease
-from tests.journeys.running_issuer import REPOSITORY, RunningIssuer, process_environment
+from tests.client.programs import output_of
+from tests.journeys.running_issuer import RunningIssuer
 
 RELEASES = [
     pytest.param(each, marks=[] if each == AGNO_3_1 else pytest.mark.slow) for each in EACH_MINOR
@@ -26,22 +25,8 @@ def test_every_request_carries_a_token_and_a_refused_one_is_replaced(
     issuer: RunningIssuer, release: AgnoRelease, tmp_path: Path
 ):
     client = issuer.deployment.client(scopes=["agents:web:run", "agents:web:read"])
-    command = [release.python, "-m", "tests.client.agno_program"]
-    done = subprocess.run(
-        [*command, issuer.url, client.client_id, client.client_secret],
-        cwd=tmp_path,
-        env={
-            **process_environment(),
-            "PYTHONPATH": str(REPOSITORY),
-            "AGNO_TELEMETRY": "false",
-        },
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout.splitlines()[-1]) == {
+    told = (issuer.url, client.client_id, client.client_secret)
+    assert output_of(release, "agno_program", *told, cwd=tmp_path) == {
         "run": "pong",
         "forwarded": "pong",
         "forwarded token was sent": False,

@@ -1,8 +1,6 @@
 """One request for any number of waiters, in threads and event loops."""
 
 import asyncio
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,8 +10,9 @@ import pytest
 
 from issuer.client import TokenClient, TokenUnavailable
 from tests.client.conftest import LIFETIME, MovedClock, ScriptedIssuer, refusal, settled
+from tests.client.programs import succeeds
 from tests.client.test_bearer import OS, CalledService
-from tests.journeys.running_issuer import REPOSITORY, process_environment, wait_until
+from tests.journeys.running_issuer import wait_until
 
 WAITERS = 50
 
@@ -174,10 +173,4 @@ sys.exit(status)
 
 def test_a_forked_child_requests_for_itself():
     """Servers fork workers; the thread of a request does not come along."""
-    done = subprocess.run(
-        [sys.executable, "-c", FORKING],
-        env={**process_environment(), "PYTHONPATH": str(REPOSITORY)},
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0
+    assert succeeds(FORKING)

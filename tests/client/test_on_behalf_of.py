@@ -5,8 +5,6 @@ import base64
 import json
 import logging
 import math
-import subprocess
-import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -20,9 +18,10 @@ from issuer.client import SubjectTokenExpired, TokenClient, TokenRefused
 from issuer.client.lifecycle import UNUSED_SECONDS, Lifecycle, cached_token
 from issuer.client.on_behalf_of import ADVICE, MOST_SUBJECT_TOKENS
 from tests.client.conftest import SECRET, MovedClock, ScriptedIssuer, answer, refusal, settled
+from tests.client.programs import succeeds
 from tests.client.test_bearer import OS, CalledService
 from tests.client.test_concurrency import in_event_loops, in_threads
-from tests.journeys.running_issuer import REPOSITORY, process_environment, wait_until
+from tests.journeys.running_issuer import wait_until
 from tests.rows import rows
 
 New = Callable[..., TokenClient]
@@ -357,13 +356,7 @@ sys.exit(os.waitpid(child, 0)[1])
 
 
 def test_a_forked_process_does_not_wait_for_threads_of_its_parent():
-    done = subprocess.run(
-        [sys.executable, "-c", FORKING],
-        env={**process_environment(), "PYTHONPATH": str(REPOSITORY)},
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0
+    assert succeeds(FORKING)
 
 
 @given(

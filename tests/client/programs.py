@@ -1,0 +1,38 @@
+"""Programs that run in a process of their own."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from tests.agentos.releases import AgnoRelease
+from tests.journeys.running_issuer import REPOSITORY, process_environment
+
+_ENVIRONMENT = {"PYTHONPATH": str(REPOSITORY), "AGNO_TELEMETRY": "false"}
+
+
+def output_of(release: AgnoRelease, module: str, *arguments: str, cwd: Path) -> Any:
+    """What the module of `tests.client` prints last, as JSON, in the environment of agno."""
+    done = subprocess.run(
+        [release.python, "-m", f"tests.client.{module}", *arguments],
+        cwd=cwd,
+        env={**process_environment(), **_ENVIRONMENT},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def succeeds(program: str) -> bool:
+    """Whether the Python program exits with 0."""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**process_environment(), **_ENVIRONMENT},
+        timeout=60,
+        check=False,
+    )
+    return done.returncode == 0
