@@ -26,7 +26,7 @@ class Periodic:
         self,
         name: str,
         every: timedelta,
-        task: Callable[[], None],
+        task: Callable[[], object],
         seconds_to_stop: float = _SECONDS_TO_STOP,
     ) -> None:
         self.name = name
@@ -50,10 +50,10 @@ class Periodic:
         while not self._stopped.wait(self._every.total_seconds()):
             self.run_once()
 
-    def run_once(self) -> None:
-        """One run, in the caller's thread."""
+    def run_once(self, task: Callable[[], object] | None = None) -> None:
+        """One run in the caller's thread, of another task if one is given."""
         try:
-            self._task()
+            (task or self._task)()
         except DatabaseUnavailable as error:
             self._failed(str(error))  # logged once a minute, for all uses of the database
         except IssuerError as error:

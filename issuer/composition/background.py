@@ -45,17 +45,19 @@ class Job(NamedTuple):
     has threads already; None if the settings ask for none.
 
     `needs_clock`: a clock that is ahead would delete what others need, or hide that something is
-    due. `runs_at_end`: once more when the server stops. `ends_last`: after all others.
+    due. `runs_at_end`: once more when the server stops, `at_end` if that is given. `ends_last`:
+    after all others.
     """
 
     name: str
     owner: str
     every: timedelta | str
     touches: str
-    task: Callable[[Parts], Callable[[], None] | None] | None = None
+    task: Callable[[Parts], Callable[[], object] | None] | None = None
     part: Callable[[Parts], Runs | None] | None = None
     needs_clock: bool = False
     runs_at_end: bool = False
+    at_end: Callable[[Parts], Callable[[], object]] | None = None
     ends_last: bool = False
     seconds_to_stop: float | None = None
 
@@ -224,6 +226,7 @@ JOBS: tuple[Job, ...] = (
         "ISSUER_AUDIT_CHECKPOINT_EVERY",
         "reads `audit_events`; `audit_checkpoints`; signs",
         lambda parts: parts.audit.make_checkpoint,
+        at_end=lambda parts: parts.audit.checkpoints.make,
         needs_clock=True,
     ),
     Job(
@@ -304,23 +307,28 @@ class BackgroundJobs:
         for job, runs in sorted(self.running, key=lambda each: each[0].ends_last):
             runs.stop()
             if job.runs_at_end and isinstance(runs, Periodic):
-                runs.run_once()
+                runs.run_once(self._task(job, job.at_end or job.task))
         self.parts.database.dispose()
 
     def _of(self, job: Job) -> Runs | None:
         if job.part is not None:
             return job.part(self.parts)
-        assert job.task is not None
-        if (task := job.task(self.parts)) is None:
+        if (task := self._task(job, job.task)) is None:
             return None
-        if job.needs_clock:
-            task = partial(_with_right_clock, self.parts.foundation, task)
         every = job.every if isinstance(job.every, timedelta) else _SETTINGS[job.every](self.parts)
         more = () if job.seconds_to_stop is None else (job.seconds_to_stop,)
         return Periodic(job.name, every, task, *more)
 
+    def _task(
+        self, job: Job, task_of: Callable[[Parts], Callable[[], object] | None] | None
+    ) -> Callable[[], object] | None:
+        task = task_of(self.parts) if task_of else None
+        if task is None or not job.needs_clock:
+            return task
+        return partial(_with_right_clock, self.parts.foundation, task)
 
-def _with_right_clock(foundation: Foundation, task: Callable[[], None]) -> None:
+
+def _with_right_clock(foundation: Foundation, task: Callable[[], object]) -> None:
     require_clock(foundation.database, foundation.clock)
     task()
 

@@ -87,9 +87,10 @@ def test_a_key_whose_row_was_changed_verifies_no_checkpoint(recorded: Recorded, 
     assert recorded.verify().finding.checkpoint == 1
 
 
-def test_a_server_checkpoints_when_it_stops(recorded: Recorded):
+def test_a_server_checkpoints_when_it_stops_however_new_the_last_one_is(recorded: Recorded):
     services = recorded.services
     services.background.start()
+    services.audit.checkpoints.make()
     recorded.change("a")
     services.background.stop()
     found = recorded.verify()
