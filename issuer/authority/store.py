@@ -4,7 +4,19 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Select, Text, and_, cast, func, literal, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    CompoundSelect,
+    Select,
+    Text,
+    and_,
+    cast,
+    func,
+    literal,
+    or_,
+    select,
+    union_all,
+)
 from sqlalchemy.orm import InstrumentedAttribute
 
 from issuer.database import Session
@@ -14,14 +26,26 @@ from issuer.database.tables import (
     ClientAudienceRow,
     ClientRow,
     ClientSecretRow,
+    GroupMemberRow,
+    GroupRow,
+    IdentityGroupRow,
+    IdentityRow,
     PasskeyRow,
+    ProviderRoleRow,
     RoleRow,
     TotpSecretRow,
+    TrustedIssuerRow,
     UserRow,
 )
 from issuer.fields.ids import fold_id
 from issuer.scopes import ISSUER_ADMIN, counting_at
 from issuer.vocabulary import AuthMethod, GrantType, UserRights
+
+_MEMBERS = (
+    select(UserRow.folded_id)
+    .join(GroupMemberRow, GroupMemberRow.user_id == UserRow.id)
+    .join(GroupRow, GroupRow.id == GroupMemberRow.group_id)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +78,14 @@ class AuthorityStore:
         return self._own
 
     def scopes_by_role(self, folded_id: str) -> list[str]:
-        """Every scope the principal has through roles assigned at the issuer or everywhere."""
-        roles = self._session.scalars(
-            select(RoleRow)
-            .join(AssignmentRow, AssignmentRow.role_name == RoleRow.name)
-            .where(AssignmentRow.folded_id == folded_id, self._counts_here())
+        """Every scope the principal has through roles that count at the issuer."""
+        names = union_all(
+            select(AssignmentRow.role_name).where(
+                AssignmentRow.folded_id.in_(_with_its_groups(folded_id)), self._counts_here()
+            ),
+            self._named_here(ProviderRoleRow.role_name).where(UserRow.folded_id == folded_id),
         )
+        roles = self._session.scalars(select(RoleRow).where(RoleRow.name.in_(names)))
         return [scope for role in roles for scope in role.scopes]
 
     def scopes_held(self, principal_id: str, since: datetime | None = None) -> frozenset[str]:
@@ -161,13 +187,41 @@ class AuthorityStore:
         return self._holders_of_roles(_names_admin(RoleRow.scopes))
 
     def _holders_of_roles(self, such: ColumnElement[bool]) -> Sequence[str]:
-        """Folded ids of those with `such` a role here or everywhere.
+        """Folded ids of those with `such` a role that counts here, groups among them.
 
         Not by a join, which SQLite begins with every assignment that counts everywhere.
         """
         roles = self._session.scalars(select(RoleRow.name).where(such)).all()
-        holders = select(AssignmentRow.folded_id).where(AssignmentRow.role_name.in_(roles))
-        return self._session.scalars(holders.where(self._counts_here())).all()
+        query = select(AssignmentRow.folded_id).where(AssignmentRow.role_name.in_(roles))
+        assigned = self._session.scalars(query.where(self._counts_here())).all()
+        in_groups = [
+            each
+            for part in in_parts(assigned)
+            for each in self._session.scalars(_MEMBERS.where(GroupRow.folded_id.in_(part)))
+        ]
+        named = self._named_here(UserRow.folded_id).where(ProviderRoleRow.role_name.in_(roles))
+        return [*assigned, *in_groups, *self._session.scalars(named)]
+
+    def _named_here(self, column: InstrumentedAttribute[str]) -> Select[str]:
+        """Of people and the roles that trusted issuers give them at the issuer itself."""
+        return (
+            select(column)
+            .select_from(ProviderRoleRow)
+            .join(
+                IdentityGroupRow,
+                IdentityGroupRow.group == ProviderRoleRow.group,
+            )
+            .join(
+                IdentityRow,
+                and_(
+                    IdentityRow.id == IdentityGroupRow.identity_id,
+                    IdentityRow.issuer_id == ProviderRoleRow.issuer_id,
+                ),
+            )
+            .join(TrustedIssuerRow, TrustedIssuerRow.id == IdentityRow.issuer_id)
+            .join(UserRow, UserRow.id == IdentityRow.user_id)
+            .where(ProviderRoleRow.audience_id == self._own, TrustedIssuerRow.disabled.is_(False))
+        )
 
     def privileged(self) -> Privileged:
         """Found from the few roles, assignments and audiences that give rights here.
@@ -194,6 +248,17 @@ class AuthorityStore:
     def _counts_here(self) -> ColumnElement[bool]:
         here = AssignmentRow.audience_id == self._own
         return or_(here, AssignmentRow.audience_id.is_(None))
+
+
+def _with_its_groups(folded_id: str) -> CompoundSelect[str]:
+    """The principal, and the groups of which it is a member."""
+    return union_all(
+        select(literal(folded_id)),
+        select(GroupRow.folded_id)
+        .join(GroupMemberRow, GroupMemberRow.group_id == GroupRow.id)
+        .join(UserRow, UserRow.id == GroupMemberRow.user_id)
+        .where(UserRow.folded_id == folded_id),
+    )
 
 
 def _signs_in(in_browser: bool) -> ColumnElement[bool]:

@@ -206,14 +206,17 @@ class RoleRow(Versioned, SeenByDirectory, Base, table="roles"):
 
 
 class PrincipalRow(SeenByDirectory, Base, table="principals"):
-    """The ids of users and clients: unique across both, ignoring case."""
+    """The ids of users, clients and groups: unique across all, ignoring case."""
 
     folded_id: Mapped[str] = mapped_column(_compared(255), primary_key=True)
     kind: Mapped[str] = mapped_column(String(8))
 
 
 class UserRow(Versioned, Given, SeenByDirectory, Base, table="users"):
-    """A user. `given_by` gave the password or invitation from which all ways to sign in stem."""
+    """A user. `given_by` gave the password or invitation from which all ways to sign in stem.
+
+    `scim` has what a provisioning client sent and no other column has; see `issuer/admin/scim/`.
+    """
 
     id: Mapped[str] = mapped_column(String(128), primary_key=True)
     folded_id: Mapped[str] = _deleted_with("principals.folded_id", unique=True)
@@ -226,6 +229,8 @@ class UserRow(Versioned, Given, SeenByDirectory, Base, table="users"):
     claims: Mapped[dict[str, Any]]
     disabled: Mapped[bool]
     password_hash: Mapped[str | None] = mapped_column(String(255))
+    external_id: Mapped[str | None] = mapped_column(String(255), index=True)
+    scim: Mapped[dict[str, Any] | None]
     assignments: Mapped[list["AssignmentRow"]] = relationship(
         primaryjoin="foreign(AssignmentRow.folded_id) == UserRow.folded_id", viewonly=True
     )
@@ -233,6 +238,26 @@ class UserRow(Versioned, Given, SeenByDirectory, Base, table="users"):
     @property
     def email_verified(self) -> bool:
         return self.email is not None and self.verified_email == self.email
+
+
+class GroupRow(Versioned, SeenByDirectory, Base, table="groups"):
+    """A group of users. Its roles are assigned to its id, as to a user, and count for each member.
+
+    `external_id` as for users: the id that a provisioning client has for it (SCIM `externalId`).
+    """
+
+    id: Mapped[str] = mapped_column(String(128), primary_key=True)
+    folded_id: Mapped[str] = _deleted_with("principals.folded_id", unique=True)
+    name: Mapped[str] = mapped_column(String(255))
+    folded_name: Mapped[str] = mapped_column(_compared(1024), unique=True)
+    external_id: Mapped[str | None] = mapped_column(String(255), index=True)
+
+
+class GroupMemberRow(SeenByDirectory, Base, table="group_members"):
+    """A user in a group."""
+
+    group_id: Mapped[str] = _deleted_with("groups.id", primary_key=True)
+    user_id: Mapped[str] = _deleted_with("users.id", primary_key=True, index=True)
 
 
 class CountedTries:
@@ -399,7 +424,8 @@ class ClientSecretRow(Given, SeenByDirectory, Base, table="client_secrets"):
 class TrustedIssuerRow(Versioned, Given, SeenByDirectory, Base, table="trusted_issuers"):
     """Another issuer whose tokens are accepted. `keys` says how its keys are found.
 
-    `given_by` made it, or is the last one without `issuer:admin` who changed it.
+    `given_by` made it, or is the last one without `issuer:admin` who changed it. `sign_in` says how
+    people sign in there; the secret for that is sealed under the master key.
     """
 
     id: Mapped[str] = mapped_column(_compared(128), primary_key=True)
@@ -411,6 +437,48 @@ class TrustedIssuerRow(Versioned, Given, SeenByDirectory, Base, table="trusted_i
     kinds: Mapped[list[str]]
     allow_private_addresses: Mapped[bool]
     disabled: Mapped[bool]
+    sign_in: Mapped[dict[str, Any] | None]
+    sealed_secret: Mapped[bytes | None]
+
+
+class ProviderRoleRow(SeenByDirectory, Base, table="provider_roles"):
+    """A role that people get whom a trusted issuer says to be in a group; as `AssignmentRow`."""
+
+    __table_args__ = (Index("ix_provider_roles_of", "issuer_id", "group"),)
+
+    id: Mapped[int] = _serial()
+    issuer_id: Mapped[str] = _deleted_with("trusted_issuers.id")
+    group: Mapped[str] = mapped_column(String(255))
+    role_name: Mapped[str] = mapped_column(ForeignKey("roles.name"), index=True)
+    audience_id: Mapped[str | None] = mapped_column(ForeignKey("audiences.id"), index=True)
+    role: Mapped[RoleRow] = relationship()
+
+
+class IdentityRow(Given, SeenByDirectory, Base, table="identities"):
+    """An account at a trusted issuer with which a user signs in: its `sub` there.
+
+    `name` is what the issuer calls the person, for people to read alone.
+    """
+
+    __table_args__ = (Index("ix_identities_of", "issuer_id", "subject", unique=True),)
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    user_id: Mapped[str] = _deleted_with("users.id", index=True)
+    issuer_id: Mapped[str] = _deleted_with("trusted_issuers.id")
+    subject: Mapped[str] = mapped_column(String(255))
+    name: Mapped[str] = mapped_column(String(255))
+    created_at: Mapped[datetime]
+    last_used_at: Mapped[datetime | None]
+
+
+class IdentityGroupRow(SeenByDirectory, Base, table="identity_groups"):
+    """A group in which the issuer said the person is, at the last sign-in.
+
+    Only of groups that gave a role then (`ProviderRoleRow`).
+    """
+
+    identity_id: Mapped[str] = _deleted_with("identities.id", primary_key=True)
+    group: Mapped[str] = mapped_column(String(255), primary_key=True)
 
 
 class UsedAssertionRow(Base, table="used_assertions"):
@@ -548,7 +616,8 @@ class SignInSessionRow(Base, table="sessions"):
 
     `change` is the feed's count when it began: a session that began before all tokens of its user
     were revoked has ended, and is deleted afterwards. See `RevokedPrincipalRow`.
-    `continues` is the session that the browser had when a second factor became due.
+    `continues` is the session that the browser had when a second factor became due. One that began
+    at a trusted issuer has the identity that was used, and the `sid` that the issuer gave it.
     """
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
@@ -562,6 +631,8 @@ class SignInSessionRow(Base, table="sessions"):
     user_agent: Mapped[str | None] = mapped_column(String(255))
     second_factor_due: Mapped[bool]
     continues: Mapped[str | None] = mapped_column(String(40))
+    identity_id: Mapped[str | None] = mapped_column(String(40), index=True)
+    provider_session: Mapped[str | None] = mapped_column(String(255))
     change: Mapped[int] = mapped_column(BigInteger)
 
 

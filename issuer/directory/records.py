@@ -27,12 +27,35 @@ class AudienceRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Through:
+    """A group, or a trusted issuer that says which groups a person is in, which gives a role.
+
+    `name` is that of the group, here or at the issuer.
+    """
+
+    name: str
+    group_id: str | None = None
+    issuer_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RoleGrant:
-    """A role assigned to a principal, at one audience or (None) everywhere, with its scopes."""
+    """A role assigned to a principal, at one audience or (None) everywhere, with its scopes.
+
+    None for `through`: assigned to the principal itself.
+    """
 
     role: str
     audience_id: str | None
     scopes: frozenset[str]
+    through: Through | None = None
+
+    def counts_at(self, audience: AudienceRecord) -> bool:
+        """Whether it is for that audience. A trusted issuer gives rights here by name only."""
+        if self.audience_id is not None:
+            return self.audience_id == audience.id
+        from_issuer = self.through is not None and self.through.issuer_id is not None
+        return not (audience.is_own and from_issuer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +67,8 @@ class Rights:
 
     def at(self, audience: AudienceRecord) -> frozenset[str]:
         """The scopes that apply at `audience`."""
-        return counting_at(self.held_at(audience.id), own_audience=audience.is_own)
+        held = [each.scopes for each in self.roles if each.counts_at(audience)]
+        return counting_at(self.direct.union(*held), own_audience=audience.is_own)
 
     def held_at(self, audience_id: str | None) -> frozenset[str]:
         """The scopes held there, also those that do not count at that audience."""
@@ -171,8 +195,30 @@ class NoAudience:
 
 
 @dataclass(frozen=True, slots=True)
+class ProviderRecord:
+    """How people sign in with an account of a trusted issuer: as its OpenID Connect client.
+
+    `only`: the one way to sign in here, but for administrators. `id_jag`: its ID-JAGs are accepted.
+    `sealed_secret` is that of the client, None for a public one.
+    """
+
+    client_id: str
+    scopes: tuple[str, ...]
+    username_claim: str
+    groups_claim: str | None
+    provision: bool
+    required_claims: Mapping[str, Any]
+    only: bool
+    id_jag: bool
+    sealed_secret: bytes | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class TrustedIssuerRecord:
-    """Another issuer whose tokens may authenticate clients. `keys`: where its keys are."""
+    """Another issuer whose tokens may authenticate clients, or where people sign in.
+
+    `keys`: where its keys are. `sign_in`: None unless it is for people.
+    """
 
     id: str
     issuer: str
@@ -183,6 +229,7 @@ class TrustedIssuerRecord:
     kinds: frozenset[str]
     allow_private_addresses: bool
     disabled: bool
+    sign_in: ProviderRecord | None = None
 
     @property
     def is_trust_domain(self) -> bool:
@@ -193,6 +240,11 @@ class TrustedIssuerRecord:
     def is_for_workloads(self) -> bool:
         """Whether its tokens may authenticate clients."""
         return "workload" in self.kinds and not self.disabled
+
+    @property
+    def is_for_people(self) -> bool:
+        """Whether people may sign in there."""
+        return "people" in self.kinds and self.sign_in is not None and not self.disabled
 
 
 @dataclass(frozen=True, slots=True)

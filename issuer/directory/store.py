@@ -1,10 +1,22 @@
 """Reading records from SQL: a fixed number of queries, however much a principal has."""
 
 from collections import defaultdict
-from collections.abc import Callable, Collection
-from typing import TypeAlias
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, TypeAlias
 
-from sqlalchemy import ColumnElement, bindparam, func, or_, select
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    CompoundSelect,
+    Executable,
+    and_,
+    bindparam,
+    func,
+    null,
+    or_,
+    select,
+    union_all,
+)
 from sqlalchemy.orm import InstrumentedAttribute, Session, joinedload
 
 from issuer.algorithms import AlgorithmInUse
@@ -17,7 +29,12 @@ from issuer.database.tables import (
     ClientAudienceRow,
     ClientRow,
     ClientSecretRow,
+    GroupMemberRow,
+    GroupRow,
+    IdentityGroupRow,
+    IdentityRow,
     PasskeyRow,
+    ProviderRoleRow,
     RoleRow,
     TotpSecretRow,
     TrustedIssuerRow,
@@ -29,9 +46,11 @@ from issuer.directory.records import (
     ClientRecord,
     ExternalAudience,
     MayAct,
+    ProviderRecord,
     Rights,
     RoleGrant,
     SecretRecord,
+    Through,
     TrustedIssuerRecord,
     UserRecord,
 )
@@ -60,11 +79,60 @@ _EMAIL_VERIFIED = func.coalesce(UserRow.verified_email == UserRow.email, False).
 _USERS = select(UserRow.__table__, _EMAIL_VERIFIED, _HAS_SECOND_FACTOR).where(
     UserRow.id.in_(bindparam("ids", expanding=True))
 )
-_ROLES = (
-    select(AssignmentRow.folded_id, RoleRow.name, AssignmentRow.audience_id, RoleRow.scopes)
+_FOLDED_IDS: BindParameter[Sequence[str]] = bindparam("folded_ids", expanding=True)
+_ASSIGNED = (
+    select(
+        AssignmentRow.folded_id,
+        RoleRow.name,
+        AssignmentRow.audience_id,
+        RoleRow.scopes,
+        null().label("group_id"),
+        null().label("issuer_id"),
+        null().label("group_name"),
+    )
     .join(AssignmentRow, AssignmentRow.role_name == RoleRow.name)
-    .where(AssignmentRow.folded_id.in_(bindparam("folded_ids", expanding=True)))
+    .where(AssignmentRow.folded_id.in_(_FOLDED_IDS))
 )
+_THROUGH_GROUPS = (
+    select(
+        UserRow.folded_id,
+        RoleRow.name,
+        AssignmentRow.audience_id,
+        RoleRow.scopes,
+        GroupRow.id,
+        null(),
+        GroupRow.name,
+    )
+    .join(GroupMemberRow, GroupMemberRow.user_id == UserRow.id)
+    .join(GroupRow, GroupRow.id == GroupMemberRow.group_id)
+    .join(AssignmentRow, AssignmentRow.folded_id == GroupRow.folded_id)
+    .join(RoleRow, RoleRow.name == AssignmentRow.role_name)
+    .where(UserRow.folded_id.in_(_FOLDED_IDS))
+)
+_THROUGH_ISSUERS = (
+    select(
+        UserRow.folded_id,
+        RoleRow.name,
+        ProviderRoleRow.audience_id,
+        RoleRow.scopes,
+        null(),
+        IdentityRow.issuer_id,
+        IdentityGroupRow.group,
+    )
+    .join(IdentityRow, IdentityRow.user_id == UserRow.id)
+    .join(IdentityGroupRow, IdentityGroupRow.identity_id == IdentityRow.id)
+    .join(
+        ProviderRoleRow,
+        and_(
+            ProviderRoleRow.issuer_id == IdentityRow.issuer_id,
+            ProviderRoleRow.group == IdentityGroupRow.group,
+        ),
+    )
+    .join(TrustedIssuerRow, TrustedIssuerRow.id == IdentityRow.issuer_id)
+    .join(RoleRow, RoleRow.name == ProviderRoleRow.role_name)
+    .where(UserRow.folded_id.in_(_FOLDED_IDS), TrustedIssuerRow.disabled.is_(False))
+)
+_OF_USERS: CompoundSelect[Any] = union_all(_ASSIGNED, _THROUGH_GROUPS, _THROUGH_ISSUERS)
 
 
 def load_client(session: Session, client_id: str, own_audience: str) -> ClientRecord | None:
@@ -78,7 +146,7 @@ def load_client(session: Session, client_id: str, own_audience: str) -> ClientRe
     audiences = _audiences(session, _permitted(row, client_id, own_audience), own_audience)
     of_client = select(ClientSecretRow).where(ClientSecretRow.client_id == client_id)
     secrets = session.scalars(of_client).all()
-    roles = _role_grants(session, [client_id])[client_id]
+    roles = _role_grants(session, _ASSIGNED, [client_id])[client_id]
     if row is None:
         return None
     return as_record(
@@ -149,7 +217,7 @@ def load_acting_clients(
 def load_users(session: Session, user_ids: Collection[str]) -> dict[str, UserRecord]:
     """The users of exactly these ids."""
     found = session.connection().execute(_USERS, {"ids": list(user_ids)}).all()
-    roles = _role_grants(session, [row.id for row in found])
+    roles = _role_grants(session, _OF_USERS, [row.id for row in found])
     return {
         row.id: as_record(UserRecord, row, rights=Rights(frozenset(), roles[row.id]))
         for row in found
@@ -161,8 +229,20 @@ def load_trusted_issuer(session: Session, issuer_id: str) -> TrustedIssuerRecord
     row = session.get(TrustedIssuerRow, issuer_id)
     if row is None:
         return None
-    algorithms, kinds = tuple(row.algorithms), frozenset(row.kinds)
-    return as_record(TrustedIssuerRecord, row, algorithms=algorithms, kinds=kinds)
+    return as_record(
+        TrustedIssuerRecord,
+        row,
+        algorithms=tuple(row.algorithms),
+        kinds=frozenset(row.kinds),
+        sign_in=_provider(row),
+    )
+
+
+def _provider(row: TrustedIssuerRow) -> ProviderRecord | None:
+    if row.sign_in is None:
+        return None
+    members = row.sign_in | {"scopes": tuple(row.sign_in["scopes"])}
+    return ProviderRecord(**members, sealed_secret=row.sealed_secret)
 
 
 def load_audience(session: Session, audience_id: str, own_audience: str) -> AudienceRecord | None:
@@ -198,10 +278,13 @@ def _audience(row: AudienceRow, resources: list[str], own_audience: str) -> Audi
 
 
 def _role_grants(
-    session: Session, principal_ids: Collection[str]
+    session: Session, query: Executable, principal_ids: Collection[str]
 ) -> dict[str, tuple[RoleGrant, ...]]:
     folded = {fold_id(each): each for each in principal_ids}
     grants: dict[str, list[RoleGrant]] = {each: [] for each in principal_ids}
-    for folded_id, name, audience, scopes in session.execute(_ROLES, {"folded_ids": list(folded)}):
-        grants[folded[folded_id]].append(RoleGrant(name, audience, frozenset(scopes)))
+    rows = session.execute(query, {"folded_ids": list(folded)})
+    for folded_id, role, audience, scopes, group, issuer, name in rows:
+        through = None if name is None else Through(name, group, issuer)
+        grant = RoleGrant(role, audience, frozenset(scopes), through)
+        grants[folded[folded_id]].append(grant)
     return {each: tuple(found) for each, found in grants.items()}
