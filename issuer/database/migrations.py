@@ -8,13 +8,13 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Index, text
+from sqlalchemy import Connection, Index, func, text
 
 import issuer
 from issuer.database.database import Database
 from issuer.database.deployment import current_revision, require_compatible_schema
 from issuer.database.engine import sqlite_connection
-from issuer.database.tables import AssignmentRow, Base, ClientRow
+from issuer.database.tables import AssignmentRow, Base, ClientRow, UserRow
 from issuer.errors import ConfigurationError
 
 
@@ -36,6 +36,14 @@ _at_most_once("uq_assignments_everywhere", "audience_id IS NULL", "folded_id", "
 _of_few = partial(_index_where, ClientRow)
 _of_few("ix_clients_rights_here", """CAST(scopes AS TEXT) LIKE '%"issuer:%'""", "client_id")
 _of_few("ix_clients_trusts", "CAST(trusts AS TEXT) != '[]'", "client_id")
+# Addresses are found in any case.
+_is_verified = text("verified_email IS NOT NULL")
+Index(
+    "ix_users_verified_email",
+    func.lower(UserRow.verified_email),
+    sqlite_where=_is_verified,
+    postgresql_where=_is_verified,
+)
 
 
 def migrate(url: str) -> None:

@@ -21,6 +21,14 @@ def _deleted_with(table: str, column: str, other: str, of: str = "id") -> sa.For
 def upgrade() -> None:
     op.add_column("users", sa.Column("external_id", sa.String(255), nullable=True))
     op.create_index(op.f("ix_users_external_id"), "users", ["external_id"])
+    is_verified = sa.text("verified_email IS NOT NULL")
+    op.create_index(
+        "ix_users_verified_email",
+        "users",
+        [sa.text("lower(verified_email)")],
+        sqlite_where=is_verified,
+        postgresql_where=is_verified,
+    )
     op.add_column("users", sa.Column("scim", sa.JSON(), nullable=True))
     op.add_column("trusted_issuers", sa.Column("sign_in", sa.JSON(), nullable=True))
     op.add_column("trusted_issuers", sa.Column("sealed_secret", sa.LargeBinary(), nullable=True))
