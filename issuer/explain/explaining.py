@@ -124,7 +124,8 @@ class LackingRule:
 class Explanation:
     """The decision at an audience, where its scopes come from, and who lacks which.
 
-    `lacking_grant`: the client that does not have the grant type of a token exchange.
+    `lacking_grant`: the client that does not have the grant type of a token exchange. `actors` are
+    those for whom a token says that they act for its subject, the last one first.
     """
 
     audience: str
@@ -135,6 +136,7 @@ class Explanation:
     lacking: tuple[Lacking, ...] = ()
     lacking_rule: LackingRule | None = None
     lacking_grant: ClientRecord | None = None
+    actors: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """As JSON values, with stable names."""
@@ -275,7 +277,9 @@ class Explainer:
         held = still_held(self.directory, verified) if is_own else verified.scopes
         decision = self._decide(verified.audience, held, question)
         sources = tuple(ScopeSource(scope, verified.subject) for scope in decision.by)
-        return Explanation(verified.audience, decision, tuple(sorted(held)), sources)
+        return Explanation(
+            verified.audience, decision, tuple(sorted(held)), sources, actors=verified.actors
+        )
 
     def _explain_delegation(self, question: Question, asked: _Delegation) -> Explanation:
         held, audience = asked.authorization.scopes, asked.audience

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from dataclasses import replace
 
 import pytest
 
@@ -154,9 +155,13 @@ def test_a_token_is_explained_from_standard_input(deployment: Cli):
         assert client is not None
         authorization = Authorization.of_client(client, client.audiences["my-os"])
         token = composition.tokens.issuer.issue(authorization, composition.clock()).token
+        acting = replace(authorization, act={"sub": "b", "act": {"sub": "a"}})
+        exchanged = composition.tokens.issuer.issue(acting, composition.clock()).token
     assert deployment.done("explain", "--token-stdin", *RUN, stdin=f"{token}\n").startswith(
         "Allowed"
     )
+    explained = deployment.done("explain", "--token-stdin", *RUN, stdin=exchanged)
+    assert "The token is one with which b acts for its subject, through a.\n" in explained
     refused = deployment("explain", "--token-stdin", *RUN, stdin="not-a-token\n")
     assert refused.sentence.startswith("token: ")
     assert deployment("explain", "--token-stdin", "console", *RUN, stdin=token).status == 2

@@ -162,7 +162,10 @@ def test_it_is_narrowed_as_asked_and_never_widened(acting: Actors):
     assert acting.by_agent(token, scope="agents:web:run").scope == {"agents:web:run"}
     answer = acting.by_agent(token, scope="agents:run sessions:read")
     assert (answer.status, answer.error) == (400, "invalid_scope")
-    assert "sessions:read" in answer.body["error_description"]
+    assert answer.body["error_description"] == (
+        "Not held at this audience by the subject token, its user and the client alike:"
+        " sessions:read"
+    )
 
 
 def test_scopes_that_the_user_lost_at_the_first_audience_are_not_passed_on(acting: Actors):

@@ -146,6 +146,10 @@ def _sentences(explanation: Explanation, *, alone: bool) -> Iterator[str]:
     decision = explanation.decision
     yield f"{'Allowed' if decision.allowed else 'Refused'}: {decision.reason}"
     yield from map(_source, explanation.via)
+    if explanation.actors:
+        newest, *earlier = explanation.actors
+        through = f", through {', '.join(earlier)}" if earlier else ""
+        yield f"The token is one with which {newest} acts for its subject{through}."
     if decision.listing == "all":
         yield "The list shows everything."
     if decision.smallest_addition:

@@ -69,15 +69,23 @@ class Grant:
         return None
 
     def granted(
-        self, request: AuthenticatedRequest, ceiling: Authorization, asked: Iterable[str] | None
+        self,
+        request: AuthenticatedRequest,
+        ceiling: Authorization,
+        asked: Iterable[str] | None,
+        *,
+        beyond: str = "Not permitted at this audience",
     ) -> Granted:
-        """The `ceiling`, narrowed to the scopes `asked`: the same for every grant."""
+        """The `ceiling`, narrowed to the scopes `asked`: the same for every grant.
+
+        `beyond` is said of a scope that the ceiling does not cover.
+        """
         try:
             authorization = ceiling.narrowed_to(asked)
         except InvalidScope as error:
             raise invalid_scope("Malformed scope", error.scope) from None
         except ScopeNotCovered as error:
-            raise invalid_scope("Not permitted at this audience", error.scope) from None
+            raise invalid_scope(beyond, error.scope) from None
         return Granted(
             request.client,
             request.secret,

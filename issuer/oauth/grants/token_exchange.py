@@ -29,6 +29,7 @@ _SUBJECTS = {
     TokenType.ACCESS_TOKEN: (TokenType.ACCESS_TOKEN,),
     TokenType.ID_JAG: (TokenType.ID_TOKEN, TokenType.ACCESS_TOKEN),
 }
+_BEYOND = "Not held at this audience by the subject token, its user and the client alike"
 # A token without regard to them would say, or allow, more than was asked for.
 _REFUSED = {
     "actor_token": "the actor is the client itself",
@@ -90,7 +91,8 @@ class TokenExchange(Grant):
             act=_nested(actors),
             expires_by=subject.token.expires_at,
         )
-        granted = self.granted(request, in_session(ceiling, request), requested_scopes(request))
+        in_named = in_session(ceiling, request)
+        granted = self.granted(request, in_named, requested_scopes(request), beyond=_BEYOND)
 
         async def store(issue: TokenToStore) -> RevokedUntil | None:
             with _refusing():

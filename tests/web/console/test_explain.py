@@ -184,6 +184,7 @@ def test_what_a_client_may_do_on_behalf_of_a_user(deployment: Deployment, admin:
     page = explained(admin, "agents", **asked)
     assert "Allowed : POST /agents/web/runs at archive" in page.text
     assert f"On behalf of {user_id} , with a token for my-os" in page.text
+    assert "Name the client through which the person signs in as well" in page.text
 
 
 def test_a_question_on_behalf_of_a_user_has_errors_at_its_fields(
