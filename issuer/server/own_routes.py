@@ -27,11 +27,18 @@ def own_routes(
     # Imported here: FastAPI and the screens are slow to import, and most questions need neither.
     from issuer.admin.api import own_routes as admin_operations  # noqa: PLC0415
     from issuer.web.console.routes import SCREENS  # noqa: PLC0415
+    from issuer.web.passkeys import OPTIONS  # noqa: PLC0415
+    from issuer.web.routes import ENDPOINTS, WITH_PASSKEYS  # noqa: PLC0415
 
     optional = ((_METRICS, has_metrics), (_REGISTRATION, has_registration))
     pages = (
         _public("GET HEAD POST", path, "It shows what the person who is signed in may see.")
-        for path in ("", *_PAGE_PATHS.split(), *(each.PATH for each in SCREENS))
+        for path in (
+            "",
+            *(each.PATH for each in SCREENS),
+            *(each.PATH for each in (*ENDPOINTS, *WITH_PASSKEYS)),
+            *(each.PATH + OPTIONS for each in WITH_PASSKEYS),
+        )
     )
     public = (*_PUBLIC, *pages, *(route for route, exists in optional if exists))
     below = (*admin_operations(), *public)
@@ -64,15 +71,6 @@ _PUBLIC = (
     _public("GET HEAD", "/assets/{digest}/{name}"),
 )
 
-_PAGE_PATHS = """
-    / /sign-in /sign-in/second-factor /sign-in/authenticator /invitation/{token} /consent /sign-out
-    /device
-    /account /account/password /account/sessions /account/consents /account/authenticator
-    /account/passkey /account/remove-factor /account/recovery-codes
-    /passkeys/sign-in /passkeys/second-factor /passkeys/first /passkeys/register
-    /passkeys/invitation/{token} /passkeys/sign-in/options /passkeys/second-factor/options
-    /passkeys/first/options /passkeys/register/options /passkeys/invitation/{token}/options
-"""
 _REGISTRATION = _public(
     "OPTIONS POST",
     "/oauth2/register",

@@ -23,6 +23,7 @@ from issuer.web.visit import Refusal, Visit
 _WRONG = "This passkey was not accepted. Try again, or sign in another way."
 _STALE = "This page is out of date. Open it again."
 _NAME = "Passkey"  # of one that was made where no name is asked for
+OPTIONS = "/options"  # after the path of an endpoint
 
 
 class AsksForPasskey(PageEndpoint):
@@ -38,7 +39,7 @@ class OptionsEndpoint(PageEndpoint):
 
     def __init__(self, site: Site, endpoint: AsksForPasskey) -> None:
         super().__init__(site)
-        self.PATH = f"{endpoint.PATH}/options"
+        self.PATH = endpoint.PATH + OPTIONS
         self._endpoint = endpoint
 
     def purpose(self, visit: Visit) -> str:
