@@ -19,7 +19,7 @@ ISSUER_INTROSPECT = "issuer:introspect"
 ISSUER_STATUS = "issuer:status:read"
 ISSUER_REGISTER = "issuer:clients:register"  # for an initial access token (RFC 7591 §3)
 ISSUER_RESOURCES = tuple(
-    "audiences roles clients users keys audit trusted-issuers verifiers".split()  # noqa: SIM905
+    "audiences roles groups clients users keys audit trusted-issuers verifiers".split()  # noqa: SIM905
 )
 ISSUER_SCOPES = frozenset(
     {ISSUER_ADMIN, ISSUER_INTROSPECT, ISSUER_REGISTER, ISSUER_STATUS}

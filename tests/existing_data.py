@@ -37,6 +37,7 @@ def fill(deployment: Deployment) -> None:
     trust = {"issuer": "corp", "subject": "warehouse", "audience": "https://id.example"}
     bob = deployment.user("bob", ["neighbour-admin"], name="Bob", email="bob@corp.example")
     dora = deployment.user("dora", password=None, name="Dora", claims={"team": "a"})
+    neighbours = deployment.group("Neighbours", [bob])
     with deployment.changing() as work:
         work.trusted_issuers.create(TrustedIssuerFields.read(corp))
         work.invitations.create(dora, InvitationFields())
@@ -44,7 +45,7 @@ def fill(deployment: Deployment) -> None:
         work.clients.add_secret("billing-job", SecretFields.read({"label": "second"}))
         work.clients.create(ClientFields.read(_WAREHOUSE))
         work.clients.update("warehouse", {"trusts": [trust]})
-        for holder in (bob, dora, "billing-job"):
+        for holder in (bob, dora, neighbours, "billing-job"):
             at = Assignment(role="neighbour-runner", audience="neighbour-os")
             work.assignments.assign(holder, at)
         work.assignments.assign("billing-job", Assignment(role="neighbour-runner"))

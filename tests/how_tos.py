@@ -73,6 +73,10 @@ CHANGES: dict[str, list[str]] = {
         "+ client_secrets ci-bot",
         "+ revoked_principals client_id ci-bot",
     ],
+    "give-rights-to-a-group.md": [
+        "+ revoked_principals sub alice",
+        "+ revoked_principals sub carol",
+    ],
     "invite-people.md": [
         "+ users alice",
         "+ assignments alice reader my-os",

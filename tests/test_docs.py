@@ -284,6 +284,19 @@ def test_tokens_are_revoked_as_the_page_says(issuer: RunningIssuer):
         run_page(Cli(issuer.environment), "revoke-tokens.md")
 
 
+def test_a_group_gets_rights_and_loses_them_as_the_page_says(issuer: RunningIssuer):
+    issuer.deployment.role("web-runner", ["agents:web:run"])
+    for name in ("alice", "carol"):
+        issuer.deployment.user(name, id=name)
+    with changing_only(issuer.deployment, "give-rights-to-a-group.md"):
+        said = run_page(Cli(issuer.environment), "give-rights-to-a-group.md")
+    sentence = (
+        "alice has agents:web:run through the role web-runner, assigned at my-os,"
+        " through the group Platform."
+    )
+    assert any(sentence in each for each in said)
+
+
 def test_people_are_invited_as_the_page_says(issuer: RunningIssuer):
     issuer.deployment.role("reader", ["agents:read"])
     with changing_only(issuer.deployment, "invite-people.md"):

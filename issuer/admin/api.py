@@ -10,6 +10,7 @@ from issuer.admin import (
     audit_events,
     clients,
     explain,
+    groups,
     keys,
     manifest,
     resources,
@@ -18,7 +19,7 @@ from issuer.admin import (
     tokens,
     users,
 )
-from issuer.admin.assignments import client_roles, user_roles
+from issuer.admin.assignments import client_roles, group_roles, user_roles
 from issuer.admin.problems import PREFIX
 from issuer.admin.routes import AdminRoute
 from issuer.explain.own_api import OwnRoute
@@ -33,6 +34,8 @@ RESOURCES = [
     users.router,
     user_roles,
     sign_in.router,
+    groups.router,
+    group_roles,
     tokens.router,
     keys.router,
     keys.verifiers_router,

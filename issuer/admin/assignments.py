@@ -1,4 +1,4 @@
-"""`/clients/{client_id}/roles` and `/users/{id}/roles`: the same operations for both."""
+"""The roles of clients, users and groups: `/users/{id}/roles`, the same operations for all."""
 
 from typing import Annotated, Any
 
@@ -12,6 +12,7 @@ from issuer.admin.representations import (
     KeptCredentials,
     Limit,
     Page,
+    etag,
     page_of,
     require_match,
 )
@@ -19,8 +20,9 @@ from issuer.admin.routes import admin_router
 from issuer.clients import CLIENT
 from issuer.composition import UnitOfWork
 from issuer.errors import NotFound
+from issuer.groups import GROUP
 from issuer.resources import ResourceType
-from issuer.roles import Assignment
+from issuer.roles import Assignment, HeldRole
 from issuer.users import USER
 
 AtAudience = Annotated[str | None, Query(description="The audience of the assignment.")]
@@ -28,7 +30,7 @@ Everywhere = Annotated[bool, Query(description="At every audience, instead of `a
 
 
 def assignments_router(principal: ResourceType[Any, Any]) -> APIRouter:
-    """The operations for clients or for users."""
+    """The operations for clients, for users or for groups."""
     router = admin_router(f"/{principal.plural}/{{{principal.key}}}/roles", principal.plural)
     PrincipalId = Annotated[str, Path(alias=principal.key)]  # noqa: N806 - a type
 
@@ -38,12 +40,16 @@ def assignments_router(principal: ResourceType[Any, Any]) -> APIRouter:
         principal_id: PrincipalId,
         limit: Limit = 50,
         cursor: Cursor = None,
-    ) -> Page[Assignment]:
-        """List the assigned roles, and at which audiences."""
+    ) -> Page[HeldRole]:
+        """List the roles, and at which audiences.
+
+        Those of a user include what the groups of the user give, and trusted issuers for the groups
+        there: `via` names the group. It is null for what is assigned to the user itself.
+        """
         with caller.work(principal.read) as work:
             work.collection(principal).get(principal_id)
-            assignments = work.assignments.of(principal_id)
-        return page_of("roles", assignments, _key, cursor, limit)
+            held = work.assignments.held_by(principal_id)
+        return page_of("roles", held, etag, cursor, limit)
 
     @router.put(
         "/{role}",
@@ -61,9 +67,9 @@ def assignments_router(principal: ResourceType[Any, Any]) -> APIRouter:
     ) -> None:
         """Assign a role, at one audience or everywhere. Idempotent. The body may be left out.
 
-        A user who gets rights at the issuer is signed out everywhere, and loses the
-        password and the factors that somebody without `issuer:admin` gave: the audit event
-        `user.access_ended` names them. Then the user needs an invitation.
+        A user who gets rights at the issuer, also as a member of a group, is signed out everywhere,
+        and loses the password and the factors that somebody without `issuer:admin` gave: the audit
+        event `user.access_ended` names them. Then the user needs an invitation.
         """
         assignment = Assignment.of(role, audience, everywhere=everywhere)
         with caller.work(principal.write) as work:
@@ -87,7 +93,10 @@ def assignments_router(principal: ResourceType[Any, Any]) -> APIRouter:
         everywhere: Everywhere = False,
         if_match: IfMatch = None,
     ) -> None:
-        """Unassign a role, exactly where it was assigned."""
+        """Unassign a role, exactly where it was assigned.
+
+        The access tokens issued so far to the members of a group are revoked.
+        """
         assignment = Assignment.of(role, audience, everywhere=everywhere)
         with caller.work(principal.write) as work:
             work.collection(principal).get(principal_id)
@@ -98,10 +107,6 @@ def assignments_router(principal: ResourceType[Any, Any]) -> APIRouter:
     return router
 
 
-def _key(assignment: Assignment) -> str:
-    return f"{assignment.role} {assignment.audience or ''}"
-
-
 def _require_assigned(work: UnitOfWork, principal_id: str, assignment: Assignment) -> None:
     if assignment not in work.assignments.of(principal_id):
         raise NotFound("assignment of the role", assignment.role)
@@ -109,3 +114,4 @@ def _require_assigned(work: UnitOfWork, principal_id: str, assignment: Assignmen
 
 client_roles = assignments_router(CLIENT)
 user_roles = assignments_router(USER)
+group_roles = assignments_router(GROUP)

@@ -13,6 +13,7 @@ from issuer.admin.representations import Cursor, Limit, Page, page_of
 from issuer.admin.routes import admin_router, requires
 from issuer.catalogue import UnknownVersion, lint, scopes
 from issuer.clients import CLIENT
+from issuer.directory import Through
 from issuer.errors import InvalidCredentials, InvalidField, TooManyRequests, Unavailable
 from issuer.explain.explaining import PreviewRequest, Question
 from issuer.fields.fields import MAX_SCOPES, Fields
@@ -22,12 +23,16 @@ router = admin_router("", "rights")
 
 
 class Via(BaseModel):
-    """The source of a scope: a role, or without one the holder's own scopes."""
+    """The source of a scope: a role, or without one the holder's own scopes.
+
+    `through`: the group or the trusted issuer that gives the role; null for the holder's own.
+    """
 
     scope: str
     holder: str
     role: str | None
     audience: str | None
+    through: Through | None
 
 
 class Explained(BaseModel):

@@ -16,6 +16,8 @@ from issuer.database.tables import (
     ClientActRuleRow,
     ClientAudienceRow,
     ClientRow,
+    GroupRow,
+    ProviderRoleRow,
 )
 from issuer.vocabulary import SigningAlgorithm
 
@@ -48,14 +50,22 @@ class AudienceStore(Store[AudienceRow]):
         clients = select(ClientAudienceRow.client_id).where(
             ClientAudienceRow.audience_id == audience_id
         )
-        principals = select(AssignmentRow.folded_id).where(AssignmentRow.audience_id == audience_id)
+        assigned = AssignmentRow.audience_id == audience_id
+        groups = select(GroupRow.name).join(
+            AssignmentRow, AssignmentRow.folded_id == GroupRow.folded_id
+        )
+        is_group = select(GroupRow.id).where(GroupRow.folded_id == AssignmentRow.folded_id).exists()
+        others = select(AssignmentRow.folded_id).where(assigned, ~is_group)
+        mapped = select(ProviderRoleRow.issuer_id).where(ProviderRoleRow.audience_id == audience_id)
         acting = select(ClientActRuleRow.client_id).where(_names(audience_id)).distinct()
         return [
             text.format(name)
             for text, query in (
                 ("client {}", clients),
                 ("may_act of client {}", acting),
-                ("an assignment of {}", principals.distinct()),
+                ("an assignment of {}", others.distinct()),
+                ("an assignment of group {}", groups.where(assigned).distinct()),
+                ("trusted issuer {}", mapped.distinct()),
             )
             for name in self.session.scalars(query.limit(limit))
         ]
@@ -75,11 +85,11 @@ class AudienceStore(Store[AudienceRow]):
         return any(self.session.scalar(each.limit(1)) is not None for each in queries)
 
     def release(self, audience_id: str) -> set[str]:
-        """Remove the audience from all clients, and its assignments.
+        """Remove the audience from all clients, and what gives roles there.
 
         The clients that acted for people from there or to there.
         """
-        for table in (ClientAudienceRow, AssignmentRow):
+        for table in (ClientAudienceRow, AssignmentRow, ProviderRoleRow):
             for row in self.session.scalars(select(table).where(table.audience_id == audience_id)):
                 self.session.delete(row)
         rules = self.session.scalars(select(ClientActRuleRow).where(_names(audience_id))).all()

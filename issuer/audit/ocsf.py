@@ -57,6 +57,12 @@ ENTITY_MANAGEMENT = OcsfClass(
 USER_ACCESS = OcsfClass(
     3005, "User Access Management", _IAM, {1: "Assign Privileges", 2: "Revoke Privileges"}
 )
+GROUP_MANAGEMENT = OcsfClass(
+    3006,
+    "Group Management",
+    _IAM,
+    {3: "Add User", 4: "Remove User", 5: "Delete", 6: "Create"},
+)
 API_ACTIVITY = OcsfClass(6003, "API Activity", _APPLICATION, {1: "Create"})
 
 _CLASSES = {
@@ -75,6 +81,10 @@ _CLASSES = {
     "factor.removed": (ACCOUNT_CHANGE, 11),
     "role.assigned": (USER_ACCESS, 1),
     "role.unassigned": (USER_ACCESS, 2),
+    "group.created": (GROUP_MANAGEMENT, 6),
+    "group.deleted": (GROUP_MANAGEMENT, 5),
+    "group.member_added": (GROUP_MANAGEMENT, 3),
+    "group.member_removed": (GROUP_MANAGEMENT, 4),
     "registration.refused": (API_ACTIVITY, 1),
 }
 _OF_ACCOUNTS = frozenset({"user", "factor", "invitation"})
@@ -163,6 +173,9 @@ def _of_the_class(ocsf_class: OcsfClass, event: AuditEvent) -> dict[str, Any]:
             "actor": {"user": {"uid": event.actor or _UNKNOWN}},
             "src_endpoint": _endpoint(event.address) or {"name": _UNKNOWN},
         }
+    if ocsf_class is GROUP_MANAGEMENT:
+        member = event.details.get("user_id")
+        return {"group": {"uid": target}} | ({"user": {"uid": member}} if member else {})
     members: dict[str, Any] = {"user": {"uid": target}}
     if ocsf_class is USER_ACCESS:
         members["privileges"] = [str(event.details.get("role"))]

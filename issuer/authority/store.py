@@ -103,7 +103,7 @@ class AuthorityStore:
 
     def privilege_snapshot(self) -> PrivilegeSnapshot:
         """Who holds rights at the issuer now."""
-        by_role = set(self._holders_of_roles(_names_any(RoleRow.scopes)))
+        by_role = self._holders_of_roles(self._roles(_names_any(RoleRow.scopes)))
         clients = self._clients_among(by_role)
         query = select(ClientRow.folded_id, ClientRow.trusts)
         parts = (query.where(ClientRow.client_id.in_(ids)) for ids in in_parts(clients))
@@ -180,27 +180,33 @@ class AuthorityStore:
         return self._session.scalar(query) or 0
 
     def _is_admin_user(self, *, in_browser: bool) -> list[ColumnElement[bool]]:
-        holds_admin = UserRow.folded_id.in_(self._holders_of_admin_roles())
+        """Not through a trusted issuer, which may take away tomorrow what it gives today."""
+        held_by = self._holders_of_admin_roles()
+        in_group = _MEMBERS.where(GroupRow.folded_id.in_(held_by))
+        holds_admin = or_(UserRow.folded_id.in_(held_by), UserRow.folded_id.in_(in_group))
         return [UserRow.disabled.is_(False), _signs_in(in_browser), holds_admin]
 
     def _holders_of_admin_roles(self) -> Sequence[str]:
-        return self._holders_of_roles(_names_admin(RoleRow.scopes))
+        return self._assigned_here(self._roles(_names_admin(RoleRow.scopes)))
 
-    def _holders_of_roles(self, such: ColumnElement[bool]) -> Sequence[str]:
-        """Folded ids of those with `such` a role that counts here, groups among them.
+    def _roles(self, such: ColumnElement[bool]) -> Sequence[str]:
+        return self._session.scalars(select(RoleRow.name).where(such)).all()
+
+    def _assigned_here(self, roles: Collection[str]) -> Sequence[str]:
+        """Folded ids of those to whom one of the roles is assigned so that it counts here.
 
         Not by a join, which SQLite begins with every assignment that counts everywhere.
         """
-        roles = self._session.scalars(select(RoleRow.name).where(such)).all()
         query = select(AssignmentRow.folded_id).where(AssignmentRow.role_name.in_(roles))
-        assigned = self._session.scalars(query.where(self._counts_here())).all()
-        in_groups = [
-            each
-            for part in in_parts(assigned)
-            for each in self._session.scalars(_MEMBERS.where(GroupRow.folded_id.in_(part)))
-        ]
+        return self._session.scalars(query.where(self._counts_here())).all()
+
+    def _holders_of_roles(self, roles: Collection[str]) -> set[str]:
+        """Folded ids of those who hold one of the roles here, groups and their members included."""
+        assigned = self._assigned_here(roles)
+        queries = [_MEMBERS.where(GroupRow.folded_id.in_(part)) for part in in_parts(assigned)]
         named = self._named_here(UserRow.folded_id).where(ProviderRoleRow.role_name.in_(roles))
-        return [*assigned, *in_groups, *self._session.scalars(named)]
+        found = (each for query in (*queries, named) for each in self._session.scalars(query))
+        return {*assigned, *found}
 
     def _named_here(self, column: InstrumentedAttribute[str]) -> Select[str]:
         """Of people and the roles that trusted issuers give them at the issuer itself."""
@@ -228,12 +234,13 @@ class AuthorityStore:
 
         Only the scopes of clients are read one by one.
         """
-        roles = self._session.scalars(select(RoleRow.name).where(_names_any(RoleRow.scopes))).all()
+        roles = self._roles(_names_any(RoleRow.scopes))
         columns = select(AssignmentRow.folded_id, AssignmentRow.audience_id)
         assigned = self._session.execute(columns.where(AssignmentRow.role_name.in_(roles))).all()
         holders = {row.folded_id for row in assigned if row.audience_id in {None, self._own}}
-        audiences = frozenset(row.audience_id for row in assigned if row.audience_id is not None)
-        return Privileged(self._clients_among(holders), audiences)
+        mapped = select(ProviderRoleRow.audience_id).where(ProviderRoleRow.role_name.in_(roles))
+        audiences = {row.audience_id for row in assigned} | {*self._session.scalars(mapped)}
+        return Privileged(self._clients_among(holders), frozenset(filter(None, audiences)))
 
     def _clients_among(self, holders: Collection[str]) -> frozenset[str]:
         """Clients among the holders, and clients with scopes of their own or this audience."""

@@ -14,8 +14,8 @@ from issuer.revocations.revocations import AUDIENCE, CLIENT_ID, SUB
 _KINDS = {SUB: "Users and clients", CLIENT_ID: "Clients", AUDIENCE: "Audiences"}
 
 _COUNTED = {
-    ("users", "clients", "trusted_issuers", "assignments"): (
-        "Those that were deleted, disabled or unassigned since are back: do it again."
+    ("users", "clients", "trusted_issuers", "assignments", "memberships"): (
+        "Those that were deleted, disabled, unassigned or removed since are back: do it again."
     ),
     ("client_secrets", "passwords"): (
         "Those that were replaced since work again, and the new ones do not."

@@ -1,4 +1,4 @@
-"""`issuer client role` and `issuer user role`: the same three commands for both."""
+"""`issuer client role`, `issuer user role`, `issuer group role`: the same three commands."""
 
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -11,7 +11,7 @@ from issuer.cli.confirming import Yes, confirming
 from issuer.cli.opening import changing, reading
 from issuer.cli.options import KeepCredentials, RoleName, known_audiences
 from issuer.composition import UnitOfWork
-from issuer.roles import Assignment, Assignments
+from issuer.roles import Assignment, Assignments, HeldRole
 
 _WHERE = {
     "audience": Annotated[
@@ -26,13 +26,15 @@ def assignment_commands(
 ) -> CommandApp:
     """The commands for the roles of a `kind` of principal. `find` returns the id."""
     app = new_app(f"Assign roles to a {kind}, at one audience or everywhere.")
-    text = "The id or the name of the user." if kind == "user" else f"The id of the {kind}."
+    text = f"The id of the {kind}." if kind == "client" else f"The id or the name of the {kind}."
+    columns = ["role", "audience", *(["via"] if kind == "user" else [])]
+    through = " Those through groups say so." if kind == "user" else ""
     principal_argument = Annotated[str, argument(kind.upper(), text, complete)]
 
     @app.command(
         "list",
         parameters={"principal": principal_argument},
-        help=f"""List the roles of a {kind}, each with its audience.
+        help=f"""List the roles of a {kind}, each with its audience.{through}
 
         Examples:
 
@@ -41,8 +43,8 @@ def assignment_commands(
     )
     def list_assignments(principal: str) -> None:
         with reading() as work:
-            assignments = work.assignments.of(find(work, principal))
-        output.show_all(assignments, ["role", "audience"], lambda each: {"audience": each.where})
+            held = work.assignments.held_by(find(work, principal))
+        output.show_all(held, columns, _in_words)
 
     def add(
         verb: str,
@@ -101,3 +103,7 @@ def assignment_commands(
         {"yes": Yes},
     )
     return app
+
+
+def _in_words(held: HeldRole) -> dict[str, str]:
+    return {"audience": held.where, "via": str(held.via or "")}

@@ -93,7 +93,7 @@ class _Command(_Readable, TyperCommand):
     pass
 
 
-class Group(_Readable, TyperGroup):
+class CommandGroup(_Readable, TyperGroup):
     """A group of commands."""
 
 
@@ -189,7 +189,7 @@ def _wrapped_anywhere(text: str) -> str:
 def new_app(summary: str | None = None, **more: Any) -> CommandApp:
     """A command, or a group of commands with its `summary`."""
     common: dict[str, Any] = {
-        "cls": Group,
+        "cls": CommandGroup,
         "no_args_is_help": True,
         "add_completion": False,
         "rich_markup_mode": "rich",

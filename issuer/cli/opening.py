@@ -16,6 +16,7 @@ from issuer.composition import Administration, UnitOfWork, composed
 from issuer.composition.foundation import AuditParts
 from issuer.errors import InvalidField, NotFound, UnknownReference
 from issuer.fields.text import did_you_mean, escaped
+from issuer.groups import GROUP, Group
 from issuer.resources import ResourceType
 from issuer.roles import ROLE
 from issuer.settings import Settings
@@ -24,7 +25,7 @@ from issuer.trusted_issuers import TRUSTED_ISSUER
 from issuer.users import USER, User
 
 _TYPES: dict[str, ResourceType[Any, Any]] = {
-    **{each.kind: each for each in (AUDIENCE, CLIENT, ROLE, TRUSTED_ISSUER, USER)},
+    **{each.kind: each for each in (AUDIENCE, CLIENT, GROUP, ROLE, TRUSTED_ISSUER, USER)},
     "assignment of the role": ROLE,
     "consent for the client": CLIENT,
 }
@@ -132,7 +133,13 @@ def _similar(work: UnitOfWork, kind: str, name: str) -> str:
 def _names(work: UnitOfWork, resource_type: ResourceType[Any, Any], like: str) -> Iterator[str]:
     collection = work.collection(resource_type)
     for each in (*collection.search(like[:1], _COMPARED), *collection.page(None, _COMPARED)):
-        yield each.username if isinstance(each, User) else resource_type.key_of(each)
+        match each:
+            case User():
+                yield each.username
+            case Group():
+                yield each.name
+            case _:
+                yield resource_type.key_of(each)
 
 
 def find_user(work: UnitOfWork, id_or_name: str) -> User:
@@ -141,6 +148,14 @@ def find_user(work: UnitOfWork, id_or_name: str) -> User:
         return work.users.get(id_or_name)
     with suggesting(work):
         return work.users.get_by_username(id_or_name)
+
+
+def find_group(work: UnitOfWork, id_or_name: str) -> Group:
+    """The group of that id, else of that name; `NotFound` if there is neither."""
+    with suppress(NotFound):
+        return work.groups.get(id_or_name)
+    with suggesting(work):
+        return work.groups.get_by_name(id_or_name)
 
 
 def client_and_user(

@@ -59,6 +59,7 @@ known_roles = _keys("roles")
 known_clients = _keys("clients")
 known_trusted_issuers = _keys("trusted_issuers")
 known_users = _completing(lambda work, incomplete: work.users.usernames(incomplete, _MAX_NAMES))
+known_groups = _completing(lambda work, incomplete: work.groups.names(incomplete, _MAX_NAMES))
 COMPLETIONS = {"audience": known_audiences, "role": known_roles, "client": known_clients}
 
 
@@ -84,6 +85,7 @@ def instant(text: str, *, after: bool = False) -> datetime:
 
 ClientId = Annotated[str, argument("CLIENT", "The id of the client.", known_clients)]
 UserName = Annotated[str, argument("USER", "The id or the name of the user.", known_users)]
+GroupName = Annotated[str, argument("GROUP", "The id or the name of the group.", known_groups)]
 RoleName = Annotated[str, argument("ROLE", "The name of the role.", known_roles)]
 Limit = Annotated[int | None, option("COUNT", "Show at most this many.", min=1)]
 Cascade = Annotated[bool, flag("--cascade", "Also remove it from all that use it.")]

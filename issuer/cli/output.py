@@ -40,13 +40,17 @@ def print_line(members: Mapping[str, object]) -> None:
     print(json.dumps(members), flush=True)
 
 
-def show(resource: BaseModel, **once: str) -> None:
-    """One resource. Secrets in `once` follow it, each on its own line, uncut."""
+def show(resource: BaseModel, in_words: Mapping[str, object] | None = None, /, **once: str) -> None:
+    """One resource. Secrets in `once` follow it, each on its own line, uncut.
+
+    `in_words` has members for people alone, in the place of those of the resource.
+    """
     members = resource.model_dump(mode="json")
     if wants_json.get():
         print_json({**members, **once})
         return
-    _console().print(_grid((name, escaped(_in_words(value))) for name, value in members.items()))
+    shown = {**members, **(in_words or {})}
+    _console().print(_grid((name, escaped(_in_words(value))) for name, value in shown.items()))
     for name, value in once.items():
         print(f"\n{name}: {value}\nIt is shown only once.")
 

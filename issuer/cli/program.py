@@ -13,7 +13,7 @@ import typer
 from typer.exceptions import TyperException
 
 from issuer import __version__
-from issuer.cli.command import Group, new_app, wants_json
+from issuer.cli.command import CommandGroup, new_app, wants_json
 from issuer.errors import IssuerError
 from issuer.fields.text import escaped
 from issuer.files import reason_of
@@ -42,6 +42,7 @@ _COMMANDS = {
             "Manage trusted issuers, whose tokens authenticate clients.",
         ),
         "user": ("users.user", "Manage users: people who sign in."),
+        "group": ("users.group", "Manage groups of users, who hold the roles of the group."),
         "key": ("keys.key", "List, rotate and revoke signing keys."),
     },
     "Configuration": {
@@ -79,7 +80,7 @@ _COMMANDS = {
 }
 
 
-class _Lazy(Group):
+class _Lazy(CommandGroup):
     """Imports a command when it is called: SQLAlchemy alone takes half a second to import."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:

@@ -16,6 +16,7 @@ from issuer.composition.tokens import KeyParts, TokenParts
 from issuer.database import Session
 from issuer.database.counts import read_change_count
 from issuer.database.deployment import change_issuer
+from issuer.groups import Groups
 from issuer.keys import Keys, SigningKey
 from issuer.refresh_tokens import Lifetimes
 from issuer.resources import Collection, ResourceType, Transaction
@@ -71,12 +72,13 @@ class UnitOfWork:
             announce_for=parts.keys.policy.announced_for,
         )
         self.roles = Roles(work)
-        self.assignments = Assignments(session, trail, authority)
+        self.assignments = Assignments(session, trail, authority, revocations)
         self.clients = Clients(work, random, parts.tokens.client_secrets)
         self.registrations = Registrations(session, self.clients, clock)
         self.rotations = Rotations(self.clients, clock)
         self.trusted_issuers = TrustedIssuers(work, url)
         self.users = Users(work, random, parts.sign_in.counter_keys)
+        self.groups = Groups(work, random)
         factors = parts.factors
         self.factors = Factors(work, random, factors.totp, factors.recovery_codes)
         self.invitations = Invitations(

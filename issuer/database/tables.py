@@ -250,6 +250,7 @@ class GroupRow(Versioned, SeenByDirectory, Base, table="groups"):
     folded_id: Mapped[str] = _deleted_with("principals.folded_id", unique=True)
     name: Mapped[str] = mapped_column(String(255))
     folded_name: Mapped[str] = mapped_column(_compared(1024), unique=True)
+    description: Mapped[str] = mapped_column(String(255))
     external_id: Mapped[str | None] = mapped_column(String(255), index=True)
 
 

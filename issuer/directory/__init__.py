@@ -14,6 +14,7 @@ from issuer.directory.records import (
     Rights,
     RoleGrant,
     SecretRecord,
+    Through,
     UserRecord,
 )
 
@@ -28,5 +29,6 @@ __all__ = [
     "Rights",
     "RoleGrant",
     "SecretRecord",
+    "Through",
     "UserRecord",
 ]

@@ -37,6 +37,10 @@ class Through:
     group_id: str | None = None
     issuer_id: str | None = None
 
+    def __str__(self) -> str:
+        group = f"the group {self.name}"
+        return f"{group} at {self.issuer_id}" if self.issuer_id else group
+
 
 @dataclass(frozen=True, slots=True)
 class RoleGrant:
@@ -50,12 +54,15 @@ class RoleGrant:
     scopes: frozenset[str]
     through: Through | None = None
 
-    def counts_at(self, audience: AudienceRecord) -> bool:
-        """Whether it is for that audience. A trusted issuer gives rights here by name only."""
+    def counts_at(self, audience_id: str | None, *, is_own: bool) -> bool:
+        """Whether it is for that audience; for None, for every AgentOS.
+
+        A trusted issuer gives rights at the issuer's own audience only where it is named.
+        """
         if self.audience_id is not None:
-            return self.audience_id == audience.id
+            return self.audience_id == audience_id
         from_issuer = self.through is not None and self.through.issuer_id is not None
-        return not (audience.is_own and from_issuer)
+        return not (is_own and from_issuer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +74,16 @@ class Rights:
 
     def at(self, audience: AudienceRecord) -> frozenset[str]:
         """The scopes that apply at `audience`."""
-        held = [each.scopes for each in self.roles if each.counts_at(audience)]
-        return counting_at(self.direct.union(*held), own_audience=audience.is_own)
+        return self.scopes_at(audience.id, is_own=audience.is_own)
 
-    def held_at(self, audience_id: str | None) -> frozenset[str]:
-        """The scopes held there, also those that do not count at that audience."""
-        return self.direct.union(*[grant.scopes for grant in self.roles_at(audience_id)])
+    def scopes_at(self, audience_id: str | None, *, is_own: bool) -> frozenset[str]:
+        """The scopes that apply at an audience; for None, at every AgentOS."""
+        held = [grant.scopes for grant in self.roles_at(audience_id, is_own=is_own)]
+        return counting_at(self.direct.union(*held), own_audience=is_own)
 
-    def roles_at(self, audience_id: str | None) -> list[RoleGrant]:
-        """The roles assigned at the audience or everywhere; for None only those everywhere."""
-        return [grant for grant in self.roles if grant.audience_id in {None, audience_id}]
+    def roles_at(self, audience_id: str | None, *, is_own: bool) -> list[RoleGrant]:
+        """The roles held at the audience or everywhere; for None only those everywhere."""
+        return [grant for grant in self.roles if grant.counts_at(audience_id, is_own=is_own)]
 
 
 @dataclass(frozen=True, slots=True)

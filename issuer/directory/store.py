@@ -277,6 +277,13 @@ def _audience(row: AudienceRow, resources: list[str], own_audience: str) -> Audi
     )
 
 
+def load_role_grants(
+    session: Session, principal_ids: Collection[str]
+) -> dict[str, tuple[RoleGrant, ...]]:
+    """What each holds by roles, with those of a user through groups and trusted issuers."""
+    return _role_grants(session, _OF_USERS, principal_ids)
+
+
 def _role_grants(
     session: Session, query: Executable, principal_ids: Collection[str]
 ) -> dict[str, tuple[RoleGrant, ...]]:

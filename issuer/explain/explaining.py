@@ -23,6 +23,7 @@ from issuer.directory import (
     ClientRecord,
     Directory,
     MayAct,
+    Through,
     UserRecord,
 )
 from issuer.errors import InvalidField, NotFound
@@ -95,12 +96,16 @@ class PreviewRequest(Subject):
 
 @dataclass(frozen=True, slots=True)
 class ScopeSource:
-    """Where a scope comes from: a role, assigned at an audience or everywhere; or held directly."""
+    """Where a scope comes from: a role, assigned at an audience or everywhere; or held directly.
+
+    `through` is the group or the trusted issuer that gives the role, if it is not the holder's own.
+    """
 
     scope: str
     holder: str
     role: str | None = None
     audience: str | None = None
+    through: Through | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -427,6 +432,6 @@ def _sources(known: _Known, audience: AudienceRecord, by: Iterable[str]) -> Iter
         name = holder.client_id if isinstance(holder, ClientRecord) else holder.id
         if covers(holder.rights.direct, scope):
             yield ScopeSource(scope, name)
-        for grant in holder.rights.roles_at(audience.id):
+        for grant in holder.rights.roles_at(audience.id, is_own=audience.is_own):
             if covers(grant.scopes, scope):
-                yield ScopeSource(scope, name, grant.role, grant.audience_id)
+                yield ScopeSource(scope, name, grant.role, grant.audience_id, grant.through)

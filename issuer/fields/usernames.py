@@ -28,13 +28,13 @@ _EAST_ASIAN = {"BOPOMOFO", "CJK", "HANGUL", "HIRAGANA", "IDEOGRAPHIC", "KATAKANA
 
 def fold_username(username: str) -> str:
     """The form in which user names are compared. Any text has one."""
-    return _caseless(username).translate(_LOOKALIKES)
+    return caseless_form(username).translate(_LOOKALIKES)
 
 
 def normalized_username(text: str) -> str:
     """`text` in NFKC, as it is stored. `ValueError` if no user can have that name."""
     username = unicodedata.normalize("NFKC", text)
-    caseless = _caseless(text)
+    caseless = caseless_form(text)
     if not 1 <= len(username) <= LONGEST or len(caseless) > MAX_FOLDED:
         raise ValueError(f"must have 1 to {LONGEST} characters in its compatibility form (NFKC)")
     if caseless.split(" ") != caseless.split():
@@ -62,7 +62,7 @@ def is_username(text: str) -> bool:
     return True
 
 
-def _caseless(text: str) -> str:
+def caseless_form(text: str) -> str:
     """Unicode §3.13, D146: equal for names that differ in case or compatibility form alone."""
     return unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
 

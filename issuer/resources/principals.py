@@ -1,4 +1,4 @@
-"""What clients and users have in common: ids from one space, and tokens to revoke."""
+"""What clients, users and groups have in common: ids from one space, and tokens to revoke."""
 
 from abc import abstractmethod
 from operator import attrgetter
@@ -6,18 +6,18 @@ from random import Random
 from typing import TypeVar
 
 from issuer.database.store import claim_id, new_id, release_id
-from issuer.database.tables import ClientRow, UserRow
+from issuer.database.tables import ClientRow, GroupRow, UserRow
 from issuer.fields.ids import fold_id
 from issuer.resources.collection import Collection, Transaction
 from issuer.resources.resource_type import FieldsT, ModelT
 
-PrincipalRowT = TypeVar("PrincipalRowT", bound=ClientRow | UserRow)
+PrincipalRowT = TypeVar("PrincipalRowT", bound=ClientRow | UserRow | GroupRow)
 
 _is_disabled = attrgetter("disabled")
 
 
 class Principals(Collection[PrincipalRowT, FieldsT, ModelT]):
-    """Clients or users. Without an id, a new one gets an id that begins with `id_prefix`."""
+    """Clients, users or groups. Without an id, a new one gets one that begins with `id_prefix`."""
 
     id_prefix: str
 
@@ -26,7 +26,10 @@ class Principals(Collection[PrincipalRowT, FieldsT, ModelT]):
         self._random = random
 
     def revoke_tokens(self, key: str) -> None:
-        """Revoke every token issued so far to the client, those of its users included, or user."""
+        """Revoke every token issued so far to the client, those of its users included, or user.
+
+        Of a group, the access tokens of its members.
+        """
         self._row_to_change(key)
         self._revoke(key)
         self._note("tokens_revoked", key)

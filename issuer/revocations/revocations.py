@@ -91,6 +91,19 @@ class Revocations:
             return False
         return True
 
+    def revoke_access_of(self, user_ids: Iterable[str]) -> bool:
+        """Revoke all access tokens issued so far to users who lost some of their rights.
+
+        They keep their sessions and refresh tokens, whose new access tokens have the rights that
+        are left. False if the feed was too full for all of them: the tokens of the others stay
+        valid until they expire.
+        """
+        try:
+            self._revoke_users(user_ids, self._limits.principal_bytes_of_operators)
+        except FeedFull:
+            return False
+        return True
+
     def revoke_exchanged_through(self, user_id: str, client_id: str) -> bool:
         """Revoke the tokens of a user that the client got by exchange, or others for its own.
 
@@ -232,10 +245,11 @@ class Revocations:
         self._store.add_tokens(kind, unexpired, change, client_id=client_id, subject=subject)
         return True
 
-    def _revoke_users(self, user_ids: Iterable[str]) -> None:
+    def _revoke_users(self, user_ids: Iterable[str], max_bytes: int | None = None) -> None:
         """All access tokens issued so far to the users; refresh tokens get new ones."""
         for each in sorted(user_ids):
-            self._add_principal(RevokedPrincipal(SUB, each), self._limits.principal_bytes)
+            principal = RevokedPrincipal(SUB, each)
+            self._add_principal(principal, max_bytes or self._limits.principal_bytes)
 
     def _revoke_all(
         self,

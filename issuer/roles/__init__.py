@@ -3,7 +3,7 @@
 An assignment is for one audience or for all of them.
 """
 
-from issuer.roles.assignments import Assignment, Assignments
+from issuer.roles.assignments import Assignment, Assignments, HeldRole
 from issuer.roles.roles import ROLE, Role, RoleFields, Roles
 
-__all__ = ["ROLE", "Assignment", "Assignments", "Role", "RoleFields", "Roles"]
+__all__ = ["ROLE", "Assignment", "Assignments", "HeldRole", "Role", "RoleFields", "Roles"]

@@ -9,7 +9,7 @@ from issuer.fields.fields import Fields, Label, Scopes, Version
 from issuer.fields.ids import RoleName
 from issuer.resources import Collection, ResourceType
 from issuer.resources.resource_type import SCOPES, Member
-from issuer.roles.store import RoleStore
+from issuer.roles.store import AssignmentStore, RoleStore
 
 _MAX_NAMED = 100
 
@@ -45,10 +45,16 @@ class Roles(Collection[RoleRow, RoleFields, Role]):
         self._authority.authorize_change(scopes=scopes)
 
     def _release(self, row: RoleRow, *, cascade: bool) -> dict[str, Any]:
-        using = self._store.assignments_of_role(row.name, None if cascade else _MAX_NAMED)
-        holders = sorted({assignment.folded_id for assignment in using})
-        if using and not cascade:
-            raise InUse("role", row.name, holders)
-        for assignment in using:
-            self._store.session.delete(assignment)
-        return {"unassigned_from": holders[:_MAX_NAMED]}
+        limit = None if cascade else _MAX_NAMED
+        assigned = self._store.assignments_of_role(row.name, limit)
+        mapped = AssignmentStore(self._session).providers_of(row.name, limit)
+        holders = sorted({assignment.folded_id for assignment in assigned})
+        providers = sorted({mapping.issuer_id for mapping in mapped})
+        if (assigned or mapped) and not cascade:
+            groups = self._store.group_names(holders)
+            named = [f"group {groups[each]}" if each in groups else each for each in holders]
+            raise InUse("role", row.name, named + [f"trusted issuer {each}" for each in providers])
+        for each in (*assigned, *mapped):
+            self._store.session.delete(each)
+        details = {"unassigned_from": holders[:_MAX_NAMED]}
+        return details | ({"released": providers[:_MAX_NAMED]} if providers else {})

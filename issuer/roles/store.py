@@ -1,16 +1,51 @@
 """Roles and their assignments in SQL."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from sqlalchemy import ColumnElement, Select, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select, union
+from sqlalchemy.orm import InstrumentedAttribute
 
 from issuer.database.store import Statements, Store, begins_with
-from issuer.database.tables import AssignmentRow, ClientRow, RoleRow, UserRow
+from issuer.database.tables import (
+    AssignmentRow,
+    ClientRow,
+    GroupMemberRow,
+    GroupRow,
+    IdentityGroupRow,
+    IdentityRow,
+    ProviderRoleRow,
+    RoleRow,
+    TrustedIssuerRow,
+    UserRow,
+)
 from issuer.fields.ids import fold_id
 from issuer.fields.usernames import fold_username
 from issuer.vocabulary import RegisteredBy
 
 _LOOKED_AT = 10_000
+# Users with what is assigned to their groups, and with what trusted issuers give them.
+_MEMBERS = (
+    select(UserRow.folded_id)
+    .distinct()
+    .join(GroupMemberRow, GroupMemberRow.user_id == UserRow.id)
+    .join(GroupRow, GroupRow.id == GroupMemberRow.group_id)
+    .join(AssignmentRow, AssignmentRow.folded_id == GroupRow.folded_id)
+)
+_PEOPLE = (
+    select(UserRow.folded_id)
+    .distinct()
+    .join(IdentityRow, IdentityRow.user_id == UserRow.id)
+    .join(IdentityGroupRow, IdentityGroupRow.identity_id == IdentityRow.id)
+    .join(
+        ProviderRoleRow,
+        and_(
+            ProviderRoleRow.issuer_id == IdentityRow.issuer_id,
+            ProviderRoleRow.group == IdentityGroupRow.group,
+        ),
+    )
+    .join(TrustedIssuerRow, TrustedIssuerRow.id == IdentityRow.issuer_id)
+    .where(TrustedIssuerRow.disabled.is_(False))
+)
 
 
 class RoleStore(Store[RoleRow]):
@@ -22,6 +57,11 @@ class RoleStore(Store[RoleRow]):
         query = select(AssignmentRow).where(AssignmentRow.role_name == name).limit(limit)
         return self.session.scalars(query).all()
 
+    def group_names(self, folded_ids: Sequence[str]) -> dict[str, str]:
+        """The names of the groups among these principals, by folded id."""
+        query = select(GroupRow.folded_id, GroupRow.name)
+        return dict(self.session.execute(query.where(GroupRow.folded_id.in_(folded_ids))).all())
+
 
 class AssignmentStore(Statements):
     """Roles assigned to principals, within one transaction."""
@@ -32,29 +72,52 @@ class AssignmentStore(Statements):
         return self.session.scalars(query).all()
 
     def holders(self, name: str, after: str, limit: int) -> Sequence[str]:
-        """The folded ids of at most `limit` principals with the role, after that one, in order."""
+        """The folded ids of at most `limit` principals with the role, after that one, in order.
+
+        Of clients, users and groups to which it is assigned.
+        """
         query = select(AssignmentRow.folded_id).distinct().where(AssignmentRow.role_name == name)
-        return self._ids(query, after, limit)
+        return self._ids(query, AssignmentRow.folded_id, after, limit)
 
     def count_holders(self, name: str, most: int) -> int:
-        """How many principals have the role, but no more than `most`."""
+        """How many principals the role is assigned to, but no more than `most`."""
         return self._count(AssignmentRow.role_name == name, most)
 
+    def providers_of(self, name: str, limit: int | None = None) -> Sequence[ProviderRoleRow]:
+        """The groups at trusted issuers that give the role, in order."""
+        row = ProviderRoleRow
+        query = select(row).where(row.role_name == name).order_by(row.issuer_id, row.group, row.id)
+        return self.session.scalars(query.limit(limit)).all()
+
+    def holding(self, name: str, limit: int) -> list[str]:
+        """The folded ids of the first clients and users who hold it in any way, in order."""
+        found: set[str] = set()
+        for column, query in _holding(name):
+            found.update(self._ids(query, column, "", limit))
+        return sorted(found)[:limit]
+
+    def count_holding(self, name: str, most: int) -> int:
+        """How many clients and users hold it in any way, but no more than `most`."""
+        every = union(*(select(query.limit(most).subquery()) for _, query in _holding(name)))
+        number = select(func.count()).select_from(every.subquery())
+        return min(most, self.session.scalar(number) or 0)
+
     def users_at(self, audience_id: str, after: str, limit: int) -> list[str]:
-        """The folded ids of users with a role there or everywhere, as `holders` gives them."""
+        """The folded ids of users with a role there or everywhere, as `holding` gives them."""
         found: set[str] = set()
         is_user = select(UserRow.id).where(UserRow.folded_id == AssignmentRow.folded_id).exists()
-        for where in (
-            AssignmentRow.audience_id == audience_id,
-            AssignmentRow.audience_id.is_(None),
-        ):
-            query = select(AssignmentRow.folded_id).distinct().where(where, is_user)
-            found.update(self._ids(query, after, limit))
+        direct = select(AssignmentRow.folded_id).distinct().where(is_user)
+        for assigned, given in _at_or_everywhere(audience_id):
+            query = direct.where(assigned)
+            found.update(self._ids(query, AssignmentRow.folded_id, after, limit))
+            for query in (_MEMBERS.where(assigned), _PEOPLE.where(given)):
+                found.update(self._ids(query, UserRow.folded_id, after, limit))
         return sorted(found)[:limit]
 
     def users_found_at(self, audience_id: str, text: str, limit: int) -> list[str]:
         """Such users whose id or name begins with `text`, among the first `_LOOKED_AT` that do."""
         found: dict[str, None] = {}
+        assigned, given = (or_(*both) for both in zip(*_at_or_everywhere(audience_id), strict=True))
         for column, prefix in (
             (UserRow.folded_id, fold_id(text)),
             (UserRow.folded_username, fold_username(text)),
@@ -63,25 +126,37 @@ class AssignmentStore(Statements):
                 begins_with(column, prefix)
             )
             some = begin.order_by(column).limit(_LOOKED_AT).subquery()
-            has_role = select(AssignmentRow.id).where(
-                AssignmentRow.folded_id == some.c.folded_id,
-                or_(AssignmentRow.audience_id == audience_id, AssignmentRow.audience_id.is_(None)),
+            has_role = or_(
+                select(AssignmentRow.id)
+                .where(AssignmentRow.folded_id == some.c.folded_id, assigned)
+                .exists(),
+                *(
+                    some.c.folded_id.in_(query)
+                    for query in (_MEMBERS.where(assigned), _PEOPLE.where(given))
+                ),
             )
-            query = select(some.c.folded_id).where(has_role.exists()).order_by(some.c.found)
+            query = select(some.c.folded_id).where(has_role).order_by(some.c.found)
             found |= dict.fromkeys(self.session.scalars(query.limit(limit)))
         return list(found)[:limit]
 
     def count_at(self, audience_id: str, most: int) -> int:
-        """How many principals have a role at exactly this audience, but no more than `most`."""
-        return self._count(AssignmentRow.audience_id == audience_id, most)
+        """How many principals have a role at exactly this audience, but no more than `most`.
+
+        Each group at a trusted issuer that gives one counts as well.
+        """
+        given = select(ProviderRoleRow.id).where(ProviderRoleRow.audience_id == audience_id)
+        mapped = select(func.count()).select_from(given.limit(most).subquery())
+        assigned = self._count(AssignmentRow.audience_id == audience_id, most)
+        return min(most, assigned + (self.session.scalar(mapped) or 0))
 
     def _count(self, where: ColumnElement[bool], most: int) -> int:
         some = select(AssignmentRow.folded_id).distinct().where(where).limit(most)
         return self.session.scalar(select(func.count()).select_from(some.subquery())) or 0
 
-    def _ids(self, query: Select[str], after: str, limit: int) -> Sequence[str]:
-        query = query.where(AssignmentRow.folded_id > after).order_by(AssignmentRow.folded_id)
-        return self.session.scalars(query.limit(limit)).all()
+    def _ids(
+        self, query: Select[str], column: InstrumentedAttribute[str], after: str, limit: int
+    ) -> Sequence[str]:
+        return self.session.scalars(query.where(column > after).order_by(column).limit(limit)).all()
 
     def assignment(
         self, folded_id: str, role_name: str, audience_id: str | None
@@ -92,7 +167,32 @@ class AssignmentStore(Statements):
             .where(AssignmentRow.audience_id.is_not_distinct_from(audience_id))
         ).one_or_none()
 
+    def members(self, folded_id: str) -> Sequence[str]:
+        """The ids of all members, if the principal is a group."""
+        row = GroupMemberRow
+        query = select(row.user_id).join(GroupRow, GroupRow.id == row.group_id)
+        return self.session.scalars(query.where(GroupRow.folded_id == folded_id)).all()
+
     def is_self_registered(self, folded_id: str) -> bool:
         """Whether the principal is a client that no administrator made."""
         query = select(ClientRow.registered_by).where(ClientRow.folded_id == folded_id)
         return self.session.scalar(query) not in {None, RegisteredBy.ADMIN}
+
+
+def _at_or_everywhere(audience_id: str) -> list[tuple[ColumnElement[bool], ColumnElement[bool]]]:
+    """Conditions on an assignment, and on what a trusted issuer gives. Each has an index."""
+    assigned, given = AssignmentRow.audience_id, ProviderRoleRow.audience_id
+    return [
+        (assigned == audience_id, given == audience_id),
+        (assigned.is_(None), given.is_(None)),
+    ]
+
+
+def _holding(role: str) -> Iterator[tuple[InstrumentedAttribute[str], Select[str]]]:
+    """Queries for the clients and users who hold the role, each with the column of folded ids."""
+    assigned = AssignmentRow.role_name == role
+    is_group = select(GroupRow.id).where(GroupRow.folded_id == AssignmentRow.folded_id).exists()
+    direct = select(AssignmentRow.folded_id).distinct().where(assigned, ~is_group)
+    yield AssignmentRow.folded_id, direct
+    yield UserRow.folded_id, _MEMBERS.where(assigned)
+    yield UserRow.folded_id, _PEOPLE.where(ProviderRoleRow.role_name == role)

@@ -124,5 +124,6 @@ class Authorization:
 
     def role_names(self) -> list[str]:
         """The roles of the subject at the audience that grant any of the scopes."""
-        grants = self.rights.roles_at(self.audience.id)
+        audience = self.audience
+        grants = self.rights.roles_at(audience.id, is_own=audience.is_own)
         return sorted({each.role for each in grants if covered(each.scopes, self.scopes)})

@@ -41,6 +41,7 @@ def upgrade() -> None:
         sa.Column("folded_id", _compared(255), nullable=False),
         sa.Column("name", sa.String(255), nullable=False),
         sa.Column("folded_name", _compared(1024), nullable=False),
+        sa.Column("description", sa.String(255), nullable=False),
         sa.Column("external_id", sa.String(255), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),

@@ -197,6 +197,10 @@ def test_only_admins_change_what_holds_or_grants_rights_at_the_issuer(
         ("POST", "/users/bob/invitation", {}),
         ("DELETE", "/users/bob/factors", None),
         ("DELETE", "/users/bob", None),
+        ("PATCH", "/groups/plain-group", {"name": "x"}),
+        ("PUT", "/groups/plain-group/members/bob", None),
+        ("PUT", "/groups/plain-group/roles/plain?everywhere=true", None),
+        ("DELETE", "/groups/plain-group", None),
         ("DELETE", "/roles/plain", None),
     ],
 )

@@ -25,7 +25,7 @@ def test_an_allowed_request_names_the_scope_and_its_role(admin: AdminApi, deploy
     deployment.client("ci-bot", roles=["runner"], scopes=["agents:web:run"])
     found = explained(admin, client_id="ci-bot")
     assert found["allowed"] is True
-    here = {"scope": found["scope"], "holder": "ci-bot", "audience": None}
+    here = {"scope": found["scope"], "holder": "ci-bot", "audience": None, "through": None}
     assert {**here, "role": "runner"} in found["via"]
     assert set(found["held"]) == {"agents:run", "agents:web:run"}
 

@@ -35,6 +35,7 @@ BODIES: dict[str, list[dict[str, Any]]] = {
     ],
     "POST /clients": [{"client_id": "new"}],
     "POST /users": [{"username": "new"}],
+    "POST /groups": [{"name": "new"}],
     "PUT /users/unknown/password": [{"password": PASSWORD}],
     "POST /scopes/lint": [{"scopes": []}],
     "POST /explain": [ASKED, {**ASKED, "client_id": None, "user_id": "unknown"}],
@@ -298,6 +299,7 @@ def test_the_explanation_names_the_scope_and_its_role(admin: AdminApi, deploymen
                 "holder": "helper",
                 "role": "keeper",
                 "audience": None,
+                "through": None,
             }
         ],
         "required": ["issuer:roles:read"],

@@ -18,6 +18,7 @@ NEW: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "roles": ("runner", {"name": "runner", "scopes": ["agents:read"]}, {"scopes": ["teams:read"]}),
     "clients": ("ci-bot", {"client_id": "ci-bot", "audiences": ["my-os"]}, {"disabled": True}),
     "users": ("u-1", {"id": "u-1", "username": "alice"}, {"email": "alice@example.com"}),
+    "groups": ("g-1", {"id": "g-1", "name": "Platform"}, {"external_id": "42"}),
 }
 COLLECTIONS = rows("collection", [*NEW])
 
@@ -170,7 +171,10 @@ def test_pages_list_each_item_once(admin: AdminApi, deployment: Deployment, coll
     for number in range(6):
         name, members, _ = NEW[collection]
         key = next(iter(members))
-        unique = {"username": f"user-{number}"} if collection == "users" else {}
+        unique = {
+            "users": {"username": f"user-{number}"},
+            "groups": {"name": f"Group {number}"},
+        }.get(collection, {})
         admin.post(f"/{collection}", **{**members, key: f"{name}-{number}", **unique})
     seen: list[str] = []
     cursor: str | None = ""
@@ -271,7 +275,7 @@ def test_putting_an_assignment_is_idempotent_and_deleting_it_is_not(admin: Admin
     assert admin.put(path, headers={"If-Match": "*"}).status_code == 404
     assert [admin.put(path).status_code for _ in range(2)] == [204, 204]
     assert admin.get("/clients/ci-bot/roles").json()["items"] == [
-        {"role": "runner", "audience": "my-os"}
+        {"role": "runner", "audience": "my-os", "via": None}
     ]
     assert problem(admin.delete("/clients/ci-bot/roles/runner?everywhere=true")) == (
         404,
@@ -470,7 +474,7 @@ def test_an_assignment_needs_an_audience_or_everywhere(admin: AdminApi, query: s
         assert problem(refused) == (422, "invalid-fields")
     assert admin.put("/clients/ci-bot/roles/runner?everywhere=true").status_code == 204
     assert admin.get("/clients/ci-bot/roles").json()["items"] == [
-        {"role": "runner", "audience": None}
+        {"role": "runner", "audience": None, "via": None}
     ]
 
 
@@ -527,6 +531,7 @@ def test_head_is_get_without_content(admin: AdminApi, collection: str):
         ("/audiences/https%3A%2F%2Fos.example", "DELETE, GET, HEAD, PATCH"),
         ("/clients/https%3A%2F%2Fapp.example%2Fa%2Fsecrets", "DELETE, GET, HEAD, PATCH"),
         ("/users/alice/roles/runner", "DELETE, PUT"),
+        ("/groups/platform/members/alice", "DELETE, PUT"),
     ],
 )
 def test_a_405_names_every_method_of_the_resource(admin: AdminApi, path: str, allowed: str):

@@ -15,6 +15,7 @@ from issuer.clients import SecretFields
 from issuer.composition import UnitOfWork
 from issuer.database.tables import ClientRow, ClientSecretRow, InvitationRow, UserRow
 from issuer.errors import InvalidCredentials, NotAllowed
+from issuer.groups import GroupFields
 from issuer.roles import Assignment
 from issuer.sign_in import InvitationFields
 from issuer.trusted_issuers import TrustedIssuerFields
@@ -99,7 +100,32 @@ def by_manifest(work: UnitOfWork, user_id: str) -> None:
     manifest.apply(work, manifest.plan(work, manifest.read(text.encode(), "manifest")))
 
 
+def by_group(work: UnitOfWork, user_id: str) -> str:
+    """A group that the user is a member of, and that gives no rights yet."""
+    group = work.groups.create(GroupFields(name=f"Group of {user_id}"))
+    work.groups.add_members(group.id, [user_id])
+    return group.id
+
+
+def by_membership(work: UnitOfWork, user_id: str) -> None:
+    group = work.groups.create(GroupFields(name=f"Admins with {user_id}"))
+    work.assignments.assign(group.id, ADMIN)
+    work.groups.add_members(group.id, [user_id])
+
+
+def by_role_of_a_group(work: UnitOfWork, user_id: str) -> None:
+    work.assignments.assign(by_group(work, user_id), ADMIN)
+
+
+def by_contents_of_a_role_of_a_group(work: UnitOfWork, user_id: str) -> None:
+    work.assignments.assign(by_group(work, user_id), Assignment(role="later"))
+    by_contents(work, user_id)
+
+
 USER_WAYS: dict[str, Promote] = {
+    "membership": by_membership,
+    "role of a group": by_role_of_a_group,
+    "contents of a role of a group": by_contents_of_a_role_of_a_group,
     "assignment": lambda work, user_id: work.assignments.assign(user_id, ADMIN),
     "contents of a role": by_contents,
     "manifest": by_manifest,

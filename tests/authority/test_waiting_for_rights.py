@@ -21,6 +21,7 @@ from issuer.authority import CredentialsNotKept
 from issuer.clients import ClientFields, SecretFields
 from issuer.composition import UnitOfWork
 from issuer.errors import InvalidCredentials, IssuerError, NotFound
+from issuer.groups import GroupFields
 from issuer.roles import Assignment, RoleFields
 from issuer.sign_in import InvitationFields
 from issuer.sign_in.authorization_request import ConsentNeeded, Redirection
@@ -34,8 +35,8 @@ from tests.sign_in.authorizing import CALLBACK, GRANTS, App, Person, code_of, si
 from tests.sign_in.people import BROWSER, People
 from tests.trusting import OtherIssuer, trust
 
-FIVE = [f"issuer:{what}:write" for what in ("audiences", "roles", "clients", "users")]
-FIVE += ["issuer:trusted-issuers:write"]
+WRITE = [f"issuer:{what}:write" for what in ("audiences", "roles", "clients", "users", "groups")]
+WRITE += ["issuer:trusted-issuers:write"]
 THEIRS, ADMINS = "what the attackers know", "what an administrator chose"
 EVIL = "https://evil.example/callback"
 OTHER = OtherIssuer.new(alg="ES256")
@@ -55,6 +56,7 @@ class World:
     user: str = ""
     client: str = ""
     role: str = ""
+    group: str = ""
     issuer: str = ""
     invitations: list[str] = field(default_factory=list)
     people: list[Person] = field(default_factory=list)
@@ -68,6 +70,7 @@ class World:
         number = next(_numbers)
         self.user, self.client = f"user-{number}", f"client-of-{number}"
         self.role, self.issuer = f"later-{number}", f"issuer-{number}"
+        self.group = self.deployment.group(f"group-{number}", id=f"group-{number}")
         self.deployment.role(self.role, ["agents:run"])
         self.deployment.user(self.user, id=self.user, password=None, roles=[self.role])
         members = {"grant_types": ["client_credentials", *GRANTS], "redirect_uris": [CALLBACK]}
@@ -77,7 +80,7 @@ class World:
     def attacking(self) -> Iterator[UnitOfWork]:
         """Through the admin API, where any refusal is a refusal."""
         administration = self.deployment.services.administration
-        with suppress(IssuerError), administration.changing(Actor("attacker"), FIVE) as work:
+        with suppress(IssuerError), administration.changing(Actor("attacker"), WRITE) as work:
             yield work
 
     def on_account(self, do: Callable[[UnitOfWork], object]) -> bool:
@@ -210,6 +213,24 @@ def make_user_anew(world: World) -> None:
         work.assignments.assign(world.user, Assignment(role=world.role))
 
 
+def join(world: World) -> None:
+    with world.attacking() as work:
+        work.groups.add_members(world.group, [world.user])
+
+
+def leave(world: World) -> None:
+    with world.attacking() as work:
+        work.groups.remove_members(world.group, [world.user])
+
+
+def make_group_anew(world: World) -> None:
+    with world.attacking() as work:
+        work.groups.delete(world.group)
+        work.groups.create(GroupFields(id=world.group, name=world.group))
+        work.groups.add_members(world.group, [world.user])
+        work.assignments.assign(world.group, Assignment(role=world.role))
+
+
 def make_role_anew(world: World) -> None:
     with world.attacking() as work:
         work.roles.delete(world.role, cascade=True)
@@ -238,7 +259,7 @@ ATTACKS: list[Step] = [
     *(take_over, take_over, take_over_by_invitation),
     *(set_password, invite, accept, begin_session, use_passkeys, add_passkey, change_password),
     *(authorize_application, add_secret, add_trust, make_issuer, make_client_anew),
-    *(make_user_anew, make_role_anew, reset_factors),
+    *(make_user_anew, make_role_anew, make_group_anew, reset_factors, join, leave),
     partial(patch_client, jwks=KEY),
     partial(patch_client, redirect_uris=[CALLBACK, EVIL]),
 ]
@@ -248,6 +269,16 @@ ATTACKS: list[Step] = [
 
 def promote_user(work: UnitOfWork, world: World) -> None:
     work.assignments.assign(world.user, Assignment(role="administrator", audience=URL))
+
+
+def promote_group(work: UnitOfWork, world: World) -> None:
+    """Whoever is in it now."""
+    work.assignments.assign(world.group, Assignment(role="administrator"))
+
+
+def promote_member(work: UnitOfWork, world: World) -> None:
+    promote_group(work, world)
+    work.groups.add_members(world.group, [world.user])
 
 
 def change_role(work: UnitOfWork, world: World) -> None:
@@ -273,7 +304,8 @@ def apply_manifest(work: UnitOfWork, world: World) -> None:
 
 
 PROMOTIONS = [
-    *(promote_user, change_role, promote_client, give_scopes, give_audience, apply_manifest)
+    *(promote_user, promote_group, promote_member, change_role, promote_client, give_scopes),
+    *(give_audience, apply_manifest),
 ]
 
 
@@ -291,6 +323,7 @@ def demote(work: UnitOfWork, world: World) -> None:
     for principal, assignment in (
         (world.user, Assignment(role="administrator", audience=URL)),
         (world.client, Assignment(role="administrator")),
+        (world.group, Assignment(role="administrator")),
     ):
         with suppress(NotFound):
             work.assignments.unassign(principal, assignment)
@@ -365,10 +398,10 @@ def acts_as_client(world: World) -> list[str]:
 
 @pytest.fixture(scope="module")
 def stage(shared: Deployment) -> App:
-    """An application of administrators, and attackers with the five write scopes."""
+    """An application of administrators, and attackers with all write scopes."""
     shared.role("administrator", ["issuer:admin"])
-    shared.role("five", FIVE)
-    shared.user("attacker", id="attacker", password=PASSWORD, roles=["five"])
+    shared.role("writer", WRITE)
+    shared.user("attacker", id="attacker", password=PASSWORD, roles=["writer"])
     app = shared.client(
         "admins-app",
         audiences=[URL, "my-os"],
@@ -386,6 +419,9 @@ def stage(shared: Deployment) -> App:
 @example([take_over_by_invitation, add_passkey], promote_user, [use_passkeys])
 @example([take_over, add_passkey, sets_password], promote_user, [])
 @example([invite], promote_user, [accept])
+@example([take_over, authorize_application, join], promote_group, [])
+@example([take_over, make_group_anew], promote_group, [begin_session])
+@example([take_over, add_passkey], promote_member, [use_passkeys])
 @example([add_secret, add_trust], give_scopes, [add_secret])
 @settings(
     max_examples=40,

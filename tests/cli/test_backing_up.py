@@ -37,7 +37,10 @@ def test_a_backup_is_restored_with_its_reminders(cli: Cli, empty: Cli, tmp_path:
     said = empty.done("restore", file)
     assert "Restored https://id.example as of " in said
     assert "Users" not in said
-    assert "- Clients: 1. Those that were deleted, disabled or unassigned since are back" in said
+    assert (
+        "- Clients: 1. Those that were deleted, disabled, unassigned or removed since are back"
+        in said
+    )
     assert empty.json("role", "show", "runner")["scopes"] == ["agents:run"]
     assert empty.json("audit", "verify")["ok"]
     (last,) = empty.json("audit", "list", "--action", "database.restored")["items"]

@@ -139,6 +139,7 @@ def test_json_is_that_of_the_admin_api(deployment: Cli):
                 "holder": "ci-bot",
                 "role": "web-runner",
                 "audience": "my-os",
+                "through": None,
             }
         ],
         "required": ["agents:web:run"],

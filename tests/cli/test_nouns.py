@@ -17,12 +17,14 @@ CREATED = {
     "role": ["reader", "--scope", "agents:read"],
     "client": ["ci-bot"],
     "user": ["alice", "--id", "alice"],
+    "group": ["platform", "--id", "platform"],
 }
 UPDATED = {
     "audience": (["my-os", "--name", "Ours"], {"name": "Ours"}),
     "role": (["reader", "--description", "Reads"], {"description": "Reads"}),
     "client": (["ci-bot", "--name", "CI"], {"name": "CI"}),
     "user": (["alice", "--name", "Alice"], {"name": "Alice"}),
+    "group": (["platform", "--external-id", "42"], {"external_id": "42"}),
 }
 NOUNS = list(CREATED)
 

@@ -163,7 +163,9 @@ def _source(source: ScopeSource) -> str:
     if source.role is None:
         return f"{source.holder} has {source.scope} directly."
     where = "everywhere" if source.audience is None else f"at {source.audience}"
-    return f"{source.holder} has {source.scope} through the role {source.role}, assigned {where}."
+    through = f", through {source.through}" if source.through else ""
+    role = f"the role {source.role}, assigned {where}{through}"
+    return f"{source.holder} has {source.scope} through {role}."
 
 
 def commands_to_allow(explanation: Explanation, work: UnitOfWork) -> Iterator[Command]:

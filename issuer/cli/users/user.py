@@ -14,6 +14,7 @@ from issuer.cli.members import option_of, options_of
 from issuer.cli.opening import administering, changing, find_user, operator
 from issuer.cli.options import PasswordStdin, UserName, known_users
 from issuer.cli.users.sign_in import consent_app, delegation_app, factor_app, session_app
+from issuer.roles import HeldRole
 from issuer.sign_in import InvitationFields
 from issuer.users import USER, User
 
@@ -35,8 +36,10 @@ _OPTIONS = options_of(USER, ["email", "email_verified", "name", "claims", "disab
 
 
 class _UserState(User):
-    """A user with failed sign-in attempts and lock."""
+    """A user with groups, roles, failed sign-in attempts and lock."""
 
+    groups: list[str]
+    roles: list[HeldRole]
     failed_attempts: int
     locked_until: datetime | None
 
@@ -50,7 +53,7 @@ commands.list(
 
 @app.command("show")
 def show_user(user: UserName) -> None:
-    """Show one user, with failed sign-in attempts and locks.
+    """Show one user, with groups and roles, failed sign-in attempts and locks.
 
     Examples:
 
@@ -59,8 +62,11 @@ def show_user(user: UserName) -> None:
     with administering() as administration:
         with administration.reading() as work:
             result = find_user(work, user)
+            groups = [each.name for each in work.groups.of_user(result.id)]
+            roles = work.assignments.held_by(result.id)
         state = administration.attempts.state_of(result.id)
-    output.show(_UserState(**dict(result), **asdict(state)))
+    shown = _UserState(**dict(result), groups=groups, roles=roles, **asdict(state))
+    output.show(shown, {"roles": [str(each) for each in roles]})
 
 
 commands.create(

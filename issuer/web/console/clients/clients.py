@@ -1,6 +1,7 @@
 """`/console/clients`: services and applications with an id of their own, and new ones."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import islice, product
 from typing import Any
 
@@ -12,7 +13,7 @@ from issuer.composition import UnitOfWork
 from issuer.directory import ClientRecord
 from issuer.errors import InvalidField, NotFound
 from issuer.roles import ROLE, Assignment
-from issuer.scopes import counting_at, covers
+from issuer.scopes import covers
 from issuer.vocabulary import AuthMethod, GrantType, RegisteredBy, UserRights
 from issuer.web.console.clients.credentials import show_credentials
 from issuer.web.console.screens.collection import CollectionScreen
@@ -109,8 +110,8 @@ def effects(record: ClientRecord, client: Client, fields: ClientFields, own: str
 def _held(record: ClientRecord, fields: ClientFields, audience_id: str, own: str) -> frozenset[str]:
     if audience_id not in fields.audiences:
         return frozenset()
-    roles = (each.scopes for each in record.rights.roles_at(audience_id))
-    return counting_at(frozenset(fields.scopes).union(*roles), own_audience=audience_id == own)
+    rights = replace(record.rights, direct=frozenset(fields.scopes))
+    return rights.scopes_at(audience_id, is_own=audience_id == own)
 
 
 def _named(scopes: list[str]) -> str:

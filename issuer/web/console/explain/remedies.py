@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from issuer.clients import CLIENT
 from issuer.composition import UnitOfWork
-from issuer.directory import AudienceRecord, ClientRecord, MayAct, UserRecord
+from issuer.directory import AudienceRecord, ClientRecord, MayAct, RoleGrant, UserRecord
 from issuer.explain.explaining import Lacking, holders_lacking
 from issuer.resources import ResourceType
 from issuer.roles import ROLE, Assignment, Role
@@ -77,7 +77,7 @@ class Remedies:
             command = self.commands.assignment(kind, key, assignment, "assign")
             text = f"Assign {name} the role {role} at {self.audience.id}."
             yield Remedy(text, _page_of(kind, key, "#roles"), command)
-        elif not lacking.holder.rights.roles_at(self.audience.id):
+        elif not self._roles_of(lacking):
             body = {"name": _NAME, "scopes": list(scopes)}
             cli = ("create", _NAME, *_options("--scope", scopes))
             command = self.commands.of_resources(ROLE, cli, "POST", (), body)
@@ -86,8 +86,8 @@ class Remedies:
 
     def _widened(self, work: UnitOfWork, lacking: Lacking) -> Iterator[Remedy]:
         """Each role that it has there, if they are few."""
-        scopes, rights = lacking.scopes, lacking.holder.rights
-        names = sorted({grant.role for grant in rights.roles_at(self.audience.id)})
+        scopes = lacking.scopes
+        names = sorted({grant.role for grant in self._roles_of(lacking)})
         for role in sorted(work.roles.named(names[:_ROLES]), key=lambda each: each.name):
             cli = ("update", role.name, *_options("--add-scope", scopes))
             body = {"scopes": [*role.scopes, *scopes]}
@@ -95,6 +95,10 @@ class Remedies:
             text = f"Add {' and '.join(scopes)} to the role {role.name}, for all who have it."
             query = urlencode({"edit": "yes", "add": " ".join(scopes)})
             yield Remedy(text, _page_of(ROLE, role.name, f"?{query}"), command)
+
+    def _roles_of(self, lacking: Lacking) -> list[RoleGrant]:
+        audience = self.audience
+        return lacking.holder.rights.roles_at(audience.id, is_own=audience.is_own)
 
     def _direct(self, client: ClientRecord, scopes: Sequence[str]) -> Remedy:
         key = client.client_id

@@ -13,13 +13,12 @@ from issuer.directory import AudienceRecord, Directory, Rights
 from issuer.errors import IssuerError
 from issuer.explain.explaining import PreviewRequest
 from issuer.fields.text import readable_json
-from issuer.roles import Assignment
+from issuer.roles import HeldRole
 from issuer.scopes import (
     ISSUER_ADMIN,
     ISSUER_INTROSPECT,
     ISSUER_REGISTER,
     ISSUER_STATUS,
-    counting_at,
     parse,
 )
 from issuer.vocabulary import GrantType
@@ -42,7 +41,7 @@ class EffectiveScope:
     scope: str
     meaning: str
     is_direct: bool
-    through: tuple[Assignment, ...]
+    through: tuple[HeldRole, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +62,9 @@ def effective_rights(
 ) -> EffectiveRights:
     """The rights at `audience`; for None those that apply at every AgentOS."""
     audience_id = audience.id if audience else None
-    grants, held = rights.roles_at(audience_id), rights.held_at(audience_id)
     is_own = audience is not None and audience.is_own
-    scopes = sorted(counting_at(held, own_audience=is_own))
+    grants = rights.roles_at(audience_id, is_own=is_own)
+    scopes = sorted(rights.scopes_at(audience_id, is_own=is_own))
     return EffectiveRights(
         audience_id or "",
         tuple(
@@ -74,7 +73,7 @@ def effective_rights(
                 meaning_of(scope),
                 scope in rights.direct,
                 tuple(
-                    Assignment(role=grant.role, audience=grant.audience_id)
+                    HeldRole(role=grant.role, audience=grant.audience_id, via=grant.through)
                     for grant in grants
                     if scope in grant.scopes
                 ),
@@ -93,19 +92,15 @@ def rights_somewhere(directory: Directory, rights: Rights, own: str, at: str) ->
     """
     named = sorted({each.audience_id for each in rights.roles if each.audience_id})
     known = dict.fromkeys(["", *named, own])
-    places = [each for each in known if _scopes_at(rights, each, own)] or [""]
+    places = [each for each in known if rights.scopes_at(each, is_own=each == own)] or [""]
     at = at if at and at in known else places[0]
     audience = directory.load_audience(at) if at else None
     return effective_rights(rights, audience, dict.fromkeys([*places[:_PLACES], at]))
 
 
-def _scopes_at(rights: Rights, audience_id: str, own: str) -> frozenset[str]:
-    return counting_at(rights.held_at(audience_id), own_audience=audience_id == own)
-
-
 def include_issuer(rights: Rights, own_audience: str) -> bool:
     """Whether any of them is at the issuer itself."""
-    return any(parse(scope).is_of_issuer for scope in rights.held_at(own_audience))
+    return bool(rights.scopes_at(own_audience, is_own=True))
 
 
 def meaning_of(scope: str) -> str:

@@ -1,0 +1,136 @@
+"""The rules for groups."""
+
+from collections.abc import Collection
+from random import Random
+from typing import Any
+
+from issuer.database.tables import GroupMemberRow, GroupRow
+from issuer.errors import AlreadyExists, NotAllowed, NotFound
+from issuer.fields.ids import fold_id
+from issuer.groups.group import GROUP, Group, GroupFields, GroupMember, fold_name
+from issuer.groups.store import GroupStore
+from issuer.resources import Principals, Transaction
+from issuer.roles.store import AssignmentStore
+
+MAX_MEMBERS = 10_000  # of a group
+MAX_GROUPS = 1_000  # of a user
+
+
+class Groups(Principals[GroupRow, GroupFields, Group]):
+    """Groups and their members, who hold the roles of the group.
+
+    Only `issuer:admin` may change a group that holds rights at the issuer itself. Whoever is no
+    member any more, or loses roles with the group, keeps sessions and refresh tokens: access tokens
+    issued so far are revoked.
+    """
+
+    resource_type = GROUP
+    store_type = GroupStore
+    id_prefix = "grp_"
+    _store: GroupStore
+
+    def __init__(self, transaction: Transaction, random: Random) -> None:
+        super().__init__(transaction, random)
+        self._assignments = AssignmentStore(transaction.session)
+
+    def get_by_name(self, name: str) -> Group:
+        """The group of that name, in any case."""
+        if (row := self._store.find_by_name(name)) is None:
+            raise NotFound("group", name)
+        return self._model(row)
+
+    def names(self, first: str, limit: int) -> list[str]:
+        """At most `limit` names, from `first` on, in order."""
+        return list(self._store.names(first, limit))
+
+    def of_user(self, user_id: str) -> list[Group]:
+        """The groups of a user, in order of name."""
+        return [self._model(row) for row in self._store.of_user(user_id)]
+
+    def members(self, group_id: str, after: str | None, limit: int) -> list[GroupMember]:
+        """At most `limit` members whose ids follow `after`, in order of id."""
+        self._store.get(group_id)
+        rows = self._store.members(group_id, after, limit)
+        return [GroupMember(user_id=each.id, username=each.username) for each in rows]
+
+    def member(self, group_id: str, user_id: str) -> GroupMember:
+        """One member; `NotFound` if the user is none."""
+        self._store.get(group_id)
+        if (row := self._store.member(group_id, user_id)) is None:
+            raise NotFound("member", user_id)
+        return GroupMember(user_id=row.id, username=row.username)
+
+    def member_ids(self, group_id: str) -> set[str]:
+        """The ids of all members."""
+        self._store.get(group_id)
+        return {*self._store.member_ids(group_id)}
+
+    def count_members(self, *group_ids: str) -> dict[str, int]:
+        """How many members each of the groups has, by its id; one query."""
+        return self._store.count_members(group_ids)
+
+    def add_members(self, group_id: str, user_ids: Collection[str]) -> None:
+        """Add users; those that are members already stay. `NotFound` if one does not exist."""
+        row = self._row_to_change(group_id)
+        new = sorted({*user_ids} - self._store.memberships(group_id, user_ids).keys())
+        if missing := {*new} - self._store.existing_users(new):
+            raise NotFound("user", min(missing))
+        if self.count_members(group_id)[group_id] + len(new) > MAX_MEMBERS:
+            raise NotAllowed(f"A group has at most {MAX_MEMBERS:,} members.")
+        if full := self._store.user_in_as_many(new, MAX_GROUPS):
+            raise NotAllowed(f"The user {full} is in {MAX_GROUPS:,} groups, the most there may be.")
+        self._session.add_all(GroupMemberRow(group_id=group_id, user_id=each) for each in new)
+        if new:
+            self._store.changed(row, self._clock())
+        for each in new:
+            self._note("member_added", group_id, user_id=each)
+
+    def remove_members(self, group_id: str, user_ids: Collection[str]) -> None:
+        """Remove users; those that are no members are skipped."""
+        row = self._row_to_change(group_id)
+        memberships = self._store.memberships(group_id, user_ids)
+        gone = sorted(memberships)
+        for each in gone:
+            self._session.delete(memberships[each])
+        if gone:
+            self._store.changed(row, self._clock())
+        left_valid = self._revoke_access(row, gone)
+        for each in gone:
+            self._note("member_removed", group_id, user_id=each, **left_valid)
+
+    def set_members(self, group_id: str, user_ids: Collection[str]) -> None:
+        """Add and remove users, so that these are the members."""
+        self.remove_members(group_id, self.member_ids(group_id) - {*user_ids})
+        self.add_members(group_id, user_ids)
+
+    def _prefixes(self, text: str) -> list[str]:
+        return [fold_id(text), fold_name(text)]
+
+    def _authorize(self, before: GroupFields | None, after: GroupFields | None) -> None:
+        if before is not None:
+            self._authority.authorize_change(principal=before.id)
+
+    def _write(self, row: GroupRow, fields: GroupFields) -> None:
+        folded = fold_name(fields.name)
+        if folded != row.folded_name and self._store.find_by_name(fields.name):
+            raise AlreadyExists("group", fields.name)
+        super()._write(row, fields)
+        row.folded_name = folded
+
+    def _release(self, row: GroupRow, *, cascade: bool) -> dict[str, Any]:
+        members = self._store.member_ids(row.id)
+        return {"members": len(members), **self._revoke_access(row, members)}
+
+    def _revoke(self, key: str) -> None:
+        """Only the access tokens, of all members."""
+        self._revoke_access(self._store.get(key), self.member_ids(key))
+
+    def _revoke_for(self, before: GroupFields, after: GroupFields | None) -> None:
+        """A deletion revokes in `_release`, whose result is audited."""
+
+    def _revoke_access(self, row: GroupRow, user_ids: Collection[str]) -> dict[str, bool]:
+        """For users who lose what the group gave. For the audit log: what had to stay valid."""
+        if not self._assignments.assignments_of_each([row.folded_id]):
+            return {}
+        is_revoked = self._revocations.revoke_access_of(user_ids)
+        return {} if is_revoked else {"access_tokens_revoked": False}

@@ -1,0 +1,86 @@
+"""Groups and their members in SQL."""
+
+from collections.abc import Collection, Sequence
+
+from sqlalchemy import func, select
+
+from issuer.database.store import Store, in_parts
+from issuer.database.tables import GroupMemberRow, GroupRow, UserRow
+from issuer.groups.group import fold_name
+
+
+class GroupStore(Store[GroupRow]):
+    kind = "group"
+    row = GroupRow
+    searched = (GroupRow.folded_id, GroupRow.folded_name)
+
+    def find_by_name(self, name: str) -> GroupRow | None:
+        """The group of that name, in any case."""
+        query = select(GroupRow).where(GroupRow.folded_name == fold_name(name))
+        return self.session.scalars(query).one_or_none()
+
+    def names(self, first: str, limit: int) -> Sequence[str]:
+        """At most `limit` names, from `first` on, in the order of their folded forms."""
+        query = select(GroupRow.name).where(GroupRow.folded_name >= fold_name(first))
+        return self.session.scalars(query.order_by(GroupRow.folded_name).limit(limit)).all()
+
+    def existing_users(self, user_ids: Collection[str]) -> set[str]:
+        """The ids among these of users that exist."""
+        query = select(UserRow.id)
+        parts = (query.where(UserRow.id.in_(part)) for part in in_parts(user_ids))
+        return {each for part in parts for each in self.session.scalars(part)}
+
+    def members(self, group_id: str, after: str | None, limit: int) -> Sequence[UserRow]:
+        """At most `limit` members whose ids follow `after`, in order of id."""
+        query = (
+            select(UserRow)
+            .join(GroupMemberRow, GroupMemberRow.user_id == UserRow.id)
+            .where(GroupMemberRow.group_id == group_id)
+            .order_by(GroupMemberRow.user_id)
+        )
+        if after is not None:
+            query = query.where(GroupMemberRow.user_id > after)
+        return self.session.scalars(query.limit(limit)).all()
+
+    def member(self, group_id: str, user_id: str) -> UserRow | None:
+        """The user, if it is a member."""
+        is_member = self.session.get(GroupMemberRow, (group_id, user_id)) is not None
+        return self.session.get(UserRow, user_id) if is_member else None
+
+    def member_ids(self, group_id: str) -> Sequence[str]:
+        """The ids of all members."""
+        query = select(GroupMemberRow.user_id).where(GroupMemberRow.group_id == group_id)
+        return self.session.scalars(query).all()
+
+    def memberships(self, group_id: str, user_ids: Collection[str]) -> dict[str, GroupMemberRow]:
+        """Those of these users, by the id of the user."""
+        row = GroupMemberRow
+        query = select(row).where(row.group_id == group_id)
+        parts = (query.where(row.user_id.in_(part)) for part in in_parts(user_ids))
+        return {each.user_id: each for part in parts for each in self.session.scalars(part)}
+
+    def of_user(self, user_id: str) -> Sequence[GroupRow]:
+        """The groups of a user, in order of name."""
+        query = (
+            select(GroupRow)
+            .join(GroupMemberRow, GroupMemberRow.group_id == GroupRow.id)
+            .where(GroupMemberRow.user_id == user_id)
+        )
+        return self.session.scalars(query.order_by(GroupRow.folded_name)).all()
+
+    def user_in_as_many(self, user_ids: Collection[str], groups: int) -> str | None:
+        """One of the users who is in so many groups, if there is any."""
+        row = GroupMemberRow
+        for part in in_parts(user_ids):
+            query = select(row.user_id).where(row.user_id.in_(part)).group_by(row.user_id)
+            found = self.session.scalar(query.having(func.count() >= groups).limit(1))
+            if found is not None:
+                return found
+        return None
+
+    def count_members(self, group_ids: Collection[str]) -> dict[str, int]:
+        """How many members each of the groups has, by its id; one query."""
+        row = GroupMemberRow
+        query = select(row.group_id, func.count()).where(row.group_id.in_(group_ids))
+        counted = self.session.execute(query.group_by(row.group_id)).all()
+        return dict.fromkeys(group_ids, 0) | dict(counted)
