@@ -29,7 +29,7 @@ from issuer.composition import UnitOfWork
 from issuer.errors import IssuerError
 from issuer.fields.text import escaped
 from issuer.manifest import Applied, InvalidManifest, Manifest, ManifestPlan
-from issuer.manifest.changes import Action, AssignmentChange, Change
+from issuer.manifest.changes import Action, AssignmentChange, Change, MemberChange
 
 app = new_app()
 
@@ -164,6 +164,8 @@ def _losses_of(plan: ManifestPlan) -> Iterator[str]:
     for step in plan.steps:
         match step:
             case AssignmentChange(action=Action.UNASSIGN):
+                yield step.text
+            case MemberChange(action=Action.REMOVE_MEMBER):
                 yield step.text
             case Change(action=Action.DELETE):
                 yield f"delete {step.resource}"

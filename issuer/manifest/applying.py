@@ -2,14 +2,23 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import groupby
 
 from issuer.audiences import AUDIENCE
 from issuer.clients import NewClient
 from issuer.errors import NotAllowed
+from issuer.groups import GROUP, Group
 from issuer.manifest import current
-from issuer.manifest.changes import Action, AssignmentChange, Change, ManifestPlan, Step
+from issuer.manifest.changes import (
+    Action,
+    AssignmentChange,
+    Change,
+    ManifestPlan,
+    MemberChange,
+    Step,
+)
 from issuer.manifest.entries import TYPES, Resource
-from issuer.users import User
+from issuer.users import USER, User
 
 
 @dataclass(frozen=True)
@@ -40,8 +49,13 @@ def apply(work: current.Configuration, plan: ManifestPlan) -> Applied:
         )
     applying = _Applying(work)
     applying.free_resources(plan.steps)
-    for step in plan.steps:
-        applying.do(step)
+    for group, steps in groupby(plan.steps, _group_of):
+        if group is None:
+            for step in steps:
+                applying.do(step)
+        else:
+            users = [each.user for each in steps if isinstance(each, MemberChange)]
+            applying.change_members(*group, users)
     return Applied(applying.secrets, applying.user_ids)
 
 
@@ -50,6 +64,7 @@ class _Applying:
     work: current.Configuration
     secrets: dict[str, str] = field(default_factory=dict, repr=False)
     user_ids: dict[str, str] = field(default_factory=dict)
+    group_ids: dict[str, str] = field(default_factory=dict)
 
     def free_resources(self, steps: Iterable[Step]) -> None:
         """URLs that move from one audience to another are free before the other gets them."""
@@ -75,6 +90,7 @@ class _Applying:
             do = assignments.assign if step.action is Action.ASSIGN else assignments.unassign
             do(self._id(step.resource), step.assignment)
             return
+        assert isinstance(step, Change)
         collection = self.work.collection(resource_type)
         if step.fields is None:
             collection.delete(self._id(step.resource))
@@ -86,6 +102,24 @@ class _Applying:
                     self.secrets[client.client_id] = client.client_secret
                 case User() as user:
                     self.user_ids[user.username] = user.id
+                case Group() as group:
+                    self.group_ids[group.name] = group.id
+
+    def change_members(self, action: Action, group: Resource, users: Iterable[Resource]) -> None:
+        """All of one group at once: each change finds out who is in it."""
+        self.work.authority.require(GROUP.write)
+        group_id, user_ids = self._id(group), [self._id(each) for each in users]
+        if action is Action.ADD_MEMBER:
+            self.work.groups.add_members(group_id, user_ids)
+        else:
+            self.work.groups.remove_members(group_id, user_ids)
 
     def _id(self, resource: Resource) -> str:
-        return resource.id if resource.id is not None else self.user_ids[resource.name]
+        if resource.id is not None:
+            return resource.id
+        return (self.user_ids if resource.kind == USER.kind else self.group_ids)[resource.name]
+
+
+def _group_of(step: Step) -> tuple[Action, Resource] | None:
+    """What to do with the members of which group."""
+    return (step.action, step.resource) if isinstance(step, MemberChange) else None

@@ -7,7 +7,15 @@ from typing import Any, TypeAlias
 
 from issuer.authority import GivenCredential
 from issuer.fields.fields import Fields
-from issuer.manifest.entries import TYPES, Resource, all_members, differing, in_order, members
+from issuer.manifest.entries import (
+    NAMED_BY,
+    TYPES,
+    Resource,
+    all_members,
+    differing,
+    in_order,
+    members,
+)
 from issuer.manifest.problems import shown
 from issuer.roles import Assignment
 
@@ -18,11 +26,15 @@ class Action(StrEnum):
     DELETE = "delete"
     ASSIGN = "assign"
     UNASSIGN = "unassign"
+    ADD_MEMBER = "add_member"
+    REMOVE_MEMBER = "remove_member"
 
 
 _SIGNS = {
     Action.CREATE: "+",
     Action.ASSIGN: "+",
+    Action.ADD_MEMBER: "+",
+    Action.REMOVE_MEMBER: "-",
     Action.UPDATE: "~",
     Action.DELETE: "-",
     Action.UNASSIGN: "-",
@@ -56,7 +68,7 @@ class Change:
         for name, value in self.after.items():
             if self.action is Action.UPDATE:
                 yield f"    {name}: {shown(self.before[name])} → {shown(value)}"
-            elif name not in {TYPES[self.resource.kind].key, "username"}:
+            elif name not in {TYPES[self.resource.kind].key, NAMED_BY.get(self.resource.kind)}:
                 yield f"    {name}: {shown(value)}"
 
 
@@ -85,7 +97,28 @@ class AssignmentChange:
         yield f"{_SIGNS[self.action]} {self.text}"
 
 
-Step: TypeAlias = Change | AssignmentChange
+@dataclass(frozen=True, slots=True)
+class MemberChange:
+    """A user added to or removed from a group."""
+
+    action: Action
+    resource: Resource
+    user: Resource
+
+    def as_json(self) -> dict[str, Any]:
+        user = {"user_id": self.user.id, "username": self.user.name}
+        return {"action": self.action.value, **self.resource.as_json(), **user}
+
+    @property
+    def text(self) -> str:
+        verb, way = ("add", "to") if self.action is Action.ADD_MEMBER else ("remove", "from")
+        return f"{verb} {self.user} {way} {self.resource}"
+
+    def lines(self) -> Iterator[str]:
+        yield f"{_SIGNS[self.action]} {self.text}"
+
+
+Step: TypeAlias = Change | AssignmentChange | MemberChange
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,13 @@ from issuer.audiences import Audiences
 from issuer.authority import Authority
 from issuer.clients import Client, Clients
 from issuer.fields.fields import Fields
+from issuer.groups import MAX_MEMBERS, GroupMember, Groups
 from issuer.manifest.entries import TYPES
 from issuer.resources import Collection, ResourceType
 from issuer.resources.resource_type import FieldsT, ModelT
-from issuer.roles import Assignment, Assignments
+from issuer.roles import Assignments, HeldRole
 from issuer.trusted_issuers import TrustedIssuers
+from issuer.users.users import Users
 from issuer.vocabulary import RegisteredBy
 
 _PAGE = 500
@@ -28,6 +30,10 @@ class Configuration(Protocol):
     def clients(self) -> Clients: ...
     @property
     def trusted_issuers(self) -> TrustedIssuers: ...
+    @property
+    def users(self) -> Users: ...
+    @property
+    def groups(self) -> Groups: ...
     @property
     def assignments(self) -> Assignments: ...
     @property
@@ -54,12 +60,17 @@ def resources(work: Configuration, resource_type: ResourceType[Any, Any]) -> Ite
 
 def principals(
     work: Configuration, resource_type: ResourceType[Any, Any]
-) -> Iterator[tuple[Any, list[Assignment]]]:
-    """Every client or user with its assignments."""
+) -> Iterator[tuple[Any, list[HeldRole]]]:
+    """Every client, user or group with the roles that it holds."""
     for page in _pages(work, resource_type):
         ids = [resource_type.key_of(each) for each in page]
-        assigned = work.assignments.of_each(ids)
-        yield from ((each, assigned[key]) for each, key in zip(page, ids, strict=True))
+        held = work.assignments.held_by_each(ids)
+        yield from ((each, held[key]) for each, key in zip(page, ids, strict=True))
+
+
+def members(work: Configuration, group_id: str) -> list[GroupMember]:
+    """All members of a group."""
+    return work.groups.members(group_id, None, MAX_MEMBERS)
 
 
 def _pages(work: Configuration, resource_type: ResourceType[Any, Any]) -> Iterator[list[Any]]:

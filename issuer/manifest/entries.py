@@ -9,11 +9,12 @@ from pydantic import BaseModel, Field, create_model
 
 from issuer.audiences import AUDIENCE, AudienceFields
 from issuer.clients import CLIENT, ClientFields
-from issuer.fields.fields import Fields
+from issuer.fields.fields import Fields, Username
 from issuer.fields.urls import ClientId
+from issuer.groups import GROUP, MAX_MEMBERS, GroupFields
 from issuer.manifest.problems import shown
 from issuer.resources.resource_type import ResourceType, members_of
-from issuer.roles import ROLE, Assignment, RoleFields
+from issuer.roles import ROLE, Assignment, HeldRole, RoleFields
 from issuer.trusted_issuers import TRUSTED_ISSUER, TrustedIssuerFields
 from issuer.users import USER, UserFields
 
@@ -22,14 +23,18 @@ Assigned = Annotated[
     Field(description="All its roles; without `audience`, at every audience."),
 ]
 TYPES: dict[str, ResourceType[Any, Any]] = {
-    each.kind: each for each in (AUDIENCE, TRUSTED_ISSUER, ROLE, CLIENT, USER)
+    each.kind: each for each in (AUDIENCE, TRUSTED_ISSUER, ROLE, CLIENT, USER, GROUP)
 }
+PRINCIPALS = (CLIENT, USER, GROUP)
+# What is found by a name where it has no id, by the member that is its name.
+NAMED_BY = {USER.kind: "username", GROUP.kind: "name"}
 Model = TypeVar("Model", bound=BaseModel)
+AssignmentT = TypeVar("AssignmentT", bound=Assignment)
 
 
 def plain_types() -> list[ResourceType[Any, Any]]:
-    """All but clients and users, which have roles and ids of one space."""
-    return [each for each in TYPES.values() if each not in {CLIENT, USER}]
+    """All but clients, users and groups, which have roles and ids of one space."""
+    return [each for each in TYPES.values() if each not in PRINCIPALS]
 
 
 class ClientEntry(ClientFields):
@@ -45,6 +50,20 @@ class UserEntry(UserFields):
     roles: Assigned = []
 
 
+class GroupEntry(GroupFields):
+    """A group. Without `id`, the group with that name.
+
+    Without `members` its members stay as they are, and so does `external_id`: provisioning clients
+    set both.
+    """
+
+    members: Annotated[
+        list[Username] | None,
+        Field(max_length=MAX_MEMBERS, description="All its members, by user name."),
+    ] = None
+    roles: Assigned = []
+
+
 class Entries(Fields):
     """A configuration. A missing section is not managed; an empty one declares no entries.
 
@@ -57,6 +76,7 @@ class Entries(Fields):
     roles: list[RoleFields] = []
     clients: list[ClientEntry] = []
     users: list[UserEntry] = []
+    groups: list[GroupEntry] = []
 
 
 def entries_model() -> type[Entries]:
@@ -107,9 +127,14 @@ def differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     return [name for name in after if _canonical(before[name]) != _canonical(after[name])]
 
 
-def in_order(assignments: Iterable[Assignment]) -> list[Assignment]:
+def assigned(held: Iterable[HeldRole]) -> list[Assignment]:
+    """Those assigned to the principal itself, which a manifest declares."""
+    return [Assignment(role=each.role, audience=each.audience) for each in held if not each.via]
+
+
+def in_order(assignments: Iterable[AssignmentT]) -> list[AssignmentT]:
     """By role, then audience, everywhere first; without repetitions."""
-    return sorted(set(assignments), key=lambda each: (each.role, each.audience or ""))
+    return sorted(set(assignments), key=lambda each: (each.role, each.audience or "", str(each)))
 
 
 def _in_order(fields: Fields, dumped: dict[str, Any]) -> dict[str, Any]:
@@ -131,15 +156,15 @@ def _canonical(value: object) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """A resource. A user is named by the user name, and has no id before creation."""
+    """A resource. Users and groups are named by their names, and have no id before creation."""
 
     kind: str
     id: str | None
     name: str
 
     def __str__(self) -> str:
-        user_id = f" ({self.id})" if self.kind == USER.kind and self.id else ""
-        return f"{self.kind} {self.text}{user_id}"
+        its_id = f" ({self.id})" if self.kind in NAMED_BY and self.id else ""
+        return f"{self.kind} {self.text}{its_id}"
 
     @property
     def text(self) -> str:
@@ -147,5 +172,5 @@ class Resource:
         return shown(self.name)[1:-1]
 
     def as_json(self) -> dict[str, Any]:
-        user = {"username": self.name} if self.kind == USER.kind else {}
-        return {"kind": self.kind, "id": self.id, **user}
+        named = {NAMED_BY[self.kind]: self.name} if self.kind in NAMED_BY else {}
+        return {"kind": self.kind, "id": self.id, **named}

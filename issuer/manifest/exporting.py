@@ -8,8 +8,9 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
+from issuer.groups import GROUP
 from issuer.manifest import current
-from issuer.manifest.entries import TYPES, bare, in_order, members, plain_types
+from issuer.manifest.entries import TYPES, assigned, bare, in_order, members, plain_types
 from issuer.manifest.reading import read
 from issuer.resources import ResourceType
 
@@ -106,9 +107,13 @@ def _entries(
         for each in current.resources(work, resource_type):
             yield members(bare(resource_type.fields, each))
         return
-    for each, assignments in current.principals(work, resource_type):
-        roles = [each.model_dump(exclude_defaults=True) for each in in_order(assignments)]
-        yield {**members(bare(resource_type.fields, each)), **({"roles": roles} if roles else {})}
+    for each, held in current.principals(work, resource_type):
+        entry = members(bare(resource_type.fields, each))
+        if resource_type is GROUP:
+            users = sorted(user.username for user in current.members(work, each.id))
+            entry |= {"members": users} if users else {}
+        roles = [one.model_dump(exclude_defaults=True) for one in in_order(assigned(held))]
+        yield entry | ({"roles": roles} if roles else {})
 
 
 def _section(name: str, entries: Iterable[dict[str, Any]]) -> str:

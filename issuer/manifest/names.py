@@ -6,7 +6,8 @@ from typing import TypeAlias
 from issuer.fields.ids import fold_id
 from issuer.fields.text import did_you_mean
 from issuer.fields.usernames import fold_username
-from issuer.manifest.entries import TYPES, plain_types
+from issuer.groups.group import fold_name
+from issuer.manifest.entries import PRINCIPALS, TYPES, plain_types
 from issuer.manifest.parsing import Document
 from issuer.manifest.problems import ManifestProblem, Path, spelled
 
@@ -16,12 +17,13 @@ Named: TypeAlias = tuple[Path, str]
 def repeated(document: Document) -> Iterator[ManifestProblem]:
     """Names used twice, compared as the domain does."""
     data = document.data
-    principals = [*named(data, "clients", "client_id"), *named(data, "users", "id")]
+    principals = [each for kind in PRINCIPALS for each in named(data, kind.attribute, kind.key)]
     for each in plain_types():
         yield from _repeated(document, named(data, each.attribute, each.key), str)
     for names, form in (
         (principals, fold_id),
         (named(data, "users", "username"), fold_username),
+        (named(data, "groups", "name"), fold_name),
         # The `aud` of a token is an audience, that of an ID token a client.
         ([*named(data, "audiences", "id"), *named(data, "clients", "client_id")], str),
     ):
@@ -57,9 +59,12 @@ def _repeated(
 
 
 def dangling(document: Document, known: Mapping[str, Collection[str]]) -> Iterator[ManifestProblem]:
-    """Names of what is neither declared in the manifest nor stays at the issuer."""
+    """Names of what is neither declared in the manifest nor stays at the issuer.
+
+    Users are `known` by their folded names.
+    """
     for path, kind, name in _references(document.data):
-        if name not in known[kind]:
+        if (fold_username(name) if kind == "user" else name) not in known[kind]:
             meant = did_you_mean(name, known[kind])
             where = "in the manifest or at the issuer"
             message = f"there is no {kind} {name!r}, {where}{meant and f'.{meant}'}"
@@ -67,7 +72,7 @@ def dangling(document: Document, known: Mapping[str, Collection[str]]) -> Iterat
 
 
 def _references(data: object) -> Iterator[tuple[Path, str, str]]:
-    """Where the manifest names an audience, a trusted issuer or a role: place, kind and name."""
+    """Where the manifest names another resource: place, kind and name."""
     for each in TYPES.values():
         for path, entry in _entries(data, each.attribute):
             for member, described in each.members.items():
@@ -79,6 +84,7 @@ def _references(data: object) -> Iterator[tuple[Path, str, str]]:
         ("clients", "may_act", {"from": "audience", "to": "audience"}),
         ("clients", "roles", {"audience": "audience", "role": "role"}),
         ("users", "roles", {"audience": "audience", "role": "role"}),
+        ("groups", "roles", {"audience": "audience", "role": "role"}),
     ):
         for path, entry in _entries(data, section):
             for at, item in _items(entry, member):
@@ -86,6 +92,15 @@ def _references(data: object) -> Iterator[tuple[Path, str, str]]:
                     name = item.get(naming) if isinstance(item, Mapping) else None
                     if isinstance(name, str):
                         yield (*path, *at, naming), kind, name
+    yield from ((path, "user", name) for path, name in members_of_groups(data))
+
+
+def members_of_groups(data: object) -> Iterator[Named]:
+    """The names of users in the groups of the manifest."""
+    for path, entry in _entries(data, "groups"):
+        for at, name in _items(entry, "members"):
+            if isinstance(name, str):
+                yield (*path, *at), name
 
 
 def declares(data: object, section: str) -> bool:

@@ -11,6 +11,7 @@ from issuer.catalogue.lint import OTHERWISE, misspelled
 from issuer.clients import CLIENT, ClientFields
 from issuer.errors import InUse, NotAllowed
 from issuer.fields.fields import Fields
+from issuer.groups import GROUP, GroupFields
 from issuer.manifest import current
 from issuer.manifest.changes import (
     Action,
@@ -21,17 +22,26 @@ from issuer.manifest.changes import (
     assignment_changes,
     changes,
 )
-from issuer.manifest.entries import TYPES, Resource, bare, plain_types
+from issuer.manifest.entries import (
+    NAMED_BY,
+    PRINCIPALS,
+    TYPES,
+    Resource,
+    bare,
+    in_order,
+    plain_types,
+)
+from issuer.manifest.memberships import Memberships
 from issuer.manifest.names import declares
 from issuer.manifest.principals import Declared, PlannedPrincipal, renames_in_order, stored
 from issuer.manifest.problems import InvalidManifest, Path
 from issuer.manifest.reading import Manifest, unfit
-from issuer.manifest.rights import NO_RIGHTS, RightsSnapshot, shifts
+from issuer.manifest.rights import NO_RIGHTS, PrincipalRights, RightsSnapshot, shifts
 from issuer.resources import ResourceType
 from issuer.roles import ROLE
 from issuer.scopes import ISSUER_ADMIN
 from issuer.trusted_issuers import TRUSTED_ISSUER
-from issuer.users import USER
+from issuer.users import USER, UserFields
 from issuer.vocabulary import SigningAlgorithm
 
 _MAX_NAMED = 100
@@ -40,11 +50,12 @@ _MAX_NAMED = 100
 def _order() -> Iterator[tuple[Action, str]]:
     """Ids and names are freed before others use them; a resource is unused before its deletion."""
     plain = [each.kind for each in plain_types()]
-    principals = [CLIENT.kind, USER.kind]
+    principals = [each.kind for each in PRINCIPALS]
     yield from product([Action.DELETE], principals)
     for kind in plain:
         yield from product([Action.CREATE, Action.UPDATE], [kind])
     yield from product([Action.UPDATE, Action.CREATE, Action.UNASSIGN, Action.ASSIGN], principals)
+    yield from product([Action.REMOVE_MEMBER, Action.ADD_MEMBER], [GROUP.kind])
     yield from product([Action.DELETE], sorted(plain, key=lambda kind: kind != ROLE.kind))
 
 
@@ -78,6 +89,7 @@ class _Planning:
         self._changed_admins: list[Resource] = []
         self._in_use: dict[tuple[str, str], list[str]] = defaultdict(list)
         self._will_be: dict[str, set[str]] = {}  # names after the change, by kind
+        self._memberships = Memberships(work)
         planned = {each.kind: self._plan_all(each) for each in plain_types()}
         own = work.audiences.own_id
         self._before, self._after = (
@@ -87,14 +99,18 @@ class _Planning:
 
     def plan(self) -> ManifestPlan:
         declared = Declared(self._manifest.entries)
-        for record in stored(self._work):
-            self._match(record, declared)
-        for entry in declared.left():
-            self._require_free(entry)
-            self._change(None, entry)
+        # What groups will give counts for their members.
+        for kinds in ([GROUP], [CLIENT, USER]):
+            for record in stored(self._work, *kinds):
+                self._match(record, declared)
+            for entry in declared.left(*kinds):
+                self._require_free(entry)
+                self._change(None, entry)
+        self._note(self._memberships.changes())
         self._require_possible()
-        renames = self._steps[Action.UPDATE, USER.kind]
-        renames[:] = renames_in_order(each for each in renames if isinstance(each, Change))
+        for kind in NAMED_BY:
+            renames = self._steps[Action.UPDATE, kind]
+            renames[:] = renames_in_order(each for each in renames if isinstance(each, Change))
         steps = [step for place in _order() for step in self._steps[place]]
         begun = self._relied_on[True] - self._relied_on[False]
         credentials = [*self._work.trusted_issuers.not_of_admins(begun), *self._credentials]
@@ -163,8 +179,13 @@ class _Planning:
                     resource, before.assignments if before else [], after.assignments
                 )
             )
-        was = self._before.rights_of(before.fields, before.assignments) if before else NO_RIGHTS
-        will_be = self._after.rights_of(after.fields, after.assignments) if after else NO_RIGHTS
+        if resource.kind == GROUP.kind:
+            if after is not None:
+                self._memberships.note_group(before, after)
+            return
+        if resource.kind == USER.kind:
+            self._memberships.note_user(before, after)
+        was, will_be = self._rights_before(before), self._rights_after(before, after)
         own = self._work.audiences.own_id
         if after is not None and ISSUER_ADMIN in will_be.at(own):
             self._admins[resource.id or resource.name] = after
@@ -174,17 +195,35 @@ class _Planning:
         self._shifts += shifts(resource, was, will_be)
         self._note_credentials(before, after)
 
+    def _rights_before(self, principal: PlannedPrincipal | None) -> PrincipalRights:
+        if principal is None or isinstance(principal.fields, GroupFields):
+            return NO_RIGHTS
+        held = [*principal.assignments, *principal.inherited]
+        return self._before.rights_of(principal.fields, in_order(held))
+
+    def _rights_after(
+        self, before: PlannedPrincipal | None, after: PlannedPrincipal | None
+    ) -> PrincipalRights:
+        """With what the groups will give, and what trusted issuers give now."""
+        if after is None or isinstance(after.fields, GroupFields):
+            return NO_RIGHTS
+        held = list(after.assignments)
+        if isinstance(after.fields, UserFields):
+            provided = before.inherited if before else ()
+            held += [each for each in provided if each.via and each.via.issuer_id]
+            held += self._memberships.roles_of(after)
+        return self._after.rights_of(after.fields, in_order(held))
+
     def _note_credentials(
         self, before: PlannedPrincipal | None, after: PlannedPrincipal | None
     ) -> None:
         """What clients would begin to hold rights at the issuer with, and others gave."""
-        held = before is not None and self._before.counts_here(before.fields, before.assignments)
-        holds = after is not None and self._after.counts_here(after.fields, after.assignments)
-        for each, counts, is_after in ((before, held, False), (after, holds, True)):
-            if each is not None and isinstance(each.fields, ClientFields) and counts:
-                self._relied_on[is_after] |= {trust.issuer for trust in each.fields.trusts}
-        if before and after and holds and not held and isinstance(after.fields, ClientFields):
-            self._credentials += self._work.clients.not_of_admins(after.fields)
+        held, holds = _counts_here(self._before, before), _counts_here(self._after, after)
+        for each, is_after in ((held, False), (holds, True)):
+            if each is not None:
+                self._relied_on[is_after] |= {trust.issuer for trust in each.trusts}
+        if before and holds and not held:
+            self._credentials += self._work.clients.not_of_admins(holds)
 
     def _reject_misspelled(self, path: Path, before: Fields | None, after: Fields) -> None:
         """Of new scopes only: the others were allowed before."""
@@ -249,3 +288,12 @@ class _Planning:
 
     def _prunes(self, kind: str) -> bool:
         return self._prune and declares(self._manifest.document.data, TYPES[kind].attribute)
+
+
+def _counts_here(
+    snapshot: RightsSnapshot, principal: PlannedPrincipal | None
+) -> ClientFields | None:
+    """The client, if it is one and holds rights at the issuer."""
+    if principal is None or not isinstance(client := principal.fields, ClientFields):
+        return None
+    return client if snapshot.counts_here(client, principal.assignments) else None

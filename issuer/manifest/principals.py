@@ -1,4 +1,4 @@
-"""Matching the clients and users of a manifest with the stored ones, and renaming users."""
+"""Matching the clients, users and groups of a manifest with the stored ones; renaming."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -9,51 +9,77 @@ from issuer.clients import CLIENT, ClientFields
 from issuer.fields.fields import Fields
 from issuer.fields.ids import fold_id
 from issuer.fields.usernames import fold_username
+from issuer.groups import GROUP, GroupFields
+from issuer.groups.group import fold_name
 from issuer.manifest import current
 from issuer.manifest.changes import Change
-from issuer.manifest.entries import Entries, Resource, bare, in_order
+from issuer.manifest.entries import (
+    NAMED_BY,
+    PRINCIPALS,
+    Entries,
+    GroupEntry,
+    Resource,
+    assigned,
+    bare,
+    in_order,
+)
 from issuer.manifest.problems import Path
 from issuer.resources import ResourceType
-from issuer.roles import Assignment
+from issuer.roles import Assignment, HeldRole
 from issuer.users import USER, UserFields
+
+_FOLDED = {USER.kind: fold_username, GROUP.kind: fold_name}
 
 
 @dataclass(frozen=True)
 class PlannedPrincipal:
-    """A client or a user with its assignments. `path` is its place in a manifest."""
+    """A client, a user or a group with its assignments. `path` is its place in a manifest.
 
-    fields: ClientFields | UserFields
+    `inherited` is what a stored user holds through groups and trusted issuers. `members` are the
+    declared user names of a group; None: its members stay as they are.
+    """
+
+    fields: ClientFields | UserFields | GroupFields
     assignments: list[Assignment]
     path: Path = ()
+    inherited: tuple[HeldRole, ...] = ()
+    members: tuple[str, ...] | None = None
 
     @property
     def resource(self) -> Resource:
-        if isinstance(self.fields, ClientFields):
-            assert self.fields.client_id is not None
-            return Resource(CLIENT.kind, self.fields.client_id, self.fields.client_id)
-        return Resource(USER.kind, self.fields.id, self.fields.username)
+        match self.fields:
+            case ClientFields(client_id=client_id):
+                assert client_id is not None
+                return Resource(CLIENT.kind, client_id, client_id)
+            case UserFields() as user:
+                return Resource(USER.kind, user.id, user.username)
+            case GroupFields() as group:
+                return Resource(GROUP.kind, group.id, group.name)
 
 
-def stored(work: current.Configuration) -> Iterator[PlannedPrincipal]:
-    """Every stored client, then every stored user."""
-    for kind in (CLIENT, USER):
-        for each, assignments in current.principals(work, kind):
-            yield _planned(kind, each, assignments)
-
-
-def _planned(
-    kind: ResourceType[Any, Any], fields: Fields, assignments: Iterable[Assignment], path: Path = ()
-) -> PlannedPrincipal:
-    return PlannedPrincipal(bare(kind.fields, fields), in_order(assignments), path)
+def stored(
+    work: current.Configuration, *kinds: ResourceType[Any, Any]
+) -> Iterator[PlannedPrincipal]:
+    """Every stored principal of these kinds, one kind after the other."""
+    for kind in kinds:
+        for each, held in current.principals(work, kind):
+            inherited = tuple(role for role in held if role.via)
+            own = in_order(assigned(held))
+            yield PlannedPrincipal(bare(kind.fields, each), own, inherited=inherited)
 
 
 class Declared:
-    """The clients and users of a manifest."""
+    """The clients, users and groups of a manifest."""
 
     def __init__(self, entries: Entries) -> None:
         principals = [
-            _planned(kind, each, each.roles, (kind.attribute, number))
-            for kind in (CLIENT, USER)
+            PlannedPrincipal(
+                bare(kind.fields, each),
+                in_order(each.roles),
+                (kind.attribute, number),
+                members=_members_of(each),
+            )
+            for kind in PRINCIPALS
             for number, each in enumerate(getattr(entries, kind.attribute))
         ]
         self._left = {each.path: each for each in principals}
@@ -61,71 +87,82 @@ class Declared:
         self._ids = {
             fold_id(each.resource.id): each.path for each in principals if each.resource.id
         }
-        # Perhaps an invitation verified the address: only an entry that says so changes that.
-        self._keeps_verified = {
-            (USER.attribute, number)
-            for number, each in enumerate(entries.users)
-            if "email_verified" not in each.model_fields_set
+        # Others set these: an invitation, a provisioning client. Only an entry that says so changes
+        # them.
+        self._keeps: dict[Path, str] = {
+            (kind.attribute, number): member
+            for kind, member in ((USER, "email_verified"), (GROUP, "external_id"))
+            for number, each in enumerate(getattr(entries, kind.attribute))
+            if member not in each.model_fields_set
         }
-        self._usernames = {
-            fold_username(each.fields.username): each.path
+        self._names = {
+            (each.resource.kind, fold(each.resource.name)): each.path
             for each in principals
-            if isinstance(each.fields, UserFields)
+            if (fold := _FOLDED.get(each.resource.kind))
         }
 
     def match(self, record: PlannedPrincipal) -> PlannedPrincipal | None:
-        """The entry of this stored client or user; it is then removed from those `left`.
+        """The entry of this stored principal; it is then removed from those `left`.
 
-        Found by id; an entry of a user without an id is found by user name.
+        Found by id; an entry of a user or a group without an id is found by name.
         """
-        path = self._by_key.get(_key(record.resource))
-        if path is None and isinstance(record.fields, UserFields):
-            path = self._by_key.get((USER.kind, None, fold_username(record.fields.username)))
+        known = record.resource
+        path = self._by_key.get(_key(known))
+        if path is None and known.kind in NAMED_BY:
+            path = self._by_key.get(_key(replace(known, id=None)))
         if path is None or (entry := self._left.pop(path, None)) is None:
             return None
-        if isinstance(entry.fields, UserFields) and isinstance(record.fields, UserFields):
-            known: dict[str, object] = {"id": record.resource.id}
-            if path in self._keeps_verified and entry.fields.email == record.fields.email:
-                known["email_verified"] = record.fields.email_verified
-            return replace(entry, fields=entry.fields.model_copy(update=known))
-        return entry
+        if known.kind not in NAMED_BY:
+            return entry
+        members: dict[str, object] = {"id": known.id}
+        kept = self._keeps.get(path)
+        # A new address is not verified because the one before it was.
+        if kept and getattr(entry.fields, "email", None) == getattr(record.fields, "email", None):
+            members[kept] = getattr(record.fields, kept)
+        return replace(entry, fields=entry.fields.model_copy(update=members))
 
-    def left(self) -> Iterable[PlannedPrincipal]:
-        """The entries that match no stored client or user: to be created."""
-        return self._left.values()
+    def left(self, *kinds: ResourceType[Any, Any]) -> Iterable[PlannedPrincipal]:
+        """The entries of these kinds that match no stored one: to be created."""
+        sections = {each.attribute for each in kinds}
+        return [each for path, each in self._left.items() if path[0] in sections]
 
     def conflicts_with(
         self, record: PlannedPrincipal, entry: PlannedPrincipal | None
     ) -> Iterator[Path]:
-        """Where another entry uses the id or the user name of `record`.
+        """Where another entry uses the id or the name of `record`.
 
         `entry` is the declared state of the record; None: it stays as it is.
         """
-        own = entry.path if entry else None
-        assert record.resource.id is not None
-        path = self._ids.get(fold_id(record.resource.id))
+        own, known = entry.path if entry else None, record.resource
+        assert known.id is not None
+        path = self._ids.get(fold_id(known.id))
         if path not in {None, own}:
             yield (*path, "client_id" if path[0] == "clients" else "id")
-        if entry is None and isinstance(record.fields, UserFields):
-            path = self._usernames.get(fold_username(record.fields.username))
+        if entry is None and (fold := _FOLDED.get(known.kind)):
+            path = self._names.get((known.kind, fold(known.name)))
             if path is not None:
-                yield (*path, "username")
+                yield (*path, NAMED_BY[known.kind])
+
+
+def _members_of(entry: Fields) -> tuple[str, ...] | None:
+    members = entry.members if isinstance(entry, GroupEntry) else None
+    return None if members is None else tuple(members)
 
 
 def _key(resource: Resource) -> tuple[str, str | None, str | None]:
     if resource.id is None:
-        return (resource.kind, None, fold_username(resource.name))
+        return (resource.kind, None, _FOLDED[resource.kind](resource.name))
     return (resource.kind, resource.id, None)
 
 
 def renames_in_order(updates: Iterable[Change]) -> Iterator[Change]:
-    """`updates` of users, each after the one that frees its new name.
+    """`updates` of users or groups, each after the one that frees its new name.
 
-    In a cycle of names, one user first gets a temporary name.
+    In a cycle of names, one of them first gets a temporary name.
     """
     waiting = list(updates)
     while waiting:
-        held = {_name(each.before) for each in waiting} - {None}
+        held = {_name(each, each.before) for each in waiting} - {None}
         blocked = [each for each in waiting if _is_blocked(each, held)]
         if len(blocked) < len(waiting):
             yield from (each for each in waiting if not _is_blocked(each, held))
@@ -136,19 +173,22 @@ def renames_in_order(updates: Iterable[Change]) -> Iterator[Change]:
 
 
 def _is_blocked(change: Change, held: set[str | None]) -> bool:
-    new_name = _name(change.after)
-    return new_name in held and new_name != _name(change.before)
+    new_name = _name(change, change.after)
+    return new_name in held and new_name != _name(change, change.before)
 
 
-def _name(members: Mapping[str, object]) -> str | None:
-    return fold_username(str(members["username"])) if "username" in members else None
+def _name(change: Change, members: Mapping[str, object]) -> str | None:
+    kind = change.resource.kind
+    name = members.get(NAMED_BY[kind])
+    return None if name is None else _FOLDED[kind](str(name))
 
 
 def _via_temporary_name(change: Change) -> tuple[Change, Change]:
-    assert isinstance(change.fields, UserFields)
+    assert change.fields is not None
+    named_by = NAMED_BY[change.resource.kind]
     digest = sha256(str(change.resource.id).encode()).hexdigest()
-    temporary = {"username": f"renaming-{digest[:32]}"}
-    after = {"username": change.after["username"]}
+    temporary = {named_by: f"renaming-{digest[:32]}"}
+    after = {named_by: change.after[named_by]}
     return (
         replace(
             change,

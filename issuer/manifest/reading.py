@@ -7,7 +7,9 @@ from pydantic import ValidationError
 
 from issuer.clients.act_rules import ExternalResource
 from issuer.clients.trust import Trust
+from issuer.fields.ids import fold_id
 from issuer.fields.text import did_you_mean
+from issuer.fields.usernames import fold_username
 from issuer.manifest import current
 from issuer.manifest.entries import (
     TYPES,
@@ -17,7 +19,7 @@ from issuer.manifest.entries import (
     entry_model,
     plain_types,
 )
-from issuer.manifest.names import dangling, declares, named, repeated
+from issuer.manifest.names import dangling, declares, members_of_groups, named, repeated
 from issuer.manifest.parsing import MAX_BYTES, Document, parse
 from issuer.manifest.problems import InvalidManifest, ManifestProblem, Path
 from issuer.roles import Assignment
@@ -32,7 +34,7 @@ _MESSAGES = {
     "dict_type": "must be a mapping",
     "model_type": "must be a mapping",
 }
-# The members of the objects in the lists of clients and users.
+# The members of the objects in the lists of clients, users and groups.
 _OF_OBJECTS: dict[str, Iterable[str]] = {
     "roles": Assignment.model_fields,
     "trusts": Trust.model_fields,
@@ -102,7 +104,19 @@ def _known(work: current.Configuration, data: object, *, prune: bool) -> dict[st
         if not (prune and declares(data, each.attribute)):
             known[each.kind] |= {each.key_of(there) for there in current.resources(work, each)}
     known["audience"].add(work.audiences.own_id)
+    known["user"] = _known_users(work, data, prune=prune)
     return known
+
+
+def _known_users(work: current.Configuration, data: object, *, prune: bool) -> set[str]:
+    """The folded names, of those in groups, that users will have."""
+    declared = {fold_username(name) for _, name in named(data, "users", "username")}
+    wanted = {fold_username(name) for _, name in members_of_groups(data)} - declared
+    if prune and declares(data, "users"):
+        return declared
+    ids = {fold_id(user_id) for _, user_id in named(data, "users", "id")}
+    found = work.users.ids_by_username(wanted)
+    return declared | {name for name, user_id in found.items() if fold_id(user_id) not in ids}
 
 
 def _validated(document: Document, problems: list[ManifestProblem]) -> Entries | None:
@@ -129,7 +143,7 @@ def _members(place: tuple[str, ...]) -> Iterable[str]:
             return entries_model().model_fields
         case (section,) if section in entries_model().model_fields:
             return entry_model(section).model_fields
-        case ("clients" | "users", member):
+        case ("clients" | "users" | "groups", member):
             return _OF_OBJECTS.get(member, ())
     return ()
 

@@ -1,22 +1,23 @@
 """The effect of a change on rights: scopes gained and lost at audiences."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from issuer.algorithms import AlgorithmInUse
 from issuer.audiences import AudienceFields
 from issuer.clients import ClientFields
-from issuer.directory import AudienceRecord, Rights, RoleGrant
+from issuer.directory import AudienceRecord, Rights, RoleGrant, Through
 from issuer.fields.ids import fold_id
+from issuer.groups import GroupFields
 from issuer.manifest.changes import Shift
 from issuer.manifest.current import Configuration
-from issuer.manifest.entries import Resource
+from issuer.manifest.entries import Resource, in_order
 from issuer.manifest.principals import PlannedPrincipal
 from issuer.resources import ResourceType
-from issuer.roles import ROLE, Assignment, RoleFields
+from issuer.roles import ROLE, Assignment, HeldRole, RoleFields
 from issuer.scopes import covers, parse
-from issuer.users import UserFields
+from issuer.users import USER, UserFields
 from issuer.vocabulary import SigningAlgorithm
 
 # No audience can have such an id.
@@ -53,26 +54,24 @@ class RightsSnapshot:
         self._own = own_audience
         self._roles = {name: frozenset(role.scopes) for name, role in roles.items()}
 
-    def counts_here(
-        self, principal: ClientFields | UserFields, assignments: Iterable[Assignment]
-    ) -> bool:
+    def counts_here(self, client: ClientFields, assignments: Iterable[Assignment]) -> bool:
         """Whether it holds rights at the issuer, also while it is disabled."""
         here = (each.role for each in assignments if each.audience in {None, self._own})
         scopes = {scope for role in here for scope in self._roles.get(role, ())}
-        if isinstance(principal, ClientFields):
-            scopes |= {*principal.scopes}
-            if self._own in principal.audiences:
-                return True
-        return any(parse(scope).is_of_issuer for scope in scopes)
+        scopes |= {*client.scopes}
+        return self._own in client.audiences or any(parse(e).is_of_issuer for e in scopes)
 
     def rights_of(
         self, principal: ClientFields | UserFields, assignments: Iterable[Assignment]
     ) -> PrincipalRights:
-        """The rights of a client, or of a user through a client with all rights."""
+        """The rights of a client, or of a user through a client with all rights.
+
+        The assignments of a user include what groups and trusted issuers give.
+        """
         if principal.disabled:
             return NO_RIGHTS
         grants = tuple(
-            RoleGrant(each.role, each.audience, self._roles[each.role])
+            RoleGrant(each.role, each.audience, self._roles[each.role], _via(each))
             for each in assignments
             if each.role in self._roles
         )
@@ -81,6 +80,10 @@ class RightsSnapshot:
         known = self._audiences
         audiences = {name: known[name] for name in principal.audiences if name in known}
         return PrincipalRights(Rights(frozenset(principal.scopes), grants), audiences)
+
+
+def _via(assignment: Assignment) -> Through | None:
+    return assignment.via if isinstance(assignment, HeldRole) else None
 
 
 def shifts(principal: Resource, before: PrincipalRights, after: PrincipalRights) -> Iterator[Shift]:
@@ -126,7 +129,7 @@ def role_effect(
     limit: int,
 ) -> RoleEffect:
     """The scopes that at most `limit` principals gain and lose; `among` clients, users or both."""
-    ids = work.assignments.holders(before.name, "", limit)
+    ids = work.assignments.holding(before.name, limit)
     principals = list(_principals(work, ids, among))
     names = {each.role for principal in principals for each in principal.assignments}
     roles: dict[str, RoleFields] = {
@@ -136,35 +139,55 @@ def role_effect(
     found = [
         shift
         for principal in principals
-        for shift in _shifts(principal, roles, changed, work.audiences.own_id)
+        for shift in _shifts(principal, principal, roles, changed, work.audiences.own_id)
     ]
     return RoleEffect(tuple(each.resource for each in principals), tuple(found))
+
+
+def effect_on_users(
+    work: Configuration,
+    user_ids: Sequence[str],
+    gained: Iterable[HeldRole],
+    lost: Iterable[HeldRole],
+) -> list[Shift]:
+    """The scopes that users gain and lose with these roles, of which none is assigned to them."""
+    found = list(_principals(work, [fold_id(each) for each in user_ids], [USER]))
+    names = {each.role for one in found for each in one.assignments} | {e.role for e in gained}
+    roles: dict[str, RoleFields] = {e.name: e for e in work.collection(ROLE).named(names)}
+    shifts_of: list[Shift] = []
+    for principal in found:
+        held = {*principal.assignments}
+        after = replace(principal, assignments=in_order((held - {*lost}) | {*gained}))
+        shifts_of += _shifts(principal, after, roles, roles, work.audiences.own_id)
+    return shifts_of
 
 
 def _principals(
     work: Configuration, ids: Sequence[str], among: Iterable[ResourceType[Any, Any]]
 ) -> Iterable[PlannedPrincipal]:
-    assigned = work.assignments.of_each(ids)
+    held = work.assignments.held_by_each(ids)
     for kind in among:
         found = {fold_id(kind.key_of(each)): each for each in work.collection(kind).named(ids)}
-        yield from (PlannedPrincipal(found[key], assigned[key]) for key in ids if key in found)
+        yield from (PlannedPrincipal(found[key], [*held[key]]) for key in ids if key in found)
 
 
 def _shifts(
-    principal: PlannedPrincipal,
-    before: Mapping[str, RoleFields],
-    after: Mapping[str, RoleFields],
+    was: PlannedPrincipal,
+    becomes: PlannedPrincipal,
+    roles_before: Mapping[str, RoleFields],
+    roles_after: Mapping[str, RoleFields],
     own: str,
 ) -> Iterable[Shift]:
-    fields = principal.fields
-    named = {each.audience for each in principal.assignments if each.audience} | {own}
+    fields = was.fields
+    assert not isinstance(fields, GroupFields)  # what a group gives, its members hold
+    named = {e.audience for one in (was, becomes) for e in one.assignments if e.audience} | {own}
     if isinstance(fields, ClientFields):
         named = set(fields.audiences)
     else:
         named.add(_OTHERS if named > {own} else _ALL)
     audiences = {name: AudienceFields.model_construct(id=name) for name in named}
-    was, becomes = (
-        RightsSnapshot(audiences, roles, own).rights_of(fields, principal.assignments)
-        for roles in (before, after)
+    before, after = (
+        RightsSnapshot(audiences, roles, own).rights_of(fields, in_order(each.assignments))
+        for each, roles in ((was, roles_before), (becomes, roles_after))
     )
-    return shifts(principal.resource, was, becomes)
+    return shifts(was.resource, before, after)

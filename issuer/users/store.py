@@ -1,10 +1,10 @@
 """Users in SQL."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import delete, exists, select, update
 
-from issuer.database.store import Store, rows_changed
+from issuer.database.store import Store, in_parts, rows_changed
 from issuer.database.tables import InvitationRow, PasskeyRow, TotpSecretRow, UserRow
 from issuer.fields.usernames import fold_username, is_username
 
@@ -20,6 +20,12 @@ class UserStore(Store[UserRow]):
             return None  # PostgreSQL rejects NUL and unpaired surrogates
         query = select(UserRow).where(UserRow.folded_username == fold_username(username))
         return self.session.scalars(query).one_or_none()
+
+    def ids_by_username(self, folded: Collection[str]) -> dict[str, str]:
+        """The ids of the users with these folded names, by folded name."""
+        query = select(UserRow.folded_username, UserRow.id)
+        parts = (query.where(UserRow.folded_username.in_(part)) for part in in_parts(folded))
+        return {name: key for part in parts for name, key in self.session.execute(part)}
 
     def usernames(self, first: str, limit: int) -> Sequence[str]:
         """At most `limit` names, from `first` on, in the order of their folded forms."""

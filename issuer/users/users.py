@@ -1,6 +1,6 @@
 """The rules for users."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from random import Random
 from typing import Any
 
@@ -55,6 +55,10 @@ class Users(Principals[UserRow, UserFields, User]):
     def usernames(self, first: str, limit: int) -> list[str]:
         """At most `limit` user names, from `first` on, in order."""
         return list(self._store.usernames(first, limit))
+
+    def ids_by_username(self, folded: Collection[str]) -> dict[str, str]:
+        """The ids of the users with these folded names, by folded name."""
+        return self._store.ids_by_username(folded)
 
     def _prefixes(self, text: str) -> list[str]:
         return [fold_id(text), fold_username(text)]

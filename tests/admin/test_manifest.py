@@ -13,7 +13,7 @@ from tests.manifest.declaring import MANIFEST, exported
 from tests.rows import rows
 
 YAML = "application/yaml"
-SECTIONS = ("audiences", "trusted-issuers", "roles", "clients", "users")
+SECTIONS = ("audiences", "trusted-issuers", "roles", "clients", "users", "groups")
 READ = [f"issuer:{section}:read" for section in SECTIONS]
 
 

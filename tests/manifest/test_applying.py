@@ -16,7 +16,7 @@ from tests.builders import OPERATOR, PASSWORD, URL, Credentials, Deployment
 from tests.drivers import TokenDriver
 from tests.manifest.declaring import declare, exported, planned
 
-SECTIONS = ("audiences", "trusted-issuers", "roles", "clients", "users")
+SECTIONS = ("audiences", "trusted-issuers", "roles", "clients", "users", "groups")
 EVERYTHING_BUT_ADMIN = tuple(f"issuer:{section}:write" for section in SECTIONS)
 
 ADMIN = f'{{client_id: issuer-admin, scopes: [issuer:admin], audiences: ["{URL}"]}}'
@@ -167,6 +167,11 @@ PRIVILEGED = {
     "unassigning a role": "users: [{id: alice, username: alice}]",
     "a user's state": "users: [{username: alice, disabled: true, roles: [{role: key-readers}]}]",
     "deleting a user": "users: [{username: bob}]",
+    "a role of a group": "groups: [{name: plain, roles: [{role: key-readers}]}]",
+    "a new member of a group": "groups: [{name: readers, members: [alice, bob],"
+    " roles: [{role: key-readers}]}]",
+    "removing a member": "groups: [{name: readers, members: [], roles: [{role: key-readers}]}]",
+    "deleting a group": "groups: []",
     "the issuer's own audience": f'audiences: [{{id: "{URL}"}}, {{id: my-os}}]',
 }  # fmt: skip
 
@@ -181,6 +186,8 @@ def privileged(deployment: Deployment) -> Deployment:
     deployment.client("admin-too", scopes=["issuer:admin"], audiences=[URL])
     deployment.user("alice", id="alice", roles=["key-readers"])
     deployment.user("bob", id="bob")
+    deployment.group("plain")
+    deployment.group("readers", ["alice"], ["key-readers"])
     return deployment
 
 
@@ -212,6 +219,7 @@ ORDINARY = {
     "roles": "roles: [{name: plain, scopes: [teams:run]}]",
     "clients": "clients: [{client_id: plain, roles: [{role: plain}]}]",
     "users": "users: [{username: bob, disabled: true, roles: [{role: plain}]}]",
+    "groups": "groups: [{name: plain, members: [bob], roles: [{role: plain}]}]",
 }
 
 
