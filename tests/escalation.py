@@ -15,8 +15,9 @@ from tests.oauth.asserting import AssertingClient
 from tests.trusting import CLUSTER, OtherIssuer, trust, trusted
 
 CLIENTS, ROLES, USERS = "/console/clients", "/console/roles", "/console/users"
+GROUPS = "/console/groups"
 TRUSTED_ISSUERS = "/console/trusted-issuers"
-_WRITTEN = ("audiences", "roles", "clients", "users", "keys", "trusted-issuers")
+_WRITTEN = ("audiences", "roles", "clients", "users", "groups", "keys", "trusted-issuers")
 WRITE = tuple(f"issuer:{name}:write" for name in _WRITTEN)
 _SAVE = {
     "do": "save",
@@ -364,6 +365,45 @@ GAINS: dict[str, Way] = {
         f"{USERS}/alice",
         {"do": "unassign", "role": "key-readers", "everywhere": "yes", "confirmed": "yes"},
     ),
+    "an assignment to a group": Way(
+        "PUT", "/groups/plain-group/roles/key-readers?everywhere=true", None,
+        f"{GROUPS}/plain-group",
+        {"do": "assign", "role": "key-readers", "everywhere": "yes", "confirmed": "yes"},
+    ),
+    "a member of a group": Way(
+        "PUT", "/groups/readers/members/bob", None,
+        f"{GROUPS}/readers", {"do": "add-members", "users": "bob", "confirmed": "yes"},
+    ),
+    "another member of a group": Way(
+        "PUT", "/groups/readers/members/intruder", None,
+        f"{GROUPS}/readers", {"do": "add-members", "users": "intruder", "confirmed": "yes"},
+    ),
+    "removing a member of a group": Way(
+        "DELETE", "/groups/readers/members/dora", None,
+        f"{GROUPS}/readers", {"do": "remove-member", "user_id": "dora", "confirmed": "yes"},
+    ),
+    "the name of a group": Way(
+        "PATCH", "/groups/readers", {"name": "x"},
+        f"{GROUPS}/readers", {"do": "save", "version": "1", "name": "x"},
+    ),
+    "one more role of a group": Way(
+        "PUT", "/groups/readers/roles/key-readers?audience=shared", None,
+        f"{GROUPS}/readers",
+        {"do": "assign", "role": "key-readers", "audience": "shared", "confirmed": "yes"},
+    ),
+    "unassigning a role from a group": Way(
+        "DELETE", "/groups/readers/roles/key-readers?everywhere=true", None,
+        f"{GROUPS}/readers",
+        {"do": "unassign", "role": "key-readers", "everywhere": "yes", "confirmed": "yes"},
+    ),
+    "the name of a member of a group": Way(
+        "PATCH", "/users/erin", {"username": "mallory"},
+        f"{USERS}/erin", {"do": "save", "version": "1", "username": "mallory"},
+    ),
+    "deleting a group": Way(
+        "DELETE", "/groups/leavers", None,
+        f"{GROUPS}/leavers", {"do": "delete", "confirmed": "yes", "typed": "leavers"},
+    ),
     "a role's deletion": Way(
         "DELETE", "/roles/key-readers?cascade=true", None,
         f"{ROLES}/key-readers",
@@ -439,6 +479,11 @@ def privileged_resources(deployment: Deployment) -> None:
     deployment.user("alice", id="alice", roles=["key-readers"], password=None)
     deployment.user("bob", id="bob", password=None)
     deployment.user("carol", id="carol", roles=["key-readers"], password=None)
+    for name in ("dora", "erin", "intruder"):
+        deployment.user(name, id=name, password=None)
+    deployment.group("plain-group", id="plain-group")
+    deployment.group("readers", ["dora"], ["key-readers"], id="readers")
+    deployment.group("leavers", ["erin"], ["key-readers"], id="leavers")
     with deployment.changing() as work:
         work.rotations.start("in-rotation")
         work.invitations.create("alice", InvitationFields())

@@ -49,8 +49,8 @@ class AudienceUses:
     @property
     def assigned_in_words(self) -> str:
         if self.assigned == 1:
-            return "1 client or user"
-        return f"{counted(self.assigned)} clients and users"
+            return "1 client, user or group"
+        return f"{counted(self.assigned)} clients, users and groups"
 
 
 class AudienceForm(ResourceForm[AudienceFields, Audience]):

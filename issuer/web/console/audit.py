@@ -12,6 +12,7 @@ from issuer.audit.audit_log_store import AuditLog, is_event_id
 from issuer.composition import UnitOfWork
 from issuer.errors import NotFound
 from issuer.fields.text import escaped, readable_json
+from issuer.groups import GROUP
 from issuer.web.console.screens.operator import Operator, readable
 from issuer.web.console.screens.recent_events import READ
 from issuer.web.console.screens.screen import ConsoleScreen
@@ -165,7 +166,7 @@ class AuditEventScreen(ConsoleScreen):
 
 
 def _page_of(operator: Operator, target: str) -> str:
-    for kind in readable(operator):
+    for kind in readable(operator, GROUP):
         with operator.work(kind.read) as work:
             if target and work.collection(kind).exists(target):
                 return f"/console/{kind.plural}/{segment(target)}"

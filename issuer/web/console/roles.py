@@ -10,10 +10,12 @@ from issuer.catalogue.lint import ScopeFinding
 from issuer.composition import UnitOfWork
 from issuer.errors import InvalidField
 from issuer.fields.text import escaped
+from issuer.groups import GROUP
 from issuer.manifest.rights import role_effect
 from issuer.roles import ROLE, Role, RoleFields
 from issuer.scopes import parse
 from issuer.settings import Settings
+from issuer.trusted_issuers import TRUSTED_ISSUER
 from issuer.values import lazy_property
 from issuer.web.console.rights.assignments import holders
 from issuer.web.console.rights.effective_rights import findings, known_scopes, scopes_in_words
@@ -32,6 +34,7 @@ from issuer.web.console.screens.views import MOST_COUNTED, Command, counted
 
 _CONSIDERED = 50  # principals
 _NAMED = 5
+_PROVIDERS = 100
 
 
 def review(screen: ResourceScreen) -> Response:
@@ -46,7 +49,7 @@ def review(screen: ResourceScreen) -> Response:
             work.roles.reject_misspelled(role, fields)
             work.authority.authorize_change(scopes=fields.scopes)
             effect = role_effect(work, role, fields, readable(operator), _CONSIDERED)
-            total = work.assignments.count_holders(role.name, MOST_COUNTED)
+            total = work.assignments.count_holding(role.name, MOST_COUNTED)
     except InvalidField as error:
         return screen.edit_form(form, field_errors(error))
     considered = len(effect.considered)
@@ -155,9 +158,17 @@ class OneRoleScreen(ResourceScreen):
             scopes=words,
             more=len(role.scopes) - len(words),
             holders=held_by,
-            unseen=unreadable(self.operator),
+            unseen=unreadable(self.operator, GROUP),
+            providers=self._providers(work),
             **shown,
         )
+
+    def _providers(self, work: UnitOfWork) -> list[tuple[str, str, str | None]]:
+        """The groups at trusted issuers that give it: issuer, group and audience."""
+        if not self.operator.holds(TRUSTED_ISSUER.read):
+            return []
+        found = work.assignments.providers_of(self.key, _PROVIDERS)
+        return [(each.issuer_id, each.group, each.audience_id) for each in found]
 
     def update_command(self, fields: RoleFields) -> Command:
         role: Role = self.resource
@@ -173,11 +184,15 @@ class OneRoleScreen(ResourceScreen):
     def before_deletion(self, work: UnitOfWork) -> Deletion:
         number = work.assignments.count_holders(self.key, MOST_COUNTED)
         some = holders(self.operator, work, self.key, "", "").items[:_NAMED]
-        if not number:
-            return Deletion("No client or user has it. This cannot be undone.")
+        provided = work.assignments.providers_of(self.key, _NAMED)
+        if not number and not provided:
+            return Deletion("No client, user or group has it. This cannot be undone.")
         names = ", ".join(f"{each.kind} {escaped(each.name)}" for each in some)
         more = f" and {number - len(some):,} more" if number > len(some) else ""
-        who = f"{names}{more}" if names else f"{number:,} clients and users"
+        who = f"{names}{more}" if names else f"{number:,} clients, users and groups"
+        if provided:
+            issuers = ", ".join(dict.fromkeys(each.issuer_id for each in provided))
+            who = f"{f'{who}; ' if number else ''}groups at the trusted issuers {issuers}"
         return Deletion(
             f"It is in use: assigned to {who}. It is unassigned from all of them, and they lose"
             " its scopes unless they hold them otherwise. This cannot be undone.",

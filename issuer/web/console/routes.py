@@ -7,6 +7,7 @@ from issuer.web.console.clients.clients import ClientsScreen
 from issuer.web.console.configuration import ConfigurationExportScreen, ConfigurationScreen
 from issuer.web.console.explain.explain import ExplainScreen
 from issuer.web.console.explain.token import ExplainTokenScreen
+from issuer.web.console.groups import GroupsScreen, OneGroupScreen
 from issuer.web.console.keys import KeysScreen
 from issuer.web.console.overview import OverviewScreen
 from issuer.web.console.roles import OneRoleScreen, RolesScreen
@@ -29,6 +30,8 @@ SCREENS: tuple[type[ConsoleScreen], ...] = (
     OneClientScreen,
     UsersScreen,
     OneUserScreen,
+    GroupsScreen,
+    OneGroupScreen,
     RolesScreen,
     OneRoleScreen,
     TrustedIssuersScreen,

@@ -66,6 +66,7 @@ AUDIENCES, AUDIENCE = "/console/audiences", "/console/audiences/{key:path}"
 CLIENTS, CLIENT = "/console/clients", "/console/clients/{key:path}"
 ROLES, ROLE = "/console/roles", "/console/roles/{key:path}"
 USERS, USER = "/console/users", "/console/users/{key:path}"
+GROUPS, GROUP = "/console/groups", "/console/groups/{key:path}"
 AUDIT, EXPLAIN, KEYS = "/console/audit", "/console/explain", "/console/keys"
 CONFIGURATION = "/console/configuration"
 TRUSTED_ISSUERS = "/console/trusted-issuers"
@@ -74,6 +75,7 @@ OF_LONGEST_AUDIENCE = f"{AUDIENCES}/{quote(LONGEST_AUDIENCE, safe='')}"
 OF_LONGEST_ISSUER = f"{TRUSTED_ISSUERS}/{LONGEST}"
 OF_LONGEST, ROLE_OF_LONGEST = f"{CLIENTS}/{LONGEST}", f"{ROLES}/{LONGEST}"
 PERSON = f"{USERS}/person"
+OF_LONGEST_GROUP = f"{GROUPS}/longest-group"
 ASKED = f"{EXPLAIN}?subject={LONGEST}&method=POST"
 ON_BEHALF = f"{ASKED}&path=/agents/web/runs&behalf=person&through={LONGEST}&audience=my-os"
 
@@ -152,6 +154,15 @@ SCREENS = [
     ScreenSeen("edit_user", USER, f"{PERSON}?edit=yes"),
     ScreenSeen("edit_user", USER, f"{PERSON}?edit=yes", ("Save",), {"claims": "no JSON"}),
     ScreenSeen("confirm", USER, PERSON, ("Delete user",)),
+    ScreenSeen("groups", GROUPS),
+    ScreenSeen("groups", GROUPS, f"{GROUPS}?search=nothing-begins-so"),
+    ScreenSeen("new_group", GROUPS, f"{GROUPS}?new=yes", ("Create group",), {"name": LONGEST}),
+    ScreenSeen("group", GROUP, OF_LONGEST_GROUP),
+    ScreenSeen("group", GROUP, f"{GROUPS}/bare-group"),
+    ScreenSeen("group", GROUP, f"{GROUPS}/bare-group", ("Add members",), {"users": "nobody"}),
+    ScreenSeen("form", GROUP, f"{OF_LONGEST_GROUP}?edit=yes"),
+    ScreenSeen("confirm", GROUP, OF_LONGEST_GROUP, ("Delete group",)),
+    ScreenSeen("confirm", GROUP, f"{GROUPS}/bare-group", ("Add members",), {"users": "person"}),
     ScreenSeen("roles", ROLES),
     ScreenSeen("roles", ROLES, ROLES, ("Create role",), {"name": "odd", "scopes": "agent:web:run"}),
     ScreenSeen("role", ROLE, ROLE_OF_LONGEST),
@@ -206,6 +217,16 @@ def populate(deployment: Deployment) -> dict[str, str]:
         claims={"tenant": LONGEST},
     )
     deployment.user("person", id="bare-user", password=None)
+    some_users = [
+        deployment.user(f"member-{number:03}-{LONGEST}"[:128], password=None)
+        for number in range(MORE_THAN_A_PAGE)
+    ]
+    for number in range(MORE_THAN_A_PAGE):
+        deployment.group(f"{number:03}-{LONGEST}", ["person"], description=LONGEST)
+    deployment.group(
+        LONGEST, [*some_users, "person"], [LONGEST], id="longest-group", external_id=LONGEST
+    )
+    deployment.group("Bare", id="bare-group")
     deployment.client("bare", audiences=[])
     deployment.client(
         LONGEST,

@@ -14,7 +14,7 @@ from tests.trusting import CLUSTER, OtherIssuer, trust, trusted
 from tests.verifiers.reporting import reported
 from tests.web.browsing import Browser
 
-_READ = ("audiences", "trusted-issuers", "roles", "clients", "users")
+_READ = ("audiences", "trusted-issuers", "roles", "clients", "users", "groups")
 READS = tuple(f"issuer:{name}:read" for name in _READ)
 ALL_BUT_ADMIN = ISSUER_SCOPES - {ISSUER_ADMIN}
 
@@ -39,6 +39,7 @@ class Screen:
 _LISTED = ("search", "after", "order")
 _CLIENT, _ROLE = "/console/clients/pipeline", "/console/roles/reader"
 _AUDIENCE, _USER = "/console/audiences/other-os", "/console/users/wanda"
+_GROUP = "/console/groups/analysts"
 _TRUSTED_ISSUER = "/console/trusted-issuers/cluster"
 _EXPLAINED = ("subject", "through", "behalf", "origin", "audience", "version", "method", "path")
 _FILTERS = ("actor", "action", "target", "address", "since", "until")
@@ -84,6 +85,19 @@ SCREENS: dict[str, Screen] = {
         ("issuer:users:read",),
         "issuer:users:write",
         ("at", "through", "edit"),
+    ),
+    "/console/groups": Screen(
+        ("/console/groups", "/console/groups?new=yes"),
+        ("issuer:groups:read",),
+        "issuer:groups:write",
+        (*_LISTED, "new"),
+        "Groups",
+    ),
+    "/console/groups/{key:path}": Screen(
+        (_GROUP, f"{_GROUP}?edit=yes"),
+        ("issuer:groups:read",),
+        "issuer:groups:write",
+        ("edit", "after"),
     ),
     "/console/roles": Screen(
         ("/console/roles", "/console/roles?add=agents%3Aread"),
@@ -149,6 +163,9 @@ def furnished(deployment: Deployment) -> None:
     trusted(deployment, OtherIssuer.new(alg="ES256"))
     deployment.client("pipeline", ["reader"], name="Nightly pipeline")
     deployment.user("wanda", ["reader"], id="wanda", name="Wanda Example", email="w@example.com")
+    deployment.group(
+        "Analysts", ["wanda"], ["reader"], id="analysts", description="They read reports"
+    )
     with deployment.changing() as work:
         work.roles.update("reader", {"description": "For reports"})
         work.assignments.assign("wanda", Assignment(role="reader", audience="my-os"))
@@ -164,6 +181,7 @@ TEXTS = {
     "issuer:roles:read": ("For reports",),
     "issuer:users:read": ("Wanda Example", "w@example.com"),
     "issuer:audiences:read": ("Other AgentOS",),
+    "issuer:groups:read": ("They read reports",),
     "issuer:trusted-issuers:read": (CLUSTER,),
     "issuer:verifiers:read": ("192.0.2.77",),
 }

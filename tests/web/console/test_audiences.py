@@ -146,7 +146,7 @@ def test_deleting_an_audience_in_use_says_first_what_ends(admin: Browser, deploy
         work.assignments.assign(user_id, Assignment(role="runner", audience="my-os"))
     asked = send(admin, PAGE, do="delete")
     assert "1 client (ci-bot) gets no more tokens for it." in asked.text
-    assert "1 client or user loses the roles assigned at it." in asked.text
+    assert "1 client, user or group loses the roles assigned at it." in asked.text
     done = admin.submit(asked, PAGE, typed="my-os")
     assert "issuer audience delete my-os --cascade" in admin.get(done.location).text
     released = events(deployment, "audience.deleted")[-1].details["released"]

@@ -16,7 +16,7 @@ from tests.web.browsing import Browser, PageSeen
 from tests.web.console.conftest import SignedIn, forged
 
 PATH = "/console/configuration"
-SECTIONS = ("audiences", "trusted-issuers", "roles", "clients", "users")
+SECTIONS = ("audiences", "trusted-issuers", "roles", "clients", "users", "groups")
 READS = [f"issuer:{name}:read" for name in SECTIONS]
 ROLE = "roles:\n- name: reader\n  scopes: [agents:read]\n"
 CLIENT = """\

@@ -16,6 +16,7 @@ from tests.builders import URL, Deployment
 from tests.escalation import (
     CLIENTS,
     GAINS,
+    GROUPS,
     LAST_ADMIN,
     ROLES,
     TRUSTED_ISSUERS,
@@ -71,6 +72,17 @@ MANIFESTS = {
     "a user's state": (
         "users:\n- id: alice\n  username: alice\n  disabled: true\n  roles: [{role: key-readers}]\n"
     ),
+    "a role of a group": (
+        "groups:\n- id: plain-group\n  name: plain-group\n  roles: [{role: key-readers}]\n"
+    ),
+    "a member of a group": (
+        "groups:\n- id: readers\n  name: readers\n  members: [bob, dora]\n"
+        "  roles: [{role: key-readers}]\n"
+    ),
+    "no member of a group": (
+        "groups:\n- id: readers\n  name: readers\n  members: []\n  roles: [{role: key-readers}]\n"
+    ),
+    "no role of a group": "groups:\n- id: readers\n  name: readers\n",
     "private addresses": (
         "trusted_issuers:\n- id: inside\n  issuer: https://inside.example\n"
         "  keys: {discovery: true}\n  allow_private_addresses: true\n"
@@ -80,6 +92,8 @@ MANIFESTS = {
 PROTECTED = [
     *(f"{CLIENTS}/{each}" for each in ("privileged", "by-role", "mere-audience", "admins-app")),
     f"{USERS}/alice",
+    f"{USERS}/dora",
+    f"{GROUPS}/readers",
     f"{ROLES}/key-readers",
     f"{TRUSTED_ISSUERS}/cluster",
     f"/console/audiences/{quote(URL, safe='')}",
@@ -167,7 +181,7 @@ def test_a_manifest_gives_no_more_than_the_forms(
     assert stored(issuer) == before
 
 
-@pytest.mark.parametrize("prune", ["roles: []\n", "users: []\n", "clients: []\n"])
+@pytest.mark.parametrize("prune", ["roles: []\n", "users: []\n", "clients: []\n", "groups: []\n"])
 def test_pruning_removes_nothing_that_only_an_admin_may(
     issuer: Deployment, everything_but_admin: Browser, prune: str
 ):
@@ -177,7 +191,7 @@ def test_pruning_removes_nothing_that_only_an_admin_may(
     assert stored(issuer) == before
 
 
-@pytest.mark.parametrize("missing", WRITE[:4])
+@pytest.mark.parametrize("missing", WRITE[:5])
 def test_a_manifest_needs_the_scope_of_each_section_that_it_changes(
     issuer: Deployment, missing: str
 ):
@@ -186,6 +200,7 @@ def test_a_manifest_needs_the_scope_of_each_section_that_it_changes(
         "issuer:roles:write": "roles:\n- name: new\n  scopes: [agents:run]\n",
         "issuer:clients:write": "clients:\n- client_id: new\n",
         "issuer:users:write": "users:\n- username: newcomer\n",
+        "issuer:groups:write": "groups:\n- name: newcomers\n",
     }
     name = f"without-{missing.replace(':', '-')}"
     browser = person(issuer, name, ALL_BUT_ADMIN - {missing})

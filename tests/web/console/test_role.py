@@ -56,7 +56,7 @@ def test_principals_are_shown_to_those_who_may_read_them(
     page = signed_in("issuer:roles:write", "issuer:clients:read").get(PATH)
     assert "ci-bot" in page.text
     assert "alice" not in page.text
-    assert "Its users are not shown: that needs issuer:users:read" in page.text
+    assert "Its users and groups are not shown: that needs issuer:users:read" in page.text
 
 
 def test_a_change_says_first_who_gains_and_loses_what(deployment: Deployment, admin: Browser):

@@ -1,4 +1,4 @@
-"""Roles assigned to a client or a user: the section that shows them, and its forms."""
+"""Roles assigned to a client, a user or a group: the section that shows them, and its forms."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ from issuer.composition import UnitOfWork
 from issuer.directory import ClientRecord, Rights, UserRecord
 from issuer.errors import InvalidField, NotFound
 from issuer.fields.ids import fold_id
+from issuer.groups import GROUP
 from issuer.resources import ResourceType
 from issuer.roles import ROLE, Assignment
 from issuer.scopes import covers
@@ -31,7 +32,7 @@ _NAMED = 10
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """A client or user; `more` assignments of the role are not among `places`."""
+    """A client, user or group; `more` assignments of the role are not among `places`."""
 
     kind: str
     id: str
@@ -48,7 +49,8 @@ def holders(
     ids = work.assignments.holders(role, fold_id(after), PAGE + 1)
     shown = ids[:PAGE]
     number = work.assignments.count_holders(role, MOST_COUNTED)
-    items = [each for kind in readable(operator) for each in _of_kind(work, kind, role, shown)]
+    kinds = readable(operator, GROUP)
+    items = [each for kind in kinds for each in _of_kind(work, kind, role, shown)]
     return Listing(
         tuple(sorted(items, key=lambda each: fold_id(each.id))),
         counted(number),
@@ -67,30 +69,31 @@ def _of_kind(
         places.sort(key=lambda each: each.audience or "")
         key, more = kind.key_of(principal), max(0, len(places) - _PLACES)
         name = principal.username if kind is USER else principal.name or key
-        yield Holder(kind.kind, key, name, principal.disabled, tuple(places[:_PLACES]), more)
+        disabled = getattr(principal, "disabled", False)
+        yield Holder(kind.kind, key, name, disabled, tuple(places[:_PLACES]), more)
 
 
 def assignments_section(
     operator: Operator, work: UnitOfWork, key: str, audiences: tuple[str, ...] = ()
 ) -> dict[str, Any]:
-    """For the template, what is assigned to `key`, and how many `more` are not listed.
+    """For the template, what roles `key` holds, and how many `more` are not listed.
 
     Some roles and audiences are to choose from; others can be typed. Without `audiences`, some are
     read.
     """
-    assigned = work.assignments.of(key)
+    held = work.assignments.held_by(key)
     return {
-        "assigned": assigned[:_SHOWN],
-        "more": max(0, len(assigned) - _SHOWN),
+        "held": held[:_SHOWN],
+        "more": max(0, len(held) - _SHOWN),
         "roles": some_keys(operator, work, ROLE),
         "audiences": audiences[:_SHOWN] or some_keys(operator, work, AUDIENCE),
     }
 
 
 class PrincipalScreen(ResourceScreen):
-    """The page of a client or a user, with the section and its forms.
+    """The page of a client, a user or a group, with the section and its forms.
 
-    What a role gives decides who may assign it, not what the client or user has.
+    What a role gives decides who may assign it, not what the principal has.
     """
 
     ON_OTHERS = ("assign", "unassign")
@@ -105,9 +108,18 @@ class PrincipalScreen(ResourceScreen):
         return record
 
     @lazy_property
+    def rights(self) -> Rights:
+        """The rights that it has now."""
+        return self.record.rights
+
+    @lazy_property
     def is_protected(self) -> bool:
         """Whether it has rights at the issuer itself."""
-        return include_issuer(self.record.rights, self.parts.settings.url)
+        return include_issuer(self.rights, self.parts.settings.url)
+
+    def about_assigning(self, assignment: Assignment, *, assigned: bool) -> dict[str, Any]:
+        """What the question says instead or besides; `assigned`: it would be unassigned."""
+        return {}
 
     def assign(self) -> Response:
         """Or `unassign`: asks first. `InvalidField` for the fields `role` and `audience`."""
@@ -130,7 +142,8 @@ class PrincipalScreen(ResourceScreen):
         do, name = self.form["do"], self.name
         with self.operator.work(self.TYPE.read) as work:
             scopes = _scopes_of(work, assignment)
-        named = _difference(self.record.rights, assignment, scopes, assigned=do == "unassign")
+        is_assigned = do == "unassign"
+        named = _difference(self.rights, assignment, scopes, assigned=is_assigned)
         if not self.operator.holds(ROLE.read):
             named = "the scopes of the role, unless it holds them otherwise"
         if do == "assign":
@@ -140,13 +153,15 @@ class PrincipalScreen(ResourceScreen):
         else:
             what = f"Unassign {assignment.role} from {name}, {assignment.where}?"
             why = f"{name} loses {named or 'no scope: it holds them otherwise as well'}."
-            why += " Tokens issued before keep what they have until they expire or are revoked."
+            if self.TYPE is not GROUP:
+                why += " Tokens issued before keep what they have until they expire or are revoked."
+        more = self.about_assigning(assignment, assigned=is_assigned)
+        why = " ".join([why, *more.pop("sentences", ())])
         where = assignment.audience
         fields = {"role": assignment.role}
         fields |= {"audience": where} if where else {"everywhere": "yes"}
-        is_dangerous = do == "unassign"
         question = what, why, do.capitalize()
-        return self.confirm(question, command, fields, is_dangerous=is_dangerous)
+        return self.confirm(question, command, fields, is_dangerous=is_assigned, **more)
 
 
 ASSIGNING = dict.fromkeys(PrincipalScreen.ON_OTHERS, PrincipalScreen.assign)
@@ -187,7 +202,8 @@ def _held_besides(rights: Rights, assignment: Assignment, *, assigned: bool) -> 
     """The scopes held where the assignment applies, without what it gives."""
     held = set(rights.direct)
     for grant in rights.roles:
-        is_this = (grant.role, grant.audience_id) == (assignment.role, assignment.audience)
+        what = (grant.role, grant.audience_id)
+        is_this = not grant.through and what == (assignment.role, assignment.audience)
         if grant.audience_id in {None, assignment.audience} and not (assigned and is_this):
             held |= grant.scopes
     return held

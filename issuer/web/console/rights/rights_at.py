@@ -213,10 +213,10 @@ def _held(
     work: UnitOfWork, audience: Audience, subjects: Sequence[MatrixSubject]
 ) -> Mapping[str, frozenset[str]]:
     """The scopes that each can get in a token for the audience, by its id."""
-    assigned = work.assignments.of_each([each.id for each in subjects])
+    held = work.assignments.held_by_each([each.id for each in subjects])
     there = {
-        key: [each for each in assignments if each.audience in {None, audience.id}]
-        for key, assignments in assigned.items()
+        key: [each for each in roles if each.audience in {None, audience.id}]
+        for key, roles in held.items()
     }
     names = {each.role for assignments in there.values() for each in assignments}
     roles = {role.name: role for role in work.collection(ROLE).named(names)}

@@ -104,6 +104,7 @@ class ResourceActions(ResourceTypeScreen):
         *,
         typed: str = "",
         is_dangerous: bool = True,
+        **shown: Any,
     ) -> Response:
         """The page that asks; with `typed` again if something else was typed."""
         is_wrong = self.is_confirmed and bool(typed)
@@ -114,6 +115,7 @@ class ResourceActions(ResourceTypeScreen):
             typed=typed,
             wrong=self.says(self.NOT_TYPED) if is_wrong else "",
             is_dangerous=is_dangerous,
+            **shown,
         )
 
     def confirmed(

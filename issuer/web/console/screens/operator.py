@@ -15,6 +15,7 @@ from issuer.sign_in.sessions_store import SignInSession
 from issuer.users import USER
 
 KEEP = "keep "  # and the id of a credential: the name of a box
+_PRINCIPALS: tuple[ResourceType[Any, Any], ...] = (CLIENT, USER)
 _ALL_BUT_ADMIN = ISSUER_SCOPES - {ISSUER_ADMIN}
 
 
@@ -66,14 +67,14 @@ class Operator(Access):
             yield work
 
 
-def readable(operator: Operator) -> list[ResourceType[Any, Any]]:
-    """Which principals the operator may see: clients, users."""
-    return [each for each in (CLIENT, USER) if operator.holds(each.read)]
+def readable(operator: Operator, *more: ResourceType[Any, Any]) -> list[ResourceType[Any, Any]]:
+    """Which principals the operator may see: clients, users, and `more` kinds."""
+    return [each for each in (*_PRINCIPALS, *more) if operator.holds(each.read)]
 
 
-def unreadable(operator: Operator) -> tuple[str, ...]:
-    """Which principals the operator may not see, in the plural."""
-    return tuple(each.plural for each in (CLIENT, USER) if not operator.holds(each.read))
+def unreadable(operator: Operator, *more: ResourceType[Any, Any]) -> tuple[str, ...]:
+    """Which of these principals the operator may not see, in the plural."""
+    return tuple(each.plural for each in (*_PRINCIPALS, *more) if not operator.holds(each.read))
 
 
 class NeedsSignIn(Enum):

@@ -28,7 +28,7 @@ _WITHOUT_ACCESS = (
     *("save", "disable", "end-all", "delete"),
     *("end-session", "withdraw-consent", "end-delegation"),
 )
-_SHOWN = 50  # sessions, consents, and delegations
+_SHOWN = 50  # groups, sessions, consents, and delegations
 _SCOPES = 5
 _NOT_OF_ONESELF = {"invite", "remove-factor", "reset-factors"}
 
@@ -102,9 +102,10 @@ class OneUserScreen(PrincipalScreen):
         at = query.get("at", "").strip()
         reads_clients = operator.holds(CLIENT.read)
         through = query.get("through", "").strip() if reads_clients else ""
-        rights, own = self.record.rights, self.parts.settings.url
+        rights, own = self.rights, self.parts.settings.url
         with operator.work(USER.read) as work:
             section = assignments_section(operator, work, key)
+            groups = work.groups.of_user(key)
             access = self._access(work, user)
         return super().page(
             may_change=operator.holds(USER.write),
@@ -113,6 +114,8 @@ class OneUserScreen(PrincipalScreen):
             is_self=key == operator.session.user_id,
             reads_clients=reads_clients,
             section=section,
+            groups=groups[:_SHOWN],
+            more_groups=max(0, len(groups) - _SHOWN),
             rights=rights_somewhere(self.parts.directory, rights, own, at),
             through=through,
             at=at,
@@ -158,6 +161,7 @@ class OneUserScreen(PrincipalScreen):
         key = self.key
         counts = {
             "assigned role": len(work.assignments.of(key)),
+            "membership": len(work.groups.of_user(key)),
             "second factor": len(work.factors.of_user(key)),
             "consent": len(work.consents.of_user(key)),
         }
