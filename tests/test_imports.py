@@ -41,7 +41,7 @@ DOMAIN = {
     "users": {"resources", "audit", "authority", "roles", "directory", "revocations"},
     "directory": set(),
     "federation": set(),
-    "trusted_issuers": {"resources", "authority", "federation"},
+    "trusted_issuers": {"resources", "authority", "federation", "sign_in"},
     "clients": {
         "resources",
         "authority",
@@ -85,6 +85,7 @@ DOMAIN = {
         "keys",
         "revocations",
         "sign_in",
+        "trusted_issuers",
         "verifiers",
     },
     "sign_in": {

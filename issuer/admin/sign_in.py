@@ -1,5 +1,5 @@
-"""How a user signs in, and what the user allowed: factors, invitation, sessions, consents;
-and which clients act for the user."""
+"""How a user signs in, and what the user allowed: factors, identities, invitation, sessions,
+consents; and which clients act for the user."""
 
 from fastapi import Response
 
@@ -16,6 +16,7 @@ from issuer.admin.representations import (
 )
 from issuer.admin.routes import admin_router, location
 from issuer.sign_in import Factor, InvitationFields, NewInvitation
+from issuer.sign_in.identities import Identity, IdentityFields
 from issuer.sign_in.session_revoker import Consent
 from issuer.sign_in.sessions_store import SignInSession
 from issuer.token_exchange.delegations import Delegation
@@ -48,6 +49,42 @@ def reset_factors(caller: Caller, id: str) -> None:
     """
     with caller.work(USER.write) as work:
         work.factors.reset(id)
+
+
+@router.get("/identities")
+def list_identities(
+    caller: Caller, id: str, limit: Limit = 50, cursor: Cursor = None
+) -> Page[Identity]:
+    """List the accounts at trusted issuers with which a user signs in.
+
+    `groups` are those that gave roles when the person last signed in.
+    """
+    with caller.work(USER.read) as work:
+        identities = work.identities.of_user(id)
+    return page_of("identities", identities, lambda identity: identity.id, cursor, limit)
+
+
+@router.post("/identities", status_code=201, responses=documented("not-found", "not-allowed"))
+def link_identity(caller: Caller, id: str, fields: IdentityFields, response: Response) -> Identity:
+    """Let whoever has this `subject` at the trusted issuer `issuer` sign in as the user.
+
+    Refused for an account that is linked already, whoever's it is.
+    """
+    with caller.work(USER.write) as work:
+        identity = work.identities.link(
+            id, fields.issuer, fields.subject, fields.name, work.authority.grantor
+        )
+    path = ("users", id, "identities", identity.id)
+    response.headers["Location"] = location(caller, *path)
+    return identity
+
+
+@router.delete("/identities/{identity_id}")
+def unlink_identity(caller: Caller, id: str, identity_id: str, if_match: IfMatch = None) -> None:
+    """Unlink an account. Ends the sessions that began there, and revokes access tokens."""
+    with caller.work(USER.write) as work:
+        require_match(if_match, work.identities.get(id, identity_id))
+        work.identities.unlink(id, identity_id)
 
 
 @router.post("/invitation", status_code=201, responses=documented("not-allowed"))

@@ -12,6 +12,7 @@ from issuer.database.store import in_parts, rows_changed
 from issuer.database.tables import (
     ClientRow,
     ClientSecretRow,
+    IdentityRow,
     InvitationRow,
     PasskeyRow,
     RecoveryCodeRow,
@@ -51,6 +52,19 @@ class AccessStore:
 
     def passkeys(self, user: UserRow) -> Sequence[PasskeyRow]:
         return self._session.scalars(select(PasskeyRow).where(PasskeyRow.user_id == user.id)).all()
+
+    def can_sign_in(self, user: UserRow) -> bool:
+        """Whether the user has a password, a passkey or an account at a trusted issuer."""
+        return user.password_hash is not None or bool(self.passkeys(user) or self._identities(user))
+
+    def end_identities(self, user: UserRow) -> dict[str, str | None]:
+        """Unlink the accounts at trusted issuers that no admin linked; which, and who did."""
+        rows = self._identities(user)
+        ended = [row for row in rows if not Grantor(row.given_by, row.given_as).is_admin]
+        for row in ended:
+            self._session.delete(row)
+        self._session.flush()
+        return {row.id: row.given_by for row in ended}
 
     def end_sign_in_methods(self, user: UserRow, now: datetime) -> list[str]:
         """Delete password, passkeys, authenticator app and recovery codes; what there was."""
@@ -113,6 +127,10 @@ class AccessStore:
         client = update(ClientRow).where(ClientRow.client_id == credential.client_id)
         self._session.execute(client.values(credentials_given=grantors))
         self._session.refresh(row, ["credentials_given"])
+
+    def _identities(self, user: UserRow) -> Sequence[IdentityRow]:
+        query = select(IdentityRow).where(IdentityRow.user_id == user.id)
+        return self._session.scalars(query.order_by(IdentityRow.id)).all()
 
     def _principals(self, row: Any, column: Any, folded_ids: Collection[str]) -> list[Any]:
         parts = (select(row).where(column.in_(ids)) for ids in in_parts(sorted(folded_ids)))

@@ -73,7 +73,7 @@ class Authority(AuthorityStore):
     def newly_privileged(self) -> PrivilegeSnapshot:
         """Who got rights at the issuer in this transaction, since the last call.
 
-        Every way to get them passes through `authorize_privileged_change`: without it, nobody did.
+        Every way to get them passes through `watch_privileges`: without it, nobody did.
         """
         if self._before is None:
             return PrivilegeSnapshot(frozenset(), frozenset())
@@ -129,6 +129,14 @@ class Authority(AuthorityStore):
     def authorize_privileged_change(self) -> None:
         """Call before a change of rights at the issuer itself; `Forbidden` if this is no admin."""
         self.require(ISSUER_ADMIN)
+        self.watch_privileges()
+
+    def watch_privileges(self) -> None:
+        """Call before a change by which somebody may get rights at the issuer.
+
+        `authorize_privileged_change` does so. Others that an administrator has decided on before,
+        such as a sign-in with a group that gives them, call it themselves.
+        """
         if self._had_admin is None:
             self._had_admin = self.has_admin()
             self._before = self.privilege_snapshot()

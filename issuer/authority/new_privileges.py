@@ -72,17 +72,16 @@ class NewPrivileges:
             self._trail.note(action, target, **about)
 
     def _end_access(self, user: UserRow, now: datetime) -> None:
-        could_sign_in = user.password_hash is not None or bool(self._store.passkeys(user))
-        if could_sign_in and not self._authority.is_created(user.id):
+        if self._store.can_sign_in(user) and not self._authority.is_created(user.id):
             self._revocations.revoke_subject(user.id)
-        ended = self._store.end_invitation(user)
+        ended = self._store.end_invitation(user) | self._store.end_identities(user)
         grantor = Grantor(user.given_by, user.given_as)
         if not grantor.is_admin:
             ended |= dict.fromkeys(self._store.end_sign_in_methods(user, now), grantor.by)
         if not ended:
             return
         self._trail.note("user.access_ended", user.id, given_by=ended)
-        if user.password_hash is None and not self._store.passkeys(user):
+        if not self._store.can_sign_in(user):
             self.warnings.append(
                 f"The user {user.username} has rights at the issuer now and cannot sign in:"
                 " credentials that others gave have ended. Set a password, or invite the user"

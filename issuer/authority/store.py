@@ -174,6 +174,10 @@ class AuthorityStore:
         query = select(UserRow.id).where(*self._is_admin_user(in_browser=in_browser))
         return self._session.scalars(query.limit(1)).first() is not None
 
+    def has_admin_in_browser(self) -> bool:
+        """Whether an enabled user with `issuer:admin` here has a password or a passkey."""
+        return self._has_admin_user(in_browser=True)
+
     def admins_with_password_alone(self) -> int:
         """The number of enabled users with `issuer:admin` here that have no second factor."""
         query = select(func.count()).where(*self._is_admin_user(in_browser=False))

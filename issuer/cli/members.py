@@ -8,12 +8,14 @@ from typing import Annotated, Any
 
 import typer
 from pydantic import TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
 
 from issuer.cli.command import NOTHING, argument, content_of
 from issuer.cli.options import COMPLETIONS
 from issuer.errors import IssuerError
+from issuer.fields.fields import Fields
 from issuer.fields.times import in_seconds
-from issuer.resources.resource_type import Control, ItemText, Member, ResourceType
+from issuer.resources.resource_type import Control, ItemText, Member, ResourceType, members_of
 from issuer.settings import Duration
 
 JWKS_EXAMPLE = '{"keys": [...]}'
@@ -41,9 +43,23 @@ def options_of(resource_type: ResourceType[Any, Any], names: Iterable[str] = ())
 
 def option_of(resource_type: ResourceType[Any, Any], name: str) -> Any:
     """An option that is not given leaves the member as it is, unless the member is required."""
-    member = resource_type.members[name]
     field = resource_type.fields.model_fields[name]
-    nullable = field.default is None and name != resource_type.key
+    return _option(resource_type.members[name], field, nullable=name != resource_type.key)
+
+
+def options_within(model: type[Fields]) -> dict[str, Any]:
+    """The options for the members of an object that is a member; none is required by itself."""
+    return {
+        name: _option(member, model.model_fields[name], is_required=False)
+        for name, member in members_of(model).items()
+    }
+
+
+def _option(
+    member: Member, field: FieldInfo, *, nullable: bool = True, is_required: bool = True
+) -> Any:
+    nullable = nullable and field.default is None
+    is_required = is_required and field.is_required()
     parser = partial(_item, member.item) if member.item else _parser(member, nullable=nullable)
     option = typer.Option(
         *([member.option] if member.option else []),
@@ -55,7 +71,7 @@ def option_of(resource_type: ResourceType[Any, Any], name: str) -> Any:
     value = _type(member)
     if parser:
         value = list[Any] | None if member.control.is_set else Any
-    return Annotated[value if parser or field.is_required() else value | None, option]
+    return Annotated[value if parser or is_required else value | None, option]
 
 
 def _lifetime(text: str) -> object:
@@ -97,12 +113,29 @@ def _certificate(text: str) -> object:
         raise typer.BadParameter(str(error)) from None
 
 
+def _secret(text: str) -> object:
+    """Of a file alone: other users of the machine can read command lines."""
+    if not text:
+        return text
+    if not text.startswith("@"):
+        raise typer.BadParameter("must be @FILE: everybody can read the command line of a process")
+    try:
+        return content_of(text[1:]).decode("ascii", errors="replace").rstrip("\r\n")
+    except IssuerError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+_READERS = {
+    Control.DURATION: _lifetime,
+    Control.CERTIFICATE: _certificate,
+    Control.SECRET: _secret,
+}
+
+
 def _parser(member: Member, *, nullable: bool) -> Callable[[str], object] | None:
     match member.control:
-        case Control.DURATION:
-            return _lifetime
-        case Control.CERTIFICATE:
-            return _certificate
+        case Control.DURATION | Control.CERTIFICATE | Control.SECRET as control:
+            return _READERS[control]
         case Control.JSON if nullable:
             return lambda text: json_object(text, JWKS_EXAMPLE) if text else NOTHING
         case Control.JSON:

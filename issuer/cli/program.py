@@ -38,8 +38,8 @@ _COMMANDS = {
             "Manage clients: services and applications that request tokens.",
         ),
         "trusted-issuer": (
-            "resources",
-            "Manage trusted issuers, whose tokens authenticate clients.",
+            "trusted_issuers",
+            "Manage trusted issuers: of tokens of clients, or where people sign in.",
         ),
         "user": ("users.user", "Manage users: people who sign in."),
         "group": ("users.group", "Manage groups of users, who hold the roles of the group."),

@@ -29,6 +29,7 @@ from issuer.sign_in.logout import LogoutRequest, LogoutRequests
 from issuer.sign_in.offer import Offers
 from issuer.sign_in.passkey_sign_in import PasskeySignIn
 from issuer.sign_in.passkeys import Passkeys
+from issuer.sign_in.provider_secrets import ProviderSecrets
 from issuer.sign_in.second_factor import RecoveryCodes, SecondFactor, TotpSecrets
 from issuer.sign_in.sessions import SignInSessions
 from issuer.sign_in.validation import Validation
@@ -67,14 +68,17 @@ class SignInParts:
 
 
 class FactorParts:
-    """Second factors, passkeys and invitations."""
+    """Second factors, passkeys, invitations, and secrets for accounts at trusted issuers."""
 
     def __init__(self, foundation: Foundation, directory: Directory, guard: AttemptGuard) -> None:
         url, clock, random = foundation.settings.url, foundation.clock, foundation.random
         derived = foundation.derived
         # Under a key that is itself sealed: changing the master key rewraps that one alone.
-        totp_key = derived(purposes.TOTP_SECRETS)
+        totp_key, provider_key = (
+            derived(each) for each in (purposes.TOTP_SECRETS, purposes.PROVIDER_SECRETS)
+        )
         totp_sealer = Sealer(lambda: [totp_key], secrets.token_bytes)
+        self.provider_secrets = ProviderSecrets(Sealer(lambda: [provider_key], secrets.token_bytes))
         self.foundation = foundation
         self.totp = TotpSecrets(totp_sealer, random, urlsplit(url).hostname or url)
         self.recovery_codes = RecoveryCodes(derived(purposes.RECOVERY_CODES), random)

@@ -24,6 +24,7 @@ from issuer.resources.resource_type import FieldsT, ModelT
 from issuer.revocations import Revocations
 from issuer.roles import Assignments, Roles
 from issuer.sign_in.factors import Factors
+from issuer.sign_in.identities import Identities
 from issuer.sign_in.invitations import Invitations
 from issuer.sign_in.session_revoker import Consents, Sessions
 from issuer.sign_in.sessions import SentForms
@@ -76,7 +77,6 @@ class UnitOfWork:
         self.clients = Clients(work, random, parts.tokens.client_secrets)
         self.registrations = Registrations(session, self.clients, clock)
         self.rotations = Rotations(self.clients, clock)
-        self.trusted_issuers = TrustedIssuers(work, url)
         self.users = Users(work, random, parts.sign_in.counter_keys)
         self.groups = Groups(work, random)
         factors = parts.factors
@@ -84,6 +84,8 @@ class UnitOfWork:
         self.invitations = Invitations(
             work, self.users, self.factors, factors.invitation_tokens, url
         )
+        self.identities = Identities(work, self.users, random)
+        self.trusted_issuers = TrustedIssuers(work, url, self.identities, factors.provider_secrets)
         self.sessions = Sessions(work, lifetimes)
         self.consents = Consents(session, trail, clock, authority)
         self.delegations = Delegations(work)

@@ -38,6 +38,7 @@ class Directory:
         self._count = -1
         self._clients: OrderedDict[str, ClientRecord] = OrderedDict()
         self._trusted_issuers: dict[str, TrustedIssuerRecord] = {}
+        self._issuers_of_people: tuple[TrustedIssuerRecord, ...] | None = None
 
     def forget(self, count: int) -> None:
         """Empty the cache: the change counter is now `count`."""
@@ -45,6 +46,7 @@ class Directory:
             self._count = count
             self._clients.clear()
             self._trusted_issuers.clear()
+            self._issuers_of_people = None
 
     def remembered_client(self, client_id: str) -> ClientRecord | None:
         """The client, if it is in memory. Never queries: fit for the event loop."""
@@ -100,6 +102,21 @@ class Directory:
                 if count == self._count:
                     self._trusted_issuers[record.id] = record
         return record
+
+    def issuers_of_people(self) -> tuple[TrustedIssuerRecord, ...]:
+        """The trusted issuers where people sign in, in order of id, also disabled ones.
+
+        From memory, else as the database has them now.
+        """
+        if (remembered := self._issuers_of_people) is not None:
+            return remembered
+        with self._database.reading() as session:
+            count = read_change_count(session)
+            records = store.load_issuers_of_people(session)
+        with self._lock:
+            if count == self._count:
+                self._issuers_of_people = records
+        return records
 
     def load_audience(self, audience_id: str) -> AudienceRecord:
         """The audience as the database has it now; `NotFound` otherwise."""

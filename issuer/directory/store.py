@@ -227,8 +227,16 @@ def load_users(session: Session, user_ids: Collection[str]) -> dict[str, UserRec
 def load_trusted_issuer(session: Session, issuer_id: str) -> TrustedIssuerRecord | None:
     """The trusted issuer of exactly this id."""
     row = session.get(TrustedIssuerRow, issuer_id)
-    if row is None:
-        return None
+    return None if row is None else _trusted_issuer(row)
+
+
+def load_issuers_of_people(session: Session) -> tuple[TrustedIssuerRecord, ...]:
+    """Those where people sign in, in order of id."""
+    query = select(TrustedIssuerRow).where(TrustedIssuerRow.sign_in.is_not(None))
+    return tuple(map(_trusted_issuer, session.scalars(query.order_by(TrustedIssuerRow.id))))
+
+
+def _trusted_issuer(row: TrustedIssuerRow) -> TrustedIssuerRecord:
     return as_record(
         TrustedIssuerRecord,
         row,

@@ -21,6 +21,7 @@ from issuer.vocabulary import AuthMethod, GrantType, SigningAlgorithm, UserRight
 T = TypeVar("T")
 
 MAX_SCOPES = 500
+_MAX_EMAIL = 254
 _UNKNOWN = "Extra inputs are not permitted"
 _MESSAGES = {
     _UNKNOWN: "is not a known member",
@@ -81,6 +82,15 @@ def _printable(text: str) -> str:
     return text
 
 
+def is_email(text: str) -> bool:
+    """Whether a user can have this address."""
+    try:
+        _email(text)
+    except ValueError:
+        return False
+    return len(text) <= _MAX_EMAIL
+
+
 def _email(text: str) -> str:
     if not re.fullmatch(r"[^@\s]+@[^@\s]+", text):
         raise ValueError("must look like name@host")
@@ -105,7 +115,7 @@ def without_repeats(items: list[T]) -> list[T]:
 Username = Annotated[
     str, Field(min_length=1, max_length=LONGEST), AfterValidator(normalized_username)
 ]
-Email = Annotated[str, Field(max_length=254), AfterValidator(_email)]
+Email = Annotated[str, Field(max_length=_MAX_EMAIL), AfterValidator(_email)]
 Label = Annotated[str, Field(max_length=255), AfterValidator(_printable)]
 Scopes = Annotated[
     list[Annotated[str, AfterValidator(_scope)]],

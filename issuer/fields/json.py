@@ -31,6 +31,18 @@ def _refuse_constant(constant: str) -> Any:
     raise AmbiguousJson(f"{constant} is not JSON.")
 
 
+def same_json(value: object, wanted: object) -> bool:
+    """As whole JSON values: 1, 1.0, true and "1" are four. No deeper than what is `wanted`."""
+    if type(value) is not type(wanted):
+        return False
+    if isinstance(value, dict) and isinstance(wanted, dict):
+        same_names = value.keys() == wanted.keys()
+        return same_names and all(same_json(value[name], wanted[name]) for name in wanted)
+    if isinstance(value, list) and isinstance(wanted, list):
+        return len(value) == len(wanted) and all(map(same_json, value, wanted))
+    return value == wanted
+
+
 def merge_patch(target: Mapping[str, object], patch: Mapping[str, object]) -> dict[str, object]:
     """`target` with `patch` applied: null removes a member, objects merge, the rest replaces."""
     merged = dict(target)

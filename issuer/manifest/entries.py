@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar, get_args
 
-from pydantic import BaseModel, Field, create_model
+from pydantic import BaseModel, Field, create_model, field_validator
 
 from issuer.audiences import AUDIENCE, AudienceFields
 from issuer.clients import CLIENT, ClientFields
@@ -16,6 +16,7 @@ from issuer.manifest.problems import shown
 from issuer.resources.resource_type import ResourceType, members_of
 from issuer.roles import ROLE, Assignment, HeldRole, RoleFields
 from issuer.trusted_issuers import TRUSTED_ISSUER, TrustedIssuerFields
+from issuer.trusted_issuers.sign_in import SignInFields
 from issuer.users import USER, UserFields
 
 Assigned = Annotated[
@@ -64,6 +65,20 @@ class GroupEntry(GroupFields):
     roles: Assigned = []
 
 
+class TrustedIssuerEntry(TrustedIssuerFields):
+    """A trusted issuer. The client secret of `sign_in` is set elsewhere, and stays as it is."""
+
+    @field_validator("sign_in")
+    @classmethod
+    def _has_no_secret(cls, sign_in: SignInFields | None) -> SignInFields | None:
+        if sign_in is not None and sign_in.client_secret is not None:
+            raise ValueError(
+                "may not have client_secret in a manifest: set it by"
+                " `issuer trusted-issuer update ID --sign-in-client-secret @FILE`"
+            )
+        return sign_in
+
+
 class Entries(Fields):
     """A configuration. A missing section is not managed; an empty one declares no entries.
 
@@ -72,7 +87,7 @@ class Entries(Fields):
 
     # Those with rules of their own; `entries_model` has a section for each of `TYPES`.
     audiences: list[AudienceFields] = []
-    trusted_issuers: list[TrustedIssuerFields] = []
+    trusted_issuers: list[TrustedIssuerEntry] = []
     roles: list[RoleFields] = []
     clients: list[ClientEntry] = []
     users: list[UserEntry] = []

@@ -79,6 +79,8 @@ def _references(data: object) -> Iterator[tuple[Path, str, str]]:
                 for at, name in _items(entry, member) if described.names else ():
                     if isinstance(name, str):
                         yield (*path, *at), described.names, name
+    for path, entry in _entries(data, "trusted_issuers"):
+        yield from _mapped(path, entry.get("sign_in"))
     for section, member, kinds in (
         ("clients", "trusts", {"issuer": "trusted issuer"}),
         ("clients", "may_act", {"from": "audience", "to": "audience"}),
@@ -101,6 +103,15 @@ def members_of_groups(data: object) -> Iterator[Named]:
         for at, name in _items(entry, "members"):
             if isinstance(name, str):
                 yield (*path, *at), name
+
+
+def _mapped(path: Path, sign_in: object) -> Iterator[tuple[Path, str, str]]:
+    """The roles and audiences that a trusted issuer gives to groups."""
+    for at, item in _items(sign_in, "roles") if isinstance(sign_in, Mapping) else ():
+        for kind in ("audience", "role"):
+            name = item.get(kind) if isinstance(item, Mapping) else None
+            if isinstance(name, str):
+                yield (*path, "sign_in", *at, kind), kind, name
 
 
 def declares(data: object, section: str) -> bool:

@@ -1,7 +1,7 @@
 """Planning the changes from the current configuration to the declared one."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import product
 from typing import Any
 
@@ -40,7 +40,7 @@ from issuer.manifest.rights import NO_RIGHTS, PrincipalRights, RightsSnapshot, s
 from issuer.resources import ResourceType
 from issuer.roles import ROLE
 from issuer.scopes import ISSUER_ADMIN
-from issuer.trusted_issuers import TRUSTED_ISSUER
+from issuer.trusted_issuers import TRUSTED_ISSUER, TrustedIssuerFields
 from issuer.users import USER, UserFields
 from issuer.vocabulary import SigningAlgorithm
 
@@ -49,14 +49,16 @@ _MAX_NAMED = 100
 
 def _order() -> Iterator[tuple[Action, str]]:
     """Ids and names are freed before others use them; a resource is unused before its deletion."""
-    plain = [each.kind for each in plain_types()]
+    # Trusted issuers give roles at audiences to groups of theirs.
+    plain = sorted((each.kind for each in plain_types()), key=TRUSTED_ISSUER.kind.__eq__)
     principals = [each.kind for each in PRINCIPALS]
     yield from product([Action.DELETE], principals)
     for kind in plain:
         yield from product([Action.CREATE, Action.UPDATE], [kind])
     yield from product([Action.UPDATE, Action.CREATE, Action.UNASSIGN, Action.ASSIGN], principals)
     yield from product([Action.REMOVE_MEMBER, Action.ADD_MEMBER], [GROUP.kind])
-    yield from product([Action.DELETE], sorted(plain, key=lambda kind: kind != ROLE.kind))
+    last = (TRUSTED_ISSUER.kind, ROLE.kind)
+    yield from product([Action.DELETE], [*last, *(kind for kind in plain if kind not in last)])
 
 
 def plan(work: current.Configuration, manifest: Manifest, *, prune: bool = False) -> ManifestPlan:
@@ -91,6 +93,7 @@ class _Planning:
         self._will_be: dict[str, set[str]] = {}  # names after the change, by kind
         self._memberships = Memberships(work)
         planned = {each.kind: self._plan_all(each) for each in plain_types()}
+        self._note_mapped(planned[TRUSTED_ISSUER.kind][1])
         own = work.audiences.own_id
         self._before, self._after = (
             RightsSnapshot(audiences, roles, own)
@@ -253,6 +256,14 @@ class _Planning:
         for kind, name in uses:
             if name not in self._will_be[kind]:
                 self._in_use[kind, name].append(str(record.resource))
+
+    def _note_mapped(self, trusted_issuers: Mapping[str, TrustedIssuerFields]) -> None:
+        """Note roles and audiences to be deleted that a trusted issuer gives to its groups."""
+        for name, fields in trusted_issuers.items():
+            for each in fields.sign_in.roles if fields.sign_in else ():
+                for kind, used in ((ROLE.kind, each.role), (AUDIENCE.kind, each.audience)):
+                    if used is not None and used not in self._will_be[kind]:
+                        self._in_use[kind, used].append(f"{TRUSTED_ISSUER.kind} {name}")
 
     def _require_possible(self) -> None:
         if self._problems:

@@ -23,6 +23,7 @@ from issuer.manifest.names import dangling, declares, members_of_groups, named, 
 from issuer.manifest.parsing import MAX_BYTES, Document, parse
 from issuer.manifest.problems import InvalidManifest, ManifestProblem, Path
 from issuer.roles import Assignment
+from issuer.trusted_issuers.sign_in import GroupRole, SignInFields
 from issuer.vocabulary import SigningAlgorithm
 
 _MESSAGES = {
@@ -145,6 +146,10 @@ def _members(place: tuple[str, ...]) -> Iterable[str]:
             return entry_model(section).model_fields
         case ("clients" | "users" | "groups", member):
             return _OF_OBJECTS.get(member, ())
+        case ("trusted_issuers", "sign_in"):
+            return SignInFields.model_fields
+        case ("trusted_issuers", "sign_in", "roles"):
+            return GroupRole.model_fields
     return ()
 
 

@@ -23,6 +23,7 @@ class Control(StrEnum):
     DURATION = "duration"
     JSON = "json"
     CERTIFICATE = "certificate"
+    SECRET = "secret"  # noqa: S105 - a kind of field: what it has is never shown
 
     @property
     def is_set(self) -> bool:

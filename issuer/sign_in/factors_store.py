@@ -12,6 +12,7 @@ from sqlalchemy import delete, exists, func, select, update
 
 from issuer.database.store import Statements, as_record, insert_new, rows_changed
 from issuer.database.tables import (
+    IdentityRow,
     InvitationRow,
     PasskeyRow,
     RecoveryCodeRow,
@@ -30,12 +31,13 @@ class SignInMethods:
     has_password: bool
     has_app: bool
     has_passkey: bool
+    has_identity: bool
     invited_until: datetime | None
 
     @property
     def can_sign_in(self) -> bool:
         """Whether there is a first factor: an app only follows a password."""
-        return self.has_password or self.has_passkey
+        return self.has_password or self.has_passkey or self.has_identity
 
 
 class FactorStore(Statements):
@@ -67,6 +69,7 @@ class FactorStore(Statements):
                 user.password_hash.is_not(None),
                 exists().where(TotpSecretRow.user_id == user.id),
                 exists().where(PasskeyRow.user_id == user.id),
+                exists().where(IdentityRow.user_id == user.id),
                 invitation.expires_at,
             )
             .outerjoin(invitation, (invitation.user_id == user.id) & (invitation.expires_at > now))

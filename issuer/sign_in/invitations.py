@@ -177,7 +177,8 @@ class Invitations(WithinTransaction):
             raise NotAllowed("The passkey is of another user.")
         codes = self._factors.add_passkey(passkey, name)
         user = self._user_store.get(invitation.user_id)
-        note_grantor(user, invitation.grantor, is_only_way=user.password_hash is None)
+        has_others = user.password_hash is not None or self._user_store.has_identity(user.id)
+        note_grantor(user, invitation.grantor, is_only_way=not has_others)
         self._revocations.revoke_subject(invitation.user_id)
         return invitation.user_id, codes
 

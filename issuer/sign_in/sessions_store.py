@@ -9,7 +9,7 @@ from sqlalchemy import delete, exists, or_, select, update
 from sqlalchemy.orm import aliased
 
 from issuer.database.counts import read_feed_state
-from issuer.database.store import MAX_DELETED, Statements, as_model, rows_changed
+from issuer.database.store import MAX_DELETED, Statements, as_model, in_parts, rows_changed
 from issuer.database.tables import RevokedPrincipalRow, SignInSessionRow, UserRow
 from issuer.refresh_tokens import Lifetimes
 from issuer.revocations.store import ended_since
@@ -91,6 +91,15 @@ class SessionStore(Statements):
         query = select(row).where(row.user_id == user_id, ~HAS_ENDED)
         rows = self.session.scalars(query.order_by(row.created_at.desc(), row.id))
         return [_read(each) for each in rows]
+
+    def of_identities(self, identity_ids: Iterable[str]) -> list[SignInSession]:
+        """The sessions that began with one of these accounts at a trusted issuer."""
+        row = SignInSessionRow
+        parts = (
+            select(row).where(row.identity_id.in_(ids), ~HAS_ENDED)
+            for ids in in_parts(identity_ids)
+        )
+        return [_read(each) for query in parts for each in self.session.scalars(query)]
 
     def replace(self, session: SignInSession, digest: bytes) -> bool:
         """Give the session a new cookie and new values; False if it has ended."""

@@ -1,10 +1,12 @@
 """The checks of `issuer doctor`; each gives findings, good or bad."""
 
+import asyncio
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from issuer.audit.push.destination import NotDelivered
@@ -16,6 +18,7 @@ from issuer.clients.documents import ALL_HOSTS
 from issuer.clients.registrations import MAX_CLIENTS
 from issuer.clock import Clock
 from issuer.database import Database
+from issuer.directory.records import TrustedIssuerRecord
 from issuer.errors import ConfigurationError
 from issuer.keys import KeyPolicy, Keyring
 from issuer.keys.described import described
@@ -24,8 +27,13 @@ from issuer.keys.schedule import active, next_key
 from issuer.scopes import ISSUER_ADMIN
 from issuer.settings import Settings, is_loopback
 from issuer.sign_in.passkeys import why_not_offered
+from issuer.sign_in.provider_secrets import ProviderSecrets
 from issuer.status.attention import NOTE, OK, PROBLEM, WARNING, Finding
+from issuer.trusted_issuers.people_presets import GITHUB
 from issuer.vocabulary import ADMIN_CLIENT, SigningAlgorithm
+
+if TYPE_CHECKING:  # it is imported when it is first used
+    from issuer.federation.key_sets import FollowedKeySet
 
 _PUSH = "audit push"
 _MAX_DRIFT = timedelta(seconds=2)
@@ -153,6 +161,52 @@ def of_second_factors(authority: Authority, settings: Settings) -> Iterator[Find
             " With ISSUER_SECOND_FACTOR=required, everybody sets up a second factor."
         )
         yield Finding("second factor", NOTE, message)
+
+
+def of_issuers_of_people(
+    issuers: Iterable[TrustedIssuerRecord],
+    secrets: ProviderSecrets,
+    key_set_of: Callable[[str], "FollowedKeySet | None"],
+) -> Iterator[Finding]:
+    """Whether people can sign in there: each is asked for its keys."""
+    for issuer in issuers:
+        name = f"people of {issuer.id}"
+        if not issuer.is_for_people or issuer.sign_in is None:
+            yield Finding(name, NOTE, "Disabled.")
+            continue
+        if (box := issuer.sign_in.sealed_secret) is not None:
+            try:
+                secrets.open(issuer.id, box)
+            except ConfigurationError as error:
+                yield Finding(name, PROBLEM, str(error))
+        if issuer.issuer == GITHUB:
+            yield Finding(name, OK, "GitHub signs no tokens: there are no keys to fetch.")
+            continue
+        key_set = key_set_of(issuer.id)
+        if key_set is None:
+            yield Finding(name, OK, "Its keys are given here.")
+            continue
+        asyncio.run(key_set.fetch_keys(None))
+        state = key_set.state
+        if state is None or not state.keys:
+            cause = state.problem if state and state.problem else "there was no answer"
+            yield Finding(name, WARNING, f"Its keys cannot be fetched: {cause}.")
+        else:
+            yield Finding(name, OK, f"Its keys are fetched: {len(state.keys)}.")
+
+
+def of_only_way_in(issuers: Iterable[TrustedIssuerRecord], authority: Authority) -> Finding | None:
+    """Whether an administrator can sign in while the trusted issuer is away."""
+    only = [
+        each.id for each in issuers if each.is_for_people and each.sign_in and each.sign_in.only
+    ]
+    if not only or authority.has_admin_in_browser():
+        return None
+    message = (
+        f"{only[0]} is the only way to sign in, and no user with issuer:admin has a password or a"
+        " passkey here: nobody can use the console while it is away."
+    )
+    return Finding("sign-in", WARNING, message)
 
 
 def of_administrator(clients: Clients, authority: Authority, settings: Settings) -> Finding:

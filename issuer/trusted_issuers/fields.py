@@ -149,6 +149,9 @@ TokenAlgorithms = Annotated[
     Field(min_length=1, max_length=len(TokenAlgorithm)),
     AfterValidator(without_repeats),
 ]
+WORKLOAD, PEOPLE = KINDS = ("workload", "people")
 Kinds = Annotated[
-    list[Literal["workload"]], Field(min_length=1, max_length=1), AfterValidator(without_repeats)
+    list[Literal["workload", "people"]],
+    Field(min_length=1, max_length=len(KINDS)),
+    AfterValidator(without_repeats),
 ]

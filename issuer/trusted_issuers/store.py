@@ -1,13 +1,26 @@
 """Trusted issuers in SQL, and the clients that trust them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
 from itertools import islice
 from typing import Any
 
 from sqlalchemy import ColumnElement, Text, and_, cast, literal, select
 
 from issuer.database.store import Store, in_parts
-from issuer.database.tables import ClientRow, TrustedIssuerRow
+from issuer.database.tables import (
+    AudienceRow,
+    ClientRow,
+    IdentityGroupRow,
+    IdentityRow,
+    ProviderRoleRow,
+    RoleRow,
+    TrustedIssuerRow,
+    UserRow,
+)
+from issuer.errors import UnknownReference
+from issuer.trusted_issuers.fields import WORKLOAD
+from issuer.trusted_issuers.sign_in import GroupRole
 
 
 class TrustedIssuerStore(Store[TrustedIssuerRow]):
@@ -38,10 +51,75 @@ class TrustedIssuerStore(Store[TrustedIssuerRow]):
         found = (trusts for query in parts for trusts in self.session.scalars(query))
         return any(_name(trusts, issuer_id) for trusts in found)
 
+    def of_people(self) -> Sequence[TrustedIssuerRow]:
+        """Those where people sign in, in order of id."""
+        query = select(TrustedIssuerRow).where(TrustedIssuerRow.sign_in.is_not(None))
+        return self.session.scalars(query.order_by(TrustedIssuerRow.id)).all()
+
+    def roles_of(self, issuer_ids: Sequence[str]) -> dict[str, list[ProviderRoleRow]]:
+        """The roles that each gives to groups, in order of group, role and audience."""
+        row = ProviderRoleRow
+        found: dict[str, list[ProviderRoleRow]] = {each: [] for each in issuer_ids}
+        query = select(row).where(row.issuer_id.in_(issuer_ids))
+        for each in self.session.scalars(query.order_by(row.group, row.role_name, row.audience_id)):
+            found[each.issuer_id].append(each)
+        return found
+
+    def add_role(self, issuer_id: str, mapping: GroupRole) -> None:
+        """`UnknownReference` if there is no such role or audience."""
+        if (role := self.session.get(RoleRow, mapping.role)) is None:
+            raise UnknownReference("sign_in.roles", "role", mapping.role)
+        if mapping.audience and self.session.get(AudienceRow, mapping.audience) is None:
+            raise UnknownReference("sign_in.roles", "audience", mapping.audience)
+        self.session.add(
+            ProviderRoleRow(
+                issuer_id=issuer_id,
+                group=mapping.group,
+                role=role,
+                audience_id=mapping.audience,
+            )
+        )
+
+    def scopes_of_roles(self, names: Iterable[str]) -> list[str]:
+        query = select(RoleRow.scopes).where(RoleRow.name.in_([*names]))
+        return [scope for scopes in self.session.scalars(query) for scope in scopes]
+
+    def remove_role(self, row: ProviderRoleRow) -> Sequence[str]:
+        """The users who lose it: those in the group at their last sign-in there."""
+        self.session.delete(row)
+        group, identity = IdentityGroupRow, IdentityRow
+        of_group = select(identity.user_id).join(group, group.identity_id == identity.id)
+        here = of_group.where(identity.issuer_id == row.issuer_id, group.group == row.group)
+        return self.session.scalars(here.distinct()).all()
+
+    def forget_groups(self, issuer_id: str, but: Collection[str]) -> None:
+        """Groups that give no role any more count again from the next sign-in on, if they do."""
+        group, identity = IdentityGroupRow, IdentityRow
+        of_issuer = select(identity.id).where(identity.issuer_id == issuer_id)
+        query = select(group).where(group.identity_id.in_(of_issuer), group.group.not_in(but))
+        for each in self.session.scalars(query):
+            self.session.delete(each)
+
+    def users_of(self, issuer_id: str, limit: int) -> Sequence[str]:
+        """The names of some users with an account there, in order."""
+        identity = IdentityRow
+        query = select(UserRow.username).join(identity, identity.user_id == UserRow.id)
+        here = query.where(identity.issuer_id == issuer_id).distinct()
+        return self.session.scalars(here.order_by(UserRow.username).limit(limit)).all()
+
+    def people_of(self, issuer_id: str, limit: int) -> list[tuple[str, str, str, datetime | None]]:
+        """Some users with an account there: id, name, `sub`, and when they last signed in."""
+        identity = IdentityRow
+        columns = (UserRow.id, UserRow.username, identity.subject, identity.last_used_at)
+        query = select(*columns).join(identity, identity.user_id == UserRow.id)
+        here = query.where(identity.issuer_id == issuer_id).order_by(UserRow.username)
+        return [(a, b, c, d) for a, b, c, d in self.session.execute(here.limit(limit))]
+
     def with_issuer(self, issuer: str, limit: int) -> Sequence[TrustedIssuerRow]:
-        """The first by id that are for this `iss`."""
+        """The first by id that are for workloads with this `iss`."""
         query = select(TrustedIssuerRow).where(TrustedIssuerRow.issuer == issuer)
-        return self.session.scalars(query.order_by(TrustedIssuerRow.id).limit(limit)).all()
+        rows = self.session.scalars(query.order_by(TrustedIssuerRow.id).limit(limit))
+        return [row for row in rows if WORKLOAD in row.kinds]
 
 
 def _may_name(issuer_id: str) -> ColumnElement[bool]:

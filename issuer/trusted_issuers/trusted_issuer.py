@@ -3,13 +3,15 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from issuer.fields.fields import Fields, Version
 from issuer.fields.ids import RoleName
 from issuer.resources.resource_type import DISABLED, Control, Member, ResourceType
 from issuer.trusted_issuers.fields import (
     ALGORITHM_NAMES,
+    KINDS,
+    PEOPLE,
     CaCertificate,
     IssuerUrl,
     KeySourceObject,
@@ -19,6 +21,7 @@ from issuer.trusted_issuers.fields import (
     checked_keys,
     is_trust_domain,
 )
+from issuer.trusted_issuers.sign_in import SignInFields
 from issuer.vocabulary import TokenAlgorithm
 
 
@@ -28,8 +31,9 @@ class TrustedIssuerFields(Fields):
     `issuer` is the `iss` of its tokens, or `spiffe://` and a trust domain. Its keys are fetched
     from public addresses only, unless `allow_private_addresses`; `ca_certificate` replaces the
     CAs of the system. `Ed25519` in `algorithms` is stored as `EdDSA`, and tokens may have either
-    name. With `typ`, only tokens with that `typ` in their header count. Without it, all do but
-    access tokens (`at+jwt`), which are for resource servers.
+    name. With `typ`, only tokens of workloads with that `typ` in their header count. Without it,
+    all do but those of other kinds, such as access tokens (`at+jwt`). If `kinds` has `people`, they
+    sign in there as `sign_in` says.
     """
 
     id: Annotated[
@@ -83,7 +87,18 @@ class TrustedIssuerFields(Fields):
             metavar="TYP",
         ),
     ] = None
-    kinds: Kinds = ["workload"]
+    kinds: Annotated[
+        Kinds,
+        Member(
+            label="What its tokens are for",
+            help=f"What its tokens are for: {' or '.join(KINDS)}. Repeatable.",
+            control=Control.CHOICES,
+            values=KINDS,
+            option="--kind",
+            metavar="KIND",
+        ),
+    ] = ["workload"]
+    sign_in: Annotated[SignInFields | None, Field(validate_default=True)] = None
     allow_private_addresses: Annotated[
         bool,
         Member(
@@ -111,6 +126,20 @@ class TrustedIssuerFields(Fields):
         if of_domain and typ is not None and typ.lower() not in {"jwt", "jose"}:
             raise ValueError("must be JWT or JOSE, as of JWT-SVIDs (SPIFFE JWT-SVID §2.3)")
         return typ
+
+    @field_validator("kinds")
+    @classmethod
+    def _fit_a_domain(cls, kinds: list[str], info: ValidationInfo) -> list[str]:
+        if PEOPLE in kinds and is_trust_domain(info.data.get("issuer", "")):
+            raise ValueError("may not hold people: nobody signs in at a trust domain")
+        return kinds
+
+    @field_validator("sign_in")
+    @classmethod
+    def _fits_kinds(cls, sign_in: SignInFields | None, info: ValidationInfo) -> SignInFields | None:
+        if "kinds" in info.data and (sign_in is None) is (PEOPLE in info.data["kinds"]):
+            raise ValueError("belongs to the kind people: give both or neither")
+        return sign_in
 
     @field_validator("keys")
     @classmethod

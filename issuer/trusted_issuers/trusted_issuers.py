@@ -1,6 +1,7 @@
 """The rules for trusted issuers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from issuer.authority import GivenCredential
@@ -9,7 +10,11 @@ from issuer.database.tables import TrustedIssuerRow
 from issuer.errors import InUse, InvalidField, NotFound
 from issuer.fields.urls import require_https
 from issuer.resources import Collection, Transaction
+from issuer.scopes import parse
+from issuer.sign_in.identities import Identities
+from issuer.sign_in.provider_secrets import ProviderSecrets
 from issuer.trusted_issuers.fields import names_private_address
+from issuer.trusted_issuers.sign_in import GroupRole, SignInFields
 from issuer.trusted_issuers.store import TrustedIssuerStore
 from issuer.trusted_issuers.trusted_issuer import (
     TRUSTED_ISSUER,
@@ -29,16 +34,25 @@ class TrustedIssuers(Collection[TrustedIssuerRow, TrustedIssuerFields, TrustedIs
     """Trusted issuers. `own_url` is this issuer, which is none of them.
 
     Only `issuer:admin` may change one on which a client with rights at the issuer itself relies,
-    and let one be fetched from private addresses.
+    let one be fetched from private addresses, and change one where people sign in: whoever has its
+    keys can be any of these people.
     """
 
     resource_type = TRUSTED_ISSUER
     store_type = TrustedIssuerStore
     _store: TrustedIssuerStore
 
-    def __init__(self, transaction: Transaction, own_url: str) -> None:
+    def __init__(
+        self,
+        transaction: Transaction,
+        own_url: str,
+        identities: Identities,
+        secrets: ProviderSecrets,
+    ) -> None:
         super().__init__(transaction)
         self._own_url = own_url
+        self._identities = identities
+        self._secrets = secrets
 
     def known_by_url(self, issuer: str, *, create: bool = True) -> TrustedIssuerFields:
         """The one for this `iss`; `InvalidField` if it is not evident which that is.
@@ -60,13 +74,21 @@ class TrustedIssuers(Collection[TrustedIssuerRow, TrustedIssuerFields, TrustedIs
         """At most `limit` clients with a trust that names it, by id."""
         return self._store.ids_of_clients_of(issuer_id, limit)
 
+    def people_of(self, issuer_id: str, limit: int) -> list[tuple[str, str, str, datetime | None]]:
+        """At most `limit` users with an account there: id, name, `sub`, last sign-in there."""
+        return self._store.people_of(issuer_id, limit)
+
     def not_of_admins(self, ids: set[str]) -> list[GivenCredential]:
         """Those that somebody without `issuer:admin` made or changed."""
         return AccessStore(self._session).trusted_issuers_not_of_admins(ids)
 
     def authorize_change(self, issuer_id: str) -> None:
         """`Forbidden` unless the caller may change or delete it."""
-        if self._store.is_trusted_by(issuer_id, self._authority.privileged().clients):
+        row = self._store.find(issuer_id)
+        is_for_people = row is not None and row.sign_in is not None
+        if is_for_people or self._store.is_trusted_by(
+            issuer_id, self._authority.privileged().clients
+        ):
             self._authority.authorize_privileged_change()
 
     def _authorize(
@@ -75,8 +97,31 @@ class TrustedIssuers(Collection[TrustedIssuerRow, TrustedIssuerFields, TrustedIs
         """Also of one to be created: in a race, a client may trust one that was deleted."""
         if trusted := before or after:
             self.authorize_change(trusted.id)
-        if after is not None and _reaches_more(before, after):
+        if after is not None and (after.sign_in is not None or _reaches_more(before, after)):
             self._authority.authorize_privileged_change()
+
+    def update(self, key: str, patch: Mapping[str, object]) -> TrustedIssuerResource:
+        """Apply a merge patch. Without `client_secret` it keeps the secret; null removes it."""
+        sign_in = patch.get("sign_in")
+        if isinstance(sign_in, Mapping) and sign_in.get("client_secret", "") is None:
+            patch = {**patch, "sign_in": {**sign_in, "client_secret": ""}}
+        return super().update(key, patch)
+
+    def _related(self, row: TrustedIssuerRow) -> dict[str, Any]:
+        if row.sign_in is None:
+            return {"sign_in": None}
+        roles = [
+            GroupRole(group=each.group, role=each.role_name, audience=each.audience_id)
+            for each in self._store.roles_of([row.id])[row.id]
+        ]
+        return {"sign_in": SignInFields.model_construct(**row.sign_in, roles=roles)}
+
+    def _revoke_for(self, before: TrustedIssuerFields, after: TrustedIssuerFields | None) -> None:
+        if before.sign_in is None or before.disabled:
+            return
+        if after is None or after.disabled:
+            ended = self._identities.end_sessions_at(before.id)
+            self._note("sessions_ended", before.id, **ended)
 
     def _write(self, row: TrustedIssuerRow, fields: TrustedIssuerFields) -> None:
         if fields.issuer == self._own_url:
@@ -86,9 +131,87 @@ class TrustedIssuers(Collection[TrustedIssuerRow, TrustedIssuerFields, TrustedIs
         elif "jwks_uri" in fields.keys:
             self._require_reachable("keys", fields.keys["jwks_uri"], fields)
         grantor, is_new = self._authority.grantor, row.id is None
-        if is_new or not grantor.is_admin:
+        is_for_people_now = fields.sign_in is not None and row.sign_in is None
+        if is_new or is_for_people_now or not grantor.is_admin:
             row.given_by, row.given_as = grantor.by, grantor.given_as
+        if not is_new:
+            self._require_no_people(row, fields)
         super()._write(row, fields)
+        self._write_sign_in(row, fields)
+
+    def _require_no_people(self, row: TrustedIssuerRow, fields: TrustedIssuerFields) -> None:
+        """`InUse` where those who sign in there would be others, or could not any more."""
+        if row.issuer == fields.issuer and (row.sign_in is None or fields.sign_in is not None):
+            return
+        if users := self._store.users_of(row.id, _MAX_NAMED):
+            raise InUse(TRUSTED_ISSUER.kind, row.id, [f"user {name}" for name in users])
+
+    def _write_sign_in(self, row: TrustedIssuerRow, fields: TrustedIssuerFields) -> None:
+        sign_in = fields.sign_in
+        if sign_in is None:
+            row.sign_in = row.sealed_secret = None
+        else:
+            self._require_only_one(fields, sign_in)
+            row.sign_in = sign_in.model_dump(mode="json", exclude={"roles"})
+            self._write_secret(row, sign_in)
+        self._session.add(row)
+        self._session.flush()
+        self._write_roles(row, sign_in.roles if sign_in else [])
+
+    def _require_only_one(self, fields: TrustedIssuerFields, sign_in: SignInFields) -> None:
+        for other in self._store.of_people():
+            if other.id == fields.id or other.sign_in is None:
+                continue
+            if other.issuer == fields.issuer:
+                raise InvalidField("issuer", f"is where people sign in already, as {other.id}")
+            if sign_in.only and other.sign_in["only"]:
+                raise InvalidField("sign_in.only", f"{other.id} is the only way to sign in already")
+
+    def _write_secret(self, row: TrustedIssuerRow, sign_in: SignInFields) -> None:
+        """One that is not given stays."""
+        if sign_in.client_secret is None:
+            return
+        secret = sign_in.client_secret.get_secret_value()
+        had = row.sealed_secret is not None
+        row.sealed_secret = self._secrets.seal(row.id, secret) if secret else None
+        if secret or had:
+            self._note("secret_set" if secret else "secret_removed", row.id)
+
+    def _write_roles(self, row: TrustedIssuerRow, roles: Sequence[GroupRole]) -> None:
+        """Users who lose one keep no access token with its scopes."""
+        stored = {
+            GroupRole(group=each.group, role=each.role_name, audience=each.audience_id): each
+            for each in self._store.roles_of([row.id])[row.id]
+        }
+        new = [each for each in roles if each not in stored]
+        self._require_named_here(new)
+        losing = {
+            user
+            for mapping, each in stored.items()
+            if mapping not in roles
+            for user in self._store.remove_role(each)
+        }
+        for mapping in new:
+            self._store.add_role(row.id, mapping)
+        self._session.flush()
+        self._store.forget_groups(row.id, {each.group for each in roles})
+        self._session.flush()
+        if not self._revocations.revoke_access_of(losing):
+            self._note("tokens_not_revoked", row.id)
+
+    def _require_named_here(self, roles: Sequence[GroupRole]) -> None:
+        """`InvalidField` unless a role with rights at the issuer names its audience.
+
+        One that got them since it was mapped does not count here, and is no obstacle.
+        """
+        own = self._authority.own_audience
+        elsewhere = [each for each in roles if each.audience != own]
+        scopes = self._store.scopes_of_roles({each.role for each in elsewhere})
+        if any(parse(scope).is_of_issuer for scope in scopes):
+            raise InvalidField(
+                "sign_in.roles",
+                f"a role has scopes of the issuer itself: it must name the audience {own}",
+            )
 
     def _require_reachable(self, member: str, url: str, fields: TrustedIssuerFields) -> None:
         """`InvalidField` if the URL will be fetched from where nothing may be fetched."""
@@ -98,13 +221,16 @@ class TrustedIssuers(Collection[TrustedIssuerRow, TrustedIssuerFields, TrustedIs
 
     def _release(self, row: TrustedIssuerRow, *, cascade: bool) -> dict[str, Any]:
         clients = self._store.clients_of(row.id)
-        if clients and not cascade:
-            users = [f"client {client.client_id}" for client in clients[:_MAX_NAMED]]
-            raise InUse(TRUSTED_ISSUER.kind, row.id, users)
+        users = self._store.users_of(row.id, _MAX_NAMED)
+        if (clients or users) and not cascade:
+            using = [f"client {client.client_id}" for client in clients[:_MAX_NAMED]]
+            using += [f"user {name}" for name in users]
+            raise InUse(TRUSTED_ISSUER.kind, row.id, using[:_MAX_NAMED])
         for client in clients:
             client.trusts = [each for each in client.trusts if each["issuer"] != row.id]
         self._session.flush()
-        return {"released": [client.client_id for client in clients[:_MAX_NAMED]]}
+        released = {"released": [client.client_id for client in clients[:_MAX_NAMED]]}
+        return released | ({"unlinked": [*users]} if users else {})
 
 
 def _reaches_more(before: TrustedIssuerFields | None, after: TrustedIssuerFields) -> bool:

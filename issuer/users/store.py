@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from sqlalchemy import delete, exists, select, update
 
 from issuer.database.store import Store, in_parts, rows_changed
-from issuer.database.tables import InvitationRow, PasskeyRow, TotpSecretRow, UserRow
+from issuer.database.tables import IdentityRow, InvitationRow, PasskeyRow, TotpSecretRow, UserRow
 from issuer.fields.usernames import fold_username, is_username
 
 
@@ -43,6 +43,10 @@ class UserStore(Store[UserRow]):
     def has_factor(self, user_id: str) -> bool:
         totp = exists().where(TotpSecretRow.user_id == user_id)
         return self.has_passkey(user_id) or self.session.scalars(select(totp)).one()
+
+    def has_identity(self, user_id: str) -> bool:
+        """Whether the user signs in with an account at a trusted issuer."""
+        return self.session.scalars(select(exists().where(IdentityRow.user_id == user_id))).one()
 
     def delete_invitation(self, user_id: str) -> bool:
         """Whether there was one."""

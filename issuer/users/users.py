@@ -74,11 +74,13 @@ class Users(Principals[UserRow, UserFields, User]):
         """
         row = self._row_to_change(user_id)
         require_not_username(password.text, row.username)
-        if row.password_hash is not None or self._store.has_passkey(user_id):
+        has_identity = self._store.has_identity(user_id)
+        if row.password_hash is not None or self._store.has_passkey(user_id) or has_identity:
             self._revocations.revoke_subject(user_id)
         row.password_hash = password.hash
         grantor = grantor or self._authority.grantor_to(user_id)
-        note_grantor(row, grantor, is_only_way=not self._store.has_factor(user_id))
+        has_others = has_identity or self._store.has_factor(user_id)
+        note_grantor(row, grantor, is_only_way=not has_others)
         self._store.changed(row, self._clock())
         self._forget_attempts(user_id)
         self._store.delete_invitation(user_id)  # an old link must not change it later

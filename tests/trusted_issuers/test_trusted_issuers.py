@@ -92,7 +92,8 @@ def test_the_admin_api_has_its_operations(admin: AdminApi, deployment: Deploymen
         ({**SPIFFE, "algorithms": ["ES256"], "typ": "at+jwt"}, "typ"),
         ({"ca_certificate": self_signed("a.example").decode()}, "ca_certificate"),
         ({"kinds": []}, "kinds"),
-        ({"kinds": ["people"]}, "kinds"),
+        ({"kinds": ["people"]}, "sign_in"),
+        ({"kinds": ["people", "machines"]}, "kinds"),
         ({"sign_in": {}}, "sign_in"),
     ],
 )

@@ -21,8 +21,8 @@ def doctor() -> None:
 
     To see whether the database accepts writes, it writes the time of the check and a test row that
     it rolls back. It also connects to the destination of audit events, if there is one, and sends
-    none. It changes nothing else. The exit status is 1 if there is a problem, and 0 if there are
-    only warnings.
+    none, and fetches the keys of the trusted issuers where people sign in. It changes nothing else.
+    The exit status is 1 if there is a problem, and 0 if there are only warnings.
 
     Examples:
 
@@ -58,9 +58,16 @@ def _findings() -> Iterator[Finding]:
             yield checks.of_key_policy(keys.policy)
             if parts.audit.pusher is not None:
                 yield from checks.of_audit_push(parts.audit.pusher)
+            issuers = parts.tokens.directory.issuers_of_people()
             with parts.administration.reading() as work:
                 yield checks.of_administrator(work.clients, work.authority, settings)
                 yield from checks.of_second_factors(work.authority, settings)
                 yield from checks.of_client_registration(work.registrations, settings)
+                if finding := checks.of_only_way_in(issuers, work.authority):
+                    yield finding
+            if issuers:
+                key_set_of = parts.tokens.client_assertions.key_set_of_issuer
+                secrets = parts.factors.provider_secrets
+                yield from checks.of_issuers_of_people(issuers, secrets, key_set_of)
     except IssuerError as error:
         yield Finding("start", PROBLEM, str(error))

@@ -1,10 +1,11 @@
-"""`issuer user factor`, `session`, `consent` and `delegation`."""
+"""`issuer user factor`, `identity`, `session`, `consent` and `delegation`."""
 
 from issuer.cli import output
-from issuer.cli.command import argument, new_app
+from issuer.cli.command import argument, given, new_app, option
 from issuer.cli.confirming import Yes, confirming
 from issuer.cli.opening import changing, find_user, reading
-from issuer.cli.options import ClientId, UserName
+from issuer.cli.options import ClientId, UserName, known_trusted_issuers
+from issuer.sign_in.identities import IdentityFields
 
 factor_app = new_app("The second factors of a user: authenticator app and passkeys.")
 
@@ -52,6 +53,65 @@ def reset_factors(user: UserName, yes: Yes = False) -> None:
             work.factors.reset(user_id)
             confirmation.require(f"remove all second factors of {user}, and sign the user out")
     output.say(f"{user} has no second factor any more.", {"reset": user_id})
+
+
+identity_app = new_app("The accounts at trusted issuers with which a user signs in.")
+
+
+@identity_app.command("list")
+def list_identities(user: UserName) -> None:
+    """List the identities of a user, oldest first.
+
+    Examples:
+
+      issuer user identity list alice
+    """
+    with reading() as work:
+        identities = work.identities.of_user(find_user(work, user).id)
+    columns = ["id", "issuer", "subject", "name", "groups", "created_at", "last_used_at"]
+    output.show_all(identities, columns)
+
+
+@identity_app.command("add")
+def add_identity(
+    user: UserName,
+    issuer: str = option("ID", "The id of the trusted issuer.", complete=known_trusted_issuers),
+    subject: str = option("TEXT", "The sub of the person there."),
+    name: str | None = option("TEXT", "What you call it, until the person signs in."),
+) -> None:
+    """Let a person sign in as a user with an account at a trusted issuer.
+
+    Whoever has that account can sign in as the user. It is known by the sub of its tokens alone.
+
+    Examples:
+
+      issuer user identity add alice --issuer entra --subject 8f2c1d7e
+    """
+    fields = IdentityFields.read(given(issuer=issuer, subject=subject, name=name))
+    with changing() as work:
+        user_id = find_user(work, user).id
+        linked = work.identities.link(
+            user_id, fields.issuer, fields.subject, fields.name, work.authority.grantor
+        )
+    output.show(linked)
+
+
+@identity_app.command("remove")
+def remove_identity(
+    user: UserName, identity_id: str = argument("ID", "The id of the identity.")
+) -> None:
+    """Unlink an account. Ends the sessions that began there, and revokes the access tokens.
+
+    Where the trusted issuer provisions users, disable the user instead: a user of another name
+    could be made for the person.
+
+    Examples:
+
+      issuer user identity remove alice idn_4v7hq2m8x1kd0c5tz9pa
+    """
+    with changing() as work:
+        work.identities.unlink(find_user(work, user).id, identity_id)
+    output.say(f"Unlinked {identity_id}.", {"removed": identity_id})
 
 
 session_app = new_app("The browsers in which a user is signed in.")

@@ -13,7 +13,13 @@ from issuer.cli.confirming import Yes, ask, confirming
 from issuer.cli.members import option_of, options_of
 from issuer.cli.opening import administering, changing, find_user, operator
 from issuer.cli.options import PasswordStdin, UserName, known_users
-from issuer.cli.users.sign_in import consent_app, delegation_app, factor_app, session_app
+from issuer.cli.users.sign_in import (
+    consent_app,
+    delegation_app,
+    factor_app,
+    identity_app,
+    session_app,
+)
 from issuer.roles import HeldRole
 from issuer.sign_in import InvitationFields
 from issuer.users import USER, User
@@ -25,6 +31,7 @@ app.add_typer(
     name="role",
 )
 app.add_typer(factor_app, name="factor")
+app.add_typer(identity_app, name="identity")
 app.add_typer(session_app, name="session")
 app.add_typer(consent_app, name="consent")
 app.add_typer(delegation_app, name="delegation")

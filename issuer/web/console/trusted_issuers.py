@@ -1,4 +1,4 @@
-"""`/console/trusted-issuers`: others whose tokens authenticate clients here."""
+"""`/console/trusted-issuers`: others whose tokens authenticate clients, or where people sign in."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -9,16 +9,28 @@ from starlette.responses import Response
 
 from issuer.clients import CLIENT
 from issuer.composition import UnitOfWork
+from issuer.resources.resource_type import members_of
 from issuer.settings import Settings
 from issuer.trusted_issuers import TRUSTED_ISSUER, TrustedIssuerFields, TrustedIssuerResource
+from issuer.trusted_issuers.fields import PEOPLE, WORKLOAD
+from issuer.trusted_issuers.people_presets import GITHUB
+from issuer.trusted_issuers.sign_in import SignInFields
+from issuer.users import USER
 from issuer.values import lazy_property
 from issuer.vocabulary import TokenAlgorithm
 from issuer.web.console.screens.action import Deletion
 from issuer.web.console.screens.collection import CollectionScreen
+from issuer.web.console.screens.commands import as_options
 from issuer.web.console.screens.keys_of_others import fetched_in_words, followed_keys, given_keys
 from issuer.web.console.screens.operator import NeedsSignIn, is_permitted
 from issuer.web.console.screens.resource import ResourceScreen, changes_of
-from issuer.web.console.screens.resource_form import ResourceForm, json_text, read_json
+from issuer.web.console.screens.resource_form import (
+    ResourceForm,
+    as_typed,
+    json_text,
+    read_json,
+    typed_members,
+)
 from issuer.web.console.screens.views import Command
 
 if TYPE_CHECKING:  # few deployments have key sets of others
@@ -26,6 +38,10 @@ if TYPE_CHECKING:  # few deployments have key sets of others
 
 MAX_FORM = 256 * 1024  # 20 keys and CA certificates, percent-encoded
 SOURCES = ("discovery", "jwks_uri", "jwks")
+PURPOSES = {"workload": [WORKLOAD], "people": [PEOPLE], "both": [WORKLOAD, PEOPLE]}
+_SIGN_IN = members_of(SignInFields)
+_USUAL = {"scopes": "openid\nprofile\nemail", "username_claim": "preferred_username"}
+_OF_PEOPLE = {"purpose": "people", "RS256": "yes", **_USUAL}
 # Of each kind of new trusted issuer, what its form has at first.
 KINDS: dict[str, dict[str, str]] = {
     "kubernetes": {"id": "cluster", "source": "jwks", "RS256": "yes"},
@@ -38,32 +54,77 @@ KINDS: dict[str, dict[str, str]] = {
     "spiffe": {"source": "jwks_uri", "RS256": "yes", "ES256": "yes"},
     "entra": {"id": "entra", "RS256": "yes"},
     "oidc": {"RS256": "yes"},
+    "people-entra": {
+        **_OF_PEOPLE,
+        "id": "entra",
+        "groups_claim": "groups",
+        "required_claims": '{"tid": "TENANT"}',
+    },
+    "people-okta": {
+        **_OF_PEOPLE,
+        "id": "okta",
+        "groups_claim": "groups",
+        "scopes": "openid\nprofile\nemail\ngroups",
+    },
+    "people-google": {
+        **_OF_PEOPLE,
+        "id": "google",
+        "issuer": "https://accounts.google.com",
+        "username_claim": "email",
+        "required_claims": '{"hd": "DOMAIN"}',
+    },
+    "people-keycloak": {**_OF_PEOPLE, "id": "keycloak", "groups_claim": "groups"},
+    "people-authentik": {**_OF_PEOPLE, "id": "authentik", "groups_claim": "groups"},
+    "people-github": {
+        **_OF_PEOPLE,
+        "id": "github",
+        "issuer": GITHUB,
+        "scopes": "read:user\nuser:email\nread:org",
+        "username_claim": "login",
+        "groups_claim": "groups",
+        "required_claims": '{"groups": "ORGANISATION"}',
+    },
+    "people": _OF_PEOPLE,
 }
 _SHOWN = 50  # clients
 _NAMED = 5
+_COUNTED = 1_000
 
 
 class TrustedIssuerForm(ResourceForm[TrustedIssuerFields, TrustedIssuerResource]):
-    """Has fields of its own for each source of keys."""
+    """Has fields of its own for each source of keys, and for how people sign in."""
+
+    def __init__(self) -> None:
+        super().__init__(TRUSTED_ISSUER)
+        del self.members["kinds"]
 
     def given(
         self, form: Mapping[str, str], resource: TrustedIssuerResource | None
     ) -> dict[str, Any]:
-        return {**super().given(form, resource), "keys": _typed_keys(form)}
+        kinds = PURPOSES.get(form.get("purpose", ""), PURPOSES[WORKLOAD])
+        sign_in = typed_members(SignInFields, _SIGN_IN, form) if PEOPLE in kinds else None
+        members = {"keys": _typed_keys(form), "kinds": kinds, "sign_in": sign_in}
+        return {**super().given(form, resource), **members}
 
     def typed(self, resource: TrustedIssuerResource) -> dict[str, str]:
         (source,) = resource.keys
-        return super().typed(resource) | {
+        sign_in = resource.sign_in
+        return {
+            **super().typed(resource),
             "source": source,
             "jwks_uri": resource.keys.get("jwks_uri", ""),
             "jwks": json_text(resource.keys.get("jwks")),
+            "purpose": next(n for n, each in PURPOSES.items() if {*each} == {*resource.kinds}),
+            **(as_typed(_SIGN_IN, sign_in) if sign_in else _USUAL),
         }
 
-    def choices(self, settings: Settings) -> Mapping[str, Sequence[TokenAlgorithm]]:
-        return {"algorithms": tuple(TokenAlgorithm)}
+    def choices(self, settings: Settings) -> Mapping[str, Sequence[Any]]:
+        fields = SignInFields.model_fields
+        sign_in = [(name, each, fields[name].is_required()) for name, each in _SIGN_IN.items()]
+        return {"algorithms": tuple(TokenAlgorithm), "sign_in": sign_in}
 
     def options(self, given: Mapping[str, Any]) -> list[str]:
-        options = super().options(given)
+        options = super().options(given) + as_options(_SIGN_IN, given.get("sign_in") or {})
         for source, value in (given.get("keys") or {}).items():
             options.append(f"--{source.replace('_', '-')}")
             if source != "discovery":
@@ -71,7 +132,7 @@ class TrustedIssuerForm(ResourceForm[TrustedIssuerFields, TrustedIssuerResource]
         return options
 
 
-FORM = TrustedIssuerForm(TRUSTED_ISSUER)
+FORM = TrustedIssuerForm()
 
 
 def _typed_keys(form: Mapping[str, str]) -> object:
@@ -87,7 +148,7 @@ class TrustedIssuersScreen(CollectionScreen):
     FORM = FORM
     KINDS = KINDS
     MAX_FORM = MAX_FORM
-    CREATED = "The {kind} {key} is created. Clients name it in their trusts."
+    CREATED = "The {kind} {key} is created."
 
 
 class OneTrustedIssuerScreen(ResourceScreen):
@@ -97,11 +158,18 @@ class OneTrustedIssuerScreen(ResourceScreen):
         "fetch-keys": lambda screen: screen.finished(fetched_in_words(screen.form, screen.key_set)),
     }
     SIGN_IN = {"fetch-keys": NeedsSignIn.NEVER}
-    DISABLES = (
-        "Within a second none of its tokens authenticates a client any more. Tokens that were"
-        " issued before stay valid until they expire. It can be enabled again."
-    )
     MAX_FORM = MAX_FORM
+
+    def what_disabling_ends(self) -> str:
+        if self.resource.sign_in is not None:
+            return (
+                "People cannot sign in there any more. Sessions that began there end, and access"
+                " tokens of these people are refused within seconds. It can be enabled again."
+            )
+        return (
+            "Within a second none of its tokens authenticates a client any more. Tokens that were"
+            " issued before stay valid until they expire. It can be enabled again."
+        )
 
     @lazy_property
     def is_protected(self) -> bool:
@@ -115,12 +183,24 @@ class OneTrustedIssuerScreen(ResourceScreen):
         return self.parts.administration.client_assertions.key_set_of_issuer(self.key)
 
     def page(self, **shown: Any) -> Response:
-        """`clients` trust it, and there are `more`; None without the scope to read clients."""
-        clients, keys = None, self.resource.keys
+        """`clients` trust it, and there are `more`; None without the scope to read clients.
+
+        `people` sign in there: pairs of user and identity; None without the scope to read users.
+        """
+        clients, people, keys = None, None, self.resource.keys
         if self.operator.holds(CLIENT.read):
             with self.operator.work(TRUSTED_ISSUER.read) as work:
                 clients = work.trusted_issuers.clients_of(self.key, _SHOWN + 1)
+        if self.resource.sign_in is not None and self.operator.holds(USER.read):
+            with self.operator.work(USER.read) as work:
+                people = work.trusted_issuers.people_of(self.key, _SHOWN + 1)
+        record = self.parts.directory.trusted_issuer(self.key)
+        secret = record.sign_in.sealed_secret if record and record.sign_in else None
         return super().page(
+            has_secret=secret is not None,
+            redirect_uri=f"{self.parts.settings.url}/sign-in/callback/{self.key}",
+            people=None if people is None else people[:_SHOWN],
+            more_people=len(people or ()) > _SHOWN,
             keys=given_keys(keys["jwks"]) if "jwks" in keys else followed_keys(self.key_set),
             clients=None if clients is None else clients[:_SHOWN],
             more=len(clients or ()) > _SHOWN,
@@ -140,6 +220,16 @@ class OneTrustedIssuerScreen(ResourceScreen):
         return Deletion(f"{self._loses(work)} {ends}", cascade=True)
 
     def _loses(self, work: UnitOfWork) -> str:
+        clients = self._clients_lose(work)
+        if self.resource.sign_in is None:
+            return clients
+        number = len(work.trusted_issuers.people_of(self.key, _COUNTED))
+        if not number:
+            return f"{clients} Nobody signs in there yet."
+        some = f"at least {number:,}" if number == _COUNTED else f"{number:,}"
+        return f"{clients} Accounts of {some} users there are unlinked, and their sessions end."
+
+    def _clients_lose(self, work: UnitOfWork) -> str:
         if not self.operator.holds(CLIENT.read):
             return "Clients that trust it can no longer authenticate by its tokens."
         clients = work.trusted_issuers.clients_of(self.key, _NAMED + 1)

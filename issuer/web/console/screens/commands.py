@@ -61,12 +61,12 @@ class Commands:
         )
 
 
-def as_options(resource_type: ResourceType[Any, Any], given: Mapping[str, object]) -> list[str]:
+def as_options(members: Mapping[str, Member], given: Mapping[str, object]) -> list[str]:
     """The options of `create` and `update` that give these members."""
     return [
         part
         for name, value in given.items()
-        if (member := resource_type.members.get(name))
+        if (member := members.get(name))
         for part in _option(name, member, value)
     ]
 

@@ -9,6 +9,7 @@ from pydantic.fields import FieldInfo
 
 from issuer.composition import UnitOfWork
 from issuer.errors import InvalidField
+from issuer.fields.fields import Fields
 from issuer.fields.times import in_seconds
 from issuer.resources.resource_type import (
     Control,
@@ -25,6 +26,7 @@ from issuer.web.console.screens.operator import Operator
 _SECONDS = re.compile(r"[0-9]{1,9}")
 _SHOWN_KEYS = 100
 _ALLOW = "allow_unknown_scopes"
+_OBJECT = "sign_in."
 
 
 def read_json(name: str, text: str, empty: object = None) -> object:
@@ -55,10 +57,13 @@ def one_a_line(chosen: Iterable[str]) -> str:
 
 
 def field_errors(error: InvalidField) -> dict[str, str]:
-    """The first problem of each field; of a list, with the number of the line."""
+    """The first problem of each field; of a list, with the number of the line.
+
+    The members of an object in the resource have fields of their own.
+    """
     errors: dict[str, str] = {}
     for name, message in error.problems:
-        field, _, line = name.partition(".")
+        field, _, line = name.removeprefix(_OBJECT).partition(".")
         text = f"Line {int(line) + 1}: {message}" if line.isdigit() else message
         errors.setdefault(field, text)
     return errors
@@ -104,17 +109,11 @@ class ResourceForm(Generic[FieldsT, ModelT]):
 
     def given(self, form: Mapping[str, str], resource: ModelT | None) -> dict[str, Any]:
         """The members that were typed."""
-        fields = self.type.fields.model_fields
-        return {
-            name: _value_of(name, each, fields[name], form) for name, each in self.members.items()
-        }
+        return typed_members(self.type.fields, self.members, form)
 
     def typed(self, resource: ModelT) -> dict[str, str]:
         """The fields of the form for a change, for the resource as it is."""
-        typed: dict[str, str] = {}
-        for name, each in self.members.items():
-            typed |= _as_typed(name, each, getattr(resource, name))
-        return typed
+        return as_typed(self.members, resource)
 
     def choices(self, settings: Settings) -> Mapping[str, Sequence[Any]]:
         """The values to choose from, by name, where not all that a member may have are offered."""
@@ -122,7 +121,24 @@ class ResourceForm(Generic[FieldsT, ModelT]):
 
     def options(self, given: Mapping[str, Any]) -> list[str]:
         """The options of the command line that give these members."""
-        return as_options(self.type, given)
+        return as_options(self.type.members, given)
+
+
+def typed_members(
+    model: type[Fields], members: Mapping[str, Member], form: Mapping[str, str]
+) -> dict[str, Any]:
+    """The members of a resource, or of an object in it, that were typed."""
+    fields = model.model_fields
+    return {name: _value_of(name, each, fields[name], form) for name, each in members.items()}
+
+
+def as_typed(members: Mapping[str, Member], values: Fields) -> dict[str, str]:
+    """The fields of a form that give these members as they are. What is secret stays empty."""
+    typed: dict[str, str] = {}
+    for name, each in members.items():
+        if each.control is not Control.SECRET:
+            typed |= _as_typed(name, each, getattr(values, name))
+    return typed
 
 
 def _value_of(name: str, member: Member, field: FieldInfo, form: Mapping[str, str]) -> object:

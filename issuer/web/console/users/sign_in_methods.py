@@ -8,6 +8,7 @@ from issuer.composition import UnitOfWork
 from issuer.fields.text import escaped
 from issuer.fields.times import in_seconds
 from issuer.sign_in import InvitationFields, NewInvitation
+from issuer.sign_in.identities import IdentityFields
 from issuer.users import USER, User
 from issuer.web.console.screens.action import Confirmation
 from issuer.web.console.screens.commands import Commands
@@ -133,6 +134,54 @@ def _afterwards(screen: ResourceScreen, work: UnitOfWork) -> str:
     if screen.parts.settings.second_factor == "required":
         return f"{screen.name} sets up another one at the next sign-in."
     return f"{screen.name} signs in with the password alone."
+
+
+def link(screen: ResourceScreen) -> Response:
+    """`InvalidField` for `subject`."""
+    typed = {name: screen.form.get(name, "").strip() for name in ("issuer", "subject")}
+    fields = IdentityFields.read(typed)
+    key = screen.key
+    cli = ("identity", "add", key, "--issuer", fields.issuer, "--subject", fields.subject)
+    return screen.done(
+        lambda work: work.identities.link(
+            key, fields.issuer, fields.subject, fields.name, work.authority.grantor
+        ),
+        f"{screen.name} can sign in with this account of {fields.issuer}.",
+        screen.command(cli, "POST", "identities", body=typed),
+    )
+
+
+def unlink(screen: ResourceScreen) -> Response:
+    key, identity_id = screen.key, screen.form.get("identity_id", "")
+
+    def question(work: UnitOfWork) -> Confirmation:
+        identity = work.identities.get(key, identity_id)
+        why = (
+            f"{screen.name} cannot sign in with it any more. Sessions that began there end, and"
+            " access tokens are refused within seconds."
+        )
+        if len(work.identities.of_user(key)) == 1 and not _has_another_way(work, key):
+            why += f" It is the only way to sign in: {screen.name} needs an invitation then."
+        return (
+            f"Unlink the account {escaped(identity.subject)} of {identity.issuer}?",
+            why,
+            "Unlink",
+        )
+
+    return screen.confirmed(
+        question,
+        screen.command(
+            ("identity", "remove", key, identity_id), "DELETE", "identities", identity_id
+        ),
+        lambda work: work.identities.unlink(key, identity_id),
+        "It is unlinked.",
+        {"identity_id": identity_id},
+    )
+
+
+def _has_another_way(work: UnitOfWork, key: str) -> bool:
+    means = work.factors.methods_of(key)[key]
+    return means.has_password or means.has_passkey
 
 
 def end_session(screen: ResourceScreen) -> Response:

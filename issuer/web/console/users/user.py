@@ -26,11 +26,11 @@ from issuer.web.console.users.users import FORM, user_states
 # Those that give nobody access.
 _WITHOUT_ACCESS = (
     *("save", "disable", "end-all", "delete"),
-    *("end-session", "withdraw-consent", "end-delegation"),
+    *("unlink", "end-session", "withdraw-consent", "end-delegation"),
 )
 _SHOWN = 50  # groups, sessions, consents, and delegations
 _SCOPES = 5
-_NOT_OF_ONESELF = {"invite", "remove-factor", "reset-factors"}
+_NOT_OF_ONESELF = {"invite", "remove-factor", "reset-factors", "link", "unlink"}
 
 
 def unlock(screen: ResourceScreen) -> Response:
@@ -71,6 +71,8 @@ class OneUserScreen(PrincipalScreen):
         "withdraw-invitation": methods.withdraw_invitation,
         "remove-factor": methods.remove_factor,
         "reset-factors": methods.reset_factors,
+        "link": methods.link,
+        "unlink": methods.unlink,
         "end-session": methods.end_session,
         "withdraw-consent": methods.withdraw_consent,
         "end-delegation": methods.end_delegation,
@@ -103,6 +105,7 @@ class OneUserScreen(PrincipalScreen):
         reads_clients = operator.holds(CLIENT.read)
         through = query.get("through", "").strip() if reads_clients else ""
         rights, own = self.rights, self.parts.settings.url
+        issuers = self.parts.directory.issuers_of_people()  # before: one connection at a time
         with operator.work(USER.read) as work:
             section = assignments_section(operator, work, key)
             groups = work.groups.of_user(key)
@@ -121,6 +124,7 @@ class OneUserScreen(PrincipalScreen):
             at=at,
             token=token_through(self.parts.administration, key, through, at),
             sign_ins=sign_in_history(operator, key),
+            issuers_of_people=[each.id for each in issuers],
             **access,
             **shown,
         )
@@ -137,6 +141,7 @@ class OneUserScreen(PrincipalScreen):
             "means": means,
             "states": user_states(user, means, attempts.locked_until),
             "factors": factors,
+            "identities": work.identities.of_user(user.id),
             "recovery_codes_left": work.factors.recovery_codes_left(user.id),
             "sessions": sessions[:_SHOWN],
             "more_sessions": max(0, len(sessions) - _SHOWN),

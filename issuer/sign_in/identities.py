@@ -1,0 +1,296 @@
+"""Identities: the accounts at trusted issuers with which users sign in.
+
+A person is known by the trusted issuer and the `sub` there, never by an e-mail address or a user
+name: others may have chosen those.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from random import Random
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, Field
+
+from issuer.authority import Grantor
+from issuer.database.store import new_id
+from issuer.database.tables import Given, IdentityRow, UserRow
+from issuer.directory import UserRecord
+from issuer.directory.records import ProviderRecord, TrustedIssuerRecord
+from issuer.directory.store import load_users
+from issuer.errors import InvalidCredentials, NotAllowed, UnknownReference
+from issuer.fields.fields import Fields, Label
+from issuer.fields.ids import RoleName
+from issuer.fields.usernames import is_username
+from issuer.resources import WithinTransaction, one_of
+from issuer.sign_in.identities_store import IdentityStore
+from issuer.sign_in.provider_claims import MAX_SUBJECT, ProviderClaims, is_subject
+from issuer.sign_in.session_revoker import SessionRevoker
+from issuer.sign_in.sessions_store import SessionStore
+from issuer.users.store import UserStore
+from issuer.users.user import UserFields
+from issuer.users.users import Users, note_grantor
+
+MAX_IDENTITIES = 20
+
+
+def _subject(text: str) -> str:
+    if not is_subject(text):
+        raise ValueError(f"must have 1 to {MAX_SUBJECT} printable ASCII characters")
+    return text
+
+
+class IdentityFields(Fields):
+    """The members of an identity that an operator sets: the id of a trusted issuer, its `sub`."""
+
+    issuer: RoleName
+    subject: Annotated[str, AfterValidator(_subject)]
+    name: Label = Field("", description="What people read, until the person signs in.")
+
+
+class Identity(BaseModel):
+    """An identity: `groups` are those that gave roles when the person last signed in."""
+
+    id: str
+    issuer: str
+    subject: str
+    name: str
+    groups: list[str]
+    created_at: datetime
+    last_used_at: datetime | None
+
+
+class Refused(StrEnum):
+    """Why nobody signs in, although the trusted issuer vouches for the person."""
+
+    ISSUER = "the trusted issuer is not one where people sign in"
+    CLAIM = "a required claim is missing or another"
+    NOT_LINKED = "no user is linked to the account, and the issuer provisions none"
+    NO_USERNAME = "the account has no name that a user can have"
+    USERNAME_TAKEN = "the user name of the account is taken: the account is not linked to it"
+    DISABLED = "the user is disabled"
+    NOT_BY_ADMIN = (
+        "a group gives rights at the issuer, and nobody with issuer:admin has linked the account"
+    )
+
+
+class ArrivalRefused(InvalidCredentials):
+    """`why`; `reason` says more, for the audit log."""
+
+    def __init__(self, why: Refused, more: str = "", user_id: str | None = None) -> None:
+        super().__init__(f"{why.value}{more}", user_id)
+        self.why = why
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """The user as they are after signing in with this identity; `is_new`: just provisioned."""
+
+    user: UserRecord
+    identity_id: str
+    is_new: bool
+
+
+@dataclass(eq=False, repr=False)
+class Identities(WithinTransaction):
+    """Identities, within one transaction. Errors are those of `issuer.errors`."""
+
+    _users: Users
+    _random: Random
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._store = IdentityStore(self._session)
+        self._user_store = UserStore(self._session)
+
+    def of_user(self, user_id: str) -> list[Identity]:
+        """The identities of the user, oldest first."""
+        self._user_store.get(user_id)
+        return self._read(self._store.of_user(user_id))
+
+    def get(self, user_id: str, identity_id: str) -> Identity:
+        return one_of(self.of_user(user_id), identity_id, "identity")
+
+    def link(
+        self, user_id: str, issuer_id: str, subject: str, name: str, grantor: Grantor | None
+    ) -> Identity:
+        """Let whoever has this `sub` at the trusted issuer sign in as the user.
+
+        `grantor` is who lets them; None: the user, in a session that stems from what others gave.
+        `NotAllowed` for an account that is linked already, whoever's it is.
+        """
+        self._authority.authorize_change(principal=user_id)
+        user = self._user_store.get(user_id)
+        issuer = self._store.issuer(issuer_id)
+        if issuer is None:
+            raise UnknownReference("issuer", "trusted issuer", issuer_id)
+        if issuer.sign_in is None:
+            raise NotAllowed(f"People do not sign in at the trusted issuer {issuer_id}.")
+        if self._store.find(issuer_id, subject):
+            raise NotAllowed("This account is linked to a user already. Unlink it there first.")
+        others = self._store.of_user(user_id)
+        if len(others) >= MAX_IDENTITIES:
+            raise NotAllowed(f"A user has at most {MAX_IDENTITIES} identities. Unlink one first.")
+        has_others = bool(others) or self._has_own_way_in(user)
+        note_grantor(user, grantor, is_only_way=not has_others)
+        given = grantor or self._grantor_of_session(user, others)
+        row = self._added(user_id, issuer_id, subject, name, given)
+        self._note("linked", row)
+        return self._read([row])[0]
+
+    def unlink(self, user_id: str, identity_id: str) -> None:
+        """Unlink it, and end the sessions that began there with the access tokens of the user."""
+        self._authority.authorize_change(principal=user_id)
+        row = self._row(user_id, identity_id)
+        sessions = self._end_sessions([row])
+        self._store.delete(row)
+        are_revoked = self._revocations.revoke_access_of([user_id])
+        self._note("unlinked", row, sessions=sessions, access_tokens_revoked=are_revoked)
+
+    def unlink_own(self, user_id: str, identity_id: str) -> None:
+        """As `unlink`, for the user themself; `NotAllowed` for the only way to sign in."""
+        row, rows = self._row(user_id, identity_id), self._store.of_user(user_id)
+        if len(rows) == 1 and not self._has_own_way_in(self._user_store.get(user_id)):
+            raise NotAllowed("Set a password first: this account is the only way to sign in.")
+        self.unlink(user_id, row.id)
+
+    def arrive(self, issuer: TrustedIssuerRecord, claims: ProviderClaims) -> Arrival:
+        """The user for whom the trusted issuer vouches, with the groups that it says.
+
+        The claims are of a token that was verified with the keys of this issuer. Where allowed, a
+        user is provisioned. A lost group revokes the access tokens of the user. `ArrivalRefused`,
+        and nothing is changed.
+        """
+        provider = self._provider(issuer)
+        if (name := claims.first_missing(provider.required_claims)) is not None:
+            raise ArrivalRefused(Refused.CLAIM, f": {name}")
+        row = self._store.find(issuer.id, claims.subject)
+        is_new = row is None
+        if row is None:
+            row = self._provisioned(issuer, provider, claims)
+        elif self._user_store.get(row.user_id).disabled:
+            raise ArrivalRefused(Refused.DISABLED, user_id=row.user_id)
+        if claims.groups is not None:
+            self._set_groups(row, claims.groups)
+        self._store.note_use(row.id, claims.name, self._clock())
+        (user,) = load_users(self._session, [row.user_id]).values()
+        return Arrival(user, row.id, is_new)
+
+    def end_sessions_at(self, issuer_id: str) -> Mapping[str, object]:
+        """End what began at the trusted issuer; details for the audit log."""
+        rows = self._store.of_issuer(issuer_id)
+        sessions = self._end_sessions(rows)
+        used = {row.user_id for row in rows if row.last_used_at is not None}
+        return {
+            "sessions": sessions,
+            "access_tokens_revoked": self._revocations.revoke_access_of(used),
+        }
+
+    def _provider(self, issuer: TrustedIssuerRecord) -> ProviderRecord:
+        """As the database has it now: the record may be older."""
+        now = self._store.issuer(issuer.id)
+        if now is None or not now.is_for_people or now.issuer != issuer.issuer:
+            raise ArrivalRefused(Refused.ISSUER)
+        assert now.sign_in is not None
+        return now.sign_in
+
+    def _provisioned(
+        self, issuer: TrustedIssuerRecord, provider: ProviderRecord, claims: ProviderClaims
+    ) -> IdentityRow:
+        if not provider.provision:
+            raise ArrivalRefused(Refused.NOT_LINKED)
+        if claims.username is None or not is_username(claims.username):
+            raise ArrivalRefused(Refused.NO_USERNAME, f": {provider.username_claim}")
+        if self._user_store.find_by_username(claims.username):
+            raise ArrivalRefused(Refused.USERNAME_TAKEN)
+        user = self._users.create(
+            UserFields(
+                username=claims.username,
+                email=claims.email,
+                email_verified=claims.email_verified,
+                name=claims.name,
+            )
+        )
+        # Only administrators let an issuer provision users.
+        by = self._store.issuer_row(issuer.id)
+        grantor = Grantor(by.given_by, by.given_as)
+        note_grantor(self._user_store.get(user.id), grantor, is_only_way=True)
+        row = self._added(user.id, issuer.id, claims.subject, claims.name, grantor)
+        self._note("provisioned", row)
+        return row
+
+    def _set_groups(self, row: IdentityRow, groups: frozenset[str]) -> None:
+        """Keep those of the groups that give roles."""
+        roles = self._store.roles_of(row.issuer_id)
+        said = groups & {each.group for each in roles}
+        before = frozenset(self._store.groups_of([row.id])[row.id])
+        gained, lost = said - before, before - said
+        own = self._authority.own_audience
+        if any(each.group in gained and each.audience_id == own for each in roles):
+            if not Grantor(row.given_by, row.given_as).is_admin:
+                raise ArrivalRefused(Refused.NOT_BY_ADMIN, user_id=row.user_id)
+            self._authority.watch_privileges()
+        if not (gained or lost):
+            return
+        self._store.remove_groups(row.id, lost)
+        self._store.add_groups(row.id, gained)
+        details: dict[str, object] = {"gained": sorted(gained), "lost": sorted(lost)}
+        if lost:
+            details["access_tokens_revoked"] = self._revocations.revoke_access_of([row.user_id])
+        self._note("groups_changed", row, **details)
+
+    def _end_sessions(self, rows: Sequence[IdentityRow]) -> int:
+        """How many there were."""
+        revoker = SessionRevoker(self._session, self._trail, self._clock)
+        sessions = SessionStore(self._session).of_identities([row.id for row in rows])
+        return sum(revoker.session(each, with_offline=True) for each in sessions)
+
+    def _grantor_of_session(self, user: UserRow, others: Sequence[IdentityRow]) -> Grantor:
+        """Of the ways to sign in, one that no admin gave, if there is one."""
+        given: list[Given] = [*others, *([user] if self._has_own_way_in(user) else [])]
+        grantors = [Grantor(each.given_by, each.given_as) for each in given]
+        not_of_admins = [each for each in grantors if not each.is_admin]
+        return (not_of_admins or grantors or [Grantor(None, None)])[0]
+
+    def _has_own_way_in(self, user: UserRow) -> bool:
+        return user.password_hash is not None or self._user_store.has_factor(user.id)
+
+    def _added(
+        self, user_id: str, issuer_id: str, subject: str, name: str, grantor: Grantor
+    ) -> IdentityRow:
+        row = IdentityRow(
+            id=new_id("idn_", self._random),
+            user_id=user_id,
+            issuer_id=issuer_id,
+            subject=subject,
+            name=name,
+            created_at=self._clock(),
+            given_by=grantor.by,
+            given_as=grantor.given_as,
+        )
+        self._store.add(row)
+        return row
+
+    def _row(self, user_id: str, identity_id: str) -> IdentityRow:
+        self._user_store.get(user_id)
+        return one_of(self._store.of_user(user_id), identity_id, "identity")
+
+    def _read(self, rows: Sequence[IdentityRow]) -> list[Identity]:
+        groups = self._store.groups_of([row.id for row in rows])
+        return [
+            Identity(
+                id=row.id,
+                issuer=row.issuer_id,
+                subject=row.subject,
+                name=row.name,
+                groups=groups[row.id],
+                created_at=row.created_at,
+                last_used_at=row.last_used_at,
+            )
+            for row in rows
+        ]
+
+    def _note(self, what: str, row: IdentityRow, **details: object) -> None:
+        about = {"identity": row.id, "issuer": row.issuer_id, "subject": row.subject}
+        self._trail.note(f"identity.{what}", row.user_id, **about, **details)

@@ -1,0 +1,82 @@
+"""Identities in SQL: the accounts at trusted issuers with which users sign in."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from sqlalchemy import select, update
+
+from issuer.database.store import Statements
+from issuer.database.tables import (
+    IdentityGroupRow,
+    IdentityRow,
+    ProviderRoleRow,
+    TrustedIssuerRow,
+)
+from issuer.directory.records import TrustedIssuerRecord
+from issuer.directory.store import load_trusted_issuer
+
+
+class IdentityStore(Statements):
+    """Within one transaction."""
+
+    def issuer(self, issuer_id: str) -> TrustedIssuerRecord | None:
+        """The trusted issuer as the database has it now."""
+        return load_trusted_issuer(self.session, issuer_id)
+
+    def issuer_row(self, issuer_id: str) -> TrustedIssuerRow:
+        return self.session.get_one(TrustedIssuerRow, issuer_id)
+
+    def find(self, issuer_id: str, subject: str) -> IdentityRow | None:
+        row = IdentityRow
+        query = select(row).where(row.issuer_id == issuer_id, row.subject == subject)
+        return self.session.scalars(query).one_or_none()
+
+    def of_user(self, user_id: str) -> Sequence[IdentityRow]:
+        """The identities of the user, oldest first."""
+        query = select(IdentityRow).where(IdentityRow.user_id == user_id)
+        return self.session.scalars(query.order_by(IdentityRow.created_at, IdentityRow.id)).all()
+
+    def of_issuer(self, issuer_id: str, limit: int | None = None) -> Sequence[IdentityRow]:
+        """The first identities at the trusted issuer, in order of their users."""
+        query = select(IdentityRow).where(IdentityRow.issuer_id == issuer_id)
+        ordered = query.order_by(IdentityRow.user_id, IdentityRow.id)
+        return self.session.scalars(ordered.limit(limit)).all()
+
+    def add(self, row: IdentityRow) -> None:
+        self.session.add(row)
+        self.session.flush()
+
+    def delete(self, row: IdentityRow) -> None:
+        self.session.delete(row)
+        self.session.flush()
+
+    def note_use(self, identity_id: str, name: str, now: datetime) -> None:
+        """Not as a change of the row: the token path need not see it."""
+        used = update(IdentityRow).where(IdentityRow.id == identity_id)
+        self.session.execute(used.values(last_used_at=now, name=name))
+
+    def roles_of(self, issuer_id: str) -> Sequence[ProviderRoleRow]:
+        """The roles that the trusted issuer gives, in order of group, role and audience."""
+        row = ProviderRoleRow
+        query = select(row).where(row.issuer_id == issuer_id)
+        return self.session.scalars(query.order_by(row.group, row.role_name, row.audience_id)).all()
+
+    def groups_of(self, identity_ids: Sequence[str]) -> dict[str, list[str]]:
+        """The groups of each identity, in order."""
+        found: dict[str, list[str]] = {each: [] for each in identity_ids}
+        row = IdentityGroupRow
+        query = select(row).where(row.identity_id.in_(identity_ids))
+        for each in self.session.scalars(query.order_by(row.group)):
+            found[each.identity_id].append(each.group)
+        return found
+
+    def add_groups(self, identity_id: str, groups: Iterable[str]) -> None:
+        rows = [IdentityGroupRow(identity_id=identity_id, group=each) for each in sorted(groups)]
+        self.session.add_all(rows)
+        self.session.flush()
+
+    def remove_groups(self, identity_id: str, groups: Iterable[str]) -> None:
+        for each in sorted(groups):
+            key = {"identity_id": identity_id, "group": each}
+            self.session.delete(self.session.get_one(IdentityGroupRow, key))
+        self.session.flush()

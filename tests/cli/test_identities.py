@@ -1,0 +1,92 @@
+"""`issuer trusted-issuer` for people, and `issuer user identity`."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.driver import Cli
+from tests.trusting import OtherIssuer
+
+pytestmark = pytest.mark.parametrize("database_kind", ["sqlite"])
+GOOGLE = ["--google", "acme.example", "--sign-in-client-id", "ours"]
+
+
+@pytest.fixture
+def secret(tmp_path: Path) -> str:
+    file = tmp_path / "secret"
+    file.write_text("the-secret\n")
+    return f"@{file}"
+
+
+def test_a_provider_needs_its_customer_and_the_client(cli: Cli, secret: str):
+    made = cli.json(
+        "trusted-issuer", "create", "google", *GOOGLE, "--sign-in-client-secret", secret
+    )
+    assert (made["issuer"], made["kinds"]) == ("https://accounts.google.com", ["people"])
+    assert made["keys"] == {"discovery": True}
+    assert made["sign_in"]["required_claims"] == {"hd": "acme.example"}
+    assert made["sign_in"]["client_id"] == "ours"
+    assert "the-secret" not in json.dumps(made)
+
+
+def test_options_are_one_member_and_change_what_they_name(cli: Cli):
+    cli.done("trusted-issuer", "create", "google", *GOOGLE)
+    cli.done("role", "create", "runner", "--scope", "agents:run")
+    changed = cli.json(
+        *("trusted-issuer", "update", "google", "--groups-claim", "groups", "--provision"),
+        *("--map-group", "CN=Engineers,OU=a=runner@*", "--required-claims", '{"a": 1}'),
+    )
+    assert changed["sign_in"]["roles"] == [
+        {"group": "CN=Engineers,OU=a", "role": "runner", "audience": None}
+    ]
+    assert changed["sign_in"]["required_claims"] == {"hd": "acme.example", "a": 1}
+    assert changed["sign_in"]["provision"] is True
+    emptied = cli.json("trusted-issuer", "update", "google", "--map-group", "", "--id-jag")
+    assert (emptied["sign_in"]["roles"], emptied["sign_in"]["id_jag"]) == ([], True)
+    workload = cli.json("trusted-issuer", "update", "google", "--kind", "workload", "--yes")
+    assert (workload["kinds"], workload["sign_in"]) == (["workload"], None)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--sign-in-client-secret", "the-secret", *GOOGLE], "must be @FILE"),
+        (["--map-group", "engineers", *GOOGLE], "GROUP=ROLE@AUDIENCE"),
+        (["--issuer", "https://a.example", *GOOGLE], "known already"),
+        (["--github", "acme", *GOOGLE], "name one of"),
+        (["--google", "x y"], "--google must be"),
+        ([], "--issuer is required"),
+    ],
+)
+def test_what_contradicts_itself_is_wrong_usage(cli: Cli, options: list[str], message: str):
+    refused = cli("trusted-issuer", "create", "google", *options)
+    assert refused.status == 2
+    assert message in " ".join(refused.err.replace("│", " ").split())
+
+
+def test_an_account_is_linked_listed_and_unlinked(cli: Cli, tmp_path: Path):
+    cli.done("trusted-issuer", "create", "google", *GOOGLE)
+    cli.done("user", "create", "alice")
+    linked = cli.json("user", "identity", "add", "alice", "--issuer", "google", "--subject", "s-1")
+    assert (linked["issuer"], linked["subject"], linked["groups"]) == ("google", "s-1", [])
+    assert cli.json("user", "identity", "list", "alice")["items"] == [linked]
+    again = cli("user", "identity", "add", "alice", "--issuer", "google", "--subject", "s-1")
+    assert (again.status, "linked to a user already" in again.err) == (1, True)
+    refused = cli("trusted-issuer", "delete", "google")
+    assert "in use by user alice" in refused.err
+    assert cli.json("user", "identity", "remove", "alice", linked["id"]) == {
+        "removed": linked["id"]
+    }
+    assert cli.json("trusted-issuer", "delete", "google") == {"deleted": "google"}
+
+
+def test_a_file_of_keys_is_for_networks_without_the_provider(cli: Cli, tmp_path: Path):
+    other = OtherIssuer.new("https://login.company.example", "ES256")
+    file = tmp_path / "jwks.json"
+    file.write_text(json.dumps(other.jwks))
+    made = cli.json(
+        *("trusted-issuer", "create", "company", "--agentos-issuer", other.issuer),
+        *("--sign-in-client-id", "ours", "--jwks", f"@{file}", "--algorithm", "ES256"),
+    )
+    assert made["keys"]["jwks"]["keys"][0]["kid"] == "c1"
