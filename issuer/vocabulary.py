@@ -14,6 +14,8 @@ class GrantType(StrEnum):
     DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"  # RFC 8628 §3.4
     TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"  # noqa: S105 - RFC 8693 §2.1
 
+    JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"  # RFC 7523 §2.1
+
     @property
     def short(self) -> str:
         """What people read: without the beginning of a URN."""
@@ -141,6 +143,8 @@ class AuthorizationErrorCode(StrEnum):
 ACCESS_TOKEN_TYPE = "at+jwt"  # noqa: S105 - RFC 9068 §2.1
 ID_TOKEN_TYPE = "JWT"  # noqa: S105 - RFC 7519 §5.1
 ID_JAG_TYPE = "oauth-id-jag+jwt"  # draft-ietf-oauth-identity-assertion-authz-grant-03 §3.1
+# draft-ietf-oauth-identity-assertion-authz-grant-03 §7.2
+ID_JAG_PROFILE = "urn:ietf:params:oauth:grant-profile:id-jag"
 FEED_TYPE = "revocations+jwt"
 CLIENT_ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"  # RFC 7523 §2.2
 AUDIT_CHECKPOINT_TYPE = "audit-checkpoint+jwt"

@@ -154,6 +154,16 @@ CHANGES: dict[str, list[str]] = {
         "+ trusted_issuers cluster",
     ],
     "upgrade.md": [],
+    "use-company-accounts-without-a-browser.md": [
+        "+ audience_resources https://os.example/mcp my-os",
+        "+ trusted_issuers company",
+        "+ identities company 00u1a2b3c4",
+        "+ roles assistant-user",
+        "+ assignments alice assistant-user my-os",
+        "+ clients assistant",
+        "+ client_audiences assistant my-os",
+        "+ client_secrets assistant",
+    ],
     "use-refresh-tokens.md": [
         "+ clients app",
         "+ client_audiences app my-os",

@@ -44,6 +44,7 @@ _LABELS = {
     "deployment": (),
     "device_codes": ("client_id",),
     "exchanged_tokens": ("client_id",),
+    "identities": ("issuer_id", "subject"),
     "refresh_families": ("client_id",),
     "sessions": ("user_id",),
     "signing_keys": ("alg",),

@@ -261,6 +261,38 @@ def test_another_issuer_is_trusted_as_the_page_says(issuer: RunningIssuer, tmp_p
     assert answer.status == 200
 
 
+def test_company_accounts_are_used_without_a_browser_as_the_page_says(issuer: RunningIssuer):
+    """The company's issuer is a key here: tests/journeys reach an AgentOS with another issuer."""
+    page = "use-company-accounts-without-a-browser.md"
+    text = (HOW_TO / page).read_text()
+    other, deployment = OtherIssuer.new("https://login.company.example"), issuer.deployment
+    deployment.user("alice", ["earlier"], password=None)
+    cli, secret = Cli(issuer.environment), ""
+    with changing_only(deployment, page):
+        for line in COMMAND.findall(text):
+            words = shlex.split(line)
+            if words[:2] == ["trusted-issuer", "create"]:
+                words += ["--jwks", json.dumps(other.jwks)]
+            said = cli.json(*words)
+            secret = said.get("client_secret", secret)
+    *_, ask_for_token = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
+    now = int(time.time())
+    id_jag = other.token(
+        now,
+        {"typ": "oauth-id-jag+jwt"},
+        sub="00u1a2b3c4",
+        aud=issuer.url,
+        client_id="assistant",
+        resource="https://os.example/mcp",
+        jti="jag-1",
+        exp=now + 300,
+        nbf=None,
+    )
+    script = ask_for_token.replace("https://id.example", issuer.url)
+    answer = json.loads(run_script(script, issuer, CLIENT_SECRET=secret, ID_JAG=id_jag))
+    assert set(answer["scope"].split()) >= {"agents:run", "config:read"}
+
+
 def test_the_url_is_changed_and_the_database_migrated_as_the_pages_say(tmp_path: Path):
     with RunningIssuer(tmp_path) as issuer:
         environment = dict(issuer.environment)

@@ -10,9 +10,11 @@ from issuer.directory.records import TrustedIssuerRecord
 from issuer.errors import InvalidCredentials
 from issuer.federation.fetching import KeyFetch
 from issuer.federation.public_keys import InvalidToken, PublicKeys, SignedToken, UnknownKey
-from issuer.vocabulary import ACCESS_TOKEN_TYPE
+from issuer.fields.json import same_json
+from issuer.vocabulary import ACCESS_TOKEN_TYPE, ID_JAG_TYPE
 
 MAX_LIFETIME = timedelta(minutes=10)
+MAX_ID_JAG = timedelta(minutes=5)
 LEEWAY = timedelta(seconds=10)
 MAX_JTI = 255
 # draft-ietf-oauth-rfc7523bis §4 names the last one.
@@ -75,10 +77,41 @@ def checked_claims(
     expires_at = checked_times(claims, now)
     if expires_at - now > MAX_LIFETIME:
         raise _broken("exp is more than 10 minutes away")
+    return _jti(claims), expires_at
+
+
+def is_id_jag(header: Mapping[str, Any]) -> bool:
+    """Whether it says so (draft-ietf-oauth-identity-assertion-authz-grant-03 §3.1)."""
+    return _type_of(header) == ID_JAG_TYPE
+
+
+def checked_id_jag(
+    claims: Mapping[str, Any], client_id: str, issuer: str, now: datetime
+) -> tuple[str, datetime]:
+    """The `jti` and when it expires, if `client_id` may use it once at `now` at this `issuer`.
+
+    `InvalidCredentials` says which rule it breaks (the draft §4.4.1, RFC 7523 §3). It is for this
+    issuer alone, and was made for this client.
+    """
+    if claims.get("aud") not in (issuer, [issuer]):
+        raise _broken("aud is not this issuer alone")
+    if claims.get("client_id") != client_id:
+        raise _broken("client_id is another client")
+    if "cnf" in claims:
+        raise _broken("it is bound to a key by cnf, which is not supported")
+    expires_at, issued_at = checked_times(claims, now), _instant(claims, "iat")
+    if issued_at is None:
+        raise _broken("iat is missing")
+    if expires_at - issued_at > MAX_ID_JAG:
+        raise _broken("exp is more than 5 minutes after iat")
+    return _jti(claims), expires_at
+
+
+def _jti(claims: Mapping[str, Any]) -> str:
     jti = claims.get("jti")
     if not isinstance(jti, str) or not 0 < len(jti) <= MAX_JTI:
         raise _broken(f"jti is not a text of 1 to {MAX_JTI} characters")
-    return jti, expires_at
+    return jti
 
 
 def audited_jti(claims: Mapping[str, Any]) -> str | None:
@@ -139,16 +172,22 @@ def is_svid(header: Mapping[str, Any]) -> bool:
 def wrong_type(header: Mapping[str, Any], required: str | None) -> str | None:
     """Why a token of this `typ` does not count; None if it does (RFC 8725 §3.11).
 
-    Without `required`, any but an access token (RFC 9068 §2.1): its audience is a resource server
-    that could present it here.
+    Without `required`, any but an access token (RFC 9068 §2.1), whose audience is a resource server
+    that could present it here, and an ID-JAG, which is a grant and no authentication.
     """
-    typ = header.get("typ")
-    of_token = typ.lower().removeprefix("application/") if isinstance(typ, str) else None
+    of_token = _type_of(header)
     if required is not None:
         return None if of_token == required.lower() else f"typ is not {required}"
     if of_token == ACCESS_TOKEN_TYPE:
         return "the token is an access token by its typ, which the trusted issuer does not name"
+    if of_token == ID_JAG_TYPE:
+        return "the token is an ID-JAG by its typ"
     return None
+
+
+def _type_of(header: Mapping[str, Any]) -> str | None:
+    typ = header.get("typ")
+    return typ.lower().removeprefix("application/") if isinstance(typ, str) else None
 
 
 def broken_rule(
@@ -166,7 +205,7 @@ def broken_rule(
     for name, value in trust["claims"].items():
         if name not in claims:
             return f"the claim {name} is missing"
-        if not _is_equal(claims[name], value):
+        if not same_json(claims[name], value):
             return f"the claim {name} is another"
     return None
 
@@ -176,15 +215,3 @@ def _is_for(audience: object, wanted: str) -> bool:
     if isinstance(audience, list):
         return all(isinstance(each, str) for each in audience) and wanted in audience
     return audience == wanted
-
-
-def _is_equal(value: object, wanted: object) -> bool:
-    """As whole JSON values: 1, 1.0, true and "1" are four. No deeper than what is `wanted`."""
-    if type(value) is not type(wanted):
-        return False
-    if isinstance(value, dict) and isinstance(wanted, dict):
-        same_names = value.keys() == wanted.keys()
-        return same_names and all(_is_equal(value[name], wanted[name]) for name in wanted)
-    if isinstance(value, list) and isinstance(wanted, list):
-        return len(value) == len(wanted) and all(map(_is_equal, value, wanted))
-    return value == wanted

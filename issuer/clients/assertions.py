@@ -39,7 +39,7 @@ class ClientAssertions:
     _documents: ClientDocuments
     _used: UsedAssertions
     _own_keys: OwnKeys
-    _trusted_tokens: TrustedTokens
+    trusted_tokens: TrustedTokens
     key_sets: tuple[FollowedKeySets, ...]
     _clock: Clock
 
@@ -90,7 +90,7 @@ class ClientAssertions:
             token = parsed_token(text)
         except InvalidToken as error:
             raise InvalidField("token", str(error)) from None
-        return self._trusted_tokens.explained(self._client(client_id), token, self._clock())
+        return self.trusted_tokens.explained(self._client(client_id), token, self._clock())
 
     def key_set_of_client(self, client_id: str) -> FollowedKeySet | None:
         """The set at its `jwks_uri`; None without one."""
@@ -101,7 +101,7 @@ class ClientAssertions:
         issuer = self._directory.trusted_issuer(issuer_id)
         if issuer is None:
             raise NotFound("trusted issuer", issuer_id)
-        return self._trusted_tokens.key_set(issuer)
+        return self.trusted_tokens.key_set(issuer)
 
     def _client(self, client_id: str) -> ClientRecord:
         client = self._directory.load_client(client_id)
@@ -142,7 +142,7 @@ class ClientAssertions:
         if is_own or not client.trusts:
             evidence = self._own_keys.check(client, token, now)
         else:
-            evidence = self._trusted_tokens.check(client, token, now, find_issuer)
+            evidence = self.trusted_tokens.check(client, token, now, find_issuer)
         if client.disabled:
             raise InvalidCredentials("disabled client")
         return ProvenClient(client, evidence)

@@ -158,9 +158,10 @@ class TrustedTokens:
             raise InvalidToken("the token has the typ of another kind than JWT-SVIDs")
         if wrong := wrong_type(token.unverified.header, issuer.typ):
             raise InvalidToken(wrong)
-        return token.claims_by(self._keys_of(issuer))
+        return token.claims_by(self.keys_of(issuer))
 
-    def _keys_of(self, issuer: TrustedIssuerRecord) -> PublicKeys:
+    def keys_of(self, issuer: TrustedIssuerRecord) -> PublicKeys:
+        """As they are given, or as this process follows them; none if it holds none yet."""
         if key_set := self.key_set(issuer):
             return key_set.keys
         return accepted_keys(issuer.keys["jwks"], issuer.algorithms)

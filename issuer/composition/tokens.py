@@ -34,6 +34,7 @@ from issuer.vocabulary import SigningAlgorithm
 
 if TYPE_CHECKING:
     from issuer.clients.assertions import ClientAssertions
+    from issuer.clients.id_jags import ReceivedIdJags
     from issuer.federation.key_sets import FollowedKeySets
 
 
@@ -153,6 +154,16 @@ class TokenParts:
 
         return build_assertions(
             self.foundation, self.directory, self.client_documents, self.used_assertions
+        )
+
+    @cached_property
+    def id_jags(self) -> "ReceivedIdJags":
+        """Built when it is first used, as `client_assertions`."""
+        from issuer.clients.id_jags import ReceivedIdJags  # noqa: PLC0415
+
+        tokens = self.client_assertions.trusted_tokens
+        return ReceivedIdJags(
+            self.foundation.settings.url, self.directory, tokens, self.used_assertions
         )
 
     def key_sets(self) -> "Sequence[FollowedKeySets]":

@@ -51,6 +51,7 @@ class IssuerAuthorizationServer(AuthorizationServer):  # type: ignore[misc]
             PasswordSteps,
             RefreshTokenSteps,
             TokenExchangeSteps,
+            JwtBearerSteps,
         ):
             if steps.GRANT_TYPE in self.grants:
                 self.register_grant(steps)
@@ -211,10 +212,8 @@ class RefreshTokenSteps(EarlierSteps, RefreshTokenGrant):  # type: ignore[misc]
         """Done in the transaction that stores the successor."""
 
 
-class TokenExchangeSteps(Steps, TokenEndpointMixin):  # type: ignore[misc]
-    """RFC 8693, for which Authlib has no grant. Our grant reads the parameters."""
-
-    GRANT_TYPE = GrantType.TOKEN_EXCHANGE.value
+class OwnSteps(Steps, TokenEndpointMixin):  # type: ignore[misc]
+    """For a grant of ours that reads all parameters itself."""
 
     def validate_token_request(self) -> None:
         if not self.request.client.check_grant_type(self.GRANT_TYPE):
@@ -224,3 +223,15 @@ class TokenExchangeSteps(Steps, TokenEndpointMixin):  # type: ignore[misc]
 
     def create_token_response(self) -> tuple[int, Granted, list[tuple[str, str]]]:
         return 200, self.generate_token(), []
+
+
+class TokenExchangeSteps(OwnSteps):
+    """RFC 8693, for which Authlib has no grant."""
+
+    GRANT_TYPE = GrantType.TOKEN_EXCHANGE.value
+
+
+class JwtBearerSteps(OwnSteps):
+    """RFC 7523 §2.1. Authlib's grant takes the subject of any JWT for a user of its own."""
+
+    GRANT_TYPE = GrantType.JWT_BEARER.value

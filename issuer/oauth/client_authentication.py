@@ -182,7 +182,9 @@ class CredentialChecks:
         if client is None:
             client = await self._looked_up(request.form, presented, again=again)
         self._last_use.note(client.secret, now, request.form.actor.address)
-        return AuthenticatedRequest(request, client.record, client.secret, client.assertion)
+        return AuthenticatedRequest(
+            request, client.record, client.secret, client.assertion, is_retry=again
+        )
 
     async def password(
         self,

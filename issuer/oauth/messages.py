@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 from issuer.audit import Actor
 from issuer.clients.authentication import PREFIX as CLIENT_SECRET
 from issuer.clients.authentication import VerifiedAssertion
-from issuer.directory import ClientRecord, SecretRecord
+from issuer.directory import AudienceRecord, ClientRecord, SecretRecord, UserRecord
 from issuer.errors import InvalidCredentials, TooManyRequests, Unavailable
 from issuer.fields.networks import network_of
 from issuer.fields.urls import is_client_id
@@ -72,11 +72,25 @@ class PasswordAttempt:
     is_right: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Vouched:
+    """A user for whom a trusted issuer vouches, at one audience.
+
+    With at most these `scopes`, if it names some. `details` are for the audit log.
+    """
+
+    user: UserRecord
+    audience: AudienceRecord
+    scopes: frozenset[str] | None
+    details: Mapping[str, object]
+
+
 @value
 class AuthenticatedRequest:
     """A request of a client, by a `secret`, an `assertion` or neither; an `attempt` of a user.
 
-    `found` is its refresh token and `subject` its subject token, if that was looked up already.
+    `found` is its refresh token and `subject` its subject token, if that was looked up already,
+    `vouched` what its ID-JAG says. `is_retry`: this request has used what counts once already.
     """
 
     parsed: ParsedRequest
@@ -86,6 +100,8 @@ class AuthenticatedRequest:
     attempt: PasswordAttempt | None = None
     found: FoundToken | None = None
     subject: UserToken | None = None
+    vouched: Vouched | None = None
+    is_retry: bool = False
 
     @property
     def parameters(self) -> Mapping[str, str]:

@@ -14,7 +14,7 @@ from issuer.oauth.user_info import USER_INFO_PATH
 from issuer.scopes import OPENID_SCOPES
 from issuer.settings import Settings
 from issuer.tokens.id_token import ACR_VALUES
-from issuer.vocabulary import GrantType, SigningAlgorithm, TokenType
+from issuer.vocabulary import ID_JAG_PROFILE, GrantType, SigningAlgorithm, TokenType
 
 WELL_KNOWN = ("oauth-authorization-server", "openid-configuration")
 TOKEN_PATH = "/oauth2/token"  # noqa: S105 - a path
@@ -46,6 +46,8 @@ def metadata(
     if GrantType.TOKEN_EXCHANGE in grants:
         # draft-ietf-oauth-identity-assertion-authz-grant-03 §7.1
         members["identity_chaining_requested_token_types_supported"] = [TokenType.ID_JAG.value]
+    if GrantType.JWT_BEARER in grants:
+        members["authorization_grant_profiles_supported"] = [ID_JAG_PROFILE]
     # How clients that nobody registered may come.
     if settings.client_registration != "off":
         members["registration_endpoint"] = settings.url + REGISTRATION_PATH

@@ -85,6 +85,7 @@ def token(grant_types: list[str]) -> dict[str, Any]:
         "refresh_token": _text("For the refresh token grant", _SECRET),
         "code": _text("For the authorization code grant", _SECRET),
         "device_code": _text("For the device authorization grant", _SECRET),
+        "assertion": _text("For the JWT bearer grant (RFC 7523): an ID-JAG", _SECRET),
         "subject_token": _text("For a token exchange (RFC 8693): a token of a user", _SECRET),
         "subject_token_type": {**TEXT, "enum": [TokenType.ACCESS_TOKEN, TokenType.ID_TOKEN]},
         "requested_token_type": {**TEXT, "enum": [TokenType.ACCESS_TOKEN, TokenType.ID_JAG]},

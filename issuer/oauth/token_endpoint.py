@@ -165,7 +165,7 @@ class TokenEndpoint:
             outcome = await self._sign_in(request)
         elif not grant.queries:
             outcome = self._authorize(request)
-        elif (looked_up := await grant.looked_up(request)) is not None:
+        elif (looked_up := await grant.looked_up(request, self._parts.queries)) is not None:
             outcome = self._authorize(looked_up)
         else:  # outside the failure limit: a refresh token cannot be guessed
             outcome = await self._parts.queries.run(self._authorize, request)

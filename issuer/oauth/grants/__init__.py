@@ -5,6 +5,7 @@ from issuer.oauth.grants.authorization_code import CodeGrant
 from issuer.oauth.grants.client_credentials import ClientCredentials
 from issuer.oauth.grants.device_code import DeviceCodeGrant
 from issuer.oauth.grants.grant import Grant, Granted
+from issuer.oauth.grants.jwt_bearer import JwtBearer
 from issuer.oauth.grants.password import Password, presented_username
 from issuer.oauth.grants.refresh_token import RefreshToken
 from issuer.oauth.grants.token_exchange import TokenExchange
@@ -28,6 +29,12 @@ def build_grants(parts: ProtocolParts) -> dict[str, Grant]:
             is_password_enough=settings.users_sign_in_with_password,
         ),
         TokenExchange(tokens.any_reader, tokens.exchanges, people.id_jags),
+        JwtBearer(
+            lambda: tokens.id_jags,
+            parts.administration,
+            parts.clock,
+            is_second_factor_required=settings.second_factor == "required",
+        ),
     ]
     left_out = set() if settings.password_grant else {GrantType.PASSWORD}
     return {each.grant_type.value: each for each in grants if each.grant_type not in left_out}

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, TypeAlias
 
+from issuer.background.workers import WorkerPool
 from issuer.clients.authentication import VerifiedAssertion
 from issuer.directory import AudienceRecord, ClientRecord, Directory, SecretRecord, UserRecord
 from issuer.directory.records import NoAudience
@@ -61,10 +62,13 @@ class Grant:
     hashes_passwords = False
     queries = False
 
-    async def looked_up(self, request: AuthenticatedRequest) -> AuthenticatedRequest | None:
+    async def looked_up(
+        self, request: AuthenticatedRequest, queries: WorkerPool
+    ) -> AuthenticatedRequest | None:
         """The request with what the grant needs of the database, read together with others.
 
-        None if it must query itself. On the event loop, only of a grant that `queries`.
+        Or by `queries`. None if it must query itself. On the event loop, only of a grant that
+        `queries`.
         """
         return None
 
@@ -97,7 +101,7 @@ class Grant:
 
 def requested_audience(request: AuthenticatedRequest) -> AudienceRecord:
     """The audience that the request asks for (RFC 8707 §2)."""
-    audience = request.client.audience_for(_named_audiences(request))
+    audience = request.client.audience_for(named_audiences(request))
     if isinstance(audience, NoAudience):
         raise OAuthError(ErrorCode.INVALID_TARGET, audience.reason)
     return audience
@@ -117,7 +121,8 @@ def in_session(
     return replace(ceiling, session_id=session_id)
 
 
-def _named_audiences(request: AuthenticatedRequest) -> list[str]:
+def named_audiences(request: AuthenticatedRequest) -> list[str]:
+    """The audience and the resource that the request names (RFC 8707 §2)."""
     parameters = request.parameters
     return [parameters[name] for name in ("audience", "resource") if name in parameters]
 
@@ -152,7 +157,7 @@ class EarlierGrant(Grant):
 
         Without scopes it may be the issuer itself: the token is only for user info.
         """
-        named = _named_audiences(request)
+        named = named_audiences(request)
         if self._is_of_issuer(before):
             if not set(named) <= {before.audience_id}:
                 raise _other_audience()

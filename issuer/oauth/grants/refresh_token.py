@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+from issuer.background.workers import WorkerPool
 from issuer.oauth.grants.grant import EarlierGrant, Granted, in_session
 from issuer.oauth.messages import AuthenticatedRequest, as_invalid_grant, requested_scopes
 from issuer.refresh_tokens import RefreshTokens
@@ -20,7 +21,9 @@ class RefreshToken(EarlierGrant):
     _refresh_tokens: RefreshTokens
     is_password_enough: bool = field(kw_only=True)
 
-    async def looked_up(self, request: AuthenticatedRequest) -> AuthenticatedRequest | None:
+    async def looked_up(
+        self, request: AuthenticatedRequest, _: WorkerPool
+    ) -> AuthenticatedRequest | None:
         """None for a token that is not valid, of another client, or only for user info."""
         text = request.parameters.get("refresh_token")
         if text is None or self.grant_type not in request.client.grant_types:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
+from issuer.background.workers import WorkerPool
 from issuer.directory import ExternalAudience, MayAct
 from issuer.errors import InvalidCredentials
 from issuer.oauth.grants.grant import Grant, Granted, in_session, requested_audience
@@ -58,7 +59,9 @@ class TokenExchange(Grant):
     _exchanges: TokenExchanges
     _id_jags: IdJags
 
-    async def looked_up(self, request: AuthenticatedRequest) -> AuthenticatedRequest | None:
+    async def looked_up(
+        self, request: AuthenticatedRequest, _: WorkerPool
+    ) -> AuthenticatedRequest | None:
         """None for a client that may not, and for an ID-JAG."""
         if self.grant_type not in request.client.grant_types:
             return None

@@ -23,6 +23,7 @@ from mcp.client.auth.extensions.client_credentials import (
     PrivateKeyJWTOAuthProvider,
     SignedJWTParameters,
 )
+from mcp.client.auth.extensions.identity_assertion import IdentityAssertionOAuthProvider
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.auth import (
@@ -106,10 +107,40 @@ def with_a_key(task: Task) -> OAuthClientProvider:
     )
 
 
+def with_an_id_jag(task: Task) -> IdentityAssertionOAuthProvider:
+    """Enterprise-Managed Authorization: `idp` says how the company's issuer is asked for an ID-JAG.
+
+    With an access token of the person there, by token exchange (RFC 8693).
+    """
+    idp = task["idp"]
+
+    async def id_jag(audience: str, resource: str) -> str:
+        form = {
+            "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange",
+            "requested_token_type": "urn:ietf:params:oauth:token-type:id-jag",
+            "subject_token_type": "urn:ietf:params:oauth:token-type:access_token",
+            "subject_token": idp["access_token"],
+            "audience": audience,
+            "resource": resource,
+        }
+        async with httpx2.AsyncClient(trust_env=False) as http:
+            auth = (idp["client_id"], idp["client_secret"])
+            answer = await http.post(idp["token_endpoint"], data=form, auth=auth)
+        assert answer.is_success, answer.text
+        return str(answer.json()["access_token"])
+
+    return IdentityAssertionOAuthProvider(
+        task["url"],
+        Memory(),
+        client_id=task["client_id"],
+        client_secret=task["client_secret"],
+        issuer=task["issuer"],
+        assertion_provider=id_jag,
+    )
+
+
 @asynccontextmanager
-async def of_the_sdk(
-    task: Task, provider: Callable[[Task], OAuthClientProvider]
-) -> AsyncIterator[Any]:
+async def of_the_sdk(task: Task, provider: Callable[[Task], httpx2.Auth]) -> AsyncIterator[Any]:
     http = httpx2.AsyncClient(auth=provider(task), trust_env=False, timeout=60)
     async with http, Client(streamable_http_client(task["url"], http_client=http)) as client:
         yield client
@@ -120,6 +151,12 @@ async def of_fastmcp(task: Task) -> AsyncIterator[Any]:
     async with fastmcp.Client(
         task["url"], auth=OAuth(client_id=task.get("client_id")), timeout=60
     ) as client:
+        yield client
+
+
+@asynccontextmanager
+async def of_fastmcp_with_an_id_jag(task: Task) -> AsyncIterator[Any]:
+    async with fastmcp.Client(task["url"], auth=with_an_id_jag(task), timeout=60) as client:
         yield client
 
 
@@ -136,6 +173,8 @@ CLIENTS: dict[str, Callable[[Task], Any]] = {
     "mcp": lambda task: of_the_sdk(task, with_a_person),
     "mcp-credentials": lambda task: of_the_sdk(task, with_credentials),
     "mcp-key": lambda task: of_the_sdk(task, with_a_key),
+    "mcp-id-jag": lambda task: of_the_sdk(task, with_an_id_jag),
+    "fastmcp-id-jag": of_fastmcp_with_an_id_jag,
     "fastmcp": of_fastmcp,
     "stdio": over_stdio,
 }

@@ -1,0 +1,124 @@
+"""The JWT bearer grant (RFC 7523 §2.1) for ID-JAGs: Enterprise-Managed Authorization.
+
+draft-ietf-oauth-identity-assertion-authz-grant-03 §4.4, cited as the draft.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from issuer.background.workers import WorkerPool
+from issuer.clock import Clock
+from issuer.composition import Administration
+from issuer.directory import AudienceRecord
+from issuer.directory.records import NoAudience
+from issuer.errors import InvalidCredentials
+from issuer.federation.fetching import FetchNeeded
+from issuer.oauth.grants.grant import Grant, Granted, in_session, named_audiences
+from issuer.oauth.messages import (
+    AuthenticatedRequest,
+    OAuthError,
+    Vouched,
+    as_invalid_grant,
+    quoted,
+    requested_scopes,
+    required,
+)
+from issuer.sign_in.provider_claims import provider_claims
+from issuer.tokens import Authorization
+from issuer.vocabulary import ErrorCode, GrantType
+
+if TYPE_CHECKING:  # few deployments have ID-JAGs
+    from issuer.clients.id_jags import ReceivedIdJag, ReceivedIdJags
+
+_WRONG = "The assertion cannot be used."
+
+
+@dataclass(eq=False, repr=False)
+class JwtBearer(Grant):
+    """A client for a person for whom a trusted issuer vouches, without a browser."""
+
+    grant_type = GrantType.JWT_BEARER
+    queries = True
+
+    _id_jags: Callable[[], "ReceivedIdJags"]
+    _administration: Administration
+    _clock: Clock
+    is_second_factor_required: bool = field(kw_only=True)
+
+    async def looked_up(
+        self, request: AuthenticatedRequest, queries: WorkerPool
+    ) -> AuthenticatedRequest | None:
+        """With the person, who has arrived here as if they had signed in.
+
+        None for a client that may not.
+        """
+        if self.grant_type not in request.client.grant_types:
+            return None
+        text = required(request, "assertion")
+        with as_invalid_grant(_WRONG):
+            found = await queries.run(self._read, request, text, is_last=False)
+            if isinstance(found, FetchNeeded):
+                await found.fetch_keys()
+                found = await queries.run(self._read, request, text, is_last=True)
+            assert not isinstance(found, FetchNeeded)
+            audience = _audience(request, found)
+            if not request.is_retry:
+                await self._id_jags().use(found)
+            vouched = await queries.run(self._arrive, request, found, audience)
+        return replace(request, vouched=vouched)
+
+    def authorize(self, request: AuthenticatedRequest) -> Granted:
+        """What the person, the client and the ID-JAG all hold. No refresh token (the draft §4.4.3).
+
+        The client asks the trusted issuer again, which may say no by then.
+        """
+        assert request.vouched is not None
+        vouched = request.vouched
+        ceiling = Authorization.of_user(vouched.user, request.client, vouched.audience)
+        if vouched.scopes is not None:
+            ceiling = ceiling.within(vouched.scopes)
+        granted = self.granted(request, in_session(ceiling, request), requested_scopes(request))
+        return replace(granted, details=vouched.details)
+
+    def _read(
+        self, request: AuthenticatedRequest, text: str, *, is_last: bool
+    ) -> "ReceivedIdJag | FetchNeeded":
+        """In a thread: the first time it imports a lot."""
+        client_id, now = request.client.client_id, self._clock()
+        return self._id_jags().read(client_id, text, now, is_last=is_last)
+
+    def _arrive(
+        self, request: AuthenticatedRequest, received: "ReceivedIdJag", audience: AudienceRecord
+    ) -> Vouched:
+        """In a transaction that may provision the user, and reads their groups again."""
+        assert received.issuer.sign_in is not None
+        claims = provider_claims(received.claims, received.issuer.sign_in, lists_groups=False)
+        if self.is_second_factor_required and not claims.is_multi_factor:
+            raise InvalidCredentials("assertion: it names no second factor, which is required")
+        with self._administration.changing(request.actor, held=()) as work:
+            arrival = work.identities.arrive(received.issuer, claims)
+        details = {"id_jag": received.assertion.details, "identity": arrival.identity_id}
+        return Vouched(arrival.user, audience, received.scopes, details)
+
+
+def _audience(request: AuthenticatedRequest, received: "ReceivedIdJag") -> AudienceRecord:
+    """The resource of the ID-JAG, and no other (the draft §4.4.1).
+
+    Never this issuer itself: what has rights here needs a person at a browser.
+    """
+    if received.resource is None:
+        raise _invalid_target("The assertion names no resource.", "")
+    found = request.client.audience_for([received.resource])
+    if isinstance(found, NoAudience):
+        raise _invalid_target(found.reason, received.resource)
+    if found.is_own:
+        raise _invalid_target("No assertion is for the issuer itself.", received.resource)
+    if not all(found.is_named(name) for name in named_audiences(request)):
+        raise _invalid_target("The assertion is for another audience.", received.resource)
+    return found
+
+
+def _invalid_target(description: str, resource: str) -> OAuthError:
+    reason = f"{description} resource {quoted(resource)}" if resource else description
+    return OAuthError(ErrorCode.INVALID_TARGET, description, reason=reason)
