@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -27,6 +27,7 @@ from pydantic import (
 from issuer.errors import ConfigurationError
 from issuer.fields.fields import in_words
 from issuer.fields.ids import AudienceId
+from issuer.fields.mail_addresses import read_sender
 from issuer.fields.text import did_you_mean
 from issuer.fields.times import duration, within_bounds
 from issuer.files import read_trusted, reason_of
@@ -37,9 +38,10 @@ T = TypeVar("T", str, SecretStr | None)
 PREFIX = "ISSUER_"
 _MASTER_KEY_FILE = f"{PREFIX}MASTER_KEY_FILE"
 _PORT = 9000
+_WITHOUT_TLS = "disable_starttls=true"
 SECRETS = (
     *("MASTER_KEY", "ADMIN_SECRET", "DATABASE_URL", "METRICS_TOKEN", "RATE_LIMIT_REDIS_URL"),
-    *("AUDIT_PUSH_URL", "AUDIT_PUSH_TOKEN"),
+    *("AUDIT_PUSH_URL", "AUDIT_PUSH_TOKEN", "SMTP_URL"),
 )
 
 # What Kubernetes sets for a Service named "issuer", and Docker for a link of that name.
@@ -103,6 +105,37 @@ def _push_url(value: SecretStr | None) -> SecretStr | None:
         raise ValueError("must be https:// on anything but loopback")
     if parts.scheme.startswith("syslog") and (parts.path.strip("/") or parts.query):
         raise ValueError("must end after the port: syslog has no path")
+    return value
+
+
+def _smtp_url(value: SecretStr | None) -> SecretStr | None:
+    if value is None:
+        return None
+    url = value.get_secret_value()
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        raise ValueError("is not a valid URL") from None
+    if parts.scheme not in {"smtp", "smtps"} or not host:
+        raise ValueError("must begin with smtp:// or smtps://, and name a host")
+    if parts.path.strip("/") or parts.fragment or not url.isascii() or not url.isprintable():
+        raise ValueError(
+            "must end after the port, and have only ASCII; other characters of a user name or"
+            " password are percent-encoded"
+        )
+    if parts.query and (parts.query != _WITHOUT_TLS or parts.scheme != "smtp"):
+        raise ValueError(f"may have no query but ?{_WITHOUT_TLS}, where it begins with smtp://")
+    if bool(parts.username) != bool(parts.password):
+        raise ValueError("needs both user name and password, or neither")
+    if not re.fullmatch(r"[ -~]*", unquote(f"{parts.username or ''}{parts.password or ''}")):
+        raise ValueError("may have only printable ASCII in user name and password")
+    return value
+
+
+def _sender(value: str | None) -> str | None:
+    if value is not None:
+        read_sender(value)
     return value
 
 
@@ -268,6 +301,15 @@ class Settings(BaseModel):
     those of certifi, or of `SSL_CERT_FILE`."""
     audit_format: Literal["json", "ocsf"] = "json"
     """How audit events are sent: `json`, or `ocsf` for the names of [OCSF](audit-ocsf.md)."""
+    smtp_url: Annotated[SecretStr | None, AfterValidator(_smtp_url)] = None
+    """Mail server that sends invitations, password resets and notes about sign-ins from new
+    addresses: `smtp://user:password@host:587` with STARTTLS, or `smtps://user:password@host:465`.
+    Off by default. See [Send mail](../how-to/send-mail.md)."""
+    smtp_from: Annotated[str | None, AfterValidator(_sender)] = None
+    """Sender of messages, such as `Issuer <id@example.com>`; required with `ISSUER_SMTP_URL`."""
+    smtp_ca: Path | None = None
+    """File with the certificate authorities, in PEM, of the mail server. By default those of
+    certifi, or of `SSL_CERT_FILE`."""
     metrics_token: Annotated[
         SecretStr | None,
         # RFC 6750 §2.1, and too long to be guessed.
@@ -352,6 +394,16 @@ class Settings(BaseModel):
                 "ISSUER_AUDIT_PUSH_CA is for an ISSUER_AUDIT_PUSH_URL that begins with https:// or"
                 " syslog+tls://."
             )
+        return self
+
+    @model_validator(mode="after")
+    def _mail_settings_fit_together(self) -> Self:
+        if (self.smtp_url is None) != (self.smtp_from is None):
+            raise ValueError(
+                "ISSUER_SMTP_URL and ISSUER_SMTP_FROM need each other: set both, or neither."
+            )
+        if self.smtp_ca is not None and self.smtp_url is None:
+            raise ValueError("ISSUER_SMTP_CA is for an ISSUER_SMTP_URL.")
         return self
 
     @property

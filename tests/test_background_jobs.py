@@ -17,6 +17,7 @@ OF_JOBS = {
     "composition/background.py",
     "directory/change_watcher.py",
     "keys/rotator.py",
+    "mail/mailer.py",
     "refresh_tokens/refresh_tokens.py",
     "token_exchange/exchanges.py",
 }

@@ -53,6 +53,7 @@ DOMAIN = {
     "keys": {"audit"},
     "verifiers": {"keys"},
     "rate_limits": set(),
+    "mail": {"audit"},
     "manifest": {
         "catalogue",
         "resources",
@@ -83,6 +84,7 @@ DOMAIN = {
         "directory",
         "federation",
         "keys",
+        "mail",
         "revocations",
         "sign_in",
         "trusted_issuers",
@@ -93,6 +95,7 @@ DOMAIN = {
         "authority",
         "directory",
         "keys",
+        "mail",
         "refresh_tokens",
         "resources",
         "revocations",
@@ -138,6 +141,7 @@ ONLY_IN = {
         "cli/",
         "client/",
         "federation/pinning.py",
+        "mail/smtp.py",
         "rotation_drill/",
     ],
 }

@@ -87,13 +87,19 @@ def unlink_identity(caller: Caller, id: str, identity_id: str, if_match: IfMatch
         work.identities.unlink(id, identity_id)
 
 
-@router.post("/invitation", status_code=201, responses=documented("not-allowed"))
+@router.post(
+    "/invitation",
+    status_code=201,
+    responses=documented("not-allowed"),
+    response_model_exclude_none=True,
+)
 def create_invitation(
     caller: Caller, id: str, fields: InvitationFields, response: Response
 ) -> NewInvitation:
     """Create a link with which the user sets a password or a passkey; it is shown only once.
 
-    It replaces an earlier one, works once, and for `lifetime` seconds (72 hours by default).
+    It replaces an earlier one, works once, and for `lifetime` seconds (72 hours by default). With
+    `by_email` it is not shown where the issuer sends mail, but sent to the user (`sent_to`).
     """
     with caller.work(USER.write) as work:
         invitation = work.invitations.create(id, fields)

@@ -49,6 +49,7 @@ def administering(*, with_keys: bool = False) -> Iterator[Administration]:
         if with_keys:
             parts.keys.keyring.reload()
         yield parts.administration
+        parts.administration.send_mail()
 
 
 @contextmanager

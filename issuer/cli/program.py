@@ -67,6 +67,7 @@ _COMMANDS = {
         "token": ("running.token", "Get a token from a running server, or revoke one."),
         "jwks": ("keys.jwks", "Keep the key set of an issuer in a file."),
         "doctor": ("running.doctor", "Check settings, files, database and keys."),
+        "mail": ("running.mail", "Test the mail server."),
         "status": ("running.status", "Ask a running server how it is."),
         "health": ("running.status", "Check whether a server responds."),
         "backup": ("running.backup", "Write the whole database to one file, while servers run."),

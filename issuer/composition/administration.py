@@ -37,6 +37,7 @@ class Administration:
         self._parts = parts
         self._database = parts.foundation.database
         self._tokens = tokens = parts.tokens
+        self._mailer = parts.mail.mailer
         self.settings = settings = parts.foundation.settings
         self.clock = parts.foundation.clock
         self.keyring = parts.keys.keyring
@@ -58,6 +59,8 @@ class Administration:
             work = UnitOfWork(session, self._parts, actor, held)
             yield work
             work.check_invariants()
+        if work.outbox and self._mailer:
+            self._mailer.post(work.outbox.messages)
         if outrun := work.revocations.outrun():
             with self._database.changing() as session:
                 Revocations(session, self.clock).revoke_again(outrun)
@@ -119,6 +122,11 @@ class Administration:
         while more:
             with self.changing(_ISSUER, held=()) as work:
                 more = work.registrations.delete_unused() > 0
+
+    def send_mail(self) -> None:
+        """Send what waits now, for a command; `NotSent` if the mail server does not accept it."""
+        if self._mailer:
+            self._mailer.send_waiting()
 
     def require_current(self) -> None:
         """`DatabaseUnavailable` while this process cannot see changes by others."""

@@ -230,6 +230,13 @@ JOBS: tuple[Job, ...] = (
         needs_clock=True,
     ),
     Job(
+        "mail",
+        "mail",
+        "when messages wait",
+        "`audit_events`; sends to the mail server",
+        part=lambda parts: parts.mail.mailer,
+    ),
+    Job(
         "key-sets",
         "federation",
         "as their `Cache-Control` says, after their first use",

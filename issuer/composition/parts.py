@@ -3,6 +3,7 @@
 from issuer.clock import Clock
 from issuer.composition.administration import Administration
 from issuer.composition.foundation import AuditParts, Foundation
+from issuer.composition.mail import MailParts
 from issuer.composition.sign_in import FactorParts, PeopleParts, SignInParts
 from issuer.composition.tokens import KeyParts, TokenParts
 from issuer.composition.unit_of_work import DomainParts
@@ -27,10 +28,11 @@ class Parts:
         self.keys = KeyParts(foundation)
         keyring = self.keys.keyring
         self.tokens = tokens = TokenParts(foundation, keyring)
+        self.mail = MailParts(foundation)
         self.sign_in = SignInParts(foundation, tokens.directory)
         self.factors = FactorParts(foundation, tokens.directory, self.sign_in.guard)
         self.administration = Administration(
-            DomainParts(foundation, self.keys, tokens, self.sign_in, self.factors)
+            DomainParts(foundation, self.keys, tokens, self.sign_in, self.factors, self.mail)
         )
         self.people = PeopleParts(foundation, tokens, keyring, self.administration.keep_client)
         self.audit = AuditParts(foundation, keyring)

@@ -11,6 +11,7 @@ from issuer.authority import Authority, NewPrivileges
 from issuer.clients import Clients, Registrations
 from issuer.clients.rotation import Rotations
 from issuer.composition.foundation import Foundation
+from issuer.composition.mail import MailParts
 from issuer.composition.sign_in import FactorParts, SignInParts
 from issuer.composition.tokens import KeyParts, TokenParts
 from issuer.database import Session
@@ -45,6 +46,7 @@ class DomainParts:
     tokens: TokenParts
     sign_in: SignInParts
     factors: FactorParts
+    mail: MailParts
 
 
 class UnitOfWork:
@@ -81,8 +83,10 @@ class UnitOfWork:
         self.groups = Groups(work, random)
         factors = parts.factors
         self.factors = Factors(work, random, factors.totp, factors.recovery_codes)
+        self.outbox = outbox = parts.mail.outbox(session)
+        texts = parts.mail.texts
         self.invitations = Invitations(
-            work, self.users, self.factors, factors.invitation_tokens, url
+            work, self.users, self.factors, factors.invitation_tokens, url, outbox, texts
         )
         self.identities = Identities(work, self.users, random)
         self.trusted_issuers = TrustedIssuers(work, url, self.identities, factors.provider_secrets)

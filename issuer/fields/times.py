@@ -57,6 +57,12 @@ def in_seconds(duration: timedelta) -> int:
     return int(duration.total_seconds())
 
 
+def utc(instant: datetime) -> str:
+    """ "2026-11-26 20:40 UTC"."""
+    # Not by `strftime`, which asks the system for its time zone each time.
+    return f"{instant.astimezone(UTC).isoformat(' ', 'minutes')[:16]} UTC"
+
+
 def _instant(value: object) -> object:
     return datetime.fromisoformat(value) if isinstance(value, str) else value
 

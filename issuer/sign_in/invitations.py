@@ -23,6 +23,7 @@ from issuer.errors import InvalidField, NotAllowed, NotFound
 from issuer.fields.fields import Fields
 from issuer.fields.secret_text import SecretTexts
 from issuer.fields.times import in_seconds, lifetime
+from issuer.mail import NotSent, Outbox, Texts
 from issuer.resources import WithinTransaction
 from issuer.scopes import ISSUER_ADMIN
 from issuer.sign_in.factors import Factors
@@ -68,10 +69,11 @@ class InvitationFields(Fields):
 
 
 class NewInvitation(BaseModel):
-    """A link to send to the person. It cannot be shown again."""
+    """A link to send to the person, which cannot be shown again; or where the issuer sends it."""
 
-    url: str
+    url: str | None = Field(None, description="The link, unless the issuer sends it.")
     expires_at: datetime
+    sent_to: str | None = Field(None, description="The address to which the issuer sends the link.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,8 @@ class Invitations(WithinTransaction):
     _factors: Factors
     _tokens: SecretTexts
     _issuer: str
+    _outbox: Outbox | None
+    _texts: Texts
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -106,7 +110,11 @@ class Invitations(WithinTransaction):
         self._user_store = UserStore(self._session)
 
     def create(self, user_id: str, fields: InvitationFields) -> NewInvitation:
-        """A new invitation for the user, in place of an earlier one."""
+        """A new invitation for the user, in place of an earlier one.
+
+        With `by_email` the link is sent, where mail is on, and nobody else sees it: accepting it
+        verifies the address.
+        """
         user = self._authorized(user_id)
         if user.disabled:
             raise NotAllowed("The user is disabled. Enable it first.")
@@ -127,7 +135,17 @@ class Invitations(WithinTransaction):
         self._store.add(row)
         self._trail.note("invitation.created", user_id, expires_at=row.expires_at.isoformat())
         url = f"{self._issuer}/invitation/{token}"
-        return NewInvitation(url=url, expires_at=row.expires_at)
+        if row.verifies_email is None or self._outbox is None:
+            return NewInvitation(url=url, expires_at=row.expires_at)
+        self._send(self._outbox, user, row.verifies_email, url, row.expires_at)
+        return NewInvitation(expires_at=row.expires_at, sent_to=row.verifies_email)
+
+    def _send(self, outbox: Outbox, user: UserRow, to: str, url: str, expires_at: datetime) -> None:
+        message = self._texts.invitation(user.id, user.username, to, url, expires_at)
+        try:
+            outbox.add(message)
+        except NotSent as error:
+            raise NotAllowed(str(error)) from None
 
     def delete(self, user_id: str) -> None:
         """Make the link of the user useless."""

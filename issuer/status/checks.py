@@ -24,6 +24,7 @@ from issuer.keys import KeyPolicy, Keyring
 from issuer.keys.described import described
 from issuer.keys.folder import key_files, read_key_file
 from issuer.keys.schedule import active, next_key
+from issuer.mail import NotSent
 from issuer.scopes import ISSUER_ADMIN
 from issuer.settings import Settings, is_loopback
 from issuer.sign_in.passkeys import why_not_offered
@@ -34,6 +35,7 @@ from issuer.vocabulary import ADMIN_CLIENT, SigningAlgorithm
 
 if TYPE_CHECKING:  # it is imported when it is first used
     from issuer.federation.key_sets import FollowedKeySet
+    from issuer.mail.smtp import SmtpServer
 
 _PUSH = "audit push"
 _MAX_DRIFT = timedelta(seconds=2)
@@ -226,6 +228,18 @@ def of_administrator(clients: Clients, authority: Authority, settings: Settings)
         return Finding("administrator", OK, f"{ADMIN_CLIENT} has issuer:admin.")
     message = f"{ADMIN_CLIENT} cannot administer {settings.url}: run `issuer admin recover`."
     return Finding("administrator", WARNING, message)
+
+
+def of_mail(server: "SmtpServer") -> Iterator[Finding]:
+    """Whether the mail server accepts the sender now."""
+    if not server.is_encrypted and not server.is_here:
+        yield Finding("mail", WARNING, f"{server.name} is used without TLS.")
+    try:
+        answer = server.check()
+    except NotSent as error:
+        yield Finding("mail", PROBLEM, str(error))
+    else:
+        yield Finding("mail", OK, f"{server.name} is reachable. {answer}")
 
 
 def of_audit_push(pusher: Pusher) -> Iterator[Finding]:

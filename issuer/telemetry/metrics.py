@@ -22,9 +22,18 @@ LIMITS = (
     REGISTRATIONS := "registrations",
     REVOCATIONS := "revocations",
     ASSERTIONS := "assertions",
+    PASSWORD_RESETS := "password_resets",
     LINTS := "lints",
     PASSWORDS := "passwords",
 )
+# What messages are about, and what became of them.
+MAILS = (
+    INVITATION := "invitation",
+    PASSWORD_RESET := "password_reset",
+    NEW_PLACE := "new_place",
+    TEST := "test",
+)
+_OF_MAIL = (SENT := "sent", FAILED := "failed", DROPPED := "dropped")
 # What a transaction is for.
 TRANSACTIONS = (READ := "read", WRITE := "write", AUDIT := "audit")
 # Whose key sets are fetched.
@@ -130,6 +139,12 @@ class Metrics:
         "Locks after too many wrong passwords, by what is locked.",
         ("of",),
         _each(_LOCKED),
+    )
+    mailed = MetricDeclaration(
+        "issuer_mails",
+        "Messages by what they are about, and what became of them.",
+        ("kind", "outcome"),
+        [*product(MAILS, _OF_MAIL)],
     )
     code_issued = MetricDeclaration(
         "issuer_authorization_codes_issued", "Authorization codes issued."

@@ -12,6 +12,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from issuer.clock import Clock
+from issuer.fields.times import utc
+from issuer.fields.user_agents import browser_name
 from issuer.settings import Settings
 from issuer.telemetry.logs import request_id
 from issuer.web import words
@@ -152,15 +154,16 @@ class Pages:
             "issuer": url.netloc + url.path,
             "issuer_url": self._settings.url,
             "has_api_docs": self._settings.api_docs,
+            "sends_mail": self._settings.smtp_url is not None,
             "metadata_path": f"/.well-known/oauth-authorization-server{base}",
             "asset": lambda name: base + asset_path(name),
             "mark": lambda: Markup(_MARK),  # noqa: S704 - a constant
         }
         environment.filters |= {
             "ago": self._ago,
-            "utc": words.utc,
+            "utc": utc,
             "iso": datetime.isoformat,
-            "browser": words.browser_name,
+            "browser": browser_name,
             "methods": words.methods_in_words,
             "initial": words.initial,
             "in_fours": words.in_fours,

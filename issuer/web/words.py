@@ -3,7 +3,7 @@
 import re
 from collections import defaultdict
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from urllib.parse import quote, urlsplit
 
 from issuer.audiences import Audience
@@ -15,24 +15,6 @@ from issuer.settings import Settings, is_loopback
 from issuer.vocabulary import RegisteredBy
 from issuer.web.views import ActingAt, AgentOS, Application
 
-_BROWSERS = (
-    ("Edg", "Edge"),
-    ("OPR/", "Opera"),
-    ("Firefox/", "Firefox"),
-    ("FxiOS/", "Firefox"),
-    ("CriOS/", "Chrome"),
-    ("Chrome/", "Chrome"),
-    ("Safari/", "Safari"),
-)
-_SYSTEMS = (
-    ("Android", "Android"),
-    ("iPhone", "iPhone"),
-    ("iPad", "iPad"),
-    ("CrOS", "ChromeOS"),
-    ("Windows", "Windows"),
-    ("Mac OS X", "macOS"),
-    ("Linux", "Linux"),
-)
 _METHODS = {"pwd": "password", "otp": "code", "hwk": "passkey", "swk": "passkey", "mfa": ""}
 _STEPS = (
     (timedelta(days=365), "year"),
@@ -55,22 +37,6 @@ def ago(instant: datetime, now: datetime) -> str:
             duration = f"{number} {name}{'s' if number > 1 else ''}"
             return f"{duration} ago" if instant < now else f"in {duration}"
     return "just now" if instant <= now else "in a moment"
-
-
-def utc(instant: datetime) -> str:
-    """ "2026-11-26 20:40 UTC"."""
-    # Not by `strftime`, which asks the system for its time zone each time.
-    return f"{instant.astimezone(UTC).isoformat(' ', 'minutes')[:16]} UTC"
-
-
-def browser_name(user_agent: str | None) -> str:
-    """ "Firefox on Linux", as far as the header says it; it proves nothing."""
-    text = user_agent or ""
-    browser = next((name for mark, name in _BROWSERS if mark in text), "")
-    system = next((name for mark, name in _SYSTEMS if mark in text), "")
-    if browser and system:
-        return f"{browser} on {system}"
-    return browser or system or "Unknown browser"
 
 
 def methods_in_words(methods: Iterable[str]) -> str:

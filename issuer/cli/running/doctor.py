@@ -20,9 +20,10 @@ def doctor() -> None:
     """Check the settings, the data directory, the database and the keys.
 
     To see whether the database accepts writes, it writes the time of the check and a test row that
-    it rolls back. It also connects to the destination of audit events, if there is one, and sends
-    none, and fetches the keys of the trusted issuers where people sign in. It changes nothing else.
-    The exit status is 1 if there is a problem, and 0 if there are only warnings.
+    it rolls back. It also connects to the destination of audit events and to the mail server, if
+    there are any, and sends nothing, and fetches the keys of the trusted issuers where people sign
+    in. It changes nothing else. The exit status is 1 if there is a problem, and 0 if there are only
+    warnings.
 
     Examples:
 
@@ -56,6 +57,8 @@ def _findings() -> Iterator[Finding]:
             yield checks.of_clocks(database, clock)
             yield from checks.of_keys(keys.keyring, keys.policy, settings, clock())
             yield checks.of_key_policy(keys.policy)
+            if parts.mail.server is not None:
+                yield from checks.of_mail(parts.mail.server)
             if parts.audit.pusher is not None:
                 yield from checks.of_audit_push(parts.audit.pusher)
             issuers = parts.tokens.directory.issuers_of_people()

@@ -168,7 +168,7 @@ def invite(
         made = make_administrator(work, user, settings.url)
     sentence = f"{made.username} signs in at {settings.url}/console."
     if made.invitation is not None:
-        sentence = made.invitation.url
+        sentence = str(made.invitation.url)
     output.say(sentence, made.model_dump(mode="json"))
 
 

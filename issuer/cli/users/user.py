@@ -132,15 +132,16 @@ def invite(
     lifetime: str | None = option("DURATION", "How long the link works. Default: 72h."),
     by_email: bool = flag(
         "--by-email",
-        "You send it to the e-mail address of the user and to nobody else: whoever"
-        " accepts it has verified the address.",
+        "Send it to the e-mail address of the user alone: whoever accepts it has verified"
+        " the address. The issuer sends it where ISSUER_SMTP_URL is set; else you do.",
     ),
     cancel: bool = flag("--cancel", "Cancel the current link instead."),
 ) -> None:
-    """Print a link with which a user sets a password or a passkey, once.
+    """Print or send a link with which a user sets a password or a passkey, once.
 
-    Send it to that person alone: whoever accepts it first can sign in as the user. It replaces an
-    earlier link. Second factors that the user has stay.
+    It is for that person alone: whoever accepts it first can sign in as the user. It replaces an
+    earlier link. Second factors that the user has stay. A link that the issuer sends is not
+    printed.
 
     Examples:
 
@@ -159,7 +160,8 @@ def invite(
     if cancel:
         output.say(f"The link of {user} is useless now.", {"cancelled": user_id})
     else:
-        output.say(made.url, {"id": user_id, **made.model_dump(mode="json")})
+        said = made.url or f"The invitation was sent to {made.sent_to}."
+        output.say(said, {"id": user_id, **made.model_dump(mode="json", exclude_none=True)})
 
 
 @app.command("revoke-tokens")

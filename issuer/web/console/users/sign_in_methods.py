@@ -7,6 +7,7 @@ from starlette.responses import Response
 from issuer.composition import UnitOfWork
 from issuer.fields.text import escaped
 from issuer.fields.times import in_seconds
+from issuer.fields.user_agents import browser_name
 from issuer.sign_in import InvitationFields, NewInvitation
 from issuer.sign_in.identities import IdentityFields
 from issuer.users import USER, User
@@ -15,7 +16,6 @@ from issuer.web.console.screens.commands import Commands
 from issuer.web.console.screens.resource import ResourceScreen
 from issuer.web.console.screens.screen import ConsoleScreen
 from issuer.web.console.screens.views import Command
-from issuer.web.words import browser_name
 
 ENDS = "Every session ends, and every token is refused within seconds."
 
@@ -27,7 +27,7 @@ def invitation_link(
     done: str,
     commands: Sequence[Command],
 ) -> Response:
-    """The answer in which the link of an invitation is shown, once.
+    """The answer in which the link of an invitation is shown, once, or where it was sent.
 
     It is a secret: whoever opens it first becomes the user.
     """
@@ -37,6 +37,7 @@ def invitation_link(
         commands=commands,
         person=user,
         url=invitation.url,
+        sent_to=invitation.sent_to,
         expires_at=invitation.expires_at,
     )
 

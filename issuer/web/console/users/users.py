@@ -83,7 +83,8 @@ class UsersScreen(CollectionScreen):
         commands = self._commands_for(created, assignments)
         if invitation is None:
             return self.finished(done, commands[0], self.created(created.id))
-        commands += (invitation_command(self.commands, created),)
+        sent = InvitationFields(by_email=True) if invitation.sent_to else None
+        commands += (invitation_command(self.commands, created, sent),)
         return invitation_link(self, created, invitation, done, commands)
 
     def _create(
@@ -99,7 +100,9 @@ class UsersScreen(CollectionScreen):
                     raise InvalidField(field, str(error)) from None
             if "invite" not in self.form:
                 return created, None
-            return created, work.invitations.create(created.id, InvitationFields())
+            is_sent = self.parts.settings.smtp_url is not None and created.email is not None
+            fields_of_link = InvitationFields(by_email=is_sent)
+            return created, work.invitations.create(created.id, fields_of_link)
 
     def _commands_for(
         self, created: User, assignments: Sequence[Assignment]
