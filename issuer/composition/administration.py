@@ -16,6 +16,7 @@ from issuer.explain.explaining import Explainer, Subject
 from issuer.explain.own_api import OwnApi
 from issuer.revocations import Revocations
 from issuer.scopes import ISSUER_ADMIN, counts_here, covers
+from issuer.telemetry.metrics import PASSWORD_RESET
 from issuer.tokens import VerifiedToken, still_held
 from issuer.vocabulary import SigningAlgorithm
 
@@ -127,6 +128,16 @@ class Administration:
         """Send what waits now, for a command; `NotSent` if the mail server does not accept it."""
         if self._mailer:
             self._mailer.send_waiting()
+
+    def request_password_reset(self, name: str, actor: Actor) -> None:
+        """Send links to users of that name or address, later: the caller learns nothing of them."""
+
+        def send() -> None:
+            with self.changing(actor, held=()) as work:
+                work.password_resets.request(name)
+
+        if self._mailer:
+            self._mailer.later(PASSWORD_RESET, send)
 
     def require_current(self) -> None:
         """`DatabaseUnavailable` while this process cannot see changes by others."""

@@ -84,6 +84,7 @@ class FactorParts:
         self.recovery_codes = RecoveryCodes(derived(purposes.RECOVERY_CODES), random)
         challenges = PasskeyChallenges(derived(purposes.PASSKEY_CHALLENGES), clock, random)
         self.passkeys = Passkeys(url, challenges, derived(purposes.PASSKEY_HANDLES))
+        self.password_reset_key = derived(purposes.PASSWORD_RESETS)
         self.invitation_tokens = SecretTexts(INVITATION, derived(purposes.INVITATIONS), random)
         checking = (foundation.database, clock, directory, guard)
         self.second_factor = SecondFactor(

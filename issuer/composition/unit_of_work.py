@@ -27,6 +27,7 @@ from issuer.roles import Assignments, Roles
 from issuer.sign_in.factors import Factors
 from issuer.sign_in.identities import Identities
 from issuer.sign_in.invitations import Invitations
+from issuer.sign_in.password_resets import PasswordResets
 from issuer.sign_in.session_revoker import Consents, Sessions
 from issuer.sign_in.sessions import SentForms
 from issuer.token_exchange.delegations import Delegations
@@ -90,6 +91,9 @@ class UnitOfWork:
         )
         self.identities = Identities(work, self.users, random)
         self.trusted_issuers = TrustedIssuers(work, url, self.identities, factors.provider_secrets)
+        self.password_resets = PasswordResets(
+            work, self.users, factors.password_reset_key, url, outbox, texts
+        )
         self.sessions = Sessions(work, lifetimes)
         self.consents = Consents(session, trail, clock, authority)
         self.delegations = Delegations(work)

@@ -16,8 +16,8 @@ _SENDER = re.compile(r"(?P<name>[^<>\"\\]{1,100}) <(?P<address>[^<>\s]+)>")
 def can_receive_mail(address: str) -> bool:
     """Whether messages can be sent to the address (RFC 5321 §4.1.2, RFC 6531 §3.3)."""
     return (
-        len(address.encode()) <= _LONGEST
-        and address.isprintable()
+        address.isprintable()
+        and len(address.encode()) <= _LONGEST
         and re.fullmatch(_ADDRESS, address) is not None
     )
 

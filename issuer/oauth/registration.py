@@ -18,7 +18,7 @@ from issuer.oauth.messages import (
     OAuthResponse,
     quoted,
 )
-from issuer.rate_limits.request_limits import RegistrationLimit
+from issuer.rate_limits.request_limits import PublicLimit
 from issuer.scopes import ISSUER_REGISTER, covers
 from issuer.telemetry.metrics import Metrics
 from issuer.vocabulary import ErrorCode
@@ -34,7 +34,7 @@ class RegistrationEndpoint:
     _parts: EndpointParts
     _administration: Administration
     _metrics: Metrics
-    _limit: RegistrationLimit
+    _limit: PublicLimit
     needs_token: bool = field(kw_only=True)
 
     async def __call__(self, http_request: Request) -> OAuthResponse:

@@ -7,10 +7,10 @@ from issuer.clock import Clock
 from issuer.errors import TooManyRequests
 from issuer.rate_limits.outcome_limit import OutcomeLimit, UserLimited
 from issuer.rate_limits.rate import Rate
-from issuer.rate_limits.request_limits import PER_NETWORK, RegistrationLimit, RequestLimit
+from issuer.rate_limits.request_limits import PER_NETWORK, PublicLimit, RequestLimit
 from issuer.rate_limits.shared import SharedCounts
 from issuer.settings import Settings
-from issuer.telemetry.metrics import NO_METRICS, PASSWORDS, Metrics
+from issuer.telemetry.metrics import NO_METRICS, PASSWORD_RESETS, PASSWORDS, Metrics
 
 _USERS_OF_A_NETWORK = 10  # as many may have all their passwords
 
@@ -21,7 +21,8 @@ class RateLimits:
 
     failures: OutcomeLimit | None
     requests: RequestLimit | None
-    registrations: RegistrationLimit
+    registrations: PublicLimit
+    password_resets: PublicLimit
     passwords_of_user: OutcomeLimit | None
     passwords_of_network: OutcomeLimit | None
     shared: Sequence[SharedCounts]
@@ -70,8 +71,13 @@ def build_limits(settings: Settings, clock: Clock, metrics: Metrics = NO_METRICS
         RequestLimit(requests, clock, counts("requests", requests), metrics=metrics)
         if requests
         else None,
-        RegistrationLimit(
-            clock, counts("registrations", PER_NETWORK) if is_open else None, metrics
+        PublicLimit(clock, counts("registrations", PER_NETWORK) if is_open else None, metrics),
+        PublicLimit(
+            clock,
+            counts("password-resets", PER_NETWORK) if settings.smtp_url else None,
+            metrics,
+            what="password resets",
+            limit=PASSWORD_RESETS,
         ),
         passwords("passwords-of-user", of_user, "user", UserLimited),
         passwords("passwords-of-network", of_network, "address", TooManyRequests),

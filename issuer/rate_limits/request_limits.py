@@ -49,15 +49,21 @@ class RequestLimit:
         return TooManyRequests(f"too many {self.what}", left)
 
 
-class RegistrationLimit:
-    """For the event loop only."""
+class PublicLimit:
+    """Of requests that anybody can send, such as registrations. For the event loop only."""
 
     def __init__(
-        self, clock: Clock, shared: SharedCounts | None = None, metrics: Metrics = NO_METRICS
+        self,
+        clock: Clock,
+        shared: SharedCounts | None = None,
+        metrics: Metrics = NO_METRICS,
+        *,
+        what: str = "registrations",
+        limit: str = REGISTRATIONS,
     ) -> None:
-        """`shared` counts for a minute."""
-        of_network, of_all = "registrations of the address", "registrations of all addresses"
-        counted = (REGISTRATIONS, metrics)
+        """`shared` counts for a minute; `what` and `limit` as for `RequestLimit`."""
+        of_network, of_all = f"{what} of the address", f"{what} of all addresses"
+        counted = (limit, metrics)
         self._of_network = RequestLimit(PER_NETWORK, clock, shared, of_network, *counted)
         self._of_all = RequestLimit(IN_ALL, clock, shared, of_all, *counted)
 

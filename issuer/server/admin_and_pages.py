@@ -39,7 +39,9 @@ def build_admin_and_pages(
     describe(app, paths, security_schemes())
     app.router.routes.extend(direct)
     app.router.routes.extend(
-        web.web_routes(parts.web, pages, pools.people, passwords, pools.plans, parts.metrics)
+        web.web_routes(
+            parts.web, pages, pools.people, passwords, pools.plans, parts.metrics, parts.limits
+        )
     )
     if settings.api_docs:
         app.router.routes.extend(web.api_docs_routes(pages, base))

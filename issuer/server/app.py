@@ -42,7 +42,7 @@ def create_app(parts: Composition) -> DirectRoutes:
         observers.append(logs.RequestLog(settings.logged_share, parts.foundation.random))
     hsts = settings.hsts
     headers = [(b"strict-transport-security", hsts.encode())] if hsts else []
-    shared = ServerParts(parts.web, running, pools, passwords, metrics, observers, headers)
+    shared = ServerParts(parts.web, running, pools, passwords, limits, metrics, observers, headers)
     parts.administration.explainer.own_api.routes = partial(routes_of, settings)
     server = oauth.IssuerAuthorizationServer(parts.protocol)
     protocol = oauth.protocol_routes(

@@ -16,19 +16,20 @@ def routes_of(settings: Settings) -> tuple[OwnRoute, ...]:
         settings.base_path,
         has_metrics=settings.metrics_token is not None,
         has_registration=settings.client_registration != "off",
+        has_mail=settings.smtp_url is not None,
     )
 
 
 @cache
 def own_routes(
-    base_path: str, *, has_metrics: bool, has_registration: bool
+    base_path: str, *, has_metrics: bool, has_registration: bool, has_mail: bool
 ) -> tuple[OwnRoute, ...]:
     """Every route of an issuer with this base path."""
     # Imported here: FastAPI and the screens are slow to import, and most questions need neither.
     from issuer.admin.api import own_routes as admin_operations  # noqa: PLC0415
     from issuer.web.console.routes import SCREENS  # noqa: PLC0415
     from issuer.web.passkeys import OPTIONS  # noqa: PLC0415
-    from issuer.web.routes import ENDPOINTS, WITH_PASSKEYS  # noqa: PLC0415
+    from issuer.web.routes import ENDPOINTS, WITH_MAIL, WITH_PASSKEYS  # noqa: PLC0415
 
     optional = ((_METRICS, has_metrics), (_REGISTRATION, has_registration))
     pages = (
@@ -37,6 +38,7 @@ def own_routes(
             "",
             *(each.PATH for each in SCREENS),
             *(each.PATH for each in (*ENDPOINTS, *WITH_PASSKEYS)),
+            *(each.PATH for each in (WITH_MAIL if has_mail else ())),
             *(each.PATH + OPTIONS for each in WITH_PASSKEYS),
         )
     )

@@ -12,6 +12,7 @@ from issuer.clients.documents import MAX_FETCHES_AT_ONCE
 from issuer.composition.composition import WebParts
 from issuer.http.middleware import Observer
 from issuer.http.requests import RawHeaders
+from issuer.rate_limits.limits import RateLimits
 from issuer.rate_limits.password_pool import PasswordPool
 from issuer.settings import Settings
 from issuer.sign_in.authorization_request import RequestProblem
@@ -51,6 +52,7 @@ class ServerParts:
     running: RunningServer
     pools: Pools
     passwords: PasswordPool
+    limits: RateLimits
     metrics: Metrics
     observers: Sequence[Observer]
     headers: RawHeaders

@@ -19,9 +19,12 @@ request_scope: contextvars.ContextVar[MutableMapping[str, Any] | None] = context
 _CLIENT = "issuer.client"
 ROUTE = "issuer.route"
 TRACE = "issuer.trace"
-# The link of an invitation is a credential; 51 characters are what other secrets end with.
+# Links of invitations and password resets are credentials; 51 characters are what other secrets end
+# with.
 _SECRET = re.compile(
-    r"(?<=invitation/).+|(?<=invitation)[^/].*|[0-9a-z]{51,}", re.DOTALL | re.IGNORECASE
+    r"(?<=invitation/).+|(?<=invitation)[^/].*|(?<=password-reset/).+|(?<=password-reset)[^/].*"
+    r"|[0-9a-z]{51,}",
+    re.DOTALL | re.IGNORECASE,
 )
 _MAX_PATH = 256
 _MAX_DECODED = 512

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import delete, exists, select, update
+from sqlalchemy import delete, exists, func, select, update
 
 from issuer.database.store import Store, in_parts, rows_changed
 from issuer.database.tables import IdentityRow, InvitationRow, PasskeyRow, TotpSecretRow, UserRow
@@ -26,6 +26,16 @@ class UserStore(Store[UserRow]):
         query = select(UserRow.folded_username, UserRow.id)
         parts = (query.where(UserRow.folded_username.in_(part)) for part in in_parts(folded))
         return {name: key for part in parts for name, key in self.session.execute(part)}
+
+    def with_verified_email(self, address: str, limit: int) -> Sequence[UserRow]:
+        """At most `limit` users with this verified address, in any case; by an index."""
+        verified = UserRow.verified_email
+        query = select(UserRow).where(
+            func.lower(verified) == func.lower(address),
+            verified.is_not(None),
+            verified == UserRow.email,
+        )
+        return self.session.scalars(query.order_by(UserRow.id).limit(limit)).all()
 
     def usernames(self, first: str, limit: int) -> Sequence[str]:
         """At most `limit` names, from `first` on, in the order of their folded forms."""

@@ -1,70 +1,98 @@
-"""`/invitation/…`: somebody sets the first password."""
+"""`/invitation/…`: somebody sets the first password; and what all such links share."""
 
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
+from typing import Generic, TypeVar
 
 from starlette.responses import Response
 
 from issuer.directory import UserRecord
 from issuer.errors import InvalidField, NotAllowed, TooManyRequests
 from issuer.sign_in.invitations import Invitation
+from issuer.sign_in.password_resets import PasswordReset
 from issuer.users import NewPassword
 from issuer.web.password import allowed_password, as_field
 from issuer.web.sessions import SigningInEndpoint
-from issuer.web.views import InvitationPage, ProblemPage
+from issuer.web.views import InvitationPage, ProblemPage, WebPage
 from issuer.web.visit import Visit
 
 _METHODS = ("pwd",)  # RFC 8176
 
 
-class InvitationEndpoint(SigningInEndpoint):
-    """Looking at the link uses nothing up: previews of chat programs do that, too."""
+Link = TypeVar("Link", Invitation, PasswordReset)
 
-    PATH = "/invitation/{token}"
+
+class NewPasswordEndpoint(SigningInEndpoint, Generic[Link]):
+    """A link with which somebody sets a password, once.
+
+    Looking at it uses nothing up: previews of chat programs do that, too.
+    """
+
+    def find(self, visit: Visit) -> Link | None:
+        """What the link is for, unless it does not work any more."""
+        raise NotImplementedError
+
+    def page(self, visit: Visit, link: Link, errors: dict[str, str] | None = None) -> WebPage:
+        raise NotImplementedError
+
+    def accept(self, visit: Visit, link: Link, password: NewPassword) -> Response:
+        """Use the link; `NotAllowed` if another request was faster."""
+        raise NotImplementedError
+
+    def gone(self) -> Response:
+        """The link does not work any more."""
+        raise NotImplementedError
 
     def path(self, visit: Visit) -> str:
-        return f"/invitation/{token_of(visit)}"
+        return super().path(visit).format(token=token_of(visit))
 
     def purpose(self, visit: Visit) -> str:
-        return f"/invitation {token_of(visit)}"
+        return self.path(visit)
 
     def show(self, visit: Visit) -> Response:
-        invitation = self.find(visit)
-        if invitation is None:
-            return self.gone()
-        return self.site.pages.answer(self._page(visit, invitation))
+        link = self.find(visit)
+        return self.gone() if link is None else self.site.pages.answer(self.page(visit, link))
 
     async def submit(self, visit: Visit, form: Mapping[str, str]) -> Response:
-        invitation = await self.site.queries.run(self.find, visit)
-        if invitation is None:
+        link = await self.site.queries.run(self.find, visit)
+        if link is None:
             return self.gone()
-        username = invitation.username
+        username = link.username
         try:
             allowed = await self.site.queries.run(allowed_password, form, username)
             hashed = partial(self.parts.sign_in.passwords.prepared, allowed)
             new = await self.site.checks.hashed(visit.request, username, hashed)
-            return await self.site.queries.run(self._accept, visit, invitation, new)
+            return await self.site.queries.run(self._accepted, visit, link, new)
         except InvalidField as error:
-            page = replace(self._page(visit, invitation), errors={error.field: error.message})
+            page = self.page(visit, link, {error.field: error.message})
             return await self.site.queries.run(self.site.pages.answer, page, 400)
         except TooManyRequests as error:
             sentence = f"Too many attempts. Try again in {error.retry_after} seconds."
-            page = replace(self._page(visit, invitation), errors={"": sentence})
+            page = self.page(visit, link, {"": sentence})
             return await self.too_many(error, partial(self.site.pages.answer, page))
 
     def stale(self, visit: Visit, form: Mapping[str, str]) -> Response:
         return self.show(visit)
 
-    def _accept(self, visit: Visit, invitation: Invitation, password: NewPassword) -> Response:
-        actor = visit.actor.known_as(invitation.user_id)
+    def _accepted(self, visit: Visit, link: Link, password: NewPassword) -> Response:
         try:
-            with self.parts.administration.changing(actor) as work:
-                user_id = work.invitations.accept_with_password(token_of(visit), password)
+            return self.accept(visit, link, password)
         except InvalidField as error:
             raise as_field(error) from None
         except NotAllowed:
             return self.gone()
+
+
+class InvitationEndpoint(NewPasswordEndpoint[Invitation]):
+    """The first password."""
+
+    PATH = "/invitation/{token}"
+
+    def accept(self, visit: Visit, link: Invitation, password: NewPassword) -> Response:
+        actor = visit.actor.known_as(link.user_id)
+        with self.parts.administration.changing(actor) as work:
+            user_id = work.invitations.accept_with_password(token_of(visit), password)
         user = self.parts.directory.load_user(user_id)
         if user is None:
             return self.gone()
@@ -80,15 +108,18 @@ class InvitationEndpoint(SigningInEndpoint):
         with self.parts.administration.reading() as work:
             return work.invitations.find(token_of(visit))
 
-    def _page(self, visit: Visit, invitation: Invitation) -> InvitationPage:
+    def page(
+        self, visit: Visit, link: Invitation, errors: dict[str, str] | None = None
+    ) -> InvitationPage:
         can_use_passkey = self.parts.factors.passkeys.why_not_offered is None
         return InvitationPage(
             form=self.form(visit),
             action=self.path(visit),
-            name=invitation.name,
-            username=invitation.username,
-            expires_at=invitation.expires_at,
-            offers_passkey=can_use_passkey and not invitation.needs_password,
+            name=link.name,
+            username=link.username,
+            expires_at=link.expires_at,
+            errors=errors or {},
+            offers_passkey=can_use_passkey and not link.needs_password,
         )
 
     def gone(self) -> Response:

@@ -180,6 +180,7 @@ class PasskeyInvitationEndpoint(InvitationEndpoint, AsksForPasskey):
     """A passkey in place of a first password. It must verify the user, being both factors."""
 
     PATH = "/passkeys/invitation/{token}"
+    PAGE = InvitationEndpoint.PATH
 
     def options(self, visit: Visit) -> str | None:
         invitation = self.find(visit)

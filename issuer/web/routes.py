@@ -23,6 +23,7 @@ from issuer.errors import (
 )
 from issuer.http.cookies import Cookies
 from issuer.http.requests import InvalidForm
+from issuer.rate_limits.limits import RateLimits
 from issuer.rate_limits.password_pool import PasswordPool
 from issuer.telemetry.logs import get_logger
 from issuer.telemetry.metrics import Metrics
@@ -34,6 +35,7 @@ from issuer.web import (
     invitation,
     passkeys,
     password,
+    password_reset,
     second_factor,
     sessions,
     sign_in,
@@ -154,6 +156,10 @@ ENDPOINTS: tuple[type[PageEndpoint], ...] = (
     factors.RemoveFactorEndpoint,
     factors.RecoveryCodesEndpoint,
 )
+WITH_MAIL: tuple[type[PageEndpoint], ...] = (
+    password_reset.PasswordResetEndpoint,
+    password_reset.PasswordResetLinkEndpoint,
+)
 WITH_PASSKEYS: tuple[type[passkeys.AsksForPasskey], ...] = (
     passkeys.PasskeySignInEndpoint,
     passkeys.PasskeySecondFactorEndpoint,
@@ -170,6 +176,7 @@ def web_routes(
     passwords: PasswordPool,
     plans: WorkerPool,
     metrics: Metrics,
+    limits: RateLimits,
 ) -> list[Route]:
     """Every page and the files that pages use."""
     settings, audit = parts.settings, parts.audit
@@ -182,10 +189,12 @@ def web_routes(
         queries,
         plans,
         metrics,
+        limits,
     )
     with_passkeys = [each(site) for each in WITH_PASSKEYS]
+    with_mail = WITH_MAIL if settings.smtp_url else ()
     endpoints: list[PageEndpoint] = [
-        *(each(site) for each in ENDPOINTS),
+        *(each(site) for each in (*ENDPOINTS, *with_mail)),
         *with_passkeys,
         *(passkeys.OptionsEndpoint(site, each) for each in with_passkeys),
         *console_endpoints(site),

@@ -24,6 +24,7 @@ _MISSING = "Enter your user name and your password."
 _CHANGED = "Your account was changed a moment ago. Sign in again."
 _STALE = "This page was open in another tab or for too long. Enter your password again."
 _AGAIN = "Sign in again: this needs a sign-in of the last ten minutes, second factor included."
+_RESET = "Your password is changed, and every session has ended. Sign in with the new one."
 _SWITCH = "switch"  # for somebody else than the person who is signed in
 _PASSWORD = ("pwd",)  # RFC 8176
 
@@ -49,7 +50,9 @@ class SignInEndpoint(SigningInEndpoint):
             return self.site.to(visit.next or "/account")
         notice = _AGAIN if visit.next and session else ""
         username = self._expected_username(request, session)
-        return self.page(visit, SignInPage(form=self.form(visit), username=username, notice=notice))
+        done = _RESET if visit.query.get("done") == "password" else ""
+        page = SignInPage(form=self.form(visit), username=username, notice=notice, done=done)
+        return self.page(visit, page)
 
     def _expected_username(
         self, request: AuthorizationRequest | None, session: SignInSession | None

@@ -18,6 +18,7 @@ from issuer.errors import TooManyRequests
 from issuer.fields.secret_text import CHARACTERS, random_characters
 from issuer.http.cookies import BROWSER, SESSION, Cookies
 from issuer.http.requests import parameters, receive_body, see_other
+from issuer.rate_limits.limits import RateLimits
 from issuer.scopes import counts_here
 from issuer.sign_in.sessions_store import SignInSession
 from issuer.telemetry.metrics import Metrics
@@ -44,6 +45,7 @@ class Site:
     queries: WorkerPool
     plans: WorkerPool
     metrics: Metrics
+    limits: RateLimits
 
     @property
     def base(self) -> str:

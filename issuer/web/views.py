@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import ClassVar
+from urllib.parse import urlencode
 
 from issuer.catalogue.permissions import PermissionGroup
 from issuer.sign_in import Factor
@@ -21,6 +22,13 @@ class Form:
     request_id: str = ""
     next: str = ""
     once: str = ""
+
+    @property
+    def query(self) -> str:
+        """What a link to another page about the same request has behind its path."""
+        given = {"request": self.request_id, "next": self.next}
+        query = urlencode({name: value for name, value in given.items() if value})
+        return f"?{query}" if query else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +114,7 @@ class SignInPage(WebPage):
     username: str = ""
     error: str = ""
     notice: str = ""
+    done: str = ""
     offers_passkey: bool = False
 
 
@@ -262,6 +271,31 @@ class AddPasskeyPage(WebPage):
     offers_passkey: bool = True
     name: str = ""
     error: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PasswordResetPage(WebPage):
+    """Where somebody asks for a link; `is_sent` after that, whoever it was."""
+
+    TEMPLATE = "password_reset.html"
+    HEADING = "Reset your password"
+    form: Form
+    name: str = ""
+    error: str = ""
+    is_sent: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewPasswordPage(WebPage):
+    """`action` is the path of the link."""
+
+    TEMPLATE = "new_password.html"
+    HEADING = "Set a new password"
+    form: Form
+    action: str = field(repr=False)
+    username: str
+    expires_at: datetime
+    errors: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

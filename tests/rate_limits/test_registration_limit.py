@@ -7,24 +7,24 @@ import pytest
 
 from issuer.errors import TooManyRequests
 from issuer.rate_limits.limits import build_limits
-from issuer.rate_limits.request_limits import IN_ALL, PER_NETWORK, RegistrationLimit
+from issuer.rate_limits.request_limits import IN_ALL, PER_NETWORK, PublicLimit
 from tests.builders import FakeClock, settings_for
 from tests.redis_server import RedisServer
 
 
-async def admitted(limit: RegistrationLimit, network: str, times: int) -> int:
+async def admitted(limit: PublicLimit, network: str, times: int) -> int:
     requests = [limit.count(network) for _ in range(times)]
     return (await asyncio.gather(*requests, return_exceptions=True)).count(None)
 
 
 def test_a_flood_from_one_address_leaves_room_for_others(clock: FakeClock):
-    limit = RegistrationLimit(clock)
+    limit = PublicLimit(clock)
     assert asyncio.run(admitted(limit, "192.0.2.1", 10_000)) == PER_NETWORK.most
     assert asyncio.run(admitted(limit, "192.0.2.2", 1)) == 1
 
 
 def test_a_flood_from_many_addresses_is_bounded(clock: FakeClock):
-    limit = RegistrationLimit(clock)
+    limit = PublicLimit(clock)
     floods = [asyncio.run(admitted(limit, f"192.0.2.{n}", 10)) for n in range(200)]
     assert sum(floods) == IN_ALL.most
     with pytest.raises(TooManyRequests) as refused:
