@@ -1,33 +1,41 @@
 """How messages are sent, where `ISSUER_SMTP_URL` is set."""
 
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from issuer.composition.foundation import Foundation
 from issuer.database import Session
 from issuer.keys import sealed_secrets_store as purposes
 from issuer.mail import Mailer, Outbox, Texts
+from issuer.sign_in.new_places import NewPlaceNotes
+
+if TYPE_CHECKING:  # it is imported where it is used
+    from issuer.mail.smtp import SmtpServer
 
 
 class MailParts:
-    """`server` and `mailer` are None where mail is off, and so is every `outbox`."""
+    """`server`, `mailer` and `new_places` are None where mail is off."""
 
     def __init__(self, foundation: Foundation) -> None:
-        settings, clock = foundation.settings, foundation.clock
+        settings, clock, database = foundation.settings, foundation.clock, foundation.database
         url = urlsplit(settings.url)
         self.texts = Texts(settings.url, f"{url.netloc}{url.path}")
-        self.server = self.mailer = None
+        self.server: SmtpServer | None = None
+        self.mailer: Mailer | None = None
+        self.new_places: NewPlaceNotes | None = None
         self._clock = clock
         self._key = foundation.derived(purposes.MAIL_COUNTS)
         if settings.smtp_url is None:
             return
         # Imported here: most issuers send nothing.
-        from issuer.mail.smtp import SmtpServer  # noqa: PLC0415
+        from issuer.mail import smtp  # noqa: PLC0415
 
-        self.server = SmtpServer(settings, clock, foundation.random)
-        self.mailer = Mailer(
-            self.server, foundation.database, foundation.trails, clock, foundation.metrics
+        self.server = smtp.SmtpServer(settings, clock, foundation.random)
+        self.mailer = mailer = Mailer(
+            self.server, database, foundation.trails, clock, foundation.metrics
         )
+        self.new_places = NewPlaceNotes(database, mailer, self.outbox, self.texts)
 
-    def outbox(self, session: Session) -> Outbox | None:
+    def outbox(self, session: Session) -> Outbox:
         """Takes the messages of a transaction."""
-        return Outbox(session, self._clock, self._key) if self.mailer else None
+        return Outbox(session, self._clock, self._key)

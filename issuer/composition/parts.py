@@ -29,7 +29,7 @@ class Parts:
         keyring = self.keys.keyring
         self.tokens = tokens = TokenParts(foundation, keyring)
         self.mail = MailParts(foundation)
-        self.sign_in = SignInParts(foundation, tokens.directory)
+        self.sign_in = SignInParts(foundation, tokens.directory, self.mail)
         self.factors = FactorParts(foundation, tokens.directory, self.sign_in.guard)
         self.administration = Administration(
             DomainParts(foundation, self.keys, tokens, self.sign_in, self.factors, self.mail)

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from issuer.audit import Actor
 from issuer.composition.foundation import Foundation
+from issuer.composition.mail import MailParts
 from issuer.composition.tokens import TokenParts, see_own_change
 from issuer.directory import ClientRecord, Directory
 from issuer.fields.secret_text import CODE, DEVICE_CODE, INVITATION, SESSION, SecretTexts
@@ -46,7 +47,7 @@ from issuer.vocabulary import MAX_CLOCK_SKEW
 class SignInParts:
     """How passwords are checked."""
 
-    def __init__(self, foundation: Foundation, directory: Directory) -> None:
+    def __init__(self, foundation: Foundation, directory: Directory, mail: MailParts) -> None:
         settings, database = foundation.settings, foundation.database
         self.passwords = Passwords(settings.password_hash, settings.password_workers)
         self.counter_keys = CounterKeys(foundation.derived(purposes.SIGN_IN_ATTEMPTS))
@@ -57,6 +58,7 @@ class SignInParts:
             AttemptPolicy(settings.sign_in_failures, settings.sign_in_lock),
             self.counter_keys,
             foundation.metrics,
+            mail.new_places.signed_in if mail.new_places else None,
         )
         self.sign_in = SignIn(
             database,

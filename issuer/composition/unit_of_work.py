@@ -84,7 +84,7 @@ class UnitOfWork:
         self.groups = Groups(work, random)
         factors = parts.factors
         self.factors = Factors(work, random, factors.totp, factors.recovery_codes)
-        self.outbox = outbox = parts.mail.outbox(session)
+        self.outbox = outbox = parts.mail.outbox(session) if parts.mail.mailer else None
         texts = parts.mail.texts
         self.invitations = Invitations(
             work, self.users, self.factors, factors.invitation_tokens, url, outbox, texts

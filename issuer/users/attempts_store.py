@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, select, tuple_, update
+from sqlalchemy import ColumnElement, delete, exists, select, tuple_, update
 
 from issuer.database.store import Statements, insert_into
 from issuer.database.tables import CountedTries, KnownAddressRow, SignInTriesRow, UserRow
@@ -74,20 +74,24 @@ class AttemptStore(Statements):
                 kept = update(SignInTriesRow).where(SignInTriesRow.mark == mark)
                 self.session.execute(kept.values(**asdict(tries)))
 
-    def note_success(self, attempt: Attempt, now: datetime) -> None:
+    def note_success(self, attempt: Attempt, now: datetime, since: datetime) -> bool:
         """The address of the attempt is known for the user from now on.
+
+        Whether that is news: the user has signed in before since then, and from elsewhere alone.
 
         Beyond the maximum of a user, the least recently used one is dropped. Does nothing if the
         user was deleted meanwhile.
         """
         if attempt.is_from_known_address:
             self._update_known(attempt, succeeded_at=now)
-            return
+            return False
         user_id, row = attempt.user_id or "", KnownAddressRow
         user = select(UserRow.id).where(UserRow.id == user_id)
         user = user.with_for_update(read=True, key_share=True)
         if self.session.scalars(user).one_or_none() is None:
-            return
+            return False
+        other = select(exists().where(row.user_id == user_id, row.succeeded_at > since))
+        is_news = self.session.scalars(other).one()
         made = insert_into(self.session, row).values(
             user_id=user_id, address_mark=attempt.address_mark, succeeded_at=now, **asdict(Tries())
         )
@@ -104,6 +108,7 @@ class AttemptStore(Statements):
         )
         for mark in self.session.scalars(surplus).all():
             self.session.execute(delete(row).where(*_at(user_id, mark)))
+        return is_news
 
     def of_user(self, user_id: str, mark: bytes) -> list[Tries]:
         """All counts of the user, not locked."""

@@ -61,6 +61,8 @@ class AttemptGuard:
     _policy: AttemptPolicy
     _keys: CounterKeys
     _metrics: Metrics = field(default_factory=Metrics)
+    # Called with a user, the caller and the time of a sign-in from an address that is new.
+    _on_new_address: Callable[[str, Actor, datetime], None] | None = None
 
     @contextmanager
     def attempting(
@@ -130,6 +132,7 @@ class AttemptGuard:
         # set, so that the two cannot deadlock.
         may_lock = attempt.locks and not succeeded
         locked: set[Counted] = set()
+        is_new = False
         with database.changing() if may_lock else database.transaction() as session:
             store = AttemptStore(session)
             counts = store.hold(attempt)
@@ -140,12 +143,15 @@ class AttemptGuard:
             if not attempt.is_admitted:
                 return
             if succeeded:
-                store.note_success(attempt, now)
+                is_new = store.note_success(attempt, now, now - KNOWN_FOR)
             else:
                 locked = set(attempt.locks) & set(self._policy.locked(counts, now))
                 _note_locks(self._trails.begin(session, actor), attempt, locked)
         for what in locked:
             self._metrics.sign_in_locked(what.replace(" ", "_"))
+        # The address of an application says nothing of where its user is.
+        if is_new and attempt.counts_address and attempt.user_id and self._on_new_address:
+            self._on_new_address(attempt.user_id, actor, now)
 
     def give_back(self, attempt: Attempt) -> None:
         """As if it had not been made: its password is right, and a second factor is still due.

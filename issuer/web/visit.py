@@ -44,7 +44,8 @@ class Visit:
 
     @property
     def actor(self) -> Actor:
-        return caller(self.request)
+        found, user_agent = caller(self.request), self.request.headers.get("user-agent")
+        return Actor(found.id, found.request_id, found.address, user_agent=user_agent)
 
 
 def named_request(parameters: Mapping[str, str]) -> str:
