@@ -119,6 +119,12 @@ CHANGES: dict[str, list[str]] = {
         "~ signing_keys ES256: sealed_private",
         "~ signing_keys ES256: sealed_private",
     ],
+    "send-mail.md": [
+        "+ users alice",
+        "+ invitations alice",
+        "+ used_challenges",
+        "+ used_challenges",
+    ],
     "sign-in-on-a-device.md": [
         "+ clients deploy-tool",
         "+ client_audiences deploy-tool my-os",

@@ -48,6 +48,7 @@ _LABELS = {
     "refresh_families": ("client_id",),
     "sessions": ("user_id",),
     "signing_keys": ("alg",),
+    "used_challenges": (),
     "users": ("username",),
 }
 

@@ -17,6 +17,8 @@ ON_POSTGRESQL_SLOW = (
     "tests/clients/test_documents.py",
     "tests/journeys/test_generated_requests.py",
     "tests/keys/test_rewrapping.py",
+    "tests/mail/test_inviting.py",
+    "tests/mail/test_password_reset_pages.py",
     "tests/keys/test_rotating.py",
     "tests/manifest/",
     "tests/oauth/",

@@ -23,6 +23,8 @@ from tests.existing_data import use
 from tests.how_tos import changing_only
 from tests.journeys.running_issuer import REPOSITORY, RunningIssuer
 from tests.journeys.signing_in import WebPerson
+from tests.mail.sending import sending_through
+from tests.mail.smtp_server import smtp_server
 from tests.oauth.asserting import ask
 from tests.private_postgresql import PostgresqlServer
 from tests.trusting import OtherIssuer
@@ -335,6 +337,23 @@ def test_people_are_invited_as_the_page_says(issuer: RunningIssuer):
         said = run_page(Cli(issuer.environment), "invite-people.md")
     links = [each for each in said if each.startswith(f"{issuer.url}/invitation/aiv_")]
     assert len(links) == 3
+
+
+def test_mail_is_sent_as_the_page_says(tmp_path: Path):
+    """But for the mail server, which is one of the tests."""
+    with (
+        smtp_server() as receiver,
+        RunningIssuer(tmp_path, **sending_through(receiver)) as issuer,
+    ):
+        for path in issuer.settings.data_dir.iterdir():
+            path.chmod(0o600)
+        with changing_only(issuer.deployment, "send-mail.md"):
+            said = run_page(Cli(issuer.environment), "send-mail.md")
+        subjects = [receiver.next()["Subject"] for _ in range(2)]
+    assert [each.partition(" ")[0] for each in subjects] == ["Test", "Invitation"]
+    assert "accepted the message to alice@example.com" in said[0]
+    assert "It accepts the sender" in said[1]
+    assert "sent to alice@example.com" in said[-1]
 
 
 def test_commands_run_in_a_pod_as_the_page_says(issuer_without_audience: RunningIssuer):

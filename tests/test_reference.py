@@ -71,7 +71,7 @@ def test_the_page_lists_every_endpoint():
     text = (DOCS / "reference" / "endpoints.md").read_text()
     paths = {
         route.path.removeprefix("/admin/v1").replace(":path}", "}")
-        for route in own_routes("", has_metrics=True, has_registration=True)
+        for route in own_routes("", has_metrics=True, has_registration=True, has_mail=True)
     }
     assert {path for path in paths if path not in text} == set()
 

@@ -87,7 +87,7 @@ _CLASSES = {
     "group.member_removed": (GROUP_MANAGEMENT, 4),
     "registration.refused": (API_ACTIVITY, 1),
 }
-_OF_ACCOUNTS = frozenset({"user", "factor", "identity", "invitation"})
+_OF_ACCOUNTS = frozenset({"user", "factor", "identity", "invitation", "password_reset"})
 _OF_ENTITIES = {
     **dict.fromkeys(("created", "announced", "granted", "registered"), 1),
     **dict.fromkeys(("updated", "rewrapped", "url_changed"), 3),

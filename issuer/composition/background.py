@@ -233,7 +233,7 @@ JOBS: tuple[Job, ...] = (
         "mail",
         "mail",
         "when messages wait",
-        "`audit_events`; sends to the mail server",
+        "`used_challenges`, `audit_events`; reads `users`; sends to the mail server",
         part=lambda parts: parts.mail.mailer,
     ),
     Job(

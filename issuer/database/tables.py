@@ -326,7 +326,7 @@ class RecoveryCodeRow(Base, table="recovery_codes"):
 
 
 class UsedChallengeRow(Base, table="used_challenges"):
-    """A challenge of a passkey that was answered, or a form that was sent, until it expires."""
+    """A challenge of a passkey that was answered, a form that was sent, or a message counted."""
 
     digest: Mapped[bytes] = mapped_column(primary_key=True)
     expires_at: Mapped[datetime] = mapped_column(index=True)

@@ -48,7 +48,13 @@ at_any_path = pytest.mark.parametrize(
     "more_settings",
     [
         pytest.param(
-            {"url": url, "metrics_token": "m" * 16, "client_registration": "open"},
+            {
+                "url": url,
+                "metrics_token": "m" * 16,
+                "client_registration": "open",
+                "smtp_url": "smtps://mail.example",
+                "smtp_from": "id@mail.example",
+            },
             id=url,
             marks=pytest.mark.slow if url.endswith("/auth") else [],
         )
@@ -218,9 +224,8 @@ def test_an_unknown_route_or_method_is_404_or_405_for_every_caller(
 @at_any_path
 def test_every_line_is_about_an_existing_route(deployment: Deployment):
     there = routes_of(deployment)
-    for route in own_routes(
-        deployment.services.settings.base_path, has_metrics=True, has_registration=True
-    ):
+    base = deployment.services.settings.base_path
+    for route in own_routes(base, has_metrics=True, has_registration=True, has_mail=True):
         taken = [methods for path, methods in there.items() if route.is_at(path)]
         assert route.methods <= set().union(*taken) or "docs-assets" in route.path, route
 

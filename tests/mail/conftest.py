@@ -1,9 +1,12 @@
 """Fixtures: an issuer that sends mail, and the server that accepts it."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.builders import settings_for
+from tests.conftest import Initialized, copied_issuer
 from tests.mail.sending import sending_through
 from tests.mail.smtp_server import SmtpReceiver, smtp_server
 
@@ -17,3 +20,20 @@ def receiver() -> Iterator[SmtpReceiver]:
 @pytest.fixture
 def more_settings(receiver: SmtpReceiver) -> dict[str, str]:
     return sending_through(receiver)
+
+
+@pytest.fixture
+def opened(
+    database_kind: str,
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    more_settings: dict[str, str],
+) -> Iterator[Initialized]:
+    """A copy, with settings that do not matter where an issuer is initialised."""
+    template: Initialized = request.getfixturevalue(f"opened_{database_kind}")
+    with copied_issuer(template, tmp_path) as opened:
+        settings = opened.settings
+        database_url = settings.effective_database_url
+        yield Initialized(
+            settings_for(settings.data_dir, database_url, **more_settings), opened.admin
+        )

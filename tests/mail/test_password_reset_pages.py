@@ -12,6 +12,7 @@ from tests.mail.smtp_server import SmtpReceiver
 from tests.sign_in.authorizing import App, sign_in
 from tests.web.browsing import Browser, PageSeen
 from tests.web.conftest import app  # noqa: F401 - a fixture
+from tests.web.test_attacks import EVIL
 
 PAGE = "/password-reset"
 NEW = "a password that ada has chosen"
@@ -37,7 +38,7 @@ def test_somebody_who_forgot_the_password_sets_another_one(
     assert "Forgot your password?" in browser.get("/sign-in").text
     session = sign_in(deployment, ada)
     sent = browser.follow(ask(browser, "ada@example.com"))
-    assert "Look into your mailbox" in sent.text
+    assert "Check your mail" in sent.text
     link = link_in(receiver.next().get_content())
     page = browser.get(link)
     assert "For the user name ada" in page.text
@@ -114,6 +115,15 @@ def test_a_form_of_another_site_asks_for_nothing(browser: Browser, receiver: Smt
     fields = {**browser.get(PAGE).form(PAGE).fields, "username": "ada"}
     assert browser.post(PAGE, fields, {"Origin": "https://evil.example"}).status == 403
     assert browser.post(PAGE, {"username": "ada"}).status in {303, 400}
+
+
+def test_no_parameter_sends_a_browser_elsewhere(browser: Browser):
+    for name in ("next", "request", "done"):
+        for evil in EVIL:
+            page = browser.get(PAGE, **{name: evil})
+            assert f'href="{evil}' not in page.response.text
+            sent = browser.submit(page, PAGE, username="nobody")
+            assert sent.location.startswith(f"{PAGE}?sent=yes")
 
 
 @pytest.mark.parametrize("more_settings", [{}])

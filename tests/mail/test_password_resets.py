@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from issuer.audit import Actor
 from issuer.errors import InvalidCredentials, InvalidField, NotAllowed
+from issuer.groups import GroupFields
 from issuer.mail.outbox import MOST_TO_A_USER
 from issuer.roles import Assignment
 from issuer.sign_in.password_resets import LIFETIME, MOST_OF_AN_ADDRESS, _read
@@ -267,6 +268,20 @@ def managed(deployment: Deployment) -> str:
     with administration.changing(MANAGER, ["issuer:users:write"]) as work:
         work.users.update(ada, change)
     return ada
+
+
+def test_rights_of_a_group_count_as_well(
+    deployment: Deployment, ada: str, auditor: str, receiver: SmtpReceiver
+):
+    token = link(deployment, receiver)
+    with deployment.changing() as work:
+        group = work.groups.create(GroupFields.read({"name": "auditors"}))
+        work.assignments.assign(group.id, Assignment(role=auditor))
+        work.groups.add_members(group.id, [ada])
+    assert not works(deployment, token)
+    request(deployment)
+    assert reasons(deployment)[0] == "rights at the issuer"
+    assert receiver.is_empty
 
 
 def test_whoever_set_the_address_gets_no_link_after_a_promotion(

@@ -22,7 +22,9 @@ from issuer.web.views import (
     Form,
     HomePage,
     InvitationPage,
+    NewPasswordPage,
     PasswordPage,
+    PasswordResetPage,
     ProblemPage,
     RecoveryCodesPage,
     SecondFactorPage,
@@ -259,6 +261,14 @@ PAGES: dict[str, WebPage] = {
         expires_at=NOW + timedelta(days=3),
         offers_passkey=True,
     ),
+    "password-reset": PasswordResetPage(form=FORM),
+    "password-reset-sent": PasswordResetPage(form=FORM, is_sent=True),
+    "new-password": NewPasswordPage(
+        form=FORM,
+        action="/password-reset/x",
+        username="alice",
+        expires_at=NOW + timedelta(minutes=30),
+    ),
     "sign-out": SignOutPage(user="alice", form=FORM, application="Claude"),
     "signed-out": SignedOutPage(),
     "problem": ProblemPage(
@@ -282,6 +292,8 @@ PAGES: dict[str, WebPage] = {
 SHOWN = [
     "home",
     "sign-in",
+    "password-reset",
+    "new-password",
     "second-factor",
     "consent",
     "consent-unregistered",
