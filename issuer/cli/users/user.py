@@ -13,6 +13,7 @@ from issuer.cli.confirming import Yes, ask, confirming
 from issuer.cli.members import option_of, options_of
 from issuer.cli.opening import administering, changing, find_user, operator
 from issuer.cli.options import PasswordStdin, UserName, known_users
+from issuer.cli.users.importing import import_users
 from issuer.cli.users.sign_in import (
     consent_app,
     delegation_app,
@@ -198,4 +199,5 @@ def unlock_user(user: UserName) -> None:
     output.say(f"The user {user} is unlocked.", {"unlocked": user_id})
 
 
+app.command("import")(import_users)
 commands.delete("Delete a user, its assignments and tokens. Its id may be used again.", "alice")

@@ -1,0 +1,134 @@
+"""`issuer user import`."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.driver import Cli
+
+# The packages behind it are tested on both databases.
+pytestmark = pytest.mark.parametrize("database_kind", ["sqlite"])
+
+PEOPLE = """username,email,name,groups
+alice,alice@example.org,Alice A,red;Blue
+bob,,,
+"""
+
+
+@pytest.fixture
+def people(tmp_path: Path) -> Path:
+    path = tmp_path / "people.csv"
+    path.write_text(PEOPLE)
+    return path
+
+
+@pytest.fixture
+def groups(cli: Cli) -> None:
+    for name in ("red", "blue"):
+        cli.done("group", "create", name)
+
+
+def members(cli: Cli, group: str) -> list[str]:
+    return [each["username"] for each in cli.json("group", "member", "list", group)["items"]]
+
+
+def test_users_are_created_with_their_groups(cli: Cli, people: Path, groups: None):
+    shown = cli.done("user", "import", str(people), "--yes")
+    assert shown.splitlines() == [
+        "+ create user alice",
+        '    email: "alice@example.org"',
+        '    name: "Alice A"',
+        "+ create user bob",
+        '+ add user "alice" to group "red"',
+        '+ add user "alice" to group "blue"',
+        "Done.",
+    ]
+    alice = cli.json("user", "show", "alice")
+    assert (alice["email"], alice["email_verified"], alice["name"]) == (
+        "alice@example.org", False, "Alice A",
+    )  # fmt: skip
+    assert members(cli, "red") == members(cli, "blue") == ["alice"]
+
+
+def test_a_dry_run_changes_nothing(cli: Cli, people: Path, groups: None):
+    planned = cli.json("user", "import", str(people), "--dry-run")
+    assert [each["action"] for each in planned["changes"]] == ["create", "create"]
+    assert planned["memberships"] == [
+        {"group": "red", "username": "alice"},
+        {"group": "blue", "username": "alice"},
+    ]
+    assert (planned["dry_run"], planned["unchanged"]) == (True, 0)
+    assert cli.json("user", "list")["items"] == []
+
+
+def test_without_yes_it_asks(cli: Cli, people: Path, groups: None):
+    refused = cli("user", "import", str(people))
+    assert refused.status == 1
+    assert "+ create user alice" in refused.out
+    assert refused.err == (
+        "This would create 2 users; make 2 memberships of groups. Add --yes to do it.\n"
+    )
+    assert cli.json("user", "list")["items"] == []
+
+
+def test_users_that_exist_are_left_alone(cli: Cli, people: Path, groups: None):
+    cli.done("user", "create", "ALICE", "--name", "Somebody")
+    shown = cli.done("user", "import", str(people), "--yes")
+    assert "1 users stay as they are." in shown
+    assert cli.json("user", "show", "alice")["name"] == "Somebody"
+    assert members(cli, "red") == []
+    assert cli.done("user", "import", str(people), "--yes").endswith(
+        "There was nothing to change.\n"
+    )
+
+
+def test_users_that_exist_are_updated_where_the_file_says_something(
+    cli: Cli, people: Path, groups: None
+):
+    cli.done("user", "create", "alice", "--claims", '{"team": "a"}', "--email", "old@example.org")
+    cli.done("user", "update", "alice", "--email-verified")
+    cli.done("user", "create", "bob", "--name", "Bob", "--email", "bob@example.org")
+    cli.done("group", "create", "green")
+    cli.done("group", "member", "add", "green", "alice")
+    done = cli.json("user", "import", str(people), "--update", "--yes")
+    assert [(each["action"], each["username"]) for each in done["changes"]] == [("update", "alice")]
+    assert done["unchanged"] == 1
+    alice, bob = cli.json("user", "show", "alice"), cli.json("user", "show", "bob")
+    assert (alice["email"], alice["email_verified"]) == ("alice@example.org", False)
+    assert (alice["claims"], bob["name"], bob["email"]) == (
+        {"team": "a"}, "Bob", "bob@example.org",
+    )  # fmt: skip
+    assert members(cli, "green") == members(cli, "red") == ["alice"]
+    again = cli.json("user", "import", str(people), "--update", "--yes")
+    assert (again["changes"], again["memberships"], again["unchanged"]) == ([], [], 2)
+
+
+def test_errors_name_line_and_column_and_nothing_is_changed(cli: Cli, people: Path):
+    cli.done("group", "create", "red")
+    people.write_text(PEOPLE + "carol,,,green\n")
+    refused = cli("user", "import", str(people), "--yes")
+    assert (refused.status, refused.out) == (1, "")
+    assert refused.err.splitlines() == [
+        f"{people}:2: groups: There is no group 'Blue'.",
+        f"{people}:4: groups: There is no group 'green'.",
+    ]
+    people.write_text("username,email\nalice,nobody\n")
+    assert cli("user", "import", str(people), "--yes").err == (
+        f"{people}:2: email: must look like name@host\n"
+    )
+    assert cli.json("user", "list")["items"] == []
+
+
+def test_a_large_file_is_refused(cli: Cli, people: Path):
+    people.write_bytes(b"username\n" + b"x\n" * 3_000_000)
+    assert "is larger than" in cli("user", "import", str(people)).sentence
+
+
+def test_who_gets_rights_at_the_issuer_begins_clean(cli: Cli, people: Path):
+    cli.done("role", "create", "auditor", "--scope", "issuer:audit:read")
+    cli.done("group", "create", "auditors")
+    cli.done("group", "role", "assign", "auditors", "auditor", "--everywhere")
+    people.write_text("username,groups\nalice,auditors\n")
+    cli.done("user", "import", str(people), "--yes")
+    assert members(cli, "auditors") == ["alice"]
+    assert cli.json("audit", "list", "--action", "group.member_added")["items"]
