@@ -86,6 +86,14 @@ CHANGES: dict[str, list[str]] = {
         "+ invitations admin",
         "+ revoked_principals sub alice",
     ],
+    "provision-people-by-scim.md": [
+        "+ clients idp",
+        "+ client_audiences idp ISSUER",
+        "+ client_secrets idp",
+        "+ users alice",
+        "+ group_members engineering alice",
+        "+ assignments engineering web-runner my-os",
+    ],
     "keep-the-configuration-in-git.md": [
         "+ roles report-runner",
         "+ clients report-bot",

@@ -331,6 +331,39 @@ def test_a_group_gets_rights_and_loses_them_as_the_page_says(issuer: RunningIssu
     assert any(sentence in each for each in said)
 
 
+def test_people_are_provisioned_as_the_page_says(issuer: RunningIssuer, tmp_path: Path):
+    """With the text that Entra and Okta send; by their requests, see tests/admin/scim/."""
+    page = "provision-people-by-scim.md"
+    text = (HOW_TO / page).read_text().replace("https://id.example", issuer.url)
+    making, trying = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
+    people = tmp_path / "people.csv"
+    people.write_text(re.findall(r"```csv\n(.*?)```", text, re.DOTALL)[0])
+    cli = Cli(issuer.environment)
+    issuer.deployment.role("web-runner", ["agents:web:run"])
+    issuer.deployment.group("Engineering", id="engineering")
+    create, *commands = COMMAND.findall(text)
+    with changing_only(issuer.deployment, page):
+        secret = cli.json(*shlex.split(create))["client_secret"]
+        token = run_script(making, issuer, CLIENT_SECRET=secret)
+        found = json.loads(run_script(trying, issuer, CLIENT_SECRET=secret))
+        assert len(found["Resources"]) == 1
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/scim+json"}
+        with httpx.Client(base_url=f"{issuer.url}/scim/v2", headers=headers) as scim:
+            alice = scim.post("/Users", json={"userName": "alice"}).json()["id"]
+            member = {"op": "add", "path": "members", "value": [{"value": alice}]}
+            assert scim.patch("/Groups/engineering", json={"Operations": [member]}).is_success
+        said = [cli.done(*shlex.split(each)) for each in commands if "import" not in each]
+        assert "web-runner" in said[-1]
+    cli.done("group", "create", "Support")
+    said = [
+        cli.done(*shlex.split(each.replace("people.csv", str(people))))
+        for each in commands
+        if "import" in each
+    ]
+    assert "2 users stay as they are." in said[1]
+    assert "~ update user alice" in said[2]
+
+
 def test_people_are_invited_as_the_page_says(issuer: RunningIssuer):
     issuer.deployment.role("reader", ["agents:read"])
     with changing_only(issuer.deployment, "invite-people.md"):

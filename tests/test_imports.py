@@ -125,6 +125,7 @@ ONLY_IN = {
     "argon2": ["users/passwords.py"],
     "yaml": ["manifest/parsing.py"],
     "typer": ["cli/"],
+    "scim2_models": ["admin/scim/"],
     "pyrage": ["backup/encryption.py"],
     "pyotp": ["sign_in/second_factor.py"],
     "webauthn": ["sign_in/challenges.py", "sign_in/passkeys.py"],
@@ -261,7 +262,7 @@ def imports(file: str) -> Iterator[str]:
 
 # All optional packages are installed where this runs. What a process does not use, it neither waits
 # for nor holds in memory; a package stands for all that it contains.
-OF_PEOPLE = "fastapi issuer.admin issuer.web jinja2 yaml pyotp segno webauthn"
+OF_PEOPLE = "fastapi issuer.admin issuer.web jinja2 yaml pyotp segno webauthn scim2_models lark"
 OF_EXTRAS = "psycopg redis opentelemetry prometheus_client google.protobuf"
 OF_OTHERS = "alembic httpx jwt rich pygments issuer.manifest sqlalchemy.dialects.postgresql"
 OF_SERVERS = "starlette anyio uvicorn uvloop httptools authlib issuer.oauth issuer.server"

@@ -27,16 +27,21 @@ def authenticate(request: Request) -> Access:
         note_client(token.subject)
         held = administration.still_held(token)
     except InvalidCredentials as error:
-        # RFC 6750 §3.1: no error code for a request without authentication.
-        invalid = ', error="invalid_token"' if "authorization" in request.headers else ""
-        raise ProblemRaised(
-            "unauthenticated",
-            "The access token is missing, expired, or not for this issuer.",
-            {"WWW-Authenticate": f'Bearer realm="issuer"{invalid}'},
-        ) from error
+        raise unauthenticated(request) from error
     access = Access(administration, caller(request, token.subject), held)
     request.state.access = access
     return access
+
+
+def unauthenticated(request: Request) -> ProblemRaised:
+    """The same refusal for every cause."""
+    # RFC 6750 §3.1: no error code for a request without authentication.
+    invalid = ', error="invalid_token"' if "authorization" in request.headers else ""
+    return ProblemRaised(
+        "unauthenticated",
+        "The access token is missing, expired, or not for this issuer.",
+        {"WWW-Authenticate": f'Bearer realm="issuer"{invalid}'},
+    )
 
 
 async def _authenticated(request: Request, _: Annotated[object, Depends(_bearer)] = None) -> Access:

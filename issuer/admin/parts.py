@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from fastapi import Request
 
+from issuer.admin.scim.client_secrets import ClientSecretChecks
 from issuer.background.workers import WorkerPool
 from issuer.composition import Administration
 from issuer.rate_limits.client_queue import ClientQueues
@@ -21,6 +22,7 @@ class AdminParts:
     passwords: PasswordPool
     lints: WorkerPool
     lint_queues: ClientQueues
+    client_secrets: ClientSecretChecks
 
 
 def admin_parts(request: Request) -> AdminParts:

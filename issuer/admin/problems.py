@@ -117,6 +117,11 @@ def shortened(text: str) -> str:
     return text if len(text) <= _MAX_NAME else text[:_MAX_NAME] + "…"
 
 
+def status_of(name: str) -> int:
+    """The status of a problem."""
+    return _PROBLEMS[name][0]
+
+
 def type_of(name: str) -> str:
     """The `type` of a problem: a URN, the same in every deployment."""
     return f"urn:agentos-issuer:problem:{name}"

@@ -199,10 +199,18 @@ class Access:
     @contextmanager
     def work(self, scope: str) -> Iterator[UnitOfWork]:
         """The domain objects in the transaction of this request; `Forbidden` without `scope`."""
-        reads = scope.endswith(":read")
-        transaction = self.administration.reading if reads else self.administration.changing
-        with transaction(self.actor, self.held) as work:
-            if not reads:
-                work.authority.drop_lost_scopes()
+        if scope.endswith(":read"):
+            with self.reading(scope) as work:
+                yield work
+            return
+        with self.administration.changing(self.actor, self.held) as work:
+            work.authority.drop_lost_scopes()
+            work.authority.require(scope)
+            yield work
+
+    @contextmanager
+    def reading(self, scope: str) -> Iterator[UnitOfWork]:
+        """As `work`, to read only: where `scope` allows changes as well."""
+        with self.administration.reading(self.actor, self.held) as work:
             work.authority.require(scope)
             yield work

@@ -47,6 +47,8 @@ class WebParts:
         self.people = parts.people
         self.sign_in = parts.sign_in
         self.factors = parts.factors
+        self.client_authentication = parts.tokens.client_authentication
+        self.last_use = parts.tokens.last_use
         self.directory = parts.tokens.directory
         self.changes = parts.tokens.changes
         self.administration = parts.administration

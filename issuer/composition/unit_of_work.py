@@ -33,6 +33,7 @@ from issuer.sign_in.sessions import SentForms
 from issuer.token_exchange.delegations import Delegations
 from issuer.tokens.revoking import TokenRevocations
 from issuer.trusted_issuers import TrustedIssuers
+from issuer.users.provisioned import ProvisionedUsers
 from issuer.users.users import Users
 from issuer.verifiers.known_verifiers import KnownVerifiers
 from issuer.vocabulary import SigningAlgorithm
@@ -82,6 +83,7 @@ class UnitOfWork:
         self.rotations = Rotations(self.clients, clock)
         self.users = Users(work, random, parts.sign_in.counter_keys)
         self.groups = Groups(work, random)
+        self.provisioned_users = ProvisionedUsers(work, random, parts.sign_in.counter_keys)
         factors = parts.factors
         self.factors = Factors(work, random, factors.totp, factors.recovery_codes)
         self.outbox = outbox = parts.mail.outbox(session) if parts.mail.mailer else None

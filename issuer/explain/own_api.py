@@ -62,12 +62,7 @@ class OwnApi:
             return Decision.of_unknown_route(
                 f"{_ISSUER} has {path}, but does not allow {method}: 405 for every caller."
             )
-        met = [
-            route
-            for route in routes
-            if route.needs is None
-            or (counts_here(held) and all(covers(held, need) for need in route.needs))
-        ]
+        met = [route for route in routes if _is_met(route.needs, held)]
         return _granted(met[0], held) if met else _refused(routes[0], held)
 
     @cached_property
@@ -82,6 +77,12 @@ class OwnApi:
 
     def _routes_at(self, path: str) -> list[OwnRoute]:
         return [route for route in self.routes() if route.is_at(path)]
+
+
+def _is_met(needs: tuple[str, ...] | None, held: list[str]) -> bool:
+    if not needs:
+        return needs is None or counts_here(held)
+    return all(covers(held, each) for each in needs)
 
 
 def _refused(route: OwnRoute, held: list[str]) -> Decision:

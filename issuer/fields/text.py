@@ -17,6 +17,11 @@ def readable_json(value: object) -> str:
     return "\n".join(map(escaped, text.split("\n")))
 
 
+def is_storable(text: str) -> bool:
+    """Whether both databases store the text: neither NUL nor an unpaired surrogate."""
+    return not any(each == "\0" or "\ud800" <= each <= "\udfff" for each in text)
+
+
 def with_encoded_slashes(path: str) -> str:
     """The path of a URL, decoded but for `/` and `%` within a segment, which stay encoded."""
     segments = (unquote(each).replace("%", "%25").replace("/", "%2F") for each in path.split("/"))

@@ -4,6 +4,7 @@ from collections.abc import Collection
 from random import Random
 from typing import Any
 
+from issuer.database.conditions import Attribute, Condition
 from issuer.database.tables import GroupMemberRow, GroupRow
 from issuer.errors import AlreadyExists, NotAllowed, NotFound
 from issuer.fields.ids import fold_id
@@ -68,6 +69,41 @@ class Groups(Principals[GroupRow, GroupFields, Group]):
     def count_members(self, *group_ids: str) -> dict[str, int]:
         """How many members each of the groups has, by its id; one query."""
         return self._store.count_members(group_ids)
+
+    def members_of_each(self, group_ids: Collection[str]) -> dict[str, list[tuple[str, str]]]:
+        """Id and user name of every member of each of the groups, by the id of the group."""
+        found: dict[str, list[tuple[str, str]]] = {each: [] for each in group_ids}
+        for group_id, user_id, username in self._store.members_of_each(group_ids):
+            found[group_id].append((user_id, username))
+        return found
+
+    def of_each_user(self, user_ids: Collection[str]) -> dict[str, list[tuple[str, str]]]:
+        """Id and name of every group of each of the users, by the id of the user."""
+        found: dict[str, list[tuple[str, str]]] = {each: [] for each in user_ids}
+        for user_id, group_id, name in self._store.groups_of_each(user_ids):
+            found[user_id].append((group_id, name))
+        return found
+
+    def attribute(self, name: str) -> Attribute:
+        """A member of groups, as conditions compare it."""
+        return self._store.attribute(name)
+
+    def has_member(self, user_id: str) -> Condition:
+        """Met by the groups of that user."""
+        return self._store.has_member(user_id)
+
+    def matching(
+        self,
+        condition: Condition | None,
+        sort_by: Attribute | None,
+        offset: int,
+        limit: int,
+        *,
+        descending: bool = False,
+    ) -> tuple[list[Group], int]:
+        """A page of the groups that meet the condition, and how many there are."""
+        rows = self._store.matching(condition, sort_by, offset, limit, descending=descending)
+        return [self._model(row) for row in rows], self._store.number(condition)
 
     def add_members(self, group_id: str, user_ids: Collection[str]) -> None:
         """Add users; those that are members already stay. `NotFound` if one does not exist."""

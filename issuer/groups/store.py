@@ -1,18 +1,36 @@
 """Groups and their members in SQL."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
-from sqlalchemy import func, select
+from sqlalchemy import exists, func, select
 
-from issuer.database.store import Store, in_parts
+from issuer.database.conditions import Attribute, Condition, FilteredStore
+from issuer.database.store import in_parts
 from issuer.database.tables import GroupMemberRow, GroupRow, UserRow
 from issuer.groups.group import fold_name
 
+_ATTRIBUTES = {
+    "id": Attribute(GroupRow.id),
+    "name": Attribute(GroupRow.folded_name, fold_name),
+    "external_id": Attribute(GroupRow.external_id),
+    "created_at": Attribute(GroupRow.created_at),
+    "updated_at": Attribute(GroupRow.updated_at),
+}
 
-class GroupStore(Store[GroupRow]):
+
+class GroupStore(FilteredStore[GroupRow]):
     kind = "group"
     row = GroupRow
     searched = (GroupRow.folded_id, GroupRow.folded_name)
+
+    def attribute(self, name: str) -> Attribute:
+        """A member of groups, as conditions compare it."""
+        return _ATTRIBUTES[name]
+
+    def has_member(self, user_id: str) -> Condition:
+        """Groups of that user."""
+        row = GroupMemberRow
+        return exists().where(row.group_id == GroupRow.id, row.user_id == user_id)
 
     def find_by_name(self, name: str) -> GroupRow | None:
         """The group of that name, in any case."""
@@ -67,6 +85,28 @@ class GroupStore(Store[GroupRow]):
             .where(GroupMemberRow.user_id == user_id)
         )
         return self.session.scalars(query.order_by(GroupRow.folded_name)).all()
+
+    def members_of_each(self, group_ids: Collection[str]) -> Iterator[tuple[str, str, str]]:
+        """The id of a group, and id and name of a user in it, in order of ids; one query."""
+        row = GroupMemberRow
+        query = (
+            select(row.group_id, UserRow.id, UserRow.username)
+            .join(UserRow, UserRow.id == row.user_id)
+            .where(row.group_id.in_(group_ids))
+            .order_by(row.group_id, UserRow.id)
+        )
+        return ((a, b, name) for a, b, name in self.session.execute(query))
+
+    def groups_of_each(self, user_ids: Collection[str]) -> Iterator[tuple[str, str, str]]:
+        """The id of a user, and id and name of a group, in order of ids; one query."""
+        row = GroupMemberRow
+        query = (
+            select(row.user_id, GroupRow.id, GroupRow.name)
+            .join(GroupRow, GroupRow.id == row.group_id)
+            .where(row.user_id.in_(user_ids))
+            .order_by(row.user_id, GroupRow.id)
+        )
+        return ((a, b, name) for a, b, name in self.session.execute(query))
 
     def user_in_as_many(self, user_ids: Collection[str], groups: int) -> str | None:
         """One of the users who is in so many groups, if there is any."""

@@ -15,6 +15,9 @@ from issuer.admin.api import admin_routes, admin_templates
 from issuer.admin.limits import admin_layers
 from issuer.admin.parts import AdminParts
 from issuer.admin.refusals import install_problem_handlers, unforeseen
+from issuer.admin.scim.client_secrets import ClientSecretChecks
+from issuer.admin.scim.description import PREFIX, scim_paths
+from issuer.admin.scim.routes import no_scim_path, scim_failed, scim_routes
 from issuer.http.middleware import RequestContext, layer_below, note_templates, templates_of
 from issuer.oauth.openapi import protocol_paths, security_schemes
 from issuer.rate_limits.client_queue import ClientQueues
@@ -36,7 +39,7 @@ def build_admin_and_pages(
     if settings.metrics_token is not None:
         describe(app, probes.metrics_path(settings), probes.metrics_security_scheme())
     paths = {**protocol_paths(settings, grant_types), **probes.health_paths(settings)}
-    describe(app, paths, security_schemes())
+    describe(app, {**paths, **scim_paths(base)}, security_schemes())
     app.router.routes.extend(direct)
     app.router.routes.extend(
         web.web_routes(
@@ -48,17 +51,28 @@ def build_admin_and_pages(
     queues = ClientQueues(clock, LINTS_WAITING, limit=LINTS, metrics=parts.metrics)
     common = (administration, parts.running)
     # The routes are those of all applications in a process; the parts are those of this one.
-    app.state.admin = AdminParts(*common, pools.plans, passwords, pools.lints, queues)
+    secrets = ClientSecretChecks(
+        parts.web.client_authentication,
+        parts.web.last_use,
+        parts.limits.failures,
+        pools.queries,
+        clock,
+        settings.url,
+    )
+    app.state.admin = AdminParts(*common, pools.plans, passwords, pools.lints, queues, secrets)
     app.router.routes.extend(admin_routes(base))
+    app.router.routes.extend(scim_routes(base))
     render_openapi_once(app)
-    install_problem_handlers(app, web.not_found_page(pages, base))
+    page = web.not_found_page(pages, base)
+    install_problem_handlers(app, lambda request: no_scim_path(request) or page(request))
     if parts.observers or is_traced:
         templates = {**templates_of(app, base), **admin_templates()}
         app.add_middleware(note_templates, templates=templates)
     layer = partial(admin_layers, pace=RefusalPace(clock))
-    app.add_middleware(layer_below, prefix=f"{base}/admin/", layer=layer)
+    for prefix in (f"{base}/admin/", f"{base}{PREFIX}/"):
+        app.add_middleware(layer_below, prefix=prefix, layer=layer)
     readable = partial(web.ReadablePaths, pages=pages, base=base)
     app.add_middleware(layer_below, prefix=f"{base}/console/", layer=readable)
     context = partial(RequestContext, observers=parts.observers, headers=parts.headers)
-    app.add_middleware(context, unforeseen=unforeseen)
+    app.add_middleware(context, unforeseen=lambda scope: scim_failed(scope) or unforeseen(scope))
     return app

@@ -27,6 +27,7 @@ def own_routes(
     """Every route of an issuer with this base path."""
     # Imported here: FastAPI and the screens are slow to import, and most questions need neither.
     from issuer.admin.api import own_routes as admin_operations  # noqa: PLC0415
+    from issuer.admin.scim.description import scim_operations  # noqa: PLC0415
     from issuer.web.console.routes import SCREENS  # noqa: PLC0415
     from issuer.web.passkeys import OPTIONS  # noqa: PLC0415
     from issuer.web.routes import ENDPOINTS, WITH_MAIL, WITH_PASSKEYS  # noqa: PLC0415
@@ -43,7 +44,7 @@ def own_routes(
         )
     )
     public = (*_PUBLIC, *pages, *(route for route, exists in optional if exists))
-    below = (*admin_operations(), *public)
+    below = (*admin_operations(), *scim_operations(), *public)
     found = [replace(each, path=path) for each in below if (path := base_path + each.path)]
     for name in ("oauth-authorization-server", "openid-configuration"):  # RFC 8414 §3.1, OIDC §4
         for path in (f"/.well-known/{name}{base_path}", f"{base_path}/.well-known/{name}"):

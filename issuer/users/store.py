@@ -2,17 +2,56 @@
 
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import delete, exists, func, select, update
+from sqlalchemy import case, delete, exists, func, or_, select, update
 
-from issuer.database.store import Store, in_parts, rows_changed
-from issuer.database.tables import IdentityRow, InvitationRow, PasskeyRow, TotpSecretRow, UserRow
+from issuer.database.conditions import Attribute, Condition, FilteredStore
+from issuer.database.store import in_parts, rows_changed
+from issuer.database.tables import (
+    GroupMemberRow,
+    IdentityRow,
+    InvitationRow,
+    PasskeyRow,
+    TotpSecretRow,
+    UserRow,
+)
 from issuer.fields.usernames import fold_username, is_username
 
+# Of a user without one to show, `name` is made of the parts that a SCIM client sent.
+_HAS_DISPLAY_NAME = or_(
+    UserRow.scim.is_(None), Attribute.within(UserRow.scim, "displayName").column.is_not(None)
+)
+_DISPLAY_NAME = case((_HAS_DISPLAY_NAME, func.nullif(UserRow.name, "")))
+# Of the first address, which is that of the user; without a label it is one of work.
+_LABEL = func.coalesce(Attribute.within(UserRow.scim, "emails", 0, "type").column, "work")
+_EMAIL_LABEL = case((UserRow.email.is_not(None), _LABEL))
+_ATTRIBUTES = {
+    "id": Attribute(UserRow.id),
+    "username": Attribute(UserRow.folded_username, fold_username),
+    "external_id": Attribute(UserRow.external_id),
+    "display_name": Attribute(_DISPLAY_NAME, any_case=True),
+    "email": Attribute(UserRow.email, any_case=True),
+    "email_label": Attribute(_EMAIL_LABEL, any_case=True),
+    "disabled": Attribute(UserRow.disabled),
+    "created_at": Attribute(UserRow.created_at),
+    "updated_at": Attribute(UserRow.updated_at),
+}
 
-class UserStore(Store[UserRow]):
+
+class UserStore(FilteredStore[UserRow]):
     kind = "user"
     row = UserRow
     searched = (UserRow.folded_id, UserRow.folded_username)
+
+    def attribute(self, *path: str | int) -> Attribute:
+        """A member of users, or the text that a path leads to in what SCIM clients sent."""
+        if len(path) == 1 and path[0] in _ATTRIBUTES:
+            return _ATTRIBUTES[path[0]]
+        return Attribute.within(UserRow.scim, *path)
+
+    def in_group(self, group_id: str) -> Condition:
+        """Users in that group."""
+        row = GroupMemberRow
+        return exists().where(row.user_id == UserRow.id, row.group_id == group_id)
 
     def find_by_username(self, username: str) -> UserRow | None:
         """The user of that name, whatever its case or Unicode form."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from random import Random
-from typing import Any
+from typing import Any, TypeVar
 
 from issuer.authority import Grantor
 from issuer.database.tables import UserRow
@@ -15,11 +15,13 @@ from issuer.users.passwords import NewPassword, require_not_username
 from issuer.users.store import UserStore
 from issuer.users.user import USER, User, UserFields
 
+UserFieldsT = TypeVar("UserFieldsT", bound=UserFields)
+UserT = TypeVar("UserT", bound=User)
 
-class Users(Principals[UserRow, UserFields, User]):
+
+class UsersWith(Principals[UserRow, UserFieldsT, UserT]):
     """Users and their passwords. Sign-in is refused until a password is set."""
 
-    resource_type = USER
     store_type = UserStore
     id_prefix = "usr_"
     _store: UserStore
@@ -28,13 +30,13 @@ class Users(Principals[UserRow, UserFields, User]):
         super().__init__(transaction, random)
         self._keys = counter_keys
 
-    def get_by_username(self, username: str) -> User:
+    def get_by_username(self, username: str) -> UserT:
         """The user of that name, whatever its case or Unicode form."""
         if (row := self._store.find_by_username(username)) is None:
             raise NotFound("user", username)
         return self._model(row)
 
-    def update(self, key: str, patch: Mapping[str, object]) -> User:
+    def update(self, key: str, patch: Mapping[str, object]) -> UserT:
         """Apply a merge patch. A new address is not verified, unless the patch says so."""
         if "email" in patch and patch["email"] != self._store.get(key).email:
             patch = {"email_verified": False, **patch}
@@ -92,11 +94,11 @@ class Users(Principals[UserRow, UserFields, User]):
         self._forget_attempts(user_id)
         self._note("unlocked", user_id)
 
-    def _authorize(self, before: UserFields | None, after: UserFields | None) -> None:
+    def _authorize(self, before: UserFieldsT | None, after: UserFieldsT | None) -> None:
         if before is not None:
             self._authority.authorize_change(principal=before.id)
 
-    def _write(self, row: UserRow, fields: UserFields) -> None:
+    def _write(self, row: UserRow, fields: UserFieldsT) -> None:
         folded = fold_username(fields.username)
         if folded != row.folded_username and self._store.find_by_username(fields.username):
             raise AlreadyExists("user", fields.username)
@@ -118,6 +120,12 @@ class Users(Principals[UserRow, UserFields, User]):
 
     def _forget_attempts(self, user_id: str) -> None:
         AttemptStore(self._session).unlock(user_id, self._keys.of_user(user_id))
+
+
+class Users(UsersWith[UserFields, User]):
+    """Users with the members that operators set."""
+
+    resource_type = USER
 
 
 def note_grantor(row: UserRow, grantor: Grantor | None, *, is_only_way: bool) -> None:

@@ -1,0 +1,103 @@
+"""Provisioning clients that cannot request tokens: they send a client id with a secret.
+
+Entra and Okta keep one text for every request, and stop when it expires, as access tokens do. The
+text is base64 of `client_id:client_secret`, after `Bearer` or, as RFC 7617 has it, after `Basic`.
+"""
+
+import base64
+import binascii
+from dataclasses import dataclass, field
+
+from starlette.requests import Request
+
+from issuer.background.workers import WorkerPool
+from issuer.clients.authentication import AuthenticatedClient, ClientAuthentication, LastUse
+from issuer.clock import Clock
+from issuer.errors import InvalidCredentials
+from issuer.fields.networks import network_of
+from issuer.http.requests import caller, delay_refusal, values_of
+from issuer.rate_limits.outcome_limit import OutcomeLimit
+from issuer.scopes import ISSUER_SCIM, covers
+from issuer.tokens import Authorization
+from issuer.vocabulary import GrantType
+
+_SCHEMES = {"basic", "bearer"}
+
+
+@dataclass(frozen=True)
+class PresentedSecret:
+    """A client id and a secret, not yet checked."""
+
+    client_id: str
+    secret: str = field(repr=False)
+
+
+def presented_secret(request: Request) -> PresentedSecret | None:
+    """What the request presents in place of an access token, if it does."""
+    sent = values_of(request.scope["headers"], b"authorization")
+    scheme, _, text = (sent[0] if len(sent) == 1 else b"").decode("latin-1").partition(" ")
+    if scheme.lower() not in _SCHEMES:
+        return None
+    try:
+        decoded = base64.b64decode(text.strip(), validate=True).decode("ascii")
+    except (binascii.Error, ValueError):
+        return None
+    client_id, colon, secret = decoded.rpartition(":")
+    return PresentedSecret(client_id, secret) if colon else None
+
+
+@dataclass(eq=False, repr=False)
+class ClientSecretChecks:
+    """Authenticates clients by their secrets, as the token endpoint does: with its limits."""
+
+    _authentication: ClientAuthentication
+    _last_use: LastUse
+    _failures: OutcomeLimit | None
+    _queries: WorkerPool
+    _clock: Clock
+    _own_audience: str
+
+    async def authenticate(self, request: Request, presented: PresentedSecret) -> frozenset[str]:
+        """`issuer:scim` alone, if the client holds it and may get tokens for itself.
+
+        `InvalidCredentials`, the same for every cause; `TooManyRequests` beforehand.
+        """
+        arrived_at, now = self._clock.monotonic(), self._clock()
+        client_id, secret = presented.client_id, presented.secret
+        client = self._authentication.from_memory(client_id, secret, now)
+        address = caller(request).address
+        if client is None:
+            outcome = await self._looked_up(presented, network_of(address))
+            if isinstance(outcome, InvalidCredentials):
+                await delay_refusal(self._clock, arrived_at)
+                raise outcome
+            client = outcome
+        self._last_use.note(client.secret, now, address)
+        audience = client.record.audiences.get(self._own_audience)
+        if audience is None or GrantType.CLIENT_CREDENTIALS not in client.record.grant_types:
+            return frozenset()
+        held = Authorization.of_client(client.record, audience).scopes
+        return frozenset({ISSUER_SCIM} if covers(held, ISSUER_SCIM) else ())
+
+    async def _looked_up(
+        self, presented: PresentedSecret, network: str
+    ) -> AuthenticatedClient | InvalidCredentials:
+        async def check() -> AuthenticatedClient | InvalidCredentials:
+            try:
+                found = await self._queries.run(
+                    self._authentication.from_database,
+                    presented.client_id,
+                    presented.secret,
+                    self._clock(),
+                    is_last=True,
+                )
+            except InvalidCredentials as error:
+                return error
+            assert isinstance(found, AuthenticatedClient)
+            return found
+
+        if self._failures is None:
+            return await check()
+        return await self._failures.checked(
+            network, check, counts=lambda outcome: isinstance(outcome, InvalidCredentials)
+        )

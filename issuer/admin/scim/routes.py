@@ -1,0 +1,95 @@
+"""Where SCIM is served. The operations are imported with the first request: they need 17 MB."""
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from issuer.admin.access import authenticate, unauthenticated
+from issuer.admin.parts import admin_parts
+from issuer.admin.scim.client_secrets import presented_secret
+from issuer.admin.scim.description import OPERATIONS, PREFIX, WITH_BODY
+from issuer.admin.scim.refusals import refusal, refused
+from issuer.composition import Access
+from issuer.errors import InvalidCredentials
+from issuer.http.requests import caller
+from issuer.scopes import ISSUER_SCIM
+from issuer.telemetry.logs import note_client
+
+
+class ScimEndpoint:
+    """Every method of one path. No body is read for a caller without the scope."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self.methods = frozenset(OPERATIONS[path])
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        response: Response | None
+        try:
+            response = await self._answer(request)
+        except Exception as error:
+            if (response := refused(error)) is None:
+                raise
+        await response(scope, receive, send)
+
+    async def _answer(self, request: Request) -> Response:
+        if request.method not in self.methods:
+            headers = {"Allow": ", ".join(sorted(self.methods))}
+            return refusal(405, "The method is not allowed here.", headers=headers)
+        access = await _admitted(request)
+        if request.method in WITH_BODY:
+            body = await request.body()
+            # Again after the body: however slowly it came, the rights are those of now.
+            access = await _admitted(request)
+        else:
+            body = b""
+        return await run_in_threadpool(self._operate, access, request, body)
+
+    def _operate(self, access: Access, request: Request, body: bytes) -> Response:
+        from issuer.admin.scim.operations import operate  # noqa: PLC0415
+
+        return operate(access, self._path, request, body)
+
+
+async def _admitted(request: Request) -> Access:
+    """The access of an access token, or of a client that sends its secret."""
+    presented = presented_secret(request)
+    if presented is None:
+        access = await run_in_threadpool(authenticate, request)
+    else:
+        parts = admin_parts(request)
+        parts.administration.require_current()
+        note_client(presented.client_id)
+        try:
+            held = await parts.client_secrets.authenticate(request, presented)
+        except InvalidCredentials as error:
+            raise unauthenticated(request) from error
+        access = Access(parts.administration, caller(request, presented.client_id), held)
+    access.require(ISSUER_SCIM)
+    return access
+
+
+def scim_routes(base: str) -> list[Route]:
+    """A route for each path, below that of the issuer."""
+    return [Route(f"{base}{PREFIX}{path}", ScimEndpoint(path)) for path in OPERATIONS]
+
+
+def no_scim_path(request: Request) -> Response | None:
+    """404 for a wrong path below `/scim/v2`; None elsewhere."""
+    return refusal(404, "There is no such path.") if _is_below(request.scope) else None
+
+
+def scim_failed(scope: Scope) -> Response | None:
+    """The response to an unexpected error below `/scim/v2`; None elsewhere."""
+    if not _is_below(scope):
+        return None
+    return refusal(500, "Unexpected error. The server log has the cause.")
+
+
+def _is_below(scope: Scope) -> bool:
+    base = admin_parts(Request(scope)).administration.settings.base_path
+    path: str = scope["path"]
+    return path.startswith(f"{base}{PREFIX}/")

@@ -1,0 +1,173 @@
+"""Users of the issuer as users of SCIM (RFC 7643 §4.1), and back."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from scim2_models import Context, GroupMembership, InvalidFilterException, ResponseParameters
+
+from issuer.admin.scim.resources import ScimResources, bounded_operations
+from issuer.admin.scim.schemas import EnterpriseUsers, UserResource
+from issuer.database.conditions import NEVER, Attribute, Condition, Value
+from issuer.errors import InvalidField
+from issuer.users.provisioned import ProvisionedFields, ProvisionedUser
+
+_MEMBERS = {
+    "id": "id",
+    "externalId": "external_id",
+    "userName": "username",
+    "displayName": "display_name",
+    "emails": "email",
+    "emails.value": "email",
+    "emails.type": "email_label",
+    "meta.created": "created_at",
+    "meta.lastModified": "updated_at",
+}
+_ATTRIBUTES = {
+    "external_id": "externalId",
+    "username": "userName",
+    "name": "displayName",
+    "email": "emails",
+    "scim": "attributes",
+}
+_IN_OTHER_COLUMNS = {"schemas", "id", "meta", "groups", "external_id", "user_name"}
+# An address without a label is one of work: so Entra finds and replaces it.
+_WORK = "work"
+
+
+class ScimUsers(ScimResources):
+    """What SCIM may do with users. Roles, passwords and claims are out of its reach."""
+
+    model = EnterpriseUsers
+    name = "User"
+    endpoint = "/Users"
+
+    def get(self, id: str) -> ProvisionedUser:
+        return self._work.provisioned_users.get(id)
+
+    def create(self, body: Any) -> str:
+        sent = self.model.model_validate(body, scim_ctx=Context.RESOURCE_CREATION_REQUEST)
+        if sent.active is None:
+            sent.active = True
+        return self._work.provisioned_users.create(_fields_of(sent, None)).id
+
+    def replace(self, id: str, body: Any) -> None:
+        before = self.get(id)
+        sent = self.model.model_validate(body, scim_ctx=Context.RESOURCE_REPLACEMENT_REQUEST)
+        if sent.active is None:
+            sent.active = not before.disabled
+        self._work.provisioned_users.provision(id, _fields_of(sent, before))
+
+    def patch(self, id: str, body: Any) -> None:
+        before = self.get(id)
+        resource = self._resource(before)
+        bounded_operations(body)
+        self.patched(resource, body)
+        self._work.provisioned_users.provision(id, _fields_of(resource, before))
+
+    def delete(self, id: str) -> None:
+        self._work.provisioned_users.delete(id)
+
+    def condition(self, name: str, operator: str, value: Value) -> Condition:
+        users = self._work.provisioned_users
+        if name == "active":
+            if not isinstance(value, bool):  # everybody is active, or not
+                return users.attribute("id").meets("pr") if operator in {"pr", "ne"} else NEVER
+            return users.attribute("disabled").meets(operator, not value)
+        if name == "emails.primary" and isinstance(value, bool):
+            has_address = users.attribute("email").meets("pr")
+            return has_address if value == (operator == "eq") else NEVER
+        if name == "groups.value" and operator == "eq" and isinstance(value, str):
+            return users.in_group(value)
+        return self.sorted_by(name).meets(operator, value)
+
+    def sorted_by(self, name: str) -> Attribute:
+        if name in _MEMBERS:
+            return self._work.provisioned_users.attribute(_MEMBERS[name])
+        if name.startswith(("emails", "phoneNumbers", "addresses", "groups", "meta", "active")):
+            raise InvalidFilterException(detail=f"Users cannot be compared by {name}.")
+        schema, colon, attribute = name.rpartition(":")
+        path = (schema, attribute) if colon else attribute.split(".")
+        return self._work.provisioned_users.attribute(*path)
+
+    def _found(
+        self,
+        condition: Condition | None,
+        sort_by: Attribute | None,
+        offset: int,
+        limit: int,
+        *,
+        descending: bool,
+    ) -> tuple[Sequence[ProvisionedUser], int]:
+        users = self._work.provisioned_users
+        return users.matching(condition, sort_by, offset, limit, descending=descending)
+
+    def _represented(
+        self, stored: Sequence[ProvisionedUser], shown: ResponseParameters[Any]
+    ) -> list[UserResource[Any]]:
+        resources = [self._resource(each) for each in stored]
+        if self.is_shown("groups", shown):
+            groups = self._work.groups.of_each_user([each.id for each in stored])
+            for user, each in zip(stored, resources, strict=True):
+                each.groups = [
+                    GroupMembership(
+                        value=group_id,
+                        ref=self.location(group_id, "/Groups"),
+                        display=name,
+                        type="direct",
+                    )
+                    for group_id, name in groups[user.id]
+                ]
+        return resources
+
+    def _resource(self, user: ProvisionedUser) -> UserResource[Any]:
+        """What clients sent, but for what another interface may have changed since."""
+        sent = user.scim
+        attributes: dict[str, Any] = dict(sent or {})
+        attributes |= {"id": user.id, "externalId": user.external_id, "userName": user.username}
+        if sent is None or "displayName" in sent:
+            attributes["displayName"] = user.name or None
+        if sent is None or "active" in sent:
+            attributes["active"] = not user.disabled
+        attributes["emails"] = _emails(attributes.get("emails") or [], user.email)
+        resource: UserResource[Any] = self.model.model_validate(attributes)
+        resource.meta = self._meta(user)
+        return resource
+
+
+def _emails(sent: list[dict[str, Any]], address: str | None) -> list[dict[str, Any]]:
+    """The stored list, whose first address counts, with the address that the user has now."""
+    first, others = (sent[0], sent[1:]) if sent else ({"type": _WORK, "primary": True}, [])
+    return [{**first, "value": address}, *others] if address is not None else others
+
+
+def _fields_of(resource: UserResource[Any], before: ProvisionedUser | None) -> ProvisionedFields:
+    """What is stored of the resource; what SCIM cannot set is as before."""
+    emails = resource.emails = sorted(resource.emails or [], key=lambda each: not each.primary)
+    address = emails[0].value if emails else None
+    is_same = before is not None and before.email == address
+    active = resource.active if before is None else resource.active in {None, True}
+    try:
+        return ProvisionedFields.read(
+            {
+                "id": before.id if before else None,
+                "username": resource.user_name,
+                "email": address,
+                "email_verified": is_same and before is not None and before.email_verified,
+                "name": _name_of(resource),
+                "claims": before.claims if before else {},
+                "disabled": before.disabled if before and resource.active is None else not active,
+                "external_id": resource.external_id,
+                "scim": resource.model_dump(exclude=_IN_OTHER_COLUMNS),
+            }
+        )
+    except InvalidField as error:
+        problems = [(_ATTRIBUTES.get(name, name), why) for name, why in error.problems]
+        raise InvalidField(*problems[0], *problems[1:]) from None
+
+
+def _name_of(resource: UserResource[Any]) -> str:
+    """RFC 7643 §4.1.1: the name to show, else the name as a whole, else its parts."""
+    name = resource.name
+    parts = [name.given_name, name.family_name] if name else []
+    formatted = name.formatted if name else None
+    return resource.display_name or formatted or " ".join(filter(None, parts))

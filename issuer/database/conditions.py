@@ -1,0 +1,116 @@
+"""Conditions on rows, for callers that filter and sort by attributes of their choice (SCIM)."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from operator import ge, gt, le, lt
+from typing import Any, TypeAlias, TypeVar
+
+from sqlalchemy import JSON, ColumnElement, String, and_, false, func, inspect, select, type_coerce
+
+from issuer.database.store import Store
+from issuer.database.tables import Versioned
+
+Condition: TypeAlias = ColumnElement[bool]
+Value: TypeAlias = str | int | float | bool | datetime | None
+NEVER: Condition = false()
+
+Row = TypeVar("Row", bound=Versioned)
+
+_ORDERED: dict[str, Callable[[Any, Any], Condition]] = {
+    each.__name__: each for each in (gt, ge, lt, le)
+}
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """A column or an expression, and how its texts are compared.
+
+    `fold` makes the form in which the column has them; `any_case`: ignoring the case, on SQLite
+    that of ASCII letters.
+    """
+
+    column: Any
+    fold: Callable[[str], str] | None = None
+    any_case: bool = False
+
+    @classmethod
+    def within(cls, column: Any, *path: str | int) -> "Attribute":
+        """A text in a column of JSON."""
+        return cls(type_coerce(column, JSON)[path].as_string(), any_case=True)
+
+    def meets(self, operator: str, value: Value = None) -> Condition:
+        """`operator` is one of RFC 7644 §3.4.2.2, of which `co`, `sw` and `ew` take a text.
+
+        Never NULL, so that conditions can be negated. Not by LIKE, which ignores the case on SQLite
+        alone.
+        """
+        column, against = self._compared(value)
+        size = func.length(against)
+        match operator:
+            case "pr":
+                meets = column.is_not(None)
+                if isinstance(column.type, String):
+                    meets = and_(meets, column != "")
+            case "eq":
+                meets = column.is_(None) if value is None else column == against
+            case "ne":
+                return ~self.meets("eq", value)
+            case _ if value is None:
+                meets = false()
+            case "co":
+                meets = (size == 0) | (func.replace(column, against, "") != column)
+            case "sw":
+                meets = func.substr(column, 1, size) == against
+            case "ew":
+                is_long_enough = func.length(column) >= size
+                end = func.substr(column, func.length(column) - size + 1)
+                meets = (size == 0) | and_(is_long_enough, end == against)
+            case _:
+                meets = _ORDERED[operator](column, against)
+        return func.coalesce(meets, false())
+
+    @property
+    def order(self) -> Any:
+        """By what rows are sorted."""
+        return func.lower(self.column) if self.any_case else self.column
+
+    def _compared(self, value: Value) -> tuple[Any, Any]:
+        if not isinstance(value, str):
+            return self.column, value
+        against = self.fold(value) if self.fold else value
+        if self.any_case:  # both by the database, so that equal texts are always equal
+            return func.lower(self.column), func.lower(against)
+        return self.column, against
+
+
+class FilteredStore(Store[Row]):
+    """A store whose rows can be found by any condition, and counted."""
+
+    def matching(
+        self,
+        condition: Condition | None,
+        sort_by: Attribute | None,
+        offset: int,
+        limit: int,
+        *,
+        descending: bool = False,
+    ) -> Sequence[Row]:
+        """Rows that meet the condition, those without a value to sort by last, or first."""
+        query = select(self.row)
+        if condition is not None:
+            query = query.where(condition)
+        if sort_by is not None:
+            by = sort_by.order
+            is_missing = by.is_(None)
+            query = query.order_by(
+                is_missing.desc() if descending else is_missing,
+                by.desc() if descending else by,
+            )
+        query = query.order_by(*inspect(self.row).primary_key).offset(offset).limit(limit)
+        return self.session.scalars(query.options(*self.with_page)).all()
+
+    def number(self, condition: Condition | None) -> int:
+        """How many rows meet the condition."""
+        query = select(func.count()).select_from(self.row)
+        return self.session.scalar(query if condition is None else query.where(condition)) or 0
