@@ -205,6 +205,7 @@ def served(opened: Initialized, clock: FakeClock) -> Iterator[Deployment]:
     composition = compose(opened.settings, clock, build_telemetry(opened.settings, {}))
     app = create_app(composition)
     with TestClient(app, base_url=opened.settings.url) as http:
+        composition.keys.rotator.stop()  # `Deployment.wait` runs it, and nothing at the same time
         yield Deployment(composition, opened.admin, http)
     # FastAPI keeps functions of each app until the process ends, and they refer to the app:
     # thousands of them would stay in memory.
