@@ -170,6 +170,7 @@ def test_tokens_are_counted_by_grant_type(
         frozenset({("grant_type", "authorization_code")}): 0,
         frozenset({("grant_type", "urn:ietf:params:oauth:grant-type:device_code")}): 0,
         frozenset({("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange")}): 0,
+        frozenset({("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer")}): 0,
         frozenset({("grant_type", "password")}): 1,
         frozenset({("grant_type", "refresh_token")}): 1,
     }
