@@ -87,6 +87,7 @@ class Composition(Parts):
             self.audit.writer,
             self.audit.checkpoints,
             self.audit.pusher,
+            self.mail.mailer,
             self.readiness,
             self.background.jobs,
             pools,

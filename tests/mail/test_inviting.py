@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from issuer.errors import NotAllowed
+from issuer.mail.mailer import MAX_WAITING
 from issuer.mail.outbox import MOST_TO_A_USER
 from issuer.sign_in import InvitationFields
 from tests.builders import OPERATOR, PASSWORD, Deployment
@@ -64,6 +65,11 @@ def test_the_link_is_in_no_answer_event_or_log(
     said = [answer.text, json.dumps(audited), caplog.text]
     assert not [each for each in said if token in each]
     assert not [each for each in said[1:] if ADDRESS in each]
+
+
+def test_the_status_of_a_server_shows_how_many_messages_wait(admin: AdminApi):
+    queues = {each["name"]: each for each in admin.get("/status").json()["queues"]}
+    assert queues["mail"] == {"name": "mail", "tasks": 0, "max": MAX_WAITING}
 
 
 def test_a_link_that_an_operator_sends_is_shown_and_verifies_nothing(
