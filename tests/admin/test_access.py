@@ -69,7 +69,7 @@ def test_rights_that_end_while_the_body_comes_do_not_count(
 ):
     """A request is not kept open for a time when its caller may do this no more."""
     deployment.user("alice", id="alice")
-    resources = ("audiences", "clients", "roles", "trusted-issuers", "users")
+    resources = ("audiences", "clients", "groups", "roles", "trusted-issuers", "users")
     scopes = [f"issuer:{each}:write" for each in resources]
     client = deployment.client(scopes=scopes, audiences=[URL])
     admin = AdminApi(deployment.http, token_endpoint.client_credentials(client).token)
@@ -134,6 +134,7 @@ OTHERS = {
     "roles",
     "clients",
     "users",
+    "groups",
     "keys",
     "verifiers",
     "audit-events",

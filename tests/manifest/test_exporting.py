@@ -157,7 +157,7 @@ def test_an_export_is_a_consistent_snapshot(deployment: Deployment):
     assert "runner" in exported(deployment.services)
 
 
-SECTIONS = ("audiences", "trusted-issuers", "roles", "clients", "users")
+SECTIONS = ("audiences", "trusted-issuers", "roles", "clients", "users", "groups")
 
 
 @pytest.mark.parametrize("missing", SECTIONS)

@@ -37,6 +37,8 @@ CONSOLE = {
     "console-acting": "/console/clients/nightly-digest",
     "console-users": "/console/users",
     "console-user": "/console/users/alice",
+    "console-groups": "/console/groups",
+    "console-group": "/console/groups/triage",
     "console-roles": "/console/roles",
     "console-role": "/console/roles/support-agent",
     "console-explain": (

@@ -147,6 +147,12 @@ def _configure(deployment: Deployment) -> list[Credentials]:
     with deployment.changing() as work:
         for holder, role, audience in holders:
             work.assignments.assign(holder, Assignment(role=role, audience=audience))
+    deployment.group("Leads", ["alice", "dana"], id="leads")
+    deployment.group(
+        "Triage", ["alice", "bruno", "chidi"], id="triage", description="Everybody on call"
+    )
+    with deployment.changing() as work:
+        work.assignments.assign("triage", Assignment(role="support-agent", audience="support"))
     # From the command line: a password that others gave would end with her first rights here.
     local = Deployment(deployment.services, deployment.admin, deployment.http)
     local.user("ada", ["issuer-admin"], id="ada", name="Ada Byrne")
