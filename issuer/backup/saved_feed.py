@@ -151,8 +151,8 @@ def _principals(
             if principal in known and known[principal] >= not_after:
                 continue
             expires_at = not_after + MAX_TOKEN
-            store.add_principal(
-                principal,
+            store.add_principals(
+                [principal],
                 not_after=not_after,
                 expires_at=expires_at,
                 change=change,

@@ -1,11 +1,12 @@
 """Revoking tokens before they expire, within one transaction."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 
 from issuer.clock import Clock
 from issuer.database import Session
+from issuer.database.store import in_parts
 from issuer.errors import NotYet
 from issuer.revocations.share import LIMITS, FeedLimits, Listed
 from issuer.revocations.store import ExchangedToken, RevocationStore, RevokedPrincipal
@@ -72,7 +73,7 @@ class Revocations:
             return RevokedPrincipal(SUB, subject) not in self._principals
         if subject != client_id:
             raise FeedFull("The revocation feed cannot list more tokens of this client now.")
-        self._add_principal(RevokedPrincipal(SUB, client_id), self._limits.principal_bytes)
+        self._add_principals([RevokedPrincipal(SUB, client_id)], self._limits.principal_bytes)
         return False
 
     def revoke_of_user(
@@ -99,7 +100,8 @@ class Revocations:
         valid until they expire.
         """
         try:
-            self._revoke_users(user_ids, self._limits.principal_bytes_of_operators)
+            for part in in_parts(sorted({*user_ids})):
+                self._revoke_users(part, self._limits.principal_bytes_of_operators)
         except FeedFull:
             return False
         return True
@@ -124,15 +126,15 @@ class Revocations:
 
     def revoke_subject(self, user_or_client_id: str) -> None:
         """Revoke all access and refresh tokens issued so far with this `sub`."""
-        self._revoke_all(RevokedPrincipal(SUB, user_or_client_id), ends_families=True)
+        self._revoke_all(RevokedPrincipal(SUB, user_or_client_id))
 
     def revoke_client(self, client_id: str) -> None:
         """Revoke all access and refresh tokens issued so far to this `client_id`, of any `sub`."""
-        self._revoke_all(RevokedPrincipal(CLIENT_ID, client_id), ends_families=True)
+        self._revoke_all(RevokedPrincipal(CLIENT_ID, client_id))
 
     def revoke_audience(self, audience_id: str) -> None:
         """Revoke all access and refresh tokens issued so far for this `aud`."""
-        self._revoke_all(RevokedPrincipal(AUDIENCE, audience_id), ends_families=True)
+        self._revoke_all(RevokedPrincipal(AUDIENCE, audience_id))
 
     def delete_expired(self) -> int:
         """Delete some entries and exchanged tokens that have all expired; how many.
@@ -147,9 +149,9 @@ class Revocations:
 
         Nothing has been exchanged meanwhile: the feed's row is locked.
         """
-        for principal, not_after in list(self._principals.items()):
-            if issued_so_far(self._clock()) > not_after:
-                self._add_principal(principal)
+        now = issued_so_far(self._clock())
+        if late := [each for each, not_after in self._principals.items() if now > not_after]:
+            self._add_principals(late)
 
     def outrun(self) -> dict[RevokedPrincipal, datetime]:
         """After the commit: those whose tokens of its last moments are not revoked, with when.
@@ -163,8 +165,10 @@ class Revocations:
 
     def revoke_again(self, outrun: Mapping[RevokedPrincipal, datetime]) -> None:
         """Revoke the tokens that they were issued later, and what was exchanged for those."""
+        if outrun:
+            self._add_principals([*outrun])
         for each, until in outrun.items():
-            self._revoke_all(each, since=until)
+            self._revoke_what_follows(each, since=until)
 
     def _listed(
         self, kind: str, expirations: Mapping[str, datetime], client_id: str = "", subject: str = ""
@@ -199,7 +203,7 @@ class Revocations:
         for client_id in sorted(self._store.with_later_clients(clients)):
             try:
                 client = RevokedPrincipal(CLIENT_ID, client_id)
-                self._add_principal(client, self._limits.principal_bytes)
+                self._add_principals([client], self._limits.principal_bytes)
             except FeedFull:
                 self.not_revoked.add(client_id)
 
@@ -245,56 +249,63 @@ class Revocations:
         self._store.add_tokens(kind, unexpired, change, client_id=client_id, subject=subject)
         return True
 
-    def _revoke_users(self, user_ids: Iterable[str], max_bytes: int | None = None) -> None:
+    def _revoke_users(self, user_ids: Collection[str], max_bytes: int | None = None) -> None:
         """All access tokens issued so far to the users; refresh tokens get new ones."""
-        for each in sorted(user_ids):
-            principal = RevokedPrincipal(SUB, each)
-            self._add_principal(principal, max_bytes or self._limits.principal_bytes)
+        if user_ids:
+            users = [RevokedPrincipal(SUB, each) for each in sorted(user_ids)]
+            self._add_principals(users, max_bytes or self._limits.principal_bytes)
 
-    def _revoke_all(
-        self,
-        principal: RevokedPrincipal,
-        *,
-        ends_families: bool = False,
-        since: datetime | None = None,
+    def _revoke_all(self, principal: RevokedPrincipal) -> None:
+        self._add_principals([principal], ends_families=True)
+        self._revoke_what_follows(principal)
+
+    def _revoke_what_follows(
+        self, principal: RevokedPrincipal, *, since: datetime | None = None
     ) -> None:
-        self._add_principal(principal, ends_families=ends_families)
         if principal.kind in {CLIENT_ID, AUDIENCE}:  # what was exchanged has the same `sub`
             self._revoke_exchanged(principal.kind, principal.id, since=since)
 
-    def _add_principal(
+    def _add_principals(
         self,
-        principal: RevokedPrincipal,
+        principals: Collection[RevokedPrincipal],
         max_bytes: int | None = None,
         *,
         ends_families: bool = False,
     ) -> None:
-        """Add an entry for the access tokens issued so far, or move an existing one forward."""
+        """Add entries for the access tokens issued so far, or move existing ones forward.
+
+        All of them, or on `FeedFull` none.
+        """
         now = self._clock()
         not_after = issued_so_far(now)
         change = self._store.begin_change(now)
-        self._require_space(principal, max_bytes or self._limits.principal_bytes_of_operators)
-        self._store.add_principal(
-            principal,
+        self._require_space(principals, max_bytes or self._limits.principal_bytes_of_operators)
+        self._store.add_principals(
+            principals,
             not_after=not_after,
             expires_at=not_after + MAX_TOKEN,
             change=change,
             families_before=change if ends_families else 0,
         )
-        self._principals[principal] = not_after
+        self._principals |= dict.fromkeys(principals, not_after)
 
-    def _require_space(self, principal: RevokedPrincipal, max_bytes: int) -> None:
-        if self._store.has_principal(principal):
+    def _require_space(self, principals: Collection[RevokedPrincipal], max_bytes: int) -> None:
+        new = set(principals)
+        for kind in {each.kind for each in principals}:
+            there = self._store.with_entry(kind, [e.id for e in principals if e.kind == kind])
+            new -= {RevokedPrincipal(kind, each) for each in there}
+        if not new:
             return
         if self._principal_bytes is None:
             self._principal_bytes = self._store.principal_bytes()
-        if self._principal_bytes + principal.max_bytes > max_bytes:
+        needed = sum(each.max_bytes for each in new)
+        if self._principal_bytes + needed > max_bytes:
             raise FeedFull(
                 "The revocation feed cannot list more users, clients and audiences now: verifiers"
                 " would refuse a larger one. Wait until entries have expired, or revoke the signing"
                 " keys, which revokes all tokens at once."
             )
-        self._principal_bytes += principal.max_bytes
+        self._principal_bytes += needed
 
 
 def issued_so_far(now: datetime) -> datetime:

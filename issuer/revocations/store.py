@@ -199,31 +199,34 @@ class RevocationStore(Statements):
         three = (each.scalar_subquery() for each in (counted, of_client, of_subject))
         return Listed(*self.session.execute(select(*three)).one())
 
-    def has_principal(self, principal: RevokedPrincipal) -> bool:
-        """Whether it has an entry already. Entries only move forward."""
-        row = RevokedPrincipalRow
-        query = select(exists().where(row.kind == principal.kind, row.id == principal.id))
-        return self.session.scalars(query).one()
+    def with_entry(self, kind: str, ids: Iterable[str]) -> set[str]:
+        """Those of a kind that have an entry already. Entries only move forward."""
+        query = select(RevokedPrincipalRow.id).where(RevokedPrincipalRow.kind == kind)
+        parts = (query.where(RevokedPrincipalRow.id.in_(part)) for part in in_parts(ids))
+        return {each for part in parts for each in self.session.scalars(part)}
 
     def principal_bytes(self) -> int:
         """The size of all entries of users, clients and audiences in the feed, as JSON."""
         size = func.sum(func.length(RevokedPrincipalRow.id) + ENTRY_BYTES)
         return int(self.session.scalars(select(func.coalesce(size, 0))).one())
 
-    def add_principal(self, principal: RevokedPrincipal, **later: datetime | int) -> None:
-        """Add an entry with all its columns. Those of an existing entry only move forward."""
+    def add_principals(
+        self, principals: Iterable[RevokedPrincipal], **later: datetime | int
+    ) -> None:
+        """Add entries with all their columns. Those of an existing entry only move forward."""
         row = RevokedPrincipalRow
-        adding = insert_into(self.session, row).values(**asdict(principal), **later)
-        moved = {
-            name: case(
-                (adding.excluded[name] > getattr(row, name), adding.excluded[name]),
-                else_=getattr(row, name),
+        for part in in_parts({**asdict(each), **later} for each in principals):
+            adding = insert_into(self.session, row).values(part)
+            moved = {
+                name: case(
+                    (adding.excluded[name] > getattr(row, name), adding.excluded[name]),
+                    else_=getattr(row, name),
+                )
+                for name in later
+            }
+            self.session.execute(
+                adding.on_conflict_do_update(index_elements=["kind", "id"], set_=moved)
             )
-            for name in later
-        }
-        self.session.execute(
-            adding.on_conflict_do_update(index_elements=["kind", "id"], set_=moved)
-        )
 
     def tokens(self, since: int = 0) -> Iterable[tuple[str, str, datetime]]:
         """Kind, id and expiry of the tokens and families revoked after change `since`."""

@@ -3,8 +3,10 @@
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import insert
 
 from issuer.audit import EventFilter
+from issuer.database.tables import GroupMemberRow, PrincipalRow, UserRow
 from issuer.errors import (
     AlreadyExists,
     InUse,
@@ -14,6 +16,7 @@ from issuer.errors import (
     NotFound,
 )
 from issuer.groups import MAX_GROUPS, MAX_MEMBERS, Group, GroupFields, groups
+from issuer.revocations.share import ENTRY_BYTES, LIMITS
 from issuer.roles import Assignment
 from tests.builders import Credentials, Deployment
 from tests.drivers import TokenDriver
@@ -256,3 +259,27 @@ def test_a_role_or_an_audience_in_use_by_a_group_names_it(deployment: Deployment
     with deployment.changing() as work:
         work.roles.delete("web", cascade=True)
         assert work.assignments.of(group) == []
+
+
+def test_the_members_of_the_largest_group_fit_into_the_feed(
+    deployment: Deployment, web: Credentials
+):
+    """With ids as long as those that are generated; dozens of such groups do."""
+    group = deployment.group("Everybody")
+    now, ids = deployment.clock.now, [f"usr_{number:020}" for number in range(MAX_MEMBERS)]
+    user = {"claims": {}, "disabled": False, "name": "", "version": 1}
+    user |= {"created_at": now, "updated_at": now}
+    with deployment.changing() as work:
+        work.assignments.assign(group, WEB)
+    with deployment.services.database.transaction() as session:
+        session.execute(insert(PrincipalRow), [{"folded_id": i, "kind": "user"} for i in ids])
+        names = ("id", "folded_id", "username", "folded_username")
+        session.execute(insert(UserRow), [{**dict.fromkeys(names, i), **user} for i in ids])
+        session.execute(insert(GroupMemberRow), [{"group_id": group, "user_id": i} for i in ids])
+    before = deployment.services.tokens.revocations.revoked.subjects
+    with deployment.changing() as work:
+        work.assignments.unassign(group, WEB)
+    after = deployment.services.tokens.revocations.revoked.subjects
+    assert after.keys() - before.keys() == {*ids}
+    entry = len(ids[0]) + ENTRY_BYTES
+    assert LIMITS.principal_bytes_of_operators // (entry * MAX_MEMBERS) >= 12
