@@ -379,8 +379,8 @@ GAINS: dict[str, Way] = {
         f"{GROUPS}/readers", {"do": "add-members", "users": "intruder", "confirmed": "yes"},
     ),
     "removing a member of a group": Way(
-        "DELETE", "/groups/readers/members/dora", None,
-        f"{GROUPS}/readers", {"do": "remove-member", "user_id": "dora", "confirmed": "yes"},
+        "DELETE", "/groups/readers/members/gail", None,
+        f"{GROUPS}/readers", {"do": "remove-member", "user_id": "gail", "confirmed": "yes"},
     ),
     "the name of a group": Way(
         "PATCH", "/groups/readers", {"name": "x"},
@@ -397,8 +397,8 @@ GAINS: dict[str, Way] = {
         {"do": "unassign", "role": "key-readers", "everywhere": "yes", "confirmed": "yes"},
     ),
     "the name of a member of a group": Way(
-        "PATCH", "/users/erin", {"username": "mallory"},
-        f"{USERS}/erin", {"do": "save", "version": "1", "username": "mallory"},
+        "PATCH", "/users/hank", {"username": "mallory"},
+        f"{USERS}/hank", {"do": "save", "version": "1", "username": "mallory"},
     ),
     "deleting a group": Way(
         "DELETE", "/groups/leavers", None,
@@ -479,11 +479,11 @@ def privileged_resources(deployment: Deployment) -> None:
     deployment.user("alice", id="alice", roles=["key-readers"], password=None)
     deployment.user("bob", id="bob", password=None)
     deployment.user("carol", id="carol", roles=["key-readers"], password=None)
-    for name in ("dora", "erin", "intruder"):
+    for name in ("gail", "hank", "intruder"):
         deployment.user(name, id=name, password=None)
     deployment.group("plain-group", id="plain-group")
-    deployment.group("readers", ["dora"], ["key-readers"], id="readers")
-    deployment.group("leavers", ["erin"], ["key-readers"], id="leavers")
+    deployment.group("readers", ["gail"], ["key-readers"], id="readers")
+    deployment.group("leavers", ["hank"], ["key-readers"], id="leavers")
     with deployment.changing() as work:
         work.rotations.start("in-rotation")
         work.invitations.create("alice", InvitationFields())

@@ -76,7 +76,7 @@ MANIFESTS = {
         "groups:\n- id: plain-group\n  name: plain-group\n  roles: [{role: key-readers}]\n"
     ),
     "a member of a group": (
-        "groups:\n- id: readers\n  name: readers\n  members: [bob, dora]\n"
+        "groups:\n- id: readers\n  name: readers\n  members: [bob, gail]\n"
         "  roles: [{role: key-readers}]\n"
     ),
     "no member of a group": (
@@ -92,7 +92,7 @@ MANIFESTS = {
 PROTECTED = [
     *(f"{CLIENTS}/{each}" for each in ("privileged", "by-role", "mere-audience", "admins-app")),
     f"{USERS}/alice",
-    f"{USERS}/dora",
+    f"{USERS}/gail",
     f"{GROUPS}/readers",
     f"{ROLES}/key-readers",
     f"{TRUSTED_ISSUERS}/cluster",

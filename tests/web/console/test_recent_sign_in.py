@@ -22,6 +22,7 @@ from issuer.sign_in.consents_store import AllowedAccess
 from tests.builders import PASSWORD, URL, Deployment, FakeClock
 from tests.escalation import (
     CLIENTS,
+    GROUPS,
     KEYS,
     ROLES,
     TRUSTED_ISSUERS,
@@ -97,6 +98,7 @@ def manifest(deployment: Deployment) -> dict[str, str]:
     return {"do": "apply", "source": source, "etag": plan.form(_MANIFEST).fields["etag"]}
 
 
+NEW_GROUP = f"{GROUPS}/new-group"
 PLAIN, BOB, OTHER = f"{CLIENTS}/plain", f"{USERS}/bob", f"{TRUSTED_ISSUERS}/other"
 # What always needs it, of things that hold no rights here; each works after those before it.
 ALWAYS: list[tuple[str, Fields]] = [
@@ -157,6 +159,13 @@ ROUTINE: list[tuple[str, Fields]] = [
     (PLAIN, {"do": "disable", **_YES}),
     (PLAIN, {"do": "delete", "typed": "plain", **_YES}),
     (USERS, {"username": "one-more"}),
+    (GROUPS, {"name": "New group", "id": "new-group"}),
+    (NEW_GROUP, {"do": "add-members", "users": "bob", **_YES}),
+    (NEW_GROUP, {"do": "assign", "role": "plain", "audience": "my-os", **_YES}),
+    (NEW_GROUP, {"do": "unassign", "role": "plain", "audience": "my-os", **_YES}),
+    (NEW_GROUP, the_newest(NEW_GROUP, {"do": "save", "name": "Newer group"})),
+    (NEW_GROUP, {"do": "remove-member", "user_id": "bob", **_YES}),
+    (NEW_GROUP, {"do": "delete", "typed": "Newer group", **_YES}),
     (BOB, {"do": "end-delegation", "client_id": "with-keys", **_YES}),
     (BOB, {"do": "withdraw-consent", "client_id": "with-keys", **_YES}),
     (BOB, session_of_bob),
