@@ -240,8 +240,8 @@ def test_roles_are_assigned_and_unassigned(cli: Cli, ci_bot: dict[str, object]):
     cli.done("client", "role", "assign", *there)
     cli.done("client", "role", "assign", "ci-bot", "runner", "--everywhere")
     assert cli.json("client", "role", "list", "ci-bot")["items"] == [
-        {"role": "runner", "audience": None},
-        {"role": "runner", "audience": "my-os"},
+        {"role": "runner", "audience": None, "via": None},
+        {"role": "runner", "audience": "my-os", "via": None},
     ]
     assert cli.done("client", "role", "unassign", *there, "--yes") == (
         "Removed the role runner from ci-bot, at my-os.\n"
@@ -272,8 +272,8 @@ def test_a_client_is_created_with_its_roles(cli: Cli):
     both = ["--audience", "my-os", "--audience", "other-os"]
     cli.json("client", "create", "ci-bot", *both, "--role", "runner")
     assert cli.json("client", "role", "list", "ci-bot")["items"] == [
-        {"role": "runner", "audience": "my-os"},
-        {"role": "runner", "audience": "other-os"},
+        {"role": "runner", "audience": "my-os", "via": None},
+        {"role": "runner", "audience": "other-os", "via": None},
     ]
     assert cli("client", "create", "no-audience", "--role", "runner").status == 2
     no_role = cli("client", "create", "no-role", "--audience", "my-os", "--role", "unknown")

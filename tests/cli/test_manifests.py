@@ -244,5 +244,5 @@ def test_an_export_as_json_is_the_same_manifest(cli: Cli, file: Path):
 
 def test_the_schema_of_a_manifest_needs_no_deployment(new_cli: Cli):
     schema = new_cli.json("export", "--schema")
-    sections = {"audiences", "trusted_issuers", "roles", "clients", "users"}
+    sections = {"audiences", "trusted_issuers", "roles", "clients", "users", "groups"}
     assert schema["properties"].keys() == sections
