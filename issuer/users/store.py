@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 
 from sqlalchemy import case, delete, exists, func, or_, select, update
 
+from issuer.authority import Grantor
 from issuer.database.conditions import Attribute, Condition, FilteredStore
 from issuer.database.store import in_parts, rows_changed
 from issuer.database.tables import (
@@ -96,6 +97,15 @@ class UserStore(FilteredStore[UserRow]):
     def has_identity(self, user_id: str) -> bool:
         """Whether the user signs in with an account at a trusted issuer."""
         return self.session.scalars(select(exists().where(IdentityRow.user_id == user_id))).one()
+
+    def give_access(self, user_id: str, grantor: Grantor) -> None:
+        """Count identities and the invitation as given by `grantor`, unless that is an admin."""
+        if grantor.is_admin:
+            return
+        for row in (IdentityRow, InvitationRow):
+            of_user = update(row).where(row.user_id == user_id)
+            given = {"given_by": grantor.by, "given_as": grantor.given_as}
+            self.session.execute(of_user.values(**given))
 
     def delete_invitation(self, user_id: str) -> bool:
         """Whether there was one."""

@@ -105,6 +105,7 @@ class UsersWith(Principals[UserRow, UserFieldsT, UserT]):
         if row.folded_username not in {None, folded}:
             # Whoever gives an account another's name may have it get the rights meant for them.
             note_grantor(row, self._authority.grantor, is_only_way=False)
+            self._store.give_access(row.id, self._authority.grantor)
         super()._write(row, fields)
         row.folded_username = folded
         row.verified_email = fields.email if fields.email_verified else None

@@ -18,10 +18,12 @@ from issuer.errors import InvalidCredentials, NotAllowed
 from issuer.groups import GroupFields
 from issuer.roles import Assignment
 from issuer.sign_in import InvitationFields
+from issuer.sign_in.identities import Refused
 from issuer.trusted_issuers import TrustedIssuerFields
 from tests.builders import PASSWORD, URL, Credentials, Deployment, hashed
 from tests.drivers import TokenDriver
 from tests.oauth.asserting import AssertingClient
+from tests.people_of_others import company
 from tests.sign_in.authorizing import App, sign_in
 from tests.sign_in.people import People
 from tests.trusting import OtherIssuer, trust, trusted
@@ -210,6 +212,29 @@ def test_an_account_that_others_gave_the_name_of_somebody_begins_without_its_pas
         promote(deployment, user_id)
     names = ["bob", "caroline", "alice"]
     assert [can_sign_in(deployment, each, PASSWORD) for each in names] == [False, True, True]
+
+
+def test_an_account_that_others_gave_another_name_begins_without_what_admins_gave_before(
+    deployment: Deployment, helpdesk
+):
+    """Its account elsewhere, and its invitation."""
+    here = company(deployment)
+    linked = deployment.user("mallory", password=None)
+    here.link(linked)
+    invited, renamed_by_admin = deployment.user("mal"), deployment.user("ann", password=None)
+    with deployment.changing() as work:
+        tokens = [invite(work, each) for each in (invited, renamed_by_admin)]
+        work.users.update(renamed_by_admin, {"username": "anna"})
+    with helpdesk() as work:
+        work.users.update(linked, {"username": "bob"})
+        work.users.update(invited, {"username": "carol"})
+    for user_id in (linked, invited, renamed_by_admin):
+        promote(deployment, user_id)
+    assert here.refusal().why is Refused.NOT_LINKED
+    administration = deployment.services.administration
+    with administration.reading() as work:
+        found = [work.invitations.find(each) is not None for each in tokens]
+    assert found == [False, True]
 
 
 def test_what_is_older_than_the_names_of_grantors_counts_as_given_by_others(
