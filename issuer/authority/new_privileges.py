@@ -72,9 +72,11 @@ class NewPrivileges:
             self._trail.note(action, target, **about)
 
     def _end_access(self, user: UserRow, now: datetime) -> None:
-        if self._store.can_sign_in(user) and not self._authority.is_created(user.id):
+        is_new = self._authority.is_created(user.id)
+        if self._store.can_sign_in(user) and not is_new:
             self._revocations.revoke_subject(user.id)
-        ended = self._store.end_invitation(user) | self._store.end_identities(user)
+        ended = {} if is_new else self._store.end_invitation(user)
+        ended |= self._store.end_identities(user)
         grantor = Grantor(user.given_by, user.given_as)
         if not grantor.is_admin:
             ended |= dict.fromkeys(self._store.end_sign_in_methods(user, now), grantor.by)

@@ -118,8 +118,8 @@ class Invitations(WithinTransaction):
         user = self._authorized(user_id)
         if user.disabled:
             raise NotAllowed("The user is disabled. Enable it first.")
-        if fields.by_email and user.email is None:
-            raise InvalidField("by_email", "needs an email of the user")
+        if fields.by_email:
+            self._require_address(user)
         token, digest = self._tokens.new()
         now, grantor = self._clock(), self._authority.grantor
         row = InvitationRow(
@@ -139,6 +139,17 @@ class Invitations(WithinTransaction):
             return NewInvitation(url=url, expires_at=row.expires_at)
         self._send(self._outbox, user, row.verifies_email, url, row.expires_at)
         return NewInvitation(expires_at=row.expires_at, sent_to=row.verifies_email)
+
+    def _require_address(self, user: UserRow) -> None:
+        """An address of now, in the same transaction, is that of whoever gives the rights."""
+        if user.email is None:
+            raise InvalidField("by_email", "needs an email of the user")
+        may_be_of_others = not self._authority.is_created(user.id)
+        if self._outbox and may_be_of_others and self._authority.holds_rights(user.id):
+            raise NotAllowed(
+                "The user has rights at the issuer, and somebody without issuer:admin may have set"
+                " the address. Make a link without by_email, and send it yourself."
+            )
 
     def _send(self, outbox: Outbox, user: UserRow, to: str, url: str, expires_at: datetime) -> None:
         message = self._texts.invitation(user.id, user.username, to, url, expires_at)
@@ -212,10 +223,13 @@ class Invitations(WithinTransaction):
         return invitation
 
     def _grantor_now(self, row: InvitationRow) -> Grantor | None:
-        """Who made it, with the rights they have now; None if they may not invite the user now."""
+        """Who made it, with the rights they have now; None if they may not invite the user now.
+
+        One that goes to the address of the user is no word of an admin on who that is.
+        """
         grantor, since = Grantor(row.given_by, row.given_as), row.created_at
         if self._authority.may_still(grantor, ISSUER_ADMIN, since):
-            return grantor
+            return grantor if row.verifies_email is None else Grantor(grantor.by, GivenAs.OTHER)
         if self._authority.holds_rights(row.user_id):
             return None
         may_invite = grantor.by is None or self._authority.may_still(grantor, USER.write, since)

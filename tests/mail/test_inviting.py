@@ -5,10 +5,12 @@ import json
 import httpx
 import pytest
 
-from issuer.errors import NotAllowed
+from issuer.errors import InvalidCredentials, NotAllowed
 from issuer.mail.mailer import MAX_WAITING
 from issuer.mail.outbox import MOST_TO_A_USER
+from issuer.roles import Assignment
 from issuer.sign_in import InvitationFields
+from issuer.users import UserFields
 from tests.builders import OPERATOR, PASSWORD, Deployment
 from tests.cli.driver import Cli
 from tests.drivers import AdminApi, TokenDriver, problem
@@ -99,6 +101,44 @@ def test_a_user_is_not_sent_invitations_without_end(
     assert problem(refused) == (409, "not-allowed")
     assert "an hour" in refused.text
     assert events(deployment, "invitation.created") == before, "the last link still works"
+
+
+def test_the_address_that_others_set_is_no_way_to_rights_at_the_issuer(
+    deployment: Deployment, admin: AdminApi, ada: str, receiver: SmtpReceiver
+):
+    """Before and after a promotion, invited by an administrator: whoever set the address gets in
+    as a user without rights."""
+    deployment.role("boss", ["issuer:admin"])
+    eve = deployment.user("eve", password=None, id="eve-id", email="eve@evil.example")
+    links = []
+    for user in (ada, eve):
+        assert admin.post(f"/users/{user}/invitation", by_email=True).status_code == 201
+        links.append(link_in(receiver.next().get_content()))
+    browser = Browser(deployment.http)
+    page = browser.get(links[1])
+    browser.submit(page, links[1], new_password=PASSWORD, repeated=PASSWORD)
+    with deployment.changing() as work:
+        for user in (ada, eve):
+            work.assignments.assign(user, Assignment(role="boss"))
+    assert "Welcome" not in browser.get(links[0]).text
+    with pytest.raises(InvalidCredentials):
+        deployment.services.sign_in.sign_in.authenticate_first_factor("eve", PASSWORD)
+    refused = admin.post("/users/ada-id/invitation", by_email=True)
+    assert problem(refused) == (409, "not-allowed")
+    assert "without by_email" in refused.text
+    assert admin.post("/users/ada-id/invitation").status_code == 201
+    assert receiver.is_empty
+
+
+def test_an_administrator_who_creates_an_administrator_sends_the_link_at_once(
+    deployment: Deployment, receiver: SmtpReceiver
+):
+    deployment.role("boss", ["issuer:admin"])
+    with deployment.changing() as work:
+        user = work.users.create(UserFields(username="bob", email=ADDRESS))
+        work.assignments.assign(user.id, Assignment(role="boss"))
+        work.invitations.create(user.id, InvitationFields(by_email=True))
+    assert "Welcome" in Browser(deployment.http).get(link_in(receiver.next().get_content())).text
 
 
 def test_an_address_that_cannot_be_used_is_refused(deployment: Deployment, receiver: SmtpReceiver):
