@@ -18,6 +18,7 @@ from issuer.scopes import (
     ISSUER_ADMIN,
     ISSUER_INTROSPECT,
     ISSUER_REGISTER,
+    ISSUER_SCIM,
     ISSUER_STATUS,
     parse,
 )
@@ -29,6 +30,7 @@ _OF_ISSUER = {
     ISSUER_ADMIN: "Do everything at this issuer",
     ISSUER_INTROSPECT: "Introspect the tokens of all clients",
     ISSUER_REGISTER: "Register clients",
+    ISSUER_SCIM: "Provision users and groups by SCIM",
     ISSUER_STATUS: "Read how the servers are",
 }
 MOST = 100

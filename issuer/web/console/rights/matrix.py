@@ -10,6 +10,7 @@ from issuer.scopes import (
     ISSUER_ADMIN,
     ISSUER_INTROSPECT,
     ISSUER_RESOURCES,
+    ISSUER_SCIM,
     ISSUER_STATUS,
     covered,
     parse,
@@ -73,6 +74,7 @@ OWN_COLUMNS = (
     ),
     MatrixColumn("tokens", _ALL, {"introspect": ISSUER_INTROSPECT}),
     MatrixColumn("status", _ALL, {"read": ISSUER_STATUS}),
+    MatrixColumn("scim", _ALL, {"provision": ISSUER_SCIM}),
 )
 
 
