@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from issuer.authority.store import PrivilegeSnapshot
+from issuer.composition import UnitOfWork
 from issuer.database.tables import UserRow
 from issuer.roles import Assignment
 from tests.admin.scim.driver import PATCH, Scim, scim_of
@@ -65,7 +66,10 @@ class ManagedCompany:
         prefix = f"{next(numbers)}-"
         ids = {name: deployment.user(prefix + name, password=None) for name in PEOPLE}
         ids |= {name: deployment.group(prefix + name, [ids["ann"]]) for name in TEAMS}
-        return cls(deployment, scim, prefix, ids)
+        company = cls(deployment, scim, prefix, ids)
+        for name in ("ben", "red"):  # so ann has rights by her group, and cat has none
+            company.administer("promote", name, name)
+        return company
 
     def request(self, do: str, *about: Any) -> None:
         """One request of the provisioning client; what it makes replaces what was deleted."""
@@ -98,8 +102,7 @@ class ManagedCompany:
         """What an administrator does with those that are still there."""
         with self.deployment.changing() as work:
             id_, group = self.ids[name], self.ids[team]
-            kinds = work.users if name in PEOPLE else work.groups
-            if not kinds.exists(id_) or not work.groups.exists(group):
+            if not (self._is_there(work, name) and self._is_there(work, team)):
                 return
             if do == "promote":
                 work.assignments.assign(id_, AUDITOR)
@@ -110,6 +113,10 @@ class ManagedCompany:
                 (work.groups.add_members if do == "join" else work.groups.remove_members)(
                     group, [id_]
                 )
+
+    def _is_there(self, work: UnitOfWork, name: str) -> bool:
+        kind = work.users if name in PEOPLE else work.groups
+        return kind.exists(self.ids[name])
 
     def privileged(self) -> tuple[PrivilegeSnapshot, dict[str, Any]]:
         """Who has rights at the issuer, and these accounts as they are stored."""
@@ -147,6 +154,7 @@ def founded(shared: Deployment) -> Callable[[], ManagedCompany]:
         st.one_of(
             by_scim.map(lambda each: ("scim", each)), by_admin.map(lambda each: ("admin", each))
         ),
+        min_size=1,
         max_size=14,
     )
 )
