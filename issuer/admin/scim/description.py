@@ -54,7 +54,15 @@ def scim_paths(base: str) -> dict[str, Any]:
 
 def _described(path: str, method: str, summary: str) -> dict[str, Any]:
     body = {MEDIA_TYPE: {"schema": {"type": "object"}}}
-    parameters = []
+    names: dict[str, str] = {}
+    if path in {"/Users", "/Groups"} and method == "GET":
+        names |= dict.fromkeys(("filter", "sortBy", "sortOrder"), "string")
+        names |= dict.fromkeys(("startIndex", "count"), "integer")
+    if path in {"/Users", "/Groups", "/Users/{id}", "/Groups/{id}"} and method != "DELETE":
+        names |= dict.fromkeys(("attributes", "excludedAttributes"), "string")
+    parameters: list[dict[str, Any]] = [
+        {"name": name, "in": "query", "schema": {"type": kind}} for name, kind in names.items()
+    ]
     if "{id}" in path:
         schema = {"type": "string"}
         parameters.append({"name": "id", "in": "path", "required": True, "schema": schema})

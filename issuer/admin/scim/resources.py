@@ -24,7 +24,7 @@ from issuer.database.conditions import Attribute, Condition
 from issuer.http.etags import etag_of
 
 _MAX_OPERATIONS = 100
-_MAX_RELATED = 50_000  # members, or groups, in one response
+_MAX_RELATED = 20_000  # members, or groups, in one response
 
 StoredT = TypeVar("StoredT", bound="Stored")
 
