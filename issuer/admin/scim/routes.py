@@ -62,11 +62,11 @@ async def _admitted(request: Request) -> Access:
     else:
         parts = admin_parts(request)
         parts.administration.require_current()
-        note_client(presented.client_id)
         try:
             held = await parts.client_secrets.authenticate(request, presented)
         except InvalidCredentials as error:
             raise unauthenticated(request) from error
+        note_client(presented.client_id)
         access = Access(parts.administration, caller(request, presented.client_id), held)
     access.require(ISSUER_SCIM)
     return access
