@@ -36,6 +36,7 @@ BODIES: dict[str, list[dict[str, Any]]] = {
     "POST /clients": [{"client_id": "new"}],
     "POST /users": [{"username": "new"}],
     "POST /groups": [{"name": "new"}],
+    "POST /users/unknown/identities": [{"issuer": "unknown", "subject": "unknown"}],
     "PUT /users/unknown/password": [{"password": PASSWORD}],
     "POST /scopes/lint": [{"scopes": []}],
     "POST /explain": [ASKED, {**ASKED, "client_id": None, "user_id": "unknown"}],
