@@ -12,6 +12,7 @@ from issuer.clients.trust import Trust
 from issuer.sign_in import InvitationFields
 from tests.builders import URL, Deployment
 from tests.oauth.asserting import AssertingClient
+from tests.people_of_others import COMPANY, company, people
 from tests.trusting import CLUSTER, OtherIssuer, trust, trusted
 
 CLIENTS, ROLES, USERS = "/console/clients", "/console/roles", "/console/users"
@@ -42,6 +43,9 @@ ELSEWHERE = {
 KEYS = AssertingClient.new("any").jwks
 _APPLY = {"do": "apply", "version": "1"}
 _CLUSTER = OtherIssuer.new(alg="ES256")
+_PLAIN = OtherIssuer.new("https://plain.example", "ES256")
+_COMPANY = OtherIssuer.new(COMPANY, "ES256")
+_OTHER_COMPANY = OtherIssuer.new("https://login.other.example", "ES256")
 _TRUST = Trust.read(trust())
 _ADD_TRUST = {
     **{"do": "add-trust", "kind": "oidc", "issuer": "cluster", "oidc": "anybody"},
@@ -258,6 +262,43 @@ GAINS: dict[str, Way] = {
             **{"RS256": "yes", "allow_private_addresses": "yes"},
         },
     ),
+    "a trusted issuer where people sign in": Way(
+        "POST", "/trusted-issuers", {**people(_OTHER_COMPANY), "id": "other"},
+        TRUSTED_ISSUERS,
+        {
+            **{"id": "other", "issuer": _OTHER_COMPANY.issuer, "ES256": "yes", "purpose": "people"},
+            **{"source": "jwks", "jwks": json.dumps(_OTHER_COMPANY.jwks), "client_id": "issuer"},
+            **{"scopes": "openid", "username_claim": "sub"},
+        },
+    ),
+    "a trusted issuer that becomes one where people sign in": Way(
+        "PATCH", "/trusted-issuers/plain-issuer",
+        {"kinds": ["workload", "people"], "sign_in": {"client_id": "issuer"}},
+        f"{TRUSTED_ISSUERS}/plain-issuer",
+        {
+            **{"do": "save", "version": "1", "issuer": _PLAIN.issuer, "ES256": "yes"},
+            **{"source": "jwks", "jwks": json.dumps(_PLAIN.jwks), "client_id": "issuer"},
+            **{"purpose": "both", "scopes": "openid", "username_claim": "sub"},
+        },
+    ),
+    "who may come from where people sign in": Way(
+        "PATCH", "/trusted-issuers/company", {"sign_in": {"provision": True}},
+        f"{TRUSTED_ISSUERS}/company",
+        {
+            **{"do": "save", "version": "1", "issuer": _COMPANY.issuer, "ES256": "yes"},
+            **{"source": "jwks", "jwks": json.dumps(_COMPANY.jwks), "client_id": "issuer"},
+            **{"purpose": "people", "scopes": "openid", "username_claim": "sub"},
+            "provision": "yes",
+        },
+    ),
+    "disabling a trusted issuer where people sign in": Way(
+        "PATCH", "/trusted-issuers/company", {"disabled": True},
+        f"{TRUSTED_ISSUERS}/company", {"do": "disable", "confirmed": "yes"},
+    ),
+    "an account of a user with rights": Way(
+        "POST", "/users/alice/identities", {"issuer": "company", "subject": "s-mallory"},
+        f"{USERS}/alice", {"do": "link", "issuer": "company", "subject": "s-mallory"},
+    ),
     "deleting a trusted issuer of a privileged client": Way(
         "DELETE", "/trusted-issuers/cluster?cascade=true", None,
         f"{TRUSTED_ISSUERS}/cluster",
@@ -469,6 +510,8 @@ def privileged_resources(deployment: Deployment) -> None:
     deployment.client("plain")
     deployment.client("with-keys", jwks=KEYS)
     trusted(deployment, _CLUSTER)
+    trusted(deployment, _PLAIN, id="plain-issuer")
+    company(deployment, _COMPANY)
     deployment.client("trusting", scopes=["issuer:keys:read"], jwks=KEYS, trusts=[trust()])
     deployment.client(
         "admins-app",

@@ -14,7 +14,7 @@ from issuer.revocations.revocations import AUDIENCE, CLIENT_ID, SUB
 _KINDS = {SUB: "Users and clients", CLIENT_ID: "Clients", AUDIENCE: "Audiences"}
 
 _COUNTED = {
-    ("users", "clients", "trusted_issuers", "assignments", "memberships"): (
+    ("users", "clients", "trusted_issuers", "assignments", "memberships", "identities"): (
         "Those that were deleted, disabled, unassigned or removed since are back: do it again."
     ),
     ("client_secrets", "passwords"): (

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import func, select
 
 from issuer.audit import Actor
+from issuer.background.workers import WorkerPool
 from issuer.composition import Composition, compose
 from issuer.database.tables import ExchangedTokenRow
 from issuer.oauth import IssuerAuthorizationServer
@@ -49,7 +50,7 @@ def exchange(services: Composition, acting: Actors, token: str) -> None:
     exchanges.writer.start()
 
     async def steps() -> None:
-        found = await server.grants[EXCHANGE].looked_up(request)
+        found = await server.grants[EXCHANGE].looked_up(request, WorkerPool("queries", 1, 1))
         granted = server.authorize(found)
         access_token = services.tokens.issuer.issue(granted.authorization, clock())
         details = issued_details(granted, access_token)
