@@ -268,7 +268,7 @@ def test_company_accounts_are_used_without_a_browser_as_the_page_says(issuer: Ru
     page = "use-company-accounts-without-a-browser.md"
     text = (HOW_TO / page).read_text()
     other, deployment = OtherIssuer.new("https://login.company.example"), issuer.deployment
-    deployment.user("alice", ["earlier"], password=None)
+    deployment.user("alice", ["earlier"])
     cli, secret = Cli(issuer.environment), ""
     with changing_only(deployment, page):
         for line in COMMAND.findall(text):

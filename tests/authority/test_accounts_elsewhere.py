@@ -232,6 +232,8 @@ def test_no_sequence_gives_the_helper_rights_at_the_issuer(
         [(_helper_links, "helper"), (_user_password, ""), (_admin_promotes, "")],
         [(_helper_links, "helper"), (_admin_password, ""), (_user_password, ""),
          (_admin_promotes, "")],
+        [(_admin_password, ""), (_helper_links, "helper"), (_user_password, ""),
+         (_admin_promotes, "")],
         [(_admin_promotes, ""), (_helper_links, "helper")],
         [(_helper_password, ""), (_user_links, "helper"), (_admin_links, "boss"),
          (lambda w, *_: w.arrive("boss"), "")],
