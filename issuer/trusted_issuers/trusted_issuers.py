@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from issuer.authority import GivenCredential
+from issuer.authority import GivenCredential, Grantor
 from issuer.authority.access_store import AccessStore
 from issuer.database.tables import TrustedIssuerRow
-from issuer.errors import InUse, InvalidField, NotFound
+from issuer.errors import InUse, InvalidField, NotAllowed, NotFound
 from issuer.fields.urls import require_https
 from issuer.resources import Collection, Transaction
 from issuer.scopes import parse
@@ -131,11 +131,12 @@ class TrustedIssuers(Collection[TrustedIssuerRow, TrustedIssuerFields, TrustedIs
         elif "jwks_uri" in fields.keys:
             self._require_reachable("keys", fields.keys["jwks_uri"], fields)
         grantor, is_new = self._authority.grantor, row.id is None
-        is_for_people_now = fields.sign_in is not None and row.sign_in is None
-        if is_new or is_for_people_now or not grantor.is_admin:
-            row.given_by, row.given_as = grantor.by, grantor.given_as
         if not is_new:
             self._require_no_people(row, fields)
+            if fields.sign_in is not None and row.sign_in is None:
+                _require_of_admin(row)
+        if is_new or not grantor.is_admin:
+            row.given_by, row.given_as = grantor.by, grantor.given_as
         super()._write(row, fields)
         self._write_sign_in(row, fields)
 
@@ -231,6 +232,16 @@ class TrustedIssuers(Collection[TrustedIssuerRow, TrustedIssuerFields, TrustedIs
         self._session.flush()
         released = {"released": [client.client_id for client in clients[:_MAX_NAMED]]}
         return released | ({"unlinked": [*users]} if users else {})
+
+
+def _require_of_admin(row: TrustedIssuerRow) -> None:
+    """`NotAllowed` where others chose the keys: with them they could be anybody who signs in."""
+    given = Grantor(row.given_by, row.given_as)
+    if not given.is_admin:
+        raise NotAllowed(
+            f"{given.by or 'An unknown actor'} made or changed the trusted issuer {row.id} without"
+            " issuer:admin, and could be anybody who signs in there. Delete it and create it again."
+        )
 
 
 def _reaches_more(before: TrustedIssuerFields | None, after: TrustedIssuerFields) -> bool:

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from issuer import manifest
 from issuer.database.tables import AuditEventRow, TrustedIssuerRow
-from issuer.errors import ConfigurationError, InUse, InvalidField
+from issuer.errors import ConfigurationError, InUse, InvalidField, NotAllowed
 from issuer.manifest import InvalidManifest
 from issuer.provisioning.setup import change_master_key
 from issuer.trusted_issuers import TrustedIssuerFields
@@ -18,7 +18,7 @@ from tests.builders import OPERATOR, Deployment
 from tests.drivers import AdminApi, TokenDriver, problem
 from tests.manifest.declaring import declare, exported, planned
 from tests.oauth.refreshing import events
-from tests.people_of_others import COMPANY, Company, company, people
+from tests.people_of_others import COMPANY, Company, company, helpdesk, people
 from tests.rows import rows
 from tests.trusting import OtherIssuer
 
@@ -150,6 +150,30 @@ def test_it_may_be_for_workloads_too(deployment: Deployment):
     here.change(kinds=["workload"], sign_in=None)
     record = here.record
     assert (record.sign_in, record.is_for_workloads, record.is_for_people) == (None, True, False)
+
+
+def test_one_whose_keys_others_chose_is_not_where_people_sign_in(deployment: Deployment):
+    """Also one that an admin made and others changed; an admin's own may be both."""
+    members = people(OTHER)
+    sign_in = {name: members.pop(name) for name in ("kinds", "sign_in")}
+    fields = [
+        TrustedIssuerFields.read({**members, "id": each}) for each in ("theirs", "ours", "changed")
+    ]
+    writing = helpdesk(deployment, ["issuer:trusted-issuers:write"])
+    with writing() as work:
+        work.trusted_issuers.create(fields[0])
+    with deployment.changing() as work:
+        for each in fields[1:]:
+            work.trusted_issuers.create(each)
+    with writing() as work:
+        work.trusted_issuers.update(
+            "changed", {"keys": {"jwks": OtherIssuer.new(COMPANY, "ES256").jwks}}
+        )
+    for each in ("theirs", "changed"):
+        with pytest.raises(NotAllowed, match="helper made or changed"), deployment.changing() as w:
+            w.trusted_issuers.update(each, sign_in)
+    with deployment.changing() as work:
+        work.trusted_issuers.update("ours", sign_in)
 
 
 class TestRoles:
