@@ -1,6 +1,7 @@
 """Rights at the issuer itself through groups: who may change what, and who begins clean."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -116,6 +117,36 @@ def test_a_member_who_prepared_an_account_has_nothing_of_it_when_the_group_gets_
     assert not can_sign_in(deployment, "bob", "another of theirs")
     assert can_sign_in(deployment, "carol")
     assert [each for each in work.new_privileges.warnings if "bob" in each]
+
+
+def test_whoever_joins_while_the_group_gets_rights_begins_clean_or_stays_outside(
+    deployment: Deployment, deputy: Deputy
+):
+    """In either order, at the same moment."""
+    theirs = "another of theirs"
+    groups = [f"group-{number}" for number in range(6)]
+    for each in groups:
+        deployment.group(each, id=each)
+        deployment.user(f"in-{each}", id=f"in-{each}", password=None)
+    with deputy() as work:
+        for each in groups:
+            work.users.set_password(f"in-{each}", hashed(theirs, "owasp"))
+
+    def join(group: str) -> None:
+        with suppress(Forbidden), deputy() as work:
+            work.groups.add_members(group, [f"in-{group}"])
+
+    def promote(group: str) -> None:
+        with deployment.changing() as work:
+            work.assignments.assign(group, ADMIN)
+
+    with ThreadPoolExecutor(4) as pool:
+        tried = [pool.submit(change, each) for each in groups for change in (join, promote)]
+    for each in tried:
+        each.result()
+    for each in groups:
+        is_member = f"in-{each}" in holders(deployment)
+        assert can_sign_in(deployment, f"in-{each}", theirs) is not is_member, each
 
 
 def test_who_is_added_to_a_group_with_rights_begins_clean(deployment: Deployment, deputy: Deputy):
