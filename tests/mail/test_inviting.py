@@ -128,6 +128,9 @@ def test_the_address_that_others_set_is_no_way_to_rights_at_the_issuer(
     assert "without by_email" in refused.text
     assert admin.post("/users/ada-id/invitation").status_code == 201
     assert receiver.is_empty
+    text = person(deployment, "other-boss", ["issuer:admin"]).get("/console/users/ada-id").text
+    assert "shown to you and not sent" in text
+    assert "by_email" not in text
 
 
 def test_an_administrator_who_creates_an_administrator_sends_the_link_at_once(
