@@ -16,12 +16,12 @@ from issuer.roles import Assignment, HeldRole
 from issuer.users import USER
 from issuer.values import lazy_property
 from issuer.web.console.rights.assignments import ASSIGNING, PrincipalScreen, assignments_section
-from issuer.web.console.screens.action import Deletion
+from issuer.web.console.screens.action import Confirmation, Deletion
 from issuer.web.console.screens.collection import CollectionScreen
 from issuer.web.console.screens.operator import NeedsSignIn
 from issuer.web.console.screens.resource import changes_of
 from issuer.web.console.screens.resource_form import ResourceForm, field_errors
-from issuer.web.console.screens.views import PAGE, Listing, counted
+from issuer.web.console.screens.views import PAGE, Command, Listing, counted
 
 FORM = ResourceForm(GROUP)
 _CONSIDERED = 50  # members
@@ -63,6 +63,22 @@ class OneGroupScreen(PrincipalScreen):
     def rights(self) -> Rights:
         with self.operator.work(GROUP.read) as work:
             return work.assignments.rights_of(self.key)
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Not if somebody changed the group after the question, which named who gains or loses."""
+        return super().is_confirmed and not ("version" in self.form and self.is_outdated)
+
+    def confirm(
+        self,
+        question: Confirmation,
+        command: Command,
+        fields: Mapping[str, str] | None = None,
+        **more: Any,
+    ) -> Response:
+        """Also for which version of the group."""
+        fields = {"version": str(self.resource.version), **(fields or {})}
+        return super().confirm(question, command, fields, **more)
 
     def name_of(self, resource: Group) -> str:
         return resource.name

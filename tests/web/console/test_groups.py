@@ -110,6 +110,25 @@ def test_a_question_about_a_role_names_the_members(
     assert "keep what they have" not in asked.text
 
 
+def test_a_group_that_was_changed_after_the_question_is_asked_about_again(
+    admin: Browser, deployment: Deployment, platform: None
+):
+    """So that nobody gets rights whom the page did not name."""
+    deployment.role("read", ["agents:read"])
+    form = {"do": "assign", "role": "read", "audience": "my-os"}
+    asked = forged(deployment, admin, PAGE, **form).form(PAGE).fields
+    assert asked["confirmed"] == "yes"
+    with deployment.changing() as work:
+        work.groups.add_members("platform", ["carol"])
+    again = admin.post(PAGE, asked)
+    assert "carol gains agents:read at my-os" in again.text
+    with deployment.services.administration.reading() as work:
+        assert [each.role for each in work.assignments.of("platform")] == ["web"]
+    admin.post(PAGE, again.form(PAGE).fields)
+    with deployment.services.administration.reading() as work:
+        assert [each.role for each in work.assignments.of("platform")] == ["read", "web"]
+
+
 def test_a_change_of_a_role_names_the_members_who_gain(
     admin: Browser, deployment: Deployment, platform: None
 ):
