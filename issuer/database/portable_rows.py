@@ -4,6 +4,7 @@ Bytes are hexadecimal, JSON is its text as stored, an instant is text in UTC. Ta
 the database rather than from the models: those of an older schema have other columns.
 """
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeAlias
@@ -21,7 +22,7 @@ from sqlalchemy import (
     func,
     select,
 )
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SAWarning
 
 from issuer.database.engine import sqlite_connection
 from issuer.database.outage import cause_of
@@ -39,7 +40,10 @@ class UnfitRow(Exception):
 def reflected(connection: Connection) -> MetaData:
     """All tables of the database."""
     metadata = MetaData()
-    metadata.reflect(connection)
+    with warnings.catch_warnings():
+        # Of indexes of expressions, which rows do not need.
+        warnings.filterwarnings("ignore", "Skipped unsupported reflection", SAWarning)
+        metadata.reflect(connection)
     return metadata
 
 
