@@ -91,6 +91,12 @@ def session_of_bob(deployment: Deployment) -> dict[str, str]:
     return {"do": "end-session", "session_id": session.id, **_YES}
 
 
+def account_of_bob(deployment: Deployment) -> dict[str, str]:
+    with deployment.services.administration.reading() as work:
+        identity = work.identities.of_user("bob")[0]
+    return {"do": "unlink", "identity_id": identity.id, **_YES}
+
+
 def manifest(deployment: Deployment) -> dict[str, str]:
     source = "clients:\n- client_id: by-manifest\n  audiences: [my-os]\n"
     browser = person(deployment, "planner", [ISSUER_ADMIN])
@@ -138,6 +144,7 @@ ALWAYS: list[tuple[str, Fields]] = [
     (BOB, factor_of_bob),
     (BOB, {"do": "reset-factors", **_YES}),
     (BOB, {"do": "unlock"}),
+    (BOB, {"do": "link", "issuer": "company", "subject": "another-of-bob"}),
     (f"{CLIENTS}/disabled", {"do": "enable"}),
     (f"{USERS}/dora", {"do": "enable"}),
     (_MANIFEST, manifest),
@@ -168,6 +175,7 @@ ROUTINE: list[tuple[str, Fields]] = [
     (NEW_GROUP, {"do": "delete", "typed": "Newer group", **_YES}),
     (BOB, {"do": "end-delegation", "client_id": "with-keys", **_YES}),
     (BOB, {"do": "withdraw-consent", "client_id": "with-keys", **_YES}),
+    (BOB, account_of_bob),
     (BOB, session_of_bob),
     (BOB, the_newest(BOB, {"do": "save", "username": "robert"})),
     (BOB, {"do": "end-all", **_YES}),
@@ -199,6 +207,7 @@ def issuer(deployment: Deployment, clock: FakeClock) -> Deployment:
         acting = frozenset({ActingClient("with-keys", "my-os")})
         allowed = (None, CALLBACK, frozenset[str](), frozenset({"openid"}), acting)
         work.consents.grant(AllowedAccess("bob", "with-keys", *allowed))
+        work.identities.link("bob", "company", "account-of-bob", "Bob", work.authority.grantor)
     deployment.services.keys.rotator.poll()
     return deployment
 
