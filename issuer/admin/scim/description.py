@@ -32,6 +32,9 @@ OPERATIONS: dict[str, dict[str, str]] = {
     "/Bulk": {"POST": "Not supported: 501"},
 }
 
+# Answered with 501, as the standard has it.
+NOT_SUPPORTED = {"/Me", "/Bulk"}
+
 
 def scim_operations() -> Iterator[OwnRoute]:
     """Each operation with its scope; paths below that of the issuer."""
@@ -49,6 +52,7 @@ def scim_paths(base: str) -> dict[str, Any]:
             method.lower(): _described(path, method, summary) for method, summary in methods.items()
         }
         for path, methods in OPERATIONS.items()
+        if path not in NOT_SUPPORTED
     }
 
 
