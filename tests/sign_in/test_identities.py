@@ -1,11 +1,14 @@
 """Identities: who arrives from a trusted issuer, on both databases."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from issuer.audit import Actor
+from issuer.database.tables import SignInSessionRow
 from issuer.errors import Forbidden, InUse, InvalidCredentials, InvalidField, NotAllowed, NotFound
 from issuer.roles import Assignment
 from issuer.sign_in.identities import Identity, Refused
@@ -14,6 +17,7 @@ from tests.builders import URL, Deployment, hashed
 from tests.oauth.refreshing import events
 from tests.people_of_others import Company, company, helpdesk, people
 from tests.rows import rows
+from tests.sign_in.authorizing import sign_in
 from tests.trusting import OtherIssuer, trusted
 
 PASSWORD = "an entirely different horse"
@@ -232,6 +236,41 @@ def test_unlinking_ends_the_sessions_that_began_there(here: Company, alice: str)
     assert (unlinked.target, unlinked.details["subject"]) == (alice, "s-alice")
     with pytest.raises(NotFound), here.deployment.changing() as work:
         work.identities.unlink(alice, identity)
+
+
+def test_what_ends_an_account_ends_the_sessions_that_began_there(here: Company, alice: str):
+    """And no other session of the user."""
+    deployment, sessions = here.deployment, here.deployment.services.people.sessions
+    ways: list[Callable[[str], None]] = [
+        lambda identity: _unlink(deployment, alice, identity),
+        lambda _: here.change(disabled=True),
+        lambda _: _delete(deployment, "company"),
+    ]
+    for end in ways:
+        identity = here.link(alice)
+        there, local = sign_in(deployment, alice), sign_in(deployment, alice)
+        with deployment.services.database.transaction() as session:
+            began = update(SignInSessionRow).where(SignInSessionRow.id == there.session.id)
+            session.execute(began.values(identity_id=identity))
+        end(identity)
+        left = {each.id for each in sessions.of_user(alice)}
+        assert there.session.id not in left
+        assert local.session.id in left
+        assert events(deployment, "session.ended")[-1].details["session"] == there.session.id
+        if here.deployment.services.tokens.directory.trusted_issuer("company"):
+            here.change(disabled=False)
+            for each in identities(deployment, alice):
+                _unlink(deployment, alice, each.id)
+
+
+def _unlink(deployment: Deployment, user_id: str, identity_id: str) -> None:
+    with deployment.changing() as work:
+        work.identities.unlink(user_id, identity_id)
+
+
+def _delete(deployment: Deployment, issuer_id: str) -> None:
+    with deployment.changing() as work:
+        work.trusted_issuers.delete(issuer_id, cascade=True)
 
 
 def test_the_only_way_to_sign_in_is_unlinked_by_administrators_alone(here: Company):

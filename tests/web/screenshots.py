@@ -53,6 +53,8 @@ CONSOLE = {
     "console-trusted-issuers": "/console/trusted-issuers",
     "console-trusted-issuer": "/console/trusted-issuers/cluster",
     "console-new-trusted-issuer": "/console/trusted-issuers?new=kubernetes",
+    "console-issuer-of-people": "/console/trusted-issuers/company",
+    "console-new-issuer-of-people": "/console/trusted-issuers?new=people-entra",
     "console-trusts": "/console/clients/releases",
     "console-new-trust": "/console/clients/releases?kind=github",
     "console-keys": "/console/keys",

@@ -23,6 +23,7 @@ from tests.drivers import TokenDriver
 from tests.oauth.asserting import AssertingClient
 from tests.oauth.exchanging import EXCHANGE as TOKEN_EXCHANGE
 from tests.oauth.exchanging import store_exchange
+from tests.people_of_others import company
 from tests.sign_in.authorizing import GRANTS
 from tests.trusting import CLUSTER, GITHUB, OtherIssuer
 from tests.verifiers.reporting import reported
@@ -148,6 +149,18 @@ def _configure(deployment: Deployment) -> list[Credentials]:
         for holder, role, audience in holders:
             work.assignments.assign(holder, Assignment(role=role, audience=audience))
     deployment.group("Leads", ["alice", "dana"], id="leads")
+    here = company(
+        deployment,
+        roles=[
+            {"group": "support-leads", "role": "support-lead", "audience": "support"},
+            {"group": "everybody", "role": "support-agent", "audience": None},
+        ],
+        client_secret="sample",
+        required_claims={"department": "support"},
+        id_jag=True,
+    )
+    here.link("alice")
+    here.arrive(groups=["support-leads"], department="support")
     deployment.group(
         "Triage", ["alice", "bruno", "chidi"], id="triage", description="Everybody on call"
     )
