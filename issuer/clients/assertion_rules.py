@@ -99,6 +99,8 @@ def checked_id_jag(
         raise _broken("client_id is another client")
     if "cnf" in claims:
         raise _broken("it is bound to a key by cnf, which is not supported")
+    if "authorization_details" in claims:  # they may narrow what scope does not
+        raise _broken("it has authorization_details, which are not supported")
     expires_at, issued_at = checked_times(claims, now), _instant(claims, "iat")
     if issued_at is None:
         raise _broken("iat is missing")

@@ -34,14 +34,14 @@ from issuer.scopes import InvalidScope, parse
 class ReceivedIdJag:
     """What a trusted issuer says: that the client may act for a person, at a resource here.
 
-    `use` it before it counts. `scopes` is None where it names none: no limit. `name` tells it apart
-    from others of the client.
+    `use` it before it counts. `resources` are those of one audience, or it gives nothing. `scopes`
+    is None where it names none: no limit. `name` tells it apart from others of the client.
     """
 
     issuer: TrustedIssuerRecord
     client_id: str
     claims: Mapping[str, Any]
-    resource: str | None
+    resources: tuple[str, ...]
     scopes: frozenset[str] | None
     assertion: VerifiedAssertion
     name: str
@@ -81,14 +81,13 @@ class ReceivedIdJags:
                 raise
             return FetchNeeded(error.fetch_keys)
         jti, expires_at = checked_id_jag(claims, client_id, self._own_url, now)
-        resource = claims.get("resource")
-        if not isinstance(resource, str | None):
-            raise InvalidCredentials("assertion: resource is not a text")
+        if "tenant" in claims and not _is_of_tenant(issuer):
+            raise InvalidCredentials("assertion: tenant is no required claim of the trusted issuer")
         return ReceivedIdJag(
             issuer,
             client_id,
             claims,
-            resource,
+            _resources(claims.get("resource")),
             _scopes(claims.get("scope")),
             VerifiedAssertion(issuer.id, str(claims.get("sub")), audited_jti(claims)),
             f"id-jag of {issuer.id}\n{jti}",
@@ -107,6 +106,19 @@ class ReceivedIdJags:
             if each.issuer == iss and each.is_for_people and each.sign_in and each.sign_in.id_jag:
                 return each
         raise InvalidCredentials("assertion: iss is no trusted issuer whose ID-JAGs are accepted")
+
+
+def _is_of_tenant(issuer: TrustedIssuerRecord) -> bool:
+    """Whether one tenant counts: another may have the same `sub` (the draft §6.3)."""
+    return issuer.sign_in is not None and "tenant" in issuer.sign_in.required_claims
+
+
+def _resources(resource: object) -> tuple[str, ...]:
+    """One, or several in an array (the draft §3.1)."""
+    named = resource if isinstance(resource, list) else [] if resource is None else [resource]
+    if not all(isinstance(each, str) for each in named):
+        raise InvalidCredentials("assertion: resource is neither a text nor an array of texts")
+    return tuple(named)
 
 
 def _scopes(scope: object) -> frozenset[str] | None:

@@ -113,7 +113,10 @@ def test_the_metadata_names_the_grant_and_its_profile(agent: PresentingAgent):
         ({"jti": None}, "jti is not a text"),
         ({"jti": ""}, "jti is not a text"),
         ({"jti": "j" * 256}, "jti is not a text"),
-        ({"resource": [MCP]}, "resource is not a text"),
+        ({"authorization_details": []}, "it has authorization_details"),
+        ({"tenant": "t-1"}, "tenant is no required claim"),
+        ({"resource": {"uri": MCP}}, "resource is neither a text nor an array"),
+        ({"resource": [MCP, 7]}, "resource is neither a text nor an array"),
         ({"scope": ["agents:run"]}, "scope is not a text"),
         ({"scope": "a:b " * 600}, "scope is not a text"),
         ({"subject": "s-nobody"}, "no user is linked"),
@@ -171,11 +174,17 @@ def test_a_signature_of_another_key_is_refused(agent: PresentingAgent):
 
 class TestResource:
     def test_it_is_an_audience_or_one_of_its_resources(self, agent: PresentingAgent):
-        for resource in ("my-os", MCP, f"{MCP}/"):
+        for resource in ("my-os", MCP, f"{MCP}/", [MCP], [MCP, "my-os"]):
             assert agent.endpoint.claims(agent.present(resource=resource))["aud"] == "my-os"
 
-    @rows("resource", ["other-os", "unknown", "https://os.example", "", None, URL])
-    def test_anything_else_is_an_invalid_target(self, agent: PresentingAgent, resource: str | None):
+    @rows(
+        "resource",
+        [
+            *("other-os", "unknown", "https://os.example", "", None, URL),
+            *([], [MCP, URL], [MCP, "unknown"]),
+        ],
+    )
+    def test_anything_else_is_an_invalid_target(self, agent: PresentingAgent, resource: Any):
         """Another AgentOS, or the issuer itself: rights here need a person at a browser."""
         assert agent.present(resource=resource).error == "invalid_target"
 
@@ -309,6 +318,12 @@ class TestPeople:
         agent.company.change(sign_in={"required_claims": {"department": "it"}})
         assert agent.present().body == CANNOT_BE_USED
         assert agent.present(department="it").status == 200
+
+    def test_one_tenant_counts_where_it_is_required(self, agent: PresentingAgent):
+        """Two tenants of one issuer may have the same `sub` (§6.3 of the draft)."""
+        agent.company.change(sign_in={"required_claims": {"tenant": "t-1"}})
+        assert agent.present(tenant="t-1").status == 200
+        assert agent.present(tenant="t-2").body == CANNOT_BE_USED
 
     def test_an_id_jag_that_says_nothing_of_groups_leaves_them(self, agent: PresentingAgent):
         """Few issuers put them there; the last sign-in said which they are."""

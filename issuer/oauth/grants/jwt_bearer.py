@@ -3,7 +3,7 @@
 draft-ietf-oauth-identity-assertion-authz-grant-03 §4.4, cited as the draft.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -103,22 +103,23 @@ class JwtBearer(Grant):
 
 
 def _audience(request: AuthenticatedRequest, received: "ReceivedIdJag") -> AudienceRecord:
-    """The resource of the ID-JAG, and no other (the draft §4.4.1).
+    """That of the resources of the ID-JAG, and no other (the draft §4.4.1).
 
     Never this issuer itself: what has rights here needs a person at a browser.
     """
-    if received.resource is None:
-        raise _invalid_target("The assertion names no resource.", "")
-    found = request.client.audience_for([received.resource])
+    resources = received.resources
+    if not resources:
+        raise _invalid_target("The assertion names no resource.", resources)
+    found = request.client.audience_for(resources)
     if isinstance(found, NoAudience):
-        raise _invalid_target(found.reason, received.resource)
+        raise _invalid_target(found.reason, resources)
     if found.is_own:
-        raise _invalid_target("No assertion is for the issuer itself.", received.resource)
+        raise _invalid_target("No assertion is for the issuer itself.", resources)
     if not all(found.is_named(name) for name in named_audiences(request)):
-        raise _invalid_target("The assertion is for another audience.", received.resource)
+        raise _invalid_target("The assertion is for another audience.", resources)
     return found
 
 
-def _invalid_target(description: str, resource: str) -> OAuthError:
-    reason = f"{description} resource {quoted(resource)}" if resource else description
+def _invalid_target(description: str, resources: Sequence[str]) -> OAuthError:
+    reason = f"{description} resource {quoted(' '.join(resources))}" if resources else description
     return OAuthError(ErrorCode.INVALID_TARGET, description, reason=reason)
