@@ -6,7 +6,19 @@ from datetime import datetime
 from operator import ge, gt, le, lt
 from typing import Any, TypeAlias, TypeVar
 
-from sqlalchemy import JSON, ColumnElement, String, and_, false, func, inspect, select, type_coerce
+from sqlalchemy import (
+    JSON,
+    ColumnElement,
+    String,
+    and_,
+    false,
+    func,
+    inspect,
+    literal,
+    select,
+    true,
+    type_coerce,
+)
 
 from issuer.database.store import Store
 from issuer.database.tables import Versioned
@@ -14,6 +26,7 @@ from issuer.database.tables import Versioned
 Condition: TypeAlias = ColumnElement[bool]
 Value: TypeAlias = str | int | float | bool | datetime | None
 NEVER: Condition = false()
+ALWAYS: Condition = true()
 
 Row = TypeVar("Row", bound=Versioned)
 
@@ -38,6 +51,11 @@ class Attribute:
     def within(cls, column: Any, *path: str | int) -> "Attribute":
         """A text in a column of JSON."""
         return cls(type_coerce(column, JSON)[path].as_string(), any_case=True)
+
+    @classmethod
+    def constant(cls, text: str) -> "Attribute":
+        """A text that every row has."""
+        return cls(literal(text))
 
     def meets(self, operator: str, value: Value = None) -> Condition:
         """`operator` is one of RFC 7644 §3.4.2.2, of which `co`, `sw` and `ew` take a text.

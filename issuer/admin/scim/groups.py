@@ -77,9 +77,9 @@ class ScimGroups(ScimResources):
     def condition(self, name: str, operator: str, value: Value) -> Condition:
         if name == "members.value" and operator == "eq" and isinstance(value, str):
             return self._work.groups.has_member(value)
-        return self.sorted_by(name).meets(operator, value)
+        return super().condition(name, operator, value)
 
-    def sorted_by(self, name: str) -> Attribute:
+    def _attribute(self, name: str) -> Attribute:
         if name not in _MEMBERS:
             raise InvalidFilterException(detail=f"Groups cannot be compared like this by {name}.")
         return self._work.groups.attribute(_MEMBERS[name])
@@ -174,6 +174,8 @@ class _Members:
         if not isinstance(path, str) or (selected := _path_to_members(path)) is None:
             return False
         if selected.value_filter is None:
+            if op != "remove" and "value" not in {name.lower() for name in operation}:
+                raise InvalidValueException(detail=f"The operation {op} needs a value.")
             self._change(op, value)
         elif op == "remove":
             self.ids = self.ids - {*_ids_of_filter(selected.value_filter)}

@@ -69,6 +69,8 @@ def _of_library(error: Exception) -> Response | None:
     match error:
         case ValidationError():
             found = Error.from_validation_errors(error)[0]
+        case SCIMException(__cause__=ValidationError() as cause):
+            found = Error.from_validation_errors(cause)[0]
         case SCIMException():
             found = error.to_error()
         case RecursionError():

@@ -20,7 +20,7 @@ from scim2_models import (
 from issuer.admin.scim.description import PREFIX
 from issuer.admin.scim.queries import Searched, condition_of, order_of
 from issuer.composition import UnitOfWork
-from issuer.database.conditions import Attribute, Condition
+from issuer.database.conditions import ALWAYS, NEVER, Attribute, Condition, Value
 from issuer.http.etags import etag_of
 
 _MAX_OPERATIONS = 100
@@ -74,6 +74,24 @@ class ScimResources(Searched):
     @abstractmethod
     def delete(self, id: str) -> None:
         """Delete it."""
+
+    def condition(self, name: str, operator: str, value: Value) -> Condition:
+        if name == "schemas" and operator == "eq" and isinstance(value, str):
+            return self._has_schema(value)
+        return self.sorted_by(name).meets(operator, value)
+
+    def sorted_by(self, name: str) -> Attribute:
+        if name == "meta.resourceType":  # to tell resources of several kinds apart
+            return Attribute.constant(self.name)
+        return self._attribute(name)
+
+    def _has_schema(self, schema: str) -> Condition:
+        """Met by those whose `schemas` has it."""
+        return ALWAYS if schema.lower() == self.model.__schema__.lower() else NEVER
+
+    @abstractmethod
+    def _attribute(self, name: str) -> Attribute:
+        """As `sorted_by`, for what differs from one resource to another."""
 
     @abstractmethod
     def _found(

@@ -43,7 +43,7 @@ if TYPE_CHECKING:  # the name of the schema that references lead to
 
 MAX_RESULTS = 500
 _MAX_VALUES = 20
-_EXTENSION = URN("urn:ietf:params:scim:schemas:extension:enterprise:2.0:User")
+EXTENSION = URN("urn:ietf:params:scim:schemas:extension:enterprise:2.0:User")
 
 
 class EmailAddress(ComplexAttribute):
@@ -72,7 +72,7 @@ class EmailAddress(ComplexAttribute):
 class EnterpriseUser(Extension):
     """The attributes of the enterprise extension that are stored: without `manager`."""
 
-    __schema__ = _EXTENSION
+    __schema__ = EXTENSION
 
     employee_number: str | None = None
     """An identifier that the organization gave the person."""

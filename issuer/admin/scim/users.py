@@ -6,7 +6,7 @@ from typing import Any
 from scim2_models import Context, GroupMembership, InvalidFilterException, ResponseParameters
 
 from issuer.admin.scim.resources import ScimResources, bounded_operations
-from issuer.admin.scim.schemas import EnterpriseUsers, UserResource
+from issuer.admin.scim.schemas import EXTENSION, EnterpriseUsers, UserResource
 from issuer.database.conditions import NEVER, Attribute, Condition, Value
 from issuer.errors import InvalidField
 from issuer.users.provisioned import ProvisionedFields, ProvisionedUser
@@ -78,9 +78,14 @@ class ScimUsers(ScimResources):
             return has_address if value == (operator == "eq") else NEVER
         if name == "groups.value" and operator == "eq" and isinstance(value, str):
             return users.in_group(value)
-        return self.sorted_by(name).meets(operator, value)
+        return super().condition(name, operator, value)
 
-    def sorted_by(self, name: str) -> Attribute:
+    def _has_schema(self, schema: str) -> Condition:
+        if schema.lower() == EXTENSION.lower():
+            return self._work.provisioned_users.attribute(EXTENSION).meets("pr")
+        return super()._has_schema(schema)
+
+    def _attribute(self, name: str) -> Attribute:
         if name in _MEMBERS:
             return self._work.provisioned_users.attribute(_MEMBERS[name])
         if name.startswith(("emails", "phoneNumbers", "addresses", "groups", "meta", "active")):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scim2_models import ScimFilter
 
 from issuer.admin.scim.schemas import PROVIDER, EnterpriseUsers
-from tests.admin.scim.driver import Scim, refused, scim_of
+from tests.admin.scim.driver import GROUP, USER, Scim, refused, scim_of
 from tests.builders import Deployment
 from tests.drivers import TokenDriver
 from tests.rows import rows
@@ -110,6 +110,14 @@ def test_dates_are_compared(provisioned: Scim):
         assert len(provisioned.found(text)) == number, text
 
 
+def test_schemas_are_compared(provisioned: Scim):
+    """As RFC 7644 §3.4.2.2 prints it."""
+    assert provisioned.found(f'schemas eq "{ENTERPRISE}"') == ["eve"]
+    assert len(provisioned.found(f'schemas eq "{USER}"')) == len(USERS)
+    assert provisioned.found(f'schemas eq "{GROUP}"') == []
+    assert provisioned.found('meta.resourceType eq "Group" or userName eq "bob"') == ["Bob"]
+
+
 @rows("by", ["userName", "displayName", "title", "emails", "meta.created", "id", "externalId"])
 def test_pages_in_any_order_have_everybody_once(provisioned: Scim, by: str):
     """Those without a value come last, or first if the order is descending."""
@@ -196,6 +204,9 @@ def test_users_and_groups_are_searched_together(provisioned: Scim, shared: Deplo
         found = [each["meta"]["resourceType"] for page in pages for each in page["Resources"]]
         assert found == ["User", "Group"]
         assert {page["totalResults"] for page in pages} == {2}
+        body["filter"] += ' and meta.resourceType eq "Group"'  # as RFC 7644 §3.4.2.1 prints it
+        (only,) = provisioned("POST", "/.search", json=body).json()["Resources"]
+        assert only["id"] == group
         by_name = {"filter": 'userName eq "alice" or members pr'}
         assert provisioned("POST", "/.search", json=by_name).status_code in {200, 400}
     finally:
