@@ -12,6 +12,7 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime
 from functools import cached_property
+from ipaddress import IPv4Address
 from random import Random
 from urllib.parse import unquote, urlsplit
 
@@ -48,7 +49,7 @@ class SmtpServer:
         self._is_tls_first = url.scheme == "smtps"
         self._user, self._password = unquote(url.username or ""), unquote(url.password or "")
         self._sender, self._sender_address = read_sender(settings.smtp_from)
-        self._own_name = urlsplit(settings.url).hostname or "localhost"
+        self._own_name = _name_in_greetings(urlsplit(settings.url).hostname or "localhost")
         self._authority = settings.smtp_ca
         self._clock = clock
         self._random = random
@@ -145,6 +146,14 @@ class SmtpServer:
             raise ConfigurationError(
                 f"ISSUER_SMTP_CA: {self._authority} has no certificates in PEM: {reason}."
             ) from None
+
+
+def _name_in_greetings(host: str) -> str:
+    """The host; an address (no URL of ours has one of IPv6) as a literal (RFC 5321 §4.1.3)."""
+    try:
+        return f"[{IPv4Address(host)}]"
+    except ValueError:
+        return host
 
 
 def _close(connection: smtplib.SMTP) -> None:

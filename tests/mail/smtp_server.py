@@ -33,6 +33,7 @@ class SmtpReceiver:
         self.envelopes: list[Envelope] = []
         self.answers: list[str] = []
         self.connections = 0
+        self.greetings: list[str] = []
 
     def next(self) -> EmailMessage:
         """The next message; waits for it."""
@@ -46,6 +47,7 @@ class SmtpReceiver:
         self, server: Any, session: Session, envelope: Envelope, hostname: str, responses: list[str]
     ) -> list[str]:
         session.host_name = hostname
+        self.greetings.append(hostname)
         self.connections += 1
         return responses
 

@@ -24,9 +24,9 @@ LOGIN = f"{quote(USER, safe='')}:{quote(PASSWORD, safe='')}@"
 MESSAGE = Texts("https://id.example", "id.example").test("ada@example.com")
 
 
-def mail_server(folder: Path, url: str, **more: str) -> SmtpServer:
+def mail_server(folder: Path, server: str, **more: str) -> SmtpServer:
     more = {"smtp_from": SENDER, **more}
-    settings = settings_for(folder / "data", smtp_url=url, **more)
+    settings = settings_for(folder / "data", smtp_url=server, **more)
     return SmtpServer(settings, FakeClock(), Random(1))
 
 
@@ -51,6 +51,15 @@ def test_a_message_says_who_sent_it_when_and_that_a_program_did(tmp_path: Path):
     assert "https://id.example" in found.get_content()
     (envelope,) = receiver.envelopes
     assert (envelope.mail_from, envelope.rcpt_tos) == ("id@mail.example", ["ada@example.com"])
+
+
+def test_it_greets_with_its_host_or_with_a_literal_address(tmp_path: Path):
+    """RFC 5321 §4.1.3."""
+    with smtp_server() as receiver:
+        where = f"smtp://127.0.0.1:{receiver.port}"
+        for url in ("https://id.example", "http://127.0.0.1:9000"):
+            mail_server(tmp_path, where, url=url).send(MESSAGE)
+    assert receiver.greetings == ["id.example", "[127.0.0.1]"]
 
 
 @pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")  # it has TLS already
