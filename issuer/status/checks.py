@@ -192,7 +192,7 @@ def of_issuers_of_people(
         state = key_set.state
         if state is None or not state.keys:
             cause = state.problem if state and state.problem else "there was no answer"
-            yield Finding(name, WARNING, f"Its keys cannot be fetched: {cause}.")
+            yield Finding(name, WARNING, f"Its keys cannot be fetched: {cause.rstrip('.')}.")
         else:
             yield Finding(name, OK, f"Its keys are fetched: {len(state.keys)}.")
 

@@ -167,3 +167,36 @@ def test_the_destination_of_audit_events_is_checked(cli: Cli):
     assert result.status == 1
     assert "does not accept events: it answered 401" in result.out
     assert "s3cr3t" not in result.out + said, "the path of its URL may be a secret"
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_an_issuer_of_people_is_asked_for_its_keys(cli: Cli):
+    """One that cannot be reached is a warning: existing sessions and local sign-in go on."""
+    nowhere = ["--issuer", "https://login.company.invalid", "--sign-in-client-id", "ours"]
+    cli.done("trusted-issuer", "create", "company", *nowhere)
+    cli.done("trusted-issuer", "create", "github", "--github", "acme", *nowhere[2:])
+    result = cli("doctor", "--json")
+    findings = {each["check"]: each["verdict"] for each in result.items}
+    assert result.status == 0
+    assert (findings["people of company"], findings["people of github"]) == ("warning", "ok")
+    assert "sign-in" not in findings
+    (message,) = [e["message"] for e in result.items if e["check"] == "people of company"]
+    assert message.startswith("Its keys cannot be fetched: ")
+    assert not message.endswith("..")
+    cli.done("trusted-issuer", "update", "company", "--disabled")
+    assert verdicts(cli)["people of company"] == "note"
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_a_single_way_to_sign_in_needs_an_administrator_with_another(cli: Cli):
+    cli.done(
+        *("trusted-issuer", "create", "github", "--github", "acme"),
+        *("--sign-in-client-id", "ours", "--sign-in-only"),
+    )
+    assert verdicts(cli)["sign-in"] == "warning"
+    cli.done("role", "create", "administrator", "--scope", "issuer:admin")
+    cli.done("user", "create", "ada")
+    cli.done("user", "role", "assign", "ada", "administrator", "--everywhere")
+    assert verdicts(cli)["sign-in"] == "warning"
+    cli.done("user", "password", "ada", "--password-stdin", stdin=f"{PASSWORD}\n")
+    assert "sign-in" not in verdicts(cli)
