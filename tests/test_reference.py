@@ -8,7 +8,7 @@ from typing import Any
 from issuer.cli.program import app, imported
 from issuer.scopes import ISSUER_RESOURCES
 from issuer.server.own_routes import own_routes
-from issuer.vocabulary import CLAIMS_OF_THE_TOKEN, CLAIMS_THAT_CHANGE_A_TOKEN
+from issuer.vocabulary import CLAIMS_OF_THE_TOKEN, CLAIMS_THAT_CHANGE_A_TOKEN, GrantType
 
 REPOSITORY = Path(__file__).parents[1]
 DOCS = REPOSITORY / "docs"
@@ -74,6 +74,11 @@ def test_the_page_lists_every_endpoint():
         for route in own_routes("", has_metrics=True, has_registration=True, has_mail=True)
     }
     assert {path for path in paths if path not in text} == set()
+
+
+def test_the_page_lists_every_grant_type():
+    text = (DOCS / "reference" / "endpoints.md").read_text()
+    assert {each.value for each in GrantType if f"`{each.value}`" not in text} == set()
 
 
 def test_the_page_lists_every_claim_that_the_issuer_sets_or_refuses():
