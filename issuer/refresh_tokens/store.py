@@ -22,7 +22,7 @@ from sqlalchemy import cast as sql_cast
 
 from issuer.database import Connection
 from issuer.database.counts import read_feed_count, wait_for_revocations
-from issuer.database.store import MAX_DELETED, Statements, as_record, delete_some
+from issuer.database.store import MAX_DELETED, Statements, as_record, delete_some, in_parts
 from issuer.database.tables import (
     ClientAudienceRow,
     ClientRow,
@@ -146,6 +146,14 @@ class FamilyStore(Statements):
         row = RefreshFamilyRow
         spared = () if with_offline else (~sql_cast(row.openid_scopes, Text).contains(_OFFLINE),)
         return self._end_all(row.sign_in_session == session_id, *spared)
+
+    def end_outliving(self, user_ids: Collection[str]) -> None:
+        """Delete the families of these users that have outlived their sign-in session."""
+        row = RefreshFamilyRow
+        began_in_one = row.sign_in_session.is_not(None)
+        is_over = ~exists().where(SignInSessionRow.id == row.sign_in_session)
+        for part in in_parts(user_ids):
+            self._end_all(row.user_id.in_(part), began_in_one, is_over)
 
     def end_of_client(self, user_id: str, client_id: str) -> list[EndedFamily]:
         """Delete the families of a user through one client."""

@@ -241,9 +241,11 @@ class Identities(WithinTransaction):
         self._note("groups_changed", row, **details)
 
     def _end_sessions(self, rows: Sequence[IdentityRow]) -> int:
-        """How many there were."""
+        """How many there were. With refresh tokens that have outlived such sessions."""
         revoker = SessionRevoker(self._session, self._trail, self._clock)
         sessions = SessionStore(self._session).of_identities([row.id for row in rows])
+        used = {row.user_id for row in rows if row.last_used_at is not None}
+        revoker.refresh_tokens_without_session(used)
         return sum(revoker.session(each, with_offline=True) for each in sessions)
 
     def _grantor_of_session(self, user: UserRow, others: Sequence[IdentityRow]) -> Grantor:

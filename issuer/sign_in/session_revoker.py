@@ -1,7 +1,7 @@
 """Ending sessions, consents and codes together with the tokens they gave, in one transaction."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict
@@ -53,6 +53,13 @@ class SessionRevoker:
             access_tokens_revoked=are_revoked,
         )
         return True
+
+    def refresh_tokens_without_session(self, user_ids: Collection[str]) -> None:
+        """End those of the users with `offline_access` whose sessions are over.
+
+        It is not known any more with what the user had signed in. Access tokens are not revoked.
+        """
+        self._families.end_outliving(user_ids)
 
     def client_of_user(self, user_id: str, client_id: str) -> dict[str, object]:
         """End the tokens that the client has for the user; the details for the audit log.

@@ -17,7 +17,7 @@ from tests.builders import URL, Deployment, hashed
 from tests.oauth.refreshing import events
 from tests.people_of_others import Company, company, helpdesk, people
 from tests.rows import rows
-from tests.sign_in.authorizing import sign_in
+from tests.sign_in.authorizing import App, sign_in
 from tests.trusting import OtherIssuer, trusted
 
 PASSWORD = "an entirely different horse"
@@ -271,6 +271,29 @@ def _unlink(deployment: Deployment, user_id: str, identity_id: str) -> None:
 def _delete(deployment: Deployment, issuer_id: str) -> None:
     with deployment.changing() as work:
         work.trusted_issuers.delete(issuer_id, cascade=True)
+
+
+@pytest.mark.parametrize("how", ["unlinked", "disabled", "never used"])
+def test_offline_access_of_a_session_that_is_over_ends_with_the_account(
+    here: Company, alice: str, app: App, how: str
+):
+    """It may have begun there. What a session still has is ended with that session, or stays."""
+    identity = here.link(alice)
+    if how != "never used":
+        here.arrive()
+    here.deployment.clock.move(timedelta(seconds=2))
+    earlier, open_still = sign_in(here.deployment, alice), sign_in(here.deployment, alice)
+    offline = earlier.signs_in_to(app, scope="openid offline_access")
+    other = open_still.signs_in_to(app, scope="openid offline_access")
+    here.deployment.services.people.sessions.sign_out(earlier.session, Actor())
+    if how == "disabled":
+        here.change(disabled=True)
+    else:
+        with here.deployment.changing() as work:
+            work.identities.unlink(alice, identity)
+    here.deployment.clock.move(timedelta(seconds=3))
+    assert app.refresh(offline.refresh_token).status == (200 if how == "never used" else 400)
+    assert app.refresh(other.refresh_token).status == 200
 
 
 def test_the_only_way_to_sign_in_is_unlinked_by_administrators_alone(here: Company):
