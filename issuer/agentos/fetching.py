@@ -3,9 +3,11 @@
 import asyncio
 import re
 import ssl
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -70,9 +72,18 @@ async def fetch(
     """The JSON that `url` answers within `DEADLINE` seconds; else `NotFetched` with the cause."""
     if etag and etag.isascii():
         headers = {**(headers or {}), "If-None-Match": etag}
+    async with answered(client, "GET", url, headers=headers) as answer:
+        return await _read(answer, etag, max_bytes)
+
+
+@asynccontextmanager
+async def answered(
+    client: httpx.AsyncClient, method: str, url: str, **request: Any
+) -> AsyncIterator[httpx.Response]:
+    """The answer, of which everything is read within `DEADLINE` seconds; else `NotFetched`."""
     try:
-        async with asyncio.timeout(DEADLINE), client.stream("GET", url, headers=headers) as answer:
-            return await _read(answer, etag, max_bytes)
+        async with asyncio.timeout(DEADLINE), client.stream(method, url, **request) as answer:
+            yield answer
     except TimeoutError:
         raise NotFetched(f"did not answer within {DEADLINE:.0f} s") from None
     except (httpx.HTTPError, httpx.InvalidURL, OSError, UnicodeError) as error:
@@ -86,6 +97,12 @@ async def _read(answer: httpx.Response, etag: str | None, max_bytes: int) -> Fet
         raise NotFetched(f"answered {answer.status_code}")
     if not _JSON.fullmatch(answer.headers.get("content-type", "application/json")):
         raise NotFetched(f"answered with the content type {answer.headers['content-type']!r}")
+    body = await read_body(answer, max_bytes)
+    return Fetched(body, answer.headers.get("etag"), _max_age(answer))
+
+
+async def read_body(answer: httpx.Response, max_bytes: int) -> bytes:
+    """The body as it was sent; `NotFetched` if it is longer, or compressed."""
     if answer.headers.get("content-encoding", "identity") != "identity":
         raise NotFetched("answered in an encoding that was not asked for")
     body = bytearray()
@@ -93,7 +110,7 @@ async def _read(answer: httpx.Response, etag: str | None, max_bytes: int) -> Fet
         body += chunk
         if len(body) > max_bytes:
             raise NotFetched(f"answered more than {max_bytes} bytes")
-    return Fetched(bytes(body), answer.headers.get("etag"), _max_age(answer))
+    return bytes(body)
 
 
 def _max_age(answer: httpx.Response) -> float | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from issuer.clients.authentication import VerifiedAssertion
@@ -10,16 +10,15 @@ from issuer.directory.records import TrustedIssuerRecord
 from issuer.errors import InvalidCredentials
 from issuer.federation.fetching import KeyFetch
 from issuer.federation.public_keys import InvalidToken, PublicKeys, SignedToken, UnknownKey
+from issuer.federation.token_times import instant, valid_until
 from issuer.fields.json import same_json
 from issuer.vocabulary import ACCESS_TOKEN_TYPE, ID_JAG_TYPE
 
 MAX_LIFETIME = timedelta(minutes=10)
 MAX_ID_JAG = timedelta(minutes=5)
-LEEWAY = timedelta(seconds=10)
 MAX_JTI = 255
 # draft-ietf-oauth-rfc7523bis §4 names the last one.
 _TYPES = {"", "jwt", "client-authentication+jwt"}
-_YEAR_9999 = 253_370_764_800  # the last year of `datetime`, to which no margin can be added
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +100,7 @@ def checked_id_jag(
         raise _broken("it is bound to a key by cnf, which is not supported")
     if "authorization_details" in claims:  # they may narrow what scope does not
         raise _broken("it has authorization_details, which are not supported")
-    expires_at, issued_at = checked_times(claims, now), _instant(claims, "iat")
+    expires_at, issued_at = checked_times(claims, now), instant(claims, "iat")
     if issued_at is None:
         raise _broken("iat is missing")
     if expires_at - issued_at > MAX_ID_JAG:
@@ -125,28 +124,10 @@ def audited_jti(claims: Mapping[str, Any]) -> str | None:
 
 def checked_times(claims: Mapping[str, Any], now: datetime) -> datetime:
     """When it expires; `InvalidCredentials` if it is not valid at `now` (RFC 7519 §4.1)."""
-    expires_at = _instant(claims, "exp")
-    if expires_at is None:
-        raise _broken("exp is missing")
-    if expires_at <= now:
-        raise _broken("it has expired")
-    for name in ("iat", "nbf"):
-        instant = _instant(claims, name)
-        if instant is not None and instant > now + LEEWAY:
-            raise _broken(f"{name} is in the future")
-    return expires_at
-
-
-def _instant(claims: Mapping[str, Any], name: str) -> datetime | None:
-    """A NumericDate (RFC 7519 §2)."""
-    value = claims.get(name)
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise _broken(f"{name} is not a number")
-    if not value < _YEAR_9999:  # NaN as well
-        raise _broken(f"{name} is not a possible time")
-    return datetime.fromtimestamp(max(value, 0), UTC)
+    try:
+        return valid_until(claims, now)
+    except InvalidToken as error:
+        raise _broken(str(error)) from None
 
 
 def _broken(rule: str) -> InvalidCredentials:
@@ -197,9 +178,9 @@ def broken_rule(
 ) -> str | None:
     """The first rule of the trust that the claims break, without their values; None if none."""
     try:
-        checked_times(claims, now)
-    except InvalidCredentials as error:
-        return error.reason.removeprefix("assertion: ")
+        valid_until(claims, now)
+    except InvalidToken as error:
+        return str(error)
     if claims.get("sub") != trust["subject"]:
         return "sub is not the subject of the trust"
     if not _is_for(claims.get("aud"), trust["audience"] or own_url):

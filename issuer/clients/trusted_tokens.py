@@ -104,6 +104,21 @@ class TrustedTokens:
         fetch_keys = partial(self._fetch_keys, missing, token.kid) if missing else None
         return TrustFindings(tuple(findings), token.unverified.claims, fetch_keys)
 
+    async def verified_claims(
+        self, issuer: TrustedIssuerRecord, token: SignedToken
+    ) -> dict[str, Any]:
+        """The claims, if a key of the issuer has signed them; `InvalidToken`. For the event loop.
+
+        A key that is not known is looked for, once. The rules for the claims are the caller's.
+        """
+        try:
+            return token.claims_by(self.keys_of(issuer))
+        except UnknownKey:
+            if self.key_set(issuer) is None:
+                raise
+        await self._fetch_keys([issuer], token.kid)
+        return token.claims_by(self.keys_of(issuer))
+
     def key_set(self, issuer: TrustedIssuerRecord) -> FollowedKeySet | None:
         """Where its keys are fetched; None if they are given."""
         if "jwks" in issuer.keys:

@@ -10,17 +10,19 @@ import socket
 import ssl
 import threading
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 from urllib.parse import urlsplit
 
 from issuer.clock import Clock
 from issuer.errors import IssuerError
 from issuer.federation.addresses import is_public
+from issuer.fields.json import strict_json
 from issuer.fields.redirect_uris import LOOPBACK
 
 if TYPE_CHECKING:
@@ -86,6 +88,26 @@ class FetchedDocument:
     max_age: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class HttpAnswer:
+    """An answer of any status, with the methods that Authlib calls."""
+
+    status_code: int
+    body: bytes = field(repr=False)
+
+    def json(self) -> object:
+        """The JSON in the body; `ValueError` for anything that can be read in two ways."""
+        try:
+            return strict_json(self.body)
+        except RecursionError:
+            raise ValueError("nested too deeply") from None
+
+    def raise_for_status(self) -> None:
+        """`FetchRefused` unless the status is 200."""
+        if self.status_code != HTTPStatus.OK:
+            raise FetchRefused(f"It answered {self.status_code}.")
+
+
 def resolve(host: str, port: int) -> list[str]:
     """The addresses of a host, as the system resolves it."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -127,13 +149,30 @@ class Fetcher:
         # Imported here: most deployments never fetch anything.
         from issuer.federation import pinning  # noqa: PLC0415
 
-        if not (self.allow_http_on_loopback and _is_http_on_loopback(url)):
-            require_https(url)
+        self.require_allowed(url)
         address_of, certificates = self._address_of, self.certificates
         try:
             return await pinning.fetch_pinned(url, address_of, certificates, MAX_BYTES, etag)
         except pinning.NotFetched as error:
             raise FetchRefused(f"{url} {error}.") from None
+
+    async def request(
+        self, method: str, url: str, headers: Mapping[str, str], content: str | None = None
+    ) -> "HttpAnswer":
+        """The answer to any request, whatever its status, under the same guards."""
+        from issuer.federation import pinning  # noqa: PLC0415
+
+        self.require_allowed(url)
+        by = (self._address_of, self.certificates, MAX_BYTES)
+        try:
+            return HttpAnswer(*await pinning.request_pinned(method, url, *by, headers, content))
+        except pinning.NotFetched as error:
+            raise FetchRefused(f"{url} {error}.") from None
+
+    def require_allowed(self, url: str) -> None:
+        """`FetchRefused` unless it is `https`, or `http` on loopback where that is allowed."""
+        if not (self.allow_http_on_loopback and _is_http_on_loopback(url)):
+            require_https(url)
 
     async def _address_of(self, host: str, port: int) -> str:
         """The address to connect to; `OSError` if the host has one that is not public."""

@@ -1,14 +1,14 @@
 """The connection of a fetch: to an address that was checked, while TLS verifies the name."""
 
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import cache
 from typing import TypeAlias
 
 import httpx
 
 from issuer.agentos.errors import NotFetched
-from issuer.agentos.fetching import Fetched, fetch
+from issuer.agentos.fetching import Fetched, answered, fetch, read_body
 
 AddressOf: TypeAlias = Callable[[str, int], Awaitable[str]]
 
@@ -44,11 +44,32 @@ async def fetch_pinned(
     etag: str | None = None,
 ) -> Fetched:
     """`fetch` of the verifier by such a connection; `NotFetched`."""
-    transport = PinningTransport(address_of, certificates or _authorities())
-    async with httpx.AsyncClient(
-        headers=_HEADERS, transport=transport, follow_redirects=False, trust_env=False
-    ) as client:
+    async with _client(address_of, certificates) as client:
         return await fetch(client, url, etag, max_bytes=max_bytes)
+
+
+async def request_pinned(
+    method: str,
+    url: str,
+    address_of: AddressOf,
+    certificates: ssl.SSLContext | None,
+    max_bytes: int,
+    headers: Mapping[str, str],
+    content: str | None,
+) -> tuple[int, bytes]:
+    """Status and body of the answer to any request by such a connection; `NotFetched`."""
+    async with (
+        _client(address_of, certificates) as client,
+        answered(client, method, url, headers=headers, content=content) as answer,
+    ):
+        return answer.status_code, await read_body(answer, max_bytes)
+
+
+def _client(address_of: AddressOf, certificates: ssl.SSLContext | None) -> httpx.AsyncClient:
+    transport = PinningTransport(address_of, certificates or _authorities())
+    return httpx.AsyncClient(
+        headers=_HEADERS, transport=transport, follow_redirects=False, trust_env=False
+    )
 
 
 @cache
@@ -57,4 +78,4 @@ def _authorities() -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 
-__all__ = ["NotFetched", "fetch_pinned"]
+__all__ = ["NotFetched", "fetch_pinned", "request_pinned"]

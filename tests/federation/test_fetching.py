@@ -1,5 +1,6 @@
 """Fetching what somebody else names: attacks on the network of this issuer (SSRF)."""
 
+import asyncio
 import gzip
 import time
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ import pytest
 
 from issuer.federation import Fetcher, FetchRefused
 from issuer.federation.addresses import is_public
-from issuer.federation.fetching import MAX_BYTES
+from issuer.federation.fetching import MAX_BYTES, HttpAnswer
 from tests.federation.tls_server import HOST, Handler, TlsServer, answer, tls_server
 from tests.rows import rows
 
@@ -206,3 +207,52 @@ def test_only_https_without_user_information_and_fragment(url: str):
     with pytest.raises(FetchRefused):
         Fetcher(resolve).fetch(url)
     assert asked == []
+
+
+def sent(fetcher: Fetcher, url: str, method: str = "POST") -> HttpAnswer:
+    return asyncio.run(fetcher.request(method, url, {"X-Sent": "1"}, "code=1"))
+
+
+def test_any_answer_to_a_request_is_given_back(server: TlsServer, fetcher: Fetcher):
+    url = server.at("/token", answer(b'{"error": "invalid_grant"}', 400))
+    found = sent(fetcher, url)
+    assert (found.status_code, found.json()) == (400, {"error": "invalid_grant"})
+    ((_, headers),) = server.asked
+    assert headers["X-Sent"] == "1"
+    assert headers["Accept-Encoding"] == "identity"
+
+
+ANSWERS: dict[str, tuple[bytes, dict[str, str], str]] = {
+    "too long": (b"x" * (MAX_BYTES + 1), {}, "more than"),
+    "compressed": (gzip.compress(b"{}"), {"content_encoding": "gzip"}, "an encoding"),
+}
+
+
+@rows(("body", "headers", "reason"), ANSWERS)
+def test_an_answer_to_a_request_is_bounded(
+    server: TlsServer, fetcher: Fetcher, body: bytes, headers: dict[str, str], reason: str
+):
+    url = server.at("/token", answer(body, 200, **headers))
+    with pytest.raises(FetchRefused, match=reason):
+        sent(fetcher, url)
+
+
+def test_a_request_follows_no_redirect(server: TlsServer, fetcher: Fetcher):
+    """It has a code, and the secret of this issuer."""
+    url = server.at("/token", answer(b"", 307, location="https://evil.example/"))
+    assert sent(fetcher, url).status_code == 307
+    assert len(server.asked) == 1
+
+
+@rows("url", ["http://app.example/token", "https://user@app.example/token", "https://[/token"])
+def test_a_request_needs_tls(fetcher: Fetcher, url: str):
+    with pytest.raises(FetchRefused, match=r"https|not valid"):
+        sent(fetcher, url)
+
+
+def test_a_request_reaches_no_private_address(server: TlsServer):
+    url = server.at("/token", answer(b"{}"))
+    private = Fetcher(lambda host, port: [LOOPBACK], certificates=server.trust)
+    with pytest.raises(FetchRefused, match="not public"):
+        sent(private, url)
+    assert server.asked == []

@@ -24,6 +24,9 @@ class Handler(BaseHTTPRequestHandler):
 
     server: "TlsServer"
 
+    def do_POST(self) -> None:
+        self.do_GET()
+
     def do_GET(self) -> None:
         self.server.asked.append((self.path, dict(self.headers)))
         try:

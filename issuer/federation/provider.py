@@ -1,0 +1,272 @@
+"""An OpenID provider, as its client uses it: metadata, authorization URL, tokens, user info.
+
+Imports Authlib and httpx: import it where it is first needed, since most deployments never do.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, NoReturn
+
+from authlib.common.errors import AuthlibBaseError
+from authlib.oauth2.client import OAuth2Client
+
+from issuer.agentos.metadata import metadata_urls
+from issuer.federation import github
+from issuer.federation.fetching import FetchBudget, Fetcher, FetchRefused, HttpAnswer
+from issuer.federation.key_source import KeySource, fetcher_for
+from issuer.federation.metadata import (
+    ProviderAway,
+    ProviderMetadata,
+    ProviderProblem,
+    read_metadata,
+)
+
+_READ_AGAIN_AFTER = 3_600.0  # seconds
+_TRIED_AGAIN_AFTER = 5.0
+_KEPT_FOR = 24 * 3_600.0
+_MAX_REMEMBERED = 1_000
+_MAX_ERROR = 200
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderClient:
+    """This issuer as a client of a provider. `source` says where, and how it may be reached."""
+
+    source: KeySource
+    client_id: str
+    client_secret: str | None = field(repr=False)
+    scopes: tuple[str, ...]
+    redirect_uri: str
+
+
+@dataclass(frozen=True, slots=True)
+class TokensForCode:
+    """What the token endpoint answered: `id_token` is empty where the provider has none."""
+
+    id_token: str = field(repr=False)
+    access_token: str = field(repr=False)
+
+
+@dataclass(slots=True)
+class _Remembered:
+    metadata: ProviderMetadata
+    read_at: float
+
+
+class Providers:
+    """Asks providers, under the guards against SSRF. For the event loop.
+
+    Each answer is bounded in bytes and time. Metadata is read again hourly; while it cannot be
+    read, the last one is used for a day, and it is tried every five seconds. `clock` is monotonic.
+    """
+
+    def __init__(self, fetcher: Fetcher, budget: FetchBudget, clock: Callable[[], float]) -> None:
+        self._fetcher = fetcher
+        self._budget = budget
+        self._clock = clock
+        self._metadata: OrderedDict[KeySource, _Remembered] = OrderedDict()
+        self._reading: dict[KeySource, asyncio.Task[ProviderMetadata]] = {}
+        self._failed_at: dict[KeySource, float] = {}
+
+    async def metadata(self, source: KeySource) -> ProviderMetadata:
+        """The metadata of the provider (OpenID Connect Discovery §4); `ProviderProblem`."""
+        if source.issuer == github.ISSUER:
+            return github.METADATA
+        known, now = self._metadata.get(source), self._clock()
+        if known is not None and now - known.read_at < _READ_AGAIN_AFTER:
+            return known.metadata
+        try:
+            metadata = await self._read_once(source, now)
+        except ProviderAway:
+            if known is None or now - known.read_at >= _KEPT_FOR:
+                raise
+            return known.metadata
+        self._metadata[source] = _Remembered(metadata, now)
+        self._metadata.move_to_end(source)
+        if len(self._metadata) > _MAX_REMEMBERED:
+            self._metadata.popitem(last=False)
+        return metadata
+
+    def authorization_url(
+        self,
+        client: ProviderClient,
+        metadata: ProviderMetadata,
+        *,
+        state: str,
+        code_verifier: str,
+        **parameters: str,
+    ) -> str:
+        """Where the browser is sent (OpenID Connect Core §3.1.2.1), with PKCE by `S256`."""
+        oauth = _OAuthClient(client, metadata, self._unused)
+        url, _ = oauth.create_authorization_url(
+            metadata.authorization_endpoint,
+            state=state,
+            code_verifier=code_verifier,
+            **parameters,
+        )
+        return str(url)
+
+    async def tokens(
+        self, client: ProviderClient, metadata: ProviderMetadata, code: str, code_verifier: str
+    ) -> TokensForCode:
+        """What the provider gives for the code; `ProviderProblem` if it gives nothing of use."""
+
+        async def post(url: str, headers: Mapping[str, str], body: str) -> HttpAnswer:
+            return await self._ask(client.source, "POST", url, headers, body)
+
+        oauth = _OAuthClient(client, metadata, post)
+        try:
+            answer = await oauth.fetch_token(
+                metadata.token_endpoint,
+                grant_type="authorization_code",
+                code=code,
+                code_verifier=code_verifier,
+                redirect_uri=client.redirect_uri,
+            )
+        except AuthlibBaseError as error:
+            code_of_error = _printable(error.error)
+            raise ProviderProblem(f"the token endpoint answered {code_of_error}") from None
+        except FetchRefused as error:
+            raise ProviderAway(f"the token endpoint: {error}") from None
+        except (ValueError, KeyError, TypeError):
+            raise ProviderProblem("the token endpoint did not answer with a JSON object") from None
+        access_token, id_token = answer.get("access_token"), answer.get("id_token", "")
+        if not isinstance(access_token, str) or not isinstance(id_token, str):
+            raise ProviderProblem("the token endpoint gave no access token")
+        return TokensForCode(id_token, access_token)
+
+    async def user_info(
+        self, client: ProviderClient, metadata: ProviderMetadata, access_token: str
+    ) -> dict[str, Any]:
+        """The claims at the user info endpoint (OpenID Connect Core §5.3); `ProviderProblem`.
+
+        Nothing is known of them but that they came from there: compare `sub`.
+        """
+        if metadata.userinfo_endpoint is None:
+            raise ProviderProblem("the provider has no user info endpoint")
+
+        async def get(url: str) -> object:
+            headers = {"Authorization": f"Bearer {access_token}", "Accept": "application/json"}
+            answer = await self._ask(client.source, "GET", url, headers)
+            try:
+                answer.raise_for_status()
+                return answer.json()
+            except FetchRefused as error:
+                raise ProviderProblem(f"{url}: {error}") from None
+            except ValueError:
+                raise ProviderProblem(f"{url} did not answer with JSON") from None
+
+        if client.source.issuer == github.ISSUER:
+            try:
+                return await github.claims(get, client.scopes)
+            except ValueError as error:
+                raise ProviderProblem(f"GitHub: {error}") from None
+        claims = await get(metadata.userinfo_endpoint)
+        if not isinstance(claims, dict):
+            raise ProviderProblem("the user info endpoint did not answer with a JSON object")
+        return claims
+
+    async def _read_once(self, source: KeySource, now: float) -> ProviderMetadata:
+        """Callers share one attempt. One that fails is not repeated for some seconds.
+
+        Anybody can press a button, and a provider may be slow.
+        """
+        if now - self._failed_at.get(source, -_TRIED_AGAIN_AFTER) < _TRIED_AGAIN_AFTER:
+            raise ProviderAway("its metadata could not be read just now")
+        task = self._reading.get(source)
+        if task is None:
+            task = self._reading[source] = asyncio.create_task(self._read_metadata(source))
+            task.add_done_callback(partial(self._was_read, source))
+        return await asyncio.shield(task)
+
+    def _was_read(self, source: KeySource, task: asyncio.Task[ProviderMetadata]) -> None:
+        del self._reading[source]
+        if len(self._failed_at) > _MAX_REMEMBERED:
+            self._failed_at.clear()
+        if task.cancelled() or task.exception() is not None:
+            self._failed_at[source] = self._clock()
+
+    async def _read_metadata(self, source: KeySource) -> ProviderMetadata:
+        url = metadata_urls(source.issuer)[1]
+        answer = await self._ask(source, "GET", url, {})
+        fetcher = fetcher_for(source, self._fetcher)
+        try:
+            answer.raise_for_status()
+            metadata = read_metadata(answer.json(), source.issuer)
+            for each in filter(None, metadata.endpoints):
+                fetcher.require_allowed(each)
+        except FetchRefused as error:
+            raise ProviderAway(f"{url}: {error}") from None
+        except ValueError as error:
+            raise ProviderProblem(f"{url}: {error}") from None
+        return metadata
+
+    async def _ask(
+        self,
+        source: KeySource,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        content: str | None = None,
+    ) -> HttpAnswer:
+        try:
+            self._budget.count(url)
+            with self._budget.place():
+                fetcher = fetcher_for(source, self._fetcher)
+                return await fetcher.request(method, url, headers, content)
+        except FetchRefused as error:
+            raise ProviderAway(str(error)) from None
+
+    async def _unused(self, *_: object) -> NoReturn:
+        raise AssertionError
+
+
+class _OAuthClient(OAuth2Client):  # type: ignore[misc]
+    """Authlib's client, which sends nothing by itself.
+
+    Its own one for httpx takes whichever of httpx and httpx2 is installed, and reads answers of
+    any length.
+    """
+
+    oauth_error_class = AuthlibBaseError
+
+    def __init__(
+        self,
+        client: ProviderClient,
+        metadata: ProviderMetadata,
+        post: Callable[[str, Mapping[str, str], str], Awaitable[HttpAnswer]],
+    ) -> None:
+        super().__init__(
+            None,
+            client.client_id,
+            client.client_secret,
+            _auth_method(client, metadata),
+            scope=" ".join(client.scopes),
+            redirect_uri=client.redirect_uri,
+            code_challenge_method="S256",
+        )
+        self._post = post
+
+    async def _fetch_token(
+        self, url: str, body: str, auth: Any, method: str, headers: Mapping[str, str]
+    ) -> dict[str, Any]:
+        url, headers, body = auth.prepare(method, url, dict(headers), body)
+        token: dict[str, Any] = self.parse_response_token(await self._post(url, headers, body))
+        return token
+
+
+def _auth_method(client: ProviderClient, metadata: ProviderMetadata) -> str:
+    """Basic, unless the provider says that it has `client_secret_post` alone (RFC 8414 §2)."""
+    if client.client_secret is None:
+        return "none"
+    methods = metadata.token_endpoint_auth_methods
+    has_post_alone = "client_secret_basic" not in methods and "client_secret_post" in methods
+    return "client_secret_post" if has_post_alone else "client_secret_basic"
+
+
+def _printable(text: object) -> str:
+    """What a provider sent, for a log."""
+    return "".join(c for c in str(text)[:_MAX_ERROR] if c.isprintable())

@@ -1,0 +1,36 @@
+"""When a token of another issuer is valid (RFC 7519 §4.1). Pure functions."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from issuer.federation.public_keys import InvalidToken
+
+LEEWAY = timedelta(seconds=10)
+_YEAR_9999 = 253_370_764_800  # the last year of `datetime`, to which no margin can be added
+
+
+def valid_until(claims: Mapping[str, Any], now: datetime) -> datetime:
+    """When it expires; `InvalidToken` if it is not valid at `now`."""
+    expires_at = instant(claims, "exp")
+    if expires_at is None:
+        raise InvalidToken("exp is missing")
+    if expires_at <= now:
+        raise InvalidToken("it has expired")
+    for name in ("iat", "nbf"):
+        at = instant(claims, name)
+        if at is not None and at > now + LEEWAY:
+            raise InvalidToken(f"{name} is in the future")
+    return expires_at
+
+
+def instant(claims: Mapping[str, Any], name: str) -> datetime | None:
+    """A NumericDate (RFC 7519 §2); None without one, `InvalidToken` for anything else."""
+    value = claims.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InvalidToken(f"{name} is not a number")
+    if not value < _YEAR_9999:  # NaN as well
+        raise InvalidToken(f"{name} is not a possible time")
+    return datetime.fromtimestamp(max(value, 0), UTC)

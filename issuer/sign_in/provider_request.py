@@ -1,0 +1,133 @@
+"""A sign-in that a browser has begun at a trusted issuer, and its sealed form.
+
+The browser keeps it in a cookie named by its `state`. So an answer counts only in the browser that
+asked (RFC 9700 §4.7), and nobody can fill the database by asking.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from hashlib import sha256
+from random import Random
+
+from issuer.clock import Clock
+from issuer.database import Database
+from issuer.database.store import new_id
+from issuer.directory.records import TrustedIssuerRecord
+from issuer.errors import InvalidCredentials
+from issuer.fields.secret_text import random_characters
+from issuer.keys.sealing import SealedTexts
+from issuer.sign_in.authorization_request import VALID_FOR, unexpired
+from issuer.sign_in.challenges import Challenge
+from issuer.sign_in.factors_store import FactorStore
+from issuer.vocabulary import MAX_CLOCK_SKEW
+
+_MAX_IN_COOKIE = 3_700  # with its name: browsers keep cookies of 4,096 bytes
+
+
+class UnknownRequest(InvalidCredentials):
+    """The answer is for nothing that this browser asked for, or for nothing that still waits."""
+
+
+class SignInDeclined(InvalidCredentials):
+    """The provider signed nobody in, and why (OpenID Connect Core §3.1.2.6)."""
+
+
+class NotRecent(InvalidCredentials):
+    """The provider did not confirm that the sign-in is as recent as was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderRequest:
+    """`id` is its `state`. `request_id` and `next` say where the browser goes afterwards.
+
+    `max_age`: how many seconds the sign-in there may be old, 0 for one after this request. Either
+    `session_id` is the session to whose user the account is linked, or `invitation` is the token
+    of the one that is accepted by it, or both are empty: somebody signs in.
+    """
+
+    id: str
+    issuer_id: str
+    issuer: str
+    nonce: str = field(repr=False)
+    code_verifier: str = field(repr=False)
+    request_id: str
+    next: str
+    max_age: int | None
+    session_id: str
+    invitation: str = field(repr=False)
+    created_at: datetime
+
+
+@dataclass(eq=False, repr=False)
+class ProviderRequests:
+    """Makes, seals and opens them, and lets each count once. `_random` is cryptographic."""
+
+    _texts: SealedTexts
+    _database: Database
+    _clock: Clock
+    _random: Random
+
+    def new(
+        self,
+        issuer: TrustedIssuerRecord,
+        *,
+        request_id: str = "",
+        next: str = "",  # noqa: A002 - as everywhere
+        max_age: int | None = None,
+        session_id: str = "",
+        invitation: str = "",
+    ) -> ProviderRequest:
+        return ProviderRequest(
+            id=new_id("", self._random),
+            issuer_id=issuer.id,
+            issuer=issuer.issuer,
+            nonce=random_characters(self._random),
+            code_verifier=random_characters(self._random),
+            request_id=request_id,
+            next=next,
+            max_age=max_age,
+            session_id=session_id,
+            invitation=invitation,
+            created_at=self._clock(),
+        )
+
+    def seal(self, request: ProviderRequest) -> str:
+        """The text for its cookie. Without an authorization request that is too large for one.
+
+        The person is signed in then, and goes back to the application by hand.
+        """
+        members = asdict(request) | {"created_at": request.created_at.timestamp()}
+        sealed = self._texts.seal(json.dumps(members))
+        if len(sealed) > _MAX_IN_COOKIE:
+            sealed = self._texts.seal(json.dumps(members | {"request_id": "too-large"}))
+        return sealed
+
+    def open(self, sealed: str) -> ProviderRequest | None:
+        """The request; None if it expired or was not sealed here."""
+        members = unexpired(self._texts.open(sealed), self._clock())
+        return ProviderRequest(**members) if members else None
+
+    def named(
+        self, state: str, issuer_id: str, cookie_of: Callable[[str], str | None]
+    ) -> ProviderRequest:
+        """The request that an answer with this `state` at the address of this issuer is for.
+
+        `UnknownRequest` if the browser began none, or at another issuer (RFC 9700 §4.4).
+        """
+        sealed = cookie_of(state)
+        request = self.open(sealed) if sealed else None
+        if request is None or request.id != state:
+            raise UnknownRequest("the state is of no sign-in that this browser began")
+        if request.issuer_id != issuer_id:
+            raise UnknownRequest("the state is of a sign-in at another trusted issuer")
+        return request
+
+    def use(self, request: ProviderRequest) -> None:
+        """Call before its code is used. `UnknownRequest` if there was an answer before."""
+        digest = sha256(f"provider {request.id}".encode()).digest()
+        used = Challenge(digest, request.created_at + VALID_FOR + MAX_CLOCK_SKEW)
+        with self._database.transaction() as session:
+            if not FactorStore(session).use_challenge(used):
+                raise UnknownRequest("the state was used before")
