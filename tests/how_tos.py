@@ -161,6 +161,18 @@ CHANGES: dict[str, list[str]] = {
         "+ authorization_codes alice issuer-cli my-os",
         "+ refresh_families issuer-cli",
     ],
+    "sign-in-with-other-accounts.md": [
+        "+ trusted_issuers entra",
+        "+ trusted_issuers okta",
+        "+ trusted_issuers google",
+        "+ trusted_issuers keycloak",
+        "+ trusted_issuers authentik",
+        "+ trusted_issuers github-people",
+        "+ trusted_issuers partner",
+        *(f"+ provider_roles {number}" for number in range(1, 6)),
+        "+ clients agentos-issuer",
+        "+ client_secrets agentos-issuer",
+    ],
     "troubleshoot.md": ["+ clients my-editor", "+ client_audiences my-editor my-os"],
     "trust-another-issuer.md": [
         "+ clients web",

@@ -389,6 +389,21 @@ def test_mail_is_sent_as_the_page_says(tmp_path: Path):
     assert "sent to alice@example.com" in said[-1]
 
 
+def test_people_sign_in_with_other_accounts_as_the_page_says(issuer: RunningIssuer, tmp_path: Path):
+    """Providers are only asked when somebody signs in."""
+    issuer.deployment.role("engineer", ["agents:run"])
+    cli = Cli(issuer.environment)
+    text = (HOW_TO / "sign-in-with-other-accounts.md").read_text()
+    with changing_only(issuer.deployment, "sign-in-with-other-accounts.md"):
+        for line in COMMAND.findall(text):
+            words = shlex.split(line)
+            for name in (each for each in words if each.startswith("@")):
+                (tmp_path / name[1:]).write_text("secret")
+            cli.done(*(w.replace("@", f"@{tmp_path}/", 1) if w[0] == "@" else w for w in words))
+        shown = json.loads(cli.done("trusted-issuer", "show", "okta", "--json"))
+    assert shown["sign_in"]["only"] is True
+
+
 def test_commands_run_in_a_pod_as_the_page_says(issuer_without_audience: RunningIssuer):
     issuer = issuer_without_audience
     text = (HOW_TO / "kubernetes.md").read_text()

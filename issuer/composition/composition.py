@@ -3,9 +3,10 @@
 Only code that starts a process holds them all.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from issuer.background.workers import WorkerPool
 from issuer.clock import Clock
@@ -18,6 +19,10 @@ from issuer.keys.sealing import SealedTexts, Sealer
 from issuer.settings import Settings
 from issuer.status.report import RunningServer
 from issuer.telemetry.tracing import Telemetry
+
+if TYPE_CHECKING:
+    from issuer.sign_in.provider_logout import ProviderLogout
+    from issuer.sign_in.provider_sign_in import ProviderSignIn
 
 
 class ProtocolParts:
@@ -34,6 +39,8 @@ class ProtocolParts:
         self.refusals = parts.audit.refusals
         self.administration = parts.administration
         self.verifiers = parts.verifiers
+        # Built when it is first used.
+        self.provider_logout: Callable[[], ProviderLogout] = lambda: parts.provider_logout
 
 
 class WebParts:
@@ -57,6 +64,8 @@ class WebParts:
         self.notices = SealedTexts(derived(purposes.CONSOLE_NOTICES), random)
         self.kept_forms = SealedTexts(derived(purposes.CONSOLE_KEPT_FORMS), random)
         self.anti_forgery_key = derived(purposes.ANTI_FORGERY)
+        # Built when it is first used.
+        self.provider_sign_in: Callable[[], ProviderSignIn] = lambda: parts.provider_sign_in
 
 
 class Composition(Parts):
@@ -87,7 +96,6 @@ class Composition(Parts):
             self.audit.writer,
             self.audit.checkpoints,
             self.audit.pusher,
-            self.mail.mailer,
             self.readiness,
             self.background.jobs,
             pools,

@@ -1,5 +1,8 @@
 """All parts of one issuer, without what is made of them."""
 
+from functools import cached_property
+from typing import TYPE_CHECKING
+
 from issuer.clock import Clock
 from issuer.composition.administration import Administration
 from issuer.composition.foundation import AuditParts, Foundation
@@ -12,6 +15,10 @@ from issuer.settings import Settings
 from issuer.status.readiness import Readiness
 from issuer.telemetry.tracing import Telemetry
 from issuer.verifiers.reported import ReportedVerifiers
+
+if TYPE_CHECKING:
+    from issuer.sign_in.provider_logout import ProviderLogout
+    from issuer.sign_in.provider_sign_in import ProviderSignIn
 
 
 class Parts:
@@ -40,3 +47,18 @@ class Parts:
         self.readiness = Readiness(
             settings, clock, database, sealer, tokens.changes, keyring, self.audit.writer
         )
+
+    @cached_property
+    def provider_sign_in(self) -> "ProviderSignIn":
+        """Built when it is first used: few deployments have such trusted issuers."""
+        from issuer.composition.providers import build_provider_sign_in  # noqa: PLC0415
+
+        secrets = self.factors.provider_secrets
+        return build_provider_sign_in(self.foundation, self.tokens, secrets)
+
+    @cached_property
+    def provider_logout(self) -> "ProviderLogout":
+        """As `provider_sign_in`."""
+        from issuer.composition.providers import build_provider_logout  # noqa: PLC0415
+
+        return build_provider_logout(self.foundation, self.tokens)

@@ -30,6 +30,7 @@ from issuer.sign_in.logout import LogoutRequest, LogoutRequests
 from issuer.sign_in.offer import Offers
 from issuer.sign_in.passkey_sign_in import PasskeySignIn
 from issuer.sign_in.passkeys import Passkeys
+from issuer.sign_in.provider_request import ProviderRequest, ProviderRequests
 from issuer.sign_in.provider_secrets import ProviderSecrets
 from issuer.sign_in.second_factor import RecoveryCodes, SecondFactor, TotpSecrets
 from issuer.sign_in.sessions import SignInSessions
@@ -121,10 +122,12 @@ class PeopleParts:
 
         requests = SealedTexts(derived(purposes.AUTHORIZATION_REQUESTS), random)
         logouts = SealedTexts(derived(purposes.LOGOUT_REQUESTS), random)
+        at_providers = SealedTexts(derived(purposes.PROVIDER_REQUESTS), random)
         id_tokens = IdTokenReader(url, keyring)
         codes = SecretTexts(CODE, derived(purposes.AUTHORIZATION_CODES), random)
         self.requests = AuthorizationRequests(requests, clock, random)
         self.logout_requests = LogoutRequests(logouts, clock, random, id_tokens, find_client)
+        self.provider_requests = ProviderRequests(at_providers, database, clock, random)
         self.validation = Validation(url, clock, self.requests, find_client, id_tokens)
         self.sessions = SignInSessions(
             database,
@@ -165,11 +168,13 @@ class PeopleParts:
     def request_began_at(self, cookie: str, value: str) -> datetime | None:
         """When the request that a cookie of this name keeps began; None if it has expired."""
         # Imported here: it needs Starlette, and commands have no cookies.
-        from issuer.http.cookies import LOGOUT_REQUEST  # noqa: PLC0415
+        from issuer.http.cookies import LOGOUT_REQUEST, PROVIDER_REQUEST  # noqa: PLC0415
 
-        kept: AuthorizationRequest | RequestDigest | LogoutRequest | None
+        kept: AuthorizationRequest | RequestDigest | LogoutRequest | ProviderRequest | None
         if cookie.startswith(LOGOUT_REQUEST):
             kept = self.logout_requests.open(value)
+        elif cookie.startswith(PROVIDER_REQUEST):
+            kept = self.provider_requests.open(value)
         else:
             kept = self.requests.digest_in(value) or self.requests.open(value)
         return kept.created_at if kept else None

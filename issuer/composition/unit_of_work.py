@@ -86,13 +86,20 @@ class UnitOfWork:
         self.provisioned_users = ProvisionedUsers(work, random, parts.sign_in.counter_keys)
         factors = parts.factors
         self.factors = Factors(work, random, factors.totp, factors.recovery_codes)
+        self.identities = Identities(work, self.users, random)
+        self.trusted_issuers = TrustedIssuers(work, url, self.identities, factors.provider_secrets)
         self.outbox = outbox = parts.mail.outbox(session) if parts.mail.mailer else None
         texts = parts.mail.texts
         self.invitations = Invitations(
-            work, self.users, self.factors, factors.invitation_tokens, url, outbox, texts
+            work,
+            self.users,
+            self.factors,
+            self.identities,
+            factors.invitation_tokens,
+            url,
+            outbox,
+            texts,
         )
-        self.identities = Identities(work, self.users, random)
-        self.trusted_issuers = TrustedIssuers(work, url, self.identities, factors.provider_secrets)
         self.password_resets = PasswordResets(
             work, self.users, factors.password_reset_key, url, outbox, texts
         )

@@ -253,6 +253,11 @@ class TrustedIssuerRecord:
         """Whether people may sign in there."""
         return "people" in self.kinds and self.sign_in is not None and not self.disabled
 
+    @property
+    def is_only_way(self) -> bool:
+        """Whether people sign in there and, but for administrators, in no other way."""
+        return self.is_for_people and self.sign_in is not None and self.sign_in.only
+
 
 @dataclass(frozen=True, slots=True)
 class UserRecord:

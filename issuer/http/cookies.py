@@ -13,6 +13,10 @@ BROWSER = "browser"
 SESSION = "session"
 AUTHORIZATION_REQUEST = "request-"  # and its id
 LOGOUT_REQUEST = "logout-"  # and its id
+PROVIDER_REQUEST = "provider-"  # and its id
+# After a sign-out, nobody is signed in again without having asked for it.
+SIGNED_OUT, SHOWN_AFTER_SIGN_OUT = "signed-out", timedelta(minutes=10)
+_REQUESTS = (AUTHORIZATION_REQUEST, LOGOUT_REQUEST, PROVIDER_REQUEST)
 _HOST, _LOOPBACK = "__Host-", "issuer-"
 _MAX_COOKIES = 100
 _MAX_REQUESTS = 5  # in one browser, such as in several tabs
@@ -69,7 +73,7 @@ class Cookies:
         """
         kept = []
         for short, value in self.all(request).items():
-            if short == new or not short.startswith((AUTHORIZATION_REQUEST, LOGOUT_REQUEST)):
+            if short == new or not short.startswith(_REQUESTS):
                 continue
             if (began := began_at(short, value)) is None:
                 self.delete(response, short)

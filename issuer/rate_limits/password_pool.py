@@ -101,7 +101,12 @@ class PasswordPool:
         self, network: str, function: Callable[[], T], *, is_wrong: Callable[[T], bool]
     ) -> T:
         """The result of a check that hashes nothing, such as that of a code."""
-        run: Callable[[], Awaitable[T]] = partial(self._pool.run, function)
+        return await self.limited(network, partial(self._pool.run, function), is_wrong=is_wrong)
+
+    async def limited(
+        self, network: str, run: Callable[[], Awaitable[T]], *, is_wrong: Callable[[T], bool]
+    ) -> T:
+        """The result of `run`, which uses no thread of the pool, counted if wrong."""
         failures = self._limits.failures
         return await (failures.checked(network, run, counts=is_wrong) if failures else run())
 

@@ -28,6 +28,7 @@ from issuer.resources import WithinTransaction
 from issuer.scopes import ISSUER_ADMIN
 from issuer.sign_in.factors import Factors
 from issuer.sign_in.factors_store import FactorStore
+from issuer.sign_in.identities import Identities
 from issuer.sign_in.passkeys import NewPasskey
 from issuer.users.passwords import NewPassword
 from issuer.users.store import UserStore
@@ -99,6 +100,7 @@ class Invitations(WithinTransaction):
 
     _users: Users
     _factors: Factors
+    _identities: Identities
     _tokens: SecretTexts
     _issuer: str
     _outbox: Outbox | None
@@ -210,6 +212,18 @@ class Invitations(WithinTransaction):
         note_grantor(user, invitation.grantor, is_only_way=not has_others)
         self._revocations.revoke_subject(invitation.user_id)
         return invitation.user_id, codes
+
+    def accept_with_account(self, token: str, issuer_id: str, subject: str, name: str) -> None:
+        """Link the account at the trusted issuer, once; not for a user with a second factor.
+
+        `NotAllowed` also for an account that is linked already.
+        """
+        invitation = self._used(token)
+        if invitation.needs_password:
+            raise NotAllowed("This user has a second factor: the invitation sets a password.")
+        user_id, grantor = invitation.user_id, invitation.grantor
+        self._identities.link(user_id, issuer_id, subject, name, grantor)
+        self._revocations.revoke_subject(user_id)
 
     def _used(self, token: str) -> Invitation:
         """The invitation, which is used up; `NotAllowed` if another request was faster."""

@@ -133,6 +133,17 @@ class Sessions(WithinTransaction):
         revoker = SessionRevoker(self._session, self._trail, self._clock)
         revoker.session(session, with_offline=True)
 
+    def end_at_provider(
+        self, issuer_id: str, subject: str | None, provider_session: str | None
+    ) -> int:
+        """End what began at a trusted issuer, which says that the person signed out there.
+
+        As a sign-out here (OpenID Back-Channel Logout §2.7): how many sessions there were.
+        """
+        revoker = SessionRevoker(self._session, self._trail, self._clock)
+        ended = self._store.at_provider(issuer_id, subject, provider_session)
+        return sum(revoker.session(each, with_offline=False) for each in ended)
+
 
 class AllowedActor(BaseModel):
     """A client that may act for the user at an audience (RFC 8693).

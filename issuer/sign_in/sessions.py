@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from random import Random
 
 from issuer.audit import Actor, Trail, Trails
@@ -23,6 +23,18 @@ _NOTE_USE_EVERY = timedelta(minutes=1)
 # Sent forms, after their session. A form counts no longer: the next sign-in ends its session, and
 # it is kept for ten minutes while the person signs in again.
 _SENT_FORMS_KEPT_FOR = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderProof:
+    """With which account at a trusted issuer somebody signed in, when, and in which session there.
+
+    `session_id` is the `sid` of that session; None if the issuer names none.
+    """
+
+    identity_id: str
+    authenticated_at: datetime
+    session_id: str | None
 
 
 @dataclass(eq=False, repr=False)
@@ -54,25 +66,29 @@ class SignInSessions:
         second_factor_due: bool = False,
         renewing: SignInSession | None = None,
         passkey: bytes | None = None,
+        provider: ProviderProof | None = None,
     ) -> tuple[SignInSession, str]:
         """A session for a user who has just proven to be that, and its cookie.
 
         `renewing` is the session that the browser had: the same one goes on, with a new cookie,
         if it is of the same user; else it ends. With `second_factor_due` it goes on when that
-        is done. `passkey` is the credential id of the one that was used. `InvalidCredentials` if
-        the user was changed since `user` was read, or the passkey was removed.
+        is done. `passkey` is the credential id of the one that was used, `provider` what a trusted
+        issuer said. `InvalidCredentials` if the user was changed since `user` was read, or the
+        passkey was removed, or the account unlinked.
         """
         now = self._clock()
         session = SignInSession(
             id=new_id("session_", self._random),
             user_id=user.id,
             created_at=now,
-            authenticated_at=now,
+            authenticated_at=now if provider is None else min(provider.authenticated_at, now),
             used_at=now,
             methods=tuple(methods),
             address=actor.address,
             user_agent=bounded(user_agent),
             second_factor_due=second_factor_due,
+            identity_id=provider.identity_id if provider else None,
+            provider_session=provider.session_id if provider else None,
         )
         with self._database.changing() as transaction:
             store = SessionStore(transaction)
@@ -80,6 +96,8 @@ class SignInSessions:
                 raise InvalidCredentials("user changed during sign-in", user.id)
             if passkey is not None and not FactorStore(transaction).find_passkey(passkey):
                 raise InvalidCredentials("passkey removed during sign-in", user.id)
+            if provider is not None and not store.has_identity(provider.identity_id, user.id):
+                raise InvalidCredentials("account unlinked during sign-in", user.id)
             trail = self._trails.begin(transaction, actor.known_as(user.id))
             earlier = self._goes_on(store, renewing)
             if earlier is not None and earlier.user_id != user.id:
@@ -209,8 +227,10 @@ class SignInSessions:
 
 
 def _note_began(trail: Trail, session: SignInSession) -> None:
-    methods = list(session.methods)
-    trail.note("session.began", session.user_id, session=session.id, methods=methods)
+    details: dict[str, object] = {"session": session.id, "methods": list(session.methods)}
+    if session.identity_id is not None:
+        details["identity"] = session.identity_id
+    trail.note("session.began", session.user_id, **details)
 
 
 class AlreadySent(NotAllowed):

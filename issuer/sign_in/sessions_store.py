@@ -10,7 +10,7 @@ from sqlalchemy.orm import aliased
 
 from issuer.database.counts import read_feed_state
 from issuer.database.store import MAX_DELETED, Statements, as_model, in_parts, rows_changed
-from issuer.database.tables import RevokedPrincipalRow, SignInSessionRow, UserRow
+from issuer.database.tables import IdentityRow, RevokedPrincipalRow, SignInSessionRow, UserRow
 from issuer.refresh_tokens import Lifetimes
 from issuer.revocations.store import ended_since
 
@@ -23,7 +23,8 @@ class SignInSession(BaseModel):
     """`methods` are authentication methods (RFC 8176), used at `authenticated_at`.
 
     With `second_factor_due` the password was right, and nothing else is proven: such a session is
-    good for the page that asks for the second factor only.
+    good for the page that asks for the second factor only. `identity_id` is the account at a
+    trusted issuer that was used, `provider_session` the `sid` of the session there.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -37,6 +38,8 @@ class SignInSession(BaseModel):
     address: str | None
     user_agent: str | None
     second_factor_due: bool = False
+    identity_id: str | None = None
+    provider_session: str | None = None
 
     def is_active(self, lifetimes: Lifetimes, now: datetime) -> bool:
         """Whether it has not expired."""
@@ -45,8 +48,17 @@ class SignInSession(BaseModel):
         return now < lifetimes.end(self.created_at, self.used_at)
 
     def continuing(self, earlier: "SignInSession") -> "SignInSession":
-        """A newer sign-in as part of the session that the browser had."""
-        return self.model_copy(update={"id": earlier.id, "created_at": earlier.created_at})
+        """A newer sign-in as part of the session that the browser had.
+
+        One that began at a trusted issuer still ends with the account there.
+        """
+        kept = {"id": earlier.id, "created_at": earlier.created_at}
+        if self.identity_id is None:
+            kept |= {
+                "identity_id": earlier.identity_id,
+                "provider_session": earlier.provider_session,
+            }
+        return self.model_copy(update=kept)
 
 
 def active(
@@ -100,6 +112,25 @@ class SessionStore(Statements):
             for ids in in_parts(identity_ids)
         )
         return [_read(each) for query in parts for each in self.session.scalars(query)]
+
+    def at_provider(
+        self, issuer_id: str, subject: str | None, provider_session: str | None
+    ) -> list[SignInSession]:
+        """The sessions of an account at the trusted issuer, of a session there, or of both."""
+        row, identity = SignInSessionRow, IdentityRow
+        query = select(row).join(identity, identity.id == row.identity_id)
+        query = query.where(identity.issuer_id == issuer_id, ~HAS_ENDED)
+        if subject is not None:
+            query = query.where(identity.subject == subject)
+        if provider_session is not None:
+            query = query.where(row.provider_session == provider_session)
+        return [_read(each) for each in self.session.scalars(query)]
+
+    def has_identity(self, identity_id: str, user_id: str) -> bool:
+        """Whether the user still signs in with that account at a trusted issuer."""
+        row = IdentityRow
+        query = select(exists().where(row.id == identity_id, row.user_id == user_id))
+        return self.session.scalars(query).one()
 
     def replace(self, session: SignInSession, digest: bytes) -> bool:
         """Give the session a new cookie and new values; False if it has ended."""

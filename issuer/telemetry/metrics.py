@@ -12,7 +12,13 @@ FOLDER_OF_WORKERS = "PROMETHEUS_MULTIPROC_DIR"
 TOO_MANY_REQUESTS = "too_many_requests"
 
 # How somebody proves who they are on a page, and what may come of it.
-METHODS = (PASSWORD := "password", PASSKEY := "passkey", CODE := "code", DEVICE := "device")
+METHODS = (
+    PASSWORD := "password",
+    PASSKEY := "passkey",
+    CODE := "code",
+    DEVICE := "device",
+    PROVIDER := "provider",
+)
 OUTCOMES = (SUCCEEDED := "succeeded", REFUSED := "refused", TOO_MANY_REQUESTS)
 
 # The limits that refuse requests.
@@ -130,7 +136,7 @@ class Metrics:
     )
     sign_in_checked = MetricDeclaration(
         "issuer_sign_in_checks",
-        "Passwords, passkeys and codes checked by the sign-in pages.",
+        "Passwords, passkeys, codes and answers of trusted issuers checked by the sign-in pages.",
         ("method", "outcome"),
         [*product(METHODS, OUTCOMES)],
     )

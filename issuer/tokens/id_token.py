@@ -44,11 +44,11 @@ def id_token_claims(
         "exp": expires_at,
         "iat": issued_at,
         "auth_time": int(authentication.authenticated_at.timestamp()),
-        "amr": list(authentication.methods),
-        "acr": acr_of(authentication.methods),
         "sid": authentication.session_id,
         "at_hash": at_hash,
     }
+    if authentication.methods:  # not every trusted issuer says how somebody signed in there
+        claims |= {"amr": list(authentication.methods), "acr": acr_of(authentication.methods)}
     if authentication.nonce is not None:
         claims["nonce"] = authentication.nonce
     return claims

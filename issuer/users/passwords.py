@@ -209,4 +209,7 @@ class SignIn:
             raise InvalidCredentials("disabled user", found.id)
         if is_all and (self.second_factor_required or user.has_second_factor):
             raise InvalidCredentials("second factor required", found.id)
+        elsewhere = self._directory.issuers_of_people()
+        if is_all and any(each.is_only_way for each in elsewhere):
+            raise InvalidCredentials("people sign in at a trusted issuer alone", found.id)
         return user

@@ -1,6 +1,7 @@
 """`/account`: how somebody signs in, which applications act for them, where they are signed in."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from starlette.responses import Response
 
@@ -9,9 +10,9 @@ from issuer.directory import ActingClient
 from issuer.errors import NotFound
 from issuer.sign_in.sessions_store import SignInSession
 from issuer.web.site import PageEndpoint
-from issuer.web.views import AccountPage, ConsentView, DelegationView
+from issuer.web.views import AccountPage, ConsentView, DelegationView, IdentityView, ProviderButton
 from issuer.web.visit import Visit
-from issuer.web.words import acting_in_words, name_of
+from issuer.web.words import acting_in_words, issuer_name, name_of
 
 _DONE = {
     "password": "Your password is set. You are signed out everywhere else.",
@@ -21,6 +22,8 @@ _DONE = {
     "added": "The authenticator app is added. It is asked for when you sign in.",
     "passkey": "The passkey is added. You can sign in with it.",
     "removed": "It is removed.",
+    "linked": "The account is linked. You can sign in with it.",
+    "unlinked": "The account is unlinked. Whoever was signed in with it is signed out.",
     "stale": "The page was out of date, and nothing was changed. Here it is as it is now.",
     "gone": "That had ended already.",
 }
@@ -102,8 +105,32 @@ class AccountEndpoint(OwnPageEndpoint):
             session_id=session.id,
             consents=self._consents(work, user.id),
             delegations=self._delegations(work, user.id),
+            **self._elsewhere(work, user.id),
             done=_DONE.get(visit.query.get("done", ""), ""),
         )
+
+    def _elsewhere(self, work: UnitOfWork, user_id: str) -> dict[str, Any]:
+        """The accounts that are linked, and where one can be."""
+        issuers = self.parts.directory.issuers_of_people()
+        names = {each.id: issuer_name(each) for each in issuers}
+        linked = work.identities.of_user(user_id)
+        return {
+            "identities": tuple(
+                IdentityView(
+                    each.id,
+                    names.get(each.issuer, each.issuer),
+                    each.name or each.subject,
+                    each.created_at,
+                    each.last_used_at,
+                )
+                for each in linked
+            ),
+            "providers": tuple(
+                ProviderButton(each.id, names[each.id])
+                for each in issuers
+                if each.is_for_people and each.id not in {one.issuer for one in linked}
+            ),
+        }
 
     def _consents(self, work: UnitOfWork, user_id: str) -> tuple[ConsentView, ...]:
         views = []

@@ -80,7 +80,8 @@ class RemoveFactorEndpoint(OwnPageEndpoint):
                     why="You cannot sign in with it afterwards."
                     + (self._without_factors() if len(factors) == 1 else ""),
                     button="Remove",
-                    factor_id=each.id,
+                    named=("factor", each.id),
+                    is_dangerous=True,
                 )
                 return self.site.pages.answer(page)
         return self.site.to("/account", done="gone" if factor_id else "")

@@ -13,6 +13,7 @@ from issuer.sign_in.invitations import Invitation
 from issuer.sign_in.password_resets import PasswordReset
 from issuer.users import NewPassword
 from issuer.web.password import allowed_password, as_field
+from issuer.web.providers import BeginsElsewhere
 from issuer.web.sessions import SigningInEndpoint
 from issuer.web.views import InvitationPage, ProblemPage, WebPage
 from issuer.web.visit import Visit
@@ -84,7 +85,7 @@ class NewPasswordEndpoint(SigningInEndpoint, Generic[Link]):
             return self.gone()
 
 
-class InvitationEndpoint(NewPasswordEndpoint[Invitation]):
+class InvitationEndpoint(BeginsElsewhere, NewPasswordEndpoint[Invitation]):
     """The first password."""
 
     PATH = "/invitation/{token}"
@@ -98,7 +99,7 @@ class InvitationEndpoint(NewPasswordEndpoint[Invitation]):
             return self.gone()
         user = replace(user, password_hash=password.hash)  # not what it became since
         visit = replace(visit, next=self.first_page(user))
-        return self.after_password(visit, user, _METHODS)
+        return self.after_first_factor(visit, user, _METHODS)
 
     def first_page(self, user: UserRecord) -> str:
         """Where somebody begins who is new here; empty for the account."""
@@ -112,6 +113,7 @@ class InvitationEndpoint(NewPasswordEndpoint[Invitation]):
         self, visit: Visit, link: Invitation, errors: dict[str, str] | None = None
     ) -> InvitationPage:
         can_use_passkey = self.parts.factors.passkeys.why_not_offered is None
+        providers = () if link.needs_password else self.provider_buttons()
         return InvitationPage(
             form=self.form(visit),
             action=self.path(visit),
@@ -120,6 +122,8 @@ class InvitationEndpoint(NewPasswordEndpoint[Invitation]):
             expires_at=link.expires_at,
             errors=errors or {},
             offers_passkey=can_use_passkey and not link.needs_password,
+            providers=providers,
+            leads_elsewhere=bool(providers),
         )
 
     def gone(self) -> Response:

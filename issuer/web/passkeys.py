@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 
 from starlette.responses import JSONResponse, Response
 
@@ -83,6 +84,8 @@ class PasskeySignInEndpoint(SignInEndpoint, AsksForPasskey):
         )
 
     def _begin_with(self, visit: Visit, wrong: SignInPage, use: PasskeyUse) -> Response:
+        if sentence := self.must_go_elsewhere(use.user):
+            return self.page(visit, replace(wrong, error=sentence), 400)
         try:
             return self.after_passkey(visit, use)
         except InvalidCredentials:

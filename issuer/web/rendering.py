@@ -79,12 +79,17 @@ async def asset(request: Request) -> Response:
 
 
 def page_headers(
-    *, has_script: bool, serves_request: bool, has_data_images: bool = False
+    *,
+    has_script: bool,
+    serves_request: bool,
+    leads_elsewhere: bool = False,
+    has_data_images: bool = False,
 ) -> dict[str, str]:
     """The headers of one page; `serves_request` if it is a step of an authorization request.
 
     Such a step ends with a redirect to an application. Chromium applies `form-action` to
-    the redirects after a form as well, so it stays out there. So does the opener policy: an
+    the redirects after a form as well, so it stays out there, and where a form `leads_elsewhere`:
+    a trusted issuer may send the browser on. So does the opener policy of a step: an
     application that opened the page in a window of its own waits for the answer there. Its URL may
     hold the whole request, which `Referer` need not repeat: proxies limit the size of headers.
     """
@@ -99,7 +104,8 @@ def page_headers(
             "Referrer-Policy": "strict-origin",
             "Content-Security-Policy": _text(policy),
         }
-    policy["form-action"] = "'self'"
+    if not leads_elsewhere:
+        policy["form-action"] = "'self'"
     return {
         **_HEADERS,
         "Content-Security-Policy": _text(policy),
@@ -124,6 +130,7 @@ class Pages:
             has_script=bool(page.SCRIPT and getattr(page, "offers_passkey", True)),
             has_data_images=page.HAS_DATA_IMAGES,
             serves_request=isinstance(form, Form) and bool(form.request_id),
+            leads_elsewhere=page.leads_elsewhere,
         )
         return HTMLResponse(self.html(page), status, headers=headers)
 

@@ -9,6 +9,7 @@ from issuer.http.cookies import LOGOUT_REQUEST
 from issuer.http.requests import see_other
 from issuer.sign_in.logout import LogoutRequest
 from issuer.sign_in.passkey_sign_in import PasskeyUse
+from issuer.sign_in.sessions import ProviderProof
 from issuer.sign_in.sessions_store import SignInSession
 from issuer.web.navigation import FlowEndpoint
 from issuer.web.site import PageEndpoint
@@ -22,9 +23,20 @@ _SECOND_FACTOR, _AUTHENTICATOR = "/sign-in/second-factor", "/sign-in/authenticat
 class SigningInEndpoint(FlowEndpoint):
     """Each sign-in gives the session a new cookie, so that nobody can plant one (fixation)."""
 
-    def after_password(self, visit: Visit, user: UserRecord, methods: Sequence[str]) -> Response:
+    def is_second_factor_due(self, user: UserRecord, methods: Sequence[str]) -> bool:
+        """Whether it must still be asked for: a trusted issuer may have done that."""
+        is_needed = user.has_second_factor or self.parts.settings.second_factor == "required"
+        return is_needed and "mfa" not in methods
+
+    def after_first_factor(
+        self,
+        visit: Visit,
+        user: UserRecord,
+        methods: Sequence[str],
+        provider: ProviderProof | None = None,
+    ) -> Response:
         """The redirect to what comes next; `InvalidCredentials` if the user was just changed."""
-        is_due = user.has_second_factor or self.parts.settings.second_factor == "required"
+        is_due = self.is_second_factor_due(user, methods)
         session, cookie = self.parts.people.sessions.begin(
             user,
             methods,
@@ -32,6 +44,7 @@ class SigningInEndpoint(FlowEndpoint):
             visit.request.headers.get("user-agent"),
             second_factor_due=is_due,
             renewing=self.site.session_of_browser(visit),
+            provider=provider,
         )
         if not is_due:
             return self.site.signed_in(self.after_sign_in(visit, session), cookie)

@@ -8,10 +8,13 @@ from typing import TypeVar
 from starlette.responses import Response
 
 from issuer.directory import UserRecord
+from issuer.directory.records import TrustedIssuerRecord
 from issuer.errors import InvalidCredentials, TooManyRequests
+from issuer.http.cookies import SIGNED_OUT
 from issuer.sign_in.authorization_request import AuthorizationRequest, SignInNeeded
 from issuer.sign_in.sessions_store import SignInSession
 from issuer.telemetry.metrics import PASSWORD
+from issuer.web.providers import LOCAL, BeginsElsewhere
 from issuer.web.sessions import SigningInEndpoint
 from issuer.web.views import Application, SignInPage
 from issuer.web.visit import Visit
@@ -29,13 +32,21 @@ _SWITCH = "switch"  # for somebody else than the person who is signed in
 _PASSWORD = ("pwd",)  # RFC 8176
 
 
-class SignInEndpoint(SigningInEndpoint):
-    """One answer and one duration for every wrong user name or password."""
+class SignInEndpoint(BeginsElsewhere, SigningInEndpoint):
+    """One answer and one duration for every wrong user name or password.
+
+    Where one trusted issuer is the only way to sign in, the browser is sent there at once; not
+    after a sign-out, and not if the page for administrators is asked for.
+    """
 
     PATH = "/sign-in"
     METHOD = PASSWORD
 
-    def show(self, visit: Visit) -> Response:
+    async def present(self, visit: Visit) -> Response:
+        shown = await self.workers.run(self._shown, visit)
+        return shown if isinstance(shown, Response) else await self.begin_at(visit, shown)
+
+    def _shown(self, visit: Visit) -> Response | TrustedIssuerRecord:
         session = self.site.session(visit)
         request = self.open_request(visit)
         if request is None and visit.request_id:
@@ -48,11 +59,16 @@ class SignInEndpoint(SigningInEndpoint):
                 return self.go(visit, step)
         elif session is not None and (not visit.next or self.site.is_fresh(session)):
             return self.site.to(visit.next or "/account")
+        only = self.only_provider()
+        is_local = only is None or LOCAL in visit.query
+        signed_out = self.site.cookies.value(visit.request, SIGNED_OUT) is not None
+        if only is not None and not (is_local or signed_out or _SWITCH in visit.query):
+            return only
         notice = _AGAIN if visit.next and session else ""
         username = self._expected_username(request, session)
         done = _RESET if visit.query.get("done") == "password" else ""
         page = SignInPage(form=self.form(visit), username=username, notice=notice, done=done)
-        return self.page(visit, page)
+        return self.page(visit, replace(page, is_local=is_local))
 
     def _expected_username(
         self, request: AuthorizationRequest | None, session: SignInSession | None
@@ -120,8 +136,10 @@ class SignInEndpoint(SigningInEndpoint):
     def _begin(self, visit: Visit, page: SignInPage, user: UserRecord) -> Response:
         # Another process may just have changed the password and revoked the tokens.
         self.parts.changes.poll()
+        if sentence := self.must_go_elsewhere(user):
+            return self.page(visit, replace(page, error=sentence), 400)
         try:
-            return self.after_password(visit, user, _PASSWORD)
+            return self.after_first_factor(visit, user, _PASSWORD)
         except InvalidCredentials:
             return self.page(visit, replace(page, error=_CHANGED), 400)
 
@@ -133,10 +151,16 @@ class SignInEndpoint(SigningInEndpoint):
         return await self.site.queries.run(self.page, visit, page, 400)
 
     def page(self, visit: Visit, page: SignInPage, status: int = 200) -> Response:
+        providers = self.provider_buttons()
+        if not page.is_local:
+            providers = tuple(each for each in providers if each.is_only)
         page = replace(
             page,
             application=self._application(visit),
-            offers_passkey=self.parts.factors.passkeys.why_not_offered is None,
+            offers_passkey=page.is_local and self.parts.factors.passkeys.why_not_offered is None,
+            providers=providers,
+            local_path=self.local_path(visit),
+            leads_elsewhere=bool(providers),
         )
         return self.site.pages.answer(page, status)
 

@@ -1,6 +1,7 @@
 """Checking what people type, under the same limits as the password grant."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
@@ -15,7 +16,7 @@ from issuer.http.requests import caller, delay_refusal
 from issuer.rate_limits.outcome_limit import UserLimited
 from issuer.rate_limits.password_pool import PasswordPool, user_key
 from issuer.telemetry.logs import get_logger
-from issuer.telemetry.metrics import REFUSED, SUCCEEDED, TOO_MANY_REQUESTS, Metrics
+from issuer.telemetry.metrics import PROVIDER, REFUSED, SUCCEEDED, TOO_MANY_REQUESTS, Metrics
 from issuer.users import waiting_for_others
 
 T = TypeVar("T")
@@ -90,6 +91,37 @@ class SignInChecks:
             await delay_refusal(self._clock, arrived_at)
             raise result
         self._metrics.sign_in_checked(method, SUCCEEDED)
+        return result
+
+    async def elsewhere(
+        self, request: Request, issuer_id: str, check: Callable[[], Awaitable[T]]
+    ) -> T:
+        """What `check` gives, which asks a trusted issuer; under the limit of wrong credentials.
+
+        `InvalidCredentials`, or `TooManyRequests` before it ran, which are audited.
+        """
+
+        async def attempt() -> T | InvalidCredentials:
+            try:
+                return await check()
+            except InvalidCredentials as error:
+                return error
+
+        try:
+            network = network_of(caller(request).address)
+            result = await self._pool.limited(network, attempt, is_wrong=_is_wrong)
+        except TooManyRequests as error:
+            self._gathered.note(self._event(request, str(error), None))
+            self._metrics.sign_in_checked(PROVIDER, TOO_MANY_REQUESTS)
+            log.info("sign_in_refused", reason=str(error), trusted_issuer=issuer_id)
+            raise
+        if isinstance(result, InvalidCredentials):
+            event = self._event(request, result.reason, result.subject)
+            await self._audit.record(replace(event, details={"trusted_issuer": issuer_id}))
+            log.info("sign_in_refused", reason=result.reason, trusted_issuer=issuer_id)
+            self._metrics.sign_in_checked(PROVIDER, REFUSED)
+            raise result
+        self._metrics.sign_in_checked(PROVIDER, SUCCEEDED)
         return result
 
     async def hashed(self, request: Request, username: str, function: Callable[[], T]) -> T:

@@ -16,7 +16,7 @@ from issuer.composition.composition import WebParts
 from issuer.directory import UserRecord
 from issuer.errors import TooManyRequests
 from issuer.fields.secret_text import CHARACTERS, random_characters
-from issuer.http.cookies import BROWSER, SESSION, Cookies
+from issuer.http.cookies import BROWSER, SESSION, SHOWN_AFTER_SIGN_OUT, SIGNED_OUT, Cookies
 from issuer.http.requests import parameters, receive_body, see_other
 from issuer.rate_limits.limits import RateLimits
 from issuer.scopes import counts_here
@@ -30,7 +30,7 @@ from issuer.web.visit import Csrf, Refusal, Visit, named_page, named_request, ow
 _BROWSER = re.compile(rf"[A-Za-z0-9]{{{CHARACTERS}}}")
 _FORBIDDEN = 403
 _TOO_MANY_REQUESTS = 429  # RFC 6585 §4
-_FRESH_FOR = timedelta(minutes=10)
+FRESH_FOR = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Site:
 
         Not by the password alone, if the user has a second factor: it was added since.
         """
-        if self.parts.clock() - session.authenticated_at >= _FRESH_FOR:
+        if self.parts.clock() - session.authenticated_at >= FRESH_FOR:
             return False
         user = self.parts.directory.load_user(session.user_id)
         return user is not None and ("mfa" in session.methods or not user.has_second_factor)
@@ -112,10 +112,12 @@ class Site:
         """The answer to a sign-in: a new session, and nothing that was known before it."""
         longest = self.parts.people.sessions.lifetimes.longest
         self.cookies.set(response, SESSION, cookie, longest)
+        self.cookies.delete(response, SIGNED_OUT)
         return self.with_new_browser(response)
 
     def signed_out(self, response: Response) -> Response:
         self.cookies.delete(response, SESSION)
+        self.cookies.set(response, SIGNED_OUT, "1", SHOWN_AFTER_SIGN_OUT)
         return self.with_new_browser(response)
 
     def with_new_browser(self, response: Response) -> Response:
@@ -137,8 +139,9 @@ class Site:
 class PageEndpoint:
     """GET shows a page and changes nothing; POST does one thing and redirects.
 
-    One exception: a GET about an authorization request where nothing is left to ask makes a code.
-    Everything but the event loop's part runs in a worker thread: pages need the database.
+    Two exceptions: a GET about an authorization request where nothing is left to ask makes a code,
+    and by a GET a browser comes back from a trusted issuer. Everything but the event loop's part
+    runs in a worker thread: pages need the database.
     """
 
     PATH: str
@@ -156,10 +159,14 @@ class PageEndpoint:
             visit = replace(visit, request_id=named_request(form), next=named_page(form))
             response = await self._posted(visit, form)
         else:
-            response = await self.workers.run(self.show, visit)
+            response = await self.present(visit)
         if visit.is_new:
             self.site.cookies.set(response, BROWSER, visit.browser)
         return response
+
+    async def present(self, visit: Visit) -> Response:
+        """Answer a GET."""
+        return await self.workers.run(self.show, visit)
 
     async def receive(self, request: Request) -> dict[str, str]:
         return parameters(await receive_body(request))

@@ -75,7 +75,8 @@ class ActingAt:
 class WebPage:
     """What every page has. `user` is the name of the person who is signed in.
 
-    `opens_console`: the page links to the console, which this person may open.
+    `opens_console`: the page links to the console, which this person may open. `leads_elsewhere`:
+    one of its forms is answered with a redirect to a trusted issuer.
     """
 
     TEMPLATE: ClassVar[str]
@@ -85,6 +86,7 @@ class WebPage:
     HAS_DATA_IMAGES: ClassVar[bool] = False
     user: str = ""
     opens_console: bool = False
+    leads_elsewhere: bool = False
 
     @property
     def title(self) -> str:
@@ -104,8 +106,19 @@ class HomePage(WebPage):
     HEADING = "Sign in to your AgentOS"
 
 
+@dataclass(frozen=True, slots=True)
+class ProviderButton:
+    """A trusted issuer where people sign in. `is_only`: only administrators sign in without."""
+
+    id: str
+    name: str
+    is_only: bool = False
+
+
 @dataclass(frozen=True, kw_only=True)
 class SignInPage(WebPage):
+    """`is_local`: with user name and password, which else are at `local_path`."""
+
     TEMPLATE = "sign_in.html"
     HEADING = "Sign in"
     SCRIPT = "passkeys.js"
@@ -116,6 +129,9 @@ class SignInPage(WebPage):
     notice: str = ""
     done: str = ""
     offers_passkey: bool = False
+    providers: tuple[ProviderButton, ...] = ()
+    is_local: bool = True
+    local_path: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,9 +193,23 @@ class DelegationView:
     expires_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class IdentityView:
+    """An account at the trusted issuer of that name."""
+
+    id: str
+    issuer: str
+    name: str
+    created_at: datetime
+    last_used_at: datetime | None
+
+
 @dataclass(frozen=True, kw_only=True)
 class AccountPage(WebPage):
-    """`why_no_passkeys` is empty where passkeys can be added. `session_id` is this browser's."""
+    """`why_no_passkeys` is empty where passkeys can be added. `session_id` is this browser's.
+
+    `providers` are those at which no account is linked.
+    """
 
     TEMPLATE = "account.html"
     WIDE = True
@@ -196,6 +226,8 @@ class AccountPage(WebPage):
     session_id: str
     consents: tuple[ConsentView, ...]
     delegations: tuple[DelegationView, ...] = ()
+    identities: tuple[IdentityView, ...] = ()
+    providers: tuple[ProviderButton, ...] = ()
     done: str = ""
 
 
@@ -217,7 +249,7 @@ class PasswordPage(WebPage):
 
 @dataclass(frozen=True, kw_only=True)
 class ConfirmPage(WebPage):
-    """Asks before something is done; `factor_id` is that of a factor to remove."""
+    """Asks before something is done to what the form names as `named`, by its id."""
 
     TEMPLATE = "confirm.html"
     form: Form
@@ -225,7 +257,8 @@ class ConfirmPage(WebPage):
     what: str
     why: str
     button: str
-    factor_id: str = ""
+    named: tuple[str, str] = ("", "")
+    is_dangerous: bool = False
 
     @property
     def title(self) -> str:
@@ -312,6 +345,7 @@ class InvitationPage(WebPage):
     expires_at: datetime
     errors: dict[str, str] = field(default_factory=dict)
     offers_passkey: bool = False
+    providers: tuple[ProviderButton, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ from urllib.parse import quote, urlsplit
 from issuer.audiences import Audience
 from issuer.composition import UnitOfWork
 from issuer.directory import ActingClient, ClientRecord
+from issuer.directory.records import TrustedIssuerRecord
 from issuer.fields.text import escaped
 from issuer.scopes import EMAIL, OFFLINE_ACCESS, OPENID, PROFILE
 from issuer.settings import Settings, is_loopback
@@ -16,6 +17,10 @@ from issuer.vocabulary import RegisteredBy
 from issuer.web.views import ActingAt, AgentOS, Application
 
 _METHODS = {"pwd": "password", "otp": "code", "hwk": "passkey", "swk": "passkey", "mfa": ""}
+_PRODUCTS = {
+    each.lower(): each
+    for each in ("Auth0", "Entra", "GitHub", "GitLab", "Google", "Keycloak", "Microsoft", "Okta")
+}
 _STEPS = (
     (timedelta(days=365), "year"),
     (timedelta(days=30), "month"),
@@ -86,6 +91,11 @@ def application_of(client: ClientRecord, redirect_uri: str) -> Application:
 def name_of(client: ClientRecord) -> str:
     """What people read. Clients that register themselves may put bidirectional controls in it."""
     return escaped(client.name or client.client_id)
+
+
+def issuer_name(issuer: TrustedIssuerRecord) -> str:
+    """The id of a trusted issuer, as the product of that name is spelled."""
+    return _PRODUCTS.get(issuer.id.lower(), issuer.id)
 
 
 def agent_os_of(audience: Audience) -> AgentOS:

@@ -5,6 +5,8 @@ import pytest
 from issuer.users.passwords import Passwords
 from tests.builders import PASSWORD, URL, Deployment
 from tests.drivers import TokenDriver
+from tests.oauth.refreshing import events
+from tests.sign_in.fake_provider import FakeProvider
 
 PASSWORD_GRANT = {"grant_types": ["password"]}
 WRONG = {"error": "invalid_grant", "error_description": "Wrong username or password."}
@@ -138,3 +140,17 @@ def stored_hash(deployment: Deployment, user_id: str) -> str:
 
     with deployment.services.database.reading() as session:
         return session.get_one(UserRow, user_id).password_hash or ""
+
+
+def test_nobody_signs_in_by_it_where_a_trusted_issuer_is_the_only_way(
+    deployment: Deployment, token_endpoint: TokenDriver
+):
+    """A leaver who is disabled there must not get in with a password here."""
+    client = deployment.client(scopes=["agents:run"], **PASSWORD_GRANT)
+    deployment.user("alice")
+    provider = FakeProvider.trusted(deployment)
+    assert token_endpoint.password(client, "alice").status == 200
+    provider.change(sign_in={"only": True})
+    assert token_endpoint.password(client, "alice").body == WRONG
+    (refused,) = events(deployment, "token.refused")
+    assert refused.reason == "people sign in at a trusted issuer alone"

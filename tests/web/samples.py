@@ -21,11 +21,13 @@ from issuer.web.views import (
     DelegationView,
     Form,
     HomePage,
+    IdentityView,
     InvitationPage,
     NewPasswordPage,
     PasswordPage,
     PasswordResetPage,
     ProblemPage,
+    ProviderButton,
     RecoveryCodesPage,
     SecondFactorPage,
     SignedOutPage,
@@ -46,6 +48,11 @@ CLAUDE = Application("Claude", "claude.ai")
 PRODUCTION = AgentOS("Production", "my-os", "os.example.com")
 ARCHIVE = ActingAt(
     AgentOS("Archive", "archive", "archive.example.com"), ("Support agents", "Mailer")
+)
+PROVIDERS = (
+    ProviderButton("entra", "Entra", is_only=True),
+    ProviderButton("github", "GitHub"),
+    ProviderButton("okta", "Okta"),
 )
 HELD = ["agents:web:run", "agents:research:run", "agents:read", "teams:read", "workflows:daily:run"]
 MORE = ["agents:run", "sessions:delete", "memories:write", "components:write"]
@@ -146,6 +153,34 @@ PAGES: dict[str, WebPage] = {
         offers_passkey=True,
     ),
     "sign-in-longest": SignInPage(form=STEP, application=Application(LONGEST, "example.com")),
+    "sign-in-providers": SignInPage(
+        form=STEP,
+        application=CLAUDE,
+        offers_passkey=True,
+        providers=PROVIDERS,
+        leads_elsewhere=True,
+    ),
+    "sign-in-only": SignInPage(
+        form=FORM, providers=PROVIDERS[:1], is_local=False, local_path="/sign-in?local=1"
+    ),
+    "sign-in-only-application": SignInPage(
+        form=STEP,
+        application=CLAUDE,
+        providers=PROVIDERS[:1],
+        is_local=False,
+        local_path="/sign-in?local=1",
+    ),
+    "sign-in-only-refused": SignInPage(
+        form=FORM,
+        username="alice",
+        providers=PROVIDERS[:1],
+        error="Sign in with Entra. Only administrators sign in here without it.",
+    ),
+    "sign-in-providers-longest": SignInPage(
+        form=STEP,
+        application=Application(LONGEST, "example.com"),
+        providers=tuple(ProviderButton(f"{i}", f"{'long-name-' * 12}{i}") for i in range(12)),
+    ),
     "second-factor": SecondFactorPage(form=STEP, offers_passkey=True),
     "second-factor-wrong": SecondFactorPage(form=STEP, error="This code is not valid now."),
     "consent": consent(),
@@ -219,6 +254,50 @@ PAGES: dict[str, WebPage] = {
             DelegationView("c", LONGEST, f"{LONGEST}{i}", LONGEST, NOW) for i in range(20)
         ),
     ),
+    "account-identities": account(
+        has_password=False,
+        factors=(),
+        recovery_codes_left=0,
+        identities=(
+            IdentityView(
+                "idn_1",
+                "Entra",
+                "Alice Example",
+                NOW - timedelta(days=30),
+                NOW - timedelta(hours=3),
+            ),
+        ),
+        providers=PROVIDERS[1:],
+        done="The account is linked. You can sign in with it.",
+    ),
+    "account-identities-longest": account(
+        identities=tuple(
+            IdentityView(str(i), f"{'long-name-' * 12}{i}", LONGEST, NOW, None) for i in range(20)
+        ),
+        providers=tuple(ProviderButton(f"{i}", f"{'long-name-' * 12}{i}") for i in range(12)),
+    ),
+    "link": ConfirmPage(
+        user="alice",
+        form=FORM,
+        action="/account/link",
+        what="Link your account at Okta?",
+        why="You sign in there now, and can then sign in here with it. Whoever runs Okta can sign"
+        " in as you.",
+        button="Continue with Okta",
+        named=("issuer", "okta"),
+        leads_elsewhere=True,
+    ),
+    "unlink": ConfirmPage(
+        user="alice",
+        form=FORM,
+        action="/account/unlink",
+        what="Unlink your account at Entra?",
+        why="You cannot sign in with it afterwards. Browsers that signed in with it are signed"
+        " out, perhaps this one too, and what applications may do from there ends.",
+        button="Unlink",
+        named=("identity", "idn_1"),
+        is_dangerous=True,
+    ),
     "password": PasswordPage(user="alice", form=FORM, username="alice"),
     "password-wrong": PasswordPage(
         user="alice",
@@ -236,7 +315,8 @@ PAGES: dict[str, WebPage] = {
         what="Remove Work laptop?",
         why="You cannot sign in with it afterwards. Then your password alone is enough.",
         button="Remove",
-        factor_id="passkey_1",
+        named=("factor", "passkey_1"),
+        is_dangerous=True,
     ),
     "authenticator": AuthenticatorPage(
         user="alice",
@@ -269,6 +349,33 @@ PAGES: dict[str, WebPage] = {
         username="alice",
         expires_at=NOW + timedelta(minutes=30),
     ),
+    "invitation-providers": InvitationPage(
+        form=FORM,
+        action="/invitation/x",
+        name="Bob Example",
+        username="bob",
+        expires_at=NOW + timedelta(days=3),
+        offers_passkey=True,
+        providers=PROVIDERS,
+        leads_elsewhere=True,
+    ),
+    "provider-away": ProblemPage(
+        heading="Okta cannot be reached",
+        sentence="Nothing was changed here. Try again in a moment. If it stays away, tell whoever"
+        " runs Okta.",
+        way_back="/sign-in?local=1",
+        way_back_says="Back to the sign-in",
+        request_id="5f0c6f7d",
+    ),
+    "provider-unknown": ProblemPage(
+        heading="You cannot use Okta here yet",
+        sentence="You signed in at Okta, and no user here is linked to that account. Ask whoever"
+        " runs this issuer for an invitation, or sign in another way and link it on your account"
+        " page.",
+        way_back="/sign-in?local=1",
+        way_back_says="Back to the sign-in",
+        request_id="5f0c6f7d",
+    ),
     "sign-out": SignOutPage(user="alice", form=FORM, application="Claude"),
     "signed-out": SignedOutPage(),
     "problem": ProblemPage(
@@ -294,12 +401,16 @@ SHOWN = [
     "sign-in",
     "password-reset",
     "new-password",
+    "sign-in-providers",
+    "provider-unknown",
     "second-factor",
     "consent",
     "consent-unregistered",
     "device",
     "consent-device",
     "account",
+    "account-identities",
+    "link",
     "authenticator",
     "invitation",
     "problem-developer",
