@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from issuer.oauth.authorization import AUTHORIZATION_PATH
+from issuer.oauth.backchannel_logout import BACKCHANNEL_LOGOUT_PATH
 from issuer.oauth.device_authorization import DEVICE_AUTHORIZATION_PATH
 from issuer.oauth.introspection import Introspection
 from issuer.oauth.logout import LOGOUT_PATH
@@ -14,6 +15,7 @@ from issuer.oauth.openapi_endpoints import (
     TEXT,
     an_object,
     authorization,
+    backchannel_logout,
     device_authorization,
     introspection,
     logout,
@@ -50,6 +52,7 @@ def protocol_paths(settings: Settings, grant_types: Iterable[str]) -> dict[str, 
         base + TOKEN_PATH: {"post": token(list(grant_types))},
         base + USER_INFO_PATH: user_info(),
         base + LOGOUT_PATH: logout(),
+        base + BACKCHANNEL_LOGOUT_PATH: {"post": backchannel_logout()},
         base + Revocation.path: {"post": revocation()},
         base + Introspection.path: {"post": introspection()},
         base + DEVICE_AUTHORIZATION_PATH: {"post": device_authorization()},

@@ -279,6 +279,27 @@ def logout() -> dict[str, Any]:
     return _for_browsers("logout", "Sign a person out", _LOGOUT, set())
 
 
+def backchannel_logout() -> dict[str, Any]:
+    """OpenID Connect Back-Channel Logout 1.0 §2.5."""
+    form = {"schema": an_object({"logout_token": TEXT}, ["logout_token"])}
+    return {
+        "tags": TAGS,
+        "operationId": "backchannel_logout",
+        "summary": "End what began at a trusted issuer (OpenID Connect Back-Channel Logout 1.0)",
+        "description": "For trusted issuers where people sign in. The signed `logout_token` is the"
+        " only credential, and counts once.",
+        "security": [{}],
+        "requestBody": {"required": True, "content": {FORM: form}},
+        "responses": {
+            "200": {"description": "Ended, if there was anything to end", "headers": REQUEST_ID},
+            "400": refusal("The token does not count (§2.6)"),
+            "413": refusal("The body exceeds 20 KiB"),
+            "429": refusal("Too many wrong tokens (RFC 6585 §4)", "Retry-After"),
+            "503": refusal("Overload", "Retry-After"),
+        },
+    }
+
+
 def user_info() -> dict[str, Any]:
     """OpenID Connect Core §5.3, by GET and POST."""
     claims: dict[str, Any] = dict.fromkeys(("sub", "name", "preferred_username", "email"), TEXT)

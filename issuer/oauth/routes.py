@@ -15,6 +15,7 @@ from issuer.http.middleware import AllowedMethods, Endpoint
 from issuer.http.requests import document
 from issuer.oauth.authorization import AUTHORIZATION_PATH, AuthorizationEndpoint
 from issuer.oauth.authorization_server import IssuerAuthorizationServer
+from issuer.oauth.backchannel_logout import BACKCHANNEL_LOGOUT_PATH, BackchannelLogoutEndpoint
 from issuer.oauth.browser_endpoint import ProblemPage
 from issuer.oauth.client_authentication import CredentialChecks
 from issuer.oauth.client_endpoint import ClientEndpoint
@@ -76,6 +77,9 @@ def protocol_routes(
     registration = RegistrationEndpoint(
         shared, parts.administration, metrics, limits.registrations, needs_token=mode == "token"
     )
+    provider_logout = BackchannelLogoutEndpoint(
+        shared, parts.administration, parts.provider_logout, passwords
+    )
     described = metadata(settings, server.grants, of_tokens)
     body = json.dumps(described, separators=(",", ":")).encode()
     etag = etag_of(body)
@@ -107,6 +111,7 @@ def protocol_routes(
         _route(base + USER_INFO_PATH, UserInfoEndpoint(tokens, queries), "GET", "POST"),
         _route(base + TOKEN_PATH, token_endpoint, "POST"),
         *([] if mode == "off" else [_route(base + REGISTRATION_PATH, registration, "POST")]),
+        _route(base + BACKCHANNEL_LOGOUT_PATH, provider_logout, "POST", is_for_scripts=False),
         *(
             _route(base + each.path, each, "POST", is_for_scripts=each.is_for_scripts)
             for each in (*of_tokens, device)
