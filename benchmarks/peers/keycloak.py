@@ -6,6 +6,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from benchmarks.peers.peer import (
     CACHE,
@@ -58,20 +59,27 @@ class Keycloak(Peer):
         return BUILT.exists()
 
     def install(self) -> None:
+        self.fetch()
+        run(*KC, "build", *BUILD)
+        BUILT.touch()
+
+    def fetch(self) -> None:
+        """Its distribution, unless it is there already."""
         if shutil.which("java") is None:
             raise PeerUnavailable("it needs Java 17 or newer")
+        if HOME.exists():
+            return
         CACHE.mkdir(exist_ok=True)
         archive = CACHE / f"keycloak-quarkus-dist-{VERSION}.zip"
         artifact = f"-Dartifact=org.keycloak:keycloak-quarkus-dist:{VERSION}:zip"
         fetch = ("mvn", "--quiet", "--batch-mode", "dependency:copy", artifact)
         run(*fetch, f"-DoutputDirectory={CACHE}", cwd=CACHE)
         require_sha256(archive, SHA256)
-        shutil.rmtree(HOME, ignore_errors=True)
-        with zipfile.ZipFile(archive) as opened:
-            opened.extractall(CACHE)
+        with TemporaryDirectory(dir=CACHE) as folder:  # an unpacking that ends early leaves nothing
+            with zipfile.ZipFile(archive) as opened:
+                opened.extractall(folder)
+            Path(folder, NAME).rename(HOME)
         archive.unlink()
-        run(*KC, "build", *BUILD)
-        BUILT.touch()
 
     @contextmanager
     def prepared(self, folder: Path, port: int) -> Iterator[PeerCommand]:

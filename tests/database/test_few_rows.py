@@ -25,10 +25,6 @@ Question = Callable[[UnitOfWork], object]
                 RoleFields.read({"name": "readers", "scopes": ["issuer:keys:read"]})
             ),
         ),
-        "password reset by address": (
-            "ix_users_verified_email",
-            lambda work: work.password_resets.request("Ada@example.com"),
-        ),
         "page of a trusted issuer": (
             "ix_clients_trusts",
             lambda work: work.trusted_issuers.clients_of("cluster", 10),

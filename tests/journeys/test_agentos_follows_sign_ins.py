@@ -4,8 +4,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import pytest
 
+from issuer.sign_in.sessions import ProviderProof
+from issuer.trusted_issuers import TrustedIssuerFields
 from tests.agentos.adapter.adapted import AppSettings, running_apps
 from tests.agentos.releases import AGNO_3_1
 from tests.agentos.running import AgentOSServer
@@ -13,8 +16,10 @@ from tests.builders import Credentials
 from tests.drivers import TokenAnswer
 from tests.journeys.running_issuer import RunningIssuer, wait_until
 from tests.journeys.signing_in import CALLBACK, WebPerson, token_request
-from tests.sign_in.authorizing import GRANTS
+from tests.sign_in.authorizing import BROWSER, GRANTS
+from tests.trusting import OtherIssuer
 
+COMPANY = "https://login.company.example"
 WITHIN = 10
 """Seconds (docs/how-to/connect-an-agentos.md)."""
 pytestmark = pytest.mark.slow
@@ -85,10 +90,38 @@ def disable_the_user(signed_in: SignedInTo) -> None:
         work.users.update(signed_in.user_id, {"disabled": True})
 
 
+def sign_out_elsewhere(signed_in: SignedInTo) -> None:
+    """At a trusted issuer, with whose account the session went on (back-channel logout)."""
+    issuer, other = signed_in.issuer, OtherIssuer.new(COMPANY, "ES256")
+    members = {
+        "id": "company",
+        "issuer": other.issuer,
+        "algorithms": [other.alg],
+        "keys": {"jwks": other.jwks},
+        "kinds": ["people"],
+        "sign_in": {"client_id": "issuer"},
+    }
+    with issuer.deployment.changing() as work:
+        work.trusted_issuers.create(TrustedIssuerFields.read(members))
+        grantor = work.authority.grantor
+        linked = work.identities.link(signed_in.user_id, "company", "there", "", grantor)
+        (session,) = work.sessions.of_user(signed_in.user_id)
+    services = issuer.deployment.services
+    user = services.tokens.directory.load_user(signed_in.user_id)
+    proof = ProviderProof(linked.id, services.clock(), None)
+    services.people.sessions.begin(user, (), BROWSER, renewing=session, provider=proof)
+    events = {"http://schemas.openid.net/event/backchannel-logout": {}}
+    claims = {"sub": "there", "aud": "issuer", "jti": "1", "events": events}
+    token = other.token(services.clock().timestamp(), {"typ": "logout+jwt"}, **claims)
+    answer = issuer.http.post("/oauth2/backchannel-logout", data={"logout_token": token})
+    assert answer.status_code == httpx.codes.OK, answer.text
+
+
 ENDS: list[Callable[[SignedInTo], None]] = [
     use_the_code_again,
     use_an_old_refresh_token,
     sign_out,
+    sign_out_elsewhere,
     withdraw_the_consent,
     end_the_session,
     disable_the_user,

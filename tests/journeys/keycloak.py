@@ -1,0 +1,144 @@
+"""A Keycloak with a realm of a company, as in docs/how-to/sign-in-with-accounts-elsewhere.md."""
+
+import json
+import os
+import shutil
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from subprocess import STDOUT, Popen
+from typing import Any
+
+import httpx
+import pytest
+
+from benchmarks.peers.keycloak import HOME, Keycloak
+from benchmarks.peers.peer import PeerUnavailable
+from tests.journeys.running_issuer import (
+    end_with_the_tests,
+    polls,
+    process_environment,
+    reserved_port,
+)
+
+COMPANY = "company"
+_ADMIN = "administrator"
+_SECONDS_TO_START = 900
+
+
+@dataclass(frozen=True)
+class CompanyKeycloak:
+    """With one person, who is in the group `staff`."""
+
+    url: str
+    username: str = "grace"
+    password: str = field(default="correct horse battery staple", repr=False)
+    client_secret: str = field(default="secret-of-the-issuer-at-keycloak", repr=False)
+
+    @property
+    def issuer(self) -> str:
+        return f"{self.url}/realms/{COMPANY}"
+
+    def sign_out_everywhere(self) -> None:
+        """An administrator ends all sessions of the person."""
+        (person,) = self._admin("GET", f"users?username={self.username}").json()
+        self._admin("POST", f"users/{person['id']}/logout")
+
+    def _admin(self, method: str, path: str) -> httpx.Response:
+        form = {"grant_type": "password", "client_id": "admin-cli"}
+        form |= {"username": _ADMIN, "password": self.password}
+        answer = httpx.post(f"{self.url}/realms/master/protocol/openid-connect/token", data=form)
+        headers = {"Authorization": f"Bearer {answer.json()['access_token']}"}
+        url = f"{self.url}/admin/realms/{COMPANY}/{path}"
+        return httpx.request(method, url, headers=headers).raise_for_status()
+
+
+@contextmanager
+def running_keycloak(folder: Path, issuer_url: str) -> Iterator[CompanyKeycloak]:
+    """In its development mode, which keeps its data in the folder; skips where there is none."""
+    try:
+        Keycloak().fetch()
+    except PeerUnavailable as error:
+        pytest.skip(f"There is no Keycloak: {error}")
+    home = shutil.copytree(HOME, folder / "keycloak")
+    imported = home / "data" / "import"
+    imported.mkdir(parents=True, exist_ok=True)
+    with reserved_port() as port, reserved_port() as management:
+        keycloak = CompanyKeycloak(f"http://127.0.0.1:{port}")
+        imported.joinpath("realm.json").write_text(json.dumps(realm(keycloak, issuer_url)))
+        command = ["sh", home / "bin" / "kc.sh", "start-dev", "--import-realm"]
+        command += ["--http-host=127.0.0.1", f"--http-port={port}"]
+        command += [f"--http-management-port={management}"]
+        environment = {
+            **process_environment(),
+            "KC_BOOTSTRAP_ADMIN_USERNAME": _ADMIN,
+            "KC_BOOTSTRAP_ADMIN_PASSWORD": keycloak.password,
+        }
+        log = folder / "keycloak.log"
+        with log.open("wb") as output:
+            process = Popen(
+                command,
+                stdout=output,
+                stderr=STDOUT,
+                env=environment,
+                preexec_fn=end_with_the_tests,  # noqa: PLW1509 - one system call, no lock
+                start_new_session=True,
+            )
+        try:
+            _wait(keycloak, process, log)
+            yield keycloak
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)  # the shell may wait for a virtual machine
+            process.wait()
+
+
+def _wait(keycloak: CompanyKeycloak, process: Popen[bytes], log: Path) -> None:
+    for _ in polls(_SECONDS_TO_START):
+        if process.poll() is not None:
+            break
+        with suppress(httpx.TransportError):
+            url = f"{keycloak.issuer}/.well-known/openid-configuration"
+            if httpx.get(url).status_code == httpx.codes.OK:
+                return
+    raise AssertionError(f"Keycloak did not start:\n{log.read_text(errors='replace')[-5_000:]}")
+
+
+def realm(keycloak: CompanyKeycloak, issuer_url: str) -> dict[str, Any]:
+    groups = {
+        "name": "groups",
+        "protocol": "openid-connect",
+        "protocolMapper": "oidc-group-membership-mapper",
+        "config": {"claim.name": "groups", "full.path": "false", "id.token.claim": "true"},
+    }
+    client = {
+        "clientId": "agentos-issuer",
+        "secret": keycloak.client_secret,
+        "publicClient": False,
+        "redirectUris": [f"{issuer_url}/sign-in/callback/{COMPANY}"],
+        "attributes": {
+            "pkce.code.challenge.method": "S256",
+            "backchannel.logout.url": f"{issuer_url}/oauth2/backchannel-logout",
+            "backchannel.logout.session.required": "true",
+        },
+        "protocolMappers": [groups],
+    }
+    person = {
+        "username": keycloak.username,
+        "enabled": True,
+        "firstName": "Grace",
+        "lastName": "Example",
+        "email": "grace@company.example",
+        "emailVerified": True,
+        "groups": ["/staff"],
+        "credentials": [{"type": "password", "value": keycloak.password}],
+    }
+    return {
+        "realm": COMPANY,
+        "enabled": True,
+        "sslRequired": "none",
+        "groups": [{"name": "staff"}],
+        "users": [person],
+        "clients": [client],
+    }
