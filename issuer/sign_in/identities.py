@@ -151,7 +151,8 @@ class Identities(WithinTransaction):
     def unlink_own(self, user_id: str, identity_id: str) -> None:
         """As `unlink`, for the user themself; `NotAllowed` for the only way to sign in."""
         row, rows = self._row(user_id, identity_id), self._store.of_user(user_id)
-        if len(rows) == 1 and not self._has_own_way_in(self._user_store.get(user_id)):
+        has_password = self._user_store.get(user_id).password_hash is not None
+        if len(rows) == 1 and not (has_password or self._user_store.has_passkey(user_id)):
             raise NotAllowed("Set a password first: this account is the only way to sign in.")
         self.unlink(user_id, row.id)
 

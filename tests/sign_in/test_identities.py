@@ -18,6 +18,7 @@ from tests.oauth.refreshing import events
 from tests.people_of_others import Company, company, helpdesk, people
 from tests.rows import rows
 from tests.sign_in.authorizing import App, sign_in
+from tests.sign_in.people import People
 from tests.trusting import OtherIssuer, trusted
 
 PASSWORD = "an entirely different horse"
@@ -300,6 +301,7 @@ def test_the_only_way_to_sign_in_is_unlinked_by_administrators_alone(here: Compa
     bob = here.deployment.user("bob", password=None)
     identity = here.link(bob, "s-bob")
     own = here.deployment.services.administration
+    People(here.deployment, here.deployment.clock).app_of(bob)
     with pytest.raises(NotAllowed), own.changing(Actor(bob)) as work:
         work.identities.unlink_own(bob, identity)
     second = here.link(bob, "s-bob-2")
