@@ -173,6 +173,15 @@ class AssignmentStore(Statements):
         query = select(row.user_id).join(GroupRow, GroupRow.id == row.group_id)
         return self.session.scalars(query.where(GroupRow.folded_id == folded_id)).all()
 
+    def users_through(self, role: str) -> set[str]:
+        """The ids of the users who hold it through a group or a trusted issuer."""
+        queries = (
+            _MEMBERS.where(AssignmentRow.role_name == role),
+            _PEOPLE.where(ProviderRoleRow.role_name == role),
+        )
+        ids = (query.with_only_columns(UserRow.id) for query in queries)
+        return {each for query in ids for each in self.session.scalars(query)}
+
     def is_self_registered(self, folded_id: str) -> bool:
         """Whether the principal is a client that no administrator made."""
         query = select(ClientRow.registered_by).where(ClientRow.folded_id == folded_id)

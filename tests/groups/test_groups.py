@@ -179,9 +179,11 @@ def removed(deployment: Deployment, group: str, alice: str, how: str) -> None:
                 work.groups.delete(group)
             case "role":
                 work.assignments.unassign(group, WEB)
+            case "role itself":
+                work.roles.delete("web", cascade=True)
 
 
-@pytest.mark.parametrize("how", ["member", "group", "role"])
+@pytest.mark.parametrize("how", ["member", "group", "role", "role itself"])
 def test_who_loses_what_a_group_gave_keeps_only_the_refresh_token(
     deployment: Deployment, token_endpoint: TokenDriver, web: Credentials, how: str
 ):

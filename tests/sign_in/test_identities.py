@@ -150,6 +150,18 @@ def test_a_mapping_that_ends_takes_its_roles_at_once(here: Company, alice: str):
     assert scopes_at(here.deployment, alice) == {"agents:run"}
 
 
+def test_a_mapped_role_that_is_deleted_takes_the_access_tokens(here: Company, alice: str, app: App):
+    here.link(alice)
+    here.arrive(groups=["engineers"])
+    given = sign_in(here.deployment, alice).signs_in_to(app, scope="agents:run")
+    reader = here.deployment.services.tokens.any_reader
+    assert reader.read(given.token).subject == alice
+    with here.deployment.changing() as work:
+        work.roles.delete("runner", cascade=True)
+    with pytest.raises(InvalidCredentials):
+        reader.read(given.token)
+
+
 def test_a_disabled_issuer_gives_nothing(here: Company, alice: str):
     here.link(alice)
     here.arrive(groups=["engineers"])
