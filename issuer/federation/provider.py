@@ -4,11 +4,13 @@ Imports Authlib and httpx: import it where it is first needed, since most deploy
 """
 
 import asyncio
+import base64
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NoReturn
+from urllib.parse import quote_plus
 
 from authlib.common.errors import AuthlibBaseError
 from authlib.oauth2.client import OAuth2Client
@@ -258,13 +260,22 @@ class _OAuthClient(OAuth2Client):  # type: ignore[misc]
         return token
 
 
-def _auth_method(client: ProviderClient, metadata: ProviderMetadata) -> str:
+def _auth_method(client: ProviderClient, metadata: ProviderMetadata) -> Any:
     """Basic, unless the provider says that it has `client_secret_post` alone (RFC 8414 §2)."""
     if client.client_secret is None:
         return "none"
     methods = metadata.token_endpoint_auth_methods
     has_post_alone = "client_secret_basic" not in methods and "client_secret_post" in methods
-    return "client_secret_post" if has_post_alone else "client_secret_basic"
+    return "client_secret_post" if has_post_alone else _basic
+
+
+def _basic(
+    client: Any, _: str, url: str, headers: dict[str, str], body: str
+) -> tuple[str, dict[str, str], str]:
+    """RFC 6749 §2.3.1 encodes id and secret as form values first, which Authlib does not."""
+    text = f"{quote_plus(client.client_id)}:{quote_plus(client.client_secret)}"
+    headers["Authorization"] = f"Basic {base64.b64encode(text.encode()).decode()}"
+    return url, headers, body
 
 
 def _printable(text: object) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote_plus, urlencode, urlsplit
 
 from issuer.errors import IssuerError
 from issuer.federation.fetching import FetchRefused, HttpAnswer
@@ -19,7 +19,7 @@ from tests.web.browsing import Browser, PageSeen
 
 COMPANY = "https://login.company.example"
 SUBJECT = "00u1a2b3"
-SECRET = "the secret of the issuer at the company"
+SECRET = "the secret of the issuer at the company a+b%c"
 CALLBACK = "/sign-in/callback/company"
 
 
@@ -136,7 +136,8 @@ class FakeProvider:
         assert sent["code_challenge_method"] == "S256"
         assert form["redirect_uri"] == sent["redirect_uri"]
         if basic := headers.get("Authorization"):
-            assert b64decode(basic.removeprefix("Basic ")).decode() == f"issuer:{SECRET}"
+            encoded = quote_plus(SECRET)  # RFC 6749 §2.3.1
+            assert b64decode(basic.removeprefix("Basic ")).decode() == f"issuer:{encoded}"
         else:
             assert form["client_id"] == "issuer"
         claims = {"nonce": sent["nonce"], **self.claims, **self.changed}
