@@ -74,7 +74,7 @@ class SignInSessions:
         if it is of the same user; else it ends. With `second_factor_due` it goes on when that
         is done. `passkey` is the credential id of the one that was used, `provider` what a trusted
         issuer said. `InvalidCredentials` if the user was changed since `user` was read, or the
-        passkey was removed, or the account unlinked.
+        passkey was removed, or the account unlinked, or the trusted issuer disabled.
         """
         now = self._clock()
         session = SignInSession(
@@ -97,7 +97,9 @@ class SignInSessions:
             if passkey is not None and not FactorStore(transaction).find_passkey(passkey):
                 raise InvalidCredentials("passkey removed during sign-in", user.id)
             if provider is not None and not store.has_identity(provider.identity_id, user.id):
-                raise InvalidCredentials("account unlinked during sign-in", user.id)
+                raise InvalidCredentials(
+                    "account unlinked or trusted issuer disabled during sign-in", user.id
+                )
             trail = self._trails.begin(transaction, actor.known_as(user.id))
             earlier = self._goes_on(store, renewing)
             if earlier is not None and earlier.user_id != user.id:

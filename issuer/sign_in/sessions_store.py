@@ -5,12 +5,18 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import delete, exists, or_, select, update
+from sqlalchemy import and_, delete, exists, or_, select, update
 from sqlalchemy.orm import aliased
 
 from issuer.database.counts import read_feed_state
 from issuer.database.store import MAX_DELETED, Statements, as_model, in_parts, rows_changed
-from issuer.database.tables import IdentityRow, RevokedPrincipalRow, SignInSessionRow, UserRow
+from issuer.database.tables import (
+    IdentityRow,
+    RevokedPrincipalRow,
+    SignInSessionRow,
+    TrustedIssuerRow,
+    UserRow,
+)
 from issuer.refresh_tokens import Lifetimes
 from issuer.revocations.store import ended_since
 
@@ -127,9 +133,10 @@ class SessionStore(Statements):
         return [_read(each) for each in self.session.scalars(query)]
 
     def has_identity(self, identity_id: str, user_id: str) -> bool:
-        """Whether the user still signs in with that account at a trusted issuer."""
-        row = IdentityRow
-        query = select(exists().where(row.id == identity_id, row.user_id == user_id))
+        """Whether the user still signs in with that account, and at that trusted issuer."""
+        row, issuer = IdentityRow, TrustedIssuerRow
+        is_theirs = and_(row.id == identity_id, row.user_id == user_id)
+        query = select(exists().where(is_theirs, row.issuer_id == issuer.id, ~issuer.disabled))
         return self.session.scalars(query).one()
 
     def replace(self, session: SignInSession, digest: bytes) -> bool:

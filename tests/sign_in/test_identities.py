@@ -12,6 +12,7 @@ from issuer.database.tables import SignInSessionRow
 from issuer.errors import Forbidden, InUse, InvalidCredentials, InvalidField, NotAllowed, NotFound
 from issuer.roles import Assignment
 from issuer.sign_in.identities import Identity, Refused
+from issuer.sign_in.sessions import ProviderProof
 from issuer.trusted_issuers import TrustedIssuerFields
 from tests.builders import URL, Deployment, hashed
 from tests.oauth.refreshing import events
@@ -274,6 +275,23 @@ def test_what_ends_an_account_ends_the_sessions_that_began_there(here: Company, 
             here.change(disabled=False)
             for each in identities(deployment, alice):
                 _unlink(deployment, alice, each.id)
+
+
+@pytest.mark.parametrize("how", ["unlinked", "disabled"])
+def test_no_session_begins_with_an_account_that_ended_after_the_arrival(
+    here: Company, alice: str, how: str
+):
+    """Nothing would end it later."""
+    identity = here.link(alice)
+    here.arrive()
+    proof = ProviderProof(identity, here.deployment.clock(), None)
+    assert sign_in(here.deployment, alice, provider=proof).session.identity_id == identity
+    if how == "disabled":
+        here.change(disabled=True)
+    else:
+        _unlink(here.deployment, alice, identity)
+    with pytest.raises(InvalidCredentials):
+        sign_in(here.deployment, alice, provider=proof)
 
 
 def _unlink(deployment: Deployment, user_id: str, identity_id: str) -> None:
