@@ -113,8 +113,12 @@ def sign_out_elsewhere(signed_in: SignedInTo) -> None:
     events = {"http://schemas.openid.net/event/backchannel-logout": {}}
     claims = {"sub": "there", "aud": "issuer", "jti": "1", "events": events}
     token = other.token(services.clock().timestamp(), {"typ": "logout+jwt"}, **claims)
-    answer = issuer.http.post("/oauth2/backchannel-logout", data={"logout_token": token})
-    assert answer.status_code == httpx.codes.OK, answer.text
+
+    def is_accepted() -> bool:  # as soon as the server has seen that the issuer is trusted
+        answer = issuer.http.post("/oauth2/backchannel-logout", data={"logout_token": token})
+        return answer.status_code == httpx.codes.OK
+
+    wait_until(is_accepted, WITHIN, "the logout token is accepted")
 
 
 ENDS: list[Callable[[SignedInTo], None]] = [
