@@ -96,6 +96,7 @@ class Composition(Parts):
             self.audit.writer,
             self.audit.checkpoints,
             self.audit.pusher,
+            self.mail.mailer,
             self.readiness,
             self.background.jobs,
             pools,

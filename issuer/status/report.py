@@ -15,6 +15,7 @@ from issuer.database import Database, current_revision
 from issuer.keys import Keyring
 from issuer.keys.described import all_described
 from issuer.keys.schedule import KeyState
+from issuer.mail import Mailer
 from issuer.revocations import RevocationView
 from issuer.settings import Settings
 from issuer.status.attention import attention
@@ -54,6 +55,7 @@ class RunningServer:
     audit_writer: AuditWriter
     checkpoints: Checkpoints
     audit_pusher: Pusher | None
+    mailer: Mailer | None
     readiness: Readiness
     jobs: Sequence[Periodic]
     pools: Sequence[WorkerPool]
@@ -130,6 +132,8 @@ def _audit_push(pusher: Pusher | None) -> PushStatus | None:
 def _queues(server: RunningServer) -> Iterator[QueueStatus]:
     writer = server.audit_writer
     yield QueueStatus(name="audit", tasks=writer.waiting, max=writer.max_waiting)
+    if (mailer := server.mailer) is not None:
+        yield QueueStatus(name=mailer.name, tasks=mailer.waiting, max=mailer.max_waiting)
     for pool in server.pools:
         yield QueueStatus(name=pool.name, tasks=pool.inside, max=pool.most)
 
