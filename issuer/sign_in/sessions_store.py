@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import and_, delete, exists, or_, select, update
 from sqlalchemy.orm import aliased
 
@@ -44,8 +44,8 @@ class SignInSession(BaseModel):
     address: str | None
     user_agent: str | None
     second_factor_due: bool = False
-    identity_id: str | None = None
-    provider_session: str | None = None
+    identity_id: str | None = Field(None, exclude=True)
+    provider_session: str | None = Field(None, exclude=True)
 
     def is_active(self, lifetimes: Lifetimes, now: datetime) -> bool:
         """Whether it has not expired."""

@@ -75,7 +75,8 @@ def test_an_unknown_grant_type_is_unsupported(shared_endpoint: TokenDriver, gran
         refused(
             "grant_type must be client_credentials or authorization_code or"
             " urn:ietf:params:oauth:grant-type:device_code or password or refresh_token or"
-            " urn:ietf:params:oauth:grant-type:token-exchange.",
+            " urn:ietf:params:oauth:grant-type:token-exchange or"
+            " urn:ietf:params:oauth:grant-type:jwt-bearer.",
             "unsupported_grant_type",
         ),
     )

@@ -106,7 +106,7 @@ def series(scraper: Scraper) -> set[object]:
 
 def test_series_start_at_zero(deployment: Deployment, scraper: Scraper):
     before = series(scraper)
-    assert len(scraper.of("issuer_sign_in_checks_total")) == 12
+    assert len(scraper.of("issuer_sign_in_checks_total")) == 15
     assert deployment.http.get("/oauth2/authorize").status_code == 400
     assert series(scraper) == before
     assert deployment.http.get("/metrics", headers=BEARER).status_code == 200
