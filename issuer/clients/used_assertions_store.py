@@ -14,7 +14,7 @@ from sqlalchemy import select
 
 from issuer.background.batches import BatchWorker
 from issuer.clock import Clock
-from issuer.database import Connection, Database
+from issuer.database import Connection, Database, Session
 from issuer.database.store import MAX_DELETED, delete_some, insert_into
 from issuer.database.tables import UsedAssertionRow
 from issuer.errors import InvalidCredentials, TooManyRequests
@@ -55,13 +55,14 @@ class UsedAssertions:
         `InvalidCredentials` if it was used before, `TooManyRequests` if the client has used too
         many that have not expired.
         """
-        self._require_place(client_id)
-        text = f"{client_id}\n{name}".encode("utf-8", "surrogatepass")
-        # A process whose clock is behind accepts it a little longer.
-        use = _Use(hashlib.sha256(text).digest(), client_id, expires_at + MAX_CLOCK_SKEW)
-        if not await self.writer.run(use):
-            self._require_place(client_id)
-            raise InvalidCredentials("the assertion was used before", client_id)
+        use = self._placed(client_id, name, expires_at)
+        self._require_used(use, is_used=await self.writer.run(use))
+
+    def use_within(self, session: Session, client_id: str, name: str, expires_at: datetime) -> None:
+        """As `use`, in a transaction of the caller: where that fails, it was not used."""
+        use = self._placed(client_id, name, expires_at)
+        (is_used,) = self._inserted(session.connection(), [use])
+        self._require_used(use, is_used=is_used)
 
     def delete_expired(self) -> None:
         """Delete those that every process refuses by now."""
@@ -72,13 +73,28 @@ class UsedAssertions:
 
     def _use_all(self, uses: Sequence[_Use]) -> list[bool]:
         """Of each, whether it was used by this: it is new, and its client has a place."""
-        numbers = Counter(each.client_id for each in uses)
         with self._database.statements(WRITE) as connection:
-            full = {each for each in numbers if self._is_full(connection, each, numbers[each])}
-            rows = {each.digest: each for each in uses if each.client_id not in full}
-            new = _insert_new(connection, sorted(rows.values()))
+            return self._inserted(connection, uses)
+
+    def _inserted(self, connection: Connection, uses: Sequence[_Use]) -> list[bool]:
+        numbers = Counter(each.client_id for each in uses)
+        full = {each for each in numbers if self._is_full(connection, each, numbers[each])}
+        rows = {each.digest: each for each in uses if each.client_id not in full}
+        new = _insert_new(connection, sorted(rows.values()))
         # Of one assertion in two requests, `rows` has the last.
         return [each.digest in new and rows[each.digest] is each for each in uses]
+
+    def _placed(self, client_id: str, name: str, expires_at: datetime) -> _Use:
+        """The row to insert, if the client has a place."""
+        self._require_place(client_id)
+        text = f"{client_id}\n{name}".encode("utf-8", "surrogatepass")
+        # A process whose clock is behind accepts it a little longer.
+        return _Use(hashlib.sha256(text).digest(), client_id, expires_at + MAX_CLOCK_SKEW)
+
+    def _require_used(self, use: _Use, *, is_used: bool) -> None:
+        if not is_used:
+            self._require_place(use.client_id)
+            raise InvalidCredentials("the assertion was used before", use.client_id)
 
     def _require_place(self, client_id: str) -> None:
         until = self._full_until.get(client_id)

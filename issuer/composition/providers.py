@@ -41,6 +41,5 @@ def build_provider_sign_in(
 def build_provider_logout(foundation: Foundation, tokens: TokenParts) -> ProviderLogout:
     return ProviderLogout(
         tokens.client_assertions.trusted_tokens.verified_claims,
-        tokens.used_assertions.use,
         foundation.clock,
     )

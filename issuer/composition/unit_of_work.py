@@ -103,7 +103,7 @@ class UnitOfWork:
         self.password_resets = PasswordResets(
             work, self.users, factors.password_reset_key, url, outbox, texts
         )
-        self.sessions = Sessions(work, lifetimes)
+        self.sessions = Sessions(work, lifetimes, parts.tokens.used_assertions.use_within)
         self.consents = Consents(session, trail, clock, authority)
         self.delegations = Delegations(work)
         self.sent_forms = SentForms(session, clock, lifetimes)

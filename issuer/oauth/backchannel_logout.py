@@ -9,16 +9,16 @@ from starlette.requests import Request
 
 from issuer.audit import Actor
 from issuer.composition import Administration
-from issuer.directory.records import TrustedIssuerRecord
 from issuer.errors import InvalidCredentials, TooManyRequests
 from issuer.fields.networks import network_of
 from issuer.http.requests import InvalidForm, caller, parameters, receive_body
 from issuer.oauth.endpoint import EndpointParts
 from issuer.oauth.messages import OAuthResponse, invalid_request, quoted
 from issuer.rate_limits.password_pool import PasswordPool
+from issuer.sign_in.session_revoker import SignedOut
 
 if TYPE_CHECKING:
-    from issuer.sign_in.provider_logout import ProviderLogout, SignedOut
+    from issuer.sign_in.provider_logout import ProviderLogout
 
 BACKCHANNEL_LOGOUT_PATH = "/oauth2/backchannel-logout"
 _REFUSED = "backchannel_logout.refused"
@@ -44,38 +44,33 @@ class BackchannelLogoutEndpoint:
         actor = caller(http_request)
         try:
             form = parameters(await receive_body(http_request, _MAX_BYTES))
-            check = partial(self._checked, form.get("logout_token", ""))
+            end = partial(self._ended, form.get("logout_token", ""), actor)
             network = network_of(actor.address)
-            checked = await self._passwords.limited(network, check, is_wrong=_is_wrong)
+            problem = await self._passwords.limited(network, end, is_wrong=_is_wrong)
         except InvalidForm as error:
             refusal = invalid_request(str(error), error.status)
             return await self._parts.refused(_REFUSED, refusal, actor)
         except TooManyRequests as error:
             return await self._parts.refused(_REFUSED, error, actor)
-        if isinstance(checked, InvalidCredentials):
-            refusal = invalid_request(quoted(checked.reason))
+        if problem is not None:
+            refusal = invalid_request(quoted(problem.reason))
             return await self._parts.refused(_REFUSED, refusal, actor)
-        await self._parts.queries.run(self._end, checked, actor)
         return OAuthResponse(200, {})
 
-    async def _checked(self, text: str) -> "SignedOut | InvalidCredentials":
+    async def _ended(self, text: str, actor: Actor) -> InvalidCredentials | None:
+        """None, or why the token does not count."""
         try:
-            find = self._parts.tokens.directory.issuers_of_people
-            issuers = await self._parts.queries.run(find)
-            return await self._logout().accepted(text, filter(_is_for_people, issuers))
+            issuers = await self._parts.queries.run(self._parts.tokens.directory.issuers_of_people)
+            signed_out = await self._logout().accepted(text, issuers)
+            await self._parts.queries.run(self._end, signed_out, actor)
         except InvalidCredentials as error:
             return error
+        return None
 
-    def _end(self, signed_out: "SignedOut", actor: Actor) -> None:
+    def _end(self, signed_out: SignedOut, actor: Actor) -> None:
         with self._administration.changing(actor, held=()) as work:
-            work.sessions.end_at_provider(
-                signed_out.issuer_id, signed_out.subject, signed_out.provider_session
-            )
+            work.sessions.end_at_provider(signed_out)
 
 
-def _is_for_people(issuer: TrustedIssuerRecord) -> bool:
-    return issuer.is_for_people
-
-
-def _is_wrong(checked: object) -> bool:
-    return isinstance(checked, InvalidCredentials)
+def _is_wrong(problem: InvalidCredentials | None) -> bool:
+    return problem is not None

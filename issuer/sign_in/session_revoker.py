@@ -1,8 +1,10 @@
 """Ending sessions, consents and codes together with the tokens they gave, in one transaction."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 
@@ -21,6 +23,9 @@ from issuer.revocations.revocations import JTI, SID
 from issuer.sign_in.codes_store import AuthorizationCode, CodeStore
 from issuer.sign_in.consents_store import AllowedAccess, ConsentStore
 from issuer.sign_in.sessions_store import SessionStore, SignInSession, active
+
+# Notes that a token was used, until it expires: whose it is, its `jti`, when it expires.
+UseOnce: TypeAlias = Callable[[Session, str, str, datetime], None]
 
 
 class SessionRevoker:
@@ -106,13 +111,28 @@ class SessionRevoker:
         return of_user(claim, expirations, client_id=client_id, user_id=user_id)
 
 
+@dataclass(frozen=True, slots=True)
+class SignedOut:
+    """Who signed out at a trusted issuer: an account, a session there, or both.
+
+    By a token with this `jti`, which counts once, until it expires.
+    """
+
+    issuer_id: str
+    subject: str | None
+    provider_session: str | None
+    jti: str
+    expires_at: datetime
+
+
 class Sessions(WithinTransaction):
     """The sessions of users, for operators, within one transaction."""
 
-    def __init__(self, transaction: Transaction, lifetimes: Lifetimes) -> None:
+    def __init__(self, transaction: Transaction, lifetimes: Lifetimes, use_once: UseOnce) -> None:
         super().__init__(transaction)
         self._store = SessionStore(self._session)
         self._lifetimes = lifetimes
+        self._use_once = use_once
 
     def of_user(self, user_id: str) -> list[SignInSession]:
         """The active sessions of the user, newest first."""
@@ -133,16 +153,16 @@ class Sessions(WithinTransaction):
         revoker = SessionRevoker(self._session, self._trail, self._clock)
         revoker.session(session, with_offline=True)
 
-    def end_at_provider(
-        self, issuer_id: str, subject: str | None, provider_session: str | None
-    ) -> int:
+    def end_at_provider(self, out: SignedOut) -> None:
         """End what began at a trusted issuer, which says that the person signed out there.
 
-        As a sign-out here (OpenID Back-Channel Logout §2.7): how many sessions there were.
+        As a sign-out here (OpenID Back-Channel Logout §2.7). `InvalidCredentials` if the token was
+        used before, `TooManyRequests` if too many of the issuer were.
         """
+        self._use_once(self._session, f"logout tokens of {out.issuer_id}", out.jti, out.expires_at)
         revoker = SessionRevoker(self._session, self._trail, self._clock)
-        ended = self._store.at_provider(issuer_id, subject, provider_session)
-        return sum(revoker.session(each, with_offline=False) for each in ended)
+        for each in self._store.at_provider(out.issuer_id, out.subject, out.provider_session):
+            revoker.session(each, with_offline=False)
 
 
 class AllowedActor(BaseModel):

@@ -7,7 +7,10 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
 
+from issuer.database.tables import SignInSessionRow
 from issuer.sign_in.sessions import ProviderProof
 from tests.builders import Deployment
 from tests.oauth.refreshing import events
@@ -207,6 +210,26 @@ def test_a_token_counts_once(deployment: Deployment, provider: FakeProvider, per
     later = session_of(deployment, person.user_id)
     assert send(deployment, token).status_code == httpx.codes.BAD_REQUEST
     assert is_signed_in(later)
+
+
+def test_a_token_counts_again_if_the_database_failed(
+    deployment: Deployment, provider: FakeProvider, person: Person
+):
+    """Else the next attempt of the issuer would be refused, and the session would go on."""
+    engine, token = deployment.services.database.engine, logout_token(provider)
+
+    def fail(_conn: object, _cursor: object, statement: str, *_: object) -> None:
+        if statement.startswith(f"DELETE FROM {SignInSessionRow.__tablename__}"):
+            raise OperationalError(statement, None, Exception("the connection was lost"))
+
+    event.listen(engine, "before_cursor_execute", fail)
+    try:
+        assert send(deployment, token).status_code == httpx.codes.SERVICE_UNAVAILABLE
+    finally:
+        event.remove(engine, "before_cursor_execute", fail)
+    assert is_signed_in(person)
+    assert send(deployment, token).status_code == httpx.codes.OK
+    assert not is_signed_in(person)
 
 
 def test_an_issuer_that_is_disabled_ends_nothing(
