@@ -10,13 +10,12 @@ from issuer.directory.records import TrustedIssuerRecord
 from issuer.errors import InvalidCredentials
 from issuer.federation.fetching import KeyFetch
 from issuer.federation.public_keys import InvalidToken, PublicKeys, SignedToken, UnknownKey
-from issuer.federation.token_times import instant, valid_until
+from issuer.federation.token_rules import MAX_JTI, instant, required_jti, valid_until
 from issuer.fields.json import same_json
 from issuer.vocabulary import ACCESS_TOKEN_TYPE, ID_JAG_TYPE
 
 MAX_LIFETIME = timedelta(minutes=10)
 MAX_ID_JAG = timedelta(minutes=5)
-MAX_JTI = 255
 # draft-ietf-oauth-rfc7523bis §4 names the last one.
 _TYPES = {"", "jwt", "client-authentication+jwt"}
 
@@ -52,10 +51,9 @@ def signed_claims(
         raise InvalidCredentials(f"assertion: {error}") from None
 
 
-def checked_type(header: Mapping[str, Any]) -> None:
+def checked_type(token: SignedToken) -> None:
     """`InvalidCredentials` for a JWT of another type, such as an access token (RFC 8725 §3.11)."""
-    typ = header.get("typ", "")
-    if not isinstance(typ, str) or typ.lower().removeprefix("application/") not in _TYPES:
+    if token.typ not in _TYPES:
         raise InvalidCredentials("the assertion has the typ of another kind of token")
 
 
@@ -64,24 +62,19 @@ def checked_claims(
 ) -> tuple[str, datetime]:
     """The `jti` and when it expires, if `client_id` may use it once at `now` for this `issuer`.
 
-    `InvalidCredentials` says which rule it breaks. Its `aud` must be the issuer alone, as a
+    `InvalidToken` says which rule it breaks. Its `aud` must be the issuer alone, as a
     string: an assertion for another server, or for several, could be used by that server.
     """
     if claims.get("iss") != client_id:
-        raise _broken("iss is not the client")
+        raise InvalidToken("iss is not the client")
     if claims.get("sub") != client_id:
-        raise _broken("sub is not the client")
+        raise InvalidToken("sub is not the client")
     if claims.get("aud") != issuer:
-        raise _broken("aud is not the issuer alone, as a string")
-    expires_at = checked_times(claims, now)
+        raise InvalidToken("aud is not the issuer alone, as a string")
+    expires_at = valid_until(claims, now)
     if expires_at - now > MAX_LIFETIME:
-        raise _broken("exp is more than 10 minutes away")
-    return _jti(claims), expires_at
-
-
-def is_id_jag(header: Mapping[str, Any]) -> bool:
-    """Whether it says so (draft-ietf-oauth-identity-assertion-authz-grant-03 §3.1)."""
-    return _type_of(header) == ID_JAG_TYPE
+        raise InvalidToken("exp is more than 10 minutes away")
+    return required_jti(claims), expires_at
 
 
 def checked_id_jag(
@@ -89,30 +82,23 @@ def checked_id_jag(
 ) -> tuple[str, datetime]:
     """The `jti` and when it expires, if `client_id` may use it once at `now` at this `issuer`.
 
-    `InvalidCredentials` says which rule it breaks (the draft §4.4.1, RFC 7523 §3). It is for this
-    issuer alone, and was made for this client.
+    `InvalidToken` says which rule it breaks (draft-ietf-oauth-identity-assertion-authz-grant-03
+    §4.4.1, RFC 7523 §3). It is for this issuer alone, and was made for this client.
     """
     if claims.get("aud") not in (issuer, [issuer]):
-        raise _broken("aud is not this issuer alone")
+        raise InvalidToken("aud is not this issuer alone")
     if claims.get("client_id") != client_id:
-        raise _broken("client_id is another client")
+        raise InvalidToken("client_id is another client")
     if "cnf" in claims:
-        raise _broken("it is bound to a key by cnf, which is not supported")
+        raise InvalidToken("it is bound to a key by cnf, which is not supported")
     if "authorization_details" in claims:  # they may narrow what scope does not
-        raise _broken("it has authorization_details, which are not supported")
-    expires_at, issued_at = checked_times(claims, now), instant(claims, "iat")
+        raise InvalidToken("it has authorization_details, which are not supported")
+    expires_at, issued_at = valid_until(claims, now), instant(claims, "iat")
     if issued_at is None:
-        raise _broken("iat is missing")
+        raise InvalidToken("iat is missing")
     if expires_at - issued_at > MAX_ID_JAG:
-        raise _broken("exp is more than 5 minutes after iat")
-    return _jti(claims), expires_at
-
-
-def _jti(claims: Mapping[str, Any]) -> str:
-    jti = claims.get("jti")
-    if not isinstance(jti, str) or not 0 < len(jti) <= MAX_JTI:
-        raise _broken(f"jti is not a text of 1 to {MAX_JTI} characters")
-    return jti
+        raise InvalidToken("exp is more than 5 minutes after iat")
+    return required_jti(claims), expires_at
 
 
 def audited_jti(claims: Mapping[str, Any]) -> str | None:
@@ -120,18 +106,6 @@ def audited_jti(claims: Mapping[str, Any]) -> str | None:
     jti = claims.get("jti")
     is_fit = isinstance(jti, str) and 0 < len(jti) <= MAX_JTI and jti.isprintable()
     return jti if is_fit else None
-
-
-def checked_times(claims: Mapping[str, Any], now: datetime) -> datetime:
-    """When it expires; `InvalidCredentials` if it is not valid at `now` (RFC 7519 §4.1)."""
-    try:
-        return valid_until(claims, now)
-    except InvalidToken as error:
-        raise _broken(str(error)) from None
-
-
-def _broken(rule: str) -> InvalidCredentials:
-    return InvalidCredentials(f"assertion: {rule}")
 
 
 def is_named_by(issuer: TrustedIssuerRecord, claims: Mapping[str, Any]) -> bool:
@@ -152,25 +126,19 @@ def is_svid(header: Mapping[str, Any]) -> bool:
     return header.get("typ", "JWT") in ("JWT", "JOSE")
 
 
-def wrong_type(header: Mapping[str, Any], required: str | None) -> str | None:
-    """Why a token of this `typ` does not count; None if it does (RFC 8725 §3.11).
+def wrong_type(token: SignedToken, required: str | None) -> str | None:
+    """Why a token does not count by its `typ`; None if it does (RFC 8725 §3.11).
 
     Without `required`, any but an access token (RFC 9068 §2.1), whose audience is a resource server
     that could present it here, and an ID-JAG, which is a grant and no authentication.
     """
-    of_token = _type_of(header)
     if required is not None:
-        return None if of_token == required.lower() else f"typ is not {required}"
-    if of_token == ACCESS_TOKEN_TYPE:
+        return None if token.typ == required.lower() else f"typ is not {required}"
+    if token.typ == ACCESS_TOKEN_TYPE:
         return "the token is an access token by its typ, which the trusted issuer does not name"
-    if of_token == ID_JAG_TYPE:
+    if token.typ == ID_JAG_TYPE:
         return "the token is an ID-JAG by its typ"
     return None
-
-
-def _type_of(header: Mapping[str, Any]) -> str | None:
-    typ = header.get("typ")
-    return typ.lower().removeprefix("application/") if isinstance(typ, str) else None
 
 
 def broken_rule(

@@ -4,30 +4,23 @@ draft-ietf-oauth-identity-assertion-authz-grant-03, cited as the draft. Imports 
 import it where it is first needed, since most deployments never do.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from typing import Any
 
-from issuer.clients.assertion_rules import (
-    KeyFetchRequiredError,
-    audited_jti,
-    checked_id_jag,
-    is_id_jag,
-    signed_claims,
-)
+from issuer.clients.assertion_rules import audited_jti, checked_id_jag
 from issuer.clients.authentication import VerifiedAssertion
 from issuer.clients.trusted_tokens import TrustedTokens
 from issuer.clients.used_assertions_store import UsedAssertions
-from issuer.directory import Directory
+from issuer.clock import Clock
 from issuer.directory.records import TrustedIssuerRecord
 from issuer.errors import InvalidCredentials
-from issuer.federation.fetching import FetchNeeded
 from issuer.federation.public_keys import InvalidToken, parsed_token
 from issuer.fields.fields import MAX_SCOPES
 from issuer.scopes import InvalidScope, parse
+from issuer.vocabulary import ID_JAG_TYPE
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,36 +46,33 @@ class ReceivedIdJags:
     """Those of the trusted issuers where people sign in whose definition allows it (`id_jag`)."""
 
     _own_url: str
-    _directory: Directory
     _tokens: TrustedTokens
     _used: UsedAssertions
+    _clock: Clock
 
-    def read(
-        self, client_id: str, text: str, now: datetime, *, is_last: bool
-    ) -> ReceivedIdJag | FetchNeeded:
-        """The ID-JAG for this client. Queries: not for the event loop.
+    async def read(
+        self, client_id: str, text: str, issuers: Iterable[TrustedIssuerRecord]
+    ) -> ReceivedIdJag:
+        """The ID-JAG for this client. For the event loop.
 
-        `is_last`: the keys of its issuer were looked at, and are not looked at again.
-        `InvalidCredentials` says which rule is broken.
+        `issuers` are those of people. `InvalidCredentials` says which rule is broken.
         """
         try:
-            token = parsed_token(text)
+            return await self._read(client_id, text, issuers)
         except InvalidToken as error:
             raise InvalidCredentials(f"assertion: {error}") from None
-        if not is_id_jag(token.unverified.header):
-            raise InvalidCredentials("assertion: typ is not that of an ID-JAG")
-        issuer = self._issuer(token.unverified.claims.get("iss"))
-        key_set = self._tokens.key_set(issuer)
-        fetch_keys = partial(key_set.fetch_keys, token.kid) if key_set else None
-        try:
-            claims = signed_claims(token, self._tokens.keys_of(issuer), fetch_keys)
-        except KeyFetchRequiredError as error:
-            if is_last:
-                raise
-            return FetchNeeded(error.fetch_keys)
-        jti, expires_at = checked_id_jag(claims, client_id, self._own_url, now)
+
+    async def _read(
+        self, client_id: str, text: str, issuers: Iterable[TrustedIssuerRecord]
+    ) -> ReceivedIdJag:
+        token = parsed_token(text)
+        if token.typ != ID_JAG_TYPE:  # the draft §3.1
+            raise InvalidToken("typ is not that of an ID-JAG")
+        issuer = _named_issuer(token.unverified.issuer, issuers)
+        claims = await self._tokens.verified_claims(issuer, token)
+        jti, expires_at = checked_id_jag(claims, client_id, self._own_url, self._clock())
         if "tenant" in claims and not _is_of_tenant(issuer):
-            raise InvalidCredentials("assertion: tenant is no required claim of the trusted issuer")
+            raise InvalidToken("tenant is no required claim of the trusted issuer")
         return ReceivedIdJag(
             issuer,
             client_id,
@@ -101,11 +91,12 @@ class ReceivedIdJags:
         """
         await self._used.use(received.client_id, received.name, received.expires_at)
 
-    def _issuer(self, iss: object) -> TrustedIssuerRecord:
-        for each in self._directory.issuers_of_people():
-            if each.issuer == iss and each.is_for_people and each.sign_in and each.sign_in.id_jag:
-                return each
-        raise InvalidCredentials("assertion: iss is no trusted issuer whose ID-JAGs are accepted")
+
+def _named_issuer(iss: object, issuers: Iterable[TrustedIssuerRecord]) -> TrustedIssuerRecord:
+    for each in issuers:
+        if each.issuer == iss and each.is_for_people and each.sign_in and each.sign_in.id_jag:
+            return each
+    raise InvalidToken("iss is no trusted issuer whose ID-JAGs are accepted")
 
 
 def _is_of_tenant(issuer: TrustedIssuerRecord) -> bool:
@@ -117,7 +108,7 @@ def _resources(resource: object) -> tuple[str, ...]:
     """One, or several in an array (the draft §3.1)."""
     named = resource if isinstance(resource, list) else [] if resource is None else [resource]
     if not all(isinstance(each, str) for each in named):
-        raise InvalidCredentials("assertion: resource is neither a text nor an array of texts")
+        raise InvalidToken("resource is neither a text nor an array of texts")
     return tuple(named)
 
 
@@ -126,7 +117,7 @@ def _scopes(scope: object) -> frozenset[str] | None:
     if scope is None:
         return None
     if not isinstance(scope, str) or scope.count(" ") >= MAX_SCOPES:
-        raise InvalidCredentials(f"assertion: scope is not a text of at most {MAX_SCOPES} scopes")
+        raise InvalidToken(f"scope is not a text of at most {MAX_SCOPES} scopes")
     found = set()
     for each in scope.split():
         with suppress(InvalidScope):

@@ -17,7 +17,7 @@ from issuer.directory import ClientRecord
 from issuer.errors import InvalidCredentials
 from issuer.federation.key_sets import FollowedKeySet, FollowedKeySets
 from issuer.federation.key_source import KeySource
-from issuer.federation.public_keys import SignedToken, accepted_keys
+from issuer.federation.public_keys import InvalidToken, SignedToken, accepted_keys
 from issuer.vocabulary import AuthMethod
 
 
@@ -53,8 +53,11 @@ class OwnKeys:
             claims = signed_claims(token, key_set.keys, partial(key_set.fetch_keys, token.kid))
         else:
             raise _no_keys()
-        checked_type(token.unverified.header)
-        jti, expires_at = checked_claims(claims, client.client_id, self._issuer, now)
+        checked_type(token)
+        try:
+            jti, expires_at = checked_claims(claims, client.client_id, self._issuer, now)
+        except InvalidToken as error:
+            raise InvalidCredentials(f"assertion: {error}") from None
         audited = VerifiedAssertion(None, None, audited_jti(claims))
         return Evidence(audited, expires_at, f"own\n{jti}")
 

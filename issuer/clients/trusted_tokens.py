@@ -13,7 +13,6 @@ from issuer.clients.assertion_rules import (
     KeyFetchRequiredError,
     audited_jti,
     broken_rule,
-    checked_times,
     is_named_by,
     is_svid,
     wrong_type,
@@ -32,6 +31,7 @@ from issuer.federation.public_keys import (
     UnknownKey,
     accepted_keys,
 )
+from issuer.federation.token_rules import valid_until
 
 FindIssuer: TypeAlias = Callable[[str], TrustedIssuerRecord | None]
 
@@ -148,7 +148,7 @@ class TrustedTokens:
                 if rule is None:
                     name = _name_of(issuer, token, claims) if trust["once"] else None
                     audited = VerifiedAssertion(issuer.id, trust["subject"], audited_jti(claims))
-                    return Evidence(audited, checked_times(claims, now), name)
+                    return Evidence(audited, valid_until(claims, now), name)
                 rules.append(rule)
         raise InvalidCredentials(f"assertion: {'; '.join(dict.fromkeys(rules))}")
 
@@ -171,7 +171,7 @@ class TrustedTokens:
         """`InvalidToken` says why the token is not of this issuer."""
         if issuer.is_trust_domain and not is_svid(token.unverified.header):
             raise InvalidToken("the token has the typ of another kind than JWT-SVIDs")
-        if wrong := wrong_type(token.unverified.header, issuer.typ):
+        if wrong := wrong_type(token, issuer.typ):
             raise InvalidToken(wrong)
         return token.claims_by(self.keys_of(issuer))
 

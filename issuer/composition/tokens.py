@@ -162,9 +162,8 @@ class TokenParts:
         from issuer.clients.id_jags import ReceivedIdJags  # noqa: PLC0415
 
         tokens = self.client_assertions.trusted_tokens
-        return ReceivedIdJags(
-            self.foundation.settings.url, self.directory, tokens, self.used_assertions
-        )
+        settings, clock = self.foundation.settings, self.foundation.clock
+        return ReceivedIdJags(settings.url, tokens, self.used_assertions, clock)
 
     def key_sets(self) -> "Sequence[FollowedKeySets]":
         """The key sets of others; none before an assertion came."""

@@ -74,6 +74,12 @@ class SignedToken:
     def kid(self) -> str | None:
         return self.unverified.kid
 
+    @property
+    def typ(self) -> str | None:
+        """In lower case, without `application/` (RFC 7515 §4.1.9); None if it is no text."""
+        typ = self.unverified.header.get("typ", "")
+        return typ.lower().removeprefix("application/") if isinstance(typ, str) else None
+
     def claims_by(self, keys: PublicKeys) -> dict[str, Any]:
         """The claims, if one of the keys has signed them; `InvalidToken` or `UnknownKey`.
 

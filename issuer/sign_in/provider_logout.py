@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from issuer.clock import Clock
 from issuer.directory.records import TrustedIssuerRecord
 from issuer.errors import InvalidCredentials
-from issuer.federation.public_keys import InvalidToken
+from issuer.federation.public_keys import InvalidToken, parsed_token
 from issuer.sign_in.provider_sign_in import VerifiedClaims
-from issuer.sign_in.provider_tokens import checked_logout_token, read_token
+from issuer.sign_in.provider_tokens import checked_logout_token
 from issuer.sign_in.session_revoker import SignedOut
 
 
@@ -27,15 +27,18 @@ class ProviderLogout:
 
         `issuers` are those of people, of which no two have the same `iss`.
         """
-        token = read_token("logout token", text)
+        try:
+            return await self._accepted(text, issuers)
+        except InvalidToken as error:
+            raise InvalidCredentials(f"the logout token: {error}") from None
+
+    async def _accepted(self, text: str, issuers: Iterable[TrustedIssuerRecord]) -> SignedOut:
+        token = parsed_token(text)
         named = token.unverified.issuer
         issuer = next((e for e in issuers if e.is_for_people and e.issuer == named), None)
         if issuer is None or issuer.sign_in is None:
-            raise InvalidCredentials("the logout token: iss is no issuer where people sign in")
-        try:
-            claims = await self._verified_claims(issuer, token)
-        except InvalidToken as error:
-            raise InvalidCredentials(f"the logout token: {error}") from None
+            raise InvalidToken("iss is no issuer where people sign in")
+        claims = await self._verified_claims(issuer, token)
         expected = (issuer.issuer, issuer.sign_in.client_id, self._clock())
         jti, expires_at = checked_logout_token(token, claims, *expected)
         named_there = (claims.get("sub") or None, claims.get("sid") or None)

@@ -14,15 +14,14 @@ from issuer.errors import InvalidCredentials
 from issuer.federation import github
 from issuer.federation.key_source import KeySource
 from issuer.federation.provider import ProviderClient, Providers
-from issuer.federation.public_keys import InvalidToken, SignedToken
+from issuer.federation.public_keys import InvalidToken, SignedToken, parsed_token
 from issuer.scopes import OPENID
 from issuer.sign_in.provider_claims import ProviderClaims, provider_claims
 from issuer.sign_in.provider_request import NotRecent, ProviderRequest, SignInDeclined
 from issuer.sign_in.provider_tokens import (
     checked_at_hash,
     checked_id_token,
-    checked_id_token_header,
-    read_token,
+    checked_id_token_type,
 )
 
 # The claims of a token that a key of the issuer has signed; `InvalidToken`.
@@ -105,14 +104,14 @@ class ProviderSignIn:
     async def _of_id_token(
         self, issuer: TrustedIssuerRecord, request: ProviderRequest, text: str, access_token: str
     ) -> dict[str, Any]:
-        token = read_token("ID token", text)
-        checked_id_token_header(token.unverified.header)
         try:
+            token = parsed_token(text)
+            checked_id_token_type(token)
             claims = await self._verified_claims(issuer, token)
+            checked_id_token(claims, request, _record(issuer).client_id, self._clock())
+            checked_at_hash(claims, token.unverified.header, access_token)
         except InvalidToken as error:
             raise InvalidCredentials(f"the ID token: {error}") from None
-        checked_id_token(claims, request, _record(issuer).client_id, self._clock())
-        checked_at_hash(claims, token.unverified.header, access_token)
         return dict(claims)
 
     def _require_iss(

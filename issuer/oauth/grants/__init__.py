@@ -31,8 +31,8 @@ def build_grants(parts: ProtocolParts) -> dict[str, Grant]:
         TokenExchange(tokens.any_reader, tokens.exchanges, people.id_jags),
         JwtBearer(
             lambda: tokens.id_jags,
+            tokens.directory,
             parts.administration,
-            parts.clock,
             is_second_factor_required=settings.second_factor == "required",
         ),
     ]

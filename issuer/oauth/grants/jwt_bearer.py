@@ -8,12 +8,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from issuer.background.workers import WorkerPool
-from issuer.clock import Clock
 from issuer.composition import Administration
-from issuer.directory import AudienceRecord
-from issuer.directory.records import NoAudience
+from issuer.directory import AudienceRecord, Directory
+from issuer.directory.records import NoAudience, TrustedIssuerRecord
 from issuer.errors import InvalidCredentials
-from issuer.federation.fetching import FetchNeeded
 from issuer.oauth.grants.grant import Grant, Granted, in_session, named_audiences
 from issuer.oauth.messages import (
     AuthenticatedRequest,
@@ -42,8 +40,8 @@ class JwtBearer(Grant):
     queries = True
 
     _id_jags: Callable[[], "ReceivedIdJags"]
+    _directory: Directory
     _administration: Administration
-    _clock: Clock
     is_second_factor_required: bool = field(kw_only=True)
 
     async def looked_up(
@@ -57,14 +55,11 @@ class JwtBearer(Grant):
             return None
         text = required(request, "assertion")
         with as_invalid_grant(_WRONG):
-            found = await queries.run(self._read, request, text, is_last=False)
-            if isinstance(found, FetchNeeded):
-                await found.fetch_keys()
-                found = await queries.run(self._read, request, text, is_last=True)
-            assert not isinstance(found, FetchNeeded)
+            id_jags, issuers = await queries.run(self._loaded)
+            found = await id_jags.read(request.client.client_id, text, issuers)
             audience = _audience(request, found)
             if not request.is_retry:
-                await self._id_jags().use(found)
+                await id_jags.use(found)
             vouched = await queries.run(self._arrive, request, found, audience)
         return replace(request, vouched=vouched)
 
@@ -81,12 +76,9 @@ class JwtBearer(Grant):
         granted = self.granted(request, in_session(ceiling, request), requested_scopes(request))
         return replace(granted, details=vouched.details)
 
-    def _read(
-        self, request: AuthenticatedRequest, text: str, *, is_last: bool
-    ) -> "ReceivedIdJag | FetchNeeded":
+    def _loaded(self) -> "tuple[ReceivedIdJags, tuple[TrustedIssuerRecord, ...]]":
         """In a thread: the first time it imports a lot."""
-        client_id, now = request.client.client_id, self._clock()
-        return self._id_jags().read(client_id, text, now, is_last=is_last)
+        return self._id_jags(), self._directory.issuers_of_people()
 
     def _arrive(
         self, request: AuthenticatedRequest, received: "ReceivedIdJag", audience: AudienceRecord
