@@ -20,32 +20,25 @@ from sqlalchemy import (
 from sqlalchemy.orm import InstrumentedAttribute
 
 from issuer.database import Session
+from issuer.database.inherited_roles import IN_GROUPS, THROUGH_ISSUERS
 from issuer.database.store import in_parts
 from issuer.database.tables import (
     AssignmentRow,
     ClientAudienceRow,
     ClientRow,
     ClientSecretRow,
-    GroupMemberRow,
     GroupRow,
-    IdentityGroupRow,
-    IdentityRow,
     PasskeyRow,
     ProviderRoleRow,
     RoleRow,
     TotpSecretRow,
-    TrustedIssuerRow,
     UserRow,
 )
 from issuer.fields.ids import fold_id
 from issuer.scopes import ISSUER_ADMIN, counting_at
 from issuer.vocabulary import AuthMethod, GrantType, UserRights
 
-_MEMBERS = (
-    select(UserRow.folded_id)
-    .join(GroupMemberRow, GroupMemberRow.user_id == UserRow.id)
-    .join(GroupRow, GroupRow.id == GroupMemberRow.group_id)
-)
+_MEMBERS = select(UserRow.folded_id).select_from(IN_GROUPS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,21 +209,8 @@ class AuthorityStore:
         """Of people and the roles that trusted issuers give them at the issuer itself."""
         return (
             select(column)
-            .select_from(ProviderRoleRow)
-            .join(
-                IdentityGroupRow,
-                IdentityGroupRow.group == ProviderRoleRow.group,
-            )
-            .join(
-                IdentityRow,
-                and_(
-                    IdentityRow.id == IdentityGroupRow.identity_id,
-                    IdentityRow.issuer_id == ProviderRoleRow.issuer_id,
-                ),
-            )
-            .join(TrustedIssuerRow, TrustedIssuerRow.id == IdentityRow.issuer_id)
-            .join(UserRow, UserRow.id == IdentityRow.user_id)
-            .where(ProviderRoleRow.audience_id == self._own, TrustedIssuerRow.disabled.is_(False))
+            .select_from(THROUGH_ISSUERS)
+            .where(ProviderRoleRow.audience_id == self._own)
         )
 
     def privileged(self) -> Privileged:
@@ -265,10 +245,7 @@ def _with_its_groups(folded_id: str) -> CompoundSelect[str]:
     """The principal, and the groups of which it is a member."""
     return union_all(
         select(literal(folded_id)),
-        select(GroupRow.folded_id)
-        .join(GroupMemberRow, GroupMemberRow.group_id == GroupRow.id)
-        .join(UserRow, UserRow.id == GroupMemberRow.user_id)
-        .where(UserRow.folded_id == folded_id),
+        select(GroupRow.folded_id).select_from(IN_GROUPS).where(UserRow.folded_id == folded_id),
     )
 
 

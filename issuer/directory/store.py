@@ -9,7 +9,6 @@ from sqlalchemy import (
     ColumnElement,
     CompoundSelect,
     Executable,
-    and_,
     bindparam,
     func,
     null,
@@ -20,6 +19,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import InstrumentedAttribute, Session, joinedload
 
 from issuer.algorithms import AlgorithmInUse
+from issuer.database.inherited_roles import THROUGH_GROUPS, THROUGH_ISSUERS
 from issuer.database.store import as_record
 from issuer.database.tables import (
     AssignmentRow,
@@ -29,7 +29,6 @@ from issuer.database.tables import (
     ClientAudienceRow,
     ClientRow,
     ClientSecretRow,
-    GroupMemberRow,
     GroupRow,
     IdentityGroupRow,
     IdentityRow,
@@ -103,9 +102,7 @@ _THROUGH_GROUPS = (
         null(),
         GroupRow.name,
     )
-    .join(GroupMemberRow, GroupMemberRow.user_id == UserRow.id)
-    .join(GroupRow, GroupRow.id == GroupMemberRow.group_id)
-    .join(AssignmentRow, AssignmentRow.folded_id == GroupRow.folded_id)
+    .select_from(THROUGH_GROUPS)
     .join(RoleRow, RoleRow.name == AssignmentRow.role_name)
     .where(UserRow.folded_id.in_(_FOLDED_IDS))
 )
@@ -119,18 +116,9 @@ _THROUGH_ISSUERS = (
         IdentityRow.issuer_id,
         IdentityGroupRow.group,
     )
-    .join(IdentityRow, IdentityRow.user_id == UserRow.id)
-    .join(IdentityGroupRow, IdentityGroupRow.identity_id == IdentityRow.id)
-    .join(
-        ProviderRoleRow,
-        and_(
-            ProviderRoleRow.issuer_id == IdentityRow.issuer_id,
-            ProviderRoleRow.group == IdentityGroupRow.group,
-        ),
-    )
-    .join(TrustedIssuerRow, TrustedIssuerRow.id == IdentityRow.issuer_id)
+    .select_from(THROUGH_ISSUERS)
     .join(RoleRow, RoleRow.name == ProviderRoleRow.role_name)
-    .where(UserRow.folded_id.in_(_FOLDED_IDS), TrustedIssuerRow.disabled.is_(False))
+    .where(UserRow.folded_id.in_(_FOLDED_IDS))
 )
 _OF_USERS: CompoundSelect[Any] = union_all(_ASSIGNED, _THROUGH_GROUPS, _THROUGH_ISSUERS)
 

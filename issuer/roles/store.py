@@ -2,20 +2,18 @@
 
 from collections.abc import Iterator, Sequence
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select, union
+from sqlalchemy import ColumnElement, Select, func, or_, select, union
 from sqlalchemy.orm import InstrumentedAttribute
 
+from issuer.database.inherited_roles import THROUGH_GROUPS, THROUGH_ISSUERS
 from issuer.database.store import Statements, Store, begins_with
 from issuer.database.tables import (
     AssignmentRow,
     ClientRow,
     GroupMemberRow,
     GroupRow,
-    IdentityGroupRow,
-    IdentityRow,
     ProviderRoleRow,
     RoleRow,
-    TrustedIssuerRow,
     UserRow,
 )
 from issuer.fields.ids import fold_id
@@ -24,28 +22,8 @@ from issuer.vocabulary import RegisteredBy
 
 _LOOKED_AT = 10_000
 # Users with what is assigned to their groups, and with what trusted issuers give them.
-_MEMBERS = (
-    select(UserRow.folded_id)
-    .distinct()
-    .join(GroupMemberRow, GroupMemberRow.user_id == UserRow.id)
-    .join(GroupRow, GroupRow.id == GroupMemberRow.group_id)
-    .join(AssignmentRow, AssignmentRow.folded_id == GroupRow.folded_id)
-)
-_PEOPLE = (
-    select(UserRow.folded_id)
-    .distinct()
-    .join(IdentityRow, IdentityRow.user_id == UserRow.id)
-    .join(IdentityGroupRow, IdentityGroupRow.identity_id == IdentityRow.id)
-    .join(
-        ProviderRoleRow,
-        and_(
-            ProviderRoleRow.issuer_id == IdentityRow.issuer_id,
-            ProviderRoleRow.group == IdentityGroupRow.group,
-        ),
-    )
-    .join(TrustedIssuerRow, TrustedIssuerRow.id == IdentityRow.issuer_id)
-    .where(TrustedIssuerRow.disabled.is_(False))
-)
+_MEMBERS = select(UserRow.folded_id).distinct().select_from(THROUGH_GROUPS)
+_PEOPLE = select(UserRow.folded_id).distinct().select_from(THROUGH_ISSUERS)
 
 
 class RoleStore(Store[RoleRow]):
