@@ -149,10 +149,11 @@ class Store(Statements, Generic[Row]):
                 found[inspect(row).identity] = row
         return list(found.values())
 
-    def identified(self, ids: Sequence[str]) -> Sequence[Row]:
-        """The rows that these identify, in the first searched column; one query."""
-        query = select(self.row).where(self.searched[0].in_(ids))
-        return self.session.scalars(query.options(*self.with_page)).all()
+    def identified(self, ids: Iterable[str]) -> list[Row]:
+        """The rows that these identify, in the first searched column; a query for each part."""
+        query = select(self.row).options(*self.with_page)
+        parts = (query.where(self.searched[0].in_(part)) for part in in_parts(dict.fromkeys(ids)))
+        return [row for part in parts for row in self.session.scalars(part)]
 
     def count(self, most: int) -> int:
         """The number of rows, but no more than `most`: counting millions takes long."""

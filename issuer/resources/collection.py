@@ -92,7 +92,7 @@ class Collection(WithinTransaction, Generic[RowT, FieldsT, ModelT]):
 
     def named(self, keys: Iterable[str]) -> list[ModelT]:
         """The resources of these keys that exist, in no order; ids of principals in any case."""
-        ids = [self._prefixes(key)[0] for key in keys]
+        ids = (self._prefixes(key)[0] for key in keys)
         return [self._model(row) for row in self._store.identified(ids)]
 
     def count(self, most: int) -> int:

@@ -11,6 +11,7 @@ from issuer.cli.confirming import Yes, confirming
 from issuer.cli.opening import changing, reading
 from issuer.composition import UnitOfWork
 from issuer.errors import NotFound
+from issuer.fields.usernames import fold_username
 from issuer.manifest.changes import Action, Change, changes
 from issuer.manifest.entries import Resource, bare
 from issuer.manifest.problems import shown
@@ -103,16 +104,15 @@ class _Plan:
         return [text.format(number) for number, text in counted if number]
 
     def apply(self, work: UnitOfWork) -> None:
-        ids: dict[str, str] = {}
         for step in self.steps:
             assert isinstance(step.fields, UserFields)
             if step.action is Action.CREATE:
-                ids[step.resource.name] = work.users.create(step.fields).id
+                work.users.create(step.fields)
             else:
                 work.users.replace(str(step.resource.id), step.fields)
         for group, usernames in self.joining.items():
-            users = [ids.get(each) or work.users.get_by_username(each).id for each in usernames]
-            work.groups.add_members(work.groups.get_by_name(group).id, users)
+            ids = work.users.ids_by_username({*map(fold_username, usernames)})
+            work.groups.add_members(work.groups.get_by_name(group).id, ids.values())
 
     def show(self) -> None:
         for line in self.lines:
@@ -146,8 +146,9 @@ def _plan_of(work: UnitOfWork, users: list[CsvUser], file: str, *, update: bool)
     """`InvalidCsv` names groups that do not exist."""
     plan, problems = _Plan(), []
     groups: dict[str, tuple[str, set[str]]] = {}
+    existing = _existing(work, users)
     for each in users:
-        before = _existing(work, each.username)
+        before = existing.get(fold_username(each.username))
         if before is not None and not update:
             plan.unchanged += 1
             continue
@@ -170,11 +171,11 @@ def _plan_of(work: UnitOfWork, users: list[CsvUser], file: str, *, update: bool)
     return plan
 
 
-def _existing(work: UnitOfWork, username: str) -> UserFields | None:
-    try:
-        return bare(UserFields, work.users.get_by_username(username))
-    except NotFound:
-        return None
+def _existing(work: UnitOfWork, users: list[CsvUser]) -> dict[str, UserFields]:
+    """Those of them that exist, by folded name."""
+    ids = work.users.ids_by_username({fold_username(each.username) for each in users})
+    found = work.users.named(ids.values())
+    return {fold_username(each.username): bare(UserFields, each) for each in found}
 
 
 def _fields_of(user: CsvUser, before: UserFields | None) -> UserFields:
