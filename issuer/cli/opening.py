@@ -3,7 +3,7 @@
 import os
 import pwd
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 import typer
@@ -145,18 +145,14 @@ def _names(work: UnitOfWork, resource_type: ResourceType[Any, Any], like: str) -
 
 def find_user(work: UnitOfWork, id_or_name: str) -> User:
     """The user of that id, else of that name; `NotFound` if there is neither."""
-    with suppress(NotFound):
-        return work.users.get(id_or_name)
     with suggesting(work):
-        return work.users.get_by_username(id_or_name)
+        return work.users.find(id_or_name)
 
 
 def find_group(work: UnitOfWork, id_or_name: str) -> Group:
     """The group of that id, else of that name; `NotFound` if there is neither."""
-    with suppress(NotFound):
-        return work.groups.get(id_or_name)
     with suggesting(work):
-        return work.groups.get_by_name(id_or_name)
+        return work.groups.find(id_or_name)
 
 
 def client_and_user(

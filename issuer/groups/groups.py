@@ -34,6 +34,12 @@ class Groups(Principals[GroupRow, GroupFields, Group]):
         super().__init__(transaction, random)
         self._assignments = AssignmentStore(transaction.session)
 
+    def find(self, id_or_name: str) -> Group:
+        """The group of that id, else of that name; `NotFound` if there is neither."""
+        if row := self._store.find(id_or_name):
+            return self._model(row)
+        return self.get_by_name(id_or_name)
+
     def get_by_name(self, name: str) -> Group:
         """The group of that name, in any case."""
         if (row := self._store.find_by_name(name)) is None:

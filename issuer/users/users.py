@@ -30,6 +30,12 @@ class UsersWith(Principals[UserRow, UserFieldsT, UserT]):
         super().__init__(transaction, random)
         self._keys = counter_keys
 
+    def find(self, id_or_name: str) -> UserT:
+        """The user of that id, else of that name; `NotFound` if there is neither."""
+        if row := self._store.find(id_or_name):
+            return self._model(row)
+        return self.get_by_username(id_or_name)
+
     def get_by_username(self, username: str) -> UserT:
         """The user of that name, whatever its case or Unicode form."""
         if (row := self._store.find_by_username(username)) is None:

@@ -1,7 +1,6 @@
 """`/console/groups`: groups of users, their members, and the roles that they give."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 from urllib.parse import urlencode
 
@@ -209,12 +208,10 @@ def _users(work: UnitOfWork, lines: Sequence[str]) -> list[GroupMember]:
     """The users of these ids or names; `InvalidField` names the first that does not exist."""
     found: dict[str, GroupMember] = {}
     for text in filter(None, map(str.strip, lines)):
-        user = None
-        for find in (work.users.get, work.users.get_by_username):
-            with suppress(NotFound):
-                user = user or find(text)
-        if user is None:
-            raise InvalidField("users", f"There is no user {text!r}.")
+        try:
+            user = work.users.find(text)
+        except NotFound:
+            raise InvalidField("users", f"There is no user {text!r}.") from None
         found[user.id] = GroupMember(user_id=user.id, username=user.username)
     if not found:
         raise InvalidField("users", "Name one user at least.")

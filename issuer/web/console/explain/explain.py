@@ -86,9 +86,9 @@ def _subject(operator: Operator, values: Mapping[str, str]) -> dict[str, Any]:
     with operator.administration.reading(operator.actor, operator.held) as work:
         if CLIENT in kinds and not through and work.clients.exists(name):
             return {"client_id": name}
-        for find in (work.users.get, work.users.get_by_username) if USER in kinds else ():
-            with suppress(NotFound):
-                user: dict[str, Any] = {"user_id": find(name).id}
+        with suppress(NotFound):
+            if USER in kinds:
+                user: dict[str, Any] = {"user_id": work.users.find(name).id}
                 return user | ({"client_id": through} if through else {})
     if through:
         operator.require(USER.read)
@@ -106,11 +106,10 @@ def _acting(
     with operator.work(CLIENT.read) as work:
         if not work.clients.exists(name):
             raise InvalidField("subject", f"There is no client {name}.")
-        for find in (work.users.get, work.users.get_by_username):
-            with suppress(NotFound):
-                told = {"user_id": find(behalf).id, "audience": origin}
-                told |= {"client_id": through} if through else {}
-                return {"client_id": name, "on_behalf_of": told}
+        with suppress(NotFound):
+            told = {"user_id": work.users.find(behalf).id, "audience": origin}
+            told |= {"client_id": through} if through else {}
+            return {"client_id": name, "on_behalf_of": told}
     raise InvalidField("behalf", f"There is no user {behalf}.")
 
 
