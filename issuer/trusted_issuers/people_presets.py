@@ -23,11 +23,24 @@ class PeoplePreset:
 
 @dataclass(frozen=True)
 class WellKnownProvider:
-    """A well-known provider. `metavar` is what tells its customers apart; `help` says more."""
+    """A well-known provider. `metavar` is what tells its customers apart; `help` says more.
+
+    `issuer` is the `iss`, with the customer in the place of `{}`. `customer_claim` must have the
+    customer. `read` checks one, and raises `InvalidField`.
+    """
 
     metavar: str
     help: str
-    preset: Callable[[str], PeoplePreset]
+    read: Callable[[str], str]
+    issuer: str = "{}"
+    sign_in: Mapping[str, Any] = field(default_factory=dict)
+    customer_claim: str | None = None
+
+    def of(self, customer: str) -> PeoplePreset:
+        """Not checked: `metavar` gives one for a person to complete."""
+        required = {self.customer_claim: customer} if self.customer_claim else {}
+        more = {"required_claims": required} if required else {}
+        return PeoplePreset(self.issuer.format(customer), {**self.sign_in, **more})
 
 
 def preset(given: Mapping[str, str | None]) -> PeoplePreset | None:
@@ -37,76 +50,86 @@ def preset(given: Mapping[str, str | None]) -> PeoplePreset | None:
         return None
     if len(named) > 1:
         raise InvalidField(named[1], f"name one of {', '.join(PROVIDERS)}")
-    return PROVIDERS[named[0]].preset(str(given[named[0]]))
+    provider = PROVIDERS[named[0]]
+    return provider.of(provider.read(str(given[named[0]])))
 
 
-def _entra(tenant: str) -> PeoplePreset:
-    """Accounts of other tenants have another `tid`."""
-    tenant = _like(_GUID, tenant.lower(), "entra", "the id of a tenant, not its domain")
-    return PeoplePreset(
-        f"https://login.microsoftonline.com/{tenant}/v2.0",
-        {"groups_claim": "groups", "required_claims": {"tid": tenant}},
-    )
+def _entra(tenant: str) -> str:
+    return _like(_GUID, tenant.lower(), "entra", "the id of a tenant, not its domain")
 
 
-def _okta(domain: str) -> PeoplePreset:
-    domain = _like(_HOST, domain, "okta", "a domain, such as acme.okta.com")
-    scopes = ["openid", "profile", "email", "groups"]
-    return PeoplePreset(f"https://{domain}", {"scopes": scopes, "groups_claim": "groups"})
+def _okta(domain: str) -> str:
+    return _like(_HOST, domain, "okta", "a domain, such as acme.okta.com")
 
 
-def _google(domain: str) -> PeoplePreset:
-    """Without `hd`, everybody with an account at Google could sign in."""
-    domain = _like(_HOST, domain, "google", "the domain of a Google Workspace")
-    return PeoplePreset(
-        "https://accounts.google.com",
-        {"username_claim": "email", "required_claims": {"hd": domain}},
-    )
+def _google(domain: str) -> str:
+    return _like(_HOST, domain, "google", "the domain of a Google Workspace")
 
 
-def _keycloak(url: str) -> PeoplePreset:
+def _keycloak(url: str) -> str:
     if "/realms/" not in url:
         raise InvalidField("keycloak", "must be the URL of a realm: https://HOST/realms/REALM")
-    return PeoplePreset(url.rstrip("/"), {"groups_claim": "groups"})
+    return url.rstrip("/")
 
 
-def _authentik(url: str) -> PeoplePreset:
+def _authentik(url: str) -> str:
     """Its `iss` ends with a slash."""
     if "/application/o/" not in url:
         raise InvalidField("authentik", "must be like https://HOST/application/o/APPLICATION/")
-    return PeoplePreset(f"{url.rstrip('/')}/", {"groups_claim": "groups"})
+    return f"{url.rstrip('/')}/"
 
 
-def _github(organisation: str) -> PeoplePreset:
-    """Organisations and teams are `groups`. A login may be taken by others once it is given up."""
-    name = _like(_NAME, organisation, "github", "the login of an organisation")
-    return PeoplePreset(
+def _github(organisation: str) -> str:
+    """A login may be taken by others once it is given up."""
+    return _like(_NAME, organisation, "github", "the login of an organisation")
+
+
+PROVIDERS = {
+    "entra": WellKnownProvider(
+        "TENANT",
+        "People of a tenant of Microsoft Entra.",
+        _entra,
+        "https://login.microsoftonline.com/{}/v2.0",
+        {"groups_claim": "groups"},
+        customer_claim="tid",  # accounts of other tenants have another
+    ),
+    "okta": WellKnownProvider(
+        "DOMAIN",
+        "People of an organisation at Okta.",
+        _okta,
+        "https://{}",
+        {"scopes": ["openid", "profile", "email", "groups"], "groups_claim": "groups"},
+    ),
+    "google": WellKnownProvider(
+        "DOMAIN",
+        "People of a Google Workspace.",
+        _google,
+        "https://accounts.google.com",
+        {"username_claim": "email"},
+        customer_claim="hd",  # without it, everybody with an account at Google could sign in
+    ),
+    "keycloak": WellKnownProvider(
+        "URL", "People of a realm of Keycloak.", _keycloak, sign_in={"groups_claim": "groups"}
+    ),
+    "authentik": WellKnownProvider(
+        "URL",
+        "People of authentik, by the URL of the application.",
+        _authentik,
+        sign_in={"groups_claim": "groups"},
+    ),
+    "github": WellKnownProvider(
+        "ORGANISATION",
+        "Members of an organisation on GitHub.",
+        _github,
         GITHUB,
         {
             "scopes": ["read:user", "user:email", "read:org"],
             "username_claim": "login",
             "groups_claim": "groups",
-            "required_claims": {"groups": name},
         },
-    )
-
-
-def _agentos_issuer(url: str) -> PeoplePreset:
-    return PeoplePreset(url)
-
-
-PROVIDERS = {
-    "entra": WellKnownProvider("TENANT", "People of a tenant of Microsoft Entra.", _entra),
-    "okta": WellKnownProvider("DOMAIN", "People of an organisation at Okta.", _okta),
-    "google": WellKnownProvider("DOMAIN", "People of a Google Workspace.", _google),
-    "keycloak": WellKnownProvider("URL", "People of a realm of Keycloak.", _keycloak),
-    "authentik": WellKnownProvider(
-        "URL", "People of authentik, by the URL of the application.", _authentik
+        customer_claim="groups",  # organisations and teams
     ),
-    "github": WellKnownProvider("ORGANISATION", "Members of an organisation on GitHub.", _github),
-    "agentos_issuer": WellKnownProvider(
-        "URL", "People of another issuer of this kind.", _agentos_issuer
-    ),
+    "agentos_issuer": WellKnownProvider("URL", "People of another issuer of this kind.", str),
 }
 
 

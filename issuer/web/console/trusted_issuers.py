@@ -13,7 +13,7 @@ from issuer.resources.resource_type import members_of
 from issuer.settings import Settings
 from issuer.trusted_issuers import TRUSTED_ISSUER, TrustedIssuerFields, TrustedIssuerResource
 from issuer.trusted_issuers.fields import PEOPLE, WORKLOAD
-from issuer.trusted_issuers.people_presets import GITHUB
+from issuer.trusted_issuers.people_presets import PROVIDERS
 from issuer.trusted_issuers.sign_in import SignInFields
 from issuer.users import USER
 from issuer.values import lazy_property
@@ -42,6 +42,18 @@ PURPOSES = {"workload": [WORKLOAD], "people": [PEOPLE], "both": [WORKLOAD, PEOPL
 _SIGN_IN = members_of(SignInFields)
 _USUAL = {"scopes": "openid\nprofile\nemail", "username_claim": "preferred_username"}
 _OF_PEOPLE = {"purpose": "people", "RS256": "yes", **_USUAL}
+
+
+def _first(name: str) -> dict[str, str]:
+    """What the form for a well-known provider has at first, for a person to complete."""
+    provider = PROVIDERS[name]
+    preset = provider.of(provider.metavar)
+    sign_in = SignInFields.model_construct(client_id="", **preset.sign_in)
+    typed = as_typed({each: _SIGN_IN[each] for each in preset.sign_in}, sign_in)
+    issuer = {} if "{}" in provider.issuer else {"issuer": preset.issuer}
+    return {**_OF_PEOPLE, "id": name, **issuer, **typed}
+
+
 # Of each kind of new trusted issuer, what its form has at first.
 KINDS: dict[str, dict[str, str]] = {
     "kubernetes": {"id": "cluster", "source": "jwks", "RS256": "yes"},
@@ -54,36 +66,7 @@ KINDS: dict[str, dict[str, str]] = {
     "spiffe": {"source": "jwks_uri", "RS256": "yes", "ES256": "yes"},
     "entra": {"id": "entra", "RS256": "yes"},
     "oidc": {"RS256": "yes"},
-    "people-entra": {
-        **_OF_PEOPLE,
-        "id": "entra",
-        "groups_claim": "groups",
-        "required_claims": '{"tid": "TENANT"}',
-    },
-    "people-okta": {
-        **_OF_PEOPLE,
-        "id": "okta",
-        "groups_claim": "groups",
-        "scopes": "openid\nprofile\nemail\ngroups",
-    },
-    "people-google": {
-        **_OF_PEOPLE,
-        "id": "google",
-        "issuer": "https://accounts.google.com",
-        "username_claim": "email",
-        "required_claims": '{"hd": "DOMAIN"}',
-    },
-    "people-keycloak": {**_OF_PEOPLE, "id": "keycloak", "groups_claim": "groups"},
-    "people-authentik": {**_OF_PEOPLE, "id": "authentik", "groups_claim": "groups"},
-    "people-github": {
-        **_OF_PEOPLE,
-        "id": "github",
-        "issuer": GITHUB,
-        "scopes": "read:user\nuser:email\nread:org",
-        "username_claim": "login",
-        "groups_claim": "groups",
-        "required_claims": '{"groups": "ORGANISATION"}',
-    },
+    **{f"people-{name}": _first(name) for name in PROVIDERS if name != "agentos_issuer"},
     "people": _OF_PEOPLE,
 }
 _SHOWN = 50  # clients
