@@ -102,33 +102,33 @@ class Attribute:
         return self.column, against
 
 
+@dataclass(frozen=True)
+class RowQuery:
+    """Which rows are asked for: all without a `condition`, in order of key without `sort_by`.
+
+    Rows without a value to sort by are last, or first if `descending`.
+    """
+
+    condition: Condition | None
+    sort_by: Attribute | None
+    offset: int
+    limit: int
+    descending: bool = False
+
+
 class FilteredStore(Store[Row]):
     """A store whose rows can be found by any condition, and counted."""
 
-    def matching(
-        self,
-        condition: Condition | None,
-        sort_by: Attribute | None,
-        offset: int,
-        limit: int,
-        *,
-        descending: bool = False,
-    ) -> Sequence[Row]:
-        """Rows that meet the condition, those without a value to sort by last, or first."""
-        query = select(self.row)
-        if condition is not None:
-            query = query.where(condition)
-        if sort_by is not None:
-            by = sort_by.order
-            is_missing = by.is_(None)
-            query = query.order_by(
-                is_missing.desc() if descending else is_missing,
-                by.desc() if descending else by,
-            )
-        query = query.order_by(*inspect(self.row).primary_key).offset(offset).limit(limit)
-        return self.session.scalars(query.options(*self.with_page)).all()
-
-    def number(self, condition: Condition | None) -> int:
-        """How many rows meet the condition."""
-        query = select(func.count()).select_from(self.row)
-        return self.session.scalar(query if condition is None else query.where(condition)) or 0
+    def matching(self, asked: RowQuery) -> tuple[Sequence[Row], int]:
+        """The rows that are asked for, and how many meet the condition in all."""
+        query, count = select(self.row), select(func.count()).select_from(self.row)
+        if asked.condition is not None:
+            query, count = query.where(asked.condition), count.where(asked.condition)
+        if asked.sort_by is not None:
+            by = asked.sort_by.order
+            for each in (by.is_(None), by):
+                query = query.order_by(each.desc() if asked.descending else each)
+        query = query.order_by(*inspect(self.row).primary_key)
+        query = query.offset(asked.offset).limit(asked.limit)
+        rows = self.session.scalars(query.options(*self.with_page)).all()
+        return rows, self.session.scalar(count) or 0

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from random import Random
 from typing import Any
 
-from issuer.database.conditions import Attribute, Condition
+from issuer.database.conditions import Attribute, Condition, RowQuery
 from issuer.database.tables import GroupMemberRow, GroupRow
 from issuer.errors import AlreadyExists, NotAllowed, NotFound
 from issuer.fields.ids import fold_id
@@ -98,18 +98,10 @@ class Groups(Principals[GroupRow, GroupFields, Group]):
         """Met by the groups of that user."""
         return self._store.has_member(user_id)
 
-    def matching(
-        self,
-        condition: Condition | None,
-        sort_by: Attribute | None,
-        offset: int,
-        limit: int,
-        *,
-        descending: bool = False,
-    ) -> tuple[list[Group], int]:
-        """A page of the groups that meet the condition, and how many there are."""
-        rows = self._store.matching(condition, sort_by, offset, limit, descending=descending)
-        return [self._model(row) for row in rows], self._store.number(condition)
+    def matching(self, asked: RowQuery) -> tuple[list[Group], int]:
+        """The groups that are asked for, and how many meet the condition in all."""
+        rows, number = self._store.matching(asked)
+        return [self._model(row) for row in rows], number
 
     def add_members(self, group_id: str, user_ids: Collection[str]) -> None:
         """Add users; those that are members already stay. `NotFound` if one does not exist."""

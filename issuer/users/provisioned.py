@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import field_validator
 
-from issuer.database.conditions import Attribute, Condition
+from issuer.database.conditions import Attribute, Condition, RowQuery
 from issuer.fields.fields import Label
 from issuer.fields.text import is_storable
 from issuer.resources.resource_type import Member, ResourceType
@@ -66,15 +66,7 @@ class ProvisionedUsers(UsersWith[ProvisionedFields, ProvisionedUser]):
         """Met by the users in that group."""
         return self._store.in_group(group_id)
 
-    def matching(
-        self,
-        condition: Condition | None,
-        sort_by: Attribute | None,
-        offset: int,
-        limit: int,
-        *,
-        descending: bool = False,
-    ) -> tuple[list[ProvisionedUser], int]:
-        """A page of the users that meet the condition, and how many there are."""
-        rows = self._store.matching(condition, sort_by, offset, limit, descending=descending)
-        return [self._model(row) for row in rows], self._store.number(condition)
+    def matching(self, asked: RowQuery) -> tuple[list[ProvisionedUser], int]:
+        """The users that are asked for, and how many meet the condition in all."""
+        rows, number = self._store.matching(asked)
+        return [self._model(row) for row in rows], number

@@ -16,7 +16,7 @@ from scim2_models.path import CompareOperator, Comparison, FilterNode, LogicalEx
 
 from issuer.admin.scim.resources import ScimResources, bounded_operations, cut
 from issuer.admin.scim.schemas import GroupResource, MemberOfGroup
-from issuer.database.conditions import Attribute, Condition, Value
+from issuer.database.conditions import Attribute, Condition, RowQuery, Value
 from issuer.errors import InvalidField, NotFound
 from issuer.fields.ids import is_principal_id
 from issuer.groups import Group, GroupFields
@@ -84,17 +84,8 @@ class ScimGroups(ScimResources):
             raise InvalidFilterException(detail=f"Groups cannot be compared like this by {name}.")
         return self._work.groups.attribute(_MEMBERS[name])
 
-    def _found(
-        self,
-        condition: Condition | None,
-        sort_by: Attribute | None,
-        offset: int,
-        limit: int,
-        *,
-        descending: bool,
-    ) -> tuple[Sequence[Group], int]:
-        groups = self._work.groups
-        return groups.matching(condition, sort_by, offset, limit, descending=descending)
+    def _found(self, asked: RowQuery) -> tuple[Sequence[Group], int]:
+        return self._work.groups.matching(asked)
 
     def _represented(
         self, stored: Sequence[Group], shown: ResponseParameters[Any]

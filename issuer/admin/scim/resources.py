@@ -20,7 +20,7 @@ from scim2_models import (
 from issuer.admin.scim.description import PREFIX
 from issuer.admin.scim.queries import Searched, condition_of, order_of
 from issuer.composition import UnitOfWork
-from issuer.database.conditions import ALWAYS, NEVER, Attribute, Condition, Value
+from issuer.database.conditions import ALWAYS, NEVER, Attribute, Condition, RowQuery, Value
 from issuer.http.etags import etag_of
 
 _MAX_OPERATIONS = 100
@@ -94,16 +94,8 @@ class ScimResources(Searched):
         """As `sorted_by`, for what differs from one resource to another."""
 
     @abstractmethod
-    def _found(
-        self,
-        condition: Condition | None,
-        sort_by: Attribute | None,
-        offset: int,
-        limit: int,
-        *,
-        descending: bool,
-    ) -> tuple[Sequence[Any], int]:
-        """A page of stored resources, and how many there are in all."""
+    def _found(self, asked: RowQuery) -> tuple[Sequence[Any], int]:
+        """The stored resources that are asked for, and how many meet the condition in all."""
 
     @abstractmethod
     def _represented(self, stored: Sequence[Any], shown: ResponseParameters[Any]) -> list[Any]:
@@ -113,13 +105,14 @@ class ScimResources(Searched):
         self, search: SearchRequest[Any], offset: int, limit: int
     ) -> tuple[list[dict[str, Any]], int]:
         """A page of what the search finds, and how many it finds in all."""
-        found, total = self._found(
+        asked = RowQuery(
             condition_of(self.model, search, self),
             order_of(self.model, search, self),
             offset,
             limit,
             descending=search.sort_order is SearchRequest.SortOrder.descending,
         )
+        found, total = self._found(asked)
         return [_dumped(each, search) for each in self._represented(found, search)], total
 
     def shown(self, stored: Stored, parameters: ResponseParameters[Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from scim2_models import Context, GroupMembership, InvalidFilterException, Respo
 
 from issuer.admin.scim.resources import ScimResources, bounded_operations
 from issuer.admin.scim.schemas import EXTENSION, EnterpriseUsers, UserResource
-from issuer.database.conditions import NEVER, Attribute, Condition, Value
+from issuer.database.conditions import NEVER, Attribute, Condition, RowQuery, Value
 from issuer.errors import InvalidField
 from issuer.users.provisioned import ProvisionedFields, ProvisionedUser
 
@@ -94,17 +94,8 @@ class ScimUsers(ScimResources):
         path = (schema, attribute) if colon else attribute.split(".")
         return self._work.provisioned_users.attribute(*path)
 
-    def _found(
-        self,
-        condition: Condition | None,
-        sort_by: Attribute | None,
-        offset: int,
-        limit: int,
-        *,
-        descending: bool,
-    ) -> tuple[Sequence[ProvisionedUser], int]:
-        users = self._work.provisioned_users
-        return users.matching(condition, sort_by, offset, limit, descending=descending)
+    def _found(self, asked: RowQuery) -> tuple[Sequence[ProvisionedUser], int]:
+        return self._work.provisioned_users.matching(asked)
 
     def _represented(
         self, stored: Sequence[ProvisionedUser], shown: ResponseParameters[Any]
