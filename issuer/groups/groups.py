@@ -133,9 +133,16 @@ class Groups(Principals[GroupRow, GroupFields, Group]):
             self._note("member_removed", group_id, user_id=each, **left_valid)
 
     def set_members(self, group_id: str, user_ids: Collection[str]) -> None:
-        """Add and remove users, so that these are the members."""
-        self.remove_members(group_id, self.member_ids(group_id) - {*user_ids})
-        self.add_members(group_id, user_ids)
+        """Add and remove users, so that these are the members.
+
+        `Forbidden` also where nothing changes.
+        """
+        self._row_to_change(group_id)
+        before, after = self.member_ids(group_id), {*user_ids}
+        if gone := before - after:
+            self.remove_members(group_id, gone)
+        if new := after - before:
+            self.add_members(group_id, new)
 
     def _prefixes(self, text: str) -> list[str]:
         return [fold_id(text), fold_name(text)]
