@@ -1,5 +1,7 @@
 """The errors of the domain packages. Interfaces map them to HTTP answers."""
 
+from collections.abc import Mapping
+
 _MAX_LISTED = 10
 
 
@@ -22,6 +24,11 @@ class InvalidField(IssuerError):
         if len(self.problems) > _MAX_LISTED:
             sentences.append(f"and {len(self.problems) - _MAX_LISTED} more")
         super().__init__("; ".join(sentences))
+
+    def renamed(self, names: Mapping[str, str]) -> "InvalidField":
+        """The problems under the names that an interface has for these members."""
+        first, *more = [(names.get(name, name), why) for name, why in self.problems]
+        return InvalidField(*first, *more)
 
 
 class UnknownReference(InvalidField):

@@ -186,8 +186,7 @@ def _fields_of(resource: GroupResource, before: Group | None) -> GroupFields:
             }
         )
     except InvalidField as error:
-        problems = [(_ATTRIBUTES.get(name, name), why) for name, why in error.problems]
-        raise InvalidField(*problems[0], *problems[1:]) from None
+        raise error.renamed(_ATTRIBUTES) from None
 
 
 def _split(attributes: dict[str, Any]) -> tuple[set[str] | None, dict[str, Any]]:

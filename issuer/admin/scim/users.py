@@ -157,8 +157,7 @@ def _fields_of(resource: UserResource[Any], before: ProvisionedUser | None) -> P
             }
         )
     except InvalidField as error:
-        problems = [(_ATTRIBUTES.get(name, name), why) for name, why in error.problems]
-        raise InvalidField(*problems[0], *problems[1:]) from None
+        raise error.renamed(_ATTRIBUTES) from None
 
 
 def _name_of(resource: UserResource[Any]) -> str:

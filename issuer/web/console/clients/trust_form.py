@@ -29,8 +29,7 @@ def new_trust(work: UnitOfWork, form: Mapping[str, str], kind: str, *, create: b
         issuer = _typed_issuer(work, form) or _issuer_for(work, found.issuer, create)
         return _read(form, issuer, found.subject, claims)
     except InvalidField as error:
-        problems = [(kind if name == "subject" else name, why) for name, why in error.problems]
-        raise InvalidField(*problems[0], *problems[1:]) from None
+        raise error.renamed({"subject": kind}) from None
 
 
 def exact_trust(work: UnitOfWork, form: Mapping[str, str]) -> Trust:

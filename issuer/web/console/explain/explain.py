@@ -49,8 +49,7 @@ def asked(operator: Operator, values: Mapping[str, str]) -> Question:
     try:
         return Question.read(members)
     except InvalidField as error:
-        problems = [(_FIELDS.get(name, name), why) for name, why in error.problems]
-        raise InvalidField(*problems[0], *problems[1:]) from None
+        raise error.renamed(_FIELDS) from None
 
 
 def in_form(error: InvalidField | NotFound) -> dict[str, str]:
