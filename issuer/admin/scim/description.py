@@ -28,11 +28,11 @@ OPERATIONS: dict[str, dict[str, str]] = {
     "/ResourceTypes/{id}": {"GET": "One kind of resources"},
     "/Schemas": {"GET": "Attributes of all kinds of resources"},
     "/Schemas/{id}": {"GET": "Attributes of one schema"},
-    "/Me": {"GET": "Not supported: 501"},
+    "/Me": dict.fromkeys(("GET", "POST", "PUT", "PATCH", "DELETE"), "Not supported: 501"),
     "/Bulk": {"POST": "Not supported: 501"},
 }
 
-# Answered with 501, as the standard has it.
+# Answered with 501 (RFC 7644 §3.7, §3.11).
 NOT_SUPPORTED = {"/Me", "/Bulk"}
 
 

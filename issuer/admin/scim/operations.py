@@ -8,7 +8,6 @@ from urllib.parse import unquote
 from scim2_models import (
     Context,
     NotFoundException,
-    NotImplementedException,
     PreconditionFailedException,
     Resource,
     ResponseParameters,
@@ -17,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from issuer.admin.scim.description import NOT_SUPPORTED, PREFIX
+from issuer.admin.scim.description import PREFIX
 from issuer.admin.scim.groups import ScimGroups
 from issuer.admin.scim.queries import read_search
 from issuer.admin.scim.refusals import MEDIA_TYPE
@@ -52,8 +51,6 @@ class _Operation:
     def answer(self, path: str) -> Response:
         collection, _, rest = path.removeprefix("/").partition("/")
         kind = _KINDS.get(f"/{collection}")
-        if path in NOT_SUPPORTED:
-            raise NotImplementedException(detail=f"{path} is not supported.")
         if rest == ".search" or path == "/.search":
             return self._search([kind] if kind else [*_KINDS.values()], self._sent)
         if kind is None:

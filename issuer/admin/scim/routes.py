@@ -1,6 +1,7 @@
 """Where SCIM is served. The operations are imported with the first request: they need 17 MB."""
 
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -9,7 +10,7 @@ from starlette.types import Receive, Scope, Send
 from issuer.admin.access import authenticate, unauthenticated
 from issuer.admin.parts import admin_parts
 from issuer.admin.scim.client_secrets import presented_secret
-from issuer.admin.scim.description import OPERATIONS, PREFIX, WITH_BODY
+from issuer.admin.scim.description import NOT_SUPPORTED, OPERATIONS, PREFIX, WITH_BODY
 from issuer.admin.scim.refusals import refusal, refused
 from issuer.composition import Access
 from issuer.errors import InvalidCredentials
@@ -40,6 +41,8 @@ class ScimEndpoint:
             headers = {"Allow": ", ".join(sorted(self.methods))}
             return refusal(405, "The method is not allowed here.", headers=headers)
         access = await _admitted(request)
+        if self._path in NOT_SUPPORTED:
+            raise HTTPException(501, f"{self._path} is not supported.")
         if request.method in WITH_BODY:
             body = await request.body()
             # Again after the body: however slowly it came, the rights are those of now.

@@ -170,10 +170,14 @@ def test_a_member_is_a_user(shared_scim: Scim, shared: Deployment):
     assert refused(shared_scim("POST", "/Groups", json=body)) == (400, "invalidValue")
 
 
-@rows("path", ["/Me", "/Bulk"])
-def test_what_is_not_supported_is_501(shared_scim: Scim, path: str):
-    method = "GET" if path == "/Me" else "POST"
-    assert refused(shared_scim(method, path, json={})) == (501, None)
+@rows(
+    ("method", "path"),
+    [(each, "/Me") for each in ("GET", "POST", "PUT", "PATCH", "DELETE")] + [("POST", "/Bulk")],
+)
+def test_what_is_not_supported_is_501(shared_scim: Scim, method: str, path: str):
+    """Whatever the body is. RFC 7644 §3.7, §3.11."""
+    for body in (b"{}", b"", b"{"):
+        assert refused(shared_scim(method, path, content=body)) == (501, None)
 
 
 def test_wrong_paths_and_methods_are_refused(shared_scim: Scim):
