@@ -81,18 +81,17 @@ def scim_routes(base: str) -> list[Route]:
 
 
 def no_scim_path(request: Request) -> Response | None:
-    """404 for a wrong path below `/scim/v2`; None elsewhere."""
-    return refusal(404, "There is no such path.") if _is_below(request.scope) else None
+    """404 for `/scim/v2` itself and for a wrong path below it; None elsewhere."""
+    return refusal(404, "There is no such path.") if _is_of_scim(request.scope) else None
 
 
 def scim_failed(scope: Scope) -> Response | None:
-    """The response to an unexpected error below `/scim/v2`; None elsewhere."""
-    if not _is_below(scope):
+    """The response to an unexpected error at `/scim/v2` or below it; None elsewhere."""
+    if not _is_of_scim(scope):
         return None
     return refusal(500, "Unexpected error. The server log has the cause.")
 
 
-def _is_below(scope: Scope) -> bool:
+def _is_of_scim(scope: Scope) -> bool:
     base = admin_parts(Request(scope)).administration.settings.base_path
-    path: str = scope["path"]
-    return path.startswith(f"{base}{PREFIX}/")
+    return f"{scope['path']}/".startswith(f"{base}{PREFIX}/")

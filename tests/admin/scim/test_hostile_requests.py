@@ -181,7 +181,8 @@ def test_what_is_not_supported_is_501(shared_scim: Scim, method: str, path: str)
 
 
 def test_wrong_paths_and_methods_are_refused(shared_scim: Scim):
-    assert refused(shared_scim.get("/Nothing")) == (404, None)
+    for path in ("", "/", "/Nothing"):
+        assert refused(shared_scim.get(path)) == (404, None)
     assert refused(shared_scim.get("/Users/a/b")) == (404, None)
     assert refused(shared_scim.get("/Users/..%2FGroups")) == (404, None)
     answer = shared_scim("DELETE", "/Users")
