@@ -87,7 +87,7 @@ class _Operation:
         shown, method = self._shown(kind), self._request.method
         with self._access.work(ISSUER_SCIM) as work:
             resources = kind(work, self._url)
-            self._require_match(resources.get(self._id))
+            self._require_preconditions(resources.get(self._id))
             if method == "DELETE":
                 resources.delete(self._id)
                 return Response(status_code=204)
@@ -155,9 +155,12 @@ class _Operation:
         shown: ResponseParameters[Any] = of_kind.model_validate(sent)
         return shown
 
-    def _require_match(self, stored: Stored) -> None:
+    def _require_preconditions(self, stored: Stored) -> None:
+        """RFC 9110 §13.1.1, §13.1.2."""
         if "if-match" in self._request.headers and not self._names_version("if-match", stored):
             raise PreconditionFailedException(detail="The resource has changed.")
+        if self._names_version("if-none-match", stored):
+            raise PreconditionFailedException(detail="The resource has not changed.")
 
     def _names_version(self, header: str, stored: Stored) -> bool:
         return is_known(self._request.headers.getlist(header), version_of(stored)[2:])

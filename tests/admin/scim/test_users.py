@@ -169,7 +169,7 @@ def test_offboarding_ends_tokens_and_sessions_at_once(
 
 
 def test_changes_are_made_to_the_version_that_the_client_knows(scim: Scim):
-    """RFC 7644 §3.14."""
+    """RFC 7644 §3.14, RFC 9110 §13.1."""
     created = scim("POST", "/Users", json={"userName": "alice"})
     path, etag = f"/Users/{created.json()['id']}", created.headers["etag"]
     assert etag == created.json()["meta"]["version"]
@@ -182,13 +182,15 @@ def test_changes_are_made_to_the_version_that_the_client_knows(scim: Scim):
     assert changed.status_code == 200
     assert changed.headers["etag"] != etag
     assert scim.patch(path, title).headers["etag"] == changed.headers["etag"]  # nothing to do
-    for method, body in (("PATCH", None), ("PUT", {"userName": "alice"}), ("DELETE", None)):
-        headers = {"If-Match": etag}
-        if method == "PATCH":
-            answer = scim.patch(path, title, headers=headers)
-        else:
-            answer = scim(method, path, json=body, headers=headers)
-        assert refused(answer) == (412, None)
+    of_now = changed.headers["etag"]
+    for headers in ({"If-Match": etag}, {"If-None-Match": of_now}, {"If-None-Match": "*"}):
+        for answer in (
+            scim.patch(path, title, headers=headers),
+            scim("PUT", path, json={"userName": "alice"}, headers=headers),
+            scim("DELETE", path, headers=headers),
+        ):
+            assert refused(answer) == (412, None)
+    assert scim.patch(path, title, headers={"If-None-Match": etag}).status_code == 200
     assert scim("DELETE", path, headers={"If-Match": "*"}).status_code == 204
 
 
