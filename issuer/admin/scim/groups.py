@@ -48,7 +48,7 @@ class ScimGroups(ScimResources):
 
     def create(self, body: Any) -> str:
         members, rest = _split(body)
-        sent = self.model.model_validate(rest, scim_ctx=Context.RESOURCE_CREATION_REQUEST)
+        sent = self.read(rest, Context.RESOURCE_CREATION_REQUEST)
         created = self._work.groups.create(_fields_of(sent, None))
         self._set_members(created.id, members or set())
         return created.id
@@ -57,7 +57,7 @@ class ScimGroups(ScimResources):
         """Without `members` there are none afterwards: programs leave empty lists out."""
         members, rest = _split(body)
         before = self.get(id)
-        sent = self.model.model_validate(rest, scim_ctx=Context.RESOURCE_REPLACEMENT_REQUEST)
+        sent = self.read(rest, Context.RESOURCE_REPLACEMENT_REQUEST)
         self._write(before, sent)
         self._set_members(id, members or set())
 

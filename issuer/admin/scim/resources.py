@@ -23,6 +23,7 @@ from issuer.composition import UnitOfWork
 from issuer.database.conditions import ALWAYS, NEVER, Attribute, Condition, RowQuery, Value
 from issuer.http.etags import etag_of
 
+_READ_ONLY = {"id", "meta", "groups"}
 _MAX_OPERATIONS = 100
 _MAX_RELATED = 20_000  # members, or groups, in one response
 
@@ -133,6 +134,15 @@ class ScimResources(Searched):
             excluded_attributes=parameters.excluded_attributes or [],
         )
         return attribute in {str(each) for each in paths}
+
+    def read(self, sent: Mapping[str, Any], context: Context) -> Any:
+        """The resource that a POST or PUT sent.
+
+        Read-only attributes are ignored (RFC 7644 §3.3, §3.5.1): also those that the library, which
+        ignores their values as well, would refuse as malformed.
+        """
+        rest = {name: value for name, value in sent.items() if name.lower() not in _READ_ONLY}
+        return self.model.model_validate(rest, scim_ctx=context)
 
     def patched(self, resource: Resource[Any], body: Any) -> None:
         """Apply the operations of a PATCH to the resource (RFC 7644 §3.5.2)."""

@@ -45,14 +45,14 @@ class ScimUsers(ScimResources):
         return self._work.provisioned_users.get(id)
 
     def create(self, body: Any) -> str:
-        sent = self.model.model_validate(body, scim_ctx=Context.RESOURCE_CREATION_REQUEST)
+        sent = self.read(body, Context.RESOURCE_CREATION_REQUEST)
         if sent.active is None:
             sent.active = True
         return self._work.provisioned_users.create(_fields_of(sent, None)).id
 
     def replace(self, id: str, body: Any) -> None:
         before = self.get(id)
-        sent = self.model.model_validate(body, scim_ctx=Context.RESOURCE_REPLACEMENT_REQUEST)
+        sent = self.read(body, Context.RESOURCE_REPLACEMENT_REQUEST)
         if sent.active is None:
             sent.active = not before.disabled
         self._work.provisioned_users.provision(id, _fields_of(sent, before))

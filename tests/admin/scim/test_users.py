@@ -194,6 +194,18 @@ def test_changes_are_made_to_the_version_that_the_client_knows(scim: Scim):
     assert scim("DELETE", path, headers={"If-Match": "*"}).status_code == 204
 
 
+def test_read_only_attributes_are_ignored_whatever_they_hold(scim: Scim):
+    """RFC 7643 §7, RFC 7644 §3.5.1. A PATCH that names one is refused."""
+    malformed = {"id": 5, "meta": {"created": "yesterday"}, "groups": "all", "META": []}
+    for path, name in (("/Users", "userName"), ("/Groups", "displayName")):
+        created = scim("POST", path, json={name: "alice", **malformed})
+        assert created.status_code == 201
+        place = f"{path}/{created.json()['id']}"
+        assert scim("PUT", place, json={name: "alice", **malformed}).json() == created.json()
+        answer = scim.patch(place, {"op": "replace", "path": "meta.created", "value": "x"})
+        assert refused(answer) == (400, "mutability")
+
+
 def test_representations_are_as_long_as_asked_for(scim: Scim):
     """RFC 7644 §3.9."""
     id_ = scim("POST", "/Users", json=EVERYTHING).json()["id"]
