@@ -68,6 +68,7 @@ API_ACTIVITY = OcsfClass(6003, "API Activity", _APPLICATION, {1: "Create"})
 _CLASSES = {
     "token.issued": (AUTHENTICATION, _OTHER),
     "token.refused": (AUTHENTICATION, _OTHER),
+    "scim.refused": (AUTHENTICATION, _OTHER),
     "session.began": (AUTHENTICATION, 1),
     "session.ended": (AUTHENTICATION, 2),
     "sign_in.failed": (AUTHENTICATION, 1),

@@ -171,12 +171,12 @@ class ClientAuthentication:
         if client is None:
             raise InvalidCredentials("unknown client")
         if client.token_endpoint_auth_method is not AuthMethod.NONE and matching is None:
-            raise InvalidCredentials("no secret" if secret is None else "wrong secret")
+            raise InvalidCredentials("no secret" if secret is None else "wrong secret", client_id)
         if secret is not None and matching is None:
-            raise InvalidCredentials("a secret of a client that has none")
+            raise InvalidCredentials("a secret of a client that has none", client_id)
         if matching is not None and not matching.is_live(now):
             since = f"{matching.expires_at:%Y-%m-%d %H:%M} UTC"
-            raise InvalidCredentials(f"expired secret ({matching.id}, since {since})")
+            raise InvalidCredentials(f"expired secret ({matching.id}, since {since})", client_id)
         if client.disabled:
-            raise InvalidCredentials("disabled client")
+            raise InvalidCredentials("disabled client", client_id)
         return AuthenticatedClient(client, matching)

@@ -55,6 +55,8 @@ def build_admin_and_pages(
         parts.web.client_authentication,
         parts.web.last_use,
         parts.limits.failures,
+        parts.web.audit.writer,
+        parts.web.audit.refusals,
         pools.queries,
         clock,
         settings.url,

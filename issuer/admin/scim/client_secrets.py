@@ -6,14 +6,17 @@ text is base64 of `client_id:client_secret`, after `Bearer` or, as RFC 7617 has 
 
 import base64
 import binascii
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 from starlette.requests import Request
 
+from issuer.audit import Actor, AuditWriter, Event, RefusalAggregator
+from issuer.audit.chain_store import Outcome
 from issuer.background.workers import WorkerPool
 from issuer.clients.authentication import AuthenticatedClient, ClientAuthentication, LastUse
 from issuer.clock import Clock
-from issuer.errors import InvalidCredentials
+from issuer.errors import InvalidCredentials, TooManyRequests
 from issuer.fields.networks import network_of
 from issuer.http.requests import caller, delay_refusal, values_of
 from issuer.rate_limits.outcome_limit import OutcomeLimit
@@ -48,11 +51,16 @@ def presented_secret(request: Request) -> PresentedSecret | None:
 
 @dataclass(eq=False, repr=False)
 class ClientSecretChecks:
-    """Authenticates clients by their secrets, as the token endpoint does: with its limits."""
+    """Authenticates clients by their secrets, as the token endpoint does: with its limits.
+
+    A refusal is audited, and sent on time.
+    """
 
     _authentication: ClientAuthentication
     _last_use: LastUse
     _failures: OutcomeLimit | None
+    _audit: AuditWriter
+    _gathered: RefusalAggregator
     _queries: WorkerPool
     _clock: Clock
     _own_audience: str
@@ -62,42 +70,57 @@ class ClientSecretChecks:
 
         `InvalidCredentials`, the same for every cause; `TooManyRequests` beforehand.
         """
-        arrived_at, now = self._clock.monotonic(), self._clock()
-        client_id, secret = presented.client_id, presented.secret
-        client = self._authentication.from_memory(client_id, secret, now)
-        address = caller(request).address
-        if client is None:
-            outcome = await self._looked_up(presented, network_of(address))
-            if isinstance(outcome, InvalidCredentials):
-                await delay_refusal(self._clock, arrived_at)
-                raise outcome
-            client = outcome
-        self._last_use.note(client.secret, now, address)
+        arrived_at, actor = self._clock.monotonic(), caller(request)
+        try:
+            client = await self._authenticated(presented, network_of(actor.address))
+        except (InvalidCredentials, TooManyRequests) as error:
+            await self._note_refusal(actor, error)
+            await delay_refusal(self._clock, arrived_at)
+            raise
+        self._last_use.note(client.secret, self._clock(), actor.address)
         audience = client.record.audiences.get(self._own_audience)
         if audience is None or GrantType.CLIENT_CREDENTIALS not in client.record.grant_types:
             return frozenset()
         held = Authorization.of_client(client.record, audience).scopes
         return frozenset({ISSUER_SCIM} if covers(held, ISSUER_SCIM) else ())
 
-    async def _looked_up(
-        self, presented: PresentedSecret, network: str
-    ) -> AuthenticatedClient | InvalidCredentials:
-        async def check() -> AuthenticatedClient | InvalidCredentials:
-            try:
-                found = await self._queries.run(
-                    self._authentication.from_database,
-                    presented.client_id,
-                    presented.secret,
-                    self._clock(),
-                    is_last=True,
-                )
-            except InvalidCredentials as error:
-                return error
-            assert isinstance(found, AuthenticatedClient)
-            return found
+    async def _authenticated(self, presented: PresentedSecret, network: str) -> AuthenticatedClient:
+        client_id, secret = presented.client_id, presented.secret
+        client = self._authentication.from_memory(client_id, secret, self._clock())
+        if client is not None:
+            return client
+        check = partial(self._looked_up, presented)
+        limit = self._failures
+        outcome = await (limit.checked(network, check, counts=_is_wrong) if limit else check())
+        if isinstance(outcome, InvalidCredentials):
+            raise outcome
+        return outcome
 
-        if self._failures is None:
-            return await check()
-        return await self._failures.checked(
-            network, check, counts=lambda outcome: isinstance(outcome, InvalidCredentials)
-        )
+    async def _looked_up(
+        self, presented: PresentedSecret
+    ) -> AuthenticatedClient | InvalidCredentials:
+        client_id, secret = presented.client_id, presented.secret
+        from_database = self._authentication.from_database
+        try:
+            found = await self._queries.run(
+                from_database, client_id, secret, self._clock(), is_last=True
+            )
+        except InvalidCredentials as error:
+            return error
+        assert isinstance(found, AuthenticatedClient)
+        return found
+
+    async def _note_refusal(
+        self, actor: Actor, error: InvalidCredentials | TooManyRequests
+    ) -> None:
+        """Those by a rate limit are counted."""
+        event = Event(self._clock(), actor, "scim.refused", None, Outcome.REFUSED, str(error))
+        if isinstance(error, InvalidCredentials):
+            await self._audit.record(replace(event, target=error.subject, reason=error.reason))
+        else:
+            network = replace(actor, address=network_of(actor.address))
+            self._gathered.note(replace(event, actor=network))
+
+
+def _is_wrong(outcome: object) -> bool:
+    return isinstance(outcome, InvalidCredentials)

@@ -11,6 +11,7 @@ from issuer.scopes import ISSUER_SCIM
 from tests.admin.scim.driver import MEDIA_TYPE, PATCH, Scim, refused, scim_of
 from tests.builders import URL, Credentials, Deployment
 from tests.drivers import AdminApi, TokenDriver, problem
+from tests.oauth.refreshing import events
 from tests.rows import rows
 
 DISABLE = {"op": "replace", "path": "active", "value": False}
@@ -208,6 +209,26 @@ class TestWithASecret:
                 "The access token is missing, expired, or not for this issuer."
             )
 
+    def test_wrong_credentials_are_audited_with_the_reason_and_without_the_secret(
+        self, deployment: Deployment
+    ):
+        """Only a client that exists is named: what else is sent may be a secret."""
+        client = deployment.client("idp", scopes=[ISSUER_SCIM], audiences=[URL])
+        disabled = deployment.client("off", scopes=[ISSUER_SCIM], audiences=[URL])
+        with deployment.changing() as work:
+            work.clients.update("off", {"disabled": True})
+        provisioned_with(deployment.http, client)
+        secret = client.client_secret
+        for wrong in (Credentials("idp", f"{secret}x"), disabled, Credentials(secret, secret)):
+            provisioned_with(deployment.http, wrong)
+        refusals = events(deployment, "scim.refused")
+        assert [(each.target, each.reason, each.outcome, each.actor) for each in refusals] == [
+            ("idp", "wrong secret", "refused", None),
+            ("off", "disabled client", "refused", None),
+            (None, "unknown client", "refused", None),
+        ]
+        assert {each.address for each in refusals} == {"testclient"}
+
     def test_it_gives_no_more_than_the_scope(self, deployment: Deployment):
         """Not even with the secret of an administrator."""
         deployment.role("auditor", ["issuer:audit:read"])
@@ -239,3 +260,6 @@ class TestWithASecret:
         statuses = [provisioned_with(deployment.http, wrong).status_code for _ in range(4)]
         assert statuses == [401, 401, 401, 429]
         assert int(provisioned_with(deployment.http, wrong).headers["retry-after"]) > 0
+        deployment.services.audit.refusals.write()
+        counted = events(deployment, "scim.refused")[-1]
+        assert (counted.count, counted.outcome, counted.target) == (2, "refused", None)
