@@ -7,7 +7,7 @@ from issuer.audiences import Audiences
 from issuer.authority import Authority
 from issuer.clients import Client, Clients
 from issuer.fields.fields import Fields
-from issuer.groups import MAX_MEMBERS, GroupMember, Groups
+from issuer.groups import Groups
 from issuer.manifest.entries import TYPES
 from issuer.resources import Collection, ResourceType
 from issuer.resources.resource_type import FieldsT, ModelT
@@ -68,9 +68,9 @@ def principals(
         yield from ((each, held[key]) for each, key in zip(page, ids, strict=True))
 
 
-def members(work: Configuration, group_id: str) -> list[GroupMember]:
-    """All members of a group."""
-    return work.groups.members(group_id, None, MAX_MEMBERS)
+def members(work: Configuration, group_id: str) -> list[tuple[str, str]]:
+    """Id and user name of every member of a group."""
+    return work.groups.members_of_each([group_id])[group_id]
 
 
 def _pages(work: Configuration, resource_type: ResourceType[Any, Any]) -> Iterator[list[Any]]:

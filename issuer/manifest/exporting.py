@@ -110,7 +110,7 @@ def _entries(
     for each, held in current.principals(work, resource_type):
         entry = members(bare(resource_type.fields, each))
         if resource_type is GROUP:
-            users = sorted(user.username for user in current.members(work, each.id))
+            users = sorted(name for _, name in current.members(work, each.id))
             entry |= {"members": users} if users else {}
         roles = [one.model_dump(exclude_defaults=True) for one in in_order(assigned(held))]
         yield entry | ({"roles": roles} if roles else {})

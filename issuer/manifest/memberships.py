@@ -28,17 +28,18 @@ class Memberships:
     def note_group(self, before: PlannedPrincipal | None, after: PlannedPrincipal) -> None:
         """A group that there will be."""
         group = after.resource
-        members = current.members(self._work, before.resource.id) if before else []  # type: ignore[arg-type]
+        group_id = before.resource.id if before else None
+        members = dict(current.members(self._work, group_id)) if group_id else {}
         via = Through(group.name, group.id)
         roles = [HeldRole(role=e.role, audience=e.audience, via=via) for e in after.assignments]
         if after.members is None:
-            for each in members if roles else ():
-                self._by_id[each.user_id] += roles
+            for user_id in members if roles else ():
+                self._by_id[user_id] += roles
             return
         names = {fold_username(each) for each in after.members}
         for name in names:
             self._by_name[name] += roles
-        self._declared.append((group, {e.user_id: e.username for e in members}, names))
+        self._declared.append((group, members, names))
 
     def note_user(self, before: PlannedPrincipal | None, after: PlannedPrincipal | None) -> None:
         """A user that there is or will be."""
