@@ -44,7 +44,7 @@ class AccessStore:
     def end_invitation(self, user: UserRow) -> dict[str, str | None]:
         """Delete the invitation of the user, unless an admin made it; what there was, by whom.
 
-        Also one of an admin that was sent to the address of the user, which others may have set.
+        One that an admin sent by mail is deleted as well: others may have set the address.
         """
         row = self._session.get(InvitationRow, user.id)
         if row is None:

@@ -134,8 +134,8 @@ class Authority(AuthorityStore):
     def watch_privileges(self) -> None:
         """Call before a change by which somebody may get rights at the issuer.
 
-        `authorize_privileged_change` does so. Others that an administrator has decided on before,
-        such as a sign-in with a group that gives them, call it themselves.
+        `authorize_privileged_change` calls it. So does a change that an administrator has allowed
+        beforehand, such as a sign-in by which a trusted issuer gives rights.
         """
         if self._had_admin is None:
             self._had_admin = self.has_admin()

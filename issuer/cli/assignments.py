@@ -28,7 +28,7 @@ def assignment_commands(
     app = new_app(f"Assign roles to a {kind}, at one audience or everywhere.")
     text = f"The id of the {kind}." if kind == "client" else f"The id or the name of the {kind}."
     columns = ["role", "audience", *(["via"] if kind == "user" else [])]
-    through = " Those through groups say so." if kind == "user" else ""
+    through = " `via` names the group that gives a role." if kind == "user" else ""
     principal_argument = Annotated[str, argument(kind.upper(), text, complete)]
 
     @app.command(

@@ -114,7 +114,7 @@ def _certificate(text: str) -> object:
 
 
 def _secret(text: str) -> object:
-    """Of a file alone: other users of the machine can read command lines."""
+    """Only from a file: other users of the machine can read command lines."""
     if not text:
         return text
     if not text.startswith("@"):

@@ -43,7 +43,7 @@ def print_line(members: Mapping[str, object]) -> None:
 def show(resource: BaseModel, in_words: Mapping[str, object] | None = None, /, **once: str) -> None:
     """One resource. Secrets in `once` follow it, each on its own line, uncut.
 
-    `in_words` has members for people alone, in the place of those of the resource.
+    `in_words` replaces members in the table for people; JSON has those of the resource.
     """
     members = resource.model_dump(mode="json")
     if wants_json.get():

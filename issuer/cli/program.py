@@ -39,7 +39,7 @@ _COMMANDS = {
         ),
         "trusted-issuer": (
             "trusted_issuers",
-            "Manage trusted issuers: of tokens of clients, or where people sign in.",
+            "Manage trusted issuers, of workloads or people.",
         ),
         "user": ("users.user", "Manage users: people who sign in."),
         "group": ("users.group", "Manage groups of users, who hold the roles of the group."),

@@ -53,7 +53,7 @@ _PROVIDERS = {
 _ISSUER = {
     "issuer": Annotated[
         str | None,
-        option("URL", f"{TRUSTED_ISSUER.members['issuer'].help} Some options below say which."),
+        option("URL", f"{TRUSTED_ISSUER.members['issuer'].help} Some options below imply it."),
     ]
 }
 _OPTIONS = {
@@ -90,7 +90,7 @@ def _completed(values: dict[str, Any]) -> None:
         raise typer.BadParameter(f"--{error.field.replace('_', '-')} {error.message}") from None
     if found is not None:
         if values["issuer"] is not None:
-            raise typer.BadParameter("--issuer is known already by the other options")
+            raise typer.BadParameter("--issuer cannot be combined with an option that implies it")
         values["issuer"] = found.issuer
         sign_in = {**found.sign_in, **sign_in}
     if values["issuer"] is None:

@@ -443,7 +443,7 @@ class TrustedIssuerRow(Versioned, Given, SeenByDirectory, Base, table="trusted_i
 
 
 class ProviderRoleRow(SeenByDirectory, Base, table="provider_roles"):
-    """A role that people get whom a trusted issuer says to be in a group; as `AssignmentRow`."""
+    """A role that a trusted issuer gives to the people in one of its groups; as `AssignmentRow`."""
 
     __table_args__ = (Index("ix_provider_roles_of", "issuer_id", "group"),)
 
@@ -458,7 +458,7 @@ class ProviderRoleRow(SeenByDirectory, Base, table="provider_roles"):
 class IdentityRow(Given, SeenByDirectory, Base, table="identities"):
     """An account at a trusted issuer with which a user signs in: its `sub` there.
 
-    `name` is what the issuer calls the person, for people to read alone.
+    `name` is what the issuer calls the person. It is only displayed.
     """
 
     __table_args__ = (Index("ix_identities_of", "issuer_id", "subject", unique=True),)
@@ -473,9 +473,9 @@ class IdentityRow(Given, SeenByDirectory, Base, table="identities"):
 
 
 class IdentityGroupRow(SeenByDirectory, Base, table="identity_groups"):
-    """A group in which the issuer said the person is, at the last sign-in.
+    """A group of the issuer that the person was in at the last sign-in.
 
-    Only of groups that gave a role then (`ProviderRoleRow`).
+    Only groups that gave a role then (`ProviderRoleRow`).
     """
 
     identity_id: Mapped[str] = _deleted_with("identities.id", primary_key=True)

@@ -28,9 +28,9 @@ class AudienceRecord:
 
 @dataclass(frozen=True, slots=True)
 class Through:
-    """A group, or a trusted issuer that says which groups a person is in, which gives a role.
+    """The group that gives a role: `group_id` here, or one at the trusted issuer `issuer_id`.
 
-    `name` is that of the group, here or at the issuer.
+    `name` is that of the group, here or there.
     """
 
     name: str

@@ -114,7 +114,7 @@ class Assignments(AssignmentStore):
     def unassign(self, principal_id: str, assignment: Assignment) -> None:
         """`NotFound` if the principal does not have exactly this assignment.
 
-        The members of a group keep no access token with its scopes, as when they leave it.
+        If the principal is a group, the access tokens of its members are revoked.
         """
         if (row := self._find(principal_id, assignment)) is None:
             raise NotFound("assignment of the role", assignment.role)

@@ -77,7 +77,7 @@ class AttemptStore(Statements):
     def note_success(self, attempt: Attempt, now: datetime, since: datetime) -> bool:
         """The address of the attempt is known for the user from now on.
 
-        Whether that is news: the user has signed in before since then, and from elsewhere alone.
+        True if the address is new: the user has signed in after `since`, but only from others.
 
         Beyond the maximum of a user, the least recently used one is dropped. Does nothing if the
         user was deleted meanwhile.

@@ -21,7 +21,7 @@ def send_test_message(
 ) -> None:
     """Send a test message now, and say what the mail server answers.
 
-    Where it is refused, the exit status is 1. `issuer doctor` checks the server without a message.
+    If it is refused, the exit status is 1. `issuer doctor` checks the server without a message.
 
     Examples:
 

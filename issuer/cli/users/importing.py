@@ -31,10 +31,10 @@ def import_users(
 ) -> None:
     """Create users from a CSV file, completely or not at all. Shows the changes, and asks first.
 
-    The first line names the columns: username, and as you like email, name, groups (names of
-    groups that exist, separated by semicolons). Users that exist are left alone. With --update, an
-    empty field changes nothing, and nobody leaves a group. Nobody can sign in before a password is
-    set or an invitation accepted.
+    The first line names the columns: username, and optionally email, name and groups (names of
+    existing groups, separated by semicolons). Existing users are not changed. With --update they
+    are, but an empty field changes nothing, and nobody is removed from a group. New users cannot
+    sign in before a password is set or an invitation accepted.
 
     Examples:
 
