@@ -95,6 +95,11 @@ def release_id(session: Session, principal_id: str) -> None:
     session.flush()
 
 
+def is_key(text: str) -> bool:
+    """Whether it can be a key: all are printable ASCII. PostgreSQL raises an error for NUL."""
+    return text.isascii() and text.isprintable()
+
+
 def in_parts(values: Iterable[T]) -> Iterator[list[T]]:
     """As many as one statement may name."""
     left = iter(values)
@@ -120,10 +125,8 @@ class Store(Statements, Generic[Row]):
     searched: Sequence[InstrumentedAttribute[str]] = ()
 
     def find(self, key: str) -> Row | None:
-        """The row of exactly this key, if there is one. All keys are printable ASCII."""
-        if not (key.isascii() and key.isprintable()):
-            return None
-        return self.session.get(self.row, key)
+        """The row of exactly this key, if there is one."""
+        return self.session.get(self.row, key) if is_key(key) else None
 
     def get(self, key: str) -> Row:
         """The row of exactly this key; `NotFound` otherwise."""

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Sequence
 from sqlalchemy import exists, func, select
 
 from issuer.database.conditions import Attribute, Condition, FilteredStore
-from issuer.database.store import in_parts
+from issuer.database.store import in_parts, is_key
 from issuer.database.tables import GroupMemberRow, GroupRow, UserRow
 from issuer.groups.group import fold_name
 
@@ -45,7 +45,7 @@ class GroupStore(FilteredStore[GroupRow]):
     def existing_users(self, user_ids: Collection[str]) -> set[str]:
         """The ids among these of users that exist."""
         query = select(UserRow.id)
-        parts = (query.where(UserRow.id.in_(part)) for part in in_parts(user_ids))
+        parts = (query.where(UserRow.id.in_(part)) for part in in_parts(filter(is_key, user_ids)))
         return {each for part in parts for each in self.session.scalars(part)}
 
     def members(self, group_id: str, after: str | None, limit: int) -> Sequence[UserRow]:
@@ -62,7 +62,7 @@ class GroupStore(FilteredStore[GroupRow]):
 
     def member(self, group_id: str, user_id: str) -> UserRow | None:
         """The user, if it is a member."""
-        is_member = self.session.get(GroupMemberRow, (group_id, user_id)) is not None
+        is_member = self.memberships(group_id, [user_id])
         return self.session.get(UserRow, user_id) if is_member else None
 
     def member_ids(self, group_id: str) -> Sequence[str]:
@@ -74,7 +74,7 @@ class GroupStore(FilteredStore[GroupRow]):
         """Those of these users, by the id of the user."""
         row = GroupMemberRow
         query = select(row).where(row.group_id == group_id)
-        parts = (query.where(row.user_id.in_(part)) for part in in_parts(user_ids))
+        parts = (query.where(row.user_id.in_(part)) for part in in_parts(filter(is_key, user_ids)))
         return {each.user_id: each for part in parts for each in self.session.scalars(part)}
 
     def of_user(self, user_id: str) -> Sequence[GroupRow]:

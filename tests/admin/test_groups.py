@@ -35,7 +35,14 @@ def test_members_are_put_deleted_and_listed_page_by_page(admin: AdminApi, platfo
     )
 
 
-@rows("path", ["/groups/none/members/alice", "/groups/platform/members/none"])
+@rows(
+    "path",
+    [
+        "/groups/none/members/alice",
+        "/groups/platform/members/none",
+        "/groups/platform/members/%00",
+    ],
+)
 def test_an_unknown_group_or_user_is_404(admin: AdminApi, deployment: Deployment, path: str):
     if not admin.get("/groups/platform").is_success:
         deployment.group("Platform", id="platform")
