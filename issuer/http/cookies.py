@@ -14,8 +14,8 @@ SESSION = "session"
 AUTHORIZATION_REQUEST = "request-"  # and its id
 LOGOUT_REQUEST = "logout-"  # and its id
 PROVIDER_REQUEST = "provider-"  # and its id
-# After a sign-out, nobody is signed in again without having asked for it.
-SIGNED_OUT, SHOWN_AFTER_SIGN_OUT = "signed-out", timedelta(minutes=10)
+SIGNED_OUT = "signed-out"  # for ten minutes, nobody is signed in again without asking for it
+_SIGNED_OUT_FOR = timedelta(minutes=10)
 _REQUESTS = (AUTHORIZATION_REQUEST, LOGOUT_REQUEST, PROVIDER_REQUEST)
 _HOST, _LOOPBACK = "__Host-", "issuer-"
 _MAX_COOKIES = 100
@@ -102,3 +102,8 @@ class Cookies:
 
     def delete(self, response: Response, short: str) -> None:
         self.set(response, short, "", timedelta(0))
+
+    def sign_out(self, response: Response) -> None:
+        """Delete the cookie of the session, and keep that somebody signed out."""
+        self.delete(response, SESSION)
+        self.set(response, SIGNED_OUT, "1", _SIGNED_OUT_FOR)

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from issuer.audit import Actor
-from issuer.http.cookies import LOGOUT_REQUEST, SESSION, SHOWN_AFTER_SIGN_OUT, SIGNED_OUT
+from issuer.http.cookies import LOGOUT_REQUEST
 from issuer.http.requests import caller, see_other
 from issuer.oauth.browser_endpoint import BrowserEndpoint
 from issuer.sign_in.authorization_request import RequestProblem
@@ -30,8 +30,7 @@ class LogoutEndpoint(BrowserEndpoint):
         logout, is_signed_out = outcome
         if is_signed_out:
             response = see_other(logout.return_to or self._base_url + _PAGE_PATH)
-            self._cookies.delete(response, SESSION)
-            self._cookies.set(response, SIGNED_OUT, "1", SHOWN_AFTER_SIGN_OUT)
+            self._cookies.sign_out(response)
             return response
         response = see_other(f"{self._base_url}{_PAGE_PATH}?request={logout.id}")
         sealed = self._people.logout_requests.seal(logout)

@@ -16,7 +16,7 @@ from issuer.composition.composition import WebParts
 from issuer.directory import UserRecord
 from issuer.errors import TooManyRequests
 from issuer.fields.secret_text import CHARACTERS, random_characters
-from issuer.http.cookies import BROWSER, SESSION, SHOWN_AFTER_SIGN_OUT, SIGNED_OUT, Cookies
+from issuer.http.cookies import BROWSER, SESSION, SIGNED_OUT, Cookies
 from issuer.http.requests import parameters, receive_body, see_other
 from issuer.rate_limits.limits import RateLimits
 from issuer.scopes import counts_here
@@ -116,8 +116,7 @@ class Site:
         return self.with_new_browser(response)
 
     def signed_out(self, response: Response) -> Response:
-        self.cookies.delete(response, SESSION)
-        self.cookies.set(response, SIGNED_OUT, "1", SHOWN_AFTER_SIGN_OUT)
+        self.cookies.sign_out(response)
         return self.with_new_browser(response)
 
     def with_new_browser(self, response: Response) -> Response:
