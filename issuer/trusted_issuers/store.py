@@ -56,15 +56,6 @@ class TrustedIssuerStore(Store[TrustedIssuerRow]):
         query = select(TrustedIssuerRow).where(TrustedIssuerRow.sign_in.is_not(None))
         return self.session.scalars(query.order_by(TrustedIssuerRow.id)).all()
 
-    def roles_of(self, issuer_ids: Sequence[str]) -> dict[str, list[ProviderRoleRow]]:
-        """The roles that each gives to groups, in order of group, role and audience."""
-        row = ProviderRoleRow
-        found: dict[str, list[ProviderRoleRow]] = {each: [] for each in issuer_ids}
-        query = select(row).where(row.issuer_id.in_(issuer_ids))
-        for each in self.session.scalars(query.order_by(row.group, row.role_name, row.audience_id)):
-            found[each.issuer_id].append(each)
-        return found
-
     def add_role(self, issuer_id: str, mapping: GroupRole) -> None:
         """`UnknownReference` if there is no such role or audience."""
         if (role := self.session.get(RoleRow, mapping.role)) is None:

@@ -6,12 +6,13 @@ from typing import Any
 
 from issuer.authority import GivenCredential, Grantor
 from issuer.authority.access_store import AccessStore
-from issuer.database.tables import TrustedIssuerRow
+from issuer.database.tables import ProviderRoleRow, TrustedIssuerRow
 from issuer.errors import InUse, InvalidField, NotAllowed, NotFound
 from issuer.fields.urls import require_https
 from issuer.resources import Collection, Transaction
 from issuer.scopes import parse
 from issuer.sign_in.identities import Identities
+from issuer.sign_in.identities_store import IdentityStore
 from issuer.sign_in.provider_secrets import ProviderSecrets
 from issuer.trusted_issuers.fields import names_private_address
 from issuer.trusted_issuers.sign_in import GroupRole, SignInFields
@@ -110,10 +111,7 @@ class TrustedIssuers(Collection[TrustedIssuerRow, TrustedIssuerFields, TrustedIs
     def _related(self, row: TrustedIssuerRow) -> dict[str, Any]:
         if row.sign_in is None:
             return {"sign_in": None}
-        roles = [
-            GroupRole(group=each.group, role=each.role_name, audience=each.audience_id)
-            for each in self._store.roles_of([row.id])[row.id]
-        ]
+        roles = [*self._stored_roles(row.id)]
         return {"sign_in": SignInFields.model_construct(**row.sign_in, roles=roles)}
 
     def _revoke_for(self, before: TrustedIssuerFields, after: TrustedIssuerFields | None) -> None:
@@ -180,10 +178,7 @@ class TrustedIssuers(Collection[TrustedIssuerRow, TrustedIssuerFields, TrustedIs
 
     def _write_roles(self, row: TrustedIssuerRow, roles: Sequence[GroupRole]) -> None:
         """Users who lose one keep no access token with its scopes."""
-        stored = {
-            GroupRole(group=each.group, role=each.role_name, audience=each.audience_id): each
-            for each in self._store.roles_of([row.id])[row.id]
-        }
+        stored = self._stored_roles(row.id)
         new = [each for each in roles if each not in stored]
         self._require_named_here(new)
         losing = {
@@ -199,6 +194,12 @@ class TrustedIssuers(Collection[TrustedIssuerRow, TrustedIssuerFields, TrustedIs
         self._session.flush()
         if not self._revocations.revoke_access_of(losing):
             self._note("tokens_not_revoked", row.id)
+
+    def _stored_roles(self, issuer_id: str) -> dict[GroupRole, ProviderRoleRow]:
+        return {
+            GroupRole(group=each.group, role=each.role_name, audience=each.audience_id): each
+            for each in IdentityStore(self._session).roles_of(issuer_id)
+        }
 
     def _require_named_here(self, roles: Sequence[GroupRole]) -> None:
         """`InvalidField` unless a role with rights at the issuer names its audience.
