@@ -17,8 +17,8 @@ METADATA = ProviderMetadata(
     f"{ISSUER}/login/oauth/access_token",
     f"{_API}/user",
     ("client_secret_post",),
+    is_openid=False,
 )
-
 
 Get: TypeAlias = Callable[[str], Awaitable[object]]  # the JSON at a URL
 

@@ -17,13 +17,17 @@ class ProviderAway(IssuerError):
 
 @dataclass(frozen=True, slots=True)
 class ProviderMetadata:
-    """`sends_iss`: its authorization responses have `iss` (RFC 9207 §3)."""
+    """`sends_iss`: its authorization responses have `iss` (RFC 9207 §3).
+
+    One that is not `is_openid` has no ID tokens, and no parameters beyond those of OAuth.
+    """
 
     authorization_endpoint: str
     token_endpoint: str
     userinfo_endpoint: str | None
     token_endpoint_auth_methods: tuple[str, ...] = ("client_secret_basic",)
     sends_iss: bool = False
+    is_openid: bool = True
 
     @property
     def endpoints(self) -> tuple[str | None, ...]:

@@ -25,6 +25,7 @@ from issuer.federation.metadata import (
     ProviderProblem,
     read_metadata,
 )
+from issuer.scopes import OPENID
 
 _READ_AGAIN_AFTER = 3_600.0  # seconds
 _TRIED_AGAIN_AFTER = 5.0
@@ -35,7 +36,10 @@ _MAX_ERROR = 200
 
 @dataclass(frozen=True, slots=True)
 class ProviderClient:
-    """This issuer as a client of a provider. `source` says where, and how it may be reached."""
+    """This issuer as a client of a provider. `source` says where, and how it may be reached.
+
+    `openid` is added to its `scopes` for a provider that knows it.
+    """
 
     source: KeySource
     client_id: str
@@ -161,7 +165,7 @@ class Providers:
             except ValueError:
                 raise ProviderProblem(f"{url} did not answer with JSON") from None
 
-        if client.source.issuer == github.ISSUER:
+        if not metadata.is_openid:
             try:
                 return await github.claims(get, client.scopes)
             except ValueError as error:
@@ -241,12 +245,13 @@ class _OAuthClient(OAuth2Client):  # type: ignore[misc]
         metadata: ProviderMetadata,
         post: Callable[[str, Mapping[str, str], str], Awaitable[HttpAnswer]],
     ) -> None:
+        openid = [OPENID] if metadata.is_openid else []
         super().__init__(
             None,
             client.client_id,
             client.client_secret,
             _auth_method(client, metadata),
-            scope=" ".join(client.scopes),
+            scope=" ".join(dict.fromkeys([*openid, *client.scopes])),
             redirect_uri=client.redirect_uri,
             code_challenge_method="S256",
         )

@@ -11,11 +11,9 @@ from typing import Any, TypeAlias
 from issuer.clock import Clock
 from issuer.directory.records import ProviderRecord, TrustedIssuerRecord
 from issuer.errors import InvalidCredentials
-from issuer.federation import github
 from issuer.federation.key_source import KeySource
 from issuer.federation.provider import ProviderClient, Providers
 from issuer.federation.public_keys import InvalidToken, SignedToken, parsed_token
-from issuer.scopes import OPENID
 from issuer.sign_in.provider_claims import ProviderClaims, provider_claims
 from issuer.sign_in.provider_request import NotRecent, ProviderRequest, SignInDeclined
 from issuer.sign_in.provider_tokens import (
@@ -71,7 +69,7 @@ class ProviderSignIn:
             metadata,
             state=request.id,
             code_verifier=request.code_verifier,
-            **({} if client.source.issuer == github.ISSUER else parameters),
+            **(parameters if metadata.is_openid else {}),
         )
 
     async def claims(
@@ -87,9 +85,9 @@ class ProviderSignIn:
         self._require_iss(issuer, answer, promised=metadata.sends_iss)
         code = _code_in(answer)
         tokens = await self._providers.tokens(client, metadata, code, request.code_verifier)
-        if issuer.issuer == github.ISSUER:
+        if not metadata.is_openid:
             if request.max_age is not None:
-                raise NotRecent("GitHub does not say when somebody signed in")
+                raise NotRecent("the provider does not say when somebody signed in")
             found = await self._providers.user_info(client, metadata, tokens.access_token)
             return provider_claims(found, _record(issuer))
         found = await self._of_id_token(issuer, request, tokens.id_token, tokens.access_token)
@@ -126,7 +124,6 @@ class ProviderSignIn:
 
     def _client(self, issuer: TrustedIssuerRecord) -> ProviderClient:
         record = _record(issuer)
-        is_openid = issuer.issuer != github.ISSUER
         return ProviderClient(
             KeySource(
                 None,
@@ -137,7 +134,7 @@ class ProviderSignIn:
             ),
             record.client_id,
             self._secret_of(issuer),
-            tuple(dict.fromkeys([*([OPENID] if is_openid else []), *record.scopes])),
+            record.scopes,
             f"{self._own_url}{_CALLBACK}{issuer.id}",
         )
 

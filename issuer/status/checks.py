@@ -20,6 +20,7 @@ from issuer.clock import Clock
 from issuer.database import Database
 from issuer.directory.records import TrustedIssuerRecord
 from issuer.errors import ConfigurationError
+from issuer.federation import github
 from issuer.keys import KeyPolicy, Keyring
 from issuer.keys.described import described
 from issuer.keys.folder import key_files, read_key_file
@@ -30,7 +31,6 @@ from issuer.settings import Settings, is_loopback
 from issuer.sign_in.passkeys import why_not_offered
 from issuer.sign_in.provider_secrets import ProviderSecrets
 from issuer.status.attention import NOTE, OK, PROBLEM, WARNING, Finding
-from issuer.trusted_issuers.people_presets import GITHUB
 from issuer.vocabulary import ADMIN_CLIENT, SigningAlgorithm
 
 if TYPE_CHECKING:  # it is imported when it is first used
@@ -181,7 +181,7 @@ def of_issuers_of_people(
                 secrets.open(issuer.id, box)
             except ConfigurationError as error:
                 yield Finding(name, PROBLEM, str(error))
-        if issuer.issuer == GITHUB:
+        if issuer.issuer == github.ISSUER:
             yield Finding(name, OK, "GitHub signs no tokens: there are no keys to fetch.")
             continue
         key_set = key_set_of(issuer.id)

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from issuer.errors import InvalidField
+from issuer.federation import github
 
-GITHUB = "https://github.com"
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _HOST = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+")
 _NAME = re.compile(r"[A-Za-z0-9-]{1,39}")
@@ -121,7 +121,7 @@ PROVIDERS = {
         "ORGANISATION",
         "Members of an organisation on GitHub.",
         _github,
-        GITHUB,
+        github.ISSUER,
         {
             "scopes": ["read:user", "user:email", "read:org"],
             "username_claim": "login",
