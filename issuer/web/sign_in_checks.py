@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from starlette.requests import Request
 
@@ -76,22 +76,11 @@ class SignInChecks:
                 return InvalidCredentials(str(error))
 
         try:
-            result = await waiting_for_others(self._clock, attempt)
-        except TooManyRequests as error:
-            event = self._event(request, str(error), None)
-            self._gathered.note(event)
-            self._metrics.sign_in_checked(method, TOO_MANY_REQUESTS)
-            log.info("sign_in_refused", reason=str(error))
+            run = partial(waiting_for_others, self._clock, attempt)
+            return await self._noted(request, method, run)
+        except (InvalidCredentials, TooManyRequests):
             await delay_refusal(self._clock, arrived_at)
             raise
-        if isinstance(result, InvalidCredentials):
-            await self._audit.record(self._event(request, result.reason, result.subject))
-            log.info("sign_in_refused", reason=result.reason)
-            self._metrics.sign_in_checked(method, REFUSED)
-            await delay_refusal(self._clock, arrived_at)
-            raise result
-        self._metrics.sign_in_checked(method, SUCCEEDED)
-        return result
 
     async def elsewhere(
         self, request: Request, issuer_id: str, check: Callable[[], Awaitable[T]]
@@ -107,21 +96,32 @@ class SignInChecks:
             except InvalidCredentials as error:
                 return error
 
+        network = network_of(caller(request).address)
+        run = partial(self._pool.limited, network, attempt, is_wrong=_is_wrong)
+        return await self._noted(request, PROVIDER, run, trusted_issuer=issuer_id)
+
+    async def _noted(
+        self,
+        request: Request,
+        method: str,
+        run: Callable[[], Awaitable[T | InvalidCredentials]],
+        **details: Any,
+    ) -> T:
+        """What the check gives; counted and, if it is a refusal, audited and logged."""
         try:
-            network = network_of(caller(request).address)
-            result = await self._pool.limited(network, attempt, is_wrong=_is_wrong)
+            result = await run()
         except TooManyRequests as error:
             self._gathered.note(self._event(request, str(error), None))
-            self._metrics.sign_in_checked(PROVIDER, TOO_MANY_REQUESTS)
-            log.info("sign_in_refused", reason=str(error), trusted_issuer=issuer_id)
+            self._metrics.sign_in_checked(method, TOO_MANY_REQUESTS)
+            log.info("sign_in_refused", reason=str(error), **details)
             raise
         if isinstance(result, InvalidCredentials):
             event = self._event(request, result.reason, result.subject)
-            await self._audit.record(replace(event, details={"trusted_issuer": issuer_id}))
-            log.info("sign_in_refused", reason=result.reason, trusted_issuer=issuer_id)
-            self._metrics.sign_in_checked(PROVIDER, REFUSED)
+            await self._audit.record(replace(event, details=details))
+            log.info("sign_in_refused", reason=result.reason, **details)
+            self._metrics.sign_in_checked(method, REFUSED)
             raise result
-        self._metrics.sign_in_checked(PROVIDER, SUCCEEDED)
+        self._metrics.sign_in_checked(method, SUCCEEDED)
         return result
 
     async def hashed(self, request: Request, username: str, function: Callable[[], T]) -> T:
