@@ -26,7 +26,7 @@ from issuer.vocabulary import AuthorizationErrorCode, GrantType
 VALID_FOR = timedelta(minutes=10)
 MAX_STATE = 4_096
 MAX_BYTES = 2_500  # as JSON, without `state`
-_MAX_IN_COOKIE = 3_700  # with its name: browsers keep cookies of 4,096 bytes
+MAX_IN_COOKIE = 3_700  # with its name: browsers keep cookies of 4,096 bytes
 _MAX_SEALED = 7_800  # in a URL: many servers and proxies accept request lines of 8 KB
 _DIGEST_COOKIE = re.compile(r"(\d{1,12})\.([A-Za-z0-9_-]{43})", re.ASCII)
 _SETS = ("openid_scopes", "prompt")
@@ -122,7 +122,7 @@ class AuthorizationRequests:
 
     def keep(self, request: AuthorizationRequest, sealed: str) -> tuple[str, str]:
         """What pages name the request by, and the text for its cookie."""
-        if len(sealed) <= _MAX_IN_COOKIE:
+        if len(sealed) <= MAX_IN_COOKIE:
             return request.id, sealed
         cookie = f"{int(request.created_at.timestamp())}.{_digest(sealed)}"
         return f"{request.id}.{sealed}", cookie

@@ -18,12 +18,10 @@ from issuer.directory.records import TrustedIssuerRecord
 from issuer.errors import InvalidCredentials
 from issuer.fields.secret_text import random_characters
 from issuer.keys.sealing import SealedTexts
-from issuer.sign_in.authorization_request import VALID_FOR, unexpired
+from issuer.sign_in.authorization_request import MAX_IN_COOKIE, VALID_FOR, unexpired
 from issuer.sign_in.challenges import Challenge
 from issuer.sign_in.factors_store import FactorStore
 from issuer.vocabulary import MAX_CLOCK_SKEW
-
-_MAX_IN_COOKIE = 3_700  # with its name: browsers keep cookies of 4,096 bytes
 
 
 class UnknownRequest(InvalidCredentials):
@@ -100,7 +98,7 @@ class ProviderRequests:
         """
         members = asdict(request) | {"created_at": request.created_at.timestamp()}
         sealed = self._texts.seal(json.dumps(members))
-        if len(sealed) > _MAX_IN_COOKIE:
+        if len(sealed) > MAX_IN_COOKIE:
             sealed = self._texts.seal(json.dumps(members | {"request_id": "too-large"}))
         return sealed
 

@@ -114,6 +114,7 @@ class AccountEndpoint(OwnPageEndpoint):
         issuers = self.parts.directory.issuers_of_people()
         names = {each.id: issuer_name(each) for each in issuers}
         linked = work.identities.of_user(user_id)
+        has_account = {each.issuer for each in linked}
         return {
             "identities": tuple(
                 IdentityView(
@@ -128,7 +129,7 @@ class AccountEndpoint(OwnPageEndpoint):
             "providers": tuple(
                 ProviderButton(each.id, names[each.id])
                 for each in issuers
-                if each.is_for_people and each.id not in {one.issuer for one in linked}
+                if each.is_for_people and each.id not in has_account
             ),
         }
 
