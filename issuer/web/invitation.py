@@ -34,7 +34,8 @@ class NewPasswordEndpoint(SigningInEndpoint, Generic[Link]):
         """What the link is for, unless it does not work any more."""
         raise NotImplementedError
 
-    def page(self, visit: Visit, link: Link, errors: dict[str, str] | None = None) -> WebPage:
+    def page(self, visit: Visit, link: Link, errors: dict[str, str]) -> WebPage:
+        """For a worker thread: it may query."""
         raise NotImplementedError
 
     def accept(self, visit: Visit, link: Link, password: NewPassword) -> Response:
@@ -53,7 +54,7 @@ class NewPasswordEndpoint(SigningInEndpoint, Generic[Link]):
 
     def show(self, visit: Visit) -> Response:
         link = self.find(visit)
-        return self.gone() if link is None else self.site.pages.answer(self.page(visit, link))
+        return self.gone() if link is None else self._shown(visit, link, {})
 
     async def submit(self, visit: Visit, form: Mapping[str, str]) -> Response:
         link = await self.site.queries.run(self.find, visit)
@@ -66,15 +67,19 @@ class NewPasswordEndpoint(SigningInEndpoint, Generic[Link]):
             new = await self.site.checks.hashed(visit.request, username, hashed)
             return await self.site.queries.run(self._accepted, visit, link, new)
         except InvalidField as error:
-            page = self.page(visit, link, {error.field: error.message})
-            return await self.site.queries.run(self.site.pages.answer, page, 400)
+            errors = {error.field: error.message}
+            return await self.site.queries.run(self._shown, visit, link, errors, 400)
         except TooManyRequests as error:
             sentence = f"Too many attempts. Try again in {error.retry_after} seconds."
-            page = self.page(visit, link, {"": sentence})
-            return await self.too_many(error, partial(self.site.pages.answer, page))
+            return await self.too_many(error, partial(self._shown, visit, link, {"": sentence}))
 
     def stale(self, visit: Visit, form: Mapping[str, str]) -> Response:
         return self.show(visit)
+
+    def _shown(
+        self, visit: Visit, link: Link, errors: dict[str, str], status: int = 200
+    ) -> Response:
+        return self.site.pages.answer(self.page(visit, link, errors), status)
 
     def _accepted(self, visit: Visit, link: Link, password: NewPassword) -> Response:
         try:
@@ -109,9 +114,7 @@ class InvitationEndpoint(BeginsElsewhere, NewPasswordEndpoint[Invitation]):
         with self.parts.administration.reading() as work:
             return work.invitations.find(token_of(visit))
 
-    def page(
-        self, visit: Visit, link: Invitation, errors: dict[str, str] | None = None
-    ) -> InvitationPage:
+    def page(self, visit: Visit, link: Invitation, errors: dict[str, str]) -> InvitationPage:
         can_use_passkey = self.parts.factors.passkeys.why_not_offered is None
         providers = () if link.needs_password else self.provider_buttons()
         return InvitationPage(
@@ -120,7 +123,7 @@ class InvitationEndpoint(BeginsElsewhere, NewPasswordEndpoint[Invitation]):
             name=link.name,
             username=link.username,
             expires_at=link.expires_at,
-            errors=errors or {},
+            errors=errors,
             offers_passkey=can_use_passkey and not link.needs_password,
             providers=providers,
             leads_elsewhere=bool(providers),

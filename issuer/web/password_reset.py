@@ -57,15 +57,13 @@ class PasswordResetLinkEndpoint(NewPasswordEndpoint[PasswordReset]):
             work.password_resets.complete(token_of(visit), password)
         return self.site.to("/sign-in", switch="yes", done="password")
 
-    def page(
-        self, visit: Visit, link: PasswordReset, errors: dict[str, str] | None = None
-    ) -> NewPasswordPage:
+    def page(self, visit: Visit, link: PasswordReset, errors: dict[str, str]) -> NewPasswordPage:
         return NewPasswordPage(
             form=self.form(visit),
             action=self.path(visit),
             username=link.username,
             expires_at=link.expires_at,
-            errors=errors or {},
+            errors=errors,
         )
 
     def gone(self) -> Response:

@@ -1,9 +1,12 @@
 """Accounts at trusted issuers on the account page and in invitations."""
 
+import asyncio
+from contextlib import suppress
 from datetime import timedelta
 
 import httpx
 import pytest
+from sqlalchemy import event
 
 from issuer.sign_in import InvitationFields
 from tests.builders import PASSWORD, URL, Deployment
@@ -160,6 +163,31 @@ def test_an_invitation_is_accepted_with_an_account_elsewhere(
     assert "does not work any more" in browser.get(path).text
     (accepted,) = events(deployment, "invitation.accepted")
     assert accepted.target == carol
+
+
+def test_after_a_refused_password_the_event_loop_does_not_query(
+    deployment: Deployment, browser: Browser, provider: FakeProvider
+):
+    """The page has a button for each trusted issuer, which may not be in memory."""
+    path = invited(deployment, deployment.user("carol", password=None))
+    form = browser.get(path)
+    deployment.services.tokens.directory.forget(-1)
+    queries: list[str] = []
+
+    def note(_conn: object, _cursor: object, statement: str, *_: object) -> None:
+        with suppress(RuntimeError):
+            asyncio.get_running_loop()
+            queries.append(statement)
+
+    engine = deployment.services.database.engine
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        refused = browser.submit(form, path, new_password="short", repeated="short")
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+    assert refused.status == httpx.codes.BAD_REQUEST
+    assert "Continue with company" in refused.text
+    assert queries == []
 
 
 def test_an_invitation_that_was_used_meanwhile_links_nothing(
