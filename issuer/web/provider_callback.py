@@ -1,0 +1,249 @@
+"""Signing in with an account of a trusted issuer: the way back, and what the person is told."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+
+from starlette.responses import Response
+
+from issuer.directory.records import TrustedIssuerRecord
+from issuer.errors import InvalidCredentials, NotAllowed, TooManyRequests
+from issuer.federation.metadata import ProviderAway
+from issuer.http.cookies import PROVIDER_REQUEST
+from issuer.sign_in.authorization_request import SignInNeeded
+from issuer.sign_in.identities import Arrival, ArrivalRefused, Refused
+from issuer.sign_in.provider_claims import ProviderClaims
+from issuer.sign_in.provider_request import (
+    NotRecent,
+    ProviderRequest,
+    SignInDeclined,
+    UnknownRequest,
+)
+from issuer.sign_in.sessions import ProviderProof
+from issuer.sign_in.sessions_store import SignInSession
+from issuer.web.providers import BeginsElsewhere
+from issuer.web.sessions import SigningInEndpoint
+from issuer.web.site import FRESH_FOR
+from issuer.web.views import ProblemPage
+from issuer.web.visit import Visit
+from issuer.web.words import issuer_name
+
+_MAX_METHODS, _MAX_METHOD = 10, 32
+
+
+class LinkRefused(InvalidCredentials):
+    """The account is not linked, which the person is told."""
+
+
+class CallbackEndpoint(BeginsElsewhere, SigningInEndpoint):
+    """Where a trusted issuer sends the browser back to, at an address of its own.
+
+    An answer counts once, in the browser that asked, and only from the issuer that was asked.
+    """
+
+    PATH = "/sign-in/callback/{issuer}"
+
+    def path(self, visit: Visit) -> str:
+        return "/sign-in"
+
+    async def present(self, visit: Visit) -> Response:
+        response = await self._answered(visit)
+        cookie = PROVIDER_REQUEST + visit.query.get("state", "")
+        if self.site.cookies.value(visit.request, cookie) is not None:
+            self.site.cookies.delete(response, cookie)
+        return response
+
+    def change(self, visit: Visit, form: Mapping[str, str]) -> Response:
+        return self.site.to("/sign-in")
+
+    async def _answered(self, visit: Visit) -> Response:
+        issuer_id: str = visit.request.path_params["issuer"]
+        arriving = partial(self._arrived, visit, issuer_id)
+        try:
+            return await self.site.checks.elsewhere(visit.request, issuer_id, arriving)
+        except TooManyRequests as error:
+            again = f"Try again in {error.retry_after} seconds."
+            page = ProblemPage(heading="Too many attempts to sign in", sentence=again)
+            return await self.too_many(error, partial(self.site.pages.problem, page))
+        except InvalidCredentials as error:
+            page = await self.site.queries.run(self._refusal, visit, issuer_id, error)
+            return self.site.pages.problem(page)
+
+    async def _arrived(self, visit: Visit, issuer_id: str) -> Response:
+        requests, cookies = self.parts.people.provider_requests, self.site.cookies
+        request = requests.named(
+            visit.query.get("state", ""),
+            issuer_id,
+            lambda state: cookies.value(visit.request, PROVIDER_REQUEST + state),
+        )
+        visit = replace(visit, request_id=request.request_id, next=request.next)
+        issuer = await self.site.queries.run(self._issuer_of, request)
+        try:
+            claims = await self.parts.provider_sign_in().claims(issuer, request, visit.query)
+        except ProviderAway as error:
+            return self.away(visit, issuer, error)
+        return await self.site.queries.run(self._enter, visit, issuer, request, claims)
+
+    def _issuer_of(self, request: ProviderRequest) -> TrustedIssuerRecord:
+        """The issuer that was asked, if it is still the same; the request is used up."""
+        self.parts.people.provider_requests.use(request)
+        issuer = self.parts.directory.trusted_issuer(request.issuer_id)
+        if issuer is None or not issuer.is_for_people or issuer.issuer != request.issuer:
+            raise InvalidCredentials("the trusted issuer was changed since the sign-in began")
+        return issuer
+
+    def _enter(
+        self,
+        visit: Visit,
+        issuer: TrustedIssuerRecord,
+        request: ProviderRequest,
+        claims: ProviderClaims,
+    ) -> Response:
+        if request.session_id:
+            return self._linked(visit, issuer, request, claims)
+        if request.invitation:
+            arrival = self._invited(visit, issuer, request, claims)
+            opens_console = self.site.opens_console(arrival.user)
+            visit = replace(visit, next="/console" if opens_console else "")
+        else:
+            with self.parts.administration.changing(visit.actor, held=()) as work:
+                arrival = work.identities.arrive(issuer, claims)
+        return self._signed_in(visit, request, arrival, claims)
+
+    def _linked(
+        self,
+        visit: Visit,
+        issuer: TrustedIssuerRecord,
+        request: ProviderRequest,
+        claims: ProviderClaims,
+    ) -> Response:
+        session = self.site.session(visit)
+        if session is None or session.id != request.session_id or not self.site.is_fresh(session):
+            raise InvalidCredentials("the session in which an account is linked has ended")
+        assert issuer.sign_in is not None
+        if (name := claims.first_missing(issuer.sign_in.required_claims)) is not None:
+            raise ArrivalRefused(Refused.CLAIM, f": {name}", session.user_id)
+        try:
+            with self.site.changing(session, visit) as work:
+                grantor = work.authority.grantor_to(session.user_id)
+                account = (session.user_id, issuer.id, claims.subject, claims.name)
+                work.identities.link(*account, grantor)
+        except NotAllowed as error:
+            raise LinkRefused(str(error), session.user_id) from None
+        return self.site.to("/account", done="linked")
+
+    def _invited(
+        self,
+        visit: Visit,
+        issuer: TrustedIssuerRecord,
+        request: ProviderRequest,
+        claims: ProviderClaims,
+    ) -> Arrival:
+        try:
+            with self.parts.administration.changing(visit.actor) as work:
+                work.invitations.accept_with_account(
+                    request.invitation, issuer.id, claims.subject, claims.name
+                )
+                return work.identities.arrive(issuer, claims)
+        except NotAllowed as error:
+            raise LinkRefused(str(error)) from None
+
+    def _signed_in(
+        self, visit: Visit, request: ProviderRequest, arrival: Arrival, claims: ProviderClaims
+    ) -> Response:
+        # Another process may just have revoked the tokens of the user.
+        self.parts.changes.poll()
+        # Where nobody says when: not in the last ten minutes.
+        authenticated_at = claims.auth_time or self.parts.clock() - FRESH_FOR
+        if request.max_age == 0:  # checked, as far as two clocks agree
+            authenticated_at = max(authenticated_at, request.created_at)
+        proof = ProviderProof(arrival.identity_id, authenticated_at, claims.session_id)
+        user, methods = arrival.user, _methods(claims)
+        # Nothing was guessed, so no lock of the user keeps them out; the address is known now.
+        guard = self.parts.sign_in.guard
+        attempt = guard.begin(user.id, "", visit.actor.address)
+        if self.is_second_factor_due(user, methods):
+            guard.give_back(attempt)
+        else:
+            guard.end(attempt, visit.actor, succeeded=True)
+        return self.after_first_factor(visit, user, methods, proof)
+
+    def after_sign_in(self, visit: Visit, session: SignInSession) -> Response:
+        """Never back to the trusted issuer by itself: that would not end."""
+        request = self.open_request(visit)
+        if request is None:
+            return super().after_sign_in(visit, session)
+        step = self.next_step(visit, request, session)
+        if not isinstance(step, SignInNeeded):
+            return self.go(visit, step)
+        page = ProblemPage(
+            heading="The application wants another sign-in",
+            sentence="It asks for a newer one, or for somebody else. Sign out at the other issuer,"
+            " or sign in with a password or a passkey.",
+            way_back=self.local_path(visit),
+            way_back_says="Back to the sign-in",
+        )
+        return self.site.pages.problem(page)
+
+    def _refusal(self, visit: Visit, issuer_id: str, error: InvalidCredentials) -> ProblemPage:
+        """What the person is told; the log and the audit log have the reason."""
+        issuer = self.parts.directory.trusted_issuer(issuer_id)
+        name = issuer_name(issuer) if issuer else "the other issuer"
+        heading, sentence = _in_words(error, name)
+        is_signed_in = self.site.session(visit) is not None
+        return ProblemPage(
+            heading=heading,
+            sentence=sentence,
+            way_back=self.site.base + "/account" if is_signed_in else self.local_path(visit),
+            way_back_says="To your account" if is_signed_in else "Back to the sign-in",
+        )
+
+
+_REFUSED = {
+    Refused.CLAIM: "Your account at {name} may not be used here. Ask whoever runs this issuer for"
+    " access.",
+    Refused.NOT_LINKED: "You signed in at {name}, and no user here is linked to that account. Ask"
+    " whoever runs this issuer for an invitation, or sign in another way and link it on your"
+    " account page.",
+    Refused.NO_USERNAME: "{name} did not say a user name that can be used here. Ask whoever runs"
+    " this issuer.",
+    Refused.USERNAME_TAKEN: "A user here has the same user name as your account at {name}, and the"
+    " two are not linked. If that is you, sign in another way and link it on your account page;"
+    " else ask whoever runs this issuer.",
+    Refused.DISABLED: "Your user here is disabled. Ask whoever runs this issuer.",
+    Refused.NOT_BY_ADMIN: "A group at {name} would let you administer this issuer, and no"
+    " administrator has linked your account there. Ask one of them to do that.",
+}
+
+
+def _in_words(error: InvalidCredentials, name: str) -> tuple[str, str]:
+    """Heading and sentence of the page."""
+    match error:
+        case LinkRefused():
+            return "The account was not linked", error.reason
+        case ArrivalRefused(why=why) if why in _REFUSED:
+            return f"You cannot use {name} here yet", _REFUSED[why].format(name=name)
+        case SignInDeclined():
+            return f"You did not sign in at {name}", (
+                "Nothing was changed here. Try again, or sign in another way."
+            )
+        case NotRecent():
+            return "This needs a sign-in of just now", (
+                f"{name} did not confirm that you have just signed in there. Sign in here with a"
+                " password or a passkey instead."
+            )
+        case UnknownRequest():
+            return "This sign-in cannot be finished here", (
+                "It was finished already, is older than ten minutes, or was begun in another"
+                " browser. Nothing was changed. If you did not begin it yourself, close this page."
+            )
+    return f"You could not be signed in with {name}", (
+        f"{name} gave an answer that cannot be trusted. Nothing was changed. Try again; if it"
+        " happens again, tell whoever runs this issuer the number below."
+    )
+
+
+def _methods(claims: ProviderClaims) -> tuple[str, ...]:
+    """The methods of authentication that the issuer names (RFC 8176), as an ID token has them."""
+    named = [each for each in claims.amr if len(each) <= _MAX_METHOD][:_MAX_METHODS]
+    return tuple(dict.fromkeys([*named, *(["mfa"] if claims.is_multi_factor else [])]))
