@@ -131,7 +131,6 @@ class TrustedIssuersScreen(CollectionScreen):
     FORM = FORM
     KINDS = KINDS
     MAX_FORM = MAX_FORM
-    CREATED = "The {kind} {key} is created."
 
 
 class OneTrustedIssuerScreen(ResourceScreen):
@@ -168,7 +167,8 @@ class OneTrustedIssuerScreen(ResourceScreen):
     def page(self, **shown: Any) -> Response:
         """`clients` trust it, and there are `more`; None without the scope to read clients.
 
-        `people` sign in there: pairs of user and identity; None without the scope to read users.
+        `people` have an account there: id, name, `sub` and last sign-in; None without the scope to
+        read users.
         """
         clients, people, keys = None, None, self.resource.keys
         if self.operator.holds(CLIENT.read):

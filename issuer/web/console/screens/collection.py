@@ -53,7 +53,6 @@ class CollectionScreen(ResourceTypeScreen):
     """
 
     PARAMETERS: ClassVar[tuple[str, ...]] = ("new",)
-    CREATED = "The {kind} {key} is created."
     # What the form for each kind of new resource has at first.
     KINDS: ClassVar[Mapping[str, Mapping[str, str]]] = {"": {}}
 
@@ -117,7 +116,7 @@ class CollectionScreen(ResourceTypeScreen):
         with self.operator.work(self.TYPE.write) as work:
             allow_if_ticked(work, self.form)
             key = self.TYPE.key_of(work.collection(self.TYPE).create(fields))
-        text = self.CREATED.format(kind=self.TYPE.kind, key=key)
+        text = f"The {self.TYPE.kind} {key} is created."
         return self.finished(text, self.creation(fields), self.created(key))
 
     def created(self, key: str) -> str:

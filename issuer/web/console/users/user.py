@@ -115,7 +115,6 @@ class OneUserScreen(PrincipalScreen):
             may_edit=operator.may_change(USER.write, is_protected=self.is_protected),
             commands=self._commands_for(key, through, at),
             is_self=key == operator.session.user_id,
-            is_protected=self.is_protected,
             reads_clients=reads_clients,
             section=section,
             groups=groups[:_SHOWN],
