@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from issuer.clients import CLIENT
 from issuer.composition import UnitOfWork
+from issuer.errors import InvalidField
 from issuer.resources.resource_type import members_of
 from issuer.settings import Settings
 from issuer.trusted_issuers import TRUSTED_ISSUER, TrustedIssuerFields, TrustedIssuerResource
@@ -27,6 +28,7 @@ from issuer.web.console.screens.resource import ResourceScreen, changes_of
 from issuer.web.console.screens.resource_form import (
     ResourceForm,
     as_typed,
+    field_errors,
     json_text,
     read_json,
     typed_members,
@@ -100,6 +102,9 @@ class TrustedIssuerForm(ResourceForm[TrustedIssuerFields, TrustedIssuerResource]
             "purpose": next(n for n, each in PURPOSES.items() if {*each} == {*resource.kinds}),
             **(as_typed(_SIGN_IN, sign_in) if sign_in else _USUAL),
         }
+
+    def errors(self, error: InvalidField) -> dict[str, str]:
+        return field_errors(error, within="sign_in")
 
     def choices(self, settings: Settings) -> Mapping[str, Sequence[Any]]:
         fields = SignInFields.model_fields

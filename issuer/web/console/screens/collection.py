@@ -12,7 +12,7 @@ from starlette.responses import Response
 from issuer.composition import UnitOfWork
 from issuer.errors import AlreadyExists, InvalidField
 from issuer.resources import ResourceType
-from issuer.web.console.screens.resource_form import ResourceForm, allow_if_ticked, field_errors
+from issuer.web.console.screens.resource_form import ResourceForm, allow_if_ticked
 from issuer.web.console.screens.screen import CONFLICT, ConsoleScreen
 from issuer.web.console.screens.views import Command, listing
 from issuer.web.words import segment
@@ -106,7 +106,7 @@ class CollectionScreen(ResourceTypeScreen):
         try:
             return self.create()
         except InvalidField as error:
-            return self.form_page(self.form, field_errors(error))
+            return self.form_page(self.form, self.FORM.errors(error))
         except AlreadyExists as error:
             return self.form_page(self.form, {self.taken(error): str(error)}, CONFLICT)
 

@@ -11,7 +11,7 @@ from issuer.errors import AlreadyExists, InUse, InvalidField
 from issuer.resources import ResourceType
 from issuer.web.console.screens.action import Deletion, ResourceActions
 from issuer.web.console.screens.recent_events import recent_events
-from issuer.web.console.screens.resource_form import allow_if_ticked, field_errors
+from issuer.web.console.screens.resource_form import allow_if_ticked
 from issuer.web.console.screens.screen import CONFLICT
 from issuer.web.console.screens.views import Command
 
@@ -73,7 +73,7 @@ class ResourceScreen(ResourceActions):
 
     def wrong(self, error: InvalidField) -> Response:
         """The page with what is wrong at the fields of its forms."""
-        return self.page(values=self.form, errors=field_errors(error))
+        return self.page(values=self.form, errors=self.FORM.errors(error))
 
     def edit(self) -> Response:
         return self.edit_form({**self.typed(), "version": str(self.resource.version)})
@@ -117,7 +117,7 @@ class ResourceScreen(ResourceActions):
                 if not self.is_outdated:
                     collection.replace(self.key, fields)
         except InvalidField as error:
-            return self.edit_form(self.form, field_errors(error))
+            return self.edit_form(self.form, self.FORM.errors(error))
         except AlreadyExists as error:
             return self.edit_form(self.form, {self.taken(error): str(error)}, CONFLICT)
         if self.is_outdated:

@@ -26,7 +26,6 @@ from issuer.web.console.screens.operator import Operator
 _SECONDS = re.compile(r"[0-9]{1,9}")
 _SHOWN_KEYS = 100
 _ALLOW = "allow_unknown_scopes"
-_OBJECT = "sign_in."
 
 
 def read_json(name: str, text: str, empty: object = None) -> object:
@@ -56,14 +55,14 @@ def one_a_line(chosen: Iterable[str]) -> str:
     return "\n".join(chosen)
 
 
-def field_errors(error: InvalidField) -> dict[str, str]:
+def field_errors(error: InvalidField, within: str = "") -> dict[str, str]:
     """The first problem of each field; of a list, with the number of the line.
 
-    The members of an object in the resource have fields of their own.
+    The members of the object `within` the resource have fields of their own.
     """
     errors: dict[str, str] = {}
     for name, message in error.problems:
-        field, _, line = name.removeprefix(_OBJECT).partition(".")
+        field, _, line = name.removeprefix(f"{within}.").partition(".")
         text = f"Line {int(line) + 1}: {message}" if line.isdigit() else message
         errors.setdefault(field, text)
     return errors
@@ -114,6 +113,10 @@ class ResourceForm(Generic[FieldsT, ModelT]):
     def typed(self, resource: ModelT) -> dict[str, str]:
         """The fields of the form for a change, for the resource as it is."""
         return as_typed(self.members, resource)
+
+    def errors(self, error: InvalidField) -> dict[str, str]:
+        """What is wrong, by field."""
+        return field_errors(error)
 
     def choices(self, settings: Settings) -> Mapping[str, Sequence[Any]]:
         """The values to choose from, by name, where not all that a member may have are offered."""
