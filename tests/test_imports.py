@@ -17,6 +17,7 @@ SOURCE = ROOT / "issuer"
 FOUNDATION = {
     "algorithms",
     "background",
+    "certificates",
     "clock",
     "database",
     "errors",
@@ -140,10 +141,10 @@ ONLY_IN = {
     "httpx": [
         "agentos/",
         "audit/push/",
+        "certificates.py",
         "cli/",
         "client/",
         "federation/pinning.py",
-        "mail/smtp.py",
         "rotation_drill/",
     ],
 }

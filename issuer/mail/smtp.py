@@ -16,8 +16,8 @@ from ipaddress import IPv4Address
 from random import Random
 from urllib.parse import unquote, urlsplit
 
+from issuer.certificates import accepted_certificates
 from issuer.clock import Clock
-from issuer.errors import ConfigurationError
 from issuer.fields.mail_addresses import read_sender
 from issuer.fields.secret_text import random_characters
 from issuer.mail.messages import MailMessage
@@ -135,17 +135,7 @@ class SmtpServer:
 
     @cached_property
     def _certificates(self) -> ssl.SSLContext:
-        if self._authority is None:
-            from httpx import create_ssl_context  # noqa: PLC0415 - the authorities of all fetches
-
-            return create_ssl_context()
-        try:
-            return ssl.create_default_context(cafile=self._authority)
-        except (OSError, ssl.SSLError) as error:
-            reason = error.strerror or error
-            raise ConfigurationError(
-                f"ISSUER_SMTP_CA: {self._authority} has no certificates in PEM: {reason}."
-            ) from None
+        return accepted_certificates(self._authority, "ISSUER_SMTP_CA")
 
 
 def _name_in_greetings(host: str) -> str:

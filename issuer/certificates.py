@@ -1,0 +1,24 @@
+"""Which certificates of other servers are accepted."""
+
+import ssl
+from pathlib import Path
+
+from issuer.errors import ConfigurationError
+
+
+def accepted_certificates(authorities: Path | None, setting: str) -> ssl.SSLContext:
+    """Those of the authorities in a file, in PEM, that a setting names; by default the public ones.
+
+    `ConfigurationError` for a file that has none.
+    """
+    if authorities is None:
+        from httpx import create_ssl_context  # noqa: PLC0415 - the authorities of all fetches
+
+        return create_ssl_context()
+    try:
+        return ssl.create_default_context(cafile=authorities)
+    except (OSError, ssl.SSLError) as error:
+        reason = error.strerror or error
+        raise ConfigurationError(
+            f"{setting}: {authorities} has no certificates in PEM: {reason}."
+        ) from None
