@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -85,15 +85,19 @@ def _network(value: str) -> str:
         raise ValueError("must be addresses or networks, such as 10.0.0.0/8") from None
 
 
-def _push_url(value: SecretStr | None) -> SecretStr | None:
-    if value is None:
-        return None
-    url = value.get_secret_value()
+def _split(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
+        _ = parts.hostname, parts.port  # reading them is the check
     except ValueError:
         raise ValueError("is not a valid URL") from None
+    return parts
+
+
+def _push_url(value: SecretStr) -> SecretStr:
+    url = value.get_secret_value()
+    parts = _split(url)
+    host = parts.hostname
     if parts.scheme not in {"https", "http", "syslog+tls", "syslog"} or not host:
         raise ValueError("must begin with https://, syslog+tls:// or syslog://, and name a host")
     if parts.username is not None or parts.fragment or not url.isascii() or not url.isprintable():
@@ -108,16 +112,10 @@ def _push_url(value: SecretStr | None) -> SecretStr | None:
     return value
 
 
-def _smtp_url(value: SecretStr | None) -> SecretStr | None:
-    if value is None:
-        return None
+def _smtp_url(value: SecretStr) -> SecretStr:
     url = value.get_secret_value()
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        raise ValueError("is not a valid URL") from None
-    if parts.scheme not in {"smtp", "smtps"} or not host:
+    parts = _split(url)
+    if parts.scheme not in {"smtp", "smtps"} or not parts.hostname:
         raise ValueError("must begin with smtp:// or smtps://, and name a host")
     if parts.path.strip("/") or parts.fragment or not url.isascii() or not url.isprintable():
         raise ValueError(
@@ -133,9 +131,8 @@ def _smtp_url(value: SecretStr | None) -> SecretStr | None:
     return value
 
 
-def _sender(value: str | None) -> str | None:
-    if value is not None:
-        read_sender(value)
+def _sender(value: str) -> str:
+    read_sender(value)
     return value
 
 
@@ -284,7 +281,7 @@ class Settings(BaseModel):
         minutes=5
     )
     """How often a signed checkpoint of the audit log is written, if there are new events."""
-    audit_push_url: Annotated[SecretStr | None, AfterValidator(_push_url)] = None
+    audit_push_url: Annotated[SecretStr, AfterValidator(_push_url)] | None = None
     """Where audit events are sent as they come: `https://…`, `syslog+tls://host:6514` or
     `syslog://host:601`. Off by default. See [Send it
     elsewhere](../how-to/audit.md#send-it-elsewhere)."""
@@ -301,11 +298,11 @@ class Settings(BaseModel):
     those of certifi, or of `SSL_CERT_FILE`."""
     audit_format: Literal["json", "ocsf"] = "json"
     """How audit events are sent: `json`, or `ocsf` for the names of [OCSF](audit-ocsf.md)."""
-    smtp_url: Annotated[SecretStr | None, AfterValidator(_smtp_url)] = None
+    smtp_url: Annotated[SecretStr, AfterValidator(_smtp_url)] | None = None
     """Mail server that sends invitations, password resets and notes about sign-ins from new
     addresses: `smtp://user:password@host:587` with STARTTLS, or `smtps://user:password@host:465`.
     Off by default. See [Send mail](../how-to/send-mail.md)."""
-    smtp_from: Annotated[str | None, AfterValidator(_sender)] = None
+    smtp_from: Annotated[str, AfterValidator(_sender)] | None = None
     """Sender of messages, such as `Issuer <id@example.com>`; required with `ISSUER_SMTP_URL`."""
     smtp_ca: Path | None = None
     """File with the certificate authorities, in PEM, of the mail server. By default those of
