@@ -53,14 +53,18 @@ class StrictJsonRequest(Request):
     """A request whose JSON every parser and proxy reads alike (RFC 8259, RFC 7493 §2.3)."""
 
     async def json(self) -> Any:
-        return await run_in_threadpool(_strict_json, await self.body())
+        return await run_in_threadpool(parsed_json, await self.body())
 
 
-def _strict_json(body: bytes) -> Any:
+def parsed_json(body: bytes, max_values: int = MAX_VALUES) -> Any:
+    """The value of a body; 413 for too many values, 400 for what parsers may read differently.
+
+    `ValueError` if it is no JSON.
+    """
     # Counted before parsing. Separators inside strings count too, which does no harm: no string
-    # of this API may be that long.
-    if sum(body.count(separator) for separator in (b",", b"[", b"{")) > MAX_VALUES:
-        raise HTTPException(413, f"The body has more than {MAX_VALUES} values.")
+    # of a resource may be that long.
+    if sum(body.count(separator) for separator in (b",", b"[", b"{")) > max_values:
+        raise HTTPException(413, f"The body has more than {max_values} values.")
     try:
         return strict_json(body)
     except UnicodeDecodeError:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from issuer.admin.scim.refusals import MEDIA_TYPE
+from issuer.admin.scim.responses import MEDIA_TYPE
 from issuer.explain.own_api import OwnRoute
 from issuer.scopes import ISSUER_SCIM
 

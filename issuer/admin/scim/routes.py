@@ -11,7 +11,7 @@ from issuer.admin.access import authenticate, unauthenticated
 from issuer.admin.parts import admin_parts
 from issuer.admin.scim.client_secrets import presented_secret
 from issuer.admin.scim.description import NOT_SUPPORTED, OPERATIONS, PREFIX, WITH_BODY
-from issuer.admin.scim.refusals import refusal, refused
+from issuer.admin.scim.responses import refusal, refused
 from issuer.composition import Access
 from issuer.errors import InvalidCredentials
 from issuer.http.requests import caller

@@ -1,8 +1,9 @@
-"""Error documents (RFC 7644 §3.12) for errors of the domain, the framework and the library."""
+"""Responses with a resource, and error documents (RFC 7644 §3.12) for expected errors."""
 
 import json
 import sys
 from collections.abc import Mapping
+from typing import Any
 
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
@@ -26,6 +27,19 @@ _OF_PROBLEMS = {
 }
 
 
+def json_response(
+    body: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
+    """The response with a resource or a message of SCIM."""
+    return Response(
+        # In ASCII: an unpaired surrogate from the caller must not break the response.
+        json.dumps(body),
+        status,
+        media_type=MEDIA_TYPE,
+        headers={"Cache-Control": "no-store", **(headers or {})},
+    )
+
+
 def refusal(
     status: int,
     detail: str,
@@ -36,17 +50,14 @@ def refusal(
     body = {"schemas": [_SCHEMA], "status": str(status), "detail": detail}
     if scim_type:
         body["scimType"] = scim_type
-    return Response(
-        # In ASCII: an unpaired surrogate from the caller must not break the response.
-        json.dumps(body),
-        status,
-        media_type=MEDIA_TYPE,
-        headers={"Cache-Control": "no-store", **(headers or {})},
-    )
+    return json_response(body, status, headers)
 
 
 def refused(error: Exception) -> Response | None:
-    """The response to an error that is expected, which is logged; None for any other."""
+    """The response to an error of the domain, the framework or the library, which is logged.
+
+    None for any other.
+    """
     if isinstance(error, IssuerError):
         error = problem_of(error)
     if isinstance(error, ProblemRaised):
