@@ -77,13 +77,15 @@ class Attribute:
             case _ if value is None:
                 meets = false()
             case "co":
-                meets = (size == 0) | (func.replace(column, against, "") != column)
+                is_inside = func.replace(column, against, "") != column
+                meets = and_(column.is_not(None), (size == 0) | is_inside)
             case "sw":
                 meets = func.substr(column, 1, size) == against
             case "ew":
                 is_long_enough = func.length(column) >= size
                 end = func.substr(column, func.length(column) - size + 1)
-                meets = (size == 0) | and_(is_long_enough, end == against)
+                is_at_end = and_(is_long_enough, end == against)
+                meets = and_(column.is_not(None), (size == 0) | is_at_end)
             case _:
                 meets = _ORDERED[operator](column, against)
         return func.coalesce(meets, false())

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scim2_models import ScimFilter
 
@@ -83,6 +83,8 @@ def provisioned(shared: Deployment) -> Scim:
 
 @settings(max_examples=60, deadline=None)
 @given(text=filters)
+@example(text='displayName co ""')
+@example(text='not (displayName ew "")')
 def test_a_filter_finds_what_the_library_finds(provisioned: Scim, text: str):
     everybody = provisioned.get("/Users", count=500).json()["Resources"]
     with PROVIDER:
