@@ -3,8 +3,9 @@
 import heapq
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import count
 from typing import Protocol
 
 from issuer.audit import Actor, Trails
@@ -30,16 +31,14 @@ class MailServer(Protocol):
     def send(self, message: MailMessage) -> None: ...
 
 
-@dataclass(order=True)
+@dataclass(frozen=True)
 class _Waiting:
     """A message, or a task that posts messages of that kind."""
 
-    due: float  # by the monotonic clock
-    number: int
-    kind: str = field(compare=False)
-    task: Callable[[], None] = field(compare=False, repr=False)
-    message: MailMessage | None = field(compare=False)
-    attempts: int = field(compare=False)
+    kind: str
+    task: Callable[[], None] = field(repr=False)
+    message: MailMessage | None = None
+    attempts: int = 0
 
 
 class Mailer:
@@ -64,8 +63,9 @@ class Mailer:
         self._trails = trails
         self._clock = clock
         self._metrics = metrics
-        self._queue: list[_Waiting] = []
-        self._number = 0
+        # When it is due, by the monotonic clock; a number, in order of arrival.
+        self._queue: list[tuple[float, int, _Waiting]] = []
+        self._numbers = count()
         self._changed = threading.Condition()
         self._is_sending = False
         self._ends_at: float | None = None
@@ -79,11 +79,11 @@ class Mailer:
     def post(self, messages: Iterable[MailMessage]) -> None:
         """Send these soon. Those that do not fit into the queue are dropped."""
         for each in messages:
-            self._put(each.kind, partial(self._send, each), each)
+            self._put(_Waiting(each.kind, partial(self._send, each), each))
 
     def later(self, kind: str, task: Callable[[], None]) -> None:
         """Call `task`, which posts messages of that kind; it is dropped if the queue is full."""
-        self._put(kind, task)
+        self._put(_Waiting(kind, task))
 
     def start(self) -> None:
         self._thread.start()
@@ -97,7 +97,7 @@ class Mailer:
             self._thread.join(_SECONDS_TO_STOP)
         with self._changed:
             dropped, self._queue = self._queue, []
-        for each in dropped:
+        for _, _, each in dropped:
             self._ended(each, DROPPED, "the server stopped")
 
     def run_due(self) -> None:
@@ -114,27 +114,18 @@ class Mailer:
     def send_waiting(self) -> None:
         """Send what waits, each once, in the caller's thread: for a command. `NotSent`."""
         while self._queue:
-            waiting = heapq.heappop(self._queue)
+            _, _, waiting = heapq.heappop(self._queue)
             try:
                 waiting.task()
             except NotSent as error:
                 self._audit_failure(waiting, FAILED, str(error))
                 raise
 
-    def _put(
-        self,
-        kind: str,
-        task: Callable[[], None],
-        message: MailMessage | None = None,
-        pause: float = 0.0,
-        attempts: int = 0,
-    ) -> None:
+    def _put(self, waiting: _Waiting, pause: float = 0.0) -> None:
         with self._changed:
-            self._number += 1
-            due = self._clock.monotonic() + pause
-            waiting = _Waiting(due, self._number, kind, task, message, attempts)
             if has_place := len(self._queue) < self.max_waiting:
-                heapq.heappush(self._queue, waiting)
+                due = self._clock.monotonic() + pause
+                heapq.heappush(self._queue, (due, next(self._numbers), waiting))
                 self._changed.notify()
         if not has_place:
             self._ended(waiting, DROPPED, "too many messages wait")
@@ -154,15 +145,15 @@ class Mailer:
         now = self._clock.monotonic()
         if self._ends_at is not None:
             return bool(self._queue) and now < self._ends_at
-        return bool(self._queue) and self._queue[0].due <= now
+        return bool(self._queue) and self._queue[0][0] <= now
 
     def _seconds_until_due(self) -> float | None:
-        return max(0.0, self._queue[0].due - self._clock.monotonic()) if self._queue else None
+        return max(0.0, self._queue[0][0] - self._clock.monotonic()) if self._queue else None
 
     def _next_due(self) -> _Waiting | None:
         with self._changed:
             self._is_sending = self._is_due()
-            return heapq.heappop(self._queue) if self._is_sending else None
+            return heapq.heappop(self._queue)[-1] if self._is_sending else None
 
     def _send(self, message: MailMessage) -> None:
         self._server.send(message)
@@ -172,13 +163,12 @@ class Mailer:
 
     def _refused(self, waiting: _Waiting, error: NotSent | Unavailable) -> None:
         is_passing = isinstance(error, Unavailable) or error.is_passing
-        attempts = waiting.attempts
-        if not is_passing or attempts >= len(PAUSES) or self._ends_at is not None:
+        if not is_passing or waiting.attempts >= len(PAUSES) or self._ends_at is not None:
             self._ended(waiting, FAILED, str(error))
             return
-        pause = PAUSES[attempts]
+        pause = PAUSES[waiting.attempts]
         log.warning("mail_refused", kind=waiting.kind, reason=str(error), retry_in=pause)
-        self._put(waiting.kind, waiting.task, waiting.message, pause, attempts + 1)
+        self._put(replace(waiting, attempts=waiting.attempts + 1), pause)
 
     def _ended(self, waiting: _Waiting, outcome: str, reason: str) -> None:
         """The message was not sent, and will not be."""
