@@ -160,5 +160,5 @@ def authenticator_page_again(
 
 def recovery_codes(page: PageEndpoint, codes: list[str]) -> Response:
     """They are shown once, in the answer to the form: nothing keeps them for another page."""
-    url = page.site.to("/account").headers["location"]
+    url = page.site.url("/account")
     return page.site.pages.answer(RecoveryCodesPage(codes=tuple(codes), next_url=url))

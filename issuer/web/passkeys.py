@@ -222,7 +222,7 @@ class PasskeyInvitationEndpoint(InvitationEndpoint, AsksForPasskey):
             return self.gone()
         use = PasskeyUse(user, passkey.methods, passkey.credential_id)
         _, cookie = self.begun(visit, use)
-        url = self.site.to(self.first_page(user) or "/account").headers["location"]
+        url = self.site.url(self.first_page(user) or "/account")
         page = RecoveryCodesPage(codes=tuple(codes), next_url=url)
         return self.site.signed_in(self.site.pages.answer(page), cookie)
 

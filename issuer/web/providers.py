@@ -96,7 +96,7 @@ class BeginsElsewhere(FlowEndpoint):
     def local_path(self, visit: Visit) -> str:
         """The sign-in page, with the password, also where people are sent elsewhere at once."""
         query = {"request": visit.request_id, "next": visit.next, LOCAL: "1"}
-        return self.site.to("/sign-in", **query).headers["location"]
+        return self.site.url("/sign-in", **query)
 
     def _wanted(self, visit: Visit) -> tuple[str | None, int | None, str | None]:
         """`prompt`, `max_age` and `login_hint` for the trusted issuer.

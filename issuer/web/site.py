@@ -124,10 +124,14 @@ class Site:
         self.cookies.set(response, BROWSER, random_characters(self.parts.random))
         return response
 
+    def url(self, path: str, **query: str) -> str:
+        """The URL of a page of ours, without scheme and host; empty parameters are left out."""
+        given = {name: value for name, value in query.items() if value}
+        return f"{self.base}{path}{'?' if given else ''}{urlencode(given)}"
+
     def to(self, path: str, **query: str) -> Response:
         """A redirect to a page of ours."""
-        given = {name: value for name, value in query.items() if value}
-        return see_other(f"{self.base}{path}{'?' if given else ''}{urlencode(given)}")
+        return see_other(self.url(path, **query))
 
     def to_sign_in(self, path: str, names: Sequence[str], given: Mapping[str, str]) -> Response:
         """To the sign-in, then back to that page with the parameters `names` that are given."""
@@ -210,7 +214,7 @@ class PageEndpoint:
         return self.refused(visit, refusal)
 
     def refused(self, visit: Visit, refusal: Refusal) -> Response:
-        again = self.site.to(self.path(visit), request=visit.request_id, next=visit.next)
+        again = self.site.url(self.path(visit), request=visit.request_id, next=visit.next)
         if refusal is Refusal.NO_COOKIES:
             problem = ProblemPage(
                 heading="This browser keeps no cookies",
@@ -223,6 +227,6 @@ class PageEndpoint:
                 sentence=f"Nothing was changed. If you opened this page yourself, open it at"
                 f" {self.parts.settings.url} instead.",
             )
-        url = f"{self.parts.settings.url}{again.headers['location'].removeprefix(self.site.base)}"
+        url = f"{self.parts.settings.url}{again.removeprefix(self.site.base)}"
         problem = replace(problem, way_back=url, way_back_says="Open the page again")
         return self.site.pages.problem(problem, _FORBIDDEN)
