@@ -10,7 +10,7 @@ from issuer.directory.records import TrustedIssuerRecord
 from issuer.errors import InvalidCredentials
 from issuer.federation.fetching import KeyFetch
 from issuer.federation.public_keys import InvalidToken, PublicKeys, SignedToken, UnknownKey
-from issuer.federation.token_rules import MAX_JTI, instant, required_jti, valid_until
+from issuer.federation.token_rules import MAX_JTI, required_iat, required_jti, valid_until
 from issuer.fields.json import same_json
 from issuer.vocabulary import ACCESS_TOKEN_TYPE, ID_JAG_TYPE
 
@@ -93,10 +93,8 @@ def checked_id_jag(
         raise InvalidToken("it is bound to a key by cnf, which is not supported")
     if "authorization_details" in claims:  # they may narrow what scope does not
         raise InvalidToken("it has authorization_details, which are not supported")
-    expires_at, issued_at = valid_until(claims, now), instant(claims, "iat")
-    if issued_at is None:
-        raise InvalidToken("iat is missing")
-    if expires_at - issued_at > MAX_ID_JAG:
+    expires_at = valid_until(claims, now)
+    if expires_at - required_iat(claims) > MAX_ID_JAG:
         raise InvalidToken("exp is more than 5 minutes after iat")
     return required_jti(claims), expires_at
 

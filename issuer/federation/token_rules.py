@@ -16,19 +16,27 @@ _YEAR_9999 = 253_370_764_800  # the last year of `datetime`, to which no margin 
 
 def valid_until(claims: Mapping[str, Any], now: datetime) -> datetime:
     """When it expires, if it is valid at `now`."""
-    expires_at = instant(claims, "exp")
+    expires_at = _instant(claims, "exp")
     if expires_at is None:
         raise InvalidToken("exp is missing")
     if expires_at <= now:
         raise InvalidToken("it has expired")
     for name in ("iat", "nbf"):
-        at = instant(claims, name)
+        at = _instant(claims, name)
         if at is not None and at > now + LEEWAY:
             raise InvalidToken(f"{name} is in the future")
     return expires_at
 
 
-def instant(claims: Mapping[str, Any], name: str) -> datetime | None:
+def required_iat(claims: Mapping[str, Any]) -> datetime:
+    """`iat`, for tokens that must have it."""
+    at = _instant(claims, "iat")
+    if at is None:
+        raise InvalidToken("iat is missing")
+    return at
+
+
+def _instant(claims: Mapping[str, Any], name: str) -> datetime | None:
     """A NumericDate (RFC 7519 §2); None without one."""
     value = claims.get(name)
     if value is None:

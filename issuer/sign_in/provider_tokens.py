@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from issuer.federation.public_keys import InvalidToken, SignedToken
-from issuer.federation.token_rules import LEEWAY, required_jti, valid_until
+from issuer.federation.token_rules import LEEWAY, required_iat, required_jti, valid_until
 from issuer.sign_in.provider_request import NotRecent, ProviderRequest
 
 LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
@@ -78,8 +78,7 @@ def _require_common(
         raise InvalidToken("iss is another issuer")
     _require_audience(claims, client_id)
     expires_at = valid_until(claims, now)
-    if "iat" not in claims:
-        raise InvalidToken("iat is missing")
+    required_iat(claims)
     return expires_at
 
 
