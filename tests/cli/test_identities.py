@@ -53,7 +53,7 @@ def test_options_are_one_member_and_change_what_they_name(cli: Cli):
     [
         (["--sign-in-client-secret", "the-secret", *GOOGLE], "must be @FILE"),
         (["--map-group", "engineers", *GOOGLE], "GROUP=ROLE@AUDIENCE"),
-        (["--issuer", "https://a.example", *GOOGLE], "known already"),
+        (["--issuer", "https://a.example", *GOOGLE], "an option that implies it"),
         (["--github", "acme", *GOOGLE], "name one of"),
         (["--google", "x y"], "--google must be"),
         ([], "--issuer is required"),
