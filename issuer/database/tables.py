@@ -185,6 +185,7 @@ class AudienceRow(Versioned, SeenByDirectory, Base, table="audiences"):
     alg_changes_at: Mapped[datetime | None]
     access_token_ttl: Mapped[timedelta | None]
     include_roles: Mapped[bool]
+    url: Mapped[str | None] = mapped_column(String(1024))
     resources: Mapped[list["AudienceResourceRow"]] = relationship(
         cascade="all, delete-orphan", passive_deletes=True
     )
@@ -387,6 +388,14 @@ class ClientRow(Versioned, SeenByDirectory, Base, table="clients"):
     )
 
 
+class ClientScopeExpiryRow(SeenByDirectory, Base, table="client_scope_expiries"):
+    """One of the client's own scopes, which gives nothing from `expires_at` on."""
+
+    client_id: Mapped[str] = _deleted_with("clients.client_id", primary_key=True)
+    scope: Mapped[str] = mapped_column(String(255), primary_key=True)
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+
+
 class ClientAudienceRow(SeenByDirectory, Base, table="client_audiences"):
     """An audience that a client may request tokens for."""
 
@@ -492,10 +501,11 @@ class UsedAssertionRow(Base, table="used_assertions"):
     expires_at: Mapped[datetime] = mapped_column(index=True)
 
 
-class AssignmentRow(SeenByDirectory, Base, table="assignments"):
+class AssignmentRow(Given, SeenByDirectory, Base, table="assignments"):
     """A role assigned to a principal, at one audience or (`audience_id` is null) everywhere.
 
-    At most once for each: the indexes are in `issuer/database/migrations.py`.
+    At most once for each: the indexes are in `issuer/database/migrations.py`. It gives nothing
+    from `expires_at` on. `given_at` is null for what is older than the column.
     """
 
     __table_args__ = (
@@ -507,6 +517,8 @@ class AssignmentRow(SeenByDirectory, Base, table="assignments"):
     folded_id: Mapped[str] = _deleted_with("principals.folded_id", index=True)
     role_name: Mapped[str] = mapped_column(ForeignKey("roles.name"))
     audience_id: Mapped[str | None] = mapped_column(ForeignKey("audiences.id"))
+    given_at: Mapped[datetime | None]
+    expires_at: Mapped[datetime | None] = mapped_column(index=True)
     role: Mapped[RoleRow] = relationship()
 
 
@@ -831,6 +843,31 @@ class VerifierRow(Base, table="verifiers"):
     first_seen_at: Mapped[datetime]
     changed_at: Mapped[datetime]
     seen_at: Mapped[datetime]
+
+
+class InspectionRow(Base, table="inspections"):
+    """What the last inspection of an AgentOS found there, and what is exposed."""
+
+    audience_id: Mapped[str] = _deleted_with("audiences.id", primary_key=True)
+    inspected_at: Mapped[datetime]
+    url: Mapped[str] = mapped_column(String(1024))
+    components: Mapped[dict[str, Any]]
+    findings: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
+
+
+class UsedScopeRow(Base, table="used_scopes"):
+    """How often a scope decided about requests of a subject on a day, as verifiers reported.
+
+    `day` is its beginning in UTC. For the token of a client itself, `subject` is the `client_id`.
+    """
+
+    audience_id: Mapped[str] = _deleted_with("audiences.id", primary_key=True)
+    subject: Mapped[str] = mapped_column(_compared(255), primary_key=True)
+    client_id: Mapped[str] = mapped_column(_compared(255), primary_key=True)
+    scope: Mapped[str] = mapped_column(String(255), primary_key=True)
+    day: Mapped[datetime] = mapped_column(primary_key=True, index=True)
+    allowed: Mapped[int] = mapped_column(BigInteger)
+    refused: Mapped[int] = mapped_column(BigInteger)
 
 
 class LeftOutVerifiersRow(Base, table="left_out_verifiers"):
