@@ -53,6 +53,7 @@ DOMAIN = {
     },
     "keys": {"audit"},
     "verifiers": {"keys"},
+    "inspection": {"audiences", "roles"},
     "rate_limits": set(),
     "mail": {"audit"},
     "manifest": {

@@ -41,6 +41,11 @@ class AudienceStore(Store[AudienceRow]):
         resource = self.session.get(AudienceResourceRow, name)
         return self.find(resource.audience_id if resource else name)
 
+    def ids_besides(self, audience_id: str, limit: int) -> list[str]:
+        """The ids of the first other audiences."""
+        query = select(AudienceRow.id).where(AudienceRow.id != audience_id)
+        return [*self.session.scalars(query.order_by(AudienceRow.id).limit(limit))]
+
     def is_client(self, audience_id: str) -> bool:
         """Whether a client has this id."""
         return self.session.get(ClientRow, audience_id) is not None

@@ -18,12 +18,15 @@ from issuer.database import Session
 from issuer.database.counts import read_change_count
 from issuer.database.deployment import change_issuer
 from issuer.groups import Groups
+from issuer.inspection import Components
+from issuer.inspection.roles import scopes_not_found
+from issuer.inspection.store import components_of, newest_components
 from issuer.keys import Keys, SigningKey
 from issuer.refresh_tokens import Lifetimes
 from issuer.resources import Collection, ResourceType, Transaction
 from issuer.resources.resource_type import FieldsT, ModelT
 from issuer.revocations import Revocations
-from issuer.roles import Assignments, Roles
+from issuer.roles import Assignments, RoleFields, Roles
 from issuer.sign_in.factors import Factors
 from issuer.sign_in.identities import Identities
 from issuer.sign_in.invitations import Invitations
@@ -139,6 +142,19 @@ class UnitOfWork:
         """The resources of this type: the attribute named by its plural."""
         found: Collection[Any, FieldsT, ModelT] = getattr(self, resource_type.attribute)
         return found
+
+    def components_of(self, audience_id: str) -> Components | None:
+        """What the AgentOS of the audience consists of; None if it was never inspected."""
+        return components_of(self._session, audience_id)
+
+    def newest_components(self, limit: int) -> list[Components]:
+        """What the AgentOS that were inspected last consist of, in the order of their audiences."""
+        return newest_components(self._session, limit)
+
+    def scopes_not_found(self, roles: Iterable[RoleFields]) -> dict[str, list[str]]:
+        """The scopes of these roles for what is no longer there, by the name of the role."""
+        scopes = {each.name: each.scopes for each in roles}
+        return scopes_not_found(self._session, scopes, self._issuer)
 
     def rotate_key(self, alg: SigningAlgorithm, *, force: bool = False) -> SigningKey:
         """The next key of `alg` signs from now on; `NotYet` if it was announced too recently.

@@ -1,6 +1,6 @@
 """Roles and their assignments in SQL."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from sqlalchemy import ColumnElement, Select, func, or_, select, union
 from sqlalchemy.orm import InstrumentedAttribute
@@ -66,6 +66,17 @@ class AssignmentStore(Statements):
         row = ProviderRoleRow
         query = select(row).where(row.role_name == name).order_by(row.issuer_id, row.group, row.id)
         return self.session.scalars(query.limit(limit)).all()
+
+    def audiences_of_roles(self, names: Iterable[str], limit: int) -> list[tuple[str, str | None]]:
+        """Where these roles are assigned, or given by trusted issuers: role and audience.
+
+        An audience of None means everywhere. No more than `limit` of each kind.
+        """
+        named, found = [*names], list[tuple[str, str | None]]()
+        for row in (AssignmentRow, ProviderRoleRow):
+            query = select(row.role_name, row.audience_id).where(row.role_name.in_(named))
+            found += self.session.execute(query.distinct().limit(limit)).all()
+        return found
 
     def holding(self, name: str, limit: int) -> list[str]:
         """The folded ids of the first clients and users who hold it in any way, in order."""

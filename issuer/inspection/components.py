@@ -1,0 +1,72 @@
+"""The agents, teams and workflows of an AgentOS, as the last inspection found them."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from issuer.scopes import InvalidScope, parse
+
+FAMILIES = ("agents", "teams", "workflows")
+_PARTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """An agent, a team or a workflow. `name` is what its AgentOS calls it, or its id."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Components:
+    """Those of the AgentOS of one audience."""
+
+    audience_id: str
+    inspected_at: datetime
+    agents: tuple[Component, ...] = ()
+    teams: tuple[Component, ...] = ()
+    workflows: tuple[Component, ...] = ()
+
+    def of(self, family: str) -> tuple[Component, ...]:
+        """Its `agents`, `teams` or `workflows`; none of any other resource."""
+        found: tuple[Component, ...] = getattr(self, family) if family in FAMILIES else ()
+        return found
+
+    def has(self, family: str, id_: str) -> bool:
+        return any(each.id == id_ for each in self.of(family))
+
+
+def names_of(inspected: Iterable[Components]) -> dict[tuple[str, str], str]:
+    """What components are called, by family and id; the first name of those with the same id."""
+    names: dict[tuple[str, str], str] = {}
+    for each in inspected:
+        for family in FAMILIES:
+            for component in each.of(family):
+                names.setdefault((family, component.id), component.name)
+    return names
+
+
+def named_by(scope: str) -> tuple[str, str] | None:
+    """The family and the id of the component that a scope names; None if it names none."""
+    try:
+        parts = parse(scope).canonical.split(":")
+    except InvalidScope:
+        return None
+    if len(parts) == _PARTS and parts[0] in FAMILIES and parts[1] != "*":
+        return parts[0], parts[1]
+    return None
+
+
+def not_found(scopes: Iterable[str], inspected: Sequence[Components | None]) -> list[str]:
+    """The `scopes` that name a component which no AgentOS has of those that were `inspected`.
+
+    None of them if any was not inspected: it may have the component.
+    """
+    known = [each for each in inspected if each is not None]
+    if not known or len(known) < len(inspected):
+        return []
+    named = ((scope, named_by(scope)) for scope in scopes)
+    return [
+        scope for scope, names in named if names and not any(each.has(*names) for each in known)
+    ]
