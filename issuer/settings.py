@@ -25,6 +25,7 @@ from pydantic import (
 )
 
 from issuer.errors import ConfigurationError
+from issuer.fields.colors import accent_color
 from issuer.fields.fields import in_words
 from issuer.fields.ids import AudienceId
 from issuer.fields.mail_addresses import read_sender
@@ -134,6 +135,16 @@ def _smtp_url(value: SecretStr) -> SecretStr:
 def _sender(value: str) -> str:
     read_sender(value)
     return value
+
+
+def _line(longest: int) -> AfterValidator:
+    def check(value: str) -> str:
+        text = value.strip()
+        if not text.isprintable() or len(text) > longest:
+            raise ValueError(f"must be one line of at most {longest} characters that are printed")
+        return text
+
+    return AfterValidator(check)
 
 
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
@@ -307,6 +318,17 @@ class Settings(BaseModel):
     smtp_ca: Path | None = None
     """File with the certificate authorities, in PEM, of the mail server. By default those of
     certifi, or of `SSL_CERT_FILE`."""
+    brand_name: Annotated[str, _line(60)] | None = None
+    """Name on the pages and in the subjects of messages, such as `Example Inc.`. By default the
+    host of `ISSUER_URL`. See [Brand the sign-in pages](../how-to/brand-sign-in.md)."""
+    brand_logo: Path | None = None
+    """Logo on the pages: a PNG or WebP file of at most 64 KiB and 1024 x 1024 pixels."""
+    brand_accent: Annotated[str, AfterValidator(accent_color)] | None = None
+    """Color of buttons and links, such as `#2952c8`. Its contrast with the light theme must be at
+    least 4.5 to 1; for the dark theme it is made lighter if it must be."""
+    brand_help: Annotated[str, _line(200)] | None = None
+    """A line below each page that says where people get help; URLs and e-mail addresses in it
+    become links."""
     metrics_token: Annotated[
         SecretStr | None,
         # RFC 6750 §2.1, and too long to be guessed.
@@ -425,6 +447,12 @@ class Settings(BaseModel):
         """The value of `Strict-Transport-Security`; None if it is not sent (RFC 6797 §7.2)."""
         seconds = int(self.hsts_max_age.total_seconds())
         return f"max-age={seconds}" if seconds and self.url.startswith("https:") else None
+
+    @property
+    def shown_name(self) -> str:
+        """What people know the issuer by: its name, or host and path of its URL."""
+        url = urlsplit(self.url)
+        return self.brand_name or f"{url.netloc}{url.path}"
 
     @property
     def base_path(self) -> str:

@@ -46,6 +46,7 @@ CHANGES: dict[str, list[str]] = {
     ],
     "authenticate-with-a-key.md": ["+ clients nightly", "+ client_audiences nightly my-os"],
     "backup.md": [],
+    "brand-sign-in.md": [],
     "call-an-agentos-from-a-service.md": [],
     "change-the-url.md": [
         "~ deployment: issuer",

@@ -28,6 +28,7 @@ from tests.mail.smtp_server import smtp_server
 from tests.oauth.asserting import ask
 from tests.private_postgresql import PostgresqlServer
 from tests.trusting import OtherIssuer
+from tests.web.images import png
 
 pytestmark = pytest.mark.slow
 
@@ -387,6 +388,29 @@ def test_mail_is_sent_as_the_page_says(tmp_path: Path):
     assert "accepted the message to alice@example.com" in said[0]
     assert "It accepts the sender" in said[1]
     assert "sent to alice@example.com" in said[-1]
+
+
+def test_the_pages_are_branded_as_the_page_says(tmp_path: Path):
+    page, logo = "brand-sign-in.md", tmp_path / "logo.png"
+    logo.write_bytes(png())
+    exports = re.findall(r"^export ISSUER_(\w+)=(.+)$", (HOW_TO / page).read_text(), re.MULTILINE)
+    settings = {name.lower(): shlex.split(value)[0] for name, value in exports}
+    settings["brand_logo"] = str(logo)
+    with RunningIssuer(tmp_path, **settings) as issuer:
+        for path in issuer.settings.data_dir.iterdir():
+            path.chmod(0o600)
+        with changing_only(issuer.deployment, page):
+            run_page(Cli(issuer.environment), page)
+        shown = httpx.get(f"{issuer.url}/sign-in").text
+        (path,) = re.findall(r'<img class="logo" src="([^"]+)"', shown)
+        (style,) = re.findall(r'href="([^"]+style.css)"', shown)
+        answer = httpx.get(issuer.url + path)
+        assert settings["brand_accent"] in httpx.get(issuer.url + style).text
+    assert answer.content == logo.read_bytes()
+    assert answer.headers["content-type"] == "image/png"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert f"Sign in – {settings['brand_name']}</title>" in shown
+    assert "mailto:help@example.com" in shown
 
 
 def test_people_sign_in_with_other_accounts_as_the_page_says(issuer: RunningIssuer, tmp_path: Path):

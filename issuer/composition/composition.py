@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from issuer.background.workers import WorkerPool
 from issuer.clock import Clock
 from issuer.composition.background import BackgroundJobs
+from issuer.composition.branding import read_logo
 from issuer.composition.foundation import build_sealer, require_master_key
 from issuer.composition.parts import Parts
 from issuer.database.deployment import require_issuer
@@ -50,6 +51,7 @@ class WebParts:
         self.random = random = parts.foundation.random
         derived = parts.foundation.derived
         self.settings = parts.settings
+        self.logo = read_logo(parts.settings)
         self.clock = parts.clock
         self.people = parts.people
         self.sign_in = parts.sign_in

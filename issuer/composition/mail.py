@@ -1,7 +1,6 @@
 """How messages are sent, where `ISSUER_SMTP_URL` is set."""
 
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from issuer.composition.foundation import Foundation
 from issuer.database import Session
@@ -18,8 +17,7 @@ class MailParts:
 
     def __init__(self, foundation: Foundation) -> None:
         settings, clock, database = foundation.settings, foundation.clock, foundation.database
-        url = urlsplit(settings.url)
-        self.texts = Texts(settings.url, f"{url.netloc}{url.path}")
+        self.texts = Texts(settings.url, settings.shown_name)
         self.server: SmtpServer | None = None
         self.mailer: Mailer | None = None
         self.new_places: NewPlaceNotes | None = None

@@ -24,10 +24,10 @@ class MailMessage:
 
 @dataclass(frozen=True)
 class Texts:
-    """The messages of the issuer at `url`; `host` names it in subjects."""
+    """The messages of the issuer at `url`; `name` is what subjects call it."""
 
     url: str
-    host: str
+    name: str
 
     def invitation(
         self, user_id: str, username: str, to: str, link: str, expires_at: datetime
@@ -43,7 +43,7 @@ Set a password or a passkey with this link. It works once, until {utc(expires_at
 
 Whoever has the link can use it: do not pass it on. If you did not expect this message, ignore it.
 """
-        return MailMessage(INVITATION, user_id, to, f"Invitation to {self.host}", text)
+        return MailMessage(INVITATION, user_id, to, f"Invitation to {self.name}", text)
 
     def password_reset(
         self, user_id: str, username: str, to: str, link: str, expires_at: datetime
@@ -60,7 +60,7 @@ If that was you, set it with this link. It works once, until {utc(expires_at)}:
 It signs you out everywhere. A second factor stays, and is asked for when you sign in.
 If it was not you, ignore this message: your password has not been changed.
 """
-        return MailMessage(PASSWORD_RESET, user_id, to, f"New password for {self.host}", text)
+        return MailMessage(PASSWORD_RESET, user_id, to, f"New password for {self.name}", text)
 
     def new_place(
         self,
@@ -85,12 +85,12 @@ If not, set another password, which ends all sessions, and look at your second f
 
 {self.url}/account
 """
-        return MailMessage(NEW_PLACE, user_id, to, f"New sign-in at {self.host}", text)
+        return MailMessage(NEW_PLACE, user_id, to, f"New sign-in at {self.name}", text)
 
     def test(self, to: str) -> MailMessage:
         """To see whether messages arrive."""
         text = f"This is a test message of {self.url}. It asks for nothing.\n"
-        return MailMessage(TEST, None, to, f"Test message of {self.host}", text)
+        return MailMessage(TEST, None, to, f"Test message of {self.name}", text)
 
 
 def _name(text: str) -> str:

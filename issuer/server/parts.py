@@ -61,7 +61,7 @@ class ServerParts:
     def pages(self) -> "Pages":
         from issuer.web import Pages  # noqa: PLC0415
 
-        return Pages(self.web.settings, self.web.clock)
+        return Pages(self.web.settings, self.web.clock, self.web.logo)
 
     def problem_page(self, problem: RequestProblem, signs_out: bool) -> Response:
         """What the protocol endpoints answer a browser with that they cannot redirect."""

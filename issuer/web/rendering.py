@@ -1,36 +1,26 @@
-"""Pages, their headers and the files they use. Jinja is imported with the first page."""
+"""Pages and their headers. Jinja is imported with the first page."""
 
-import hashlib
 from dataclasses import replace
 from datetime import datetime
-from functools import cache, cached_property
-from importlib import resources
+from functools import cached_property
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
-from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, Response
 
 from issuer.clock import Clock
+from issuer.fields.images import Image
 from issuer.fields.times import utc
 from issuer.fields.user_agents import browser_name
 from issuer.settings import Settings
 from issuer.telemetry.logs import request_id
 from issuer.web import words
+from issuer.web.assets import Assets
 from issuer.web.views import Form, ProblemPage, WebPage
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+    from markupsafe import Markup
 
-_FILES = resources.files("issuer.web") / "static"
-TYPES = {
-    "style.css": "text/css; charset=utf-8",
-    "icon.svg": "image/svg+xml",
-    "passkeys.js": "text/javascript; charset=utf-8",
-    "api_docs.js": "text/javascript; charset=utf-8",
-}
-_FOR_EVER = "public, max-age=31536000, immutable"
-_HASH_CHARACTERS = 12
 _POLICY = {
     "default-src": "'none'",
     "style-src": "'self'",
@@ -51,31 +41,6 @@ _MARK = (
     " 4.500v6.200c0 5.600 3.800 10.300 9 12.300 5.200-2 9-6.700 9-12.300V4.500zM12 7a3 3 0 0"
     ' 0-1.500 5.600V17h3v-4.400A3 3 0 0 0 12 7z"/></svg>'
 )
-
-
-@cache
-def content(name: str) -> bytes:
-    return (_FILES / name).read_bytes()
-
-
-@cache
-def asset_path(name: str) -> str:
-    """The path of a file below `/assets/`; another content has another path."""
-    digest = hashlib.sha256(content(name)).hexdigest()[:_HASH_CHARACTERS]
-    return f"/assets/{digest}/{name}"
-
-
-async def asset(request: Request) -> Response:
-    """`GET /assets/{digest}/{name}`."""
-    digest, name = request.path_params["digest"], request.path_params["name"]
-    if name not in TYPES or asset_path(name) != f"/assets/{digest}/{name}":
-        return PlainTextResponse("Not found.\n", 404)
-    headers = {
-        "Cache-Control": _FOR_EVER,
-        "Cross-Origin-Resource-Policy": "same-origin",
-        "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    }
-    return Response(content(name), media_type=TYPES[name], headers=headers)
 
 
 def page_headers(
@@ -120,9 +85,11 @@ def _text(policy: dict[str, str]) -> str:
 class Pages:
     """Turns a page into an answer, with the headers of pages."""
 
-    def __init__(self, settings: Settings, clock: Clock) -> None:
+    def __init__(self, settings: Settings, clock: Clock, logo: Image | None = None) -> None:
         self._settings = settings
         self._clock = clock
+        self._logo = logo
+        self.assets = Assets(settings.brand_accent, logo)
 
     def answer(self, page: WebPage, status: int = 200) -> Response:
         form = getattr(page, "form", None)
@@ -144,9 +111,7 @@ class Pages:
     @cached_property
     def _environment(self) -> "Environment":
         from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415
-        from markupsafe import Markup  # noqa: PLC0415
 
-        url = urlsplit(self._settings.url)
         base = self._settings.base_path
         environment = Environment(
             loader=PackageLoader("issuer.web"),
@@ -158,13 +123,15 @@ class Pages:
         )
         environment.globals |= {
             "base": base,
-            "issuer": url.netloc + url.path,
+            "issuer": self._settings.shown_name,
+            "has_logo": self._logo is not None,
+            "help_line": self._settings.brand_help or "",
             "issuer_url": self._settings.url,
             "has_api_docs": self._settings.api_docs,
             "sends_mail": self._settings.smtp_url is not None,
             "metadata_path": f"/.well-known/oauth-authorization-server{base}",
-            "asset": lambda name: base + asset_path(name),
-            "mark": lambda: Markup(_MARK),  # noqa: S704 - a constant
+            "asset": lambda name: base + self.assets.path(name),
+            "mark": self._mark,
         }
         environment.filters |= {
             "ago": self._ago,
@@ -177,6 +144,19 @@ class Pages:
             "segment": words.segment,
         }
         return environment
+
+    def _mark(self) -> "Markup":
+        """What stands for the issuer: its logo, or a sign."""
+        from markupsafe import Markup  # noqa: PLC0415
+
+        if self._logo is None or self.assets.logo is None:
+            return Markup(_MARK)  # noqa: S704 - a constant
+        return Markup('<img class="logo" src="{}" width="{}" height="{}" alt="{}">').format(
+            self._settings.base_path + self.assets.path(self.assets.logo),
+            self._logo.width,
+            self._logo.height,
+            self._settings.shown_name,
+        )
 
     def _ago(self, instant: datetime) -> str:
         return words.ago(instant, self._clock())

@@ -44,7 +44,7 @@ from issuer.web import (
     sign_in,
 )
 from issuer.web.console.routes import console_endpoints
-from issuer.web.rendering import Pages, asset
+from issuer.web.rendering import Pages
 from issuer.web.sign_in_checks import SignInChecks
 from issuer.web.site import PageEndpoint, Site
 from issuer.web.views import HomePage, ProblemPage, WebPage
@@ -212,5 +212,5 @@ def web_routes(
     found += [(base, endpoints[0])] if base else []
     return [
         *(Route(p, with_error_pages(pages, each), methods=["GET", "POST"]) for p, each in found),
-        Route(f"{base}/assets/{{digest}}/{{name}}", asset),
+        Route(f"{base}/assets/{{digest}}/{{name}}", pages.assets.answer),
     ]

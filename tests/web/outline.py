@@ -3,7 +3,7 @@
 from html.parser import HTMLParser
 
 # Without an end tag, or with one that may be left out.
-VOID = {"meta", "link", "input", "br", "path", "option"}
+VOID = {"meta", "link", "input", "br", "path", "option", "img"}
 
 
 class Outline(HTMLParser):

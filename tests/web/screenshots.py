@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, BrowserContext, Page, Route, sync_playwright
 
-from issuer.web.rendering import TYPES, Pages, asset_path, content
+from issuer.web.rendering import Pages
 from tests.builders import URL, FakeClock, settings_for
 from tests.web.browsing import Browser as TestBrowser
 from tests.web.console.sample_issuer import sample_issuer
@@ -136,12 +136,11 @@ def picture(context: BrowserContext, page: Page) -> bytes:
 
 def serve(context: BrowserContext, pages: Pages) -> None:
     """Answer each path with the page of that name, without a server."""
-    files = {asset_path(name): name for name in TYPES}
 
     def answer(route: Route) -> None:
         path = urlsplit(route.request.url).path
-        if name := files.get(path):
-            route.fulfill(body=content(name), content_type=TYPES[name])
+        if asset := pages.assets.find(path):
+            route.fulfill(body=asset.content, content_type=asset.media_type)
         else:
             route.fulfill(body=pages.html(PAGES[path[1:]]), content_type="text/html")
 

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from issuer.web.rendering import TYPES, asset_path, content
+from issuer.web.assets import TYPES, Assets, content
 
 STYLESHEET_LIMIT = 15 * 1024
 
@@ -26,7 +26,7 @@ def test_every_link_of_the_root_leads_somewhere(http: httpx.Client):
 
 @pytest.mark.parametrize("name", TYPES)
 def test_a_file_is_cached_until_its_content_changes(http: httpx.Client, name: str):
-    answer = http.get(asset_path(name))
+    answer = http.get(Assets().path(name))
     assert answer.content == content(name)
     assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
     assert answer.headers["x-content-type-options"] == "nosniff"

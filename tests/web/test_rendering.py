@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from issuer.web.rendering import Pages, content
+from issuer.web.assets import content
+from issuer.web.rendering import Pages
 from issuer.web.views import Form, ProblemPage, WebPage
 from tests.builders import FakeClock, settings_for
 from tests.web.outline import Outline

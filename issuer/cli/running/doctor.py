@@ -7,6 +7,7 @@ from issuer.cli import output
 from issuer.cli.command import new_app
 from issuer.cli.opening import read_settings
 from issuer.composition import composed
+from issuer.composition.branding import read_logo
 from issuer.database.deployment import require_writable
 from issuer.errors import IssuerError
 from issuer.status import checks
@@ -46,6 +47,7 @@ def _findings() -> Iterator[Finding]:
         yield Finding("settings", OK, "Settings are valid.")
         yield from checks.of_settings(settings)
         yield from checks.of_files(settings)
+        read_logo(settings)
         if settings.key_folder is not None:
             yield from checks.of_key_folder(settings.key_folder.absolute())
         with composed(settings) as parts:

@@ -1,0 +1,108 @@
+"""PNG and WebP images: type and size, read from their structure without decoding them.
+
+Not SVG: a file of it can hold scripts, styles and references to other hosts.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from zlib import crc32
+
+MAX_PIXELS = 1024  # of each side
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+_PNG_CHUNK = 12  # length, type and CRC
+_RIFF_HEADER, _WEBP_CHUNK = 12, 8
+_IS_ANIMATED = 0x02
+_14_BITS = 0x3FFF
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """`width` and `height` in pixels."""
+
+    content: bytes = field(repr=False)
+    media_type: str
+    width: int
+    height: int
+
+
+def read_image(content: bytes) -> Image:
+    """The image that the file is, whole and nothing else; `ValueError` says what is wrong.
+
+    Neither animated nor larger than `MAX_PIXELS`.
+    """
+    try:
+        if content.startswith(_PNG):
+            media_type, (width, height) = "image/png", _png_size(content)
+        elif content[:4] == b"RIFF" and content[8:12] == b"WEBP":
+            media_type, (width, height) = "image/webp", _webp_size(content)
+        else:
+            raise ValueError("is neither PNG nor WebP")
+    except IndexError:  # of a list or of bytes that end too early
+        raise ValueError("is damaged") from None
+    if not (0 < width <= MAX_PIXELS and 0 < height <= MAX_PIXELS):
+        raise ValueError(
+            f"is {width} x {height} pixels: at most {MAX_PIXELS} x {MAX_PIXELS} are allowed"
+        )
+    return Image(content, media_type, width, height)
+
+
+def _png_size(content: bytes) -> tuple[int, int]:
+    """ISO/IEC 15948 (PNG) §5.3 and §11.2.1."""
+    chunks = list(_png_chunks(content))
+    types = [name for name, _ in chunks]
+    if b"acTL" in types:
+        raise ValueError("is animated")
+    is_whole = types[0] == b"IHDR" and b"IDAT" in types and types.index(b"IEND") == len(types) - 1
+    if not is_whole:
+        raise ValueError("is damaged")
+    header = chunks[0][1]
+    return int.from_bytes(header[:4]), int.from_bytes(header[4:8])
+
+
+def _png_chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
+    at = len(_PNG)
+    while at < len(content):
+        length = int.from_bytes(content[at : at + 4])
+        name, end = content[at + 4 : at + 8], at + _PNG_CHUNK + length
+        if end > len(content) or crc32(content[at + 4 : end - 4]) != int.from_bytes(
+            content[end - 4 : end]
+        ):
+            raise ValueError("is damaged")
+        yield name, content[at + 8 : end - 4]
+        at = end
+
+
+def _webp_size(content: bytes) -> tuple[int, int]:
+    """RFC 9649 §2.5 to §2.7."""
+    sizes = set()
+    for name, data in _webp_chunks(content):
+        if name in {b"ANIM", b"ANMF"} or (name == b"VP8X" and data[0] & _IS_ANIMATED):
+            raise ValueError("is animated")
+        if name == b"VP8X":
+            sizes.add((_little(data[4:7]) + 1, _little(data[7:10]) + 1))
+        elif name == b"VP8L":
+            bits = _little(data[1:5])
+            sizes.add(((bits & _14_BITS) + 1, (bits >> 14 & _14_BITS) + 1))
+        elif name == b"VP8 ":
+            sizes.add((_little(data[6:8]) & _14_BITS, _little(data[8:10]) & _14_BITS))
+    if len(sizes) != 1:
+        raise ValueError("is damaged")
+    return sizes.pop()
+
+
+def _webp_chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
+    if _little(content[4:8]) + 8 != len(content):
+        raise ValueError("is damaged")
+    at = _RIFF_HEADER
+    while at < len(content):
+        length = _little(content[at + 4 : at + 8])
+        begin = at + _WEBP_CHUNK
+        if begin + length > len(content):
+            raise ValueError("is damaged")
+        yield content[at : at + 4], content[begin : begin + length]
+        at = begin + length + length % 2
+
+
+def _little(data: bytes) -> int:
+    return int.from_bytes(data, "little")
