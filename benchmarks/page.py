@@ -42,6 +42,7 @@ WORDS = {
     "open": "without authentication",
     "stock": "agno with a file of keys",
     "adapter": "with the verifier",
+    "unverified": "a verification that costs nothing",
     "feed": "revocation feed",
     "JWKS": "key set",
 }
