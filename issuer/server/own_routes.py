@@ -62,6 +62,7 @@ _PUBLIC = (
     _public("OPTIONS GET POST", "/oauth2/userinfo", "It requires a token with openid."),
     _public("GET POST", "/oauth2/logout"),
     _public("OPTIONS POST", "/oauth2/revoke"),
+    _public("POST", "/oauth2/backchannel-logout"),
     _public("POST", "/oauth2/introspect"),
     _public("POST", "/oauth2/device_authorization"),
     _public("OPTIONS GET HEAD", "/.well-known/jwks.json"),
