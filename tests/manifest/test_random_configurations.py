@@ -32,11 +32,13 @@ NOTHING: Configuration = {
     "roles": [],
     "clients": [ADMIN],
     "users": [],
+    "groups": [],
 }
 AUDIENCES = ["my-os", "prod/os", "Prod/os", "https://os.example"]
 ROLES = ["runner", "Runner", "admins", "yes"]
 IDS = ["a", "A", "ci-bot", "CI-Bot", "usr_1", "0123", "x:y|z"]
 USERNAMES = ["alice", "Alice", "ALIC\u00c9", "bob", "BOB", "straße", "STRASSE", "~", "1.0"]
+GROUPS = ["Platform", "On call", "~"]
 SCOPES = ["agents:run", "agents:*:run", "agents:web:run", "teams:read", "agent_os:admin", "own"]
 SCOPES += ["issuer:keys:read", "issuer:keys:write"]
 
@@ -95,6 +97,8 @@ def configurations(draw: st.DrawFn, *, users_have_ids: bool) -> Configuration:
     ids = draw(st.lists(st.sampled_from(IDS), unique_by=fold_id, max_size=5))
     cut = draw(st.integers(0, len(ids)))
     usernames = draw(st.lists(st.sampled_from(USERNAMES), unique_by=fold_username, max_size=4))
+    named = usernames[: len(ids) - cut] if users_have_ids else usernames
+    groups = members(description=LABELS, roles=assigned_roles if roles else st.just([]))
     return {
         "audiences": [
             {"id": each, **draw(members(name=LABELS, access_token_ttl=lifetimes))}
@@ -112,6 +116,10 @@ def configurations(draw: st.DrawFn, *, users_have_ids: bool) -> Configuration:
         ]
         if users_have_ids
         else [{"username": username, **draw(users)} for username in usernames],
+        "groups": [
+            {"name": each, "members": draw(some(named)), **draw(groups)}
+            for each in draw(st.lists(st.sampled_from(GROUPS), unique=True, max_size=2))
+        ],
     }
 
 
@@ -225,19 +233,20 @@ def as_sets(configuration: Configuration) -> dict[str, dict[str, Any]]:
     """A configuration without order, defaults, generated ids and the issuer's own audience."""
     said = {}
     for section, entries in configuration.items():
-        said[section] = {name_of(entry): members_of(section, entry) for entry in entries}
+        said[section] = {name_of(section, entry): members_of(section, entry) for entry in entries}
     said["audiences"].pop(URL, None)
     return said
 
 
-def name_of(entry: dict[str, Any]) -> str:
-    """`name` is a label for all but roles, `id` may be generated for users."""
-    return next(entry[each] for each in ("username", "client_id", "id", "name") if each in entry)
+def name_of(section: str, entry: dict[str, Any]) -> str:
+    """`name` is a label but for roles and groups, `id` may be generated for users and groups."""
+    names = ("name",) if section == "groups" else ("username", "client_id", "id", "name")
+    return next(entry[each] for each in names if each in entry)
 
 
 def members_of(section: str, entry: dict[str, Any]) -> dict[str, Any]:
     default = {"grant_types": ["client_credentials"]} if section == "clients" else {}
-    unsaid = {"users": {"id"}, "audiences": {"signing_alg"}}.get(section, set())
+    unsaid = {"users": {"id"}, "groups": {"id"}, "audiences": {"signing_alg"}}.get(section, set())
     return {
         name: as_set(value)
         for name, value in {**default, **entry}.items()
