@@ -3,7 +3,11 @@
 import json
 from collections.abc import Iterable
 from difflib import get_close_matches
+from itertools import islice
 from urllib.parse import unquote
+
+# Comparing takes up to the product of their lengths for each name.
+_COMPARED_NAMES, _COMPARED_LENGTH = 500, 50
 
 
 def escaped(text: str) -> str:
@@ -29,7 +33,10 @@ def with_encoded_slashes(path: str) -> str:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """` Did you mean X?` for the known name most like `name`; empty if none is like it."""
-    spelled = {each.casefold(): each for each in known}
-    found = get_close_matches(name.casefold()[:100], spelled, n=1, cutoff=0.7)
+    """` Did you mean X?` for the known name most like `name`; empty if none is like it.
+
+    Only the beginnings of 500 names are compared: their lengths and number may come from a request.
+    """
+    spelled = {each.casefold()[:_COMPARED_LENGTH]: each for each in islice(known, _COMPARED_NAMES)}
+    found = get_close_matches(name.casefold()[:_COMPARED_LENGTH], spelled, n=1, cutoff=0.7)
     return f" Did you mean {spelled[found[0]]}?" if found else ""

@@ -13,6 +13,8 @@ from issuer.manifest.problems import ManifestProblem, Path, spelled
 
 Named: TypeAlias = tuple[Path, str]
 
+MAX_SUGGESTIONS = 20
+
 
 def repeated(document: Document) -> Iterator[ManifestProblem]:
     """Names used twice, compared as the domain does."""
@@ -61,11 +63,13 @@ def _repeated(
 def dangling(document: Document, known: Mapping[str, Collection[str]]) -> Iterator[ManifestProblem]:
     """Names of what is neither declared in the manifest nor stays at the issuer.
 
-    Users are `known` by their folded names.
+    Users are `known` by their folded names. The first problems suggest a name.
     """
+    suggestions = 0
     for path, kind, name in _references(document.data):
         if (fold_username(name) if kind == "user" else name) not in known[kind]:
-            meant = did_you_mean(name, known[kind])
+            suggestions += 1
+            meant = did_you_mean(name, known[kind]) if suggestions <= MAX_SUGGESTIONS else ""
             where = "in the manifest or at the issuer"
             message = f"there is no {kind} {name!r}, {where}{meant and f'.{meant}'}"
             yield document.problem(path, message)

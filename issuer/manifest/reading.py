@@ -19,7 +19,14 @@ from issuer.manifest.entries import (
     entry_model,
     plain_types,
 )
-from issuer.manifest.names import dangling, declares, members_of_groups, named, repeated
+from issuer.manifest.names import (
+    MAX_SUGGESTIONS,
+    dangling,
+    declares,
+    members_of_groups,
+    named,
+    repeated,
+)
 from issuer.manifest.parsing import MAX_BYTES, Document, parse
 from issuer.manifest.problems import InvalidManifest, ManifestProblem, Path
 from issuer.roles import Assignment
@@ -127,11 +134,13 @@ def _validated(document: Document, problems: list[ManifestProblem]) -> Entries |
         return entries_model().model_validate(document.data)
     except ValidationError as error:
         found = error.errors(include_url=False, include_context=False, include_input=False)
+    suggestions = 0
     for each in found:
         path = each["loc"]
         if not any(path[:depth] in document.unread for depth in range(len(path) + 1)):
             message = _MESSAGES.get(each["type"], each["msg"].removeprefix("Value error, "))
-            if each["type"] == "extra_forbidden":
+            if each["type"] == "extra_forbidden" and suggestions < MAX_SUGGESTIONS:
+                suggestions += 1
                 message += _meant(path)
             problems.append(document.problem(path, message))
     return None

@@ -1,5 +1,8 @@
 """Matching the names in a manifest with existing resources."""
 
+import json
+from typing import Any
+
 import pytest
 
 from issuer.manifest import InvalidManifest, plan, read
@@ -121,3 +124,20 @@ clients:
         with pytest.raises(InvalidManifest) as refused:
             read(text, work=work, prune=True)
         assert ("roles", 1, "role") in [problem.path[2:] for problem in refused.value.problems]
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        {
+            "users": [{"username": f"user-{number}"} for number in range(50)],
+            "groups": [{"name": "all", "members": [f"uzer-{number}" for number in range(50)]}],
+        },
+        {"clients": [{"client_id": "ci-bot", **{f"scope{number}": 1 for number in range(50)}}]},
+    ],
+)
+def test_only_the_first_problems_suggest_a_name(deployment: Deployment, manifest: dict[str, Any]):
+    with pytest.raises(InvalidManifest) as refused:
+        planned(deployment.services, json.dumps(manifest))
+    assert len(refused.value.problems) == 50
+    assert str(refused.value).casefold().count("did you mean") == 20
