@@ -104,6 +104,13 @@ def test_the_pages_cite_only_files_that_exist():
     assert cited - existing == set()
 
 
+def test_the_overview_links_to_every_page():
+    text = (DOCS / "index.md").read_text()
+    pages = [*DOCS.glob("how-to/*.md"), *DOCS.glob("reference/*.md"), *DOCS.glob("*.md")]
+    named = {str(page.relative_to(DOCS)) for page in pages} - {"index.md"}
+    assert {each for each in named if f"({each})" not in text} == set()
+
+
 def test_every_link_leads_to_a_page_and_a_heading():
     assert {page.name: broken for page in PAGES if (broken := broken_links(page))} == {}
 
