@@ -23,7 +23,7 @@ def claims_of(token: str) -> Mapping[str, Any]:
     return jwt.decode(token, options={"verify_signature": False})
 
 
-def believe(_: object, token: str, expected_audience: object = None) -> dict[str, Any]:
+def accept_unchecked(_: object, token: str, expected_audience: object = None) -> dict[str, Any]:
     """In place of agno's method: the claims, which are read once, and checked never."""
     return dict(claims_of(token))
 
@@ -36,7 +36,7 @@ def main(kind: str, port: str, issuer: str, jwks_file: str) -> None:
     elif kind in {"stock", "unverified"}:
         checks = authorization(jwks_file=jwks_file, verify_audience=True, audience="my-os")
     if kind == "unverified":
-        JWTValidator.validate_token = believe
+        JWTValidator.validate_token = accept_unchecked
     agents = [stub_agent("web"), stub_agent("billing")]
     app = AgentOS(id="my-os", agents=agents, telemetry=False, **checks).get_app()
     if verifier is not None:
