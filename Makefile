@@ -71,6 +71,9 @@ docs: .venv-docs/installed  ## build the documentation into site/, and check its
 screenshots: .venv/dev  ## take pictures of the pages into docs/images/ (ARGS='consent console-keys')
 	@exec $(BIN)/python -m tests.web.screenshots docs/images $(ARGS)
 
+translations: .venv/dev  ## bring the catalogues of translations up to date, and compile them
+	@$(BIN)/python -m tests.languages.catalogues
+
 wheel: .venv/runtime  ## build the wheels into dist/: the issuer, and its libraries alone
 	$(BIN)/hatchling build
 	cd deploy/sdk && ../../$(BIN)/hatchling build --target wheel --directory ../../dist
@@ -164,4 +167,4 @@ $(PROXIES):
 		"The issuer needs Python 3.11 or newer. Set the interpreter with `make PYTHON=…`.")'
 	@$(PYTHON) -m venv $*
 
-.PHONY: help quickstart demo check test test-all bench lint format docs screenshots wheel release lock clean $(PROXIES)
+.PHONY: help quickstart demo check test test-all bench lint format docs screenshots translations wheel release lock clean $(PROXIES)

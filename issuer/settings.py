@@ -148,6 +148,7 @@ def _line(longest: int) -> AfterValidator:
 
 
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
+Language = Literal["en", "de", "es", "fr", "ja"]
 Positive = Annotated[Duration, Field(gt=timedelta(0))]
 Network = Annotated[str, AfterValidator(_network)]
 Rate = Annotated[
@@ -318,6 +319,9 @@ class Settings(BaseModel):
     smtp_ca: Path | None = None
     """File with the certificate authorities, in PEM, of the mail server. By default those of
     certifi, or of `SSL_CERT_FILE`."""
+    language: Language = "en"
+    """Language of mail, and of pages for browsers that ask for none of these: `en`, `de`, `es`,
+    `fr`, `ja`. See [Languages](../reference/sign-in.md#languages)."""
     brand_name: Annotated[str, _line(60)] | None = None
     """Name on the pages and in the subjects of messages, such as `Example Inc.`. By default the
     host of `ISSUER_URL`. See [Brand the sign-in pages](../how-to/brand-sign-in.md)."""

@@ -24,6 +24,7 @@ FOUNDATION = {
     "fields",
     "files",
     "http",
+    "languages",
     "scopes",
     "settings",
     "telemetry",

@@ -17,7 +17,7 @@ class MailParts:
 
     def __init__(self, foundation: Foundation) -> None:
         settings, clock, database = foundation.settings, foundation.clock, foundation.database
-        self.texts = Texts(settings.url, settings.shown_name)
+        self.texts = Texts(settings.url, settings.shown_name, settings.language)
         self.server: SmtpServer | None = None
         self.mailer: Mailer | None = None
         self.new_places: NewPlaceNotes | None = None

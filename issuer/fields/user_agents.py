@@ -20,11 +20,8 @@ _SYSTEMS = (
 )
 
 
-def browser_name(user_agent: str | None) -> str:
-    """ "Firefox on Linux", as far as the header says it; it proves nothing."""
+def browser_and_system(user_agent: str | None) -> tuple[str, str]:
+    """ "Firefox" and "Linux", as far as the header says it; it proves nothing."""
     text = user_agent or ""
     browser = next((name for mark, name in _BROWSERS if mark in text), "")
-    system = next((name for mark, name in _SYSTEMS if mark in text), "")
-    if browser and system:
-        return f"{browser} on {system}"
-    return browser or system or "Unknown browser"
+    return browser, next((name for mark, name in _SYSTEMS if mark in text), "")

@@ -5,7 +5,8 @@ from datetime import datetime
 
 from issuer.fields.text import escaped
 from issuer.fields.times import utc
-from issuer.fields.user_agents import browser_name
+from issuer.languages import SOURCE, in_language
+from issuer.languages.browsers import browser_name
 from issuer.telemetry.metrics import INVITATION, NEW_PLACE, PASSWORD_RESET, TEST
 
 _MAX_NAME = 128
@@ -28,39 +29,56 @@ class Texts:
 
     url: str
     name: str
+    language: str = SOURCE
 
     def invitation(
         self, user_id: str, username: str, to: str, link: str, expires_at: datetime
     ) -> MailMessage:
         """With the link that sets a first password or passkey."""
-        text = f"""\
-You are invited to sign in at {self.url}.
-Your user name: {_name(username)}
+        _ = in_language(self.language)
+        text = _(
+            """\
+You are invited to sign in at %(url)s.
+Your user name: %(username)s
 
-Set a password or a passkey with this link. It works once, until {utc(expires_at)}:
+Set a password or a passkey with this link. It works once, until %(time)s:
 
-{link}
+%(link)s
 
 Whoever has the link can use it: do not pass it on. If you did not expect this message, ignore it.
-"""
-        return MailMessage(INVITATION, user_id, to, f"Invitation to {self.name}", text)
+""",
+            url=self.url,
+            username=_name(username),
+            time=utc(expires_at),
+            link=link,
+        )
+        subject = _("Invitation to %(issuer)s", issuer=self.name)
+        return MailMessage(INVITATION, user_id, to, subject, text)
 
     def password_reset(
         self, user_id: str, username: str, to: str, link: str, expires_at: datetime
     ) -> MailMessage:
         """With the link that sets another password."""
-        text = f"""\
-Somebody asked for a new password at {self.url}.
-User name: {_name(username)}
+        _ = in_language(self.language)
+        text = _(
+            """\
+Somebody asked for a new password at %(url)s.
+User name: %(username)s
 
-If that was you, set it with this link. It works once, until {utc(expires_at)}:
+If that was you, set it with this link. It works once, until %(time)s:
 
-{link}
+%(link)s
 
 It signs you out everywhere. A second factor stays, and is asked for when you sign in.
 If it was not you, ignore this message: your password has not been changed.
-"""
-        return MailMessage(PASSWORD_RESET, user_id, to, f"New password for {self.name}", text)
+""",
+            url=self.url,
+            username=_name(username),
+            time=utc(expires_at),
+            link=link,
+        )
+        subject = _("New password for %(issuer)s", issuer=self.name)
+        return MailMessage(PASSWORD_RESET, user_id, to, subject, text)
 
     def new_place(
         self,
@@ -72,25 +90,35 @@ If it was not you, ignore this message: your password has not been changed.
         user_agent: str | None,
     ) -> MailMessage:
         """About a sign-in from an address that is new for the user."""
-        browser = f"Browser: {browser_name(user_agent)}\n" if user_agent else ""
-        text = f"""\
-Somebody signed in at {self.url} from an address that is new for this account.
+        _ = in_language(self.language)
+        text = _(
+            """\
+Somebody signed in at %(url)s from an address that is new for this account.
 
-User name: {_name(username)}
-Time: {utc(at)}
-Address: {_name(address)}
-{browser}
+User name: %(username)s
+Time: %(time)s
+Address: %(address)s
+Browser: %(browser)s
+
 If that was you, there is nothing to do.
 If not, set another password, which ends all sessions, and look at your second factors:
 
-{self.url}/account
-"""
-        return MailMessage(NEW_PLACE, user_id, to, f"New sign-in at {self.name}", text)
+%(url)s/account
+""",
+            url=self.url,
+            username=_name(username),
+            time=utc(at),
+            address=_name(address),
+            browser=browser_name(user_agent, _),
+        )
+        subject = _("New sign-in at %(issuer)s", issuer=self.name)
+        return MailMessage(NEW_PLACE, user_id, to, subject, text)
 
     def test(self, to: str) -> MailMessage:
         """To see whether messages arrive."""
-        text = f"This is a test message of {self.url}. It asks for nothing.\n"
-        return MailMessage(TEST, None, to, f"Test message of {self.name}", text)
+        _ = in_language(self.language)
+        text = _("This is a test message of %(url)s. It asks for nothing.\n", url=self.url)
+        return MailMessage(TEST, None, to, _("Test message of %(issuer)s", issuer=self.name), text)
 
 
 def _name(text: str) -> str:

@@ -13,6 +13,7 @@ from issuer.composition.sign_in import PeopleParts
 from issuer.errors import Unavailable
 from issuer.http.cookies import SESSION, Cookies
 from issuer.http.requests import InvalidForm, pairs, receive_body, see_other
+from issuer.languages import N_
 from issuer.sign_in.authorization_request import VALID_FOR, RequestProblem
 from issuer.sign_in.sessions_store import SignInSession
 from issuer.telemetry.logs import get_logger
@@ -54,7 +55,7 @@ class BrowserEndpoint:
         except Unavailable:
             problem = RequestProblem(
                 ErrorCode.TEMPORARILY_UNAVAILABLE,
-                "The server cannot answer now. Try again in a moment.",
+                N_("The server cannot answer now. Try again in a moment."),
                 status=503,
             )
         return self._page(problem)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
+from issuer.languages import LANGUAGES
 from issuer.oauth.authorization import AUTHORIZATION_PATH
 from issuer.oauth.client_authentication import METHODS
 from issuer.oauth.client_endpoint import ClientEndpoint
@@ -79,6 +80,7 @@ def _people(settings: Settings) -> dict[str, object]:
         "acr_values_supported": list(ACR_VALUES),
         "claims_supported": list(_CLAIMS),
         "claims_parameter_supported": False,
+        "ui_locales_supported": list(LANGUAGES),
         "prompt_values_supported": ["none", "login", "consent", "select_account"],
         "request_parameter_supported": False,
         "request_uri_parameter_supported": False,

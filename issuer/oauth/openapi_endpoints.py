@@ -257,6 +257,7 @@ _AUTHORIZATION = {
     "max_age": {"type": "integer", "description": "Seconds since the user signed in"},
     "acr_values": _text("Ignored: `acr` of the ID token says what was used"),
     "login_hint": TEXT,
+    "ui_locales": _text("Space-delimited language tags; the first that the pages have"),
     "id_token_hint": TEXT,
 }
 _PKCE = {"code_challenge", "code_challenge_method"}

@@ -54,6 +54,7 @@ class AuthorizationRequest:
 
     `audience_id` None: the token is only for user info. `scopes` None: all that the user holds.
     `expected_user_id`: the user of the `id_token_hint`; nobody else may complete the request.
+    `ui_locale` is the first of `ui_locales` that the pages have; None if there is none.
     `code_challenge` is by S256, and empty where a `device` asks, which has the device code.
     """
 
@@ -72,6 +73,7 @@ class AuthorizationRequest:
     code_challenge: str
     created_at: datetime
     device: Device | None = None
+    ui_locale: str | None = None
 
     @property
     def grant_type(self) -> GrantType:
@@ -113,6 +115,8 @@ class AuthorizationRequests:
         members |= {"created_at": request.created_at.timestamp(), "state": None}
         if request.device is None:
             del members["device"]  # earlier versions, which may run beside this one, know none
+        if request.ui_locale is None:
+            del members["ui_locale"]  # likewise
         if len(_json(members)) > MAX_BYTES:
             raise RequestTooLarge
         sealed = self._texts.seal(_json(members | {"state": request.state}))

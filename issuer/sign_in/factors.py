@@ -11,6 +11,7 @@ from issuer.database.store import as_model, new_id
 from issuer.database.tables import PasskeyRow, TotpSecretRow, UserRow
 from issuer.errors import AlreadyExists, InvalidField, NotAllowed, NotFound
 from issuer.fields.fields import Fields, Label
+from issuer.languages import N_
 from issuer.resources import WithinTransaction, one_of
 from issuer.sign_in.factors_store import FactorStore, SignInMethods
 from issuer.sign_in.passkeys import NewPasskey, StoredPasskey
@@ -148,7 +149,7 @@ class Factors(WithinTransaction):
         """
         passkeys = [row.id for row in self._store.passkey_rows(user_id)]
         if passkeys == [factor_id] and self._user(user_id).password_hash is None:
-            raise NotAllowed("Set a password first: this passkey is the only way to sign in.")
+            raise NotAllowed(N_("Set a password first: this passkey is the only way to sign in."))
         self._remove(user_id, factor_id)
 
     def revoke(self, user_id: str, factor_id: str) -> None:

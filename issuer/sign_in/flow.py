@@ -10,6 +10,7 @@ from issuer.directory import ClientRecord
 from issuer.directory.store import load_acting_clients
 from issuer.errors import AlreadyExists
 from issuer.fields.secret_text import SecretTexts
+from issuer.languages import N_
 from issuer.scopes import covers
 from issuer.sign_in.authorization_request import (
     AuthorizationRequest,
@@ -90,7 +91,7 @@ class AuthorizationFlow:
                 trail = self._trails.begin(transaction, actor.known_as(session.user_id))
                 details = {"client_id": client.client_id, **_of_device(request)}
                 trail.note("consent.denied", session.user_id, **details)
-        sentence = "The user denied the request."
+        sentence = N_("The user denied the request.")
         return self._offers.refusal(request, client, ErrorCode.ACCESS_DENIED, sentence, acted=True)
 
     def _asking(self, offer: Offer) -> NextStep:
@@ -197,5 +198,7 @@ def _id_is_taken(client: ClientRecord, error: AlreadyExists) -> RequestProblem:
 def _done_already() -> RequestProblem:
     return RequestProblem(
         ErrorCode.INVALID_REQUEST,
-        "This was answered already, or has expired. Go back to the application and start again.",
+        N_(
+            "This was answered already, or has expired. Go back to the application and start again."
+        ),
     )

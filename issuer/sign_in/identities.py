@@ -23,6 +23,7 @@ from issuer.errors import InvalidCredentials, NotAllowed, UnknownReference
 from issuer.fields.fields import Fields, Label
 from issuer.fields.ids import RoleName
 from issuer.fields.usernames import is_username
+from issuer.languages import N_
 from issuer.resources import WithinTransaction, one_of
 from issuer.sign_in.identities_store import IdentityStore
 from issuer.sign_in.provider_claims import MAX_SUBJECT, ProviderClaims, is_subject
@@ -128,7 +129,7 @@ class Identities(WithinTransaction):
         if issuer.sign_in is None:
             raise NotAllowed(f"People do not sign in at the trusted issuer {issuer_id}.")
         if self._store.find(issuer_id, subject):
-            raise NotAllowed("This account is linked to a user already. Unlink it there first.")
+            raise NotAllowed(N_("This account is linked to a user already. Unlink it there first."))
         others = self._store.of_user(user_id)
         if len(others) >= MAX_IDENTITIES:
             raise NotAllowed(f"A user has at most {MAX_IDENTITIES} identities. Unlink one first.")
@@ -153,7 +154,7 @@ class Identities(WithinTransaction):
         row, rows = self._row(user_id, identity_id), self._store.of_user(user_id)
         has_password = self._user_store.get(user_id).password_hash is not None
         if len(rows) == 1 and not (has_password or self._user_store.has_passkey(user_id)):
-            raise NotAllowed("Set a password first: this account is the only way to sign in.")
+            raise NotAllowed(N_("Set a password first: this account is the only way to sign in."))
         self.unlink(user_id, row.id)
 
     def arrive(self, issuer: TrustedIssuerRecord, claims: ProviderClaims) -> Arrival:

@@ -23,6 +23,7 @@ from issuer.errors import InvalidField, NotAllowed, NotFound
 from issuer.fields.fields import Fields
 from issuer.fields.secret_text import SecretTexts
 from issuer.fields.times import in_seconds, lifetime
+from issuer.languages import N_
 from issuer.mail import NotSent, Outbox, Texts
 from issuer.resources import WithinTransaction
 from issuer.scopes import ISSUER_ADMIN
@@ -229,7 +230,7 @@ class Invitations(WithinTransaction):
         """The invitation, which is used up; `NotAllowed` if another request was faster."""
         invitation = self.find(token)
         if invitation is None or not self._store.use_invitation(invitation.digest, self._clock()):
-            raise NotAllowed("The invitation has expired, or was used already.")
+            raise NotAllowed(N_("The invitation has expired, or was used already."))
         address = invitation.verifies_email
         is_news = address is not None and self._users.verify_email(invitation.user_id, address)
         more = {"email_verified": True} if is_news else {}

@@ -7,6 +7,7 @@ from typing import TypeAlias
 from issuer.clock import Clock
 from issuer.directory import ActingClient, AudienceRecord, ClientRecord, Directory, UserRecord
 from issuer.fields.redirect_uris import is_of_a_web_server
+from issuer.languages import N_
 from issuer.scopes import OFFLINE_ACCESS, OPENID
 from issuer.sign_in.authorization_request import (
     AuthorizationRequest,
@@ -92,12 +93,12 @@ class Offers:
             return self.refusal(request, client, *problem, acted=acted)
         audience = self._audience(request, client)
         if audience is None:
-            sentence = "The client may not have tokens for this audience."
+            sentence = N_("The client may not have tokens for this audience.")
             return self.refusal(request, client, ErrorCode.INVALID_TARGET, sentence, acted=acted)
         acting = self._directory.load_acting_clients(client, audience.id)
         offer = _offer(request, client, user, session, audience, acting)
         if not offer.scopes and OPENID not in offer.openid_scopes:
-            sentence = "The user holds none of the scopes at this audience."
+            sentence = N_("The user holds none of the scopes at this audience.")
             return self.refusal(request, client, ErrorCode.ACCESS_DENIED, sentence, acted=acted)
         return offer
 
@@ -107,7 +108,7 @@ class Offers:
         if client is None or client.disabled or request.grant_type not in client.grant_types:
             return RequestProblem(
                 ErrorCode.UNAUTHORIZED_CLIENT,
-                "The application is no longer known here.",
+                N_("The application is no longer known here."),
                 "client_id",
                 request.client_id,
             )

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from issuer.errors import InvalidCredentials, InvalidField, NotAllowed
+from issuer.languages import _
 from issuer.settings import is_loopback, origin_of
 from issuer.sign_in.challenges import (
     MAX_CREDENTIAL_ID,
@@ -75,9 +76,11 @@ def why_not_offered(url: str) -> str | None:
     except ValueError:
         pass
     else:
-        return f"Passkeys need a host name, and this issuer is at the address {host}."
+        return _(
+            "Passkeys need a host name, and this issuer is at the address %(host)s.", host=host
+        )
     if parts.scheme != "https" and not is_loopback(host):
-        return "Passkeys need https."
+        return _("Passkeys need https.")
     return None
 
 

@@ -15,6 +15,7 @@ from issuer.fields.redirect_uris import (
     is_of_an_application,
     is_registered,
 )
+from issuer.languages import N_, first_known
 from issuer.sign_in import parameters
 from issuer.sign_in.authorization_request import (
     MAX_STATE,
@@ -90,7 +91,7 @@ class Validation:
         client = self._find_client(client_id)
         if client is None or client.disabled:
             return invalid_request(
-                "The application is not known here.",
+                N_("The application is not known here."),
                 "client_id",
                 client_id,
                 section="RFC 6749 §4.1.2.1",
@@ -114,6 +115,7 @@ class Validation:
             prompt=parameters.prompt(given),
             max_age=parameters.max_age(given),
             login_hint=given.get("login_hint"),
+            ui_locale=first_known(given.get("ui_locales", "").split()),
             expected_user_id=self._expected_user_id(client, given),
             code_challenge=parameters.code_challenge(given),
             created_at=self._clock(),
@@ -154,14 +156,16 @@ def redirect_problem(client: ClientRecord, redirect_uri: str) -> RequestProblem 
         if not client.is_self_registered or is_for_self_registered(redirect_uri):
             return None
         return invalid_request(
-            "The application asked to be answered at an address whose scheme is not allowed for"
-            " applications that registered themselves.",
+            N_(
+                "The application asked to be answered at an address whose scheme is not allowed for"
+                " applications that registered themselves."
+            ),
             "redirect_uri",
             redirect_uri,
             section="RFC 8252 §7.1",
         )
     return invalid_request(
-        "The application asked to be answered at an address that is not registered for it.",
+        N_("The application asked to be answered at an address that is not registered for it."),
         "redirect_uri",
         redirect_uri,
         section="RFC 6749 §3.1.2.4",

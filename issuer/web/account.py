@@ -8,6 +8,8 @@ from starlette.responses import Response
 from issuer.composition import UnitOfWork
 from issuer.directory import ActingClient
 from issuer.errors import NotFound
+from issuer.languages import N_, _
+from issuer.sign_in.passkeys import why_not_offered
 from issuer.sign_in.sessions_store import SignInSession
 from issuer.web.site import PageEndpoint
 from issuer.web.views import AccountPage, ConsentView, DelegationView, IdentityView, ProviderButton
@@ -15,17 +17,17 @@ from issuer.web.visit import Visit
 from issuer.web.words import acting_in_words, issuer_name, name_of
 
 _DONE = {
-    "password": "Your password is set. You are signed out everywhere else.",
-    "session": "That browser is signed out.",
-    "consent": "The application no longer acts for you.",
-    "delegation": "It no longer acts for you there.",
-    "added": "The authenticator app is added. It is asked for when you sign in.",
-    "passkey": "The passkey is added. You can sign in with it.",
-    "removed": "It is removed.",
-    "linked": "The account is linked. You can sign in with it.",
-    "unlinked": "The account is unlinked. Whoever was signed in with it is signed out.",
-    "stale": "The page was out of date, and nothing was changed. Here it is as it is now.",
-    "gone": "That had ended already.",
+    "password": N_("Your password is set. You are signed out everywhere else."),
+    "session": N_("That browser is signed out."),
+    "consent": N_("The application no longer acts for you."),
+    "delegation": N_("It no longer acts for you there."),
+    "added": N_("The authenticator app is added. It is asked for when you sign in."),
+    "passkey": N_("The passkey is added. You can sign in with it."),
+    "removed": N_("It is removed."),
+    "linked": N_("The account is linked. You can sign in with it."),
+    "unlinked": N_("The account is unlinked. Whoever was signed in with it is signed out."),
+    "stale": N_("The page was out of date, and nothing was changed. Here it is as it is now."),
+    "gone": N_("That had ended already."),
 }
 
 
@@ -98,7 +100,7 @@ class AccountEndpoint(OwnPageEndpoint):
             has_password=record is not None and record.password_hash is not None,
             factors=tuple(work.factors.of_user(user.id)),
             recovery_codes_left=work.factors.recovery_codes_left(user.id),
-            why_no_passkeys=self.parts.factors.passkeys.why_not_offered or "",
+            why_no_passkeys=why_not_offered(self.parts.settings.url) or "",
             sessions=tuple(
                 each for each in work.sessions.of_user(user.id) if not each.second_factor_due
             ),
@@ -106,7 +108,7 @@ class AccountEndpoint(OwnPageEndpoint):
             consents=self._consents(work, user.id),
             delegations=self._delegations(work, user.id),
             **self._elsewhere(work, user.id),
-            done=_DONE.get(visit.query.get("done", ""), ""),
+            done=_(_DONE.get(visit.query.get("done", ""), "")),
         )
 
     def _elsewhere(self, work: UnitOfWork, user_id: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from starlette.responses import Response
 
 from issuer.catalogue.permissions import in_words
+from issuer.languages import N_, _
 from issuer.sign_in.authorization_request import ConsentNeeded
 from issuer.web.navigation import FlowEndpoint
 from issuer.web.views import ConsentPage
@@ -19,7 +20,7 @@ from issuer.web.words import (
 )
 
 _OFFER_CHARACTERS = 32
-_CHANGED = "What you may do there has just changed. Read it again."
+_CHANGED = N_("What you may do there has just changed. Read it again.")
 
 
 class ConsentEndpoint(FlowEndpoint):
@@ -52,7 +53,7 @@ class ConsentEndpoint(FlowEndpoint):
         if form.get("offer") == _offer(step):
             step = flow.allow(step, session, visit.actor)
         if isinstance(step, ConsentNeeded):
-            return self.site.pages.answer(self._page(visit, step, _CHANGED), 409)
+            return self.site.pages.answer(self._page(visit, step, _(_CHANGED)), 409)
         return self.go(visit, step)
 
     def _page(self, visit: Visit, step: ConsentNeeded, notice: str = "") -> ConsentPage:

@@ -8,22 +8,24 @@ from starlette.responses import Response
 
 from issuer.errors import InvalidCredentials, TooManyRequests
 from issuer.http.cookies import AUTHORIZATION_REQUEST
+from issuer.languages import N_, _
 from issuer.sign_in.authorization_request import VALID_FOR, AuthorizationRequest
 from issuer.sign_in.device_codes import PAGE
 from issuer.sign_in.sessions_store import SignInSession
 from issuer.telemetry.metrics import DEVICE
 from issuer.web.account import OwnPageEndpoint
-from issuer.web.views import Form, WebPage
+from issuer.web.views import Form, WebPage, in_error
 from issuer.web.visit import Visit
+from issuer.web.words import too_many_codes
 
 _USER_CODE, _ANSWER, _ERROR = "user_code", "answer", "error"
 _LONGEST = 20
-_WRONG = "This code is not valid: it was mistyped, used already, or is older than ten minutes."
+_WRONG = N_("This code is not valid: it was mistyped, used already, or is older than ten minutes.")
 _NOT_ALLOWED = {
-    "access_denied": "Nothing was allowed. You can close this page.",
-    "invalid_target": "The application may not have access to that AgentOS any more.",
+    "access_denied": N_("Nothing was allowed. You can close this page."),
+    "invalid_target": N_("The application may not have access to that AgentOS any more."),
 }
-_OTHERWISE = "Start again on the device."
+_OTHERWISE = N_("Start again on the device.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +42,9 @@ class DevicePage(WebPage):
     @property
     def title(self) -> str:
         if self.allowed or self.refused:
-            return "Device signed in" if self.allowed else "Device not signed in"
-        return f"{'Error: ' if self.error else ''}Sign in on a device"
+            return _("Device signed in") if self.allowed else _("Device not signed in")
+        title = _("Sign in on a device")
+        return in_error(title) if self.error else title
 
 
 class DeviceEndpoint(OwnPageEndpoint):
@@ -51,7 +54,8 @@ class DeviceEndpoint(OwnPageEndpoint):
     PARAMETERS = (_USER_CODE, _ANSWER, _ERROR)
 
     def show_to(self, session: SignInSession, visit: Visit) -> Response:
-        refused = _NOT_ALLOWED.get(visit.query[_ERROR], _OTHERWISE) if _ERROR in visit.query else ""
+        error = visit.query.get(_ERROR)
+        refused = "" if error is None else _(_NOT_ALLOWED.get(error, _OTHERWISE))
         page = replace(
             self._page(session, visit, visit.query),
             allowed=visit.query.get(_ANSWER) == "allowed",
@@ -75,9 +79,9 @@ class DeviceEndpoint(OwnPageEndpoint):
         try:
             request = await self.site.checks.checked(visit.request, DEVICE, check)
         except InvalidCredentials:
-            return await self.site.queries.run(refuse, _WRONG, 400)
+            return await self.site.queries.run(refuse, _(_WRONG), 400)
         except TooManyRequests as error:
-            sentence = f"Too many wrong codes. Try again in {error.retry_after} seconds."
+            sentence = too_many_codes(error)
             return await self.too_many(error, partial(refuse, sentence))
         return await self.site.queries.run(self._to_consent, visit, request)
 

@@ -7,6 +7,7 @@ from itertools import groupby
 from starlette.responses import Response
 
 from issuer.errors import InvalidField, NotAllowed, NotFound
+from issuer.languages import N_, _
 from issuer.sign_in.second_factor import TotpSetup
 from issuer.sign_in.sessions_store import SignInSession
 from issuer.web.account import OwnPageEndpoint
@@ -15,7 +16,7 @@ from issuer.web.views import AddPasskeyPage, AuthenticatorPage, ConfirmPage, Rec
 from issuer.web.visit import Visit
 
 _BORDER = 4
-_WRONG = "This code is not valid now. Enter the one that the app shows."
+_WRONG = N_("This code is not valid now. Enter the one that the app shows.")
 
 
 def qr_path(text: str) -> tuple[str, int]:
@@ -76,10 +77,13 @@ class RemoveFactorEndpoint(OwnPageEndpoint):
                 page = ConfirmPage(
                     form=self.form(visit),
                     action=self.PATH,
-                    what=f"Remove {each.name or 'the authenticator app'}?",
-                    why="You cannot sign in with it afterwards."
-                    + (self._without_factors() if len(factors) == 1 else ""),
-                    button="Remove",
+                    what=_("Remove %(name)s?", name=each.name)
+                    if each.name
+                    else _("Remove the authenticator app?"),
+                    why=self._without_factors()
+                    if len(factors) == 1
+                    else _("You cannot sign in with it afterwards."),
+                    button=_("Remove"),
                     named=("factor", each.id),
                     is_dangerous=True,
                 )
@@ -88,8 +92,11 @@ class RemoveFactorEndpoint(OwnPageEndpoint):
 
     def _without_factors(self) -> str:
         if self.parts.settings.second_factor == "required":
-            return " You set up another one when you sign in next."
-        return " Then your password alone is enough."
+            return _(
+                "You cannot sign in with it afterwards. You set up another one when you sign in"
+                " next."
+            )
+        return _("You cannot sign in with it afterwards. Then your password alone is enough.")
 
     def change_for(self, session: SignInSession, visit: Visit, form: Mapping[str, str]) -> Response:
         factor_id = form.get("factor", "")
@@ -106,9 +113,9 @@ class RecoveryCodesEndpoint(OwnPageEndpoint):
         page = ConfirmPage(
             form=self.form(visit),
             action=self.PATH,
-            what="Make new recovery codes?",
-            why="Your earlier ones stop working.",
-            button="Make new codes",
+            what=_("Make new recovery codes?"),
+            why=_("Your earlier ones stop working."),
+            button=_("Make new codes"),
         )
         return self.site.pages.answer(page)
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from starlette.responses import Response
 
 from issuer.errors import NotAllowed
+from issuer.languages import _
 from issuer.sign_in.sessions_store import SignInSession
 from issuer.web.account import OwnPageEndpoint
 from issuer.web.invitation import InvitationEndpoint, token_of
@@ -29,10 +30,13 @@ class LinkEndpoint(OwnPageEndpoint, BeginsElsewhere):
         page = ConfirmPage(
             form=self.form(visit),
             action=self.PATH,
-            what=f"Link your account at {name}?",
-            why=f"You sign in there now, and can then sign in here with it. Whoever runs {name}"
-            " can sign in as you.",
-            button=f"Continue with {name}",
+            what=_("Link your account at %(provider)s?", provider=name),
+            why=_(
+                "You sign in there now, and can then sign in here with it. Whoever runs"
+                " %(provider)s can sign in as you.",
+                provider=name,
+            ),
+            button=_("Continue with %(name)s", name=name),
             named=("issuer", issuer.id),
             leads_elsewhere=True,
         )
@@ -64,10 +68,12 @@ class UnlinkEndpoint(OwnPageEndpoint):
         page = ConfirmPage(
             form=self.form(visit),
             action=self.PATH,
-            what=f"Unlink your account at {name}?",
-            why="You cannot sign in with it afterwards. Browsers that signed in with it are signed"
-            " out, perhaps this one too, and what applications may do from there ends.",
-            button="Unlink",
+            what=_("Unlink your account at %(provider)s?", provider=name),
+            why=_(
+                "You cannot sign in with it afterwards. Browsers that signed in with it are signed"
+                " out, perhaps this one too, and what applications may do from there ends."
+            ),
+            button=_("Unlink"),
             named=("identity", identity.id),
             is_dangerous=True,
         )
@@ -84,10 +90,10 @@ class UnlinkEndpoint(OwnPageEndpoint):
             )
         except NotAllowed as error:
             page = ProblemPage(
-                heading="The account stays linked",
+                heading=_("The account stays linked"),
                 sentence=str(error),
                 way_back=f"{self.site.base}/account",
-                way_back_says="To your account",
+                way_back_says=_("To your account"),
             )
             return self.site.pages.problem(page)
 

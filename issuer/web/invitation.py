@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from issuer.directory import UserRecord
 from issuer.errors import InvalidField, NotAllowed, TooManyRequests
+from issuer.languages import _
 from issuer.sign_in.invitations import Invitation
 from issuer.sign_in.password_resets import PasswordReset
 from issuer.users import NewPassword
@@ -17,6 +18,7 @@ from issuer.web.providers import BeginsElsewhere
 from issuer.web.sessions import SigningInEndpoint
 from issuer.web.views import InvitationPage, ProblemPage, WebPage
 from issuer.web.visit import Visit
+from issuer.web.words import too_many_attempts
 
 _METHODS = ("pwd",)  # RFC 8176
 
@@ -70,7 +72,7 @@ class NewPasswordEndpoint(SigningInEndpoint, Generic[Link]):
             errors = {error.field: error.message}
             return await self.site.queries.run(self._shown, visit, link, errors, 400)
         except TooManyRequests as error:
-            sentence = f"Too many attempts. Try again in {error.retry_after} seconds."
+            sentence = too_many_attempts(error)
             return await self.too_many(error, partial(self._shown, visit, link, {"": sentence}))
 
     def stale(self, visit: Visit, form: Mapping[str, str]) -> Response:
@@ -131,11 +133,13 @@ class InvitationEndpoint(BeginsElsewhere, NewPasswordEndpoint[Invitation]):
 
     def gone(self) -> Response:
         page = ProblemPage(
-            heading="This invitation does not work any more",
-            sentence="It was used already, is too old, or was replaced by a newer one. If you have"
-            " a password, sign in; else ask for a new invitation.",
+            heading=_("This invitation does not work any more"),
+            sentence=_(
+                "It was used already, is too old, or was replaced by a newer one. If you have a"
+                " password, sign in; else ask for a new invitation."
+            ),
             way_back=f"{self.site.base}/sign-in",
-            way_back_says="Sign in",
+            way_back_says=_("Sign in"),
         )
         return self.site.pages.problem(page)
 

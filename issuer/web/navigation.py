@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from issuer.http.cookies import AUTHORIZATION_REQUEST
 from issuer.http.requests import see_other
+from issuer.languages import _, speak
 from issuer.sign_in.authorization_request import (
     AuthorizationRequest,
     ConsentNeeded,
@@ -43,6 +44,11 @@ class FlowEndpoint(PageEndpoint):
             note_client(request.client_id)
         return request
 
+    def choose_language(self, visit: Visit) -> None:
+        request = self.open_request(visit)
+        if request is not None and request.ui_locale is not None:
+            speak(request.ui_locale)
+
     def next_step(
         self, visit: Visit, request: AuthorizationRequest, session: SignInSession | None
     ) -> NextStep:
@@ -77,11 +83,13 @@ class FlowEndpoint(PageEndpoint):
 
     def request_gone(self) -> Response:
         page = ProblemPage(
-            heading="There is nothing to continue here",
-            sentence="This sign-in was completed, is too old, or was started in another browser."
-            " Go back to the application and start again.",
+            heading=_("There is nothing to continue here"),
+            sentence=_(
+                "This sign-in was completed, is too old, or was started in another browser. Go back"
+                " to the application and start again."
+            ),
             way_back=f"{self.site.base}/",
-            way_back_says="To the first page",
+            way_back_says=_("To the first page"),
         )
         return self.site.pages.problem(page)
 
@@ -90,11 +98,12 @@ def problem_page(pages: Pages, base: str) -> Callable[[RequestProblem, bool], Re
     """What the protocol endpoints answer a browser with that they cannot redirect."""
 
     def answer(problem: RequestProblem, signs_out: bool) -> Response:
+        pages.choose_language()
         if not signs_out:
             return request_problem(pages, problem)
         # Nobody was signed out, which a person can still do without the application.
-        heading = "This application cannot sign you out"
-        return _problem(pages, problem, heading, f"{base}/sign-out", "Sign out here")
+        heading = _("This application cannot sign you out")
+        return _problem(pages, problem, heading, f"{base}/sign-out", _("Sign out here"))
 
     return answer
 
@@ -102,10 +111,9 @@ def problem_page(pages: Pages, base: str) -> Callable[[RequestProblem, bool], Re
 def request_problem(pages: Pages, problem: RequestProblem) -> Response:
     """The page for an error that no redirect can be trusted with."""
     host = urlsplit(problem.return_to).netloc if problem.return_to else ""
-    says = f"Back to {host or 'the application'}"
-    return _problem(
-        pages, problem, "This application cannot sign you in", problem.return_to or "", says
-    )
+    says = _("Back to %(host)s", host=host) if host else _("Back to the application")
+    heading = _("This application cannot sign you in")
+    return _problem(pages, problem, heading, problem.return_to or "", says)
 
 
 def _problem(

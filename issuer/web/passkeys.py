@@ -7,10 +7,11 @@ from dataclasses import replace
 from starlette.responses import JSONResponse, Response
 
 from issuer.errors import InvalidCredentials, InvalidField, NotAllowed
+from issuer.languages import N_, _
 from issuer.sign_in.challenges import Answer
 from issuer.sign_in.invitations import Invitation
 from issuer.sign_in.passkey_sign_in import PasskeyUse
-from issuer.sign_in.passkeys import NewPasskey
+from issuer.sign_in.passkeys import NewPasskey, why_not_offered
 from issuer.sign_in.sessions_store import SignInSession
 from issuer.telemetry.metrics import PASSKEY
 from issuer.web.factors import PasskeyEndpoint, recovery_codes
@@ -21,8 +22,8 @@ from issuer.web.site import PageEndpoint, Site
 from issuer.web.views import AddPasskeyPage, RecoveryCodesPage, SignInPage
 from issuer.web.visit import Refusal, Visit
 
-_WRONG = "This passkey was not accepted. Try again, or sign in another way."
-_STALE = "This page is out of date. Open it again."
+_WRONG = N_("This passkey was not accepted. Try again, or sign in another way.")
+_STALE = N_("This page is out of date. Open it again.")
 _NAME = "Passkey"  # of one that was made where no name is asked for
 OPTIONS = "/options"  # after the path of an endpoint
 
@@ -50,7 +51,7 @@ class OptionsEndpoint(PageEndpoint):
         return self.site.to("/account")
 
     def change(self, visit: Visit, form: Mapping[str, str]) -> Response:
-        if (why_not := self.parts.factors.passkeys.why_not_offered) is not None:
+        if (why_not := why_not_offered(self.parts.settings.url)) is not None:
             return _json({"error": why_not}, 400)
         options = self._endpoint.options(visit)
         if options is None:
@@ -58,10 +59,10 @@ class OptionsEndpoint(PageEndpoint):
         return _json({"options": json.loads(options)})
 
     def stale(self, visit: Visit, form: Mapping[str, str]) -> Response:
-        return _json({"error": _STALE}, 400)
+        return _json({"error": _(_STALE)}, 400)
 
     def refused(self, visit: Visit, refusal: Refusal) -> Response:
-        return _json({"error": _STALE}, 403)
+        return _json({"error": _(_STALE)}, 403)
 
 
 class PasskeySignInEndpoint(SignInEndpoint, AsksForPasskey):
@@ -80,7 +81,7 @@ class PasskeySignInEndpoint(SignInEndpoint, AsksForPasskey):
             return finish(answer, visit.browser, visit.actor, may_wait=may_wait)
 
         return await self.checked(
-            visit, SignInPage(form=self.form(visit), error=_WRONG), check, self._begin_with
+            visit, SignInPage(form=self.form(visit), error=_(_WRONG)), check, self._begin_with
         )
 
     def _begin_with(self, visit: Visit, wrong: SignInPage, use: PasskeyUse) -> Response:
@@ -152,7 +153,7 @@ class RegisterPasskeyEndpoint(PasskeyEndpoint, MakesPasskey):
             with self.site.changing(session, visit) as work:
                 codes = work.factors.add_passkey(passkey, name)
         except (InvalidField, NotAllowed) as error:
-            page = AddPasskeyPage(form=self.form(visit), name=name, error=str(error))
+            page = AddPasskeyPage(form=self.form(visit), name=name, error=_(str(error)))
             return self.site.pages.answer(page, 400)
         return recovery_codes(self, codes) if codes else self.site.to("/account", done="passkey")
 

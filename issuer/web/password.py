@@ -8,14 +8,24 @@ from starlette.responses import Response
 
 from issuer.directory import UserRecord
 from issuer.errors import InvalidCredentials, InvalidField, TooManyRequests
+from issuer.languages import N_, _
 from issuer.sign_in.sessions_store import SignInSession
 from issuer.telemetry.metrics import PASSWORD
 from issuer.users import NewPassword, check_policy
 from issuer.web.account import OwnPageEndpoint
 from issuer.web.views import PasswordPage
 from issuer.web.visit import Visit
+from issuer.web.words import too_many_attempts
 
 FIELD = "new_password"
+# What `check_policy` says of a password, as sentences.
+POLICY = {
+    "must have 12 to 256 characters": N_("The password must have 12 to 256 characters."),
+    "must not contain control characters": N_("The password must not contain control characters."),
+    "must not be one text repeated": N_("The password must not be one text repeated."),
+    "is too common; choose another": N_("The password is too common; choose another."),
+    "may not be the user name": N_("The password may not be the user name."),
+}
 
 
 def allowed_password(form: Mapping[str, str], username: str) -> str:
@@ -25,9 +35,9 @@ def allowed_password(form: Mapping[str, str], username: str) -> str:
     """
     text = form.get(FIELD, "")
     if text != form.get("repeated", ""):
-        raise InvalidField("repeated", "This is not the same. Enter the new password twice.")
+        raise InvalidField("repeated", _("This is not the same. Enter the new password twice."))
     if text == form.get("password"):
-        raise InvalidField(FIELD, "Choose a password other than the current one.")
+        raise InvalidField(FIELD, _("Choose a password other than the current one."))
     try:
         check_policy(text, username)
     except InvalidField as error:
@@ -37,7 +47,8 @@ def allowed_password(form: Mapping[str, str], username: str) -> str:
 
 def as_field(error: InvalidField) -> InvalidField:
     """The error of the password policy, as a sentence at the field of the form."""
-    return InvalidField(FIELD, f"The password {error.message}.")
+    sentence = POLICY.get(error.message) or f"The password {error.message}."
+    return InvalidField(FIELD, _(sentence))
 
 
 class PasswordEndpoint(OwnPageEndpoint):
@@ -69,7 +80,7 @@ class PasswordEndpoint(OwnPageEndpoint):
             page = replace(self._page(visit, user), errors={error.field: error.message})
             return await self.site.queries.run(self.site.pages.answer, page, 400)
         except TooManyRequests as error:
-            sentence = f"Too many attempts. Try again in {error.retry_after} seconds."
+            sentence = too_many_attempts(error)
             page = replace(self._page(visit, user), errors={"": sentence})
             return await self.too_many(error, partial(self.site.pages.answer, page))
 
@@ -92,7 +103,7 @@ class PasswordEndpoint(OwnPageEndpoint):
                 visit.request, PASSWORD, check, username=user.username, is_signed_in=True
             )
         except InvalidCredentials:
-            raise InvalidField("password", "This is not your current password.") from None
+            raise InvalidField("password", _("This is not your current password.")) from None
 
     async def _hashed(self, visit: Visit, user: UserRecord, allowed: str) -> NewPassword:
         hashed = partial(self.parts.sign_in.passwords.prepared, allowed)

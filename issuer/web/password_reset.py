@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from issuer.errors import TooManyRequests
 from issuer.fields.networks import network_of
+from issuer.languages import N_, _, ngettext
 from issuer.sign_in.password_resets import PasswordReset
 from issuer.users import NewPassword
 from issuer.web.invitation import NewPasswordEndpoint, token_of
@@ -14,7 +15,7 @@ from issuer.web.site import PageEndpoint
 from issuer.web.views import NewPasswordPage, PasswordResetPage, ProblemPage
 from issuer.web.visit import Visit
 
-_MISSING = "Enter your user name or your e-mail address."
+_MISSING = N_("Enter your user name or your e-mail address.")
 _MAX_NAME = 1_024
 _SENT = "sent"
 
@@ -32,11 +33,15 @@ class PasswordResetEndpoint(PageEndpoint):
         name = form.get("username", "").strip()[:_MAX_NAME]
         page = partial(PasswordResetPage, form=self.form(visit), name=name)
         if not name:
-            return await self.site.queries.run(self.site.pages.answer, page(error=_MISSING), 400)
+            return await self.site.queries.run(self.site.pages.answer, page(error=_(_MISSING)), 400)
         try:
             await self.site.limits.password_resets.count(network_of(visit.actor.address))
         except TooManyRequests as error:
-            sentence = f"Too many requests. Try again in {error.retry_after} seconds."
+            sentence = ngettext(
+                "Too many requests. Try again in %(num)s second.",
+                "Too many requests. Try again in %(num)s seconds.",
+                error.retry_after,
+            )
             return await self.too_many(error, partial(self.site.pages.answer, page(error=sentence)))
         self.parts.administration.request_password_reset(name, visit.actor)
         return self.site.to(self.PATH, sent="yes", request=visit.request_id, next=visit.next)
@@ -68,10 +73,12 @@ class PasswordResetLinkEndpoint(NewPasswordEndpoint[PasswordReset]):
 
     def gone(self) -> Response:
         page = ProblemPage(
-            heading="This link does not work any more",
-            sentence="It was used already, is older than half an hour, or the account has changed"
-            " since. Nothing was changed now.",
+            heading=_("This link does not work any more"),
+            sentence=_(
+                "It was used already, is older than half an hour, or the account has changed since."
+                " Nothing was changed now."
+            ),
             way_back=f"{self.site.base}/password-reset",
-            way_back_says="Ask for another link",
+            way_back_says=_("Ask for another link"),
         )
         return self.site.pages.problem(page)

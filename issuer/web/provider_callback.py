@@ -10,6 +10,7 @@ from issuer.directory.records import TrustedIssuerRecord
 from issuer.errors import InvalidCredentials, NotAllowed, TooManyRequests
 from issuer.federation.metadata import ProviderAway
 from issuer.http.cookies import PROVIDER_REQUEST
+from issuer.languages import N_, _
 from issuer.sign_in.authorization_request import SignInNeeded
 from issuer.sign_in.identities import Arrival, ArrivalRefused, Refused
 from issuer.sign_in.provider_claims import ProviderClaims
@@ -21,6 +22,7 @@ from issuer.sign_in.provider_request import (
 )
 from issuer.sign_in.sessions import ProviderProof
 from issuer.sign_in.sessions_store import SignInSession
+from issuer.web import words
 from issuer.web.providers import BeginsElsewhere
 from issuer.web.sessions import SigningInEndpoint
 from issuer.web.site import FRESH_FOR
@@ -62,8 +64,9 @@ class CallbackEndpoint(BeginsElsewhere, SigningInEndpoint):
         try:
             return await self.site.checks.elsewhere(visit.request, issuer_id, arriving)
         except TooManyRequests as error:
-            again = f"Try again in {error.retry_after} seconds."
-            page = ProblemPage(heading="Too many attempts to sign in", sentence=again)
+            page = ProblemPage(
+                heading=_("Too many attempts to sign in"), sentence=words.try_again_in(error)
+            )
             return await self.too_many(error, partial(self.site.pages.problem, page))
         except InvalidCredentials as error:
             page = await self.site.queries.run(self._refusal, visit, issuer_id, error)
@@ -177,42 +180,53 @@ class CallbackEndpoint(BeginsElsewhere, SigningInEndpoint):
         if not isinstance(step, SignInNeeded):
             return self.go(visit, step)
         page = ProblemPage(
-            heading="The application wants another sign-in",
-            sentence="It asks for a newer one, or for somebody else. Sign out at the other issuer,"
-            " or sign in with a password or a passkey.",
+            heading=_("The application wants another sign-in"),
+            sentence=_(
+                "It asks for a newer one, or for somebody else. Sign out at the other issuer, or"
+                " sign in with a password or a passkey."
+            ),
             way_back=self.local_path(visit),
-            way_back_says="Back to the sign-in",
+            way_back_says=_("Back to the sign-in"),
         )
         return self.site.pages.problem(page)
 
     def _refusal(self, visit: Visit, issuer_id: str, error: InvalidCredentials) -> ProblemPage:
         """What the person is told; the log and the audit log have the reason."""
         issuer = self.parts.directory.trusted_issuer(issuer_id)
-        name = issuer_name(issuer) if issuer else "the other issuer"
+        name = issuer_name(issuer) if issuer else _("the other issuer")
         heading, sentence = _in_words(error, name)
         is_signed_in = self.site.session(visit) is not None
         return ProblemPage(
             heading=heading,
             sentence=sentence,
             way_back=self.site.base + "/account" if is_signed_in else self.local_path(visit),
-            way_back_says="To your account" if is_signed_in else "Back to the sign-in",
+            way_back_says=_("To your account") if is_signed_in else _("Back to the sign-in"),
         )
 
 
 _REFUSED = {
-    Refused.CLAIM: "Your account at {name} may not be used here. Ask whoever runs this issuer for"
-    " access.",
-    Refused.NOT_LINKED: "You signed in at {name}, and no user here is linked to that account. Ask"
-    " whoever runs this issuer for an invitation, or sign in another way and link it on your"
-    " account page.",
-    Refused.NO_USERNAME: "{name} did not say a user name that can be used here. Ask whoever runs"
-    " this issuer.",
-    Refused.USERNAME_TAKEN: "A user here has the same user name as your account at {name}, and the"
-    " two are not linked. If that is you, sign in another way and link it on your account page;"
-    " else ask whoever runs this issuer.",
-    Refused.DISABLED: "Your user here is disabled. Ask whoever runs this issuer.",
-    Refused.NOT_BY_ADMIN: "A group at {name} would let you administer this issuer, and no"
-    " administrator has linked your account there. Ask one of them to do that.",
+    Refused.CLAIM: N_(
+        "Your account at %(provider)s may not be used here. Ask whoever runs this issuer for"
+        " access."
+    ),
+    Refused.NOT_LINKED: N_(
+        "You signed in at %(provider)s, and no user here is linked to that account. Ask"
+        " whoever runs this issuer for an invitation, or sign in another way and link it on your"
+        " account page."
+    ),
+    Refused.NO_USERNAME: N_(
+        "%(provider)s did not say a user name that can be used here. Ask whoever runs this issuer."
+    ),
+    Refused.USERNAME_TAKEN: N_(
+        "A user here has the same user name as your account at %(provider)s, and the"
+        " two are not linked. If that is you, sign in another way and link it on your account page;"
+        " else ask whoever runs this issuer."
+    ),
+    Refused.DISABLED: N_("Your user here is disabled. Ask whoever runs this issuer."),
+    Refused.NOT_BY_ADMIN: N_(
+        "A group at %(provider)s would let you administer this issuer, and no"
+        " administrator has linked your account there. Ask one of them to do that."
+    ),
 }
 
 
@@ -220,26 +234,29 @@ def _in_words(error: InvalidCredentials, name: str) -> tuple[str, str]:
     """Heading and sentence of the page."""
     match error:
         case LinkRefused():
-            return "The account was not linked", error.reason
+            return _("The account was not linked"), _(error.reason)
         case ArrivalRefused(why=why) if why in _REFUSED:
-            return f"You cannot use {name} here yet", _REFUSED[why].format(name=name)
+            heading = _("You cannot use %(provider)s here yet", provider=name)
+            return heading, _(_REFUSED[why], provider=name)
         case SignInDeclined():
-            return f"You did not sign in at {name}", (
+            return _("You did not sign in at %(provider)s", provider=name), _(
                 "Nothing was changed here. Try again, or sign in another way."
             )
         case NotRecent():
-            return "This needs a sign-in of just now", (
-                f"{name} did not confirm that you have just signed in there. Sign in here with a"
-                " password or a passkey instead."
+            return _("This needs a sign-in of just now"), _(
+                "%(provider)s did not confirm that you have just signed in there. Sign in here with"
+                " a password or a passkey instead.",
+                provider=name,
             )
         case UnknownRequest():
-            return "This sign-in cannot be finished here", (
+            return _("This sign-in cannot be finished here"), _(
                 "It was finished already, is older than ten minutes, or was begun in another"
                 " browser. Nothing was changed. If you did not begin it yourself, close this page."
             )
-    return f"You could not be signed in with {name}", (
-        f"{name} gave an answer that cannot be trusted. Nothing was changed. Try again; if it"
-        " happens again, tell whoever runs this issuer the number below."
+    return _("You could not be signed in with %(provider)s", provider=name), _(
+        "%(provider)s gave an answer that cannot be trusted. Nothing was changed. Try again; if it"
+        " happens again, tell whoever runs this issuer the number below.",
+        provider=name,
     )
 
 

@@ -10,6 +10,7 @@ from issuer.directory.records import TrustedIssuerRecord
 from issuer.federation.metadata import ProviderAway, ProviderProblem
 from issuer.http.cookies import PROVIDER_REQUEST
 from issuer.http.requests import see_other
+from issuer.languages import _
 from issuer.scopes import ISSUER_ADMIN, covers
 from issuer.sign_in.authorization_request import VALID_FOR
 from issuer.sign_in.parameters import LOGIN, SELECT_ACCOUNT
@@ -50,7 +51,10 @@ class BeginsElsewhere(FlowEndpoint):
         only = self.only_provider()
         if only is None or covers(self.site.scopes_here(user), ISSUER_ADMIN):
             return ""
-        return f"Sign in with {issuer_name(only)}. Only administrators sign in here without it."
+        return _(
+            "Sign in with %(provider)s. Only administrators sign in here without it.",
+            provider=issuer_name(only),
+        )
 
     async def begin_at(self, visit: Visit, issuer: TrustedIssuerRecord, **about: Any) -> Response:
         """Send the browser there; `about` as for `ProviderRequests.new`."""
@@ -83,11 +87,14 @@ class BeginsElsewhere(FlowEndpoint):
         log.warning("provider_unavailable", trusted_issuer=issuer.id, reason=reason)
         name = issuer_name(issuer)
         page = ProblemPage(
-            heading=f"{name} cannot be reached",
-            sentence=f"Nothing was changed here. Try again in a moment. If it stays away, tell"
-            f" whoever runs {name}.",
+            heading=_("%(provider)s cannot be reached", provider=name),
+            sentence=_(
+                "Nothing was changed here. Try again in a moment. If it stays away, tell whoever"
+                " runs %(provider)s.",
+                provider=name,
+            ),
             way_back=self.local_path(visit),
-            way_back_says="Back to the sign-in",
+            way_back_says=_("Back to the sign-in"),
         )
         response = self.site.pages.problem(page, _AWAY)
         response.headers["Retry-After"] = _RETRY_AFTER

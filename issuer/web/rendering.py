@@ -10,7 +10,8 @@ from starlette.responses import HTMLResponse, Response
 from issuer.clock import Clock
 from issuer.fields.images import Image
 from issuer.fields.times import utc
-from issuer.fields.user_agents import browser_name
+from issuer.languages import _, choose_language, language, ngettext
+from issuer.languages.browsers import browser_name
 from issuer.settings import Settings
 from issuer.telemetry.logs import request_id
 from issuer.web import words
@@ -91,6 +92,10 @@ class Pages:
         self._logo = logo
         self.assets = Assets(settings.brand_accent, logo)
 
+    def choose_language(self, *, is_translated: bool = True) -> None:
+        """Give the present request the language in which its pages are."""
+        choose_language(self._settings.language, is_translated=is_translated)
+
     def answer(self, page: WebPage, status: int = 200) -> Response:
         form = getattr(page, "form", None)
         headers = page_headers(
@@ -99,11 +104,18 @@ class Pages:
             serves_request=isinstance(form, Form) and bool(form.request_id),
             leads_elsewhere=page.leads_elsewhere,
         )
+        headers |= {"Content-Language": language(), "Vary": "Accept-Language"}
         return HTMLResponse(self.html(page), status, headers=headers)
 
     def problem(self, page: ProblemPage, status: int = 400) -> Response:
-        """An error page, with the id that finds the request in the log."""
-        return self.answer(replace(page, request_id=request_id.get() or ""), status)
+        """An error page in translation, with the id that finds the request in the log."""
+        page = replace(
+            page,
+            heading=_(page.heading),
+            sentence=_(page.sentence),
+            request_id=request_id.get() or "",
+        )
+        return self.answer(page, status)
 
     def html(self, page: WebPage) -> str:
         return self._environment.select_template(page.templates).render(page=page)
@@ -116,13 +128,18 @@ class Pages:
         environment = Environment(
             loader=PackageLoader("issuer.web"),
             autoescape=True,
+            extensions=["jinja2.ext.i18n"],
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
             auto_reload=False,
         )
+        environment.policies["ext.i18n.trimmed"] = True
+        # Texts with values are markup: tests/languages compares the markup of translations.
+        environment.install_gettext_callables(_, ngettext, newstyle=True)  # type: ignore[attr-defined]
         environment.globals |= {
             "base": base,
+            "lang": language,
             "issuer": self._settings.shown_name,
             "has_logo": self._logo is not None,
             "help_line": self._settings.brand_help or "",

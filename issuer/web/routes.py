@@ -23,6 +23,7 @@ from issuer.errors import (
 )
 from issuer.http.cookies import Cookies
 from issuer.http.requests import InvalidForm
+from issuer.languages import N_, _
 from issuer.rate_limits.limits import RateLimits
 from issuer.rate_limits.password_pool import PasswordPool
 from issuer.telemetry.logs import get_logger
@@ -55,25 +56,29 @@ Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
 log = get_logger(__name__)
 PATH, ASSETS = "/docs", "/docs-assets"
 _INVALID = ProblemPage(
-    heading="This form cannot be read",
-    sentence="Go back, open the page again, and send the form once more.",
+    heading=N_("This form cannot be read"),
+    sentence=N_("Go back, open the page again, and send the form once more."),
 )
 _UNAVAILABLE = ProblemPage(
-    heading="Not now",
-    sentence="This issuer is overloaded, or its database is away. Nothing was changed. Try again"
-    " in a moment.",
+    heading=N_("Not now"),
+    sentence=N_(
+        "This issuer is overloaded, or its database is away. Nothing was changed. Try again in a"
+        " moment."
+    ),
 )
 _UNFORESEEN = ProblemPage(
-    heading="Something went wrong here",
-    sentence="Trying again may help. If it does not, tell whoever runs this"
-    " issuer the number below.",
+    heading=N_("Something went wrong here"),
+    sentence=N_(
+        "Trying again may help. If it does not, tell whoever runs this issuer the number below."
+    ),
 )
 
 
-def with_error_pages(pages: Pages, handler: Handler) -> Handler:
-    """`handler`, with a page for each error that it raises."""
+def with_error_pages(pages: Pages, handler: PageEndpoint) -> Handler:
+    """`handler` in a language of the browser, with a page for each error that it raises."""
 
     async def answer(request: Request) -> Response:
+        pages.choose_language(is_translated=handler.IS_TRANSLATED)
         try:
             return await handler(request)
         except ClientDisconnect:
@@ -100,10 +105,10 @@ def _not_finished(request: Request, error: IssuerError) -> ProblemPage:
     """What was asked for is not possible, mostly since something else changed meanwhile."""
     is_told = isinstance(error, NotAllowed | AlreadyExists)
     return ProblemPage(
-        heading="This could not be finished",
-        sentence=str(error) if is_told else "Something changed while the page was open.",
+        heading=_("This could not be finished"),
+        sentence=str(error) if is_told else _("Something changed while the page was open."),
         way_back=request.scope["path"],
-        way_back_says="Open the page again",
+        way_back_says=_("Open the page again"),
     )
 
 

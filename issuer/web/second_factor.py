@@ -9,12 +9,14 @@ from starlette.responses import Response
 
 from issuer.composition import UnitOfWork
 from issuer.errors import InvalidCredentials, InvalidField, NotFound, TooManyRequests
+from issuer.languages import N_, _
 from issuer.sign_in.sessions_store import SignInSession
 from issuer.telemetry.metrics import CODE
 from issuer.web.factors import authenticator_page, authenticator_page_again
 from issuer.web.navigation import FlowEndpoint
 from issuer.web.views import AuthenticatorPage, RecoveryCodesPage, SecondFactorPage
 from issuer.web.visit import Visit
+from issuer.web.words import too_many_codes
 
 _METHODS = ("otp", "mfa")  # RFC 8176
 
@@ -35,7 +37,7 @@ class SecondFactorEndpoint(DueEndpoint):
 
     PATH = "/sign-in/second-factor"
     METHOD = CODE
-    WRONG = "This code is not valid now."
+    WRONG = N_("This code is not valid now.")
 
     def show(self, visit: Visit) -> Response:
         due = self.due(visit)
@@ -55,9 +57,9 @@ class SecondFactorEndpoint(DueEndpoint):
             methods = await self.site.checks.checked(visit.request, self.METHOD, check)
             return await self.site.queries.run(self._complete, visit, due, methods)
         except InvalidCredentials:
-            return await self.site.queries.run(self._refuse, visit, due, self.WRONG, 400)
+            return await self.site.queries.run(self._refuse, visit, due, _(self.WRONG), 400)
         except TooManyRequests as error:
-            sentence = f"Too many wrong codes. Try again in {error.retry_after} seconds."
+            sentence = too_many_codes(error)
             return await self.too_many(error, partial(self._refuse, visit, due, sentence))
 
     def methods(

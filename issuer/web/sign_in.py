@@ -11,6 +11,7 @@ from issuer.directory import UserRecord
 from issuer.directory.records import TrustedIssuerRecord
 from issuer.errors import InvalidCredentials, TooManyRequests
 from issuer.http.cookies import SIGNED_OUT
+from issuer.languages import N_, _, ngettext
 from issuer.sign_in.authorization_request import AuthorizationRequest, SignInNeeded
 from issuer.sign_in.sessions_store import SignInSession
 from issuer.telemetry.metrics import PASSWORD
@@ -22,12 +23,12 @@ from issuer.web.words import application_of
 
 T = TypeVar("T")
 
-_WRONG = "Wrong user name or password."
-_MISSING = "Enter your user name and your password."
-_CHANGED = "Your account was changed a moment ago. Sign in again."
-_STALE = "This page was open in another tab or for too long. Enter your password again."
-_AGAIN = "Sign in again: this needs a sign-in of the last ten minutes, second factor included."
-_RESET = "Your password is changed, and every session has ended. Sign in with the new one."
+_WRONG = N_("Wrong user name or password.")
+_MISSING = N_("Enter your user name and your password.")
+_CHANGED = N_("Your account was changed a moment ago. Sign in again.")
+_STALE = N_("This page was open in another tab or for too long. Enter your password again.")
+_AGAIN = N_("Sign in again: this needs a sign-in of the last ten minutes, second factor included.")
+_RESET = N_("Your password is changed, and every session has ended. Sign in with the new one.")
 _SWITCH = "switch"  # for somebody else than the person who is signed in
 _PASSWORD = ("pwd",)  # RFC 8176
 
@@ -64,9 +65,9 @@ class SignInEndpoint(BeginsElsewhere, SigningInEndpoint):
         signed_out = self.site.cookies.value(visit.request, SIGNED_OUT) is not None
         if only is not None and not (is_local or signed_out or _SWITCH in visit.query):
             return only
-        notice = _AGAIN if visit.next and session else ""
+        notice = _(_AGAIN) if visit.next and session else ""
         username = self._expected_username(request, session)
-        done = _RESET if visit.query.get("done") == "password" else ""
+        done = _(_RESET) if visit.query.get("done") == "password" else ""
         page = SignInPage(form=self.form(visit), username=username, notice=notice, done=done)
         return self.page(visit, replace(page, is_local=is_local))
 
@@ -88,13 +89,13 @@ class SignInEndpoint(BeginsElsewhere, SigningInEndpoint):
         username, password = form.get("username", ""), form.get("password", "")
         page = SignInPage(form=self.form(visit), username=username)
         if not username or not password:
-            return await self._refuse(visit, replace(page, error=_MISSING))
+            return await self._refuse(visit, replace(page, error=_(_MISSING)))
         authenticate = self.parts.sign_in.sign_in.authenticate_first_factor
 
         def check(may_wait: bool) -> UserRecord:
             return authenticate(username, password, visit.actor, may_wait=may_wait)
 
-        wrong = replace(page, error=_WRONG)
+        wrong = replace(page, error=_(_WRONG))
         return await self.checked(visit, wrong, check, self._begin, username=username)
 
     async def checked(
@@ -122,7 +123,7 @@ class SignInEndpoint(BeginsElsewhere, SigningInEndpoint):
         if self.site.session(visit) is not None and not visit.next:
             return super().stale(visit, form)
         username = form.get("username", "")
-        page = SignInPage(form=self.form(visit), username=username, notice=_STALE)
+        page = SignInPage(form=self.form(visit), username=username, notice=_(_STALE))
         return self.page(visit, page, 400)
 
     def _deny(self, visit: Visit) -> Response:
@@ -141,10 +142,14 @@ class SignInEndpoint(BeginsElsewhere, SigningInEndpoint):
         try:
             return self.after_first_factor(visit, user, _PASSWORD)
         except InvalidCredentials:
-            return self.page(visit, replace(page, error=_CHANGED), 400)
+            return self.page(visit, replace(page, error=_(_CHANGED)), 400)
 
     async def _too_many(self, visit: Visit, page: SignInPage, error: TooManyRequests) -> Response:
-        sentence = f"Too many attempts to sign in. Try again in {error.retry_after} seconds."
+        sentence = ngettext(
+            "Too many attempts to sign in. Try again in %(num)s second.",
+            "Too many attempts to sign in. Try again in %(num)s seconds.",
+            error.retry_after,
+        )
         return await self.too_many(error, partial(self.page, visit, replace(page, error=sentence)))
 
     async def _refuse(self, visit: Visit, page: SignInPage) -> Response:

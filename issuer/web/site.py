@@ -18,6 +18,7 @@ from issuer.errors import TooManyRequests
 from issuer.fields.secret_text import CHARACTERS, random_characters
 from issuer.http.cookies import BROWSER, SESSION, SIGNED_OUT, Cookies
 from issuer.http.requests import parameters, receive_body, see_other
+from issuer.languages import _
 from issuer.rate_limits.limits import RateLimits
 from issuer.scopes import counts_here
 from issuer.sign_in.sessions_store import SignInSession
@@ -149,6 +150,7 @@ class PageEndpoint:
 
     PATH: str
     PAGE: str = ""  # the path of the page whose forms it takes, if that is another one
+    IS_TRANSLATED = True  # else in English, whatever the browser asks for
 
     def __init__(self, site: Site) -> None:
         self.site = site
@@ -160,12 +162,17 @@ class PageEndpoint:
         if request.method == "POST":
             form = await self.receive(request)
             visit = replace(visit, request_id=named_request(form), next=named_page(form))
+            self.choose_language(visit)
             response = await self._posted(visit, form)
         else:
+            self.choose_language(visit)
             response = await self.present(visit)
         if visit.is_new:
             self.site.cookies.set(response, BROWSER, visit.browser)
         return response
+
+    def choose_language(self, visit: Visit) -> None:
+        """Something may know better than the browser which language the person reads."""
 
     async def present(self, visit: Visit) -> Response:
         """Answer a GET."""
@@ -217,16 +224,21 @@ class PageEndpoint:
         again = self.site.url(self.path(visit), request=visit.request_id, next=visit.next)
         if refusal is Refusal.NO_COOKIES:
             problem = ProblemPage(
-                heading="This browser keeps no cookies",
-                sentence="Signing in needs one. Allow cookies for this site, then open the page"
-                " again. Nothing was changed.",
+                heading=_("This browser keeps no cookies"),
+                sentence=_(
+                    "Signing in needs one. Allow cookies for this site, then open the page again."
+                    " Nothing was changed."
+                ),
             )
         else:
             problem = ProblemPage(
-                heading="This form came from another site",
-                sentence=f"Nothing was changed. If you opened this page yourself, open it at"
-                f" {self.parts.settings.url} instead.",
+                heading=_("This form came from another site"),
+                sentence=_(
+                    "Nothing was changed. If you opened this page yourself, open it at %(url)s"
+                    " instead.",
+                    url=self.parts.settings.url,
+                ),
             )
         url = f"{self.parts.settings.url}{again.removeprefix(self.site.base)}"
-        problem = replace(problem, way_back=url, way_back_says="Open the page again")
+        problem = replace(problem, way_back=url, way_back_says=_("Open the page again"))
         return self.site.pages.problem(problem, _FORBIDDEN)

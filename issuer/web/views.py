@@ -6,9 +6,15 @@ from typing import ClassVar
 from urllib.parse import urlencode
 
 from issuer.catalogue.permissions import PermissionGroup
+from issuer.languages import N_, _
 from issuer.sign_in import Factor
 from issuer.sign_in.authorization_request import Device
 from issuer.sign_in.sessions_store import SignInSession
+
+
+def in_error(title: str) -> str:
+    """The title of a page with a form that was refused."""
+    return _("Error: %(title)s", title=title)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +98,7 @@ class WebPage:
     def title(self) -> str:
         """HEADING, after a word for a form that was refused."""
         is_wrong = getattr(self, "error", "") or getattr(self, "errors", {})
-        return f"{'Error: ' if is_wrong else ''}{self.HEADING}"
+        return in_error(_(self.HEADING)) if is_wrong else _(self.HEADING)
 
     @property
     def templates(self) -> tuple[str, ...]:
@@ -103,7 +109,7 @@ class WebPage:
 @dataclass(frozen=True, kw_only=True)
 class HomePage(WebPage):
     TEMPLATE = "home.html"
-    HEADING = "Sign in to your AgentOS"
+    HEADING = N_("Sign in to your AgentOS")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +126,7 @@ class SignInPage(WebPage):
     """`is_local`: with user name and password, which else are at `local_path`."""
 
     TEMPLATE = "sign_in.html"
-    HEADING = "Sign in"
+    HEADING = N_("Sign in")
     SCRIPT = "passkeys.js"
     form: Form
     application: Application | None = None
@@ -137,7 +143,7 @@ class SignInPage(WebPage):
 @dataclass(frozen=True, kw_only=True)
 class SecondFactorPage(WebPage):
     TEMPLATE = "second_factor.html"
-    HEADING = "Second factor"
+    HEADING = N_("Second factor")
     SCRIPT = "passkeys.js"
     form: Form
     takes_app: bool = True
@@ -170,7 +176,7 @@ class ConsentPage(WebPage):
 
     @property
     def title(self) -> str:
-        return f"Allow {self.application.name}?"
+        return _("Allow %(application)s?", application=self.application.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +219,7 @@ class AccountPage(WebPage):
 
     TEMPLATE = "account.html"
     WIDE = True
-    HEADING = "Your account"
+    HEADING = N_("Your account")
     form: Form
     name: str
     username: str
@@ -243,8 +249,8 @@ class PasswordPage(WebPage):
 
     @property
     def title(self) -> str:
-        what = "Change your password" if self.has_password else "Set a password"
-        return f"{'Error: ' if self.errors else ''}{what}"
+        what = _("Change your password") if self.has_password else _("Set a password")
+        return in_error(what) if self.errors else what
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -273,7 +279,7 @@ class AuthenticatorPage(WebPage):
     """
 
     TEMPLATE = "authenticator.html"
-    HEADING = "Add an authenticator app"
+    HEADING = N_("Add an authenticator app")
     SCRIPT = "passkeys.js"
     form: Form
     action: str
@@ -290,7 +296,7 @@ class AuthenticatorPage(WebPage):
 @dataclass(frozen=True, kw_only=True)
 class RecoveryCodesPage(WebPage):
     TEMPLATE = "recovery_codes.html"
-    HEADING = "Your recovery codes"
+    HEADING = N_("Your recovery codes")
     codes: tuple[str, ...] = field(repr=False)
     next_url: str
 
@@ -298,7 +304,7 @@ class RecoveryCodesPage(WebPage):
 @dataclass(frozen=True, kw_only=True)
 class AddPasskeyPage(WebPage):
     TEMPLATE = "passkey.html"
-    HEADING = "Add a passkey"
+    HEADING = N_("Add a passkey")
     SCRIPT = "passkeys.js"
     form: Form
     offers_passkey: bool = True
@@ -311,7 +317,7 @@ class PasswordResetPage(WebPage):
     """Where somebody asks for a link; `is_sent` after that, whoever it was."""
 
     TEMPLATE = "password_reset.html"
-    HEADING = "Reset your password"
+    HEADING = N_("Reset your password")
     form: Form
     name: str = ""
     error: str = ""
@@ -323,7 +329,7 @@ class NewPasswordPage(WebPage):
     """`action` is the path of the link."""
 
     TEMPLATE = "new_password.html"
-    HEADING = "Set a new password"
+    HEADING = N_("Set a new password")
     form: Form
     action: str = field(repr=False)
     username: str
@@ -336,7 +342,7 @@ class InvitationPage(WebPage):
     """`action` is the path of the invitation."""
 
     TEMPLATE = "invitation.html"
-    HEADING = "Set your password"
+    HEADING = N_("Set your password")
     SCRIPT = "passkeys.js"
     form: Form
     action: str = field(repr=False)
@@ -353,7 +359,7 @@ class SignOutPage(WebPage):
     """`application` asked for it, and gets the person back."""
 
     TEMPLATE = "sign_out.html"
-    HEADING = "Sign out?"
+    HEADING = N_("Sign out?")
     form: Form
     application: str = ""
 
@@ -361,7 +367,7 @@ class SignOutPage(WebPage):
 @dataclass(frozen=True, kw_only=True)
 class SignedOutPage(WebPage):
     TEMPLATE = "signed_out.html"
-    HEADING = "Signed out"
+    HEADING = N_("Signed out")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,9 @@ from issuer.audiences import Audience
 from issuer.composition import UnitOfWork
 from issuer.directory import ActingClient, ClientRecord
 from issuer.directory.records import TrustedIssuerRecord
+from issuer.errors import TooManyRequests
 from issuer.fields.text import escaped
+from issuer.languages import N_, Nn_, _, ngettext
 from issuer.scopes import EMAIL, OFFLINE_ACCESS, OPENID, PROFILE
 from issuer.settings import Settings, is_loopback
 from issuer.vocabulary import RegisteredBy
@@ -22,41 +24,85 @@ _PRODUCTS = {
     for each in ("Auth0", "Entra", "GitHub", "GitLab", "Google", "Keycloak", "Microsoft", "Okta")
 }
 _STEPS = (
-    (timedelta(days=365), "year"),
-    (timedelta(days=30), "month"),
-    (timedelta(days=1), "day"),
-    (timedelta(hours=1), "hour"),
-    (timedelta(minutes=1), "minute"),
+    (
+        timedelta(days=365),
+        Nn_("%(num)s year ago", "%(num)s years ago"),
+        Nn_("in %(num)s year", "in %(num)s years"),
+    ),
+    (
+        timedelta(days=30),
+        Nn_("%(num)s month ago", "%(num)s months ago"),
+        Nn_("in %(num)s month", "in %(num)s months"),
+    ),
+    (
+        timedelta(days=1),
+        Nn_("%(num)s day ago", "%(num)s days ago"),
+        Nn_("in %(num)s day", "in %(num)s days"),
+    ),
+    (
+        timedelta(hours=1),
+        Nn_("%(num)s hour ago", "%(num)s hours ago"),
+        Nn_("in %(num)s hour", "in %(num)s hours"),
+    ),
+    (
+        timedelta(minutes=1),
+        Nn_("%(num)s minute ago", "%(num)s minutes ago"),
+        Nn_("in %(num)s minute", "in %(num)s minutes"),
+    ),
+)
+_UNITS = (
+    (timedelta(days=1), Nn_("%(num)s day", "%(num)s days")),
+    (timedelta(hours=1), Nn_("%(num)s hour", "%(num)s hours")),
+    (timedelta(minutes=1), Nn_("%(num)s minute", "%(num)s minutes")),
+    (timedelta(seconds=1), Nn_("%(num)s second", "%(num)s seconds")),
 )
 _IDENTITY = {
-    OPENID: "Know that it is you",
-    PROFILE: "See your name and user name",
-    EMAIL: "See your e-mail address",
+    OPENID: N_("Know that it is you"),
+    PROFILE: N_("See your name and user name"),
+    EMAIL: N_("See your e-mail address"),
 }
 
 
 def ago(instant: datetime, now: datetime) -> str:
     """ "just now", "5 minutes ago", "2 years ago", "in 3 days"."""
-    for step, name in _STEPS:
+    for step, past, future in _STEPS:
         if (number := abs(now - instant) // step) >= 1:
-            duration = f"{number} {name}{'s' if number > 1 else ''}"
-            return f"{duration} ago" if instant < now else f"in {duration}"
-    return "just now" if instant <= now else "in a moment"
+            return ngettext(*(past if instant < now else future), number)
+    return _("just now") if instant <= now else _("in a moment")
 
 
 def methods_in_words(methods: Iterable[str]) -> str:
     """ "password and code", of authentication methods (RFC 8176)."""
-    words = dict.fromkeys(_METHODS.get(each, each) for each in methods)
-    return " and ".join(filter(None, words))
+    words = list(filter(None, dict.fromkeys(_METHODS.get(each, each) for each in methods)))
+    return " and ".join(words)
 
 
 def duration_in_words(duration: timedelta) -> str:
     """ "90 days", "1 hour"."""
-    for step, name in _STEPS[2:]:
-        if duration >= step and not duration % step:
-            number = duration // step
-            return f"{number} {name}{'s' if number > 1 else ''}"
-    return f"{int(duration.total_seconds())} seconds"
+    found = next(each for each in _UNITS if duration >= each[0] and not duration % each[0])
+    return ngettext(*found[1], duration // found[0])
+
+
+def try_again_in(error: TooManyRequests) -> str:
+    return ngettext(
+        "Try again in %(num)s second.", "Try again in %(num)s seconds.", error.retry_after
+    )
+
+
+def too_many_attempts(error: TooManyRequests) -> str:
+    return ngettext(
+        "Too many attempts. Try again in %(num)s second.",
+        "Too many attempts. Try again in %(num)s seconds.",
+        error.retry_after,
+    )
+
+
+def too_many_codes(error: TooManyRequests) -> str:
+    return ngettext(
+        "Too many wrong codes. Try again in %(num)s second.",
+        "Too many wrong codes. Try again in %(num)s seconds.",
+        error.retry_after,
+    )
 
 
 def initial(name: str) -> str:
@@ -128,16 +174,21 @@ def _place(at: str, audience: Audience | None) -> AgentOS:
 
 def identity_in_words(openid_scopes: Iterable[str]) -> tuple[str, ...]:
     asked = set(openid_scopes)
-    return tuple(words for scope, words in _IDENTITY.items() if scope in asked)
+    return tuple(_(words) for scope, words in _IDENTITY.items() if scope in asked)
 
 
 def lasting(openid_scopes: Iterable[str], settings: Settings) -> str:
     """How long the access lasts, to follow the word "Lasts"."""
-    until = "you sign out"
-    longest, idle = settings.session_ttl, settings.session_idle
-    without_use = "without a visit to these pages"
     if OFFLINE_ACCESS in openid_scopes:
-        until = "you withdraw it, also while you are signed out"
-        longest, idle, without_use = settings.refresh_ttl, settings.refresh_idle, "without use"
-    lifetimes = f"{duration_in_words(longest)}, or {duration_in_words(idle)} {without_use}"
-    return f"until {until}. After {lifetimes}, you sign in again"
+        return _(
+            "until you withdraw it, also while you are signed out. After %(longest)s, or %(idle)s"
+            " without use, you sign in again.",
+            longest=duration_in_words(settings.refresh_ttl),
+            idle=duration_in_words(settings.refresh_idle),
+        )
+    return _(
+        "until you sign out. After %(longest)s, or %(idle)s without a visit to these pages, you"
+        " sign in again.",
+        longest=duration_in_words(settings.session_ttl),
+        idle=duration_in_words(settings.session_idle),
+    )

@@ -8,14 +8,21 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from issuer.languages import N_, _
 from issuer.web.console.screens.answers import PATH
 from issuer.web.rendering import Pages
 from issuer.web.views import ProblemPage
 
 _BAD_REQUEST, _NOT_FOUND = 400, 404
 _DOT_SEGMENTS = {".", ".."}
-_MISSING = "There is no page here", "The address may be mistyped, or what was here was deleted."
-_UNREADABLE = "This address cannot be read", "It has characters that no address here has."
+_MISSING = (
+    N_("There is no page here"),
+    N_("The address may be mistyped, or what was here was deleted."),
+)
+_UNREADABLE = (
+    N_("This address cannot be read"),
+    N_("It has characters that no address here has."),
+)
 
 
 def not_found_page(pages: Pages, base: str) -> Callable[[Request], Response | None]:
@@ -24,6 +31,7 @@ def not_found_page(pages: Pages, base: str) -> Callable[[Request], Response | No
     def answer(request: Request) -> Response | None:
         if "text/html" not in request.headers.get("accept", "").lower():
             return None
+        pages.choose_language(is_translated=not _is_console(base, request.url.path))
         return pages.problem(_page(base, request.url.path, *_MISSING), _NOT_FOUND)
 
     return answer
@@ -57,10 +65,14 @@ def _is_readable(segment: bytes) -> bool:
 
 
 def _page(base: str, path: str, heading: str, sentence: str) -> ProblemPage:
-    is_console = f"{path}/".startswith(f"{base}{PATH}/")
+    is_console = _is_console(base, path)
     return ProblemPage(
         heading=heading,
         sentence=sentence,
         way_back=base + (PATH if is_console else "/"),
-        way_back_says="To the console" if is_console else "To the first page",
+        way_back_says=_("To the console") if is_console else _("To the first page"),
     )
+
+
+def _is_console(base: str, path: str) -> bool:
+    return f"{path}/".startswith(f"{base}{PATH}/")

@@ -1,6 +1,7 @@
 // Asks the browser for a passkey, and sends its answer as a form (WebAuthn).
 // A button with `data-passkey="PATH"` does it for the form it is in: POST PATH/options gives what to
-// ask for as JSON, and the answer goes to PATH as the field `credential`.
+// ask for as JSON, and the answer goes to PATH as the field `credential`. The texts of errors are in
+// the button as well.
 
 const SENT = ["form", "request", "next", "name"];
 
@@ -66,10 +67,10 @@ function send(path, fields) {
   form.submit();
 }
 
-function reasonOf(error) {
-  if (error.name === "InvalidStateError") return "This device has a passkey of yours already.";
-  if (error instanceof DOMException) return "No passkey was used. You can try again.";
-  return error.message || "This did not work. Open the page again.";
+function reasonOf(error, texts) {
+  if (error.name === "InvalidStateError") return texts.exists;
+  if (error instanceof DOMException) return texts.unused;
+  return error.message || texts.failed;
 }
 
 for (const button of document.querySelectorAll("[data-passkey]")) {
@@ -91,7 +92,7 @@ for (const button of document.querySelectorAll("[data-passkey]")) {
       const credential = await credentialFor(await optionsFrom(path, fields));
       send(path, [...fields, ["credential", asJson(credential)]]);
     } catch (error) {
-      message.textContent = reasonOf(error);
+      message.textContent = reasonOf(error, button.dataset);
       button.disabled = false;
     }
   });

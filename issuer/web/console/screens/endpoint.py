@@ -29,6 +29,8 @@ _TOO_LARGE = (
 class ConsoleEndpoint(OwnPageEndpoint):
     """Shows a screen to each person who may see it, and hands it their forms."""
 
+    IS_TRANSLATED = False
+
     def __init__(self, console: Console, screen: type[ConsoleScreen]) -> None:
         super().__init__(console.site)
         self.PATH, self.PARAMETERS = screen.PATH, screen.PARAMETERS

@@ -7,7 +7,7 @@ from starlette.responses import Response
 from issuer.composition import UnitOfWork
 from issuer.fields.text import escaped
 from issuer.fields.times import in_seconds
-from issuer.fields.user_agents import browser_name
+from issuer.languages.browsers import browser_name
 from issuer.sign_in import InvitationFields, NewInvitation
 from issuer.sign_in.identities import IdentityFields
 from issuer.users import USER, User

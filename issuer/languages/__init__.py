@@ -1,0 +1,30 @@
+"""The languages of the pages and of mail: which one a request gets, and its texts.
+
+Texts are written in English where they are used, marked by `_`; catalogues are in
+`translations/`. What a catalogue lacks stays English. docs/contributing.md says how to change them.
+"""
+
+from issuer.languages.catalogues import N_, Nn_, in_language, ngettext
+from issuer.languages.catalogues import gettext as _
+from issuer.languages.negotiation import (
+    LANGUAGES,
+    SOURCE,
+    choose_language,
+    first_known,
+    language,
+    speak,
+)
+
+__all__ = [
+    "LANGUAGES",
+    "N_",
+    "SOURCE",
+    "Nn_",
+    "_",
+    "choose_language",
+    "first_known",
+    "in_language",
+    "language",
+    "ngettext",
+    "speak",
+]
