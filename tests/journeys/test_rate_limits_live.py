@@ -182,7 +182,8 @@ def test_a_burst_of_password_guesses_is_limited(tmp_path: Path):
             statuses = Counter(threads.map(guess, range(200)))
     # A guess that waits has its share of the ten; the minute may have changed.
     assert 1 <= statuses[400] <= 20
-    assert statuses[400] + statuses[429] == 200
+    # Where too many wait already, a guess is not examined.
+    assert statuses[400] + statuses[429] + statuses[503] == 200
 
 
 def ask(issuer: RunningIssuer, client: Credentials) -> int:
