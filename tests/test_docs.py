@@ -322,7 +322,7 @@ def test_tokens_are_revoked_as_the_page_says(issuer: RunningIssuer):
 def test_a_group_gets_rights_and_loses_them_as_the_page_says(issuer: RunningIssuer):
     issuer.deployment.role("web-runner", ["agents:web:run"])
     for name in ("alice", "carol"):
-        issuer.deployment.user(name, id=name)
+        issuer.deployment.user(name)
     with changing_only(issuer.deployment, "give-rights-to-a-group.md"):
         said = run_page(Cli(issuer.environment), "give-rights-to-a-group.md")
     sentence = (

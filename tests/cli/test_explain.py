@@ -120,7 +120,7 @@ def test_a_user_is_named_by_id_or_name_alone_or_through_a_client(deployment: Cli
     other = ["POST", "/agents/other/runs", "--audience", "my-os"]
     alone = deployment.done("explain", name, *other)
     assert alone.startswith("Allowed")
-    assert "usr_alice has agents:run through the role runner, assigned everywhere." in alone
+    assert "alice has agents:run through the role runner, assigned everywhere." in alone
     assert "use --client to name one" in alone
     through = deployment.done("explain", name, *other, "--client", "console")
     assert through.startswith("Refused")
@@ -238,7 +238,7 @@ def test_a_client_may_let_users_have_all_their_rights(deployment: Cli):
     assert claims["scopes"] == ["agents:run"]
     assert deployment.done("explain", "alice", *RUN, "--client", "web").splitlines() == [
         "Allowed: AgentOS requires agents:web:run here, and agents:run covers it.",
-        "usr_alice has agents:run through the role runner, assigned everywhere.",
+        "alice has agents:run through the role runner, assigned everywhere.",
     ]
     assert deployment.done("explain", "web", *RUN).startswith("Refused")
 
@@ -268,7 +268,7 @@ ON_BEHALF = ["--audience", "archive", "--on-behalf-of", "alice", "--from", "my-o
 def test_what_a_client_may_do_on_behalf_of_a_user_is_explained(acting: Cli):
     assert acting.done("explain", "agents", *RUN, *ON_BEHALF).splitlines() == [
         "Allowed: agents:web:run is held.",
-        "usr_alice has agents:web:run through the role runner, assigned everywhere.",
+        "alice has agents:web:run through the role runner, assigned everywhere.",
         "agents has agents:web:run directly.",
         "With --client APPLICATION, it is checked whether alice allowed this there.",
     ]

@@ -2,7 +2,7 @@
 
 import json
 import shlex
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain, count
 from typing import Annotated
@@ -30,7 +30,7 @@ from issuer.cli.options import (
 )
 from issuer.composition import Administration, UnitOfWork
 from issuer.directory import ClientRecord, UserRecord
-from issuer.errors import InvalidCredentials, InvalidField
+from issuer.errors import InvalidCredentials, InvalidField, NotFound
 from issuer.explain.explaining import Explanation, PreviewRequest, Question, ScopeSource
 from issuer.server.own_routes import routes_of
 from issuer.vocabulary import GrantType
@@ -101,10 +101,11 @@ def explain(
             explanation = _explained(administration, question)
         with administration.reading() as work:
             commands = [] if wants_json.get() else list(commands_to_allow(explanation, work))
+            names = {each.holder: _name(work, each.holder) for each in explanation.via}
     if wants_json.get():
         output.print_json(explanation.as_json())
         return
-    for sentence in _sentences(explanation, alone=subject.keys() == {"user_id"}):
+    for sentence in _sentences(explanation, names, alone=subject.keys() == {"user_id"}):
         output.print_text(sentence)
     if on_behalf_of is not None and client is None and explanation.decision.allowed:
         output.print_text(
@@ -142,10 +143,19 @@ def _explained(administration: Administration, question: Question) -> Explanatio
         raise InvalidField("token", error.reason) from None
 
 
-def _sentences(explanation: Explanation, *, alone: bool) -> Iterator[str]:
+def _name(work: UnitOfWork, holder: str) -> str:
+    """A user's name; of others the id."""
+    try:
+        return work.users.get(holder).username
+    except NotFound:
+        return holder
+
+
+def _sentences(explanation: Explanation, names: Mapping[str, str], *, alone: bool) -> Iterator[str]:
     decision = explanation.decision
     yield f"{'Allowed' if decision.allowed else 'Refused'}: {decision.reason}"
-    yield from map(_source, explanation.via)
+    for source in explanation.via:
+        yield _source(source, names[source.holder])
     if explanation.actors:
         newest, *earlier = explanation.actors
         through = f", through {', '.join(earlier)}" if earlier else ""
@@ -159,13 +169,13 @@ def _sentences(explanation: Explanation, *, alone: bool) -> Iterator[str]:
         yield "This assumes a client with the same rights; use --client to name one."
 
 
-def _source(source: ScopeSource) -> str:
+def _source(source: ScopeSource, holder: str) -> str:
     if source.role is None:
-        return f"{source.holder} has {source.scope} directly."
+        return f"{holder} has {source.scope} directly."
     where = "everywhere" if source.audience is None else f"at {source.audience}"
     through = f", through {source.through}" if source.through else ""
     role = f"the role {source.role}, assigned {where}{through}"
-    return f"{source.holder} has {source.scope} through {role}."
+    return f"{holder} has {source.scope} through {role}."
 
 
 def commands_to_allow(explanation: Explanation, work: UnitOfWork) -> Iterator[Command]:
