@@ -95,7 +95,7 @@ def _completed(values: dict[str, Any]) -> None:
         sign_in = {**found.sign_in, **sign_in}
     if values["issuer"] is None:
         raise typer.BadParameter("--issuer is required: the iss of its tokens")
-    if sign_in:
+    if sign_in or found is not None:
         values["sign_in"] = sign_in
         values["kinds"] = values["kinds"] or [PEOPLE]
 

@@ -30,6 +30,17 @@ def test_a_provider_needs_its_customer_and_the_client(cli: Cli, secret: str):
     assert "the-secret" not in json.dumps(made)
 
 
+@pytest.mark.parametrize(
+    "provider", [["--okta", "acme.okta.com"], ["--agentos-issuer", "https://other.example"]]
+)
+def test_without_the_client_a_provider_is_not_made_as_one_of_workloads(
+    cli: Cli, provider: list[str]
+):
+    refused = cli("trusted-issuer", "create", "other", *provider)
+    assert (refused.status, "sign_in.client_id" in refused.err) == (1, True)
+    assert cli.json("trusted-issuer", "list")["items"] == []
+
+
 def test_options_are_one_member_and_change_what_they_name(cli: Cli):
     cli.done("trusted-issuer", "create", "google", *GOOGLE)
     cli.done("role", "create", "runner", "--scope", "agents:run")
