@@ -66,7 +66,7 @@ def test_without_yes_it_asks(cli: Cli, people: Path, groups: None):
     assert refused.status == 1
     assert "+ create user alice" in refused.out
     assert refused.err == (
-        "This would create 2 users; make 2 memberships of groups. Add --yes to do it.\n"
+        "This would create 2 users; make 2 group memberships. Add --yes to do it.\n"
     )
     assert cli.json("user", "list")["items"] == []
 
@@ -74,7 +74,7 @@ def test_without_yes_it_asks(cli: Cli, people: Path, groups: None):
 def test_users_that_exist_are_left_alone(cli: Cli, people: Path, groups: None):
     cli.done("user", "create", "ALICE", "--name", "Somebody")
     shown = cli.done("user", "import", str(people), "--yes")
-    assert "1 users stay as they are." in shown
+    assert "1 user stays as it is." in shown
     assert cli.json("user", "show", "alice")["name"] == "Somebody"
     assert members(cli, "red") == []
     assert cli.done("user", "import", str(people), "--yes").endswith(

@@ -97,11 +97,15 @@ class _Plan:
         created = sum(each.action is Action.CREATE for each in self.steps)
         joining = sum(map(len, self.joining.values()))
         counted = [
-            (created, "create {:,} users"),
-            (len(self.steps) - created, "update {:,} users"),
-            (joining, "make {:,} memberships of groups"),
+            ("create", created, "user"),
+            ("update", len(self.steps) - created, "user"),
+            ("make", joining, "group membership"),
         ]
-        return [text.format(number) for number, text in counted if number]
+        return [
+            f"{verb} {number:,} {what}{'s' * (number > 1)}"
+            for verb, number, what in counted
+            if number
+        ]
 
     def apply(self, work: UnitOfWork) -> None:
         for step in self.steps:
@@ -126,7 +130,9 @@ class _Plan:
             for group, usernames in self.joining.items()
             for each in usernames
         ]
-        if self.unchanged:
+        if self.unchanged == 1:
+            lines.append("1 user stays as it is.")
+        elif self.unchanged:
             lines.append(f"{self.unchanged:,} users stay as they are.")
         return lines
 
