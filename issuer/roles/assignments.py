@@ -42,7 +42,7 @@ class HeldRole(Assignment):
     via: Through | None = None
 
     def __str__(self) -> str:
-        through = f", through {self.via}" if self.via else ""
+        through = f" through {self.via}" if self.via else ""
         return f"{self.role} {self.where}{through}"
 
 

@@ -53,7 +53,7 @@ def test_roles_of_a_user_name_the_group(cli: Cli, platform: None):
     shown = cli.json("user", "show", "alice")
     assert (shown["groups"], shown["roles"]) == (["Platform"], held)
     text = cli.done("user", "show", "alice")
-    assert "web-runner everywhere, web-runner at my-os, through the group Platform" in text
+    assert "web-runner everywhere, web-runner at my-os through the group Platform" in text
 
 
 def test_explain_names_the_group(cli: Cli, platform: None):

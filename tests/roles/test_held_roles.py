@@ -69,7 +69,7 @@ def test_each_way_to_a_role_is_named(deployment: Deployment, alice: str):
         ]
         assert work.assignments.of(alice) == [Assignment(role="web", audience="my-os")]
         assert str(work.assignments.held_by(alice)[1]) == (
-            "web at my-os, through the group Admins at okta"
+            "web at my-os through the group Admins at okta"
         )
         assert work.assignments.holding("web", 10) == [alice]
         assert work.assignments.count_holding("web", 10) == 1
