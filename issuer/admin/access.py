@@ -14,6 +14,7 @@ from issuer.http.requests import bearer_token, caller
 from issuer.telemetry.logs import note_client
 
 _WITH_BODY = {"POST", "PUT", "PATCH"}
+_NOT_ACCEPTED = "The access token is missing, expired, or not for this issuer."
 _bearer = HTTPBearer(auto_error=False, scheme_name="access_token", bearerFormat="JWT")
 
 
@@ -33,13 +34,13 @@ def authenticate(request: Request) -> Access:
     return access
 
 
-def unauthenticated(request: Request) -> ProblemRaised:
+def unauthenticated(request: Request, detail: str = _NOT_ACCEPTED) -> ProblemRaised:
     """The same refusal for every cause."""
     # RFC 6750 §3.1: no error code for a request without authentication.
     invalid = ', error="invalid_token"' if "authorization" in request.headers else ""
     return ProblemRaised(
         "unauthenticated",
-        "The access token is missing, expired, or not for this issuer.",
+        detail,
         {"WWW-Authenticate": f'Bearer realm="issuer"{invalid}'},
     )
 

@@ -57,6 +57,9 @@ class ScimEndpoint:
         return operate(access, self._path, request, body)
 
 
+_NOT_ACCEPTED = "The secret token is not that of a client and a valid secret of it."
+
+
 async def _admitted(request: Request) -> Access:
     """The access of an access token, or of a client that sends its secret."""
     presented = presented_secret(request)
@@ -68,7 +71,7 @@ async def _admitted(request: Request) -> Access:
         try:
             held = await parts.client_secrets.authenticate(request, presented)
         except InvalidCredentials as error:
-            raise unauthenticated(request) from error
+            raise unauthenticated(request, _NOT_ACCEPTED) from error
         note_client(presented.client_id)
         access = Access(parts.administration, caller(request, presented.client_id), held)
     access.require(ISSUER_SCIM)

@@ -206,7 +206,7 @@ class TestWithASecret:
             answer = provisioned_with(deployment.http, wrong)
             assert refused(answer) == (401, None)
             assert answer.json()["detail"] == (
-                "The access token is missing, expired, or not for this issuer."
+                "The secret token is not that of a client and a valid secret of it."
             )
 
     def test_wrong_credentials_are_audited_with_the_reason_and_without_the_secret(
