@@ -9,6 +9,7 @@ from issuer.admin.representations import Cursor, Limit, Page, page
 from issuer.admin.routes import admin_router
 from issuer.audit import AuditEvent, EventFilter
 from issuer.audit.audit_log_store import is_event_id
+from issuer.audit.chain_store import Outcome
 from issuer.fields.times import Instant
 
 router = admin_router("/audit-events", "audit")
@@ -36,12 +37,19 @@ def list_audit_events(
     since: Instant | None = None,
     until: Instant | None = None,
     address: Text = None,
+    outcome: Outcome | None = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[AuditEvent]:
     """List the events that match all filters, newest first."""
     event_filter = EventFilter(
-        actor=actor, action=action, target=target, since=since, until=until, address=address
+        actor=actor,
+        action=action,
+        target=target,
+        since=since,
+        until=until,
+        address=address,
+        outcome=outcome,
     )
     with caller.work(READ) as work:
         return page(

@@ -14,7 +14,7 @@ import issuer
 from issuer.database.database import Database
 from issuer.database.deployment import current_revision, require_compatible_schema
 from issuer.database.engine import sqlite_connection
-from issuer.database.tables import AssignmentRow, Base, ClientRow, UserRow
+from issuer.database.tables import AssignmentRow, AuditEventRow, Base, ClientRow, UserRow
 from issuer.errors import ConfigurationError
 
 
@@ -36,6 +36,8 @@ _at_most_once("uq_assignments_everywhere", "audience_id IS NULL", "folded_id", "
 _of_few = partial(_index_where, ClientRow)
 _of_few("ix_clients_rights_here", """CAST(scopes AS TEXT) LIKE '%"issuer:%'""", "client_id")
 _of_few("ix_clients_trusts", "CAST(trusts AS TEXT) != '[]'", "client_id")
+# Few of very many events: a query has the condition in the same words.
+_index_where(AuditEventRow, "ix_audit_events_refused", "outcome = 'refused'", "id")
 # Addresses are found in any case.
 _is_verified = text("verified_email IS NOT NULL")
 Index(

@@ -1,4 +1,4 @@
-"""Rights that expire, what an AgentOS consists of, and which rights are used."""
+"""Rights that expire, what an AgentOS consists of, which rights are used, and refusals."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -62,3 +62,11 @@ def upgrade() -> None:
         ),
     )
     op.create_index(op.f("ix_used_scopes_day"), "used_scopes", ["day"])
+    refused = sa.text("outcome = 'refused'")
+    op.create_index(
+        "ix_audit_events_refused",
+        "audit_events",
+        ["id"],
+        sqlite_where=refused,
+        postgresql_where=refused,
+    )

@@ -403,6 +403,10 @@ def test_the_audit_log_can_be_paged_and_filtered(admin: AdminApi, deployment: De
     for since, expected in (("2020-01-01T00:00:00Z", 2), ("2030-01-01T00:00:00Z", 0)):
         filtered = admin.get("/audit-events", params={"target": "runner", "since": since})
         assert len(filtered.json()["items"]) == expected
+    for outcome, expected in (("done", 2), ("refused", 0)):
+        filtered = admin.get("/audit-events", params={"target": "runner", "outcome": outcome})
+        assert len(filtered.json()["items"]) == expected
+    assert problem(admin.get("/audit-events?outcome=lost")) == (422, "invalid-fields")
     assert problem(admin.get("/audit-events?since=yesterday")) == (422, "invalid-fields")
     assert problem(admin.get("/audit-events?actor=%00")) == (422, "invalid-fields")
 

@@ -1,9 +1,11 @@
-"""The few who have rights at the issuer, and clients with trusts, are found by an index."""
+"""The few who have rights at the issuer, clients with trusts, and refusals: found by an index."""
 
 from collections.abc import Callable
 
 from sqlalchemy import Connection, event
 
+from issuer.audit import EventFilter
+from issuer.audit.chain_store import Outcome
 from issuer.composition import UnitOfWork
 from issuer.roles import RoleFields
 from tests.builders import Deployment
@@ -28,6 +30,10 @@ Question = Callable[[UnitOfWork], object]
         "page of a trusted issuer": (
             "ix_clients_trusts",
             lambda work: work.trusted_issuers.clients_of("cluster", 10),
+        ),
+        "refused events": (
+            "ix_audit_events_refused",
+            lambda work: work.audit_log.page(EventFilter(outcome=Outcome.REFUSED), None, 10),
         ),
     },
 )
