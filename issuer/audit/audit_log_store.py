@@ -11,13 +11,15 @@ from sqlalchemy.orm import Session, aliased
 
 from issuer.audit import store
 from issuer.audit.chain_store import CHANGES, Outcome
-from issuer.database.store import as_model
-from issuer.database.tables import AuditEventRow, UserRow
+from issuer.database.store import as_model, in_parts
+from issuer.database.tables import AuditEventRow, GroupRow, PrincipalRow, UserRow
 from issuer.errors import NotFound
+from issuer.fields.ids import fold_id
 from issuer.fields.usernames import fold_username
 
 _PAGE = 500
 _LOOKED_AT = 5_000
+_PLAIN_NAME = re.compile(r"[\w.@+-]+")
 _EVENT_ID = re.compile(r"[0-9]{1,18}")  # both databases count in 64 bits
 # In the words of the index of these alone.
 _REFUSED = text("outcome = 'refused'")
@@ -40,7 +42,7 @@ def is_event_id(text: str) -> bool:
 class EventFilter(BaseModel):
     """What events must match; None matches all. `since` is included, `until` is not.
 
-    `target` is an id or a name. A user name also finds events of the id of that user.
+    `actor` and `target` are ids or names. A user name also finds events of the id of that user.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -53,10 +55,12 @@ class EventFilter(BaseModel):
     address: str | None = None
     outcome: Outcome | None = None
 
-    def matches(self, event: "AuditEvent", targets: Collection[str]) -> bool:
-        """Whether the event matches; `targets` are the ids that `target` stands for."""
+    def matches(
+        self, event: "AuditEvent", actors: Collection[str], targets: Collection[str]
+    ) -> bool:
+        """Whether the event matches; of the ids that `actor` and `target` stand for."""
         return (
-            self.actor in {None, event.actor}
+            (self.actor is None or event.actor in actors)
             and self.action in {None, event.action}
             and self.address in {None, event.address}
             and self.outcome in {None, event.outcome}
@@ -104,7 +108,7 @@ class AuditLog:
     ) -> list[AuditEvent]:
         """At most `limit` events before the id `before`, newest first; none before `since_id`."""
         row = AuditEventRow
-        equal = wanted.model_dump(include={"actor", "action", "address"}, exclude_none=True)
+        equal = wanted.model_dump(include={"action", "address"}, exclude_none=True)
         query = select(row).filter_by(**equal).order_by(row.id.desc()).limit(limit)
         if since_id:
             query = query.where(row.id >= since_id)
@@ -114,8 +118,10 @@ class AuditLog:
             query = query.where(_REFUSED)
         elif wanted.outcome is not None:
             query = query.where(row.outcome == wanted.outcome)
+        if wanted.actor is not None:
+            query = query.where(row.actor.in_(self.ids_of(wanted.actor)))
         if wanted.target is not None:
-            query = query.where(row.target.in_(self.targets(wanted.target)))
+            query = query.where(row.target.in_(self.ids_of(wanted.target)))
         if wanted.since is not None:
             query = query.where(row.at >= wanted.since)
         if wanted.until is not None:
@@ -154,10 +160,30 @@ class AuditLog:
         query = select(AuditEventRow).where(AuditEventRow.id > event_id)
         return self._events(query.order_by(AuditEventRow.id).limit(_PAGE))
 
-    def targets(self, name: str) -> list[str]:
-        """The ids that `target` of a filter stands for: itself, and the user of that name."""
+    def ids_of(self, name: str) -> list[str]:
+        """The ids that a name in a filter stands for: itself, and the user of that name."""
         of_that_name = UserRow.folded_username == fold_username(name)
         return [name, *self._session.scalars(select(UserRow.id).where(of_that_name))]
+
+    def names(self, ids: Collection[str], kinds: Collection[str]) -> dict[str, str]:
+        """The names of the users and groups with these ids, if their kind is among `kinds`.
+
+        A name stands alone only if it can be taken for nothing else; otherwise its id follows.
+        """
+        found: dict[str, str] = {}
+        for part in in_parts(ids):
+            if "user" in kinds:
+                users = select(UserRow.id, UserRow.username).where(UserRow.id.in_(part))
+                found |= dict(self._session.execute(users).all())
+            if "group" in kinds:
+                groups = select(GroupRow.id, GroupRow.name).where(GroupRow.id.in_(part))
+                named = self._session.execute(groups)
+                found |= {key: f"{name} ({key})" for key, name in named if key != name}
+        folded = {fold_id(name) for name in found.values()}
+        known = select(PrincipalRow.folded_id)
+        parts = (known.where(PrincipalRow.folded_id.in_(part)) for part in in_parts(folded))
+        taken = {each for part in parts for each in self._session.scalars(part)}
+        return {key: _named(key, name, taken) for key, name in found.items()}
 
     def ids(self) -> range:
         """From the id of the oldest event to that of the newest; some may be missing."""
@@ -183,6 +209,13 @@ class AuditLog:
 
     def _events(self, query: Select[AuditEventRow]) -> list[AuditEvent]:
         return [_event_of(row) for row in self._session.scalars(query)]
+
+
+def _named(key: str, name: str, taken: Collection[str]) -> str:
+    """`taken` are ids of principals, folded: a user could have the id of another as name."""
+    is_its_own = fold_id(name) == fold_id(key) or fold_id(name) not in taken
+    is_plain = _PLAIN_NAME.fullmatch(name) is not None
+    return name if (is_plain and is_its_own) or name.endswith(f" ({key})") else f"{name} ({key})"
 
 
 def _newest_of(chain: str) -> Select[AuditEventRow]:

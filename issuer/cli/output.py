@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _WIDE = 10_000
 _PADDING = 3  # beside a column
 _LEAST_TEXT = 30  # for a last column of long text
+_BETWEEN = "  "
 _NOTHING = "-"
 
 
@@ -92,6 +93,27 @@ def show_all(
         _show_one_by_one(console, table)
     else:
         console.print(table)
+
+
+def show_lines(resources: Iterable[BaseModel], line: Callable[[Any], tuple[str, ...]]) -> None:
+    """Each resource on a line, or all their members as JSON.
+
+    `line` begins with what is cut where the terminal ends. What follows is left out there.
+    """
+    if wants_json.get():
+        print_json({"items": [each.model_dump(mode="json") for each in resources]})
+        return
+    from rich.cells import cell_len  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    console = _console()
+    for each in resources:
+        first, *more = map(escaped, line(each))
+        for text in more:
+            if cell_len(first) + len(_BETWEEN) + cell_len(text) > console.width:
+                break
+            first = f"{first}{_BETWEEN}{text}"
+        console.print(Text(first), no_wrap=True, overflow="ellipsis")
 
 
 def _show_one_by_one(console: "Console", table: "Table") -> None:

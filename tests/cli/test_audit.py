@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from contextlib import redirect_stderr
 from pathlib import Path
 
@@ -30,7 +31,7 @@ def test_events_are_listed_newest_first_and_as_many_as_asked(deployment: Cli):
     actions = [event["action"] for event in deployment.json("audit", "list")["items"]]
     assert actions[:3] == ["user.created", "role.updated", "role.created"]
     assert len(deployment.json("audit", "list", "--limit", "2")["items"]) == 2
-    assert "role.updated" in deployment.done("audit", "list")
+    assert "changed description of the role reader" in deployment.done("audit", "list")
 
 
 def test_events_match_all_options(deployment: Cli):
@@ -54,6 +55,9 @@ def test_events_match_all_options(deployment: Cli):
         matching("--target", "bob") == matching("--target", "usr_1") == [("user.created", "usr_1")]
     )
     assert matching("--until", "1h") == []
+    assert matching("--target", "reader", "--outcome", "done") == both
+    assert matching("--outcome", "refused") == []
+    assert deployment("audit", "list", "--outcome", "lost").status == 2
     for nonsense in ("yesterday", "1y", "-1h", "0001-01-01T00:00:00+14:00"):
         assert deployment("audit", "list", "--since", nonsense).status == 2
 
@@ -63,15 +67,39 @@ def test_an_event_shows_token_audience_and_address(deployment: Cli):
     actor = Actor("ci-bot", None, "2001:db8::7")
     with deployment.composition() as composition, composition.database.changing() as session:
         composition.foundation.trails.begin(session, actor).note("token.issued", "ci-bot", **shown)
-    wide = deployment.on_terminal(200, "audit", "list", "--limit", "1")
-    narrow = deployment.on_terminal(80, "audit", "list", "--limit", "1")
-    header, *_ = (line.split() for line in wide if line)
-    assert header[:7] == ["at", "actor", "address", "action", "target", "audience", "jti"]
-    for value in (*shown.values(), "2001:db8::7", "token.issued"):
-        assert any(value in line for line in wide), "in one row"
-        assert any(line.split()[-1:] == [value] for line in narrow), "on a line of its own"
-    assert max(map(len, wide)) <= 200
-    assert max(map(len, narrow)) <= 80
+    (whole,) = deployment.done("audit", "list", "--limit", "1").splitlines()
+    (wide,) = deployment.on_terminal(200, "audit", "list", "--limit", "1")
+    assert whole == wide
+    assert re.split("  +", wide[20:]) == [
+        *("", "done", "ci-bot got a token for my-os", "from 2001:db8::7"),
+        "jti Qb0mDvjl9A3WXxQmJ7wS2w",
+    ]
+
+
+def test_an_event_is_one_line_on_any_terminal(deployment: Cli):
+    deployment.done("role", "create", "r" * 100, "--scope", "agents:read")
+    for columns in (40, 80, 100):
+        lines = deployment.on_terminal(columns, "audit", "list", "--limit", "4")
+        assert len(lines) == 4
+        assert max(map(len, lines)) <= columns
+        assert lines[0].endswith("…")
+    assert f"created the role {'r' * 79}…" in deployment.done("audit", "list", "--limit", "1")
+
+
+def test_people_are_named_in_the_list(deployment: Cli):
+    deployment.done("user", "create", "bob", "--id", "usr_1")
+    deployment.done("user", "role", "assign", "bob", "reader", "--everywhere")
+    line = deployment.done("audit", "list", "--limit", "1")
+    assert "assigned the role reader to bob everywhere" in line
+    assert deployment.json("audit", "list", "--limit", "1")["items"][0]["target"] == "usr_1"
+    assert "created the user bob" in deployment.done("audit", "list", "--target", "bob")
+
+
+def test_an_unknown_action_is_refused_with_the_name_most_like_it(deployment: Cli):
+    for verb in ("list", "export", "follow"):
+        refused = deployment("audit", verb, "--action", "role.creatd")
+        assert refused.status == 2
+        assert "Did you mean role.created?" in " ".join(refused.err.split())
 
 
 def test_an_export_is_every_event_on_a_line_of_its_own(deployment: Cli):
@@ -163,7 +191,6 @@ def test_a_checkpoint_stored_elsewhere_shows_that_the_end_was_deleted(
 
 
 def test_the_event_of_an_exchange_says_who_acts_for_whom(deployment: Cli):
-    assert "acting" not in deployment.done("audit", "list")
     chain = {"actors": ["archivist", "agents"], "subject_token": "jti-of-agents"}
     with (
         deployment.composition() as composition,
@@ -171,5 +198,5 @@ def test_the_event_of_an_exchange_says_who_acts_for_whom(deployment: Cli):
     ):
         trail.note("token.issued", "alice", **chain)
     printed = deployment.done("audit", "list", "--limit", "1")
-    assert "agents, then archivist" in printed
-    assert "jti-of-agents" in printed
+    assert "archivist got a token on behalf of alice through agents, then archivist" in printed
+    assert "exchanged jti-of-agents" in printed

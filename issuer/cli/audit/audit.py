@@ -1,11 +1,13 @@
 """`issuer audit`."""
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from issuer.audit import AuditEvent, EventFilter
+from issuer.audit.sentences import in_words, principals_of
 from issuer.audit.verification import Verification
 from issuer.cli import output
 from issuer.cli.audit.following import FILTER, FOLLOWED, JSON_LINES, follow_events
@@ -19,9 +21,7 @@ app = new_app("The audit log: who did what, and what was refused.")
 
 _PAGE = 500
 _SHOWN = 50
-_COLUMNS = ["at", "actor", "address", "action", "target", "audience", "jti"]
-_COLUMNS += ["outcome", "count", "reason"]
-_OF_EXCHANGE = ["acting", "subject_token"]
+_KINDS = ("user", "group")
 
 _BETWEEN = {
     **FILTER,
@@ -37,12 +37,15 @@ _TOKEN = re.compile(r"eyJ[A-Za-z0-9_-]+\.eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 
 @app.command("list", parameters={**_BETWEEN, "limit": _LIMIT})
 def list_events(limit: int = _SHOWN, **wanted: Any) -> None:
-    """List the events that match all options, newest first.
+    """List the events that match all options, newest first, one a line.
+
+    A line that does not fit the terminal is cut. In a pipe, and with --json, nothing is left out.
 
     Examples:
 
       issuer audit list
       issuer audit list --target ci-bot --since 1h
+      issuer audit list --outcome refused
       issuer audit list --since 2026-11-01 --until 2026-11-02 --limit 200
       issuer audit list --action client.created --json
     """
@@ -53,8 +56,9 @@ def list_events(limit: int = _SHOWN, **wanted: Any) -> None:
             "id",
             limit,
         )
-    exchanged = any(event.actors for event in events)
-    output.show_all(events, _COLUMNS + (_OF_EXCHANGE if exchanged else []), _row)
+        ids = {each for event in events for each in principals_of(event)}
+        names = work.audit_log.names(ids, _KINDS)
+    output.show_lines(events, lambda event: _line(event, names))
 
 
 @app.command("export", parameters={**_BETWEEN, "form": _FORMAT, **JSON_LINES})
@@ -77,14 +81,16 @@ def export_events(form: str = "jsonl", **wanted: Any) -> None:
 app.command("follow", parameters=FOLLOWED)(follow_events)
 
 
-def _row(event: AuditEvent) -> dict[str, Any]:
-    return {
-        "at": f"{event.at:%Y-%m-%d %H:%M:%S}",
-        "audience": event.details.get("audience"),
+def _line(event: AuditEvent, names: Mapping[str, str]) -> tuple[str, ...]:
+    """What happened, and what may follow on the line."""
+    subject_token = event.details.get("subject_token") if event.actors else None
+    more = {
+        "from": event.address,
         "jti": event.details.get("jti"),
-        "acting": ", then ".join(event.actors),
-        "subject_token": event.details.get("subject_token") if event.actors else None,
+        "exchanged": subject_token,
     }
+    what = f"{event.at:%Y-%m-%d %H:%M:%SZ}  {event.outcome:7}  {in_words(event, names)}"
+    return what, *(f"{name} {value}" for name, value in more.items() if value)
 
 
 @app.command("checkpoint")

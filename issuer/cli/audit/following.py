@@ -6,14 +6,16 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from issuer.audit import EventFilter
 from issuer.audit.audit_log_store import AuditLog
+from issuer.audit.chain_store import Outcome
 from issuer.audit.following import AuditReader, Bookmark, EventPage
 from issuer.audit.ocsf import as_ocsf
+from issuer.audit.sentences import ACTIONS, require_action
 from issuer.cli.command import content_of, flag, option
 from issuer.cli.opening import read_settings
 from issuer.cli.options import instant
@@ -23,11 +25,28 @@ from issuer.errors import IssuerError, Unavailable
 from issuer.files import write_private
 from issuer.server.processes import end_quietly_on_signals
 
+
+def _action(text: str) -> str:
+    try:
+        return require_action(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
 FILTER = {
-    "actor": Annotated[str | None, option("TEXT", "Who did it, such as cli:alice.")],
-    "action": Annotated[str | None, option("TEXT", "What was done, such as client.created.")],
+    "actor": Annotated[str | None, option("TEXT", "Who did it, by id or name, such as cli:alice.")],
+    "action": Annotated[
+        str | None,
+        option(
+            "ACTION",
+            "What was done, such as client.created.",
+            complete=lambda incomplete: [each for each in ACTIONS if each.startswith(incomplete)],
+            parser=_action,
+        ),
+    ],
     "target": Annotated[str | None, option("TEXT", "What it was done to, by id or name.")],
     "address": Annotated[str | None, option("TEXT", "The address that it came from.")],
+    "outcome": Annotated[Outcome | None, option("OUTCOME", "Whether it was done or refused.")],
     "since": Annotated[
         datetime | None,
         option("TIME", "From this time on: 2026-11-01 (UTC), or 1h (ago).", parser=instant),
@@ -60,7 +79,7 @@ def follow_events(
     after: str | None = None,
     state: Path | None = None,
     form: str = "json",
-    **who: str | None,
+    **who: Any,
 ) -> None:
     """Print events as JSON lines as they come, until Ctrl-C or SIGTERM.
 
@@ -142,12 +161,17 @@ class _Following:
             _say("Retention has deleted events after the cursor that were not printed.")
 
     def _print(self, page: EventPage) -> None:
+        actors: list[str] = []
         targets: list[str] = []
-        if self.wanted.target is not None:
+        if self.wanted.actor is not None or self.wanted.target is not None:
             with self.database.reading() as session:
-                targets = AuditLog(session).targets(self.wanted.target)
+                log = AuditLog(session)
+                actors, targets = (
+                    log.ids_of(self.wanted.actor or ""),
+                    log.ids_of(self.wanted.target or ""),
+                )
         for event, bookmark in page.steps(self.bookmark):
-            if self.wanted.matches(event, targets):
+            if self.wanted.matches(event, actors, targets):
                 if self.form == "json":
                     members = {**event.model_dump(mode="json"), "cursor": str(bookmark)}
                 else:
