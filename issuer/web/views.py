@@ -372,13 +372,15 @@ class SignedOutPage(WebPage):
 
 @dataclass(frozen=True, kw_only=True)
 class ProblemPage(WebPage):
-    """`heading` and `sentence` for everybody; the rest, if any, for developers."""
+    """`heading`, `sentence` and ways on for everybody; the rest, if any, for developers."""
 
     TEMPLATE = "problem.html"
     heading: str
     sentence: str
     way_back: str = ""
     way_back_says: str = ""
+    leaves_by: str = ""
+    leaves_says: str = ""
     parameter: str = ""
     given: str | None = None
     registered: tuple[str, ...] = ()

@@ -36,7 +36,7 @@ def test_a_person_is_invited_sets_a_password_and_is_seen_signed_in(
     grace.press("Set password")
     assert grace.page.url == f"{issuer.url}/account"
     grace.go("/console")
-    assert grace.heading == "You may not do this"
+    assert grace.heading == "The console is for administrators"
     assert grace.problems == []
 
     person.page.reload()

@@ -36,9 +36,26 @@ class ForAccountPage(NotAllowed):
     """What people change of their own on `/account` alone."""
 
 
+class NotAdministrator(Forbidden):
+    """Of somebody without any scope of this issuer."""
+
+    def __init__(self, username: str) -> None:
+        super().__init__(None)
+        self.username = username
+
+
 def problem_of(error: Exception, way_back: str) -> tuple[ProblemPage, int]:
     """The page and its status; `way_back` below the path of the issuer."""
     heading, status, says, then = "This was refused", _CONFLICT, "Go back", "Nothing was changed."
+    if isinstance(error, NotAdministrator):
+        return ProblemPage(
+            heading="The console is for administrators",
+            sentence=f"You are signed in as {error.username}.",
+            way_back=_ACCOUNT,
+            way_back_says="Go to your account",
+            leaves_by="/sign-out",
+            leaves_says="Sign in as somebody else",
+        ), _FORBIDDEN
     if isinstance(error, AlreadySent):
         heading, then = "This form was sent already", _AGAIN
     elif isinstance(error, ForAccountPage):

@@ -13,7 +13,7 @@ from issuer.http.requests import parameters, receive_body
 from issuer.scopes import counts_here
 from issuer.sign_in.sessions_store import SignInSession
 from issuer.web.account import OwnPageEndpoint
-from issuer.web.console.screens.answers import PATH, problem_of
+from issuer.web.console.screens.answers import PATH, NotAdministrator, problem_of
 from issuer.web.console.screens.keys_of_others import LOOKED, KeyFetchRequired
 from issuer.web.console.screens.operator import KEEP, NeedsSignIn, Operator, without_admin
 from issuer.web.console.screens.screen import Console, ConsoleScreen
@@ -111,7 +111,7 @@ class ConsoleEndpoint(OwnPageEndpoint):
             tuple(name.removeprefix(KEEP) for name in form if name.startswith(KEEP)),
         )
         if not counts_here(operator.held):
-            raise Forbidden(None)
+            raise NotAdministrator(user.username)
         for scope in self._screen.scopes():
             operator.require(scope)
         return self._screen(self._console, operator, visit, form)
