@@ -18,7 +18,7 @@ READ = "issuer:audit:read"
 
 Text = Annotated[str | None, Query(max_length=255, pattern=r"^[^\x00]*$")]
 
-Target = Annotated[
+Name = Annotated[
     str | None,
     Query(
         max_length=255,
@@ -31,9 +31,9 @@ Target = Annotated[
 @router.get("")
 def list_audit_events(
     caller: Caller,
-    actor: Text = None,
+    actor: Name = None,
     action: Text = None,
-    target: Target = None,
+    target: Name = None,
     since: Instant | None = None,
     until: Instant | None = None,
     address: Text = None,

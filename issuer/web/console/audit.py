@@ -1,6 +1,6 @@
 """`/console/audit`: who did what, and what was refused; newest first."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import urlencode
@@ -9,26 +9,42 @@ from starlette.responses import Response
 
 from issuer.audit import AuditEvent, EventFilter
 from issuer.audit.audit_log_store import AuditLog, is_event_id
+from issuer.audit.chain_store import Outcome
+from issuer.audit.sentences import ACTIONS, require_action
 from issuer.composition import UnitOfWork
 from issuer.errors import NotFound
 from issuer.fields.text import escaped, readable_json
+from issuer.fields.times import duration
 from issuer.groups import GROUP
+from issuer.web.console.screens.events_in_words import EventInWords, in_words
 from issuer.web.console.screens.operator import Operator, readable
 from issuer.web.console.screens.recent_events import READ
 from issuer.web.console.screens.screen import ConsoleScreen
+from issuer.web.console.screens.spreadsheet import as_csv
 from issuer.web.console.screens.views import PAGE, Listing, Typed
 from issuer.web.words import segment
 
 _LIST = "/console/audit"
 _NEIGHBOURS = 3  # on each side
 _EXPORTED, _AT_ONCE = 10_000, 1_000
-_TEXTS = ("actor", "action", "target", "address")
+_TEXTS = ("actor", "target", "address")
 _TIMES = ("since", "until")
-NAMES = (*_TEXTS, *_TIMES)
+NAMES = ("outcome", "action", *_TEXTS, *_TIMES)
 _MAX_CHARACTERS = 255
 # Neither has an index. So many events are looked at for one page; the next page looks further back.
 _UNINDEXED = {"action", "address"}
 _LOOKED_AT = 100_000
+# Links that set one filter, and keep or take away the others.
+_SHORTCUTS: tuple[tuple[str, Mapping[str, str]], ...] = (
+    ("Refused only", {"outcome": Outcome.REFUSED}),
+    ("Last hour", {"since": "1h"}),
+    ("Last 24 hours", {"since": "24h"}),
+    ("Last 7 days", {"since": "7d"}),
+)
+_COLUMNS = (
+    *("id", "at", "outcome", "event", "action", "actor", "target", "reason", "count"),
+    *("address", "request_id", "details"),
+)
 
 
 @dataclass(frozen=True)
@@ -40,27 +56,50 @@ class AuditFilters:
     errors: Typed
 
     @classmethod
-    def read(cls, query: Mapping[str, str]) -> "AuditFilters":
+    def read(cls, query: Mapping[str, str], now: datetime) -> "AuditFilters":
+        """A time may be a duration before `now`."""
         values = {name: query[name].strip()[:_MAX_CHARACTERS] for name in NAMES if name in query}
-        wanted: dict[str, object] = {name: values[name] for name in _TEXTS if values.get(name)}
+        given = {name: value for name, value in values.items() if value}
+        wanted: dict[str, object] = {name: given[name] for name in _TEXTS if name in given}
         errors = {}
-        for name in _TIMES:
+        checks: dict[str, Callable[[str], object]] = {
+            "outcome": _outcome,
+            "action": require_action,
+            **dict.fromkeys(_TIMES, lambda text: _instant(text, now)),
+        }
+        for name, check in checks.items():
             try:
-                wanted |= {name: _instant(values[name])} if values.get(name) else {}
-            except ValueError:
-                errors[name] = "Write a time like 2026-11-01 or 2026-11-01 12:30, in UTC."
+                wanted |= {name: check(given[name])} if name in given else {}
+            except ValueError as error:
+                errors[name] = str(error)
         return cls(Typed(values), EventFilter.model_validate(wanted), Typed(errors))
 
     @property
     def query(self) -> str:
         """As the query of a URL."""
-        return urlencode({name: value for name, value in self.values.items() if value})
+        return self.query_with({})
+
+    def query_with(self, more: Mapping[str, str]) -> str:
+        given = {**self.values, **more}
+        return urlencode({name: value for name, value in given.items() if value})
+
+    @property
+    def api_query(self) -> str:
+        """As the query of the admin API, where times are instants."""
+        wanted = self.wanted.model_dump(mode="json", exclude_none=True)
+        return urlencode({name: wanted[name] for name in NAMES if name in wanted})
 
     @property
     def options(self) -> tuple[str, ...]:
         """As options of the command line."""
         given = [(name, value) for name, value in self.values.items() if value]
         return tuple(text for name, value in given for text in (f"--{name}", value))
+
+    def shortcuts(self) -> Iterator[tuple[str, str, bool]]:
+        """Links to these filters with one more, or without it where it `is_set`."""
+        for label, filters in _SHORTCUTS:
+            is_set = all(self.values[name] == value for name, value in filters.items())
+            yield label, self.query_with(dict.fromkeys(filters, "") if is_set else filters), is_set
 
     def page(
         self, log: AuditLog, before: str | None, limit: int
@@ -79,13 +118,26 @@ class AuditFilters:
         return events, str(since_id) if since_id > ids.start else None
 
 
-def _instant(text: str) -> datetime:
-    """In UTC, unless it says otherwise; `ValueError`."""
-    at = datetime.fromisoformat(text)
+def _outcome(text: str) -> Outcome:
     try:
+        return Outcome(text)
+    except ValueError:
+        raise ValueError(f"Choose {' or '.join(Outcome)}.") from None
+
+
+def _instant(text: str, now: datetime) -> datetime:
+    """In UTC, unless it says otherwise, or a duration ago; `ValueError`."""
+    try:
+        return now - duration(text)
+    except ValueError:
+        pass
+    try:
+        at = datetime.fromisoformat(text)
         return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
-    except OverflowError:
-        raise ValueError from None
+    except (ValueError, OverflowError):
+        raise ValueError(
+            "Write a time like 2026-11-01 or 2026-11-01 12:30, in UTC, or 24h."
+        ) from None
 
 
 class AuditScreen(ConsoleScreen):
@@ -94,20 +146,21 @@ class AuditScreen(ConsoleScreen):
     READ = READ
 
     def show(self) -> Response:
-        filters = AuditFilters.read(self.visit.query)
+        filters = AuditFilters.read(self.visit.query, self.parts.clock())
         before = _event_id(self.visit.query.get("before", ""))
-        events: list[AuditEvent] = []
+        events: list[EventInWords] = []
         following = None
         if not filters.errors:
             with self.operator.work(READ) as work:
-                events, following = filters.page(work.audit_log, before, PAGE)
+                found, following = filters.page(work.audit_log, before, PAGE)
+                events = in_words(self.operator, work, found)
         cli, api = ("audit", "list", *filters.options), ("audit-events",)
         url = f"{self.site.base}{_LIST}?{filters.query}"
         return self.answer(
             "audit",
             "Audit log",
             commands=(
-                self.commands.command(cli, "GET", api, None, filters.query),
+                self.commands.command(cli, "GET", api, None, filters.api_query),
                 self.commands.command(("audit", "verify")),
             ),
             listing=Listing(
@@ -117,26 +170,37 @@ class AuditScreen(ConsoleScreen):
                 first_url=url.rstrip("?") if before else "",
             ),
             filters=filters.query,
+            shortcuts=tuple(filters.shortcuts()),
             values=filters.values,
             errors=filters.errors,
+            actions=ACTIONS,
+            outcomes=tuple(Outcome),
             coverage=self.parts.audit.checkpoints.coverage(),
             most=_EXPORTED,
         )
 
 
 class AuditExportScreen(ConsoleScreen):
-    """The events that match the filters, as a file of JSON lines."""
+    """The events that match the filters, as a file of JSON lines, or of CSV with `format=csv`."""
 
     PATH = f"{_LIST}/export"
     READ = READ
 
     def show(self) -> Response:
-        filters = AuditFilters.read(self.visit.query)
+        filters = AuditFilters.read(self.visit.query, self.parts.clock())
         if filters.errors:
             return self.site.to(_LIST, **filters.values)
         with self.operator.work(READ) as work:
-            lines = "".join(f"{escaped(each.model_dump_json())}\n" for each in _all(work, filters))
+            if self.visit.query.get("format") == "csv":
+                rows = (row for some in _parts(work, filters) for row in self._rows(work, some))
+                return self.download(as_csv(rows, _COLUMNS), "text/csv", "audit.csv")
+            events = (each for some in _parts(work, filters) for each in some)
+            lines = "".join(f"{escaped(each.model_dump_json())}\n" for each in events)
         return self.download(lines, "application/x-ndjson", "audit.jsonl")
+
+    def _rows(self, work: UnitOfWork, events: list[AuditEvent]) -> Iterator[dict[str, object]]:
+        for each in in_words(self.operator, work, events):
+            yield {**each.event.model_dump(mode="json"), "event": each.text}
 
 
 class AuditEventScreen(ConsoleScreen):
@@ -152,12 +216,14 @@ class AuditEventScreen(ConsoleScreen):
             raise NotFound("audit event", asked)
         with self.operator.work(READ) as work:
             event = work.audit_log.get(int(event_id))
-            neighbours = work.audit_log.around(event, _NEIGHBOURS)
+            around = work.audit_log.around(event, _NEIGHBOURS)
+            this, *neighbours = in_words(self.operator, work, [event, *around])
         return self.answer(
             "audit_event",
             f"Event {event.id}",
             commands=(self.commands.command(("audit", "verify")),),
             event=event,
+            text=this.text,
             about=_page_of(self.operator, event.target or ""),
             details=readable_json(event.details) if event.details else "",
             neighbours=neighbours,
@@ -177,11 +243,11 @@ def _event_id(text: str) -> str | None:
     return text if is_event_id(text) else None
 
 
-def _all(work: UnitOfWork, filters: AuditFilters) -> Iterator[AuditEvent]:
+def _parts(work: UnitOfWork, filters: AuditFilters) -> Iterator[list[AuditEvent]]:
     """At most `_EXPORTED` events, some at a time."""
     before: str | None = None
     for _ in range(_EXPORTED // _AT_ONCE):
         events, before = filters.page(work.audit_log, before, _AT_ONCE)
-        yield from events
+        yield events
         if before is None:
             return

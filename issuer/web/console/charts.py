@@ -63,9 +63,10 @@ def _phases(key: DescribedKey, until: datetime) -> Iterator[tuple[KeyState, date
 
 @dataclass(frozen=True, slots=True)
 class TokenBar:
-    """The step that begins at `since`: `x` and `width` in percent, heights in pixels."""
+    """The step from `since` to `until`: `x` and `width` in percent, heights in pixels."""
 
     since: datetime
+    until: datetime
     issued: int
     refused: int
     x: float
@@ -100,6 +101,7 @@ def token_chart(
     bars = tuple(
         TokenBar(
             first + place * step,
+            first + (place + 1) * step,
             issued,
             refused,
             round(place * width, 2),

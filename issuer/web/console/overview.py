@@ -1,37 +1,48 @@
-"""`/console`: is everything well, what to look at, tokens issued and refused, latest changes."""
+"""`/console`: what needs attention, the first steps, how much there is, tokens, latest changes."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import timedelta
 from itertools import islice
+from typing import Any
 
 from starlette.responses import Response
 
-from issuer.audit import AuditEvent
+from issuer.audiences import AUDIENCE
 from issuer.catalogue import NEWEST, lint
 from issuer.catalogue.lint import Code, ScopeFinding
 from issuer.clients import CLIENT
+from issuer.groups import GROUP
 from issuer.keys.described import all_described
 from issuer.keys.schedule import KeyState
+from issuer.resources import ResourceType
 from issuer.roles import ROLE
+from issuer.scopes import parse
 from issuer.status.attention import OK, PROBLEM, WARNING, Finding
 from issuer.users import USER
-from issuer.web.console import keys
+from issuer.web.console import keys, verifiers
 from issuer.web.console.charts import HEIGHT, TokenChart, first_step, token_chart
 from issuer.web.console.screens import recent_events
 from issuer.web.console.screens.answers import PATH
+from issuer.web.console.screens.events_in_words import EventInWords, in_words
 from issuer.web.console.screens.screen import ConsoleScreen
+from issuer.web.console.screens.views import MOST_COUNTED, counted
 from issuer.web.words import ago, segment
 
 _CHANGES, _LOOKED_AT = 10, 200
 _NO_CHANGES = ("session.", "sign_in.")
-_HOUR, _HOURS = timedelta(hours=1), 24
-_DAY, _DAYS = timedelta(days=1), 7
+# By the name of a chart: what it covers, its step, and how many, so that a finger can hit a bar.
+_CHARTS = {
+    "24h": ("Last 24 hours", timedelta(hours=2), 12),
+    "7d": ("Last 7 days", timedelta(days=1), 7),
+}
 _SHOWN = 5  # of each kind
 _EXPIRES_WITHIN = timedelta(days=14)
 _UNUSED_FOR = timedelta(days=90)
 _MOST_ROLES, _MOST_SCOPES = 100, 100
 _MOST_CHANGES = 200
 _LOCKED = "sign_in.locked"
+_COUNTED: tuple[ResourceType[Any, Any], ...] = (AUDIENCE, CLIENT, USER, GROUP, ROLE)
 _ODD = {Code.NOT_A_SCOPE, Code.PER_RESOURCE_MEANS_NOTHING, Code.COVERED_BY_ANOTHER}
 
 
@@ -44,20 +55,38 @@ def _is_odd(finding: ScopeFinding) -> bool:
     return is_typo or finding.code in _ODD
 
 
+@dataclass(frozen=True, slots=True)
+class FirstStep:
+    """What is done at `path`, and whether it is."""
+
+    text: str
+    path: str
+    is_done: bool
+
+
 class OverviewScreen(ConsoleScreen):
+    """`?tokens=` names the time that the chart covers.
+
+    Chart and changes are for those who may read the audit log.
+    """
+
     PATH = PATH
     LABEL = "Overview"
+    PARAMETERS = ("tokens",)
 
     def show(self) -> Response:
-        """Charts and changes are for those who may read the audit log."""
         reads_audit = self.operator.holds(recent_events.READ)
+        findings = [*self._findings(), *self._concerns()]
         return self.answer(
             "overview",
             "Overview",
             commands=(self.commands.command(("doctor",)),),
-            findings=list(self._findings()),
-            concerns=list(self._concerns()),
-            charts=self._charts() if reads_audit else (),
+            needing=[each for each in findings if each.verdict != OK],
+            well=[each for each in findings if each.verdict == OK],
+            steps=self._first_steps(),
+            counts=[*self._counts()],
+            chart=self._chart() if reads_audit else None,
+            charts={name: chart[0] for name, chart in _CHARTS.items()},
             changes=self._changes() if reads_audit else None,
             height=HEIGHT,
         )
@@ -147,16 +176,47 @@ class OverviewScreen(ConsoleScreen):
             text = "Events are missing that a checkpoint covers. Run issuer audit verify."
         return Finding("Audit log", verdict, text, path="/console/audit")
 
-    def _charts(self) -> tuple[TokenChart, ...]:
-        now = self.parts.clock()
-        counts = self.parts.audit.token_counts.since(first_step(now, _DAY, _DAYS))
-        return (
-            token_chart("Last 24 hours", counts, now, _HOUR, _HOURS),
-            token_chart("Last 7 days", counts, now, _DAY, _DAYS),
-        )
+    def _first_steps(self) -> list[FirstStep]:
+        """What a new issuer needs; nothing once all is done, or for who may not do all of it."""
+        needed = (AUDIENCE.write, ROLE.write, CLIENT.write, USER.write, verifiers.READ)
+        if not all(map(self.operator.holds, needed)):
+            return []
+        own = self.parts.settings.url
+        with self.operator.work(AUDIENCE.read) as work:
+            audiences = [each for each in work.audiences.page(None, 2) if each.id != own]
+            roles = work.roles.page(None, _MOST_ROLES)
+            gives_rights = any(not parse(scope).is_of_issuer for r in roles for scope in r.scopes)
+            has_others = max(work.clients.count(2), work.users.count(2)) > 1
+            follows = bool(work.verifiers.all())
+        steps = [
+            FirstStep(
+                "Add your AgentOS as an audience", "/console/audiences?new=yes", bool(audiences)
+            ),
+            FirstStep(
+                "Make a role that says what may be run", "/console/roles?new=yes", gives_rights
+            ),
+            FirstStep("Add a service", "/console/clients?new=service", has_others),
+            FirstStep("Connect the AgentOS with the verifier", "/console/keys/verifiers", follows),
+        ]
+        return [] if all(step.is_done for step in steps) else steps
 
-    def _changes(self) -> tuple[AuditEvent, ...]:
+    def _counts(self) -> Iterator[tuple[str, str, str]]:
+        """How many resources of each kind there are, in words, their kind and the list of them."""
+        for kind in _COUNTED:
+            if self.operator.holds(kind.read):
+                with self.operator.work(kind.read) as work:
+                    number = work.collection(kind).count(MOST_COUNTED)
+                name = kind.kind if number == 1 else kind.plural
+                yield counted(number), name, f"/console/{kind.plural}"
+
+    def _chart(self) -> TokenChart:
+        now = self.parts.clock()
+        name, step, steps = _CHARTS.get(self.visit.query.get("tokens", ""), _CHARTS["24h"])
+        counts = self.parts.audit.token_counts.since(first_step(now, step, steps))
+        return token_chart(name, counts, now, step, steps)
+
+    def _changes(self) -> list[EventInWords]:
         with self.operator.work(recent_events.READ) as work:
             events = work.audit_log.changes(_LOOKED_AT)
-        changes = (each for each in events if not each.action.startswith(_NO_CHANGES))
-        return tuple(islice(changes, _CHANGES))
+            changes = (each for each in events if not each.action.startswith(_NO_CHANGES))
+            return in_words(self.operator, work, islice(changes, _CHANGES))

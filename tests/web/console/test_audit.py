@@ -1,5 +1,7 @@
 """`/console/audit`: who did what, filtered by the URL; one event; the download."""
 
+import csv
+import io
 import json
 import re
 from datetime import timedelta
@@ -11,8 +13,10 @@ from sqlalchemy import update
 
 from issuer.audit import Actor
 from issuer.database.tables import AuditEventRow
+from issuer.roles import Assignment
 from issuer.web.console import audit
-from tests.builders import Deployment
+from tests.builders import Credentials, Deployment
+from tests.drivers import TokenDriver
 from tests.oauth.refreshing import events
 from tests.web.browsing import Browser
 from tests.web.console.conftest import SignedIn
@@ -25,9 +29,42 @@ def test_events_are_shown_newest_first_with_links_to_filters(
 ):
     deployment.role("first", [])
     deployment.role("second", [])
-    html = admin.get(PATH).response.text
+    page = admin.get(PATH)
+    html = page.response.text
     assert html.index("target=second") < html.index("target=first")
-    assert f'href="{PATH}?action=role.created"' in html
+    assert "just now done test:operator created the role second" in page.text
+    (created, *_) = events(deployment, "role.created")
+    assert f'href="{PATH}?action=role.created"' in admin.get(f"{PATH}/{created.id}").response.text
+
+
+def test_a_row_names_people_where_the_operator_may_read_users(
+    deployment: Deployment, admin: Browser, signed_in: SignedIn
+):
+    deployment.role("runner", [])
+    alice = deployment.user("alice", id="usr_1")
+    with deployment.changing() as work:
+        work.assignments.assign(alice, Assignment(role="runner", audience="my-os"))
+    sentence = "assigned the role runner to {} at my-os"
+    assert sentence.format("alice") in admin.get(PATH).text
+    reader = signed_in("issuer:audit:read", username="reader")
+    assert sentence.format("usr_1") in reader.get(PATH).text
+
+
+def test_refused_events_alone_are_one_link_away(
+    deployment: Deployment, admin: Browser, token_endpoint: TokenDriver
+):
+    deployment.client("ci-bot")
+    token_endpoint.client_credentials(Credentials("ci-bot", "wrong"))
+    assert f'href="{PATH}?outcome=refused">Refused only' in admin.get(PATH).response.text
+    page = admin.get(PATH, outcome="refused", since="1h")
+    assert (
+        "refused An unauthenticated caller was refused a token as ci-bot : wrong secret"
+        in page.text
+    )
+    assert "created the client" not in page.text
+    assert f'href="{PATH}?since=1h" aria-current="true">Refused only' in page.response.text
+    assert "issuer audit list --outcome refused --since 1h" in page.text
+    assert "audit-events?outcome=refused&since=2026-11-25T" in page.text
 
 
 def test_the_audit_log_needs_its_scope(signed_in: SignedIn):
@@ -44,6 +81,7 @@ def test_the_audit_log_needs_its_scope(signed_in: SignedIn):
         ("target", "second"),
         ("since", "2026-11-25T12:30"),
         ("until", "2026-11-25 13:30Z"),
+        ("outcome", "done"),
     ],
 )
 def test_the_url_filters_the_events(
@@ -58,9 +96,9 @@ def test_the_url_filters_the_events(
     html = page.response.text
     assert ("target=second" in html, "target=another-os" in html) == (
         True,
-        name in {"actor", "since"},
+        name in {"actor", "since", "outcome"},
     )
-    assert ("target=operator-role" in html) is (name in {"actor", "action", "until"})
+    assert ("target=operator-role" in html) is (name in {"actor", "action", "until", "outcome"})
     assert f"--{name} " in page.text
     lines = browser.get(f"{PATH}/export", **{name: value}).response.text.splitlines()
     assert "second" in {json.loads(line)["target"] for line in lines}
@@ -146,6 +184,25 @@ def test_the_download_is_a_bounded_file_of_json_lines(
     assert answer.headers["cache-control"] == "no-store"
     targets = [json.loads(line)["target"] for line in answer.text.splitlines()]
     assert targets == [f"role-{number}" for number in range(9, 3, -1)]
+
+
+def test_the_download_as_csv_has_a_sentence_and_runs_nothing_in_a_spreadsheet(
+    deployment: Deployment, admin: Browser, token_endpoint: TokenDriver
+):
+    token_endpoint.client_credentials(Credentials("+1+1", "x"))
+    answer = admin.get(f"{PATH}/export", format="csv", outcome="refused").response
+    assert answer.headers["content-disposition"] == 'attachment; filename="audit.csv"'
+    (row,) = csv.DictReader(io.StringIO(answer.text))
+    assert row["event"].startswith("An unauthenticated caller was refused a token as +1+1")
+    assert (row["target"], row["actor"], row["outcome"]) == ("'+1+1", "", "refused")
+    assert json.loads(row["details"]) == {"error": "invalid_client"}
+
+
+def test_an_unknown_filter_is_said_at_its_field_with_the_name_most_like_it(admin: Browser):
+    page = admin.get(PATH, action="role.creatd", outcome="lost")
+    assert page.status == httpx.codes.BAD_REQUEST
+    assert "There is no action 'role.creatd'. Did you mean role.created?" in page.text
+    assert "Choose done or refused." in page.text
 
 
 def test_markup_in_an_event_is_text(deployment: Deployment, admin: Browser):

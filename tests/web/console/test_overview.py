@@ -1,6 +1,8 @@
-"""`/console`: is everything well, what to look at, tokens issued and refused, latest changes."""
+"""`/console`: what needs attention, the first steps, how much there is, tokens, latest changes."""
 
+import re
 from datetime import timedelta
+from html import unescape
 
 import httpx
 import pytest
@@ -10,6 +12,7 @@ from issuer.audit import Actor
 from issuer.database.tables import AuditEventRow
 from tests.builders import Credentials, Deployment
 from tests.drivers import TokenDriver
+from tests.verifiers.reporting import reported
 from tests.web.browsing import Browser
 from tests.web.console.conftest import SignedIn
 
@@ -28,8 +31,8 @@ def test_a_new_issuer_is_well(reader: Browser):
     page = reader.get(PATH)
     assert "This server can issue tokens. ok" in page.text
     assert "ES256 keys The active key signs until 25 Dec 2026" in page.text
-    assert "Nothing that you may see." in page.text
-    assert "problem" not in page.text.split("Things to look at")[0]
+    assert "Nothing needs attention." in page.text
+    assert "Needs attention" not in page.text
     assert 'style="' not in page.response.text
 
 
@@ -37,7 +40,9 @@ def test_what_is_wrong_is_said(deployment: Deployment, reader: Browser):
     deployment.services.audit.checkpoints.make()
     with deployment.services.database.changing() as session:
         session.execute(update(AuditEventRow).values(seq=-AuditEventRow.seq))
-    assert "Events are missing that a checkpoint covers." in reader.get(PATH).text
+    text = reader.get(PATH).text
+    assert "Needs attention Audit log Events are missing that a checkpoint covers." in text
+    assert "Nothing needs attention." not in text
 
 
 def test_secrets_that_expire_soon_or_are_unused_are_listed(
@@ -63,7 +68,7 @@ def test_roles_with_odd_scopes_are_listed(deployment: Deployment, reader: Browse
     deployment.role("odd", ["agent:run", "agents:raed"])
     text = reader.get(PATH).text
     assert "odd No known AgentOS version has agent:run; did you mean agents:run?" in text
-    assert "fine" not in text.split("Latest changes")[0].split("Things to look at")[1]
+    assert "fine" not in text.split("Latest changes")[0].split("Needs attention")[1]
 
 
 def test_users_whose_sign_in_is_locked_are_listed(deployment: Deployment, reader: Browser):
@@ -89,18 +94,46 @@ def test_tokens_issued_and_refused_are_shown_as_chart_and_as_table(
     deployment.wait(timedelta(minutes=2))
     deployment.services.audit.token_counts.count()
     page = reader.get(PATH)
-    for text in ("last 24 hours", "last 7 days"):
-        assert f"Tokens: {text} 3 issued, 1 refused" in page.text
+    assert "Tokens: last 24 hours" in page.text
+    assert "3 issued, 1 refused" in page.text
     assert "2026-11-25 12:00 UTC 1 0" in page.text
     assert "2026-11-25 14:00 UTC 2 1" in page.text
-    assert "2026-11-25 00:00 UTC 3 1" in page.text
+    week = reader.get(PATH, tokens="7d")
+    assert "Tokens: last 7 days" in week.text
+    assert "2026-11-25 00:00 UTC 3 1" in week.text
     assert 'height="120" fill="var(--accent)"' not in page.response.text  # 2 of 3
     assert 'height="80" fill="var(--accent)"' in page.response.text
+    (bar,) = re.findall(r'<a href="([^"]*)" aria-label="1 refused from', page.response.text)
+    refused = reader.get(unescape(bar))
+    assert "was refused a token as ci-bot" in refused.text
+    assert "got a token" not in refused.text
+
+
+def test_the_first_steps_are_shown_until_they_are_done(deployment: Deployment, signed_in: SignedIn):
+    admin = signed_in("issuer:admin")
+    text = admin.get(PATH).text
+    assert "First steps Add your AgentOS as an audience done" in text
+    assert "Make a role that says what may be run to do" in text
+    deployment.role("runner", ["agents:run"])
+    deployment.client("ci-bot")
+    text = admin.get(PATH).text
+    assert "Make a role that says what may be run done Add a service done" in text
+    assert "Connect the AgentOS with the verifier to do" in text
+    reported(deployment, [])
+    assert "First steps" not in admin.get(PATH).text
+
+
+def test_the_number_of_each_kind_leads_to_its_list(deployment: Deployment, signed_in: SignedIn):
+    deployment.client("ci-bot")
+    page = signed_in("issuer:clients:read").get(PATH)
+    assert '<a href="/console/clients"><strong>2</strong> clients</a>' in page.response.text
+    assert "users" not in page.text
 
 
 def test_the_latest_changes_are_listed(deployment: Deployment, reader: Browser):
     deployment.role("newest", [])
-    assert "role.created newest" in reader.get(PATH).text.split("Latest changes")[1]
+    changes = reader.get(PATH).text.split("Latest changes")[1]
+    assert "done test:operator created the role newest" in changes
 
 
 def test_each_part_needs_the_scope_to_read_it(deployment: Deployment, signed_in: SignedIn):
@@ -109,10 +142,14 @@ def test_each_part_needs_the_scope_to_read_it(deployment: Deployment, signed_in:
     deployment.wait(timedelta(days=91))
     text = signed_in("issuer:audiences:read").get(PATH).text
     assert "This server can issue tokens." in text
-    for hidden in ("ES256", "Audit log", "Latest changes", "Tokens:", "odd", "idle"):
+    for hidden in ("ES256", "Audit log", "Latest changes", "Tokens:", "odd", "idle", "First"):
         assert hidden not in text
 
 
 def test_somebody_without_scopes_of_the_issuer_is_refused(browser: Browser, alice: str):
     browser.sign_in()
-    assert browser.get(PATH).status == httpx.codes.FORBIDDEN
+    page = browser.get(PATH)
+    assert page.status == httpx.codes.FORBIDDEN
+    assert "The console is for administrators You are signed in as alice." in page.text
+    assert 'href="/account"' in page.response.text
+    assert "scope" not in page.text

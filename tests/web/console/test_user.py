@@ -128,7 +128,7 @@ def test_what_happened_is_only_shown_to_who_may_read_the_audit_log(
     assert "Recent events" not in shown
     assert "Sign-ins" not in shown
     auditor = signed_in(READ, "issuer:audit:read", username="auditor")
-    assert "user.created" in auditor.get(PAGE).text
+    assert "created the user alice" in auditor.get(PAGE).text
 
 
 def test_sign_ins_are_shown_with_address_and_result(admin: Browser, deployment: Deployment):

@@ -1,8 +1,10 @@
 """What happened to a client or a user last, for those who may read the audit log."""
 
+from dataclasses import replace
 from itertools import groupby, islice
 
 from issuer.audit import AuditEvent
+from issuer.web.console.screens.events_in_words import EventInWords, in_words
 from issuer.web.console.screens.operator import Operator
 from issuer.web.words import methods_in_words
 
@@ -13,7 +15,7 @@ _SHOWN_SIGN_INS = 20
 _BEGAN, _FAILED, _LOCKED = "session.began", "sign_in.failed", "sign_in.locked"
 
 
-def recent_events(operator: Operator, target: str) -> list[tuple[AuditEvent, int]] | None:
+def recent_events(operator: Operator, target: str) -> list[EventInWords] | None:
     """The newest events of exactly this target; None without the scope to read the audit log.
 
     Of equal events that follow each other the newest, and how many they are.
@@ -22,9 +24,13 @@ def recent_events(operator: Operator, target: str) -> list[tuple[AuditEvent, int
         return None
     with operator.work(READ) as work:
         events = work.audit_log.about(target, _READ_AT_MOST)
-    # A service asks for a token every few minutes: one line says so.
-    runs = (list(equal) for _, equal in groupby(events, _what))
-    return [(run[0], sum(each.count for each in run)) for run in islice(runs, _SHOWN_EVENTS)]
+        # A service asks for a token every few minutes: one line says so.
+        all_runs = (list(equal) for _, equal in groupby(events, _what))
+        runs = list(islice(all_runs, _SHOWN_EVENTS))
+        newest = [run[0].model_copy(update={"count": 1}) for run in runs]
+        told = in_words(operator, work, newest)
+    counts = (sum(each.count for each in run) for run in runs)
+    return [replace(each, count=count) for each, count in zip(told, counts, strict=True)]
 
 
 def _what(event: AuditEvent) -> tuple[str | None, ...]:
