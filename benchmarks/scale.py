@@ -53,6 +53,7 @@ PAGES = {
     "the overview": "/console",
     "users": "/console/users",
     "a search for users": "/console/users?search=user-0",
+    "a search for a part of a name": "/console/users?search=nobody",
     "a user": f"/console/users/usr_{0:020}",
     "clients": "/console/clients",
     "a client": "/console/clients/client-000000",
@@ -65,6 +66,7 @@ PAGES = {
     "verifiers": "/console/keys/verifiers",
     "the audit log": "/console/audit",
     "a search in the audit log": "/console/audit?target=client-000000",
+    "refusals in the audit log": "/console/audit?outcome=refused",
     "an explanation": "/console/explain?subject=user-0&audience=my-os&method=GET&path=/agents",
 }
 

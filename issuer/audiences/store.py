@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, inspect, or_, select, update
+from sqlalchemy import ColumnElement, func, inspect, or_, select, update
 from sqlalchemy.orm import selectinload
 
 from issuer.algorithms import AlgorithmInUse
@@ -26,6 +26,8 @@ class AudienceStore(Store[AudienceRow]):
     kind = "audience"
     row = AudienceRow
     searched = (AudienceRow.id,)
+    sorted_by = {"id": AudienceRow.id, "name": func.lower(AudienceRow.name)}
+    also_searched = (AudienceRow.name,)
     with_page = (selectinload(AudienceRow.resources),)
 
     def set_resources(self, row: AudienceRow, resources: list[str]) -> None:

@@ -23,6 +23,12 @@ class ClientStore(Store[ClientRow]):
     kind = "client"
     row = ClientRow
     searched = (ClientRow.folded_id,)
+    sorted_by = {
+        "client_id": ClientRow.folded_id,
+        "name": func.lower(ClientRow.name),
+        "created_at": ClientRow.created_at,
+    }
+    also_searched = (ClientRow.name,)
     with_page = (selectinload(ClientRow.audiences), selectinload(ClientRow.act_rules))
 
     def set_audiences(self, row: ClientRow, audience_ids: list[str]) -> None:

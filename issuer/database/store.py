@@ -5,9 +5,10 @@ Ids of users and clients are unique across both, ignoring case.
 
 import string
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from itertools import islice
+from operator import gt, lt
 from random import Random
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
@@ -20,6 +21,7 @@ from sqlalchemy import (
     delete,
     func,
     inspect,
+    or_,
     select,
     tuple_,
 )
@@ -40,10 +42,13 @@ _ID_ALPHABET = string.ascii_lowercase + string.digits
 _ID_CHARACTERS = 20
 _AFTER_ALL = "\U0010ffff"
 _IN_A_STATEMENT = MAX_DELETED = 1_000
+# Of a list: as many rows take a fraction of a second, to search or to sort without an index.
+LOOKED_AT, MOST_SORTED = 200_000, 10_000
 
 T = TypeVar("T")
 Row = TypeVar("Row", bound=Versioned)
 Model = TypeVar("Model", bound=BaseModel)
+Found = TypeVar("Found")
 Record = TypeVar("Record", bound="DataclassInstance")
 
 
@@ -107,6 +112,32 @@ def in_parts(values: Iterable[T]) -> Iterator[list[T]]:
         yield part
 
 
+@dataclass(frozen=True, slots=True)
+class ListQuery:
+    """A page of a list: rows that have `search` in a text, sorted by the member `sort`.
+
+    It begins after the row of the key `after`. An unknown `sort` is the usual one.
+    """
+
+    limit: int
+    search: str = ""
+    sort: str = ""
+    descending: bool = False
+    after: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ListPart(Generic[Found]):
+    """`next` is the key after which the next page begins, if there is one.
+
+    So many rows were `looked_at` where a search ends before the last one.
+    """
+
+    items: Sequence[Found]
+    next: str | None = None
+    looked_at: int | None = None
+
+
 class Statements:
     """Statements within one transaction."""
 
@@ -123,6 +154,11 @@ class Store(Statements, Generic[Row]):
     with_page: Sequence[ExecutableOption] = ()
     # Columns with an index, in which texts are compared byte by byte; the first identifies a row.
     searched: Sequence[InstrumentedAttribute[str]] = ()
+    # What lists can be sorted by, by member; none is null. The first, by default the key, is unique
+    # and has an index.
+    sorted_by: Mapping[str, Any] = {}
+    # Other texts in which a list is searched.
+    also_searched: Sequence[Any] = ()
 
     def find(self, key: str) -> Row | None:
         """The row of exactly this key, if there is one."""
@@ -151,6 +187,78 @@ class Store(Statements, Generic[Row]):
             for row in self.session.scalars(query.options(*self.with_page)):
                 found[inspect(row).identity] = row
         return list(found.values())
+
+    def sortable(self) -> Sequence[str]:
+        """What a list can be sorted by now, the usual first: the others take a few rows."""
+        usual, *others = self._orders
+        return [usual, *others] if self.count(MOST_SORTED) < MOST_SORTED else [usual]
+
+    def listed(self, asked: ListQuery, prefixes: Sequence[str]) -> ListPart[Row]:
+        """A page of a list. `prefixes` are the searched text as each searched column has it.
+
+        A search in the usual order looks at `LOOKED_AT` rows; the next page looks further. Rows of
+        which a searched column begins with the text are found at once, on the first page.
+        """
+        by = usual = next(iter(self._orders.values()))
+        if asked.sort and asked.sort in self.sortable():
+            by = self._orders[asked.sort]
+        order = [by] if by is usual else [by, usual]
+        query = self._sorted(select(self.row).options(*self.with_page), order, asked)
+        if not asked.search:
+            return self._part(query, asked)
+        texts = [*zip(self.searched, prefixes, strict=True)]
+        texts += [(column, asked.search) for column in self.also_searched]
+        query = query.where(or_(*(self._contains(column, text) for column, text in texts)))
+        last = self._last_looked_at(usual, asked) if by is usual else None
+        if last is None:
+            return self._part(query, asked)
+        part = self._part(query.where(by >= last if asked.descending else by <= last), asked)
+        if asked.after is None:
+            begin = self.search(prefixes, asked.limit)
+            part = replace(part, items=list(dict.fromkeys([*begin, *part.items])))
+        if part.next is not None:
+            return part
+        found = self.session.scalars(select(self._key).where(by == last)).first()
+        return replace(part, next=found, looked_at=LOOKED_AT)
+
+    @property
+    def _key(self) -> ColumnElement[Any]:
+        return cast(ColumnElement[Any], inspect(self.row).primary_key[0])
+
+    @property
+    def _orders(self) -> Mapping[str, Any]:
+        return self.sorted_by or {str(self._key.key): self._key}
+
+    def _sorted(self, query: Any, order: Sequence[Any], asked: ListQuery) -> Any:
+        """In that order, from the row on that follows the one of the key `after`."""
+        start = None
+        if asked.after is not None:
+            of_row = select(*order).where(self._key == asked.after)
+            start = self.session.execute(of_row).first()
+        if start is not None:
+            follows = lt if asked.descending else gt
+            condition = follows(order[-1], start[-1])
+            for column, value in zip(order[:-1], start[:-1], strict=True):
+                condition = or_(follows(column, value), and_(column == value, condition))
+            query = query.where(condition)
+        return query.order_by(*(each.desc() if asked.descending else each for each in order))
+
+    def _last_looked_at(self, usual: Any, asked: ListQuery) -> Any:
+        """The value of the last row that a search looks at; None if it looks at all."""
+        rows = self._sorted(select(usual), [usual], asked)
+        return self.session.scalars(rows.offset(LOOKED_AT - 1).limit(1)).first()
+
+    def _part(self, query: Any, asked: ListQuery) -> ListPart[Row]:
+        rows = self.session.scalars(query.limit(asked.limit + 1)).all()
+        if len(rows) <= asked.limit:
+            return ListPart(rows)
+        return ListPart(rows[: asked.limit], inspect(rows[asked.limit - 1]).identity[0])
+
+    def _contains(self, column: Any, text: str) -> ColumnElement[bool]:
+        """In any case; on SQLite, LIKE ignores that of ASCII letters by itself."""
+        is_sqlite = self.session.get_bind().dialect.name == "sqlite"
+        contains = column.contains if is_sqlite else column.icontains
+        return cast(ColumnElement[bool], contains(text, autoescape=True))
 
     def identified(self, ids: Iterable[str]) -> list[Row]:
         """The rows that these identify, in the first searched column; a query for each part."""

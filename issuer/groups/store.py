@@ -22,6 +22,12 @@ class GroupStore(FilteredStore[GroupRow]):
     kind = "group"
     row = GroupRow
     searched = (GroupRow.folded_id, GroupRow.folded_name)
+    sorted_by = {
+        "name": GroupRow.folded_name,
+        "description": func.lower(GroupRow.description),
+        "created_at": GroupRow.created_at,
+    }
+    also_searched = (GroupRow.description,)
 
     def attribute(self, name: str) -> Attribute:
         """A member of groups, as conditions compare it."""

@@ -1,6 +1,6 @@
 """Reading and changing the resources of one type."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -10,7 +10,7 @@ from issuer.authority import Authority
 from issuer.catalogue.lint import reject_misspelled
 from issuer.clock import Clock
 from issuer.database import Session
-from issuer.database.store import Store, as_model
+from issuer.database.store import ListPart, ListQuery, Store, as_model
 from issuer.database.tables import Versioned
 from issuer.errors import AlreadyExists, InvalidField, NotFound
 from issuer.resources.resource_type import FieldsT, ModelT, ResourceType
@@ -85,6 +85,15 @@ class Collection(WithinTransaction, Generic[RowT, FieldsT, ModelT]):
         """At most `limit` resources whose keys follow `after`, in order of key."""
         rows = self._store.page(after, limit, descending=descending)
         return [self._model(row) for row in rows]
+
+    def sortable(self) -> Sequence[str]:
+        """The members that a list can be sorted by now, the usual one first."""
+        return self._store.sortable()
+
+    def listed(self, asked: ListQuery) -> ListPart[ModelT]:
+        """A page of a list, which finds any part of an id, of a name and of some other texts."""
+        part = self._store.listed(asked, self._prefixes(asked.search))
+        return ListPart([self._model(row) for row in part.items], part.next, part.looked_at)
 
     def search(self, text: str, limit: int) -> list[ModelT]:
         """Resources whose id or name begins with `text`: at most `limit` by each."""

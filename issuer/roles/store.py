@@ -30,6 +30,12 @@ class RoleStore(Store[RoleRow]):
     kind = "role"
     row = RoleRow
     searched = (RoleRow.name,)
+    sorted_by = {
+        "name": RoleRow.name,
+        "description": func.lower(RoleRow.description),
+        "updated_at": RoleRow.updated_at,
+    }
+    also_searched = (RoleRow.description,)
 
     def assignments_of_role(self, name: str, limit: int | None = None) -> Sequence[AssignmentRow]:
         query = select(AssignmentRow).where(AssignmentRow.role_name == name).limit(limit)
@@ -48,6 +54,24 @@ class AssignmentStore(Statements):
         """The assignments of several principals, in one query and no order."""
         query = select(AssignmentRow).where(AssignmentRow.folded_id.in_(folded_ids))
         return self.session.scalars(query).all()
+
+    def roles_of_each(self, folded_ids: Sequence[str]) -> dict[str, list[str]]:
+        """The names of the roles that each of these users holds in any way, in order."""
+        user, assigned, given = (
+            UserRow.folded_id,
+            AssignmentRow.role_name,
+            ProviderRoleRow.role_name,
+        )
+        direct = select(AssignmentRow.folded_id, assigned)
+        queries = (
+            direct.where(AssignmentRow.folded_id.in_(folded_ids)),
+            select(user, assigned).select_from(THROUGH_GROUPS).where(user.in_(folded_ids)),
+            select(user, given).select_from(THROUGH_ISSUERS).where(user.in_(folded_ids)),
+        )
+        found: dict[str, set[str]] = {}
+        for folded_id, name in self.session.execute(union(*queries)):
+            found.setdefault(folded_id, set()).add(name)
+        return {folded_id: sorted(names) for folded_id, names in found.items()}
 
     def holders(self, name: str, after: str, limit: int) -> Sequence[str]:
         """The folded ids of at most `limit` principals with the role, after that one, in order.

@@ -27,6 +27,8 @@ class TrustedIssuerStore(Store[TrustedIssuerRow]):
     kind = "trusted issuer"
     row = TrustedIssuerRow
     searched = (TrustedIssuerRow.id,)
+    sorted_by = {"id": TrustedIssuerRow.id, "issuer": TrustedIssuerRow.issuer}
+    also_searched = (TrustedIssuerRow.issuer,)
 
     def clients_of(self, issuer_id: str) -> Sequence[ClientRow]:
         """The clients with a trust that names it."""

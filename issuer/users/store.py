@@ -42,6 +42,13 @@ class UserStore(FilteredStore[UserRow]):
     kind = "user"
     row = UserRow
     searched = (UserRow.folded_id, UserRow.folded_username)
+    sorted_by = {
+        "username": UserRow.folded_username,
+        "name": func.lower(UserRow.name),
+        "email": func.lower(func.coalesce(UserRow.email, "")),
+        "created_at": UserRow.created_at,
+    }
+    also_searched = (UserRow.name, UserRow.email)
 
     def attribute(self, *path: str | int) -> Attribute:
         """A member of users, or the text that a path leads to in what SCIM clients sent."""

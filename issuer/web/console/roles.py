@@ -100,6 +100,8 @@ class RolesScreen(CollectionScreen):
     SIGN_IN = dict.fromkeys(("", "create", "force"), NeedsSignIn.IF_PROTECTED)
 
     def show(self) -> Response:
+        if "export" in self.visit.query:
+            return self.export()
         return self.form_page({"add": self.visit.query.get("add", "")})
 
     def create(self) -> Response:

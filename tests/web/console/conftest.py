@@ -36,11 +36,11 @@ def signed_in(deployment: Deployment) -> SignedIn:
     return hold
 
 
-def person(deployment: Deployment, username: str, scopes: Iterable[str]) -> Browser:
+def person(deployment: Deployment, username: str, scopes: Iterable[str], **fields: str) -> Browser:
     """The same without the time that passwords take: the new user has none, and has a session."""
     name = f"{username}-role"
     deployment.role(name, list(scopes))
-    user_id = deployment.user(username, [name], password=None)
+    user_id = deployment.user(username, [name], password=None, **fields)
     browser = Browser(deployment.http)
     browser.get("/sign-in")
     browser.cookies["__Host-session"] = sign_in(deployment, user_id).cookie

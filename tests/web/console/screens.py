@@ -36,17 +36,17 @@ class Screen:
         return all(covers(scopes, each) for each in self.read)
 
 
-_LISTED = ("search", "after", "order")
+_LISTED = ("search", "after", "sort", "order", "export")
 _CLIENT, _ROLE = "/console/clients/pipeline", "/console/roles/reader"
 _AUDIENCE, _USER = "/console/audiences/other-os", "/console/users/wanda"
 _GROUP = "/console/groups/analysts"
 _TRUSTED_ISSUER = "/console/trusted-issuers/cluster"
 _EXPLAINED = ("subject", "through", "behalf", "origin", "audience", "version", "method", "path")
-_FILTERS = ("actor", "action", "target", "address", "since", "until")
+_FILTERS = ("outcome", "actor", "action", "target", "address", "since", "until")
 
 # By the path of the route.
 SCREENS: dict[str, Screen] = {
-    "/console": Screen(("/console",), entry="Overview"),
+    "/console": Screen(("/console",), parameters=("tokens",), entry="Overview"),
     "/console/audiences": Screen(
         ("/console/audiences", "/console/audiences?new=yes"),
         ("issuer:audiences:read",),
@@ -147,7 +147,7 @@ SCREENS: dict[str, Screen] = {
         ("/console/audit",), ("issuer:audit:read",), "", (*_FILTERS, "before"), "Audit log"
     ),
     "/console/audit/export": Screen(
-        ("/console/audit/export",), ("issuer:audit:read",), "", _FILTERS
+        ("/console/audit/export",), ("issuer:audit:read",), "", (*_FILTERS, "format")
     ),
     "/console/audit/{id}": Screen(("/console/audit/1",), ("issuer:audit:read",)),
     "/console/configuration": Screen(("/console/configuration",), READS, entry="Configuration"),

@@ -49,8 +49,8 @@ def test_an_audience_is_created_and_found(signed_in: SignedIn, deployment: Deplo
     assert "https://os.example/mcp" in text
     listed = operator.get(LIST).text
     assert "os-2 Second ES256 600 seconds https://os.example/mcp" in listed
-    assert "my-os" not in operator.get(LIST, search="os").text
-    assert "No audience id begins with “zzz”." in operator.get(LIST, search="zzz").text
+    assert "my-os" not in operator.get(LIST, search="SECOND").text
+    assert "No audience has “zzz” in its id or name." in operator.get(LIST, search="zzz").text
     assert events(deployment, "audience.created")[-1].target == "os-2"
 
 
@@ -107,7 +107,8 @@ def test_a_change_says_its_command(admin: Browser, deployment: Deployment):
     assert '"access_token_ttl": 300' in shown.text
     (event,) = events(deployment, "audience.updated")
     assert event.target == "my-os"
-    assert "audience.updated" in shown.text
+    what = "access_token_ttl, include_roles, name"
+    assert f"changed {what} of the audience my-os" in shown.text
 
 
 def test_a_change_of_what_changed_meanwhile_shows_both(admin: Browser, deployment: Deployment):

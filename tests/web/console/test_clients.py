@@ -122,4 +122,4 @@ def test_the_list_says_state_audiences_and_last_use(
 
 
 def test_an_empty_search_says_so(admin: Browser):
-    assert "No client id begins with “zzz”." in admin.get(LIST, search="zzz").text
+    assert "No client has “zzz” in its id or name." in admin.get(LIST, search="zzz").text

@@ -1,14 +1,25 @@
 """`/console/users`: the list, and new users."""
 
+import csv
+import io
+import json
+import re
+from datetime import timedelta
+from html import unescape
+
 import httpx
 import pytest
 
+from issuer.database import store
+from issuer.scopes import ISSUER_ADMIN
 from issuer.sign_in import InvitationFields
+from issuer.web.console.screens import collection, views
 from tests.builders import URL, Deployment
 from tests.oauth.refreshing import events
+from tests.rows import rows
 from tests.sign_in.people import People
 from tests.web.browsing import Browser, PageSeen
-from tests.web.console.conftest import SignedIn, forged
+from tests.web.console.conftest import SignedIn, forged, person
 
 LIST = "/console/users"
 READ, WRITE = "issuer:users:read", "issuer:users:write"
@@ -122,31 +133,154 @@ def test_the_list_says_state_and_how_people_sign_in(
     with deployment.changing() as work:
         work.invitations.create(dave, InvitationFields())
     text = admin.get(LIST).text
-    assert "alice Alice alice@example.com password, authenticator app" in text
-    assert "bob disabled password" in text
-    assert "carol nothing yet" in text
-    assert "dave invited nothing yet" in text
+    assert "alice Alice alice@example.com none password, authenticator app never" in text
+    assert "bob disabled none password never" in text
+    assert "carol none nothing yet never" in text
+    assert "dave invited none nothing yet never" in text
 
 
-@pytest.mark.parametrize("search", ["AL", "usr-1"])
-def test_a_user_is_found_by_the_beginning_of_name_or_id(
-    admin: Browser, deployment: Deployment, search: str
+def test_the_list_says_which_roles_people_hold_and_when_they_signed_in(
+    admin: Browser, deployment: Deployment
 ):
-    deployment.user("alice", id="usr-1")
-    deployment.user("bob", id="other")
-    text = admin.get(LIST, search=search).text
+    deployment.role("reader", [])
+    deployment.role("writer", [])
+    deployment.user("alice", ["writer"], id="a")
+    deployment.user("bob", id="b")
+    deployment.group("Readers", ["a", "b"], ["reader"], id="readers")
+    browser = Browser(deployment.http)
+    browser.sign_in("alice")
+    deployment.wait(timedelta(minutes=5))
+    text = admin.get(LIST).text
+    assert "alice reader, writer password 5 minutes ago" in text
+    assert "bob reader password never" in text
+    deployment.wait(timedelta(days=100))
+    assert "bob reader password not lately" in signed_in_again(deployment, "admin").get(LIST).text
+
+
+def signed_in_again(deployment: Deployment, username: str) -> Browser:
+    browser = Browser(deployment.http)
+    browser.sign_in(username)
+    return browser
+
+
+@rows("search", ["AL", "lic", "USR-1", "r-1", "liddell", "wonder.EXAMPLE"])
+def test_a_user_is_found_by_any_part_of_user_name_id_name_or_email(
+    shared: Deployment, shared_admin: Browser, search: str
+):
+    text = shared_admin.get(LIST, search=search).text
     assert "alice" in text
     assert "bob" not in text
+    assert "1 found" in text
+
+
+@rows("search", ["%", "_", "/", "\\", "a%e"])
+def test_a_search_has_no_wildcards(shared_admin: Browser, search: str):
+    assert f"No user has “{search}” in" in shared_admin.get(LIST, search=search).text
+
+
+@rows(
+    ("query", "names"),
+    {
+        "by user name": ({}, ["admin", "alice", "bob", "carol"]),
+        "the other way round": ({"order": "desc"}, ["carol", "bob", "alice", "admin"]),
+        "by name": ({"sort": "name"}, ["admin", "carol", "alice", "bob"]),
+        "by email, then user name": ({"sort": "email"}, ["admin", "bob", "alice", "carol"]),
+        "by what there is not": ({"sort": "password"}, ["admin", "alice", "bob", "carol"]),
+        "of a search": ({"search": "a", "sort": "email"}, ["admin", "alice", "carol"]),
+    },
+)
+def test_the_list_is_sorted(shared_admin: Browser, query: dict[str, str], names: list[str]):
+    html = shared_admin.get(LIST, **query).response.text
+    found = re.findall(r'<th scope="row"><a href="[^"]*">([^<]*)</a>', html)
+    assert found == names
+
+
+def test_the_heads_of_columns_sort_the_list_and_turn_the_order(shared_admin: Browser):
+    html = shared_admin.get(LIST, search="a").response.text
+    assert '<a href="?search=a&amp;sort=email">Email</a>' in html
+    assert 'aria-sort="ascending"><a href="?search=a&amp;sort=username&amp;order=desc">' in html
+    turned = shared_admin.get(LIST, sort="username", order="desc").response.text
+    assert 'aria-sort="descending"><a href="?sort=username">' in turned
+
+
+def test_the_pages_of_a_sorted_search_have_each_user_once(
+    shared_admin: Browser, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(views, "PAGE", 1)
+    for query in (
+        {"search": "a"},
+        {"search": "a", "sort": "email"},
+        {"search": "a", "sort": "email", "order": "desc"},
+        {"search": "a", "order": "desc"},
+    ):
+        found, page = [], shared_admin.get(LIST, **query)
+        while True:
+            html = page.response.text
+            found += re.findall(r'<th scope="row"><a href="[^"]*">([^<]*)</a>', html)
+            following = re.findall(r'href="([^"]*)" rel="next"', html)
+            if not following:
+                break
+            page = shared_admin.get(unescape(following[0]))
+        assert sorted(found) == ["admin", "alice", "carol"], query
+
+
+def test_a_search_of_very_many_looks_at_some_at_a_time(
+    shared_admin: Browser, monkeypatch: pytest.MonkeyPatch
+):
+    """What begins with the text is found at once."""
+    monkeypatch.setattr(store, "LOOKED_AT", 2)
+    page = shared_admin.get(LIST, search="ar")
+    assert "No user has “ar” in user name, id, name or email among those." in page.text
+    assert "A search looks at 2 users at a time; the next page looks further." in page.text
+    (following,) = re.findall(r'href="([^"]*)" rel="next"', page.response.text)
+    assert "carol" in shared_admin.get(unescape(following)).text
+    assert "carol" in shared_admin.get(LIST, search="car").text
+
+
+def test_very_many_are_sorted_by_user_name_alone(
+    shared_admin: Browser, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(store, "MOST_SORTED", 3)
+    html = shared_admin.get(LIST, sort="email").response.text
+    assert html.index("alice") < html.index("bob")
+    assert "sort=email" not in html
+    assert "sort=username" in html
+
+
+def test_the_list_is_a_file_as_it_is_sorted_and_searched(
+    shared_admin: Browser, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(collection, "_AT_ONCE", 1)
+    answer = shared_admin.get(LIST, export="csv", search="a", order="desc").response
+    assert answer.headers["content-disposition"] == 'attachment; filename="users.csv"'
+    rows_ = list(csv.DictReader(io.StringIO(answer.text)))
+    assert [each["username"] for each in rows_] == ["carol", "alice", "admin"]
+    assert rows_[0]["name"] == "'=cmd()"
+    assert (rows_[2]["roles"], rows_[2]["states"]) == ("admin-role", "cannot sign in")
+    lines = shared_admin.get(LIST, export="jsonl", search="alice").response.text.splitlines()
+    assert [json.loads(line)["email"] for line in lines] == ["a@wonder.example"]
+    monkeypatch.setattr(collection, "MOST_EXPORTED", 2)
+    assert len(shared_admin.get(LIST, export="jsonl").response.text.splitlines()) == 2
+
+
+@pytest.fixture(scope="module")
+def shared_admin(shared: Deployment) -> Browser:
+    shared.user("alice", id="usr-1", name="Liddell", email="a@wonder.example")
+    shared.user("bob", id="other", name="Zed")
+    shared.user("carol", id="c", name="=cmd()", email="z@example.com")
+    return person(shared, "admin", [ISSUER_ADMIN], id="admin")
 
 
 def test_a_long_list_has_pages(admin: Browser, deployment: Deployment):
     for number in range(51):
         deployment.user(f"user-{number:02}", password=None, id=f"a-{number:02}")
     page = admin.get(LIST)
-    assert "user-49" in page.text
-    assert "user-50" not in page.text
-    assert "user-50" in admin.get(LIST, after="a-49").text
+    assert "user-48" in page.text
+    assert "user-49" not in page.text
+    assert "user-49" in admin.get(LIST, after="a-48").text
 
 
 def test_an_empty_search_says_so(admin: Browser):
-    assert "No user name or id begins with “zzz”." in admin.get(LIST, search="zzz").text
+    assert (
+        "No user has “zzz” in user name, id, name or email." in admin.get(LIST, search="zzz").text
+    )

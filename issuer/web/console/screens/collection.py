@@ -4,18 +4,24 @@ A collection of the console is a `ResourceForm`, a `CollectionScreen` and a `Res
 templates are found by the names of the resource, and what is special is overridden.
 """
 
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from starlette.responses import Response
 
 from issuer.composition import UnitOfWork
 from issuer.errors import AlreadyExists, InvalidField
+from issuer.fields.text import escaped
 from issuer.resources import ResourceType
 from issuer.web.console.screens.resource_form import ResourceForm, allow_if_ticked
 from issuer.web.console.screens.screen import CONFLICT, ConsoleScreen
-from issuer.web.console.screens.views import Command, listing
+from issuer.web.console.screens.spreadsheet import as_csv
+from issuer.web.console.screens.views import Command, list_query, listing
 from issuer.web.words import segment
+
+MOST_EXPORTED, _AT_ONCE = 10_000, 1_000
 
 
 class ResourceTypeScreen(ConsoleScreen):
@@ -53,6 +59,8 @@ class CollectionScreen(ResourceTypeScreen):
     """
 
     PARAMETERS: ClassVar[tuple[str, ...]] = ("new",)
+    # What a file of the list has besides the members of the resources.
+    EXPORTED: ClassVar[tuple[str, ...]] = ()
     # What the form for each kind of new resource has at first.
     KINDS: ClassVar[Mapping[str, Mapping[str, str]]] = {"": {}}
 
@@ -61,6 +69,8 @@ class CollectionScreen(ResourceTypeScreen):
             self.operator.require(self.TYPE.write)
             kind = self._kind(self.visit.query["new"])
             return self.form_page({"kind": kind, **self.KINDS[kind]})
+        if "export" in self.visit.query:
+            return self.export()
         return self.list_page()
 
     def list_page(self, **shown: Any) -> Response:
@@ -74,9 +84,37 @@ class CollectionScreen(ResourceTypeScreen):
             commands=(self.commands.of_resources(self.TYPE, ["list"], "GET"),),
             type=self.TYPE,
             listing=found,
+            most=MOST_EXPORTED,
             new=self._kind("") or "yes",
             **shown,
         )
+
+    def export(self) -> Response:
+        """The list as it is sorted and searched, as a file of JSON lines or of CSV."""
+        rows: dict[str, dict[str, Any]] = {}
+        with self.operator.work(self.TYPE.read) as work:
+            collection = work.collection(self.TYPE)
+            asked = list_query(self.visit, _AT_ONCE)
+            for _ in range(MOST_EXPORTED // _AT_ONCE):
+                part = collection.listed(asked)
+                about = self.exported(work, part.items)
+                for each, more in zip(part.items, about, strict=True):
+                    rows[self.TYPE.key_of(each)] = {**each.model_dump(mode="json"), **more}
+                if part.next is None:
+                    break
+                asked = replace(asked, after=part.next)
+        if self.visit.query["export"] == "csv":
+            fields = self.TYPE.model.model_fields.items()
+            columns = [*(name for name, each in fields if not each.exclude), *self.EXPORTED]
+            return self.download(
+                as_csv(rows.values(), columns), "text/csv", f"{self.TYPE.plural}.csv"
+            )
+        lines = "".join(f"{escaped(json.dumps(row))}\n" for row in rows.values())
+        return self.download(lines, "application/x-ndjson", f"{self.TYPE.plural}.jsonl")
+
+    def exported(self, work: UnitOfWork, resources: Sequence[Any]) -> Sequence[dict[str, Any]]:
+        """What is EXPORTED of each."""
+        return [{} for _ in resources]
 
     def about(self, work: UnitOfWork, resources: Sequence[Any]) -> dict[str, Any]:
         """What the rows of the list show besides the resources."""

@@ -1,11 +1,12 @@
 """What all screens of the console show."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 from urllib.parse import urlencode
 
 from issuer.composition import UnitOfWork
+from issuer.database.store import ListQuery
 from issuer.resources import ResourceType
 from issuer.resources.resource_type import ModelT
 from issuer.web.views import Form, WebPage
@@ -91,10 +92,32 @@ class ConsolePage(WebPage):
 
 
 @dataclass(frozen=True, slots=True)
+class Sorting:
+    """What a list is sorted by, and what it `can` be sorted by; `query` is that of the list."""
+
+    by: str
+    descending: bool
+    can: Sequence[str]
+    query: Mapping[str, str]
+
+    def link(self, name: str) -> str:
+        """The query with which the list is sorted by that, or the other way round if it is."""
+        is_turned = name == self.by and not self.descending
+        order = {"order": "desc"} if is_turned else {}
+        return urlencode({**self.query, "sort": name, **order})
+
+    @property
+    def kept(self) -> dict[str, str]:
+        """The query that keeps the order."""
+        return {"sort": self.by} | ({"order": "desc"} if self.descending else {})
+
+
+@dataclass(frozen=True, slots=True)
 class Listing(Generic[Item]):
     """A part of a list. `count` is in words, "1,000+" where counting on would take long.
 
-    `next_url` is empty on the last page, `first_url` on the first one.
+    `next_url` is empty on the last page, `first_url` on the first one. A search has looked at so
+    many, if not at all. `export` is the query for a file of the list.
     """
 
     items: tuple[Item, ...]
@@ -102,6 +125,21 @@ class Listing(Generic[Item]):
     search: str = ""
     next_url: str = ""
     first_url: str = ""
+    looked_at: int | None = None
+    sorting: Sorting | None = None
+    export: str = ""
+
+
+def list_query(visit: Visit, limit: int) -> ListQuery:
+    """The part of a list that the query names."""
+    query = visit.query
+    return ListQuery(
+        limit,
+        query.get("search", "").strip()[:_MAX_CHARACTERS],
+        query.get("sort", ""),
+        query.get("order") == "desc",
+        query.get("after"),
+    )
 
 
 def listing(
@@ -109,25 +147,30 @@ def listing(
 ) -> Listing[ModelT]:
     """The part of a list that the query names; `url` is that of the list.
 
-    A search finds ids and names by how they begin: with an index, however many there are.
+    Sorted by name, unless the query names something else by which so many can be sorted.
     """
     collection = work.collection(resource_type)
-    search = visit.query.get("search", "").strip()[:_MAX_CHARACTERS]
-    if search:
-        found = collection.search(search, PAGE + 1)
-        count = f"the first {PAGE} found" if len(found) > PAGE else f"{len(found)} found"
-        return Listing(tuple(found[:PAGE]), count, search, first_url=url)
-    after, descending = visit.query.get("after"), visit.query.get("order") == "desc"
-    items = collection.page(after, PAGE + 1, descending=descending)
-    order = {"order": "desc"} if descending else {}
-    next_url = first_url = ""
-    if len(items) > PAGE:
-        last = resource_type.key_of(items[PAGE - 1])
-        next_url = f"{url}?{urlencode({**order, 'after': last})}"
-    if after:
-        first_url = f"{url}?{urlencode(order)}".rstrip("?")
+    asked = list_query(visit, PAGE)
+    part = collection.listed(asked)
+    can = collection.sortable()
+    searched = {"search": asked.search} if asked.search else {}
+    by = asked.sort if asked.sort in can else can[0]
+    sorting = Sorting(by, asked.descending, can, searched)
+    kept = searched | (sorting.kept if by != can[0] or asked.descending else {})
     count = counted(collection.count(MOST_COUNTED))
-    return Listing(tuple(items[:PAGE]), count, "", next_url, first_url)
+    if asked.search:
+        is_whole = part.next is None and asked.after is None
+        count = f"{len(part.items):,} found" if is_whole else "found"
+    return Listing(
+        tuple(part.items),
+        count,
+        asked.search,
+        f"{url}?{urlencode({**kept, 'after': part.next})}" if part.next else "",
+        f"{url}?{urlencode(kept)}".rstrip("?") if asked.after else "",
+        part.looked_at,
+        sorting,
+        urlencode(kept),
+    )
 
 
 def counted(number: int, total: int | None = None) -> str:

@@ -9,10 +9,12 @@ from starlette.responses import Response
 from issuer.audiences import AUDIENCE
 from issuer.composition import UnitOfWork
 from issuer.errors import AlreadyExists, InvalidField, NotFound
+from issuer.fields.ids import fold_id
 from issuer.roles import ROLE, Assignment
 from issuer.sign_in import InvitationFields, NewInvitation
 from issuer.sign_in.factors_store import SignInMethods
 from issuer.users import USER, User, UserFields
+from issuer.users.guard import KNOWN_FOR
 from issuer.web.console.screens.collection import CollectionScreen
 from issuer.web.console.screens.operator import NeedsSignIn
 from issuer.web.console.screens.resource_form import ResourceForm, some_keys
@@ -53,17 +55,43 @@ def new_assignments(form: Mapping[str, str]) -> list[Assignment]:
     return [Assignment(role=role, audience=audience) for role in dict.fromkeys(roles)]
 
 
+def _roles_of(work: UnitOfWork, users: Sequence[User]) -> dict[str, list[str]]:
+    """The names of the roles of each, in any way, by id."""
+    found = work.assignments.roles_of_each([fold_id(each.id) for each in users])
+    return {each.id: found.get(fold_id(each.id), []) for each in users}
+
+
+def _exported(user: User, means: SignInMethods | None, roles: list[str]) -> dict[str, Any]:
+    """None for a user who was deleted just now."""
+    last = means.last_sign_in_at if means else None
+    return {
+        "states": list(user_states(user, means)) if means else [],
+        "roles": roles,
+        "last_sign_in_at": last.isoformat() if last else None,
+    }
+
+
 class UsersScreen(CollectionScreen):
     FORM = FORM
     ARGUMENT = "username"
+    EXPORTED = ("states", "roles", "last_sign_in_at")
     KINDS = {"": {"invite": "yes"}}
     SIGN_IN = {"": NeedsSignIn.IF_PROTECTED}
 
     def about(self, work: UnitOfWork, users: Sequence[User]) -> dict[str, Any]:
-        """How each can sign in, and their states."""
+        """How each can sign in, their states and roles; what sign-ins are known since."""
         means = work.factors.methods_of(*(each.id for each in users))
         known = ((each, means[each.id]) for each in users if each.id in means)
-        return {"sign_in_of": {user.id: (how, user_states(user, how)) for user, how in known}}
+        return {
+            "sign_in_of": {user.id: (how, user_states(user, how)) for user, how in known},
+            "roles_of": _roles_of(work, users),
+            "known_since": self.parts.clock() - KNOWN_FOR,
+        }
+
+    def exported(self, work: UnitOfWork, users: Sequence[User]) -> Sequence[dict[str, Any]]:
+        means = work.factors.methods_of(*(each.id for each in users))
+        roles = _roles_of(work, users)
+        return [_exported(user, means.get(user.id), roles[user.id]) for user in users]
 
     def choices(self) -> Mapping[str, Sequence[str]]:
         with self.operator.work(USER.read) as work:
