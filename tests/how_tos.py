@@ -74,6 +74,11 @@ CHANGES: dict[str, list[str]] = {
         "+ client_secrets ci-bot",
         "+ revoked_principals client_id ci-bot",
     ],
+    "give-rights-for-a-time.md": [
+        "+ revoked_principals sub alice",
+        "~ clients ci-bot: scopes",
+        "+ revoked_principals client_id ci-bot",
+    ],
     "give-rights-to-a-group.md": [
         "+ revoked_principals sub alice",
         "+ revoked_principals sub carol",

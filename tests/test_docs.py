@@ -332,6 +332,18 @@ def test_a_group_gets_rights_and_loses_them_as_the_page_says(issuer: RunningIssu
     assert any(sentence in each for each in said)
 
 
+def test_rights_are_given_for_a_time_as_the_page_says(issuer: RunningIssuer):
+    issuer.deployment.role("web-runner", ["agents:web:run"])
+    issuer.deployment.user("alice", id="alice")
+    issuer.deployment.client("ci-bot")
+    with changing_only(issuer.deployment, "give-rights-for-a-time.md"):
+        said = run_page(Cli(issuer.environment), "give-rights-for-a-time.md")
+    sentence = (
+        r"alice has agents:web:run through the role web-runner, assigned at my-os, until 2\d{3}-"
+    )
+    assert any(re.search(sentence, each) for each in said)
+
+
 def test_people_are_provisioned_as_the_page_says(issuer: RunningIssuer, tmp_path: Path):
     """With the text that Entra and Okta send; by their requests, see tests/admin/scim/."""
     page = "provision-people-by-scim.md"

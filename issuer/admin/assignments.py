@@ -3,6 +3,7 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
+from pydantic import Field
 
 from issuer.admin.access import Caller
 from issuer.admin.problems import documented
@@ -20,13 +21,29 @@ from issuer.admin.routes import admin_router
 from issuer.clients import CLIENT
 from issuer.composition import UnitOfWork
 from issuer.errors import NotFound
+from issuer.fields.fields import Reason
+from issuer.fields.times import End
 from issuer.groups import GROUP
 from issuer.resources import ResourceType
 from issuer.roles import Assignment, HeldRole
 from issuer.users import USER
 
 AtAudience = Annotated[str | None, Query(description="The audience of the assignment.")]
+WhyUnassigned = Annotated[Reason, Query(description="For the audit log.")]
 Everywhere = Annotated[bool, Query(description="At every audience, instead of `audience`.")]
+
+
+class AssignmentDetails(KeptCredentials):
+    """What else to say where a role is assigned. The reason is kept in the audit log."""
+
+    expires_at: Annotated[
+        End | None,
+        Field(description="From then on the role gives nothing. Null if it lasts."),
+    ] = None
+    reason: Reason = ""
+
+
+_NOTHING_ELSE = AssignmentDetails()
 
 
 def assignments_router(principal: ResourceType[Any, Any]) -> APIRouter:
@@ -63,22 +80,28 @@ def assignments_router(principal: ResourceType[Any, Any]) -> APIRouter:
         audience: AtAudience = None,
         everywhere: Everywhere = False,
         if_match: IfMatch = None,
-        kept: KeptCredentials | None = None,
+        details: AssignmentDetails | None = None,
     ) -> None:
         """Assign a role, at one audience or everywhere. Idempotent. The body may be left out.
+
+        From `expires_at` on the role gives nothing, and tokens with what it gives expire by then.
+        Assigning it again changes the end: without `expires_at`, the role lasts. If it ends earlier
+        than before, the access tokens issued so far are revoked; new ones expire by the end.
 
         A user who gets rights at the issuer, also as a member of a group, is signed out everywhere,
         and loses the password and the factors that somebody without `issuer:admin` gave: the audit
         event `user.access_ended` names them. Then the user needs an invitation.
         """
-        assignment = Assignment.of(role, audience, everywhere=everywhere)
+        details = details or _NOTHING_ELSE
+        assignment = Assignment.of(
+            role, audience, everywhere=everywhere, expires_at=details.expires_at
+        )
         with caller.work(principal.write) as work:
-            work.new_privileges.keep(kept.keep_credentials if kept else [])
+            work.new_privileges.keep(details.keep_credentials)
             work.collection(principal).get(principal_id)
             if if_match is not None:
-                _require_assigned(work, principal_id, assignment)
-                require_match(if_match, assignment)
-            work.assignments.assign(principal_id, assignment)
+                require_match(if_match, _assigned(work, principal_id, assignment))
+            work.assignments.assign(principal_id, assignment, details.reason)
 
     @router.delete(
         "/{role}",
@@ -91,6 +114,7 @@ def assignments_router(principal: ResourceType[Any, Any]) -> APIRouter:
         role: str,
         audience: AtAudience = None,
         everywhere: Everywhere = False,
+        reason: WhyUnassigned = "",
         if_match: IfMatch = None,
     ) -> None:
         """Unassign a role, exactly where it was assigned.
@@ -100,16 +124,18 @@ def assignments_router(principal: ResourceType[Any, Any]) -> APIRouter:
         assignment = Assignment.of(role, audience, everywhere=everywhere)
         with caller.work(principal.write) as work:
             work.collection(principal).get(principal_id)
-            _require_assigned(work, principal_id, assignment)
-            require_match(if_match, assignment)
-            work.assignments.unassign(principal_id, assignment)
+            require_match(if_match, _assigned(work, principal_id, assignment))
+            work.assignments.unassign(principal_id, assignment, reason)
 
     return router
 
 
-def _require_assigned(work: UnitOfWork, principal_id: str, assignment: Assignment) -> None:
-    if assignment not in work.assignments.of(principal_id):
-        raise NotFound("assignment of the role", assignment.role)
+def _assigned(work: UnitOfWork, principal_id: str, asked: Assignment) -> Assignment:
+    """The assignment of the role there, as it is stored."""
+    for each in work.assignments.of(principal_id):
+        if each.place == asked.place:
+            return each
+    raise NotFound("assignment of the role", asked.role)
 
 
 client_roles = assignments_router(CLIENT)

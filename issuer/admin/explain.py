@@ -1,5 +1,6 @@
 """`/explain`, `/preview`, `/scopes`: what rights allow, without issuing a token."""
 
+from datetime import datetime
 from functools import partial
 from typing import Annotated, Any
 
@@ -26,6 +27,7 @@ class Via(BaseModel):
     """The source of a scope: a role, or without one the holder's own scopes.
 
     `through`: the group or the trusted issuer that gives the role; null for the holder's own.
+    `expires_at`: when the scope ends there; null if it lasts.
     """
 
     scope: str
@@ -33,6 +35,7 @@ class Via(BaseModel):
     role: str | None
     audience: str | None
     through: Through | None
+    expires_at: datetime | None
 
 
 class Explained(BaseModel):

@@ -82,6 +82,7 @@ _CLASSES = {
     "factor.removed": (ACCOUNT_CHANGE, 11),
     "role.assigned": (USER_ACCESS, 1),
     "role.unassigned": (USER_ACCESS, 2),
+    "role.assignment_expired": (USER_ACCESS, 2),
     "group.created": (GROUP_MANAGEMENT, 6),
     "group.deleted": (GROUP_MANAGEMENT, 5),
     "group.member_added": (GROUP_MANAGEMENT, 3),

@@ -46,6 +46,7 @@ TEMPLATES: Mapping[str, str] = {
     "backup.created": "{actor} wrote a backup",
     "client.credential_kept": "{actor} confirmed a credential of {principal} given by {given_by}",
     "client.registered": "The client {principal} registered itself",
+    "client.scopes_expired": "Scopes of {principal} ended: {scopes}",
     "client.secret_created": "{actor} made a secret for {principal}[ ({label})]",
     "client.secret_deleted": "{actor} deleted a secret of {principal}",
     "code.reused": "An authorization code of {client_id} for {principal} was used again",
@@ -88,6 +89,9 @@ TEMPLATES: Mapping[str, str] = {
     "role.assigned": (
         "{actor} assigned the role {role} to {principal}[ at {audience}]"
         "[ {everywhere}][ until {expires_at}]"
+    ),
+    "role.assignment_expired": (
+        "The role {role} of {principal}[ at {audience}][ {everywhere}] ended"
     ),
     "role.unassigned": (
         "{actor} unassigned the role {role} from {principal}[ at {audience}][ {everywhere}]"

@@ -6,6 +6,7 @@ from datetime import datetime
 from issuer.audit import Actor
 from issuer.authority.credentials import Grantor
 from issuer.authority.store import AuthorityStore, PrivilegeSnapshot
+from issuer.clock import Clock
 from issuer.database import Session
 from issuer.errors import Forbidden, NotAllowed
 from issuer.fields.ids import fold_id
@@ -24,13 +25,14 @@ class Authority(AuthorityStore):
     def __init__(
         self,
         session: Session,
+        clock: Clock,
         own_audience: str,
         held: Iterable[str],
         actor: Actor,
         *,
         users_sign_in: bool,
     ) -> None:
-        super().__init__(session, own_audience, users_sign_in=users_sign_in)
+        super().__init__(session, clock, own_audience, users_sign_in=users_sign_in)
         self._held = frozenset(held)
         self._unused: frozenset[str] = frozenset()
         self._actor = actor
@@ -163,6 +165,6 @@ class Authority(AuthorityStore):
         """Call at the end of the transaction: `NotAllowed` if it removed the last admin."""
         if self._had_admin and not self.has_admin():
             raise NotAllowed(
-                "The last holder of issuer:admin cannot be removed or disabled,"
+                "The last holder of issuer:admin cannot be removed, disabled or given an end,"
                 " and needs a secret that does not expire, or a key."
             )

@@ -19,13 +19,15 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import InstrumentedAttribute
 
+from issuer.clock import Clock
 from issuer.database import Session
-from issuer.database.inherited_roles import IN_GROUPS, THROUGH_ISSUERS
+from issuer.database.inherited_roles import IN_GROUPS, LASTS, THROUGH_ISSUERS, is_live
 from issuer.database.store import in_parts
 from issuer.database.tables import (
     AssignmentRow,
     ClientAudienceRow,
     ClientRow,
+    ClientScopeExpiryRow,
     ClientSecretRow,
     GroupRow,
     PasskeyRow,
@@ -58,10 +60,17 @@ class PrivilegeSnapshot:
 
 
 class AuthorityStore:
-    """Questions about the issuer's own audience, within one transaction."""
+    """Questions about the issuer's own audience, within one transaction.
 
-    def __init__(self, session: Session, own_audience: str, *, users_sign_in: bool) -> None:
+    Rights that have ended give nothing, but what has them is protected until they are deleted: then
+    whoever gets them again did not lose the protection meanwhile, whatever the clocks say.
+    """
+
+    def __init__(
+        self, session: Session, clock: Clock, own_audience: str, *, users_sign_in: bool
+    ) -> None:
         self._session = session
+        self._clock = clock
         self._own = own_audience
         self._users_sign_in = users_sign_in
 
@@ -70,11 +79,16 @@ class AuthorityStore:
         """The id of the issuer's own audience: `ISSUER_URL`."""
         return self._own
 
-    def scopes_by_role(self, folded_id: str) -> list[str]:
-        """Every scope the principal has through roles that count at the issuer."""
+    def scopes_by_role(self, folded_id: str, *which: ColumnElement[bool]) -> list[str]:
+        """Every scope the principal has through roles that count at the issuer.
+
+        Of assignments only of those that fulfil all conditions `which`.
+        """
         names = union_all(
             select(AssignmentRow.role_name).where(
-                AssignmentRow.folded_id.in_(_with_its_groups(folded_id)), self._counts_here()
+                AssignmentRow.folded_id.in_(_with_its_groups(folded_id)),
+                self._counts_here(),
+                *which,
             ),
             self._named_here(ProviderRoleRow.role_name).where(UserRow.folded_id == folded_id),
         )
@@ -82,7 +96,10 @@ class AuthorityStore:
         return [scope for role in roles for scope in role.scopes]
 
     def scopes_held(self, principal_id: str, since: datetime | None = None) -> frozenset[str]:
-        """The scopes at the issuer that the principal can use; it must be as old as `since`."""
+        """The scopes at the issuer that the principal can use now.
+
+        It must be as old as `since`.
+        """
         user = self._session.get(UserRow, principal_id)
         client = None if user else self._session.get(ClientRow, principal_id)
         row = user or client
@@ -90,8 +107,9 @@ class AuthorityStore:
             return frozenset()
         if client and self._own not in {each.audience_id for each in client.audiences}:
             return frozenset()
-        direct = client.scopes if client else []
-        held = [*direct, *self.scopes_by_role(fold_id(principal_id))]
+        now = self._clock()
+        direct = client.scopes_at(now) if client else []
+        held = [*direct, *self.scopes_by_role(fold_id(principal_id), is_live(now))]
         return counting_at(held, own_audience=True)
 
     def privilege_snapshot(self) -> PrivilegeSnapshot:
@@ -108,7 +126,8 @@ class AuthorityStore:
     def has_admin(self) -> bool:
         """Whether some client or user can get a token with `issuer:admin` at any later time.
 
-        Secrets that expire do not count: after the last one, no admin could create another.
+        Rights that end and secrets that expire do not count: after the last one, no admin could
+        give others.
         """
         admins = self._admin_clients()
         if any(GrantType.CLIENT_CREDENTIALS in client.grant_types for client in admins):
@@ -141,9 +160,11 @@ class AuthorityStore:
         return set(self._session.scalars(query))
 
     def _admin_clients(self) -> list[ClientRow]:
-        """Enabled clients that hold `issuer:admin` here and can authenticate at any later time."""
+        """Enabled clients with lasting `issuer:admin` here, which can authenticate at any time."""
+        ends = ClientRow.scope_expiries.any(ClientScopeExpiryRow.scope == ISSUER_ADMIN)
         holds_admin = or_(
-            _names_admin(ClientRow.scopes), ClientRow.folded_id.in_(self._holders_of_admin_roles())
+            and_(_names_admin(ClientRow.scopes), ~ends),
+            ClientRow.folded_id.in_(self._holders_of_admin_roles(LASTS)),
         )
         return list(self._session.scalars(self._clients_here().where(holds_admin)))
 
@@ -164,38 +185,41 @@ class AuthorityStore:
         )
 
     def _has_admin_user(self, *, in_browser: bool) -> bool:
-        query = select(UserRow.id).where(*self._is_admin_user(in_browser=in_browser))
+        query = select(UserRow.id).where(*self._is_admin_user(LASTS, in_browser=in_browser))
         return self._session.scalars(query.limit(1)).first() is not None
 
     def has_admin_in_browser(self) -> bool:
-        """Whether an enabled user with `issuer:admin` here has a password or a passkey."""
+        """Whether an enabled user with lasting `issuer:admin` here has a password or a passkey."""
         return self._has_admin_user(in_browser=True)
 
     def admins_with_password_alone(self) -> int:
         """The number of enabled users with `issuer:admin` here that have no second factor."""
-        query = select(func.count()).where(*self._is_admin_user(in_browser=False))
+        is_live_now = is_live(self._clock())
+        query = select(func.count()).where(*self._is_admin_user(is_live_now, in_browser=False))
         return self._session.scalar(query) or 0
 
-    def _is_admin_user(self, *, in_browser: bool) -> list[ColumnElement[bool]]:
-        """Not through a trusted issuer, which may take away tomorrow what it gives today."""
-        held_by = self._holders_of_admin_roles()
+    def _is_admin_user(
+        self, assigned: ColumnElement[bool], *, in_browser: bool
+    ) -> list[ColumnElement[bool]]:
+        """By such assignments, not through a trusted issuer, which may take away what it gives."""
+        held_by = self._holders_of_admin_roles(assigned)
         in_group = _MEMBERS.where(GroupRow.folded_id.in_(held_by))
         holds_admin = or_(UserRow.folded_id.in_(held_by), UserRow.folded_id.in_(in_group))
         return [UserRow.disabled.is_(False), _signs_in(in_browser), holds_admin]
 
-    def _holders_of_admin_roles(self) -> Sequence[str]:
-        return self._assigned_here(self._roles(_names_admin(RoleRow.scopes)))
+    def _holders_of_admin_roles(self, assigned: ColumnElement[bool]) -> Sequence[str]:
+        return self._assigned_here(self._roles(_names_admin(RoleRow.scopes)), assigned)
 
     def _roles(self, such: ColumnElement[bool]) -> Sequence[str]:
         return self._session.scalars(select(RoleRow.name).where(such)).all()
 
-    def _assigned_here(self, roles: Collection[str]) -> Sequence[str]:
+    def _assigned_here(self, roles: Collection[str], *which: ColumnElement[bool]) -> Sequence[str]:
         """Folded ids of those to whom one of the roles is assigned so that it counts here.
 
         Not by a join, which SQLite begins with every assignment that counts everywhere.
         """
         query = select(AssignmentRow.folded_id).where(AssignmentRow.role_name.in_(roles))
-        return self._session.scalars(query.where(self._counts_here())).all()
+        return self._session.scalars(query.where(self._counts_here(), *which)).all()
 
     def _holders_of_roles(self, roles: Collection[str]) -> set[str]:
         """Folded ids of those who hold one of the roles here, groups and their members included."""

@@ -1,6 +1,8 @@
 """`issuer client role`, `issuer user role`, `issuer group role`: the same three commands."""
 
 from collections.abc import Callable
+from datetime import datetime
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -9,8 +11,9 @@ from issuer.cli import output
 from issuer.cli.command import CommandApp, Complete, argument, flag, new_app, option
 from issuer.cli.confirming import Yes, confirming
 from issuer.cli.opening import changing, reading
-from issuer.cli.options import KeepCredentials, RoleName, known_audiences
+from issuer.cli.options import KeepCredentials, RoleName, instant, known_audiences
 from issuer.composition import UnitOfWork
+from issuer.fields.times import until
 from issuer.roles import Assignment, Assignments, HeldRole
 
 _WHERE = {
@@ -18,6 +21,21 @@ _WHERE = {
         str | None, option("ID", "At this audience only.", complete=known_audiences)
     ],
     "everywhere": Annotated[bool, flag("--everywhere", "At every audience.")],
+    "reason": Annotated[str, option("TEXT", "Why, for the audit log.")],
+}
+_ENDS = {
+    "expires_at": Annotated[
+        datetime | None,
+        option(
+            "TIME",
+            "When it ends, such as 2027-06-30 (UTC). Default: never, also if it had an end.",
+            parser=partial(instant, after=True),
+        ),
+    ],
+    "duration": Annotated[
+        datetime | None,
+        option("DURATION", "How long, such as 8h.", "--for", parser=partial(instant, after=True)),
+    ],
 }
 
 
@@ -27,7 +45,7 @@ def assignment_commands(
     """The commands for the roles of a `kind` of principal. `find` returns the id."""
     app = new_app(f"Assign roles to a {kind}, at one audience or everywhere.")
     text = f"The id of the {kind}." if kind == "client" else f"The id or the name of the {kind}."
-    columns = ["role", "audience", *(["via"] if kind == "user" else [])]
+    columns = ["role", "audience", "expires_at", *(["via"] if kind == "user" else [])]
     through = " `via` names the group that gives a role." if kind == "user" else ""
     principal_argument = Annotated[str, argument(kind.upper(), text, complete)]
 
@@ -48,10 +66,11 @@ def assignment_commands(
 
     def add(
         verb: str,
-        change: Callable[[Assignments, str, Assignment], None],
+        change: Callable[[Assignments, str, Assignment, str], None],
         done: str,
         summary: str,
         more: dict[str, Any],
+        more_options: str = "",
     ) -> None:
         @app.command(
             verb,
@@ -61,7 +80,7 @@ def assignment_commands(
             Examples:
 
               issuer {kind} role {verb} {example} web-runner --audience my-os
-              issuer {kind} role {verb} {example} web-runner --everywhere
+              issuer {kind} role {verb} {example} web-runner --everywhere{more_options}
             """,
         )
         def change_assignment(
@@ -69,31 +88,41 @@ def assignment_commands(
             role: str,
             audience: str | None = None,
             everywhere: bool = False,
+            expires_at: datetime | None = None,
+            duration: datetime | None = None,
+            reason: str = "",
             keep_credentials: list[str] | None = None,
             yes: bool = False,
         ) -> None:
             # Exactly one of both, so that no role applies everywhere by mistake.
             if everywhere == (audience is not None):
                 raise typer.BadParameter("give either --audience ID or --everywhere")
-            assignment = Assignment(role=role, audience=audience)
+            if expires_at is not None and duration is not None:
+                raise typer.BadParameter("give either --expires-at TIME or --for DURATION")
+            members: dict[str, object] = {"role": role, "audience": audience}
+            if verb == "assign":
+                members["expires_at"] = expires_at or duration
+            assignment = Assignment.read(members)
 
             for confirmation in confirming(yes=yes):
                 with confirmation, changing(keep_credentials) as work:
-                    change(work.assignments, find(work, principal), assignment)
+                    change(work.assignments, find(work, principal), assignment, reason)
                     if verb == "unassign":
                         loss = f"unassign the role {role} from {principal}, {assignment.where}"
                         confirmation.require(loss)
             output.say(
-                f"{done.format(role=role, principal=principal)}, {assignment.where}.",
-                {f"{verb}ed": assignment.model_dump()},
+                f"{done.format(role=role, principal=principal)}, {assignment.where}"
+                f"{until(assignment.expires_at)}.",
+                {f"{verb}ed": assignment.model_dump(mode="json", exclude_unset=True)},
             )
 
     add(
         "assign",
         Assignments.assign,
         "Assigned the role {role} to {principal}",
-        f"Assign a role to a {kind}. Nothing changes if it is assigned already.",
-        {"keep_credentials": KeepCredentials} if kind == "client" else {},
+        f"Assign a role to a {kind}, or change when an assignment ends.",
+        {**_ENDS, **({"keep_credentials": KeepCredentials} if kind == "client" else {})},
+        " --for 8h --reason 'Ticket 4711'",
     )
     add(
         "unassign",

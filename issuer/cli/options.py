@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from issuer.cli.command import Complete, argument, flag, option
-from issuer.fields.times import duration
+from issuer.fields.times import instant_from
 
 if TYPE_CHECKING:
     from issuer.composition import UnitOfWork
@@ -71,16 +71,9 @@ def known_clients_and_users(incomplete: str) -> list[str]:
 def instant(text: str, *, after: bool = False) -> datetime:
     """An instant in UTC, or a duration before now (`after` now): 2026-11-01, 1h."""
     try:
-        distance = duration(text)
-    except ValueError:
-        try:
-            parsed = datetime.fromisoformat(text)
-            return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).astimezone(UTC)
-        except (ValueError, OverflowError):
-            raise typer.BadParameter(
-                "must be like 2026-11-01, 2026-11-01T12:00:00Z or 1h"
-            ) from None
-    return datetime.now(UTC) + (distance if after else -distance)
+        return instant_from(text, datetime.now(UTC), after=after)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 ClientId = Annotated[str, argument("CLIENT", "The id of the client.", known_clients)]

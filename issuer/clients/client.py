@@ -1,9 +1,10 @@
 """The models of a client and its secrets."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Self
 
 from pydantic import Field, ValidationInfo, field_validator
 
@@ -27,7 +28,7 @@ from issuer.fields.fields import (
     Version,
 )
 from issuer.fields.ids import AudienceId
-from issuer.fields.times import Instant, Lifetime
+from issuer.fields.times import End, Instant, Lifetime
 from issuer.fields.urls import ClientId, RedirectUris
 from issuer.resources.resource_type import (
     CLAIMS,
@@ -93,6 +94,19 @@ class ClientFields(Fields):
             hint="Besides those of its roles, at each audience; one a line",
         ),
     ] = []
+    scopes_expire_at: Annotated[
+        dict[str, End],
+        Field(description="When those of its scopes end that do not last."),
+        Member(
+            label="Ends of its scopes",
+            help="When scopes of its own end, as an object from scope to time, or @FILE. An update"
+            " merges them; null for one that lasts.",
+            hint='A JSON object from scope to time, such as {"agents:run": "2027-03-01T00:00:00Z"};'
+            " others last",
+            control=Control.JSON,
+            metavar="JSON",
+        ),
+    ] = {}
     audiences: Annotated[
         list[AudienceId],
         Field(max_length=MAX_AUDIENCES),
@@ -210,6 +224,26 @@ class ClientFields(Fields):
         ),
     ] = []
     disabled: Annotated[bool, DISABLED] = False
+
+    def patched(self, patch: Mapping[str, object]) -> Self:
+        """As of all fields; scopes that it removes have no end any more."""
+        if isinstance(scopes := patch.get("scopes"), list):
+            gone = {each: None for each in self.scopes_expire_at if each not in scopes}
+            ends = patch.get("scopes_expire_at", {})
+            if isinstance(ends, Mapping):
+                patch = {**patch, "scopes_expire_at": {**gone, **ends}}
+        return super().patched(patch)
+
+    @field_validator("scopes_expire_at")
+    @classmethod
+    def _are_of_its_scopes(
+        cls, ends: dict[str, datetime], info: ValidationInfo
+    ) -> dict[str, datetime]:
+        scopes = info.data.get("scopes")  # missing if they are wrong themselves
+        for scope in ends:
+            if scopes is not None and scope not in scopes:
+                raise ValueError(f"{scope} is not among the client's scopes")
+        return ends
 
     @field_validator("token_endpoint_auth_method")
     @classmethod

@@ -24,6 +24,7 @@ from issuer.database.store import as_model, new_id, release_id
 from issuer.database.tables import ClientRow, ClientSecretRow
 from issuer.errors import AlreadyExists, InvalidField, NotAllowed, NotFound, UnknownReference
 from issuer.fields.ids import fold_id
+from issuer.fields.times import is_earlier
 from issuer.fields.urls import require_https
 from issuer.resources import Principals, Transaction, one_of
 from issuer.trusted_issuers.fields import is_trust_domain
@@ -31,6 +32,7 @@ from issuer.trusted_issuers.store import TrustedIssuerStore
 from issuer.vocabulary import GRANTS_WITH_A_PERSON, RegisteredBy, UserRights
 
 MAX_SECRETS = 10
+_AT_ONCE = 100
 
 
 class Clients(Principals[ClientRow, ClientFields, Client]):
@@ -109,6 +111,22 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
         """Metadata of the client's secrets, oldest first."""
         self._store.get(client_id)
         return [as_model(ClientSecret, row) for row in self._store.secrets_of(client_id)]
+
+    def have_expired_scopes(self) -> bool:
+        """Whether some client has a scope of its own that has ended, and is not deleted yet."""
+        return bool(self._store.with_expired_scopes(self._clock(), 1))
+
+    def delete_expired_scopes(self) -> int:
+        """Remove scopes of their own that have ended from some clients; from how many.
+
+        No access token has them: each has expired, or was revoked.
+        """
+        now = self._clock()
+        rows = self._store.with_expired_scopes(now, _AT_ONCE)
+        for row in rows:
+            self._delete_expired_scopes_of(row)
+            self._store.changed(row, now)
+        return len(rows)
 
     def last_uses(self, client_ids: Sequence[str]) -> dict[str, datetime]:
         """When a secret of each was last used, by client id; one query. Stored uses lag."""
@@ -229,12 +247,18 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
             self._require_between_others(f"may_act.{number}", rule)
         for number, external in enumerate(fields.external_audiences):
             self._require_another_server(f"external_audiences.{number}.issuer", external.issuer)
+        for scope, end in fields.scopes_expire_at.items():
+            if end <= self._clock():
+                raise InvalidField(f"scopes_expire_at.{scope}", "is in the past")
         row.registered_by = row.registered_by or RegisteredBy.ADMIN
         row.pinned = row.pinned or False
         if row.registered_by is not RegisteredBy.ADMIN:
             require_no_rights(fields)
         before = ids_of(row)
+        self._delete_expired_scopes_of(row)
         super()._write(row, fields)
+        row.scopes = fields.scopes
+        self._store.set_scope_expiries(row, fields.scopes_expire_at)
         row.trusts = [trust.model_dump(mode="json") for trust in fields.trusts]
         row.credentials_given = grantors_after(row, before, self._authority.grantor)
         row.external_audiences = [each.model_dump() for each in fields.external_audiences]
@@ -243,6 +267,13 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
         if not fields.token_endpoint_auth_method.has_secret:
             for secret in self._store.secrets_of(row.client_id):
                 self._delete_secret(secret)
+
+    def _delete_expired_scopes_of(self, row: ClientRow) -> None:
+        left = row.scope_ends_at(self._clock())
+        if ended := sorted({each.scope for each in row.scope_expiries} - left.keys()):
+            row.scopes = [scope for scope in row.scopes if scope not in ended]
+            self._store.set_scope_expiries(row, left)
+            self._note("scopes_expired", row.client_id, scopes=ended)
 
     def _require_possible(self, member: str, trust: Trust) -> None:
         issuer = self._trusted_issuers.find(trust.issuer)
@@ -268,7 +299,10 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
         require_https(member, issuer, own)
 
     def _related(self, row: ClientRow) -> dict[str, Any]:
+        now = self._clock()
         return {
+            "scopes": row.scopes_at(now),
+            "scopes_expire_at": row.scope_ends_at(now),
             "audiences": sorted(each.audience_id for each in row.audiences),
             "trusts": [Trust.model_construct(**each) for each in row.trusts or []],
             "may_act": [as_model(ActRule, each) for each in self._store.act_rules(row)],
@@ -282,9 +316,20 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
         if after is not None and not {*before.may_act} <= {*after.may_act}:
             # Tokens that it got in exchange do not say which rule allowed it.
             self._revoke(self.resource_type.key_of(before))
+        elif after is not None and _ends_earlier(before, after):
+            self._revocations.revoke_access_through(self.resource_type.key_of(before))
 
     def _revoke(self, key: str) -> None:
         self._revocations.revoke_client(key)
+
+
+def _ends_earlier(before: ClientFields, after: ClientFields) -> bool:
+    """Whether tokens may have a scope of its own for longer than it may have it now."""
+    had = {scope: before.scopes_expire_at.get(scope) for scope in before.scopes}
+    return any(
+        scope in had and is_earlier(end, had[scope])
+        for scope, end in after.scopes_expire_at.items()
+    )
 
 
 def _keys_of(client: Client) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from issuer.database.tables import (
     ClientActRuleRow,
     ClientAudienceRow,
     ClientRow,
+    ClientScopeExpiryRow,
     ClientSecretRow,
 )
 from issuer.vocabulary import RegisteredBy
@@ -29,7 +30,11 @@ class ClientStore(Store[ClientRow]):
         "created_at": ClientRow.created_at,
     }
     also_searched = (ClientRow.name,)
-    with_page = (selectinload(ClientRow.audiences), selectinload(ClientRow.act_rules))
+    with_page = (
+        selectinload(ClientRow.audiences),
+        selectinload(ClientRow.act_rules),
+        selectinload(ClientRow.scope_expiries),
+    )
 
     def set_audiences(self, row: ClientRow, audience_ids: list[str]) -> None:
         """Allow the client to request tokens for exactly these."""
@@ -51,6 +56,21 @@ class ClientStore(Store[ClientRow]):
             or ClientActRuleRow(from_audience=rule.from_audience, to_audience=rule.to_audience)
             for rule in rules
         ]
+
+    def set_scope_expiries(self, row: ClientRow, ends: Mapping[str, datetime]) -> None:
+        """Its own scopes end then, and no others do."""
+        existing = {each.scope: each for each in row.scope_expiries}
+        row.scope_expiries = [
+            existing.get(scope) or ClientScopeExpiryRow(scope=scope) for scope in ends
+        ]
+        for each in row.scope_expiries:
+            each.expires_at = ends[each.scope]
+
+    def with_expired_scopes(self, now: datetime, limit: int) -> Sequence[ClientRow]:
+        """Some clients with scopes of their own that have ended."""
+        expired = ClientScopeExpiryRow.expires_at <= now
+        ids = select(ClientScopeExpiryRow.client_id).distinct().where(expired).limit(limit)
+        return self.session.scalars(select(ClientRow).where(ClientRow.client_id.in_(ids))).all()
 
     def ids_at(self, audience_id: str, after: str, limit: int) -> Sequence[str]:
         """Ids of clients that may request tokens for the audience, after that one, in order."""

@@ -124,6 +124,14 @@ class Administration:
             with self.changing(_ISSUER, held=()) as work:
                 more = work.registrations.delete_unused() > 0
 
+    def delete_expired_rights(self) -> None:
+        """Delete assignments and scopes of clients that have ended, with an audit event each."""
+        with self.reading() as work:
+            more = work.has_expired_rights()
+        while more:
+            with self.changing(_ISSUER, held=()) as work:
+                more = work.delete_expired_rights() > 0
+
     def send_mail(self) -> None:
         """Send what waits now, for a command; `NotSent` if the mail server does not accept it."""
         if self._mailer:

@@ -24,6 +24,7 @@ from issuer.users.guard import CLEAR_EVERY
 from issuer.verifiers.reported import POLL_INTERVAL as WRITE_REPORTS_EVERY
 
 DELETE_EXPIRED_EVERY = timedelta(minutes=10)
+_DELETE_RIGHTS_EVERY = timedelta(seconds=10)
 _ERASE_EVERY = timedelta(minutes=1)
 _PRUNE_EVERY = timedelta(hours=1)
 _WRITE_GAUGES_EVERY = timedelta(seconds=5)
@@ -174,6 +175,13 @@ JOBS: tuple[Job, ...] = (
         _PRUNE_EVERY,
         "`audit_events`, `audit_checkpoints`",
         lambda parts: parts.audit.prune,
+    ),
+    _cleaner(
+        "expired-rights",
+        "roles",
+        _DELETE_RIGHTS_EVERY,
+        "`assignments`, `client_scope_expiries`, `clients`, `audit_events`",
+        lambda parts: parts.administration.delete_expired_rights,
     ),
     _cleaner(
         "unused-clients",

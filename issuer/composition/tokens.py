@@ -97,7 +97,7 @@ class TokenParts:
         random, url = foundation.random, settings.url
         hosts = DocumentHosts(settings.client_metadata_hosts)
         self.foundation = foundation
-        self.directory = directory = Directory(database, url, hosts.accept)
+        self.directory = directory = Directory(database, clock, url, hosts.accept)
         self.client_documents = ClientDocuments(directory, database, Fetcher, clock, hosts)
         self.client_secrets = SecretMaker(foundation.hmac_key, random)
         self.client_authentication = ClientAuthentication(

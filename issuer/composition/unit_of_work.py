@@ -64,11 +64,12 @@ class UnitOfWork:
         random, url = parts.foundation.random, settings.url
         trail = parts.foundation.trails.begin(session, actor)
         lifetimes = Lifetimes(settings.session_idle, settings.session_ttl)
+        self.clock = clock
         self._session = session
         self._trail = trail
         self._issuer = url
         self.authority = authority = Authority(
-            session, url, held, actor, users_sign_in=settings.users_sign_in_with_password
+            session, clock, url, held, actor, users_sign_in=settings.users_sign_in_with_password
         )
         self.revocations = revocations = Revocations(session, clock)
         self.new_privileges = NewPrivileges(session, trail, clock, authority, revocations)
@@ -80,7 +81,7 @@ class UnitOfWork:
             announce_for=parts.keys.policy.announced_for,
         )
         self.roles = Roles(work)
-        self.assignments = Assignments(session, trail, authority, revocations)
+        self.assignments = Assignments(session, trail, clock, authority, revocations)
         self.clients = Clients(work, random, parts.tokens.client_secrets)
         self.registrations = Registrations(session, self.clients, clock)
         self.rotations = Rotations(self.clients, clock)
@@ -123,6 +124,14 @@ class UnitOfWork:
     @property
     def unknown_scopes_allowed(self) -> bool:
         return self._transaction.unknown_scopes_allowed
+
+    def has_expired_rights(self) -> bool:
+        """Whether there are rights to delete, because they have ended."""
+        return self.assignments.has_expired() or self.clients.have_expired_scopes()
+
+    def delete_expired_rights(self) -> int:
+        """Delete some of the rights that have ended; how many assignments and clients had any."""
+        return self.assignments.delete_expired() + self.clients.delete_expired_scopes()
 
     def check_invariants(self) -> None:
         """Check, at the end of a change, the rules that concern its result as a whole.

@@ -1,6 +1,8 @@
-"""Joins of users with the roles that are not assigned to themselves."""
+"""Which assignments give something, and joins of users with roles not assigned to themselves."""
 
-from sqlalchemy import and_
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, and_, or_
 from sqlalchemy.orm import join
 
 from issuer.database.tables import (
@@ -39,3 +41,10 @@ THROUGH_ISSUERS = (
         ),
     )
 )
+
+LASTS = AssignmentRow.expires_at.is_(None)
+
+
+def is_live(now: datetime) -> ColumnElement[bool]:
+    """Whether an assignment has not ended."""
+    return or_(LASTS, AssignmentRow.expires_at > now)

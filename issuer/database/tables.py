@@ -382,10 +382,23 @@ class ClientRow(Versioned, SeenByDirectory, Base, table="clients"):
     audiences: Mapped[list["ClientAudienceRow"]] = relationship(
         cascade="all, delete-orphan", passive_deletes=True
     )
+    scope_expiries: Mapped[list["ClientScopeExpiryRow"]] = relationship(
+        cascade="all, delete-orphan", passive_deletes=True
+    )
     secrets: Mapped[list["ClientSecretRow"]] = relationship(viewonly=True)
     assignments: Mapped[list["AssignmentRow"]] = relationship(
         primaryjoin="foreign(AssignmentRow.folded_id) == ClientRow.folded_id", viewonly=True
     )
+
+    def scopes_at(self, now: datetime) -> list[str]:
+        """Its own scopes that have not ended."""
+        ended = {each.scope for each in self.scope_expiries if each.expires_at <= now}
+        return [scope for scope in self.scopes or () if scope not in ended]
+
+    def scope_ends_at(self, now: datetime) -> dict[str, datetime]:
+        """When those of them end that do not last, in order of the scopes."""
+        ends = {each.scope: each.expires_at for each in self.scope_expiries}
+        return {scope: ends[scope] for scope in sorted(ends) if ends[scope] > now}
 
 
 class ClientScopeExpiryRow(SeenByDirectory, Base, table="client_scope_expiries"):

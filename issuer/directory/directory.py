@@ -5,6 +5,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
+from issuer.clock import Clock
 from issuer.database import Database, Session
 from issuer.database.counts import read_change_count
 from issuer.directory import store
@@ -30,6 +31,7 @@ class Directory:
     """
 
     _database: Database
+    _clock: Clock
     _own_audience: str
     _accepted: Callable[[ClientRecord], bool]
 
@@ -49,8 +51,14 @@ class Directory:
             self._issuers_of_people = None
 
     def remembered_client(self, client_id: str) -> ClientRecord | None:
-        """The client, if it is in memory. Never queries: fit for the event loop."""
-        return self._clients.get(client_id)
+        """The client, if it is in memory. Never queries: fit for the event loop.
+
+        Not from when one of its rights has ended: then it must be loaded again.
+        """
+        record = self._clients.get(client_id)
+        if record is None or (end := record.rights.next_end) is None or self._clock() < end:
+            return record
+        return None
 
     def client(self, client_id: str) -> ClientRecord | None:
         """The client: from memory, else as the database has it now."""
@@ -68,7 +76,7 @@ class Directory:
 
     def client_in(self, session: Session, client_id: str) -> ClientRecord | None:
         """The client as the transaction of `session` sees it."""
-        record = store.load_client(session, _possible(client_id), self._own_audience)
+        record = store.load_client(session, _possible(client_id), self._own_audience, self._clock())
         return record if record is not None and self._accepted(record) else None
 
     def new_client(self, client_id: str) -> ClientRecord:
@@ -83,7 +91,8 @@ class Directory:
     def load_users(self, user_ids: Collection[str]) -> dict[str, UserRecord]:
         """Those that exist, as the database has them now."""
         with self._database.reading() as session:
-            return store.load_users(session, list(filter(is_client_id, user_ids)))
+            ids = list(filter(is_client_id, user_ids))
+            return store.load_users(session, ids, self._clock())
 
     def remembered_trusted_issuer(self, issuer_id: str) -> TrustedIssuerRecord | None:
         """The trusted issuer, if it is in memory. Never queries: fit for the event loop."""

@@ -1,12 +1,13 @@
 """The records of the directory. Immutable, so that any thread may keep one."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from operator import itemgetter
 from typing import Any
 
 from issuer.algorithms import AlgorithmInUse
-from issuer.scopes import counting_at
+from issuer.scopes import counting_at, covered
 from issuer.vocabulary import AuthMethod, GrantType, RegisteredBy, UserRights
 
 
@@ -46,13 +47,14 @@ class Through:
 class RoleGrant:
     """A role assigned to a principal, at one audience or (None) everywhere, with its scopes.
 
-    None for `through`: assigned to the principal itself.
+    None for `through`: assigned to the principal itself. None for `expires_at`: it lasts.
     """
 
     role: str
     audience_id: str | None
     scopes: frozenset[str]
     through: Through | None = None
+    expires_at: datetime | None = None
 
     def counts_at(self, audience_id: str | None, *, is_own: bool) -> bool:
         """Whether it is for that audience; for None, for every AgentOS.
@@ -67,10 +69,21 @@ class RoleGrant:
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """What a principal holds: its own scopes, and roles."""
+    """What a principal holds: its own scopes, and roles. Nothing in it had ended when it was read.
+
+    `direct_ends` has when those of its own scopes end that do; `next_end` is when the first of all
+    rights ends, None if all last.
+    """
 
     direct: frozenset[str]
     roles: tuple[RoleGrant, ...]
+    direct_ends: Mapping[str, datetime] = field(default_factory=dict)
+    next_end: datetime | None = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        ends = [*self.direct_ends.values(), *(grant.expires_at for grant in self.roles)]
+        first = min((end for end in ends if end is not None), default=None)
+        object.__setattr__(self, "next_end", first)
 
     def at(self, audience: AudienceRecord) -> frozenset[str]:
         """The scopes that apply at `audience`."""
@@ -84,6 +97,26 @@ class Rights:
     def roles_at(self, audience_id: str | None, *, is_own: bool) -> list[RoleGrant]:
         """The roles held at the audience or everywhere; for None only those everywhere."""
         return [grant for grant in self.roles if grant.counts_at(audience_id, is_own=is_own)]
+
+    def end_of(self, scopes: Collection[str], audience: AudienceRecord) -> datetime | None:
+        """When the first of these scopes is not held at the audience any more; None if all last.
+
+        A scope that several rights cover ends with the last of them.
+        """
+        if self.next_end is None:
+            return None
+        roles = self.roles_at(audience.id, is_own=audience.is_own)
+        lasting = self.direct.difference(self.direct_ends).union(
+            *(grant.scopes for grant in roles if grant.expires_at is None)
+        )
+        ending = [(end, frozenset([scope])) for scope, end in self.direct_ends.items()]
+        ending += [(grant.expires_at, grant.scopes) for grant in roles if grant.expires_at]
+        first: datetime | None = None
+        left = frozenset(scopes) - covered(lasting, scopes)
+        for end, held in sorted(ending, key=itemgetter(0), reverse=True):
+            if found := covered(held, left):
+                first, left = end, left - found
+        return first
 
 
 @dataclass(frozen=True, slots=True)

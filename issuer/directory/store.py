@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
+from datetime import datetime
 from typing import Any, TypeAlias
 
 from sqlalchemy import (
@@ -88,6 +89,7 @@ _ASSIGNED = (
         null().label("group_id"),
         null().label("issuer_id"),
         null().label("group_name"),
+        AssignmentRow.expires_at,
     )
     .join(AssignmentRow, AssignmentRow.role_name == RoleRow.name)
     .where(AssignmentRow.folded_id.in_(_FOLDED_IDS))
@@ -101,6 +103,7 @@ _THROUGH_GROUPS = (
         GroupRow.id,
         null(),
         GroupRow.name,
+        AssignmentRow.expires_at,
     )
     .select_from(THROUGH_GROUPS)
     .join(RoleRow, RoleRow.name == AssignmentRow.role_name)
@@ -115,6 +118,7 @@ _THROUGH_ISSUERS = (
         null(),
         IdentityRow.issuer_id,
         IdentityGroupRow.group,
+        null(),
     )
     .select_from(THROUGH_ISSUERS)
     .join(RoleRow, RoleRow.name == ProviderRoleRow.role_name)
@@ -123,18 +127,20 @@ _THROUGH_ISSUERS = (
 _OF_USERS: CompoundSelect[Any] = union_all(_ASSIGNED, _THROUGH_GROUPS, _THROUGH_ISSUERS)
 
 
-def load_client(session: Session, client_id: str, own_audience: str) -> ClientRecord | None:
-    """The client of exactly this id, by the same statements whether it exists or not.
+def load_client(
+    session: Session, client_id: str, own_audience: str, now: datetime
+) -> ClientRecord | None:
+    """The client of exactly this id, with the rights that it has `now`.
 
-    The time of the answer must not reveal that a client is unknown.
+    By the same statements whether it exists or not: the time of the answer must not reveal that.
     """
     of_id = select(ClientRow).where(ClientRow.client_id == client_id)
-    with_rules = of_id.options(joinedload(ClientRow.act_rules))
-    row = session.scalars(with_rules).unique().one_or_none()
+    with_more = of_id.options(joinedload(ClientRow.act_rules), joinedload(ClientRow.scope_expiries))
+    row = session.scalars(with_more).unique().one_or_none()
     audiences = _audiences(session, _permitted(row, client_id, own_audience), own_audience)
     of_client = select(ClientSecretRow).where(ClientSecretRow.client_id == client_id)
     secrets = session.scalars(of_client).all()
-    roles = _role_grants(session, _ASSIGNED, [client_id])[client_id]
+    roles = _role_grants(session, _ASSIGNED, [client_id], now)[client_id]
     if row is None:
         return None
     return as_record(
@@ -143,7 +149,7 @@ def load_client(session: Session, client_id: str, own_audience: str) -> ClientRe
         trusts=tuple(row.trusts),
         grant_types=frozenset(row.grant_types),
         audiences={each.id: each for each in audiences},
-        rights=Rights(frozenset(row.scopes), roles),
+        rights=Rights(frozenset(row.scopes_at(now)), roles, row.scope_ends_at(now)),
         secrets=tuple(as_record(SecretRecord, each) for each in secrets),
         redirect_uris=tuple(row.redirect_uris),
         post_logout_redirect_uris=tuple(row.post_logout_redirect_uris),
@@ -202,10 +208,10 @@ def load_acting_clients(
     return tuple(list(found)[:MAX_ACTING])
 
 
-def load_users(session: Session, user_ids: Collection[str]) -> dict[str, UserRecord]:
-    """The users of exactly these ids."""
+def load_users(session: Session, user_ids: Collection[str], now: datetime) -> dict[str, UserRecord]:
+    """The users of exactly these ids, with the rights that they have `now`."""
     found = session.connection().execute(_USERS, {"ids": list(user_ids)}).all()
-    roles = _role_grants(session, _OF_USERS, [row.id for row in found])
+    roles = _role_grants(session, _OF_USERS, [row.id for row in found], now)
     return {
         row.id: as_record(UserRecord, row, rights=Rights(frozenset(), roles[row.id]))
         for row in found
@@ -274,20 +280,21 @@ def _audience(row: AudienceRow, resources: list[str], own_audience: str) -> Audi
 
 
 def load_role_grants(
-    session: Session, principal_ids: Collection[str]
+    session: Session, principal_ids: Collection[str], now: datetime
 ) -> dict[str, tuple[RoleGrant, ...]]:
-    """What each holds by roles, with those of a user through groups and trusted issuers."""
-    return _role_grants(session, _OF_USERS, principal_ids)
+    """What each holds by roles `now`, with those of a user through groups and trusted issuers."""
+    return _role_grants(session, _OF_USERS, principal_ids, now)
 
 
 def _role_grants(
-    session: Session, query: Executable, principal_ids: Collection[str]
+    session: Session, query: Executable, principal_ids: Collection[str], now: datetime
 ) -> dict[str, tuple[RoleGrant, ...]]:
     folded = {fold_id(each): each for each in principal_ids}
     grants: dict[str, list[RoleGrant]] = {each: [] for each in principal_ids}
     rows = session.execute(query, {"folded_ids": list(folded)})
-    for folded_id, role, audience, scopes, group, issuer, name in rows:
-        through = None if name is None else Through(name, group, issuer)
-        grant = RoleGrant(role, audience, frozenset(scopes), through)
-        grants[folded[folded_id]].append(grant)
+    for folded_id, role, audience, scopes, group, issuer, name, expires_at in rows:
+        if expires_at is None or expires_at > now:
+            through = None if name is None else Through(name, group, issuer)
+            grant = RoleGrant(role, audience, frozenset(scopes), through, expires_at)
+            grants[folded[folded_id]].append(grant)
     return {each: tuple(found) for each, found in grants.items()}

@@ -30,6 +30,7 @@ from issuer.errors import InvalidField, NotFound
 from issuer.explain.own_api import OwnApi
 from issuer.fields.fields import Fields, Scopes
 from issuer.fields.ids import AudienceId
+from issuer.fields.times import in_json
 from issuer.scopes import covers
 from issuer.sign_in.consents_store import ActingFor, allowed_to_act
 from issuer.tokens import (
@@ -98,7 +99,8 @@ class PreviewRequest(Subject):
 class ScopeSource:
     """Where a scope comes from: a role, assigned at an audience or everywhere; or held directly.
 
-    `through` is the group or the trusted issuer that gives the role, if it is not the holder's own.
+    `through` is the group or the trusted issuer that gives the role, if it is not the holder's own;
+    `expires_at` when the scope ends there, None if it lasts.
     """
 
     scope: str
@@ -106,6 +108,10 @@ class ScopeSource:
     role: str | None = None
     audience: str | None = None
     through: Through | None = None
+    expires_at: datetime | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self) | {"expires_at": in_json(self.expires_at)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +156,7 @@ class Explanation:
         return {
             **decision,
             "scope": by[0] if by else None,
-            "via": [asdict(source) for source in self.via],
+            "via": [source.as_json() for source in self.via],
             "held": list(self.held),
         }
 
@@ -430,8 +436,12 @@ def _refused(decision: Decision, reason: str) -> Decision:
 def _sources(known: _Known, audience: AudienceRecord, by: Iterable[str]) -> Iterator[ScopeSource]:
     for scope, holder in product(by, known.holders()):
         name = holder.client_id if isinstance(holder, ClientRecord) else holder.id
-        if covers(holder.rights.direct, scope):
-            yield ScopeSource(scope, name)
+        direct = [each for each in holder.rights.direct if covers([each], scope)]
+        ends = [holder.rights.direct_ends.get(each) for each in direct]
+        if direct:
+            last = None if None in ends else max(filter(None, ends))
+            yield ScopeSource(scope, name, expires_at=last)
         for grant in holder.rights.roles_at(audience.id, is_own=audience.is_own):
             if covers(grant.scopes, scope):
-                yield ScopeSource(scope, name, grant.role, grant.audience_id, grant.through)
+                where = (grant.audience_id, grant.through, grant.expires_at)
+                yield ScopeSource(scope, name, grant.role, *where)

@@ -117,6 +117,7 @@ Username = Annotated[
 ]
 Email = Annotated[str, Field(max_length=_MAX_EMAIL), AfterValidator(_email)]
 Label = Annotated[str, Field(max_length=255), AfterValidator(_printable)]
+Reason = Annotated[str, Field(max_length=500), AfterValidator(_printable)]
 Scopes = Annotated[
     list[Annotated[str, AfterValidator(_scope)]],
     Field(max_length=MAX_SCOPES),

@@ -57,10 +57,44 @@ def in_seconds(duration: timedelta) -> int:
     return int(duration.total_seconds())
 
 
+def instant_from(text: str, now: datetime, *, after: bool = True) -> datetime:
+    """2026-11-01, in UTC, or 2026-11-01T12:00:00Z, or a duration from `now` on, or before it.
+
+    `ValueError` for another text.
+    """
+    try:
+        distance = duration(text)
+    except ValueError:
+        try:
+            parsed = datetime.fromisoformat(text.strip())
+            return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).astimezone(UTC)
+        except (ValueError, OverflowError):
+            example = "8h" if after else "1h"
+            raise ValueError(
+                f"must be like 2026-11-01, 2026-11-01T12:00:00Z or {example}"
+            ) from None
+    return now + (distance if after else -distance)
+
+
 def utc(instant: datetime) -> str:
     """ "2026-11-26 20:40 UTC"."""
     # Not by `strftime`, which asks the system for its time zone each time.
     return f"{instant.astimezone(UTC).isoformat(' ', 'minutes')[:16]} UTC"
+
+
+def in_json(instant: datetime | None) -> str | None:
+    """As in the JSON of all resources."""
+    return None if instant is None else instant.isoformat().replace("+00:00", "Z")
+
+
+def is_earlier(end: datetime | None, than: datetime | None) -> bool:
+    """Whether one end is before another; None is no end."""
+    return end is not None and (than is None or end < than)
+
+
+def until(end: datetime | None) -> str:
+    """As the end of a sentence: `, until 2026-11-26 20:40 UTC`, or nothing if there is no end."""
+    return "" if end is None else f", until {utc(end)}"
 
 
 def _instant(value: object) -> object:
@@ -72,6 +106,10 @@ def _in_utc(value: datetime) -> datetime:
         return value.astimezone(UTC)
     except OverflowError:
         raise ValueError("is not a date that can be kept") from None
+
+
+def _in_whole_seconds(value: datetime) -> datetime:
+    return value.replace(microsecond=0)
 
 
 Lifetime = Annotated[
@@ -92,3 +130,5 @@ Lifetime = Annotated[
     ),
 ]
 Instant = Annotated[AwareDatetime, BeforeValidator(_instant), AfterValidator(_in_utc)]
+# Of a right: whole seconds, as the `exp` of tokens.
+End = Annotated[Instant, AfterValidator(_in_whole_seconds)]

@@ -171,7 +171,7 @@ class Groups(Principals[GroupRow, GroupFields, Group]):
 
     def _revoke_access(self, row: GroupRow, user_ids: Collection[str]) -> dict[str, bool]:
         """For users who lose what the group gave. For the audit log: what had to stay valid."""
-        if not self._assignments.assignments_of_each([row.folded_id]):
+        if not self._assignments.assignments_of_each([row.folded_id], self._clock()):
             return {}
         is_revoked = self._revocations.revoke_access_of(user_ids)
         return {} if is_revoked else {"access_tokens_revoked": False}

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 from issuer.authority import GivenCredential
 from issuer.fields.fields import Fields
+from issuer.fields.times import until
 from issuer.manifest.entries import (
     NAMED_BY,
     TYPES,
@@ -84,14 +85,15 @@ class AssignmentChange:
         return {
             "action": self.action.value,
             **self.resource.as_json(),
-            **self.assignment.model_dump(),
+            **self.assignment.model_dump(mode="json"),
         }
 
     @property
     def text(self) -> str:
         role = f"role {self.assignment.role} {self.assignment.where}"
-        way = "to" if self.action is Action.ASSIGN else "from"
-        return f"{self.action} {role} {way} {self.resource}"
+        if self.action is Action.ASSIGN:
+            return f"assign {role} to {self.resource}{until(self.assignment.expires_at)}"
+        return f"unassign {role} from {self.resource}"
 
     def lines(self) -> Iterator[str]:
         yield f"{_SIGNS[self.action]} {self.text}"
@@ -197,8 +199,10 @@ def changes(resource: Resource, before: Fields | None, after: Fields | None) -> 
 def assignment_changes(
     resource: Resource, before: Iterable[Assignment], after: Iterable[Assignment]
 ) -> Iterator[AssignmentChange]:
-    """Roles to unassign, then roles to assign."""
-    for assignment in in_order(set(before).difference(after)):
+    """Roles to unassign, then roles to assign; also those that end at another time than before."""
+    before, after = list(before), list(after)
+    kept = {each.place for each in after}
+    for assignment in in_order(each for each in before if each.place not in kept):
         yield AssignmentChange(Action.UNASSIGN, resource, assignment)
     for assignment in in_order(set(after).difference(before)):
         yield AssignmentChange(Action.ASSIGN, resource, assignment)

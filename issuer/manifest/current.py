@@ -6,6 +6,7 @@ from typing import Any, Protocol
 from issuer.audiences import Audiences
 from issuer.authority import Authority
 from issuer.clients import Client, Clients
+from issuer.clock import Clock
 from issuer.fields.fields import Fields
 from issuer.groups import Groups
 from issuer.manifest.entries import TYPES
@@ -22,6 +23,8 @@ _PAGE = 500
 class Configuration(Protocol):
     """The domain objects of a unit of work, all in one transaction."""
 
+    @property
+    def clock(self) -> Clock: ...
     @property
     def authority(self) -> Authority: ...
     @property

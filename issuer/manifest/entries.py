@@ -3,9 +3,10 @@
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Any, TypeVar, get_args
 
-from pydantic import BaseModel, Field, create_model, field_validator
+from pydantic import AfterValidator, BaseModel, Field, create_model, field_validator
 
 from issuer.audiences import AUDIENCE, AudienceFields
 from issuer.clients import CLIENT, ClientFields
@@ -19,9 +20,22 @@ from issuer.trusted_issuers import TRUSTED_ISSUER, TrustedIssuerFields
 from issuer.trusted_issuers.sign_in import SignInFields
 from issuer.users import USER, UserFields
 
+
+def _once_each(assignments: list[Assignment]) -> list[Assignment]:
+    ends = {each.place: each.expires_at for each in assignments}
+    for each in assignments:
+        if ends[each.place] != each.expires_at:
+            raise ValueError(f"has the role {each.role} {each.where} with two ends")
+    return assignments
+
+
 Assigned = Annotated[
     list[Assignment],
-    Field(description="All its roles; without `audience`, at every audience."),
+    AfterValidator(_once_each),
+    Field(
+        description="All its roles; without `audience`, at every audience. One that has ended"
+        " counts as if it were not there."
+    ),
 ]
 TYPES: dict[str, ResourceType[Any, Any]] = {
     each.kind: each for each in (AUDIENCE, TRUSTED_ISSUER, ROLE, CLIENT, USER, GROUP)
@@ -106,6 +120,27 @@ def entries_model() -> type[Entries]:
 _SECTIONS = frozenset(Entries.model_fields)
 
 
+def without_expired(entries: Entries, now: datetime) -> Entries:
+    """The entries as they count at `now`, so that a file is valid also after an end in it."""
+    changed: dict[str, list[Fields]] = {}
+    for name in (each.attribute for each in PRINCIPALS):
+        changed[name] = [_without_expired(each, now) for each in getattr(entries, name)]
+    return entries.model_copy(update=changed)
+
+
+def _without_expired(entry: Any, now: datetime) -> Fields:
+    left: dict[str, Any] = {
+        "roles": [e for e in entry.roles if e.expires_at is None or e.expires_at > now]
+    }
+    if isinstance(entry, ClientEntry):
+        ended = {scope for scope, end in entry.scopes_expire_at.items() if end <= now}
+        left["scopes"] = [scope for scope in entry.scopes if scope not in ended]
+        ends = entry.scopes_expire_at.items()
+        left["scopes_expire_at"] = {scope: end for scope, end in ends if scope not in ended}
+    copy: Fields = entry.model_copy(update=left)
+    return copy
+
+
 def entry_model(section: str) -> type[Fields]:
     """The model of the entries of a section."""
     model: type[Fields] = get_args(entries_model().model_fields[section].annotation)[0]
@@ -144,7 +179,11 @@ def differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
 
 def assigned(held: Iterable[HeldRole]) -> list[Assignment]:
     """Those assigned to the principal itself, which a manifest declares."""
-    return [Assignment(role=each.role, audience=each.audience) for each in held if not each.via]
+    return [
+        Assignment(role=each.role, audience=each.audience, expires_at=each.expires_at)
+        for each in held
+        if not each.via
+    ]
 
 
 def in_order(assignments: Iterable[AssignmentT]) -> list[AssignmentT]:

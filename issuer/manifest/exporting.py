@@ -112,7 +112,9 @@ def _entries(
         if resource_type is GROUP:
             users = sorted(name for _, name in current.members(work, each.id))
             entry |= {"members": users} if users else {}
-        roles = [one.model_dump(exclude_defaults=True) for one in in_order(assigned(held))]
+        roles = [
+            one.model_dump(mode="json", exclude_defaults=True) for one in in_order(assigned(held))
+        ]
         yield entry | ({"roles": roles} if roles else {})
 
 

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -30,6 +31,7 @@ from issuer.manifest.entries import (
     bare,
     in_order,
     plain_types,
+    without_expired,
 )
 from issuer.manifest.memberships import Memberships
 from issuer.manifest.names import declares
@@ -79,7 +81,7 @@ def plan(work: current.Configuration, manifest: Manifest, *, prune: bool = False
 class _Planning:
     def __init__(self, work: current.Configuration, manifest: Manifest, *, prune: bool) -> None:
         self._work = work
-        self._manifest = manifest
+        self._manifest = replace(manifest, entries=without_expired(manifest.entries, work.clock()))
         self._prune = prune
         self._count = work.change_count()  # read first, so that no row is older
         self._steps: dict[tuple[Action, str], list[Step]] = defaultdict(list)
@@ -87,7 +89,7 @@ class _Planning:
         self._credentials: list[GivenCredential] = []
         self._relied_on: dict[bool, set[str]] = {False: set(), True: set()}  # before, after
         self._problems = list(unfit(work, manifest.document, prune=prune))
-        self._admins: dict[str, PlannedPrincipal] = {}  # holders of `issuer:admin` after the change
+        self._admins: dict[str, PlannedPrincipal] = {}  # lasting `issuer:admin` after the change
         self._changed_admins: list[Resource] = []
         self._in_use: dict[tuple[str, str], list[str]] = defaultdict(list)
         self._will_be: dict[str, set[str]] = {}  # names after the change, by kind
@@ -190,10 +192,11 @@ class _Planning:
             self._memberships.note_user(before, after)
         was, will_be = self._rights_before(before), self._rights_after(before, after)
         own = self._work.audiences.own_id
-        if after is not None and ISSUER_ADMIN in will_be.at(own):
+        was_admin, is_admin = (each.lasts(ISSUER_ADMIN, own) for each in (was, will_be))
+        if after is not None and is_admin:
             self._admins[resource.id or resource.name] = after
         stays = after is not None and before is not None and before.fields == after.fields
-        if ISSUER_ADMIN in was.at(own) and not (stays and ISSUER_ADMIN in will_be.at(own)):
+        if was_admin and not (stays and is_admin):
             self._changed_admins.append(resource)
         self._shifts += shifts(resource, was, will_be)
         self._note_credentials(before, after)

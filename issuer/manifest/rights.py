@@ -35,6 +35,13 @@ class PrincipalRights:
         audience = self.audiences.get(audience_id)
         return self.rights.at(audience) if audience else frozenset()
 
+    def lasts(self, scope: str, audience_id: str) -> bool:
+        """Whether it can get exactly this scope there, and goes on to."""
+        audience = self.audiences.get(audience_id)
+        if audience is None or scope not in self.rights.at(audience):
+            return False
+        return self.rights.end_of([scope], audience) is None
+
 
 NO_RIGHTS = PrincipalRights(Rights(frozenset(), ()), {})
 
@@ -71,7 +78,7 @@ class RightsSnapshot:
         if principal.disabled:
             return NO_RIGHTS
         grants = tuple(
-            RoleGrant(each.role, each.audience, self._roles[each.role], _via(each))
+            RoleGrant(each.role, each.audience, self._roles[each.role], _via(each), each.expires_at)
             for each in assignments
             if each.role in self._roles
         )
@@ -79,7 +86,9 @@ class RightsSnapshot:
             return PrincipalRights(Rights(frozenset(), grants), self._audiences)
         known = self._audiences
         audiences = {name: known[name] for name in principal.audiences if name in known}
-        return PrincipalRights(Rights(frozenset(principal.scopes), grants), audiences)
+        return PrincipalRights(
+            Rights(frozenset(principal.scopes), grants, principal.scopes_expire_at), audiences
+        )
 
 
 def _via(assignment: Assignment) -> Through | None:

@@ -235,6 +235,7 @@ def _recovered(work: UnitOfWork, own_audience: str) -> str:
         ADMIN_CLIENT,
         {
             "scopes": sorted({*client.scopes, ISSUER_ADMIN}),
+            "scopes_expire_at": {ISSUER_ADMIN: None},
             "audiences": sorted({*client.audiences, own_audience}),
             "grant_types": sorted({*client.grant_types, "client_credentials"}),
             "disabled": False,

@@ -106,6 +106,19 @@ class Revocations:
             return False
         return True
 
+    def revoke_access_through(self, client_id: str) -> None:
+        """Revoke all access tokens issued so far to a client that lost some of its rights.
+
+        Those of its users included, and what was exchanged for them. Refresh tokens get new ones.
+        """
+        client = RevokedPrincipal(CLIENT_ID, client_id)
+        try:
+            self._add_principals([client], self._limits.principal_bytes_of_operators)
+        except FeedFull:
+            self.not_revoked.add(client_id)
+        else:
+            self._revoke_what_follows(client)
+
     def revoke_exchanged_through(self, user_id: str, client_id: str) -> bool:
         """Revoke the tokens of a user that the client got by exchange, or others for its own.
 

@@ -1,11 +1,13 @@
 """The rules for assigning roles, the same for users, groups and clients."""
 
 from collections.abc import Sequence
-from typing import Self
+from datetime import datetime
+from typing import Any, Self
 
 from issuer.audiences.store import AudienceStore
 from issuer.audit import Trail
 from issuer.authority import Authority
+from issuer.clock import Clock
 from issuer.database import Session
 from issuer.database.tables import AssignmentRow
 from issuer.directory import Rights, Through
@@ -13,22 +15,42 @@ from issuer.directory.store import load_role_grants
 from issuer.errors import InvalidField, NotAllowed, NotFound
 from issuer.fields.fields import Fields
 from issuer.fields.ids import fold_id
+from issuer.fields.times import End, in_json, is_earlier, until
 from issuer.revocations import Revocations
 from issuer.roles.store import AssignmentStore, RoleStore
 
+_AT_ONCE = 100
+_NOT_REVOKED: dict[str, Any] = {"access_tokens_revoked": False}
+
 
 class Assignment(Fields):
-    """A role at one audience, or at all of them if `audience` is null."""
+    """A role at one audience, or at all of them if `audience` is null.
+
+    From `expires_at` on it gives nothing; null if it lasts.
+    """
 
     role: str
     audience: str | None = None
+    expires_at: End | None = None
 
     @classmethod
-    def of(cls, role: str, audience: str | None, *, everywhere: bool) -> Self:
+    def of(
+        cls,
+        role: str,
+        audience: str | None,
+        *,
+        everywhere: bool,
+        expires_at: datetime | None = None,
+    ) -> Self:
         """At `audience` or everywhere; `InvalidField` for both or neither."""
         if (audience is None) != everywhere:
             raise InvalidField("audience", "pass either an audience or everywhere=true")
-        return cls(role=role, audience=audience)
+        return cls(role=role, audience=audience, expires_at=expires_at)
+
+    @property
+    def place(self) -> tuple[str, str | None]:
+        """Role and audience: a principal has at most one assignment of each."""
+        return self.role, self.audience
 
     @property
     def where(self) -> str:
@@ -43,17 +65,26 @@ class HeldRole(Assignment):
 
     def __str__(self) -> str:
         through = f" through {self.via}" if self.via else ""
-        return f"{self.role} {self.where}{through}"
+        return f"{self.role} {self.where}{through}{until(self.expires_at)}"
 
 
 class Assignments(AssignmentStore):
-    """Roles assigned to principals, and the rules for assigning them."""
+    """Roles assigned to principals, and the rules for assigning them.
+
+    What has ended counts as not assigned, also before it is deleted.
+    """
 
     def __init__(
-        self, session: Session, trail: Trail, authority: Authority, revocations: Revocations
+        self,
+        session: Session,
+        trail: Trail,
+        clock: Clock,
+        authority: Authority,
+        revocations: Revocations,
     ) -> None:
         super().__init__(session)
         self._trail = trail
+        self._clock = clock
         self._authority = authority
         self._revocations = revocations
 
@@ -65,8 +96,8 @@ class Assignments(AssignmentStore):
     def of_each(self, principal_ids: Sequence[str]) -> dict[str, list[Assignment]]:
         """The assignments of each principal, by its id, in no order; one query."""
         assigned: dict[str, list[Assignment]] = {fold_id(each): [] for each in principal_ids}
-        for row in self.assignments_of_each(list(assigned)):
-            assigned[row.folded_id].append(Assignment(role=row.role_name, audience=row.audience_id))
+        for row in self.assignments_of_each(list(assigned), self._clock()):
+            assigned[row.folded_id].append(_assignment(row))
         return {each: assigned[fold_id(each)] for each in principal_ids}
 
     def held_by(self, principal_id: str) -> list[HeldRole]:
@@ -78,10 +109,18 @@ class Assignments(AssignmentStore):
 
         By the id of the principal; in the order of `held_by`. One query.
         """
-        grants = load_role_grants(self.session, principal_ids)
+        grants = load_role_grants(self.session, principal_ids, self._clock())
         return {
             each: sorted(
-                (HeldRole(role=g.role, audience=g.audience_id, via=g.through) for g in held),
+                (
+                    HeldRole(
+                        role=grant.role,
+                        audience=grant.audience_id,
+                        expires_at=grant.expires_at,
+                        via=grant.through,
+                    )
+                    for grant in held
+                ),
                 key=_in_order,
             )
             for each, held in grants.items()
@@ -89,45 +128,113 @@ class Assignments(AssignmentStore):
 
     def rights_of(self, principal_id: str) -> Rights:
         """What the principal holds by roles, as in a token."""
-        grants = load_role_grants(self.session, [principal_id])
+        grants = load_role_grants(self.session, [principal_id], self._clock())
         return Rights(frozenset(), grants[principal_id])
 
-    def assign(self, principal_id: str, assignment: Assignment) -> None:
-        """Idempotent. `NotFound` without role or audience; `NotAllowed` if it registered itself."""
-        if self.is_self_registered(fold_id(principal_id)):
+    def assign(self, principal_id: str, assignment: Assignment, reason: str = "") -> None:
+        """Assign the role, or change when an existing assignment ends. Idempotent.
+
+        `NotFound` without role or audience; `NotAllowed` if it registered itself; `InvalidField`
+        for an end in the past. Where it ends earlier than before, the access tokens issued so far
+        are revoked: new ones expire in time. `reason` is for the audit log.
+        """
+        folded_id, now = fold_id(principal_id), self._clock()
+        if self.is_self_registered(folded_id):
             raise NotAllowed(f"The client {principal_id} registered itself and can have no role.")
         self._authority.authorize_change(scopes=RoleStore(self.session).get(assignment.role).scopes)
         if assignment.audience is not None:
             AudienceStore(self.session).get(assignment.audience)
-        if self._find(principal_id, assignment):
+        if assignment.expires_at is not None and assignment.expires_at <= now:
+            raise InvalidField("expires_at", "is in the past")
+        row = self._find(principal_id, assignment)
+        details: dict[str, Any] = {}
+        if row is not None and _has_ended(row, now):
+            self._delete_expired(row, principal_id)
+            row = None
+        if row is None:
+            role_name, audience_id = assignment.place
+            row = AssignmentRow(folded_id=folded_id, role_name=role_name, audience_id=audience_id)
+            self.session.add(row)
+        elif row.expires_at == assignment.expires_at:
             return
-        self.session.add(
-            AssignmentRow(
-                folded_id=fold_id(principal_id),
-                role_name=assignment.role,
-                audience_id=assignment.audience,
-            )
-        )
+        else:
+            details = self._moving(row, assignment.expires_at)
+        grantor = self._authority.grantor
+        row.given_by, row.given_as, row.given_at = grantor.by, grantor.given_as, now
+        row.expires_at = assignment.expires_at
         self.session.flush()
-        self._trail.note("role.assigned", principal_id, **assignment.model_dump())
+        self._note("role.assigned", principal_id, row, reason, **details)
 
-    def unassign(self, principal_id: str, assignment: Assignment) -> None:
-        """`NotFound` if the principal does not have exactly this assignment.
+    def unassign(self, principal_id: str, assignment: Assignment, reason: str = "") -> None:
+        """`NotFound` if the principal does not have the role at exactly this audience.
 
-        If the principal is a group, the access tokens of its members are revoked.
+        If the principal is a group, the access tokens of its members are revoked. `reason` is for
+        the audit log.
         """
-        if (row := self._find(principal_id, assignment)) is None:
+        row = self._find(principal_id, assignment)
+        if row is None or _has_ended(row, self._clock()):
             raise NotFound("assignment of the role", assignment.role)
         self._authority.authorize_change(scopes=row.role.scopes)
+        self._delete(row)
+        is_revoked = self._revocations.revoke_access_of(self.members(row.folded_id))
+        details = {} if is_revoked else _NOT_REVOKED
+        self._note("role.unassigned", principal_id, row, reason, **details)
+
+    def has_expired(self) -> bool:
+        """Whether some assignment has ended, and is not deleted yet."""
+        return bool(self.ended(self._clock(), 1))
+
+    def delete_expired(self) -> int:
+        """Delete some of the assignments that have ended; how many.
+
+        No access token has what they gave: each has expired, or was revoked.
+        """
+        rows = self.ended(self._clock(), _AT_ONCE)
+        ids = self.ids({row.folded_id for row in rows})
+        for row in rows:
+            self._delete_expired(row, ids[row.folded_id])
+        return len(rows)
+
+    def _moving(self, row: AssignmentRow, end: datetime | None) -> dict[str, Any]:
+        """Revoke what would outlive an earlier end; details for the audit log."""
+        details: dict[str, Any] = {"expires_at_before": in_json(row.expires_at)}
+        if not is_earlier(end, row.expires_at):
+            return details
+        if client_id := self.client_id(row.folded_id):
+            self._revocations.revoke_access_through(client_id)
+        elif not self._revocations.revoke_access_of(self.users_with(row.folded_id)):
+            details |= _NOT_REVOKED
+        return details
+
+    def _delete_expired(self, row: AssignmentRow, principal_id: str) -> None:
+        self._delete(row)
+        self._note("role.assignment_expired", principal_id, row)
+
+    def _delete(self, row: AssignmentRow) -> None:
         self.session.delete(row)
         self.session.flush()
-        details = assignment.model_dump()
-        if not self._revocations.revoke_access_of(self.members(row.folded_id)):
-            details["access_tokens_revoked"] = False
-        self._trail.note("role.unassigned", principal_id, **details)
+
+    def _note(
+        self, action: str, principal_id: str, row: AssignmentRow, reason: str = "", **more: Any
+    ) -> None:
+        details: dict[str, Any] = {"role": row.role_name, "audience": row.audience_id}
+        if row.expires_at is not None:
+            details["expires_at"] = in_json(row.expires_at)
+        if reason:
+            details["reason"] = reason
+        self._trail.note(action, principal_id, **details, **more)
 
     def _find(self, principal_id: str, assignment: Assignment) -> AssignmentRow | None:
-        return self.assignment(fold_id(principal_id), assignment.role, assignment.audience)
+        """Also one that has ended."""
+        return self.assignment(fold_id(principal_id), *assignment.place)
+
+
+def _has_ended(row: AssignmentRow, now: datetime) -> bool:
+    return row.expires_at is not None and row.expires_at <= now
+
+
+def _assignment(row: AssignmentRow) -> Assignment:
+    return Assignment(role=row.role_name, audience=row.audience_id, expires_at=row.expires_at)
 
 
 def _in_order(held: HeldRole) -> tuple[bool, tuple[str, ...]]:

@@ -1,11 +1,12 @@
 """Roles and their assignments in SQL."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from datetime import datetime
 
-from sqlalchemy import ColumnElement, Select, func, or_, select, union
+from sqlalchemy import ColumnElement, Select, func, or_, select, union, union_all
 from sqlalchemy.orm import InstrumentedAttribute
 
-from issuer.database.inherited_roles import THROUGH_GROUPS, THROUGH_ISSUERS
+from issuer.database.inherited_roles import THROUGH_GROUPS, THROUGH_ISSUERS, is_live
 from issuer.database.store import Statements, Store, begins_with
 from issuer.database.tables import (
     AssignmentRow,
@@ -50,10 +51,12 @@ class RoleStore(Store[RoleRow]):
 class AssignmentStore(Statements):
     """Roles assigned to principals, within one transaction."""
 
-    def assignments_of_each(self, folded_ids: Sequence[str]) -> Sequence[AssignmentRow]:
-        """The assignments of several principals, in one query and no order."""
+    def assignments_of_each(
+        self, folded_ids: Sequence[str], now: datetime
+    ) -> Sequence[AssignmentRow]:
+        """What several principals have and has not ended, in one query and no order."""
         query = select(AssignmentRow).where(AssignmentRow.folded_id.in_(folded_ids))
-        return self.session.scalars(query).all()
+        return self.session.scalars(query.where(is_live(now))).all()
 
     def roles_of_each(self, folded_ids: Sequence[str]) -> dict[str, list[str]]:
         """The names of the roles that each of these users holds in any way, in order."""
@@ -185,6 +188,35 @@ class AssignmentStore(Statements):
         row = GroupMemberRow
         query = select(row.user_id).join(GroupRow, GroupRow.id == row.group_id)
         return self.session.scalars(query.where(GroupRow.folded_id == folded_id)).all()
+
+    def ids(self, folded_ids: Collection[str]) -> dict[str, str]:
+        """The ids of clients, users and groups, by their folded ids."""
+        queries = (
+            select(row.folded_id, key).where(row.folded_id.in_(folded_ids))
+            for row, key in (
+                (ClientRow, ClientRow.client_id),
+                (UserRow, UserRow.id),
+                (GroupRow, GroupRow.id),
+            )
+        )
+        rows = self.session.execute(union_all(*queries))
+        return {row[0]: row[1] for row in rows}
+
+    def users_with(self, folded_id: str) -> Sequence[str]:
+        """The id of the principal if it is a user, or those of all members of the group."""
+        user = select(UserRow.id).where(UserRow.folded_id == folded_id)
+        return self.session.scalars(user).all() or self.members(folded_id)
+
+    def client_id(self, folded_id: str) -> str | None:
+        """The id of the principal if it is a client."""
+        query = select(ClientRow.client_id).where(ClientRow.folded_id == folded_id)
+        return self.session.scalar(query)
+
+    def ended(self, now: datetime, limit: int) -> Sequence[AssignmentRow]:
+        """Some of the assignments that have ended, the first ones first."""
+        end = AssignmentRow.expires_at
+        query = select(AssignmentRow).where(end <= now).order_by(end, AssignmentRow.id)
+        return self.session.scalars(query.limit(limit)).all()
 
     def users_through(self, role: str) -> set[str]:
         """The ids of the users who hold it through a group or a trusted issuer."""

@@ -176,7 +176,7 @@ class Identities(WithinTransaction):
         if claims.groups is not None:
             self._set_groups(row, claims.groups)
         self._store.note_use(row.id, claims.name, self._clock())
-        (user,) = load_users(self._session, [row.user_id]).values()
+        (user,) = load_users(self._session, [row.user_id], self._clock()).values()
         return Arrival(user, row.id, is_new)
 
     def end_sessions_at(self, issuer_id: str) -> Mapping[str, object]:

@@ -63,6 +63,11 @@ class IdJag(Authorization):
         return replace(self, scopes=frozenset(scopes))
 
     @lazy_property
+    def ends_at(self) -> datetime | None:
+        """`expires_by`: its scopes are none of this issuer, and do not end here."""
+        return self.expires_by
+
+    @lazy_property
     def common_claims(self) -> Mapping[str, Any]:
         """The claims of the draft, §3.1, besides those that differ each time."""
         claims: dict[str, Any] = {

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, ClassVar
 
-from issuer.directory import AudienceRecord, ClientRecord, Rights, UserRecord
+from issuer.directory import AudienceRecord, ClientRecord, Rights, RoleGrant, UserRecord
 from issuer.scopes import OPENID_SCOPES, covered, covers, meet, narrow
 from issuer.values import lazy_property
 from issuer.vocabulary import ACCESS_TOKEN_TYPE, UserRights
@@ -25,7 +25,7 @@ class Authorization:
 
     `rights` are those of the subject. `openid_scopes` are those of OpenID Connect: part of `scope`,
     but no rights. `act` names who acts for the subject (RFC 8693 §4.1). A token expires at
-    `expires_by` at the latest.
+    `expires_by` at the latest; `ends_at` takes its rights into account as well.
     """
 
     # The `typ` of its tokens.
@@ -97,6 +97,16 @@ class Authorization:
         return replace(self, scopes=whole.union(partial))
 
     @lazy_property
+    def ends_at(self) -> datetime | None:
+        """When a token expires at the latest: `expires_by`, or when the first right in it ends."""
+        ends = [self.expires_by, self.rights.end_of(self.scopes, self.audience)]
+        if self.client.user_rights is not UserRights.ALL:  # what the client holds limits it, too
+            ends.append(self.client.rights.end_of(self.scopes, self.audience))
+        if self.audience.include_roles:
+            ends += [grant.expires_at for grant in self._roles()]
+        return min((end for end in ends if end is not None), default=None)
+
+    @lazy_property
     def common_claims(self) -> Mapping[str, Any]:
         """The claims that all tokens of this authorization share.
 
@@ -124,6 +134,9 @@ class Authorization:
 
     def role_names(self) -> list[str]:
         """The roles of the subject at the audience that grant any of the scopes."""
+        return sorted({each.role for each in self._roles()})
+
+    def _roles(self) -> list[RoleGrant]:
         audience = self.audience
         grants = self.rights.roles_at(audience.id, is_own=audience.is_own)
-        return sorted({each.role for each in grants if covered(each.scopes, self.scopes)})
+        return [each for each in grants if covered(each.scopes, self.scopes)]

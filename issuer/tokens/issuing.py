@@ -18,6 +18,8 @@ from issuer.tokens.id_token import Authentication, at_hash, id_token_claims
 from issuer.values import value
 from issuer.vocabulary import ID_TOKEN_TYPE
 
+_SECOND = timedelta(seconds=1)
+
 Signer: TypeAlias = Callable[[str, Mapping[str, object]], Signed]
 
 
@@ -92,6 +94,8 @@ class TokenIssuer:
         if (revoked_until := self._not_before(authorization, int(now.timestamp()))) is not None:
             return revoked_until
         signer, lifetime = self._signer(authorization, now), self._lifetime(authorization, now)
+        if lifetime < _SECOND:  # a right in it has ended since it was authorized
+            return RevokedUntil(now)
         return self.issue_signed_by(signer, authorization, lifetime, now)
 
     def issue_signed_by(
@@ -162,9 +166,9 @@ class TokenIssuer:
             or authorization.audience.access_token_ttl
             or self._default_lifetime
         )
-        if authorization.expires_by is None:
+        if (end := authorization.ends_at) is None:
             return lifetime
-        return min(lifetime, authorization.expires_by - now.replace(microsecond=0))
+        return min(lifetime, end - now.replace(microsecond=0))
 
     def _claims(
         self, authorization: Authorization, lifetime: timedelta, now: datetime

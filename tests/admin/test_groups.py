@@ -61,8 +61,8 @@ def test_roles_of_a_user_say_through_which_group_they_come(admin: AdminApi, plat
     assert admin.put(f"{platform}/roles/web-runner?audience=my-os").status_code == 204
     assert admin.put("/users/alice/roles/web-runner?everywhere=true").status_code == 204
     via = {"name": "Platform", "group_id": "platform", "issuer_id": None}
-    everywhere = {"role": "web-runner", "audience": None, "via": None}
-    through = {"role": "web-runner", "audience": "my-os", "via": via}
+    everywhere = {"role": "web-runner", "audience": None, "expires_at": None, "via": None}
+    through = {"role": "web-runner", "audience": "my-os", "expires_at": None, "via": via}
     assert admin.get("/users/alice/roles").json()["items"] == [everywhere, through]
     assert admin.get(f"{platform}/roles").json()["items"] == [{**through, "via": None}]
     first = admin.get("/users/alice/roles?limit=1").json()

@@ -275,7 +275,7 @@ def test_putting_an_assignment_is_idempotent_and_deleting_it_is_not(admin: Admin
     assert admin.put(path, headers={"If-Match": "*"}).status_code == 404
     assert [admin.put(path).status_code for _ in range(2)] == [204, 204]
     assert admin.get("/clients/ci-bot/roles").json()["items"] == [
-        {"role": "runner", "audience": "my-os", "via": None}
+        {"role": "runner", "audience": "my-os", "expires_at": None, "via": None}
     ]
     assert problem(admin.delete("/clients/ci-bot/roles/runner?everywhere=true")) == (
         404,
@@ -478,7 +478,7 @@ def test_an_assignment_needs_an_audience_or_everywhere(admin: AdminApi, query: s
         assert problem(refused) == (422, "invalid-fields")
     assert admin.put("/clients/ci-bot/roles/runner?everywhere=true").status_code == 204
     assert admin.get("/clients/ci-bot/roles").json()["items"] == [
-        {"role": "runner", "audience": None, "via": None}
+        {"role": "runner", "audience": None, "expires_at": None, "via": None}
     ]
 
 

@@ -38,7 +38,7 @@ def test_changing_the_url_moves_the_issuers_audience_and_its_administrators(cli:
     assert "belongs to https://id.example, whose" not in moved.done("role", "list")
     assert moved.json("client", "show", "ci")["audiences"] == [NEW]
     assert moved.json("client", "role", "list", "ci")["items"] == [
-        {"role": "deployer", "audience": NEW, "via": None}
+        {"role": "deployer", "audience": NEW, "expires_at": None, "via": None}
     ]
     assert [each["id"] for each in moved.json("audience", "list")["items"]] == [NEW]
     findings = {each["check"]: each["verdict"] for each in moved("doctor", "--json").items}

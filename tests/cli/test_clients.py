@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -235,13 +236,13 @@ def test_roles_are_assigned_and_unassigned(cli: Cli, ci_bot: dict[str, object]):
     cli.done("role", "create", "runner", "--scope", "agents:run")
     there = ["ci-bot", "runner", "--audience", "my-os"]
     assert cli.json("client", "role", "assign", *there) == {
-        "assigned": {"role": "runner", "audience": "my-os"}
+        "assigned": {"role": "runner", "audience": "my-os", "expires_at": None}
     }
     cli.done("client", "role", "assign", *there)
     cli.done("client", "role", "assign", "ci-bot", "runner", "--everywhere")
     assert cli.json("client", "role", "list", "ci-bot")["items"] == [
-        {"role": "runner", "audience": None, "via": None},
-        {"role": "runner", "audience": "my-os", "via": None},
+        {"role": "runner", "audience": None, "expires_at": None, "via": None},
+        {"role": "runner", "audience": "my-os", "expires_at": None, "via": None},
     ]
     assert cli.done("client", "role", "unassign", *there, "--yes") == (
         "Removed the role runner from ci-bot, at my-os.\n"
@@ -249,6 +250,35 @@ def test_roles_are_assigned_and_unassigned(cli: Cli, ci_bot: dict[str, object]):
     assert "no assignment" in cli("client", "role", "unassign", *there, "--yes").sentence
     assert "in use by ci-bot" in cli("role", "delete", "runner").sentence
     cli.done("role", "delete", "runner", "--cascade", "--yes")
+    assert cli.json("client", "role", "list", "ci-bot")["items"] == []
+
+
+def test_a_role_is_assigned_for_some_hours(cli: Cli, ci_bot: dict[str, object]):
+    cli.done("role", "create", "runner", "--scope", "agents:run")
+    there = ["client", "role", "assign", "ci-bot", "runner", "--audience", "my-os"]
+    begun = datetime.now(UTC)
+    said = cli.done(*there, "--for", "8h", "--reason", "Ticket 4711")
+    (role,) = cli.json("client", "role", "list", "ci-bot")["items"]
+    end = datetime.fromisoformat(role["expires_at"])
+    assert abs(end - begun - timedelta(hours=8)) < timedelta(minutes=5)
+    until = f"{end:%Y-%m-%d %H:%M} UTC"
+    assert said == f"Assigned the role runner to ci-bot, at my-os, until {until}.\n"
+    assert f"{end:%Y-%m-%dT%H:%M:%SZ}" in cli.done("client", "role", "list", "ci-bot")
+    cli.done(*there, "--expires-at", "2099-03-01")
+    (role,) = cli.json("client", "role", "list", "ci-bot")["items"]
+    assert role["expires_at"] == "2099-03-01T00:00:00Z"
+    cli.done(*there)
+    (role,) = cli.json("client", "role", "list", "ci-bot")["items"]
+    assert role["expires_at"] is None
+    events = cli.json("audit", "list", "--action", "role.assigned", "--target", "ci-bot")["items"]
+    assert [each["details"].get("reason") for each in events] == [None, None, "Ticket 4711"]
+
+
+def test_an_assignment_has_one_end_which_is_to_come(cli: Cli, ci_bot: dict[str, object]):
+    cli.done("role", "create", "runner")
+    there = ["client", "role", "assign", "ci-bot", "runner", "--everywhere"]
+    assert cli(*there, "--for", "8h", "--expires-at", "2099-03-01").status == 2
+    assert "is in the past" in cli(*there, "--expires-at", "2020-03-01").sentence
     assert cli.json("client", "role", "list", "ci-bot")["items"] == []
 
 
@@ -272,8 +302,8 @@ def test_a_client_is_created_with_its_roles(cli: Cli):
     both = ["--audience", "my-os", "--audience", "other-os"]
     cli.json("client", "create", "ci-bot", *both, "--role", "runner")
     assert cli.json("client", "role", "list", "ci-bot")["items"] == [
-        {"role": "runner", "audience": "my-os", "via": None},
-        {"role": "runner", "audience": "other-os", "via": None},
+        {"role": "runner", "audience": "my-os", "expires_at": None, "via": None},
+        {"role": "runner", "audience": "other-os", "expires_at": None, "via": None},
     ]
     assert cli("client", "create", "no-audience", "--role", "runner").status == 2
     no_role = cli("client", "create", "no-role", "--audience", "my-os", "--role", "unknown")

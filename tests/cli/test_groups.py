@@ -46,8 +46,8 @@ def test_roles_of_a_user_name_the_group(cli: Cli, platform: None):
     assert "the group Platform" in listed
     via = {"name": "Platform", "group_id": "platform", "issuer_id": None}
     held = [
-        {"role": "web-runner", "audience": None, "via": None},
-        {"role": "web-runner", "audience": "my-os", "via": via},
+        {"role": "web-runner", "audience": None, "expires_at": None, "via": None},
+        {"role": "web-runner", "audience": "my-os", "expires_at": None, "via": via},
     ]
     assert cli.json("user", "role", "list", "alice")["items"] == held
     shown = cli.json("user", "show", "alice")

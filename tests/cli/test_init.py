@@ -235,7 +235,7 @@ def test_an_administrator_is_invited_until_there_is_a_password(cli: Cli):
     assert invited["invitation"]["url"] != link
     assert invited["username"] == "admin"
     assert cli.json("user", "role", "list", "admin")["items"] == [
-        {"role": "administrator", "audience": URL, "via": None}
+        {"role": "administrator", "audience": URL, "expires_at": None, "via": None}
     ]
     cli.done("user", "password", "admin", "--password-stdin", stdin=PASSWORD)
     assert cli.done("admin", "invite") == f"admin signs in at {URL}/console.\n"

@@ -104,7 +104,7 @@ def test_roles_are_assigned_by_name(cli: Cli, alice: str):
     cli.done("role", "create", "runner")
     cli.done("user", "role", "assign", "alice", "runner", "--everywhere")
     assert cli.json("user", "role", "list", alice)["items"] == [
-        {"role": "runner", "audience": None, "via": None}
+        {"role": "runner", "audience": None, "expires_at": None, "via": None}
     ]
     cli.done("user", "role", "unassign", "ALICE", "runner", "--everywhere", "--yes")
     assert cli.json("user", "role", "list", "alice")["items"] == []

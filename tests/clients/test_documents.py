@@ -47,7 +47,7 @@ def web() -> Web:
 
 def documents_of(deployment: Deployment, web: Web, *hosts: str) -> ClientDocuments:
     accepted = DocumentHosts(hosts)
-    directory = Directory(deployment.services.database, URL, accepted.accept)
+    directory = Directory(deployment.services.database, deployment.clock, URL, accepted.accept)
     database = deployment.services.database
     return ClientDocuments(directory, database, lambda: web, deployment.clock, accepted)
 
@@ -309,7 +309,7 @@ def test_slow_names_that_anybody_chose_do_not_keep_stored_clients_waiting(deploy
         return []
 
     hosts, database = DocumentHosts(["*"]), deployment.services.database
-    directory = Directory(database, URL, hosts.accept)
+    directory = Directory(database, deployment.clock, URL, hosts.accept)
     documents = ClientDocuments(
         directory, database, lambda: Fetcher(resolve), deployment.clock, hosts
     )

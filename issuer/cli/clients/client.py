@@ -54,7 +54,7 @@ _DEVICE = Annotated[
 _OPTIONS = options_of(
     CLIENT,
     [
-        *("name", "audiences", "scopes", "grant_types", "redirect_uris"),
+        *("name", "audiences", "scopes", "scopes_expire_at", "grant_types", "redirect_uris"),
         *("post_logout_redirect_uris", "token_endpoint_auth_method", "jwks", "jwks_uri"),
         *("user_rights", "first_party", "access_token_ttl", "claims", "may_set_session"),
         *("may_act", "external_audiences", "disabled"),

@@ -32,6 +32,7 @@ from issuer.composition import Administration, UnitOfWork
 from issuer.directory import ClientRecord, UserRecord
 from issuer.errors import InvalidCredentials, InvalidField, NotFound
 from issuer.explain.explaining import Explanation, PreviewRequest, Question, ScopeSource
+from issuer.fields.times import until
 from issuer.server.own_routes import routes_of
 from issuer.vocabulary import GrantType
 
@@ -171,11 +172,11 @@ def _sentences(explanation: Explanation, names: Mapping[str, str], *, alone: boo
 
 def _source(source: ScopeSource, holder: str) -> str:
     if source.role is None:
-        return f"{holder} has {source.scope} directly."
+        return f"{holder} has {source.scope} directly{until(source.expires_at)}."
     where = "everywhere" if source.audience is None else f"at {source.audience}"
     through = f", through {source.through}" if source.through else ""
     role = f"the role {source.role}, assigned {where}{through}"
-    return f"{holder} has {source.scope} through {role}."
+    return f"{holder} has {source.scope} through {role}{until(source.expires_at)}."
 
 
 def commands_to_allow(explanation: Explanation, work: UnitOfWork) -> Iterator[Command]:

@@ -161,8 +161,10 @@ class OneGroupScreen(PrincipalScreen):
 
     def about_assigning(self, assignment: Assignment, *, assigned: bool) -> dict[str, Any]:
         """For the question: what members gain or lose."""
-        role = HeldRole(role=assignment.role, audience=assignment.audience)
+        role = HeldRole(**assignment.model_dump())
         with self.operator.work(GROUP.read) as work:
+            for each in work.assignments.held_by(self.key) if assigned else ():
+                role = each if each.place == assignment.place else role
             ids = [e.user_id for e in work.groups.members(self.key, None, _CONSIDERED)]
             points = self._effects(work, ids, *(((), [role]) if assigned else ([role], ())))
             number = work.groups.count_members(self.key)[self.key]

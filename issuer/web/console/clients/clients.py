@@ -12,6 +12,7 @@ from issuer.clients import CLIENT, Client, ClientFields
 from issuer.composition import UnitOfWork
 from issuer.directory import ClientRecord
 from issuer.errors import InvalidField, NotFound
+from issuer.resources import ResourceType
 from issuer.roles import ROLE, Assignment
 from issuer.scopes import covers
 from issuer.vocabulary import AuthMethod, GrantType, RegisteredBy, UserRights
@@ -43,9 +44,18 @@ _NAMED = 10
 
 
 class ClientForm(ResourceForm[ClientFields, Client]):
+    """Scopes keep their ends, which are set elsewhere."""
+
+    def __init__(self, type_: ResourceType[ClientFields, Client]) -> None:
+        super().__init__(type_)
+        del self.members["scopes_expire_at"]
+
     def given(self, form: Mapping[str, str], resource: Client | None) -> dict[str, Any]:
         typed = super().given({"user_rights": UserRights.OWN, **form}, resource)
         if resource is not None:
+            present = resource.model_dump(mode="json", include={"scopes_expire_at"})
+            ends = present["scopes_expire_at"].items()
+            typed["scopes_expire_at"] = {s: end for s, end in ends if s in typed["scopes"]}
             is_by_admin = resource.registered_by is RegisteredBy.ADMIN
             kept = resource.model_dump(mode="json", include=_OF_ADMINS)
             return typed if is_by_admin else typed | kept
