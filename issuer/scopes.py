@@ -19,11 +19,12 @@ ISSUER_INTROSPECT = "issuer:introspect"
 ISSUER_STATUS = "issuer:status:read"
 ISSUER_REGISTER = "issuer:clients:register"  # for an initial access token (RFC 7591 §3)
 ISSUER_SCIM = "issuer:scim"  # for a provisioning client (RFC 7644)
+ISSUER_USAGE = "issuer:usage:report"  # for the verifier of an AgentOS
 ISSUER_RESOURCES = tuple(
     "audiences roles groups clients users keys audit trusted-issuers verifiers".split()  # noqa: SIM905
 )
 ISSUER_SCOPES = frozenset(
-    {ISSUER_ADMIN, ISSUER_INTROSPECT, ISSUER_REGISTER, ISSUER_SCIM, ISSUER_STATUS}
+    {ISSUER_ADMIN, ISSUER_INTROSPECT, ISSUER_REGISTER, ISSUER_SCIM, ISSUER_STATUS, ISSUER_USAGE}
     | {f"issuer:{name}:{action}" for name in ISSUER_RESOURCES for action in ("read", "write")}
 )
 
@@ -131,4 +132,4 @@ def counting_at(scopes: Iterable[str], *, own_audience: bool) -> frozenset[str]:
 
 def counts_here(held: Iterable[str]) -> bool:
     """Whether any of the scopes allows something in the admin API."""
-    return not {ISSUER_REGISTER, ISSUER_SCIM}.issuperset(held)
+    return not {ISSUER_REGISTER, ISSUER_SCIM, ISSUER_USAGE}.issuperset(held)

@@ -17,6 +17,7 @@ from issuer.admin import (
     sign_in,
     status,
     tokens,
+    usage,
     users,
 )
 from issuer.admin.assignments import client_roles, group_roles, user_roles
@@ -41,6 +42,7 @@ RESOURCES = [
     keys.verifiers_router,
     audit_events.router,
     status.router,
+    usage.router,
     explain.router,
     manifest.router,
 ]

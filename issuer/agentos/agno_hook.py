@@ -43,7 +43,7 @@ def install() -> None:
     with _installing:
         stock = getattr(JWTValidator, _METHOD, None)
         if stock is None or list(inspect.signature(stock).parameters) != _CALLED_WITH:
-            raise InvalidConfiguration(_changed())
+            raise InvalidConfiguration(changed())
         if hasattr(stock, _HOOKED):
             return
 
@@ -68,9 +68,9 @@ def require_effect(jwks_file: str, is_bound: Callable[[Any], bool]) -> None:
     except InvalidConfiguration:
         raise
     except Exception as error:
-        raise InvalidConfiguration(_changed()) from error
+        raise InvalidConfiguration(changed()) from error
     if not is_bound(probe):
-        raise InvalidConfiguration(_changed())
+        raise InvalidConfiguration(changed())
 
 
 def _verifier_for(value: Any) -> Any:
@@ -88,7 +88,8 @@ def _verifier_for(value: Any) -> Any:
     )  # fmt: skip
 
 
-def _changed() -> str:
+def changed() -> str:
+    """Why the installed agno cannot be used, for `InvalidConfiguration`."""
     return (
         f"agno {version('agno')} verifies tokens in a way that this adapter does not support:"
         " update agentos-issuer, or install the previous agno."

@@ -1,11 +1,13 @@
 """Scopes as agno requires them: routes that require none, and why a request was refused."""
 
+import inspect
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
 from issuer.agentos.agno_app import Guard, MountedApp, places_within, serves
+from issuer.agentos.errors import InvalidConfiguration
 from issuer.agentos.protected_resource import is_scope
 
 _EXAMPLES = {
@@ -41,10 +43,23 @@ def missing_scopes_at(app: Any) -> Callable[[Mapping[str, Any]], Sequence[str]]:
 
     None where something other than scopes decides, such as roles with `roles_claim` (agno 3.1).
     """
+    return _missing_scopes if scopes_decide(app) else lambda _: ()
+
+
+def scopes_decide(app: Any) -> bool:
+    """Whether agno decides by the scopes of tokens alone, not by roles or a provider of its own."""
     states = (place.app.state for place in places_within(app))
     providers = [each for s in states if (each := getattr(s, "authorization_provider", None))]
-    scopes_decide = all(getattr(each, "enforces_token_scopes", False) for each in providers)
-    return _missing_scopes if scopes_decide else lambda _: ()
+    return all(getattr(each, "enforces_token_scopes", False) for each in providers)
+
+
+def require_scopes_decide(app: Any) -> None:
+    """`InvalidConfiguration` where the scopes of a token do not say what was used."""
+    if not scopes_decide(app):
+        raise InvalidConfiguration(
+            "report_usage=… counts scopes, but this AgentOS decides by roles or a provider of its"
+            " own: remove report_usage, or roles_claim and authorization_provider."
+        )
 
 
 def _missing_scopes(state: Mapping[str, Any]) -> Sequence[str]:
@@ -55,7 +70,8 @@ def _missing_scopes(state: Mapping[str, Any]) -> Sequence[str]:
     if not isinstance(required, list) or not isinstance(held, list):
         return ()
     known = [scope for scope in required if is_scope(scope)]
-    return () if has_required_scopes(held, known) else known
+    # Not what observes it: the decision about the request is counted already.
+    return () if inspect.unwrap(has_required_scopes)(held, known) else known
 
 
 def _asks_for_scopes(guard: Guard, place: MountedApp, method: str, path: str) -> bool:

@@ -8,10 +8,11 @@ import sys
 from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from issuer.agentos.errors import InvalidConfiguration, NoSubjectToken
+from issuer.agentos.usage import Decisions
 
 _SCOPE_KEY = "agentos_issuer.request"
 
@@ -30,20 +31,25 @@ class Request:
 
     path: str
     caller: AcceptedToken | None = None
+    decisions: Decisions | None = None
 
 
 _request: ContextVar[Request | None] = ContextVar("agentos_issuer_request", default=None)
 
 
 @contextmanager
-def in_request(scope: MutableMapping[str, Any]) -> Iterator[None]:
+def in_request(
+    scope: MutableMapping[str, Any], decisions: Decisions | None = None
+) -> Iterator[None]:
     """What runs within has this request, even where the context is that of another request."""
-    scope[_SCOPE_KEY] = request = Request(scope["path"])
+    scope[_SCOPE_KEY] = request = Request(scope["path"], decisions=decisions)
     before = _request.set(request)
     try:
         yield
     finally:
         _request.reset(before)
+        if decisions is not None:
+            decisions.decide(allowed=False)
 
 
 def accept(token: str, claims: Mapping[str, Any]) -> None:
@@ -54,14 +60,22 @@ def accept(token: str, claims: Mapping[str, Any]) -> None:
     if request.caller is None:
         request.caller = AcceptedToken(token, claims)
     elif request.caller.token != token:
-        _request.set(Request(request.path, AcceptedToken(token, claims)))
+        _request.set(replace(request, caller=AcceptedToken(token, claims)))
 
 
 def forget() -> None:
     """Somebody authenticates again on this socket. What runs already keeps the user it has."""
     request = _request.get()
     if request is not None:
-        _request.set(Request(request.path))
+        _request.set(replace(request, caller=None))
+
+
+def counted() -> tuple[Decisions, Mapping[str, Any]] | None:
+    """What counts decisions about the present request, and the claims of its token."""
+    request = _present()
+    if request is None or request.decisions is None or request.caller is None:
+        return None
+    return request.decisions, request.caller.claims
 
 
 def subject_token(issuer: str, now: float) -> str:

@@ -11,6 +11,7 @@ import jwt
 
 from issuer.agentos import caller
 from issuer.agentos.errors import KeySetUnavailable
+from issuer.agentos.usage import UsageReporter
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -53,16 +54,18 @@ class KeyFetching:
         places: TokenPlaces,
         start: Callable[[], None],
         prepare_for: Callable[[str], Awaitable[None]],
+        usage: UsageReporter | None = None,
     ) -> None:
         self.app = app
         self._places = places
         self._start = start
         self._prepare = prepare_for
+        self._usage = usage
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             self._start()
-            await self.app(scope, receive, _freezing_objects(send))
+            await self.app(scope, receive, self._with_lifespan(send))
             return
         if scope["type"] == "websocket":
             receive = self._watching(receive)
@@ -73,7 +76,9 @@ class KeyFetching:
             except KeySetUnavailable as error:
                 await _unavailable(error, send)
                 return
-        with caller.in_request(scope):
+        is_socket = scope["type"] == "websocket"
+        decisions = self._usage.decisions(is_socket=is_socket) if self._usage else None
+        with caller.in_request(scope, decisions):
             await self.app(scope, receive, send)
 
     async def _prepare_for(self, token: str) -> None:
@@ -83,6 +88,20 @@ class KeyFetching:
             raise
         except jwt.InvalidTokenError:
             pass  # AgentOS refuses it
+
+    def _with_lifespan(self, send: Send) -> Send:
+        """Does what is due when the app has started, and before it has stopped."""
+
+        async def send_in_time(message: Message) -> None:
+            if message["type"] == "lifespan.startup.complete":
+                # Some 500,000 permanent objects, the collection of which blocks every request.
+                gc.collect()
+                gc.freeze()
+            elif message["type"].startswith("lifespan.shutdown.") and self._usage:
+                await self._usage.async_stop()
+            await send(message)
+
+        return send_in_time
 
     def _watching(self, receive: Receive) -> Receive:
         """Prepare for the token in a WebSocket message. AgentOS itself accepts or refuses it."""
@@ -97,18 +116,6 @@ class KeyFetching:
             return message
 
         return watched
-
-
-def _freezing_objects(send: Send) -> Send:
-    """Keep some 500,000 permanent objects out of garbage collections, which block every request."""
-
-    async def send_after_freeze(message: Message) -> None:
-        if message["type"] == "lifespan.startup.complete":
-            gc.collect()
-            gc.freeze()
-        await send(message)
-
-    return send_after_freeze
 
 
 def _token_in(text: str | None) -> Iterator[str]:

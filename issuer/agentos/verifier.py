@@ -8,7 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from issuer.agentos import agno_app, agno_hook, agno_scopes, caller, lifespans
+from issuer.agentos import (
+    agno_app,
+    agno_decisions,
+    agno_hook,
+    agno_scopes,
+    caller,
+    lifespans,
+)
 from issuer.agentos.argument_checks import require_valid_arguments
 from issuer.agentos.bound_validator import BoundValidator, FetchedKeys
 from issuer.agentos.challenges import Challenges
@@ -19,6 +26,7 @@ from issuer.agentos.metadata import metadata_urls
 from issuer.agentos.protected_resource import ProtectedResources, require_sound_resource
 from issuer.agentos.rules import TokenRules, other_issuer, read_unverified
 from issuer.agentos.scopes_claim import scopes_claim_at
+from issuer.agentos.usage import UsageReporter
 
 App = TypeVar("App")
 
@@ -45,6 +53,8 @@ class Verifier:
     accept revoked tokens. While the feed is unavailable, tokens are accepted for
     `feed_away_limit` seconds, or without limit if None. `leeway` is in seconds.
     `strict` refuses to start if agno would also trust the key in JWT_VERIFICATION_KEY.
+    `report_usage` is a TokenClient of `issuer.client` for the issuer itself: with it, this process
+    tells the issuer once a minute how often each subject needed which scope, for `issuer review`.
 
     For the tokens of other issuers: `typ` is the required `typ` of the header, None to accept any.
     `audience_claim` must name `audience` where they set no `aud`, and `required_claims` must have
@@ -75,6 +85,7 @@ class Verifier:
         scopes_claim: str | Sequence[str] = "scopes",
         scope_mapping: Mapping[str, Sequence[str]] | None = None,
         strict: bool = False,
+        report_usage: Any = None,
         dangerously_allow_http: bool = False,
     ) -> None:
         required = {} if required_claims is None else required_claims
@@ -105,6 +116,9 @@ class Verifier:
         self._challenge_scopes = list(challenge_scopes)
         self._verification_keys = list(verification_keys)
         self._strict = strict
+        self.usage: UsageReporter | None = None
+        if report_usage is not None:
+            self.usage = UsageReporter(issuer, audience, report_usage)
         self._jwks_url = jwks_url
         self._jwks_file: str | None = None
         self._is_attached = False
@@ -150,7 +164,16 @@ class Verifier:
         lifespans.start_with(app)
         places = agno_app.token_places(app, cookie)
         add_middleware: Any = getattr(app, "add_middleware")  # noqa: B009 - any ASGI framework's
-        add_middleware(KeyFetching, places=places, start=self.start, prepare_for=self.prepare_for)
+        if self.usage is not None:
+            agno_scopes.require_scopes_decide(app)
+            agno_decisions.observe()
+        add_middleware(
+            KeyFetching,
+            places=places,
+            start=self.start,
+            prepare_for=self.prepare_for,
+            usage=self.usage,
+        )
         if self._url is not None:
             issuers, paths = list(self._issuers), agno_app.resource_paths(app)
             resources = ProtectedResources(self._url, paths, issuers, self._challenge_scopes)
@@ -194,14 +217,21 @@ class Verifier:
         return token_client.on_behalf_of(subject, audience, scope)
 
     def start(self) -> None:
-        """Start polling the key sets in this process. Does not block; first use does it, too."""
+        """Start polling the key sets in this process. Does not block; first use does it, too.
+
+        `report_usage` starts here, and with the lifespan of the attached app.
+        """
         for issuer in self._issuers.values():
             issuer.start()
+        if self.usage is not None:
+            self.usage.start()
 
     def stop(self) -> None:
-        """Stop polling in this process."""
+        """Stop polling in this process; report the usage, which may take five seconds."""
         for issuer in self._issuers.values():
             issuer.stop()
+        if self.usage is not None:
+            self.usage.stop()
 
     async def prepare_for(self, token: str) -> None:
         """Fetch the key set if it lacks the token's key and the rate limit of fetches allows.
@@ -228,7 +258,8 @@ class Verifier:
     def status(self) -> dict[str, Any]:
         """What is held, since when, and current problems, for JSON."""
         own, *others = (issuer.status() for issuer in self._issuers.values())
-        return {**own, "others": others}
+        usage = None if self.usage is None else self.usage.status()
+        return {**own, "others": others, "usage": usage}
 
     def answers_to(self, value: str) -> bool:
         """Whether a `JWT_JWKS_FILE` that is a URL names this issuer."""

@@ -18,6 +18,7 @@ from issuer.revocations import Revocations
 from issuer.scopes import ISSUER_ADMIN, counts_here, covers
 from issuer.telemetry.metrics import PASSWORD_RESET
 from issuer.tokens import VerifiedToken, still_held
+from issuer.usage import Usage
 from issuer.vocabulary import SigningAlgorithm
 
 if TYPE_CHECKING:  # it is imported when it is first used
@@ -111,6 +112,12 @@ class Administration:
         with self._database.transaction() as session:
             yield self._parts.foundation.trails.begin(session, actor)
 
+    @contextmanager
+    def usage(self) -> Iterator[Usage]:
+        """What verifiers report, in a transaction of its own that is no change by an operator."""
+        with self._database.transaction() as session:
+            yield Usage(session, self.clock)
+
     def keep_client(self, client: ClientRecord, actor: Actor) -> None:
         """Store a client that so far only its metadata document describes."""
         if client.is_fetched:
@@ -184,8 +191,9 @@ class Access:
 
     def require_any(self, alternatives: Sequence[tuple[str, ...]]) -> None:
         """`Forbidden` unless every scope of one alternative is covered; (): any scope will do."""
-        if counts_here(self.held) and any(
-            all(self.holds(each) for each in needs) for needs in alternatives
+        if any(
+            all(map(self.holds, needs)) if needs else counts_here(self.held)
+            for needs in alternatives
         ):
             return
         raise Forbidden(next((each for each in alternatives[0] if not self.holds(each)), None))

@@ -20,6 +20,7 @@ from issuer.database.engine import MAX_SILENCE_S
 from issuer.directory.change_watcher import POLL_INTERVAL as READ_COUNTERS_EVERY
 from issuer.keys.rotator import POLL_INTERVAL as CHECK_KEYS_EVERY
 from issuer.revocations import Revocations
+from issuer.usage import delete_old_usage
 from issuer.users.guard import CLEAR_EVERY
 from issuer.verifiers.reported import POLL_INTERVAL as WRITE_REPORTS_EVERY
 
@@ -182,6 +183,13 @@ JOBS: tuple[Job, ...] = (
         _DELETE_RIGHTS_EVERY,
         "`assignments`, `client_scope_expiries`, `clients`, `audit_events`",
         lambda parts: parts.administration.delete_expired_rights,
+    ),
+    _cleaner(
+        "usage-retention",
+        "usage",
+        _PRUNE_EVERY,
+        "`used_scopes`",
+        lambda parts: partial(delete_old_usage, parts.database, parts.foundation.clock),
     ),
     _cleaner(
         "unused-clients",

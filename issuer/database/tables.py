@@ -327,7 +327,10 @@ class RecoveryCodeRow(Base, table="recovery_codes"):
 
 
 class UsedChallengeRow(Base, table="used_challenges"):
-    """A challenge of a passkey that was answered, a form that was sent, or a message counted."""
+    """A challenge of a passkey that was answered, a form that was sent, or a message counted.
+
+    Also a report of which scopes are used.
+    """
 
     digest: Mapped[bytes] = mapped_column(primary_key=True)
     expires_at: Mapped[datetime] = mapped_column(index=True)
@@ -872,6 +875,8 @@ class UsedScopeRow(Base, table="used_scopes"):
     """How often a scope decided about requests of a subject on a day, as verifiers reported.
 
     `day` is its beginning in UTC. For the token of a client itself, `subject` is the `client_id`.
+    The row without a subject, a client and a scope has what exceeded the limits. Every day with a
+    report has it.
     """
 
     audience_id: Mapped[str] = _deleted_with("audiences.id", primary_key=True)

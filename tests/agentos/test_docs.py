@@ -157,6 +157,7 @@ EXAMPLES: list[tuple[str, Asked]] = [
     ("mcp", mcp),
     ("several issuers", several),
     ("static keys", static_keys),
+    ("reports of used scopes", usual),
     ("cache file and status", usual),
     ("away limit", usual),
     ("no AgentOS", no_agent_os),

@@ -15,7 +15,8 @@ from fastmcp.server.auth.providers.jwt import StaticTokenVerifier
 from pydantic import AnyHttpUrl
 
 from issuer.agentos import Verifier
-from tests.agentos.adapter.names import AUDIENCE, COOKIE
+from issuer.client import TokenClient
+from tests.agentos.adapter.names import AUDIENCE, COOKIE, USAGE_REPORT
 from tests.agentos.server import authorization, stub_agent
 
 
@@ -42,6 +43,14 @@ def managed(issuer: str, **settings: Any) -> FastAPI:
     """As the README has it."""
     verifier = following(issuer, **settings)
     return verifier.attach(agent_os(**verifier.auth()).get_app())
+
+
+def reporting(issuer: str, **settings: Any) -> FastAPI:
+    """It reports which scopes are used."""
+    client = TokenClient(
+        issuer, "reporter", client_secret="for-tests", audience=issuer, scope=USAGE_REPORT
+    )
+    return managed(issuer, report_usage=client, **settings)
 
 
 def unattached(issuer: str) -> FastAPI:

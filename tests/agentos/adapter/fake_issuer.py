@@ -14,6 +14,8 @@ from tests.journeys.running_issuer import reserved_port, wait_until
 METADATA = "/.well-known/oauth-authorization-server"
 KEY_SET = "/.well-known/jwks.json"
 FEED = "/.well-known/revocations"
+TOKEN = "/oauth2/token"
+USAGE = "/admin/v1/usage"
 MAX_SILENCE = 30
 
 
@@ -22,7 +24,9 @@ class FakeIssuer:
 
     `keys` are the ones in the key set, the newest last; `max_age` is for how many seconds it may
     be cached; `fetches` counts its requests. `revoked` are the entries of the feed, None if it is
-    unavailable; `feed_max_age` and `feed_fetches` are those of the feed.
+    unavailable; `feed_max_age` and `feed_fetches` are those of the feed. `usage` are the reports
+    that verifiers posted, with a token of the only client, and were answered with `usage_status`;
+    longer ones than `usage_limit` bytes are refused.
     """
 
     def __init__(self, *, max_age: int = 300) -> None:
@@ -37,6 +41,9 @@ class FakeIssuer:
         }
         self.feed_max_age = 5
         self.feed_fetches = 0
+        self.usage: list[dict[str, Any]] = []
+        self.usage_status = 204
+        self.usage_limit = 1024 * 1024
         self.answering = threading.Event()
         self.answering.set()
         self.keys = [self.new_key()]
@@ -91,10 +98,23 @@ class FakeIssuer:
     def document(self, path: str) -> str | None:
         if path == METADATA:
             named = {"jwks_uri": self.url + KEY_SET, "revocations_uri": self.url + FEED}
+            named["token_endpoint"] = self.url + TOKEN
             return json.dumps({"issuer": self.url, **named})
         if path == KEY_SET:
             return json.dumps({"keys": [jwk for key in self.keys for jwk in key.jwks["keys"]]})
         return self.feed() if path == FEED else None
+
+    def posted(self, path: str, authorization: str | None, body: bytes) -> tuple[int, bytes]:
+        """Status and body of the answer."""
+        if path == TOKEN:
+            token = {"access_token": "of-reporter", "token_type": "Bearer", "expires_in": 900}
+            return 200, json.dumps(token).encode()
+        if path != USAGE or authorization != "Bearer of-reporter":
+            return 401, b""
+        if len(body) > self.usage_limit:
+            return 413, b""
+        self.usage.append(json.loads(body))
+        return self.usage_status, b""
 
     def feed(self) -> str | None:
         """A revocation feed (docs/reference/revocation-feed.md), signed with the newest key."""
@@ -122,6 +142,15 @@ class FakeIssuer:
                 self.wfile.write(body)
                 issuer.fetches += path == KEY_SET
                 issuer.feed_fetches += path == FEED
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                status, answer = issuer.posted(self.path, self.headers["Authorization"], body)
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(answer)))
+                self.end_headers()
+                self.wfile.write(answer)
 
             def log_message(self, *_: Any) -> None:
                 """Log nothing."""

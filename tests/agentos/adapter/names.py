@@ -2,3 +2,4 @@
 
 AUDIENCE = "my-os"
 COOKIE = "session_token"
+USAGE_REPORT = "issuer:usage:report"

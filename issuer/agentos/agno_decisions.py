@@ -1,0 +1,125 @@
+"""Observes where agno decides by the scopes of a token. Wraps functions, changes no decision.
+
+REST, A2A, AG-UI, WebSocket and `/mcp` of every supported agno decide by these functions.
+"""
+
+import inspect
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from functools import wraps
+from typing import Any
+
+from issuer.agentos import caller
+from issuer.agentos.agno_hook import changed
+from issuer.agentos.errors import InvalidConfiguration
+
+_OBSERVED = "agentos_issuer_observed"
+_HAS_SCOPES = ["user_scopes", "required_scopes", "resource_type", "resource_id", "admin_scope"]
+_ACCESSIBLE = ["user_scopes", "resource_type", "admin_scope", "action"]
+_CHECKED = ["request", "resource_id", "resource_type", "action"]
+_RESOURCE_AND_ACTION = 2
+
+Function = Callable[..., Any]
+
+
+def observe() -> None:
+    """Count the decisions of agno from now on; once. `InvalidConfiguration` if it has others."""
+    from agno.os import auth, scopes  # noqa: PLC0415 - agno only when asked for
+
+    if hasattr(scopes.has_required_scopes, _OBSERVED):
+        return
+    for function, parameters in (
+        (scopes.has_required_scopes, _HAS_SCOPES),
+        (scopes.get_accessible_resource_ids, _ACCESSIBLE),
+        (auth.check_resource_access, _CHECKED),
+    ):
+        if set(inspect.signature(function).parameters) != set(parameters):
+            raise InvalidConfiguration(changed())
+    _replace(scopes.has_required_scopes, _observed_requirement(scopes.has_required_scopes))
+    # Before 3.1, a check of one id looks it up among all accessible ids of that action.
+    looks_up_action = not hasattr(auth, "acheck_resource_access")
+    listed = _observed_list(scopes.get_accessible_resource_ids, looks_up_action=looks_up_action)
+    _replace(scopes.get_accessible_resource_ids, listed)
+    _replace(auth.check_resource_access, _observed_check(auth.check_resource_access))
+
+
+def _replace(stock: Function, observed: Function) -> None:
+    """In its own module, and in those of agno that have imported it by name."""
+    setattr(observed, _OBSERVED, True)
+    for name, module in list(sys.modules.items()):
+        if name.startswith("agno.") and vars(module).get(stock.__name__) is stock:
+            setattr(module, stock.__name__, observed)
+
+
+def _observed_requirement(stock: Function) -> Function:
+    # Before 3.1, below /agents/web every required scope means one of that agent.
+    rewrites_every_family = stock(["agents:web:read"], ["sessions:read"], "agents", "web")
+
+    def named(required: str, resource_type: str | None, resource_id: Any) -> str:
+        """The narrowest scope that satisfies this requirement."""
+        parts = required.split(":")
+        is_of_type = rewrites_every_family or parts[0] == resource_type
+        if len(parts) == _RESOURCE_AND_ACTION and resource_type and resource_id and is_of_type:
+            return f"{resource_type}:{resource_id}:{parts[1]}"
+        return required
+
+    @wraps(stock)
+    def has_required_scopes(
+        user_scopes: list[str],
+        required_scopes: list[str],
+        resource_type: str | None = None,
+        resource_id: str | None = None,
+        admin_scope: str | None = None,
+    ) -> bool:
+        about = (resource_type, resource_id, admin_scope)
+        allowed: bool = stock(user_scopes, required_scopes, *about)
+        if (counted := caller.counted()) is not None:
+            decisions, claims = counted
+            is_list = not allowed and resource_id is None and resource_type is not None
+            for each in (
+                required_scopes if allowed else lacking(user_scopes, required_scopes, about)
+            ):
+                if is_list and each.partition(":")[0] == resource_type:
+                    decisions.postpone(claims, each)
+                else:
+                    decisions.add(claims, named(each, *about[:2]), allowed=allowed)
+        return allowed
+
+    def lacking(held: list[str], required: Sequence[str], about: tuple[Any, ...]) -> Iterator[str]:
+        return (each for each in required if not stock(held, [each], *about))
+
+    return has_required_scopes
+
+
+def _observed_list(stock: Function, *, looks_up_action: bool) -> Function:
+    @wraps(stock)
+    def get_accessible_resource_ids(
+        user_scopes: list[str],
+        resource_type: str,
+        admin_scope: str | None = None,
+        action: str | None = None,
+    ) -> set[str]:
+        ids: set[str] = stock(user_scopes, resource_type, admin_scope=admin_scope, action=action)
+        if (counted := caller.counted()) is not None:
+            decisions, claims = counted
+            if decisions.is_postponed(f"{resource_type}:{action}"):
+                decisions.decide(allowed=bool(ids))
+            elif ids and (action is None or not looks_up_action):
+                decisions.add(claims, f"{resource_type}:{action or 'read'}", allowed=True)
+        return ids
+
+    return get_accessible_resource_ids
+
+
+def _observed_check(stock: Function) -> Function:
+    @wraps(stock)
+    def check_resource_access(
+        request: Any, resource_id: str, resource_type: str, action: str = "read"
+    ) -> bool:
+        allowed: bool = stock(request, resource_id, resource_type, action)
+        if (counted := caller.counted()) is not None:
+            decisions, claims = counted
+            decisions.add(claims, f"{resource_type}:{resource_id}:{action}", allowed=allowed)
+        return allowed
+
+    return check_resource_access

@@ -1,0 +1,76 @@
+"""Recording the reports of verifiers."""
+
+import hashlib
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from issuer.clock import Clock
+from issuer.database import Database, Session
+from issuer.errors import InvalidField
+from issuer.scopes import InvalidScope, parse
+from issuer.usage.report import UsageReport
+from issuer.usage.store import OTHERS, UsageKey, UsageStore
+from issuer.vocabulary import MAX_CLOCK_SKEW
+
+KEPT_FOR = timedelta(days=90)
+ACCEPTED_FOR = timedelta(days=1)
+
+
+class Usage(UsageStore):
+    """What the verifiers of each audience reported, in one transaction."""
+
+    def __init__(self, session: Session, clock: Clock) -> None:
+        super().__init__(session)
+        self._clock = clock
+
+    def record(self, client_id: str, report: UsageReport) -> bool:
+        """Add the counts to those of their day (UTC); whether they were new.
+
+        A report that was recorded before changes nothing. `InvalidField` for one that is older
+        than a day.
+        """
+        now, end = self._clock(), report.window.end
+        if abs(end - now) > ACCEPTED_FOR:
+            raise InvalidField("window.end", "must be less than a day from now")
+        name = f"usage {client_id} {report.audience} {report.window.id}"
+        digest = hashlib.sha256(name.encode()).digest()
+        if not self.claim(digest, end + ACCEPTED_FOR + MAX_CLOCK_SKEW):
+            return False
+        counts = {OTHERS: [report.others.allowed, report.others.refused]}
+        for key, allowed, refused in _counts(report):
+            numbers = counts.setdefault(key, [0, 0])
+            numbers[0] += allowed
+            numbers[1] += refused
+        self.add(report.audience, day_of(min(end, now)), counts)
+        return True
+
+
+def _counts(report: UsageReport) -> Iterator[tuple[UsageKey, int, int]]:
+    """What is no scope counts as `others`, rather than that all others of the report are lost."""
+    for each in report.counts:
+        try:
+            parse(each.scope)
+        except InvalidScope:
+            key = OTHERS
+        else:
+            key = UsageKey(each.sub, each.client_id, each.scope)
+        yield key, each.allowed, each.refused
+
+
+def day_of(instant: datetime) -> datetime:
+    """The beginning of the day, in UTC."""
+    return instant.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def delete_old_usage(database: Database, clock: Clock) -> None:
+    """Delete what is older than `KEPT_FOR`."""
+    oldest = day_of(clock() - KEPT_FOR)
+    database.in_batches(lambda session: UsageStore(session).delete_before(oldest))
+
+
+def within_kept(period: timedelta) -> timedelta:
+    """`ValueError` unless it is whole days for which usage is stored."""
+    days = period / timedelta(days=1)
+    if not 1 <= days <= KEPT_FOR.days or days % 1:
+        raise ValueError(f"must be 1d to {KEPT_FOR.days}d")
+    return period
