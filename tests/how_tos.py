@@ -133,6 +133,14 @@ CHANGES: dict[str, list[str]] = {
         "~ signing_keys ES256: sealed_private",
         "~ signing_keys ES256: sealed_private",
     ],
+    "see-what-is-used.md": [
+        "+ clients my-os-usage",
+        "+ client_audiences my-os-usage ISSUER",
+        "+ client_audiences my-os-usage my-os",
+        "+ client_secrets my-os-usage",
+        "~ clients ci-bot: scopes",
+        "+ revoked_principals client_id ci-bot",
+    ],
     "send-mail.md": [
         "+ users alice",
         "+ invitations alice",

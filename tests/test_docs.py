@@ -1,5 +1,6 @@
 """The pages for newcomers: each command on them is run, in order."""
 
+import csv
 import json
 import os
 import re
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -15,7 +17,11 @@ from typing import Any
 import httpx
 import pytest
 import yaml
+from sqlalchemy import update
 
+from issuer.database.tables import ClientRow
+from issuer.usage.store import OTHERS, UsageKey, UsageStore
+from issuer.usage.usage import day_of
 from tests.builders import PASSWORD
 from tests.cli.driver import Cli, running
 from tests.databases import INSTALLED
@@ -317,6 +323,34 @@ def test_tokens_are_revoked_as_the_page_says(issuer: RunningIssuer):
     issuer.deployment.client("ci-bot")
     with changing_only(issuer.deployment, "revoke-tokens.md"):
         run_page(Cli(issuer.environment), "revoke-tokens.md")
+
+
+def test_rights_are_reviewed_as_the_page_says(issuer: RunningIssuer, tmp_path: Path):
+    """31 days after the first report."""
+    page, deployment, cli = "see-what-is-used.md", issuer.deployment, Cli(issuer.environment)
+    deployment.client("ci-bot", scopes=["agents:run", "sessions:read"])
+    with deployment.services.database.transaction() as session:
+        today = day_of(deployment.clock())
+        long_ago = today - timedelta(days=60)
+        session.execute(update(ClientRow).values(created_at=long_ago, updated_at=long_ago))
+        counts = {OTHERS: [0, 0], UsageKey("ci-bot", "ci-bot", "agents:web:run"): [3, 0]}
+        for number in range(32):
+            UsageStore(session).add("my-os", today - timedelta(days=number), counts)
+    said: dict[str, str] = {}
+    with changing_only(deployment, page):
+        for line in COMMAND.findall((HOW_TO / page).read_text()):
+            command, _, output = line.replace("https://id.example", issuer.url).partition(" > ")
+            words = shlex.split(command.replace("ci-bot.yaml", str(tmp_path / "ci-bot.yaml")))
+            said[line] = cli.done(*words)
+            if output:
+                (tmp_path / output).write_text(said[line])
+    assert "client ci-bot holds sessions:read at my-os" in said["review"]
+    assert "- agents:web:run" in (tmp_path / "ci-bot.yaml").read_text()
+    rows = list(csv.DictReader((tmp_path / "access-review.csv").read_text().splitlines()))
+    verdicts = {row["scope"]: row["verdict"] for row in rows if row["id"] == "ci-bot"}
+    assert verdicts == {"agents:run": "used", "sessions:read": "unused"}
+    scopes = cli.json("client", "show", "ci-bot")["scopes"]
+    assert scopes == ["agents:web:run"]
 
 
 def test_a_group_gets_rights_and_loses_them_as_the_page_says(issuer: RunningIssuer):

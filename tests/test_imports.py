@@ -55,6 +55,16 @@ DOMAIN = {
     "keys": {"audit"},
     "verifiers": {"keys"},
     "inspection": {"audiences", "roles"},
+    "usage": set(),
+    "review": {
+        "audiences",
+        "clients",
+        "manifest",
+        "resources",
+        "roles",
+        "usage",
+        "users",
+    },
     "rate_limits": set(),
     "mail": {"audit"},
     "manifest": {

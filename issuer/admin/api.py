@@ -14,6 +14,7 @@ from issuer.admin import (
     keys,
     manifest,
     resources,
+    review,
     sign_in,
     status,
     tokens,
@@ -43,6 +44,7 @@ RESOURCES = [
     audit_events.router,
     status.router,
     usage.router,
+    review.router,
     explain.router,
     manifest.router,
 ]

@@ -54,6 +54,7 @@ _COMMANDS = {
         "explain": ("rights.explain", "Explain whether an AgentOS would allow a request."),
         "preview": ("rights.explain", "Show the claims that a token would have."),
         "scope": ("rights.scope", "List and check the scopes of AgentOS."),
+        "review": ("rights.review", "Show which rights nobody uses, and what would be enough."),
         "audit": ("audit.audit", "List, export, follow and verify audit events."),
         "verifier": ("keys.key", "List the AgentOS that poll, and the keys they hold."),
     },

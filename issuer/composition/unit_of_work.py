@@ -25,6 +25,7 @@ from issuer.keys import Keys, SigningKey
 from issuer.refresh_tokens import Lifetimes
 from issuer.resources import Collection, ResourceType, Transaction
 from issuer.resources.resource_type import FieldsT, ModelT
+from issuer.review.store import ReviewStore
 from issuer.revocations import Revocations
 from issuer.roles import Assignments, RoleFields, Roles
 from issuer.sign_in.factors import Factors
@@ -116,6 +117,7 @@ class UnitOfWork:
         self.keys = Keys(session, trail, clock)
         self.verifiers = KnownVerifiers(session, self.keys, clock)
         self.audit_log = AuditLog(session)
+        self.reviewed = ReviewStore(session)
 
     def allow_unknown_scopes(self) -> None:
         """Allow scopes that look like a misspelled known one from now on."""

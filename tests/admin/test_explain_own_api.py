@@ -26,6 +26,11 @@ HOLDINGS = [
     ["agent_os:admin"],
 ]
 ASKED = {"client_id": "unknown", "audience": "my-os", "method": "GET", "path": "/agents"}
+WINDOW = {
+    "id": "0123456789abcdef",
+    "start": "2026-11-25T11:59:00Z",
+    "end": "2026-11-25T12:00:00Z",
+}
 # The bodies of routes that need more than {}: a route is open if any of them is not refused.
 BODIES: dict[str, list[dict[str, Any]]] = {
     "POST /audiences": [{"id": "new"}],
@@ -41,6 +46,7 @@ BODIES: dict[str, list[dict[str, Any]]] = {
     "POST /scopes/lint": [{"scopes": []}],
     "POST /explain": [ASKED, {**ASKED, "client_id": None, "user_id": "unknown"}],
     "POST /preview": [{"client_id": "unknown"}],
+    "POST /usage": [{"window": WINDOW, "audience": url, "counts": []} for url in URLS],
 }
 READ = {200, 201, 204, 403, 404, 409}  # the answers to a request that was understood
 

@@ -1,0 +1,70 @@
+"""`/review`: which rights nobody uses, and what would be enough."""
+
+from datetime import timedelta
+from typing import Annotated, Any
+
+from fastapi import Query
+from pydantic import BaseModel
+
+from issuer.admin.access import Caller
+from issuer.admin.problems import documented
+from issuer.admin.routes import admin_router, requires
+from issuer.audiences import AUDIENCE
+from issuer.clients import CLIENT
+from issuer.errors import InvalidField
+from issuer.fields.times import duration
+from issuer.review.proposals import propose
+from issuer.review.reviewing import Review, review
+from issuer.roles import ROLE
+from issuer.usage import within_kept
+from issuer.users import USER
+
+router = admin_router("/review", "review")
+
+_READS = (AUDIENCE.read, ROLE.read, CLIENT.read, USER.read)
+
+UnusedFor = Annotated[
+    str, Query(max_length=16, description="For how many days a right was not used, such as `30d`.")
+]
+
+
+class Proposed(BaseModel):
+    """What a client or user holds by audience, what is enough, and a manifest that gives that.
+
+    `note`: what the reports of verifiers cannot tell.
+    """
+
+    held: dict[str, list[str]]
+    enough: dict[str, list[str]]
+    manifest: dict[str, Any]
+    note: str
+
+
+@router.get("")
+@requires(_READS)
+def read_review(caller: Caller, unused_for: UnusedFor = "30d") -> Review:
+    """List rights that nobody used, clients, secrets and users likewise, and refusals.
+
+    Nothing is said about audiences of which the reports of verifiers are incomplete.
+    """
+    with caller.reading(AUDIENCE.read) as work:
+        return review(work, caller.administration.clock(), _period(unused_for))
+
+
+@router.get("/{id}", responses=documented("not-allowed"))
+@requires(_READS)
+def read_proposal(id: str, caller: Caller, unused_for: UnusedFor = "30d") -> Proposed:
+    """Read the smallest rights that cover what a client or user used in 90 days.
+
+    Nothing is changed. `manifest` is for `/manifest/plan`.
+    """
+    with caller.reading(AUDIENCE.read) as work:
+        made = propose(work, id, caller.administration.clock(), _period(unused_for))
+    return Proposed(**made.as_json())
+
+
+def _period(text: str) -> timedelta:
+    try:
+        return within_kept(duration(text))
+    except ValueError as error:
+        raise InvalidField("unused_for", str(error)) from None

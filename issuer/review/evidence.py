@@ -1,0 +1,239 @@
+"""What is held, and the evidence of whether it is used."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Any, Protocol
+
+from pydantic import BaseModel
+
+from issuer.audiences import AUDIENCE
+from issuer.clients import CLIENT, Client
+from issuer.fields.ids import fold_id
+from issuer.manifest import current
+from issuer.resources import ResourceType
+from issuer.review.findings import Principal, ReportCoverage
+from issuer.review.store import GivenAssignment, ReviewStore, UsedScope
+from issuer.roles import ROLE, HeldRole, Role
+from issuer.scopes import counting_at, meet
+from issuer.usage import KEPT_FOR
+from issuer.usage.usage import day_of
+from issuer.users import USER, User
+
+UNUSED_FOR = timedelta(days=30)
+READS = (AUDIENCE, ROLE, CLIENT, USER)
+_BATCH = 500
+_DAY = timedelta(days=1)
+_OWN = "its own scopes"
+
+
+class Reviewable(current.Configuration, Protocol):
+    """What a review reads, all in one transaction."""
+
+    @property
+    def reviewed(self) -> ReviewStore: ...
+
+
+class ReviewedScope(BaseModel, frozen=True):
+    """A scope that a client or user holds at an audience: a row of the access review.
+
+    `verdict` is `used`, `rarely used`, `unused` or `unknown`; `last_used` the day.
+    """
+
+    principal: Principal
+    audience: str
+    scope: str
+    through: str
+    role: str | None
+    given_at: datetime | None
+    given_by: str | None
+    expires_at: datetime | None
+    last_used: datetime | None
+    days: int
+    requests: int
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewedPrincipal:
+    """A client or a user with what it holds and what it used."""
+
+    principal: Principal
+    resource: Client | User
+    audiences: tuple[str, ...]
+    direct: frozenset[str]
+    roles: list[HeldRole]
+    used: list[UsedScope]
+
+    def used_at(self, audience: str) -> list[UsedScope]:
+        return [each for each in self.used if each.audience == audience]
+
+
+@dataclass
+class UsageEvidence:
+    """What verifiers reported, compared with what clients and users hold. Reads all audiences."""
+
+    work: Reviewable
+    now: datetime
+    unused_for: timedelta
+    since: datetime = field(init=False)
+    coverage: dict[str, ReportCoverage] = field(init=False)
+    roles: dict[str, Role] = field(init=False)
+
+    def __post_init__(self) -> None:
+        for each in READS:
+            self.work.authority.require(each.read)
+        self.since = day_of(self.now - self.unused_for)
+        reported = self.work.reviewed.days_with_reports(day_of(self.now - KEPT_FOR))
+        own = self.work.audiences.own_id
+        ids = [each.id for each in current.resources(self.work, AUDIENCE) if each.id != own]
+        self.coverage = {each: self._coverage_of(each, reported.get(each, {})) for each in ids}
+        self.roles = {each.name: each for each in current.resources(self.work, ROLE)}
+
+    def _coverage_of(self, audience: str, unnamed: Mapping[datetime, int]) -> ReportCoverage:
+        number = (day_of(self.now) - self.since) // _DAY
+        days = [self.since + n * _DAY for n in range(number)]
+        missing = [day for day in days if day not in unnamed]
+        if not unnamed:
+            reason = "no verifier reports what is used"
+        elif missing:
+            reason = (
+                f"no reports on {len(missing)} of {number} days, such as {missing[-1]:%Y-%m-%d}"
+            )
+        elif any(unnamed[day] for day in days):
+            reason = "more was used than could be counted by name"
+        else:
+            reason = ""
+        return ReportCoverage(
+            audience=audience,
+            is_known=not reason,
+            reason=reason,
+            first_report=min(unnamed).date() if unnamed else None,
+            last_report=max(unnamed).date() if unnamed else None,
+        )
+
+    def batches(
+        self, resource_type: ResourceType[Any, Any], most: int | None
+    ) -> Iterator[list["ReviewedPrincipal"]]:
+        """Clients or users that administrators made, in order of their ids."""
+        found = islice(current.principals(self.work, resource_type), most)
+        store = self.work.reviewed
+        used_by = store.used_by_users if resource_type is USER else store.used_by_clients
+        while batch := list(islice(found, _BATCH)):
+            used = used_by([resource_type.key_of(each) for each, _ in batch])
+            yield [
+                self._holder(resource, roles, used.get(resource_type.key_of(resource), []))
+                for resource, roles in batch
+            ]
+
+    def holder(self, resource: Client | User) -> ReviewedPrincipal:
+        """One client or user."""
+        is_user = isinstance(resource, User)
+        name = resource.id if isinstance(resource, User) else resource.client_id
+        store = self.work.reviewed
+        used = store.used_by_users([name]) if is_user else store.used_by_clients([name])
+        return self._holder(resource, self.work.assignments.held_by(name), used.get(name, []))
+
+    def _holder(
+        self, resource: Client | User, roles: list[HeldRole], used: list[UsedScope]
+    ) -> ReviewedPrincipal:
+        if isinstance(resource, User):
+            principal = Principal(kind=USER.kind, id=resource.id, name=resource.username)
+            audiences, direct = tuple(self.coverage), frozenset[str]()
+        else:
+            principal = Principal(kind=CLIENT.kind, id=resource.client_id, name="")
+            audiences = tuple(each for each in resource.audiences if each in self.coverage)
+            direct = counting_at(resource.scopes, own_audience=False)
+        return ReviewedPrincipal(principal, resource, audiences, direct, roles, used)
+
+    def held(self, holder: ReviewedPrincipal) -> dict[str, list[tuple[str, HeldRole | None]]]:
+        """By audience, each scope and the role that gives it; None for scopes of the client."""
+        found: dict[str, list[tuple[str, HeldRole | None]]] = {}
+        for audience in holder.audiences:
+            own: list[tuple[str, HeldRole | None]] = [
+                (each, None) for each in sorted(holder.direct)
+            ]
+            by_roles = [
+                (scope, role)
+                for role in holder.roles
+                if role.audience in {None, audience}
+                for scope in sorted(counting_at(self.roles[role.role].scopes, own_audience=False))
+            ]
+            if own or by_roles:
+                found[audience] = [*own, *by_roles]
+        return found
+
+    def rows(
+        self, batch: Sequence[ReviewedPrincipal]
+    ) -> Iterator[tuple[ReviewedPrincipal, list[ReviewedScope]]]:
+        """What each holds now, with the evidence."""
+        groups = {r.via.group_id for h in batch for r in h.roles if r.via and r.via.group_id}
+        ids = [each.principal.id for each in batch]
+        given = self.work.reviewed.given(map(fold_id, (*ids, *groups)))
+        expiries = self.work.reviewed.scope_expiries(ids)
+        for holder in batch:
+            rows = []
+            for audience, held in self.held(holder).items():
+                for scope, role in held:
+                    its_own = GivenAssignment(
+                        None, None, expiries.get((holder.principal.id, scope))
+                    )
+                    since = _given_of(holder, role, given) if role else its_own
+                    if since.expires_at is None or since.expires_at > self.now:
+                        rows.append(self._row(holder, audience, scope, role, since))
+            yield holder, rows
+
+    def _row(
+        self,
+        holder: ReviewedPrincipal,
+        audience: str,
+        scope: str,
+        role: HeldRole | None,
+        since: GivenAssignment,
+    ) -> ReviewedScope:
+        matching = [u for u in holder.used_at(audience) if meet([scope], [u.scope])]
+        last = max((u.last_allowed for u in matching if u.last_allowed), default=None)
+        return ReviewedScope(
+            principal=holder.principal,
+            audience=audience,
+            scope=scope,
+            through=_OWN if role is None else f"the role {role}",
+            role=None if role is None else role.role,
+            given_at=since.given_at,
+            given_by=since.given_by,
+            expires_at=since.expires_at,
+            last_used=last,
+            days=max((u.days for u in matching), default=0),
+            requests=sum(u.allowed for u in matching),
+            verdict=self._verdict(audience, last, self._began(holder, role, since)),
+        )
+
+    def _began(
+        self, holder: ReviewedPrincipal, role: HeldRole | None, since: GivenAssignment
+    ) -> datetime:
+        """Since when the scope is held for certain: whatever gives it may have been changed."""
+        changed = [holder.resource.created_at, *filter(None, [since.given_at])]
+        if isinstance(holder.resource, Client):
+            changed.append(holder.resource.updated_at)
+        if role is not None:
+            changed.append(self.roles[role.role].updated_at)
+        return max(changed)
+
+    def _verdict(self, audience: str, last: datetime | None, began: datetime) -> str:
+        if last is not None and last >= self.since:
+            return "used"
+        if not self.coverage[audience].is_known or began >= self.since:
+            return "unknown"
+        return "unused" if last is None else "rarely used"
+
+
+def _given_of(
+    holder: ReviewedPrincipal,
+    role: HeldRole,
+    given: Mapping[tuple[str, str, str | None], GivenAssignment],
+) -> GivenAssignment:
+    owner = holder.principal.id
+    if role.via is not None:
+        owner = role.via.group_id or ""  # "": a group at a trusted issuer
+    return given.get((fold_id(owner), role.role, role.audience), GivenAssignment(None, None, None))

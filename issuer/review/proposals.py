@@ -1,0 +1,175 @@
+"""The smallest rights that cover what was used, as a manifest."""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from issuer.clients import CLIENT, Client
+from issuer.errors import NotAllowed, NotFound
+from issuer.fields.times import utc
+from issuer.manifest import current
+from issuer.manifest.entries import ClientEntry, UserEntry, assigned, bare, in_order, members
+from issuer.review.evidence import (
+    UNUSED_FOR,
+    Reviewable,
+    ReviewedPrincipal,
+    ReviewedScope,
+    UsageEvidence,
+)
+from issuer.roles import ROLE, Assignment
+from issuer.scopes import AGENT_OS_ADMIN, counting_at, covers, meet
+from issuer.users import USER, User
+
+_LONGEST_NAME = 128
+_ASKED = "Whoever names scopes in a token request must name the new ones, or none."
+_LIFTS = (
+    "agent_os:admin also shows what belongs to other users where the AgentOS isolates users. The"
+    " reports cannot tell whether that is needed."
+)
+
+
+def smallest(held: Iterable[str], used: Iterable[str]) -> frozenset[str]:
+    """The narrowest scopes that allow what was used, and nothing that is not held.
+
+    None of them covers another.
+    """
+    both = meet(held, used)
+    chosen: set[str] = set()
+    for scope in sorted(both, key=_breadth):
+        if not covers(chosen, scope):
+            chosen.add(scope)
+    return frozenset(chosen)
+
+
+def _breadth(scope: str) -> tuple[bool, bool, str]:
+    """Scopes that cover others come first."""
+    parts = scope.split(":")
+    has_id = len(parts) > 2 and parts[1] != "*"  # noqa: PLR2004
+    return scope != AGENT_OS_ADMIN, has_id, scope
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """Fewer rights for one client or user: by audience, what it holds and what is enough.
+
+    `manifest` gives exactly that. Nobody applies it automatically. `note` is what the reports
+    cannot tell.
+    """
+
+    before: Mapping[str, frozenset[str]]
+    after: Mapping[str, frozenset[str]]
+    manifest: Mapping[str, Any]
+    note: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "held": {each: sorted(scopes) for each, scopes in self.before.items()},
+            "enough": {each: sorted(scopes) for each, scopes in self.after.items()},
+            "manifest": dict(self.manifest),
+            "note": self.note,
+        }
+
+
+def propose(
+    work: Reviewable, name: str, now: datetime, unused_for: timedelta = UNUSED_FOR
+) -> Proposal:
+    """The smallest rights of the client or user `name` that cover what was used in 90 days.
+
+    Nothing is changed: `manifest` is for `issuer plan`. `NotFound` for an unknown name;
+    `NotAllowed` where the reports or the way in which it holds its rights do not allow a proposal.
+    """
+    evidence = UsageEvidence(work, now, unused_for)
+    ((holder, rows),) = evidence.rows([evidence.holder(_resource(work, name))])
+    _require_known(evidence, holder, rows)
+    held: dict[str, set[str]] = {}
+    used: dict[str, set[str]] = {}
+    for row in rows:
+        held.setdefault(row.audience, set()).add(row.scope)
+        # What was given within the period may be needed later.
+        used.setdefault(row.audience, set()).update({row.scope} if row.verdict == "unknown" else ())
+    for each in holder.used:
+        if each.allowed and each.audience in used:
+            used[each.audience].add(each.scope)
+    enough = {audience: smallest(scopes, used[audience]) for audience, scopes in held.items()}
+    had_admin = any(AGENT_OS_ADMIN in held[each] - enough[each] for each in held)
+    return Proposal(
+        {audience: frozenset(scopes) for audience, scopes in held.items()},
+        enough,
+        _manifest(evidence, holder, enough),
+        f"{_ASKED} {_LIFTS}" if had_admin else _ASKED,
+    )
+
+
+def _require_known(
+    evidence: UsageEvidence, holder: ReviewedPrincipal, rows: Sequence[ReviewedScope]
+) -> None:
+    if not rows:
+        raise NotAllowed(f"{holder.principal} holds no scope at any AgentOS.")
+    for audience in dict.fromkeys(row.audience for row in rows):
+        if reason := evidence.coverage[audience].reason:
+            raise NotAllowed(f"What is used at {audience} is unknown: {reason}.")
+    for role in holder.roles:
+        if role.via is not None:
+            raise NotAllowed(f"{holder.principal} holds {role}: review the group instead.")
+    for row in rows:
+        if row.expires_at is not None:  # a new assignment would not end
+            raise NotAllowed(f"{holder.principal} holds {row.scope} until {utc(row.expires_at)}.")
+
+
+def _resource(work: Reviewable, name: str) -> Client | User:
+    clients, users = work.collection(CLIENT), work.collection(USER)
+    if clients.exists(name):
+        client: Client = clients.get(name)
+        if current.is_self_registered(client):
+            raise NotAllowed(f"The client {name} registered itself, and has no rights of its own.")
+        return client
+    if users.exists(name):
+        return users.get(name)
+    raise NotFound("client or user", name)
+
+
+def _manifest(
+    evidence: UsageEvidence, holder: ReviewedPrincipal, enough: Mapping[str, frozenset[str]]
+) -> dict[str, Any]:
+    """Its whole entry, as a manifest declares it, with roles that give exactly this."""
+    resource, is_client = holder.resource, isinstance(holder.resource, Client)
+    roles = [each for each in assigned(holder.roles) if _is_of_issuer(evidence, each)]
+    own: dict[str, Any] = {"id": holder.principal.id}
+    made: list[dict[str, Any]] = []
+    if isinstance(resource, Client):
+        own = {"scopes": sorted(counting_at(resource.scopes, own_audience=True))}
+    if is_client and len(holder.audiences) == 1:  # own scopes count at all audiences of a client
+        own["scopes"] += sorted(*enough.values())
+    else:
+        for audience, scopes in enough.items():
+            if scopes:
+                name = _role_name(holder.principal.id, audience)
+                made.append({"name": name, "scopes": sorted(scopes)})
+                roles.append(Assignment(role=name, audience=audience))
+    resource_type = CLIENT if is_client else USER
+    declared = [each.model_dump(mode="json", exclude_defaults=True) for each in in_order(roles)]
+    entry = {**members(bare(resource_type.fields, resource)), **own, "roles": declared}
+    (ClientEntry if is_client else UserEntry).read(entry)
+    return {**({ROLE.attribute: made} if made else {}), resource_type.attribute: [entry]}
+
+
+def _role_name(principal_id: str, audience: str) -> str:
+    """A name for the role of one principal at one audience, always the same."""
+    name = f"{principal_id}-at-{audience}".replace("/", "-")
+    if len(name) <= _LONGEST_NAME:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:16]
+    return f"{name[: _LONGEST_NAME - len(digest) - 1]}-{digest}"
+
+
+def _is_of_issuer(evidence: UsageEvidence, assignment: Assignment) -> bool:
+    """Whether the role gives rights at the issuer itself, which no verifier reports about."""
+    scopes = evidence.roles[assignment.role].scopes
+    of_issuer = counting_at(scopes, own_audience=True)
+    if of_issuer and of_issuer != set(scopes):
+        raise NotAllowed(
+            f"The role {assignment.role} gives rights at the issuer and at an AgentOS: split it."
+        )
+    return bool(of_issuer)

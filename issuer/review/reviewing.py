@@ -1,0 +1,207 @@
+"""Reviewing: what nobody uses, and what was refused."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from itertools import islice
+
+from pydantic import BaseModel
+
+from issuer.clients import CLIENT, Client
+from issuer.manifest import current
+from issuer.review.evidence import (
+    UNUSED_FOR,
+    Reviewable,
+    ReviewedPrincipal,
+    ReviewedScope,
+    UsageEvidence,
+)
+from issuer.review.findings import FindingKind, Principal, ReportCoverage, ReviewFinding
+from issuer.scopes import counting_at, covers
+from issuer.users import USER
+
+MOST_FINDINGS = 1_000  # of each kind
+MOST_PRINCIPALS = 10_000  # of each kind, in a review; the access review has all
+_BATCH = 500
+
+
+class Review(BaseModel, frozen=True):
+    """The findings by kind, and for which audiences the reports are complete.
+
+    `is_complete`: all clients and users were looked at, and every finding is listed.
+    """
+
+    since: datetime
+    coverage: list[ReportCoverage]
+    findings: list[ReviewFinding]
+    is_complete: bool
+
+
+def access_review(
+    work: Reviewable, now: datetime, unused_for: timedelta = UNUSED_FOR
+) -> Iterator[ReviewedScope]:
+    """Who holds what at which AgentOS, through what, since when, and when it was last used.
+
+    All clients and users that administrators made. `Forbidden` without the right to read them.
+    """
+    evidence = UsageEvidence(work, now, unused_for)
+    for kind in (CLIENT, USER):
+        for batch in evidence.batches(kind, None):
+            for _, rows in evidence.rows(batch):
+                yield from rows
+
+
+def review(work: Reviewable, now: datetime, unused_for: timedelta = UNUSED_FOR) -> Review:
+    """What is not used, what is used rarely, and what was refused, within `unused_for`.
+
+    Nothing is said about audiences of which the reports are not complete. `Forbidden` without
+    the right to read audiences, roles, clients and users.
+    """
+    evidence = UsageEvidence(work, now, unused_for)
+    found: dict[FindingKind, list[ReviewFinding]] = {kind: [] for kind in FindingKind}
+    verdicts: dict[str, set[str]] = {}
+    looked_at = Counter[str]()
+    for kind in (CLIENT, USER):
+        for batch in evidence.batches(kind, MOST_PRINCIPALS):
+            looked_at[kind.kind] += len(batch)
+            for holder, rows in evidence.rows(batch):
+                for row in rows:
+                    if row.role is not None:
+                        verdicts.setdefault(row.role, set()).add(row.verdict)
+                for finding in (*_of_rows(rows), *_refusals(evidence, holder, rows)):
+                    found[finding.kind].append(finding)
+            for finding in _asleep(evidence, batch) if kind is CLIENT else ():
+                found[finding.kind].append(finding)
+    for finding in (
+        *_of_roles(evidence, verdicts),
+        *_of_secrets(evidence),
+        *_of_people(evidence),
+    ):
+        found[finding.kind].append(finding)
+    is_complete = all(
+        number <= most
+        for most, numbers in (
+            (MOST_PRINCIPALS - 1, looked_at.values()),
+            (MOST_FINDINGS, map(len, found.values())),
+        )
+        for number in numbers
+    )
+    listed = [each for kind in found.values() for each in kind[:MOST_FINDINGS]]
+    coverage = list(evidence.coverage.values())
+    return Review(since=evidence.since, coverage=coverage, findings=listed, is_complete=is_complete)
+
+
+def _of_rows(rows: Iterable[ReviewedScope]) -> Iterator[ReviewFinding]:
+    for row in rows:
+        if row.verdict not in {"unused", "rarely used"}:
+            continue
+        held = f"{row.principal} holds {row.scope} at {row.audience} through {row.through}"
+        if row.last_used is None:
+            kind, use = FindingKind.UNUSED, "never used it, as far as reports go back"
+        else:
+            kind = FindingKind.RARELY_USED
+            use = f"last used it on {row.last_used:%Y-%m-%d}, on {row.days} days in all"
+        yield ReviewFinding(
+            kind=kind,
+            sentence=f"{held}, and {use}.",
+            principal=row.principal,
+            audience=row.audience,
+            scope=row.scope,
+            through=row.through,
+            last_used=row.last_used,
+            days=row.days,
+            requests=row.requests,
+        )
+
+
+def _refusals(
+    evidence: UsageEvidence, holder: ReviewedPrincipal, rows: Sequence[ReviewedScope]
+) -> Iterator[ReviewFinding]:
+    for used in holder.used:
+        if not used.refused or used.last_refused is None or used.last_refused < evidence.since:
+            continue
+        held = [row.scope for row in rows if row.audience == used.audience]
+        # Of a client, refusals may be those of users through it.
+        if covers(held, used.scope) or used.audience not in holder.audiences:
+            continue
+        yield ReviewFinding(
+            kind=FindingKind.REFUSED,
+            sentence=f"{holder.principal} was refused {used.refused} times at {used.audience} for"
+            f" lack of {used.scope}, last on {used.last_refused:%Y-%m-%d}.",
+            principal=holder.principal,
+            audience=used.audience,
+            scope=used.scope,
+            last_used=used.last_refused,
+            requests=used.refused,
+        )
+
+
+def _of_roles(evidence: UsageEvidence, verdicts: Mapping[str, set[str]]) -> Iterator[ReviewFinding]:
+    for name, role in evidence.roles.items():
+        if not counting_at(role.scopes, own_audience=False):
+            continue
+        if not evidence.work.assignments.count_holding(name, 1):
+            kind, why = FindingKind.ROLE_WITHOUT_HOLDERS, "nobody holds it"
+        elif verdicts.get(name) == {"unused"}:
+            kind, why = FindingKind.UNUSED_ROLE, "none of its holders has used it"
+        else:
+            continue
+        yield ReviewFinding(kind=kind, sentence=f"role {name}: {why}.", through=f"the role {name}")
+
+
+def _asleep(evidence: UsageEvidence, batch: Iterable[ReviewedPrincipal]) -> Iterator[ReviewFinding]:
+    """Clients whose secrets nobody used, and that no verifier has seen."""
+    clients = {each.principal.id: each for each in batch if _may_sleep(evidence, each)}
+    last_uses = evidence.work.clients.last_uses(list(clients))
+    for client_id, holder in clients.items():
+        days = [each.last_allowed for each in holder.used if each.last_allowed]
+        last = max((*days, *filter(None, [last_uses.get(client_id)])), default=None)
+        if last is not None and last >= evidence.since:
+            continue
+        when = f"was last used on {last:%Y-%m-%d}" if last else "was never used"
+        yield ReviewFinding(
+            kind=FindingKind.UNUSED_CLIENT,
+            sentence=f"{holder.principal} {when}.",
+            principal=holder.principal,
+            last_used=last,
+        )
+
+
+def _may_sleep(evidence: UsageEvidence, holder: ReviewedPrincipal) -> bool:
+    """Whether the use of its secrets tells whether it is used."""
+    client = holder.resource
+    assert isinstance(client, Client)
+    has_secrets = client.token_endpoint_auth_method.has_secret
+    return has_secrets and not client.disabled and client.created_at < evidence.since
+
+
+def _of_secrets(evidence: UsageEvidence) -> Iterator[ReviewFinding]:
+    clients = evidence.work.clients
+    for client_id, secret in clients.unused_secrets(evidence.since, MOST_FINDINGS + 1):
+        principal = Principal(kind=CLIENT.kind, id=client_id, name="")
+        last = secret.last_used_at
+        use = f"was last used on {last:%Y-%m-%d}" if last else "was never used"
+        yield ReviewFinding(
+            kind=FindingKind.UNUSED_SECRET,
+            sentence=f"The secret {secret.label or secret.id} of {principal} {use}.",
+            principal=principal,
+            last_used=last,
+        )
+
+
+def _of_people(evidence: UsageEvidence) -> Iterator[ReviewFinding]:
+    users = islice(current.resources(evidence.work, USER), MOST_PRINCIPALS)
+    while batch := list(islice(users, _BATCH)):
+        last = evidence.work.reviewed.last_sign_ins([each.id for each in batch])
+        for user in batch:
+            at = last.get(user.id)
+            if user.disabled or user.created_at >= evidence.since:
+                continue
+            if at is not None and at >= evidence.since:
+                continue
+            principal = Principal(kind=USER.kind, id=user.id, name=user.username)
+            kind = FindingKind.NOT_SIGNED_IN if at else FindingKind.NEVER_SIGNED_IN
+            when = f"last signed in on {at:%Y-%m-%d}" if at else "has not signed in for 90 days"
+            yield ReviewFinding(
+                kind=kind, sentence=f"{principal} {when}.", principal=principal, last_used=at
+            )

@@ -1,0 +1,127 @@
+"""What a review reads from SQL, beside the resources themselves."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, case, func, select
+from sqlalchemy.orm import InstrumentedAttribute
+
+from issuer.database.store import Statements, in_parts
+from issuer.database.tables import (
+    AssignmentRow,
+    ClientScopeExpiryRow,
+    IdentityRow,
+    KnownAddressRow,
+    SignInSessionRow,
+    UsedScopeRow,
+)
+from issuer.usage.store import OTHERS
+
+
+@dataclass(frozen=True, slots=True)
+class UsedScope:
+    """How often a scope was needed at an audience within 90 days."""
+
+    audience: str
+    scope: str
+    allowed: int
+    refused: int
+    days: int
+    last_allowed: datetime | None
+    last_refused: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class GivenAssignment:
+    """Since when an assignment exists, by whom, and until when; each None if unknown or never."""
+
+    given_at: datetime | None
+    given_by: str | None
+    expires_at: datetime | None
+
+
+class ReviewStore(Statements):
+    """Within one transaction."""
+
+    def days_with_reports(self, since: datetime) -> dict[str, dict[datetime, int]]:
+        """By audience and day, how many requests were counted without a name."""
+        row, found = UsedScopeRow, defaultdict[str, dict[datetime, int]](dict)
+        query = select(row.audience_id, row.day, row.allowed + row.refused).where(
+            row.subject == OTHERS.subject, row.scope == OTHERS.scope, row.day >= since
+        )
+        for audience, day, unnamed in self.session.execute(query):
+            found[audience][day] = unnamed
+        return found
+
+    def used_by_users(self, user_ids: Collection[str]) -> dict[str, list[UsedScope]]:
+        """By user, what each needed, through any client."""
+        return self._used(UsedScopeRow.subject, user_ids)
+
+    def used_by_clients(self, client_ids: Collection[str]) -> dict[str, list[UsedScope]]:
+        """By client, what it needed itself, and what users needed through it."""
+        return self._used(UsedScopeRow.client_id, client_ids)
+
+    def _used(
+        self, by: InstrumentedAttribute[str], ids: Collection[str]
+    ) -> dict[str, list[UsedScope]]:
+        row, found = UsedScopeRow, defaultdict[str, list[UsedScope]](list)
+        keys = (by, row.audience_id, row.scope)
+        query: Any = select(
+            *keys,
+            func.sum(row.allowed),
+            func.sum(row.refused),
+            func.count(_day_if(row.allowed > 0).distinct()),
+            func.max(_day_if(row.allowed > 0)),
+            func.max(_day_if(row.refused > 0)),
+        ).group_by(*keys)
+        for part in in_parts(ids):
+            of_part = query.where(by.in_(part)).order_by(*keys)
+            for name, audience, scope, allowed, refused, *days in self.session.execute(of_part):
+                # PostgreSQL adds integers up to a decimal.
+                numbers = int(allowed), int(refused)
+                found[name].append(UsedScope(audience, scope, *numbers, *days))
+        return found
+
+    def given(
+        self, folded_ids: Iterable[str]
+    ) -> dict[tuple[str, str, str | None], GivenAssignment]:
+        """By folded id, role and audience: the assignments of these principals and groups."""
+        row = AssignmentRow
+        return {
+            (each.folded_id, each.role_name, each.audience_id): GivenAssignment(
+                each.given_at, each.given_by, each.expires_at
+            )
+            for part in in_parts(folded_ids)
+            for each in self.session.scalars(select(row).where(row.folded_id.in_(part)))
+        }
+
+    def scope_expiries(self, client_ids: Iterable[str]) -> dict[tuple[str, str], datetime]:
+        """By client and scope: until when clients have scopes of their own that end."""
+        row = ClientScopeExpiryRow
+        return {
+            (each.client_id, each.scope): each.expires_at
+            for part in in_parts(client_ids)
+            for each in self.session.scalars(select(row).where(row.client_id.in_(part)))
+        }
+
+    def last_sign_ins(self, user_ids: Sequence[str]) -> dict[str, datetime]:
+        """When each user last signed in, as far as it is known: for 90 days."""
+        found: dict[str, datetime] = {}
+        for user, at in (
+            (KnownAddressRow.user_id, KnownAddressRow.succeeded_at),
+            (IdentityRow.user_id, IdentityRow.last_used_at),
+            (SignInSessionRow.user_id, SignInSessionRow.authenticated_at),
+        ):
+            query = select(user, func.max(at)).where(at.is_not(None)).group_by(user)
+            for part in in_parts(user_ids):
+                for user_id, last in self.session.execute(query.where(user.in_(part))):
+                    if last is not None:
+                        found[user_id] = max(last, found.get(user_id, last))
+        return found
+
+
+def _day_if(condition: ColumnElement[bool]) -> ColumnElement[datetime]:
+    return case((condition, UsedScopeRow.day))

@@ -1,0 +1,232 @@
+"""A review says which rights nobody uses, and only where every day was reported."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import update
+
+from issuer import manifest
+from issuer.database.tables import AssignmentRow
+from issuer.errors import Forbidden, NotAllowed
+from issuer.manifest.exporting import written
+from issuer.review.findings import FindingKind
+from issuer.review.proposals import Proposal, propose
+from issuer.review.reviewing import Review, access_review, review
+from issuer.roles import Assignment
+from tests.builders import OPERATOR, Deployment
+from tests.usage.reporting import used, used_daily
+
+DAY = timedelta(days=1)
+RUN, READ, SESSIONS = "agents:run", "agents:read", "sessions:read"
+
+
+@pytest.fixture
+def ci(deployment: Deployment) -> str:
+    """A client that may run agents and read sessions, the latter through a role."""
+    deployment.role("reader", [SESSIONS])
+    return deployment.client("ci", scopes=[RUN], roles=["reader"]).client_id
+
+
+def days(deployment: Deployment, number: int, *scopes: str, subject: str = "ci") -> None:
+    """On each of these days, a verifier reported that the subject used these scopes."""
+    used_daily(deployment, {(subject, scope): (1, 0) for scope in scopes}, number)
+
+
+def reviewed(deployment: Deployment, **options: timedelta) -> Review:
+    with deployment.services.administration.reading() as work:
+        return review(work, deployment.clock(), **options)
+
+
+def proposed(deployment: Deployment, name: str) -> Proposal:
+    with deployment.services.administration.reading() as work:
+        return propose(work, name, deployment.clock())
+
+
+def found(deployment: Deployment, kind: FindingKind) -> set[str | None]:
+    """The scopes of the findings of a kind."""
+    return {each.scope for each in reviewed(deployment).findings if each.kind is kind}
+
+
+def test_a_right_that_was_not_used_for_30_days_is_found(deployment: Deployment, ci: str):
+    days(deployment, 31, "agents:web:run")
+    assert found(deployment, FindingKind.UNUSED) == {SESSIONS}
+    assert found(deployment, FindingKind.RARELY_USED) == set()
+    (finding,) = (e for e in reviewed(deployment).findings if e.kind is FindingKind.UNUSED)
+    assert finding.through == "the role reader everywhere"
+    assert "ci holds sessions:read at my-os" in finding.sentence
+
+
+def test_a_right_that_is_used_once_a_month_is_shown_as_rarely_used(deployment: Deployment, ci: str):
+    days(deployment, 1, RUN, SESSIONS)
+    days(deployment, 35, RUN)
+    assert found(deployment, FindingKind.UNUSED) == set()
+    assert found(deployment, FindingKind.RARELY_USED) == {SESSIONS}
+    assert proposed(deployment, ci).after == {"my-os": {RUN, SESSIONS}}
+
+
+@pytest.mark.parametrize("reported", ["never", "not every day", "too briefly", "with others"])
+def test_nothing_is_unused_where_reports_are_incomplete(
+    deployment: Deployment, ci: str, reported: str
+):
+    if reported == "not every day":
+        days(deployment, 20, RUN)
+        deployment.clock.move(DAY)
+        days(deployment, 20, RUN)
+    elif reported == "too briefly":
+        deployment.clock.move(30 * DAY)
+        days(deployment, 29, RUN)
+    elif reported == "with others":
+        days(deployment, 30, RUN)
+        used(deployment, others={"allowed": 1})
+        deployment.clock.move(DAY)
+    else:
+        deployment.clock.move(31 * DAY)
+    result = reviewed(deployment)
+    assert not result.coverage[0].is_known
+    assert found(deployment, FindingKind.UNUSED) == set()
+    assert found(deployment, FindingKind.UNUSED_ROLE) == set()
+    with pytest.raises(NotAllowed, match="What is used at my-os is unknown"):
+        proposed(deployment, ci)
+    with deployment.services.administration.reading() as work:
+        verdicts = {row.scope: row.verdict for row in access_review(work, deployment.clock())}
+    assert verdicts[SESSIONS] == "unknown"
+
+
+def test_what_was_given_within_the_period_is_not_judged(deployment: Deployment, ci: str):
+    days(deployment, 31, RUN)
+    deployment.client("new", scopes=[RUN])
+    assert found(deployment, FindingKind.UNUSED) == {SESSIONS}
+
+
+def test_a_role_is_unused_if_none_of_its_holders_used_it(deployment: Deployment, ci: str):
+    deployment.role("nobody", [READ])
+    days(deployment, 31, RUN)
+    through = {e.kind: e.through for e in reviewed(deployment).findings if e.scope is None}
+    assert through[FindingKind.UNUSED_ROLE] == "the role reader"
+    assert through[FindingKind.ROLE_WITHOUT_HOLDERS] == "the role nobody"
+    deployment.user("alice", roles=["reader"], id="alice")
+    days(deployment, 31, SESSIONS, subject="alice")
+    kinds = {each.kind for each in reviewed(deployment).findings}
+    assert FindingKind.UNUSED_ROLE not in kinds
+
+
+def test_clients_and_secrets_that_nobody_uses_are_found(deployment: Deployment, ci: str):
+    days(deployment, 31)
+    kinds = {
+        each.kind: each.principal and each.principal.id
+        for each in reviewed(deployment).findings
+        if each.principal and each.principal.id == "ci"
+    }
+    assert kinds[FindingKind.UNUSED_CLIENT] == "ci"
+    assert kinds[FindingKind.UNUSED_SECRET] == "ci"
+
+
+def test_people_who_do_not_sign_in_are_found(deployment: Deployment):
+    deployment.user("alice")
+    assert reviewed(deployment).findings == []
+    deployment.clock.move(31 * DAY)
+    people = [e for e in reviewed(deployment).findings if e.kind is FindingKind.NEVER_SIGNED_IN]
+    assert [each.principal and each.principal.name for each in people] == ["alice"]
+
+
+def test_refusals_that_look_like_a_missing_right_are_found(deployment: Deployment, ci: str):
+    used(deployment, {("ci", "teams:run"): (0, 3), ("ci", "agents:web:run"): (1, 1)})
+    (refusal,) = (e for e in reviewed(deployment).findings if e.kind is FindingKind.REFUSED)
+    assert (refusal.scope, refusal.requests) == ("teams:run", 3)
+
+
+def test_a_proposal_is_a_manifest_that_gives_just_what_was_used(deployment: Deployment, ci: str):
+    days(deployment, 31, "agents:web:run")
+    proposal = proposed(deployment, ci)
+    assert proposal.before == {"my-os": {RUN, SESSIONS}}
+    assert proposal.after == {"my-os": {"agents:web:run"}}
+    text = written(dict(proposal.manifest))
+    with deployment.services.administration.changing(OPERATOR) as work:
+        manifest.apply(work, manifest.plan(work, manifest.read(text)))
+    with deployment.services.administration.reading() as work:
+        assert work.clients.get("ci").scopes == ["agents:web:run"]
+        assert work.assignments.of("ci") == []
+    assert proposed(deployment, ci).after == proposed(deployment, ci).before
+
+
+def test_a_user_gets_a_role_of_its_own_at_each_audience(deployment: Deployment):
+    deployment.audience("other-os")
+    deployment.role("wide", ["agent_os:admin"])
+    alice = deployment.user("alice", roles=["wide"])
+    for _ in range(31):
+        used(deployment, {(alice, RUN): (1, 0)}, client_id="web")
+        used(deployment, {(alice, READ): (1, 0)}, client_id="web", audience="other-os")
+        deployment.clock.move(DAY)
+    proposal = proposed(deployment, alice)
+    assert proposal.after == {"my-os": {RUN}, "other-os": {READ}}
+    assert "agent_os:admin" in proposal.note
+    assert {each["name"] for each in proposal.manifest["roles"]} == {
+        f"{alice}-at-my-os",
+        f"{alice}-at-other-os",
+    }
+    with deployment.services.administration.changing(OPERATOR) as work:
+        read = manifest.read(written(dict(proposal.manifest)))
+        manifest.apply(work, manifest.plan(work, read))
+    with deployment.services.administration.reading() as work:
+        assert {each.role for each in work.assignments.of(alice)} == {
+            f"{alice}-at-my-os",
+            f"{alice}-at-other-os",
+        }
+
+
+def test_what_was_given_within_the_period_stays_in_a_proposal(deployment: Deployment, ci: str):
+    days(deployment, 31, RUN)
+    deployment.role("new", ["teams:run"])
+    with deployment.changing() as work:
+        work.assignments.assign(ci, Assignment(role="new", audience="my-os"))
+    assert proposed(deployment, ci).after == {"my-os": {RUN, "teams:run"}}
+
+
+@pytest.mark.parametrize("ends_in", [-DAY, DAY])
+def test_a_right_that_ends_by_itself_is_not_made_lasting(
+    deployment: Deployment, ci: str, ends_in: timedelta
+):
+    days(deployment, 31, RUN, SESSIONS)
+    at = deployment.clock() + ends_in
+    with deployment.services.database.transaction() as session:
+        session.execute(update(AssignmentRow).values(expires_at=at))
+    if ends_in > timedelta(0):
+        with pytest.raises(NotAllowed, match="holds sessions:read until"):
+            proposed(deployment, ci)
+    else:
+        assert proposed(deployment, ci).before == {"my-os": {RUN}}
+
+
+def test_rights_at_the_issuer_itself_stay(deployment: Deployment):
+    deployment.role("support", ["issuer:users:read"])
+    alice = deployment.user("alice", roles=["support"])
+    deployment.role("runner", [RUN])
+    with deployment.changing() as work:
+        work.assignments.assign(alice, Assignment(role="runner", audience="my-os"))
+    days(deployment, 31)
+    (entry,) = proposed(deployment, alice).manifest["users"]
+    assert entry["roles"] == [{"role": "support"}]
+
+
+def test_what_a_group_gives_is_not_proposed_for_one_member(deployment: Deployment):
+    alice = deployment.user("alice")
+    deployment.role("reader", [SESSIONS])
+    deployment.group("team", [alice], roles=["reader"])
+    days(deployment, 31)
+    with pytest.raises(NotAllowed, match="review the group"):
+        proposed(deployment, alice)
+    with deployment.services.administration.reading() as work:
+        (row,) = access_review(work, deployment.clock())
+    assert row.through == "the role reader everywhere through the group team"
+    assert row.verdict == "unused"
+
+
+def test_a_review_needs_the_right_to_read_what_it_is_about(
+    deployment: Deployment,
+):
+    administration = deployment.services.administration
+    with (
+        administration.reading(OPERATOR, ["issuer:clients:read"]) as work,
+        pytest.raises(Forbidden),
+    ):
+        review(work, deployment.clock())
