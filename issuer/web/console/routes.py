@@ -10,6 +10,7 @@ from issuer.web.console.explain.token import ExplainTokenScreen
 from issuer.web.console.groups import GroupsScreen, OneGroupScreen
 from issuer.web.console.keys import KeysScreen
 from issuer.web.console.overview import OverviewScreen
+from issuer.web.console.review import AccessReviewScreen, ReviewScreen
 from issuer.web.console.roles import OneRoleScreen, RolesScreen
 from issuer.web.console.screens.answers import KeptForms, Notices
 from issuer.web.console.screens.commands import Commands
@@ -38,6 +39,8 @@ SCREENS: tuple[type[ConsoleScreen], ...] = (
     OneTrustedIssuerScreen,
     ExplainScreen,
     ExplainTokenScreen,
+    ReviewScreen,
+    AccessReviewScreen,
     KeysScreen,
     VerifiersScreen,
     AuditScreen,

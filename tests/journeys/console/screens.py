@@ -68,7 +68,7 @@ ROLES, ROLE = "/console/roles", "/console/roles/{key:path}"
 USERS, USER = "/console/users", "/console/users/{key:path}"
 GROUPS, GROUP = "/console/groups", "/console/groups/{key:path}"
 AUDIT, EXPLAIN, KEYS = "/console/audit", "/console/explain", "/console/keys"
-CONFIGURATION = "/console/configuration"
+CONFIGURATION, REVIEW = "/console/configuration", "/console/review"
 TRUSTED_ISSUERS = "/console/trusted-issuers"
 TRUSTED_ISSUER, TOKEN = f"{TRUSTED_ISSUERS}/{{key:path}}", f"{EXPLAIN}/token"
 OF_LONGEST_AUDIENCE = f"{AUDIENCES}/{quote(LONGEST_AUDIENCE, safe='')}"
@@ -181,6 +181,8 @@ SCREENS = [
     ScreenSeen("confirm", KEYS, f"{KEYS}?revoke={{kid}}"),
     ScreenSeen("confirm", KEYS, f"{KEYS}?rotate=RS256"),
     ScreenSeen("verifiers", f"{KEYS}/verifiers"),
+    ScreenSeen("review", REVIEW),
+    ScreenSeen("review", REVIEW, f"{REVIEW}?propose={LONGEST}"),
     ScreenSeen("audit", AUDIT),
     ScreenSeen("audit", AUDIT, f"{AUDIT}?actor=nobody&since=never"),
     ScreenSeen("audit_event", "/console/audit/{id}", "/console/audit/{event}"),

@@ -16,6 +16,7 @@ from tests.web.browsing import Browser
 
 _READ = ("audiences", "trusted-issuers", "roles", "clients", "users", "groups")
 READS = tuple(f"issuer:{name}:read" for name in _READ)
+REVIEWED = tuple(f"issuer:{name}:read" for name in ("audiences", "roles", "clients", "users"))
 ALL_BUT_ADMIN = ISSUER_SCOPES - {ISSUER_ADMIN}
 
 
@@ -133,6 +134,10 @@ SCREENS: dict[str, Screen] = {
         parameters=(*_EXPLAINED, "family", "id", "verb", "scope"),
         entry="Explain",
     ),
+    "/console/review": Screen(
+        ("/console/review",), REVIEWED, parameters=("propose",), entry="Review"
+    ),
+    "/console/review/export": Screen(("/console/review/export",), REVIEWED),
     "/console/keys": Screen(
         ("/console/keys", "/console/keys?rotate=ES256"),
         ("issuer:keys:read",),

@@ -6,7 +6,7 @@ from urllib.parse import urlencode, urlsplit
 import httpx
 import pytest
 
-from issuer.scopes import ISSUER_REGISTER, ISSUER_SCIM, covers
+from issuer.scopes import ISSUER_REGISTER, ISSUER_SCIM, ISSUER_USAGE, covers
 from tests.builders import URL, Deployment, FakeClock
 from tests.drivers import TokenDriver
 from tests.html_forms import FormsOnPage
@@ -47,7 +47,7 @@ def test_one_scope_opens_its_own_screens_only(issuer: Deployment, scope: str):
     """And shows no text, button or menu entry that needs another scope."""
     held = frozenset([scope])
     browser = person(issuer, f"only-{scope.replace(':', '-')}", held)
-    opens_console = scope not in {ISSUER_REGISTER, ISSUER_SCIM}
+    opens_console = scope not in {ISSUER_REGISTER, ISSUER_SCIM, ISSUER_USAGE}
     for screen in SCREENS.values():
         may_read = opens_console and screen.is_readable(held)
         for url in screen.urls:

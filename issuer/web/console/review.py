@@ -1,0 +1,109 @@
+"""`/console/review`: which rights nobody uses, and what would be enough for a client or user."""
+
+import csv
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from io import StringIO
+from itertools import groupby, islice
+
+from starlette.responses import Response
+
+from issuer.audiences import AUDIENCE
+from issuer.clients import CLIENT
+from issuer.errors import NotAllowed
+from issuer.manifest.exporting import written
+from issuer.review.evidence import ReviewedScope
+from issuer.review.proposals import Proposal, propose
+from issuer.review.reviewing import access_review, review
+from issuer.review.table import table
+from issuer.roles import ROLE
+from issuer.users import USER
+from issuer.web.console.configuration import ConfigurationScreen
+from issuer.web.console.screens.screen import CONFLICT, ConsoleScreen
+
+_SHOWN = 100  # findings of a kind
+_EXPORTED = 10_000
+_RESOURCES = (AUDIENCE, ROLE, CLIENT, USER)
+
+
+class ReviewingScreen(ConsoleScreen):
+    """Needs what `/admin/v1/review` needs."""
+
+    SLOW = ("GET",)
+
+    @classmethod
+    def scopes(cls) -> Iterable[str]:
+        return [each.read for each in _RESOURCES]
+
+
+class ReviewScreen(ReviewingScreen):
+    """`?propose=ID` shows the smallest rights that cover what the client or user used."""
+
+    PATH = "/console/review"
+    LABEL = "Review"
+    PARAMETERS = ("propose",)
+
+    def show(self) -> Response:
+        name = self.visit.query.get("propose", "")
+        try:
+            proposal = self._proposal(name) if name else None
+        except NotAllowed as error:
+            return self._page(str(error), status=CONFLICT)
+        return self._page() if proposal is None else self._proposed(name, proposal)
+
+    def _proposal(self, name: str) -> Proposal:
+        with self.operator.reading(AUDIENCE.read) as work:
+            return propose(work, name, self.parts.clock())
+
+    def _page(self, error: str = "", status: int = 200) -> Response:
+        with self.operator.reading(AUDIENCE.read) as work:
+            found = review(work, self.parts.clock())
+        kinds = {
+            kind: list(findings) for kind, findings in groupby(found.findings, lambda f: f.kind)
+        }
+        return self.answer(
+            "review",
+            "Review",
+            status=status,
+            error=error,
+            unknown=[each for each in found.coverage if not each.is_known],
+            kinds={kind.value: each[:_SHOWN] for kind, each in kinds.items()},
+            numbers={kind.value: len(each) for kind, each in kinds.items()},
+            is_complete=found.is_complete,
+            most=_EXPORTED,
+            commands=(self.commands.command(("review",), "GET", ("review",)),),
+        )
+
+    def _proposed(self, name: str, proposal: Proposal) -> Response:
+        """Planned by the form of the configuration, which asks before it applies anything."""
+        form = self.site.form(self.visit, ConfigurationScreen.PATH)
+        return self.answer(
+            "proposal",
+            "Proposal",
+            name=name,
+            proposal=proposal,
+            source=written(dict(proposal.manifest)),
+            plan_form=replace(form, once=""),
+            plan_path=ConfigurationScreen.PATH,
+            may_plan=ConfigurationScreen.opens_for(self.operator),
+            commands=(
+                self.commands.command(("review", "--propose", name), "GET", ("review", name)),
+            ),
+        )
+
+
+class AccessReviewScreen(ReviewingScreen):
+    """Who holds what, as a file for spreadsheets."""
+
+    PATH = "/console/review/export"
+
+    def show(self) -> Response:
+        with self.operator.reading(AUDIENCE.read) as work:
+            rows = islice(access_review(work, self.parts.clock()), _EXPORTED)
+            return self.download(_as_csv(rows), "text/csv; charset=utf-8", "access-review.csv")
+
+
+def _as_csv(rows: Iterator[ReviewedScope]) -> str:
+    text = StringIO()
+    csv.writer(text).writerows(table(rows))
+    return text.getvalue()

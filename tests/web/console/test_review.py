@@ -1,0 +1,68 @@
+"""`/console/review`: from what nobody uses to a plan that takes it away, without typing a scope."""
+
+from html import escape
+
+import httpx
+import pytest
+
+from issuer.manifest.exporting import written
+from issuer.review.proposals import propose
+from tests.builders import Deployment
+from tests.usage.reporting import used_daily
+from tests.web.browsing import Browser
+from tests.web.console.conftest import SignedIn
+from tests.web.console.screens import REVIEWED
+
+PATH, CONFIGURATION = "/console/review", "/console/configuration"
+
+
+@pytest.fixture(autouse=True)
+def ci(deployment: Deployment) -> str:
+    """A client that has run one agent for a month."""
+    client = deployment.client("ci", scopes=["agents:run", "sessions:read"])
+    used_daily(deployment, {("ci", "agents:web:run"): (1, 0)})
+    return client.client_id
+
+
+def test_it_shows_what_is_not_used_and_where_that_is_unknown(
+    deployment: Deployment, signed_in: SignedIn
+):
+    deployment.audience("other-os")
+    page = signed_in(*REVIEWED).get(PATH)
+    assert "client ci holds sessions:read at my-os" in page.text
+    assert "no verifier reports what is used" in page.text
+
+
+def test_a_proposal_is_planned_and_applied(deployment: Deployment, admin: Browser, ci: str):
+    page = admin.get(PATH, propose=ci)
+    with deployment.services.administration.reading() as work:
+        source = written(dict(propose(work, ci, deployment.clock()).manifest))
+    assert escape(source.splitlines()[1]) in page.response.text
+    planned = admin.submit(page, CONFIGURATION, do="plan", source=source)
+    assert "ci" in planned.text
+    admin.submit(planned, CONFIGURATION, do="apply", source=source)
+    with deployment.services.administration.reading() as work:
+        assert work.clients.get(ci).scopes == ["agents:web:run"]
+
+
+def test_why_there_is_no_proposal_is_said_on_the_review(deployment: Deployment, admin: Browser):
+    deployment.audience("other-os")
+    other = deployment.client("other", scopes=["agents:run"], audiences=["other-os"])
+    page = admin.get(PATH, propose=other.client_id)
+    assert page.status == httpx.codes.CONFLICT
+    assert "What is used at other-os is unknown" in page.text
+
+
+def test_the_access_review_is_downloaded(signed_in: SignedIn):
+    answer = signed_in(*REVIEWED).get(f"{PATH}/export").response
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    header, *lines = answer.text.splitlines()
+    assert header.startswith("kind,id,name,audience,scope,through")
+    assert any(line.startswith("client,ci,,my-os,sessions:read,its own scopes") for line in lines)
+
+
+@pytest.mark.parametrize("missing", REVIEWED)
+def test_it_needs_the_right_to_read_what_it_shows(signed_in: SignedIn, missing: str):
+    browser = signed_in(*(scope for scope in REVIEWED if scope != missing))
+    for path in (PATH, f"{PATH}?propose=ci", f"{PATH}/export"):
+        assert browser.get(path).status == httpx.codes.FORBIDDEN
