@@ -37,13 +37,14 @@ def test_every_response_conforms_to_its_description(issuer: RunningIssuer, tmp_p
             # It would revoke the tokens of the calling client: every later response would be 401.
             *("--exclude-path", "/admin/v1/clients/{client_id}/revoke-tokens"),
             *("--max-examples", "15", "--seed", "1", "--suppress-health-check", "all"),
+            *("--warnings", "off", "--request-timeout", "60"),
         ],
         cwd=tmp_path,
         env={**os.environ, "NO_COLOR": "1"},
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=600,
     )
     assert run.returncode == 0, run.stdout[-5000:]
     assert "unexpected_error" not in issuer.log
