@@ -118,7 +118,7 @@ TEMPLATES: Mapping[str, str] = {
 }
 ACTIONS = tuple(sorted(TEMPLATES))
 _PRINCIPALS = {"actor", "principal", "client_id", "user_id", "given_by"}
-_WORDS = {"action", "changed", "everywhere", "expires_at", "kind", "snapshot_at", "until"}
+_WORDS = {"action", "changed", "everywhere", "expires_at", "kind", "label", "snapshot_at", "until"}
 _UNKNOWN = "{actor}: {action}[ {target}]"
 _NOBODY = "an unauthenticated caller"
 _MAX_CHARACTERS, _MAX_OF_REASON, _MAX_LISTED = 80, 200, 5
