@@ -168,9 +168,9 @@ def _written() -> Iterator[str]:
                 for each in ast.walk(argument)
                 if isinstance(each, ast.Constant) and isinstance(each.value, str)
             ]
-            if name in {"note", "Event", "refused"}:
+            if name in {"note", "_note", "Event", "refused"}:
                 yield from (each for each in texts if "." in each.strip("."))
-            elif name in {"_note", "_added"}:
+            if name in {"_note", "_added"}:
                 words = (each for each in texts if re.fullmatch("[a-z_]*[a-z]", each))
                 yield from (f"client.{each}" for each in words if each not in verbs)
     yield from (f"{each.name}.refused" for each in ClientEndpoint.__subclasses__())
