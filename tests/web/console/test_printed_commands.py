@@ -1,5 +1,6 @@
 """Every command that the console prints is one that the command line takes."""
 
+import json
 import re
 import shlex
 from collections.abc import Iterator
@@ -7,11 +8,12 @@ from html import unescape
 from itertools import count
 from pathlib import Path
 
+import httpx
 import pytest
 import typer
 
 from issuer.cli import program
-from tests.builders import Deployment
+from tests.builders import URL, Deployment
 from tests.html_forms import FormOnPage, FormsOnPage
 from tests.web.browsing import Browser, PageSeen
 from tests.web.console.screens import SCREENS, forms
@@ -36,6 +38,7 @@ TYPED = {
     **{"source": "jwks_uri", "github": "o/r", "owner_id": "1", "repository_id": "2"},
     **{"ES256": "yes", "first_party": "yes", "include_roles": "yes", "client_credentials": "yes"},
 }
+LEAST_REQUESTS = 15
 LEAST = 40  # of the commands that the console knows
 numbers = count(1)
 root = typer.main.get_command(program.app)
@@ -123,6 +126,37 @@ def test_the_command_line_takes_every_command_that_the_console_prints(
             refused[command] = str(error)
     assert refused == {}
     assert len(names) >= LEAST, names
+
+
+def test_every_request_that_the_console_prints_can_be_pasted(issuer: Deployment, boss: Browser):
+    """Its token is in a variable: a page never has one."""
+    issuer.secret(issuer.client("with-more"))
+    urls = [url for screen in SCREENS.values() for url in screen.urls if "export" not in url]
+    found = {each for url in (*urls, *MORE_URLS) for each in requests(boss.get(url))}
+    page = boss.submit(boss.get("/console/roles", new="yes"), "/console/roles", name="it's")
+    form = {"name": "o'b", "description": 'it\'s "$HOME"', "do": "force"}
+    page = boss.submit(boss.get("/console/roles", new="yes"), "/console/roles", **form)
+    assert page.status == httpx.codes.BAD_REQUEST
+    form = {**form, "name": "o-b"}
+    page = boss.submit(boss.get("/console/roles", new="yes"), "/console/roles", **form)
+    found |= (made := {*requests(boss.follow(page))})
+    assert len(found) >= LEAST_REQUESTS
+    for text in found:
+        command, _, method, url, *rest = shlex.split(text)
+        assert (command, url.startswith(f"{URL}/admin/v1/")) == ("curl", True)
+        assert method in {"GET", "POST", "PUT", "PATCH", "DELETE"}
+        assert rest[:2] == ["-H", "Authorization: Bearer $TOKEN"]
+        if "-d" in rest:
+            json.loads(rest[rest.index("-d") + 1])
+    (creation,) = (text for text in made if " POST " in text)
+    body = json.loads(shlex.split(creation)[-1])
+    assert body == {"name": "o-b", "description": 'it\'s "$HOME"'}
+
+
+def requests(page: PageSeen) -> Iterator[str]:
+    for text in re.findall(r"<pre[^>]*>(curl .*?)</pre>", page.response.text, re.DOTALL):
+        if "/admin/v1" in text:
+            yield unescape(text).replace("\\\n", "")
 
 
 def test_it_would_be_noticed_if_one_did_not_exist():

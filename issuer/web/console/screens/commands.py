@@ -10,6 +10,10 @@ from issuer.resources.resource_type import Control, Member, ResourceType
 from issuer.roles import Assignment
 from issuer.web.console.screens.views import Command
 
+_BEARER = '-H "Authorization: Bearer $TOKEN"'
+_JSON = "-H 'Content-Type: application/json'"
+_YAML = "-H 'Content-Type: application/yaml'"
+
 
 class Commands:
     """For an issuer at `base_url`."""
@@ -24,14 +28,22 @@ class Commands:
         path: tuple[str, ...] = (),
         body: Mapping[str, object] | None = None,
         query: str = "",
+        file: str = "",
     ) -> Command:
-        """`cli` without `issuer`; `path` below `/admin/v1`, part by part, if it does the same."""
+        """`cli` without `issuer`; `path` below `/admin/v1`, part by part, if it does the same.
+
+        The request has `body` as JSON, or the YAML of the `file`.
+        """
+        command = shlex.join(["issuer", *cli])
+        if not method:
+            return Command(command)
         url = "/".join([self._api, *(quote(part, safe="") for part in path)])
-        return Command(
-            shlex.join(["issuer", *cli]),
-            f"{method} {url}{query and '?'}{query}" if method else "",
-            "" if body is None else json.dumps(body, ensure_ascii=False),
-        )
+        lines = [f"curl -X {method} {shlex.quote(f'{url}?{query}' if query else url)}", _BEARER]
+        if body is not None:
+            lines += [_JSON, f"-d {shlex.quote(json.dumps(body, ensure_ascii=False))}"]
+        elif file:
+            lines += [_YAML, f"--data-binary {shlex.quote(f'@{file}')}"]
+        return Command(command, " \\\n  ".join(lines))
 
     def of_resources(
         self,
