@@ -1,6 +1,7 @@
 """The files that pages use: those of the package, and the logo and colors of the deployment."""
 
 import hashlib
+import re
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -17,11 +18,13 @@ TYPES = {
     STYLE: "text/css; charset=utf-8",
     "icon.svg": "image/svg+xml",
     "passkeys.js": "text/javascript; charset=utf-8",
+    "copy.js": "text/javascript; charset=utf-8",
     "api_docs.js": "text/javascript; charset=utf-8",
 }
 _FOR_EVER = "public, max-age=31536000, immutable"
 _HASH_CHARACTERS = 12
 _HOVERED = 0.25
+_SUPERFLUOUS = re.compile(rb"/\*.*?\*/|(?<=[:;,{}])\s+", re.DOTALL)
 # Logos are drawn for a light background.
 _LOGO_STYLE = """
 .logo { display: block; width: auto; height: auto; max-width: 160px; max-height: 40px; }
@@ -34,8 +37,9 @@ _LOGO_STYLE = """
 
 @cache
 def content(name: str) -> bytes:
-    """A file of the package."""
-    return (_FILES / name).read_bytes()
+    """A file of the package; the style sheet without comments and without most of its spaces."""
+    text = (_FILES / name).read_bytes()
+    return _SUPERFLUOUS.sub(b"", text) if name == STYLE else text
 
 
 @dataclass(frozen=True, slots=True)

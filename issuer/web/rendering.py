@@ -16,7 +16,7 @@ from issuer.settings import Settings
 from issuer.telemetry.logs import request_id
 from issuer.web import words
 from issuer.web.assets import Assets
-from issuer.web.views import Form, ProblemPage, WebPage
+from issuer.web.views import COPY, Form, ProblemPage, WebPage
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -46,7 +46,7 @@ _MARK = (
 
 def page_headers(
     *,
-    has_script: bool,
+    script: str = "",
     serves_request: bool,
     leads_elsewhere: bool = False,
     has_data_images: bool = False,
@@ -60,8 +60,10 @@ def page_headers(
     hold the whole request, which `Referer` need not repeat: proxies limit the size of headers.
     """
     policy = dict(_POLICY)
-    if has_script:
-        policy |= {"script-src": "'self'", "connect-src": "'self'"}
+    if script:
+        policy["script-src"] = "'self'"
+    if script and script != COPY:  # which sends nothing
+        policy["connect-src"] = "'self'"
     if has_data_images:
         policy["img-src"] = "'self' data:"
     if serves_request:
@@ -99,7 +101,7 @@ class Pages:
     def answer(self, page: WebPage, status: int = 200) -> Response:
         form = getattr(page, "form", None)
         headers = page_headers(
-            has_script=bool(page.SCRIPT and getattr(page, "offers_passkey", True)),
+            script=page.script,
             has_data_images=page.HAS_DATA_IMAGES,
             serves_request=isinstance(form, Form) and bool(form.request_id),
             leads_elsewhere=page.leads_elsewhere,

@@ -11,6 +11,8 @@ from issuer.sign_in import Factor
 from issuer.sign_in.authorization_request import Device
 from issuer.sign_in.sessions_store import SignInSession
 
+COPY = "copy.js"  # of pages with something that is shown once
+
 
 def in_error(title: str) -> str:
     """The title of a page with a form that was refused."""
@@ -99,6 +101,11 @@ class WebPage:
         """HEADING, after a word for a form that was refused."""
         is_wrong = getattr(self, "error", "") or getattr(self, "errors", {})
         return in_error(_(self.HEADING)) if is_wrong else _(self.HEADING)
+
+    @property
+    def script(self) -> str:
+        """The file that the page loads; empty for none."""
+        return self.SCRIPT if getattr(self, "offers_passkey", True) else ""
 
     @property
     def templates(self) -> tuple[str, ...]:
@@ -296,6 +303,7 @@ class AuthenticatorPage(WebPage):
 @dataclass(frozen=True, kw_only=True)
 class RecoveryCodesPage(WebPage):
     TEMPLATE = "recovery_codes.html"
+    SCRIPT = COPY
     HEADING = N_("Your recovery codes")
     codes: tuple[str, ...] = field(repr=False)
     next_url: str

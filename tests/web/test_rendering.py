@@ -96,6 +96,18 @@ def test_scripts_are_allowed_only_where_passkeys_are(pages: Pages):
     assert "script-src 'self'" in passkeys
 
 
+def test_recovery_codes_are_copied_by_a_script_that_sends_nothing(pages: Pages):
+    page = pages.answer(PAGES["recovery-codes"])
+    policy = page.headers["content-security-policy"]
+    assert "script-src 'self'" in policy
+    assert "connect-src" not in policy
+    html = bytes(page.body).decode()
+    assert "/copy.js" in html
+    buttons = [each for each in Outline(html).of("button") if each.get("type") == "button"]
+    assert len(buttons) == 2
+    assert all("hidden" in each for each in buttons)
+
+
 def test_the_style_sheet_stays_small():
     assert len(content("style.css")) <= MAX_BYTES_OF_STYLE
 

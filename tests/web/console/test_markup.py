@@ -143,7 +143,10 @@ def require_text(html: str) -> None:
     """The page has no element and no attribute but its own. Titles with an id are of charts."""
     outline = Outline(html)
     tags = {tag for tag, _ in outline.elements}
-    assert not tags & {"script", "img", "b", "iframe", "object", "style", "base"}
+    assert not tags & {"img", "b", "iframe", "object", "style", "base"}
+    assert all(set(each) == {"src", "type"} for each in outline.of("script"))
+    assert all(each["src"].startswith("/assets/") for each in outline.of("script"))
+    assert html.count("<script") == html.count("></script>")
     assert [each for each in outline.of("title") if "id" not in each] == [{}]
     assert not [each for each in outline.of("meta") if "http-equiv" in each]
     for _, attributes in outline.elements:
