@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from issuer.languages import N_, _
 from issuer.scopes import AGENT_OS_ADMIN, OLD_NAMES
@@ -90,18 +90,20 @@ _WARNINGS = {
     "schedules:write": N_("What is scheduled also runs while you are away."),
     "service_accounts:write": N_("Such a token may be valid for longer than this permission."),
 }
+_NO_NAMES: Mapping[tuple[str, str], str] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class Permission:
     """Something that may be done, such as "Run the agents" with the `ids` it is limited to.
 
-    `warning` says why it may allow more than it seems to.
+    `names` has those of some of the ids. `warning` says why it may allow more than it seems to.
     """
 
     text: str
     ids: tuple[str, ...] = ()
     warning: str = ""
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +112,13 @@ class PermissionGroup:
     permissions: tuple[Permission, ...]
 
 
-def in_words(scopes: Iterable[str]) -> tuple[PermissionGroup, ...]:
-    """The permissions that `scopes` give, by what they are about; unknown ones are in "Other"."""
+def in_words(
+    scopes: Iterable[str], names: Mapping[tuple[str, str], str] = _NO_NAMES
+) -> tuple[PermissionGroup, ...]:
+    """The permissions that `scopes` give, by what they are about; unknown ones are in "Other".
+
+    `names` are those of agents, teams and workflows, by resource and id.
+    """
     found: dict[str, list[Permission]] = defaultdict(list)
     by_resource: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     for scope in sorted(set(scopes)):
@@ -124,8 +131,10 @@ def in_words(scopes: Iterable[str]) -> tuple[PermissionGroup, ...]:
         else:
             found[_OTHER].append(Permission(_("Use the permission"), (scope,)))
     for resource, targets in by_resource.items():
-        of = _of_ids if resource in _THE else _of_data
-        found[_GROUP_OF[resource]] += of(resource, targets)
+        if resource in _THE:
+            found[_GROUP_OF[resource]] += _of_ids(resource, targets, names)
+        else:
+            found[_GROUP_OF[resource]] += _of_data(resource, targets)
     return tuple(PermissionGroup(_(each), tuple(found[each])) for each in _ORDER if each in found)
 
 
@@ -157,7 +166,9 @@ def _of_data(resource: str, targets: Mapping[str, set[str]]) -> list[Permission]
     return lines
 
 
-def _of_ids(resource: str, targets: Mapping[str, set[str]]) -> list[Permission]:
+def _of_ids(
+    resource: str, targets: Mapping[str, set[str]], names: Mapping[tuple[str, str], str]
+) -> list[Permission]:
     """ "Run and see all agents", "Run the agents a, b": one line for each set of actions."""
     everywhere = targets.get("*", set())
     ids_of: dict[tuple[str, ...], list[str]] = defaultdict(list)
@@ -167,7 +178,9 @@ def _of_ids(resource: str, targets: Mapping[str, set[str]]) -> list[Permission]:
     lines = [Permission(_sentence(_in_order(everywhere), _ALL[resource]))] if everywhere else []
     for actions, ids in ids_of.items():
         one, several = _THE[resource]
-        lines.append(Permission(_sentence(actions, one if len(ids) == 1 else several), tuple(ids)))
+        text = _sentence(actions, one if len(ids) == 1 else several)
+        named = {id_: names[resource, id_] for id_ in ids if names.get((resource, id_), id_) != id_}
+        lines.append(Permission(text, tuple(ids), names=named))
     return lines
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from starlette.responses import Response
 
 from issuer.catalogue.permissions import in_words
+from issuer.inspection.components import names_of
 from issuer.languages import N_, _
 from issuer.sign_in.authorization_request import ConsentNeeded
 from issuer.web.navigation import FlowEndpoint
@@ -57,18 +58,20 @@ class ConsentEndpoint(FlowEndpoint):
         return self.go(visit, step)
 
     def _page(self, visit: Visit, step: ConsentNeeded, notice: str = "") -> ConsentPage:
-        agent_os = None
+        agent_os, components = None, None
         with self.parts.administration.reading() as work:
             if step.audience is not None:
                 agent_os = agent_os_of(work.audiences.get(step.audience.id))
+                components = work.components_of(step.audience.id)
             acting = acting_in_words(work, step.acting)
+        names = names_of([components] if components else [])
         return ConsentPage(
             user=step.user.username,
             form=self.form(visit),
             application=application_of(step.client, step.request.redirect_uri),
             agent_os=agent_os,
-            may=in_words(step.scopes),
-            may_not=in_words(step.not_granted),
+            may=in_words(step.scopes, names),
+            may_not=in_words(step.not_granted, names),
             acting=acting,
             identity=identity_in_words(step.openid_scopes),
             lasts=lasting(step.openid_scopes, self.parts.settings),

@@ -4,6 +4,7 @@ import httpx
 import pytest
 
 from tests.builders import PASSWORD, Deployment
+from tests.inspection.inspected import inspected
 from tests.sign_in.authorizing import CALLBACK, App, returned
 from tests.web.browsing import Browser, PageSeen
 
@@ -25,6 +26,17 @@ def test_the_page_says_who_asks_for_what_where_and_for_how_long(consent: PageSee
     )
     assert "What it may not do, although you may" in text
     assert "See all sessions and their messages" in text
+
+
+def test_agents_have_the_names_that_the_last_inspection_found(
+    deployment: Deployment, browser: Browser, alice: str, asked: PageSeen
+):
+    inspected(deployment, agents={"web": "Web <b>search</b>", "other": "Other"})
+    browser.sign_in()
+    page = browser.follow(browser.get(asked.location))
+    assert "Run the agent Web <b>search</b> web" in page.text
+    assert "<b>search" not in page.response.text
+    assert "Other" not in page.text
 
 
 @pytest.fixture
