@@ -114,9 +114,7 @@ class AssignmentStore(Statements):
 
     def count_holding(self, name: str, most: int) -> int:
         """How many clients and users hold it in any way, but no more than `most`."""
-        every = union(*(select(query.limit(most).subquery()) for _, query in _holding(name)))
-        number = select(func.count()).select_from(every.subquery())
-        return min(most, self.session.scalar(number) or 0)
+        return self._count_union([query for _, query in _holding(name)], most)
 
     def users_at(self, audience_id: str, after: str, limit: int) -> list[str]:
         """The folded ids of users with a role there or everywhere, as `holding` gives them."""
@@ -129,6 +127,17 @@ class AssignmentStore(Statements):
             for query in (_MEMBERS.where(assigned), _PEOPLE.where(given)):
                 found.update(self._ids(query, UserRow.folded_id, after, limit))
         return sorted(found)[:limit]
+
+    def count_users_at(self, audience_id: str, most: int) -> int:
+        """How many users have a role there or everywhere, but no more than `most`."""
+        is_user = select(UserRow.id).where(UserRow.folded_id == AssignmentRow.folded_id).exists()
+        direct = select(AssignmentRow.folded_id).distinct().where(is_user)
+        queries = [
+            query
+            for assigned, given in _at_or_everywhere(audience_id)
+            for query in (direct.where(assigned), _MEMBERS.where(assigned), _PEOPLE.where(given))
+        ]
+        return self._count_union(queries, most)
 
     def users_found_at(self, audience_id: str, text: str, limit: int) -> list[str]:
         """Such users whose id or name begins with `text`, among the first `_LOOKED_AT` that do."""
@@ -164,6 +173,11 @@ class AssignmentStore(Statements):
         mapped = select(func.count()).select_from(given.limit(most).subquery())
         assigned = self._count(AssignmentRow.audience_id == audience_id, most)
         return min(most, assigned + (self.session.scalar(mapped) or 0))
+
+    def _count_union(self, queries: Iterable[Select[str]], most: int) -> int:
+        every = union(*(select(query.limit(most).subquery()) for query in queries))
+        number = select(func.count()).select_from(every.subquery())
+        return min(most, self.session.scalar(number) or 0)
 
     def _count(self, where: ColumnElement[bool], most: int) -> int:
         some = select(AssignmentRow.folded_id).distinct().where(where).limit(most)

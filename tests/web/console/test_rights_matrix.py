@@ -9,6 +9,7 @@ import httpx
 
 from issuer.roles import Assignment
 from tests.builders import URL, Deployment
+from tests.inspection.inspected import inspected
 from tests.web.browsing import Browser
 from tests.web.console.conftest import SignedIn
 
@@ -50,6 +51,40 @@ def test_each_cell_says_what_a_subject_may_do(deployment: Deployment, admin: Bro
         "alice": ["read", "run + read", "–", "–", "read"],
         "root": ["all"] * 5,
     }
+
+
+def test_a_column_that_a_wider_one_covers_for_everybody_is_left_out(
+    deployment: Deployment, admin: Browser
+):
+    deployment.role("narrow", ["agents:web:run", "agents:mail:run", "agents:run"])
+    deployment.client("ci-bot", ["narrow"], scopes=["teams:desk:read", "agent_os:admin"])
+    assert matrix(admin)[""] == ["every agent", "every team", "every workflow"]
+    assert "3 more say the same as a wider column." in admin.get(PAGE).text
+    assert matrix(admin, resource="agents:web")[""] == ["every agent", "web"]
+    deployment.client("other", scopes=["agents:web:run"])
+    rows = matrix(admin)
+    assert rows[""] == ["every agent", "web", "every team", "every workflow"]
+    assert rows["other"] == ["–", "run", "–", "–"]
+    assert "2 more say the same as a wider column." in admin.get(PAGE).text
+
+
+def test_agents_have_the_names_that_the_last_inspection_found(
+    deployment: Deployment, admin: Browser
+):
+    deployment.client("ci-bot", scopes=["agents:web:run", "agents:mail:run"])
+    inspected(deployment, agents={"web": "Web search"})
+    assert matrix(admin)[""][:3] == ["every agent", "mail", "Web search"]
+
+
+def test_the_subjects_are_counted(deployment: Deployment, admin: Browser):
+    deployment.role("runner", ["agents:run"])
+    deployment.client("ci-bot")
+    member = deployment.user("alice", password=None)
+    assign_here(deployment, deployment.user("bob", ["runner"], password=None), "runner")
+    deployment.group("Night", [member], ["runner"])
+    deployment.user("carol", password=None)
+    text = admin.get(PAGE).text
+    assert "Rights 1 client, 3 users" in text  # alice, bob and admin
 
 
 def test_only_what_applies_at_this_audience_counts(deployment: Deployment, admin: Browser):

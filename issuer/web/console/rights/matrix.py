@@ -21,18 +21,21 @@ _ALL = "*"
 _ADMINS = frozenset({AGENT_OS_ADMIN, ISSUER_ADMIN})
 _USUAL = dict.fromkeys(FAMILIES, ("run", "read"))
 _PARTS = 3
+_NO_NAMES: Mapping[tuple[str, str], str] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class MatrixColumn:
     """What cells are about: one agent, team or workflow, all of them (`*`), or another resource.
 
-    `scopes` are what may be held for it, by the action that each allows.
+    `scopes` are what may be held for it, by the action that each allows. `name` is what its
+    AgentOS calls it, if that is known.
     """
 
     resource: str
     id: str
     scopes: Mapping[str, str]
+    name: str = ""
 
     @property
     def group(self) -> str:
@@ -41,7 +44,7 @@ class MatrixColumn:
     @property
     def label(self) -> str:
         if self.id != _ALL:
-            return self.id
+            return self.name or self.id
         return f"every {self.resource[:-1]}" if self.resource in FAMILIES else self.resource
 
 
@@ -78,7 +81,19 @@ OWN_COLUMNS = (
 )
 
 
-def columns_for(scopes: Iterable[str], resource: str = "") -> list[MatrixColumn]:
+def uncovered(held: Iterable[str]) -> set[str]:
+    """The scopes of one subject that no wider one of its own covers."""
+    by_right = {parse(scope).canonical: scope for scope in held}
+    return {
+        scope
+        for right, scope in by_right.items()
+        if by_right.keys().isdisjoint(parse(scope).covered_by - {right})
+    }
+
+
+def columns_for(
+    scopes: Iterable[str], resource: str = "", names: Mapping[tuple[str, str], str] = _NO_NAMES
+) -> list[MatrixColumn]:
     """All that `scopes` of an AgentOS name, and every agent, team and workflow.
 
     With `resource`, only what that names: `agents`, or every agent and one by `agents:web`.
@@ -95,7 +110,12 @@ def columns_for(scopes: Iterable[str], resource: str = "") -> list[MatrixColumn]
             ids.setdefault(parts[0], set()).add(parts[1])
             actions.setdefault(parts[0], set()).add(parts[2])
     return [
-        MatrixColumn(name, each, {do: _scope(name, each, do) for do in _in_order(actions[name])})
+        MatrixColumn(
+            name,
+            each,
+            {do: _scope(name, each, do) for do in _in_order(actions[name])},
+            names.get((name, each), ""),
+        )
         for name in sorted(ids, key=_place)
         for each in sorted(ids[name], key=lambda id_: (id_ != _ALL, id_))
         if wanted in {"", name} and (not wanted_id or each in {_ALL, wanted_id})

@@ -9,6 +9,7 @@ from issuer.audiences import Audience
 from issuer.clients import CLIENT
 from issuer.composition import UnitOfWork
 from issuer.fields.ids import fold_id
+from issuer.inspection.components import names_of
 from issuer.manifest.rights import RightsSnapshot
 from issuer.resources import ResourceType
 from issuer.roles import ROLE
@@ -21,9 +22,10 @@ from issuer.web.console.rights.matrix import (
     cells_for,
     columns_for,
     groups_of,
+    uncovered,
 )
 from issuer.web.console.screens.operator import Operator, readable, unreadable
-from issuer.web.console.screens.views import PAGE, Typed
+from issuer.web.console.screens.views import MOST_COUNTED, PAGE, Typed, counted
 
 _NAMES = ("subject", "kind", "resource")
 PARAMETERS = (*_NAMES, "after", "column")
@@ -112,13 +114,16 @@ class MatrixSubject:
 class RightsMatrix:
     """`resources` are those named in its rows, for the filter; `unseen` kinds may not be read.
 
-    URLs are empty where there is no such part. `is_cut`: the search found more.
+    URLs are empty where there is no such part. `is_cut`: the search found more. `total` says how
+    many subjects there are; `covered` columns are left out, since a wider one says the same.
     """
 
     filters: MatrixFilters
     columns: tuple[MatrixColumn, ...]
     groups: tuple[tuple[str, int], ...]
     rows: tuple[tuple[MatrixSubject, tuple[MatrixCell, ...]], ...]
+    total: str
+    covered: int
     resources: tuple[str, ...]
     kinds: tuple[str, ...]
     unseen: tuple[str, ...]
@@ -137,8 +142,14 @@ def rights_at(
     found = _subjects(work, kinds, audience.id, filters)
     shown, is_more = found[:PAGE], len(found) > PAGE
     held = _held(work, audience, shown)
-    named = frozenset().union(*held.values())
-    columns = _own_columns(filters.resource) if is_own else columns_for(named, filters.resource)
+    components = work.components_of(audience.id)
+    names = names_of([components] if components else [])
+    every = set().union(*held.values())
+    needed = set().union(*map(uncovered, held.values()))
+    columns, covered = _own_columns(filters.resource), 0
+    if not is_own:
+        columns = columns_for(needed, filters.resource, names)
+        covered = len(columns_for(every, filters.resource)) - len(columns)
     example_of = operator.administration.explainer.example_of
     first = filters.column if filters.column < len(columns) else 0
     some, last = columns[first : first + _COLUMNS], first + _COLUMNS
@@ -152,6 +163,8 @@ def rights_at(
             (each, cells_for(each.id, audience.id, held[each.id], some, example_of))
             for each in sorted(shown, key=lambda each: (each.type is USER, each.name.casefold()))
         ),
+        _total(work, kinds, audience.id),
+        covered,
         tuple(dict.fromkeys(column.resource for column in columns)),
         tuple(each.plural for each in kinds),
         unreadable(operator),
@@ -160,6 +173,15 @@ def rights_at(
         next_url=filters.url(url, after=after) if is_more and not filters.subject else "",
         first_columns_url=filters.url(url, **part) if first else "",
         next_columns_url=filters.url(url, **part, column=str(last)) if last < len(columns) else "",
+    )
+
+
+def _total(work: UnitOfWork, kinds: list[ResourceType[Any, Any]], audience_id: str) -> str:
+    """ "1 client, 10,000+ users"."""
+    count_of = {CLIENT: work.clients.count_at, USER: work.assignments.count_users_at}
+    numbers = [(kind, count_of[kind](audience_id, MOST_COUNTED)) for kind in kinds]
+    return ", ".join(
+        f"{counted(number)} {kind.kind if number == 1 else kind.plural}" for kind, number in numbers
     )
 
 
