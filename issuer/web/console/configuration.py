@@ -25,6 +25,7 @@ _OUTDATED = (
     "Nothing was changed: the text or the configuration changed since the plan was made. This is"
     " the plan now."
 )
+_MAX_RESOURCES, _MAX_CHARACTERS = 100, 50_000  # of the manifest that the page shows
 _MAX_PROBLEMS, _MAX_LINES, _MAX_SHIFTS = 20, 500, 200
 
 
@@ -78,7 +79,21 @@ class ConfigurationScreen(ManifestScreen):
     SLOW = ("POST",)
 
     def show(self) -> Response:
-        return self._page({})
+        return self._page({}, now=self._now())
+
+    def _now(self) -> tuple[str, bool] | None:
+        """The beginning of the manifest of the configuration as it is, and whether there is more.
+
+        None if there are more resources than a page can show: nothing is read then.
+        """
+        operator = self.operator
+        with self.parts.administration.reading(operator.actor, operator.held) as work:
+            counts = (work.collection(each).count(_MAX_RESOURCES + 1) for each in TYPES.values())
+            if any(number > _MAX_RESOURCES for number in counts):
+                return None
+            text = manifest.export(work)
+        cut = text[:_MAX_CHARACTERS].rpartition("\n")[0]
+        return (text, False) if len(text) <= _MAX_CHARACTERS else (cut, True)
 
     def go_on(self, kept: Mapping[str, str]) -> Response:
         """Nobody applies what only the session before the sign-in has seen."""
@@ -112,7 +127,7 @@ class ConfigurationScreen(ManifestScreen):
     def _applied(self, changes: int, applied: Applied) -> Response:
         """Secrets of new clients are shown this once, with ids of new users."""
         cli, api = ("apply", "-f", "issuer.yaml"), ("manifest", "apply")
-        command = self.commands.command(cli, "POST", api)
+        command = self.commands.command(cli, "POST", api, file="issuer.yaml")
         if not applied.secrets and not applied.user_ids:
             text = (
                 f"The manifest is applied: {changes:,} {'change' if changes == 1 else 'changes'}."
@@ -121,6 +136,7 @@ class ConfigurationScreen(ManifestScreen):
         return self.answer(
             "configuration_applied",
             "The manifest is applied",
+            shows_secret=bool(applied.secrets),
             commands=(command,),
             changes=changes,
             secrets=applied.secrets,
@@ -136,6 +152,7 @@ class ConfigurationScreen(ManifestScreen):
         error: str = "",
         plan: MadePlan | None = None,
         status: int | None = None,
+        now: tuple[str, bool] | None = None,
     ) -> Response:
         return self.answer(
             "configuration",
@@ -144,12 +161,16 @@ class ConfigurationScreen(ManifestScreen):
             may_change=any(self.operator.holds(each.write) for each in TYPES.values()),
             commands=(
                 self.commands.command(("export",), "GET", ("manifest",)),
-                self.commands.command(("plan", "-f", "issuer.yaml"), "POST", ("manifest", "plan")),
+                self.commands.command(
+                    ("plan", "-f", "issuer.yaml"), "POST", ("manifest", "plan"), file="issuer.yaml"
+                ),
             ),
             values=values,
             error=error,
             errors={"source": wrong} if wrong else {},
             plan=plan_shown(plan) if plan else None,
+            now=now,
+            shows_now=not (values or wrong or plan),
         )
 
     def _request(self) -> PlanRequest:

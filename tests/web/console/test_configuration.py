@@ -50,6 +50,33 @@ def test_the_configuration_is_downloaded_as_a_manifest_without_changes(
     assert "as the manifest says" in plan(admin, answer.text).text
 
 
+def test_the_configuration_is_shown_as_it_is_now(deployment: Deployment, admin: Browser):
+    deployment.role("reader", ["agents:read"])
+    text = admin.get(PATH).text
+    assert "As it is now" in text
+    assert "- name: reader" in text
+    assert "As it is now" not in plan(admin, ROLE).text
+
+
+def test_a_configuration_that_no_page_can_show_is_only_downloaded(
+    deployment: Deployment, admin: Browser
+):
+    for number in range(101):
+        deployment.role(f"role-{number}", [])
+    text = admin.get(PATH).text
+    assert "It is too large to be shown here" in text
+    assert "role-100" not in text
+
+
+def test_of_a_long_manifest_the_beginning_is_shown(deployment: Deployment, admin: Browser):
+    for number in range(50):
+        deployment.role(f"role-{number:02}", [f"agents:{'a' * 60}{i}:run" for i in range(50)])
+    text = admin.get(PATH).text
+    assert "The beginning: the file has more." in text
+    assert "role-00" in text
+    assert "role-49" not in text
+
+
 @pytest.mark.parametrize("missing", READS)
 def test_it_needs_the_right_to_read_all_sections(
     deployment: Deployment, signed_in: SignedIn, missing: str
