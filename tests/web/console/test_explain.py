@@ -7,6 +7,7 @@ import httpx
 from issuer.roles import Assignment
 from tests.builders import URL, Deployment
 from tests.drivers import TokenDriver
+from tests.inspection.inspected import inspected
 from tests.oauth.exchanging import EXCHANGE
 from tests.oauth.refreshing import events
 from tests.web.browsing import Browser, PageSeen
@@ -20,6 +21,20 @@ def explained(browser: Browser, subject: str, **asked: str) -> PageSeen:
     """The answer, by default about running the agent web."""
     query = asked if {"id", "scope"} & asked.keys() else {**RUN, **asked}
     return browser.get(f"{PATH}?{urlencode({'audience': 'my-os', **query, 'subject': subject})}")
+
+
+def test_an_agent_is_chosen_by_name(deployment: Deployment, admin: Browser):
+    deployment.client("ci-bot", scopes=["agents:web:run"])
+    inspected(deployment, agents={"web": "Web search", "mail": "Mail"})
+    asked = {"subject": "ci-bot", "component": "agents:mail", "verb": "run", "by": "component"}
+    page = admin.get(PATH, path="/agents/web/runs", **asked)
+    assert "Refused : POST /agents/mail/runs at my-os" in page.text
+    assert '<option value="agents:mail" selected>Mail</option>' in page.response.text
+    page = admin.get(PATH, **{**asked, "path": "/agents/web/runs", "method": "POST", "by": "path"})
+    assert "Allowed : POST /agents/web/runs at my-os" in page.text
+    assert 'value="agents:mail" selected' not in page.response.text
+    page = admin.get(PATH, subject="ci-bot", family="agents", id="web", verb="run")
+    assert '<option value="agents:web" selected>Web search</option>' in page.response.text
 
 
 def test_an_allowed_request_says_through_which_role(deployment: Deployment, admin: Browser):

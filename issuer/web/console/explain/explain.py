@@ -1,6 +1,6 @@
 """`/console/explain`: may a client or a user make a request, why, and what would allow it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
@@ -12,6 +12,8 @@ from issuer.catalogue import NEWEST, SUPPORTED, UnknownVersion
 from issuer.clients import CLIENT
 from issuer.errors import InvalidField, NotFound
 from issuer.explain.explaining import Question
+from issuer.inspection import Components
+from issuer.inspection.components import FAMILIES, names_of
 from issuer.users import USER
 from issuer.web.console.explain.remedies import (
     Remedies,
@@ -26,9 +28,10 @@ from issuer.web.console.screens.screen import ConsoleScreen
 from issuer.web.console.screens.views import Command
 
 _HELD = 50
-REQUEST = ("method", "path", "family", "id", "verb", "scope")
-PARAMETERS = ("subject", "through", "behalf", "origin", "audience", "version", *REQUEST)
-FAMILIES = ("agents", "teams", "workflows")
+_INSPECTED = 20  # audiences
+_MOST = 100  # components of a family
+REQUEST = ("method", "path", "component", "family", "id", "verb", "scope")
+PARAMETERS = ("subject", "through", "behalf", "origin", "audience", "version", "by", *REQUEST)
 VERBS = ("run", "read", "write", "delete")
 # What the form calls the members of a question.
 _FIELDS = {
@@ -60,7 +63,11 @@ def in_form(error: InvalidField | NotFound) -> dict[str, str]:
 
 
 def _request(operator: Operator, values: Mapping[str, str]) -> tuple[str, str]:
-    if path := values.get("path", "").strip():
+    """The button `by` says which part of the form counts: a component, or else a path first."""
+    family, _, id_ = values.get("component", "").partition(":")
+    if id_ and values.get("by") != "path":
+        values = {**values, "family": family, "id": id_}
+    if (path := values.get("path", "").strip()) and values.get("by") != "component":
         return values.get("method", "GET").strip().upper(), path
     scope, name = values.get("scope", ""), "*"
     if values.get("id") or not scope:
@@ -112,6 +119,20 @@ def _acting(
     raise InvalidField("behalf", f"There is no user {behalf}.")
 
 
+def _choices(inspected: Sequence[Components], chosen: str) -> dict[str, list[tuple[str, str]]]:
+    """Components by name, with the value of each choice, by family; and what was `chosen`."""
+    names = names_of(inspected)
+    choices: dict[str, list[tuple[str, str]]] = {}
+    for family in FAMILIES:
+        known = {f"{family}:{id_}": name for (of, id_), name in names.items() if of == family}
+        if chosen.partition(":")[0] == family:
+            known.setdefault(chosen, chosen.partition(":")[2])
+        known.pop(f"{family}:*", None)
+        some = sorted(known.items(), key=lambda each: each[1].casefold())[:_MOST]
+        choices[family.capitalize()] = [(f"{family}:*", f"every {family[:-1]}"), *some]
+    return choices
+
+
 class ExplainScreen(ConsoleScreen):
     """The whole question is in the URL; without a request it only fills in the form."""
 
@@ -137,7 +158,10 @@ class ExplainScreen(ConsoleScreen):
             found = self._of_audience(values) if is_of_audience else ()
             return self._page(values, errors=errors, remedies=found)
         shown = {**values, "audience": audience}
-        if not values.get("id"):
+        if values.get("id"):
+            shown["component"] = f"{values.get('family', FAMILIES[0])}:{values['id']}"
+        if not shown.get("component") or values.get("by") == "path":
+            shown |= {"component": ""}
             shown |= {"method": question.method, "path": question.path}
         return self._page(shown, answer=answer, commands=(self._command(question, audience),))
 
@@ -146,12 +170,14 @@ class ExplainScreen(ConsoleScreen):
         operator = self.operator
         with operator.administration.reading(operator.actor, operator.held) as work:
             audiences = some_keys(operator, work, AUDIENCE)
+            inspected = work.newest_components(_INSPECTED) if operator.holds(AUDIENCE.read) else []
+        at = [each for each in inspected if each.audience_id == values.get("audience")]
         usual = {
             "kinds": [each.kind for each in readable(operator)],
             "audiences": audiences,
             "answer": None,
             "remedies": (),
-            "families": FAMILIES,
+            "components": _choices(at or inspected, values.get("component", "")),
             "verbs": VERBS,
             "versions": SUPPORTED[::-1],
         }
