@@ -3,8 +3,9 @@
 import asyncio
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -38,6 +39,7 @@ if TYPE_CHECKING:  # it is imported when it is first used
     from issuer.mail.smtp import SmtpServer
 
 _PUSH = "audit push"
+_MAX_ROLES, _MAX_SCOPES = 10, 5
 _MAX_DRIFT = timedelta(seconds=2)
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
@@ -152,6 +154,14 @@ def of_client_registration(registrations: Registrations, settings: Settings) -> 
     if ALL_HOSTS in settings.client_metadata_hosts:
         message = "Client metadata documents of every host are accepted."
         yield Finding("client metadata hosts", NOTE, message)
+
+
+def of_roles(not_found: Mapping[str, Sequence[str]]) -> Iterator[Finding]:
+    """Roles with scopes for agents, teams or workflows that the last inspection did not find."""
+    for name, scopes in islice(not_found.items(), _MAX_ROLES):
+        some = ", ".join(scopes[:_MAX_SCOPES]) + (", …" if len(scopes) > _MAX_SCOPES else "")
+        message = f"{name} has scopes for what the last inspection did not find: {some}."
+        yield Finding("roles", WARNING, message)
 
 
 def of_second_factors(authority: Authority, settings: Settings) -> Iterator[Finding]:

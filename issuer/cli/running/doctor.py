@@ -14,6 +14,7 @@ from issuer.status import checks
 from issuer.status.attention import OK, PROBLEM, Finding
 
 app = new_app()
+_ROLES = 1_000
 
 
 @app.command()
@@ -66,6 +67,8 @@ def _findings() -> Iterator[Finding]:
             issuers = parts.tokens.directory.issuers_of_people()
             with parts.administration.reading() as work:
                 yield checks.of_administrator(work.clients, work.authority, settings)
+                roles = work.roles.page(None, _ROLES)
+                yield from checks.of_roles(work.scopes_not_found(roles))
                 yield from checks.of_second_factors(work.authority, settings)
                 yield from checks.of_client_registration(work.registrations, settings)
                 if finding := checks.of_only_way_in(issuers, work.authority):

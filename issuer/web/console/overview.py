@@ -22,6 +22,7 @@ from issuer.status.attention import OK, PROBLEM, WARNING, Finding
 from issuer.users import USER
 from issuer.web.console import keys, verifiers
 from issuer.web.console.charts import HEIGHT, TokenChart, first_step, token_chart
+from issuer.web.console.rights.scope_picker import gone_of
 from issuer.web.console.screens import recent_events
 from issuer.web.console.screens.answers import PATH
 from issuer.web.console.screens.events_in_words import EventInWords, in_words
@@ -104,6 +105,7 @@ class OverviewScreen(ConsoleScreen):
             yield from self._secrets()
         if self.operator.holds(ROLE.read):
             yield from self._roles()
+            yield from self._gone()
         if self.operator.holds(USER.read):
             yield from self._users()
 
@@ -133,6 +135,14 @@ class OverviewScreen(ConsoleScreen):
                 shown += 1
                 path = f"/console/roles/{segment(role.name)}"
                 yield Finding(role.name, WARNING, odd.message, path=path)
+
+    def _gone(self) -> Iterator[Finding]:
+        """Roles that name agents, teams or workflows that are no longer there."""
+        with self.operator.work(ROLE.read) as work:
+            gone = gone_of(self.operator, work, work.roles.page(None, _MOST_ROLES))
+        for name, scopes in islice(gone.items(), _SHOWN):
+            text = f"The last inspection did not find what {', '.join(scopes[:_SHOWN])} is for."
+            yield Finding(name, WARNING, text, path=f"/console/roles/{segment(name)}")
 
     def _users(self) -> Iterator[Finding]:
         """Users whose sign-in was locked lately, by the newest changes."""

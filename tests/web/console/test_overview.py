@@ -12,6 +12,7 @@ from issuer.audit import Actor
 from issuer.database.tables import AuditEventRow
 from tests.builders import Credentials, Deployment
 from tests.drivers import TokenDriver
+from tests.inspection.inspected import inspected
 from tests.verifiers.reporting import reported
 from tests.web.browsing import Browser
 from tests.web.console.conftest import SignedIn
@@ -43,6 +44,17 @@ def test_what_is_wrong_is_said(deployment: Deployment, reader: Browser):
     text = reader.get(PATH).text
     assert "Needs attention Audit log Events are missing that a checkpoint covers." in text
     assert "Nothing needs attention." not in text
+
+
+def test_a_role_that_names_an_agent_that_is_gone_is_something_to_look_at(
+    deployment: Deployment, reader: Browser, signed_in: SignedIn
+):
+    deployment.role("runner", ["agents:web:run", "agents:mail:run"])
+    deployment.client("ci-bot", ["runner"])
+    inspected(deployment, agents={"web": "Web"})
+    said = "runner The last inspection did not find what agents:mail:run is for."
+    assert said in reader.get(PATH).text
+    assert said not in signed_in("issuer:roles:read", username="other").get(PATH).text
 
 
 def test_secrets_that_expire_soon_or_are_unused_are_listed(
