@@ -124,22 +124,22 @@ def is_form(request: Request) -> bool:
     return len(content_types) == 1 and _is_of_type(content_types[0][:_MAX_CONTENT_TYPE_BYTES], FORM)
 
 
-def parameters(text: bytes) -> dict[str, str]:
+def parameters(text: bytes, most: int = MAX_PARAMETERS) -> dict[str, str]:
     """The parameters of a form, without empty ones (RFC 6749 §3.2); none may be repeated."""
-    found = pairs(text)
+    found = pairs(text, most)
     if len(dict(found)) != len(found):
         raise InvalidForm("A parameter is repeated.")
     return {name: value for name, value in found if value}
 
 
-def pairs(text: bytes) -> list[tuple[str, str]]:
+def pairs(text: bytes, most: int = MAX_PARAMETERS) -> list[tuple[str, str]]:
     """The names and values of a form or a query, in order; `InvalidForm` if they are too many."""
     try:
         found = parse_qsl(
             text.decode("utf-8"),
             keep_blank_values=True,
             errors="strict",
-            max_num_fields=MAX_PARAMETERS,
+            max_num_fields=most,
         )
     except ValueError:
         raise InvalidForm("The body is not a form in UTF-8, or has too many parameters.") from None

@@ -6,7 +6,6 @@ from typing import Any
 from starlette.responses import Response
 
 from issuer.catalogue.entries import ScopeEntry
-from issuer.catalogue.lint import ScopeFinding
 from issuer.composition import UnitOfWork
 from issuer.errors import InvalidField
 from issuer.fields.text import escaped
@@ -19,9 +18,11 @@ from issuer.trusted_issuers import TRUSTED_ISSUER
 from issuer.values import lazy_property
 from issuer.web.console.rights.assignments import holders
 from issuer.web.console.rights.effective_rights import findings, known_scopes, scopes_in_words
+from issuer.web.console.rights.scope_picker import gone_of, scopes_to_pick
 from issuer.web.console.screens.action import Deletion
 from issuer.web.console.screens.collection import CollectionScreen
 from issuer.web.console.screens.operator import NeedsSignIn, readable, unreadable
+from issuer.web.console.screens.picks import MAX_BYTES
 from issuer.web.console.screens.resource import ResourceScreen
 from issuer.web.console.screens.resource_form import (
     ResourceForm,
@@ -90,19 +91,29 @@ FORM = RoleForm(ROLE)
 
 
 class RolesScreen(CollectionScreen):
-    """The list itself has the form for a new role, which warns once of scopes that look odd.
-
-    `?add=` has scopes for the form.
-    """
+    """The form for a new role warns once of scopes that look odd. `?add=` has scopes for it."""
 
     FORM = FORM
-    PARAMETERS = ("add",)
+    PARAMETERS = ("new", "add")
+    MAX_FORM = MAX_BYTES
     SIGN_IN = dict.fromkeys(("", "create", "force"), NeedsSignIn.IF_PROTECTED)
 
     def show(self) -> Response:
-        if "export" in self.visit.query:
-            return self.export()
-        return self.form_page({"add": self.visit.query.get("add", "")})
+        if "add" in self.visit.query and self.operator.holds(ROLE.write):
+            return self.form_page({"add": self.visit.query["add"]})
+        return super().show()
+
+    def about(self, work: UnitOfWork, roles: Sequence[Role]) -> dict[str, Any]:
+        """How many hold each, and the scopes of each for what is no longer there."""
+        holding = {
+            each.name: counted(work.assignments.count_holders(each.name, MOST_COUNTED))
+            for each in roles
+        }
+        return {"holding": holding, "gone": gone_of(self.operator, work, roles)}
+
+    def picks(self, values: Mapping[str, str]) -> dict[str, Any]:
+        """Without `findings`, which are about scopes that were typed and not saved yet."""
+        return {**scopes_to_pick(self.operator, values), "findings": ()}
 
     def create(self) -> Response:
         scopes = FORM.read(self.form, None).scopes
@@ -111,26 +122,12 @@ class RolesScreen(CollectionScreen):
             return self.form_page(typed, findings=found)
         return super().create()
 
-    def created(self, key: str) -> str:
-        return self.LIST
-
-    def form_page(
-        self,
-        values: Mapping[str, str],
-        errors: Mapping[str, str] | None = None,
-        status: int | None = None,
-        findings: Sequence[ScopeFinding] = (),
-    ) -> Response:
-        """`findings` are about the scopes that were typed, which were not saved yet."""
-        return self.list_page(
-            values=values, errors=errors, status=status, choices=self.choices(), findings=findings
-        )
-
 
 class OneRoleScreen(ResourceScreen):
     """`?edit=yes&add=` has a scope to add to the form; `?after=` pages who has the role."""
 
     FORM = FORM
+    MAX_FORM = MAX_BYTES
     ACTIONS = {
         "edit": lambda screen: screen.edit_form(screen.form),
         "review": review,
@@ -150,15 +147,20 @@ class OneRoleScreen(ResourceScreen):
     def typed(self) -> dict[str, str]:
         return {**super().typed(), "add": self.visit.query.get("add", "")}
 
+    def picks(self, values: Mapping[str, str]) -> dict[str, Any]:
+        return scopes_to_pick(self.operator, values)
+
     def page(self, **shown: Any) -> Response:
         role: Role = self.resource
         words, url = scopes_in_words(role.scopes), self.site.base + self.path
         with self.operator.work(ROLE.read) as work:
             after = self.visit.query.get("after", "")
             held_by = holders(self.operator, work, role.name, after, url)
+            gone = gone_of(self.operator, work, [role]).get(role.name, [])
         return super().page(
             scopes=words,
             more=len(role.scopes) - len(words),
+            gone=gone,
             holders=held_by,
             unseen=unreadable(self.operator, GROUP),
             providers=self._providers(work),

@@ -78,7 +78,15 @@ class PersonAtConsole:
             self.fill(label.replace("_", " "), value)
 
     def fill(self, label: str, value: str) -> None:
-        self.page.get_by_label(label, exact=True).fill(value)
+        """Or choose it from a list."""
+        field = self.page.get_by_label(label, exact=True)
+        if field.evaluate("each => each.tagName") == "SELECT":
+            field.select_option(label=value)
+        else:
+            field.fill(value)
+
+    def tick(self, label: str) -> None:
+        self.page.get_by_label(label, exact=True).check()
 
     def row(self, text: str) -> "Locator":
         """The row of a table that has this text."""

@@ -14,6 +14,7 @@ from issuer.keys.schedule import KeyState
 from issuer.sign_in import InvitationFields
 from issuer.sign_in.consents_store import AllowedAccess
 from tests.builders import Deployment
+from tests.inspection.inspected import inspected
 from tests.oauth.asserting import AssertingClient
 from tests.oauth.exchanging import store_exchange
 from tests.trusting import OtherIssuer, trusted
@@ -56,8 +57,14 @@ class ScreenSeen:
     def open(self, page: "Page", url: str, ids: Mapping[str, str]) -> None:
         page.goto(url + (self.path or self.route).format_map(ids))
         number = next(numbers)
+        for each in page.locator("summary").all() if self.typed else ():
+            each.evaluate("each => each.parentElement.open = true")
         for name, value in self.typed.items():
-            page.locator(f"[name={name}]").first.fill(value.format(number=number))
+            found = page.locator(f"[name={name}]").first
+            if found.evaluate("each => each.tagName") == "SELECT":
+                found.select_option(value)
+            else:
+                found.fill(value.format(number=number))
         for button in self.press:
             page.get_by_role("button", name=button, exact=True).click()
 
@@ -101,7 +108,7 @@ SCREENS = [
     ),
     ScreenSeen("client", CLIENT, OF_LONGEST),
     ScreenSeen("client", CLIENT, f"{CLIENTS}/bare"),
-    ScreenSeen("client", CLIENT, f"{CLIENTS}/bare", ("Assign role",), {"role": "no-such-role"}),
+    ScreenSeen("client", CLIENT, f"{CLIENTS}/bare", ("Assign role",), {"role": LONGEST}),
     ScreenSeen("edit_client", CLIENT, f"{OF_LONGEST}?edit=yes"),
     ScreenSeen("edit_client", CLIENT, f"{OF_LONGEST}?edit=yes", ("Save",), {"claims": "no JSON"}),
     ScreenSeen("confirm", CLIENT, OF_LONGEST, ("Delete client",)),
@@ -150,7 +157,7 @@ SCREENS = [
     ScreenSeen("user", USER, PERSON),
     ScreenSeen("user", USER, f"{PERSON}?through={LONGEST}&at=my-os"),
     ScreenSeen("user", USER, f"{USERS}/bare-user"),
-    ScreenSeen("user", USER, f"{USERS}/bare-user", ("Assign role",), {"role": "no-such-role"}),
+    ScreenSeen("user", USER, f"{USERS}/bare-user", ("Assign role",), {"role": LONGEST}),
     ScreenSeen("edit_user", USER, f"{PERSON}?edit=yes"),
     ScreenSeen("edit_user", USER, f"{PERSON}?edit=yes", ("Save",), {"claims": "no JSON"}),
     ScreenSeen("confirm", USER, PERSON, ("Delete user",)),
@@ -164,7 +171,14 @@ SCREENS = [
     ScreenSeen("confirm", GROUP, OF_LONGEST_GROUP, ("Delete group",)),
     ScreenSeen("confirm", GROUP, f"{GROUPS}/bare-group", ("Add members",), {"users": "person"}),
     ScreenSeen("roles", ROLES),
-    ScreenSeen("roles", ROLES, ROLES, ("Create role",), {"name": "odd", "scopes": "agent:web:run"}),
+    ScreenSeen("new_role", ROLES, f"{ROLES}?new=yes"),
+    ScreenSeen(
+        "new_role",
+        ROLES,
+        f"{ROLES}?new=yes",
+        ("Create role",),
+        {"name": "odd", "scopes": "agent:web:run"},
+    ),
     ScreenSeen("role", ROLE, ROLE_OF_LONGEST),
     ScreenSeen("edit_role", ROLE, f"{ROLE_OF_LONGEST}?edit=yes"),
     ScreenSeen(
@@ -202,6 +216,11 @@ FILES = {"/console/audit/export", "/console/configuration/export"}
 def populate(deployment: Deployment) -> dict[str, str]:
     """More than a page of everything, with the longest names; the ids that paths have."""
     scopes = [f"agents:{'agent-' * 12}{number}:run" for number in range(MORE_THAN_A_PAGE)]
+    inspected(
+        deployment,
+        agents={f"{'agent-' * 12}{number}": LONGEST for number in range(MORE_THAN_A_PAGE)},
+        teams={"short": "x"},
+    )
     deployment.role(LONGEST, [*scopes, "agents:web:run", "no-such:scope"])
     deployment.audience(LONGEST_AUDIENCE, name=LONGEST)
     for number in range(MORE_THAN_A_PAGE):

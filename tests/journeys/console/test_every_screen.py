@@ -25,6 +25,14 @@ EXTENDED = {"base", "form", "list", "resource"}
 PHONE = {"width": 390, "height": 844}
 MAX_BYTES = 30 * 1024
 UNFOLD = "document.querySelectorAll('details').forEach(each => each.open = true)"
+TOO_SMALL = """() => [
+  ...document.querySelectorAll("a, button, input:not([type=hidden]), select, textarea, summary")
+].filter((each) => {
+  const box = (each.closest("label") || each).getBoundingClientRect();
+  const beside = [...each.parentElement.childNodes].filter((other) => other !== each);
+  const isInText = each.tagName === "A" && beside.some((other) => other.textContent.trim());
+  return box.height > 0 && box.height < 24 && !isInText && !each.closest(".skip");
+}).map((each) => each.outerHTML.slice(0, 120))"""
 LOADED = "performance.getEntriesByType('resource').map(each => each.name.split('/').pop())"
 
 on_sqlite = pytest.mark.parametrize("issuer", ["sqlite"], indirect=True, scope="module")
@@ -78,6 +86,14 @@ def test_a_screen_fits_a_phone_and_breaks_no_policy(
         assert person.page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
         assert set(person.page.evaluate(LOADED)) <= {"style.css", "icon.svg"}
         assert len(gzip.compress(person.page.content().encode())) <= MAX_BYTES
+
+
+@on_sqlite
+@each_screen
+def test_what_can_be_pressed_is_at_least_24_pixels_high(visits: Visits, screen: ScreenSeen):
+    """But for links within a text (WCAG 2.2 §2.5.8)."""
+    with visits.of(screen, java_script_enabled=True) as person:
+        assert person.page.evaluate(TOO_SMALL) == []
 
 
 @on_sqlite

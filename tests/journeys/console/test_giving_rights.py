@@ -10,6 +10,7 @@ import pytest
 from tests.agentos.releases import AGNO_3_1
 from tests.agentos.running import AgentOSServer, running_agent_os
 from tests.chromium import in_chromium
+from tests.inspection.inspected import inspected
 from tests.journeys.console.person import PersonAtConsole
 from tests.journeys.running_issuer import RunningIssuer, process_environment
 
@@ -29,17 +30,21 @@ def agent_os(
 
 
 def test_a_service_is_given_one_agent_from_nothing(
-    person: PersonAtConsole, agent_os: AgentOSServer
+    person: PersonAtConsole, issuer: RunningIssuer, agent_os: AgentOSServer
 ):
+    inspected(issuer.deployment, agents={"web": "Web search", "billing": "billing"})
     person.open("Roles")
-    person.type(Name="web-runner", Scopes="agents:web:run")
+    person.follow("New role")
+    person.type(Name="web-runner")
+    person.tick("run Web search")
     person.press("Create role")
     assert "Without agents:web:read, lists of agents omit web" in person.screen
     person.press("Create as it is")
     assert "The role web-runner is created." in person.notice
     person.open("Clients")
     person.follow("New client")
-    person.type(Id="ci-bot", Audience="my-os")
+    person.type(Id="ci-bot")
+    person.tick("my-os")
     person.press("Create client")
     assert person.heading == "The client ci-bot is created."
     environment, curl = person.listings[:2]
@@ -59,13 +64,16 @@ def test_a_service_is_given_one_agent_from_nothing(
 def test_why_a_call_was_refused_is_explained_and_what_is_suggested_allows_it(
     person: PersonAtConsole, issuer: RunningIssuer, agent_os: AgentOSServer
 ):
+    inspected(issuer.deployment, agents={"web": "Web search", "billing": "billing"})
     issuer.deployment.role("clerk", ["agents:web:run"])
     worker = issuer.deployment.client("worker", ["clerk"])
     get_token = issuer.token_endpoint.client_credentials
     assert not agent_os.may_run(get_token(worker).token, "billing")
     person.open("Explain")
-    person.type(Client_or_user="worker", Path="/agents/billing/runs")
-    person.press("Explain")
+    person.type(Client_or_user="worker")
+    person.unfold("Or name a request")
+    person.type(Path="/agents/billing/runs")
+    person.press("Explain this request")
     assert person.notice.strip().startswith("Refused: POST /agents/billing/runs at my-os")
     person.follow_in("Add agents:billing:run to the role clerk, for all who have it.")
     assert person.heading == "Edit clerk"
@@ -74,7 +82,8 @@ def test_why_a_call_was_refused_is_explained_and_what_is_suggested_allows_it(
     person.press("Apply this change")
     assert "The role clerk is changed." in person.notice
     person.open("Explain")
-    person.type(Client_or_user="worker", Path="/agents/billing/runs")
+    person.type(Client_or_user="worker", May_it="run")
+    person.fill("The agent, team or workflow", "billing")
     person.press("Explain")
     assert person.notice.strip().startswith("Allowed")
     assert agent_os.may_run(get_token(worker).token, "billing")

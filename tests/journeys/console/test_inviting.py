@@ -20,7 +20,8 @@ def test_a_person_is_invited_sets_a_password_and_is_seen_signed_in(
     person.open("Users")
     person.follow("New user")
     person.type(User_name="grace", Name="Grace Example")
-    person.type(Roles="web-runner", At_the_audience="my-os")
+    person.tick("web-runner")
+    person.type(At_the_audience="my-os")
     person.press("Create user")
     assert person.heading == "The user grace is created."
     link = person.page.locator("code.secret").inner_text()

@@ -42,7 +42,7 @@ _CLIENT, _ROLE = "/console/clients/pipeline", "/console/roles/reader"
 _AUDIENCE, _USER = "/console/audiences/other-os", "/console/users/wanda"
 _GROUP = "/console/groups/analysts"
 _TRUSTED_ISSUER = "/console/trusted-issuers/cluster"
-_EXPLAINED = ("subject", "through", "behalf", "origin", "audience", "version", "method", "path")
+_EXPLAINED = ("subject", "through", "behalf", "origin", "audience", "version", "by")
 _FILTERS = ("outcome", "actor", "action", "target", "address", "since", "until")
 
 # By the path of the route.
@@ -101,10 +101,10 @@ SCREENS: dict[str, Screen] = {
         ("edit", "after"),
     ),
     "/console/roles": Screen(
-        ("/console/roles", "/console/roles?add=agents%3Aread"),
+        ("/console/roles", "/console/roles?new=yes", "/console/roles?add=agents%3Aread"),
         ("issuer:roles:read",),
         "issuer:roles:write",
-        (*_LISTED, "add"),
+        (*_LISTED, "new", "add"),
         "Roles",
     ),
     "/console/roles/{key:path}": Screen(
@@ -131,7 +131,7 @@ SCREENS: dict[str, Screen] = {
     ),
     "/console/explain": Screen(
         ("/console/explain",),
-        parameters=(*_EXPLAINED, "family", "id", "verb", "scope"),
+        parameters=(*_EXPLAINED, "method", "path", "component", "family", "id", "verb", "scope"),
         entry="Explain",
     ),
     "/console/review": Screen(

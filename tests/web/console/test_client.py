@@ -40,6 +40,47 @@ def confirm(browser: Browser, page: PageSeen, **typed: str) -> PageSeen:
     return browser.submit(page, PAGE, **typed)
 
 
+def test_a_form_has_what_this_kind_of_client_can_have(deployment: Deployment, admin: Browser):
+    service = admin.get(PAGE, edit="yes").text
+    for text in ("Redirect URIs", "Rights of people", "First party"):
+        assert text not in service
+    for text in ("Public keys", "Acts for people"):
+        assert text in service
+    deployment.client(
+        "app",
+        grant_types=["authorization_code", "refresh_token"],
+        redirect_uris=["https://app.example/"],
+        token_endpoint_auth_method="none",
+    )
+    public = admin.get("/console/clients/app", edit="yes").text
+    for text in ("Redirect URIs", "Rights of people", "First party"):
+        assert text in public
+    for text in ("Public keys", "Acts for people"):
+        assert text not in public
+
+
+def test_what_a_form_has_not_stays_as_it_is(deployment: Deployment, admin: Browser):
+    with deployment.changing() as work:
+        work.clients.update("ci-bot", {"post_logout_redirect_uris": ["https://app.example/"]})
+        before = work.clients.get("ci-bot")
+    form = admin.get(PAGE, edit="yes").form(PAGE).fields
+    assert "post_logout_redirect_uris" in form["members"].split()
+    kept = {**form, "members": "name", "name": "Renamed", "do": "save"}
+    admin.post(PAGE, {n: v for n, v in kept.items() if not n.startswith("pick")})
+    with deployment.changing() as work:
+        after = work.clients.get("ci-bot")
+    assert after == before.model_copy(
+        update={"name": "Renamed", "version": after.version, "updated_at": after.updated_at}
+    )
+
+
+def test_a_field_that_is_needed_now_is_shown_with_its_error(admin: Browser):
+    page = edit(admin, authorization_code="yes")
+    assert page.status == httpx.codes.BAD_REQUEST
+    assert "Redirect URIs : must name one for the grant type authorization_code" in page.text
+    assert 'name="redirect_uris"' in page.response.text
+
+
 def test_rights_are_said_in_words_with_where_they_come_from(admin: Browser):
     text = admin.get(PAGE).text
     assert "agents:web:run Run the agent web web-runner everywhere" in text

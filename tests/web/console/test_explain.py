@@ -27,10 +27,11 @@ def test_an_agent_is_chosen_by_name(deployment: Deployment, admin: Browser):
     deployment.client("ci-bot", scopes=["agents:web:run"])
     inspected(deployment, agents={"web": "Web search", "mail": "Mail"})
     asked = {"subject": "ci-bot", "component": "agents:mail", "verb": "run", "by": "component"}
-    page = admin.get(PATH, path="/agents/web/runs", **asked)
+    request = {"path": "/agents/web/runs", "method": "POST"}
+    page = admin.get(f"{PATH}?{urlencode({**asked, **request})}")
     assert "Refused : POST /agents/mail/runs at my-os" in page.text
     assert '<option value="agents:mail" selected>Mail</option>' in page.response.text
-    page = admin.get(PATH, **{**asked, "path": "/agents/web/runs", "method": "POST", "by": "path"})
+    page = admin.get(f"{PATH}?{urlencode({**asked, **request, 'by': 'path'})}")
     assert "Allowed : POST /agents/web/runs at my-os" in page.text
     assert 'value="agents:mail" selected' not in page.response.text
     page = admin.get(PATH, subject="ci-bot", family="agents", id="web", verb="run")

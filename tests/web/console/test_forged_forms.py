@@ -121,7 +121,7 @@ def test_a_person_cannot_be_made_to_work_as_somebody_else(issuer: Deployment, bo
     """A form that one person opened does not count after another has signed in there."""
     browser = person(issuer, "first", ["issuer:roles:write"])
     issuer.user("second", ["boss-role"])
-    opened = browser.get("/console/roles")
+    opened = browser.get("/console/roles", new="yes")
     browser.submit(browser.get("/sign-out"), "/sign-out")
     browser.sign_in("second")
     assert "second" in browser.get("/console").text

@@ -56,7 +56,7 @@ def test_the_menu_has_only_what_may_be_seen(signed_in: SignedIn):
 
 
 def test_what_was_done_is_shown_once_with_its_command(admin: Browser):
-    page = admin.get("/console/roles")
+    page = admin.get("/console/roles", new="yes")
     done = admin.submit(page, "/console/roles", name="reader", scopes="agents:read\nsessions:read")
     shown = admin.get(done.location)
     assert "The role reader is created." in shown.text
@@ -66,7 +66,7 @@ def test_what_was_done_is_shown_once_with_its_command(admin: Browser):
 
 @pytest.mark.parametrize("text", ["<script>alert(1)</script>", "{{ 7*7 }}", "\"'><b>"])
 def test_a_text_is_shown_as_text(admin: Browser, text: str):
-    page = admin.get("/console/roles")
+    page = admin.get("/console/roles", new="yes")
     admin.submit(page, "/console/roles", name="reader", description=text)
     html = admin.get("/console/roles").response.text
     assert html_escape(text).replace("&#x27;", "&#39;").replace("&quot;", "&#34;") in html

@@ -155,7 +155,7 @@ def test_a_session_opens_nothing_before_its_second_factor_or_after_its_end(
 @pytest.mark.parametrize("loss", ["unassigned", "disabled", "changed"])
 def test_rights_that_end_while_a_screen_is_open_no_longer_count(issuer: Deployment, loss: str):
     browser = person(issuer, loss, ["issuer:roles:write"])
-    page = browser.get("/console/roles")
+    page = browser.get("/console/roles", new="yes")
     with issuer.changing() as work:
         user_id = work.users.get_by_username(loss).id
         if loss == "disabled":

@@ -148,7 +148,9 @@ def test_rights_at_the_issuer_are_given_by_admins_only(deployment: Deployment, s
 
 def test_a_new_role_is_made_once_its_warnings_were_seen(deployment: Deployment, admin: Browser):
     path = "/console/roles"
-    warned = admin.submit(admin.get(path), path, name="odd", scopes="orders:read", add="agents:x")
+    warned = admin.submit(
+        admin.get(path, new="yes"), path, name="odd", scopes="orders:read", add="agents:x"
+    )
     assert "No known AgentOS version has orders:read" in warned.text
     assert "orders:read agents:x" in warned.text
     admin.submit(warned, path, do="force", scopes="orders:read\nagents:x")
@@ -157,8 +159,10 @@ def test_a_new_role_is_made_once_its_warnings_were_seen(deployment: Deployment, 
 
 def test_misspelled_scopes_of_a_role_need_a_tick(deployment: Deployment, admin: Browser):
     path, tick = "/console/roles", {"allow_unknown_scopes": "yes"}
-    assert "Allow unknown scopes" not in admin.get(path).text
-    refused = admin.submit(admin.get(path), path, name="runner", scopes="agnets:run", do="force")
+    assert "Allow unknown scopes" not in admin.get(path, new="yes").text
+    refused = admin.submit(
+        admin.get(path, new="yes"), path, name="runner", scopes="agnets:run", do="force"
+    )
     assert refused.status == httpx.codes.BAD_REQUEST
     assert "did you mean agents:run?" in refused.text
     admin.submit(refused, path, name="runner", scopes="agnets:run", do="force", **tick)

@@ -1,24 +1,29 @@
 """`/console/clients/{key}`: one client, what it may do, its secrets, and what happened to it."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.responses import Response
 
+from issuer.audiences import AUDIENCE
 from issuer.clients import CLIENT, Client, ClientFields
 from issuer.directory import ClientRecord
 from issuer.values import lazy_property
 from issuer.vocabulary import RegisteredBy
 from issuer.web.console.clients import credentials, secrets, trusts
-from issuer.web.console.clients.clients import FORM, effects
+from issuer.web.console.clients.clients import FORM, effects, members_for
 from issuer.web.console.rights.assignments import ASSIGNING, PrincipalScreen, assignments_section
 from issuer.web.console.rights.effective_rights import (
     EffectiveRights,
     effective_rights,
     token_as_now,
 )
+from issuer.web.console.rights.scope_picker import scopes_to_pick
 from issuer.web.console.screens.action import Deletion
 from issuer.web.console.screens.operator import NeedsSignIn
+from issuer.web.console.screens.picks import MAX_BYTES
 from issuer.web.console.screens.resource import ResourceScreen, changes_of
+from issuer.web.console.screens.resource_form import keys_to_pick
 from issuer.web.console.screens.views import Command
 
 
@@ -44,6 +49,7 @@ class OneClientScreen(PrincipalScreen):
     """
 
     FORM = FORM
+    MAX_FORM = MAX_BYTES
     FORMS = {"kind": trusts.show_new_trust, "trust": trusts.show_trust}
     ACTIONS = {
         **changes_of(CLIENT),
@@ -108,6 +114,23 @@ class OneClientScreen(PrincipalScreen):
             rotation=rotation,
             **shown,
         )
+
+    def edit_form(
+        self,
+        values: Mapping[str, str],
+        errors: Mapping[str, str] | None = None,
+        status: int | None = None,
+        **shown: Any,
+    ) -> Response:
+        """Also the members that something is wrong with, and that somebody else has changed."""
+        named = {*(errors or {}), *shown.get("present", {}), *values.get("members", "").split()}
+        has = {*members_for(self.resource, values), *named}
+        members = tuple(name for name in FORM.members if name in has)
+        return super().edit_form(values, errors, status, members=members, **shown)
+
+    def picks(self, values: Mapping[str, str]) -> dict[str, Any]:
+        picks = keys_to_pick(self.operator, values, AUDIENCE)
+        return {**scopes_to_pick(self.operator, values), **picks}
 
     def before_saving(self, fields: ClientFields) -> Response | None:
         """Asks first if it changes what the client may do."""

@@ -17,8 +17,10 @@ from issuer.roles import ROLE, Assignment
 from issuer.scopes import covers
 from issuer.vocabulary import AuthMethod, GrantType, RegisteredBy, UserRights
 from issuer.web.console.clients.credentials import show_credentials
+from issuer.web.console.rights.scope_picker import scopes_to_pick
 from issuer.web.console.screens.collection import CollectionScreen
-from issuer.web.console.screens.resource_form import ResourceForm, allow_if_ticked, some_keys
+from issuer.web.console.screens.picks import MAX_BYTES
+from issuer.web.console.screens.resource_form import ResourceForm, allow_if_ticked, keys_to_pick
 from issuer.web.console.screens.views import Command
 
 # The members that a client that registered itself cannot have.
@@ -43,8 +45,34 @@ _MOST = 10
 _NAMED = 10
 
 
+def members_for(client: Client, typed: Mapping[str, str]) -> tuple[str, ...]:
+    """The members that the form for a change has: what this kind of client can have.
+
+    Its kind follows from its grant types and its method of authentication, as they are and as they
+    are `typed`. Besides them, the members that it has.
+    """
+    names = {"name", "grant_types", "token_endpoint_auth_method", "access_token_ttl"}
+    names |= {"audiences", "scopes", "claims", "may_set_session"}
+    grants = {*client.grant_types, *(grant for grant in GrantType if grant in typed)}
+    if GrantType.AUTHORIZATION_CODE in grants:
+        names |= {"redirect_uris", "post_logout_redirect_uris", "first_party"}
+    if grants & {GrantType.AUTHORIZATION_CODE, GrantType.DEVICE_CODE, GrantType.PASSWORD}:
+        names |= {"user_rights"}
+    method = typed.get("token_endpoint_auth_method", client.token_endpoint_auth_method)
+    if AuthMethod.NONE not in {method, client.token_endpoint_auth_method}:
+        names |= {"jwks", "jwks_uri", "may_act", "external_audiences"}
+    defaults = ClientFields()
+    names |= {name for name in FORM.members if getattr(client, name) != getattr(defaults, name)}
+    if client.registered_by is not RegisteredBy.ADMIN:
+        names -= _OF_ADMINS
+    return tuple(name for name in FORM.members if name in names)
+
+
 class ClientForm(ResourceForm[ClientFields, Client]):
-    """Scopes keep their ends, which are set elsewhere."""
+    """`members` names those that the form for a change has; it leaves the others as they are.
+
+    Scopes keep their ends, which are set elsewhere.
+    """
 
     def __init__(self, type_: ResourceType[ClientFields, Client]) -> None:
         super().__init__(type_)
@@ -53,12 +81,17 @@ class ClientForm(ResourceForm[ClientFields, Client]):
     def given(self, form: Mapping[str, str], resource: Client | None) -> dict[str, Any]:
         typed = super().given({"user_rights": UserRights.OWN, **form}, resource)
         if resource is not None:
-            present = resource.model_dump(mode="json", include={"scopes_expire_at"})
-            ends = present["scopes_expire_at"].items()
-            typed["scopes_expire_at"] = {s: end for s, end in ends if s in typed["scopes"]}
+            has = {*form, *form["members"].split()} if "members" in form else {*self.members}
             is_by_admin = resource.registered_by is RegisteredBy.ADMIN
-            kept = resource.model_dump(mode="json", include=_OF_ADMINS)
-            return typed if is_by_admin else typed | kept
+            left = self.members.keys() - has | (set() if is_by_admin else _OF_ADMINS)
+            typed |= resource.model_dump(mode="json", include=left)
+            ends = resource.model_dump(mode="json", include={"scopes_expire_at"})
+            typed["scopes_expire_at"] = {
+                scope: end
+                for scope, end in ends["scopes_expire_at"].items()
+                if scope in typed["scopes"]
+            }
+            return typed
         new = {**_KINDS.get(form.get("kind", ""), _KINDS["service"])}
         new |= {name: typed[name] for name in _OF_NEW if name in form}
         if typed["jwks"] is not None:
@@ -132,14 +165,15 @@ def _named(scopes: list[str]) -> str:
 class ClientsScreen(CollectionScreen):
     FORM = FORM
     KINDS = KINDS
+    MAX_FORM = MAX_BYTES
 
     def about(self, work: UnitOfWork, clients: Sequence[Client]) -> dict[str, Any]:
         """When a secret of each was last used."""
         return {"last_uses": work.clients.last_uses([each.client_id for each in clients])}
 
-    def choices(self) -> Mapping[str, Sequence[str]]:
-        with self.operator.work(CLIENT.read) as work:
-            return {each.plural: some_keys(self.operator, work, each) for each in (AUDIENCE, ROLE)}
+    def picks(self, values: Mapping[str, str]) -> dict[str, Any]:
+        picks = keys_to_pick(self.operator, values, AUDIENCE, ROLE)
+        return {**scopes_to_pick(self.operator, values), **picks}
 
     def create(self) -> Response:
         fields, roles = FORM.read(self.form, None), self.form.get("roles", "").split()

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from urllib.parse import urlencode
 
+from issuer.inspection.components import FAMILIES
 from issuer.scopes import (
     AGENT_OS_ADMIN,
     ISSUER_ADMIN,
@@ -15,7 +16,7 @@ from issuer.scopes import (
     covered,
     parse,
 )
-from issuer.web.console.explain.explain import FAMILIES, VERBS
+from issuer.web.console.explain.explain import VERBS
 
 _ALL = "*"
 _ADMINS = frozenset({AGENT_OS_ADMIN, ISSUER_ADMIN})

@@ -47,6 +47,10 @@ class ResourceTypeScreen(ConsoleScreen):
         """The values to choose from in a form, by name, where not all are offered."""
         return self.FORM.choices(self.parts.settings)
 
+    def picks(self, values: Mapping[str, str]) -> dict[str, Any]:
+        """What a form with these values offers to tick, beside fields that can also be typed."""
+        return {}
+
     def taken(self, error: AlreadyExists) -> str:
         """The field whose value is taken."""
         return self.TYPE.key
@@ -125,6 +129,7 @@ class CollectionScreen(ResourceTypeScreen):
         values: Mapping[str, str],
         errors: Mapping[str, str] | None = None,
         status: int | None = None,
+        **shown: Any,
     ) -> Response:
         """The form for a new one, with what was typed."""
         return self.answer(
@@ -138,6 +143,7 @@ class CollectionScreen(ResourceTypeScreen):
             kind=self._kind(values.get("kind", "")),
             kinds=tuple(self.KINDS),
             choices=self.choices(),
+            **{**self.picks(values), **shown},
         )
 
     def act(self) -> Response:

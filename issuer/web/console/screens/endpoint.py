@@ -16,6 +16,7 @@ from issuer.web.account import OwnPageEndpoint
 from issuer.web.console.screens.answers import PATH, NotAdministrator, problem_of
 from issuer.web.console.screens.keys_of_others import LOOKED, KeyFetchRequired
 from issuer.web.console.screens.operator import KEEP, NeedsSignIn, Operator, without_admin
+from issuer.web.console.screens.picks import MAX_PARAMETERS, with_picks
 from issuer.web.console.screens.screen import Console, ConsoleScreen
 from issuer.web.console.screens.views import Notice
 from issuer.web.visit import Visit
@@ -43,7 +44,7 @@ class ConsoleEndpoint(OwnPageEndpoint):
         if largest is None or not await self.site.queries.run(self._may_send, request):
             return await super().receive(request)
         body = await receive_body(request, largest)
-        return await self.site.queries.run(parameters, body)
+        return await self.site.queries.run(parameters, body, MAX_PARAMETERS)
 
     async def submit(self, visit: Visit, form: Mapping[str, str]) -> Response:
         """Waits for keys of others outside the worker threads."""
@@ -79,7 +80,7 @@ class ConsoleEndpoint(OwnPageEndpoint):
 
     def change_for(self, session: SignInSession, visit: Visit, form: Mapping[str, str]) -> Response:
         try:
-            screen = self._screen_for(session, visit, form)
+            screen = self._screen_for(session, visit, with_picks(form))
             screen.authorize_form()
             if self.site.is_fresh(session):
                 return screen.act()

@@ -16,7 +16,7 @@ from issuer.web.console.screens.screen import CONFLICT
 from issuer.web.console.screens.views import Command
 
 Action: TypeAlias = Callable[[Any], Response]
-_NO_MEMBERS = {"version", "confirmed", "allow_unknown_scopes"}
+_NO_MEMBERS = {"version", "confirmed", "allow_unknown_scopes", "members"}
 
 
 class ResourceScreen(ResourceActions):
@@ -98,6 +98,7 @@ class ResourceScreen(ResourceActions):
             type=self.TYPE,
             resource=self.resource,
             choices=self.choices(),
+            **self.picks(values),
             **shown,
         )
 
@@ -137,12 +138,14 @@ class ResourceScreen(ResourceActions):
     def conflict(self) -> Response:
         """Both versions: what was typed, and at each field that differs what the resource is."""
         now, form = self.FORM.typed(self.resource), self.form
+        left = {*self.FORM.members}.difference(form.get("members", "").split())
+        left = left if "members" in form else set()
         return self.edit_form(
             {**form, "version": str(self.resource.version)},
             status=CONFLICT,
             present={
                 name: now.get(name, "") or "empty"
-                for name in {*now, *self.kept} - _NO_MEMBERS
+                for name in {*now, *self.kept} - _NO_MEMBERS - left
                 if now.get(name, "").split() != form.get(name, "").split()
             },
             error=f"Somebody changed the {self.TYPE.kind} meanwhile, and nothing was saved. Below"

@@ -22,6 +22,7 @@ from issuer.resources.resource_type import (
 from issuer.settings import Settings
 from issuer.web.console.screens.commands import as_options
 from issuer.web.console.screens.operator import Operator
+from issuer.web.console.screens.picks import MOST, boxes_of
 
 _SECONDS = re.compile(r"[0-9]{1,9}")
 _SHOWN_KEYS = 100
@@ -76,6 +77,18 @@ def some_keys(
         return ()
     page = work.collection(resource_type).page(None, _SHOWN_KEYS)
     return tuple(map(resource_type.key_of, page))
+
+
+def keys_to_pick(
+    operator: Operator, values: Mapping[str, str], *types: ResourceType[Any, Any]
+) -> dict[str, Any]:
+    """The `picks` of a form with these values, for members named as the plurals of these types."""
+    picks = {}
+    with operator.administration.reading(operator.actor, operator.held) as work:
+        for each in types:
+            known = some_keys(operator, work, each)
+            picks[each.plural] = boxes_of(each.plural, known, values.get(each.plural, ""), MOST)
+    return {"picks": picks}
 
 
 class ResourceForm(Generic[FieldsT, ModelT]):

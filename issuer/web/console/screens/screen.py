@@ -19,6 +19,7 @@ from issuer.web.console.screens.views import (
     MenuEntry,
     Notice,
     Typed,
+    in_words,
 )
 from issuer.web.rendering import page_headers
 from issuer.web.site import Site
@@ -28,7 +29,7 @@ from issuer.web.words import segment
 BAD_REQUEST, CONFLICT = 400, 409
 _MAX_BOXES = 50
 _SHOWN = 200  # characters of a field
-_USUAL = {"may_change": False, "commands": (), "error": ""}
+_USUAL = {"may_change": False, "commands": (), "error": "", "shows_secret": False}
 _QUESTION: Mapping[str, Any] = {
     "points": (),
     "facts": {},
@@ -141,7 +142,8 @@ class ConsoleScreen:
 
         `may_change`: with buttons and forms. `commands` show the same. `values` were typed into its
         form, and `errors` were found, by the name of the field; `present` is what the resource is
-        now, where it was changed since the form was shown. What else is `shown` has its template.
+        now, where it was changed since the form was shown. `shows_secret`: something is shown once,
+        with buttons to copy it. What else is `shown` has its template.
         `once` is the id of its forms, if that is not a new one.
         """
         for name in ("values", "errors", "present"):
@@ -157,7 +159,7 @@ class ConsoleScreen:
 
     def download(self, text: str, media_type: str, name: str) -> Response:
         """A file of that name."""
-        headers = page_headers(has_script=False, serves_request=False)
+        headers = page_headers(serves_request=False)
         headers["Content-Disposition"] = f'attachment; filename="{name}"'
         return Response(text, media_type=media_type, headers=headers)
 
@@ -234,7 +236,7 @@ class ConsoleScreen:
         fields = {name: value for name, value in kept.items() if name != "form_id"}
         button = (fields.get("do") or "send the form").replace("-", " ").capitalize()
         facts = {
-            name.replace("_", " ").capitalize(): _bounded(value)
+            in_words(name): _bounded(value)
             for name, value in fields.items()
             if name not in {"do", "confirmed", "page"}
         }

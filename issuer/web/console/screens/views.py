@@ -9,7 +9,7 @@ from issuer.composition import UnitOfWork
 from issuer.database.store import ListQuery
 from issuer.resources import ResourceType
 from issuer.resources.resource_type import ModelT
-from issuer.web.views import Form, WebPage
+from issuer.web.views import COPY, Form, WebPage
 from issuer.web.visit import Visit
 
 Item = TypeVar("Item")
@@ -25,6 +25,11 @@ class Typed(dict[str, str]):
         return ""
 
 
+def in_words(name: str) -> str:
+    """What people read for the name of a field."""
+    return name.replace("_", " ").capitalize()
+
+
 @dataclass(frozen=True, slots=True)
 class MenuEntry:
     label: str
@@ -36,12 +41,11 @@ class MenuEntry:
 class Command:
     """One change on the command line and by the admin API; empty where one of them has none.
 
-    `body` is the JSON of the request.
+    `curl` makes the request, with the token in the variable `TOKEN`.
     """
 
     cli: str
-    rest: str = ""
-    body: str = ""
+    curl: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +85,21 @@ class ConsolePage(WebPage):
 
     @property
     def title(self) -> str:
-        return self.heading
+        return f"{'Error: ' if self.shown['errors'] else ''}{self.heading}"
+
+    @property
+    def wrong(self) -> tuple[tuple[str, str, str], ...]:
+        """What is wrong with each field that is: its name, its label and why."""
+        type_ = self.shown.get("type")
+        members = type_.members if type_ else {}
+        return tuple(
+            (name, members[name].label if name in members else in_words(name), text)
+            for name, text in self.shown["errors"].items()
+        )
+
+    @property
+    def script(self) -> str:
+        return COPY if self.shown["shows_secret"] else ""
 
     @property
     def templates(self) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from issuer.users import USER, User, UserFields
 from issuer.users.guard import KNOWN_FOR
 from issuer.web.console.screens.collection import CollectionScreen
 from issuer.web.console.screens.operator import NeedsSignIn
-from issuer.web.console.screens.resource_form import ResourceForm, some_keys
+from issuer.web.console.screens.resource_form import ResourceForm, keys_to_pick, some_keys
 from issuer.web.console.screens.views import Command
 from issuer.web.console.users.sign_in_methods import invitation_command, invitation_link
 
@@ -95,7 +95,10 @@ class UsersScreen(CollectionScreen):
 
     def choices(self) -> Mapping[str, Sequence[str]]:
         with self.operator.work(USER.read) as work:
-            return {each.plural: some_keys(self.operator, work, each) for each in (AUDIENCE, ROLE)}
+            return {AUDIENCE.plural: some_keys(self.operator, work, AUDIENCE)}
+
+    def picks(self, values: Mapping[str, str]) -> dict[str, Any]:
+        return keys_to_pick(self.operator, values, ROLE)
 
     def needs_sign_in(self) -> NeedsSignIn:
         """Always for an invitation: whoever has it becomes the user."""

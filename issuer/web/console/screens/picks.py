@@ -1,0 +1,82 @@
+"""Boxes for the values of a field that can also be typed.
+
+The field has all its values as text, one a line. The boxes stand beside it: a form says which of
+them were ticked when it was shown, so that what was changed at either of the two counts.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+TICKED, WERE_TICKED = "pick", "picked"
+MOST = 40  # boxes beside one field
+# Of a form with boxes for scopes.
+MAX_BYTES = 128 * 1024
+MAX_PARAMETERS = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """One value of the field `member`, with its `label`; a new one is not in the field yet."""
+
+    member: str
+    value: str
+    label: str
+    is_ticked: bool = False
+    is_new: bool = False
+
+    @property
+    def name(self) -> str:
+        return f"{TICKED} {self.member} {self.value}"
+
+
+@dataclass(frozen=True, slots=True)
+class Boxes:
+    """Those of one field; `more` values cannot be shown, and are typed."""
+
+    member: str
+    boxes: tuple[Box, ...] = field(default=())
+    more: bool = False
+
+    @property
+    def name(self) -> str:
+        """Of the hidden field."""
+        return f"{WERE_TICKED} {self.member}"
+
+    @property
+    def ticked(self) -> str:
+        """The value of the hidden field."""
+        return " ".join(box.value for box in self.boxes if box.is_ticked and not box.is_new)
+
+
+def boxes_of(member: str, known: Iterable[str], typed: str, most: int) -> Boxes:
+    """For the first `most` values that are known, and those that were typed."""
+    some, chosen = [*known], typed.split()
+    shown = dict.fromkeys([*some[:most], *chosen[:most]])
+    boxes = tuple(Box(member, each, each, each in chosen) for each in shown)
+    return Boxes(member, boxes, more=len(some) > most)
+
+
+def with_picks(form: Mapping[str, str]) -> Mapping[str, str]:
+    """`form` with what was ticked and unticked, in the fields that the boxes are about."""
+    ticked: dict[str, list[str]] = {}
+    were_ticked: dict[str, list[str]] = {}
+    plain: dict[str, str] = {}
+    for name, value in form.items():
+        match name.split(" "):
+            case [word, member, one] if word == TICKED:
+                ticked.setdefault(member, []).append(one)
+            case [word, member] if word == WERE_TICKED:
+                were_ticked[member] = value.split()
+            case _:
+                plain[name] = value
+    for member in {**were_ticked, **ticked}:
+        now, before = ticked.get(member, []), were_ticked.get(member, [])
+        typed = [
+            each for each in plain.get(member, "").split() if each in now or each not in before
+        ]
+        added = [each for each in now if each not in before and each not in typed]
+        if chosen := "\n".join([*typed, *added]):
+            plain[member] = chosen
+        else:
+            plain.pop(member, None)
+    return plain
