@@ -34,6 +34,8 @@ CONSOLE = {
     "console-audience": "/console/audiences/support",
     "console-clients": "/console/clients",
     "console-client": "/console/clients/ticket-router",
+    "console-new-client": "/console/clients?new=service",
+    "console-edit-client": "/console/clients/desk?edit=yes",
     "console-acting": "/console/clients/nightly-digest",
     "console-users": "/console/users",
     "console-user": "/console/users/alice",
@@ -41,6 +43,8 @@ CONSOLE = {
     "console-group": "/console/groups/triage",
     "console-roles": "/console/roles",
     "console-role": "/console/roles/support-agent",
+    "console-new-role": "/console/roles?new=yes",
+    "console-edit-role": "/console/roles/support-agent?edit=yes",
     "console-explain": (
         "/console/explain?subject=invoice-sync&audience=support"
         "&method=POST&path=/agents/triage/runs"

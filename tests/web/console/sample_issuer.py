@@ -20,6 +20,7 @@ from issuer.trusted_issuers import TrustedIssuerFields
 from issuer.verifiers.known_verifier import next_keys_of
 from tests.builders import Credentials, Deployment, FakeClock, initialised, settings_for
 from tests.drivers import TokenDriver
+from tests.inspection.inspected import inspected
 from tests.oauth.asserting import AssertingClient
 from tests.oauth.exchanging import EXCHANGE as TOKEN_EXCHANGE
 from tests.oauth.exchanging import store_exchange
@@ -104,6 +105,7 @@ def sample_issuer(folder: Path) -> Iterator[Deployment]:
         deployment = Deployment(composition, admin, http, Actor("ada", address="10.4.1.3"))
         clients = _configure(deployment)
         _live(deployment, clients)
+        _inspect(deployment)
         _report(deployment)
         _act(deployment)
         yield deployment
@@ -188,6 +190,14 @@ def _live(deployment: Deployment, clients: list[Credentials]) -> None:
             tokens.client_credentials(clients[2], scope="agent_os:admin")
     deployment.services.audit.token_counts.count()
     deployment.services.tokens.last_use.write()
+
+
+def _inspect(deployment: Deployment) -> None:
+    """Which agents the AgentOS had when they were inspected last: one is gone since."""
+    agents = {"triage": "Triage", "answers": "Answers", "escalation": "Escalation desk"}
+    inspected(deployment, "support", agents=agents, teams={"on-call": "On call"})
+    inspected(deployment, "research", agents={"web": "Web search"}, workflows={"digest": "Digest"})
+    inspected(deployment, "staging", agents={"triage": "Triage"})
 
 
 def _report(deployment: Deployment) -> None:
