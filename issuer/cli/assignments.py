@@ -122,7 +122,7 @@ def assignment_commands(
         "Assigned the role {role} to {principal}",
         f"Assign a role to a {kind}, or change when an assignment ends.",
         {**_ENDS, **({"keep_credentials": KeepCredentials} if kind == "client" else {})},
-        " --for 8h --reason 'Ticket 4711'",
+        " --for 8h",
     )
     add(
         "unassign",
