@@ -221,7 +221,7 @@ def _parts(clause: str, values: Mapping[str, str], names: Mapping[str, str]) -> 
 def _named(name: str, values: Mapping[str, str], names: Mapping[str, str]) -> Part:
     text = values.get(name, "something unknown")
     if name in _WORDS or (name == "actor" and text == _NOBODY):
-        return Part(text)
+        return Part(_bounded(text, _MAX_OF_REASON))
     if name in _PRINCIPALS:
         return Part(_bounded(names.get(text) or _as_audited(text, name, values)), True, text)
     return Part(_bounded(text), True)
