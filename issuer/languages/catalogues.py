@@ -2,10 +2,12 @@
 
 from functools import cache
 from gettext import GNUTranslations, NullTranslations
-from importlib import resources
+from pathlib import Path
 from typing import Protocol
 
 from issuer.languages.negotiation import SOURCE, language
+
+_TRANSLATIONS = Path(__file__).with_name("translations")
 
 
 class Say(Protocol):
@@ -50,9 +52,8 @@ def catalogue(tag: str) -> NullTranslations:
     """The texts of a language; of English those that stand in the code."""
     if tag == SOURCE:
         return NullTranslations()
-    file = resources.files("issuer.languages") / "translations" / tag / "LC_MESSAGES" / "issuer.mo"
-    with file.open("rb") as opened:
-        return GNUTranslations(opened)
+    with (_TRANSLATIONS / tag / "LC_MESSAGES" / "issuer.mo").open("rb") as file:
+        return GNUTranslations(file)
 
 
 def _filled(text: str, values: dict[str, object]) -> str:

@@ -90,6 +90,7 @@ class AccountEndpoint(OwnPageEndpoint):
     def _page(self, session: SignInSession, visit: Visit, work: UnitOfWork) -> AccountPage:
         user = work.users.get(session.user_id)
         record = self.parts.directory.load_user(session.user_id)
+        done = _DONE.get(visit.query.get("done", ""))
         return AccountPage(
             user=user.username,
             opens_console=self.site.opens_console(record),
@@ -108,7 +109,7 @@ class AccountEndpoint(OwnPageEndpoint):
             consents=self._consents(work, user.id),
             delegations=self._delegations(work, user.id),
             **self._elsewhere(work, user.id),
-            done=_(_DONE.get(visit.query.get("done", ""), "")),
+            done=_(done) if done else "",
         )
 
     def _elsewhere(self, work: UnitOfWork, user_id: str) -> dict[str, Any]:
