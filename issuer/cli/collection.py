@@ -14,7 +14,7 @@ from issuer.cli.confirming import Yes, confirming, emptied
 from issuer.cli.opening import changing, reading, warn_about
 from issuer.cli.options import AllowUnknownScopes, Cascade, KeepCredentials, Limit
 from issuer.composition import UnitOfWork
-from issuer.errors import InUse, NotFound
+from issuer.errors import InUse, NotAllowed, NotFound
 from issuer.resources import ResourceType
 from issuer.resources.resource_type import ItemText
 
@@ -135,6 +135,7 @@ class CollectionCommands:
     def delete(self, text: str, *examples: str, cascade: bool = False) -> None:
         """With `cascade`, a resource in use can be deleted, too."""
         options = {"cascade": Cascade, "yes": Yes} if cascade else {}
+        more = " With --cascade it is deleted, and removed from there." if cascade else ""
         kind = self.resource_type.kind
 
         @self._command("delete", text, examples, {"resource": self.argument, **options})
@@ -147,7 +148,7 @@ class CollectionCommands:
                         collection.delete(key)
                     except InUse as error:
                         if not cascade:
-                            raise
+                            raise NotAllowed(f"{error}{more}") from None
                         users = ", ".join(error.users_of_it)
                         confirmation.require(f"delete the {kind} {key}, in use by {users}")
                         collection.delete(key, cascade=True)

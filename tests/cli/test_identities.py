@@ -85,7 +85,10 @@ def test_an_account_is_linked_listed_and_unlinked(cli: Cli, tmp_path: Path):
     again = cli("user", "identity", "add", "alice", "--issuer", "google", "--subject", "s-1")
     assert (again.status, "linked to a user already" in again.err) == (1, True)
     refused = cli("trusted-issuer", "delete", "google")
-    assert "in use by user alice" in refused.err
+    assert refused.sentence == (
+        "The trusted issuer 'google' is in use by user alice."
+        " With --cascade it is deleted, and removed from there."
+    )
     assert cli.json("user", "identity", "remove", "alice", linked["id"]) == {
         "removed": linked["id"]
     }

@@ -102,7 +102,7 @@ def _missing(work: UnitOfWork, client: Client) -> Iterator[str]:
         )
     if not client.audiences:
         yield (
-            "It can get no token for an AgentOS yet. Add one with `issuer client update"
+            "It can get no token for an AgentOS yet. Add its audience with `issuer client update"
             f" {name} --add-audience ID`."
         )
     # Scopes of its own matter: of its own tokens, or of people who have only these.
