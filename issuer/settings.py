@@ -69,6 +69,10 @@ def _kept_for(value: object) -> object:
     return None if value in {"forever", "0"} else _duration(value)
 
 
+def _unless_off(value: object) -> object:
+    return None if value == "off" else _duration(value)
+
+
 def _words(value: object) -> object:
     return re.split(r"[\s,]+", value.strip()) if isinstance(value, str) else value
 
@@ -210,6 +214,12 @@ class Settings(BaseModel):
     creates that client; by default it makes a secret and prints it."""
     access_token_ttl: Annotated[Duration, AfterValidator(within_bounds)] = timedelta(seconds=900)
     """Lifetime of a token if neither the client nor the audience sets one."""
+    client_secret_ttl: Annotated[
+        Annotated[timedelta, Field(ge=timedelta(hours=1))] | None, BeforeValidator(_unless_off)
+    ] = None
+    """Lifetime of a client secret that is made without an end, such as `90d`; at least 1h, or
+    `off`. It is not for secrets that `issuer init` and `issuer admin recover` make, nor for clients
+    that register themselves."""
     max_token_bytes: int = Field(4096, ge=1024, le=65536)
     """Maximum size of a token in bytes. A larger one is refused."""
     signing_algorithms: Annotated[

@@ -339,7 +339,10 @@ class SecretState(StrEnum):
 
 
 class SecretFields(Fields):
-    """The members of a secret that an operator sets when creating it."""
+    """The members of a secret that an operator sets when creating it.
+
+    Without `expires_at` it has the lifetime that the settings say; with null it does not expire.
+    """
 
     label: Label = ""
     expires_at: Instant | None = None

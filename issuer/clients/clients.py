@@ -1,7 +1,7 @@
 """The rules for clients."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
@@ -32,6 +32,8 @@ from issuer.trusted_issuers.store import TrustedIssuerStore
 from issuer.vocabulary import GRANTS_WITH_A_PERSON, RegisteredBy, UserRights
 
 MAX_SECRETS = 10
+LASTING = SecretFields(expires_at=None)
+_USUAL = SecretFields()
 _AT_ONCE = 100
 
 
@@ -43,25 +45,38 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
     id_prefix = "client_"
     _store: ClientStore
 
-    def __init__(self, transaction: Transaction, random: Random, secrets: SecretMaker) -> None:
+    def __init__(
+        self,
+        transaction: Transaction,
+        random: Random,
+        secrets: SecretMaker,
+        secret_ttl: timedelta | None,
+    ) -> None:
         super().__init__(transaction, random)
         self._audiences = AudienceStore(self._session)
         self._trusted_issuers = TrustedIssuerStore(self._session)
         self._secrets = secrets
+        self._secret_ttl = secret_ttl
 
-    def create(self, fields: ClientFields, *, secret: str | None = None) -> Client:
+    def create(
+        self,
+        fields: ClientFields,
+        *,
+        secret: str | None = None,
+        secret_fields: SecretFields = _USUAL,
+    ) -> Client:
         """The new client: a `NewClient` with its first secret, unless it authenticates without.
 
         That is `secret`, or else a new one.
         """
-        return self._with_first_secret(super().create(fields), secret)
+        return self._with_first_secret(super().create(fields), secret, secret_fields)
 
     def register(self, fields: ClientFields, by: RegisteredBy, *, pinned: bool = False) -> Client:
         """A client that no administrator made: without rights, so that nobody need have any."""
         require_no_rights(fields)
         row, details = ClientRow(registered_by=by, pinned=pinned), {"registered_by": by.value}
         client = self._added("registered", row, self._with_key(fields), **details, pinned=pinned)
-        return self._with_first_secret(client)
+        return self._with_first_secret(client, None, LASTING)  # it cannot get another
 
     def delete_unused(self, client_id: str) -> None:
         """Delete a client that registered itself and is not used.
@@ -91,10 +106,12 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
         after = fields.model_copy(update=kept)
         return self._model(row) if after == before else self.replace(row.client_id, after)
 
-    def _with_first_secret(self, client: Client, secret: str | None = None) -> Client:
+    def _with_first_secret(
+        self, client: Client, secret: str | None, secret_fields: SecretFields
+    ) -> Client:
         if not client.needs_secret:
             return client
-        _, secret = self.add_secret(client.client_id, SecretFields(), secret=secret)
+        _, secret = self.add_secret(client.client_id, secret_fields, secret=secret)
         return NewClient.model_construct(**dict(client), client_secret=secret)
 
     def expiring_secrets(self, until: datetime, limit: int) -> list[tuple[str, ClientSecret]]:
@@ -160,6 +177,9 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
             raise NotAllowed(f"A client has at most {MAX_SECRETS} secrets. Delete one first.")
         if fields.expires_at is not None and fields.expires_at <= now:
             raise InvalidField("expires_at", "is in the past")
+        expires_at = fields.expires_at
+        if self._secret_ttl is not None and "expires_at" not in fields.model_fields_set:
+            expires_at = (now + self._secret_ttl).replace(microsecond=0)
         secret = secret or self._secrets.new()
         grantor = self._authority.grantor
         row = ClientSecretRow(
@@ -170,7 +190,7 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
             digest=self._secrets.digest(client_id, secret),
             label=fields.label,
             created_at=now,
-            expires_at=fields.expires_at,
+            expires_at=expires_at,
         )
         self._session.add(row)
         self._session.flush()

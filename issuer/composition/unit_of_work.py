@@ -83,7 +83,9 @@ class UnitOfWork:
         )
         self.roles = Roles(work)
         self.assignments = Assignments(session, trail, clock, authority, revocations)
-        self.clients = Clients(work, random, parts.tokens.client_secrets)
+        self.clients = Clients(
+            work, random, parts.tokens.client_secrets, settings.client_secret_ttl
+        )
         self.registrations = Registrations(session, self.clients, clock)
         self.rotations = Rotations(self.clients, clock)
         self.users = Users(work, random, parts.sign_in.counter_keys)

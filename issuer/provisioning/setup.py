@@ -8,6 +8,7 @@ from pathlib import Path
 
 from issuer.audit import Actor
 from issuer.clients import ClientFields, NewClient, SecretFields
+from issuer.clients.clients import LASTING
 from issuer.clock import Clock
 from issuer.composition import Administration, UnitOfWork, composed
 from issuer.composition.composition import compose_with
@@ -243,7 +244,10 @@ def _recovered(work: UnitOfWork, own_audience: str) -> str:
     )
     for old in work.clients.secrets(ADMIN_CLIENT):
         work.clients.delete_secret(ADMIN_CLIENT, old.id)
-    return work.clients.add_secret(ADMIN_CLIENT, SecretFields(label="recovered"))[1]
+    # After the last secret of an admin has expired, nobody could make another.
+    return work.clients.add_secret(ADMIN_CLIENT, SecretFields(label="recovered", expires_at=None))[
+        1
+    ]
 
 
 def _new_admin(work: UnitOfWork, own_audience: str, secret: str | None = None) -> str:
@@ -253,6 +257,6 @@ def _new_admin(work: UnitOfWork, own_audience: str, secret: str | None = None) -
         scopes=[ISSUER_ADMIN],
         audiences=[own_audience],
     )
-    created = work.clients.create(fields, secret=secret)
+    created = work.clients.create(fields, secret=secret, secret_fields=LASTING)
     assert isinstance(created, NewClient)
     return created.client_secret

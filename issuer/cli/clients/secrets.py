@@ -4,12 +4,12 @@ import re
 import sys
 from datetime import UTC, datetime
 from enum import StrEnum
-from functools import partial
+from typing import Any
 
 import typer
 
 from issuer.cli import output
-from issuer.cli.command import argument, flag, given, new_app, option, wants_json
+from issuer.cli.command import NOTHING, argument, flag, given, new_app, option, wants_json
 from issuer.cli.confirming import Yes
 from issuer.cli.opening import changing, read_settings, reading
 from issuer.cli.options import ClientId, instant
@@ -43,14 +43,19 @@ def list_secrets(client: ClientId) -> None:
     output.show_all(rows, ["id", "state", "label", "created_at", "expires_at", "last_used_at"])
 
 
+def _end(text: str) -> object:
+    return NOTHING if text == "never" else instant(text, after=True)
+
+
 @secret_app.command("create")
 def create_secret(
     client: ClientId,
     label: str | None = option("TEXT", "Where it will be used."),
-    expires_at: datetime | None = option(
+    expires_at: Any = option(
         "TIME",
-        "When it expires, such as 2027-06-30 (UTC) or 90d (from now). Default: never.",
-        parser=partial(instant, after=True),
+        "When it expires, such as 2027-06-30 (UTC) or 90d (from now), or never. Default:"
+        " ISSUER_CLIENT_SECRET_TTL.",
+        parser=_end,
     ),
     printed_as: _Output | None = option(
         "TEXT", "Print it as a Secret of Kubernetes, for kubectl apply.", "--output"
