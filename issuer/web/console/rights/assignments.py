@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -12,7 +13,9 @@ from issuer.clients import CLIENT
 from issuer.composition import UnitOfWork
 from issuer.directory import ClientRecord, Rights, UserRecord
 from issuer.errors import InvalidField, NotFound
+from issuer.fields.fields import Fields, Reason
 from issuer.fields.ids import fold_id
+from issuer.fields.times import in_json, instant_from, until, utc
 from issuer.groups import GROUP
 from issuer.resources import ResourceType
 from issuer.roles import ROLE, Assignment
@@ -66,6 +69,8 @@ def _of_kind(
     assigned = work.assignments.of_each(list(found))
     for folded, principal in found.items():
         places = [each for each in assigned.get(folded, ()) if each.role == role]
+        if not places:
+            continue  # it has ended since
         places.sort(key=lambda each: each.audience or "")
         key, more = kind.key_of(principal), max(0, len(places) - _PLACES)
         name = principal.username if kind is USER else principal.name or key
@@ -122,34 +127,42 @@ class PrincipalScreen(ResourceScreen):
         return {}
 
     def assign(self) -> Response:
-        """Or `unassign`: asks first. `InvalidField` for the fields `role` and `audience`."""
-        assignment, do = _assignment(self.form), self.form["do"]
-        command = self.commands.assignment(self.TYPE, self.key, assignment, do)
+        """Or `unassign`: asks first. `InvalidField` for the fields of the form."""
+        assignment, do = _assignment(self.form, self.parts.clock()), self.form["do"]
+        reason = _Reason.read({"reason": self.form.get("reason", "").strip()}).reason
+        command = self.commands.assignment(self.TYPE, self.key, assignment, do, reason)
         if not self.is_confirmed:
-            return self._ask_to_assign(assignment, command)
+            return self._ask_to_assign(assignment, command, reason)
 
         def change(work: UnitOfWork) -> None:
             if do == "assign":
-                work.assignments.assign(self.key, assignment)
+                work.assignments.assign(self.key, assignment, reason)
             else:
-                work.assignments.unassign(self.key, assignment)
+                work.assignments.unassign(self.key, assignment, reason)
 
         done = "assigned to" if do == "assign" else "unassigned from"
-        sentence = f"The role {assignment.role} is {done} {self.name}, {assignment.where}."
+        where = f"{assignment.where}{until(assignment.expires_at)}"
+        sentence = f"The role {assignment.role} is {done} {self.name}, {where}."
         return self.done(change, sentence, command)
 
-    def _ask_to_assign(self, assignment: Assignment, command: Command) -> Response:
+    def _ask_to_assign(self, assignment: Assignment, command: Command, reason: str) -> Response:
         do, name = self.form["do"], self.name
         with self.operator.work(self.TYPE.read) as work:
             scopes = _scopes_of(work, assignment)
+            assigned = work.assignments.of(self.key)
         is_assigned = do == "unassign"
         named = _difference(self.rights, assignment, scopes, assigned=is_assigned)
         if not self.operator.holds(ROLE.read):
             named = "the scopes of the role, unless it holds them otherwise"
         if do == "assign":
-            what = f"Assign {assignment.role} to {name}, {assignment.where}?"
+            ends = until(assignment.expires_at)
+            what = f"Assign {assignment.role} to {name}, {assignment.where}{ends}?"
             why = f"{name} gains {named or 'no scope that it does not hold already'}."
             why += " It applies to the next token, within a second."
+            for each in assigned:
+                if each.place == assignment.place:
+                    what = f"Change when {assignment.role} of {name} ends, {assignment.where}?"
+                    why = f"It {_ends(each)} now. After the change it {_ends(assignment)}."
         else:
             what = f"Unassign {assignment.role} from {name}, {assignment.where}?"
             why = f"{name} loses {named or 'no scope: it holds them otherwise as well'}."
@@ -160,6 +173,7 @@ class PrincipalScreen(ResourceScreen):
         where = assignment.audience
         fields = {"role": assignment.role}
         fields |= {"audience": where} if where else {"everywhere": "yes"}
+        fields |= {"until": in_json(assignment.expires_at) or "", "reason": reason}
         question = what, why, do.capitalize()
         return self.confirm(question, command, fields, is_dangerous=is_assigned, **more)
 
@@ -167,13 +181,28 @@ class PrincipalScreen(ResourceScreen):
 ASSIGNING = dict.fromkeys(PrincipalScreen.ON_OTHERS, PrincipalScreen.assign)
 
 
-def _assignment(form: Mapping[str, str]) -> Assignment:
+class _Reason(Fields):
+    reason: Reason
+
+
+def _ends(assignment: Assignment) -> str:
+    end = assignment.expires_at
+    return "lasts" if end is None else f"ends at {utc(end)}"
+
+
+def _assignment(form: Mapping[str, str], now: datetime) -> Assignment:
     if not (role := form.get("role", "").strip()):
         raise InvalidField("role", "Name the role.")
     audience, everywhere = form.get("audience", "").strip() or None, "everywhere" in form
     if (audience is None) != everywhere:
         raise InvalidField("audience", "Name one audience, or choose everywhere.")
-    return Assignment.of(role, audience, everywhere=everywhere)
+    try:
+        end = instant_from(text, now) if (text := form.get("until", "").strip()) else None
+    except ValueError as error:
+        raise InvalidField("until", str(error)) from None
+    if end is not None and end <= now:
+        raise InvalidField("until", "is in the past")
+    return Assignment.of(role, audience, everywhere=everywhere, expires_at=end)
 
 
 def _scopes_of(work: UnitOfWork, assignment: Assignment) -> list[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from issuer.catalogue import NEWEST, lint, scopes
 from issuer.catalogue.entries import ScopeEntry
@@ -38,11 +39,12 @@ MOST = 100
 
 @dataclass(frozen=True, slots=True)
 class EffectiveScope:
-    """A scope that applies: held directly, or through roles."""
+    """A scope that applies: held directly, perhaps until `direct_end`, or through roles."""
 
     scope: str
     meaning: str
     is_direct: bool
+    direct_end: datetime | None
     through: tuple[HeldRole, ...]
 
 
@@ -74,8 +76,14 @@ def effective_rights(
                 scope,
                 meaning_of(scope),
                 scope in rights.direct,
+                rights.direct_ends.get(scope),
                 tuple(
-                    HeldRole(role=grant.role, audience=grant.audience_id, via=grant.through)
+                    HeldRole(
+                        role=grant.role,
+                        audience=grant.audience_id,
+                        expires_at=grant.expires_at,
+                        via=grant.through,
+                    )
                     for grant in grants
                     if scope in grant.scopes
                 ),

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from issuer.fields.times import in_json
 from issuer.resources.resource_type import Control, Member, ResourceType
 from issuer.roles import Assignment
 from issuer.web.console.screens.views import Command
@@ -59,17 +60,28 @@ class Commands:
         return self.command((noun, *cli), method, (resource_type.plural, *path), body, query)
 
     def assignment(
-        self, principal_type: ResourceType[Any, Any], key: str, assignment: Assignment, do: str
+        self,
+        principal_type: ResourceType[Any, Any],
+        key: str,
+        assignment: Assignment,
+        do: str,
+        reason: str = "",
     ) -> Command:
         """What `assign` or `unassign` a role of a client or a user."""
         where = assignment.audience
-        option = ("--everywhere",) if where is None else ("--audience", where)
+        options = ["--everywhere"] if where is None else ["--audience", where]
+        query = {"everywhere": "true"} if where is None else {"audience": where}
+        members = {"expires_at": in_json(assignment.expires_at), "reason": reason}
+        details = {name: value for name, value in members.items() if value}
+        options += [part for n, v in details.items() for part in (f"--{n.replace('_', '-')}", v)]
+        is_assigned = do == "assign"
         return self.of_resources(
             principal_type,
-            ("role", do, key, assignment.role, *option),
-            "PUT" if do == "assign" else "DELETE",
+            ("role", do, key, assignment.role, *options),
+            "PUT" if is_assigned else "DELETE",
             (key, "roles", assignment.role),
-            query=urlencode({"everywhere": "true"} if where is None else {"audience": where}),
+            details if is_assigned and details else None,
+            urlencode(query if is_assigned else query | details),
         )
 
 
