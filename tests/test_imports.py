@@ -99,6 +99,7 @@ DOMAIN = {
         "keys",
         "mail",
         "revocations",
+        "roles",
         "sign_in",
         "trusted_issuers",
         "verifiers",

@@ -129,6 +129,11 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
         self._store.get(client_id)
         return [as_model(ClientSecret, row) for row in self._store.secrets_of(client_id)]
 
+    def scopes_ending_before(self, until: datetime, limit: int) -> list[tuple[str, str, datetime]]:
+        """Client, scope and end of scopes of clients that end before then, the first ones first."""
+        rows = self._store.ending_scopes(self._clock(), until, limit)
+        return [(each.client_id, each.scope, each.expires_at) for each in rows]
+
     def have_expired_scopes(self) -> bool:
         """Whether some client has a scope of its own that has ended, and is not deleted yet."""
         return bool(self._store.with_expired_scopes(self._clock(), 1))

@@ -66,6 +66,14 @@ class ClientStore(Store[ClientRow]):
         for each in row.scope_expiries:
             each.expires_at = ends[each.scope]
 
+    def ending_scopes(
+        self, now: datetime, until: datetime, limit: int
+    ) -> Sequence[ClientScopeExpiryRow]:
+        """Scopes that end first, after `now` and before `until`."""
+        row = ClientScopeExpiryRow
+        query = select(row).where(row.expires_at > now, row.expires_at < until)
+        return self.session.scalars(query.order_by(row.expires_at).limit(limit)).all()
+
     def with_expired_scopes(self, now: datetime, limit: int) -> Sequence[ClientRow]:
         """Some clients with scopes of their own that have ended."""
         expired = ClientScopeExpiryRow.expires_at <= now

@@ -1,7 +1,8 @@
 """The rules for assigning roles, the same for users, groups and clients."""
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, Self
 
 from issuer.audiences.store import AudienceStore
@@ -19,6 +20,8 @@ from issuer.fields.times import End, in_json, is_earlier, until
 from issuer.revocations import Revocations
 from issuer.roles.store import AssignmentStore, RoleStore
 
+ENDS_SOON = timedelta(days=7)
+_JUST_NOW = timedelta(days=1)
 _AT_ONCE = 100
 _NOT_REVOKED: dict[str, Any] = {"access_tokens_revoked": False}
 
@@ -66,6 +69,17 @@ class HeldRole(Assignment):
     def __str__(self) -> str:
         through = f" through {self.via}" if self.via else ""
         return f"{self.role} {self.where}{through}{until(self.expires_at)}"
+
+
+@dataclass(frozen=True, slots=True)
+class EndingRole:
+    """A role that ends at `end`, of the client, user or group (`kind`) with this id."""
+
+    kind: str
+    principal_id: str
+    role: str
+    where: str
+    end: datetime
 
 
 class Assignments(AssignmentStore):
@@ -179,6 +193,20 @@ class Assignments(AssignmentStore):
         is_revoked = self._revocations.revoke_access_of(self.members(row.folded_id))
         details = {} if is_revoked else _NOT_REVOKED
         self._note("role.unassigned", principal_id, row, reason, **details)
+
+    def ending_soon(self, kinds: Collection[str], limit: int) -> list[EndingRole]:
+        """What ends within `ENDS_SOON`, the first ones first, but not what was given just now.
+
+        Of principals of these kinds.
+        """
+        now = self._clock()
+        rows = self.ending(kinds, (now, now + ENDS_SOON), now - _JUST_NOW, limit)
+        ids = self.ids({row.folded_id for row, _ in rows})
+        return [
+            EndingRole(kind, ids[row.folded_id], row.role_name, _assignment(row).where, end)
+            for row, kind in rows
+            if (end := row.expires_at) is not None
+        ]
 
     def has_expired(self) -> bool:
         """Whether some assignment has ended, and is not deleted yet."""

@@ -13,6 +13,7 @@ from issuer.database.tables import (
     ClientRow,
     GroupMemberRow,
     GroupRow,
+    PrincipalRow,
     ProviderRoleRow,
     RoleRow,
     UserRow,
@@ -231,6 +232,27 @@ class AssignmentStore(Statements):
         end = AssignmentRow.expires_at
         query = select(AssignmentRow).where(end <= now).order_by(end, AssignmentRow.id)
         return self.session.scalars(query.limit(limit)).all()
+
+    def ending(
+        self,
+        kinds: Collection[str],
+        within: tuple[datetime, datetime],
+        given_before: datetime,
+        limit: int,
+    ) -> Sequence[tuple[AssignmentRow, str]]:
+        """What ends first between two instants, each with the kind of its holder.
+
+        Only of these kinds, and only what was given before that.
+        """
+        end, given_at = AssignmentRow.expires_at, AssignmentRow.given_at
+        query = (
+            select(AssignmentRow, PrincipalRow.kind)
+            .join(PrincipalRow, PrincipalRow.folded_id == AssignmentRow.folded_id)
+            .where(PrincipalRow.kind.in_(list(kinds)), end > within[0], end < within[1])
+            .where(or_(given_at.is_(None), given_at <= given_before))
+        )
+        rows = self.session.execute(query.order_by(end, AssignmentRow.id).limit(limit))
+        return [(row, kind) for row, kind in rows]
 
     def users_through(self, role: str) -> set[str]:
         """The ids of the users who hold it through a group or a trusted issuer."""

@@ -22,11 +22,14 @@ from issuer.database import Database
 from issuer.directory.records import TrustedIssuerRecord
 from issuer.errors import ConfigurationError
 from issuer.federation import github
+from issuer.fields.times import utc
 from issuer.keys import KeyPolicy, Keyring
 from issuer.keys.described import described
 from issuer.keys.folder import key_files, read_key_file
 from issuer.keys.schedule import active, next_key
 from issuer.mail import NotSent
+from issuer.roles import Assignments
+from issuer.roles.assignments import ENDS_SOON
 from issuer.scopes import ISSUER_ADMIN
 from issuer.settings import Settings, is_loopback
 from issuer.sign_in.passkeys import why_not_offered
@@ -40,6 +43,7 @@ if TYPE_CHECKING:  # it is imported when it is first used
 
 _PUSH = "audit push"
 _MAX_ROLES, _MAX_SCOPES = 10, 5
+_MOST_ENDING = 10  # of each kind
 _MAX_DRIFT = timedelta(seconds=2)
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
@@ -173,6 +177,22 @@ def of_second_factors(authority: Authority, settings: Settings) -> Iterator[Find
             " With ISSUER_SECOND_FACTOR=required, everybody sets up a second factor."
         )
         yield Finding("second factor", NOTE, message)
+
+
+def of_ending_rights(
+    assignments: Assignments, clients: Clients, now: datetime
+) -> Iterator[Finding]:
+    """What ends within a week, and was not given just now."""
+    for each in assignments.ending_soon(("client", "user", "group"), _MOST_ENDING):
+        text = f"The role {each.role} {each.where} ends at {utc(each.end)}."
+        yield Finding(f"{each.kind} {each.principal_id}", WARNING, text)
+    for client_id, scope, end in clients.scopes_ending_before(now + ENDS_SOON, _MOST_ENDING):
+        text = f"Its scope {scope} ends at {utc(end)}."
+        yield Finding(f"client {client_id}", WARNING, text)
+    for client_id, secret in clients.expiring_secrets(now + ENDS_SOON, _MOST_ENDING):
+        if secret.expires_at is not None:
+            text = f"The secret {secret.id} expires at {utc(secret.expires_at)}."
+            yield Finding(f"client {client_id}", WARNING, text)
 
 
 def of_issuers_of_people(

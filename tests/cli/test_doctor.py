@@ -1,6 +1,7 @@
 """`issuer doctor`."""
 
-from datetime import timedelta
+import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from pyotp import TOTP
 from sqlalchemy import update
 
 from issuer.audit import Actor
-from issuer.database.tables import ClientSecretRow
+from issuer.database.tables import AssignmentRow, ClientSecretRow
 from issuer.keys.sealing import new_master_key
 from issuer.status import checks
 from tests.audit.push.receivers import HttpReceiver, serving
@@ -115,6 +116,27 @@ def test_administrators_with_a_password_alone_are_noted(cli: Cli):
             setup = work.factors.begin_totp("alice")
             work.factors.confirm_totp("alice", setup.sealed, TOTP(setup.secret).at(clock()))
     assert "second factor" not in verdicts(cli)
+
+
+def test_what_ends_within_a_week_is_a_warning(cli: Cli):
+    """Not a role that was given just now, which nobody has forgotten."""
+    cli.done("role", "create", "runner", "--scope", "agents:run")
+    cli.done("user", "create", "alice", "--id", "alice")
+    cli.done("user", "role", "assign", "alice", "runner", "--everywhere", "--for", "5d")
+    ends = json.dumps(
+        {"agents:read": f"{datetime.now(UTC) + timedelta(days=5):%Y-%m-%dT%H:%M:%SZ}"}
+    )
+    own = ["--scope", "agents:read", "--scopes-expire-at", ends]
+    cli.done("client", "create", "ci", *own, "--auth-method", "private_key_jwt")
+    cli.done("client", "create", "later", "--scope", "agents:read")
+    cli.done("client", "secret", "create", "later", "--expires-at", "6d")
+    found = verdicts(cli)
+    assert (found["client ci"], found["client later"]) == ("warning", "warning")
+    assert "user alice" not in found
+    with cli.composition() as composition, composition.database.transaction() as session:
+        session.execute(update(AssignmentRow).values(given_at=None))
+    assert verdicts(cli)["user alice"] == "warning"
+    assert "The role runner everywhere ends at 20" in cli.done("doctor", "--json")
 
 
 def test_a_clock_that_is_wrong_is_a_warning(cli: Cli):

@@ -71,6 +71,7 @@ def _findings() -> Iterator[Finding]:
                 yield from checks.of_roles(work.scopes_not_found(roles))
                 yield from checks.of_second_factors(work.authority, settings)
                 yield from checks.of_client_registration(work.registrations, settings)
+                yield from checks.of_ending_rights(work.assignments, work.clients, clock())
                 if finding := checks.of_only_way_in(issuers, work.authority):
                     yield finding
             if issuers:

@@ -17,6 +17,7 @@ from issuer.keys.described import all_described
 from issuer.keys.schedule import KeyState
 from issuer.resources import ResourceType
 from issuer.roles import ROLE
+from issuer.roles.assignments import ENDS_SOON
 from issuer.scopes import parse
 from issuer.status.attention import OK, PROBLEM, WARNING, Finding
 from issuer.users import USER
@@ -26,6 +27,7 @@ from issuer.web.console.rights.scope_picker import gone_of
 from issuer.web.console.screens import recent_events
 from issuer.web.console.screens.answers import PATH
 from issuer.web.console.screens.events_in_words import EventInWords, in_words
+from issuer.web.console.screens.operator import readable
 from issuer.web.console.screens.screen import ConsoleScreen
 from issuer.web.console.screens.views import MOST_COUNTED, counted
 from issuer.web.words import ago, segment
@@ -40,6 +42,7 @@ _CHARTS = {
 _SHOWN = 5  # of each kind
 _EXPIRES_WITHIN = timedelta(days=14)
 _UNUSED_FOR = timedelta(days=90)
+_NAMED_BY = {USER.kind: "username", GROUP.kind: "name"}
 _MOST_ROLES, _MOST_SCOPES = 100, 100
 _MOST_CHANGES = 200
 _LOCKED = "sign_in.locked"
@@ -103,6 +106,7 @@ class OverviewScreen(ConsoleScreen):
         """At most a few of each kind."""
         if self.operator.holds(CLIENT.read):
             yield from self._secrets()
+        yield from self._ending_rights()
         if self.operator.holds(ROLE.read):
             yield from self._roles()
             yield from self._gone()
@@ -121,6 +125,24 @@ class OverviewScreen(ConsoleScreen):
             used, made = secret.last_used_at, ago(secret.created_at, now)
             text = f"was last used {ago(used, now)}" if used else "was never used"
             yield _of_client(client_id, f"A secret {text}, and was made {made}.")
+
+    def _ending_rights(self) -> Iterator[Finding]:
+        """Roles of those whom the operator may read, and scopes of clients."""
+        now, kinds = self.parts.clock(), readable(self.operator, GROUP)
+        if not kinds:
+            return
+        of_kind = {each.kind: each for each in kinds}
+        with self.operator.work(kinds[0].read) as work:
+            for ending in work.assignments.ending_soon(of_kind, _SHOWN):
+                kind, key = of_kind[ending.kind], ending.principal_id
+                named = getattr(work.collection(kind).get(key), _NAMED_BY.get(kind.kind, kind.key))
+                text = f"The role {ending.role} {ending.where} ends {ago(ending.end, now)}."
+                path = f"/console/{kind.plural}/{segment(key)}"
+                yield Finding(named, WARNING, text, path=path)
+            if CLIENT in kinds:
+                ends = work.clients.scopes_ending_before(now + ENDS_SOON, _SHOWN)
+                for client_id, scope, end in ends:
+                    yield _of_client(client_id, f"Its scope {scope} ends {ago(end, now)}.")
 
     def _roles(self) -> Iterator[Finding]:
         with self.operator.work(ROLE.read) as work:

@@ -3,7 +3,9 @@
 from datetime import datetime, timedelta
 
 import pytest
+from sqlalchemy import select
 
+from issuer.database.tables import AssignmentRow
 from issuer.roles import Assignment
 from tests.builders import Deployment
 from tests.oauth.refreshing import events
@@ -107,3 +109,19 @@ def test_explain_says_until_when(admin: Browser, deployment: Deployment):
         end = deployment.clock() + EIGHT_HOURS
         work.assignments.assign("alice", Assignment(role="runner", expires_at=end))
     assert "agents:run everywhere, ends in 7 hours" in explained(admin, "alice").text
+
+
+def test_the_overview_tells_what_ends_soon(admin: Browser, deployment: Deployment):
+    """But not of what was given for some hours a moment ago, which nobody has forgotten."""
+    day, end = timedelta(days=1), deployment.clock() + timedelta(days=5)
+    with deployment.changing() as work:
+        work.assignments.assign("alice", Assignment(role="runner", expires_at=end))
+    ends = {"agents:read": end.isoformat()}
+    deployment.client("ci", scopes=["agents:read"], scopes_expire_at=ends)
+    shown = admin.get("/console").text
+    assert "Its scope agents:read ends in 4 days." in shown
+    assert "The role runner" not in shown
+    with deployment.services.database.transaction() as session:
+        for row in session.scalars(select(AssignmentRow)):
+            row.given_at = deployment.clock() - day
+    assert "alice The role runner everywhere ends in 4 days." in admin.get("/console").text
