@@ -110,6 +110,7 @@ def test_every_member_has_an_option(cli: Cli, ci_bot: dict[str, object]):
     options = "--name Bot --audience my-os --scope agents:run --scope teams:read"
     options += " --grant-type password --grant-type client_credentials --access-token-ttl 5m"
     options += ' --claims {"tenant":"a"} --may-set-session --disabled'
+    options += ' --scopes-expire-at {"teams:read":"2099-03-01T00:00:00Z"}'
     acting = ["--may-act", "my-os=my-os", "--external-audience", ELSEWHERE]
     created = cli.json("client", "create", "other", *options.split(), *acting)
     assert {
@@ -119,6 +120,7 @@ def test_every_member_has_an_option(cli: Cli, ci_bot: dict[str, object]):
         "name": "Bot",
         "audiences": ["my-os"],
         "scopes": ["agents:run", "teams:read"],
+        "scopes_expire_at": {"teams:read": "2099-03-01T00:00:00Z"},
         "grant_types": ["password", "client_credentials"],
         "access_token_ttl": 300,
         "claims": {"tenant": "a"},
