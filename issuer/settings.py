@@ -296,7 +296,7 @@ class Settings(BaseModel):
     """Addresses or networks of your AgentOS, separated by commas: reports of verifiers from others
     are ignored. By default all count, and anybody can send one."""
     audit_keep: Annotated[
-        timedelta | None, BeforeValidator(_kept_for), Field(ge=timedelta(days=7))
+        Annotated[timedelta, Field(ge=timedelta(days=7))] | None, BeforeValidator(_kept_for)
     ] = None
     """How long audit events are kept, such as `400d`; at least 7d. By default forever."""
     audit_checkpoint_every: Annotated[Duration, Field(ge=timedelta(seconds=10))] = timedelta(

@@ -15,6 +15,12 @@ def read(**environment: str) -> Settings:
     return Settings.from_environment({f"ISSUER_{k.upper()}": v for k, v in environment.items()})
 
 
+@rows("forever", ["forever", "0"])
+def test_audit_events_are_kept_forever(forever: str):
+    assert read(audit_keep=forever).audit_keep is None
+    assert read(audit_keep="400d").audit_keep == timedelta(days=400)
+
+
 @rows(
     ("name", "value"),
     [
