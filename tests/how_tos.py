@@ -77,7 +77,6 @@ CHANGES: dict[str, list[str]] = {
     "give-rights-for-a-time.md": [
         "+ revoked_principals sub alice",
         "~ clients ci-bot: scopes",
-        "+ revoked_principals client_id ci-bot",
     ],
     "give-rights-to-a-group.md": [
         "+ revoked_principals sub alice",
@@ -139,7 +138,6 @@ CHANGES: dict[str, list[str]] = {
         "+ client_audiences my-os-usage my-os",
         "+ client_secrets my-os-usage",
         "~ clients ci-bot: scopes",
-        "+ revoked_principals client_id ci-bot",
     ],
     "send-mail.md": [
         "+ users alice",

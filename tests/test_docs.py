@@ -330,7 +330,7 @@ def test_rights_are_reviewed_as_the_page_says(issuer: RunningIssuer, tmp_path: P
     page, deployment, cli = "see-what-is-used.md", issuer.deployment, Cli(issuer.environment)
     deployment.client("ci-bot", scopes=["agents:run", "sessions:read"])
     with deployment.services.database.transaction() as session:
-        today = day_of(deployment.clock())
+        today = day_of(deployment.services.administration.clock())
         long_ago = today - timedelta(days=60)
         session.execute(update(ClientRow).values(created_at=long_ago, updated_at=long_ago))
         counts = {OTHERS: [0, 0], UsageKey("ci-bot", "ci-bot", "agents:web:run"): [3, 0]}
@@ -348,7 +348,7 @@ def test_rights_are_reviewed_as_the_page_says(issuer: RunningIssuer, tmp_path: P
     assert "- agents:web:run" in (tmp_path / "ci-bot.yaml").read_text()
     rows = list(csv.DictReader((tmp_path / "access-review.csv").read_text().splitlines()))
     verdicts = {row["scope"]: row["verdict"] for row in rows if row["id"] == "ci-bot"}
-    assert verdicts == {"agents:run": "used", "sessions:read": "unused"}
+    assert verdicts == {"agents:web:run": "used"}
     scopes = cli.json("client", "show", "ci-bot")["scopes"]
     assert scopes == ["agents:web:run"]
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from itertools import count, product
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -11,8 +12,11 @@ from issuer.clients import SecretFields
 from issuer.directory import ActingClient
 from issuer.keys.described import all_described
 from issuer.keys.schedule import KeyState
+from issuer.review.evidence import UNUSED_FOR
 from issuer.sign_in import InvitationFields
 from issuer.sign_in.consents_store import AllowedAccess
+from issuer.usage.store import OTHERS, UsageKey, UsageStore
+from issuer.usage.usage import day_of
 from tests.builders import Deployment
 from tests.inspection.inspected import inspected
 from tests.oauth.asserting import AssertingClient
@@ -196,7 +200,7 @@ SCREENS = [
     ScreenSeen("confirm", KEYS, f"{KEYS}?rotate=RS256"),
     ScreenSeen("verifiers", f"{KEYS}/verifiers"),
     ScreenSeen("review", REVIEW),
-    ScreenSeen("review", REVIEW, f"{REVIEW}?propose={LONGEST}"),
+    ScreenSeen("proposal", REVIEW, f"{REVIEW}?propose={LONGEST}"),
     ScreenSeen("audit", AUDIT),
     ScreenSeen("audit", AUDIT, f"{AUDIT}?actor=nobody&since=never"),
     ScreenSeen("audit_event", "/console/audit/{id}", "/console/audit/{event}"),
@@ -210,7 +214,11 @@ SCREENS = [
         typed={"source": MANIFEST},
     ),
 ]
-FILES = {"/console/audit/export", "/console/configuration/export"}
+FILES = {
+    "/console/audit/export",
+    "/console/configuration/export",
+    "/console/review/export",
+}
 
 
 def populate(deployment: Deployment) -> dict[str, str]:
@@ -261,6 +269,12 @@ def populate(deployment: Deployment) -> dict[str, str]:
         address = f"2001:db8:{number:04x}:1234:5678:9abc:def0:1234"
         kids = [f"{LONGEST[:60]}-{kid}" for kid in range(10)]
         reported(deployment, kids, address, aud=LONGEST_AUDIENCE, agno=LONGEST[:32])
+    with deployment.services.database.transaction() as session:
+        for days in range(UNUSED_FOR.days + 1):
+            day = day_of(deployment.services.administration.clock()) - timedelta(days=days)
+            used = {OTHERS: [0, 0], UsageKey(LONGEST, LONGEST, scopes[0]): [1, 1]}
+            for audience in ("my-os", LONGEST_AUDIENCE):
+                UsageStore(session).add(audience, day, used)
     trusted(deployment, OTHER, id=LONGEST)
     trusted(deployment, OTHER, id="unused", keys={"jwks_uri": f"{LONG_ISSUER}/keys"})
     claims = {LONGEST[:60]: LONGEST}
