@@ -82,6 +82,7 @@ CHANGES: dict[str, list[str]] = {
         "+ revoked_principals sub alice",
         "+ revoked_principals sub carol",
     ],
+    "inspect-an-agentos.md": ["~ audiences my-os: url", "+ inspections my-os"],
     "invite-people.md": [
         "+ users alice",
         "+ assignments alice reader my-os",

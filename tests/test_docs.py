@@ -27,6 +27,7 @@ from tests.cli.driver import Cli, running
 from tests.databases import INSTALLED
 from tests.existing_data import use
 from tests.how_tos import changing_only
+from tests.inspection.fake_agentos import FakeAgentOS, serving_agentos
 from tests.journeys.running_issuer import REPOSITORY, RunningIssuer
 from tests.journeys.signing_in import WebPerson
 from tests.mail.sending import sending_through
@@ -130,6 +131,22 @@ def test_a_manifest_is_planned_and_applied_as_the_page_says(issuer: RunningIssue
         for (line,) in lines:
             cli.done(*shlex.split(line))
     assert cli("plan", "-f", file, "--detailed-exitcode").status == 0
+
+
+def test_an_agentos_is_inspected_as_the_page_says(issuer: RunningIssuer, tmp_path: Path):
+    """The verifier has not reported, which is of medium severity."""
+    page, cli = "inspect-an-agentos.md", Cli(issuer.environment)
+    key_set = issuer.http.get("/.well-known/jwks.json").json()
+    agent_os = FakeAgentOS(lambda: key_set, issuer=issuer.url)
+    with changing_only(issuer.deployment, page), serving_agentos(agent_os):
+        update, *inspections = COMMAND.findall((HOW_TO / page).read_text())
+        cli.done(*shlex.split(update.replace("https://os.example", agent_os.url)))
+        statuses = []
+        for line in inspections:
+            result = cli(*shlex.split(line.split(" > ")[0]))
+            assert "no-verifier" in result.out, result.err
+            statuses.append(result.status)
+    assert statuses == [3, 0]
 
 
 def test_mcp_clients_are_configured_as_the_page_says(issuer: RunningIssuer):

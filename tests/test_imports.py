@@ -54,7 +54,6 @@ DOMAIN = {
     },
     "keys": {"audit"},
     "verifiers": {"keys"},
-    "inspection": {"audiences", "roles"},
     "usage": set(),
     "review": {
         "audiences",
@@ -78,6 +77,16 @@ DOMAIN = {
         "directory",
         "groups",
         "trusted_issuers",
+    },
+    "inspection": {
+        "audiences",
+        "catalogue",
+        "directory",
+        "keys",
+        "resources",
+        "roles",
+        "tokens",
+        "verifiers",
     },
     "tokens": {"audit", "authority", "keys", "directory", "revocations"},
     "refresh_tokens": {"audit", "directory", "revocations", "tokens"},
@@ -158,6 +167,7 @@ ONLY_IN = {
         "cli/",
         "client/",
         "federation/pinning.py",
+        "inspection/probing.py",
         "rotation_drill/",
     ],
 }

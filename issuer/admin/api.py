@@ -11,6 +11,7 @@ from issuer.admin import (
     clients,
     explain,
     groups,
+    inspection,
     keys,
     manifest,
     resources,
@@ -27,6 +28,7 @@ from issuer.admin.routes import AdminRoute
 from issuer.explain.own_api import OwnRoute
 
 RESOURCES = [
+    inspection.router,
     resources.audiences,
     resources.roles,
     clients.router,

@@ -6,6 +6,8 @@ from issuer.audiences import AUDIENCE
 from issuer.roles import ROLE
 from issuer.trusted_issuers import TRUSTED_ISSUER
 
+_URL = "Setting `url` requires issuer:admin."
+
 audiences = collection_router(
     AUDIENCE,
     Descriptions(
@@ -17,7 +19,8 @@ audiences = collection_router(
         cascade="Remove it from clients, and unassign roles there.",
     ),
     convertor=":path",  # an id may have slashes, since it may be a URL
-    note_of_create="",
+    note=f"{_URL} {PRIVILEGED}",
+    note_of_create=_URL,
 )
 
 roles = collection_router(

@@ -7,7 +7,7 @@ from typing import Annotated
 from issuer.fields.fields import Algorithm, Fields, Label, Version
 from issuer.fields.ids import AudienceId
 from issuer.fields.times import Lifetime
-from issuer.fields.urls import Resources
+from issuer.fields.urls import AgentOSUrl, Resources
 from issuer.resources.resource_type import LIFETIME, NAME, Control, Member, ResourceType
 from issuer.vocabulary import SigningAlgorithm
 
@@ -16,7 +16,8 @@ class AudienceFields(Fields):
     """The members of an audience that an operator sets.
 
     Without `signing_alg` it gets the first of `ISSUER_SIGNING_ALGORITHMS`. `resources` are URLs
-    that a request may name instead of the id (RFC 8707), such as that of an MCP endpoint.
+    that a request may name instead of the id (RFC 8707), such as that of an MCP endpoint. `url` is
+    where the AgentOS is: an inspection sends a token there, so only `issuer:admin` may set it.
     """
 
     id: Annotated[
@@ -48,6 +49,16 @@ class AudienceFields(Fields):
             option="--include-roles/--no-roles",
         ),
     ] = False
+    url: Annotated[
+        AgentOSUrl | None,
+        Member(
+            label="URL",
+            help="Where the AgentOS is, for inspections; '' for none.",
+            hint="Where this issuer reaches the AgentOS, to inspect it. Only holders of"
+            " issuer:admin may set it.",
+            metavar="URL",
+        ),
+    ] = None
     resources: Annotated[
         Resources,
         Member(

@@ -9,7 +9,9 @@ from issuer.audiences.audience import AUDIENCE, Audience, AudienceFields
 from issuer.audiences.store import AudienceStore
 from issuer.database.tables import AudienceRow
 from issuer.errors import AlreadyExists, InUse, InvalidField, NotAllowed
+from issuer.fields.urls import require_protected
 from issuer.resources import Collection, Transaction
+from issuer.scopes import ISSUER_ADMIN
 from issuer.vocabulary import SigningAlgorithm
 
 _MAX_NAMED = 100
@@ -32,11 +34,14 @@ class Audiences(Collection[AudienceRow, AudienceFields, Audience]):
         own_id: str,
         algorithms: Sequence[SigningAlgorithm],
         announce_for: timedelta,
+        *,
+        allow_http: bool,
     ) -> None:
         super().__init__(transaction)
         self.own_id = own_id
         self.algorithms = algorithms
         self._announce_for = announce_for
+        self._allow_http = allow_http
 
     def ensure_own(self) -> None:
         """Create the issuer's own audience if it is missing; its id is the issuer identifier."""
@@ -54,6 +59,12 @@ class Audiences(Collection[AudienceRow, AudienceFields, Audience]):
         """`NotAllowed` if the audience cannot change to `alg` now."""
         self._changed(self._store.get(audience_id), alg)
 
+    def require_url(self, audience_id: str, url: str) -> None:
+        """`InvalidField` unless a token for that audience may be sent to `url`."""
+        if audience_id == self.own_id:
+            raise InvalidField("url", "is for the URL of an AgentOS; this is the issuer's own API")
+        require_protected("url", url, allow_http=self._allow_http)
+
     def authorize_release(self, audience_id: str) -> None:
         """`Forbidden` unless the caller may take it from all that use it, as `cascade` does.
 
@@ -65,6 +76,8 @@ class Audiences(Collection[AudienceRow, AudienceFields, Audience]):
             self._authority.authorize_privileged_change()
 
     def _authorize(self, before: AudienceFields | None, after: AudienceFields | None) -> None:
+        if after is not None and after.url != (before and before.url):
+            self._authority.require(ISSUER_ADMIN)  # tokens of inspections are sent there
         if before is None:
             return
         if after is None and before.id == self.own_id:
@@ -85,6 +98,8 @@ class Audiences(Collection[AudienceRow, AudienceFields, Audience]):
                 "signing_alg",
                 f"is not one of ISSUER_SIGNING_ALGORITHMS ({', '.join(self.algorithms)})",
             )
+        if fields.url is not None and fields.url != row.url:
+            self.require_url(fields.id, fields.url)
         current = row.signing_alg or alg  # a new row has none
         super()._write(row, fields.model_copy(update={"signing_alg": current}))
         after = self._changed(row, alg)

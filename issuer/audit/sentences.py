@@ -39,6 +39,7 @@ _OF_PRINCIPALS = {
 TEMPLATES: Mapping[str, str] = {
     **_OF_ALL,
     **_OF_PRINCIPALS,
+    "audience.inspected": "{actor} inspected the AgentOS of {target}",
     "audit.pruned": "{actor} deleted old audit events[, until {until}]",
     "audit.resumed": "Events are audited again after an outage",
     "audit.tested": "{actor} tested whether events are audited",

@@ -1,15 +1,12 @@
 """`issuer audience` and `issuer role`."""
 
-from typing import Annotated
-
 from issuer.audiences import AUDIENCE
 from issuer.cli.collection import CollectionCommands
-from issuer.cli.command import argument, new_app
+from issuer.cli.command import new_app
+from issuer.cli.inspection import AudienceId, inspect_audience
 from issuer.cli.members import key_argument, options_of
-from issuer.cli.options import RoleName, known_audiences
+from issuer.cli.options import RoleName
 from issuer.roles import ROLE
-
-AudienceId = Annotated[str, argument("AUDIENCE", "The id of the AgentOS.", known_audiences)]
 
 app = new_app()
 audience_app = new_app("The AgentOS deployments that tokens are issued for (RFC 8707).")
@@ -17,7 +14,7 @@ app.add_typer(audience_app, name="audience")
 audiences = CollectionCommands(audience_app, AUDIENCE, AudienceId)
 
 audiences.list(
-    ["id", "name", "signing_alg", "access_token_ttl", "include_roles"],
+    ["id", "name", "signing_alg", "access_token_ttl", "include_roles", "url"],
     "List the audiences in order of id. One of them is the issuer's own admin API.",
 )
 audiences.show("my-os")
@@ -46,6 +43,7 @@ audiences.delete(
     cascade=True,
 )
 
+audience_app.command("inspect")(inspect_audience)
 
 role_app = new_app("Named sets of AgentOS scopes, assigned to clients and users.")
 app.add_typer(role_app, name="role")

@@ -1,8 +1,9 @@
 """What the admin API, the pages and the command line use to read and change an issuer."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from threading import BoundedSemaphore
 from typing import TYPE_CHECKING
 
 from issuer.audit import Actor, Trail
@@ -11,9 +12,16 @@ from issuer.composition.tokens import see_own_change
 from issuer.composition.unit_of_work import DomainParts, UnitOfWork
 from issuer.database.deployment import require_clock
 from issuer.directory import ClientRecord
-from issuer.errors import Forbidden, InvalidCredentials, InvalidField, NotAllowed
+from issuer.errors import (
+    Forbidden,
+    InvalidCredentials,
+    InvalidField,
+    NotAllowed,
+    TooManyRequests,
+)
 from issuer.explain.explaining import Explainer, Subject
 from issuer.explain.own_api import OwnApi
+from issuer.inspection import InspectionReport
 from issuer.revocations import Revocations
 from issuer.scopes import ISSUER_ADMIN, counts_here, covers
 from issuer.telemetry.metrics import PASSWORD_RESET
@@ -26,6 +34,8 @@ if TYPE_CHECKING:  # it is imported when it is first used
 
 _UNKNOWN = Actor()
 _ISSUER = Actor("issuer:background")
+_INSPECTIONS = 2  # at a time: a slow AgentOS holds a thread for each
+_INSPECTION_SECONDS = 45
 
 
 class Administration:
@@ -45,6 +55,7 @@ class Administration:
         self.keyring = parts.keys.keyring
         self.passwords = parts.sign_in.passwords
         self.attempts = parts.sign_in.guard
+        self._inspecting = BoundedSemaphore(_INSPECTIONS)
         own_api = OwnApi(settings.url, settings.base_path)
         self.explainer = Explainer(
             self._database, tokens.directory, tokens.issuer, tokens.any_reader, own_api
@@ -105,6 +116,31 @@ class Administration:
         with self.changing_keys(actor, held) as work:
             for each in [alg] if alg else ours:
                 work.rotate_key(each, force=force)
+
+    def inspect(
+        self,
+        opening: Callable[[], AbstractContextManager[UnitOfWork]],
+        audience_id: str,
+        url: str | None = None,
+    ) -> InspectionReport:
+        """Inspect the AgentOS of the audience, at `url` or at its own, and store the result.
+
+        `opening` opens the units of work before and after. `TooManyRequests` while this process
+        inspects two, `NotInspected` if there is no AgentOS that answers.
+        """
+        from issuer.inspection.inspector import inspect  # noqa: PLC0415 - imports httpx
+
+        if not self._inspecting.acquire(blocking=False):
+            raise TooManyRequests("Two inspections are running.", _INSPECTION_SECONDS)
+        try:
+            with opening() as work:
+                request = work.inspections.begin(audience_id, url)
+            report = inspect(request, self.clock())
+            with opening() as work:
+                work.inspections.finish(report)
+        finally:
+            self._inspecting.release()
+        return report
 
     @contextmanager
     def auditing(self, actor: Actor) -> Iterator[Trail]:

@@ -19,6 +19,7 @@ from issuer.database.counts import read_change_count
 from issuer.database.deployment import change_issuer
 from issuer.groups import Groups
 from issuer.inspection import Components
+from issuer.inspection.inspections import Inspections
 from issuer.inspection.roles import scopes_not_found
 from issuer.inspection.store import components_of, newest_components
 from issuer.keys import Keys, SigningKey
@@ -80,6 +81,7 @@ class UnitOfWork:
             own_id=url,
             algorithms=settings.signing_algorithms,
             announce_for=parts.keys.policy.announced_for,
+            allow_http=settings.dangerously_allow_http,
         )
         self.roles = Roles(work)
         self.assignments = Assignments(session, trail, clock, authority, revocations)
@@ -118,6 +120,9 @@ class UnitOfWork:
         self.token_revocations = TokenRevocations(trail, clock, authority, revocations, reader)
         self.keys = Keys(session, trail, clock)
         self.verifiers = KnownVerifiers(session, self.keys, clock)
+        self.inspections = Inspections(
+            work, self.audiences, self.verifiers, parts.tokens.issuer, parts.keys.keyring
+        )
         self.audit_log = AuditLog(session)
         self.reviewed = ReviewStore(session)
 

@@ -10,8 +10,11 @@ from issuer.errors import InvalidField
 from issuer.fields import redirect_uris
 from issuer.fields.fields import without_repeats
 from issuer.fields.ids import is_audience_id, is_principal_id, principal_id
+from issuer.fields.redirect_uris import LOOPBACK
 
 _CLIENT_URL = re.compile(r"https://[A-Za-z0-9._~@+|:/?&=%!$'()*,;-]{1,247}")
+_MAX_URL = 1024
+_URL = re.compile(rf"(?=.{{1,{_MAX_URL}}}\Z)[a-z]+://[A-Za-z0-9._~:/\[\]@!$&'()*+,;=%-]+")
 
 MAX_RESOURCES = 20
 
@@ -27,6 +30,30 @@ def require_https(member: str, url: str, own_url: str) -> None:
         raise InvalidField(member, "must be https: only with an http ISSUER_URL it may be http")
 
 
+def _agentos_url(text: str) -> str:
+    """Without the slash at its end. Whether it may be http depends on the settings."""
+    url = text.rstrip("/")
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        raise ValueError("is not a valid URL") from None
+    is_plain = _URL.fullmatch(url) and parts.scheme in {"https", "http"} and parts.hostname
+    if not is_plain or "@" in parts.netloc or set(parts.path.split("/")) & {".", ".."}:
+        raise ValueError(
+            f"must be an https URL of at most {_MAX_URL} characters, without user information,"
+            " query and fragment"
+        )
+    return url
+
+
+def require_protected(member: str, url: str, *, allow_http: bool) -> None:
+    """`InvalidField` unless TLS or loopback protects what is sent there, or `allow_http`."""
+    parts = urlsplit(url)
+    if parts.scheme != "https" and not allow_http and parts.hostname not in LOOPBACK:
+        raise InvalidField(member, "must be https on anything but loopback: a token is sent there")
+
+
 def _client_id(text: str) -> str:
     return text if _CLIENT_URL.fullmatch(text) else principal_id(text)
 
@@ -39,6 +66,7 @@ def _resource(text: str) -> str:
     return resource
 
 
+AgentOSUrl = Annotated[str, AfterValidator(_agentos_url)]
 ClientId = Annotated[str, AfterValidator(_client_id)]
 RedirectUris = Annotated[
     list[Annotated[str, AfterValidator(redirect_uris.checked)]],

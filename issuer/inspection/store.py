@@ -6,12 +6,46 @@ from typing import Any
 from sqlalchemy import select
 
 from issuer.database import Session
-from issuer.database.store import in_parts
-from issuer.database.tables import InspectionRow
+from issuer.database.store import Statements, in_parts
+from issuer.database.tables import AudienceRow, InspectionRow
 from issuer.fields.text import escaped
 from issuer.inspection.components import FAMILIES, Component, Components
+from issuer.inspection.report import InspectionReport
 
 _MAX_NAME = 100
+
+
+class InspectionStore(Statements):
+    """Within one transaction."""
+
+    def last(self, audience_id: str) -> InspectionReport | None:
+        """The last inspection of that AgentOS."""
+        row = self.session.get(InspectionRow, audience_id)
+        if row is None:
+            return None
+        return InspectionReport.model_validate(
+            {
+                "audience": row.audience_id,
+                "url": row.url,
+                "inspected_at": row.inspected_at,
+                "components": row.components,
+                "findings": row.findings,
+            }
+        )
+
+    def replace(self, report: InspectionReport) -> None:
+        """Store it in place of the one before, while nobody else does, or deletes the audience."""
+        audience = select(AudienceRow.id).where(AudienceRow.id == report.audience)
+        self.session.execute(audience.with_for_update(key_share=True))
+        members = report.model_dump(mode="json", include={"components", "findings"})
+        row = InspectionRow(
+            audience_id=report.audience,
+            url=report.url,
+            inspected_at=report.inspected_at,
+            **members,
+        )
+        self.session.merge(row)
+        self.session.flush()
 
 
 def components_of(session: Session, audience_id: str) -> Components | None:

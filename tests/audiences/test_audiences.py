@@ -2,9 +2,10 @@
 
 import pytest
 
-from issuer.errors import AlreadyExists, InUse, InvalidField, NotAllowed
+from issuer.audiences import AudienceFields
+from issuer.errors import AlreadyExists, Forbidden, InUse, InvalidField, NotAllowed
 from issuer.roles import Assignment
-from tests.builders import URL, Deployment
+from tests.builders import OPERATOR, URL, Deployment
 from tests.drivers import TokenDriver
 from tests.rows import rows
 
@@ -68,6 +69,72 @@ def test_a_token_request_may_name_a_resource_of_the_audience(
     deployment.services.tokens.changes.poll()
     answer = token_endpoint.client_credentials(client, resource="https://os.example")
     assert answer.error == "invalid_target"
+
+
+def test_an_audience_has_the_url_of_its_agentos_without_a_slash_at_its_end(
+    deployment: Deployment,
+):
+    deployment.audience("other", url="https://os.example:8443/base/")
+    with deployment.changing() as work:
+        assert work.audiences.get("other").url == "https://os.example:8443/base"
+        assert work.audiences.update("other", {"url": None}).url is None
+
+
+@rows(
+    "url",
+    [
+        "os.example",
+        "ftp://os.example",
+        "http://os.example",
+        "https://",
+        "https://os.example:99999",
+        "https://alice:secret@os.example",
+        "https://os.example/?a=b",
+        "https://os.example/#a",
+        "https://os.example/a/../b",
+        "https://os.example/a b",
+        "https://os.example/\n",
+        "https://[os.example",
+        "https://os.example/" + "a" * 1024,
+    ],
+)
+def test_the_url_is_https_or_on_loopback_and_names_no_more(deployment: Deployment, url: str):
+    with pytest.raises(InvalidField, match="url"):
+        deployment.audience("other-os", url=url)
+
+
+def test_the_url_may_be_http_on_loopback(deployment: Deployment):
+    for number, host in enumerate(("127.0.0.1:7777", "[::1]:7777", "localhost")):
+        deployment.audience(f"os-{number}", url=f"http://{host}")
+
+
+@pytest.mark.parametrize("more_settings", [{"dangerously_allow_http": "true"}])
+def test_the_url_may_be_http_where_the_setting_allows_it(deployment: Deployment):
+    deployment.audience("other", url="http://os.internal")
+
+
+def test_the_issuers_own_audience_has_no_url(deployment: Deployment):
+    with pytest.raises(InvalidField, match="url"), deployment.changing() as work:
+        work.audiences.update(URL, {"url": "https://os.example"})
+
+
+def test_only_an_admin_may_set_or_change_the_url(deployment: Deployment):
+    """A token of the inspector is sent there."""
+    administration = deployment.services.administration
+    deployment.audience("other", url="https://os.example")
+    held = ("issuer:audiences:write",)
+    with administration.changing(OPERATOR, held) as work:
+        work.audiences.create(AudienceFields.read({"id": "third"}))
+        work.audiences.update("other", {"name": "Other"})
+        refused = [
+            lambda: work.audiences.create(AudienceFields.read({"id": "a", "url": "https://a.b"})),
+            lambda: work.audiences.update("third", {"url": "https://a.example"}),
+            lambda: work.audiences.update("other", {"url": "https://a.example"}),
+            lambda: work.audiences.update("other", {"url": None}),
+        ]
+        for change in refused:
+            with pytest.raises(Forbidden, match="issuer:admin"):
+                change()
 
 
 @rows(

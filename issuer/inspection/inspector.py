@@ -1,0 +1,74 @@
+"""Carries out an inspection. Imports httpx."""
+
+import asyncio
+import json
+from datetime import datetime
+
+from issuer import __version__
+from issuer.inspection.inspections import InspectionRequest
+from issuer.inspection.observed import CONFIG, INFO, SOCKET, WITHOUT, Observed, probes_of
+from issuer.inspection.probing import FOREIGN_ORIGIN, TOTAL_SECONDS, NotInspected, Prober
+from issuer.inspection.report import InspectionReport
+from issuer.inspection.rules import exposures_in
+
+_EVENTS = "text/event-stream"  # of a browser's GET, agno makes a redirect
+
+
+def inspect(request: InspectionRequest, now: datetime) -> InspectionReport:
+    """Ask the AgentOS, for 45 s at most; `NotInspected` if it does not answer, or is none."""
+    try:
+        observed = asyncio.run(_observed(request))
+    except TimeoutError:
+        raise NotInspected(
+            f"The AgentOS at {request.url} answers too slowly: not all within {TOTAL_SECONDS:g} s."
+        ) from None
+    return InspectionReport(
+        audience=request.audience,
+        url=request.url,
+        inspected_at=now,
+        components=observed.components,
+        findings=exposures_in(observed),
+    )
+
+
+async def _observed(request: InspectionRequest) -> Observed:
+    user_agent = f"agentos-issuer/{__version__} (inspection; +{request.issuer})"
+    prober = Prober(request.url, user_agent, request.tokens.texts)
+    async with asyncio.timeout(TOTAL_SECONDS), prober:
+        # First: agno may learn only from a request that its WebSocket requires tokens.
+        first_message = _members(await prober.first_message(SOCKET))
+        await prober.read(INFO, Origin=FOREIGN_ORIGIN)
+        await prober.read(CONFIG)
+        await prober.send(WITHOUT)
+        observed = Observed(
+            request.issuer,
+            request.audience,
+            request.url,
+            prober.answers,
+            request.verifiers,
+            first_message,
+        )
+        _require_agent_os(observed)
+        for document in observed.resource_documents():
+            await prober.send(document, reads=True)
+        for each in observed.mcp():
+            await prober.send(each, Accept=_EVENTS)
+        await prober.send_all(probes_of(observed))
+    return observed
+
+
+def _require_agent_os(observed: Observed) -> None:
+    """`NotInspected` unless the answers are such as an AgentOS gives."""
+    answer = observed.answers[CONFIG]
+    if WITHOUT not in observed.answers or not (answer.is_refused or observed.config):
+        raise NotInspected(
+            f"There is no AgentOS at {observed.url}: GET {CONFIG.path} answers {answer.status}."
+        )
+
+
+def _members(text: str | None) -> dict[str, object]:
+    try:
+        found = json.loads(text or "{}")
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}

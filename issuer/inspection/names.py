@@ -1,0 +1,68 @@
+"""The names in the answers of an AgentOS: text that anybody may have written."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from issuer.fields.text import is_storable
+from issuer.inspection.components import FAMILIES
+from issuer.inspection.report import ComponentName, FoundComponents
+
+MCP = "mcp"
+_MOST = 1_000  # of a kind
+_LONGEST = 255
+_PATH = re.compile(r"(/[A-Za-z0-9._~%-]+)*/?")
+
+
+def components_in(info: Mapping[str, Any], config: Mapping[str, Any]) -> FoundComponents:
+    """What `/info` and `/config` of an AgentOS say. Of each kind the first thousand."""
+    found = {
+        kind: [_named(id_, each.get("name")) for id_, each in _with_text(config.get(kind), "id")]
+        for kind in FAMILIES
+    }
+    interfaces = [name for name, _ in _with_text(config.get("interfaces"), "type")]
+    if mcp_path(info) is not None:
+        interfaces.append(MCP)
+    return FoundComponents(
+        agno_version=_text(info.get("agno_version")),
+        interfaces=list(dict.fromkeys(interfaces)),
+        **found,
+    )
+
+
+def mcp_path(info: Mapping[str, Any]) -> str | None:
+    """Where MCP is served, as `/info` says; None if it is not."""
+    mcp = info.get(MCP)
+    if not isinstance(mcp, dict) or not mcp.get("enabled"):
+        return None
+    return _path(mcp.get("path")) or "/mcp"
+
+
+def interface_routes(config: Mapping[str, Any], kind: str) -> list[str]:
+    """Where the interfaces of that kind are, as `/config` says; empty if there is none."""
+    interfaces = _with_text(config.get("interfaces"), "type")
+    routes = (_path(each.get("route")) for name, each in interfaces if name == kind)
+    return [each for each in routes if each is not None]
+
+
+def _named(id_: str, name: object) -> ComponentName:
+    return ComponentName(id=id_, name=_text(name) or id_)
+
+
+def _with_text(items: object, member: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The objects in a list of which that member is a text, with the text."""
+    listed: Iterable[Any] = items[:_MOST] if isinstance(items, list) else ()
+    for each in listed:
+        if isinstance(each, dict) and (text := _text(each.get(member))):
+            yield text, each
+
+
+def _text(value: object) -> str | None:
+    """A text that both databases store, shortened; None for anything else."""
+    return value[:_LONGEST] if isinstance(value, str) and is_storable(value) else None
+
+
+def _path(value: object) -> str | None:
+    """A path to ask below the URL of the AgentOS, never another host."""
+    path = _text(value)
+    return path.rstrip("/") if path is not None and _PATH.fullmatch(path) else None

@@ -1,0 +1,150 @@
+"""What is asked of an AgentOS, and what it answered."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from issuer.catalogue.catalogue import NEWEST, Catalogue, UnknownVersion
+from issuer.inspection.components import FAMILIES
+from issuer.inspection.names import components_in, interface_routes, mcp_path
+from issuer.inspection.probing import Probe, ProbeAnswer
+from issuer.inspection.report import FoundComponents
+from issuer.inspection.tokens import TokenKind
+from issuer.verifiers.known_verifiers import DescribedVerifier
+
+INFO, CONFIG = Probe("/info"), Probe("/config", TokenKind.INSPECTOR)
+WITHOUT = Probe(CONFIG.path)
+METRICS = "/metrics"
+SOCKET = "/workflows/ws"
+_DOCUMENTATION = ("/docs", "/redoc", "/openapi.json")
+_RESOURCE = "/.well-known/oauth-protected-resource"
+_ASKED = 10  # of the agents, teams and workflows
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What was asked of the AgentOS at `url`, and what it answered.
+
+    `first_message` is what its WebSocket says by itself, `verifiers` the live ones that reported
+    for its audience.
+    """
+
+    issuer: str
+    audience: str
+    url: str
+    answers: Mapping[Probe, ProbeAnswer]
+    verifiers: Iterable[DescribedVerifier]
+    first_message: Mapping[str, Any]
+
+    @cached_property
+    def info(self) -> dict[str, Any]:
+        return self.answers[INFO].members
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        return self.answers[CONFIG].members
+
+    @cached_property
+    def components(self) -> FoundComponents:
+        return components_in(self.info, self.config)
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """The known routes of its version, or of the newest one."""
+        try:
+            return Catalogue.load(self.components.agno_version or NEWEST)
+        except UnknownVersion:
+            return Catalogue.load(NEWEST)
+
+    @property
+    def verifies(self) -> bool:
+        """Whether it refuses a request for its configuration that has no token."""
+        return self.is_unauthorized(WITHOUT)
+
+    @property
+    def accepts(self) -> bool:
+        """Whether it verifies tokens, and has accepted that of the inspector."""
+        answer = self.answers[CONFIG]
+        return self.verifies and (answer.is_open or answer.status == 403)  # noqa: PLR2004
+
+    def is_open(self, probe: Probe) -> bool:
+        return probe in self.answers and self.answers[probe].is_open
+
+    def is_unauthorized(self, probe: Probe) -> bool:
+        return probe in self.answers and self.answers[probe].is_unauthorized
+
+    def says(self, probe: Probe) -> str:
+        """The request and the status of its answer."""
+        return f"{probe}: {self.answers[probe].status}"
+
+    def status_of(self, probes: Iterable[Probe]) -> tuple[list[Probe], list[Probe]]:
+        """Those that are open, and those that are refused; neither says anything of the others."""
+        answered = [each for each in probes if each in self.answers]
+        return (
+            [each for each in answered if self.answers[each].is_open],
+            [each for each in answered if self.answers[each].is_refused],
+        )
+
+    def open_ones(self, probes: Iterable[Probe]) -> Iterator[str]:
+        """Evidence for each that is open."""
+        return (self.says(each) for each in probes if self.is_open(each))
+
+    def routes(self, token: TokenKind = TokenKind.NONE) -> list[Probe]:
+        """Routes that require a scope and name nothing."""
+        return [
+            Probe(each.pattern, token)
+            for each in self.catalogue.routes
+            if each.method == "GET" and each.required and "*" not in each.pattern
+        ]
+
+    def routes_of_components(self) -> list[Probe]:
+        """The routes of the first agents, teams and workflows, and their runs."""
+        return [Probe(f"{path}{end}") for path in self._paths() for end in ("", "/runs")]
+
+    def agent_cards(self) -> list[Probe]:
+        """What A2A says of the first agents, teams and workflows."""
+        routes = interface_routes(self.config, "a2a") if self.config else ["/a2a"]
+        end = "/.well-known/agent-card.json"
+        return [Probe(f"{each}{path}{end}") for each in routes for path in self._paths()]
+
+    def agui(self) -> list[Probe]:
+        routes = interface_routes(self.config, "agui") if self.config else [""]
+        return [Probe(f"{each}/status") for each in routes]
+
+    def mcp(self) -> list[Probe]:
+        path = mcp_path(self.info) if self.info else "/mcp"
+        return [] if path is None else [Probe(path)]
+
+    def server_cards(self) -> list[Probe]:
+        return [Probe(f"{each.path}/server-card") for each in self.mcp()]
+
+    def documentation(self) -> list[Probe]:
+        return [Probe(path) for path in _DOCUMENTATION]
+
+    def resource_documents(self) -> list[Probe]:
+        """RFC 9728 §3.1: between the origin and the path of the AgentOS, and of its MCP."""
+        below = urlsplit(self.url).path
+        return [Probe(f"{_RESOURCE}{below}{each.path}") for each in (Probe(""), *self.mcp())]
+
+    def _paths(self) -> Iterator[str]:
+        for kind in FAMILIES:
+            for each in getattr(self.components, kind)[:_ASKED]:
+                yield f"/{kind}/{quote(each.id, safe='')}"
+
+
+def probes_of(observed: Observed) -> list[Probe]:
+    """What to ask, once its configuration is known; resource documents and MCP apart."""
+    elsewhere = (TokenKind.OTHER_AUDIENCE, TokenKind.FORGED)
+    of_examples = (TokenKind.DEVELOPMENT, TokenKind.OTHER_DEVELOPMENT)
+    return [
+        *observed.routes(),
+        *observed.routes(TokenKind.NO_RIGHTS),
+        *(Probe(CONFIG.path, kind) for kind in (*elsewhere, *of_examples)),
+        *observed.agui(),
+        *observed.server_cards(),
+        *observed.documentation(),
+        *observed.routes_of_components(),
+        *observed.agent_cards(),
+    ]

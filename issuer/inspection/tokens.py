@@ -1,0 +1,102 @@
+"""The tokens of an inspection. They live for a minute, and none can change anything."""
+
+import base64
+import hmac
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+
+from issuer.directory import AudienceRecord, ClientRecord, Rights
+from issuer.tokens import AccessToken, Authorization, Signer, TokenIssuer
+from issuer.vocabulary import SHORTEST_TOKEN, AuthMethod, RegisteredBy, UserRights
+
+# No user and no client can have this id: `issuer:` is reserved.
+INSPECTOR = "issuer:inspector"
+INSPECTOR_SCOPES = frozenset({"agents:read", "teams:read", "workflows:read", "config:read"})
+_NO_AUDIENCE = "issuer:inspector:no-audience"
+
+
+class TokenKind(StrEnum):
+    """What a request presents, in words."""
+
+    NONE = "without a token"
+    INSPECTOR = f"as {INSPECTOR}"
+    NO_RIGHTS = "with a token without scopes"
+    OTHER_AUDIENCE = "with a token for another audience"
+    FORGED = "with a forged token"
+    DEVELOPMENT = "with a token signed by the secret of an example"
+    OTHER_DEVELOPMENT = "with a token signed by the secret of another example"
+
+
+# Of the examples in agno's documentation and source.
+_DEVELOPMENT_SECRETS = {
+    TokenKind.DEVELOPMENT: "your-secret-key-at-least-256-bits-long",
+    TokenKind.OTHER_DEVELOPMENT: "dev-secret-at-least-256-bits-long-xxxxxxxxxxxxxxxx",
+}
+
+
+@dataclass(frozen=True)
+class InspectionTokens:
+    """`issued` are the valid ones, for the audit log; `texts` all that are sent."""
+
+    issued: tuple[AccessToken, ...]
+    texts: Mapping[TokenKind, str] = field(repr=False)
+
+    @classmethod
+    def issue(
+        cls, issuer: TokenIssuer, sign: Signer, audience: AudienceRecord, now: datetime
+    ) -> "InspectionTokens":
+        """Only the inspector's has scopes, which allow to read names and the configuration."""
+        may_read = _authorization(audience)
+        nothing = replace(may_read, scopes=frozenset())
+        elsewhere = replace(nothing, audience=replace(audience, id=_NO_AUDIENCE))
+        issued = {
+            kind: issuer.issue_signed_by(sign, each, SHORTEST_TOKEN, now)
+            for kind, each in (
+                (TokenKind.INSPECTOR, may_read),
+                (TokenKind.NO_RIGHTS, nothing),
+                (TokenKind.OTHER_AUDIENCE, elsewhere),
+            )
+        }
+        texts = {kind: each.token for kind, each in issued.items()}
+        claimed, signature = (
+            texts[kind].rpartition(".") for kind in (TokenKind.INSPECTOR, TokenKind.NO_RIGHTS)
+        )
+        texts[TokenKind.FORGED] = f"{claimed[0]}.{signature[2]}"
+        for kind, secret in _DEVELOPMENT_SECRETS.items():
+            texts[kind] = _hs256(audience.id, now, secret)
+        return cls(tuple(issued.values()), texts)
+
+
+def _authorization(audience: AudienceRecord) -> Authorization:
+    """Of no client that anybody could be: the inspector exists in its tokens only."""
+    client = ClientRecord(
+        client_id=INSPECTOR,
+        token_endpoint_auth_method=AuthMethod.NONE,
+        grant_types=frozenset(),
+        audiences={},
+        user_rights=UserRights.OWN,
+        registered_by=RegisteredBy.ADMIN,
+    )
+    return Authorization(INSPECTOR, client, audience, INSPECTOR_SCOPES, Rights(frozenset(), ()))
+
+
+def _hs256(audience_id: str, now: datetime, secret: str) -> str:
+    """A JWT without scopes (RFC 7515 §3.1), as everybody who knows the secret can make it."""
+    issued_at = int(now.timestamp())
+    claims = {
+        "sub": INSPECTOR,
+        "aud": audience_id,
+        "iat": issued_at,
+        "exp": issued_at + int(SHORTEST_TOKEN.total_seconds()),
+        "scopes": [],
+    }
+    signed = b".".join(_part(json.dumps(each)) for each in ({"alg": "HS256", "typ": "JWT"}, claims))
+    mac = hmac.digest(secret.encode(), signed, "sha256")
+    return (signed + b"." + base64.urlsafe_b64encode(mac).rstrip(b"=")).decode()
+
+
+def _part(text: str) -> bytes:
+    return base64.urlsafe_b64encode(text.encode()).rstrip(b"=")

@@ -1,0 +1,88 @@
+"""`/audiences/{id}/inspection`."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.builders import URL, Deployment
+from tests.drivers import AdminApi, problem
+from tests.inspection.fake_agentos import FakeAgentOS, inspectable
+
+PATH = "/audiences/my-os/inspection"
+
+
+@pytest.fixture
+def agent_os(deployment: Deployment) -> Iterator[FakeAgentOS]:
+    with inspectable(deployment) as agent_os:
+        yield agent_os
+
+
+def test_an_agentos_is_inspected_and_the_result_is_read_again(
+    admin: AdminApi, agent_os: FakeAgentOS
+):
+    agent_os.open.add("/sessions")
+    assert problem(admin.get(PATH)) == (404, "not-found")
+    made = admin("POST", PATH)
+    assert made.status_code == 200, made.text
+    found = made.json()
+    assert found["components"] == {
+        "agno_version": "3.1.10",
+        "agents": [{"id": "web", "name": "Web"}, {"id": "billing", "name": "Billing"}],
+        "teams": [{"id": "support", "name": "support"}],
+        "workflows": [],
+        "interfaces": ["a2a", "agui", "mcp"],
+    }
+    (exposure,) = found["findings"]
+    assert exposure.keys() == {"rule", "severity", "evidence", "remedy"}
+    assert (exposure["rule"], exposure["severity"]) == ("open-route", "high")
+    read = admin.get(PATH)
+    assert read.json() == found
+    cached = admin.get(PATH, headers={"If-None-Match": read.headers["etag"]})
+    assert cached.status_code == 304
+
+
+def test_reading_and_inspecting_need_the_scopes_of_audiences(
+    holder_of: Callable[..., AdminApi], agent_os: FakeAgentOS
+):
+    reader, writer = holder_of("issuer:audiences:read"), holder_of("issuer:audiences:write")
+    other = holder_of("issuer:clients:write")
+    assert problem(reader("POST", PATH)) == (403, "forbidden")
+    assert problem(other("POST", PATH)) == (403, "forbidden")
+    assert agent_os.requests == []
+    assert writer("POST", PATH).status_code == 200
+    assert reader.get(PATH).status_code == 200
+    assert problem(other.get(PATH)) == (403, "forbidden")
+
+
+def test_only_an_admin_sets_the_url(holder_of: Callable[..., AdminApi]):
+    writer, admin = holder_of("issuer:audiences:write"), holder_of("issuer:admin")
+    url = {"url": "https://os.example/"}
+    assert problem(writer.patch("/audiences/my-os", **url)) == (403, "forbidden")
+    assert problem(writer.post("/audiences", id="other", **url)) == (403, "forbidden")
+    assert admin.patch("/audiences/my-os", **url).json()["url"] == "https://os.example"
+    assert writer.patch("/audiences/my-os", name="Mine").json()["url"] == "https://os.example"
+    manifest = {"version": 1, "audiences": [{"id": "my-os", "url": "https://other.example"}]}
+    assert writer.post("/manifest/apply", **manifest).status_code in {403, 422}
+    assert admin.get("/audiences/my-os").json()["url"] == "https://os.example"
+
+
+def test_without_a_url_or_an_agentos_nothing_is_inspected(admin: AdminApi):
+    refused = admin("POST", PATH)
+    assert problem(refused) == (409, "not-allowed")
+    assert "no URL" in refused.json()["detail"]
+    assert problem(admin("POST", "/audiences/unknown/inspection")) == (404, "not-found")
+    own = URL.replace("/", "%2F")
+    assert problem(admin("POST", f"/audiences/{own}/inspection")) == (409, "not-allowed")
+    admin.patch("/audiences/my-os", url="http://127.0.0.1:1")
+    refused = admin("POST", PATH)
+    assert problem(refused) == (409, "not-allowed")
+    assert "does not answer" in refused.json()["detail"]
+
+
+def test_an_audience_whose_id_is_a_url_is_inspected(
+    deployment: Deployment, admin: AdminApi, agent_os: FakeAgentOS
+):
+    deployment.audience("https://a.example/os", url=agent_os.url)
+    for spelled in ("https://a.example/os", "https%3A%2F%2Fa.example%2Fos"):
+        found = admin("POST", f"/audiences/{spelled}/inspection").json()
+        assert found["audience"] == "https://a.example/os"
