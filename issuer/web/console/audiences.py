@@ -3,7 +3,8 @@
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, ClassVar
 
 from starlette.responses import Response
 
@@ -11,6 +12,7 @@ from issuer.algorithms import AlgorithmInUse
 from issuer.audiences import AUDIENCE, Audience, AudienceFields
 from issuer.clients import CLIENT
 from issuer.composition import UnitOfWork
+from issuer.errors import NotAllowed, TooManyRequests
 from issuer.fields.times import in_seconds
 from issuer.settings import Settings
 from issuer.values import lazy_property
@@ -19,14 +21,16 @@ from issuer.web.console.rights.rights_at import PARAMETERS, MatrixFilters, right
 from issuer.web.console.screens.action import Deletion
 from issuer.web.console.screens.collection import CollectionScreen
 from issuer.web.console.screens.operator import NeedsSignIn, is_permitted
-from issuer.web.console.screens.resource import ResourceScreen, changes_of
+from issuer.web.console.screens.resource import Action, ResourceScreen, changes_of
 from issuer.web.console.screens.resource_form import ResourceForm
+from issuer.web.console.screens.screen import CONFLICT
 from issuer.web.console.screens.views import MOST_COUNTED, counted
 
 _CONNECT = ("issuer", "connect", "claude-code")
 _CREATE = ("issuer", "client", "create", "ci-bot")
 _EXAMPLE = "https://os.example/mcp"
 _NAMED = 5
+TOO_MANY = 429
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +76,25 @@ class OneAudienceScreen(ResourceScreen):
 
     FORM = FORM
     PARAMETERS = ("edit", *PARAMETERS)
-    SIGN_IN = dict.fromkeys(changes_of(AUDIENCE), NeedsSignIn.IF_PROTECTED)
     NOT_TYPED = "Type {name} to confirm."
+
+    def inspect(self) -> Response:
+        """Ask its AgentOS now; the page then shows the result, or why there is none."""
+        opening = partial(self.operator.work, AUDIENCE.write)
+        try:
+            report = self.parts.administration.inspect(opening, self.key)
+        except NotAllowed as error:
+            return self.page(error=str(error), status=CONFLICT)
+        except TooManyRequests:
+            busy = "Two inspections are running. Try again in a minute."
+            return self.page(error=busy, status=TOO_MANY)
+        found = len(report.findings)
+        findings = f"{found or 'no'} finding{'' if found == 1 else 's'}"
+        command = self.command(("inspect", self.key), "POST", "inspection")
+        return self.finished(f"The AgentOS is inspected: {findings}.", command)
+
+    ACTIONS: ClassVar[Mapping[str, Action]] = {**changes_of(AUDIENCE), "inspect": inspect}
+    SIGN_IN = dict.fromkeys(ACTIONS, NeedsSignIn.IF_PROTECTED)
 
     @lazy_property
     def is_protected(self) -> bool:
@@ -93,6 +114,7 @@ class OneAudienceScreen(ResourceScreen):
             uses = _uses(work, key)
             may_delete = is_permitted(work.audiences.authorize_release, key)
             matrix = rights_at(self.operator, work, audience, filters, url)
+            inspection = work.inspections.find(key)
         assert audience.signing_alg is not None
         signing = AlgorithmInUse(
             audience.signing_alg, audience.previous_alg, audience.alg_changes_at
@@ -107,6 +129,7 @@ class OneAudienceScreen(ResourceScreen):
             first_client=shlex.join([*_CREATE, "--audience", key, "--role", "web-runner"]),
             uses=uses,
             matrix=matrix,
+            inspection=inspection,
             **{"errors": wrong, **shown},
         )
 

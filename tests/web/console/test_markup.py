@@ -11,6 +11,7 @@ from issuer.audit import Actor
 from issuer.clients import ClientFields
 from issuer.vocabulary import RegisteredBy
 from tests.builders import Deployment
+from tests.inspection.inspected import inspected
 from tests.sign_in.authorizing import BROWSER
 from tests.trusting import OtherIssuer, trust, trusted
 from tests.web.browsing import Browser
@@ -86,6 +87,7 @@ def issuer(shared: Deployment) -> Deployment:
     for key, text in (("marked", MARKUP), ("bidi", BIDI)):
         shared.role(key, ["agents:read"])
         shared.audience(f"{key}-os", name=text)
+        inspected(shared, f"{key}-os", agents={text: text, "web": text})
         shared.client(key, [key], name=text, claims={"team": text, text: [text]})
         shared.secret(shared.client(f"{key}-secret", name=text), label=text)
         registered = ClientFields(
