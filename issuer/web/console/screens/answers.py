@@ -50,7 +50,7 @@ def problem_of(error: Exception, way_back: str) -> tuple[ProblemPage, int]:
     if isinstance(error, NotAdministrator):
         return ProblemPage(
             heading="The console is for administrators",
-            sentence=f"You are signed in as {error.username}.",
+            sentence=f"You are signed in as {error.username}. Nothing was changed.",
             way_back=_ACCOUNT,
             way_back_says="Go to your account",
             leaves_by="/sign-out",
