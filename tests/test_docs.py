@@ -472,7 +472,7 @@ def test_the_pages_are_branded_as_the_page_says(tmp_path: Path):
     assert answer.content == logo.read_bytes()
     assert answer.headers["content-type"] == "image/png"
     assert answer.headers["x-content-type-options"] == "nosniff"
-    assert f"Sign in – {settings['brand_name']}</title>" in shown
+    assert f"Anmelden – {settings['brand_name']}</title>" in shown  # in ISSUER_LANGUAGE
     assert "mailto:help@example.com" in shown
 
 

@@ -70,7 +70,7 @@ def consent(**changes: object) -> ConsentPage:
         "identity": ("Your name and user name",),
         "offer": "0" * 32,
         "lasts": "until you withdraw it, also while you are signed out. After 90 days, or 14 days"
-        " without use, you sign in again",
+        " without use, you sign in again.",
         **changes,
     }
     return ConsentPage(**members)  # type: ignore[arg-type]
