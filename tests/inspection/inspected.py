@@ -14,7 +14,7 @@ def inspected(deployment: Deployment, audience_id: str = "my-os", **families: An
     }
     row = InspectionRow(
         audience_id=audience_id,
-        inspected_at=deployment.clock(),
+        inspected_at=deployment.services.administration.clock(),
         url="https://os.example",
         components={"agno_version": "3.1.0", "interfaces": [], **components},
         findings=[],
