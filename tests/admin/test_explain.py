@@ -26,7 +26,7 @@ def test_an_allowed_request_names_the_scope_and_its_role(admin: AdminApi, deploy
     found = explained(admin, client_id="ci-bot")
     assert found["allowed"] is True
     here = {"scope": found["scope"], "holder": "ci-bot", "audience": None, "through": None}
-    assert {**here, "role": "runner"} in found["via"]
+    assert {**here, "role": "runner", "expires_at": None} in found["via"]
     assert set(found["held"]) == {"agents:run", "agents:web:run"}
 
 

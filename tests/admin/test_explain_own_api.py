@@ -331,6 +331,7 @@ def test_the_explanation_names_the_scope_and_its_role(admin: AdminApi, deploymen
                 "role": "keeper",
                 "audience": None,
                 "through": None,
+                "expires_at": None,
             }
         ],
         "required": ["issuer:roles:read"],

@@ -140,6 +140,7 @@ def test_json_is_that_of_the_admin_api(deployment: Cli):
                 "role": "web-runner",
                 "audience": "my-os",
                 "through": None,
+                "expires_at": None,
             }
         ],
         "required": ["agents:web:run"],
