@@ -22,7 +22,7 @@ from sqlalchemy import update
 from issuer.database.tables import ClientRow
 from issuer.usage.store import OTHERS, UsageKey, UsageStore
 from issuer.usage.usage import day_of
-from tests.builders import PASSWORD
+from tests.builders import PASSWORD, Credentials
 from tests.cli.driver import Cli, running
 from tests.databases import INSTALLED
 from tests.existing_data import use
@@ -92,6 +92,7 @@ def test_give_a_service_exactly_one_agent(issuer_without_audience: RunningIssuer
 def test_the_audit_log_is_read_and_verified_as_the_page_says(issuer: RunningIssuer):
     cli = Cli(issuer.environment)
     cli.done("client", "create", "ci-bot")
+    assert issuer.token_endpoint.client_credentials(Credentials("ci-bot", "wrong")).status == 401
     with changing_only(issuer.deployment, "audit.md"):
         assert all(run_page(cli, "audit.md"))
 
