@@ -53,7 +53,9 @@ async def _observed(request: InspectionRequest) -> Observed:
             await prober.send(document, reads=True)
         for each in observed.mcp():
             await prober.send(each, Accept=_EVENTS)
-        await prober.send_all(probes_of(observed))
+        probes = probes_of(observed)
+        await prober.send_all(probes)
+        await prober.send_all(probes)  # those again that a busy AgentOS has not answered
     return observed
 
 

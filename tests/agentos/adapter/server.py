@@ -2,8 +2,9 @@
 
     python -m tests.agentos.adapter.server --apps apps.json
 
-The file maps names to settings: `configuration` is a function of `configurations.py` (by default
-the name), `port` is where to listen (by default any), the rest are its arguments. It prints what
+The file maps names to settings: `configuration` is a function of `configurations.py` or
+`exposures.py` (by default the name), `port` is where to listen (by default any), the rest are its
+arguments. It prints what
 `tests/agentos/server.py` prints, and `urls`.
 One process for all, because importing agno takes most of the time.
 """
@@ -21,7 +22,7 @@ from typing import Any
 
 import uvicorn
 
-from tests.agentos.adapter import configurations
+from tests.agentos.adapter import configurations, exposures
 from tests.agentos.server import stop_when_stdin_ends
 
 APPS = "ADAPTER_TEST_APPS"
@@ -29,7 +30,9 @@ APPS = "ADAPTER_TEST_APPS"
 
 def built(name: str, settings: dict[str, Any]) -> Any:
     settings = {setting: value for setting, value in settings.items() if setting != "port"}
-    return getattr(configurations, settings.pop("configuration", name))(**settings)
+    wanted = settings.pop("configuration", name)
+    module = configurations if hasattr(configurations, wanted) else exposures
+    return getattr(module, wanted)(**settings)
 
 
 def only_app() -> Any:
