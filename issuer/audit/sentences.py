@@ -128,11 +128,15 @@ _CLAUSES = re.compile(r"\[([^\]]*)\]|([^\[]+)")
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part of a sentence: words, or the name of something. `id` is that of a principal."""
+    """A part of a sentence: words, or the name of something. `id` is that of a principal.
+
+    `is_quoted`: words that somebody wrote, such as a label or a reason.
+    """
 
     text: str
     is_name: bool = False
     id: str = ""
+    is_quoted: bool = False
 
 
 def sentence(event: AuditEvent, names: Mapping[str, str]) -> tuple[Part, ...]:
@@ -147,7 +151,7 @@ def sentence(event: AuditEvent, names: Mapping[str, str]) -> tuple[Part, ...]:
         parts[0] = Part(parts[0].text[:1].upper() + parts[0].text[1:])
     reason = event.reason or event.details.get("reason")
     if isinstance(reason, str):
-        parts.append(Part(f": {_bounded(reason, _MAX_OF_REASON)}"))
+        parts += [Part(": "), Part(_bounded(reason, _MAX_OF_REASON), is_quoted=True)]
     if event.count > 1:
         parts.append(Part(f" ({event.count:,} times)"))
     return tuple(parts)
@@ -222,7 +226,7 @@ def _parts(clause: str, values: Mapping[str, str], names: Mapping[str, str]) -> 
 def _named(name: str, values: Mapping[str, str], names: Mapping[str, str]) -> Part:
     text = values.get(name, "something unknown")
     if name in _WORDS or (name == "actor" and text == _NOBODY):
-        return Part(_bounded(text, _MAX_OF_REASON))
+        return Part(_bounded(text, _MAX_OF_REASON), is_quoted=True)
     if name in _PRINCIPALS:
         return Part(_bounded(names.get(text) or _as_audited(text, name, values)), True, text)
     return Part(_bounded(text), True)
