@@ -97,8 +97,7 @@ class OverTime(RuleBasedStateMachine):
                     work.assignments.unassign(self.ids[who], each)
             work.clients.update("service", {"scopes": []})
             work.groups.set_members(self.ids["group"], [])
-        self.changed()
-        self.clock.move(timedelta(hours=1))
+        self.move(timedelta(hours=1))
         for each in self.processes:
             each.services.keys.rotator.poll()
 
@@ -107,8 +106,13 @@ class OverTime(RuleBasedStateMachine):
             do(work)
         self.changed()
 
+    def move(self, duration: timedelta) -> None:
+        """The processes went on asking for changes meanwhile, of which there were none."""
+        self.clock.move(duration)
+        self.changed()
+
     def changed(self) -> None:
-        """Every process sees a change within a second; nothing tells it that time passes."""
+        """Every process sees a change within a second."""
         for each in self.processes:
             each.services.tokens.changes.poll()
 
@@ -175,7 +179,7 @@ class OverTime(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([0.5, 1, 59, 60, 299, 301, 840, 900, 3_600]))
     def time_passes(self, seconds: float) -> None:
-        self.clock.move(timedelta(seconds=seconds))
+        self.move(timedelta(seconds=seconds))
 
     @rule(before=st.booleans(), which=st.integers(0, 20))
     def time_passes_until_an_end(self, before: bool, which: int) -> None:
@@ -183,7 +187,7 @@ class OverTime(RuleBasedStateMachine):
         every = (*self.expected.assigned.values(), *self.expected.own.values())
         if ends := sorted(end for end in every if end and end > now + timedelta(seconds=1)):
             end = ends[which % len(ends)] - timedelta(milliseconds=before)
-            self.clock.move(end - now)
+            self.move(end - now)
 
     @rule(by=st.integers(0, 1))
     def run_the_job(self, by: int) -> None:

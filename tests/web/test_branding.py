@@ -166,7 +166,7 @@ def test_text_of_every_accepted_accent_can_be_read_in_both_themes(color: str):
 
 def backgrounds(style: str) -> list[str]:
     """What text stands on, in the style sheet of the package."""
-    found = re.findall(r"--(?:page|surface|[a-z]*-?tint): (#[0-9a-f]{3,6});", style)
+    found = re.findall(r"--(?:page|surface|[a-z]*-?tint): ?(#[0-9a-f]{3,6})[;}]", style)
     return [each if len(each) > 4 else "#" + "".join(c * 2 for c in each[1:]) for each in found]
 
 

@@ -5,7 +5,7 @@ A session that was left open, or that began before its user had a second factor,
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from importlib.resources import files
 from pathlib import Path
@@ -29,6 +29,7 @@ from tests.escalation import (
     USERS,
     privileged_resources,
 )
+from tests.inspection.fake_agentos import inspectable
 from tests.sign_in.authorizing import CALLBACK, sign_in
 from tests.sign_in.people import People
 from tests.trusting import OtherIssuer, trust
@@ -153,6 +154,7 @@ ALWAYS: list[tuple[str, Fields]] = [
 ]
 # What an old session may do to things that hold no rights here.
 ROUTINE: list[tuple[str, Fields]] = [
+    (f"{_AUDIENCES}/my-os", {"do": "inspect"}),
     (_AUDIENCES, {"id": "new-os"}),
     (f"{_AUDIENCES}/new-os", the_newest(f"{_AUDIENCES}/new-os", {"do": "save", "name": "New"})),
     (f"{_AUDIENCES}/new-os", {"do": "delete", "typed": "new-os", **_YES}),
@@ -194,7 +196,7 @@ READING: list[tuple[str, dict[str, str]]] = [
 
 
 @pytest.fixture
-def issuer(deployment: Deployment, clock: FakeClock) -> Deployment:
+def issuer(deployment: Deployment, clock: FakeClock) -> Iterator[Deployment]:
     privileged_resources(deployment)
     deployment.client("disabled", disabled=True)
     deployment.user("dora", id="dora", disabled=True)
@@ -209,7 +211,8 @@ def issuer(deployment: Deployment, clock: FakeClock) -> Deployment:
         work.consents.grant(AllowedAccess("bob", "with-keys", *allowed))
         work.identities.link("bob", "company", "account-of-bob", "Bob", work.authority.grantor)
     deployment.services.keys.rotator.poll()
-    return deployment
+    with inspectable(deployment):
+        yield deployment
 
 
 def signed_in_before(issuer: Deployment, clock: FakeClock) -> Mapping[str, Browser]:
