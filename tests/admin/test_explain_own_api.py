@@ -46,7 +46,7 @@ BODIES: dict[str, list[dict[str, Any]]] = {
     "POST /scopes/lint": [{"scopes": []}],
     "POST /explain": [ASKED, {**ASKED, "client_id": None, "user_id": "unknown"}],
     "POST /preview": [{"client_id": "unknown"}],
-    "POST /usage": [{"window": WINDOW, "audience": url, "counts": []} for url in URLS],
+    "POST /usage": [{"window": WINDOW, "audience": "my-os", "counts": []}],
 }
 READ = {200, 201, 204, 403, 404, 409}  # the answers to a request that was understood
 
@@ -117,8 +117,10 @@ def tokens_to_revoke(deployment: Deployment) -> list[str]:
 @pytest.fixture
 def asker(deployment: Deployment, token_endpoint: TokenDriver) -> Callable[[list[str]], Asker]:
     def ask(scopes: list[str]) -> Asker:
-        client = deployment.client(scopes=scopes, audiences=[deployment.services.settings.url])
-        return Asker(deployment, client, token_endpoint.client_credentials(client).token)
+        url = deployment.services.settings.url
+        client = deployment.client(scopes=scopes, audiences=[url, "my-os"])
+        token = token_endpoint.client_credentials(client, audience=url).token
+        return Asker(deployment, client, token)
 
     return ask
 

@@ -41,8 +41,8 @@ def test_a_report_is_added_and_answered_without_content(reporter: AdminApi, depl
 
 
 @ON_SQLITE
-@pytest.mark.parametrize("audience", ["other-os", "unknown", "my-os/"])
-def test_a_client_reports_only_for_its_own_audiences(
+@pytest.mark.parametrize("audience", ["other-os", "unknown", "my-os/", URL])
+def test_a_client_reports_only_for_an_agent_os_among_its_audiences(
     reporter: AdminApi, deployment: Deployment, audience: str
 ):
     answer = reporter.post("/usage", **said(deployment, audience=audience))
