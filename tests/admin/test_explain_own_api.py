@@ -259,8 +259,15 @@ def test_every_line_is_about_an_existing_route(deployment: Deployment):
 
 
 def taken_at(path: str, there: dict[str, set[str]]) -> set[str]:
-    """The methods of the path, also where it looks like one with a parameter."""
-    alike = [each for each in there if re.fullmatch(each.replace("unknown", "[^/]+"), path)]
+    """The methods of the path, also where it looks like one with a parameter.
+
+    The id of an audience may be a URL.
+    """
+    patterns = {
+        each: each.replace("audiences/unknown", "audiences/.+").replace("unknown", "[^/]+")
+        for each in there
+    }
+    alike = [each for each, pattern in patterns.items() if re.fullmatch(pattern, path)]
     return set().union(*(there[each] for each in alike))
 
 
