@@ -227,11 +227,11 @@ class ClientFields(Fields):
 
     def patched(self, patch: Mapping[str, object]) -> Self:
         """As of all fields; scopes that it removes have no end any more."""
-        if isinstance(scopes := patch.get("scopes"), list):
+        scopes = patch.get("scopes", self.scopes) or []  # null removes all
+        ends = patch.get("scopes_expire_at", {})
+        if isinstance(scopes, list) and isinstance(ends, Mapping):
             gone = {each: None for each in self.scopes_expire_at if each not in scopes}
-            ends = patch.get("scopes_expire_at", {})
-            if isinstance(ends, Mapping):
-                patch = {**patch, "scopes_expire_at": {**gone, **ends}}
+            patch = {**patch, "scopes_expire_at": {**gone, **ends}}
         return super().patched(patch)
 
     @field_validator("scopes_expire_at")
