@@ -7,8 +7,9 @@ none of AgentOS.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 
 from issuer.errors import IssuerError
@@ -128,6 +129,14 @@ def meet(ours: Iterable[str], theirs: Iterable[str]) -> frozenset[str]:
 def counting_at(scopes: Iterable[str], *, own_audience: bool) -> frozenset[str]:
     """The `scopes` that apply at an audience: `issuer:…` at the issuer's own, and nowhere else."""
     return frozenset([scope for scope in scopes if parse(scope).is_of_issuer == own_audience])
+
+
+def live_scopes(
+    scopes: Iterable[str], ends: Mapping[str, datetime], now: datetime
+) -> tuple[list[str], dict[str, datetime]]:
+    """The `scopes` that have not ended, and when those of them end that do not last, in order."""
+    live = [scope for scope in scopes if scope not in ends or ends[scope] > now]
+    return live, {scope: ends[scope] for scope in sorted(live) if scope in ends}
 
 
 def counts_here(held: Iterable[str]) -> bool:

@@ -108,7 +108,7 @@ class AuthorityStore:
         if client and self._own not in {each.audience_id for each in client.audiences}:
             return frozenset()
         now = self._clock()
-        direct = client.scopes_at(now) if client else []
+        direct, _ = client.scopes_at(now) if client else ([], {})
         held = [*direct, *self.scopes_by_role(fold_id(principal_id), is_live(now))]
         return counting_at(held, own_audience=True)
 

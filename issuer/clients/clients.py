@@ -294,10 +294,13 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
                 self._delete_secret(secret)
 
     def _delete_expired_scopes_of(self, row: ClientRow) -> None:
-        left = row.scope_ends_at(self._clock())
-        if ended := sorted({each.scope for each in row.scope_expiries} - left.keys()):
-            row.scopes = [scope for scope in row.scopes if scope not in ended]
-            self._store.set_scope_expiries(row, left)
+        scopes, ends = row.scopes_at(self._clock())
+        if len(ends) == len(row.scope_expiries):
+            return
+        self._store.set_scope_expiries(row, ends)
+        # Not of a scope that an older program has removed: it knows no ends, and leaves them.
+        if ended := sorted({*row.scopes}.difference(scopes)):
+            row.scopes = scopes
             self._note("scopes_expired", row.client_id, scopes=ended)
 
     def _require_possible(self, member: str, trust: Trust) -> None:
@@ -324,10 +327,10 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
         require_https(member, issuer, own)
 
     def _related(self, row: ClientRow) -> dict[str, Any]:
-        now = self._clock()
+        scopes, ends = row.scopes_at(self._clock())
         return {
-            "scopes": row.scopes_at(now),
-            "scopes_expire_at": row.scope_ends_at(now),
+            "scopes": scopes,
+            "scopes_expire_at": ends,
             "audiences": sorted(each.audience_id for each in row.audiences),
             "trusts": [Trust.model_construct(**each) for each in row.trusts or []],
             "may_act": [as_model(ActRule, each) for each in self._store.act_rules(row)],

@@ -32,6 +32,7 @@ from sqlalchemy.orm import (
 )
 from sqlalchemy.types import TypeDecorator
 
+from issuer.scopes import live_scopes
 from issuer.vocabulary import (
     AuthMethod,
     GivenAs,
@@ -393,15 +394,10 @@ class ClientRow(Versioned, SeenByDirectory, Base, table="clients"):
         primaryjoin="foreign(AssignmentRow.folded_id) == ClientRow.folded_id", viewonly=True
     )
 
-    def scopes_at(self, now: datetime) -> list[str]:
-        """Its own scopes that have not ended."""
-        ended = {each.scope for each in self.scope_expiries if each.expires_at <= now}
-        return [scope for scope in self.scopes or () if scope not in ended]
-
-    def scope_ends_at(self, now: datetime) -> dict[str, datetime]:
-        """When those of them end that do not last, in order of the scopes."""
+    def scopes_at(self, now: datetime) -> tuple[list[str], dict[str, datetime]]:
+        """Its own scopes that have not ended, and when those of them end that do not last."""
         ends = {each.scope: each.expires_at for each in self.scope_expiries}
-        return {scope: ends[scope] for scope in sorted(ends) if ends[scope] > now}
+        return live_scopes(self.scopes or (), ends, now)
 
 
 class ClientScopeExpiryRow(SeenByDirectory, Base, table="client_scope_expiries"):

@@ -29,6 +29,7 @@ from issuer.database.tables import (
     ClientActRuleRow,
     ClientAudienceRow,
     ClientRow,
+    ClientScopeExpiryRow,
     ClientSecretRow,
     GroupRow,
     IdentityGroupRow,
@@ -55,6 +56,7 @@ from issuer.directory.records import (
     UserRecord,
 )
 from issuer.fields.ids import fold_id
+from issuer.scopes import live_scopes
 from issuer.vocabulary import (
     GRANTS_WITH_A_PERSON,
     MAX_ACTORS,
@@ -125,6 +127,20 @@ _THROUGH_ISSUERS = (
     .where(UserRow.folded_id.in_(_FOLDED_IDS))
 )
 _OF_USERS: CompoundSelect[Any] = union_all(_ASSIGNED, _THROUGH_GROUPS, _THROUGH_ISSUERS)
+_CLIENT_ID: BindParameter[str] = bindparam("client_id")
+# Secrets of a client, and its own scopes that do not last. Joined to the client, there would be a
+# row for each of them and each act rule.
+_EXPIRING: CompoundSelect[Any] = union_all(
+    select(
+        ClientSecretRow.id,
+        ClientSecretRow.digest,
+        null().label("scope"),
+        ClientSecretRow.expires_at,
+    ).where(ClientSecretRow.client_id == _CLIENT_ID),
+    select(null(), null(), ClientScopeExpiryRow.scope, ClientScopeExpiryRow.expires_at).where(
+        ClientScopeExpiryRow.client_id == _CLIENT_ID
+    ),
+)
 
 
 def load_client(
@@ -135,22 +151,23 @@ def load_client(
     By the same statements whether it exists or not: the time of the answer must not reveal that.
     """
     of_id = select(ClientRow).where(ClientRow.client_id == client_id)
-    with_more = of_id.options(joinedload(ClientRow.act_rules), joinedload(ClientRow.scope_expiries))
-    row = session.scalars(with_more).unique().one_or_none()
+    with_rules = of_id.options(joinedload(ClientRow.act_rules))
+    row = session.scalars(with_rules).unique().one_or_none()
     audiences = _audiences(session, _permitted(row, client_id, own_audience), own_audience)
-    of_client = select(ClientSecretRow).where(ClientSecretRow.client_id == client_id)
-    secrets = session.scalars(of_client).all()
+    expiring = session.execute(_EXPIRING, {"client_id": client_id}).all()
     roles = _role_grants(session, _ASSIGNED, [client_id], now)[client_id]
     if row is None:
         return None
+    ends = {each.scope: each.expires_at for each in expiring if each.scope is not None}
+    scopes, ends = live_scopes(row.scopes, ends, now)
     return as_record(
         ClientRecord,
         row,
         trusts=tuple(row.trusts),
         grant_types=frozenset(row.grant_types),
         audiences={each.id: each for each in audiences},
-        rights=Rights(frozenset(row.scopes_at(now)), roles, row.scope_ends_at(now)),
-        secrets=tuple(as_record(SecretRecord, each) for each in secrets),
+        rights=Rights(frozenset(scopes), roles, ends),
+        secrets=tuple(as_record(SecretRecord, each) for each in expiring if each.id is not None),
         redirect_uris=tuple(row.redirect_uris),
         post_logout_redirect_uris=tuple(row.post_logout_redirect_uris),
         may_act=frozenset(as_record(MayAct, each) for each in row.act_rules),

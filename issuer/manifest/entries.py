@@ -16,6 +16,7 @@ from issuer.groups import GROUP, MAX_MEMBERS, GroupFields
 from issuer.manifest.problems import shown
 from issuer.resources.resource_type import ResourceType, members_of
 from issuer.roles import ROLE, Assignment, HeldRole, RoleFields
+from issuer.scopes import live_scopes
 from issuer.trusted_issuers import TRUSTED_ISSUER, TrustedIssuerFields
 from issuer.trusted_issuers.sign_in import SignInFields
 from issuer.users import USER, UserFields
@@ -133,10 +134,8 @@ def _without_expired(entry: Any, now: datetime) -> Fields:
         "roles": [e for e in entry.roles if e.expires_at is None or e.expires_at > now]
     }
     if isinstance(entry, ClientEntry):
-        ended = {scope for scope, end in entry.scopes_expire_at.items() if end <= now}
-        left["scopes"] = [scope for scope in entry.scopes if scope not in ended]
-        ends = entry.scopes_expire_at.items()
-        left["scopes_expire_at"] = {scope: end for scope, end in ends if scope not in ended}
+        scopes, ends = live_scopes(entry.scopes, entry.scopes_expire_at, now)
+        left |= {"scopes": scopes, "scopes_expire_at": ends}
     copy: Fields = entry.model_copy(update=left)
     return copy
 

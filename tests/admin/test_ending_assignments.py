@@ -5,7 +5,9 @@ from datetime import timedelta
 
 import httpx
 import pytest
+from sqlalchemy import select, update
 
+from issuer.database.tables import ClientRow, ClientScopeExpiryRow
 from tests.builders import URL, Deployment
 from tests.drivers import AdminApi, TokenDriver
 from tests.oauth.refreshing import events
@@ -162,6 +164,32 @@ def test_an_end_goes_with_its_scope_and_null_makes_it_last(admin: AdminApi):
     assert added.json()["scopes_expire_at"] == {"agents:read": END}
     lasting = admin.patch("/clients/ci", scopes_expire_at={"agents:read": None})
     assert (lasting.json()["scopes"], lasting.json()["scopes_expire_at"]) == (["agents:read"], {})
+
+
+def test_removing_all_scopes_removes_their_ends(admin: AdminApi):
+    admin.patch("/clients/ci", scopes_expire_at={"agents:read": END})
+    removed = admin.patch("/clients/ci", scopes=None)
+    assert (removed.status_code, removed.json()["scopes_expire_at"]) == (200, {})
+
+
+@pytest.mark.parametrize("after", [timedelta(0), timedelta(minutes=10)])
+def test_an_end_that_an_older_version_has_left_of_a_removed_scope_does_not_count(
+    admin: AdminApi, deployment: Deployment, after: timedelta
+):
+    """Versions without ends remove scopes alone."""
+    admin.patch("/clients/ci", scopes=["agents:read", "agents:run"])
+    admin.patch("/clients/ci", scopes_expire_at={"agents:run": END})
+    with deployment.services.database.transaction() as session:
+        only_read = update(ClientRow).values(scopes=["agents:read"])
+        session.execute(only_read.where(ClientRow.client_id == "ci"))
+    deployment.wait(after)
+    again = AdminApi(deployment.http, admin_token(deployment))
+    assert again.get("/clients/ci").json()["scopes_expire_at"] == {}
+    deployment.services.administration.delete_expired_rights()
+    assert again.patch("/clients/ci", name="CI").json()["scopes"] == ["agents:read"]
+    with deployment.services.database.reading() as session:
+        assert session.scalars(select(ClientScopeExpiryRow)).all() == []
+    assert events(deployment, "client.scopes_expired") == []
 
 
 def test_the_last_administrator_gets_no_end(admin: AdminApi, deployment: Deployment):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 
 import pytest
 from sqlalchemy import event
@@ -37,6 +38,26 @@ def test_an_unknown_client_takes_the_same_statements_as_a_known_one(deployment: 
     with statements(deployment) as unknown:
         deployment.services.tokens.directory.load_client("unknown")
     assert unknown == known
+
+
+def test_act_rules_and_ends_of_scopes_are_not_multiplied(deployment: Deployment):
+    """There may be 50 of the ones and 500 of the others."""
+    deployment.audience("data-os")
+    ends = {"agents:run": "2026-12-01T00:00:00Z", "teams:run": "2026-12-02T00:00:00Z"}
+    rule = {"from": "my-os", "to": "data-os"}
+    deployment.client("between", audiences=["my-os", "data-os"], scopes=[*ends, "agents:read"])
+    with deployment.changing() as work:
+        work.clients.update("between", {"scopes_expire_at": ends, "may_act": [rule]})
+    with statements(deployment) as seen:
+        record = deployment.services.tokens.directory.load_client("between")
+    assert record is not None
+    assert (len(record.secrets), len(record.may_act)) == (1, 1)
+    assert record.rights.direct == {*ends, "agents:read"}
+    assert record.rights.direct_ends == {
+        scope: datetime.fromisoformat(end) for scope, end in ends.items()
+    }
+    assert any("client_scope_expiries" in each for each in seen)
+    assert not any("client_scope_expiries" in each and "client_act_rules" in each for each in seen)
 
 
 def test_a_record_is_read_from_one_snapshot(deployment: Deployment, clock: FakeClock):
