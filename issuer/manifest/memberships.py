@@ -31,7 +31,7 @@ class Memberships:
         group_id = before.resource.id if before else None
         members = dict(current.members(self._work, group_id)) if group_id else {}
         via = Through(group.name, group.id)
-        roles = [HeldRole(role=e.role, audience=e.audience, via=via) for e in after.assignments]
+        roles = [HeldRole(**dict(each), via=via) for each in after.assignments]
         if after.members is None:
             for user_id in members if roles else ():
                 self._by_id[user_id] += roles

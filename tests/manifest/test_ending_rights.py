@@ -6,6 +6,8 @@ import pytest
 
 from issuer.errors import NotAllowed
 from issuer.manifest import InvalidManifest, read
+from issuer.roles import Assignment
+from issuer.vocabulary import ADMIN_CLIENT
 from tests.builders import URL, Deployment
 from tests.manifest.declaring import declare, exported, planned
 
@@ -86,3 +88,22 @@ def test_no_plan_gives_the_last_administrator_an_end(deployment: Deployment):
         planned(deployment.services, f"clients: [{admin}, {ends}}}]")
     other = f'{{client_id: other, scopes: [issuer:admin], audiences: ["{URL}"]}}'
     declare(deployment.services, f"clients: [{admin}, {ends}}}, {other}]")
+
+
+def test_no_plan_gives_the_group_of_the_last_administrator_an_end(deployment: Deployment):
+    """The roles of a group end for its members as well."""
+    deployment.client(
+        "console",
+        audiences=[URL],
+        user_rights="all",
+        grant_types=["authorization_code"],
+        redirect_uris=["https://console.example/"],
+    )
+    deployment.role("root", ["issuer:admin"])
+    group = deployment.group("Admins", [deployment.user("boss")])
+    with deployment.changing() as work:
+        work.assignments.assign(group, Assignment(role="root", audience=URL))
+        work.clients.update(ADMIN_CLIENT, {"disabled": True})
+    ending = f'{{role: root, audience: "{URL}", expires_at: 2027-01-01T00:00:00Z}}'
+    with pytest.raises(NotAllowed, match="would remove the last holder of issuer:admin"):
+        planned(deployment.services, f"groups: [{{name: Admins, roles: [{ending}]}}]")
