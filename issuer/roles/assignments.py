@@ -11,7 +11,7 @@ from issuer.authority import Authority
 from issuer.clock import Clock
 from issuer.database import Session
 from issuer.database.tables import AssignmentRow
-from issuer.directory import Rights, Through
+from issuer.directory import Rights, RoleGrant, Through
 from issuer.directory.store import load_role_grants
 from issuer.errors import InvalidField, NotAllowed, NotFound
 from issuer.fields.fields import Fields
@@ -65,6 +65,16 @@ class HeldRole(Assignment):
     """A role that a principal holds. `via` is null where it is assigned to the principal itself."""
 
     via: Through | None = None
+
+    @classmethod
+    def from_grant(cls, grant: RoleGrant) -> Self:
+        """As the directory has it."""
+        return cls(
+            role=grant.role,
+            audience=grant.audience_id,
+            expires_at=grant.expires_at,
+            via=grant.through,
+        )
 
     def __str__(self) -> str:
         through = f" through {self.via}" if self.via else ""
@@ -125,18 +135,7 @@ class Assignments(AssignmentStore):
         """
         grants = load_role_grants(self.session, principal_ids, self._clock())
         return {
-            each: sorted(
-                (
-                    HeldRole(
-                        role=grant.role,
-                        audience=grant.audience_id,
-                        expires_at=grant.expires_at,
-                        via=grant.through,
-                    )
-                    for grant in held
-                ),
-                key=_in_order,
-            )
+            each: sorted(map(HeldRole.from_grant, held), key=_in_order)
             for each, held in grants.items()
         }
 

@@ -77,16 +77,7 @@ def effective_rights(
                 meaning_of(scope),
                 scope in rights.direct,
                 rights.direct_ends.get(scope),
-                tuple(
-                    HeldRole(
-                        role=grant.role,
-                        audience=grant.audience_id,
-                        expires_at=grant.expires_at,
-                        via=grant.through,
-                    )
-                    for grant in grants
-                    if scope in grant.scopes
-                ),
+                tuple(HeldRole.from_grant(grant) for grant in grants if scope in grant.scopes),
             )
             for scope in scopes[:_SHOWN]
         ),
