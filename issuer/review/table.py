@@ -1,12 +1,10 @@
 """The access review as a table for spreadsheets."""
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime
 
-from issuer.fields.text import escaped
 from issuer.review.evidence import ReviewedScope
 
-_COLUMNS = (
+COLUMNS = (
     "kind",
     "id",
     "name",
@@ -20,21 +18,8 @@ _COLUMNS = (
     "requests",
     "verdict",
 )
-_FORMULA = ("=", "+", "-", "@")
 
 
-def table(rows: Iterable[ReviewedScope]) -> Iterator[list[object]]:
-    """The names of the columns, then a line for each row."""
-    yield list(_COLUMNS)
-    for row in rows:
-        members = {**row.model_dump(), **row.principal.model_dump()}
-        yield [_cell(members[column]) for column in _COLUMNS]
-
-
-def _cell(value: object) -> object:
-    """Text that a spreadsheet would take for a formula begins with an apostrophe."""
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if not isinstance(value, str):
-        return "" if value is None else value
-    return f"'{escaped(value)}" if value.startswith(_FORMULA) else escaped(value)
+def as_rows(reviewed: Iterable[ReviewedScope]) -> Iterator[dict[str, object]]:
+    """What stands in the columns, for each."""
+    return ({**dict(each), **dict(each.principal)} for each in reviewed)

@@ -13,13 +13,14 @@ from issuer.cli import output
 from issuer.cli.command import flag, new_app, option, wants_json
 from issuer.cli.opening import administering
 from issuer.cli.options import known_clients_and_users
+from issuer.fields.spreadsheet import cells
 from issuer.fields.text import escaped
 from issuer.fields.times import duration
 from issuer.manifest.exporting import written
 from issuer.review.evidence import ReviewedScope
 from issuer.review.proposals import Proposal, propose
 from issuer.review.reviewing import Review, access_review, review
-from issuer.review.table import table
+from issuer.review.table import COLUMNS, as_rows
 from issuer.usage import within_kept
 
 app = new_app()
@@ -106,4 +107,5 @@ def _in_words(scopes: frozenset[str]) -> str:
 
 
 def _write_csv(rows: Iterator[ReviewedScope]) -> None:
-    csv.writer(sys.stdout, lineterminator="\n").writerows(table(rows))
+    lines = cells(as_rows(rows), COLUMNS)
+    csv.writer(sys.stdout, lineterminator="\n").writerows(lines)

@@ -13,6 +13,7 @@ from issuer.audit.chain_store import Outcome
 from issuer.audit.sentences import ACTIONS, require_action
 from issuer.composition import UnitOfWork
 from issuer.errors import NotFound
+from issuer.fields.spreadsheet import as_csv
 from issuer.fields.text import escaped, readable_json
 from issuer.fields.times import duration
 from issuer.groups import GROUP
@@ -20,7 +21,6 @@ from issuer.web.console.screens.events_in_words import EventInWords, in_words
 from issuer.web.console.screens.operator import Operator, readable
 from issuer.web.console.screens.recent_events import READ
 from issuer.web.console.screens.screen import ConsoleScreen
-from issuer.web.console.screens.spreadsheet import as_csv
 from issuer.web.console.screens.views import PAGE, Listing, Typed
 from issuer.web.words import segment
 

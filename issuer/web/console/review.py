@@ -1,9 +1,7 @@
 """`/console/review`: which rights nobody uses, and what would be enough for a client or user."""
 
-import csv
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
-from io import StringIO
 from itertools import groupby, islice
 
 from starlette.responses import Response
@@ -11,11 +9,11 @@ from starlette.responses import Response
 from issuer.audiences import AUDIENCE
 from issuer.clients import CLIENT
 from issuer.errors import NotAllowed
+from issuer.fields.spreadsheet import as_csv
 from issuer.manifest.exporting import written
-from issuer.review.evidence import ReviewedScope
 from issuer.review.proposals import Proposal, propose
 from issuer.review.reviewing import access_review, review
-from issuer.review.table import table
+from issuer.review.table import COLUMNS, as_rows
 from issuer.roles import ROLE
 from issuer.users import USER
 from issuer.web.console.configuration import ConfigurationScreen
@@ -99,11 +97,6 @@ class AccessReviewScreen(ReviewingScreen):
 
     def show(self) -> Response:
         with self.operator.reading(AUDIENCE.read) as work:
-            rows = islice(access_review(work, self.parts.clock()), _EXPORTED)
-            return self.download(_as_csv(rows), "text/csv; charset=utf-8", "access-review.csv")
-
-
-def _as_csv(rows: Iterator[ReviewedScope]) -> str:
-    text = StringIO()
-    csv.writer(text).writerows(table(rows))
-    return text.getvalue()
+            reviewed = islice(access_review(work, self.parts.clock()), _EXPORTED)
+            text = as_csv(as_rows(reviewed), COLUMNS)
+            return self.download(text, "text/csv", "access-review.csv")

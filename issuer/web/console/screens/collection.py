@@ -13,11 +13,11 @@ from starlette.responses import Response
 
 from issuer.composition import UnitOfWork
 from issuer.errors import AlreadyExists, InvalidField
+from issuer.fields.spreadsheet import as_csv
 from issuer.fields.text import escaped
 from issuer.resources import ResourceType
 from issuer.web.console.screens.resource_form import ResourceForm, allow_if_ticked
 from issuer.web.console.screens.screen import CONFLICT, ConsoleScreen
-from issuer.web.console.screens.spreadsheet import as_csv
 from issuer.web.console.screens.views import Command, list_query, listing
 from issuer.web.words import segment
 
