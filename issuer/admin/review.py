@@ -10,18 +10,16 @@ from issuer.admin.access import Caller
 from issuer.admin.problems import documented
 from issuer.admin.routes import admin_router, requires
 from issuer.audiences import AUDIENCE
-from issuer.clients import CLIENT
 from issuer.errors import InvalidField
 from issuer.fields.times import duration
+from issuer.review.evidence import READS
 from issuer.review.proposals import propose
 from issuer.review.reviewing import Review, review
-from issuer.roles import ROLE
 from issuer.usage import within_kept
-from issuer.users import USER
 
 router = admin_router("/review", "review")
 
-_READS = (AUDIENCE.read, ROLE.read, CLIENT.read, USER.read)
+_READS = tuple(each.read for each in READS)
 
 UnusedFor = Annotated[
     str, Query(max_length=16, description="For how many days a right was not used, such as `30d`.")

@@ -7,21 +7,18 @@ from itertools import groupby, islice
 from starlette.responses import Response
 
 from issuer.audiences import AUDIENCE
-from issuer.clients import CLIENT
 from issuer.errors import NotAllowed
 from issuer.fields.spreadsheet import as_csv
 from issuer.manifest.exporting import written
+from issuer.review.evidence import READS
 from issuer.review.proposals import Proposal, propose
 from issuer.review.reviewing import access_review, review
 from issuer.review.table import COLUMNS, as_rows
-from issuer.roles import ROLE
-from issuer.users import USER
 from issuer.web.console.configuration import ConfigurationScreen
 from issuer.web.console.screens.screen import CONFLICT, ConsoleScreen
 
 _SHOWN = 100  # findings of a kind
 _EXPORTED = 10_000
-_RESOURCES = (AUDIENCE, ROLE, CLIENT, USER)
 
 
 class ReviewingScreen(ConsoleScreen):
@@ -31,7 +28,7 @@ class ReviewingScreen(ConsoleScreen):
 
     @classmethod
     def scopes(cls) -> Iterable[str]:
-        return [each.read for each in _RESOURCES]
+        return [each.read for each in READS]
 
 
 class ReviewScreen(ReviewingScreen):
