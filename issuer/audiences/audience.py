@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Annotated
 
+from issuer.algorithms import AlgorithmInUse
 from issuer.fields.fields import Algorithm, Fields, Label, Version
 from issuer.fields.ids import AudienceId
 from issuer.fields.times import Lifetime
@@ -82,6 +83,12 @@ class Audience(AudienceFields):
     created_at: datetime
     updated_at: datetime
     version: Version
+
+    @property
+    def algorithm(self) -> AlgorithmInUse:
+        """What signs its tokens, and what did before."""
+        assert self.signing_alg is not None  # stored with one
+        return AlgorithmInUse(self.signing_alg, self.previous_alg, self.alg_changes_at)
 
 
 AUDIENCE = ResourceType("audience", "audiences", key="id", fields=AudienceFields, model=Audience)

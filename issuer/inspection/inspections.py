@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from issuer.algorithms import AlgorithmInUse
 from issuer.audiences import Audience, AudienceFields, Audiences
 from issuer.directory import AudienceRecord
 from issuer.errors import NotAllowed, NotFound
@@ -82,15 +81,11 @@ class Inspections(WithinTransaction):
         return InspectionRequest(self._audiences.own_id, audience_id, url, tokens, live)
 
     def _tokens(self, audience: Audience) -> InspectionTokens:
-        assert audience.signing_alg is not None
-        algorithm = AlgorithmInUse(
-            audience.signing_alg, audience.previous_alg, audience.alg_changes_at
-        )
+        alg, now = audience.algorithm, self._clock()
         record = AudienceRecord(
-            audience.id, algorithm, access_token_ttl=None, include_roles=False, is_own=False
+            audience.id, alg, access_token_ttl=None, include_roles=False, is_own=False
         )
-        now = self._clock()
-        sign = partial(self._keyring.sign, algorithm.at(now))
+        sign = partial(self._keyring.sign, alg.at(now))
         return InspectionTokens.issue(self._issuer, sign, record, now)
 
     def finish(self, report: InspectionReport) -> None:

@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 
 from starlette.responses import Response
 
-from issuer.algorithms import AlgorithmInUse
 from issuer.audiences import AUDIENCE, Audience, AudienceFields
 from issuer.clients import CLIENT
 from issuer.composition import UnitOfWork
@@ -115,10 +114,7 @@ class OneAudienceScreen(ResourceScreen):
             may_delete = is_permitted(work.audiences.authorize_release, key)
             matrix = rights_at(self.operator, work, audience, filters, url)
             inspection = work.inspections.find(key)
-        assert audience.signing_alg is not None
-        signing = AlgorithmInUse(
-            audience.signing_alg, audience.previous_alg, audience.alg_changes_at
-        )
+        signing = audience.algorithm
         wrong = {"resource": filters.error} if filters.error else {}
         return super().page(
             may_delete=may_delete,
