@@ -96,7 +96,7 @@ def _accepted(observed: Observed, *kinds: TokenKind) -> Iterator[str]:
     """The configuration is refused without a token, and not for the reason of the token."""
     for probe in (Probe(CONFIG.path, kind) for kind in kinds):
         answer = observed.answers.get(probe)
-        if observed.verifies and answer and (answer.is_open or answer.status == 403):  # noqa: PLR2004
+        if observed.verifies and answer and answer.accepts_token:
             yield observed.says(probe)
 
 
@@ -106,7 +106,7 @@ def issuer_refused(observed: Observed) -> Iterator[str]:
 
 
 def names_refused(observed: Observed) -> Iterator[str]:
-    if observed.answers[CONFIG].status == 403:  # noqa: PLR2004
+    if observed.answers[CONFIG].is_forbidden:
         yield observed.says(CONFIG)
 
 

@@ -66,8 +66,7 @@ class Observed:
     @property
     def accepts(self) -> bool:
         """Whether it verifies tokens, and has accepted that of the inspector."""
-        answer = self.answers[CONFIG]
-        return self.verifies and (answer.is_open or answer.status == 403)  # noqa: PLR2004
+        return self.verifies and self.answers[CONFIG].accepts_token
 
     def is_open(self, probe: Probe) -> bool:
         return probe in self.answers and self.answers[probe].is_open

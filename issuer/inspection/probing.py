@@ -60,8 +60,17 @@ class ProbeAnswer:
         return self.status == httpx.codes.UNAUTHORIZED
 
     @property
+    def is_forbidden(self) -> bool:
+        """Whether the token was accepted, and lacks a scope."""
+        return self.status == httpx.codes.FORBIDDEN
+
+    @property
+    def accepts_token(self) -> bool:
+        return self.is_open or self.is_forbidden
+
+    @property
     def is_refused(self) -> bool:
-        return self.is_unauthorized or self.status == httpx.codes.FORBIDDEN
+        return self.is_unauthorized or self.is_forbidden
 
     @property
     def members(self) -> dict[str, Any]:
