@@ -168,9 +168,14 @@ def no_challenge(observed: Observed) -> Iterator[str]:
         yield f"{observed.says(WITHOUT)}, without resource_metadata in WWW-Authenticate"
 
 
+def no_answer(observed: Observed) -> Iterator[str]:
+    if unanswered := observed.unanswered():
+        yield _some(observed, unanswered)
+
+
 def _some(observed: Observed, probes: list[Probe]) -> str:
-    """The first with its status, and how many more."""
-    first, *more = probes
-    paths = ", ".join(each.path for each in more[:_NAMED])
+    """The first with its status, and how many more paths."""
+    first = probes[0]
+    more = [path for path in dict.fromkeys(each.path for each in probes) if path != first.path]
     others = f", {len(more) - _NAMED} others" if len(more) > _NAMED else ""
-    return observed.says(first) + (f"; also {paths}{others}" if more else "")
+    return observed.says(first) + (f"; also {', '.join(more[:_NAMED])}{others}" if more else "")

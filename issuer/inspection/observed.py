@@ -76,7 +76,13 @@ class Observed:
 
     def says(self, probe: Probe) -> str:
         """The request and the status of its answer."""
-        return f"{probe}: {self.answers[probe].status}"
+        answer = self.answers.get(probe)
+        return f"{probe}: {answer.status if answer else 'no answer'}"
+
+    def unanswered(self) -> list[Probe]:
+        """What has no answer, because none came in time or it was beyond the bound of requests."""
+        asked = (*self.resource_documents(), *self.mcp(), *probes_of(self))
+        return [each for each in asked if each not in self.answers]
 
     def status_of(self, probes: Iterable[Probe]) -> tuple[list[Probe], list[Probe]]:
         """Those that are open, and those that are refused; neither says anything of the others."""

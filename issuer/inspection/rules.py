@@ -217,4 +217,11 @@ RULES = (
         _WITH_URL,
         checks.no_challenge,
     ),
+    InspectionRule(
+        "no-answer",
+        _L,
+        "Some requests got no answer: whether their routes are open is unknown.",
+        "Inspect it again when it is less busy.",
+        checks.no_answer,
+    ),
 )

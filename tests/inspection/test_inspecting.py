@@ -18,6 +18,7 @@ from tests.inspection.fake_agentos import RESOURCE, FakeAgentOS, inspectable
 from tests.rows import rows
 from tests.verifying_servers import Reply
 
+NO_HTTP = Reply(200, b"", {"Content-Length": "none"})
 SECRET = "your-secret-key-at-least-256-bits-long"
 
 
@@ -161,6 +162,16 @@ PLANTED: list[tuple[str, str, Planting]] = [
         lambda it: setattr(it, "issuer", "https://a.example"),
     ),
     ("no-challenge", "WWW-Authenticate", lambda it: setattr(it, "challenge", "Bearer")),
+    (
+        "no-answer",
+        "GET /sessions without a token: no answer",
+        lambda it: it.answers.update({"/sessions": NO_HTTP}),
+    ),
+    (
+        "no-answer",
+        "GET /mcp without a token: no answer; also /mcp/server-card",
+        lambda it: it.answers.update({"/mcp": NO_HTTP, "/mcp/server-card": NO_HTTP}),
+    ),
 ]
 
 
@@ -202,6 +213,20 @@ def test_an_agentos_with_many_agents_gets_few_requests(
     report = inspect(deployment)
     assert len(agent_os.requests) <= probing.MAX_REQUESTS
     assert len(report.components.agents) == 1_000
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_what_was_not_asked_for_the_bound_of_requests_is_said(
+    deployment: Deployment, agent_os: FakeAgentOS
+):
+    interfaces = [{"type": "agui", "route": f"/chat{number}"} for number in range(300)]
+    config = {"agents": [{"id": "web"}], "interfaces": interfaces}
+    agent_os.answers["/config"] = Reply(200, json.dumps(config).encode())
+    findings = inspect(deployment).findings
+    assert len(agent_os.requests) == probing.MAX_REQUESTS
+    (evidence,) = (each.evidence for each in findings if each.rule == "no-answer")
+    assert "/chat299/status" not in {path for path, _ in agent_os.requests}
+    assert "no answer; also /chat" in evidence
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"])
