@@ -72,7 +72,10 @@ class ReviewedPrincipal:
 
 @dataclass
 class UsageEvidence:
-    """What verifiers reported, compared with what clients and users hold. Reads all audiences."""
+    """What verifiers reported, compared with what clients and users hold. Reads all audiences.
+
+    `has_read_all`: no client or user was left out of the `batches`.
+    """
 
     work: Reviewable
     now: datetime
@@ -80,6 +83,7 @@ class UsageEvidence:
     since: datetime = field(init=False)
     coverage: dict[str, ReportCoverage] = field(init=False)
     roles: dict[str, Role] = field(init=False)
+    has_read_all: bool = field(default=True, init=False)
 
     def __post_init__(self) -> None:
         for each in READS:
@@ -116,8 +120,9 @@ class UsageEvidence:
     def batches(
         self, resource_type: ResourceType[Any, Any], most: int | None
     ) -> Iterator[list["ReviewedPrincipal"]]:
-        """Clients or users that administrators made, in order of their ids."""
-        found = islice(current.principals(self.work, resource_type), most)
+        """Clients or users that administrators made, in order of their ids; at most so many."""
+        every = current.principals(self.work, resource_type)
+        found = islice(every, most)
         store = self.work.reviewed
         used_by = store.used_by_users if resource_type is USER else store.used_by_clients
         while batch := list(islice(found, _BATCH)):
@@ -126,6 +131,7 @@ class UsageEvidence:
                 self._holder(resource, roles, used.get(resource_type.key_of(resource), []))
                 for resource, roles in batch
             ]
+        self.has_read_all = self.has_read_all and next(every, None) is None
 
     def holder(self, resource: Client | User) -> ReviewedPrincipal:
         """One client or user."""

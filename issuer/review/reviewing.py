@@ -1,14 +1,12 @@
 """Reviewing: what nobody uses, and what was refused."""
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from itertools import islice
+from itertools import chain
 
 from pydantic import BaseModel
 
 from issuer.clients import CLIENT, Client
-from issuer.manifest import current
 from issuer.review.evidence import (
     UNUSED_FOR,
     Reviewable,
@@ -22,7 +20,6 @@ from issuer.users import USER
 
 MOST_FINDINGS = 1_000  # of each kind
 MOST_PRINCIPALS = 10_000  # of each kind, in a review; the access review has all
-_BATCH = 500
 
 
 class Review(BaseModel, frozen=True):
@@ -59,36 +56,35 @@ def review(work: Reviewable, now: datetime, unused_for: timedelta = UNUSED_FOR) 
     """
     evidence = UsageEvidence(work, now, unused_for)
     found: dict[FindingKind, list[ReviewFinding]] = {kind: [] for kind in FindingKind}
+    is_complete = True
+    for finding in _findings(evidence):
+        of_kind = found[finding.kind]
+        if len(of_kind) < MOST_FINDINGS:
+            of_kind.append(finding)
+        else:
+            is_complete = False
+    return Review(
+        since=evidence.since,
+        coverage=list(evidence.coverage.values()),
+        findings=[*chain.from_iterable(found.values())],
+        is_complete=is_complete and evidence.has_read_all,
+    )
+
+
+def _findings(evidence: UsageEvidence) -> Iterator[ReviewFinding]:
+    """All of them, each kind in its order."""
     verdicts: dict[str, set[str]] = {}
-    looked_at = Counter[str]()
-    for kind in (CLIENT, USER):
+    for kind, absences in ((CLIENT, _unused_clients), (USER, _not_signed_in)):
         for batch in evidence.batches(kind, MOST_PRINCIPALS):
-            looked_at[kind.kind] += len(batch)
             for holder, rows in evidence.rows(batch):
                 for row in rows:
                     if row.role is not None:
                         verdicts.setdefault(row.role, set()).add(row.verdict)
-                for finding in (*_of_rows(rows), *_refusals(evidence, holder, rows)):
-                    found[finding.kind].append(finding)
-            for finding in _asleep(evidence, batch) if kind is CLIENT else ():
-                found[finding.kind].append(finding)
-    for finding in (
-        *_of_roles(evidence, verdicts),
-        *_of_secrets(evidence),
-        *_of_people(evidence),
-    ):
-        found[finding.kind].append(finding)
-    is_complete = all(
-        number <= most
-        for most, numbers in (
-            (MOST_PRINCIPALS - 1, looked_at.values()),
-            (MOST_FINDINGS, map(len, found.values())),
-        )
-        for number in numbers
-    )
-    listed = [each for kind in found.values() for each in kind[:MOST_FINDINGS]]
-    coverage = list(evidence.coverage.values())
-    return Review(since=evidence.since, coverage=coverage, findings=listed, is_complete=is_complete)
+                yield from _of_rows(rows)
+                yield from _refusals(evidence, holder, rows)
+            yield from absences(evidence, batch)
+    yield from _of_roles(evidence, verdicts)
+    yield from _unused_secrets(evidence)
 
 
 def _of_rows(rows: Iterable[ReviewedScope]) -> Iterator[ReviewFinding]:
@@ -149,9 +145,11 @@ def _of_roles(evidence: UsageEvidence, verdicts: Mapping[str, set[str]]) -> Iter
         yield ReviewFinding(kind=kind, sentence=f"role {name}: {why}.", through=f"the role {name}")
 
 
-def _asleep(evidence: UsageEvidence, batch: Iterable[ReviewedPrincipal]) -> Iterator[ReviewFinding]:
+def _unused_clients(
+    evidence: UsageEvidence, batch: Iterable[ReviewedPrincipal]
+) -> Iterator[ReviewFinding]:
     """Clients whose secrets nobody used, and that no verifier has seen."""
-    clients = {each.principal.id: each for each in batch if _may_sleep(evidence, each)}
+    clients = {each.principal.id: each for each in batch if _tells_by_secrets(evidence, each)}
     last_uses = evidence.work.clients.last_uses(list(clients))
     for client_id, holder in clients.items():
         days = [each.last_allowed for each in holder.used if each.last_allowed]
@@ -167,7 +165,7 @@ def _asleep(evidence: UsageEvidence, batch: Iterable[ReviewedPrincipal]) -> Iter
         )
 
 
-def _may_sleep(evidence: UsageEvidence, holder: ReviewedPrincipal) -> bool:
+def _tells_by_secrets(evidence: UsageEvidence, holder: ReviewedPrincipal) -> bool:
     """Whether the use of its secrets tells whether it is used."""
     client = holder.resource
     assert isinstance(client, Client)
@@ -175,7 +173,7 @@ def _may_sleep(evidence: UsageEvidence, holder: ReviewedPrincipal) -> bool:
     return has_secrets and not client.disabled and client.created_at < evidence.since
 
 
-def _of_secrets(evidence: UsageEvidence) -> Iterator[ReviewFinding]:
+def _unused_secrets(evidence: UsageEvidence) -> Iterator[ReviewFinding]:
     clients = evidence.work.clients
     for client_id, secret in clients.unused_secrets(evidence.since, MOST_FINDINGS + 1):
         principal = Principal(kind=CLIENT.kind, id=client_id, name="")
@@ -189,19 +187,21 @@ def _of_secrets(evidence: UsageEvidence) -> Iterator[ReviewFinding]:
         )
 
 
-def _of_people(evidence: UsageEvidence) -> Iterator[ReviewFinding]:
-    users = islice(current.resources(evidence.work, USER), MOST_PRINCIPALS)
-    while batch := list(islice(users, _BATCH)):
-        last = evidence.work.reviewed.last_sign_ins([each.id for each in batch])
-        for user in batch:
-            at = last.get(user.id)
-            if user.disabled or user.created_at >= evidence.since:
-                continue
-            if at is not None and at >= evidence.since:
-                continue
-            principal = Principal(kind=USER.kind, id=user.id, name=user.username)
-            kind = FindingKind.NOT_SIGNED_IN if at else FindingKind.NEVER_SIGNED_IN
-            when = f"last signed in on {at:%Y-%m-%d}" if at else "has not signed in for 90 days"
-            yield ReviewFinding(
-                kind=kind, sentence=f"{principal} {when}.", principal=principal, last_used=at
-            )
+def _not_signed_in(
+    evidence: UsageEvidence, batch: Sequence[ReviewedPrincipal]
+) -> Iterator[ReviewFinding]:
+    last = evidence.work.reviewed.last_sign_ins([each.principal.id for each in batch])
+    for holder in batch:
+        at, user = last.get(holder.principal.id), holder.resource
+        if user.disabled or user.created_at >= evidence.since:
+            continue
+        if at is not None and at >= evidence.since:
+            continue
+        kind = FindingKind.NOT_SIGNED_IN if at else FindingKind.NEVER_SIGNED_IN
+        when = f"last signed in on {at:%Y-%m-%d}" if at else "has not signed in for 90 days"
+        yield ReviewFinding(
+            kind=kind,
+            sentence=f"{holder.principal} {when}.",
+            principal=holder.principal,
+            last_used=at,
+        )

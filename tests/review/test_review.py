@@ -9,6 +9,7 @@ from issuer import manifest
 from issuer.database.tables import AssignmentRow
 from issuer.errors import Forbidden, NotAllowed
 from issuer.manifest.exporting import written
+from issuer.review import reviewing
 from issuer.review.findings import FindingKind
 from issuer.review.proposals import Proposal, propose
 from issuer.review.reviewing import Review, access_review, review
@@ -127,6 +128,21 @@ def test_people_who_do_not_sign_in_are_found(deployment: Deployment):
     deployment.clock.move(31 * DAY)
     people = [e for e in reviewed(deployment).findings if e.kind is FindingKind.NEVER_SIGNED_IN]
     assert [each.principal and each.principal.name for each in people] == ["alice"]
+
+
+@pytest.mark.parametrize("bound", ["MOST_PRINCIPALS", "MOST_FINDINGS"])
+def test_a_review_says_when_it_leaves_something_out(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, bound: str
+):
+    for name in ("alice", "bob", "carol"):
+        deployment.user(name)
+    deployment.clock.move(31 * DAY)
+    for most, is_complete in ((3, True), (2, False)):
+        monkeypatch.setattr(reviewing, bound, most)
+        result = reviewed(deployment)
+        kinds = [each.kind for each in result.findings]
+        assert kinds.count(FindingKind.NEVER_SIGNED_IN) == most
+        assert result.is_complete is is_complete
 
 
 def test_refusals_that_look_like_a_missing_right_are_found(deployment: Deployment, ci: str):
