@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from issuer.manifest.exporting import written
+from issuer.review import reviewing
 from issuer.review.proposals import propose
 from tests.builders import Deployment
 from tests.usage.reporting import used_daily
@@ -31,6 +32,13 @@ def test_it_shows_what_is_not_used_and_where_that_is_unknown(
     page = signed_in(*REVIEWED).get(PATH)
     assert "client ci holds sessions:read at my-os" in page.text
     assert "no verifier reports what is used" in page.text
+
+
+def test_it_says_when_not_everything_is_shown(signed_in: SignedIn, monkeypatch: pytest.MonkeyPatch):
+    browser = signed_in(*REVIEWED)
+    assert "There is more" not in browser.get(PATH).text
+    monkeypatch.setattr(reviewing, "MOST_PRINCIPALS", 1)
+    assert "There is more" in browser.get(PATH).text
 
 
 def test_a_proposal_is_planned_and_applied(deployment: Deployment, admin: Browser, ci: str):
