@@ -57,7 +57,7 @@ class ReviewedScope(BaseModel, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class ReviewedPrincipal:
-    """A client or a user with what it holds and what it used."""
+    """A client or a user with what it holds and what it used, at the `audiences` that it has."""
 
     principal: Principal
     resource: Client | User
@@ -151,7 +151,9 @@ class UsageEvidence:
             principal = Principal(kind=CLIENT.kind, id=resource.client_id, name="")
             audiences = tuple(each for each in resource.audiences if each in self.coverage)
             direct = counting_at(resource.scopes, own_audience=False)
-        return ReviewedPrincipal(principal, resource, audiences, direct, roles, used)
+        # Nobody uses an AgentOS for which it gets no tokens, whatever a verifier there says.
+        there = [each for each in used if each.audience in audiences]
+        return ReviewedPrincipal(principal, resource, audiences, direct, roles, there)
 
     def held(self, holder: ReviewedPrincipal) -> dict[str, list[tuple[str, HeldRole | None]]]:
         """By audience, each scope and the role that gives it; None for scopes of the client."""

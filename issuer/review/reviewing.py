@@ -118,7 +118,7 @@ def _refusals(
             continue
         held = [row.scope for row in rows if row.audience == used.audience]
         # Of a client, refusals may be those of users through it.
-        if covers(held, used.scope) or used.audience not in holder.audiences:
+        if covers(held, used.scope):
             continue
         yield ReviewFinding(
             kind=FindingKind.REFUSED,

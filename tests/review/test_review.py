@@ -122,6 +122,17 @@ def test_clients_and_secrets_that_nobody_uses_are_found(deployment: Deployment, 
     assert kinds[FindingKind.UNUSED_SECRET] == "ci"
 
 
+def test_a_verifier_says_nothing_about_clients_without_its_audience(
+    deployment: Deployment, ci: str
+):
+    deployment.audience("other-os")
+    days(deployment, 31)
+    used(deployment, {(ci, RUN): (1, 1), (ci, "teams:run"): (0, 1)}, audience="other-os")
+    kinds = {e.kind for e in reviewed(deployment).findings if e.principal and e.principal.id == ci}
+    assert FindingKind.UNUSED_CLIENT in kinds
+    assert FindingKind.REFUSED not in kinds
+
+
 def test_people_who_do_not_sign_in_are_found(deployment: Deployment):
     deployment.user("alice")
     assert reviewed(deployment).findings == []
