@@ -66,8 +66,8 @@ class ReviewedPrincipal:
     roles: list[HeldRole]
     used: list[UsedScope]
 
-    def used_at(self, audience: str) -> list[UsedScope]:
-        return [each for each in self.used if each.audience == audience]
+    def allowed_at(self, audience: str) -> Iterator[UsedScope]:
+        return (each for each in self.used if each.allowed and each.audience == audience)
 
 
 @dataclass
@@ -200,7 +200,7 @@ class UsageEvidence:
         role: HeldRole | None,
         since: GivenAssignment,
     ) -> ReviewedScope:
-        matching = [u for u in holder.used_at(audience) if meet([scope], [u.scope])]
+        matching = [u for u in holder.allowed_at(audience) if meet([scope], [u.scope])]
         last = max((u.last_allowed for u in matching if u.last_allowed), default=None)
         return ReviewedScope(
             principal=holder.principal,
