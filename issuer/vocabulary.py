@@ -155,6 +155,9 @@ ADMIN_CLIENT = "issuer-admin"  # that `issuer init` creates
 GRANTS_WITH_A_PERSON = frozenset({GrantType.AUTHORIZATION_CODE, GrantType.REFRESH_TOKEN})
 GRANTS_OF_PUBLIC_CLIENTS = GRANTS_WITH_A_PERSON | {GrantType.DEVICE_CODE}
 
+# `sub` of the tokens of inspections. No user and no client can have this id: `issuer:` is reserved.
+INSPECTOR = "issuer:inspector"
+
 SHORTEST_TOKEN = timedelta(minutes=1)
 MAX_TOKEN = timedelta(days=1)
 # How much the clocks of two processes may differ.

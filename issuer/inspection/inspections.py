@@ -9,12 +9,13 @@ from issuer.directory import AudienceRecord
 from issuer.errors import NotAllowed, NotFound
 from issuer.inspection.report import InspectionReport
 from issuer.inspection.store import InspectionStore
-from issuer.inspection.tokens import INSPECTOR, InspectionTokens
+from issuer.inspection.tokens import InspectionTokens
 from issuer.keys import Keyring
 from issuer.resources import Transaction
 from issuer.resources.collection import WithinTransaction
 from issuer.tokens import TokenIssuer
 from issuer.verifiers.known_verifiers import DescribedVerifier, KnownVerifiers
+from issuer.vocabulary import INSPECTOR
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,8 @@ from enum import StrEnum
 
 from issuer.directory import AudienceRecord, ClientRecord, Rights
 from issuer.tokens import AccessToken, Authorization, Signer, TokenIssuer
-from issuer.vocabulary import SHORTEST_TOKEN, AuthMethod, RegisteredBy, UserRights
+from issuer.vocabulary import INSPECTOR, SHORTEST_TOKEN, AuthMethod, RegisteredBy, UserRights
 
-# No user and no client can have this id: `issuer:` is reserved.
-INSPECTOR = "issuer:inspector"
 INSPECTOR_SCOPES = frozenset({"agents:read", "teams:read", "workflows:read", "config:read"})
 _NO_AUDIENCE = "issuer:inspector:no-audience"
 

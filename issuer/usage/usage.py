@@ -10,7 +10,7 @@ from issuer.errors import InvalidField
 from issuer.scopes import InvalidScope, parse
 from issuer.usage.report import UsageReport
 from issuer.usage.store import OTHERS, UsageKey, UsageStore
-from issuer.vocabulary import MAX_CLOCK_SKEW
+from issuer.vocabulary import INSPECTOR, MAX_CLOCK_SKEW
 
 KEPT_FOR = timedelta(days=90)
 ACCEPTED_FOR = timedelta(days=1)
@@ -46,8 +46,13 @@ class Usage(UsageStore):
 
 
 def _counts(report: UsageReport) -> Iterator[tuple[UsageKey, int, int]]:
-    """What is no scope counts as `others`, rather than that all others of the report are lost."""
+    """What is no scope counts as `others`, rather than that all others of the report are lost.
+
+    What inspections needed does not count.
+    """
     for each in report.counts:
+        if each.sub == INSPECTOR:
+            continue
         try:
             parse(each.scope)
         except InvalidScope:

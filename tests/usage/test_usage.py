@@ -103,6 +103,11 @@ def test_what_is_no_scope_counts_as_others(deployment: Deployment):
     assert rows(deployment)["alice", RUN, "25"] == (1, 0)
 
 
+def test_what_inspections_needed_is_left_out(deployment: Deployment):
+    used(deployment, {("issuer:inspector", "config:read"): (1, 30), ("alice", RUN): (1, 0)})
+    assert rows(deployment) == {("", "", "25"): (0, 0), ("alice", RUN, "25"): (1, 0)}
+
+
 def test_usage_is_deleted_after_90_days(deployment: Deployment):
     used(deployment, {("alice", RUN): (1, 0)})
     services, clock = deployment.services, deployment.clock
