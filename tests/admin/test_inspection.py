@@ -86,3 +86,19 @@ def test_an_audience_whose_id_is_a_url_is_inspected(
     for spelled in ("https://a.example/os", "https%3A%2F%2Fa.example%2Fos"):
         found = admin("POST", f"/audiences/{spelled}/inspection").json()
         assert found["audience"] == "https://a.example/os"
+
+
+def test_an_audience_whose_id_ends_like_the_path_is_read_and_inspected(
+    deployment: Deployment, admin: AdminApi, agent_os: FakeAgentOS
+):
+    """`/` of the id is encoded; one that is not ends the id."""
+    deployment.audience("https://x.example")
+    deployment.audience("https://x.example/inspection", url=agent_os.url)
+    whole = "https%3A%2F%2Fx.example%2Finspection"
+    assert admin.get(f"/audiences/{whole}").json()["id"] == "https://x.example/inspection"
+    assert problem(admin.get("/audiences/https://x.example/inspection")) == (404, "not-found")
+    found = admin("POST", f"/audiences/{whole}/inspection").json()
+    assert found["audience"] == "https://x.example/inspection"
+    assert admin.get(f"/audiences/{whole}/inspection").json() == found
+    assert problem(admin.get("/audiences/https://x.example/inspection")) == (404, "not-found")
+    assert admin.delete(f"/audiences/{whole}").status_code == 204
