@@ -9,6 +9,7 @@ from typing import Any
 from starlette.responses import Response
 
 from issuer.audiences import AUDIENCE
+from issuer.audit import AuditEvent
 from issuer.catalogue import NEWEST, lint
 from issuer.catalogue.lint import Code, ScopeFinding
 from issuer.clients import CLIENT
@@ -16,11 +17,12 @@ from issuer.groups import GROUP
 from issuer.keys.described import all_described
 from issuer.keys.schedule import KeyState
 from issuer.resources import ResourceType
-from issuer.roles import ROLE
+from issuer.roles import ROLE, Role
 from issuer.roles.assignments import ENDS_SOON
 from issuer.scopes import parse
 from issuer.status.attention import OK, PROBLEM, WARNING, Finding
 from issuer.users import USER
+from issuer.values import lazy_property
 from issuer.web.console import keys, verifiers
 from issuer.web.console.charts import HEIGHT, TokenChart, first_step, token_chart
 from issuer.web.console.rights.scope_picker import gone_of
@@ -44,7 +46,6 @@ _EXPIRES_WITHIN = timedelta(days=14)
 _UNUSED_FOR = timedelta(days=90)
 _NAMED_BY = {USER.kind: "username", GROUP.kind: "name"}
 _MOST_ROLES, _MOST_SCOPES = 100, 100
-_MOST_CHANGES = 200
 _LOCKED = "sign_in.locked"
 _COUNTED: tuple[ResourceType[Any, Any], ...] = (AUDIENCE, CLIENT, USER, GROUP, ROLE)
 _ODD = {Code.NOT_A_SCOPE, Code.PER_RESOURCE_MEANS_NOTHING, Code.COVERED_BY_ANOTHER}
@@ -77,6 +78,19 @@ class OverviewScreen(ConsoleScreen):
     PATH = PATH
     LABEL = "Overview"
     PARAMETERS = ("tokens",)
+
+    @lazy_property
+    def roles(self) -> list[Role]:
+        """The first ones."""
+        with self.operator.work(ROLE.read) as work:
+            return work.roles.page(None, _MOST_ROLES)
+
+    @lazy_property
+    def events(self) -> list[AuditEvent]:
+        """The newest ones of changes: also for those who may only read users."""
+        operator = self.operator
+        with operator.administration.reading(operator.actor, operator.held) as work:
+            return work.audit_log.changes(_LOOKED_AT)
 
     def show(self) -> Response:
         reads_audit = self.operator.holds(recent_events.READ)
@@ -145,10 +159,8 @@ class OverviewScreen(ConsoleScreen):
                     yield _of_client(client_id, f"Its scope {scope} ends {ago(end, now)}.")
 
     def _roles(self) -> Iterator[Finding]:
-        with self.operator.work(ROLE.read) as work:
-            roles = work.roles.page(None, _MOST_ROLES)
         shown, scopes = 0, 0
-        for role in roles:
+        for role in self.roles:
             scopes += len(role.scopes)
             if scopes > _MOST_SCOPES or shown == _SHOWN:
                 return
@@ -161,16 +173,14 @@ class OverviewScreen(ConsoleScreen):
     def _gone(self) -> Iterator[Finding]:
         """Roles that name agents, teams or workflows that are no longer there."""
         with self.operator.work(ROLE.read) as work:
-            gone = gone_of(self.operator, work, work.roles.page(None, _MOST_ROLES))
+            gone = gone_of(self.operator, work, self.roles)
         for name, scopes in islice(gone.items(), _SHOWN):
             text = f"The last inspection did not find what {', '.join(scopes[:_SHOWN])} is for."
             yield Finding(name, WARNING, text, path=f"/console/roles/{segment(name)}")
 
     def _users(self) -> Iterator[Finding]:
         """Users whose sign-in was locked lately, by the newest changes."""
-        with self.operator.work(USER.read) as work:
-            changes = work.audit_log.changes(_MOST_CHANGES)
-        locked = dict.fromkeys(each.target for each in changes if each.action == _LOCKED)
+        locked = dict.fromkeys(each.target for each in self.events if each.action == _LOCKED)
         for user_id in list(filter(None, locked))[:_SHOWN]:
             until = self.parts.sign_in.guard.state_of(user_id).locked_until
             user = self.parts.directory.load_user(user_id)
@@ -216,8 +226,8 @@ class OverviewScreen(ConsoleScreen):
         own = self.parts.settings.url
         with self.operator.work(AUDIENCE.read) as work:
             audiences = [each for each in work.audiences.page(None, 2) if each.id != own]
-            roles = work.roles.page(None, _MOST_ROLES)
-            gives_rights = any(not parse(scope).is_of_issuer for r in roles for scope in r.scopes)
+            scopes = (scope for role in self.roles for scope in role.scopes)
+            gives_rights = any(not parse(scope).is_of_issuer for scope in scopes)
             has_others = max(work.clients.count(2), work.users.count(2)) > 1
             follows = bool(work.verifiers.all())
         steps = [
@@ -249,6 +259,5 @@ class OverviewScreen(ConsoleScreen):
 
     def _changes(self) -> list[EventInWords]:
         with self.operator.work(recent_events.READ) as work:
-            events = work.audit_log.changes(_LOOKED_AT)
-            changes = (each for each in events if not each.action.startswith(_NO_CHANGES))
+            changes = (each for each in self.events if not each.action.startswith(_NO_CHANGES))
             return in_words(self.operator, work, islice(changes, _CHANGES))
