@@ -130,12 +130,16 @@ class ListQuery:
 class ListPart(Generic[Found]):
     """`next` is the key after which the next page begins, if there is one.
 
-    So many rows were `looked_at` where a search ends before the last one.
+    So many rows were `looked_at` where a search ends before the last one. The list can be sorted by
+    the members `sortable`, the usual one first. It has `total` rows, not counted beyond
+    `MOST_SORTED`.
     """
 
     items: Sequence[Found]
     next: str | None = None
     looked_at: int | None = None
+    sortable: Sequence[str] = ()
+    total: int = 0
 
 
 class Statements:
@@ -188,38 +192,40 @@ class Store(Statements, Generic[Row]):
                 found[inspect(row).identity] = row
         return list(found.values())
 
-    def sortable(self) -> Sequence[str]:
-        """What a list can be sorted by now, the usual first: the others take a few rows."""
-        usual, *others = self._orders
-        return [usual, *others] if self.count(MOST_SORTED) < MOST_SORTED else [usual]
-
     def listed(self, asked: ListQuery, prefixes: Sequence[str]) -> ListPart[Row]:
         """A page of a list. `prefixes` are the searched text as each searched column has it.
 
-        A search in the usual order looks at `LOOKED_AT` rows; the next page looks further. Rows of
-        which a searched column begins with the text are found at once, on the first page.
+        Very many rows are sorted in the usual order alone. A search in that order looks at
+        `LOOKED_AT` rows; the next page looks further. Rows of which a searched column begins with
+        the text are found at once, on the first page.
         """
-        by = usual = next(iter(self._orders.values()))
-        if asked.sort and asked.sort in self.sortable():
-            by = self._orders[asked.sort]
-        order = [by] if by is usual else [by, usual]
+        total = self.count(MOST_SORTED)
+        usual, *others = self._orders
+        sortable = [usual, *others] if total < MOST_SORTED else [usual]
+        by = asked.sort if asked.sort in sortable else usual
+        order = [self._orders[name] for name in dict.fromkeys([by, usual])]
         query = self._sorted(select(self.row).options(*self.with_page), order, asked)
-        if not asked.search:
-            return self._part(query, asked)
-        texts = [*zip(self.searched, prefixes, strict=True)]
+        if asked.search:
+            part = self._found(query, order, asked, prefixes)
+        else:
+            part = self._part(query, asked)
+        return replace(part, sortable=sortable, total=total)
+
+    def _found(
+        self, query: Any, order: Sequence[Any], asked: ListQuery, prefixes: Sequence[str]
+    ) -> ListPart[Row]:
+        by, texts = order[0], [*zip(self.searched, prefixes, strict=True)]
         texts += [(column, asked.search) for column in self.also_searched]
         query = query.where(or_(*(self._contains(column, text) for column, text in texts)))
-        last = self._last_looked_at(usual, asked) if by is usual else None
+        last = self._last_looked_at(by, asked) if len(order) == 1 else None
         if last is None:
             return self._part(query, asked)
-        part = self._part(query.where(by >= last if asked.descending else by <= last), asked)
+        value, key = last
+        part = self._part(query.where(by >= value if asked.descending else by <= value), asked)
         if asked.after is None:
             begin = self.search(prefixes, asked.limit)
             part = replace(part, items=list(dict.fromkeys([*begin, *part.items])))
-        if part.next is not None:
-            return part
-        found = self.session.scalars(select(self._key).where(by == last)).first()
-        return replace(part, next=found, looked_at=LOOKED_AT)
+        return part if part.next is not None else replace(part, next=key, looked_at=LOOKED_AT)
 
     @property
     def _key(self) -> ColumnElement[Any]:
@@ -244,9 +250,9 @@ class Store(Statements, Generic[Row]):
         return query.order_by(*(each.desc() if asked.descending else each for each in order))
 
     def _last_looked_at(self, usual: Any, asked: ListQuery) -> Any:
-        """The value of the last row that a search looks at; None if it looks at all."""
-        rows = self._sorted(select(usual), [usual], asked)
-        return self.session.scalars(rows.offset(LOOKED_AT - 1).limit(1)).first()
+        """Value and key of the last row that a search looks at; None if it looks at all."""
+        rows = self._sorted(select(usual, self._key), [usual], asked)
+        return self.session.execute(rows.offset(LOOKED_AT - 1).limit(1)).first()
 
     def _part(self, query: Any, asked: ListQuery) -> ListPart[Row]:
         rows = self.session.scalars(query.limit(asked.limit + 1)).all()

@@ -1,6 +1,6 @@
 """Reading and changing the resources of one type."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -86,14 +86,11 @@ class Collection(WithinTransaction, Generic[RowT, FieldsT, ModelT]):
         rows = self._store.page(after, limit, descending=descending)
         return [self._model(row) for row in rows]
 
-    def sortable(self) -> Sequence[str]:
-        """The members that a list can be sorted by now, the usual one first."""
-        return self._store.sortable()
-
     def listed(self, asked: ListQuery) -> ListPart[ModelT]:
         """A page of a list, which finds any part of an id, of a name and of some other texts."""
         part = self._store.listed(asked, self._prefixes(asked.search))
-        return ListPart([self._model(row) for row in part.items], part.next, part.looked_at)
+        models = [self._model(row) for row in part.items]
+        return ListPart(models, part.next, part.looked_at, part.sortable, part.total)
 
     def search(self, text: str, limit: int) -> list[ModelT]:
         """Resources whose id or name begins with `text`: at most `limit` by each."""

@@ -6,7 +6,7 @@ from typing import Any, Generic, TypeVar
 from urllib.parse import urlencode
 
 from issuer.composition import UnitOfWork
-from issuer.database.store import ListQuery
+from issuer.database.store import MOST_SORTED, ListQuery
 from issuer.resources import ResourceType
 from issuer.resources.resource_type import ModelT
 from issuer.web.views import COPY, Form, WebPage
@@ -14,7 +14,7 @@ from issuer.web.visit import Visit
 
 Item = TypeVar("Item")
 PAGE = 50
-MOST_COUNTED = 10_000
+MOST_COUNTED = MOST_SORTED
 _MAX_CHARACTERS = 255
 
 
@@ -167,15 +167,14 @@ def listing(
 
     Sorted by name, unless the query names something else by which so many can be sorted.
     """
-    collection = work.collection(resource_type)
     asked = list_query(visit, PAGE)
-    part = collection.listed(asked)
-    can = collection.sortable()
+    part = work.collection(resource_type).listed(asked)
+    can = part.sortable
     searched = {"search": asked.search} if asked.search else {}
     by = asked.sort if asked.sort in can else can[0]
     sorting = Sorting(by, asked.descending, can, searched)
     kept = searched | (sorting.kept if by != can[0] or asked.descending else {})
-    count = counted(collection.count(MOST_COUNTED))
+    count = counted(part.total)
     if asked.search:
         is_whole = part.next is None and asked.after is None
         count = f"{len(part.items):,} found" if is_whole else "found"
