@@ -97,6 +97,7 @@ def test_users_whose_sign_in_is_locked_are_listed(deployment: Deployment, reader
 def test_tokens_issued_and_refused_are_shown_as_chart_and_as_table(
     deployment: Deployment, reader: Browser, token_endpoint: TokenDriver
 ):
+    assert "No token was issued or refused." in reader.get(PATH).text
     client = deployment.client("ci-bot")
     token_endpoint.client_credentials(client)
     deployment.wait(timedelta(hours=2))
@@ -107,6 +108,7 @@ def test_tokens_issued_and_refused_are_shown_as_chart_and_as_table(
     deployment.services.audit.token_counts.count()
     page = reader.get(PATH)
     assert "Tokens: last 24 hours" in page.text
+    assert "No token was" not in page.text
     assert "3 issued, 1 refused" in page.text
     assert "2026-11-25 12:00 UTC 1 0" in page.text
     assert "2026-11-25 14:00 UTC 2 1" in page.text
