@@ -13,7 +13,7 @@ from issuer.server.own_routes import own_routes
 from tests.chromium import in_chromium, violations
 from tests.journeys.console.keyboard import not_reached
 from tests.journeys.console.person import PersonAtConsole, let_in
-from tests.journeys.console.screens import FILES, SCREENS, ScreenSeen, populate
+from tests.journeys.console.screens import EXPLAIN, FILES, ROLES, SCREENS, ScreenSeen, populate
 from tests.journeys.running_issuer import RunningIssuer
 
 if TYPE_CHECKING:
@@ -35,6 +35,9 @@ TOO_SMALL = """() => [
   const isInText = each.tagName === "A" && beside.some((other) => other.textContent.trim());
   return box.height > 0 && box.height < 24 && !isInText && !each.closest(".skip");
 }).map((each) => each.outerHTML.slice(0, 120))"""
+FIELDS = """() => [
+  ...document.querySelectorAll(".screen :is(input, select):not([type=hidden])")
+].map((each) => (each.closest("label") || each).getBoundingClientRect().height)"""
 LOADED = "performance.getEntriesByType('resource').map(each => each.name.split('/').pop())"
 
 on_sqlite = pytest.mark.parametrize("issuer", ["sqlite"], indirect=True, scope="module")
@@ -100,10 +103,19 @@ def test_what_can_be_pressed_is_at_least_24_pixels_high(visits: Visits, screen: 
 
 
 @on_sqlite
+def test_fields_are_44_pixels_high_on_a_touch_screen(visits: Visits):
+    for screen in ScreenSeen("explain", EXPLAIN), ScreenSeen("roles", ROLES, f"{ROLES}?new=yes"):
+        with visits.of(screen, has_touch=True, is_mobile=True) as person:
+            assert min(person.page.evaluate(FIELDS)) >= 44
+
+
+@on_sqlite
 @each_screen
 @in_both_themes
 def test_axe_finds_nothing(visits: Visits, screen: ScreenSeen, theme: Literal["light", "dark"]):
+    """At the end of the page, where Save covers no field: above, it stays at the window's edge."""
     with visits.of(screen, theme) as person:
+        person.page.evaluate("scrollTo(0, document.body.scrollHeight)")
         assert violations(person.page) == []
 
 
