@@ -9,7 +9,7 @@ from issuer.background.workers import WorkerPool
 from issuer.composition import Administration
 from issuer.rate_limits.client_queue import ClientQueues
 from issuer.rate_limits.password_pool import PasswordPool
-from issuer.status.report import RunningServer
+from issuer.status.running_server import RunningServer
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ import typer
 
 from issuer.audiences import AUDIENCE
 from issuer.audit import Actor
-from issuer.catalogue import NEWEST, lint
 from issuer.clients import CLIENT
 from issuer.composition import Administration, UnitOfWork, composed
 from issuer.composition.foundation import AuditParts
@@ -174,6 +173,8 @@ def client_and_user(
 
 def warn_about(scopes: Iterable[str], holder: str | None = None) -> None:
     """One line on standard error per finding, for the newest AgentOS: few run an older one."""
+    from issuer.catalogue import NEWEST, lint  # noqa: PLC0415 - most commands need no catalogue
+
     for finding in lint(scopes, [NEWEST]):
         message = f"{holder}: {finding.message}" if holder else finding.message
         typer.echo(escaped(f"Warning: {message}"), err=True)

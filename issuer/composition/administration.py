@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from threading import BoundedSemaphore
 from typing import TYPE_CHECKING
 
@@ -19,18 +20,17 @@ from issuer.errors import (
     NotAllowed,
     TooManyRequests,
 )
-from issuer.explain.explaining import Explainer, Subject
-from issuer.explain.own_api import OwnApi
-from issuer.inspection import InspectionReport
 from issuer.revocations import Revocations
 from issuer.scopes import ISSUER_ADMIN, counts_here, covers
 from issuer.telemetry.metrics import PASSWORD_RESET
 from issuer.tokens import VerifiedToken, still_held
-from issuer.usage import Usage
 from issuer.vocabulary import SigningAlgorithm
 
-if TYPE_CHECKING:  # it is imported when it is first used
+if TYPE_CHECKING:  # imported where they are first used
     from issuer.clients.assertions import ClientAssertions
+    from issuer.explain.explaining import Explainer, Subject
+    from issuer.inspection import InspectionReport
+    from issuer.usage import Usage
 
 _UNKNOWN = Actor()
 _ISSUER = Actor("issuer:background")
@@ -48,16 +48,24 @@ class Administration:
     def __init__(self, parts: DomainParts) -> None:
         self._parts = parts
         self._database = parts.foundation.database
-        self._tokens = tokens = parts.tokens
+        self._tokens = parts.tokens
         self._mailer = parts.mail.mailer
-        self.settings = settings = parts.foundation.settings
+        self.settings = parts.foundation.settings
         self.clock = parts.foundation.clock
         self.keyring = parts.keys.keyring
         self.passwords = parts.sign_in.passwords
         self.attempts = parts.sign_in.guard
         self._inspecting = BoundedSemaphore(_INSPECTIONS)
-        own_api = OwnApi(settings.url, settings.base_path)
-        self.explainer = Explainer(
+
+    @cached_property
+    def explainer(self) -> "Explainer":
+        """Answers why requests are allowed or refused."""
+        from issuer.explain.explaining import Explainer  # noqa: PLC0415
+        from issuer.explain.own_api import OwnApi  # noqa: PLC0415
+
+        own_api = OwnApi(self.settings.url, self.settings.base_path)
+        tokens = self._tokens
+        return Explainer(
             self._database, tokens.directory, tokens.issuer, tokens.any_reader, own_api
         )
 
@@ -122,7 +130,7 @@ class Administration:
         opening: Callable[[], AbstractContextManager[UnitOfWork]],
         audience_id: str,
         url: str | None = None,
-    ) -> InspectionReport:
+    ) -> "InspectionReport":
         """Inspect the AgentOS of the audience, at `url` or at its own, and store the result.
 
         `opening` opens the units of work before and after. `TooManyRequests` while this process
@@ -149,10 +157,18 @@ class Administration:
             yield self._parts.foundation.trails.begin(session, actor)
 
     @contextmanager
-    def usage(self) -> Iterator[Usage]:
+    def usage(self) -> Iterator["Usage"]:
         """What verifiers report, in a transaction of its own that is no change by an operator."""
+        from issuer.usage import Usage  # noqa: PLC0415
+
         with self._database.transaction() as session:
             yield Usage(session, self.clock)
+
+    def delete_old_usage(self) -> None:
+        """Delete what verifiers reported so long ago that it is not kept."""
+        from issuer.usage import delete_old_usage  # noqa: PLC0415
+
+        delete_old_usage(self._database, self.clock)
 
     def keep_client(self, client: ClientRecord, actor: Actor) -> None:
         """Store a client that so far only its metadata document describes."""
@@ -234,7 +250,7 @@ class Access:
             return
         raise Forbidden(next((each for each in alternatives[0] if not self.holds(each)), None))
 
-    def require_read_of(self, subject: Subject) -> None:
+    def require_read_of(self, subject: "Subject") -> None:
         """`Forbidden` without the right to read the user or client that the question is about."""
         about_user = subject.user_id is not None or subject.on_behalf_of is not None
         about_client = subject.client_id is not None

@@ -8,7 +8,6 @@ from typing import NamedTuple, Protocol
 
 from issuer.audit.counts_store import COUNT_EVERY
 from issuer.audit.flood import WRITE_EVERY as WRITE_REFUSALS_EVERY
-from issuer.audit.push.pusher import PUSH_EVERY
 from issuer.background.periodic import SECONDS_FOR_OTHERS, Periodic
 from issuer.clients.authentication import WRITE_EVERY as WRITE_LAST_USE_EVERY
 from issuer.composition.foundation import Foundation
@@ -20,7 +19,6 @@ from issuer.database.engine import MAX_SILENCE_S
 from issuer.directory.change_watcher import POLL_INTERVAL as READ_COUNTERS_EVERY
 from issuer.keys.rotator import POLL_INTERVAL as CHECK_KEYS_EVERY
 from issuer.revocations import Revocations
-from issuer.usage import delete_old_usage
 from issuer.users.guard import CLEAR_EVERY
 from issuer.verifiers.reported import POLL_INTERVAL as WRITE_REPORTS_EVERY
 
@@ -28,6 +26,7 @@ DELETE_EXPIRED_EVERY = timedelta(minutes=10)
 _DELETE_RIGHTS_EVERY = timedelta(seconds=10)
 _ERASE_EVERY = timedelta(minutes=1)
 _PRUNE_EVERY = timedelta(hours=1)
+_PUSH_EVERY = timedelta(seconds=1)
 _WRITE_GAUGES_EVERY = timedelta(seconds=5)
 
 
@@ -189,7 +188,7 @@ JOBS: tuple[Job, ...] = (
         "usage",
         _PRUNE_EVERY,
         "`used_scopes`",
-        lambda parts: partial(delete_old_usage, parts.database, parts.foundation.clock),
+        lambda parts: parts.administration.delete_old_usage,
     ),
     _cleaner(
         "unused-clients",
@@ -209,7 +208,7 @@ JOBS: tuple[Job, ...] = (
     Job(
         "audit-push",
         "audit",
-        PUSH_EVERY,
+        _PUSH_EVERY,
         "reads `audit_events`; `audit_push`; sends to the destination",
         lambda parts: None if parts.audit.pusher is None else parts.audit.pusher.push,
         seconds_to_stop=SECONDS_FOR_OTHERS,

@@ -6,13 +6,10 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from random import SystemRandom
+from typing import TYPE_CHECKING
 
 from issuer.audit import AuditWriter, ChainKey, Checkpoints, RefusalAggregator, Retention, Trails
 from issuer.audit.counts_store import TokenCounts
-from issuer.audit.push.destination import RENDERERS
-from issuer.audit.push.destinations import build_destination
-from issuer.audit.push.pusher import Pusher
-from issuer.audit.verification import Verification, verify
 from issuer.clock import Clock
 from issuer.database import Database
 from issuer.database.deployment import current_revision, require_compatible_schema
@@ -26,6 +23,10 @@ from issuer.telemetry.metrics import Metrics
 from issuer.telemetry.otel import environment as otel
 from issuer.telemetry.tracing import Telemetry, Tracing
 from issuer.vocabulary import AUDIT_CHECKPOINT_TYPE
+
+if TYPE_CHECKING:
+    from issuer.audit.push.pusher import Pusher
+    from issuer.audit.verification import Verification
 
 MASTER_KEY = "master.key"
 
@@ -146,9 +147,14 @@ class AuditParts:
         self.checkpoints = Checkpoints(database, clock, settings.url, chain_key, signed)
         self.token_counts = TokenCounts(database, clock)
         self.pusher: Pusher | None = None
-        if (destination := build_destination(settings)) is not None:
-            renderer = RENDERERS[settings.audit_format]
-            self.pusher = Pusher(database, clock, random, destination, renderer)
+        if settings.audit_push_url is None:
+            return
+        # Imported here: most issuers push nowhere.
+        from issuer.audit.push import destination, destinations, pusher  # noqa: PLC0415
+
+        there = destinations.build_destination(settings)
+        renderer = destination.RENDERERS[settings.audit_format]
+        self.pusher = pusher.Pusher(database, clock, random, there, renderer)
 
     def make_checkpoint(self) -> None:
         """Make a checkpoint, unless another process has just made one."""
@@ -161,7 +167,9 @@ class AuditParts:
             audited = (self.foundation.chain_key, self.foundation.trails, self.checkpoints)
             Retention(self.foundation.database, self.foundation.clock, *audited, keep).prune()
 
-    def verify(self, kept: Sequence[str] = ()) -> Verification:
+    def verify(self, kept: Sequence[str] = ()) -> "Verification":
         """Whether every audit event, and each checkpoint `kept` elsewhere, is as it was written."""
+        from issuer.audit.verification import verify  # noqa: PLC0415
+
         reader = StatementReader(AUDIT_CHECKPOINT_TYPE, lambda: self.keyring.keys)
         return verify(self.foundation.database, self.foundation.chain_key, reader.read, kept)

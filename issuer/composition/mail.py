@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING
 from issuer.composition.foundation import Foundation
 from issuer.database import Session
 from issuer.keys import sealed_secrets_store as purposes
-from issuer.mail import Mailer, Outbox, Texts
-from issuer.sign_in.new_places import NewPlaceNotes
+from issuer.mail import Outbox, Texts
 
-if TYPE_CHECKING:  # it is imported where it is used
+if TYPE_CHECKING:
+    from issuer.mail.mailer import Mailer
     from issuer.mail.smtp import SmtpServer
+    from issuer.sign_in.new_places import NewPlaceNotes
 
 
 class MailParts:
@@ -26,13 +27,14 @@ class MailParts:
         if settings.smtp_url is None:
             return
         # Imported here: most issuers send nothing.
-        from issuer.mail import smtp  # noqa: PLC0415
+        from issuer.mail import mailer, smtp  # noqa: PLC0415
+        from issuer.sign_in import new_places  # noqa: PLC0415
 
         self.server = smtp.SmtpServer(settings, clock, foundation.random)
-        self.mailer = mailer = Mailer(
+        self.mailer = mailer.Mailer(
             self.server, database, foundation.trails, clock, foundation.metrics
         )
-        self.new_places = NewPlaceNotes(database, mailer, self.outbox, self.texts)
+        self.new_places = new_places.NewPlaceNotes(database, self.mailer, self.outbox, self.texts)
 
     def outbox(self, session: Session) -> Outbox:
         """Takes the messages of a transaction."""

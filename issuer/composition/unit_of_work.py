@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from issuer.audiences import Audiences
 from issuer.audit import Actor
@@ -18,17 +19,12 @@ from issuer.database import Session
 from issuer.database.counts import read_change_count
 from issuer.database.deployment import change_issuer
 from issuer.groups import Groups
-from issuer.inspection import Components
-from issuer.inspection.inspections import Inspections
-from issuer.inspection.roles import scopes_not_found
-from issuer.inspection.store import components_of, newest_components
 from issuer.keys import Keys, SigningKey
 from issuer.refresh_tokens import Lifetimes
 from issuer.resources import Collection, ResourceType, Transaction
 from issuer.resources.resource_type import FieldsT, ModelT
-from issuer.review.store import ReviewStore
 from issuer.revocations import Revocations
-from issuer.roles import Assignments, RoleFields, Roles
+from issuer.roles import Assignments, Roles
 from issuer.sign_in.factors import Factors
 from issuer.sign_in.identities import Identities
 from issuer.sign_in.invitations import Invitations
@@ -38,10 +34,14 @@ from issuer.sign_in.sessions import SentForms
 from issuer.token_exchange.delegations import Delegations
 from issuer.tokens.revoking import TokenRevocations
 from issuer.trusted_issuers import TrustedIssuers
-from issuer.users.provisioned import ProvisionedUsers
 from issuer.users.users import Users
 from issuer.verifiers.known_verifiers import KnownVerifiers
 from issuer.vocabulary import SigningAlgorithm
+
+if TYPE_CHECKING:  # imported where they are first used
+    from issuer.inspection.inspections import Inspections
+    from issuer.review.store import ReviewStore
+    from issuer.users.provisioned import ProvisionedUsers
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,7 @@ class UnitOfWork:
         trail = parts.foundation.trails.begin(session, actor)
         lifetimes = Lifetimes(settings.session_idle, settings.session_ttl)
         self.clock = clock
+        self._parts = parts
         self._session = session
         self._trail = trail
         self._issuer = url
@@ -92,7 +93,6 @@ class UnitOfWork:
         self.rotations = Rotations(self.clients, clock)
         self.users = Users(work, random, parts.sign_in.counter_keys)
         self.groups = Groups(work, random)
-        self.provisioned_users = ProvisionedUsers(work, random, parts.sign_in.counter_keys)
         factors = parts.factors
         self.factors = Factors(work, random, factors.totp, factors.recovery_codes)
         self.identities = Identities(work, self.users, random)
@@ -120,11 +120,28 @@ class UnitOfWork:
         self.token_revocations = TokenRevocations(trail, clock, authority, revocations, reader)
         self.keys = Keys(session, trail, clock)
         self.verifiers = KnownVerifiers(session, self.keys, clock)
-        self.inspections = Inspections(
-            work, self.audiences, self.verifiers, parts.tokens.issuer, parts.keys.keyring
-        )
         self.audit_log = AuditLog(session)
-        self.reviewed = ReviewStore(session)
+
+    @cached_property
+    def provisioned_users(self) -> "ProvisionedUsers":
+        from issuer.users.provisioned import ProvisionedUsers  # noqa: PLC0415
+
+        return ProvisionedUsers(
+            self._transaction, self._parts.foundation.random, self._parts.sign_in.counter_keys
+        )
+
+    @cached_property
+    def inspections(self) -> "Inspections":
+        from issuer.inspection.inspections import Inspections  # noqa: PLC0415
+
+        tokens, keyring = self._parts.tokens.issuer, self._parts.keys.keyring
+        return Inspections(self._transaction, self.audiences, self.verifiers, tokens, keyring)
+
+    @cached_property
+    def reviewed(self) -> "ReviewStore":
+        from issuer.review.store import ReviewStore  # noqa: PLC0415
+
+        return ReviewStore(self._session)
 
     def allow_unknown_scopes(self) -> None:
         """Allow scopes that look like a misspelled known one from now on."""
@@ -160,19 +177,6 @@ class UnitOfWork:
         """The resources of this type: the attribute named by its plural."""
         found: Collection[Any, FieldsT, ModelT] = getattr(self, resource_type.attribute)
         return found
-
-    def components_of(self, audience_id: str) -> Components | None:
-        """What the AgentOS of the audience consists of; None if it was never inspected."""
-        return components_of(self._session, audience_id)
-
-    def newest_components(self, limit: int) -> list[Components]:
-        """What the AgentOS that were inspected last consist of, in the order of their audiences."""
-        return newest_components(self._session, limit)
-
-    def scopes_not_found(self, roles: Iterable[RoleFields]) -> dict[str, list[str]]:
-        """The scopes of these roles for what is no longer there, by the name of the role."""
-        scopes = {each.name: each.scopes for each in roles}
-        return scopes_not_found(self._session, scopes, self._issuer)
 
     def rotate_key(self, alg: SigningAlgorithm, *, force: bool = False) -> SigningKey:
         """The next key of `alg` signs from now on; `NotYet` if it was announced too recently.

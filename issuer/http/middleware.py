@@ -6,9 +6,8 @@ import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from secrets import token_hex
 from time import perf_counter
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -16,6 +15,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from issuer.http.requests import RawHeaders, values_of
 from issuer.telemetry.logs import ROUTE, get_logger, note_route, request_id, request_scope, route_of
+
+if TYPE_CHECKING:  # imported where an application is built
+    from starlette.applications import Starlette
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 
@@ -104,7 +106,7 @@ def note_templates(app: ASGIApp, templates: Mapping[object, str]) -> ASGIApp:
     return layer
 
 
-def templates_of(app: Starlette, base: str) -> dict[object, str]:
+def templates_of(app: "Starlette", base: str) -> dict[object, str]:
     """The template of the path of each plain route, without `base`, by endpoint."""
     routes = (route for route in app.routes if isinstance(route, Route))
     return {route.endpoint: route.path_format.removeprefix(base) or "/" for route in routes}
@@ -148,7 +150,7 @@ class BuiltOnFirstUse:
     In a thread: other requests are answered meanwhile. `built` is None before.
     """
 
-    def __init__(self, build: Callable[[], Starlette], lifespan: ASGIApp) -> None:
+    def __init__(self, build: Callable[[], "Starlette"], lifespan: ASGIApp) -> None:
         self.built: Starlette | None = None
         self._build = build
         self._building = threading.Lock()
@@ -162,7 +164,7 @@ class BuiltOnFirstUse:
             app = await asyncio.to_thread(self.app)
         await app(scope, receive, send)
 
-    def app(self) -> Starlette:
+    def app(self) -> "Starlette":
         """Waits while another thread builds it. After an error the next use builds it again."""
         with self._building:
             if self.built is None:

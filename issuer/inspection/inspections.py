@@ -1,18 +1,21 @@
 """Inspections within a transaction: what one needs before its first request, and its result."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
 from issuer.audiences import Audience, AudienceFields, Audiences
 from issuer.directory import AudienceRecord
 from issuer.errors import NotAllowed, NotFound
+from issuer.inspection.components import Components
 from issuer.inspection.report import InspectionReport
-from issuer.inspection.store import InspectionStore
+from issuer.inspection.roles import scopes_not_found
+from issuer.inspection.store import InspectionStore, components_of, newest_components
 from issuer.inspection.tokens import InspectionTokens
 from issuer.keys import Keyring
 from issuer.resources import Transaction
 from issuer.resources.collection import WithinTransaction
+from issuer.roles import RoleFields
 from issuer.tokens import TokenIssuer
 from issuer.verifiers.known_verifiers import DescribedVerifier, KnownVerifiers
 from issuer.vocabulary import INSPECTOR
@@ -60,6 +63,19 @@ class Inspections(WithinTransaction):
     def find(self, audience_id: str) -> InspectionReport | None:
         """The last one, if there is one."""
         return self._store.last(audience_id)
+
+    def components_of(self, audience_id: str) -> Components | None:
+        """What the AgentOS of the audience consists of; None if it was never inspected."""
+        return components_of(self._session, audience_id)
+
+    def newest_components(self, limit: int) -> list[Components]:
+        """What the AgentOS that were inspected last consist of, in the order of their audiences."""
+        return newest_components(self._session, limit)
+
+    def scopes_not_found(self, roles: Iterable[RoleFields]) -> dict[str, list[str]]:
+        """The scopes of these roles for what is no longer there, by the name of the role."""
+        scopes = {each.name: each.scopes for each in roles}
+        return scopes_not_found(self._session, scopes, self._audiences.own_id)
 
     def begin(self, audience_id: str, url: str | None = None) -> InspectionRequest:
         """Tokens for the AgentOS at `url`, by default that of the audience, and their audit events.

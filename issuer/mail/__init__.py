@@ -1,11 +1,10 @@
 """Mail to people: which messages there are, and how they are sent.
 
 `Outbox` takes messages in the transaction that decides on them, `Mailer` sends them after it, in a
-thread of its own. `issuer/mail/smtp.py` is imported only where `ISSUER_SMTP_URL` is set.
+thread of its own. Both it and `issuer/mail/smtp.py` are imported only with `ISSUER_SMTP_URL`.
 """
 
-from issuer.mail.mailer import Mailer
 from issuer.mail.messages import MailMessage, Texts
 from issuer.mail.outbox import NotSent, Outbox
 
-__all__ = ["MailMessage", "Mailer", "NotSent", "Outbox", "Texts"]
+__all__ = ["MailMessage", "NotSent", "Outbox", "Texts"]

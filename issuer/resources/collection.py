@@ -7,7 +7,6 @@ from typing import Any, Generic, Protocol, TypeVar
 from issuer.audit import Trail
 from issuer.audit.trail import differences
 from issuer.authority import Authority
-from issuer.catalogue.lint import reject_misspelled
 from issuer.clock import Clock
 from issuer.database import Session
 from issuer.database.store import ListPart, ListQuery, Store, as_model
@@ -144,6 +143,9 @@ class Collection(WithinTransaction, Generic[RowT, FieldsT, ModelT]):
 
     def reject_misspelled(self, before: FieldsT | None, after: FieldsT) -> None:
         """`InvalidField` for misspelled scopes, unless allowed; those from before stay."""
+        # Imported here: servers that issue tokens do not need the catalogue.
+        from issuer.catalogue.lint import reject_misspelled  # noqa: PLC0415
+
         if not self._transaction.unknown_scopes_allowed:
             had = getattr(before, "scopes", [])
             reject_misspelled(each for each in getattr(after, "scopes", []) if each not in had)

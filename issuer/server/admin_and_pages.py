@@ -24,6 +24,7 @@ from issuer.rate_limits.client_queue import ClientQueues
 from issuer.rate_limits.rate import RefusalPace
 from issuer.server import probes
 from issuer.server.openapi import describe, new_api, render_openapi_once
+from issuer.server.own_routes import routes_of
 from issuer.server.parts import LINTS_WAITING, ServerParts
 from issuer.telemetry.metrics import LINTS
 
@@ -35,6 +36,7 @@ def build_admin_and_pages(
     pools, passwords, pages = parts.pools, parts.passwords, parts.pages
     settings, clock, administration = parts.web.settings, parts.web.clock, parts.web.administration
     base = settings.base_path
+    administration.explainer.own_api.routes = partial(routes_of, settings)
     app = new_api(base)
     if settings.metrics_token is not None:
         describe(app, probes.metrics_path(settings), probes.metrics_security_scheme())

@@ -4,9 +4,8 @@ import gc
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from functools import partial
+from typing import TYPE_CHECKING
 
-from starlette.applications import Starlette
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp
 
@@ -18,12 +17,14 @@ from issuer.http.middleware import BuiltOnFirstUse, DirectRoutes, Observer, Requ
 from issuer.rate_limits.limits import RateLimits, build_limits
 from issuer.rate_limits.password_pool import PasswordPool
 from issuer.server import probes
-from issuer.server.own_routes import routes_of
 from issuer.server.parts import Pools, ServerParts
 from issuer.settings import Settings
-from issuer.status.report import RunningServer
+from issuer.status.running_server import RunningServer
 from issuer.telemetry import logs
 from issuer.telemetry.metrics import Metrics
+
+if TYPE_CHECKING:  # imported with the first request for the admin API or a page
+    from starlette.applications import Starlette
 
 _OBJECTS_BETWEEN_COLLECTIONS = 50_000
 _SECONDS_OF_A_THREAD = 0.0005  # a tenth of the default
@@ -43,7 +44,6 @@ def create_app(parts: Composition) -> DirectRoutes:
     hsts = settings.hsts
     headers = [(b"strict-transport-security", hsts.encode())] if hsts else []
     shared = ServerParts(parts.web, running, pools, passwords, limits, metrics, observers, headers)
-    parts.administration.explainer.own_api.routes = partial(routes_of, settings)
     server = oauth.IssuerAuthorizationServer(parts.protocol)
     protocol = oauth.protocol_routes(
         parts.protocol,
@@ -59,7 +59,7 @@ def create_app(parts: Composition) -> DirectRoutes:
     health = probes.health_routes(parts.readiness)
     routes = [*protocol, *health, *_metrics_routes(running, metrics)]
 
-    def admin_and_pages() -> Starlette:
+    def admin_and_pages() -> "Starlette":
         from issuer.server.admin_and_pages import build_admin_and_pages  # noqa: PLC0415
 
         return build_admin_and_pages(shared, routes, server.grants, is_traced=tracing.is_on)

@@ -8,7 +8,8 @@ from functools import partial
 from issuer.audit import Actor
 from issuer.database import Database, Session
 from issuer.fields.networks import site_of
-from issuer.mail import Mailer, NotSent, Outbox, Texts
+from issuer.mail import NotSent, Outbox, Texts
+from issuer.mail.mailer import Mailer
 from issuer.telemetry.logs import get_logger
 from issuer.telemetry.metrics import NEW_PLACE
 from issuer.users.store import UserStore

@@ -15,7 +15,7 @@ from issuer.keys import Keyring
 from issuer.keys.described import come_into_each_state, in_each_state
 from issuer.keys.schedule import active, retires_at
 from issuer.revocations import RevocationView
-from issuer.status.report import RunningServer
+from issuer.status.running_server import RunningServer
 from issuer.telemetry.metrics import KEY_SETS
 from issuer.telemetry.prometheus import GaugeOfWorkers, PrometheusMetrics, Values
 from issuer.verifiers.known_verifier import next_keys_of

@@ -1,25 +1,15 @@
 """How a server is, asked of its parts: what operators ask first when something is wrong."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 from issuer import __version__
-from issuer.audit import AuditWriter, Checkpoints
+from issuer.audit import Checkpoints
 from issuer.audit.push.pusher import Pusher
-from issuer.background.periodic import Periodic
-from issuer.background.workers import WorkerPool
-from issuer.clock import Clock
 from issuer.database import Database, current_revision
-from issuer.keys import Keyring
 from issuer.keys.described import all_described
 from issuer.keys.schedule import KeyState
-from issuer.mail import Mailer
-from issuer.revocations import RevocationView
-from issuer.settings import Settings
 from issuer.status.attention import attention
-from issuer.status.readiness import Readiness
+from issuer.status.running_server import RunningServer
 from issuer.status.server_status import (
     AuditStatus,
     DatabaseStatus,
@@ -32,35 +22,9 @@ from issuer.status.server_status import (
     VerifiersStatus,
 )
 from issuer.verifiers.known_verifier import next_keys_of
-from issuer.verifiers.reported import ReportedVerifiers
-
-if TYPE_CHECKING:  # it is imported when it is first used
-    from issuer.federation.key_sets import FollowedKeySets
 
 _MAX_TEXT = 300
 _MAX_KEY_SETS = 50
-
-
-@dataclass(frozen=True)
-class RunningServer:
-    """The parts of this process that its status and its metrics show."""
-
-    settings: Settings
-    clock: Clock
-    database: Database
-    keyring: Keyring
-    revocations: RevocationView
-    verifiers: ReportedVerifiers
-    key_sets: Callable[[], Sequence["FollowedKeySets"]]
-    audit_writer: AuditWriter
-    checkpoints: Checkpoints
-    audit_pusher: Pusher | None
-    mailer: Mailer | None
-    readiness: Readiness
-    jobs: Sequence[Periodic]
-    pools: Sequence[WorkerPool]
-    started_at: datetime
-    started: float
 
 
 def server_status(server: RunningServer) -> ServerStatus:

@@ -62,7 +62,7 @@ class ConsentEndpoint(FlowEndpoint):
         with self.parts.administration.reading() as work:
             if step.audience is not None:
                 agent_os = agent_os_of(work.audiences.get(step.audience.id))
-                components = work.components_of(step.audience.id)
+                components = work.inspections.components_of(step.audience.id)
             acting = acting_in_words(work, step.acting)
         names = names_of([components] if components else [])
         return ConsentPage(

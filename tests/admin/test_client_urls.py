@@ -68,6 +68,7 @@ def test_its_consents_are_withdrawn(admin: AdminApi, alice: Person, self_registe
 @pytest.mark.parametrize("database_kind", ["sqlite"])
 def test_explanations_read_such_paths_alike(deployment: Deployment, below: str):
     path = f"/admin/v1/clients/https%3A%2F%2Fapp.example{below}"
+    assert deployment.http.get(path).status_code == 401
     asked = {"client_id": deployment.admin.client_id, "audience": URL, "method": "PATCH"}
     question = Question.read({**asked, "path": path})
     decision = deployment.services.administration.explainer.explain(question).decision

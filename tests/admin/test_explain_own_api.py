@@ -80,6 +80,7 @@ class Asker:
 
     @property
     def explainer(self) -> Explainer:
+        self._deployment.http.get("/admin/v1/roles")  # the admin API tells it the routes
         return self._deployment.services.administration.explainer
 
     def explained(self, method: str, path: str) -> Explanation:

@@ -11,7 +11,7 @@ from tests.inspection.inspected import inspected
 
 def gone(deployment: Deployment, *roles: str) -> dict[str, list[str]]:
     with deployment.changing() as work:
-        return work.scopes_not_found([work.roles.get(each) for each in roles])
+        return work.inspections.scopes_not_found([work.roles.get(each) for each in roles])
 
 
 def assign(deployment: Deployment, role: str, audience: str | None) -> None:
@@ -23,8 +23,8 @@ def assign(deployment: Deployment, role: str, audience: str | None) -> None:
 def test_components_are_listed_by_name(deployment: Deployment):
     inspected(deployment, agents={"b": "alpha", "a": "Beta"}, teams={"t": "Team"})
     with deployment.changing() as work:
-        found = work.components_of("my-os")
-        assert work.components_of("other-os") is None
+        found = work.inspections.components_of("my-os")
+        assert work.inspections.components_of("other-os") is None
     assert found is not None
     assert [each.name for each in found.agents] == ["alpha", "Beta"]
     assert found.of("teams") == found.teams
@@ -34,7 +34,7 @@ def test_components_are_listed_by_name(deployment: Deployment):
 def test_a_name_is_the_id_where_there_is_none_and_cannot_reorder_words(deployment: Deployment):
     inspected(deployment, agents={"a": "", "b": "x\u202ey", "c": "n" * 500})
     with deployment.changing() as work:
-        found = work.components_of("my-os")
+        found = work.inspections.components_of("my-os")
     assert found is not None
     names = names_of([found])
     assert names["agents", "a"] == "a"
@@ -48,7 +48,7 @@ def test_of_those_inspected_the_newest_are_kept_and_the_audiences_ordered(deploy
         inspected(deployment, audience)
         deployment.clock.move(deployment.services.settings.access_token_ttl)
     with deployment.changing() as work:
-        found = work.newest_components(2)
+        found = work.inspections.newest_components(2)
     assert [each.audience_id for each in found] == ["os-a", "os-c"]
 
 

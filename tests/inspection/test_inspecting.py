@@ -56,7 +56,7 @@ def test_an_inspection_stores_what_an_agentos_consists_of(
     assert found.interfaces == ["a2a", "agui", "mcp"]
     with deployment.services.administration.reading() as work:
         assert work.inspections.last("my-os") == report
-        assert work.components_of("my-os").has("agents", "web")
+        assert work.inspections.components_of("my-os").has("agents", "web")
 
 
 def test_nothing_is_found_in_an_agentos_that_exposes_nothing(

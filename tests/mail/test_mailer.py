@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 
 from issuer.errors import Unavailable
-from issuer.mail import Mailer, MailMessage, NotSent
-from issuer.mail.mailer import PAUSES
+from issuer.mail import MailMessage, NotSent
+from issuer.mail.mailer import PAUSES, Mailer
 from issuer.mail.outbox import MOST_TO_A_USER, MOST_TO_AN_ADDRESS, Outbox
 from issuer.telemetry.metrics import Metrics
 from tests.builders import Deployment

@@ -11,10 +11,9 @@ from issuer.settings import Settings
 _PORTS = {"https": 443, "http": 80, "syslog+tls": 6514, "syslog": 601}
 
 
-def build_destination(settings: Settings) -> Destination | None:
-    """The destination, or None without one; `ConfigurationError` for an unusable certificate."""
-    if settings.audit_push_url is None:
-        return None
+def build_destination(settings: Settings) -> Destination:
+    """That of `ISSUER_AUDIT_PUSH_URL`; `ConfigurationError` for an unusable certificate."""
+    assert settings.audit_push_url is not None
     url = settings.audit_push_url.get_secret_value()
     parts = urlsplit(url)
     assert parts.hostname is not None  # the settings are checked
@@ -25,7 +24,7 @@ def build_destination(settings: Settings) -> Destination | None:
     is_plain = parts.scheme in {"http", "syslog"}
     authorities = settings.audit_push_ca
     certificates = None if is_plain else accepted_certificates(authorities, "ISSUER_AUDIT_PUSH_CA")
-    # Imported here: most issuers push nowhere.
+    # Imported here: httpx is needed for one of them only.
     if parts.scheme in {"syslog", "syslog+tls"}:
         from issuer.audit.push.syslog_destination import SyslogDestination  # noqa: PLC0415
 

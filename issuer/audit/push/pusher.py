@@ -17,7 +17,6 @@ from issuer.database import Database, Session
 from issuer.database.only_one import if_free
 from issuer.telemetry.logs import get_logger
 
-PUSH_EVERY: Final = timedelta(seconds=1)
 MAX_EVENTS: Final = 500
 MAX_BYTES: Final = 512 * 1024
 _MORE_AFTER_A_SUCCESS = 10  # after a receiver has refused larger batches

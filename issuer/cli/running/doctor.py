@@ -68,7 +68,7 @@ def _findings() -> Iterator[Finding]:
             with parts.administration.reading() as work:
                 yield checks.of_administrator(work.clients, work.authority, settings)
                 roles = work.roles.page(None, _ROLES)
-                yield from checks.of_roles(work.scopes_not_found(roles))
+                yield from checks.of_roles(work.inspections.scopes_not_found(roles))
                 yield from checks.of_second_factors(work.authority, settings)
                 yield from checks.of_client_registration(work.registrations, settings)
                 yield from checks.of_ending_rights(work.assignments, work.clients, clock())

@@ -170,7 +170,11 @@ class ExplainScreen(ConsoleScreen):
         operator = self.operator
         with operator.administration.reading(operator.actor, operator.held) as work:
             audiences = some_keys(operator, work, AUDIENCE)
-            inspected = work.newest_components(_INSPECTED) if operator.holds(AUDIENCE.read) else []
+            inspected = (
+                work.inspections.newest_components(_INSPECTED)
+                if operator.holds(AUDIENCE.read)
+                else []
+            )
         at = [each for each in inspected if each.audience_id == values.get("audience")]
         usual = {
             "kinds": [each.kind for each in readable(operator)],

@@ -142,7 +142,7 @@ def rights_at(
     found = _subjects(work, kinds, audience.id, filters)
     shown, is_more = found[:PAGE], len(found) > PAGE
     held = _held(work, audience, shown)
-    components = work.components_of(audience.id)
+    components = work.inspections.components_of(audience.id)
     names = names_of([components] if components else [])
     every = set().union(*held.values())
     needed = set().union(*map(uncovered, held.values()))

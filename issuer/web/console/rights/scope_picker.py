@@ -76,7 +76,9 @@ def scopes_to_pick(operator: Operator, values: Mapping[str, str]) -> dict[str, A
     What an AgentOS consists of is for those who may see its audience.
     """
     with operator.administration.reading(operator.actor, operator.held) as work:
-        inspected = work.newest_components(_INSPECTED) if operator.holds(AUDIENCE.read) else []
+        inspected = (
+            work.inspections.newest_components(_INSPECTED) if operator.holds(AUDIENCE.read) else []
+        )
     of_issuer = operator.holds(ISSUER_ADMIN)
     scopes, add = (values.get(name, "").split() for name in ("scopes", "add"))
     return {"picker": scope_picker(inspected, scopes, add, of_issuer=of_issuer)}
@@ -84,7 +86,7 @@ def scopes_to_pick(operator: Operator, values: Mapping[str, str]) -> dict[str, A
 
 def gone_of(operator: Operator, work: UnitOfWork, roles: Sequence[Role]) -> dict[str, list[str]]:
     """By role, its scopes for what is no longer there, for those who may see the audiences."""
-    return work.scopes_not_found(roles) if operator.holds(AUDIENCE.read) else {}
+    return work.inspections.scopes_not_found(roles) if operator.holds(AUDIENCE.read) else {}
 
 
 def scope_picker(
