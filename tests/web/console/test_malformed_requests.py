@@ -148,7 +148,7 @@ def test_a_malformed_form_changes_nothing(issuer: Deployment, boss: Browser, pat
 def malformed(fields: dict[str, str]) -> list[tuple[str, int]]:
     """The form with something that is malformed, and the status of the answer."""
     sent, name = urlencode(fields), next(iter(fields))
-    many = "&".join(f"a{number}=1" for number in range(101))
+    many = "&".join(f"a{number}=1" for number in range(1_001))
     return [
         *((f"{sent}&more={value}", status) for value, status in MALFORMED.values()),
         (f"{sent}&{name}=x", 400),
