@@ -1,7 +1,11 @@
-"""An inspection as SARIF 2.1.0, the format that code scanning services read (OASIS standard)."""
+"""An inspection as SARIF 2.1.0, the format that code scanning services read (OASIS standard).
+
+With what GitHub requires besides: it refuses a whole log with a location that is no path.
+"""
 
 import hashlib
 from typing import Any
+from urllib.parse import quote
 
 from issuer import __version__
 from issuer.inspection.report import Exposure, InspectionReport, Severity
@@ -14,12 +18,17 @@ _SCORES = {Severity.HIGH: "8.0", Severity.MEDIUM: "5.0", Severity.LOW: "2.0"}
 
 
 def as_sarif(report: InspectionReport) -> dict[str, Any]:
-    """A log with one run. A finding is at the URL of the AgentOS, for want of a file."""
+    """A log with one run, of a category for the audience.
+
+    A finding is in a file with the name of the URL of the AgentOS, for want of another one.
+    """
     index = {rule.name: place for place, rule in enumerate(RULES)}
     rules = [
         {
             "id": rule.name,
             "shortDescription": {"text": rule.summary},
+            "fullDescription": {"text": rule.summary},
+            "help": {"text": rule.remedy.format(issuer="ISSUER", audience="AUDIENCE", url="URL")},
             "defaultConfiguration": {"level": _LEVELS[rule.severity]},
             "properties": {"security-severity": _SCORES[rule.severity], "tags": ["security"]},
         }
@@ -28,6 +37,7 @@ def as_sarif(report: InspectionReport) -> dict[str, Any]:
     driver = {"name": "agentos-issuer", "version": __version__, "rules": rules}
     run = {
         "tool": {"driver": driver},
+        "automationDetails": {"id": f"inspection/{report.audience}/"},
         "invocations": [
             {"executionSuccessful": True, "endTimeUtc": f"{report.inspected_at:%Y-%m-%dT%H:%M:%SZ}"}
         ],
@@ -37,16 +47,21 @@ def as_sarif(report: InspectionReport) -> dict[str, Any]:
 
 
 def _result(report: InspectionReport, found: Exposure, place: int) -> dict[str, Any]:
+    # A colon would make a scheme of what stands before it (RFC 3986 §4.2).
+    path = quote(report.url.partition("://")[2], safe="/%")
     location = {
-        "physicalLocation": {"artifactLocation": {"uri": report.url}},
+        "physicalLocation": {"artifactLocation": {"uri": path}, "region": {"startLine": 1}},
         "logicalLocations": [{"name": report.audience, "kind": "resource"}],
+        "message": {"text": report.url},
     }
-    mark = hashlib.sha256(f"{report.audience} {found.rule} {found.evidence}".encode()).hexdigest()
+    # How many other routes a rule is broken by does not make it another finding.
+    finding = found.evidence.partition("; ")[0]
+    mark = hashlib.sha256(f"{report.audience} {found.rule} {finding}".encode()).hexdigest()
     return {
         "ruleId": found.rule,
         "ruleIndex": place,
         "level": _LEVELS[found.severity],
         "message": {"text": f"{found.evidence}. {found.remedy}"},
         "locations": [location],
-        "partialFingerprints": {"finding/v1": mark},
+        "partialFingerprints": {"primaryLocationLineHash": mark},
     }
