@@ -124,7 +124,8 @@ def outdated(observed: Observed) -> Iterator[str]:
     version = observed.components.agno_version or ""
     numbers = tuple(int(each) for each in re.findall(r"\d{1,6}", version)[:3])
     if numbers and numbers < _OLDEST:
-        yield f"{observed.says(INFO)}, and agno_version is {version[:32]}"
+        # Not as it is written: an AgentOS chooses it, and SARIF makes links of what is in brackets.
+        yield f"{observed.says(INFO)}, and agno_version is {'.'.join(map(str, numbers))}"
 
 
 def any_origin(observed: Observed) -> Iterator[str]:
@@ -157,7 +158,8 @@ def no_resource_document(observed: Observed) -> Iterator[str]:
 def other_issuer_named(observed: Observed) -> Iterator[str]:
     for each in observed.resource_documents():
         members = observed.answers[each].members if each in observed.answers else {}
-        if members and observed.issuer not in (members.get("authorization_servers") or ()):
+        named = members.get("authorization_servers")
+        if members and not (isinstance(named, list) and observed.issuer in named):
             yield f"{observed.says(each)}, and authorization_servers lacks this issuer"
 
 

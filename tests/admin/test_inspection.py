@@ -6,7 +6,7 @@ import pytest
 
 from tests.builders import URL, Deployment
 from tests.drivers import AdminApi, problem
-from tests.inspection.fake_agentos import FakeAgentOS, inspectable
+from tests.inspection.fake_agentos import FakeAgentOS, inspectable, two_inspecting
 
 PATH = "/audiences/my-os/inspection"
 
@@ -23,7 +23,8 @@ def test_an_agentos_is_inspected_and_the_result_is_read_again(
     agent_os.open.add("/sessions")
     assert problem(admin.get(PATH)) == (404, "not-found")
     made = admin("POST", PATH)
-    assert made.status_code == 200, made.text
+    assert made.status_code == 201, made.text
+    assert made.headers["location"] == f"{URL}/admin/v1{PATH}"
     found = made.json()
     assert found["components"] == {
         "agno_version": "3.1.10",
@@ -37,6 +38,7 @@ def test_an_agentos_is_inspected_and_the_result_is_read_again(
     assert (exposure["rule"], exposure["severity"]) == ("open-route", "high")
     read = admin.get(PATH)
     assert read.json() == found
+    assert read.headers["etag"] == made.headers["etag"]
     cached = admin.get(PATH, headers={"If-None-Match": read.headers["etag"]})
     assert cached.status_code == 304
 
@@ -49,7 +51,7 @@ def test_reading_and_inspecting_need_the_scopes_of_audiences(
     assert problem(reader("POST", PATH)) == (403, "forbidden")
     assert problem(other("POST", PATH)) == (403, "forbidden")
     assert agent_os.requests == []
-    assert writer("POST", PATH).status_code == 200
+    assert writer("POST", PATH).status_code == 201
     assert reader.get(PATH).status_code == 200
     assert problem(other.get(PATH)) == (403, "forbidden")
 
@@ -79,6 +81,15 @@ def test_without_a_url_or_an_agentos_nothing_is_inspected(admin: AdminApi):
     assert "does not answer" in refused.json()["detail"]
 
 
+def test_a_third_inspection_at_a_time_is_told_when_to_try_again(
+    deployment: Deployment, admin: AdminApi, agent_os: FakeAgentOS
+):
+    with two_inspecting(deployment, agent_os):
+        refused = admin("POST", PATH)
+    assert problem(refused) == (429, "too-many-requests")
+    assert refused.headers["retry-after"] == "45"
+
+
 def test_an_audience_whose_id_is_a_url_is_inspected(
     deployment: Deployment, admin: AdminApi, agent_os: FakeAgentOS
 ):
@@ -97,7 +108,9 @@ def test_an_audience_whose_id_ends_like_the_path_is_read_and_inspected(
     whole = "https%3A%2F%2Fx.example%2Finspection"
     assert admin.get(f"/audiences/{whole}").json()["id"] == "https://x.example/inspection"
     assert problem(admin.get("/audiences/https://x.example/inspection")) == (404, "not-found")
-    found = admin("POST", f"/audiences/{whole}/inspection").json()
+    made = admin("POST", f"/audiences/{whole}/inspection")
+    assert made.headers["location"].endswith(f"/audiences/{whole}/inspection")
+    found = made.json()
     assert found["audience"] == "https://x.example/inspection"
     assert admin.get(f"/audiences/{whole}/inspection").json() == found
     assert problem(admin.get("/audiences/https://x.example/inspection")) == (404, "not-found")

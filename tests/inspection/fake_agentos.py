@@ -5,12 +5,13 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import jwt
 
-from tests.builders import URL, Deployment
+from tests.builders import OPERATOR, URL, Deployment
 from tests.verifiers.reporting import reported
 from tests.verifying_servers import KeySet, Reply, is_signed
 
@@ -111,6 +112,31 @@ def inspectable(deployment: Deployment) -> Iterator[FakeAgentOS]:
         with deployment.changing() as work:
             work.audiences.update("my-os", {"url": agent_os.url})
         yield agent_os
+
+
+@contextmanager
+def two_inspecting(deployment: Deployment, agent_os: FakeAgentOS) -> Iterator[None]:
+    """Two inspections of `my-os` wait for its answers while the block lasts."""
+    released, started = threading.Event(), threading.Semaphore(0)
+    administration, answer = deployment.services.administration, agent_os.reply
+
+    def reply(path: str, token: str | None) -> Reply:
+        started.release()
+        released.wait(20)
+        return answer(path, token)
+
+    agent_os.reply = reply  # type: ignore[method-assign]
+    inspect = partial(administration.inspect, partial(administration.changing, OPERATOR), "my-os")
+    threads = [threading.Thread(target=inspect) for _ in range(2)]
+    for each in threads:
+        each.start()
+        started.acquire()
+    try:
+        yield
+    finally:
+        released.set()
+        for each in threads:
+            each.join()
 
 
 @contextmanager

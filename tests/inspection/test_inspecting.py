@@ -14,7 +14,7 @@ from issuer.audit import EventFilter
 from issuer.errors import InvalidField, NotAllowed, NotFound, TooManyRequests
 from issuer.inspection import InspectionReport, probing
 from tests.builders import OPERATOR, URL, Deployment
-from tests.inspection.fake_agentos import RESOURCE, FakeAgentOS, inspectable
+from tests.inspection.fake_agentos import RESOURCE, FakeAgentOS, inspectable, two_inspecting
 from tests.rows import rows
 from tests.verifying_servers import Reply
 
@@ -161,6 +161,19 @@ PLANTED: list[tuple[str, str, Planting]] = [
         f"GET {RESOURCE}",
         lambda it: setattr(it, "issuer", "https://a.example"),
     ),
+    *(
+        (
+            "other-issuer-named",
+            f"GET {RESOURCE}",
+            lambda it, named=named: it.answers.update(
+                dict.fromkeys(
+                    (RESOURCE, f"{RESOURCE}/mcp"),
+                    Reply(200, json.dumps({"authorization_servers": named}).encode()),
+                )
+            ),
+        )
+        for named in (1, f"{URL}.evil.example", {URL: 1}, None)
+    ),
     ("no-challenge", "WWW-Authenticate", lambda it: setattr(it, "challenge", "Bearer")),
     (
         "no-answer",
@@ -185,6 +198,14 @@ def test_an_exposure_is_found_with_its_evidence(
     assert {each.rule for each in found} == {rule}
     assert evidence in found[0].evidence
     assert found[0].remedy
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_the_version_in_the_evidence_is_a_number(deployment: Deployment, agent_os: FakeAgentOS):
+    """An AgentOS may say anything, and services make links of `[text](URL)` in SARIF."""
+    agent_os.info["agno_version"] = "1.2 [more](https://a.example)"
+    (found,) = inspect(deployment).findings
+    assert found.evidence.endswith(" agno_version is 1.2")
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"])
@@ -359,24 +380,8 @@ def test_no_token_is_sent_without_tls_beyond_loopback(deployment: Deployment):
 
 
 def test_two_inspections_run_at_a_time(deployment: Deployment, agent_os: FakeAgentOS):
-    released, started = threading.Event(), threading.Semaphore(0)
-    answer = agent_os.reply
-
-    def reply(*request: Any) -> Reply:
-        started.release()
-        released.wait(20)
-        return answer(*request)
-
-    agent_os.reply = reply
-    threads = [threading.Thread(target=inspect, args=[deployment]) for _ in range(2)]
-    for each in threads:
-        each.start()
-        started.acquire()
-    with pytest.raises(TooManyRequests):
+    with two_inspecting(deployment, agent_os), pytest.raises(TooManyRequests):
         inspect(deployment)
-    released.set()
-    for each in threads:
-        each.join()
     assert inspect(deployment).findings == []
 
 

@@ -84,9 +84,11 @@ class OneAudienceScreen(ResourceScreen):
             report = self.parts.administration.inspect(opening, self.key)
         except NotAllowed as error:
             return self.page(error=str(error), status=CONFLICT)
-        except TooManyRequests:
+        except TooManyRequests as error:
             busy = "Two inspections are running. Try again in a minute."
-            return self.page(error=busy, status=TOO_MANY)
+            response = self.page(error=busy, status=TOO_MANY)
+            response.headers["Retry-After"] = str(error.retry_after)
+            return response
         found = len(report.findings)
         findings = f"{found or 'no'} finding{'' if found == 1 else 's'}"
         command = self.command(("inspect", self.key), "POST", "inspection")

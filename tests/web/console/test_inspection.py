@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.builders import URL, Deployment
-from tests.inspection.fake_agentos import FakeAgentOS, inspectable
+from tests.inspection.fake_agentos import FakeAgentOS, inspectable, two_inspecting
 from tests.web.browsing import Browser
 from tests.web.console.conftest import SignedIn, forged, send
 
@@ -54,6 +54,15 @@ def test_the_reason_is_shown_where_nothing_was_inspected(
     refused = send(admin, PAGE, do="inspect")
     assert refused.status == 409
     assert "does not answer: cannot connect" in refused.text
+
+
+def test_a_third_inspection_at_a_time_is_told_when_to_try_again(
+    deployment: Deployment, admin: Browser, agent_os: FakeAgentOS
+):
+    with two_inspecting(deployment, agent_os):
+        refused = send(admin, PAGE, do="inspect")
+    assert (refused.status, refused.response.headers["retry-after"]) == (429, "45")
+    assert "Two inspections are running. Try again in a minute." in refused.text
 
 
 def test_without_a_url_there_is_no_button(admin: Browser):
