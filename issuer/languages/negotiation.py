@@ -12,7 +12,8 @@ LANGUAGES = (SOURCE, "de", "es", "fr", "ja")
 _CHOSEN = "issuer.language"  # in the scope of a request
 _MAX_RANGES = 50
 _RANGE = re.compile(
-    r"\s*([A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*|\*)\s*(?:;\s*q=(0(?:\.\d{0,3})?|1(?:\.0{0,3})?)\s*)?"
+    r"\s*([a-z]{1,8}(?:-[a-z0-9]{1,8})*|\*)\s*(?:;\s*q=(0(?:\.\d{0,3})?|1(?:\.0{0,3})?)\s*)?",
+    re.IGNORECASE | re.ASCII,
 )
 
 

@@ -27,6 +27,7 @@ from tests.rows import rows
         ("", None),
         ("zz, xx-YY", None),
         ("de ; q=0.5 , fr;q=0.6", "fr"),
+        ("de;Q=0.5, fr;q=0.4", "de"),
         ("de;q=2, fr", "fr"),
         ("de;q=0.1234, fr;q=0.1", "fr"),
         ("germany-is-no-tag, ja", "ja"),
