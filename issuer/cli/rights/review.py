@@ -107,5 +107,4 @@ def _in_words(scopes: frozenset[str]) -> str:
 
 
 def _write_csv(rows: Iterator[ReviewedScope]) -> None:
-    lines = cells(as_rows(rows), COLUMNS)
-    csv.writer(sys.stdout, lineterminator="\n").writerows(lines)
+    csv.writer(sys.stdout).writerows(cells(as_rows(rows), COLUMNS))
