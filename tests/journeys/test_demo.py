@@ -104,7 +104,12 @@ def test_it_prints_where_its_administrator_begins(tmp_path: Path):
             path = path_of(link)
             page = browser.get(path)
             assert username == "admin"
-            assert browser.submit(page, path, **typed).location == "/console"
+            answers = iter(lambda: browser.submit(page, path, **typed), None)
+            # As the page says that a busy machine answers: nothing was changed, try again.
+            entered = next(
+                each for each in answers if each.status != httpx.codes.SERVICE_UNAVAILABLE
+            )
+            assert entered.location == "/console"
 
 
 def test_no_setting_points_it_at_another_deployment(tmp_path: Path):
