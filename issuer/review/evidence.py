@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 from itertools import islice
 from typing import Any, Protocol
 
@@ -13,6 +14,7 @@ from issuer.clients import CLIENT, Client
 from issuer.fields.ids import fold_id
 from issuer.manifest import current
 from issuer.resources import ResourceType
+from issuer.review.exchanges import Exchanges
 from issuer.review.findings import Principal, ReportCoverage
 from issuer.review.store import GivenAssignment, ReviewStore, UsedScope
 from issuer.roles import ROLE, HeldRole, Role
@@ -57,7 +59,10 @@ class ReviewedScope(BaseModel, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class ReviewedPrincipal:
-    """A client or a user with what it holds and what it used, at the `audiences` that it has."""
+    """A client or a user with what it holds and what it used, at the `audiences` that it has.
+
+    `exchanged` is what was needed elsewhere, with tokens that may have been exchanged for its own.
+    """
 
     principal: Principal
     resource: Client | User
@@ -65,6 +70,7 @@ class ReviewedPrincipal:
     direct: frozenset[str]
     roles: list[HeldRole]
     used: list[UsedScope]
+    exchanged: Sequence[UsedScope]
 
     def allowed_at(self, audience: str) -> Iterator[UsedScope]:
         return (each for each in self.used if each.allowed and each.audience == audience)
@@ -83,6 +89,7 @@ class UsageEvidence:
     since: datetime = field(init=False)
     coverage: dict[str, ReportCoverage] = field(init=False)
     roles: dict[str, Role] = field(init=False)
+    exchanges: Exchanges = field(init=False)
     has_read_all: bool = field(default=True, init=False)
 
     def __post_init__(self) -> None:
@@ -92,7 +99,9 @@ class UsageEvidence:
         reported = self.work.reviewed.days_with_reports(day_of(self.now - KEPT_FOR))
         own = self.work.audiences.own_id
         ids = [each.id for each in current.resources(self.work, AUDIENCE) if each.id != own]
-        self.coverage = {each: self._coverage_of(each, reported.get(each, {})) for each in ids}
+        self.exchanges = Exchanges(self.work.reviewed.act_rules())
+        known = {each: self._coverage_of(each, reported.get(each, {})) for each in ids}
+        self.coverage = {each: self._with_exchanges(known, each) for each in ids}
         self.roles = {each.name: each for each in current.resources(self.work, ROLE)}
 
     def _coverage_of(self, audience: str, unnamed: Mapping[datetime, int]) -> ReportCoverage:
@@ -117,32 +126,62 @@ class UsageEvidence:
             last_report=max(unnamed).date() if unnamed else None,
         )
 
+    def _with_exchanges(self, known: Mapping[str, ReportCoverage], audience: str) -> ReportCoverage:
+        """Unknown as well where what its tokens were exchanged for is unknown."""
+        coverage = known[audience]
+        unknown = (known[end] for end in self.exchanges.ends_of(audience))
+        if coverage.is_known and (end := next((e for e in unknown if not e.is_known), None)):
+            reason = f"its tokens may be exchanged for some for {end.audience}, and {end.reason}"
+            return coverage.model_copy(update={"is_known": False, "reason": reason})
+        return coverage
+
+    @cached_property
+    def _used_by_exchange(self) -> list[UsedScope]:
+        """What clients needed with tokens that they got for those of others."""
+        used = self.work.reviewed.used_by_clients(self.exchanges.clients)
+        return [e for name, some in used.items() for e in self.exchanges.got_by(name, some)]
+
     def batches(
         self, resource_type: ResourceType[Any, Any], most: int | None
     ) -> Iterator[list["ReviewedPrincipal"]]:
         """Clients or users that administrators made, in order of their ids; at most so many."""
         every = current.principals(self.work, resource_type)
         found = islice(every, most)
-        store = self.work.reviewed
-        used_by = store.used_by_users if resource_type is USER else store.used_by_clients
         while batch := list(islice(found, _BATCH)):
-            used = used_by([resource_type.key_of(each) for each, _ in batch])
-            yield [
-                self._holder(resource, roles, used.get(resource_type.key_of(resource), []))
-                for resource, roles in batch
-            ]
+            yield self._holders(resource_type, batch)
         self.has_read_all = self.has_read_all and next(every, None) is None
 
     def holder(self, resource: Client | User) -> ReviewedPrincipal:
         """One client or user."""
-        is_user = isinstance(resource, User)
-        name = resource.id if isinstance(resource, User) else resource.client_id
-        store = self.work.reviewed
-        used = store.used_by_users([name]) if is_user else store.used_by_clients([name])
-        return self._holder(resource, self.work.assignments.held_by(name), used.get(name, []))
+        resource_type: ResourceType[Any, Any] = USER if isinstance(resource, User) else CLIENT
+        roles = self.work.assignments.held_by(resource_type.key_of(resource))
+        (holder,) = self._holders(resource_type, [(resource, roles)])
+        return holder
+
+    def _holders(
+        self,
+        resource_type: ResourceType[Any, Any],
+        batch: Sequence[tuple[Client | User, list[HeldRole]]],
+    ) -> list["ReviewedPrincipal"]:
+        store, acting = self.work.reviewed, self.exchanges.clients
+        ids = [resource_type.key_of(each) for each, _ in batch]
+        if resource_type is USER:
+            used = store.used_by_users(ids)
+            by_user = store.used_by_users(ids, through=acting) if acting else {}
+            exchanged: list[Sequence[UsedScope]] = [by_user.get(each, ()) for each in ids]
+        else:
+            used, exchanged = store.used_by_clients(ids), [self._used_by_exchange] * len(ids)
+        return [
+            self._holder(*each, used.get(id_, []), more)
+            for each, id_, more in zip(batch, ids, exchanged, strict=True)
+        ]
 
     def _holder(
-        self, resource: Client | User, roles: list[HeldRole], used: list[UsedScope]
+        self,
+        resource: Client | User,
+        roles: list[HeldRole],
+        used: list[UsedScope],
+        exchanged: Sequence[UsedScope],
     ) -> ReviewedPrincipal:
         if isinstance(resource, User):
             principal = Principal(kind=USER.kind, id=resource.id, name=resource.username)
@@ -153,7 +192,7 @@ class UsageEvidence:
             direct = counting_at(resource.scopes, own_audience=False)
         # Nobody uses an AgentOS for which it gets no tokens, whatever a verifier there says.
         there = [each for each in used if each.audience in audiences]
-        return ReviewedPrincipal(principal, resource, audiences, direct, roles, there)
+        return ReviewedPrincipal(principal, resource, audiences, direct, roles, there, exchanged)
 
     def held(self, holder: ReviewedPrincipal) -> dict[str, list[tuple[str, HeldRole | None]]]:
         """By audience, each scope and the role that gives it; None for scopes of the client."""
@@ -214,8 +253,20 @@ class UsageEvidence:
             last_used=last,
             days=max((u.days for u in matching), default=0),
             requests=sum(u.allowed for u in matching),
-            verdict=self._verdict(audience, last, self._began(holder, role, since)),
+            verdict=self._verdict(
+                audience,
+                last,
+                self._began(holder, role, since),
+                is_exchanged=bool(
+                    meet([scope], self.exchanges.needing(audience, holder.exchanged))
+                ),
+            ),
         )
+
+    def needed_at(self, holder: ReviewedPrincipal, audience: str) -> set[str]:
+        """The scopes that it used there, or may have needed there for exchanges."""
+        used = {each.scope for each in holder.allowed_at(audience)}
+        return used.union(self.exchanges.needing(audience, holder.exchanged))
 
     def _began(
         self, holder: ReviewedPrincipal, role: HeldRole | None, since: GivenAssignment
@@ -228,10 +279,12 @@ class UsageEvidence:
             changed.append(self.roles[role.role].updated_at)
         return max(changed)
 
-    def _verdict(self, audience: str, last: datetime | None, began: datetime) -> str:
+    def _verdict(
+        self, audience: str, last: datetime | None, began: datetime, *, is_exchanged: bool
+    ) -> str:
         if last is not None and last >= self.since:
             return "used"
-        if not self.coverage[audience].is_known or began >= self.since:
+        if is_exchanged or not self.coverage[audience].is_known or began >= self.since:
             return "unknown"
         return "unused" if last is None else "rarely used"
 

@@ -89,9 +89,8 @@ def propose(
         held.setdefault(row.audience, set()).add(row.scope)
         # What was given within the period may be needed later.
         used.setdefault(row.audience, set()).update({row.scope} if row.verdict == "unknown" else ())
-    for each in holder.used:
-        if each.allowed and each.audience in used:
-            used[each.audience].add(each.scope)
+    for audience in used:
+        used[audience] |= evidence.needed_at(holder, audience)
     enough = {audience: smallest(scopes, used[audience]) for audience, scopes in held.items()}
     had_admin = any(AGENT_OS_ADMIN in held[each] - enough[each] for each in held)
     return Proposal(

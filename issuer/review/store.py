@@ -12,6 +12,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 from issuer.database.store import Statements, in_parts
 from issuer.database.tables import (
     AssignmentRow,
+    ClientActRuleRow,
     ClientScopeExpiryRow,
     IdentityRow,
     KnownAddressRow,
@@ -56,16 +57,26 @@ class ReviewStore(Statements):
             found[audience][day] = unnamed
         return found
 
-    def used_by_users(self, user_ids: Collection[str]) -> dict[str, list[UsedScope]]:
-        """By user, what each needed, through any client."""
-        return self._used(UsedScopeRow.subject, user_ids)
+    def act_rules(self) -> list[tuple[str, str, str]]:
+        """Which clients may exchange tokens for which audience for tokens for which other one."""
+        row = ClientActRuleRow
+        rows = self.session.execute(select(row.client_id, row.from_audience, row.to_audience))
+        return [(client, start, end) for client, start, end in rows]
+
+    def used_by_users(
+        self, user_ids: Collection[str], through: Collection[str] | None = None
+    ) -> dict[str, list[UsedScope]]:
+        """By user, what each needed, through any client or these."""
+        if through is None:
+            return self._used(UsedScopeRow.subject, user_ids)
+        return self._used(UsedScopeRow.subject, user_ids, UsedScopeRow.client_id.in_(through))
 
     def used_by_clients(self, client_ids: Collection[str]) -> dict[str, list[UsedScope]]:
         """By client, what it needed itself, and what users needed through it."""
         return self._used(UsedScopeRow.client_id, client_ids)
 
     def _used(
-        self, by: InstrumentedAttribute[str], ids: Collection[str]
+        self, by: InstrumentedAttribute[str], ids: Collection[str], *which: ColumnElement[bool]
     ) -> dict[str, list[UsedScope]]:
         row, found = UsedScopeRow, defaultdict[str, list[UsedScope]](list)
         keys = (by, row.audience_id, row.scope)
@@ -78,7 +89,7 @@ class ReviewStore(Statements):
             func.max(_day_if(row.refused > 0)),
         ).group_by(*keys)
         for part in in_parts(ids):
-            of_part = query.where(by.in_(part)).order_by(*keys)
+            of_part = query.where(by.in_(part), *which).order_by(*keys)
             for name, audience, scope, allowed, refused, *days in self.session.execute(of_part):
                 # PostgreSQL adds integers up to a decimal.
                 numbers = int(allowed), int(refused)

@@ -1,0 +1,40 @@
+"""Tokens that are exchanged for others (RFC 8693): reports do not tell which one for which.
+
+What is got by exchange allows no more than what was exchanged. So a scope that was needed with the
+one may have been needed with the other as well, at its audience.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from issuer.review.store import UsedScope
+from issuer.vocabulary import MAX_ACTORS
+
+
+class Exchanges:
+    """Where tokens may lead, also by several exchanges in a row.
+
+    Each of the `rules` has a client, and from which audience to which it may exchange tokens.
+    """
+
+    def __init__(self, rules: Iterable[tuple[str, str, str]]) -> None:
+        rules = [*rules]
+        self.clients = {client_id for client_id, _, _ in rules}
+        self._at = {(client_id, end) for client_id, _, end in rules}
+        steps = {(start, end) for _, start, end in rules}
+        self._ends = steps
+        for _ in range(MAX_ACTORS - 1):
+            self._ends = self._ends | {
+                (start, end) for start, a in self._ends for b, end in steps if a == b
+            }
+
+    def ends_of(self, audience: str) -> list[str]:
+        """The audiences to which tokens for this one lead."""
+        return sorted(end for start, end in self._ends if start == audience)
+
+    def needing(self, audience: str, used: Iterable[UsedScope]) -> Iterator[str]:
+        """The scopes among `used` that may have been needed with tokens for `audience`."""
+        return (e.scope for e in used if e.allowed and (audience, e.audience) in self._ends)
+
+    def got_by(self, client_id: str, used: Iterable[UsedScope]) -> Iterator[UsedScope]:
+        """What the client may have used with tokens that it got by exchange."""
+        return (each for each in used if (client_id, each.audience) in self._at)
