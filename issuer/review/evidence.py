@@ -191,7 +191,9 @@ class UsageEvidence:
             audiences = tuple(each for each in resource.audiences if each in self.coverage)
             direct = counting_at(resource.scopes, own_audience=False)
         # Nobody uses an AgentOS for which it gets no tokens, whatever a verifier there says.
-        there = [each for each in used if each.audience in audiences]
+        # Nor did it use what somebody of the same id used, who was deleted before it was made.
+        began = day_of(resource.created_at)
+        there = [each.since(began) for each in used if each.audience in audiences]
         return ReviewedPrincipal(principal, resource, audiences, direct, roles, there, exchanged)
 
     def held(self, holder: ReviewedPrincipal) -> dict[str, list[tuple[str, HeldRole | None]]]:

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -33,6 +33,15 @@ class UsedScope:
     days: int
     last_allowed: datetime | None
     last_refused: datetime | None
+
+    def since(self, day: datetime) -> "UsedScope":
+        """As from that day on; numbers of earlier days are left out only if there are no others."""
+        found = self
+        if self.last_allowed is not None and self.last_allowed < day:
+            found = replace(found, allowed=0, days=0, last_allowed=None)
+        if self.last_refused is not None and self.last_refused < day:
+            found = replace(found, refused=0, last_refused=None)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
