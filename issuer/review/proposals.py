@@ -1,6 +1,7 @@
 """The smallest rights that cover what was used, as a manifest."""
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -8,6 +9,7 @@ from typing import Any
 
 from issuer.clients import CLIENT, Client
 from issuer.errors import NotAllowed, NotFound
+from issuer.fields.ids import fold_id, is_principal_id
 from issuer.fields.times import utc
 from issuer.manifest import current
 from issuer.manifest.entries import ClientEntry, UserEntry, assigned, bare, in_order, members
@@ -22,7 +24,7 @@ from issuer.roles import ROLE, Assignment
 from issuer.scopes import AGENT_OS_ADMIN, counting_at, covers, meet
 from issuer.users import USER, User
 
-_LONGEST_NAME = 128
+_LONGEST_NAME, _AT = 128, "-at-"
 _ASKED = "Whoever names scopes in a token request must name the new ones, or none."
 _LIFTS = (
     "agent_os:admin also shows what belongs to other users where the AgentOS isolates users. The"
@@ -145,6 +147,7 @@ def _manifest(
         for audience, scopes in enough.items():
             if scopes:
                 name = _role_name(holder.principal.id, audience)
+                _require_its_own(evidence, holder, name, audience)
                 made.append({"name": name, "scopes": sorted(scopes)})
                 roles.append(Assignment(role=name, audience=audience))
     resource_type = CLIENT if is_client else USER
@@ -155,12 +158,30 @@ def _manifest(
 
 
 def _role_name(principal_id: str, audience: str) -> str:
-    """A name for the role of one principal at one audience, always the same."""
-    name = f"{principal_id}-at-{audience}".replace("/", "-")
-    if len(name) <= _LONGEST_NAME:
+    """A name for the role of one principal at one audience: always the same, and of no other two.
+
+    With a digest where another principal and audience would have that name as well.
+    """
+    name, at = f"{principal_id}{_AT}{audience}", len(principal_id)
+    if is_principal_id(name) and name.find(_AT) == name.rfind(_AT) == at:
         return name
-    digest = hashlib.sha256(name.encode()).hexdigest()[:16]
-    return f"{name[: _LONGEST_NAME - len(digest) - 1]}-{digest}"
+    digest = hashlib.sha256(f"{principal_id} {audience}".encode()).hexdigest()[:16]
+    readable = re.sub(r"[^A-Za-z0-9._~@+|:-]", "-", name)
+    return f"{readable[: _LONGEST_NAME - len(digest) - 1]}-{digest}"
+
+
+def _require_its_own(
+    evidence: UsageEvidence, holder: ReviewedPrincipal, role: str, audience: str
+) -> None:
+    """`NotAllowed` if the manifest would change a role that gives something to others, or there."""
+    assignments = evidence.work.assignments
+    others = {*assignments.holders(role, "", 2)} - {fold_id(holder.principal.id)}
+    places = assignments.audiences_of_roles([role], 2)
+    if others or assignments.providers_of(role, 1) or {*places} - {(role, audience)}:
+        raise NotAllowed(
+            f"The role {role}, which {holder.principal} would get at {audience}, is held elsewhere"
+            " as well: unassign it there first."
+        )
 
 
 def _is_of_issuer(evidence: UsageEvidence, assignment: Assignment) -> bool:
