@@ -29,9 +29,11 @@ UnusedFor = Annotated[
 class Proposed(BaseModel):
     """What a client or user holds by audience, what is enough, and a manifest that gives that.
 
-    `note`: what the reports of verifiers cannot tell.
+    `manifest` undoes what was changed of it later: apply it where its plan has the same
+    `change_count`. `note`: what the reports of verifiers cannot tell.
     """
 
+    change_count: int
     held: dict[str, list[str]]
     enough: dict[str, list[str]]
     manifest: dict[str, Any]

@@ -56,10 +56,11 @@ def _breadth(scope: str) -> tuple[bool, bool, str]:
 class Proposal:
     """Fewer rights for one client or user: by audience, what it holds and what is enough.
 
-    `manifest` gives exactly that. Nobody applies it automatically. `note` is what the reports
-    cannot tell.
+    `manifest` gives exactly that, to the configuration at `change_count`. Nobody applies it
+    automatically. `note` is what the reports cannot tell.
     """
 
+    change_count: int
     before: Mapping[str, frozenset[str]]
     after: Mapping[str, frozenset[str]]
     manifest: Mapping[str, Any]
@@ -67,6 +68,7 @@ class Proposal:
 
     def as_json(self) -> dict[str, Any]:
         return {
+            "change_count": self.change_count,
             "held": {each: sorted(scopes) for each, scopes in self.before.items()},
             "enough": {each: sorted(scopes) for each, scopes in self.after.items()},
             "manifest": dict(self.manifest),
@@ -82,6 +84,7 @@ def propose(
     Nothing is changed: `manifest` is for `issuer plan`. `NotFound` for an unknown name;
     `NotAllowed` where the reports or the way in which it holds its rights do not allow a proposal.
     """
+    count = work.change_count()  # read first, so that no row is older
     evidence = UsageEvidence(work, now, unused_for)
     ((holder, rows),) = evidence.rows([evidence.holder(_resource(work, name))])
     _require_known(evidence, holder, rows)
@@ -96,6 +99,7 @@ def propose(
     enough = {audience: smallest(scopes, used[audience]) for audience, scopes in held.items()}
     had_admin = any(AGENT_OS_ADMIN in held[each] - enough[each] for each in held)
     return Proposal(
+        count,
         {audience: frozenset(scopes) for audience, scopes in held.items()},
         enough,
         _manifest(evidence, holder, enough),

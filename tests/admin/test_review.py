@@ -32,6 +32,7 @@ def test_a_proposal_has_a_manifest_that_can_be_planned(admin: AdminApi, ci: str)
     assert proposal["enough"] == {"my-os": ["agents:web:run"]}
     plan = admin.post("/manifest/plan", **proposal["manifest"])
     assert plan.status_code == 200, plan.text
+    assert plan.json()["change_count"] == proposal["change_count"]
 
 
 def test_it_needs_the_right_to_read_what_it_shows(holder_of: Callable[..., AdminApi]):

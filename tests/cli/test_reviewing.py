@@ -51,8 +51,11 @@ def test_csv_has_a_row_for_each_scope_with_the_line_breaks_of_the_standard(revie
 
 
 def test_a_proposal_is_printed_and_changes_nothing(reviewed: Cli):
-    assert "- agents:web:run" in reviewed.done("review", "--propose", "ci")
-    assert reviewed.json("review", "--propose", "ci")["enough"] == {"my-os": ["agents:web:run"]}
+    asked = ("review", "--propose", "ci")
+    text, proposal = reviewed.done(*asked), reviewed.json(*asked)
+    assert "- agents:web:run" in text
+    assert f"`issuer apply --expect {proposal['change_count']}`" in text
+    assert proposal["enough"] == {"my-os": ["agents:web:run"]}
     assert reviewed.json("client", "show", "ci")["scopes"] == list(HELD)
     assert "nobody" in reviewed("review", "--propose", "nobody").sentence
 

@@ -99,6 +99,8 @@ def _print_proposal(proposal: Proposal) -> None:
         print(f"# At {escaped(audience)}: holds {_in_words(held)}; {_in_words(enough)} is enough.")
     if proposal.note:
         print(f"# {proposal.note}")
+    applied = f"issuer apply --expect {proposal.change_count}"
+    print(f"# It undoes later changes of what it names: `{applied}` refuses it after any change.")
     print(written(dict(proposal.manifest)), end="")
 
 
