@@ -256,8 +256,10 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
 
     def _authorize(self, before: ClientFields | None, after: ClientFields | None) -> None:
         if before is not None:
+            # Also scopes that have ended, until they are deleted: as roles, they protect it.
+            stored = self._store.get(str(before.client_id)).scopes
             self._authority.authorize_change(
-                principal=before.client_id, scopes=before.scopes, audiences=before.audiences
+                principal=before.client_id, scopes=stored, audiences=before.audiences
             )
         if after is not None:
             self._authority.authorize_change(scopes=after.scopes, audiences=after.audiences)
