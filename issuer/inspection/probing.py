@@ -10,6 +10,7 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urlsplit
 
+import httpcore
 import httpx
 
 from issuer.errors import NotAllowed
@@ -146,7 +147,8 @@ class Prober:
                 if answer.status_code != httpx.codes.SWITCHING_PROTOCOLS:
                     return None
                 return _text_of(await _frame(answer.extensions["network_stream"]))
-        except (httpx.HTTPError, OSError, UnicodeError):  # TimeoutError is an OSError
+        # TimeoutError is an OSError; the stream itself has the errors of httpcore.
+        except (httpx.HTTPError, httpcore.NetworkError, OSError, UnicodeError):
             return None
 
     async def _answer(

@@ -1,0 +1,83 @@
+"""An AgentOS may answer anything: its inspection says what it found, and fails by nothing else."""
+
+import asyncio
+import json
+import socket
+import struct
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+
+from issuer.inspection import InspectionReport
+from issuer.inspection.probing import Prober
+from tests.builders import OPERATOR, Deployment
+from tests.inspection.fake_agentos import RESOURCE, inspectable
+from tests.rows import rows
+from tests.verifying_servers import Reply
+
+
+def inspect(deployment: Deployment) -> InspectionReport:
+    administration = deployment.services.administration
+    return administration.inspect(partial(administration.changing, OPERATOR), "my-os")
+
+
+@rows(
+    "named",
+    [
+        5,
+        True,
+        1.5,
+        None,
+        {},
+        [],
+        [[], {}, None, 5],
+        "https://id.example",
+        "https://id.example.evil",
+    ],
+)
+def test_the_servers_of_a_resource_document_may_be_anything(deployment: Deployment, named: object):
+    """RFC 9728 §2: an array. A text that contains this issuer is none."""
+    with inspectable(deployment) as agent_os:
+        document = {"resource": agent_os.url, "authorization_servers": named}
+        agent_os.answers[RESOURCE] = Reply(200, json.dumps(document).encode(), {})
+        found = inspect(deployment).findings
+    assert "other-issuer-named" in [each.rule for each in found]
+
+
+def test_a_version_is_shown_by_its_numbers(deployment: Deployment):
+    with inspectable(deployment) as agent_os:
+        agent_os.info["agno_version"] = "2.6.0\u202e\x1b[2J<b>"
+        report = inspect(deployment)
+    (outdated,) = (each for each in report.findings if each.rule == "outdated-agno")
+    assert outdated.evidence.endswith("and agno_version is 2.6.0")
+
+
+def test_a_socket_that_is_reset_says_nothing(deployment: Deployment):
+    async def first_message(url: str) -> str | None:
+        async with Prober(url, "test", {}) as prober:
+            return await prober.first_message("/workflows/ws")
+
+    with resetting() as url:
+        assert asyncio.run(first_message(url)) is None
+
+
+@contextmanager
+def resetting() -> Iterator[str]:
+    """A server that upgrades to a WebSocket, and resets the connection."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(
+                    b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n"
+                    b"Upgrade: websocket\r\n\r\n\x81"
+                )
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+        thread.join()
