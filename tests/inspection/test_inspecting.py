@@ -394,3 +394,24 @@ def test_the_inspection_of_a_deleted_audience_is_gone(
     deployment.audience("my-os")
     with pytest.raises(NotFound), deployment.services.administration.reading() as work:
         work.inspections.last("my-os")
+
+
+def test_an_audience_does_not_get_the_inspection_of_the_one_before_it(
+    deployment: Deployment, agent_os: FakeAgentOS
+):
+    """Which began before it was deleted, and another one got its id."""
+    answer = agent_os.reply
+
+    def reply(*request: Any) -> Reply:
+        agent_os.reply = answer
+        with deployment.changing() as work:
+            work.audiences.delete("my-os", cascade=True)
+        deployment.clock.move(timedelta(seconds=1))
+        deployment.audience("my-os")
+        return answer(*request)
+
+    agent_os.reply = reply
+    with pytest.raises(NotFound):
+        inspect(deployment)
+    with deployment.services.administration.reading() as work:
+        assert work.inspections.find("my-os") is None
