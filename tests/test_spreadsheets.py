@@ -26,6 +26,17 @@ def test_no_text_begins_a_formula_or_a_line(text: str):
     row["name"].encode()
 
 
+@given(st.text(alphabet='=+-@＝; "x,'))
+@example("x;=1+1;")
+@example('x;"=1+1;')
+@example('x; ""=1+1;')
+def test_no_formula_begins_where_cells_end_at_semicolons(text: str):
+    """As in a spreadsheet of a language with a decimal comma."""
+    file = as_csv([{"first": "a", "name": text}], ["first", "name"])
+    for cell in (cell for line in file.splitlines() for cell in line.split(";")):
+        assert not cell.lstrip(' "').startswith(FORMULA)
+
+
 def test_every_kind_of_value_has_a_text():
     row = {
         "none": None,

@@ -3,13 +3,15 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
 from issuer.fields.text import escaped
 
-# With these a cell begins that a spreadsheet takes for a formula, in Japanese ones also wide.
-_FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+# With these a cell begins that a spreadsheet takes for a formula, in Japanese ones also wide. Where
+# numbers have a decimal comma, a cell begins after each semicolon, perhaps with a quote.
+_FORMULA = re.compile(r'(^|;[ "]*)(?=[-=+@\uff1d\uff0b\uff0d\uff20])')
 
 
 def as_csv(rows: Iterable[Mapping[str, object]], columns: Iterable[str]) -> str:
@@ -23,7 +25,7 @@ def cells(rows: Iterable[Mapping[str, object]], columns: Iterable[str]) -> Itera
     """The names of the columns, then those of each row.
 
     Lists have spaces between, objects are JSON, None is nothing. A cell is on one line and safe to
-    print. Text that a spreadsheet would take for a formula begins with an apostrophe.
+    print. What a spreadsheet would take for a formula gets an apostrophe before it.
     """
     yield (names := list(columns))
     for row in rows:
@@ -44,5 +46,4 @@ def _cell(value: object) -> str:
             value = " ".join(value)
         case list() | dict():
             value = json.dumps(value, ensure_ascii=False)
-    text = escaped(str(value))
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return _FORMULA.sub(r"\1'", escaped(str(value)))
