@@ -30,6 +30,7 @@ MAX_IN_COOKIE = 3_700  # with its name: browsers keep cookies of 4,096 bytes
 _MAX_SEALED = 7_800  # in a URL: many servers and proxies accept request lines of 8 KB
 _DIGEST_COOKIE = re.compile(r"(\d{1,12})\.([A-Za-z0-9_-]{43})", re.ASCII)
 _SETS = ("openid_scopes", "prompt")
+_UI_LOCALE = "ui_locale="
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +116,9 @@ class AuthorizationRequests:
         members |= {"created_at": request.created_at.timestamp(), "state": None}
         if request.device is None:
             del members["device"]  # earlier versions, which may run beside this one, know none
-        if request.ui_locale is None:
-            del members["ui_locale"]  # likewise
+        if locale := members.pop("ui_locale"):
+            # Nor this member. Of prompts, they ignore what they do not know.
+            members["prompt"].append(_UI_LOCALE + locale)
         if len(_json(members)) > MAX_BYTES:
             raise RequestTooLarge
         sealed = self._texts.seal(_json(members | {"state": request.state}))
@@ -177,13 +179,16 @@ def unexpired(text: str | None, now: datetime) -> dict[str, Any] | None:
 
 
 def _read(members: Mapping[str, Any]) -> AuthorizationRequest:
-    scopes = members["scopes"]
+    scopes, prompt = members["scopes"], members["prompt"]
+    locales = [each for each in prompt if each.startswith(_UI_LOCALE)]
     return AuthorizationRequest(
         **{
             **members,
             "scopes": None if scopes is None else tuple(scopes),
-            **{name: frozenset(members[name]) for name in _SETS},
+            "openid_scopes": frozenset(members["openid_scopes"]),
+            "prompt": frozenset(prompt).difference(locales),
             "device": Device(**members["device"]) if "device" in members else None,
+            "ui_locale": locales[0].removeprefix(_UI_LOCALE) if locales else None,
         }
     )
 

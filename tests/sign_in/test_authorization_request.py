@@ -1,5 +1,7 @@
 """What an authorization request must be, and where its errors go."""
 
+import json
+from dataclasses import fields
 from datetime import timedelta
 
 from hypothesis import HealthCheck, given, settings
@@ -32,6 +34,21 @@ def test_a_valid_request_is_kept_by_the_browser_and_nowhere_else(deployment: Dep
     assert people.requests.open(changed) is None
     assert people.requests.open("") is None
     assert people.logout_requests.open(sealed) is None
+
+
+@rows(("ui_locales", "locale"), [("de", "de"), ("tlh", None)])
+def test_an_earlier_version_can_open_a_request_in_a_chosen_language(
+    deployment: Deployment, app: App, ui_locales: str, locale: str | None
+):
+    """While versions run side by side. It refuses members that it does not know."""
+    people = deployment.services.people
+    pairs = list(app.request(ui_locales=ui_locales, prompt="consent").items())
+    request, sealed = people.validation.validated(pairs)
+    assert (people.requests.open(sealed), request.ui_locale) == (request, locale)
+    assert request.prompt == {"consent"}
+    members = json.loads(people.requests._texts.open(sealed))
+    known = {each.name for each in fields(AuthorizationRequest)} - {"device", "ui_locale"}
+    assert members.keys() == known
 
 
 def test_a_request_expires_after_ten_minutes(deployment: Deployment, app: App):
