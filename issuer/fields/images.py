@@ -53,8 +53,8 @@ def _png_size(content: bytes) -> tuple[int, int]:
     types = [name for name, _ in chunks]
     if b"acTL" in types:
         raise ValueError("is animated")
-    is_whole = types[0] == b"IHDR" and b"IDAT" in types and types.index(b"IEND") == len(types) - 1
-    if not is_whole:
+    is_whole = types[0] == b"IHDR" and b"IDAT" in types and types[-1] == b"IEND"
+    if not is_whole or types.count(b"IEND") > 1:
         raise ValueError("is damaged")
     header = chunks[0][1]
     return int.from_bytes(header[:4]), int.from_bytes(header[4:8])

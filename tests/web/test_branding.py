@@ -110,6 +110,7 @@ def test_png_and_webp_files_are_accepted(
         (png()[:-1], "is damaged"),
         (png() + SVG, "is damaged"),
         (png()[:8], "is damaged"),
+        (png()[:-12], "is damaged"),
         (png().replace(b"IDAT", b"IDAX"), "is damaged"),
         (png() + png()[8:], "is damaged"),
         (webp(lossless(8, 8)) + SVG, "is damaged"),
