@@ -1,15 +1,17 @@
 """Used scopes in SQL: one row for each audience, subject, client, scope and day."""
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
-from sqlalchemy import func, select, tuple_
+from sqlalchemy import ColumnElement, func, select, tuple_
 
 from issuer.database.store import Statements, delete_some, insert_into, insert_new
 from issuer.database.tables import ClientAudienceRow, UsedChallengeRow, UsedScopeRow
 
 MOST_OF_DAY = 20_000  # rows of an audience; what exceeds them is counted as OTHERS
+MOST_IDS_OF_SUBJECT = 500  # rows of a day; further ones count for the scope without an id
 _KEY = (UsedScopeRow.subject, UsedScopeRow.client_id, UsedScopeRow.scope)
 _ROW_KEY = (UsedScopeRow.audience_id, *_KEY, UsedScopeRow.day)
 
@@ -21,9 +23,22 @@ class UsageKey(NamedTuple):
     client_id: str
     scope: str
 
+    @property
+    def has_id(self) -> bool:
+        """Whether the scope is one of a single agent, such as `agents:web:run`."""
+        return self.scope.count(":") > 1 and not self.scope.startswith("issuer:")
+
+    @property
+    def without_id(self) -> "UsageKey":
+        """Of all agents."""
+        parts = self.scope.split(":")
+        return self._replace(scope=f"{parts[0]}:{parts[-1]}")
+
 
 # Also written for a report without counts: on that day, somebody reported.
 OTHERS = UsageKey("", "", "")
+_Counts: TypeAlias = Mapping[UsageKey, Sequence[int]]
+_OfDay: TypeAlias = tuple[ColumnElement[bool], ...]
 
 
 class UsageStore(Statements):
@@ -42,9 +57,11 @@ class UsageStore(Statements):
         self, audience_id: str, day: datetime, counts: Mapping[UsageKey, Sequence[int]]
     ) -> None:
         """Add numbers of allowed and refused requests."""
+        of_day = (UsedScopeRow.audience_id == audience_id, UsedScopeRow.day == day)
+        bounded = self._within_bounds(of_day, self._with_few_ids(of_day, counts))
         values = {
             key: {"allowed": allowed, "refused": refused}
-            for key, (allowed, refused) in self._within_bounds(audience_id, day, counts).items()
+            for key, (allowed, refused) in bounded.items()
         }
         where = {"audience_id": audience_id, "day": day}
         rows = [{**where, **key._asdict(), **values[key]} for key in sorted(values)]
@@ -56,17 +73,45 @@ class UsageStore(Statements):
         adding = made.on_conflict_do_update(index_elements=_ROW_KEY, set_=added)
         self.session.execute(adding, rows)
 
-    def _within_bounds(
-        self, audience_id: str, day: datetime, counts: Mapping[UsageKey, Sequence[int]]
-    ) -> Mapping[UsageKey, Sequence[int]]:
-        """The counts, those for which the day has no place added to OTHERS."""
+    def _with_few_ids(self, of_day: _OfDay, counts: _Counts) -> _Counts:
+        """The counts, those of a subject beyond its bound added to the scopes without ids.
+
+        Callers invent ids, and nobody alone shall use up the rows of a day.
+        """
+        named: dict[str, list[UsageKey]] = defaultdict(list)
+        for key in sorted(counts):
+            if key.has_id:
+                named[key.subject].append(key)
+        if not named:
+            return counts
         row = UsedScopeRow
-        of_day = (row.audience_id == audience_id, row.day == day)
+        with_ids = (row.subject.in_(named), row.scope.like("%:%:%"))
+        stored = select(row.subject, func.count()).where(*of_day, *with_ids).group_by(row.subject)
+        free = dict.fromkeys(named, MOST_IDS_OF_SUBJECT)
+        free |= {name: MOST_IDS_OF_SUBJECT - n for name, n in self.session.execute(stored)}
+        beyond = [name for name, keys in named.items() if len(keys) > free[name]]
+        keys = [key for name in beyond for key in named[name]]
+        found, known = dict(counts), self._known(of_day, keys) if keys else set()
+        for key in keys:
+            if key in known:
+                continue
+            free[key.subject] -= 1
+            if free[key.subject] < 0:
+                numbers = zip(found.get(key.without_id, (0, 0)), found.pop(key), strict=True)
+                found[key.without_id] = [a + b for a, b in numbers]
+        return found
+
+    def _known(self, of_day: _OfDay, keys: Iterable[UsageKey]) -> set[UsageKey]:
+        """Those of the keys that the day has."""
+        stored = select(*_KEY).where(*of_day, tuple_(*_KEY).in_(list(keys)))
+        return {UsageKey(*key) for key in self.session.execute(stored)}
+
+    def _within_bounds(self, of_day: _OfDay, counts: _Counts) -> _Counts:
+        """The counts, those for which the day has no place added to OTHERS."""
         free = MOST_OF_DAY - (self.session.scalar(select(func.count()).where(*of_day)) or 0)
         if free >= len(counts):
             return counts
-        named = select(*_KEY).where(*of_day, tuple_(*_KEY).in_(list(counts)))
-        known = {UsageKey(*key) for key in self.session.execute(named)} | {OTHERS}
+        known = self._known(of_day, counts) | {OTHERS}
         kept: dict[UsageKey, Sequence[int]] = {key: counts[key] for key in counts.keys() & known}
         others = list(counts[OTHERS])
         for key in sorted(counts.keys() - known):

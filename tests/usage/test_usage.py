@@ -97,6 +97,28 @@ def test_beyond_the_bound_of_a_day_subjects_are_counted_as_others(
     }
 
 
+def test_nobody_alone_uses_up_the_bound_of_a_day(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+):
+    """Callers invent ids: without a bound of their own, they would blind the review."""
+    monkeypatch.setattr(usage_store, "MOST_IDS_OF_SUBJECT", 2)
+    used(deployment, {("alice", RUN): (1, 0), ("bob", RUN): (1, 0)})
+    invented = {("alice", f"agents:{name}:run"): (0, 1) for name in "abc"}
+    used(deployment, invented | {("alice", RUN): (1, 0), ("alice", READ): (1, 0)})
+    used(deployment, {("alice", f"agents:{name}:run"): (1, 1) for name in "abcd"})
+    used(deployment, {("bob", "teams:a:run"): (1, 0), ("alice", "issuer:usage:report"): (1, 0)})
+    assert rows(deployment) == {
+        ("", "", "25"): (0, 0),
+        ("alice", RUN, "25"): (2, 0),
+        ("alice", READ, "25"): (1, 0),
+        ("alice", "agents:a:run", "25"): (1, 2),
+        ("alice", "agents:run", "25"): (3, 5),
+        ("alice", "issuer:usage:report", "25"): (1, 0),
+        ("bob", RUN, "25"): (1, 0),
+        ("bob", "teams:a:run", "25"): (1, 0),
+    }
+
+
 def test_what_is_no_scope_counts_as_others(deployment: Deployment):
     used(deployment, {("alice", "issuer:nonsense"): (1, 0), ("alice", RUN): (1, 0)})
     assert rows(deployment)["", "", "25"] == (1, 0)
