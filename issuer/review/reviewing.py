@@ -19,13 +19,15 @@ from issuer.scopes import counting_at, covers
 from issuer.users import USER
 
 MOST_FINDINGS = 1_000  # of each kind
+MOST_REFUSALS = 10  # of a client or user
 MOST_PRINCIPALS = 10_000  # of each kind, in a review; the access review has all
 
 
 class Review(BaseModel, frozen=True):
     """The findings by kind, and for which audiences the reports are complete.
 
-    `is_complete`: all clients and users were looked at, and every finding is listed.
+    `is_complete`: all clients and users were looked at, and every finding is listed, but for
+    refusals of one of them beyond the ten most frequent.
     """
 
     since: datetime
@@ -111,6 +113,14 @@ def _of_rows(rows: Iterable[ReviewedScope]) -> Iterator[ReviewFinding]:
 
 
 def _refusals(
+    evidence: UsageEvidence, holder: ReviewedPrincipal, rows: Sequence[ReviewedScope]
+) -> Iterator[ReviewFinding]:
+    """The most frequent ones: callers invent ids, and others are refused as well."""
+    found = sorted(_lacking(evidence, holder, rows), key=lambda each: -each.requests)
+    yield from found[:MOST_REFUSALS]
+
+
+def _lacking(
     evidence: UsageEvidence, holder: ReviewedPrincipal, rows: Sequence[ReviewedScope]
 ) -> Iterator[ReviewFinding]:
     for used in holder.used:

@@ -162,6 +162,17 @@ def test_refusals_that_look_like_a_missing_right_are_found(deployment: Deploymen
     assert (refusal.scope, refusal.requests) == ("teams:run", 3)
 
 
+def test_the_refusals_of_one_caller_do_not_hide_those_of_others(deployment: Deployment, ci: str):
+    """A caller may invent as many agents as it likes."""
+    deployment.client("lacking", scopes=[RUN])
+    invented = {("ci", f"teams:{number}:run"): (0, 1) for number in range(20)}
+    used(deployment, invented | {("ci", "teams:run"): (0, 2), ("lacking", READ): (0, 1)})
+    refused = [e for e in reviewed(deployment).findings if e.kind is FindingKind.REFUSED]
+    of_ci = [each for each in refused if each.principal and each.principal.id == "ci"]
+    assert (len(of_ci), of_ci[0].scope) == (10, "teams:run")
+    assert [each.scope for each in refused if each not in of_ci] == [READ]
+
+
 def test_a_proposal_is_a_manifest_that_gives_just_what_was_used(deployment: Deployment, ci: str):
     days(deployment, 31, "agents:web:run")
     proposal = proposed(deployment, ci)
