@@ -221,6 +221,7 @@ class UsageEvidence:
         ids = [each.principal.id for each in batch]
         given = self.work.reviewed.given(map(fold_id, (*ids, *groups)))
         expiries = self.work.reviewed.scope_expiries(ids)
+        changes = self.work.reviewed.group_changes(groups)
         for holder in batch:
             rows = []
             for audience, held in self.held(holder).items():
@@ -230,7 +231,8 @@ class UsageEvidence:
                     )
                     since = _given_of(holder, role, given) if role else its_own
                     if since.expires_at is None or since.expires_at > self.now:
-                        rows.append(self._row(holder, audience, scope, role, since))
+                        began = self._began(holder, role, since, changes)
+                        rows.append(self._row(holder, audience, scope, role, since, began))
             yield holder, rows
 
     def _row(
@@ -240,6 +242,7 @@ class UsageEvidence:
         scope: str,
         role: HeldRole | None,
         since: GivenAssignment,
+        began: datetime,
     ) -> ReviewedScope:
         matching = [u for u in holder.allowed_at(audience) if meet([scope], [u.scope])]
         last = max((u.last_allowed for u in matching if u.last_allowed), default=None)
@@ -258,7 +261,7 @@ class UsageEvidence:
             verdict=self._verdict(
                 audience,
                 last,
-                self._began(holder, role, since),
+                began,
                 is_exchanged=bool(
                     meet([scope], self.exchanges.needing(audience, holder.exchanged))
                 ),
@@ -271,14 +274,24 @@ class UsageEvidence:
         return used.union(self.exchanges.needing(audience, holder.exchanged))
 
     def _began(
-        self, holder: ReviewedPrincipal, role: HeldRole | None, since: GivenAssignment
+        self,
+        holder: ReviewedPrincipal,
+        role: HeldRole | None,
+        since: GivenAssignment,
+        group_changes: Mapping[str, datetime],
     ) -> datetime:
-        """Since when the scope is held for certain: whatever gives it may have been changed."""
+        """Since when the scope is held for certain: whatever gives it may have been changed.
+
+        Nobody knows since when somebody is in a group, and of a trusted issuer's not even since
+        when its members are the same.
+        """
         changed = [holder.resource.created_at, *filter(None, [since.given_at])]
         if isinstance(holder.resource, Client):
             changed.append(holder.resource.updated_at)
         if role is not None:
             changed.append(self.roles[role.role].updated_at)
+            if role.via is not None:
+                changed.append(group_changes.get(role.via.group_id or "", self.now))
         return max(changed)
 
     def _verdict(

@@ -14,6 +14,7 @@ from issuer.database.tables import (
     AssignmentRow,
     ClientActRuleRow,
     ClientScopeExpiryRow,
+    GroupRow,
     IdentityRow,
     KnownAddressRow,
     SignInSessionRow,
@@ -117,6 +118,14 @@ class ReviewStore(Statements):
             for part in in_parts(folded_ids)
             for each in self.session.scalars(select(row).where(row.folded_id.in_(part)))
         }
+
+    def group_changes(self, group_ids: Iterable[str]) -> dict[str, datetime]:
+        """When each group was changed last, its members included."""
+        row, found = GroupRow, dict[str, datetime]()
+        for part in in_parts(group_ids):
+            query = select(row.id, row.updated_at).where(row.id.in_(part))
+            found |= dict(self.session.execute(query).all())
+        return found
 
     def scope_expiries(self, client_ids: Iterable[str]) -> dict[tuple[str, str], datetime]:
         """By client and scope: until when clients have scopes of their own that end."""

@@ -246,6 +246,18 @@ def test_rights_at_the_issuer_itself_stay(deployment: Deployment):
     assert entry["roles"] == [{"role": "support"}]
 
 
+def test_what_a_new_member_got_from_a_group_is_not_judged(deployment: Deployment):
+    deployment.role("reader", [SESSIONS])
+    group = deployment.group("team", [deployment.user("alice")], roles=["reader"])
+    days(deployment, 31)
+    assert found(deployment, FindingKind.UNUSED) == {SESSIONS}
+    bob = deployment.user("bob", id="bob")
+    days(deployment, 31)
+    with deployment.changing() as work:
+        work.groups.add_members(group, [bob])
+    assert found(deployment, FindingKind.UNUSED) == set()
+
+
 def test_what_a_group_gives_is_not_proposed_for_one_member(deployment: Deployment):
     alice = deployment.user("alice")
     deployment.role("reader", [SESSIONS])
