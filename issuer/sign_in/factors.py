@@ -116,7 +116,7 @@ class Factors(WithinTransaction):
         user_id, name = passkey.user_id, PasskeyFields.read({"name": name}).name
         self._authorize(user_id)
         if len(self._store.passkey_rows(user_id)) >= MAX_PASSKEYS:
-            raise NotAllowed(f"A user has at most {MAX_PASSKEYS} passkeys. Remove one first.")
+            raise NotAllowed(N_("A user has at most 20 passkeys. Remove one first."))
         if not self._store.use_challenge(passkey.challenge):
             raise InvalidField("passkey", "was registered before")
         if self._store.find_passkey(passkey.credential_id):

@@ -132,7 +132,7 @@ class Identities(WithinTransaction):
             raise NotAllowed(N_("This account is linked to a user already. Unlink it there first."))
         others = self._store.of_user(user_id)
         if len(others) >= MAX_IDENTITIES:
-            raise NotAllowed(f"A user has at most {MAX_IDENTITIES} identities. Unlink one first.")
+            raise NotAllowed(N_("A user has at most 20 identities. Unlink one first."))
         has_others = bool(others) or self._has_own_way_in(user)
         note_grantor(user, grantor, is_only_way=not has_others)
         given = grantor or self._grantor_of_session(user, others)

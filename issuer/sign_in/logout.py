@@ -15,6 +15,7 @@ from issuer.errors import InvalidCredentials
 from issuer.fields.redirect_uris import is_registered
 from issuer.fields.urls import is_client_id
 from issuer.keys.sealing import SealedTexts
+from issuer.languages import N_
 from issuer.sign_in.authorization_request import (
     RequestProblem,
     invalid_request,
@@ -119,7 +120,7 @@ def _redirect_problem(
         return None
     if client is None:
         sentence = (
-            "The application is not known here."
+            N_("The application is not known here.")
             if client_id
             else "The application asked to return to an address, but did not say which application"
             " it is. It must send client_id or id_token_hint."
@@ -128,7 +129,7 @@ def _redirect_problem(
     if is_registered(uri, client.post_logout_redirect_uris):
         return None
     return _problem(
-        "The application asked to return to an address that is not registered for it.",
+        N_("The application asked to return to an address that is not registered for it."),
         "post_logout_redirect_uri",
         uri,
         registered=client.post_logout_redirect_uris,

@@ -77,9 +77,9 @@ class RemoveFactorEndpoint(OwnPageEndpoint):
                 page = ConfirmPage(
                     form=self.form(visit),
                     action=self.PATH,
-                    what=_("Remove %(name)s?", name=each.name)
-                    if each.name
-                    else _("Remove the authenticator app?"),
+                    what=_("Remove the authenticator app?")
+                    if each.kind == "totp"
+                    else _("Remove %(name)s?", name=each.name),
                     why=self._without_factors()
                     if len(factors) == 1
                     else _("You cannot sign in with it afterwards."),
@@ -162,7 +162,7 @@ def authenticator_page_again(
     """With the same secret, after a wrong code; with a new one if it is not of this user."""
     with page.parts.administration.reading() as work:
         setup = work.factors.resume_totp(user_id, sealed) or work.factors.begin_totp(user_id)
-    return replace(authenticator_page(page, visit, setup), error=_WRONG)
+    return replace(authenticator_page(page, visit, setup), error=_(_WRONG))
 
 
 def recovery_codes(page: PageEndpoint, codes: list[str]) -> Response:

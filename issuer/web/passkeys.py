@@ -6,13 +6,14 @@ from dataclasses import replace
 
 from starlette.responses import JSONResponse, Response
 
-from issuer.errors import InvalidCredentials, InvalidField, NotAllowed
+from issuer.errors import AlreadyExists, InvalidCredentials, InvalidField, IssuerError, NotAllowed
 from issuer.languages import N_, _
 from issuer.sign_in.challenges import Answer
 from issuer.sign_in.invitations import Invitation
 from issuer.sign_in.passkey_sign_in import PasskeyUse
 from issuer.sign_in.passkeys import NewPasskey, why_not_offered
 from issuer.sign_in.sessions_store import SignInSession
+from issuer.telemetry.logs import get_logger
 from issuer.telemetry.metrics import PASSKEY
 from issuer.web.factors import PasskeyEndpoint, recovery_codes
 from issuer.web.invitation import InvitationEndpoint, token_of
@@ -22,9 +23,13 @@ from issuer.web.site import PageEndpoint, Site
 from issuer.web.views import AddPasskeyPage, RecoveryCodesPage, SignInPage
 from issuer.web.visit import Refusal, Visit
 
+log = get_logger(__name__)
 _WRONG = N_("This passkey was not accepted. Try again, or sign in another way.")
 _STALE = N_("This page is out of date. Open it again.")
-_NAME = "Passkey"  # of one that was made where no name is asked for
+_NOT_ADDED = N_("This passkey could not be added. Try again.")
+_BAD_NAME = N_("The name of a passkey has 1 to 255 printable characters.")
+_NAME = N_("Passkey")  # of one that was made where no name is asked for
+_MAX_REASON = 200
 OPTIONS = "/options"  # after the path of an endpoint
 
 
@@ -152,8 +157,9 @@ class RegisterPasskeyEndpoint(PasskeyEndpoint, MakesPasskey):
             passkey = self.made(visit, session.user_id, form)
             with self.site.changing(session, visit) as work:
                 codes = work.factors.add_passkey(passkey, name)
-        except (InvalidField, NotAllowed) as error:
-            page = AddPasskeyPage(form=self.form(visit), name=name, error=_(str(error)))
+        except (AlreadyExists, InvalidField, NotAllowed) as error:
+            log.info("page_refused", reason=str(error)[:_MAX_REASON])  # it may quote the answer
+            page = AddPasskeyPage(form=self.form(visit), name=name, error=_in_words(error))
             return self.site.pages.answer(page, 400)
         return recovery_codes(self, codes) if codes else self.site.to("/account", done="passkey")
 
@@ -174,7 +180,7 @@ class FirstPasskeyEndpoint(FirstFactorEndpoint, MakesPasskey):
         try:
             passkey = self.made(visit, due.user_id, form)
             with self.adding(due, visit) as work:
-                codes = work.factors.add_passkey(passkey, _NAME)
+                codes = work.factors.add_passkey(passkey, _(_NAME))
         except (InvalidField, NotAllowed):
             return self.show(visit)
         return self.completed(visit, due, passkey.methods, codes)
@@ -217,12 +223,14 @@ class PasskeyInvitationEndpoint(InvitationEndpoint, AsksForPasskey):
     ) -> Response:
         actor = visit.actor.known_as(invitation.user_id)
         with self.parts.administration.changing(actor) as work:
-            user_id, codes = work.invitations.accept_with_passkey(token_of(visit), passkey, _NAME)
+            user_id, codes = work.invitations.accept_with_passkey(
+                token_of(visit), passkey, _(_NAME)
+            )
         user = self.parts.directory.load_user(user_id)
         if user is None:
             return self.gone()
         use = PasskeyUse(user, passkey.methods, passkey.credential_id)
-        _, cookie = self.begun(visit, use)
+        cookie = self.begun(visit, use)[1]
         url = self.site.url(self.first_page(user) or "/account")
         page = RecoveryCodesPage(codes=tuple(codes), next_url=url)
         return self.site.signed_in(self.site.pages.answer(page), cookie)
@@ -235,6 +243,14 @@ def answer_in(form: Mapping[str, str]) -> Answer:
     except (ValueError, RecursionError):
         return {}
     return answer if isinstance(answer, dict) else {}
+
+
+def _in_words(error: IssuerError) -> str:
+    """Why a passkey was not added; the reason of a refused answer is for developers."""
+    if isinstance(error, NotAllowed):
+        return _(str(error))
+    is_name = isinstance(error, InvalidField) and error.field == "name"
+    return _(_BAD_NAME) if is_name else _(_NOT_ADDED)
 
 
 def _json(members: Mapping[str, object], status: int = 200) -> Response:

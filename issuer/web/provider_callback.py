@@ -193,7 +193,7 @@ class CallbackEndpoint(BeginsElsewhere, SigningInEndpoint):
     def _refusal(self, visit: Visit, issuer_id: str, error: InvalidCredentials) -> ProblemPage:
         """What the person is told; the log and the audit log have the reason."""
         issuer = self.parts.directory.trusted_issuer(issuer_id)
-        name = issuer_name(issuer) if issuer else _("the other issuer")
+        name = issuer_name(issuer) if issuer else issuer_id
         heading, sentence = _in_words(error, name)
         is_signed_in = self.site.session(visit) is not None
         return ProblemPage(

@@ -20,8 +20,8 @@ _MISSING = (
     N_("The address may be mistyped, or what was here was deleted."),
 )
 _UNREADABLE = (
-    N_("This address cannot be read"),
-    N_("It has characters that no address here has."),
+    "This address cannot be read",
+    "It has characters that no address here has.",
 )
 
 
@@ -70,7 +70,7 @@ def _page(base: str, path: str, heading: str, sentence: str) -> ProblemPage:
         heading=heading,
         sentence=sentence,
         way_back=base + (PATH if is_console else "/"),
-        way_back_says=_("To the console") if is_console else _("To the first page"),
+        way_back_says="To the console" if is_console else _("To the first page"),
     )
 
 

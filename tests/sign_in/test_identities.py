@@ -10,6 +10,7 @@ from sqlalchemy import update
 from issuer.audit import Actor
 from issuer.database.tables import SignInSessionRow
 from issuer.errors import Forbidden, InUse, InvalidCredentials, InvalidField, NotAllowed, NotFound
+from issuer.languages import in_language
 from issuer.roles import Assignment
 from issuer.sign_in.identities import Identity, Refused
 from issuer.sign_in.sessions import ProviderProof
@@ -66,6 +67,15 @@ def test_nobody_else_is_known_whatever_name_and_address_they_have(here: Company,
     here.link(alice)
     for subject in ("s-other", "S-ALICE", "s-alice "):
         assert here.refusal(subject).why is Refused.NOT_LINKED
+
+
+def test_a_user_has_at_most_20_identities(here: Company, alice: str):
+    for number in range(20):
+        here.link(alice, f"s-{number}")
+    with pytest.raises(NotAllowed, match="at most 20 identities") as refused:
+        here.link(alice)
+    sentence = str(refused.value)
+    assert in_language("de")(sentence) != sentence
 
 
 def test_the_same_subject_at_another_issuer_is_somebody_else(here: Company, alice: str):

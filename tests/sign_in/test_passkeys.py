@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from issuer.database.tables import UsedChallengeRow
 from issuer.errors import AlreadyExists, InvalidCredentials, InvalidField, NotAllowed
+from issuer.languages import in_language
 from issuer.sign_in.passkeys import why_not_offered
 from tests.builders import PASSWORD, URL, Deployment
 from tests.rows import rows
@@ -232,6 +233,16 @@ def test_a_passkey_is_registered_once(people: People, deployment: Deployment):
     registered = passkeys.registered(again, alice, BROWSER, must_verify_user=False)
     with pytest.raises(AlreadyExists), deployment.changing() as work:
         work.factors.add_passkey(registered, "Laptop")
+
+
+def test_a_user_has_at_most_20_passkeys(people: People, deployment: Deployment):
+    alice = deployment.user()
+    for _ in range(20):
+        people.passkey_of(alice)
+    with pytest.raises(NotAllowed, match="at most 20 passkeys") as refused:
+        people.passkey_of(alice)
+    sentence = str(refused.value)
+    assert in_language("de")(sentence) != sentence
 
 
 def test_a_registration_of_another_user_or_browser_is_refused(

@@ -221,6 +221,20 @@ def test_error_pages_are_in_the_language_of_the_browser(path: str, says: str, ht
     assert answer.headers["content-language"] == "de"
 
 
+def test_a_wrong_code_of_a_new_app_is_told_in_the_language_of_the_browser(
+    deployment: Deployment, browser: Browser, alice: str
+):
+    browser.sign_in()
+    deployment.http.headers.update(asking("de"))
+    try:
+        page = browser.get("/account/authenticator")
+        wrong = browser.submit(page, "/account/authenticator", code="000000")
+        assert wrong.status == httpx.codes.BAD_REQUEST
+        assert "Geben Sie den ein, den die App anzeigt." in wrong.text
+    finally:
+        del deployment.http.headers["Accept-Language"]
+
+
 def test_the_api_is_in_english(deployment: Deployment, token_endpoint: TokenDriver):
     """Also where its error is one that a page would translate."""
     token = token_endpoint.client_credentials(deployment.admin).token

@@ -192,7 +192,7 @@ def test_a_new_sign_in_leads_back_to_the_factor_to_remove(
     halfway = browser.submit(browser.follow(page), "/sign-in", password=PASSWORD)
     back = browser.submit(browser.follow(halfway), PAGE, code=phone.code())
     assert back.location == f"/account/remove-factor?factor={factor.id}"
-    assert "Remove Authenticator app?" in browser.get(back.location).text
+    assert "Remove the authenticator app?" in browser.get(back.location).text
 
 
 def test_a_factor_is_removed_after_a_question(
