@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from issuer.fields.text import escaped
-from issuer.fields.times import utc
 from issuer.languages import SOURCE, in_language
 from issuer.languages.browsers import browser_name
+from issuer.languages.times import date_and_time
 from issuer.telemetry.metrics import INVITATION, NEW_PLACE, PASSWORD_RESET, TEST
 
 _MAX_NAME = 128
@@ -49,7 +49,7 @@ Whoever has the link can use it: do not pass it on. If you did not expect this m
 """,
             url=self.url,
             username=_name(username),
-            time=utc(expires_at),
+            time=date_and_time(expires_at, _),
             link=link,
         )
         subject = _("Invitation to %(issuer)s", issuer=self.name)
@@ -74,7 +74,7 @@ If it was not you, ignore this message: your password has not been changed.
 """,
             url=self.url,
             username=_name(username),
-            time=utc(expires_at),
+            time=date_and_time(expires_at, _),
             link=link,
         )
         subject = _("New password for %(issuer)s", issuer=self.name)
@@ -107,7 +107,7 @@ If not, set another password, which ends all sessions, and look at your second f
 """,
             url=self.url,
             username=_name(username),
-            time=utc(at),
+            time=date_and_time(at, _),
             address=_name(address),
             browser=browser_name(user_agent, _),
         )

@@ -9,9 +9,9 @@ from starlette.responses import HTMLResponse, Response
 
 from issuer.clock import Clock
 from issuer.fields.images import Image
-from issuer.fields.times import utc
 from issuer.languages import _, choose_language, language, ngettext
 from issuer.languages.browsers import browser_name
+from issuer.languages.times import date_and_time
 from issuer.settings import Settings
 from issuer.telemetry.logs import request_id
 from issuer.web import words
@@ -154,7 +154,7 @@ class Pages:
         }
         environment.filters |= {
             "ago": self._ago,
-            "utc": utc,
+            "utc": date_and_time,
             "iso": datetime.isoformat,
             "browser": browser_name,
             "methods": words.methods_in_words,

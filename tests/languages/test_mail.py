@@ -10,6 +10,13 @@ from tests.rows import rows
 
 AT = datetime(2026, 11, 26, 20, 40, tzinfo=UTC)
 LINK = "https://id.example/invitation/aiv_secret"
+WHEN = {
+    "en": "2026-11-26 20:40 UTC",
+    "de": "26.11.2026, 20:40 Uhr (UTC)",
+    "es": "26/11/2026, 20:40 UTC",
+    "fr": "26/11/2026 à 20:40 UTC",
+    "ja": "2026年11月26日 20:40 UTC",
+}
 HOSTILE = "eve\r\nBcc: everybody@example.com %(link)s %s"
 
 
@@ -38,10 +45,11 @@ def test_a_message_has_all_that_it_is_about(language: str):
     ):
         assert f"\n{LINK}\n" in each.text
         assert "alice" in each.text
-        assert "2026-11-26 20:40 UTC" in each.text
+        assert WHEN[language] in each.text
     place = texts.new_place("usr_1", "alice", "a@example.com", AT, "192.0.2.7", "Firefox/140 Linux")
     assert "https://id.example/account\n" in place.text
     assert "192.0.2.7" in place.text
+    assert WHEN[language] in place.text
     assert "Firefox" in place.text
 
 
