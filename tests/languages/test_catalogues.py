@@ -10,6 +10,14 @@ from tests.languages import catalogues
 
 # Placeholders, and the markup of texts in templates.
 PARTS = re.compile(r"%(?:\(\w+\))?.|<[^>]*>|&\w*;?")
+_JAPANESE = "[\u3000-\u30ff\u4e00-\u9fff]"
+# What the typography of the language does not have: quotation marks and spaces of others.
+WRONG = {
+    "de": r"[\"”«»]|“\w",
+    "es": r"[\"“”]|^[^¿]*\?|^[^¡]*!",
+    "fr": "[^\u202f][?!;:»]|«[^\u202f]|[\"“”']",
+    "ja": rf"[?!:;(),\"“”]|{_JAPANESE} {_JAPANESE}",
+}
 FORMS = {"de": 2, "es": 3, "fr": 3, "ja": 1}
 
 
@@ -60,6 +68,13 @@ def test_a_translation_ends_as_its_source_does(language: str):
                 assert text[-1] in ends[last], (each.id, text)
             else:
                 assert text[-1] not in ".。\n", (each.id, text)
+
+
+def test_punctuation_and_quotation_marks_are_those_of_the_language(language: str):
+    for each in catalogues.read(language):
+        for text in both(each.string) if each.id else ():
+            shown = re.sub(r"%\(\w+\)s", "x", re.sub(r"<[^>]*>", "", text))
+            assert re.findall(WRONG[language], shown) == [], text
 
 
 def test_what_is_shipped_is_the_compiled_catalogue(language: str):
