@@ -9,10 +9,12 @@ that it names is the actor.
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from string import Formatter
 
 from issuer.audit.audit_log_store import AuditEvent
 from issuer.fields.text import did_you_mean, escaped
+from issuer.fields.times import utc
 
 _KINDS = {
     "audience": "the audience {target}",
@@ -119,7 +121,8 @@ TEMPLATES: Mapping[str, str] = {
 }
 ACTIONS = tuple(sorted(TEMPLATES))
 _PRINCIPALS = {"actor", "principal", "client_id", "user_id", "given_by"}
-_WORDS = {"action", "changed", "everywhere", "expires_at", "kind", "label", "snapshot_at", "until"}
+_INSTANTS = {"expires_at", "snapshot_at", "until"}
+_WORDS = {"action", "changed", "everywhere", "kind", "label"} | _INSTANTS
 _UNKNOWN = "{actor}: {action}[ {target}]"
 _NOBODY = "an unauthenticated caller"
 _MAX_CHARACTERS, _MAX_OF_REASON, _MAX_LISTED = 80, 200, 5
@@ -225,11 +228,21 @@ def _parts(clause: str, values: Mapping[str, str], names: Mapping[str, str]) -> 
 
 def _named(name: str, values: Mapping[str, str], names: Mapping[str, str]) -> Part:
     text = values.get(name, "something unknown")
+    if name in _INSTANTS:
+        text = _instant(text)
     if name in _WORDS or (name == "actor" and text == _NOBODY):
         return Part(_bounded(text, _MAX_OF_REASON), is_quoted=True)
     if name in _PRINCIPALS:
         return Part(_bounded(names.get(text) or _as_audited(text, name, values)), True, text)
     return Part(_bounded(text), True)
+
+
+def _instant(text: str) -> str:
+    """As people read it, if it is one."""
+    try:
+        return utc(datetime.fromisoformat(text))
+    except ValueError:
+        return text
 
 
 def _as_audited(key: str, name: str, values: Mapping[str, str]) -> str:

@@ -49,6 +49,15 @@ def event(action: str, **members: Any) -> AuditEvent:
             {"actor": "cli:root", "target": "grp_1", "details": {"role": "r", "audience": None}},
             "cli:root unassigned the role r from Leads (grp_1) everywhere",
         ),
+        "a role that ends": (
+            "role.assigned",
+            {
+                "actor": "usr_1",
+                "target": "ticket-router",
+                "details": {"role": "r", "audience": "a", "expires_at": "2026-12-08T20:40:00Z"},
+            },
+            "alice assigned the role r to ticket-router at a until 2026-12-08 20:40 UTC",
+        ),
         "a token of a service": (
             "token.issued",
             {"actor": "ci-bot", "target": "ci-bot", "details": {"audience": "my-os"}},
