@@ -57,6 +57,12 @@ def test_who_is_in_it_and_what_it_gives(admin: Browser, platform: None):
     assert 'href="/console/users/alice"' in page.response.text
 
 
+def test_each_member_that_was_added_is_a_line_of_its_own(admin: Browser, platform: None):
+    shown = admin.get(PAGE).text
+    assert "added alice to the group" in shown
+    assert "added bob to the group" in shown
+
+
 def test_members_are_added_after_a_question_that_names_what_they_gain(
     admin: Browser, deployment: Deployment, platform: None
 ):

@@ -4,6 +4,7 @@ from dataclasses import replace
 from itertools import groupby, islice
 
 from issuer.audit import AuditEvent
+from issuer.audit.sentences import sentence
 from issuer.web.console.screens.events_in_words import EventInWords, in_words
 from issuer.web.console.screens.operator import Operator
 from issuer.web.words import methods_in_words
@@ -33,8 +34,10 @@ def recent_events(operator: Operator, target: str) -> list[EventInWords] | None:
     return [replace(each, count=count) for each, count in zip(told, counts, strict=True)]
 
 
-def _what(event: AuditEvent) -> tuple[str | None, ...]:
-    return event.action, event.actor, event.outcome, event.reason, event.address
+def _what(event: AuditEvent) -> tuple[object, ...]:
+    """What its row says, but for when, how often, and the names of principals."""
+    parts = sentence(event.model_copy(update={"count": 1}), {})
+    return parts, event.outcome, event.address
 
 
 def sign_in_history(operator: Operator, user_id: str) -> list[tuple[AuditEvent, str]] | None:
