@@ -11,6 +11,7 @@ from issuer.errors import NotAllowed
 from issuer.fields.spreadsheet import as_csv
 from issuer.manifest.exporting import written
 from issuer.review.evidence import READS
+from issuer.review.findings import ReviewFinding
 from issuer.review.proposals import Proposal, propose
 from issuer.review.reviewing import access_review, review
 from issuer.review.table import COLUMNS, as_rows
@@ -19,6 +20,11 @@ from issuer.web.console.screens.screen import CONFLICT, ConsoleScreen
 
 _SHOWN = 100  # findings of a kind
 _EXPORTED = 10_000
+
+
+def _by_subject(findings: Iterable[ReviewFinding]) -> list[list[ReviewFinding]]:
+    """Those of one client, user or role, which follow each other, as one list."""
+    return [list(some) for _, some in groupby(findings, lambda f: f.principal or f.through)]
 
 
 class ReviewingScreen(ConsoleScreen):
@@ -62,8 +68,9 @@ class ReviewScreen(ReviewingScreen):
             status=status,
             error=error,
             unknown=[each for each in found.coverage if not each.is_known],
-            kinds={kind.value: each[:_SHOWN] for kind, each in kinds.items()},
+            kinds={kind.value: _by_subject(each[:_SHOWN]) for kind, each in kinds.items()},
             numbers={kind.value: len(each) for kind, each in kinds.items()},
+            most_shown=_SHOWN,
             is_complete=found.is_complete,
             most=_EXPORTED,
             commands=(self.commands.command(("review",), "GET", ("review",)),),

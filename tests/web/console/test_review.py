@@ -34,6 +34,22 @@ def test_it_shows_what_is_not_used_and_where_that_is_unknown(
     assert "no verifier reports what is used" in page.text
 
 
+def test_what_one_client_or_role_does_not_use_is_one_item(
+    deployment: Deployment, signed_in: SignedIn
+):
+    with deployment.changing() as work:
+        work.clients.update("ci", {"scopes": ["agents:run", "sessions:read", "traces:read"]})
+    for name in ("reader", "writer"):
+        deployment.role(name, ["memories:read"])
+    used_daily(deployment, {("ci", "agents:web:run"): (1, 0)})
+    page = signed_in(*REVIEWED).get(PATH)
+    html = page.response.text
+    assert html.count("propose=ci") == 1
+    assert html.count('<a href="/console/clients/ci"><bdi>ci</bdi></a> holds ') == 2
+    assert '<li><div><p>role <a href="/console/roles/reader"><bdi>reader</bdi></a>: nobody' in html
+    assert "Roles that nobody holds 2" in page.text
+
+
 def test_it_says_when_not_everything_is_shown(signed_in: SignedIn, monkeypatch: pytest.MonkeyPatch):
     browser = signed_in(*REVIEWED)
     assert "There is more" not in browser.get(PATH).text
