@@ -25,13 +25,15 @@ class CollectionCommands:
 
     Its examples are what follows the verb, such as `my-os --cascade`.
 
-    `argument` names an existing resource: by its key, or by what `find` finds it.
+    `argument` names an existing resource: by its key, or by what `find` finds it. `name` is the
+    member by which people know it, the key if it is left out.
     """
 
     app: CommandApp
     resource_type: ResourceType[Any, Any]
     argument: Any
     find: Callable[[UnitOfWork, str], Any] | None = None
+    name: str = ""
 
     def list(self, columns: Sequence[str], text: str, *examples: str) -> None:
         """All resources as JSON, or a table of some `columns`."""
@@ -132,17 +134,31 @@ class CollectionCommands:
             if any("scopes" in name for name in members):
                 _warn(updated)
 
-    def delete(self, text: str, *examples: str, cascade: bool = False) -> None:
-        """With `cascade`, a resource in use can be deleted, too."""
-        options = {"cascade": Cascade, "yes": Yes} if cascade else {}
+    def delete(
+        self,
+        text: str,
+        *examples: str,
+        cascade: bool = False,
+        with_it: Callable[[UnitOfWork, Any], str] = lambda *_: "",
+    ) -> None:
+        """With `cascade`, a resource in use can be deleted, too.
+
+        `with_it` continues the question, after the name: ` with 2 secrets`.
+        """
+        options = {"cascade": Cascade} if cascade else {}
         more = " With --cascade it is deleted, and removed from there." if cascade else ""
+        asks = " Without one, only --cascade needs --yes." if cascade else ""
+        text = f"{cleandoc(text)}\n\nOn a terminal it asks first.{asks}"
         kind = self.resource_type.kind
 
-        @self._command("delete", text, examples, {"resource": self.argument, **options})
+        @self._command("delete", text, examples, {"resource": self.argument, **options, "yes": Yes})
         def run(resource: str, cascade: bool = False, yes: bool = False) -> None:
             for confirmation in confirming(yes=yes):
                 with confirmation, changing() as work:
-                    key = self.resource_type.key_of(self._found(work, resource))
+                    found = self._found(work, resource)
+                    key = self.resource_type.key_of(found)
+                    name = getattr(found, self.name or self.resource_type.key)
+                    loss = f"delete the {kind} {name}{with_it(work, found)}"
                     collection = work.collection(self.resource_type)
                     try:
                         collection.delete(key)
@@ -152,6 +168,8 @@ class CollectionCommands:
                         users = ", ".join(error.users_of_it)
                         confirmation.require(f"delete the {kind} {key}, in use by {users}")
                         collection.delete(key, cascade=True)
+                    else:
+                        confirmation.require_on_terminal(loss)
             output.say(f"Deleted the {kind} {resource}.", {"deleted": key})
 
     @property

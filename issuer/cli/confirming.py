@@ -44,6 +44,11 @@ class Confirmation:
         if not self._yes and not self._confirmed.issuperset(losses):
             raise _Unconfirmed(*losses)
 
+    def require_on_terminal(self, *losses: str) -> None:
+        """`require`, unless nobody can be asked: deletions in scripts need no `--yes`."""
+        if sys.stdin.isatty():
+            self.require(*losses)
+
     def _ask(self, losses: Sequence[str]) -> None:
         """`NotAllowed` unless somebody at the terminal confirms."""
         listed = "; ".join(losses[:_MAX_LISTED])

@@ -178,6 +178,15 @@ class UnitOfWork:
         found: Collection[Any, FieldsT, ModelT] = getattr(self, resource_type.attribute)
         return found
 
+    def deleted_with_user(self, user_id: str) -> dict[str, int]:
+        """How many of what a user has would be deleted with it, by singular."""
+        return {
+            "assigned role": len(self.assignments.of(user_id)),
+            "membership": len(self.groups.of_user(user_id)),
+            "second factor": len(self.factors.of_user(user_id)),
+            "consent": len(self.consents.of_user(user_id)),
+        }
+
     def rotate_key(self, alg: SigningAlgorithm, *, force: bool = False) -> SigningKey:
         """The next key of `alg` signs from now on; `NotYet` if it was announced too recently.
 

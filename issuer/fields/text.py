@@ -1,7 +1,7 @@
 """Text from files, the database and the network, made safe to print."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from itertools import islice
 from urllib.parse import unquote
@@ -30,6 +30,18 @@ def with_encoded_slashes(path: str) -> str:
     """The path of a URL, decoded but for `/` and `%` within a segment, which stay encoded."""
     segments = (unquote(each).replace("%", "%25").replace("/", "%2F") for each in path.split("/"))
     return "/".join(segments)
+
+
+def counts_in_words(numbers: Mapping[str, int]) -> str:
+    """Such as `1 session, 2 roles`, of numbers by singular; what there is none of is left out."""
+    shown = (f"{each:,} {name}{'s' * (each > 1)}" for name, each in numbers.items() if each)
+    return ", ".join(shown)
+
+
+def with_counts(numbers: Mapping[str, int]) -> str:
+    """Such as ` with 1 session, 2 roles`, to continue a sentence; empty if there is nothing."""
+    text = counts_in_words(numbers)
+    return f" with {text}" if text else ""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

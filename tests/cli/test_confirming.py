@@ -85,6 +85,61 @@ def test_on_a_terminal_it_asks_once(configured: Cli):
     assert configured.json("role", "show", "runner")["scopes"] == []
 
 
+# Each command, what is asked on a terminal, and a command that shows whether it is there.
+DELETING = [
+    ("user delete alice", "the user alice with 1 assigned role, 1 membership.", "user list"),
+    ("client delete ci-bot", "the client ci-bot with 1 secret, 1 assigned role.", "client list"),
+    ("group delete Platform", "the group Platform with 1 member, 1 assigned role.", "group list"),
+    ("role delete idle", "the role idle with 2 scopes.", "role list"),
+    ("audience delete idle-os", "the audience idle-os and revoke every token", "audience list"),
+    ("trusted-issuer delete cluster", "the trusted issuer cluster.", "trusted-issuer list"),
+]
+
+
+@pytest.fixture
+def with_more(configured: Cli) -> Cli:
+    configured.done("group", "create", "Platform")
+    configured.done("group", "member", "add", "Platform", "alice")
+    for kind, name in (("group", "Platform"), ("user", "alice")):
+        configured.done(kind, "role", "assign", name, "runner", "--everywhere")
+    configured.done("role", "create", "idle", "--scope", "agents:run", "--scope", "agents:read")
+    configured.done("audience", "create", "idle-os")
+    configured.done("trusted-issuer", "create", "cluster", "--issuer", "https://k8s.example")
+    return configured
+
+
+@pytest.mark.parametrize(("command", "loss", "shows"), DELETING)
+def test_a_deletion_is_confirmed_on_a_terminal_and_says_what_goes(
+    with_more: Cli, command: str, loss: str, shows: str
+):
+    before, words = with_more.json(*shows.split()), command.split()
+    declined = typed(with_more, "n", *words)
+    assert (declined.status, declined.out.strip()) == (1, "")
+    assert f"This would delete {loss}" in declined.err
+    assert with_more.json(*shows.split()) == before
+    confirmed = typed(with_more, "y", *words)
+    assert (confirmed.status, confirmed.err.count("Continue?")) == (0, 1)
+    assert len(with_more.json(*shows.split())["items"]) == len(before["items"]) - 1
+
+
+@pytest.mark.parametrize("yes", [[], ["--yes"]])
+def test_a_deletion_needs_no_answer_from_scripts(with_more: Cli, yes: list[str]):
+    for command, *_ in DELETING:
+        with_more.done(*command.split(), *yes)
+
+
+def test_on_a_terminal_it_says_which_secret_and_which_key_are_deleted(with_more: Cli):
+    made = with_more.json("client", "secret", "create", "ci-bot", "--label", "github")
+    secret = ("client", "secret", "delete", "ci-bot", made["id"])
+    declined = typed(with_more, "n", *secret, "--and-its-tokens").err
+    assert f"delete the secret {made['id']} (github, never used) of ci-bot; revoke" in declined
+    assert typed(with_more, "y", *secret).status == 0
+    kid = with_more.json("client", "key", "create", "ci-bot")["kid"]
+    key = ("client", "key", "delete", "ci-bot", kid)
+    assert f"delete the key {kid} of ci-bot." in typed(with_more, "n", *key).err
+    assert typed(with_more, "", *key, "--yes").status == 0
+
+
 def typed(cli: Cli, answer: str, *command: str) -> Result:
     return cli(*command, stdin=Terminal(f"{answer}\n"))
 

@@ -21,6 +21,7 @@ from issuer.cli.options import ClientId, known_clients, known_roles
 from issuer.clients import CLIENT, Client
 from issuer.clients.documents import read_document
 from issuer.composition import UnitOfWork
+from issuer.fields.text import with_counts
 from issuer.roles import Assignment
 from issuer.vocabulary import AuthMethod, GrantType, UserRights
 
@@ -196,6 +197,13 @@ def revoke_tokens(client: ClientId, yes: Yes = False) -> None:
     output.say(f"The tokens of {client} are revoked.", {"revoked": client})
 
 
+def _with_it(work: UnitOfWork, client: Client) -> str:
+    secrets, roles = (of(client.client_id) for of in (work.clients.secrets, work.assignments.of))
+    return with_counts({"secret": len(secrets), "assigned role": len(roles)})
+
+
 commands.delete(
-    "Delete a client, its secrets, assignments and tokens. Its id may be used again.", "ci-bot"
+    "Delete a client, its secrets, assignments and tokens. Its id may be used again.",
+    "ci-bot",
+    with_it=_with_it,
 )

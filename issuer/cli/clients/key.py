@@ -5,6 +5,7 @@ from typing import Annotated
 
 from issuer.cli import output
 from issuer.cli.command import argument, flag, new_app, option, wants_json, write_file
+from issuer.cli.confirming import Yes, confirming
 from issuer.cli.opening import changing, reading
 from issuer.cli.options import ClientId
 from issuer.errors import ConfigurationError
@@ -67,13 +68,19 @@ def create_key(
 
 
 @app.command("delete")
-def delete_key(client: ClientId, kid: str = argument("KID", "The id of the key.")) -> None:
+def delete_key(
+    client: ClientId, kid: str = argument("KID", "The id of the key."), yes: Yes = False
+) -> None:
     """Delete a public key of a client. It is refused within a second; tokens stay valid.
+
+    On a terminal it asks first.
 
     Examples:
 
       issuer client key delete ci-bot 4v7hq2m8x1kd0c5tz9pa
     """
-    with changing() as work:
-        work.clients.delete_key(client, kid)
+    for confirmation in confirming(yes=yes):
+        with confirmation, changing() as work:
+            work.clients.delete_key(client, kid)
+            confirmation.require_on_terminal(f"delete the key {kid} of {client}")
     output.say(f"Deleted the key {kid}.", {"deleted": kid})

@@ -10,10 +10,10 @@ import typer
 
 from issuer.cli import output
 from issuer.cli.command import NOTHING, argument, flag, given, new_app, option, wants_json
-from issuer.cli.confirming import Yes
+from issuer.cli.confirming import Yes, confirming
 from issuer.cli.opening import changing, read_settings, reading
 from issuer.cli.options import ClientId, instant
-from issuer.clients import Rotation, SecretFields, how_last_used
+from issuer.clients import ClientSecret, Rotation, SecretFields, how_last_used
 from issuer.errors import NotAllowed
 
 secret_app = new_app("The secrets of a client. Several can be valid at a time, for rotation.")
@@ -88,18 +88,33 @@ def delete_secret(
         "--and-its-tokens",
         "Revoke every token issued to the client so far, whichever secret it used.",
     ),
+    yes: Yes = False,
 ) -> None:
     """Delete a secret. It is refused within a second; tokens stay valid by default.
+
+    On a terminal it asks first.
 
     Examples:
 
       issuer client secret delete ci-bot secret_4v7hq2m8x1kd0c5tz9pa
       issuer client secret delete ci-bot secret_4v7hq2m8x1kd0c5t --and-its-tokens
     """
-    with changing() as work:
-        work.clients.delete_secret(client, secret_id, and_its_tokens=and_its_tokens)
+    for confirmation in confirming(yes=yes):
+        with confirmation, changing() as work:
+            secret = work.clients.secret(client, secret_id)
+            work.clients.delete_secret(client, secret_id, and_its_tokens=and_its_tokens)
+            losses = [f"delete the secret {_described(secret)} of {client}"]
+            losses += [f"revoke every token of {client}"] if and_its_tokens else []
+            confirmation.require_on_terminal(*losses)
     with_them = " The client's tokens are revoked." if and_its_tokens else ""
     output.say(f"Deleted the secret {secret_id}.{with_them}", {"deleted": secret_id})
+
+
+def _described(secret: ClientSecret) -> str:
+    """By the day of its last use: that of a question stays true while it waits for the answer."""
+    label = f"{secret.label}, " if secret.label else ""
+    used = secret.last_used_at
+    return f"{secret.id} ({label}{f'last used on {used:%Y-%m-%d}' if used else 'never used'})"
 
 
 def _kubernetes_secret(issuer: str, client_id: str, client_secret: str) -> dict[str, object]:

@@ -10,7 +10,9 @@ from issuer.cli.confirming import Yes, confirming
 from issuer.cli.members import option_of, options_of
 from issuer.cli.opening import changing, find_group, find_user, reading
 from issuer.cli.options import GroupName, Limit, known_groups, known_users
-from issuer.groups import GROUP
+from issuer.composition import UnitOfWork
+from issuer.fields.text import with_counts
+from issuer.groups import GROUP, Group
 
 app = new_app("Groups of users, whose members hold the roles of the group.")
 app.add_typer(
@@ -19,12 +21,18 @@ app.add_typer(
     ),
     name="role",
 )
-commands = CollectionCommands(app, GROUP, GroupName, find_group)
+commands = CollectionCommands(app, GROUP, GroupName, find_group, "name")
 
 _NAME = Annotated[str, argument("NAME", GROUP.members["name"].help)]
 _NEW_NAME = Annotated[str | None, option("TEXT", "New name.")]
 _OPTIONS = options_of(GROUP, ["description", "external_id"])
 _Users = Annotated[list[str], argument("USERS", "The ids or the names of users.", known_users)]
+
+
+def _with_it(work: UnitOfWork, group: Group) -> str:
+    members, roles = work.groups.count_members(group.id)[group.id], work.assignments.of(group.id)
+    return with_counts({"member": members, "assigned role": len(roles)})
+
 
 commands.list(["id", "name", "description"], "List the groups in order of id.")
 commands.show("platform")
@@ -43,6 +51,7 @@ commands.delete(
 
     Its members lose what it gave: access tokens issued to them so far are revoked.""",
     "platform",
+    with_it=_with_it,
 )
 
 member_app = new_app("Who is in a group.")

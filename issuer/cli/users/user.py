@@ -21,6 +21,8 @@ from issuer.cli.users.sign_in import (
     identity_app,
     session_app,
 )
+from issuer.composition import UnitOfWork
+from issuer.fields.text import with_counts
 from issuer.roles import HeldRole
 from issuer.sign_in import InvitationFields
 from issuer.users import USER, User
@@ -36,7 +38,7 @@ app.add_typer(identity_app, name="identity")
 app.add_typer(session_app, name="session")
 app.add_typer(consent_app, name="consent")
 app.add_typer(delegation_app, name="delegation")
-commands = CollectionCommands(app, USER, UserName, find_user)
+commands = CollectionCommands(app, USER, UserName, find_user, "username")
 
 _USERNAME = Annotated[str, argument("USERNAME", USER.members["username"].help)]
 _NEW_USERNAME = Annotated[str | None, option("TEXT", "New name to sign in with.")]
@@ -200,4 +202,15 @@ def unlock_user(user: UserName) -> None:
 
 
 app.command("import")(import_users)
-commands.delete("Delete a user, its assignments and tokens. Its id may be used again.", "alice")
+
+
+def _with_it(work: UnitOfWork, user: User) -> str:
+    sessions = len(work.sessions.of_user(user.id))
+    return with_counts({"session": sessions, **work.deleted_with_user(user.id)})
+
+
+commands.delete(
+    "Delete a user, its assignments and tokens. Its id may be used again.",
+    "alice",
+    with_it=_with_it,
+)

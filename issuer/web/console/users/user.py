@@ -8,6 +8,7 @@ from issuer.clients import CLIENT
 from issuer.composition import UnitOfWork
 from issuer.errors import AlreadyExists, InvalidField
 from issuer.fields.ids import fold_id
+from issuer.fields.text import counts_in_words
 from issuer.sign_in.session_revoker import Consent
 from issuer.users import USER, User
 from issuer.web.console.rights.assignments import ASSIGNING, PrincipalScreen, assignments_section
@@ -163,18 +164,7 @@ class OneUserScreen(PrincipalScreen):
         )
 
     def before_deletion(self, work: UnitOfWork) -> Deletion:
-        key = self.key
-        counts = {
-            "assigned role": len(work.assignments.of(key)),
-            "membership": len(work.groups.of_user(key)),
-            "second factor": len(work.factors.of_user(key)),
-            "consent": len(work.consents.of_user(key)),
-        }
-        with_it = ", ".join(
-            f"{number:,} {name}{'s' if number > 1 else ''}"
-            for name, number in counts.items()
-            if number
-        )
+        with_it = counts_in_words(work.deleted_with_user(self.key))
         deleted = f"Deleted with the user: {with_it}. " if with_it else ""
         ends = f"{ENDS} The id may be used again. This cannot be undone.{warning(self)}"
         return Deletion(f"{deleted}{ends}")
