@@ -14,6 +14,7 @@ from issuer.cli.confirming import Yes, confirming, emptied
 from issuer.cli.opening import changing, reading, warn_about
 from issuer.cli.options import AllowUnknownScopes, Cascade, KeepCredentials, Limit
 from issuer.composition import UnitOfWork
+from issuer.database.store import ListQuery
 from issuer.errors import InUse, NotAllowed, NotFound
 from issuer.resources import ResourceType
 from issuer.resources.resource_type import ItemText
@@ -36,13 +37,17 @@ class CollectionCommands:
     name: str = ""
 
     def list(self, columns: Sequence[str], text: str, *examples: str) -> None:
-        """All resources as JSON, or a table of some `columns`."""
+        """All resources as JSON, or a table of some `columns`, in the order of the console."""
 
         @self._command("list", text, ("", *examples), {"limit": Limit})
         def run(limit: int | None = None) -> None:
             with reading() as work:
-                read = work.collection(self.resource_type).page
-                items = every(read, self.resource_type.key, limit)
+                listed = work.collection(self.resource_type).listed
+                items = every(
+                    lambda after, most: listed(ListQuery(most, after=after)).items,
+                    self.resource_type.key,
+                    limit,
+                )
             output.show_all(items, columns)
 
     def show(self, example: str, more: str = "") -> None:

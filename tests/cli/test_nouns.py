@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from tests.builders import URL
+from issuer.groups import GroupFields
+from tests.builders import OPERATOR, URL
 from tests.cli.driver import Cli
 from tests.rows import rows
 
@@ -94,6 +95,21 @@ def test_a_long_list_is_complete_or_limited(cli: Cli):
     for limit in (1, 500, 501):
         items = cli.json("role", "list", "--limit", str(limit))["items"]
         assert [role["name"] for role in items] == names[:limit]
+
+
+@on_sqlite
+def test_users_and_groups_are_listed_in_order_of_name(cli: Cli):
+    """On every page: ids are in another order."""
+    for name in ("carol", "Alice", "bob"):
+        cli.done("user", "create", name)
+    users = ["Alice", "bob", "carol"]
+    assert [each["username"] for each in cli.json("user", "list")["items"]] == users
+    assert [e["username"] for e in cli.json("user", "list", "--limit", "2")["items"]] == users[:2]
+    names = [f"group {number:03}" for number in range(501)]
+    with cli.composition() as parts, parts.administration.changing(OPERATOR) as work:
+        for name in reversed(names):
+            work.groups.create(GroupFields(name=name))
+    assert [each["name"] for each in cli.json("group", "list")["items"]] == names
 
 
 @on_sqlite

@@ -34,7 +34,7 @@ def _with_it(work: UnitOfWork, group: Group) -> str:
     return with_counts({"member": members, "assigned role": len(roles)})
 
 
-commands.list(["id", "name", "description"], "List the groups in order of id.")
+commands.list(["name", "id", "description"], "List the groups in order of name.")
 commands.show("platform")
 commands.create(
     {"name": _NAME, "id": option_of(GROUP, "id"), **_OPTIONS},

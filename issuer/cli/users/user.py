@@ -55,8 +55,8 @@ class _UserState(User):
 
 
 commands.list(
-    ["id", "username", "email", "name", "disabled"],
-    "List the users in order of id.",
+    ["username", "id", "email", "name", "disabled"],
+    "List the users in order of name.",
     "--limit 20 --json",
 )
 
