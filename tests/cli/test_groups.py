@@ -40,6 +40,23 @@ def test_members_are_added_and_removed_by_id_or_name(cli: Cli, platform: None):
     assert "Did you mean Platform?" in cli("group", "show", "Platfrom").sentence
 
 
+def test_a_group_is_shown_with_members_and_roles(cli: Cli, platform: None):
+    cli.done("user", "create", "Aaron")
+    cli.done("group", "member", "add", "platform", "Aaron")
+    shown = cli.json("group", "show", "platform")
+    assert [each["username"] for each in shown["members"]] == ["Aaron", "alice", "bob"]
+    assert shown["roles"] == cli.json("group", "role", "list", "platform")["items"]
+    text = " ".join(cli.done("group", "show", "platform").split())
+    assert text.endswith("members Aaron, alice, bob roles web-runner at my-os")
+    for number in range(30):
+        cli.done("user", "create", f"c{number}")
+    cli.done("group", "member", "add", "platform", *(f"c{number}" for number in range(30)))
+    assert "c22, c23, and 13 more" in cli.done("group", "show", "platform")
+    assert len(cli.json("group", "show", "platform")["members"]) == 33
+    cli.done("group", "create", "empty")
+    assert cli.json("group", "show", "empty")["members"] == []
+
+
 def test_roles_of_a_user_name_the_group(cli: Cli, platform: None):
     cli.done("user", "role", "assign", "alice", "web-runner", "--everywhere")
     listed = cli.done("user", "role", "list", "alice")

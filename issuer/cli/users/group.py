@@ -12,7 +12,9 @@ from issuer.cli.opening import changing, find_group, find_user, reading
 from issuer.cli.options import GroupName, Limit, known_groups, known_users
 from issuer.composition import UnitOfWork
 from issuer.fields.text import with_counts
-from issuer.groups import GROUP, Group
+from issuer.fields.usernames import fold_username
+from issuer.groups import GROUP, Group, GroupMember
+from issuer.roles import HeldRole
 
 app = new_app("Groups of users, whose members hold the roles of the group.")
 app.add_typer(
@@ -23,10 +25,18 @@ app.add_typer(
 )
 commands = CollectionCommands(app, GROUP, GroupName, find_group, "name")
 
+_NAMED = 20  # members
 _NAME = Annotated[str, argument("NAME", GROUP.members["name"].help)]
 _NEW_NAME = Annotated[str | None, option("TEXT", "New name.")]
 _OPTIONS = options_of(GROUP, ["description", "external_id"])
 _Users = Annotated[list[str], argument("USERS", "The ids or the names of users.", known_users)]
+
+
+class _GroupState(Group):
+    """A group with its members, in order of name, and its roles."""
+
+    members: list[GroupMember]
+    roles: list[HeldRole]
 
 
 def _with_it(work: UnitOfWork, group: Group) -> str:
@@ -35,7 +45,32 @@ def _with_it(work: UnitOfWork, group: Group) -> str:
 
 
 commands.list(["name", "id", "description"], "List the groups in order of name.")
-commands.show("platform")
+
+
+@app.command("show")
+def show_group(group: GroupName) -> None:
+    """Show one group, with its members and roles.
+
+    Examples:
+
+      issuer group show platform
+    """
+    with reading() as work:
+        result = find_group(work, group)
+        members = work.groups.members_of_each([result.id])[result.id]
+        roles = work.assignments.held_by(result.id)
+    members.sort(key=lambda each: fold_username(each[1]))
+    shown = _GroupState(
+        **dict(result),
+        members=[GroupMember(user_id=id_, username=name) for id_, name in members],
+        roles=roles,
+    )
+    names = [name for _, name in members]
+    more = [f"and {len(names) - _NAMED:,} more"] if len(names) > _NAMED else []
+    in_words = {"members": names[:_NAMED] + more, "roles": [str(each) for each in roles]}
+    output.show(shown, in_words)
+
+
 commands.create(
     {"name": _NAME, "id": option_of(GROUP, "id"), **_OPTIONS},
     "Create a group without members and roles.",
