@@ -4,6 +4,7 @@ import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
+from copy import copy
 from enum import EnumType
 from inspect import Parameter, Signature
 from pathlib import Path
@@ -66,6 +67,15 @@ class _Readable:
             raise
         return parsed
 
+    def format_help(self, context: Any, formatter: Any) -> None:
+        """Second names of options, such as `--enabled`, are in the text: a column cuts others."""
+        from typer import rich_utils  # noqa: PLC0415 - with Rich, which only help needs
+
+        rich_utils.STYLE_OPTIONS_TABLE_PADDING = (0, 1, 0, 0)  # type: ignore[assignment]
+        shown = copy(self)
+        shown.params = [_in_one_column(each) for each in self.params]  # type: ignore[attr-defined]
+        super(_Readable, shown).format_help(context, formatter)  # type: ignore[misc]
+
     def _meant(self, words: list[str]) -> str:
         """The option of which an argument is a value: `--alg RS256` for `rs256`."""
         wanted = [word.casefold() for word in words]
@@ -87,6 +97,15 @@ class _Readable:
             elif each.metavar is None:
                 each.metavar = "TEXT"
         return parameters
+
+
+def _in_one_column(parameter: Any) -> Any:
+    if not parameter.secondary_opts:
+        return parameter
+    shown = copy(parameter)
+    shown.help = f"{parameter.help} Opposite: {', '.join(parameter.secondary_opts)}."
+    shown.secondary_opts = []
+    return shown
 
 
 class _Command(_Readable, TyperCommand):

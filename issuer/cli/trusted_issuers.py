@@ -36,7 +36,7 @@ _KEYS = {
     "discovery": Annotated[
         bool | None, flag("--discovery", "Find its keys by OpenID Connect Discovery.")
     ],
-    "jwks_uri": Annotated[str | None, option("URL", "Fetch its keys there.")],
+    "jwks_uri": Annotated[str | None, option("URL", "Fetch its keys from this URL.")],
     "jwks": Annotated[
         Any,
         option(
@@ -53,7 +53,11 @@ _PROVIDERS = {
 _ISSUER = {
     "issuer": Annotated[
         str | None,
-        option("URL", f"{TRUSTED_ISSUER.members['issuer'].help} Some options below imply it."),
+        option(
+            "URL",
+            f"{TRUSTED_ISSUER.members['issuer'].help} The options from --entra to --agentos-issuer"
+            " imply it.",
+        ),
     ]
 }
 _OPTIONS = {

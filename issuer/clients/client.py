@@ -59,6 +59,15 @@ _REDIRECT_URIS = Member(
 )
 
 
+def _grants_in_words() -> str:
+    """On short lines: the beginning that URNs have in common is there once."""
+    urns = [each for each in GrantType if each.short != each.value]
+    names = [each.value for each in GrantType if each not in urns]
+    beginning = urns[0].value.removesuffix(urns[0].short)
+    ends = ", ".join(each.short for each in urns)
+    return f"{', '.join(names)}, or after {beginning} one of {ends}"
+
+
 class ClientFields(Fields):
     """The members of a client that an operator sets. Without `client_id`, one is generated.
 
@@ -79,7 +88,7 @@ class ClientFields(Fields):
         GrantTypes,
         Member(
             label="Grant types",
-            help=f"Grant types that it may use: {', '.join(GrantType)}. Repeatable.",
+            help=f"Grant types that it may use: {_grants_in_words()}. Repeatable.",
             control=Control.CHOICES,
             values=GrantType,
             option="--grant-type",

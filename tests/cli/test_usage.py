@@ -49,7 +49,7 @@ def test_every_command_has_help(new_cli: Cli):
 
 
 def test_help_is_whole_on_80_columns(monkeypatch: pytest.MonkeyPatch):
-    """No example is wrapped, and text goes on to the end of each line."""
+    """No example is wrapped, text goes on to the end of each line, and no word or name is cut."""
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("TERM", "dumb")
     for path in COMMANDS:
@@ -58,6 +58,15 @@ def test_help_is_whole_on_80_columns(monkeypatch: pytest.MonkeyPatch):
         lines = [line.rstrip() for line in shown.getvalue().splitlines()]
         assert max(map(len, lines)) <= 80, path
         require_whole(path, lines)
+        command = command_of(list(path))[0]
+        inner = getattr(command, "commands", {}).values()
+        texts = [command.help, *(each.help.partition("\n\n")[0] for each in inner)]
+        texts += [text for each in command.params for text in (each.help, each.metavar)]
+        written = sum(str(text).count("…") for text in texts)
+        assert shown.getvalue().count("…") == written, path
+        names = [name for each in command.params for name in (*each.opts, *each.secondary_opts)]
+        words = set(re.findall(r"--[\w-]+", shown.getvalue()))
+        assert {name for name in names if name.startswith("--")} <= words, path
 
 
 def require_whole(path: tuple[str, ...], lines: list[str]) -> None:
