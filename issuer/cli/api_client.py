@@ -1,6 +1,7 @@
 """Requests to a running server: discovery (RFC 8414), tokens (RFC 6749), the admin API."""
 
 import os
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -12,6 +13,18 @@ from issuer.errors import IssuerError, Unavailable
 from issuer.settings import is_loopback
 
 _SECONDS = 30
+_ERROR_NUMBER = re.compile(r"\[Errno -?\d+\] ")
+_CORRECT_URL = "correct its URL, which ISSUER_URL or an option names."
+# What to do, by what the cause contains.
+_CURES = {
+    "CERTIFICATE_VERIFY_FAILED": (
+        "If a private authority signed it, set SSL_CERT_FILE to the file with its certificate."
+    ),
+    "refused": f"Start the server with `issuer serve`, or {_CORRECT_URL}",
+    "timed out": f"Check the network, or {_CORRECT_URL}",
+    "not known": f"Check DNS, or {_CORRECT_URL}",
+    "name resolution": f"Check DNS, or {_CORRECT_URL}",
+}
 
 
 def client_secret_of_caller(*, from_stdin: bool) -> str:
@@ -105,12 +118,7 @@ def sent(method: str, url: str, seconds: float = _SECONDS, **request: Any) -> di
             method, url, timeout=seconds, verify=authorities, trust_env=False, **request
         )
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        remedy = (
-            " If a private authority signed it, set SSL_CERT_FILE to the file with its certificate."
-            if "CERTIFICATE_VERIFY_FAILED" in str(error)
-            else ""
-        )
-        raise Unavailable(f"{url} does not answer: {error}.{remedy}") from None
+        raise not_answering(url, error) from None
     try:
         body = answer.json()
     except ValueError:
@@ -126,6 +134,13 @@ def sent(method: str, url: str, seconds: float = _SECONDS, **request: Any) -> di
     if not answer.is_success:
         raise ServerRefusal(body)
     return body
+
+
+def not_answering(url: str, error: Exception) -> Unavailable:
+    """With the cause in the words of the system, and what to do."""
+    cause = _ERROR_NUMBER.sub("", str(error)) or type(error).__name__
+    cure = next((f" {cure}" for words, cure in _CURES.items() if words in cause), "")
+    return Unavailable(f"{url} does not answer: {cause}.{cure}")
 
 
 def _refusal(body: dict[str, Any]) -> str:

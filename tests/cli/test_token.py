@@ -11,8 +11,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import httpx
 import pytest
 
+from issuer.cli.api_client import not_answering
 from issuer.cli.running.token_cache import token_from_cache
 from issuer.errors import IssuerError
 from tests.builders import PASSWORD
@@ -128,10 +130,30 @@ def test_a_secret_is_not_sent_in_the_clear(new_cli: Cli, url: str):
 def test_an_unreachable_server_is_one_sentence(new_cli: Cli):
     cli = new_cli.with_environment(CLIENT_SECRET="s3cret")
     with reserved_port() as port:
-        printed = cli(
-            "token", "--client-id", "ci-bot", "--url", f"http://127.0.0.1:{port}"
-        ).sentence
-    assert "does not answer" in printed
+        url = f"http://127.0.0.1:{port}"
+        printed = cli("token", "--client-id", "ci-bot", "--url", url).sentence
+        alive = cli("health", "--url", url).sentence
+    cause = (
+        " does not answer: Connection refused. Start the server with `issuer serve`, or correct its"
+        " URL, which ISSUER_URL or an option names."
+    )
+    assert printed == f"{url}/.well-known/oauth-authorization-server{cause}"
+    assert alive == f"{url}/healthz{cause}"
+
+
+@pytest.mark.parametrize(
+    ("cause", "printed"),
+    [
+        ("[Errno -2] Name or service not known", "Name or service not known. Check DNS, or"),
+        ("[Errno -3] Temporary failure in name resolution", "Temporary failure in name resolution"),
+        ("timed out", "timed out. Check the network, or correct"),
+        ("[Errno 104] Connection reset by peer", "Connection reset by peer."),
+        ("", "ConnectError."),
+    ],
+)
+def test_the_cause_is_in_the_words_of_the_system(cause: str, printed: str):
+    error = str(not_answering("https://id.example/x", httpx.ConnectError(cause)))
+    assert error.startswith(f"https://id.example/x does not answer: {printed}")
 
 
 def test_without_a_terminal_a_secret_is_not_waited_for(new_cli: Cli):

@@ -12,6 +12,7 @@ from issuer.cli import output
 from issuer.cli.api_client import (
     client_secret_of_caller,
     metadata_at,
+    not_answering,
     reached,
     requested_token,
     sent,
@@ -181,7 +182,7 @@ def health(
         authorities = httpx.create_ssl_context()
         answer = httpx.get(endpoint, timeout=_SECONDS, verify=authorities, trust_env=False)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise Unavailable(f"{endpoint} does not answer: {error}.") from None
+        raise not_answering(endpoint, error) from None
     if answer.status_code != httpx.codes.OK:
         raise Unavailable(f"{endpoint} answers {answer.status_code}.")
     if (issuer := metadata_at(base, _SECONDS).get("issuer")) != settings.url:
