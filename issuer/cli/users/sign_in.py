@@ -121,14 +121,22 @@ session_app = new_app("The browsers in which a user is signed in.")
 def list_sessions(user: UserName) -> None:
     """List the sessions of a user, newest first.
 
+    The trusted issuer is the one with an account at which the user signed in, if there was one.
+
     Examples:
 
       issuer user session list alice
     """
     with reading() as work:
-        sessions = work.sessions.of_user(find_user(work, user).id)
-    columns = ["id", "created_at", "used_at", "methods", "address", "user_agent"]
-    output.show_all(sessions, columns)
+        user_id = find_user(work, user).id
+        sessions = work.sessions.of_user(user_id)
+        issuers = {each.id: each.issuer for each in work.identities.of_user(user_id)}
+    items = [
+        {**each.model_dump(mode="json"), "trusted_issuer": issuers.get(each.identity_id or "")}
+        for each in sessions
+    ]
+    columns = ["id", "created_at", "used_at", "methods", "trusted_issuer", "address", "user_agent"]
+    output.show_all(items, columns)
 
 
 @session_app.command("end")
