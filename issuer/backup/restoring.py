@@ -193,4 +193,7 @@ def _settled(
     )
     found = store.counted(session, now) | last
     usable = [key for key in KeyStore(session).stored().keys if key.is_usable]
-    return Restored(header, rows, revoked, reminders(header, now, found, usable, saved, revoked))
+    principals = revoked.principals.values() if revoked else ()
+    names = store.names_of(session, {each for ids in principals for each in ids})
+    look_at = reminders(header, now, found, usable, saved, revoked, names)
+    return Restored(header, rows, revoked, look_at)

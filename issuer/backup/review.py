@@ -51,8 +51,12 @@ def reminders(
     keys: Sequence[SigningKey],
     feed: SavedFeed | None,
     revoked: RevokedAgain | None,
+    names: Mapping[str, str],
 ) -> list[Reminder]:
-    """Only those that this archive has. `keys` are the usable ones after the restore."""
+    """Only those that this archive has. `keys` are the usable ones after the restore.
+
+    `names` are those of users and clients by id, as far as they have one.
+    """
     until = f"{feed.issued_at if feed else header.created_at:%Y-%m-%d %H:%M:%S} UTC"
     advice = "Revoke them again" if feed else "Restore with --revocations, revoke them again"
     found = [
@@ -72,13 +76,13 @@ def reminders(
             " `issuer key revoke KID`.",
         ),
     ]
-    for kind, names in (revoked.principals if revoked else {}).items():
+    for kind, ids in (revoked.principals if revoked else {}).items():
         sentence = (
-            f"{_KINDS[kind]} all of whose tokens were revoked since: {len(names)}. They may have"
+            f"{_KINDS[kind]} all of whose tokens were revoked since: {len(ids)}. They may have"
             " been disabled, changed or deleted then: do it again."
         )
-        what = f"revoked_{kind}"
-        found.append(Reminder(what=what, count=len(names), names=names, sentence=sentence))
+        what, named = f"revoked_{kind}", [_named(each, names) for each in ids]
+        found.append(Reminder(what=what, count=len(ids), names=named, sentence=sentence))
     for whats, verb in _COUNTED.items():
         numbers = {what: counted[what] for what in whats}
         listed = ", ".join(f"{what.replace('_', ' ')}: {n}" for what, n in numbers.items() if n)
@@ -92,3 +96,7 @@ def reminders(
     )
     found.append(Reminder(what="audit_events", count=event, sentence=sentence))
     return [each for each in found if each.count]
+
+
+def _named(key: str, names: Mapping[str, str]) -> str:
+    return f"{names[key]} ({key})" if key in names else key

@@ -121,6 +121,15 @@ def counted(session: Session, now: datetime) -> dict[str, int]:
     }
 
 
+def names_of(session: Session, ids: Collection[str]) -> dict[str, str]:
+    """The names of the users, and of the clients that have one, with these ids."""
+    columns = ((UserRow.id, UserRow.username), (ClientRow.client_id, ClientRow.name))
+    queries = [
+        select(key, name).where(key.in_(part)) for part in in_parts(ids) for key, name in columns
+    ]
+    return {key: name for query in queries for key, name in session.execute(query) if name}
+
+
 def last_of_audit_log(session: Session) -> dict[str, int]:
     """The numbers of the last event and checkpoint, or 0."""
     numbered = {"last_event": AuditEventRow.id, "last_checkpoint": AuditCheckpointRow.number}

@@ -147,6 +147,24 @@ def test_a_saved_feed_revokes_again(
     copy.verify()
 
 
+def test_it_names_users_and_clients_whose_tokens_were_revoked_since(
+    deployment: Deployment, restore_copy
+):
+    alice, bot = deployment.user("alice"), deployment.client("bot", name="Pipeline")
+    plain, archive = deployment.client("plain"), backed_up(deployment.services)
+    later = deployment.user("later")
+    deployment.wait(timedelta(minutes=1))
+    with deployment.changing() as work:
+        for user_id in (alice, later):
+            work.users.revoke_tokens(user_id)
+        for client in (bot, plain):
+            work.clients.revoke_tokens(client.client_id)
+    deployment.wait(timedelta(seconds=30))
+    copy = restore_copy(archive, deployment.http.get(PATH).content)
+    named = {name for each in copy.result.reminders for name in each.names}
+    assert named >= {f"alice ({alice})", "Pipeline (bot)", "plain", later}
+
+
 def test_a_saved_feed_revokes_keys_again(deployment: Deployment, restore_copy):
     keyring = deployment.services.keys.keyring
     keyring.reconcile()
