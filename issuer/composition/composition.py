@@ -24,6 +24,7 @@ from issuer.telemetry.tracing import Telemetry
 if TYPE_CHECKING:
     from issuer.sign_in.provider_logout import ProviderLogout
     from issuer.sign_in.provider_sign_in import ProviderSignIn
+    from issuer.status.server_status import EndingStatus
 
 
 class ProtocolParts:
@@ -104,7 +105,14 @@ class Composition(Parts):
             pools,
             self.clock(),
             self.clock.monotonic(),
+            self._ending,
         )
+
+    def _ending(self) -> "EndingStatus":
+        from issuer.status.report import ending_soon  # noqa: PLC0415 - only the status needs it
+
+        with self.administration.reading() as work:
+            return ending_soon(work.assignments, work.clients, self.clock())
 
 
 def compose(

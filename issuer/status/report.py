@@ -1,18 +1,23 @@
 """How a server is, asked of its parts: what operators ask first when something is wrong."""
 
 from collections.abc import Iterator
+from datetime import datetime
 
 from issuer import __version__
 from issuer.audit import Checkpoints
 from issuer.audit.push.pusher import Pusher
+from issuer.clients import Clients
 from issuer.database import Database, current_revision
 from issuer.keys.described import all_described
 from issuer.keys.schedule import KeyState
+from issuer.roles import Assignments
+from issuer.roles.assignments import ENDS_SOON
 from issuer.status.attention import attention
 from issuer.status.running_server import RunningServer
 from issuer.status.server_status import (
     AuditStatus,
     DatabaseStatus,
+    EndingStatus,
     JobStatus,
     KeySetStatus,
     KeyStatus,
@@ -25,6 +30,8 @@ from issuer.verifiers.known_verifier import next_keys_of
 
 _MAX_TEXT = 300
 _MAX_KEY_SETS = 50
+_MAX_ENDING = 100
+_PRINCIPALS = ("client", "user", "group")
 
 
 def server_status(server: RunningServer) -> ServerStatus:
@@ -45,10 +52,27 @@ def server_status(server: RunningServer) -> ServerStatus:
         key_sets=list(_key_sets(server)),
         verifiers=_verifiers(server),
         jobs=list(_jobs(server)),
+        ending=server.ending(),
         attention=[],
     )
     status.attention = list(attention(status, server.settings, server.clock()))
     return status
+
+
+def ending_soon(assignments: Assignments, clients: Clients, now: datetime) -> EndingStatus:
+    """As `issuer doctor` names them: without roles that were given just now."""
+    soon = now + ENDS_SOON
+    roles = [each.end for each in assignments.ending_soon(_PRINCIPALS, _MAX_ENDING)]
+    scopes = [end for _, _, end in clients.scopes_ending_before(soon, _MAX_ENDING)]
+    secrets = [each.expires_at for _, each in clients.expiring_secrets(soon, _MAX_ENDING)]
+    counts = [len(each) for each in (roles, scopes, secrets)]
+    return EndingStatus(
+        roles=len(roles),
+        scopes=len(scopes),
+        secrets=len(secrets),
+        first_at=min(filter(None, (*roles, *scopes, *secrets)), default=None),
+        is_complete=max(counts) < _MAX_ENDING,
+    )
 
 
 def _database(database: Database) -> DatabaseStatus:

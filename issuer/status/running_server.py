@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # imported where they are first used
     from issuer.audit.push.pusher import Pusher
     from issuer.federation.key_sets import FollowedKeySets
     from issuer.mail.mailer import Mailer
+    from issuer.status.server_status import EndingStatus
 
 
 @dataclass(frozen=True)
@@ -42,3 +43,4 @@ class RunningServer:
     pools: Sequence[WorkerPool]
     started_at: datetime
     started: float
+    ending: Callable[[], "EndingStatus"]

@@ -91,6 +91,20 @@ class JobStatus(BaseModel):
     is_failing: bool
 
 
+class EndingStatus(BaseModel):
+    """What ends within a week, and when first: assigned roles, scopes of clients, client secrets.
+
+    Only numbers: whoever may read the status need not know who has what. Of each kind, no more are
+    counted than make `is_complete` false.
+    """
+
+    roles: int
+    scopes: int
+    secrets: int
+    first_at: datetime | None
+    is_complete: bool
+
+
 class Attention(BaseModel):
     """Something that is wrong, and what to do."""
 
@@ -116,4 +130,5 @@ class ServerStatus(BaseModel):
     key_sets: list[KeySetStatus]
     verifiers: VerifiersStatus
     jobs: list[JobStatus]
+    ending: EndingStatus
     attention: list[Attention]

@@ -7,6 +7,8 @@ import pytest
 
 from issuer.background.periodic import Periodic
 from issuer.errors import Unavailable
+from issuer.fields.times import in_json
+from issuer.roles import Assignment
 from issuer.status.report import server_status
 from issuer.verifiers.known_verifier import LIVE_FOR
 from tests.builders import Deployment
@@ -106,6 +108,36 @@ def test_audit_events_that_cannot_be_sent_need_attention(admin: AdminApi, deploy
     assert "refused" in push["failure"]
     assert subjects(admin) == {"audit push"}
     assert "k3y" not in str(status)
+
+
+def test_what_ends_within_a_week_is_counted_without_names(
+    holder_of: Callable[..., AdminApi], deployment: Deployment
+):
+    """Which is all that the scope for the status shows; nothing needs attention because of it."""
+    reader = holder_of(READ)
+    none = {"roles": 0, "scopes": 0, "secrets": 0, "first_at": None, "is_complete": True}
+    assert reader.get("/status").json()["ending"] == none
+    deployment.role("on-call", ["agents:run"])
+    day = timedelta(days=1)
+    now = deployment.clock().replace(microsecond=0)  # an end is a whole second
+    alice = deployment.user("alice", password=None)
+    bot = deployment.client("bot", scopes=["agents:run"])
+    deployment.secret(bot, expires_at=in_json(now + 5 * day))
+    with deployment.changing() as work:
+        role = Assignment(role="on-call", audience="my-os", expires_at=now + 4 * day)
+        work.assignments.assign(alice, role)
+        ends = {"agents:run": in_json(now + 9 * day)}
+        work.clients.update("bot", {"scopes_expire_at": ends})
+    deployment.clock.move(day + timedelta(hours=1))
+    deployment.services.audit.checkpoints.make()
+    found = server_status(deployment.services.running([]))
+    assert found.ending.model_dump() == {
+        **{"roles": 1, "scopes": 0, "secrets": 1},
+        **{"first_at": now + 4 * day, "is_complete": True},
+    }
+    assert [each for each in found.attention if each.subject == "rights"] == []
+    deployment.clock.move(2 * day)
+    assert server_status(deployment.services.running([])).ending.scopes == 1
 
 
 def the_job(deployment: Deployment, name: str) -> Periodic:

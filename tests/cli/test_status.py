@@ -1,6 +1,7 @@
 """`issuer status` against a running server."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -70,6 +71,28 @@ def test_a_server_is_asked_where_this_machine_reaches_it(tmp_path: Path):
 )
 def test_durations_are_short(seconds: int, words: str):
     assert in_words(seconds) == words
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_rights_and_secrets_that_end_soon_are_a_warning(
+    deployment: Deployment, capsys: pytest.CaptureFixture[str]
+):
+    def line(found: dict[str, Any]) -> list[str]:
+        _show(found)
+        (line,) = [each for each in capsys.readouterr().out.splitlines() if "rights" in each]
+        return line.strip().split(maxsplit=2)[1:]
+
+    found = server_status(deployment.services.running([])).model_dump(mode="json")
+    assert line(found) == ["ok", "none ends within a week"]
+    ending = {"roles": 2, "scopes": 0, "secrets": 100, "first_at": "2026-12-01T10:00:00Z"}
+    assert line({**found, "ending": {**ending, "is_complete": False}}) == [
+        "warning",
+        "within a week end at least 2 roles, 100 secrets, the first at 2026-12-01 10:00 UTC:"
+        " `issuer doctor` names them",
+    ]
+    del found["ending"]
+    _show(found)
+    assert "rights" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"])

@@ -23,6 +23,7 @@ from issuer.cli.options import ClientSecretStdin, Url, known_clients
 from issuer.cli.running.stored_login import token_of_login
 from issuer.cli.running.token_cache import token_from_cache
 from issuer.errors import IssuerError, Unavailable
+from issuer.fields.text import counts_in_words
 from issuer.scopes import ISSUER_STATUS
 from issuer.settings import Settings
 from issuer.vocabulary import ADMIN_CLIENT
@@ -50,9 +51,11 @@ def status(
 ) -> None:
     """Ask a running server how it is: tokens, database, keys, verifiers, audit log, queues, jobs.
 
-    Of several processes behind one URL, one answers. The exit status is 1 if something needs
-    attention. Without --client-id and without a secret, the token is that of `issuer login`. The
-    secret comes from CLIENT_SECRET in the environment, from standard input, or is asked for.
+    It warns of rights and secrets that end within a week. Of several processes behind one URL, one
+    answers. The exit status is 1 if something needs attention, and 0 if there are only warnings.
+
+    Without --client-id and without a secret, the token is that of `issuer login`. The secret comes
+    from CLIENT_SECRET in the environment, from standard input, or is asked for.
 
     Examples:
 
@@ -93,6 +96,8 @@ def _show(found: dict[str, Any]) -> None:
     verdicts = dict.fromkeys(wrong, "problem")
     if found["verifiers"]["lacking_next_key"]:  # they get it within minutes, or it is a problem
         verdicts.setdefault("verifiers", "waiting")
+    if (found.get("ending") or {}).get("first_at"):
+        verdicts["rights"] = "warning"
     rows = [
         {"part": part, "verdict": verdicts.get(part, "ok"), "state": state}
         for part, state in _parts(found)
@@ -126,6 +131,20 @@ def _parts(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
     left_out = f", about {verifiers['left_out']:,} left out" if verifiers.get("left_out") else ""
     yield "verifiers", f"{verifiers['live']:,} live, {lacking}{left_out}"
     yield "jobs", _jobs(found["jobs"])
+    if ending := found.get("ending"):  # an older server says nothing about it
+        yield "rights", _ending(ending)
+
+
+def _ending(ending: dict[str, Any]) -> str:
+    numbers = {name: ending[f"{name}s"] for name in ("role", "scope", "secret")}
+    if not any(numbers.values()):
+        return "none ends within a week"
+    least = "" if ending["is_complete"] else "at least "
+    first = _at(ending["first_at"], "")
+    return (
+        f"within a week end {least}{counts_in_words(numbers)}, the first at {first}:"
+        " `issuer doctor` names them"
+    )
 
 
 def _at(instant: str | None, otherwise: str) -> str:
