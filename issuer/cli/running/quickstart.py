@@ -109,7 +109,9 @@ class _DemoServer:
     def curl(self, grant: str = "-d grant_type=client_credentials") -> str:
         """A command that gets a token."""
         client = f"{self.demo.client_id}:{self.demo.client_secret}"
-        return f"curl -s -u '{client}' {grant} {self._endpoint('/oauth2/token')}"
+        # Quoted: in an address such as [::1], zsh would look for the names of files.
+        url = shlex.quote(self._endpoint("/oauth2/token"))
+        return f"curl -sS -u '{client}' {grant} {url}"
 
     def in_words(self) -> Iterator[str]:
         """Paragraph by paragraph."""

@@ -1,6 +1,7 @@
 """The credentials of a client: what is shown once when it is new, and its public keys."""
 
 import json
+import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -59,7 +60,8 @@ def _curl(base_url: str, client: Client) -> str:
     """Id and secret are encoded as RFC 6749 §2.3.1 says; our secrets need it not."""
     audience = f" -d audience={quote(client.audiences[0], safe='')}" if client.audiences else ""
     basic = f'"{quote(client.client_id, safe="")}:$CLIENT_SECRET"'
-    return f"curl -u {basic} -d grant_type=client_credentials{audience} {base_url}/oauth2/token"
+    url = shlex.quote(f"{base_url}/oauth2/token")
+    return f"curl -u {basic} -d grant_type=client_credentials{audience} {url}"
 
 
 def keys_of_client(screen: ResourceScreen) -> KeysOfOthers:
