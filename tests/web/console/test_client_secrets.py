@@ -46,6 +46,15 @@ def test_an_expiry_that_is_none_stands_at_its_field(admin: Browser, old: Credent
         assert 'value="github"' in page.response.text
 
 
+@pytest.mark.parametrize(
+    ("more_settings", "end"), [({}, "never"), ({"client_secret_ttl": "90d"}, "after 90 days")]
+)
+def test_the_form_says_when_a_secret_without_an_end_expires(
+    admin: Browser, old: Credentials, end: str
+):
+    assert f"At the beginning of that day, UTC; {end} if left out" in admin.get(PAGE).text
+
+
 def test_a_secret_is_deleted_after_saying_when_it_was_used(
     admin: Browser, deployment: Deployment, old: Credentials, token_endpoint: TokenDriver
 ):

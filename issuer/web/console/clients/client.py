@@ -25,6 +25,7 @@ from issuer.web.console.screens.picks import MAX_BYTES
 from issuer.web.console.screens.resource import ResourceScreen, changes_of
 from issuer.web.console.screens.resource_form import keys_to_pick
 from issuer.web.console.screens.views import Command
+from issuer.web.words import duration_in_words
 
 
 def revoke_tokens(screen: ResourceScreen) -> Response:
@@ -101,6 +102,7 @@ class OneClientScreen(PrincipalScreen):
             in_list = [*secrets.secrets_in_list(work, key, self.parts.clock())]
             rotation = secrets.rotation_evidence(work, key)
         is_by_admin = client.registered_by is RegisteredBy.ADMIN
+        ttl = self.parts.settings.client_secret_ttl
         return super().page(
             is_by_admin=is_by_admin,
             may_change=operator.holds(CLIENT.write) and is_by_admin,
@@ -111,6 +113,7 @@ class OneClientScreen(PrincipalScreen):
             token=token_as_now(self.parts.administration, client, at),
             keys=credentials.keys_of_client(self),
             secrets=in_list,
+            usual_end=f"after {duration_in_words(ttl)}" if ttl else "never",
             rotation=rotation,
             **shown,
         )
