@@ -62,10 +62,10 @@ def resources(work: Configuration, resource_type: ResourceType[Any, Any]) -> Ite
 
 
 def principals(
-    work: Configuration, resource_type: ResourceType[Any, Any]
+    work: Configuration, resource_type: ResourceType[Any, Any], after: str | None = None
 ) -> Iterator[tuple[Any, list[HeldRole]]]:
-    """Every client, user or group with the roles that it holds."""
-    for page in _pages(work, resource_type):
+    """Every client, user or group whose id follows `after`, with the roles that it holds."""
+    for page in _pages(work, resource_type, after):
         ids = [resource_type.key_of(each) for each in page]
         held = work.assignments.held_by_each(ids)
         yield from ((each, held[key]) for each, key in zip(page, ids, strict=True))
@@ -76,8 +76,9 @@ def members(work: Configuration, group_id: str) -> list[tuple[str, str]]:
     return work.groups.members_of_each([group_id])[group_id]
 
 
-def _pages(work: Configuration, resource_type: ResourceType[Any, Any]) -> Iterator[list[Any]]:
-    after = None
+def _pages(
+    work: Configuration, resource_type: ResourceType[Any, Any], after: str | None = None
+) -> Iterator[list[Any]]:
     while page := work.collection(resource_type).page(after, _PAGE):
         yield [each for each in page if not is_self_registered(each)]
         after = resource_type.key_of(page[-1])

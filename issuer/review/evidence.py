@@ -142,10 +142,13 @@ class UsageEvidence:
         return [e for name, some in used.items() for e in self.exchanges.got_by(name, some)]
 
     def batches(
-        self, resource_type: ResourceType[Any, Any], most: int | None
+        self, resource_type: ResourceType[Any, Any], most: int | None, after: str | None = None
     ) -> Iterator[list["ReviewedPrincipal"]]:
-        """Clients or users that administrators made, in order of their ids; at most so many."""
-        every = current.principals(self.work, resource_type)
+        """Clients or users that administrators made, in order of their ids; at most so many.
+
+        Those whose ids follow `after`.
+        """
+        every = current.principals(self.work, resource_type, after)
         found = islice(every, most)
         while batch := list(islice(found, _BATCH)):
             yield self._holders(resource_type, batch)

@@ -1,12 +1,15 @@
 """Reviewing: what nobody uses, and what was refused."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain
+from typing import Any
 
 from pydantic import BaseModel
 
 from issuer.clients import CLIENT, Client
+from issuer.resources import ResourceType
 from issuer.review.evidence import (
     UNUSED_FOR,
     Reviewable,
@@ -20,7 +23,28 @@ from issuer.users import USER
 
 MOST_FINDINGS = 1_000  # of each kind
 MOST_REFUSALS = 10  # of a client or user
-MOST_PRINCIPALS = 10_000  # of each kind, in a review; the access review has all
+MOST_PRINCIPALS = 10_000  # of each kind, in a review; in a part of the access review
+
+
+@dataclass(frozen=True, slots=True)
+class AccessReviewPlace:
+    """A place in the access review: after so many rows of the client or user with this id."""
+
+    kind: str
+    id: str
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class AccessReviewPart:
+    """Rows of the access review, and where the next part begins; None after the last one.
+
+    `coverage` of the audiences in the rows.
+    """
+
+    rows: list[ReviewedScope]
+    next: AccessReviewPlace | None
+    coverage: list[ReportCoverage]
 
 
 class Review(BaseModel, frozen=True):
@@ -43,11 +67,46 @@ def access_review(
 
     All clients and users that administrators made. `Forbidden` without the right to read them.
     """
-    evidence = UsageEvidence(work, now, unused_for)
-    for kind in (CLIENT, USER):
-        for batch in evidence.batches(kind, None):
-            for _, rows in evidence.rows(batch):
-                yield from rows
+    for _, rows in _held(UsageEvidence(work, now, unused_for)):
+        yield from rows
+
+
+def access_review_part(
+    work: Reviewable, now: datetime, after: AccessReviewPlace | None, most: int
+) -> AccessReviewPart:
+    """The rows of `access_review` that follow `after`: at most so many.
+
+    The rows of one client or user are in one part, unless they are more than that. A part that
+    looked at `MOST_PRINCIPALS` of them may have few rows, or none.
+    """
+    evidence, found = UsageEvidence(work, now, UNUSED_FOR), list[ReviewedScope]()
+    following = None
+    for number, (holder, rows) in enumerate(_held(evidence, after), after is None):
+        kind, name = holder.principal.kind, holder.principal.id
+        shown = after.rows if after and (kind, name) == (after.kind, after.id) else 0
+        left, free = rows[shown:], most - len(found)
+        if found and len(left) > free:
+            free = 0
+        found += left[:free]
+        if len(left) > free or number == MOST_PRINCIPALS:
+            following = AccessReviewPlace(kind, name, shown + min(free, len(left)))
+            break
+    audiences = dict.fromkeys(each.audience for each in found)
+    return AccessReviewPart(found, following, [evidence.coverage[each] for each in audiences])
+
+
+def _held(
+    evidence: UsageEvidence, after: AccessReviewPlace | None = None
+) -> Iterator[tuple[ReviewedPrincipal, list[ReviewedScope]]]:
+    """What each client, then each user, holds; from the one on that `after` names."""
+    kinds: list[ResourceType[Any, Any]] = [CLIENT, USER]
+    for kind in kinds[after is not None and after.kind == USER.kind :]:
+        begin = after.id if after is not None and after.kind == kind.kind else None
+        if begin is not None and evidence.work.collection(kind).exists(begin):
+            holder = evidence.holder(evidence.work.collection(kind).get(begin))
+            yield from evidence.rows([holder])
+        for batch in evidence.batches(kind, None, begin):
+            yield from evidence.rows(batch)
 
 
 def review(work: Reviewable, now: datetime, unused_for: timedelta = UNUSED_FOR) -> Review:

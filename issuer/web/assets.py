@@ -24,6 +24,7 @@ TYPES = {
 _FOR_EVER = "public, max-age=31536000, immutable"
 _HASH_CHARACTERS = 12
 _HOVERED = 0.25
+_DARK_SCREEN = "screen and (prefers-color-scheme: dark)"  # what is printed is light
 _SUPERFLUOUS = re.compile(rb"/\*.*?\*/|(?<=[:;,{}])\s+", re.DOTALL)
 # Logos are drawn for a light background.
 _LOGO_STYLE = """
@@ -96,7 +97,7 @@ def _accent_style(accent: str | None) -> str:
     light = _properties(accent, mixed(accent, BLACK, _HOVERED), WHITE)
     lighter = in_dark_theme(accent)
     dark = _properties(lighter, mixed(lighter, WHITE, _HOVERED), BLACK)
-    return f":root {{ {light} }}\n@media (prefers-color-scheme: dark) {{ :root {{ {dark} }} }}\n"
+    return f":root {{ {light} }}\n@media {_DARK_SCREEN} {{ :root {{ {dark} }} }}\n"
 
 
 def _properties(accent: str, strong: str, on_accent: str) -> str:

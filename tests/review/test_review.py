@@ -12,7 +12,13 @@ from issuer.manifest.exporting import written
 from issuer.review import reviewing
 from issuer.review.findings import FindingKind
 from issuer.review.proposals import Proposal, propose
-from issuer.review.reviewing import Review, access_review, review
+from issuer.review.reviewing import (
+    AccessReviewPlace,
+    Review,
+    access_review,
+    access_review_part,
+    review,
+)
 from issuer.roles import Assignment
 from tests.builders import OPERATOR, Deployment
 from tests.usage.reporting import used, used_daily
@@ -269,6 +275,46 @@ def test_what_a_group_gives_is_not_proposed_for_one_member(deployment: Deploymen
         (row,) = access_review(work, deployment.clock())
     assert row.through == "the role reader everywhere through the group team"
     assert row.verdict == "unused"
+
+
+@pytest.mark.parametrize(("most", "looked_at"), [(1, 100), (3, 100), (100, 1), (100, 100)])
+def test_the_parts_of_the_access_review_have_each_row_once(
+    deployment: Deployment, ci: str, monkeypatch: pytest.MonkeyPatch, most: int, looked_at: int
+):
+    monkeypatch.setattr(reviewing, "MOST_PRINCIPALS", looked_at)
+    deployment.role("runner", [RUN, "agents:web:run", "teams:run"])
+    deployment.client("idle")
+    for name in ("alice", "bob", "carol"):
+        deployment.user(name, ["runner"] if name != "bob" else [], id=name)
+    with deployment.services.administration.reading() as work:
+        found, place = [], None
+        while True:
+            part = access_review_part(work, deployment.clock(), place, most)
+            assert len(part.rows) <= most
+            found += part.rows
+            if (place := part.next) is None:
+                break
+        assert found == list(access_review(work, deployment.clock()))
+    assert [each.principal.id for each in found] == ["ci"] * 2 + ["alice"] * 3 + ["carol"] * 3
+
+
+def test_a_part_does_not_split_the_rows_of_one_user(deployment: Deployment, ci: str):
+    deployment.role("runner", [RUN, "teams:run"])
+    deployment.user("alice", ["runner"], id="alice")
+    with deployment.services.administration.reading() as work:
+        part = access_review_part(work, deployment.clock(), None, 3)
+    assert [each.principal.id for each in part.rows] == ["ci", "ci"]
+    assert part.next == AccessReviewPlace("user", "alice", 0)
+
+
+def test_a_part_after_a_client_that_was_deleted_begins_with_the_next_one(
+    deployment: Deployment, ci: str
+):
+    deployment.client("b", scopes=[RUN])
+    deployment.client("d", scopes=[RUN])
+    with deployment.services.administration.reading() as work:
+        part = access_review_part(work, deployment.clock(), AccessReviewPlace("client", "c", 1), 9)
+    assert [each.principal.id for each in part.rows] == ["ci", "ci", "d"]
 
 
 def test_a_review_needs_the_right_to_read_what_it_is_about(

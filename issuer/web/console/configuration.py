@@ -136,7 +136,7 @@ class ConfigurationScreen(ManifestScreen):
         return self.answer(
             "configuration_applied",
             "The manifest is applied",
-            shows_secret=bool(applied.secrets),
+            is_scripted=bool(applied.secrets),
             commands=(command,),
             changes=changes,
             secrets=applied.secrets,

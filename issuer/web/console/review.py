@@ -1,8 +1,10 @@
 """`/console/review`: which rights nobody uses, and what would be enough for a client or user."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 from itertools import groupby, islice
+from urllib.parse import urlencode
 
 from starlette.responses import Response
 
@@ -13,13 +15,22 @@ from issuer.manifest.exporting import written
 from issuer.review.evidence import READS
 from issuer.review.findings import ReviewFinding
 from issuer.review.proposals import Proposal, propose
-from issuer.review.reviewing import access_review, review
+from issuer.review.reviewing import (
+    AccessReviewPlace,
+    access_review,
+    access_review_part,
+    review,
+)
 from issuer.review.table import COLUMNS, as_rows
+from issuer.users import USER
 from issuer.web.console.configuration import ConfigurationScreen
 from issuer.web.console.screens.screen import CONFLICT, ConsoleScreen
+from issuer.web.console.screens.views import Listing
 
 _SHOWN = 100  # findings of a kind
 _EXPORTED = 10_000
+_ON_A_PAGE = 500
+_PLACE = re.compile(r"(client|user):(\d{1,9}):([ -~]{1,255})", re.ASCII)
 
 
 def _by_subject(findings: Iterable[ReviewFinding]) -> list[list[ReviewFinding]]:
@@ -95,6 +106,46 @@ class ReviewScreen(ReviewingScreen):
 
 
 class AccessReviewScreen(ReviewingScreen):
+    """Who holds what, laid out for paper. `?after=` is where a page begins."""
+
+    PATH = "/console/review/access"
+    PARAMETERS = ("after",)
+
+    def show(self) -> Response:
+        now, after = self.parts.clock(), _place(self.visit.query.get("after", ""))
+        with self.operator.reading(AUDIENCE.read) as work:
+            part = access_review_part(work, now, after, _ON_A_PAGE)
+            given_by = {each.given_by for each in part.rows if each.given_by}
+            givers = work.audit_log.names(given_by, [USER.name])
+        url = self.site.base + self.PATH
+        return self.answer(
+            "access_review",
+            "Access review",
+            is_scripted=True,
+            commands=(self.commands.command(("review", "--csv")),),
+            now=now,
+            unknown=[each for each in part.coverage if not each.is_known],
+            givers=givers,
+            listing=Listing(
+                tuple(part.rows),
+                "",
+                next_url=f"{url}?{urlencode({'after': _text(part.next)})}" if part.next else "",
+                first_url=url if after else "",
+            ),
+        )
+
+
+def _place(text: str) -> AccessReviewPlace | None:
+    """The beginning, unless the text is that of a place."""
+    found = _PLACE.fullmatch(text)
+    return AccessReviewPlace(found[1], found[3], int(found[2])) if found else None
+
+
+def _text(place: AccessReviewPlace) -> str:
+    return f"{place.kind}:{place.rows}:{place.id}"
+
+
+class AccessReviewExportScreen(ReviewingScreen):
     """Who holds what, as a file for spreadsheets."""
 
     PATH = "/console/review/export"

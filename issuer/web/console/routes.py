@@ -10,7 +10,7 @@ from issuer.web.console.explain.token import ExplainTokenScreen
 from issuer.web.console.groups import GroupsScreen, OneGroupScreen
 from issuer.web.console.keys import KeysScreen
 from issuer.web.console.overview import OverviewScreen
-from issuer.web.console.review import AccessReviewScreen, ReviewScreen
+from issuer.web.console.review import AccessReviewExportScreen, AccessReviewScreen, ReviewScreen
 from issuer.web.console.roles import OneRoleScreen, RolesScreen
 from issuer.web.console.screens.answers import KeptForms, Notices
 from issuer.web.console.screens.commands import Commands
@@ -41,6 +41,7 @@ SCREENS: tuple[type[ConsoleScreen], ...] = (
     ExplainTokenScreen,
     ReviewScreen,
     AccessReviewScreen,
+    AccessReviewExportScreen,
     KeysScreen,
     VerifiersScreen,
     AuditScreen,

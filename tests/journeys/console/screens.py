@@ -201,6 +201,7 @@ SCREENS = [
     ScreenSeen("verifiers", f"{KEYS}/verifiers"),
     ScreenSeen("review", REVIEW),
     ScreenSeen("proposal", REVIEW, f"{REVIEW}?propose={LONGEST}"),
+    ScreenSeen("access_review", f"{REVIEW}/access"),
     ScreenSeen("audit", AUDIT),
     ScreenSeen("audit", AUDIT, f"{AUDIT}?actor=nobody&since=never"),
     ScreenSeen("audit_event", "/console/audit/{id}", "/console/audit/{event}"),

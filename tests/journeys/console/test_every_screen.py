@@ -13,7 +13,16 @@ from issuer.server.own_routes import own_routes
 from tests.chromium import in_chromium, violations
 from tests.journeys.console.keyboard import not_reached
 from tests.journeys.console.person import PersonAtConsole, let_in
-from tests.journeys.console.screens import EXPLAIN, FILES, ROLES, SCREENS, ScreenSeen, populate
+from tests.journeys.console.screens import (
+    EXPLAIN,
+    FILES,
+    MORE_THAN_A_PAGE,
+    REVIEW,
+    ROLES,
+    SCREENS,
+    ScreenSeen,
+    populate,
+)
 from tests.journeys.running_issuer import RunningIssuer
 
 if TYPE_CHECKING:
@@ -22,8 +31,8 @@ if TYPE_CHECKING:
 pytestmark = in_chromium
 TEMPLATES = Path(issuer.web.__file__).parent / "templates" / "console"
 EXTENDED = {"base", "form", "list", "resource"}
-# These show something once, with buttons to copy it, which need a script.
-SHOWN_ONCE = {"credentials", "invitation_link", "configuration_applied"}
+# These have buttons to copy or to print something, which need a script.
+SCRIPTED = {"credentials", "invitation_link", "configuration_applied", "access_review"}
 PHONE = {"width": 390, "height": 844}
 MAX_BYTES = 30 * 1024
 UNFOLD = "document.querySelectorAll('details').forEach(each => each.open = true)"
@@ -38,6 +47,11 @@ TOO_SMALL = """() => [
 FIELDS = """() => [
   ...document.querySelectorAll(".screen :is(input, select):not([type=hidden])")
 ].map((each) => (each.closest("label") || each).getBoundingClientRect().height)"""
+A4_LANDSCAPE = {"width": 1032, "height": 703}  # with margins of 12 mm
+DARK = "rgb(24, 25, 27)"
+CUT = """() => [document.documentElement, ...document.querySelectorAll(".table, th, td, h1, p")]
+  .filter((each) => each.scrollWidth > each.clientWidth && getComputedStyle(each).display != "inline")
+  .map((each) => each.outerHTML.slice(0, 120))"""
 LOADED = "performance.getEntriesByType('resource').map(each => each.name.split('/').pop())"
 
 on_sqlite = pytest.mark.parametrize("issuer", ["sqlite"], indirect=True, scope="module")
@@ -89,7 +103,7 @@ def test_a_screen_fits_a_phone_and_breaks_no_policy(
     with visits.of(screen, theme, java_script_enabled=False) as person:
         assert person.problems == []
         assert person.page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
-        scripts = {"copy.js"} if screen.shows in SHOWN_ONCE else set()
+        scripts = {"copy.js"} if screen.shows in SCRIPTED else set()
         assert set(person.page.evaluate(LOADED)) <= {"style.css", "icon.svg"} | scripts
         assert len(gzip.compress(person.page.content().encode())) <= MAX_BYTES
 
@@ -107,6 +121,21 @@ def test_fields_are_44_pixels_high_on_a_touch_screen(visits: Visits):
     for screen in ScreenSeen("explain", EXPLAIN), ScreenSeen("roles", ROLES, f"{ROLES}?new=yes"):
         with visits.of(screen, has_touch=True, is_mobile=True) as person:
             assert min(person.page.evaluate(FIELDS)) >= 44
+
+
+@on_sqlite
+@in_both_themes
+def test_the_access_review_fits_on_paper(visits: Visits, theme: Literal["light", "dark"]):
+    """In dark letters, without menu and buttons, and with no column cut."""
+    screen = ScreenSeen("access_review", f"{REVIEW}/access")
+    with visits.of(screen, theme, java_script_enabled=False) as person:
+        person.page.set_viewport_size(A4_LANDSCAPE)
+        person.page.emulate_media(media="print")
+        assert person.page.evaluate(CUT) == []
+        assert person.page.evaluate("getComputedStyle(document.body).color") == DARK
+        assert not person.page.get_by_role("link", name="Overview").is_visible()
+        assert not person.page.get_by_role("link", name="Next page").is_visible()
+        assert person.page.get_by_role("row").count() > MORE_THAN_A_PAGE
 
 
 @on_sqlite

@@ -137,6 +137,7 @@ SCREENS: dict[str, Screen] = {
     "/console/review": Screen(
         ("/console/review",), REVIEWED, parameters=("propose",), entry="Review"
     ),
+    "/console/review/access": Screen(("/console/review/access",), REVIEWED, parameters=("after",)),
     "/console/review/export": Screen(("/console/review/export",), REVIEWED),
     "/console/keys": Screen(
         ("/console/keys", "/console/keys?rotate=ES256"),

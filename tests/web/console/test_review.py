@@ -1,14 +1,21 @@
 """`/console/review`: from what nobody uses to a plan that takes it away, without typing a scope."""
 
-from html import escape
+import re
+from datetime import timedelta
+from html import escape, unescape
 
 import httpx
 import pytest
 
+from issuer.audit import Actor
 from issuer.manifest.exporting import written
 from issuer.review import reviewing
 from issuer.review.proposals import propose
+from issuer.roles import Assignment
+from issuer.web.console import review as review_screen
 from tests.builders import Deployment
+from tests.html_forms import FormsOnPage
+from tests.rows import rows
 from tests.usage.reporting import used_daily
 from tests.web.browsing import Browser
 from tests.web.console.conftest import SignedIn
@@ -77,6 +84,58 @@ def test_why_there_is_no_proposal_is_said_on_the_review(deployment: Deployment, 
     assert "What is used at other-os is unknown" in page.text
 
 
+def test_the_access_review_is_a_page_to_print(deployment: Deployment, signed_in: SignedIn):
+    deployment.role("runner", ["agents:web:run"])
+    alice, boss = deployment.user("alice", id="usr-alice"), deployment.user("boss", id="usr-boss")
+    end = deployment.clock() + timedelta(days=7)
+    with deployment.services.administration.changing(Actor(boss, is_local=True)) as work:
+        work.assignments.assign(alice, Assignment(role="runner", audience="my-os", expires_at=end))
+    browser = signed_in(*REVIEWED)
+    assert f'href="{PATH}/access">Print</a>' in browser.get(PATH).response.text
+    page = browser.get(f"{PATH}/access")
+    assert "on 2026-12-26 12:00 UTC, listed for operator." in page.text
+    assert "Unknown what is used" not in page.text
+    assert "client ci my-os agents:run its own scopes unknown no end 2026-12-25" in page.text
+    assert "client ci my-os sessions:read its own scopes unknown no end unused" in page.text
+    (row,) = (each for each in page.response.text.splitlines() if "usr-alice" in each)
+    shown = " ".join(" ".join(FormsOnPage(row).words).split())
+    assert shown.startswith("user alice usr-alice my-os agents:web:run the role runner at my-os")
+    assert shown.endswith("2026-12-26 by boss 2027-01-02 unknown")
+    assert '<button type="button" class="quiet little" data-print hidden>' in page.response.text
+
+
+def test_the_page_to_print_says_where_use_is_unknown(deployment: Deployment, signed_in: SignedIn):
+    deployment.audience("other-os")
+    deployment.audience("unused-os")
+    deployment.client("other", scopes=["agents:run"], audiences=["other-os"])
+    text = signed_in(*REVIEWED).get(f"{PATH}/access").text
+    assert "Unknown what is used at other-os: no verifier reports what is used." in text
+    assert "unused-os" not in text
+
+
+def test_a_long_access_review_has_pages(
+    deployment: Deployment, signed_in: SignedIn, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(review_screen, "_ON_A_PAGE", 2)
+    strange = deployment.client("https://a.example/?b=c:d&e", scopes=["agents:run"]).client_id
+    browser = signed_in(*REVIEWED)
+    page = browser.get(f"{PATH}/access")
+    assert "More follows on the next page." in page.text
+    seen = page.text
+    while found := re.findall(r'href="([^"]*)" rel="next"', page.response.text):
+        page = browser.get(unescape(found[0]))
+        assert "First page" in page.text
+        seen += page.text
+    assert [seen.count(each) for each in ("sessions:read", strange)] == [1, 1]
+
+
+@rows("after", ["", "ci", "client:x:ci", "role:0:ci", "client:-1:ci", "client:9999999999:ci"])
+def test_what_is_no_place_in_the_access_review_is_its_beginning(
+    admin: Browser, after: str
+):
+    assert "client ci my-os agents:run" in admin.get(f"{PATH}/access", after=after).text
+
+
 def test_the_access_review_is_downloaded(signed_in: SignedIn):
     answer = signed_in(*REVIEWED).get(f"{PATH}/export").response
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
@@ -88,5 +147,5 @@ def test_the_access_review_is_downloaded(signed_in: SignedIn):
 @pytest.mark.parametrize("missing", REVIEWED)
 def test_it_needs_the_right_to_read_what_it_shows(signed_in: SignedIn, missing: str):
     browser = signed_in(*(scope for scope in REVIEWED if scope != missing))
-    for path in (PATH, f"{PATH}?propose=ci", f"{PATH}/export"):
+    for path in (PATH, f"{PATH}?propose=ci", f"{PATH}/access", f"{PATH}/export"):
         assert browser.get(path).status == httpx.codes.FORBIDDEN

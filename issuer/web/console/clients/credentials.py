@@ -45,7 +45,7 @@ def show_credentials(
     return screen.answer(
         "credentials",
         done,
-        shows_secret=True,
+        is_scripted=True,
         commands=commands,
         client_id=client.client_id,
         name=client.name,

@@ -29,7 +29,7 @@ from issuer.web.words import segment
 BAD_REQUEST, CONFLICT = 400, 409
 _MAX_BOXES = 50
 _SHOWN = 200  # characters of a field
-_USUAL = {"may_change": False, "commands": (), "error": "", "shows_secret": False}
+_USUAL = {"may_change": False, "commands": (), "error": "", "is_scripted": False}
 _QUESTION: Mapping[str, Any] = {
     "points": (),
     "facts": {},
@@ -142,8 +142,8 @@ class ConsoleScreen:
 
         `may_change`: with buttons and forms. `commands` show the same. `values` were typed into its
         form, and `errors` were found, by the name of the field; `present` is what the resource is
-        now, where it was changed since the form was shown. `shows_secret`: something is shown once,
-        with buttons to copy it. What else is `shown` has its template.
+        now, where it was changed since the form was shown. `is_scripted`: there are buttons to copy
+        or to print something. What else is `shown` has its template.
         `once` is the id of its forms, if that is not a new one.
         """
         for name in ("values", "errors", "present"):

@@ -99,7 +99,7 @@ class ConsolePage(WebPage):
 
     @property
     def script(self) -> str:
-        return COPY if self.shown["shows_secret"] else ""
+        return COPY if self.shown["is_scripted"] else ""
 
     @property
     def templates(self) -> tuple[str, ...]:

@@ -37,7 +37,7 @@ def invitation_link(
         commands=commands,
         person=user,
         url=invitation.url,
-        shows_secret=not invitation.sent_to,
+        is_scripted=not invitation.sent_to,
         sent_to=invitation.sent_to,
         expires_at=invitation.expires_at,
     )
