@@ -77,6 +77,11 @@ def _without(scopes: Iterable[str], others: Iterable[str]) -> tuple[str, ...]:
     return tuple(scope for scope in scopes if scope not in left)
 
 
+def _held_by(work: UnitOfWork, roles: Sequence[Role]) -> dict[str, int]:
+    """To how many clients, users and groups each is assigned; counted up to `MOST_COUNTED`."""
+    return work.assignments.count_holders_of_each([each.name for each in roles], MOST_COUNTED)
+
+
 class RoleForm(ResourceForm[RoleFields, Role]):
     def given(self, form: Mapping[str, str], resource: Role | None) -> dict[str, Any]:
         """Also the scopes of the field that completes names."""
@@ -94,6 +99,7 @@ class RolesScreen(CollectionScreen):
     """The form for a new role warns once of scopes that look odd. `?add=` has scopes for it."""
 
     FORM = FORM
+    EXPORTED = ("held_by",)
     PARAMETERS = ("new", "add")
     MAX_FORM = MAX_BYTES
     SIGN_IN = dict.fromkeys(("", "create", "force"), NeedsSignIn.IF_PROTECTED)
@@ -105,11 +111,12 @@ class RolesScreen(CollectionScreen):
 
     def about(self, work: UnitOfWork, roles: Sequence[Role]) -> dict[str, Any]:
         """How many hold each, and the scopes of each for what is no longer there."""
-        holding = {
-            each.name: counted(work.assignments.count_holders(each.name, MOST_COUNTED))
-            for each in roles
-        }
+        holding = {name: counted(number) for name, number in _held_by(work, roles).items()}
         return {"holding": holding, "gone": gone_of(self.operator, work, roles)}
+
+    def exported(self, work: UnitOfWork, roles: Sequence[Role]) -> Sequence[dict[str, Any]]:
+        held_by = _held_by(work, roles)
+        return [{"held_by": held_by[each.name]} for each in roles]
 
     def picks(self, values: Mapping[str, str]) -> dict[str, Any]:
         """Without `findings`, which are about scopes that were typed and not saved yet."""

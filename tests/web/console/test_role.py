@@ -1,8 +1,14 @@
 """`/console/roles/{name}`: what a role allows, who has it, and changing it knowingly."""
 
+import csv
+import io
+import json
+
 import httpx
+import pytest
 
 from issuer.roles import Assignment
+from issuer.web.console import roles
 from tests.builders import Deployment
 from tests.oauth.refreshing import events
 from tests.web.browsing import Browser, PageSeen
@@ -35,6 +41,29 @@ def test_a_role_shows_what_it_allows_and_who_has_it(deployment: Deployment, admi
     assert "ci-bot client ci-bot everywhere" in page.text
     assert f"alice user {user_id} my-os" in page.text
     assert "issuer role show runner" in page.text
+
+
+def test_the_list_and_its_file_say_how_many_hold_each_role(
+    deployment: Deployment, admin: Browser, monkeypatch: pytest.MonkeyPatch
+):
+    for name in ("runner", "unused", "writer"):
+        deployment.role(name, [])
+    deployment.client("ci-bot", ["runner", "writer"])
+    for name in ("alice", "bob"):
+        deployment.user(name, ["runner"])
+    with deployment.changing() as work:
+        work.assignments.assign("ci-bot", Assignment(role="runner", audience="my-os"))
+    rows = csv.DictReader(io.StringIO(admin.get("/console/roles", export="csv").response.text))
+    assert {each["name"]: each["held_by"] for each in rows} == {
+        **{"admin-role": "1", "runner": "3"},
+        **{"unused": "0", "writer": "1"},
+    }
+    lines = admin.get("/console/roles", export="jsonl", search="runner").response.text.splitlines()
+    assert [json.loads(line)["held_by"] for line in lines] == [3]
+    assert "runner none 3" in admin.get("/console/roles").text
+    monkeypatch.setattr(roles, "MOST_COUNTED", 2)
+    lines = admin.get("/console/roles", export="jsonl", search="runner").response.text.splitlines()
+    assert [json.loads(line)["held_by"] for line in lines] == [2]
 
 
 def test_who_has_a_role_is_shown_in_pages(deployment: Deployment, admin: Browser):
