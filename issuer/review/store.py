@@ -15,12 +15,11 @@ from issuer.database.tables import (
     ClientActRuleRow,
     ClientScopeExpiryRow,
     GroupRow,
-    IdentityRow,
-    KnownAddressRow,
-    SignInSessionRow,
     UsedScopeRow,
+    UserRow,
 )
 from issuer.usage.store import OTHERS
+from issuer.users.store import LAST_SIGN_IN
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,18 +137,10 @@ class ReviewStore(Statements):
 
     def last_sign_ins(self, user_ids: Sequence[str]) -> dict[str, datetime]:
         """When each user last signed in, as far as it is known: for 90 days."""
-        found: dict[str, datetime] = {}
-        for user, at in (
-            (KnownAddressRow.user_id, KnownAddressRow.succeeded_at),
-            (IdentityRow.user_id, IdentityRow.last_used_at),
-            (SignInSessionRow.user_id, SignInSessionRow.authenticated_at),
-        ):
-            query = select(user, func.max(at)).where(at.is_not(None)).group_by(user)
-            for part in in_parts(user_ids):
-                for user_id, last in self.session.execute(query.where(user.in_(part))):
-                    if last is not None:
-                        found[user_id] = max(last, found.get(user_id, last))
-        return found
+        query = select(UserRow.id, LAST_SIGN_IN)
+        parts = (query.where(UserRow.id.in_(part)) for part in in_parts(user_ids))
+        found = (row for part in parts for row in self.session.execute(part))
+        return {user_id: at for user_id, at in found if at is not None}
 
 
 def _day_if(condition: ColumnElement[bool]) -> ColumnElement[datetime]:

@@ -4,37 +4,25 @@ What is used once is used by one statement, so that two requests cannot both use
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, exists, func, select, update
-from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy import delete, exists, func, select, update
 
 from issuer.database.store import Statements, as_record, insert_new, rows_changed
 from issuer.database.tables import (
     IdentityRow,
     InvitationRow,
-    KnownAddressRow,
     PasskeyRow,
     RecoveryCodeRow,
-    SignInSessionRow,
     TotpSecretRow,
     UsedChallengeRow,
     UserRow,
 )
 from issuer.sign_in.challenges import Challenge
 from issuer.sign_in.passkeys import StoredPasskey
-
-_IS_COMPLETE = SignInSessionRow.second_factor_due.is_(False)
-# When sign-ins of a user were, as far as they are kept.
-_SIGN_INS = (
-    (SignInSessionRow.authenticated_at, (SignInSessionRow.user_id == UserRow.id) & _IS_COMPLETE),
-    (KnownAddressRow.succeeded_at, KnownAddressRow.user_id == UserRow.id),
-    (PasskeyRow.last_used_at, PasskeyRow.user_id == UserRow.id),
-    (IdentityRow.last_used_at, IdentityRow.user_id == UserRow.id),
-)
-_KNOWN = 6  # columns before those of sign-ins
+from issuer.users.store import LAST_SIGN_IN
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +77,12 @@ class FactorStore(Statements):
                 exists().where(PasskeyRow.user_id == user.id),
                 exists().where(IdentityRow.user_id == user.id),
                 invitation.expires_at,
-                *(_newest(at, of_user) for at, of_user in _SIGN_INS),
+                LAST_SIGN_IN,
             )
             .outerjoin(invitation, (invitation.user_id == user.id) & (invitation.expires_at > now))
             .where(user.id.in_(user_ids))
         )
-        return {row[0]: _methods(row) for row in self.session.execute(query)}
+        return {row[0]: SignInMethods(*row[1:]) for row in self.session.execute(query)}
 
     def add(self, row: TotpSecretRow | PasskeyRow | InvitationRow) -> None:
         self.session.add(row)
@@ -158,14 +146,3 @@ class FactorStore(Statements):
 
 def _stored(row: PasskeyRow) -> StoredPasskey:
     return as_record(StoredPasskey, row, transports=tuple(row.transports))
-
-
-def _newest(
-    at: InstrumentedAttribute[Any], condition: ColumnElement[bool]
-) -> ColumnElement[datetime | None]:
-    return select(func.max(at)).where(condition).scalar_subquery()
-
-
-def _methods(row: Sequence[Any]) -> SignInMethods:
-    last = max(filter(None, row[_KNOWN:]), default=None)
-    return replace(SignInMethods(*row[1:_KNOWN]), last_sign_in_at=last)

@@ -1,8 +1,21 @@
 """Users in SQL."""
 
 from collections.abc import Collection, Sequence
+from typing import Any
 
-from sqlalchemy import case, delete, exists, func, or_, select, update
+from sqlalchemy import (
+    Select,
+    case,
+    delete,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    union_all,
+    update,
+)
+from sqlalchemy.orm import InstrumentedAttribute
 
 from issuer.authority import Grantor
 from issuer.database.conditions import Attribute, Condition, FilteredStore
@@ -11,11 +24,14 @@ from issuer.database.tables import (
     GroupMemberRow,
     IdentityRow,
     InvitationRow,
+    KnownAddressRow,
     PasskeyRow,
+    SignInSessionRow,
     TotpSecretRow,
     UserRow,
 )
 from issuer.fields.usernames import fold_username, is_username
+from issuer.users.attempts import NEVER
 
 # Of a user without one to show, `name` is made of the parts that a SCIM client sent.
 _HAS_DISPLAY_NAME = or_(
@@ -25,6 +41,23 @@ _DISPLAY_NAME = case((_HAS_DISPLAY_NAME, func.nullif(UserRow.name, "")))
 # Of the first address, which is that of the user; without a label it is one of work.
 _LABEL = func.coalesce(Attribute.within(UserRow.scim, "emails", 0, "type").column, "work")
 _EMAIL_LABEL = case((UserRow.email.is_not(None), _LABEL))
+
+
+def _sign_ins(at: InstrumentedAttribute[Any], user_id: InstrumentedAttribute[str]) -> Select[Any]:
+    """When sign-ins of a user were, by what one table keeps of them."""
+    return select(at.label("at")).where(user_id == UserRow.id).correlate(UserRow)
+
+
+_SIGN_INS = union_all(
+    _sign_ins(SignInSessionRow.authenticated_at, SignInSessionRow.user_id).where(
+        SignInSessionRow.second_factor_due.is_(False)
+    ),
+    _sign_ins(KnownAddressRow.succeeded_at, KnownAddressRow.user_id),
+    _sign_ins(PasskeyRow.last_used_at, PasskeyRow.user_id),
+    _sign_ins(IdentityRow.last_used_at, IdentityRow.user_id),
+).subquery()
+# When a user last signed in, as far as it is kept; else null.
+LAST_SIGN_IN = select(func.max(_SIGN_INS.c.at)).scalar_subquery()
 _ATTRIBUTES = {
     "id": Attribute(UserRow.id),
     "username": Attribute(UserRow.folded_username, fold_username),
@@ -47,6 +80,7 @@ class UserStore(FilteredStore[UserRow]):
         "name": func.lower(UserRow.name),
         "email": func.lower(func.coalesce(UserRow.email, "")),
         "created_at": UserRow.created_at,
+        "last_sign_in_at": func.coalesce(LAST_SIGN_IN, literal(NEVER, LAST_SIGN_IN.type)),
     }
     also_searched = (UserRow.name, UserRow.email)
 

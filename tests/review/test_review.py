@@ -21,6 +21,7 @@ from issuer.review.reviewing import (
 )
 from issuer.roles import Assignment
 from tests.builders import OPERATOR, Deployment
+from tests.sign_in.people import People
 from tests.usage.reporting import used, used_daily
 
 DAY = timedelta(days=1)
@@ -145,6 +146,19 @@ def test_people_who_do_not_sign_in_are_found(deployment: Deployment):
     deployment.clock.move(31 * DAY)
     people = [e for e in reviewed(deployment).findings if e.kind is FindingKind.NEVER_SIGNED_IN]
     assert [each.principal and each.principal.name for each in people] == ["alice"]
+
+
+def test_a_passkey_counts_as_a_sign_in(deployment: Deployment):
+    people = People(deployment, deployment.clock)
+    passkey = people.passkey_of(deployment.user("alice"))
+    deployment.clock.move(31 * DAY)
+    people.sign_in(passkey)
+    signing_in = {FindingKind.NEVER_SIGNED_IN, FindingKind.NOT_SIGNED_IN}
+    kinds = {each.kind for each in reviewed(deployment).findings}
+    assert not kinds & signing_in
+    deployment.clock.move(31 * DAY)
+    kinds = {each.kind for each in reviewed(deployment).findings}
+    assert kinds & signing_in == {FindingKind.NOT_SIGNED_IN}
 
 
 @pytest.mark.parametrize("bound", ["MOST_PRINCIPALS", "MOST_FINDINGS"])

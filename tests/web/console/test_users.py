@@ -157,6 +157,36 @@ def test_the_list_says_which_roles_people_hold_and_when_they_signed_in(
     assert "bob reader password not lately" in signed_in_again(deployment, "admin").get(LIST).text
 
 
+def test_the_list_is_sorted_by_the_last_sign_in(
+    admin: Browser, deployment: Deployment, people: People, monkeypatch: pytest.MonkeyPatch
+):
+    """Of those of whom none is known, and of equal ones, by user name."""
+    passkey = people.passkey_of(deployment.user("alice", id="a"))
+    for name in ("bob", "carol", "dave"):
+        deployment.user(name, id=name[0])
+    deployment.wait(timedelta(minutes=5))
+    signed_in_again(deployment, "dave")
+    deployment.wait(timedelta(minutes=5))
+    people.sign_in(passkey)
+    oldest_first = ["bob", "carol", "admin", "dave", "alice"]
+    for size in (1, 2, 50):
+        monkeypatch.setattr(views, "PAGE", size)
+        for order, expected in (("asc", oldest_first), ("desc", oldest_first[::-1])):
+            assert paged(admin, sort="last_sign_in_at", order=order) == expected
+    assert "sort=last_sign_in_at" in admin.get(LIST).response.text
+
+
+def paged(browser: Browser, **query: str) -> list[str]:
+    """The user names on all pages of a list."""
+    found, page = [], browser.get(LIST, **query)
+    while True:
+        html = page.response.text
+        found += re.findall(r'<th scope="row"><a href="[^"]*">([^<]*)</a>', html)
+        if not (following := re.findall(r'href="([^"]*)" rel="next"', html)):
+            return found
+        page = browser.get(unescape(following[0]))
+
+
 def signed_in_again(deployment: Deployment, username: str) -> Browser:
     browser = Browser(deployment.http)
     browser.sign_in(username)
@@ -213,15 +243,7 @@ def test_the_pages_of_a_sorted_search_have_each_user_once(
         {"search": "a", "sort": "email", "order": "desc"},
         {"search": "a", "order": "desc"},
     ):
-        found, page = [], shared_admin.get(LIST, **query)
-        while True:
-            html = page.response.text
-            found += re.findall(r'<th scope="row"><a href="[^"]*">([^<]*)</a>', html)
-            following = re.findall(r'href="([^"]*)" rel="next"', html)
-            if not following:
-                break
-            page = shared_admin.get(unescape(following[0]))
-        assert sorted(found) == ["admin", "alice", "carol"], query
+        assert sorted(paged(shared_admin, **query)) == ["admin", "alice", "carol"], query
 
 
 def test_a_search_of_very_many_looks_at_some_at_a_time(
