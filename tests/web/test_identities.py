@@ -45,9 +45,12 @@ def test_a_person_links_an_account_and_signs_in_with_it(
 ):
     browser.sign_in()
     page = browser.get("/account")
-    assert "company Not linked" in page.text
+    assert "Link an account to sign in with it as well. company Link" in page.text
+    assert "You can sign in here with these accounts." not in page.text
     page = browser.follow(link(browser, provider))
     assert "The account is linked" in page.text
+    assert "You can sign in here with these accounts. company" in page.text
+    assert "Link an account" not in page.text
     assert linked(deployment, alice) == [("company", SUBJECT)]
     assert sign_in_elsewhere(Browser(browser._http), provider).location == "/account"
 
