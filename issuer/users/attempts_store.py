@@ -5,13 +5,14 @@ no lock. So there is no deadlock.
 """
 
 import hmac
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, delete, exists, select, tuple_, update
 
-from issuer.database.store import Statements, insert_into
+from issuer.database.store import Statements, in_parts, insert_into
 from issuer.database.tables import CountedTries, KnownAddressRow, SignInTriesRow, UserRow
 from issuer.fields.networks import network_of
 from issuer.fields.usernames import fold_username
@@ -110,13 +111,20 @@ class AttemptStore(Statements):
             self.session.execute(delete(row).where(*_at(user_id, mark)))
         return is_news
 
-    def of_user(self, user_id: str, mark: bytes) -> list[Tries]:
-        """All counts of the user, not locked."""
-        queries = (
-            select(*_columns(SignInTriesRow)).where(SignInTriesRow.mark == mark),
-            select(*_columns(KnownAddressRow)).where(KnownAddressRow.user_id == user_id),
-        )
-        return [Tries(*found) for query in queries for found in self.session.execute(query)]
+    def of_users(self, marks: Mapping[str, bytes]) -> dict[str, list[Tries]]:
+        """All counts of each of these users, not locked; `marks` by the id of the user."""
+        found: dict[str, list[Tries]] = {user_id: [] for user_id in marks}
+        ids = {mark: user_id for user_id, mark in marks.items()}
+        query = select(SignInTriesRow.mark, *_columns(SignInTriesRow))
+        for some in in_parts(ids):
+            for mark, *tries in self.session.execute(query.where(SignInTriesRow.mark.in_(some))):
+                found[ids[mark]].append(Tries(*tries))
+        at_known = select(KnownAddressRow.user_id, *_columns(KnownAddressRow))
+        for part in in_parts(marks):
+            of_part = at_known.where(KnownAddressRow.user_id.in_(part))
+            for user_id, *tries in self.session.execute(of_part):
+                found[user_id].append(Tries(*tries))
+        return found
 
     def unlock(self, user_id: str, mark: bytes) -> None:
         """Reset all counts of the user; known addresses stay known."""

@@ -3,7 +3,7 @@
 Counts have transactions of their own: they survive a refusal, and a crash grants no free guess.
 """
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -14,7 +14,7 @@ from issuer.clock import Clock
 from issuer.database import Database, Session
 from issuer.errors import InvalidCredentials, IssuerError
 from issuer.telemetry.metrics import Metrics
-from issuer.users.attempts import AttemptPolicy, Counted, Counts
+from issuer.users.attempts import AttemptPolicy, Counted, Counts, Tries
 from issuer.users.attempts_store import MAX_DELETED, Attempt, AttemptStore, CounterKeys
 
 # Most attempts take tens of milliseconds.
@@ -167,9 +167,13 @@ class AttemptGuard:
 
     def state_of(self, user_id: str) -> SignInState:
         """The state of the user, without counting anything."""
-        now, limit = self._clock(), self._policy.limits[Counted.USER]
         with self._database.reading() as session:
-            tries = AttemptStore(session).of_user(user_id, self._keys.of_user(user_id))
+            tries = AttemptStore(session).of_users({user_id: self._keys.of_user(user_id)})
+        return self.state_by(tries[user_id])
+
+    def state_by(self, tries: Sequence[Tries]) -> SignInState:
+        """The state of a user with these counts."""
+        now, limit = self._clock(), self._policy.limits[Counted.USER]
         failed = sum(each.failed for each in tries if each.tried_at + limit.lock > now)
         locks = [limit.refused_until(each, now) for each in tries if limit.is_locked(each, now)]
         return SignInState(failed, max(locks, default=None))

@@ -1,6 +1,6 @@
 """The rules for users."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from random import Random
 from typing import Any, TypeVar
 
@@ -10,6 +10,7 @@ from issuer.errors import AlreadyExists, NotFound
 from issuer.fields.ids import fold_id
 from issuer.fields.usernames import fold_username
 from issuer.resources import Principals, Transaction
+from issuer.users.attempts import Tries
 from issuer.users.attempts_store import AttemptStore, CounterKeys
 from issuer.users.passwords import NewPassword, require_not_username
 from issuer.users.store import UserStore
@@ -70,6 +71,11 @@ class UsersWith(Principals[UserRow, UserFieldsT, UserT]):
 
     def _prefixes(self, text: str) -> list[str]:
         return [fold_id(text), fold_username(text)]
+
+    def attempts_of_each(self, user_ids: Iterable[str]) -> dict[str, list[Tries]]:
+        """What counts the attempts of each user to sign in, by its id."""
+        marks = {user_id: self._keys.of_user(user_id) for user_id in user_ids}
+        return AttemptStore(self._session).of_users(marks)
 
     def set_password(
         self, user_id: str, password: NewPassword, *, grantor: Grantor | None = None

@@ -239,6 +239,7 @@ def test_a_locked_user_is_unlocked(admin: Browser, deployment: Deployment):
     text = admin.get(PAGE).text
     assert "Alice Example active locked" in text
     assert "The lock ends in 15 minutes" in text
+    assert "the right password is answered like a wrong one" in text
     assert "locked after wrong attempts" in text
     done = admin.follow(send(admin, PAGE, do="unlock"))
     assert "issuer user unlock alice-id" in done.text

@@ -10,6 +10,7 @@ from html import unescape
 import httpx
 import pytest
 
+from issuer.audit import Actor
 from issuer.database import store
 from issuer.scopes import ISSUER_ADMIN
 from issuer.sign_in import InvitationFields
@@ -137,6 +138,21 @@ def test_the_list_says_state_and_how_people_sign_in(
     assert "bob disabled none password never" in text
     assert "carol none nothing yet never" in text
     assert "dave invited none nothing yet never" in text
+
+
+def test_the_list_and_its_file_say_who_is_locked(admin: Browser, deployment: Deployment):
+    alice = deployment.user("alice", id="a")
+    deployment.user("bob", id="b")
+    guard, elsewhere = deployment.services.sign_in.guard, Actor(address="203.0.113.9")
+    for attempt in [guard.begin(alice, "alice", elsewhere.address) for _ in range(10)]:
+        guard.end(attempt, elsewhere, succeeded=False)
+    text = admin.get(LIST).text
+    assert "alice locked none password" in text
+    assert "bob none password" in text
+    lines = admin.get(LIST, export="jsonl", search="alice").response.text.splitlines()
+    assert [json.loads(line)["states"] for line in lines] == [["active", "locked"]]
+    deployment.wait(timedelta(minutes=15))
+    assert "locked" not in admin.get(LIST).text
 
 
 def test_the_list_says_which_roles_people_hold_and_when_they_signed_in(

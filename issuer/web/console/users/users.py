@@ -61,11 +61,14 @@ def _roles_of(work: UnitOfWork, users: Sequence[User]) -> dict[str, list[str]]:
     return {each.id: found.get(fold_id(each.id), []) for each in users}
 
 
-def _exported(user: User, means: SignInMethods | None, roles: list[str]) -> dict[str, Any]:
+def _exported(
+    how: tuple[SignInMethods, tuple[str, ...]] | None, roles: list[str]
+) -> dict[str, Any]:
     """None for a user who was deleted just now."""
+    means, states = how or (None, ())
     last = means.last_sign_in_at if means else None
     return {
-        "states": list(user_states(user, means)) if means else [],
+        "states": list(states),
         "roles": roles,
         "last_sign_in_at": last.isoformat() if last else None,
     }
@@ -80,18 +83,25 @@ class UsersScreen(CollectionScreen):
 
     def about(self, work: UnitOfWork, users: Sequence[User]) -> dict[str, Any]:
         """How each can sign in, their states and roles; what sign-ins are known since."""
-        means = work.factors.methods_of(*(each.id for each in users))
-        known = ((each, means[each.id]) for each in users if each.id in means)
         return {
-            "sign_in_of": {user.id: (how, user_states(user, how)) for user, how in known},
+            "sign_in_of": self._sign_in_of(work, users),
             "roles_of": _roles_of(work, users),
             "known_since": self.parts.clock() - KNOWN_FOR,
         }
 
     def exported(self, work: UnitOfWork, users: Sequence[User]) -> Sequence[dict[str, Any]]:
+        how, roles = self._sign_in_of(work, users), _roles_of(work, users)
+        return [_exported(how.get(user.id), roles[user.id]) for user in users]
+
+    def _sign_in_of(
+        self, work: UnitOfWork, users: Sequence[User]
+    ) -> dict[str, tuple[SignInMethods, tuple[str, ...]]]:
+        """How each that there still is can sign in, and its states, by id."""
         means = work.factors.methods_of(*(each.id for each in users))
-        roles = _roles_of(work, users)
-        return [_exported(user, means.get(user.id), roles[user.id]) for user in users]
+        attempts, state_by = work.users.attempts_of_each(means), self.parts.sign_in.guard.state_by
+        locked = {user_id: state_by(tries).locked_until for user_id, tries in attempts.items()}
+        known = ((each, means[each.id], locked[each.id]) for each in users if each.id in means)
+        return {user.id: (how, user_states(user, how, until)) for user, how, until in known}
 
     def choices(self) -> Mapping[str, Sequence[str]]:
         with self.operator.work(USER.read) as work:
