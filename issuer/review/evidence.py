@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from issuer.audiences import AUDIENCE
 from issuer.clients import CLIENT, Client
 from issuer.fields.ids import fold_id
+from issuer.fields.text import escaped
 from issuer.manifest import current
 from issuer.resources import ResourceType
 from issuer.review.exchanges import Exchanges
@@ -253,7 +254,7 @@ class UsageEvidence:
             principal=holder.principal,
             audience=audience,
             scope=scope,
-            through=_OWN if role is None else f"the role {role}",
+            through=_OWN if role is None else escaped(f"the role {role}"),
             role=None if role is None else role.role,
             given_at=since.given_at,
             given_by=since.given_by,

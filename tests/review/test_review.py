@@ -331,6 +331,15 @@ def test_a_part_after_a_client_that_was_deleted_begins_with_the_next_one(
     assert [each.principal.id for each in part.rows] == ["ci", "ci", "d"]
 
 
+def test_the_name_of_a_group_cannot_reorder_the_words_beside_it(deployment: Deployment):
+    """With a control of the bidirectional algorithm, Unicode TR36 §2.1."""
+    deployment.role("reader", [SESSIONS])
+    deployment.group("\u202eteam", [deployment.user("alice")], roles=["reader"])
+    with deployment.services.administration.reading() as work:
+        (row,) = access_review(work, deployment.clock())
+    assert row.through == "the role reader everywhere through the group \\u202eteam"
+
+
 def test_a_review_needs_the_right_to_read_what_it_is_about(
     deployment: Deployment,
 ):
