@@ -50,7 +50,7 @@ FIELDS = """() => [
 A4_LANDSCAPE = {"width": 1032, "height": 703}  # with margins of 12 mm
 DARK = "rgb(24, 25, 27)"
 CUT = """() => [document.documentElement, ...document.querySelectorAll(".table, th, td, h1, p")]
-  .filter((each) => each.scrollWidth > each.clientWidth && getComputedStyle(each).display != "inline")
+  .filter((each) => each.scrollWidth > each.clientWidth + 1)
   .map((each) => each.outerHTML.slice(0, 120))"""
 LOADED = "performance.getEntriesByType('resource').map(each => each.name.split('/').pop())"
 

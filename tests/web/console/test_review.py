@@ -130,9 +130,7 @@ def test_a_long_access_review_has_pages(
 
 
 @rows("after", ["", "ci", "client:x:ci", "role:0:ci", "client:-1:ci", "client:9999999999:ci"])
-def test_what_is_no_place_in_the_access_review_is_its_beginning(
-    admin: Browser, after: str
-):
+def test_what_is_no_place_in_the_access_review_is_its_beginning(admin: Browser, after: str):
     assert "client ci my-os agents:run" in admin.get(f"{PATH}/access", after=after).text
 
 
