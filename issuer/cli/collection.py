@@ -16,6 +16,7 @@ from issuer.cli.options import AllowUnknownScopes, Cascade, KeepCredentials, Lim
 from issuer.composition import UnitOfWork
 from issuer.database.store import ListQuery
 from issuer.errors import InUse, NotAllowed, NotFound
+from issuer.fields.ids import fold_id
 from issuer.resources import ResourceType
 from issuer.resources.resource_type import ItemText
 
@@ -168,10 +169,11 @@ class CollectionCommands:
                     try:
                         collection.delete(key)
                     except InUse as error:
+                        using = _named(work, error.users_of_it)
                         if not cascade:
-                            raise NotAllowed(f"{error}{more}") from None
-                        users = ", ".join(error.users_of_it)
-                        confirmation.require(f"delete the {kind} {key}, in use by {users}")
+                            raise NotAllowed(f"{InUse(kind, key, using)}{more}") from None
+                        loss = f"delete the {kind} {key}, in use by {', '.join(using)}"
+                        confirmation.require(loss)
                         collection.delete(key, cascade=True)
                     else:
                         confirmation.require_on_terminal(loss)
@@ -196,6 +198,13 @@ class CollectionCommands:
     def _found(self, work: UnitOfWork, resource: str) -> Any:
         find = self.find or (lambda work, key: work.collection(self.resource_type).get(key))
         return find(work, resource)
+
+
+def _named(work: UnitOfWork, using: Iterable[str]) -> list[str]:
+    """What uses a resource, with the names of users for their ids."""
+    using = list(using)
+    names = {fold_id(each.id): f"user {each.username}" for each in work.users.named(using)}
+    return [names.get(fold_id(each), each) for each in using]
 
 
 def _adjusting(name: str, replacing: Any) -> dict[str, Any]:

@@ -122,6 +122,15 @@ def test_a_deletion_is_confirmed_on_a_terminal_and_says_what_goes(
     assert len(with_more.json(*shows.split())["items"]) == len(before["items"]) - 1
 
 
+def test_who_has_a_role_is_named(with_more: Cli):
+    """Ids of users are random."""
+    holders = "in use by ci-bot, group Platform, user alice."
+    refused = with_more("role", "delete", "runner").sentence
+    assert refused.startswith(f"The role 'runner' is {holders} With --cascade")
+    asked = with_more("role", "delete", "runner", "--cascade").sentence
+    assert asked == f"This would delete the role runner, {holders} Add --yes to do it."
+
+
 @pytest.mark.parametrize("yes", [[], ["--yes"]])
 def test_a_deletion_needs_no_answer_from_scripts(with_more: Cli, yes: list[str]):
     for command, *_ in DELETING:
