@@ -4,6 +4,7 @@ import httpx
 from hypothesis import given
 from hypothesis import strategies as st
 
+from issuer.scopes import ISSUER_SCOPES
 from issuer.web.console.screens.picks import boxes_of, with_picks
 from tests.builders import Deployment
 from tests.inspection.inspected import inspected
@@ -131,6 +132,14 @@ def test_rights_at_the_issuer_are_offered_to_admins_only(
     assert "pick scopes issuer:" not in other.get(PATH, edit="yes").response.text
     ticked = {"pick scopes issuer:admin": "yes", "do": "review", "version": "1"}
     assert forged(deployment, other, PATH, **ticked).status == httpx.codes.FORBIDDEN
+
+
+def test_each_right_at_the_issuer_has_a_box(deployment: Deployment, admin: Browser):
+    deployment.role("runner", [])
+    page = admin.get(PATH, edit="yes")
+    for scope in ISSUER_SCOPES:
+        assert f'name="pick scopes {scope}"' in page.response.text
+    assert "Report which scopes are used" in page.text
 
 
 def test_many_boxes_can_be_ticked_at_once(deployment: Deployment, admin: Browser):

@@ -21,18 +21,20 @@ from issuer.scopes import (
     ISSUER_REGISTER,
     ISSUER_SCIM,
     ISSUER_STATUS,
+    ISSUER_USAGE,
     parse,
 )
 from issuer.vocabulary import GrantType
 
 _SHOWN = 100
 _PLACES = 20
-_OF_ISSUER = {
+OF_ISSUER = {
     ISSUER_ADMIN: "Do everything at this issuer",
     ISSUER_INTROSPECT: "Introspect the tokens of all clients",
     ISSUER_REGISTER: "Register clients",
     ISSUER_SCIM: "Provision users and groups by SCIM",
     ISSUER_STATUS: "Read how the servers are",
+    ISSUER_USAGE: "Report which scopes are used",
 }
 MOST = 100
 
@@ -109,7 +111,7 @@ def meaning_of(scope: str) -> str:
     if parse(scope).is_of_issuer:
         _, *rest = scope.split(":")
         verb = {"read": "See", "write": "See and change"}.get(rest[-1], "")
-        return _OF_ISSUER.get(scope) or f"{verb} {rest[0]}"
+        return OF_ISSUER.get(scope) or f"{verb} {rest[0]}"
     (group,) = in_groups([scope])
     (permission,) = group.permissions
     if group.title == "Other":

@@ -14,7 +14,7 @@ from issuer.inspection import Components
 from issuer.inspection.components import FAMILIES, named_by, names_of
 from issuer.roles import Role
 from issuer.scopes import AGENT_OS_ADMIN, ISSUER_ADMIN, ISSUER_RESOURCES, InvalidScope, parse
-from issuer.web.console.rights.effective_rights import meaning_of
+from issuer.web.console.rights.effective_rights import OF_ISSUER, meaning_of
 from issuer.web.console.screens.operator import Operator
 from issuer.web.console.screens.picks import Box, Boxes
 
@@ -196,7 +196,10 @@ def _in_order(some: Iterable[str]) -> list[str]:
 
 
 def _of_issuer(chosen: _Chosen) -> Iterator[PickerGroup]:
-    rows = [PickerRow(meaning_of(ISSUER_ADMIN), (chosen.box(ISSUER_ADMIN, "admin"),))]
+    rows = [
+        PickerRow(meaning, (chosen.box(scope, scope.split(":")[-1]),))
+        for scope, meaning in OF_ISSUER.items()
+    ]
     rows += [
         PickerRow(
             name.replace("-", " ").capitalize(),
