@@ -1,6 +1,6 @@
 """What is held, and the evidence of whether it is used."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -17,9 +17,10 @@ from issuer.manifest import current
 from issuer.resources import ResourceType
 from issuer.review.exchanges import Exchanges
 from issuer.review.findings import Principal, ReportCoverage
+from issuer.review.smallest import smallest
 from issuer.review.store import GivenAssignment, ReviewStore, UsedScope
 from issuer.roles import ROLE, HeldRole, Role
-from issuer.scopes import counting_at, meet
+from issuer.scopes import counting_at, covers, meet
 from issuer.usage import KEPT_FOR
 from issuer.usage.usage import day_of
 from issuer.users import USER, User
@@ -41,7 +42,8 @@ class Reviewable(current.Configuration, Protocol):
 class ReviewedScope(BaseModel, frozen=True):
     """A scope that a client or user holds at an audience: a row of the access review.
 
-    `verdict` is `used`, `rarely used`, `unused` or `unknown`; `last_used` the day.
+    `verdict` is `used`, `rarely used`, `unused` or `unknown`; `last_used` the day. `enough` are
+    narrower scopes that cover what was used, if there are any, and as far as reports tell.
     """
 
     principal: Principal
@@ -56,6 +58,7 @@ class ReviewedScope(BaseModel, frozen=True):
     days: int
     requests: int
     verdict: str
+    enough: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +253,8 @@ class UsageEvidence:
     ) -> ReviewedScope:
         matching = [u for u in holder.allowed_at(audience) if meet([scope], [u.scope])]
         last = max((u.last_allowed for u in matching if u.last_allowed), default=None)
+        exchanged = self.exchanges.needing(audience, holder.exchanged)
+        is_judged = self.coverage[audience].is_known and began < self.since
         return ReviewedScope(
             principal=holder.principal,
             audience=audience,
@@ -262,14 +267,8 @@ class UsageEvidence:
             last_used=last,
             days=max((u.days for u in matching), default=0),
             requests=sum(u.allowed for u in matching),
-            verdict=self._verdict(
-                audience,
-                last,
-                began,
-                is_exchanged=bool(
-                    meet([scope], self.exchanges.needing(audience, holder.exchanged))
-                ),
-            ),
+            verdict=self._verdict(last, is_judged=is_judged and not meet([scope], exchanged)),
+            enough=_narrower(scope, self.needed_at(holder, audience)) if is_judged else frozenset(),
         )
 
     def needed_at(self, holder: ReviewedPrincipal, audience: str) -> set[str]:
@@ -298,14 +297,18 @@ class UsageEvidence:
                 changed.append(group_changes.get(role.via.group_id or "", self.now))
         return max(changed)
 
-    def _verdict(
-        self, audience: str, last: datetime | None, began: datetime, *, is_exchanged: bool
-    ) -> str:
+    def _verdict(self, last: datetime | None, *, is_judged: bool) -> str:
         if last is not None and last >= self.since:
             return "used"
-        if is_exchanged or not self.coverage[audience].is_known or began >= self.since:
+        if not is_judged:
             return "unknown"
         return "unused" if last is None else "rarely used"
+
+
+def _narrower(scope: str, needed: Iterable[str]) -> frozenset[str]:
+    """What of the scope was needed, unless it is all of it."""
+    enough = smallest([scope], needed)
+    return frozenset() if covers(enough, scope) else enough
 
 
 def _given_of(

@@ -10,6 +10,7 @@ class FindingKind(StrEnum):
     """Kinds of findings, in the order in which they are listed."""
 
     UNUSED = "unused"
+    PARTLY_USED = "partly used"
     RARELY_USED = "rarely used"
     ROLE_WITHOUT_HOLDERS = "role without holders"
     UNUSED_ROLE = "unused role"

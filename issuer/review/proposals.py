@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,8 +20,9 @@ from issuer.review.evidence import (
     ReviewedScope,
     UsageEvidence,
 )
+from issuer.review.smallest import smallest
 from issuer.roles import ROLE, Assignment
-from issuer.scopes import AGENT_OS_ADMIN, counting_at, covers, meet
+from issuer.scopes import AGENT_OS_ADMIN, counting_at
 from issuer.users import USER, User
 
 _LONGEST_NAME, _AT = 128, "-at-"
@@ -30,26 +31,6 @@ _LIFTS = (
     "agent_os:admin also shows what belongs to other users where the AgentOS isolates users. The"
     " reports cannot tell whether that is needed."
 )
-
-
-def smallest(held: Iterable[str], used: Iterable[str]) -> frozenset[str]:
-    """The narrowest scopes that allow what was used, and nothing that is not held.
-
-    None of them covers another.
-    """
-    both = meet(held, used)
-    chosen: set[str] = set()
-    for scope in sorted(both, key=_breadth):
-        if not covers(chosen, scope):
-            chosen.add(scope)
-    return frozenset(chosen)
-
-
-def _breadth(scope: str) -> tuple[bool, bool, str]:
-    """Scopes that cover others come first."""
-    parts = scope.split(":")
-    has_id = len(parts) > 2 and parts[1] != "*"  # noqa: PLR2004
-    return scope != AGENT_OS_ADMIN, has_id, scope
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Reviewing: what nobody uses, and what was refused."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain
@@ -24,6 +24,7 @@ from issuer.users import USER
 MOST_FINDINGS = 1_000  # of each kind
 MOST_REFUSALS = 10  # of a client or user
 MOST_PRINCIPALS = 10_000  # of each kind, in a review; in a part of the access review
+_NAMED = 5  # scopes in a sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,14 +151,16 @@ def _findings(evidence: UsageEvidence) -> Iterator[ReviewFinding]:
 
 def _of_rows(rows: Iterable[ReviewedScope]) -> Iterator[ReviewFinding]:
     for row in rows:
-        if row.verdict not in {"unused", "rarely used"}:
-            continue
-        held = f"{row.principal} holds {row.scope} at {row.audience} through {row.through}"
-        if row.last_used is None:
+        if row.verdict == "unused":
             kind, use = FindingKind.UNUSED, "never used it, as far as reports go back"
-        else:
+        elif row.verdict == "rarely used":
             kind = FindingKind.RARELY_USED
             use = f"last used it on {row.last_used:%Y-%m-%d}, on {row.days} days in all"
+        elif row.verdict == "used" and row.enough:
+            kind, use = FindingKind.PARTLY_USED, f"used only {_some(row.enough)} of it"
+        else:
+            continue
+        held = f"{row.principal} holds {row.scope} at {row.audience} through {row.through}"
         yield ReviewFinding(
             kind=kind,
             sentence=f"{held}, and {use}.",
@@ -169,6 +172,11 @@ def _of_rows(rows: Iterable[ReviewedScope]) -> Iterator[ReviewFinding]:
             days=row.days,
             requests=row.requests,
         )
+
+
+def _some(scopes: Collection[str]) -> str:
+    more = len(scopes) - _NAMED
+    return ", ".join(sorted(scopes)[:_NAMED]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def _refusals(

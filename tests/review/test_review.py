@@ -64,6 +64,23 @@ def test_a_right_that_was_not_used_for_30_days_is_found(deployment: Deployment, 
     assert "ci holds sessions:read at my-os" in finding.sentence
 
 
+def test_a_right_of_which_only_a_part_was_used_is_found(deployment: Deployment, ci: str):
+    days(deployment, 31, "agents:web:run", SESSIONS)
+    (finding,) = (e for e in reviewed(deployment).findings if e.kind is FindingKind.PARTLY_USED)
+    assert "ci holds agents:run at my-os" in finding.sentence
+    assert finding.sentence.endswith("and used only agents:web:run of it.")
+    assert proposed(deployment, ci).after == {"my-os": {"agents:web:run", SESSIONS}}
+    days(deployment, 1, RUN)
+    assert found(deployment, FindingKind.PARTLY_USED) == set()
+
+
+def test_what_was_partly_used_is_not_said_of_what_was_just_given(deployment: Deployment, ci: str):
+    days(deployment, 31, RUN)
+    deployment.client("new", scopes=[RUN])
+    used(deployment, {("new", "agents:web:run"): (1, 0)})
+    assert found(deployment, FindingKind.PARTLY_USED) == set()
+
+
 def test_a_right_that_is_used_once_a_month_is_shown_as_rarely_used(deployment: Deployment, ci: str):
     days(deployment, 1, RUN, SESSIONS)
     days(deployment, 35, RUN)

@@ -51,10 +51,19 @@ def test_what_one_client_or_role_does_not_use_is_one_item(
     used_daily(deployment, {("ci", "agents:web:run"): (1, 0)})
     page = signed_in(*REVIEWED).get(PATH)
     html = page.response.text
-    assert html.count("propose=ci") == 1
-    assert html.count('<a href="/console/clients/ci"><bdi>ci</bdi></a> holds ') == 2
+    unused = html.partition("Rights that nobody used")[2].partition("</section>")[0]
+    assert unused.count("propose=ci") == 1
+    assert unused.count('<a href="/console/clients/ci"><bdi>ci</bdi></a> holds ') == 2
     assert '<li><div><p>role <a href="/console/roles/reader"><bdi>reader</bdi></a>: nobody' in html
     assert "Roles that nobody holds 2" in page.text
+
+
+def test_it_leads_to_what_is_enough_instead_of_a_right_that_is_partly_used(admin: Browser, ci: str):
+    page = admin.get(PATH)
+    assert "Rights that were partly used 1" in page.text
+    assert "and used only agents:web:run of it." in page.text
+    partly = page.response.text.partition("were partly used")[2].partition("</section>")[0]
+    assert f"?propose={ci}" in partly
 
 
 def test_it_says_when_not_everything_is_shown(signed_in: SignedIn, monkeypatch: pytest.MonkeyPatch):
