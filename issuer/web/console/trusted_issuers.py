@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.responses import Response
 
+from issuer.audiences import AUDIENCE
 from issuer.clients import CLIENT
 from issuer.composition import UnitOfWork
 from issuer.errors import InvalidField
 from issuer.resources.resource_type import members_of
+from issuer.roles import ROLE
 from issuer.settings import Settings
 from issuer.trusted_issuers import TRUSTED_ISSUER, TrustedIssuerFields, TrustedIssuerResource
 from issuer.trusted_issuers.fields import PEOPLE, WORKLOAD
@@ -23,7 +25,7 @@ from issuer.web.console.screens.action import Deletion
 from issuer.web.console.screens.collection import CollectionScreen
 from issuer.web.console.screens.commands import as_options
 from issuer.web.console.screens.keys_of_others import fetched_in_words, followed_keys, given_keys
-from issuer.web.console.screens.operator import NeedsSignIn, is_permitted
+from issuer.web.console.screens.operator import NeedsSignIn, Operator, is_permitted
 from issuer.web.console.screens.resource import ResourceScreen, changes_of
 from issuer.web.console.screens.resource_form import (
     ResourceForm,
@@ -31,6 +33,7 @@ from issuer.web.console.screens.resource_form import (
     field_errors,
     json_text,
     read_json,
+    some_keys,
     typed_members,
 )
 from issuer.web.console.screens.views import Command
@@ -87,7 +90,8 @@ class TrustedIssuerForm(ResourceForm[TrustedIssuerFields, TrustedIssuerResource]
         self, form: Mapping[str, str], resource: TrustedIssuerResource | None
     ) -> dict[str, Any]:
         kinds = PURPOSES.get(form.get("purpose", ""), PURPOSES[WORKLOAD])
-        sign_in = typed_members(SignInFields, _SIGN_IN, form) if PEOPLE in kinds else None
+        typed = _with_chosen_role(form)
+        sign_in = typed_members(SignInFields, _SIGN_IN, typed) if PEOPLE in kinds else None
         members = {"keys": _typed_keys(form), "kinds": kinds, "sign_in": sign_in}
         return {**super().given(form, resource), **members}
 
@@ -123,6 +127,21 @@ class TrustedIssuerForm(ResourceForm[TrustedIssuerFields, TrustedIssuerResource]
 FORM = TrustedIssuerForm()
 
 
+def _with_chosen_role(form: Mapping[str, str]) -> Mapping[str, str]:
+    """`form` with the role that was chosen for one more group, as it would be typed."""
+    group, role, audience = (form.get(name, "").strip() for name in ("group", "role", "audience"))
+    if not (group or role):
+        return form
+    return {**form, "roles": f"{form.get('roles', '')}\n{group}={role}@{audience}"}
+
+
+def _to_choose(operator: Operator) -> dict[str, Any]:
+    """The roles and audiences that the form offers for one more group."""
+    with operator.administration.reading(operator.actor, operator.held) as work:
+        known = {each.plural: some_keys(operator, work, each) for each in (ROLE, AUDIENCE)}
+    return {"known": known}
+
+
 def _typed_keys(form: Mapping[str, str]) -> object:
     match form.get("source", SOURCES[0]):
         case "discovery":
@@ -137,6 +156,9 @@ class TrustedIssuersScreen(CollectionScreen):
     KINDS = KINDS
     MAX_FORM = MAX_FORM
 
+    def picks(self, values: Mapping[str, str]) -> dict[str, Any]:
+        return _to_choose(self.operator)
+
 
 class OneTrustedIssuerScreen(ResourceScreen):
     FORM = FORM
@@ -146,6 +168,9 @@ class OneTrustedIssuerScreen(ResourceScreen):
     }
     SIGN_IN = {"fetch-keys": NeedsSignIn.NEVER}
     MAX_FORM = MAX_FORM
+
+    def picks(self, values: Mapping[str, str]) -> dict[str, Any]:
+        return _to_choose(self.operator)
 
     def what_disabling_ends(self) -> str:
         if self.resource.sign_in is not None:

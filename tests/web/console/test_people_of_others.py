@@ -68,6 +68,30 @@ def test_what_is_wrong_stands_at_its_field_and_the_secret_is_lost(admin: Browser
     assert SECRET not in wrong.response.text + again.response.text + last.response.text
 
 
+def test_the_role_of_one_more_group_is_chosen(
+    admin: Browser, here: Company, deployment: Deployment
+):
+    form = admin.get(PAGE, edit="yes")
+    typed = {
+        "do": "save",
+        "purpose": "people",
+        "source": "jwks",
+        "jwks": json.dumps(here.other.jwks),
+        "roles": "engineers=runner@my-os",
+    }
+    asked = {"group": "all", "role": "runner"}
+    wrong = fill(admin, form, PAGE, **typed, **asked)
+    assert "Line 2: must be GROUP=ROLE@AUDIENCE" in wrong.text
+    done = admin.follow(fill(admin, form, PAGE, **typed, **asked, audience="*"))
+    assert "The trusted issuer company is changed." in done.text
+    with deployment.services.administration.reading() as work:
+        stored = work.trusted_issuers.get("company").sign_in
+    assert [(each.group, each.audience) for each in stored.roles] == [
+        ("all", None),
+        ("engineers", "my-os"),
+    ]
+
+
 def test_a_change_keeps_the_secret_unless_another_is_typed(
     admin: Browser, here: Company, deployment: Deployment
 ):
