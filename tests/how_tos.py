@@ -220,6 +220,9 @@ CHANGES: dict[str, list[str]] = {
 # Pages of which no command runs at such an issuer, and why.
 NOT_RUN = {
     "accept-other-issuers.md": "Code for an AgentOS alone: tests/agentos/test_other_issuers.py.",
+    "close-an-open-agentos.md": (
+        "In the console: tests/journeys/console/test_from_open_to_exact.py does its steps."
+    ),
     "compose.md": "Makes a new issuer in containers: tests/deploy/test_compose.py.",
     "connect-an-agentos.md": "Reads a published key set alone: tests/agentos/test_docs.py.",
     "observe.md": "Needs Prometheus, Grafana and a collector: tests/prometheus, tests/otel.",

@@ -138,6 +138,13 @@ def without_verification(issuer: str, **_: Any) -> FastAPI:
     return quiet().get_app()
 
 
+def as_printed(issuer: str, lines: str, **_: Any) -> FastAPI:
+    """The `app` of lines that the console prints, with the agents of the tests for the reader's."""
+    names: dict[str, Any] = {"of_tests": lambda agents, **settings: quiet(**settings)}
+    exec(lines.replace("AgentOS(", "of_tests("), names)
+    return names["app"]
+
+
 def with_roles_of_its_own(issuer: str, url: str, **_: Any) -> FastAPI:
     """Scopes count for nothing then, possible from agno 3.1 on."""
     verifier = Verifier(issuer, AUDIENCE, url=url)

@@ -21,11 +21,15 @@ _REFUSAL = "the server responded with a status of 4"
 
 @dataclass
 class PersonAtConsole:
-    """`problems` are what the console of the browser says, but for pages that refuse something."""
+    """`problems` are what the console of the browser says, but for pages that refuse something.
+
+    `typed` is what was typed into fields; what was chosen from a list is not.
+    """
 
     url: str
     page: "Page"
     problems: list[str] = field(default_factory=list)
+    typed: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.page.set_default_timeout(10_000)
@@ -84,6 +88,7 @@ class PersonAtConsole:
             field.select_option(label=value)
         else:
             field.fill(value)
+            self.typed.append(value)
 
     def tick(self, label: str) -> None:
         self.page.get_by_label(label, exact=True).check()
