@@ -3,6 +3,7 @@
 import re
 from datetime import timedelta
 from html import escape, unescape
+from importlib import resources
 
 import httpx
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from issuer.audit import Actor
 from issuer.manifest.exporting import written
 from issuer.review import reviewing
+from issuer.review.findings import FindingKind
 from issuer.review.proposals import propose
 from issuer.roles import Assignment
 from issuer.web.console import review as review_screen
@@ -64,6 +66,11 @@ def test_it_leads_to_what_is_enough_instead_of_a_right_that_is_partly_used(admin
     assert "and used only agents:web:run of it." in page.text
     partly = page.response.text.partition("were partly used")[2].partition("</section>")[0]
     assert f"?propose={ci}" in partly
+
+
+def test_every_kind_of_finding_has_a_heading():
+    template = resources.files("issuer.web") / "templates/console/review.html"
+    assert all(f'"{kind}": "' in template.read_text() for kind in FindingKind)
 
 
 def test_it_says_when_not_everything_is_shown(signed_in: SignedIn, monkeypatch: pytest.MonkeyPatch):
