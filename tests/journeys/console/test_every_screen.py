@@ -134,6 +134,7 @@ def test_the_access_review_fits_on_paper(visits: Visits, theme: Literal["light",
         assert person.page.evaluate(CUT) == []
         assert person.page.evaluate("getComputedStyle(document.body).color") == DARK
         assert not person.page.get_by_role("link", name="Overview").is_visible()
+        assert not person.page.get_by_role("link", name="Sign out").is_visible()
         assert not person.page.get_by_role("link", name="Next page").is_visible()
         assert person.page.get_by_role("row").count() > MORE_THAN_A_PAGE
 
