@@ -25,7 +25,7 @@ _FOR_EVER = "public, max-age=31536000, immutable"
 _HASH_CHARACTERS = 12
 _HOVERED = 0.25
 _DARK_SCREEN = "screen and (prefers-color-scheme: dark)"  # what is printed is light
-_SUPERFLUOUS = re.compile(rb"/\*.*?\*/|(?<=[:;,{}])\s+", re.DOTALL)
+_SUPERFLUOUS = re.compile(rb"/\*.*?\*/|(?<=[:;,{}>+])\s+|\s+(?=[{>+])", re.DOTALL)
 # Logos are drawn for a light background.
 _LOGO_STYLE = """
 .logo { display: block; width: auto; height: auto; max-width: 160px; max-height: 40px; }
