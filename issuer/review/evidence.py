@@ -65,7 +65,7 @@ class ReviewedScope(BaseModel, frozen=True):
 class ReviewedPrincipal:
     """A client or a user with what it holds and what it used, at the `audiences` that it has.
 
-    `exchanged` is what was needed elsewhere, with tokens that may have been exchanged for its own.
+    `exchanged` has, by audience, the scopes that exchanges of its tokens may have needed there.
     """
 
     principal: Principal
@@ -74,10 +74,15 @@ class ReviewedPrincipal:
     direct: frozenset[str]
     roles: list[HeldRole]
     used: list[UsedScope]
-    exchanged: Sequence[UsedScope]
+    exchanged: Mapping[str, set[str]]
 
     def allowed_at(self, audience: str) -> Iterator[UsedScope]:
         return (each for each in self.used if each.allowed and each.audience == audience)
+
+    def needed_at(self, audience: str) -> set[str]:
+        """The scopes that it used there, or may have needed there for exchanges."""
+        used = {each.scope for each in self.allowed_at(audience)}
+        return used.union(self.exchanged.get(audience, ()))
 
 
 @dataclass
@@ -140,10 +145,11 @@ class UsageEvidence:
         return coverage
 
     @cached_property
-    def _used_by_exchange(self) -> list[UsedScope]:
-        """What clients needed with tokens that they got for those of others."""
+    def _exchanged_by_clients(self) -> dict[str, set[str]]:
+        """By audience, the scopes that exchanges by any client may have needed there."""
         used = self.work.reviewed.used_by_clients(self.exchanges.clients)
-        return [e for name, some in used.items() for e in self.exchanges.got_by(name, some)]
+        got = (each for name, some in used.items() for each in self.exchanges.got_by(name, some))
+        return self.exchanges.needed_for(got)
 
     def batches(
         self, resource_type: ResourceType[Any, Any], most: int | None, after: str | None = None
@@ -175,9 +181,9 @@ class UsageEvidence:
         if resource_type is USER:
             used = store.used_by_users(ids)
             by_user = store.used_by_users(ids, through=acting) if acting else {}
-            exchanged: list[Sequence[UsedScope]] = [by_user.get(each, ()) for each in ids]
+            exchanged = [self.exchanges.needed_for(by_user.get(each, ())) for each in ids]
         else:
-            used, exchanged = store.used_by_clients(ids), [self._used_by_exchange] * len(ids)
+            used, exchanged = store.used_by_clients(ids), [self._exchanged_by_clients] * len(ids)
         return [
             self._holder(*each, used.get(id_, []), more)
             for each, id_, more in zip(batch, ids, exchanged, strict=True)
@@ -188,7 +194,7 @@ class UsageEvidence:
         resource: Client | User,
         roles: list[HeldRole],
         used: list[UsedScope],
-        exchanged: Sequence[UsedScope],
+        exchanged: Mapping[str, set[str]],
     ) -> ReviewedPrincipal:
         if isinstance(resource, User):
             principal = Principal(kind=USER.kind, id=resource.id, name=resource.username)
@@ -253,7 +259,7 @@ class UsageEvidence:
     ) -> ReviewedScope:
         matching = [u for u in holder.allowed_at(audience) if meet([scope], [u.scope])]
         last = max((u.last_allowed for u in matching if u.last_allowed), default=None)
-        exchanged = self.exchanges.needing(audience, holder.exchanged)
+        exchanged = holder.exchanged.get(audience, ())
         is_judged = self.coverage[audience].is_known and began < self.since
         return ReviewedScope(
             principal=holder.principal,
@@ -268,13 +274,8 @@ class UsageEvidence:
             days=max((u.days for u in matching), default=0),
             requests=sum(u.allowed for u in matching),
             verdict=self._verdict(last, is_judged=is_judged and not meet([scope], exchanged)),
-            enough=_narrower(scope, self.needed_at(holder, audience)) if is_judged else frozenset(),
+            enough=_narrower(scope, holder.needed_at(audience)) if is_judged else frozenset(),
         )
-
-    def needed_at(self, holder: ReviewedPrincipal, audience: str) -> set[str]:
-        """The scopes that it used there, or may have needed there for exchanges."""
-        used = {each.scope for each in holder.allowed_at(audience)}
-        return used.union(self.exchanges.needing(audience, holder.exchanged))
 
     def _began(
         self,

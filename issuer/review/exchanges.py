@@ -21,6 +21,7 @@ class Exchanges:
         self.clients = {client_id for client_id, _, _ in rules}
         self._at = {(client_id, end) for client_id, _, end in rules}
         steps = {(start, end) for _, start, end in rules}
+        self._starts = {start for start, _ in steps}
         self._ends = steps
         for _ in range(MAX_ACTORS - 1):
             self._ends = self._ends | {
@@ -31,9 +32,13 @@ class Exchanges:
         """The audiences to which tokens for this one lead."""
         return sorted(end for start, end in self._ends if start == audience)
 
-    def needing(self, audience: str, used: Iterable[UsedScope]) -> Iterator[str]:
-        """The scopes among `used` that may have been needed with tokens for `audience`."""
-        return (e.scope for e in used if e.allowed and (audience, e.audience) in self._ends)
+    def needed_for(self, used: Iterable[UsedScope]) -> dict[str, set[str]]:
+        """By audience, the scopes among `used` that may have been needed with tokens for it."""
+        allowed = [(each.audience, each.scope) for each in used if each.allowed]
+        return {
+            start: {scope for end, scope in allowed if (start, end) in self._ends}
+            for start in self._starts
+        }
 
     def got_by(self, client_id: str, used: Iterable[UsedScope]) -> Iterator[UsedScope]:
         """What the client may have used with tokens that it got by exchange."""

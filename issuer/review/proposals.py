@@ -76,7 +76,7 @@ def propose(
         # What was given within the period may be needed later.
         used.setdefault(row.audience, set()).update({row.scope} if row.verdict == "unknown" else ())
     for audience in used:
-        used[audience] |= evidence.needed_at(holder, audience)
+        used[audience] |= holder.needed_at(audience)
     enough = {audience: smallest(scopes, used[audience]) for audience, scopes in held.items()}
     had_admin = any(AGENT_OS_ADMIN in held[each] - enough[each] for each in held)
     return Proposal(
