@@ -30,6 +30,7 @@ def inspect(deployment: Deployment) -> InspectionReport:
         1.5,
         None,
         {},
+        {"https://id.example": 1},
         [],
         [[], {}, None, 5],
         "https://id.example",
@@ -42,15 +43,22 @@ def test_the_servers_of_a_resource_document_may_be_anything(deployment: Deployme
         document = {"resource": agent_os.url, "authorization_servers": named}
         agent_os.answers[RESOURCE] = Reply(200, json.dumps(document).encode(), {})
         found = inspect(deployment).findings
-    assert "other-issuer-named" in [each.rule for each in found]
+    named_other = [each for each in found if each.rule == "other-issuer-named"]
+    assert f"GET {RESOURCE}" in named_other[0].evidence
+    assert named_other[0].remedy
 
 
-def test_a_version_is_shown_by_its_numbers(deployment: Deployment):
+@rows(
+    ("version", "numbers"),
+    [("2.6.0\u202e\x1b[2J<b>", "2.6.0"), ("1.2 [more](https://a.example)", "1.2")],
+)
+def test_a_version_is_shown_by_its_numbers(deployment: Deployment, version: str, numbers: str):
+    """Services make links of `[text](URL)` in SARIF."""
     with inspectable(deployment) as agent_os:
-        agent_os.info["agno_version"] = "2.6.0\u202e\x1b[2J<b>"
-        report = inspect(deployment)
-    (outdated,) = (each for each in report.findings if each.rule == "outdated-agno")
-    assert outdated.evidence.endswith("and agno_version is 2.6.0")
+        agent_os.info["agno_version"] = version
+        (found,) = inspect(deployment).findings
+    assert found.rule == "outdated-agno"
+    assert found.evidence.endswith(f"and agno_version is {numbers}")
 
 
 def test_a_socket_that_is_reset_says_nothing(deployment: Deployment):

@@ -161,19 +161,6 @@ PLANTED: list[tuple[str, str, Planting]] = [
         f"GET {RESOURCE}",
         lambda it: setattr(it, "issuer", "https://a.example"),
     ),
-    *(
-        (
-            "other-issuer-named",
-            f"GET {RESOURCE}",
-            lambda it, named=named: it.answers.update(
-                dict.fromkeys(
-                    (RESOURCE, f"{RESOURCE}/mcp"),
-                    Reply(200, json.dumps({"authorization_servers": named}).encode()),
-                )
-            ),
-        )
-        for named in (1, f"{URL}.evil.example", {URL: 1}, None)
-    ),
     ("no-challenge", "WWW-Authenticate", lambda it: setattr(it, "challenge", "Bearer")),
     (
         "no-answer",
@@ -198,14 +185,6 @@ def test_an_exposure_is_found_with_its_evidence(
     assert {each.rule for each in found} == {rule}
     assert evidence in found[0].evidence
     assert found[0].remedy
-
-
-@pytest.mark.parametrize("database_kind", ["sqlite"])
-def test_the_version_in_the_evidence_is_a_number(deployment: Deployment, agent_os: FakeAgentOS):
-    """An AgentOS may say anything, and services make links of `[text](URL)` in SARIF."""
-    agent_os.info["agno_version"] = "1.2 [more](https://a.example)"
-    (found,) = inspect(deployment).findings
-    assert found.evidence.endswith(" agno_version is 1.2")
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"])
