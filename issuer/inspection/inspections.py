@@ -10,7 +10,7 @@ from issuer.errors import NotAllowed, NotFound
 from issuer.inspection.components import Components
 from issuer.inspection.report import InspectionReport
 from issuer.inspection.roles import scopes_not_found
-from issuer.inspection.store import InspectionStore, components_of, newest_components
+from issuer.inspection.store import InspectionStore
 from issuer.inspection.tokens import InspectionTokens
 from issuer.keys import Keyring
 from issuer.resources import Transaction
@@ -66,11 +66,11 @@ class Inspections(WithinTransaction):
 
     def components_of(self, audience_id: str) -> Components | None:
         """What the AgentOS of the audience consists of; None if it was never inspected."""
-        return components_of(self._session, audience_id)
+        return self._store.components_of(audience_id)
 
     def newest_components(self, limit: int) -> list[Components]:
         """What the AgentOS that were inspected last consist of, in the order of their audiences."""
-        return newest_components(self._session, limit)
+        return self._store.newest_components(limit)
 
     def scopes_not_found(self, roles: Iterable[RoleFields]) -> dict[str, list[str]]:
         """The scopes of these roles for what is no longer there, by the name of the role."""

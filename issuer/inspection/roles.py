@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from issuer.audiences.store import AudienceStore
 from issuer.database import Session
 from issuer.inspection.components import named_by, not_found
-from issuer.inspection.store import components_at
+from issuer.inspection.store import InspectionStore
 from issuer.roles.store import AssignmentStore
 
 MOST_AUDIENCES = 100
@@ -29,7 +29,8 @@ def scopes_not_found(
     if len(places) >= _MOST_PLACES:
         return {}
     every = AudienceStore(session).ids_besides(own_audience, MOST_AUDIENCES + 1)
-    inspected = components_at(session, {*every, *(at for _, at in places if at)})
+    placed = {at for _, at in places if at}
+    inspected = InspectionStore(session).components_at({*every, *placed})
     found: dict[str, list[str]] = {}
     for name, scopes in naming.items():
         where = {at for role, at in places if role == name} - {own_audience}

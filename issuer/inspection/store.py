@@ -5,7 +5,6 @@ from typing import Any
 
 from sqlalchemy import select
 
-from issuer.database import Session
 from issuer.database.store import Statements, in_parts
 from issuer.database.tables import AudienceRow, InspectionRow
 from issuer.fields.text import escaped
@@ -47,28 +46,25 @@ class InspectionStore(Statements):
         self.session.merge(row)
         self.session.flush()
 
+    def components_of(self, audience_id: str) -> Components | None:
+        """What the AgentOS of the audience consists of; None if it was never inspected."""
+        row = self.session.get(InspectionRow, audience_id)
+        return _components(row) if row else None
 
-def components_of(session: Session, audience_id: str) -> Components | None:
-    """What the AgentOS of the audience consists of; None if it was never inspected."""
-    row = session.get(InspectionRow, audience_id)
-    return _components(row) if row else None
+    def components_at(self, audience_ids: Iterable[str]) -> dict[str, Components]:
+        """By audience, what the AgentOS that were inspected consist of, of these audiences."""
+        query = select(InspectionRow)
+        return {
+            row.audience_id: _components(row)
+            for part in in_parts(audience_ids)
+            for row in self.session.scalars(query.where(InspectionRow.audience_id.in_(part)))
+        }
 
-
-def components_at(session: Session, audience_ids: Iterable[str]) -> dict[str, Components]:
-    """Those of the AgentOS of each of these audiences that was inspected, by audience."""
-    query = select(InspectionRow)
-    return {
-        row.audience_id: _components(row)
-        for part in in_parts(audience_ids)
-        for row in session.scalars(query.where(InspectionRow.audience_id.in_(part)))
-    }
-
-
-def newest_components(session: Session, limit: int) -> list[Components]:
-    """Those that were inspected last, in the order of their audiences."""
-    query = select(InspectionRow).order_by(InspectionRow.inspected_at.desc()).limit(limit)
-    found = [_components(row) for row in session.scalars(query)]
-    return sorted(found, key=lambda each: each.audience_id)
+    def newest_components(self, limit: int) -> list[Components]:
+        """Those that were inspected last, in the order of their audiences."""
+        query = select(InspectionRow).order_by(InspectionRow.inspected_at.desc()).limit(limit)
+        found = [_components(row) for row in self.session.scalars(query)]
+        return sorted(found, key=lambda each: each.audience_id)
 
 
 def _components(row: InspectionRow) -> Components:
