@@ -523,6 +523,7 @@ class AssignmentRow(Given, SeenByDirectory, Base, table="assignments"):
     __table_args__ = (
         Index("ix_assignments_audience_id", "audience_id", "folded_id"),
         Index("ix_assignments_role_name", "role_name", "folded_id"),
+        Index("ix_assignments_role_name_audience_id", "role_name", "audience_id"),
     )
 
     id: Mapped[int] = _serial()

@@ -19,7 +19,7 @@ def scopes_not_found(
 
     A role that is assigned everywhere, or nowhere, may be meant for every AgentOS. Where one of
     them was not inspected, or there are more than `MOST_AUDIENCES`, nothing is said. Roles without
-    such scopes are left out. At most four queries.
+    such scopes are left out. At most five queries.
     """
     naming = {name: [s for s in scopes if named_by(s)] for name, scopes in scopes_of.items()}
     naming = {name: scopes for name, scopes in naming.items() if scopes}

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Select, func, or_, select, union, union_all
+from sqlalchemy import ColumnElement, Select, func, null, or_, select, union, union_all
 from sqlalchemy.orm import InstrumentedAttribute
 
 from issuer.database.inherited_roles import THROUGH_GROUPS, THROUGH_ISSUERS, is_live
@@ -108,13 +108,31 @@ class AssignmentStore(Statements):
     def audiences_of_roles(self, names: Iterable[str], limit: int) -> list[tuple[str, str | None]]:
         """Where these roles are assigned, or given by trusted issuers: role and audience.
 
-        An audience of None means everywhere. No more than `limit` of each kind.
+        An audience of None means everywhere. No more than `limit` at one audience, everywhere, and
+        given.
         """
-        named, found = [*names], list[tuple[str, str | None]]()
-        for row in (AssignmentRow, ProviderRoleRow):
-            query = select(row.role_name, row.audience_id).where(row.role_name.in_(named))
-            found += self.session.execute(query.distinct().limit(limit)).all()
-        return found
+        row, given = AssignmentRow, ProviderRoleRow
+        of_role, named = row.role_name == RoleRow.name, RoleRow.name.in_([*names])
+        # From each audience to the next in the index: a million may hold a role at one of them.
+        first = select(func.min(row.audience_id)).where(of_role).scalar_subquery()
+        places = select(RoleRow.name.label("role"), first.label("at")).where(named)
+        steps = places.cte(recursive=True)
+        later = select(func.min(row.audience_id)).where(
+            row.role_name == steps.c.role, row.audience_id > steps.c.at
+        )
+        steps = steps.union_all(
+            select(steps.c.role, later.scalar_subquery()).where(steps.c.at.is_not(None))
+        )
+        everywhere = select(row.id).where(of_role, row.audience_id.is_(None)).exists()
+        queries = (
+            select(steps).where(steps.c.at.is_not(None)),
+            select(RoleRow.name, null()).where(named, everywhere),
+            select(given.role_name, given.audience_id)
+            .where(given.role_name.in_([*names]))
+            .distinct(),
+        )
+        found = (self.session.execute(query.limit(limit)) for query in queries)
+        return [(role, at) for rows in found for role, at in rows]
 
     def holding(self, name: str, limit: int) -> list[str]:
         """The folded ids of the first clients and users who hold it in any way, in order."""

@@ -1,0 +1,46 @@
+"""Where roles are assigned."""
+
+import pytest
+
+from issuer.roles import Assignment
+from tests.builders import Deployment
+
+
+@pytest.fixture
+def places(deployment: Deployment) -> Deployment:
+    """`everywhere` and `some` have holders; `none` has none. Each place has two holders."""
+    for role in ("everywhere", "none", "some"):
+        deployment.role(role, ["agents:run"])
+    for audience in ("os-a", "os-b", "os-c"):
+        deployment.audience(audience)
+    for _ in range(2):
+        client = deployment.client().client_id
+        with deployment.changing() as work:
+            for audience in ("os-b", "os-c", "os-a"):
+                work.assignments.assign(client, Assignment(role="some", audience=audience))
+            work.assignments.assign(client, Assignment(role="everywhere", audience=None))
+            work.assignments.assign(client, Assignment(role="everywhere", audience="os-b"))
+    return deployment
+
+
+def found(deployment: Deployment, names: list[str], limit: int = 10) -> set[tuple[str, str | None]]:
+    with deployment.changing() as work:
+        rows = work.assignments.audiences_of_roles(names, limit)
+    assert len(rows) == len(set(rows))
+    return set(rows)
+
+
+def test_each_place_is_there_once(places: Deployment):
+    assert found(places, ["everywhere", "none", "some", "unknown"]) == {
+        ("everywhere", None),
+        ("everywhere", "os-b"),
+        ("some", "os-a"),
+        ("some", "os-b"),
+        ("some", "os-c"),
+    }
+    assert found(places, ["none"]) == set()
+    assert found(places, []) == set()
+
+
+def test_no_more_than_asked_for_are_found(places: Deployment):
+    assert len(found(places, ["some"], limit=2)) == 2
