@@ -82,7 +82,8 @@ def access_review_part(
     """
     evidence, found = UsageEvidence(work, now, UNUSED_FOR), list[ReviewedScope]()
     following = None
-    for number, (holder, rows) in enumerate(_held(evidence, after), after is None):
+    # The one that `after` names was looked at before, and is number 0.
+    for number, (holder, rows) in enumerate(_held(evidence, after), start=0 if after else 1):
         kind, name = holder.principal.kind, holder.principal.id
         shown = after.rows if after and (kind, name) == (after.kind, after.id) else 0
         left, free = rows[shown:], most - len(found)
@@ -99,14 +100,14 @@ def access_review_part(
 def _held(
     evidence: UsageEvidence, after: AccessReviewPlace | None = None
 ) -> Iterator[tuple[ReviewedPrincipal, list[ReviewedScope]]]:
-    """What each client, then each user, holds; from the one on that `after` names."""
-    kinds: list[ResourceType[Any, Any]] = [CLIENT, USER]
-    for kind in kinds[after is not None and after.kind == USER.kind :]:
-        begin = after.id if after is not None and after.kind == kind.kind else None
-        if begin is not None and evidence.work.collection(kind).exists(begin):
-            holder = evidence.holder(evidence.work.collection(kind).get(begin))
-            yield from evidence.rows([holder])
-        for batch in evidence.batches(kind, None, begin):
+    """What each client, then each user, holds; beginning with the one that `after` names."""
+    first = {after.kind: after.id} if after else {}
+    kinds: list[ResourceType[Any, Any]] = [USER] if USER.kind in first else [CLIENT, USER]
+    for kind in kinds:
+        name, collection = first.get(kind.kind), evidence.work.collection(kind)
+        if name is not None and collection.exists(name):
+            yield from evidence.rows([evidence.holder(collection.get(name))])
+        for batch in evidence.batches(kind, None, name):
             yield from evidence.rows(batch)
 
 
