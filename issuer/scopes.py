@@ -134,7 +134,7 @@ def counting_at(scopes: Iterable[str], *, own_audience: bool) -> frozenset[str]:
 def live_scopes(
     scopes: Iterable[str], ends: Mapping[str, datetime], now: datetime
 ) -> tuple[list[str], dict[str, datetime]]:
-    """The `scopes` that have not ended, and when those of them end that do not last, in order."""
+    """The `scopes` that have not ended; and the ends of those that have one, in their order."""
     live = [scope for scope in scopes if scope not in ends or ends[scope] > now]
     return live, {scope: ends[scope] for scope in sorted(live) if scope in ends}
 

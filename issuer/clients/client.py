@@ -60,7 +60,7 @@ _REDIRECT_URIS = Member(
 
 
 def _grants_in_words() -> str:
-    """On short lines: the beginning that URNs have in common is there once."""
+    """The grant types on short lines: the beginning that the URNs share stands there once."""
     urns = [each for each in GrantType if each.short != each.value]
     names = [each.value for each in GrantType if each not in urns]
     beginning = urns[0].value.removesuffix(urns[0].short)

@@ -256,7 +256,7 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
 
     def _authorize(self, before: ClientFields | None, after: ClientFields | None) -> None:
         if before is not None:
-            # Also scopes that have ended, until they are deleted: as roles, they protect it.
+            # With scopes that have ended, until they are deleted: like roles, they protect it.
             stored = self._store.get(str(before.client_id)).scopes
             self._authority.authorize_change(
                 principal=before.client_id, scopes=stored, audiences=before.audiences
@@ -300,7 +300,7 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
         if len(ends) == len(row.scope_expiries):
             return
         self._store.set_scope_expiries(row, ends)
-        # Not of a scope that an older program has removed: it knows no ends, and leaves them.
+        # An earlier version leaves the ends of scopes that it removes: there is no event of those.
         if ended := sorted({*row.scopes}.difference(scopes)):
             row.scopes = scopes
             self._note("scopes_expired", row.client_id, scopes=ended)

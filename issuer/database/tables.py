@@ -395,7 +395,7 @@ class ClientRow(Versioned, SeenByDirectory, Base, table="clients"):
     )
 
     def scopes_at(self, now: datetime) -> tuple[list[str], dict[str, datetime]]:
-        """Its own scopes that have not ended, and when those of them end that do not last."""
+        """Its own scopes that have not ended, and the ends of those that have one."""
         ends = {each.scope: each.expires_at for each in self.scope_expiries}
         return live_scopes(self.scopes or (), ends, now)
 

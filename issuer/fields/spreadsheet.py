@@ -9,8 +9,8 @@ from datetime import datetime
 
 from issuer.fields.text import escaped
 
-# With these a cell begins that a spreadsheet takes for a formula, in Japanese ones also wide. Where
-# numbers have a decimal comma, a cell begins after each semicolon, perhaps with a quote.
+# Spreadsheets take a cell for a formula that begins with one of these; Japanese ones also with the
+# full-width ones. With a decimal comma, a cell begins after each semicolon, perhaps with a quote.
 _FORMULA = re.compile(r'(^|;[ "]*)(?=[-=+@\uff1d\uff0b\uff0d\uff20])')
 
 

@@ -33,13 +33,13 @@ def with_encoded_slashes(path: str) -> str:
 
 
 def counts_in_words(numbers: Mapping[str, int]) -> str:
-    """Such as `1 session, 2 roles`, of numbers by singular; what there is none of is left out."""
+    """Numbers by singular in words, such as `1 session, 2 roles`; zeros are left out."""
     shown = (f"{each:,} {name}{'s' * (each > 1)}" for name, each in numbers.items() if each)
     return ", ".join(shown)
 
 
 def with_counts(numbers: Mapping[str, int]) -> str:
-    """Such as ` with 1 session, 2 roles`, to continue a sentence; empty if there is nothing."""
+    """To continue a sentence, such as ` with 1 session, 2 roles`; empty if all are zero."""
     text = counts_in_words(numbers)
     return f" with {text}" if text else ""
 

@@ -124,7 +124,7 @@ def outdated(observed: Observed) -> Iterator[str]:
     version = observed.components.agno_version or ""
     numbers = tuple(int(each) for each in re.findall(r"\d{1,6}", version)[:3])
     if numbers and numbers < _OLDEST:
-        # Not as it is written: an AgentOS chooses it, and SARIF makes links of what is in brackets.
+        # Only numbers: an AgentOS chooses the text, and readers of SARIF make links of brackets.
         yield f"{observed.says(INFO)}, and agno_version is {'.'.join(map(str, numbers))}"
 
 

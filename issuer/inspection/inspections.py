@@ -106,7 +106,7 @@ class Inspections(WithinTransaction):
         return InspectionTokens.issue(self._issuer, sign, record, now)
 
     def finish(self, report: InspectionReport) -> None:
-        """Store the result; `NotFound` if the audience was deleted meanwhile, or made again."""
+        """Store the result; `NotFound` if the audience was deleted meanwhile, or replaced."""
         if self._audiences.get(report.audience).created_at > report.inspected_at:
             raise NotFound("audience", report.audience)
         self._store.replace(report)

@@ -80,7 +80,7 @@ class Observed:
         return f"{probe}: {answer.status if answer else 'no answer'}"
 
     def unanswered(self) -> list[Probe]:
-        """What has no answer, because none came in time or it was beyond the bound of requests."""
+        """Requests without an answer: none came in time, or they exceeded the bound of requests."""
         asked = (*self.resource_documents(), *self.mcp(), *probes_of(self))
         return [each for each in asked if each not in self.answers]
 

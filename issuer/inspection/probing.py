@@ -147,7 +147,7 @@ class Prober:
                 if answer.status_code != httpx.codes.SWITCHING_PROTOCOLS:
                     return None
                 return _text_of(await _frame(answer.extensions["network_stream"]))
-        # TimeoutError is an OSError; the stream itself has the errors of httpcore.
+        # TimeoutError is an OSError; the stream itself raises the errors of httpcore.
         except (httpx.HTTPError, httpcore.NetworkError, OSError, UnicodeError):
             return None
 

@@ -1,6 +1,6 @@
 """An inspection as SARIF 2.1.0, the format that code scanning services read (OASIS standard).
 
-With what GitHub requires besides: it refuses a whole log with a location that is no path.
+It also has what GitHub requires, which refuses a log if one location is not a path.
 """
 
 import hashlib
@@ -18,9 +18,9 @@ _SCORES = {Severity.HIGH: "8.0", Severity.MEDIUM: "5.0", Severity.LOW: "2.0"}
 
 
 def as_sarif(report: InspectionReport) -> dict[str, Any]:
-    """A log with one run, of a category for the audience.
+    """A log with one run, in a category of the audience.
 
-    A finding is in a file with the name of the URL of the AgentOS, for want of another one.
+    A finding needs a file: its name is the URL of the AgentOS, without the scheme.
     """
     index = {rule.name: place for place, rule in enumerate(RULES)}
     rules = [
@@ -54,7 +54,7 @@ def _result(report: InspectionReport, found: Exposure, place: int) -> dict[str, 
         "logicalLocations": [{"name": report.audience, "kind": "resource"}],
         "message": {"text": report.url},
     }
-    # How many other routes a rule is broken by does not make it another finding.
+    # It is the same finding, however many other routes break the rule.
     finding = found.evidence.partition("; ")[0]
     mark = hashlib.sha256(f"{report.audience} {found.rule} {finding}".encode()).hexdigest()
     return {

@@ -136,11 +136,11 @@ class UsageEvidence:
         )
 
     def _with_exchanges(self, known: Mapping[str, ReportCoverage], audience: str) -> ReportCoverage:
-        """Unknown as well where what its tokens were exchanged for is unknown."""
+        """Unknown also if it is for an audience for which its tokens may be exchanged."""
         coverage = known[audience]
         unknown = (known[end] for end in self.exchanges.ends_of(audience))
         if coverage.is_known and (end := next((e for e in unknown if not e.is_known), None)):
-            reason = f"its tokens may be exchanged for some for {end.audience}, and {end.reason}"
+            reason = f"its tokens may be exchanged for tokens for {end.audience}, and {end.reason}"
             return coverage.model_copy(update={"is_known": False, "reason": reason})
         return coverage
 
@@ -154,9 +154,9 @@ class UsageEvidence:
     def batches(
         self, resource_type: ResourceType[Any, Any], most: int | None, after: str | None = None
     ) -> Iterator[list["ReviewedPrincipal"]]:
-        """Clients or users that administrators made, in order of their ids; at most so many.
+        """At most so many clients or users that administrators made, in order of their ids.
 
-        Those whose ids follow `after`.
+        Only ids that follow `after`.
         """
         every = current.principals(self.work, resource_type, after)
         found = islice(every, most)
@@ -203,8 +203,8 @@ class UsageEvidence:
             principal = Principal(kind=CLIENT.kind, id=resource.client_id, name="")
             audiences = tuple(each for each in resource.audiences if each in self.coverage)
             direct = counting_at(resource.scopes, own_audience=False)
-        # Nobody uses an AgentOS for which it gets no tokens, whatever a verifier there says.
-        # Nor did it use what somebody of the same id used, who was deleted before it was made.
+        # Reports do not count if it gets no tokens for the audience: verifiers may report anything.
+        # Nor do those from before it was created: they are about another one that had its id.
         began = day_of(resource.created_at)
         there = [each.since(began) for each in used if each.audience in audiences]
         return ReviewedPrincipal(principal, resource, audiences, direct, roles, there, exchanged)
@@ -286,8 +286,8 @@ class UsageEvidence:
     ) -> datetime:
         """Since when the scope is held for certain: whatever gives it may have been changed.
 
-        Nobody knows since when somebody is in a group, and of a trusted issuer's not even since
-        when its members are the same.
+        It is not stored when a member joined a group: the last change of the group counts. Changes
+        of a group at a trusted issuer are not known at all.
         """
         changed = [holder.resource.created_at, *filter(None, [since.given_at])]
         if isinstance(holder.resource, Client):

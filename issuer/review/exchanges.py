@@ -1,7 +1,7 @@
 """Tokens that are exchanged for others (RFC 8693): reports do not tell which one for which.
 
-What is got by exchange allows no more than what was exchanged. So a scope that was needed with the
-one may have been needed with the other as well, at its audience.
+A token that was got by exchange allows no more than the one that was exchanged for it. So a scope
+that was used with the new token may have been needed in the first one as well, at its audience.
 """
 
 from collections.abc import Iterable, Iterator
@@ -11,9 +11,10 @@ from issuer.vocabulary import MAX_ACTORS
 
 
 class Exchanges:
-    """Where tokens may lead, also by several exchanges in a row.
+    """For which audiences tokens may be exchanged, also by several exchanges in a row.
 
-    Each of the `rules` has a client, and from which audience to which it may exchange tokens.
+    Each of the `rules`: a client, the audience of tokens that it may exchange, and that of the
+    tokens that it gets for them.
     """
 
     def __init__(self, rules: Iterable[tuple[str, str, str]]) -> None:
@@ -29,7 +30,7 @@ class Exchanges:
             }
 
     def ends_of(self, audience: str) -> list[str]:
-        """The audiences to which tokens for this one lead."""
+        """The audiences for which tokens for this one may be exchanged."""
         return sorted(end for start, end in self._ends if start == audience)
 
     def needed_for(self, used: Iterable[UsedScope]) -> dict[str, set[str]]:

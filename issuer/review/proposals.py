@@ -145,7 +145,7 @@ def _manifest(
 def _role_name(principal_id: str, audience: str) -> str:
     """A name for the role of one principal at one audience: always the same, and of no other two.
 
-    With a digest where another principal and audience would have that name as well.
+    It ends in a digest if another principal and audience could have the same name without one.
     """
     name, at = f"{principal_id}{_AT}{audience}", len(principal_id)
     if is_principal_id(name) and name.find(_AT) == name.rfind(_AT) == at:
@@ -158,7 +158,7 @@ def _role_name(principal_id: str, audience: str) -> str:
 def _require_its_own(
     evidence: UsageEvidence, holder: ReviewedPrincipal, role: str, audience: str
 ) -> None:
-    """`NotAllowed` if the manifest would change a role that gives something to others, or there."""
+    """`NotAllowed` if others have the role, or it counts elsewhere: it would change there too."""
     assignments = evidence.work.assignments
     others = {*assignments.holders(role, "", 2)} - {fold_id(holder.principal.id)}
     places = assignments.audiences_of_roles([role], 2)

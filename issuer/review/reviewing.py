@@ -183,7 +183,7 @@ def _some(scopes: Collection[str]) -> str:
 def _refusals(
     evidence: UsageEvidence, holder: ReviewedPrincipal, rows: Sequence[ReviewedScope]
 ) -> Iterator[ReviewFinding]:
-    """The most frequent ones: callers invent ids, and others are refused as well."""
+    """The most frequent ones: callers can invent ids, and must not hide refusals of others."""
     found = sorted(_lacking(evidence, holder, rows), key=lambda each: -each.requests)
     yield from found[:MOST_REFUSALS]
 

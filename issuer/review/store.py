@@ -35,7 +35,7 @@ class UsedScope:
     last_refused: datetime | None
 
     def since(self, day: datetime) -> "UsedScope":
-        """As from that day on; numbers of earlier days are left out only if there are no others."""
+        """Without uses before `day`. If some were later, the numbers include the earlier ones."""
         found = self
         if self.last_allowed is not None and self.last_allowed < day:
             found = replace(found, allowed=0, days=0, last_allowed=None)
@@ -67,7 +67,7 @@ class ReviewStore(Statements):
         return found
 
     def act_rules(self) -> list[tuple[str, str, str]]:
-        """Which clients may exchange tokens for which audience for tokens for which other one."""
+        """Client, audience of tokens that it may exchange, and audience of those that it gets."""
         row = ClientActRuleRow
         rows = self.session.execute(select(row.client_id, row.from_audience, row.to_audience))
         return [(client, start, end) for client, start, end in rows]

@@ -21,5 +21,5 @@ COLUMNS = (
 
 
 def as_rows(reviewed: Iterable[ReviewedScope]) -> Iterator[dict[str, object]]:
-    """What stands in the columns, for each."""
+    """The values of the columns, for each."""
     return ({**dict(each), **dict(each.principal)} for each in reviewed)

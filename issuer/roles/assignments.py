@@ -68,7 +68,7 @@ class HeldRole(Assignment):
 
     @classmethod
     def from_grant(cls, grant: RoleGrant) -> Self:
-        """As the directory has it."""
+        """A role as the directory has it."""
         return cls(
             role=grant.role,
             audience=grant.audience_id,

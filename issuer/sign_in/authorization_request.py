@@ -117,7 +117,7 @@ class AuthorizationRequests:
         if request.device is None:
             del members["device"]  # earlier versions, which may run beside this one, know none
         if locale := members.pop("ui_locale"):
-            # Nor this member. Of prompts, they ignore what they do not know.
+            # They refuse this member, but ignore values of `prompt` that they do not know.
             members["prompt"].append(_UI_LOCALE + locale)
         if len(_json(members)) > MAX_BYTES:
             raise RequestTooLarge

@@ -1,4 +1,4 @@
-"""A running server, as the parts that its status and its metrics ask."""
+"""The parts of a running server that its status and its metrics read."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

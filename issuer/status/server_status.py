@@ -94,8 +94,8 @@ class JobStatus(BaseModel):
 class EndingStatus(BaseModel):
     """What ends within a week, and when first: assigned roles, scopes of clients, client secrets.
 
-    Only numbers: whoever may read the status need not know who has what. Of each kind, no more are
-    counted than make `is_complete` false.
+    Only numbers: whoever may read the status need not know who has what. `is_complete` is false if
+    there may be more of a kind than were counted.
     """
 
     roles: int

@@ -30,7 +30,7 @@ class UsageKey(NamedTuple):
 
     @property
     def without_id(self) -> "UsageKey":
-        """Of all agents."""
+        """For the scope that covers all agents, such as `agents:run`."""
         parts = self.scope.split(":")
         return self._replace(scope=f"{parts[0]}:{parts[-1]}")
 
@@ -76,7 +76,7 @@ class UsageStore(Statements):
     def _with_few_ids(self, of_day: _OfDay, counts: _Counts) -> _Counts:
         """The counts, those of a subject beyond its bound added to the scopes without ids.
 
-        Callers invent ids, and nobody alone shall use up the rows of a day.
+        Callers can invent ids, and none may use up the rows of a day alone.
         """
         named: dict[str, list[UsageKey]] = defaultdict(list)
         for key in sorted(counts):

@@ -96,6 +96,6 @@ def test_where_the_other_agentos_does_not_report_nothing_is_known(
     assert verdicts(deployment, alice)["my-os", READ] == "unknown"
     with (
         deployment.services.administration.reading() as work,
-        pytest.raises(NotAllowed, match="may be exchanged for some for vault, and no verifier"),
+        pytest.raises(NotAllowed, match="may be exchanged for tokens for vault, and no verifier"),
     ):
         propose(work, "app", deployment.clock())

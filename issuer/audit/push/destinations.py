@@ -12,7 +12,7 @@ _PORTS = {"https": 443, "http": 80, "syslog+tls": 6514, "syslog": 601}
 
 
 def build_destination(settings: Settings) -> Destination:
-    """That of `ISSUER_AUDIT_PUSH_URL`; `ConfigurationError` for an unusable certificate."""
+    """The one at `ISSUER_AUDIT_PUSH_URL`; `ConfigurationError` for an unusable certificate."""
     assert settings.audit_push_url is not None
     url = settings.audit_push_url.get_secret_value()
     parts = urlsplit(url)
@@ -24,7 +24,7 @@ def build_destination(settings: Settings) -> Destination:
     is_plain = parts.scheme in {"http", "syslog"}
     authorities = settings.audit_push_ca
     certificates = None if is_plain else accepted_certificates(authorities, "ISSUER_AUDIT_PUSH_CA")
-    # Imported here: httpx is needed for one of them only.
+    # Imported here: only one of them needs httpx.
     if parts.scheme in {"syslog", "syslog+tls"}:
         from issuer.audit.push.syslog_destination import SyslogDestination  # noqa: PLC0415
 
