@@ -104,9 +104,11 @@ def assignment_commands(
                 members["expires_at"] = expires_at or duration
             assignment = Assignment.read(members)
 
+            principal_id = principal
             for confirmation in confirming(yes=yes):
                 with confirmation, changing(keep_credentials) as work:
-                    change(work.assignments, find(work, principal), assignment, reason)
+                    principal_id = find(work, principal_id)
+                    change(work.assignments, principal_id, assignment, reason)
                     if verb == "unassign":
                         loss = f"unassign the role {role} from {principal}, {assignment.where}"
                         confirmation.require(loss)

@@ -124,11 +124,12 @@ class CollectionCommands:
             if not (members := given(**values)):
                 raise typer.BadParameter("name a member to change, see --help")
 
+            key = resource
             for confirmation in confirming(yes=yes):
                 patch = dict(members)
                 change = changing(keep_credentials, allow_unknown_scopes=allow_unknown_scopes)
                 with confirmation, change as work:
-                    found = self._found(work, resource)
+                    found = self._found(work, key)
                     for name in lists:
                         current = found.model_dump(mode="json", include={name})[name]
                         _adjust(patch, name, current, self.resource_type.members[name].item)
@@ -159,9 +160,10 @@ class CollectionCommands:
 
         @self._command("delete", text, examples, {"resource": self.argument, **options, "yes": Yes})
         def run(resource: str, cascade: bool = False, yes: bool = False) -> None:
+            key = resource
             for confirmation in confirming(yes=yes):
                 with confirmation, changing() as work:
-                    found = self._found(work, resource)
+                    found = self._found(work, key)
                     key = self.resource_type.key_of(found)
                     name = getattr(found, self.name or self.resource_type.key)
                     loss = f"delete the {kind} {name}{with_it(work, found)}"

@@ -66,7 +66,8 @@ def confirming(*, yes: bool) -> Iterator[Confirmation]:
     """For a change that requires confirmation within its transaction: until it is done.
 
     It is made again after somebody confirmed: no lock is held while the terminal waits, and what
-    others changed meanwhile is asked for, too.
+    others changed meanwhile is asked for, too. The change must look up a name once and keep the id,
+    since the name may be that of another user or group by then.
     """
     confirmation = Confirmation(yes=yes)
     while not confirmation.is_done:

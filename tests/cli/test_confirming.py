@@ -1,5 +1,7 @@
 """What a command would take away is confirmed first, or needs `--yes`."""
 
+from collections.abc import Callable
+
 import pytest
 
 from tests.cli.driver import Cli, Result, Terminal
@@ -147,6 +149,61 @@ def test_on_a_terminal_it_says_which_secret_and_which_key_are_deleted(with_more:
     key = ("client", "key", "delete", "ci-bot", kid)
     assert f"delete the key {kid} of ci-bot." in typed(with_more, "n", *key).err
     assert typed(with_more, "", *key, "--yes").status == 0
+
+
+# Each command, and whose name `alice` or `Platform` is when it asks.
+NAMED = [
+    ("user delete alice", "alice"),
+    ("user update alice --name New --email=", "alice"),
+    ("user revoke-tokens alice", "alice"),
+    ("user role unassign alice runner --everywhere", "alice"),
+    ("user factor reset alice", "alice"),
+    ("group member remove Platform alice", "Platform"),
+]
+
+
+@pytest.mark.parametrize(("command", "name"), NAMED)
+def test_a_name_that_another_gets_before_the_answer_does_not_change_that_one(
+    with_more: Cli, command: str, name: str
+):
+    cli = with_more
+    cli.done("user", "create", "bob", "--id", "bob")
+    cli.done("group", "create", "Other", "--id", "other")
+    cli.done("group", "member", "add", "other", "bob")
+    for noun, other in (("user", "bob"), ("group", "other")):
+        cli.done(noun, "role", "assign", other, "runner", "--everywhere")
+    asked_about = cli.json(command.partition(" ")[0], "show", name)["id"]
+    last = 0
+
+    def rename() -> None:
+        nonlocal last
+        for noun, option, one, other in (
+            ("user", "--username", "alice", "bob"),
+            ("group", "--name", "Platform", "other"),
+        ):
+            cli.done(noun, "update", one, option, f"former-{one}")
+            cli.done(noun, "update", other, option, one)
+        last = events(cli)
+
+    cli(*command.split(), stdin=Meanwhile(rename))
+    assert last
+    made = cli.json("audit", "list")["items"][: events(cli) - last]
+    assert {each["target"] for each in made} <= {asked_about}
+    members = cli.json("group", "show", "other")["members"]
+    assert [each["user_id"] for each in members] == ["bob"]
+
+
+class Meanwhile(Terminal):
+    """A terminal where something happens before the first answer, which is yes."""
+
+    def __init__(self, happens: Callable[[], None]) -> None:
+        super().__init__("y\n")
+        self._happens = happens
+
+    def readline(self, size: int | None = -1) -> str:
+        if self.tell() == 0:
+            self._happens()
+        return super().readline(size)
 
 
 def typed(cli: Cli, answer: str, *command: str) -> Result:

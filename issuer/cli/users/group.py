@@ -133,10 +133,11 @@ def remove_members(group: GroupName, users: _Users, yes: Yes = False) -> None:
 
       issuer group member remove platform bob
     """
+    group_id, ids = group, users
     for confirmation in confirming(yes=yes):
         with confirmation, changing() as work:
-            group_id = find_group(work, group).id
-            ids = [work.groups.member(group_id, find_user(work, each).id).user_id for each in users]
+            group_id = find_group(work, group_id).id
+            ids = [work.groups.member(group_id, find_user(work, each).id).user_id for each in ids]
             work.groups.remove_members(group_id, ids)
             confirmation.require(*(f"remove {each} from {group}" for each in users))
     output.say(f"Removed from {group}: {', '.join(users)}.", {"removed": ids})

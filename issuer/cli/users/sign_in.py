@@ -47,9 +47,10 @@ def reset_factors(user: UserName, yes: Yes = False) -> None:
 
       issuer user factor reset alice
     """
+    user_id = user
     for confirmation in confirming(yes=yes):
         with confirmation, changing() as work:
-            user_id = find_user(work, user).id
+            user_id = find_user(work, user_id).id
             work.factors.reset(user_id)
             confirmation.require(f"remove all second factors of {user}, and sign the user out")
     output.say(f"{user} has no second factor any more.", {"reset": user_id})

@@ -177,9 +177,10 @@ def revoke_tokens(user: UserName, yes: Yes = False) -> None:
 
       issuer user revoke-tokens alice
     """
+    user_id = user
     for confirmation in confirming(yes=yes):
         with confirmation, changing() as work:
-            user_id = find_user(work, user).id
+            user_id = find_user(work, user_id).id
             work.users.revoke_tokens(user_id)
             confirmation.require(f"revoke every token of {user}, and sign the user out")
     output.say(f"The tokens of {user} are revoked.", {"revoked": user_id})
