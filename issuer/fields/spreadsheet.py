@@ -9,9 +9,10 @@ from datetime import datetime
 
 from issuer.fields.text import escaped
 
-# Spreadsheets take a cell for a formula that begins with one of these; Japanese ones also with the
-# full-width ones. With a decimal comma, a cell begins after each semicolon, perhaps with a quote.
-_FORMULA = re.compile(r'(^|;[ "]*)(?=[-=+@\uff1d\uff0b\uff0d\uff20])')
+# Spreadsheets take a cell for a formula that begins with one of these, perhaps after a space or a
+# quote; Japanese ones also with the full-width ones. With a decimal comma, a cell begins after each
+# semicolon.
+_FORMULA = re.compile(r'((?:^|;)[ "]*)(?=[-=+@\uff1d\uff0b\uff0d\uff20])')
 
 
 def as_csv(rows: Iterable[Mapping[str, object]], columns: Iterable[str]) -> str:
