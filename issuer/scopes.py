@@ -136,7 +136,7 @@ def live_scopes(
 ) -> tuple[list[str], dict[str, datetime]]:
     """The `scopes` that have not ended; and the ends of those that have one, in their order."""
     live = [scope for scope in scopes if scope not in ends or ends[scope] > now]
-    return live, {scope: ends[scope] for scope in sorted(live) if scope in ends}
+    return live, {scope: ends[scope] for scope in sorted(ends.keys() & live)}
 
 
 def counts_here(held: Iterable[str]) -> bool:
