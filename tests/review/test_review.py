@@ -1,5 +1,6 @@
 """A review says which rights nobody uses, and only where every day was reported."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -48,6 +49,17 @@ def reviewed(deployment: Deployment, **options: timedelta) -> Review:
 def proposed(deployment: Deployment, name: str) -> Proposal:
     with deployment.services.administration.reading() as work:
         return propose(work, name, deployment.clock())
+
+
+def apply(
+    deployment: Deployment, proposal: Proposal, change_count: int | None = None
+) -> manifest.ManifestPlan:
+    """To the configuration as it is now, or only if it still is that at `change_count`."""
+    with deployment.services.administration.changing(OPERATOR) as work:
+        plan = manifest.plan(work, manifest.read(written(dict(proposal.manifest))))
+        count = plan.change_count if change_count is None else change_count
+        manifest.apply(work, replace(plan, change_count=count))
+    return plan
 
 
 def found(deployment: Deployment, kind: FindingKind) -> set[str | None]:
@@ -215,9 +227,7 @@ def test_a_proposal_is_a_manifest_that_gives_just_what_was_used(deployment: Depl
     proposal = proposed(deployment, ci)
     assert proposal.before == {"my-os": {RUN, SESSIONS}}
     assert proposal.after == {"my-os": {"agents:web:run"}}
-    text = written(dict(proposal.manifest))
-    with deployment.services.administration.changing(OPERATOR) as work:
-        manifest.apply(work, manifest.plan(work, manifest.read(text)))
+    apply(deployment, proposal)
     with deployment.services.administration.reading() as work:
         assert work.clients.get("ci").scopes == ["agents:web:run"]
         assert work.assignments.of("ci") == []
@@ -239,9 +249,7 @@ def test_a_user_gets_a_role_of_its_own_at_each_audience(deployment: Deployment):
         f"{alice}-at-my-os",
         f"{alice}-at-other-os",
     }
-    with deployment.services.administration.changing(OPERATOR) as work:
-        read = manifest.read(written(dict(proposal.manifest)))
-        manifest.apply(work, manifest.plan(work, read))
+    apply(deployment, proposal)
     with deployment.services.administration.reading() as work:
         assert {each.role for each in work.assignments.of(alice)} == {
             f"{alice}-at-my-os",

@@ -4,24 +4,16 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from issuer import manifest
 from issuer.errors import NotAllowed
 from issuer.fields.ids import is_principal_id
-from issuer.manifest.exporting import written
-from issuer.review.proposals import Proposal, _role_name
+from issuer.review.proposals import _role_name
 from issuer.roles import Assignment
-from tests.builders import OPERATOR, Deployment
-from tests.review.test_review import DAY, RUN, SESSIONS, proposed
+from tests.builders import Deployment
+from tests.review.test_review import DAY, RUN, SESSIONS, apply, proposed
 from tests.usage.reporting import used, used_daily
 
 IDS = st.text(alphabet="a-t:", min_size=1, max_size=8)
 AUDIENCES = st.text(alphabet="a-t:/", min_size=1, max_size=8)
-
-
-def apply(deployment: Deployment, proposal: Proposal) -> None:
-    with deployment.services.administration.changing(OPERATOR) as work:
-        read = manifest.read(written(dict(proposal.manifest)))
-        manifest.apply(work, manifest.plan(work, read))
 
 
 @given(st.tuples(IDS, AUDIENCES), st.tuples(IDS, AUDIENCES))
