@@ -37,6 +37,14 @@ class LinkRefused(InvalidCredentials):
     """The account is not linked, which the person is told."""
 
 
+class SessionEnded(InvalidCredentials):
+    """The session in which an account is linked ended, or its sign-in is not recent any more."""
+
+
+class TrustedIssuerChanged(InvalidCredentials):
+    """The trusted issuer was changed or deleted since the sign-in began."""
+
+
 class CallbackEndpoint(BeginsElsewhere, SigningInEndpoint):
     """Where a trusted issuer sends the browser back to, at an address of its own.
 
@@ -92,7 +100,7 @@ class CallbackEndpoint(BeginsElsewhere, SigningInEndpoint):
         self.parts.people.provider_requests.use(request)
         issuer = self.parts.directory.trusted_issuer(request.issuer_id)
         if issuer is None or not issuer.is_for_people or issuer.issuer != request.issuer:
-            raise InvalidCredentials("the trusted issuer was changed since the sign-in began")
+            raise TrustedIssuerChanged("the trusted issuer was changed since the sign-in began")
         return issuer
 
     def _enter(
@@ -122,7 +130,7 @@ class CallbackEndpoint(BeginsElsewhere, SigningInEndpoint):
     ) -> Response:
         session = self.site.session(visit)
         if session is None or session.id != request.session_id or not self.site.is_fresh(session):
-            raise InvalidCredentials("the session in which an account is linked has ended")
+            raise SessionEnded("the session in which an account is linked has ended")
         assert issuer.sign_in is not None
         if (name := claims.first_missing(issuer.sign_in.required_claims)) is not None:
             raise ArrivalRefused(Refused.CLAIM, f": {name}", session.user_id)
@@ -230,34 +238,60 @@ _REFUSED = {
 }
 
 
+# Headings and sentences.
+_FAILED = {
+    SignInDeclined: (
+        N_("You did not sign in at %(provider)s"),
+        N_("Nothing was changed here. Try again, or sign in another way."),
+    ),
+    NotRecent: (
+        N_("This needs a sign-in of just now"),
+        N_(
+            "%(provider)s did not confirm that you have just signed in there. Sign in here with"
+            " a password or a passkey instead."
+        ),
+    ),
+    UnknownRequest: (
+        N_("This sign-in cannot be finished here"),
+        N_(
+            "It was finished already, is older than ten minutes, or was begun in another"
+            " browser. Nothing was changed. If you did not begin it yourself, close this page."
+        ),
+    ),
+    SessionEnded: (
+        N_("The account was not linked"),
+        N_(
+            "The session in which you began has ended, or you signed in more than ten minutes"
+            " ago. Sign in here again, and link the account on your account page."
+        ),
+    ),
+    TrustedIssuerChanged: (
+        N_("You could not be signed in with %(provider)s"),
+        N_(
+            "The settings for %(provider)s were changed here after you began. Try again, or"
+            " sign in another way."
+        ),
+    ),
+    InvalidCredentials: (
+        N_("You could not be signed in with %(provider)s"),
+        N_(
+            "%(provider)s gave an answer that cannot be trusted. Nothing was changed. Try again;"
+            " if it happens again, tell whoever runs this issuer the number below."
+        ),
+    ),
+}
+
+
 def _in_words(error: InvalidCredentials, name: str) -> tuple[str, str]:
     """Heading and sentence of the page."""
     match error:
         case LinkRefused():
             return _("The account was not linked"), _(error.reason)
         case ArrivalRefused(why=why) if why in _REFUSED:
-            heading = _("You cannot use %(provider)s here yet", provider=name)
-            return heading, _(_REFUSED[why], provider=name)
-        case SignInDeclined():
-            return _("You did not sign in at %(provider)s", provider=name), _(
-                "Nothing was changed here. Try again, or sign in another way."
-            )
-        case NotRecent():
-            return _("This needs a sign-in of just now"), _(
-                "%(provider)s did not confirm that you have just signed in there. Sign in here with"
-                " a password or a passkey instead.",
-                provider=name,
-            )
-        case UnknownRequest():
-            return _("This sign-in cannot be finished here"), _(
-                "It was finished already, is older than ten minutes, or was begun in another"
-                " browser. Nothing was changed. If you did not begin it yourself, close this page."
-            )
-    return _("You could not be signed in with %(provider)s", provider=name), _(
-        "%(provider)s gave an answer that cannot be trusted. Nothing was changed. Try again; if it"
-        " happens again, tell whoever runs this issuer the number below.",
-        provider=name,
-    )
+            heading, sentence = N_("You cannot use %(provider)s here yet"), _REFUSED[why]
+        case _:
+            heading, sentence = _FAILED.get(type(error), _FAILED[InvalidCredentials])
+    return _(heading, provider=name), _(sentence, provider=name)
 
 
 def _methods(claims: ProviderClaims) -> tuple[str, ...]:

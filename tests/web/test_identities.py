@@ -69,10 +69,28 @@ def test_a_link_that_was_begun_is_finished_in_a_fresh_session_only(
     deployment: Deployment, browser: Browser, provider: FakeProvider, alice: str
 ):
     browser.sign_in()
-    location = browser.submit(browser.get(LINK), "/account/link").location
     deployment.clock.move(timedelta(minutes=9, seconds=59))
+    location = browser.submit(browser.get(LINK), "/account/link").location
     deployment.clock.move(timedelta(seconds=1))
-    assert browser.get(provider.authorize(location)).status == httpx.codes.BAD_REQUEST
+    page = browser.get(provider.authorize(location))
+    assert page.status == httpx.codes.BAD_REQUEST
+    assert "you signed in more than ten minutes ago" in page.text
+    assert "cannot be trusted" not in page.text
+    assert linked(deployment, alice) == []
+
+
+def test_a_trusted_issuer_that_was_changed_meanwhile_gave_no_wrong_answer(
+    deployment: Deployment, browser: Browser, provider: FakeProvider, alice: str
+):
+    browser.sign_in()
+    location = browser.submit(browser.get(LINK), "/account/link").location
+    back = provider.authorize(location)
+    provider.change(issuer="https://login.elsewhere.example")
+    page = browser.get(back)
+    assert page.status == httpx.codes.BAD_REQUEST
+    assert "The settings for company were changed here after you began" in page.text
+    assert "cannot be trusted" not in page.text
+    assert reasons(deployment) == ["the trusted issuer was changed since the sign-in began"]
     assert linked(deployment, alice) == []
 
 
