@@ -39,7 +39,7 @@ def test_it_shows_what_is_not_used_and_where_that_is_unknown(
 ):
     deployment.audience("other-os")
     page = signed_in(*REVIEWED).get(PATH)
-    assert "client ci holds sessions:read at my-os" in page.text
+    assert "Client ci holds sessions:read at my-os" in page.text
     assert "no verifier reports what is used" in page.text
 
 
@@ -48,7 +48,7 @@ def test_what_one_client_or_role_does_not_use_is_one_item(
 ):
     with deployment.changing() as work:
         work.clients.update("ci", {"scopes": ["agents:run", "sessions:read", "traces:read"]})
-    for name in ("reader", "writer"):
+    for name in ("reader", "role"):
         deployment.role(name, ["memories:read"])
     used_daily(deployment, {("ci", "agents:web:run"): (1, 0)})
     page = signed_in(*REVIEWED).get(PATH)
@@ -56,7 +56,9 @@ def test_what_one_client_or_role_does_not_use_is_one_item(
     unused = html.partition("Rights that nobody used")[2].partition("</section>")[0]
     assert unused.count("propose=ci") == 1
     assert unused.count('<a href="/console/clients/ci"><bdi>ci</bdi></a> holds ') == 2
-    assert '<li><div><p>role <a href="/console/roles/reader"><bdi>reader</bdi></a>: nobody' in html
+    for name in ("reader", "role"):
+        link = f'<a href="/console/roles/{name}"><bdi>{name}</bdi></a>'
+        assert f"<li><div><p>Role {link}: nobody" in html
     assert "Roles that nobody holds 2" in page.text
 
 
