@@ -129,9 +129,10 @@ FORM = TrustedIssuerForm()
 
 def _with_chosen_role(form: Mapping[str, str]) -> Mapping[str, str]:
     """`form` with the role that was chosen for one more group, as it would be typed."""
-    group, role, audience = (form.get(name, "").strip() for name in ("group", "role", "audience"))
-    if not (group or role):
+    chosen = [form.get(name, "").strip() for name in ("group", "role", "audience")]
+    if not any(chosen):
         return form
+    group, role, audience = chosen
     return {**form, "roles": f"{form.get('roles', '')}\n{group}={role}@{audience}"}
 
 

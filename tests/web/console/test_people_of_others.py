@@ -72,6 +72,7 @@ def test_the_role_of_one_more_group_is_chosen(
     admin: Browser, here: Company, deployment: Deployment
 ):
     form = admin.get(PAGE, edit="yes")
+    assert 'name="audience" aria-describedby="audience-hint"' in form.response.text
     typed = {
         "do": "save",
         "purpose": "people",
@@ -80,8 +81,9 @@ def test_the_role_of_one_more_group_is_chosen(
         "roles": "engineers=runner@my-os",
     }
     asked = {"group": "all", "role": "runner"}
-    wrong = fill(admin, form, PAGE, **typed, **asked)
-    assert "Line 2: must be GROUP=ROLE@AUDIENCE" in wrong.text
+    for part in (asked, {"audience": "*"}):
+        wrong = fill(admin, form, PAGE, **typed, **part)
+        assert "Line 2: must be GROUP=ROLE@AUDIENCE" in wrong.text
     done = admin.follow(fill(admin, form, PAGE, **typed, **asked, audience="*"))
     assert "The trusted issuer company is changed." in done.text
     with deployment.services.administration.reading() as work:
