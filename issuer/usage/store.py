@@ -57,11 +57,17 @@ class UsageStore(Statements):
         self, audience_id: str, day: datetime, counts: Mapping[UsageKey, Sequence[int]]
     ) -> None:
         """Add numbers of allowed and refused requests."""
+        # First the row that every report has: others of the day wait until the commit of this one,
+        # so that no two use the same free place.
+        self._write(audience_id, day, {OTHERS: (0, 0)})
         of_day = (UsedScopeRow.audience_id == audience_id, UsedScopeRow.day == day)
         bounded = self._within_bounds(of_day, self._with_few_ids(of_day, counts))
+        self._write(audience_id, day, bounded)
+
+    def _write(self, audience_id: str, day: datetime, counts: _Counts) -> None:
         values = {
             key: {"allowed": allowed, "refused": refused}
-            for key, (allowed, refused) in bounded.items()
+            for key, (allowed, refused) in counts.items()
         }
         where = {"audience_id": audience_id, "day": day}
         rows = [{**where, **key._asdict(), **values[key]} for key in sorted(values)]

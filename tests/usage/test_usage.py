@@ -1,5 +1,6 @@
 """Reports of verifiers are added up by day, each once, within bounds, and for 90 days."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
 import pytest
@@ -10,6 +11,8 @@ from issuer.errors import InvalidField
 from issuer.usage import UsageReport, delete_old_usage, usage
 from issuer.usage import store as usage_store
 from tests.builders import Deployment
+from tests.interleaving import is_one_blocked, right_after
+from tests.journeys.running_issuer import wait_until
 from tests.usage.reporting import report, used
 
 RUN, READ = "agents:web:run", "agents:read"
@@ -116,6 +119,31 @@ def test_nobody_alone_uses_up_the_bound_of_a_day(
         ("alice", "issuer:usage:report", "25"): (1, 0),
         ("bob", RUN, "25"): (1, 0),
         ("bob", "teams:a:run", "25"): (1, 0),
+    }
+
+
+# SQLite has one writer at a time.
+@pytest.mark.parametrize("database_kind", ["postgresql"])
+def test_reports_at_the_same_time_share_the_bounds(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(usage_store, "MOST_IDS_OF_SUBJECT", 2)
+    with ThreadPoolExecutor(1) as pool:
+
+        def report_too() -> None:
+            invented = {("alice", f"agents:{name}:run"): (0, 1) for name in "cd"}
+            reporting = pool.submit(used, deployment, invented)
+            wait_until(
+                lambda: reporting.done() or is_one_blocked(deployment), 30, "the second waits"
+            )
+
+        with right_after(deployment, "count(*)", report_too):
+            used(deployment, {("alice", f"agents:{name}:run"): (0, 1) for name in "ab"})
+    assert rows(deployment) == {
+        ("", "", "25"): (0, 0),
+        ("alice", "agents:a:run", "25"): (0, 1),
+        ("alice", "agents:b:run", "25"): (0, 1),
+        ("alice", "agents:run", "25"): (0, 2),
     }
 
 
