@@ -256,11 +256,12 @@ class GroupRow(Versioned, SeenByDirectory, Base, table="groups"):
     external_id: Mapped[str | None] = mapped_column(String(255), index=True)
 
 
-class GroupMemberRow(SeenByDirectory, Base, table="group_members"):
-    """A user in a group."""
+class GroupMemberRow(Given, SeenByDirectory, Base, table="group_members"):
+    """A user in a group; `given_at` is null for what is older than the column."""
 
     group_id: Mapped[str] = _deleted_with("groups.id", primary_key=True)
     user_id: Mapped[str] = _deleted_with("users.id", primary_key=True, index=True)
+    given_at: Mapped[datetime | None]
 
 
 class CountedTries:

@@ -113,7 +113,11 @@ class Groups(Principals[GroupRow, GroupFields, Group]):
             raise NotAllowed(f"A group has at most {MAX_MEMBERS:,} members.")
         if full := self._store.user_in_as_many(new, MAX_GROUPS):
             raise NotAllowed(f"The user {full} is in {MAX_GROUPS:,} groups, the most there may be.")
-        self._session.add_all(GroupMemberRow(group_id=group_id, user_id=each) for each in new)
+        grantor = self._authority.grantor
+        given = {"given_by": grantor.by, "given_as": grantor.given_as, "given_at": self._clock()}
+        self._session.add_all(
+            GroupMemberRow(group_id=group_id, user_id=each, **given) for each in new
+        )
         if new:
             self._store.changed(row, self._clock())
         for each in new:

@@ -3,9 +3,9 @@
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, select
 
-from issuer.audit import EventFilter
+from issuer.audit import Actor, EventFilter
 from issuer.database.tables import GroupMemberRow, PrincipalRow, UserRow
 from issuer.errors import (
     AlreadyExists,
@@ -18,6 +18,7 @@ from issuer.errors import (
 from issuer.groups import MAX_GROUPS, MAX_MEMBERS, Group, GroupFields, groups
 from issuer.revocations.share import ENTRY_BYTES, LIMITS
 from issuer.roles import Assignment
+from issuer.vocabulary import GivenAs
 from tests.builders import Credentials, Deployment
 from tests.drivers import TokenDriver
 
@@ -285,3 +286,14 @@ def test_the_members_of_the_largest_group_fit_into_the_feed(
     assert after.keys() - before.keys() == {*ids}
     entry = len(ids[0]) + ENTRY_BYTES
     assert LIMITS.principal_bytes_of_operators // (entry * MAX_MEMBERS) >= 12
+
+
+def test_a_membership_says_who_gave_it_and_when(deployment: Deployment):
+    group, alice = created(deployment, name="Platform").id, deployment.user("alice")
+    administration = deployment.services.administration
+    with administration.changing(Actor("helpdesk"), ["issuer:groups:write"]) as work:
+        work.groups.add_members(group, [alice])
+    with deployment.services.database.reading() as session:
+        row = session.scalars(select(GroupMemberRow)).one()
+    assert (row.given_by, row.given_as) == ("helpdesk", GivenAs.OTHER)
+    assert row.given_at == deployment.clock()
