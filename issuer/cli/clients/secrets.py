@@ -203,13 +203,15 @@ def finish_rotation(client: ClientId, yes: Yes = False) -> None:
 
 
 @rotate_app.command("cancel")
-def cancel_rotation(client: ClientId) -> None:
-    """Delete the new secret. The old ones keep working.
+def cancel_rotation(client: ClientId, yes: Yes = False) -> None:
+    """Delete the new secret. The old ones keep working. On a terminal it asks first.
 
     Examples:
 
       issuer client rotate cancel ci-bot
     """
-    with changing() as work:
-        new = work.rotations.cancel(client)
+    for confirmation in confirming(yes=yes):
+        with confirmation, changing() as work:
+            new = work.rotations.cancel(client)
+            confirmation.require_on_terminal(f"delete the new secret {_described(new)} of {client}")
     output.say(f"Deleted the new secret {new.id}.", {"deleted": new.id})

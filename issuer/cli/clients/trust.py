@@ -10,6 +10,7 @@ import typer
 
 from issuer.cli import output
 from issuer.cli.command import flag, new_app, option, wants_json
+from issuer.cli.confirming import Yes, confirming
 from issuer.cli.opening import administering, changing, reading
 from issuer.cli.options import ClientId, KeepCredentials, known_trusted_issuers
 from issuer.clients.trust import Trust
@@ -128,19 +129,26 @@ def remove_trust(
     client: ClientId,
     issuer: str = option("ID", "The id of the trusted issuer."),
     subject: str = option("TEXT", "The subject of the trust."),
+    yes: Yes = False,
 ) -> None:
     """Remove a trust of a client. Tokens that were issued before stay valid.
+
+    On a terminal it asks first.
 
     Examples:
 
       issuer client trust remove ci-bot --issuer mesh --subject spiffe://prod/web
     """
-    with changing() as work:
-        trusts = work.clients.get(client).trusts
-        left = [each for each in trusts if (each.issuer, each.subject) != (issuer, subject)]
-        if len(left) == len(trusts):
-            raise NotFound("trust", f"{issuer} {subject}")
-        _update(work, client, left)
+    for confirmation in confirming(yes=yes):
+        with confirmation, changing() as work:
+            trusts = work.clients.get(client).trusts
+            left = [each for each in trusts if (each.issuer, each.subject) != (issuer, subject)]
+            if len(left) == len(trusts):
+                raise NotFound("trust", f"{issuer} {subject}")
+            _update(work, client, left)
+            confirmation.require_on_terminal(
+                f"refuse the tokens of {subject} of {issuer} that authenticate {client}"
+            )
     removed = {"removed": len(trusts) - len(left)}
     output.say(f"Removed the trust in {subject} of {issuer}.", removed)
 

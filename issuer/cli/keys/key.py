@@ -62,20 +62,24 @@ key_app.command("drill")(drill_rotation)
 
 
 @key_app.command("revoke")
-def revoke_key(kid: str = argument("KID", "The id of the key.")) -> None:
+def revoke_key(kid: str = argument("KID", "The id of the key."), yes: Yes = False) -> None:
     """Destroy a key at once, in an emergency; the next key replaces it.
 
     Every token that the key signed is refused: within 10 seconds by an AgentOS with the verifier,
     by other software when it fetches the key set again. Write "--" before an id that begins with
-    "-" (of a key that was created elsewhere).
+    "-" (of a key that was created elsewhere). On a terminal it asks first.
 
     Examples:
 
       issuer key revoke vFFQp9Sd8EVvVQbzSdTs5gGkgGpZ5hoSHQJmvwkTnP8
     """
     with administering() as administration:
-        with administration.changing_keys(operator()) as work:
-            key, left_valid = work.revoke_key(kid), work.left_valid
+        for confirmation in confirming(yes=yes):
+            with confirmation, administration.changing_keys(operator()) as work:
+                key, left_valid = work.revoke_key(kid), work.left_valid
+                confirmation.require_on_terminal(
+                    f"destroy the {key.alg} key {kid}, and refuse every token that it signed"
+                )
         description = described(administration.keyring.keys, key, administration.clock())
     output.say(
         f"Revoked {kid}. The issuer refuses its tokens within a second, verifiers within"

@@ -1,11 +1,26 @@
 """`issuer user factor`, `identity`, `session`, `consent` and `delegation`."""
 
+from collections.abc import Callable
+
 from issuer.cli import output
 from issuer.cli.command import argument, given, new_app, option
 from issuer.cli.confirming import Yes, confirming
 from issuer.cli.opening import changing, find_user, reading
 from issuer.cli.options import ClientId, UserName, known_trusted_issuers
+from issuer.composition import UnitOfWork
+from issuer.languages.browsers import browser_name
 from issuer.sign_in.identities import IdentityFields
+
+
+def end_for(user: str, end: Callable[[UnitOfWork, str], str], *, yes: bool) -> str:
+    """End something of a user, whose id this returns. `end` returns what to ask on a terminal."""
+    user_id = user
+    for confirmation in confirming(yes=yes):
+        with confirmation, changing() as work:
+            user_id = find_user(work, user_id).id
+            confirmation.require_on_terminal(end(work, user_id))
+    return user_id
+
 
 factor_app = new_app("The second factors of a user: authenticator app and passkeys.")
 
@@ -24,15 +39,31 @@ def list_factors(user: UserName) -> None:
 
 
 @factor_app.command("remove")
-def remove_factor(user: UserName, factor_id: str = argument("ID", "The id of the factor.")) -> None:
+def remove_factor(
+    user: UserName,
+    factor_id: str = argument("ID", "The id of the factor."),
+    yes: Yes = False,
+) -> None:
     """Remove a second factor. Ends the sessions of the user and revokes its tokens.
+
+    On a terminal it asks first.
 
     Examples:
 
       issuer user factor remove alice passkey_4v7hq2m8x1kd0c5tz9pa
     """
-    with changing() as work:
-        work.factors.revoke(find_user(work, user).id, factor_id)
+
+    def end(work: UnitOfWork, user_id: str) -> str:
+        factor = work.factors.get(user_id, factor_id)
+        last = " (the last one, so the recovery codes end, too)"
+        is_last = len(work.factors.of_user(user_id)) == 1
+        work.factors.revoke(user_id, factor_id)
+        return (
+            f"remove the second factor “{factor.name}” of {user}{last if is_last else ''}, and"
+            " sign the user out everywhere"
+        )
+
+    end_for(user, end, yes=yes)
     output.say(f"Removed the factor {factor_id}.", {"removed": factor_id})
 
 
@@ -99,19 +130,29 @@ def add_identity(
 
 @identity_app.command("remove")
 def remove_identity(
-    user: UserName, identity_id: str = argument("ID", "The id of the identity.")
+    user: UserName,
+    identity_id: str = argument("ID", "The id of the identity."),
+    yes: Yes = False,
 ) -> None:
     """Unlink an account. Ends the sessions that began there, and revokes the access tokens.
 
-    Where the trusted issuer provisions users, disable the user instead: a user of another name
-    could be made for the person.
+    On a terminal it asks first. Where the trusted issuer provisions users, disable the user
+    instead: a user of another name could be made for the person.
 
     Examples:
 
       issuer user identity remove alice idn_4v7hq2m8x1kd0c5tz9pa
     """
-    with changing() as work:
-        work.identities.unlink(find_user(work, user).id, identity_id)
+
+    def end(work: UnitOfWork, user_id: str) -> str:
+        identity = work.identities.get(user_id, identity_id)
+        work.identities.unlink(user_id, identity_id)
+        return (
+            f"unlink the account {identity.subject} of {identity.issuer} from {user}, end the"
+            " sessions that began there, and revoke the access tokens"
+        )
+
+    end_for(user, end, yes=yes)
     output.say(f"Unlinked {identity_id}.", {"removed": identity_id})
 
 
@@ -141,17 +182,26 @@ def list_sessions(user: UserName) -> None:
 
 
 @session_app.command("end")
-def end_session(user: UserName, session_id: str = argument("ID", "The id of the session.")) -> None:
+def end_session(
+    user: UserName,
+    session_id: str = argument("ID", "The id of the session."),
+    yes: Yes = False,
+) -> None:
     """Sign a user out of a browser, and revoke every token of that session.
 
-    `issuer user revoke-tokens` ends all sessions of a user.
+    On a terminal it asks first. `issuer user revoke-tokens` ends all sessions of a user.
 
     Examples:
 
       issuer user session end alice session_4v7hq2m8x1kd0c5tz9pa
     """
-    with changing() as work:
-        work.sessions.end(find_user(work, user).id, session_id)
+
+    def end(work: UnitOfWork, user_id: str) -> str:
+        browser = browser_name(work.sessions.get(user_id, session_id).user_agent)
+        work.sessions.end(user_id, session_id)
+        return f"sign {user} out of {browser}, and revoke every token of that session"
+
+    end_for(user, end, yes=yes)
     output.say(f"Ended the session {session_id}.", {"ended": session_id})
 
 
@@ -173,16 +223,21 @@ def list_consents(user: UserName) -> None:
 
 
 @consent_app.command("withdraw")
-def withdraw_consents(user: UserName, client: ClientId) -> None:
+def withdraw_consents(user: UserName, client: ClientId, yes: Yes = False) -> None:
     """Withdraw what a user allowed a client, and revoke the client's tokens of that user.
+
+    On a terminal it asks first.
 
     Examples:
 
       issuer user consent withdraw alice web-app
     """
-    with changing() as work:
-        user_id = find_user(work, user).id
+
+    def end(work: UnitOfWork, user_id: str) -> str:
         work.consents.withdraw(user_id, client)
+        return f"withdraw what {user} allowed {client}, and revoke its tokens of {user}"
+
+    end_for(user, end, yes=yes)
     output.say(f"Withdrew what {user} allowed {client}.", {"withdrawn": client})
 
 
@@ -204,15 +259,20 @@ def list_delegations(user: UserName) -> None:
 
 
 @delegation_app.command("end")
-def end_delegation(user: UserName, client: ClientId) -> None:
+def end_delegation(user: UserName, client: ClientId, yes: Yes = False) -> None:
     """Revoke the tokens with which a client acts for a user, and what was exchanged for them.
 
-    Where consent is needed, the user is asked again before the client acts again.
+    On a terminal it asks first. Where consent is needed, the user is asked again before the client
+    acts again.
 
     Examples:
 
       issuer user delegation end alice agents
     """
-    with changing() as work:
-        work.delegations.end(find_user(work, user).id, client)
+
+    def end(work: UnitOfWork, user_id: str) -> str:
+        work.delegations.end(user_id, client)
+        return f"stop {client} from acting for {user}, and revoke the tokens that it exchanged"
+
+    end_for(user, end, yes=yes)
     output.say(f"{client} no longer acts for {user}.", {"ended": client})

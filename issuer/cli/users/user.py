@@ -17,6 +17,7 @@ from issuer.cli.users.importing import import_users
 from issuer.cli.users.sign_in import (
     consent_app,
     delegation_app,
+    end_for,
     factor_app,
     identity_app,
     session_app,
@@ -138,7 +139,8 @@ def invite(
         "Send it to the e-mail address of the user alone: whoever accepts it has verified"
         " the address. The issuer sends it where ISSUER_SMTP_URL is set; else you do.",
     ),
-    cancel: bool = flag("--cancel", "Cancel the current link instead."),
+    cancel: bool = flag("--cancel", "Cancel the current link instead. On a terminal it asks."),
+    yes: Yes = False,
 ) -> None:
     """Print or send a link with which a user sets a password or a passkey, once.
 
@@ -153,18 +155,21 @@ def invite(
       issuer user invite alice --by-email
       issuer user invite alice --cancel
     """
+    if cancel:
+        user_id = end_for(user, _cancel_link, yes=yes)
+        output.say(f"The link of {user} is useless now.", {"cancelled": user_id})
+        return
     fields = InvitationFields.read(given(lifetime=lifetime, by_email=by_email))
     with changing() as work:
         user_id = find_user(work, user).id
-        if cancel:
-            work.invitations.delete(user_id)
-        else:
-            made = work.invitations.create(user_id, fields)
-    if cancel:
-        output.say(f"The link of {user} is useless now.", {"cancelled": user_id})
-    else:
-        said = made.url or f"The invitation was sent to {made.sent_to}."
-        output.say(said, {"id": user_id, **made.model_dump(mode="json", exclude_none=True)})
+        made = work.invitations.create(user_id, fields)
+    said = made.url or f"The invitation was sent to {made.sent_to}."
+    output.say(said, {"id": user_id, **made.model_dump(mode="json", exclude_none=True)})
+
+
+def _cancel_link(work: UnitOfWork, user_id: str) -> str:
+    work.invitations.delete(user_id)
+    return f"cancel the link with which {work.users.get(user_id).username} sets a password"
 
 
 @app.command("revoke-tokens")
