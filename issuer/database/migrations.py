@@ -1,21 +1,29 @@
 """Schema migrations with Alembic, from the checkout or from inside the wheel."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import cache, partial
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.operations import Operations
+from alembic.operations.ops import CreateIndexOp
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Index, func, text
 
 import issuer
 from issuer.database.database import Database
-from issuer.database.deployment import current_revision, require_compatible_schema
+from issuer.database.deployment import REVISION, current_revision, require_compatible_schema
 from issuer.database.engine import sqlite_connection
+from issuer.database.online_upgrade import TablesInUse, build_indexes, lock_tables
 from issuer.database.tables import AssignmentRow, AuditEventRow, Base, ClientRow, UserRow
 from issuer.errors import ConfigurationError
+
+# Seconds between the attempts to lock the tables: ten minutes together.
+_PAUSES = (1, 2, *[6] * 90)
+_INDEXES_LATER = "indexes_later"
 
 
 def _index_where(
@@ -57,16 +65,38 @@ def migrate(url: str) -> None:
         database.dispose()
 
 
-def upgrade(database: Database) -> None:
+def upgrade(database: Database, pauses: Sequence[float] = _PAUSES) -> list[str]:
     """Bring `database` to the newest schema, in one transaction.
 
-    A newer schema stays as it is: `ConfigurationError` if this program does not work with it.
+    On PostgreSQL, indexes follow it, without locks; gives those that were built. `TablesInUse` if
+    the tables cannot be locked, with `pauses` between the attempts. A newer schema stays as it is:
+    `ConfigurationError` if this program does not work with it.
     """
-    if current_revision(database) not in known_revisions():
+    current = current_revision(database)
+    if current not in known_revisions():
         require_compatible_schema(database)
-        return
+        return []
+    if database.is_sqlite or current is None:
+        with changing_schema(database) as connection:
+            upgrade_to("head", connection)
+        return []
+    if current != REVISION:
+        _upgrade_in_use(database, pauses)
+    return build_indexes(database)
+
+
+def _upgrade_in_use(database: Database, pauses: Sequence[float]) -> None:
+    for pause in pauses:
+        with suppress(TablesInUse):
+            return _upgrade_locked(database)
+        time.sleep(pause)  # for the requests that waited
+    return _upgrade_locked(database)
+
+
+def _upgrade_locked(database: Database) -> None:
     with changing_schema(database) as connection:
-        upgrade_to("head", connection)
+        lock_tables(connection)
+        upgrade_to("head", connection, indexes_later=True)
 
 
 @contextmanager
@@ -86,11 +116,22 @@ def changing_schema(database: Database) -> Iterator[Connection]:
             )
 
 
-def upgrade_to(revision: str, connection: Connection) -> None:
-    """Bring the schema to `revision`, one of `known_revisions`, or "head" for the newest."""
+def upgrade_to(revision: str, connection: Connection, *, indexes_later: bool = False) -> None:
+    """Bring the schema to `revision`, one of `known_revisions`, or "head" for the newest.
+
+    `indexes_later` leaves indexes that enforce nothing to `build_indexes`.
+    """
     config = _config()
     config.attributes["connection"] = connection
+    config.attributes[_INDEXES_LATER] = indexes_later
     command.upgrade(config, revision)
+
+
+@Operations.implementation_for(CreateIndexOp, replace=True)
+def _create_index(operations: Operations, operation: CreateIndexOp) -> None:
+    context = operations.migration_context
+    if operation.unique or not (context.config and context.config.attributes.get(_INDEXES_LATER)):
+        operations.impl.create_index(operation.to_index(context))
 
 
 @contextmanager

@@ -69,7 +69,9 @@ def show_admin(initialised: Initialised) -> None:
 def migrate() -> None:
     """Upgrade the database to the newest schema, in one transaction. Servers may keep running.
 
-    A newer schema stays as it is, if this program works with it.
+    On PostgreSQL it waits up to ten minutes for other transactions, such as a backup, and builds
+    indexes afterwards, without a lock. If it is interrupted, run it again. A newer schema stays as
+    it is, if this program works with it.
 
     Examples:
 
@@ -80,7 +82,8 @@ def migrate() -> None:
         stack.callback(database.dispose)
         stack.enter_context(only_one(database, "migrate"))
         before = current_revision(database)
-        upgrade(database)
+        with output.working("Upgrading the schema"):
+            built = upgrade(database)
         after = current_revision(database)
     if after is not None and after > REVISION:
         sentence = (
@@ -90,7 +93,9 @@ def migrate() -> None:
         sentence = f"The schema is {after}: nothing to upgrade."
     else:
         sentence = f"Upgraded the schema from {before or 'none'} to {after}."
-    output.say(sentence, {"from": before, "to": after})
+    if built:
+        sentence += f" Built {len(built)} indexes."
+    output.say(sentence, {"from": before, "to": after, "indexes": built})
 
 
 class ConsoleAdministrator(BaseModel):
