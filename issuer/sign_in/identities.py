@@ -174,7 +174,7 @@ class Identities(WithinTransaction):
         elif self._user_store.get(row.user_id).disabled:
             raise ArrivalRefused(Refused.DISABLED, user_id=row.user_id)
         if claims.groups is not None:
-            self._set_groups(row, claims.groups)
+            self._set_groups(row, claims.groups, claims.no_groups)
         self._store.note_use(row.id, claims.name, self._clock())
         (user,) = load_users(self._session, [row.user_id], self._clock()).values()
         return Arrival(user, row.id, is_new)
@@ -222,8 +222,8 @@ class Identities(WithinTransaction):
         self._note("provisioned", row)
         return row
 
-    def _set_groups(self, row: IdentityRow, groups: frozenset[str]) -> None:
-        """Keep those of the groups that give roles."""
+    def _set_groups(self, row: IdentityRow, groups: frozenset[str], no_groups: str) -> None:
+        """Keep those of the groups that give roles. `no_groups` is why there are none."""
         roles = self._store.roles_of(row.issuer_id)
         said = groups & {each.group for each in roles}
         before = frozenset(self._store.groups_of([row.id])[row.id])
@@ -256,6 +256,8 @@ class Identities(WithinTransaction):
         grantors = [Grantor(each.given_by, each.given_as) for each in given]
         not_of_admins = [each for each in grantors if not each.is_admin]
         return (not_of_admins or grantors or [Grantor(None, None)])[0]
+        if no_groups:
+            details["reason"] = no_groups
 
     def _has_own_way_in(self, user: UserRow) -> bool:
         return user.password_hash is not None or self._user_store.has_factor(user.id)

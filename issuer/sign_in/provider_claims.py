@@ -30,8 +30,10 @@ _MULTI_FACTOR_CLASSES = frozenset(
 class ProviderClaims:
     """Of one person, at one trusted issuer. `email` counts as theirs only if `email_verified`.
 
-    `groups` is None where the token does not say which groups the person is in. `session_id` is
-    the `sid` that the issuer gave its session. `raw` are all claims, as they came.
+    `groups` is None where the token does not say which groups the person is in, and `no_groups`
+    says why there are none, if that may be a mistake. `session_id` is the `sid` that the issuer
+    gave its session. `raw` are all claims, as they came. What is not in those that are
+    `is_complete` is not so; an ID-JAG may leave it out.
     """
 
     subject: str
@@ -40,10 +42,12 @@ class ProviderClaims:
     email: str | None
     email_verified: bool
     groups: frozenset[str] | None
+    no_groups: str
     amr: tuple[str, ...]
     acr: str | None
     auth_time: datetime | None
     session_id: str | None
+    is_complete: bool
     raw: Mapping[str, Any] = field(repr=False)
 
     @property
@@ -66,12 +70,10 @@ class ProviderClaims:
 
 
 def provider_claims(
-    claims: Mapping[str, Any], provider: ProviderRecord, *, lists_groups: bool = True
+    claims: Mapping[str, Any], provider: ProviderRecord, *, is_complete: bool = True
 ) -> ProviderClaims:
-    """The claims as this provider has them. `InvalidCredentials` says what is wrong.
-
-    `lists_groups`: without the claim of groups, the person is in none. An ID-JAG need not have it.
-    """
+    """The claims as this provider has them. `InvalidCredentials` says what is wrong."""
+    groups, no_groups = _groups(claims, provider.groups_claim, is_complete=is_complete)
     email = claims.get("email")
     has_email = isinstance(email, str) and is_email(email)
     username = claims.get(provider.username_claim)
@@ -82,11 +84,13 @@ def provider_claims(
         username=username if isinstance(username, str) else None,
         email=email if has_email else None,
         email_verified=has_email and claims.get("email_verified") is True,
-        groups=_groups(claims, provider.groups_claim, lists_groups=lists_groups),
+        groups=groups,
+        no_groups=no_groups,
         amr=_methods(claims.get("amr")),
         acr=_text(claims.get("acr")),
         auth_time=_instant(auth_time),
         session_id=_text(claims.get("sid")),
+        is_complete=is_complete,
         raw=claims,
     )
 
@@ -117,22 +121,23 @@ def _name(claims: Mapping[str, Any]) -> str:
 
 
 def _groups(
-    claims: Mapping[str, Any], claim: str | None, *, lists_groups: bool
-) -> frozenset[str] | None:
-    """Beyond the limits all are refused: none is left out in silence."""
+    claims: Mapping[str, Any], claim: str | None, *, is_complete: bool
+) -> tuple[frozenset[str] | None, str]:
+    """The groups, and why there are none. Beyond the limits, none counts: not only some of them."""
+    none: frozenset[str] = frozenset()
     if claim is None:
-        return frozenset()
+        return none, ""
     elsewhere = claims.get("_claim_names")  # OpenID Connect Core §5.6.2
     if isinstance(elsewhere, Mapping) and claim in elsewhere:
-        raise InvalidCredentials(f"the token has too many groups and leaves out {claim}")
+        return none, f"the answer has too many groups and leaves out {claim}"
     if claim not in claims:
-        return frozenset() if lists_groups else None
-    groups = claims[claim]
+        return (none, f"the answer had no claim {claim}") if is_complete else (None, "")
+    groups = [claims[claim]] if isinstance(claims[claim], str) else claims[claim]
     if not isinstance(groups, list) or len(groups) > MAX_GROUPS:
-        raise InvalidCredentials(f"{claim} is not a list of at most {MAX_GROUPS} groups")
+        return none, f"{claim} is not a list of at most {MAX_GROUPS} groups"
     if not all(isinstance(each, str) and len(each) <= MAX_GROUP for each in groups):
-        raise InvalidCredentials(f"{claim} holds a group that is no text of {MAX_GROUP} characters")
-    return frozenset(groups)
+        return none, f"{claim} holds a group that is no text of {MAX_GROUP} characters"
+    return frozenset(groups), ""
 
 
 def _methods(value: object) -> tuple[str, ...]:

@@ -29,12 +29,14 @@ _SENT_FORMS_KEPT_FOR = timedelta(hours=1)
 class ProviderProof:
     """With which account at a trusted issuer somebody signed in, when, and in which session there.
 
-    `session_id` is the `sid` of that session; None if the issuer names none.
+    `session_id` is the `sid` of that session; None if the issuer names none. `no_groups` is why the
+    account has no groups, for the audit log.
     """
 
     identity_id: str
     authenticated_at: datetime
     session_id: str | None
+    no_groups: str = ""
 
 
 @dataclass(eq=False, repr=False)
@@ -112,7 +114,7 @@ class SignInSessions:
             else:
                 session = session.continuing(earlier)
                 cookie = self._replaced(store, session)
-            _note_began(trail, session)
+            _note_began(trail, session, provider.no_groups if provider else "")
             return session, cookie
 
     def complete(
@@ -228,10 +230,12 @@ class SignInSessions:
         return cookie
 
 
-def _note_began(trail: Trail, session: SignInSession) -> None:
+def _note_began(trail: Trail, session: SignInSession, no_groups: str = "") -> None:
     details: dict[str, object] = {"session": session.id, "methods": list(session.methods)}
     if session.identity_id is not None:
         details["identity"] = session.identity_id
+    if no_groups:
+        details["reason"] = no_groups
     trail.note("session.began", session.user_id, **details)
 
 

@@ -168,7 +168,9 @@ class CallbackEndpoint(BeginsElsewhere, SigningInEndpoint):
         authenticated_at = claims.auth_time or self.parts.clock() - FRESH_FOR
         if request.max_age == 0:  # checked, as far as two clocks agree
             authenticated_at = max(authenticated_at, request.created_at)
-        proof = ProviderProof(arrival.identity_id, authenticated_at, claims.session_id)
+        proof = ProviderProof(
+            arrival.identity_id, authenticated_at, claims.session_id, claims.no_groups
+        )
         user, methods = arrival.user, _methods(claims)
         # Nothing was guessed, so no lock of the user keeps them out; the address is known now.
         guard = self.parts.sign_in.guard

@@ -127,7 +127,6 @@ def test_the_metadata_names_the_grant_and_its_profile(agent: PresentingAgent):
         ({"header": {"typ": None}}, "typ is not that of an ID-JAG"),
         ({"header": {"crit": ["exp"]}}, "not a JWT"),
         ({"header": {"kid": "other"}}, "no key of this kid"),
-        ({"groups": "engineers"}, "groups is not a list"),
     ],
 )
 def test_what_is_wrong_is_one_answer_and_an_audited_reason(

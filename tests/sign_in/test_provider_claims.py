@@ -1,5 +1,6 @@
 """What a trusted issuer says about a person: read strictly, within limits."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -62,25 +63,45 @@ def test_a_subject_is_a_bounded_ascii_text(subject: object):
         provider_claims({"sub": subject}, PROVIDER)
 
 
+def test_groups_that_are_one_text_are_a_list_of_one():
+    found = read(groups="engineers, all")
+    assert (found.groups, found.no_groups) == ({"engineers, all"}, "")
+
+
 @rows(
-    "groups",
-    ["engineers", {"a": 1}, ["a", 7], ["a" * 256], [f"g-{n}" for n in range(1_001)], [["a"]], None],
+    ("groups", "reason"),
+    [
+        ({"a": 1}, "groups is not a list of at most 1000 groups"),
+        ([f"g-{n}" for n in range(1_001)], "groups is not a list of at most 1000 groups"),
+        (None, "groups is not a list of at most 1000 groups"),
+        (["a", 7], "groups holds a group that is no text of 255 characters"),
+        (["a", "a" * 256], "groups holds a group that is no text of 255 characters"),
+        ("a" * 256, "groups holds a group that is no text of 255 characters"),
+        (["a", ["b"]], "groups holds a group that is no text of 255 characters"),
+    ],
 )
-def test_groups_that_are_no_bounded_list_of_texts_are_refused(groups: object):
-    """Leaving some out in silence would take rights away, or keep them."""
-    with pytest.raises(InvalidCredentials):
-        read(groups=groups)
+def test_groups_that_are_no_bounded_list_of_texts_count_for_nothing(groups: object, reason: str):
+    """Not some of them: a part of what a provider says may give rights that the whole takes."""
+    found = read(groups=groups)
+    assert (found.groups, found.no_groups) == (frozenset(), reason)
 
 
-def test_groups_that_the_token_leaves_out_because_they_are_too_many_are_refused():
+def test_groups_that_the_answer_leaves_out_because_they_are_too_many_are_none():
     """OpenID Connect Core §5.6.2, as Entra does with more than 200."""
-    with pytest.raises(InvalidCredentials, match="wrong"):
-        read(_claim_names={"groups": "src1"}, _claim_sources={"src1": {"endpoint": "https://a"}})
+    found = read(
+        _claim_names={"groups": "src1"}, _claim_sources={"src1": {"endpoint": "https://a"}}
+    )
+    reason = "the answer has too many groups and leaves out groups"
+    assert (found.groups, found.no_groups) == (frozenset(), reason)
 
 
 def test_a_missing_claim_of_groups_means_none_or_nothing_said():
-    assert provider_claims({"sub": "s-1"}, PROVIDER).groups == frozenset()
-    assert provider_claims({"sub": "s-1"}, PROVIDER, lists_groups=False).groups is None
+    found = read()
+    assert (found.groups, found.no_groups) == (frozenset(), "the answer had no claim groups")
+    of_id_jag = provider_claims({"sub": "s-1"}, PROVIDER, is_complete=False)
+    assert (of_id_jag.groups, of_id_jag.no_groups) == (None, "")
+    asked_for_none = provider_claims({"sub": "s-1"}, replace(PROVIDER, groups_claim=None))
+    assert (asked_for_none.groups, asked_for_none.no_groups) == (frozenset(), "")
 
 
 @rows("verified", [None, "true", 1, "1", False, [True]])

@@ -233,8 +233,6 @@ LIES: dict[str, tuple[Callable[[FakeProvider], None], str]] = {
         changing(groups=[f"group-{i}" for i in range(10_000)]),
         "not a JWT",
     ),
-    "1,001 groups": (changing(groups=["g"] * 1_001), "not a list of at most 1000"),
-    "groups elsewhere": (changing(_claim_names={"groups": "src1"}), "too many groups"),
     "user info of somebody else": (with_user_info(sub="somebody-else"), "sub of user info"),
     "user info without sub": (with_user_info(sub=None), "sub of user info"),
     "user info that is a list": (
@@ -414,6 +412,33 @@ def test_a_user_is_provisioned_with_the_roles_of_the_groups(
     with deployment.services.administration.reading() as work:
         user = work.users.get_by_username("carol")
         assert [each.issuer for each in work.identities.of_user(user.id)] == ["company"]
+
+
+@rows(
+    ("claims", "reason"),
+    [
+        ({"groups": "staff"}, None),
+        ({}, "the answer had no claim groups"),
+        ({"groups": {"staff": True}}, "groups is not a list of at most 1000 groups"),
+        ({"groups": ["g"] * 1_001}, "groups is not a list of at most 1000 groups"),
+        ({"groups": ["staff", 7]}, "groups holds a group that is no text of 255 characters"),
+        ({"groups": ["staff" * 52]}, "groups holds a group that is no text of 255 characters"),
+        ({"groups": [["staff"]]}, "groups holds a group that is no text of 255 characters"),
+        (
+            {"_claim_names": {"groups": "src1"}},
+            "the answer has too many groups and leaves out groups",
+        ),
+    ],
+)
+def test_whatever_the_claim_of_groups_is_the_person_is_signed_in(
+    shared: Deployment, claims: dict[str, Any], reason: str | None
+):
+    """Without roles, if it is not a list of texts. The audit event has the reason."""
+    provider, browser = company_of(shared), Browser(shared.http)
+    provider.change(sign_in={"provision": True})
+    provider.claims |= {"preferred_username": "carol", **claims}
+    assert sign_in_elsewhere(browser, provider).location == "/account"
+    assert events(shared, "session.began")[-1].details.get("reason") == reason
 
 
 def test_a_user_of_that_name_is_never_taken_over(

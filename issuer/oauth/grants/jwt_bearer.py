@@ -85,7 +85,7 @@ class JwtBearer(Grant):
     ) -> Vouched:
         """In a transaction that may provision the user, and reads their groups again."""
         assert received.issuer.sign_in is not None
-        claims = provider_claims(received.claims, received.issuer.sign_in, lists_groups=False)
+        claims = provider_claims(received.claims, received.issuer.sign_in, is_complete=False)
         if self.is_second_factor_required and not claims.is_multi_factor:
             raise InvalidCredentials("assertion: it names no second factor, which is required")
         with self._administration.changing(request.actor, held=()) as work:
