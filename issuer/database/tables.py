@@ -480,7 +480,8 @@ class ProviderRoleRow(SeenByDirectory, Base, table="provider_roles"):
 class IdentityRow(Given, SeenByDirectory, Base, table="identities"):
     """An account at a trusted issuer with which a user signs in: its `sub` there.
 
-    `name` is what the issuer calls the person. It is only displayed.
+    `name` is what the issuer calls the person. It is only displayed. `made_user`: the issuer
+    provisioned the user, and says their name and address.
     """
 
     __table_args__ = (Index("ix_identities_of", "issuer_id", "subject", unique=True),)
@@ -490,6 +491,7 @@ class IdentityRow(Given, SeenByDirectory, Base, table="identities"):
     issuer_id: Mapped[str] = _deleted_with("trusted_issuers.id")
     subject: Mapped[str] = mapped_column(String(255))
     name: Mapped[str] = mapped_column(String(255))
+    made_user: Mapped[bool | None]
     created_at: Mapped[datetime]
     last_used_at: Mapped[datetime | None]
 

@@ -123,9 +123,7 @@ class Collection(WithinTransaction, Generic[RowT, FieldsT, ModelT]):
         self._authorize(before, fields)
         self.reject_misspelled(before, fields)
         self._revoke_for(before, fields)
-        self._write(row, fields)
-        self._store.changed(row, self._clock())
-        self._note("updated", key, **differences(before, fields, self.resource_type.private))
+        self._rewrite(row, before, fields)
         return self._model(row)
 
     def delete(self, key: str, *, cascade: bool = False) -> None:
@@ -157,6 +155,12 @@ class Collection(WithinTransaction, Generic[RowT, FieldsT, ModelT]):
         details |= self._audited(fields)
         self._note(what, self.resource_type.key_of(fields), **details)
         return self._model(row)
+
+    def _rewrite(self, row: RowT, before: FieldsT, after: FieldsT) -> None:
+        key = self.resource_type.key_of(after)
+        self._write(row, after)
+        self._store.changed(row, self._clock())
+        self._note("updated", key, **differences(before, after, self.resource_type.private))
 
     def _authorize(self, before: FieldsT | None, after: FieldsT | None) -> None:
         """`Forbidden` unless the caller may make this change; None: it does not exist."""

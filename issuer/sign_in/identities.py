@@ -161,8 +161,8 @@ class Identities(WithinTransaction):
         """The user for whom the trusted issuer vouches, with the groups that it says.
 
         The claims are of a token that was verified with the keys of this issuer. Where allowed, a
-        user is provisioned. A lost group revokes the access tokens of the user. `ArrivalRefused`,
-        and nothing is changed.
+        user is provisioned, who has the name and address of the last arrival. A lost group revokes
+        the access tokens of the user. `ArrivalRefused`, and nothing is changed.
         """
         provider = self._provider(issuer)
         if (name := claims.first_missing(provider.required_claims)) is not None:
@@ -173,6 +173,8 @@ class Identities(WithinTransaction):
             row = self._provisioned(issuer, provider, claims)
         elif self._user_store.get(row.user_id).disabled:
             raise ArrivalRefused(Refused.DISABLED, user_id=row.user_id)
+        elif row.made_user and (claims.is_complete or claims.email):
+            self._users.follow(row.user_id, self._profile(row.user_id, claims))
         if claims.groups is not None:
             self._set_groups(row, claims.groups, claims.no_groups)
         self._store.note_use(row.id, claims.name, self._clock())
@@ -219,8 +221,24 @@ class Identities(WithinTransaction):
         grantor = Grantor(by.given_by, by.given_as)
         note_grantor(self._user_store.get(user.id), grantor, is_only_way=True)
         row = self._added(user.id, issuer.id, claims.subject, claims.name, grantor)
+        row.made_user = True
         self._note("provisioned", row)
         return row
+
+    def _profile(self, user_id: str, claims: ProviderClaims) -> dict[str, object]:
+        """The members of a user whom the issuer made, as it says them now.
+
+        An address that it does not name stays, and is not verified. Name and address are those of
+        a provisioning client, if one has changed the user since.
+        """
+        user = self._user_store.get(user_id)
+        if user.scim is not None:
+            return {"email_verified": claims.email_verified and claims.email == user.email}
+        return {
+            "name": (claims.name if claims.is_complete else "") or user.name,
+            "email": claims.email or user.email,
+            "email_verified": claims.email_verified,
+        }
 
     def _set_groups(self, row: IdentityRow, groups: frozenset[str], no_groups: str) -> None:
         """Keep those of the groups that give roles. `no_groups` is why there are none."""
@@ -238,6 +256,8 @@ class Identities(WithinTransaction):
         self._store.remove_groups(row.id, lost)
         self._store.add_groups(row.id, gained)
         details: dict[str, object] = {"gained": sorted(gained), "lost": sorted(lost)}
+        if no_groups:
+            details["reason"] = no_groups
         if lost:
             details["access_tokens_revoked"] = self._revocations.revoke_access_of([row.user_id])
         self._note("groups_changed", row, **details)
@@ -256,8 +276,6 @@ class Identities(WithinTransaction):
         grantors = [Grantor(each.given_by, each.given_as) for each in given]
         not_of_admins = [each for each in grantors if not each.is_admin]
         return (not_of_admins or grantors or [Grantor(None, None)])[0]
-        if no_groups:
-            details["reason"] = no_groups
 
     def _has_own_way_in(self, user: UserRow) -> bool:
         return user.password_hash is not None or self._user_store.has_factor(user.id)

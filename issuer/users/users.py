@@ -61,6 +61,16 @@ class UsersWith(Principals[UserRow, UserFieldsT, UserT]):
         self._store.changed(row, self._clock())
         return True
 
+    def follow(self, user_id: str, profile: Mapping[str, object]) -> None:
+        """Apply what the provider that made the user says of them now, if that changes anything.
+
+        It gives no right: the caller needs none.
+        """
+        row = self._store.get(user_id)
+        before = self._fields(row)
+        if (after := before.patched(profile)) != before:
+            self._rewrite(row, before, after)
+
     def usernames(self, first: str, limit: int) -> list[str]:
         """At most `limit` user names, from `first` on, in order."""
         return list(self._store.usernames(first, limit))

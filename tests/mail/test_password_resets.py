@@ -13,9 +13,10 @@ from issuer.groups import GroupFields
 from issuer.mail.outbox import MOST_TO_A_USER
 from issuer.roles import Assignment
 from issuer.sign_in.password_resets import LIFETIME, MOST_OF_AN_ADDRESS, _read
-from tests.builders import PASSWORD, Deployment
+from tests.builders import PASSWORD, Deployment, hashed
 from tests.mail.sending import events, link_in, wait_for_mail
 from tests.mail.smtp_server import SmtpReceiver
+from tests.people_of_others import company
 from tests.rows import rows
 from tests.sign_in.authorizing import sign_in
 from tests.sign_in.people import People
@@ -103,6 +104,27 @@ def test_a_user_is_found_by_name_or_verified_address_in_any_case(
 ):
     for name in ("ADA", "Ada@Example.COM", ADDRESS):
         assert works(deployment, link(deployment, receiver, name))
+
+
+def test_an_address_that_the_provider_of_a_user_names_no_more_gets_no_link(
+    deployment: Deployment, receiver: SmtpReceiver
+):
+    """Whoever has got the address since must not get the user with it."""
+    there = company(deployment, provision=True)
+    user_id = there.arrive(email=ADDRESS).user.id
+    with deployment.changing() as work:
+        work.users.set_password(user_id, hashed(PASSWORD, "owasp"))
+    earlier = link(deployment, receiver, ADDRESS)
+    there.arrive(email="alice@new.example")
+    assert not works(deployment, earlier)
+    request(deployment, ADDRESS)
+    assert receiver.is_empty
+    request(deployment, "alice")
+    assert receiver.next()["To"] == "alice@new.example"
+    there.arrive(email=None)
+    request(deployment, "alice@new.example")
+    request(deployment, "alice")
+    assert receiver.is_empty
 
 
 def test_users_who_share_an_address_get_a_link_each(deployment: Deployment, receiver: SmtpReceiver):

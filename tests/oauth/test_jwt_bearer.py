@@ -332,6 +332,19 @@ class TestPeople:
         agent.company.arrive(groups=["more"])
         assert "sessions:read" in agent.present().scope
 
+    def test_an_id_jag_without_an_address_leaves_name_and_address(self, agent: PresentingAgent):
+        """Another address replaces the one from before."""
+        agent.company.change(sign_in={"provision": True})
+        user_id = agent.company.arrive("s-carol", preferred_username="carol", name="Carol").user.id
+        for said, expected in (
+            ({}, ("Carol", "alice@company.example", True)),
+            ({"email": "carol@new.example"}, ("Carol", "carol@new.example", False)),
+        ):
+            agent.present(subject="s-carol", **said)
+            with agent.deployment.services.administration.reading() as work:
+                user = work.users.get(user_id)
+            assert (user.name, user.email, user.email_verified) == expected
+
     def test_a_disabled_user_gets_none_and_the_tokens_end(self, agent: PresentingAgent):
         token = agent.present().token
         with agent.deployment.changing() as work:

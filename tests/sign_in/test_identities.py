@@ -8,13 +8,16 @@ import pytest
 from sqlalchemy import update
 
 from issuer.audit import Actor
-from issuer.database.tables import SignInSessionRow
+from issuer.database import migrations
+from issuer.database.tables import IdentityRow, SignInSessionRow
 from issuer.errors import Forbidden, InUse, InvalidCredentials, InvalidField, NotAllowed, NotFound
 from issuer.languages import in_language
 from issuer.roles import Assignment
 from issuer.sign_in.identities import Identity, Refused
 from issuer.sign_in.sessions import ProviderProof
 from issuer.trusted_issuers import TrustedIssuerFields
+from issuer.users import User
+from issuer.users.provisioned import ProvisionedFields
 from tests.builders import URL, Deployment, hashed
 from tests.oauth.refreshing import events
 from tests.people_of_others import Company, company, helpdesk, people
@@ -48,6 +51,11 @@ def scopes_at(deployment: Deployment, user_id: str, audience: str = "my-os") -> 
     return set(user.rights.at(directory.load_audience(audience)))
 
 
+def user_named(here: Company, username: str) -> User:
+    with here.deployment.services.administration.reading() as work:
+        return work.users.get_by_username(username)
+
+
 def identities(deployment: Deployment, user_id: str) -> list[Identity]:
     with deployment.services.administration.reading() as work:
         return work.identities.of_user(user_id)
@@ -60,6 +68,15 @@ def test_a_linked_person_arrives_as_the_user(here: Company, alice: str):
     (found,) = identities(here.deployment, alice)
     assert (found.subject, found.issuer, found.name) == ("s-alice", "company", "Alice Example")
     assert found.last_used_at == here.deployment.clock()
+
+
+def test_name_and_address_of_a_linked_user_are_not_those_of_the_issuer(here: Company):
+    bob = here.deployment.user("bob", name="Bob", email="bob@example.com", email_verified=True)
+    here.link(bob)
+    here.arrive(email="b@company.example", email_verified=False, name="Robert")
+    here.arrive(email=None)
+    user = user_named(here, "bob")
+    assert (user.name, user.email, user.email_verified) == ("Bob", "bob@example.com", True)
 
 
 def test_nobody_else_is_known_whatever_name_and_address_they_have(here: Company, alice: str):
@@ -201,6 +218,94 @@ class TestProvisioning:
     def test_an_address_is_verified_only_where_the_issuer_says_so(self, here: Company):
         user = here.arrive(email_verified=None).user
         assert (user.email, user.email_verified) == ("alice@company.example", False)
+
+    @rows(
+        ("said", "name", "email", "is_verified"),
+        [
+            ({"email": "a@new.example"}, "Alice Example", "a@new.example", True),
+            (
+                {"email": "a@new.example", "email_verified": False},
+                "Alice Example",
+                "a@new.example",
+                False,
+            ),
+            ({"email_verified": False}, "Alice Example", "alice@company.example", False),
+            ({"email_verified": None}, "Alice Example", "alice@company.example", False),
+            ({"email": None}, "Alice Example", "alice@company.example", False),
+            ({"email": "no address"}, "Alice Example", "alice@company.example", False),
+            ({"name": "Alice Smith"}, "Alice Smith", "alice@company.example", True),
+            ({"name": "a" * 300}, "a" * 255, "alice@company.example", True),
+        ],
+    )
+    def test_name_and_address_are_those_of_the_last_sign_in(
+        self, here: Company, said: dict[str, Any], name: str, email: str, is_verified: bool
+    ):
+        """Whoever gets an address that somebody has given up must not get the user with it."""
+        user_id = here.arrive().user.id
+        here.arrive(**said)
+        user = user_named(here, "alice")
+        assert (user.id, user.name, user.email) == (user_id, name, email)
+        assert user.email_verified is is_verified
+        here.arrive()
+        user = user_named(here, "alice")
+        assert (user.name, user.email) == ("Alice Example", "alice@company.example")
+        assert user.email_verified
+
+    def test_a_change_there_is_audited_here_and_the_same_again_is_no_change(self, here: Company):
+        user_id = here.arrive().user.id
+        version = user_named(here, "alice").version
+        here.arrive()
+        assert user_named(here, "alice").version == version
+        here.arrive(email="a@new.example", name="Alice Smith")
+        (changed,) = events(here.deployment, "user.updated")
+        assert (changed.target, changed.details["changed"]) == (user_id, ["email", "name"])
+        assert "new.example" not in str(changed.details)
+
+    def test_a_user_with_rights_at_the_issuer_has_the_present_address_too(self, here: Company):
+        user_id = here.arrive().user.id
+        here.deployment.role("admin", ["issuer:admin"])
+        with here.deployment.changing() as work:
+            work.assignments.assign(user_id, Assignment(role="admin", audience=URL))
+        here.arrive(email="a@new.example")
+        assert user_named(here, "alice").email == "a@new.example"
+
+    def test_what_a_provisioning_client_has_set_stays_but_for_a_verified_address(
+        self, here: Company
+    ):
+        """Its address is verified only while the provider says the same one."""
+        user_id = here.arrive().user.id
+        with here.deployment.changing() as work:
+            before = work.provisioned_users.get(user_id)
+            fields = before.model_dump(include=ProvisionedFields.model_fields.keys())
+            given = {**fields, "name": "Example, Alice", "scim": {}}
+            work.provisioned_users.provision(user_id, ProvisionedFields.read(given))
+        for said, is_verified in (("a@new.example", False), ("alice@company.example", True)):
+            here.arrive(email=said)
+            user = user_named(here, "alice")
+            assert (user.name, user.email) == ("Example, Alice", "alice@company.example")
+            assert user.email_verified is is_verified
+
+    def test_users_who_were_made_before_this_was_kept_are_known_by_the_audit_log(
+        self, here: Company
+    ):
+        user_id = here.arrive().user.id
+        here.link(user_id, "s-other")
+        database = here.deployment.services.database
+        with database.engine.begin() as connection:
+            connection.exec_driver_sql("ALTER TABLE identities DROP COLUMN made_user")
+            connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0014'")
+        migrations.upgrade(database)
+        with database.reading() as session:
+            made = {each.subject: each.made_user for each in session.query(IdentityRow)}
+        assert made == {"s-alice": True, "s-other": None}
+
+    def test_another_account_of_the_user_changes_nothing(self, here: Company):
+        user_id = here.arrive().user.id
+        here.link(user_id, "s-other")
+        here.arrive("s-other", email="other@company.example", name="Another")
+        user = user_named(here, "alice")
+        assert (user.name, user.email) == ("Alice Example", "alice@company.example")
+        assert user.email_verified
 
     def test_a_taken_name_is_refused_and_nothing_is_merged(self, here: Company, alice: str):
         """Also one that only looks the same: the last one is in Cyrillic letters."""
