@@ -45,7 +45,7 @@ class AudienceFields(Fields):
         bool,
         Member(
             label="Its tokens list the names of roles",
-            help="Whether its tokens list roles.",
+            help="Whether its tokens name the roles all of whose scopes they have.",
             control=Control.SWITCH,
             option="--include-roles/--no-roles",
         ),

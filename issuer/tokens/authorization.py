@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from issuer.directory import AudienceRecord, ClientRecord, Rights, RoleGrant, UserRecord
-from issuer.scopes import OPENID_SCOPES, covered, covers, meet, narrow
+from issuer.scopes import OPENID_SCOPES, counting_at, covered, covers, meet, narrow
 from issuer.values import lazy_property
 from issuer.vocabulary import ACCESS_TOKEN_TYPE, UserRights
 
@@ -133,10 +133,18 @@ class Authorization:
         return claims
 
     def role_names(self) -> list[str]:
-        """The roles of the subject at the audience that grant any of the scopes."""
-        return sorted({each.role for each in self._roles()})
+        """The roles of the subject at the audience all of whose scopes are covered.
+
+        An AgentOS may let roles decide: a role must not bring back what narrowing took. Scopes that
+        do not count at the audience are disregarded; a role without others is not named.
+        """
+        return sorted({grant.role for grant in self._roles()})
 
     def _roles(self) -> list[RoleGrant]:
         audience = self.audience
         grants = self.rights.roles_at(audience.id, is_own=audience.is_own)
-        return [each for each in grants if covered(each.scopes, self.scopes)]
+        return [grant for grant in grants if self._covers_all(grant.scopes)]
+
+    def _covers_all(self, scopes: Iterable[str]) -> bool:
+        counting = counting_at(scopes, own_audience=self.audience.is_own)
+        return bool(counting) and covered(self.scopes, counting) == counting

@@ -120,12 +120,10 @@ def test_a_role_without_audience_applies_everywhere(
 def test_roles_are_in_the_token_only_if_the_audience_includes_them(
     deployment: Deployment, token_endpoint: TokenDriver
 ):
-    """Only roles that grant a scope of this token."""
     deployment.audience("with-roles", include_roles=True)
     deployment.role("runner", ["agents:run"])
-    deployment.role("reader", ["sessions:read"])
-    client = deployment.client(audiences=["my-os", "with-roles"], roles=["runner", "reader"])
-    answer = token_endpoint.client_credentials(client, audience="with-roles", scope="agents:x:run")
+    client = deployment.client(audiences=["my-os", "with-roles"], roles=["runner"])
+    answer = token_endpoint.client_credentials(client, audience="with-roles")
     assert token_endpoint.claims(answer)["roles"] == ["runner"]
     answer = token_endpoint.client_credentials(client, audience="my-os")
     assert "roles" not in token_endpoint.claims(answer)

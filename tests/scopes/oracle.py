@@ -3,7 +3,7 @@
 import json
 import os
 import subprocess
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -112,15 +112,26 @@ class AgnoScopes:
     def openings(self, *holders: Iterable[str]) -> list[Openings]:
         """What each of these sets of scopes allows."""
         answers = self._ask({"ask": "openings", "holders": [list(holder) for holder in holders]})
-        return [
-            Openings(
-                self.routes,
-                int(answer["open"][::-1], 2),
-                {int(index): frozenset(ids) for index, ids in answer["filters"].items()},
-                {name: frozenset(ids) for name, ids in answer["ids"].items()},
-            )
-            for answer in answers
-        ]
+        return [self._openings(answer) for answer in answers]
+
+    def openings_by_roles(
+        self, defined: Mapping[str, Iterable[str]], named: Iterable[str], scopes: Iterable[str]
+    ) -> Openings:
+        """What a token with these names and scopes allows where an AgentOS lets roles decide.
+
+        Its own roles are as `defined`, so far as agno accepts their scopes.
+        """
+        roles = {role: sorted(held) for role, held in defined.items()}
+        question = {"defined": roles, "named": list(named), "scopes": sorted(scopes)}
+        return self._openings(*self._ask({"ask": "openings_by_roles", **question}))
+
+    def _openings(self, answer: dict[str, Any]) -> Openings:
+        return Openings(
+            self.routes,
+            int(answer["open"][::-1], 2),
+            {int(index): frozenset(ids) for index, ids in answer["filters"].items()},
+            {name: frozenset(ids) for name, ids in answer.get("ids", {}).items()},
+        )
 
     def matches(self, pairs: Collection[tuple[str, str]]) -> list[bool]:
         """For each pair (held, asked): `matches_scope` of the two, parsed."""
