@@ -20,6 +20,8 @@ from issuer.database.tables import (
     ClientAudienceRow,
     ClientRow,
     ClientSecretRow,
+    GroupMemberRow,
+    GroupRow,
     PrincipalRow,
     RoleRow,
     TrustedIssuerRow,
@@ -66,6 +68,20 @@ class Filling:
         """`user-0` and so on, each with two roles, all with the test password."""
         self._write(number, self._user)
         self._assign(number, "usr_{:020}", (1, 7))
+
+    def groups(self, number: int, members: int, users: int) -> None:
+        """`group-0` and so on, each with so many of the users and one role."""
+        self._write(number, self._group)
+        self._write(
+            number * members,
+            lambda n: {
+                GroupMemberRow: {
+                    "group_id": f"grp_{n // members:020}",
+                    "user_id": f"usr_{n % users:020}",
+                }
+            },
+        )
+        self._assign(number, "grp_{:020}", (11,))
 
     def trusted_issuers(self) -> list[OtherIssuer]:
         """`cluster-0` and so on, all with the same key."""
@@ -121,6 +137,17 @@ class Filling:
             "password_hash": self._password_hash,
         }
         return {PrincipalRow: {**_principal(user_id), "kind": "user"}, UserRow: user}
+
+    def _group(self, number: int) -> Rows:
+        group_id, name = f"grp_{number:020}", f"group-{number}"
+        group = {
+            **_principal(group_id),
+            "id": group_id,
+            "name": name,
+            "folded_name": name,
+            "description": "",
+        }
+        return {PrincipalRow: {**_principal(group_id), "kind": "group"}, GroupRow: group}
 
     def _trusted_issuer(self, number: int, issuer: OtherIssuer) -> Rows:
         fields = TrustedIssuerFields(
@@ -179,7 +206,7 @@ class Filling:
                     session.connection().execute(insert(table), rows)
 
     def _stamped(self, table: type[Base], row: dict[str, Any]) -> dict[str, Any]:
-        if table in {RoleRow, UserRow, ClientRow, TrustedIssuerRow}:
+        if table in {RoleRow, UserRow, GroupRow, ClientRow, TrustedIssuerRow}:
             return {**row, **self._new}
         return {**row, **self._created} if table is ClientSecretRow else row
 

@@ -123,7 +123,7 @@ class Audiences(Collection[AudienceRow, AudienceFields, Audience]):
             self._revocations.revoke_audience(before.id)
 
     def _release(self, row: AudienceRow, *, cascade: bool) -> dict[str, Any]:
-        using = self._store.users_of(row.id, _MAX_NAMED)
+        using = self._store.users_of(row.id, self._clock(), _MAX_NAMED)
         if using and not cascade:
             raise InUse("audience", row.id, using)
         self.authorize_release(row.id)

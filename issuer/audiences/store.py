@@ -3,10 +3,11 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, func, inspect, or_, select, update
+from sqlalchemy import ColumnElement, and_, func, inspect, or_, select, update
 from sqlalchemy.orm import selectinload
 
 from issuer.algorithms import AlgorithmInUse
+from issuer.database.held_roles import is_live
 from issuer.database.store import Store, in_parts
 from issuer.database.tables import (
     AssignmentRow,
@@ -52,12 +53,12 @@ class AudienceStore(Store[AudienceRow]):
         """Whether a client has this id."""
         return self.session.get(ClientRow, audience_id) is not None
 
-    def users_of(self, audience_id: str, limit: int) -> list[str]:
-        """What names the audience, as text; at most `limit` of each kind."""
+    def users_of(self, audience_id: str, now: datetime, limit: int) -> list[str]:
+        """What names the audience and has not ended, as text; at most `limit` of each kind."""
         clients = select(ClientAudienceRow.client_id).where(
             ClientAudienceRow.audience_id == audience_id
         )
-        assigned = AssignmentRow.audience_id == audience_id
+        assigned = and_(AssignmentRow.audience_id == audience_id, is_live(now))
         groups = select(GroupRow.name).join(
             AssignmentRow, AssignmentRow.folded_id == GroupRow.folded_id
         )

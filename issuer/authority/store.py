@@ -21,7 +21,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from issuer.clock import Clock
 from issuer.database import Session
-from issuer.database.inherited_roles import IN_GROUPS, LASTS, THROUGH_ISSUERS, is_live
+from issuer.database.held_roles import IN_GROUPS, LASTS, THROUGH_ISSUERS, is_live
 from issuer.database.store import in_parts
 from issuer.database.tables import (
     AssignmentRow,
@@ -261,8 +261,8 @@ class AuthorityStore:
         return frozenset(each for query in queries for each in self._session.scalars(query))
 
     def _counts_here(self) -> ColumnElement[bool]:
-        here = AssignmentRow.audience_id == self._own
-        return or_(here, AssignmentRow.audience_id.is_(None))
+        """By no index of audiences: a million may hold a role everywhere."""
+        return func.coalesce(AssignmentRow.audience_id, self._own) == self._own
 
 
 def _with_its_groups(folded_id: str) -> CompoundSelect[str]:

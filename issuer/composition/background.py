@@ -25,6 +25,7 @@ from issuer.verifiers.reported import POLL_INTERVAL as WRITE_REPORTS_EVERY
 DELETE_EXPIRED_EVERY = timedelta(minutes=10)
 _DELETE_RIGHTS_EVERY = timedelta(seconds=10)
 _ERASE_EVERY = timedelta(minutes=1)
+_UPDATE_STATISTICS_EVERY = timedelta(days=1)
 _PRUNE_EVERY = timedelta(hours=1)
 _PUSH_EVERY = timedelta(seconds=1)
 _WRITE_GAUGES_EVERY = timedelta(seconds=5)
@@ -203,6 +204,13 @@ JOBS: tuple[Job, ...] = (
         _ERASE_EVERY,
         "the write-ahead log of SQLite",
         lambda parts: parts.database.erasure.retry,
+    ),
+    Job(
+        "statistics",
+        "database",
+        _UPDATE_STATISTICS_EVERY,
+        "on SQLite, what its planner knows of large tables",
+        lambda parts: parts.database.update_statistics,
     ),
     # What it has not sent when it stops is sent again, marked.
     Job(

@@ -70,8 +70,10 @@ class Attribute:
                 meets = column.is_not(None)
                 if isinstance(column.type, String):
                     meets = and_(meets, column != "")
-            case "eq":
-                meets = column.is_(None) if value is None else column == against
+            case "eq" if value is None:
+                meets = column.is_(None)
+            case "eq":  # in a form that an index serves
+                return and_(column.is_not(None), column == against)
             case "ne":
                 return ~self.meets("eq", value)
             case _ if value is None:
@@ -87,7 +89,7 @@ class Attribute:
                 is_at_end = and_(is_long_enough, end == against)
                 meets = and_(column.is_not(None), (size == 0) | is_at_end)
             case _:
-                meets = _ORDERED[operator](column, against)
+                return and_(column.is_not(None), _ORDERED[operator](column, against))
         return func.coalesce(meets, false())
 
     @property

@@ -25,7 +25,7 @@ from issuer.database.engine import (
     trace_statements,
 )
 from issuer.database.outage import Outage, cause_of, cause_of_file
-from issuer.database.sqlite import Erasure, WriteQueue
+from issuer.database.sqlite import Erasure, WriteQueue, update_statistics
 from issuer.database.tables import ChangeCounter, Instant, RevocationFeedRow, SeenByDirectory
 from issuer.errors import DatabaseUnavailable
 from issuer.telemetry.metrics import AUDIT, READ, WRITE
@@ -142,6 +142,13 @@ class Database:
         """The time of the database's clock; on SQLite in whole seconds."""
         with self.reading() as session:
             return session.scalars(select(func.now(type_=Instant()))).one()
+
+    def update_statistics(self) -> None:
+        """Let SQLite plan by the present sizes of tables. PostgreSQL does it by itself."""
+        if self.is_sqlite:
+            with self.transaction() as session:
+                update_statistics(session.connection())
+            self.engine.dispose()  # open connections keep the statistics that they have read
 
     def dispose(self) -> None:
         """Close every connection that is not in use."""

@@ -47,6 +47,7 @@ _of_few("ix_clients_trusts", "CAST(trusts AS TEXT) != '[]'", "client_id")
 # Few of very many events: a query has the condition in the same words.
 _index_where(AuditEventRow, "ix_audit_events_refused", "outcome = 'refused'", "id")
 # Addresses are found in any case.
+Index("ix_users_email", func.lower(UserRow.email))
 _is_verified = text("verified_email IS NOT NULL")
 Index(
     "ix_users_verified_email",
@@ -79,6 +80,7 @@ def upgrade(database: Database, pauses: Sequence[float] = _PAUSES) -> list[str]:
     if database.is_sqlite or current is None:
         with changing_schema(database) as connection:
             upgrade_to("head", connection)
+        database.update_statistics()
         return []
     if current != REVISION:
         _upgrade_in_use(database, pauses)

@@ -66,6 +66,8 @@ def build_indexes(database: Database) -> list[str]:
         for name in missing:
             ours[name].dialect_kwargs["postgresql_concurrently"] = True
             ours[name].create(connection)
+            # Of an expression, the planner knows nothing until then.
+            connection.exec_driver_sql(f"ANALYZE {ours[name].table}")
     return missing
 
 

@@ -502,6 +502,8 @@ class IdentityGroupRow(SeenByDirectory, Base, table="identity_groups"):
     Only groups that gave a role then (`ProviderRoleRow`).
     """
 
+    __table_args__ = (Index("ix_identity_groups_group", "group", "identity_id"),)
+
     identity_id: Mapped[str] = _deleted_with("identities.id", primary_key=True)
     group: Mapped[str] = mapped_column(String(255), primary_key=True)
 

@@ -20,7 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import InstrumentedAttribute, Session, joinedload
 
 from issuer.algorithms import AlgorithmInUse
-from issuer.database.inherited_roles import THROUGH_GROUPS, THROUGH_ISSUERS
+from issuer.database.held_roles import THROUGH_GROUPS, THROUGH_ISSUERS
 from issuer.database.store import as_record
 from issuer.database.tables import (
     AssignmentRow,

@@ -32,7 +32,7 @@ class Groups(Principals[GroupRow, GroupFields, Group]):
 
     def __init__(self, transaction: Transaction, random: Random) -> None:
         super().__init__(transaction, random)
-        self._assignments = AssignmentStore(transaction.session)
+        self._assignments = AssignmentStore(transaction.session, transaction.clock)
 
     def find(self, id_or_name: str) -> Group:
         """The group of that id, else of that name; `NotFound` if there is neither."""
@@ -175,7 +175,7 @@ class Groups(Principals[GroupRow, GroupFields, Group]):
 
     def _revoke_access(self, row: GroupRow, user_ids: Collection[str]) -> dict[str, bool]:
         """For users who lose what the group gave. For the audit log: what had to stay valid."""
-        if not self._assignments.assignments_of_each([row.folded_id], self._clock()):
+        if not self._assignments.assignments_of_each([row.folded_id]):
             return {}
         is_revoked = self._revocations.revoke_access_of(user_ids)
         return {} if is_revoked else {"access_tokens_revoked": False}

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator, Sequence
 
-from sqlalchemy import exists, func, select
+from sqlalchemy import func, select
 
 from issuer.database.conditions import Attribute, Condition, FilteredStore
 from issuer.database.store import in_parts, is_key
@@ -36,7 +36,7 @@ class GroupStore(FilteredStore[GroupRow]):
     def has_member(self, user_id: str) -> Condition:
         """Groups of that user."""
         row = GroupMemberRow
-        return exists().where(row.group_id == GroupRow.id, row.user_id == user_id)
+        return GroupRow.id.in_(select(row.group_id).where(row.user_id == user_id))
 
     def find_by_name(self, name: str) -> GroupRow | None:
         """The group of that name, in any case."""

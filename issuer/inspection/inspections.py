@@ -75,7 +75,7 @@ class Inspections(WithinTransaction):
     def scopes_not_found(self, roles: Iterable[RoleFields]) -> dict[str, list[str]]:
         """The scopes of these roles for what is no longer there, by the name of the role."""
         scopes = {each.name: each.scopes for each in roles}
-        return scopes_not_found(self._session, scopes, self._audiences.own_id)
+        return scopes_not_found(self._session, self._clock, scopes, self._audiences.own_id)
 
     def begin(self, audience_id: str, url: str | None = None) -> InspectionRequest:
         """Tokens for the AgentOS at `url`, by default that of the audience, and their audit events.

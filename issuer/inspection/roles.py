@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from issuer.audiences.store import AudienceStore
+from issuer.clock import Clock
 from issuer.database import Session
 from issuer.inspection.components import named_by, not_found
 from issuer.inspection.store import InspectionStore
@@ -13,7 +14,7 @@ _MOST_PLACES = 5_000
 
 
 def scopes_not_found(
-    session: Session, scopes_of: Mapping[str, Sequence[str]], own_audience: str
+    session: Session, clock: Clock, scopes_of: Mapping[str, Sequence[str]], own_audience: str
 ) -> dict[str, list[str]]:
     """By role, its scopes for what no AgentOS has where it is assigned; `scopes_of` are theirs.
 
@@ -25,7 +26,7 @@ def scopes_not_found(
     naming = {name: scopes for name, scopes in naming.items() if scopes}
     if not naming:
         return {}
-    places = AssignmentStore(session).audiences_of_roles(naming, _MOST_PLACES)
+    places = AssignmentStore(session, clock).audiences_of_roles(naming, _MOST_PLACES)
     if len(places) >= _MOST_PLACES:
         return {}
     every = AudienceStore(session).ids_besides(own_audience, MOST_AUDIENCES + 1)

@@ -138,7 +138,7 @@ def role_effect(
     limit: int,
 ) -> RoleEffect:
     """The scopes that at most `limit` principals gain and lose; `among` clients, users or both."""
-    ids = work.assignments.holding(before.name, limit)
+    ids = work.assignments.holding(before.name).first(limit)
     principals = list(_principals(work, ids, among))
     names = {each.role for principal in principals for each in principal.assignments}
     roles: dict[str, RoleFields] = {

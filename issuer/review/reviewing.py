@@ -211,10 +211,14 @@ def _lacking(
 
 
 def _of_roles(evidence: UsageEvidence, verdicts: Mapping[str, set[str]]) -> Iterator[ReviewFinding]:
-    for name, role in evidence.roles.items():
-        if not counting_at(role.scopes, own_audience=False):
-            continue
-        if not evidence.work.assignments.count_holding(name, 1):
+    roles = [
+        name
+        for name, role in evidence.roles.items()
+        if counting_at(role.scopes, own_audience=False)
+    ]
+    held = evidence.work.assignments.held(roles)
+    for name in roles:
+        if name not in held:
             kind, why = FindingKind.ROLE_WITHOUT_HOLDERS, "nobody holds it"
         elif verdicts.get(name) == {"unused"}:
             kind, why = FindingKind.UNUSED_ROLE, "none of its holders has used it"

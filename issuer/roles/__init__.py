@@ -4,6 +4,16 @@ An assignment is for one audience or for all of them.
 """
 
 from issuer.roles.assignments import Assignment, Assignments, HeldRole
+from issuer.roles.holders_store import Holders
 from issuer.roles.roles import ROLE, Role, RoleFields, Roles
 
-__all__ = ["ROLE", "Assignment", "Assignments", "HeldRole", "Role", "RoleFields", "Roles"]
+__all__ = [
+    "ROLE",
+    "Assignment",
+    "Assignments",
+    "HeldRole",
+    "Holders",
+    "Role",
+    "RoleFields",
+    "Roles",
+]

@@ -106,9 +106,8 @@ class Assignments(AssignmentStore):
         authority: Authority,
         revocations: Revocations,
     ) -> None:
-        super().__init__(session)
+        super().__init__(session, clock)
         self._trail = trail
-        self._clock = clock
         self._authority = authority
         self._revocations = revocations
 
@@ -120,7 +119,7 @@ class Assignments(AssignmentStore):
     def of_each(self, principal_ids: Sequence[str]) -> dict[str, list[Assignment]]:
         """The assignments of each principal, by its id, in no order; one query."""
         assigned: dict[str, list[Assignment]] = {fold_id(each): [] for each in principal_ids}
-        for row in self.assignments_of_each(list(assigned), self._clock()):
+        for row in self.assignments_of_each(list(assigned)):
             assigned[row.folded_id].append(_assignment(row))
         return {each: assigned[fold_id(each)] for each in principal_ids}
 

@@ -45,20 +45,19 @@ class Roles(Collection[RoleRow, RoleFields, Role]):
         self._authority.authorize_change(scopes=scopes)
 
     def _release(self, row: RoleRow, *, cascade: bool) -> dict[str, Any]:
-        limit = None if cascade else _MAX_NAMED
-        assignments = AssignmentStore(self._session)
-        assigned = self._store.assignments_of_role(row.name, limit)
-        mapped = assignments.providers_of(row.name, limit)
-        holders = sorted({assignment.folded_id for assignment in assigned})
+        assignments = AssignmentStore(self._session, self._clock)
+        mapped = assignments.providers_of(row.name, None if cascade else _MAX_NAMED)
+        holders = assignments.holders(row.name, "", _MAX_NAMED)
         providers = sorted({mapping.issuer_id for mapping in mapped})
-        if (assigned or mapped) and not cascade:
+        if (holders or mapped) and not cascade:
             groups = self._store.group_names(holders)
             named = [f"group {groups[each]}" if each in groups else each for each in holders]
             raise InUse("role", row.name, named + [f"trusted issuer {each}" for each in providers])
         losing = assignments.users_through(row.name)  # as where a group loses the role alone
-        for each in (*assigned, *mapped):
+        # Also what has ended.
+        for each in (*self._store.assignments_of_role(row.name), *mapped):
             self._store.session.delete(each)
-        details: dict[str, Any] = {"unassigned_from": holders[:_MAX_NAMED]}
+        details: dict[str, Any] = {"unassigned_from": list(holders)}
         if not self._revocations.revoke_access_of(losing):
             details["access_tokens_revoked"] = False
         return details | ({"released": providers[:_MAX_NAMED]} if providers else {})

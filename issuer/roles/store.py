@@ -1,12 +1,22 @@
 """Roles and their assignments in SQL."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Select, func, null, or_, select, union, union_all
-from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy import ColumnElement, func, null, or_, select, true, union, union_all
 
-from issuer.database.inherited_roles import THROUGH_GROUPS, THROUGH_ISSUERS, is_live
+from issuer.clock import Clock
+from issuer.database import Session
+from issuer.database.held_roles import (
+    THROUGH_GROUPS,
+    THROUGH_ISSUERS,
+    counting_at,
+    holds,
+    is_held,
+    is_live,
+    of_role,
+    roles_of,
+)
 from issuer.database.store import Statements, Store, begins_with, in_parts
 from issuer.database.tables import (
     AssignmentRow,
@@ -20,12 +30,11 @@ from issuer.database.tables import (
 )
 from issuer.fields.ids import fold_id
 from issuer.fields.usernames import fold_username
+from issuer.roles.holders_store import Holders
+from issuer.values import lazy_property
 from issuer.vocabulary import RegisteredBy
 
 _LOOKED_AT = 10_000
-# Users with what is assigned to their groups, and with what trusted issuers give them.
-_MEMBERS = select(UserRow.folded_id).distinct().select_from(THROUGH_GROUPS)
-_PEOPLE = select(UserRow.folded_id).distinct().select_from(THROUGH_ISSUERS)
 
 
 class RoleStore(Store[RoleRow]):
@@ -39,8 +48,9 @@ class RoleStore(Store[RoleRow]):
     }
     also_searched = (RoleRow.description,)
 
-    def assignments_of_role(self, name: str, limit: int | None = None) -> Sequence[AssignmentRow]:
-        query = select(AssignmentRow).where(AssignmentRow.role_name == name).limit(limit)
+    def assignments_of_role(self, name: str) -> Sequence[AssignmentRow]:
+        """All of them, also those that have ended."""
+        query = select(AssignmentRow).where(AssignmentRow.role_name == name)
         return self.session.scalars(query).all()
 
     def group_names(self, folded_ids: Sequence[str]) -> dict[str, str]:
@@ -50,30 +60,30 @@ class RoleStore(Store[RoleRow]):
 
 
 class AssignmentStore(Statements):
-    """Roles assigned to principals, within one transaction."""
+    """Roles assigned to principals, within one transaction. What has ended counts as not held."""
 
-    def assignments_of_each(
-        self, folded_ids: Sequence[str], now: datetime
-    ) -> Sequence[AssignmentRow]:
-        """What several principals have and has not ended, in one query and no order."""
+    def __init__(self, session: Session, clock: Clock) -> None:
+        super().__init__(session)
+        self._clock = clock
+
+    @lazy_property
+    def is_live(self) -> ColumnElement[bool]:
+        """Whether an assignment has not ended: not asked of each while none has.
+
+        Then indexes alone tell how many hold a role.
+        """
+        now = self._clock()
+        return is_live(now) if self.ended(now, 1) else true()
+
+    def assignments_of_each(self, folded_ids: Sequence[str]) -> Sequence[AssignmentRow]:
+        """The assignments of several principals, in one query and no order."""
         query = select(AssignmentRow).where(AssignmentRow.folded_id.in_(folded_ids))
-        return self.session.scalars(query.where(is_live(now))).all()
+        return self.session.scalars(query.where(self.is_live)).all()
 
     def roles_of_each(self, folded_ids: Sequence[str]) -> dict[str, list[str]]:
         """The names of the roles that each of these users holds in any way, in order."""
-        user, assigned, given = (
-            UserRow.folded_id,
-            AssignmentRow.role_name,
-            ProviderRoleRow.role_name,
-        )
-        direct = select(AssignmentRow.folded_id, assigned)
-        queries = (
-            direct.where(AssignmentRow.folded_id.in_(folded_ids)),
-            select(user, assigned).select_from(THROUGH_GROUPS).where(user.in_(folded_ids)),
-            select(user, given).select_from(THROUGH_ISSUERS).where(user.in_(folded_ids)),
-        )
         found: dict[str, set[str]] = {}
-        for folded_id, name in self.session.execute(union(*queries)):
+        for folded_id, name in self.session.execute(union(*roles_of(folded_ids, self.is_live))):
             found.setdefault(folded_id, set()).add(name)
         return {folded_id: sorted(names) for folded_id, names in found.items()}
 
@@ -82,8 +92,10 @@ class AssignmentStore(Statements):
 
         Of clients, users and groups to which it is assigned.
         """
-        query = select(AssignmentRow.folded_id).distinct().where(AssignmentRow.role_name == name)
-        return self._ids(query, AssignmentRow.folded_id, after, limit)
+        holder = AssignmentRow.folded_id
+        query = select(holder).distinct().where(AssignmentRow.role_name == name, self.is_live)
+        query = query.where(holder > after).order_by(holder)
+        return self.session.scalars(query.limit(limit)).all()
 
     def count_holders(self, name: str, most: int) -> int:
         """How many principals the role is assigned to, but no more than `most`."""
@@ -92,7 +104,8 @@ class AssignmentStore(Statements):
     def count_holders_of_each(self, names: Collection[str], most: int) -> dict[str, int]:
         """`count_holders` of each of these roles, in one query for each part."""
         row = AssignmentRow
-        some = select(row.folded_id).distinct().where(row.role_name == RoleRow.name).limit(most)
+        of_role = select(row.folded_id).distinct().where(row.role_name == RoleRow.name)
+        some = of_role.where(self.is_live).limit(most)
         number = select(func.count()).select_from(some.correlate(RoleRow).subquery())
         query = select(RoleRow.name, number.scalar_subquery())
         parts = (query.where(RoleRow.name.in_(part)) for part in in_parts(names))
@@ -112,18 +125,18 @@ class AssignmentStore(Statements):
         given.
         """
         row, given = AssignmentRow, ProviderRoleRow
-        of_role, named = row.role_name == RoleRow.name, RoleRow.name.in_([*names])
+        is_of_role, named = row.role_name == RoleRow.name, RoleRow.name.in_([*names])
         # From each audience to the next in the index: a million may hold a role at one of them.
-        first = select(func.min(row.audience_id)).where(of_role).scalar_subquery()
+        audience = select(func.min(row.audience_id)).where(self.is_live)
+        first = audience.where(is_of_role).scalar_subquery()
         places = select(RoleRow.name.label("role"), first.label("at")).where(named)
         steps = places.cte(recursive=True)
-        later = select(func.min(row.audience_id)).where(
-            row.role_name == steps.c.role, row.audience_id > steps.c.at
-        )
+        later = audience.where(row.role_name == steps.c.role, row.audience_id > steps.c.at)
         steps = steps.union_all(
             select(steps.c.role, later.scalar_subquery()).where(steps.c.at.is_not(None))
         )
-        everywhere = select(row.id).where(of_role, row.audience_id.is_(None)).exists()
+        at_all = (is_of_role, row.audience_id.is_(None), self.is_live)
+        everywhere = select(row.id).where(*at_all).exists()
         queries = (
             select(steps).where(steps.c.at.is_not(None)),
             select(RoleRow.name, null()).where(named, everywhere),
@@ -134,44 +147,23 @@ class AssignmentStore(Statements):
         found = (self.session.execute(query.limit(limit)) for query in queries)
         return [(role, at) for rows in found for role, at in rows]
 
-    def holding(self, name: str, limit: int) -> list[str]:
-        """The folded ids of the first clients and users who hold it in any way, in order."""
-        found: set[str] = set()
-        for column, query in _holding(name):
-            found.update(self._ids(query, column, "", limit))
-        return sorted(found)[:limit]
+    def held(self, names: Collection[str]) -> set[str]:
+        """Which of these roles some client or user holds in any way; a query for each part."""
+        query = select(RoleRow.name).where(is_held(self.is_live))
+        parts = (query.where(RoleRow.name.in_(part)) for part in in_parts(names))
+        return {name for part in parts for name in self.session.scalars(part)}
 
-    def count_holding(self, name: str, most: int) -> int:
-        """How many clients and users hold it in any way, but no more than `most`."""
-        return self._count_union([query for _, query in _holding(name)], most)
+    def holding(self, name: str) -> Holders:
+        """The clients and users who hold the role in any way."""
+        return Holders(self, of_role(name), "client", "user")
 
-    def users_at(self, audience_id: str, after: str, limit: int) -> list[str]:
-        """The folded ids of users with a role there or everywhere, as `holding` gives them."""
-        found: set[str] = set()
-        is_user = select(UserRow.id).where(UserRow.folded_id == AssignmentRow.folded_id).exists()
-        direct = select(AssignmentRow.folded_id).distinct().where(is_user)
-        for assigned, given in _at_or_everywhere(audience_id):
-            query = direct.where(assigned)
-            found.update(self._ids(query, AssignmentRow.folded_id, after, limit))
-            for query in (_MEMBERS.where(assigned), _PEOPLE.where(given)):
-                found.update(self._ids(query, UserRow.folded_id, after, limit))
-        return sorted(found)[:limit]
-
-    def count_users_at(self, audience_id: str, most: int) -> int:
-        """How many users have a role there or everywhere, but no more than `most`."""
-        is_user = select(UserRow.id).where(UserRow.folded_id == AssignmentRow.folded_id).exists()
-        direct = select(AssignmentRow.folded_id).distinct().where(is_user)
-        queries = [
-            query
-            for assigned, given in _at_or_everywhere(audience_id)
-            for query in (direct.where(assigned), _MEMBERS.where(assigned), _PEOPLE.where(given))
-        ]
-        return self._count_union(queries, most)
+    def users_at(self, audience_id: str) -> Holders:
+        """The users with a role there or everywhere, in any way."""
+        return Holders(self, counting_at(audience_id), "user")
 
     def users_found_at(self, audience_id: str, text: str, limit: int) -> list[str]:
         """Such users whose id or name begins with `text`, among the first `_LOOKED_AT` that do."""
         found: dict[str, None] = {}
-        assigned, given = (or_(*both) for both in zip(*_at_or_everywhere(audience_id), strict=True))
         for column, prefix in (
             (UserRow.folded_id, fold_id(text)),
             (UserRow.folded_username, fold_username(text)),
@@ -180,16 +172,12 @@ class AssignmentStore(Statements):
                 begins_with(column, prefix)
             )
             some = begin.order_by(column).limit(_LOOKED_AT).subquery()
-            has_role = or_(
-                select(AssignmentRow.id)
-                .where(AssignmentRow.folded_id == some.c.folded_id, assigned)
-                .exists(),
-                *(
-                    some.c.folded_id.in_(query)
-                    for query in (_MEMBERS.where(assigned), _PEOPLE.where(given))
-                ),
+            query = (
+                select(some.c.folded_id)
+                .join(PrincipalRow, PrincipalRow.folded_id == some.c.folded_id)
+                .where(holds(counting_at(audience_id), self.is_live))
+                .order_by(some.c.found)
             )
-            query = select(some.c.folded_id).where(has_role).order_by(some.c.found)
             found |= dict.fromkeys(self.session.scalars(query.limit(limit)))
         return list(found)[:limit]
 
@@ -203,19 +191,9 @@ class AssignmentStore(Statements):
         assigned = self._count(AssignmentRow.audience_id == audience_id, most)
         return min(most, assigned + (self.session.scalar(mapped) or 0))
 
-    def _count_union(self, queries: Iterable[Select[str]], most: int) -> int:
-        every = union(*(select(query.limit(most).subquery()) for query in queries))
-        number = select(func.count()).select_from(every.subquery())
-        return min(most, self.session.scalar(number) or 0)
-
     def _count(self, where: ColumnElement[bool], most: int) -> int:
-        some = select(AssignmentRow.folded_id).distinct().where(where).limit(most)
+        some = select(AssignmentRow.folded_id).distinct().where(where, self.is_live).limit(most)
         return self.session.scalar(select(func.count()).select_from(some.subquery())) or 0
-
-    def _ids(
-        self, query: Select[str], column: InstrumentedAttribute[str], after: str, limit: int
-    ) -> Sequence[str]:
-        return self.session.scalars(query.where(column > after).order_by(column).limit(limit)).all()
 
     def assignment(
         self, folded_id: str, role_name: str, audience_id: str | None
@@ -284,33 +262,14 @@ class AssignmentStore(Statements):
 
     def users_through(self, role: str) -> set[str]:
         """The ids of the users who hold it through a group or a trusted issuer."""
+        user, given = select(UserRow.id), ProviderRoleRow.role_name
         queries = (
-            _MEMBERS.where(AssignmentRow.role_name == role),
-            _PEOPLE.where(ProviderRoleRow.role_name == role),
+            user.select_from(THROUGH_GROUPS).where(AssignmentRow.role_name == role),
+            user.select_from(THROUGH_ISSUERS).where(given == role),
         )
-        ids = (query.with_only_columns(UserRow.id) for query in queries)
-        return {each for query in ids for each in self.session.scalars(query)}
+        return {each for query in queries for each in self.session.scalars(query)}
 
     def is_self_registered(self, folded_id: str) -> bool:
         """Whether the principal is a client that no administrator made."""
         query = select(ClientRow.registered_by).where(ClientRow.folded_id == folded_id)
         return self.session.scalar(query) not in {None, RegisteredBy.ADMIN}
-
-
-def _at_or_everywhere(audience_id: str) -> list[tuple[ColumnElement[bool], ColumnElement[bool]]]:
-    """Conditions on an assignment, and on what a trusted issuer gives. Each has an index."""
-    assigned, given = AssignmentRow.audience_id, ProviderRoleRow.audience_id
-    return [
-        (assigned == audience_id, given == audience_id),
-        (assigned.is_(None), given.is_(None)),
-    ]
-
-
-def _holding(role: str) -> Iterator[tuple[InstrumentedAttribute[str], Select[str]]]:
-    """Queries for the clients and users who hold the role, each with the column of folded ids."""
-    assigned = AssignmentRow.role_name == role
-    is_group = select(GroupRow.id).where(GroupRow.folded_id == AssignmentRow.folded_id).exists()
-    direct = select(AssignmentRow.folded_id).distinct().where(assigned, ~is_group)
-    yield AssignmentRow.folded_id, direct
-    yield UserRow.folded_id, _MEMBERS.where(assigned)
-    yield UserRow.folded_id, _PEOPLE.where(ProviderRoleRow.role_name == role)

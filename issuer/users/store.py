@@ -93,7 +93,7 @@ class UserStore(FilteredStore[UserRow]):
     def in_group(self, group_id: str) -> Condition:
         """Users in that group."""
         row = GroupMemberRow
-        return exists().where(row.user_id == UserRow.id, row.group_id == group_id)
+        return UserRow.id.in_(select(row.user_id).where(row.group_id == group_id))
 
     def find_by_username(self, username: str) -> UserRow | None:
         """The user of that name, whatever its case or Unicode form."""

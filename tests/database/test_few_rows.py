@@ -1,12 +1,14 @@
-"""The few who have rights at the issuer, clients with trusts, and refusals: found by an index."""
+"""Questions about few of many rows are answered by an index, before anything counted the rows."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from sqlalchemy import Connection, event
 
 from issuer.audit import EventFilter
 from issuer.audit.chain_store import Outcome
 from issuer.composition import UnitOfWork
+from issuer.database.conditions import Condition, RowQuery
 from issuer.roles import RoleFields
 from tests.builders import Deployment
 from tests.rows import rows
@@ -31,6 +33,11 @@ Question = Callable[[UnitOfWork], object]
             "ix_clients_trusts",
             lambda work: work.trusted_issuers.clients_of("cluster", 10),
         ),
+        "users by their id elsewhere": (
+            "ix_users_external_id",
+            lambda work: found(work, "external_id", "00u1"),
+        ),
+        "users by address": ("ix_users_email", lambda work: found(work, "email", "a@example.org")),
         "refused events": (
             "ix_audit_events_refused",
             lambda work: work.audit_log.page(EventFilter(outcome=Outcome.REFUSED), None, 10),
@@ -38,6 +45,32 @@ Question = Callable[[UnitOfWork], object]
     },
 )
 def test_no_question_reads_everybody(index: str, question: Question, deployment: Deployment):
+    with planning(deployment) as plans, deployment.changing() as work:
+        question(work)
+    assert [line for line in plans if index in line]
+
+
+def test_the_rights_of_a_caller_are_not_looked_for_among_all_that_count_everywhere(
+    deployment: Deployment,
+):
+    alice = deployment.user("alice")
+    with planning(deployment) as plans, deployment.changing() as work:
+        work.authority.scopes_held(alice)
+    assert plans
+    assert not [line for line in plans if "ix_assignments_audience_id" in line]
+
+
+def found(work: UnitOfWork, attribute: str, text: str) -> object:
+    return matching(work, work.provisioned_users.attribute(attribute).meets("eq", text))
+
+
+def matching(work: UnitOfWork, condition: Condition) -> object:
+    return work.provisioned_users.matching(RowQuery(condition, None, 0, 10))
+
+
+@contextmanager
+def planning(deployment: Deployment) -> Iterator[list[str]]:
+    """The plans of the queries that are made meanwhile."""
     plans: list[str] = []
 
     def explain(connection, _cursor, statement, parameters, *_):
@@ -47,11 +80,9 @@ def test_no_question_reads_everybody(index: str, question: Question, deployment:
     engine = deployment.services.database.engine
     event.listen(engine, "before_cursor_execute", explain)
     try:
-        with deployment.changing() as work:
-            question(work)
+        yield plans
     finally:
         event.remove(engine, "before_cursor_execute", explain)
-    assert [line for line in plans if index in line]
 
 
 def plan_of(connection: Connection, statement: str, parameters: object) -> list[str]:

@@ -10,7 +10,7 @@ from issuer.database.tables import (
 from issuer.directory import Through
 from issuer.errors import InUse
 from issuer.manifest.rights import role_effect
-from issuer.roles import Assignment, HeldRole
+from issuer.roles import Assignment, HeldRole, holders_store
 from issuer.users import USER
 from tests.builders import URL, Deployment
 from tests.drivers import TokenDriver
@@ -71,8 +71,9 @@ def test_each_way_to_a_role_is_named(deployment: Deployment, alice: str):
         assert str(work.assignments.held_by(alice)[1]) == (
             "web at my-os through the group Admins at okta"
         )
-        assert work.assignments.holding("web", 10) == [alice]
-        assert work.assignments.count_holding("web", 10) == 1
+        holding = work.assignments.holding("web")
+        assert (holding.first(10), holding.count()) == ([alice], 1)
+        assert work.assignments.held(["web", "unknown"]) == {"web"}
         assert work.assignments.holders("web", "", 10) == [alice, "platform"]
         assert work.assignments.count_at("my-os", 10) == 3
 
@@ -95,10 +96,11 @@ def test_a_disabled_trusted_issuer_gives_nothing(deployment: Deployment, alice: 
     mapped(deployment, "web", None)
     assert held(deployment) == {"agents:web:run"}
     with deployment.changing() as work:
-        assert work.assignments.users_at("my-os", "", 10) == [alice]
+        assert work.assignments.users_at("my-os").first(10) == [alice]
         work.trusted_issuers.update("okta", {"disabled": True})
         assert work.assignments.held_by(alice) == []
-        assert work.assignments.users_at("my-os", "", 10) == []
+        assert work.assignments.users_at("my-os").first(10) == []
+        assert work.assignments.held(["web"]) == set()
     assert held(deployment) == frozenset()
 
 
@@ -130,19 +132,36 @@ def test_an_admin_by_a_trusted_issuer_alone_is_not_the_last_one(deployment: Depl
         assert work.authority.admins_with_password_alone() == 1
 
 
-def test_users_at_an_audience_are_found_by_every_way(deployment: Deployment, alice: str):
-    """In pages, and by their names."""
+@pytest.mark.parametrize("many", [1, holders_store.MANY])
+def test_users_at_an_audience_are_found_by_every_way(
+    deployment: Deployment, alice: str, many: int, monkeypatch: pytest.MonkeyPatch
+):
+    """In pages, and by their names; also where they are too many to read them all."""
+    monkeypatch.setattr(holders_store, "MANY", many)
     deployment.role("web", ["agents:web:run"])
     mapped(deployment, "web", "my-os")
     carol = deployment.user("carol", id="carol", roles=["web"])
     deployment.group("Others", ["bob"], ["web"])
     with deployment.services.administration.reading() as work:
         assignments = work.assignments
-        assert assignments.users_at("my-os", "", 10) == [alice, "bob", carol]
-        assert assignments.users_at("my-os", alice, 1) == ["bob"]
+        users = assignments.users_at("my-os")
+        assert users.first(10) == [alice, "bob", carol]
+        assert users.first(1, alice) == ["bob"]
+        assert users.count() == min(3, many)
         assert assignments.users_found_at("my-os", "bo", 10) == ["bob"]
         assert assignments.users_found_at("my-os", "AL", 10) == [alice]
         assert assignments.users_found_at(URL, "al", 10) == []
+
+
+def test_a_role_of_an_empty_group_is_held_by_nobody(deployment: Deployment):
+    deployment.role("web", ["agents:web:run"])
+    group = deployment.group("Empty", [], ["web"])
+    bob = deployment.user("bob")
+    with deployment.changing() as work:
+        assert work.assignments.held(["web"]) == set()
+        work.groups.add_members(group, [bob])
+        assert work.assignments.held(["web"]) == {"web"}
+        assert work.assignments.holding("web").first(10) == [bob]
 
 
 def test_a_changed_role_shows_its_effect_on_everybody_who_holds_it(

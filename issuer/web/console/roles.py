@@ -50,7 +50,7 @@ def review(screen: ResourceScreen) -> Response:
             work.roles.reject_misspelled(role, fields)
             work.authority.authorize_change(scopes=fields.scopes)
             effect = role_effect(work, role, fields, readable(operator), _CONSIDERED)
-            total = work.assignments.count_holding(role.name, MOST_COUNTED)
+            total = work.assignments.holding(role.name).count()
     except InvalidField as error:
         return screen.edit_form(form, field_errors(error))
     considered = len(effect.considered)

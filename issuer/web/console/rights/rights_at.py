@@ -12,7 +12,7 @@ from issuer.fields.ids import fold_id
 from issuer.inspection.components import names_of
 from issuer.manifest.rights import RightsSnapshot
 from issuer.resources import ResourceType
-from issuer.roles import ROLE
+from issuer.roles import ROLE, Holders
 from issuer.scopes import InvalidScope, parse
 from issuer.users import USER
 from issuer.web.console.rights.matrix import (
@@ -139,7 +139,8 @@ def rights_at(
 ) -> RightsMatrix:
     """The part of the matrix at `audience` that the URL names; `url` is that of the page."""
     kinds, is_own = readable(operator), audience.id == work.audiences.own_id
-    found = _subjects(work, kinds, audience.id, filters)
+    users = work.assignments.users_at(audience.id)
+    found = _subjects(work, kinds, users, audience.id, filters)
     shown, is_more = found[:PAGE], len(found) > PAGE
     held = _held(work, audience, shown)
     components = work.inspections.components_of(audience.id)
@@ -163,7 +164,7 @@ def rights_at(
             (each, cells_for(each.id, audience.id, held[each.id], some, example_of))
             for each in sorted(shown, key=lambda each: (each.type is USER, each.name.casefold()))
         ),
-        _total(work, kinds, audience.id),
+        _total(work, kinds, users, audience.id),
         covered,
         tuple(dict.fromkeys(column.resource for column in columns)),
         tuple(each.plural for each in kinds),
@@ -176,10 +177,15 @@ def rights_at(
     )
 
 
-def _total(work: UnitOfWork, kinds: list[ResourceType[Any, Any]], audience_id: str) -> str:
+def _total(
+    work: UnitOfWork, kinds: list[ResourceType[Any, Any]], users: Holders, audience_id: str
+) -> str:
     """ "1 client, 10,000+ users"."""
-    count_of = {CLIENT: work.clients.count_at, USER: work.assignments.count_users_at}
-    numbers = [(kind, count_of[kind](audience_id, MOST_COUNTED)) for kind in kinds]
+    count_of = {
+        CLIENT: lambda: work.clients.count_at(audience_id, MOST_COUNTED),
+        USER: users.count,
+    }
+    numbers = [(kind, count_of[kind]()) for kind in kinds]
     return ", ".join(
         f"{counted(number)} {kind.kind if number == 1 else kind.plural}" for kind, number in numbers
     )
@@ -192,6 +198,7 @@ def _own_columns(resource: str) -> list[MatrixColumn]:
 def _subjects(
     work: UnitOfWork,
     kinds: list[ResourceType[Any, Any]],
+    users: Holders,
     audience_id: str,
     filters: MatrixFilters,
 ) -> list[MatrixSubject]:
@@ -200,7 +207,7 @@ def _subjects(
     for kind in kinds:
         start, limit = filters.start_in(kind), PAGE + 1 - len(found)
         if start is not None and limit:
-            ids = _ids(work, kind, audience_id, filters.subject, start, limit)
+            ids = _ids(work, kind, users, audience_id, filters.subject, start, limit)
             found += _in_order_of(ids, work, kind)
     return found
 
@@ -208,11 +215,12 @@ def _subjects(
 def _ids(
     work: UnitOfWork,
     kind: ResourceType[Any, Any],
+    users: Holders,
     audience_id: str,
     search: str,
     after: str,
     limit: int,
-) -> list[str]:
+) -> Sequence[str]:
     """Of clients that may request its tokens; of users with a role at it or everywhere."""
     if kind is CLIENT:
         if search:
@@ -220,7 +228,7 @@ def _ids(
         return work.clients.ids_at(audience_id, after, limit)
     if search:
         return work.assignments.users_found_at(audience_id, search, limit)
-    return work.assignments.users_at(audience_id, fold_id(after), limit)
+    return users.first(limit, fold_id(after))
 
 
 def _in_order_of(
