@@ -10,6 +10,7 @@ from sqlalchemy.engine import URL, ExceptionContext, make_url
 from sqlalchemy.exc import ArgumentError, DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
+from issuer.database.sqlite_file import watch_file
 from issuer.errors import ConfigurationError
 from issuer.telemetry.metrics import Metrics
 from issuer.telemetry.tracing import Tracing
@@ -131,6 +132,7 @@ def _sqlite_engine(url: URL, **options: Any) -> Engine:
         connect_args={"timeout": BUSY_TIMEOUT_MS / 1000},
         **options,
     )
+    watch_file(engine)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
