@@ -8,7 +8,6 @@ import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import partial
 
 from issuer.agentos.key_set_client import KeySetClient
 from issuer.clock import Clock
@@ -157,7 +156,10 @@ class FollowedKeySets:
         fetcher = fetcher_for(source, self._fetcher)
         clock = self._clock.monotonic
         fetch = SourceFetch(source, fetcher, self._budget, self._shortest, clock)
-        read = partial(fetched_keys, algorithms=source.algorithms)
+
+        def read(body: bytes) -> PublicKeys:
+            return fetched_keys(body, fetch.algorithms)
+
         name = f"The key set {source}"
         return KeySetClient(name, fetch, read, fetched=self._count, clock=clock)
 

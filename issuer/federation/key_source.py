@@ -9,9 +9,12 @@ from typing import Any
 from issuer.agentos.errors import NotFetched
 from issuer.agentos.fetching import Fetched
 from issuer.agentos.metadata import metadata_urls
+from issuer.agentos.rules import known_name
 from issuer.federation.fetching import FetchBudget, Fetcher, FetchRefused
 from issuer.federation.public_keys import ALGORITHMS
+from issuer.vocabulary import TokenAlgorithm
 
+DEFAULT_ALGORITHMS = ("RS256",)  # OpenID Connect Core §3.1.3.7
 _READ_AGAIN_AFTER = 3_600.0
 
 
@@ -51,7 +54,11 @@ def fetcher_for(source: KeySource, fetcher: Fetcher) -> Fetcher:
 
 @dataclass(eq=False, repr=False)
 class SourceFetch:
-    """Fetches the key set of one source, within the budget. Metadata is read again hourly."""
+    """Fetches the key set of one source, within the budget. Metadata is read again hourly.
+
+    `algorithms` are those whose keys count: of a source with the default one, also those that its
+    metadata names for ID tokens.
+    """
 
     _source: KeySource
     _fetcher: Fetcher
@@ -60,6 +67,7 @@ class SourceFetch:
     _clock: Callable[[], float]
 
     def __post_init__(self) -> None:
+        self.algorithms = self._source.algorithms
         self._found: str | None = None
         self._read_again_at = self._clock()
 
@@ -101,6 +109,11 @@ class SourceFetch:
         jwks_uri = metadata.get("jwks_uri")
         if not isinstance(jwks_uri, str):
             raise NotFetched(f"is unknown: {url} names none")
+        if self._source.algorithms == DEFAULT_ALGORITHMS:
+            named = metadata.get("id_token_signing_alg_values_supported")
+            names = [known_name(each) for each in named] if isinstance(named, list) else []
+            counts = [*DEFAULT_ALGORITHMS, *names]
+            self.algorithms = tuple(each.value for each in TokenAlgorithm if each in counts)
         return jwks_uri
 
 

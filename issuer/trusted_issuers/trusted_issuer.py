@@ -30,10 +30,11 @@ class TrustedIssuerFields(Fields):
 
     `issuer` is the `iss` of its tokens, or `spiffe://` and a trust domain. Its keys are fetched
     from public addresses only, unless `allow_private_addresses`; `ca_certificate` replaces the
-    CAs of the system. `Ed25519` in `algorithms` is stored as `EdDSA`, and tokens may have either
-    name. With `typ`, only tokens of workloads with that `typ` in their header count. Without it,
-    all do but those of other kinds, such as access tokens (`at+jwt`). If `kinds` has `people`, they
-    sign in there as `sign_in` says.
+    CAs of the system. With `RS256` alone in `algorithms`, those that its metadata names for ID
+    tokens count as well, if its keys are found by discovery. `Ed25519` in `algorithms` is stored
+    as `EdDSA`, and tokens may have either name. With `typ`, only tokens of workloads with that
+    `typ` in their header count. Without it, all do but those of other kinds, such as access tokens
+    (`at+jwt`). If `kinds` has `people`, they sign in there as `sign_in` says.
     """
 
     id: Annotated[
@@ -57,7 +58,8 @@ class TrustedIssuerFields(Fields):
         TokenAlgorithms,
         Member(
             label="Algorithms of its tokens",
-            help=f"An algorithm of its tokens: {', '.join(ALGORITHM_NAMES)}. Repeatable.",
+            help=f"An algorithm of its tokens: {', '.join(ALGORITHM_NAMES)}. Repeatable. Default:"
+            " RS256, and with --discovery what its metadata names for ID tokens.",
             control=Control.CHOICES,
             values=ALGORITHM_NAMES,
             option="--algorithm",

@@ -21,6 +21,7 @@ from tests.federation.tls_server import HOST, Handler, answer, tls_server
 from tests.journeys.running_issuer import wait_until
 from tests.oauth.asserting import AssertingClient
 from tests.rows import rows
+from tests.trusting import OtherIssuer
 
 URL, OTHER = "https://app.example/jwks.json", "https://other.example/jwks.json"
 
@@ -81,6 +82,37 @@ def test_a_set_is_fetched_when_it_is_first_needed(web: KeyWeb, sets: FollowedKey
     assert web.fetched == []
     assert look(sets, URL, "k1") == {"k1"}
     assert web.fetched == [URL]
+
+
+@rows(
+    ("algorithms", "named", "found"),
+    [
+        (("RS256",), ["RS256", "ES256"], {"ES256", "RS256"}),
+        (("RS256",), ["Ed25519"], {"RS256", "EdDSA"}),
+        (("RS256",), ["HS256", "none", 7, {}], {"RS256"}),
+        (("RS256",), "ES256", {"RS256"}),
+        (("RS256",), None, {"RS256"}),
+        (("EdDSA",), ["RS256", "ES256"], {"EdDSA"}),
+    ],
+)
+def test_the_algorithms_of_id_tokens_are_those_of_the_metadata_unless_others_are_set(
+    clock: FakeClock, algorithms: tuple[str, ...], named: object, found: set[str]
+):
+    """OpenID Connect Discovery §3."""
+    issuer, web = "https://login.example", KeyWeb()
+    keys = [OtherIssuer.new(issuer, alg, kid=alg).jwk for alg in ("RS256", "ES256", "EdDSA")]
+    metadata = {
+        "issuer": issuer,
+        "jwks_uri": URL,
+        "id_token_signing_alg_values_supported": named,
+    }
+    web.documents[f"{issuer}/.well-known/openid-configuration"] = json.dumps(metadata).encode()
+    web.documents[URL] = json.dumps({"keys": keys}).encode()
+    sets = FollowedKeySets(web, FetchBudget(clock), clock, 10.0)
+    source = KeySource(None, issuer, algorithms)
+    asyncio.run(sets.fetch_keys(source, None))
+    assert {each.alg for each in sets.keys(source).values()} == found
+    sets.stop()
 
 
 def test_an_unknown_key_costs_one_fetch_in_five_seconds(
