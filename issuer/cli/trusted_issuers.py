@@ -79,9 +79,17 @@ def _keys_of(values: dict[str, Any]) -> dict[str, Any]:
     return keys
 
 
-def _sign_in_of(values: dict[str, Any]) -> dict[str, object]:
+def _sign_in_of(values: dict[str, Any]) -> dict[str, Any]:
     """Many options are one member."""
     return given(**{name: values.pop(name) for name in _SIGN_IN})
+
+
+def _added(usual: dict[str, Any], sign_in: dict[str, Any]) -> dict[str, Any]:
+    """The `usual` members of a provider with those of options: scopes are asked for as well."""
+    if "scopes" in sign_in:
+        scopes = usual.get("scopes", SignInFields.model_fields["scopes"].default)
+        sign_in = {**sign_in, "scopes": [*scopes, *sign_in["scopes"]]}
+    return {**usual, **sign_in}
 
 
 def _completed(values: dict[str, Any]) -> None:
@@ -96,7 +104,7 @@ def _completed(values: dict[str, Any]) -> None:
         if values["issuer"] is not None:
             raise typer.BadParameter("--issuer cannot be combined with an option that implies it")
         values["issuer"] = found.issuer
-        sign_in = {**found.sign_in, **sign_in}
+    sign_in = _added(found.sign_in if found else {}, sign_in)
     if values["issuer"] is None:
         raise typer.BadParameter("--issuer is required: the iss of its tokens")
     if sign_in or found is not None:

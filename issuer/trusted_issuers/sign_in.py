@@ -118,7 +118,8 @@ class SignInFields(Fields):
         AfterValidator(without_repeats),
         Member(
             label="Scopes to ask for",
-            help="A scope to ask for. Repeatable. Default: openid, profile, email.",
+            help="A scope to ask for, in addition to openid, profile and email, or to those of a"
+            " well-known provider. Repeatable. An update replaces all of them.",
             hint="One a line",
             control=Control.LINES,
             option="--sign-in-scope",

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.driver import Cli
+from tests.rows import rows
 from tests.trusting import OtherIssuer
 
 pytestmark = pytest.mark.parametrize("database_kind", ["sqlite"])
@@ -28,6 +29,24 @@ def test_a_provider_needs_its_customer_and_the_client(cli: Cli, secret: str):
     assert made["sign_in"]["required_claims"] == {"hd": "acme.example"}
     assert made["sign_in"]["client_id"] == "ours"
     assert "the-secret" not in json.dumps(made)
+
+
+@rows(
+    ("provider", "scopes"),
+    [
+        (["--issuer", "https://dex.example"], ["openid", "profile", "email", "groups"]),
+        (["--okta", "acme.okta.com"], ["openid", "profile", "email", "groups"]),
+        (["--github", "acme"], ["read:user", "user:email", "read:org", "groups"]),
+    ],
+)
+def test_a_scope_is_asked_for_in_addition(cli: Cli, provider: list[str], scopes: list[str]):
+    made = cli.json(
+        *("trusted-issuer", "create", provider[0].strip("-"), *provider),
+        *("--sign-in-client-id", "ours", "--sign-in-scope", "groups"),
+    )
+    assert made["sign_in"]["scopes"] == scopes
+    replaced = cli.json("trusted-issuer", "update", made["id"], "--sign-in-scope", "openid")
+    assert replaced["sign_in"]["scopes"] == ["openid"]
 
 
 @pytest.mark.parametrize(
