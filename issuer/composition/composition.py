@@ -96,6 +96,7 @@ class Composition(Parts):
             self.tokens.revocations,
             self.verifiers,
             self.tokens.key_sets,
+            self.provider_failures,
             self.audit.writer,
             self.audit.checkpoints,
             self.audit.pusher,

@@ -1,5 +1,6 @@
 """All parts of one issuer, without what is made of them."""
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ from issuer.telemetry.tracing import Telemetry
 from issuer.verifiers.reported import ReportedVerifiers
 
 if TYPE_CHECKING:
+    from issuer.federation.key_source import KeySource
+    from issuer.federation.provider import ProviderFailure
     from issuer.sign_in.provider_logout import ProviderLogout
     from issuer.sign_in.provider_sign_in import ProviderSignIn
 
@@ -55,6 +58,10 @@ class Parts:
 
         secrets = self.factors.provider_secrets
         return build_provider_sign_in(self.foundation, self.tokens, secrets)
+
+    def provider_failures(self) -> "Mapping[KeySource, ProviderFailure]":
+        """The providers whose last request failed; none before anybody signed in at one."""
+        return self.provider_sign_in.failures if "provider_sign_in" in vars(self) else {}
 
     @cached_property
     def provider_logout(self) -> "ProviderLogout":

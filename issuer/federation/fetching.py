@@ -38,7 +38,7 @@ KeyFetch: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 class FetchBudget:
     """Neither this issuer nor another host is to be kept busy by whoever can name a URL.
 
-    For any thread and any event loop. Nothing waits: beyond the limits a fetch is refused.
+    For any thread and any event loop. Nothing waits: beyond the limits is `TooManyFetches`.
     """
 
     def __init__(
@@ -54,16 +54,16 @@ class FetchBudget:
 
     @contextmanager
     def place(self) -> Iterator[None]:
-        """Around a fetch; `FetchRefused` if there are too many at a time."""
+        """Around a fetch; `TooManyFetches` if there are too many at a time."""
         if not self._places.acquire(blocking=False):
-            raise FetchRefused("Too many documents are being fetched.")
+            raise TooManyFetches("Too many documents are being fetched.")
         try:
             yield
         finally:
             self._places.release()
 
     def count(self, url: str) -> None:
-        """Before a fetch of the URL; `FetchRefused` if the minute has had too many."""
+        """Before a fetch of the URL; `TooManyFetches` if the minute has had too many."""
         host = urlsplit(url).netloc
         minute = int(self._clock().timestamp() // _SECONDS)
         with self._lock:
@@ -72,12 +72,16 @@ class FetchBudget:
                 self._fetched.clear()
             few_of_host = self._fetched[host] < self._of_a_host
             if not few_of_host or self._fetched.total() >= self._a_minute:
-                raise FetchRefused("Too many documents are fetched. Try again later.")
+                raise TooManyFetches("Too many documents are fetched. Try again later.")
             self._fetched[host] += 1
 
 
 class FetchRefused(IssuerError):
     """The document was not fetched, and why."""
+
+
+class TooManyFetches(FetchRefused):
+    """The document was not asked for: the budget is spent."""
 
 
 @dataclass(frozen=True, slots=True)

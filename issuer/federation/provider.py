@@ -9,7 +9,8 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, NoReturn
+from http import HTTPStatus
+from typing import Any, NamedTuple, NoReturn
 from urllib.parse import quote_plus
 
 from authlib.common.errors import AuthlibBaseError
@@ -17,7 +18,13 @@ from authlib.oauth2.client import OAuth2Client
 
 from issuer.agentos.metadata import metadata_urls
 from issuer.federation import github
-from issuer.federation.fetching import FetchBudget, Fetcher, FetchRefused, HttpAnswer
+from issuer.federation.fetching import (
+    FetchBudget,
+    Fetcher,
+    FetchRefused,
+    HttpAnswer,
+    TooManyFetches,
+)
 from issuer.federation.key_source import KeySource, fetcher_for
 from issuer.federation.metadata import (
     ProviderAway,
@@ -56,6 +63,13 @@ class TokensForCode:
     access_token: str = field(repr=False)
 
 
+class ProviderFailure(NamedTuple):
+    """Why the last request to a provider failed, and when, by the monotonic clock."""
+
+    problem: str
+    at: float
+
+
 @dataclass(slots=True)
 class _Remembered:
     metadata: ProviderMetadata
@@ -67,6 +81,7 @@ class Providers:
 
     Each answer is bounded in bytes and time. Metadata is read again hourly; while it cannot be
     read, the last one is used for a day, and it is tried every five seconds. `clock` is monotonic.
+    `failures` has the providers whose last request failed.
     """
 
     def __init__(self, fetcher: Fetcher, budget: FetchBudget, clock: Callable[[], float]) -> None:
@@ -76,6 +91,7 @@ class Providers:
         self._metadata: OrderedDict[KeySource, _Remembered] = OrderedDict()
         self._reading: dict[KeySource, asyncio.Task[ProviderMetadata]] = {}
         self._failed_at: dict[KeySource, float] = {}
+        self.failures: dict[KeySource, ProviderFailure] = {}
 
     async def metadata(self, source: KeySource) -> ProviderMetadata:
         """The metadata of the provider (OpenID Connect Discovery §4); `ProviderProblem`."""
@@ -181,7 +197,7 @@ class Providers:
         Anybody can press a button, and a provider may be slow.
         """
         if now - self._failed_at.get(source, -_TRIED_AGAIN_AFTER) < _TRIED_AGAIN_AFTER:
-            raise ProviderAway("its metadata could not be read just now")
+            raise ProviderAway(f"its metadata could not be read just now.{self._last_of(source)}")
         task = self._reading.get(source)
         if task is None:
             task = self._reading[source] = asyncio.create_task(self._read_metadata(source))
@@ -205,8 +221,9 @@ class Providers:
             for each in filter(None, metadata.endpoints):
                 fetcher.require_allowed(each)
         except FetchRefused as error:
-            raise ProviderAway(f"{url}: {error}") from None
+            raise self._failed(source, f"{url}: {error}") from None
         except ValueError as error:
+            self._failed(source, f"{url}: {error}")
             raise ProviderProblem(f"{url}: {error}") from None
         return metadata
 
@@ -222,9 +239,26 @@ class Providers:
             self._budget.count(url)
             with self._budget.place():
                 fetcher = fetcher_for(source, self._fetcher)
-                return await fetcher.request(method, url, headers, content)
+                answer = await fetcher.request(method, url, headers, content)
+        except TooManyFetches as error:
+            raise ProviderAway(f"{error}{self._last_of(source)}") from None
         except FetchRefused as error:
-            raise ProviderAway(str(error)) from None
+            raise self._failed(source, str(error)) from None
+        if answer.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise self._failed(source, f"{url} answered {answer.status_code}.")
+        self.failures.pop(source, None)
+        return answer
+
+    def _failed(self, source: KeySource, problem: str) -> ProviderAway:
+        if len(self.failures) > _MAX_REMEMBERED:
+            self.failures.clear()
+        self.failures[source] = ProviderFailure(problem, self._clock())
+        return ProviderAway(problem)
+
+    def _last_of(self, source: KeySource) -> str:
+        """The cause, where a request was not sent because others failed."""
+        failure = self.failures.get(source)
+        return f" The last request failed: {failure.problem}" if failure else ""
 
     async def _unused(self, *_: object) -> NoReturn:
         raise AssertionError

@@ -12,7 +12,7 @@ from issuer.clock import Clock
 from issuer.directory.records import ProviderRecord, TrustedIssuerRecord
 from issuer.errors import InvalidCredentials
 from issuer.federation.key_source import KeySource
-from issuer.federation.provider import ProviderClient, Providers
+from issuer.federation.provider import ProviderClient, ProviderFailure, Providers
 from issuer.federation.public_keys import InvalidToken, SignedToken, parsed_token
 from issuer.sign_in.provider_claims import ProviderClaims, provider_claims
 from issuer.sign_in.provider_request import NotRecent, ProviderRequest, SignInDeclined
@@ -46,6 +46,11 @@ class ProviderSignIn:
     _verified_claims: VerifiedClaims
     _secret_of: Callable[[TrustedIssuerRecord], str | None]
     _clock: Clock
+
+    @property
+    def failures(self) -> Mapping[KeySource, ProviderFailure]:
+        """The providers whose last request failed."""
+        return self._providers.failures
 
     async def url_for(
         self,

@@ -47,6 +47,9 @@ def attention(status: ServerStatus, settings: Settings, now: datetime) -> Iterat
         if key_set.of == OF_TRUSTED and key_set.problem is not None:
             problem = f"{key_set.source}: {key_set.problem}"
             yield _of("key sets", problem, "Check that this server reaches it.")
+    for provider in status.providers:
+        problem = f"{provider.issuer}: {provider.problem}"
+        yield _of("providers", problem, "Nobody signs in there. Check that this server reaches it.")
     yield from _of_verifiers(status, now)
     for job in status.jobs:
         if job.is_failing:

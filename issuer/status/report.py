@@ -21,6 +21,7 @@ from issuer.status.server_status import (
     JobStatus,
     KeySetStatus,
     KeyStatus,
+    ProviderStatus,
     PushStatus,
     QueueStatus,
     ServerStatus,
@@ -31,6 +32,7 @@ from issuer.verifiers.known_verifier import next_keys_of
 _MAX_TEXT = 300
 _MAX_KEY_SETS = 50
 _MAX_ENDING = 100
+_FAILED_JUST_NOW = 900  # seconds
 _PRINCIPALS = ("client", "user", "group")
 
 
@@ -50,6 +52,7 @@ def server_status(server: RunningServer) -> ServerStatus:
         audit_push=_audit_push(server.audit_pusher),
         queues=list(_queues(server)),
         key_sets=list(_key_sets(server)),
+        providers=list(_providers(server)),
         verifiers=_verifiers(server),
         jobs=list(_jobs(server)),
         ending=server.ending(),
@@ -136,6 +139,15 @@ def _key_sets(server: RunningServer) -> Iterator[KeySetStatus]:
                 fetched_at=state.fetched_at,
                 problem=_bounded(state.problem),
             )
+
+
+def _providers(server: RunningServer) -> Iterator[ProviderStatus]:
+    """Those that failed a short while ago: afterwards, nobody may have tried."""
+    for source, failure in list(server.provider_failures().items())[:_MAX_KEY_SETS]:
+        before = int(server.clock.monotonic() - failure.at)
+        if before < _FAILED_JUST_NOW:
+            problem = _bounded(failure.problem) or ""
+            yield ProviderStatus(issuer=source.issuer, problem=problem, failed_before=before)
 
 
 def _verifiers(server: RunningServer) -> VerifiersStatus:

@@ -1,6 +1,6 @@
 """The parts of a running server that its status and its metrics read."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -19,6 +19,8 @@ from issuer.verifiers.reported import ReportedVerifiers
 if TYPE_CHECKING:  # imported where they are first used
     from issuer.audit.push.pusher import Pusher
     from issuer.federation.key_sets import FollowedKeySets
+    from issuer.federation.key_source import KeySource
+    from issuer.federation.provider import ProviderFailure
     from issuer.mail.mailer import Mailer
     from issuer.status.server_status import EndingStatus
 
@@ -34,6 +36,7 @@ class RunningServer:
     revocations: RevocationView
     verifiers: ReportedVerifiers
     key_sets: Callable[[], Sequence["FollowedKeySets"]]
+    provider_failures: Callable[[], Mapping["KeySource", "ProviderFailure"]]
     audit_writer: AuditWriter
     checkpoints: Checkpoints
     audit_pusher: "Pusher | None"

@@ -68,6 +68,14 @@ class KeySetStatus(BaseModel):
     problem: str | None
 
 
+class ProviderStatus(BaseModel):
+    """A trusted issuer where people sign in whose last request failed, in seconds before now."""
+
+    issuer: str
+    problem: str
+    failed_before: int
+
+
 class VerifiersStatus(BaseModel):
     """Verifiers that reported just now: nobody checks what they say.
 
@@ -128,6 +136,7 @@ class ServerStatus(BaseModel):
     audit_push: PushStatus | None
     queues: list[QueueStatus]
     key_sets: list[KeySetStatus]
+    providers: list[ProviderStatus]
     verifiers: VerifiersStatus
     jobs: list[JobStatus]
     ending: EndingStatus

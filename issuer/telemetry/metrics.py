@@ -20,6 +20,7 @@ METHODS = (
     PROVIDER := "provider",
 )
 OUTCOMES = (SUCCEEDED := "succeeded", REFUSED := "refused", TOO_MANY_REQUESTS)
+UNAVAILABLE = "unavailable"  # the trusted issuer where the person wanted to sign in
 
 # The limits that refuse requests.
 LIMITS = (
@@ -138,7 +139,7 @@ class Metrics:
         "issuer_sign_in_checks",
         "Passwords, passkeys, codes and answers of trusted issuers checked by the sign-in pages.",
         ("method", "outcome"),
-        [*product(METHODS, OUTCOMES)],
+        [*product(METHODS, OUTCOMES), (PROVIDER, UNAVAILABLE)],
     )
     sign_in_locked = MetricDeclaration(
         "issuer_sign_in_locks",

@@ -7,7 +7,7 @@ from functools import partial
 from starlette.responses import Response
 
 from issuer.directory.records import TrustedIssuerRecord
-from issuer.errors import InvalidCredentials, NotAllowed, TooManyRequests
+from issuer.errors import InvalidCredentials, IssuerError, NotAllowed, TooManyRequests
 from issuer.federation.metadata import ProviderAway
 from issuer.http.cookies import PROVIDER_REQUEST
 from issuer.languages import N_, _
@@ -45,6 +45,13 @@ class TrustedIssuerChanged(InvalidCredentials):
     """The trusted issuer was changed or deleted since the sign-in began."""
 
 
+class Unanswered(IssuerError):
+    """The provider cannot be asked: the person gets this `page`, and nothing was checked."""
+
+    def __init__(self, page: Response) -> None:
+        self.page = page
+
+
 class CallbackEndpoint(BeginsElsewhere, SigningInEndpoint):
     """Where a trusted issuer sends the browser back to, at an address of its own.
 
@@ -71,6 +78,8 @@ class CallbackEndpoint(BeginsElsewhere, SigningInEndpoint):
         arriving = partial(self._arrived, visit, issuer_id)
         try:
             return await self.site.checks.elsewhere(visit.request, issuer_id, arriving)
+        except Unanswered as unanswered:
+            return unanswered.page
         except TooManyRequests as error:
             page = ProblemPage(
                 heading=_("Too many attempts to sign in"), sentence=words.try_again_in(error)
@@ -92,7 +101,7 @@ class CallbackEndpoint(BeginsElsewhere, SigningInEndpoint):
         try:
             claims = await self.parts.provider_sign_in().claims(issuer, request, visit.query)
         except ProviderAway as error:
-            return self.away(visit, issuer, error)
+            raise Unanswered(self.away(visit, issuer, error)) from error
         return await self.site.queries.run(self._enter, visit, issuer, request, claims)
 
     def _issuer_of(self, request: ProviderRequest) -> TrustedIssuerRecord:

@@ -14,13 +14,11 @@ from issuer.languages import _
 from issuer.scopes import ISSUER_ADMIN, covers
 from issuer.sign_in.authorization_request import VALID_FOR
 from issuer.sign_in.parameters import LOGIN, SELECT_ACCOUNT
-from issuer.telemetry.logs import get_logger
 from issuer.web.navigation import FlowEndpoint
 from issuer.web.views import ProblemPage, ProviderButton
 from issuer.web.visit import Visit
 from issuer.web.words import issuer_name
 
-log = get_logger(__name__)
 LOCAL = "local"  # names the page with the password where `only` sends people elsewhere at once
 _ISSUER = "issuer"
 _AWAY, _RETRY_AFTER = 503, "10"
@@ -84,7 +82,7 @@ class BeginsElsewhere(FlowEndpoint):
     ) -> Response:
         """The page for a provider that cannot be used now. Whoever is signed in stays that."""
         reason = error.reason if isinstance(error, ProviderProblem) else str(error)
-        log.warning("provider_unavailable", trusted_issuer=issuer.id, reason=reason)
+        self.site.checks.unavailable(issuer, reason)
         name = issuer_name(issuer)
         page = ProblemPage(
             heading=_("%(provider)s cannot be reached", provider=name),

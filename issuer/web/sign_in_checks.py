@@ -10,13 +10,21 @@ from starlette.requests import Request
 from issuer.audit import AuditWriter, Event, RefusalAggregator
 from issuer.audit.chain_store import Outcome
 from issuer.clock import Clock
+from issuer.directory.records import TrustedIssuerRecord
 from issuer.errors import InvalidCredentials, TooManyRequests
 from issuer.fields.networks import network_of
 from issuer.http.requests import caller, delay_refusal
 from issuer.rate_limits.outcome_limit import UserLimited
 from issuer.rate_limits.password_pool import PasswordPool, user_key
 from issuer.telemetry.logs import get_logger
-from issuer.telemetry.metrics import PROVIDER, REFUSED, SUCCEEDED, TOO_MANY_REQUESTS, Metrics
+from issuer.telemetry.metrics import (
+    PROVIDER,
+    REFUSED,
+    SUCCEEDED,
+    TOO_MANY_REQUESTS,
+    UNAVAILABLE,
+    Metrics,
+)
 from issuer.users import waiting_for_others
 
 T = TypeVar("T")
@@ -99,6 +107,11 @@ class SignInChecks:
         network = network_of(caller(request).address)
         run = partial(self._pool.limited, network, attempt, is_wrong=_is_wrong)
         return await self._noted(request, PROVIDER, run, trusted_issuer=issuer_id)
+
+    def unavailable(self, issuer: TrustedIssuerRecord, reason: str) -> None:
+        """Count and log that a trusted issuer cannot be asked. Another exception ends its check."""
+        self._metrics.sign_in_checked(PROVIDER, UNAVAILABLE)
+        log.warning("provider_unavailable", trusted_issuer=issuer.id, reason=reason)
 
     async def _noted(
         self,

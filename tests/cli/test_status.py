@@ -108,3 +108,15 @@ def test_verifiers_that_lack_the_next_key_are_not_ok(
     assert verdict() == "ok"
     reported(deployment, ["old"])
     assert verdict() == "waiting"
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_a_provider_that_is_away_is_a_line(
+    deployment: Deployment, capsys: pytest.CaptureFixture[str]
+):
+    away = {"issuer": "https://sso.example", "problem": "It answered 502.", "failed_before": 130}
+    found = server_status(deployment.services.running([])).model_dump(mode="json")
+    attention = {"subject": "providers", "problem": "It answered 502.", "remedy": "Wait."}
+    _show({**found, "providers": [away], "attention": [attention]})
+    (line,) = [e for e in capsys.readouterr().out.splitlines() if "failed" in e]
+    assert " ".join(line.split()) == "providers problem https://sso.example: failed 2 min ago"

@@ -2,9 +2,12 @@
 
 import pytest
 
+from issuer.federation.fetching import HttpAnswer
 from issuer.rate_limits.request_limits import PER_NETWORK
+from issuer.status.report import server_status
 from tests.builders import PASSWORD, Deployment
 from tests.sign_in.authorizing import CALLBACK, App, returned
+from tests.sign_in.fake_provider import COMPANY, FakeProvider, begin
 from tests.sign_in.people import AuthenticatorApp, People
 from tests.test_metrics import BEARER, TOKEN, Scraper, scraper
 from tests.web.browsing import Browser, PageSeen
@@ -44,6 +47,28 @@ def test_every_check_of_a_sign_in_is_counted(
         ("code", "refused"): 1,
         ("code", "succeeded"): 1,
     }
+
+
+def test_a_provider_that_is_away_is_counted_as_that(
+    deployment: Deployment, browser: Browser, scraper: Scraper
+):
+    provider = FakeProvider.trusted(deployment, provision=True)
+    there = provider.authorize(begin(browser))
+    provider.endpoints["/token"] = lambda: HttpAnswer(502, b"<html>")
+    assert browser.get(there).status == 503
+    assert counted(scraper, "issuer_sign_in_checks_total") == {("provider", "unavailable"): 1}
+    found = server_status(deployment.services.running([]))
+    problem = f"{COMPANY}/token answered 502."
+    assert [(each.issuer, each.problem) for each in found.providers] == [(COMPANY, problem)]
+    assert f"{COMPANY}: {problem}" in [each.problem for each in found.attention]
+    del provider.endpoints["/token"]
+    provider.claims |= {"preferred_username": "carol"}
+    assert browser.get(provider.authorize(begin(browser))).location == "/account"
+    assert counted(scraper, "issuer_sign_in_checks_total") == {
+        ("provider", "unavailable"): 1,
+        ("provider", "succeeded"): 1,
+    }
+    assert server_status(deployment.services.running([])).providers == []
 
 
 def test_passkeys_are_counted_alone_and_as_a_second_factor(
@@ -106,7 +131,7 @@ def series(scraper: Scraper) -> set[object]:
 
 def test_series_start_at_zero(deployment: Deployment, scraper: Scraper):
     before = series(scraper)
-    assert len(scraper.of("issuer_sign_in_checks_total")) == 15
+    assert len(scraper.of("issuer_sign_in_checks_total")) == 16
     assert deployment.http.get("/oauth2/authorize").status_code == 400
     assert series(scraper) == before
     assert deployment.http.get("/metrics", headers=BEARER).status_code == 200

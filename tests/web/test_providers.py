@@ -13,8 +13,10 @@ import pytest
 from sqlalchemy import func, select
 
 from issuer.database.tables import KnownAddressRow
+from issuer.federation import FetchBudget
 from issuer.federation.fetching import HttpAnswer
 from tests.builders import PASSWORD, URL, Deployment
+from tests.captured_logs import capture_logs
 from tests.drivers import TokenDriver
 from tests.oauth.refreshing import events
 from tests.rows import rows
@@ -600,6 +602,25 @@ def test_a_provider_that_goes_away_meanwhile_changes_nothing(
     page = browser.get(path)
     assert page.status == httpx.codes.SERVICE_UNAVAILABLE
     assert browser.get("/account").status == httpx.codes.OK
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_the_log_has_the_cause_where_too_many_people_wait(
+    deployment: Deployment, browser: Browser, linked: FakeProvider
+):
+    providers = deployment.services.provider_sign_in._providers
+    paths = [linked.authorize(begin(browser)) for _ in range(2)]
+    cause = "https://login.company.example did not answer within 5 s."
+    linked.endpoints["/token"] = refusing(cause)
+    providers._budget = budget = FetchBudget(deployment.clock, at_once=1)
+    with capture_logs() as logs:
+        assert browser.get(paths[0]).status == httpx.codes.SERVICE_UNAVAILABLE
+        with budget.place():
+            assert browser.get(paths[1]).status == httpx.codes.SERVICE_UNAVAILABLE
+    lines = [line for line in logs if line["event"] == "provider_unavailable"]
+    assert [line["trusted_issuer"] for line in lines] == ["company", "company"]
+    assert lines[0]["reason"] == cause
+    assert lines[1]["reason"].endswith(f"The last request failed: {cause}")
 
 
 def begin_switching(browser: Browser) -> str:

@@ -126,6 +126,8 @@ def _parts(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "queues", ", ".join(waiting) or "empty"
     for key_set in found["key_sets"]:
         yield "key sets", f"{key_set['source']}: fetched {_at(key_set['fetched_at'], 'never')}"
+    for each in found.get("providers", ()):  # an older server says nothing of them
+        yield "providers", f"{each['issuer']}: failed {in_words(each['failed_before'])} ago"
     verifiers = found["verifiers"]
     lacking = f"{verifiers['lacking_next_key']:,} without the next key"
     left_out = f", about {verifiers['left_out']:,} left out" if verifiers.get("left_out") else ""
