@@ -14,7 +14,7 @@ from scim2_models import (
 )
 from scim2_models.path import CompareOperator, Comparison, FilterNode, LogicalExpr, LogicalOperator
 
-from issuer.admin.scim.resources import ScimResources, bounded_operations, cut
+from issuer.admin.scim.resources import ScimResources, bounded_operations, cut, member
 from issuer.admin.scim.schemas import GroupResource, MemberOfGroup
 from issuer.database.conditions import Attribute, Condition, RowQuery, Value
 from issuer.errors import InvalidField, NotFound
@@ -76,7 +76,7 @@ class ScimGroups(ScimResources):
 
     def condition(self, name: str, operator: str, value: Value) -> Condition:
         if name == "members.value" and operator == "eq" and isinstance(value, str):
-            return self._work.groups.has_member(value)
+            return self._work.groups.hasmember(value)
         return super().condition(name, operator, value)
 
     def _attribute(self, name: str) -> Attribute:
@@ -141,7 +141,7 @@ class _Members:
         """Carry it out as far as it concerns members; whether nothing is left of it."""
         if not isinstance(operation, dict):
             return False
-        op, path, value = (_member(operation, name) for name in ("op", "path", "value"))
+        op, path, value = (member(operation, name) for name in ("op", "path", "value"))
         op = op.lower() if isinstance(op, str) else op
         if op not in {"add", "replace", "remove"}:
             return False
@@ -149,7 +149,7 @@ class _Members:
             ids, rest = _split(value)
             if ids is None:
                 return False
-            self._change(op, _member(value, "members"))
+            self._change(op, member(value, "members"))
             operation.update({name: rest for name in operation if name.lower() == "value"})
             return not rest
         if not isinstance(path, str) or (selected := _path_to_members(path)) is None:
@@ -201,7 +201,7 @@ def _ids_in(value: Any) -> set[str]:
     """Of members as clients send them: a list of objects, or one."""
     ids = set()
     for each in value if isinstance(value, list) else [] if value is None else [value]:
-        user_id = _member(each, "value") if isinstance(each, dict) else None
+        user_id = member(each, "value") if isinstance(each, dict) else None
         if not isinstance(user_id, str) or not is_principal_id(user_id):
             raise InvalidValueException(detail="Each of the members needs a value: a user's id.")
         ids.add(user_id)
@@ -234,8 +234,3 @@ def _ids_of_filter(node: FilterNode) -> Iterator[str]:
             yield value
         case _:
             raise InvalidFilterException(detail='Members are selected by value eq "…" only.')
-
-
-def _member(value: dict[str, Any], name: str) -> Any:
-    """Names of attributes are compared in any case (RFC 7643 §2.1)."""
-    return next((each for key, each in value.items() if key.lower() == name), None)

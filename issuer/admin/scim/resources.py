@@ -180,6 +180,11 @@ def bounded_operations(body: Any) -> list[Any]:
     return operations
 
 
+def member(value: Mapping[str, Any], name: str) -> Any:
+    """Names of attributes are compared in any case (RFC 7643 §2.1)."""
+    return next((each for key, each in value.items() if key.lower() == name), None)
+
+
 def version_of(stored: Stored) -> str:
     """The weak ETag (RFC 7644 §3.14): what the resource is derived from has no version."""
     identity = f"{stored.id} {stored.created_at.isoformat()} {stored.version}"

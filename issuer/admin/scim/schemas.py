@@ -5,7 +5,7 @@ Only attributes that are stored, so that `/Schemas` tells clients which. Others 
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 from scim2_models import (
     URN,
     Address,
@@ -69,8 +69,34 @@ class EmailAddress(ComplexAttribute):
     """Whether it is the address that counts. If none is, the first one counts."""
 
 
+class ManagerOfUser(ComplexAttribute):
+    """A manager. Not the one of the library, whose members are required."""
+
+    value: Annotated[str | None, CaseExact.true] = None
+    """The id of the manager, as the client knows it."""
+
+    ref: str | None = Field(None, serialization_alias="$ref", validation_alias="$ref")
+    """The URL of the manager, which may be relative."""
+
+    display_name: str | None = None
+    """The name of the manager."""
+
+
+def _sole_value(sent: object) -> object:
+    """What Entra sends as a list of one object with a `value`, by itself."""
+    if isinstance(sent, list) and len(sent) == 1 and isinstance(sent[0], dict):
+        return sent[0].get("value", sent)
+    return sent
+
+
+def _manager(sent: object) -> object:
+    """Entra sends only the id."""
+    sole = _sole_value(sent)
+    return {"value": sole} if isinstance(sole, str) else sole
+
+
 class EnterpriseUser(Extension):
-    """The attributes of the enterprise extension that are stored: without `manager`."""
+    """The attributes of the enterprise extension."""
 
     __schema__ = EXTENSION
 
@@ -89,11 +115,17 @@ class EnterpriseUser(Extension):
     department: str | None = None
     """The name of a department."""
 
+    manager: Annotated[ManagerOfUser | None, BeforeValidator(_manager)] = None
+    """The manager. It is kept as it was sent, and used for nothing."""
+
 
 class UserResource(Resource[AnyExtension]):
     """A user. Passwords, roles and entitlements cannot be set by SCIM."""
 
     __schema__ = URN("urn:ietf:params:scim:schemas:core:2.0:User")
+
+    external_id: Annotated[str | None, CaseExact.true] = None
+    """The id that the provisioning client has for the user."""
 
     user_name: Annotated[str | None, Uniqueness.server, Required.true] = None
     """The name to sign in with."""
@@ -125,7 +157,7 @@ class UserResource(Resource[AnyExtension]):
     timezone: str | None = None
     """A time zone, such as Europe/Berlin."""
 
-    active: bool | None = None
+    active: Annotated[bool | None, BeforeValidator(_sole_value)] = None
     """Whether the user may sign in. False ends sessions and tokens."""
 
     emails: Annotated[list[EmailAddress] | None, Field(max_length=_MAX_VALUES)] = None
@@ -163,6 +195,9 @@ class GroupResource(Resource[Any]):
     """A group of users. Its roles cannot be set by SCIM."""
 
     __schema__ = URN("urn:ietf:params:scim:schemas:core:2.0:Group")
+
+    external_id: Annotated[str | None, CaseExact.true] = None
+    """The id that the provisioning client has for the group."""
 
     display_name: Annotated[str | None, Uniqueness.server, Required.true] = None
     """The name, which no other group has."""

@@ -1,11 +1,11 @@
 """Users of the issuer as users of SCIM (RFC 7643 §4.1), and back."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from scim2_models import Context, GroupMembership, InvalidFilterException, ResponseParameters
 
-from issuer.admin.scim.resources import ScimResources, bounded_operations
+from issuer.admin.scim.resources import ScimResources, bounded_operations, member
 from issuer.admin.scim.schemas import EXTENSION, EnterpriseUsers, UserResource
 from issuer.database.conditions import NEVER, Attribute, Condition, RowQuery, Value
 from issuer.errors import InvalidField
@@ -60,7 +60,9 @@ class ScimUsers(ScimResources):
     def patch(self, id: str, body: Any) -> None:
         before = self.get(id)
         resource = self._resource(before)
-        bounded_operations(body)
+        if sent := bounded_operations(body):
+            body = {**body, "Operations": [each for one in sent for each in _by_path(one)]}
+            bounded_operations(body)
         self.patched(resource, body)
         self._work.provisioned_users.provision(id, _fields_of(resource, before))
 
@@ -121,13 +123,29 @@ class ScimUsers(ScimResources):
         attributes: dict[str, Any] = dict(sent or {})
         attributes |= {"id": user.id, "externalId": user.external_id, "userName": user.username}
         if sent is None or "displayName" in sent:
-            attributes["displayName"] = user.name or None
+            attributes["displayName"] = user.name if sent else user.name or None
         if sent is None or "active" in sent:
             attributes["active"] = not user.disabled
         attributes["emails"] = _emails(attributes.get("emails") or [], user.email)
         resource: UserResource[Any] = self.model.model_validate(attributes)
         resource.meta = self._meta(user)
         return resource
+
+
+def _by_path(operation: Any) -> Iterator[Any]:
+    """The operation, with one of its own for each name in its value that is a path with a filter.
+
+    Such as `emails[type eq "work"].value`, as Entra sends it. The library knows other paths there.
+    """
+    value = member(operation, "value") if isinstance(operation, dict) else None
+    paths = [name for name in value if "[" in name] if isinstance(value, dict) else []
+    if not paths or member(operation, "path") is not None:
+        yield operation
+        return
+    op = member(operation, "op")
+    if rest := {name: each for name, each in value.items() if name not in paths}:
+        yield {"op": op, "value": rest}
+    yield from ({"op": op, "path": path, "value": value[path]} for path in paths)
 
 
 def _emails(sent: list[dict[str, Any]], address: str | None) -> list[dict[str, Any]]:
@@ -162,7 +180,9 @@ def _fields_of(resource: UserResource[Any], before: ProvisionedUser | None) -> P
 
 def _name_of(resource: UserResource[Any]) -> str:
     """RFC 7643 §4.1.1: the name to show, else the name as a whole, else its parts."""
+    if resource.display_name is not None:
+        return resource.display_name
     name = resource.name
     parts = [name.given_name, name.family_name] if name else []
     formatted = name.formatted if name else None
-    return resource.display_name or formatted or " ".join(filter(None, parts))
+    return formatted or " ".join(filter(None, parts))

@@ -1,5 +1,6 @@
 """Users over SCIM: what is stored, what other interfaces see of it, and what it ends."""
 
+from itertools import count
 from typing import Any
 
 import pytest
@@ -30,8 +31,15 @@ EVERYTHING: dict[str, Any] = {
     ],
     "phoneNumbers": [{"value": "55555555555", "type": "mobile"}],
     "addresses": [{"streetAddress": "Weg 1\nHof", "country": "DE", "type": "work"}],
-    ENTERPRISE: {"employeeNumber": "7", "department": "R&D", "costCenter": "12"},
+    ENTERPRISE: {
+        "employeeNumber": "7",
+        "department": "R&D",
+        "costCenter": "12",
+        "manager": {"value": "26118915", "$ref": "../Users/26118915", "displayName": "Bob"},
+    },
 }
+SET_TITLE = {"op": "replace", "path": "title", "value": "Boss"}
+numbers = count(1)
 DISABLE = {"op": "replace", "path": "active", "value": False}
 
 
@@ -71,6 +79,70 @@ def test_a_user_has_the_name_that_there_is(
     assert admin.get(f"/users/{created['id']}").json()["name"] == name
     assert ("displayName" in created) == ("displayName" in sent)
     assert created["active"] is True
+
+
+def test_an_empty_name_to_show_stays_empty(scim: Scim, admin: AdminApi):
+    names = {"displayName": "", "name": {"formatted": "A B", "givenName": "A"}}
+    created = scim("POST", "/Users", json={"userName": "alice", **names}).json()
+    for answer in (
+        created,
+        scim.get(f"/Users/{created['id']}").json(),
+        scim.patch(f"/Users/{created['id']}", SET_TITLE).json(),
+    ):
+        assert (answer["displayName"], answer["name"]["formatted"]) == ("", "A B")
+    assert admin.get(f"/users/{created['id']}").json()["name"] == ""
+
+
+@rows("value", ["False", [{"value": "False"}], [{"value": False}]])
+def test_a_user_is_disabled_in_each_form_that_entra_sends(scim: Scim, value: object):
+    for operation in (
+        {"op": "Replace", "path": "active", "value": value},
+        {"op": "Replace", "value": {"active": value}},
+    ):
+        id_ = scim("POST", "/Users", json={"userName": f"u-{next(numbers)}"}).json()["id"]
+        assert scim.patch(f"/Users/{id_}", operation).json()["active"] is False
+    created = scim("POST", "/Users", json={"userName": f"u-{next(numbers)}", "active": value})
+    assert created.json()["active"] is False
+
+
+@rows(
+    "value",
+    ["4711", {"value": "4711"}, [{"value": "4711"}], [{"$ref": None, "value": "4711"}]],
+)
+def test_the_manager_is_kept_in_each_form_that_entra_sends(scim: Scim, value: object):
+    id_ = scim("POST", "/Users", json={"userName": f"u-{next(numbers)}"}).json()["id"]
+    path = f"{ENTERPRISE}:manager"
+    for operation in ({"path": path, "value": value}, {"value": {path: value}}):
+        answer = scim.patch(f"/Users/{id_}", {"op": "Add", **operation}).json()
+        assert answer[ENTERPRISE] == {"manager": {"value": "4711"}}
+        removed = scim.patch(f"/Users/{id_}", {"op": "Remove", "path": path}).json()
+        assert "manager" not in removed.get(ENTERPRISE, {})
+
+
+def test_a_value_may_have_paths_with_a_filter_as_names(scim: Scim, admin: AdminApi):
+    """As Entra sends changes of several attributes."""
+    id_ = scim("POST", "/Users", json=EVERYTHING).json()["id"]
+    value = {
+        "title": "Boss",
+        'emails[type eq "work"].value': "boss@example.org",
+        'phoneNumbers[type eq "fax"].value': "1",
+        f"{ENTERPRISE}:department": "Board",
+    }
+    answer = scim.patch(f"/Users/{id_}", {"op": "Replace", "value": value}).json()
+    assert (answer["title"], answer[ENTERPRISE]["department"]) == ("Boss", "Board")
+    assert answer["emails"][0] == {**EVERYTHING["emails"][0], "value": "boss@example.org"}
+    assert answer["phoneNumbers"][1] == {"type": "fax", "value": "1"}
+    assert admin.get(f"/users/{id_}").json()["email"] == "boss@example.org"
+    many = {f'emails[type eq "{number}"].value': "a@b.example" for number in range(101)}
+    assert scim.patch(f"/Users/{id_}", {"op": "Replace", "value": many}).status_code == 413
+
+
+def test_the_schemas_have_the_manager_and_the_id_of_the_client(scim: Scim):
+    found = {each["id"]: each["attributes"] for each in scim.get("/Schemas").json()["Resources"]}
+    names = {id_: {each["name"] for each in attributes} for id_, attributes in found.items()}
+    assert "externalId" in names[USER]
+    assert "externalId" in names["urn:ietf:params:scim:schemas:core:2.0:Group"]
+    assert "manager" in names[ENTERPRISE]
 
 
 def test_changes_by_others_are_shown(scim: Scim, admin: AdminApi):
