@@ -76,7 +76,7 @@ class ScimGroups(ScimResources):
 
     def condition(self, name: str, operator: str, value: Value) -> Condition:
         if name == "members.value" and operator == "eq" and isinstance(value, str):
-            return self._work.groups.hasmember(value)
+            return self._work.groups.has_member(value)
         return super().condition(name, operator, value)
 
     def _attribute(self, name: str) -> Attribute:

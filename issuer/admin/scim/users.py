@@ -138,14 +138,15 @@ def _by_path(operation: Any) -> Iterator[Any]:
     Such as `emails[type eq "work"].value`, as Entra sends it. The library knows other paths there.
     """
     value = member(operation, "value") if isinstance(operation, dict) else None
-    paths = [name for name in value if "[" in name] if isinstance(value, dict) else []
+    values = value if isinstance(value, dict) else {}
+    paths = [name for name in values if "[" in name]
     if not paths or member(operation, "path") is not None:
         yield operation
         return
     op = member(operation, "op")
-    if rest := {name: each for name, each in value.items() if name not in paths}:
+    if rest := {name: each for name, each in values.items() if name not in paths}:
         yield {"op": op, "value": rest}
-    yield from ({"op": op, "path": path, "value": value[path]} for path in paths)
+    yield from ({"op": op, "path": path, "value": values[path]} for path in paths)
 
 
 def _emails(sent: list[dict[str, Any]], address: str | None) -> list[dict[str, Any]]:
