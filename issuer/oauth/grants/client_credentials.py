@@ -2,8 +2,11 @@
 
 from issuer.oauth.grants.grant import Grant, Granted, in_session, requested_audience
 from issuer.oauth.messages import AuthenticatedRequest, requested_scopes
+from issuer.scopes import ISSUER_SCIM
 from issuer.tokens import Authorization
 from issuer.vocabulary import GrantType
+
+_SCIM = "scim"  # what Entra asks for where it provisions as a workload
 
 
 class ClientCredentials(Grant):
@@ -12,5 +15,9 @@ class ClientCredentials(Grant):
     grant_type = GrantType.CLIENT_CREDENTIALS
 
     def authorize(self, request: AuthenticatedRequest) -> Granted:
-        held = Authorization.of_client(request.client, requested_audience(request))
-        return self.granted(request, in_session(held, request), requested_scopes(request))
+        audience = requested_audience(request)
+        held = Authorization.of_client(request.client, audience)
+        asked = requested_scopes(request)
+        if asked == [_SCIM] and audience.is_own:
+            asked = [ISSUER_SCIM]
+        return self.granted(request, in_session(held, request), asked)

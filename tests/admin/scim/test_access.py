@@ -11,9 +11,12 @@ from issuer.scopes import ISSUER_SCIM
 from tests.admin.scim.driver import MEDIA_TYPE, PATCH, Scim, refused, scim_of
 from tests.builders import URL, Credentials, Deployment
 from tests.drivers import AdminApi, TokenDriver, problem
+from tests.oauth.asserting import ask
 from tests.oauth.refreshing import events
 from tests.rows import rows
+from tests.trusting import OtherIssuer, trusted
 
+BOB = {"userName": "bob"}
 DISABLE = {"op": "replace", "path": "active", "value": False}
 
 
@@ -40,6 +43,74 @@ def test_the_scope_opens_nothing_else(
     for path in ("/users", "/groups", "/roles", "/scopes", "/status", "/audit-events"):
         assert problem(provisioning.get(path)) == (403, "forbidden"), path
     assert problem(provisioning.post("/users", username="new")) == (403, "forbidden")
+
+
+class TestAsAWorkload:
+    """Microsoft Entra provisions with a token of its own in place of a secret."""
+
+    TENANT = "8f7e2b1c-5d4a-4c3b-9a8f-1e2d3c4b5a69"
+    AUDIENCE = "api://2f6d0c1e-7b8a-4d5c-9e0f-3a4b5c6d7e8f"
+
+    @pytest.fixture
+    def entra(self, deployment: Deployment) -> OtherIssuer:
+        entra = OtherIssuer.new(f"https://login.microsoftonline.com/{self.TENANT}/v2.0")
+        trusted(deployment, entra, id="entra")
+        trust = {"subject": "provisioning", "audience": self.AUDIENCE}
+        trust |= {"issuer": "entra", "claims": {"tid": self.TENANT}}
+        deployment.client(
+            "idp",
+            scopes=[ISSUER_SCIM],
+            audiences=[URL],
+            trusts=[trust],
+            access_token_ttl=3_600,
+        )
+        return entra
+
+    def token(self, deployment: Deployment, entra: OtherIssuer, **changed: Any) -> str:
+        """As Entra signs them."""
+        now = deployment.clock().timestamp()
+        claims = {"sub": "provisioning", "aud": self.AUDIENCE, "tid": self.TENANT, "ver": "2.0"}
+        claims |= {"nbf": int(now) - 300, "exp": int(now) + 3_600, **changed}
+        return entra.token(now, {"typ": "JWT"}, **claims)
+
+    def test_scim_is_read_as_the_scope_of_the_issuer(
+        self, deployment: Deployment, entra: OtherIssuer, token_endpoint: TokenDriver
+    ):
+        assertion = self.token(deployment, entra)
+        answer = ask(token_endpoint, assertion, client_id="idp", scope="scim")
+        assert answer.status == 200, answer.body
+        assert (answer.body["scope"], answer.body["expires_in"]) == (ISSUER_SCIM, 3_600)
+        assert Scim(deployment.http, answer.token)("POST", "/Users", json=BOB).status_code == 201
+
+    def test_explain_says_which_rule_a_token_of_it_breaks(
+        self, deployment: Deployment, entra: OtherIssuer
+    ):
+        assertions = deployment.services.administration.client_assertions
+        for changed, rule in (
+            ({}, None),
+            ({"sub": "other"}, "sub is not the subject of the trust"),
+            ({"aud": URL}, "aud does not hold the audience of the trust"),
+            ({"tid": "other"}, "the claim tid is another"),
+        ):
+            found = assertions.explained("idp", self.token(deployment, entra, **changed))
+            assert [each.rule for each in found.trusts] == [rule]
+
+    def test_it_is_the_name_of_another_scope_elsewhere(
+        self, deployment: Deployment, token_endpoint: TokenDriver
+    ):
+        deployment.audience("files")
+        client = deployment.client(scopes=["scim", ISSUER_SCIM], audiences=["files", URL])
+        answer = token_endpoint.client_credentials(client, audience="files", scope="scim")
+        assert answer.scope == {"scim"}
+        beyond = token_endpoint.client_credentials(client, audience=URL, scope="scim agents:run")
+        assert beyond.body["error"] == "invalid_scope"
+
+    def test_who_does_not_hold_it_does_not_get_it(
+        self, deployment: Deployment, token_endpoint: TokenDriver
+    ):
+        client = deployment.client(scopes=["issuer:users:read"], audiences=[URL])
+        refusal = token_endpoint.client_credentials(client, scope="scim")
+        assert (refusal.status, refusal.body["error"]) == (400, "invalid_scope")
 
 
 def test_an_administrator_may_use_it(deployment: Deployment, token_endpoint: TokenDriver):
