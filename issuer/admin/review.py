@@ -3,10 +3,11 @@
 from datetime import timedelta
 from typing import Annotated, Any
 
-from fastapi import Query
+from fastapi import Query, Request
 from pydantic import BaseModel
 
 from issuer.admin.access import Caller
+from issuer.admin.parts import admin_parts
 from issuer.admin.problems import documented
 from issuer.admin.routes import admin_router, requires
 from issuer.audiences import AUDIENCE
@@ -42,13 +43,13 @@ class Proposed(BaseModel):
 
 @router.get("")
 @requires(_READS)
-def read_review(caller: Caller, unused_for: UnusedFor = "30d") -> Review:
+async def read_review(request: Request, caller: Caller, unused_for: UnusedFor = "30d") -> Review:
     """List rights that nobody used, clients, secrets and users likewise, and refusals.
 
-    Nothing is said about audiences of which the reports of verifiers are incomplete.
+    Nothing is said about audiences of which the reports of verifiers are incomplete. 503 with
+    `Retry-After` while two others are in progress.
     """
-    with caller.reading(AUDIENCE.read) as work:
-        return review(work, caller.administration.clock(), _period(unused_for))
+    return await admin_parts(request).plans.run(_review, caller, _period(unused_for))
 
 
 @router.get("/{id}", responses=documented("not-allowed"))
@@ -61,6 +62,11 @@ def read_proposal(id: str, caller: Caller, unused_for: UnusedFor = "30d") -> Pro
     with caller.reading(AUDIENCE.read) as work:
         made = propose(work, id, caller.administration.clock(), _period(unused_for))
     return Proposed(**made.as_json())
+
+
+def _review(caller: Caller, unused_for: timedelta) -> Review:
+    with caller.reading(AUDIENCE.read) as work:
+        return review(work, caller.administration.clock(), unused_for)
 
 
 def _period(text: str) -> timedelta:

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
 from typing import ParamSpec, TypeVar
 
+from issuer.background.callers import present_caller
 from issuer.errors import Unavailable
 from issuer.telemetry.metrics import NO_METRICS, Metrics
 
@@ -67,6 +68,8 @@ class WorkerPool:
         except TimeoutError:
             if not limit.expired():
                 raise
+            if (caller := present_caller.get()) is not None:
+                caller.leave()
             raise Unavailable("The database, or a queue before it, took too long.") from None
 
     def require_place(self) -> None:

@@ -15,6 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.pool import QueuePool
 
+from issuer.database.abandoned import LEFT, ending_with_caller, is_abandoned
 from issuer.database.counts import ChangeCounts, FeedState, lock_changes
 from issuer.database.engine import (
     BUSY_TIMEOUT_MS,
@@ -27,7 +28,7 @@ from issuer.database.engine import (
 from issuer.database.outage import Outage, cause_of, cause_of_file
 from issuer.database.sqlite import Erasure, WriteQueue, update_statistics
 from issuer.database.tables import ChangeCounter, Instant, RevocationFeedRow, SeenByDirectory
-from issuer.errors import DatabaseUnavailable
+from issuer.errors import DatabaseUnavailable, Unavailable
 from issuer.telemetry.metrics import AUDIT, READ, WRITE
 from issuer.telemetry.tracing import Telemetry
 
@@ -122,8 +123,15 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
-        """A transaction that only reads. `DatabaseUnavailable` as above."""
-        with self.translated(READ), self._reading.begin() as session:
+        """A transaction that only reads. `DatabaseUnavailable` as above.
+
+        `Unavailable` when the caller of the present request has left.
+        """
+        with (
+            self.translated(READ),
+            self._reading.begin() as session,
+            ending_with_caller(session),
+        ):
             yield session
 
     def counts(self) -> ChangeCounts:
@@ -187,6 +195,8 @@ class Database:
             with self._tracing.span(f"database {kind}"):
                 yield
         except (OperationalError, InterfaceError, PoolTimeout, sqlite3.OperationalError) as error:
+            if kind == READ and is_abandoned():
+                raise Unavailable(LEFT) from error
             raise self._unavailable(error, kind) from error
         except DBAPIError as error:
             if error.connection_invalidated or getattr(error.orig, "sqlstate", None) == _DENIED:

@@ -2,28 +2,54 @@
 
 import time
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from typing import Any
 
-from psycopg import Connection, OperationalError
+from psycopg import Connection, Error, OperationalError
 from psycopg.abc import PQGen
 from psycopg.waiting import Ready, Wait
+
+from issuer.background.callers import WaitingCaller
+
+_SECONDS_TO_CANCEL = 2
 
 
 class WatchedConnection(Connection[Any]):
     """Closes itself when the server sends nothing for `max_silence` seconds during a statement.
 
     TCP notices only a network or a machine that is gone. A stopped server, a proxy without its
-    server, and a commit that waits for a standby all keep the connection open.
+    server, and a commit that waits for a standby all keep the connection open. It cancels the
+    statement when its `caller` has left.
     """
 
     max_silence: Callable[[], float | None] = staticmethod(lambda: None)
+    caller: WaitingCaller | None = None
 
     def wait(self, gen: PQGen[Any], *args: Any, **kwargs: Any) -> Any:
         """As psycopg's, which calls it for every answer; `OperationalError` after the silence."""
         seconds = self.max_silence()
-        return super().wait(
-            gen if seconds is None else self._bounded(gen, seconds), *args, **kwargs
-        )
+        if seconds is not None:
+            gen = self._bounded(gen, seconds)
+        if self.caller is not None:
+            gen = self._for_caller(gen, self.caller)
+        return super().wait(gen, *args, **kwargs)
+
+    def _for_caller(
+        self, gen: PQGen[Any], caller: WaitingCaller
+    ) -> Generator[Wait, Ready | int, Any]:
+        """`gen`, which the server ends with an error once the caller has left."""
+        is_cancelled = False
+        try:
+            wanted = next(gen)
+            while True:
+                ready = yield wanted
+                if caller.has_left and not is_cancelled:
+                    is_cancelled = True
+                    with suppress(Error):  # it ends by its timeout
+                        self.cancel_safe(timeout=_SECONDS_TO_CANCEL)
+                wanted = gen.send(ready)
+        except StopIteration as end:
+            return end.value
 
     def _bounded(self, gen: PQGen[Any], seconds: float) -> Generator[Wait, Ready | int, Any]:
         """`gen`, resumed at least every 0.1 s, with `Ready.NONE` if nothing came."""

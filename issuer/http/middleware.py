@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from issuer.background.callers import IN_SCOPE, present_caller
 from issuer.http.requests import RawHeaders, values_of
 from issuer.telemetry.logs import ROUTE, get_logger, note_route, request_id, request_scope, route_of
 
@@ -126,6 +127,16 @@ def layer_below(app: ASGIApp, prefix: str, layer: Callable[[ASGIApp], ASGIApp]) 
         await (layered if is_below else app)(scope, receive, send)
 
     return choose
+
+
+def note_caller(app: ASGIApp) -> ASGIApp:
+    """Queries of a GET request end when its caller has left."""
+
+    async def layer(scope: Scope, receive: Receive, send: Send) -> None:
+        present_caller.set(scope.get(IN_SCOPE))
+        await app(scope, receive, send)
+
+    return layer
 
 
 class DirectRoutes:

@@ -18,7 +18,13 @@ from issuer.admin.refusals import install_problem_handlers, unforeseen
 from issuer.admin.scim.client_secrets import ClientSecretChecks
 from issuer.admin.scim.description import PREFIX, scim_paths
 from issuer.admin.scim.routes import no_scim_path, scim_failed, scim_routes
-from issuer.http.middleware import RequestContext, layer_below, note_templates, templates_of
+from issuer.http.middleware import (
+    RequestContext,
+    layer_below,
+    note_caller,
+    note_templates,
+    templates_of,
+)
 from issuer.oauth.openapi import protocol_paths, security_schemes
 from issuer.rate_limits.client_queue import ClientQueues
 from issuer.rate_limits.rate import RefusalPace
@@ -77,6 +83,7 @@ def build_admin_and_pages(
         app.add_middleware(layer_below, prefix=prefix, layer=layer)
     readable = partial(web.ReadablePaths, pages=pages, base=base)
     app.add_middleware(layer_below, prefix=f"{base}/console/", layer=readable)
+    app.add_middleware(note_caller)
     context = partial(RequestContext, observers=parts.observers, headers=parts.headers)
     app.add_middleware(context, unforeseen=lambda scope: scim_failed(scope) or unforeseen(scope))
     return app

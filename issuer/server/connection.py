@@ -6,11 +6,13 @@ from typing import cast
 import httptools
 from uvicorn.protocols.http.flow_control import FlowControl
 
+from issuer.background.callers import IN_SCOPE, WaitingCaller
 from issuer.server.connection_limit import ConnectionLimit, LimitedConnection
 from issuer.server.framing import FramedProtocol, RequestRefused
 from issuer.server.transport import BoundedTransport
 from issuer.telemetry.logs import get_logger
 
+_SAFE = {b"GET", b"HEAD"}
 _END_OF_HEAD = b"\r\n\r\n"
 # About twenty heads. Were each parsed alone, empty lines in a body would be as well, which
 # look like the end of one: 200 kB of them took 70 ms.
@@ -54,6 +56,7 @@ class BoundedConnection(FramedProtocol):
         self._bounded.forget()
         self._unset_keepalive_if_required()  # uvicorn does so only where there was no error
         self.pipeline.clear()
+        self._note_that_caller_left()
         super().connection_lost(exc)
         self.limit.lost(self, cast(set[LimitedConnection], self.connections))
         # They refer to each other: the collector comes late, and much may have waited here.
@@ -67,7 +70,13 @@ class BoundedConnection(FramedProtocol):
         self._unparsed += data
         self._read()
 
+    def on_headers_complete(self) -> None:
+        if self.parser.get_method() in _SAFE:
+            cast(dict[str, object], self.scope)[IN_SCOPE] = WaitingCaller()
+        super().on_headers_complete()
+
     def eof_received(self) -> bool:  # type: ignore[override]
+        self._note_that_caller_left()
         self._expect_no_more()
         return True  # the transport stays open until it is closed here
 
@@ -166,6 +175,15 @@ class BoundedConnection(FramedProtocol):
             self.cycle.keep_alive = False
         else:
             self.transport.close()
+
+    def _note_that_caller_left(self) -> None:
+        """Also where it only sends no more: nothing tells this from a browser that was closed.
+
+        As for nginx, what it asked for may end. What is answered without a query is still sent.
+        """
+        caller = self.cycle and self.cycle.scope.get(IN_SCOPE)
+        if caller is not None:
+            cast(WaitingCaller, caller).leave()
 
     def _set_deadlines(self) -> None:
         """One for a request that is being received, or else for the next one to begin."""

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from uvicorn.server import ServerState
 
+from issuer.background.callers import IN_SCOPE
 from issuer.server.connection import BoundedConnection
 from issuer.server.connection_limit import ConnectionLimit
 from issuer.server.transport import BoundedTransport
@@ -224,6 +225,20 @@ def test_a_client_that_sends_no_more_is_not_waited_for(sent: bytes):
         await wire.send_no_more()
 
     assert on_a_wire(conversation).is_lost
+
+
+@pytest.mark.parametrize("leave", [Wire.send_no_more, Wire.go_away])
+def test_a_request_that_only_reads_knows_that_its_caller_has_left(leave):
+    async def conversation(wire: Wire, echo: Echo) -> None:
+        echo.may_answer.clear()
+        await wire.send(b"GET /slow HTTP/1.1\r\nHost: id.example\r\n\r\n")
+        caller = echo.scopes[0][IN_SCOPE]
+        assert not caller.has_left
+        await leave(wire)
+        assert caller.has_left
+        echo.may_answer.set()
+
+    on_a_wire(conversation)
 
 
 # Deadlines

@@ -27,7 +27,9 @@ USED = {
         *("client", "connections", "cycle", "expect_100_continue", "flow", "headers", "loop"),
         *("parser", "pipeline", "scope", "server_state", "transport"),
     },
-    RequestResponseCycle: {"body", "keep_alive", "response_complete", "response_started"},
+    RequestResponseCycle: {
+        *("body", "keep_alive", "response_complete", "response_started", "scope"),
+    },
     FlowControl: {"pause_reading", "read_paused", "resume_reading", "write_paused"},
     ServerState: {"total_requests"},
 }
