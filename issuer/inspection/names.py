@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
+from urllib.parse import unquote
 
 from issuer.fields.text import is_storable
 from issuer.inspection.components import FAMILIES
@@ -11,7 +12,10 @@ from issuer.inspection.report import ComponentName, FoundComponents
 MCP = "mcp"
 _MOST = 1_000  # of a kind
 _LONGEST = 255
-_PATH = re.compile(r"(/[A-Za-z0-9._~%-]+)*/?")
+# No escapes, which may stand for dots, and no segment that a client or a proxy resolves: an AgentOS
+# must not steer requests to other paths of its origin (RFC 3986 §5.2.4).
+_PATH = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)*/?")
+_DOTS = {".", ".."}
 
 
 def components_in(info: Mapping[str, Any], config: Mapping[str, Any]) -> FoundComponents:
@@ -43,6 +47,12 @@ def interface_routes(config: Mapping[str, Any], kind: str) -> list[str]:
     interfaces = _with_text(config.get("interfaces"), "type")
     routes = (_path(each.get("route")) for name, each in interfaces if name == kind)
     return [each for each in routes if each is not None]
+
+
+def is_addressable(id_: str) -> bool:
+    """Whether an id, as a segment of a path, leads to no other path, even if decoded twice."""
+    text = unquote(unquote(id_)).replace("\\", "/")
+    return _DOTS.isdisjoint(text.split("/"))
 
 
 def _named(id_: str, name: object) -> ComponentName:

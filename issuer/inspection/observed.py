@@ -3,12 +3,18 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 from issuer.catalogue.catalogue import NEWEST, Catalogue, UnknownVersion
 from issuer.inspection.components import FAMILIES
-from issuer.inspection.names import components_in, interface_routes, mcp_path
+from issuer.inspection.names import (
+    components_in,
+    interface_routes,
+    is_addressable,
+    mcp_path,
+)
 from issuer.inspection.probing import Probe, ProbeAnswer
 from issuer.inspection.report import FoundComponents
 from issuer.inspection.tokens import TokenKind
@@ -135,7 +141,8 @@ class Observed:
 
     def _paths(self) -> Iterator[str]:
         for kind in FAMILIES:
-            for each in getattr(self.components, kind)[:_ASKED]:
+            named = (c for c in getattr(self.components, kind) if is_addressable(c.id))
+            for each in islice(named, _ASKED):
                 yield f"/{kind}/{quote(each.id, safe='')}"
 
 

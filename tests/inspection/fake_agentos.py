@@ -38,6 +38,9 @@ class FakeAgentOS:
     socket_needs_token: bool = True
     names: dict[str, str] = field(default_factory=lambda: {"web": "Web", "billing": "Billing"})
     info: dict[str, Any] = field(default_factory=dict)
+    interfaces: list[dict[str, Any]] = field(
+        default_factory=lambda: [{"type": "a2a", "route": "/a2a"}, {"type": "agui", "route": ""}]
+    )
     headers: dict[str, str] = field(default_factory=dict)
     issuer: str = URL
     challenge: str = 'Bearer resource_metadata="https://os.example"'
@@ -99,7 +102,7 @@ class FakeAgentOS:
             "agents": [{"id": id_, "name": name} for id_, name in self.names.items()],
             "teams": [{"id": "support", "name": None}],
             "workflows": [],
-            "interfaces": [{"type": "a2a", "route": "/a2a"}, {"type": "agui", "route": ""}],
+            "interfaces": self.interfaces,
         }
 
 

@@ -61,6 +61,44 @@ def test_a_version_is_shown_by_its_numbers(deployment: Deployment, version: str,
     assert found.evidence.endswith(f"and agno_version is {numbers}")
 
 
+@rows(
+    "path",
+    [
+        "/../admin",
+        "/x/..",
+        "/./admin",
+        "/x/../../admin",
+        "/%2e%2e/admin",
+        "/%2E./admin",
+        "/%252e%252e/x",
+    ],
+)
+def test_a_path_cannot_steer_requests_elsewhere(deployment: Deployment, path: str):
+    """RFC 3986 §5.2.4: clients and proxies resolve dot segments, some of them once decoded."""
+    with inspectable(deployment) as agent_os:
+        agent_os.info["mcp"] = {"enabled": True, "path": path}
+        agent_os.interfaces = [{"type": "a2a", "route": path}, {"type": "agui", "route": path}]
+        inspect(deployment)
+        asked = [each for each, _ in agent_os.requests]
+    assert "/mcp" in asked
+    assert not any("admin" in each or "%" in each or each.startswith("/x") for each in asked)
+
+
+@rows("id_", [".", "..", "../config", "..\\config", "%2e%2e", "%2e%2e%2fadmin", "a/../../admin"])
+def test_an_id_cannot_steer_requests_elsewhere(deployment: Deployment, id_: str):
+    with inspectable(deployment) as agent_os:
+        agent_os.names = {id_: "Evil", "web": "Web"}
+        found = inspect(deployment)
+        asked = [each for each, _ in agent_os.requests]
+    assert [each.id for each in found.components.agents] == [id_, "web"]
+    assert "/agents/web/runs" in asked
+    assert {each for each in asked if each.startswith("/agents/")} == {
+        "/agents/web",
+        "/agents/web/runs",
+    }
+    assert {"/runs", "/.well-known/agent-card.json"}.isdisjoint(asked)
+
+
 def test_a_socket_that_is_reset_says_nothing(deployment: Deployment):
     async def first_message(url: str) -> str | None:
         async with Prober(url, "test", {}) as prober:
