@@ -270,6 +270,7 @@ def test_a_service_authenticates_with_a_key_as_the_page_says(
     found: dict[str, Any] = {}
     exec(used, found)
     assert found["token"]["token_type"] == "Bearer"
+    assert found["new_token"]()["access_token"] != found["token"]["access_token"]
 
 
 def test_another_issuer_is_trusted_as_the_page_says(issuer: RunningIssuer, tmp_path: Path):
