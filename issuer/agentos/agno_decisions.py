@@ -11,13 +11,13 @@ from typing import Any
 
 from issuer.agentos import caller
 from issuer.agentos.agno_hook import changed
+from issuer.agentos.agno_scopes import narrowing
 from issuer.agentos.errors import InvalidConfiguration
 
 _OBSERVED = "agentos_issuer_observed"
 _HAS_SCOPES = ["user_scopes", "required_scopes", "resource_type", "resource_id", "admin_scope"]
 _ACCESSIBLE = ["user_scopes", "resource_type", "admin_scope", "action"]
 _CHECKED = ["request", "resource_id", "resource_type", "action"]
-_RESOURCE_AND_ACTION = 2
 
 Function = Callable[..., Any]
 
@@ -52,16 +52,7 @@ def _replace(stock: Function, observed: Function) -> None:
 
 
 def _observed_requirement(stock: Function) -> Function:
-    # Before 3.1, below /agents/web every required scope means one of that agent.
-    rewrites_every_family = stock(["agents:web:read"], ["sessions:read"], "agents", "web")
-
-    def named(required: str, resource_type: str | None, resource_id: Any) -> str:
-        """The narrowest scope that satisfies this requirement."""
-        parts = required.split(":")
-        is_of_type = rewrites_every_family or parts[0] == resource_type
-        if len(parts) == _RESOURCE_AND_ACTION and resource_type and resource_id and is_of_type:
-            return f"{resource_type}:{resource_id}:{parts[1]}"
-        return required
+    narrowest = narrowing(stock)
 
     @wraps(stock)
     def has_required_scopes(
@@ -82,7 +73,7 @@ def _observed_requirement(stock: Function) -> Function:
                 if is_list and each.partition(":")[0] == resource_type:
                     decisions.postpone(claims, each)
                 else:
-                    decisions.add(claims, named(each, *about[:2]), allowed=allowed)
+                    decisions.add(claims, narrowest(each, *about[:2]), allowed=allowed)
         return allowed
 
     def lacking(held: list[str], required: Sequence[str], about: tuple[Any, ...]) -> Iterator[str]:

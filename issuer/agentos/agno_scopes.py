@@ -7,7 +7,9 @@ from importlib.metadata import version
 from typing import Any
 
 from issuer.agentos.agno_app import Guard, MountedApp, places_within, serves
+from issuer.agentos.challenges import path_in_app
 from issuer.agentos.errors import InvalidConfiguration
+from issuer.agentos.key_fetching import Scope
 from issuer.agentos.protected_resource import is_scope
 
 _EXAMPLES = {
@@ -38,12 +40,39 @@ def warn_of_open_routes(app: Any) -> None:
             )
 
 
-def missing_scopes_at(app: Any) -> Callable[[Mapping[str, Any]], Sequence[str]]:
-    """Returns the scopes for lack of which agno refused a request, by the state of the request.
+def missing_scopes_at(app: Any) -> Callable[[Scope], Sequence[str]]:
+    """Returns the scopes for lack of which agno refused a request, by its ASGI scope.
 
     None where something other than scopes decides, such as roles with `roles_claim` (agno 3.1).
     """
-    return _missing_scopes if scopes_decide(app) else lambda _: ()
+    if not scopes_decide(app):
+        return lambda _: ()
+    roots = {f"{guard.path}/" for place in places_within(app) for guard in place.guards}
+
+    def missing(scope: Scope) -> Sequence[str]:
+        path = path_in_app(scope)
+        root = max((each for each in roots if path.startswith(each)), key=len, default="/")
+        return _missing_scopes(scope["state"], path[len(root) - 1 :])
+
+    return missing
+
+
+def narrowing(stock: Callable[..., bool]) -> Callable[[str, str | None, Any], str]:
+    """Returns the narrowest scope that satisfies a requirement about a resource and its id.
+
+    `stock` is `has_required_scopes` of the installed agno.
+    """
+    # Before 3.1, below /agents/web every required scope means one of that agent.
+    rewrites_every_family = stock(["agents:web:read"], ["sessions:read"], "agents", "web")
+
+    def narrowest(required: str, resource_type: str | None, resource_id: Any) -> str:
+        family, _, action = required.partition(":")
+        is_of_type = rewrites_every_family or family == resource_type
+        if resource_type and resource_id and is_of_type and action and ":" not in action:
+            return f"{resource_type}:{resource_id}:{action}"
+        return required
+
+    return narrowest
 
 
 def scopes_decide(app: Any) -> bool:
@@ -62,16 +91,23 @@ def require_scopes_decide(app: Any) -> None:
         )
 
 
-def _missing_scopes(state: Mapping[str, Any]) -> Sequence[str]:
+def _missing_scopes(state: Mapping[str, Any], path: str) -> Sequence[str]:
     """The scopes that agno required of a refused request; none if its token has them."""
-    from agno.os.scopes import has_required_scopes  # noqa: PLC0415
+    from agno.os.scopes import (  # noqa: PLC0415
+        get_resource_context_from_path,
+        has_required_scopes,
+    )
 
     required, held = state.get("required_scopes"), state.get("scopes")
     if not isinstance(required, list) or not isinstance(held, list):
         return ()
-    known = [scope for scope in required if is_scope(scope)]
     # Not what observes it: the decision about the request is counted already.
-    return () if inspect.unwrap(has_required_scopes)(held, known) else known
+    stock, about = inspect.unwrap(has_required_scopes), get_resource_context_from_path(path)
+    known = [scope for scope in required if is_scope(scope)]
+    if stock(held, known, *about):
+        return ()
+    named = ((scope, narrowing(stock)(scope, *about)) for scope in known)
+    return [exact if is_scope(exact) else scope for scope, exact in named]
 
 
 def _asks_for_scopes(guard: Guard, place: MountedApp, method: str, path: str) -> bool:

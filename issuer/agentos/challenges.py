@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from http import HTTPStatus
-from typing import Any
 
 from issuer.agentos.key_fetching import (
     App,
@@ -35,7 +34,7 @@ class Challenges:
         app: App,
         resources: ProtectedResources,
         places: TokenPlaces,
-        missing_scopes: Callable[[dict[str, Any]], Sequence[str]],
+        missing_scopes: Callable[[Scope], Sequence[str]],
     ) -> None:
         self.app = app
         self._resources = resources
@@ -46,7 +45,7 @@ class Challenges:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        path = _path_in_app(scope)
+        path = path_in_app(scope)
         document = self._resources.documents.get(path.rstrip("/"))
         if document is not None and scope["method"] in {"GET", "HEAD", "OPTIONS"}:
             await _answer(document, scope["method"], send)
@@ -68,12 +67,14 @@ class Challenges:
             # With a space they are credentials of another scheme, such as `Basic …`.
             has_token = any(text and " " not in text for text in self._places.tokens_in(scope))
             return self._resources.challenge(path, "invalid_token" if has_token else "")
-        if status == HTTPStatus.FORBIDDEN and (scopes := self._missing_scopes(scope["state"])):
-            return self._resources.challenge(path, "insufficient_scope", scopes)
-        return None
+        if status != HTTPStatus.FORBIDDEN:
+            return None
+        scopes = self._missing_scopes(scope)
+        return self._resources.challenge(path, "insufficient_scope", scopes) if scopes else None
 
 
-def _path_in_app(scope: Scope) -> str:
+def path_in_app(scope: Scope) -> str:
+    """Without the path at which a server or another app serves this one."""
     path, root = str(scope["path"]), str(scope.get("root_path", ""))
     return path[len(root) :] if root and path.startswith(f"{root}/") else path
 

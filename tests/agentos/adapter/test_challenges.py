@@ -46,6 +46,14 @@ def questions(issuer: FakeIssuer, release: AgnoRelease) -> Iterator[tuple[str, d
     yield "other scheme", ask("managed", "GET /agents", Authorization="Basic YTpi")
     yield "narrow", ask("managed", "GET /sessions", Authorization=narrow)
     yield "narrow agent", ask("managed", "POST /agents/billing/runs", Authorization=narrow)
+    yield (
+        "narrow agent by a2a",
+        ask("managed", "POST /a2a/agents/billing/v1/message:send", Authorization=narrow),
+    )
+    yield (
+        "narrow agent, mounted",
+        ask("mounted", "POST /os/agents/billing/runs", Authorization=narrow),
+    )
     yield "permitted", ask("managed", "GET /agents", Authorization=token("agents:read"))
     yield "mounted", ask("mounted", "GET /os/agents")
     yield "mounted mcp", ask("mounted", "POST /os/mcp")
@@ -158,15 +166,30 @@ def test_an_invalid_token_is_called_invalid(answers: Answers) -> None:
 
 
 @pytest.mark.parametrize(
-    ("request_name", "scope"), [("narrow", "sessions:read"), ("narrow agent", "agents:run")]
+    ("request_name", "scope"),
+    [
+        ("narrow", "sessions:read"),
+        ("narrow agent", "agents:billing:run"),
+        ("narrow agent by a2a", "agents:billing:run"),
+    ],
 )
 def test_a_refusal_for_lack_of_a_scope_names_it(
     answers: Answers, request_name: str, scope: str
 ) -> None:
-    """RFC 6750 §3.1."""
+    """RFC 6750 §3.1. A client that asks for what is named gets no wider right than it needs."""
     assert challenge(answers, request_name, 403) == (
         f'Bearer error="insufficient_scope", scope="{scope}", resource_metadata="{URL}{METADATA}"'
     )
+
+
+def test_a_refusal_of_a_mounted_agent_os_names_the_scope_of_the_agent(
+    answers: Answers, adapted_release: AgnoRelease
+) -> None:
+    """agno 2 checks no scopes of an app that is mounted in another."""
+    if has_mcp_paths(adapted_release):
+        said = challenge(answers, "narrow agent, mounted", 403)
+        assert said is not None
+        assert 'scope="agents:billing:run"' in said
 
 
 def test_a_refusal_for_lack_of_a_role_names_no_scope(
