@@ -16,6 +16,7 @@ from issuer.agentos.key_fetching import (
 from issuer.agentos.protected_resource import ProtectedResources
 
 _CHALLENGE = b"www-authenticate"
+_INFO = "/info"
 _ALLOWED, _EXPOSED = b"access-control-allow-origin", b"access-control-expose-headers"
 _PUBLIC: Headers = [(_ALLOWED, b"*")]
 _PREFLIGHT: Headers = [
@@ -27,7 +28,10 @@ _PREFLIGHT: Headers = [
 
 
 class Challenges:
-    """Serves the metadata documents, and adds a challenge to each refusal. Pure ASGI."""
+    """Serves the metadata documents, and adds a challenge to each refusal. Pure ASGI.
+
+    `GET /info` of the AgentOS names the authorization servers as well.
+    """
 
     def __init__(
         self,
@@ -50,6 +54,9 @@ class Challenges:
         if document is not None and scope["method"] in {"GET", "HEAD", "OPTIONS"}:
             await _answer(document, scope["method"], send)
             return
+        root = path.removesuffix(_INFO)
+        if path != root and root in self._resources.paths and scope["method"] == "GET":
+            scope, send = _uncompressed(scope), self._describing(root, send)
         scope.setdefault("state", {})  # AgentOS writes into it what it required
 
         async def send_with_challenge(message: Message) -> None:
@@ -72,6 +79,27 @@ class Challenges:
         scopes = self._missing_scopes(scope)
         return self._resources.challenge(path, "insufficient_scope", scopes) if scopes else None
 
+    def _describing(self, root: str, send: Send) -> Send:
+        """Adds to the answer of `GET /info` where clients sign in."""
+        start: Message | None = None
+        body = bytearray()
+
+        async def send_described(message: Message) -> None:
+            nonlocal start
+            if message.get("status") == HTTPStatus.OK:
+                start = message
+            elif start is None:
+                await send(message)
+            else:
+                body.extend(message.get("body", b""))
+                if not message.get("more_body"):
+                    described = self._resources.describe(bytes(body), root)
+                    headers = _with_length(start["headers"], len(described))
+                    await send({**start, "headers": headers})
+                    await send({**message, "body": described})
+
+        return send_described
+
 
 def path_in_app(scope: Scope) -> str:
     """Without the path at which a server or another app serves this one."""
@@ -89,6 +117,16 @@ def _with_challenge(headers: Iterable[tuple[bytes, bytes]], challenge: bytes) ->
     first = next((i for i, (name, _) in enumerate(others) if name.lower() == _CHALLENGE), None)
     others.insert(len(others) if first is None else first, (_CHALLENGE, challenge))
     return _exposed(others) if any(name.lower() == _ALLOWED for name, _ in others) else others
+
+
+def _uncompressed(scope: Scope) -> Scope:
+    headers = [each for each in scope["headers"] if each[0].lower() != b"accept-encoding"]
+    return {**scope, "headers": headers}
+
+
+def _with_length(headers: Iterable[tuple[bytes, bytes]], length: int) -> Headers:
+    others = [each for each in headers if each[0].lower() != b"content-length"]
+    return [*others, (b"content-length", str(length).encode())]
 
 
 def _exposed(headers: Headers) -> Headers:

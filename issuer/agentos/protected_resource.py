@@ -20,36 +20,55 @@ class ProtectedResources:
         self, url: str, paths: Iterable[str], issuers: Sequence[str], scopes: Sequence[str]
     ) -> None:
         base = url.rstrip("/")
-        self._scopes = list(scopes)
+        self._base, self._issuers, self._scopes = base, list(issuers), list(scopes)
         # The longest first: `/mcp` is more specific than the AgentOS itself.
-        self._paths = sorted(set(paths), key=len, reverse=True)
-        self._metadata_urls = {path: f"{base}{WELL_KNOWN}{path}" for path in self._paths}
+        self.paths = sorted(set(paths), key=len, reverse=True)
+        self._metadata_urls = {path: f"{base}{WELL_KNOWN}{path}" for path in self.paths}
         self.documents: dict[str, bytes] = {}
         """By their paths in the app."""
-        for path in self._paths:
-            document = self._document(base + path, issuers)
+        for path in self.paths:
+            document = self._document(base + path)
             # RFC 9728 §3.1 puts the path of `url` last. A proxy that forwards only what is below
             # `url` needs it first.
             for place in (path, urlsplit(base).path + path):
                 self.documents[WELL_KNOWN + place] = document
 
-    def _document(self, resource: str, issuers: Sequence[str]) -> bytes:
+    def _document(self, resource: str) -> bytes:
         """Without `scopes_supported`, clients ask for no scope, or for those of OpenID Connect.
 
         Either means all that a user holds.
         """
         members = {
             "resource": resource,
-            "authorization_servers": list(issuers),
+            "authorization_servers": self._issuers,
             "bearer_methods_supported": ["header"],
         }
         if self._scopes:
             members["scopes_supported"] = self._scopes
         return json.dumps(members).encode()
 
+    def describe(self, info: bytes, root: str) -> bytes:
+        """The answer of `GET /info` of the AgentOS at the path `root`, with `mcp.oauth`.
+
+        By it, `agno connect` knows that clients sign in, and need no service account. agno fills
+        it for its own `mcp_auth` only. Anything unexpected is returned as it is.
+        """
+        try:
+            document = json.loads(info)
+        except (ValueError, RecursionError):
+            return info
+        mcp = document.get("mcp") if isinstance(document, dict) else None
+        if not isinstance(mcp, dict) or not mcp.get("enabled"):
+            return info
+        path = f"{root}{mcp.get('path') or '/mcp'}"
+        if path not in self.paths:
+            return info
+        mcp["oauth"] = {"authorization_servers": self._issuers, "resource": self._base + path}
+        return json.dumps(document).encode()
+
     def challenge(self, path: str, error: str, scopes: Sequence[str] = ()) -> str | None:
         """Without a token there is no `error` (RFC 6750 §3.1). None outside of the AgentOS."""
-        for resource in self._paths:
+        for resource in self.paths:
             if path == resource or path.startswith(f"{resource}/"):
                 break
         else:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -191,3 +191,17 @@ def test_the_service_of_the_page_calls_a_tool(mcp: McpEndpoint):
         assert printed in program
         program = program.replace(printed, real)
     assert PONG in mcp.result([sys.executable, "-P", "-c", program])
+
+
+def test_agno_connect_writes_a_working_entry_without_a_token(mcp: McpEndpoint):
+    """It makes no service account: `/info` says that clients sign in."""
+    agno = str(Path(sys.executable).with_name("agno"))
+    base = mcp.url.removesuffix("/mcp")
+    said = mcp.result([agno, "connect", "--url", base, "--clients", "cursor", "--json"])
+    (connected,) = json.loads(said)["results"]
+    assert connected["status"] == "needs-login", connected
+    assert "account" not in connected
+    written = json.loads((mcp.workdir / ".cursor" / "mcp.json").read_text())
+    (entry,) = written["mcpServers"].values()
+    assert entry == {"url": mcp.url}
+    assert PONG in replace(mcp, url=entry["url"]).result([*PYTHON, "fastmcp"])

@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from fastmcp.server.auth import RemoteAuthProvider
 from fastmcp.server.auth.providers.jwt import StaticTokenVerifier
 from pydantic import AnyHttpUrl
+from starlette.middleware.gzip import GZipMiddleware
 
 from issuer.agentos import Verifier
 from issuer.client import TokenClient
@@ -43,6 +44,14 @@ def managed(issuer: str, **settings: Any) -> FastAPI:
     """As the README has it."""
     verifier = following(issuer, **settings)
     return verifier.attach(agent_os(**verifier.auth()).get_app())
+
+
+def compressed(issuer: str, **settings: Any) -> FastAPI:
+    """What it answers is compressed, by a middleware that was added before."""
+    verifier = following(issuer, **settings)
+    app = agent_os(**verifier.auth()).get_app()
+    app.add_middleware(GZipMiddleware, minimum_size=1)
+    return verifier.attach(app)
 
 
 def reporting(issuer: str, **settings: Any) -> FastAPI:

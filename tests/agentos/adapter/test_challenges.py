@@ -54,6 +54,12 @@ def questions(issuer: FakeIssuer, release: AgnoRelease) -> Iterator[tuple[str, d
         "narrow agent, mounted",
         ask("mounted", "POST /os/agents/billing/runs", Authorization=narrow),
     )
+    yield "info", ask("managed", "GET /info")
+    yield "info below a prefix", ask("managed", "GET /info", below)
+    yield "info of the mounted one", ask("mounted", "GET /os/info")
+    yield "an agent called info", ask("managed", "GET /agents/info")
+    yield "info without mcp", ask("without_mcp", "GET /info")
+    yield "compressed info", ask("compressed", "GET /info", **{"Accept-Encoding": "gzip"})
     yield "permitted", ask("managed", "GET /agents", Authorization=token("agents:read"))
     yield "mounted", ask("mounted", "GET /os/agents")
     yield "mounted mcp", ask("mounted", "POST /os/mcp")
@@ -67,6 +73,7 @@ def questions(issuer: FakeIssuer, release: AgnoRelease) -> Iterator[tuple[str, d
     if has_mcp_paths(release):
         for path in ("/tools", "/v1/mcp"):
             yield path, ask("with_mcp_path", f"POST {path}")
+            yield f"info of {path}", ask("with_mcp_path", "GET /info")
             yield f"document of {path}", ask("with_mcp_path", f"GET {METADATA}{path}")
     if release == AGNO_3_1:
         yield "without a role", ask("with_roles_claim", "GET /sessions", Authorization=narrow)
@@ -131,6 +138,7 @@ def test_other_paths_have_no_document(answers: Answers) -> None:
         ("mcp", f"{URL}{METADATA}/mcp"),
         ("without mcp", f"{URL}{METADATA}/mcp"),
         ("with mcp_auth", f"{URL}{METADATA}/mcp"),
+        ("an agent called info", f"{URL}{METADATA}"),
         ("mounted", f"{URL}{METADATA}/os"),
         ("mounted mcp", f"{URL}{METADATA}/os/mcp"),
         ("attached, then mounted", f"{URL}/os{METADATA}/mcp"),
@@ -190,6 +198,46 @@ def test_a_refusal_of_a_mounted_agent_os_names_the_scope_of_the_agent(
         said = challenge(answers, "narrow agent, mounted", 403)
         assert said is not None
         assert 'scope="agents:billing:run"' in said
+
+
+@pytest.mark.parametrize(
+    ("request_name", "resource"),
+    [
+        ("info", f"{URL}/mcp"),
+        ("info below a prefix", f"{URL}/prefix/mcp"),
+        ("compressed info", f"{URL}/mcp"),
+    ],
+)
+def test_info_names_the_authorization_servers_of_mcp(
+    answers: Answers, request_name: str, resource: str
+) -> None:
+    """As agno's own OAuth does: otherwise `agno connect` makes service accounts."""
+    answer = answers[request_name]
+    info, document = json.loads(answer["text"]), json.loads(answers["document"]["text"])
+    servers = document["authorization_servers"]
+    assert info["mcp"]["oauth"] == {"authorization_servers": servers, "resource": resource}
+    assert info["agent_count"] == 2
+    assert answer["headers"]["content-length"] == str(len(answer["text"]))
+
+
+def test_info_of_a_mounted_agent_os_names_its_whole_path(
+    answers: Answers, adapted_release: AgnoRelease
+) -> None:
+    """agno 2 refuses it without a token."""
+    if has_mcp_paths(adapted_release):
+        info = json.loads(answers["info of the mounted one"]["text"])
+        assert info["mcp"]["oauth"]["resource"] == f"{URL}/os/mcp"
+
+
+def test_info_names_none_without_mcp(answers: Answers) -> None:
+    assert json.loads(answers["info without mcp"]["text"])["mcp"]["oauth"] is None
+
+
+def test_info_names_the_path_of_mcp(answers: Answers, adapted_release: AgnoRelease) -> None:
+    """agno 3.0 says `/mcp` there, wherever it is."""
+    if adapted_release == AGNO_3_1:
+        info = json.loads(answers["info of /tools"]["text"])
+        assert info["mcp"]["oauth"]["resource"] == f"{URL}/tools"
 
 
 def test_a_refusal_for_lack_of_a_role_names_no_scope(
