@@ -9,7 +9,15 @@ from typing import TypeAlias
 from urllib.parse import urlsplit
 
 from issuer.fields.redirect_uris import LOOPBACK
-from issuer.inspection.observed import CONFIG, INFO, METRICS, SOCKET, WITHOUT, Observed
+from issuer.inspection.observed import (
+    CONFIG,
+    INFO,
+    METRICS,
+    SERVICE_ACCOUNTS,
+    SOCKET,
+    WITHOUT,
+    Observed,
+)
 from issuer.inspection.probing import FOREIGN_ORIGIN, Probe
 from issuer.inspection.tokens import TokenKind
 
@@ -168,6 +176,11 @@ def no_challenge(observed: Observed) -> Iterator[str]:
     challenge = observed.answers[WITHOUT].headers.get("www-authenticate", "")
     if observed.verifies and has_document and "resource_metadata" not in challenge:
         yield f"{observed.says(WITHOUT)}, without resource_metadata in WWW-Authenticate"
+
+
+def service_accounts(observed: Observed) -> Iterator[str]:
+    for each in observed.service_accounts():
+        yield f"{observed.says(SERVICE_ACCOUNTS)}, {each}"
 
 
 def no_answer(observed: Observed) -> Iterator[str]:

@@ -6,7 +6,15 @@ from datetime import datetime
 
 from issuer import __version__
 from issuer.inspection.inspections import InspectionRequest
-from issuer.inspection.observed import CONFIG, INFO, SOCKET, WITHOUT, Observed, probes_of
+from issuer.inspection.observed import (
+    CONFIG,
+    INFO,
+    SERVICE_ACCOUNTS,
+    SOCKET,
+    WITHOUT,
+    Observed,
+    probes_of,
+)
 from issuer.inspection.probing import FOREIGN_ORIGIN, TOTAL_SECONDS, NotInspected, Prober
 from issuer.inspection.report import InspectionReport
 from issuer.inspection.rules import exposures_in
@@ -49,7 +57,7 @@ async def _observed(request: InspectionRequest) -> Observed:
             first_message,
         )
         _require_agent_os(observed)
-        for document in observed.resource_documents():
+        for document in (SERVICE_ACCOUNTS, *observed.resource_documents()):
             await prober.send(document, reads=True)
         for each in observed.mcp():
             await prober.send(each, Accept=_EVENTS)

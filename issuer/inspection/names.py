@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
 
+from issuer.fields.ids import is_principal_id
 from issuer.fields.text import is_storable
 from issuer.inspection.components import FAMILIES
 from issuer.inspection.report import ComponentName, FoundComponents
@@ -47,6 +49,29 @@ def interface_routes(config: Mapping[str, Any], kind: str) -> list[str]:
     interfaces = _with_text(config.get("interfaces"), "type")
     routes = (_path(each.get("route")) for name, each in interfaces if name == kind)
     return [each for each in routes if each is not None]
+
+
+def service_accounts(members: Mapping[str, Any]) -> list[str]:
+    """The service accounts that an AgentOS lists: name, who made it, when it ends."""
+    return [
+        f"service account {name if is_principal_id(name) else 'without a readable name'};"
+        f" made by {_who(each.get('created_by'))}, {_end(each.get('expires_at'))}"
+        for name, each in _with_text(members.get("data"), "name")
+    ]
+
+
+def _who(subject: object) -> str:
+    """Only ids: an AgentOS chooses the text, and readers of SARIF make links of brackets."""
+    return subject if isinstance(subject, str) and is_principal_id(subject) else "an unknown caller"
+
+
+def _end(seconds: object) -> str:
+    if seconds is None:
+        return "never ends"
+    try:
+        return f"ends on {datetime.fromtimestamp(int(str(seconds)), UTC):%Y-%m-%d}"
+    except (ValueError, OverflowError, OSError):
+        return "ends at an unknown time"
 
 
 def is_addressable(id_: str) -> bool:

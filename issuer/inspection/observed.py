@@ -14,6 +14,7 @@ from issuer.inspection.names import (
     interface_routes,
     is_addressable,
     mcp_path,
+    service_accounts,
 )
 from issuer.inspection.probing import Probe, ProbeAnswer
 from issuer.inspection.report import FoundComponents
@@ -22,6 +23,8 @@ from issuer.verifiers.known_verifiers import DescribedVerifier
 
 INFO, CONFIG = Probe("/info"), Probe("/config", TokenKind.INSPECTOR)
 WITHOUT = Probe(CONFIG.path)
+# Those that were not revoked, the newest first.
+SERVICE_ACCOUNTS = Probe("/service-accounts?include_revoked=false&limit=100", TokenKind.INSPECTOR)
 METRICS = "/metrics"
 SOCKET = "/workflows/ws"
 _DOCUMENTATION = ("/docs", "/redoc", "/openapi.json")
@@ -56,6 +59,11 @@ class Observed:
     def components(self) -> FoundComponents:
         return components_in(self.info, self.config)
 
+    def service_accounts(self) -> list[str]:
+        """Those of agno, with who made them and when they end; empty if they cannot be read."""
+        answer = self.answers.get(SERVICE_ACCOUNTS)
+        return service_accounts(answer.members) if answer else []
+
     @cached_property
     def catalogue(self) -> Catalogue:
         """The known routes of its version, or of the newest one."""
@@ -87,7 +95,7 @@ class Observed:
 
     def unanswered(self) -> list[Probe]:
         """Requests without an answer: none came in time, or they exceeded the bound of requests."""
-        asked = (*self.resource_documents(), *self.mcp(), *probes_of(self))
+        asked = (SERVICE_ACCOUNTS, *self.resource_documents(), *self.mcp(), *probes_of(self))
         return [each for each in asked if each not in self.answers]
 
     def status_of(self, probes: Iterable[Probe]) -> tuple[list[Probe], list[Probe]]:

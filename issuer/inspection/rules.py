@@ -176,6 +176,15 @@ RULES = (
         checks.any_origin,
     ),
     InspectionRule(
+        "service-account",
+        _M,
+        "A service account of agno has a token that this issuer neither knows nor revokes: it"
+        " remains valid when whoever made it has left.",
+        "Revoke it unless it is needed: agno tokens revoke NAME --url {url}. Let MCP clients sign"
+        f" in instead: {_WITH_URL}",
+        checks.service_accounts,
+    ),
+    InspectionRule(
         "other-issuer-named",
         _M,
         "Its metadata (RFC 9728) sends clients to another issuer.",

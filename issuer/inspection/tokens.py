@@ -9,7 +9,8 @@ from issuer.directory import AudienceRecord, ClientRecord, Rights
 from issuer.tokens import AccessToken, Authorization, Signer, TokenIssuer
 from issuer.vocabulary import INSPECTOR, SHORTEST_TOKEN, AuthMethod, RegisteredBy, UserRights
 
-INSPECTOR_SCOPES = frozenset({"agents:read", "teams:read", "workflows:read", "config:read"})
+_RESOURCES = ("agents", "teams", "workflows", "config", "service_accounts")
+INSPECTOR_SCOPES = frozenset(f"{resource}:read" for resource in _RESOURCES)
 _NO_AUDIENCE = "issuer:inspector:no-audience"
 
 

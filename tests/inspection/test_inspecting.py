@@ -230,6 +230,29 @@ def test_what_was_not_asked_for_the_bound_of_requests_is_said(
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_service_accounts_are_found_with_who_made_them_and_when_they_end(
+    deployment: Deployment, agent_os: FakeAgentOS
+):
+    """What others wrote is shown as ids only."""
+    accounts = [
+        {"name": "claude-code", "created_by": "alice", "expires_at": 1_803_000_000},
+        {"name": "nightly", "created_by": "[more](https://a.example)", "expires_at": None},
+        {"name": "\u202e[x](y)", "created_by": None, "expires_at": 10**30},
+        {"name": 5},
+        None,
+    ]
+    listed = Reply(200, json.dumps({"data": accounts, "meta": {"total_count": 5}}).encode())
+    agent_os.answers["/service-accounts?include_revoked=false&limit=100"] = listed
+    findings = [each for each in inspect(deployment).findings if each.rule == "service-account"]
+    assert [each.evidence.partition(", service account ")[2] for each in findings] == [
+        "claude-code; made by alice, ends on 2027-02-19",
+        "nightly; made by an unknown caller, never ends",
+        "without a readable name; made by an unknown caller, ends at an unknown time",
+    ]
+    assert f"agno tokens revoke NAME --url {agent_os.url}" in findings[0].remedy
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
 def test_only_the_inspectors_token_has_rights_and_all_live_a_minute(
     deployment: Deployment, agent_os: FakeAgentOS
 ):
@@ -240,7 +263,8 @@ def test_only_the_inspectors_token_has_rights_and_all_live_a_minute(
     assert {each["sub"] for each in claims} == {"issuer:inspector"}
     assert {each["exp"] - each["iat"] for each in claims} == {60}
     with_scopes = [each for each in claims if each["scopes"]]
-    allowed = {"agents:read", "teams:read", "workflows:read", "config:read"}
+    resources = ("agents", "teams", "workflows", "config", "service_accounts")
+    allowed = {f"{resource}:read" for resource in resources}
     assert {frozenset(each["scopes"]) for each in with_scopes} == {frozenset(allowed)}
     assert {each["aud"] for each in with_scopes} == {"my-os"}
 
