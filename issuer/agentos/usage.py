@@ -46,7 +46,8 @@ class Counts:
 
     At most `MOST_COUNTS` numbers; what exceeds them is counted without a name, as `others`. Of a
     subject that names more than `MOST_IDS_OF_SUBJECT` agents and the like, further ones count for
-    the scope without an id, such as `agents:run`.
+    the scope without an id, such as `agents:run`, or for `agents:*:read`: `agents:read` itself is
+    what lists need.
     """
 
     def __init__(self) -> None:
@@ -73,7 +74,7 @@ class Counts:
             return self._numbers[key]
         if len(self._numbers) >= MOST_COUNTS or not scope:
             return self._others
-        if scope.count(":") == _WITH_ID:
+        if scope.count(":") == _WITH_ID and ":*:" not in scope:
             self._ids[subject] = self._ids.get(subject, 0) + 1
         self._numbers[key] = numbers = [0, 0]
         return numbers
@@ -85,7 +86,7 @@ class Counts:
             len(parts) <= _WITH_ID or self._ids.get(subject, 0) < MOST_IDS_OF_SUBJECT
         ):
             return scope
-        general = f"{parts[0]}:{parts[-1]}"
+        general = f"{parts[0]}:*:read" if parts[-1] == "read" else f"{parts[0]}:{parts[-1]}"
         return general if _is_scope(general) else ""
 
     def take(self) -> tuple[list[Count], Count]:

@@ -1,7 +1,7 @@
 """What is held, and the evidence of whether it is used."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from itertools import islice
@@ -17,6 +17,7 @@ from issuer.manifest import current
 from issuer.resources import ResourceType
 from issuer.review.exchanges import Exchanges
 from issuer.review.findings import Principal, ReportCoverage
+from issuer.review.lists import has_lists, without_lists
 from issuer.review.smallest import smallest
 from issuer.review.store import GivenAssignment, ReviewStore, UsedScope
 from issuer.roles import ROLE, HeldRole, Role
@@ -207,7 +208,16 @@ class UsageEvidence:
         # Nor do those from before it was created: they are about another one that had its id.
         began = day_of(resource.created_at)
         there = [each.since(began) for each in used if each.audience in audiences]
-        return ReviewedPrincipal(principal, resource, audiences, direct, roles, there, exchanged)
+        holder = ReviewedPrincipal(principal, resource, audiences, direct, roles, there, exchanged)
+        return self._without_lists(holder) if has_lists(there) else holder
+
+    def _without_lists(self, holder: ReviewedPrincipal) -> ReviewedPrincipal:
+        used: list[UsedScope] = []
+        held = self.held(holder)
+        for audience in holder.audiences:
+            scopes = {scope for scope, _ in held.get(audience, ())}
+            used += without_lists(scopes, [u for u in holder.used if u.audience == audience])
+        return replace(holder, used=used)
 
     def held(self, holder: ReviewedPrincipal) -> dict[str, list[tuple[str, HeldRole | None]]]:
         """By audience, each scope and the role that gives it; None for scopes of the client."""

@@ -26,13 +26,18 @@ class UsageKey(NamedTuple):
     @property
     def has_id(self) -> bool:
         """Whether the scope is one of a single agent, such as `agents:web:run`."""
-        return self.scope.count(":") > 1 and not self.scope.startswith("issuer:")
+        is_narrow = self.scope.count(":") > 1 and ":*:" not in self.scope
+        return is_narrow and not self.scope.startswith("issuer:")
 
     @property
     def without_id(self) -> "UsageKey":
-        """For the scope that covers all agents, such as `agents:run`."""
-        parts = self.scope.split(":")
-        return self._replace(scope=f"{parts[0]}:{parts[-1]}")
+        """For the scope that covers all agents, such as `agents:run`.
+
+        Reading is `agents:*:read`: `agents:read` is what lists need (`issuer.review.lists`).
+        """
+        family, *_, action = self.scope.split(":")
+        scope = f"{family}:*:read" if action == "read" else f"{family}:{action}"
+        return self._replace(scope=scope)
 
 
 # Also written for a report without counts: on that day, somebody reported.

@@ -179,6 +179,17 @@ def test_who_invents_ids_is_counted_by_the_scope_without_an_id():
     assert others["allowed"] == 0
 
 
+def test_what_was_read_without_counting_its_id_is_not_mixed_with_lists():
+    """`agents:read` is what a list needs: of it, `issuer review` takes no agent for used."""
+    counts = Counts()
+    counts.add("eve", "web", "agents:read", allowed=True)
+    counts.add("eve", "web", "agents:a b:read", allowed=True)
+    for number in range(MOST_IDS_OF_SUBJECT + 1):
+        counts.add("eve", "web", f"agents:a-{number}:read", allowed=True)
+    named = {str(each["scope"]): each["allowed"] for each in counts.take()[0]}
+    assert (named["agents:read"], named["agents:*:read"]) == (1, 2)
+
+
 def test_only_tokens_of_the_issuer_are_counted():
     counts = Counts()
     for issuer in ("https://id.example", "https://other.example"):

@@ -122,6 +122,20 @@ def test_nobody_alone_uses_up_the_bound_of_a_day(
     }
 
 
+def test_reading_beyond_the_bound_is_not_mixed_with_lists(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(usage_store, "MOST_IDS_OF_SUBJECT", 1)
+    read = {("alice", f"agents:{name}:read"): (1, 0) for name in "abc"}
+    used(deployment, read | {("alice", READ): (1, 0), ("alice", "agents:*:read"): (1, 0)})
+    assert rows(deployment) == {
+        ("", "", "25"): (0, 0),
+        ("alice", READ, "25"): (1, 0),
+        ("alice", "agents:a:read", "25"): (1, 0),
+        ("alice", "agents:*:read", "25"): (3, 0),
+    }
+
+
 # SQLite has one writer at a time.
 @pytest.mark.parametrize("database_kind", ["postgresql"])
 def test_reports_at_the_same_time_share_the_bounds(
