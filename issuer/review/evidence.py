@@ -19,7 +19,7 @@ from issuer.review.exchanges import Exchanges
 from issuer.review.findings import Principal, ReportCoverage
 from issuer.review.lists import has_lists, without_lists
 from issuer.review.smallest import smallest
-from issuer.review.store import GivenAssignment, ReviewStore, UsedScope
+from issuer.review.store import GivenAssignment, Membership, ReviewStore, UsedScope
 from issuer.roles import ROLE, HeldRole, Role
 from issuer.scopes import counting_at, covers, meet
 from issuer.usage import KEPT_FOR
@@ -244,7 +244,7 @@ class UsageEvidence:
         ids = [each.principal.id for each in batch]
         given = self.work.reviewed.given(map(fold_id, (*ids, *groups)))
         expiries = self.work.reviewed.scope_expiries(ids)
-        changes = self.work.reviewed.group_changes(groups)
+        memberships = self.work.reviewed.memberships(ids if groups else ())
         for holder in batch:
             rows = []
             for audience, held in self.held(holder).items():
@@ -252,9 +252,12 @@ class UsageEvidence:
                     its_own = GivenAssignment(
                         None, None, expiries.get((holder.principal.id, scope))
                     )
-                    since = _given_of(holder, role, given) if role else its_own
+                    since, joined = its_own, None
+                    if role is not None:
+                        joined = memberships.get((_owner(holder, role), holder.principal.id))
+                        since = _given_of(holder, role, given, joined)
                     if since.expires_at is None or since.expires_at > self.now:
-                        began = self._began(holder, role, since, changes)
+                        began = self._began(holder, role, since, joined)
                         rows.append(self._row(holder, audience, scope, role, since, began))
             yield holder, rows
 
@@ -292,12 +295,11 @@ class UsageEvidence:
         holder: ReviewedPrincipal,
         role: HeldRole | None,
         since: GivenAssignment,
-        group_changes: Mapping[str, datetime],
+        joined: Membership | None,
     ) -> datetime:
         """Since when the scope is held for certain: whatever gives it may have been changed.
 
-        It is not stored when a member joined a group: the last change of the group counts. Changes
-        of a group at a trusted issuer are not known at all.
+        Changes of a group at a trusted issuer are not known at all.
         """
         changed = [holder.resource.created_at, *filter(None, [since.given_at])]
         if isinstance(holder.resource, Client):
@@ -305,7 +307,7 @@ class UsageEvidence:
         if role is not None:
             changed.append(self.roles[role.role].updated_at)
             if role.via is not None:
-                changed.append(group_changes.get(role.via.group_id or "", self.now))
+                changed.append(joined.began if joined else self.now)
         return max(changed)
 
     def _verdict(self, last: datetime | None, *, is_judged: bool) -> str:
@@ -322,12 +324,22 @@ def _narrower(scope: str, needed: Iterable[str]) -> frozenset[str]:
     return frozenset() if covers(enough, scope) else enough
 
 
+def _owner(holder: ReviewedPrincipal, role: HeldRole) -> str:
+    """The id of the client, user or group to which the role is assigned; "" for one elsewhere."""
+    return holder.principal.id if role.via is None else role.via.group_id or ""
+
+
 def _given_of(
     holder: ReviewedPrincipal,
     role: HeldRole,
     given: Mapping[tuple[str, str, str | None], GivenAssignment],
+    joined: Membership | None,
 ) -> GivenAssignment:
-    owner = holder.principal.id
-    if role.via is not None:
-        owner = role.via.group_id or ""  # "": a group at a trusted issuer
-    return given.get((fold_id(owner), role.role, role.audience), GivenAssignment(None, None, None))
+    """Who gave the role when: the role or the membership in the group, whichever came last."""
+    key = fold_id(_owner(holder, role)), role.role, role.audience
+    found = given.get(key, GivenAssignment(None, None, None))
+    if joined is None or joined.given_at is None:
+        return found
+    if found.given_at is not None and found.given_at >= joined.given_at:
+        return found
+    return GivenAssignment(joined.given_at, joined.given_by, found.expires_at)

@@ -14,6 +14,7 @@ from issuer.database.tables import (
     AssignmentRow,
     ClientActRuleRow,
     ClientScopeExpiryRow,
+    GroupMemberRow,
     GroupRow,
     UsedScopeRow,
     UserRow,
@@ -51,6 +52,18 @@ class GivenAssignment:
     given_at: datetime | None
     given_by: str | None
     expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """Since when a user is in a group, and who added it; None for what is older than the columns.
+
+    It is certain to exist since `began`: then, since the last change of the group.
+    """
+
+    given_at: datetime | None
+    given_by: str | None
+    began: datetime
 
 
 class ReviewStore(Statements):
@@ -118,13 +131,17 @@ class ReviewStore(Statements):
             for each in self.session.scalars(select(row).where(row.folded_id.in_(part)))
         }
 
-    def group_changes(self, group_ids: Iterable[str]) -> dict[str, datetime]:
-        """When each group was changed last, its members included."""
-        row, found = GroupRow, dict[str, datetime]()
-        for part in in_parts(group_ids):
-            query = select(row.id, row.updated_at).where(row.id.in_(part))
-            found |= dict(self.session.execute(query).all())
-        return found
+    def memberships(self, user_ids: Iterable[str]) -> dict[tuple[str, str], Membership]:
+        """By group and user, the memberships of these users."""
+        row, group = GroupMemberRow, GroupRow
+        query = select(row, group.updated_at).join(group, group.id == row.group_id)
+        return {
+            (each.group_id, each.user_id): Membership(
+                each.given_at, each.given_by, each.given_at or changed_at
+            )
+            for part in in_parts(user_ids)
+            for each, changed_at in self.session.execute(query.where(row.user_id.in_(part)))
+        }
 
     def scope_expiries(self, client_ids: Iterable[str]) -> dict[tuple[str, str], datetime]:
         """By client and scope: until when clients have scopes of their own that end."""

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import update
 
 from issuer import manifest
-from issuer.database.tables import AssignmentRow
+from issuer.database.tables import AssignmentRow, GroupMemberRow
 from issuer.errors import Forbidden, NotAllowed
 from issuer.manifest.exporting import written
 from issuer.review import reviewing
@@ -298,6 +298,43 @@ def test_what_a_new_member_got_from_a_group_is_not_judged(deployment: Deployment
     assert found(deployment, FindingKind.UNUSED) == {SESSIONS}
     bob = deployment.user("bob", id="bob")
     days(deployment, 31)
+    with deployment.changing() as work:
+        work.groups.add_members(group, [bob])
+    unused = [e for e in reviewed(deployment).findings if e.kind is FindingKind.UNUSED]
+    assert [each.principal.name for each in unused if each.principal] == ["alice"]
+
+
+def test_a_right_through_a_group_is_held_since_the_later_of_the_role_and_the_membership(
+    deployment: Deployment,
+):
+    deployment.role("reader", [SESSIONS])
+    alice = deployment.user("alice")
+    group = deployment.group("team", [alice], roles=["reader"])
+    joined = deployment.clock()
+    days(deployment, 31)
+    bob = deployment.user("bob")
+    with deployment.changing() as work:
+        work.groups.add_members(group, [bob])
+    with deployment.services.administration.reading() as work:
+        rows = {row.principal.name: row for row in access_review(work, deployment.clock())}
+    assert rows["alice"].given_at == joined
+    assert rows["alice"].verdict == "unused"
+    assert rows["bob"].given_at == deployment.clock()
+    assert rows["bob"].given_by == rows["alice"].given_by
+    assert rows["bob"].verdict == "unknown"
+
+
+def test_a_membership_without_a_date_is_judged_by_the_last_change_of_the_group(
+    deployment: Deployment,
+):
+    """Such as of an issuer that was upgraded."""
+    deployment.role("reader", [SESSIONS])
+    group = deployment.group("team", [deployment.user("alice")], roles=["reader"])
+    days(deployment, 31)
+    with deployment.services.database.transaction() as session:
+        session.execute(update(GroupMemberRow).values(given_at=None))
+    assert found(deployment, FindingKind.UNUSED) == {SESSIONS}
+    bob = deployment.user("bob")
     with deployment.changing() as work:
         work.groups.add_members(group, [bob])
     assert found(deployment, FindingKind.UNUSED) == set()
