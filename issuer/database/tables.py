@@ -877,8 +877,8 @@ class UsedScopeRow(Base, table="used_scopes"):
     """How often a scope decided about requests of a subject on a day, as verifiers reported.
 
     `day` is its beginning in UTC. For the token of a client itself, `subject` is the `client_id`.
-    The row without a subject, a client and a scope has what exceeded the limits. Every day with a
-    report has it.
+    The row without a subject, a client and a scope has what exceeded the limits, and the number of
+    reports. Every day with a report has it.
     """
 
     audience_id: Mapped[str] = _deleted_with("audiences.id", primary_key=True)
@@ -888,6 +888,7 @@ class UsedScopeRow(Base, table="used_scopes"):
     day: Mapped[datetime] = mapped_column(primary_key=True, index=True)
     allowed: Mapped[int] = mapped_column(BigInteger)
     refused: Mapped[int] = mapped_column(BigInteger)
+    reports: Mapped[int] = mapped_column(server_default="0")
 
 
 class LeftOutVerifiersRow(Base, table="left_out_verifiers"):

@@ -11,6 +11,7 @@ from issuer.database.store import Statements, delete_some, insert_into, insert_n
 from issuer.database.tables import ClientAudienceRow, UsedChallengeRow, UsedScopeRow
 
 MOST_OF_DAY = 20_000  # rows of an audience; what exceeds them is counted as OTHERS
+MOST_REPORTS_OF_DAY = 300_000  # of an audience; further ones are counted as OTHERS
 MOST_IDS_OF_SUBJECT = 500  # rows of a day; further ones count for the scope without an id
 _KEY = (UsedScopeRow.subject, UsedScopeRow.client_id, UsedScopeRow.scope)
 _ROW_KEY = (UsedScopeRow.audience_id, *_KEY, UsedScopeRow.day)
@@ -40,7 +41,7 @@ class UsageKey(NamedTuple):
         return self._replace(scope=scope)
 
 
-# Also written for a report without counts: on that day, somebody reported.
+# Every report is counted in its row, also one without counts: on that day, somebody reported.
 OTHERS = UsageKey("", "", "")
 _Counts: TypeAlias = Mapping[UsageKey, Sequence[int]]
 _OfDay: TypeAlias = tuple[ColumnElement[bool], ...]
@@ -58,13 +59,23 @@ class UsageStore(Statements):
         row = {"digest": digest, "expires_at": until}
         return insert_new(self.session, UsedChallengeRow, row)
 
+    def count_report(self, audience_id: str, day: datetime) -> int:
+        """How many reports of the audience there were on the day, with this one.
+
+        Others of the day wait until this transaction ends, so that no two use the same free place.
+        """
+        row, key = UsedScopeRow, {"audience_id": audience_id, "day": day, **OTHERS._asdict()}
+        made = insert_into(self.session, row)
+        counting = made.on_conflict_do_update(
+            index_elements=_ROW_KEY, set_={"reports": row.reports + 1}
+        )
+        self.session.execute(counting, {**key, "allowed": 0, "refused": 0, "reports": 1})
+        return self.session.scalar(select(row.reports).filter_by(**key)) or 0
+
     def add(
         self, audience_id: str, day: datetime, counts: Mapping[UsageKey, Sequence[int]]
     ) -> None:
-        """Add numbers of allowed and refused requests."""
-        # First the row that every report has: others of the day wait until the commit of this one,
-        # so that no two use the same free place.
-        self._write(audience_id, day, {OTHERS: (0, 0)})
+        """Add numbers of allowed and refused requests, after `count_report`."""
         of_day = (UsedScopeRow.audience_id == audience_id, UsedScopeRow.day == day)
         bounded = self._within_bounds(of_day, self._with_few_ids(of_day, counts))
         self._write(audience_id, day, bounded)

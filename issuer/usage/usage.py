@@ -9,7 +9,7 @@ from issuer.database import Database, Session
 from issuer.errors import InvalidField
 from issuer.scopes import InvalidScope, parse
 from issuer.usage.report import UsageReport
-from issuer.usage.store import OTHERS, UsageKey, UsageStore
+from issuer.usage.store import MOST_REPORTS_OF_DAY, OTHERS, UsageKey, UsageStore
 from issuer.vocabulary import INSPECTOR, MAX_CLOCK_SKEW
 
 KEPT_FOR = timedelta(days=90)
@@ -26,22 +26,25 @@ class Usage(UsageStore):
     def record(self, client_id: str, report: UsageReport) -> bool:
         """Add the counts to those of their day (UTC); whether they were new.
 
-        A report that was recorded before changes nothing. `InvalidField` for one that is older
-        than a day.
+        A report that was recorded before changes nothing. Of reports beyond
+        `MOST_REPORTS_OF_DAY`, all counts are others. `InvalidField` if it is older than a day.
         """
         now, end = self._clock(), report.window.end
         if abs(end - now) > ACCEPTED_FOR:
             raise InvalidField("window.end", "must be less than a day from now")
+        day = day_of(min(end, now))
+        is_beyond = self.count_report(report.audience, day) > MOST_REPORTS_OF_DAY
         name = f"usage {client_id} {report.audience} {report.window.id}"
         digest = hashlib.sha256(name.encode()).digest()
-        if not self.claim(digest, end + ACCEPTED_FOR + MAX_CLOCK_SKEW):
+        # The ids of further reports are not remembered: sent again, they count again, as others.
+        if not is_beyond and not self.claim(digest, end + ACCEPTED_FOR + MAX_CLOCK_SKEW):
             return False
         counts = {OTHERS: [report.others.allowed, report.others.refused]}
         for key, allowed, refused in _counts(report):
-            numbers = counts.setdefault(key, [0, 0])
+            numbers = counts.setdefault(OTHERS if is_beyond else key, [0, 0])
             numbers[0] += allowed
             numbers[1] += refused
-        self.add(report.audience, day_of(min(end, now)), counts)
+        self.add(report.audience, day, counts)
         return True
 
 

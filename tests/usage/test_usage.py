@@ -4,9 +4,9 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select
 
-from issuer.database.tables import UsedScopeRow
+from issuer.database.tables import UsedChallengeRow, UsedScopeRow
 from issuer.errors import InvalidField
 from issuer.usage import UsageReport, delete_old_usage, usage
 from issuer.usage import store as usage_store
@@ -98,6 +98,27 @@ def test_beyond_the_bound_of_a_day_subjects_are_counted_as_others(
         ("alice", RUN, "25"): (2, 0),
         ("bob", RUN, "25"): (2, 0),
     }
+
+
+def test_reports_beyond_the_bound_of_a_day_are_counted_without_a_name_or_an_id(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+):
+    """Each remembered id is a row: whoever may report cannot fill the database with them."""
+    monkeypatch.setattr(usage, "MOST_REPORTS_OF_DAY", 2)
+    for subject in ("alice", "bob", "carol"):
+        used(deployment, {(subject, RUN): (2, 1)}, others={"allowed": 1})
+    assert rows(deployment) == {
+        ("", "", "25"): (5, 1),
+        ("alice", RUN, "25"): (2, 1),
+        ("bob", RUN, "25"): (2, 1),
+    }
+    with deployment.services.database.reading() as session:
+        assert session.scalar(select(func.count()).select_from(UsedChallengeRow)) == 2
+    used(deployment, {("dave", RUN): (1, 0)}, audience=deployment.audience("archive"))
+    assert rows(deployment)["dave", RUN, "25"] == (1, 0)
+    deployment.clock.move(timedelta(days=1))
+    used(deployment, {("carol", RUN): (1, 0)})
+    assert rows(deployment)["carol", RUN, "26"] == (1, 0)
 
 
 def test_nobody_alone_uses_up_the_bound_of_a_day(
