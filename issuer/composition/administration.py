@@ -22,7 +22,7 @@ from issuer.errors import (
 )
 from issuer.revocations import Revocations
 from issuer.scopes import ISSUER_ADMIN, counts_here, covers
-from issuer.telemetry.metrics import PASSWORD_RESET
+from issuer.telemetry.metrics import NOT_INSPECTED, NOTHING, PASSWORD_RESET
 from issuer.tokens import VerifiedToken, still_held
 from issuer.vocabulary import SigningAlgorithm
 
@@ -140,13 +140,16 @@ class Administration:
 
         if not self._inspecting.acquire(blocking=False):
             raise TooManyRequests("Two inspections are running.", _INSPECTION_SECONDS)
+        outcome = NOT_INSPECTED
         try:
             with opening() as work:
                 request = work.inspections.begin(audience_id, url)
             report = inspect(request, self.clock())
             with opening() as work:
                 work.inspections.finish(report)
+            outcome = report.findings[0].severity if report.findings else NOTHING
         finally:
+            self._parts.foundation.metrics.inspected(outcome)
             self._inspecting.release()
         return report
 

@@ -41,6 +41,8 @@ MAILS = (
     TEST := "test",
 )
 _OF_MAIL = (SENT := "sent", FAILED := "failed", DROPPED := "dropped")
+# What inspections of AgentOS found: the most severe, if anything.
+INSPECTED = (NOTHING := "nothing", "low", "medium", "high", NOT_INSPECTED := "failed")
 # What a transaction is for.
 TRANSACTIONS = (READ := "read", WRITE := "write", AUDIT := "audit")
 # Whose key sets are fetched.
@@ -73,6 +75,7 @@ HTTP_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTI
 _OTHER = "other"
 _INTERFACES = {
     "/admin/": "admin",
+    "/scim/": "scim",
     "/console": "console",
     "/oauth2/": "protocol",
     "/.well-known/": "protocol",
@@ -152,6 +155,12 @@ class Metrics:
         "Messages by what they are about, and what became of them.",
         ("kind", "outcome"),
         [*product(MAILS, _OF_MAIL)],
+    )
+    inspected = MetricDeclaration(
+        "issuer_inspections",
+        "Inspections of AgentOS by the most severe finding.",
+        ("outcome",),
+        _each(INSPECTED),
     )
     code_issued = MetricDeclaration(
         "issuer_authorization_codes_issued", "Authorization codes issued."

@@ -4,10 +4,14 @@ from contextlib import ExitStack
 
 import pytest
 
+from issuer.errors import NotAllowed
 from tests.builders import Deployment
 from tests.drivers import AdminApi, TokenDriver
+from tests.inspection.fake_agentos import inspectable
+from tests.inspection.test_hostile_answers import inspect
 from tests.prometheus.scraper import TOKEN as METRICS_TOKEN
 from tests.prometheus.scraper import Scraper
+from tests.verifying_servers import Reply
 
 pytestmark = pytest.mark.parametrize("database_kind", ["sqlite"])
 counted = pytest.mark.parametrize("more_settings", [{"metrics_token": METRICS_TOKEN}])
@@ -58,6 +62,7 @@ def test_requests_are_counted_by_the_template_of_their_path(
     http.get(f"{base}/sign-in")
     http.get(f"{base}/console/clients/made-up", follow_redirects=False)
     http.get(f"{base}/made-up")
+    http.get(f"{base}/scim/v2/Users")
     assert requests(scraper) == {
         ("admin", "GET", "/admin/v1/roles", "2xx"): 1,
         ("admin", "GET", "/admin/v1/roles/{name}", "4xx"): 2,
@@ -68,12 +73,30 @@ def test_requests_are_counted_by_the_template_of_their_path(
         ("protocol", "other", "/.well-known/jwks.json", "4xx"): 1,
         ("pages", "GET", "/sign-in", "2xx"): 1,
         ("console", "GET", "/console/clients/{key}", "3xx"): 1,
+        ("scim", "GET", "/scim/v2/Users", "4xx"): 1,
         ("other", "GET", "other", "4xx"): 2,
     }
     assert (
         scraper.value("issuer_http_request_duration_seconds_count", interface="admin", method="GET")
         == 4
     )
+
+
+@counted
+def test_inspections_are_counted_by_the_most_severe_finding(
+    deployment: Deployment, scraper: Scraper
+):
+    with inspectable(deployment) as agent_os:
+        inspect(deployment)
+        agent_os.open.add("/sessions")
+        inspect(deployment)
+        agent_os.answers["/config"] = Reply(404, b"")
+        with pytest.raises(NotAllowed):
+            inspect(deployment)
+    counted = {
+        dict(each)["outcome"]: n for each, n in scraper.of("issuer_inspections_total").items()
+    }
+    assert counted == {"nothing": 1, "low": 0, "medium": 0, "high": 1, "failed": 1}
 
 
 @counted

@@ -136,6 +136,8 @@ def use(issuer: RunningIssuer, client: Credentials) -> None:
     issuer.http.get("/.well-known/revocations", headers={NAME.encode(): report()})
     issuer.http.get("/sign-in")
     issuer.http.get("/console")
+    issuer.http.get("/scim/v2/Users")
+    issuer.http.post("/admin/v1/usage")
     wrong = {"client_id": client.client_id, "redirect_uri": CALLBACK, "response_type": "token"}
     issuer.http.get("/oauth2/authorize", params=wrong)
 
