@@ -4,17 +4,14 @@ REST, A2A, AG-UI, WebSocket and `/mcp` of every supported agno decide by these f
 """
 
 import inspect
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import wraps
 from typing import Any
 
-from issuer.agentos import caller
-from issuer.agentos.agno_hook import changed
+from issuer.agentos import agno_hook, caller
 from issuer.agentos.agno_scopes import narrowing
 from issuer.agentos.errors import InvalidConfiguration
 
-_OBSERVED = "agentos_issuer_observed"
 _HAS_SCOPES = ["user_scopes", "required_scopes", "resource_type", "resource_id", "admin_scope"]
 _ACCESSIBLE = ["user_scopes", "resource_type", "admin_scope", "action"]
 _CHECKED = ["request", "resource_id", "resource_type", "action"]
@@ -26,7 +23,7 @@ def observe() -> None:
     """Count the decisions of agno from now on; once. `InvalidConfiguration` if it has others."""
     from agno.os import auth, scopes  # noqa: PLC0415 - agno only when asked for
 
-    if hasattr(scopes.has_required_scopes, _OBSERVED):
+    if agno_hook.is_replaced(scopes.has_required_scopes):
         return
     for function, parameters in (
         (scopes.has_required_scopes, _HAS_SCOPES),
@@ -34,21 +31,13 @@ def observe() -> None:
         (auth.check_resource_access, _CHECKED),
     ):
         if set(inspect.signature(function).parameters) != set(parameters):
-            raise InvalidConfiguration(changed())
-    _replace(scopes.has_required_scopes, _observed_requirement(scopes.has_required_scopes))
+            raise InvalidConfiguration(agno_hook.changed())
+    agno_hook.replace(scopes.has_required_scopes, _observed_requirement(scopes.has_required_scopes))
     # Before 3.1, a check of one id looks it up among all accessible ids of that action.
     looks_up_action = not hasattr(auth, "acheck_resource_access")
     listed = _observed_list(scopes.get_accessible_resource_ids, looks_up_action=looks_up_action)
-    _replace(scopes.get_accessible_resource_ids, listed)
-    _replace(auth.check_resource_access, _observed_check(auth.check_resource_access))
-
-
-def _replace(stock: Function, observed: Function) -> None:
-    """In its own module, and in those of agno that have imported it by name."""
-    setattr(observed, _OBSERVED, True)
-    for name, module in list(sys.modules.items()):
-        if name.startswith("agno.") and vars(module).get(stock.__name__) is stock:
-            setattr(module, stock.__name__, observed)
+    agno_hook.replace(scopes.get_accessible_resource_ids, listed)
+    agno_hook.replace(auth.check_resource_access, _observed_check(auth.check_resource_access))
 
 
 def _observed_requirement(stock: Function) -> Function:

@@ -6,6 +6,7 @@ kinds of WebSocket authentication, and `/mcp`. The path of a file keeps its mean
 
 import inspect
 import logging
+import sys
 import threading
 from collections.abc import Callable
 from functools import wraps
@@ -86,6 +87,18 @@ def _verifier_for(value: Any) -> Any:
         + ("several Verifiers match it; give each AgentOS its own verifier.jwks_file." if matching
            else "create a Verifier first, with the issuer and the audience to require.")
     )  # fmt: skip
+
+
+def replace(stock: Callable[..., Any], other: Callable[..., Any]) -> None:
+    """In its own module, and in those of agno that have imported it by name."""
+    setattr(other, _HOOKED, True)
+    for name, module in list(sys.modules.items()):
+        if name.startswith("agno.") and vars(module).get(stock.__name__) is stock:
+            setattr(module, stock.__name__, other)
+
+
+def is_replaced(function: Callable[..., Any]) -> bool:
+    return hasattr(function, _HOOKED)
 
 
 def changed() -> str:

@@ -12,6 +12,7 @@ from issuer.agentos import (
     agno_app,
     agno_decisions,
     agno_hook,
+    agno_refusals,
     agno_scopes,
     caller,
     lifespans,
@@ -161,6 +162,7 @@ class Verifier:
         agno_app.close_sockets(app, self.jwks_file, self._own.algorithms[0])
         agno_scopes.warn_of_open_routes(app)
         agno_hook.shorten_refusals()
+        agno_refusals.name_exact_scopes()
         lifespans.start_with(app)
         places = agno_app.token_places(app, cookie)
         add_middleware: Any = getattr(app, "add_middleware")  # noqa: B009 - any ASGI framework's

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import httpx2
+import pytest
 from fastmcp import Client
 from fastmcp.client.transports import StreamableHttpTransport
 from fastmcp.exceptions import ToolError
@@ -104,6 +105,13 @@ def run_over_mcp(url: str, token: str | None) -> Reaction:
     except MCPError:  # does not carry the status of the answer
         return BY_STATUS[statuses[0]]
     return Reaction.ACCEPTED
+
+
+def refused_over_mcp(url: str, token: str) -> str:
+    """What a client is told whose token does not allow to run the agent."""
+    with pytest.raises(ToolError) as refused:
+        asyncio.run(_run_over_mcp(url, token, []))
+    return str(refused.value)
 
 
 async def _run_over_mcp(url: str, token: str | None, statuses: list[int]) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from tests.agentos.adapter.adapted import AdaptedApp
 from tests.agentos.adapter.fake_issuer import FakeIssuer
-from tests.agentos.adapter.surfaces import Reaction, Surface, everywhere
+from tests.agentos.adapter.surfaces import MCP, Reaction, Surface, everywhere, refused_over_mcp
 from tests.agentos.tokens import Tokens, signed_with_the_public_key, unsigned, with_claims
 from tests.rows import rows
 
@@ -54,6 +54,14 @@ def test_a_token_for_many_audiences_is_accepted_by_each(app: AdaptedApp, surface
 @everywhere
 def test_a_scope_for_another_resource_is_forbidden(app: AdaptedApp, surface: Surface) -> None:
     assert surface.attempt(app.url, app.issuer.issue([surface.narrower])) is Reaction.FORBIDDEN
+
+
+def test_a_refusal_names_the_scope_of_the_agent(app: AdaptedApp) -> None:
+    """Over MCP its text is all that a client learns. Nobody needs the right to run every agent."""
+    token = app.issuer.issue([MCP.narrower])
+    assert "agents:web:run" in refused_over_mcp(app.url, token)
+    assert app.os.run(token, "web").json()["detail"].endswith("agents:web:run")
+    assert app.os.get("/sessions", token).json()["detail"].endswith("sessions:read")
 
 
 @everywhere
