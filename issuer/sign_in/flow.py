@@ -50,6 +50,10 @@ class AuthorizationFlow:
         client = self._offers.client(request)
         return None if isinstance(client, RequestProblem) else client
 
+    def needs_fresh_sign_in(self, request: AuthorizationRequest) -> bool:
+        """Whether it needs a sign-in of the last ten minutes, second factor included."""
+        return self._offers.needs_fresh_sign_in(request)
+
     def next_step(
         self, request: AuthorizationRequest, session: SignInSession | None, actor: Actor
     ) -> NextStep:

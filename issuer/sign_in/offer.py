@@ -86,7 +86,7 @@ class Offers:
         if isinstance(client, RequestProblem):
             return client
         user = self._directory.load_user(session.user_id) if session else None
-        if session is None or user is None or user.disabled or self._is_stale(request, session):
+        if session is None or user is None or self._must_sign_in(request, session, user):
             return self._without_user(request, client)
         acted |= session.authenticated_at >= request.created_at
         if problem := self._problem_with_user(request, client, user):
@@ -142,12 +142,15 @@ class Offers:
         the issuer itself may administer it, and a device may be somebody else's (RFC 8628 §5.4).
         """
         return (
-            CONSENT in request.prompt
-            or request.device is not None
+            self.needs_fresh_sign_in(request)
+            or CONSENT in request.prompt
             or client.is_self_registered
             or not is_of_a_web_server(request.redirect_uri)
-            or request.audience_id == self._issuer
         )
+
+    def needs_fresh_sign_in(self, request: AuthorizationRequest) -> bool:
+        """Whether a session that was left open is not enough, whatever was allowed before."""
+        return request.device is not None or request.audience_id == self._issuer
 
     def _without_user(
         self, request: AuthorizationRequest, client: ClientRecord
@@ -173,6 +176,13 @@ class Offers:
         if request.audience_id is None:
             return self._directory.load_audience(self._issuer)
         return client.audiences.get(request.audience_id)
+
+    def _must_sign_in(
+        self, request: AuthorizationRequest, session: SignInSession, user: UserRecord
+    ) -> bool:
+        if self.needs_fresh_sign_in(request) and not session.is_fresh(user, self._clock()):
+            return True
+        return user.disabled or self._is_stale(request, session)
 
     def _is_stale(self, request: AuthorizationRequest, session: SignInSession) -> bool:
         """Whether the request wants a newer sign-in (OpenID Connect Core §3.1.2.1)."""

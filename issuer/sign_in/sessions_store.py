@@ -17,10 +17,12 @@ from issuer.database.tables import (
     TrustedIssuerRow,
     UserRow,
 )
+from issuer.directory import UserRecord
 from issuer.refresh_tokens import Lifetimes
 from issuer.revocations.store import ended_since
 
 SECOND_FACTOR_WITHIN = timedelta(minutes=10)
+FRESH_FOR = timedelta(minutes=10)
 _MAX_USER_AGENT = 255
 HAS_ENDED = ended_since(SignInSessionRow.change, {"sub": SignInSessionRow.user_id})
 
@@ -52,6 +54,14 @@ class SignInSession(BaseModel):
         if self.second_factor_due:
             return now < self.created_at + SECOND_FACTOR_WITHIN
         return now < lifetimes.end(self.created_at, self.used_at)
+
+    def is_fresh(self, user: UserRecord, now: datetime) -> bool:
+        """Whether the sign-in is of the last ten minutes, with a second factor if `user` has one.
+
+        The password alone is not enough where that was added since.
+        """
+        is_whole = "mfa" in self.methods or not user.has_second_factor
+        return is_whole and now - self.authenticated_at < FRESH_FOR
 
     def continuing(self, earlier: "SignInSession") -> "SignInSession":
         """A newer sign-in as part of the session that the browser had.

@@ -42,16 +42,22 @@ class OwnPageEndpoint(PageEndpoint):
     PARAMETERS: tuple[str, ...] = ()
 
     def show(self, visit: Visit) -> Response:
-        session = self.site.session(visit)
-        if session is None or (self.FRESH and not self.site.is_fresh(session)):
+        session = self.enough(visit)
+        if session is None:
             return self.sign_in_first(visit, visit.query)
         return self.show_to(session, visit)
 
     def change(self, visit: Visit, form: Mapping[str, str]) -> Response:
-        session = self.site.session(visit)
-        if session is None or (self.FRESH and not self.site.is_fresh(session)):
+        session = self.enough(visit)
+        if session is None:
             return self.sign_in_first(visit, form)
         return self.change_for(session, visit, form)
+
+    def enough(self, visit: Visit) -> SignInSession | None:
+        """The session of the browser, unless this page needs a newer sign-in."""
+        session = self.site.session(visit)
+        is_enough = session is not None and (not self.FRESH or self.site.is_fresh(session))
+        return session if is_enough else None
 
     def sign_in_first(self, visit: Visit, given: Mapping[str, str]) -> Response:
         """And then back to this page."""

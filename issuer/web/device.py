@@ -48,10 +48,20 @@ class DevicePage(WebPage):
 
 
 class DeviceEndpoint(OwnPageEndpoint):
-    """Wrong codes count for the address. What the device may do is asked at `/consent`."""
+    """Wrong codes count for the address. What the device may do is asked at `/consent`.
+
+    What came of it can be read in any session.
+    """
 
     PATH = PAGE
+    FRESH = True
     PARAMETERS = (_USER_CODE, _ANSWER, _ERROR)
+
+    def show(self, visit: Visit) -> Response:
+        session = self.site.session(visit)
+        if session is not None and not visit.query.keys().isdisjoint({_ANSWER, _ERROR}):
+            return self.show_to(session, visit)
+        return super().show(visit)
 
     def show_to(self, session: SignInSession, visit: Visit) -> Response:
         error = visit.query.get(_ERROR)
@@ -67,7 +77,7 @@ class DeviceEndpoint(OwnPageEndpoint):
         return self.site.to(self.PATH, user_code=form.get(_USER_CODE, "")[:_LONGEST])
 
     async def submit(self, visit: Visit, form: Mapping[str, str]) -> Response:
-        session = await self.site.queries.run(self.site.session, visit)
+        session = await self.site.queries.run(self.enough, visit)
         if session is None:
             return self.sign_in_first(visit, form)
         find = self.parts.people.device_codes.authorization_request

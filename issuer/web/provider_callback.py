@@ -21,11 +21,10 @@ from issuer.sign_in.provider_request import (
     UnknownRequest,
 )
 from issuer.sign_in.sessions import ProviderProof
-from issuer.sign_in.sessions_store import SignInSession
+from issuer.sign_in.sessions_store import FRESH_FOR, SignInSession
 from issuer.web import words
 from issuer.web.providers import BeginsElsewhere
 from issuer.web.sessions import SigningInEndpoint
-from issuer.web.site import FRESH_FOR
 from issuer.web.views import ProblemPage
 from issuer.web.visit import Visit
 from issuer.web.words import issuer_name

@@ -113,6 +113,7 @@ class BeginsElsewhere(FlowEndpoint):
         if request is None:
             return prompt, (0 if visit.next and session is not None else None), None
         asks_again = not request.prompt.isdisjoint({LOGIN, SELECT_ACCOUNT})
+        asks_again |= self.parts.people.flow.needs_fresh_sign_in(request)
         return prompt, (0 if asks_again else request.max_age), request.login_hint
 
 

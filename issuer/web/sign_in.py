@@ -65,11 +65,16 @@ class SignInEndpoint(BeginsElsewhere, SigningInEndpoint):
         signed_out = self.site.cookies.value(visit.request, SIGNED_OUT) is not None
         if only is not None and not (is_local or signed_out or _SWITCH in visit.query):
             return only
-        notice = _(_AGAIN) if visit.next and session else ""
+        notice = _(_AGAIN) if session and self._needs_fresh(visit, request) else ""
         username = self._expected_username(request, session)
         done = _(_RESET) if visit.query.get("done") == "password" else ""
         page = SignInPage(form=self.form(visit), username=username, notice=notice, done=done)
         return self.page(visit, replace(page, is_local=is_local))
+
+    def _needs_fresh(self, visit: Visit, request: AuthorizationRequest | None) -> bool:
+        if request is None:
+            return bool(visit.next)
+        return self.parts.people.flow.needs_fresh_sign_in(request)
 
     def _expected_username(
         self, request: AuthorizationRequest | None, session: SignInSession | None

@@ -4,7 +4,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from urllib.parse import urlencode
 
 from starlette.requests import Request
@@ -31,7 +30,6 @@ from issuer.web.visit import Csrf, Refusal, Visit, named_page, named_request, ow
 _BROWSER = re.compile(rf"[A-Za-z0-9]{{{CHARACTERS}}}")
 _FORBIDDEN = 403
 _TOO_MANY_REQUESTS = 429  # RFC 6585 §4
-FRESH_FOR = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
@@ -73,14 +71,9 @@ class Site:
         return self.cookies.value(visit.request, SESSION)
 
     def is_fresh(self, session: SignInSession) -> bool:
-        """Whether the sign-in is recent enough to change how somebody signs in.
-
-        Not by the password alone, if the user has a second factor: it was added since.
-        """
-        if self.parts.clock() - session.authenticated_at >= FRESH_FOR:
-            return False
+        """Whether the sign-in is recent enough to change how somebody signs in."""
         user = self.parts.directory.load_user(session.user_id)
-        return user is not None and ("mfa" in session.methods or not user.has_second_factor)
+        return user is not None and session.is_fresh(user, self.parts.clock())
 
     def scopes_here(self, user: UserRecord) -> frozenset[str]:
         """The scopes that the user holds at the issuer itself."""

@@ -162,6 +162,7 @@ def test_a_later_answer_changes_nothing_and_says_so(alice: Person, device: Devic
 def test_an_answer_that_comes_too_late_says_so(alice: Person, device: DeviceClient):
     device.asks()
     device.waits(599)
+    alice = sign_in(alice.deployment, alice.user_id)
     step = asked(alice, device)
     device.waits(2)
     said = alice.deployment.services.people.flow.allow(step, alice.session, BROWSER)
