@@ -130,7 +130,9 @@ class PeopleParts:
         self.provider_requests = ProviderRequests(at_providers, database, clock, random)
         self.validation = Validation(url, clock, self.requests, find_client, id_tokens)
         self.sessions = SignInSessions(
+            url,
             database,
+            tokens.directory,
             trails,
             clock,
             random,

@@ -19,6 +19,7 @@ from pydantic import (
 from issuer.authority import Grantor
 from issuer.database.store import as_record
 from issuer.database.tables import InvitationRow, UserRow
+from issuer.directory.store import load_issuers_of_people
 from issuer.errors import InvalidField, NotAllowed, NotFound
 from issuer.fields.fields import Fields
 from issuer.fields.secret_text import SecretTexts
@@ -26,7 +27,7 @@ from issuer.fields.times import in_seconds, lifetime
 from issuer.languages import N_
 from issuer.mail import NotSent, Outbox, Texts
 from issuer.resources import WithinTransaction
-from issuer.scopes import ISSUER_ADMIN
+from issuer.scopes import ISSUER_ADMIN, covers
 from issuer.sign_in.factors import Factors
 from issuer.sign_in.factors_store import FactorStore
 from issuer.sign_in.identities import Identities
@@ -82,7 +83,8 @@ class NewInvitation(BaseModel):
 class Invitation:
     """A valid invitation. `needs_password`: the user has a second factor, which stays.
 
-    `verifies_email` is the address that it was sent to, if that is known.
+    `verifies_email` is the address that it was sent to, if that is known. `only_at` is the trusted
+    issuer that is the only way to sign in for the user, if one is.
     """
 
     user_id: str
@@ -91,6 +93,7 @@ class Invitation:
     expires_at: datetime
     needs_password: bool
     verifies_email: str | None
+    only_at: str | None
     digest: bytes = field(repr=False)
     grantor: Grantor
 
@@ -186,6 +189,7 @@ class Invitations(WithinTransaction):
             username=user.username,
             name=user.name,
             needs_password=bool(self._factors.of_user(user.id)),
+            only_at=self._only_way(user.id),
             grantor=grantor,
         )
 
@@ -219,16 +223,21 @@ class Invitations(WithinTransaction):
 
         `NotAllowed` also for an account that is linked already.
         """
-        invitation = self._used(token)
+        invitation = self._used(token, issuer_id)
         if invitation.needs_password:
             raise NotAllowed("This user has a second factor: the invitation sets a password.")
         user_id, grantor = invitation.user_id, invitation.grantor
         self._identities.link(user_id, issuer_id, subject, name, grantor)
         self._revocations.revoke_subject(user_id)
 
-    def _used(self, token: str) -> Invitation:
-        """The invitation, which is used up; `NotAllowed` if another request was faster."""
+    def _used(self, token: str, issuer_id: str | None = None) -> Invitation:
+        """The invitation, which is used up; `NotAllowed` if another request was faster.
+
+        `issuer_id`: where the user has the account by which it is accepted.
+        """
         invitation = self.find(token)
+        if invitation and invitation.only_at not in {None, issuer_id}:
+            raise NotAllowed(N_("Accept the invitation with the account that its page names."))
         if invitation is None or not self._store.use_invitation(invitation.digest, self._clock()):
             raise NotAllowed(N_("The invitation has expired, or was used already."))
         address = invitation.verifies_email
@@ -236,6 +245,12 @@ class Invitations(WithinTransaction):
         more = {"email_verified": True} if is_news else {}
         self._trail.note("invitation.accepted", invitation.user_id, **more)
         return invitation
+
+    def _only_way(self, user_id: str) -> str | None:
+        issuers = load_issuers_of_people(self._session)
+        only = next((each.id for each in issuers if each.is_only_way), None)
+        is_admin = only and covers(self._authority.scopes_held(user_id), ISSUER_ADMIN)
+        return None if is_admin else only
 
     def _grantor_now(self, row: InvitationRow) -> Grantor | None:
         """Who made it, with the rights they have now; None if they may not invite the user now.

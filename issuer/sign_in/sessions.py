@@ -10,10 +10,12 @@ from issuer.audit import Actor, Trail, Trails
 from issuer.clock import Clock
 from issuer.database import Database, Session
 from issuer.database.store import new_id
-from issuer.directory import UserRecord
+from issuer.directory import Directory, UserRecord
+from issuer.directory.records import TrustedIssuerRecord
 from issuer.errors import InvalidCredentials, NotAllowed
 from issuer.fields.secret_text import SecretTexts
 from issuer.refresh_tokens import Lifetimes
+from issuer.scopes import ISSUER_ADMIN, covers
 from issuer.sign_in.challenges import Challenge
 from issuer.sign_in.factors_store import FactorStore
 from issuer.sign_in.session_revoker import SessionRevoker
@@ -46,10 +48,13 @@ class SignInSessions:
     Only requests of that browser use the session: an application that refreshes its tokens does
     not. A session also ends where all tokens of its user are revoked: at a new password, and where
     the user is disabled or deleted. `ended` is called after a session ended. Where a second factor
-    is required, a session that began without one opens nothing: the person signs in again.
+    is required, a session that began without one opens nothing: the person signs in again. So does
+    one that began elsewhere where a trusted issuer is the only way to sign in.
     """
 
+    _issuer: str
     _database: Database
+    _directory: Directory
     _trails: Trails
     _clock: Clock
     _random: Random
@@ -151,6 +156,8 @@ class SignInSessions:
             return None
         if self.second_factor_required and "mfa" not in session.methods:
             return None
+        if not self._began_where_required(session):
+            return None
         now = self._clock()
         if now - session.used_at >= _NOTE_USE_EVERY:
             with self._database.transaction() as transaction:
@@ -163,6 +170,23 @@ class SignInSessions:
         if session is None or not session.second_factor_due:
             return None
         return session if session.is_active(self.lifetimes, self._clock()) else None
+
+    def only_way_of(self, user: UserRecord) -> TrustedIssuerRecord | None:
+        """The trusted issuer where the user must sign in; None if other ways are open to them."""
+        issuers = self._directory.issuers_of_people()
+        only = next((each for each in issuers if each.is_only_way), None)
+        if only is None:
+            return None
+        held = user.rights.at(self._directory.load_audience(self._issuer))
+        return None if covers(held, ISSUER_ADMIN) else only
+
+    def _began_where_required(self, session: SignInSession) -> bool:
+        user = self._directory.load_user(session.user_id)
+        only = self.only_way_of(user) if user else None
+        if only is None:
+            return True
+        with self._database.reading() as transaction:
+            return SessionStore(transaction).is_at(session, only.id)
 
     def sign_out(self, session: SignInSession, actor: Actor) -> None:
         """End the session with its tokens, but for refresh tokens with `offline_access`.

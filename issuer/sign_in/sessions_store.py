@@ -149,6 +149,12 @@ class SessionStore(Statements):
         query = select(exists().where(is_theirs, row.issuer_id == issuer.id, ~issuer.disabled))
         return self.session.scalars(query).one()
 
+    def is_at(self, session: SignInSession, issuer_id: str) -> bool:
+        """Whether the session began with an account at that trusted issuer."""
+        row = IdentityRow
+        is_there = exists().where(row.id == session.identity_id, row.issuer_id == issuer_id)
+        return self.session.scalars(select(is_there)).one()
+
     def replace(self, session: SignInSession, digest: bytes) -> bool:
         """Give the session a new cookie and new values; False if it has ended."""
         row = SignInSessionRow

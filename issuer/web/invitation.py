@@ -117,8 +117,12 @@ class InvitationEndpoint(BeginsElsewhere, NewPasswordEndpoint[Invitation]):
             return work.invitations.find(token_of(visit))
 
     def page(self, visit: Visit, link: Invitation, errors: dict[str, str]) -> InvitationPage:
+        user = self.parts.directory.load_user(link.user_id)
+        elsewhere = self.must_go_elsewhere(user) if user else ""
         can_use_passkey = self.parts.factors.passkeys.why_not_offered is None
-        providers = () if link.needs_password else self.provider_buttons()
+        is_offered = can_use_passkey and not link.needs_password and not elsewhere
+        buttons = () if link.needs_password else self.provider_buttons()
+        providers = tuple(each for each in buttons if each.is_only or not elsewhere)
         return InvitationPage(
             form=self.form(visit),
             action=self.path(visit),
@@ -126,7 +130,8 @@ class InvitationEndpoint(BeginsElsewhere, NewPasswordEndpoint[Invitation]):
             username=link.username,
             expires_at=link.expires_at,
             errors=errors,
-            offers_passkey=can_use_passkey and not link.needs_password,
+            elsewhere=elsewhere,
+            offers_passkey=is_offered,
             providers=providers,
             leads_elsewhere=bool(providers),
         )

@@ -127,6 +127,11 @@ class CallbackEndpoint(BeginsElsewhere, SigningInEndpoint):
         else:
             with self.parts.administration.changing(visit.actor, held=()) as work:
                 arrival = work.identities.arrive(issuer, claims)
+        if sentence := self.must_go_elsewhere(arrival.user, issuer.id):
+            heading = _(
+                "You could not be signed in with %(provider)s", provider=issuer_name(issuer)
+            )
+            return self.site.pages.problem(ProblemPage(heading=heading, sentence=sentence))
         return self._signed_in(visit, request, arrival, claims)
 
     def _linked(

@@ -11,7 +11,6 @@ from issuer.federation.metadata import ProviderAway, ProviderProblem
 from issuer.http.cookies import PROVIDER_REQUEST
 from issuer.http.requests import see_other
 from issuer.languages import _
-from issuer.scopes import ISSUER_ADMIN, covers
 from issuer.sign_in.authorization_request import VALID_FOR
 from issuer.sign_in.parameters import LOGIN, SELECT_ACCOUNT
 from issuer.web.navigation import FlowEndpoint
@@ -44,10 +43,10 @@ class BeginsElsewhere(FlowEndpoint):
         """The one beside which only administrators sign in here."""
         return next((each for each in self.providers() if each.is_only_way), None)
 
-    def must_go_elsewhere(self, user: UserRecord) -> str:
-        """Why this user may not sign in here, as a sentence; empty if they may."""
-        only = self.only_provider()
-        if only is None or covers(self.site.scopes_here(user), ISSUER_ADMIN):
+    def must_go_elsewhere(self, user: UserRecord, at: str = "") -> str:
+        """Why this user may not sign in here, or `at` that issuer; empty if they may."""
+        only = self.parts.people.sessions.only_way_of(user)
+        if only is None or only.id == at:
             return ""
         return _(
             "Sign in with %(provider)s. Only administrators sign in here without it.",

@@ -347,10 +347,10 @@ class NewPasswordPage(WebPage):
 
 @dataclass(frozen=True, kw_only=True)
 class InvitationPage(WebPage):
-    """`action` is the path of the invitation."""
+    """`action` is the path of the invitation. `elsewhere` says where alone the user signs in."""
 
     TEMPLATE = "invitation.html"
-    HEADING = N_("Set your password")
+    HEADING = N_("Your invitation")
     SCRIPT = "passkeys.js"
     form: Form
     action: str = field(repr=False)
@@ -358,6 +358,7 @@ class InvitationPage(WebPage):
     username: str
     expires_at: datetime
     errors: dict[str, str] = field(default_factory=dict)
+    elsewhere: str = ""
     offers_passkey: bool = False
     providers: tuple[ProviderButton, ...] = ()
 

@@ -359,6 +359,16 @@ PAGES: dict[str, WebPage] = {
         providers=PROVIDERS,
         leads_elsewhere=True,
     ),
+    "invitation-only": InvitationPage(
+        form=FORM,
+        action="/invitation/x",
+        name="Bob Example",
+        username="bob",
+        expires_at=NOW + timedelta(days=3),
+        elsewhere="Sign in with Entra. Only administrators sign in here without it.",
+        providers=PROVIDERS[:1],
+        leads_elsewhere=True,
+    ),
     "provider-away": ProblemPage(
         heading="Okta cannot be reached",
         sentence="Nothing was changed here. Try again in a moment. If it stays away, tell whoever"
