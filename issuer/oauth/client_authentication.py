@@ -25,12 +25,10 @@ from issuer.oauth.messages import (
     PasswordAttempt,
     ReceivedForm,
     invalid_client,
-    invalid_grant,
     invalid_request,
     named_principal,
 )
 from issuer.rate_limits.limits import RateLimits
-from issuer.rate_limits.outcome_limit import UserLimited
 from issuer.rate_limits.password_pool import PasswordPool, user_key
 from issuer.telemetry.logs import note_client
 from issuer.vocabulary import CLIENT_ASSERTION_TYPE, AuthMethod, ErrorCode
@@ -197,16 +195,13 @@ class CredentialChecks:
 
         A right password counts as one also if the request is refused after it, such as its scope.
         """
-        try:
-            result = await self._passwords.run(
-                user_key(username),
-                form.network,
-                partial(_outcome, partial(check, attempt)),
-                is_right=lambda _: attempt.is_right,
-                is_wrong=_is_wrong,
-            )
-        except UserLimited as error:  # the same answer as for a wrong password
-            raise invalid_grant(str(error)) from None
+        result = await self._passwords.run(
+            user_key(username),
+            form.network,
+            partial(_outcome, partial(check, attempt)),
+            is_right=lambda _: attempt.is_right,
+            is_wrong=_is_wrong,
+        )
         return _result(result)
 
     async def _looked_up(

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from issuer.clock import Clock
-from issuer.errors import TooManyRequests
-from issuer.rate_limits.outcome_limit import OutcomeLimit, UserLimited
+from issuer.rate_limits.outcome_limit import OutcomeLimit
 from issuer.rate_limits.rate import Rate
 from issuer.rate_limits.request_limits import PER_NETWORK, PublicLimit, RequestLimit
 from issuer.rate_limits.shared import SharedCounts
@@ -49,15 +48,11 @@ def build_limits(settings: Settings, clock: Clock, metrics: Metrics = NO_METRICS
         shared.append(SharedCounts(url, f"{settings.url}/{name}", rate.seconds, clock))
         return shared[-1]
 
-    def passwords(
-        name: str, rate: Rate | None, whose: str, error: type[TooManyRequests]
-    ) -> OutcomeLimit | None:
+    def passwords(name: str, rate: Rate | None, whose: str) -> OutcomeLimit | None:
         if rate is None:
             return None
         what = f"right or new passwords of the {whose}"
-        return OutcomeLimit(
-            rate, clock, counts(name, rate), metrics, what=what, limit=PASSWORDS, error=error
-        )
+        return OutcomeLimit(rate, clock, counts(name, rate), metrics, what=what, limit=PASSWORDS)
 
     failures, requests, of_user = (
         Rate.read(settings.rate_limit_failures),
@@ -79,7 +74,7 @@ def build_limits(settings: Settings, clock: Clock, metrics: Metrics = NO_METRICS
             what="password resets",
             limit=PASSWORD_RESETS,
         ),
-        passwords("passwords-of-user", of_user, "user", UserLimited),
-        passwords("passwords-of-network", of_network, "address", TooManyRequests),
+        passwords("passwords-of-user", of_user, "user"),
+        passwords("passwords-of-network", of_network, "address"),
         shared,
     )

@@ -18,10 +18,6 @@ _PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8)  # seconds
 T = TypeVar("T")
 
 
-class UserLimited(TooManyRequests):
-    """Too many right passwords of a user; only that user, when signed in, may be told."""
-
-
 @dataclass(eq=False)
 class OutcomeLimit:
     """At most `rate` checks of a key whose outcome counts. For the event loop only.
@@ -39,7 +35,6 @@ class OutcomeLimit:
     metrics: Metrics = NO_METRICS
     what: str = "wrong credentials from the address"
     limit: str = WRONG_CREDENTIALS
-    error: type[TooManyRequests] = TooManyRequests
     _here: WindowCounts = field(default_factory=WindowCounts, init=False)
     _checking: dict[str, "_Checking"] = field(default_factory=dict, init=False)
     _waiting: int = field(default=0, init=False)
@@ -111,7 +106,7 @@ class OutcomeLimit:
     def _too_many(self) -> TooManyRequests:
         self.metrics.rate_limited(self.limit)
         left = self.rate.seconds_left(self.clock)
-        return self.error(f"too many {self.what}", left)
+        return TooManyRequests(f"too many {self.what}", left)
 
 
 @dataclass(slots=True)

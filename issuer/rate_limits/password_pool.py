@@ -11,7 +11,6 @@ from issuer.errors import Unavailable
 from issuer.fields.usernames import fold_username
 from issuer.rate_limits.client_queue import ClientQueues
 from issuer.rate_limits.limits import RateLimits
-from issuer.rate_limits.outcome_limit import UserLimited
 from issuer.rate_limits.request_limits import ConcurrencyLimit
 from issuer.telemetry.metrics import NO_METRICS, PASSWORDS, Metrics
 
@@ -60,7 +59,6 @@ class PasswordPool:
         self._at_network = ClientQueues(clock, _MAX_WAITING, limit=PASSWORDS, metrics=metrics)
         self._of_user = ConcurrencyLimit(1)
         self._of_network = ConcurrencyLimit(pool.workers, 4 * _MAX_WAITING)
-        self._last_took = 0.0
 
     async def run(
         self,
@@ -74,7 +72,8 @@ class PasswordPool:
         """The result of `function`, counted for the user and the network if right or wrong.
 
         `is_right` is true of a verified password only: others could use up what the user may.
-        `TooManyRequests` before it runs, beyond a limit; `Unavailable` after too long.
+        `TooManyRequests` before it runs, beyond a limit, whatever the password: whoever guesses
+        learns nothing. `Unavailable` after too long.
         """
         arrived_at = self._clock.monotonic()
         # A key of bounded length, which does not name the user in Redis.
@@ -93,7 +92,7 @@ class PasswordPool:
             async with self._of_user.slot(user), self._of_network.slot(network):
                 if self._clock.monotonic() - arrived_at > MAX_SECONDS:
                     raise Unavailable("Too many passwords of one address or user are waiting.")
-                return await self._timed(run())
+                return await run()
 
         return await self._at_network.run(f"{user} {network}", in_turn)
 
@@ -109,14 +108,3 @@ class PasswordPool:
         """The result of `run`, which uses no thread of the pool, counted if wrong."""
         failures = self._limits.failures
         return await (failures.checked(network, run, counts=is_wrong) if failures else run())
-
-    async def _timed(self, hashing: Awaitable[T]) -> T:
-        """Delay a user beyond the limit by as long as a hash takes: timing must not tell."""
-        began = self._clock.monotonic()
-        try:
-            result = await hashing
-        except UserLimited:
-            await self._clock.sleep(self._last_took)
-            raise
-        self._last_took = self._clock.monotonic() - began
-        return result

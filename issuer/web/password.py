@@ -99,9 +99,7 @@ class PasswordEndpoint(OwnPageEndpoint):
             return authenticate(user.username, password, visit.actor, may_wait=may_wait)
 
         try:
-            await self.site.checks.checked(
-                visit.request, PASSWORD, check, username=user.username, is_signed_in=True
-            )
+            await self.site.checks.checked(visit.request, PASSWORD, check, username=user.username)
         except InvalidCredentials:
             raise InvalidField("password", _("This is not your current password.")) from None
 

@@ -14,7 +14,6 @@ from issuer.directory.records import TrustedIssuerRecord
 from issuer.errors import InvalidCredentials, TooManyRequests
 from issuer.fields.networks import network_of
 from issuer.http.requests import caller, delay_refusal
-from issuer.rate_limits.outcome_limit import UserLimited
 from issuer.rate_limits.password_pool import PasswordPool, user_key
 from issuer.telemetry.logs import get_logger
 from issuer.telemetry.metrics import (
@@ -56,12 +55,11 @@ class SignInChecks:
         check: Callable[[bool], T],
         *,
         username: str | None = None,
-        is_signed_in: bool = False,
     ) -> T:
         """`check(may_wait)`; `InvalidCredentials`, or `TooManyRequests` before it ran.
 
         `method` is one of those that are counted: password, passkey, code, device. `username` if it
-        hashes a password: the limit of that user is told only to somebody who `is_signed_in`.
+        hashes a password.
         """
         arrived_at = self._clock.monotonic()
         network = network_of(caller(request).address)
@@ -70,18 +68,13 @@ class SignInChecks:
             run = partial(_outcome, check, may_wait)
             if username is None:
                 return await self._pool.check(network, run, is_wrong=_is_wrong)
-            try:
-                return await self._pool.run(
-                    user_key(username),
-                    network,
-                    run,
-                    is_right=lambda result: not _is_wrong(result),
-                    is_wrong=_is_wrong,
-                )
-            except UserLimited as error:
-                if is_signed_in:
-                    raise
-                return InvalidCredentials(str(error))
+            return await self._pool.run(
+                user_key(username),
+                network,
+                run,
+                is_right=lambda result: not _is_wrong(result),
+                is_wrong=_is_wrong,
+            )
 
         try:
             run = partial(waiting_for_others, self._clock, attempt)

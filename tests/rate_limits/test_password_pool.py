@@ -10,7 +10,6 @@ import pytest
 from issuer.background.workers import WorkerPool
 from issuer.errors import TooManyRequests
 from issuer.rate_limits.limits import build_limits
-from issuer.rate_limits.outcome_limit import UserLimited
 from issuer.rate_limits.password_pool import PasswordPool
 from issuer.settings import Settings
 from tests.builders import FakeClock
@@ -158,16 +157,10 @@ def test_wrong_passwords_of_others_do_not_use_up_what_a_user_may(clock: FakeCloc
     assert in_a_row(lambda: hashing.run("alice"), 1) == 1
 
 
-def test_a_user_beyond_the_limit_waits_as_long_as_for_a_hash(clock: FakeClock):
-    """Otherwise the time would tell that there is such a user."""
+def test_beyond_the_limit_of_a_user_no_password_is_hashed_right_or_wrong(clock: FakeClock):
     hashing = Hashing(clock, "1/minute")
     hashing.may_end.set()
-    in_a_row(lambda: hashing.run("alice"), 1)
-    began = clock()
-
-    async def limited() -> None:
-        with pytest.raises(UserLimited, match="of the user"):
-            await hashing.run("alice", ELSEWHERE)
-
-    asyncio.run(limited())
-    assert (clock() - began, hashing.begun) == (TOOK, ["alice"])
+    assert in_a_row(lambda: hashing.run("alice"), 1) == 1
+    assert in_a_row(lambda: hashing.run("alice", ELSEWHERE), 1) == 0
+    assert in_a_row(lambda: hashing.run("alice", ELSEWHERE, is_wrong=True), 1) == 0
+    assert hashing.begun == ["alice"]

@@ -204,6 +204,21 @@ def test_too_many_wrong_passwords_from_a_network(
     assert "Too many attempts to sign in" in page.text
 
 
+@pytest.mark.parametrize("more_settings", [{"rate_limit_passwords": "1/minute"}])
+def test_too_many_right_passwords_of_a_user(deployment: Deployment, browser: Browser, alice: str):
+    """The page tells it, and not which password was right."""
+    held = deployment.clock.now = deployment.clock.now.replace(second=1)
+    assert browser.sign_in().location == "/account"
+    for password in (PASSWORD, "wrong"):
+        deployment.clock.now = held
+        page = Browser(browser._http).sign_in(password=password)
+        assert page.status == httpx.codes.TOO_MANY_REQUESTS
+        assert page.response.headers["retry-after"] == "59"
+        assert "Too many attempts to sign in. Try again in 59 seconds." in page.text
+    deployment.clock.now = held
+    assert Browser(browser._http).sign_in("bob", "wrong").status == httpx.codes.BAD_REQUEST
+
+
 def test_repeated_fields_are_refused(browser: Browser, alice: str):
     fields = browser.get("/sign-in").form("/sign-in").fields
     body = "&".join([*(f"{n}={v}" for n, v in fields.items()), "username=bob"])
