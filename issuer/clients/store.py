@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, func, or_, select, update
+from sqlalchemy import ColumnElement, delete, func, or_, select, update
 from sqlalchemy.orm import InstrumentedAttribute, selectinload
 
 from issuer.clients.act_rules import ActRule
@@ -14,6 +14,7 @@ from issuer.database.tables import (
     ClientRow,
     ClientScopeExpiryRow,
     ClientSecretRow,
+    DeviceCodeRow,
 )
 from issuer.vocabulary import RegisteredBy
 
@@ -35,6 +36,12 @@ class ClientStore(Store[ClientRow]):
         selectinload(ClientRow.act_rules),
         selectinload(ClientRow.scope_expiries),
     )
+
+    def delete(self, row: ClientRow) -> None:
+        """With its device codes, which have no foreign key: another client may get its id."""
+        code = DeviceCodeRow
+        self.session.execute(delete(code).where(code.client_id == row.client_id))
+        super().delete(row)
 
     def set_audiences(self, row: ClientRow, audience_ids: list[str]) -> None:
         """Allow the client to request tokens for exactly these."""

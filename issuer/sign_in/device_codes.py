@@ -21,12 +21,11 @@ from issuer.sign_in.authorization_request import (
     RequestTooLarge,
 )
 from issuer.sign_in.codes_store import AuthorizationCode, CodeStore
-from issuer.sign_in.device_codes_store import DeviceCode, DeviceCodeStore
+from issuer.sign_in.device_codes_store import VALID_FOR, DeviceCode, DeviceCodeStore
 from issuer.sign_in.parameters import InvalidParameter
-from issuer.vocabulary import ErrorCode, GrantType
+from issuer.vocabulary import AuthorizationErrorCode, ErrorCode, GrantType
 
 PAGE = "/device"
-VALID_FOR = timedelta(minutes=10)
 INTERVAL = 5  # seconds between two requests of a device, at first
 _MORE_IF_TOO_EARLY = 5  # §3.5
 _MAX_INTERVAL = 60
@@ -36,6 +35,7 @@ _CHARACTERS = 8
 _MAX_OF_NETWORK, _MAX_OF_CLIENT = 50, 5_000
 _MAX_TRIES = 5
 _RETRY_AFTER = 60
+_DELETED = AuthorizationErrorCode.UNAUTHORIZED_CLIENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +77,8 @@ class DeviceCodes:
             self._require_room(DeviceCodeStore(session), code)
         with self._database.changing() as session:
             store = DeviceCodeStore(session)
+            if not store.has_client(code.client_id):
+                raise InvalidParameter("client_id", "The client is unknown.", _DELETED)
             self._require_room(store, code)
             for _ in range(_MAX_TRIES):
                 user_code = "".join(self._random.choice(_ALPHABET) for _ in range(_CHARACTERS))
@@ -195,10 +197,11 @@ class DeviceCodes:
         )
 
     def _require_room(self, store: DeviceCodeStore, code: DeviceCode) -> None:
-        limits = ((code.network, _MAX_OF_NETWORK), (None, _MAX_OF_CLIENT))
-        for network, most in limits:
-            if store.has_waiting(code.client_id, network, most, self._clock()):
-                raise _too_many("too many device codes of the client wait for a user")
+        of_client, now = code.client_id, self._clock()
+        if store.has_waiting(of_client, now, _MAX_OF_CLIENT) or store.has_waiting(
+            of_client, now, _MAX_OF_NETWORK, code.network
+        ):
+            raise _too_many("too many device codes of the client wait for a user")
 
     def _digest(self, user_code: str) -> bytes:
         return hmac.digest(self._user_code_key, user_code.encode(), "sha256")

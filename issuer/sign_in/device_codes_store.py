@@ -4,11 +4,14 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import exists, or_, select, update
 
 from issuer.database.store import MAX_DELETED, Statements, as_record, delete_some, insert_new
-from issuer.database.tables import DeviceCodeRow
+from issuer.database.tables import ClientRow, DeviceCodeRow
 
+VALID_FOR = timedelta(minutes=10)
+# Devices ask at least once a minute: who asked last before that has given up.
+_ASKS_WITHIN = timedelta(minutes=2)
 _KEPT_FOR = timedelta(minutes=10)  # so that a device learns that its code has expired
 
 
@@ -39,14 +42,27 @@ class DeviceCodeStore(Statements):
         members = asdict(code) | {"openid_scopes": sorted(code.openid_scopes)}
         return insert_new(self.session, DeviceCodeRow, members)
 
-    def has_waiting(self, client_id: str, network: str | None, most: int, now: datetime) -> bool:
-        """Whether `most` requests of the client, from that network or from all, wait for users."""
+    def has_waiting(
+        self, client_id: str, now: datetime, most: int, network: str | None = None
+    ) -> bool:
+        """Whether `most` requests of the client wait for users.
+
+        With a `network`: of that network, by devices that still ask for their token.
+        """
         row = DeviceCodeRow
         waiting = select(1).where(
             row.client_id == client_id, row.expires_at > now, row.answered_at.is_(None)
         )
-        of_network = waiting if network is None else waiting.where(row.network == network)
-        return self.session.scalar(of_network.offset(most - 1).limit(1)) is not None
+        if network is not None:
+            since = now - _ASKS_WITHIN
+            asks = or_(row.polled_at > since, row.expires_at > since + VALID_FOR)
+            waiting = waiting.where(row.network == network, asks)
+        return self.session.scalar(waiting.offset(most - 1).limit(1)) is not None
+
+    def has_client(self, client_id: str) -> bool:
+        """Whether the client was not deleted meanwhile."""
+        query = select(exists().where(ClientRow.client_id == client_id))
+        return self.session.scalars(query).one()
 
     def find(self, digest: bytes) -> DeviceCode | None:
         return self._read(DeviceCodeRow.digest == digest)

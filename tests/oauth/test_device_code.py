@@ -8,7 +8,7 @@ import pytest
 
 from issuer.errors import InvalidCredentials
 from issuer.roles import Assignment
-from issuer.sign_in.authorization_request import RequestProblem
+from issuer.sign_in.authorization_request import ConsentNeeded, RequestProblem
 from tests.builders import URL, Deployment
 from tests.drivers import TokenDriver
 from tests.interleaving import right_after
@@ -260,6 +260,60 @@ def test_only_as_many_codes_wait_as_an_address_may_have(
     assert int(answer.headers["retry-after"]) > 0
     device.waits(600)
     assert device.request().status_code == 200
+
+
+def test_devices_that_gave_up_and_other_clients_stop_nobody(
+    device: DeviceClient, deployment: Deployment, token_endpoint: TokenDriver
+):
+    client = deployment.client("tv", grant_types=GRANTS, token_endpoint_auth_method="none")
+    other = DeviceClient(deployment, token_endpoint, client)
+    for _ in range(50):
+        device.asks()
+    assert device.request().status_code == 429
+    assert other.request().status_code == 200
+    device.waits(115)
+    device.polls()
+    device.waits(10)
+    for _ in range(49):
+        device.asks()
+    assert device.request().status_code == 429
+
+
+def test_a_device_code_ends_with_its_client(
+    alice: Person, device: DeviceClient, deployment: Deployment
+):
+    """Also where another one gets the id, and what was allowed but not fetched."""
+    fields = {"grant_types": GRANTS, "token_endpoint_auth_method": "none", "user_rights": "all"}
+    for answer in (None, allows, denies):
+        device.asks()
+        codes = device.codes
+        request = asked(alice, device) if answer is None else None
+        if answer is not None:
+            answer(alice, device)
+        with deployment.changing() as work:
+            work.clients.delete("cli")
+        deployment.client("cli", **fields)
+        alice = sign_in(deployment, alice.user_id)
+        assert device.polls(codes["device_code"]).error == "invalid_grant"
+        with pytest.raises(InvalidCredentials, match=""):
+            asked(alice, device)
+        if isinstance(request, ConsentNeeded):
+            flow = deployment.services.people.flow
+            assert isinstance(flow.allow(request, alice.session, BROWSER), RequestProblem)
+
+
+def test_a_client_that_was_deleted_meanwhile_gets_no_device_code(
+    device: DeviceClient, deployment: Deployment
+):
+    """By another process, after this one has authenticated it."""
+
+    def delete() -> None:
+        with deployment.changing() as work:
+            work.clients.delete("cli")
+
+    with right_after(deployment, "FROM device_codes", delete):
+        answer = device.request()
+    assert (answer.status_code, answer.json()["error"]) == (400, "unauthorized_client")
 
 
 def test_the_user_is_asked_each_time_whatever_was_allowed_before(
