@@ -20,7 +20,7 @@ from issuer.vocabulary import MAX_CLOCK_SKEW
 
 _ONLY = 1
 # The newest in `migrations/`: what this program is written for.
-REVISION = "0017"
+REVISION = "0018"
 # Every schema of the issuer has this table; other applications have an `alembic_version` as well.
 _OURS = "change_counter"
 _MAX_NAMED = 5

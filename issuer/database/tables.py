@@ -741,8 +741,8 @@ class ConsentRow(Base, table="consents"):
 
 
 class ConsentActorRow(Base, table="consent_actors"):
-    """A client that may act for the user, of which the consent page told: at an audience, or at the
-    authorization server `external_issuer`.
+    """A client that may act for the user, of which the consent page told: at an audience, or at a
+    resource of the authorization server `external_issuer`, with these scopes there.
 
     A client or an audience that is deleted takes its rows along.
     """
@@ -752,6 +752,8 @@ class ConsentActorRow(Base, table="consent_actors"):
     client_id: Mapped[str] = _deleted_with("clients.client_id", index=True)
     audience_id: Mapped[str | None] = _deleted_with("audiences.id", index=True)
     external_issuer: Mapped[str | None] = mapped_column(String(255))
+    external_resource: Mapped[str | None] = mapped_column(String(1024))
+    external_scopes: Mapped[list[str] | None]
 
 
 class AuditEventRow(Base, table="audit_events"):

@@ -142,12 +142,24 @@ class MayAct:
 class ActingClient:
     """A client that may act for people at an audience.
 
-    Where `is_external`, that is the `issuer` of another authorization server, the `aud` of ID-JAGs.
+    Where `is_external`, that is the `issuer` of another authorization server, the `aud` of ID-JAGs,
+    which name a `resource` there, and `scopes` of that server.
     """
 
     client_id: str
     audience_id: str
     is_external: bool = False
+    resource: str = ""
+    scopes: tuple[str, ...] = ()
+
+    def includes(self, other: "ActingClient") -> bool:
+        """Whether somebody who was told of this one was told of all that the other may do."""
+        return self.place == other.place and {*other.scopes} <= {*self.scopes}
+
+    @property
+    def place(self) -> tuple[object, ...]:
+        """Where it acts, whatever it may do there."""
+        return self.client_id, self.audience_id, self.is_external, self.resource
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +170,12 @@ class ExternalAudience:
     resource: str
     client_id: str
     scopes: frozenset[str]
+
+    def acting(self, client_id: str, scopes: Iterable[str]) -> ActingClient:
+        """The client of this issuer, as it acts there with `scopes`."""
+        return ActingClient(
+            client_id, self.issuer, True, self.resource, scopes=tuple(sorted(scopes))
+        )
 
     def is_named(self, resource: str) -> bool:
         """Whether that is the resource, a trailing slash ignored, which many clients add."""

@@ -171,11 +171,12 @@ def load_client(
         redirect_uris=tuple(row.redirect_uris),
         post_logout_redirect_uris=tuple(row.post_logout_redirect_uris),
         may_act=frozenset(as_record(MayAct, each) for each in row.act_rules),
-        external_audiences=tuple(
-            ExternalAudience(**each | {"scopes": frozenset(each["scopes"])})
-            for each in row.external_audiences or []
-        ),
+        external_audiences=tuple(_external_audience(each) for each in row.external_audiences or []),
     )
+
+
+def _external_audience(stored: dict[str, Any]) -> ExternalAudience:
+    return ExternalAudience(**stored | {"scopes": frozenset(stored["scopes"])})
 
 
 def new_client(session: Session, client_id: str, own_audience: str) -> ClientRecord:
@@ -203,10 +204,7 @@ def load_acting_clients(
     enabled = select(ClientRow.client_id).where(ClientRow.disabled.is_(False))
     columns = select(rule.client_id, rule.to_audience).where(rule.client_id.in_(enabled))
     ordered = columns.order_by(rule.client_id, rule.to_audience).distinct().limit(MAX_ACTING)
-    found = {
-        ActingClient(client.client_id, each.issuer, is_external=True): None
-        for each in client.external_audiences
-    }
+    found = {each.acting(client.client_id, each.scopes): None for each in client.external_audiences}
     reached, new = {audience_id}, {audience_id}
     for _ in range(MAX_ACTORS):
         if not new:
@@ -220,8 +218,8 @@ def load_acting_clients(
         ClientRow.client_id.in_(ids), ClientRow.external_audiences.is_not(None)
     )
     for client_id, external in session.execute(of_others.order_by(ClientRow.client_id)):
-        at = (ActingClient(client_id, each["issuer"], is_external=True) for each in external)
-        found |= dict.fromkeys(at)
+        audiences = map(_external_audience, external)
+        found |= dict.fromkeys(each.acting(client_id, each.scopes) for each in audiences)
     return tuple(list(found)[:MAX_ACTING])
 
 

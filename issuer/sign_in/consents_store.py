@@ -65,6 +65,8 @@ _ACTOR = (
     ConsentActorRow.client_id,
     ConsentActorRow.audience_id,
     ConsentActorRow.external_issuer,
+    ConsentActorRow.external_resource,
+    ConsentActorRow.external_scopes,
 )
 
 
@@ -102,7 +104,7 @@ def _scopes(redirects: Mapping[str, Any] | None) -> frozenset[str]:
 def _is_allowed(asked: ActingFor, told: _ByAudience) -> bool:
     here = [each for at, each in told.items() if asked.audience_id in {None, at}]
     if here:
-        named = [each.scopes for each in here if asked.acting in each.actors]
+        named = [each.scopes for each in here if is_told(each.actors, [asked.acting])]
         # The first party need not be asked about scopes, only about those who act.
         scopes = frozenset() if asked.client.first_party else asked.scopes
         return any(all(covers(each, scope) for scope in scopes) for each in named)
@@ -116,10 +118,22 @@ def _key(asked: ActingFor) -> tuple[str, str]:
 
 
 def _acting_client(
-    client_id: str, audience_id: str | None, external_issuer: str | None
+    client_id: str,
+    audience_id: str | None,
+    external_issuer: str | None,
+    resource: str | None,
+    scopes: Sequence[str] | None,
 ) -> ActingClient:
-    at = audience_id or external_issuer or ""
-    return ActingClient(client_id, at, is_external=external_issuer is not None)
+    if external_issuer is None:
+        return ActingClient(client_id, audience_id or "")
+    # Without a resource: told by a version that did not name any, so that none was allowed.
+    return ActingClient(client_id, external_issuer, True, resource or "", tuple(scopes or ()))
+
+
+def is_told(told: Iterable[ActingClient], acting: Iterable[ActingClient]) -> bool:
+    """Whether the user was told of all that these clients may do."""
+    told = frozenset(told)
+    return all(each in told or any(one.includes(each) for one in told) for each in acting)
 
 
 class ConsentStore(Statements):
@@ -133,7 +147,7 @@ class ConsentStore(Statements):
         allowed = (row.redirects or {}).get(without_port(asked.redirect_uri))
         return (
             allowed is not None
-            and asked.acting <= self.acting(row)
+            and is_told(self.acting(row), asked.acting)
             and asked.openid_scopes <= set(allowed["openid_scopes"])
             and all(covers(allowed["scopes"], scope) for scope in asked.scopes)
         )
@@ -141,7 +155,7 @@ class ConsentStore(Statements):
     def has_told(self, asked: AllowedAccess) -> bool:
         """Whether the user was never asked, or was told of everybody who would act."""
         row = self._find(asked.user_id, asked.client_id, asked.audience_id)
-        return row is None or asked.acting <= self.acting(row)
+        return row is None or is_told(self.acting(row), asked.acting)
 
     def of_user(self, user_id: str) -> Sequence[ConsentRow]:
         """The consents of the user, in order of client and audience."""
@@ -168,7 +182,7 @@ class ConsentStore(Statements):
             self.session.add(row)
         row.scopes = _union(allowed.scopes, row.scopes)
         row.openid_scopes = _union(allowed.openid_scopes, row.openid_scopes)
-        before = row.redirects if allowed.acting <= told else None
+        before = row.redirects if is_told(told, allowed.acting) else None
         row.redirects = _with(before or {}, allowed)
         row.granted_at = now
         self.session.flush()
@@ -179,8 +193,13 @@ class ConsentStore(Statements):
         actor = ConsentActorRow
         self.session.execute(delete(actor).where(actor.consent_id == consent.id))
         for each in sorted(acting):
-            at = {"external_issuer" if each.is_external else "audience_id": each.audience_id}
-            self.session.add(actor(consent_id=consent.id, client_id=each.client_id, **at))
+            row = actor(consent_id=consent.id, client_id=each.client_id)
+            if each.is_external:
+                row.external_issuer, row.external_resource = each.audience_id, each.resource
+                row.external_scopes = [*each.scopes]
+            else:
+                row.audience_id = each.audience_id
+            self.session.add(row)
         self.session.flush()
 
     def delete(self, user_id: str, client_id: str) -> bool:
@@ -201,8 +220,8 @@ class ConsentStore(Statements):
         query = select(row.id, *_ACTOR).join(actor, actor.consent_id == row.id)
         found: dict[int, set[ActingClient]] = defaultdict(set)
         of_user = query.where(row.user_id == user_id)
-        for consent_id, client_id, at, external in self.session.execute(of_user):
-            found[consent_id].add(_acting_client(client_id, at, external))
+        for each in self.session.execute(of_user):
+            found[each.id].add(_acting_client(*each[1:]))
         return {consent_id: frozenset(acting) for consent_id, acting in found.items()}
 
     def forget_acting(self, user_id: str, client_id: str) -> bool:

@@ -168,7 +168,8 @@ class Sessions(WithinTransaction):
 class AllowedActor(BaseModel):
     """A client that may act for the user at an audience (RFC 8693).
 
-    Where `external`, that is the issuer identifier of another authorization server.
+    Where `external`, that is the issuer identifier of another authorization server, where it may
+    get `scopes` for a `resource`.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -176,6 +177,13 @@ class AllowedActor(BaseModel):
     client_id: str
     audience: str
     external: bool
+    resource: str | None = None
+    scopes: tuple[str, ...] = ()
+
+    @property
+    def acting(self) -> ActingClient:
+        at = (self.client_id, self.audience, self.external)
+        return ActingClient(*at, self.resource or "", self.scopes)
 
 
 class Consent(BaseModel):
@@ -241,13 +249,19 @@ class Consents:
 
 
 def _acting(allowed: AllowedAccess) -> dict[str, object]:
-    actors = [each.model_dump() for each in _actors(allowed.acting)]
+    actors = [each.model_dump(exclude_defaults=True) for each in _actors(allowed.acting)]
     return {"acting": actors} if actors else {}
 
 
 def _actors(acting: Iterable[ActingClient]) -> tuple[AllowedActor, ...]:
     return tuple(
-        AllowedActor(client_id=each.client_id, audience=each.audience_id, external=each.is_external)
+        AllowedActor(
+            client_id=each.client_id,
+            audience=each.audience_id,
+            external=each.is_external,
+            resource=each.resource or None,
+            scopes=each.scopes,
+        )
         for each in sorted(acting)
     )
 

@@ -13,7 +13,6 @@ from issuer.audit import Trails
 from issuer.clock import Clock
 from issuer.database import Database, Session
 from issuer.directory import (
-    ActingClient,
     AudienceRecord,
     ClientRecord,
     Directory,
@@ -203,8 +202,8 @@ def _may_ask(client: ClientRecord, external: ExternalAudience) -> bool:
 
 def _is_allowed(session: Session, asserted: Asserted, authorization: IdJag) -> bool:
     """Whether the consent page named the client and the other server, or need not have."""
-    client, issuer = authorization.client, authorization.external.issuer
-    actor = ActingClient(client.client_id, issuer, is_external=True)
+    client = authorization.client
+    actor = authorization.external.acting(client.client_id, authorization.scopes)
     if asserted.by is not None:
         asked = asserted.by.acted_for_by(actor)
     else:

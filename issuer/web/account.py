@@ -6,7 +6,6 @@ from typing import Any
 from starlette.responses import Response
 
 from issuer.composition import UnitOfWork
-from issuer.directory import ActingClient
 from issuer.errors import NotFound
 from issuer.languages import N_, _
 from issuer.sign_in.passkeys import why_not_offered
@@ -146,9 +145,7 @@ class AccountEndpoint(OwnPageEndpoint):
         views = []
         for each in work.consents.of_user(user_id):
             name, agent_os = self._name(each.client_id), self._agent_os(work, each.audience)
-            acting = acting_in_words(
-                work, (ActingClient(one.client_id, one.audience) for one in each.acting)
-            )
+            acting = acting_in_words(work, (one.acting for one in each.acting))
             views.append(ConsentView(each.client_id, name, agent_os, each.granted_at, acting))
         return tuple(views)
 

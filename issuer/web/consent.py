@@ -83,7 +83,7 @@ class ConsentEndpoint(FlowEndpoint):
 
 def _offer(step: ConsentNeeded) -> str:
     """A mark of what the page says: the form must name the same."""
-    acting = (f"{each.client_id} {each.audience_id} {each.is_external}" for each in step.acting)
+    acting = map(repr, step.acting)
     parts = (step.user.id, step.request.audience_id or "", *step.scopes, "", *step.openid_scopes)
     parts += ("", *acting)
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:_OFFER_CHARACTERS]

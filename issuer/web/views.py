@@ -71,12 +71,15 @@ class AgentOS:
 class ActingAt:
     """The names of the clients that may act for the person at an AgentOS.
 
-    Where `is_external`, that is another authorization server, whose tokens are its own.
+    Where `is_external`, that is another authorization server, whose tokens are its own: for a
+    `resource` there, with these `scopes`.
     """
 
     agent_os: AgentOS
     clients: tuple[str, ...]
     is_external: bool = False
+    resource: str = ""
+    scopes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,6 +3,7 @@
 import re
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from urllib.parse import quote, urlsplit
 
@@ -151,19 +152,22 @@ def agent_os_of(audience: Audience) -> AgentOS:
 
 def acting_in_words(work: UnitOfWork, acting: Iterable[ActingClient]) -> tuple[ActingAt, ...]:
     """Where clients may act for somebody, and which, by name; two queries."""
-    places: dict[tuple[str, bool], list[str]] = defaultdict(list)
+    places: dict[ActingClient, list[str]] = defaultdict(list)
     for each in acting:
-        places[each.audience_id, each.is_external].append(each.client_id)
+        places[replace(each, client_id="")].append(each.client_id)
     ids = {client_id for some in places.values() for client_id in some}
     names = {each.client_id: escaped(each.name) for each in work.clients.named(ids)}
-    audiences = {each.id: each for each in work.audiences.named(each for each, _ in places)}
+    named = work.audiences.named(each.audience_id for each in places)
+    audiences = {each.id: each for each in named}
     return tuple(
         ActingAt(
-            _place(at, None if is_external else audiences.get(at)),
+            _place(at.audience_id, None if at.is_external else audiences.get(at.audience_id)),
             tuple(names.get(each) or each for each in client_ids),
-            is_external,
+            at.is_external,
+            escaped(at.resource),
+            tuple(escaped(each) for each in at.scopes),
         )
-        for (at, is_external), client_ids in places.items()
+        for at, client_ids in places.items()
     )
 
 

@@ -197,7 +197,8 @@ def test_a_trailing_slash_of_the_resource_is_ignored(app: SignedInApp, listed: s
     """The MCP SDK for TypeScript adds one. The claim is the resource as it is listed."""
     with app.deployment.changing() as work:
         work.clients.update("agent", {"external_audiences": [{**LISTED[0], "resource": listed}]})
-    answer = app.id_jag(resource=asked)
+    again = app.person.signs_in_to(App(app.endpoint, app.client), scope="openid")
+    answer = app.id_jag(again.body["id_token"], resource=asked)
     assert answer.status == 200
     assert app.endpoint.claims(answer)["resource"] == listed
 
@@ -356,6 +357,23 @@ def test_the_user_must_have_allowed_the_other_server(app: SignedInApp):
     refused = app.id_jag()
     assert (refused.status, refused.error) == (400, "invalid_target")
     assert "has not allowed" in refused.body["error_description"]
+
+
+def test_the_user_must_have_allowed_the_resource_and_its_scopes(app: SignedInApp):
+    """One that was told of goes on; others that are listed later need consent again."""
+    wider = {**LISTED[0], "scopes": [*LISTED[0]["scopes"], "files.delete"]}
+    more = {**LISTED[0], "resource": "https://later.example"}
+    with app.deployment.changing() as work:
+        work.clients.update("agent", {"external_audiences": [wider, *LISTED[1:], more]})
+    told = " ".join(LISTED[0]["scopes"])
+    assert app.id_jag(scope=told).status == 200
+    for asked in ({}, {"scope": "files.delete"}, {"resource": "https://later.example"}):
+        refused = app.id_jag(**asked)
+        assert refused.error == "invalid_target"
+        assert "has not allowed" in refused.body["error_description"]
+    again = app.person.signs_in_to(App(app.endpoint, app.client), scope="openid")
+    assert app.id_jag(again.body["id_token"], scope="files.delete").status == 200
+    assert app.id_jag(again.body["id_token"], resource="https://later.example").status == 200
 
 
 def test_nobody_is_asked_for_a_client_of_the_first_party(

@@ -1,7 +1,9 @@
 """Withdrawing what a user allowed a client."""
 
 import pytest
+from sqlalchemy import update as update_rows
 
+from issuer.database.tables import ConsentActorRow
 from issuer.directory import ActingClient
 from issuer.errors import NotFound
 from issuer.sign_in.authorization_request import ConsentNeeded, Redirection
@@ -78,13 +80,22 @@ def agents(deployment: Deployment) -> str:
 
 
 def may_act(
-    person: Person, app: App, client_id: str = "agents", at: str = "archive", scope: str = ""
+    person: Person,
+    app: App,
+    client_id: str = "agents",
+    at: str = "archive",
+    scope: str = "",
+    *,
+    resource: str = "urn:mcp",
+    there: str = "",
 ) -> bool:
     """Whether that client may act for the person with the token that the application has."""
     services = person.deployment.services
     client = services.tokens.directory.load_client(app.client.client_id)
     assert client is not None
-    acting = ActingClient(client_id, at, is_external=at.startswith("https:"))
+    acting = ActingClient(client_id, at)
+    if at.startswith("https:"):
+        acting = ActingClient(client_id, at, True, resource, tuple(there.split()))
     with services.database.reading() as session:
         asked = ActingFor(person.user_id, client, "my-os", acting, frozenset(scope.split()))
         (is_allowed,) = allowed_to_act(session.connection(), [asked])
@@ -106,9 +117,9 @@ def test_a_client_acts_for_people_who_were_told(alice: Person, app: App, agents:
     ]
     with alice.deployment.services.administration.reading() as work:
         (consent,) = work.consents.of_user(alice.user_id)
-    assert [each.model_dump() for each in consent.acting] == [
-        {"client_id": "agents", "audience": "archive", "external": False}
-    ]
+    (acting,) = consent.acting
+    assert (acting.client_id, acting.audience, acting.external) == ("agents", "archive", False)
+    assert (acting.resource, acting.scopes) == (None, ())
 
 
 def test_a_client_that_begins_to_act_needs_consent_again(
@@ -207,6 +218,70 @@ def test_where_else_clients_act_is_allowed_as_well(
     assert may_act(alice, app, "app", first)
     assert may_act(alice, app, "agents", second)
     assert not may_act(alice, app, "agents", first)
+
+
+SAAS = "https://saas.example"
+
+
+def at_saas(resource: str, *scopes: str) -> dict[str, object]:
+    return {"issuer": SAAS, "resource": resource, "client_id": "ours", "scopes": [*scopes]}
+
+
+def test_resources_and_scopes_elsewhere_that_are_added_need_consent(
+    alice: Person, app: App, deployment: Deployment
+):
+    update(deployment, "app", external_audiences=[at_saas("urn:mcp", "read")])
+    alice.allows(app)
+    assert may_act(alice, app, "app", SAAS, there="read")
+    for grown in (
+        [at_saas("urn:mcp", "read", "write")],
+        [at_saas("urn:mcp"), at_saas("urn:files")],
+    ):
+        update(deployment, "app", external_audiences=grown)
+        assert isinstance(alice.next_step(app), ConsentNeeded)
+    assert not may_act(alice, app, "app", SAAS, there="read write")
+    assert not may_act(alice, app, "app", SAAS, resource="urn:files")
+    update(deployment, "app", external_audiences=[at_saas("urn:mcp", "read", "write")])
+    alice.allows(app)
+    assert may_act(alice, app, "app", SAAS, there="read write")
+    with deployment.services.administration.reading() as work:
+        (consent,) = work.consents.of_user(alice.user_id)
+    (acting,) = consent.acting
+    assert (acting.resource, acting.scopes) == ("urn:mcp", ("read", "write"))
+    assert events(deployment, "consent.granted")[-1].details["acting"] == [
+        {
+            "client_id": "app",
+            "audience": SAAS,
+            "external": True,
+            "resource": "urn:mcp",
+            "scopes": ["read", "write"],
+        }
+    ]
+
+
+def test_scopes_elsewhere_that_are_taken_away_need_no_consent(
+    alice: Person, app: App, deployment: Deployment
+):
+    both = [at_saas("urn:mcp", "read", "write"), at_saas("urn:files")]
+    update(deployment, "app", external_audiences=both)
+    alice.allows(app)
+    update(deployment, "app", external_audiences=[at_saas("urn:mcp", "read")])
+    assert isinstance(alice.next_step(app), Redirection)
+    assert may_act(alice, app, "app", SAAS, there="read")
+
+
+def test_a_page_that_named_no_resource_told_of_none(
+    alice: Person, app: App, deployment: Deployment
+):
+    """As the program before the migration stored it."""
+    update(deployment, "app", external_audiences=[at_saas("urn:mcp")])
+    alice.allows(app)
+    with deployment.services.database.transaction() as session:
+        session.execute(
+            update_rows(ConsentActorRow).values(external_resource=None, external_scopes=None)
+        )
+    assert not may_act(alice, app, "app", SAAS)
+    assert isinstance(alice.next_step(app), ConsentNeeded)
 
 
 def test_many_are_looked_up_together(alice: Person, app: App, public_app: App, agents: str):

@@ -230,7 +230,13 @@ PAGES: dict[str, WebPage] = {
         agent_os=AgentOS(LONGEST, "https://" + "a" * 100),
         acting=(
             ActingAt(AgentOS(LONGEST, "https://" + "a" * 100), (LONGEST,) * 5),
-            ActingAt(AgentOS("login.example", "https://login.example"), ("Mailer",), True),
+            ActingAt(
+                AgentOS("login.example", "https://login.example"),
+                ("Mailer",),
+                True,
+                "https://mail.login.example/mcp",
+                ("mail.read", "mail.send"),
+            ),
         ),
         may=in_words([f"agents:{'agent-with-a-long-id-' * 3}{i}:run" for i in range(30)]),
     ),

@@ -46,6 +46,7 @@ def agents(deployment: Deployment) -> None:
     deployment.audience("vault")
     rules = [{"from": "my-os", "to": "archive"}, {"from": "my-os", "to": "vault"}]
     elsewhere = {"issuer": "https://login.example", "resource": "urn:mcp", "client_id": "ours"}
+    elsewhere["scopes"] = ["tools:call", "files.read"]
     deployment.client(
         "agents",
         name="Agents",
@@ -61,7 +62,8 @@ def test_the_page_says_who_else_may_act_for_the_person_and_where(agents: None, c
     assert "May act for you at" in text
     assert "Archive (archive.example) , through Agents, mailer" in text
     assert "vault, through Agents" in text
-    assert "login.example (https://login.example) , through Agents" in text
+    assert "login.example (https://login.example) , through Agents urn:mcp : " in text
+    assert "files.read , tools:call" in text
     assert "at another server, that server decides" in text
 
 
@@ -80,6 +82,14 @@ def test_a_client_that_begins_to_act_while_the_page_is_open_is_told_first(
     assert "archive, through agents" in page.text
     done = browser.submit(page, "/consent", decision="allow")
     assert "code" in returned(done.response)
+
+
+def test_the_account_says_what_may_be_done_elsewhere_with_it(
+    agents: None, browser: Browser, consent: PageSeen
+):
+    browser.submit(consent, "/consent", decision="allow")
+    text = browser.get("/account").text
+    assert "With it, Agents may act for you at login.example urn:mcp : files.read , tools" in text
 
 
 def test_allowing_gives_the_application_a_code(browser: Browser, app: App, consent: PageSeen):
