@@ -98,8 +98,8 @@ def create_invitation(
 ) -> NewInvitation:
     """Create a link with which the user sets a password or a passkey; it is shown only once.
 
-    It replaces an earlier one, works once, and for `lifetime` seconds (72 hours by default). With
-    `by_email` it is not shown where the issuer sends mail, but sent to the user (`sent_to`).
+    It replaces an earlier one (`replaces`), works once, and for `lifetime` seconds (72 hours by
+    default). With `by_email` it is not shown, but sent to the user (`sent_to`).
     """
     with caller.work(USER.write) as work:
         invitation = work.invitations.create(id, fields)

@@ -66,8 +66,8 @@ class InvitationFields(Fields):
     )
     by_email: bool = Field(
         False,
-        description="The link is sent to the e-mail address of the user, and to nobody else:"
-        " accepting it verifies the address.",
+        description="The issuer sends the link to the e-mail address of the user, and shows it to"
+        " nobody: accepting it verifies the address. Needs `ISSUER_SMTP_URL`.",
     )
 
 
@@ -77,6 +77,9 @@ class NewInvitation(BaseModel):
     url: str | None = Field(None, description="The link, unless the issuer sends it.")
     expires_at: datetime
     sent_to: str | None = Field(None, description="The address to which the issuer sends the link.")
+    replaces: datetime | None = Field(
+        None, description="When an earlier link, which no longer works, would have expired."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,14 +121,13 @@ class Invitations(WithinTransaction):
     def create(self, user_id: str, fields: InvitationFields) -> NewInvitation:
         """A new invitation for the user, in place of an earlier one.
 
-        With `by_email` the link is sent, where mail is on, and nobody else sees it: accepting it
-        verifies the address.
+        With `by_email` the issuer sends the link, and nobody else sees it: accepting it verifies
+        the address.
         """
         user = self._authorized(user_id)
         if user.disabled:
             raise NotAllowed("The user is disabled. Enable it first.")
-        if fields.by_email:
-            self._require_address(user)
+        to = self._address(user) if fields.by_email else None
         token, digest = self._tokens.new()
         now, grantor = self._clock(), self._authority.grantor
         row = InvitationRow(
@@ -135,32 +137,42 @@ class Invitations(WithinTransaction):
             given_as=grantor.given_as,
             created_at=now,
             expires_at=now + fields.lifetime,
-            verifies_email=user.email if fields.by_email else None,
+            verifies_email=to,
         )
+        replaced = self._factors.methods_of(user_id)[user_id].invited_until
         self._user_store.delete_invitation(user_id)
         self._store.add(row)
         self._trail.note("invitation.created", user_id, expires_at=row.expires_at.isoformat())
         url = f"{self._issuer}/invitation/{token}"
-        if row.verifies_email is None or self._outbox is None:
-            return NewInvitation(url=url, expires_at=row.expires_at)
-        self._send(self._outbox, user, row.verifies_email, url, row.expires_at)
-        return NewInvitation(expires_at=row.expires_at, sent_to=row.verifies_email)
+        made = NewInvitation(url=url, expires_at=row.expires_at, replaces=replaced)
+        if to is None:
+            return made
+        self._send(user, to, url, row.expires_at)
+        return made.model_copy(update={"url": None, "sent_to": to})
 
-    def _require_address(self, user: UserRow) -> None:
+    def _address(self, user: UserRow) -> str:
         """An address of now, in the same transaction, is that of whoever gives the rights."""
+        if self._outbox is None:
+            raise InvalidField(
+                "by_email",
+                "needs mail, which is off: set ISSUER_SMTP_URL and ISSUER_SMTP_FROM, or make a link"
+                " without it and send that yourself, which does not verify the address",
+            )
         if user.email is None:
             raise InvalidField("by_email", "needs an email of the user")
         may_be_of_others = not self._authority.is_created(user.id)
-        if self._outbox and may_be_of_others and self._authority.holds_rights(user.id):
+        if may_be_of_others and self._authority.holds_rights(user.id):
             raise NotAllowed(
                 "The user has rights at the issuer, and somebody without issuer:admin may have set"
                 " the address. Make a link without by_email, and send it yourself."
             )
+        return user.email
 
-    def _send(self, outbox: Outbox, user: UserRow, to: str, url: str, expires_at: datetime) -> None:
+    def _send(self, user: UserRow, to: str, url: str, expires_at: datetime) -> None:
+        assert self._outbox is not None
         message = self._texts.invitation(user.id, user.username, to, url, expires_at)
         try:
-            outbox.add(message)
+            self._outbox.add(message)
         except NotSent as error:
             raise NotAllowed(str(error)) from None
 

@@ -52,6 +52,30 @@ def test_the_link_arrives_and_accepting_it_verifies_the_address(
     assert admin.get("/users/ada-id").json()["email_verified"] is True
 
 
+def test_another_address_by_now_is_not_verified(
+    deployment: Deployment, admin: AdminApi, ada: str, receiver: SmtpReceiver
+):
+    admin.post("/users/ada-id/invitation", by_email=True)
+    link = link_in(receiver.next().get_content())
+    with deployment.changing() as work:
+        work.users.update(ada, {"email": "ada@example.org"})
+    browser = Browser(deployment.http)
+    browser.submit(browser.get(link), link, new_password=PASSWORD, repeated=PASSWORD)
+    assert admin.get("/users/ada-id").json()["email_verified"] is False
+
+
+def test_a_second_invitation_says_that_the_mailed_one_ends(
+    deployment: Deployment, admin: AdminApi, ada: str, receiver: SmtpReceiver
+):
+    first = admin.post("/users/ada-id/invitation", by_email=True).json()
+    second = admin.post("/users/ada-id/invitation")
+    assert second.json()["replaces"] == first["expires_at"]
+    browser = person(deployment, "boss", ["issuer:admin"])
+    page = browser.get("/console/users/ada-id")
+    form = {"form": page.form("/console/users/ada-id").fields["form"], "do": "invite"}
+    assert "The earlier link, which would have" in browser.post("/console/users/ada-id", form).text
+
+
 def test_the_link_is_in_no_answer_event_or_log(
     deployment: Deployment,
     admin: AdminApi,
@@ -200,7 +224,8 @@ def sending(cli: Cli, receiver: SmtpReceiver) -> Cli:
 
 @pytest.mark.parametrize("database_kind", ["sqlite"])
 def test_a_command_sends_before_it_says_so(cli: Cli, receiver: SmtpReceiver):
-    assert "https://id.example/invitation/" in cli.done("user", "invite", "ada", "--by-email")
+    refused = cli("user", "invite", "ada", "--by-email")
+    assert "needs mail, which is off: set ISSUER_SMTP_URL" in refused.sentence
     mailing = sending(cli, receiver)
     assert mailing.json("user", "invite", "ada", "--by-email").keys() == {
         *("id", "expires_at", "sent_to")
@@ -208,6 +233,9 @@ def test_a_command_sends_before_it_says_so(cli: Cli, receiver: SmtpReceiver):
     assert link_in(receiver.next().get_content())
     said = mailing.done("user", "invite", "ada", "--by-email")
     assert said == f"The invitation was sent to {ADDRESS}.\n"
+    again = mailing("user", "invite", "ada")
+    assert again.out.startswith("https://id.example/invitation/")
+    assert "The earlier link no longer works." in again.err
     receiver.answers.append("451 4.7.1 Try again later")
     assert "451 4.7.1 Try again later" in mailing("user", "invite", "ada", "--by-email").sentence
 

@@ -1,7 +1,7 @@
 """Invitations: a link that sets a first password or passkey, on both databases."""
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy import select
@@ -45,26 +45,29 @@ def test_an_invitation_sets_a_password_once(deployment: Deployment):
         accept(deployment, token, "another correct horse")
 
 
-def test_an_invitation_by_email_verifies_the_address_that_it_was_sent_to(deployment: Deployment):
-    """Another way to send the link, or another address by now, verifies nothing."""
+def test_without_mail_no_invitation_goes_by_email(deployment: Deployment):
+    """Nobody would send it, and accepting a link that an operator sends verifies no address."""
+    bob = deployment.user("bob", password=None, email="bob@example.com")
+    with pytest.raises(InvalidField, match="needs mail, which is off: set ISSUER_SMTP_URL"):
+        invited(deployment, bob, by_email=True)
+    accept(deployment, invited(deployment, bob))
+    with deployment.changing() as work:
+        assert not work.users.get(bob).email_verified
 
-    def is_verified(*, changed_to: str | None = None, **fields: object) -> bool:
-        bob = deployment.user("bob", password=None, email="bob@example.com")
-        token = invited(deployment, bob, **fields)
-        with deployment.changing() as work:
-            work.users.update(bob, {"email": changed_to} if changed_to else {})
-        accept(deployment, token)
-        with deployment.changing() as work:
-            verified = work.users.get(bob).email_verified
-            work.users.delete(bob)
-        return verified
 
-    assert is_verified(by_email=True)
-    assert not is_verified()
-    assert not is_verified(by_email=True, changed_to="bob@example.org")
-    carol = deployment.user("carol", password=None)
-    with pytest.raises(InvalidField, match="by_email"):
-        invited(deployment, carol, by_email=True)
+def test_a_new_link_tells_of_the_one_that_it_replaces(deployment: Deployment):
+    bob = deployment.user("bob", password=None)
+
+    def replaced() -> datetime | None:
+        with deployment.changing() as work:
+            return work.invitations.create(bob, InvitationFields()).replaces
+
+    assert replaced() is None
+    assert replaced() == deployment.clock() + timedelta(hours=72)
+    deployment.wait(timedelta(hours=72))
+    assert replaced() is None, "the earlier one has expired"
+    accept(deployment, invited(deployment, bob))
+    assert replaced() is None, "the earlier one was used"
 
 
 def test_one_of_many_requests_accepts(deployment: Deployment):

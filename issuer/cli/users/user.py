@@ -5,6 +5,8 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated
 
+import typer
+
 from issuer.cli import output
 from issuer.cli.assignments import assignment_commands
 from issuer.cli.collection import CollectionCommands
@@ -136,8 +138,8 @@ def invite(
     lifetime: str | None = option("DURATION", "How long the link works. Default: 72h."),
     by_email: bool = flag(
         "--by-email",
-        "Send it to the e-mail address of the user alone: whoever accepts it has verified"
-        " the address. The issuer sends it where ISSUER_SMTP_URL is set; else you do.",
+        "Send it to the e-mail address of the user, and show it to nobody: accepting it"
+        " verifies the address. Needs ISSUER_SMTP_URL.",
     ),
     cancel: bool = flag("--cancel", "Cancel the current link instead. On a terminal it asks."),
     yes: Yes = False,
@@ -163,6 +165,8 @@ def invite(
     with changing() as work:
         user_id = find_user(work, user).id
         made = work.invitations.create(user_id, fields)
+    if made.replaces is not None:
+        typer.echo("Warning: The earlier link no longer works.", err=True)
     said = made.url or f"The invitation was sent to {made.sent_to}."
     output.say(said, {"id": user_id, **made.model_dump(mode="json", exclude_none=True)})
 

@@ -40,6 +40,7 @@ def invitation_link(
         is_scripted=not invitation.sent_to,
         sent_to=invitation.sent_to,
         expires_at=invitation.expires_at,
+        replaces=invitation.replaces,
     )
 
 
