@@ -24,33 +24,28 @@ _PRODUCTS = {
     each.lower(): each
     for each in ("Auth0", "Entra", "GitHub", "GitLab", "Google", "Keycloak", "Microsoft", "Okta")
 }
-_STEPS = (
-    (
-        timedelta(days=365),
-        Nn_("%(num)s year ago", "%(num)s years ago"),
-        Nn_("in %(num)s year", "in %(num)s years"),
-    ),
-    (
-        timedelta(days=30),
-        Nn_("%(num)s month ago", "%(num)s months ago"),
-        Nn_("in %(num)s month", "in %(num)s months"),
-    ),
-    (
-        timedelta(days=1),
-        Nn_("%(num)s day ago", "%(num)s days ago"),
-        Nn_("in %(num)s day", "in %(num)s days"),
-    ),
-    (
-        timedelta(hours=1),
-        Nn_("%(num)s hour ago", "%(num)s hours ago"),
-        Nn_("in %(num)s hour", "in %(num)s hours"),
-    ),
-    (
-        timedelta(minutes=1),
+_STEPS = {
+    timedelta(minutes=1): (
         Nn_("%(num)s minute ago", "%(num)s minutes ago"),
         Nn_("in %(num)s minute", "in %(num)s minutes"),
     ),
-)
+    timedelta(hours=1): (
+        Nn_("%(num)s hour ago", "%(num)s hours ago"),
+        Nn_("in %(num)s hour", "in %(num)s hours"),
+    ),
+    timedelta(days=1): (
+        Nn_("%(num)s day ago", "%(num)s days ago"),
+        Nn_("in %(num)s day", "in %(num)s days"),
+    ),
+    timedelta(days=30): (
+        Nn_("%(num)s month ago", "%(num)s months ago"),
+        Nn_("in %(num)s month", "in %(num)s months"),
+    ),
+    timedelta(days=365): (
+        Nn_("%(num)s year ago", "%(num)s years ago"),
+        Nn_("in %(num)s year", "in %(num)s years"),
+    ),
+}
 _UNITS = (
     (timedelta(days=1), Nn_("%(num)s day", "%(num)s days")),
     (timedelta(hours=1), Nn_("%(num)s hour", "%(num)s hours")),
@@ -65,10 +60,15 @@ _IDENTITY = {
 
 
 def ago(instant: datetime, now: datetime) -> str:
-    """ "just now", "5 minutes ago", "2 years ago", "in 3 days"."""
-    for step, past, future in _STEPS:
-        if (number := abs(now - instant) // step) >= 1:
-            return ngettext(*(past if instant < now else future), number)
+    """ "just now", "5 minutes ago", "2 years ago", "in 3 days"; rounded to the nearest unit."""
+    distance, number, unit = abs(now - instant), 0, timedelta()
+    for step in _STEPS:
+        if max(distance, number * unit) < step:  # 59.9 minutes are rounded to an hour
+            break
+        number, unit = (distance + step / 2) // step, step
+    if number:
+        past, future = _STEPS[unit]
+        return ngettext(*(past if instant < now else future), number)
     return _("just now") if instant <= now else _("in a moment")
 
 

@@ -164,14 +164,15 @@ def _jobs(jobs: list[dict[str, Any]]) -> str:
 
 
 def in_words(seconds: int) -> str:
-    """Such as 3 h 12 min."""
+    """Such as 3 h 12 min, rounded."""
     if seconds < _MINUTE:
         return f"{seconds} s"
-    if seconds < _HOUR:
-        return f"{seconds // _MINUTE} min"
-    if seconds < _DAY:
-        return f"{seconds // _HOUR} h {seconds % _HOUR // _MINUTE} min"
-    return f"{seconds // _DAY} d {seconds % _DAY // _HOUR} h"
+    minutes, hours = round(seconds / _MINUTE), round(seconds / _HOUR)
+    if minutes < _HOUR // _MINUTE:
+        return f"{minutes} min"
+    if minutes < _DAY // _MINUTE:
+        return "{} h {} min".format(*divmod(minutes, 60))
+    return "{} d {} h".format(*divmod(hours, 24))
 
 
 @app.command()
