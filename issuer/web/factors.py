@@ -125,7 +125,7 @@ class RecoveryCodesEndpoint(OwnPageEndpoint):
                 codes = work.factors.renew_recovery_codes(session.user_id)
         except NotAllowed:
             return self.site.to("/account", done="gone")
-        return recovery_codes(self, codes)
+        return recovery_codes(self, codes, replaces=True)
 
 
 class PasskeyEndpoint(OwnPageEndpoint):
@@ -165,7 +165,9 @@ def authenticator_page_again(
     return replace(authenticator_page(page, visit, setup), error=_(_WRONG))
 
 
-def recovery_codes(page: PageEndpoint, codes: list[str]) -> Response:
+def recovery_codes(page: PageEndpoint, codes: list[str], *, replaces: bool = False) -> Response:
     """They are shown once, in the answer to the form: nothing keeps them for another page."""
     url = page.site.url("/account")
-    return page.site.pages.answer(RecoveryCodesPage(codes=tuple(codes), next_url=url))
+    return page.site.pages.answer(
+        RecoveryCodesPage(codes=tuple(codes), next_url=url, replaces=replaces)
+    )

@@ -305,11 +305,14 @@ class AuthenticatorPage(WebPage):
 
 @dataclass(frozen=True, kw_only=True)
 class RecoveryCodesPage(WebPage):
+    """`replaces`: there were earlier ones."""
+
     TEMPLATE = "recovery_codes.html"
     SCRIPT = COPY
     HEADING = N_("Your recovery codes")
     codes: tuple[str, ...] = field(repr=False)
     next_url: str
+    replaces: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

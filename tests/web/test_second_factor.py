@@ -224,6 +224,7 @@ def test_new_recovery_codes_replace_the_old_ones(browser: Browser, phone: Authen
     browser.submit(browser.follow(browser.sign_in()), PAGE, code=phone.code())
     page = browser.get("/account/recovery-codes")
     shown = browser.submit(page, "/account/recovery-codes")
+    assert "Earlier recovery codes no longer work." in shown.text
     new = CODES.findall(shown.response.text)
     assert not set(new) & set(phone.recovery_codes)
     assert shown.response.headers["cache-control"] == "no-store"

@@ -164,6 +164,8 @@ def test_somebody_without_scopes_of_the_issuer_is_refused(browser: Browser, alic
     browser.sign_in()
     page = browser.get(PATH)
     assert page.status == httpx.codes.FORBIDDEN
-    assert "The console is for administrators You are signed in as alice." in page.text
+    assert "The console is for administrators You are signed in as alice, who has no" in page.text
+    assert "Your account page shows" in page.text
     assert 'href="/account"' in page.response.text
+    assert "switch=1" in page.response.text
     assert "scope" not in page.text

@@ -12,6 +12,7 @@ from issuer.clock import Clock
 from issuer.errors import Forbidden, NotAllowed, NotFound
 from issuer.http.cookies import Cookies
 from issuer.keys.sealing import SealedTexts
+from issuer.languages import _
 from issuer.sign_in.sessions import AlreadySent
 from issuer.web.console.screens.views import Command, Notice
 from issuer.web.views import ProblemPage
@@ -37,7 +38,7 @@ class ForAccountPage(NotAllowed):
 
 
 class NotAdministrator(Forbidden):
-    """Of somebody without any scope of this issuer."""
+    """Of somebody without any scope of this issuer: in their language, unlike the console."""
 
     def __init__(self, username: str) -> None:
         super().__init__(None)
@@ -49,12 +50,17 @@ def problem_of(error: Exception, way_back: str) -> tuple[ProblemPage, int]:
     heading, status, says, then = "This was refused", _CONFLICT, "Go back", "Nothing was changed."
     if isinstance(error, NotAdministrator):
         return ProblemPage(
-            heading="The console is for administrators",
-            sentence=f"You are signed in as {error.username}. Nothing was changed.",
+            heading=_("The console is for administrators"),
+            sentence=_(
+                "You are signed in as %(name)s, who has no rights at this issuer itself. Your"
+                " account page shows how and where you sign in, and which applications act for you."
+                " If you should administer something, ask whoever runs this issuer.",
+                name=error.username,
+            ),
             way_back=_ACCOUNT,
-            way_back_says="Go to your account",
-            leaves_by="/sign-out",
-            leaves_says="Sign in as somebody else",
+            way_back_says=_("To your account"),
+            leaves_by="/sign-in?switch=1&next=%2Fconsole",
+            leaves_says=_("Sign in as somebody else"),
         ), _FORBIDDEN
     if isinstance(error, AlreadySent):
         heading, then = "This form was sent already", _AGAIN

@@ -147,6 +147,8 @@ class ConsoleEndpoint(OwnPageEndpoint):
         return True
 
     def _problem(self, error: Exception, way_back: str = PATH) -> Response:
+        if isinstance(error, NotAdministrator):
+            self.site.pages.choose_language()
         page, status = problem_of(error, way_back)
         page = replace(page, way_back=self.site.base + page.way_back)
         return self.site.pages.problem(page, status)
