@@ -12,6 +12,8 @@ _COMPARED_NAMES, _COMPARED_LENGTH = 500, 50
 
 def escaped(text: str) -> str:
     """`text` on one line; what is not printable, such as ANSI escapes, is escaped as in JSON."""
+    if text.isprintable():
+        return text
     return "".join(each if each.isprintable() else json.dumps(each)[1:-1] for each in text)
 
 

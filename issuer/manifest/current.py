@@ -55,9 +55,11 @@ def require_readable(work: Configuration) -> None:
         work.authority.require(resource_type.read)
 
 
-def resources(work: Configuration, resource_type: ResourceType[Any, Any]) -> Iterator[Any]:
-    """Every resource of the type."""
-    for page in _pages(work, resource_type):
+def resources(
+    work: Configuration, resource_type: ResourceType[Any, Any], after: str | None = None
+) -> Iterator[Any]:
+    """Every resource of the type whose key follows `after`."""
+    for page in _pages(work, resource_type, after):
         yield from page
 
 

@@ -1,11 +1,11 @@
 """What is held, and the evidence of whether it is used."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from pydantic import BaseModel
 
@@ -19,7 +19,14 @@ from issuer.review.exchanges import Exchanges
 from issuer.review.findings import Principal, ReportCoverage
 from issuer.review.lists import has_lists, without_lists
 from issuer.review.smallest import smallest
-from issuer.review.store import GivenAssignment, Membership, ReviewStore, UsedScope
+from issuer.review.store import (
+    ClientOfReview,
+    GivenAssignment,
+    Membership,
+    ReviewStore,
+    UsedScope,
+    UserOfReview,
+)
 from issuer.roles import ROLE, HeldRole, Role
 from issuer.scopes import counting_at, covers, meet
 from issuer.usage import KEPT_FOR
@@ -31,6 +38,7 @@ READS = (AUDIENCE, ROLE, CLIENT, USER)
 _BATCH = 500
 _DAY = timedelta(days=1)
 _OWN = "its own scopes"
+Resource: TypeAlias = Client | User | ClientOfReview | UserOfReview
 
 
 class Reviewable(current.Configuration, Protocol):
@@ -70,7 +78,7 @@ class ReviewedPrincipal:
     """
 
     principal: Principal
-    resource: Client | User
+    resource: Resource
     audiences: tuple[str, ...]
     direct: frozenset[str]
     roles: list[HeldRole]
@@ -90,7 +98,7 @@ class ReviewedPrincipal:
 class UsageEvidence:
     """What verifiers reported, compared with what clients and users hold. Reads all audiences.
 
-    `has_read_all`: no client or user was left out of the `batches`.
+    `has_read_all`: no client or user was left out by `first`.
     """
 
     work: Reviewable
@@ -152,52 +160,71 @@ class UsageEvidence:
         got = (each for name, some in used.items() for each in self.exchanges.got_by(name, some))
         return self.exchanges.needed_for(got)
 
-    def batches(
-        self, resource_type: ResourceType[Any, Any], most: int | None, after: str | None = None
-    ) -> Iterator[list["ReviewedPrincipal"]]:
-        """At most so many clients or users that administrators made, in order of their ids.
+    @cached_property
+    def judges(self) -> bool:
+        """Whether the reports about some audience tell what is not used there."""
+        return any(each.is_known for each in self.coverage.values())
 
-        Only ids that follow `after`.
-        """
-        every = current.principals(self.work, resource_type, after)
-        found = islice(every, most)
+    def every(
+        self, resource_type: ResourceType[Any, Any], after: str | None = None
+    ) -> Iterator[list[ReviewedPrincipal]]:
+        """All clients or users that administrators made, in order of their ids, after that one."""
+        found = current.resources(self.work, resource_type, after)
         while batch := list(islice(found, _BATCH)):
-            yield self._holders(resource_type, batch)
-        self.has_read_all = self.has_read_all and next(every, None) is None
+            yield self._holders(resource_type, batch, lambda _: True)
+
+    def first(
+        self, resource_type: ResourceType[Any, Any], most: int
+    ) -> Iterator[list[ReviewedPrincipal]]:
+        """As `every`, at most so many: with what a review says of them, and nothing else.
+
+        Their roles are read where something can be said about those.
+        """
+        read: Callable[[str, int], Sequence[Any]] = self.work.reviewed.clients
+        if resource_type is USER:
+            read = self.work.reviewed.users
+        after, left = "", most
+        while left and (some := read(after, min(left, _BATCH))):
+            yield self._holders(resource_type, some, lambda used: self.judges or bool(used))
+            after, left = resource_type.key_of(some[-1]), left - len(some)
+        self.has_read_all = self.has_read_all and not read(after, 1)
 
     def holder(self, resource: Client | User) -> ReviewedPrincipal:
         """One client or user."""
         resource_type: ResourceType[Any, Any] = USER if isinstance(resource, User) else CLIENT
-        roles = self.work.assignments.held_by(resource_type.key_of(resource))
-        (holder,) = self._holders(resource_type, [(resource, roles)])
+        (holder,) = self._holders(resource_type, [resource], lambda _: True)
         return holder
 
     def _holders(
         self,
         resource_type: ResourceType[Any, Any],
-        batch: Sequence[tuple[Client | User, list[HeldRole]]],
-    ) -> list["ReviewedPrincipal"]:
+        batch: Sequence[Any],
+        has_roles: Callable[[list[UsedScope]], bool],
+    ) -> list[ReviewedPrincipal]:
+        """`has_roles`: whether the roles of one that used this are read."""
         store, acting = self.work.reviewed, self.exchanges.clients
-        ids = [resource_type.key_of(each) for each, _ in batch]
+        ids = [resource_type.key_of(each) for each in batch]
         if resource_type is USER:
             used = store.used_by_users(ids)
             by_user = store.used_by_users(ids, through=acting) if acting else {}
             exchanged = [self.exchanges.needed_for(by_user.get(each, ())) for each in ids]
         else:
             used, exchanged = store.used_by_clients(ids), [self._exchanged_by_clients] * len(ids)
+        held = [each for each in ids if has_roles(used.get(each, []))]
+        roles = self.work.assignments.held_by_each(held) if held else {}
         return [
-            self._holder(*each, used.get(id_, []), more)
+            self._holder(each, roles.get(id_, []), used.get(id_, []), more)
             for each, id_, more in zip(batch, ids, exchanged, strict=True)
         ]
 
     def _holder(
         self,
-        resource: Client | User,
+        resource: Resource,
         roles: list[HeldRole],
         used: list[UsedScope],
         exchanged: Mapping[str, set[str]],
     ) -> ReviewedPrincipal:
-        if isinstance(resource, User):
+        if isinstance(resource, User | UserOfReview):
             principal = Principal(kind=USER.kind, id=resource.id, name=resource.username)
             audiences, direct = tuple(self.coverage), frozenset[str]()
         else:
@@ -302,7 +329,7 @@ class UsageEvidence:
         Changes of a group at a trusted issuer are not known at all.
         """
         changed = [holder.resource.created_at, *filter(None, [since.given_at])]
-        if isinstance(holder.resource, Client):
+        if isinstance(holder.resource, Client | ClientOfReview):
             changed.append(holder.resource.updated_at)
         if role is not None:
             changed.append(self.roles[role.role].updated_at)

@@ -67,7 +67,8 @@ def propose(
     """
     count = work.change_count()  # read first, so that no row is older
     evidence = UsageEvidence(work, now, unused_for)
-    ((holder, rows),) = evidence.rows([evidence.holder(_resource(work, name))])
+    resource = _resource(work, name)
+    ((holder, rows),) = evidence.rows([evidence.holder(resource)])
     _require_known(evidence, holder, rows)
     held: dict[str, set[str]] = {}
     used: dict[str, set[str]] = {}
@@ -83,7 +84,7 @@ def propose(
         count,
         {audience: frozenset(scopes) for audience, scopes in held.items()},
         enough,
-        _manifest(evidence, holder, enough),
+        _manifest(evidence, holder, resource, enough),
         f"{_ASKED} {_LIFTS}" if had_admin else _ASKED,
     )
 
@@ -117,10 +118,13 @@ def _resource(work: Reviewable, name: str) -> Client | User:
 
 
 def _manifest(
-    evidence: UsageEvidence, holder: ReviewedPrincipal, enough: Mapping[str, frozenset[str]]
+    evidence: UsageEvidence,
+    holder: ReviewedPrincipal,
+    resource: Client | User,
+    enough: Mapping[str, frozenset[str]],
 ) -> dict[str, Any]:
     """Its whole entry, as a manifest declares it, with roles that give exactly this."""
-    resource, is_client = holder.resource, isinstance(holder.resource, Client)
+    is_client = isinstance(resource, Client)
     roles = [each for each in assigned(holder.roles) if _is_of_issuer(evidence, each)]
     own: dict[str, Any] = {"id": holder.principal.id}
     made: list[dict[str, Any]] = []

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from issuer.clients import CLIENT, Client
+from issuer.clients import CLIENT
 from issuer.resources import ResourceType
 from issuer.review.evidence import (
     UNUSED_FOR,
@@ -18,6 +18,7 @@ from issuer.review.evidence import (
     UsageEvidence,
 )
 from issuer.review.findings import FindingKind, Principal, ReportCoverage, ReviewFinding
+from issuer.review.store import ClientOfReview
 from issuer.scopes import counting_at, covers
 from issuer.users import USER
 
@@ -107,7 +108,7 @@ def _held(
         name, collection = first.get(kind.kind), evidence.work.collection(kind)
         if name is not None and collection.exists(name):
             yield from evidence.rows([evidence.holder(collection.get(name))])
-        for batch in evidence.batches(kind, None, name):
+        for batch in evidence.every(kind, name):
             yield from evidence.rows(batch)
 
 
@@ -138,8 +139,9 @@ def _findings(evidence: UsageEvidence) -> Iterator[ReviewFinding]:
     """All of them, each kind in its order."""
     verdicts: dict[str, set[str]] = {}
     for kind, absences in ((CLIENT, _unused_clients), (USER, _not_signed_in)):
-        for batch in evidence.batches(kind, MOST_PRINCIPALS):
-            for holder, rows in evidence.rows(batch):
+        for batch in evidence.first(kind, MOST_PRINCIPALS):
+            reported = batch if evidence.judges else [each for each in batch if each.used]
+            for holder, rows in evidence.rows(reported):
                 for row in rows:
                     if row.role is not None:
                         verdicts.setdefault(row.role, set()).add(row.verdict)
@@ -250,7 +252,7 @@ def _unused_clients(
 def _tells_by_secrets(evidence: UsageEvidence, holder: ReviewedPrincipal) -> bool:
     """Whether the use of its secrets tells whether it is used."""
     client = holder.resource
-    assert isinstance(client, Client)
+    assert isinstance(client, ClientOfReview)
     has_secrets = client.token_endpoint_auth_method.has_secret
     return has_secrets and not client.disabled and client.created_at < evidence.since
 

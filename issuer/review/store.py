@@ -13,6 +13,8 @@ from issuer.database.store import Statements, in_parts
 from issuer.database.tables import (
     AssignmentRow,
     ClientActRuleRow,
+    ClientAudienceRow,
+    ClientRow,
     ClientScopeExpiryRow,
     GroupMemberRow,
     GroupRow,
@@ -21,6 +23,7 @@ from issuer.database.tables import (
 )
 from issuer.usage.store import OTHERS
 from issuer.users.store import LAST_SIGN_IN
+from issuer.vocabulary import AuthMethod, RegisteredBy
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,29 @@ class Membership:
     began: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class UserOfReview:
+    """What a review says about a user."""
+
+    id: str
+    username: str
+    created_at: datetime
+    disabled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ClientOfReview:
+    """What a review says about a client. Of its `scopes` some may have ended."""
+
+    client_id: str
+    scopes: list[str]
+    created_at: datetime
+    updated_at: datetime
+    disabled: bool
+    token_endpoint_auth_method: AuthMethod
+    audiences: list[str]
+
+
 class ReviewStore(Statements):
     """Within one transaction."""
 
@@ -84,6 +110,27 @@ class ReviewStore(Statements):
         row = ClientActRuleRow
         rows = self.session.execute(select(row.client_id, row.from_audience, row.to_audience))
         return [(client, start, end) for client, start, end in rows]
+
+    def users(self, after: str, limit: int) -> list[UserOfReview]:
+        """The users whose ids follow `after`, in order."""
+        row = UserRow
+        query = select(row.id, row.username, row.created_at, row.disabled)
+        rows = self.session.execute(query.where(row.id > after).order_by(row.id).limit(limit))
+        return [UserOfReview(*each) for each in rows]
+
+    def clients(self, after: str, limit: int) -> list[ClientOfReview]:
+        """The clients that administrators made whose ids follow `after`, in order."""
+        row, at = ClientRow, ClientAudienceRow
+        columns = (row.client_id, row.scopes, row.created_at, row.updated_at, row.disabled)
+        query = select(*columns, row.token_endpoint_auth_method).order_by(row.client_id)
+        query = query.where(row.client_id > after, row.registered_by == RegisteredBy.ADMIN)
+        rows = self.session.execute(query.limit(limit)).all()
+        audiences = defaultdict[str, list[str]](list)
+        named = select(at.client_id, at.audience_id).order_by(at.audience_id)
+        named = named.where(at.client_id.in_([each.client_id for each in rows]))
+        for client_id, audience in self.session.execute(named):
+            audiences[client_id].append(audience)
+        return [ClientOfReview(*each, audiences[each[0]]) for each in rows]
 
     def used_by_users(
         self, user_ids: Collection[str], through: Collection[str] | None = None
@@ -123,12 +170,12 @@ class ReviewStore(Statements):
     ) -> dict[tuple[str, str, str | None], GivenAssignment]:
         """By folded id, role and audience: the assignments of these principals and groups."""
         row = AssignmentRow
+        key = (row.folded_id, row.role_name, row.audience_id)
+        query: Any = select(*key, row.given_at, row.given_by, row.expires_at)
         return {
-            (each.folded_id, each.role_name, each.audience_id): GivenAssignment(
-                each.given_at, each.given_by, each.expires_at
-            )
+            (each[0], each[1], each[2]): GivenAssignment(each[3], each[4], each[5])
             for part in in_parts(folded_ids)
-            for each in self.session.scalars(select(row).where(row.folded_id.in_(part)))
+            for each in self.session.execute(query.where(row.folded_id.in_(part)))
         }
 
     def memberships(self, user_ids: Iterable[str]) -> dict[tuple[str, str], Membership]:
