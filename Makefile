@@ -47,7 +47,7 @@ check: lint  ## lint, check types, run the fast tests of the domain on SQLite, i
 test: lint $(PROXIES) $(AGNO_VENVS:=/installed) $(call node_modules,$(FOREIGN_CLIENTS))  ## lint, check types, run every test that is not slow (ARGS='-k jwks')
 	$(PYTEST) -m 'not slow' $(ARGS)
 
-test-all: lint $(PROXIES) $(TOOLS)/bin/helm $(AGNO_VENVS:=/installed) $(call node_modules,$(FOREIGN_CLIENTS))  ## like test, with the slow tests (more than an hour)
+test-all: lint $(PROXIES) $(TOOLS)/bin/helm $(TOOLS)/bin/dex $(AGNO_VENVS:=/installed) $(call node_modules,$(FOREIGN_CLIENTS))  ## like test, with the slow tests (more than an hour)
 	$(PYTEST) $(ARGS)
 
 # The other servers are fetched and built once. Whichever cannot be had is not measured.
@@ -140,6 +140,13 @@ $(TOOLS)/bin/helm:
 	@command -v go >/dev/null || { echo 'There is no Go to build Helm with'; exit; }; \
 		echo 'Building Helm into $(@D)'; \
 		GOBIN=$(abspath $(@D)) nice -n 15 go install helm.sh/helm/v4/cmd/helm@$(HELM_VERSION)
+
+# People sign in with dex in tests. Its module cannot be installed by name, since it replaces another one.
+DEX := tests/journeys/go
+$(TOOLS)/bin/dex: $(DEX)/go.mod $(DEX)/go.sum
+	@command -v go >/dev/null || { echo 'There is no Go to build dex with'; exit; }; \
+		echo 'Building dex into $(@D)'; \
+		cd $(DEX) && CGO_ENABLED=0 nice -n 15 go build -o $(abspath $@) github.com/dexidp/dex/cmd/dex
 
 $(TOOLS)/installed: requirements-tools.txt | $(TOOLS)/bin/pip
 	@$(TOOLS)/bin/pip install $(QUIETLY) --require-hashes -r $< || echo 'There is no uv: pip is used'
