@@ -43,16 +43,31 @@ class CompanyKeycloak:
 
     def sign_out_everywhere(self) -> None:
         """An administrator ends all sessions of the person."""
-        (person,) = self._admin("GET", f"users?username={self.username}").json()
-        self._admin("POST", f"users/{person['id']}/logout")
+        self._admin("POST", f"users/{self._person['id']}/logout")
 
-    def _admin(self, method: str, path: str) -> httpx.Response:
+    def change(self, **members: object) -> None:
+        """An administrator changes the person."""
+        self._admin("PUT", f"users/{self._person['id']}", {**self._person, **members})
+
+    def remove_from_groups(self) -> None:
+        """An administrator takes the person out of every group."""
+        path = f"users/{self._person['id']}/groups"
+        for group in self._admin("GET", path).json():
+            self._admin("DELETE", f"{path}/{group['id']}")
+
+    @property
+    def _person(self) -> dict[str, Any]:
+        (person,) = self._admin("GET", f"users?username={self.username}").json()
+        return dict(person)
+
+    def _admin(self, method: str, path: str, body: object = None) -> httpx.Response:
         form = {"grant_type": "password", "client_id": "admin-cli"}
         form |= {"username": _ADMIN, "password": self.password}
         answer = httpx.post(f"{self.url}/realms/master/protocol/openid-connect/token", data=form)
         headers = {"Authorization": f"Bearer {answer.json()['access_token']}"}
         url = f"{self.url}/admin/realms/{COMPANY}/{path}"
-        return httpx.request(method, url, headers=headers).raise_for_status()
+        answer = httpx.request(method, url, headers=headers, json=body)
+        return answer.raise_for_status()
 
 
 @contextmanager

@@ -261,7 +261,10 @@ def sign_in_at_partner(page: sync_api.Page) -> None:
 def keycloak(
     issuer: RunningIssuer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[CompanyKeycloak]:
+    roles = [{"group": "staff", "role": "reader", "audience": "my-os"}]
     with running_keycloak(tmp_path_factory.mktemp("keycloak"), issuer.url) as keycloak:
+        client = {"client_id": "agentos-issuer", "client_secret": keycloak.client_secret}
+        trust(issuer, COMPANY, keycloak.issuer, provision=True, roles=roles, **client)
         yield keycloak
 
 
@@ -269,22 +272,9 @@ def test_people_of_keycloak_sign_in_and_are_signed_out_from_there(
     issuer: RunningIssuer, keycloak: CompanyKeycloak, page: sync_api.Page, callback: str
 ):
     """Roles by its groups, and OpenID Back-Channel Logout as Keycloak sends it."""
-    roles = [{"group": "staff", "role": "reader", "audience": "my-os"}]
-    trust(
-        issuer,
-        COMPANY,
-        keycloak.issuer,
-        client_id="agentos-issuer",
-        client_secret=keycloak.client_secret,
-        provision=True,
-        roles=roles,
-    )
     app = app_of(issuer, callback)
     page.goto(authorization_url(issuer, callback))
-    page.get_by_role("button", name=f"Continue with {COMPANY}").click()
-    page.get_by_label("Username or email").fill(keycloak.username)
-    page.get_by_role("textbox", name="Password").fill(keycloak.password)
-    page.get_by_role("button", name="Sign In").click()
+    sign_in_with(keycloak, page)
     page.wait_for_url("**/consent?*")
     page.get_by_role("button", name="Allow").click()
     page.wait_for_url(f"{callback}?*")
@@ -295,3 +285,29 @@ def test_people_of_keycloak_sign_in_and_are_signed_out_from_there(
     wait_until(lambda: not ask(app, token["access_token"])["active"], 10, "it is revoked")
     page.goto(f"{issuer.url}/account")
     assert page.get_by_label("User name").is_visible()
+
+
+def sign_in_with(keycloak: CompanyKeycloak, page: sync_api.Page) -> None:
+    page.get_by_role("button", name=f"Continue with {COMPANY}").click()
+    page.get_by_label("Username or email").fill(keycloak.username)
+    page.get_by_role("textbox", name="Password").fill(keycloak.password)
+    page.get_by_role("button", name="Sign In").click()
+
+
+def test_name_address_and_groups_at_keycloak_are_those_of_the_last_sign_in(
+    issuer: RunningIssuer, keycloak: CompanyKeycloak, chromium: sync_api.Browser
+):
+    def signed_in() -> tuple[str, str | None, bool, list[str]]:
+        with new_page(chromium) as page:
+            page.goto(f"{issuer.url}/sign-in")
+            sign_in_with(keycloak, page)
+            page.wait_for_url("**/account")
+        with issuer.deployment.services.administration.reading() as work:
+            user = work.users.get_by_username(keycloak.username)
+            (identity,) = work.identities.of_user(user.id)
+        return user.name, user.email, user.email_verified, identity.groups
+
+    assert signed_in() == ("Grace Example", "grace@company.example", True, ["staff"])
+    keycloak.change(lastName="Hopper", email="hopper@company.example", emailVerified=False)
+    keycloak.remove_from_groups()
+    assert signed_in() == ("Grace Hopper", "hopper@company.example", False, [])
