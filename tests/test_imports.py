@@ -102,6 +102,7 @@ DOMAIN = {
     "status": {
         "audit",
         "authority",
+        "catalogue",
         "clients",
         "directory",
         "federation",

@@ -1,14 +1,16 @@
 """`Finding`, the form of every judgement, and those that follow from the status of a server."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from issuer.keys.described import DescribedKey
 from issuer.keys.schedule import KeyState
 from issuer.settings import Settings
-from issuer.status.server_status import Attention, ServerStatus
+from issuer.status.server_status import Attention, AuditStatus, KeyStatus, ServerStatus
 from issuer.telemetry.metrics import OF_TRUSTED
 from issuer.verifiers.known_verifiers import REMEDY
+from issuer.vocabulary import SigningAlgorithm
 
 OK, NOTE, WARNING, PROBLEM = "ok", "note", "warning", "problem"
 _BEFORE_ROTATION = timedelta(days=1)
@@ -33,8 +35,8 @@ def attention(status: ServerStatus, settings: Settings, now: datetime) -> Iterat
     """The most urgent first."""
     if status.cause is not None:
         yield _of("tokens", status.cause, "Run issuer doctor on the machine of the server.")
-    yield from _of_keys(status, settings)
-    yield from _of_audit(status, settings, now)
+    yield from _bad("keys", of_keys(status.keys, settings.signing_algorithms))
+    yield from _bad("audit", of_audit(status.audit, settings, now, status.started_at))
     if (push := status.audit_push) is not None and push.failed >= _ATTEMPTS:
         problem = f"The last {push.failed:,} attempts failed: {push.failure}."
         yield _of("audit push", problem, "The events are sent again. See issuer doctor.")
@@ -56,25 +58,43 @@ def attention(status: ServerStatus, settings: Settings, now: datetime) -> Iterat
             yield _of("jobs", f"{job.name}: {job.error}", "It runs again. The log has more.")
 
 
-def _of_keys(status: ServerStatus, settings: Settings) -> Iterator[Attention]:
-    for alg in settings.signing_algorithms:
-        states = {key.state for key in status.keys if key.alg == alg}
-        if KeyState.ACTIVE not in states:
-            yield _of("keys", f"There is no active {alg} key.", "Run issuer doctor.")
+def of_keys(
+    keys: Iterable[KeyStatus | DescribedKey], algorithms: Iterable[SigningAlgorithm]
+) -> Iterator[Finding]:
+    """Whether each algorithm has a key that signs, and one that follows it."""
+    for alg in algorithms:
+        subject, states = f"{alg} keys", {key.state: key for key in keys if key.alg == alg}
+        if (active := states.get(KeyState.ACTIVE)) is None:
+            yield Finding(subject, PROBLEM, f"There is no active {alg} key.", "Run issuer doctor.")
         elif KeyState.ANNOUNCED not in states:
-            problem = f"There is no next {alg} key."
-            yield _of("keys", problem, "A running server creates it: see the job key-rotator.")
+            remedy = "A running server creates it: see the job key-rotator."
+            yield Finding(subject, PROBLEM, f"There is no next {alg} key.", remedy)
+        else:
+            yield Finding(subject, OK, f"The active key {active.summary}.")
 
 
-def _of_audit(status: ServerStatus, settings: Settings, now: datetime) -> Iterator[Attention]:
-    audit = status.audit
+def of_audit(
+    audit: AuditStatus, settings: Settings, now: datetime, started_at: datetime | None = None
+) -> Iterator[Finding]:
+    """Whether audit events could be cut off unnoticed; `started_at`: since when the server runs."""
+    subject, uncovered = "Audit log", audit.uncovered
+    since = audit.checkpoint_at or started_at or now
+    is_late = now - since > _INTERVALS * settings.audit_checkpoint_every
     if not audit.is_intact:
         problem = "Events are missing that a checkpoint covers."
-        yield _of("audit", problem, "Run issuer audit verify.")
-    made_at = audit.checkpoint_at or status.started_at
-    if audit.uncovered and now - made_at > _INTERVALS * settings.audit_checkpoint_every:
-        problem = f"{audit.uncovered:,} events have waited for a checkpoint since {made_at:%H:%M}."
-        yield _of("audit", problem, "See the job audit-checkpoints.")
+        yield Finding(subject, PROBLEM, problem, "Run issuer audit verify.")
+    if uncovered and is_late:
+        problem = f"{uncovered:,} events have waited for a checkpoint since {since:%H:%M}."
+        yield Finding(subject, PROBLEM, problem, "See the job audit-checkpoints.")
+    elif audit.is_intact:
+        verb = "event is" if uncovered == 1 else "events are"
+        yield Finding(subject, OK, f"{uncovered:,} {verb} newer than the last checkpoint.")
+
+
+def _bad(subject: str, findings: Iterable[Finding]) -> Iterator[Attention]:
+    for each in findings:
+        if each.verdict != OK:
+            yield _of(subject, each.text, each.remedy)
 
 
 def _of_verifiers(status: ServerStatus, now: datetime) -> Iterator[Attention]:

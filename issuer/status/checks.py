@@ -29,12 +29,12 @@ from issuer.keys.folder import key_files, read_key_file
 from issuer.keys.schedule import active, next_key
 from issuer.mail import NotSent
 from issuer.roles import Assignments
-from issuer.roles.assignments import ENDS_SOON
 from issuer.scopes import ISSUER_ADMIN
 from issuer.settings import Settings, is_loopback
 from issuer.sign_in.passkeys import why_not_offered
 from issuer.sign_in.provider_secrets import ProviderSecrets
 from issuer.status.attention import NOTE, OK, PROBLEM, WARNING, Finding
+from issuer.status.concerns import PRINCIPALS, ending_soon
 from issuer.vocabulary import ADMIN_CLIENT, SigningAlgorithm
 
 if TYPE_CHECKING:  # it is imported when it is first used
@@ -183,16 +183,16 @@ def of_ending_rights(
     assignments: Assignments, clients: Clients, now: datetime
 ) -> Iterator[Finding]:
     """What ends within a week, and was not given just now."""
-    for each in assignments.ending_soon(("client", "user", "group"), _MOST_ENDING):
+    ending = ending_soon(assignments, clients, PRINCIPALS, now, _MOST_ENDING)
+    for each in ending.roles:
         text = f"The role {each.role} {each.where} ends at {utc(each.end)}."
         yield Finding(f"{each.kind} {each.principal_id}", WARNING, text)
-    for client_id, scope, end in clients.scopes_ending_before(now + ENDS_SOON, _MOST_ENDING):
+    for client_id, scope, end in ending.scopes:
         text = f"Its scope {scope} ends at {utc(end)}."
         yield Finding(f"client {client_id}", WARNING, text)
-    for client_id, secret in clients.expiring_secrets(now + ENDS_SOON, _MOST_ENDING):
-        if secret.expires_at is not None:
-            text = f"The secret {secret.id} expires at {utc(secret.expires_at)}."
-            yield Finding(f"client {client_id}", WARNING, text)
+    for client_id, secret_id, end in ending.secrets:
+        text = f"The secret {secret_id} expires at {utc(end)}."
+        yield Finding(f"client {client_id}", WARNING, text)
 
 
 def of_issuers_of_people(

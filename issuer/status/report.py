@@ -11,8 +11,9 @@ from issuer.database import Database, current_revision
 from issuer.keys.described import all_described
 from issuer.keys.schedule import KeyState
 from issuer.roles import Assignments
-from issuer.roles.assignments import ENDS_SOON
 from issuer.status.attention import attention
+from issuer.status.concerns import PRINCIPALS
+from issuer.status.concerns import ending_soon as what_ends_soon
 from issuer.status.running_server import RunningServer
 from issuer.status.server_status import (
     AuditStatus,
@@ -33,7 +34,6 @@ _MAX_TEXT = 300
 _MAX_KEY_SETS = 50
 _MAX_ENDING = 100
 _FAILED_JUST_NOW = 900  # seconds
-_PRINCIPALS = ("client", "user", "group")
 
 
 def server_status(server: RunningServer) -> ServerStatus:
@@ -48,7 +48,7 @@ def server_status(server: RunningServer) -> ServerStatus:
         cause=cause,
         database=_database(server.database),
         keys=list(_keys(server)),
-        audit=_audit(server.checkpoints),
+        audit=audit_status(server.checkpoints),
         audit_push=_audit_push(server.audit_pusher),
         queues=list(_queues(server)),
         key_sets=list(_key_sets(server)),
@@ -64,16 +64,14 @@ def server_status(server: RunningServer) -> ServerStatus:
 
 def ending_soon(assignments: Assignments, clients: Clients, now: datetime) -> EndingStatus:
     """As `issuer doctor` names them: without roles that were given just now."""
-    soon = now + ENDS_SOON
-    roles = [each.end for each in assignments.ending_soon(_PRINCIPALS, _MAX_ENDING)]
-    scopes = [end for _, _, end in clients.scopes_ending_before(soon, _MAX_ENDING)]
-    secrets = [each.expires_at for _, each in clients.expiring_secrets(soon, _MAX_ENDING)]
-    counts = [len(each) for each in (roles, scopes, secrets)]
+    ending = what_ends_soon(assignments, clients, PRINCIPALS, now, _MAX_ENDING)
+    ends = [end for _, _, end in (*ending.scopes, *ending.secrets)]
+    counts = [len(each) for each in (ending.roles, ending.scopes, ending.secrets)]
     return EndingStatus(
-        roles=len(roles),
-        scopes=len(scopes),
-        secrets=len(secrets),
-        first_at=min(filter(None, (*roles, *scopes, *secrets)), default=None),
+        roles=counts[0],
+        scopes=counts[1],
+        secrets=counts[2],
+        first_at=min((*ends, *(each.end for each in ending.roles)), default=None),
         is_complete=max(counts) < _MAX_ENDING,
     )
 
@@ -97,7 +95,8 @@ def _keys(server: RunningServer) -> Iterator[KeyStatus]:
             yield KeyStatus(alg=key.alg, kid=key.kid, state=key.state, summary=key.summary)
 
 
-def _audit(checkpoints: Checkpoints) -> AuditStatus:
+def audit_status(checkpoints: Checkpoints) -> AuditStatus:
+    """How far the newest checkpoint covers the audit log."""
     coverage = checkpoints.coverage()
     return AuditStatus(
         chains=len(coverage.covered),

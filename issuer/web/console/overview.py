@@ -10,17 +10,15 @@ from starlette.responses import Response
 
 from issuer.audiences import AUDIENCE
 from issuer.audit import AuditEvent
-from issuer.catalogue import NEWEST, lint
-from issuer.catalogue.lint import Code, ScopeFinding
 from issuer.clients import CLIENT
 from issuer.groups import GROUP
 from issuer.keys.described import all_described
-from issuer.keys.schedule import KeyState
 from issuer.resources import ResourceType
 from issuer.roles import ROLE, Role
-from issuer.roles.assignments import ENDS_SOON
 from issuer.scopes import parse
-from issuer.status.attention import OK, PROBLEM, WARNING, Finding
+from issuer.status.attention import OK, PROBLEM, WARNING, Finding, of_audit, of_keys
+from issuer.status.concerns import ending_soon, odd_scope, unused_secrets
+from issuer.status.report import audit_status
 from issuer.users import USER
 from issuer.values import lazy_property
 from issuer.web.console import keys, verifiers
@@ -42,22 +40,14 @@ _CHARTS = {
     "7d": ("Last 7 days", timedelta(days=1), 7),
 }
 _SHOWN = 5  # of each kind
-_EXPIRES_WITHIN = timedelta(days=14)
-_UNUSED_FOR = timedelta(days=90)
 _NAMED_BY = {USER.kind: "username", GROUP.kind: "name"}
 _MOST_ROLES, _MOST_SCOPES = 100, 100
 _LOCKED = "sign_in.locked"
 _COUNTED: tuple[ResourceType[Any, Any], ...] = (AUDIENCE, CLIENT, USER, GROUP, ROLE)
-_ODD = {Code.NOT_A_SCOPE, Code.PER_RESOURCE_MEANS_NOTHING, Code.COVERED_BY_ANOTHER}
 
 
 def _of_client(client_id: str, text: str) -> Finding:
     return Finding(client_id, WARNING, text, path=f"/console/clients/{segment(client_id)}")
-
-
-def _is_odd(finding: ScopeFinding) -> bool:
-    is_typo = finding.code is Code.UNKNOWN_SCOPE and finding.suggestion is not None
-    return is_typo or finding.code in _ODD
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,49 +104,48 @@ class OverviewScreen(ConsoleScreen):
         if self.operator.holds(keys.READ):
             yield from self._keys()
         if self.operator.holds(recent_events.READ):
-            yield self._audit()
+            audit = audit_status(self.parts.audit.checkpoints)
+            for each in of_audit(audit, self.parts.settings, self.parts.clock()):
+                yield each._replace(path="/console/audit")
 
     def _concerns(self) -> Iterator[Finding]:
         """At most a few of each kind."""
+        yield from self._ending()
         if self.operator.holds(CLIENT.read):
-            yield from self._secrets()
-        yield from self._ending_rights()
+            yield from self._unused_secrets()
         if self.operator.holds(ROLE.read):
             yield from self._roles()
             yield from self._gone()
         if self.operator.holds(USER.read):
             yield from self._users()
 
-    def _secrets(self) -> Iterator[Finding]:
+    def _unused_secrets(self) -> Iterator[Finding]:
         now = self.parts.clock()
         with self.operator.work(CLIENT.read) as work:
-            expiring = work.clients.expiring_secrets(now + _EXPIRES_WITHIN, _SHOWN)
-            unused = work.clients.unused_secrets(now - _UNUSED_FOR, _SHOWN)
-        for client_id, secret in expiring:
-            if secret.expires_at is not None:
-                yield _of_client(client_id, f"A secret expires {ago(secret.expires_at, now)}.")
+            unused = unused_secrets(work.clients, now, _SHOWN)
         for client_id, secret in unused:
             used, made = secret.last_used_at, ago(secret.created_at, now)
             text = f"was last used {ago(used, now)}" if used else "was never used"
             yield _of_client(client_id, f"A secret {text}, and was made {made}.")
 
-    def _ending_rights(self) -> Iterator[Finding]:
-        """Roles of those whom the operator may read, and scopes of clients."""
+    def _ending(self) -> Iterator[Finding]:
+        """Roles of those whom the operator may read; scopes and secrets of clients."""
         now, kinds = self.parts.clock(), readable(self.operator, GROUP)
         if not kinds:
             return
         of_kind = {each.kind: each for each in kinds}
         with self.operator.work(kinds[0].read) as work:
-            for ending in work.assignments.ending_soon(of_kind, _SHOWN):
-                kind, key = of_kind[ending.kind], ending.principal_id
+            ending = ending_soon(work.assignments, work.clients, of_kind, now, _SHOWN)
+            for each in ending.roles:
+                kind, key = of_kind[each.kind], each.principal_id
                 named = getattr(work.collection(kind).get(key), _NAMED_BY.get(kind.kind, kind.key))
-                text = f"The role {ending.role} {ending.where} ends {ago(ending.end, now)}."
+                text = f"The role {each.role} {each.where} ends {ago(each.end, now)}."
                 path = f"/console/{kind.plural}/{segment(key)}"
                 yield Finding(named, WARNING, text, path=path)
-            if CLIENT in kinds:
-                ends = work.clients.scopes_ending_before(now + ENDS_SOON, _SHOWN)
-                for client_id, scope, end in ends:
-                    yield _of_client(client_id, f"Its scope {scope} ends {ago(end, now)}.")
+        for client_id, scope, end in ending.scopes:
+            yield _of_client(client_id, f"Its scope {scope} ends {ago(end, now)}.")
+        for client_id, _, end in ending.secrets:
+            yield _of_client(client_id, f"A secret expires {ago(end, now)}.")
 
     def _roles(self) -> Iterator[Finding]:
         shown, scopes = 0, 0
@@ -164,8 +153,7 @@ class OverviewScreen(ConsoleScreen):
             scopes += len(role.scopes)
             if scopes > _MOST_SCOPES or shown == _SHOWN:
                 return
-            odd = next(filter(_is_odd, lint(role.scopes, [NEWEST])), None)
-            if odd is not None:
+            if (odd := odd_scope(role)) is not None:
                 shown += 1
                 path = f"/console/roles/{segment(role.name)}"
                 yield Finding(role.name, WARNING, odd.message, path=path)
@@ -199,24 +187,8 @@ class OverviewScreen(ConsoleScreen):
 
     def _keys(self) -> Iterator[Finding]:
         described = all_described(self.parts.administration.keyring.keys, self.parts.clock())
-        for alg in self.parts.settings.signing_algorithms:
-            states = {key.state: key for key in described if key.alg == alg}
-            active = states.get(KeyState.ACTIVE)
-            is_well = active is not None and KeyState.ANNOUNCED in states
-            text = f"The active key {active.summary}." if active else "There is no active key."
-            verdict = OK if is_well else PROBLEM
-            yield Finding(f"{alg} keys", verdict, text, path="/console/keys")
-
-    def _audit(self) -> Finding:
-        coverage = self.parts.audit.checkpoints.coverage()
-        text = f"{coverage.uncovered:,} events are newer than the last checkpoint."
-        if coverage.uncovered == 1:
-            text = "1 event is newer than the last checkpoint."
-        verdict = OK
-        if not coverage.is_intact:
-            verdict = PROBLEM
-            text = "Events are missing that a checkpoint covers. Run issuer audit verify."
-        return Finding("Audit log", verdict, text, path="/console/audit")
+        for each in of_keys(described, self.parts.settings.signing_algorithms):
+            yield each._replace(path="/console/keys")
 
     def _first_steps(self) -> list[FirstStep]:
         """What a new issuer needs; nothing once all is done, or for who may not do all of it."""

@@ -10,7 +10,8 @@ from sqlalchemy import update
 
 from issuer.audit import Actor
 from issuer.database.tables import AuditEventRow
-from tests.builders import Credentials, Deployment
+from issuer.status.report import server_status
+from tests.builders import OPERATOR, Credentials, Deployment
 from tests.drivers import TokenDriver
 from tests.inspection.inspected import inspected
 from tests.verifiers.reporting import reported
@@ -42,8 +43,27 @@ def test_what_is_wrong_is_said(deployment: Deployment, reader: Browser):
     with deployment.services.database.changing() as session:
         session.execute(update(AuditEventRow).values(seq=-AuditEventRow.seq))
     text = reader.get(PATH).text
-    assert "Needs attention Audit log Events are missing that a checkpoint covers." in text
+    missing = "Events are missing that a checkpoint covers. Run issuer audit verify."
+    assert f"Needs attention Audit log {missing}" in text
     assert "Nothing needs attention." not in text
+
+
+def test_checkpoints_and_keys_are_judged_as_by_the_status(deployment: Deployment, reader: Browser):
+    services = deployment.services
+    services.audit.checkpoints.make()
+    deployment.role("runner", [])
+    deployment.wait(2 * services.settings.audit_checkpoint_every + timedelta(minutes=1))
+    now = deployment.clock()
+    with services.administration.changing(OPERATOR) as work:
+        work.keys.revoke(next(key for key in work.keys.all() if key.activates_at > now).kid)
+    services.keys.keyring.reload()
+    found = [
+        each for each in server_status(services.running([])).attention if each.subject != "jobs"
+    ]
+    assert [each.subject for each in found] == ["keys", "audit"]
+    text = reader.get(PATH).text
+    for each in found:
+        assert f"{each.problem} {each.remedy}" in text
 
 
 def test_a_role_that_names_an_agent_that_is_gone_is_something_to_look_at(
@@ -60,18 +80,21 @@ def test_a_role_that_names_an_agent_that_is_gone_is_something_to_look_at(
 def test_secrets_that_expire_soon_or_are_unused_are_listed(
     deployment: Deployment, signed_in: SignedIn, token_endpoint: TokenDriver
 ):
+    """Within a week, as `issuer status` and `issuer doctor` judge it."""
     idle, busy = deployment.client("idle"), deployment.client("busy")
     for _ in range(4):
         deployment.wait(timedelta(days=25))
         token_endpoint.client_credentials(busy)
         deployment.services.tokens.last_use.write()
-    expires_at = (deployment.clock() + timedelta(days=13, hours=1)).isoformat()
+    expires_at = (deployment.clock() + timedelta(days=7, hours=1)).isoformat()
     deployment.secret(idle, expires_at=expires_at)
+    assert "expires" not in signed_in("issuer:clients:read", username="first").get(PATH).text
+    deployment.wait(timedelta(hours=2))
     text = signed_in("issuer:clients:read").get(PATH).text
-    assert "idle A secret expires in 13 days." in text
+    assert "idle A secret expires in 6 days." in text
     assert "idle A secret was never used, and was made 3 months ago." in text
     assert "busy" not in text
-    deployment.wait(timedelta(days=14))
+    deployment.wait(timedelta(days=7))
     assert "expires" not in signed_in("issuer:clients:read", username="other").get(PATH).text
 
 
