@@ -30,6 +30,7 @@ from issuer.web.console.screens.resource import ResourceScreen, changes_of
 from issuer.web.console.screens.resource_form import (
     ResourceForm,
     as_typed,
+    claimed,
     field_errors,
     json_text,
     read_json,
@@ -91,7 +92,7 @@ class TrustedIssuerForm(ResourceForm[TrustedIssuerFields, TrustedIssuerResource]
     ) -> dict[str, Any]:
         kinds = PURPOSES.get(form.get("purpose", ""), PURPOSES[WORKLOAD])
         typed = _with_chosen_role(form)
-        sign_in = typed_members(SignInFields, _SIGN_IN, typed) if PEOPLE in kinds else None
+        sign_in = _typed_sign_in(typed, resource) if PEOPLE in kinds else None
         members = {"keys": _typed_keys(form), "kinds": kinds, "sign_in": sign_in}
         return {**super().given(form, resource), **members}
 
@@ -125,6 +126,16 @@ class TrustedIssuerForm(ResourceForm[TrustedIssuerFields, TrustedIssuerResource]
 
 
 FORM = TrustedIssuerForm()
+
+
+def _typed_sign_in(
+    form: Mapping[str, str], resource: TrustedIssuerResource | None
+) -> dict[str, Any]:
+    """How people sign in there; what the form does not claim as before."""
+    if resource is None or resource.sign_in is None:
+        return typed_members(SignInFields, _SIGN_IN, form)
+    typed = typed_members(SignInFields, claimed(_SIGN_IN, form), form)
+    return typed | resource.sign_in.model_dump(mode="json", include=_SIGN_IN.keys() - typed)
 
 
 def _with_chosen_role(form: Mapping[str, str]) -> Mapping[str, str]:

@@ -69,22 +69,18 @@ def members_for(client: Client, typed: Mapping[str, str]) -> tuple[str, ...]:
 
 
 class ClientForm(ResourceForm[ClientFields, Client]):
-    """`members` names those that the form for a change has; it leaves the others as they are.
-
-    Scopes keep their ends, which are set elsewhere.
-    """
+    """Scopes keep their ends, which are set elsewhere."""
 
     def __init__(self, type_: ResourceType[ClientFields, Client]) -> None:
         super().__init__(type_)
         del self.members["scopes_expire_at"]
 
     def given(self, form: Mapping[str, str], resource: Client | None) -> dict[str, Any]:
-        typed = super().given({"user_rights": UserRights.OWN, **form}, resource)
+        typed = super().given(form, resource)
+        typed["user_rights"] = typed["user_rights"] or UserRights.OWN
         if resource is not None:
-            has = {*form, *form["members"].split()} if "members" in form else {*self.members}
-            is_by_admin = resource.registered_by is RegisteredBy.ADMIN
-            left = self.members.keys() - has | (set() if is_by_admin else _OF_ADMINS)
-            typed |= resource.model_dump(mode="json", include=left)
+            if resource.registered_by is not RegisteredBy.ADMIN:
+                typed |= resource.model_dump(mode="json", include=_OF_ADMINS)
             ends = resource.model_dump(mode="json", include={"scopes_expire_at"})
             typed["scopes_expire_at"] = {
                 scope: end

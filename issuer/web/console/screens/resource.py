@@ -98,6 +98,7 @@ class ResourceScreen(ResourceActions):
             type=self.TYPE,
             resource=self.resource,
             choices=self.choices(),
+            claimed=[],  # the template adds each member that it shows
             **self.picks(values),
             **shown,
         )

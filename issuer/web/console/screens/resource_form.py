@@ -95,7 +95,8 @@ class ResourceForm(Generic[FieldsT, ModelT]):
     """Forms have every member of `type` but the key, which only new resources are given.
 
     `disabled`, and what has no `Member`, is changed in other ways. Subclasses override what forms
-    of the type have in another way.
+    of the type have in another way. A form for a change claims the members that it shows, in the
+    field `members`: the others stay as they are.
     """
 
     def __init__(self, type_: ResourceType[FieldsT, ModelT]) -> None:
@@ -120,8 +121,11 @@ class ResourceForm(Generic[FieldsT, ModelT]):
         return resource.model_dump(mode="json", include=set(names))
 
     def given(self, form: Mapping[str, str], resource: ModelT | None) -> dict[str, Any]:
-        """The members that were typed."""
-        return typed_members(self.type.fields, self.members, form)
+        """The members that were typed; of a change, those that the form does not claim stay."""
+        if resource is None:
+            return typed_members(self.type.fields, self.members, form)
+        typed = typed_members(self.type.fields, claimed(self.members, form), form)
+        return typed | resource.model_dump(mode="json", include=self.members.keys() - typed)
 
     def typed(self, resource: ModelT) -> dict[str, str]:
         """The fields of the form for a change, for the resource as it is."""
@@ -138,6 +142,14 @@ class ResourceForm(Generic[FieldsT, ModelT]):
     def options(self, given: Mapping[str, Any]) -> list[str]:
         """The options of the command line that give these members."""
         return as_options(self.type.members, given)
+
+
+def claimed(members: Mapping[str, Member], form: Mapping[str, str]) -> dict[str, Member]:
+    """Those of the `members` that the form has; all of them if it does not say which."""
+    if "members" not in form:
+        return dict(members)
+    names = {*form, *form["members"].split()}
+    return {name: each for name, each in members.items() if name in names}
 
 
 def typed_members(
