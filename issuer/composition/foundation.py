@@ -83,19 +83,27 @@ class Foundation:
 
 def require_master_key(settings: Settings) -> None:
     """`ConfigurationError` without a master key; it says whether to init or restore a backup."""
-    if settings.master_key is not None or master_key_path(settings).exists():
+    if settings.master_key is not None or (path := master_key_path(settings)).exists():
         return
+    if is_initialised(settings):
+        raise lost_master_key(path)
+    why = "ISSUER_DATA_DIR names another directory than your issuer's, or it is not mounted"
+    if "data_dir" not in settings.model_fields_set:
+        why = "ISSUER_DATA_DIR is not set: set it to the data directory of your issuer"
+    raise ConfigurationError(
+        f"There is no master key at {path.absolute()}. {why}. Only for a new issuer, run"
+        " `issuer init`."
+    )
+
+
+def is_initialised(settings: Settings) -> bool:
+    """Whether `issuer init` made something in the database. Creates no file."""
     database = Database(settings.effective_database_url)
     try:
-        # A check must not create the database file.
         is_there = not database.is_sqlite or Path(str(database.url.database)).exists()
-        if is_there and is_sealed(database):
-            raise lost_master_key(master_key_path(settings))
+        return is_there and is_sealed(database)
     finally:
         database.dispose()
-    raise ConfigurationError(
-        f"There is no master key at {master_key_path(settings)}: run `issuer init` first."
-    )
 
 
 def is_sealed(database: Database) -> bool:

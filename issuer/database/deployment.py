@@ -18,6 +18,9 @@ from issuer.database.tables import DeploymentRow, SchemaCompatibilityRow
 from issuer.errors import ConfigurationError, Unavailable
 from issuer.vocabulary import MAX_CLOCK_SKEW
 
+NOT_INITIALISED = (
+    "check ISSUER_DATABASE_URL and ISSUER_DATA_DIR; only for a new issuer, run `issuer init`."
+)
 _ONLY = 1
 # The newest in `migrations/`: what this program is written for.
 REVISION = "0018"
@@ -60,7 +63,7 @@ def recorded_issuer(session: Session) -> str:
     """The issuer that the database belongs to; `ConfigurationError` before `issuer init`."""
     row = session.get(DeploymentRow, _ONLY)
     if row is None:
-        raise ConfigurationError("The database is not initialised: run `issuer init` first.")
+        raise ConfigurationError(f"The database is not initialised: {NOT_INITIALISED}")
     return row.issuer
 
 
@@ -106,9 +109,7 @@ def require_compatible_schema(database: Database) -> None:
     if current == REVISION:
         return
     if current is None:
-        raise ConfigurationError(
-            f"The database ({database.safe_url}) is empty: run `issuer init` first."
-        )
+        raise ConfigurationError(f"The database ({database.safe_url}) is empty: {NOT_INITIALISED}")
     if current < REVISION:
         raise ConfigurationError("The database schema is out of date: run `issuer migrate` first.")
     with database.reading() as session:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from issuer.database.deployment import NOT_INITIALISED
 from issuer.database.tables import SealedSecretRow
 from issuer.errors import ConfigurationError
 from issuer.keys.sealing import Sealer, master_key_id
@@ -74,5 +75,5 @@ def rewrap(session: Session, sealer: Sealer) -> None:
 def _row(session: Session, name: str) -> SealedSecretRow:
     row = session.get(SealedSecretRow, name)
     if row is None:
-        raise ConfigurationError("The database is not initialised: run `issuer init` first.")
+        raise ConfigurationError(f"The database is not initialised: {NOT_INITIALISED}")
     return row

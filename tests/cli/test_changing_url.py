@@ -108,5 +108,5 @@ def test_a_lost_master_key_is_not_replaced_by_a_new_one(cli: Cli, data_dir: Path
 
 
 def test_without_a_deployment_the_error_names_init(new_cli: Cli, tmp_path: Path):
-    assert "run `issuer init` first" in new_cli("role", "list").sentence
+    assert "run `issuer init`" in new_cli("role", "list").sentence
     assert list(tmp_path.iterdir()) == []

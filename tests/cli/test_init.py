@@ -14,6 +14,7 @@ from issuer.keys.sealing import new_master_key
 from issuer.settings import Settings
 from tests.builders import PASSWORD, URL
 from tests.cli.driver import Cli, Program
+from tests.journeys.running_issuer import RunningIssuer
 from tests.rows import rows
 
 MALFORMED = [
@@ -279,3 +280,37 @@ def contents(cli: Cli) -> dict[str, list[tuple[object, ...]]]:
 
 TABLES = ["alembic_version", "clients", "client_secrets", "signing_keys", "sealed_secrets"]
 TABLES += ["audit_events", "change_counter"]
+
+
+@pytest.mark.parametrize("command", ["client list", "serve", "admin recover", "doctor"])
+def test_without_its_setting_the_data_directory_is_asked_for_before_a_new_issuer(
+    new_cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+):
+    new_cli.done("init")
+    monkeypatch.chdir(tmp_path)
+    result = new_cli.with_environment(ISSUER_DATA_DIR=None)(*command.split())
+    printed = " ".join((result.out + result.err).split())
+    assert (
+        f"There is no master key at {tmp_path}/issuer-data/master.key. ISSUER_DATA_DIR is not set:"
+        " set it to the data directory of your issuer. Only for a new issuer, run `issuer init`."
+    ) in printed
+    elsewhere = new_cli.with_environment(ISSUER_DATA_DIR=f"{tmp_path}/other")(*command.split())
+    printed = " ".join((elsewhere.out + elsewhere.err).split())
+    assert f"There is no master key at {tmp_path}/other/master.key. ISSUER_DATA_DIR" in printed
+    assert {each.name for each in tmp_path.iterdir()} == {"data"}
+
+
+def test_no_second_issuer_is_made_while_the_first_one_serves(tmp_path: Path):
+    """As where a terminal lacks the settings of the server."""
+    with RunningIssuer(tmp_path / "first") as issuer:
+        cli = Cli(issuer.environment)
+        other = cli.with_environment(ISSUER_DATA_DIR=str(tmp_path / "second"))
+        refused = other("init").sentence
+        url, database = issuer.settings.url, f"sqlite:///{tmp_path}/second/issuer.db"
+        assert refused.startswith(f"A server of {url} answers there, but the database ({database})")
+        assert not (tmp_path / "second").exists()
+        assert cli.json("init")["client_secret"] is None
+        elsewhere = other.with_environment(ISSUER_URL=f"{url}/other")
+        assert elsewhere.json("init")["client_secret"]
+    replaced = cli.with_environment(ISSUER_DATA_DIR=str(tmp_path / "third"))
+    assert replaced.json("init")["client_secret"]

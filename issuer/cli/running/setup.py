@@ -11,20 +11,23 @@ from issuer.cli.command import argument, new_app, wants_json
 from issuer.cli.opening import credential_ids, find_user, operator, read_settings
 from issuer.cli.options import KeepCredentials
 from issuer.composition import UnitOfWork, composed
+from issuer.composition.foundation import is_initialised
 from issuer.database import Database, current_revision, only_one
 from issuer.database.deployment import REVISION
 from issuer.database.migrations import upgrade
-from issuer.errors import NotAllowed, NotFound
+from issuer.errors import IssuerError, NotAllowed, NotFound
 from issuer.provisioning.setup import Initialised, initialise, recover_admin
 from issuer.provisioning.setup import change_url as move_database
 from issuer.roles import Assignment, RoleFields
 from issuer.scopes import ISSUER_ADMIN
+from issuer.settings import Settings
 from issuer.sign_in import InvitationFields, NewInvitation
 from issuer.users import User, UserFields
 
 app = new_app()
 USERNAME = "admin"
 _ROLE = "administrator"
+_SECONDS = 2
 
 
 @app.command()
@@ -32,8 +35,9 @@ def init() -> None:
     """Create what is missing: data directory, master key, schema, signing keys, admin client.
 
     Existing parts stay as they are, so init can run before every start; it waits for another one
-    to end. The secret of the admin client is shown once, when it is created, or comes from
-    ISSUER_ADMIN_SECRET. With ISSUER_MASTER_KEY and PostgreSQL, no data directory is needed.
+    to end. With an empty database it is refused while a server answers at ISSUER_URL: it would
+    make a second issuer. The secret of the admin client is shown once, when it is created, or comes
+    from ISSUER_ADMIN_SECRET. With ISSUER_MASTER_KEY and PostgreSQL, no data directory is needed.
 
     Examples:
 
@@ -41,11 +45,38 @@ def init() -> None:
       ISSUER_URL=https://id.example issuer init --json
     """
     settings = read_settings()
+    _refuse_second(settings)
     with output.working("Creating keys and schema"):
         initialised = initialise(settings, operator())
     show_admin(initialised)
     if not wants_json.get():
         print("\nTo administer the issuer in a browser, run `issuer admin invite`.")
+
+
+def _refuse_second(settings: Settings) -> None:
+    """`NotAllowed` if the database is empty, and another one's server answers at `ISSUER_URL`.
+
+    Of two that begin at once, the first may serve already: so the database is read once more.
+    """
+    if is_initialised(settings) or not _is_served(settings.url) or is_initialised(settings):
+        return
+    database = Database(settings.effective_database_url).safe_url
+    unset = "" if "data_dir" in settings.model_fields_set else " ISSUER_DATA_DIR is not set."
+    raise NotAllowed(
+        f"A server of {settings.url} answers there, but the database ({database}) is empty: this"
+        f" would make a second issuer with its URL.{unset} Set ISSUER_DATA_DIR and"
+        " ISSUER_DATABASE_URL as that server has them, or stop it if a new issuer replaces it."
+    )
+
+
+def _is_served(url: str) -> bool:
+    """Whether an issuer with this URL answers there."""
+    from issuer.cli.api_client import metadata_at  # noqa: PLC0415 - imports httpx
+
+    try:
+        return metadata_at(url, _SECONDS).get("issuer") == url
+    except IssuerError:
+        return False
 
 
 def show_admin(initialised: Initialised) -> None:
