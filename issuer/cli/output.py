@@ -5,8 +5,8 @@ Names come from files, the database and the network: all printed text is escaped
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
@@ -148,6 +148,18 @@ def working(what: str) -> AbstractContextManager[object]:
 
     console = Console(stderr=True)
     return console.status(what) if console.is_terminal else nullcontext()
+
+
+@contextmanager
+def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Show on a terminal how much of `total` is done, by what is called. Uses standard error."""
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import Progress  # noqa: PLC0415
+
+    console = Console(stderr=True)
+    with Progress(console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda done: bar.advance(task, done)
 
 
 def _in_words(value: object) -> str:

@@ -11,7 +11,7 @@ from issuer.fields.usernames import fold_username
 from issuer.users.user import UserFields
 
 COLUMNS = ("username", "email", "name", "groups")
-MAX_USERS = 10_000
+PROBLEM = "problem"  # why a user could not be imported: a column of the file that says so
 _MAX_PROBLEMS = 1_000
 _DELIMITERS = ",;\t"  # spreadsheets write what is usual in their language
 
@@ -30,7 +30,7 @@ class InvalidCsv(IssuerError):
         super().__init__("\n".join(lines))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class CsvUser:
     """A user as a line of the file has it; `groups` are names.
 
@@ -47,12 +47,27 @@ class CsvUser:
         """Of a new user."""
         return UserFields.read({"username": self.username, **self.given})
 
+    @property
+    def values(self) -> dict[str, str]:
+        """The columns, as the file has them."""
+        return {"username": self.username, **self.given, "groups": ";".join(self.groups)}
+
+
+def write_csv(failed: Iterable[tuple[CsvUser, str]]) -> str:
+    """A file with these users, each with its problem, that can be corrected and read again."""
+    text = StringIO()
+    writer = csv.DictWriter(text, [*COLUMNS, PROBLEM])  # not for a spreadsheet: names stay as given
+    writer.writeheader()
+    writer.writerows({**user.values, PROBLEM: escaped(problem)} for user, problem in failed)
+    return text.getvalue()
+
 
 def read_csv(source: bytes, file: str) -> list[CsvUser]:
     """The users in the order of their lines; `InvalidCsv`.
 
-    The first line names the columns, of which only `username` must be there. Several groups are
-    separated by semicolons, or commas. Text is text: no field is a formula.
+    The first line names the columns, of which only `username` must be there, and `problem` counts
+    for nothing. Several groups are separated by semicolons, or commas. Text is text: no field is a
+    formula.
     """
     try:
         text = source.decode("utf-8-sig")
@@ -94,7 +109,7 @@ def _columns(header: tuple[int, list[str]], problems: list[tuple[int, str, str]]
     line, names = header
     columns = [each.lower() for each in names]
     for name in columns:
-        if name not in COLUMNS:
+        if name not in (*COLUMNS, PROBLEM):
             meant = did_you_mean(name, COLUMNS) or f" Columns are {', '.join(COLUMNS)}."
             problems.append((line, name or '""', f"is not a known column.{meant}"))
         elif columns.count(name) > 1:
@@ -112,8 +127,6 @@ def _user(line: int, values: dict[str, str]) -> CsvUser:
 
 
 def _wrong(users: list[CsvUser]) -> Iterator[tuple[int, str, str]]:
-    if len(users) > MAX_USERS:
-        yield users[MAX_USERS].line, "", f"there are more than {MAX_USERS:,} users"
     first: dict[str, int] = {}
     for each in users:
         if not each.username:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.driver import Cli
+from tests.cli.test_confirming import Meanwhile
 
 # The packages behind it are tested on both databases.
 pytestmark = pytest.mark.parametrize("database_kind", ["sqlite"])
@@ -41,7 +42,7 @@ def test_users_are_created_with_their_groups(cli: Cli, people: Path, groups: Non
         "+ create user bob",
         '+ add user "alice" to group "red"',
         '+ add user "alice" to group "blue"',
-        "Done.",
+        "Done: created 2 users, made 2 group memberships.",
     ]
     alice = cli.json("user", "show", "alice")
     assert (alice["email"], alice["email_verified"], alice["name"]) == (
@@ -120,7 +121,8 @@ def test_errors_name_line_and_column_and_nothing_is_changed(cli: Cli, people: Pa
 
 
 def test_a_large_file_is_refused(cli: Cli, people: Path):
-    people.write_bytes(b"username\n" + b"x\n" * 3_000_000)
+    with people.open("wb") as sparse:
+        sparse.truncate(257 * 1024 * 1024)
     assert "is larger than" in cli("user", "import", str(people)).sentence
 
 
@@ -132,3 +134,49 @@ def test_who_gets_rights_at_the_issuer_begins_clean(cli: Cli, people: Path):
     cli.done("user", "import", str(people), "--yes")
     assert members(cli, "auditors") == ["alice"]
     assert cli.json("audit", "list", "--action", "group.member_added")["items"]
+
+
+MANY = 620
+LATE = ("user-550", "user-619")
+
+
+def test_a_large_file_is_imported_in_parts_and_who_failed_is_in_a_file(cli: Cli, people: Path):
+    cli.done("group", "create", "red")
+    names = [f"user-{number:03}" for number in range(MANY)]
+    lines = [f"{name},{'red' if name in LATE else ''}" for name in names]
+    people.write_text("\n".join(["username,groups", *lines]))
+    planned = cli.json("user", "import", str(people), "--dry-run")
+    assert (planned["created"], planned["joined"], planned["dry_run"]) == (MANY, 2, True)
+
+    happens = Meanwhile(lambda: cli.done("group", "delete", "red"))
+    done = cli("user", "import", str(people), stdin=happens)
+    failed = people.with_suffix(".failed.csv")
+    assert "This would create 620 users; make 2 group memberships. Continue?" in done.err
+    assert done.status == 1
+    assert done.out.strip().splitlines() == [f"Done: created 618 users. Failed: 2, see {failed}."]
+    assert [each.partition(",")[0] for each in failed.read_text().splitlines()[1:]] == [*LATE]
+    assert failed.read_text().count("There is no group 'red'.") == 2
+    assert len(cli.json("user", "list")["items"]) == MANY - len(LATE)
+
+    assert "rename or delete it" in cli("user", "import", str(people), "--yes").sentence
+    cli.done("group", "create", "red")
+    again = cli.json("user", "import", str(failed), "--yes")
+    assert [each["username"] for each in again["changes"]] == [*LATE]
+    assert members(cli, "red") == [*LATE]
+
+
+def test_many_changes_are_cut_and_counted(cli: Cli, people: Path):
+    people.write_text("username\n" + "\n".join(f"user-{number}" for number in range(70)))
+    shown = cli.done("user", "import", str(people), "--yes").splitlines()
+    assert len(shown) == 62
+    assert shown[-2:] == [
+        "and 10 more lines: --json prints all changes.",
+        "Done: created 70 users.",
+    ]
+
+
+def test_a_group_that_does_not_exist_is_refused_before_anything_is_imported(cli: Cli, people: Path):
+    people.write_text("username,groups\n" + "\n".join(f"user-{n},red" for n in range(501)))
+    refused = cli("user", "import", str(people), "--yes")
+    assert refused.err == f"{people}:2: groups: There is no group 'red'.\n"
+    assert cli.json("user", "list")["items"] == []

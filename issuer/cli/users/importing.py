@@ -1,26 +1,31 @@
 """`issuer user import`."""
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, astuple, dataclass, field
+from itertools import chain
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from issuer.cli import output
-from issuer.cli.command import argument, content_of, flag, wants_json
+from issuer.cli.command import argument, content_of, flag, wants_json, write_file
 from issuer.cli.confirming import Yes, confirming
-from issuer.cli.opening import changing, reading
-from issuer.composition import UnitOfWork
-from issuer.errors import NotFound
+from issuer.cli.opening import administering, changing, operator, reading
+from issuer.composition import Administration, UnitOfWork
+from issuer.errors import IssuerError, NotAllowed, NotFound, Unavailable
 from issuer.fields.usernames import fold_username
 from issuer.manifest.changes import Action, Change, changes
 from issuer.manifest.entries import Resource, bare
 from issuer.manifest.problems import shown
 from issuer.users import USER, UserFields
-from issuer.users.csv_file import CsvUser, InvalidCsv, read_csv
+from issuer.users.csv_file import CsvUser, InvalidCsv, read_csv, write_csv
 
 File = Annotated[
     str, argument("FILE", "A CSV file with the columns username, email, name, groups.")
 ]
+PART = 500
+_MAX_BYTES = 256 * 1024 * 1024
+_SHOWN = 60  # lines of changes
 
 
 def import_users(
@@ -29,12 +34,16 @@ def import_users(
     dry_run: bool = flag("--dry-run", "Only show what would change."),
     yes: Yes = False,
 ) -> None:
-    """Create users from a CSV file, completely or not at all. Shows the changes, and asks first.
+    """Create users from a CSV file. Shows what it would change, and asks first.
 
     The first line names the columns: username, and optionally email, name and groups (names of
     existing groups, separated by semicolons). Existing users are not changed. With --update they
     are, but an empty field changes nothing, and nobody is removed from a group. New users cannot
     sign in before a password is set or an invitation accepted.
+
+    Up to 500 users are imported completely or not at all, and a larger file in such parts. Users of
+    it who cannot be imported are written to FILE with the ending .failed.csv, each with the reason:
+    correct that file and import it.
 
     Examples:
 
@@ -42,9 +51,11 @@ def import_users(
       issuer user import people.csv --yes
       issuer user import people.csv --update --yes --json
     """
-    source = content_of(file)
     try:
-        users = read_csv(source, file)
+        users = read_csv(content_of(file, _MAX_BYTES), file)
+        if len(users) > PART:
+            PartedImport(users, file, update=update).run(dry_run=dry_run, yes=yes)
+            return
         if dry_run:
             with reading() as work:
                 plan = _plan_of(work, users, file, update=update)
@@ -60,7 +71,8 @@ def import_users(
     if dry_run or yes or not plan:  # else it was shown with the question
         plan.show()
     if not dry_run:
-        print("Done." if plan else "There was nothing to change.")
+        done = f"Done: {plan.counts.in_words('created', 'updated', 'made')}."
+        print(done if plan else "There was nothing to change.")
 
 
 def _imported(users: list[CsvUser], file: str, *, update: bool, yes: bool) -> "_Plan":
@@ -73,8 +85,130 @@ def _imported(users: list[CsvUser], file: str, *, update: bool, yes: bool) -> "_
             if not (yes or wants_json.get() or plan.lines == already):
                 already = plan.lines
                 plan.show()
-            confirmation.require(*plan.summary)
+            confirmation.require(*plan.counts.losses)
     return plan
+
+
+@dataclass(frozen=True, slots=True)
+class ImportCounts:
+    """How many users are created, updated and stay as they are, and how many join a group."""
+
+    created: int = 0
+    updated: int = 0
+    joined: int = 0
+    unchanged: int = 0
+
+    def __add__(self, other: "ImportCounts") -> "ImportCounts":
+        pairs = zip(astuple(self), astuple(other), strict=True)
+        return ImportCounts(*(one + more for one, more in pairs))
+
+    @property
+    def losses(self) -> list[str]:
+        """What is to be confirmed."""
+        return self._parts("create", "update", "make")
+
+    def in_words(self, *verbs: str) -> str:
+        return ", ".join(self._parts(*verbs)) or "nothing"
+
+    def _parts(self, create: str, update: str, make: str) -> list[str]:
+        counted = [
+            (create, self.created, "user"),
+            (update, self.updated, "user"),
+            (make, self.joined, "group membership"),
+        ]
+        return [f"{verb} {n:,} {what}{'s' * (n > 1)}" for verb, n, what in counted if n]
+
+
+class PartedImport:
+    """Imports many users, `PART` of them in one transaction."""
+
+    def __init__(self, users: list[CsvUser], file: str, *, update: bool) -> None:
+        self._parts = [users[i : i + PART] for i in range(0, len(users), PART)]
+        self._total, self._file, self._update = len(users), file, update
+        self._failed: list[tuple[CsvUser, str]] = []
+        self._done = ImportCounts()
+
+    def run(self, *, dry_run: bool, yes: bool) -> None:
+        """`InvalidCsv` for groups that do not exist; exit status 1 if some were not imported."""
+        path = Path(self._file).with_suffix(".failed.csv")
+        if path.exists() and not dry_run:
+            raise NotAllowed(f"{path} exists, of an earlier import: rename or delete it.")
+        planned = self._plan()
+        if dry_run:
+            would = planned.in_words("create", "update", "make")
+            self._say(f"This would {would}.", planned, dry_run=True)
+            return
+        for confirmation in confirming(yes=yes):
+            with confirmation:
+                confirmation.require(*planned.losses)
+        try:
+            self._import()
+        finally:
+            if self._failed:
+                write_file(path, write_csv(self._failed))
+            failed = f" Failed: {len(self._failed):,}, see {path}." * bool(self._failed)
+            done = self._done.in_words("created", "updated", "made")
+            self._say(f"Done: {done}.{failed}", self._done, failed=len(self._failed))
+        if self._failed:
+            raise typer.Exit(1)
+
+    def _plan(self) -> ImportCounts:
+        with reading() as work, output.progress("Comparing", self._total) as advance:
+            _require_groups(work, self._parts, self._file)
+            planned = ImportCounts()
+            for part in self._parts:
+                planned += _plan_of(work, part, self._file, update=self._update).counts
+                advance(len(part))
+        return planned
+
+    def _import(self) -> None:
+        """Users of a part that is refused are imported one by one."""
+        with (
+            administering() as administration,
+            output.progress("Importing", self._total) as advance,
+        ):
+            for part in self._parts:
+                try:
+                    self._done += self._change(administration, part)
+                except Unavailable:
+                    raise
+                except IssuerError:
+                    for user in part:
+                        self._import_one(administration, user)
+                advance(len(part))
+
+    def _import_one(self, administration: Administration, user: CsvUser) -> None:
+        try:
+            self._done += self._change(administration, [user])
+        except Unavailable:
+            raise
+        except IssuerError as error:
+            self._failed.append((user, str(error)))
+
+    def _change(self, administration: Administration, users: list[CsvUser]) -> ImportCounts:
+        with administration.changing(operator()) as work:
+            plan = _plan_of(work, users, self._file, update=self._update)
+            plan.apply(work)
+        return plan.counts
+
+    def _say(self, sentence: str, counts: ImportCounts, **more: object) -> None:
+        output.say(sentence, {**asdict(counts), **more})
+
+
+def _require_groups(work: UnitOfWork, parts: list[list[CsvUser]], file: str) -> None:
+    """`InvalidCsv` names groups that do not exist, each once."""
+    first: dict[str, int] = {}
+    for user in chain.from_iterable(parts):
+        for name in user.groups:
+            first.setdefault(name, user.line)
+    problems = []
+    for name, line in first.items():
+        try:
+            work.groups.get_by_name(name)
+        except NotFound as error:
+            problems.append((line, "groups", str(error)))
+    if problems:
+        raise InvalidCsv(file, problems)
 
 
 @dataclass
@@ -92,20 +226,10 @@ class _Plan:
         return bool(self.steps or self.joining)
 
     @property
-    def summary(self) -> list[str]:
-        """What is to be confirmed."""
+    def counts(self) -> ImportCounts:
         created = sum(each.action is Action.CREATE for each in self.steps)
-        joining = sum(map(len, self.joining.values()))
-        counted = [
-            ("create", created, "user"),
-            ("update", len(self.steps) - created, "user"),
-            ("make", joining, "group membership"),
-        ]
-        return [
-            f"{verb} {number:,} {what}{'s' * (number > 1)}"
-            for verb, number, what in counted
-            if number
-        ]
+        joined = sum(map(len, self.joining.values()))
+        return ImportCounts(created, len(self.steps) - created, joined, self.unchanged)
 
     def apply(self, work: UnitOfWork) -> None:
         for step in self.steps:
@@ -119,8 +243,10 @@ class _Plan:
             work.groups.add_members(work.groups.get_by_name(group).id, ids.values())
 
     def show(self) -> None:
-        for line in self.lines:
+        for line in self.lines[:_SHOWN]:
             output.print_text(line)
+        if (more := len(self.lines) - _SHOWN) > 0:
+            print(f"and {more:,} more lines: --json prints all changes.")
 
     @property
     def lines(self) -> list[str]:
