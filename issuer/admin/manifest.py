@@ -1,6 +1,8 @@
 """`/manifest`: export, plan and apply the configuration as one file."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -13,7 +15,7 @@ from issuer.admin.problems import ProblemRaised, documented
 from issuer.admin.representations import AllowUnknownScopes, IfMatch, require_tag
 from issuer.admin.routes import PRIVILEGED, admin_router, requires
 from issuer.composition import Access
-from issuer.http.etags import etag_of
+from issuer.http.streaming import StreamedText
 from issuer.manifest.entries import TYPES
 from issuer.provisioning.planning import (
     MadePlan,
@@ -81,7 +83,15 @@ _EXPORTED: dict[int | str, dict[str, Any]] = {
 @requires(_ALL)
 async def export_manifest(request: Request, caller: Caller, accept: Accept = "") -> Response:
     """Export the configuration, without secrets, passwords and keys."""
-    return await admin_parts(request).plans.run(_export, caller, accept)
+    as_yaml = _YAML in accept.lower()
+
+    @contextmanager
+    def pieces() -> Iterator[Iterator[str]]:
+        with caller.administration.reading(caller.actor, caller.held) as work:
+            yield manifest.export(work, as_json=not as_yaml)
+
+    media_type = _YAML if as_yaml else _JSON
+    return StreamedText(admin_parts(request).plans, pieces, media_type, {"Vary": "Accept"})
 
 
 @router.get("/schema")
@@ -141,15 +151,6 @@ async def apply_manifest(
     keep = tuple(filter(None, keep_credentials.split(",")))
     asked = replace(asked, to_apply=True, keep=keep)
     return await admin_parts(request).plans.run(_apply, caller, asked, if_match)
-
-
-def _export(caller: Access, accept: str) -> Response:
-    with caller.administration.reading(caller.actor, caller.held) as work:
-        text = manifest.export(work)
-    yaml = _YAML in accept.lower()
-    content = text if yaml else json.dumps(manifest.data_of(text))
-    headers = {"ETag": etag_of(content.encode()), "Vary": "Accept"}
-    return Response(content, media_type=_YAML if yaml else _JSON, headers=headers)
 
 
 def _asked(caller: Access, source: bytes, **options: Any) -> PlanRequest:

@@ -19,6 +19,7 @@ from issuer.admin.representations import StrictJsonRequest, require_json
 from issuer.composition import Access
 from issuer.http.etags import etag_of
 from issuer.http.requests import is_known
+from issuer.http.streaming import StreamedText
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 _KEPT_IN_304 = ("ETag", "Vary", "Cache-Control")  # RFC 9110 §15.4.5
@@ -134,7 +135,12 @@ def admin_router(prefix: str, tag: str) -> APIRouter:
 
 
 def _conditional(request: Request, response: Response) -> Response:
-    """304 for a representation that the caller has cached (RFC 9110 §13.1.2)."""
+    """304 for a representation that the caller has cached (RFC 9110 §13.1.2).
+
+    What is made while it is sent has no ETag: its bytes are not known before.
+    """
+    if isinstance(response, StreamedText):
+        return response
     response.headers.setdefault("ETag", etag_of(bytes(response.body)))
     if not is_known(request.headers.getlist("if-none-match"), response.headers["ETag"]):
         return response

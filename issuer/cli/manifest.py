@@ -223,8 +223,5 @@ def export(schema: bool = flag("--schema", "Print the JSON Schema of a manifest 
         output.print_json(manifest.schema())
         return
     with reading() as work:
-        text = manifest.export(work)
-    if wants_json.get():
-        output.print_json(manifest.data_of(text))
-    else:
-        print(text, end="")
+        for piece in manifest.export(work, as_json=wants_json.get()):
+            print(piece, end="")

@@ -182,6 +182,16 @@ class Store(Statements, Generic[Row]):
             query = query.where(key < after if descending else key > after)
         return self.session.scalars(query.limit(limit).options(*self.with_page)).all()
 
+    def in_text_order(self, limit: int) -> Iterator[Sequence[Row]]:
+        """All rows, at most `limit` at once, in an order that is the same on each database."""
+        column = self.searched[0] if self.searched else self._key
+        query = select(self.row).order_by(column).limit(limit).options(*self.with_page)
+        rows = self.session.scalars(query).all()
+        while rows:
+            yield rows
+            last = getattr(rows[-1], str(column.key))
+            rows = self.session.scalars(query.where(column > last)).all()
+
     def search(self, prefixes: Sequence[str], limit: int) -> list[Row]:
         """Rows of which a searched column begins with its prefix: at most `limit` for each."""
         found: dict[Any, Row] = {}

@@ -7,7 +7,7 @@ changes, `export` writes the current configuration. It never contains secrets or
 from issuer.manifest.applying import Applied, PlanOutdated, apply
 from issuer.manifest.changes import ManifestPlan
 from issuer.manifest.entries import schema
-from issuer.manifest.exporting import data_of, export
+from issuer.manifest.exporting import export
 from issuer.manifest.planning import plan
 from issuer.manifest.problems import InvalidManifest, ManifestProblem, spelled
 from issuer.manifest.reading import Manifest, read
@@ -20,7 +20,6 @@ __all__ = [
     "ManifestProblem",
     "PlanOutdated",
     "apply",
-    "data_of",
     "export",
     "plan",
     "read",

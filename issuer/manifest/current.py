@@ -73,6 +73,14 @@ def principals(
         yield from ((each, held[key]) for each, key in zip(page, ids, strict=True))
 
 
+def in_text_order(
+    work: Configuration, resource_type: ResourceType[Any, Any]
+) -> Iterator[list[Any]]:
+    """Every resource of the type, in pages, in an order that is the same on each database."""
+    for page in work.collection(resource_type).in_text_order(_PAGE):
+        yield [each for each in page if not is_self_registered(each)]
+
+
 def members(work: Configuration, group_id: str) -> list[tuple[str, str]]:
     """Id and user name of every member of a group."""
     return work.groups.members_of_each([group_id])[group_id]

@@ -5,14 +5,16 @@ A string is unquoted only if every parser of YAML 1.1 or 1.2 reads it as the sam
 
 import json
 import re
-from collections.abc import Iterable, Iterator
-from typing import Any, cast
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
+from textwrap import indent
+from typing import Any
 
 from issuer.groups import GROUP
 from issuer.manifest import current
-from issuer.manifest.entries import TYPES, assigned, bare, in_order, members, plain_types
-from issuer.manifest.reading import read
+from issuer.manifest.entries import PRINCIPALS, TYPES, assigned, bare, in_order, members
 from issuer.resources import ResourceType
+from issuer.roles import HeldRole
 
 _WORDS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
 _TROUBLE = re.compile(r": |:$| #| $")
@@ -83,50 +85,53 @@ def _printable(character: str) -> str:
     return f"\\u{code:04X}" if code <= 0xFFFF else f"\\U{code:08X}"  # noqa: PLR2004
 
 
-def export(work: current.Configuration) -> str:
-    """The configuration as YAML: the same data gives the same bytes, one value a line.
+def export(work: current.Configuration, *, as_json: bool = False) -> Iterator[str]:
+    """The configuration in pieces of YAML or JSON: the same data gives the same text.
 
-    Sections, entries and lists are sorted; members at their default are left out. Generated ids
-    are included. Requires the right to read all sections.
+    A transaction that reads is one snapshot, of which a page of resources is in memory at a time.
+    In YAML, a line has one value. Sections, entries and lists are sorted; members at their default
+    are left out. Generated ids are included. `Forbidden` without the right to read all sections.
     """
     current.require_readable(work)
-    return _HEADER + "\n".join(
-        _section(each.attribute, _entries(work, each)) for each in TYPES.values()
-    )
+    return _json(work) if as_json else _yaml(work)
 
 
-def data_of(text: str) -> dict[str, Any]:
-    """The data of an exported manifest, as JSON values."""
-    return cast("dict[str, Any]", read(text, max_bytes=len(text.encode())).document.data)
+def _yaml(work: current.Configuration) -> Iterator[str]:
+    yield _HEADER
+    for number, each in enumerate(TYPES.values()):
+        entries = (written([entry]) for entry in _entries(work, each))
+        first = next(entries, "")
+        yield ("\n" if number else "") + f"{each.attribute}:{'' if first else ' []'}\n"
+        for text in chain([first], entries):
+            yield indent(text, "  ")
+
+
+def _json(work: current.Configuration) -> Iterator[str]:
+    for number, each in enumerate(TYPES.values()):
+        yield f"{',' if number else '{'}\n{json.dumps(each.attribute)}: ["
+        for index, entry in enumerate(_entries(work, each)):
+            yield ("," if index else "") + f"\n {json.dumps(entry)}"
+        yield "]"
+    yield "}\n"
 
 
 def _entries(
     work: current.Configuration, resource_type: ResourceType[Any, Any]
 ) -> Iterator[dict[str, Any]]:
-    if resource_type in plain_types():
-        for each in current.resources(work, resource_type):
-            yield members(bare(resource_type.fields, each))
-        return
-    for each, held in current.principals(work, resource_type):
-        entry = members(bare(resource_type.fields, each))
-        if resource_type is GROUP:
-            users = sorted(name for _, name in current.members(work, each.id))
-            entry |= {"members": users} if users else {}
-        roles = [
-            one.model_dump(mode="json", exclude_defaults=True) for one in in_order(assigned(held))
-        ]
-        yield entry | ({"roles": roles} if roles else {})
-
-
-def _section(name: str, entries: Iterable[dict[str, Any]]) -> str:
-    """Keeps texts, which need less memory than entries; sorts them, since databases differ."""
-    texts = sorted(
-        (str(next(iter(entry.values()))), written([_sorted(entry)])) for entry in entries
-    )
-    if not texts:
-        return f"{name}: []\n"
-    indented = (line for _, text in texts for line in text.splitlines(keepends=True))
-    return f"{name}:\n" + "".join(f"  {line}" for line in indented)
+    for page in current.in_text_order(work, resource_type):
+        held: Mapping[str, list[HeldRole]] = {}
+        if resource_type in PRINCIPALS:
+            held = work.assignments.held_by_each([resource_type.key_of(each) for each in page])
+        for each in page:
+            entry = _sorted(members(bare(resource_type.fields, each)))
+            if resource_type is GROUP:
+                users = sorted(name for _, name in current.members(work, each.id))
+                entry |= {"members": users} if users else {}
+            roles = in_order(assigned(held.get(resource_type.key_of(each), [])))
+            if roles:
+                dumped = [one.model_dump(mode="json", exclude_defaults=True) for one in roles]
+                entry |= {"roles": dumped}
+            yield entry
 
 
 def _sorted(entry: dict[str, Any]) -> dict[str, Any]:

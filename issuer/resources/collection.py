@@ -1,6 +1,6 @@
 """Reading and changing the resources of one type."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -84,6 +84,11 @@ class Collection(WithinTransaction, Generic[RowT, FieldsT, ModelT]):
         """At most `limit` resources whose keys follow `after`, in order of key."""
         rows = self._store.page(after, limit, descending=descending)
         return [self._model(row) for row in rows]
+
+    def in_text_order(self, limit: int) -> Iterator[list[ModelT]]:
+        """All resources, at most `limit` at once, in the same order on each database."""
+        for rows in self._store.in_text_order(limit):
+            yield [self._model(row) for row in rows]
 
     def listed(self, asked: ListQuery) -> ListPart[ModelT]:
         """A page of a list, which finds any part of an id, of a name and of some other texts."""

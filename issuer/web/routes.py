@@ -23,6 +23,7 @@ from issuer.errors import (
 )
 from issuer.http.cookies import Cookies
 from issuer.http.requests import InvalidForm
+from issuer.http.streaming import StreamedText
 from issuer.languages import N_, _
 from issuer.rate_limits.limits import RateLimits
 from issuer.rate_limits.password_pool import PasswordPool
@@ -80,7 +81,9 @@ def with_error_pages(pages: Pages, handler: PageEndpoint) -> Handler:
     async def answer(request: Request) -> Response:
         pages.choose_language(is_translated=handler.IS_TRANSLATED)
         try:
-            return await handler(request)
+            response = await handler(request)
+            if isinstance(response, StreamedText):
+                await response.begin()  # what is wrong by then has a page
         except ClientDisconnect:
             raise
         except InvalidForm as error:
@@ -97,6 +100,8 @@ def with_error_pages(pages: Pages, handler: PageEndpoint) -> Handler:
         except Exception:
             log.exception("unexpected_error")
             return pages.problem(_UNFORESEEN, 500)
+        else:
+            return response
 
     return answer
 

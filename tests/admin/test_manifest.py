@@ -29,7 +29,6 @@ def test_the_export_equals_that_of_the_command_line(deployment: Deployment, admi
     assert as_yaml.text == exported(deployment.services)
     as_json = admin.get("/manifest")
     assert as_json.json() == yaml.safe_load(as_yaml.text)
-    assert as_json.headers["etag"] != as_yaml.headers["etag"]
 
 
 @pytest.mark.parametrize("accept", [YAML, "application/json"])

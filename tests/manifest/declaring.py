@@ -36,7 +36,7 @@ def declare(services: Composition, text: str, *, prune: bool = False) -> Applied
 
 def exported(services: Composition) -> str:
     with services.administration.reading(OPERATOR) as work:
-        return export(work)
+        return "".join(export(work))
 
 
 def problems(source: bytes | str) -> list[str]:

@@ -1,6 +1,7 @@
 """`/console/configuration`: export it as a manifest; plan another one, and apply that plan."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
@@ -60,13 +61,16 @@ class ManifestScreen(ConsoleScreen):
 
 class ConfigurationExportScreen(ManifestScreen):
     PATH = f"{_PATH}/export"
-    SLOW = ("GET",)
 
     def show(self) -> Response:
+        """In a thread for plans, while it is sent."""
+        return self.stream(self._pieces, "application/yaml", "issuer.yaml")
+
+    @contextmanager
+    def _pieces(self) -> Iterator[Iterator[str]]:
         operator = self.operator
         with self.parts.administration.reading(operator.actor, operator.held) as work:
-            text = manifest.export(work)
-        return self.download(text, "application/yaml", "issuer.yaml")
+            yield manifest.export(work)
 
 
 class ConfigurationScreen(ManifestScreen):
@@ -91,7 +95,7 @@ class ConfigurationScreen(ManifestScreen):
             counts = (work.collection(each).count(_MAX_RESOURCES + 1) for each in TYPES.values())
             if any(number > _MAX_RESOURCES for number in counts):
                 return None
-            text = manifest.export(work)
+            text = "".join(manifest.export(work))
         cut = text[:_MAX_CHARACTERS].rpartition("\n")[0]
         return (text, False) if len(text) <= _MAX_CHARACTERS else (cut, True)
 

@@ -1,6 +1,7 @@
 """A screen of the console: what is around it, what its forms do, and the questions before that."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
@@ -9,6 +10,7 @@ from starlette.responses import Response
 from issuer.authority import CredentialsNotKept
 from issuer.composition import Access
 from issuer.fields.secret_text import random_characters
+from issuer.http.streaming import StreamedText
 from issuer.web.console.screens.answers import PATH, KeptForms, Notices
 from issuer.web.console.screens.commands import Commands
 from issuer.web.console.screens.operator import KEEP, NeedsSignIn, Operator
@@ -159,9 +161,16 @@ class ConsoleScreen:
 
     def download(self, text: str, media_type: str, name: str) -> Response:
         """A file of that name."""
-        headers = page_headers(serves_request=False)
-        headers["Content-Disposition"] = f'attachment; filename="{name}"'
-        return Response(text, media_type=media_type, headers=headers)
+        return Response(text, media_type=media_type, headers=_of_file(name))
+
+    def stream(
+        self,
+        open_pieces: Callable[[], AbstractContextManager[Iterable[str]]],
+        media_type: str,
+        name: str,
+    ) -> Response:
+        """A file of that name and of any length."""
+        return StreamedText(self.site.plans, open_pieces, media_type, _of_file(name))
 
     def _frame(self, once: str | None) -> Frame:
         form = self.site.form(self.visit, self.path)
@@ -256,3 +265,9 @@ class ConsoleScreen:
 def _bounded(text: str) -> str:
     """What is left out is said."""
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}… ({len(text):,} characters)"
+
+
+def _of_file(name: str) -> dict[str, str]:
+    headers = page_headers(serves_request=False)
+    headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return headers
