@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from urllib.parse import unquote
 
 from issuer.scopes import InvalidScope, parse
 
@@ -56,6 +57,13 @@ def named_by(scope: str) -> tuple[str, str] | None:
     if len(parts) == _PARTS and parts[0] in FAMILIES and parts[1] != "*":
         return parts[0], parts[1]
     return None
+
+
+def named_in(path: str) -> tuple[str, str] | None:
+    """The family and the id of the component that a request is for; None if it is for none."""
+    family, _, rest = path.strip("/").partition("/")
+    id_ = unquote(rest.partition("/")[0])
+    return (family, id_) if family in FAMILIES and id_ else None
 
 
 def not_found(scopes: Iterable[str], inspected: Sequence[Components | None]) -> list[str]:

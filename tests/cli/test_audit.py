@@ -102,6 +102,17 @@ def test_an_unknown_action_is_refused_with_the_name_most_like_it(deployment: Cli
         assert "Did you mean role.created?" in " ".join(refused.err.split())
 
 
+@pytest.mark.parametrize("command", ["list", "export"])
+def test_an_actor_whom_nobody_knows_is_an_error(deployment: Cli, command: str):
+    """A user without events is known, and whoever has events although nobody has that name now."""
+    asked = ("audit", command, "--actor")
+    sentence = "There is no client or user 'alicia'. Did you mean alice?"
+    assert deployment(*asked, "alicia").sentence == sentence
+    assert deployment(*asked, "alice").status == 0
+    actor = deployment.json("audit", "list", "--limit", "1")["items"][0]["actor"]
+    assert "user.created" in deployment.done(*asked, actor, "--json")
+
+
 def test_an_export_is_every_event_on_a_line_of_its_own(deployment: Cli):
     exported = [json.loads(line) for line in deployment.done("audit", "export").splitlines()]
     assert exported == deployment.json("audit", "list", "--limit", "10000")["items"]

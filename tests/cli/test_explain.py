@@ -3,12 +3,14 @@
 import re
 import shlex
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
 from issuer.tokens import Authorization
 from tests.builders import URL
 from tests.cli.driver import Cli
+from tests.inspection.inspected import inspected
 from tests.oauth.exchanging import EXCHANGE
 from tests.rows import rows
 
@@ -38,6 +40,19 @@ def test_an_allowed_request_names_the_scope_the_role_and_the_assignment(deployme
         "Allowed: agents:web:run is held.",
         "ci-bot has agents:web:run through the role web-runner, assigned at my-os.",
     ]
+
+
+def test_an_agent_that_the_last_inspection_did_not_find_is_named(deployment: Cli):
+    """The verdict stays: it is about rights."""
+    asked = ("explain", "alice", "POST", "/agents/webb/runs", "--client", "console")
+    assert "There is no" not in deployment.done(*asked)
+    with deployment.composition() as parts:
+        inspected(SimpleNamespace(services=parts), agents={"web": "Web"}, teams={"webb": "W"})
+    verdict, *lines = deployment.done(*asked).splitlines()
+    assert verdict.startswith("Refused")
+    (missing,) = (each for each in lines if each.startswith("There is no agent 'webb' at my-os"))
+    assert missing.endswith(" UTC. Did you mean web?")
+    assert "There is no" not in deployment.done("explain", "ci-bot", *RUN, "--audience", "my-os")
 
 
 def test_a_refused_request_names_the_smallest_addition(deployment: Cli):

@@ -14,7 +14,8 @@ from issuer.cli.audit.following import FILTER, FOLLOWED, JSON_LINES, follow_even
 from issuer.cli.command import content_of, every, new_app, option, wants_json
 from issuer.cli.opening import auditing, reading
 from issuer.cli.options import instant
-from issuer.errors import IssuerError
+from issuer.composition import UnitOfWork
+from issuer.errors import IssuerError, NotFound
 from issuer.fields.text import escaped
 
 app = new_app("The audit log: who did what, and what was refused.")
@@ -51,6 +52,7 @@ def list_events(limit: int = _SHOWN, **wanted: Any) -> None:
     """
     event_filter = EventFilter(**wanted)
     with reading() as work:
+        _require_known(work, event_filter.actor)
         events = every(
             lambda last, size: work.audit_log.page(event_filter, last and str(last), size),
             "id",
@@ -72,10 +74,22 @@ def export_events(form: str = "jsonl", **wanted: Any) -> None:
     """
     event_filter, before = EventFilter(**wanted), None
     with reading() as work:
+        _require_known(work, event_filter.actor)
         while events := work.audit_log.page(event_filter, before, _PAGE):  # there may be millions
             for event in events:
                 print(escaped(event.model_dump_json()))
             before = str(events[-1].id)
+
+
+def _require_known(work: UnitOfWork, actor: str | None) -> None:
+    """`NotFound` for an actor that is no client or user, and of whom there is no event."""
+    if actor is None or work.audit_log.page(EventFilter(actor=actor), None, 1):
+        return
+    if not work.clients.exists(actor):
+        try:
+            work.users.find(actor)
+        except NotFound:
+            raise NotFound("client or user", actor) from None
 
 
 app.command("follow", parameters=FOLLOWED)(follow_events)

@@ -32,7 +32,9 @@ from issuer.composition import Administration, UnitOfWork
 from issuer.directory import ClientRecord, UserRecord
 from issuer.errors import InvalidCredentials, InvalidField, NotFound
 from issuer.explain.explaining import Explanation, PreviewRequest, Question, ScopeSource
+from issuer.fields.text import did_you_mean
 from issuer.fields.times import until
+from issuer.inspection.components import named_in
 from issuer.server.own_routes import routes_of
 from issuer.vocabulary import GrantType
 
@@ -103,11 +105,14 @@ def explain(
         with administration.reading() as work:
             commands = [] if wants_json.get() else list(commands_to_allow(explanation, work))
             names = {each.holder: _name(work, each.holder) for each in explanation.via}
+            missing = _missing(work, explanation.audience, path)
     if wants_json.get():
         output.print_json(explanation.as_json())
         return
     for sentence in _sentences(explanation, names, alone=subject.keys() == {"user_id"}):
         output.print_text(sentence)
+    if missing:
+        output.print_text(missing)
     if on_behalf_of is not None and client is None and explanation.decision.allowed:
         output.print_text(
             f"With --client APPLICATION, it is checked whether {on_behalf_of} allowed this there."
@@ -142,6 +147,17 @@ def _explained(administration: Administration, question: Question) -> Explanatio
         return administration.explainer.explain(question)
     except InvalidCredentials as error:
         raise InvalidField("token", error.reason) from None
+
+
+def _missing(work: UnitOfWork, audience: str, path: str) -> str:
+    """A sentence about the agent, team or workflow of `path` if the last inspection lacks it."""
+    named, found = named_in(path), work.inspections.components_of(audience)
+    if named is None or found is None or found.has(*named):
+        return ""
+    family, id_ = named
+    meant = did_you_mean(id_, [each.id for each in found.of(family)])
+    on = f"{found.inspected_at:%Y-%m-%d %H:%M} UTC"
+    return f"There is no {family.removesuffix('s')} {id_!r} at {audience}, inspected {on}.{meant}"
 
 
 def _name(work: UnitOfWork, holder: str) -> str:
