@@ -21,6 +21,8 @@ from issuer.trusted_issuers import TRUSTED_ISSUER, TrustedIssuerFields
 from issuer.trusted_issuers.sign_in import SignInFields
 from issuer.users import USER, UserFields
 
+MAX_ROLES = 10_000  # of a principal: more than any has, so that errors are bounded
+
 
 def _once_each(assignments: list[Assignment]) -> list[Assignment]:
     ends = {each.place: each.expires_at for each in assignments}
@@ -32,10 +34,11 @@ def _once_each(assignments: list[Assignment]) -> list[Assignment]:
 
 Assigned = Annotated[
     list[Assignment],
+    Field(max_length=MAX_ROLES),  # before the other one: items beyond it are not read
     AfterValidator(_once_each),
     Field(
         description="All its roles; without `audience`, at every audience. One that has ended"
-        " counts as if it were not there."
+        " counts as if it were not there.",
     ),
 ]
 TYPES: dict[str, ResourceType[Any, Any]] = {

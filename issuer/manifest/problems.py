@@ -33,14 +33,14 @@ class InvalidManifest(IssuerError):
     Those are the first `MAX_PROBLEMS` of `total`.
     """
 
-    def __init__(self, file: str, problems: Iterable[ManifestProblem]) -> None:
+    def __init__(self, file: str, problems: Iterable[ManifestProblem], more: int = 0) -> None:
         self.file = file
         found = sorted(set(problems), key=lambda each: (each.line, str(each)))
         self.problems = found[:MAX_PROBLEMS]
-        self.total = len(found)
+        self.total = len(found) + more
         lines = [f"{file}:{each.line}: {each}" for each in self.problems]
-        if len(found) > MAX_PROBLEMS:
-            lines.append(f"{file}: and {len(found) - MAX_PROBLEMS} more")
+        if self.total > len(self.problems):
+            lines.append(f"{file}: and {self.total - len(self.problems)} more")
         super().__init__("\n".join(lines))
 
 

@@ -1,12 +1,15 @@
 """From a file to a manifest, or to all its errors."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
 from pydantic import ValidationError
 
 from issuer.clients.act_rules import ExternalResource
 from issuer.clients.trust import Trust
+from issuer.fields.fields import Fields
 from issuer.fields.ids import fold_id
 from issuer.fields.text import did_you_mean
 from issuer.fields.usernames import fold_username
@@ -28,11 +31,12 @@ from issuer.manifest.names import (
     repeated,
 )
 from issuer.manifest.parsing import MAX_BYTES, Document, parse
-from issuer.manifest.problems import InvalidManifest, ManifestProblem, Path
+from issuer.manifest.problems import MAX_PROBLEMS, InvalidManifest, ManifestProblem, Path
 from issuer.roles import Assignment
 from issuer.trusted_issuers.sign_in import GroupRole, SignInFields
 from issuer.vocabulary import SigningAlgorithm
 
+_Error: TypeAlias = dict[str, Any]
 _MESSAGES = {
     "missing": "is required",
     "extra_forbidden": "is not a known member",
@@ -82,14 +86,14 @@ def read(
     is not pruned. `plan` checks that too, but only for a file without other errors.
     """
     document = parse(source, max_bytes)
-    problems = list(document.problems)
-    entries = _validated(document, problems)
+    problems, more = list(document.problems), Counter[str]()
+    entries = _validated(document, problems, more)
     problems += repeated(document)
     if work is not None:
         current.require_readable(work)
         problems += unfit(work, document, prune=prune)
     if problems or entries is None:
-        raise InvalidManifest(file, problems)
+        raise InvalidManifest(file, problems, more.total())
     return Manifest(file, entries, document)
 
 
@@ -127,13 +131,22 @@ def _known_users(work: current.Configuration, data: object, *, prune: bool) -> s
     return declared | {name for name, user_id in found.items() if fold_id(user_id) not in ids}
 
 
-def _validated(document: Document, problems: list[ManifestProblem]) -> Entries | None:
+def _validated(
+    document: Document, problems: list[ManifestProblem], more: Counter[str]
+) -> Entries | None:
+    """The entries, unless there are problems. `more` counts those beyond, by section."""
     if document.problems and document.data is None:
         return None  # not read to the end
+    found: list[_Error] = []
+    data = document.data
+    if isinstance(data, dict):
+        data = {name: _entries_of(name, each, found, more) for name, each in data.items()}
     try:
-        return entries_model().model_validate(document.data)
+        entries = entries_model().model_validate(data)
     except ValidationError as error:
-        found = error.errors(include_url=False, include_context=False, include_input=False)
+        found += _errors(error)
+    if not found:
+        return entries
     suggestions = 0
     for each in found:
         path = each["loc"]
@@ -144,6 +157,30 @@ def _validated(document: Document, problems: list[ManifestProblem]) -> Entries |
                 message += _meant(path)
             problems.append(document.problem(path, message))
     return None
+
+
+def _entries_of(section: str, declared: object, found: list[_Error], more: Counter[str]) -> object:
+    """The entries of a section, each as its model.
+
+    An error takes a kilobyte in memory, so those after the first thousand are only counted.
+    """
+    if section not in entries_model().model_fields or not isinstance(declared, list):
+        return declared
+    model, entries = entry_model(section), list[Fields]()
+    for index, each in enumerate(declared):
+        try:
+            entries.append(model.model_validate(each))
+        except ValidationError as error:
+            if len(found) >= MAX_PROBLEMS:
+                more[section] += error.error_count()
+                continue
+            found += ({**one, "loc": (section, index, *one["loc"])} for one in _errors(error))
+    return entries
+
+
+def _errors(error: ValidationError) -> list[_Error]:
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    return [dict(each) for each in found]
 
 
 def _members(place: tuple[str, ...]) -> Iterable[str]:

@@ -1,5 +1,7 @@
 """All errors of a file are reported at once, with their lines; nothing is guessed."""
 
+import subprocess
+import sys
 from datetime import timedelta
 from typing import Any
 
@@ -224,6 +226,25 @@ def test_a_thousand_problems_are_listed_and_the_rest_counted():
     lines = problems("roles:\n" + "  - 1\n" * 3_000)
     assert len(lines) == 1_001
     assert lines[-1] == "issuer.yaml: and 2000 more"
+
+
+MEMORY = """
+import sys
+from resource import RUSAGE_SELF, getrusage
+from issuer.manifest import InvalidManifest, read
+before = getrusage(RUSAGE_SELF).ru_maxrss
+try:
+    read(sys.argv[1] + "[" + "[]," * 170_000 + "]")
+except InvalidManifest:
+    print((getrusage(RUSAGE_SELF).ru_maxrss - before) // 1024)
+"""
+
+
+@pytest.mark.parametrize("where", ["clients: ", "clients:\n- client_id: a\n  roles: "])
+def test_half_a_megabyte_of_nothing_but_errors_takes_little_memory(where: str):
+    """The values take 45 MB. An error takes a kilobyte, if it is kept."""
+    command = [sys.executable, "-c", MEMORY, where]
+    assert int(subprocess.run(command, capture_output=True, check=True).stdout) < 100
 
 
 def test_a_problem_has_a_line_and_a_path():
