@@ -39,7 +39,7 @@ DOMAIN = {
     "resources": {"audit", "authority", "catalogue", "revocations"},
     "audiences": {"resources", "authority"},
     "roles": {"resources", "audit", "authority", "audiences", "directory", "revocations"},
-    "groups": {"resources", "roles"},
+    "groups": {"resources", "authority", "roles"},
     "users": {"resources", "audit", "authority", "roles", "directory", "revocations"},
     "directory": set(),
     "federation": set(),

@@ -10,7 +10,7 @@ from issuer.admin.problems import documented
 from issuer.admin.representations import (
     Cursor,
     IfMatch,
-    KeptCredentials,
+    Kept,
     Limit,
     Page,
     etag,
@@ -33,7 +33,7 @@ WhyUnassigned = Annotated[Reason, Query(description="For the audit log.")]
 Everywhere = Annotated[bool, Query(description="At every audience, instead of `audience`.")]
 
 
-class AssignmentDetails(KeptCredentials):
+class AssignmentDetails(Kept):
     """What else to say where a role is assigned. The reason is kept in the audit log."""
 
     expires_at: Annotated[
@@ -71,7 +71,7 @@ def assignments_router(principal: ResourceType[Any, Any]) -> APIRouter:
     @router.put(
         "/{role}",
         name=f"assign_{principal.kind}_role",
-        responses=documented("credentials-not-kept", "not-allowed"),
+        responses=documented("credentials-not-kept", "members-not-kept", "not-allowed"),
     )
     def assign(
         caller: Caller,
@@ -97,7 +97,7 @@ def assignments_router(principal: ResourceType[Any, Any]) -> APIRouter:
             role, audience, everywhere=everywhere, expires_at=details.expires_at
         )
         with caller.work(principal.write) as work:
-            work.new_privileges.keep(details.keep_credentials)
+            work.new_privileges.keep(details.keep_credentials, details.keep_members)
             work.collection(principal).get(principal_id)
             if if_match is not None:
                 require_match(if_match, _assigned(work, principal_id, assignment))

@@ -14,7 +14,7 @@ from issuer.admin.representations import (
     AllowUnknownScopes,
     Cursor,
     IfMatch,
-    KeptCredentials,
+    Kept,
     Limit,
     MergePatch,
     Page,
@@ -28,6 +28,8 @@ from issuer.admin.representations import (
 from issuer.admin.routes import PRIVILEGED, admin_router, location, requires
 from issuer.fields.fields import Fields
 from issuer.resources import ResourceType
+
+_NOTHING_KEPT = Kept()
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def collection_router(
     Cascade = Annotated[bool, Query(description=descriptions.cascade)]  # noqa: N806 - a type
     option = _unknown_scopes if "scopes" in resource_type.fields.model_fields else _no_option
     AllowUnknown = Annotated[bool, Depends(option)]  # noqa: N806 - a type
-    not_kept = ("credentials-not-kept",) if resource_type.gives_rights else ()
+    not_kept = ("credentials-not-kept", "members-not-kept") if resource_type.gives_rights else ()
 
     @router.get(
         "",
@@ -95,7 +97,7 @@ def collection_router(
         with caller.work(resource_type.write) as work:
             if allow_unknown_scopes:
                 work.allow_unknown_scopes()
-            work.new_privileges.keep(getattr(fields, "keep_credentials", []))
+            work.new_privileges.keep(*(getattr(fields, name, []) for name in Kept.model_fields))
             collection = work.collection(resource_type)
             own = {name: getattr(fields, name) for name in resource_type.fields.model_fields}
             created = collection.create(resource_type.fields.model_construct(**own))
@@ -132,11 +134,11 @@ def collection_router(
         allow_unknown_scopes: AllowUnknown = False,
         if_match: IfMatch = None,
     ) -> Any:
-        kept = KeptCredentials.taken_from(patch) if resource_type.gives_rights else []
+        kept = Kept.taken_from(patch) if resource_type.gives_rights else _NOTHING_KEPT
         with caller.work(resource_type.write) as work:
             if allow_unknown_scopes:
                 work.allow_unknown_scopes()
-            work.new_privileges.keep(kept)
+            work.new_privileges.keep(kept.keep_credentials, kept.keep_members)
             collection = work.collection(resource_type)
             require_match(if_match, collection.get(key))
             patched = collection.update(key, patch)
@@ -198,7 +200,7 @@ def _new(resource_type: ResourceType[Any, Any]) -> Any:
     fields: type[Fields] = resource_type.fields
     if not resource_type.gives_rights:
         return fields
-    bases = (fields, KeptCredentials)
+    bases = (fields, Kept)
     return create_model(f"New{fields.__name__}", __base__=bases, __doc__=fields.__doc__)
 
 

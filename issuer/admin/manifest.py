@@ -67,6 +67,14 @@ KeepCredentials = Annotated[
         " `issuer:admin` gave, which clients keep although they begin to hold rights at the issuer."
     ),
 ]
+KeepMembers = Annotated[
+    str,
+    Query(
+        description="Ids, with commas between them, of users whom somebody without `issuer:admin`"
+        " put into groups, who stay although the group begins to hold rights at the issuer."
+    ),
+]
+_NOT_KEPT = ("credentials-not-kept", "members-not-kept")
 Accept = Annotated[str, Header(description=f"YAML if it contains `{_YAML}`, otherwise JSON.")]
 
 _MANIFEST = {
@@ -127,7 +135,7 @@ async def plan_manifest(
     "/apply",
     openapi_extra=_BODY,
     response_model=AppliedManifest,
-    responses=documented("in-use", "not-allowed", "credentials-not-kept", "already-exists"),
+    responses=documented("in-use", "not-allowed", *_NOT_KEPT, "already-exists"),
 )
 @requires(
     _ALL,
@@ -141,6 +149,7 @@ async def apply_manifest(
     prune: Prune = False,
     allow_unknown_scopes: AllowUnknownScopes = False,
     keep_credentials: KeepCredentials = "",
+    keep_members: KeepMembers = "",
     if_match: IfMatch = None,
 ) -> Response:
     """Apply a manifest completely, or on any error change nothing.
@@ -148,8 +157,10 @@ async def apply_manifest(
     With `If-Match` and the ETag of a plan, apply just that plan; otherwise 412.
     """
     asked = _asked(caller, source, prune=prune, allow_unknown_scopes=allow_unknown_scopes)
-    keep = tuple(filter(None, keep_credentials.split(",")))
-    asked = replace(asked, to_apply=True, keep=keep)
+    keep, members = (
+        tuple(filter(None, each.split(","))) for each in (keep_credentials, keep_members)
+    )
+    asked = replace(asked, to_apply=True, keep=keep, keep_members=members)
     return await admin_parts(request).plans.run(_apply, caller, asked, if_match)
 
 

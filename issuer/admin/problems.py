@@ -29,6 +29,7 @@ _PROBLEMS: dict[str, tuple[int, str]] = {
     "already-exists": (409, "Already exists"),
     "not-allowed": (409, "Not allowed in the current state"),
     "credentials-not-kept": (409, "Credentials that others gave"),
+    "members-not-kept": (409, "Members whom others added"),
     "in-use": (409, "Still in use"),
     "precondition-failed": (412, "Precondition failed"),
     "body-too-large": (413, "Body too large"),
@@ -59,11 +60,21 @@ class CredentialToKeep(BaseModel):
     given_by: str | None
 
 
-class Problem(BaseModel):
-    """Problem details. `more_errors` is the number of those not listed in `errors` or
-    `credentials`.
+class MemberToKeep(BaseModel):
+    """A user whom somebody without `issuer:admin` put into a group; null if it is not known who."""
 
-    `credentials` can be confirmed in `keep_credentials`.
+    group_id: str
+    group: str
+    user_id: str
+    username: str
+    given_by: str | None
+
+
+class Problem(BaseModel):
+    """Problem details. `more_errors` is the number of those not listed in `errors`,
+    `credentials` or `members`.
+
+    `credentials` can be confirmed in `keep_credentials`, `members` by `user_id` in `keep_members`.
     """
 
     type: str
@@ -75,6 +86,7 @@ class Problem(BaseModel):
     more_errors: int | None = None
     used_by: list[str] | None = None
     credentials: list[CredentialToKeep] | None = None
+    members: list[MemberToKeep] | None = None
 
 
 class ProblemRaised(Exception):

@@ -19,7 +19,7 @@ from issuer.admin.problems import (
     is_of_admin_api,
     shortened,
 )
-from issuer.authority import CredentialsNotKept
+from issuer.authority import MembersNotKept, NotKept
 from issuer.fields.fields import in_words
 from issuer.http.middleware import server_error
 from issuer.scopes import InvalidScope, ScopeNotCovered
@@ -104,14 +104,11 @@ def problem_of(error: errors.IssuerError) -> ProblemRaised:  # noqa: PLR0911 - o
             which = f', scope="{error.scope}"' if error.scope else ""
             challenge = f'Bearer realm="issuer", error="insufficient_scope"{which}'
             return ProblemRaised("forbidden", str(error), {"WWW-Authenticate": challenge})
-        case CredentialsNotKept():
-            credentials = error.as_members()
-            return ProblemRaised(
-                "credentials-not-kept",
-                str(error),
-                credentials=credentials[:MAX_ERRORS],
-                **counted(len(credentials) - MAX_ERRORS),
-            )
+        case NotKept():
+            what = "members" if isinstance(error, MembersNotKept) else "credentials"
+            given = error.as_members()
+            members = {what: given[:MAX_ERRORS], **counted(len(given) - MAX_ERRORS)}
+            return ProblemRaised(f"{what}-not-kept", str(error), **members)
         case errors.NotAllowed():
             return ProblemRaised("not-allowed", str(error), headers)
         case ScopeNotCovered() | InvalidScope():

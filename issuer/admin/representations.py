@@ -28,6 +28,14 @@ KeepCredentials = Annotated[
         " keep although they begin to hold rights at the issuer. The answer 409 lists them.",
     ),
 ]
+KeepMembers = Annotated[
+    list[Annotated[str, Field(max_length=255)]],
+    Field(
+        max_length=1_000,
+        description="Ids of users whom somebody without `issuer:admin` put into a group, who stay"
+        " in it although it begins to hold rights at the issuer. The answer 409 lists them.",
+    ),
+]
 MergePatch = Annotated[
     dict[str, Any],
     Body(
@@ -80,16 +88,17 @@ def require_json(request: Request) -> None:
         raise ProblemRaised("unsupported-media-type", f"Send {' or '.join(_JSON)}.")
 
 
-class KeptCredentials(Fields):
-    """Credentials of clients that begin to hold rights at the issuer."""
+class Kept(Fields):
+    """What others gave to clients and groups that begin to hold rights at the issuer."""
 
     keep_credentials: KeepCredentials = []
+    keep_members: KeepMembers = []
 
     @classmethod
-    def taken_from(cls, patch: dict[str, Any]) -> list[str]:
-        """The member of a merge patch, which is none of the resource; `InvalidField`."""
-        given = patch.pop("keep_credentials", None)
-        return cls.read({} if given is None else {"keep_credentials": given}).keep_credentials
+    def taken_from(cls, patch: dict[str, Any]) -> "Kept":
+        """The members of a merge patch that are none of the resource; `InvalidField`."""
+        given = {name: patch.pop(name, None) for name in Kept.model_fields}
+        return cls.read({name: each for name, each in given.items() if each is not None})
 
 
 class Page(BaseModel, Generic[Item]):

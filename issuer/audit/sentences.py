@@ -65,6 +65,9 @@ TEMPLATES: Mapping[str, str] = {
     "factor.recovery_codes_renewed": "{actor} renewed the recovery codes[ of {principal}]",
     "factor.removed": "{actor} removed a second factor ({kind})[ of {principal}]",
     "group.member_added": "{actor} added {user_id} to the group {principal}",
+    "group.member_kept": (
+        "{actor} confirmed {user_id} in the group {principal} added by {given_by}"
+    ),
     "group.member_removed": "{actor} removed {user_id} from the group {principal}",
     "identity.groups_changed": "The groups of {principal} at {issuer} changed",
     "identity.linked": "{actor} linked an account at {issuer} to {principal}",

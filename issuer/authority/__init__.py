@@ -6,13 +6,23 @@ gets such rights, what others gave ends or is confirmed.
 """
 
 from issuer.authority.authority import Authority
-from issuer.authority.credentials import CredentialsNotKept, GivenCredential, Grantor
+from issuer.authority.credentials import (
+    CredentialsNotKept,
+    GivenCredential,
+    GivenMember,
+    Grantor,
+    MembersNotKept,
+    NotKept,
+)
 from issuer.authority.new_privileges import NewPrivileges
 
 __all__ = [
     "Authority",
     "CredentialsNotKept",
     "GivenCredential",
+    "GivenMember",
     "Grantor",
+    "MembersNotKept",
     "NewPrivileges",
+    "NotKept",
 ]

@@ -4,14 +4,23 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, or_, select, update
 
-from issuer.authority.credentials import GivenCredential, Grantor, digest_of, given, not_of_admins
+from issuer.authority.credentials import (
+    GivenCredential,
+    GivenMember,
+    Grantor,
+    digest_of,
+    given,
+    not_of_admins,
+)
 from issuer.database import Session
 from issuer.database.store import in_parts, rows_changed
 from issuer.database.tables import (
     ClientRow,
     ClientSecretRow,
+    GroupMemberRow,
+    GroupRow,
     IdentityRow,
     InvitationRow,
     PasskeyRow,
@@ -20,6 +29,7 @@ from issuer.database.tables import (
     TrustedIssuerRow,
     UserRow,
 )
+from issuer.vocabulary import GivenAs
 
 SECRET, TRUSTED_ISSUER = "secret", "trusted_issuer"
 _CONTENT = {*TrustedIssuerRow.__table__.c.keys()} - {
@@ -111,6 +121,26 @@ class AccessStore:
                         GivenCredential(TRUSTED_ISSUER, named, row.issuer, "", row.given_by)
                     )
         return found
+
+    def members_not_of_admins(self, folded_ids: Collection[str]) -> list[GivenMember]:
+        """Members of the groups among these whom nobody with `issuer:admin` added."""
+        row = GroupMemberRow
+        query = (
+            select(GroupRow.id, GroupRow.name, UserRow.id, UserRow.username, row.given_by)
+            .join(row, row.group_id == GroupRow.id)
+            .join(UserRow, UserRow.id == row.user_id)
+            .where(or_(row.given_as.is_(None), row.given_as == GivenAs.OTHER))
+            .order_by(GroupRow.folded_name, UserRow.folded_username)
+        )
+        parts = (query.where(GroupRow.folded_id.in_(ids)) for ids in in_parts(sorted(folded_ids)))
+        return [GivenMember(*each) for part in parts for each in self._session.execute(part)]
+
+    def keep_members(self, members: Iterable[GivenMember], grantor: Grantor) -> None:
+        """Count these as added by `grantor` from now on."""
+        for each in members:
+            row = self._session.get_one(GroupMemberRow, (each.group_id, each.user_id))
+            row.given_by, row.given_as = grantor.by, grantor.given_as
+        self._session.flush()
 
     def keep(self, credentials: Iterable[GivenCredential], grantor: Grantor) -> None:
         """Count these as given by `grantor` from now on. The resources keep their versions."""

@@ -49,23 +49,68 @@ class GivenCredential:
         return f"{_IN_WORDS.get(self.kind, self.kind)}{name}{of} ({self.id}, given by {by})"
 
 
-class CredentialsNotKept(NotAllowed):
-    """Clients would begin to hold rights at the issuer with credentials that others gave."""
+@dataclass(frozen=True, slots=True)
+class GivenMember:
+    """A user in a group; `given_by` added them, null where it was not noted."""
 
-    def __init__(self, credentials: Iterable[GivenCredential]) -> None:
-        self.credentials = [*credentials]
-        named = ", ".join(map(str, self.credentials[:_MAX_NAMED]))
-        if (more := len(self.credentials) - _MAX_NAMED) > 0:
+    group_id: str
+    group: str
+    user_id: str
+    username: str
+    given_by: str | None
+
+    @property
+    def id(self) -> str:
+        """What confirms it: no credential has such an id."""
+        return member_key(self.user_id)
+
+    def __str__(self) -> str:
+        by = self.given_by or "an unknown actor"
+        return f"{self.username} in the group {self.group} ({self.user_id}, added by {by})"
+
+
+def member_key(user_id: str) -> str:
+    """What confirms the memberships of a user."""
+    return f"member {user_id}"
+
+
+class NotKept(NotAllowed):
+    """Rights at the issuer would begin with what others `given`, which nobody has confirmed."""
+
+    def __init__(self, before: str, given: Iterable[Any], after: str) -> None:
+        self.given = [*given]
+        named = ", ".join(map(str, self.given[:_MAX_NAMED]))
+        if (more := len(self.given) - _MAX_NAMED) > 0:
             named += f" and {more} more"
-        super().__init__(
-            "This gives rights at the issuer to clients with credentials that were given without"
-            f" issuer:admin: {named}. Replace them, or confirm each by its id"
-            " (keep_credentials, --keep-credentials)."
-        )
+        super().__init__(f"{before}: {named}. {after}")
 
     def as_members(self) -> list[dict[str, Any]]:
         """As JSON."""
-        return [asdict(each) for each in self.credentials]
+        return [asdict(each) for each in self.given]
+
+
+class CredentialsNotKept(NotKept):
+    """Clients would begin to hold rights at the issuer with credentials that others gave."""
+
+    def __init__(self, credentials: Iterable[GivenCredential]) -> None:
+        super().__init__(
+            "This gives rights at the issuer to clients with credentials that were given without"
+            " issuer:admin",
+            credentials,
+            "Replace them, or confirm each by its id (keep_credentials, --keep-credentials).",
+        )
+
+
+class MembersNotKept(NotKept):
+    """A group would begin to hold rights at the issuer with members whom others added."""
+
+    def __init__(self, members: Iterable[GivenMember]) -> None:
+        super().__init__(
+            "This gives rights at the issuer to members of a group whom somebody without"
+            " issuer:admin added",
+            members,
+            "Remove them, or confirm each by the id of the user (keep_members, --keep-members).",
+        )
 
 
 def not_of_admins(client: ClientRow) -> list[GivenCredential]:

@@ -11,7 +11,12 @@ from datetime import datetime
 from issuer.audit import Trail
 from issuer.authority.access_store import TRUSTED_ISSUER, AccessStore
 from issuer.authority.authority import Authority
-from issuer.authority.credentials import CredentialsNotKept, Grantor
+from issuer.authority.credentials import (
+    CredentialsNotKept,
+    Grantor,
+    MembersNotKept,
+    member_key,
+)
 from issuer.clock import Clock
 from issuer.database import Session
 from issuer.database.tables import ClientRow, UserRow
@@ -37,16 +42,21 @@ class NewPrivileges:
         self._kept: set[str] = set()
         self.warnings: list[str] = []
 
-    def keep(self, credential_ids: Iterable[str]) -> None:
-        """Confirm credentials of clients that others gave, by their ids."""
-        self._kept |= {*credential_ids}
+    def keep(self, credential_ids: Iterable[str], members: Iterable[str] = ()) -> None:
+        """Confirm credentials of clients that others gave, and users whom others put into groups.
+
+        By the ids of the credentials, and of the users.
+        """
+        self._kept |= {*credential_ids, *map(member_key, members)}
 
     def check_invariants(self) -> None:
         """Call at the end of the transaction, and before it where what follows depends on it.
 
-        `CredentialsNotKept` names the credentials of clients that were not confirmed.
+        `CredentialsNotKept` names the credentials of clients that were not confirmed,
+        `MembersNotKept` the members of groups.
         """
         new = self._authority.newly_privileged()
+        self._check_members(new.holders)
         clients = self._store.clients(new.holders)
         self._check_credentials(clients, new.trusted_issuers)
         for client in clients:
@@ -54,6 +64,15 @@ class NewPrivileges:
                 self._revocations.revoke_client(client.client_id)
         for user in self._store.users(new.holders):
             self._end_access(user, self._clock())
+
+    def _check_members(self, holders: Collection[str]) -> None:
+        found = self._store.members_not_of_admins(holders)
+        if missing := [each for each in found if each.id not in self._kept]:
+            raise MembersNotKept(missing)
+        self._store.keep_members(found, self._authority.grantor)
+        for kept in found:
+            about = {"user_id": kept.user_id, "given_by": kept.given_by}
+            self._trail.note("group.member_kept", kept.group_id, **about)
 
     def _check_credentials(
         self, clients: Iterable[ClientRow], trusted_issuers: Collection[str]

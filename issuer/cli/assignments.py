@@ -11,7 +11,7 @@ from issuer.cli import output
 from issuer.cli.command import CommandApp, Complete, argument, flag, new_app, option
 from issuer.cli.confirming import Yes, confirming
 from issuer.cli.opening import changing, reading
-from issuer.cli.options import KeepCredentials, RoleName, instant, known_audiences
+from issuer.cli.options import KEEPS, RoleName, instant, known_audiences
 from issuer.composition import UnitOfWork
 from issuer.fields.times import until
 from issuer.roles import Assignment, Assignments, HeldRole
@@ -92,6 +92,7 @@ def assignment_commands(
             duration: datetime | None = None,
             reason: str = "",
             keep_credentials: list[str] | None = None,
+            keep_members: list[str] | None = None,
             yes: bool = False,
         ) -> None:
             # Exactly one of both, so that no role applies everywhere by mistake.
@@ -106,7 +107,7 @@ def assignment_commands(
 
             principal_id = principal
             for confirmation in confirming(yes=yes):
-                with confirmation, changing(keep_credentials) as work:
+                with confirmation, changing(keep_credentials, keep_members) as work:
                     principal_id = find(work, principal_id)
                     change(work.assignments, principal_id, assignment, reason)
                     if verb == "unassign":
@@ -123,7 +124,7 @@ def assignment_commands(
         Assignments.assign,
         "Assigned the role {role} to {principal}",
         f"Assign a role to a {kind}, or change when an assignment ends.",
-        {**_ENDS, **({"keep_credentials": KeepCredentials} if kind == "client" else {})},
+        {**_ENDS, **KEEPS.get(kind, {})},
         " --for 8h",
     )
     add(

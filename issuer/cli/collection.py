@@ -12,7 +12,7 @@ from issuer.cli import output
 from issuer.cli.command import CommandApp, Run, every, given, option, wants_json
 from issuer.cli.confirming import Yes, confirming, emptied
 from issuer.cli.opening import changing, reading, warn_about
-from issuer.cli.options import AllowUnknownScopes, Cascade, KeepCredentials, Limit
+from issuer.cli.options import KEEPS, AllowUnknownScopes, Cascade, Limit
 from issuer.composition import UnitOfWork
 from issuer.database.store import ListQuery
 from issuer.errors import InUse, NotAllowed, NotFound
@@ -78,13 +78,15 @@ class CollectionCommands:
         @self._command("create", text, examples, {**members, **self._about_rights})
         def run(
             keep_credentials: list[str] | None = None,
+            keep_members: list[str] | None = None,
             allow_unknown_scopes: bool = False,
             **values: Any,
         ) -> None:
             complete(values)
             fields = self.resource_type.fields
             others = {name: values.pop(name) for name in values.keys() - fields.model_fields}
-            with changing(keep_credentials, allow_unknown_scopes=allow_unknown_scopes) as work:
+            kept = keep_credentials, keep_members
+            with changing(*kept, allow_unknown_scopes=allow_unknown_scopes) as work:
                 collection = work.collection(self.resource_type)
                 created = collection.create(fields.read(given(**values)))
                 advice = [*then(work, created, **others)]
@@ -116,6 +118,7 @@ class CollectionCommands:
         def run(
             resource: str,
             keep_credentials: list[str] | None = None,
+            keep_members: list[str] | None = None,
             allow_unknown_scopes: bool = False,
             yes: bool = False,
             **values: Any,
@@ -127,7 +130,8 @@ class CollectionCommands:
             key = resource
             for confirmation in confirming(yes=yes):
                 patch = dict(members)
-                change = changing(keep_credentials, allow_unknown_scopes=allow_unknown_scopes)
+                kept = keep_credentials, keep_members
+                change = changing(*kept, allow_unknown_scopes=allow_unknown_scopes)
                 with confirmation, change as work:
                     found = self._found(work, key)
                     for name in lists:
@@ -185,7 +189,7 @@ class CollectionCommands:
     def _about_rights(self) -> dict[str, Any]:
         has_scopes = "scopes" in self.resource_type.fields.model_fields
         return ({"allow_unknown_scopes": AllowUnknownScopes} if has_scopes else {}) | (
-            {"keep_credentials": KeepCredentials} if self.resource_type.gives_rights else {}
+            KEEPS[self.resource_type.kind] if self.resource_type.gives_rights else {}
         )
 
     def _command(

@@ -24,7 +24,7 @@ from issuer.cli.command import (
 )
 from issuer.cli.confirming import Yes, confirming, emptied
 from issuer.cli.opening import changing, reading, warn_about
-from issuer.cli.options import AllowUnknownScopes, KeepCredentials
+from issuer.cli.options import AllowUnknownScopes, KeepCredentials, KeepMembers
 from issuer.composition import UnitOfWork
 from issuer.errors import IssuerError
 from issuer.fields.text import escaped
@@ -99,6 +99,7 @@ def apply(
     ),
     allow_unknown_scopes: AllowUnknownScopes = False,
     keep_credentials: KeepCredentials = None,
+    keep_members: KeepMembers = None,
     yes: Yes = False,
 ) -> None:
     """Apply a manifest, completely or not at all.
@@ -119,12 +120,13 @@ def apply(
         raise IssuerError(
             f"{secrets_file} already exists and may hold other secrets: name another file."
         )
+    confirmed = keep_credentials, keep_members
     for confirmation in confirming(yes=yes):
         with (
             confirmation,
             _report_invalid_manifest(),
             output.working("Applying"),
-            changing(keep_credentials, allow_unknown_scopes=allow_unknown_scopes) as work,
+            changing(*confirmed, allow_unknown_scopes=allow_unknown_scopes) as work,
         ):
             declared, plan = _planned(work, source, file, prune=prune)
             count = plan.change_count if expect is None else expect

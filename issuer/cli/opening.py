@@ -61,11 +61,14 @@ def auditing() -> Iterator[AuditParts]:
 
 @contextmanager
 def changing(
-    keep_credentials: Iterable[str] | None = None, *, allow_unknown_scopes: bool = False
+    keep_credentials: Iterable[str] | None = None,
+    keep_members: Iterable[str] | None = None,
+    *,
+    allow_unknown_scopes: bool = False,
 ) -> Iterator[UnitOfWork]:
     """The transaction of a command that writes. Its warnings are printed after the commit."""
     with administering() as administration, administration.changing(operator()) as work:
-        work.new_privileges.keep(credential_ids(keep_credentials))
+        work.new_privileges.keep(listed_ids(keep_credentials), listed_ids(keep_members))
         if allow_unknown_scopes:
             work.allow_unknown_scopes()
         with suggesting(work):
@@ -74,9 +77,9 @@ def changing(
         typer.echo(escaped(f"Warning: {warning}"), err=True)
 
 
-def credential_ids(keep_credentials: Iterable[str] | None) -> list[str]:
-    """The ids of `--keep-credentials`, which may have commas between them."""
-    return [each for text in keep_credentials or () for each in text.split(",")]
+def listed_ids(texts: Iterable[str] | None) -> list[str]:
+    """The ids of `--keep-credentials` or `--keep-members`, which may have commas between them."""
+    return [each for text in texts or () for each in text.split(",")]
 
 
 @contextmanager

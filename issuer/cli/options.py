@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from datetime import UTC, datetime
 from threading import Thread
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -115,6 +115,20 @@ KeepCredentials = Annotated[
         " without issuer:admin. Repeatable, or with commas.",
     ),
 ]
+KeepMembers = Annotated[
+    list[str] | None,
+    option(
+        "ID",
+        "Keep this user in a group that gets rights at the issuer, although somebody without"
+        " issuer:admin added them. Repeatable, or with commas.",
+    ),
+]
+# By what gives rights: a role gives them to clients and to groups.
+KEEPS: dict[str, dict[str, Any]] = {
+    "client": {"keep_credentials": KeepCredentials},
+    "group": {"keep_members": KeepMembers},
+    "role": {"keep_credentials": KeepCredentials, "keep_members": KeepMembers},
+}
 AudienceOfToken = Annotated[
     str | None,
     option("ID", "The AgentOS. Not needed if the client has only one.", complete=known_audiences),

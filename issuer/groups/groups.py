@@ -4,6 +4,8 @@ from collections.abc import Collection
 from random import Random
 from typing import Any
 
+from issuer.authority import GivenMember
+from issuer.authority.access_store import AccessStore
 from issuer.database.conditions import Attribute, Condition, RowQuery
 from issuer.database.tables import GroupMemberRow, GroupRow
 from issuer.errors import AlreadyExists, NotAllowed, NotFound
@@ -71,6 +73,10 @@ class Groups(Principals[GroupRow, GroupFields, Group]):
         """The ids of all members."""
         self._store.get(group_id)
         return {*self._store.member_ids(group_id)}
+
+    def not_of_admins(self, group_ids: Collection[str]) -> list[GivenMember]:
+        """The members of these groups whom somebody without `issuer:admin` added."""
+        return AccessStore(self._session).members_not_of_admins([*map(fold_id, group_ids)])
 
     def count_members(self, *group_ids: str) -> dict[str, int]:
         """How many members each of the groups has, by its id; one query."""

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, TypeAlias
 
-from issuer.authority import GivenCredential
+from issuer.authority import GivenCredential, GivenMember
 from issuer.fields.fields import Fields
 from issuer.fields.times import until
 from issuer.manifest.entries import (
@@ -151,15 +151,16 @@ class ManifestPlan:
     """Steps in an order in which they can be applied, and their effect on rights.
 
     `credentials` were given without `issuer:admin` to clients that begin to hold rights at the
-    issuer: they must be confirmed where the plan is applied. False if there are no steps. It is
-    valid for the configuration at `change_count`. A user gains a scope only in tokens issued
-    through a client that has it too.
+    issuer, and `members` to groups: they must be confirmed where the plan is applied. False if
+    there are no steps. It is valid for the configuration at `change_count`. A user gains a scope
+    only in tokens issued through a client that has it too.
     """
 
     change_count: int
     steps: tuple[Step, ...]
     shifts: tuple[Shift, ...]
     credentials: tuple[GivenCredential, ...] = ()
+    members: tuple[GivenMember, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.steps)
@@ -171,16 +172,19 @@ class ManifestPlan:
             "changes": [step.as_json() for step in self.steps],
             "rights": [shift.as_json() for shift in self.shifts],
             "credentials": [asdict(each) for each in self.credentials],
+            "members": [asdict(each) for each in self.members],
         }
 
     def lines(self) -> Iterator[str]:
         """As text: a line for each change and member, then a sentence for each change of rights
-        and each credential to confirm.
+        and each credential or member to confirm.
         """
         for each in (*self.steps, *self.shifts):
             yield from each.lines()
         for credential in self.credentials:
             yield f"needs --keep-credentials {credential.id}: {credential}"
+        for member in self.members:
+            yield f"needs --keep-members {member.user_id}: {member}"
 
 
 def changes(resource: Resource, before: Fields | None, after: Fields | None) -> Iterator[Change]:

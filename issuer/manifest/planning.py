@@ -7,7 +7,7 @@ from itertools import product
 from typing import Any
 
 from issuer.audiences import AUDIENCE
-from issuer.authority import GivenCredential
+from issuer.authority import GivenCredential, GivenMember
 from issuer.catalogue.lint import OTHERWISE, misspelled
 from issuer.clients import CLIENT, ClientFields
 from issuer.errors import InUse, NotAllowed
@@ -18,6 +18,7 @@ from issuer.manifest.changes import (
     Action,
     Change,
     ManifestPlan,
+    MemberChange,
     Shift,
     Step,
     assignment_changes,
@@ -87,6 +88,7 @@ class _Planning:
         self._steps: dict[tuple[Action, str], list[Step]] = defaultdict(list)
         self._shifts: list[Shift] = []
         self._credentials: list[GivenCredential] = []
+        self._privileged_groups: list[str] = []  # that begin to hold rights at the issuer
         self._relied_on: dict[bool, set[str]] = {False: set(), True: set()}  # before, after
         self._problems = list(unfit(work, manifest.document, prune=prune))
         self._admins: dict[str, PlannedPrincipal] = {}  # lasting `issuer:admin` after the change
@@ -119,7 +121,10 @@ class _Planning:
         steps = [step for place in _order() for step in self._steps[place]]
         begun = self._relied_on[True] - self._relied_on[False]
         credentials = [*self._work.trusted_issuers.not_of_admins(begun), *self._credentials]
-        return ManifestPlan(self._count, tuple(steps), tuple(self._shifts), tuple(credentials))
+        members = self._members_of_others(steps)
+        return ManifestPlan(
+            self._count, tuple(steps), tuple(self._shifts), tuple(credentials), tuple(members)
+        )
 
     def _plan_all(
         self, resource_type: ResourceType[Any, Any]
@@ -187,6 +192,7 @@ class _Planning:
         if resource.kind == GROUP.kind:
             if after is not None:
                 self._memberships.note_group(before, after)
+                self._note_privileged_group(before, after)
             return
         if resource.kind == USER.kind:
             self._memberships.note_user(before, after)
@@ -230,6 +236,29 @@ class _Planning:
                 self._relied_on[is_after] |= {trust.issuer for trust in each.trusts}
         if before and holds and not held:
             self._credentials += self._work.clients.not_of_admins(holds)
+
+    def _note_privileged_group(
+        self, before: PlannedPrincipal | None, after: PlannedPrincipal
+    ) -> None:
+        had = before is not None and self._before.gives_here(before.assignments)
+        if after.resource.id and not had and self._after.gives_here(after.assignments):
+            self._privileged_groups.append(after.resource.id)
+
+    def _members_of_others(self, steps: Iterable[Step]) -> Iterator[GivenMember]:
+        """Whom others put into groups that begin to hold rights, and who stay there."""
+        gone = {
+            (step.resource.id, step.user.id)
+            for step in steps
+            if isinstance(step, MemberChange) and step.action is Action.REMOVE_MEMBER
+        }
+        deleted = {
+            step.resource.id
+            for step in steps
+            if step.action is Action.DELETE and step.resource.kind == USER.kind
+        }
+        for each in self._work.groups.not_of_admins(self._privileged_groups):
+            if (each.group_id, each.user_id) not in gone and each.user_id not in deleted:
+                yield each
 
     def _reject_misspelled(self, path: Path, before: Fields | None, after: Fields) -> None:
         """Of new scopes only: the others were allowed before."""

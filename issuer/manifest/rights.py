@@ -63,10 +63,14 @@ class RightsSnapshot:
 
     def counts_here(self, client: ClientFields, assignments: Iterable[Assignment]) -> bool:
         """Whether it holds rights at the issuer, also while it is disabled."""
+        own = any(parse(each).is_of_issuer for each in client.scopes)
+        return own or self._own in client.audiences or self.gives_here(assignments)
+
+    def gives_here(self, assignments: Iterable[Assignment]) -> bool:
+        """Whether one of them gives rights at the issuer."""
         here = (each.role for each in assignments if each.audience in {None, self._own})
-        scopes = {scope for role in here for scope in self._roles.get(role, ())}
-        scopes |= {*client.scopes}
-        return self._own in client.audiences or any(parse(e).is_of_issuer for e in scopes)
+        scopes = (scope for role in here for scope in self._roles.get(role, ()))
+        return any(parse(each).is_of_issuer for each in scopes)
 
     def rights_of(
         self, principal: ClientFields | UserFields, assignments: Iterable[Assignment]

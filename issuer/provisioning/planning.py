@@ -33,13 +33,15 @@ _IN_OWN_PROCESS = "import os; os.nice(10); from issuer.provisioning.planning imp
 class Planned(BaseModel):
     """The changes in order, and the scopes that clients and users gain and lose, by audience.
 
-    `credentials` must be confirmed in `keep_credentials` where the plan is applied.
+    `credentials` must be confirmed in `keep_credentials` where the plan is applied, `members` by
+    `user_id` in `keep_members`.
     """
 
     change_count: int
     changes: list[dict[str, Any]]
     rights: list[dict[str, Any]]
     credentials: list[dict[str, Any]]
+    members: list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,8 @@ class PlanRequest:
     """Who asks for a plan of which manifest; without steps unless it is `to_apply`.
 
     `allow_unknown_scopes`: also those that look like a misspelled known one.
-    `keep` are the ids of credentials that others gave, which clients keep.
+    `keep` are the ids of credentials that others gave, which clients keep, `keep_members` those of
+    users whom others put into groups.
     """
 
     actor: Actor
@@ -66,6 +69,7 @@ class PlanRequest:
     to_apply: bool = False
     allow_unknown_scopes: bool = False
     keep: tuple[str, ...] = ()
+    keep_members: tuple[str, ...] = ()
 
 
 def made_plan(administration: Administration, request: PlanRequest) -> MadePlan:
@@ -106,7 +110,7 @@ def applied_plan(
                 work.authority.drop_lost_scopes()
                 if request.allow_unknown_scopes:
                     work.allow_unknown_scopes()
-                work.new_privileges.keep(request.keep)
+                work.new_privileges.keep(request.keep, request.keep_members)
                 applied = manifest.apply(work, made.plan)
         except PlanOutdated:
             if is_last:

@@ -104,3 +104,31 @@ def test_a_new_client_or_role_takes_confirmations(admin: AdminApi, helpdesk: Adm
         made = admin.post(path, **body, keep_credentials=[])
         assert made.status_code == 201, made.text
         assert "keep_credentials" not in made.json()
+
+
+def test_the_refusal_lists_members_and_the_repeated_request_confirms_them(
+    admin: AdminApi, holder_of: Callable[..., AdminApi], helpdesk: AdminApi, deployment: Deployment
+):
+    deployment.group("Plain", roles=["later"], id="plain")
+    assert holder_of("issuer:groups:write").put("/groups/plain/members/alice").status_code == 204
+    etag = admin.get("/roles/later").headers["etag"]
+    manifest = {"roles": [{"name": "later", "scopes": ["issuer:keys:read"]}]}
+    for method, path, body in (
+        ("PATCH", "/roles/later", {"scopes": ["issuer:keys:read"]}),
+        ("PUT", "/groups/plain/roles/administrator?everywhere=true", {}),
+        ("POST", "/manifest/apply", manifest),
+    ):
+        refused = admin(method, path, json=body)
+        assert refused.status_code == 409, refused.text
+        problem = refused.json()
+        assert problem["type"] == "urn:agentos-issuer:problem:members-not-kept"
+        (member,) = problem["members"]
+        assert member.items() >= {"group_id": "plain", "user_id": "alice"}.items()
+        assert member["given_by"].startswith("client-")
+    assert admin.get("/roles/later").headers["etag"] == etag
+    plan = admin("POST", "/manifest/plan", json=manifest).json()
+    assert [each["user_id"] for each in plan["members"]] == ["alice"]
+    kept = admin("POST", "/manifest/apply?keep_members=alice", json=manifest)
+    assert kept.status_code == 200, kept.text
+    path = "/groups/plain/roles/administrator?everywhere=true"
+    assert admin.put(path, json={"keep_members": ["alice"]}).status_code == 204

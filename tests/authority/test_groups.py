@@ -1,5 +1,6 @@
 """Rights at the issuer itself through groups: who may change what, and who begins clean."""
 
+import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -9,7 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from issuer.audit import Actor
+from issuer import manifest
+from issuer.audit import Actor, EventFilter
+from issuer.authority import MembersNotKept
 from issuer.composition import UnitOfWork
 from issuer.errors import Forbidden, InvalidCredentials, IssuerError, NotAllowed
 from issuer.groups import GroupFields
@@ -113,6 +116,7 @@ def test_a_member_who_prepared_an_account_has_nothing_of_it_when_the_group_gets_
         work.groups.add_members("plain", [carol])
     assert can_sign_in(deployment, "bob", "another of theirs")
     with deployment.changing() as work:
+        work.new_privileges.keep([], [carol])
         work.assignments.assign("plain", ADMIN)
     assert not can_sign_in(deployment, "bob", "another of theirs")
     assert can_sign_in(deployment, "carol")
@@ -138,6 +142,7 @@ def test_whoever_joins_while_the_group_gets_rights_begins_clean_or_stays_outside
 
     def promote(group: str) -> None:
         with deployment.changing() as work:
+            work.new_privileges.keep([], [f"in-{group}"])
             work.assignments.assign(group, ADMIN)
 
     with ThreadPoolExecutor(4) as pool:
@@ -257,3 +262,64 @@ def test_no_sequence_of_changes_by_others_than_admins_gives_or_takes_rights_at_t
         assert work.authority.privilege_snapshot().holders == before
         work.check_invariants()
         raise _RolledBack
+
+
+def test_members_whom_others_added_are_named_where_the_group_gets_rights(
+    deployment: Deployment, deputy: Deputy
+):
+    """By each way to the rights; bob was added on the command line, which counts as an admin."""
+    with deputy() as work:
+        work.groups.add_members("plain", ["deputy"])
+    ways: list[Callable[[UnitOfWork], object]] = [
+        lambda work: work.assignments.assign("plain", ADMIN),
+        lambda work: work.roles.update("web", {"scopes": ["issuer:keys:read"]}),
+        lambda work: manifest.apply(work, manifest.plan(work, declared)),
+    ]
+    roles = [{"role": "administrator", "audience": URL}]
+    groups = json.dumps({"groups": [{"id": "plain", "name": "Plain", "roles": roles}]})
+    declared = manifest.read(groups.encode(), "manifest")
+    for way in ways:
+        with pytest.raises(MembersNotKept) as refused, deployment.changing() as work:
+            way(work)
+        (member,) = refused.value.given
+        assert (member.group_id, member.user_id, member.given_by) == ("plain", "deputy", "deputy")
+        with pytest.raises(MembersNotKept), deployment.changing() as work:
+            work.new_privileges.keep(["deputy"], ["bob"])
+            way(work)
+    assert "plain" not in holders(deployment)
+    with deployment.services.administration.reading() as work:
+        *_, line = manifest.plan(work, declared).lines()
+    assert line.startswith("needs --keep-members deputy: deputy in the group Plain")
+
+
+def test_a_confirmed_member_stays_and_counts_as_added_by_whoever_confirmed(
+    deployment: Deployment, deputy: Deputy
+):
+    with deputy() as work:
+        work.groups.add_members("plain", ["deputy"])
+    with deployment.changing() as work:
+        work.new_privileges.keep([], ["deputy"])
+        work.assignments.assign("plain", ADMIN)
+    assert {"deputy", "bob"} <= holders(deployment)
+    with deployment.changing() as work:
+        (event,) = work.audit_log.page(EventFilter(action="group.member_kept"), None, 10)
+        work.assignments.unassign("plain", ADMIN)
+    assert (event.target, event.details["user_id"]) == ("plain", "deputy")
+    with deployment.changing() as work:
+        work.assignments.assign("plain", ADMIN)
+
+
+def test_a_manifest_that_removes_the_member_needs_no_confirmation(
+    deployment: Deployment, deputy: Deputy
+):
+    with deputy() as work:
+        work.groups.add_members("plain", ["deputy"])
+    roles = [{"role": "administrator", "audience": URL}]
+    groups = {"id": "plain", "name": "Plain", "roles": roles, "members": ["bob"]}
+    declared = manifest.read(json.dumps({"groups": [groups]}).encode(), "manifest")
+    with deployment.changing() as work:
+        plan = manifest.plan(work, declared)
+        assert plan.members == ()
+        manifest.apply(work, plan)
+    assert {"bob", "plain"} <= holders(deployment)
+    assert "deputy" not in holders(deployment)

@@ -373,8 +373,8 @@ def test_a_client_begins_only_with_credentials_that_were_confirmed(deployment: D
     for way, begin in CLIENT_WAYS.items():
         with pytest.raises(CredentialsNotKept) as refused, deployment.changing() as work:
             begin(work)
-        found = {each.kind: each for each in refused.value.credentials}
-        assert len(refused.value.credentials) == 5, way
+        found = {each.kind: each for each in refused.value.given}
+        assert len(refused.value.given) == 5, way
         assert {each.given_by for each in found.values()} == {"helpdesk"}
         assert found.keys() == {"secret", "key", "trust", "redirect_uri", "trusted_issuer"}
         assert found["redirect_uri"].name == "https://evil.example/"
@@ -392,7 +392,7 @@ def test_a_plan_names_what_must_be_confirmed(deployment: Deployment, ci):
         plan = manifest.plan(work, manifest.read(text, "manifest"))
     with pytest.raises(CredentialsNotKept) as refused, deployment.changing() as work:
         manifest.apply(work, plan)
-    assert {*plan.credentials} == {*refused.value.credentials}
+    assert {*plan.credentials} == {*refused.value.given}
     (line,) = [each for each in plan.lines() if "https://evil.example/" in each]
     assert line.startswith("needs --keep-credentials redirect_uri_")
     with deployment.services.administration.reading() as work:
@@ -407,13 +407,13 @@ def test_confirmed_credentials_are_kept_and_the_tokens_end(
 ):
     with pytest.raises(CredentialsNotKept) as refused, deployment.changing() as work:
         by_client_role(work)
-    ids = [each.id for each in refused.value.credentials]
+    ids = [each.id for each in refused.value.given]
     mine = deployment.secret(Credentials("ci", ""))
     before = token_endpoint.client_credentials(mine, audience="my-os").token
     with pytest.raises(CredentialsNotKept) as refused, deployment.changing() as work:
         work.new_privileges.keep(ids[1:])
         by_client_role(work)
-    assert [each.id for each in refused.value.credentials] == ids[:1]
+    assert [each.id for each in refused.value.given] == ids[:1]
     version = deployment_version(deployment)
     with deployment.changing() as work:
         work.new_privileges.keep(ids)
@@ -442,9 +442,9 @@ def test_a_confirmation_names_the_content(deployment: Deployment, ci, helpdesk):
             "cluster", {"keys": {"jwks": OtherIssuer.new(alg="ES256").jwks}}
         )
     with pytest.raises(CredentialsNotKept) as again, deployment.changing() as work:
-        work.new_privileges.keep([each.id for each in refused.value.credentials])
+        work.new_privileges.keep([each.id for each in refused.value.given])
         by_client_role(work)
-    assert {each.kind for each in again.value.credentials} == {"key", "trusted_issuer"}
+    assert {each.kind for each in again.value.given} == {"key", "trusted_issuer"}
 
 
 def test_a_confirmation_is_not_for_a_trusted_issuer_that_was_made_anew(
@@ -458,9 +458,9 @@ def test_a_confirmation_is_not_for_a_trusted_issuer_that_was_made_anew(
         trusted_by(work, OtherIssuer.new(alg="ES256"))
         work.clients.update("ci", {"trusts": [trust()]})
     with pytest.raises(CredentialsNotKept) as again, deployment.changing() as work:
-        work.new_privileges.keep([each.id for each in refused.value.credentials])
+        work.new_privileges.keep([each.id for each in refused.value.given])
         by_client_role(work)
-    assert [each.kind for each in again.value.credentials] == ["trusted_issuer"]
+    assert [each.kind for each in again.value.given] == ["trusted_issuer"]
 
 
 def test_a_confirmation_is_for_one_client(deployment: Deployment, ci, helpdesk):
@@ -472,9 +472,9 @@ def test_a_confirmation_is_for_one_client(deployment: Deployment, ci, helpdesk):
     with helpdesk() as work:
         work.clients.update("other", {"trusts": [trust()]})
     with pytest.raises(CredentialsNotKept) as again, deployment.changing() as work:
-        work.new_privileges.keep([each.id for each in refused.value.credentials])
+        work.new_privileges.keep([each.id for each in refused.value.given])
         work.roles.update("later", members)
-    assert [(each.client_id, each.kind) for each in again.value.credentials] == [("other", "trust")]
+    assert [(each.client_id, each.kind) for each in again.value.given] == [("other", "trust")]
 
 
 def test_replaced_credentials_need_no_confirmation(deployment: Deployment, ci):
@@ -501,7 +501,7 @@ def test_credentials_of_an_unknown_grantor_count_as_given_by_others(
         work.clients.update("ci", {"name": "CI"})
     with pytest.raises(CredentialsNotKept) as refused, deployment.changing() as work:
         by_client_role(work)
-    found = {each.kind: each.given_by for each in refused.value.credentials}
+    found = {each.kind: each.given_by for each in refused.value.given}
     assert found == {"secret": None, "key": None}
 
 
@@ -514,7 +514,7 @@ def test_a_privileged_client_relies_on_another_issuer_only_if_an_admin_vouches_f
     trusted(deployment, OtherIssuer.new(alg="ES256"), id="ours")
     with pytest.raises(CredentialsNotKept) as refused, deployment.changing() as work:
         work.clients.update("ci", {"trusts": [trust(), trust(issuer="ours")]})
-    (cluster,) = refused.value.credentials
+    (cluster,) = refused.value.given
     assert cluster.id.startswith("cluster@")
     with deployment.changing() as work:
         work.new_privileges.keep([cluster.id])

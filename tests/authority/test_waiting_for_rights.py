@@ -4,7 +4,7 @@ Whatever they prepared before a promotion, do after it, or saw in between: no se
 invitation, session, passkey, code or token of theirs acts as the promoted user or client.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from issuer import manifest
 from issuer.audit import Actor
-from issuer.authority import CredentialsNotKept
+from issuer.authority import CredentialsNotKept, MembersNotKept
 from issuer.clients import ClientFields, SecretFields
 from issuer.composition import UnitOfWork
 from issuer.errors import InvalidCredentials, IssuerError, NotFound
@@ -332,14 +332,20 @@ def demote(work: UnitOfWork, world: World) -> None:
 BESIDE = [admin_sets_password, admin_invites, demote]
 
 
-def administer(world: World, change: Callable[[UnitOfWork, World], None]) -> None:
-    """Credentials that others gave are removed, and the change made again."""
+def administer(
+    world: World, change: Callable[[UnitOfWork, World], None], members: Sequence[str] = ()
+) -> None:
+    """Credentials that others gave are removed, members stay, and the change is made again."""
     try:
         with suppress(NotFound), world.deployment.changing() as work:
+            work.new_privileges.keep([], members)
             change(work, world)
+    except MembersNotKept:
+        administer(world, change, [world.user])
     except CredentialsNotKept as refused:
         with world.deployment.changing() as work:
-            for each in refused.credentials:
+            work.new_privileges.keep([], members)
+            for each in refused.given:
                 if each.kind == "secret":
                     work.clients.delete_secret(world.client, each.id)
             clean = {"jwks": None, "trusts": [], "redirect_uris": [CALLBACK]}

@@ -82,3 +82,31 @@ def test_a_user_who_cannot_sign_in_any_more_is_named_on_standard_error(
 
 def test_a_new_administrator_whose_password_others_gave_is_invited(cli: Cli, secrets: list[str]):
     assert "/invitation/" in cli("admin", "invite", "bob").out
+
+
+def test_members_whom_others_added_are_named_and_kept_by_the_id_of_the_user(
+    cli: Cli, tmp_path: Path
+):
+    cli.done("role", "create", "keepers", "--scope", "issuer:keys:read")
+    cli.done("role", "create", "later", "--scope", "agents:run")
+    cli.done("user", "create", "bob", "--id", "bob")
+    cli.done("group", "create", "Platform")
+    cli.done("group", "role", "assign", "Platform", "later", "--everywhere")
+    with (
+        cli.composition() as parts,
+        parts.administration.changing(Actor("helpdesk"), ["issuer:groups:write"]) as work,
+    ):
+        work.groups.add_members(work.groups.get_by_name("Platform").id, ["bob"])
+    manifest = tmp_path / "issuer.yaml"
+    manifest.write_text(json.dumps({"roles": [{"name": "later", "scopes": ["issuer:keys:read"]}]}))
+    ways = [
+        ["group", "role", "assign", "Platform", "keepers", "--audience", URL],
+        ["role", "update", "later", "--scope", "issuer:keys:read"],
+        ["apply", "-f", str(manifest)],
+    ]
+    for way in ways:
+        sentence = cli(*way).sentence
+        assert "bob in the group Platform (bob, added by helpdesk)" in sentence
+        assert "--keep-members" in sentence
+    assert "needs --keep-members bob" in cli.done("plan", "-f", str(manifest))
+    cli.done(*ways[2], "--keep-members", "bob")

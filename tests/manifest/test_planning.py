@@ -106,6 +106,7 @@ def test_a_plan_is_json_with_stable_names(deployment: Deployment):
             for audience in ("dev-os", "my-os", "prod-os")
         ],
         "credentials": [],
+        "members": [],
     }
 
 

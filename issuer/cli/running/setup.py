@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from issuer.cli import output
 from issuer.cli.command import argument, new_app, wants_json
-from issuer.cli.opening import credential_ids, find_user, operator, read_settings
+from issuer.cli.opening import find_user, listed_ids, operator, read_settings
 from issuer.cli.options import KeepCredentials
 from issuer.composition import UnitOfWork, composed
 from issuer.composition.foundation import is_initialised
@@ -219,7 +219,7 @@ def recover(keep_credentials: KeepCredentials = None) -> None:
 
       issuer admin recover
     """
-    recovered = recover_admin(read_settings(), operator(), credential_ids(keep_credentials))
+    recovered = recover_admin(read_settings(), operator(), listed_ids(keep_credentials))
     show_admin(recovered)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from starlette.responses import Response
 
 from issuer import manifest
-from issuer.authority import CredentialsNotKept
+from issuer.authority import NotKept
 from issuer.errors import InUse, NotAllowed
 from issuer.http.requests import MAX_BYTES as MAX_BYTES_OF_FORM
 from issuer.manifest import Applied, InvalidManifest
@@ -108,7 +108,7 @@ class ConfigurationScreen(ManifestScreen):
             return self._apply() if self.form.get("do") == "apply" else self._plan()
         except InvalidManifest as error:
             return self._page(self.form, problems_in_words(error))
-        except CredentialsNotKept:
+        except NotKept:
             raise  # the frame asks which to keep
         except (InUse, NotAllowed) as error:
             return self._page(self.form, str(error), status=CONFLICT)

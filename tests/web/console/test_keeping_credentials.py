@@ -65,3 +65,20 @@ def test_a_person_who_cannot_sign_in_any_more_is_named(admin: Browser, deploymen
     text = admin.follow(done).text
     assert "is assigned to bob" in text
     assert "bob has rights at the issuer now and cannot sign in" in text
+
+
+def test_a_group_that_gets_rights_asks_which_members_stay(admin: Browser, deployment: Deployment):
+    group = deployment.group("Platform", id="platform")
+    administration = deployment.services.administration
+    with administration.changing(Actor("helpdesk"), ["issuer:groups:write"]) as work:
+        work.groups.add_members(group, ["bob"])
+    page = f"/console/groups/{group}"
+    form = {"do": "assign", "role": "keepers", "audience": URL}
+    asked = forged(deployment, admin, page, **form, confirmed="yes")
+    assert asked.status == 409
+    assert "Keep these members?" in asked.text
+    assert "bob in the group Platform (bob, added by helpdesk)" in asked.text
+    again = admin.submit(asked, page, **{"keep member bob": ""})  # nobody was selected
+    assert again.status == 409
+    done = admin.submit(again, page, **{"keep member bob": "yes"})
+    assert "is assigned to" in admin.follow(done).text

@@ -6,7 +6,7 @@ from dataclasses import replace
 from starlette.requests import Request
 from starlette.responses import Response
 
-from issuer.authority import CredentialsNotKept
+from issuer.authority import NotKept
 from issuer.background.workers import WorkerPool
 from issuer.errors import Forbidden, InUse, NotAllowed, NotFound
 from issuer.http.requests import parameters, receive_body
@@ -85,7 +85,7 @@ class ConsoleEndpoint(OwnPageEndpoint):
             if self.site.is_fresh(session):
                 return screen.act()
             return self._act_without_recent_sign_in(screen)
-        except CredentialsNotKept as refused:
+        except NotKept as refused:
             return screen.ask_to_keep(refused)
         except (Forbidden, NotFound, InUse, NotAllowed) as error:
             return self._problem(error, self.path(visit))

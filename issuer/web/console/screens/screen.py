@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from starlette.responses import Response
 
-from issuer.authority import CredentialsNotKept
+from issuer.authority import MembersNotKept, NotKept
 from issuer.composition import Access
 from issuer.fields.secret_text import random_characters
 from issuer.http.streaming import StreamedText
@@ -31,6 +31,17 @@ from issuer.web.words import segment
 BAD_REQUEST, CONFLICT = 400, 409
 _MAX_BOXES = 50
 _SHOWN = 200  # characters of a field
+# What is asked, and why.
+_KEEP_CREDENTIALS = (
+    "Keep what others gave to these clients?",
+    "Whoever gave a credential can act as the client, which would hold rights at this issuer."
+    " Select what may stay. Cancel to replace the rest first.",
+)
+_KEEP_MEMBERS = (
+    "Keep these members?",
+    "They would hold rights at this issuer, and somebody without issuer:admin added them to the"
+    " group. Select who may stay. Cancel to remove the others first.",
+)
 _USUAL = {"may_change": False, "commands": (), "error": "", "is_scripted": False}
 _QUESTION: Mapping[str, Any] = {
     "points": (),
@@ -223,14 +234,14 @@ class ConsoleScreen:
             **{**_QUESTION, **shown},
         )
 
-    def ask_to_keep(self, refused: CredentialsNotKept) -> Response:
-        """The form again, with a box for each credential that others gave."""
-        boxes = {f"{KEEP}{each.id}": str(each) for each in refused.credentials[:_MAX_BOXES]}
+    def ask_to_keep(self, refused: NotKept) -> Response:
+        """The form again, with a box for each credential that others gave, or for each member."""
+        boxes = {f"{KEEP}{each.id}": str(each) for each in refused.given[:_MAX_BOXES]}
         left_out = {"form", "form_id", *boxes}
+        what, why = _KEEP_MEMBERS if isinstance(refused, MembersNotKept) else _KEEP_CREDENTIALS
         return self.ask(
-            "Keep what others gave to these clients?",
-            "Whoever gave a credential can act as the client, which would hold rights at this"
-            " issuer. Select what may stay. Cancel to replace the rest first.",
+            what,
+            why,
             "Keep the selected ones",
             {name: value for name, value in self.form.items() if name not in left_out},
             boxes=boxes,
