@@ -18,8 +18,11 @@ _NOT_ACCEPTED = "The access token is missing, expired, or not for this issuer."
 _bearer = HTTPBearer(auto_error=False, scheme_name="access_token", bearerFormat="JWT")
 
 
-def authenticate(request: Request) -> Access:
-    """The caller's access, also stored for the operation. Rights removed since do not count."""
+def authenticate(request: Request, other_scheme: str = "") -> Access:
+    """The caller's access, also stored for the operation. Rights removed since do not count.
+
+    `other_scheme`: another one by which callers may authenticate here, for the refusal.
+    """
     administration = admin_parts(request).administration
     administration.require_current()
     sent = bearer_token(request.scope["headers"]) or ""
@@ -28,21 +31,22 @@ def authenticate(request: Request) -> Access:
         note_client(token.subject)
         held = administration.still_held(token)
     except InvalidCredentials as error:
-        raise unauthenticated(request) from error
+        raise unauthenticated(request, other_scheme=other_scheme) from error
     access = Access(administration, caller(request, token.subject), held)
     request.state.access = access
     return access
 
 
-def unauthenticated(request: Request, detail: str = _NOT_ACCEPTED) -> ProblemRaised:
-    """The same refusal for every cause."""
-    # RFC 6750 §3.1: no error code for a request without authentication.
-    invalid = ', error="invalid_token"' if "authorization" in request.headers else ""
-    return ProblemRaised(
-        "unauthenticated",
-        detail,
-        {"WWW-Authenticate": f'Bearer realm="issuer"{invalid}'},
-    )
+def unauthenticated(
+    request: Request, detail: str = _NOT_ACCEPTED, *, other_scheme: str = ""
+) -> ProblemRaised:
+    """The same refusal for every cause, with a challenge for each scheme (RFC 9110 §11.6.1)."""
+    # RFC 6750 §3.1: no error code without authentication, or with one by another scheme.
+    scheme = request.headers.get("authorization", "").partition(" ")[0]
+    invalid = ', error="invalid_token"' if scheme.lower() == "bearer" else ""
+    other = f', {other_scheme} realm="issuer"' if other_scheme else ""
+    challenges = {"WWW-Authenticate": f'Bearer realm="issuer"{invalid}{other}'}
+    return ProblemRaised("unauthenticated", detail, challenges)
 
 
 async def _authenticated(request: Request, _: Annotated[object, Depends(_bearer)] = None) -> Access:

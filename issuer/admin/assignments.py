@@ -124,18 +124,19 @@ def assignments_router(principal: ResourceType[Any, Any]) -> APIRouter:
         assignment = Assignment.of(role, audience, everywhere=everywhere)
         with caller.work(principal.write) as work:
             work.collection(principal).get(principal_id)
-            require_match(if_match, _assigned(work, principal_id, assignment))
+            # RFC 9110 §13.2.1: where there is nothing to delete, the tag does not count.
+            if (assigned := _assigned(work, principal_id, assignment)) is None:
+                raise NotFound("assignment of the role", role)
+            require_match(if_match, assigned)
             work.assignments.unassign(principal_id, assignment, reason)
 
     return router
 
 
-def _assigned(work: UnitOfWork, principal_id: str, asked: Assignment) -> Assignment:
-    """The assignment of the role there, as it is stored."""
-    for each in work.assignments.of(principal_id):
-        if each.place == asked.place:
-            return each
-    raise NotFound("assignment of the role", asked.role)
+def _assigned(work: UnitOfWork, principal_id: str, asked: Assignment) -> Assignment | None:
+    """The assignment of the role there, as it is stored; None if there is none."""
+    every = work.assignments.of(principal_id)
+    return next((each for each in every if each.place == asked.place), None)
 
 
 client_roles = assignments_router(CLIENT)

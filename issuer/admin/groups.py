@@ -4,6 +4,8 @@ from issuer.admin.access import Caller
 from issuer.admin.collection import Descriptions, collection_router
 from issuer.admin.problems import documented
 from issuer.admin.representations import Cursor, IfMatch, Limit, Page, page, require_match
+from issuer.composition import UnitOfWork
+from issuer.errors import NotFound
 from issuer.groups import GROUP, GroupMember
 
 router = collection_router(
@@ -35,6 +37,14 @@ def list_members(
         return page("members", read, lambda member: member.user_id, cursor, limit)
 
 
+def _member(work: UnitOfWork, group_id: str, user_id: str) -> GroupMember | None:
+    work.groups.get(group_id)
+    try:
+        return work.groups.member(group_id, user_id)
+    except NotFound:
+        return None
+
+
 @router.put("/{id}/members/{user_id}", responses=documented("not-allowed"))
 def add_member(caller: Caller, id: str, user_id: str, if_match: IfMatch = None) -> None:
     """Add a user to a group: at most 10,000 to a group, and to 1,000 groups. Idempotent.
@@ -43,7 +53,7 @@ def add_member(caller: Caller, id: str, user_id: str, if_match: IfMatch = None) 
     """
     with caller.work(GROUP.write) as work:
         if if_match is not None:
-            require_match(if_match, work.groups.member(id, user_id))
+            require_match(if_match, _member(work, id, user_id))
         work.groups.add_members(id, [user_id])
 
 

@@ -124,17 +124,17 @@ def never_stored(response: Response) -> None:
     response.headers["Cache-Control"] = "no-store"
 
 
-def require_match(if_match: str | None, model: BaseModel) -> None:
-    """412 unless the ETag is that of the current resource (strong comparison)."""
+def require_match(if_match: str | None, model: BaseModel | None) -> None:
+    """412 unless the ETag is that of the current resource (strong comparison), if there is one."""
     if if_match is not None:
-        require_tag(if_match, etag(model))
+        require_tag(if_match, etag(model) if model else None)
 
 
-def require_tag(if_match: str, tag: str) -> None:
-    """412 unless `tag` is named."""
+def require_tag(if_match: str, tag: str | None) -> None:
+    """412 unless `tag` is named. Without one there is no resource, which `*` requires as well."""
     tags = [each.strip() for each in if_match.split(",")]
     # `*` stands alone (RFC 9110 §13.1.1): in a list it is a mistake, and matches nothing.
-    if tags != ["*"] and tag not in tags:
+    if tag is None or (tags != ["*"] and tag not in tags):
         raise ProblemRaised(
             "precondition-failed", "The resource does not have the ETag in If-Match."
         )

@@ -28,13 +28,14 @@ class LogoutEndpoint(BrowserEndpoint):
         if isinstance(outcome, RequestProblem):
             return self._page(outcome)
         logout, is_signed_out = outcome
-        if is_signed_out:
+        if is_signed_out and (logout.return_to or logout.ui_locale is None):
             response = see_other(logout.return_to or self._base_url + _PAGE_PATH)
+        else:
+            response = see_other(f"{self._base_url}{_PAGE_PATH}?request={logout.id}")
+            sealed = self._people.logout_requests.seal(logout)
+            self._keep(request, response, LOGOUT_REQUEST + logout.id, sealed)
+        if is_signed_out:
             self._cookies.sign_out(response)
-            return response
-        response = see_other(f"{self._base_url}{_PAGE_PATH}?request={logout.id}")
-        sealed = self._people.logout_requests.seal(logout)
-        self._keep(request, response, LOGOUT_REQUEST + logout.id, sealed)
         return response
 
     def _decided(

@@ -267,6 +267,7 @@ _LOGOUT = {
     "client_id": TEXT,
     "post_logout_redirect_uri": _text("A registered one"),
     "state": TEXT,
+    "ui_locales": _text("Space-delimited language tags; the first that the pages have"),
 }
 
 

@@ -16,6 +16,7 @@ from issuer.fields.redirect_uris import is_registered
 from issuer.fields.urls import is_client_id
 from issuer.keys.sealing import SealedTexts
 from issuer.languages import N_
+from issuer.languages.negotiation import first_known
 from issuer.sign_in.authorization_request import (
     RequestProblem,
     invalid_request,
@@ -35,7 +36,8 @@ class LogoutRequest:
     """A valid request. `session_id` is that of the ID token that the client sent, if it did.
 
     `redirects_unasked`: an administrator registered the client, so that its addresses are trusted
-    although no person has acted (RFC 9700 §4.11.2).
+    although no person has acted (RFC 9700 §4.11.2). `ui_locale` is the first of `ui_locales` that
+    the pages have.
     """
 
     id: str
@@ -44,6 +46,7 @@ class LogoutRequest:
     return_to: str | None = field(repr=False)
     redirects_unasked: bool
     created_at: datetime
+    ui_locale: str | None = None
 
 
 @dataclass(eq=False, repr=False)
@@ -86,6 +89,7 @@ class LogoutRequests:
             return_to=return_to,
             redirects_unasked=client is not None and not client.is_self_registered,
             created_at=self._clock(),
+            ui_locale=first_known(given.get("ui_locales", "").split()),
         )
 
     def _hinted(self, id_token: str) -> tuple[str | None, str | None]:
@@ -102,6 +106,8 @@ class LogoutRequests:
 
     def seal(self, request: LogoutRequest) -> str:
         members = asdict(request) | {"created_at": request.created_at.timestamp()}
+        if request.ui_locale is None:
+            del members["ui_locale"]  # which earlier versions do not know
         return self._texts.seal(json.dumps(members))
 
     def open(self, sealed: str) -> LogoutRequest | None:

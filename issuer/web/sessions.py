@@ -7,6 +7,7 @@ from starlette.responses import Response
 from issuer.directory import UserRecord
 from issuer.http.cookies import LOGOUT_REQUEST
 from issuer.http.requests import see_other
+from issuer.languages import speak
 from issuer.sign_in.logout import LogoutRequest
 from issuer.sign_in.passkey_sign_in import PasskeyUse
 from issuer.sign_in.sessions import ProviderProof
@@ -72,6 +73,11 @@ class SigningInEndpoint(FlowEndpoint):
 class SignOutEndpoint(PageEndpoint):
     PATH = "/sign-out"
 
+    def choose_language(self, visit: Visit) -> None:
+        request = self._request(visit)
+        if request is not None and request.ui_locale is not None:
+            speak(request.ui_locale)
+
     def show(self, visit: Visit) -> Response:
         session = self.site.session_of_browser(visit)
         user = self.parts.directory.load_user(session.user_id) if session else None
@@ -91,7 +97,8 @@ class SignOutEndpoint(PageEndpoint):
             self.parts.people.sessions.sign_out(session, actor)
         request = self._request(visit)
         if request is None or request.return_to is None:
-            return self.site.signed_out(self.site.to(self.PATH))
+            in_its_language = request.id if request and request.ui_locale else ""
+            return self.site.signed_out(self.site.to(self.PATH, request=in_its_language))
         response = see_other(request.return_to)
         self.site.cookies.delete(response, LOGOUT_REQUEST + request.id)
         return self.site.signed_out(response)

@@ -272,7 +272,10 @@ def test_deleting_a_role_in_use_is_409_and_names_its_users(admin: AdminApi):
 def test_putting_an_assignment_is_idempotent_and_deleting_it_is_not(admin: AdminApi):
     create(admin, "roles"), create(admin, "clients")
     path = "/clients/ci-bot/roles/runner?audience=my-os"
-    assert admin.put(path, headers={"If-Match": "*"}).status_code == 404
+    for tag in ("*", '"any"'):  # RFC 9110 §13.1.1
+        refused = admin.put(path, headers={"If-Match": tag})
+        assert problem(refused) == (412, "precondition-failed")
+        assert admin.delete(path, headers={"If-Match": tag}).status_code == 404  # §13.2.1
     assert [admin.put(path).status_code for _ in range(2)] == [204, 204]
     assert admin.get("/clients/ci-bot/roles").json()["items"] == [
         {"role": "runner", "audience": "my-os", "expires_at": None, "via": None}

@@ -263,3 +263,23 @@ def test_a_problem_that_has_no_translation_stays_english(pages: Pages):
         answer = pages.problem(ProblemPage(heading="Not now", sentence="A new sentence."))
     assert "Im Moment nicht möglich" in answer.body.decode()
     assert "A new sentence." in answer.body.decode()
+
+
+@pytest.mark.parametrize("is_signed_in", [True, False])
+def test_the_application_may_choose_the_language_of_signing_out(
+    is_signed_in: bool, deployment: Deployment, browser: Browser, alice: str
+):
+    """RP-Initiated Logout §2. Of the question, if somebody is signed in, and of what follows."""
+    if is_signed_in:
+        browser.sign_in()
+    deployment.http.headers.update(asking("de"))
+    try:
+        page = browser.follow(browser.get("/oauth2/logout", ui_locales="tlh fr-CA"))
+        assert page.response.headers["content-language"] == "fr"
+        if is_signed_in:
+            page = browser.follow(browser.submit(page, "/sign-out"))
+            assert page.response.headers["content-language"] == "fr"
+        other = browser.follow(browser.get("/oauth2/logout", ui_locales="tlh"))
+        assert other.response.headers["content-language"] == "de"
+    finally:
+        del deployment.http.headers["Accept-Language"]

@@ -57,6 +57,7 @@ class ScimEndpoint:
         return operate(access, self._path, request, body)
 
 
+_BASIC = "Basic"  # RFC 7617, with the id of a client and its secret
 _NOT_ACCEPTED = "The secret token is not that of a client and a valid secret of it."
 
 
@@ -64,14 +65,14 @@ async def _admitted(request: Request) -> Access:
     """The access of an access token, or of a client that sends its secret."""
     presented = presented_secret(request)
     if presented is None:
-        access = await run_in_threadpool(authenticate, request)
+        access = await run_in_threadpool(authenticate, request, _BASIC)
     else:
         parts = admin_parts(request)
         parts.administration.require_current()
         try:
             held = await parts.client_secrets.authenticate(request, presented)
         except InvalidCredentials as error:
-            raise unauthenticated(request, _NOT_ACCEPTED) from error
+            raise unauthenticated(request, _NOT_ACCEPTED, other_scheme=_BASIC) from error
         note_client(presented.client_id)
         access = Access(parts.administration, caller(request, presented.client_id), held)
     access.require(ISSUER_SCIM)

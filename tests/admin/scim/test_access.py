@@ -20,13 +20,16 @@ BOB = {"userName": "bob"}
 DISABLE = {"op": "replace", "path": "active", "value": False}
 
 
-@rows("header", [None, "Bearer x", "Basic eA=="])
+@rows("header", [None, "Bearer x", "Basic eA==", "Basic eDp5"])
 def test_a_request_without_a_valid_token_is_401(deployment: Deployment, header: str | None):
+    """RFC 7644 §2, RFC 6750 §3.1: both schemes are named, and an error only of a bearer token."""
     headers = {"Authorization": header} if header else {}
     for method, path in (("GET", "/Users"), ("POST", "/Users"), ("GET", "/ServiceProviderConfig")):
         answer = deployment.http.request(method, f"/scim/v2{path}", headers=headers)
         assert refused(answer) == (401, None)
-        assert answer.headers["www-authenticate"].startswith("Bearer ")
+        invalid = ', error="invalid_token"' if header == "Bearer x" else ""
+        both = f'Bearer realm="issuer"{invalid}, Basic realm="issuer"'
+        assert answer.headers["www-authenticate"] == both
 
 
 def test_other_scopes_open_nothing(deployment: Deployment, token_endpoint: TokenDriver):
