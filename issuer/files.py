@@ -14,7 +14,7 @@ from typing import BinaryIO, TextIO
 from issuer.errors import ConfigurationError, IssuerError
 
 LARGEST = 64 * 1024
-_PARTIAL = ".partial"
+_PARTIAL, _RANDOM = ".partial", "[0-9a-f]" * 16
 _LOOKS_EVERY_S = 0.1
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
@@ -90,11 +90,12 @@ def write_private(path: Path, text: str) -> None:
 def new_private_file(path: Path, *, force: bool) -> Iterator[tuple[BinaryIO, Path]]:
     """A file of mode 0600 that gets its name durably at the end, and what it is called until then.
 
-    An error deletes it, and the next one for the same `path` deletes what a kill has left.
+    An error deletes it, and the next one in the same folder deletes what a kill has left.
     `IssuerError` if `path` exists, unless `force`: that replaces regular files and links.
     """
     _require_free(path, force=force)
     remove_partial(path.parent, f".{escape(path.name)}.*")
+    remove_partial(path.parent, f".*.{_RANDOM}", least=1)
     unnamed = path.with_name(f".{path.name}.{token_hex(8)}{_PARTIAL}")
     try:
         with os.fdopen(os.open(unnamed, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
@@ -117,12 +118,16 @@ def synchronise(file: BinaryIO) -> None:
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
-def remove_partial(folder: Path, names: str = "*") -> None:
-    """Delete partial files that a crash left. One that is being written is locked, and stays."""
+def remove_partial(folder: Path, names: str = "*", *, least: int = 0) -> None:
+    """Delete partial files that a crash left, of `least` bytes.
+
+    One that is being written is locked, and stays; an empty one may not be locked yet.
+    """
     for partial in folder.glob(f"{names}{_PARTIAL}"):
         with suppress(OSError), partial.open("r+b") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            partial.unlink()
+            if os.fstat(file.fileno()).st_size >= least:
+                partial.unlink()
 
 
 def _require_free(path: Path, *, force: bool) -> None:

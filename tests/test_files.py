@@ -1,5 +1,6 @@
 """Files that are secret, or that decide what is trusted, are opened once and checked."""
 
+import fcntl
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from issuer.errors import ConfigurationError
-from issuer.files import LARGEST, read_trusted
+from issuer.files import LARGEST, new_private_file, read_trusted
 from tests.owners import give_to_another_user
 
 
@@ -91,3 +92,17 @@ def test_replacing_a_file_after_it_was_opened_has_no_effect(
     monkeypatch.undo()
     with pytest.raises(ConfigurationError):
         read_trusted(path)
+
+
+def test_a_new_file_deletes_what_a_kill_has_left_of_others_in_its_folder(tmp_path: Path):
+    """As of backups whose names have a date. What is being written stays, and what others made."""
+    left = put(tmp_path / ".2026-11-30.age.0123456789abcdef.partial")
+    empty = put(tmp_path / ".2026-12-01.age.0123456789abcdef.partial", b"")
+    written = put(tmp_path / ".2026-12-02.age.0123456789abcdef.partial")
+    others = put(tmp_path / ".download.partial")
+    with written.open("r+b") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with new_private_file(tmp_path / "new", force=False) as (file, _):
+            file.write(b"new")
+    assert not left.exists()
+    assert {*tmp_path.iterdir()} == {empty, written, others, tmp_path / "new"}

@@ -25,7 +25,7 @@ from issuer.database.engine import (
     parsed,
     trace_statements,
 )
-from issuer.database.outage import Outage, cause_of, cause_of_file
+from issuer.database.outage import Outage, cause_of, cause_of_file, cure_of, is_damaged
 from issuer.database.sqlite import Erasure, WriteQueue, update_statistics
 from issuer.database.tables import ChangeCounter, Instant, RevocationFeedRow, SeenByDirectory
 from issuer.errors import DatabaseUnavailable, Unavailable
@@ -199,7 +199,8 @@ class Database:
                 raise Unavailable(LEFT) from error
             raise self._unavailable(error, kind) from error
         except DBAPIError as error:
-            if error.connection_invalidated or getattr(error.orig, "sqlstate", None) == _DENIED:
+            is_denied = getattr(error.orig, "sqlstate", None) == _DENIED
+            if error.connection_invalidated or is_denied or is_damaged(error.orig):
                 raise self._unavailable(error, kind) from error
             raise
         finally:
@@ -218,7 +219,8 @@ class Database:
         cause = self.cause(error)
         self.outage.failed(cause, writing=kind != READ)
         self._metrics.transaction_failed(kind)
-        return DatabaseUnavailable(f"Cannot use the database ({self.safe_url}): {cause}.")
+        cure = f" {cure_of(cause)}." if is_damaged(getattr(error, "orig", error)) else ""
+        return DatabaseUnavailable(f"Cannot use the database ({self.safe_url}): {cause}.{cure}")
 
     def _turn(self, *, urgent: bool = False) -> AbstractContextManager[None]:
         return self.write_queue.turn(urgent=urgent) if self.is_sqlite else nullcontext()

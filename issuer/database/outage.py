@@ -2,6 +2,7 @@
 
 import os
 import re
+import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,10 @@ _ERROR_NUMBER = re.compile(r"\[Errno -?\d+\] ")
 _SQLITE_FILE = ("unable to open database file", "readonly database")
 # What to do, by what the cause contains.
 _CURES = {
+    ("malformed", "not a database", "invalid page", "could not read block", "missing chunk"): (
+        "It is damaged: stop every server, and restore a backup into a new one with"
+        " `issuer restore`"
+    ),
     ("password", "authentication", "role "): "Correct the user and password in ISSUER_DATABASE_URL",
     ("resolve host",): "Correct the host in ISSUER_DATABASE_URL",
     ("refused", "timeout", "timed out", "No such file"): (
@@ -30,6 +35,7 @@ _CURES = {
     ),
     ("SSL", "connection option"): "Correct the options in ISSUER_DATABASE_URL",
 }
+_DAMAGED_STATES = {"XX001", "XX002"}  # data_corrupted and index_corrupted of PostgreSQL
 LOG_EVERY = 60.0  # seconds
 _CAUSES = 5  # that are logged in this time
 
@@ -42,6 +48,13 @@ def cause_of(error: BaseException) -> str:
     message = getattr(getattr(driver, "diag", None), "message_primary", None) or str(driver)
     reasons = dict.fromkeys(map(_reason, _ATTEMPT.findall(message) or [message]))
     return "; ".join(reasons)
+
+
+def is_damaged(driver: object) -> bool:
+    """Whether an error of the driver says that the database is damaged."""
+    code = getattr(driver, "sqlite_errorcode", 0) & 0xFF  # the primary one
+    is_of_sqlite = code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+    return is_of_sqlite or getattr(driver, "sqlstate", None) in _DAMAGED_STATES
 
 
 def cause_of_file(cause: str, path: Path) -> str:

@@ -1,5 +1,7 @@
 """Every way in which a database cannot be used, and the error that is printed."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -150,6 +152,34 @@ def test_a_sqlite_file_in_a_directory_that_is_not_there_says_so(
     )
     assert expected in printed
     assert expected in ERRORS
+
+
+DAMAGED = (
+    "It is damaged: stop every server, and restore a backup into a new one with `issuer restore`."
+)
+
+
+@pytest.mark.parametrize("where", ["everything", "a table"])
+def test_a_damaged_sqlite_file_is_said_to_be_damaged(new_cli: Cli, data_dir: Path, where: str):
+    """Correcting the URL would help nothing."""
+    new_cli.done("init")
+    new_cli.done("role", "create", "runner")
+    path = data_dir / "issuer.db"
+    if where == "everything":
+        path.write_bytes(b"not a database" * 1_000)
+    else:
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            (size,) = connection.execute("PRAGMA page_size").fetchone()
+            found = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'roles'")
+            (page,) = found.fetchone()
+        with path.open("r+b") as file:
+            file.seek((page - 1) * size)
+            file.write(b"\xff" * size)
+    refused = new_cli("role", "list").sentence
+    assert str(path) in refused
+    assert refused.endswith(DAMAGED)
+    assert DAMAGED.replace("`", "") in ERRORS
 
 
 def test_a_role_without_rights_in_the_schema_is_an_error_that_names_what_is_denied(
