@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from issuer.audit import AuditWriter, ChainKey, Checkpoints, RefusalAggregator, Retention, Trails
 from issuer.audit.counts_store import TokenCounts
-from issuer.clock import Clock
+from issuer.clock import Clock, ClockWatch
 from issuer.database import Database
 from issuer.database.deployment import current_revision, require_compatible_schema
 from issuer.errors import ConfigurationError
@@ -65,6 +65,7 @@ class Foundation:
     ) -> None:
         self.settings = settings
         self.clock = clock
+        self.clock_watch = ClockWatch(clock)
         self.sealer = sealer
         self.telemetry = telemetry
         self.metrics = telemetry.metrics

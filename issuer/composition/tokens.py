@@ -53,6 +53,7 @@ class KeyParts:
             settings.key_set_kept_for,
             settings.signing_algorithms,
             lambda now: _algorithms_in_use(database, now),
+            foundation.clock_watch.is_trusted,
         )
         self.rotator = Rotator(self.keyring, clock)
 
@@ -104,7 +105,9 @@ class TokenParts:
             directory, self.client_documents, self.client_secrets
         )
         self.last_use = LastUse(database)
-        self.revocations = revocations = RevocationView(database, clock)
+        self.revocations = revocations = RevocationView(
+            database, clock, foundation.clock_watch.is_trusted
+        )
         self.changes = changes = ChangeWatcher(
             database,
             clock,

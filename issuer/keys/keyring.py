@@ -30,7 +30,8 @@ class Keyring:
     """Signs with the active key of an algorithm, and publishes every key a verifier may need.
 
     The first of `backends` makes new keys; the others still have old ones. Verifiers may cache
-    the key set for `kept_for`. A key that is not loaded here neither signs nor is published.
+    the key set for `kept_for`. A key that is not loaded here neither signs nor is published. None
+    is destroyed while `may_destroy` returns False.
     """
 
     database: Database
@@ -41,6 +42,7 @@ class Keyring:
     kept_for: timedelta
     algorithms: Sequence[SigningAlgorithm]
     algorithms_in_use: Callable[[datetime], Mapping[SigningAlgorithm, datetime | None]]
+    may_destroy: Callable[[], bool]
     keys: list[SigningKey] = field(default_factory=list, init=False)
     published_algorithms: list[SigningAlgorithm] = field(default_factory=list, init=False)
     jwks: JwksDocument = field(default=rendered([]), init=False)
@@ -161,7 +163,9 @@ class Keyring:
 
     def _plan(self, seen: StoredKeys) -> RotationPlan:
         now = self.clock()
-        return plan_rotation(seen.keys, now, self.policy, self.algorithms, seen.kept_until)
+        plan = plan_rotation(seen.keys, now, self.policy, self.algorithms, seen.kept_until)
+        # In this order: the watch has seen a clock that was set before `now`.
+        return replace(plan, destroy=()) if plan.destroy and not self.may_destroy() else plan
 
     def _published(self) -> JwksDocument:
         now = self.clock()

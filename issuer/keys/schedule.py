@@ -152,14 +152,14 @@ def publishable(keys: Iterable[SigningKey], algorithms: Collection[str]) -> list
 
 
 def next_change(keys: Collection[SigningKey], now: datetime) -> datetime | None:
-    """When the set of published `keys` is planned to change.
+    """When the set of published `keys` is planned to change after `now`.
 
     When a next key takes over, another is announced; a retired key is destroyed in the end.
     """
     next_keys = [next_key(keys, alg, now) for alg in {key.alg for key in keys}]
     changes = [key.activates_at for key in next_keys if key]
     changes += [over for key in keys if key.is_usable and (over := destroys_at(keys, key))]
-    return min(changes, default=None)
+    return min((at for at in changes if at > now), default=None)
 
 
 def plan_rotation(

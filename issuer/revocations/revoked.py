@@ -1,7 +1,7 @@
 """All revocations, in memory: two or three look-ups per token, no query."""
 
 import threading
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import chain
@@ -88,10 +88,14 @@ class Revoked:
 
 @dataclass(eq=False, repr=False)
 class RevocationView:
-    """The revocations that this process knows: those of every change it has seen."""
+    """The revocations that this process knows: those of every change it has seen.
+
+    None is forgotten while `may_forget` returns False.
+    """
 
     _database: Database
     _clock: Clock
+    may_forget: Callable[[], bool]
 
     def __post_init__(self) -> None:
         self._reading = threading.Lock()
@@ -123,7 +127,9 @@ class RevocationView:
                 since = known.state.count if state.count > known.state.count else -1
                 principals = ((p.kind, p.id, at) for p, at in store.principals(since))
                 revoked = known.with_entries(chain(store.tokens(since), principals))
-            self._revoked = replace(revoked, state=state).still_trusted(self._clock())
+            revoked = replace(revoked, state=state)
+            needed = revoked.still_trusted(self._clock())
+            self._revoked = needed if self.may_forget() else revoked
 
 
 def _later(entries: Mapping[str, int], instant: float) -> dict[str, int]:

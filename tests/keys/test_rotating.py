@@ -207,6 +207,7 @@ def new_keyring(
         timedelta(minutes=10),
         [SigningAlgorithm.ES256],
         lambda _now: {SigningAlgorithm.ES256: None},
+        lambda: True,
     )
     keyring.reconcile()
     return keyring

@@ -45,6 +45,7 @@ def signing(services: Composition) -> SigningKey:
     return key
 
 
+SETTLED = timedelta(minutes=2)  # a process that has just started destroys nothing
 MONTH, DAYS = timedelta(days=33), timedelta(days=2)  # long enough to destroy a retired key
 MAKE = ["write", "rename", "commit"]
 CHANGES = {
@@ -64,6 +65,7 @@ class Installation:
     @contextmanager
     def opened(self) -> Iterator[Composition]:
         services = compose(self.settings, self.clock)
+        self.clock.move(SETTLED)
         try:
             yield services
         finally:

@@ -85,6 +85,7 @@ class Process:
             policy.kept_for,
             world.algorithms,
             lambda _now: dict.fromkeys(world.algorithms),
+            lambda: True,
         )
         self.changes = ChangeWatcher(self.database, self.clock, (self.keyring.reload,))
         self.unseen_since: datetime | None = None
