@@ -291,10 +291,10 @@ class TestProvisioning:
         user_id = here.arrive().user.id
         here.link(user_id, "s-other")
         database = here.deployment.services.database
-        with database.engine.begin() as connection:
+        with migrations.changing_schema(database) as connection:
             connection.exec_driver_sql("ALTER TABLE identities DROP COLUMN made_user")
             connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0014'")
-        migrations.upgrade(database)
+            migrations.upgrade_to("0015", connection)
         with database.reading() as session:
             made = {each.subject: each.made_user for each in session.query(IdentityRow)}
         assert made == {"s-alice": True, "s-other": None}
