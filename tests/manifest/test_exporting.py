@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 import yaml
-from sqlalchemy import event
+from sqlalchemy import event, insert
 
 from issuer.composition import Composition
+from issuer.database.tables import RoleRow
 from issuer.errors import Forbidden
 from issuer.manifest import export
 from issuer.roles import Assignment
@@ -169,3 +170,24 @@ def test_an_export_needs_the_read_scopes_of_all_sections(deployment: Deployment,
         deployment.services.administration.reading(OPERATOR, held) as work,
     ):
         export(work)
+
+
+def test_an_export_is_read_in_pages_of_one_snapshot_while_it_is_written(deployment: Deployment):
+    """So it takes little memory, whatever happens meanwhile."""
+    names = [f"role-{number:04}" for number in range(1_200)]
+    common = {"description": "", "scopes": [], "version": 1}
+    common |= dict.fromkeys(["created_at", "updated_at"], deployment.clock())
+    with deployment.services.database.transaction() as session:
+        session.execute(insert(RoleRow), [{"name": name, **common} for name in names])
+    read: list[str] = []
+    engine = deployment.services.database.engine
+    event.listen(engine, "before_cursor_execute", lambda *given: read.append(given[2]))
+    with deployment.services.administration.reading() as work:
+        pieces = iter(export(work))
+        assert any("role-0000" in piece for piece in pieces)  # as far as there
+        assert sum("FROM roles" in each for each in read) == 1
+        deployment.role("zoo", [])
+        rest = "".join(pieces)
+    assert "role-1199" in rest
+    assert "zoo" not in rest
+    assert "zoo" in exported(deployment.services)
