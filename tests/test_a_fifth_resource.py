@@ -200,7 +200,7 @@ def test_the_manifest_has_its_section(deployment: Deployment, admin: AdminApi):
         "- delete place barn"
     ]
     with administration.reading(Actor("admin")) as work:
-        exported = manifest.export(work)
+        exported = "".join(manifest.export(work))
     assert exported.endswith("places:\n  - name: attic\n    scopes:\n      - agents:run\n")
     assert not planned(exported)
     assert manifest.schema()["properties"]["places"]["items"] == {"$ref": "#/$defs/PlaceFields"}

@@ -15,7 +15,7 @@ from issuer.composition.foundation import is_initialised
 from issuer.database import Database, current_revision, only_one
 from issuer.database.deployment import REVISION
 from issuer.database.migrations import upgrade
-from issuer.errors import IssuerError, NotAllowed, NotFound
+from issuer.errors import ConfigurationError, IssuerError, NotAllowed, NotFound
 from issuer.provisioning.setup import Initialised, initialise, recover_admin
 from issuer.provisioning.setup import change_url as move_database
 from issuer.roles import Assignment, RoleFields
@@ -54,7 +54,7 @@ def init() -> None:
 
 
 def _refuse_second(settings: Settings) -> None:
-    """`NotAllowed` if the database is empty, and another one's server answers at `ISSUER_URL`.
+    """`ConfigurationError` if the database is empty, and a server answers at `ISSUER_URL`.
 
     Of two that begin at once, the first may serve already: so the database is read once more.
     """
@@ -62,7 +62,7 @@ def _refuse_second(settings: Settings) -> None:
         return
     database = Database(settings.effective_database_url).safe_url
     unset = "" if "data_dir" in settings.model_fields_set else " ISSUER_DATA_DIR is not set."
-    raise NotAllowed(
+    raise ConfigurationError(
         f"A server of {settings.url} answers there, but the database ({database}) is empty: this"
         f" would make a second issuer with its URL.{unset} Set ISSUER_DATA_DIR and"
         " ISSUER_DATABASE_URL as that server has them, or stop it if a new issuer replaces it."
