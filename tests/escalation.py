@@ -74,6 +74,11 @@ class Way:
 
 # In an order in which an admin can do them one after the other.
 GAINS: dict[str, Way] = {
+    "resources of an audience, where its tokens are sent": Way(
+        "PATCH", "/audiences/my-os", {"resources": ["https://evil.example/mcp"]},
+        "/console/audiences/my-os",
+        {**_SAVE, "signing_alg": "ES256", "resources": "https://evil.example/mcp"},
+    ),
     "direct scopes of a new client": Way(
         "POST", "/clients", {"client_id": "new", "scopes": ["issuer:admin"]},
         CLIENTS, {"client_id": "new", "scopes": "issuer:admin"},

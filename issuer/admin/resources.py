@@ -6,7 +6,7 @@ from issuer.audiences import AUDIENCE
 from issuer.roles import ROLE
 from issuer.trusted_issuers import TRUSTED_ISSUER
 
-_URL = "Setting `url` requires issuer:admin."
+_URL = "Setting `url` or `resources` requires issuer:admin: tokens are sent there."
 
 audiences = collection_router(
     AUDIENCE,

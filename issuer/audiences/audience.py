@@ -18,7 +18,7 @@ class AudienceFields(Fields):
 
     Without `signing_alg` it gets the first of `ISSUER_SIGNING_ALGORITHMS`. `resources` are URLs
     that a request may name instead of the id (RFC 8707), such as that of an MCP endpoint. `url` is
-    where the AgentOS is: an inspection sends a token there, so only `issuer:admin` may set it.
+    where the AgentOS is. Tokens are sent to both, so only `issuer:admin` may set them.
     """
 
     id: Annotated[
@@ -67,7 +67,7 @@ class AudienceFields(Fields):
             help="A URL that a request may name instead of the id, such as that of an MCP endpoint."
             " Repeatable; '' for none.",
             hint="URLs that a request may name instead of the id, such as that of an MCP endpoint;"
-            " one a line",
+            " one a line. Only holders of issuer:admin may set them.",
             control=Control.LINES,
             option="--resource",
             metavar="URL",

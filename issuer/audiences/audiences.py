@@ -76,8 +76,8 @@ class Audiences(Collection[AudienceRow, AudienceFields, Audience]):
             self._authority.authorize_privileged_change()
 
     def _authorize(self, before: AudienceFields | None, after: AudienceFields | None) -> None:
-        if after is not None and after.url != (before and before.url):
-            self._authority.require(ISSUER_ADMIN)  # tokens of inspections are sent there
+        if after is not None and _places(after) != (_places(before) if before else (None, set())):
+            self._authority.require(ISSUER_ADMIN)  # tokens for the audience are sent there
         if before is None:
             return
         if after is None and before.id == self.own_id:
@@ -130,3 +130,8 @@ class Audiences(Collection[AudienceRow, AudienceFields, Audience]):
         for client_id in self._store.release(row.id):
             self._revocations.revoke_client(client_id)
         return {"released": using}
+
+
+def _places(audience: AudienceFields) -> tuple[str | None, set[str]]:
+    """Where tokens for the audience are sent."""
+    return audience.url, set(audience.resources)

@@ -6,6 +6,7 @@ import pytest
 
 from tests.builders import URL, Deployment
 from tests.drivers import AdminApi, problem
+from tests.escalation import WRITE
 from tests.inspection.fake_agentos import FakeAgentOS, inspectable, two_inspecting
 
 PATH = "/audiences/my-os/inspection"
@@ -56,16 +57,21 @@ def test_reading_and_inspecting_need_the_scopes_of_audiences(
     assert problem(other.get(PATH)) == (403, "forbidden")
 
 
-def test_only_an_admin_sets_the_url(holder_of: Callable[..., AdminApi]):
+def test_only_an_admin_sets_where_tokens_are_sent(holder_of: Callable[..., AdminApi]):
     writer, admin = holder_of("issuer:audiences:write"), holder_of("issuer:admin")
     url = {"url": "https://os.example/"}
     assert problem(writer.patch("/audiences/my-os", **url)) == (403, "forbidden")
     assert problem(writer.post("/audiences", id="other", **url)) == (403, "forbidden")
     assert admin.patch("/audiences/my-os", **url).json()["url"] == "https://os.example"
     assert writer.patch("/audiences/my-os", name="Mine").json()["url"] == "https://os.example"
+    resources = {"resources": ["https://other.example/mcp"]}
+    assert problem(writer.patch("/audiences/my-os", **resources)) == (403, "forbidden")
+    assert problem(writer.post("/audiences", id="other", **resources)) == (403, "forbidden")
     manifest = {"version": 1, "audiences": [{"id": "my-os", "url": "https://other.example"}]}
     assert writer.post("/manifest/apply", **manifest).status_code in {403, 422}
     assert admin.get("/audiences/my-os").json()["url"] == "https://os.example"
+    manifest = {"audiences": [{"id": "my-os", **resources}]}
+    assert problem(holder_of(*WRITE).post("/manifest/apply", **manifest)) == (403, "forbidden")
 
 
 def test_without_a_url_or_an_agentos_nothing_is_inspected(admin: AdminApi):

@@ -118,15 +118,23 @@ def test_the_issuers_own_audience_has_no_url(deployment: Deployment):
         work.audiences.update(URL, {"url": "https://os.example"})
 
 
-def test_only_an_admin_may_set_or_change_the_url(deployment: Deployment):
-    """A token of the inspector is sent there."""
+def test_only_an_admin_may_set_or_change_where_tokens_are_sent(deployment: Deployment):
+    """To the `url` by inspections, to the `resources` by clients that know only the URL."""
     administration = deployment.services.administration
-    deployment.audience("other", url="https://os.example")
+    resources = ["https://os.example/mcp", "https://os.example/a"]
+    deployment.audience("other", url="https://os.example", resources=resources)
+    theirs = {"resources": ["https://evil.example/mcp"]}
     held = ("issuer:audiences:write",)
     with administration.changing(OPERATOR, held) as work:
         work.audiences.create(AudienceFields.read({"id": "third"}))
-        work.audiences.update("other", {"name": "Other"})
+        work.audiences.update("other", {"name": "Other", "resources": [*reversed(resources)]})
         refused = [
+            lambda: work.audiences.create(AudienceFields.read({"id": "a", **theirs})),
+            lambda: work.audiences.update("third", theirs),
+            lambda: work.audiences.update(
+                "other", {"resources": [*resources, *theirs["resources"]]}
+            ),
+            lambda: work.audiences.update("other", {"resources": []}),
             lambda: work.audiences.create(AudienceFields.read({"id": "a", "url": "https://a.b"})),
             lambda: work.audiences.update("third", {"url": "https://a.example"}),
             lambda: work.audiences.update("other", {"url": "https://a.example"}),

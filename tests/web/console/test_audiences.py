@@ -31,7 +31,7 @@ def test_the_menu_has_audiences_second(admin: Browser):
 
 
 def test_an_audience_is_created_and_found(signed_in: SignedIn, deployment: Deployment):
-    operator = signed_in(WRITE)
+    operator = signed_in("issuer:admin")
     done = create(
         operator,
         id="os-2",
