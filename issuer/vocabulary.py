@@ -178,6 +178,8 @@ MAX_ACTORS = 3
 CLAIMS_OF_THE_TOKEN = frozenset(
     "iss sub aud exp iat jti client_id scope scopes roles session_id".split()  # noqa: SIM905
 )
+# Of OpenID Connect Core §5.1, which AgentOS reads.
+PROFILE_CLAIMS = frozenset({"name", "email", "email_verified"})
 CLAIMS_THAT_CHANGE_A_TOKEN = frozenset(
     "nbf cnf act may_act azp typ auth_time acr amr nonce sid at_hash events".split()  # noqa: SIM905
 )

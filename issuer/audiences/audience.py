@@ -50,6 +50,15 @@ class AudienceFields(Fields):
             option="--include-roles/--no-roles",
         ),
     ] = False
+    include_profile: Annotated[
+        bool,
+        Member(
+            label="Its tokens have name and address of the user",
+            help="Whether its tokens have `name`, and `email` where it is verified, of the user.",
+            control=Control.SWITCH,
+            option="--include-profile/--no-profile",
+        ),
+    ] = False
     url: Annotated[
         AgentOSUrl | None,
         Member(

@@ -21,6 +21,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Text,
+    false,
 )
 from sqlalchemy.orm import (
     DeclarativeBase,
@@ -186,6 +187,7 @@ class AudienceRow(Versioned, SeenByDirectory, Base, table="audiences"):
     alg_changes_at: Mapped[datetime | None]
     access_token_ttl: Mapped[timedelta | None]
     include_roles: Mapped[bool]
+    include_profile: Mapped[bool] = mapped_column(server_default=false())
     url: Mapped[str | None] = mapped_column(String(1024))
     resources: Mapped[list["AudienceResourceRow"]] = relationship(
         cascade="all, delete-orphan", passive_deletes=True

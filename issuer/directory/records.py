@@ -13,7 +13,10 @@ from issuer.vocabulary import AuthMethod, GrantType, RegisteredBy, UserRights
 
 @dataclass(frozen=True, slots=True)
 class AudienceRecord:
-    """An audience as a token sees it. `is_own`: the issuer's admin API."""
+    """An audience as a token sees it. `is_own`: the issuer's admin API.
+
+    `include_profile`: its tokens say name and verified address of the user.
+    """
 
     id: str
     signing_alg: AlgorithmInUse
@@ -21,6 +24,7 @@ class AudienceRecord:
     include_roles: bool
     is_own: bool
     resources: tuple[str, ...] = ()
+    include_profile: bool = False
 
     def is_named(self, name: str) -> bool:
         """Whether `name` is its id or one of its resources, a trailing slash ignored."""
@@ -324,3 +328,9 @@ class UserRecord:
     rights: Rights
     password_hash: str | None = field(repr=False)
     has_second_factor: bool
+
+    @property
+    def profile(self) -> dict[str, object]:
+        """The claims that say who it is: `name`, and `email` once it is verified."""
+        email = self.email if self.email_verified else None
+        return {name: said for name, said in (("name", self.name), ("email", email)) if said}

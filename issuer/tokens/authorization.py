@@ -8,7 +8,9 @@ from typing import Any, ClassVar
 from issuer.directory import AudienceRecord, ClientRecord, Rights, RoleGrant, UserRecord
 from issuer.scopes import OPENID_SCOPES, counting_at, covered, covers, meet, narrow
 from issuer.values import lazy_property
-from issuer.vocabulary import ACCESS_TOKEN_TYPE, UserRights
+from issuer.vocabulary import ACCESS_TOKEN_TYPE, PROFILE_CLAIMS, UserRights
+
+_NOBODY: Mapping[str, object] = {}
 
 
 def held_through(
@@ -17,6 +19,19 @@ def held_through(
     """What the user holds at the audience through the client: what both hold, or all."""
     held = user.rights.at(audience)
     return held if client.user_rights is UserRights.ALL else meet(held, client.rights.at(audience))
+
+
+def _claims_at(
+    audience: AudienceRecord, claims: Mapping[str, object], profile: Mapping[str, object] = _NOBODY
+) -> Mapping[str, object]:
+    """The custom claims, and the profile where the audience includes it: no claim contradicts it.
+
+    So a client, which is nobody, has no name and address there.
+    """
+    if not audience.include_profile:
+        return claims
+    custom = {name: claims[name] for name in claims if name not in PROFILE_CLAIMS}
+    return {**custom, **profile}
 
 
 @dataclass(frozen=True)
@@ -52,7 +67,7 @@ class Authorization:
             audience=audience,
             scopes=client.rights.at(audience),
             rights=client.rights,
-            claims=client.claims,
+            claims=_claims_at(audience, client.claims),
         )
 
     @classmethod
@@ -66,7 +81,7 @@ class Authorization:
             audience=audience,
             scopes=held_through(client, user, audience),
             rights=user.rights,
-            claims=user.claims,
+            claims=_claims_at(audience, user.claims, user.profile),
         )
 
     def narrowed_to(self, requested: Iterable[str] | None) -> "Authorization":

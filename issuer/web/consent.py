@@ -8,6 +8,7 @@ from starlette.responses import Response
 from issuer.catalogue.permissions import in_words
 from issuer.inspection.components import names_of
 from issuer.languages import N_, _
+from issuer.scopes import EMAIL, PROFILE
 from issuer.sign_in.authorization_request import ConsentNeeded
 from issuer.web.navigation import FlowEndpoint
 from issuer.web.views import ConsentPage
@@ -73,7 +74,7 @@ class ConsentEndpoint(FlowEndpoint):
             may=in_words(step.scopes, names),
             may_not=in_words(step.not_granted, names),
             acting=acting,
-            identity=identity_in_words(step.openid_scopes),
+            identity=identity_in_words(_identity(step)),
             lasts=lasting(step.openid_scopes, self.parts.settings),
             offer=_offer(step),
             notice=notice,
@@ -81,9 +82,15 @@ class ConsentEndpoint(FlowEndpoint):
         )
 
 
+def _identity(step: ConsentNeeded) -> list[str]:
+    """OpenID's scopes, by which the application knows the user: its token may say as much."""
+    said = (PROFILE, EMAIL) if step.audience is not None and step.audience.include_profile else ()
+    return sorted({*step.openid_scopes, *said})
+
+
 def _offer(step: ConsentNeeded) -> str:
     """A mark of what the page says: the form must name the same."""
     acting = map(repr, step.acting)
-    parts = (step.user.id, step.request.audience_id or "", *step.scopes, "", *step.openid_scopes)
+    parts = (step.user.id, step.request.audience_id or "", *step.scopes, "", *_identity(step))
     parts += ("", *acting)
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:_OFFER_CHARACTERS]

@@ -212,3 +212,14 @@ def test_signing_in_and_allowing_in_one_go(browser: Browser, alice: str, app: Ap
     page = browser.follow(browser.submit(page, "/sign-in", username="alice", password=PASSWORD))
     done = browser.submit(page, "/consent", decision="allow")
     assert app.redeem(returned(done.response)["code"]).status == httpx.codes.OK
+
+
+def test_the_page_says_that_the_token_tells_who_the_user_is(
+    deployment: Deployment, browser: Browser, alice: str, asked: PageSeen
+):
+    with deployment.changing() as work:
+        work.audiences.update("my-os", {"include_profile": True})
+    browser.sign_in()
+    text = browser.follow(browser.get(asked.location)).text
+    assert "See your name and user name" in text
+    assert "See your e-mail address" in text

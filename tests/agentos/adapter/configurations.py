@@ -139,6 +139,20 @@ def with_roles_claim(issuer: str, **settings: Any) -> FastAPI:
     return verifier.attach(agent_os(**roles).get_app())
 
 
+def with_roles_and_people(issuer: str) -> FastAPI:
+    """Roles decide, and users are stored when they first come, possible from agno 3.1 on."""
+    from agno.os.authz.user_directory import UserDirectory  # noqa: PLC0415
+
+    verifier = following(issuer)
+    auth = verifier.auth(
+        roles_claim="roles",
+        db_url="sqlite:///roles.db",
+        user_directory=UserDirectory(db_url="sqlite:///roles.db", auto_provision=True),
+    )
+    auth["authorization"].define_role("osadmin", ["agent_os:admin"])
+    return verifier.attach(agent_os(**auth).get_app())
+
+
 def without_mcp(issuer: str, **settings: Any) -> FastAPI:
     verifier = following(issuer, **settings)
     agents = [stub_agent("web")]
