@@ -170,7 +170,8 @@ def list_delegations(
 def end_delegation(caller: Caller, id: str, client_id: str) -> None:
     """Revoke the tokens with which a client acts for a user, and what was exchanged for them.
 
-    Where the user's consent is needed, the user is asked again before the client acts again.
+    The client may not act for the user again, unless the user allows it on a consent page. By the
+    password grant and by ID-JAGs there is none.
     """
     with caller.work(USER.write) as work:
         work.delegations.end(id, client_id)

@@ -758,6 +758,13 @@ class ConsentActorRow(Base, table="consent_actors"):
     external_scopes: Mapped[list[str] | None]
 
 
+class StoppedActorRow(Base, table="stopped_actors"):
+    """A client that the user stopped from acting, until they allow it on a consent page."""
+
+    user_id: Mapped[str] = _deleted_with("users.id", primary_key=True)
+    client_id: Mapped[str] = _deleted_with("clients.client_id", primary_key=True, index=True)
+
+
 class AuditEventRow(Base, table="audit_events"):
     """An event, and its place in a chain."""
 

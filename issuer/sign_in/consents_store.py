@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple, TypeAlias
 
-from sqlalchemy import and_, delete, select, tuple_
+from sqlalchemy import ColumnElement, and_, delete, exists, insert, literal, select, tuple_
 
 from issuer.database import Connection
 from issuer.database.store import Statements, rows_changed
-from issuer.database.tables import ConsentActorRow, ConsentRow
+from issuer.database.tables import ClientRow, ConsentActorRow, ConsentRow, StoppedActorRow
 from issuer.directory import ActingClient, ClientRecord
 from issuer.fields.redirect_uris import MAX_REGISTERED, without_port
 from issuer.scopes import covers
@@ -18,6 +18,8 @@ from issuer.vocabulary import GrantType
 
 # Of a client that has one of these, a token may come of a consent that was withdrawn since.
 _BY_CONSENT = {GrantType.AUTHORIZATION_CODE, GrantType.DEVICE_CODE}
+# These give tokens of a user without a page that could ask.
+_WITHOUT_A_PAGE = {GrantType.PASSWORD, GrantType.JWT_BEARER}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +73,12 @@ _ACTOR = (
 
 
 def allowed_to_act(connection: Connection, asked: Sequence[ActingFor]) -> list[bool]:
-    """Whether the user allowed each, or was never asked and need not be; one query.
+    """Whether the user allowed each, or was never asked and need not be, and did not stop it.
 
-    Nobody need be asked for clients of the first party, nor by the password grant: by the others,
-    no client has a token of a user without a consent. Who was asked allowed only the scopes that
-    the page had: a token may have more, as it was got before that page.
+    Nobody need be asked for clients of the first party. By the password grant and by ID-JAGs nobody
+    can be: the rule of an administrator is enough. By the others, no client has a token of a user
+    without a consent. Who was asked allowed only the scopes that the page had: a token may have
+    more, as it was got before that page. Whoever stopped a client has to allow it on a page.
     """
     if not asked:
         return []
@@ -94,7 +97,22 @@ def allowed_to_act(connection: Connection, asked: Sequence[ActingFor]) -> list[b
             of_client[audience_id] = _Told(_scopes(redirects), set())
         if actor_columns[0] is not None:
             of_client[audience_id].actors.add(_acting_client(*actor_columns))
-    return [_is_allowed(each, told.get(_key(each), {})) for each in asked]
+    stopped = _stopped(connection, asked)
+    return [
+        (each.user_id, each.acting.client_id) not in stopped
+        and _is_allowed(each, told.get(_key(each), {}))
+        for each in asked
+    ]
+
+
+def _stopped(connection: Connection, asked: Iterable[ActingFor]) -> set[tuple[str, str]]:
+    """The users who stopped clients, with these clients."""
+    key = tuple_(StoppedActorRow.user_id, StoppedActorRow.client_id)
+    named = {(each.user_id, each.acting.client_id) for each in asked}
+    found = connection.execute(
+        select(StoppedActorRow.user_id, StoppedActorRow.client_id).where(key.in_(named))
+    )
+    return {(user_id, client_id) for user_id, client_id in found}
 
 
 def _scopes(redirects: Mapping[str, Any] | None) -> frozenset[str]:
@@ -109,8 +127,8 @@ def _is_allowed(asked: ActingFor, told: _ByAudience) -> bool:
         scopes = frozenset() if asked.client.first_party else asked.scopes
         return any(all(covers(each, scope) for scope in scopes) for each in named)
     grants = asked.client.grant_types
-    is_by_password = GrantType.PASSWORD in grants and not grants & _BY_CONSENT
-    return asked.client.first_party or is_by_password
+    could_ask_nobody = grants & _WITHOUT_A_PAGE and not grants & _BY_CONSENT
+    return asked.client.first_party or bool(could_ask_nobody)
 
 
 def _key(asked: ActingFor) -> tuple[str, str]:
@@ -153,9 +171,14 @@ class ConsentStore(Statements):
         )
 
     def has_told(self, asked: AllowedAccess) -> bool:
-        """Whether the user was never asked, or was told of everybody who would act."""
+        """Whether the user was never asked, or was told of everybody who would act.
+
+        And has stopped none of these.
+        """
         row = self._find(asked.user_id, asked.client_id, asked.audience_id)
-        return row is None or is_told(self.acting(row), asked.acting)
+        stopped = select(StoppedActorRow.client_id).where(_stops(asked))
+        has_told = row is None or is_told(self.acting(row), asked.acting)
+        return has_told and self.session.scalars(stopped.limit(1)).first() is None
 
     def of_user(self, user_id: str) -> Sequence[ConsentRow]:
         """The consents of the user, in order of client and audience."""
@@ -185,6 +208,7 @@ class ConsentStore(Statements):
         before = row.redirects if is_told(told, allowed.acting) else None
         row.redirects = _with(before or {}, allowed)
         row.granted_at = now
+        self.session.execute(delete(StoppedActorRow).where(_stops(allowed)))
         self.session.flush()
         if told != allowed.acting:
             self._replace_acting(row, allowed.acting)
@@ -233,6 +257,13 @@ class ConsentStore(Statements):
         )
         return rows_changed(self.session, of_client) > 0
 
+    def stop(self, user_id: str, client_id: str) -> None:
+        """The client may act for the user only once a page has told of it and was allowed."""
+        row, client = StoppedActorRow, ClientRow.client_id
+        done = exists().where(row.user_id == user_id, row.client_id == client)
+        existing = select(literal(user_id), client).where(client == client_id, ~done)
+        self.session.execute(insert(row).from_select(["user_id", "client_id"], existing))
+
     def _find(self, user_id: str, client_id: str, audience_id: str | None) -> ConsentRow | None:
         row = ConsentRow
         return self.session.scalars(
@@ -242,6 +273,13 @@ class ConsentStore(Statements):
                 row.audience_id.is_not_distinct_from(audience_id),
             )
         ).one_or_none()
+
+
+def _stops(allowed: AllowedAccess) -> ColumnElement[bool]:
+    """Whether it is that the user stopped one of those who would act."""
+    acting = {each.client_id for each in allowed.acting}
+    row = StoppedActorRow
+    return and_(row.user_id == allowed.user_id, row.client_id.in_(acting))
 
 
 def _with(redirects: Mapping[str, Any], allowed: AllowedAccess) -> dict[str, Any]:

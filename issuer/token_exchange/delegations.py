@@ -40,12 +40,13 @@ class Delegations(WithinTransaction):
     def end(self, user_id: str, client_id: str) -> None:
         """Revoke the tokens with which the client acts for the user, and what followed from them.
 
-        It does not count as allowed any more: where consent is needed, the user is asked again.
+        It may not act for the user again, unless the user allows it on a consent page.
         """
         self._authority.authorize_change(principal=user_id)
         acts = any(each.client_id == client_id for each in self.of_user(user_id))
         if not self._consents.forget_acting(user_id, client_id) and not acts:
             raise NotFound("delegation to the client", client_id)
+        self._consents.stop(user_id, client_id)
         are_revoked = self._revocations.revoke_exchanged_through(user_id, client_id)
         details = {"client_id": client_id, "access_tokens_revoked": are_revoked}
         self._trail.note("delegation.ended", user_id, **details)

@@ -15,6 +15,7 @@ from issuer.roles import Assignment
 from tests.builders import URL, Credentials, Deployment
 from tests.drivers import TokenAnswer, TokenDriver
 from tests.oauth.asserting import new_key, why_refused
+from tests.oauth.exchanging import EXCHANGE, exchange
 from tests.oauth.refreshing import events
 from tests.people_of_others import COMPANY, JWT_BEARER, Company, company
 from tests.rows import rows
@@ -371,3 +372,52 @@ class TestPeople:
         with agent.deployment.changing() as work:
             work.assignments.unassign(agent.alice, Assignment(role="runner"))
         assert agent.present().scope == set()
+
+
+# Acting for the person
+
+
+def test_a_client_acts_with_the_token_by_the_rule_of_an_administrator(agent: PresentingAgent):
+    """No page could ask the person: the exchange needs `may_act` alone, until alice stops it."""
+    acting = agent.deployment.client(
+        "acting",
+        grant_types=[EXCHANGE],
+        audiences=["other-os"],
+        user_rights="all",
+        may_act=[{"from": "my-os", "to": "other-os"}],
+    )
+    token = agent.present().token
+    answer = exchange(agent.endpoint, acting, token)
+    assert answer.status == 200, answer.body
+    claims = agent.endpoint.claims(answer)
+    assert (claims["sub"], claims["aud"], claims["act"]) == (
+        agent.alice,
+        "other-os",
+        {"sub": "acting"},
+    )
+    with agent.deployment.changing() as work:
+        (acts,) = work.delegations.of_user(agent.alice)
+        assert (acts.client_id, acts.from_client) == ("acting", "agent")
+        work.delegations.end(agent.alice, "acting")
+    agent.deployment.clock.move(timedelta(seconds=3))
+    refused = exchange(agent.endpoint, acting, agent.present().token)
+    assert refused.error == "invalid_target"
+
+
+def test_where_the_client_has_a_page_as_well_the_person_is_asked(agent: PresentingAgent):
+    """A token does not say which grant gave it, and the person may have withdrawn the consent."""
+    acting = agent.deployment.client(
+        "acting",
+        grant_types=[EXCHANGE],
+        audiences=["other-os"],
+        user_rights="all",
+        may_act=[{"from": "my-os", "to": "other-os"}],
+    )
+    with agent.deployment.changing() as work:
+        fields = {
+            "grant_types": [JWT_BEARER, "authorization_code"],
+            "redirect_uris": ["https://a.example/callback"],
+        }
+        work.clients.update("agent", fields)
+    refused = exchange(agent.endpoint, acting, agent.present().token)
+    assert refused.error == "invalid_target"

@@ -3,12 +3,14 @@
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import select
 
+from issuer.database.tables import StoppedActorRow
 from issuer.errors import NotFound
 from issuer.sign_in.authorization_request import ConsentNeeded
 from tests.builders import Deployment
 from tests.drivers import TokenDriver
-from tests.oauth.exchanging import SCOPES, Actors, actors
+from tests.oauth.exchanging import EXCHANGE, SCOPES, Actors, actors, exchange
 from tests.oauth.refreshing import events
 from tests.sign_in.authorizing import CALLBACK, App, sign_in
 
@@ -81,3 +83,57 @@ def test_whoever_stops_a_client_is_asked_before_it_acts_again(acting: Actors):
     assert isinstance(person.next_step(app, resource="my-os"), ConsentNeeded)
     person.allows(app, resource="my-os")
     assert acting.by_agent(token).status == 200
+
+
+def test_whoever_stops_a_client_stops_it_for_good_where_no_page_could_ask(acting: Actors):
+    """The password grant has none. Other clients, and other people, are not concerned."""
+    token, *_ = acting.sign_in().token, acting.deployment.user("bob", roles=["runner"])
+    acting.by_agent(token)
+    with acting.deployment.changing() as work:
+        work.delegations.end(acting.user_id, "agent")
+    acting.deployment.wait(timedelta(minutes=16))
+    refused = acting.by_agent(acting.sign_in().token)
+    assert (refused.error, acting.delegations()) == ("invalid_target", [])
+    of_bob = acting.endpoint.password(acting.app, "bob").token
+    assert acting.by_agent(of_bob).status == 200
+    other = acting.deployment.client(
+        "other-agent",
+        scopes=SCOPES,
+        audiences=["archive"],
+        grant_types=[EXCHANGE],
+        may_act=[{"from": "my-os", "to": "archive"}],
+    )
+    assert exchange(acting.endpoint, other, acting.sign_in().token).status == 200
+
+
+def test_a_client_that_was_stopped_acts_again_once_the_user_allows_it_on_a_page(acting: Actors):
+    """Also an application of the first party asks then, of which no page told before."""
+    deployment = acting.deployment
+    web = deployment.client(
+        "web",
+        scopes=SCOPES,
+        grant_types=["authorization_code"],
+        redirect_uris=[CALLBACK],
+        first_party=True,
+    )
+    app, person = App(acting.endpoint, web), sign_in(deployment, acting.user_id)
+    token = person.signs_in_to(app, resource="my-os").token
+    assert acting.by_agent(token).status == 200
+    with deployment.changing() as work:
+        work.delegations.end(acting.user_id, "agent")
+    deployment.clock.move(timedelta(seconds=3))
+    assert acting.by_agent(token).error == "invalid_target"
+    assert isinstance(person.next_step(app, resource="my-os"), ConsentNeeded)
+    person.allows(app, resource="my-os")
+    assert acting.by_agent(token).status == 200
+    assert acting.by_agent(acting.sign_in().token).status == 200
+
+
+def test_who_was_stopped_is_forgotten_with_the_client(acting: Actors):
+    """A client that gets the id later is another one."""
+    acting.by_agent(acting.sign_in().token)
+    with acting.deployment.changing() as work:
+        work.delegations.end(acting.user_id, "agent")
+        work.clients.delete("agent")
+    with acting.deployment.services.database.reading() as session:
+        assert session.scalars(select(StoppedActorRow)).all() == []

@@ -262,8 +262,8 @@ def list_delegations(user: UserName) -> None:
 def end_delegation(user: UserName, client: ClientId, yes: Yes = False) -> None:
     """Revoke the tokens with which a client acts for a user, and what was exchanged for them.
 
-    On a terminal it asks first. Where consent is needed, the user is asked again before the client
-    acts again.
+    On a terminal it asks first. The client may not act for the user again, unless the user allows
+    it on a consent page. By the password grant and by ID-JAGs there is none.
 
     Examples:
 
