@@ -346,15 +346,20 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
         if after is not None and not {*before.may_act} <= {*after.may_act}:
             # Tokens that it got in exchange do not say which rule allowed it.
             self._revoke(self.resource_type.key_of(before))
-        elif after is not None and _ends_earlier(before, after):
+        elif after is not None and _loses_rights(before, after):
             self._revocations.revoke_access_through(self.resource_type.key_of(before))
 
     def _revoke(self, key: str) -> None:
         self._revocations.revoke_client(key)
 
 
-def _ends_earlier(before: ClientFields, after: ClientFields) -> bool:
-    """Whether tokens may have a scope of its own for longer than it may have it now."""
+def _loses_rights(before: ClientFields, after: ClientFields) -> bool:
+    """Whether tokens may be for an audience that it lost, or with what was exchanged for them.
+
+    Or have a scope of its own for longer than it may have it now.
+    """
+    if {*before.audiences} - {*after.audiences}:
+        return True
     had = {scope: before.scopes_expire_at.get(scope) for scope in before.scopes}
     return any(
         scope in had and is_earlier(end, had[scope])

@@ -394,7 +394,7 @@ def test_a_revoked_token_is_not_usable(acting: Actors, what: str):
 def test_a_token_whose_client_lost_the_audience_is_not_usable(acting: Actors):
     token = acting.sign_in().token
     acting.change(acting.app, audiences=["archive"])
-    assert_unusable(acting, acting.by_agent(token), "lost the audience")
+    assert_unusable(acting, acting.by_agent(token), "revoked")
 
 
 def test_refusals_of_subject_tokens_take_one_duration(acting: Actors, monkeypatch):
@@ -511,3 +511,15 @@ def test_a_client_may_act_with_a_token_of_its_own(
     assert exchange(token_endpoint, client, answer.token, audience="archive").error == (
         "invalid_target"
     )
+
+
+def test_what_was_exchanged_ends_when_the_first_client_loses_the_audience(acting: Actors):
+    first = acting.sign_in().token
+    tokens = [first, *acting.chain(first)]
+    acting.change(acting.app, audiences=["archive", "my-os"])
+    assert [acting.accepted(each) for each in tokens] == [True, True, True, True]
+    acting.change(acting.app, audiences=["archive"])
+    assert [acting.accepted(each) for each in tokens] == [False, False, False, False]
+    acting.deployment.clock.move(timedelta(seconds=3))
+    other = acting.endpoint.password(acting.app, "alice", audience="archive")
+    assert other.status == 200
