@@ -513,6 +513,14 @@ def test_a_client_may_act_with_a_token_of_its_own(
     )
 
 
+def test_scopes_of_openid_alone_are_refused_instead_of_giving_everything(acting: Actors):
+    """They are not passed on. Beside others they are ignored, as by other grants without a page."""
+    token = acting.sign_in().token
+    for scope in ("openid", "openid profile email offline_access"):
+        assert acting.by_agent(token, scope=scope).error == "invalid_scope"
+    assert acting.by_agent(token, scope="openid agents:run").scope == {"agents:run"}
+
+
 def test_what_was_exchanged_ends_when_the_first_client_loses_the_audience(acting: Actors):
     first = acting.sign_in().token
     tokens = [first, *acting.chain(first)]

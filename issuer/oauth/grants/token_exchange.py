@@ -16,11 +16,13 @@ from issuer.oauth.messages import (
     AuthenticatedRequest,
     OAuthError,
     invalid_request,
+    invalid_scope,
     quoted,
     requested_scopes,
     required,
 )
 from issuer.refresh_tokens import TokenToStore
+from issuer.scopes import OPENID_SCOPES
 from issuer.token_exchange import IdJag, IdJags, NotAllowedByUser, TokenExchanges
 from issuer.tokens import Authorization, RevokedUntil, TokenReader, VerifiedToken
 from issuer.vocabulary import MAX_ACTORS, ErrorCode, GrantType, TokenType
@@ -95,7 +97,7 @@ class TokenExchange(Grant):
             expires_by=subject.token.expires_at,
         )
         in_named = in_session(ceiling, request)
-        granted = self.granted(request, in_named, requested_scopes(request), beyond=_BEYOND)
+        granted = self.granted(request, in_named, _requested_rights(request), beyond=_BEYOND)
 
         async def store(issue: TokenToStore) -> RevokedUntil | None:
             with _refusing():
@@ -186,6 +188,17 @@ def _nested(actors: Sequence[str]) -> Mapping[str, object]:
     for actor in reversed(actors):
         act = {"sub": actor, "act": act} if act else {"sub": actor}
     return act
+
+
+def _requested_rights(request: AuthenticatedRequest) -> list[str] | None:
+    """As `requested_scopes`, but whoever asks for those of OpenID alone does not get everything.
+
+    They are not passed on: `invalid_scope` (RFC 8693 §2.2.2).
+    """
+    scopes = requested_scopes(request)
+    if scopes and {*scopes} <= {*OPENID_SCOPES}:
+        raise invalid_scope("Not passed on by an exchange", scopes[0])
+    return scopes
 
 
 @contextmanager
