@@ -105,7 +105,7 @@ def test_a_plan_that_would_change_an_algorithm_too_soon_is_refused(cli: Cli, fil
 @on_sqlite
 def test_a_plan_in_json(cli: Cli, file: Path):
     plan = cli.json("plan", "-f", str(file))
-    assert plan.keys() == {"change_count", "changes", "rights", "credentials"}
+    assert plan.keys() == {"change_count", "changes", "rights", "credentials", "members"}
     assert plan["rights"][0]["gains"] == ["agents:run"]
     applied = cli.json("apply", "-f", str(file), "--expect", str(plan["change_count"]))
     assert {name: applied[name] for name in plan} == plan
