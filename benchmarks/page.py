@@ -31,9 +31,10 @@ OTHERWISE = (
     "start, s",
 )
 DATABASES = (
-    ("empty", "empty"),
-    ("full", "many users, clients and more"),
-    ("grown", "many audit events"),
+    ("empty, sqlite", "SQLite, empty"),
+    ("full, sqlite", "SQLite, large"),
+    ("empty, postgresql", "PostgreSQL, empty"),
+    ("full, postgresql", "PostgreSQL, large"),
 )
 WORDS = {
     "sqlite": "issuer, SQLite",
@@ -145,10 +146,10 @@ def _figure(value: float | None, digits: int) -> str:
 
 
 def _scale(figures: Mapping[str, float]) -> Iterator[tuple[str, ...]]:
-    """Every number of the empty database beside that of the others."""
+    """Every number of the large database on SQLite beside that of the others."""
     for name in figures:
-        if name.startswith("scale, empty, "):
-            what = name.removeprefix("scale, empty, ")
+        if name.startswith("scale, full, sqlite, "):
+            what = name.removeprefix("scale, full, sqlite, ")
             found = [figures.get(f"scale, {database}, {what}") for database, _ in DATABASES]
             yield what.replace(": rows", "").replace(": ", ", "), *(_digits(each) for each in found)
 

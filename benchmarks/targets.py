@@ -3,7 +3,7 @@
 The name of a number is a scenario and one of its values, or the name of a figure.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 RATE, P99 = "per second", "p99"
@@ -52,6 +52,39 @@ def rate(scenario: str) -> str:
 
 def p99(scenario: str) -> str:
     return f"{scenario}: {P99}"
+
+
+_LARGE = {"users": 1_000_000, "clients": 100_000, "groups": 10_000, "events": 1_000_000}
+_AT_MOST_MS = {
+    "a change by REST": 20,
+    "a change by SCIM": 20,
+    "userName eq by SCIM": 5,
+    "page of the overview": 300,
+    "page of roles": 300,
+    "page of an audience": 1_000,
+    "page of the review": 1_000,
+}
+
+
+def _at_scale(full: str, empty: str) -> Iterator[Target]:
+    """With a million users of two roles, on one database."""
+    needs = {f"{full}, {what}: rows": number for what, number in _LARGE.items()}
+    name = full.rpartition(", ")[2]
+    tokens, beside = rate(f"{full}, tokens"), rate(f"{full}, tokens beside four writers")
+    line = f"{name}, a large database: token rate"
+    yield Target(
+        f"{line}, against an empty one",
+        tokens,
+        rate(f"{empty}, tokens"),
+        at_least=0.9,
+        needs=needs,
+    )
+    yield Target(f"{line} beside four writers", beside, tokens, at_least=0.8, needs=needs)
+    for what, most in _AT_MOST_MS.items():
+        line = f"{name}, a large database: {what}"
+        yield Target(line, f"{full}, {what}: ms", at_most=most, unit="ms", needs=needs)
+    line, memory = f"{name}, a large database: memory of an export", "export, more memory: MB"
+    yield Target(line, f"{full}, {memory}", at_most=150, unit="MB", needs=needs)
 
 
 _RS256, _RS256_64 = "sqlite, RS256, 16 connections", "sqlite, RS256, 64 connections"
@@ -143,11 +176,9 @@ TARGETS = (
         Target(f"issuer {command}", f"issuer {command}, sqlite: s", at_most=most, unit="s")
         for command, most in COMMANDS.items()
     ),
-    Target(
-        "token rate with 1,000,000 users and 100,000 clients against none",
-        rate("scale, full, tokens"),
-        rate("scale, empty, tokens"),
-        at_least=0.9,
-        needs={"scale, full, users: rows": 1_000_000, "scale, full, clients: rows": 100_000},
+    *(
+        target
+        for database in ("sqlite", "postgresql")
+        for target in _at_scale(f"scale, full, {database}", f"scale, empty, {database}")
     ),
 )

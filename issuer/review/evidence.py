@@ -35,7 +35,7 @@ from issuer.users import USER, User
 
 UNUSED_FOR = timedelta(days=30)
 READS = (AUDIENCE, ROLE, CLIENT, USER)
-_BATCH = 500
+_BATCH = 1_000
 _DAY = timedelta(days=1)
 _OWN = "its own scopes"
 Resource: TypeAlias = Client | User | ClientOfReview | UserOfReview
