@@ -24,7 +24,9 @@ from issuer.verifiers.known_verifiers import DescribedVerifier
 INFO, CONFIG = Probe("/info"), Probe("/config", TokenKind.INSPECTOR)
 WITHOUT = Probe(CONFIG.path)
 # Those that were not revoked, the newest first.
-SERVICE_ACCOUNTS = Probe("/service-accounts?include_revoked=false&limit=100", TokenKind.INSPECTOR)
+SERVICE_ACCOUNTS = Probe(
+    "/service-accounts?include_revoked=false&limit=100", TokenKind.SERVICE_ACCOUNTS
+)
 METRICS = "/metrics"
 SOCKET = "/workflows/ws"
 _DOCUMENTATION = ("/docs", "/redoc", "/openapi.json")

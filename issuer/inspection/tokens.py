@@ -9,8 +9,9 @@ from issuer.directory import AudienceRecord, ClientRecord, Rights
 from issuer.tokens import AccessToken, Authorization, Signer, TokenIssuer
 from issuer.vocabulary import INSPECTOR, SHORTEST_TOKEN, AuthMethod, RegisteredBy, UserRights
 
-_RESOURCES = ("agents", "teams", "workflows", "config", "service_accounts")
+_RESOURCES = ("agents", "teams", "workflows", "config")
 INSPECTOR_SCOPES = frozenset(f"{resource}:read" for resource in _RESOURCES)
+_ACCOUNT_SCOPES = frozenset({"service_accounts:read"})
 _NO_AUDIENCE = "issuer:inspector:no-audience"
 
 
@@ -19,6 +20,7 @@ class TokenKind(StrEnum):
 
     NONE = "without a token"
     INSPECTOR = f"as {INSPECTOR}"
+    SERVICE_ACCOUNTS = f"as {INSPECTOR} with service_accounts:read alone"
     NO_RIGHTS = "with a token without scopes"
     OTHER_AUDIENCE = "with a token for another audience"
     FORGED = "with a forged token"
@@ -44,7 +46,9 @@ class InspectionTokens:
     def issue(
         cls, issuer: TokenIssuer, sign: Signer, audience: AudienceRecord, now: datetime
     ) -> "InspectionTokens":
-        """Only the inspector's has scopes, which allow to read names and the configuration."""
+        """Only those of the inspector have scopes: to read names and the configuration, and a
+        token for the list of service accounts alone.
+        """
         may_read = _authorization(audience)
         nothing = replace(may_read, scopes=frozenset())
         elsewhere = replace(nothing, audience=replace(audience, id=_NO_AUDIENCE))
@@ -52,6 +56,7 @@ class InspectionTokens:
             kind: issuer.issue_signed_by(sign, each, SHORTEST_TOKEN, now)
             for kind, each in (
                 (TokenKind.INSPECTOR, may_read),
+                (TokenKind.SERVICE_ACCOUNTS, replace(may_read, scopes=_ACCOUNT_SCOPES)),
                 (TokenKind.NO_RIGHTS, nothing),
                 (TokenKind.OTHER_AUDIENCE, elsewhere),
             )

@@ -263,9 +263,11 @@ def test_only_the_inspectors_token_has_rights_and_all_live_a_minute(
     assert {each["sub"] for each in claims} == {"issuer:inspector"}
     assert {each["exp"] - each["iat"] for each in claims} == {60}
     with_scopes = [each for each in claims if each["scopes"]]
-    resources = ("agents", "teams", "workflows", "config", "service_accounts")
-    allowed = {f"{resource}:read" for resource in resources}
-    assert {frozenset(each["scopes"]) for each in with_scopes} == {frozenset(allowed)}
+    allowed = {f"{resource}:read" for resource in ("agents", "teams", "workflows", "config")}
+    assert {frozenset(each["scopes"]) for each in with_scopes} == {
+        frozenset(allowed),
+        frozenset({"service_accounts:read"}),
+    }
     assert {each["aud"] for each in with_scopes} == {"my-os"}
 
 
