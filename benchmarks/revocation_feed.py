@@ -62,7 +62,7 @@ class RevokedTokens:
             Revocations(session, self._services.clock, limits=ANY_NUMBER).revoke_tokens(named)
 
     def view(self) -> RevocationView:
-        view = RevocationView(self._services.database, self._services.clock)
+        view = RevocationView(self._services.database, self._services.clock, "", lambda: True)
         assert view.revoked.state.count >= 0
         return view
 

@@ -106,7 +106,7 @@ def collection_router(
         response.headers["Location"] = location(caller, resource_type.plural, key)
         if resource_type.shown_once(created):
             never_stored(response)
-        return _warned(created, work.new_privileges.warnings)
+        return _warned(created, work.warnings)
 
     @router.get(
         path,
@@ -142,7 +142,7 @@ def collection_router(
             collection = work.collection(resource_type)
             require_match(if_match, collection.get(key))
             patched = collection.update(key, patch)
-        return _warned(tagged(response, patched), work.new_privileges.warnings)
+        return _warned(tagged(response, patched), work.warnings)
 
     @requires(resource_type.write, note=note)
     def delete_cascading(
@@ -180,19 +180,21 @@ def _model_with_warnings(model: type[Fields]) -> Any:
     return create_model(
         f"{model.__name__}WithWarnings",
         __base__=(model, WithWarnings),
-        __doc__=f"The same as {model.__name__}, with warnings about its scopes.",
+        __doc__=f"The same as {model.__name__}, with warnings.",
     )
 
 
 def _with_warnings(model: type[Fields]) -> Any:
-    """The model of an answer to a change: where scopes look odd, it has warnings as well."""
-    return _model_with_warnings(model) | model if "scopes" in model.model_fields else model
+    """The model of an answer to a change, which may have warnings as well."""
+    return _model_with_warnings(model) | model
 
 
 def _created(resource_type: ResourceType[Any, Any]) -> Any:
     """The model of an answer to POST: not all resources have members that are shown once."""
-    model = _with_warnings(resource_type.model)
-    return model if resource_type.created is None else _with_warnings(resource_type.created) | model
+    model = resource_type.model
+    answers = _with_warnings(model) if "scopes" in model.model_fields else model
+    created = resource_type.created
+    return answers if created is None else _with_warnings(created) | answers
 
 
 def _new(resource_type: ResourceType[Any, Any]) -> Any:
@@ -207,8 +209,6 @@ def _new(resource_type: ResourceType[Any, Any]) -> Any:
 def _warned(resource: Any, more: Sequence[str]) -> Any:
     """With `more` warnings beside those about its scopes."""
     model: type[Fields] = type(resource)
-    if "scopes" not in model.model_fields:
-        return resource
-    if not (warnings := [*warnings_about(resource.scopes), *more]):
+    if not (warnings := [*warnings_about(getattr(resource, "scopes", ())), *more]):
         return resource
     return _model_with_warnings(model).model_construct(**dict(resource), warnings=warnings)

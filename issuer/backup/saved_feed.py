@@ -143,7 +143,7 @@ def _principals(
 
     One that the archive has with the same time is left out: its families began later.
     """
-    known = dict(store.principals(since=-1))
+    known = {RevokedPrincipal(each.kind, each.id): each.until for each in store.entries(since=-1)}
     new: dict[str, list[str]] = {kind: [] for kind in named}
     for kind, instants in named.items():
         for name, second in instants.items():
@@ -157,6 +157,7 @@ def _principals(
                 expires_at=expires_at,
                 change=change,
                 families_before=change,
+                own_not_after=not_after,
             )
             new[kind].append(name)
     return new

@@ -73,7 +73,7 @@ def changing(
             work.allow_unknown_scopes()
         with suggesting(work):
             yield work
-    for warning in work.new_privileges.warnings:
+    for warning in work.warnings:
         typer.echo(escaped(f"Warning: {warning}"), err=True)
 
 

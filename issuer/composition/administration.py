@@ -194,6 +194,15 @@ class Administration:
             with self.changing(_ISSUER, held=()) as work:
                 more = work.delete_expired_rights() > 0
 
+    def revoke_postponed(self) -> None:
+        """Revoke the tokens of principals that lost rights again, a moment after the last time."""
+        with self.reading() as work:
+            more = work.revocations.has_postponed()
+        while more:
+            with self.changing(_ISSUER, held=()) as work:
+                work.revocations.revoke_postponed()
+                more = work.revocations.has_postponed()
+
     def send_mail(self) -> None:
         """Send what waits now, for a command; `NotSent` if the mail server does not accept it."""
         if self._mailer:

@@ -24,6 +24,7 @@ from issuer.verifiers.reported import POLL_INTERVAL as WRITE_REPORTS_EVERY
 
 DELETE_EXPIRED_EVERY = timedelta(minutes=10)
 _DELETE_RIGHTS_EVERY = timedelta(seconds=10)
+_REVOKE_EVERY = timedelta(seconds=1)
 _ERASE_EVERY = timedelta(minutes=1)
 _UPDATE_STATISTICS_EVERY = timedelta(days=1)
 _PRUNE_EVERY = timedelta(hours=1)
@@ -184,6 +185,13 @@ JOBS: tuple[Job, ...] = (
         _DELETE_RIGHTS_EVERY,
         "`assignments`, `client_scope_expiries`, `clients`, `audit_events`",
         lambda parts: parts.administration.delete_expired_rights,
+    ),
+    _cleaner(
+        "postponed-revocations",
+        "revocations",
+        _REVOKE_EVERY,
+        "`revoked_principals`, `revocation_feed`",
+        lambda parts: parts.administration.revoke_postponed,
     ),
     _cleaner(
         "usage-retention",

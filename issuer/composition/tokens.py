@@ -106,7 +106,7 @@ class TokenParts:
         )
         self.last_use = LastUse(database)
         self.revocations = revocations = RevocationView(
-            database, clock, foundation.clock_watch.is_trusted
+            database, clock, url, foundation.clock_watch.is_trusted
         )
         self.changes = changes = ChangeWatcher(
             database,

@@ -74,7 +74,9 @@ class UnitOfWork:
         self.authority = authority = Authority(
             session, clock, url, held, actor, users_sign_in=settings.users_sign_in_with_password
         )
-        self.revocations = revocations = Revocations(session, clock)
+        self.revocations = revocations = Revocations(
+            session, clock, is_admin=lambda: authority.grantor.is_admin
+        )
         self.new_privileges = NewPrivileges(session, trail, clock, authority, revocations)
         self._transaction = work = Transaction(session, trail, clock, authority, revocations)
         self.audiences = Audiences(
@@ -163,13 +165,13 @@ class UnitOfWork:
         """Check, at the end of a change, the rules that concern its result as a whole.
 
         Where somebody got rights at the issuer, what others gave ends or must be confirmed. The
-        audit log names clients whose tokens there was no space in the feed to revoke.
+        audit log names those whose tokens there was no space in the feed to revoke.
         """
         self.new_privileges.check_invariants()
         self.authority.check_invariants()
         self.revocations.check_invariants()
-        for client_id in sorted(self.revocations.not_revoked):
-            self._trail.note("token.revoked", client_id, access_tokens_revoked=False)
+        for each in sorted(self.revocations.not_revoked | self.revocations.left_valid):
+            self._trail.note("token.revoked", each, access_tokens_revoked=False)
 
     def collection(
         self, resource_type: ResourceType[FieldsT, ModelT]
@@ -212,13 +214,23 @@ class UnitOfWork:
 
     @property
     def left_valid(self) -> str:
-        """What could not be revoked, as a sentence for operators; empty if everything was."""
-        if not (clients := sorted(self.revocations.not_revoked)):
-            return ""
-        return (
-            "The revocation feed is full: what these clients got by token exchange stays valid"
-            f" until it expires: {', '.join(clients)}."
+        """What could not be revoked, as sentences for operators; empty if everything was."""
+        stays = {
+            "what these clients got by token exchange stays valid until it expires": (
+                self.revocations.not_revoked
+            ),
+            "access tokens of these stay valid until they expire": self.revocations.left_valid,
+        }
+        return " ".join(
+            f"The revocation feed is full: {what}: {', '.join(sorted(whose))}."
+            for what, whose in stays.items()
+            if whose
         )
+
+    @property
+    def warnings(self) -> list[str]:
+        """What operators should know about the change, as sentences."""
+        return [*self.new_privileges.warnings, *filter(None, [self.left_valid])]
 
     def change_issuer(self) -> None:
         """The database belongs to `ISSUER_URL` from now on."""

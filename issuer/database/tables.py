@@ -845,7 +845,10 @@ class RevokedPrincipalRow(Base, table="revoked_principals"):
     """Tokens of a `sub`, a `client_id` or an audience issued at or before `not_after` are revoked.
 
     No foreign key: it outlives the principal. `expires_at` is that of the last such token. Refresh
-    families that began before the change `families_before` are revoked as well.
+    families that began before the change `families_before` are revoked as well. Of tokens for the
+    issuer's own audience only those until `own_not_after`, if `own_change` is the last change: not
+    where an earlier version has changed the row since. From `again_at` on, tokens issued until then
+    are to be revoked.
     """
 
     kind: Mapped[str] = mapped_column(String(16), primary_key=True)
@@ -854,6 +857,9 @@ class RevokedPrincipalRow(Base, table="revoked_principals"):
     expires_at: Mapped[datetime] = mapped_column(index=True)
     change: Mapped[int] = mapped_column(BigInteger, index=True)
     families_before: Mapped[int] = mapped_column(BigInteger)
+    own_not_after: Mapped[datetime | None]
+    own_change: Mapped[int | None] = mapped_column(BigInteger)
+    again_at: Mapped[datetime | None] = mapped_column(index=True)
 
 
 class VerifierRow(Base, table="verifiers"):

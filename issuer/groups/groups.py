@@ -173,15 +173,18 @@ class Groups(Principals[GroupRow, GroupFields, Group]):
         return {"members": len(members), **self._revoke_access(row, members)}
 
     def _revoke(self, key: str) -> None:
-        """Only the access tokens, of all members."""
-        self._revoke_access(self._store.get(key), self.member_ids(key))
+        """Only the access tokens, of all members; for the issuer's own audience by admins only."""
+        is_admin = self._authority.grantor.is_admin
+        self._revoke_access(self._store.get(key), self.member_ids(key), with_own=is_admin)
 
     def _revoke_for(self, before: GroupFields, after: GroupFields | None) -> None:
         """A deletion revokes in `_release`, whose result is audited."""
 
-    def _revoke_access(self, row: GroupRow, user_ids: Collection[str]) -> dict[str, bool]:
+    def _revoke_access(
+        self, row: GroupRow, user_ids: Collection[str], *, with_own: bool = False
+    ) -> dict[str, bool]:
         """For users who lose what the group gave. For the audit log: what had to stay valid."""
         if not self._assignments.assignments_of_each([row.folded_id]):
             return {}
-        is_revoked = self._revocations.revoke_access_of(user_ids)
+        is_revoked = self._revocations.revoke_access_of(user_ids, with_own=with_own)
         return {} if is_revoked else {"access_tokens_revoked": False}

@@ -116,7 +116,7 @@ def applied_plan(
             if is_last:
                 raise
         else:
-            return made, replace(applied, warnings=tuple(work.new_privileges.warnings))
+            return made, replace(applied, warnings=tuple(work.warnings))
     raise AssertionError
 
 

@@ -10,6 +10,7 @@ from issuer.database.tables import ClientRow, GroupRow, UserRow
 from issuer.fields.ids import fold_id
 from issuer.resources.collection import Collection, Transaction
 from issuer.resources.resource_type import FieldsT, ModelT
+from issuer.revocations.revocations import FeedFull
 
 PrincipalRowT = TypeVar("PrincipalRowT", bound=ClientRow | UserRow | GroupRow)
 
@@ -28,10 +29,12 @@ class Principals(Collection[PrincipalRowT, FieldsT, ModelT]):
     def revoke_tokens(self, key: str) -> None:
         """Revoke every token issued so far to the client, those of its users included, or user.
 
-        Of a group, the access tokens of its members.
+        Of a group, the access tokens of its members. `FeedFull` if they would stay valid.
         """
         self._row_to_change(key)
         self._revoke(key)
+        if key in self._revocations.left_valid:
+            raise FeedFull
         self._note("tokens_revoked", key)
 
     def delete(self, key: str, *, cascade: bool = False) -> None:

@@ -1,15 +1,21 @@
 """Revoking tokens before they expire, within one transaction."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
-from datetime import datetime
+from collections.abc import Callable, Collection, Iterable, Mapping, Set
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from issuer.clock import Clock
 from issuer.database import Session
 from issuer.database.store import in_parts
 from issuer.errors import NotYet
 from issuer.revocations.share import LIMITS, FeedLimits, Listed
-from issuer.revocations.store import ExchangedToken, RevocationStore, RevokedPrincipal
+from issuer.revocations.store import (
+    UNLISTED,
+    ExchangedToken,
+    RevocationStore,
+    RevokedPrincipal,
+)
 from issuer.vocabulary import MAX_CLOCK_SKEW, MAX_TOKEN, SEEN_WITHIN, TOKEN_RETENTION
 
 JTI = "jti"
@@ -20,13 +26,35 @@ AUDIENCE = "aud"
 KID = "kid"
 
 _RETRY_AFTER = 60  # seconds
+_TOO_MANY = (
+    "The revocation feed cannot list more users, clients and audiences now: verifiers would refuse"
+    " a larger one. Wait until entries have expired, or revoke the signing keys, which revokes all"
+    " tokens at once."
+)
+_AT_ONCE = 100
+# However often a principal loses rights, its tokens are revoked for that no more often.
+PAUSE = timedelta(seconds=5)
 
 
 class FeedFull(NotYet):
     """Another entry would exceed a limit of the feed. Entries leave it as tokens expire."""
 
-    def __init__(self, message: str) -> None:
-        super().__init__(message, _RETRY_AFTER)
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message or _TOO_MANY, _RETRY_AFTER)
+
+
+@dataclass(frozen=True, slots=True)
+class Outrun:
+    """Principals with tokens that were issued later than the second until which they are revoked.
+
+    Of `without_own`, tokens for the issuer's own audience were not revoked. False without any.
+    """
+
+    until: Mapping[RevokedPrincipal, datetime]
+    without_own: Set[RevokedPrincipal]
+
+    def __bool__(self) -> bool:
+        return bool(self.until)
 
 
 class Revocations:
@@ -36,15 +64,27 @@ class Revocations:
     Beyond a share of the feed one entry takes its place: for the user, of a single token or family;
     for the client that got them, of all tokens of a client, an audience or a key.
 
-    `not_revoked`: clients for which there was no space for that entry either.
+    `not_revoked`: clients for which there was no space for that entry either. `left_valid`: users,
+    clients and audiences whose refresh tokens have ended, but for whose access tokens there was no
+    space. `is_admin` says whether the operator has `issuer:admin`, for whom a part is reserved.
     """
 
-    def __init__(self, session: Session, clock: Clock, *, limits: FeedLimits = LIMITS) -> None:
+    def __init__(
+        self,
+        session: Session,
+        clock: Clock,
+        *,
+        limits: FeedLimits = LIMITS,
+        is_admin: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._limits = limits
+        self._is_admin = is_admin
         self._store = RevocationStore(session)
         self._clock = clock
         self.not_revoked: set[str] = set()
+        self.left_valid: set[str] = set()
         self._principals: dict[RevokedPrincipal, datetime] = {}
+        self._without_own: set[RevokedPrincipal] = set()
         self._principal_bytes: int | None = None
 
     def revoke_tokens(self, expirations: Mapping[str, datetime]) -> None:
@@ -73,7 +113,9 @@ class Revocations:
             return RevokedPrincipal(SUB, subject) not in self._principals
         if subject != client_id:
             raise FeedFull("The revocation feed cannot list more tokens of this client now.")
-        self._add_principals([RevokedPrincipal(SUB, client_id)], self._limits.principal_bytes)
+        self._add_principals(
+            [RevokedPrincipal(SUB, client_id)], self._limits.principal_bytes_of_users
+        )
         return False
 
     def revoke_of_user(
@@ -87,21 +129,28 @@ class Revocations:
         """
         try:
             if not self._listed(claim, expirations, client_id, user_id):
-                self._revoke_users([user_id])
+                is_for_others = bool(client_id) and not self._store.is_for_own_audience(client_id)
+                self._revoke_users([user_id], without_own=is_for_others)
         except FeedFull:
             return False
         return True
 
-    def revoke_access_of(self, user_ids: Iterable[str]) -> bool:
+    def revoke_access_of(self, user_ids: Iterable[str], *, with_own: bool = False) -> bool:
         """Revoke all access tokens issued so far to users who lost some of their rights.
 
         They keep their sessions and refresh tokens, whose new access tokens have the rights that
-        are left. False if the feed was too full for all of them: the tokens of the others stay
-        valid until they expire.
+        are left, and tokens for the issuer's own audience unless `with_own`. Those whose tokens
+        were revoked a moment ago get some meanwhile: these are revoked within `PAUSE`. False if the
+        feed was too full for all of them: the tokens of the others stay valid until they expire.
         """
+        max_bytes = self._of_operators
         try:
-            for part in in_parts(sorted({*user_ids})):
-                self._revoke_users(part, self._limits.principal_bytes_of_operators)
+            for part in in_parts(sorted(self._store.may_have_tokens({*user_ids}))):
+                if with_own:
+                    self._revoke_users(part, max_bytes)
+                else:
+                    users = [RevokedPrincipal(SUB, each) for each in part]
+                    self._revoke_lost_rights(users, max_bytes)
         except FeedFull:
             return False
         return True
@@ -109,15 +158,27 @@ class Revocations:
     def revoke_access_through(self, client_id: str) -> None:
         """Revoke all access tokens issued so far to a client that lost some of its rights.
 
-        Those of its users included, and what was exchanged for them. Refresh tokens get new ones.
+        Those of its users included, and what was exchanged for them, as `revoke_access_of` does.
         """
         client = RevokedPrincipal(CLIENT_ID, client_id)
         try:
-            self._add_principals([client], self._limits.principal_bytes_of_operators)
+            self._revoke_lost_rights([client], self._of_operators)
         except FeedFull:
             self.not_revoked.add(client_id)
         else:
             self._revoke_what_follows(client)
+
+    def has_postponed(self) -> bool:
+        """Whether `revoke_postponed` has something to do."""
+        return bool(self._store.postponed(self._clock(), 1))
+
+    def revoke_postponed(self) -> None:
+        """Revoke what had to wait for its `PAUSE`, some at a time."""
+        due = self._store.postponed(self._clock(), _AT_ONCE)
+        if due:
+            self._add_principals(due, without_own=True)
+        for each in due:
+            self._revoke_what_follows(each)
 
     def revoke_exchanged_through(self, user_id: str, client_id: str) -> bool:
         """Revoke the tokens of a user that the client got by exchange, or others for its own.
@@ -127,7 +188,8 @@ class Revocations:
         self._store.begin_change(self._clock())
         tokens = self._store.exchanged_through(user_id, client_id, self._most_exchanged())
         try:
-            self._revoke_users({user_id} if tokens is None else self._beyond_share(tokens))
+            users = {user_id} if tokens is None else self._beyond_share(tokens)
+            self._revoke_users(users, without_own=True)
         except FeedFull:
             return False
         return True
@@ -136,6 +198,11 @@ class Revocations:
         """Revoke what was exchanged for tokens of a revoked key."""
         self._store.begin_change(self._clock())
         self._revoke_exchanged(KID, kid)
+
+    def revoke_user(self, user_id: str) -> None:
+        """As `revoke_subject`. Whoever can have no token takes no space in the feed."""
+        if self._store.may_have_tokens([user_id]):
+            self.revoke_subject(user_id)
 
     def revoke_subject(self, user_or_client_id: str) -> None:
         """Revoke all access and refresh tokens issued so far with this `sub`."""
@@ -163,25 +230,33 @@ class Revocations:
         Nothing has been exchanged meanwhile: the feed's row is locked.
         """
         now = issued_so_far(self._clock())
-        if late := [each for each, not_after in self._principals.items() if now > not_after]:
-            self._add_principals(late)
+        late = {each for each, not_after in self._principals.items() if now > not_after}
+        self._revoke_later(late, self._without_own)
 
-    def outrun(self) -> dict[RevokedPrincipal, datetime]:
+    def outrun(self) -> "Outrun":
         """After the commit: those whose tokens of its last moments are not revoked, with when.
 
         Empty unless the commit took a second: until it ended, no process saw the change, and all
         issued tokens. Revoke these again at once: from then on every process sees the change, so
         it does not matter how long that second commit takes.
         """
-        this_second = self._clock().replace(microsecond=0)
-        return {each: until for each, until in self._principals.items() if until < this_second}
+        second = self._clock().replace(microsecond=0)
+        late = {each: until for each, until in self._principals.items() if until < second}
+        return Outrun(late, self._without_own & late.keys())
 
-    def revoke_again(self, outrun: Mapping[RevokedPrincipal, datetime]) -> None:
+    def revoke_again(self, outrun: "Outrun") -> None:
         """Revoke the tokens that they were issued later, and what was exchanged for those."""
-        if outrun:
-            self._add_principals([*outrun])
-        for each, until in outrun.items():
+        self._revoke_later({*outrun.until}, outrun.without_own)
+        for each, until in outrun.until.items():
             self._revoke_what_follows(each, since=until)
+
+    def _revoke_later(
+        self, principals: set[RevokedPrincipal], without_own: Set[RevokedPrincipal]
+    ) -> None:
+        if with_own := principals - without_own:
+            self._add_principals(with_own)
+        if rest := principals & without_own:
+            self._add_principals(rest, without_own=True)
 
     def _listed(
         self, kind: str, expirations: Mapping[str, datetime], client_id: str = "", subject: str = ""
@@ -194,7 +269,8 @@ class Revocations:
             self._revoke_users(
                 self._store.users_of_exchanged(expirations)
                 if tokens is None
-                else self._beyond_share(tokens)
+                else self._beyond_share(tokens),
+                without_own=True,  # of which none was exchanged
             )
         return True
 
@@ -216,7 +292,7 @@ class Revocations:
         for client_id in sorted(self._store.with_later_clients(clients)):
             try:
                 client = RevokedPrincipal(CLIENT_ID, client_id)
-                self._add_principals([client], self._limits.principal_bytes)
+                self._add_principals([client], self._limits.principal_bytes_of_users)
             except FeedFull:
                 self.not_revoked.add(client_id)
 
@@ -262,15 +338,56 @@ class Revocations:
         self._store.add_tokens(kind, unexpired, change, client_id=client_id, subject=subject)
         return True
 
-    def _revoke_users(self, user_ids: Collection[str], max_bytes: int | None = None) -> None:
+    def _revoke_users(
+        self,
+        user_ids: Collection[str],
+        max_bytes: int | None = None,
+        *,
+        without_own: bool = False,
+    ) -> None:
         """All access tokens issued so far to the users; refresh tokens get new ones."""
         if user_ids:
             users = [RevokedPrincipal(SUB, each) for each in sorted(user_ids)]
-            self._add_principals(users, max_bytes or self._limits.principal_bytes)
+            limit = max_bytes or self._limits.principal_bytes_of_users
+            self._add_principals(users, limit, without_own=without_own)
+
+    def _revoke_lost_rights(self, principals: Collection[RevokedPrincipal], max_bytes: int) -> None:
+        """The issuer itself compares every token with the rights of its subject: it needs no entry.
+
+        An entry that moved with every change would leave a principal no second for a new token.
+        """
+        now = self._clock()
+        self._store.begin_change(now)
+        recently = now - PAUSE, issued_so_far(now)
+        postponed = self._store.postpone(principals, recently, now + PAUSE)
+        if rest := [each for each in principals if each not in postponed]:
+            self._add_principals(rest, max_bytes, without_own=True)
 
     def _revoke_all(self, principal: RevokedPrincipal) -> None:
-        self._add_principals([principal], ends_families=True)
+        """Refresh tokens and sessions end also where the feed has no space for access tokens."""
+        try:
+            self._add_principals([principal], ends_families=True)
+        except FeedFull:
+            self._end_families(principal)
+            self.left_valid.add(principal.id)
         self._revoke_what_follows(principal)
+
+    def _end_families(self, principal: RevokedPrincipal) -> None:
+        now = self._clock()
+        change = self._store.begin_change(now)
+        self._store.add_principals(
+            [principal],
+            not_after=UNLISTED,
+            expires_at=now + MAX_TOKEN,
+            change=change,
+            families_before=change,
+            own_not_after=UNLISTED,
+        )
+
+    @property
+    def _of_operators(self) -> int:
+        limits = self._limits
+        return limits.principal_bytes if self._is_admin() else limits.principal_bytes_of_operators
 
     def _revoke_what_follows(
         self, principal: RevokedPrincipal, *, since: datetime | None = None
@@ -284,22 +401,28 @@ class Revocations:
         max_bytes: int | None = None,
         *,
         ends_families: bool = False,
+        without_own: bool = False,
     ) -> None:
         """Add entries for the access tokens issued so far, or move existing ones forward.
 
-        All of them, or on `FeedFull` none.
+        All of them, or on `FeedFull` none. `without_own`: not for the issuer's own audience.
         """
         now = self._clock()
         not_after = issued_so_far(now)
         change = self._store.begin_change(now)
-        self._require_space(principals, max_bytes or self._limits.principal_bytes_of_operators)
+        self._require_space(principals, max_bytes or self._of_operators)
         self._store.add_principals(
             principals,
             not_after=not_after,
             expires_at=not_after + MAX_TOKEN,
             change=change,
             families_before=change if ends_families else 0,
+            own_not_after=UNLISTED if without_own else not_after,
         )
+        if without_own:
+            self._without_own |= {*principals} - self._principals.keys()
+        else:
+            self._without_own -= {*principals}
         self._principals |= dict.fromkeys(principals, not_after)
 
     def _require_space(self, principals: Collection[RevokedPrincipal], max_bytes: int) -> None:
@@ -313,11 +436,7 @@ class Revocations:
             self._principal_bytes = self._store.principal_bytes()
         needed = sum(each.max_bytes for each in new)
         if self._principal_bytes + needed > max_bytes:
-            raise FeedFull(
-                "The revocation feed cannot list more users, clients and audiences now: verifiers"
-                " would refuse a larger one. Wait until entries have expired, or revoke the signing"
-                " keys, which revokes all tokens at once."
-            )
+            raise FeedFull
         self._principal_bytes += needed
 
 

@@ -46,8 +46,8 @@ class Listed:
 class FeedLimits:
     """`tokens`: tokens and families; `principal_bytes`: entries of users, clients and audiences.
 
-    Operators may use seven eighths of the bytes. The rest is for users whose client filled its
-    share.
+    Operators may use seven eighths of the bytes. Half of the rest is for users whose client filled
+    its share, half for operators with `issuer:admin`, who may use everything.
     """
 
     tokens: int = 100_000
@@ -56,6 +56,10 @@ class FeedLimits:
     @property
     def principal_bytes_of_operators(self) -> int:
         return self.principal_bytes * 7 // 8
+
+    @property
+    def principal_bytes_of_users(self) -> int:
+        return self.principal_bytes * 15 // 16
 
     def remaining(self, listed: Listed, *, is_own: bool) -> int:
         """How many more may be listed for the client and the subject, or for operators.

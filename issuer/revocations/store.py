@@ -2,7 +2,8 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
@@ -12,6 +13,7 @@ from sqlalchemy import (
     case,
     exists,
     func,
+    literal,
     or_,
     select,
     union_all,
@@ -23,11 +25,18 @@ from issuer.database import Connection
 from issuer.database.counts import FeedState, read_feed_state
 from issuer.database.store import Statements, delete_some, in_parts, insert_into
 from issuer.database.tables import (
+    ClientAudienceRow,
+    DeploymentRow,
     ExchangedTokenRow,
+    IdentityRow,
+    PasskeyRow,
+    RefreshFamilyRow,
     RevocationFeedRow,
     RevokedPrincipalRow,
     RevokedTokenRow,
     SigningKeyRow,
+    SignInSessionRow,
+    UserRow,
 )
 from issuer.revocations.share import ENTRY_BYTES, Listed, TokenIdentity
 
@@ -48,6 +57,19 @@ class RevokedPrincipal:
         return len(self.id) + ENTRY_BYTES
 
 
+# Until when tokens for the issuer's own audience are revoked.
+OWN_UNTIL = case(
+    (
+        RevokedPrincipalRow.own_change == RevokedPrincipalRow.change,
+        RevokedPrincipalRow.own_not_after,
+    ),
+    else_=RevokedPrincipalRow.not_after,
+)
+# Of an entry that is in no feed: refresh families have ended, and access tokens stay valid.
+UNLISTED = datetime.fromtimestamp(0, UTC)
+_IS_LISTED = RevokedPrincipalRow.not_after > UNLISTED
+
+
 def ended_since(
     change: InstrumentedAttribute[int], of: Mapping[str, InstrumentedAttribute[str]]
 ) -> ColumnElement[bool]:
@@ -61,7 +83,9 @@ def ended_since(
 
 def revoked_until(of: Mapping[str, InstrumentedAttribute[str]]) -> ScalarSelect[datetime]:
     """The last second of issue for which tokens of a row with such columns are revoked."""
-    last = select(func.max(RevokedPrincipalRow.not_after)).where(names(of))
+    own_audience = select(DeploymentRow.issuer).scalar_subquery()
+    until = case((of["aud"] == own_audience, OWN_UNTIL), else_=RevokedPrincipalRow.not_after)
+    last = select(func.max(until)).where(names(of))
     return last.correlate(*{column.class_ for column in of.values()}).scalar_subquery()
 
 
@@ -77,6 +101,18 @@ _OF_SUBJECT = {
     "aud": ExchangedTokenRow.subject_audience,
     "kid": ExchangedTokenRow.subject_kid,
 }
+
+
+class FeedEntry(NamedTuple):
+    """An entry of the feed: when a single token or a `sid` expires, or the last second of issue.
+
+    `own_until` is the last second of issue of tokens for the issuer's own audience.
+    """
+
+    kind: str
+    id: str
+    until: datetime
+    own_until: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,23 +136,16 @@ def _named(row: type[RevokedTokenRow | RevokedPrincipalRow], kinds: str) -> Colu
 
 
 # Built once: these run with every exchange.
+_TOKEN = (RevokedTokenRow.kind, RevokedTokenRow.id, RevokedTokenRow.expires_at)
+_PRINCIPAL = (RevokedPrincipalRow.kind, RevokedPrincipalRow.id, RevokedPrincipalRow.not_after)
 _ABOUT = union_all(
-    select(RevokedTokenRow.kind, RevokedTokenRow.id, RevokedTokenRow.expires_at).where(
-        _named(RevokedTokenRow, "jti sid")
-    ),
-    select(RevokedPrincipalRow.kind, RevokedPrincipalRow.id, RevokedPrincipalRow.not_after).where(
-        _named(RevokedPrincipalRow, "sub client_id aud")
-    ),
+    select(*_TOKEN, RevokedTokenRow.expires_at).where(_named(RevokedTokenRow, "jti sid")),
+    select(*_PRINCIPAL, OWN_UNTIL).where(_named(RevokedPrincipalRow, "sub client_id aud")),
 )
 
 
-def entries_about(
-    connection: Connection, tokens: Collection[TokenIdentity]
-) -> Iterable[tuple[str, str, datetime]]:
-    """The entries, according to the database, that name one of the tokens: kind, id and instant.
-
-    Of a single token or a `sid` when it expires, of others the last second of issue concerned.
-    """
+def entries_about(connection: Connection, tokens: Collection[TokenIdentity]) -> Iterable[FeedEntry]:
+    """The entries, according to the database, that name one of the tokens."""
     names = {
         "jti": {each.jti for each in tokens},
         "sid": {each.sid for each in tokens if each.sid is not None},
@@ -125,7 +154,12 @@ def entries_about(
         "aud": {each.audience for each in tokens},
     }
     rows = connection.execute(_ABOUT, {kind: list(ids) for kind, ids in names.items()})
-    return ((kind, name, instant) for kind, name, instant in rows)
+    return (FeedEntry(*row) for row in rows)
+
+
+def own_audience(connection: Connection) -> str:
+    """The id of the issuer's own audience."""
+    return connection.execute(select(DeploymentRow.issuer)).scalar_one()
 
 
 _REVOKED_KEYS = select(SigningKeyRow.kid).where(
@@ -136,6 +170,14 @@ _REVOKED_KEYS = select(SigningKeyRow.kid).where(
 def revoked_keys(connection: Connection, kids: Collection[str]) -> set[str]:
     """Those of the keys that are revoked, according to the database."""
     return {*connection.execute(_REVOKED_KEYS, {"kids": list(kids)}).scalars()}
+
+
+def _by_kind(principals: Iterable[RevokedPrincipal]) -> dict[str, list[str]]:
+    """The ids, by kind."""
+    ids: dict[str, list[str]] = {}
+    for each in principals:
+        ids.setdefault(each.kind, []).append(each.id)
+    return ids
 
 
 class RevocationStore(Statements):
@@ -201,45 +243,93 @@ class RevocationStore(Statements):
 
     def with_entry(self, kind: str, ids: Iterable[str]) -> set[str]:
         """Those of a kind that have an entry already. Entries only move forward."""
-        query = select(RevokedPrincipalRow.id).where(RevokedPrincipalRow.kind == kind)
+        query = select(RevokedPrincipalRow.id).where(RevokedPrincipalRow.kind == kind, _IS_LISTED)
         parts = (query.where(RevokedPrincipalRow.id.in_(part)) for part in in_parts(ids))
         return {each for part in parts for each in self.session.scalars(part)}
 
     def principal_bytes(self) -> int:
         """The size of all entries of users, clients and audiences in the feed, as JSON."""
         size = func.sum(func.length(RevokedPrincipalRow.id) + ENTRY_BYTES)
-        return int(self.session.scalars(select(func.coalesce(size, 0))).one())
+        query = select(func.coalesce(size, 0)).where(_IS_LISTED)
+        return int(self.session.scalars(query).one())
 
     def add_principals(
         self, principals: Iterable[RevokedPrincipal], **later: datetime | int
     ) -> None:
         """Add entries with all their columns. Those of an existing entry only move forward."""
         row = RevokedPrincipalRow
-        for part in in_parts({**asdict(each), **later} for each in principals):
+        before = {name: getattr(row, name) for name in later} | {"own_not_after": OWN_UNTIL}
+        own = {"own_change": later["change"], "again_at": None}
+        for part in in_parts({**asdict(each), **later, **own} for each in principals):
             adding = insert_into(self.session, row).values(part)
             moved = {
-                name: case(
-                    (adding.excluded[name] > getattr(row, name), adding.excluded[name]),
-                    else_=getattr(row, name),
-                )
-                for name in later
-            }
+                name: case((adding.excluded[name] > had, adding.excluded[name]), else_=had)
+                for name, had in before.items()
+            } | {name: adding.excluded[name] for name in own}
             self.session.execute(
                 adding.on_conflict_do_update(index_elements=["kind", "id"], set_=moved)
             )
 
-    def tokens(self, since: int = 0) -> Iterable[tuple[str, str, datetime]]:
-        """Kind, id and expiry of the tokens and families revoked after change `since`."""
-        row = RevokedTokenRow
-        query = select(row.kind, row.id, row.expires_at).where(row.change > since)
-        return ((kind, name, expires_at) for kind, name, expires_at in self.session.execute(query))
+    def postpone(
+        self,
+        principals: Iterable[RevokedPrincipal],
+        between: tuple[datetime, datetime],
+        to: datetime,
+    ) -> set[RevokedPrincipal]:
+        """Those with an entry of a second between these, which are to be revoked again at `to`.
 
-    def principals(self, since: int = 0) -> Iterable[tuple[RevokedPrincipal, datetime]]:
-        """Principals revoked after change `since`, with the last second of issue concerned."""
+        Or earlier, where that was so before.
+        """
+        row, found = RevokedPrincipalRow, set()
+        later = func.coalesce(row.again_at, literal(to, row.again_at.type))
+        recent = update(row).where(row.not_after > between[0], row.not_after < between[1])
+        for kind, ids in _by_kind(principals).items():
+            for part in in_parts(ids):
+                which = recent.where(row.kind == kind, row.id.in_(part)).values(again_at=later)
+                postponed = self.session.scalars(which.returning(row.id))
+                found |= {RevokedPrincipal(kind, each) for each in postponed}
+        return found
+
+    def postponed(self, now: datetime, limit: int) -> list[RevokedPrincipal]:
+        """Some that are to be revoked again by now."""
         row = RevokedPrincipalRow
-        query = select(row.kind, row.id, row.not_after).where(row.change > since)
-        rows = self.session.execute(query)
-        return ((RevokedPrincipal(kind, name), not_after) for kind, name, not_after in rows)
+        query = select(row.kind, row.id).where(row.again_at <= now).order_by(row.again_at)
+        return [RevokedPrincipal(*each) for each in self.session.execute(query.limit(limit))]
+
+    def is_for_own_audience(self, client_id: str) -> bool:
+        """Whether the client may get tokens for the issuer's own audience."""
+        row, own = ClientAudienceRow, select(DeploymentRow.issuer).scalar_subquery()
+        query = select(row.client_id).where(row.client_id == client_id, row.audience_id == own)
+        return self.session.scalar(query) is not None
+
+    def may_have_tokens(self, user_ids: Iterable[str]) -> set[str]:
+        """Those of these users that can sign in, or are signed in.
+
+        The others have no token: whatever ends the last way to sign in revokes what it gave.
+        """
+        found = {*self._with_password(user_ids)}
+        for column in (
+            PasskeyRow.user_id,
+            IdentityRow.user_id,
+            SignInSessionRow.user_id,
+            RefreshFamilyRow.user_id,
+        ):
+            parts = (select(column).where(column.in_(part)) for part in in_parts(user_ids))
+            found.update(each for part in parts for each in self.session.scalars(part.distinct()))
+        return found
+
+    def _with_password(self, user_ids: Iterable[str]) -> Iterable[str]:
+        query = select(UserRow.id).where(UserRow.password_hash.is_not(None))
+        parts = (query.where(UserRow.id.in_(part)) for part in in_parts(user_ids))
+        return (each for part in parts for each in self.session.scalars(part))
+
+    def entries(self, since: int = 0) -> Iterable[FeedEntry]:
+        """What was revoked after change `since`."""
+        tokens = select(*_TOKEN, RevokedTokenRow.expires_at).where(RevokedTokenRow.change > since)
+        principals = select(*_PRINCIPAL, OWN_UNTIL).where(RevokedPrincipalRow.change > since)
+        return (
+            FeedEntry(*row) for query in (tokens, principals) for row in self.session.execute(query)
+        )
 
     def exchanged_for(self, jtis: Iterable[str], most: int) -> list[ExchangedToken] | None:
         """The tokens that were exchanged for one of these, directly or one after the other.

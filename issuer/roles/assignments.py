@@ -153,7 +153,7 @@ class Assignments(AssignmentStore):
         folded_id, now = fold_id(principal_id), self._clock()
         if self.is_self_registered(folded_id):
             raise NotAllowed(f"The client {principal_id} registered itself and can have no role.")
-        self._authority.authorize_change(scopes=RoleStore(self.session).get(assignment.role).scopes)
+        self._authorize(principal_id, RoleStore(self.session).get(assignment.role).scopes)
         if assignment.audience is not None:
             AudienceStore(self.session).get(assignment.audience)
         if assignment.expires_at is not None and assignment.expires_at <= now:
@@ -186,7 +186,7 @@ class Assignments(AssignmentStore):
         row = self._find(principal_id, assignment)
         if row is None or _has_ended(row, self._clock()):
             raise NotFound("assignment of the role", assignment.role)
-        self._authority.authorize_change(scopes=row.role.scopes)
+        self._authorize(principal_id, row.role.scopes)
         self._delete(row)
         is_revoked = self._revocations.revoke_access_of(self.members(row.folded_id))
         details = {} if is_revoked else _NOT_REVOKED
@@ -220,6 +220,13 @@ class Assignments(AssignmentStore):
         for row in rows:
             self._delete_expired(row, ids[row.folded_id])
         return len(rows)
+
+    def _authorize(self, principal_id: str, scopes: Sequence[str]) -> None:
+        """Only `issuer:admin` changes roles of a group that holds rights at the issuer itself."""
+        is_group = self.is_group(fold_id(principal_id))
+        self._authority.authorize_change(
+            principal=principal_id if is_group else None, scopes=scopes
+        )
 
     def _moving(self, row: AssignmentRow, end: datetime | None) -> dict[str, Any]:
         """Revoke what would outlive an earlier end; details for the audit log."""

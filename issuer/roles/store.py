@@ -269,6 +269,10 @@ class AssignmentStore(Statements):
         )
         return {each for query in queries for each in self.session.scalars(query)}
 
+    def is_group(self, folded_id: str) -> bool:
+        query = select(GroupRow.id).where(GroupRow.folded_id == folded_id)
+        return self.session.scalar(query) is not None
+
     def is_self_registered(self, folded_id: str) -> bool:
         """Whether the principal is a client that no administrator made."""
         query = select(ClientRow.registered_by).where(ClientRow.folded_id == folded_id)

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import cast
 
-from sqlalchemy import Table, and_, bindparam, delete, exists, func, or_, select, update
+from sqlalchemy import Table, and_, bindparam, delete, exists, func, or_, select, true, update
 
 from issuer.database.counts import read_feed_state
 from issuer.database.store import (
@@ -14,8 +14,8 @@ from issuer.database.store import (
     delete_some,
     insert_new,
 )
-from issuer.database.tables import AuthorizationCodeRow, RevokedPrincipalRow, SignInSessionRow
-from issuer.revocations.store import ended_since, names
+from issuer.database.tables import AuthorizationCodeRow, SignInSessionRow
+from issuer.revocations.store import ended_since, revoked_until
 from issuer.sign_in.authorization_request import VALID_FOR as REQUEST_VALID_FOR
 from issuer.sign_in.sessions_store import HAS_ENDED as SESSION_HAS_ENDED
 from issuer.tokens import AccessToken
@@ -29,11 +29,7 @@ _COLUMN_OF_CLAIM = {
     "aud": AuthorizationCodeRow.audience_id,
 }
 _HAS_ENDED = ended_since(AuthorizationCodeRow.change, _COLUMN_OF_CLAIM)
-_HAS_REVOKED = (
-    exists()
-    .where(names(_COLUMN_OF_CLAIM), RevokedPrincipalRow.not_after >= bindparam("issued_at"))
-    .correlate(AuthorizationCodeRow)
-)
+_IS_NOT_REVOKED = func.coalesce(revoked_until(_COLUMN_OF_CLAIM) < bindparam("issued_at"), true())
 _SESSION_IS_ACTIVE = (
     exists()
     .where(
@@ -54,7 +50,7 @@ _CONSUME = (
         _CODES.c.expires_at > bindparam("now"),
         _SESSION_IS_ACTIVE,
         ~_HAS_ENDED,
-        ~_HAS_REVOKED,
+        _IS_NOT_REVOKED,
     )
     .values(
         used_at=bindparam("now"),

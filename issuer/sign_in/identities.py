@@ -145,8 +145,8 @@ class Identities(WithinTransaction):
         self._authority.authorize_change(principal=user_id)
         row = self._row(user_id, identity_id)
         sessions = self._end_sessions([row])
+        are_revoked = self._revocations.revoke_access_of([user_id], with_own=True)
         self._store.delete(row)
-        are_revoked = self._revocations.revoke_access_of([user_id])
         self._note("unlinked", row, sessions=sessions, access_tokens_revoked=are_revoked)
 
     def unlink_own(self, user_id: str, identity_id: str) -> None:
@@ -188,7 +188,7 @@ class Identities(WithinTransaction):
         used = {row.user_id for row in rows if row.last_used_at is not None}
         return {
             "sessions": sessions,
-            "access_tokens_revoked": self._revocations.revoke_access_of(used),
+            "access_tokens_revoked": self._revocations.revoke_access_of(used, with_own=True),
         }
 
     def _provider(self, issuer: TrustedIssuerRecord) -> ProviderRecord:

@@ -137,7 +137,7 @@ class UsersWith(Principals[UserRow, UserFieldsT, UserT]):
 
     def _revoke(self, key: str) -> None:
         """An open invitation would bring back what ends here."""
-        self._revocations.revoke_subject(key)
+        self._revocations.revoke_user(key)
         if self._store.delete_invitation(key):
             self._trail.note("invitation.deleted", key)
 

@@ -245,9 +245,9 @@ def test_rights_end_although_the_feed_is_full_and_the_audit_log_says_what_stays(
 
 @pytest.fixture
 def full_feed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A feed with space for no user."""
+    """A feed with space for no user, also where an admin asks for it."""
     monkeypatch.setattr(
-        "issuer.revocations.share.FeedLimits.principal_bytes_of_operators", property(lambda _: 1)
+        "issuer.revocations.revocations.Revocations._of_operators", property(lambda _: 1)
     )
 
 
@@ -270,7 +270,7 @@ def test_the_members_of_the_largest_group_fit_into_the_feed(
     """With ids as long as those that are generated; dozens of such groups do."""
     group = deployment.group("Everybody")
     now, ids = deployment.clock.now, [f"usr_{number:020}" for number in range(MAX_MEMBERS)]
-    user = {"claims": {}, "disabled": False, "name": "", "version": 1}
+    user = {"claims": {}, "disabled": False, "name": "", "version": 1, "password_hash": "any"}
     user |= {"created_at": now, "updated_at": now}
     with deployment.changing() as work:
         work.assignments.assign(group, WEB)

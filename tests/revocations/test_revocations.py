@@ -20,12 +20,17 @@ def store(deployment: Deployment, question):
 
 
 def tokens(deployment: Deployment) -> dict[str, datetime]:
-    found = store(deployment, lambda asked: list(asked.tokens()))
-    return {jti: expires_at for kind, jti, expires_at in found if kind == "jti"}
+    found = store(deployment, lambda asked: list(asked.entries()))
+    return {each.id: each.until for each in found if each.kind == "jti"}
 
 
 def not_after(deployment: Deployment) -> dict[RevokedPrincipal, datetime]:
-    return dict(store(deployment, lambda asked: list(asked.principals())))
+    found = store(deployment, lambda asked: list(asked.entries()))
+    return {
+        RevokedPrincipal(each.kind, each.id): each.until
+        for each in found
+        if each.kind not in {"jti", "sid"}
+    }
 
 
 def is_revoked(deployment: Deployment, issued_at: datetime, **names: str) -> bool:

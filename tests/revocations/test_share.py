@@ -16,23 +16,30 @@ from issuer.revocations import Revocations
 from issuer.revocations.revocations import FeedFull
 from issuer.revocations.revoked import Revoked
 from issuer.revocations.share import ENTRY_BYTES, FeedLimits, Listed
-from issuer.revocations.store import RevocationStore, RevokedPrincipal
+from issuer.revocations.store import UNLISTED, RevocationStore, RevokedPrincipal
 from issuer.tokens.feed import feed_claims
 from tests.builders import Deployment, FakeClock
 
 HOUR = timedelta(hours=1)
+TOKENS = {"jti", "sid"}
 FEW = FeedLimits(tokens=200, principal_bytes=400)
 
 
 def listed(deployment: Deployment) -> Counter[str]:
     """How many tokens and families are listed, by kind."""
     with deployment.services.database.reading() as session:
-        return Counter(kind for kind, _, _ in RevocationStore(session).tokens())
+        return Counter(
+            each.kind for each in RevocationStore(session).entries() if each.kind in TOKENS
+        )
 
 
 def principals(deployment: Deployment) -> set[RevokedPrincipal]:
     with deployment.services.database.reading() as session:
-        return {whose for whose, _ in RevocationStore(session).principals()}
+        return {
+            RevokedPrincipal(each.kind, each.id)
+            for each in RevocationStore(session).entries()
+            if each.kind not in TOKENS and each.until > UNLISTED
+        }
 
 
 class Revoking:
@@ -69,9 +76,14 @@ class Revoking:
             revocations = Revocations(session, self._deployment.clock, limits=FEW)
             revocations.revoke_tokens({f"{each:032x}": self.expires_at for each in ids})
 
-    def subject(self, user_id: str) -> None:
+    def subject(self, user_id: str, *, is_admin: bool = False) -> set[str]:
+        """Those whose access tokens stay valid."""
         with self._deployment.services.database.changing() as session:
-            Revocations(session, self._deployment.clock, limits=FEW).revoke_subject(user_id)
+            revocations = Revocations(
+                session, self._deployment.clock, limits=FEW, is_admin=lambda: is_admin
+            )
+            revocations.revoke_subject(user_id)
+        return revocations.left_valid
 
 
 @pytest.fixture
@@ -138,11 +150,11 @@ def test_entries_of_users_are_bounded_and_existing_ones_can_be_renewed(
     deployment: Deployment, revoking: Revoking, clock: FakeClock
 ):
     """The bytes of ids count, since ids may be long. Some bytes are kept free for clients."""
-    with pytest.raises(FeedFull, match="signing keys"):
-        for number in range(30):
-            revoking.subject(f"user-{number:02}")
-    there = len(principals(deployment))
+    left_valid = [each for each in range(30) if revoking.subject(f"user-{each:02}")]
+    there = 30 - len(left_valid)
+    assert len(principals(deployment)) == there
     assert there == FEW.principal_bytes_of_operators // (len("user-00") + ENTRY_BYTES)
+    assert revoking.subject("another") == {"another"}
     clock.move(timedelta(seconds=5))
     revoking.subject("user-00")
     for _ in range(60):
@@ -150,12 +162,22 @@ def test_entries_of_users_are_bounded_and_existing_ones_can_be_renewed(
     assert len(principals(deployment)) == there + 1
 
 
+def test_a_part_of_the_feed_is_for_admins(deployment: Deployment, revoking: Revoking):
+    """Also once others, and users of clients that filled their share, have used theirs."""
+    for number in range(30):
+        revoking.subject(f"user-{number:02}")
+    for number in range(90):
+        revoking.family("web", f"alice-{number}")
+    assert revoking.subject("mallory") == {"mallory"}
+    assert not revoking.subject("mallory", is_admin=True)
+
+
 def test_a_transaction_counts_the_entries_it_adds(deployment: Deployment, clock: FakeClock):
-    with pytest.raises(FeedFull), deployment.services.database.changing() as session:
+    with deployment.services.database.changing() as session:
         revocations = Revocations(session, clock, limits=FEW)
         for number in range(30):
             revocations.revoke_subject(f"user-{number:02}")
-    assert not principals(deployment)
+    assert len(principals(deployment)) == 30 - len(revocations.left_valid) < 30
 
 
 @given(

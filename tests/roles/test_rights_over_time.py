@@ -19,8 +19,10 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from sqlalchemy import select
 
 from issuer.database.counts import read_change_count
+from issuer.database.tables import RevokedPrincipalRow
 from issuer.roles import Assignment
 from issuer.scopes import covers
 from tests.builders import Credentials, Deployment, FakeClock
@@ -112,9 +114,20 @@ class OverTime(RuleBasedStateMachine):
         self.changed()
 
     def changed(self) -> None:
-        """Every process sees a change within a second."""
+        """Every process sees a change within a second, and tokens are revoked within `PAUSE`."""
+        self.clock.move(self.until_revoked())
+        self.processes[0].services.administration.revoke_postponed()
         for each in self.processes:
             each.services.tokens.changes.poll()
+
+    def until_revoked(self) -> timedelta:
+        """Nothing, unless a revocation had to wait."""
+        with self.processes[0].services.database.reading() as session:
+            waits = select(RevokedPrincipalRow.again_at).where(
+                RevokedPrincipalRow.again_at.is_not(None)
+            )
+            last = max(session.scalars(waits), default=self.clock())
+        return max(last - self.clock(), timedelta(0))
 
     def end_in(self, minutes: int | None) -> datetime | None:
         if minutes is None:

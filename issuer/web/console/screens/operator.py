@@ -43,7 +43,7 @@ class Operator(Access):
                 work.authority.note_unused_scopes(self.unused)
             work.new_privileges.keep(self.kept)
             yield work
-        self.warnings.extend(work.new_privileges.warnings)
+        self.warnings.extend(work.warnings)
 
     def may_change(self, write: str, *, is_protected: bool) -> bool:
         """Whether the person holds `write`; of what has rights at the issuer, `issuer:admin`.
