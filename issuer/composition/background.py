@@ -186,12 +186,14 @@ JOBS: tuple[Job, ...] = (
         "`assignments`, `client_scope_expiries`, `clients`, `audit_events`",
         lambda parts: parts.administration.delete_expired_rights,
     ),
-    _cleaner(
+    # It deletes nothing: what was postponed must be revoked also by a clock that was just set.
+    Job(
         "postponed-revocations",
         "revocations",
         _REVOKE_EVERY,
         "`revoked_principals`, `revocation_feed`",
         lambda parts: parts.administration.revoke_postponed,
+        needs_clock=True,
     ),
     _cleaner(
         "usage-retention",

@@ -170,6 +170,25 @@ def test_others_change_no_role_of_a_group_with_rights_at_the_issuer(
         work.assignments.assign("alice", Assignment(role="other", audience="my-os"))
 
 
+def test_a_process_that_has_just_started_revokes_what_was_postponed(
+    deployment: Deployment, token_endpoint: TokenDriver, app: Credentials
+):
+    """It deletes nothing yet, as its clock may be set only now; this is no deletion."""
+    assert not deployment.services.foundation.clock_watch.is_trusted()
+    refresh_token = signed_in(token_endpoint, app, "my-os").refresh_token
+    for members in ([], ["alice"]):
+        with deputy(deployment) as work:
+            work.groups.set_members("plain", members)
+    deployment.wait(timedelta(seconds=3))
+    between = token_endpoint.refresh(app, refresh_token).token
+    with deputy(deployment) as work:
+        work.groups.set_members("plain", [])
+    deployment.wait(PAUSE)
+    jobs = {job.name: job for job in deployment.services.background.jobs}
+    jobs["postponed-revocations"].run_once()
+    assert Feed.of(deployment.http).refuses(between)
+
+
 @pytest.mark.parametrize("more_settings", [{"rate_limit_passwords": "off"}])
 def test_changes_without_a_pause_leave_time_for_tokens_and_revoke_them_soon(
     opened: Initialized, clock: FakeClock
