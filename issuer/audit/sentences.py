@@ -66,7 +66,7 @@ TEMPLATES: Mapping[str, str] = {
     "factor.removed": "{actor} removed a second factor ({kind})[ of {principal}]",
     "group.member_added": "{actor} added {user_id} to the group {principal}",
     "group.member_kept": (
-        "{actor} confirmed {user_id} in the group {principal} added by {given_by}"
+        "{actor} confirmed {user_id}[, whom {given_by} added,] in the group {principal}"
     ),
     "group.member_removed": "{actor} removed {user_id} from the group {principal}",
     "identity.groups_changed": "The groups of {principal} at {issuer} changed",

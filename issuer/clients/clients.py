@@ -354,9 +354,9 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
 
 
 def _loses_rights(before: ClientFields, after: ClientFields) -> bool:
-    """Whether tokens may be for an audience that it lost, or with what was exchanged for them.
+    """Whether its tokens may be for an audience that it lost, or have a scope for too long.
 
-    Or have a scope of its own for longer than it may have it now.
+    The scope is one of its own, which it may have for a shorter time now.
     """
     if {*before.audiences} - {*after.audiences}:
         return True

@@ -110,10 +110,10 @@ class Composition(Parts):
         )
 
     def _ending(self) -> "EndingStatus":
-        from issuer.status.report import ending_soon  # noqa: PLC0415 - only the status needs it
+        from issuer.status.report import ending_status  # noqa: PLC0415 - only the status needs it
 
         with self.administration.reading() as work:
-            return ending_soon(work.assignments, work.clients, self.clock())
+            return ending_status(work.assignments, work.clients, self.clock())
 
 
 def compose(

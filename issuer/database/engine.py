@@ -10,7 +10,7 @@ from sqlalchemy.engine import URL, ExceptionContext, make_url
 from sqlalchemy.exc import ArgumentError, DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
-from issuer.database.sqlite_file import watch_file
+from issuer.database.sqlite_file import OpenedFile
 from issuer.errors import ConfigurationError
 from issuer.telemetry.metrics import Metrics
 from issuer.telemetry.tracing import Tracing
@@ -125,14 +125,15 @@ def _measured_pool(metrics: Metrics) -> type[QueuePool]:
 def _sqlite_engine(url: URL, **options: Any) -> Engine:
     if url.database in {None, "", ":memory:"}:
         raise ConfigurationError("ISSUER_DATABASE_URL must name a file.")
-    engine = create_engine(
+    file = OpenedFile(url)
+    engine: Engine = create_engine(
         url,
         # The connection used last: its page cache is current.
         pool_use_lifo=True,
-        connect_args={"timeout": BUSY_TIMEOUT_MS / 1000},
+        creator=lambda: file.connect(engine.dialect, timeout=BUSY_TIMEOUT_MS / 1000),
         **options,
     )
-    watch_file(engine)
+    file.watch(engine)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine

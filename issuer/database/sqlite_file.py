@@ -2,29 +2,35 @@
 
 import os
 import sqlite3
+from typing import Any
 
 from sqlalchemy import Engine, event
+from sqlalchemy.engine import URL, Dialect
+from sqlalchemy.engine.interfaces import DBAPIConnection
 
 
-def watch_file(engine: Engine) -> None:
-    """Let every use of `engine` fail after its file was deleted, or replaced by another.
+class OpenedFile:
+    """Lets every use of an engine fail after its file was deleted, or replaced by another.
 
     What is written to a deleted file is lost when the process ends, and SQLite reports no error.
     `sqlite3.OperationalError` says what happened. `engine.dispose` lets go of the file.
     """
-    _OpenedFile(str(engine.url.database)).listen(engine)
 
-
-class _OpenedFile:
-    def __init__(self, path: str) -> None:
-        self._path = path
+    def __init__(self, url: URL) -> None:
+        self._url = url
+        self._path = str(url.database)
         self._opened: tuple[int, int] | None = None
 
-    def listen(self, engine: Engine) -> None:
-        event.listen(engine, "do_connect", self._require)  # SQLite would create a deleted file
+    def watch(self, engine: Engine) -> None:
         event.listen(engine, "connect", self._remember)
         event.listen(engine, "begin", self._require)
         event.listen(engine, "engine_disposed", self._forget)
+
+    def connect(self, dialect: Dialect, **more: Any) -> DBAPIConnection:
+        """A new connection; SQLite alone would create a file that was deleted."""
+        self._require()
+        arguments, options = dialect.create_connect_args(self._url)
+        return dialect.connect(*arguments, **{**options, **more})
 
     def _require(self, *_: object) -> None:
         if self._opened is None or (present := self._identity()) == self._opened:

@@ -175,7 +175,7 @@ class ExternalAudience:
     client_id: str
     scopes: frozenset[str]
 
-    def acting(self, client_id: str, scopes: Iterable[str]) -> ActingClient:
+    def actor(self, client_id: str, scopes: Iterable[str]) -> ActingClient:
         """The client of this issuer, as it acts there with `scopes`."""
         return ActingClient(
             client_id, self.issuer, True, self.resource, scopes=tuple(sorted(scopes))

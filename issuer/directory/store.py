@@ -204,7 +204,7 @@ def load_acting_clients(
     enabled = select(ClientRow.client_id).where(ClientRow.disabled.is_(False))
     columns = select(rule.client_id, rule.to_audience).where(rule.client_id.in_(enabled))
     ordered = columns.order_by(rule.client_id, rule.to_audience).distinct().limit(MAX_ACTING)
-    found = {each.acting(client.client_id, each.scopes): None for each in client.external_audiences}
+    found = {each.actor(client.client_id, each.scopes): None for each in client.external_audiences}
     reached, new = {audience_id}, {audience_id}
     for _ in range(MAX_ACTORS):
         if not new:
@@ -219,7 +219,7 @@ def load_acting_clients(
     )
     for client_id, external in session.execute(of_others.order_by(ClientRow.client_id)):
         audiences = map(_external_audience, external)
-        found |= dict.fromkeys(each.acting(client_id, each.scopes) for each in audiences)
+        found |= dict.fromkeys(each.actor(client_id, each.scopes) for each in audiences)
     return tuple(list(found)[:MAX_ACTING])
 
 

@@ -218,7 +218,7 @@ def _of_roles(evidence: UsageEvidence, verdicts: Mapping[str, set[str]]) -> Iter
         for name, role in evidence.roles.items()
         if counting_at(role.scopes, own_audience=False)
     ]
-    held = evidence.work.assignments.held(roles)
+    held = evidence.work.assignments.held_roles(roles)
     for name in roles:
         if name not in held:
             kind, why = FindingKind.ROLE_WITHOUT_HOLDERS, "nobody holds it"

@@ -147,7 +147,7 @@ class AssignmentStore(Statements):
         found = (self.session.execute(query.limit(limit)) for query in queries)
         return [(role, at) for rows in found for role, at in rows]
 
-    def held(self, names: Collection[str]) -> set[str]:
+    def held_roles(self, names: Collection[str]) -> set[str]:
         """Which of these roles some client or user holds in any way; a query for each part."""
         query = select(RoleRow.name).where(is_held(self.is_live))
         parts = (query.where(RoleRow.name.in_(part)) for part in in_parts(names))

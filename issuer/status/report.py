@@ -12,8 +12,7 @@ from issuer.keys.described import all_described
 from issuer.keys.schedule import KeyState
 from issuer.roles import Assignments
 from issuer.status.attention import attention
-from issuer.status.concerns import PRINCIPALS
-from issuer.status.concerns import ending_soon as what_ends_soon
+from issuer.status.concerns import PRINCIPALS, ending_soon
 from issuer.status.running_server import RunningServer
 from issuer.status.server_status import (
     AuditStatus,
@@ -62,9 +61,9 @@ def server_status(server: RunningServer) -> ServerStatus:
     return status
 
 
-def ending_soon(assignments: Assignments, clients: Clients, now: datetime) -> EndingStatus:
+def ending_status(assignments: Assignments, clients: Clients, now: datetime) -> EndingStatus:
     """As `issuer doctor` names them: without roles that were given just now."""
-    ending = what_ends_soon(assignments, clients, PRINCIPALS, now, _MAX_ENDING)
+    ending = ending_soon(assignments, clients, PRINCIPALS, now, _MAX_ENDING)
     ends = [end for _, _, end in (*ending.scopes, *ending.secrets)]
     counts = [len(each) for each in (ending.roles, ending.scopes, ending.secrets)]
     return EndingStatus(

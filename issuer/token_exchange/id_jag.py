@@ -203,7 +203,7 @@ def _may_ask(client: ClientRecord, external: ExternalAudience) -> bool:
 def _is_allowed(session: Session, asserted: Asserted, authorization: IdJag) -> bool:
     """Whether the consent page named the client and the other server, or need not have."""
     client = authorization.client
-    actor = authorization.external.acting(client.client_id, authorization.scopes)
+    actor = authorization.external.actor(client.client_id, authorization.scopes)
     if asserted.by is not None:
         asked = asserted.by.acted_for_by(actor)
     else:

@@ -65,8 +65,8 @@ def write_csv(failed: Iterable[tuple[CsvUser, str]]) -> str:
 def read_csv(source: bytes, file: str) -> list[CsvUser]:
     """The users in the order of their lines; `InvalidCsv`.
 
-    The first line names the columns, of which only `username` must be there, and `problem` counts
-    for nothing. Several groups are separated by semicolons, or commas. Text is text: no field is a
+    The first line names the columns, of which only `username` must be there, and `problem` is
+    ignored. Several groups are separated by semicolons, or commas. Text is text: no field is a
     formula.
     """
     try:

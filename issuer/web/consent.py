@@ -83,7 +83,7 @@ class ConsentEndpoint(FlowEndpoint):
 
 
 def _identity(step: ConsentNeeded) -> list[str]:
-    """OpenID's scopes, by which the application knows the user: its token may say as much."""
+    """The scopes of OpenID that say what the application learns of the user, by either token."""
     said = (PROFILE, EMAIL) if step.audience is not None and step.audience.include_profile else ()
     return sorted({*step.openid_scopes, *said})
 

@@ -73,7 +73,7 @@ def test_each_way_to_a_role_is_named(deployment: Deployment, alice: str):
         )
         holding = work.assignments.holding("web")
         assert (holding.first(10), holding.count()) == ([alice], 1)
-        assert work.assignments.held(["web", "unknown"]) == {"web"}
+        assert work.assignments.held_roles(["web", "unknown"]) == {"web"}
         assert work.assignments.holders("web", "", 10) == [alice, "platform"]
         assert work.assignments.count_at("my-os", 10) == 3
 
@@ -100,7 +100,7 @@ def test_a_disabled_trusted_issuer_gives_nothing(deployment: Deployment, alice: 
         work.trusted_issuers.update("okta", {"disabled": True})
         assert work.assignments.held_by(alice) == []
         assert work.assignments.users_at("my-os").first(10) == []
-        assert work.assignments.held(["web"]) == set()
+        assert work.assignments.held_roles(["web"]) == set()
     assert held(deployment) == frozenset()
 
 
@@ -158,9 +158,9 @@ def test_a_role_of_an_empty_group_is_held_by_nobody(deployment: Deployment):
     group = deployment.group("Empty", [], ["web"])
     bob = deployment.user("bob")
     with deployment.changing() as work:
-        assert work.assignments.held(["web"]) == set()
+        assert work.assignments.held_roles(["web"]) == set()
         work.groups.add_members(group, [bob])
-        assert work.assignments.held(["web"]) == {"web"}
+        assert work.assignments.held_roles(["web"]) == {"web"}
         assert work.assignments.holding("web").first(10) == [bob]
 
 

@@ -27,7 +27,7 @@ from issuer.users import User, UserFields
 app = new_app()
 USERNAME = "admin"
 _ROLE = "administrator"
-_SECONDS = 2
+_SECONDS_TO_ANSWER = 2
 
 
 @app.command()
@@ -74,7 +74,7 @@ def _is_served(url: str) -> bool:
     from issuer.cli.api_client import metadata_at  # noqa: PLC0415 - imports httpx
 
     try:
-        return metadata_at(url, _SECONDS).get("issuer") == url
+        return metadata_at(url, _SECONDS_TO_ANSWER).get("issuer") == url
     except IssuerError:
         return False
 

@@ -41,9 +41,9 @@ def import_users(
     are, but an empty field changes nothing, and nobody is removed from a group. New users cannot
     sign in before a password is set or an invitation accepted.
 
-    Up to 500 users are imported completely or not at all, and a larger file in such parts. Users of
-    it who cannot be imported are written to FILE with the ending .failed.csv, each with the reason:
-    correct that file and import it.
+    Up to 500 users are imported completely or not at all, more in parts of 500. Users of a large
+    file who cannot be imported are written to FILE with the ending .failed.csv, each with the
+    reason: correct that file and import it.
 
     Examples:
 

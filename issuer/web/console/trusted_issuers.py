@@ -30,7 +30,7 @@ from issuer.web.console.screens.resource import ResourceScreen, changes_of
 from issuer.web.console.screens.resource_form import (
     ResourceForm,
     as_typed,
-    claimed,
+    claimed_members,
     field_errors,
     json_text,
     read_json,
@@ -134,7 +134,7 @@ def _typed_sign_in(
     """How people sign in there; what the form does not claim as before."""
     if resource is None or resource.sign_in is None:
         return typed_members(SignInFields, _SIGN_IN, form)
-    typed = typed_members(SignInFields, claimed(_SIGN_IN, form), form)
+    typed = typed_members(SignInFields, claimed_members(_SIGN_IN, form), form)
     return typed | resource.sign_in.model_dump(mode="json", include=_SIGN_IN.keys() - typed)
 
 

@@ -38,7 +38,7 @@ class ForAccountPage(NotAllowed):
 
 
 class NotAdministrator(Forbidden):
-    """Of somebody without any scope of this issuer: in their language, unlike the console."""
+    """Somebody without any scope of this issuer opened the console. Told in their language."""
 
     def __init__(self, username: str) -> None:
         super().__init__(None)

@@ -124,7 +124,7 @@ class ResourceForm(Generic[FieldsT, ModelT]):
         """The members that were typed; of a change, those that the form does not claim stay."""
         if resource is None:
             return typed_members(self.type.fields, self.members, form)
-        typed = typed_members(self.type.fields, claimed(self.members, form), form)
+        typed = typed_members(self.type.fields, claimed_members(self.members, form), form)
         return typed | resource.model_dump(mode="json", include=self.members.keys() - typed)
 
     def typed(self, resource: ModelT) -> dict[str, str]:
@@ -144,7 +144,7 @@ class ResourceForm(Generic[FieldsT, ModelT]):
         return as_options(self.type.members, given)
 
 
-def claimed(members: Mapping[str, Member], form: Mapping[str, str]) -> dict[str, Member]:
+def claimed_members(members: Mapping[str, Member], form: Mapping[str, str]) -> dict[str, Member]:
     """Those of the `members` that the form has; all of them if it does not say which."""
     if "members" not in form:
         return dict(members)
