@@ -32,8 +32,9 @@ def test_only_an_admin_stops_who_acts_for_a_user_with_rights_at_the_issuer(
 ):
     operator = holder_of("issuer:users:write")
     path = f"/users/{acting.user_id}/delegations/agent"
-    acting.by_agent(acting.sign_in().token)
-    assert operator.delete(path).status_code == 204
+    bob = acting.deployment.user("bob", roles=["runner"])
+    acting.by_agent(acting.endpoint.password(acting.app, "bob").token)
+    assert operator.delete(f"/users/{bob}/delegations/agent").status_code == 204
     acting.deployment.role("keys", ["issuer:keys:read"])
     acting.assign("keys", acting.user_id)
     acting.by_agent(acting.sign_in().token)

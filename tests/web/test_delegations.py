@@ -19,7 +19,7 @@ def test_a_person_sees_and_stops_who_acts(acting: Actors, browser: Browser):
     acting.chain(acting.sign_in().token)
     browser.sign_in()
     page = browser.get("/account")
-    assert "Support agent At archive, with the access of app. Ends in 14 minutes" in page.text
+    assert "Support agent At archive, with the access of app. Ends in 15 minutes" in page.text
     done = browser.follow(browser.submit(page, "/account/delegations", client_id="agent"))
     assert "It no longer acts for you there." in done.text
     assert "Acting for you now" not in done.text
