@@ -10,7 +10,6 @@ from sqlalchemy import (
     exists,
     func,
     literal,
-    or_,
     select,
     union_all,
     update,
@@ -33,11 +32,11 @@ from issuer.database.tables import (
 from issuer.fields.usernames import fold_username, is_username
 from issuer.users.attempts import NEVER
 
-# Of a user without one to show, `name` is made of the parts that a SCIM client sent.
-_HAS_DISPLAY_NAME = or_(
-    UserRow.scim.is_(None), Attribute.within(UserRow.scim, "displayName").column.is_not(None)
+# As a SCIM client sent it, also empty. Without one, `name` is made of other parts that it sent.
+_IS_SENT = Attribute.within(UserRow.scim, "displayName").column.is_not(None)
+_DISPLAY_NAME = case(
+    (UserRow.scim.is_(None), func.nullif(UserRow.name, "")), (_IS_SENT, UserRow.name)
 )
-_DISPLAY_NAME = case((_HAS_DISPLAY_NAME, func.nullif(UserRow.name, "")))
 # Of the first address, which is that of the user; without a label it is one of work.
 _LABEL = func.coalesce(Attribute.within(UserRow.scim, "emails", 0, "type").column, "work")
 _EMAIL_LABEL = case((UserRow.email.is_not(None), _LABEL))

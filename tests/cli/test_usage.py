@@ -193,7 +193,7 @@ def test_without_standard_output_nothing_is_done(closed: str, answer: tuple[int,
     [
         ("issuer cl", ["client"]),
         ("issuer client role ", ["list", "assign", "unassign"]),
-        ("issuer audience create --include", ["--include-roles"]),
+        ("issuer audience create --include", ["--include-roles", "--include-profile"]),
     ],
 )
 def test_a_shell_completes(words: str, offered: list[str]):
