@@ -91,7 +91,7 @@ def test_secrets_that_expire_soon_or_are_unused_are_listed(
     assert "expires" not in signed_in("issuer:clients:read", username="first").get(PATH).text
     deployment.wait(timedelta(hours=2))
     text = signed_in("issuer:clients:read").get(PATH).text
-    assert "idle A secret expires in 6 days." in text
+    assert "idle A secret expires in 7 days." in text
     assert "idle A secret was never used, and was made 3 months ago." in text
     assert "busy" not in text
     deployment.wait(timedelta(days=7))
