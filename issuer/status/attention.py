@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from issuer.fields.times import utc
 from issuer.keys.described import DescribedKey
 from issuer.keys.schedule import KeyState
 from issuer.settings import Settings
@@ -67,7 +68,7 @@ def of_keys(
         if (active := states.get(KeyState.ACTIVE)) is None:
             yield Finding(subject, PROBLEM, f"There is no active {alg} key.", "Run issuer doctor.")
         elif KeyState.ANNOUNCED not in states:
-            remedy = "A running server creates it: see the job key-rotator."
+            remedy = "A running server creates it: see the job key-rotator in issuer status."
             yield Finding(subject, PROBLEM, f"There is no next {alg} key.", remedy)
         else:
             yield Finding(subject, OK, f"The active key {active.summary}.")
@@ -84,8 +85,9 @@ def of_audit(
         problem = "Events are missing that a checkpoint covers."
         yield Finding(subject, PROBLEM, problem, "Run issuer audit verify.")
     if uncovered and is_late:
-        problem = f"{uncovered:,} events have waited for a checkpoint since {since:%H:%M}."
-        yield Finding(subject, PROBLEM, problem, "See the job audit-checkpoints.")
+        waiting = "event has" if uncovered == 1 else "events have"
+        problem = f"{uncovered:,} {waiting} waited for a checkpoint since {utc(since)}."
+        yield Finding(subject, PROBLEM, problem, "See the job audit-checkpoints in issuer status.")
     elif audit.is_intact:
         verb = "event is" if uncovered == 1 else "events are"
         yield Finding(subject, OK, f"{uncovered:,} {verb} newer than the last checkpoint.")

@@ -1,5 +1,6 @@
 """`GET /admin/v1/status`: how a server is, and what must be looked at."""
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -85,6 +86,7 @@ def test_events_that_wait_long_for_a_checkpoint_need_attention(
     deployment.wait(timedelta(minutes=11))
     (attention,) = admin.get("/status").json()["attention"]
     assert attention["subject"] == "audit"
+    assert re.search(r" since \d{4}-\d\d-\d\d \d\d:\d\d UTC\.$", attention["problem"])
     deployment.services.audit.checkpoints.make()
     assert admin.get("/status").json()["attention"] == []
 

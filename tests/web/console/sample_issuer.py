@@ -108,6 +108,7 @@ def sample_issuer(folder: Path) -> Iterator[Deployment]:
         _inspect(deployment)
         _report(deployment)
         _act(deployment)
+        composition.audit.checkpoints.make()
         yield deployment
 
 
