@@ -324,7 +324,7 @@ def by_client_role(work: UnitOfWork) -> None:
 
 
 def by_client_manifest(work: UnitOfWork) -> None:
-    data = manifest.data_of(manifest.export(work))
+    data = json.loads("".join(manifest.export(work, as_json=True)))
     (client,) = [each for each in data["clients"] if each["client_id"] == "ci"]
     client["scopes"] = ["issuer:keys:read"]
     text = json.dumps({"clients": [client]})
@@ -383,7 +383,7 @@ def test_a_client_begins_only_with_credentials_that_were_confirmed(deployment: D
 def test_a_plan_names_what_must_be_confirmed(deployment: Deployment, ci):
     """As the refusal does: by the role that the client has, and by its own scopes."""
     with deployment.services.administration.reading() as work:
-        data = manifest.data_of(manifest.export(work))
+        data = json.loads("".join(manifest.export(work, as_json=True)))
     for each in data["roles"]:
         if each["name"] == "later":
             each["scopes"] = ["issuer:keys:read"]

@@ -53,7 +53,7 @@ CHANGES: dict[str, tuple[Change, list[bool]]] = {
     "audience renamed": (lambda work: work.audiences.update("my-os", {"name": "O"}), [False] * 2),
     "audience removed": (
         lambda work: work.clients.update("web", {"audiences": []}),
-        [False] * 2,
+        [True] * 2,
     ),
     "client renamed": (lambda work: work.clients.update("web", {"name": "Web"}), [False] * 2),
     "user renamed": (lambda work: work.users.update("alice", {"name": "A."}), [False] * 2),
