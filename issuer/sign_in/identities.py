@@ -228,14 +228,14 @@ class Identities(WithinTransaction):
     def _profile(self, user_id: str, claims: ProviderClaims) -> dict[str, object]:
         """The members of a user whom the issuer made, as it says them now.
 
-        An address that it does not name stays, and is not verified. Name and address are those of
-        a provisioning client, if one has changed the user since.
+        A name that it does not say stays. So does an address, which is not verified then. Name and
+        address are those of a provisioning client, if one has changed the user since.
         """
         user = self._user_store.get(user_id)
         if user.scim is not None:
             return {"email_verified": claims.email_verified and claims.email == user.email}
         return {
-            "name": (claims.name if claims.is_complete else "") or user.name,
+            "name": (claims.said_name if claims.is_complete else "") or user.name,
             "email": claims.email or user.email,
             "email_verified": claims.email_verified,
         }

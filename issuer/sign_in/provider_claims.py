@@ -51,6 +51,11 @@ class ProviderClaims:
     raw: Mapping[str, Any] = field(repr=False)
 
     @property
+    def said_name(self) -> str:
+        """What the issuer calls the name, unlike `name`, which may be another claim; or empty."""
+        return _text_of(self.raw, "name")
+
+    @property
     def is_multi_factor(self) -> bool:
         """Whether the issuer says that the person used more than one factor."""
         return not _MULTI_FACTOR.isdisjoint(self.amr) or self.acr in _MULTI_FACTOR_CLASSES
@@ -80,7 +85,7 @@ def provider_claims(
     auth_time = claims.get("auth_time")
     return ProviderClaims(
         subject=_subject(claims),
-        name=_name(claims),
+        name=_text_of(claims, "name", "preferred_username", "email"),
         username=username if isinstance(username, str) else None,
         email=email if has_email else None,
         email_verified=has_email and claims.get("email_verified") is True,
@@ -112,11 +117,12 @@ def _subject(claims: Mapping[str, Any]) -> str:
     return subject
 
 
-def _name(claims: Mapping[str, Any]) -> str:
-    for claim in ("name", "preferred_username", "email"):
-        value = claims.get(claim)
-        if isinstance(value, str) and (name := displayed(value)):
-            return name
+def _text_of(claims: Mapping[str, Any], *names: str) -> str:
+    """The first of these claims that is a text; empty if none is."""
+    for name in names:
+        value = claims.get(name)
+        if isinstance(value, str) and (text := displayed(value)):
+            return text
     return ""
 
 

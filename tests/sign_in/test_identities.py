@@ -234,6 +234,7 @@ class TestProvisioning:
             ({"email": None}, "Alice Example", "alice@company.example", False),
             ({"email": "no address"}, "Alice Example", "alice@company.example", False),
             ({"name": "Alice Smith"}, "Alice Smith", "alice@company.example", True),
+            ({"name": None}, "Alice Example", "alice@company.example", True),
             ({"name": "a" * 300}, "a" * 255, "alice@company.example", True),
         ],
     )
