@@ -87,7 +87,7 @@ class Offers:
             return client
         user = self._directory.load_user(session.user_id) if session else None
         if session is None or user is None or self._must_sign_in(request, session, user):
-            return self._without_user(request, client)
+            return self._without_user(request, client, is_again=session is not None)
         acted |= session.authenticated_at >= request.created_at
         if problem := self._problem_with_user(request, client, user):
             return self.refusal(request, client, *problem, acted=acted)
@@ -153,11 +153,12 @@ class Offers:
         return request.device is not None or request.audience_id == self._issuer
 
     def _without_user(
-        self, request: AuthorizationRequest, client: ClientRecord
+        self, request: AuthorizationRequest, client: ClientRecord, *, is_again: bool
     ) -> SignInNeeded | Refused:
         if NONE not in request.prompt:
             return SignInNeeded(request)
-        return self.refusal(request, client, ErrorCode.LOGIN_REQUIRED, "Nobody is signed in.")
+        sentence = "The user must sign in again." if is_again else "Nobody is signed in."
+        return self.refusal(request, client, ErrorCode.LOGIN_REQUIRED, sentence)
 
     def _problem_with_user(
         self, request: AuthorizationRequest, client: ClientRecord, user: UserRecord

@@ -121,6 +121,7 @@ def test_prompt_none_is_login_required_where_the_sign_in_is_older(
     deployment.wait(TEN_MINUTES)
     answer = returned(asked_for(browser, console, prompt="none").response)
     assert answer["error"] == "login_required"
+    assert answer["error_description"] == "The user must sign in again."
 
 
 def test_a_session_from_before_the_second_factor_signs_in_with_it(
