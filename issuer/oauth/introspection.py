@@ -1,6 +1,6 @@
 """The introspection endpoint (RFC 7662)."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from issuer.directory import ClientRecord, UserRecord
 from issuer.errors import InvalidCredentials
@@ -112,12 +112,32 @@ def _access_token(
     token: VerifiedToken, client: ClientRecord | None, user: UserRecord | None
 ) -> dict[str, object]:
     """`InvalidCredentials` if the token is not active for its client and user."""
+    held = held_by(client, user, token)
+    members = {name: token.claims[name] for name in _COPIED_CLAIMS if name in token.claims}
+    if "roles" in members:
+        members["roles"] = _roles(token, client, user, held)
     return {
-        "scope": _joined(token.openid_scopes, held_by(client, user, token)),
+        "scope": _joined(token.openid_scopes, held),
         "token_type": "Bearer",
-        **{name: token.claims[name] for name in _COPIED_CLAIMS if name in token.claims},
+        **members,
         **({"username": user.username} if user else {}),
     }
+
+
+def _roles(
+    token: VerifiedToken,
+    client: ClientRecord | None,
+    user: UserRecord | None,
+    scopes: frozenset[str],
+) -> list[str]:
+    """The roles that the token names and that one with these `scopes` would name now."""
+    audience = client.audiences.get(token.audience) if client else None
+    if client is None or audience is None:
+        return []
+    of_client = Authorization.of_client(client, audience)
+    now = Authorization.of_user(user, client, audience) if user else of_client
+    named = replace(now, scopes=scopes).role_names()
+    return [role for role in token.claims["roles"] if role in named]
 
 
 def _joined(openid_scopes: frozenset[str], scopes: frozenset[str]) -> str:

@@ -56,6 +56,26 @@ def test_roles_of_the_token_are_returned(deployment: Deployment, token_endpoint:
     assert token_endpoint.introspect(client, answer.token)["roles"] == ["runner"]
 
 
+def test_a_role_is_returned_only_while_all_of_it_is_held(
+    deployment: Deployment, token_endpoint: TokenDriver
+):
+    """Who reads the answer may let roles decide, as `scope` is what is held now."""
+    deployment.audience("with-roles", include_roles=True)
+    for role in ("runner", "reader", "writer"):
+        deployment.role(role, [f"agents:{role}"])
+    grants = {"audiences": ["with-roles"], "grant_types": ["password"], "user_rights": "all"}
+    app, user_id = deployment.client("app", **grants), deployment.user("alice", ["runner"])
+    service = deployment.client(audiences=["with-roles"], roles=["reader", "writer"])
+    of_user = token_endpoint.password(app, "alice").token
+    of_client = token_endpoint.client_credentials(service).token
+    with deployment.changing() as work:
+        work.assignments.unassign(user_id, Assignment(role="runner"))
+        work.roles.update("writer", {"scopes": ["agents:writer", "sessions:write"]})
+    assert token_endpoint.introspect(app, of_user)["roles"] == []
+    answer = token_endpoint.introspect(service, of_client)
+    assert (answer["scope"], answer["roles"]) == ("agents:reader agents:writer", ["reader"])
+
+
 def test_a_client_may_introspect_its_own_refresh_token(alice: SignedIn):
     now = alice.deployment.clock()
     response = alice.introspect(alice.answer.refresh_token)
