@@ -123,6 +123,7 @@ def test_an_app_is_added_with_a_code_that_proves_it(browser: Browser, alice: str
     assert secret_of(wrong) == secret
     shown = browser.submit(page, ADD, code=TOTP(secret).at(clock()))
     assert len(CODES.findall(shown.response.text)) == 10
+    assert "Earlier recovery codes" not in shown.text
     assert "Recovery codes" in browser.get("/account").text
     assert Browser(browser._http).sign_in().location == PAGE
 
@@ -253,6 +254,7 @@ def test_where_it_is_required_it_is_added_at_sign_in(
     code = TOTP(secret_of(setup)).at(clock())
     shown = browser.submit(wrong, "/sign-in/authenticator", code=code)
     assert len(CODES.findall(shown.response.text)) == 10
+    assert "Earlier recovery codes" not in shown.text
     link = re.search(r'class="button full" href="([^"]+)"', shown.response.text)
     assert link
     assert "Reports wants to act for you" in browser.follow(browser.get(link[1])).text
