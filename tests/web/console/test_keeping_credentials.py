@@ -77,6 +77,8 @@ def test_a_group_that_gets_rights_asks_which_members_stay(admin: Browser, deploy
     asked = forged(deployment, admin, page, **form, confirmed="yes")
     assert asked.status == 409
     assert "Keep these members?" in asked.text
+    assert "somebody without issuer:admin added these users to the group." in asked.text
+    assert "gave these" not in asked.text
     assert "bob in the group Platform (bob, added by helpdesk)" in asked.text
     again = admin.submit(asked, page, **{"keep member bob": ""})  # nobody was selected
     assert again.status == 409

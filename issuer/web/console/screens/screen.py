@@ -31,16 +31,18 @@ from issuer.web.words import segment
 BAD_REQUEST, CONFLICT = 400, 409
 _MAX_BOXES = 50
 _SHOWN = 200  # characters of a field
-# What is asked, and why.
+# What is asked, why, and what was refused.
 _KEEP_CREDENTIALS = (
     "Keep what others gave to these clients?",
     "Whoever gave a credential can act as the client, which would hold rights at this issuer."
     " Select what may stay. Cancel to replace the rest first.",
+    "Nothing was changed: somebody without issuer:admin gave these.",
 )
 _KEEP_MEMBERS = (
     "Keep these members?",
-    "They would hold rights at this issuer, and somebody without issuer:admin added them to the"
-    " group. Select who may stay. Cancel to remove the others first.",
+    "As members they would hold rights at this issuer. Select who may stay. Cancel to remove the"
+    " others first.",
+    "Nothing was changed: somebody without issuer:admin added these users to the group.",
 )
 _USUAL = {"may_change": False, "commands": (), "error": "", "is_scripted": False}
 _QUESTION: Mapping[str, Any] = {
@@ -238,14 +240,15 @@ class ConsoleScreen:
         """The form again, with a box for each credential that others gave, or for each member."""
         boxes = {f"{KEEP}{each.id}": str(each) for each in refused.given[:_MAX_BOXES]}
         left_out = {"form", "form_id", *boxes}
-        what, why = _KEEP_MEMBERS if isinstance(refused, MembersNotKept) else _KEEP_CREDENTIALS
+        is_of_members = isinstance(refused, MembersNotKept)
+        what, why, refusal = _KEEP_MEMBERS if is_of_members else _KEEP_CREDENTIALS
         return self.ask(
             what,
             why,
             "Keep the selected ones",
             {name: value for name, value in self.form.items() if name not in left_out},
             boxes=boxes,
-            refusal="Nothing was changed: somebody without issuer:admin gave these.",
+            refusal=refusal,
         )
 
     def go_on(self, kept: Mapping[str, str]) -> Response:
