@@ -186,14 +186,17 @@ class Invitations(WithinTransaction):
     def find(self, token: str) -> Invitation | None:
         """The invitation of that token, unless it has expired or was used. Changes nothing.
 
-        None also where its maker may not invite the user any more.
+        None also where its maker may not invite the user any more, or it was sent to an address
+        that the user has no longer.
         """
         digest = self._tokens.digest(token)
         row = self._store.invitation(digest) if digest else None
         if row is None or row.expires_at <= self._clock():
             return None
         user = self._user_store.get(row.user_id)
-        if user.disabled or (grantor := self._grantor_now(row)) is None:
+        if user.disabled or row.verifies_email not in {None, user.email}:
+            return None
+        if (grantor := self._grantor_now(row)) is None:
             return None
         return as_record(
             Invitation,
