@@ -421,3 +421,23 @@ def test_where_the_client_has_a_page_as_well_the_person_is_asked(agent: Presenti
         work.clients.update("agent", fields)
     refused = exchange(agent.endpoint, acting, agent.present().token)
     assert refused.error == "invalid_target"
+
+
+def test_where_another_issuer_is_the_only_way_to_sign_in_an_id_jag_gives_nothing(
+    agent: PresentingAgent,
+):
+    """But for administrators, as in a browser."""
+    only = company(
+        agent.deployment, OtherIssuer.new("https://only.example", "ES256"), "only", only=True
+    )
+    assert agent.present().error == "invalid_grant"
+    assert why_refused(agent.deployment).endswith("people sign in at only alone")
+    agent.deployment.role("boss", ["issuer:admin"])
+    with agent.deployment.changing() as work:
+        work.assignments.assign(agent.alice, Assignment(role="boss", audience=URL))
+        work.identities.link(agent.alice, "company", "s-boss", "", work.authority.grantor)
+    assert agent.present(subject="s-boss").status == 200
+    with agent.deployment.changing() as work:
+        work.assignments.unassign(agent.alice, Assignment(role="boss", audience=URL))
+    only.change(disabled=True)
+    assert agent.present(subject="s-boss").status == 200

@@ -33,6 +33,7 @@ def build_grants(parts: ProtocolParts) -> dict[str, Grant]:
             lambda: tokens.id_jags,
             tokens.directory,
             parts.administration,
+            people.sessions.only_way_of,
             is_second_factor_required=settings.second_factor == "required",
         ),
     ]

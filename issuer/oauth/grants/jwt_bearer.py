@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from issuer.background.workers import WorkerPool
 from issuer.composition import Administration
-from issuer.directory import AudienceRecord, Directory
+from issuer.directory import AudienceRecord, Directory, UserRecord
 from issuer.directory.records import NoAudience, TrustedIssuerRecord
 from issuer.errors import InvalidCredentials
 from issuer.oauth.grants.grant import Grant, Granted, in_session, named_audiences
@@ -42,6 +42,7 @@ class JwtBearer(Grant):
     _id_jags: Callable[[], "ReceivedIdJags"]
     _directory: Directory
     _administration: Administration
+    _only_way_of: Callable[[UserRecord], TrustedIssuerRecord | None]
     is_second_factor_required: bool = field(kw_only=True)
 
     async def looked_up(
@@ -90,6 +91,9 @@ class JwtBearer(Grant):
             raise InvalidCredentials("assertion: it names no second factor, which is required")
         with self._administration.changing(request.actor, held=()) as work:
             arrival = work.identities.arrive(received.issuer, claims)
+        only = self._only_way_of(arrival.user)
+        if only is not None and only.id != received.issuer.id:
+            raise InvalidCredentials(f"people sign in at {only.id} alone", arrival.user.id)
         details = {"id_jag": received.assertion.details, "identity": arrival.identity_id}
         return Vouched(arrival.user, audience, received.scopes, details)
 
