@@ -291,8 +291,8 @@ class Revocations:
             clients = {each.client_id for each in self._unlisted(tokens, are_of_users=False)}
         for client_id in sorted(self._store.with_later_clients(clients)):
             try:
-                client = RevokedPrincipal(CLIENT_ID, client_id)
-                self._add_principals([client], self._limits.principal_bytes_of_users)
+                client, limit = RevokedPrincipal(CLIENT_ID, client_id), self._limits
+                self._add_principals([client], limit.principal_bytes_of_users, without_own=True)
             except FeedFull:
                 self.not_revoked.add(client_id)
 

@@ -13,7 +13,7 @@ from issuer.database.tables import ExchangedTokenRow
 from issuer.revocations import Revocations
 from issuer.revocations.revocations import FeedFull
 from issuer.revocations.share import FeedLimits
-from issuer.revocations.store import ExchangedToken, RevocationStore
+from issuer.revocations.store import UNLISTED, ExchangedToken, RevocationStore
 from issuer.roles import Assignment
 from issuer.users.passwords import Passwords
 from issuer.vocabulary import MAX_CLOCK_SKEW, TOKEN_RETENTION
@@ -254,6 +254,10 @@ def test_beyond_the_share_all_tokens_of_the_clients_that_got_them_are_revoked(
     revoked = Feed.of(acting.deployment.http).revoked
     assert revoked["client_id"].keys() == {"agent", "archivist", "keeper"} | named
     assert (revoked["jti"], revoked["sub"]) == ({}, {})
+    with acting.deployment.services.database.reading() as session:
+        entries = [each for each in RevocationStore(session).entries() if each.kind == "client_id"]
+    # None was exchanged for the issuer itself: its own tokens for the others stay.
+    assert {each.id for each in entries if each.own_until > UNLISTED} == named
 
 
 def test_a_client_can_be_disabled_although_the_feed_has_no_space_for_what_was_exchanged(
