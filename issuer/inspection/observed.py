@@ -62,7 +62,7 @@ class Observed:
         return components_in(self.info, self.config)
 
     def service_accounts(self) -> list[str]:
-        """Those of agno, with who made them and when they end; empty if they cannot be read."""
+        """Service accounts of agno, with maker and end; empty if they cannot be read."""
         answer = self.answers.get(SERVICE_ACCOUNTS)
         return service_accounts(answer.members) if answer else []
 

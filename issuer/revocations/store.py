@@ -242,7 +242,7 @@ class RevocationStore(Statements):
         return Listed(*self.session.execute(select(*three)).one())
 
     def with_entry(self, kind: str, ids: Iterable[str]) -> set[str]:
-        """Those of a kind that have an entry already. Entries only move forward."""
+        """The principals of this kind that have an entry already. Entries only move forward."""
         query = select(RevokedPrincipalRow.id).where(RevokedPrincipalRow.kind == kind, _IS_LISTED)
         parts = (query.where(RevokedPrincipalRow.id.in_(part)) for part in in_parts(ids))
         return {each for part in parts for each in self.session.scalars(part)}
@@ -276,9 +276,9 @@ class RevocationStore(Statements):
         between: tuple[datetime, datetime],
         to: datetime,
     ) -> set[RevokedPrincipal]:
-        """Those with an entry of a second between these, which are to be revoked again at `to`.
+        """Revoke again at `to` the principals whose entry names a second `between` these two.
 
-        Or earlier, where that was so before.
+        Gives these. One that was to be revoked again earlier stays so.
         """
         row, found = RevokedPrincipalRow, set()
         later = func.coalesce(row.again_at, literal(to, row.again_at.type))
@@ -291,7 +291,7 @@ class RevocationStore(Statements):
         return found
 
     def postponed(self, now: datetime, limit: int) -> list[RevokedPrincipal]:
-        """Some that are to be revoked again by now."""
+        """Principals that are to be revoked again by now, the longest due first."""
         row = RevokedPrincipalRow
         query = select(row.kind, row.id).where(row.again_at <= now).order_by(row.again_at)
         return [RevokedPrincipal(*each) for each in self.session.execute(query.limit(limit))]
@@ -303,7 +303,7 @@ class RevocationStore(Statements):
         return self.session.scalar(query) is not None
 
     def may_have_tokens(self, user_ids: Iterable[str]) -> set[str]:
-        """Those of these users that can sign in, or are signed in.
+        """The users among these who can sign in, or are signed in.
 
         The others have no token: whatever ends the last way to sign in revokes what it gave.
         """

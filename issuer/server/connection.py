@@ -177,9 +177,10 @@ class BoundedConnection(FramedProtocol):
             self.transport.close()
 
     def _note_that_caller_left(self) -> None:
-        """Also where it only sends no more: nothing tells this from a browser that was closed.
+        """Let the queries of the request end, as nginx does.
 
-        As for nginx, what it asked for may end. What is answered without a query is still sent.
+        An answer without a query is still sent. A caller that only sends no more counts as well:
+        nothing tells it from a browser that was closed.
         """
         caller = self.cycle and self.cycle.scope.get(IN_SCOPE)
         if caller is not None:

@@ -140,7 +140,7 @@ def _key_sets(server: RunningServer) -> Iterator[KeySetStatus]:
 
 
 def _providers(server: RunningServer) -> Iterator[ProviderStatus]:
-    """Those that failed a short while ago: afterwards, nobody may have tried."""
+    """The providers that failed a short while ago: afterwards, nobody may have tried."""
     for source, failure in list(server.provider_failures().items())[:_MAX_KEY_SETS]:
         before = int(server.clock.monotonic() - failure.at)
         if before < _FAILED_JUST_NOW:

@@ -145,7 +145,7 @@ class ResourceForm(Generic[FieldsT, ModelT]):
 
 
 def claimed_members(members: Mapping[str, Member], form: Mapping[str, str]) -> dict[str, Member]:
-    """Those of the `members` that the form has; all of them if it does not say which."""
+    """The `members` that the form shows; all of them if it does not say which."""
     if "members" not in form:
         return dict(members)
     names = {*form, *form["members"].split()}
