@@ -10,15 +10,18 @@ from sqlalchemy import event
 
 from issuer.clients import SecretFields
 from issuer.composition import compose
+from issuer.composition.background import JOBS
 from tests.builders import OPERATOR, Deployment, FakeClock
 from tests.drivers import TokenDriver
+
+JOB_NAMES = {job.name for job in JOBS}
 
 
 @contextmanager
 def statements(deployment: Deployment) -> Iterator[list[str]]:
     """The SQL statements of the server, except those of the audit log and the counters.
 
-    Nor those of the job that looks each second for revocations that were postponed.
+    Nor those of background jobs, which run beside it.
     """
     seen: list[str] = []
 
@@ -26,7 +29,7 @@ def statements(deployment: Deployment) -> Iterator[list[str]]:
         of_others = ("audit_events", "nextval", "change_counter", "BEGIN")
         if statement == "SELECT count FROM revocation_feed":
             return  # in the transaction of the audit log
-        if threading.current_thread().name == "postponed-revocations":
+        if threading.current_thread().name in JOB_NAMES:
             return
         if not any(word in statement for word in of_others):
             seen.append(statement)
