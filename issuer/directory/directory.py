@@ -127,6 +127,11 @@ class Directory:
                 self._issuers_of_people = records
         return records
 
+    @property
+    def remembers_issuers_of_people(self) -> bool:
+        """Whether `issuers_of_people` needs no query now."""
+        return self._issuers_of_people is not None
+
     def load_audience(self, audience_id: str) -> AudienceRecord:
         """The audience as the database has it now; `NotFound` otherwise."""
         with self._database.reading() as session:

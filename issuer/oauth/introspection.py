@@ -87,7 +87,9 @@ class Introspection(ClientEndpoint):
             return None
         if family.is_of_password_grant and user.has_second_factor:
             return None
-        if not family.is_offered(is_password_enough=self.is_password_enough):
+        elsewhere = tokens.directory.issuers_of_people()
+        is_enough = self.is_password_enough and not any(each.is_only_way for each in elsewhere)
+        if not family.is_offered(is_password_enough=is_enough):
             return None
         may_refresh = GrantType.REFRESH_TOKEN in client.grant_types
         if not may_refresh or (audience is None and family.scopes):

@@ -6,6 +6,7 @@ from issuer.errors import NotAllowed
 from issuer.roles import Assignment
 from issuer.sign_in import InvitationFields
 from tests.builders import URL, Deployment
+from tests.drivers import TokenDriver
 from tests.sign_in.fake_provider import SUBJECT, FakeProvider, begin, sign_in_elsewhere
 from tests.sign_in.people import People
 from tests.web.browsing import Browser
@@ -102,6 +103,21 @@ def test_no_interface_accepts_an_invitation_in_another_way(
         work.invitations.accept_with_account(token, "okta", SUBJECT, "")
     with deployment.changing() as work:
         work.invitations.accept_with_account(token, "company", SUBJECT, "")
+
+
+def test_refresh_tokens_of_the_password_grant_give_nothing_meanwhile(
+    deployment: Deployment, token_endpoint: TokenDriver, provider: FakeProvider, alice: str
+):
+    """As the grant itself."""
+    app = deployment.client(grant_types=["password", "refresh_token"], user_rights="all")
+    first = token_endpoint.password(app, "alice")
+    second = token_endpoint.refresh(app, first.refresh_token)
+    provider.change(sign_in={"only": True})
+    for _ in range(2):  # the first one reads the trusted issuers again
+        assert token_endpoint.refresh(app, second.refresh_token).error == "invalid_grant"
+    assert token_endpoint.introspect(app, second.refresh_token) == {"active": False}
+    provider.change(disabled=True)
+    assert token_endpoint.refresh(app, second.refresh_token).status == 200
 
 
 def test_accounts_at_another_trusted_issuer_sign_nobody_in(

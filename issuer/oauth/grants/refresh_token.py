@@ -31,6 +31,8 @@ class RefreshToken(EarlierGrant):
         found = await self._refresh_tokens.look_up(text)
         if found is None or found.family.client_id != request.client.client_id:
             return None
+        if found.family.is_of_password_grant and not self._directory.remembers_issuers_of_people:
+            return None
         return None if self._is_of_issuer(found.family) else replace(request, found=found)
 
     def find(self, request: AuthenticatedRequest, text: str) -> ValidatedToken:
@@ -44,7 +46,13 @@ class RefreshToken(EarlierGrant):
                 token = self._refresh_tokens.present(text, client_id, asked, actor)
         if not token.family.is_offered(is_password_enough=self.is_password_enough):
             raise self._refused("the password grant is off", token.family.user_id)
+        if token.family.is_of_password_grant and self._is_only_way_elsewhere():
+            reason = "people sign in at a trusted issuer alone"
+            raise self._refused(reason, token.family.user_id)
         return token
+
+    def _is_only_way_elsewhere(self) -> bool:
+        return any(each.is_only_way for each in self._directory.issuers_of_people())
 
     def authorize(self, request: AuthenticatedRequest, token: ValidatedToken) -> Granted:
         """With the next token of the family. Of concurrent requests one succeeds."""
