@@ -418,7 +418,8 @@ def test_people_are_provisioned_as_the_page_says(issuer: RunningIssuer, tmp_path
             alice = scim.post("/Users", json={"userName": "alice"}).json()["id"]
             member = {"op": "add", "path": "members", "value": [{"value": alice}]}
             assert scim.patch("/Groups/engineering", json={"Operations": [member]}).is_success
-        said = [cli.done(*shlex.split(each)) for each in commands if "import" not in each]
+        others = (each for each in commands if "import" not in each and "<" not in each)
+        said = [cli.done(*shlex.split(each)) for each in others]
         assert "web-runner" in said[-1]
     cli.done("group", "create", "Support")
     said = [
