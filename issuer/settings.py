@@ -195,7 +195,9 @@ class Settings(BaseModel):
     """The issuer identifier: `iss` of every token and the base of every endpoint. If it is `http`
     on loopback with a port, `issuer serve` listens at that port."""
     data_dir: Path = Path("issuer-data")
-    """Directory of the master key and the SQLite database."""
+    """Directory of the master key and the SQLite database. Commands need the one of the server:
+    the default is below the working directory.
+    """
     database_url: SecretStr | None = None
     """SQLite in the data directory by default; `postgresql://…` for more than one host."""
     master_key: SecretStr | None = None

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from issuer.tokens import Authorization
+from tests.builders import PASSWORD
 from tests.cli.driver import Cli
 
 # The packages behind it are tested on both databases.
@@ -17,6 +18,7 @@ def token(cli: Cli) -> str:
     cli.done("audience", "create", "my-os")
     cli.done("client", "create", "ci-bot", "--audience", "my-os", "--scope", "agents:run")
     cli.done("user", "create", "alice", "--id", "alice")
+    cli.done("user", "password", "alice", "--password-stdin", stdin=f"{PASSWORD}\n")
     with cli.composition() as composition:
         composition.keys.keyring.reload()
         client = composition.tokens.directory.load_client("ci-bot")

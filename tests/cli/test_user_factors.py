@@ -29,7 +29,7 @@ def test_an_invitation_is_printed_as_a_link_alone(cli: Cli, alice: str):
     link = cli.done("user", "invite", "alice").strip()
     assert urlsplit(link).path.startswith("/invitation/aiv_")
     created = cli.json("user", "invite", "alice", "--lifetime", "24h")
-    assert created.keys() == {"id", "url", "expires_at"}
+    assert created.keys() == {"id", "url", "expires_at", "replaces"}
     assert created["id"] == alice
     assert cli.json("user", "invite", "alice", "--cancel") == {"cancelled": alice}
     assert "no invitation" in cli("user", "invite", "alice", "--cancel").sentence

@@ -38,7 +38,7 @@ def test_a_role_is_assigned_for_some_hours_after_a_question(admin: Browser, depl
     deployment.clock.move(timedelta(minutes=5))
     shown = admin.follow(admin.submit(asked, PAGE)).text
     assert "is assigned to alice, at my-os, until 2026-11-25 20:00 UTC." in shown
-    assert "ends in 7 hours" in shown
+    assert "ends in 8 hours" in shown
     assert ends(deployment, "alice") == [datetime.fromisoformat(END)]
     assert events(deployment, "role.assigned")[-1].details["reason"] == "Ticket 4711"
 
@@ -84,7 +84,7 @@ def test_the_page_of_a_client_shows_when_its_scopes_end_and_saving_it_keeps_the_
 ):
     scopes = ["agents:read", "agents:run"]
     deployment.client("ci", scopes=scopes, scopes_expire_at={"agents:run": END})
-    assert "directly, ends in 7 hours" in admin.get(CLIENT).text
+    assert "directly, ends in 8 hours" in admin.get(CLIENT).text
     form = admin.get(CLIENT, edit="yes").form(CLIENT).fields
     off = {"password", "refresh_token", "authorization_code", "first_party", "may_set_session"}
     kept = {name: value for name, value in form.items() if name not in off}
@@ -108,7 +108,7 @@ def test_explain_says_until_when(admin: Browser, deployment: Deployment):
     with deployment.changing() as work:
         end = deployment.clock() + EIGHT_HOURS
         work.assignments.assign("alice", Assignment(role="runner", expires_at=end))
-    assert "agents:run everywhere, ends in 7 hours" in explained(admin, "alice").text
+    assert "agents:run everywhere, ends in 8 hours" in explained(admin, "alice").text
 
 
 def test_the_overview_tells_what_ends_soon(admin: Browser, deployment: Deployment):
@@ -119,9 +119,9 @@ def test_the_overview_tells_what_ends_soon(admin: Browser, deployment: Deploymen
     ends = {"agents:read": end.isoformat()}
     deployment.client("ci", scopes=["agents:read"], scopes_expire_at=ends)
     shown = admin.get("/console").text
-    assert "Its scope agents:read ends in 4 days." in shown
+    assert "Its scope agents:read ends in 5 days." in shown
     assert "The role runner" not in shown
     with deployment.services.database.transaction() as session:
         for row in session.scalars(select(AssignmentRow)):
             row.given_at = deployment.clock() - day
-    assert "alice The role runner everywhere ends in 4 days." in admin.get("/console").text
+    assert "alice The role runner everywhere ends in 5 days." in admin.get("/console").text
