@@ -62,7 +62,7 @@ def wait_for(database: Database, condition: str) -> None:
 
 
 def test_requests_go_on_while_a_migration_waits_for_a_lock(database: Database):
-    with upgrading(database) as upgraded, another_program(database, "SELECT FROM clients") as other:
+    with another_program(database, "SELECT FROM clients") as other, upgrading(database) as upgraded:
         wait_for(database, "NOT granted AND mode = 'AccessExclusiveLock'")
         other.execute("SET LOCAL statement_timeout = 5000")
         with another_program(database, "SET statement_timeout = 5000") as request:
@@ -75,13 +75,14 @@ def test_requests_go_on_while_a_migration_waits_for_a_lock(database: Database):
 
 def test_a_backup_beside_a_migration_ends_well(database: Database):
     """It holds what it has read, and waits for what the migration holds: a deadlock."""
-    with upgrading(database) as upgraded:
-        with another_program(database, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ") as backup:
-            backup.execute("SELECT FROM clients")
+    with another_program(database, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ") as backup:
+        backup.execute("SELECT FROM clients")
+        with upgrading(database) as upgraded:
             wait_for(database, "NOT granted AND mode = 'AccessExclusiveLock'")
             backup.execute("SELECT FROM consents")
             backup.execute("SELECT FROM users")
-        upgraded.result(SECONDS)
+            backup.rollback()
+            upgraded.result(SECONDS)
     assert current_revision(database) == REVISION
 
 
