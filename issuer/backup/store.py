@@ -84,7 +84,7 @@ def move_counters_on(session: Session, now: datetime, feed_issued_at: datetime) 
     """
     least = int(now.timestamp() * 1_000_000)
     counter, feed = ChangeCounter.value, RevocationFeedRow.count
-    session.execute(update(ChangeCounter).values(value=_later(counter + 1, least)))
+    session.execute(update(ChangeCounter).values(value=_later(counter + 1, least), of_people=0))
     issued_at = _later(RevocationFeedRow.issued_at, max(now, feed_issued_at))
     moved = update(RevocationFeedRow).values(count=_later(feed + 1, least), issued_at=issued_at)
     return session.scalars(moved.returning(feed)).one()

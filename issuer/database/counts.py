@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from issuer.database.tables import ChangeCounter, RevocationFeedRow
 
+IN_MEMORY = ChangeCounter.value - ChangeCounter.of_people
 _LOCK = select(ChangeCounter.value).with_for_update()
 
 
@@ -21,9 +22,13 @@ class FeedState:
 
 @dataclass(frozen=True, slots=True)
 class ChangeCounts:
-    """How many changes the directory and the feed had, at a time of the database's clock."""
+    """How many changes there were, at a time of the database's clock.
+
+    `in_memory`: of what processes hold in memory, without those of people alone.
+    """
 
     changes: int
+    in_memory: int
     feed: FeedState
     read_at: datetime
 
@@ -39,6 +44,11 @@ def lock_changes(session: Session) -> None:
 def read_change_count(session: Session) -> int:
     """The change counter as this transaction sees it."""
     return session.scalars(select(ChangeCounter.value)).one()
+
+
+def read_count_in_memory(session: Session) -> int:
+    """How many changes this transaction sees of what processes hold in memory."""
+    return session.scalars(select(IN_MEMORY)).one()
 
 
 def read_feed_state(session: Session) -> FeedState:

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.pool import QueuePool
 
 from issuer.database.abandoned import LEFT, ending_with_caller, is_abandoned
-from issuer.database.counts import ChangeCounts, FeedState, lock_changes
+from issuer.database.counts import IN_MEMORY, ChangeCounts, FeedState, lock_changes
 from issuer.database.engine import (
     BUSY_TIMEOUT_MS,
     MAX_CONNECTIONS,
@@ -27,7 +27,14 @@ from issuer.database.engine import (
 )
 from issuer.database.outage import Outage, cause_of, cause_of_file, cure_of, is_damaged
 from issuer.database.sqlite import Erasure, WriteQueue, update_statistics
-from issuer.database.tables import ChangeCounter, Instant, RevocationFeedRow, SeenByDirectory
+from issuer.database.tables import (
+    ChangeCounter,
+    Instant,
+    OfPeople,
+    PrincipalRow,
+    RevocationFeedRow,
+    SeenByDirectory,
+)
 from issuer.errors import DatabaseUnavailable, Unavailable
 from issuer.telemetry.metrics import AUDIT, READ, WRITE
 from issuer.telemetry.tracing import Telemetry
@@ -139,12 +146,13 @@ class Database:
         feed = (RevocationFeedRow.count, RevocationFeedRow.issued_at)
         query = select(
             ChangeCounter.value,
+            IN_MEMORY,
             *(select(column).scalar_subquery() for column in feed),
             func.now(type_=Instant()),
         )
         with self.reading() as session:
-            changes, count, issued_at, read_at = session.execute(query).one()
-        return ChangeCounts(changes, FeedState(count, issued_at), read_at)
+            changes, in_memory, count, issued_at, read_at = session.execute(query).one()
+        return ChangeCounts(changes, in_memory, FeedState(count, issued_at), read_at)
 
     def now(self) -> datetime:
         """The time of the database's clock; on SQLite in whole seconds."""
@@ -241,14 +249,26 @@ class Database:
 
 
 class _WritingSession(Session):
-    """A session that knows whether its transaction has incremented the change counter."""
+    """A session that knows how its transaction has incremented the change counter."""
 
     is_counted = False
+    is_counted_of_people = False
 
 
 def _count_the_change(session: _WritingSession, *_: object) -> None:
     """Count what the token path must see. A listener: a call in each store could be forgotten."""
+    if session.is_counted:
+        return
     changed = [*session.new, *session.deleted, *filter(session.is_modified, session.dirty)]
-    if not session.is_counted and any(isinstance(row, SeenByDirectory) for row in changed):
+    seen = [row for row in changed if isinstance(row, SeenByDirectory)]
+    counter, of_people = ChangeCounter.value, ChangeCounter.of_people
+    if not all(map(_is_of_people, seen)):
         session.is_counted = True
-        session.execute(update(ChangeCounter).values(value=ChangeCounter.value + 1))
+        session.execute(update(ChangeCounter).values(value=counter + 1))
+    elif seen and not session.is_counted_of_people:
+        session.is_counted_of_people = True
+        session.execute(update(ChangeCounter).values(value=counter + 1, of_people=of_people + 1))
+
+
+def _is_of_people(row: SeenByDirectory) -> bool:
+    return isinstance(row, OfPeople) or (isinstance(row, PrincipalRow) and row.kind != "client")

@@ -157,6 +157,10 @@ class SeenByDirectory:
     """Marks the rows the token path depends on: changing one moves the change counter."""
 
 
+class OfPeople(SeenByDirectory):
+    """Marks those that no process holds in memory: tokens of machines do not depend on them."""
+
+
 class Versioned:
     """A write fails if it read an older version (optimistic locking)."""
 
@@ -216,7 +220,7 @@ class PrincipalRow(SeenByDirectory, Base, table="principals"):
     kind: Mapped[str] = mapped_column(String(8))
 
 
-class UserRow(Versioned, Given, SeenByDirectory, Base, table="users"):
+class UserRow(Versioned, Given, OfPeople, Base, table="users"):
     """A user. `given_by` gave the password or invitation from which all ways to sign in stem.
 
     `scim` has what a provisioning client sent and no other column has; see `issuer/admin/scim/`.
@@ -244,7 +248,7 @@ class UserRow(Versioned, Given, SeenByDirectory, Base, table="users"):
         return self.email is not None and self.verified_email == self.email
 
 
-class GroupRow(Versioned, SeenByDirectory, Base, table="groups"):
+class GroupRow(Versioned, OfPeople, Base, table="groups"):
     """A group of users. Its roles are assigned to its id, as to a user, and count for each member.
 
     `external_id` as for users: the id that a provisioning client has for it (SCIM `externalId`).
@@ -258,7 +262,7 @@ class GroupRow(Versioned, SeenByDirectory, Base, table="groups"):
     external_id: Mapped[str | None] = mapped_column(String(255), index=True)
 
 
-class GroupMemberRow(Given, SeenByDirectory, Base, table="group_members"):
+class GroupMemberRow(Given, OfPeople, Base, table="group_members"):
     """A user in a group; `given_at` is null for what is older than the column."""
 
     group_id: Mapped[str] = _deleted_with("groups.id", primary_key=True)
@@ -293,7 +297,7 @@ class KnownAddressRow(CountedTries, Base, table="known_addresses"):
     succeeded_at: Mapped[datetime] = mapped_column(index=True)
 
 
-class TotpSecretRow(SeenByDirectory, Base, table="totp_secrets"):
+class TotpSecretRow(OfPeople, Base, table="totp_secrets"):
     """The authenticator app of a user (RFC 6238).
 
     `last_step` is the time step of the last accepted code: no code is accepted twice.
@@ -308,7 +312,7 @@ class TotpSecretRow(SeenByDirectory, Base, table="totp_secrets"):
     last_step: Mapped[int] = mapped_column(BigInteger)
 
 
-class PasskeyRow(SeenByDirectory, Base, table="passkeys"):
+class PasskeyRow(OfPeople, Base, table="passkeys"):
     """A passkey of a user (WebAuthn). `is_synced`: it may be on several devices."""
 
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
@@ -479,7 +483,7 @@ class ProviderRoleRow(SeenByDirectory, Base, table="provider_roles"):
     role: Mapped[RoleRow] = relationship()
 
 
-class IdentityRow(Given, SeenByDirectory, Base, table="identities"):
+class IdentityRow(Given, OfPeople, Base, table="identities"):
     """An account at a trusted issuer with which a user signs in: its `sub` there.
 
     `name` is what the issuer calls the person. It is only displayed. `made_user`: the issuer
@@ -498,7 +502,7 @@ class IdentityRow(Given, SeenByDirectory, Base, table="identities"):
     last_used_at: Mapped[datetime | None]
 
 
-class IdentityGroupRow(SeenByDirectory, Base, table="identity_groups"):
+class IdentityGroupRow(OfPeople, Base, table="identity_groups"):
     """A group of the issuer that the person was in at the last sign-in.
 
     Only groups that gave a role then (`ProviderRoleRow`).
@@ -925,10 +929,15 @@ class RevocationFeedRow(Base, table="revocation_feed"):
 
 
 class ChangeCounter(Base, table="change_counter"):
-    """A single row, which moves with every change of a row that the token path reads."""
+    """A single row: how often rows that the token path reads were changed.
+
+    `of_people`: how many of these changes concern people alone. Older programs do not count them
+    apart, and so have every process read anew what it holds in memory.
+    """
 
     id: Mapped[int] = mapped_column(primary_key=True)
     value: Mapped[int] = mapped_column(BigInteger)
+    of_people: Mapped[int] = mapped_column(BigInteger, server_default="0")
 
 
 class SchemaCompatibilityRow(Base, table="schema_compatibility"):

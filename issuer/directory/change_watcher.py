@@ -24,8 +24,9 @@ log = get_logger(__name__)
 class ChangeWatcher:
     """Polls the change counters, in a thread that calls those who depend on them.
 
-    Each of `_followers` gets a new count. `follow_feed` is called when tokens were revoked, or the
-    feed has a later `iat`; `check` after each change: `ConfigurationError` makes all requests fail.
+    Each of `_followers` gets a new count of what is held in memory. `follow_feed` is called when
+    tokens were revoked, or the feed has a later `iat`; `check` after each change:
+    `ConfigurationError` makes all requests fail.
     """
 
     _database: Database
@@ -62,11 +63,11 @@ class ChangeWatcher:
                 if self.follow_feed is not None:
                     self.follow_feed(counts.feed)
                 self._feed_seen = counts.feed
-            if counts.changes != self._seen:
+            if counts.in_memory != self._seen:
                 self._failed_check = self._check()
                 for follow in self._followers:
-                    follow(counts.changes)
-                self._seen = counts.changes
+                    follow(counts.in_memory)
+                self._seen = counts.in_memory
             self._polled_at = polled_at
 
     def poll_feed(self, count: int) -> None:

@@ -1,4 +1,4 @@
-"""A cache of client records, emptied when anything has changed."""
+"""A cache of client records, emptied when anything has changed but people."""
 
 import threading
 from collections import OrderedDict
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from issuer.clock import Clock
 from issuer.database import Database, Session
-from issuer.database.counts import read_change_count
+from issuer.database.counts import read_count_in_memory
 from issuer.directory import store
 from issuer.directory.records import (
     ActingClient,
@@ -68,7 +68,7 @@ class Directory:
         """The client as the database has it now."""
         with self._database.reading() as session:
             # Read first, so that the rows are at least as new as the count.
-            count = read_change_count(session)
+            count = read_count_in_memory(session)
             record = self.client_in(session, client_id)
         if record is not None and not record.is_fetched:
             self._remember(count, record)
@@ -104,7 +104,7 @@ class Directory:
         if remembered is not None:
             return remembered
         with self._database.reading() as session:
-            count = read_change_count(session)
+            count = read_count_in_memory(session)
             record = store.load_trusted_issuer(session, issuer_id)
         if record is not None:
             with self._lock:
@@ -120,7 +120,7 @@ class Directory:
         if (remembered := self._issuers_of_people) is not None:
             return remembered
         with self._database.reading() as session:
-            count = read_change_count(session)
+            count = read_count_in_memory(session)
             records = store.load_issuers_of_people(session)
         with self._lock:
             if count == self._count:

@@ -112,6 +112,7 @@ def test_processes_that_saw_later_counts_see_the_restored_ones(
     deployment.clock.move(timedelta(seconds=1))
     counts = restore_copy(archive).services.database.counts()
     assert counts.changes > later.changes
+    assert counts.in_memory > later.in_memory
     assert counts.feed.count > later.feed.count
     assert counts.feed.issued_at > later.feed.issued_at
 

@@ -11,6 +11,8 @@ from sqlalchemy import event
 from issuer.clients import SecretFields
 from issuer.composition import compose
 from issuer.composition.background import JOBS
+from issuer.groups import GroupFields
+from issuer.users import UserFields
 from tests.builders import OPERATOR, Deployment, FakeClock
 from tests.drivers import TokenDriver
 
@@ -144,6 +146,69 @@ def test_a_change_of_another_process_is_seen_at_the_next_look(
             assert answer.body["expires_in"] == 60
 
 
+@pytest.mark.parametrize("change", ["name", "new user", "group", "member", "delete"])
+def test_a_change_of_people_alone_empties_no_memory(
+    deployment: Deployment, token_endpoint: TokenDriver, clock: FakeClock, change: str
+):
+    """A company that sends a thousand people has services wait for nothing."""
+    ann = deployment.user("ann")
+    client = deployment.client("ci-bot")
+    with deployment.changing() as work:
+        group = work.groups.create(GroupFields(name="staff"))
+    token_endpoint.client_credentials(client)
+    elsewhere = compose(deployment.services.settings, clock)
+    with elsewhere.administration.changing(OPERATOR) as work:
+        before = work.change_count()
+        match change:
+            case "name":
+                work.users.update(ann, {"name": "Ann"})
+            case "new user":
+                work.users.create(UserFields(username="bob"))
+            case "group":
+                work.groups.update(group.id, {"name": "people"})
+            case "member":
+                work.groups.add_members(group.id, [ann])
+            case "delete":
+                work.users.delete(ann)
+    with elsewhere.administration.reading() as work:
+        assert work.change_count() > before, "plans see it"
+    elsewhere.database.dispose()
+    deployment.services.tokens.changes.poll()
+    assert deployment.services.tokens.directory.remembered_client("ci-bot") is not None
+
+
+def test_a_change_of_people_and_of_a_client_empties_memory(
+    deployment: Deployment, token_endpoint: TokenDriver, clock: FakeClock
+):
+    """In one transaction, in either order."""
+    for first in ("people", "client"):
+        client = deployment.client(first, scopes=["teams:run"])
+        assert token_endpoint.client_credentials(client).scope == {"teams:run"}
+        ann = deployment.user(f"ann-{first}")
+        elsewhere = compose(deployment.services.settings, clock)
+        with elsewhere.administration.changing(OPERATOR) as work:
+            if first == "people":
+                work.users.update(ann, {"name": "Ann"})
+            work.clients.update(first, {"scopes": ["agents:run"]})
+            if first == "client":
+                work.users.update(ann, {"name": "Ann"})
+        elsewhere.database.dispose()
+        deployment.services.tokens.changes.poll()
+        assert token_endpoint.client_credentials(client).scope == {"agents:run"}
+
+
+def test_a_program_that_counts_all_changes_alike_empties_memory(
+    deployment: Deployment, token_endpoint: TokenDriver
+):
+    """As one of the version before does, during an upgrade."""
+    client = deployment.client("ci-bot")
+    token_endpoint.client_credentials(client)
+    with deployment.services.database.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE change_counter SET value = value + 1")
+    deployment.services.tokens.changes.poll()
+    assert deployment.services.tokens.directory.remembered_client("ci-bot") is None
+
+
 def test_a_secret_from_another_process_works_at_once(
     deployment: Deployment, token_endpoint: TokenDriver, clock: FakeClock
 ):
@@ -162,7 +227,7 @@ def test_a_record_read_before_a_change_is_not_cached_after_it(deployment: Deploy
     """A load that races with a change has an old count."""
     client = deployment.client("ci-bot")
     directory = deployment.services.tokens.directory
-    count = deployment.services.database.counts().changes
+    count = deployment.services.database.counts().in_memory
     directory.forget(count + 1)
     record = directory.load_client(client.client_id)
     assert record is not None
