@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from fastapi import Request
 
 from issuer.admin.scim.client_secrets import ClientSecretChecks
+from issuer.background.turns import Turns
 from issuer.background.workers import WorkerPool
 from issuer.composition import Administration
 from issuer.rate_limits.client_queue import ClientQueues
@@ -23,6 +24,7 @@ class AdminParts:
     lints: WorkerPool
     lint_queues: ClientQueues
     client_secrets: ClientSecretChecks
+    turns: Turns
 
 
 def admin_parts(request: Request) -> AdminParts:

@@ -18,6 +18,7 @@ from issuer.fields.json import AmbiguousJson, strict_json
 from issuer.http.etags import etag_of
 
 _JSON = ("application/json", "application/merge-patch+json")
+_PARSED_AT_ONCE = 16 * 1024  # by the event loop, which a thread keeps waiting longer
 # Twice the maximum of a resource. A parsed value takes much more memory than in the body.
 MAX_VALUES = 10_000
 KeepCredentials = Annotated[
@@ -61,7 +62,10 @@ class StrictJsonRequest(Request):
     """A request whose JSON every parser and proxy reads alike (RFC 8259, RFC 7493 §2.3)."""
 
     async def json(self) -> Any:
-        return await run_in_threadpool(parsed_json, await self.body())
+        body = await self.body()
+        if len(body) <= _PARSED_AT_ONCE:
+            return parsed_json(body)
+        return await run_in_threadpool(parsed_json, body)
 
 
 def parsed_json(body: bytes, max_values: int = MAX_VALUES) -> Any:

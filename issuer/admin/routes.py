@@ -14,6 +14,7 @@ from starlette.concurrency import run_in_threadpool
 
 from issuer import scopes
 from issuer.admin.access import authenticate
+from issuer.admin.parts import admin_parts
 from issuer.admin.problems import PREFIX, ProblemRaised, rendered, shortened
 from issuer.admin.representations import StrictJsonRequest, require_json
 from issuer.composition import Access
@@ -118,8 +119,12 @@ class AdminRoute(APIRoute):
                 require_json(request)
             names = request.path_params.items()
             request.scope["path_params"] = {name: unquote(value) for name, value in names}
-            response = await handle(StrictJsonRequest(request.scope, request.receive))
-            return _conditional(request, response) if method == "GET" else response
+            request = StrictJsonRequest(request.scope, request.receive)
+            if method == "GET":
+                return _conditional(request, await handle(request))
+            await request.body()  # however slowly it comes
+            async with admin_parts(request).turns.turn():
+                return await handle(request)
 
         return answer
 

@@ -63,6 +63,11 @@ class BatchWorker(Generic[T, R]):
         """How many items wait."""
         return len(self._waiting)
 
+    @property
+    def callers(self) -> int:
+        """How many wait for an answer."""
+        return self._asked - self._answered
+
     async def run(self, item: T) -> R:
         """The result of `work` for `item`; `Unavailable` if too many wait, or for too long."""
         if len(self._waiting) >= self.max_waiting:
@@ -136,8 +141,7 @@ class BatchWorker(Generic[T, R]):
         self, waiting: Sequence[asyncio.Future[R]], results: Sequence[R | Exception]
     ) -> None:
         # Four fifths of the callers: while their batch is done, the event loop serves the others.
-        callers = self._asked - self._answered
-        self._enough = min(max(_LEAST_ENOUGH, callers * 4 // 5), _MOST_ENOUGH)
+        self._enough = min(max(_LEAST_ENOUGH, self.callers * 4 // 5), _MOST_ENOUGH)
         if len(self._waiting) >= self._enough:
             self._calls.put(self._first_at)
         for done, result in zip(waiting, results, strict=True):

@@ -18,6 +18,7 @@ from issuer.admin.refusals import install_problem_handlers, unforeseen
 from issuer.admin.scim.client_secrets import ClientSecretChecks
 from issuer.admin.scim.description import PREFIX, scim_paths
 from issuer.admin.scim.routes import no_scim_path, scim_failed, scim_routes
+from issuer.background.turns import Turns
 from issuer.http.middleware import (
     RequestContext,
     layer_below,
@@ -69,7 +70,10 @@ def build_admin_and_pages(
         clock,
         settings.url,
     )
-    app.state.admin = AdminParts(*common, pools.plans, passwords, pools.lints, queues, secrets)
+    turns = Turns(lambda: parts.web.audit.writer.callers > 0)
+    app.state.admin = AdminParts(
+        *common, pools.plans, passwords, pools.lints, queues, secrets, turns
+    )
     app.router.routes.extend(admin_routes(base))
     app.router.routes.extend(scim_routes(base))
     render_openapi_once(app)

@@ -49,7 +49,10 @@ class ScimEndpoint:
             access = await _admitted(request)
         else:
             body = b""
-        return await run_in_threadpool(self._operate, access, request, body)
+        if request.method == "GET":
+            return await run_in_threadpool(self._operate, access, request, body)
+        async with admin_parts(request).turns.turn():
+            return await run_in_threadpool(self._operate, access, request, body)
 
     def _operate(self, access: Access, request: Request, body: bytes) -> Response:
         from issuer.admin.scim.operations import operate  # noqa: PLC0415
