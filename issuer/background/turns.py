@@ -13,7 +13,7 @@ _LONGEST = 0.25
 class Turns:
     """One at a time; while `others_wait`, each begins a moment after the last one ended.
 
-    The database has changes wait for each other anyway, but in threads, which take the interpreter
+    The database has changes wait for each other, too, but in threads, which take the interpreter
     from the event loop. Times are in seconds.
     """
 
