@@ -140,7 +140,8 @@ def collection_router(
                 work.allow_unknown_scopes()
             work.new_privileges.keep(kept.keep_credentials, kept.keep_members)
             collection = work.collection(resource_type)
-            require_match(if_match, collection.get(key))
+            if if_match is not None:
+                require_match(if_match, collection.get(key))
             patched = collection.update(key, patch)
         return _warned(tagged(response, patched), work.warnings)
 

@@ -11,7 +11,7 @@ from issuer.audit import Actor, Trail
 from issuer.clients.documents import fields_of
 from issuer.composition.tokens import see_own_change
 from issuer.composition.unit_of_work import DomainParts, UnitOfWork
-from issuer.database.deployment import require_clock
+from issuer.database.deployment import require_clock_within
 from issuer.directory import ClientRecord
 from issuer.errors import (
     Forbidden,
@@ -75,8 +75,8 @@ class Administration:
 
         This process applies the change at once. `Unavailable` if this machine's clock is wrong.
         """
-        require_clock(self._database, self.clock)
         with self._database.changing() as session:
+            require_clock_within(session, self.clock)
             work = UnitOfWork(session, self._parts, actor, held)
             yield work
             work.check_invariants()

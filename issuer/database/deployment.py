@@ -6,7 +6,7 @@ takes 12 MB and a sixth of a second, which a server does not need.
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, inspect, select, text, update
+from sqlalchemy import Connection, func, inspect, select, text, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from issuer.clock import Clock
 from issuer.database.database import Database
 from issuer.database.outage import cure_of
-from issuer.database.tables import DeploymentRow, SchemaCompatibilityRow
+from issuer.database.tables import DeploymentRow, Instant, SchemaCompatibilityRow
 from issuer.errors import ConfigurationError, Unavailable
 from issuer.vocabulary import MAX_CLOCK_SKEW
 
@@ -87,6 +87,14 @@ def require_clock(database: Database, clock: Clock) -> None:
     if not database.is_sqlite:
         asked_at = clock()
         require_agreement(clock, database.now(), asked_at)
+
+
+def require_clock_within(session: Session, clock: Clock) -> None:
+    """As `require_clock`, in the transaction of `session`."""
+    if session.connection().dialect.name != "sqlite":
+        asked_at = clock()
+        shown = session.scalars(select(func.clock_timestamp(type_=Instant()))).one()
+        require_agreement(clock, shown, asked_at)
 
 
 def require_agreement(clock: Clock, shown: datetime, asked_at: datetime) -> None:

@@ -81,9 +81,9 @@ class ReviewedPrincipal:
     resource: Resource
     audiences: tuple[str, ...]
     direct: frozenset[str]
-    roles: list[HeldRole]
-    used: list[UsedScope]
-    exchanged: Mapping[str, set[str]]
+    roles: list[HeldRole] = field(default_factory=list)
+    used: list[UsedScope] = field(default_factory=list)
+    exchanged: Mapping[str, set[str]] = field(default_factory=dict)
 
     def allowed_at(self, audience: str) -> Iterator[UsedScope]:
         return (each for each in self.used if each.allowed and each.audience == audience)
@@ -212,30 +212,36 @@ class UsageEvidence:
             used, exchanged = store.used_by_clients(ids), [self._exchanged_by_clients] * len(ids)
         held = [each for each in ids if has_roles(used.get(each, []))]
         roles = self.work.assignments.held_by_each(held) if held else {}
+        holder = self._user if resource_type is USER else self._client
         return [
-            self._holder(each, roles.get(id_, []), used.get(id_, []), more)
+            self._with_use(holder(each), roles.get(id_, []), used.get(id_, []), more)
             for each, id_, more in zip(batch, ids, exchanged, strict=True)
         ]
 
-    def _holder(
+    def _user(self, user: User | UserOfReview) -> ReviewedPrincipal:
+        principal = Principal(kind=USER.kind, id=user.id, name=user.username)
+        return ReviewedPrincipal(principal, user, tuple(self.coverage), frozenset())
+
+    def _client(self, client: Client | ClientOfReview) -> ReviewedPrincipal:
+        principal = Principal(kind=CLIENT.kind, id=client.client_id, name="")
+        audiences = tuple(each for each in client.audiences if each in self.coverage)
+        direct = counting_at(client.scopes, own_audience=False)
+        return ReviewedPrincipal(principal, client, audiences, direct)
+
+    def _with_use(
         self,
-        resource: Resource,
+        holder: ReviewedPrincipal,
         roles: list[HeldRole],
         used: list[UsedScope],
         exchanged: Mapping[str, set[str]],
     ) -> ReviewedPrincipal:
-        if isinstance(resource, User | UserOfReview):
-            principal = Principal(kind=USER.kind, id=resource.id, name=resource.username)
-            audiences, direct = tuple(self.coverage), frozenset[str]()
-        else:
-            principal = Principal(kind=CLIENT.kind, id=resource.client_id, name="")
-            audiences = tuple(each for each in resource.audiences if each in self.coverage)
-            direct = counting_at(resource.scopes, own_audience=False)
+        if not (roles or used or exchanged):
+            return holder
         # Reports do not count if it gets no tokens for the audience: verifiers may report anything.
         # Nor do those from before it was created: they are about another one that had its id.
-        began = day_of(resource.created_at)
-        there = [each.since(began) for each in used if each.audience in audiences]
-        holder = ReviewedPrincipal(principal, resource, audiences, direct, roles, there, exchanged)
+        began = day_of(holder.resource.created_at)
+        there = [each.since(began) for each in used if each.audience in holder.audiences]
+        holder = replace(holder, roles=roles, used=there, exchanged=exchanged)
         return self._without_lists(holder) if has_lists(there) else holder
 
     def _without_lists(self, holder: ReviewedPrincipal) -> ReviewedPrincipal:

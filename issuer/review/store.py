@@ -25,6 +25,8 @@ from issuer.usage.store import OTHERS
 from issuer.users.store import LAST_SIGN_IN
 from issuer.vocabulary import AuthMethod, RegisteredBy
 
+_NOT_BY_ADMINS = [each for each in RegisteredBy if each is not RegisteredBy.ADMIN]
+
 
 @dataclass(frozen=True, slots=True)
 class UsedScope:
@@ -123,7 +125,8 @@ class ReviewStore(Statements):
         row, at = ClientRow, ClientAudienceRow
         columns = (row.client_id, row.scopes, row.created_at, row.updated_at, row.disabled)
         query = select(*columns, row.token_endpoint_auth_method).order_by(row.client_id)
-        query = query.where(row.client_id > after, row.registered_by == RegisteredBy.ADMIN)
+        # Not `==`: SQLite would find all of them by that index, and sort them, for each page.
+        query = query.where(row.client_id > after, row.registered_by.not_in(_NOT_BY_ADMINS))
         rows = self.session.execute(query.limit(limit)).all()
         audiences = defaultdict[str, list[str]](list)
         named = select(at.client_id, at.audience_id).order_by(at.audience_id)

@@ -50,6 +50,8 @@ def build_admin_and_pages(
     paths = {**protocol_paths(settings, grant_types), **probes.health_paths(settings)}
     describe(app, {**paths, **scim_paths(base)}, security_schemes())
     app.router.routes.extend(direct)
+    # Before the many of the admin API, all of which a request would be compared with.
+    app.router.routes.extend(scim_routes(base))
     app.router.routes.extend(
         web.web_routes(
             parts.web, pages, pools.people, passwords, pools.plans, parts.metrics, parts.limits
@@ -75,7 +77,6 @@ def build_admin_and_pages(
         *common, pools.plans, passwords, pools.lints, queues, secrets, turns
     )
     app.router.routes.extend(admin_routes(base))
-    app.router.routes.extend(scim_routes(base))
     render_openapi_once(app)
     page = web.not_found_page(pages, base)
     install_problem_handlers(app, lambda request: no_scim_path(request) or page(request))
