@@ -351,7 +351,7 @@ GAINS: dict[str, Way] = {
     ),
     "a user's tokens": Way(
         "POST", "/users/alice/revoke-tokens", None,
-        f"{USERS}/alice", {"do": "end-all", "confirmed": "yes"},
+        f"{USERS}/alice", {"do": "revoke-tokens", "confirmed": "yes"},
     ),
     "a user's state": Way(
         "PATCH", "/users/alice", {"disabled": True},

@@ -7,6 +7,7 @@ from pydantic import BaseModel
 
 from issuer.admin.access import Caller
 from issuer.admin.collection import Descriptions, collection_router
+from issuer.admin.operations import operations_router
 from issuer.admin.problems import documented
 from issuer.admin.representations import (
     Cursor,
@@ -20,6 +21,7 @@ from issuer.admin.representations import (
 )
 from issuer.admin.routes import admin_router, location
 from issuer.clients import CLIENT, ClientSecret, SecretFields
+from issuer.clients.operations import OPERATIONS
 from issuer.composition import UnitOfWork
 from issuer.errors import NotFound
 
@@ -35,6 +37,7 @@ router = collection_router(
     ),
 )
 
+operations = operations_router(OPERATIONS)
 AndItsTokens = Annotated[
     bool,
     Query(description="Also revoke all tokens of the client, whichever secret it used."),
@@ -47,17 +50,6 @@ class NewSecret(ClientSecret):
     """A new secret. It is not shown again."""
 
     client_secret: str
-
-
-@router.post("/{client_id}/revoke-tokens")
-def revoke_client_tokens(caller: Caller, client_id: str, if_match: IfMatch = None) -> None:
-    """Revoke every token issued to the client so far, everywhere within seconds.
-
-    Tokens of users who signed in through it are included. The client may request new ones.
-    """
-    with caller.work(CLIENT.write) as work:
-        require_match(if_match, work.clients.get(client_id))
-        work.clients.revoke_tokens(client_id)
 
 
 @router.get("/{client_id}/secrets")

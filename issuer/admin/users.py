@@ -7,12 +7,16 @@ from starlette.concurrency import run_in_threadpool
 
 from issuer.admin.access import Caller
 from issuer.admin.collection import Descriptions, collection_router
+from issuer.admin.operations import operations_router
 from issuer.admin.parts import admin_parts
 from issuer.admin.problems import documented
 from issuer.admin.representations import IfMatch, require_match
 from issuer.composition import Access
 from issuer.fields.networks import network_of
+from issuer.sign_in import operations as sign_in
+from issuer.token_exchange import operations as delegations
 from issuer.users import USER, NewPassword, PasswordFields, check_policy
+from issuer.users.operations import OPERATIONS
 
 router = collection_router(
     USER,
@@ -25,6 +29,14 @@ router = collection_router(
     ),
     patch_problems=("already-exists",),
     note_of_create="",
+)
+operations = operations_router(
+    (*OPERATIONS, *sign_in.OPERATIONS, *delegations.OPERATIONS),
+    sign_in.FACTORS,
+    sign_in.IDENTITIES,
+    sign_in.SESSIONS,
+    sign_in.CONSENTS,
+    delegations.DELEGATIONS,
 )
 
 
@@ -65,21 +77,3 @@ async def _hashed(request: Request, caller: Access, text: str) -> NewPassword:
     user, network = f"caller {caller.actor.id}", network_of(caller.actor.address)
     hashing = partial(caller.administration.passwords.prepared, text)
     return await admin_parts(request).passwords.run(user, network, hashing)
-
-
-@router.post("/{id}/revoke-tokens")
-def revoke_user_tokens(caller: Caller, id: str, if_match: IfMatch = None) -> None:
-    """Revoke every token issued to the user so far, everywhere within seconds.
-
-    The user can sign in again.
-    """
-    with caller.work(USER.write) as work:
-        require_match(if_match, work.users.get(id))
-        work.users.revoke_tokens(id)
-
-
-@router.post("/{id}/unlock")
-def unlock_user(caller: Caller, id: str) -> None:
-    """Reset the count of wrong passwords, so that the user can sign in at once."""
-    with caller.work(USER.write) as work:
-        work.users.unlock(id)

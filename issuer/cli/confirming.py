@@ -1,7 +1,7 @@
 """What is asked on the terminal: secrets, and confirmations of what a change would take away."""
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Self
 
 import typer
@@ -15,7 +15,7 @@ _MAX_LISTED, _MAX_SHOWN = 10, 60
 
 
 class _Unconfirmed(Exception):
-    """The losses to confirm are its arguments."""
+    """What to say, and after it the losses to confirm."""
 
 
 class Confirmation:
@@ -35,26 +35,32 @@ class Confirmation:
     def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> bool:
         self.is_done = error is None
         if isinstance(error, _Unconfirmed):
-            self._ask(error.args)
+            self._ask(*error.args)
             return True
         return False
 
     def require(self, *losses: str) -> None:
         """Roll the change back and ask, unless each of these was confirmed: `delete the client`."""
         if not self._yes and not self._confirmed.issuperset(losses):
-            raise _Unconfirmed(*losses)
+            listed = "; ".join(losses[:_MAX_LISTED])
+            if (more := len(losses) - _MAX_LISTED) > 0:
+                listed += f"; and {more:,} more such changes"
+            raise _Unconfirmed(f"This would {listed}.", *losses)
 
     def require_on_terminal(self, *losses: str) -> None:
         """`require`, unless nobody can be asked: deletions in scripts need no `--yes`."""
         if sys.stdin.isatty():
             self.require(*losses)
 
-    def _ask(self, losses: Sequence[str]) -> None:
+    def require_answer(self, question: str, why: str, *, of_scripts: bool) -> None:
+        """Roll the change back and ask, unless it was; a script only if that is `of_scripts`."""
+        is_asked = of_scripts or sys.stdin.isatty()
+        if is_asked and not self._yes and question not in self._confirmed:
+            raise _Unconfirmed(f"{question} {why}", question)
+
+    def _ask(self, said: str, *losses: str) -> None:
         """`NotAllowed` unless somebody at the terminal confirms."""
-        listed = "; ".join(losses[:_MAX_LISTED])
-        if (more := len(losses) - _MAX_LISTED) > 0:
-            listed += f"; and {more:,} more such changes"
-        sentence = escaped(f"This would {listed}.")
+        sentence = escaped(said)
         if not sys.stdin.isatty():
             raise NotAllowed(f"{sentence} Add --yes to do it.")
         if not typer.confirm(f"{sentence} Continue?", err=True):

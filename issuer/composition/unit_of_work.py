@@ -67,6 +67,7 @@ class UnitOfWork:
         trail = parts.foundation.trails.begin(session, actor)
         lifetimes = Lifetimes(settings.session_idle, settings.session_ttl)
         self.clock = clock
+        self.requires_second_factor = settings.second_factor == "required"
         self._parts = parts
         self._session = session
         self._trail = trail

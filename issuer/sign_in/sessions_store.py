@@ -90,6 +90,12 @@ def bounded(user_agent: str | None) -> str | None:
     return "".join(c for c in user_agent if c.isprintable())[:_MAX_USER_AGENT]
 
 
+class ListedSession(SignInSession):
+    """A session of a user. `trusted_issuer` is the one with an account at which it began."""
+
+    trusted_issuer: str | None
+
+
 class SessionStore(Statements):
     """The sessions that have not ended, within one transaction."""
 

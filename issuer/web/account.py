@@ -8,8 +8,11 @@ from starlette.responses import Response
 from issuer.composition import UnitOfWork
 from issuer.errors import NotFound
 from issuer.languages import N_, _
+from issuer.operations import Operation
+from issuer.sign_in.operations import OPERATIONS
 from issuer.sign_in.passkeys import why_not_offered
 from issuer.sign_in.sessions_store import SignInSession
+from issuer.token_exchange import operations as delegations
 from issuer.web.site import PageEndpoint
 from issuer.web.views import AccountPage, ConsentView, DelegationView, IdentityView, ProviderButton
 from issuer.web.visit import Visit
@@ -175,45 +178,30 @@ class AccountEndpoint(OwnPageEndpoint):
 
 
 class EndingEndpoint(OwnPageEndpoint):
-    """Ends one thing on the account page: `WHAT`, which the field `NAMED_BY` of the form names."""
+    """Ends one thing on the account page: what the form names, by the OPERATION of the subclass."""
 
-    WHAT: str
-    NAMED_BY: str
+    OPERATION: Operation[Any]
 
     def purpose(self, visit: Visit) -> str:
         return "/account"
 
     def change_for(self, session: SignInSession, visit: Visit, form: Mapping[str, str]) -> Response:
-        named = form.get(self.NAMED_BY, "")
+        operation, item = self.OPERATION, form.get(self.OPERATION.parameter, "")
         return self.done(
-            session, visit, self.WHAT, lambda work: self.end(work, session.user_id, named)
+            session,
+            visit,
+            operation.on.name,
+            lambda work: operation.run(work, session.user_id, item),
         )
 
-    def end(self, work: UnitOfWork, user_id: str, named: str) -> None:
-        """`NotFound` if the user has none of that name."""
-        raise NotImplementedError
+
+def _ending(operation: Operation[Any]) -> type[PageEndpoint]:
+    class Endpoint(EndingEndpoint):
+        PATH = f"/account/{operation.on.plural}"
+        OPERATION = operation
+
+    return Endpoint
 
 
-class EndSessionEndpoint(EndingEndpoint):
-    """Signs another browser out, with all that applications may do from there."""
-
-    PATH, WHAT, NAMED_BY = "/account/sessions", "session", "session_id"
-
-    def end(self, work: UnitOfWork, user_id: str, named: str) -> None:
-        work.sessions.end(user_id, named)
-
-
-class WithdrawConsentEndpoint(EndingEndpoint):
-    PATH, WHAT, NAMED_BY = "/account/consents", "consent", "client_id"
-
-    def end(self, work: UnitOfWork, user_id: str, named: str) -> None:
-        work.consents.withdraw(user_id, named)
-
-
-class EndDelegationEndpoint(EndingEndpoint):
-    """Ends what a client does with tokens that it exchanged; until the person allows it again."""
-
-    PATH, WHAT, NAMED_BY = "/account/delegations", "delegation", "client_id"
-
-    def end(self, work: UnitOfWork, user_id: str, named: str) -> None:
-        work.delegations.end(user_id, named)
+_OPERATIONS: tuple[Operation[Any], ...] = (*OPERATIONS, *delegations.OPERATIONS)
+ENDING = [_ending(each) for each in _OPERATIONS if each.by_the_person]

@@ -14,7 +14,7 @@ def test_sessions_are_listed_newest_first_without_their_cookies(admin: AdminApi,
     assert {each["id"] for each in items} == {alice.session.id, second.session.id}
     assert items[0].keys() == {
         *("id", "user_id", "created_at", "authenticated_at", "used_at"),
-        *("methods", "address", "user_agent", "second_factor_due"),
+        *("methods", "address", "user_agent", "second_factor_due", "trusted_issuer"),
     }
     assert alice.cookie not in response.text
     page = admin.get(f"/users/{alice.user_id}/sessions?limit=1").json()

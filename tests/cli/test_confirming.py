@@ -29,16 +29,25 @@ def configured(cli: Cli) -> Cli:
 
 # Each command, and what it would do.
 ASKING = [
-    ("role update runner --remove-scope agents:run", "empty scopes of the role runner (now agents"),
-    ("client update ci-bot --name=", "empty name of the client ci-bot (now Pipeline)"),
-    ("client update ci-bot --audience=", "empty audiences of the client ci-bot (now my-os)"),
-    ("user update alice --email=", "empty email of the user usr_"),
-    ("client role unassign ci-bot runner --everywhere", "unassign the role runner from ci-bot, ev"),
-    ("role delete runner --cascade", "delete the role runner, in use by ci-bot."),
-    ("user revoke-tokens alice", "revoke every token of alice"),
-    ("client revoke-tokens ci-bot", "revoke every token of ci-bot"),
-    ("user factor reset alice", "remove all second factors of alice"),
-    ("key rewrap", "replace the master key"),
+    (
+        "role update runner --remove-scope agents:run",
+        "This would empty scopes of the role runner (now agents",
+    ),
+    ("client update ci-bot --name=", "This would empty name of the client ci-bot (now Pipeline)"),
+    (
+        "client update ci-bot --audience=",
+        "This would empty audiences of the client ci-bot (now my-os)",
+    ),
+    ("user update alice --email=", "This would empty email of the user usr_"),
+    (
+        "client role unassign ci-bot runner --everywhere",
+        "This would unassign the role runner from ci-bot, ev",
+    ),
+    ("role delete runner --cascade", "This would delete the role runner, in use by ci-bot."),
+    ("user revoke-tokens alice", "Sign alice out everywhere? Every session ends"),
+    ("client revoke-tokens ci-bot", "Revoke all tokens of ci-bot? Every token"),
+    ("user factor reset alice", "Remove all second factors of alice?"),
+    ("key rewrap", "This would replace the master key"),
 ]
 
 
@@ -48,7 +57,7 @@ def test_without_a_terminal_it_says_what_would_go_and_does_nothing(
 ):
     before = configured.done("export"), events(configured)
     sentence = configured(*command.split()).sentence
-    assert sentence.startswith(f"This would {loss}")
+    assert sentence.startswith(loss)
     assert sentence.endswith(" Add --yes to do it.")
     assert (configured.done("export"), events(configured)) == before
     configured.done(*command.split(), "--yes")

@@ -14,12 +14,13 @@ from issuer.cli.clients import key, trust
 from issuer.cli.clients.secrets import rotate_app, secret_app
 from issuer.cli.collection import CollectionCommands
 from issuer.cli.command import argument, content_of, flag, new_app, option
-from issuer.cli.confirming import Yes, confirming
 from issuer.cli.members import key_argument, options_of
 from issuer.cli.opening import changing
+from issuer.cli.operations import OperationCommands
 from issuer.cli.options import ClientId, known_clients, known_roles
 from issuer.clients import CLIENT, Client
 from issuer.clients.documents import read_document
+from issuer.clients.operations import OPERATIONS
 from issuer.composition import UnitOfWork
 from issuer.fields.text import with_counts
 from issuer.roles import Assignment
@@ -178,23 +179,8 @@ def pin_document(
     output.show(client)
 
 
-@app.command("revoke-tokens")
-def revoke_tokens(client: ClientId, yes: Yes = False) -> None:
-    """Revoke every token issued to a client so far; it is refused everywhere within seconds.
-
-    Asks first.
-
-    This includes tokens of users who signed in through it. The client may get new tokens.
-
-    Examples:
-
-      issuer client revoke-tokens ci-bot
-    """
-    for confirmation in confirming(yes=yes):
-        with confirmation, changing() as work:
-            work.clients.revoke_tokens(client)
-            confirmation.require(f"revoke every token of {client}, those of its users included")
-    output.say(f"The tokens of {client} are revoked.", {"revoked": client})
+for each in OPERATIONS:
+    OperationCommands(app, ClientId, lambda work, id_: work.clients.get(id_), "ci-bot").add(each)
 
 
 def _with_it(work: UnitOfWork, client: Client) -> str:

@@ -11,24 +11,19 @@ from issuer.cli import output
 from issuer.cli.assignments import assignment_commands
 from issuer.cli.collection import CollectionCommands
 from issuer.cli.command import argument, flag, given, new_app, option
-from issuer.cli.confirming import Yes, ask, confirming
+from issuer.cli.confirming import Yes, ask
 from issuer.cli.members import option_of, options_of
 from issuer.cli.opening import administering, changing, find_user, operator
+from issuer.cli.operations import OperationCommands
 from issuer.cli.options import PasswordStdin, UserName, known_users
 from issuer.cli.users.importing import import_users
-from issuer.cli.users.sign_in import (
-    consent_app,
-    delegation_app,
-    end_for,
-    factor_app,
-    identity_app,
-    session_app,
-)
+from issuer.cli.users.sign_in import add_sign_in, end_for
 from issuer.composition import UnitOfWork
 from issuer.fields.text import with_counts
 from issuer.roles import HeldRole
 from issuer.sign_in import InvitationFields
 from issuer.users import USER, User
+from issuer.users.operations import OPERATIONS
 
 _GENERATED_BYTES = 18  # 24 characters
 app = new_app("People with a password (RFC 6749 §1.1), by id or user name.")
@@ -36,11 +31,8 @@ app.add_typer(
     assignment_commands("user", "alice", lambda work, name: find_user(work, name).id, known_users),
     name="role",
 )
-app.add_typer(factor_app, name="factor")
-app.add_typer(identity_app, name="identity")
-app.add_typer(session_app, name="session")
-app.add_typer(consent_app, name="consent")
-app.add_typer(delegation_app, name="delegation")
+operations = OperationCommands(app, UserName, find_user, "alice")
+add_sign_in(operations)
 commands = CollectionCommands(app, USER, UserName, find_user, "username")
 
 _USERNAME = Annotated[str, argument("USERNAME", USER.members["username"].help)]
@@ -176,41 +168,8 @@ def _cancel_link(work: UnitOfWork, user_id: str) -> str:
     return f"cancel the link with which {work.users.get(user_id).username} sets a password"
 
 
-@app.command("revoke-tokens")
-def revoke_tokens(user: UserName, yes: Yes = False) -> None:
-    """Revoke every token issued to a user so far. Asks first.
-
-    Verifiers refuse them within seconds. A user who can sign in can get new tokens.
-
-    Examples:
-
-      issuer user revoke-tokens alice
-    """
-    user_id = user
-    for confirmation in confirming(yes=yes):
-        with confirmation, changing() as work:
-            user_id = find_user(work, user_id).id
-            work.users.revoke_tokens(user_id)
-            confirmation.require(f"revoke every token of {user}, and sign the user out")
-    output.say(f"The tokens of {user} are revoked.", {"revoked": user_id})
-
-
-@app.command("unlock")
-def unlock_user(user: UserName) -> None:
-    """Reset the failed sign-in attempts of a user, so that it can sign in at once.
-
-    A lock also ends by itself, or with a new password.
-
-    Examples:
-
-      issuer user unlock alice
-    """
-    with changing() as work:
-        user_id = find_user(work, user).id
-        work.users.unlock(user_id)
-    output.say(f"The user {user} is unlocked.", {"unlocked": user_id})
-
-
+for each in OPERATIONS:
+    operations.add(each)
 app.command("import")(import_users)
 
 

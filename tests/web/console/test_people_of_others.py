@@ -159,10 +159,10 @@ class TestAccountsOfAUser:
         assert "issuer user identity add" in linked.text
         with deployment.services.administration.reading() as work:
             (identity,) = work.identities.of_user(page.rpartition("/")[2])
-        asked = send(admin, page, do="unlink", identity_id=identity.id)
+        asked = send(admin, page, do="remove-identity", identity_id=identity.id)
         assert "Unlink the account s-alice of company?" in asked.text
         assert not events(deployment, "identity.unlinked")
-        assert "It is unlinked." in admin.follow(admin.submit(asked, page)).text
+        assert "The account is unlinked from" in admin.follow(admin.submit(asked, page)).text
         assert events(deployment, "identity.unlinked")
 
     def test_what_cannot_be_linked_stands_at_its_field(self, admin: Browser, page: str):

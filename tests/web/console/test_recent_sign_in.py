@@ -95,7 +95,7 @@ def session_of_bob(deployment: Deployment) -> dict[str, str]:
 def account_of_bob(deployment: Deployment) -> dict[str, str]:
     with deployment.services.administration.reading() as work:
         identity = work.identities.of_user("bob")[0]
-    return {"do": "unlink", "identity_id": identity.id, **_YES}
+    return {"do": "remove-identity", "identity_id": identity.id, **_YES}
 
 
 def manifest(deployment: Deployment) -> dict[str, str]:
@@ -180,7 +180,7 @@ ROUTINE: list[tuple[str, Fields]] = [
     (BOB, account_of_bob),
     (BOB, session_of_bob),
     (BOB, the_newest(BOB, {"do": "save", "username": "robert"})),
-    (BOB, {"do": "end-all", **_YES}),
+    (BOB, {"do": "revoke-tokens", **_YES}),
     (BOB, {"do": "disable", **_YES}),
     (BOB, {"do": "delete", "typed": "robert", **_YES}),
 ]

@@ -14,7 +14,16 @@ from tests.web.console.conftest import SignedIn, forged, send
 PAGE = "/console/users/alice-id"
 READ, WRITE = "issuer:users:read", "issuer:users:write"
 ACTS = (
-    *("save", "enable", "disable", "unlock", "end-all", "delete", "invite", "withdraw-invitation"),
+    *(
+        "save",
+        "enable",
+        "disable",
+        "unlock",
+        "revoke-tokens",
+        "delete",
+        "invite",
+        "withdraw-invitation",
+    ),
     *("remove-factor", "reset-factors", "end-session", "withdraw-consent"),
 )
 
@@ -250,7 +259,7 @@ def test_a_locked_user_is_unlocked(admin: Browser, deployment: Deployment):
 def test_a_user_is_signed_out_everywhere_after_asking(admin: Browser, deployment: Deployment):
     browser = Browser(deployment.http)
     browser.sign_in("alice")
-    done = admin.follow(confirm(admin, send(admin, PAGE, do="end-all")))
+    done = admin.follow(confirm(admin, send(admin, PAGE, do="revoke-tokens")))
     assert "alice is signed out everywhere." in done.text
     assert "issuer user revoke-tokens alice-id" in done.text
     assert "Not signed in anywhere." in done.text
@@ -290,7 +299,7 @@ def test_a_user_whose_id_has_punctuation_has_a_page(admin: Browser, deployment: 
     link = "/console/users/auth0%7Ccarol%40example.com%3A1"
     assert link in admin.get("/console/users", search="carol").response.text
     assert key in admin.get(link).text
-    done = send(admin, link, do="end-all", confirmed="yes")
+    done = send(admin, link, do="revoke-tokens", confirmed="yes")
     assert "carol is signed out everywhere." in admin.follow(done).text
 
 

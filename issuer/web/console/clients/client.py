@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from issuer.audiences import AUDIENCE
 from issuer.clients import CLIENT, Client, ClientFields
+from issuer.clients.operations import OPERATIONS
 from issuer.directory import ClientRecord
 from issuer.values import lazy_property
 from issuer.vocabulary import RegisteredBy
@@ -20,27 +21,13 @@ from issuer.web.console.rights.effective_rights import (
 )
 from issuer.web.console.rights.scope_picker import scopes_to_pick
 from issuer.web.console.screens.action import Deletion
+from issuer.web.console.screens.operations import actions_of
 from issuer.web.console.screens.operator import NeedsSignIn
 from issuer.web.console.screens.picks import MAX_BYTES
-from issuer.web.console.screens.resource import ResourceScreen, changes_of
+from issuer.web.console.screens.resource import changes_of
 from issuer.web.console.screens.resource_form import keys_to_pick
 from issuer.web.console.screens.views import Command
 from issuer.web.words import duration_in_words
-
-
-def revoke_tokens(screen: ResourceScreen) -> Response:
-    key = screen.key
-    return screen.confirmed(
-        (
-            f"Revoke all tokens of {key}?",
-            "Every token issued to it so far is refused everywhere within seconds, those of people"
-            " who signed in through it included. It may get new ones. This cannot be undone.",
-            "Revoke tokens",
-        ),
-        screen.command(("revoke-tokens", key), "POST", "revoke-tokens"),
-        lambda work: work.clients.revoke_tokens(key),
-        f"All tokens of {key} are revoked.",
-    )
 
 
 class OneClientScreen(PrincipalScreen):
@@ -55,7 +42,7 @@ class OneClientScreen(PrincipalScreen):
     ACTIONS = {
         **changes_of(CLIENT),
         **ASSIGNING,
-        "revoke-tokens": revoke_tokens,
+        **actions_of(OPERATIONS),
         "add-secret": secrets.add_secret,
         "delete-secret": secrets.delete_secret,
         "rotate": secrets.start_rotation,

@@ -9,52 +9,33 @@ from issuer.composition import UnitOfWork
 from issuer.errors import AlreadyExists, InvalidField
 from issuer.fields.ids import fold_id
 from issuer.fields.text import counts_in_words
+from issuer.sign_in import operations as sign_in
 from issuer.sign_in.session_revoker import Consent
-from issuer.users import USER, User
+from issuer.token_exchange import operations as delegations
+from issuer.users import USER, User, operations
+from issuer.users.operations import SIGNS_OUT
 from issuer.web.console.rights.assignments import ASSIGNING, PrincipalScreen, assignments_section
 from issuer.web.console.rights.effective_rights import rights_somewhere, token_through
 from issuer.web.console.screens.action import Deletion
 from issuer.web.console.screens.answers import ForAccountPage
+from issuer.web.console.screens.operations import actions_of
 from issuer.web.console.screens.operator import NeedsSignIn
 from issuer.web.console.screens.recent_events import sign_in_history
-from issuer.web.console.screens.resource import ResourceScreen, changes_of
+from issuer.web.console.screens.resource import changes_of
 from issuer.web.console.screens.resource_form import field_errors
 from issuer.web.console.screens.views import Command
 from issuer.web.console.users import sign_in_methods as methods
-from issuer.web.console.users.sign_in_methods import ENDS, warning
+from issuer.web.console.users.sign_in_methods import warning
 from issuer.web.console.users.users import FORM, user_states
 
 # Those that give nobody access.
 _WITHOUT_ACCESS = (
-    *("save", "disable", "end-all", "delete"),
-    *("unlink", "end-session", "withdraw-consent", "end-delegation"),
+    *("save", "disable", "revoke-tokens", "delete"),
+    *("remove-identity", "end-session", "withdraw-consent", "end-delegation"),
 )
 _SHOWN = 50  # groups, sessions, consents, and delegations
 _SCOPES = 5
-_NOT_OF_ONESELF = {"invite", "remove-factor", "reset-factors", "link", "unlink"}
-
-
-def unlock(screen: ResourceScreen) -> Response:
-    return screen.done(
-        lambda work: work.users.unlock(screen.key),
-        f"{screen.name} can sign in at once.",
-        screen.command(("unlock", screen.key), "POST", "unlock"),
-    )
-
-
-def end_all(screen: ResourceScreen) -> Response:
-    """End all sessions, with all tokens: the domain has no way to end the first alone."""
-    name = screen.name
-    return screen.confirmed(
-        (
-            f"Sign {name} out everywhere?",
-            f"{ENDS} {name} can sign in again. This cannot be undone.{warning(screen)}",
-            "Sign out everywhere",
-        ),
-        screen.command(("revoke-tokens", screen.key), "POST", "revoke-tokens"),
-        lambda work: work.users.revoke_tokens(screen.key),
-        f"{name} is signed out everywhere.",
-    )
+_NOT_OF_ONESELF = {"invite", "remove-factor", "reset-factors", "link", "remove-identity"}
 
 
 class OneUserScreen(PrincipalScreen):
@@ -66,17 +47,10 @@ class OneUserScreen(PrincipalScreen):
     ACTIONS = {
         **changes_of(USER),
         **ASSIGNING,
-        "unlock": unlock,
-        "end-all": end_all,
         "invite": methods.invite,
         "withdraw-invitation": methods.withdraw_invitation,
-        "remove-factor": methods.remove_factor,
-        "reset-factors": methods.reset_factors,
         "link": methods.link,
-        "unlink": methods.unlink,
-        "end-session": methods.end_session,
-        "withdraw-consent": methods.withdraw_consent,
-        "end-delegation": methods.end_delegation,
+        **actions_of((*operations.OPERATIONS, *sign_in.OPERATIONS, *delegations.OPERATIONS)),
     }
     PARAMETERS = ("at", "through", "edit")
     SIGN_IN = dict.fromkeys((*ASSIGNING, *_WITHOUT_ACCESS), NeedsSignIn.IF_PROTECTED)
@@ -160,14 +134,14 @@ class OneUserScreen(PrincipalScreen):
 
     def what_disabling_ends(self) -> str:
         return (
-            f"{self.name} cannot sign in any more. {ENDS} The user can be enabled again; the"
+            f"{self.name} cannot sign in any more. {SIGNS_OUT} The user can be enabled again; the"
             f" revoked tokens stay revoked.{warning(self)}"
         )
 
     def before_deletion(self, work: UnitOfWork) -> Deletion:
         with_it = counts_in_words(work.deleted_with_user(self.key))
         deleted = f"Deleted with the user: {with_it}. " if with_it else ""
-        ends = f"{ENDS} The id may be used again. This cannot be undone.{warning(self)}"
+        ends = f"{SIGNS_OUT} The id may be used again. This cannot be undone.{warning(self)}"
         return Deletion(f"{deleted}{ends}")
 
     def _commands_for(self, key: str, through: str, audience: str) -> tuple[Command, ...]:

@@ -1,0 +1,8 @@
+"""What can be done beside create, read, change and delete: declared once, for every interface.
+
+Each package of the domain declares its own in `operations.py`; each interface has one renderer.
+"""
+
+from issuer.operations.operation import About, Operation, PartOf, Question
+
+__all__ = ["About", "Operation", "PartOf", "Question"]

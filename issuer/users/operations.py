@@ -1,0 +1,49 @@
+"""What an administrator does to a user beside changing it."""
+
+from typing import Protocol
+
+from issuer.operations import About, Operation, Question
+from issuer.users.user import USER
+from issuer.users.users import Users
+
+SIGNS_OUT = "Every session ends, and every token is refused within seconds."
+
+
+class UserWork(Protocol):
+    """What these use of a unit of work."""
+
+    users: Users
+
+
+def _revoking(_: UserWork, about: About) -> Question:
+    return Question(
+        f"Sign {about.name} out everywhere?",
+        f"{SIGNS_OUT} {about.name} can sign in again. This cannot be undone."
+        f"{' This is you: you are signed out, too.' if about.is_self else ''}",
+        "Sign out everywhere",
+    )
+
+
+OPERATIONS: tuple[Operation[UserWork], ...] = (
+    Operation(
+        name="revoke_user_tokens",
+        on=USER,
+        verb="revoke-tokens",
+        past="revoked",
+        summary="Revoke every token issued to the user so far, everywhere within seconds.",
+        more="The user can sign in again.",
+        question=_revoking,
+        run=lambda work, user_id, _: work.users.revoke_tokens(user_id),
+        done="{name} is signed out everywhere.",
+        asks_scripts=True,
+    ),
+    Operation(
+        name="unlock_user",
+        on=USER,
+        verb="unlock",
+        past="unlocked",
+        summary="Reset the count of wrong passwords, so that the user can sign in at once.",
+        run=lambda work, user_id, _: work.users.unlock(user_id),
+        done="{name} can sign in at once.",
+    ),
+)
