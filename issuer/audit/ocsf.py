@@ -3,92 +3,31 @@
 https://schema.ocsf.io/1.8.0; the mapping is documented in docs/reference/audit-ocsf.md.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from issuer import __version__
+from issuer.audit.actions import (
+    ACCOUNT_CHANGE,
+    API_ACTIVITY,
+    AUDIT_ACTIONS,
+    AUTHENTICATION,
+    ENTITY_MANAGEMENT,
+    GROUP_MANAGEMENT,
+    OTHER_ACTIVITY,
+    USER_ACCESS,
+    OcsfClass,
+)
 from issuer.audit.audit_log_store import AuditEvent
 from issuer.audit.chain_store import Outcome
 
 OCSF_VERSION: Final = "1.8.0"
 
-_IAM = (3, "Identity & Access Management")
-_APPLICATION = (6, "Application Activity")
+
 _PRODUCT = {"name": "AgentOS issuer", "vendor_name": "agentos-issuer", "version": __version__}
 _UNKNOWN = "unknown"
-_OTHER = 99
 _INFORMATIONAL, _LOW, _MEDIUM = (1, "Informational"), (2, "Low"), (3, "Medium")
-# Signs of an attack, or of a secret that others have.
-_SUSPICIOUS = frozenset({"code.reused", "key.revoked", "refresh.reused", "sign_in.locked"})
 
 
-@dataclass(frozen=True, slots=True)
-class OcsfClass:
-    """An event class, with the activities of it that are used."""
-
-    uid: int
-    name: str
-    category: tuple[int, str]
-    activities: Mapping[int, str]
-
-
-AUTHENTICATION = OcsfClass(3002, "Authentication", _IAM, {1: "Logon", 2: "Logoff"})
-ACCOUNT_CHANGE = OcsfClass(
-    3001,
-    "Account Change",
-    _IAM,
-    {
-        1: "Create",
-        2: "Enable",
-        3: "Password Change",
-        4: "Password Reset",
-        5: "Disable",
-        6: "Delete",
-        9: "Lock",
-        10: "MFA Factor Enable",
-        11: "MFA Factor Disable",
-        12: "Unlock",
-    },
-)
-ENTITY_MANAGEMENT = OcsfClass(
-    3004, "Entity Management", _IAM, {1: "Create", 3: "Update", 4: "Delete", 10: "Activate"}
-)
-USER_ACCESS = OcsfClass(
-    3005, "User Access Management", _IAM, {1: "Assign Privileges", 2: "Revoke Privileges"}
-)
-GROUP_MANAGEMENT = OcsfClass(
-    3006,
-    "Group Management",
-    _IAM,
-    {3: "Add User", 4: "Remove User", 5: "Delete", 6: "Create"},
-)
-API_ACTIVITY = OcsfClass(6003, "API Activity", _APPLICATION, {1: "Create"})
-
-_CLASSES = {
-    "token.issued": (AUTHENTICATION, _OTHER),
-    "token.refused": (AUTHENTICATION, _OTHER),
-    "scim.refused": (AUTHENTICATION, _OTHER),
-    "session.began": (AUTHENTICATION, 1),
-    "session.ended": (AUTHENTICATION, 2),
-    "sign_in.failed": (AUTHENTICATION, 1),
-    "sign_in.locked": (ACCOUNT_CHANGE, 9),
-    "user.created": (ACCOUNT_CHANGE, 1),
-    "user.deleted": (ACCOUNT_CHANGE, 6),
-    "user.password_set": (ACCOUNT_CHANGE, 4),
-    "user.unlocked": (ACCOUNT_CHANGE, 12),
-    "user.factors_reset": (ACCOUNT_CHANGE, 11),
-    "factor.added": (ACCOUNT_CHANGE, 10),
-    "factor.removed": (ACCOUNT_CHANGE, 11),
-    "role.assigned": (USER_ACCESS, 1),
-    "role.unassigned": (USER_ACCESS, 2),
-    "role.assignment_expired": (USER_ACCESS, 2),
-    "group.created": (GROUP_MANAGEMENT, 6),
-    "group.deleted": (GROUP_MANAGEMENT, 5),
-    "group.member_added": (GROUP_MANAGEMENT, 3),
-    "group.member_removed": (GROUP_MANAGEMENT, 4),
-    "registration.refused": (API_ACTIVITY, 1),
-}
 _OF_ACCOUNTS = frozenset({"user", "factor", "identity", "invitation", "password_reset"})
 _OF_ENTITIES = {
     **dict.fromkeys(("created", "announced", "granted", "registered"), 1),
@@ -104,7 +43,8 @@ def as_ocsf(event: AuditEvent) -> dict[str, Any]:
     activity = ocsf_class.activities.get(activity_id, event.action)
     is_done = event.outcome == Outcome.DONE
     severity_id, severity = _INFORMATIONAL if is_done else _LOW
-    if event.action in _SUSPICIOUS:
+    action = AUDIT_ACTIONS.get(event.action)
+    if action and action.is_suspicious:
         severity_id, severity = _MEDIUM
     members = {
         "activity_id": activity_id,
@@ -114,7 +54,7 @@ def as_ocsf(event: AuditEvent) -> dict[str, Any]:
         "class_uid": ocsf_class.uid,
         "class_name": ocsf_class.name,
         "type_uid": ocsf_class.uid * 100 + activity_id,
-        "type_name": f"{ocsf_class.name}: {activity if activity_id != _OTHER else 'Other'}",
+        "type_name": f"{ocsf_class.name}: {activity if activity_id != OTHER_ACTIVITY else 'Other'}",
         "severity_id": severity_id,
         "severity": severity,
         "status_id": 1 if is_done else 2,
@@ -134,14 +74,15 @@ def as_ocsf(event: AuditEvent) -> dict[str, Any]:
 
 def _classified(event: AuditEvent) -> tuple[OcsfClass, int]:
     subject, _, verb = event.action.partition(".")
-    if found := _CLASSES.get(event.action):
+    action = AUDIT_ACTIONS.get(event.action)
+    if action and action.ocsf_class:
         if event.action == "user.password_set" and event.actor == event.target:
             return ACCOUNT_CHANGE, 3
-        return found
+        return action.ocsf_class, action.activity
     if subject not in _OF_ACCOUNTS:
-        return ENTITY_MANAGEMENT, _OF_ENTITIES.get(verb, _OTHER)
+        return ENTITY_MANAGEMENT, _OF_ENTITIES.get(verb, OTHER_ACTIVITY)
     disabled = event.details.get("to", {}).get("disabled")
-    return ACCOUNT_CHANGE, {True: 5, False: 2}.get(disabled, _OTHER)
+    return ACCOUNT_CHANGE, {True: 5, False: 2}.get(disabled, OTHER_ACTIVITY)
 
 
 def _metadata(event: AuditEvent) -> dict[str, Any]:

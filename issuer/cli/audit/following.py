@@ -11,11 +11,11 @@ from typing import Annotated, Any, Literal
 import typer
 
 from issuer.audit import EventFilter
+from issuer.audit.actions import ACTION_NAMES, require_action
 from issuer.audit.audit_log_store import AuditLog
 from issuer.audit.chain_store import Outcome
 from issuer.audit.following import AuditReader, Bookmark, EventPage
 from issuer.audit.ocsf import as_ocsf
-from issuer.audit.sentences import ACTIONS, require_action
 from issuer.cli.command import content_of, flag, option
 from issuer.cli.opening import read_settings
 from issuer.cli.options import instant
@@ -40,7 +40,9 @@ FILTER = {
         option(
             "ACTION",
             "What was done, such as client.created.",
-            complete=lambda incomplete: [each for each in ACTIONS if each.startswith(incomplete)],
+            complete=lambda incomplete: [
+                each for each in ACTION_NAMES if each.startswith(incomplete)
+            ],
             parser=_action,
         ),
     ],

@@ -8,9 +8,9 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from issuer.audit import AuditEvent, EventFilter
+from issuer.audit.actions import ACTION_NAMES, require_action
 from issuer.audit.audit_log_store import AuditLog, is_event_id
 from issuer.audit.chain_store import Outcome
-from issuer.audit.sentences import ACTIONS, require_action
 from issuer.composition import UnitOfWork
 from issuer.errors import NotFound
 from issuer.fields.spreadsheet import as_csv
@@ -173,7 +173,7 @@ class AuditScreen(ConsoleScreen):
             shortcuts=tuple(filters.shortcuts()),
             values=filters.values,
             errors=filters.errors,
-            actions=ACTIONS,
+            actions=ACTION_NAMES,
             outcomes=tuple(Outcome),
             coverage=self.parts.audit.checkpoints.coverage(),
             most=_EXPORTED,
