@@ -28,7 +28,7 @@ from issuer.fields.fields import (
     Version,
 )
 from issuer.fields.ids import AudienceId
-from issuer.fields.times import End, Instant, Lifetime
+from issuer.fields.times import End, Instant, Lifetime, has_ended
 from issuer.fields.urls import ClientId, RedirectUris
 from issuer.resources.resource_type import (
     CLAIMS,
@@ -367,6 +367,6 @@ class ClientSecret(SecretFields):
 
     def state_at(self, now: datetime) -> SecretState:
         """Whether it is accepted at `now`, and has been used. Stored uses lag by some seconds."""
-        if self.expires_at is not None and self.expires_at <= now:
+        if has_ended(self.expires_at, now):
             return SecretState.EXPIRED
         return SecretState.NEVER_USED if self.last_used_at is None else SecretState.ACTIVE

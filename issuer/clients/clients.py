@@ -24,7 +24,7 @@ from issuer.database.store import as_model, new_id, release_id
 from issuer.database.tables import ClientRow, ClientSecretRow
 from issuer.errors import AlreadyExists, InvalidField, NotAllowed, NotFound, UnknownReference
 from issuer.fields.ids import fold_id
-from issuer.fields.times import is_earlier
+from issuer.fields.times import has_ended, is_earlier
 from issuer.fields.urls import require_https
 from issuer.resources import Principals, Transaction, one_of
 from issuer.trusted_issuers.fields import is_trust_domain
@@ -180,7 +180,7 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
             raise NotAllowed(f"The client {client_id} authenticates without a secret.")
         if len(self._store.secrets_of(client_id)) >= MAX_SECRETS:
             raise NotAllowed(f"A client has at most {MAX_SECRETS} secrets. Delete one first.")
-        if fields.expires_at is not None and fields.expires_at <= now:
+        if has_ended(fields.expires_at, now):
             raise InvalidField("expires_at", "is in the past")
         expires_at = fields.expires_at
         if self._secret_ttl is not None and "expires_at" not in fields.model_fields_set:

@@ -56,6 +56,7 @@ from issuer.directory.records import (
     UserRecord,
 )
 from issuer.fields.ids import fold_id
+from issuer.fields.times import has_ended
 from issuer.scopes import live_scopes
 from issuer.vocabulary import (
     GRANTS_WITH_A_PERSON,
@@ -308,7 +309,7 @@ def _role_grants(
     grants: dict[str, list[RoleGrant]] = {each: [] for each in principal_ids}
     rows = session.execute(query, {"folded_ids": list(folded)})
     for folded_id, role, audience, scopes, group, issuer, name, expires_at in rows:
-        if expires_at is None or expires_at > now:
+        if not has_ended(expires_at, now):
             through = None if name is None else Through(name, group, issuer)
             grant = RoleGrant(role, audience, frozenset(scopes), through, expires_at)
             grants[folded[folded_id]].append(grant)

@@ -87,6 +87,11 @@ def in_json(instant: datetime | None) -> str | None:
     return None if instant is None else instant.isoformat().replace("+00:00", "Z")
 
 
+def has_ended(end: datetime | None, now: datetime) -> bool:
+    """Whether what lasts until `end`, or without one for ever, gives nothing any more at `now`."""
+    return end is not None and end <= now
+
+
 def is_earlier(end: datetime | None, than: datetime | None) -> bool:
     """Whether one end is before another; None is no end."""
     return end is not None and (than is None or end < than)

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, Field, create_model, field_valid
 from issuer.audiences import AUDIENCE, AudienceFields
 from issuer.clients import CLIENT, ClientFields
 from issuer.fields.fields import Fields, Username
+from issuer.fields.times import has_ended
 from issuer.fields.urls import ClientId
 from issuer.groups import GROUP, MAX_MEMBERS, GroupFields
 from issuer.manifest.problems import shown
@@ -134,7 +135,7 @@ def without_expired(entries: Entries, now: datetime) -> Entries:
 
 def _without_expired(entry: Any, now: datetime) -> Fields:
     left: dict[str, Any] = {
-        "roles": [e for e in entry.roles if e.expires_at is None or e.expires_at > now]
+        "roles": [each for each in entry.roles if not has_ended(each.expires_at, now)]
     }
     if isinstance(entry, ClientEntry):
         scopes, ends = live_scopes(entry.scopes, entry.scopes_expire_at, now)

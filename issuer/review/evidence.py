@@ -13,6 +13,7 @@ from issuer.audiences import AUDIENCE
 from issuer.clients import CLIENT, Client
 from issuer.fields.ids import fold_id
 from issuer.fields.text import escaped
+from issuer.fields.times import has_ended
 from issuer.manifest import current
 from issuer.resources import ResourceType
 from issuer.review.exchanges import Exchanges
@@ -289,7 +290,7 @@ class UsageEvidence:
                     if role is not None:
                         joined = memberships.get((_owner(holder, role), holder.principal.id))
                         since = _given_of(holder, role, given, joined)
-                    if since.expires_at is None or since.expires_at > self.now:
+                    if not has_ended(since.expires_at, self.now):
                         began = self._began(holder, role, since, joined)
                         rows.append(self._row(holder, audience, scope, role, since, began))
             yield holder, rows

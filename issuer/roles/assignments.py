@@ -16,7 +16,7 @@ from issuer.directory.store import load_role_grants
 from issuer.errors import InvalidField, NotAllowed, NotFound
 from issuer.fields.fields import Fields
 from issuer.fields.ids import fold_id
-from issuer.fields.times import End, in_json, is_earlier, until
+from issuer.fields.times import End, has_ended, in_json, is_earlier, until
 from issuer.revocations import Revocations
 from issuer.roles.store import AssignmentStore, RoleStore
 
@@ -156,11 +156,11 @@ class Assignments(AssignmentStore):
         self._authorize(principal_id, RoleStore(self.session).get(assignment.role).scopes)
         if assignment.audience is not None:
             AudienceStore(self.session).get(assignment.audience)
-        if assignment.expires_at is not None and assignment.expires_at <= now:
+        if has_ended(assignment.expires_at, now):
             raise InvalidField("expires_at", "is in the past")
         row = self._find(principal_id, assignment)
         details: dict[str, Any] = {}
-        if row is not None and _has_ended(row, now):
+        if row is not None and has_ended(row.expires_at, now):
             self._delete_expired(row, principal_id)
             row = None
         if row is None:
@@ -184,7 +184,7 @@ class Assignments(AssignmentStore):
         the audit log.
         """
         row = self._find(principal_id, assignment)
-        if row is None or _has_ended(row, self._clock()):
+        if row is None or has_ended(row.expires_at, self._clock()):
             raise NotFound("assignment of the role", assignment.role)
         self._authorize(principal_id, row.role.scopes)
         self._delete(row)
@@ -260,10 +260,6 @@ class Assignments(AssignmentStore):
     def _find(self, principal_id: str, assignment: Assignment) -> AssignmentRow | None:
         """Also one that has ended."""
         return self.assignment(fold_id(principal_id), *assignment.place)
-
-
-def _has_ended(row: AssignmentRow, now: datetime) -> bool:
-    return row.expires_at is not None and row.expires_at <= now
 
 
 def _assignment(row: AssignmentRow) -> Assignment:

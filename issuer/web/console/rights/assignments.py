@@ -15,7 +15,7 @@ from issuer.directory import ClientRecord, Rights, UserRecord
 from issuer.errors import InvalidField, NotFound
 from issuer.fields.fields import Fields, Reason
 from issuer.fields.ids import fold_id
-from issuer.fields.times import in_json, instant_from, until, utc
+from issuer.fields.times import has_ended, in_json, instant_from, until, utc
 from issuer.groups import GROUP
 from issuer.resources import ResourceType
 from issuer.roles import ROLE, Assignment
@@ -200,7 +200,7 @@ def _assignment(form: Mapping[str, str], now: datetime) -> Assignment:
         end = instant_from(text, now) if (text := form.get("until", "").strip()) else None
     except ValueError as error:
         raise InvalidField("until", str(error)) from None
-    if end is not None and end <= now:
+    if has_ended(end, now):
         raise InvalidField("until", "is in the past")
     return Assignment.of(role, audience, everywhere=everywhere, expires_at=end)
 
