@@ -6,7 +6,7 @@ from typing import Any
 
 from issuer.algorithms import AlgorithmInUse
 from issuer.audiences import AudienceFields
-from issuer.clients import ClientFields
+from issuer.clients import Client, ClientFields
 from issuer.directory import AudienceRecord, Rights, RoleGrant, Through
 from issuer.fields.ids import fold_id
 from issuer.groups import GroupFields
@@ -173,6 +173,22 @@ def effect_on_users(
         after = replace(principal, assignments=in_order((held - {*lost}) | {*gained}))
         shifts_of += _shifts(principal, after, roles, roles, work.audiences.own_id)
     return shifts_of
+
+
+def effect_on_client(
+    client: Client, rights: Rights, after: ClientFields, own: str
+) -> Iterable[Shift]:
+    """The scopes that a client gains and loses by a change of its own members."""
+    names = {*client.audiences, *after.audiences}
+    audiences = {name: _record(AudienceFields.model_construct(id=name), own) for name in names}
+    had, has = (
+        PrincipalRights(
+            replace(rights, direct=frozenset(each.scopes)),
+            {name: audiences[name] for name in each.audiences},
+        )
+        for each in (client, after)
+    )
+    return shifts(PlannedPrincipal(client, []).resource, had, has)
 
 
 def _principals(

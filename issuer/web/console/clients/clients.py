@@ -1,7 +1,6 @@
 """`/console/clients`: services and applications with an id of their own, and new ones."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice, product
 from typing import Any
 
@@ -12,9 +11,9 @@ from issuer.clients import CLIENT, Client, ClientFields
 from issuer.composition import UnitOfWork
 from issuer.directory import ClientRecord
 from issuer.errors import InvalidField, NotFound
+from issuer.manifest.rights import effect_on_client
 from issuer.resources import ResourceType
 from issuer.roles import ROLE, Assignment
-from issuer.scopes import covers
 from issuer.vocabulary import AuthMethod, GrantType, RegisteredBy, UserRights
 from issuer.web.console.clients.credentials import show_credentials
 from issuer.web.console.rights.scope_picker import scopes_to_pick
@@ -101,59 +100,63 @@ FORM = ClientForm(CLIENT)
 
 def effects(record: ClientRecord, client: Client, fields: ClientFields, own: str) -> list[str]:
     """Who gains or loses which scope where, as sentences."""
-    sentences: list[str] = []
-    for audience in dict.fromkeys([*client.audiences, *fields.audiences]):
-        was = _held(record, client, audience, own)
-        becomes = _held(record, fields, audience, own)
-        gained = [scope for scope in sorted(becomes) if not covers(was, scope)]
-        lost = [scope for scope in sorted(was) if not covers(becomes, scope)]
-        told = (("gains", gained), ("loses", lost))
-        parts = [f"{verb} {_named(scopes)}" for verb, scopes in told if scopes]
-        if parts:
-            sentences.append(f"At {audience} it {' and '.join(parts)}.")
-        elif audience not in client.audiences:
-            sentences.append(f"It may ask for tokens for {audience}.")
-        elif audience not in fields.audiences:
-            sentences.append(f"It gets no more tokens for {audience}.")
-    if fields.user_rights is UserRights.ALL and client.user_rights is not UserRights.ALL:
-        sentences.append("People who sign in through it use all their rights there.")
-    if fields.first_party and not client.first_party:
-        sentences.append("People are not asked to allow it any more.")
-    was_acting, acting = ({*each.may_act} for each in (client, fields))
-    sentences += [
-        f"It may act at {rule.to_audience} for people whose tokens for {rule.from_audience} it has."
-        for rule in fields.may_act
-        if rule not in was_acting
+    sentences = [
+        *_at_audiences(record, client, fields, own),
+        *_through_it(client, fields),
+        *_acting_here(client, fields),
+        *_acting_elsewhere(client, fields),
     ]
-    sentences += [
-        f"It may not act for people from {rule.from_audience} at {rule.to_audience} any more."
-        for rule in client.may_act
-        if rule not in acting
-    ]
-    was_external = {(each.issuer, each.resource): each for each in client.external_audiences}
-    for each in fields.external_audiences:
-        if was_external.pop((each.issuer, each.resource), None) != each:
-            sentences.append(
-                f"It may act for people at {each.issuer}, for {each.resource},"
-                f" as {each.client_id} with {_named(each.scopes) or 'no scopes'}."
-            )
-    sentences += [
-        f"It may not act for people at {issuer}, for {resource}, any more."
-        for issuer, resource in was_external
-    ]
-    if was_acting - acting:
+    if not {*client.may_act} <= {*fields.may_act}:
         sentences.append("All its tokens are revoked; it may get new ones.")
     return sentences if len(sentences) <= _MOST else [*sentences[:_MOST], "And more."]
 
 
-def _held(record: ClientRecord, fields: ClientFields, audience_id: str, own: str) -> frozenset[str]:
-    if audience_id not in fields.audiences:
-        return frozenset()
-    rights = replace(record.rights, direct=frozenset(fields.scopes))
-    return rights.scopes_at(audience_id, is_own=audience_id == own)
+def _at_audiences(
+    record: ClientRecord, client: Client, fields: ClientFields, own: str
+) -> Iterator[str]:
+    shifts = {each.audience: each for each in effect_on_client(client, record.rights, fields, own)}
+    for audience in dict.fromkeys([*client.audiences, *fields.audiences]):
+        if shift := shifts.get(audience):
+            gains = [f"gains {_named(shift.gains)}"] if shift.gains else []
+            losses = [f"loses {_named(shift.losses)}"] if shift.losses else []
+            yield f"At {audience} it {' and '.join(gains + losses)}."
+        elif audience not in client.audiences:
+            yield f"It may ask for tokens for {audience}."
+        elif audience not in fields.audiences:
+            yield f"It gets no more tokens for {audience}."
 
 
-def _named(scopes: list[str]) -> str:
+def _through_it(client: Client, fields: ClientFields) -> Iterator[str]:
+    if fields.user_rights is UserRights.ALL and client.user_rights is not UserRights.ALL:
+        yield "People who sign in through it use all their rights there."
+    if fields.first_party and not client.first_party:
+        yield "People are not asked to allow it any more."
+
+
+def _acting_here(client: Client, fields: ClientFields) -> Iterator[str]:
+    for rule in fields.may_act:
+        if rule not in client.may_act:
+            whose = f"people whose tokens for {rule.from_audience} it has"
+            yield f"It may act at {rule.to_audience} for {whose}."
+    for rule in client.may_act:
+        if rule not in fields.may_act:
+            where = f"people from {rule.from_audience} at {rule.to_audience}"
+            yield f"It may not act for {where} any more."
+
+
+def _acting_elsewhere(client: Client, fields: ClientFields) -> Iterator[str]:
+    was = {(each.issuer, each.resource): each for each in client.external_audiences}
+    for each in fields.external_audiences:
+        if was.pop((each.issuer, each.resource), None) != each:
+            yield (
+                f"It may act for people at {each.issuer}, for {each.resource},"
+                f" as {each.client_id} with {_named(each.scopes) or 'no scopes'}."
+            )
+    for issuer, resource in was:
+        yield f"It may not act for people at {issuer}, for {resource}, any more."
+
+
+def _named(scopes: Sequence[str]) -> str:
     more = len(scopes) - _MOST
     return ", ".join(scopes[:_MOST]) + (f" and {more:,} more" if more > 0 else "")
 
