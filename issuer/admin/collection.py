@@ -60,18 +60,20 @@ def collection_router(
     scope, `note_of_create` what new resources may.
     """
     router = admin_router(f"/{resource_type.plural}", resource_type.plural)
-    path, name = f"/{{{resource_type.key}{convertor}}}", resource_type.name
-    New = _new(resource_type)  # noqa: N806 - a type
-    Key = Annotated[str, Path(alias=resource_type.key)]  # noqa: N806 - a type
-    Cascade = Annotated[bool, Query(description=descriptions.cascade)]  # noqa: N806 - a type
-    option = _unknown_scopes if "scopes" in resource_type.fields.model_fields else _no_option
-    AllowUnknown = Annotated[bool, Depends(option)]  # noqa: N806 - a type
-    not_kept = ("credentials-not-kept", "members-not-kept") if resource_type.gives_rights else ()
+    path = f"/{{{resource_type.key}{convertor}}}"
+    _add_list(router, resource_type, descriptions.list)
+    _add_create(router, resource_type, descriptions.create, note_of_create)
+    _add_read(router, path, resource_type, descriptions.read)
+    _add_patch(router, path, resource_type, descriptions.patch, patch_problems, note)
+    _add_delete(router, path, resource_type, descriptions, note)
+    return router
 
+
+def _add_list(router: APIRouter, resource_type: ResourceType[Any, Any], text: str) -> None:
     @router.get(
         "",
         name=f"list_{resource_type.attribute}",
-        description=descriptions.list,
+        description=text,
         response_model=Page[resource_type.model],  # type: ignore[name-defined]
     )
     def list_resources(caller: Caller, limit: Limit = 50, cursor: Cursor = None) -> Any:
@@ -79,20 +81,27 @@ def collection_router(
             read = work.collection(resource_type).page
             return page(resource_type.plural, read, resource_type.key_of, cursor, limit)
 
+
+def _add_create(
+    router: APIRouter, resource_type: ResourceType[Any, Any], text: str, note: str
+) -> None:
+    New = _new(resource_type)  # noqa: N806 - a type
+    AllowUnknown = _allow_unknown(resource_type)  # noqa: N806 - a type
+
     @router.post(
         "",
-        name=f"create_{name}",
-        description=descriptions.create,
+        name=f"create_{resource_type.name}",
+        description=text,
         status_code=201,
         response_model=_created(resource_type),
-        responses=documented("already-exists", *not_kept),
+        responses=documented("already-exists", *_not_kept(resource_type)),
     )
-    @requires(resource_type.write, note=note_of_create)
+    @requires(resource_type.write, note=note)
     def create(
         caller: Caller,
         fields: New,  # type: ignore[valid-type]
         response: Response,
-        allow_unknown_scopes: AllowUnknown = False,
+        allow_unknown_scopes: AllowUnknown = False,  # type: ignore[valid-type]
     ) -> Any:
         with caller.work(resource_type.write) as work:
             if allow_unknown_scopes:
@@ -108,30 +117,48 @@ def collection_router(
             never_stored(response)
         return _warned(created, work.warnings)
 
+
+def _add_read(
+    router: APIRouter, path: str, resource_type: ResourceType[Any, Any], text: str
+) -> None:
+    Key = _key(resource_type)  # noqa: N806 - a type
+
     @router.get(
         path,
-        name=f"read_{name}",
-        description=descriptions.read,
+        name=f"read_{resource_type.name}",
+        description=text,
         response_model=resource_type.model,
     )
-    def read(caller: Caller, key: Key, response: Response) -> Any:
+    def read(caller: Caller, key: Key, response: Response) -> Any:  # type: ignore[valid-type]
         with caller.work(resource_type.read) as work:
             return tagged(response, work.collection(resource_type).get(key))
 
+
+def _add_patch(
+    router: APIRouter,
+    path: str,
+    resource_type: ResourceType[Any, Any],
+    text: str,
+    problems: tuple[str, ...],
+    note: str,
+) -> None:
+    Key = _key(resource_type)  # noqa: N806 - a type
+    AllowUnknown = _allow_unknown(resource_type)  # noqa: N806 - a type
+
     @router.patch(
         path,
-        name=f"patch_{name}",
-        description=descriptions.patch,
+        name=f"patch_{resource_type.name}",
+        description=text,
         response_model=_with_warnings(resource_type.model),
-        responses=documented(*patch_problems, *not_kept, "not-allowed"),
+        responses=documented(*problems, *_not_kept(resource_type), "not-allowed"),
     )
     @requires(resource_type.write, note=note)
     def patch(
         caller: Caller,
-        key: Key,
+        key: Key,  # type: ignore[valid-type]
         patch: MergePatch,
         response: Response,
-        allow_unknown_scopes: AllowUnknown = False,
+        allow_unknown_scopes: AllowUnknown = False,  # type: ignore[valid-type]
         if_match: IfMatch = None,
     ) -> Any:
         kept = Kept.taken_from(patch) if resource_type.gives_rights else _NOTHING_KEPT
@@ -145,9 +172,23 @@ def collection_router(
             patched = collection.update(key, patch)
         return _warned(tagged(response, patched), work.warnings)
 
+
+def _add_delete(
+    router: APIRouter,
+    path: str,
+    resource_type: ResourceType[Any, Any],
+    descriptions: Descriptions,
+    note: str,
+) -> None:
+    Key = _key(resource_type)  # noqa: N806 - a type
+    Cascade = Annotated[bool, Query(description=descriptions.cascade)]  # noqa: N806 - a type
+
     @requires(resource_type.write, note=note)
     def delete_cascading(
-        caller: Caller, key: Key, cascade: Cascade = False, if_match: IfMatch = None
+        caller: Caller,
+        key: Key,  # type: ignore[valid-type]
+        cascade: Cascade = False,
+        if_match: IfMatch = None,
     ) -> None:
         with caller.work(resource_type.write) as work:
             collection = work.collection(resource_type)
@@ -155,17 +196,29 @@ def collection_router(
             collection.delete(key, cascade=cascade)
 
     @requires(resource_type.write, note=note)
-    def delete(caller: Caller, key: Key, if_match: IfMatch = None) -> None:
+    def delete(caller: Caller, key: Key, if_match: IfMatch = None) -> None:  # type: ignore[valid-type]
         delete_cascading(caller, key, if_match=if_match)
 
     in_use = ("in-use",) if descriptions.cascade else ()
     router.delete(
         path,
-        name=f"delete_{name}",
+        name=f"delete_{resource_type.name}",
         description=descriptions.delete,
         responses=documented(*in_use, "not-allowed"),
     )(delete_cascading if descriptions.cascade else delete)
-    return router
+
+
+def _key(resource_type: ResourceType[Any, Any]) -> Any:
+    return Annotated[str, Path(alias=resource_type.key)]
+
+
+def _allow_unknown(resource_type: ResourceType[Any, Any]) -> Any:
+    has_scopes = "scopes" in resource_type.fields.model_fields
+    return Annotated[bool, Depends(_unknown_scopes if has_scopes else _no_option)]
+
+
+def _not_kept(resource_type: ResourceType[Any, Any]) -> tuple[str, ...]:
+    return ("credentials-not-kept", "members-not-kept") if resource_type.gives_rights else ()
 
 
 async def _unknown_scopes(allow_unknown_scopes: AllowUnknownScopes = False) -> bool:
