@@ -51,22 +51,7 @@ def assignments_router(principal: ResourceType[Any, Any]) -> APIRouter:
     router = admin_router(f"/{principal.plural}/{{{principal.key}}}/roles", principal.plural)
     PrincipalId = Annotated[str, Path(alias=principal.key)]  # noqa: N806 - a type
 
-    @router.get("", name=f"list_{principal.kind}_roles")
-    def list_assignments(
-        caller: Caller,
-        principal_id: PrincipalId,
-        limit: Limit = 50,
-        cursor: Cursor = None,
-    ) -> Page[HeldRole]:
-        """List the roles, and at which audiences.
-
-        Those of a user include what the groups of the user give, and trusted issuers for the groups
-        there: `via` names the group. It is null for what is assigned to the user itself.
-        """
-        with caller.work(principal.read) as work:
-            work.collection(principal).get(principal_id)
-            held = work.assignments.held_by(principal_id)
-        return page_of("roles", held, etag, cursor, limit)
+    _add_list(router, principal)
 
     @router.put(
         "/{role}",
@@ -131,6 +116,27 @@ def assignments_router(principal: ResourceType[Any, Any]) -> APIRouter:
             work.assignments.unassign(principal_id, assignment, reason)
 
     return router
+
+
+def _add_list(router: APIRouter, principal: ResourceType[Any, Any]) -> None:
+    PrincipalId = Annotated[str, Path(alias=principal.key)]  # noqa: N806 - a type
+
+    @router.get("", name=f"list_{principal.kind}_roles")
+    def list_assignments(
+        caller: Caller,
+        principal_id: PrincipalId,
+        limit: Limit = 50,
+        cursor: Cursor = None,
+    ) -> Page[HeldRole]:
+        """List the roles, and at which audiences.
+
+        Those of a user include what the groups of the user give, and trusted issuers for the groups
+        there: `via` names the group. It is null for what is assigned to the user itself.
+        """
+        with caller.work(principal.read) as work:
+            work.collection(principal).get(principal_id)
+            held = work.assignments.held_by(principal_id)
+        return page_of("roles", held, etag, cursor, limit)
 
 
 def _assigned(work: UnitOfWork, principal_id: str, asked: Assignment) -> Assignment | None:

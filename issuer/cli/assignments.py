@@ -1,6 +1,7 @@
 """`issuer client role`, `issuer user role`, `issuer group role`: the same three commands."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Annotated, Any
@@ -45,26 +46,59 @@ def assignment_commands(
     """The commands for the roles of a `kind` of principal. `find` returns the id."""
     app = new_app(f"Assign roles to a {kind}, at one audience or everywhere.")
     text = f"The id of the {kind}." if kind == "client" else f"The id or the name of the {kind}."
-    columns = ["role", "audience", "expires_at", *(["via"] if kind == "user" else [])]
-    through = " `via` names the group that gives a role." if kind == "user" else ""
-    principal_argument = Annotated[str, argument(kind.upper(), text, complete)]
-
-    @app.command(
-        "list",
-        parameters={"principal": principal_argument},
-        help=f"""List the roles of a {kind}, each with its audience.{through}
-
-        Examples:
-
-          issuer {kind} role list {example}
-        """,
+    principal = Annotated[str, argument(kind.upper(), text, complete)]
+    commands = AssignmentCommands(app, kind, example, find, principal)
+    commands.add_list()
+    commands.add(
+        "assign",
+        Assignments.assign,
+        "Assigned the role {role} to {principal}",
+        f"Assign a role to a {kind}, or change when an assignment ends.",
+        {**_ENDS, **KEEPS.get(kind, {})},
+        " --for 8h",
     )
-    def list_assignments(principal: str) -> None:
-        with reading() as work:
-            held = work.assignments.held_by(find(work, principal))
-        output.show_all(held, columns, _in_words)
+    commands.add(
+        "unassign",
+        Assignments.unassign,
+        "Removed the role {role} from {principal}",
+        f"Remove a role from a {kind}, at the audience where it was assigned. Asks first.",
+        {"yes": Yes},
+    )
+    return app
+
+
+@dataclass(frozen=True)
+class AssignmentCommands:
+    """Adds commands to `app` that take a `principal`, an argument, which `find` reads."""
+
+    app: CommandApp
+    kind: str
+    example: str
+    find: Callable[[UnitOfWork, str], str]
+    principal: Any
+
+    def add_list(self) -> None:
+        kind = self.kind
+        columns = ["role", "audience", "expires_at", *(["via"] if kind == "user" else [])]
+        through = " `via` names the group that gives a role." if kind == "user" else ""
+
+        @self.app.command(
+            "list",
+            parameters={"principal": self.principal},
+            help=f"""List the roles of a {kind}, each with its audience.{through}
+
+            Examples:
+
+              issuer {kind} role list {self.example}
+            """,
+        )
+        def list_assignments(principal: str) -> None:
+            with reading() as work:
+                held = work.assignments.held_by(self.find(work, principal))
+            output.show_all(held, columns, _in_words)
 
     def add(
+        self,
         verb: str,
         change: Callable[[Assignments, str, Assignment, str], None],
         done: str,
@@ -72,15 +106,17 @@ def assignment_commands(
         more: dict[str, Any],
         more_options: str = "",
     ) -> None:
-        @app.command(
+        example = f"issuer {self.kind} role {verb} {self.example} web-runner"
+
+        @self.app.command(
             verb,
-            parameters={"principal": principal_argument, "role": RoleName, **_WHERE, **more},
+            parameters={"principal": self.principal, "role": RoleName, **_WHERE, **more},
             help=f"""{summary}
 
             Examples:
 
-              issuer {kind} role {verb} {example} web-runner --audience my-os
-              issuer {kind} role {verb} {example} web-runner --everywhere{more_options}
+              {example} --audience my-os
+              {example} --everywhere{more_options}
             """,
         )
         def change_assignment(
@@ -108,7 +144,7 @@ def assignment_commands(
             principal_id = principal
             for confirmation in confirming(yes=yes):
                 with confirmation, changing(keep_credentials, keep_members) as work:
-                    principal_id = find(work, principal_id)
+                    principal_id = self.find(work, principal_id)
                     change(work.assignments, principal_id, assignment, reason)
                     if verb == "unassign":
                         loss = f"unassign the role {role} from {principal}, {assignment.where}"
@@ -118,23 +154,6 @@ def assignment_commands(
                 f"{until(assignment.expires_at)}.",
                 {f"{verb}ed": assignment.model_dump(mode="json", exclude_unset=True)},
             )
-
-    add(
-        "assign",
-        Assignments.assign,
-        "Assigned the role {role} to {principal}",
-        f"Assign a role to a {kind}, or change when an assignment ends.",
-        {**_ENDS, **KEEPS.get(kind, {})},
-        " --for 8h",
-    )
-    add(
-        "unassign",
-        Assignments.unassign,
-        "Removed the role {role} from {principal}",
-        f"Remove a role from a {kind}, at the audience where it was assigned. Asks first.",
-        {"yes": Yes},
-    )
-    return app
 
 
 def _in_words(held: HeldRole) -> dict[str, str]:
