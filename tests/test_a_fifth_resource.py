@@ -18,6 +18,7 @@ from issuer import manifest, scopes
 from issuer.admin.collection import Descriptions, collection_router
 from issuer.admin.refusals import install_problem_handlers
 from issuer.audit import Actor
+from issuer.background.turns import Turns
 from issuer.cli.collection import CollectionCommands
 from issuer.cli.command import new_app
 from issuer.cli.members import key_argument, options_of
@@ -116,7 +117,9 @@ def admin(deployment: Deployment, token_endpoint: TokenDriver) -> Iterator[Admin
     with deployment.services.database.transaction() as session:
         _OtherTables.metadata.create_all(session.connection())
     app = FastAPI()
-    app.state.admin = SimpleNamespace(administration=deployment.services.administration)
+    app.state.admin = SimpleNamespace(
+        administration=deployment.services.administration, turns=Turns(lambda: False)
+    )
     app.include_router(
         collection_router(
             PLACE,
