@@ -16,7 +16,7 @@ from issuer.catalogue import UnknownVersion, lint, scopes
 from issuer.clients import CLIENT
 from issuer.directory import Through
 from issuer.errors import InvalidCredentials, InvalidField, TooManyRequests, Unavailable
-from issuer.explain.explaining import AccessQuestion, PreviewRequest
+from issuer.explain.explaining import PreviewRequest, Question
 from issuer.fields.fields import MAX_SCOPES, Fields
 from issuer.users import USER
 
@@ -127,7 +127,7 @@ def _linted(to_lint: ScopesToLint) -> Findings:
     note="A question about a client requires issuer:clients:read, about a user issuer:users:read,"
     " about a user through a client, or a client on behalf of a user, both.",
 )
-def explain(caller: Caller, question: AccessQuestion) -> Explained:
+def explain(caller: Caller, question: Question) -> Explained:
     """Explain whether a client, a user or a token may make a request. Nothing is issued.
 
     `on_behalf_of`: the client acts for that user, with a token that it gets in exchange for one of

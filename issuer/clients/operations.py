@@ -4,7 +4,7 @@ from typing import Protocol
 
 from issuer.clients.client import CLIENT
 from issuer.clients.clients import Clients
-from issuer.operations import About, Operation, Question
+from issuer.operations import About, Operation, OperationQuestion
 
 
 class ClientWork(Protocol):
@@ -13,8 +13,8 @@ class ClientWork(Protocol):
     clients: Clients
 
 
-def _revoking(_: ClientWork, about: About) -> Question:
-    return Question(
+def _revoking(_: ClientWork, about: About) -> OperationQuestion:
+    return OperationQuestion(
         f"Revoke all tokens of {about.name}?",
         "Every token issued to it so far is refused everywhere within seconds, those of people"
         " who signed in through it included. It may get new ones. This cannot be undone.",

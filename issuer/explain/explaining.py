@@ -78,7 +78,7 @@ class Subject(Fields):
         return self
 
 
-class AccessQuestion(Subject):
+class Question(Subject):
     """May the subject do `method path` at the audience?
 
     The audience is an AgentOS of this `version`, or the issuer itself, where `version` is ignored.
@@ -226,7 +226,7 @@ class Explainer:
     reader: TokenReader
     own_api: OwnApi
 
-    def explain(self, question: AccessQuestion) -> Explanation:
+    def explain(self, question: Question) -> Explanation:
         """`NotFound` for an unknown subject, `InvalidCredentials` for a token that is not valid."""
         if question.token is not None:
             return self._explain_token(question, question.token)
@@ -279,7 +279,7 @@ class Explainer:
         verified = self.reader.read(token)
         return verified.subject, verified.subject != verified.client_id
 
-    def _explain_token(self, question: AccessQuestion, token: str) -> Explanation:
+    def _explain_token(self, question: Question, token: str) -> Explanation:
         verified = self.reader.read(token)
         if question.audience not in {None, verified.audience}:
             raise InvalidField("audience", f"the token is for {verified.audience}")
@@ -292,7 +292,7 @@ class Explainer:
             verified.audience, decision, tuple(sorted(held)), sources, actors=verified.actors
         )
 
-    def _explain_delegation(self, question: AccessQuestion, asked: _Delegation) -> Explanation:
+    def _explain_delegation(self, question: Question, asked: _Delegation) -> Explanation:
         held, audience = asked.authorization.scopes, asked.audience
         decision = self._decide(audience.id, held, question)
         if asked.refusal and decision.needs_token:
@@ -370,7 +370,7 @@ class Explainer:
             (is_allowed,) = allowed_to_act(session.connection(), [asked])
         return is_allowed
 
-    def _decide(self, audience_id: str, held: frozenset[str], question: AccessQuestion) -> Decision:
+    def _decide(self, audience_id: str, held: frozenset[str], question: Question) -> Decision:
         if audience_id == self.own_api.audience:
             return self.own_api.decide(held, question.method, question.path)
         method, path, version = question.method, question.path, question.version

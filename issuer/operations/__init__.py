@@ -3,6 +3,6 @@
 Each package of the domain declares its own in `operations.py`; each interface has one renderer.
 """
 
-from issuer.operations.operation import About, Operation, PartOf, Question
+from issuer.operations.operation import About, Operation, OperationQuestion, PartOf
 
-__all__ = ["About", "Operation", "PartOf", "Question"]
+__all__ = ["About", "Operation", "OperationQuestion", "PartOf"]

@@ -32,7 +32,7 @@ class About:
 
 
 @dataclass(frozen=True)
-class Question:
+class OperationQuestion:
     """What is asked before something ends: what to do, what that means, the label of a button."""
 
     what: str
@@ -95,7 +95,7 @@ class Operation(Generic[Work]):
     summary: str
     more: str = ""
     """What else to know, for those who read on."""
-    question: Callable[[Work, About], Question] | None = None
+    question: Callable[[Work, About], OperationQuestion] | None = None
     """None for what takes nothing away."""
     run: Callable[[Work, str, str], None]
     """With the id of the owner and the key of the item; `NotFound`."""

@@ -4,7 +4,7 @@ from typing import Protocol
 
 from issuer.fields.text import escaped
 from issuer.languages.browsers import browser_name
-from issuer.operations import About, Operation, PartOf, Question
+from issuer.operations import About, Operation, OperationQuestion, PartOf
 from issuer.resources import one_of
 from issuer.sign_in.factors import Factor, Factors
 from issuer.sign_in.identities import Identities, Identity
@@ -40,20 +40,20 @@ def _consents(work: SignInWork, user_id: str) -> list[Consent]:
     return work.consents.of_user(user_id)
 
 
-def _removing(work: SignInWork, about: About) -> Question:
+def _removing(work: SignInWork, about: About) -> OperationQuestion:
     user_id = about.owner.id
     factor = work.factors.get(user_id, about.item)
     why = f"{SIGNS_OUT} This cannot be undone."
     if len(work.factors.of_user(user_id)) == 1:
         why = f"It is the last second factor: the recovery codes end with it. {why}"
         why += f" {_afterwards(work, about)}"
-    return Question(f"Remove “{escaped(factor.name)}” of {about.name}?", why, "Remove")
+    return OperationQuestion(f"Remove “{escaped(factor.name)}” of {about.name}?", why, "Remove")
 
 
-def _resetting(work: SignInWork, about: About) -> Question:
+def _resetting(work: SignInWork, about: About) -> OperationQuestion:
     factors = work.factors.of_user(about.owner.id)
     names = ", ".join(f"“{escaped(each.name)}”" for each in factors)
-    return Question(
+    return OperationQuestion(
         f"Remove all second factors of {about.name}?",
         f"{names or 'Nothing'} and the recovery codes are removed. {SIGNS_OUT}"
         f" This cannot be undone. {_afterwards(work, about)}",
@@ -70,7 +70,7 @@ def _afterwards(work: SignInWork, about: About) -> str:
     return f"{about.name} signs in with the password alone."
 
 
-def _unlinking(work: SignInWork, about: About) -> Question:
+def _unlinking(work: SignInWork, about: About) -> OperationQuestion:
     user_id = about.owner.id
     identity = work.identities.get(user_id, about.item)
     why = (
@@ -82,13 +82,13 @@ def _unlinking(work: SignInWork, about: About) -> Question:
     if len(work.identities.of_user(user_id)) == 1 and not has_another_way:
         why += f" It is the only way to sign in: {about.name} needs an invitation then."
     what = f"Unlink the account {escaped(identity.subject)} of {identity.issuer}?"
-    return Question(what, why, "Unlink")
+    return OperationQuestion(what, why, "Unlink")
 
 
-def _signing_out(work: SignInWork, about: About) -> Question:
+def _signing_out(work: SignInWork, about: About) -> OperationQuestion:
     session = work.sessions.get(about.owner.id, about.item)
     where = f" from {session.address}" if session.address else ""
-    return Question(
+    return OperationQuestion(
         f"Sign {about.name} out of {browser_name(session.user_agent)}?",
         f"The session{where} ends, and every token that applications got in it is refused within"
         " seconds. Other sessions go on."
@@ -97,8 +97,8 @@ def _signing_out(work: SignInWork, about: About) -> Question:
     )
 
 
-def _withdrawing(_: SignInWork, about: About) -> Question:
-    return Question(
+def _withdrawing(_: SignInWork, about: About) -> OperationQuestion:
+    return OperationQuestion(
         f"Withdraw what {about.name} allowed {about.item}?",
         f"At every audience. The tokens that {about.item} has for {about.name} are refused within"
         f" seconds, and it must ask {about.name} again.",

@@ -91,7 +91,11 @@ def bounded(user_agent: str | None) -> str | None:
 
 
 class ListedSession(SignInSession):
-    """A session of a user. `trusted_issuer` is the one with an account at which it began."""
+    """A session of a user, with its authentication methods (RFC 8176), used at `authenticated_at`.
+
+    With `second_factor_due` the password was right, and nothing else is proven. `trusted_issuer` is
+    the one with an account at which it began.
+    """
 
     trusted_issuer: str | None
 

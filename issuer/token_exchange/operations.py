@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from issuer.operations import About, Operation, PartOf, Question
+from issuer.operations import About, Operation, OperationQuestion, PartOf
 from issuer.token_exchange.delegations import Delegation, Delegations
 from issuer.users import USER
 from issuer.users.users import Users
@@ -20,8 +20,8 @@ def _delegations(work: DelegationWork, user_id: str) -> list[Delegation]:
     return work.delegations.of_user(user_id)
 
 
-def _stopping(_: DelegationWork, about: About) -> Question:
-    return Question(
+def _stopping(_: DelegationWork, about: About) -> OperationQuestion:
+    return OperationQuestion(
         f"Stop {about.item} from acting for {about.name}?",
         f"The tokens that it got in exchange for those of {about.name} are refused within seconds,"
         " and so is what others got for them. Where consent is needed,"

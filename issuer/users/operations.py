@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from issuer.operations import About, Operation, Question
+from issuer.operations import About, Operation, OperationQuestion
 from issuer.users.user import USER
 from issuer.users.users import Users
 
@@ -15,8 +15,8 @@ class UserWork(Protocol):
     users: Users
 
 
-def _revoking(_: UserWork, about: About) -> Question:
-    return Question(
+def _revoking(_: UserWork, about: About) -> OperationQuestion:
+    return OperationQuestion(
         f"Sign {about.name} out everywhere?",
         f"{SIGNS_OUT} {about.name} can sign in again. This cannot be undone."
         f"{' This is you: you are signed out, too.' if about.is_self else ''}",

@@ -5,7 +5,7 @@ from urllib.parse import quote
 import pytest
 
 from issuer.clients.documents import read_document
-from issuer.explain.explaining import AccessQuestion
+from issuer.explain.explaining import Question
 from tests.builders import URL, Deployment
 from tests.clients.test_documents import body
 from tests.drivers import AdminApi, problem
@@ -70,6 +70,6 @@ def test_explanations_read_such_paths_alike(deployment: Deployment, below: str):
     path = f"/admin/v1/clients/https%3A%2F%2Fapp.example{below}"
     assert deployment.http.get(path).status_code == 401
     asked = {"client_id": deployment.admin.client_id, "audience": URL, "method": "PATCH"}
-    question = AccessQuestion.read({**asked, "path": path})
+    question = Question.read({**asked, "path": path})
     decision = deployment.services.administration.explainer.explain(question).decision
     assert (decision.allowed, decision.required) == (True, ("issuer:clients:write",))

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from starlette.testclient import TestClient
 
-from issuer.explain.explaining import AccessQuestion, Explainer, Explanation
+from issuer.explain.explaining import Explainer, Explanation, Question
 from issuer.scopes import ISSUER_RESOURCES, ISSUER_SCOPES
 from issuer.server.own_routes import own_routes
 from issuer.tokens import Authorization
@@ -86,7 +86,7 @@ class Asker:
     def explained(self, method: str, path: str) -> Explanation:
         own = self._deployment.services.settings.url
         question = {"client_id": self.client_id, "audience": own, "method": method, "path": path}
-        return self.explainer.explain(AccessQuestion.read(question))
+        return self.explainer.explain(Question.read(question))
 
     def opens(self, method: str, path: str) -> bool:
         """Whether the request, with any of its bodies, is not refused for a missing scope."""

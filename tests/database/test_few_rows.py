@@ -13,7 +13,7 @@ from issuer.roles import RoleFields
 from tests.builders import Deployment
 from tests.rows import rows
 
-AccessQuestion = Callable[[UnitOfWork], object]
+Question = Callable[[UnitOfWork], object]
 
 
 @rows(
@@ -44,7 +44,7 @@ AccessQuestion = Callable[[UnitOfWork], object]
         ),
     },
 )
-def test_no_question_reads_everybody(index: str, question: AccessQuestion, deployment: Deployment):
+def test_no_question_reads_everybody(index: str, question: Question, deployment: Deployment):
     with planning(deployment) as plans, deployment.changing() as work:
         question(work)
     assert [line for line in plans if index in line]

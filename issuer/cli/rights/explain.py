@@ -31,7 +31,7 @@ from issuer.cli.options import (
 from issuer.composition import Administration, UnitOfWork
 from issuer.directory import ClientRecord, UserRecord
 from issuer.errors import InvalidCredentials, InvalidField, NotFound
-from issuer.explain.explaining import AccessQuestion, Explanation, PreviewRequest, ScopeSource
+from issuer.explain.explaining import Explanation, PreviewRequest, Question, ScopeSource
 from issuer.fields.text import did_you_mean
 from issuer.fields.times import until
 from issuer.inspection.components import named_in
@@ -99,7 +99,7 @@ def explain(
             or client_and_user(administration, subject_name[0], client)
         )
         members = given(audience=audience, method=method, path=path, version=agno)
-        question = AccessQuestion.read({**subject, **members})
+        question = Question.read({**subject, **members})
         with suggesting_audiences(administration, audience):
             explanation = _explained(administration, question)
         with administration.reading() as work:
@@ -141,7 +141,7 @@ def _acting(
     return {"client_id": name, "on_behalf_of": told}
 
 
-def _explained(administration: Administration, question: AccessQuestion) -> Explanation:
+def _explained(administration: Administration, question: Question) -> Explanation:
     administration.explainer.own_api.routes = partial(routes_of, administration.settings)
     try:
         return administration.explainer.explain(question)

@@ -14,16 +14,16 @@ from starlette.testclient import TestClient
 
 from tests.agentos.adapter import configurations
 
-AccessQuestion = dict[str, Any]
+Question = dict[str, Any]
 
 
-def answers(questions: list[AccessQuestion]) -> list[dict[str, Any]]:
+def answers(questions: list[Question]) -> list[dict[str, Any]]:
     """Questions with the same `app` and `settings` are put to one app."""
     apps: dict[str, TestClient] = {}
     return [answer(client_of(apps, question), question["request"]) for question in questions]
 
 
-def client_of(apps: dict[str, TestClient], question: AccessQuestion) -> TestClient:
+def client_of(apps: dict[str, TestClient], question: Question) -> TestClient:
     name = json.dumps([question["app"], question["settings"]])
     if name not in apps:
         app = getattr(configurations, question["app"])(**question["settings"])

@@ -11,7 +11,7 @@ from issuer.audiences import AUDIENCE
 from issuer.catalogue import NEWEST, SUPPORTED, UnknownVersion
 from issuer.clients import CLIENT
 from issuer.errors import InvalidField, NotFound
-from issuer.explain.explaining import AccessQuestion
+from issuer.explain.explaining import Question
 from issuer.inspection import Components
 from issuer.inspection.components import FAMILIES, names_of
 from issuer.users import USER
@@ -40,7 +40,7 @@ _FIELDS = {
 }
 
 
-def asked(operator: Operator, values: Mapping[str, str]) -> AccessQuestion:
+def asked(operator: Operator, values: Mapping[str, str]) -> Question:
     """The question; `InvalidField` for fields of the form.
 
     A request is named by method and path, by an agent, team or workflow and a verb, or by a scope
@@ -50,7 +50,7 @@ def asked(operator: Operator, values: Mapping[str, str]) -> AccessQuestion:
     members = {**_subject(operator, values), "method": method, "path": path}
     members |= {name: values[name] for name in ("audience", "version") if values.get(name)}
     try:
-        return AccessQuestion.read(members)
+        return Question.read(members)
     except InvalidField as error:
         raise error.renamed(_FIELDS) from None
 
@@ -187,7 +187,7 @@ class ExplainScreen(ConsoleScreen):
         }
         return self.answer("explain", "Explain", values=values, **usual | shown)
 
-    def _answer(self, question: AccessQuestion) -> tuple[str, dict[str, Any]]:
+    def _answer(self, question: Question) -> tuple[str, dict[str, Any]]:
         """The audience, and the decision there as its template shows it.
 
         `subjects` are the ids it is about, each with its plural.
@@ -241,7 +241,7 @@ class ExplainScreen(ConsoleScreen):
             return ()
         return (allow_audience(self.commands, client, audience),)
 
-    def _command(self, question: AccessQuestion, audience: str) -> Command:
+    def _command(self, question: Question, audience: str) -> Command:
         told = question.on_behalf_of
         through = told.client_id if told else question.client_id if question.user_id else None
         subject = question.user_id or question.client_id or ""

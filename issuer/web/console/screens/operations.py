@@ -7,7 +7,7 @@ from typing import Any
 from starlette.responses import Response
 
 from issuer.composition import UnitOfWork
-from issuer.operations import About, Operation, Question
+from issuer.operations import About, Operation, OperationQuestion
 from issuer.web.console.screens.action import Confirmation
 from issuer.web.console.screens.resource import Action, ResourceScreen
 
@@ -41,7 +41,7 @@ def _action(operation: Operation[Any]) -> Action:
 
 
 def _asked(
-    question: Callable[[Any, About], Question], about: About, work: UnitOfWork
+    question: Callable[[Any, About], OperationQuestion], about: About, work: UnitOfWork
 ) -> Confirmation:
     asked = question(work, about)
     return asked.what, asked.why, asked.button
