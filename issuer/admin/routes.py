@@ -11,6 +11,7 @@ from urllib.parse import quote, unquote
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
 
 from issuer import scopes
 from issuer.admin.access import authenticate
@@ -122,7 +123,10 @@ class AdminRoute(APIRoute):
             request = StrictJsonRequest(request.scope, request.receive)
             if method == "GET":
                 return _conditional(request, await handle(request))
-            await request.body()  # however slowly it comes
+            try:
+                await request.body()  # however slowly it comes
+            except ClientDisconnect:
+                raise ProblemRaised("malformed-request", "The body ends too early.") from None
             async with admin_parts(request).turns.turn():
                 return await handle(request)
 

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
+from starlette.types import Message
 
 from issuer.provisioning.planning import MIN_BYTES_OF_OWN_PROCESS
 from tests.admin.test_explain_own_api import below
@@ -140,3 +141,39 @@ def test_a_third_concurrent_plan_is_503_with_retry_after(
         assert third.headers["retry-after"] == "1"
         assert [each.result().status_code for each in under_way] == [200, 200]
     assert admin("POST", "/manifest/plan", json={}).status_code == 200
+
+
+@pytest.mark.parametrize("method", ["PATCH", "DELETE"])
+def test_a_caller_who_leaves_before_the_body_has_come_is_no_failure_of_the_server(
+    deployment: Deployment, admin: AdminApi, method: str
+):
+    """No traceback in the log, and no alert about it."""
+    deployment.role("runner", ["agents:run"])
+    sent: list[Message] = []
+    arriving = iter(
+        [{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}]
+    )
+
+    async def receive() -> Message:
+        return next(arriving)
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    path = "/admin/v1/roles/runner"
+    headers = {**admin.headers, "content-type": "application/json", "content-length": "100"}
+    scope = {
+        "type": "http",
+        "method": method,
+        "path": path,
+        "raw_path": path.encode(),
+        "root_path": "",
+        "query_string": b"",
+        "scheme": "https",
+        "server": ("id.example", 443),
+        "client": ("192.0.2.1", 1000),
+        "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
+    }
+    deployment.http.portal.call(deployment.http.app, scope, receive, send)
+    assert sent[0]["status"] == 400
+    assert admin.get("/roles/runner").status_code == 200
