@@ -338,7 +338,7 @@ def test_the_url_is_changed_and_the_database_migrated_as_the_pages_say(tmp_path:
 
 
 def test_tokens_are_revoked_as_the_page_says(issuer: RunningIssuer):
-    issuer.deployment.user("alice", password=None)
+    issuer.deployment.user("alice")  # without a password there could be no token
     issuer.deployment.client("ci-bot")
     with changing_only(issuer.deployment, "revoke-tokens.md"):
         run_page(Cli(issuer.environment), "revoke-tokens.md")
