@@ -54,9 +54,9 @@ class Confirmation:
 
     def require_answer(self, question: str, why: str, *, of_scripts: bool) -> None:
         """Roll the change back and ask, unless it was; a script only if that is `of_scripts`."""
-        is_asked = of_scripts or sys.stdin.isatty()
-        if is_asked and not self._yes and question not in self._confirmed:
-            raise _Unconfirmed(f"{question} {why}", question)
+        said, is_asked = f"{question} {why}", of_scripts or sys.stdin.isatty()
+        if is_asked and not self._yes and said not in self._confirmed:
+            raise _Unconfirmed(said, said)
 
     def _ask(self, said: str, *losses: str) -> None:
         """`NotAllowed` unless somebody at the terminal confirms."""
