@@ -36,6 +36,7 @@ def _add_list(router: APIRouter, part: PartOf[Any, Any]) -> None:
         caller: Caller, owner_id: OwnerId, limit: Limit = 50, cursor: Cursor = None
     ) -> Any:
         with caller.work(part.owner.read) as work:
+            work.collection(part.owner).get(owner_id)
             items = part.items(work, owner_id)
         return page_of(part.plural, items, part.position, cursor, limit)
 

@@ -22,12 +22,9 @@ from issuer.audit.chain_store import Outcome
 
 OCSF_VERSION: Final = "1.8.0"
 
-
 _PRODUCT = {"name": "AgentOS issuer", "vendor_name": "agentos-issuer", "version": __version__}
 _UNKNOWN = "unknown"
 _INFORMATIONAL, _LOW, _MEDIUM = (1, "Informational"), (2, "Low"), (3, "Medium")
-
-
 _OF_ACCOUNTS = frozenset({"user", "factor", "identity", "invitation", "password_reset"})
 _OF_ENTITIES = {
     **dict.fromkeys(("created", "announced", "granted", "registered"), 1),

@@ -64,7 +64,7 @@ class OperationCommands:
                     found = self._find(work, owner_id)
                     owner_id = operation.owner.key_of(found)
                     ask = operation.question
-                    question = ask and ask(work, About(found, owner, item))
+                    question = ask and ask(work, About(owner_id, owner, item))
                     operation.run(work, owner_id, item)
                     if question:
                         confirmation.require_answer(

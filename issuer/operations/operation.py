@@ -17,7 +17,7 @@ Item = TypeVar("Item", bound=BaseModel)
 class About:
     """What is asked about: the owner, and the key of the item; empty for all of them."""
 
-    owner: Any
+    owner_id: str
     name: str
     """What sentences call the owner."""
     item: str
@@ -28,7 +28,7 @@ class About:
     @property
     def is_self(self) -> bool:
         """Whether the owner is the user who asks."""
-        return self.own_id is not None and self.owner.id == self.own_id
+        return self.owner_id == self.own_id
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class PartOf(Generic[Work, Item]):
     lists: str
     """What the list shows, a sentence and what to know about it."""
     items: Callable[[Work, str], Sequence[Item]]
-    """All of the owner with this id; `NotFound` without such an owner."""
+    """All of the owner with this id."""
     item: Callable[[Work, str, str], Item] | None = None
     """One of them, by its key; `NotFound`. None if the key stands for several items."""
     key: str = "id"

@@ -12,13 +12,11 @@ from issuer.sign_in.session_revoker import Consent, Consents, Sessions
 from issuer.sign_in.sessions_store import ListedSession
 from issuer.users import USER
 from issuer.users.operations import SIGNS_OUT
-from issuer.users.users import Users
 
 
 class SignInWork(Protocol):
     """What these use of a unit of work."""
 
-    users: Users
     factors: Factors
     identities: Identities
     sessions: Sessions
@@ -27,7 +25,6 @@ class SignInWork(Protocol):
 
 
 def _sessions(work: SignInWork, user_id: str) -> list[ListedSession]:
-    work.users.get(user_id)
     issuers = {each.id: each.issuer for each in work.identities.of_user(user_id)}
     return [
         ListedSession(**dict(each), trusted_issuer=issuers.get(each.identity_id or ""))
@@ -35,13 +32,8 @@ def _sessions(work: SignInWork, user_id: str) -> list[ListedSession]:
     ]
 
 
-def _consents(work: SignInWork, user_id: str) -> list[Consent]:
-    work.users.get(user_id)
-    return work.consents.of_user(user_id)
-
-
 def _removing(work: SignInWork, about: About) -> OperationQuestion:
-    user_id = about.owner.id
+    user_id = about.owner_id
     factor = work.factors.get(user_id, about.item)
     why = f"{SIGNS_OUT} This cannot be undone."
     if len(work.factors.of_user(user_id)) == 1:
@@ -51,7 +43,7 @@ def _removing(work: SignInWork, about: About) -> OperationQuestion:
 
 
 def _resetting(work: SignInWork, about: About) -> OperationQuestion:
-    factors = work.factors.of_user(about.owner.id)
+    factors = work.factors.of_user(about.owner_id)
     names = ", ".join(f"“{escaped(each.name)}”" for each in factors)
     return OperationQuestion(
         f"Remove all second factors of {about.name}?",
@@ -63,7 +55,7 @@ def _resetting(work: SignInWork, about: About) -> OperationQuestion:
 
 def _afterwards(work: SignInWork, about: About) -> str:
     """How the user signs in without a second factor."""
-    if not work.factors.methods_of(about.owner.id)[about.owner.id].has_password:
+    if not work.factors.methods_of(about.owner_id)[about.owner_id].has_password:
         return f"There is no password: {about.name} can only sign in after another invitation."
     if work.requires_second_factor:
         return f"{about.name} sets up another one at the next sign-in."
@@ -71,7 +63,7 @@ def _afterwards(work: SignInWork, about: About) -> str:
 
 
 def _unlinking(work: SignInWork, about: About) -> OperationQuestion:
-    user_id = about.owner.id
+    user_id = about.owner_id
     identity = work.identities.get(user_id, about.item)
     why = (
         f"{about.name} cannot sign in with it any more. Sessions that began there end, and access"
@@ -86,7 +78,7 @@ def _unlinking(work: SignInWork, about: About) -> OperationQuestion:
 
 
 def _signing_out(work: SignInWork, about: About) -> OperationQuestion:
-    session = work.sessions.get(about.owner.id, about.item)
+    session = work.sessions.get(about.owner_id, about.item)
     where = f" from {session.address}" if session.address else ""
     return OperationQuestion(
         f"Sign {about.name} out of {browser_name(session.user_agent)}?",
@@ -151,7 +143,7 @@ CONSENTS = PartOf[SignInWork, Consent](
     model=Consent,
     about="What a user allowed clients to do.",
     lists="List what a user allowed clients to do, by client and audience.",
-    items=_consents,
+    items=lambda work, user_id: work.consents.of_user(user_id),
     key="client_id",
     order=lambda consent: f"{consent.client_id} {consent.audience or ''}",
     columns=("client_id", "audience", "granted_at", "openid_scopes", "scopes"),

@@ -5,19 +5,12 @@ from typing import Protocol
 from issuer.operations import About, Operation, OperationQuestion, PartOf
 from issuer.token_exchange.delegations import Delegation, Delegations
 from issuer.users import USER
-from issuer.users.users import Users
 
 
 class DelegationWork(Protocol):
     """What these use of a unit of work."""
 
-    users: Users
     delegations: Delegations
-
-
-def _delegations(work: DelegationWork, user_id: str) -> list[Delegation]:
-    work.users.get(user_id)
-    return work.delegations.of_user(user_id)
 
 
 def _stopping(_: DelegationWork, about: About) -> OperationQuestion:
@@ -37,7 +30,7 @@ DELEGATIONS = PartOf[DelegationWork, Delegation](
     model=Delegation,
     about="Which clients act for a user with exchanged tokens (RFC 8693).",
     lists="List which clients act for a user now, with tokens that they exchanged (RFC 8693).",
-    items=_delegations,
+    items=lambda work, user_id: work.delegations.of_user(user_id),
     key="client_id",
     order=lambda it: f"{it.client_id} {it.audience} {it.from_client} {it.from_audience}",
     columns=("client_id", "audience", "from_client", "from_audience", "expires_at"),

@@ -7,6 +7,7 @@ from issuer.users.user import USER
 from issuer.users.users import Users
 
 SIGNS_OUT = "Every session ends, and every token is refused within seconds."
+SIGNS_YOU_OUT = " This is you: you are signed out, too."
 
 
 class UserWork(Protocol):
@@ -19,7 +20,7 @@ def _revoking(_: UserWork, about: About) -> OperationQuestion:
     return OperationQuestion(
         f"Sign {about.name} out everywhere?",
         f"{SIGNS_OUT} {about.name} can sign in again. This cannot be undone."
-        f"{' This is you: you are signed out, too.' if about.is_self else ''}",
+        f"{SIGNS_YOU_OUT if about.is_self else ''}",
         "Sign out everywhere",
     )
 

@@ -179,8 +179,9 @@ def pin_document(
     output.show(client)
 
 
+operations = OperationCommands(app, ClientId, lambda work, id_: work.clients.get(id_), "ci-bot")
 for each in OPERATIONS:
-    OperationCommands(app, ClientId, lambda work, id_: work.clients.get(id_), "ci-bot").add(each)
+    operations.add(each)
 
 
 def _with_it(work: UnitOfWork, client: Client) -> str:

@@ -1,14 +1,10 @@
 """`issuer user factor`, `identity`, `session`, `consent` and `delegation`."""
 
-from collections.abc import Callable
-
 from issuer.cli import output
 from issuer.cli.command import given, option
-from issuer.cli.confirming import confirming
 from issuer.cli.opening import changing, find_user
 from issuer.cli.operations import OperationCommands
 from issuer.cli.options import UserName, known_clients, known_trusted_issuers
-from issuer.composition import UnitOfWork
 from issuer.sign_in import operations
 from issuer.sign_in.identities import IdentityFields
 from issuer.token_exchange import operations as delegations
@@ -21,16 +17,6 @@ def add_sign_in(of_users: OperationCommands) -> None:
     of_users.part(operations.SESSIONS, operations.OPERATIONS)
     of_users.part(operations.CONSENTS, operations.OPERATIONS, known_clients)
     of_users.part(delegations.DELEGATIONS, delegations.OPERATIONS, known_clients)
-
-
-def end_for(user: str, end: Callable[[UnitOfWork, str], str], *, yes: bool) -> str:
-    """End something of a user, whose id this returns. `end` returns what to ask on a terminal."""
-    user_id = user
-    for confirmation in confirming(yes=yes):
-        with confirmation, changing() as work:
-            user_id = find_user(work, user_id).id
-            confirmation.require_on_terminal(end(work, user_id))
-    return user_id
 
 
 def add_identity(

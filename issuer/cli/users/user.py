@@ -11,13 +11,13 @@ from issuer.cli import output
 from issuer.cli.assignments import assignment_commands
 from issuer.cli.collection import CollectionCommands
 from issuer.cli.command import argument, flag, given, new_app, option
-from issuer.cli.confirming import Yes, ask
+from issuer.cli.confirming import Yes, ask, confirming
 from issuer.cli.members import option_of, options_of
 from issuer.cli.opening import administering, changing, find_user, operator
 from issuer.cli.operations import OperationCommands
 from issuer.cli.options import PasswordStdin, UserName, known_users
 from issuer.cli.users.importing import import_users
-from issuer.cli.users.sign_in import add_sign_in, end_for
+from issuer.cli.users.sign_in import add_sign_in
 from issuer.composition import UnitOfWork
 from issuer.fields.text import with_counts
 from issuer.roles import HeldRole
@@ -150,7 +150,7 @@ def invite(
       issuer user invite alice --cancel
     """
     if cancel:
-        user_id = end_for(user, _cancel_link, yes=yes)
+        user_id = _cancel_link(user, yes=yes)
         output.say(f"The link of {user} is useless now.", {"cancelled": user_id})
         return
     fields = InvitationFields.read(given(lifetime=lifetime, by_email=by_email))
@@ -163,9 +163,17 @@ def invite(
     output.say(said, {"id": user_id, **made.model_dump(mode="json", exclude_none=True)})
 
 
-def _cancel_link(work: UnitOfWork, user_id: str) -> str:
-    work.invitations.delete(user_id)
-    return f"cancel the link with which {work.users.get(user_id).username} sets a password"
+def _cancel_link(user: str, *, yes: bool) -> str:
+    """The id of the user."""
+    user_id = user
+    for confirmation in confirming(yes=yes):
+        with confirmation, changing() as work:
+            found = find_user(work, user_id)
+            user_id = found.id
+            work.invitations.delete(user_id)
+            loss = f"cancel the link with which {found.username} sets a password"
+            confirmation.require_on_terminal(loss)
+    return user_id
 
 
 for each in OPERATIONS:

@@ -31,7 +31,7 @@ def _action(operation: Operation[Any]) -> Action:
 
         if operation.question is None:
             return screen.done(run, done, command)
-        about = About(screen.resource, screen.name, item, session.user_id, session.id)
+        about = About(key, screen.name, item, session.user_id, session.id)
         ask = partial(_asked, operation.question, about)
         return screen.confirmed(
             ask, command, run, done, {operation.parameter: item} if item else None

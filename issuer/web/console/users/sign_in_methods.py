@@ -8,6 +8,7 @@ from issuer.fields.times import in_seconds
 from issuer.sign_in import InvitationFields, NewInvitation
 from issuer.sign_in.identities import IdentityFields
 from issuer.users import USER, User
+from issuer.users.operations import SIGNS_YOU_OUT
 from issuer.web.console.screens.commands import Commands
 from issuer.web.console.screens.resource import ResourceScreen
 from issuer.web.console.screens.screen import ConsoleScreen
@@ -56,7 +57,7 @@ def invitation_command(
 def warning(screen: ResourceScreen) -> str:
     """A sentence for users who are about to end their own sessions; empty for others."""
     is_self = screen.key == screen.operator.session.user_id
-    return " This is you: you are signed out, too." if is_self else ""
+    return SIGNS_YOU_OUT if is_self else ""
 
 
 def invite(screen: ResourceScreen) -> Response:
