@@ -57,7 +57,7 @@ class Audiences(Collection[AudienceRow, AudienceFields, Audience]):
 
     def require_algorithm(self, audience_id: str, alg: SigningAlgorithm) -> None:
         """`NotAllowed` if the audience cannot change to `alg` now."""
-        self._changed(self._store.get(audience_id), alg)
+        self._in_use(self._store.get(audience_id), alg)
 
     def require_url(self, audience_id: str, url: str) -> None:
         """`InvalidField` unless a token for that audience may be sent to `url`."""
@@ -102,7 +102,7 @@ class Audiences(Collection[AudienceRow, AudienceFields, Audience]):
             self.require_url(fields.id, fields.url)
         current = row.signing_alg or alg  # a new row has none
         super()._write(row, fields.model_copy(update={"signing_alg": current}))
-        after = self._changed(row, alg)
+        after = self._in_use(row, alg)
         row.signing_alg, row.previous_alg = after.current, after.previous
         row.alg_changes_at = after.changes_at
         for resource in fields.resources:
@@ -114,7 +114,7 @@ class Audiences(Collection[AudienceRow, AudienceFields, Audience]):
     def _related(self, row: AudienceRow) -> dict[str, Any]:
         return {"resources": sorted(each.resource for each in row.resources)}
 
-    def _changed(self, row: AudienceRow, alg: SigningAlgorithm) -> AlgorithmInUse:
+    def _in_use(self, row: AudienceRow, alg: SigningAlgorithm) -> AlgorithmInUse:
         in_use = AlgorithmInUse(row.signing_alg, row.previous_alg, row.alg_changes_at)
         return in_use.changed_to(alg, self._clock(), self._announce_for)
 

@@ -69,7 +69,7 @@ def anchored(
     rows: Sequence[AuditCheckpointRow], key: ChainKey, read: Read, kept: Sequence[str]
 ) -> Anchors:
     """What the checkpoints say, and those `kept` elsewhere; `ChainBroken` if one was changed."""
-    statements = [_checked(row, key, read) for row in rows]
+    statements = [_check_row(row, key, read) for row in rows]
     pruned = last_pruned(statements, done=True)
     _require_series(rows, statements, pruned)
     anchors = Anchors(checkpoints=len(rows))
@@ -83,7 +83,7 @@ def anchored(
     if statements:
         anchors.until = statements[-1].made_at
     known = {row.number: row.token for row in rows}
-    anchors.missing = _compared(known, kept, read, statements, pruned)
+    anchors.missing = _find_missing(known, kept, read, statements, pruned)
     for statement in statements:
         for chain, end in statement.ends.items():
             if end.seq > anchors.starts.get(chain, ChainHead()).seq:
@@ -94,7 +94,7 @@ def anchored(
     return anchors
 
 
-def _checked(row: AuditCheckpointRow, key: ChainKey, read: Read) -> Statement:
+def _check_row(row: AuditCheckpointRow, key: ChainKey, read: Read) -> Statement:
     changed = ChainBroken(
         f"Checkpoint {row.number} was changed or inserted.", checkpoint=row.number
     )
@@ -128,7 +128,7 @@ def _require_series(
         previous = digest(row.token)
 
 
-def _compared(
+def _find_missing(
     known: Mapping[int, str],
     kept: Sequence[str],
     read: Read,

@@ -93,7 +93,7 @@ class AuditEvent(BaseModel):
 
     @property
     def actors(self) -> tuple[str, ...]:
-        """Of an exchanged token, who acts for its subject: each through the one before it."""
+        """The actors of an exchanged token: the first acts for its subject, the next through it."""
         return tuple(reversed(self.details.get("actors", ())))
 
 
@@ -183,7 +183,7 @@ class AuditLog:
         known = select(PrincipalRow.folded_id)
         parts = (known.where(PrincipalRow.folded_id.in_(part)) for part in in_parts(folded))
         taken = {each for part in parts for each in self._session.scalars(part)}
-        return {key: _named(key, name, taken) for key, name in found.items()}
+        return {key: _display_name(key, name, taken) for key, name in found.items()}
 
     def ids(self) -> range:
         """From the id of the oldest event to that of the newest; some may be missing."""
@@ -211,7 +211,7 @@ class AuditLog:
         return [_event_of(row) for row in self._session.scalars(query)]
 
 
-def _named(key: str, name: str, taken: Collection[str]) -> str:
+def _display_name(key: str, name: str, taken: Collection[str]) -> str:
     """`taken` are ids of principals, folded: a user could have the id of another as name."""
     is_its_own = fold_id(name) == fold_id(key) or fold_id(name) not in taken
     is_plain = _PLAIN_NAME.fullmatch(name) is not None

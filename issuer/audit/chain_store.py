@@ -133,7 +133,7 @@ def append(
     rows, seq, last = [], end.seq, end.hash
     for row_id, event in zip(ids, events, strict=True):
         seq += 1
-        stored = _stored(event, row_id, chain, seq)
+        stored = _columns(event, row_id, chain, seq)
         last = key.hash(last, stored)
         rows.append((*stored, last))
     if connection.dialect.name == "sqlite":
@@ -156,7 +156,7 @@ def _new_ids(connection: Connection, number: int) -> tuple[Sequence[int], int]:
     return sorted(ids), feed_counts[0]
 
 
-def _stored(event: Event, row_id: int, chain: str, seq: int) -> tuple[Any, ...]:
+def _columns(event: Event, row_id: int, chain: str, seq: int) -> tuple[Any, ...]:
     """The `COLUMNS` of its row as text, alike on both databases: rows may be moved to the other."""
     return (
         row_id,

@@ -87,7 +87,7 @@ class Checkpoints:
     def _add(
         self, session: Session, grown: Mapping[str, ChainHead], pruned: Pruned | None = None
     ) -> str:
-        """Also logged: logs may be stored where an attacker on the database cannot change them."""
+        """Store a checkpoint, and log it: an attacker on the database may not reach the logs."""
         before = store.newest_checkpoint(session)
         number, previous = (before.number + 1, digest(before.token)) if before else (1, None)
         now = self.clock().replace(microsecond=0)

@@ -51,7 +51,7 @@ class Bookmark:
         return type(self)(self.settled, read).settled_through(other.settled)
 
     def __str__(self) -> str:
-        """As text that `parse` reads, such as `4711` or `4711~changes=4713`."""
+        """The text that `parse` reads, such as `4711` or `4711~changes=4713`."""
         return "~".join([str(self.settled), *(f"{name}={at}" for name, at in self.read.items())])
 
     @classmethod

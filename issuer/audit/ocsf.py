@@ -36,7 +36,7 @@ _OF_ENTITIES = {
 
 def as_ocsf(event: AuditEvent) -> dict[str, Any]:
     """The event as OCSF names it; what has no name there is in `unmapped`."""
-    ocsf_class, activity_id = _classified(event)
+    ocsf_class, activity_id = _classify(event)
     activity = ocsf_class.activities.get(activity_id, event.action)
     is_done = event.outcome == Outcome.DONE
     severity_id, severity = _INFORMATIONAL if is_done else _LOW
@@ -69,7 +69,7 @@ def as_ocsf(event: AuditEvent) -> dict[str, Any]:
     return {name: value for name, value in members.items() if value is not None}
 
 
-def _classified(event: AuditEvent) -> tuple[OcsfClass, int]:
+def _classify(event: AuditEvent) -> tuple[OcsfClass, int]:
     subject, _, verb = event.action.partition(".")
     action = AUDIT_ACTIONS.get(event.action)
     if action and action.ocsf_class:

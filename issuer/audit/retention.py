@@ -39,11 +39,11 @@ class Retention:
     def prune(self) -> int:
         """Delete old events; how many. `NotAllowed` if checkpoints were changed."""
         with self.database.reading() as session:
-            if self._planned(self._statements(session)) is None:
+            if self._plan(self._statements(session)) is None:
                 return 0
         with self.database.changing() as session:
             statements = self._statements(session)
-            planned = self._planned(statements)
+            planned = self._plan(statements)
             if planned is None:
                 return 0
             # All that the checkpoints until that one cover.
@@ -68,7 +68,7 @@ class Retention:
             before = row.token
         return statements
 
-    def _planned(self, statements: Sequence[Statement]) -> Pruned | None:
+    def _plan(self, statements: Sequence[Statement]) -> Pruned | None:
         """What is being deleted, or else what has to be deleted now."""
         pruned = [statement.pruned for statement in statements if statement.pruned]
         if pruned and not pruned[-1].done:
@@ -81,7 +81,7 @@ class Retention:
 
     def _begin(self, session: Session, planned: Pruned, ends: Mapping[str, ChainHead]) -> Pruned:
         token = store.checkpoints(session, after=planned.through - 1)[0].token
-        begun = replace(planned, digest=digest(token), ends=_continued(session, ends))
+        begun = replace(planned, digest=digest(token), ends=_chain_starts(session, ends))
         trail = self.trails.begin(session, _RETENTION)
         trail.note("audit.pruned", "audit_events", until=begun.until.isoformat())
         self.checkpoints.add(session, begun)
@@ -101,14 +101,14 @@ class Retention:
 
     def _finish(self, begun: Pruned) -> None:
         with self.database.changing() as session:
-            if self._planned(self._statements(session)) != begun:
+            if self._plan(self._statements(session)) != begun:
                 return  # another process was faster
             first = store.first_id(session)
             self.checkpoints.add(session, replace(begun, first=first, done=True))
             store.delete_checkpoints(session, begun.through)
 
 
-def _continued(session: Session, ends: Mapping[str, ChainHead]) -> dict[str, ChainHead]:
+def _chain_starts(session: Session, ends: Mapping[str, ChainHead]) -> dict[str, ChainHead]:
     """The chains that have newer rows. One that rested so long is never continued."""
     now = store.ends(session)
     return {

@@ -45,7 +45,7 @@ def sentence(event: AuditEvent, names: Mapping[str, str]) -> tuple[Part, ...]:
         parts[0] = Part(parts[0].text[:1].upper() + parts[0].text[1:])
     reason = event.reason or event.details.get("reason")
     if isinstance(reason, str):
-        parts += [Part(": "), Part(_bounded(reason, _MAX_OF_REASON), is_quoted=True)]
+        parts += [Part(": "), Part(_shorten(reason, _MAX_OF_REASON), is_quoted=True)]
     if event.count > 1:
         parts.append(Part(f" ({event.count:,} times)"))
     return tuple(parts)
@@ -108,22 +108,22 @@ def _parts(clause: str, values: Mapping[str, str], names: Mapping[str, str]) -> 
         if words:
             yield Part(words)
         if name:
-            yield _named(name, values, names)
+            yield _name_part(name, values, names)
 
 
-def _named(name: str, values: Mapping[str, str], names: Mapping[str, str]) -> Part:
+def _name_part(name: str, values: Mapping[str, str], names: Mapping[str, str]) -> Part:
     text = values.get(name, "something unknown")
     if name in _INSTANTS:
         text = _instant(text)
     if name in _WORDS or (name == "actor" and text == _NOBODY):
-        return Part(_bounded(text, _MAX_OF_REASON), is_quoted=True)
+        return Part(_shorten(text, _MAX_OF_REASON), is_quoted=True)
     if name in _PRINCIPALS:
-        return Part(_bounded(names.get(text) or _as_audited(text, name, values)), True, text)
-    return Part(_bounded(text), True)
+        return Part(_shorten(names.get(text) or _as_audited(text, name, values)), True, text)
+    return Part(_shorten(text), True)
 
 
 def _instant(text: str) -> str:
-    """As people read it, if it is one."""
+    """An instant as people read it; any other text as it is."""
     try:
         return utc(datetime.fromisoformat(text))
     except ValueError:
@@ -136,5 +136,5 @@ def _as_audited(key: str, name: str, values: Mapping[str, str]) -> str:
     return f"{username} ({key})" if username and username != key else key
 
 
-def _bounded(text: str, most: int = _MAX_CHARACTERS) -> str:
+def _shorten(text: str, most: int = _MAX_CHARACTERS) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"

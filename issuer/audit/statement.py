@@ -61,7 +61,7 @@ class Statement:
     pruned: Pruned | None = None
 
     def claims(self) -> dict[str, Any]:
-        """As the claims of a JWT."""
+        """The statement as claims of a JWT."""
         claims: dict[str, Any] = {
             "iss": self.issuer,
             "iat": int(self.made_at.timestamp()),

@@ -63,7 +63,7 @@ class AuditWriter(BatchWorker[Event, int]):
         return [waiting for waiting, is_held in zip(batch, held, strict=True) if not is_held]
 
     def _is_wanted(self, waiting: Waiting[Event, int]) -> bool:
-        """Also what its caller gave up: it has happened."""
+        """True: an event has happened, also if its caller gave up."""
         return True
 
     def _append(self, events: Sequence[Event]) -> Sequence[int]:

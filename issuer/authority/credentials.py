@@ -85,7 +85,7 @@ class NotKept(NotAllowed):
         super().__init__(f"{before}: {named}. {after}")
 
     def as_members(self) -> list[dict[str, Any]]:
-        """As JSON."""
+        """The credentials as JSON values."""
         return [asdict(each) for each in self.given]
 
 

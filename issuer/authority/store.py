@@ -90,7 +90,7 @@ class AuthorityStore:
                 self._counts_here(),
                 *which,
             ),
-            self._named_here(ProviderRoleRow.role_name).where(UserRow.folded_id == folded_id),
+            self._people_here(ProviderRoleRow.role_name).where(UserRow.folded_id == folded_id),
         )
         roles = self._session.scalars(select(RoleRow).where(RoleRow.name.in_(names)))
         return [scope for role in roles for scope in role.scopes]
@@ -208,12 +208,12 @@ class AuthorityStore:
         return [UserRow.disabled.is_(False), _signs_in(in_browser), holds_admin]
 
     def _holders_of_admin_roles(self, assigned: ColumnElement[bool]) -> Sequence[str]:
-        return self._assigned_here(self._roles(_names_admin(RoleRow.scopes)), assigned)
+        return self._assignees_here(self._roles(_names_admin(RoleRow.scopes)), assigned)
 
     def _roles(self, such: ColumnElement[bool]) -> Sequence[str]:
         return self._session.scalars(select(RoleRow.name).where(such)).all()
 
-    def _assigned_here(self, roles: Collection[str], *which: ColumnElement[bool]) -> Sequence[str]:
+    def _assignees_here(self, roles: Collection[str], *which: ColumnElement[bool]) -> Sequence[str]:
         """Folded ids of those to whom one of the roles is assigned so that it counts here.
 
         Not by a join, which SQLite begins with every assignment that counts everywhere.
@@ -223,14 +223,14 @@ class AuthorityStore:
 
     def _holders_of_roles(self, roles: Collection[str]) -> set[str]:
         """Folded ids of those who hold one of the roles here, groups and their members included."""
-        assigned = self._assigned_here(roles)
+        assigned = self._assignees_here(roles)
         queries = [_MEMBERS.where(GroupRow.folded_id.in_(part)) for part in in_parts(assigned)]
-        named = self._named_here(UserRow.folded_id).where(ProviderRoleRow.role_name.in_(roles))
+        named = self._people_here(UserRow.folded_id).where(ProviderRoleRow.role_name.in_(roles))
         found = (each for query in (*queries, named) for each in self._session.scalars(query))
         return {*assigned, *found}
 
-    def _named_here(self, column: InstrumentedAttribute[str]) -> Select[str]:
-        """Of people and the roles that trusted issuers give them at the issuer itself."""
+    def _people_here(self, column: InstrumentedAttribute[str]) -> Select[str]:
+        """A column of people and the roles that trusted issuers give them at the issuer itself."""
         return (
             select(column)
             .select_from(THROUGH_ISSUERS)

@@ -77,7 +77,7 @@ class ArchiveWriter:
         """The bytes of the archive, with `tables` in this order."""
         digest = sha256()
         compressing = zlib.compressobj(_LEVEL, wbits=GZIP)
-        for text in _joined(self._lines(tables)):
+        for text in _join(self._lines(tables)):
             if compressed := compressing.compress(text):
                 digest.update(compressed)
                 yield compressed
@@ -96,7 +96,7 @@ class ArchiveWriter:
                 yield _encode(row)
 
 
-def _joined(lines: Iterable[str]) -> Iterator[bytes]:
+def _join(lines: Iterable[str]) -> Iterator[bytes]:
     """Many lines at once: compressing each alone would take twice as long."""
     left = iter(lines)
     while some := list(islice(left, _LINES_AT_ONCE)):

@@ -47,7 +47,7 @@ class ArchiveReader:
         self._digest = sha256()
         self._rows: dict[str, int] = {}
         self._rest = b""
-        self._lines = self._decompressed()
+        self._lines = self._decompress()
         self._line: bytes | None = None
         self.header = self._read_header()
 
@@ -113,7 +113,7 @@ class ArchiveReader:
             yield row
             self._line = next(self._lines, None)
 
-    def _decompressed(self) -> Iterator[bytes]:
+    def _decompress(self) -> Iterator[bytes]:
         """The lines of the first gzip member."""
         decompressing = zlib.decompressobj(wbits=GZIP)
         started = b""

@@ -82,15 +82,15 @@ def restore(
             verify(archive, sealer)
     with source.opened() as archive:
         _require_usable(archive.header, settings, sealer)
-        with _emptied(settings, archive.header.schema_revision) as connection:
+        with _empty(settings, archive.header.schema_revision) as connection:
             rows = _fill(connection, archive, sealer)
             upgrade_to("head", connection)
             with store.session_on(connection) as session:
-                return _settled(session, archive.header, rows, sealer, actor, clock, feed)
+                return _settle(session, archive.header, rows, sealer, actor, clock, feed)
 
 
 @contextmanager
-def _emptied(settings: Settings, revision: str) -> Iterator[Connection]:
+def _empty(settings: Settings, revision: str) -> Iterator[Connection]:
     """A transaction on the empty database with tables of that `revision`, while nobody uses it."""
     if settings.needs_data_dir:
         prepare_data_dir(settings.data_dir)
@@ -163,7 +163,7 @@ def _fill(connection: Connection, archive: ArchiveReader, sealer: Sealer) -> int
     return sum(end.rows.values())
 
 
-def _settled(
+def _settle(
     session: Session,
     header: Header,
     rows: int,

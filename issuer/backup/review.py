@@ -81,7 +81,7 @@ def reminders(
             f"{_KINDS[kind]} all of whose tokens were revoked since: {len(ids)}. They may have"
             " been disabled, changed or deleted then: do it again."
         )
-        what, named = f"revoked_{kind}", [_named(each, names) for each in ids]
+        what, named = f"revoked_{kind}", [_name_of(each, names) for each in ids]
         found.append(Reminder(what=what, count=len(ids), names=named, sentence=sentence))
     for whats, verb in _COUNTED.items():
         numbers = {what: counted[what] for what in whats}
@@ -98,5 +98,5 @@ def reminders(
     return [each for each in found if each.count]
 
 
-def _named(key: str, names: Mapping[str, str]) -> str:
+def _name_of(key: str, names: Mapping[str, str]) -> str:
     return f"{names[key]} ({key})" if key in names else key

@@ -139,9 +139,10 @@ def _tokens(store: RevocationStore, kind: str, listed: Mapping[str, int], change
 def _principals(
     store: RevocationStore, named: Mapping[str, Mapping[str, int]], change: int
 ) -> dict[str, list[str]]:
-    """Also ends their refresh families, sessions and codes: the feed does not say whether it did.
+    """Revoke principals, and end their refresh families, sessions and codes.
 
-    One that the archive has with the same time is left out: its families began later.
+    Whether their revocation ended these as well, the feed does not say. A principal that
+    the archive has with the same time is left out: its families began later.
     """
     known = {RevokedPrincipal(each.kind, each.id): each.until for each in store.entries(since=-1)}
     new: dict[str, list[str]] = {kind: [] for kind in named}

@@ -23,7 +23,7 @@ NEWEST = SUPPORTED[-1]
 
 
 class UnknownVersion(IssuerError):
-    """Not a version of agno in the catalogue."""
+    """The catalogue has no such version of agno."""
 
     def __init__(self, version: str) -> None:
         known = ", ".join(SUPPORTED)

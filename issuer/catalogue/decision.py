@@ -107,13 +107,13 @@ def _questions(catalogue: Catalogue, method: str, path: str) -> Iterator[Need | 
     else:
         rewrites = catalogue.rewrites_every_family
         yield from (need_of(s, seen, rewrites_every_family=rewrites) for s in required)
-    yield from (_checked_by(check, parts) for check, parts in catalogue.checks_at(method, path))
+    yield from (_check_of(check, parts) for check, parts in catalogue.checks_at(method, path))
     if path.endswith("/") and path.strip("/"):
         # Starlette redirects to the path without the slash.
         yield from _questions(catalogue, method, path.rstrip("/"))
 
 
-def _checked_by(check: RouterCheck, parts: dict[str, str]) -> Need | ListFilter:
+def _check_of(check: RouterCheck, parts: dict[str, str]) -> Need | ListFilter:
     if check.scope == AGENT_OS_ADMIN:
         return ADMIN_ONLY
     resource, name, action = check.scope.split(":")

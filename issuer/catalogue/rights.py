@@ -70,7 +70,7 @@ class Need:
         return next(((scope.text,) for scope in held if self._is_met_by(scope)), ())
 
     def lacking(self, held: Iterable[HeldScope]) -> str:
-        """As for a `ListFilter`, which depends on the held scopes."""
+        """The scope to add; for a `Need` it does not depend on those that are held."""
         return self.narrowest
 
     def _is_met_by(self, scope: HeldScope) -> bool:

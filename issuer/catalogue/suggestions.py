@@ -29,7 +29,7 @@ def did_you_mean(text: str) -> str | None:
 
 def misspelling_of(text: str) -> str | None:
     """The known scope that `text` misspells by at most one letter in each part; None otherwise."""
-    return _similar(text, _misspelled)
+    return _similar(text, _misspelling)
 
 
 def _similar(text: str, nearest: Callable[[str, Iterable[str]], str | None]) -> str | None:
@@ -65,7 +65,7 @@ def _nearest(word: str, known: Iterable[str]) -> str | None:
     return next(iter(get_close_matches(plain, known, n=1, cutoff=_ALIKE)), None)
 
 
-def _misspelled(word: str, known: Iterable[str]) -> str | None:
+def _misspelling(word: str, known: Iterable[str]) -> str | None:
     plain = _stem(word)
     return next((each for each in known if _one_edit_apart(plain, _stem(each))), None)
 
@@ -108,7 +108,7 @@ def why_unknown(version: str, method: str, path: str) -> str | None:
             return None
     segments = _segments(path)
     meant = _nearest_route(catalogue, method, segments)
-    if meant is None and segments[0] not in {pattern[0] for _, pattern in _known(catalogue)}:
+    if meant is None and segments[0] not in {pattern[0] for _, pattern in _names(catalogue)}:
         return None
     hint = f" Did you mean {meant}?" if meant else ""
     return (
@@ -120,7 +120,7 @@ def why_unknown(version: str, method: str, path: str) -> str | None:
 def _nearest_route(catalogue: Catalogue, method: str, segments: Segments) -> str | None:
     """The most similar route, with the ids of the request."""
     best, meant = 0.0, None
-    for known, pattern in _known(catalogue):
+    for known, pattern in _names(catalogue):
         likeness = _likeness(pattern, segments) - (_OTHER_METHOD if known != method else 0)
         if likeness > best:
             best, meant = likeness, (known, pattern)
@@ -151,7 +151,7 @@ def _ratio(word: str, given: str) -> float:
     return ratio if ratio >= _ALIKE_PATHS else 0
 
 
-def _known(catalogue: Catalogue) -> Iterator[tuple[str, Segments]]:
+def _names(catalogue: Catalogue) -> Iterator[tuple[str, Segments]]:
     for route in catalogue.routes:
         yield route.method, _segments(route.pattern)
     for check in catalogue.checks:

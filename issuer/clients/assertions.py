@@ -50,7 +50,7 @@ class ClientAssertions:
         """
         remembered = self._directory.remembered_client(client_id)
         with suppress(InvalidCredentials):
-            token = _parsed(text)
+            token = _parse(text)
             if remembered is not None and token.kid is not None:
                 find_issuer = self._directory.remembered_trusted_issuer
                 return self._check(remembered, token, now, find_issuer)
@@ -65,7 +65,7 @@ class ClientAssertions:
         `InvalidCredentials` says which rule is broken.
         """
         try:
-            return self._proven(client_id, _parsed(text), now, is_last=is_last)
+            return self._proven(client_id, _parse(text), now, is_last=is_last)
         except KeyFetchRequiredError as error:
             if is_last:
                 raise
@@ -148,7 +148,7 @@ class ClientAssertions:
         return ProvenClient(client, evidence)
 
 
-def _parsed(text: str) -> SignedToken:
+def _parse(text: str) -> SignedToken:
     try:
         return parsed_token(text)
     except InvalidToken as error:

@@ -235,7 +235,7 @@ class ClientFields(Fields):
     disabled: Annotated[bool, DISABLED] = False
 
     def patched(self, patch: Mapping[str, object]) -> Self:
-        """As of all fields; scopes that it removes have no end any more."""
+        """The fields with the patch; scopes that it removes have no end any more."""
         scopes = patch.get("scopes", self.scopes) or []  # null removes all
         ends = patch.get("scopes_expire_at", {})
         if isinstance(scopes, list) and isinstance(ends, Mapping):

@@ -65,7 +65,7 @@ def read_client_metadata(
 
 
 def _keys(members: Mapping[str, Any]) -> dict[str, Any]:
-    """Of a client that says that it uses them; others may publish keys for other uses."""
+    """The keys of a client that says it signs with them; others may publish keys for other uses."""
     if members.get("token_endpoint_auth_method") != AuthMethod.PRIVATE_KEY_JWT:
         return {}
     keys = {name: members[name] for name in ("jwks", "jwks_uri") if name in members}

@@ -75,7 +75,7 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
         """A client that no administrator made: without rights, so that nobody need have any."""
         require_no_rights(fields)
         row, details = ClientRow(registered_by=by, pinned=pinned), {"registered_by": by.value}
-        client = self._added("registered", row, self._with_key(fields), **details, pinned=pinned)
+        client = self._add("registered", row, self._with_key(fields), **details, pinned=pinned)
         return self._with_first_secret(client, None, LASTING)  # it cannot get another
 
     def delete_unused(self, client_id: str) -> None:

@@ -83,16 +83,16 @@ class DocumentCache:
             return known
         try:
             with self._budget.place():
-                return self._fetched_once(url, known, now, missing=missing)
+                return self._fetch_once(url, known, now, missing=missing)
         except FetchRefused as error:
             if known is None:
                 raise
             return replace(known, problem=str(error))
 
-    def _fetched_once(
+    def _fetch_once(
         self, url: str, known: CachedDocument | None, now: datetime, *, missing: bool
     ) -> CachedDocument:
-        """Of requests for the same document one fetches it; the others wait for that."""
+        """The document, fetched by one of the requests for it; the others wait for that."""
         with self._changed:
             self._changed.wait_for(lambda: url not in self._under_way)
             cached = self._cached.get(url)
@@ -117,7 +117,7 @@ class DocumentCache:
         except FetchRefused as error:
             failed = known or CachedDocument(None, "", now, now, now)
             return replace(failed, problem=str(error), until=soon, tried_at=now)
-        return CachedDocument(fields, "", now + _cached_for(document), now, now)
+        return CachedDocument(fields, "", now + _lifetime(document), now, now)
 
     def _keep(self, url: str, cached: CachedDocument) -> CachedDocument:
         with self._changed:
@@ -128,7 +128,7 @@ class DocumentCache:
         return cached
 
 
-def _cached_for(document: FetchedDocument) -> timedelta:
+def _lifetime(document: FetchedDocument) -> timedelta:
     if document.max_age is None:
         return _CACHED_BY_DEFAULT
     asked = timedelta(seconds=document.max_age)

@@ -158,7 +158,7 @@ class ClientDocuments:
         """
         if client is None or not client.is_fetched:
             return client
-        document = self._known(client)
+        document = self._cached_or_stored(client)
         if document.is_due(self._clock()) and not is_last:
             return FetchNeeded(partial(self.fetch_keys, client))
         try:
@@ -181,7 +181,7 @@ class ClientDocuments:
 
     def _read(self, client: ClientRecord, *, missing: bool = False) -> CachedDocument:
         """The document of a stored client, fetched if it is due, and then stored."""
-        known = self._known(client)
+        known = self._cached_or_stored(client)
         document = self._of_stored.current(client.client_id, known, missing=missing)
         if document.read_at > known.read_at:
             with self._database.transaction() as session:
@@ -189,7 +189,7 @@ class ClientDocuments:
                 ClientStore(session).note_document(client.client_id, text, document.read_at)
         return document
 
-    def _known(self, client: ClientRecord) -> CachedDocument:
+    def _cached_or_stored(self, client: ClientRecord) -> CachedDocument:
         """What memory has, or the database; at first what it said when a person allowed it."""
         if (cached := self._of_stored.cached(client.client_id)) is not None:
             return cached

@@ -43,7 +43,7 @@ class ReceivedIdJag:
 
 @dataclass(eq=False, repr=False)
 class ReceivedIdJags:
-    """Those of the trusted issuers where people sign in whose definition allows it (`id_jag`)."""
+    """ID-JAGs of trusted issuers where people sign in, if their definition allows it (`id_jag`)."""
 
     _own_url: str
     _tokens: TrustedTokens
@@ -113,7 +113,7 @@ def _resources(resource: object) -> tuple[str, ...]:
 
 
 def _scopes(scope: object) -> frozenset[str] | None:
-    """Those that can be of this issuer: it may name others, which nobody holds here."""
+    """The scopes that can be of this issuer: it may name others, which nobody holds here."""
     if scope is None:
         return None
     if not isinstance(scope, str) or scope.count(" ") >= MAX_SCOPES:

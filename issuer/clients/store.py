@@ -65,7 +65,7 @@ class ClientStore(Store[ClientRow]):
         ]
 
     def set_scope_expiries(self, row: ClientRow, ends: Mapping[str, datetime]) -> None:
-        """Its own scopes end then, and no others do."""
+        """Replace the ends of the client's own scopes; scopes that are not named last."""
         existing = {each.scope: each for each in row.scope_expiries}
         row.scope_expiries = [
             existing.get(scope) or ClientScopeExpiryRow(scope=scope) for scope in ends

@@ -84,7 +84,7 @@ class TrustedTokens:
                 if isinstance(error, UnknownKey) and self.key_set(issuer):
                     missing.append(issuer)
             else:
-                return self._matched(client, issuer, token, claims, now)
+                return self._match(client, issuer, token, claims, now)
         if missing:
             raise KeyFetchRequiredError(partial(self._fetch_keys, missing, token.kid))
         raise InvalidCredentials(f"assertion: {problems[0]}")
@@ -132,7 +132,7 @@ class TrustedTokens:
         )
         return FollowedKeySet(self._key_sets, source)
 
-    def _matched(
+    def _match(
         self,
         client: ClientRecord,
         issuer: TrustedIssuerRecord,
@@ -140,7 +140,7 @@ class TrustedTokens:
         claims: Mapping[str, Any],
         now: datetime,
     ) -> Evidence:
-        """Of the issuer whose key has signed the token, as each trust that names it."""
+        """Evidence that the issuer's key signed the token and a trust of the client accepts it."""
         rules = []
         for trust in client.trusts:
             if trust["issuer"] == issuer.id:
@@ -176,7 +176,7 @@ class TrustedTokens:
         return token.claims_by(self.keys_of(issuer))
 
     def keys_of(self, issuer: TrustedIssuerRecord) -> PublicKeys:
-        """As they are given, or as this process follows them; none if it holds none yet."""
+        """The keys that are given, or that this process follows; none if it holds none yet."""
         if key_set := self.key_set(issuer):
             return key_set.keys
         return accepted_keys(issuer.keys["jwks"], issuer.algorithms)

@@ -55,13 +55,13 @@ class UsedAssertions:
         `InvalidCredentials` if it was used before, `TooManyRequests` if the client has used too
         many that have not expired.
         """
-        use = self._placed(client_id, name, expires_at)
+        use = self._place(client_id, name, expires_at)
         self._require_used(use, is_used=await self.writer.run(use))
 
     def use_within(self, session: Session, client_id: str, name: str, expires_at: datetime) -> None:
-        """As `use`, in a transaction of the caller: where that fails, it was not used."""
-        use = self._placed(client_id, name, expires_at)
-        (is_used,) = self._inserted(session.connection(), [use])
+        """Use an assertion in the caller's transaction: where that fails, it was not used."""
+        use = self._place(client_id, name, expires_at)
+        (is_used,) = self._insert(session.connection(), [use])
         self._require_used(use, is_used=is_used)
 
     def delete_expired(self) -> None:
@@ -72,11 +72,11 @@ class UsedAssertions:
         )
 
     def _use_all(self, uses: Sequence[_Use]) -> list[bool]:
-        """Of each, whether it was used by this: it is new, and its client has a place."""
+        """Whether this used each assertion: it is new, and its client has a place."""
         with self._database.statements(WRITE) as connection:
-            return self._inserted(connection, uses)
+            return self._insert(connection, uses)
 
-    def _inserted(self, connection: Connection, uses: Sequence[_Use]) -> list[bool]:
+    def _insert(self, connection: Connection, uses: Sequence[_Use]) -> list[bool]:
         numbers = Counter(each.client_id for each in uses)
         full = {each for each in numbers if self._is_full(connection, each, numbers[each])}
         rows = {each.digest: each for each in uses if each.client_id not in full}
@@ -84,7 +84,7 @@ class UsedAssertions:
         # Of one assertion in two requests, `rows` has the last.
         return [each.digest in new and rows[each.digest] is each for each in uses]
 
-    def _placed(self, client_id: str, name: str, expires_at: datetime) -> _Use:
+    def _place(self, client_id: str, name: str, expires_at: datetime) -> _Use:
         """The row to insert, if the client has a place."""
         self._require_place(client_id)
         text = f"{client_id}\n{name}".encode("utf-8", "surrogatepass")

@@ -63,7 +63,7 @@ class Attribute:
         Never NULL, so that conditions can be negated. Not by LIKE, which ignores the case on SQLite
         alone.
         """
-        column, against = self._compared(value)
+        column, against = self._operands(value)
         size = func.length(against)
         match operator:
             case "pr":
@@ -97,7 +97,7 @@ class Attribute:
         """By what rows are sorted."""
         return func.lower(self.column) if self.any_case else self.column
 
-    def _compared(self, value: Value) -> tuple[Any, Any]:
+    def _operands(self, value: Value) -> tuple[Any, Any]:
         if not isinstance(value, str):
             return self.column, value
         against = self.fold(value) if self.fold else value

@@ -91,7 +91,7 @@ class Database:
 
     @contextmanager
     def statements(self, kind: str = AUDIT) -> Iterator[Connection]:
-        """As `transaction`, but without a session: for a thread that writes again and again.
+        """A `transaction` without a session, for a thread that writes again and again.
 
         Not for changes that the token path must see: only a session counts those. On SQLite it
         has priority over other writers: token requests wait for these writes. `kind` as in
@@ -100,7 +100,7 @@ class Database:
         with (
             self.translated(kind),
             self._turn(urgent=True),
-            self._connected() as connection,
+            self._connect() as connection,
             connection.begin(),
         ):
             yield connection
@@ -185,7 +185,7 @@ class Database:
         return self.url.set(drivername=scheme, query=query).render_as_string(hide_password=True)
 
     def connections_allowed(self) -> int | None:
-        """Of PostgreSQL, for all its clients together. None for SQLite, which has no limit."""
+        """How many PostgreSQL allows for all its clients together. None for SQLite: no limit."""
         if self.is_sqlite:
             return None
         with self.reading() as session:
@@ -234,7 +234,7 @@ class Database:
         return self.write_queue.turn(urgent=urgent) if self.is_sqlite else nullcontext()
 
     @contextmanager
-    def _connected(self) -> Iterator[Connection]:
+    def _connect(self) -> Iterator[Connection]:
         """A connection of the pool; on SQLite, where connections do not break, one for the thread.
 
         There the pool would take a fifth of the time of a small commit.

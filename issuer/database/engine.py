@@ -88,7 +88,7 @@ def engine_for(url: URL, pool: int, metrics: Metrics) -> Engine:
     build = _sqlite_engine if is_sqlite(url) else _postgresql_engine
     return build(
         url,
-        poolclass=_measured_pool(metrics) if metrics.is_stored else QueuePool,
+        poolclass=_pool_with_metrics(metrics) if metrics.is_stored else QueuePool,
         pool_size=pool,
         pool_timeout=_CONNECT_TIMEOUT_S,
         hide_parameters=True,
@@ -106,7 +106,7 @@ def sqlite_connection(connection: Connection) -> sqlite3.Connection:
     return driver
 
 
-def _measured_pool(metrics: Metrics) -> type[QueuePool]:
+def _pool_with_metrics(metrics: Metrics) -> type[QueuePool]:
     """A class, since the engine replaces its pool when connections are closed."""
 
     class MeasuredPool(QueuePool):
@@ -186,7 +186,7 @@ def _note_when_used(_connection: object, record: ConnectionPoolEntry) -> None:
 def _require_connected(
     engine: Engine, connection: Any, record: ConnectionPoolEntry, _proxy: object
 ) -> None:
-    """As `pool_pre_ping`, which costs a fifth of a commit, unless it was used a moment ago."""
+    """Ping a connection that was not used a moment ago: a `pool_pre_ping` costs 1/5 of a commit."""
     if time.monotonic() - record.info.get("used_at", time.monotonic()) < _IDLE_S:
         return
     try:

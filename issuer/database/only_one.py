@@ -52,7 +52,7 @@ def _servers_lock(database: Database, kind: int, refusal: str) -> Iterator[None]
         yield
         return
     # Hidden, so that deleting issuer.db* before a restore keeps it.
-    with _opened(database, ".", ".servers") as file:
+    with _open(database, ".", ".servers") as file:
         if not is_locked(file, kind):
             raise ConfigurationError(refusal)
         yield
@@ -61,7 +61,7 @@ def _servers_lock(database: Database, kind: int, refusal: str) -> Iterator[None]
 @contextmanager
 def _lock(database: Database, name: str) -> Iterator[Callable[[], bool]]:
     if database.is_sqlite:
-        with _opened(database, "", f"{name}.lock") as file:
+        with _open(database, "", f"{name}.lock") as file:
             yield lambda: is_locked(file, fcntl.LOCK_EX)
         return
     with database.translated(), database.engine.connect() as connection:
@@ -69,7 +69,7 @@ def _lock(database: Database, name: str) -> Iterator[Callable[[], bool]]:
         yield lambda: bool(connection.execute(lock, {"name": f"agentos-issuer{name}"}).scalar())
 
 
-def _opened(database: Database, prefix: str, suffix: str) -> TextIO:
+def _open(database: Database, prefix: str, suffix: str) -> TextIO:
     """A file beside the database, to be locked. Closing it unlocks it."""
     path = Path(str(database.url.database))
     path = path.with_name(f"{prefix}{path.name}{suffix}")

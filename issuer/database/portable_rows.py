@@ -56,15 +56,15 @@ def data_tables(connection: Connection) -> dict[str, Table]:
 def read_rows(connection: Connection, table: Table) -> Iterator[JsonRow]:
     """Every row, in no particular order. Few are in memory at a time."""
     is_sqlite = connection.dialect.name == "sqlite"
-    as_read = _quoted if is_sqlite else _as_json_value
+    as_read = _quote if is_sqlite else _as_json_value
     names = [as_read(connection, column) for column in table.columns]
     found = connection.exec_driver_sql(
-        f"SELECT {', '.join(names)} FROM {_quoted(connection, table)}",  # noqa: S608 - names of the database itself
+        f"SELECT {', '.join(names)} FROM {_quote(connection, table)}",  # noqa: S608 - names of the database itself
         execution_options={"stream_results": True, "yield_per": _AT_ONCE},
     )
     conversions = _conversions(table.columns, _FROM_SQLITE) if is_sqlite else []
     for row in found:
-        yield _converted(row, conversions)
+        yield _convert(row, conversions)
 
 
 def write_rows(
@@ -72,12 +72,12 @@ def write_rows(
 ) -> None:
     """Add `rows` with values for `columns`; `UnfitRow` if the table refuses one."""
     into = [table.columns[name] for name in columns]
-    names = ", ".join(_quoted(connection, column) for column in into)
-    where = f"{_quoted(connection, table)} ({names})"
+    names = ", ".join(_quote(connection, column) for column in into)
+    where = f"{_quote(connection, table)} ({names})"
     is_sqlite = connection.dialect.name == "sqlite"
     conversions = _conversions(into, _TO_SQLITE if is_sqlite else _TO_POSTGRESQL)
-    converted = (_converted(_whole(row, into), conversions) for row in rows)
-    with _refused_rows(connection):
+    converted = (_convert(_whole(row, into), conversions) for row in rows)
+    with _refuse_bad_rows(connection):
         if is_sqlite:
             values = ", ".join("?" for _ in into)
             statement = f"INSERT INTO {where} VALUES ({values})"  # noqa: S608 - as above
@@ -104,11 +104,11 @@ def continue_ids(connection: Connection, tables: Iterable[Table]) -> None:
             if isinstance(column.type, Integer):
                 sequence = func.pg_get_serial_sequence(table.name, column.name)
                 connection.execute(select(func.setval(sequence, func.max(column))))
-        connection.exec_driver_sql(f"ANALYZE {_quoted(connection, table)}")
+        connection.exec_driver_sql(f"ANALYZE {_quote(connection, table)}")
 
 
 @contextmanager
-def _refused_rows(connection: Connection) -> Iterator[None]:
+def _refuse_bad_rows(connection: Connection) -> Iterator[None]:
     """`UnfitRow` for values that do not fit; any other error of the driver as SQLAlchemy's."""
     driver: Any = connection.dialect.loaded_dbapi
     unfit = (driver.DataError, driver.IntegrityError, driver.ProgrammingError)
@@ -128,7 +128,7 @@ def _whole(row: JsonRow, columns: Sequence[object]) -> JsonRow:
     return row
 
 
-def _converted(
+def _convert(
     row: Iterable[Any], conversions: Sequence[tuple[int, Callable[[Any], Any]]]
 ) -> JsonRow:
     values = list(row)
@@ -151,7 +151,7 @@ def _conversions(
 
 def _as_json_value(connection: Connection, column: Column[Any]) -> str:
     """The expression by which PostgreSQL gives it."""
-    name = _quoted(connection, column)
+    name = _quote(connection, column)
     match column.type:
         case DateTime():
             return f"to_char({name} AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US')"
@@ -163,7 +163,7 @@ def _as_json_value(connection: Connection, column: Column[Any]) -> str:
             return name
 
 
-def _quoted(connection: Connection, named: Table | Column[Any]) -> str:
+def _quote(connection: Connection, named: Table | Column[Any]) -> str:
     preparer = connection.dialect.identifier_preparer
     return (
         preparer.format_table(named) if isinstance(named, Table) else preparer.format_column(named)

@@ -106,7 +106,7 @@ def is_key(text: str) -> bool:
 
 
 def in_parts(values: Iterable[T]) -> Iterator[list[T]]:
-    """As many as one statement may name."""
+    """The values in lists, none longer than what one statement may name."""
     left = iter(values)
     while part := list(islice(left, _IN_A_STATEMENT)):
         yield part
@@ -214,14 +214,14 @@ class Store(Statements, Generic[Row]):
         sortable = [usual, *others] if total < MOST_SORTED else [usual]
         by = asked.sort if asked.sort in sortable else usual
         order = [self._orders[name] for name in dict.fromkeys([by, usual])]
-        query = self._sorted(select(self.row).options(*self.with_page), order, asked)
+        query = self._sort(select(self.row).options(*self.with_page), order, asked)
         if asked.search:
-            part = self._found(query, order, asked, prefixes)
+            part = self._search_part(query, order, asked, prefixes)
         else:
             part = self._part(query, asked)
         return replace(part, sortable=sortable, total=total)
 
-    def _found(
+    def _search_part(
         self, query: Any, order: Sequence[Any], asked: ListQuery, prefixes: Sequence[str]
     ) -> ListPart[Row]:
         by, texts = order[0], [*zip(self.searched, prefixes, strict=True)]
@@ -245,7 +245,7 @@ class Store(Statements, Generic[Row]):
     def _orders(self) -> Mapping[str, Any]:
         return self.sorted_by or {str(self._key.key): self._key}
 
-    def _sorted(self, query: Any, order: Sequence[Any], asked: ListQuery) -> Any:
+    def _sort(self, query: Any, order: Sequence[Any], asked: ListQuery) -> Any:
         """In that order, from the row on that follows the one of the key `after`."""
         start = None
         if asked.after is not None:
@@ -261,7 +261,7 @@ class Store(Statements, Generic[Row]):
 
     def _last_looked_at(self, usual: Any, asked: ListQuery) -> Any:
         """Value and key of the last row that a search looks at; None if it looks at all."""
-        rows = self._sorted(select(usual, self._key), [usual], asked)
+        rows = self._sort(select(usual, self._key), [usual], asked)
         return self.session.execute(rows.offset(LOOKED_AT - 1).limit(1)).first()
 
     def _part(self, query: Any, asked: ListQuery) -> ListPart[Row]:

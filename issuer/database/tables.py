@@ -64,13 +64,13 @@ def _word(words: type[StrEnum], length: int) -> Enum:
 _ALGORITHM = _word(SigningAlgorithm, 16)
 
 
-def _compared(length: int) -> String:
+def _collated(length: int) -> String:
     """Text that is compared byte by byte on each database, so that a search can use its index."""
     return String(length).with_variant(String(length, collation="C"), "postgresql")
 
 
 def _deleted_with(column: str, **more: Any) -> MappedColumn[Any]:
-    """Of the row that `column` names: deleted together with it."""
+    """A reference to the row that `column` names, which is deleted together with it."""
     return mapped_column(ForeignKey(column, ondelete="CASCADE"), **more)
 
 
@@ -137,7 +137,7 @@ class Words(TypeDecorator[list[Word]]):
 
 
 class Base(DeclarativeBase):
-    """Of each table, named in the head of its class."""
+    """The base of all tables; the head of a class names its table."""
 
     metadata = MetaData(naming_convention=_NAMES)
     type_annotation_map = {
@@ -184,7 +184,7 @@ class Given:
 class AudienceRow(Versioned, SeenByDirectory, Base, table="audiences"):
     """An AgentOS deployment that tokens are issued for, and the algorithm that signs them."""
 
-    id: Mapped[str] = mapped_column(_compared(255), primary_key=True)
+    id: Mapped[str] = mapped_column(_collated(255), primary_key=True)
     name: Mapped[str] = mapped_column(String(255))
     signing_alg: Mapped[SigningAlgorithm] = mapped_column(_ALGORITHM)
     previous_alg: Mapped[SigningAlgorithm | None] = mapped_column(_ALGORITHM)
@@ -208,7 +208,7 @@ class AudienceResourceRow(SeenByDirectory, Base, table="audience_resources"):
 class RoleRow(Versioned, SeenByDirectory, Base, table="roles"):
     """A named set of scopes."""
 
-    name: Mapped[str] = mapped_column(_compared(128), primary_key=True)
+    name: Mapped[str] = mapped_column(_collated(128), primary_key=True)
     description: Mapped[str] = mapped_column(String(255))
     scopes: Mapped[list[str]]
 
@@ -216,7 +216,7 @@ class RoleRow(Versioned, SeenByDirectory, Base, table="roles"):
 class PrincipalRow(SeenByDirectory, Base, table="principals"):
     """The ids of users, clients and groups: unique across all, ignoring case."""
 
-    folded_id: Mapped[str] = mapped_column(_compared(255), primary_key=True)
+    folded_id: Mapped[str] = mapped_column(_collated(255), primary_key=True)
     kind: Mapped[str] = mapped_column(String(8))
 
 
@@ -229,7 +229,7 @@ class UserRow(Versioned, Given, OfPeople, Base, table="users"):
     id: Mapped[str] = mapped_column(String(128), primary_key=True)
     folded_id: Mapped[str] = _deleted_with("principals.folded_id", unique=True)
     username: Mapped[str] = mapped_column(String(128))
-    folded_username: Mapped[str] = mapped_column(_compared(1024), unique=True)
+    folded_username: Mapped[str] = mapped_column(_collated(1024), unique=True)
     email: Mapped[str | None] = mapped_column(String(254))
     # The address, not a flag: programs that know only `email` change it, too.
     verified_email: Mapped[str | None] = mapped_column(String(254))
@@ -257,7 +257,7 @@ class GroupRow(Versioned, OfPeople, Base, table="groups"):
     id: Mapped[str] = mapped_column(String(128), primary_key=True)
     folded_id: Mapped[str] = _deleted_with("principals.folded_id", unique=True)
     name: Mapped[str] = mapped_column(String(255))
-    folded_name: Mapped[str] = mapped_column(_compared(1024), unique=True)
+    folded_name: Mapped[str] = mapped_column(_collated(1024), unique=True)
     description: Mapped[str] = mapped_column(String(255))
     external_id: Mapped[str | None] = mapped_column(String(255), index=True)
 
@@ -402,7 +402,7 @@ class ClientRow(Versioned, SeenByDirectory, Base, table="clients"):
     )
 
     def scopes_at(self, now: datetime) -> tuple[list[str], dict[str, datetime]]:
-        """Its own scopes that have not ended, and the ends of those that have one."""
+        """The client's own scopes that have not ended, and the ends of those that have one."""
         ends = {each.scope: each.expires_at for each in self.scope_expiries}
         return live_scopes(self.scopes or (), ends, now)
 
@@ -457,7 +457,7 @@ class TrustedIssuerRow(Versioned, Given, SeenByDirectory, Base, table="trusted_i
     people sign in there; the secret for that is sealed under the master key.
     """
 
-    id: Mapped[str] = mapped_column(_compared(128), primary_key=True)
+    id: Mapped[str] = mapped_column(_collated(128), primary_key=True)
     issuer: Mapped[str] = mapped_column(String(255), index=True)
     algorithms: Mapped[list[TokenAlgorithm]] = mapped_column(Words(TokenAlgorithm))
     keys: Mapped[dict[str, Any]]
@@ -611,7 +611,7 @@ class RefreshFamilyRow(Base, table="refresh_families"):
     asked: Mapped[bytes | None]
     client_id: Mapped[str] = mapped_column(String(255), index=True)
     user_id: Mapped[str] = mapped_column(String(128), index=True)
-    audience_id: Mapped[str] = mapped_column(_compared(255), index=True)
+    audience_id: Mapped[str] = mapped_column(_collated(255), index=True)
     scopes: Mapped[list[str]]
     openid_scopes: Mapped[list[str]]
     session_id: Mapped[str | None] = mapped_column(String(255))
@@ -688,7 +688,7 @@ class AuthorizationCodeRow(Base, table="authorization_codes"):
     user_id: Mapped[str] = mapped_column(String(128))
     session_id: Mapped[str] = mapped_column(String(40), index=True)
     redirect_uri: Mapped[str] = mapped_column(String(1024))
-    audience_id: Mapped[str] = mapped_column(_compared(255))
+    audience_id: Mapped[str] = mapped_column(_collated(255))
     scopes: Mapped[list[str]]
     openid_scopes: Mapped[list[str]]
     nonce: Mapped[str | None] = mapped_column(Text)
@@ -873,8 +873,8 @@ class VerifierRow(Base, table="verifiers"):
     """
 
     audience_id: Mapped[str] = _deleted_with("audiences.id", primary_key=True)
-    address: Mapped[str] = mapped_column(_compared(64), primary_key=True)
-    instance: Mapped[str] = mapped_column(_compared(32), primary_key=True)
+    address: Mapped[str] = mapped_column(_collated(64), primary_key=True)
+    instance: Mapped[str] = mapped_column(_collated(32), primary_key=True)
     adapter_version: Mapped[str] = mapped_column(String(32))
     agno_version: Mapped[str | None] = mapped_column(String(32))
     kids: Mapped[list[str]]
@@ -903,8 +903,8 @@ class UsedScopeRow(Base, table="used_scopes"):
     """
 
     audience_id: Mapped[str] = _deleted_with("audiences.id", primary_key=True)
-    subject: Mapped[str] = mapped_column(_compared(255), primary_key=True)
-    client_id: Mapped[str] = mapped_column(_compared(255), primary_key=True)
+    subject: Mapped[str] = mapped_column(_collated(255), primary_key=True)
+    client_id: Mapped[str] = mapped_column(_collated(255), primary_key=True)
     scope: Mapped[str] = mapped_column(String(255), primary_key=True)
     day: Mapped[datetime] = mapped_column(primary_key=True, index=True)
     allowed: Mapped[int] = mapped_column(BigInteger)

@@ -26,10 +26,10 @@ class WatchedConnection(Connection[Any]):
     caller: WaitingCaller | None = None
 
     def wait(self, gen: PQGen[Any], *args: Any, **kwargs: Any) -> Any:
-        """As psycopg's, which calls it for every answer; `OperationalError` after the silence."""
+        """Wait for an answer, as psycopg does; `OperationalError` after `max_silence` seconds."""
         seconds = self.max_silence()
         if seconds is not None:
-            gen = self._bounded(gen, seconds)
+            gen = self._wait_at_most(gen, seconds)
         if self.caller is not None:
             gen = self._for_caller(gen, self.caller)
         return super().wait(gen, *args, **kwargs)
@@ -51,7 +51,7 @@ class WatchedConnection(Connection[Any]):
         except StopIteration as end:
             return end.value
 
-    def _bounded(self, gen: PQGen[Any], seconds: float) -> Generator[Wait, Ready | int, Any]:
+    def _wait_at_most(self, gen: PQGen[Any], seconds: float) -> Generator[Wait, Ready | int, Any]:
         """`gen`, resumed at least every 0.1 s, with `Ready.NONE` if nothing came."""
         try:
             wanted, heard_at = next(gen), time.monotonic()

@@ -150,7 +150,7 @@ class Explanation:
     actors: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
-        """As JSON values, with stable names."""
+        """The explanation as JSON values, with stable names."""
         decision = self.decision.as_json()
         by = decision.pop("by")
         return {
@@ -175,7 +175,7 @@ class _Known(NamedTuple):
     user: UserRecord | None
 
     def holders(self) -> list[ClientRecord | UserRecord]:
-        """Whose rights count: through a client, those of the user, and of one that limits users."""
+        """Principals whose rights count: the user, and the client unless it leaves users all."""
         limits = self.client and not (self.user and self.client.user_rights is UserRights.ALL)
         return [each for each in (self.user, self.client if limits else None) if each]
 
@@ -211,7 +211,7 @@ class _Delegation:
 
     @property
     def ends(self) -> tuple[tuple[_Known, AudienceRecord], ...]:
-        """Whose rights count, at which audience."""
+        """Principals whose rights count, with the audience at which they do."""
         acting, told = _Known(self.client, self.user), _Known(self.through, self.user)
         return (acting, self.audience), (told, self.origin)
 
@@ -296,7 +296,7 @@ class Explainer:
         held, audience = asked.authorization.scopes, asked.audience
         decision = self._decide(audience.id, held, question)
         if asked.refusal and decision.needs_token:
-            decision = _refused(decision, asked.refusal)
+            decision = _refusal(decision, asked.refusal)
         for known, _ in asked.ends:
             decision = _of_the_active(known, decision)
         principals = (asked.client, asked.user, asked.through)
@@ -324,7 +324,7 @@ class Explainer:
         )
 
     def _delegation(self, subject: Subject) -> _Delegation:
-        """As asked about; `refusal` also where the user did not allow it."""
+        """The delegation that is asked about; `refusal` also where the user did not allow it."""
         assert subject.on_behalf_of is not None
         told = subject.on_behalf_of
         acting = self._known(Subject(client_id=subject.client_id))
@@ -425,11 +425,11 @@ def _of_the_active(known: _Known, decision: Decision) -> Decision:
         return decision
     for kind, each in (("client", known.client), ("user", known.user)):
         if each is not None and each.disabled:
-            return _refused(decision, f"The {kind} is disabled and gets no token.")
+            return _refusal(decision, f"The {kind} is disabled and gets no token.")
     return decision
 
 
-def _refused(decision: Decision, reason: str) -> Decision:
+def _refusal(decision: Decision, reason: str) -> Decision:
     return replace(decision, allowed=False, by=(), listing=None, reason=reason)
 
 

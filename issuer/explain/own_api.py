@@ -63,7 +63,7 @@ class OwnApi:
                 f"{_ISSUER} has {path}, but does not allow {method}: 405 for every caller."
             )
         met = [route for route in routes if _is_met(route.needs, held)]
-        return _granted(met[0], held) if met else _refused(routes[0], held)
+        return _grant(met[0], held) if met else _refusal(routes[0], held)
 
     @cached_property
     def examples(self) -> dict[str, tuple[str, str]]:
@@ -85,18 +85,18 @@ def _is_met(needs: tuple[str, ...] | None, held: list[str]) -> bool:
     return all(covers(held, each) for each in needs)
 
 
-def _refused(route: OwnRoute, held: list[str]) -> Decision:
+def _refusal(route: OwnRoute, held: list[str]) -> Decision:
     needs = route.needs or ()
     lacking = tuple(need for need in needs if not covers(held, need))
     if needs:
-        reason = _noted(why_refused(_ISSUER, needs, lacking), route, held)
+        reason = _note(why_refused(_ISSUER, needs, lacking), route, held)
     else:
         reason = f"{_ISSUER} requires any of its own scopes here, and none is held."
         lacking = (_ANY,)
     return Decision(False, needs, (), None, reason, lacking)
 
 
-def _granted(route: OwnRoute, held: list[str]) -> Decision:
+def _grant(route: OwnRoute, held: list[str]) -> Decision:
     by = without_repeats(_narrowest(held, need) for need in route.needs or ())
     if route.needs is None:
         reason = "This requires no scope and no access token."
@@ -104,7 +104,7 @@ def _granted(route: OwnRoute, held: list[str]) -> Decision:
         reason = "Any access token with a scope of the issuer is enough here."
     else:
         reason = why_granted(_ISSUER, route.needs, by)
-    reason = _noted(reason, route, held)
+    reason = _note(reason, route, held)
     needs_token = route.needs is not None
     return Decision(True, route.needs or (), by, None, reason, (), needs_token)
 
@@ -115,7 +115,7 @@ def _narrowest(held: list[str], need: str) -> str:
     return min(covering, key=lambda scope: (scope != need, scope == ISSUER_ADMIN))
 
 
-def _noted(reason: str, route: OwnRoute, held: list[str]) -> str:
+def _note(reason: str, route: OwnRoute, held: list[str]) -> str:
     """Adds the note on what the path alone cannot tell; irrelevant for an admin."""
     is_moot = not route.note or (route.needs is not None and covers(held, ISSUER_ADMIN))
     return reason if is_moot else f"{reason} {route.note}"

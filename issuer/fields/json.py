@@ -32,7 +32,7 @@ def _refuse_constant(constant: str) -> Any:
 
 
 def same_json(value: object, wanted: object) -> bool:
-    """As whole JSON values: 1, 1.0, true and "1" are four. No deeper than what is `wanted`."""
+    """Whether two JSON values are equal: 1, 1.0, true and "1" are four. No deeper than `wanted`."""
     if type(value) is not type(wanted):
         return False
     if isinstance(value, dict) and isinstance(wanted, dict):

@@ -83,7 +83,7 @@ def utc(instant: datetime) -> str:
 
 
 def in_json(instant: datetime | None) -> str | None:
-    """As in the JSON of all resources."""
+    """An instant as the JSON of all resources has it."""
     return None if instant is None else instant.isoformat().replace("+00:00", "Z")
 
 
@@ -98,7 +98,7 @@ def is_earlier(end: datetime | None, than: datetime | None) -> bool:
 
 
 def until(end: datetime | None) -> str:
-    """As the end of a sentence: `, until 2026-11-26 20:40 UTC`, or nothing if there is no end."""
+    """The end of a sentence: `, until 2026-11-26 20:40 UTC`, or nothing if there is no end."""
     return "" if end is None else f", until {utc(end)}"
 
 

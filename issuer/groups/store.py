@@ -77,7 +77,7 @@ class GroupStore(FilteredStore[GroupRow]):
         return self.session.scalars(query).all()
 
     def memberships(self, group_id: str, user_ids: Collection[str]) -> dict[str, GroupMemberRow]:
-        """Those of these users, by the id of the user."""
+        """The memberships of these users, by the id of the user."""
         row = GroupMemberRow
         query = select(row).where(row.group_id == group_id)
         parts = (query.where(row.user_id.in_(part)) for part in in_parts(filter(is_key, user_ids)))

@@ -82,25 +82,25 @@ def routes_without_rights(observed: Observed) -> Iterator[str]:
 
 
 def forged_accepted(observed: Observed) -> Iterator[str]:
-    return _accepted(observed, TokenKind.FORGED)
+    return _requests_open(observed, TokenKind.FORGED)
 
 
 def other_audience_accepted(observed: Observed) -> Iterator[str]:
-    return _accepted_unless_forged(observed, TokenKind.OTHER_AUDIENCE)
+    return _requests_open_unless_forged(observed, TokenKind.OTHER_AUDIENCE)
 
 
 def secret_of_example_accepted(observed: Observed) -> Iterator[str]:
     kinds = (TokenKind.DEVELOPMENT, TokenKind.OTHER_DEVELOPMENT)
-    return _accepted_unless_forged(observed, *kinds)
+    return _requests_open_unless_forged(observed, *kinds)
 
 
-def _accepted_unless_forged(observed: Observed, *kinds: TokenKind) -> Iterator[str]:
+def _requests_open_unless_forged(observed: Observed, *kinds: TokenKind) -> Iterator[str]:
     """Nothing where every token is accepted, which is another rule."""
     if not next(forged_accepted(observed), None):
-        yield from _accepted(observed, *kinds)
+        yield from _requests_open(observed, *kinds)
 
 
-def _accepted(observed: Observed, *kinds: TokenKind) -> Iterator[str]:
+def _requests_open(observed: Observed, *kinds: TokenKind) -> Iterator[str]:
     """The configuration is refused without a token, and not for the reason of the token."""
     for probe in (Probe(CONFIG.path, kind) for kind in kinds):
         answer = observed.answers.get(probe)

@@ -21,7 +21,7 @@ class Component:
 
 @dataclass(frozen=True, slots=True)
 class Components:
-    """Those of the AgentOS of one audience."""
+    """The components of the AgentOS of one audience."""
 
     audience_id: str
     inspected_at: datetime
@@ -30,7 +30,7 @@ class Components:
     workflows: tuple[Component, ...] = ()
 
     def of(self, family: str) -> tuple[Component, ...]:
-        """Its `agents`, `teams` or `workflows`; none of any other resource."""
+        """The `agents`, `teams` or `workflows`; none for any other family."""
         found: tuple[Component, ...] = getattr(self, family) if family in FAMILIES else ()
         return found
 

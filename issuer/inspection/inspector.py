@@ -25,7 +25,7 @@ _EVENTS = "text/event-stream"  # of a browser's GET, agno makes a redirect
 def inspect(request: InspectionRequest, now: datetime) -> InspectionReport:
     """Ask the AgentOS, for 45 s at most; `NotInspected` if it does not answer, or is none."""
     try:
-        observed = asyncio.run(_observed(request))
+        observed = asyncio.run(_observe(request))
     except TimeoutError:
         raise NotInspected(
             f"The AgentOS at {request.url} answers too slowly: not all within {TOTAL_SECONDS:g} s."
@@ -39,7 +39,7 @@ def inspect(request: InspectionRequest, now: datetime) -> InspectionReport:
     )
 
 
-async def _observed(request: InspectionRequest) -> Observed:
+async def _observe(request: InspectionRequest) -> Observed:
     user_agent = f"agentos-issuer/{__version__} (inspection; +{request.issuer})"
     prober = Prober(request.url, user_agent, request.tokens.texts)
     async with asyncio.timeout(TOTAL_SECONDS), prober:

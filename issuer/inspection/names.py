@@ -23,7 +23,7 @@ _DOTS = {".", ".."}
 def components_in(info: Mapping[str, Any], config: Mapping[str, Any]) -> FoundComponents:
     """What `/info` and `/config` of an AgentOS say. Of each kind the first thousand."""
     found = {
-        kind: [_named(id_, each.get("name")) for id_, each in _with_text(config.get(kind), "id")]
+        kind: [_name_of(id_, each.get("name")) for id_, each in _with_text(config.get(kind), "id")]
         for kind in FAMILIES
     }
     interfaces = [name for name, _ in _with_text(config.get("interfaces"), "type")]
@@ -80,7 +80,7 @@ def is_addressable(id_: str) -> bool:
     return _DOTS.isdisjoint(text.split("/"))
 
 
-def _named(id_: str, name: object) -> ComponentName:
+def _name_of(id_: str, name: object) -> ComponentName:
     return ComponentName(id=id_, name=_text(name) or id_)
 
 

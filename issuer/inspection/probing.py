@@ -137,7 +137,7 @@ class Prober:
             "Sec-WebSocket-Version": "13",
             "Sec-WebSocket-Key": b64encode(secrets.token_bytes(16)).decode(),
         }
-        if not self._counted():
+        if not self._count():
             return None
         try:
             async with (
@@ -154,7 +154,7 @@ class Prober:
     async def _answer(
         self, probe: Probe, headers: Mapping[str, str], *, reads: bool
     ) -> ProbeAnswer | None:
-        if probe in self.answers or not self._counted():
+        if probe in self.answers or not self._count():
             return self.answers.get(probe)
         sent = {"Accept": "application/json", **headers}
         if probe.token is not TokenKind.NONE:
@@ -178,7 +178,7 @@ class Prober:
             self.answers[probe] = found
         return self.answers.get(probe)
 
-    def _counted(self) -> bool:
+    def _count(self) -> bool:
         self.sent += 1
         return self.sent <= MAX_REQUESTS
 

@@ -61,7 +61,7 @@ class InspectionStore(Statements):
         }
 
     def newest_components(self, limit: int) -> list[Components]:
-        """Those that were inspected last, in the order of their audiences."""
+        """The components of the `limit` newest inspections, in the order of their audiences."""
         query = select(InspectionRow).order_by(InspectionRow.inspected_at.desc()).limit(limit)
         found = [_components(row) for row in self.session.scalars(query)]
         return sorted(found, key=lambda each: each.audience_id)

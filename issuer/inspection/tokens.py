@@ -72,7 +72,7 @@ class InspectionTokens:
 
 
 def _authorization(audience: AudienceRecord) -> Authorization:
-    """Of no client that anybody could be: the inspector exists in its tokens only."""
+    """An authorization of the inspector, which exists in its tokens only: no client is one."""
     client = ClientRecord(
         client_id=INSPECTOR,
         token_endpoint_auth_method=AuthMethod.NONE,

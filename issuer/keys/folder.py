@@ -57,7 +57,7 @@ class FolderKeyBackend:
             for path, key in self._unused()
             if signs(key, alg) and key.thumbprint() not in besides
         )
-        name, key = next(provided, None) or self._made(alg)
+        name, key = next(provided, None) or self._make(alg)
         self._ready[key.thumbprint()] = key  # reading an RSA key again is slow
         return MadeKey(public_jwk(key, alg), FILE + os.fsencode(name))
 
@@ -99,7 +99,7 @@ class FolderKeyBackend:
                 self._remove(path, kid)
         return unused
 
-    def _made(self, alg: SigningAlgorithm) -> tuple[str, PrivateKey]:
+    def _make(self, alg: SigningAlgorithm) -> tuple[str, PrivateKey]:
         key = generated(alg)
         name = f"{key.thumbprint()}.pem"
         try:

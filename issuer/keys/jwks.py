@@ -48,7 +48,7 @@ class StatementReader:
     def __init__(self, typ: str, keys: Callable[[], Iterable[SigningKey]]) -> None:
         self._typ = typ
         self._keys = keys
-        self._public = lru_cache(_MAX_KEYS_READY)(self._found)
+        self._public = lru_cache(_MAX_KEYS_READY)(self._key_of)
 
     def read(self, token: str) -> dict[str, Any] | None:
         """The claims of `token`; None if it is no such statement of this issuer."""
@@ -61,7 +61,7 @@ class StatementReader:
         except (JoseError, ValueError, TypeError, LookupError):
             return None
 
-    def _found(self, kid: str) -> tuple[Any, str]:
+    def _key_of(self, kid: str) -> tuple[Any, str]:
         """`LookupError` if there is none. The thumbprint is checked against the row's `kid`."""
         for key in self._keys():
             if key.kid == kid:

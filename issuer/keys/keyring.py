@@ -69,7 +69,7 @@ class Keyring:
             self.keys = [self._with_private_part(key) for key in self._stored.keys]
             self._usable = [key for key in self.keys if key.is_usable]
             self._active = {}  # a new one: threads may still be adding to the old one
-            self.jwks = self._published()
+            self.jwks = self._publish()
             seen = self._stored
         if any(seen.handles.get(kid) != box for kid, box in before.handles.items()):
             self.database.erasure.run()
@@ -167,7 +167,7 @@ class Keyring:
         # In this order: the watch has seen a clock that was set before `now`.
         return replace(plan, destroy=()) if plan.destroy and not self.may_destroy() else plan
 
-    def _published(self) -> JwksDocument:
+    def _publish(self) -> JwksDocument:
         now = self.clock()
         in_use = self.algorithms_in_use(now)
         self.published_algorithms = [alg for alg in self.algorithms if alg in in_use]

@@ -70,7 +70,7 @@ class Forger:
         self._used = generated(key.alg)
 
     def sign(self, typ: str, claims: Mapping[str, object]) -> Signed:
-        """As `Keyring.sign_with` that key, with a signature that does not verify."""
+        """A token that claims to be signed with that key; its signature does not verify."""
         header, payload = header_and_payload(self._claimed, typ, claims)
         return Signed(signed(self._used, header, payload), self._claimed.kid)
 

@@ -97,7 +97,7 @@ class RotationPlan:
 
     @property
     def algorithms(self) -> list[SigningAlgorithm]:
-        """Of the keys to create, in their order."""
+        """The algorithms of the keys to create, in their order."""
         return [new.alg for new in self.create]
 
 

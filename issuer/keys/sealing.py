@@ -48,12 +48,12 @@ class Sealer:
     def seal(self, content: bytes, name: str, mark: bytes) -> bytes:
         """`content` in a box that opens only with the same `name` and the key of that `mark`."""
         nonce = self._random_bytes(_NONCE_BYTES)
-        return mark + _encrypted(self._key(mark), nonce, content, name)
+        return mark + _encrypt(self._key(mark), nonce, content, name)
 
     def open(self, box: bytes, name: str) -> bytes:
         """What was sealed as `name`; `ConfigurationError` if no master key opens it."""
         try:
-            return _decrypted(self._key(master_key_id(box)), box[_MARK_BYTES:], name)
+            return _decrypt(self._key(master_key_id(box)), box[_MARK_BYTES:], name)
         except (InvalidTag, ValueError):
             raise _wrong_key() from None
 
@@ -95,24 +95,24 @@ class SealedTexts:
 
     def seal(self, text: str) -> str:
         nonce = self._random.randbytes(_NONCE_BYTES)
-        box = _encrypted(self._key, nonce, zlib.compress(text.encode()))
+        box = _encrypt(self._key, nonce, zlib.compress(text.encode()))
         return base64.urlsafe_b64encode(box).decode().rstrip("=")
 
     def open(self, sealed: str) -> str | None:
         """The text; None if it was not sealed here."""
         try:
             box = base64.urlsafe_b64decode(sealed + "=" * (-len(sealed) % 4))
-            return zlib.decompress(_decrypted(self._key, box)).decode()
+            return zlib.decompress(_decrypt(self._key, box)).decode()
         except (InvalidTag, ValueError):
             return None
 
 
-def _encrypted(key: bytes, nonce: bytes, content: bytes, name: str = "") -> bytes:
+def _encrypt(key: bytes, nonce: bytes, content: bytes, name: str = "") -> bytes:
     """The nonce and the ciphertext with its tag, which also authenticates the `name`."""
     return nonce + AESGCM(key).encrypt(nonce, content, name.encode())
 
 
-def _decrypted(key: bytes, box: bytes, name: str = "") -> bytes:
+def _decrypt(key: bytes, box: bytes, name: str = "") -> bytes:
     """`InvalidTag` or `ValueError` unless it was encrypted under this key and name."""
     return AESGCM(key).decrypt(box[:_NONCE_BYTES], box[_NONCE_BYTES:], name.encode())
 

@@ -166,7 +166,7 @@ class ManifestPlan:
         return bool(self.steps)
 
     def as_json(self) -> dict[str, Any]:
-        """As JSON values, with stable names."""
+        """The plan as JSON values, with stable names."""
         return {
             "change_count": self.change_count,
             "changes": [step.as_json() for step in self.steps],
@@ -176,8 +176,8 @@ class ManifestPlan:
         }
 
     def lines(self) -> Iterator[str]:
-        """As text: a line for each change and member, then a sentence for each change of rights
-        and each credential or member to confirm.
+        """A line for each change and member, then a sentence for each change of rights, and each
+        credential or member to confirm.
         """
         for each in (*self.steps, *self.shifts):
             yield from each.lines()

@@ -181,7 +181,7 @@ def differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
 
 
 def assigned(held: Iterable[HeldRole]) -> list[Assignment]:
-    """Those assigned to the principal itself, which a manifest declares."""
+    """The roles assigned to the principal itself, which a manifest declares."""
     return [
         Assignment(role=each.role, audience=each.audience, expires_at=each.expires_at)
         for each in held
@@ -199,11 +199,11 @@ def _in_order(fields: Fields, dumped: dict[str, Any]) -> dict[str, Any]:
     for name, member in members_of(type(fields)).items():
         if member.control.is_set and name in dumped:
             unique = {_canonical(each): each for each in dumped[name]}
-            dumped[name] = sorted(unique.values(), key=_sorted_by)
+            dumped[name] = sorted(unique.values(), key=_sort_key)
     return dumped
 
 
-def _sorted_by(item: object) -> str:
+def _sort_key(item: object) -> str:
     return item if isinstance(item, str) else _canonical(item)
 
 

@@ -35,7 +35,7 @@ def _block(value: object) -> Iterator[str]:
                 yield from _member(_scalar(name), member)
         case list() if value:
             for item in value:
-                yield from _indented("- ", _block(item))
+                yield from _indent("- ", _block(item))
         case _:
             yield _scalar(value)
 
@@ -43,15 +43,15 @@ def _block(value: object) -> Iterator[str]:
 def _member(key: str, member: object) -> Iterator[str]:
     if len(key) > _MAX_KEY:
         yield f"? {key}"
-        yield from _indented(": ", _block(member))
+        yield from _indent(": ", _block(member))
     elif isinstance(member, dict | list) and member:
         yield f"{key}:"
-        yield from _indented("  ", _block(member))
+        yield from _indent("  ", _block(member))
     else:
         yield f"{key}: {_scalar(member)}"
 
 
-def _indented(first: str, lines: Iterable[str]) -> Iterator[str]:
+def _indent(first: str, lines: Iterable[str]) -> Iterator[str]:
     for number, line in enumerate(lines):
         yield (" " * len(first) if number else first) + line
 
@@ -123,7 +123,7 @@ def _entries(
         if resource_type in PRINCIPALS:
             held = work.assignments.held_by_each([resource_type.key_of(each) for each in page])
         for each in page:
-            entry = _sorted(members(bare(resource_type.fields, each)))
+            entry = _sort(members(bare(resource_type.fields, each)))
             if resource_type is GROUP:
                 users = sorted(name for _, name in current.members(work, each.id))
                 entry |= {"members": users} if users else {}
@@ -134,7 +134,7 @@ def _entries(
             yield entry
 
 
-def _sorted(entry: dict[str, Any]) -> dict[str, Any]:
+def _sort(entry: dict[str, Any]) -> dict[str, Any]:
     """The entry with its claims sorted by name at every depth."""
     if "claims" not in entry:
         return entry

@@ -21,7 +21,7 @@ def repeated(document: Document) -> Iterator[ManifestProblem]:
     data = document.data
     principals = [each for kind in PRINCIPALS for each in named(data, kind.attribute, kind.key)]
     for each in plain_types():
-        yield from _repeated(document, named(data, each.attribute, each.key), str)
+        yield from _repetitions(document, named(data, each.attribute, each.key), str)
     for names, form in (
         (principals, fold_id),
         (named(data, "users", "username"), fold_username),
@@ -29,8 +29,8 @@ def repeated(document: Document) -> Iterator[ManifestProblem]:
         # The `aud` of a token is an audience, that of an ID token a client.
         ([*named(data, "audiences", "id"), *named(data, "clients", "client_id")], str),
     ):
-        yield from _repeated(document, names, form)
-    yield from _repeated(document, _names_of_audiences(data), _without_slash)
+        yield from _repetitions(document, names, form)
+    yield from _repetitions(document, _names_of_audiences(data), _without_slash)
 
 
 def _names_of_audiences(data: object) -> Iterator[Named]:
@@ -48,7 +48,7 @@ def _without_slash(name: str) -> str:
     return name.removesuffix("/")
 
 
-def _repeated(
+def _repetitions(
     document: Document, names: Iterable[Named], form: Callable[[str], str]
 ) -> Iterator[ManifestProblem]:
     first: dict[str, Path] = {}
@@ -84,7 +84,7 @@ def _references(data: object) -> Iterator[tuple[Path, str, str]]:
                     if isinstance(name, str):
                         yield (*path, *at), described.names, name
     for path, entry in _entries(data, "trusted_issuers"):
-        yield from _mapped(path, entry.get("sign_in"))
+        yield from _mapping_roles(path, entry.get("sign_in"))
     for section, member, kinds in (
         ("clients", "trusts", {"issuer": "trusted issuer"}),
         ("clients", "may_act", {"from": "audience", "to": "audience"}),
@@ -109,7 +109,7 @@ def members_of_groups(data: object) -> Iterator[Named]:
                 yield (*path, *at), name
 
 
-def _mapped(path: Path, sign_in: object) -> Iterator[tuple[Path, str, str]]:
+def _mapping_roles(path: Path, sign_in: object) -> Iterator[tuple[Path, str, str]]:
     """The roles and audiences that a trusted issuer gives to groups."""
     for at, item in _items(sign_in, "roles") if isinstance(sign_in, Mapping) else ():
         for kind in ("audience", "role"):

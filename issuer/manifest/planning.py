@@ -261,7 +261,7 @@ class _Planning:
                 yield each
 
     def _reject_misspelled(self, path: Path, before: Fields | None, after: Fields) -> None:
-        """Of new scopes only: the others were allowed before."""
+        """Reject new scopes that name nothing: the others were allowed before."""
         had = getattr(before, "scopes", [])
         declared: list[str] = getattr(after, "scopes", [])
         new = [each for each in declared if each not in had]

@@ -87,7 +87,7 @@ def read(
     """
     document = parse(source, max_bytes)
     problems, more = list(document.problems), Counter[str]()
-    entries = _validated(document, problems, more)
+    entries = _validate(document, problems, more)
     problems += repeated(document)
     if work is not None:
         current.require_readable(work)
@@ -105,10 +105,10 @@ def unfit(
     for path, alg in named(data, "audiences", "signing_alg"):
         if alg in set(SigningAlgorithm) - set(work.audiences.algorithms):
             yield document.problem(path, "is not one of ISSUER_SIGNING_ALGORITHMS")
-    yield from dangling(document, _known(work, data, prune=prune))
+    yield from dangling(document, _names_of(work, data, prune=prune))
 
 
-def _known(work: current.Configuration, data: object, *, prune: bool) -> dict[str, set[str]]:
+def _names_of(work: current.Configuration, data: object, *, prune: bool) -> dict[str, set[str]]:
     """The names of what others may name that will exist, by kind."""
     known: dict[str, set[str]] = {}
     for each in plain_types():
@@ -131,7 +131,7 @@ def _known_users(work: current.Configuration, data: object, *, prune: bool) -> s
     return declared | {name for name, user_id in found.items() if fold_id(user_id) not in ids}
 
 
-def _validated(
+def _validate(
     document: Document, problems: list[ManifestProblem], more: Counter[str]
 ) -> Entries | None:
     """The entries, unless there are problems. `more` counts those beyond, by section."""

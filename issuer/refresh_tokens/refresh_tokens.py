@@ -135,7 +135,7 @@ class RefreshTokens:
         raise InvalidCredentials("refresh token used before", family.user_id)
 
     async def look_up(self, token: str) -> FoundToken | None:
-        """As `find_with_users`."""
+        """The family and user of a token; None if it is not valid."""
         return await self.reader.run(token)
 
     async def use_up(self, presented: ValidatedToken, issue: TokenToStore) -> str | RevokedUntil:
@@ -185,7 +185,7 @@ class RefreshTokens:
         return self._valid([token])[0]
 
     def find_with_users(self, tokens: Sequence[str]) -> list[FoundToken | None]:
-        """Of each token that is valid now the family, and the user if there is one."""
+        """Family and user of each token, in order; None for one that is not valid."""
         families = self._valid(tokens)
         users = self._directory.load_users({each.user_id for each in families if each})
         return [

@@ -27,7 +27,7 @@ class RefreshTokenMaker:
 
     def first(self) -> str:
         """The first token of a new family."""
-        return _written(
+        return _write(
             random_characters(self._random, _FAMILY_CHARACTERS), random_characters(self._random)
         )
 
@@ -38,7 +38,7 @@ class RefreshTokenMaker:
     def successor(self, token: str, salt: bytes) -> str:
         """The token that follows `token`: a function of `token`, `salt` and the key."""
         number = int.from_bytes(self._digest("successor", token, salt), "big")
-        return _written(_family(token), as_characters(number))
+        return _write(_family(token), as_characters(number))
 
     def handle(self, token: str) -> bytes | None:
         """The digest that identifies the family; None if the text is not a refresh token."""
@@ -58,5 +58,5 @@ def _family(token: str) -> str:
     return token[len(PREFIX) :][:_FAMILY_CHARACTERS]
 
 
-def _written(family: str, own: str) -> str:
+def _write(family: str, own: str) -> str:
     return with_check_digits(PREFIX + family + own)

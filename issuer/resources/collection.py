@@ -113,7 +113,7 @@ class Collection(WithinTransaction, Generic[RowT, FieldsT, ModelT]):
         """`AlreadyExists` if the key, or another member that must be unique, is taken."""
         self._authorize(None, fields)
         self.reject_misspelled(None, fields)
-        return self._added("created", self._store.row(), self._with_key(fields))
+        return self._add("created", self._store.row(), self._with_key(fields))
 
     def update(self, key: str, patch: Mapping[str, object]) -> ModelT:
         """Apply a merge patch (RFC 7396)."""
@@ -153,7 +153,7 @@ class Collection(WithinTransaction, Generic[RowT, FieldsT, ModelT]):
             had = getattr(before, "scopes", [])
             reject_misspelled(each for each in getattr(after, "scopes", []) if each not in had)
 
-    def _added(self, what: str, row: RowT, fields: FieldsT, **details: Any) -> ModelT:
+    def _add(self, what: str, row: RowT, fields: FieldsT, **details: Any) -> ModelT:
         row.created_at = row.updated_at = self._clock()
         self._write(row, fields)
         self._store.add(row)

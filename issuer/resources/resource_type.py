@@ -61,7 +61,7 @@ class Member:
     names: str = ""
     """The kind of the resources that it names: `audience`."""
     item: ItemText | None = None
-    """Of a list whose items are no texts."""
+    """What an item is, in a list whose items are no texts."""
     is_private: bool = False
     """Whether the audit log has only its name, without values."""
 

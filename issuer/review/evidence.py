@@ -177,7 +177,7 @@ class UsageEvidence:
     def first(
         self, resource_type: ResourceType[Any, Any], most: int
     ) -> Iterator[list[ReviewedPrincipal]]:
-        """As `every`, at most so many: with what a review says of them, and nothing else.
+        """The first `most` holders, with what a review says of them, and nothing else.
 
         Their roles are read where something can be said about those.
         """
@@ -289,7 +289,7 @@ class UsageEvidence:
                     since, joined = its_own, None
                     if role is not None:
                         joined = memberships.get((_owner(holder, role), holder.principal.id))
-                        since = _given_of(holder, role, given, joined)
+                        since = _grant_of(holder, role, given, joined)
                     if not has_ended(since.expires_at, self.now):
                         began = self._began(holder, role, since, joined)
                         rows.append(self._row(holder, audience, scope, role, since, began))
@@ -363,7 +363,7 @@ def _owner(holder: ReviewedPrincipal, role: HeldRole) -> str:
     return holder.principal.id if role.via is None else role.via.group_id or ""
 
 
-def _given_of(
+def _grant_of(
     holder: ReviewedPrincipal,
     role: HeldRole,
     given: Mapping[tuple[str, str, str | None], GivenAssignment],

@@ -123,7 +123,7 @@ def _manifest(
     resource: Client | User,
     enough: Mapping[str, frozenset[str]],
 ) -> dict[str, Any]:
-    """Its whole entry, as a manifest declares it, with roles that give exactly this."""
+    """The whole entry of the holder in a manifest, with roles that give exactly `enough`."""
     is_client = isinstance(resource, Client)
     roles = [each for each in assigned(holder.roles) if _is_of_issuer(evidence, each)]
     own: dict[str, Any] = {"id": holder.principal.id}

@@ -69,7 +69,7 @@ def access_review(
 
     All clients and users that administrators made. `Forbidden` without the right to read them.
     """
-    for _, rows in _held(UsageEvidence(work, now, unused_for)):
+    for _, rows in _holdings(UsageEvidence(work, now, unused_for)):
         yield from rows
 
 
@@ -84,7 +84,7 @@ def access_review_part(
     evidence, found = UsageEvidence(work, now, UNUSED_FOR), list[ReviewedScope]()
     following = None
     # The one that `after` names was looked at before, and is number 0.
-    for number, (holder, rows) in enumerate(_held(evidence, after), start=0 if after else 1):
+    for number, (holder, rows) in enumerate(_holdings(evidence, after), start=0 if after else 1):
         kind, name = holder.principal.kind, holder.principal.id
         shown = after.rows if after and (kind, name) == (after.kind, after.id) else 0
         left, free = rows[shown:], most - len(found)
@@ -98,7 +98,7 @@ def access_review_part(
     return AccessReviewPart(found, following, [evidence.coverage[each] for each in audiences])
 
 
-def _held(
+def _holdings(
     evidence: UsageEvidence, after: AccessReviewPlace | None = None
 ) -> Iterator[tuple[ReviewedPrincipal, list[ReviewedScope]]]:
     """What each client, then each user, holds; beginning with the one that `after` names."""

@@ -140,14 +140,14 @@ class ReviewStore(Statements):
     ) -> dict[str, list[UsedScope]]:
         """By user, what each needed, through any client or these."""
         if through is None:
-            return self._used(UsedScopeRow.subject, user_ids)
-        return self._used(UsedScopeRow.subject, user_ids, UsedScopeRow.client_id.in_(through))
+            return self._read_used(UsedScopeRow.subject, user_ids)
+        return self._read_used(UsedScopeRow.subject, user_ids, UsedScopeRow.client_id.in_(through))
 
     def used_by_clients(self, client_ids: Collection[str]) -> dict[str, list[UsedScope]]:
         """By client, what it needed itself, and what users needed through it."""
-        return self._used(UsedScopeRow.client_id, client_ids)
+        return self._read_used(UsedScopeRow.client_id, client_ids)
 
-    def _used(
+    def _read_used(
         self, by: InstrumentedAttribute[str], ids: Collection[str], *which: ColumnElement[bool]
     ) -> dict[str, list[UsedScope]]:
         row, found = UsedScopeRow, defaultdict[str, list[UsedScope]](list)

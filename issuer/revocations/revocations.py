@@ -93,7 +93,7 @@ class Revocations:
         Tokens that have expired for every verifier, even one whose clock is late, are skipped.
         `FeedFull` if there are too many: an operator can revoke all tokens of a user or client.
         """
-        if not self._listed(JTI, expirations):
+        if not self._is_listed(JTI, expirations):
             raise FeedFull(
                 "The revocation feed cannot list more single tokens now. Revoke all tokens of the"
                 " user or of the client instead."
@@ -109,7 +109,7 @@ class Revocations:
         which stays valid until it expires: an entry for the user or the client would revoke
         tokens of others.
         """
-        if self._listed(JTI, {jti: expires_at}, client_id, subject):
+        if self._is_listed(JTI, {jti: expires_at}, client_id, subject):
             return RevokedPrincipal(SUB, subject) not in self._principals
         if subject != client_id:
             raise FeedFull("The revocation feed cannot list more tokens of this client now.")
@@ -128,7 +128,7 @@ class Revocations:
         ones. False if the feed is too full for that as well.
         """
         try:
-            if not self._listed(claim, expirations, client_id, user_id):
+            if not self._is_listed(claim, expirations, client_id, user_id):
                 is_for_others = bool(client_id) and not self._store.is_for_own_audience(client_id)
                 self._revoke_users([user_id], without_own=is_for_others)
         except FeedFull:
@@ -200,7 +200,7 @@ class Revocations:
         self._revoke_exchanged(KID, kid)
 
     def revoke_user(self, user_id: str) -> None:
-        """As `revoke_subject`. Whoever can have no token takes no space in the feed."""
+        """Revoke the tokens of a user. One who can have no token takes no space in the feed."""
         if self._store.may_have_tokens([user_id]):
             self.revoke_subject(user_id)
 
@@ -258,11 +258,11 @@ class Revocations:
         if rest := principals & without_own:
             self._add_principals(rest, without_own=True)
 
-    def _listed(
+    def _is_listed(
         self, kind: str, expirations: Mapping[str, datetime], client_id: str = "", subject: str = ""
     ) -> bool:
         """List the tokens one by one; False, and none of them, beyond a limit."""
-        if not self._added(kind, expirations, client_id, subject):
+        if not self._add(kind, expirations, client_id, subject):
             return False
         if kind == JTI:  # what was exchanged has the same `sid`
             tokens = self._store.exchanged_for(expirations, self._most_exchanged())
@@ -276,7 +276,7 @@ class Revocations:
 
     def _beyond_share(self, tokens: Iterable[ExchangedToken]) -> set[str]:
         """List the tokens, each for its client and user; the users whose share has no space."""
-        return {each.user_id for each in self._unlisted(tokens, are_of_users=True)}
+        return {each.user_id for each in self._not_in_feed(tokens, are_of_users=True)}
 
     def _revoke_exchanged(self, kind: str, name: str, *, since: datetime | None = None) -> None:
         """What was exchanged for tokens of a client, for an audience or of a key.
@@ -288,7 +288,7 @@ class Revocations:
         if tokens is None:
             clients = self._store.exchanging_clients(kind, name)
         else:
-            clients = {each.client_id for each in self._unlisted(tokens, are_of_users=False)}
+            clients = {each.client_id for each in self._not_in_feed(tokens, are_of_users=False)}
         for client_id in sorted(self._store.with_later_clients(clients)):
             try:
                 client, limit = RevokedPrincipal(CLIENT_ID, client_id), self._limits
@@ -296,7 +296,7 @@ class Revocations:
             except FeedFull:
                 self.not_revoked.add(client_id)
 
-    def _unlisted(
+    def _not_in_feed(
         self, tokens: Iterable[ExchangedToken], *, are_of_users: bool
     ) -> list[ExchangedToken]:
         """List the tokens for the clients that got them; those that a share has no space for.
@@ -309,7 +309,7 @@ class Revocations:
         return [
             each
             for whose, some in groups.items()
-            if not self._added(JTI, {each.jti: each.expires_at for each in some}, *whose)
+            if not self._add(JTI, {each.jti: each.expires_at for each in some}, *whose)
             for each in some
         ]
 
@@ -320,7 +320,7 @@ class Revocations:
         """
         return self._limits.remaining(Listed(self._store.listed_for("", "").all, 0, 0), is_own=True)
 
-    def _added(
+    def _add(
         self, kind: str, expirations: Mapping[str, datetime], client_id: str = "", subject: str = ""
     ) -> bool:
         now = self._clock()

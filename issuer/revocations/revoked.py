@@ -37,7 +37,7 @@ class Revoked:
 
     @classmethod
     def about(cls, connection: Connection, tokens: Collection[TokenIdentity]) -> "Revoked":
-        """As the database has it now, only the revocations that name one of the tokens."""
+        """The revocations that name one of the tokens, from the database."""
         revoked = cls().with_entries(entries_about(connection, tokens))
         return replace(revoked, own_audience=own_audience(connection)) if revoked.own else revoked
 
@@ -122,7 +122,7 @@ class RevocationView:
 
     @property
     def revoked(self) -> Revoked:
-        """As of the last `follow`; read from the database if there was none yet."""
+        """What the last `follow` read; the database is read if there was none yet."""
         if self._revoked.state is _NEVER:
             self._read_changes()
         return self._revoked

@@ -125,7 +125,7 @@ class ExchangedToken:
     expires_at: datetime
 
 
-def _named(row: type[RevokedTokenRow | RevokedPrincipalRow], kinds: str) -> ColumnElement[bool]:
+def _is_named(row: type[RevokedTokenRow | RevokedPrincipalRow], kinds: str) -> ColumnElement[bool]:
     """Whether its id is in the parameter with the name of its kind."""
     return or_(
         *(
@@ -139,8 +139,8 @@ def _named(row: type[RevokedTokenRow | RevokedPrincipalRow], kinds: str) -> Colu
 _TOKEN = (RevokedTokenRow.kind, RevokedTokenRow.id, RevokedTokenRow.expires_at)
 _PRINCIPAL = (RevokedPrincipalRow.kind, RevokedPrincipalRow.id, RevokedPrincipalRow.not_after)
 _ABOUT = union_all(
-    select(*_TOKEN, RevokedTokenRow.expires_at).where(_named(RevokedTokenRow, "jti sid")),
-    select(*_PRINCIPAL, OWN_UNTIL).where(_named(RevokedPrincipalRow, "sub client_id aud")),
+    select(*_TOKEN, RevokedTokenRow.expires_at).where(_is_named(RevokedTokenRow, "jti sid")),
+    select(*_PRINCIPAL, OWN_UNTIL).where(_is_named(RevokedPrincipalRow, "sub client_id aud")),
 )
 
 
@@ -168,7 +168,7 @@ _REVOKED_KEYS = select(SigningKeyRow.kid).where(
 
 
 def revoked_keys(connection: Connection, kids: Collection[str]) -> set[str]:
-    """Those of the keys that are revoked, according to the database."""
+    """The ids of `kids` that are revoked, according to the database."""
     return {*connection.execute(_REVOKED_KEYS, {"kids": list(kids)}).scalars()}
 
 
@@ -338,7 +338,9 @@ class RevocationStore(Statements):
         """
         found: list[ExchangedToken] = []
         for part in in_parts(jtis):
-            tokens = self._exchanged(most - len(found), ExchangedTokenRow.subject_jti.in_(part))
+            tokens = self._read_exchanged(
+                most - len(found), ExchangedTokenRow.subject_jti.in_(part)
+            )
             if tokens is None:
                 return None
             found += tokens
@@ -347,13 +349,13 @@ class RevocationStore(Statements):
     def exchanged_for_any(
         self, kind: str, name: str, most: int, *, since: datetime | None = None
     ) -> list[ExchangedToken] | None:
-        """As `exchanged_for` all tokens of a `client_id`, for an `aud`, or signed by a `kid`.
+        """The tokens `exchanged_for` those of a `client_id`, for an `aud`, or signed by a `kid`.
 
         `since`: only those that were issued later.
         """
         issued_at = ExchangedTokenRow.issued_at
         later = [] if since is None else [issued_at > since]
-        return self._exchanged(most, _OF_SUBJECT[kind] == name, *later)
+        return self._read_exchanged(most, _OF_SUBJECT[kind] == name, *later)
 
     def exchanged_through(
         self, user_id: str, client_id: str, most: int
@@ -364,9 +366,11 @@ class RevocationStore(Statements):
         """
         row = ExchangedTokenRow
         took_part = or_(row.client_id == client_id, row.subject_client == client_id)
-        return self._exchanged(most, row.user_id == user_id, took_part)
+        return self._read_exchanged(most, row.user_id == user_id, took_part)
 
-    def _exchanged(self, most: int, *which: ColumnElement[bool]) -> list[ExchangedToken] | None:
+    def _read_exchanged(
+        self, most: int, *which: ColumnElement[bool]
+    ) -> list[ExchangedToken] | None:
         """These, and what was exchanged for them, in any number of steps."""
         row = ExchangedTokenRow
         columns = select(row.jti, row.user_id, row.client_id, row.expires_at)

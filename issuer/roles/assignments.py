@@ -258,7 +258,7 @@ class Assignments(AssignmentStore):
         self._trail.note(action, principal_id, **details, **more)
 
     def _find(self, principal_id: str, assignment: Assignment) -> AssignmentRow | None:
-        """Also one that has ended."""
+        """The row of the assignment, also if it has ended."""
         return self.assignment(fold_id(principal_id), *assignment.place)
 
 

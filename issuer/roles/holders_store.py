@@ -74,14 +74,14 @@ class Holders:
         is_of_kind = kind.correlate(AssignmentRow).scalar_subquery().in_(self._kinds)
         query = select(AssignmentRow.folded_id).where(self._live.is_live, is_of_kind)
         for condition in self._which.by_index:
-            yield from self._streamed(query.where(condition(AssignmentRow)))
+            yield from self._stream(query.where(condition(AssignmentRow)))
 
     def _members(self) -> Iterator[str]:
         """Beginning with all groups: there are far fewer of them than of users."""
         groups = select(GroupRow.id).where(is_assigned(self._which, self._live.is_live))
         member = GroupMemberRow
-        for part in in_parts(self._streamed(groups)):
-            yield from self._streamed(select(member.user_id).where(member.group_id.in_(part)))
+        for part in in_parts(self._stream(groups)):
+            yield from self._stream(select(member.user_id).where(member.group_id.in_(part)))
 
     def _given(self) -> Iterator[str]:
         """By trusted issuers."""
@@ -101,6 +101,6 @@ class Holders:
                 if tuple(group) in groups:
                     yield fold_id(user_id)
 
-    def _streamed(self, query: Select[str]) -> Iterable[str]:
+    def _stream(self, query: Select[str]) -> Iterable[str]:
         """Read as far as the caller goes."""
         return self._live.session.scalars(query, execution_options=_STREAMED)

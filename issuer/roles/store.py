@@ -162,7 +162,7 @@ class AssignmentStore(Statements):
         return Holders(self, counting_at(audience_id), "user")
 
     def users_found_at(self, audience_id: str, text: str, limit: int) -> list[str]:
-        """Such users whose id or name begins with `text`, among the first `_LOOKED_AT` that do."""
+        """Ids of `users_at` whose id or name begins with `text`, among the first `_LOOKED_AT`."""
         found: dict[str, None] = {}
         for column, prefix in (
             (UserRow.folded_id, fold_id(text)),

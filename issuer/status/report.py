@@ -37,7 +37,7 @@ _FAILED_JUST_NOW = 900  # seconds
 
 def server_status(server: RunningServer) -> ServerStatus:
     """A few index look-ups and one small write; `DatabaseUnavailable` if it cannot be read."""
-    cause = _bounded(server.readiness.cause())
+    cause = _shorten(server.readiness.cause())
     status = ServerStatus(
         issuer=server.settings.url,
         version=__version__,
@@ -62,7 +62,7 @@ def server_status(server: RunningServer) -> ServerStatus:
 
 
 def ending_status(assignments: Assignments, clients: Clients, now: datetime) -> EndingStatus:
-    """As `issuer doctor` names them: without roles that were given just now."""
+    """Rights that end soon, as `issuer doctor` counts them: without roles given just now."""
     ending = ending_soon(assignments, clients, PRINCIPALS, now, _MAX_ENDING)
     ends = [end for _, _, end in (*ending.scopes, *ending.secrets)]
     counts = [len(each) for each in (ending.roles, ending.scopes, ending.secrets)]
@@ -84,7 +84,7 @@ def _database(database: Database) -> DatabaseStatus:
         connections_in_use=in_use,
         connections_idle=idle,
         connections_max=most,
-        error=_bounded(database.outage.cause),
+        error=_shorten(database.outage.cause),
     )
 
 
@@ -114,7 +114,7 @@ def _audit_push(pusher: Pusher | None) -> PushStatus | None:
         destination=pusher.destination.name,
         behind=state.behind,
         failed=state.progress.failed,
-        failure=_bounded(state.progress.last_failure) if state.progress.failed else None,
+        failure=_shorten(state.progress.last_failure) if state.progress.failed else None,
     )
 
 
@@ -133,9 +133,9 @@ def _key_sets(server: RunningServer) -> Iterator[KeySetStatus]:
         if (state := each.state) is not None:
             yield KeySetStatus(
                 of=each.sets.of,
-                source=_bounded(str(each.source)) or "",
+                source=_shorten(str(each.source)) or "",
                 fetched_at=state.fetched_at,
-                problem=_bounded(state.problem),
+                problem=_shorten(state.problem),
             )
 
 
@@ -144,7 +144,7 @@ def _providers(server: RunningServer) -> Iterator[ProviderStatus]:
     for source, failure in list(server.provider_failures().items())[:_MAX_KEY_SETS]:
         before = int(server.clock.monotonic() - failure.at)
         if before < _FAILED_JUST_NOW:
-            problem = _bounded(failure.problem) or ""
+            problem = _shorten(failure.problem) or ""
             yield ProviderStatus(issuer=source.issuer, problem=problem, failed_before=before)
 
 
@@ -168,10 +168,10 @@ def _jobs(server: RunningServer) -> Iterator[JobStatus]:
     now = server.clock.monotonic()
     for job in server.jobs:
         failure = job.last_failure  # read once: another thread writes it
-        error = _bounded(failure[0]) if failure else None
+        error = _shorten(failure[0]) if failure else None
         before = int(max(0, now - failure[1])) if failure else None
         yield JobStatus(name=job.name, error=error, failed_before=before, is_failing=job.is_failing)
 
 
-def _bounded(text: str | None) -> str | None:
+def _shorten(text: str | None) -> str | None:
     return text if text is None or len(text) <= _MAX_TEXT else f"{text[:_MAX_TEXT]}…"

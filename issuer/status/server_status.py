@@ -122,7 +122,7 @@ class Attention(BaseModel):
 
 
 class ServerStatus(BaseModel):
-    """Of one process. `cause` is why it cannot issue tokens now; durations are in seconds."""
+    """Status of one process. `cause` is why it can issue no tokens; durations are in seconds."""
 
     issuer: str
     version: str

@@ -73,7 +73,7 @@ class FeedPublisher:
                     return document
                 raise
         if (document := self.held(alg)) is None:
-            document = self._documents[alg] = self._rendered(alg)
+            document = self._documents[alg] = self._render(alg)
         return document
 
     def _is_due(self) -> bool:
@@ -93,7 +93,7 @@ class FeedPublisher:
             return None
         return document if document.kid == self._keyring.active(alg).kid else None
 
-    def _rendered(self, alg: SigningAlgorithm) -> FeedDocument:
+    def _render(self, alg: SigningAlgorithm) -> FeedDocument:
         began = self._clock.monotonic()
         # Read all three first: a change during rendering must make this document outdated.
         revoked, keys, key = self._view.revoked, self._keyring.keys, self._keyring.active(alg)

@@ -123,7 +123,7 @@ class TokenIssuer:
     def revoked_until(
         self, token: AccessToken, authorization: Authorization
     ) -> RevokedUntil | None:
-        """Not None if the token was revoked after it was issued. Memory only."""
+        """Until when the token is revoked, if that was after it was issued. Reads memory only."""
         return self._not_before(authorization, token.exp - token.expires_in)
 
     def id_token(

@@ -72,7 +72,7 @@ def _verified_claims(keyring: Keyring, token: str, typ: str) -> tuple[str, dict[
         if key is None:
             raise InvalidCredentials("signed by an unknown key")
         # The algorithm is the key's, not the header's (RFC 8725 §3.1).
-        public = _imported(json.dumps(dict(key.public_jwk)))
+        public = _import_key(json.dumps(dict(key.public_jwk)))
         claims: dict[str, Any] = jwt.decode(token, public, algorithms=[key.alg.value]).claims
     except (JoseError, ValueError, TypeError, RecursionError) as error:
         raise InvalidCredentials(f"not a token of this issuer: {error}") from None
@@ -82,7 +82,7 @@ def _verified_claims(keyring: Keyring, token: str, typ: str) -> tuple[str, dict[
 
 
 @lru_cache(_MAX_KEYS)
-def _imported(jwk: str) -> Key:
+def _import_key(jwk: str) -> Key:
     """Takes longer than verifying a signature with it."""
     return import_key(json.loads(jwk))
 
@@ -157,7 +157,7 @@ class TokenReader:
         return verified
 
     def read_although_revoked(self, token: str) -> VerifiedToken:
-        """As `read`, but a revoked token is accepted."""
+        """The token, verified as by `read`, but a revoked one is accepted."""
         text = token.encode("utf-8", "surrogatepass")
         digest = blake2b(text, key=self._key, digest_size=32).digest()
         verified = self._verified.get(digest)
@@ -192,7 +192,7 @@ class TokenReader:
 
 
 def still_held(directory: Directory, token: VerifiedToken) -> frozenset[str]:
-    """As `held_by` the `holders_of` the token."""
+    """The scopes of the token that its client and user still hold."""
     return held_by(*holders_of(directory, token), token)
 
 

@@ -113,7 +113,7 @@ class UsageStore(Statements):
         free |= {name: MOST_IDS_OF_SUBJECT - n for name, n in self.session.execute(stored)}
         beyond = [name for name, keys in named.items() if len(keys) > free[name]]
         keys = [key for name in beyond for key in named[name]]
-        found, known = dict(counts), self._known(of_day, keys) if keys else set()
+        found, known = dict(counts), self._existing(of_day, keys) if keys else set()
         for key in keys:
             if key in known:
                 continue
@@ -123,8 +123,8 @@ class UsageStore(Statements):
                 found[key.without_id] = [a + b for a, b in numbers]
         return found
 
-    def _known(self, of_day: _OfDay, keys: Iterable[UsageKey]) -> set[UsageKey]:
-        """Those of the keys that the day has."""
+    def _existing(self, of_day: _OfDay, keys: Iterable[UsageKey]) -> set[UsageKey]:
+        """The keys of which the day has rows."""
         stored = select(*_KEY).where(*of_day, tuple_(*_KEY).in_(list(keys)))
         return {UsageKey(*key) for key in self.session.execute(stored)}
 
@@ -133,7 +133,7 @@ class UsageStore(Statements):
         free = MOST_OF_DAY - (self.session.scalar(select(func.count()).where(*of_day)) or 0)
         if free >= len(counts):
             return counts
-        known = self._known(of_day, counts) | {OTHERS}
+        known = self._existing(of_day, counts) | {OTHERS}
         kept: dict[UsageKey, Sequence[int]] = {key: counts[key] for key in counts.keys() & known}
         others = list(counts[OTHERS])
         for key in sorted(counts.keys() - known):

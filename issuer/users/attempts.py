@@ -65,11 +65,11 @@ class Limit:
         current = self._current(tries, now)
         pause = self._pause(current.failed)
         # Without a pause the last attempt does not matter, even if its process's clock is ahead.
-        return max(self._locked_until(current), current.tried_at + pause if pause else NEVER)
+        return max(self._lock_end(current), current.tried_at + pause if pause else NEVER)
 
     def is_locked(self, tries: Tries, now: datetime) -> bool:
         """Whether a round or the allowance is used up; a pause between two attempts is no lock."""
-        return self._locked_until(self._current(tries, now)) > now
+        return self._lock_end(self._current(tries, now)) > now
 
     def counted(self, tries: Tries, now: datetime) -> Tries:
         """After one more attempt whose outcome is unknown: it counts as a failure."""
@@ -78,7 +78,7 @@ class Limit:
             current.tried + 1,
             current.failed,
             now,
-            max(current.spent_until, now) + self._given_back_every,
+            max(current.spent_until, now) + self._interval,
         )
 
     def failed(self, tries: Tries) -> Tries:
@@ -93,11 +93,11 @@ class Limit:
         return self.given_back(replace(tries, tried=1, failed=0))
 
     def given_back(self, tries: Tries) -> Tries:
-        """As if the attempt had not been made."""
+        """The tries without this attempt."""
         return replace(
             tries,
             tried=max(tries.tried - 1, tries.failed),
-            spent_until=tries.spent_until - self._given_back_every,
+            spent_until=tries.spent_until - self._interval,
         )
 
     def without_those_under_way(self, tries: Tries, now: datetime) -> Tries:
@@ -105,16 +105,16 @@ class Limit:
         if tries.tried_at + _MAX_ATTEMPT <= now:
             return tries
         under_way = tries.tried - tries.failed
-        given_back = under_way * self._given_back_every
+        given_back = under_way * self._interval
         return replace(tries, tried=tries.failed, spent_until=tries.spent_until - given_back)
 
     def _current(self, tries: Tries, now: datetime) -> Tries:
         over = tries.tried_at + self.lock <= now
         return replace(tries, tried=0, failed=0) if over else tries
 
-    def _locked_until(self, current: Tries) -> datetime:
+    def _lock_end(self, current: Tries) -> datetime:
         after_round = current.tried_at + self.lock if current.tried >= self.most else NEVER
-        allowance = (self.most * _ROUNDS_AT_ONCE - 1) * self._given_back_every
+        allowance = (self.most * _ROUNDS_AT_ONCE - 1) * self._interval
         return max(after_round, current.spent_until - allowance)
 
     def _pause(self, failures: int) -> timedelta:
@@ -125,7 +125,7 @@ class Limit:
         return min(timedelta(seconds=2 ** min(doubled, 10)), _MAX_PAUSE, self.lock)
 
     @property
-    def _given_back_every(self) -> timedelta:
+    def _interval(self) -> timedelta:
         return DAY / (self.most * _ROUNDS_GIVEN_BACK_A_DAY)
 
 
@@ -169,10 +169,10 @@ class AttemptPolicy:
         An address gets back only that attempt: otherwise signing in to one's own account would
         allow more guesses at others.
         """
-        return {what: self._succeeded(what, tries) for what, tries in counts.items()}
+        return {what: self._succeed(what, tries) for what, tries in counts.items()}
 
     def given_back(self, counts: Counts, before: Counts, made_at: datetime) -> Counts:
-        """As if an admitted attempt had not been made: no pause follows it, unless others do."""
+        """The counts without an admitted attempt: no pause follows it, unless others do."""
         return {
             what: replace(
                 self.limits[what].given_back(tries),
@@ -185,6 +185,6 @@ class AttemptPolicy:
         """The counts that are locked."""
         return [what for what, tries in counts.items() if self.limits[what].is_locked(tries, now)]
 
-    def _succeeded(self, what: Counted, tries: Tries) -> Tries:
+    def _succeed(self, what: Counted, tries: Tries) -> Tries:
         limit = self.limits[what]
         return limit.given_back(tries) if what is Counted.ADDRESS else limit.succeeded(tries)

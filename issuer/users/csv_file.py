@@ -44,7 +44,7 @@ class CsvUser:
 
     @property
     def fields(self) -> UserFields:
-        """Of a new user."""
+        """The fields of a new user."""
         return UserFields.read({"username": self.username, **self.given})
 
     @property

@@ -154,7 +154,7 @@ class AttemptGuard:
             self._on_new_address(attempt.user_id, actor, now)
 
     def give_back(self, attempt: Attempt) -> None:
-        """As if it had not been made: its password is right, and a second factor is still due.
+        """Forget an attempt: its password is right, and a second factor is still due.
 
         As a success it would begin a new round, and so allow further guesses at the code.
         """

@@ -101,7 +101,7 @@ class Passwords:
 
 
 def _decoy_hash(chosen: Parameters) -> str:
-    """As expensive to verify as any hash, but free to make at every start."""
+    """A hash as expensive to verify as any, but free to make at every start."""
     salt, digest = (
         base64.b64encode(bytes(length)).decode().rstrip("=")
         for length in (chosen.salt_len, chosen.hash_len)
@@ -172,7 +172,7 @@ class SignIn:
             may_wait=may_wait,
             counts_address=not through_client,
         ) as attempt:
-            user = self._checked(found, password, is_admitted=attempt.is_admitted, is_all=is_all)
+            user = self._check(found, password, is_admitted=attempt.is_admitted, is_all=is_all)
         if user.has_second_factor:
             self._guard.give_back(attempt)
         else:
@@ -187,10 +187,10 @@ class SignIn:
     def authenticate_first_factor(
         self, username: str, password: str, actor: Actor = _UNKNOWN_ACTOR, *, may_wait: bool = False
     ) -> UserRecord:
-        """As `authenticate`, where a page asks for the second factor next."""
+        """The user, by password alone: a page asks for the second factor next."""
         return self.authenticate(username, password, actor, may_wait=may_wait, is_all=False)
 
-    def _checked(
+    def _check(
         self, found: UserRow | None, password: str, *, is_admitted: bool, is_all: bool
     ) -> UserRecord:
         """Does the same work for an attempt that is already refused: timing must not tell."""

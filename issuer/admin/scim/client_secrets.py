@@ -72,7 +72,7 @@ class ClientSecretChecks:
         """
         arrived_at, actor = self._clock.monotonic(), caller(request)
         try:
-            client = await self._authenticated(presented, network_of(actor.address))
+            client = await self._authenticate(presented, network_of(actor.address))
         except (InvalidCredentials, TooManyRequests) as error:
             await self._note_refusal(actor, error)
             await delay_refusal(self._clock, arrived_at)
@@ -84,19 +84,19 @@ class ClientSecretChecks:
         held = Authorization.of_client(client.record, audience).scopes
         return frozenset({ISSUER_SCIM} if covers(held, ISSUER_SCIM) else ())
 
-    async def _authenticated(self, presented: PresentedSecret, network: str) -> AuthenticatedClient:
+    async def _authenticate(self, presented: PresentedSecret, network: str) -> AuthenticatedClient:
         client_id, secret = presented.client_id, presented.secret
         client = self._authentication.from_memory(client_id, secret, self._clock())
         if client is not None:
             return client
-        check = partial(self._looked_up, presented)
+        check = partial(self._look_up, presented)
         limit = self._failures
         outcome = await (limit.checked(network, check, counts=_is_wrong) if limit else check())
         if isinstance(outcome, InvalidCredentials):
             raise outcome
         return outcome
 
-    async def _looked_up(
+    async def _look_up(
         self, presented: PresentedSecret
     ) -> AuthenticatedClient | InvalidCredentials:
         client_id, secret = presented.client_id, presented.secret
@@ -113,7 +113,7 @@ class ClientSecretChecks:
     async def _note_refusal(
         self, actor: Actor, error: InvalidCredentials | TooManyRequests
     ) -> None:
-        """Those by a rate limit are counted."""
+        """Audit a refusal; refusals by a rate limit are counted."""
         event = Event(self._clock(), actor, "scim.refused", None, Outcome.REFUSED, str(error))
         if isinstance(error, InvalidCredentials):
             await self._audit.record(replace(event, target=error.subject, reason=error.reason))

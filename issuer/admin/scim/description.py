@@ -49,14 +49,14 @@ def scim_paths(base: str) -> dict[str, Any]:
     """The description of every operation for `/openapi.json`."""
     return {
         f"{base}{PREFIX}{path}": {
-            method.lower(): _described(path, method, summary) for method, summary in methods.items()
+            method.lower(): _describe(path, method, summary) for method, summary in methods.items()
         }
         for path, methods in OPERATIONS.items()
         if path not in NOT_SUPPORTED
     }
 
 
-def _described(path: str, method: str, summary: str) -> dict[str, Any]:
+def _describe(path: str, method: str, summary: str) -> dict[str, Any]:
     body = {MEDIA_TYPE: {"schema": {"type": "object"}}}
     names: dict[str, str] = {}
     if path in {"/Users", "/Groups"} and method == "GET":

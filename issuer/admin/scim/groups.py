@@ -198,7 +198,7 @@ def _split(attributes: dict[str, Any]) -> tuple[set[str] | None, dict[str, Any]]
 
 
 def _ids_in(value: Any) -> set[str]:
-    """Of members as clients send them: a list of objects, or one."""
+    """The ids of members as clients send them: a list of objects, or one."""
     ids = set()
     for each in value if isinstance(value, list) else [] if value is None else [value]:
         user_id = member(each, "value") if isinstance(each, dict) else None

@@ -35,7 +35,7 @@ _KINDS: dict[str, type[ScimResources]] = {each.endpoint: each for each in (ScimU
 def operate(access: Access, path: str, request: Request, body: bytes) -> Response:
     """The response to an authenticated request; errors are those of the domain and library."""
     with PROVIDER:
-        sent = _parsed(request, body) if request.method in {"POST", "PUT", "PATCH"} else None
+        sent = _parse(request, body) if request.method in {"POST", "PUT", "PATCH"} else None
         return _Operation(access, request, sent).answer(path)
 
 
@@ -52,7 +52,7 @@ class _Operation:
         if rest == ".search" or path == "/.search":
             return self._search([kind] if kind else [*_KINDS.values()], self._sent)
         if kind is None:
-            return self._described(collection)
+            return self._description(collection)
         if not rest and self._request.method == "GET":
             return self._search([kind], self._parameters())
         if not rest:
@@ -62,7 +62,7 @@ class _Operation:
         return self._change(kind)
 
     def _create(self, kind: type[ScimResources]) -> Response:
-        shown = self._shown(kind)
+        shown = self._response_parameters(kind)
         with self._access.work(ISSUER_SCIM) as work:
             resources = kind(work, self._url)
             stored = resources.get(resources.create(self._sent))
@@ -71,7 +71,7 @@ class _Operation:
         return json_response(body, 201, headers)
 
     def _read(self, kind: type[ScimResources]) -> Response:
-        shown = self._shown(kind)
+        shown = self._response_parameters(kind)
         with self._access.reading(ISSUER_SCIM) as work:
             resources = kind(work, self._url)
             stored = resources.get(self._id)
@@ -82,7 +82,7 @@ class _Operation:
         return json_response(body, 200, headers)
 
     def _change(self, kind: type[ScimResources]) -> Response:
-        shown, method = self._shown(kind), self._request.method
+        shown, method = self._response_parameters(kind), self._request.method
         with self._access.work(ISSUER_SCIM) as work:
             resources = kind(work, self._url)
             self._require_preconditions(resources.get(self._id))
@@ -102,7 +102,7 @@ class _Operation:
         return json_response(body, 200, headers)
 
     def _search(self, kinds: list[type[ScimResources]], sent: Any) -> Response:
-        """Of several kinds, the resources of one after those of the other."""
+        """A page of several kinds: the resources of one after those of the other."""
         search = read_search(_union(kinds), sent)
         offset, left = (search.start_index or 1) - 1, search.count or 0
         found: list[dict[str, Any]] = []
@@ -113,9 +113,9 @@ class _Operation:
                 found += page
                 total += number
                 offset, left = max(0, offset - number), left - len(page)
-        return json_response(_listed(found, total, search.start_index or 1))
+        return json_response(_list_response(found, total, search.start_index or 1))
 
-    def _described(self, collection: str) -> Response:
+    def _description(self, collection: str) -> Response:
         """What the service says about itself (RFC 7644 §4)."""
         if collection == "ServiceProviderConfig":
             assert PROVIDER.config is not None
@@ -128,7 +128,7 @@ class _Operation:
         if "id" not in self._request.path_params:
             if "filter" in self._request.query_params:  # RFC 7644 §4
                 raise HTTPException(403, "These resources cannot be filtered.")
-            return json_response(_listed([*documents.values()], len(documents), 1))
+            return json_response(_list_response([*documents.values()], len(documents), 1))
         if (document := documents.get(self._id)) is None:
             raise NotFoundException(detail=f"There is no {self._id!r} in {collection}.")
         return json_response(document)
@@ -146,7 +146,7 @@ class _Operation:
     def _parameters(self) -> dict[str, str]:
         return dict(self._request.query_params)
 
-    def _shown(self, kind: type[ScimResources]) -> ResponseParameters[Any]:
+    def _response_parameters(self, kind: type[ScimResources]) -> ResponseParameters[Any]:
         names = ("attributes", "excludedAttributes")
         sent = {name: text for name, text in self._parameters().items() if name in names}
         of_kind: Any = ResponseParameters[kind.model]  # type: ignore[name-defined]
@@ -164,7 +164,7 @@ class _Operation:
         return is_known(self._request.headers.getlist(header), version_of(stored)[2:])
 
 
-def _parsed(request: Request, body: bytes) -> Any:
+def _parse(request: Request, body: bytes) -> Any:
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type not in _MEDIA_TYPES:
         raise HTTPException(415, f"Send {MEDIA_TYPE}.")
@@ -184,7 +184,7 @@ def _union(kinds: list[type[ScimResources]]) -> Any:
     return union
 
 
-def _listed(found: list[dict[str, Any]], total: int, start: int) -> dict[str, Any]:
+def _list_response(found: list[dict[str, Any]], total: int, start: int) -> dict[str, Any]:
     return {
         "schemas": [_LIST],
         "totalResults": total,

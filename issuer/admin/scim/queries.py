@@ -87,7 +87,7 @@ class _Conditions(FilterVisitor[Condition]):
             return NEVER
         if node.op in STRING_OPERATORS and not isinstance(node.value, str):
             raise InvalidFilterException(detail=f"The operator {node.op} compares texts.")
-        value = _checked(coerce_value(binding, node.value, node.op))
+        value = _check(coerce_value(binding, node.value, node.op))
         return self._searched.condition(_name(binding, self._bound.model), node.op.value, value)
 
     def visit_present(self, node: Present) -> Condition:
@@ -116,7 +116,7 @@ def _name(binding: AttributeBinding, model: Any) -> str:
     return binding.urn.removeprefix(f"{model.__schema__}:")
 
 
-def _checked(value: Any) -> Value:
+def _check(value: Any) -> Value:
     """A value that both databases can compare."""
     if isinstance(value, datetime) and value.tzinfo is None:
         return value.replace(tzinfo=UTC)

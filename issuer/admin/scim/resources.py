@@ -92,7 +92,7 @@ class ScimResources(Searched):
 
     @abstractmethod
     def _attribute(self, name: str) -> Attribute:
-        """As `sorted_by`, for what differs from one resource to another."""
+        """The attribute of that name, for `sorted_by`: what differs between resources."""
 
     @abstractmethod
     def _found(self, asked: RowQuery) -> tuple[Sequence[Any], int]:
@@ -114,12 +114,12 @@ class ScimResources(Searched):
             descending=search.sort_order is SearchRequest.SortOrder.descending,
         )
         found, total = self._found(asked)
-        return [_dumped(each, search) for each in self._represented(found, search)], total
+        return [_dump(each, search) for each in self._represented(found, search)], total
 
     def shown(self, stored: Stored, parameters: ResponseParameters[Any]) -> dict[str, Any]:
         """The representation of one resource."""
         (resource,) = self._represented([stored], parameters)
-        return _dumped(resource, parameters)
+        return _dump(resource, parameters)
 
     def location(self, id: str, endpoint: str = "") -> str:
         """The absolute URL of a resource, of this kind if not said otherwise."""
@@ -191,7 +191,7 @@ def version_of(stored: Stored) -> str:
     return f"W/{etag_of(identity.encode())}"
 
 
-def _dumped(resource: Resource[Any], shown: ResponseParameters[Any]) -> dict[str, Any]:
+def _dump(resource: Resource[Any], shown: ResponseParameters[Any]) -> dict[str, Any]:
     dumped: dict[str, Any] = resource.model_dump(
         scim_ctx=Context.RESOURCE_QUERY_RESPONSE, response_parameters=shown
     )

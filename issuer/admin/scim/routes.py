@@ -40,13 +40,13 @@ class ScimEndpoint:
         if request.method not in self.methods:
             headers = {"Allow": ", ".join(sorted(self.methods))}
             return refusal(405, "The method is not allowed here.", headers=headers)
-        access = await _admitted(request)
+        access = await _admit(request)
         if self._path in NOT_SUPPORTED:
             raise HTTPException(501, f"{self._path} is not supported.")
         if request.method in WITH_BODY:
             body = await request.body()
             # Again after the body: however slowly it came, the rights are those of now.
-            access = await _admitted(request)
+            access = await _admit(request)
         else:
             body = b""
         if request.method == "GET":
@@ -64,7 +64,7 @@ _BASIC = "Basic"  # RFC 7617, with the id of a client and its secret
 _NOT_ACCEPTED = "The secret token is not that of a client and a valid secret of it."
 
 
-async def _admitted(request: Request) -> Access:
+async def _admit(request: Request) -> Access:
     """The access of an access token, or of a client that sends its secret."""
     presented = presented_secret(request)
     if presented is None:

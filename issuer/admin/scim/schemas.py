@@ -50,7 +50,7 @@ class EmailAddress(ComplexAttribute):
     """An email address. Not the one of the library, which refuses names such as host.local."""
 
     class Label(ExtensibleStringEnum):
-        """Its canonical labels."""
+        """The canonical labels."""
 
         work = "work"
         home = "home"

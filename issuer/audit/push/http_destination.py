@@ -39,18 +39,18 @@ class HttpDestination:
 
     def send(self, messages: Sequence[Message]) -> None:
         body = "".join(f"{message.text}\n" for message in messages)
-        status, headers = self._answered(body.encode("ascii"))
+        status, headers = self._request(body.encode("ascii"))
         if not httpx.codes.is_success(status):
-            raise _refused(status, headers)
+            raise _refusal(status, headers)
 
     def check(self) -> str:
         """A POST without a body: what the receiver answers to no events differs."""
-        status, headers = self._answered(b"")
+        status, headers = self._request(b"")
         if status in _UNAUTHORIZED:
-            raise _refused(status, headers)
+            raise _refusal(status, headers)
         return f"It answers a request without events with {status}."
 
-    def _answered(self, body: bytes) -> tuple[int, Mapping[str, str]]:
+    def _request(self, body: bytes) -> tuple[int, Mapping[str, str]]:
         try:
             return asyncio.run(self._post(body))
         except httpx.RemoteProtocolError as error:
@@ -71,7 +71,7 @@ class HttpDestination:
             return answer.status_code, answer.headers
 
 
-def _refused(status: int, headers: Mapping[str, str]) -> NotDelivered:
+def _refusal(status: int, headers: Mapping[str, str]) -> NotDelivered:
     message = f"it answered {status}"
     if status in _UNAUTHORIZED:
         return NotDelivered(PushFailure.CREDENTIALS, f"{message}: check ISSUER_AUDIT_PUSH_TOKEN")

@@ -118,7 +118,7 @@ class Pusher:
             self._most = min(self._most + _MORE_AFTER_A_SUCCESS, MAX_EVENTS)
 
     def _next_batch(self, page: EventPage, progress: Progress) -> tuple[list[Message], Bookmark]:
-        """As much as fits, either of events that may have arrived before, or of others."""
+        """The events that fit in a message, all of which may have arrived before, or none."""
         messages: list[Message] = []
         size, end, were_again = 0, progress.acknowledged, False
         for event, bookmark in page.steps(end):

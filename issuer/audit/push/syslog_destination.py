@@ -40,20 +40,20 @@ class SyslogDestination:
     def _deliver(self, frames: bytes) -> None:
         ends = monotonic() + self.seconds
         try:
-            with self._connected(ends) as connection:
+            with self._connect(ends) as connection:
                 rest = memoryview(frames)
                 while rest:
-                    rest = rest[_timed(connection, ends).send(rest) :]
+                    rest = rest[_with_timeout(connection, ends).send(rest) :]
                 _close_in_order(connection, ends)
         except OSError as error:
             raise failed_connection(error) from None
 
-    def _connected(self, ends: float) -> socket.socket:
+    def _connect(self, ends: float) -> socket.socket:
         connection = socket.create_connection(self.address, self.seconds)
         if self.certificates is None:
             return connection
         try:
-            timed, host = _timed(connection, ends), self.address[0]
+            timed, host = _with_timeout(connection, ends), self.address[0]
             return self.certificates.wrap_socket(timed, server_hostname=host)
         except BaseException:
             connection.close()
@@ -70,7 +70,7 @@ def framed(message: Message, origin: str) -> bytes:
     return f"{len(line)} ".encode() + line
 
 
-def _timed(connection: socket.socket, ends: float) -> socket.socket:
+def _with_timeout(connection: socket.socket, ends: float) -> socket.socket:
     """The connection, whose next operation ends in time, even if the server sends byte by byte."""
     if (left := ends - monotonic()) <= 0:
         raise TimeoutError
@@ -82,11 +82,11 @@ def _close_in_order(connection: socket.socket, ends: float) -> None:
     """`OSError` if the server resets it or is late. Many close without a closing message of TLS."""
     if isinstance(connection, ssl.SSLSocket):
         with suppress(ssl.SSLEOFError, ssl.SSLZeroReturnError):
-            _timed(connection, ends)
+            _with_timeout(connection, ends)
             connection = connection.unwrap()
     with suppress(BrokenPipeError):
         connection.shutdown(socket.SHUT_WR)
     for _ in range(_MOST_READS):
-        if not _timed(connection, ends).recv(4096):
+        if not _with_timeout(connection, ends).recv(4096):
             return
     raise ConnectionError("the server answers instead of closing")

@@ -76,7 +76,7 @@ class AuditFilters:
 
     @property
     def query(self) -> str:
-        """As the query of a URL."""
+        """The filters as the query of a URL."""
         return self.query_with({})
 
     def query_with(self, more: Mapping[str, str]) -> str:
@@ -85,13 +85,13 @@ class AuditFilters:
 
     @property
     def api_query(self) -> str:
-        """As the query of the admin API, where times are instants."""
+        """The filters as a query of the admin API, where times are instants."""
         wanted = self.wanted.model_dump(mode="json", exclude_none=True)
         return urlencode({name: wanted[name] for name in NAMES if name in wanted})
 
     @property
     def options(self) -> tuple[str, ...]:
-        """As options of the command line."""
+        """The filters as options of the command line."""
         given = [(name, value) for name, value in self.values.items() if value]
         return tuple(text for name, value in given for text in (f"--{name}", value))
 

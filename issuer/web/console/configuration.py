@@ -126,9 +126,9 @@ class ConfigurationScreen(ManifestScreen):
         except PlanChanged as changed:
             return self._page(self.form, error=_OUTDATED, plan=changed.made, status=CONFLICT)
         assert made.plan is not None
-        return self._applied(len(made.plan.steps), applied)
+        return self._result_page(len(made.plan.steps), applied)
 
-    def _applied(self, changes: int, applied: Applied) -> Response:
+    def _result_page(self, changes: int, applied: Applied) -> Response:
         """Secrets of new clients are shown this once, with ids of new users."""
         cli, api = ("apply", "-f", "issuer.yaml"), ("manifest", "apply")
         command = self.commands.command(cli, "POST", api, file="issuer.yaml")

@@ -27,7 +27,7 @@ _CONSIDERED = 50  # members
 _ENDS = "The access tokens that members have now are revoked; their applications get new ones."
 
 
-def _taken(form: Mapping[str, str], error: AlreadyExists) -> str:
+def _unassign_address(form: Mapping[str, str], error: AlreadyExists) -> str:
     return "id" if error.name == form.get("id", "").strip() else "name"
 
 
@@ -41,7 +41,7 @@ class GroupsScreen(CollectionScreen):
         return {"members": work.groups.count_members(*(each.id for each in groups))}
 
     def taken(self, error: AlreadyExists) -> str:
-        return _taken(self.form, error)
+        return _unassign_address(self.form, error)
 
 
 class OneGroupScreen(PrincipalScreen):
@@ -65,7 +65,7 @@ class OneGroupScreen(PrincipalScreen):
 
     @property
     def is_confirmed(self) -> bool:
-        """Not if somebody changed the group after the question, which named who gains or loses."""
+        """False if the group was changed after the question, which named who gains or loses."""
         return super().is_confirmed and not ("version" in self.form and self.is_outdated)
 
     def confirm(
@@ -75,7 +75,7 @@ class OneGroupScreen(PrincipalScreen):
         fields: Mapping[str, str] | None = None,
         **more: Any,
     ) -> Response:
-        """Also for which version of the group."""
+        """Ask for the present version of the group."""
         fields = {"version": str(self.resource.version), **(fields or {})}
         return super().confirm(question, command, fields, **more)
 
@@ -83,7 +83,7 @@ class OneGroupScreen(PrincipalScreen):
         return resource.name
 
     def taken(self, error: AlreadyExists) -> str:
-        return _taken(self.form, error)
+        return _unassign_address(self.form, error)
 
     def page(self, **shown: Any) -> Response:
         key, operator = self.key, self.operator
@@ -119,11 +119,11 @@ class OneGroupScreen(PrincipalScreen):
             users = _users(work, self.form.get("users", "").splitlines())
             gained = work.assignments.held_by(self.key)
             points = self._effects(work, [each.user_id for each in users], gained, ())
-        names = _named(users)
+        names = _name_of(users)
         command = self.command(("member", "add", self.key, *(each.username for each in users)), "")
         if not self.is_confirmed:
             return self.confirm(
-                (f"Add {names} to {self.name}?", _said(points, "gain"), "Add"),
+                (f"Add {names} to {self.name}?", _shift_in_words(points, "gain"), "Add"),
                 command,
                 {"users": "\n".join(each.user_id for each in users)},
                 is_dangerous=False,
@@ -148,7 +148,7 @@ class OneGroupScreen(PrincipalScreen):
             ends = f" {_ENDS}" if lost else ""
             question = f"Remove {member.username} from {self.name}?"
             return self.confirm(
-                (question, f"{_said(points, 'lose')}{ends}", "Remove"),
+                (question, f"{_shift_in_words(points, 'lose')}{ends}", "Remove"),
                 command,
                 {"user_id": user_id},
                 points=points,
@@ -220,13 +220,13 @@ def _users(work: UnitOfWork, lines: Sequence[str]) -> list[GroupMember]:
     return list(found.values())
 
 
-def _named(users: Sequence[GroupMember]) -> str:
+def _name_of(users: Sequence[GroupMember]) -> str:
     names = [each.username for each in users[:3]]
     more = len(users) - len(names)
     return ", ".join(names) + (f" and {more:,} more" if more else "")
 
 
-def _said(points: Sequence[str], verb: str) -> str:
+def _shift_in_words(points: Sequence[str], verb: str) -> str:
     if points:
         return f"This is what they {verb} by it:"
     return (

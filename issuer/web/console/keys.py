@@ -58,7 +58,7 @@ class KeysScreen(ConsoleScreen):
 
     def act(self) -> Response:
         do = REVOKE if self.form.get("do") == REVOKE else ROTATE
-        key, expected = self._chosen(do, self.form.get(do, ""))
+        key, expected = self._choice(do, self.form.get(do, ""))
         typed = self.form.get("typed", "").strip()
         force = self.form.get(FORCE) == "yes"
         if not (typed.startswith(expected) and key.startswith(typed)):
@@ -96,7 +96,7 @@ class KeysScreen(ConsoleScreen):
         self, do: str, key: str, *, wrong: str = "", refusal: str = "", force: bool = False
     ) -> Response:
         self.operator.require(WRITE)
-        key, typed = self._chosen(do, key)
+        key, typed = self._choice(do, key)
         if not self.site.is_fresh(self.operator.session):
             return self.sign_in_first({do: key})
         ask = partial(self.ask, typed=typed, wrong=wrong, refusal=refusal)
@@ -142,7 +142,7 @@ class KeysScreen(ConsoleScreen):
         with self.operator.work(READ) as work:
             return [each for each in work.verifiers.all() if each.live]
 
-    def _chosen(self, do: str, name: str) -> tuple[str, str]:
+    def _choice(self, do: str, name: str) -> tuple[str, str]:
         """The algorithm or the id of the key, and what of it must be typed; `NotFound`."""
         if do == REVOKE:
             return name, self._key(name).kid[:_TYPED]
@@ -172,7 +172,7 @@ def _lacking(
 def _by_algorithm(
     keys: Sequence[DescribedKey],
 ) -> Iterator[tuple[SigningAlgorithm, list[DescribedKey]]]:
-    """Of each algorithm the keys that count, and the newest of those that ended."""
+    """The keys that count by algorithm, and the newest of those that ended."""
     for alg in sorted({key.alg for key in keys}):
         ours = [key for key in keys if key.alg == alg]
         ended = [key for key in ours if key.state is KeyState.DESTROYED][:_ENDED]

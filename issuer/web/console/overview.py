@@ -115,7 +115,7 @@ class OverviewScreen(ConsoleScreen):
             yield from self._unused_secrets()
         if self.operator.holds(ROLE.read):
             yield from self._roles()
-            yield from self._gone()
+            yield from self._past_keys()
         if self.operator.holds(USER.read):
             yield from self._users()
 
@@ -158,7 +158,7 @@ class OverviewScreen(ConsoleScreen):
                 path = f"/console/roles/{segment(role.name)}"
                 yield Finding(role.name, WARNING, odd.message, path=path)
 
-    def _gone(self) -> Iterator[Finding]:
+    def _past_keys(self) -> Iterator[Finding]:
         """Roles that name agents, teams or workflows that are no longer there."""
         with self.operator.work(ROLE.read) as work:
             gone = gone_of(self.operator, work, self.roles)
@@ -179,7 +179,7 @@ class OverviewScreen(ConsoleScreen):
                 yield Finding(user.username, WARNING, text, path=path)
 
     def _readiness(self) -> Finding:
-        """As `/readyz` answers."""
+        """Whether this server can issue tokens, as `/readyz` answers."""
         if self.parts.readiness.cause() is None:
             return Finding("Tokens", OK, "This server can issue tokens.")
         text = "This server cannot issue tokens now. Its log says why."

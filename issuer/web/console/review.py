@@ -34,7 +34,7 @@ _PLACE = re.compile(r"(client|user):(\d{1,9}):([ -~]{1,255})", re.ASCII)
 
 
 def _by_subject(findings: Iterable[ReviewFinding]) -> list[list[ReviewFinding]]:
-    """Those of one client, user or role, which follow each other, as one list."""
+    """The findings of a client, user or role, which follow each other, in one list."""
     return [list(some) for _, some in groupby(findings, lambda f: f.principal or f.through)]
 
 
@@ -61,7 +61,7 @@ class ReviewScreen(ReviewingScreen):
             proposal = self._proposal(name) if name else None
         except NotAllowed as error:
             return self._page(str(error), status=CONFLICT)
-        return self._page() if proposal is None else self._proposed(name, proposal)
+        return self._page() if proposal is None else self._proposal_page(name, proposal)
 
     def _proposal(self, name: str) -> Proposal:
         with self.operator.reading(AUDIENCE.read) as work:
@@ -87,7 +87,7 @@ class ReviewScreen(ReviewingScreen):
             commands=(self.commands.command(("review",), "GET", ("review",)),),
         )
 
-    def _proposed(self, name: str, proposal: Proposal) -> Response:
+    def _proposal_page(self, name: str, proposal: Proposal) -> Response:
         """Planned by the form of the configuration, which asks before it applies anything."""
         form = self.site.form(self.visit, ConfigurationScreen.PATH)
         return self.answer(

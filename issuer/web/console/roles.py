@@ -77,14 +77,14 @@ def _without(scopes: Iterable[str], others: Iterable[str]) -> tuple[str, ...]:
     return tuple(scope for scope in scopes if scope not in left)
 
 
-def _held_by(work: UnitOfWork, roles: Sequence[Role]) -> dict[str, int]:
+def _holders(work: UnitOfWork, roles: Sequence[Role]) -> dict[str, int]:
     """To how many clients, users and groups each is assigned; counted up to `MOST_COUNTED`."""
     return work.assignments.count_holders_of_each([each.name for each in roles], MOST_COUNTED)
 
 
 class RoleForm(ResourceForm[RoleFields, Role]):
     def given(self, form: Mapping[str, str], resource: Role | None) -> dict[str, Any]:
-        """Also the scopes of the field that completes names."""
+        """The members of the form, with the scopes of the field that completes names."""
         scopes = [*form.get("scopes", "").split(), *form.get("add", "").split()]
         return {**super().given(form, resource), "scopes": scopes}
 
@@ -111,11 +111,11 @@ class RolesScreen(CollectionScreen):
 
     def about(self, work: UnitOfWork, roles: Sequence[Role]) -> dict[str, Any]:
         """How many hold each, and the scopes of each for what is no longer there."""
-        holding = {name: counted(number) for name, number in _held_by(work, roles).items()}
+        holding = {name: counted(number) for name, number in _holders(work, roles).items()}
         return {"holding": holding, "gone": gone_of(self.operator, work, roles)}
 
     def exported(self, work: UnitOfWork, roles: Sequence[Role]) -> Sequence[dict[str, Any]]:
-        held_by = _held_by(work, roles)
+        held_by = _holders(work, roles)
         return [{"held_by": held_by[each.name]} for each in roles]
 
     def picks(self, values: Mapping[str, str]) -> dict[str, Any]:

@@ -38,7 +38,7 @@ class VerifiersScreen(ConsoleScreen):
         more = len(following) > PAGE
         return Listing(
             tuple(items),
-            _counted(found),
+            _count(found),
             next_url=f"{url}?{urlencode({'after': items[-1].key})}" if more else "",
             first_url=url if after else "",
         )
@@ -53,7 +53,7 @@ def names_of(verifiers: Iterable[DescribedVerifier]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _counted(found: list[DescribedVerifier]) -> str:
+def _count(found: list[DescribedVerifier]) -> str:
     live = [each for each in found if each.live]
     lacking = sum(each.missing_kid is not None for each in live)
     without = f", {lacking:,} without the next key" if lacking else ""

@@ -112,7 +112,7 @@ class OneClientScreen(PrincipalScreen):
         status: int | None = None,
         **shown: Any,
     ) -> Response:
-        """Also the members that something is wrong with, and that somebody else has changed."""
+        """The form, also with members that are wrong or that somebody else has changed."""
         named = {*(errors or {}), *shown.get("present", {}), *values.get("members", "").split()}
         has = {*members_for(self.resource, values), *named}
         members = tuple(name for name in FORM.members if name in has)

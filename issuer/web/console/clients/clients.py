@@ -117,8 +117,8 @@ def _at_audiences(
     shifts = {each.audience: each for each in effect_on_client(client, record.rights, fields, own)}
     for audience in dict.fromkeys([*client.audiences, *fields.audiences]):
         if shift := shifts.get(audience):
-            gains = [f"gains {_named(shift.gains)}"] if shift.gains else []
-            losses = [f"loses {_named(shift.losses)}"] if shift.losses else []
+            gains = [f"gains {_name_of(shift.gains)}"] if shift.gains else []
+            losses = [f"loses {_name_of(shift.losses)}"] if shift.losses else []
             yield f"At {audience} it {' and '.join(gains + losses)}."
         elif audience not in client.audiences:
             yield f"It may ask for tokens for {audience}."
@@ -150,13 +150,13 @@ def _acting_elsewhere(client: Client, fields: ClientFields) -> Iterator[str]:
         if was.pop((each.issuer, each.resource), None) != each:
             yield (
                 f"It may act for people at {each.issuer}, for {each.resource},"
-                f" as {each.client_id} with {_named(each.scopes) or 'no scopes'}."
+                f" as {each.client_id} with {_name_of(each.scopes) or 'no scopes'}."
             )
     for issuer, resource in was:
         yield f"It may not act for people at {issuer}, for {resource}, any more."
 
 
-def _named(scopes: Sequence[str]) -> str:
+def _name_of(scopes: Sequence[str]) -> str:
     more = len(scopes) - _MOST
     return ", ".join(scopes[:_MOST]) + (f" and {more:,} more" if more > 0 else "")
 

@@ -108,7 +108,7 @@ def delete_key(screen: ResourceScreen) -> Response:
         (
             f"Delete the key {kid} of {key}?",
             "Assertions that it signs are refused within a second; tokens that it gave stay valid"
-            f" until they expire. {_left(client, bool(left))}This cannot be undone.",
+            f" until they expire. {_time_left(client, bool(left))}This cannot be undone.",
             "Delete key",
         ),
         screen.command(cli, "PATCH", body=body),
@@ -118,7 +118,7 @@ def delete_key(screen: ResourceScreen) -> Response:
     )
 
 
-def _left(client: Client, has_others: bool) -> str:
+def _time_left(client: Client, has_others: bool) -> str:
     if has_others or client.trusts or client.token_endpoint_auth_method.has_secret:
         return ""
     return "It is the last way in which the client can authenticate. "

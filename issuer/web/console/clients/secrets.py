@@ -106,7 +106,7 @@ def finish_rotation(screen: ResourceScreen) -> Response:
     key = screen.key
     force, ids = screen.form.get("force") == "yes", screen.form.get("ids", "")
     if not screen.is_confirmed:
-        return _asked_to_finish(screen)
+        return _ask_to_finish(screen)
     with screen.operator.work(CLIENT.write) as work:
         if " ".join(work.rotations.get(key).ids) != ids:
             raise NotAllowed("The secrets changed meanwhile.")
@@ -115,7 +115,7 @@ def finish_rotation(screen: ResourceScreen) -> Response:
     return screen.finished(f"Deleted {deleted}; the new secret stays.", _to_finish(screen, force))
 
 
-def _asked_to_finish(screen: ResourceScreen) -> Response:
+def _ask_to_finish(screen: ResourceScreen) -> Response:
     with screen.operator.work(CLIENT.read) as work:
         rotation = work.rotations.get(screen.key)
         warnings = work.rotations.warnings(rotation)

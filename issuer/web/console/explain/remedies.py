@@ -48,22 +48,22 @@ class Remedies:
         """Enable a disabled client or user; assign a role, widen roles, or the client itself."""
         for each in (client, user):
             if each is not None and each.disabled:
-                yield self._enabled(each)
+                yield self._enable(each)
         for lacking in holders_lacking(client, user, self.audience, addition):
             if self.operator.holds(ROLE.read):
                 with self.operator.work(ROLE.read) as work:
-                    yield from [*self._assigned(work, lacking), *self._widened(work, lacking)]
+                    yield from [*self._assign(work, lacking), *self._widen(work, lacking)]
             if isinstance(lacking.holder, ClientRecord):
                 yield self._direct(lacking.holder, lacking.scopes)
 
-    def _enabled(self, holder: ClientRecord | UserRecord) -> Remedy:
+    def _enable(self, holder: ClientRecord | UserRecord) -> Remedy:
         kind, key, _ = _principal(holder)
         command = self.commands.of_resources(
             kind, ("update", key, "--enabled"), "PATCH", (key,), {"disabled": False}
         )
         return Remedy(f"Enable the {kind.kind} {key}.", _page_of(kind, key), command)
 
-    def _assigned(self, work: UnitOfWork, lacking: Lacking) -> Iterator[Remedy]:
+    def _assign(self, work: UnitOfWork, lacking: Lacking) -> Iterator[Remedy]:
         """The role that gives least beside what is lacking, of the first hundred; or a new one.
 
         Never one for an admin, unless only that will do.
@@ -84,7 +84,7 @@ class Remedies:
             text = f"Make a role with {' and '.join(scopes)}, and assign it to {name}."
             yield Remedy(text, f"/console/roles?{urlencode({'add': ' '.join(scopes)})}", command)
 
-    def _widened(self, work: UnitOfWork, lacking: Lacking) -> Iterator[Remedy]:
+    def _widen(self, work: UnitOfWork, lacking: Lacking) -> Iterator[Remedy]:
         """Each role that it has there, if they are few."""
         scopes = lacking.scopes
         names = sorted({grant.role for grant in self._roles_of(lacking)})
@@ -142,7 +142,7 @@ def allow_exchange(commands: Commands, client: ClientRecord) -> Remedy:
 def _principal(
     holder: ClientRecord | UserRecord,
 ) -> tuple[ResourceType[Any, Any], str, str]:
-    """Its type, its key, and what people call it."""
+    """The type and key of a holder, and what people call it."""
     if isinstance(holder, UserRecord):
         return USER, holder.id, holder.username
     return CLIENT, holder.client_id, holder.client_id

@@ -221,13 +221,13 @@ def _difference(
     rights: Rights, assignment: Assignment, scopes: list[str], *, assigned: bool
 ) -> str:
     """The `scopes` that are not held otherwise, in words; empty if there is none."""
-    others = _held_besides(rights, assignment, assigned=assigned)
+    others = _other_scopes(rights, assignment, assigned=assigned)
     difference = [scope for scope in sorted(scopes) if not covers(others, scope)]
     more = len(difference) - _NAMED
     return ", ".join(difference[:_NAMED]) + (f" and {more:,} more scopes" if more > 0 else "")
 
 
-def _held_besides(rights: Rights, assignment: Assignment, *, assigned: bool) -> set[str]:
+def _other_scopes(rights: Rights, assignment: Assignment, *, assigned: bool) -> set[str]:
     """The scopes held where the assignment applies, without what it gives."""
     held = set(rights.direct)
     for grant in rights.roles:

@@ -89,7 +89,7 @@ def effective_rights(
 
 
 def rights_somewhere(directory: Directory, rights: Rights, own: str, at: str) -> EffectiveRights:
-    """Of a user: at the audience `at` if a role is assigned there, else at the first that has any.
+    """A user's rights at the audience `at` if a role is assigned there, else at the first with any.
 
     `own` is the issuer's audience.
     """
@@ -159,7 +159,7 @@ def token_as_now(
     """On its own behalf; None for a client that acts only for people."""
     if not audience or GrantType.CLIENT_CREDENTIALS not in client.grant_types:
         return None
-    return _previewed(administration, {"client_id": client.client_id, "audience": audience})
+    return _preview(administration, {"client_id": client.client_id, "audience": audience})
 
 
 def token_through(
@@ -169,10 +169,10 @@ def token_through(
     if not client_id:
         return None
     members = {"client_id": client_id, "user_id": user_id}
-    return _previewed(administration, members | ({"audience": audience} if audience else {}))
+    return _preview(administration, members | ({"audience": audience} if audience else {}))
 
 
-def _previewed(administration: Administration, members: Mapping[str, object]) -> TokenPreview:
+def _preview(administration: Administration, members: Mapping[str, object]) -> TokenPreview:
     try:
         request = PreviewRequest.read(members)
         token = administration.explainer.preview(request, administration.clock())

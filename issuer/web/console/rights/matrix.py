@@ -139,7 +139,7 @@ def cells_for(
     is_admin = bool(held & _ADMINS)
     return tuple(
         MatrixCell(
-            ("all",) if is_admin else (found := _allowed(column, allowed)),
+            ("all",) if is_admin else (found := _allowed_routes(column, allowed)),
             urlencode(
                 {"subject": subject, "audience": audience}
                 | _question(column, () if is_admin else found, example_of)
@@ -154,7 +154,7 @@ def groups_of(columns: Iterable[MatrixColumn]) -> tuple[tuple[str, int], ...]:
     return tuple((name, len(list(each))) for name, each in groupby(columns, lambda c: c.group))
 
 
-def _allowed(column: MatrixColumn, allowed: frozenset[str]) -> tuple[str, ...]:
+def _allowed_routes(column: MatrixColumn, allowed: frozenset[str]) -> tuple[str, ...]:
     return tuple(action for action, scope in column.scopes.items() if scope in allowed)
 
 

@@ -78,7 +78,7 @@ class MatrixFilters:
         return None if self.after_kind == USER.plural else ""
 
     def url(self, path: str, **part: str) -> str:
-        """Of another part with the same filters; of the first one without `part`."""
+        """The URL of another part with the same filters; of the first one without `part`."""
         query = {name: value for name, value in {**self.values, **part}.items() if value}
         return f"{path}?{urlencode(query)}#rights" if query else f"{path}#rights"
 
@@ -142,7 +142,7 @@ def rights_at(
     users = work.assignments.users_at(audience.id)
     found = _subjects(work, kinds, users, audience.id, filters)
     shown, is_more = found[:PAGE], len(found) > PAGE
-    held = _held(work, audience, shown)
+    held = _scopes_of(work, audience, shown)
     components = work.inspections.components_of(audience.id)
     names = names_of([components] if components else [])
     every = set().union(*held.values())
@@ -221,7 +221,7 @@ def _ids(
     after: str,
     limit: int,
 ) -> Sequence[str]:
-    """Of clients that may request its tokens; of users with a role at it or everywhere."""
+    """Ids of clients that may request its tokens, or users with a role at it or everywhere."""
     if kind is CLIENT:
         if search:
             return work.clients.ids_found_at(audience_id, search, limit)
@@ -239,7 +239,7 @@ def _in_order_of(
     yield from (MatrixSubject(kind, each) for each in known if each is not None)
 
 
-def _held(
+def _scopes_of(
     work: UnitOfWork, audience: Audience, subjects: Sequence[MatrixSubject]
 ) -> Mapping[str, frozenset[str]]:
     """The scopes that each can get in a token for the audience, by its id."""

@@ -18,7 +18,7 @@ LOOKED = "looked"
 
 @dataclass(frozen=True, slots=True)
 class KeysOfOthers:
-    """As they are given here, or as this process follows them, while it uses them.
+    """The keys of another party: given here, or followed by this process while it uses them.
 
     `keys` are pairs of id and algorithm. `problem` is why they could not be fetched last.
     """
@@ -34,7 +34,7 @@ def given_keys(jwks: Mapping[str, Any]) -> KeysOfOthers:
 
 
 def followed_keys(key_set: "FollowedKeySet | None") -> KeysOfOthers:
-    """As this process holds them. Nothing is fetched."""
+    """The keys that this process holds. Nothing is fetched."""
     state = key_set.state if key_set else None
     if state is None:
         return KeysOfOthers([])

@@ -32,7 +32,7 @@ def _action(operation: Operation[Any]) -> Action:
         if operation.question is None:
             return screen.done(run, done, command)
         about = About(key, screen.name, item, session.user_id, session.id)
-        ask = partial(_asked, operation.question, about)
+        ask = partial(_ask, operation.question, about)
         return screen.confirmed(
             ask, command, run, done, {operation.parameter: item} if item else None
         )
@@ -40,7 +40,7 @@ def _action(operation: Operation[Any]) -> Action:
     return act
 
 
-def _asked(
+def _ask(
     question: Callable[[Any, About], OperationQuestion], about: About, work: UnitOfWork
 ) -> Confirmation:
     asked = question(work, about)

@@ -60,7 +60,7 @@ class Operator(Access):
 
     @contextmanager
     def work_once(self, scope: str) -> Iterator[UnitOfWork]:
-        """As `work`, for what is shown once; `AlreadySent` if the same form has done it before."""
+        """A `work` for what is shown once; `AlreadySent` if the same form has done it before."""
         with self.work(scope) as work:
             if self.once:
                 work.sent_forms.require_first(self.once)

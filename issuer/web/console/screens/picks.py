@@ -31,7 +31,7 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Boxes:
-    """Those of one field; `more` values cannot be shown, and are typed."""
+    """The boxes of one field; `more` values cannot be shown, and are typed."""
 
     member: str
     boxes: tuple[Box, ...] = field(default=())
@@ -39,7 +39,7 @@ class Boxes:
 
     @property
     def name(self) -> str:
-        """Of the hidden field."""
+        """The name of the hidden field."""
         return f"{WERE_TICKED} {self.member}"
 
     @property

@@ -58,7 +58,7 @@ class ResourceScreen(ResourceActions):
             return self.wrong(error)
 
     def page(self, **shown: Any) -> Response:
-        """Its page; `shown` is what its template shows besides, or in another way."""
+        """The page of the resource; `shown` is what the template shows besides, or differently."""
         operator, is_protected = self.operator, self.is_protected
         usual = {
             "may_change": operator.may_change(self.TYPE.write, is_protected=is_protected),

@@ -38,7 +38,7 @@ def read_json(name: str, text: str, empty: object = None) -> object:
 
 
 def json_text(value: object) -> str:
-    """As `read_json` reads it; empty for nothing."""
+    """The value as `read_json` reads it; empty for nothing."""
     return json.dumps(value, ensure_ascii=False, indent=1) if value else ""
 
 

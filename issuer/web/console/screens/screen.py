@@ -259,7 +259,7 @@ class ConsoleScreen:
         fields = {name: value for name, value in kept.items() if name != "form_id"}
         button = (fields.get("do") or "send the form").replace("-", " ").capitalize()
         facts = {
-            in_words(name): _bounded(value)
+            in_words(name): _shorten(value)
             for name, value in fields.items()
             if name not in {"do", "confirmed", "page"}
         }
@@ -276,7 +276,7 @@ class ConsoleScreen:
         )
 
 
-def _bounded(text: str) -> str:
+def _shorten(text: str) -> str:
     """What is left out is said."""
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}… ({len(text):,} characters)"
 

@@ -61,9 +61,7 @@ def _roles_of(work: UnitOfWork, users: Sequence[User]) -> dict[str, list[str]]:
     return {each.id: found.get(fold_id(each.id), []) for each in users}
 
 
-def _exported(
-    how: tuple[SignInMethods, tuple[str, ...]] | None, roles: list[str]
-) -> dict[str, Any]:
+def _row_of(how: tuple[SignInMethods, tuple[str, ...]] | None, roles: list[str]) -> dict[str, Any]:
     """None for a user who was deleted just now."""
     means, states = how or (None, ())
     last = means.last_sign_in_at if means else None
@@ -91,7 +89,7 @@ class UsersScreen(CollectionScreen):
 
     def exported(self, work: UnitOfWork, users: Sequence[User]) -> Sequence[dict[str, Any]]:
         how, roles = self._sign_in_of(work, users), _roles_of(work, users)
-        return [_exported(how.get(user.id), roles[user.id]) for user in users]
+        return [_row_of(how.get(user.id), roles[user.id]) for user in users]
 
     def _sign_in_of(
         self, work: UnitOfWork, users: Sequence[User]
