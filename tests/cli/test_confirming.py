@@ -202,11 +202,30 @@ def test_a_name_that_another_gets_before_the_answer_does_not_change_that_one(
     assert [each["user_id"] for each in members] == ["bob"]
 
 
+@pytest.mark.parametrize(("second", "status"), [("n", 1), ("y", 0)])
+def test_it_asks_again_where_what_would_end_has_changed_since_the_question(
+    configured: Cli, second: str, status: int
+):
+    """Also where the first sentence of the question is as before."""
+    before = events(configured)
+
+    def set_password() -> None:
+        configured.done("user", "password", "alice", "--generate")
+
+    answers = Meanwhile(set_password, f"y\n{second}\n")
+    reset = configured("user", "factor", "reset", "alice", stdin=answers)
+    first, again = reset.err.split("Continue?")[:2]
+    assert "alice can only sign in after another invitation." in first
+    assert "alice signs in with the password alone." in again
+    assert (reset.status, reset.err.count("Continue?")) == (status, 2)
+    assert events(configured) - before == (1 if status else 2)
+
+
 class Meanwhile(Terminal):
     """A terminal where something happens before the first answer, which is yes."""
 
-    def __init__(self, happens: Callable[[], None]) -> None:
-        super().__init__("y\n")
+    def __init__(self, happens: Callable[[], None], answers: str = "y\n") -> None:
+        super().__init__(answers)
         self._happens = happens
 
     def readline(self, size: int | None = -1) -> str:
