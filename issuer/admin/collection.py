@@ -192,7 +192,8 @@ def _add_delete(
     ) -> None:
         with caller.work(resource_type.write) as work:
             collection = work.collection(resource_type)
-            require_match(if_match, collection.get(key))
+            if if_match is not None:
+                require_match(if_match, collection.get(key))
             collection.delete(key, cascade=cascade)
 
     @requires(resource_type.write, note=note)

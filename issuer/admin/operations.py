@@ -46,7 +46,7 @@ def _add(router: APIRouter, operation: Operation[Any]) -> None:
 
     def run(caller: Caller, owner_id: str, key: str = "", if_match: IfMatch = None) -> None:
         with caller.work(owner.write) as work:
-            if operation.is_on_one:
+            if if_match is not None:
                 require_match(if_match, operation.target(work, owner_id, key))
             operation.run(work, owner_id, key)
 
