@@ -1,4 +1,4 @@
-"""What a new resource takes: its lines are counted in docs/architecture.md."""
+"""What a new resource takes: its lines are counted in docs/contributing.md."""
 
 import json
 from collections.abc import Iterator

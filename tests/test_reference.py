@@ -98,6 +98,29 @@ def test_the_architecture_names_every_package():
     assert {name for name in packages if f"{name}/`" not in text} == set()
 
 
+def test_the_architecture_is_short_and_names_files_that_exist():
+    """Below `issuer/`; a name without a folder is that of several files."""
+    text = (DOCS / "architecture.md").read_text()
+    assert len(text.splitlines()) <= 250
+    named = set(re.findall(r"`([a-z_]+/[\w/]+\.py)`", text))
+    folders = (REPOSITORY / "issuer", REPOSITORY)
+    assert {file for file in named if not any((each / file).exists() for each in folders)} == set()
+
+
+def test_the_architecture_says_how_many_lines_the_core_has():
+    """Its packages, and the modules beside them, without SCIM."""
+    _, _, section = (DOCS / "architecture.md").read_text().partition("\n### The core\n")
+    core = section.partition("\n### ")[0]
+    rows = re.findall(r"^\| (`.*?`) \|", core, re.MULTILINE)
+    source = REPOSITORY / "issuer"
+    files = {*source.glob("*.py")}.union(
+        *(source.glob(f"{name}/**/*.py") for row in rows for name in re.findall(r"`(\w+)/`", row))
+    ) - {*source.glob("admin/scim/*.py")}
+    number = sum(len(each.read_text("utf-8").splitlines()) for each in files)
+    (thousands,) = re.findall(r"^About (\d+),000 lines", core, re.MULTILINE)
+    assert abs(number - 1_000 * int(thousands)) < 2_000, number
+
+
 def test_the_pages_cite_only_files_that_exist():
     cited = {(page.name, file) for page in PAGES for file in FILE.findall(page.read_text())}
     existing = {each for each in cited if "<" in each[1] or (REPOSITORY / each[1]).exists()}
@@ -109,6 +132,27 @@ def test_the_overview_links_to_every_page():
     pages = [*DOCS.glob("how-to/*.md"), *DOCS.glob("reference/*.md"), *DOCS.glob("*.md")]
     named = {str(page.relative_to(DOCS)) for page in pages} - {"index.md"}
     assert {each for each in named if f"({each})" not in text} == set()
+
+
+def test_the_navigation_has_the_groups_of_the_overview():
+    """Each how-to is in one group, under its own title."""
+    _, _, overview = (DOCS / "index.md").read_text().partition("\n## How to\n")
+    groups = re.split(r"^### ", overview.partition("\n## ")[0], flags=re.MULTILINE)[1:]
+    found = {
+        group.partition("\n")[0]: re.findall(r"\[([^]]+)\]\((how-to/[\w-]+\.md)\) \|$", group, re.M)
+        for group in groups
+    }
+    _, _, navigation = (REPOSITORY / "mkdocs.yml").read_text().partition("  - How to:\n")
+    groups = re.split(r"^ {6}- ", navigation.partition("\n  - ")[0], flags=re.MULTILINE)[1:]
+    assert found == {
+        group.partition(":")[0]: re.findall(r"^ {10}- (.+): (\S+)$", group, re.M)
+        for group in groups
+    }
+    titles = {page: title for pages in found.values() for title, page in pages}
+    assert titles == {
+        f"how-to/{page.name}": page.read_text().partition("\n")[0].removeprefix("# ")
+        for page in DOCS.glob("how-to/*.md")
+    }
 
 
 def test_every_link_leads_to_a_page_and_a_heading():
