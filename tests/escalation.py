@@ -157,11 +157,11 @@ GAINS: dict[str, Way] = {
     ),
     "another client's secret": Way(
         "POST", "/clients/privileged/secrets", {},
-        f"{CLIENTS}/privileged", {"do": "add-secret"},
+        f"{CLIENTS}/privileged", {"do": "create-secret"},
     ),
     "the secret of a client with a role": Way(
         "POST", "/clients/by-role/secrets", {},
-        f"{CLIENTS}/by-role", {"do": "add-secret"},
+        f"{CLIENTS}/by-role", {"do": "create-secret"},
     ),
     "a privileged client's keys": Way(
         "PATCH", "/clients/privileged", {"jwks": KEYS},
@@ -316,11 +316,11 @@ GAINS: dict[str, Way] = {
     ),
     "a rotation of a secret": Way(
         "POST", "/clients/privileged/rotation", None,
-        f"{CLIENTS}/privileged", {"do": "rotate"},
+        f"{CLIENTS}/privileged", {"do": "start-rotation"},
     ),
     "cancelling a rotation": Way(
         "DELETE", "/clients/in-rotation/rotation", None,
-        f"{CLIENTS}/in-rotation", {"do": "cancel", "confirmed": "yes"},
+        f"{CLIENTS}/in-rotation", {"do": "cancel-rotation", "confirmed": "yes"},
     ),
     "the tokens of a client": Way(
         "POST", "/clients/privileged/revoke-tokens", None,

@@ -34,7 +34,6 @@ RESOURCES = [
     clients.router,
     client_roles,
     clients.operations,
-    clients.rotation_router,
     resources.trusted_issuers,
     users.router,
     user_roles,

@@ -1,25 +1,47 @@
-"""Operations on resources and on their parts, and the lists of the parts."""
+"""Operations on resources and on their parts, and the parts themselves: lists and items."""
 
 from collections.abc import Sequence
+from functools import partial
 from inspect import Parameter, Signature
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Query, Response
 
 from issuer.admin.access import Caller
-from issuer.admin.representations import Cursor, IfMatch, Limit, Page, page_of, require_match
-from issuer.admin.routes import admin_router
-from issuer.operations import Operation, PartOf
+from issuer.admin.problems import documented
+from issuer.admin.representations import (
+    Cursor,
+    IfMatch,
+    Limit,
+    Page,
+    never_stored,
+    page,
+    page_of,
+    require_match,
+    tagged,
+)
+from issuer.admin.routes import admin_router, location
+from issuer.operations import Creation, Operation, PartOf
+from issuer.resources import ResourceType
 
 
-def operations_router(operations: Sequence[Operation[Any]], *parts: PartOf[Any, Any]) -> APIRouter:
-    """A router for operations on resources of one type, and for the lists of their parts."""
-    owner = operations[0].owner
+def operations_router(
+    operations: Sequence[Operation[Any] | Creation[Any]], *parts: PartOf[Any, Any]
+) -> APIRouter:
+    """A router for operations on resources of one type, and for their parts."""
+    first = operations[0]
+    owner = first.on.owner if isinstance(first, Creation) else first.owner
     router = admin_router(f"/{owner.plural}/{{{owner.key}}}", owner.plural)
     for part in parts:
-        _add_list(router, part)
-    for operation in operations:
-        _add(router, operation)
+        if part.lists:
+            _add_list(router, part)
+        if part.reads:
+            _add_item(router, part)
+    for each in operations:
+        if isinstance(each, Creation):
+            _add_creation(router, each)
+        elif each.patch is None:  # PATCH of the owner does it
+            _add(router, each)
     return router
 
 
@@ -37,40 +59,122 @@ def _add_list(router: APIRouter, part: PartOf[Any, Any]) -> None:
     ) -> Any:
         with caller.work(part.owner.read) as work:
             work.collection(part.owner).get(owner_id)
+            if part.page is not None:
+                read = partial(part.page, work, owner_id)
+                return page(part.plural, read, part.position, cursor, limit)
+            assert part.items is not None
             items = part.items(work, owner_id)
         return page_of(part.plural, items, part.position, cursor, limit)
 
 
-def _add(router: APIRouter, operation: Operation[Any]) -> None:
-    owner, key_name = operation.owner, operation.parameter
+def _add_item(router: APIRouter, part: PartOf[Any, Any]) -> None:
+    read = part.item
+    assert read is not None
 
-    def run(caller: Caller, owner_id: str, key: str = "", if_match: IfMatch = None) -> None:
+    def read_item(caller: Caller, response: Response, owner_id: str, key: str = "") -> Any:
+        with caller.work(part.owner.read) as work:
+            return tagged(response, read(work, owner_id, key))
+
+    parameters = {"response": Response, **_keys(part.owner, part.parameter)}
+    router.add_api_route(
+        _path(part.plural, *([f"{{{part.parameter}}}"] if part.parameter else [])),
+        _with_parameters(read_item, parameters),
+        methods=["GET"],
+        name=f"read_{part.segment}",
+        description=part.reads,
+        response_model=part.model,
+    )
+
+
+def _add_creation(router: APIRouter, creation: Creation[Any]) -> None:
+    part = creation.on
+
+    def create(caller: Caller, response: Response, owner_id: str, fields: Any = None) -> Any:
+        with caller.work(part.owner.write) as work:
+            created = creation.run(work, owner_id, fields)
+        response.headers["Location"] = location(caller, *creation.path(owner_id, created))
+        if part.reads and part.key:
+            tagged(response, creation.stored(created))
+        if creation.once:
+            never_stored(response)
+        return created
+
+    parameters: dict[str, Any] = {"response": Response, **_keys(part.owner)}
+    if creation.fields is not None:
+        parameters["fields"] = creation.fields
+    router.add_api_route(
+        _path(part.plural),
+        _with_parameters(create, parameters),
+        methods=["POST"],
+        status_code=201,
+        name=creation.name,
+        description=_text(creation),
+        response_model=creation.created,
+        responses=documented("not-allowed") if creation.is_refusable else {},
+    )
+
+
+def _add(router: APIRouter, operation: Operation[Any]) -> None:
+    owner = operation.owner
+
+    def run(
+        caller: Caller, owner_id: str, key: str = "", if_match: IfMatch = None, **flags: bool
+    ) -> Any:
+        selected = frozenset(name for name, is_on in flags.items() if is_on)
         with caller.work(owner.write) as work:
             if if_match is not None:
                 require_match(if_match, operation.target(work, owner_id, key))
-            operation.run(work, owner_id, key)
+            answer = operation.do(work, owner_id, key, selected)
+        return answer if operation.answers else None
 
-    taken: dict[str, Any] = {"caller": Caller, "owner_id": Annotated[str, Path(alias=owner.key)]}
-    if key_name:
-        taken["key"] = Annotated[str, Path(alias=key_name)]
+    parameters = _keys(owner, operation.parameter)
+    parameters |= {
+        each.name: Annotated[bool, Query(description=each.about)] for each in operation.flags
+    }
     if operation.is_on_one:
-        taken["if_match"] = IfMatch
-    run.__signature__ = Signature(  # type: ignore[attr-defined]
+        parameters["if_match"] = IfMatch
+    run.__annotations__["return"] = operation.answers
+    _, _, *path = operation.path("", f"{{{operation.parameter}}}" if operation.parameter else "")
+    router.add_api_route(
+        _path(*path),
+        _with_parameters(run, parameters),
+        methods=[operation.method],
+        name=operation.name,
+        description=_text(operation),
+        response_model=operation.answers,
+        responses=documented("not-allowed") if operation.is_refusable else {},
+    )
+
+
+def _keys(owner: ResourceType[Any, Any], parameter: str = "") -> dict[str, Any]:
+    keys = {"owner_id": Annotated[str, Path(alias=owner.key)]}
+    return keys | ({"key": Annotated[str, Path(alias=parameter)]} if parameter else {})
+
+
+def _with_parameters(run: Any, parameters: dict[str, Any]) -> Any:
+    """The function as FastAPI reads it from a signature; flags and `If-Match` may be left out."""
+    defaults = {"if_match": None, **{n: False for n in parameters if _is_flag(parameters[n])}}
+    run.__signature__ = Signature(
         [
             Parameter(
                 name,
                 Parameter.KEYWORD_ONLY,
-                default=None if name == "if_match" else Parameter.empty,
-                annotation=kind,
+                default=defaults.get(name, Parameter.empty),
+                annotation=annotation,
             )
-            for name, kind in taken.items()
+            for name, annotation in {"caller": Caller, **parameters}.items()
         ]
     )
-    _, _, *path = operation.path("", f"{{{key_name}}}" if key_name else "")
-    router.add_api_route(
-        "".join(f"/{each}" for each in path),
-        run,
-        methods=[operation.method],
-        name=operation.name,
-        description="\n\n".join(filter(None, (operation.summary, operation.more))),
-    )
+    return run
+
+
+def _is_flag(annotation: Any) -> bool:
+    return getattr(annotation, "__origin__", None) is bool
+
+
+def _path(*segments: str) -> str:
+    return "".join(f"/{segment}" for segment in segments)
+
+
+def _text(declared: Operation[Any] | Creation[Any]) -> str:
+    return "\n\n".join(filter(None, (declared.summary, declared.more)))

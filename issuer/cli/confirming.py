@@ -2,13 +2,16 @@
 
 import sys
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
 
 from issuer.cli.command import flag
 from issuer.errors import NotAllowed
 from issuer.fields.text import escaped
+
+if TYPE_CHECKING:  # commands that ask a server need no database
+    from issuer.operations import OperationQuestion
 
 Yes = Annotated[bool, flag("--yes", "Do not ask for confirmation.")]
 _MAX_LISTED, _MAX_SHOWN = 10, 60
@@ -52,11 +55,14 @@ class Confirmation:
         if sys.stdin.isatty():
             self.require(*losses)
 
-    def require_answer(self, question: str, why: str, *, of_scripts: bool) -> None:
-        """Roll the change back and ask, unless it was; a script only if that is `of_scripts`."""
-        said, is_asked = f"{question} {why}", of_scripts or sys.stdin.isatty()
-        if is_asked and not self._yes and said not in self._confirmed:
-            raise _Unconfirmed(said, said)
+    def require_answer(self, question: "OperationQuestion", *, of_scripts: bool) -> None:
+        """Roll the change back and ask, unless that was confirmed.
+
+        A script has to confirm only what is `of_scripts`, and what has warnings.
+        """
+        is_asked = of_scripts or bool(question.warnings) or sys.stdin.isatty()
+        if is_asked and not self._yes and question.subject not in self._confirmed:
+            raise _Unconfirmed(f"{question.what} {question.says}", question.subject)
 
     def _ask(self, said: str, *losses: str) -> None:
         """`NotAllowed` unless somebody at the terminal confirms."""

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from issuer.cli.command import NOTHING, argument, content_of
-from issuer.cli.options import COMPLETIONS
+from issuer.cli.options import COMPLETIONS, instant
 from issuer.errors import IssuerError
 from issuer.fields.fields import Fields
 from issuer.fields.times import in_seconds
@@ -47,10 +47,10 @@ def option_of(resource_type: ResourceType[Any, Any], name: str) -> Any:
     return _option(resource_type.members[name], field, nullable=name != resource_type.key)
 
 
-def options_within(model: type[Fields]) -> dict[str, Any]:
-    """The options for the members of an object that is a member; none is required by itself."""
+def options_within(model: type[Fields], *, required: bool = False) -> dict[str, Any]:
+    """The options for the members of an object, none `required` by itself where it is a member."""
     return {
-        name: _option(member, model.model_fields[name], is_required=False)
+        name: _option(member, model.model_fields[name], is_required=required)
         for name, member in members_of(model).items()
     }
 
@@ -125,8 +125,13 @@ def _secret(text: str) -> object:
         raise typer.BadParameter(str(error)) from None
 
 
+def _end(text: str) -> object:
+    return NOTHING if text == "never" else instant(text, after=True)
+
+
 _READERS = {
     Control.DURATION: _lifetime,
+    Control.END: _end,
     Control.CERTIFICATE: _certificate,
     Control.SECRET: _secret,
 }
@@ -134,7 +139,7 @@ _READERS = {
 
 def _parser(member: Member, *, nullable: bool) -> Callable[[str], object] | None:
     match member.control:
-        case Control.DURATION | Control.CERTIFICATE | Control.SECRET as control:
+        case Control.DURATION | Control.END | Control.CERTIFICATE | Control.SECRET as control:
             return _READERS[control]
         case Control.JSON if nullable:
             return lambda text: json_object(text, JWKS_EXAMPLE) if text else NOTHING

@@ -1,14 +1,31 @@
-"""The commands of operations on a resource, and of its parts: their lists, and what ends them."""
+"""The commands of operations on a resource, and of its parts: lists, what adds and what ends."""
 
-from collections.abc import Callable, Iterable
-from typing import Annotated, Any
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from typing import Annotated, Any, cast
+
+from pydantic import BaseModel
 
 from issuer.cli import output
-from issuer.cli.command import CommandApp, Complete, argument, new_app
+from issuer.cli.command import (
+    CommandApp,
+    Complete,
+    argument,
+    every,
+    flag,
+    given,
+    new_app,
+    wants_json,
+)
 from issuer.cli.confirming import Yes, confirming
+from issuer.cli.members import options_within
 from issuer.cli.opening import changing, reading
 from issuer.composition import UnitOfWork
-from issuer.operations import About, Operation, PartOf
+from issuer.fields.fields import Fields
+from issuer.operations import About, Creation, Operation, PartOf
 
 
 class OperationCommands:
@@ -28,19 +45,32 @@ class OperationCommands:
     def part(
         self,
         part: PartOf[Any, Any],
-        operations: Iterable[Operation[Any]],
+        operations: Iterable[Operation[Any] | Creation[Any]],
         complete: Complete | None = None,
+        output_of: "NewOutput | None" = None,
         **special: Callable[..., None],
-    ) -> None:
+    ) -> CommandApp:
         """A group of commands: the list, `special` ones by name, and those of the `operations`."""
         app = new_app(part.about)
         self._app.add_typer(app, name=part.name)
-        self._list(app, part)
+        if part.lists:
+            self._list(app, part)
         for name, run in special.items():
             app.command(name)(run)
         for each in operations:
-            if each.part is part:
+            if each.on is not part:
+                continue
+            if isinstance(each, Creation):
+                self._create(each, app, output_of or NewOutput())
+            else:
                 self.add(each, app, complete)
+        return app
+
+    def on_resource(self, operations: Iterable[Operation[Any] | Creation[Any]]) -> None:
+        """The commands of those on a resource itself."""
+        for each in operations:
+            if isinstance(each, Operation) and each.part is None:
+                self.add(each)
 
     def add(
         self,
@@ -48,30 +78,53 @@ class OperationCommands:
         app: CommandApp | None = None,
         complete: Complete | None = None,
     ) -> None:
-        parameters = {"owner": self._typed}
-        if operation.part and operation.parameter:
-            parameters["item"] = _key(operation.part, complete)
+        parameters = {"owner": self._typed, **_naming(operation, complete)}
+        flags = [each for each in operation.flags if each.option]
+        for each in flags:
+            parameters[each.name] = Annotated[bool, flag(each.word, each.option)]
         if operation.question:
             parameters["yes"] = Yes
 
         @(app or self._app).command(
             operation.verb, parameters=parameters, help=self._help(operation)
         )
-        def run(owner: str, yes: bool = False, **key: str) -> None:
-            owner_id, item = owner, key.get("item", "")
+        def run(owner: str, yes: bool = False, **values: Any) -> None:
+            selected = frozenset(each.name for each in flags if values.pop(each.name))
+            owner_id, item = owner, values.get("item") or json.dumps(values) if values else ""
             for confirmation in confirming(yes=yes):
                 with confirmation, changing() as work:
-                    found = self._find(work, owner_id)
-                    owner_id = operation.owner.key_of(found)
+                    owner_id = operation.owner.key_of(self._find(work, owner_id))
                     ask = operation.question
-                    question = ask and ask(work, About(owner_id, owner, item))
-                    operation.run(work, owner_id, item)
+                    question = ask and ask(work, About(owner_id, owner, item, selected))
+                    answer = operation.do(
+                        work, owner_id, item, selected | operation.overrides(question)
+                    )
                     if question:
-                        confirmation.require_answer(
-                            question.what, question.why, of_scripts=operation.asks_scripts
-                        )
-            done = operation.done.format(name=owner, item=item)
-            output.say(done, {operation.past: item or owner_id})
+                        confirmation.require_answer(question, of_scripts=operation.asks_scripts)
+            *first, last = operation.sentence(owner, item, answer).splitlines()
+            for sentence in first if not wants_json.get() else ():
+                output.print_text(sentence)
+            output.say(last, _as_json(operation, answer, values.get("item", values) or owner_id))
+
+    def _create(self, creation: Creation[Any], app: CommandApp, printed: "NewOutput") -> None:
+        fields = creation.fields
+        options = options_within(fields, required=True) if fields else {}
+        command = " ".join(("issuer", *creation.command(self._example, {})))
+        examples = (f"{command} {more}".rstrip() for more in creation.examples + printed.examples)
+
+        @app.command(
+            creation.verb,
+            parameters={"owner": self._typed, **options, **printed.options},
+            help=_text(creation.summary, creation.more, *examples),
+        )
+        def run(owner: str, **values: Any) -> None:
+            of_output = {name: values.pop(name) for name in printed.options}
+            members = fields.read(given(**values)) if fields else None
+            with changing() as work:
+                owner_id = creation.on.owner.key_of(self._find(work, owner))
+                created = creation.run(work, owner_id, members)
+            if not printed.prints(owner_id, created, **of_output):
+                _show(creation, created)
 
     def _list(self, app: CommandApp, part: PartOf[Any, Any]) -> None:
         command = f"issuer {part.owner.kind} {part.name} list {self._example}"
@@ -80,23 +133,69 @@ class OperationCommands:
         def list_items(owner: str) -> None:
             with reading() as work:
                 owner_id = part.owner.key_of(self._find(work, owner))
-                items = part.items(work, owner_id)
+                items = _items(part, work, owner_id)
+            if part.state is not None:
+                now = datetime.now(UTC)
+                items = [{**it.model_dump(mode="json"), **part.state(it, now)} for it in items]
             output.show_all(items, part.columns)
 
     def _help(self, operation: Operation[Any]) -> str:
-        item = operation.part.example if operation.part and operation.parameter else ""
+        part = operation.part
+        names = [part.example] if part and operation.parameter else []
         asks = "Asks first." if operation.asks_scripts else "On a terminal it asks first."
         summary = f"{operation.summary} {asks}" if operation.question else operation.summary
-        words = operation.command(self._example, item)
-        return _text(summary, operation.more, " ".join(("issuer", *words)))
+        command = " ".join(("issuer", *operation.command(self._example, ""), *names))
+        more = (f"{command} {each.word}" for each in operation.flags if each.option)
+        return _text(summary, operation.more, command, *more)
 
 
-def _key(part: PartOf[Any, Any], complete: Complete | None) -> Any:
-    """The argument that names an item: by an id of its own, or by that of a client."""
+@dataclass(frozen=True)
+class NewOutput:
+    """Other forms in which a command may print what it has created.
+
+    `prints` gets the id of the owner, what was created and the `options`; false: as usual.
+    """
+
+    options: Mapping[str, Any] = field(default_factory=dict)
+    examples: tuple[str, ...] = ()
+    prints: Callable[..., bool] = lambda *_, **__: False
+
+
+def _naming(operation: Operation[Any], complete: Complete | None) -> dict[str, Any]:
+    """What names an item: an argument with its id or that of a client, or options."""
+    part = operation.part
+    if part is None or not operation.parameter:
+        return {}
+    if isinstance(part.key, tuple):
+        options = options_within(cast("type[Fields]", part.model), required=True)
+        return {name: options[name] for name in part.key}
     noun = part.key.removesuffix("_id")
-    whose = part.name if noun == part.key else noun
-    return Annotated[str, argument(noun.upper(), f"The id of the {whose}.", complete)]
+    whose = part.name if noun in {part.key, "kid"} else noun
+    return {"item": Annotated[str, argument(noun.upper(), f"The id of the {whose}.", complete)]}
 
 
-def _text(summary: str, more: str, example: str) -> str:
-    return "\n\n".join(filter(None, (summary, more, "Examples:", f"  {example}")))
+def _items(part: PartOf[Any, Any], work: UnitOfWork, owner_id: str) -> list[Any]:
+    """All of them; pages are read one after the other."""
+    if part.page is not None:
+        return every(partial(part.page, work, owner_id), str(part.key), None)
+    assert part.items is not None
+    return list(part.items(work, owner_id))
+
+
+def _as_json(
+    operation: Operation[Any], answer: BaseModel | str | None, ended: object
+) -> dict[str, object]:
+    if isinstance(answer, BaseModel):
+        return answer.model_dump(mode="json")
+    return {operation.past: ended if answer is None else answer}
+
+
+def _show(creation: Creation[Any], created: BaseModel) -> None:
+    members = created.model_dump(mode="json")
+    once = {creation.once: str(members.pop(creation.once))} if creation.once else {}
+    output.show(members, **once)
+
+
+def _text(summary: str, more: str, *examples: str) -> str:
+    lines = "\n".join(f"  {example}" for example in examples)
+    return "\n\n".join(filter(None, (summary, more, "Examples:", lines)))

@@ -60,7 +60,12 @@ known_clients = _keys("clients")
 known_trusted_issuers = _keys("trusted_issuers")
 known_users = _completing(lambda work, incomplete: work.users.usernames(incomplete, _MAX_NAMES))
 known_groups = _completing(lambda work, incomplete: work.groups.names(incomplete, _MAX_NAMES))
-COMPLETIONS = {"audience": known_audiences, "role": known_roles, "client": known_clients}
+COMPLETIONS = {
+    "audience": known_audiences,
+    "role": known_roles,
+    "client": known_clients,
+    "trusted issuer": known_trusted_issuers,
+}
 
 
 def known_clients_and_users(incomplete: str) -> list[str]:

@@ -41,12 +41,17 @@ def print_line(members: Mapping[str, object]) -> None:
     print(json.dumps(members), flush=True)
 
 
-def show(resource: BaseModel, in_words: Mapping[str, object] | None = None, /, **once: str) -> None:
+def show(
+    resource: BaseModel | Mapping[str, Any],
+    in_words: Mapping[str, object] | None = None,
+    /,
+    **once: str,
+) -> None:
     """One resource. Secrets in `once` follow it, each on its own line, uncut.
 
     `in_words` replaces members in the table for people; JSON has those of the resource.
     """
-    members = resource.model_dump(mode="json")
+    members = _members(resource)
     if wants_json.get():
         print_json({**members, **once})
         return
@@ -66,9 +71,7 @@ def show_all(
     `row` has members for people alone, in addition to those of a resource or in their place.
     """
     resources = list(resources)
-    items = [
-        each.model_dump(mode="json") if isinstance(each, BaseModel) else each for each in resources
-    ]
+    items = [_members(each) for each in resources]
     if wants_json.get():
         print_json({"items": items})
         return
@@ -160,6 +163,10 @@ def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
     with Progress(console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task(what, total=total)
         yield lambda done: bar.advance(task, done)
+
+
+def _members(resource: BaseModel | Mapping[str, Any]) -> Mapping[str, Any]:
+    return resource.model_dump(mode="json") if isinstance(resource, BaseModel) else resource
 
 
 def _in_words(value: object) -> str:

@@ -9,6 +9,7 @@ from issuer.clients.client import (
     ClientFields,
     ClientSecret,
     NewClient,
+    NewSecret,
     SecretFields,
     SecretState,
 )
@@ -23,6 +24,7 @@ __all__ = [
     "ClientSecret",
     "Clients",
     "NewClient",
+    "NewSecret",
     "Registrations",
     "Rotation",
     "SecretFields",

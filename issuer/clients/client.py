@@ -353,8 +353,23 @@ class SecretFields(Fields):
     Without `expires_at` it has the lifetime that the settings say; with null it does not expire.
     """
 
-    label: Label = ""
-    expires_at: Instant | None = None
+    label: Annotated[
+        Label,
+        Member(
+            label="Label", help="Where it will be used.", hint="Where it is used, such as github"
+        ),
+    ] = ""
+    expires_at: Annotated[
+        Instant | None,
+        Member(
+            label="Expires",
+            help="When it expires, such as 2027-06-30 (UTC) or 90d (from now), or never. Default:"
+            " ISSUER_CLIENT_SECRET_TTL.",
+            hint="At the beginning of that day, UTC",
+            control=Control.END,
+            metavar="TIME",
+        ),
+    ] = None
 
 
 class ClientSecret(SecretFields):
@@ -370,3 +385,9 @@ class ClientSecret(SecretFields):
         if has_ended(self.expires_at, now):
             return SecretState.EXPIRED
         return SecretState.NEVER_USED if self.last_used_at is None else SecretState.ACTIVE
+
+
+class NewSecret(ClientSecret):
+    """A new secret. It is not shown again."""
+
+    client_secret: Annotated[str, Field(repr=False)]

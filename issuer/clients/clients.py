@@ -224,24 +224,12 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
         found = AccessStore(self._session).credentials_not_of_admins(row)
         return [e for e in found if (keeps_secrets if e.kind == SECRET else e.id in left)]
 
-    def keys(self, client_id: str) -> list[dict[str, Any]]:
-        """The public keys that are stored with the client (RFC 7517 §4)."""
-        return _keys_of(self.get(client_id))
-
     def add_key(self, client_id: str, jwk: Mapping[str, Any]) -> None:
         """One more public key for the client; `NotAllowed` if it publishes its keys itself."""
         client = self.get(client_id)
         if client.jwks_uri is not None:
             raise NotAllowed(f"The client {client_id} publishes its keys at {client.jwks_uri}.")
-        self.update(client_id, {"jwks": {"keys": [*_keys_of(client), dict(jwk)]}})
-
-    def delete_key(self, client_id: str, kid: str) -> None:
-        """Delete a public key: every process refuses it within a second."""
-        keys = self.keys(client_id)
-        left = [key for key in keys if key["kid"] != kid]
-        if len(left) == len(keys):
-            raise NotFound("key", kid)
-        self.update(client_id, {"jwks": {"keys": left} if left else None})
+        self.update(client_id, {"jwks": {"keys": [*keys_of(client), dict(jwk)]}})
 
     def _delete_secret(self, row: ClientSecretRow) -> None:
         self._session.delete(row)
@@ -367,9 +355,19 @@ def _loses_rights(before: ClientFields, after: ClientFields) -> bool:
     )
 
 
-def _keys_of(client: Client) -> list[dict[str, Any]]:
+def keys_of(client: Client) -> list[dict[str, Any]]:
+    """The public keys that are stored with the client (RFC 7517 §4)."""
     keys: list[dict[str, Any]] = client.jwks["keys"] if client.jwks else []
     return keys
+
+
+def without_key(client: Client, kid: str) -> dict[str, Any]:
+    """The merge patch that deletes a public key: every process refuses it within a second."""
+    keys = keys_of(client)
+    left = [key for key in keys if key["kid"] != kid]
+    if len(left) == len(keys):
+        raise NotFound("key", kid)
+    return {"jwks": {"keys": left} if left else None}
 
 
 def require_no_rights(fields: ClientFields) -> None:

@@ -1,13 +1,16 @@
 """The trusts of a client: which tokens of other issuers authenticate it. Exact, never a pattern."""
 
 import json
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
+from issuer.errors import NotFound
 from issuer.fields.claims import require_portable
 from issuer.fields.fields import Fields
 from issuer.fields.ids import RoleName
+from issuer.resources.resource_type import Control, Member
 
 MAX_TRUSTS = 20
 _MAX_CLAIMS = 20
@@ -59,11 +62,42 @@ class Trust(Fields):
     Without `audience` it must be for `ISSUER_URL`. `once`: the same token is accepted once.
     """
 
-    issuer: RoleName
-    subject: Exact
-    audience: Exact | None = None
+    issuer: Annotated[
+        RoleName,
+        Member(
+            label="Trusted issuer",
+            help="The id of the trusted issuer.",
+            metavar="ID",
+            names="trusted issuer",
+        ),
+    ]
+    subject: Annotated[
+        Exact,
+        Member(
+            label="Subject",
+            help="The subject of the trust.",
+            hint="The sub of its tokens",
+            metavar="TEXT",
+        ),
+    ]
+    audience: Annotated[
+        Exact | None,
+        Member(
+            label="Audience",
+            help="The aud of its tokens. Default: ISSUER_URL.",
+            hint="The aud of its tokens",
+        ),
+    ] = None
     claims: Annotated[dict[str, Any], AfterValidator(_claims)] = {}
-    once: bool = False
+    once: Annotated[
+        bool,
+        Member(
+            label="Accept each token once only",
+            help="Accept each token once only.",
+            control=Control.SWITCH,
+            option="--once",
+        ),
+    ] = False
 
 
 def _distinct(trusts: list[Trust]) -> list[Trust]:
@@ -73,3 +107,16 @@ def _distinct(trusts: list[Trust]) -> list[Trust]:
 
 
 Trusts = Annotated[list[Trust], Field(max_length=MAX_TRUSTS), AfterValidator(_distinct)]
+
+
+def named_trusts(trusts: Sequence[Trust], text: str) -> list[Trust]:
+    """Those with the members of the JSON object `text`, at least issuer and subject; `NotFound`."""
+    try:
+        named: dict[str, Any] = json.loads(text)
+        issuer, subject = named["issuer"], named["subject"]
+    except (ValueError, RecursionError, LookupError, TypeError):
+        raise NotFound("trust", text[:200]) from None
+    found = [each for each in trusts if named.items() <= each.model_dump(mode="json").items()]
+    if not found:
+        raise NotFound("trust", f"{issuer} {subject}"[:200])
+    return found

@@ -1,11 +1,13 @@
 """Trusts as the platforms sign their tokens: what people know of a workload, as exact values."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from issuer.errors import InvalidField
+from issuer.fields.fields import Fields
+from issuer.resources.resource_type import Control, Member
 
 GITHUB = "https://token.actions.githubusercontent.com"
 GITLAB = "https://gitlab.com"
@@ -14,24 +16,118 @@ ENTRA = "https://login.microsoftonline.com/{}/v2.0"
 _SPIFFE_ID = re.compile(r"(?P<domain>spiffe://[a-z0-9._-]+)(/(?!\.{1,2}(/|$))[a-zA-Z0-9._-]+)+")
 
 
-@dataclass(frozen=True)
-class Workload:
+def _names(label: str, metavar: str, help_: str, hint: str = "") -> Member:
+    return Member(label=label, metavar=metavar, help=help_, hint=hint)
+
+
+class Workload(Fields):
     """Which workload it is, as its platform names it: one of the first six, with its details."""
 
-    kubernetes: str | None = None
-    github: str | None = None
-    gitlab: str | None = None
-    spiffe: str | None = None
-    entra: str | None = None
-    oidc: str | None = None
-    branch: str | None = None
-    tag: str | None = None
-    environment: str | None = None
-    owner_id: str | None = None
-    repository_id: str | None = None
-    project_id: str | None = None
-    namespace_id: str | None = None
-    names_only: bool = False
+    kubernetes: Annotated[
+        str | None,
+        _names(
+            "Service account",
+            "NAMESPACE/NAME",
+            "A Kubernetes service account.",
+            "NAMESPACE/NAME, such as prod/web",
+        ),
+    ] = None
+    github: Annotated[
+        str | None,
+        _names(
+            "Repository",
+            "OWNER/REPOSITORY",
+            "Workflows of a repository on GitHub.",
+            "OWNER/REPOSITORY",
+        ),
+    ] = None
+    gitlab: Annotated[
+        str | None,
+        _names("Project", "GROUP/PROJECT", "Pipelines of a project on GitLab.", "GROUP/PROJECT"),
+    ] = None
+    spiffe: Annotated[
+        str | None,
+        _names(
+            "SPIFFE id",
+            "spiffe://DOMAIN/PATH",
+            "A SPIFFE id.",
+            "Such as spiffe://prod.example/ns/web",
+        ),
+    ] = None
+    entra: Annotated[
+        str | None,
+        _names(
+            "Identity",
+            "TENANT/OBJECT",
+            "A managed identity of Microsoft Entra, by ids.",
+            "TENANT/OBJECT: the ids of the tenant and of the identity",
+        ),
+    ] = None
+    oidc: Annotated[
+        str | None,
+        _names(
+            "Subject",
+            "SUBJECT",
+            "The sub of the tokens of any other issuer.",
+            "The sub of its tokens",
+        ),
+    ] = None
+    branch: Annotated[
+        str | None,
+        _names("Branch", "NAME", "With --github and --gitlab: of this branch.", "One of these"),
+    ] = None
+    tag: Annotated[
+        str | None, _names("Tag", "NAME", "With --github and --gitlab: of this tag.")
+    ] = None
+    environment: Annotated[
+        str | None, _names("Environment", "NAME", "With --github: of this environment.")
+    ] = None
+    owner_id: Annotated[
+        str | None,
+        _names(
+            "Id of the owner",
+            "NUMBER",
+            "With --github: the id of the owner.",
+            "owner.id in the answer of https://api.github.com/repos/OWNER/REPOSITORY",
+        ),
+    ] = None
+    repository_id: Annotated[
+        str | None,
+        _names(
+            "Id of the repository",
+            "NUMBER",
+            "With --github: that of the repository.",
+            "id in the same answer",
+        ),
+    ] = None
+    names_only: Annotated[
+        bool,
+        Member(
+            label="Its sub has no ids, as of most repositories made before July 15, 2026",
+            help="With --github: its sub has no ids, as of most repositories made before July 15,"
+            " 2026. The ids are compared as claims.",
+            control=Control.SWITCH,
+            option="--names-only",
+        ),
+    ] = False
+    project_id: Annotated[
+        str | None,
+        _names(
+            "Id of the project",
+            "NUMBER",
+            "With --gitlab: the id of the project.",
+            "project_id in its tokens",
+        ),
+    ] = None
+    namespace_id: Annotated[
+        str | None,
+        _names(
+            "Id of the group",
+            "NUMBER",
+            "With --gitlab: the id of the group.",
+            "namespace_id in its tokens",
+        ),
+    ] = None
 
 
 @dataclass(frozen=True)
@@ -45,10 +141,25 @@ class Preset:
 
 def preset(workload: Workload) -> Preset:
     """What its tokens have; `InvalidField` names what is missing or contradicts another."""
-    given = [name for name in PRESETS if getattr(workload, name) is not None]
+    given = [name for name in PLATFORMS if getattr(workload, name) is not None]
     if len(given) != 1:
-        raise InvalidField(given[1] if given else "oidc", f"name one of {', '.join(PRESETS)}")
-    return PRESETS[given[0]](workload)
+        raise InvalidField(given[1] if given else "oidc", f"name one of {', '.join(PLATFORMS)}")
+    return PLATFORMS[given[0]].preset(workload)
+
+
+@dataclass(frozen=True)
+class WorkloadPlatform:
+    """What a form asks for a workload there: members of `Workload`, and its trusted issuer.
+
+    `issuer` says which that is if it is left out; empty: it must be named.
+    """
+
+    label: str
+    about: str
+    preset: Callable[[Workload], Preset]
+    required: tuple[str, ...]
+    optional: tuple[str, ...] = ()
+    issuer: str = ""
 
 
 def _oidc(workload: Workload) -> Preset:
@@ -106,13 +217,47 @@ def _entra(workload: Workload) -> Preset:
     return Preset(ENTRA.format(tenant), object_id, {"tid": tenant, "oid": object_id})
 
 
-PRESETS = {
-    "kubernetes": _kubernetes,
-    "github": _github,
-    "gitlab": _gitlab,
-    "spiffe": _spiffe,
-    "entra": _entra,
-    "oidc": _oidc,
+_IDS = "The ids are required: names can be taken by somebody else."
+PLATFORMS = {
+    "kubernetes": WorkloadPlatform(
+        "Kubernetes",
+        "A pod authenticates by the token of its service account.",
+        _kubernetes,
+        ("kubernetes",),
+    ),
+    "github": WorkloadPlatform(
+        "GitHub",
+        f"A workflow of GitHub Actions authenticates by its own token. {_IDS}",
+        _github,
+        ("github", "owner_id", "repository_id"),
+        ("branch", "tag", "environment", "names_only"),
+        "The one for GitHub if left out, which is created if it is missing",
+    ),
+    "gitlab": WorkloadPlatform(
+        "GitLab",
+        f"A pipeline authenticates by its ID token. {_IDS}",
+        _gitlab,
+        ("gitlab", "namespace_id", "project_id"),
+        ("branch", "tag"),
+        "The one for gitlab.com if left out, which is created if it is missing",
+    ),
+    "spiffe": WorkloadPlatform(
+        "SPIFFE",
+        "A workload authenticates by its JWT-SVID.",
+        _spiffe,
+        ("spiffe",),
+        issuer="The one for its trust domain if left out",
+    ),
+    "entra": WorkloadPlatform(
+        "Entra",
+        "A managed identity or an application authenticates by its token of Microsoft Entra.",
+        _entra,
+        ("entra",),
+        issuer="The one for its tenant if left out",
+    ),
+    "oidc": WorkloadPlatform(
+        "Another", "A token of any other trusted issuer, by its sub.", _oidc, ("oidc",)
+    ),
 }
 
 

@@ -137,30 +137,26 @@ def _validate(
     """The entries, unless there are problems. `more` counts those beyond, by section."""
     if document.problems and document.data is None:
         return None  # not read to the end
-    errors: list[_Error] = []
+    found: list[_Error] = []
     data = document.data
     if isinstance(data, dict):
-        data = {name: _entries_of(name, each, errors, more) for name, each in data.items()}
+        data = {name: _entries_of(name, each, found, more) for name, each in data.items()}
     try:
         entries = entries_model().model_validate(data)
     except ValidationError as error:
-        errors += _errors(error)
-    if not errors:
+        found += _errors(error)
+    if not found:
         return entries
-    problems += _problems(document, errors)
-    return None
-
-
-def _problems(document: Document, errors: Iterable[_Error]) -> Iterator[ManifestProblem]:
     suggestions = 0
-    for each in errors:
+    for each in found:
         path = each["loc"]
         if not any(path[:depth] in document.unread for depth in range(len(path) + 1)):
             message = _MESSAGES.get(each["type"], each["msg"].removeprefix("Value error, "))
             if each["type"] == "extra_forbidden" and suggestions < MAX_SUGGESTIONS:
                 suggestions += 1
                 message += _meant(path)
-            yield document.problem(path, message)
+            problems.append(document.problem(path, message))
+    return None
 
 
 def _entries_of(section: str, declared: object, found: list[_Error], more: Counter[str]) -> object:

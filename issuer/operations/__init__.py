@@ -3,6 +3,7 @@
 Each package of the domain declares its own in `operations.py`; each interface has one renderer.
 """
 
-from issuer.operations.operation import About, Operation, OperationQuestion, PartOf
+from issuer.operations.creation import Creation
+from issuer.operations.operation import About, Flag, Operation, OperationQuestion, PartOf
 
-__all__ = ["About", "Operation", "OperationQuestion", "PartOf"]
+__all__ = ["About", "Creation", "Flag", "Operation", "OperationQuestion", "PartOf"]

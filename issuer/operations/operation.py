@@ -1,7 +1,10 @@
 """The declaration of a part of a resource, and of an operation on one of its items."""
 
-from collections.abc import Callable, Sequence
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel
@@ -13,6 +16,25 @@ Work = TypeVar("Work")
 Item = TypeVar("Item", bound=BaseModel)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Flag:
+    """A choice beside what is done: a query parameter, an option, a box of the question.
+
+    Without the text of an option it is set by whoever confirms the question despite its warnings.
+    """
+
+    name: str
+    about: str
+    """In OpenAPI."""
+    option: str = ""
+    label: str = ""
+
+    @property
+    def word(self) -> str:
+        """On the command line."""
+        return f"--{self.name.replace('_', '-')}" if self.option else "--yes"
+
+
 @dataclass(frozen=True)
 class About:
     """What is asked about: the owner, and the key of the item; empty for all of them."""
@@ -21,6 +43,8 @@ class About:
     name: str
     """What sentences call the owner."""
     item: str
+    flags: frozenset[str] = frozenset()
+    """Those that are set."""
     own_id: str | None = None
     """The id of the user who asks in the console, and of their session."""
     own_session: str | None = None
@@ -38,44 +62,87 @@ class OperationQuestion:
     what: str
     why: str
     button: str
+    warnings: tuple[str, ...] = ()
+    """Sentences against it: it is done only if somebody confirms them."""
+    ends: str = ""
+    """What it ends: when that has changed, it is asked again. By default all that is said."""
+
+    @property
+    def says(self) -> str:
+        """All but what to do."""
+        return " ".join([*self.warnings, self.why])
+
+    @property
+    def subject(self) -> str:
+        """A digest of what a confirmation is for."""
+        ends = [self.ends or [self.what, self.why], bool(self.warnings)]
+        return hashlib.sha256(json.dumps(ends).encode()).hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True)
 class PartOf(Generic[Work, Item]):
     """Items that belong to one resource, as sessions do to a user.
 
-    They are listed at `/{owner}/{id}/{plural}` and by `issuer {owner} {name} list`.
+    They are listed at `/{owner}/{id}/{plural}` and by `issuer {owner} {name} list`. With an empty
+    `key` there is one at most, which has the path to itself. Those inside a `member` of the owner
+    have no path: the admin API reads and changes them with the owner.
     """
 
     owner: ResourceType[Any, Any]
     name: str
     plural: str
-    model: type[Item]
+    model: type[Item] | None = None
+    """None if they are no models: those inside a `member` may be any JSON."""
     about: str
     """What the items are, a sentence."""
-    lists: str
+    lists: str = ""
     """What the list shows, a sentence and what to know about it."""
-    items: Callable[[Work, str], Sequence[Item]]
+    reads: str = ""
+    """What reading one of them gives, a sentence; empty if they are only listed."""
+    items: Callable[[Work, str], Sequence[Any]] | None = None
     """All of the owner with this id."""
+    page: Callable[[Work, str, str | None, int], Sequence[Item]] | None = None
+    """In place of `items`: at most so many, whose keys follow that one."""
     item: Callable[[Work, str, str], Item] | None = None
     """One of them, by its key; `NotFound`. None if the key stands for several items."""
-    key: str = "id"
-    """The member by which items are named."""
+    key: str | tuple[str, ...] = "id"
+    """The member by which items are named, or the members, which a JSON object then has."""
+    member: str = ""
     order: Callable[[Item], str] | None = None
     """The text by which pages are ordered; by default the key."""
-    columns: tuple[str, ...]
+    columns: tuple[str, ...] = ()
     """Of the table on the command line."""
-    example: str
-    """A key."""
+    state: Callable[[Item, datetime], Mapping[str, object]] | None = None
+    """What the command line shows besides, at that time."""
+    example: str = ""
+    """A key, or the options that name an item."""
 
     @property
     def parameter(self) -> str:
         """The key in paths and forms: `session_id`."""
-        return self.key if self.key.endswith("_id") else f"{self.name}_{self.key}"
+        if isinstance(self.key, tuple):
+            return self.name
+        return f"{self.name}_id" if self.key == "id" else self.key
+
+    @property
+    def segment(self) -> str:
+        """An item in the names of actions."""
+        return self.name if self.key else self.plural
 
     def position(self, item: Item) -> str:
         """Where an item stands in pages."""
-        return self.order(item) if self.order else getattr(item, self.key)
+        return self.order(item) if self.order else str(getattr(item, str(self.key)))
+
+    def members_of(self, item: str) -> dict[str, str]:
+        """The members that name an item, if they are several."""
+        members = json.loads(item) if isinstance(self.key, tuple) and item else {}
+        return {name: members[name] for name in members if name in self.key}
+
+    def words(self, item: str) -> tuple[str, ...]:
+        """The arguments that name the item on the command line."""
+        if members := self.members_of(item):
+            return tuple(word for name in members for word in (f"--{name}", members[name]))
+        return ("--", item) if item.startswith("-") else (item,) if item else ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,11 +164,23 @@ class Operation(Generic[Work]):
     """What else to know, for those who read on."""
     question: Callable[[Work, About], OperationQuestion] | None = None
     """None for what takes nothing away."""
-    run: Callable[[Work, str, str], None]
-    """With the id of the owner and the key of the item; `NotFound`."""
+    run: Callable[..., BaseModel | str | None] | None = None
+    """With the id of the owner, the key of the item, and `flags` by name; `NotFound`.
+
+    It may return a model, which is the answer, or the key of what was ended.
+    """
+    patch: Callable[[Any, str], dict[str, Any]] | None = None
+    """In place of `run`, where the items are inside a member of the owner: its merge patch."""
+    answers: type[BaseModel] | None = None
+    """The model that `run` returns."""
     done: str
-    """A sentence about the owner `{name}` and the key `{item}`."""
+    """Sentences, one a line, about the owner `{name}`, the key `{item}` and the `{answer}`."""
+    flags: tuple[Flag, ...] = ()
     on_all: bool = False
+    is_post: bool = False
+    """Whether it is POST `/{plural}/{id}/{part}/{key}/{verb}`, since it does not end the item."""
+    is_refusable: bool = False
+    """Whether the state of things may be against it (`NotAllowed`)."""
     asks_scripts: bool = False
     """Whether a script, too, has to confirm it by `--yes`."""
     by_the_person: bool = False
@@ -134,24 +213,55 @@ class Operation(Generic[Work]):
             target = self.part.item(work, owner_id, item)
         return target
 
+    def do(
+        self, work: Any, owner_id: str, item: str, flags: frozenset[str] = frozenset()
+    ) -> BaseModel | str | None:
+        """Do it, with the flags of these names."""
+        if self.patch is not None:
+            owners = work.collection(self.owner)
+            owners.update(owner_id, self.patch(owners.get(owner_id), item))
+            return None
+        assert self.run is not None
+        return self.run(work, owner_id, item, **{f.name: f.name in flags for f in self.flags})
+
+    def overrides(self, question: OperationQuestion | None) -> frozenset[str]:
+        """The flags that a confirmation of the question sets."""
+        has_warnings = question is not None and bool(question.warnings)
+        return frozenset(f.name for f in self.flags if has_warnings and not f.option)
+
+    def sentence(self, name: str, item: str, answer: BaseModel | str | None) -> str:
+        """What was done."""
+        members = self.part.members_of(item) if self.part else {}
+        item = answer if isinstance(answer, str) else item
+        return self.done.format(name=name, item=item, answer=answer, **members)
+
     @property
     def method(self) -> str:
-        return "POST" if self.part is None else "DELETE"
+        if self.patch is not None:
+            return "PATCH"
+        return "POST" if self.part is None or self.is_post else "DELETE"
 
     @property
     def action(self) -> str:
         """In forms of the console: `end-session`."""
         if self.part is None:
             return self.verb
-        return f"{self.verb}-{self.part.plural if self.on_all else self.part.name}"
+        return f"{self.verb}-{self.part.plural if self.on_all else self.part.segment}"
 
     def path(self, owner_id: str, item: str) -> tuple[str, ...]:
         """Below that of the admin API."""
+        if self.patch is not None:
+            return (self.owner.plural, owner_id)
         last = self.verb if self.part is None else self.part.plural
-        return (self.owner.plural, owner_id, last, *([item] if item else []))
+        verb = (self.verb,) if self.part and self.is_post else ()
+        return (self.owner.plural, owner_id, last, *([item] if item else []), *verb)
 
-    def command(self, owner_id: str, item: str) -> tuple[str, ...]:
+    def command(
+        self, owner_id: str, item: str, flags: frozenset[str] = frozenset()
+    ) -> tuple[str, ...]:
         """The words after `issuer`."""
         noun = self.owner.kind.replace(" ", "-")
         words = (self.verb,) if self.part is None else (self.part.name, self.verb)
-        return (noun, *words, owner_id, *([item] if item else []))
+        named = self.part.words(item) if self.part else ()
+        options = (each.word for each in self.flags if each.name in flags)
+        return (noun, *words, owner_id, *options, *named)

@@ -21,6 +21,7 @@ class Control(StrEnum):
     CHOICES = "choices"
     SWITCH = "switch"
     DURATION = "duration"
+    END = "end"  # a day in a form; on the command line an instant, a duration from now, or never
     JSON = "json"
     CERTIFICATE = "certificate"
     SECRET = "secret"  # noqa: S105 - a kind of field: what it has is never shown

@@ -76,7 +76,7 @@ class OwnPageEndpoint(PageEndpoint):
         raise NotImplementedError
 
     def done(
-        self, session: SignInSession, visit: Visit, what: str, do: Callable[[UnitOfWork], None]
+        self, session: SignInSession, visit: Visit, what: str, do: Callable[[UnitOfWork], object]
     ) -> Response:
         """Do it as that user, who may change everything of their own."""
         try:
@@ -191,7 +191,7 @@ class EndingEndpoint(OwnPageEndpoint):
             session,
             visit,
             operation.on.name,
-            lambda work: operation.run(work, session.user_id, item),
+            lambda work: operation.do(work, session.user_id, item),
         )
 
 

@@ -152,11 +152,12 @@ def test_on_a_terminal_it_says_which_secret_and_which_key_are_deleted(with_more:
     made = with_more.json("client", "secret", "create", "ci-bot", "--label", "github")
     secret = ("client", "secret", "delete", "ci-bot", made["id"])
     declined = typed(with_more, "n", *secret, "--and-its-tokens").err
-    assert f"delete the secret {made['id']} (github, never used) of ci-bot; revoke" in declined
+    assert f"Delete the secret {made['id']} (github) of ci-bot? It has never been used" in declined
+    assert "every token of ci-bot is revoked" in declined
     assert typed(with_more, "y", *secret).status == 0
     kid = with_more.json("client", "key", "create", "ci-bot")["kid"]
     key = ("client", "key", "delete", "ci-bot", kid)
-    assert f"delete the key {kid} of ci-bot." in typed(with_more, "n", *key).err
+    assert f"Delete the key {kid} of ci-bot?" in typed(with_more, "n", *key).err
     assert typed(with_more, "", *key, "--yes").status == 0
 
 

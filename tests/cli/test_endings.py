@@ -46,11 +46,11 @@ ENDING = [
     ("user invite alice --cancel", "This would cancel the link with which alice sets a password"),
     (
         "client trust remove pod --issuer google --subject s-2",
-        "This would refuse the tokens of s-2 of google that authenticate pod",
+        "Remove the trust in s-2 of google? Its tokens no longer authenticate pod",
     ),
     (
         "client rotate cancel ci-bot",
-        "This would delete the new secret {secret} (rotation, never used) of ci-bot",
+        "Cancel the rotation of ci-bot? The new secret {secret} is deleted. It has never been used",
     ),
 ]
 # Commands that ask, and whose tests are elsewhere.

@@ -60,7 +60,8 @@ def test_a_trust_is_added_listed_and_removed(cli: Cli, cluster: OtherIssuer):
     assert cli.json("client", "trust", "list", "pod")["items"] == [added]
     assert "cluster" in cli("trusted-issuer", "delete", "cluster").sentence
     which = ["--issuer", "cluster", "--subject", POD]
-    assert cli.json("client", "trust", "remove", "pod", *which) == {"removed": 1}
+    removed = cli.json("client", "trust", "remove", "pod", *which)
+    assert removed == {"removed": {"issuer": "cluster", "subject": POD}}
     assert "There is no trust" in cli("client", "trust", "remove", "pod", *which).sentence
 
 

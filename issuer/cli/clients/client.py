@@ -10,8 +10,9 @@ import typer
 
 from issuer.cli import output
 from issuer.cli.assignments import assignment_commands
-from issuer.cli.clients import key, trust
-from issuer.cli.clients.secrets import rotate_app, secret_app
+from issuer.cli.clients.key import create_key
+from issuer.cli.clients.secrets import FOR_KUBERNETES, show_rotation
+from issuer.cli.clients.trust import OPTIONS_OF_TRUSTS, add_trust, explain_trust
 from issuer.cli.collection import CollectionCommands
 from issuer.cli.command import argument, content_of, flag, new_app, option
 from issuer.cli.members import key_argument, options_of
@@ -20,17 +21,19 @@ from issuer.cli.operations import OperationCommands
 from issuer.cli.options import ClientId, known_clients, known_roles
 from issuer.clients import CLIENT, Client
 from issuer.clients.documents import read_document
-from issuer.clients.operations import OPERATIONS
+from issuer.clients.operations import KEYS, OPERATIONS, ROTATION, SECRETS, TRUSTS
 from issuer.composition import UnitOfWork
 from issuer.fields.text import with_counts
 from issuer.roles import Assignment
 from issuer.vocabulary import AuthMethod, GrantType, UserRights
 
 app = new_app("Services with credentials of their own (RFC 6749 §2).")
-app.add_typer(secret_app, name="secret")
-app.add_typer(rotate_app, name="rotate")
-app.add_typer(key.app, name="key")
-app.add_typer(trust.app, name="trust")
+operations = OperationCommands(app, ClientId, lambda work, id_: work.clients.get(id_), "ci-bot")
+operations.part(SECRETS, OPERATIONS, output_of=FOR_KUBERNETES)
+operations.part(ROTATION, OPERATIONS, status=show_rotation)
+operations.part(KEYS, OPERATIONS, create=create_key)
+trusts = operations.part(TRUSTS, OPERATIONS, explain=explain_trust)
+trusts.command("add", parameters=OPTIONS_OF_TRUSTS)(add_trust)
 app.add_typer(
     assignment_commands(
         "client", "ci-bot", lambda work, name: work.clients.get(name).client_id, known_clients
@@ -179,9 +182,7 @@ def pin_document(
     output.show(client)
 
 
-operations = OperationCommands(app, ClientId, lambda work, id_: work.clients.get(id_), "ci-bot")
-for each in OPERATIONS:
-    operations.add(each)
+operations.on_resource(OPERATIONS)
 
 
 def _with_it(work: UnitOfWork, client: Client) -> str:

@@ -1,34 +1,17 @@
-"""`issuer client key`."""
+"""`issuer client key create`."""
 
 from pathlib import Path
 from typing import Annotated
 
 from issuer.cli import output
-from issuer.cli.command import argument, flag, new_app, option, wants_json, write_file
-from issuer.cli.confirming import Yes, confirming
-from issuer.cli.opening import changing, reading
+from issuer.cli.command import flag, option, wants_json, write_file
+from issuer.cli.opening import changing
 from issuer.cli.options import ClientId
 from issuer.errors import ConfigurationError
 from issuer.keys.private_key import generated, private_text, public_jwk
 from issuer.vocabulary import SigningAlgorithm
 
-app = new_app("The public keys of a client, which then needs no secret (RFC 7523 §2.2).")
 
-
-@app.command("list")
-def list_keys(client: ClientId) -> None:
-    """List the public keys of a client; for one with a jwks_uri, see client show.
-
-    Examples:
-
-      issuer client key list ci-bot
-    """
-    with reading() as work:
-        keys = work.clients.keys(client)
-    output.show_all(keys, ["kid", "alg"])
-
-
-@app.command("create")
 def create_key(
     client: ClientId,
     alg: Annotated[
@@ -65,22 +48,3 @@ def create_key(
         output.print_json({**made, "private_key": private})
     else:
         print(f"kid: {public['kid']}\n\n{private.strip()}\n\nIt is shown only once.")
-
-
-@app.command("delete")
-def delete_key(
-    client: ClientId, kid: str = argument("KID", "The id of the key."), yes: Yes = False
-) -> None:
-    """Delete a public key of a client. It is refused within a second; tokens stay valid.
-
-    On a terminal it asks first.
-
-    Examples:
-
-      issuer client key delete ci-bot 4v7hq2m8x1kd0c5tz9pa
-    """
-    for confirmation in confirming(yes=yes):
-        with confirmation, changing() as work:
-            work.clients.delete_key(client, kid)
-            confirmation.require_on_terminal(f"delete the key {kid} of {client}")
-    output.say(f"Deleted the key {kid}.", {"deleted": kid})

@@ -162,7 +162,15 @@ def test_who_may_only_read_sees_no_button_and_changes_nothing(
     operator = signed_in(READ)
     page = operator.get(PAGE)
     assert "<button" not in page.response.text.partition('class="screen"')[2]
-    for do in ("assign", "save", "disable", "delete", "revoke-tokens", "add-secret", "rotate"):
+    for do in (
+        "assign",
+        "save",
+        "disable",
+        "delete",
+        "revoke-tokens",
+        "create-secret",
+        "start-rotation",
+    ):
         refused = forged(deployment, operator, PAGE, do=do, confirmed="yes", typed="ci-bot")
         assert refused.status == httpx.codes.FORBIDDEN, do
     assert operator.get(PAGE, edit="yes").status == httpx.codes.FORBIDDEN
@@ -237,7 +245,7 @@ def test_a_client_with_rights_at_the_issuer_is_only_changed_by_an_admin(
     page = operator.get("/console/clients/auditing")
     assert "only holders of issuer:admin may change" in page.text
     assert "Delete client" not in page.text
-    for do in ("save", "disable", "delete", "add-secret", "rotate", "revoke-tokens"):
+    for do in ("save", "disable", "delete", "create-secret", "start-rotation", "revoke-tokens"):
         refused = forged(deployment, operator, "/console/clients/auditing", do=do)
         assert refused.status == httpx.codes.FORBIDDEN, do
 

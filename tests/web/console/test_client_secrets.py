@@ -27,7 +27,7 @@ def shown(page: PageSeen) -> Credentials:
 def test_a_secret_is_added_with_label_and_expiry(
     admin: Browser, deployment: Deployment, old: Credentials, token_endpoint: TokenDriver
 ):
-    page = send(admin, PAGE, do="add-secret", label="github", expires_at="2027-06-30")
+    page = send(admin, PAGE, do="create-secret", label="github", expires_at="2027-06-30")
     assert token_endpoint.client_credentials(shown(page)).status == httpx.codes.OK
     command = "issuer client secret create ci-bot --label github --expires-at 2027-06-30T00:00:00Z"
     assert command in page.text
@@ -40,7 +40,7 @@ def test_a_secret_is_added_with_label_and_expiry(
 
 def test_an_expiry_that_is_none_stands_at_its_field(admin: Browser, old: Credentials):
     for day, message in (("2020-01-01", "is in the past"), ("soon", "valid")):
-        page = send(admin, PAGE, do="add-secret", label="github", expires_at=day)
+        page = send(admin, PAGE, do="create-secret", label="github", expires_at=day)
         assert page.status == httpx.codes.BAD_REQUEST
         assert message in page.text
         assert 'value="github"' in page.response.text
@@ -71,22 +71,22 @@ def test_a_secret_is_deleted_after_saying_when_it_was_used(
 def test_a_rotation_is_finished_with_evidence(
     admin: Browser, deployment: Deployment, old: Credentials, token_endpoint: TokenDriver
 ):
-    new = shown(send(admin, PAGE, do="rotate"))
+    new = shown(send(admin, PAGE, do="start-rotation"))
     assert "The new secret has not been used yet" in admin.get(PAGE).text
     for each in (old, new):
         token_endpoint.client_credentials(each)
     deployment.services.tokens.last_use.write()
     text = admin.get(PAGE).text
     assert "something still used an old one since it was made: just now from" in text
-    asked = send(admin, PAGE, do="finish")
+    asked = send(admin, PAGE, do="finish-rotation")
     assert "less than 24 hours ago" in asked.text
     assert "Delete the old secret despite this" in asked.text
     deployment.wait(timedelta(hours=25))
     admin.sign_in("admin")
-    asked = send(admin, PAGE, do="finish")
+    asked = send(admin, PAGE, do="finish-rotation")
     assert "despite" not in asked.text
     done = admin.follow(admin.submit(asked, PAGE))
-    assert "the new secret stays" in done.text
+    assert "Deleted the old secrets; the new secret" in done.text
     assert "issuer client rotate finish ci-bot" in done.text
     assert token_endpoint.client_credentials(old).error == "invalid_client"
     assert token_endpoint.client_credentials(new).status == httpx.codes.OK
@@ -95,22 +95,21 @@ def test_a_rotation_is_finished_with_evidence(
 def test_only_what_was_confirmed_is_deleted(
     admin: Browser, deployment: Deployment, old: Credentials
 ):
-    send(admin, PAGE, do="rotate")
-    asked = send(admin, PAGE, do="finish")
+    send(admin, PAGE, do="start-rotation")
+    asked = send(admin, PAGE, do="finish-rotation")
     deployment.clock.move(timedelta(seconds=1))
     with deployment.changing() as work:
         work.rotations.cancel("ci-bot")
         work.rotations.start("ci-bot")
-    refused = admin.submit(asked, PAGE)
-    assert refused.status == httpx.codes.CONFLICT
+    assert "Finish the rotation of ci-bot?" in admin.submit(asked, PAGE).text
     assert not [e for e in events(deployment, "client.secret_deleted") if e.actor == "admin"]
 
 
 def test_a_rotation_is_cancelled(
     admin: Browser, deployment: Deployment, old: Credentials, token_endpoint: TokenDriver
 ):
-    new = shown(send(admin, PAGE, do="rotate"))
-    admin.submit(send(admin, PAGE, do="cancel"), PAGE)
+    new = shown(send(admin, PAGE, do="start-rotation"))
+    admin.submit(send(admin, PAGE, do="cancel-rotation"), PAGE)
     assert token_endpoint.client_credentials(new).error == "invalid_client"
     assert token_endpoint.client_credentials(old).status == httpx.codes.OK
     assert "Rotate the secret" in admin.get(PAGE).text

@@ -123,7 +123,7 @@ def test_a_trust_is_changed_and_removed(admin: Browser, deployment: Deployment):
     (remove, *_) = [f for f in FormsOnPage(done.response.text).forms if REMOVE in f.buttons]
     asked = admin.post(PAGE, {**remove.fields, "do": "remove-trust"})
     assert "no longer authenticate ci-bot" in asked.text
-    assert "is removed" in admin.follow(admin.submit(asked, PAGE)).text
+    assert "Removed the trust" in admin.follow(admin.submit(asked, PAGE)).text
     assert [each["subject"] for each in trusts(deployment)] == ["other"]
 
 

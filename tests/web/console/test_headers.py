@@ -79,7 +79,7 @@ def test_an_error_page_has_the_same_headers(
     ("path", "form", "status"),
     [
         ("/console/clients/unknown", {"do": "delete"}, 404),
-        ("/console/clients/pipeline", {"do": "finish", "confirmed": "yes"}, 409),
+        ("/console/clients/pipeline", {"do": "finish-rotation", "confirmed": "yes"}, 409),
         ("/console/clients/pipeline", {"do": "assign"}, 400),
         ("/console/clients/pipeline", {"do": "save"}, 409),
         ("/console/clients/pipeline", {"do": "delete"}, 200),
@@ -103,7 +103,7 @@ def test_what_a_form_answers_has_the_same_headers(
     require_headers(page)
 
 
-@pytest.mark.parametrize("form", [{"do": "add-secret"}, {"do": "rotate"}])
+@pytest.mark.parametrize("form", [{"do": "create-secret"}, {"do": "start-rotation"}])
 def test_a_secret_is_answered_with_the_same_headers(
     issuer: Deployment, boss: Browser, form: dict[str, str]
 ):

@@ -14,8 +14,10 @@ from typing import TypeAlias
 import httpx
 import pytest
 
+from issuer.clients.operations import FINISH_ROTATION
 from issuer.clients.trust import Trust
 from issuer.directory import ActingClient
+from issuer.operations import About
 from issuer.roles import Assignment
 from issuer.scopes import ISSUER_ADMIN
 from issuer.sign_in.consents_store import AllowedAccess
@@ -71,8 +73,8 @@ def secret_of_plain(deployment: Deployment) -> dict[str, str]:
 
 def rotation_of_plain(deployment: Deployment) -> dict[str, str]:
     with deployment.services.administration.reading() as work:
-        ids = work.rotations.get("plain").ids
-    return {"do": "finish", "ids": " ".join(ids), "force": "yes", **_YES}
+        question = FINISH_ROTATION.question(work, About("plain", "plain", ""))
+    return {"do": "finish-rotation", "answers": question.subject, **_YES}
 
 
 def key_that_was_revoked(deployment: Deployment) -> dict[str, str]:
@@ -111,11 +113,11 @@ PLAIN, BOB, OTHER = f"{CLIENTS}/plain", f"{USERS}/bob", f"{TRUSTED_ISSUERS}/othe
 ALWAYS: list[tuple[str, Fields]] = [
     (CLIENTS, {"client_id": "another", "audiences": "my-os"}),
     (PLAIN, the_newest(PLAIN, {**_SAVE, **_YES})),
-    (PLAIN, {"do": "rotate"}),
-    (PLAIN, {"do": "cancel", **_YES}),
-    (PLAIN, {"do": "rotate"}),
+    (PLAIN, {"do": "start-rotation"}),
+    (PLAIN, {"do": "cancel-rotation", **_YES}),
+    (PLAIN, {"do": "start-rotation"}),
     (PLAIN, rotation_of_plain),
-    (PLAIN, {"do": "add-secret", "label": "github"}),
+    (PLAIN, {"do": "create-secret", "label": "github"}),
     (PLAIN, secret_of_plain),
     (PLAIN, {"do": "add-key", "key": json.dumps(KEYS)}),
     (PLAIN, {"do": "delete-key", "kid": "k1", **_YES}),
@@ -126,14 +128,14 @@ ALWAYS: list[tuple[str, Fields]] = [
         PLAIN,
         {
             **{"do": "save-trust", "once": "yes", **_TRUST},
-            "was": Trust.read(trust(issuer="other")).model_dump_json(),
+            "trust": Trust.read(trust(issuer="other")).model_dump_json(),
         },
     ),
     (
         PLAIN,
         {
             **{"do": "remove-trust", **_YES},
-            "was": Trust.read(trust(issuer="other", once=True)).model_dump_json(),
+            "trust": Trust.read(trust(issuer="other", once=True)).model_dump_json(),
         },
     ),
     (OTHER, {"do": "disable", **_YES}),

@@ -20,8 +20,8 @@ KEYS = "/console/keys"
 CLIENT = "/console/clients/pipeline"
 SHOWING: dict[str, tuple[str, dict[str, str]]] = {
     "a new client": ("/console/clients", {"audiences": "my-os"}),
-    "one more secret": (CLIENT, {"do": "add-secret", "label": "github"}),
-    "a rotation": (f"{CLIENT}-{{}}", {"do": "rotate"}),
+    "one more secret": (CLIENT, {"do": "create-secret", "label": "github"}),
+    "a rotation": (f"{CLIENT}-{{}}", {"do": "start-rotation"}),
     "a new user": ("/console/users", {"invite": "yes"}),
     "an invitation": ("/console/users/wanda", {"do": "invite"}),
 }
@@ -103,8 +103,8 @@ def test_a_form_with_a_mistake_can_be_sent_again(boss: Browser, new: str):
     wrong = boss.submit(page, "/console/clients", client_id="not an id")
     assert wrong.status == httpx.codes.BAD_REQUEST
     assert SECRET.search(boss.submit(page, "/console/clients", client_id=new).response.text)
-    more = boss.submit(boss.get(f"{CLIENT}-{new}"), f"{CLIENT}-{new}", do="add-secret")
-    more = boss.submit(boss.get(f"{CLIENT}-{new}"), f"{CLIENT}-{new}", do="add-secret")
+    more = boss.submit(boss.get(f"{CLIENT}-{new}"), f"{CLIENT}-{new}", do="create-secret")
+    more = boss.submit(boss.get(f"{CLIENT}-{new}"), f"{CLIENT}-{new}", do="create-secret")
     assert SECRET.search(more.response.text)
 
 
@@ -114,7 +114,7 @@ def test_a_mistake_does_not_repeat_a_secret_that_was_typed(issuer: Deployment, b
     with capture_logs() as logged:
         for path, form in (
             (CLIENT, {"do": "delete-secret", "secret_id": typed}),
-            (CLIENT, {"do": "add-secret", "expires_at": typed}),
+            (CLIENT, {"do": "create-secret", "expires_at": typed}),
             (CLIENT, {"do": "delete", "confirmed": "yes", "typed": typed}),
             ("/console/explain", {"subject": typed}),
         ):

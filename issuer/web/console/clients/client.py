@@ -6,9 +6,10 @@ from typing import Any
 from starlette.responses import Response
 
 from issuer.audiences import AUDIENCE
-from issuer.clients import CLIENT, Client, ClientFields
+from issuer.clients import CLIENT, Client, ClientFields, SecretFields
 from issuer.clients.operations import OPERATIONS
 from issuer.directory import ClientRecord
+from issuer.resources.resource_type import members_of
 from issuer.values import lazy_property
 from issuer.vocabulary import RegisteredBy
 from issuer.web.console.clients import credentials, secrets, trusts
@@ -42,18 +43,11 @@ class OneClientScreen(PrincipalScreen):
     ACTIONS = {
         **changes_of(CLIENT),
         **ASSIGNING,
-        **actions_of(OPERATIONS),
-        "add-secret": secrets.add_secret,
-        "delete-secret": secrets.delete_secret,
-        "rotate": secrets.start_rotation,
-        "finish": secrets.finish_rotation,
-        "cancel": secrets.cancel_rotation,
+        **actions_of(OPERATIONS, credentials.show_secret),
         "add-key": credentials.add_key,
-        "delete-key": credentials.delete_key,
         "fetch-keys": credentials.fetch_keys,
         "add-trust": trusts.add_trust,
         "save-trust": trusts.save_trust,
-        "remove-trust": trusts.remove_trust,
     }
     PARAMETERS = ("at", "edit", *FORMS)
     SIGN_IN = {
@@ -100,6 +94,7 @@ class OneClientScreen(PrincipalScreen):
             token=token_as_now(self.parts.administration, client, at),
             keys=credentials.keys_of_client(self),
             secrets=in_list,
+            new_secret=members_of(SecretFields),
             usual_end=f"after {duration_in_words(ttl)}" if ttl else "never",
             rotation=rotation,
             **shown,

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from starlette.responses import Response
 
-from issuer.clients import CLIENT, Client
+from issuer.clients import CLIENT, Client, NewSecret
 from issuer.errors import InvalidField
 from issuer.vocabulary import GrantType
 from issuer.web.console.screens.keys_of_others import (
@@ -56,6 +56,12 @@ def show_credentials(
     )
 
 
+def show_secret(
+    screen: ResourceScreen, created: NewSecret, done: str, command: Command, then: Sequence[str]
+) -> Response:
+    return show_credentials(screen, screen.resource, created.client_secret, done, [command], then)
+
+
 def _curl(base_url: str, client: Client) -> str:
     """Id and secret are encoded as RFC 6749 §2.3.1 says; our secrets need it not."""
     audience = f" -d audience={quote(client.audiences[0], safe='')}" if client.audiences else ""
@@ -96,29 +102,3 @@ def add_key(screen: ResourceScreen) -> Response:
     command = screen.command(cli, "PATCH", body={"jwks": jwks})
     added = "The key is" if len(keys) == 1 else f"{len(keys):,} keys are"
     return screen.finished(f"{added} added to {screen.key}.", command)
-
-
-def delete_key(screen: ResourceScreen) -> Response:
-    client: Client = screen.resource
-    key, kid = screen.key, screen.form.get("kid", "")
-    cli = ("key", "delete", key, *(["--"] if kid.startswith("-") else []), kid)
-    left = [each for each in (client.jwks or {"keys": []})["keys"] if each["kid"] != kid]
-    body = {"jwks": {"keys": left} if left else None}
-    return screen.confirmed(
-        (
-            f"Delete the key {kid} of {key}?",
-            "Assertions that it signs are refused within a second; tokens that it gave stay valid"
-            f" until they expire. {_time_left(client, bool(left))}This cannot be undone.",
-            "Delete key",
-        ),
-        screen.command(cli, "PATCH", body=body),
-        lambda work: work.clients.delete_key(key, kid),
-        f"The key {kid} is deleted.",
-        {"kid": kid},
-    )
-
-
-def _time_left(client: Client, has_others: bool) -> str:
-    if has_others or client.trusts or client.token_endpoint_auth_method.has_secret:
-        return ""
-    return "It is the last way in which the client can authenticate. "

@@ -2,17 +2,16 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import fields
 from typing import Any
 
 from issuer.clients.trust import Trust
-from issuer.clients.trust_presets import PRESETS, Workload, preset
+from issuer.clients.trust_presets import Workload, preset
 from issuer.composition import UnitOfWork
 from issuer.errors import InvalidField, NotFound
-from issuer.web.console.screens.resource_form import json_text, read_json
+from issuer.resources.resource_type import members_of
+from issuer.web.console.screens.resource_form import json_text, read_json, typed_members
 
-KINDS = tuple(PRESETS)
-_OF_WORKLOAD = tuple(each.name for each in fields(Workload))
+_OF_WORKLOAD = members_of(Workload)
 
 
 def new_trust(work: UnitOfWork, form: Mapping[str, str], kind: str, *, create: bool) -> Trust:
@@ -20,10 +19,9 @@ def new_trust(work: UnitOfWork, form: Mapping[str, str], kind: str, *, create: b
 
     With `create`, the trusted issuers of GitHub and GitLab are created if they are missing.
     """
-    typed = {name: form[name].strip() for name in _OF_WORKLOAD if form.get(name, "").strip()}
-    workload: dict[str, Any] = {kind: "", **typed}
-    workload |= {"names_only": True} if "names_only" in form else {}
-    found = preset(Workload(**workload))
+    typed = typed_members(Workload, _OF_WORKLOAD, form)
+    given = {name: value for name, value in typed.items() if value}
+    found = preset(Workload.read({kind: "", **given}))
     claims = {**found.claims, **_claims(form)}
     try:
         issuer = _typed_issuer(work, form) or _issuer_for(work, found.issuer, create)
@@ -39,23 +37,15 @@ def exact_trust(work: UnitOfWork, form: Mapping[str, str]) -> Trust:
 
 
 def trust_as_typed(trust: Trust) -> dict[str, str]:
-    """The fields of the form for a change, with `was`: what is changed."""
+    """The fields of the form for a change, with `trust`: what is changed."""
     typed = {"once": "yes"} if trust.once else {}
     return typed | {
-        "was": trust.model_dump_json(),
+        "trust": trust.model_dump_json(),
         "issuer": trust.issuer,
         "subject": trust.subject,
         "audience": trust.audience or "",
         "claims": json_text(trust.claims),
     }
-
-
-def named_trust(trusts: list[Trust], text: str) -> Trust:
-    """The one that a form names by its JSON; `NotFound` if it was changed or removed."""
-    for trust in trusts:
-        if trust.model_dump_json() == text:
-            return trust
-    raise NotFound("trust", text[:200])
 
 
 def in_words(trust: Trust, own_url: str) -> str:

@@ -1,4 +1,4 @@
-"""The trusts of a client: tokens of other issuers that authenticate it. Add, edit and remove."""
+"""The trusts of a client: tokens of other issuers that authenticate it. Add and edit."""
 
 import json
 from collections.abc import Mapping
@@ -8,15 +8,16 @@ from dataclasses import replace
 from starlette.responses import Response
 
 from issuer.clients import CLIENT
-from issuer.clients.trust import Trust
+from issuer.clients.operations import REMOVE_TRUST
+from issuer.clients.trust import Trust, named_trusts
+from issuer.clients.trust_presets import PLATFORMS, Workload
 from issuer.composition import UnitOfWork
 from issuer.errors import InvalidField, NotFound
+from issuer.resources.resource_type import members_of
 from issuer.trusted_issuers import TRUSTED_ISSUER
 from issuer.web.console.clients.trust_form import (
-    KINDS,
     exact_trust,
     in_words,
-    named_trust,
     new_trust,
     trust_as_typed,
 )
@@ -60,37 +61,19 @@ def save_trust(screen: ResourceScreen) -> Response:
     try:
         with _work(screen) as work:
             trusts = work.clients.get(screen.key).trusts
-            was = named_trust(trusts, form.get("was", ""))
+            was = named_trusts(trusts, form.get("trust", ""))[0]
             trust = exact_trust(work, form)
             after = [trust if each == was else each for each in trusts]
             if screen.is_confirmed:
                 _set(screen, work, after)
     except InvalidField as error:
         return _form_page(screen, EXACT, form, field_errors(error))
-    cli = f"{_to_remove(screen, was)}\n{_to_add(screen, trust)}"
+    removal = REMOVE_TRUST.command(screen.key, was.model_dump_json())
+    cli = f"{screen.commands.command(removal).cli}\n{_to_add(screen, trust)}"
     command = _command(screen, after, cli)
     if not screen.is_confirmed:
         return _ask(screen, trust, command, "Save")
     return screen.finished(f"The trust in {trust.subject} is changed.", command)
-
-
-def remove_trust(screen: ResourceScreen) -> Response:
-    with _work(screen) as work:
-        trusts = work.clients.get(screen.key).trusts
-        trust = named_trust(trusts, screen.form.get("was", ""))
-        left = [each for each in trusts if each != trust]
-        if screen.is_confirmed:
-            _set(screen, work, left)
-    command = _command(screen, left, _to_remove(screen, trust))
-    if screen.is_confirmed:
-        return screen.finished(f"The trust in {trust.subject} is removed.", command)
-    question = (
-        f"Remove the trust in {trust.subject} of {trust.issuer}?",
-        f"Its tokens no longer authenticate {screen.key}, within a second. Tokens that were"
-        " issued before stay valid until they expire.",
-        "Remove trust",
-    )
-    return screen.confirm(question, command, {"was": trust.model_dump_json()})
 
 
 def _ask(screen: ResourceScreen, trust: Trust, command: Command, button: str) -> Response:
@@ -106,7 +89,7 @@ def _form_page(
     values: Mapping[str, str] | None = None,
     errors: Mapping[str, str] | None = None,
 ) -> Response:
-    """`kind` is one of `KINDS`, or `EXACT` for the form for a change."""
+    """`kind` is one of `PLATFORMS`, or `EXACT` for the form for a change."""
     with screen.operator.work(CLIENT.read) as work:
         issuers = some_keys(screen.operator, work, TRUSTED_ISSUER)
     return screen.answer(
@@ -115,7 +98,9 @@ def _form_page(
         values=values,
         errors=errors,
         kind=kind,
-        kinds=KINDS,
+        platforms=PLATFORMS,
+        workload=members_of(Workload),
+        trust=members_of(Trust),
         issuers=issuers,
         own_url=screen.parts.settings.url,
     )
@@ -123,7 +108,7 @@ def _form_page(
 
 def _kind(given: Mapping[str, str]) -> str:
     kind = given.get("kind", "")
-    return kind if kind in KINDS else KINDS[0]
+    return kind if kind in PLATFORMS else next(iter(PLATFORMS))
 
 
 def _work(screen: ResourceScreen) -> AbstractContextManager[UnitOfWork]:
@@ -150,8 +135,3 @@ def _to_add(screen: ResourceScreen, trust: Trust) -> str:
     once = ["--once"] if trust.once else []
     cli = ("--issuer", trust.issuer, "--oidc", trust.subject, *audience, *claims, *once)
     return screen.command(("trust", "add", screen.key, *cli), "").cli
-
-
-def _to_remove(screen: ResourceScreen, trust: Trust) -> str:
-    cli = ("--issuer", trust.issuer, "--subject", trust.subject)
-    return screen.command(("trust", "remove", screen.key, *cli), "").cli

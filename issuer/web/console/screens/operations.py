@@ -1,47 +1,116 @@
-"""Operations on parts of a resource, as actions of its page: a question, and what was done."""
+"""Operations as actions of the page of a resource: a question, and what was done."""
 
 from collections.abc import Callable, Iterable
-from functools import partial
-from typing import Any
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeAlias
+from urllib.parse import urlencode
 
+from pydantic import BaseModel
 from starlette.responses import Response
 
-from issuer.composition import UnitOfWork
-from issuer.operations import About, Operation, OperationQuestion
-from issuer.web.console.screens.action import Confirmation
+from issuer.operations import About, Creation, Operation, OperationQuestion
+from issuer.resources.resource_type import members_of
 from issuer.web.console.screens.resource import Action, ResourceScreen
+from issuer.web.console.screens.resource_form import typed_members
+from issuer.web.console.screens.views import Command
+
+# The page that shows what was created once: with what was done, the command, and what to do next.
+Show: TypeAlias = Callable[[ResourceScreen, Any, str, Command, tuple[str, ...]], Response]
+_ANSWERS = "answers"
 
 
-def actions_of(operations: Iterable[Operation[Any]]) -> dict[str, Action]:
-    """By the field `do` of their forms."""
-    return {each.action: _action(each) for each in operations}
+def actions_of(
+    operations: Iterable[Operation[Any] | Creation[Any]], show: Show | None = None
+) -> dict[str, Action]:
+    """By the field `do` of their forms. `show` is for what is shown once."""
+    return {
+        each.action: _creation(each, show) if isinstance(each, Creation) else _operation(each)
+        for each in operations
+    }
 
 
-def _action(operation: Operation[Any]) -> Action:
+def _operation(operation: Operation[Any]) -> Action:
+    return lambda screen: OperationForm(operation, screen).answer()
+
+
+@dataclass(frozen=True)
+class OperationForm:
+    """A form that asks for an operation on an item, with flags; confirmed or not yet."""
+
+    operation: Operation[Any]
+    screen: ResourceScreen
+
+    def answer(self) -> Response:
+        """Do it, if it has no question or the present one was confirmed; or else ask."""
+        operation, screen, key = self.operation, self.screen, self.screen.key
+        asks = operation.question is not None and not screen.is_confirmed
+        with screen.operator.work(screen.TYPE.read if asks else screen.TYPE.write) as work:
+            question = operation.question and operation.question(work, self.about)
+            flags = self.about.flags | operation.overrides(question)
+            patch = operation.patch
+            body = patch and patch(work.collection(operation.owner).get(key), self.item)
+            if is_confirmed := question is None or self._confirms(question):
+                done = operation.do(work, key, self.item, flags)
+        command = self._command(body, flags)
+        if is_confirmed:
+            sentences = operation.sentence(screen.name, self.item, done).splitlines()
+            return screen.finished(" ".join(sentences), command)
+        assert question is not None
+        return self._ask(question, command)
+
+    @cached_property
+    def item(self) -> str:
+        parameter = self.operation.parameter
+        return self.screen.form.get(parameter, "") if parameter else ""
+
+    @property
+    def about(self) -> About:
+        screen, session = self.screen, self.screen.operator.session
+        flags = (each.name for each in self.operation.flags if each.option)
+        selected = frozenset(name for name in flags if name in screen.form)
+        return About(screen.key, screen.name, self.item, selected, session.user_id, session.id)
+
+    def _confirms(self, question: OperationQuestion) -> bool:
+        """Whether this question was confirmed; one without warnings need not have been asked."""
+        answers = self.screen.form.get(_ANSWERS, "" if question.warnings else question.subject)
+        return self.screen.is_confirmed and answers == question.subject
+
+    def _command(self, body: dict[str, Any] | None, flags: frozenset[str]) -> Command:
+        operation, key = self.operation, self.screen.key
+        return self.screen.commands.command(
+            operation.command(key, self.item, flags),
+            operation.method,
+            operation.path(key, self.item),
+            body,
+            urlencode(dict.fromkeys(sorted(flags), "true")),
+        )
+
+    def _ask(self, question: OperationQuestion, command: Command) -> Response:
+        named = {self.operation.parameter: self.item} if self.item else {}
+        return self.screen.confirm(
+            (question.what, question.says, question.button),
+            command,
+            {**named, _ANSWERS: question.subject},
+            boxes={each.name: each.label for each in self.operation.flags if each.option},
+            values=dict.fromkeys(self.about.flags, "yes"),
+        )
+
+
+def _creation(creation: Creation[Any], show: Show | None) -> Action:
     def act(screen: ResourceScreen) -> Response:
-        key, session = screen.key, screen.operator.session
-        item = screen.form.get(operation.parameter, "") if operation.parameter else ""
+        key, fields = screen.key, creation.fields
+        typed = typed_members(fields, members_of(fields), screen.form) if fields else {}
+        given = {name: value for name, value in typed.items() if value}
+        members = fields.read(given) if fields else None
+        with screen.operator.work_once(screen.TYPE.write) as work:
+            created: BaseModel = creation.run(work, key, members)
+        done = creation.done.format(name=screen.name)
         command = screen.commands.command(
-            operation.command(key, item), operation.method, operation.path(key, item)
+            creation.command(key, given), "POST", creation.path(key), given if fields else None
         )
-        done = operation.done.format(name=screen.name, item=item)
-
-        def run(work: UnitOfWork) -> None:
-            operation.run(work, key, item)
-
-        if operation.question is None:
-            return screen.done(run, done, command)
-        about = About(key, screen.name, item, session.user_id, session.id)
-        ask = partial(_ask, operation.question, about)
-        return screen.confirmed(
-            ask, command, run, done, {operation.parameter: item} if item else None
-        )
+        if show is None or not creation.once:
+            return screen.finished(done, command)
+        return show(screen, created, done, command, creation.then)
 
     return act
-
-
-def _ask(
-    question: Callable[[Any, About], OperationQuestion], about: About, work: UnitOfWork
-) -> Confirmation:
-    asked = question(work, about)
-    return asked.what, asked.why, asked.button

@@ -179,6 +179,8 @@ def _value_of(name: str, member: Member, field: FieldInfo, form: Mapping[str, st
             return [str(each) for each in member.values if each in form]
         case Control.SWITCH:
             return name in form
+        case Control.END:
+            text = text and f"{text}T00:00:00Z"
         case Control.DURATION:
             return int(text) if _SECONDS.fullmatch(text) else text or None
         case Control.JSON:
