@@ -135,7 +135,7 @@ def _add_list(router: APIRouter, principal: ResourceType[Any, Any]) -> None:
         """
         with caller.work(principal.read) as work:
             work.collection(principal).get(principal_id)
-            held = work.assignments.held_by(principal_id)
+            held = work.assignments.roles_of(principal_id)
         return page_of("roles", held, etag, cursor, limit)
 
 

@@ -18,11 +18,11 @@ from issuer.composition import Access
 from issuer.http.streaming import StreamedText
 from issuer.manifest.entries import TYPES
 from issuer.provisioning.planning import (
-    MadePlan,
     Planned,
     PlanRequest,
-    applied_plan,
-    made_plan,
+    PlanResult,
+    apply_plan,
+    make_plan,
 )
 
 router = admin_router("/manifest", "manifest")
@@ -169,16 +169,16 @@ def _asked(caller: Access, source: bytes, **options: Any) -> PlanRequest:
 
 
 def _plan(caller: Access, request: PlanRequest) -> Response:
-    made = made_plan(caller.administration, request)
+    made = make_plan(caller.administration, request)
     return Response(made.body, media_type=_JSON, headers={"ETag": made.etag})
 
 
 def _apply(caller: Access, request: PlanRequest, if_match: str | None) -> Response:
-    def check(made: MadePlan) -> None:
+    def check(made: PlanResult) -> None:
         if if_match is not None:
             require_tag(if_match, made.etag)
 
-    made, applied = applied_plan(caller.administration, request, check)
+    made, applied = apply_plan(caller.administration, request, check)
     new = {
         "user_ids": dict(applied.user_ids),
         "client_secrets": dict(applied.secrets),

@@ -94,7 +94,7 @@ class AssignmentCommands:
         )
         def list_assignments(principal: str) -> None:
             with reading() as work:
-                held = work.assignments.held_by(self.find(work, principal))
+                held = work.assignments.roles_of(self.find(work, principal))
             output.show_all(held, columns, _in_words)
 
     def add(

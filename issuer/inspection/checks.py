@@ -28,7 +28,7 @@ Check: TypeAlias = Callable[[Observed], Iterable[str]]
 
 
 def no_verification(observed: Observed) -> Iterator[str]:
-    opened, refused = observed.status_of(observed.routes())
+    opened, refused = observed.partition(observed.routes())
     if opened and not refused:
         yield _some(observed, opened)
 
@@ -69,7 +69,7 @@ def open_agui(observed: Observed) -> Iterator[str]:
 
 def no_rights_needed(observed: Observed) -> Iterator[str]:
     """Most routes: without scopes, the routers of agno still refuse some lists."""
-    opened, refused = observed.status_of(observed.routes(TokenKind.NO_RIGHTS))
+    opened, refused = observed.partition(observed.routes(TokenKind.NO_RIGHTS))
     if observed.accepts and len(opened) > len(refused):
         yield _some(observed, opened)
 
@@ -81,22 +81,22 @@ def routes_without_rights(observed: Observed) -> Iterator[str]:
                 yield observed.says(each)
 
 
-def forged_accepted(observed: Observed) -> Iterator[str]:
+def accepts_forged(observed: Observed) -> Iterator[str]:
     return _requests_open(observed, TokenKind.FORGED)
 
 
-def other_audience_accepted(observed: Observed) -> Iterator[str]:
+def accepts_other_audience(observed: Observed) -> Iterator[str]:
     return _requests_open_unless_forged(observed, TokenKind.OTHER_AUDIENCE)
 
 
-def secret_of_example_accepted(observed: Observed) -> Iterator[str]:
+def accepts_secret_of_example(observed: Observed) -> Iterator[str]:
     kinds = (TokenKind.DEVELOPMENT, TokenKind.OTHER_DEVELOPMENT)
     return _requests_open_unless_forged(observed, *kinds)
 
 
 def _requests_open_unless_forged(observed: Observed, *kinds: TokenKind) -> Iterator[str]:
     """Nothing where every token is accepted, which is another rule."""
-    if not next(forged_accepted(observed), None):
+    if not next(accepts_forged(observed), None):
         yield from _requests_open(observed, *kinds)
 
 
@@ -128,7 +128,7 @@ def no_isolation(observed: Observed) -> Iterator[str]:
         yield f"{observed.says(INFO)}, and user_isolation is false"
 
 
-def outdated(observed: Observed) -> Iterator[str]:
+def old_version(observed: Observed) -> Iterator[str]:
     version = observed.components.agno_version or ""
     numbers = tuple(int(each) for each in re.findall(r"\d{1,6}", version)[:3])
     if numbers and numbers < _OLDEST:
@@ -184,7 +184,7 @@ def service_accounts(observed: Observed) -> Iterator[str]:
 
 
 def no_answer(observed: Observed) -> Iterator[str]:
-    if unanswered := observed.unanswered():
+    if unanswered := observed.without_answer():
         yield _some(observed, unanswered)
 
 

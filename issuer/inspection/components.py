@@ -48,7 +48,7 @@ def names_of(inspected: Iterable[Components]) -> dict[tuple[str, str], str]:
     return names
 
 
-def named_by(scope: str) -> tuple[str, str] | None:
+def component_of(scope: str) -> tuple[str, str] | None:
     """The family and the id of the component that a scope names; None if it names none."""
     try:
         parts = parse(scope).canonical.split(":")
@@ -59,7 +59,7 @@ def named_by(scope: str) -> tuple[str, str] | None:
     return None
 
 
-def named_in(path: str) -> tuple[str, str] | None:
+def component_in(path: str) -> tuple[str, str] | None:
     """The family and the id of the component that a request is for; None if it is for none."""
     family, _, rest = path.strip("/").partition("/")
     id_ = unquote(rest.partition("/")[0])
@@ -74,7 +74,7 @@ def not_found(scopes: Iterable[str], inspected: Sequence[Components | None]) -> 
     known = [each for each in inspected if each is not None]
     if not known or len(known) < len(inspected):
         return []
-    named = ((scope, named_by(scope)) for scope in scopes)
+    named = ((scope, component_of(scope)) for scope in scopes)
     return [
         scope for scope, names in named if names and not any(each.has(*names) for each in known)
     ]

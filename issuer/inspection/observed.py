@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
 from issuer.catalogue.catalogue import NEWEST, Catalogue, UnknownVersion
@@ -32,6 +32,13 @@ SOCKET = "/workflows/ws"
 _DOCUMENTATION = ("/docs", "/redoc", "/openapi.json")
 _RESOURCE = "/.well-known/oauth-protected-resource"
 _ASKED = 10  # of the agents, teams and workflows
+
+
+class Probed(NamedTuple):
+    """Probes by their answer; one without an answer, or with another status, is in neither."""
+
+    open: list[Probe]
+    refused: list[Probe]
 
 
 @dataclass(frozen=True)
@@ -95,17 +102,17 @@ class Observed:
         answer = self.answers.get(probe)
         return f"{probe}: {answer.status if answer else 'no answer'}"
 
-    def unanswered(self) -> list[Probe]:
+    def without_answer(self) -> list[Probe]:
         """Requests without an answer: none came in time, or they exceeded the bound of requests."""
         asked = (SERVICE_ACCOUNTS, *self.resource_documents(), *self.mcp(), *probes_of(self))
         return [each for each in asked if each not in self.answers]
 
-    def status_of(self, probes: Iterable[Probe]) -> tuple[list[Probe], list[Probe]]:
-        """Those that are open, and those that are refused; neither says anything of the others."""
-        answered = [each for each in probes if each in self.answers]
-        return (
-            [each for each in answered if self.answers[each].is_open],
-            [each for each in answered if self.answers[each].is_refused],
+    def partition(self, probes: Iterable[Probe]) -> Probed:
+        """The probes that are open, and those that are refused."""
+        answers = {probe: self.answers[probe] for probe in probes if probe in self.answers}
+        return Probed(
+            [probe for probe, answer in answers.items() if answer.is_open],
+            [probe for probe, answer in answers.items() if answer.is_refused],
         )
 
     def open_ones(self, probes: Iterable[Probe]) -> Iterator[str]:

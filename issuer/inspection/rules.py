@@ -116,21 +116,21 @@ RULES = (
         "Tokens for other AgentOS are accepted.",
         f"{_VERIFIER}; {_ATTACH} Or AuthorizationConfig(verify_audience=True,"
         ' audience="{audience}", ...)',
-        checks.other_audience_accepted,
+        checks.accepts_other_audience,
     ),
     InspectionRule(
         "signature-not-verified",
         _H,
         "Forged tokens are accepted: everybody may call it.",
         "Remove validate=False from the middleware.",
-        checks.forged_accepted,
+        checks.accepts_forged,
     ),
     InspectionRule(
         "development-key",
         _H,
         "Tokens signed by a secret of agno's examples are accepted.",
         "Unset JWT_VERIFICATION_KEY, and remove the secret from verification_keys.",
-        checks.secret_of_example_accepted,
+        checks.accepts_secret_of_example,
     ),
     InspectionRule(
         "cleartext",
@@ -144,7 +144,7 @@ RULES = (
         _H,
         "This version of agno has known gaps in MCP, A2A and AG-UI.",
         "pip install 'agno>=2.7.2,<4'",
-        checks.outdated,
+        checks.old_version,
     ),
     InspectionRule(
         "issuer-refused",

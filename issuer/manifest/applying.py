@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import chain, groupby
 
 from issuer.audiences import AUDIENCE
 from issuer.clients import NewClient
@@ -74,8 +74,8 @@ class _Applying:
             if isinstance(each, Change) and each.resource.kind == AUDIENCE.kind
         ]
         for change in audiences:
-            others = (each.after for each in audiences if each is not change)
-            gained = {url for after in others for url in after.get("resources", [])}
+            others = (each.after.get("resources", []) for each in audiences if each is not change)
+            gained = {*chain.from_iterable(others)}
             had = change.before.get("resources", [])
             if not gained.isdisjoint(had):
                 self.work.authority.require(AUDIENCE.write)

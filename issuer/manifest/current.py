@@ -69,7 +69,7 @@ def principals(
     """Every client, user or group whose id follows `after`, with the roles that it holds."""
     for page in _pages(work, resource_type, after):
         ids = [resource_type.key_of(each) for each in page]
-        held = work.assignments.held_by_each(ids)
+        held = work.assignments.roles_of_all(ids)
         yield from ((each, held[key]) for each, key in zip(page, ids, strict=True))
 
 

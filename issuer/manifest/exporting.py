@@ -121,7 +121,7 @@ def _entries(
     for page in current.in_text_order(work, resource_type):
         held: Mapping[str, list[HeldRole]] = {}
         if resource_type in PRINCIPALS:
-            held = work.assignments.held_by_each([resource_type.key_of(each) for each in page])
+            held = work.assignments.roles_of_all([resource_type.key_of(each) for each in page])
         for each in page:
             entry = _sort(members(bare(resource_type.fields, each)))
             if resource_type is GROUP:

@@ -14,6 +14,14 @@ from issuer.manifest.problems import ManifestProblem, Path, spelled
 Named: TypeAlias = tuple[Path, str]
 
 MAX_SUGGESTIONS = 20
+_ROLE = {"audience": "audience", "role": "role"}
+_OBJECTS: tuple[tuple[str, str, Mapping[str, str]], ...] = (
+    ("clients", "trusts", {"issuer": "trusted issuer"}),
+    ("clients", "may_act", {"from": "audience", "to": "audience"}),
+    ("clients", "roles", _ROLE),
+    ("users", "roles", _ROLE),
+    ("groups", "roles", _ROLE),
+)
 
 
 def repeated(document: Document) -> Iterator[ManifestProblem]:
@@ -78,44 +86,40 @@ def dangling(document: Document, known: Mapping[str, Collection[str]]) -> Iterat
 def _references(data: object) -> Iterator[tuple[Path, str, str]]:
     """Where the manifest names another resource: place, kind and name."""
     for each in TYPES.values():
+        kinds = {member: about.names for member, about in each.members.items() if about.names}
         for path, entry in _entries(data, each.attribute):
-            for member, described in each.members.items():
-                for at, name in _items(entry, member) if described.names else ():
-                    if isinstance(name, str):
-                        yield (*path, *at), described.names, name
+            for member, kind in kinds.items():
+                yield from ((at, kind, name) for at, name in _texts(path, entry, member))
     for path, entry in _entries(data, "trusted_issuers"):
-        yield from _mapping_roles(path, entry.get("sign_in"))
-    for section, member, kinds in (
-        ("clients", "trusts", {"issuer": "trusted issuer"}),
-        ("clients", "may_act", {"from": "audience", "to": "audience"}),
-        ("clients", "roles", {"audience": "audience", "role": "role"}),
-        ("users", "roles", {"audience": "audience", "role": "role"}),
-        ("groups", "roles", {"audience": "audience", "role": "role"}),
-    ):
+        if isinstance(sign_in := entry.get("sign_in"), Mapping):
+            yield from _named_in((*path, "sign_in"), sign_in, "roles", _ROLE)
+    for section, member, by_naming in _OBJECTS:
         for path, entry in _entries(data, section):
-            for at, item in _items(entry, member):
-                for naming, kind in kinds.items():
-                    name = item.get(naming) if isinstance(item, Mapping) else None
-                    if isinstance(name, str):
-                        yield (*path, *at, naming), kind, name
+            yield from _named_in(path, entry, member, by_naming)
     yield from ((path, "user", name) for path, name in members_of_groups(data))
 
 
 def members_of_groups(data: object) -> Iterator[Named]:
     """The names of users in the groups of the manifest."""
     for path, entry in _entries(data, "groups"):
-        for at, name in _items(entry, "members"):
-            if isinstance(name, str):
-                yield (*path, *at), name
+        yield from _texts(path, entry, "members")
 
 
-def _mapping_roles(path: Path, sign_in: object) -> Iterator[tuple[Path, str, str]]:
-    """The roles and audiences that a trusted issuer gives to groups."""
-    for at, item in _items(sign_in, "roles") if isinstance(sign_in, Mapping) else ():
-        for kind in ("audience", "role"):
-            name = item.get(kind) if isinstance(item, Mapping) else None
+def _texts(path: Path, entry: Mapping[str, object], member: str) -> Iterator[Named]:
+    for at, name in _items(entry, member):
+        if isinstance(name, str):
+            yield (*path, *at), name
+
+
+def _named_in(
+    path: Path, entry: Mapping[str, object], member: str, kinds: Mapping[str, str]
+) -> Iterator[tuple[Path, str, str]]:
+    """What the objects in a list name, by the members `kinds` of theirs."""
+    for at, item in _items(entry, member):
+        for naming, kind in kinds.items():
+            name = item.get(naming) if isinstance(item, Mapping) else None
             if isinstance(name, str):
-                yield (*path, "sign_in", *at, kind), kind, name
+                yield (*path, *at, naming), kind, name
 
 
 def declares(data: object, section: str) -> bool:

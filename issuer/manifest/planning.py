@@ -53,7 +53,8 @@ _MAX_NAMED = 100
 def _order() -> Iterator[tuple[Action, str]]:
     """Ids and names are freed before others use them; a resource is unused before its deletion."""
     # Trusted issuers give roles at audiences to groups of theirs.
-    plain = sorted((each.kind for each in plain_types()), key=TRUSTED_ISSUER.kind.__eq__)
+    plain = [each.kind for each in plain_types() if each is not TRUSTED_ISSUER]
+    plain.append(TRUSTED_ISSUER.kind)
     principals = [each.kind for each in PRINCIPALS]
     yield from product([Action.DELETE], principals)
     for kind in plain:
@@ -110,7 +111,7 @@ class _Planning:
         for kinds in ([GROUP], [CLIENT, USER]):
             for record in stored(self._work, *kinds):
                 self._match(record, declared)
-            for entry in declared.left(*kinds):
+            for entry in declared.unmatched(*kinds):
                 self._require_free(entry)
                 self._change(None, entry)
         self._note(self._memberships.changes())
@@ -147,7 +148,7 @@ class _Planning:
                 for name, each in declared.items()
             }
             own = self._work.audiences.own_id
-            stays = {name: each for name, each in there.items() if name in {*stays, own}}
+            stays = {**stays, own: there[own]}
         will_be = {**stays, **declared}
         for name in {**there, **will_be}:
             resource = Resource(kind, name, name)
@@ -178,17 +179,7 @@ class _Planning:
         principal = before or after
         assert principal is not None
         resource = principal.resource
-        if before is not after:
-            if after is not None:
-                self._reject_misspelled(after.path, before.fields if before else None, after.fields)
-            fields = [each.fields if each else None for each in (before, after)]
-            self._note(changes(resource, *fields))
-        if after is not None:
-            self._note(
-                assignment_changes(
-                    resource, before.assignments if before else [], after.assignments
-                )
-            )
+        self._note_steps(resource, before, after)
         if resource.kind == GROUP.kind:
             if after is not None:
                 self._memberships.note_group(before, after)
@@ -198,14 +189,27 @@ class _Planning:
             self._memberships.note_user(before, after)
         was, will_be = self._rights_before(before), self._rights_after(before, after)
         own = self._work.audiences.own_id
-        was_admin, is_admin = (each.lasts(ISSUER_ADMIN, own) for each in (was, will_be))
+        is_admin = will_be.lasts(ISSUER_ADMIN, own)
         if after is not None and is_admin:
             self._admins[resource.id or resource.name] = after
-        stays = after is not None and before is not None and before.fields == after.fields
-        if was_admin and not (stays and is_admin):
+        stays = is_admin and before and after and before.fields == after.fields
+        if was.lasts(ISSUER_ADMIN, own) and not stays:
             self._changed_admins.append(resource)
         self._shifts += shifts(resource, was, will_be)
         self._note_credentials(before, after)
+
+    def _note_steps(
+        self, resource: Resource, before: PlannedPrincipal | None, after: PlannedPrincipal | None
+    ) -> None:
+        old = before.fields if before else None
+        if after is None:
+            self._note(changes(resource, old, None))
+            return
+        if before is not after:
+            self._reject_misspelled(after.path, old, after.fields)
+            self._note(changes(resource, old, after.fields))
+        had = before.assignments if before else []
+        self._note(assignment_changes(resource, had, after.assignments))
 
     def _rights_before(self, principal: PlannedPrincipal | None) -> PrincipalRights:
         if principal is None or isinstance(principal.fields, GroupFields):
@@ -277,25 +281,30 @@ class _Planning:
             self._steps[step.action, step.resource.kind].append(step)
 
     def _note_uses(self, record: PlannedPrincipal) -> None:
-        """Note uses of resources to be deleted, by a principal that is unchanged."""
-        uses = [(ROLE.kind, each.role) for each in record.assignments]
-        uses += [(AUDIENCE.kind, each.audience) for each in record.assignments if each.audience]
+        """Note what a principal uses that is unchanged."""
+        uses: list[tuple[str, str | None]] = []
+        for each in record.assignments:
+            uses += [(ROLE.kind, each.role), (AUDIENCE.kind, each.audience)]
         if isinstance(record.fields, ClientFields):
             uses += [(AUDIENCE.kind, each) for each in record.fields.audiences]
             uses += [(AUDIENCE.kind, each.from_audience) for each in record.fields.may_act]
-            trusted = dict.fromkeys(trust.issuer for trust in record.fields.trusts)
-            uses += [(TRUSTED_ISSUER.kind, each) for each in trusted]
-        for kind, name in uses:
-            if name not in self._will_be[kind]:
-                self._in_use[kind, name].append(str(record.resource))
+            uses += dict.fromkeys(
+                (TRUSTED_ISSUER.kind, each.issuer) for each in record.fields.trusts
+            )
+        self._note_use(str(record.resource), uses)
 
     def _note_mapped(self, trusted_issuers: Mapping[str, TrustedIssuerFields]) -> None:
-        """Note roles and audiences to be deleted that a trusted issuer gives to its groups."""
+        """Note roles and audiences that a trusted issuer gives to its groups."""
         for name, fields in trusted_issuers.items():
             for each in fields.sign_in.roles if fields.sign_in else ():
-                for kind, used in ((ROLE.kind, each.role), (AUDIENCE.kind, each.audience)):
-                    if used is not None and used not in self._will_be[kind]:
-                        self._in_use[kind, used].append(f"{TRUSTED_ISSUER.kind} {name}")
+                uses = ((ROLE.kind, each.role), (AUDIENCE.kind, each.audience))
+                self._note_use(f"{TRUSTED_ISSUER.kind} {name}", uses)
+
+    def _note_use(self, user: str, uses: Iterable[tuple[str, str | None]]) -> None:
+        """Note which of the resources that `user` uses, by kind and name, will be deleted."""
+        for kind, name in uses:
+            if name is not None and name not in self._will_be[kind]:
+                self._in_use[kind, name].append(user)
 
     def _require_possible(self) -> None:
         if self._problems:
@@ -313,14 +322,14 @@ class _Planning:
         if not self._changed_admins:
             return
         created = {step.resource.id for step in self._steps[Action.CREATE, CLIENT.kind]}
-        admins = {
-            name: each.fields
-            for name, each in self._admins.items()
-            if isinstance(each.fields, ClientFields)
-        }
-        users = self._admins.keys() - admins.keys()
-        clients = {name: each.grant_types for name, each in admins.items() if each.can_authenticate}
-        usable = {name for name in clients if name in created or admins[name].has_keys}
+        clients, users, usable = {}, set(), set()
+        for name, each in self._admins.items():
+            if not isinstance(each.fields, ClientFields):
+                users.add(name)
+            elif each.fields.can_authenticate:
+                clients[name] = each.fields.grant_types
+                if name in created or each.fields.has_keys:
+                    usable.add(name)
         if self._work.authority.would_lose_admin(clients, users, usable=usable):
             self._work.authority.require(ISSUER_ADMIN)
             names = ", ".join(map(str, self._changed_admins[:_MAX_NAMED]))

@@ -6,7 +6,6 @@ from hashlib import sha256
 from typing import Any
 
 from issuer.clients import CLIENT, ClientFields
-from issuer.fields.fields import Fields
 from issuer.fields.ids import fold_id
 from issuer.fields.usernames import fold_username
 from issuer.groups import GROUP, GroupFields
@@ -17,7 +16,6 @@ from issuer.manifest.entries import (
     NAMED_BY,
     PRINCIPALS,
     Entries,
-    GroupEntry,
     Resource,
     assigned,
     bare,
@@ -29,6 +27,8 @@ from issuer.roles import Assignment, HeldRole
 from issuer.users import USER, UserFields
 
 _FOLDED = {USER.kind: fold_username, GROUP.kind: fold_name}
+# Others set these: an invitation, a provisioning client. Only an entry that says so changes them.
+_SET_BY_OTHERS = {USER: "email_verified", GROUP: "external_id"}
 
 
 @dataclass(frozen=True)
@@ -72,37 +72,32 @@ class Declared:
     """The clients, users and groups of a manifest."""
 
     def __init__(self, entries: Entries) -> None:
-        principals = [
-            PlannedPrincipal(
-                bare(kind.fields, each),
-                in_order(each.roles),
-                (kind.attribute, number),
-                members=_members_of(each),
-            )
-            for kind in PRINCIPALS
-            for number, each in enumerate(getattr(entries, kind.attribute))
-        ]
-        self._left = {each.path: each for each in principals}
-        self._by_key = {_key(each.resource): each.path for each in principals}
-        self._ids = {
-            fold_id(each.resource.id): each.path for each in principals if each.resource.id
-        }
-        # Others set these: an invitation, a provisioning client. Only an entry that says so changes
-        # them.
-        self._keeps: dict[Path, str] = {
-            (kind.attribute, number): member
-            for kind, member in ((USER, "email_verified"), (GROUP, "external_id"))
-            for number, each in enumerate(getattr(entries, kind.attribute))
-            if member not in each.model_fields_set
-        }
-        self._names = {
-            (each.resource.kind, fold(each.resource.name)): each.path
-            for each in principals
-            if (fold := _FOLDED.get(each.resource.kind))
-        }
+        self._unmatched: dict[Path, PlannedPrincipal] = {}
+        self._by_key: dict[tuple[str, str | None, str | None], Path] = {}
+        self._ids: dict[str, Path] = {}
+        self._keeps: dict[Path, str] = {}
+        self._names: dict[tuple[str, str], Path] = {}
+        for kind in PRINCIPALS:
+            for number, entry in enumerate(getattr(entries, kind.attribute)):
+                self._add(kind, (kind.attribute, number), entry)
+
+    def _add(self, kind: ResourceType[Any, Any], path: Path, entry: Any) -> None:
+        members = tuple(entry.members) if kind is GROUP and entry.members is not None else None
+        principal = PlannedPrincipal(
+            bare(kind.fields, entry), in_order(entry.roles), path, members=members
+        )
+        resource = principal.resource
+        self._unmatched[path] = principal
+        self._by_key[_key(resource)] = path
+        if resource.id:
+            self._ids[fold_id(resource.id)] = path
+        if fold := _FOLDED.get(resource.kind):
+            self._names[resource.kind, fold(resource.name)] = path
+        if (member := _SET_BY_OTHERS.get(kind)) and member not in entry.model_fields_set:
+            self._keeps[path] = member
 
     def match(self, record: PlannedPrincipal) -> PlannedPrincipal | None:
-        """The entry of this stored principal; it is then removed from those `left`.
+        """The entry of this stored principal; it is then no more `unmatched`.
 
         Found by id; an entry of a user or a group without an id is found by name.
         """
@@ -110,7 +105,7 @@ class Declared:
         path = self._by_key.get(_key(known))
         if path is None and known.kind in NAMED_BY:
             path = self._by_key.get(_key(replace(known, id=None)))
-        if path is None or (entry := self._left.pop(path, None)) is None:
+        if path is None or (entry := self._unmatched.pop(path, None)) is None:
             return None
         if known.kind not in NAMED_BY:
             return entry
@@ -121,10 +116,10 @@ class Declared:
             members[kept] = getattr(record.fields, kept)
         return replace(entry, fields=entry.fields.model_copy(update=members))
 
-    def left(self, *kinds: ResourceType[Any, Any]) -> Iterable[PlannedPrincipal]:
+    def unmatched(self, *kinds: ResourceType[Any, Any]) -> Iterable[PlannedPrincipal]:
         """The entries of these kinds that match no stored one: to be created."""
         sections = {each.attribute for each in kinds}
-        return [each for path, each in self._left.items() if path[0] in sections]
+        return [each for path, each in self._unmatched.items() if path[0] in sections]
 
     def conflicts_with(
         self, record: PlannedPrincipal, entry: PlannedPrincipal | None
@@ -142,11 +137,6 @@ class Declared:
             path = self._names.get((known.kind, fold(known.name)))
             if path is not None:
                 yield (*path, NAMED_BY[known.kind])
-
-
-def _members_of(entry: Fields) -> tuple[str, ...] | None:
-    members = entry.members if isinstance(entry, GroupEntry) else None
-    return None if members is None else tuple(members)
 
 
 def _key(resource: Resource) -> tuple[str, str | None, str | None]:

@@ -137,26 +137,30 @@ def _validate(
     """The entries, unless there are problems. `more` counts those beyond, by section."""
     if document.problems and document.data is None:
         return None  # not read to the end
-    found: list[_Error] = []
+    errors: list[_Error] = []
     data = document.data
     if isinstance(data, dict):
-        data = {name: _entries_of(name, each, found, more) for name, each in data.items()}
+        data = {name: _entries_of(name, each, errors, more) for name, each in data.items()}
     try:
         entries = entries_model().model_validate(data)
     except ValidationError as error:
-        found += _errors(error)
-    if not found:
+        errors += _errors(error)
+    if not errors:
         return entries
+    problems += _problems(document, errors)
+    return None
+
+
+def _problems(document: Document, errors: Iterable[_Error]) -> Iterator[ManifestProblem]:
     suggestions = 0
-    for each in found:
+    for each in errors:
         path = each["loc"]
         if not any(path[:depth] in document.unread for depth in range(len(path) + 1)):
             message = _MESSAGES.get(each["type"], each["msg"].removeprefix("Value error, "))
             if each["type"] == "extra_forbidden" and suggestions < MAX_SUGGESTIONS:
                 suggestions += 1
                 message += _meant(path)
-            problems.append(document.problem(path, message))
-    return None
+            yield document.problem(path, message)
 
 
 def _entries_of(section: str, declared: object, found: list[_Error], more: Counter[str]) -> object:

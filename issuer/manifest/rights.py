@@ -142,7 +142,7 @@ def role_effect(
     limit: int,
 ) -> RoleEffect:
     """The scopes that at most `limit` principals gain and lose; `among` clients, users or both."""
-    ids = work.assignments.holding(before.name).first(limit)
+    ids = work.assignments.principals_with_role(before.name).first(limit)
     principals = list(_principals(work, ids, among))
     names = {each.role for principal in principals for each in principal.assignments}
     roles: dict[str, RoleFields] = {
@@ -194,7 +194,7 @@ def effect_on_client(
 def _principals(
     work: Configuration, ids: Sequence[str], among: Iterable[ResourceType[Any, Any]]
 ) -> Iterable[PlannedPrincipal]:
-    held = work.assignments.held_by_each(ids)
+    held = work.assignments.roles_of_all(ids)
     for kind in among:
         found = {fold_id(kind.key_of(each)): each for each in work.collection(kind).named(ids)}
         yield from (PlannedPrincipal(found[key], [*held[key]]) for key in ids if key in found)

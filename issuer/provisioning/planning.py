@@ -45,7 +45,7 @@ class Planned(BaseModel):
 
 
 @dataclass(frozen=True)
-class MadePlan:
+class PlanResult:
     """A plan as JSON, and its steps if it is to be applied."""
 
     body: bytes
@@ -72,10 +72,10 @@ class PlanRequest:
     keep_members: tuple[str, ...] = ()
 
 
-def made_plan(administration: Administration, request: PlanRequest) -> MadePlan:
+def make_plan(administration: Administration, request: PlanRequest) -> PlanResult:
     """The plan, from a read-only transaction. Errors are those of `manifest.read` and `.plan`."""
     if len(request.source) < MIN_BYTES_OF_OWN_PROCESS:
-        return _made(administration, request)
+        return _make(administration, request)
     command = [sys.executable, "-P", "-c", _IN_OWN_PROCESS]
     arguments = pickle.dumps((administration.settings, request))
     try:
@@ -90,19 +90,19 @@ def made_plan(administration: Administration, request: PlanRequest) -> MadePlan:
         unpacked = kind.__new__(kind, *args)
         vars(unpacked).update(members)
         raise unpacked
-    assert isinstance(made, MadePlan)
+    assert isinstance(made, PlanResult)
     return made
 
 
-def applied_plan(
-    administration: Administration, request: PlanRequest, check: Callable[[MadePlan], None]
-) -> tuple[MadePlan, Applied]:
+def apply_plan(
+    administration: Administration, request: PlanRequest, check: Callable[[PlanResult], None]
+) -> tuple[PlanResult, Applied]:
     """Plan, `check` the plan, which may raise, and apply it completely, or on any error not at all.
 
     Reads and plans outside the transaction that changes, so that others need not wait.
     """
     for is_last in (False, False, True):
-        made = made_plan(administration, request)
+        made = make_plan(administration, request)
         check(made)
         assert made.plan is not None
         try:
@@ -128,7 +128,7 @@ def main() -> None:
     logs.configure(settings.log_level)
     made, refused = None, None
     try:
-        made = _made(compose(settings).administration, request)
+        made = _make(compose(settings).administration, request)
     except IssuerError as error:
         # An error with another constructor cannot be unpickled.
         refused = type(error), error.args, vars(error)
@@ -136,11 +136,11 @@ def main() -> None:
     output.close()
 
 
-def _made(administration: Administration, request: PlanRequest) -> MadePlan:
+def _make(administration: Administration, request: PlanRequest) -> PlanResult:
     declared = manifest.read(request.source, _FILE, max_bytes=MAX_BYTES)
     with administration.reading(request.actor, request.held) as work:
         if request.allow_unknown_scopes:
             work.allow_unknown_scopes()
         plan = manifest.plan(work, declared, prune=request.prune)
     body = Planned(**plan.as_json()).model_dump_json().encode()
-    return MadePlan(body, etag_of(b"0 " + body), plan if request.to_apply else None)
+    return PlanResult(body, etag_of(b"0 " + body), plan if request.to_apply else None)

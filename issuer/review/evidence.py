@@ -86,12 +86,17 @@ class ReviewedPrincipal:
     used: list[UsedScope] = field(default_factory=list)
     exchanged: Mapping[str, set[str]] = field(default_factory=dict)
 
-    def allowed_at(self, audience: str) -> Iterator[UsedScope]:
+    @property
+    def group_ids(self) -> set[str]:
+        """The groups through which it holds roles."""
+        return {role.via.group_id for role in self.roles if role.via and role.via.group_id}
+
+    def uses_at(self, audience: str) -> Iterator[UsedScope]:
         return (each for each in self.used if each.allowed and each.audience == audience)
 
-    def needed_at(self, audience: str) -> set[str]:
+    def needs_at(self, audience: str) -> set[str]:
         """The scopes that it used there, or may have needed there for exchanges."""
-        used = {each.scope for each in self.allowed_at(audience)}
+        used = {each.scope for each in self.uses_at(audience)}
         return used.union(self.exchanged.get(audience, ()))
 
 
@@ -146,7 +151,7 @@ class UsageEvidence:
         )
 
     def _with_exchanges(self, known: Mapping[str, ReportCoverage], audience: str) -> ReportCoverage:
-        """Unknown also if it is for an audience for which its tokens may be exchanged."""
+        """Coverage, unknown as well if that of an audience is for which tokens may be exchanged."""
         coverage = known[audience]
         unknown = (known[end] for end in self.exchanges.ends_of(audience))
         if coverage.is_known and (end := next((e for e in unknown if not e.is_known), None)):
@@ -157,9 +162,9 @@ class UsageEvidence:
     @cached_property
     def _exchanged_by_clients(self) -> dict[str, set[str]]:
         """By audience, the scopes that exchanges by any client may have needed there."""
-        used = self.work.reviewed.used_by_clients(self.exchanges.clients)
-        got = (each for name, some in used.items() for each in self.exchanges.got_by(name, some))
-        return self.exchanges.needed_for(got)
+        used = self.work.reviewed.uses_of_clients(self.exchanges.clients)
+        got = (each for name, some in used.items() for each in self.exchanges.uses_by(name, some))
+        return self.exchanges.needs_by_audience(got)
 
     @cached_property
     def judges(self) -> bool:
@@ -206,13 +211,13 @@ class UsageEvidence:
         store, acting = self.work.reviewed, self.exchanges.clients
         ids = [resource_type.key_of(each) for each in batch]
         if resource_type is USER:
-            used = store.used_by_users(ids)
-            by_user = store.used_by_users(ids, through=acting) if acting else {}
-            exchanged = [self.exchanges.needed_for(by_user.get(each, ())) for each in ids]
+            used = store.uses_of_users(ids)
+            by_user = store.uses_of_users(ids, through=acting) if acting else {}
+            exchanged = [self.exchanges.needs_by_audience(by_user.get(each, ())) for each in ids]
         else:
-            used, exchanged = store.used_by_clients(ids), [self._exchanged_by_clients] * len(ids)
+            used, exchanged = store.uses_of_clients(ids), [self._exchanged_by_clients] * len(ids)
         held = [each for each in ids if has_roles(used.get(each, []))]
-        roles = self.work.assignments.held_by_each(held) if held else {}
+        roles = self.work.assignments.roles_of_all(held) if held else {}
         holder = self._user if resource_type is USER else self._client
         return [
             self._with_use(holder(each), roles.get(id_, []), used.get(id_, []), more)
@@ -247,52 +252,42 @@ class UsageEvidence:
 
     def _without_lists(self, holder: ReviewedPrincipal) -> ReviewedPrincipal:
         used: list[UsedScope] = []
-        held = self.held(holder)
+        held = [*self._holdings(holder)]
         for audience in holder.audiences:
-            scopes = {scope for scope, _ in held.get(audience, ())}
+            scopes = {scope for at, scope, _ in held if at == audience}
             used += without_lists(scopes, [u for u in holder.used if u.audience == audience])
         return replace(holder, used=used)
 
-    def held(self, holder: ReviewedPrincipal) -> dict[str, list[tuple[str, HeldRole | None]]]:
-        """By audience, each scope and the role that gives it; None for scopes of the client."""
-        found: dict[str, list[tuple[str, HeldRole | None]]] = {}
+    def _holdings(self, holder: ReviewedPrincipal) -> Iterator[tuple[str, str, HeldRole | None]]:
+        """Audience, scope, and the role that gives it; None for scopes of the client."""
         for audience in holder.audiences:
-            own: list[tuple[str, HeldRole | None]] = [
-                (each, None) for each in sorted(holder.direct)
-            ]
-            by_roles = [
-                (scope, role)
-                for role in holder.roles
-                if role.audience in {None, audience}
-                for scope in sorted(counting_at(self.roles[role.role].scopes, own_audience=False))
-            ]
-            if own or by_roles:
-                found[audience] = [*own, *by_roles]
-        return found
+            yield from ((audience, scope, None) for scope in sorted(holder.direct))
+            for role in holder.roles:
+                if role.audience in {None, audience}:
+                    scopes = counting_at(self.roles[role.role].scopes, own_audience=False)
+                    yield from ((audience, scope, role) for scope in sorted(scopes))
 
     def rows(
         self, batch: Sequence[ReviewedPrincipal]
     ) -> Iterator[tuple[ReviewedPrincipal, list[ReviewedScope]]]:
         """What each holds now, with the evidence."""
-        groups = {r.via.group_id for h in batch for r in h.roles if r.via and r.via.group_id}
-        ids = [each.principal.id for each in batch]
-        given = self.work.reviewed.given(map(fold_id, (*ids, *groups)))
+        groups = {group_id for holder in batch for group_id in holder.group_ids}
+        ids = [holder.principal.id for holder in batch]
+        grants = self.work.reviewed.assignments(map(fold_id, (*ids, *groups)))
         expiries = self.work.reviewed.scope_expiries(ids)
         memberships = self.work.reviewed.memberships(ids if groups else ())
         for holder in batch:
             rows = []
-            for audience, held in self.held(holder).items():
-                for scope, role in held:
-                    its_own = GivenAssignment(
-                        None, None, expiries.get((holder.principal.id, scope))
-                    )
-                    since, joined = its_own, None
-                    if role is not None:
-                        joined = memberships.get((_owner(holder, role), holder.principal.id))
-                        since = _grant_of(holder, role, given, joined)
-                    if not has_ended(since.expires_at, self.now):
-                        began = self._began(holder, role, since, joined)
-                        rows.append(self._row(holder, audience, scope, role, since, began))
+            for audience, scope, role in self._holdings(holder):
+                if role is None:
+                    joined, end = None, expiries.get((holder.principal.id, scope))
+                    grant = GivenAssignment(None, None, end)
+                else:
+                    joined = memberships.get((_owner(holder, role), holder.principal.id))
+                    grant = _grant_of(holder, role, grants, joined)
+                if not has_ended(grant.expires_at, self.now):
+                    held_since = self._held_since(holder, role, grant, joined)
+                    rows.append(self._row(holder, audience, scope, role, grant, held_since))
             yield holder, rows
 
     def _row(
@@ -301,41 +296,42 @@ class UsageEvidence:
         audience: str,
         scope: str,
         role: HeldRole | None,
-        since: GivenAssignment,
-        began: datetime,
+        grant: GivenAssignment,
+        held_since: datetime,
     ) -> ReviewedScope:
-        matching = [u for u in holder.allowed_at(audience) if meet([scope], [u.scope])]
-        last = max((u.last_allowed for u in matching if u.last_allowed), default=None)
+        through, name = (_OWN, None) if role is None else (escaped(f"the role {role}"), role.role)
+        uses = [use for use in holder.uses_at(audience) if meet([scope], [use.scope])]
+        last = max(filter(None, (use.last_allowed for use in uses)), default=None)
         exchanged = holder.exchanged.get(audience, ())
-        is_judged = self.coverage[audience].is_known and began < self.since
+        is_judged = self.coverage[audience].is_known and held_since < self.since
         return ReviewedScope(
             principal=holder.principal,
             audience=audience,
             scope=scope,
-            through=_OWN if role is None else escaped(f"the role {role}"),
-            role=None if role is None else role.role,
-            given_at=since.given_at,
-            given_by=since.given_by,
-            expires_at=since.expires_at,
+            through=through,
+            role=name,
+            given_at=grant.given_at,
+            given_by=grant.given_by,
+            expires_at=grant.expires_at,
             last_used=last,
-            days=max((u.days for u in matching), default=0),
-            requests=sum(u.allowed for u in matching),
+            days=max((use.days for use in uses), default=0),
+            requests=sum(use.allowed for use in uses),
             verdict=self._verdict(last, is_judged=is_judged and not meet([scope], exchanged)),
-            enough=_narrower(scope, holder.needed_at(audience)) if is_judged else frozenset(),
+            enough=_narrower(scope, holder.needs_at(audience)) if is_judged else frozenset(),
         )
 
-    def _began(
+    def _held_since(
         self,
         holder: ReviewedPrincipal,
         role: HeldRole | None,
-        since: GivenAssignment,
+        grant: GivenAssignment,
         joined: Membership | None,
     ) -> datetime:
         """Since when the scope is held for certain: whatever gives it may have been changed.
 
         Changes of a group at a trusted issuer are not known at all.
         """
-        changed = [holder.resource.created_at, *filter(None, [since.given_at])]
+        changed = [holder.resource.created_at, *filter(None, [grant.given_at])]
         if isinstance(holder.resource, Client | ClientOfReview):
             changed.append(holder.resource.updated_at)
         if role is not None:
@@ -366,12 +362,12 @@ def _owner(holder: ReviewedPrincipal, role: HeldRole) -> str:
 def _grant_of(
     holder: ReviewedPrincipal,
     role: HeldRole,
-    given: Mapping[tuple[str, str, str | None], GivenAssignment],
+    grants: Mapping[tuple[str, str, str | None], GivenAssignment],
     joined: Membership | None,
 ) -> GivenAssignment:
     """Who gave the role when: the role or the membership in the group, whichever came last."""
     key = fold_id(_owner(holder, role)), role.role, role.audience
-    found = given.get(key, GivenAssignment(None, None, None))
+    found = grants.get(key, GivenAssignment(None, None, None))
     if joined is None or joined.given_at is None:
         return found
     if found.given_at is not None and found.given_at >= joined.given_at:

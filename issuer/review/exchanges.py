@@ -33,7 +33,7 @@ class Exchanges:
         """The audiences for which tokens for this one may be exchanged."""
         return sorted(end for start, end in self._ends if start == audience)
 
-    def needed_for(self, used: Iterable[UsedScope]) -> dict[str, set[str]]:
+    def needs_by_audience(self, used: Iterable[UsedScope]) -> dict[str, set[str]]:
         """By audience, the scopes among `used` that may have been needed with tokens for it."""
         allowed = [(each.audience, each.scope) for each in used if each.allowed]
         return {
@@ -41,6 +41,6 @@ class Exchanges:
             for start in self._starts
         }
 
-    def got_by(self, client_id: str, used: Iterable[UsedScope]) -> Iterator[UsedScope]:
+    def uses_by(self, client_id: str, used: Iterable[UsedScope]) -> Iterator[UsedScope]:
         """What the client may have used with tokens that it got by exchange."""
         return (each for each in used if (client_id, each.audience) in self._at)

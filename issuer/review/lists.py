@@ -6,8 +6,7 @@ from dataclasses import replace
 from issuer.review.store import UsedScope
 from issuer.scopes import covers
 
-_LISTS = {f"{family}:read": family for family in ("agents", "teams", "workflows")}
-_WITH_ID = 3  # parts of a scope
+_LISTS = ("agents:read", "teams:read", "workflows:read")
 
 
 def without_lists(held: Collection[str], used: Collection[UsedScope]) -> Iterator[UsedScope]:
@@ -17,15 +16,17 @@ def without_lists(held: Collection[str], used: Collection[UsedScope]) -> Iterato
     for each `agents:ID:read` of `held` whose agent was used by its id, in whatever way. If there is
     no such one, or if every agent may be read, it counts as it is: for all of them.
     """
-    for each in used:
-        family = _LISTS.get(each.scope)
-        if family is None or covers(held, each.scope):
-            yield each
+    of_lists: dict[str, set[str]] = {name: set() for name in _LISTS}
+    for use in used:
+        family, *names = use.scope.split(":")
+        if use.allowed and len(names) == len(("id", "action")) and f"{family}:read" in of_lists:
+            of_lists[f"{family}:read"].add(f"{family}:{names[0]}:read")
+    for use in used:
+        scopes = of_lists.get(use.scope, set()).intersection(held)
+        if not scopes or covers(held, use.scope):
+            yield use
         else:
-            parts = [u.scope.split(":") for u in used if u.allowed]
-            ids = {part[1] for part in parts if len(part) == _WITH_ID and part[0] == family}
-            read = sorted({f"{family}:{id_}:read" for id_ in ids}.intersection(held))
-            yield from (replace(each, scope=scope) for scope in read) if read else (each,)
+            yield from (replace(use, scope=scope) for scope in sorted(scopes))
 
 
 def has_lists(used: Collection[UsedScope]) -> bool:

@@ -12,7 +12,8 @@ from issuer.errors import NotAllowed, NotFound
 from issuer.fields.ids import fold_id, is_principal_id
 from issuer.fields.times import utc
 from issuer.manifest import current
-from issuer.manifest.entries import ClientEntry, UserEntry, assigned, bare, in_order, members
+from issuer.manifest.entries import assigned, bare, entry_model, in_order, members
+from issuer.resources import ResourceType
 from issuer.review.evidence import (
     UNUSED_FOR,
     Reviewable,
@@ -77,7 +78,7 @@ def propose(
         # What was given within the period may be needed later.
         used.setdefault(row.audience, set()).update({row.scope} if row.verdict == "unknown" else ())
     for audience in used:
-        used[audience] |= holder.needed_at(audience)
+        used[audience] |= holder.needs_at(audience)
     enough = {audience: smallest(scopes, used[audience]) for audience, scopes in held.items()}
     had_admin = any(AGENT_OS_ADMIN in held[each] - enough[each] for each in held)
     return Proposal(
@@ -124,26 +125,27 @@ def _manifest(
     enough: Mapping[str, frozenset[str]],
 ) -> dict[str, Any]:
     """The whole entry of the holder in a manifest, with roles that give exactly `enough`."""
-    is_client = isinstance(resource, Client)
     roles = [each for each in assigned(holder.roles) if _is_of_issuer(evidence, each)]
+    by_role = {audience: scopes for audience, scopes in enough.items() if scopes}
+    resource_type: ResourceType[Any, Any] = USER
     own: dict[str, Any] = {"id": holder.principal.id}
-    made: list[dict[str, Any]] = []
     if isinstance(resource, Client):
+        resource_type = CLIENT
         own = {"scopes": sorted(counting_at(resource.scopes, own_audience=True))}
-    if is_client and len(holder.audiences) == 1:  # own scopes count at all audiences of a client
-        own["scopes"] += sorted(*enough.values())
-    else:
-        for audience, scopes in enough.items():
-            if scopes:
-                name = _role_name(holder.principal.id, audience)
-                _require_its_own(evidence, holder, name, audience)
-                made.append({"name": name, "scopes": sorted(scopes)})
-                roles.append(Assignment(role=name, audience=audience))
-    resource_type = CLIENT if is_client else USER
+        if len(holder.audiences) == 1:  # own scopes count at all audiences of a client
+            own["scopes"] += sorted(*enough.values())
+            by_role = {}
+    new_roles = []
+    for audience, scopes in by_role.items():
+        name = _role_name(holder.principal.id, audience)
+        _require_its_own(evidence, holder, name, audience)
+        new_roles.append({"name": name, "scopes": sorted(scopes)})
+        roles.append(Assignment(role=name, audience=audience))
     declared = [each.model_dump(mode="json", exclude_defaults=True) for each in in_order(roles)]
     entry = {**members(bare(resource_type.fields, resource)), **own, "roles": declared}
-    (ClientEntry if is_client else UserEntry).read(entry)
-    return {**({ROLE.attribute: made} if made else {}), resource_type.attribute: [entry]}
+    entry_model(resource_type.attribute).read(entry)
+    made = {ROLE.attribute: new_roles} if new_roles else {}
+    return made | {resource_type.attribute: [entry]}
 
 
 def _role_name(principal_id: str, audience: str) -> str:
@@ -164,7 +166,7 @@ def _require_its_own(
 ) -> None:
     """`NotAllowed` if others have the role, or it counts elsewhere: it would change there too."""
     assignments = evidence.work.assignments
-    others = {*assignments.holders(role, "", 2)} - {fold_id(holder.principal.id)}
+    others = {*assignments.principals_assigned(role, "", 2)} - {fold_id(holder.principal.id)}
     places = assignments.audiences_of_roles([role], 2)
     if others or assignments.providers_of(role, 1) or {*places} - {(role, audience)}:
         raise NotAllowed(

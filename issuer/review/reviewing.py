@@ -82,11 +82,11 @@ def access_review_part(
     looked at `MOST_PRINCIPALS` of them may have few rows, or none.
     """
     evidence, found = UsageEvidence(work, now, UNUSED_FOR), list[ReviewedScope]()
-    following = None
+    begin, following = {(after.kind, after.id): after.rows} if after else {}, None
     # The one that `after` names was looked at before, and is number 0.
     for number, (holder, rows) in enumerate(_holdings(evidence, after), start=0 if after else 1):
         kind, name = holder.principal.kind, holder.principal.id
-        shown = after.rows if after and (kind, name) == (after.kind, after.id) else 0
+        shown = begin.get((kind, name), 0)
         left, free = rows[shown:], most - len(found)
         if found and len(left) > free:
             free = 0
@@ -218,7 +218,7 @@ def _of_roles(evidence: UsageEvidence, verdicts: Mapping[str, set[str]]) -> Iter
         for name, role in evidence.roles.items()
         if counting_at(role.scopes, own_audience=False)
     ]
-    held = evidence.work.assignments.held_roles(roles)
+    held = evidence.work.assignments.with_holders(roles)
     for name in roles:
         if name not in held:
             kind, why = FindingKind.ROLE_WITHOUT_HOLDERS, "nobody holds it"

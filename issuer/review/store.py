@@ -135,7 +135,7 @@ class ReviewStore(Statements):
             audiences[client_id].append(audience)
         return [ClientOfReview(*each, audiences[each[0]]) for each in rows]
 
-    def used_by_users(
+    def uses_of_users(
         self, user_ids: Collection[str], through: Collection[str] | None = None
     ) -> dict[str, list[UsedScope]]:
         """By user, what each needed, through any client or these."""
@@ -143,7 +143,7 @@ class ReviewStore(Statements):
             return self._read_used(UsedScopeRow.subject, user_ids)
         return self._read_used(UsedScopeRow.subject, user_ids, UsedScopeRow.client_id.in_(through))
 
-    def used_by_clients(self, client_ids: Collection[str]) -> dict[str, list[UsedScope]]:
+    def uses_of_clients(self, client_ids: Collection[str]) -> dict[str, list[UsedScope]]:
         """By client, what it needed itself, and what users needed through it."""
         return self._read_used(UsedScopeRow.client_id, client_ids)
 
@@ -168,7 +168,7 @@ class ReviewStore(Statements):
                 found[name].append(UsedScope(audience, scope, *numbers, *days))
         return found
 
-    def given(
+    def assignments(
         self, folded_ids: Iterable[str]
     ) -> dict[tuple[str, str, str | None], GivenAssignment]:
         """By folded id, role and audience: the assignments of these principals and groups."""

@@ -123,11 +123,11 @@ class Assignments(AssignmentStore):
             assigned[row.folded_id].append(_assignment(row))
         return {each: assigned[fold_id(each)] for each in principal_ids}
 
-    def held_by(self, principal_id: str) -> list[HeldRole]:
+    def roles_of(self, principal_id: str) -> list[HeldRole]:
         """The roles that the principal holds: its own by role, then audience, then the others."""
-        return self.held_by_each([principal_id])[principal_id]
+        return self.roles_of_all([principal_id])[principal_id]
 
-    def held_by_each(self, principal_ids: Sequence[str]) -> dict[str, list[HeldRole]]:
+    def roles_of_all(self, principal_ids: Sequence[str]) -> dict[str, list[HeldRole]]:
         """The roles that each holds, those of a user through groups and trusted issuers included.
 
         By the id of the principal; in the order of `held_by`. One query.
@@ -235,7 +235,7 @@ class Assignments(AssignmentStore):
             return details
         if client_id := self.client_id(row.folded_id):
             self._revocations.revoke_access_through(client_id)
-        elif not self._revocations.revoke_access_of(self.users_with(row.folded_id)):
+        elif not self._revocations.revoke_access_of(self.user_ids_of(row.folded_id)):
             details |= _NOT_REVOKED
         return details
 

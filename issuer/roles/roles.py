@@ -47,13 +47,13 @@ class Roles(Collection[RoleRow, RoleFields, Role]):
     def _release(self, row: RoleRow, *, cascade: bool) -> dict[str, Any]:
         assignments = AssignmentStore(self._session, self._clock)
         mapped = assignments.providers_of(row.name, None if cascade else _MAX_NAMED)
-        holders = assignments.holders(row.name, "", _MAX_NAMED)
+        holders = assignments.principals_assigned(row.name, "", _MAX_NAMED)
         providers = sorted({mapping.issuer_id for mapping in mapped})
         if (holders or mapped) and not cascade:
             groups = self._store.group_names(holders)
             named = [f"group {groups[each]}" if each in groups else each for each in holders]
             raise InUse("role", row.name, named + [f"trusted issuer {each}" for each in providers])
-        losing = assignments.users_through(row.name)  # as where a group loses the role alone
+        losing = assignments.users_inheriting(row.name)  # as where a group loses the role alone
         # Also what has ended.
         for each in (*self._store.assignments_of_role(row.name), *mapped):
             self._store.session.delete(each)

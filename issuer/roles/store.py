@@ -60,7 +60,11 @@ class RoleStore(Store[RoleRow]):
 
 
 class AssignmentStore(Statements):
-    """Roles assigned to principals, within one transaction. What has ended counts as not held."""
+    """Roles assigned to principals, within one transaction. What has ended counts as not held.
+
+    `assigned`: directly, to a client, user or group. `with_role`: in any way, for a user also
+    through a group or a trusted issuer, which is `inheriting`.
+    """
 
     def __init__(self, session: Session, clock: Clock) -> None:
         super().__init__(session)
@@ -80,29 +84,26 @@ class AssignmentStore(Statements):
         query = select(AssignmentRow).where(AssignmentRow.folded_id.in_(folded_ids))
         return self.session.scalars(query.where(self.is_live)).all()
 
-    def roles_of_each(self, folded_ids: Sequence[str]) -> dict[str, list[str]]:
+    def role_names_of_all(self, folded_ids: Sequence[str]) -> dict[str, list[str]]:
         """The names of the roles that each of these users holds in any way, in order."""
         found: dict[str, set[str]] = {}
         for folded_id, name in self.session.execute(union(*roles_of(folded_ids, self.is_live))):
             found.setdefault(folded_id, set()).add(name)
         return {folded_id: sorted(names) for folded_id, names in found.items()}
 
-    def holders(self, name: str, after: str, limit: int) -> Sequence[str]:
-        """The folded ids of at most `limit` principals with the role, after that one, in order.
-
-        Of clients, users and groups to which it is assigned.
-        """
+    def principals_assigned(self, name: str, after: str, limit: int) -> Sequence[str]:
+        """The folded ids of at most `limit` principals to which it is assigned, after that one."""
         holder = AssignmentRow.folded_id
         query = select(holder).distinct().where(AssignmentRow.role_name == name, self.is_live)
         query = query.where(holder > after).order_by(holder)
         return self.session.scalars(query.limit(limit)).all()
 
-    def count_holders(self, name: str, most: int) -> int:
+    def count_assigned(self, name: str, most: int) -> int:
         """How many principals the role is assigned to, but no more than `most`."""
         return self._count(AssignmentRow.role_name == name, most)
 
-    def count_holders_of_each(self, names: Collection[str], most: int) -> dict[str, int]:
-        """`count_holders` of each of these roles, in one query for each part."""
+    def count_assigned_of_each(self, names: Collection[str], most: int) -> dict[str, int]:
+        """`count_assigned` of each of these roles, in one query for each part."""
         row = AssignmentRow
         of_role = select(row.folded_id).distinct().where(row.role_name == RoleRow.name)
         some = of_role.where(self.is_live).limit(most)
@@ -147,22 +148,25 @@ class AssignmentStore(Statements):
         found = (self.session.execute(query.limit(limit)) for query in queries)
         return [(role, at) for rows in found for role, at in rows]
 
-    def held_roles(self, names: Collection[str]) -> set[str]:
+    def with_holders(self, names: Collection[str]) -> set[str]:
         """Which of these roles some client or user holds in any way; a query for each part."""
         query = select(RoleRow.name).where(is_held(self.is_live))
         parts = (query.where(RoleRow.name.in_(part)) for part in in_parts(names))
         return {name for part in parts for name in self.session.scalars(part)}
 
-    def holding(self, name: str) -> Holders:
+    def principals_with_role(self, name: str) -> Holders:
         """The clients and users who hold the role in any way."""
         return Holders(self, of_role(name), "client", "user")
 
-    def users_at(self, audience_id: str) -> Holders:
+    def users_with_role_at(self, audience_id: str) -> Holders:
         """The users with a role there or everywhere, in any way."""
         return Holders(self, counting_at(audience_id), "user")
 
-    def users_found_at(self, audience_id: str, text: str, limit: int) -> list[str]:
-        """Ids of `users_at` whose id or name begins with `text`, among the first `_LOOKED_AT`."""
+    def find_users_with_role_at(self, audience_id: str, text: str, limit: int) -> list[str]:
+        """Ids of `users_with_role_at` that begin with `text`, or whose names do.
+
+        Only the first `_LOOKED_AT` that begin so are looked at.
+        """
         found: dict[str, None] = {}
         for column, prefix in (
             (UserRow.folded_id, fold_id(text)),
@@ -223,7 +227,7 @@ class AssignmentStore(Statements):
         rows = self.session.execute(union_all(*queries))
         return {row[0]: row[1] for row in rows}
 
-    def users_with(self, folded_id: str) -> Sequence[str]:
+    def user_ids_of(self, folded_id: str) -> Sequence[str]:
         """The id of the principal if it is a user, or those of all members of the group."""
         user = select(UserRow.id).where(UserRow.folded_id == folded_id)
         return self.session.scalars(user).all() or self.members(folded_id)
@@ -260,7 +264,7 @@ class AssignmentStore(Statements):
         rows = self.session.execute(query.order_by(end, AssignmentRow.id).limit(limit))
         return [(row, kind) for row, kind in rows]
 
-    def users_through(self, role: str) -> set[str]:
+    def users_inheriting(self, role: str) -> set[str]:
         """The ids of the users who hold it through a group or a trusted issuer."""
         user, given = select(UserRow.id), ProviderRoleRow.role_name
         queries = (

@@ -3,7 +3,7 @@
 import pytest
 
 from issuer.database.tables import InspectionRow
-from issuer.inspection.components import named_by, names_of
+from issuer.inspection.components import component_of, names_of
 from issuer.roles import Assignment
 from tests.builders import Deployment
 from tests.inspection.inspected import inspected
@@ -66,7 +66,7 @@ def test_of_those_inspected_the_newest_are_kept_and_the_audiences_ordered(deploy
     ],
 )
 def test_which_scopes_name_a_component(scope: str, named: tuple[str, str] | None):
-    assert named_by(scope) == named
+    assert component_of(scope) == named
 
 
 def test_a_role_names_what_is_no_longer_where_it_is_assigned(deployment: Deployment):

@@ -32,7 +32,7 @@ def unassign(deployment: Deployment, principal_id: str) -> None:
 
 def held(deployment: Deployment, principal_id: str) -> list[str]:
     with deployment.services.administration.reading() as work:
-        return [str(each) for each in work.assignments.held_by(principal_id)]
+        return [str(each) for each in work.assignments.roles_of(principal_id)]
 
 
 def stored(deployment: Deployment) -> list[AssignmentRow]:

@@ -62,19 +62,19 @@ def test_each_way_to_a_role_is_named(deployment: Deployment, alice: str):
     with deployment.changing() as work:
         for holder in (alice, "platform"):
             work.assignments.assign(holder, Assignment(role="web", audience="my-os"))
-        assert work.assignments.held_by(alice) == [
+        assert work.assignments.roles_of(alice) == [
             HeldRole(role="web", audience="my-os"),
             HeldRole(role="web", audience="my-os", via=AT_OKTA),
             HeldRole(role="web", audience="my-os", via=Through("Platform", "platform")),
         ]
         assert work.assignments.of(alice) == [Assignment(role="web", audience="my-os")]
-        assert str(work.assignments.held_by(alice)[1]) == (
+        assert str(work.assignments.roles_of(alice)[1]) == (
             "web at my-os through the group Admins at okta"
         )
-        holding = work.assignments.holding("web")
+        holding = work.assignments.principals_with_role("web")
         assert (holding.first(10), holding.count()) == ([alice], 1)
-        assert work.assignments.held_roles(["web", "unknown"]) == {"web"}
-        assert work.assignments.holders("web", "", 10) == [alice, "platform"]
+        assert work.assignments.with_holders(["web", "unknown"]) == {"web"}
+        assert work.assignments.principals_assigned("web", "", 10) == [alice, "platform"]
         assert work.assignments.count_at("my-os", 10) == 3
 
 
@@ -96,11 +96,11 @@ def test_a_disabled_trusted_issuer_gives_nothing(deployment: Deployment, alice: 
     mapped(deployment, "web", None)
     assert held(deployment) == {"agents:web:run"}
     with deployment.changing() as work:
-        assert work.assignments.users_at("my-os").first(10) == [alice]
+        assert work.assignments.users_with_role_at("my-os").first(10) == [alice]
         work.trusted_issuers.update("okta", {"disabled": True})
-        assert work.assignments.held_by(alice) == []
-        assert work.assignments.users_at("my-os").first(10) == []
-        assert work.assignments.held_roles(["web"]) == set()
+        assert work.assignments.roles_of(alice) == []
+        assert work.assignments.users_with_role_at("my-os").first(10) == []
+        assert work.assignments.with_holders(["web"]) == set()
     assert held(deployment) == frozenset()
 
 
@@ -144,13 +144,13 @@ def test_users_at_an_audience_are_found_by_every_way(
     deployment.group("Others", ["bob"], ["web"])
     with deployment.services.administration.reading() as work:
         assignments = work.assignments
-        users = assignments.users_at("my-os")
+        users = assignments.users_with_role_at("my-os")
         assert users.first(10) == [alice, "bob", carol]
         assert users.first(1, alice) == ["bob"]
         assert users.count() == min(3, many)
-        assert assignments.users_found_at("my-os", "bo", 10) == ["bob"]
-        assert assignments.users_found_at("my-os", "AL", 10) == [alice]
-        assert assignments.users_found_at(URL, "al", 10) == []
+        assert assignments.find_users_with_role_at("my-os", "bo", 10) == ["bob"]
+        assert assignments.find_users_with_role_at("my-os", "AL", 10) == [alice]
+        assert assignments.find_users_with_role_at(URL, "al", 10) == []
 
 
 def test_a_role_of_an_empty_group_is_held_by_nobody(deployment: Deployment):
@@ -158,10 +158,10 @@ def test_a_role_of_an_empty_group_is_held_by_nobody(deployment: Deployment):
     group = deployment.group("Empty", [], ["web"])
     bob = deployment.user("bob")
     with deployment.changing() as work:
-        assert work.assignments.held_roles(["web"]) == set()
+        assert work.assignments.with_holders(["web"]) == set()
         work.groups.add_members(group, [bob])
-        assert work.assignments.held_roles(["web"]) == {"web"}
-        assert work.assignments.holding("web").first(10) == [bob]
+        assert work.assignments.with_holders(["web"]) == {"web"}
+        assert work.assignments.principals_with_role("web").first(10) == [bob]
 
 
 def test_a_changed_role_shows_its_effect_on_everybody_who_holds_it(
@@ -200,7 +200,7 @@ def test_what_a_trusted_issuer_gives_is_in_use(deployment: Deployment, alice: st
 
 def held_now(deployment: Deployment) -> list[HeldRole]:
     with deployment.services.administration.reading() as work:
-        return work.assignments.held_by("alice")
+        return work.assignments.roles_of("alice")
 
 
 def test_an_audience_at_which_a_trusted_issuer_gives_a_role_of_admins_is_theirs(

@@ -34,7 +34,7 @@ from issuer.errors import InvalidCredentials, InvalidField, NotFound
 from issuer.explain.explaining import Explanation, PreviewRequest, Question, ScopeSource
 from issuer.fields.text import did_you_mean
 from issuer.fields.times import until
-from issuer.inspection.components import named_in
+from issuer.inspection.components import component_in
 from issuer.server.own_routes import routes_of
 from issuer.vocabulary import GrantType
 
@@ -151,7 +151,7 @@ def _explained(administration: Administration, question: Question) -> Explanatio
 
 def _missing(work: UnitOfWork, audience: str, path: str) -> str:
     """A sentence about the agent, team or workflow of `path` if the last inspection lacks it."""
-    named, found = named_in(path), work.inspections.components_of(audience)
+    named, found = component_in(path), work.inspections.components_of(audience)
     if named is None or found is None or found.has(*named):
         return ""
     family, id_ = named

@@ -58,7 +58,7 @@ def show_group(group: GroupName) -> None:
     with reading() as work:
         result = find_group(work, group)
         members = work.groups.members_of_each([result.id])[result.id]
-        roles = work.assignments.held_by(result.id)
+        roles = work.assignments.roles_of(result.id)
     members.sort(key=lambda each: fold_username(each[1]))
     shown = _GroupState(
         **dict(result),

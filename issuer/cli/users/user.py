@@ -68,7 +68,7 @@ def show_user(user: UserName) -> None:
         with administration.reading() as work:
             result = find_user(work, user)
             groups = [each.name for each in work.groups.of_user(result.id)]
-            roles = work.assignments.held_by(result.id)
+            roles = work.assignments.roles_of(result.id)
         state = administration.attempts.state_of(result.id)
     shown = _UserState(**dict(result), groups=groups, roles=roles, **asdict(state))
     output.show(shown, {"roles": [str(each) for each in roles]})

@@ -13,7 +13,7 @@ from issuer.errors import InUse, NotAllowed
 from issuer.http.requests import MAX_BYTES as MAX_BYTES_OF_FORM
 from issuer.manifest import Applied, InvalidManifest
 from issuer.manifest.entries import TYPES
-from issuer.provisioning.planning import MAX_BYTES, MadePlan, PlanRequest, applied_plan, made_plan
+from issuer.provisioning.planning import MAX_BYTES, PlanRequest, PlanResult, apply_plan, make_plan
 from issuer.web.console.screens.operator import NeedsSignIn
 from issuer.web.console.screens.screen import CONFLICT, ConsoleScreen
 
@@ -30,7 +30,7 @@ _MAX_RESOURCES, _MAX_CHARACTERS = 100, 50_000  # of the manifest that the page s
 _MAX_PROBLEMS, _MAX_LINES, _MAX_SHIFTS = 20, 500, 200
 
 
-def plan_shown(made: MadePlan) -> dict[str, Any]:
+def plan_shown(made: PlanResult) -> dict[str, Any]:
     """Some `lines` of the changes and some `shifts` of rights, for the template."""
     assert made.plan is not None
     steps, shifts = made.plan.steps, made.plan.shifts
@@ -114,15 +114,15 @@ class ConfigurationScreen(ManifestScreen):
             return self._page(self.form, str(error), status=CONFLICT)
 
     def _plan(self) -> Response:
-        return self._page(self.form, plan=made_plan(self.parts.administration, self._request()))
+        return self._page(self.form, plan=make_plan(self.parts.administration, self._request()))
 
     def _apply(self) -> Response:
-        def check(made: MadePlan) -> None:
+        def check(made: PlanResult) -> None:
             if made.etag != self.form.get("etag"):
                 raise PlanChanged(made)
 
         try:
-            made, applied = applied_plan(self.parts.administration, self._request(), check)
+            made, applied = apply_plan(self.parts.administration, self._request(), check)
         except PlanChanged as changed:
             return self._page(self.form, error=_OUTDATED, plan=changed.made, status=CONFLICT)
         assert made.plan is not None
@@ -154,7 +154,7 @@ class ConfigurationScreen(ManifestScreen):
         wrong: str = "",
         *,
         error: str = "",
-        plan: MadePlan | None = None,
+        plan: PlanResult | None = None,
         status: int | None = None,
         now: tuple[str, bool] | None = None,
     ) -> Response:
@@ -192,6 +192,6 @@ class ConfigurationScreen(ManifestScreen):
 class PlanChanged(Exception):
     """The plan is another one than that which was shown."""
 
-    def __init__(self, made: MadePlan) -> None:
+    def __init__(self, made: PlanResult) -> None:
         super().__init__()
         self.made = made

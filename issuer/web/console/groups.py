@@ -117,7 +117,7 @@ class OneGroupScreen(PrincipalScreen):
         """Users by id or name, one a line; asks first."""
         with self.operator.work(GROUP.read) as work:
             users = _users(work, self.form.get("users", "").splitlines())
-            gained = work.assignments.held_by(self.key)
+            gained = work.assignments.roles_of(self.key)
             points = self._effects(work, [each.user_id for each in users], gained, ())
         names = _name_of(users)
         command = self.command(("member", "add", self.key, *(each.username for each in users)), "")
@@ -139,7 +139,7 @@ class OneGroupScreen(PrincipalScreen):
         user_id = self.form.get("user_id", "")
         with self.operator.work(GROUP.read) as work:
             member = work.groups.member(self.key, user_id)
-            lost = work.assignments.held_by(self.key)
+            lost = work.assignments.roles_of(self.key)
             points = self._effects(work, [user_id], (), lost)
         command = self.command(
             ("member", "remove", self.key, member.username, "--yes"), "DELETE", "members", user_id
@@ -163,7 +163,7 @@ class OneGroupScreen(PrincipalScreen):
         """For the question: what members gain or lose."""
         role = HeldRole(**assignment.model_dump())
         with self.operator.work(GROUP.read) as work:
-            for each in work.assignments.held_by(self.key) if assigned else ():
+            for each in work.assignments.roles_of(self.key) if assigned else ():
                 role = each if each.place == assignment.place else role
             ids = [e.user_id for e in work.groups.members(self.key, None, _CONSIDERED)]
             points = self._effects(work, ids, *(((), [role]) if assigned else ([role], ())))

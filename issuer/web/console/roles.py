@@ -50,7 +50,7 @@ def review(screen: ResourceScreen) -> Response:
             work.roles.reject_misspelled(role, fields)
             work.authority.authorize_change(scopes=fields.scopes)
             effect = role_effect(work, role, fields, readable(operator), _CONSIDERED)
-            total = work.assignments.holding(role.name).count()
+            total = work.assignments.principals_with_role(role.name).count()
     except InvalidField as error:
         return screen.edit_form(form, field_errors(error))
     considered = len(effect.considered)
@@ -79,7 +79,7 @@ def _without(scopes: Iterable[str], others: Iterable[str]) -> tuple[str, ...]:
 
 def _holders(work: UnitOfWork, roles: Sequence[Role]) -> dict[str, int]:
     """To how many clients, users and groups each is assigned; counted up to `MOST_COUNTED`."""
-    return work.assignments.count_holders_of_each([each.name for each in roles], MOST_COUNTED)
+    return work.assignments.count_assigned_of_each([each.name for each in roles], MOST_COUNTED)
 
 
 class RoleForm(ResourceForm[RoleFields, Role]):
@@ -193,7 +193,7 @@ class OneRoleScreen(ResourceScreen):
         return self.command(("update", role.name, *options), "PATCH", body=patch)
 
     def before_deletion(self, work: UnitOfWork) -> Deletion:
-        number = work.assignments.count_holders(self.key, MOST_COUNTED)
+        number = work.assignments.count_assigned(self.key, MOST_COUNTED)
         some = holders(self.operator, work, self.key, "", "").items[:_NAMED]
         provided = work.assignments.providers_of(self.key, _NAMED)
         if not number and not provided:

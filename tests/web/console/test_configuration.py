@@ -9,7 +9,7 @@ from issuer.provisioning.planning import (
     MAX_BYTES,
     MIN_BYTES_OF_OWN_PROCESS,
     PlanRequest,
-    made_plan,
+    make_plan,
 )
 from tests.builders import Deployment
 from tests.web.browsing import Browser, PageSeen
@@ -94,7 +94,7 @@ def test_who_may_only_read_plans_and_cannot_apply(deployment: Deployment, signed
     assert "1 change planned" in page.text
     assert "Apply this plan" not in page.text
     request = PlanRequest(Actor(), frozenset(READS), ROLE.encode(), prune=False)
-    etag = made_plan(deployment.services.administration, request).etag
+    etag = make_plan(deployment.services.administration, request).etag
     refused = forged(deployment, browser, PATH, do="apply", source=ROLE, etag=etag)
     assert refused.status == httpx.codes.FORBIDDEN
     assert not has_role(deployment, "reader")

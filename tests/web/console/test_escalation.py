@@ -9,7 +9,7 @@ import pytest
 from issuer.audit import Actor
 from issuer.composition import UnitOfWork
 from issuer.errors import IssuerError
-from issuer.provisioning.planning import PlanRequest, made_plan
+from issuer.provisioning.planning import PlanRequest, make_plan
 from issuer.resources import Collection
 from issuer.scopes import ISSUER_ADMIN
 from tests.builders import URL, Deployment
@@ -255,7 +255,7 @@ def apply(issuer: Deployment, browser: Browser, source: str, **more: str) -> Pag
     )
     etag = ""
     with suppress(IssuerError):
-        etag = made_plan(issuer.services.administration, request).etag
+        etag = make_plan(issuer.services.administration, request).etag
     form = {"do": "apply", "source": source, "etag": etag, **more}
     return forged(issuer, browser, "/console/configuration", **form)
 

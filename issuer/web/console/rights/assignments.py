@@ -49,9 +49,9 @@ def holders(
     operator: Operator, work: UnitOfWork, role: str, after: str, url: str
 ) -> Listing[Holder]:
     """The part of who has the role that begins after the id; `url` is that of the role's page."""
-    ids = work.assignments.holders(role, fold_id(after), PAGE + 1)
+    ids = work.assignments.principals_assigned(role, fold_id(after), PAGE + 1)
     shown = ids[:PAGE]
-    number = work.assignments.count_holders(role, MOST_COUNTED)
+    number = work.assignments.count_assigned(role, MOST_COUNTED)
     kinds = readable(operator, GROUP)
     items = [each for kind in kinds for each in _of_kind(work, kind, role, shown)]
     return Listing(
@@ -86,7 +86,7 @@ def assignments_section(
     Some roles and audiences are to choose from; others can be typed. Without `audiences`, some are
     read.
     """
-    held = work.assignments.held_by(key)
+    held = work.assignments.roles_of(key)
     return {
         "held": held[:_SHOWN],
         "more": max(0, len(held) - _SHOWN),

@@ -139,7 +139,7 @@ def rights_at(
 ) -> RightsMatrix:
     """The part of the matrix at `audience` that the URL names; `url` is that of the page."""
     kinds, is_own = readable(operator), audience.id == work.audiences.own_id
-    users = work.assignments.users_at(audience.id)
+    users = work.assignments.users_with_role_at(audience.id)
     found = _subjects(work, kinds, users, audience.id, filters)
     shown, is_more = found[:PAGE], len(found) > PAGE
     held = _scopes_of(work, audience, shown)
@@ -227,7 +227,7 @@ def _ids(
             return work.clients.ids_found_at(audience_id, search, limit)
         return work.clients.ids_at(audience_id, after, limit)
     if search:
-        return work.assignments.users_found_at(audience_id, search, limit)
+        return work.assignments.find_users_with_role_at(audience_id, search, limit)
     return users.first(limit, fold_id(after))
 
 
@@ -243,7 +243,7 @@ def _scopes_of(
     work: UnitOfWork, audience: Audience, subjects: Sequence[MatrixSubject]
 ) -> Mapping[str, frozenset[str]]:
     """The scopes that each can get in a token for the audience, by its id."""
-    held = work.assignments.held_by_each([each.id for each in subjects])
+    held = work.assignments.roles_of_all([each.id for each in subjects])
     there = {
         key: [each for each in roles if each.audience in {None, audience.id}]
         for key, roles in held.items()

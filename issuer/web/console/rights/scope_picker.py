@@ -11,7 +11,7 @@ from issuer.catalogue.entries import POWERFUL
 from issuer.catalogue.permissions import in_words
 from issuer.composition import UnitOfWork
 from issuer.inspection import Components
-from issuer.inspection.components import FAMILIES, named_by, names_of
+from issuer.inspection.components import FAMILIES, component_of, names_of
 from issuer.roles import Role
 from issuer.scopes import AGENT_OS_ADMIN, ISSUER_ADMIN, ISSUER_RESOURCES, InvalidScope, parse
 from issuer.web.console.rights.effective_rights import OF_ISSUER, meaning_of
@@ -124,7 +124,7 @@ class _Chosen:
                 self._by_right.setdefault(parse(text).canonical, text)
             except InvalidScope:
                 continue
-            if names := named_by(text):
+            if names := component_of(text):
                 self.named[names[0]][names[1]] = None
 
     def box(self, scope: str, label: str) -> Box:
@@ -156,7 +156,7 @@ def _family(family: str, inspected: Sequence[Components], chosen: _Chosen) -> Pi
 
 def _is_grantable(family: str, id_: str) -> bool:
     """Whether a scope can name it: an AgentOS may have ids that no scope can."""
-    return named_by(f"{family}:{id_}:run") == (family, id_)
+    return component_of(f"{family}:{id_}:run") == (family, id_)
 
 
 def _boxes(chosen: _Chosen, family: str, id_: str) -> tuple[Box, ...]:

@@ -57,7 +57,7 @@ def new_assignments(form: Mapping[str, str]) -> list[Assignment]:
 
 def _roles_of(work: UnitOfWork, users: Sequence[User]) -> dict[str, list[str]]:
     """The names of the roles of each, in any way, by id."""
-    found = work.assignments.roles_of_each([fold_id(each.id) for each in users])
+    found = work.assignments.role_names_of_all([fold_id(each.id) for each in users])
     return {each.id: found.get(fold_id(each.id), []) for each in users}
 
 
