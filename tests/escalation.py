@@ -243,7 +243,7 @@ GAINS: dict[str, Way] = {
         "PATCH", "/clients/trusting", {"trusts": [trust(once=True)]},
         f"{CLIENTS}/trusting",
         {
-            **{"do": "save-trust", "was": _TRUST.model_dump_json(), "confirmed": "yes"},
+            **{"do": "save-trust", "trust": _TRUST.model_dump_json(), "confirmed": "yes"},
             **{"issuer": "cluster", "subject": _TRUST.subject, "once": "yes"},
         },
     ),
@@ -252,7 +252,7 @@ GAINS: dict[str, Way] = {
         f"{CLIENTS}/trusting",
         {
             **{"do": "remove-trust", "confirmed": "yes"},
-            "was": _TRUST.model_copy(update={"once": True}).model_dump_json(),
+            "trust": _TRUST.model_copy(update={"once": True}).model_dump_json(),
         },
     ),
     "a trusted issuer with private addresses": Way(

@@ -195,7 +195,9 @@ class EndingEndpoint(OwnPageEndpoint):
         )
 
 
-def _ending(operation: Operation[Any]) -> type[PageEndpoint]:
+def account_form(operation: Operation[Any]) -> type[PageEndpoint]:
+    """The endpoint of its forms on the account page."""
+
     class Endpoint(EndingEndpoint):
         PATH = f"/account/{operation.on.plural}"
         OPERATION = operation
@@ -204,4 +206,4 @@ def _ending(operation: Operation[Any]) -> type[PageEndpoint]:
 
 
 _OPERATIONS: tuple[Operation[Any], ...] = (*OPERATIONS, *delegations.OPERATIONS)
-ENDING = [_ending(each) for each in _OPERATIONS if each.by_the_person]
+ENDING = [account_form(each) for each in _OPERATIONS if each.by_the_person]

@@ -1,0 +1,216 @@
+"""How much is written by hand beside what follows from a declaration. The lists may only shrink."""
+
+import ast
+import re
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import issuer.web.console.routes  # noqa: F401 - imports every screen
+from issuer.admin.api import RESOURCES
+from issuer.cli import program
+from issuer.cli.program import imported
+from issuer.operations import Operation
+from issuer.web.console.screens.resource import ResourceScreen
+
+ROOT = Path(__file__).parents[1]
+WEB = ROOT / "issuer" / "web"
+_RENDERERS = {
+    *("issuer.admin.collection", "issuer.admin.operations"),
+    *("issuer.cli.collection", "issuer.cli.operations"),
+    *("issuer.web.console.screens.resource", "issuer.web.console.screens.operations"),
+}
+
+# Wanted: 15 at most.
+ROUTES = {
+    # To be declared: assignments, members, invitations, links.
+    *(f"{method} /clients/{{client_id}}/roles/{{role}}" for method in ("PUT", "DELETE")),
+    *(f"{method} /users/{{id}}/roles/{{role}}" for method in ("PUT", "DELETE")),
+    *(f"{method} /groups/{{id}}/roles/{{role}}" for method in ("PUT", "DELETE")),
+    *("GET /clients/{client_id}/roles", "GET /users/{id}/roles", "GET /groups/{id}/roles"),
+    *(f"{method} /groups/{{id}}/members/{{user_id}}" for method in ("PUT", "DELETE")),
+    *("GET /groups/{id}/members", "POST /users/{id}/identities"),
+    *("POST /users/{id}/invitation", "DELETE /users/{id}/invitation"),
+    # Also keys and inspections.
+    *("GET /keys", "GET /keys/{kid}", "POST /keys/rotate", "POST /keys/{kid}/revoke"),
+    *("GET /audiences/{id:path}/inspection", "POST /audiences/{id:path}/inspection"),
+    # The password is hashed in a pool of its own.
+    "PUT /users/{id}/password",
+    # About no resource, or about all of them.
+    *("GET /audit-events", "GET /status", "GET /verifiers", "POST /usage", "POST /tokens/revoke"),
+    *("GET /review", "GET /review/{id}", "GET /scopes", "POST /scopes/lint"),
+    *("POST /explain", "POST /preview"),
+    *("GET /manifest", "GET /manifest/schema", "POST /manifest/plan", "POST /manifest/apply"),
+}
+# Wanted: 10 at most.
+COMMANDS = {
+    # To be declared.
+    *("client role assign", "client role list", "client role unassign"),
+    *("user role assign", "user role list", "user role unassign"),
+    *("group role assign", "group role list", "group role unassign"),
+    *("group member add", "group member list", "group member remove"),
+    *("user identity add", "user invite", "audience inspect"),
+    *("key list", "key revoke", "key rotate"),
+    # The private half of a pair goes to a file, or a file or standard input is read.
+    *("client key create", "client pin", "client trust explain", "user import"),
+    # A workload becomes a trust, and its trusted issuer may be created.
+    "client trust add",
+    # They show more than one resource or part.
+    *("client rotate status", "group show", "user show"),
+    # The password is asked for, and never an argument.
+    "user password",
+    # About key files and the database, on one machine.
+    *("key drill", "key export", "key generate-master", "key rewrap"),
+}
+# Wanted: 8 at most.
+ACTIONS = {
+    # To be declared.
+    *(f"One{kind}Screen {do}" for kind in ("Client", "User", "Group") for do in ("assign",)),
+    *(f"One{kind}Screen unassign" for kind in ("Client", "User", "Group")),
+    *("OneGroupScreen add-members", "OneGroupScreen remove-member", "OneAudienceScreen inspect"),
+    *("OneUserScreen invite", "OneUserScreen link", "OneUserScreen withdraw-invitation"),
+    # The answer waits for keys of others.
+    *("OneClientScreen fetch-keys", "OneTrustedIssuerScreen fetch-keys"),
+    # Several keys at once; a workload in words becomes a trust.
+    *("OneClientScreen add-key", "OneClientScreen add-trust", "OneClientScreen save-trust"),
+    # Scopes are picked before they are saved.
+    *("OneRoleScreen edit", "OneRoleScreen review"),
+}
+# Command lines and paths of the admin API that a module of the console spells itself. Wanted: none.
+SPELLED = {
+    "console/audiences.py": 2,
+    "console/audit.py": 3,
+    "console/clients/client.py": 5,
+    "console/clients/clients.py": 1,
+    "console/clients/credentials.py": 1,
+    "console/configuration.py": 4,
+    "console/explain/explain.py": 2,
+    "console/explain/remedies.py": 7,
+    "console/explain/token.py": 1,
+    "console/groups.py": 4,
+    "console/keys.py": 5,
+    "console/review.py": 3,
+    "console/roles.py": 1,
+    "console/trusted_issuers.py": 2,
+    "console/users/sign_in_methods.py": 5,
+    "console/users/user.py": 5,
+    "templates/console/_audit.html": 2,
+    "templates/console/_macros.html": 1,
+    "templates/console/audiences.html": 1,
+    "templates/console/audit.html": 1,
+    "templates/console/clients.html": 1,
+    "templates/console/configuration.html": 1,
+    "templates/console/groups.html": 3,
+    "templates/console/review.html": 2,
+    "templates/console/trusted_issuer.html": 2,
+    "templates/console/trusted_issuers.html": 2,
+    "templates/console/users.html": 2,
+}
+# They write the commands and the paths of every resource.
+_WRITERS = {"console/screens/commands.py", "console/screens/resource.py"}
+# What takes nothing away.
+ENDS_NOTHING = {"unlock_user"}
+_NOUNS = [*program._COMMANDS["Resources"], "audit", "apply", "plan", "export", "token", "review"]
+_LINE = re.compile(rf"/admin/v1|\bissuer (?:{'|'.join(_NOUNS)})\b")
+
+
+def test_routes_of_the_admin_api_by_hand():
+    routes: list[Any] = [route for resource in RESOURCES for route in resource.routes]
+    by_hand = {
+        f"{method} {route.path}"
+        for route in routes
+        if route.endpoint.__module__ not in _RENDERERS
+        for method in route.methods
+    }
+    assert by_hand - ROUTES == set()
+    assert len(by_hand) <= 37
+
+
+def test_commands_below_a_resource_by_hand():
+    by_hand = {
+        name
+        for noun in program._COMMANDS["Resources"]
+        for name, command in commands_of(imported(noun), noun)
+        if command.callback.__module__ not in _RENDERERS
+    }
+    assert by_hand - COMMANDS == set()
+    assert len(by_hand) <= 31
+
+
+def commands_of(command: Any, name: str) -> Iterator[tuple[str, Any]]:
+    inner = getattr(command, "commands", {})
+    if not inner:
+        yield name, command
+    for word, each in inner.items():
+        yield from commands_of(each, f"{name} {word}")
+
+
+def test_actions_of_the_console_by_hand():
+    by_hand = {
+        f"{screen.__name__} {do}"
+        for screen in screens(ResourceScreen)
+        for do, action in getattr(screen, "ACTIONS", {}).items()
+        if screen.__module__.startswith("issuer.") and action.__module__ not in _RENDERERS
+    }
+    assert by_hand - ACTIONS == set()
+    assert len(by_hand) <= 19
+
+
+def screens(screen: type[ResourceScreen]) -> Iterator[type[ResourceScreen]]:
+    for each in screen.__subclasses__():
+        yield each
+        yield from screens(each)
+
+
+def test_no_command_line_and_no_path_of_the_admin_api_is_spelled_in_the_pages():
+    spelled = {}
+    for path in sorted([*WEB.glob("console/**/*.py"), *WEB.rglob("*.html")]):
+        name = str(path.relative_to(WEB))
+        if name not in _WRITERS:
+            spelled[name] = sum(1 for _ in lines_spelled(path))
+    assert {n: count for n, count in spelled.items() if count > SPELLED.get(n, 0)} == {}
+
+
+def lines_spelled(path: Path) -> Iterator[str]:
+    """Texts with one, and tuples that begin with a noun or a verb of a command, or a resource."""
+    text = path.read_text()
+    if path.suffix == ".html":
+        yield from _LINE.findall(text)
+        return
+    first = {*_NOUNS, "issuer", "preview", "explain", "connect", "update", "create"}
+    first |= {resource.prefix.strip("/").partition("/")[0] for resource in RESOURCES}
+    first |= {"role", "identity", "member", "invite", "secret"}
+    first -= {""}
+    tree = ast.parse(text)
+    documentation = {ast.get_docstring(each, clean=False) for each in ast.walk(tree) if _has(each)}
+    for node in ast.walk(tree):
+        match node:
+            case ast.Constant(value=str() as value) if value not in documentation:
+                yield from _LINE.findall(value)
+            case ast.Tuple(elts=[ast.Constant(value=str() as word), _, *_]) if word in first:
+                yield word
+
+
+def _has(node: ast.AST) -> bool:
+    """Whether it may have a docstring."""
+    return isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+
+
+def test_what_ends_something_has_a_question():
+    declared = [
+        each
+        for path in (ROOT / "issuer").glob("*/operations.py")
+        if path.parent.name not in {"admin", "cli"}
+        for each in import_module(f"issuer.{path.parent.name}.operations").OPERATIONS
+    ]
+    assert len(declared) > 10
+    operations = [each for each in declared if isinstance(each, Operation)]
+    assert {each.name for each in operations if each.question is None} == ENDS_NOTHING
+
+
+def test_a_renderer_reads_from_top_to_bottom():
+    for name in sorted(_RENDERERS):
+        if name.endswith("operations"):
+            path = ROOT / f"{name.replace('.', '/')}.py"
+            assert len(path.read_text().splitlines()) <= 250, name
