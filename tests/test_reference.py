@@ -63,6 +63,8 @@ def is_known(words: list[str]) -> bool:
     rest = words[1:]
     while rest and rest[0] in getattr(command, "commands", {}):
         command = command.commands[rest.pop(0)]
+    if rest and not rest[0].startswith("-") and getattr(command, "commands", {}):
+        return bool(command.invoke_without_command) or not rest[0].isalnum()
     known = {option for each in command.params for option in each.opts}
     return all(word.split("=")[0] in known | {"--help"} for word in rest if word.startswith("--"))
 
