@@ -109,6 +109,15 @@ def test_the_architecture_is_short_and_names_files_that_exist():
     assert {file for file in named if not any((each / file).exists() for each in folders)} == set()
 
 
+def test_the_architecture_answers_with_names_that_its_files_have():
+    _, _, section = (DOCS / "architecture.md").read_text().partition("\n## Where to look\n")
+    for row in re.findall(r"^\|.+\|$", section.partition("\n## ")[0], re.MULTILINE):
+        files = re.findall(r"`([a-z_]+/[\w/]+\.py)`", row)
+        source = "".join((REPOSITORY / "issuer" / each).read_text("utf-8") for each in files)
+        names = re.findall(r"`([A-Za-z_]+)`", row)
+        assert [each for each in names if not re.search(rf"\b{each}\b", source)] == [], row
+
+
 def test_the_architecture_says_how_many_lines_the_core_has():
     """Its packages, and the modules beside them, without SCIM."""
     _, _, section = (DOCS / "architecture.md").read_text().partition("\n### The core\n")
