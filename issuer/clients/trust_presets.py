@@ -16,118 +16,78 @@ ENTRA = "https://login.microsoftonline.com/{}/v2.0"
 _SPIFFE_ID = re.compile(r"(?P<domain>spiffe://[a-z0-9._-]+)(/(?!\.{1,2}(/|$))[a-zA-Z0-9._-]+)+")
 
 
-def _names(label: str, metavar: str, help_: str, hint: str = "") -> Member:
+def _named(label: str, metavar: str, help_: str, hint: str = "") -> Member:
     return Member(label=label, metavar=metavar, help=help_, hint=hint)
+
+
+def _path(label: str, metavar: str, help_: str, more: str = "") -> Member:
+    return _named(label, metavar, help_, metavar + more)
+
+
+_ACCOUNT = _path(
+    "Service account", "NAMESPACE/NAME", "A Kubernetes service account.", ", such as prod/web"
+)
+_REPOSITORY = _path("Repository", "OWNER/REPOSITORY", "Workflows of a repository on GitHub.")
+_PROJECT = _path("Project", "GROUP/PROJECT", "Pipelines of a project on GitLab.")
+_SPIFFE = _named(
+    "SPIFFE id", "spiffe://DOMAIN/PATH", "A SPIFFE id.", "Such as spiffe://prod.example/ns/web"
+)
+_IDENTITY = _path(
+    "Identity",
+    "TENANT/OBJECT",
+    "A managed identity of Microsoft Entra, by ids.",
+    ": the ids of the tenant and of the identity",
+)
+_SUBJECT = _named(
+    "Subject", "SUBJECT", "The sub of the tokens of any other issuer.", "The sub of its tokens"
+)
+_BRANCH = _named("Branch", "NAME", "With --github and --gitlab: of this branch.", "One of these")
+_TAG = _named("Tag", "NAME", "With --github and --gitlab: of this tag.")
+_ENVIRONMENT = _named("Environment", "NAME", "With --github: of this environment.")
+_OWNER_ID = _named(
+    "Id of the owner",
+    "NUMBER",
+    "With --github: the id of the owner.",
+    "owner.id in the answer of https://api.github.com/repos/OWNER/REPOSITORY",
+)
+_REPOSITORY_ID = _named(
+    "Id of the repository", "NUMBER", "With --github: that of the repository.", "id in that answer"
+)
+_NAMES_ONLY = Member(
+    label="Its sub has no ids, as of most repositories made before July 15, 2026",
+    help="With --github: its sub has no ids, as of most repositories made before July 15, 2026."
+    " The ids are compared as claims.",
+    control=Control.SWITCH,
+    option="--names-only",
+)
+_PROJECT_ID = _named(
+    "Id of the project",
+    "NUMBER",
+    "With --gitlab: the id of the project.",
+    "project_id in its tokens",
+)
+_GROUP_ID = _named(
+    "Id of the group", "NUMBER", "With --gitlab: the id of the group.", "namespace_id in its tokens"
+)
 
 
 class Workload(Fields):
     """Which workload it is, as its platform names it: one of the first six, with its details."""
 
-    kubernetes: Annotated[
-        str | None,
-        _names(
-            "Service account",
-            "NAMESPACE/NAME",
-            "A Kubernetes service account.",
-            "NAMESPACE/NAME, such as prod/web",
-        ),
-    ] = None
-    github: Annotated[
-        str | None,
-        _names(
-            "Repository",
-            "OWNER/REPOSITORY",
-            "Workflows of a repository on GitHub.",
-            "OWNER/REPOSITORY",
-        ),
-    ] = None
-    gitlab: Annotated[
-        str | None,
-        _names("Project", "GROUP/PROJECT", "Pipelines of a project on GitLab.", "GROUP/PROJECT"),
-    ] = None
-    spiffe: Annotated[
-        str | None,
-        _names(
-            "SPIFFE id",
-            "spiffe://DOMAIN/PATH",
-            "A SPIFFE id.",
-            "Such as spiffe://prod.example/ns/web",
-        ),
-    ] = None
-    entra: Annotated[
-        str | None,
-        _names(
-            "Identity",
-            "TENANT/OBJECT",
-            "A managed identity of Microsoft Entra, by ids.",
-            "TENANT/OBJECT: the ids of the tenant and of the identity",
-        ),
-    ] = None
-    oidc: Annotated[
-        str | None,
-        _names(
-            "Subject",
-            "SUBJECT",
-            "The sub of the tokens of any other issuer.",
-            "The sub of its tokens",
-        ),
-    ] = None
-    branch: Annotated[
-        str | None,
-        _names("Branch", "NAME", "With --github and --gitlab: of this branch.", "One of these"),
-    ] = None
-    tag: Annotated[
-        str | None, _names("Tag", "NAME", "With --github and --gitlab: of this tag.")
-    ] = None
-    environment: Annotated[
-        str | None, _names("Environment", "NAME", "With --github: of this environment.")
-    ] = None
-    owner_id: Annotated[
-        str | None,
-        _names(
-            "Id of the owner",
-            "NUMBER",
-            "With --github: the id of the owner.",
-            "owner.id in the answer of https://api.github.com/repos/OWNER/REPOSITORY",
-        ),
-    ] = None
-    repository_id: Annotated[
-        str | None,
-        _names(
-            "Id of the repository",
-            "NUMBER",
-            "With --github: that of the repository.",
-            "id in the same answer",
-        ),
-    ] = None
-    names_only: Annotated[
-        bool,
-        Member(
-            label="Its sub has no ids, as of most repositories made before July 15, 2026",
-            help="With --github: its sub has no ids, as of most repositories made before July 15,"
-            " 2026. The ids are compared as claims.",
-            control=Control.SWITCH,
-            option="--names-only",
-        ),
-    ] = False
-    project_id: Annotated[
-        str | None,
-        _names(
-            "Id of the project",
-            "NUMBER",
-            "With --gitlab: the id of the project.",
-            "project_id in its tokens",
-        ),
-    ] = None
-    namespace_id: Annotated[
-        str | None,
-        _names(
-            "Id of the group",
-            "NUMBER",
-            "With --gitlab: the id of the group.",
-            "namespace_id in its tokens",
-        ),
-    ] = None
+    kubernetes: Annotated[str | None, _ACCOUNT] = None
+    github: Annotated[str | None, _REPOSITORY] = None
+    gitlab: Annotated[str | None, _PROJECT] = None
+    spiffe: Annotated[str | None, _SPIFFE] = None
+    entra: Annotated[str | None, _IDENTITY] = None
+    oidc: Annotated[str | None, _SUBJECT] = None
+    branch: Annotated[str | None, _BRANCH] = None
+    tag: Annotated[str | None, _TAG] = None
+    environment: Annotated[str | None, _ENVIRONMENT] = None
+    owner_id: Annotated[str | None, _OWNER_ID] = None
+    repository_id: Annotated[str | None, _REPOSITORY_ID] = None
+    names_only: Annotated[bool, _NAMES_ONLY] = False
+    project_id: Annotated[str | None, _PROJECT_ID] = None
+    namespace_id: Annotated[str | None, _GROUP_ID] = None
 
 
 @dataclass(frozen=True)
