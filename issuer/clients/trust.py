@@ -88,7 +88,16 @@ class Trust(Fields):
             hint="The aud of its tokens",
         ),
     ] = None
-    claims: Annotated[dict[str, Any], AfterValidator(_claims)] = {}
+    claims: Annotated[
+        dict[str, Any],
+        AfterValidator(_claims),
+        Member(
+            label="Further claims",
+            help="Claims, each compared as a whole JSON value.",
+            hint='A JSON object; each is compared as a whole, such as {"ref_protected": "true"}',
+            control=Control.JSON,
+        ),
+    ] = {}
     once: Annotated[
         bool,
         Member(

@@ -5,6 +5,7 @@ from datetime import timedelta
 import httpx
 import pytest
 
+from issuer.clients import SecretFields
 from tests.builders import Credentials, Deployment
 from tests.drivers import TokenDriver
 from tests.oauth.refreshing import events
@@ -113,3 +114,19 @@ def test_a_rotation_is_cancelled(
     assert token_endpoint.client_credentials(new).error == "invalid_client"
     assert token_endpoint.client_credentials(old).status == httpx.codes.OK
     assert "Rotate the secret" in admin.get(PAGE).text
+
+
+def test_a_secret_is_deleted_with_the_tokens_of_the_client_if_a_box_is_ticked(
+    admin: Browser, deployment: Deployment, old: Credentials
+):
+    with deployment.changing() as work:
+        ids = [secret.id for secret in work.clients.secrets("ci-bot")]
+        ids.append(work.clients.add_secret("ci-bot", SecretFields())[0].id)
+    for secret_id, ticked in zip(ids, ({}, {"and_its_tokens": "yes"}), strict=True):
+        asked = send(admin, PAGE, do="delete-secret", secret_id=secret_id)
+        assert "Also revoke every token of the client" in asked.text
+        done = admin.follow(admin.submit(asked, PAGE, **ticked))
+        assert f"Deleted the secret {secret_id}." in done.text
+        assert len(events(deployment, "client.tokens_revoked")) == len(ticked)
+        assert ("--and-its-tokens" in done.text) is bool(ticked)
+        assert ("?and_its_tokens=true" in done.text) is bool(ticked)

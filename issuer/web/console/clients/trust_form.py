@@ -9,9 +9,9 @@ from issuer.clients.trust_presets import Workload, preset
 from issuer.composition import UnitOfWork
 from issuer.errors import InvalidField, NotFound
 from issuer.resources.resource_type import members_of
-from issuer.web.console.screens.resource_form import json_text, read_json, typed_members
+from issuer.web.console.screens.resource_form import as_typed, typed_members
 
-_OF_WORKLOAD = members_of(Workload)
+_OF_TRUST, _OF_WORKLOAD = members_of(Trust), members_of(Workload)
 
 
 def new_trust(work: UnitOfWork, form: Mapping[str, str], kind: str, *, create: bool) -> Trust:
@@ -19,33 +19,26 @@ def new_trust(work: UnitOfWork, form: Mapping[str, str], kind: str, *, create: b
 
     With `create`, the trusted issuers of GitHub and GitLab are created if they are missing.
     """
-    typed = typed_members(Workload, _OF_WORKLOAD, form)
-    given = {name: value for name, value in typed.items() if value}
+    workload = typed_members(Workload, _OF_WORKLOAD, form)
+    given = {name: value for name, value in workload.items() if value}
     found = preset(Workload.read({kind: "", **given}))
-    claims = {**found.claims, **_claims(form)}
+    typed = _typed(work, form)
+    issuer = typed["issuer"] or _issuer_for(work, found.issuer, create)
+    claims = {**found.claims, **typed["claims"]}
     try:
-        issuer = _typed_issuer(work, form) or _issuer_for(work, found.issuer, create)
-        return _read(form, issuer, found.subject, claims)
+        return Trust.read({**typed, "issuer": issuer, "subject": found.subject, "claims": claims})
     except InvalidField as error:
         raise error.renamed({"subject": kind}) from None
 
 
 def exact_trust(work: UnitOfWork, form: Mapping[str, str]) -> Trust:
     """The trust of a form with its members themselves; `InvalidField` if it cannot be one."""
-    issuer, subject = _typed_issuer(work, form), form.get("subject", "").strip()
-    return _read(form, issuer, subject, _claims(form))
+    return Trust.read(_typed(work, form))
 
 
 def trust_as_typed(trust: Trust) -> dict[str, str]:
     """The fields of the form for a change, with `trust`: what is changed."""
-    typed = {"once": "yes"} if trust.once else {}
-    return typed | {
-        "trust": trust.model_dump_json(),
-        "issuer": trust.issuer,
-        "subject": trust.subject,
-        "audience": trust.audience or "",
-        "claims": json_text(trust.claims),
-    }
+    return {**as_typed(_OF_TRUST, trust), "trust": trust.model_dump_json()}
 
 
 def in_words(trust: Trust, own_url: str) -> str:
@@ -59,22 +52,12 @@ def in_words(trust: Trust, own_url: str) -> str:
     return text + (" Each token is accepted once." if trust.once else "")
 
 
-def _read(form: Mapping[str, str], issuer: str, subject: str, claims: dict[str, Any]) -> Trust:
-    return Trust.read(
-        {
-            "issuer": issuer,
-            "subject": subject,
-            "audience": form.get("audience", "").strip() or None,
-            "claims": claims,
-            "once": "once" in form,
-        }
-    )
-
-
-def _typed_issuer(work: UnitOfWork, form: Mapping[str, str]) -> str:
-    typed = form.get("issuer", "").strip()
-    if typed and not work.trusted_issuers.exists(typed):
-        raise InvalidField("issuer", f"there is no trusted issuer {typed!r}")
+def _typed(work: UnitOfWork, form: Mapping[str, str]) -> dict[str, Any]:
+    typed = typed_members(Trust, _OF_TRUST, form)
+    if (issuer := typed["issuer"]) and not work.trusted_issuers.exists(issuer):
+        raise InvalidField("issuer", f"there is no trusted issuer {issuer!r}")
+    if not isinstance(typed["claims"], dict):
+        raise InvalidField("claims", "must be a JSON object")
     return typed
 
 
@@ -85,10 +68,3 @@ def _issuer_for(work: UnitOfWork, url: str | None, create: bool) -> str:
         return work.trusted_issuers.known_by_url(url, create=create).id
     except NotFound:
         raise InvalidField("issuer", f"create a trusted issuer for {url} first") from None
-
-
-def _claims(form: Mapping[str, str]) -> dict[str, Any]:
-    claims = read_json("claims", form.get("claims", ""), {})
-    if not isinstance(claims, dict):
-        raise InvalidField("claims", "must be a JSON object")
-    return claims

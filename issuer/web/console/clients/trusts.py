@@ -46,7 +46,8 @@ def add_trust(screen: ResourceScreen) -> Response:
         with _work(screen) as work:
             trust = new_trust(work, screen.form, kind, create=screen.is_confirmed)
             if screen.is_confirmed:
-                _set(screen, work, [*work.clients.get(screen.key).trusts, trust])
+                trusts = [*work.clients.get(screen.key).trusts, trust]
+                work.clients.update(screen.key, _body(trusts))
     except InvalidField as error:
         return _form_page(screen, kind, screen.form, field_errors(error))
     command = _command(screen, [*screen.resource.trusts, trust], _to_add(screen, trust))
@@ -65,7 +66,7 @@ def save_trust(screen: ResourceScreen) -> Response:
             trust = exact_trust(work, form)
             after = [trust if each == was else each for each in trusts]
             if screen.is_confirmed:
-                _set(screen, work, after)
+                work.clients.update(screen.key, _body(after))
     except InvalidField as error:
         return _form_page(screen, EXACT, form, field_errors(error))
     removal = REMOVE_TRUST.command(screen.key, was.model_dump_json())
@@ -114,10 +115,6 @@ def _kind(given: Mapping[str, str]) -> str:
 def _work(screen: ResourceScreen) -> AbstractContextManager[UnitOfWork]:
     """Changes nothing before it is confirmed."""
     return screen.operator.work(CLIENT.write if screen.is_confirmed else CLIENT.read)
-
-
-def _set(screen: ResourceScreen, work: UnitOfWork, trusts: list[Trust]) -> None:
-    work.clients.update(screen.key, _body(trusts))
 
 
 def _body(trusts: list[Trust]) -> dict[str, object]:
