@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from issuer.admin.api import RESOURCES
 from issuer.cli.program import app, imported
 from issuer.scopes import ISSUER_RESOURCES
 from issuer.server.own_routes import own_routes
@@ -76,6 +77,23 @@ def test_the_page_lists_every_endpoint():
         for route in own_routes("", has_metrics=True, has_registration=True, has_mail=True)
     }
     assert {path for path in paths if path not in text} == set()
+
+
+def test_the_page_lists_the_methods_of_every_path_of_the_admin_api():
+    routes: list[Any] = [route for resource in RESOURCES for route in resource.routes]
+    served: dict[str, set[str]] = {}
+    for route in routes:
+        served.setdefault(re.sub(r"{.*?}", "{}", route.path), set()).update(route.methods)
+    _, _, text = (DOCS / "reference" / "endpoints.md").read_text().partition("## Administration\n")
+    rows = re.findall(r"^\| (`/.*?) \| ([A-Z].*?) \|", text.partition("\n## ")[0], re.MULTILINE)
+    listed: dict[str, set[str]] = {}
+    for paths, methods in re.findall(
+        r"^\| (`/.*?) \| ([A-Z].*?) \|", text.partition("\n## ")[0], re.M
+    ):
+        names = [re.sub(r"{.*?}", "{}", each) for each in re.findall(r"`(/\S*)`", paths)]
+        of_each = methods.split("; ") if ";" in methods else [methods] * len(names)
+        listed |= {p: {*re.findall(r"\b[A-Z]+\b", m)} for p, m in zip(names, of_each, strict=True)}
+    assert {path: methods - {"HEAD", "OPTIONS"} for path, methods in served.items()} == listed
 
 
 def test_the_page_lists_every_grant_type():
