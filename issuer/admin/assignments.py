@@ -19,8 +19,6 @@ from issuer.admin.representations import (
 )
 from issuer.admin.routes import admin_router
 from issuer.clients import CLIENT
-from issuer.composition import UnitOfWork
-from issuer.errors import NotFound
 from issuer.fields.fields import Reason
 from issuer.fields.times import End
 from issuer.groups import GROUP
@@ -85,7 +83,7 @@ def assignments_router(principal: ResourceType[Any, Any]) -> APIRouter:
             work.new_privileges.keep(details.keep_credentials, details.keep_members)
             work.collection(principal).get(principal_id)
             if if_match is not None:
-                require_match(if_match, _assigned(work, principal_id, assignment))
+                require_match(if_match, work.assignments.find(principal_id, assignment))
             work.assignments.assign(principal_id, assignment, details.reason)
 
     @router.delete(
@@ -110,9 +108,8 @@ def assignments_router(principal: ResourceType[Any, Any]) -> APIRouter:
         with caller.work(principal.write) as work:
             work.collection(principal).get(principal_id)
             # RFC 9110 §13.2.1: where there is nothing to delete, the tag does not count.
-            if (assigned := _assigned(work, principal_id, assignment)) is None:
-                raise NotFound("assignment of the role", role)
-            require_match(if_match, assigned)
+            if if_match and (assigned := work.assignments.find(principal_id, assignment)):
+                require_match(if_match, assigned)
             work.assignments.unassign(principal_id, assignment, reason)
 
     return router
@@ -137,12 +134,6 @@ def _add_list(router: APIRouter, principal: ResourceType[Any, Any]) -> None:
             work.collection(principal).get(principal_id)
             held = work.assignments.roles_of(principal_id)
         return page_of("roles", held, etag, cursor, limit)
-
-
-def _assigned(work: UnitOfWork, principal_id: str, asked: Assignment) -> Assignment | None:
-    """The assignment of the role there, as it is stored; None if there is none."""
-    every = work.assignments.of(principal_id)
-    return next((each for each in every if each.place == asked.place), None)
 
 
 client_roles = assignments_router(CLIENT)

@@ -85,9 +85,13 @@ class Authority(AuthorityStore):
             self._before.trusted_issuers - before.trusted_issuers,
         )
 
+    def holds(self, scope: str) -> bool:
+        """Whether a held scope covers this one."""
+        return covers(self._held, scope)
+
     def require(self, scope: str) -> None:
         """`Forbidden`, naming the scope, unless a held scope covers it."""
-        if not covers(self._held, scope):
+        if not self.holds(scope):
             raise Forbidden(scope)
 
     def drop_lost_scopes(self) -> None:

@@ -14,8 +14,9 @@ from issuer.cli.confirming import Yes, confirming
 from issuer.cli.opening import changing, reading
 from issuer.cli.options import KEEPS, RoleName, instant, known_audiences
 from issuer.composition import UnitOfWork
-from issuer.fields.times import until
-from issuer.roles import Assignment, Assignments, HeldRole
+from issuer.operations import About
+from issuer.roles import Assignment, HeldRole
+from issuer.roles.operations import RolesOf, sentence_of
 
 _WHERE = {
     "audience": Annotated[
@@ -41,29 +42,17 @@ _ENDS = {
 
 
 def assignment_commands(
-    kind: str, example: str, find: Callable[[UnitOfWork, str], str], complete: Complete
+    roles: RolesOf, example: str, find: Callable[[UnitOfWork, str], Any], complete: Complete
 ) -> CommandApp:
-    """The commands for the roles of a `kind` of principal. `find` returns the id."""
+    """The commands for roles of clients, users or groups. `find` reads the argument."""
+    kind = roles.owner.kind
     app = new_app(f"Assign roles to a {kind}, at one audience or everywhere.")
     text = f"The id of the {kind}." if kind == "client" else f"The id or the name of the {kind}."
     principal = Annotated[str, argument(kind.upper(), text, complete)]
-    commands = AssignmentCommands(app, kind, example, find, principal)
+    commands = AssignmentCommands(app, roles, example, find, principal)
     commands.add_list()
-    commands.add(
-        "assign",
-        Assignments.assign,
-        "Assigned the role {role} to {principal}",
-        f"Assign a role to a {kind}, or change when an assignment ends.",
-        {**_ENDS, **KEEPS.get(kind, {})},
-        " --for 8h",
-    )
-    commands.add(
-        "unassign",
-        Assignments.unassign,
-        "Removed the role {role} from {principal}",
-        f"Remove a role from a {kind}, at the audience where it was assigned. Asks first.",
-        {"yes": Yes},
-    )
+    commands.add_assign()
+    commands.add_unassign()
     return app
 
 
@@ -72,13 +61,13 @@ class AssignmentCommands:
     """Adds commands to `app` that take a `principal`, an argument, which `find` reads."""
 
     app: CommandApp
-    kind: str
+    roles: RolesOf
     example: str
-    find: Callable[[UnitOfWork, str], str]
+    find: Callable[[UnitOfWork, str], Any]
     principal: Any
 
     def add_list(self) -> None:
-        kind = self.kind
+        kind = self.roles.owner.kind
         columns = ["role", "audience", "expires_at", *(["via"] if kind == "user" else [])]
         through = " `via` names the group that gives a role." if kind == "user" else ""
 
@@ -94,21 +83,61 @@ class AssignmentCommands:
         )
         def list_assignments(principal: str) -> None:
             with reading() as work:
-                held = work.assignments.roles_of(self.find(work, principal))
+                held = work.assignments.roles_of(self._id(work, principal))
             output.show_all(held, columns, _in_words)
 
-    def add(
-        self,
-        verb: str,
-        change: Callable[[Assignments, str, Assignment, str], None],
-        done: str,
-        summary: str,
-        more: dict[str, Any],
-        more_options: str = "",
-    ) -> None:
-        example = f"issuer {self.kind} role {verb} {self.example} web-runner"
+    def add_assign(self) -> None:
+        kind = self.roles.owner.kind
+        summary = f"Assign a role to a {kind}, or change when an assignment ends."
 
-        @self.app.command(
+        @self._command("assign", summary, {**_ENDS, **KEEPS.get(kind, {})}, " --for 8h")
+        def assign(
+            principal: str,
+            role: str,
+            audience: str | None = None,
+            everywhere: bool = False,
+            expires_at: datetime | None = None,
+            duration: datetime | None = None,
+            reason: str = "",
+            keep_credentials: list[str] | None = None,
+            keep_members: list[str] | None = None,
+        ) -> None:
+            if expires_at is not None and duration is not None:
+                raise typer.BadParameter("give either --expires-at TIME or --for DURATION")
+            end = {"expires_at": expires_at or duration}
+            assignment = _assignment(role, audience, everywhere=everywhere, **end)
+            with changing(keep_credentials, keep_members) as work:
+                work.assignments.assign(self._id(work, principal), assignment, reason)
+            _say("assign", principal, assignment)
+
+    def add_unassign(self) -> None:
+        kind = self.roles.owner.kind
+        summary = f"Remove a role from a {kind}, at the audience where it was assigned. Asks first."
+
+        @self._command("unassign", summary, {"yes": Yes})
+        def unassign(
+            principal: str,
+            role: str,
+            audience: str | None = None,
+            everywhere: bool = False,
+            reason: str = "",
+            yes: bool = False,
+        ) -> None:
+            assignment, owner_id = _assignment(role, audience, everywhere=everywhere), principal
+            for confirmation in confirming(yes=yes):
+                with confirmation, changing() as work:
+                    owner_id = self._id(work, owner_id)
+                    about = About(owner_id, principal, role)
+                    question = self.roles.question_to_unassign(work, about, assignment)
+                    work.assignments.unassign(owner_id, assignment, reason)
+                    confirmation.require_answer(question, of_scripts=True)
+            _say("unassign", principal, assignment)
+
+    def _command(
+        self, verb: str, summary: str, more: dict[str, Any], more_options: str = ""
+    ) -> Callable[[Callable[..., None]], Callable[..., None]]:
+        example = f"issuer {self.roles.owner.kind} role {verb} {self.example} web-runner"
+        return self.app.command(
             verb,
             parameters={"principal": self.principal, "role": RoleName, **_WHERE, **more},
             help=f"""{summary}
@@ -119,41 +148,25 @@ class AssignmentCommands:
               {example} --everywhere{more_options}
             """,
         )
-        def change_assignment(
-            principal: str,
-            role: str,
-            audience: str | None = None,
-            everywhere: bool = False,
-            expires_at: datetime | None = None,
-            duration: datetime | None = None,
-            reason: str = "",
-            keep_credentials: list[str] | None = None,
-            keep_members: list[str] | None = None,
-            yes: bool = False,
-        ) -> None:
-            # Exactly one of both, so that no role applies everywhere by mistake.
-            if everywhere == (audience is not None):
-                raise typer.BadParameter("give either --audience ID or --everywhere")
-            if expires_at is not None and duration is not None:
-                raise typer.BadParameter("give either --expires-at TIME or --for DURATION")
-            members: dict[str, object] = {"role": role, "audience": audience}
-            if verb == "assign":
-                members["expires_at"] = expires_at or duration
-            assignment = Assignment.read(members)
 
-            principal_id = principal
-            for confirmation in confirming(yes=yes):
-                with confirmation, changing(keep_credentials, keep_members) as work:
-                    principal_id = self.find(work, principal_id)
-                    change(work.assignments, principal_id, assignment, reason)
-                    if verb == "unassign":
-                        loss = f"unassign the role {role} from {principal}, {assignment.where}"
-                        confirmation.require(loss)
-            output.say(
-                f"{done.format(role=role, principal=principal)}, {assignment.where}"
-                f"{until(assignment.expires_at)}.",
-                {f"{verb}ed": assignment.model_dump(mode="json", exclude_unset=True)},
-            )
+    def _id(self, work: UnitOfWork, principal: str) -> str:
+        return self.roles.owner.key_of(self.find(work, principal))
+
+
+def _assignment(
+    role: str, audience: str | None, *, everywhere: bool, **end: datetime | None
+) -> Assignment:
+    # Exactly one of both, so that no role applies everywhere by mistake.
+    if everywhere == (audience is not None):
+        raise typer.BadParameter("give either --audience ID or --everywhere")
+    return Assignment.read({"role": role, "audience": audience, **end})
+
+
+def _say(verb: str, principal: str, assignment: Assignment) -> None:
+    output.say(
+        sentence_of(verb, principal, assignment),
+        {f"{verb}ed": assignment.model_dump(mode="json", exclude_unset=True)},
+    )
 
 
 def _in_words(held: HeldRole) -> dict[str, str]:

@@ -10,6 +10,7 @@ from issuer.clients.rotation import Rotations, how_last_used
 from issuer.clients.trust import Trust, named_trusts
 from issuer.errors import NotFound
 from issuer.operations import About, Creation, Flag, Operation, OperationQuestion, PartOf
+from issuer.roles.operations import RolesOf
 
 
 class ClientWork(Protocol):
@@ -232,6 +233,7 @@ REMOVE_TRUST = Operation[ClientWork](
     patch=_without_trust,
     done="Removed the trust in {subject} of {issuer}.",
 )
+CLIENT_ROLES = RolesOf(CLIENT)
 OPERATIONS: tuple[Operation[ClientWork] | Creation[ClientWork], ...] = (
     Operation(
         name="revoke_client_tokens",

@@ -1,6 +1,6 @@
 """One administrative transaction."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,7 @@ from issuer.refresh_tokens import Lifetimes
 from issuer.resources import Collection, ResourceType, Transaction
 from issuer.resources.resource_type import FieldsT, ModelT
 from issuer.revocations import Revocations
-from issuer.roles import Assignments, Roles
+from issuer.roles import Assignments, HeldRole, Roles
 from issuer.sign_in.factors import Factors
 from issuer.sign_in.identities import Identities
 from issuer.sign_in.invitations import Invitations
@@ -34,6 +34,7 @@ from issuer.sign_in.sessions import SentForms
 from issuer.token_exchange.delegations import Delegations
 from issuer.tokens.revoking import TokenRevocations
 from issuer.trusted_issuers import TrustedIssuers
+from issuer.users import USER
 from issuer.users.users import Users
 from issuer.verifiers.known_verifiers import KnownVerifiers
 from issuer.vocabulary import SigningAlgorithm
@@ -180,6 +181,20 @@ class UnitOfWork:
         """The resources of this type: the attribute named by its plural."""
         found: Collection[Any, FieldsT, ModelT] = getattr(self, resource_type.attribute)
         return found
+
+    def effect_on_users(
+        self, user_ids: Sequence[str], gained: Sequence[HeldRole], lost: Sequence[HeldRole]
+    ) -> tuple[str, ...]:
+        """Which of the users gain and lose what with these roles, for callers who may read users.
+
+        None of the roles is assigned to a user itself.
+        """
+        from issuer.manifest.rights import effect_on_users  # noqa: PLC0415 - only to ask
+
+        if not self.authority.holds(USER.read):
+            return ()
+        shifts = effect_on_users(self, user_ids, gained, lost)
+        return tuple(line for shift in shifts for line in shift.lines())
 
     def deleted_with_user(self, user_id: str) -> dict[str, int]:
         """How many of what a user has would be deleted with it, by singular."""

@@ -14,6 +14,7 @@ from issuer.resources import ResourceType
 # The unit of work, with what the declaration uses of it.
 Work = TypeVar("Work")
 Item = TypeVar("Item", bound=BaseModel)
+_POINTS = 10  # in a sentence
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,16 +67,21 @@ class OperationQuestion:
     """Sentences against it: it is done only if somebody confirms them."""
     ends: str = ""
     """What it ends: when that has changed, it is asked again. By default all that is said."""
+    points: tuple[str, ...] = ()
+    """What `why` is about, one a line."""
 
     @property
     def says(self) -> str:
-        """All but what to do."""
-        return " ".join([*self.warnings, self.why])
+        """All but what to do, with some of the points."""
+        sentences = [*self.warnings, self.why, *(f"{point}." for point in self.points[:_POINTS])]
+        if (more := len(self.points) - _POINTS) > 0:
+            sentences.append(f"And {more:,} more such changes.")
+        return " ".join(sentences)
 
     @property
     def subject(self) -> str:
         """A digest of what a confirmation is for."""
-        ends = [self.ends or [self.what, self.why], bool(self.warnings)]
+        ends = [self.ends or [self.what, self.why, *self.points], bool(self.warnings)]
         return hashlib.sha256(json.dumps(ends).encode()).hexdigest()
 
 

@@ -116,6 +116,11 @@ class Assignments(AssignmentStore):
         found = self.of_each([principal_id])[principal_id]
         return sorted(found, key=lambda each: (each.role, each.audience or ""))
 
+    def find(self, principal_id: str, assignment: Assignment) -> Assignment | None:
+        """What is assigned at exactly this place, with its end; None if nothing is."""
+        row = self._find(principal_id, assignment)
+        return None if row is None or has_ended(row.expires_at, self._clock()) else _assignment(row)
+
     def of_each(self, principal_ids: Sequence[str]) -> dict[str, list[Assignment]]:
         """The assignments of each principal, by its id, in no order; one query."""
         assigned: dict[str, list[Assignment]] = {fold_id(each): [] for each in principal_ids}
@@ -130,7 +135,7 @@ class Assignments(AssignmentStore):
     def roles_of_all(self, principal_ids: Sequence[str]) -> dict[str, list[HeldRole]]:
         """The roles that each holds, those of a user through groups and trusted issuers included.
 
-        By the id of the principal; in the order of `held_by`. One query.
+        By the id of the principal; in the order of `roles_of`. One query.
         """
         grants = load_role_grants(self.session, principal_ids, self._clock())
         return {

@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from issuer.operations import About, Operation, OperationQuestion
+from issuer.roles.operations import RolesOf
 from issuer.users.user import USER
 from issuer.users.users import Users
 
@@ -25,6 +26,7 @@ def _revoking(_: UserWork, about: About) -> OperationQuestion:
     )
 
 
+USER_ROLES = RolesOf(USER)
 OPERATIONS: tuple[Operation[UserWork], ...] = (
     Operation(
         name="revoke_user_tokens",

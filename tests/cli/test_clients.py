@@ -247,7 +247,7 @@ def test_roles_are_assigned_and_unassigned(cli: Cli, ci_bot: dict[str, object]):
         {"role": "runner", "audience": "my-os", "expires_at": None, "via": None},
     ]
     assert cli.done("client", "role", "unassign", *there, "--yes") == (
-        "Removed the role runner from ci-bot, at my-os.\n"
+        "The role runner is unassigned from ci-bot, at my-os.\n"
     )
     assert "no assignment" in cli("client", "role", "unassign", *there, "--yes").sentence
     assert "in use by ci-bot" in cli("role", "delete", "runner").sentence
@@ -264,7 +264,7 @@ def test_a_role_is_assigned_for_some_hours(cli: Cli, ci_bot: dict[str, object]):
     end = datetime.fromisoformat(role["expires_at"])
     assert abs(end - begun - timedelta(hours=8)) < timedelta(minutes=5)
     until = f"{end:%Y-%m-%d %H:%M} UTC"
-    assert said == f"Assigned the role runner to ci-bot, at my-os, until {until}.\n"
+    assert said == f"The role runner is assigned to ci-bot, at my-os, until {until}.\n"
     assert f"{end:%Y-%m-%dT%H:%M:%SZ}" in cli.done("client", "role", "list", "ci-bot")
     cli.done(*there, "--expires-at", "2099-03-01")
     (role,) = cli.json("client", "role", "list", "ci-bot")["items"]

@@ -41,7 +41,7 @@ ASKING = [
     ("user update alice --email=", "This would empty email of the user usr_"),
     (
         "client role unassign ci-bot runner --everywhere",
-        "This would unassign the role runner from ci-bot, ev",
+        "Unassign runner from ci-bot, everywhere? ci-bot loses agents:run.",
     ),
     ("role delete runner --cascade", "This would delete the role runner, in use by ci-bot."),
     ("user revoke-tokens alice", "Sign alice out everywhere? Every session ends"),

@@ -80,7 +80,12 @@ def test_explain_names_the_group(cli: Cli, platform: None):
 
 def test_a_group_loses_a_role_and_its_name_can_be_used_again(cli: Cli, platform: None):
     unassign = ["group", "role", "unassign", "platform", "web-runner", "--audience", "my-os"]
-    assert "Add --yes" in cli(*unassign).sentence
+    asked = cli(*unassign).sentence
+    assert asked.startswith("Unassign web-runner from platform, at my-os? platform loses agents:")
+    assert "It has 2 members. The access tokens that members have now are revoked;" in asked
+    assert (
+        "alice loses agents:web:run at my-os. bob loses agents:web:run at my-os. Add --yes" in asked
+    )
     cli.done(*unassign, "--yes")
     assert cli.json("user", "role", "list", "alice")["items"] == []
     cli.done("group", "update", "platform", "--name", "Operations")

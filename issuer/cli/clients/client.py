@@ -21,7 +21,7 @@ from issuer.cli.operations import OperationCommands
 from issuer.cli.options import ClientId, known_clients, known_roles
 from issuer.clients import CLIENT, Client
 from issuer.clients.documents import read_document
-from issuer.clients.operations import KEYS, OPERATIONS, ROTATION, SECRETS, TRUSTS
+from issuer.clients.operations import CLIENT_ROLES, KEYS, OPERATIONS, ROTATION, SECRETS, TRUSTS
 from issuer.composition import UnitOfWork
 from issuer.fields.text import with_counts
 from issuer.roles import Assignment
@@ -36,7 +36,7 @@ trusts = operations.part(TRUSTS, OPERATIONS, explain=explain_trust)
 trusts.command("add", parameters=OPTIONS_OF_TRUSTS)(add_trust)
 app.add_typer(
     assignment_commands(
-        "client", "ci-bot", lambda work, name: work.clients.get(name).client_id, known_clients
+        CLIENT_ROLES, "ci-bot", lambda work, name: work.clients.get(name), known_clients
     ),
     name="role",
 )

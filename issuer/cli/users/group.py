@@ -14,15 +14,11 @@ from issuer.composition import UnitOfWork
 from issuer.fields.text import with_counts
 from issuer.fields.usernames import fold_username
 from issuer.groups import GROUP, Group, GroupMember
+from issuer.groups.operations import GROUP_ROLES
 from issuer.roles import HeldRole
 
 app = new_app("Groups of users, whose members hold the roles of the group.")
-app.add_typer(
-    assignment_commands(
-        "group", "platform", lambda work, name: find_group(work, name).id, known_groups
-    ),
-    name="role",
-)
+app.add_typer(assignment_commands(GROUP_ROLES, "platform", find_group, known_groups), name="role")
 commands = CollectionCommands(app, GROUP, GroupName, find_group, "name")
 
 _NAMED = 20  # members

@@ -23,14 +23,11 @@ from issuer.fields.text import with_counts
 from issuer.roles import HeldRole
 from issuer.sign_in import InvitationFields
 from issuer.users import USER, User
-from issuer.users.operations import OPERATIONS
+from issuer.users.operations import OPERATIONS, USER_ROLES
 
 _GENERATED_BYTES = 18  # 24 characters
 app = new_app("People with a password (RFC 6749 §1.1), by id or user name.")
-app.add_typer(
-    assignment_commands("user", "alice", lambda work, name: find_user(work, name).id, known_users),
-    name="role",
-)
+app.add_typer(assignment_commands(USER_ROLES, "alice", find_user, known_users), name="role")
 operations = OperationCommands(app, UserName, find_user, "alice")
 add_sign_in(operations)
 commands = CollectionCommands(app, USER, UserName, find_user, "username")

@@ -7,11 +7,10 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from issuer.composition import UnitOfWork
-from issuer.directory import Rights, Through
+from issuer.directory import Rights
 from issuer.errors import AlreadyExists, InvalidField, NotFound
 from issuer.groups import GROUP, Group, GroupMember
-from issuer.manifest.rights import effect_on_users
-from issuer.roles import Assignment, HeldRole
+from issuer.groups.operations import GROUP_ROLES, REVOKED, effect_on_members
 from issuer.users import USER
 from issuer.values import lazy_property
 from issuer.web.console.rights.assignments import ASSIGNING, PrincipalScreen, assignments_section
@@ -23,11 +22,9 @@ from issuer.web.console.screens.resource_form import ResourceForm, field_errors
 from issuer.web.console.screens.views import PAGE, Command, Listing, counted
 
 FORM = ResourceForm(GROUP)
-_CONSIDERED = 50  # members
-_ENDS = "The access tokens that members have now are revoked; their applications get new ones."
 
 
-def _unassign_address(form: Mapping[str, str], error: AlreadyExists) -> str:
+def _taken_field(form: Mapping[str, str], error: AlreadyExists) -> str:
     return "id" if error.name == form.get("id", "").strip() else "name"
 
 
@@ -41,13 +38,13 @@ class GroupsScreen(CollectionScreen):
         return {"members": work.groups.count_members(*(each.id for each in groups))}
 
     def taken(self, error: AlreadyExists) -> str:
-        return _unassign_address(self.form, error)
+        return _taken_field(self.form, error)
 
 
 class OneGroupScreen(PrincipalScreen):
     """`?after=` pages the members; `?edit=yes` is the form."""
 
-    FORM = FORM
+    FORM, ROLES = FORM, GROUP_ROLES
     ACTIONS = {
         **changes_of(GROUP),
         **ASSIGNING,
@@ -83,7 +80,7 @@ class OneGroupScreen(PrincipalScreen):
         return resource.name
 
     def taken(self, error: AlreadyExists) -> str:
-        return _unassign_address(self.form, error)
+        return _taken_field(self.form, error)
 
     def page(self, **shown: Any) -> Response:
         key, operator = self.key, self.operator
@@ -118,7 +115,7 @@ class OneGroupScreen(PrincipalScreen):
         with self.operator.work(GROUP.read) as work:
             users = _users(work, self.form.get("users", "").splitlines())
             gained = work.assignments.roles_of(self.key)
-            points = self._effects(work, [each.user_id for each in users], gained, ())
+            points = effect_on_members(work, self.key, [user.user_id for user in users], gained, ())
         names = _name_of(users)
         command = self.command(("member", "add", self.key, *(each.username for each in users)), "")
         if not self.is_confirmed:
@@ -140,12 +137,12 @@ class OneGroupScreen(PrincipalScreen):
         with self.operator.work(GROUP.read) as work:
             member = work.groups.member(self.key, user_id)
             lost = work.assignments.roles_of(self.key)
-            points = self._effects(work, [user_id], (), lost)
+            points = effect_on_members(work, self.key, [user_id], (), lost)
         command = self.command(
             ("member", "remove", self.key, member.username, "--yes"), "DELETE", "members", user_id
         )
         if not self.is_confirmed:
-            ends = f" {_ENDS}" if lost else ""
+            ends = f" {REVOKED}" if lost else ""
             question = f"Remove {member.username} from {self.name}?"
             return self.confirm(
                 (question, f"{_shift_in_words(points, 'lose')}{ends}", "Remove"),
@@ -159,24 +156,10 @@ class OneGroupScreen(PrincipalScreen):
             command,
         )
 
-    def about_assigning(self, assignment: Assignment, *, assigned: bool) -> dict[str, Any]:
-        """For the question: what members gain or lose."""
-        role = HeldRole(**assignment.model_dump())
-        with self.operator.work(GROUP.read) as work:
-            for each in work.assignments.roles_of(self.key) if assigned else ():
-                role = each if each.place == assignment.place else role
-            ids = [e.user_id for e in work.groups.members(self.key, None, _CONSIDERED)]
-            points = self._effects(work, ids, *(((), [role]) if assigned else ([role], ())))
-            number = work.groups.count_members(self.key)[self.key]
-        members = f"It has {counted(number)} {'member' if number == 1 else 'members'}."
-        some = [f"Of the first {_CONSIDERED}:"] if points and number > _CONSIDERED else []
-        ends = [_ENDS] if assigned and number else []
-        return {"sentences": [members, *ends, *some], "points": points}
-
     def before_deletion(self, work: UnitOfWork) -> Deletion:
         number = work.groups.count_members(self.key)[self.key]
         roles = len(work.assignments.of(self.key))
-        ends = f" {_ENDS}" if number and roles else ""
+        ends = f" {REVOKED}" if number and roles else ""
         return Deletion(
             f"It has {number:,} {'member' if number == 1 else 'members'} and {roles:,}"
             f" {'role' if roles == 1 else 'roles'}, which its members lose unless they hold them"
@@ -186,24 +169,6 @@ class OneGroupScreen(PrincipalScreen):
     def wrong(self, error: InvalidField) -> Response:
         sentence = f"Nothing was changed. {error}"
         return self.page(values=self.form, errors=field_errors(error), error=sentence)
-
-    def _effects(
-        self,
-        work: UnitOfWork,
-        user_ids: Sequence[str],
-        gained: Sequence[HeldRole],
-        lost: Sequence[HeldRole],
-    ) -> tuple[str, ...]:
-        """Who gains and loses what, for those who may read users."""
-        if not self.operator.holds(USER.read):
-            return ()
-        via = Through(self.name, self.key)
-        shifts = effect_on_users(
-            work,
-            user_ids[:_CONSIDERED],
-            *([each.model_copy(update={"via": via}) for each in some] for some in (gained, lost)),
-        )
-        return tuple(line for each in shifts for line in each.lines())
 
 
 def _users(work: UnitOfWork, lines: Sequence[str]) -> list[GroupMember]:

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from issuer.audiences import AUDIENCE
 from issuer.clients import CLIENT, Client, ClientFields, SecretFields
-from issuer.clients.operations import OPERATIONS
+from issuer.clients.operations import CLIENT_ROLES, OPERATIONS
 from issuer.directory import ClientRecord
 from issuer.resources.resource_type import members_of
 from issuer.values import lazy_property
@@ -37,7 +37,7 @@ class OneClientScreen(PrincipalScreen):
     `?kind=` is the form for a new trust of that kind, `?trust=` that for an existing one.
     """
 
-    FORM = FORM
+    FORM, ROLES = FORM, CLIENT_ROLES
     MAX_FORM = MAX_BYTES
     FORMS = {"kind": trusts.show_new_trust, "trust": trusts.show_trust}
     ACTIONS = {

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 from starlette.responses import Response
@@ -15,11 +15,12 @@ from issuer.directory import ClientRecord, Rights, UserRecord
 from issuer.errors import InvalidField, NotFound
 from issuer.fields.fields import Fields, Reason
 from issuer.fields.ids import fold_id
-from issuer.fields.times import has_ended, in_json, instant_from, until, utc
+from issuer.fields.times import has_ended, in_json, instant_from
 from issuer.groups import GROUP
+from issuer.operations import About
 from issuer.resources import ResourceType
 from issuer.roles import ROLE, Assignment
-from issuer.scopes import covers
+from issuer.roles.operations import RolesOf, sentence_of
 from issuer.users import USER
 from issuer.values import lazy_property
 from issuer.web.console.rights.effective_rights import include_issuer
@@ -30,7 +31,6 @@ from issuer.web.console.screens.views import MOST_COUNTED, PAGE, Command, Listin
 
 _PLACES = 5
 _SHOWN = 100
-_NAMED = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +101,7 @@ class PrincipalScreen(ResourceScreen):
     What a role gives decides who may assign it, not what the principal has.
     """
 
+    ROLES: ClassVar[RolesOf]
     ON_OTHERS = ("assign", "unassign")
 
     @lazy_property
@@ -122,60 +123,38 @@ class PrincipalScreen(ResourceScreen):
         """Whether it has rights at the issuer itself."""
         return include_issuer(self.rights, self.parts.settings.url)
 
-    def about_assigning(self, assignment: Assignment, *, assigned: bool) -> dict[str, Any]:
-        """What the question says instead or besides; `assigned`: it would be unassigned."""
-        return {}
-
     def assign(self) -> Response:
         """Or `unassign`: asks first. `InvalidField` for the fields of the form."""
-        assignment, do = _assignment(self.form, self.parts.clock()), self.form["do"]
+        assignment, verb = _assignment(self.form, self.parts.clock()), self.form["do"]
         reason = _Reason.read({"reason": self.form.get("reason", "").strip()}).reason
-        command = self.commands.assignment(self.TYPE, self.key, assignment, do, reason)
+        command = self.commands.assignment(self.TYPE, self.key, assignment, verb, reason)
         if not self.is_confirmed:
             return self._ask_to_assign(assignment, command, reason)
 
         def change(work: UnitOfWork) -> None:
-            if do == "assign":
+            if verb == "assign":
                 work.assignments.assign(self.key, assignment, reason)
             else:
                 work.assignments.unassign(self.key, assignment, reason)
 
-        done = "assigned to" if do == "assign" else "unassigned from"
-        where = f"{assignment.where}{until(assignment.expires_at)}"
-        sentence = f"The role {assignment.role} is {done} {self.name}, {where}."
-        return self.done(change, sentence, command)
+        return self.done(change, sentence_of(verb, self.name, assignment), command)
 
     def _ask_to_assign(self, assignment: Assignment, command: Command, reason: str) -> Response:
-        do, name = self.form["do"], self.name
+        is_end, roles = self.form["do"] == "unassign", self.ROLES
+        ask = roles.question_to_unassign if is_end else roles.question_to_assign
         with self.operator.work(self.TYPE.read) as work:
-            scopes = _scopes_of(work, assignment)
-            assigned = work.assignments.of(self.key)
-        is_assigned = do == "unassign"
-        named = _difference(self.rights, assignment, scopes, assigned=is_assigned)
-        if not self.operator.holds(ROLE.read):
-            named = "the scopes of the role, unless it holds them otherwise"
-        if do == "assign":
-            ends = until(assignment.expires_at)
-            what = f"Assign {assignment.role} to {name}, {assignment.where}{ends}?"
-            why = f"{name} gains {named or 'no scope that it does not hold already'}."
-            why += " It applies to the next token, within a second."
-            for each in assigned:
-                if each.place == assignment.place:
-                    what = f"Change when {assignment.role} of {name} ends, {assignment.where}?"
-                    why = f"It {_ends(each)} now. After the change it {_ends(assignment)}."
-        else:
-            what = f"Unassign {assignment.role} from {name}, {assignment.where}?"
-            why = f"{name} loses {named or 'no scope: it holds them otherwise as well'}."
-            if self.TYPE is not GROUP:
-                why += " Tokens issued before keep what they have until they expire or are revoked."
-        more = self.about_assigning(assignment, assigned=is_assigned)
-        why = " ".join([why, *more.pop("sentences", ())])
+            try:
+                question = ask(work, About(self.key, self.name, assignment.role), assignment)
+            except NotFound as error:
+                if error.kind not in {"role", "audience"}:
+                    raise
+                raise InvalidField(error.kind, str(error)) from None
         where = assignment.audience
         fields = {"role": assignment.role}
         fields |= {"audience": where} if where else {"everywhere": "yes"}
         fields |= {"until": in_json(assignment.expires_at) or "", "reason": reason}
-        question = what, why, do.capitalize()
-        return self.confirm(question, command, fields, is_dangerous=is_assigned, **more)
+        asked = question.what, question.why, question.button
+        return self.confirm(asked, command, fields, is_dangerous=is_end, points=question.points)
 
 
 ASSIGNING = dict.fromkeys(PrincipalScreen.ON_OTHERS, PrincipalScreen.assign)
@@ -183,11 +162,6 @@ ASSIGNING = dict.fromkeys(PrincipalScreen.ON_OTHERS, PrincipalScreen.assign)
 
 class _Reason(Fields):
     reason: Reason
-
-
-def _ends(assignment: Assignment) -> str:
-    end = assignment.expires_at
-    return "lasts" if end is None else f"ends at {utc(end)}"
 
 
 def _assignment(form: Mapping[str, str], now: datetime) -> Assignment:
@@ -203,36 +177,3 @@ def _assignment(form: Mapping[str, str], now: datetime) -> Assignment:
     if has_ended(end, now):
         raise InvalidField("until", "is in the past")
     return Assignment.of(role, audience, everywhere=everywhere, expires_at=end)
-
-
-def _scopes_of(work: UnitOfWork, assignment: Assignment) -> list[str]:
-    """The scopes of the role; `Forbidden` if the answer to the question could only be refused."""
-    try:
-        role = work.roles.get(assignment.role)
-        if assignment.audience is not None:
-            work.audiences.get(assignment.audience)
-    except NotFound as error:
-        raise InvalidField(error.kind, str(error)) from None
-    work.authority.authorize_change(scopes=role.scopes)
-    return role.scopes
-
-
-def _difference(
-    rights: Rights, assignment: Assignment, scopes: list[str], *, assigned: bool
-) -> str:
-    """The `scopes` that are not held otherwise, in words; empty if there is none."""
-    others = _other_scopes(rights, assignment, assigned=assigned)
-    difference = [scope for scope in sorted(scopes) if not covers(others, scope)]
-    more = len(difference) - _NAMED
-    return ", ".join(difference[:_NAMED]) + (f" and {more:,} more scopes" if more > 0 else "")
-
-
-def _other_scopes(rights: Rights, assignment: Assignment, *, assigned: bool) -> set[str]:
-    """The scopes held where the assignment applies, without what it gives."""
-    held = set(rights.direct)
-    for grant in rights.roles:
-        what = (grant.role, grant.audience_id)
-        is_this = not grant.through and what == (assignment.role, assignment.audience)
-        if grant.audience_id in {None, assignment.audience} and not (assigned and is_this):
-            held |= grant.scopes
-    return held

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from issuer.fields.times import in_json
 from issuer.resources.resource_type import Control, Member, ResourceType
 from issuer.roles import Assignment
+from issuer.roles.operations import command_of, request_of
 from issuer.web.console.screens.views import Command
 
 _BEARER = '-H "Authorization: Bearer $TOKEN"'
@@ -61,28 +61,17 @@ class Commands:
 
     def assignment(
         self,
-        principal_type: ResourceType[Any, Any],
+        owner: ResourceType[Any, Any],
         key: str,
         assignment: Assignment,
-        do: str,
+        verb: str,
         reason: str = "",
     ) -> Command:
-        """What `assign` or `unassign` a role of a client or a user."""
-        where = assignment.audience
-        options = ["--everywhere"] if where is None else ["--audience", where]
-        query = {"everywhere": "true"} if where is None else {"audience": where}
-        members = {"expires_at": in_json(assignment.expires_at), "reason": reason}
-        details = {name: value for name, value in members.items() if value}
-        options += [part for n, v in details.items() for part in (f"--{n.replace('_', '-')}", v)]
-        is_assigned = do == "assign"
-        return self.of_resources(
-            principal_type,
-            ("role", do, key, assignment.role, *options),
-            "PUT" if is_assigned else "DELETE",
-            (key, "roles", assignment.role),
-            details if is_assigned and details else None,
-            urlencode(query if is_assigned else query | details),
-        )
+        """The command that assigns or unassigns a role."""
+        cli = command_of(owner, verb, key, assignment, reason)
+        request = request_of(owner, verb, key, assignment, reason)
+        query = urlencode(request.query)
+        return self.command(cli, request.method, request.path, request.body, query)
 
 
 def as_options(members: Mapping[str, Member], given: Mapping[str, object]) -> list[str]:

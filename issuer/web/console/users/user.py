@@ -43,7 +43,7 @@ class OneUserScreen(PrincipalScreen):
     `?edit=yes` is the form.
     """
 
-    FORM = FORM
+    FORM, ROLES = FORM, operations.USER_ROLES
     ACTIONS = {
         **changes_of(USER),
         **ASSIGNING,
