@@ -198,15 +198,12 @@ def _has(node: ast.AST) -> bool:
 
 
 def test_what_ends_something_has_a_question():
-    declared = [
-        each
-        for path in (ROOT / "issuer").glob("*/operations.py")
-        if path.parent.name not in {"admin", "cli"}
-        for each in import_module(f"issuer.{path.parent.name}.operations").OPERATIONS
-    ]
-    assert len(declared) > 10
+    packages = [path.parent.name for path in (ROOT / "issuer").glob("*/operations.py")]
+    modules = [import_module(f"issuer.{each}.operations") for each in packages]
+    declared = [each for module in modules for each in getattr(module, "OPERATIONS", ())]
     operations = [each for each in declared if isinstance(each, Operation)]
-    assert {each.name for each in operations if each.question is None} == ENDS_NOTHING
+    assert len(operations) > 10
+    assert {each.name for each in operations if each.question is None} <= ENDS_NOTHING
 
 
 def test_a_renderer_reads_from_top_to_bottom():

@@ -38,7 +38,7 @@ def test_a_secret_is_rotated_with_evidence(person: PersonAtConsole, issuer: Runn
     person.press("Finish: delete the old secret")
     assert "will be refused within a second" in person.screen
     person.press("Delete the old secret")
-    assert "the new secret stays" in person.notice
+    assert "Deleted the old secrets; the new secret" in person.notice
     assert issuer.token_endpoint.client_credentials(old).error == "invalid_client"
     assert issuer.token_endpoint.client_credentials(new).status == httpx.codes.OK
 
