@@ -129,7 +129,7 @@ def entries(issuer: TrustedIssuer) -> int:
 def request_cost(issuer: TrustedIssuer, token: str) -> float:
     """Microseconds."""
     issuer.claims(token)
-    return per_call(lambda: issuer.remembered(token)) * 1e6
+    return per_call(lambda: issuer.recall(token)) * 1e6
 
 
 def is_good(verifier: TrustedIssuer, token: str) -> bool:

@@ -64,11 +64,11 @@ def places_within(app: Any, path: str = "", guards: tuple[Guard, ...] = ()) -> I
     guards = (*guards, *_guards_on(app, path))
     yield MountedApp(path, app, guards)
     for route in getattr(app, "routes", ()):
-        if (inner := mounted_by(route)) is not None:
+        if (inner := mounted_app(route)) is not None:
             yield from places_within(inner, path + getattr(route, "path", ""), guards)
 
 
-def mounted_by(route: Any) -> Any:
+def mounted_app(route: Any) -> Any:
     """The app that `route` mounts; None for other routes."""
     inner = getattr(route, "app", None)
     is_app = getattr(inner, "routes", None) is not None and hasattr(inner, "state")
@@ -125,7 +125,7 @@ def serves(app: Any, method: str, path: str) -> bool:
     """Whether a route of `app` itself answers, not of an app mounted in it."""
     request = {"type": "http", "method": method, "path": path, "root_path": "", "headers": []}
     return any(
-        mounted_by(route) is None and route.matches(dict(request))[0].name == "FULL"
+        mounted_app(route) is None and route.matches(dict(request))[0].name == "FULL"
         for route in app.routes
     )
 

@@ -32,15 +32,15 @@ def observe() -> None:
     ):
         if set(inspect.signature(function).parameters) != set(parameters):
             raise InvalidConfiguration(agno_hook.changed())
-    agno_hook.replace(scopes.has_required_scopes, _observed_requirement(scopes.has_required_scopes))
+    agno_hook.replace(scopes.has_required_scopes, _observe_requirement(scopes.has_required_scopes))
     # Before 3.1, a check of one id looks it up among all accessible ids of that action.
     looks_up_action = not hasattr(auth, "acheck_resource_access")
-    listed = _observed_list(scopes.get_accessible_resource_ids, looks_up_action=looks_up_action)
+    listed = _observe_list(scopes.get_accessible_resource_ids, looks_up_action=looks_up_action)
     agno_hook.replace(scopes.get_accessible_resource_ids, listed)
-    agno_hook.replace(auth.check_resource_access, _observed_check(auth.check_resource_access))
+    agno_hook.replace(auth.check_resource_access, _observe_check(auth.check_resource_access))
 
 
-def _observed_requirement(stock: Function) -> Function:
+def _observe_requirement(stock: Function) -> Function:
     narrowest = narrowing(stock)
 
     @wraps(stock)
@@ -56,13 +56,13 @@ def _observed_requirement(stock: Function) -> Function:
         if (counted := caller.counted()) is not None:
             decisions, claims = counted
             is_list = not allowed and resource_id is None and resource_type is not None
-            for each in (
+            for scope in (
                 required_scopes if allowed else lacking(user_scopes, required_scopes, about)
             ):
-                if is_list and each.partition(":")[0] == resource_type:
-                    decisions.postpone(claims, each)
+                if is_list and scope.partition(":")[0] == resource_type:
+                    decisions.postpone(claims, scope)
                 else:
-                    decisions.add(claims, narrowest(each, *about[:2]), allowed=allowed)
+                    decisions.add(claims, narrowest(scope, *about[:2]), allowed=allowed)
         return allowed
 
     def lacking(held: list[str], required: Sequence[str], about: tuple[Any, ...]) -> Iterator[str]:
@@ -71,7 +71,7 @@ def _observed_requirement(stock: Function) -> Function:
     return has_required_scopes
 
 
-def _observed_list(stock: Function, *, looks_up_action: bool) -> Function:
+def _observe_list(stock: Function, *, looks_up_action: bool) -> Function:
     @wraps(stock)
     def get_accessible_resource_ids(
         user_scopes: list[str],
@@ -91,7 +91,7 @@ def _observed_list(stock: Function, *, looks_up_action: bool) -> Function:
     return get_accessible_resource_ids
 
 
-def _observed_check(stock: Function) -> Function:
+def _observe_check(stock: Function) -> Function:
     @wraps(stock)
     def check_resource_access(
         request: Any, resource_id: str, resource_type: str, action: str = "read"

@@ -78,7 +78,7 @@ def narrowing(stock: Callable[..., bool]) -> Callable[[str, str | None, Any], st
 def scopes_decide(app: Any) -> bool:
     """Whether agno decides by the scopes of tokens alone, not by roles or a provider of its own."""
     states = (place.app.state for place in places_within(app))
-    providers = [each for s in states if (each := getattr(s, "authorization_provider", None))]
+    providers = filter(None, (getattr(it, "authorization_provider", None) for it in states))
     return all(getattr(each, "enforces_token_scopes", False) for each in providers)
 
 

@@ -31,15 +31,13 @@ class BoundValidator:
     ) -> dict[str, Any]:
         """The claims of a valid token, else `jwt.InvalidTokenError`. Never blocks."""
         self._before()
-        claims = self._verified(token, expected_audience)
+        claims = self._verify(token, expected_audience)
         caller.accept(token, claims)
         return claims
 
-    def _verified(
-        self, token: str, expected_audience: str | Iterable[str] | None
-    ) -> dict[str, Any]:
+    def _verify(self, token: str, expected_audience: str | Iterable[str] | None) -> dict[str, Any]:
         for issuer in self._issuers.values():
-            if (claims := issuer.remembered(token)) is not None:
+            if (claims := issuer.recall(token)) is not None:
                 return self._as_agno_expects(claims, issuer, expected_audience)
         try:
             named = read_unverified(token).issuer

@@ -56,7 +56,7 @@ class Challenges:
             return
         root = path.removesuffix(_INFO)
         if path != root and root in self._resources.paths and scope["method"] == "GET":
-            scope, send = _uncompressed(scope), self._describing(root, send)
+            scope, send = _without_compression(scope), self._describing(root, send)
         scope.setdefault("state", {})  # AgentOS writes into it what it required
 
         async def send_with_challenge(message: Message) -> None:
@@ -116,10 +116,12 @@ def _with_challenge(headers: Iterable[tuple[bytes, bytes]], challenge: bytes) ->
     ]
     first = next((i for i, (name, _) in enumerate(others) if name.lower() == _CHALLENGE), None)
     others.insert(len(others) if first is None else first, (_CHALLENGE, challenge))
-    return _exposed(others) if any(name.lower() == _ALLOWED for name, _ in others) else others
+    return (
+        _expose_challenge(others) if any(name.lower() == _ALLOWED for name, _ in others) else others
+    )
 
 
-def _uncompressed(scope: Scope) -> Scope:
+def _without_compression(scope: Scope) -> Scope:
     headers = [each for each in scope["headers"] if each[0].lower() != b"accept-encoding"]
     return {**scope, "headers": headers}
 
@@ -129,7 +131,7 @@ def _with_length(headers: Iterable[tuple[bytes, bytes]], length: int) -> Headers
     return [*others, (b"content-length", str(length).encode())]
 
 
-def _exposed(headers: Headers) -> Headers:
+def _expose_challenge(headers: Headers) -> Headers:
     """`*` does not cover requests with credentials (Fetch, CORS protocol)."""
     exposed = [value for name, value in headers if name.lower() == _EXPOSED]
     rest = [each for each in headers if each[0].lower() != _EXPOSED]

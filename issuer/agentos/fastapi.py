@@ -24,7 +24,7 @@ def claims_of(verifier: Verifier) -> Dependency:
 
     async def claims(credentials: _Credentials) -> Claims:
         if credentials is None:  # RFC 6750 §3: the challenge has no error code
-            raise _refused(401, "An access token is required.", "Bearer")
+            raise _refusal(401, "An access token is required.", "Bearer")
         try:
             await verifier.prepare_for(credentials.credentials)
             return verifier.claims(credentials.credentials)
@@ -32,7 +32,7 @@ def claims_of(verifier: Verifier) -> Dependency:
             headers = {"Retry-After": str(error.retry_after)}
             raise HTTPException(503, str(error), headers) from None
         except jwt.InvalidTokenError as error:
-            raise _refused(401, str(error), 'Bearer error="invalid_token"') from None
+            raise _refusal(401, str(error), 'Bearer error="invalid_token"') from None
 
     return claims
 
@@ -48,7 +48,7 @@ def requires(verifier: Verifier, *scopes: str) -> Dependency:
         if not scopes_of(claims).issuperset(scopes):
             required = " ".join(scopes)
             challenge = f'Bearer error="insufficient_scope", scope="{required}"'
-            raise _refused(403, f"The scope {required} is required.", challenge)
+            raise _refusal(403, f"The scope {required} is required.", challenge)
         return claims
 
     return claims_with_scopes
@@ -62,5 +62,5 @@ def scopes_of(claims: Mapping[str, Any]) -> set[str]:
     return {*words, *listed} - {""}
 
 
-def _refused(status: int, detail: str, challenge: str) -> HTTPException:
+def _refusal(status: int, detail: str, challenge: str) -> HTTPException:
     return HTTPException(status, detail, {"WWW-Authenticate": challenge})

@@ -131,7 +131,7 @@ class TrustedIssuer:
         with suppress(TimeoutError):
             async with asyncio.timeout(_MAX_WAIT):
                 await self._fetch_for(unverified.kid)
-        self._trusted()
+        self._trusted_keys()
         if self.feed:
             self.feed.current()
 
@@ -150,7 +150,7 @@ class TrustedIssuer:
         is_feed_running = self.feed is None or self.feed.client.is_running
         return self._key_set_client.is_running and is_feed_running
 
-    def remembered(self, token: str) -> dict[str, Any] | None:
+    def recall(self, token: str) -> dict[str, Any] | None:
         """The claims of a token verified before, else None; `InvalidTokenError` if revoked."""
         held = self._key_set_client.trusted
         known = held.value.verified.find(token, self._wall_clock()) if held else None
@@ -165,9 +165,9 @@ class TrustedIssuer:
         `KeySetUnavailable` while no key set is trusted, or if the feed has been unavailable for
         too long.
         """
-        key_set = self._trusted()
-        known = self.remembered(token)
-        return self._verified(token, key_set, self._wall_clock()) if known is None else known
+        key_set = self._trusted_keys()
+        known = self.recall(token)
+        return self._verify(token, key_set, self._wall_clock()) if known is None else known
 
     def status(self) -> dict[str, Any]:
         """What is held and since when, for JSON; times are UTC."""
@@ -186,7 +186,7 @@ class TrustedIssuer:
             "revocations": self.feed.status(self._moment) if self.feed else None,
         }
 
-    def _trusted(self) -> KeySet:
+    def _trusted_keys(self) -> KeySet:
         self.start()
         held = self._key_set_client.trusted
         if held is None:
@@ -199,7 +199,7 @@ class TrustedIssuer:
         log.info("The key set of %s holds %s", self.rules.issuer, list(key_set.keys))
         return key_set
 
-    def _verified(self, token: str, key_set: KeySet, now: float) -> dict[str, Any]:
+    def _verify(self, token: str, key_set: KeySet, now: float) -> dict[str, Any]:
         unverified = read_unverified(token)
         self.rules.check_header(unverified.header)
         kid = unverified.kid
@@ -213,7 +213,7 @@ class TrustedIssuer:
         starts, ends = self.rules.check_claims(claims, now)
         self._refuse_revoked(key.kid, claims)
         if self.scopes_claim:
-            claims = self.scopes_claim.applied_to(claims)
+            claims = self.scopes_claim.apply_to(claims)
         key_set.verified.add(token, key.kid, claims, starts=starts, ends=ends)
         return claims
 

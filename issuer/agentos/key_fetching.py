@@ -41,7 +41,7 @@ class TokenPlaces:
                 with suppress(CookieError):
                     found = SimpleCookie(value.decode("latin-1"))
                     yield from (
-                        found[each].value.strip() for each in self._cookies if each in found
+                        found[name].value.strip() for name in self._cookies if name in found
                     )
 
 

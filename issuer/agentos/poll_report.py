@@ -44,7 +44,7 @@ class PollReport:
         # A cache on the way must not answer in place of the issuer (RFC 9111 §5.2.1.4).
         return {_HEADER: report + feed, "Cache-Control": "no-cache"}
 
-    def received(self) -> None:
+    def note_received(self) -> None:
         """The poll was answered: the issuer has what was sent last."""
         self._received = self._sent
 
@@ -66,7 +66,7 @@ class PollReport:
 
 @cache
 def _versions() -> Mapping[str, str]:
-    """Of the verifier and, where it is installed, of agno."""
+    """The versions of the verifier and, where it is installed, of agno."""
     try:
         return {"adapter": __version__, "agno": version("agno")}
     except PackageNotFoundError:

@@ -144,7 +144,7 @@ class FeedClient:
         except NotFetched:
             self._failed_fetches += 1
             raise
-        self._report.received()
+        self._report.note_received()
         if fetched.body is not None:
             await self._have_key_for(fetched.body)
         max_age = _MAX_INTERVAL if fetched.max_age is None else min(fetched.max_age, _MAX_INTERVAL)

@@ -64,7 +64,7 @@ class RevokedEntries:
         expired = self.issued_at - leeway
         issued = expired - _MAX_TOKEN_LIFE
         times: dict[str, Any] = {
-            name: _joined(now, getattr(before, name), expired if name == "tokens" else issued)
+            name: _join(now, getattr(before, name), expired if name == "tokens" else issued)
             for name, now in self._times()
         }
         joined = replace(self, keys=self.keys | before.keys, **times)
@@ -96,8 +96,8 @@ class RevokedEntries:
         """The claims of a feed, which `read_revocations` reads."""
         # Entry by entry, so that other threads can run meanwhile.
         times = (
-            f'"{_MEMBERS[name]}":{{{",".join(f"{json.dumps(i)}:{at}" for i, at in each.items())}}}'
-            for name, each in self._times()
+            f'"{_MEMBERS[name]}":{{{",".join(f"{json.dumps(i)}:{at}" for i, at in ids.items())}}}'
+            for name, ids in self._times()
         )
         ends = f'"iat":{self.issued_at},"exp":{self.expires_at}'
         revoked = f'{{"kid":{json.dumps(sorted(self.keys))},{",".join(times)}}}'
@@ -142,7 +142,7 @@ def _time_of(times: Times, name: Any) -> int:
     return times.get(name, -1) if isinstance(name, str) else -1
 
 
-def _joined(now: Times, before: Times, relevant_after: float) -> Times:
+def _join(now: Times, before: Times, relevant_after: float) -> Times:
     carried_over = {
         name: at
         for name, at in before.items()

@@ -19,7 +19,7 @@ class ScopesClaim:
     path: Sequence[str]
     mapping: Mapping[str, Sequence[str]] | None = None
 
-    def applied_to(self, claims: Mapping[str, Any]) -> dict[str, Any]:
+    def apply_to(self, claims: Mapping[str, Any]) -> dict[str, Any]:
         """The claims with these scopes in `scopes` and `scope`, whatever the token had there."""
         values = self._values(claims)
         if self.mapping is not None:

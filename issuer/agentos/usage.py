@@ -252,10 +252,10 @@ class UsageReporter:
                     self._waiting = list(self._reports())
                     await self._post_waiting(client)
             except NotFetched as error:
-                self._failed(f"{self._url} {error}")
+                self._note_failure(f"{self._url} {error}")
             except Exception as error:  # whatever it is, reporting continues
                 log.exception("The report of usage failed")
-                self._failed(f"{self._url}: {type(error).__name__}")
+                self._note_failure(f"{self._url}: {type(error).__name__}")
             else:
                 if self._problem:
                     log.info("Usage is reported again")
@@ -287,7 +287,7 @@ class UsageReporter:
                     raise NotFetched(f"answered {answer.status_code}")
             del self._waiting[0]
 
-    def _failed(self, problem: str) -> None:
+    def _note_failure(self, problem: str) -> None:
         if problem != self._problem:
             log.warning("%s; usage is reported later", problem)
         self._problem = problem

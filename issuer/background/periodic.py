@@ -55,16 +55,16 @@ class Periodic:
         try:
             (task or self._task)()
         except DatabaseUnavailable as error:
-            self._failed(str(error))  # logged once a minute, for all uses of the database
+            self._note_failure(str(error))  # logged once a minute, for all uses of the database
         except IssuerError as error:
             log.warning("background_task_failed", task=self.name, cause=str(error))
-            self._failed(str(error))
+            self._note_failure(str(error))
         except Exception as error:
             # The thread must not end: the next run may succeed.
             log.exception("background_task_failed", task=self.name)
-            self._failed(f"Unexpected error ({type(error).__name__}). The log has it.")
+            self._note_failure(f"Unexpected error ({type(error).__name__}). The log has it.")
         else:
             self.is_failing = False
 
-    def _failed(self, cause: str) -> None:
+    def _note_failure(self, cause: str) -> None:
         self.last_failure, self.is_failing = (cause, time.monotonic()), True

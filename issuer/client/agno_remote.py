@@ -62,16 +62,16 @@ class AuthorizedAgentOSClient(AgentOSClient):
         return send(*request, headers=_with(another, headers), **more)
 
     async def _arequest(self, *request: Any, headers: Any = None, **more: Any) -> Any:
-        return await _sent(self._tokens, super()._arequest, request, headers, more)
+        return await _send(self._tokens, super()._arequest, request, headers, more)
 
     async def _apost_multipart(self, *request: Any, headers: Any = None, **more: Any) -> Any:
-        return await _sent(self._tokens, super()._apost_multipart, request, headers, more)
+        return await _send(self._tokens, super()._apost_multipart, request, headers, more)
 
     def _astream_post_form_data(
         self, *request: Any, headers: Any = None, **more: Any
     ) -> AsyncIterator[str]:
         send = super()._astream_post_form_data
-        return _streamed(self._tokens, send, request, headers, more)
+        return _stream(self._tokens, send, request, headers, more)
 
 
 class AuthorizedA2AClient(A2AClient):
@@ -82,10 +82,10 @@ class AuthorizedA2AClient(A2AClient):
         self._tokens = token_client
 
     async def send_message(self, *request: Any, headers: Any = None, **more: Any) -> Any:
-        return await _sent(self._tokens, super().send_message, request, headers, more)
+        return await _send(self._tokens, super().send_message, request, headers, more)
 
     def stream_message(self, *request: Any, headers: Any = None, **more: Any) -> AsyncIterator[Any]:
-        return _streamed(self._tokens, super().stream_message, request, headers, more)
+        return _stream(self._tokens, super().stream_message, request, headers, more)
 
     def get_agent_card(self, headers: Any = None) -> Any:
         return super().get_agent_card(_with(own(self._tokens).token(), headers))
@@ -94,7 +94,7 @@ class AuthorizedA2AClient(A2AClient):
         return await super().aget_agent_card(_with(await own(self._tokens).async_token(), headers))
 
 
-async def _sent(
+async def _send(
     tokens: TokenSource, send: Callable[..., Any], request: Any, headers: Any, more: Any
 ) -> Any:
     token = await tokens.async_token()
@@ -107,7 +107,7 @@ async def _sent(
     return await send(*request, headers=_with(another, headers), **more)
 
 
-async def _streamed(
+async def _stream(
     tokens: TokenSource, send: Callable[..., Any], request: Any, headers: Any, more: Any
 ) -> AsyncIterator[Any]:
     token = await tokens.async_token()

@@ -46,12 +46,12 @@ class BearerAuth(httpx.Auth):
         """For `httpx.Client`."""
         self._require_origin(request.url)
         token = self._tokens.token()
-        response = yield _authorized(request, token)
+        response = yield _authorize(request, token)
         if is_refusal(response, token):
             if not _can_be_repeated(request):
                 self._tokens.report_refused(token)
             elif another := self._tokens.replace(token):
-                yield _authorized(request, another)
+                yield _authorize(request, another)
 
     async def async_auth_flow(
         self, request: httpx.Request
@@ -59,12 +59,12 @@ class BearerAuth(httpx.Auth):
         """For `httpx.AsyncClient` on asyncio."""
         self._require_origin(request.url)
         token = await self._tokens.async_token()
-        response = yield _authorized(request, token)
+        response = yield _authorize(request, token)
         if is_refusal(response, token):
             if not _can_be_repeated(request):
                 self._tokens.report_refused(token)
             elif another := await self._tokens.async_replace(token):
-                yield _authorized(request, another)
+                yield _authorize(request, another)
 
     def _require_origin(self, url: httpx.URL) -> None:
         origin = origin_of(url)
@@ -85,7 +85,7 @@ class BearerAuth(httpx.Auth):
                 )
 
 
-def _authorized(request: httpx.Request, token: str) -> httpx.Request:
+def _authorize(request: httpx.Request, token: str) -> httpx.Request:
     request.headers["Authorization"] = f"Bearer {token}"
     return request
 

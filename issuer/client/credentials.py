@@ -59,7 +59,7 @@ class Credential:
         except TokenUnavailable:
             return False
 
-    def presented(
+    def present(
         self, value: str, client_id: str, *, basic: bool
     ) -> tuple[dict[str, str], dict[str, str]]:
         """Headers and form members (RFC 6749 §2.3.1, RFC 7521 §4.2)."""

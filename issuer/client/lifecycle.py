@@ -96,14 +96,14 @@ class Lifecycle:
             self._replaced_at = now
         return self.ask(now)
 
-    def succeeded(self, token: CachedToken) -> None:
+    def succeed(self, token: CachedToken) -> None:
         """The request has ended with this token."""
         self._token = token
         self._is_requesting = False
         self._failure = None
         self._failures = 0
 
-    def failed(self, error: TokenError, now: float, random: float) -> float:
+    def fail(self, error: TokenError, now: float, random: float) -> float:
         """The request has ended without a token. Returns for how many seconds no other starts."""
         self._is_requesting = False
         self._failure = error
@@ -115,6 +115,6 @@ class Lifecycle:
         self._paused_until = now + pause
         return pause
 
-    def abandoned(self) -> None:
+    def abandon(self) -> None:
         """The request went on in another process: it never ends in this one."""
         self._is_requesting = False

@@ -96,7 +96,7 @@ class ClientsBySubject(Generic[Client]):
         return client
 
     def _forget_some(self) -> None:
-        """Those whose token has expired, as far as they were used before others; then more."""
+        """Forget clients whose token has expired, the least recently used first; then more."""
         while self._clients:
             oldest = next(iter(self._clients.values()))
             if len(self._clients) <= MOST_SUBJECT_TOKENS and not oldest.has_ended:
@@ -138,7 +138,7 @@ class OnBehalfOf:
         return self.client.on_behalf_of(subject, self._audience, self._scope)
 
     def auth(self, *origins: str) -> BearerAuth:
-        """As `TokenClient.auth`; each request carries a token of the user who is at hand then."""
+        """`TokenClient.auth` for the user at hand: each request carries a token of that user."""
         return BearerAuth(self, origins)
 
     def token(self, *, timeout: float = LONGEST_WAIT) -> str:

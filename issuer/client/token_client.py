@@ -164,13 +164,13 @@ class TokenClient:
         """The current token; waits at most `timeout` seconds for one. `TokenError` if none."""
         taken = self._take(self._lifecycle.ask)
         assert taken is not None
-        return self._waited(taken, timeout)
+        return self._wait(taken, timeout)
 
     async def async_token(self, *, timeout: float = LONGEST_WAIT) -> str:
         """Like `token`, without blocking the event loop (asyncio)."""
         taken = self._take(self._lifecycle.ask)
         assert taken is not None
-        return await self._awaited(taken, timeout)
+        return await self._wait_async(taken, timeout)
 
     def replace(self, refused: str, *, timeout: float = LONGEST_WAIT) -> str | None:
         """Another token than `refused`, which a service answered with 401.
@@ -178,12 +178,12 @@ class TokenClient:
         None if a refused token was replaced a few seconds ago: then the 401 stands.
         """
         taken = self._take(lambda now: self._lifecycle.replace(refused, now))
-        return None if taken is None else self._waited(taken, timeout)
+        return None if taken is None else self._wait(taken, timeout)
 
     async def async_replace(self, refused: str, *, timeout: float = LONGEST_WAIT) -> str | None:
         """Like `replace`, without blocking the event loop (asyncio)."""
         taken = self._take(lambda now: self._lifecycle.replace(refused, now))
-        return None if taken is None else await self._awaited(taken, timeout)
+        return None if taken is None else await self._wait_async(taken, timeout)
 
     def report_refused(self, refused: str) -> None:
         """Request another token than `refused`, as `replace` does, without waiting for it."""
@@ -223,13 +223,13 @@ class TokenClient:
     def _end(self, pending: Future[Outcome], outcome: Outcome) -> None:
         with self._lock:
             if isinstance(outcome, CachedToken):
-                self._lifecycle.succeeded(outcome)
+                self._lifecycle.succeed(outcome)
             else:
-                pause = self._lifecycle.failed(outcome, self._clock(), self._random())
+                pause = self._lifecycle.fail(outcome, self._clock(), self._random())
                 log.warning("%r: %s (no other request for %.1f s)", self, outcome, pause)
         pending.set_result(outcome)
 
-    def _waited(self, taken: str | Future[Outcome], timeout: float) -> str:
+    def _wait(self, taken: str | Future[Outcome], timeout: float) -> str:
         if isinstance(taken, str):
             return taken
         try:
@@ -238,7 +238,7 @@ class TokenClient:
             raise self._too_late(timeout) from None
         return _value(outcome)
 
-    async def _awaited(self, taken: str | Future[Outcome], timeout: float) -> str:
+    async def _wait_async(self, taken: str | Future[Outcome], timeout: float) -> str:
         if isinstance(taken, str):
             return taken
         try:
@@ -255,7 +255,7 @@ class TokenClient:
         """In a forked child: the thread of a request did not come along."""
         self._lock = threading.Lock()
         self._by_subject.forget_lock()
-        self._lifecycle.abandoned()
+        self._lifecycle.abandon()
 
 
 def _as_text(scope: str | Iterable[str] | None) -> str | None:

@@ -90,7 +90,7 @@ class TokenRequest:
             attempt += 1
             value = self._credential.read()
             try:
-                return _completed(self._attempt(value, ends))
+                return _complete(self._attempt(value, ends))
             except TokenRefused:
                 if attempt == ATTEMPTS or not self._credential.has_changed(value):
                     raise
@@ -109,8 +109,8 @@ class TokenRequest:
 
     async def _attempt(self, value: str, ends: float) -> CachedToken:
         async with self._transport() as transport:
-            endpoint = await self._found(transport, ends)
-            headers, form = self._credential.presented(
+            endpoint = await self._discover(transport, ends)
+            headers, form = self._credential.present(
                 value, self._client_id, basic=endpoint.takes_basic
             )
             requested_at = self._now()
@@ -125,7 +125,9 @@ class TokenRequest:
         token, lifetime = token_in(answer, endpoint.url, self._advice)
         return cached_token(token, lifetime, requested_at, self._random(), self.subject_ends)
 
-    async def _found(self, transport: httpx.AsyncBaseTransport, ends: float) -> DiscoveredEndpoint:
+    async def _discover(
+        self, transport: httpx.AsyncBaseTransport, ends: float
+    ) -> DiscoveredEndpoint:
         found = self._endpoint.found
         if found is not None and self._now() < found[1] + READ_AGAIN_AFTER:
             return found[0]
@@ -141,7 +143,7 @@ class TokenRequest:
         return max(0.1, min(ATTEMPT_SECONDS, ends - self._now()))
 
 
-def _completed(work: Coroutine[Any, Any, CachedToken]) -> CachedToken:
+def _complete(work: Coroutine[Any, Any, CachedToken]) -> CachedToken:
     """The result, from a loop of its own. Unlike `asyncio.run`, it waits for no name resolution."""
     loop = asyncio.new_event_loop()
     try:

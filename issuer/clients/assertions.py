@@ -17,7 +17,7 @@ from issuer.directory import ClientRecord, Directory
 from issuer.errors import InvalidCredentials, InvalidField, NotFound
 from issuer.federation.fetching import FetchNeeded
 from issuer.federation.key_sets import FollowedKeySet, FollowedKeySets
-from issuer.federation.public_keys import InvalidToken, SignedToken, parsed_token
+from issuer.federation.public_keys import InvalidToken, SignedToken, parse_token
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class ClientAssertions:
         `InvalidField` if it cannot be read.
         """
         try:
-            token = parsed_token(text)
+            token = parse_token(text)
         except InvalidToken as error:
             raise InvalidField("token", str(error)) from None
         return self.trusted_tokens.explained(self._client(client_id), token, self._clock())
@@ -150,6 +150,6 @@ class ClientAssertions:
 
 def _parse(text: str) -> SignedToken:
     try:
-        return parsed_token(text)
+        return parse_token(text)
     except InvalidToken as error:
         raise InvalidCredentials(f"assertion: {error}") from None

@@ -17,7 +17,7 @@ from issuer.clients.used_assertions_store import UsedAssertions
 from issuer.clock import Clock
 from issuer.directory.records import TrustedIssuerRecord
 from issuer.errors import InvalidCredentials
-from issuer.federation.public_keys import InvalidToken, parsed_token
+from issuer.federation.public_keys import InvalidToken, parse_token
 from issuer.fields.fields import MAX_SCOPES
 from issuer.scopes import InvalidScope, parse
 from issuer.vocabulary import ID_JAG_TYPE
@@ -65,7 +65,7 @@ class ReceivedIdJags:
     async def _read(
         self, client_id: str, text: str, issuers: Iterable[TrustedIssuerRecord]
     ) -> ReceivedIdJag:
-        token = parsed_token(text)
+        token = parse_token(text)
         if token.typ != ID_JAG_TYPE:  # the draft §3.1
             raise InvalidToken("typ is not that of an ID-JAG")
         issuer = _named_issuer(token.unverified.issuer, issuers)

@@ -28,12 +28,12 @@ _SCHEMA = {
 def _jwks(document: dict[str, Any]) -> dict[str, Any]:
     """The set with nothing but the members that count; each key with its `kid` and `alg`."""
     # Imported here: few deployments have clients with keys.
-    from issuer.federation.public_keys import ALGORITHMS, accepted_jwks  # noqa: PLC0415
+    from issuer.federation.public_keys import ALGORITHMS, accept_jwks  # noqa: PLC0415
 
     keys = document.get("keys")
     if not isinstance(keys, list) or not 1 <= len(keys) <= MAX_KEYS:
         raise ValueError(f"must be a JWK Set: an object with a list of 1 to {MAX_KEYS} keys")
-    return {"keys": accepted_jwks(keys, ALGORITHMS)}
+    return {"keys": accept_jwks(keys, ALGORITHMS)}
 
 
 def _jwks_uri(text: str) -> str:

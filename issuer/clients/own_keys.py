@@ -17,7 +17,7 @@ from issuer.directory import ClientRecord
 from issuer.errors import InvalidCredentials
 from issuer.federation.key_sets import FollowedKeySet, FollowedKeySets
 from issuer.federation.key_source import KeySource
-from issuer.federation.public_keys import InvalidToken, SignedToken, accepted_keys
+from issuer.federation.public_keys import InvalidToken, SignedToken, load_keys
 from issuer.vocabulary import AuthMethod
 
 
@@ -47,7 +47,7 @@ class OwnKeys:
             raise _no_keys()
         if client.jwks is not None:
             fetch_keys = partial(self._documents.fetch_keys, client, missing=True)
-            keys = accepted_keys(client.jwks)
+            keys = load_keys(client.jwks)
             claims = signed_claims(token, keys, fetch_keys if client.is_fetched else None)
         elif key_set := self.key_set(client):
             claims = signed_claims(token, key_set.keys, partial(key_set.fetch_keys, token.kid))

@@ -29,7 +29,7 @@ from issuer.federation.public_keys import (
     PublicKeys,
     SignedToken,
     UnknownKey,
-    accepted_keys,
+    load_keys,
 )
 from issuer.federation.token_rules import valid_until
 
@@ -179,7 +179,7 @@ class TrustedTokens:
         """The keys that are given, or that this process follows; none if it holds none yet."""
         if key_set := self.key_set(issuer):
             return key_set.keys
-        return accepted_keys(issuer.keys["jwks"], issuer.algorithms)
+        return load_keys(issuer.keys["jwks"], issuer.algorithms)
 
     async def _fetch_keys(self, issuers: Sequence[TrustedIssuerRecord], kid: str | None) -> None:
         key_sets = [key_set for issuer in issuers if (key_set := self.key_set(issuer))]

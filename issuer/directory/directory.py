@@ -89,7 +89,7 @@ class Directory:
         return self.load_users([user_id]).get(user_id)
 
     def load_users(self, user_ids: Collection[str]) -> dict[str, UserRecord]:
-        """Those that exist, as the database has them now."""
+        """The users that exist, by id, as the database has them now."""
         with self._database.reading() as session:
             ids = list(filter(is_client_id, user_ids))
             return store.load_users(session, ids, self._clock())

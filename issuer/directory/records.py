@@ -234,7 +234,7 @@ class ClientRecord:
         """
         found = {}
         for name in asked:
-            if (audience := self._named(name)) is None:
+            if (audience := self._by_name(name)) is None:
                 return NoAudience("The client may not have tokens for this audience.", name)
             found[audience.id] = audience
         if len(found) > 1:
@@ -243,7 +243,7 @@ class ClientRecord:
             return NoAudience("Name the audience of the token.")
         return next(iter(found.values() or self.audiences.values()))
 
-    def _named(self, name: str) -> AudienceRecord | None:
+    def _by_name(self, name: str) -> AudienceRecord | None:
         found = self.audiences.get(name)
         return found or next((a for a in self.audiences.values() if a.is_named(name)), None)
 

@@ -154,7 +154,9 @@ def load_client(
     of_id = select(ClientRow).where(ClientRow.client_id == client_id)
     with_rules = of_id.options(joinedload(ClientRow.act_rules))
     row = session.scalars(with_rules).unique().one_or_none()
-    audiences = _audiences(session, _permitted(row, client_id, own_audience), own_audience)
+    audiences = _audiences(
+        session, _permitted_audiences(row, client_id, own_audience), own_audience
+    )
     expiring = session.execute(_EXPIRING, {"client_id": client_id}).all()
     roles = _role_grants(session, _ASSIGNED, [client_id], now)[client_id]
     if row is None:
@@ -241,7 +243,7 @@ def load_trusted_issuer(session: Session, issuer_id: str) -> TrustedIssuerRecord
 
 
 def load_issuers_of_people(session: Session) -> tuple[TrustedIssuerRecord, ...]:
-    """Those where people sign in, in order of id."""
+    """The trusted issuers where people sign in, in order of id."""
     query = select(TrustedIssuerRow).where(TrustedIssuerRow.sign_in.is_not(None))
     return tuple(map(_trusted_issuer, session.scalars(query.order_by(TrustedIssuerRow.id))))
 
@@ -268,7 +270,7 @@ def load_audience(session: Session, audience_id: str, own_audience: str) -> Audi
     return next(iter(_audiences(session, lambda column: column == audience_id, own_audience)), None)
 
 
-def _permitted(row: ClientRow | None, client_id: str, own_audience: str) -> AreAudiences:
+def _permitted_audiences(row: ClientRow | None, client_id: str, own_audience: str) -> AreAudiences:
     """All audiences but the issuer's own for a client that registered itself."""
     if row is not None and row.registered_by is not RegisteredBy.ADMIN:
         return lambda column: column != own_audience
@@ -280,8 +282,8 @@ def _audiences(session: Session, are: AreAudiences, own_audience: str) -> list[A
     rows = session.scalars(select(AudienceRow).where(are(AudienceRow.id))).all()
     named = select(AudienceResourceRow).where(are(AudienceResourceRow.audience_id))
     resources: dict[str, list[str]] = defaultdict(list)
-    for each in session.scalars(named):
-        resources[each.audience_id].append(each.resource)
+    for row in session.scalars(named):
+        resources[row.audience_id].append(row.resource)
     return [_audience(row, resources[row.id], own_audience) for row in rows]
 
 

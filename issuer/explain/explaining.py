@@ -32,7 +32,7 @@ from issuer.fields.fields import Fields, Scopes
 from issuer.fields.ids import AudienceId
 from issuer.fields.times import in_json
 from issuer.scopes import covers
-from issuer.sign_in.consents_store import ActingFor, allowed_to_act
+from issuer.sign_in.consents_store import ActingFor, check_may_act
 from issuer.tokens import (
     Authorization,
     TokenIssuer,
@@ -367,7 +367,7 @@ class Explainer:
         acting = ActingClient(client.client_id, audience.id)
         asked = ActingFor(user.id, through, origin.id, acting)
         with self.database.reading() as session:
-            (is_allowed,) = allowed_to_act(session.connection(), [asked])
+            (is_allowed,) = check_may_act(session.connection(), [asked])
         return is_allowed
 
     def _decide(self, audience_id: str, held: frozenset[str], question: Question) -> Decision:

@@ -38,9 +38,9 @@ async def claims(get: Get, scopes: Iterable[str]) -> dict[str, Any]:
     if isinstance(name := user.get("name"), str):
         found["name"] = name
     if "user:email" in scopes:
-        for each in await _all(get, "/user/emails"):
-            if each.get("primary") is True and each.get("verified") is True:
-                found |= {"email": each.get("email"), "email_verified": True}
+        for email in await _all(get, "/user/emails"):
+            if email.get("primary") is True and email.get("verified") is True:
+                found |= {"email": email.get("email"), "email_verified": True}
     if "read:org" in scopes:
         found["groups"] = await _groups(get)
     return found
@@ -49,8 +49,8 @@ async def claims(get: Get, scopes: Iterable[str]) -> dict[str, Any]:
 async def _groups(get: Get) -> list[str]:
     organisations = [str(each.get("login")) for each in await _all(get, "/user/orgs")]
     teams = [
-        f"{_object(each.get('organization')).get('login')}/{each.get('slug')}"
-        for each in await _all(get, "/user/teams")
+        f"{_object(team.get('organization')).get('login')}/{team.get('slug')}"
+        for team in await _all(get, "/user/teams")
     ]
     return [*organisations, *teams]
 

@@ -14,7 +14,7 @@ from issuer.clock import Clock
 from issuer.errors import Unavailable
 from issuer.federation.fetching import FetchBudget, Fetcher
 from issuer.federation.key_source import KeySource, SourceFetch, fetcher_for
-from issuer.federation.public_keys import PublicKeys, fetched_keys
+from issuer.federation.public_keys import PublicKeys, usable_keys
 from issuer.telemetry.metrics import OF_TRUSTED, Metrics
 
 FOLLOWED_FOR = 3_600.0  # seconds after the last use
@@ -44,16 +44,16 @@ class FollowedKeySet:
 
     @property
     def keys(self) -> PublicKeys:
-        """As `FollowedKeySets.keys`."""
+        """The keys of the set, as fetched last (`FollowedKeySets.keys`)."""
         return self.sets.keys(self.source)
 
     @property
     def state(self) -> KeySetState | None:
-        """As `FollowedKeySets.state`."""
+        """What is known of the set (`FollowedKeySets.state`)."""
         return self.sets.state(self.source)
 
     async def fetch_keys(self, kid: str | None) -> None:
-        """As `FollowedKeySets.fetch_keys`."""
+        """Fetch the set again for a key (`FollowedKeySets.fetch_keys`)."""
         await self.sets.fetch_keys(self.source, kid)
 
 
@@ -136,8 +136,8 @@ class FollowedKeySets:
     def stop(self) -> None:
         """Follow nothing any more."""
         with self._lock:
-            for each in self._followed.values():
-                each.client.stop()
+            for key_set in self._followed.values():
+                key_set.client.stop()
             self._followed.clear()
 
     def _client(self, source: KeySource) -> KeySetClient[PublicKeys]:
@@ -158,7 +158,7 @@ class FollowedKeySets:
         fetch = SourceFetch(source, fetcher, self._budget, self._shortest, clock)
 
         def read(body: bytes) -> PublicKeys:
-            return fetched_keys(body, fetch.algorithms)
+            return usable_keys(body, fetch.algorithms)
 
         name = f"The key set {source}"
         return KeySetClient(name, fetch, read, fetched=self._count, clock=clock)

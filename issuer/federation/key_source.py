@@ -75,7 +75,7 @@ class SourceFetch:
         """The key set; `NotFetched` with the cause."""
         url = self._source.jwks_uri or await self._named_by_metadata()
         try:
-            fetched = await self._fetched(url, etag)
+            fetched = await self._fetch(url, etag)
         except NotFetched:
             self._read_again_at = self._clock()  # it may have moved
             raise
@@ -83,7 +83,7 @@ class SourceFetch:
             return fetched
         return replace(fetched, max_age=max(fetched.max_age, self._shortest))
 
-    async def _fetched(self, url: str, etag: str | None) -> Fetched:
+    async def _fetch(self, url: str, etag: str | None) -> Fetched:
         try:
             self._budget.count(url)
             with self._budget.place():
@@ -103,7 +103,7 @@ class SourceFetch:
         return self._found
 
     async def _read_at(self, url: str) -> str:
-        metadata = _object((await self._fetched(url, None)).body or b"")
+        metadata = _object((await self._fetch(url, None)).body or b"")
         if metadata.get("issuer") != self._source.issuer:  # RFC 8414 §3.3
             raise NotFetched(f"is unknown: {url} is of another issuer")
         jwks_uri = metadata.get("jwks_uri")

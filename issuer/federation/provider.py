@@ -122,7 +122,7 @@ class Providers:
         **parameters: str,
     ) -> str:
         """Where the browser is sent (OpenID Connect Core §3.1.2.1), with PKCE by `S256`."""
-        oauth = _OAuthClient(client, metadata, self._unused)
+        oauth = _OAuthClient(client, metadata, self._refuse_use)
         url, _ = oauth.create_authorization_url(
             metadata.authorization_endpoint,
             state=state,
@@ -218,12 +218,12 @@ class Providers:
         try:
             answer.raise_for_status()
             metadata = read_metadata(answer.json(), source.issuer)
-            for each in filter(None, metadata.endpoints):
-                fetcher.require_allowed(each)
+            for endpoint in filter(None, metadata.endpoints):
+                fetcher.require_allowed(endpoint)
         except FetchRefused as error:
-            raise self._failed(source, f"{url}: {error}") from None
+            raise self._note_failure(source, f"{url}: {error}") from None
         except ValueError as error:
-            self._failed(source, f"{url}: {error}")
+            self._note_failure(source, f"{url}: {error}")
             raise ProviderProblem(f"{url}: {error}") from None
         return metadata
 
@@ -243,13 +243,13 @@ class Providers:
         except TooManyFetches as error:
             raise ProviderAway(f"{error}{self._last_of(source)}") from None
         except FetchRefused as error:
-            raise self._failed(source, str(error)) from None
+            raise self._note_failure(source, str(error)) from None
         if answer.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            raise self._failed(source, f"{url} answered {answer.status_code}.")
+            raise self._note_failure(source, f"{url} answered {answer.status_code}.")
         self.failures.pop(source, None)
         return answer
 
-    def _failed(self, source: KeySource, problem: str) -> ProviderAway:
+    def _note_failure(self, source: KeySource, problem: str) -> ProviderAway:
         if len(self.failures) > _MAX_REMEMBERED:
             self.failures.clear()
         self.failures[source] = ProviderFailure(problem, self._clock())
@@ -260,7 +260,7 @@ class Providers:
         failure = self.failures.get(source)
         return f" The last request failed: {failure.problem}" if failure else ""
 
-    async def _unused(self, *_: object) -> NoReturn:
+    async def _refuse_use(self, *_: object) -> NoReturn:
         raise AssertionError
 
 

@@ -56,7 +56,7 @@ log = get_logger(__name__)
 
 
 class InvalidToken(IssuerError):
-    """Not a token that one of the keys has signed, and why; it never repeats the token."""
+    """None of the keys has signed it, and why. It never repeats the token."""
 
 
 class UnknownKey(InvalidToken):
@@ -103,7 +103,7 @@ class SignedToken:
         return [key for key in named if alg == key.alg]
 
 
-def parsed_token(text: str) -> SignedToken:
+def parse_token(text: str) -> SignedToken:
     """The JWT in the text; `InvalidToken` for anything else, and for one of more than 16 KiB.
 
     Also for JSON that its signer may read differently (RFC 7519 §4), such as a member twice.
@@ -119,12 +119,12 @@ def parsed_token(text: str) -> SignedToken:
     return token
 
 
-def accepted_jwks(jwks: Iterable[object], algorithms: Sequence[str]) -> list[dict[str, Any]]:
-    """Each as `accepted_jwk`; `ValueError` names the key, also if two have one `kid`."""
+def accept_jwks(jwks: Iterable[object], algorithms: Sequence[str]) -> list[dict[str, Any]]:
+    """`accept_jwk` of every key; `ValueError` names the key, also if two have one `kid`."""
     accepted: dict[str, dict[str, Any]] = {}
-    for number, each in enumerate(jwks, start=1):
+    for number, key in enumerate(jwks, start=1):
         try:
-            jwk = accepted_jwk(each, algorithms)
+            jwk = accept_jwk(key, algorithms)
         except ValueError as error:
             raise ValueError(f"key {number} {error}") from None
         if jwk["kid"] in accepted:
@@ -133,7 +133,7 @@ def accepted_jwks(jwks: Iterable[object], algorithms: Sequence[str]) -> list[dic
     return list(accepted.values())
 
 
-def accepted_jwk(jwk: object, algorithms: Sequence[str]) -> dict[str, Any]:
+def accept_jwk(jwk: object, algorithms: Sequence[str]) -> dict[str, Any]:
     """The members of a public key that count, with its `kid` and `alg` (RFC 7517 §4).
 
     A key without `kid` gets its thumbprint (RFC 7638), one without `alg` the first of the
@@ -158,7 +158,7 @@ def accepted_jwk(jwk: object, algorithms: Sequence[str]) -> dict[str, Any]:
     return {**members, "alg": key.alg}
 
 
-def accepted_keys(jwks: Mapping[str, Any], algorithms: Sequence[str] = ALGORITHMS) -> PublicKeys:
+def load_keys(jwks: Mapping[str, Any], algorithms: Sequence[str] = ALGORITHMS) -> PublicKeys:
     """The keys of a set of which every key was accepted, by `kid`.
 
     Without those that verify none of the `algorithms`, which may have changed since.
@@ -174,10 +174,10 @@ def _ready(jwk: str) -> TrustedKey:
     return trusted_key(members, [members["alg"]])
 
 
-def fetched_keys(body: bytes, algorithms: Sequence[str] = ALGORITHMS) -> PublicKeys:
+def usable_keys(body: bytes, algorithms: Sequence[str] = ALGORITHMS) -> PublicKeys:
     """The keys of a fetched document that can be used; `NotFetched` if there is none.
 
-    Others are skipped: keys without a `kid`, and those that `accepted_jwk` refuses.
+    Others are skipped: keys without a `kid`, and those that `accept_jwk` refuses.
     """
     keys: dict[str, TrustedKey] = {}
     for jwk in entries_of(body)[:_MAX_KEYS]:
@@ -195,7 +195,7 @@ def fetched_keys(body: bytes, algorithms: Sequence[str] = ALGORITHMS) -> PublicK
 def _with_kid(jwk: object, algorithms: Sequence[str]) -> dict[str, Any]:
     if isinstance(jwk, dict) and "kid" not in jwk:
         raise ValueError("has no kid")
-    return accepted_jwk(jwk, algorithms)
+    return accept_jwk(jwk, algorithms)
 
 
 def _for_signatures(jwk: dict[str, Any]) -> dict[str, Any]:

@@ -29,8 +29,8 @@ def values_of(headers: RawHeaders, name: bytes) -> list[bytes]:
     """The values of all headers of that name; `name` is in lower case, as in ASGI."""
     # Not `Headers.getlist`, which takes longer.
     values = []
-    for each, value in headers:  # not a comprehension, which is a call of its own
-        if each == name:
+    for header, value in headers:  # not a comprehension, which is a call of its own
+        if header == name:
             values.append(value)
     return values
 
@@ -60,7 +60,7 @@ def caller(request: Request, actor_id: str | None = None) -> Actor:
 
 
 def see_other(url: str) -> Response:
-    """Not 302 or 307, which may send a form on (RFC 9700 §4.12)."""
+    """A redirect by 303: after 302 or 307 a browser may send a form on (RFC 9700 §4.12)."""
     # Not `RedirectResponse`, which would change characters of a registered redirect URI.
     headers = {"Location": url, "Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
     return Response(status_code=303, headers=headers)
@@ -87,7 +87,7 @@ def is_known(if_none_match: Iterable[str], etag: str) -> bool:
 
 
 class InvalidForm(IssuerError):
-    """Not a form, too large, or ambiguous. `status` is that of HTTP."""
+    """The body is no form, too large, or ambiguous. `status` is that of HTTP."""
 
     def __init__(self, message: str, status: int = 400) -> None:
         super().__init__(message)

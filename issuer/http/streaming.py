@@ -31,7 +31,7 @@ class StreamedText(StreamingResponse):
         media_type: str,
         headers: Mapping[str, str],
     ) -> None:
-        self._chunks = _streamed(pool, open_pieces)
+        self._chunks = _stream(pool, open_pieces)
         self._first: bytes | None = None
         super().__init__(self._all(), media_type=media_type, headers=headers)
 
@@ -51,7 +51,7 @@ class StreamedText(StreamingResponse):
             yield chunk
 
 
-async def _streamed(
+async def _stream(
     pool: WorkerPool, open_pieces: Callable[[], AbstractContextManager[Iterable[str]]]
 ) -> AsyncGenerator[bytes]:
     loop, has_left = asyncio.get_running_loop(), threading.Event()

@@ -22,7 +22,7 @@ def N_(message: str) -> str:  # noqa: N802 - its name in gettext
 
 
 def Nn_(singular: str, plural: str) -> tuple[str, str]:  # noqa: N802
-    """As `N_`, for `ngettext`."""
+    """Mark a text in two forms for translation by `ngettext`."""
     return singular, plural
 
 
@@ -32,17 +32,17 @@ def gettext(message: str, **values: object) -> str:
 
 
 def ngettext(singular: str, plural: str, number: int, **values: object) -> str:
-    """As `gettext`, in the form for that number, which is `%(num)s`."""
+    """`gettext` in the form for that number, which is `%(num)s`."""
     found = catalogue(language()).ngettext(singular, plural, number)
-    return _filled(found, {"num": number, **values})
+    return _fill(found, {"num": number, **values})
 
 
 def in_language(tag: str) -> Say:
-    """As `gettext`, in that language."""
+    """`gettext` in that language."""
 
     def say(message: str, **values: object) -> str:
         # The translation of nothing is the header of the catalogue.
-        return _filled(catalogue(tag).gettext(message) if message else "", values)
+        return _fill(catalogue(tag).gettext(message) if message else "", values)
 
     return say
 
@@ -56,5 +56,5 @@ def catalogue(tag: str) -> NullTranslations:
         return GNUTranslations(file)
 
 
-def _filled(text: str, values: dict[str, object]) -> str:
+def _fill(text: str, values: dict[str, object]) -> str:
     return text % values if values else text

@@ -26,7 +26,7 @@ def language() -> str:
 def choose_language(default: str, *, is_translated: bool = True) -> None:
     """Give the present request its language: English if it is for a page that has no other."""
     if (scope := request_scope.get()) is not None:
-        speak((first_known(_accepted(scope)) or default) if is_translated else SOURCE)
+        speak((first_known(_tags_of(scope)) or default) if is_translated else SOURCE)
 
 
 def speak(tag: str) -> None:
@@ -37,23 +37,23 @@ def speak(tag: str) -> None:
 
 def first_known(tags: Iterable[str]) -> str | None:
     """The first of these language tags that there is, also by its beginning (RFC 4647 §3.4)."""
-    return next((each for tag in tags if (each := _looked_up(tag))), None)
+    return next((language for tag in tags if (language := _match(tag))), None)
 
 
 def accepted_languages(header: str) -> list[str]:
     """The tags of `Accept-Language`, best first (RFC 9110 §12.5.4); none for a malformed one."""
     ranges = [_RANGE.fullmatch(each) for each in header.split(",", _MAX_RANGES)[:_MAX_RANGES]]
     weighed = [(float(each[2] or 1), each[1]) for each in ranges if each]
-    found = sorted((each for each in weighed if each[0]), key=lambda each: -each[0])
+    found = sorted((tag for tag in weighed if tag[0]), key=lambda tag: -tag[0])
     return [tag for _, tag in found]
 
 
-def _accepted(scope: Mapping[str, Any]) -> list[str]:
+def _tags_of(scope: Mapping[str, Any]) -> list[str]:
     values = [value for name, value in scope["headers"] if name == b"accept-language"]
     return accepted_languages(b",".join(values).decode("latin-1"))
 
 
-def _looked_up(tag: str) -> str | None:
+def _match(tag: str) -> str | None:
     tag = tag.lower()
     while tag:
         if tag in LANGUAGES:

@@ -78,8 +78,8 @@ class Mailer:
 
     def post(self, messages: Iterable[MailMessage]) -> None:
         """Send these soon. Those that do not fit into the queue are dropped."""
-        for each in messages:
-            self._put(_Waiting(each.kind, partial(self._send, each), each))
+        for message in messages:
+            self._put(_Waiting(message.kind, partial(self._send, message), message))
 
     def later(self, kind: str, task: Callable[[], None]) -> None:
         """Call `task`, which posts messages of that kind; it is dropped if the queue is full."""
@@ -97,8 +97,8 @@ class Mailer:
             self._thread.join(_SECONDS_TO_STOP)
         with self._changed:
             dropped, self._queue = self._queue, []
-        for _, _, each in dropped:
-            self._ended(each, DROPPED, "the server stopped")
+        for _, _, waiting in dropped:
+            self._give_up(waiting, DROPPED, "the server stopped")
 
     def run_due(self) -> None:
         """Do what is due, in the caller's thread."""
@@ -106,10 +106,10 @@ class Mailer:
             try:
                 waiting.task()
             except (NotSent, Unavailable) as error:
-                self._refused(waiting, error)
+                self._note_refusal(waiting, error)
             except Exception:
                 log.exception("unexpected_error")
-                self._ended(waiting, FAILED, "Unexpected error. The log has it.")
+                self._give_up(waiting, FAILED, "Unexpected error. The log has it.")
 
     def send_waiting(self) -> None:
         """Send what waits, each once, in the caller's thread: for a command. `NotSent`."""
@@ -128,7 +128,7 @@ class Mailer:
                 heapq.heappush(self._queue, (due, next(self._numbers), waiting))
                 self._changed.notify()
         if not has_place:
-            self._ended(waiting, DROPPED, "too many messages wait")
+            self._give_up(waiting, DROPPED, "too many messages wait")
 
     def _run(self) -> None:
         while self._is_next():
@@ -161,16 +161,16 @@ class Mailer:
         self._metrics.mailed(message.kind, SENT)
         log.info("mail_sent", kind=message.kind, user=message.user_id)
 
-    def _refused(self, waiting: _Waiting, error: NotSent | Unavailable) -> None:
+    def _note_refusal(self, waiting: _Waiting, error: NotSent | Unavailable) -> None:
         is_passing = isinstance(error, Unavailable) or error.is_passing
         if not is_passing or waiting.attempts >= len(PAUSES) or self._ends_at is not None:
-            self._ended(waiting, FAILED, str(error))
+            self._give_up(waiting, FAILED, str(error))
             return
         pause = PAUSES[waiting.attempts]
         log.warning("mail_refused", kind=waiting.kind, reason=str(error), retry_in=pause)
         self._put(replace(waiting, attempts=waiting.attempts + 1), pause)
 
-    def _ended(self, waiting: _Waiting, outcome: str, reason: str) -> None:
+    def _give_up(self, waiting: _Waiting, outcome: str, reason: str) -> None:
         """The message was not sent, and will not be."""
         message = waiting.message
         user_id = message.user_id if message else None

@@ -43,9 +43,9 @@ class Outbox:
             raise NotSent("The address cannot receive mail.")
         to_user = f"user {message.kind} {message.user_id}"
         to_address = f"address {message.to.casefold()}"
-        if not self._counted(to_user, MOST_TO_A_USER):
+        if not self._count(to_user, MOST_TO_A_USER):
             raise NotSent("The user was sent as many messages of this kind as an hour allows.")
-        if not self._counted(to_address, MOST_TO_AN_ADDRESS):
+        if not self._count(to_address, MOST_TO_AN_ADDRESS):
             raise NotSent("The address was sent as many messages as an hour allows.")
         self.messages.append(message)
 
@@ -53,7 +53,7 @@ class Outbox:
         """Whether this was not asked before in the current period, by any process."""
         return self._is_new(about, period, 0)
 
-    def _counted(self, what: str, most: int) -> bool:
+    def _count(self, what: str, most: int) -> bool:
         return any(self._is_new(what, PERIOD, number) for number in range(most))
 
     def _is_new(self, about: str, period: timedelta, number: int) -> bool:

@@ -62,12 +62,12 @@ class SmtpServer:
 
     def send(self, message: MailMessage) -> None:
         """Hand the message to the server; `NotSent` if it does not accept it."""
-        with self._connected(hidden=message.to) as connection:
-            connection.send_message(self._composed(message), self._sender_address, [message.to])
+        with self._connect(hidden=message.to) as connection:
+            connection.send_message(self._compose(message), self._sender_address, [message.to])
 
     def check(self) -> str:
         """What the server answers, as a sentence; `NotSent`. No message is sent."""
-        with self._connected() as connection:
+        with self._connect() as connection:
             code, answer = connection.mail(self._sender_address)
             if code != _ACCEPTED:
                 raise smtplib.SMTPSenderRefused(code, answer, self._sender_address)
@@ -77,7 +77,7 @@ class SmtpServer:
             return f"It accepts the sender{by}. No message was sent."
 
     @contextmanager
-    def _connected(self, hidden: str = "") -> Iterator[smtplib.SMTP]:
+    def _connect(self, hidden: str = "") -> Iterator[smtplib.SMTP]:
         """A connection, for a minute at most. Errors do not name the address `hidden`."""
         connection: smtplib.SMTP | None = None
         is_late = threading.Event()
@@ -92,7 +92,7 @@ class SmtpServer:
         timer.daemon = True
         timer.start()
         try:
-            connection = self._opened()
+            connection = self._open()
             self._authenticate(connection)
             yield connection
         except (OSError, smtplib.SMTPException, ValueError) as error:
@@ -105,7 +105,7 @@ class SmtpServer:
             if connection is not None:
                 _close(connection)
 
-    def _opened(self) -> smtplib.SMTP:
+    def _open(self) -> smtplib.SMTP:
         where = (self._host, self._port, self._own_name)
         if not self._is_tls_first:
             return smtplib.SMTP(*where, timeout=SECONDS_TO_ANSWER)
@@ -118,7 +118,7 @@ class SmtpServer:
         if self._user:
             connection.login(self._user, self._password)
 
-    def _composed(self, message: MailMessage) -> EmailMessage:
+    def _compose(self, message: MailMessage) -> EmailMessage:
         """Nobody answers it, and no vacation notice should (RFC 3834 §5)."""
         email = EmailMessage(_POLICY)
         _, domain = self._sender_address.rsplit("@", 1)
@@ -169,7 +169,7 @@ def _answers(error: Exception) -> list[tuple[int, bytes | str]]:
 
 def _reason(error: Exception) -> str:
     """Why it was not accepted, on one line."""
-    found = [f"{code} {_decoded(text)}" for code, text in _answers(error)]
+    found = [f"{code} {_decode(text)}" for code, text in _answers(error)]
     if not found:
         verification = getattr(error, "verify_message", "")
         found = [verification or getattr(error, "strerror", None) or str(error) or "no answer"]
@@ -177,5 +177,5 @@ def _reason(error: Exception) -> str:
     return "".join(each if each.isprintable() else "?" for each in line)[:_MAX_REASON].rstrip(".")
 
 
-def _decoded(text: bytes | str) -> str:
+def _decode(text: bytes | str) -> str:
     return text.decode("utf-8", "replace") if isinstance(text, bytes) else text

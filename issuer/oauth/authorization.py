@@ -34,7 +34,7 @@ class AuthorizationEndpoint(BrowserEndpoint):
     _metrics: Metrics
 
     async def _answer(self, request: Request, parameters: Sequence[tuple[str, str]]) -> Response:
-        outcome = await self._queries.run(self._decided, request, parameters, caller(request))
+        outcome = await self._queries.run(self._decide, request, parameters, caller(request))
         if isinstance(outcome, RequestProblem):
             return self._page(outcome)
         if isinstance(outcome, Redirection):
@@ -49,10 +49,10 @@ class AuthorizationEndpoint(BrowserEndpoint):
         self._keep(request, response, AUTHORIZATION_REQUEST + step.request.id, cookie)
         return response
 
-    def _decided(
+    def _decide(
         self, request: Request, parameters: Sequence[tuple[str, str]], actor: Actor
     ) -> tuple[SignInNeeded | ConsentNeeded, str] | Redirection | RequestProblem:
-        validated = self._people.validation.validated(parameters)
+        validated = self._people.validation.validate(parameters)
         if isinstance(validated, Redirection | RequestProblem):
             return validated
         authorization_request, sealed = validated

@@ -206,7 +206,7 @@ class RefreshTokenSteps(EarlierSteps, RefreshTokenGrant):  # type: ignore[misc]
         return AuthlibToken(self.ours.find(self.request.authenticated, refresh_token))
 
     def _validate_token_scope(self, token: AuthlibToken) -> None:
-        """Not by comparing strings, as Authlib does: our grant narrows."""
+        """Leave it to our grant, which narrows: Authlib compares strings."""
 
     def revoke_old_credential(self, token: AuthlibToken) -> None:
         """Done in the transaction that stores the successor."""

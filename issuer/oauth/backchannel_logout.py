@@ -13,7 +13,7 @@ from issuer.errors import InvalidCredentials, TooManyRequests
 from issuer.fields.networks import network_of
 from issuer.http.requests import InvalidForm, caller, parameters, receive_body
 from issuer.oauth.endpoint import EndpointParts
-from issuer.oauth.messages import OAuthResponse, invalid_request, quoted
+from issuer.oauth.messages import OAuthResponse, invalid_request, quote
 from issuer.rate_limits.password_pool import PasswordPool
 from issuer.sign_in.session_revoker import SignedOut
 
@@ -38,30 +38,30 @@ class BackchannelLogoutEndpoint:
     _passwords: PasswordPool
 
     async def __call__(self, http_request: Request) -> OAuthResponse:
-        return await self._parts.answered(http_request, "backchannel_logout_refused", self._answer)
+        return await self._parts.respond(http_request, "backchannel_logout_refused", self._answer)
 
     async def _answer(self, http_request: Request) -> OAuthResponse:
         actor = caller(http_request)
         try:
             form = parameters(await receive_body(http_request, _MAX_BYTES))
-            end = partial(self._ended, form.get("logout_token", ""), actor)
+            end = partial(self._accept, form.get("logout_token", ""), actor)
             network = network_of(actor.address)
-            problem = await self._passwords.limited(network, end, is_wrong=_is_wrong)
+            problem = await self._passwords.run_limited(network, end, is_wrong=_is_wrong)
         except InvalidForm as error:
             refusal = invalid_request(str(error), error.status)
-            return await self._parts.refused(_REFUSED, refusal, actor)
+            return await self._parts.refuse(_REFUSED, refusal, actor)
         except TooManyRequests as error:
-            return await self._parts.refused(_REFUSED, error, actor)
+            return await self._parts.refuse(_REFUSED, error, actor)
         if problem is not None:
-            refusal = invalid_request(quoted(problem.reason))
-            return await self._parts.refused(_REFUSED, refusal, actor)
+            refusal = invalid_request(quote(problem.reason))
+            return await self._parts.refuse(_REFUSED, refusal, actor)
         return OAuthResponse(200, {})
 
-    async def _ended(self, text: str, actor: Actor) -> InvalidCredentials | None:
+    async def _accept(self, text: str, actor: Actor) -> InvalidCredentials | None:
         """None, or why the token does not count."""
         try:
             issuers = await self._parts.queries.run(self._parts.tokens.directory.issuers_of_people)
-            signed_out = await self._logout().accepted(text, issuers)
+            signed_out = await self._logout().accept(text, issuers)
             await self._parts.queries.run(self._end, signed_out, actor)
         except InvalidCredentials as error:
             return error

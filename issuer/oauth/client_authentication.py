@@ -178,7 +178,7 @@ class CredentialChecks:
             client = self._authentication.from_memory(client_id, presented.secret, now)
         note_client(client.record.client_id if client else named_principal(client_id))
         if client is None:
-            client = await self._looked_up(request.form, presented, again=again)
+            client = await self._look_up(request.form, presented, again=again)
         self._last_use.note(client.secret, now, request.form.actor.address)
         return AuthenticatedRequest(
             request, client.record, client.secret, client.assertion, is_retry=again
@@ -204,33 +204,33 @@ class CredentialChecks:
         )
         return _result(result)
 
-    async def _looked_up(
+    async def _look_up(
         self, form: ReceivedForm, presented: PresentedClient, *, again: bool
     ) -> AuthenticatedClient:
         """What is not known here is fetched once, without holding a thread meanwhile."""
-        outcome = await self._limited(form, partial(self._checked, presented, again, False))
+        outcome = await self._run_limited(form, partial(self._check, presented, again, False))
         if isinstance(outcome, FetchNeeded):
             await outcome.fetch_keys()
-            outcome = await self._limited(form, partial(self._checked, presented, again, True))
+            outcome = await self._run_limited(form, partial(self._check, presented, again, True))
         assert isinstance(outcome, AuthenticatedClient)
         return outcome
 
-    async def _limited(
+    async def _run_limited(
         self, form: ReceivedForm, check: Callable[[], Awaitable[T | OAuthError]]
     ) -> T:
         """`check()`; wrong credentials count for the address."""
         limit = self.limits.failures
-        checked = limit.checked(form.network, check, counts=_is_wrong) if limit else check()
+        checked = limit.run(form.network, check, counts=_is_wrong) if limit else check()
         return _result(await checked)
 
-    async def _checked(
+    async def _check(
         self, presented: PresentedClient, again: bool, is_last: bool
     ) -> AuthenticatedClient | FetchNeeded | OAuthError:
         """The client; the same error for every cause."""
         client_id, now = presented.client_id, self._clock()
         try:
             if (text := presented.assertion) is not None:
-                return await self._asserted(client_id, text, now, again, is_last)
+                return await self._prove(client_id, text, now, again, is_last)
             from_database = self._authentication.from_database
             return await self._queries.run(
                 from_database, client_id, presented.secret, now, is_last=is_last
@@ -238,7 +238,7 @@ class CredentialChecks:
         except InvalidCredentials as error:
             return invalid_client(error.reason, client_id)
 
-    async def _asserted(
+    async def _prove(
         self, client_id: str, text: str, now: datetime, again: bool, is_last: bool
     ) -> AuthenticatedClient | FetchNeeded:
         found: ProvenClient | FetchNeeded | None = None

@@ -32,7 +32,7 @@ class ClientEndpoint:
     _queues: ClientQueues | None
 
     async def __call__(self, http_request: Request) -> OAuthResponse:
-        answer = await self._parts.answered(http_request, f"{self.name}_refused", self._answer)
+        answer = await self._parts.respond(http_request, f"{self.name}_refused", self._answer)
         return replace(answer, is_for_scripts=self.is_for_scripts)
 
     async def answer_from_memory(self, request: AuthenticatedRequest) -> OAuthResponse | None:
@@ -60,4 +60,4 @@ class ClientEndpoint:
                 return await answer()
             return await self._queues.run(authenticated.client.client_id, answer)
         except (OAuthError, TooManyRequests) as error:
-            return await self._parts.refused(f"{self.name}.refused", error, actor)
+            return await self._parts.refuse(f"{self.name}.refused", error, actor)

@@ -82,7 +82,7 @@ class EndpointParts:
     shedder: LoadShedder
     queries: WorkerPool
 
-    async def answered(
+    async def respond(
         self, request: Request, event: str, answer: Callable[[Request], Awaitable[OAuthResponse]]
     ) -> OAuthResponse:
         """The answer. A refusal is logged as `event`, and returned when it may be sent."""
@@ -113,7 +113,7 @@ class EndpointParts:
         except Unavailable as error:
             return OAuthResponse.refusing(error)
 
-    async def refused(
+    async def refuse(
         self, action: str, error: OAuthError | TooManyRequests, actor: Actor
     ) -> OAuthResponse:
         """The error response, once the refusal is audited. Those by a rate limit are counted."""

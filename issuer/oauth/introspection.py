@@ -6,7 +6,7 @@ from issuer.directory import ClientRecord, UserRecord
 from issuer.errors import InvalidCredentials
 from issuer.oauth.client_authentication import WITH_CREDENTIALS
 from issuer.oauth.client_endpoint import ClientEndpoint
-from issuer.oauth.messages import AuthenticatedRequest, OAuthResponse, required
+from issuer.oauth.messages import AuthenticatedRequest, OAuthResponse, require
 from issuer.refresh_tokens import PREFIX
 from issuer.scopes import ISSUER_INTROSPECT, covers
 from issuer.tokens import Authorization, VerifiedToken, held_by, holders_of
@@ -32,7 +32,7 @@ class Introspection(ClientEndpoint):
 
     async def answer_from_memory(self, request: AuthenticatedRequest) -> OAuthResponse | None:
         """About an access token, unless its client or user must be looked up."""
-        text, directory = required(request, "token"), self._parts.tokens.directory
+        text, directory = require(request, "token"), self._parts.tokens.directory
         if text.startswith(PREFIX):
             return None
         await self._parts.tokens.changes.read()
@@ -44,13 +44,13 @@ class Introspection(ClientEndpoint):
             members = _access_token(token, client, None)
         except InvalidCredentials:
             members = None
-        return self._answered(request, members)
+        return self._respond(request, members)
 
     def answer(self, request: AuthenticatedRequest) -> OAuthResponse:
         """The hint is ignored (§2.1): the two kinds of tokens look different."""
-        return self._answered(request, self._active(required(request, "token")))
+        return self._respond(request, self._active(require(request, "token")))
 
-    def _answered(
+    def _respond(
         self, request: AuthenticatedRequest, members: dict[str, object] | None
     ) -> OAuthResponse:
         if members is None or not self._may_introspect(request.client, members["client_id"]):
@@ -98,7 +98,7 @@ class Introspection(ClientEndpoint):
         if audience is not None:
             held = Authorization.of_user(user, client, audience).within(family.scopes).scopes
         return {
-            "scope": _joined(family.openid_scopes, held),
+            "scope": _scope_text(family.openid_scopes, held),
             "token_type": "refresh_token",
             "sub": user.id,
             "username": user.username,
@@ -119,7 +119,7 @@ def _access_token(
     if "roles" in members:
         members["roles"] = _roles(token, client, user, held)
     return {
-        "scope": _joined(token.openid_scopes, held),
+        "scope": _scope_text(token.openid_scopes, held),
         "token_type": "Bearer",
         **members,
         **({"username": user.username} if user else {}),
@@ -142,5 +142,5 @@ def _roles(
     return [role for role in token.claims["roles"] if role in named]
 
 
-def _joined(openid_scopes: frozenset[str], scopes: frozenset[str]) -> str:
+def _scope_text(openid_scopes: frozenset[str], scopes: frozenset[str]) -> str:
     return " ".join([*sorted(openid_scopes), *sorted(scopes)])

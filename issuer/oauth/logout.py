@@ -24,7 +24,7 @@ class LogoutEndpoint(BrowserEndpoint):
     SIGNS_OUT = True
 
     async def _answer(self, request: Request, parameters: Sequence[tuple[str, str]]) -> Response:
-        outcome = await self._queries.run(self._decided, request, parameters, caller(request))
+        outcome = await self._queries.run(self._decide, request, parameters, caller(request))
         if isinstance(outcome, RequestProblem):
             return self._page(outcome)
         logout, is_signed_out = outcome
@@ -38,11 +38,11 @@ class LogoutEndpoint(BrowserEndpoint):
             self._cookies.sign_out(response)
         return response
 
-    def _decided(
+    def _decide(
         self, request: Request, parameters: Sequence[tuple[str, str]], actor: Actor
     ) -> tuple[LogoutRequest, bool] | RequestProblem:
         """The request, and whether nobody is signed in any more."""
-        logout = self._people.logout_requests.validated(parameters)
+        logout = self._people.logout_requests.validate(parameters)
         if isinstance(logout, RequestProblem):
             return logout
         # Also one that waits for its second factor, which opens nothing else.

@@ -136,7 +136,7 @@ def parse_form(form: ReceivedForm) -> ParsedRequest:
         raise invalid_request(str(error), error.status) from None
 
 
-def required(request: AuthenticatedRequest, name: str) -> str:
+def require(request: AuthenticatedRequest, name: str) -> str:
     """The parameter of that name; `invalid_request` if it is missing."""
     if name not in request.parameters:
         raise invalid_request(f"Missing '{name}' in request.")
@@ -291,7 +291,7 @@ def as_oauth_error(error: OAuthError | TooManyRequests | Unavailable) -> OAuthEr
 
 def invalid_scope(description: str, scope: str) -> OAuthError:
     """`invalid_scope` naming the scope; the audit log names it only if it cannot be a secret."""
-    named = f"{description}: {quoted(scope)}"
+    named = f"{description}: {quote(scope)}"
     reason = description if may_be_secret(scope) else named
     return OAuthError(ErrorCode.INVALID_SCOPE, named, reason=reason)
 
@@ -306,7 +306,7 @@ def named_principal(text: str | None) -> str | None:
     return text if text and is_client_id(text) and not may_be_secret(text) else None
 
 
-def quoted(text: str, longest: int = _MAX_QUOTE) -> str:
+def quote(text: str, longest: int = _MAX_QUOTE) -> str:
     """Text from the caller, cut and limited to the characters that RFC 6749 §5.2 allows."""
     cut = text[:longest] + ("..." if len(text) > longest else "")
     return "".join(c if " " <= c <= "~" and c not in '"\\' else "?" for c in cut)
@@ -359,11 +359,11 @@ class OAuthResponse:
         """Send it directly: constructing a Starlette `Response` takes several times as long."""
         body = to_json(self.body)
         named = (*self.headers, *FOR_ANY_ORIGIN) if self.is_for_scripts else self.headers
-        headers = [*_encoded(*named), (b"content-length", b"%d" % len(body))]
+        headers = [*_encode(*named), (b"content-length", b"%d" % len(body))]
         await send({"type": "http.response.start", "status": self.status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
 
 @lru_cache(64)
-def _encoded(*headers: tuple[str, str]) -> tuple[tuple[bytes, bytes], ...]:
+def _encode(*headers: tuple[str, str]) -> tuple[tuple[bytes, bytes], ...]:
     return tuple((name.lower().encode(), value.encode()) for name, value in headers)

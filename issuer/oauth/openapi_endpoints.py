@@ -31,11 +31,13 @@ def an_object(properties: dict[str, Any], required: list[str]) -> dict[str, Any]
 def refusal(description: str, *headers: str) -> dict[str, Any]:
     """An error response (RFC 6749 §5.2)."""
     code = {**TEXT, "enum": [code.value for code in ErrorCode]}
-    shown = _shown(description, an_object({"error": code, "error_description": TEXT}, ["error"]))
+    shown = _json_answer(
+        description, an_object({"error": code, "error_description": TEXT}, ["error"])
+    )
     return shown | {"headers": REQUEST_ID | {name: {"schema": TEXT} for name in headers}}
 
 
-def _shown(description: str, schema: dict[str, Any]) -> dict[str, Any]:
+def _json_answer(description: str, schema: dict[str, Any]) -> dict[str, Any]:
     content = {"application/json": {"schema": schema}}
     return {"description": description, "headers": REQUEST_ID, "content": content}
 
@@ -127,7 +129,7 @@ def token(grant_types: list[str]) -> dict[str, Any]:
         " form, or with an assertion that it has signed (RFC 7523 §2.2). A public client sends only"
         " `client_id`.",
         {"schema": an_object(request, ["grant_type"]), "example": example},
-        _shown("An access token for exactly `scope`", an_object(response, always)),
+        _json_answer("An access token for exactly `scope`", an_object(response, always)),
     )
 
 
@@ -167,7 +169,7 @@ def introspection() -> dict[str, Any]:
         "Introspect a token (RFC 7662)",
         "A client authenticates as at the token endpoint. Public clients are refused.",
         {"schema": an_object(_A_TOKEN, ["token"])},
-        _shown(
+        _json_answer(
             "Whether the token is active, and its properties. A token of another client is"
             " inactive, unless the caller has `issuer:introspect`",
             an_object(properties, ["active"]),
@@ -193,7 +195,7 @@ def device_authorization() -> dict[str, Any]:
         "Get codes for a device on which nobody can sign in (RFC 8628)",
         "A client authenticates as at the token endpoint.",
         {"schema": form},
-        _shown("The codes", an_object(answer, list(answer))),
+        _json_answer("The codes", an_object(answer, list(answer))),
     )
 
 
@@ -231,7 +233,7 @@ def registration() -> dict[str, Any]:
         "security": [{"access_token": []}, {}],
         "requestBody": {"required": True, "content": body},
         "responses": {
-            "201": _shown("The client as registered; its secret is shown once", registered),
+            "201": _json_answer("The client as registered; its secret is shown once", registered),
             "400": refusal("The metadata is refused (RFC 7591 §3.2.2)"),
             "401": refusal("No active initial access token", "WWW-Authenticate"),
             "403": refusal("The token does not allow it", "WWW-Authenticate"),
@@ -313,7 +315,7 @@ def user_info() -> dict[str, Any]:
         "description": "Any active access token of this issuer whose `scope` has `openid`.",
         "security": [{"access_token": []}],
         "responses": {
-            "200": _shown("What the scopes of the token allow", an_object(claims, ["sub"])),
+            "200": _json_answer("What the scopes of the token allow", an_object(claims, ["sub"])),
             "401": {"description": "No active access token", "headers": challenge},
             "403": {"description": "The token has no `openid`", "headers": challenge},
         },

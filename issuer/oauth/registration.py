@@ -16,7 +16,7 @@ from issuer.oauth.messages import (
     BearerError,
     OAuthError,
     OAuthResponse,
-    quoted,
+    quote,
 )
 from issuer.rate_limits.request_limits import PublicLimit
 from issuer.scopes import ISSUER_REGISTER, covers
@@ -38,7 +38,7 @@ class RegistrationEndpoint:
     needs_token: bool = field(kw_only=True)
 
     async def __call__(self, http_request: Request) -> OAuthResponse:
-        answer = await self._parts.answered(http_request, "registration_refused", self._answer)
+        answer = await self._parts.respond(http_request, "registration_refused", self._answer)
         if answer.error is None:
             self._metrics.client_registered()
         else:
@@ -50,7 +50,7 @@ class RegistrationEndpoint:
         actor = caller(http_request)
         try:
             if self.needs_token:
-                actor = await self._parts.queries.run(self._admitted, http_request, actor)
+                actor = await self._parts.queries.run(self._admit, http_request, actor)
             await self._limit.count(network_of(actor.address))
             body = await receive_body(http_request, media_type=JSON)
             client = await self._parts.queries.run(self._register, body, actor)
@@ -61,9 +61,9 @@ class RegistrationEndpoint:
             refusal = error
         else:
             return OAuthResponse(201, answer_of(client))
-        return await self._parts.refused("registration.refused", refusal, actor)
+        return await self._parts.refuse("registration.refused", refusal, actor)
 
-    def _admitted(self, http_request: Request, actor: Actor) -> Actor:
+    def _admit(self, http_request: Request, actor: Actor) -> Actor:
         """Who the initial access token was issued to; it allows nothing else."""
         sent = bearer_token(http_request.scope["headers"]) or ""
         try:
@@ -85,7 +85,7 @@ class RegistrationEndpoint:
         except InvalidField as error:  # §3.2.2
             is_uri = error.field.startswith("redirect_uris")
             code = ErrorCode.INVALID_REDIRECT_URI if is_uri else ErrorCode.INVALID_CLIENT_METADATA
-            raise OAuthError(code, quoted(str(error), _MAX_DESCRIPTION)) from None
+            raise OAuthError(code, quote(str(error), _MAX_DESCRIPTION)) from None
 
 
 def answer_of(client: Client) -> dict[str, object]:

@@ -12,7 +12,7 @@ from issuer.oauth.messages import (
     NothingDone,
     OAuthError,
     OAuthResponse,
-    required,
+    require,
 )
 from issuer.refresh_tokens import PREFIX
 from issuer.revocations.revocations import FeedFull
@@ -33,7 +33,7 @@ class Revocation(ClientEndpoint):
 
     def answer(self, request: AuthenticatedRequest) -> OAuthResponse:
         """Durable before the answer. The hint is ignored (§2.1): a token shows its kind."""
-        token, client_id = required(request, "token"), request.client.client_id
+        token, client_id = require(request, "token"), request.client.client_id
         if not token.startswith(PREFIX):
             self._revoke_access_token(self._access_token(token, client_id), request.actor)
         elif not self._parts.tokens.refresh_tokens.revoke(token, client_id, request.actor):

@@ -113,8 +113,8 @@ def protocol_routes(
         *([] if mode == "off" else [_route(base + REGISTRATION_PATH, registration, "POST")]),
         _route(base + BACKCHANNEL_LOGOUT_PATH, provider_logout, "POST", is_for_scripts=False),
         *(
-            _route(base + each.path, each, "POST", is_for_scripts=each.is_for_scripts)
-            for each in (*of_tokens, device)
+            _route(base + endpoint.path, endpoint, "POST", is_for_scripts=endpoint.is_for_scripts)
+            for endpoint in (*of_tokens, device)
         ),
         _route(base + JWKS_PATH, jwks, *read),
         _route(base + FEED_PATH, revocation_feed, *read),

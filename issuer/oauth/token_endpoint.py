@@ -22,7 +22,7 @@ from issuer.oauth.messages import (
     ReceivedForm,
     invalid_request,
     parse_form,
-    quoted,
+    quote,
     receive_form,
 )
 from issuer.refresh_tokens import TokenToStore
@@ -59,7 +59,9 @@ class IssuedToken:
         details = issued_details(self.granted, self.access_token)
         return TokenToStore(self.access_token, self.actor, details)
 
-    def stored(self, refresh_token: str | RevokedUntil | None) -> "IssuedToken | RevokedUntil":
+    def with_refresh_token(
+        self, refresh_token: str | RevokedUntil | None
+    ) -> "IssuedToken | RevokedUntil":
         """With the refresh token that was stored with it, if there is one."""
         if isinstance(refresh_token, RevokedUntil):
             return refresh_token
@@ -111,7 +113,7 @@ class TokenEndpoint:
                     await requests.count(authenticated.client.client_id)
                 issued = await self._issue(grant, authenticated, fingerprint)
         except (OAuthError, TooManyRequests) as error:
-            return await self._parts.refused("token.refused", error, actor)
+            return await self._parts.refuse("token.refused", error, actor)
         self._parts.tokens.last_use.note_token(issued.granted.client, issued.at)
         self._metrics.token_issued(issued.granted.grant_type)
         return OAuthResponse.issuing(
@@ -131,7 +133,7 @@ class TokenEndpoint:
         note_client(granted.client.client_id)
         self._parts.tokens.last_use.note(granted.secret, now, form.actor.address)
         actor = form.actor.known_as(granted.client.client_id)
-        outcome = await self._audited(self._sign(granted, actor, now))
+        outcome = await self._audit(self._sign(granted, actor, now))
         return outcome if isinstance(outcome, IssuedToken) else None
 
     async def _issue(
@@ -165,11 +167,11 @@ class TokenEndpoint:
             outcome = await self._sign_in(request)
         elif not grant.queries:
             outcome = self._authorize(request)
-        elif (looked_up := await grant.looked_up(request, self._parts.queries)) is not None:
+        elif (looked_up := await grant.look_up(request, self._parts.queries)) is not None:
             outcome = self._authorize(looked_up)
         else:  # outside the failure limit: a refresh token cannot be guessed
             outcome = await self._parts.queries.run(self._authorize, request)
-        return await self._audited(outcome)
+        return await self._audit(outcome)
 
     async def _sign_in(self, request: AuthenticatedRequest) -> IssuedToken | RevokedUntil:
         """Wait while other attempts in progress decide whether this password may be tried."""
@@ -197,7 +199,7 @@ class TokenEndpoint:
             with self._tracing.span("issue"):
                 token = self._parts.tokens.issuer.issue(granted.authorization, now)
         except TokenTooLarge as error:
-            raise invalid_request(quoted(str(error))) from None
+            raise invalid_request(quote(str(error))) from None
         if isinstance(token, RevokedUntil):
             return token
         issued = IssuedToken(granted, token, actor, now)
@@ -206,9 +208,9 @@ class TokenEndpoint:
             issued = replace(issued, id_token=self._parts.tokens.issuer.id_token(*parts))
         if granted.store is None:
             return issued
-        return issued.stored(granted.store(issued.to_store()))
+        return issued.with_refresh_token(granted.store(issued.to_store()))
 
-    async def _audited(self, outcome: IssuedToken | RevokedUntil) -> IssuedToken | RevokedUntil:
+    async def _audit(self, outcome: IssuedToken | RevokedUntil) -> IssuedToken | RevokedUntil:
         """The token, once its audit event is durable; `RevokedUntil` if it was revoked meanwhile.
 
         Another process may have revoked it a moment ago: the commit of the event returns the count
@@ -218,7 +220,7 @@ class TokenEndpoint:
             return outcome
         if (store := outcome.granted.store_together) is not None:
             with self._tracing.span("audit"):
-                return outcome.stored(await store(outcome.to_store()))
+                return outcome.with_refresh_token(await store(outcome.to_store()))
         token, granted = outcome.access_token, outcome.granted
         subject, details = granted.authorization.subject, issued_details(granted, token)
         event = Event(outcome.at, outcome.actor, "token.issued", subject, details=details)

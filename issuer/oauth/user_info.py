@@ -36,7 +36,7 @@ class UserInfoEndpoint:
 
     async def __call__(self, request: Request) -> OAuthResponse:
         try:
-            token = await _presented(request)
+            token = await _access_token(request)
             claims = await self._queries.run(self._claims, token)
         except (OAuthError, Unavailable) as error:
             return OAuthResponse.refusing(error)
@@ -74,7 +74,7 @@ def _claims_of(user: UserRecord, token: VerifiedToken) -> dict[str, object]:
     return claims
 
 
-async def _presented(request: Request) -> str:
+async def _access_token(request: Request) -> str:
     """The token of the header or, in a POST, of the form (RFC 6750 §2.1 and §2.2)."""
     headers = values_of(request.scope["headers"], b"authorization")
     in_form = None

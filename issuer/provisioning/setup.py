@@ -87,7 +87,7 @@ def initialise(settings: Settings, actor: Actor, clock: Clock | None = None) -> 
         parts = compose_with(settings, clock, sealer)
         stack.callback(parts.database.dispose)
         parts.keys.keyring.reconcile()
-        return _initialised(settings, _ensure_admin(parts.administration, settings, actor))
+        return _initialise(settings, _ensure_admin(parts.administration, settings, actor))
 
 
 def recover_admin(settings: Settings, actor: Actor, kept: Iterable[str] = ()) -> Initialised:
@@ -98,8 +98,8 @@ def recover_admin(settings: Settings, actor: Actor, kept: Iterable[str] = ()) ->
     with composed(settings) as parts, parts.administration.changing(actor) as work:
         work.new_privileges.keep(kept)
         work.audiences.ensure_own()
-        secret = _recovered(work, settings.url)
-    return _initialised(settings, secret)
+        secret = _recover(work, settings.url)
+    return _initialise(settings, secret)
 
 
 def change_url(settings: Settings, actor: Actor) -> str:
@@ -130,7 +130,7 @@ def change_master_key(settings: Settings, actor: Actor) -> tuple[int, Path | Non
     """
     with composed(settings) as parts, only_one(parts.database, "key rewrap"):
         file = _with_new_master_key(settings)
-        keys = _rewrapped(parts.foundation, actor, may_be_done=file is not None)
+        keys = _rewrap(parts.foundation, actor, may_be_done=file is not None)
         parts.database.erasure.run()
         if file is not None:
             _write_words(file, _words(file)[:1])
@@ -156,7 +156,7 @@ def prepare_data_dir(path: Path) -> None:
         raise ConfigurationError(f"ISSUER_DATA_DIR cannot be used: {path}: {why}.") from None
 
 
-def _initialised(settings: Settings, secret: str | None) -> Initialised:
+def _initialise(settings: Settings, secret: str | None) -> Initialised:
     data_dir = settings.data_dir.absolute() if settings.needs_data_dir else None
     return Initialised(settings.url, data_dir, ADMIN_CLIENT, secret)
 
@@ -193,7 +193,7 @@ def _with_new_master_key(settings: Settings) -> Path | None:
     return path
 
 
-def _rewrapped(foundation: Foundation, actor: Actor, *, may_be_done: bool) -> int:
+def _rewrap(foundation: Foundation, actor: Actor, *, may_be_done: bool) -> int:
     with foundation.database.changing() as session:
         is_new = current_mark(session) != foundation.sealer.newest
         keys = rewrap(session, foundation.sealer, foundation.trails.begin(session, actor))
@@ -228,7 +228,7 @@ def _ensure_admin(administration: Administration, settings: Settings, actor: Act
     return None if given else secret
 
 
-def _recovered(work: UnitOfWork, own_audience: str) -> str:
+def _recover(work: UnitOfWork, own_audience: str) -> str:
     if not work.clients.exists(ADMIN_CLIENT):
         return _new_admin(work, own_audience)
     client = work.clients.get(ADMIN_CLIENT)

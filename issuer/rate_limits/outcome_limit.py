@@ -39,7 +39,7 @@ class OutcomeLimit:
     _checking: dict[str, "_Checking"] = field(default_factory=dict, init=False)
     _waiting: int = field(default=0, init=False)
 
-    async def checked(
+    async def run(
         self, key: str, check: Callable[[], Awaitable[T]], *, counts: Callable[[T], bool]
     ) -> T:
         """The result of `check`, counted for the key if `counts(result)`.
@@ -47,9 +47,9 @@ class OutcomeLimit:
         `TooManyRequests`, before the check, beyond the limit. An exception from `check` does not
         count: it reveals nothing about the credentials.
         """
-        here = await self._entered(key)
+        here = await self._enter(key)
         try:
-            window = await self._entered_shared(self.shared, key) if self.shared else None
+            window = await self._enter_shared(self.shared, key) if self.shared else None
             is_counted = False
             try:
                 result = await check()
@@ -66,7 +66,7 @@ class OutcomeLimit:
             if not here.number:
                 self._checking.pop(key, None)
 
-    async def _entered(self, key: str) -> "_Checking":
+    async def _enter(self, key: str) -> "_Checking":
         while True:
             counted = self._here.of(key, self._window())
             if counted >= self.rate.most:
@@ -86,7 +86,7 @@ class OutcomeLimit:
         finally:
             self._waiting -= 1
 
-    async def _entered_shared(self, shared: SharedCounts, key: str) -> int | None:
+    async def _enter_shared(self, shared: SharedCounts, key: str) -> int | None:
         """The window in which Redis counts it; None while Redis is unavailable."""
         for pause in _PAUSES:
             window = self._window()

@@ -86,7 +86,7 @@ class PasswordPool:
             (self._limits.passwords_of_user, user, is_right),
         ):
             if limit is not None:
-                run = partial(limit.checked, key, run, counts=counts)
+                run = partial(limit.run, key, run, counts=counts)
 
         async def in_turn() -> T:
             async with self._of_user.slot(user), self._of_network.slot(network):
@@ -100,11 +100,11 @@ class PasswordPool:
         self, network: str, function: Callable[[], T], *, is_wrong: Callable[[T], bool]
     ) -> T:
         """The result of a check that hashes nothing, such as that of a code."""
-        return await self.limited(network, partial(self._pool.run, function), is_wrong=is_wrong)
+        return await self.run_limited(network, partial(self._pool.run, function), is_wrong=is_wrong)
 
-    async def limited(
+    async def run_limited(
         self, network: str, run: Callable[[], Awaitable[T]], *, is_wrong: Callable[[T], bool]
     ) -> T:
         """The result of `run`, which uses no thread of the pool, counted if wrong."""
         failures = self._limits.failures
-        return await (failures.checked(network, run, counts=is_wrong) if failures else run())
+        return await (failures.run(network, run, counts=is_wrong) if failures else run())

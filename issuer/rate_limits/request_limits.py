@@ -50,7 +50,7 @@ class RequestLimit:
 
 
 class PublicLimit:
-    """Of requests that anybody can send, such as registrations. For the event loop only."""
+    """A limit of requests that anybody can send, such as registrations. For the event loop only."""
 
     def __init__(
         self,

@@ -26,7 +26,7 @@ class AddressAnswer:
 def ask(url: httpx.URL, token: str | None = None, *, seconds: float = SECONDS) -> AddressAnswer:
     """The answer to `GET url`, with the token if given (RFC 6750 §2.1); else `NoAnswer`."""
     try:
-        return asyncio.run(_asked(url, token, seconds))
+        return asyncio.run(_ask(url, token, seconds))
     except (TimeoutError, httpx.TimeoutException):
         raise NoAnswer(f"did not answer within {seconds:g} s") from None
     except httpx.ConnectError as error:
@@ -35,7 +35,7 @@ def ask(url: httpx.URL, token: str | None = None, *, seconds: float = SECONDS) -
         raise NoAnswer("closed the connection, or does not speak HTTP") from None
 
 
-async def _asked(url: httpx.URL, token: str | None, seconds: float) -> AddressAnswer:
+async def _ask(url: httpx.URL, token: str | None, seconds: float) -> AddressAnswer:
     headers = {"Accept-Encoding": "identity"}
     if token is not None:
         headers["Authorization"] = f"Bearer {token}"

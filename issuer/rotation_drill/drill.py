@@ -40,18 +40,18 @@ class Drill:
         jwks_url = address("jwks_url", own, settings)
         verifiers = [address("verifier", each, settings) for each in request.verifiers]
         authorization = self._authorization(request)
-        keys = self._announced(self._algorithm(request, authorization))
+        keys = self._announce(self._algorithm(request, authorization))
         fresh_tokens = self._token_maker(authorization, keys) if authorization else None
 
         def results() -> list[CheckResult]:
             others = (check(each, keys, fresh_tokens) for each in verifiers)
             return [check(jwks_url, keys), *others]
 
-        report = self._rehearsed(results, keys, rotate=request.rotate)
+        report = self._rehearse(results, keys, rotate=request.rotate)
         self._audit(report, verifiers)
         return report
 
-    def _rehearsed(
+    def _rehearse(
         self, results: Callable[[], list[CheckResult]], keys: KeyPair, *, rotate: bool
     ) -> Report:
         before = [*results(), *self._lacking(keys.new)]
@@ -118,7 +118,7 @@ class Drill:
             raise InvalidField("alg", f"must be {alg} for tokens of {authorization.audience.id}")
         return alg
 
-    def _announced(self, alg: SigningAlgorithm) -> KeyPair:
+    def _announce(self, alg: SigningAlgorithm) -> KeyPair:
         """The keys, once every verifier must have fetched the next one."""
         keyring = self.administration.keyring
         kept_for = self.administration.settings.key_set_kept_for

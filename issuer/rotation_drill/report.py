@@ -70,16 +70,16 @@ class Report:
     @property
     def ok(self) -> bool:
         """Whether every check passed and a requested rotation was made."""
-        return self.refusal is None and not self._failed
+        return self.refusal is None and not self._failures
 
     @property
     def verdict(self) -> str:
         """A summary for people."""
         kid = self.keys.new.kid if self.rotated else self.keys.old.kid
         active = f"The {'new' if self.rotated else 'old'} key is active: {kid}."
-        if self._failed:
+        if self._failures:
             total = len(self.before) + len(self.after)
-            return f"{self._failed} of {total} checks failed. {active}"
+            return f"{self._failures} of {total} checks failed. {active}"
         if self.refusal is not None:
             return f"All checks passed, but the rotation was refused. {active} {self.refusal}"
         return f"All checks passed. {active}"
@@ -98,5 +98,5 @@ class Report:
         }
 
     @property
-    def _failed(self) -> int:
+    def _failures(self) -> int:
         return sum(not each.ok for each in (*self.before, *self.after))

@@ -58,7 +58,7 @@ class BoundedConnection(FramedProtocol):
         self.pipeline.clear()
         self._note_that_caller_left()
         super().connection_lost(exc)
-        self.limit.lost(self, cast(set[LimitedConnection], self.connections))
+        self.limit.remove(self, cast(set[LimitedConnection], self.connections))
         # They refer to each other: the collector comes late, and much may have waited here.
         self.cycle = self.scope = self._deadline_is_of = None  # type: ignore[assignment]
         self._flow.forget()

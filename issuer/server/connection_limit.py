@@ -56,16 +56,16 @@ class ConnectionLimit:
         if len(connections) - len(self._aborted) <= self._maximum:
             return
         closed = self._longest_waiting(newest, connections) or [newest]
-        for each in closed:
-            self._aborted.add(each)
-            each.abort()
+        for connection in closed:
+            self._aborted.add(connection)
+            connection.abort()
         self._closed += len(closed)
         if (now := self._monotonic()) >= self._warns_at:
             log.warning("connection_limit_reached", limit=self._maximum, closed=self._closed)
             self._warns_at = now + _SECONDS_BETWEEN_WARNINGS
             self._closed = 0
 
-    def lost(
+    def remove(
         self, connection: LimitedConnection, connections: Collection[LimitedConnection]
     ) -> None:
         """A connection is closed. After the most of many are, their memory is returned."""
@@ -79,11 +79,11 @@ class ConnectionLimit:
     ) -> list[LimitedConnection]:
         """Several, since a search of all connections for each new one would take too long."""
         waiting = [
-            (since, id(each), each)
-            for each in connections
-            if each not in self._aborted
-            and each is not newest
-            and (since := each.waits_since) is not None
+            (since, id(connection), connection)
+            for connection in connections
+            if connection not in self._aborted
+            and connection is not newest
+            and (since := connection.waits_since) is not None
         ]
         number = max(1, min(_MOST_CLOSED_AT_ONCE, len(waiting) // 8))
         return [each for _, _, each in heapq.nsmallest(number, waiting)]

@@ -58,7 +58,7 @@ class _Parent:
         while self._workers:
             if signal.sigwait(_WATCHED) in _END:
                 self._end()
-            for pid, status in self._ended():
+            for pid, status in self._collect_ended():
                 if self._may_replace(pid, status) and self._fork():
                     return False
         sys.exit(1 if self._failed else 0)
@@ -84,7 +84,7 @@ class _Parent:
         for pid in self._workers:
             os.kill(pid, signal.SIGTERM)
 
-    def _ended(self) -> list[tuple[int, int]]:
+    def _collect_ended(self) -> list[tuple[int, int]]:
         """Workers that have ended since the last look, each with its status."""
         ended = []
         while self._workers:

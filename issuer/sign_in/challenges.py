@@ -49,7 +49,7 @@ class PasskeyChallenges:
         body = self._random.randbytes(_RANDOM) + _EXPIRY.pack(expires_at)
         return body + self._mac(body, purpose, browser)
 
-    def recognised(self, challenge: bytes, purpose: str, browser: str) -> Challenge | None:
+    def recognise(self, challenge: bytes, purpose: str, browser: str) -> Challenge | None:
         """The challenge, if it was made for that purpose and browser and has not expired."""
         body, mac = challenge[:-32], challenge[-32:]
         if len(challenge) != _BYTES:
@@ -68,19 +68,19 @@ class PasskeyChallenges:
 
 def credential_id(answer: Answer) -> bytes:
     """The id of the passkey that answered; empty if there is none."""
-    return _decoded(answer.get("id"))[:MAX_CREDENTIAL_ID]
+    return _decode(answer.get("id"))[:MAX_CREDENTIAL_ID]
 
 
 def challenge_in(answer: Answer) -> bytes:
     try:
-        client_data = json.loads(_decoded(_response(answer).get("clientDataJSON")))
+        client_data = json.loads(_decode(_response(answer).get("clientDataJSON")))
     except (ValueError, RecursionError):
         return b""
-    return _decoded(client_data.get("challenge")) if isinstance(client_data, dict) else b""
+    return _decode(client_data.get("challenge")) if isinstance(client_data, dict) else b""
 
 
 def user_handle_in(answer: Answer) -> bytes:
-    return _decoded(_response(answer).get("userHandle"))
+    return _decode(_response(answer).get("userHandle"))
 
 
 def transports_in(answer: Answer) -> tuple[str, ...]:
@@ -96,7 +96,7 @@ def _response(answer: Answer) -> Mapping[str, Any]:
     return response if isinstance(response, dict) else {}
 
 
-def _decoded(value: object) -> bytes:
+def _decode(value: object) -> bytes:
     """What is written as base64url; empty for anything else."""
     if not isinstance(value, str):
         return b""

@@ -148,7 +148,7 @@ class CodeStore(Statements):
         return {jti: until for jti, until in rows if jti is not None and until is not None}
 
     def openid_scopes(self, session_id: str, client_id: str) -> frozenset[str]:
-        """Those that codes of the session gave the client, as long as used codes are kept."""
+        """OpenID scopes that the client got by codes of the session, while used codes are kept."""
         row = AuthorizationCodeRow
         query = select(row.openid_scopes).where(
             row.session_id == session_id, row.client_id == client_id, row.used_at.is_not(None)

@@ -56,7 +56,7 @@ class ActingFor:
 
 
 class _Told(NamedTuple):
-    """Of whom the pages of a consent told, and of which scopes beside them."""
+    """The actors and scopes that the pages of a consent named."""
 
     scopes: frozenset[str]
     actors: set[ActingClient]
@@ -72,7 +72,7 @@ _ACTOR = (
 )
 
 
-def allowed_to_act(connection: Connection, asked: Sequence[ActingFor]) -> list[bool]:
+def check_may_act(connection: Connection, asked: Sequence[ActingFor]) -> list[bool]:
     """Whether the user allowed each, or was never asked and need not be, and did not stop it.
 
     Nobody need be asked for clients of the first party. By the password grant and by ID-JAGs nobody
@@ -97,15 +97,15 @@ def allowed_to_act(connection: Connection, asked: Sequence[ActingFor]) -> list[b
             of_client[audience_id] = _Told(_scopes(redirects), set())
         if actor_columns[0] is not None:
             of_client[audience_id].actors.add(_acting_client(*actor_columns))
-    stopped = _stopped(connection, asked)
+    stopped = _all_stops(connection, asked)
     return [
-        (each.user_id, each.acting.client_id) not in stopped
-        and _is_allowed(each, told.get(_key(each), {}))
-        for each in asked
+        (question.user_id, question.acting.client_id) not in stopped
+        and _is_allowed(question, told.get(_key(question), {}))
+        for question in asked
     ]
 
 
-def _stopped(connection: Connection, asked: Iterable[ActingFor]) -> set[tuple[str, str]]:
+def _all_stops(connection: Connection, asked: Iterable[ActingFor]) -> set[tuple[str, str]]:
     """The users who stopped clients, with these clients."""
     key = tuple_(StoppedActorRow.user_id, StoppedActorRow.client_id)
     named = {(each.user_id, each.acting.client_id) for each in asked}
@@ -216,13 +216,13 @@ class ConsentStore(Statements):
     def _replace_acting(self, consent: ConsentRow, acting: Iterable[ActingClient]) -> None:
         actor = ConsentActorRow
         self.session.execute(delete(actor).where(actor.consent_id == consent.id))
-        for each in sorted(acting):
-            row = actor(consent_id=consent.id, client_id=each.client_id)
-            if each.is_external:
-                row.external_issuer, row.external_resource = each.audience_id, each.resource
-                row.external_scopes = [*each.scopes]
+        for client in sorted(acting):
+            row = actor(consent_id=consent.id, client_id=client.client_id)
+            if client.is_external:
+                row.external_issuer, row.external_resource = client.audience_id, client.resource
+                row.external_scopes = [*client.scopes]
             else:
-                row.audience_id = each.audience_id
+                row.audience_id = client.audience_id
             self.session.add(row)
         self.session.flush()
 
@@ -239,13 +239,13 @@ class ConsentStore(Statements):
         return frozenset(_acting_client(*each) for each in self.session.execute(query))
 
     def acting_of_user(self, user_id: str) -> Mapping[int, frozenset[ActingClient]]:
-        """The same of all consents of the user, by their ids; one query."""
+        """Who may act by the consents of the user, by the id of the consent; one query."""
         row, actor = ConsentRow, ConsentActorRow
         query = select(row.id, *_ACTOR).join(actor, actor.consent_id == row.id)
         found: dict[int, set[ActingClient]] = defaultdict(set)
         of_user = query.where(row.user_id == user_id)
-        for each in self.session.execute(of_user):
-            found[each.id].add(_acting_client(*each[1:]))
+        for consent_row in self.session.execute(of_user):
+            found[consent_row.id].add(_acting_client(*consent_row[1:]))
         return {consent_id: frozenset(acting) for consent_id, acting in found.items()}
 
     def forget_acting(self, user_id: str, client_id: str) -> bool:

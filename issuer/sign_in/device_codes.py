@@ -89,7 +89,7 @@ class DeviceCodes:
             trail = self._trails.begin(session, actor)
             details = {"request": code.request_id, "audience": code.audience_id}
             trail.note("device_code.issued", code.client_id, **details)
-        return IssuedDeviceCode(text, _shown(user_code))
+        return IssuedDeviceCode(text, _format(user_code))
 
     def authorization_request(self, user_code: str, user_id: str) -> AuthorizationRequest:
         """What the user who enters the code is asked; `InvalidCredentials` if there is none."""
@@ -101,7 +101,7 @@ class DeviceCodes:
             raise InvalidCredentials("unknown user code of a device", user_id)
         if code.answered_at is not None or code.expires_at <= now:
             raise InvalidCredentials("used or expired user code of a device", user_id)
-        return self._request(code, Device(code.digest.hex(), _shown(typed), code.address))
+        return self._request(code, Device(code.digest.hex(), _format(typed), code.address))
 
     def poll(self, text: str, client_id: str) -> AuthorizationCode | ErrorCode:
         """The code that the user allowed, or what the device is to be told (§3.5).
@@ -211,5 +211,5 @@ def _too_many(reason: str) -> TooManyRequests:
     return TooManyRequests(reason, _RETRY_AFTER)
 
 
-def _shown(user_code: str) -> str:
+def _format(user_code: str) -> str:
     return f"{user_code[:4]}-{user_code[4:]}"

@@ -96,7 +96,7 @@ class Factors(WithinTransaction):
         step = self._totp.matching_step(box, user_id, code, now)
         if step is None:
             raise InvalidField("code", "is wrong: enter the code that the app shows now")
-        return self._added(
+        return self._note_added(
             TotpSecretRow(
                 id=new_id("totp_", self._random),
                 user_id=user_id,
@@ -121,7 +121,7 @@ class Factors(WithinTransaction):
             raise InvalidField("passkey", "was registered before")
         if self._store.find_passkey(passkey.credential_id):
             raise AlreadyExists("a passkey", "passkey")
-        return self._added(
+        return self._note_added(
             PasskeyRow(
                 id=new_id("passkey_", self._random),
                 user_id=user_id,
@@ -161,13 +161,13 @@ class Factors(WithinTransaction):
         """Remove all factors and recovery codes, and end what the user is signed in to."""
         self._authorize(user_id)
         for row in self._rows(user_id):
-            self._removed(row)
+            self._note_removed(row)
         self._revocations.revoke_subject(user_id)
         if self._users.delete_invitation(user_id):  # it would bring back what ends here
             self._trail.note("invitation.deleted", user_id)
         self._trail.note("user.factors_reset", user_id)
 
-    def _added(self, row: TotpSecretRow | PasskeyRow) -> list[str]:
+    def _note_added(self, row: TotpSecretRow | PasskeyRow) -> list[str]:
         is_first = not self._rows(row.user_id)
         self._store.add(row)
         self._trail.note("factor.added", row.user_id, factor_id=row.id, kind=_kind(row))
@@ -175,13 +175,13 @@ class Factors(WithinTransaction):
 
     def _remove(self, user_id: str, factor_id: str) -> None:
         self._authorize(user_id)
-        self._removed(one_of(self._rows(user_id), factor_id, "second factor"))
+        self._note_removed(one_of(self._rows(user_id), factor_id, "second factor"))
 
     def _rows(self, user_id: str) -> list[TotpSecretRow | PasskeyRow]:
         totp = self._store.totp(user_id)
         return [*([totp] if totp else []), *self._store.passkey_rows(user_id)]
 
-    def _removed(self, row: TotpSecretRow | PasskeyRow) -> None:
+    def _note_removed(self, row: TotpSecretRow | PasskeyRow) -> None:
         self._store.delete(row)
         if not self._rows(row.user_id):
             self._store.replace_recovery_codes(row.user_id, [])

@@ -59,12 +59,12 @@ class FactorStore(Statements):
         return self.session.scalars(query.order_by(PasskeyRow.created_at, PasskeyRow.id)).all()
 
     def passkeys(self, user_id: str) -> list[StoredPasskey]:
-        return [_stored(row) for row in self.passkey_rows(user_id)]
+        return [_stored_passkey(row) for row in self.passkey_rows(user_id)]
 
     def find_passkey(self, credential_id: bytes) -> StoredPasskey | None:
         query = select(PasskeyRow).where(PasskeyRow.credential_id == credential_id)
         row = self.session.scalars(query).one_or_none()
-        return _stored(row) if row else None
+        return _stored_passkey(row) if row else None
 
     def methods_of(self, user_ids: Sequence[str], now: datetime) -> dict[str, SignInMethods]:
         """How each of the users can sign in."""
@@ -96,13 +96,13 @@ class FactorStore(Statements):
         """Whether no code of this time step or a later one was accepted before."""
         row = TotpSecretRow
         before = update(row).where(row.user_id == user_id, row.last_step < step)
-        return self._changed_one(before.values(last_step=step, last_used_at=now))
+        return self._changes_one(before.values(last_step=step, last_used_at=now))
 
     def use_passkey(self, passkey: StoredPasskey, sign_count: int, now: datetime) -> bool:
         """Whether it was not used since it was read, if it counts (WebAuthn §6.1.1)."""
         row = PasskeyRow
         same = update(row).where(row.id == passkey.id, row.sign_count == passkey.sign_count)
-        return self._changed_one(same.values(sign_count=sign_count, last_used_at=now))
+        return self._changes_one(same.values(sign_count=sign_count, last_used_at=now))
 
     def use_challenge(self, challenge: Challenge) -> bool:
         """Whether it was not answered before."""
@@ -123,7 +123,7 @@ class FactorStore(Statements):
 
     def use_recovery_code(self, user_id: str, digest: bytes) -> bool:
         row = RecoveryCodeRow
-        return self._changed_one(delete(row).where(row.user_id == user_id, row.digest == digest))
+        return self._changes_one(delete(row).where(row.user_id == user_id, row.digest == digest))
 
     def replace_recovery_codes(self, user_id: str, digests: Iterable[bytes]) -> None:
         self.session.execute(delete(RecoveryCodeRow).where(RecoveryCodeRow.user_id == user_id))
@@ -140,9 +140,9 @@ class FactorStore(Statements):
         used = delete(row).where(row.digest == digest, row.expires_at > now)
         return self.session.scalars(used.returning(row.user_id)).one_or_none()
 
-    def _changed_one(self, statement: Any) -> bool:
+    def _changes_one(self, statement: Any) -> bool:
         return rows_changed(self.session, statement) == 1
 
 
-def _stored(row: PasskeyRow) -> StoredPasskey:
+def _stored_passkey(row: PasskeyRow) -> StoredPasskey:
     return as_record(StoredPasskey, row, transports=tuple(row.transports))

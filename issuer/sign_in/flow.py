@@ -90,7 +90,7 @@ class AuthorizationFlow:
             return client
         if session is not None:
             with self._database.changing() as transaction:
-                if request.device and not self._answered(transaction, request.device):
+                if request.device and not self._answer_device(transaction, request.device):
                     return _done_already()
                 trail = self._trails.begin(transaction, actor.known_as(session.user_id))
                 details = {"client_id": client.client_id, **_of_device(request)}
@@ -139,12 +139,12 @@ class AuthorizationFlow:
     def _store(self, session: Session, device: Device | None, code: AuthorizationCode) -> bool:
         """False if the request was answered before. A device asks with its own code."""
         if device is not None:
-            if (until := self._answered(session, device)) is None:
+            if (until := self._answer_device(session, device)) is None:
                 return False
             code = replace(code, digest=device.digest, expires_at=until)
         return CodeStore(session).add(code)
 
-    def _answered(self, session: Session, device: Device) -> datetime | None:
+    def _answer_device(self, session: Session, device: Device) -> datetime | None:
         """Until when the device can fetch it; None if there was an answer, or it is too late."""
         return DeviceCodeStore(session).answer(device.digest, self._clock())
 
@@ -188,7 +188,7 @@ def _consent_needed(offer: Offer) -> ConsentNeeded:
 
 
 def _id_is_taken(client: ClientRecord, error: AlreadyExists) -> RequestProblem:
-    """Of two documents whose URLs differ only in case, the first that was allowed is known."""
+    """The error for a document whose URL differs only in case from one that was allowed before."""
     return RequestProblem(
         ErrorCode.UNAUTHORIZED_CLIENT,
         f"The id of the application cannot be used here: {error}"

@@ -136,7 +136,7 @@ class Identities(WithinTransaction):
         has_others = bool(others) or self._has_own_way_in(user)
         note_grantor(user, grantor, is_only_way=not has_others)
         given = grantor or self._grantor_of_session(user, others)
-        row = self._added(user_id, issuer_id, subject, name, given)
+        row = self._add(user_id, issuer_id, subject, name, given)
         self._note("linked", row)
         return self._read([row])[0]
 
@@ -150,7 +150,7 @@ class Identities(WithinTransaction):
         self._note("unlinked", row, sessions=sessions, access_tokens_revoked=are_revoked)
 
     def unlink_own(self, user_id: str, identity_id: str) -> None:
-        """As `unlink`, for the user themself; `NotAllowed` for the only way to sign in."""
+        """`unlink` by the user themself; `NotAllowed` for the only way to sign in."""
         row, rows = self._row(user_id, identity_id), self._store.of_user(user_id)
         has_password = self._user_store.get(user_id).password_hash is not None
         if len(rows) == 1 and not (has_password or self._user_store.has_passkey(user_id)):
@@ -170,7 +170,7 @@ class Identities(WithinTransaction):
         row = self._store.find(issuer.id, claims.subject)
         is_new = row is None
         if row is None:
-            row = self._provisioned(issuer, provider, claims)
+            row = self._provision(issuer, provider, claims)
         elif self._user_store.get(row.user_id).disabled:
             raise ArrivalRefused(Refused.DISABLED, user_id=row.user_id)
         elif row.made_user and (claims.is_complete or claims.email):
@@ -192,14 +192,14 @@ class Identities(WithinTransaction):
         }
 
     def _provider(self, issuer: TrustedIssuerRecord) -> ProviderRecord:
-        """As the database has it now: the record may be older."""
+        """The provider as the database has it now: the record may be older."""
         now = self._store.issuer(issuer.id)
         if now is None or not now.is_for_people or now.issuer != issuer.issuer:
             raise ArrivalRefused(Refused.ISSUER)
         assert now.sign_in is not None
         return now.sign_in
 
-    def _provisioned(
+    def _provision(
         self, issuer: TrustedIssuerRecord, provider: ProviderRecord, claims: ProviderClaims
     ) -> IdentityRow:
         if not provider.provision:
@@ -220,7 +220,7 @@ class Identities(WithinTransaction):
         by = self._store.issuer_row(issuer.id)
         grantor = Grantor(by.given_by, by.given_as)
         note_grantor(self._user_store.get(user.id), grantor, is_only_way=True)
-        row = self._added(user.id, issuer.id, claims.subject, claims.name, grantor)
+        row = self._add(user.id, issuer.id, claims.subject, claims.name, grantor)
         row.made_user = True
         self._note("provisioned", row)
         return row
@@ -235,7 +235,7 @@ class Identities(WithinTransaction):
         if user.scim is not None:
             return {"email_verified": claims.email_verified and claims.email == user.email}
         return {
-            "name": (claims.said_name if claims.is_complete else "") or user.name,
+            "name": (claims.name_at_issuer if claims.is_complete else "") or user.name,
             "email": claims.email or user.email,
             "email_verified": claims.email_verified,
         }
@@ -271,7 +271,7 @@ class Identities(WithinTransaction):
         return sum(revoker.session(each, with_offline=True) for each in sessions)
 
     def _grantor_of_session(self, user: UserRow, others: Sequence[IdentityRow]) -> Grantor:
-        """Of the ways to sign in, one that no admin gave, if there is one."""
+        """Who gave one of the ways to sign in, by preference one that no admin gave."""
         given: list[Given] = [*others, *([user] if self._has_own_way_in(user) else [])]
         grantors = [Grantor(each.given_by, each.given_as) for each in given]
         not_of_admins = [each for each in grantors if not each.is_admin]
@@ -280,7 +280,7 @@ class Identities(WithinTransaction):
     def _has_own_way_in(self, user: UserRow) -> bool:
         return user.password_hash is not None or self._user_store.has_factor(user.id)
 
-    def _added(
+    def _add(
         self, user_id: str, issuer_id: str, subject: str, name: str, grantor: Grantor
     ) -> IdentityRow:
         row = IdentityRow(

@@ -51,7 +51,7 @@ class IdentityStore(Statements):
         self.session.flush()
 
     def note_use(self, identity_id: str, name: str, now: datetime) -> None:
-        """Not as a change of the row: the token path need not see it."""
+        """Note a sign-in without a change of the row: the token path need not see it."""
         used = update(IdentityRow).where(IdentityRow.id == identity_id)
         self.session.execute(used.values(last_used_at=now, name=name))
 
@@ -66,8 +66,8 @@ class IdentityStore(Statements):
         found: dict[str, list[str]] = {each: [] for each in identity_ids}
         row = IdentityGroupRow
         query = select(row).where(row.identity_id.in_(identity_ids))
-        for each in self.session.scalars(query.order_by(row.group)):
-            found[each.identity_id].append(each.group)
+        for group in self.session.scalars(query.order_by(row.group)):
+            found[group.identity_id].append(group.group)
         return found
 
     def add_groups(self, identity_id: str, groups: Iterable[str]) -> None:
@@ -76,7 +76,7 @@ class IdentityStore(Statements):
         self.session.flush()
 
     def remove_groups(self, identity_id: str, groups: Iterable[str]) -> None:
-        for each in sorted(groups):
-            key = {"identity_id": identity_id, "group": each}
+        for group in sorted(groups):
+            key = {"identity_id": identity_id, "group": group}
             self.session.delete(self.session.get_one(IdentityGroupRow, key))
         self.session.flush()

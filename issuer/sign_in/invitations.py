@@ -124,7 +124,7 @@ class Invitations(WithinTransaction):
         With `by_email` the issuer sends the link, and nobody else sees it: accepting it verifies
         the address.
         """
-        user = self._authorized(user_id)
+        user = self._authorize(user_id)
         if user.disabled:
             raise NotAllowed("The user is disabled. Enable it first.")
         to = self._address(user) if fields.by_email else None
@@ -178,7 +178,7 @@ class Invitations(WithinTransaction):
 
     def delete(self, user_id: str) -> None:
         """Make the link of the user useless."""
-        self._authorized(user_id)
+        self._authorize(user_id)
         if not self._user_store.delete_invitation(user_id):
             raise NotFound("invitation of the user", user_id)
         self._trail.note("invitation.deleted", user_id)
@@ -210,7 +210,7 @@ class Invitations(WithinTransaction):
 
     def accept_with_password(self, token: str, password: NewPassword) -> str:
         """Set the password, once; the id of the user. A second factor of the user stays."""
-        invitation = self._used(token)
+        invitation = self._use(token)
         self._users.set_password(invitation.user_id, password, grantor=invitation.grantor)
         return invitation.user_id
 
@@ -221,7 +221,7 @@ class Invitations(WithinTransaction):
 
         Not for a user with a second factor: the link alone must not replace it.
         """
-        invitation = self._used(token)
+        invitation = self._use(token)
         if invitation.needs_password:
             raise NotAllowed("This user has a second factor: the invitation sets a password.")
         if passkey.user_id != invitation.user_id:
@@ -238,14 +238,14 @@ class Invitations(WithinTransaction):
 
         `NotAllowed` also for an account that is linked already.
         """
-        invitation = self._used(token, issuer_id)
+        invitation = self._use(token, issuer_id)
         if invitation.needs_password:
             raise NotAllowed("This user has a second factor: the invitation sets a password.")
         user_id, grantor = invitation.user_id, invitation.grantor
         self._identities.link(user_id, issuer_id, subject, name, grantor)
         self._revocations.revoke_subject(user_id)
 
-    def _used(self, token: str, issuer_id: str | None = None) -> Invitation:
+    def _use(self, token: str, issuer_id: str | None = None) -> Invitation:
         """The invitation, which is used up; `NotAllowed` if another request was faster.
 
         `issuer_id`: where the user has the account by which it is accepted.
@@ -280,7 +280,7 @@ class Invitations(WithinTransaction):
         may_invite = grantor.by is None or self._authority.may_still(grantor, USER.write, since)
         return Grantor(grantor.by, GivenAs.OTHER) if may_invite else None
 
-    def _authorized(self, user_id: str) -> UserRow:
+    def _authorize(self, user_id: str) -> UserRow:
         row = self._user_store.get(user_id)
         self._authority.authorize_change(principal=user_id)
         return row

@@ -59,7 +59,7 @@ class LogoutRequests:
     _id_tokens: IdTokenReader
     _find_client: FindClient
 
-    def validated(self, parameters: Sequence[tuple[str, str]]) -> LogoutRequest | RequestProblem:
+    def validate(self, parameters: Sequence[tuple[str, str]]) -> LogoutRequest | RequestProblem:
         """The request; a page for anything wrong, so that nobody is sent to an unknown address."""
         repeated = [name for name, times in Counter(n for n, _ in parameters).items() if times > 1]
         if repeated:
@@ -68,7 +68,7 @@ class LogoutRequests:
         given = {name: value for name, value in parameters if value}
         client_id, session_id = given.get("client_id"), None
         if (hint := given.get("id_token_hint")) is not None:
-            hinted, session_id = self._hinted(hint)
+            hinted, session_id = self._read_hint(hint)
             if hinted is None:
                 sentence = "The ID token is not one of this issuer."
                 return _problem(sentence, "id_token_hint", hint, longest=_MAX_SHOWN)
@@ -92,7 +92,7 @@ class LogoutRequests:
             ui_locale=first_known(given.get("ui_locales", "").split()),
         )
 
-    def _hinted(self, id_token: str) -> tuple[str | None, str | None]:
+    def _read_hint(self, id_token: str) -> tuple[str | None, str | None]:
         """The client and the session of an ID token.
 
         Without the session once its key is gone, as after a rotation: the person is asked.

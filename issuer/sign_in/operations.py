@@ -27,8 +27,8 @@ class SignInWork(Protocol):
 def _sessions(work: SignInWork, user_id: str) -> list[ListedSession]:
     issuers = {each.id: each.issuer for each in work.identities.of_user(user_id)}
     return [
-        ListedSession(**dict(each), trusted_issuer=issuers.get(each.identity_id or ""))
-        for each in work.sessions.of_user(user_id)
+        ListedSession(**dict(session), trusted_issuer=issuers.get(session.identity_id or ""))
+        for session in work.sessions.of_user(user_id)
     ]
 
 

@@ -65,14 +65,12 @@ class PasskeySignIn:
         with self._guard.attempting(known, _UNKNOWN, actor, may_wait=may_wait) as attempt:
             if passkey is None or user_id not in {None, passkey.user_id}:
                 raise InvalidCredentials("unknown passkey", user_id)
-            proof = self._passkeys.proved(answer, passkey, browser, user_id)
-            use = self._used(passkey, proof, is_admitted=attempt.is_admitted)
+            proof = self._passkeys.verify_authentication(answer, passkey, browser, user_id)
+            use = self._use(passkey, proof, is_admitted=attempt.is_admitted)
         self._guard.end(attempt, actor, succeeded=True)
         return use
 
-    def _used(
-        self, passkey: StoredPasskey, proof: PasskeyProof, *, is_admitted: bool
-    ) -> PasskeyUse:
+    def _use(self, passkey: StoredPasskey, proof: PasskeyProof, *, is_admitted: bool) -> PasskeyUse:
         if not is_admitted:
             raise InvalidCredentials("locked", passkey.user_id)
         user = self._directory.load_user(passkey.user_id)

@@ -128,14 +128,14 @@ class Passkeys:
         )
         return options_to_json(options)
 
-    def registered(
+    def verify_registration(
         self, answer: Answer, user_id: str, browser: str, *, must_verify_user: bool
     ) -> NewPasskey:
         """The passkey that was made for `registration_options`; `InvalidField` otherwise."""
         self._require_offered()
         from webauthn import verify_registration_response  # noqa: PLC0415
 
-        challenge, recognised = self._recognised(answer, _registering(user_id), browser)
+        challenge, recognised = self._recognise(answer, _registering(user_id), browser)
         if recognised is None:
             raise InvalidField("passkey", "answers no current request of this browser")
         try:
@@ -179,14 +179,14 @@ class Passkeys:
         )
         return options_to_json(options)
 
-    def proved(
+    def verify_authentication(
         self, answer: Answer, passkey: StoredPasskey, browser: str, user_id: str | None = None
     ) -> PasskeyProof:
         """What an answer to `authentication_options` proves; `InvalidCredentials` if nothing."""
         self._require_offered()
         from webauthn import verify_authentication_response  # noqa: PLC0415
 
-        challenge, recognised = self._recognised(answer, _signing_in(user_id), browser)
+        challenge, recognised = self._recognise(answer, _signing_in(user_id), browser)
         if recognised is None:
             raise InvalidCredentials("passkey: not the challenge of this browser", passkey.user_id)
         if user_id is None and user_handle_in(answer) != self.handle(passkey.user_id):
@@ -211,11 +211,11 @@ class Passkeys:
         """The user handle: opaque, since authenticators may show it (WebAuthn §14.6.1)."""
         return hmac.digest(self._handle_key, user_id.encode(), hashlib.sha256)
 
-    def _recognised(
+    def _recognise(
         self, answer: Answer, purpose: str, browser: str
     ) -> tuple[bytes, Challenge | None]:
         challenge = challenge_in(answer)
-        return challenge, self._challenges.recognised(challenge, purpose, browser)
+        return challenge, self._challenges.recognise(challenge, purpose, browser)
 
     def _require_offered(self) -> None:
         if self.why_not_offered is not None:
@@ -247,8 +247,8 @@ def _descriptors(passkeys: Iterable[StoredPasskey]) -> list[Any]:
 
     return [
         structs.PublicKeyCredentialDescriptor(
-            id=each.credential_id,
-            transports=[structs.AuthenticatorTransport(name) for name in each.transports],
+            id=passkey.credential_id,
+            transports=[structs.AuthenticatorTransport(name) for name in passkey.transports],
         )
-        for each in passkeys
+        for passkey in passkeys
     ]

@@ -56,7 +56,7 @@ class PasswordResets(WithinTransaction):
 
         The audit log says of each whether it was sent, or why not.
         """
-        rows = list(self._named(name))
+        rows = list(self._user_named(name))
         for row in rows:
             reason = self._why_not(row) or self._send(row)
             self._note_request(row.id, reason)
@@ -89,7 +89,7 @@ class PasswordResets(WithinTransaction):
         self._users.set_password(reset.user_id, password, grantor=given)
         self._trail.note("password_reset.completed", reset.user_id)
 
-    def _named(self, name: str) -> Iterator[UserRow]:
+    def _user_named(self, name: str) -> Iterator[UserRow]:
         by_name = self._store.find_by_username(name)
         if by_name is not None:
             yield by_name
@@ -131,7 +131,7 @@ class PasswordResets(WithinTransaction):
         return base64.urlsafe_b64encode(text).decode().rstrip("=")
 
     def _digest(self, row: UserRow, expires_at: datetime) -> bytes:
-        """Of what the link is for: another version of the user has another one."""
+        """A digest of what the link is for: another version of the user has another one."""
         of_user = [row.id, row.version, row.password_hash, row.email, row.verified_email]
         text = json.dumps([int(expires_at.timestamp()), *of_user])
         return hmac.digest(self._key, text.encode(), "sha256")

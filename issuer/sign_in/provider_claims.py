@@ -28,7 +28,7 @@ _MULTI_FACTOR_CLASSES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class ProviderClaims:
-    """Of one person, at one trusted issuer. `email` counts as theirs only if `email_verified`.
+    """Claims of a person at a trusted issuer. `email` is theirs only if `email_verified`.
 
     `groups` is None where the token does not say which groups the person is in, and `no_groups`
     says why there are none, if that may be a mistake. `session_id` is the `sid` that the issuer
@@ -51,7 +51,7 @@ class ProviderClaims:
     raw: Mapping[str, Any] = field(repr=False)
 
     @property
-    def said_name(self) -> str:
+    def name_at_issuer(self) -> str:
         """What the issuer calls the name, unlike `name`, which may be another claim; or empty."""
         return _text_of(self.raw, "name")
 

@@ -13,13 +13,13 @@ from issuer.directory.records import ProviderRecord, TrustedIssuerRecord
 from issuer.errors import InvalidCredentials
 from issuer.federation.key_source import KeySource
 from issuer.federation.provider import ProviderClient, ProviderFailure, Providers
-from issuer.federation.public_keys import InvalidToken, SignedToken, parsed_token
+from issuer.federation.public_keys import InvalidToken, SignedToken, parse_token
 from issuer.sign_in.provider_claims import ProviderClaims, provider_claims
 from issuer.sign_in.provider_request import NotRecent, ProviderRequest, SignInDeclined
 from issuer.sign_in.provider_tokens import (
-    checked_at_hash,
-    checked_id_token,
-    checked_id_token_type,
+    check_at_hash,
+    check_id_token,
+    check_id_token_type,
 )
 
 # The claims of a token that a key of the issuer has signed; `InvalidToken`.
@@ -108,11 +108,11 @@ class ProviderSignIn:
         self, issuer: TrustedIssuerRecord, request: ProviderRequest, text: str, access_token: str
     ) -> dict[str, Any]:
         try:
-            token = parsed_token(text)
-            checked_id_token_type(token)
+            token = parse_token(text)
+            check_id_token_type(token)
             claims = await self._verified_claims(issuer, token)
-            checked_id_token(claims, request, _record(issuer).client_id, self._clock())
-            checked_at_hash(claims, token.unverified.header, access_token)
+            check_id_token(claims, request, _record(issuer).client_id, self._clock())
+            check_at_hash(claims, token.unverified.header, access_token)
         except InvalidToken as error:
             raise InvalidCredentials(f"the ID token: {error}") from None
         return dict(claims)

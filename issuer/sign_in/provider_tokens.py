@@ -21,7 +21,7 @@ _LOGOUT_TYPE = "logout+jwt"
 _HASHES = {"EdDSA": "sha512", "Ed25519": "sha512"}  # of others, the digits in their name
 
 
-def checked_id_token(
+def check_id_token(
     claims: Mapping[str, Any], asked: ProviderRequest, client_id: str, now: datetime
 ) -> None:
     """OpenID Connect Core §3.1.3.7, after the signature; also `NotRecent`."""
@@ -34,13 +34,13 @@ def checked_id_token(
         _require_recent(claims.get("auth_time"), asked, asked.max_age, now)
 
 
-def checked_id_token_type(token: SignedToken) -> None:
+def check_id_token_type(token: SignedToken) -> None:
     """RFC 8725 §3.11."""
     if token.typ not in {"", "jwt"}:
         raise InvalidToken("typ is that of another kind of token")
 
 
-def checked_at_hash(claims: Mapping[str, Any], header: Mapping[str, Any], token: str) -> None:
+def check_at_hash(claims: Mapping[str, Any], header: Mapping[str, Any], token: str) -> None:
     """`at_hash` is optional in the code flow (OpenID Connect Core §3.1.3.8)."""
     if "at_hash" not in claims:
         return
@@ -51,7 +51,7 @@ def checked_at_hash(claims: Mapping[str, Any], header: Mapping[str, Any], token:
         raise InvalidToken("at_hash is not that of the access token")
 
 
-def checked_logout_token(
+def check_logout_token(
     token: SignedToken, claims: Mapping[str, Any], issuer: str, client_id: str, now: datetime
 ) -> tuple[str, datetime]:
     """OpenID Back-Channel Logout §2.6, after the signature: its `jti`, and when it expires."""
@@ -83,7 +83,7 @@ def _require_common(
 
 
 def _require_audience(claims: Mapping[str, Any], client_id: str) -> None:
-    """Of several audiences, this one must be the one that it was issued to."""
+    """`InvalidToken` unless it was issued to this client; of several audiences, `azp` names it."""
     audience, party = claims.get("aud"), claims.get("azp", client_id)
     audiences = audience if isinstance(audience, list) else [audience]
     if client_id not in audiences or not all(isinstance(each, str) for each in audiences):

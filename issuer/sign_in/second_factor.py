@@ -81,7 +81,7 @@ class TotpSecrets:
         from pyotp import TOTP  # noqa: PLC0415
         from pyotp.exceptions import OTPVerificationError  # noqa: PLC0415
 
-        secret = self._decoy if sealed is None else self._opened(sealed, user_id)
+        secret = self._decoy if sealed is None else self._open(sealed, user_id)
         typed = code.replace(" ", "")
         digits = typed if typed.isascii() else ""
         try:
@@ -95,14 +95,14 @@ class TotpSecrets:
     def _setup(self, box: bytes, user_id: str, username: str) -> TotpSetup:
         from pyotp import TOTP  # noqa: PLC0415
 
-        secret = self._opened(box, user_id)
+        secret = self._open(box, user_id)
         uri = TOTP(secret).provisioning_uri(name=username, issuer_name=self._issuer_name)
         return TotpSetup(secret, uri, base64.urlsafe_b64encode(box).decode())
 
     def _new(self) -> str:
         return "".join(self._random.choice(_BASE32) for _ in range(_CHARACTERS))
 
-    def _opened(self, sealed: bytes, user_id: str) -> str:
+    def _open(self, sealed: bytes, user_id: str) -> str:
         return self._sealer.open(sealed, _name(user_id)).decode()
 
 
@@ -162,7 +162,7 @@ class SecondFactor:
         with self._guard.attempting(user_id, "", actor, may_wait=may_wait) as attempt:
             step, digest = self._matching(user_id, code[:_MAX_CODE].strip())
             self._require_usable(user_id, is_admitted=attempt.is_admitted)
-            used = self._used(user_id, step, digest, actor)
+            used = self._use(user_id, step, digest, actor)
         self._guard.end(attempt, actor, succeeded=True)
         return used
 
@@ -187,7 +187,7 @@ class SecondFactor:
         if user is None or user.disabled:
             raise InvalidCredentials("disabled user", user_id)
 
-    def _used(self, user_id: str, step: int | None, digest: bytes | None, actor: Actor) -> UsedCode:
+    def _use(self, user_id: str, step: int | None, digest: bytes | None, actor: Actor) -> UsedCode:
         if step is not None:
             with self._database.transaction() as session:
                 if FactorStore(session).use_step(user_id, step, self._clock()):

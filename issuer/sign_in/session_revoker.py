@@ -161,8 +161,8 @@ class Sessions(WithinTransaction):
         """
         self._use_once(self._session, f"logout tokens of {out.issuer_id}", out.jti, out.expires_at)
         revoker = SessionRevoker(self._session, self._trail, self._clock)
-        for each in self._store.at_provider(out.issuer_id, out.subject, out.provider_session):
-            revoker.session(each, with_offline=False)
+        for session in self._store.at_provider(out.issuer_id, out.subject, out.provider_session):
+            revoker.session(session, with_offline=False)
 
 
 class AllowedActor(BaseModel):
@@ -256,13 +256,13 @@ def _acting(allowed: AllowedAccess) -> dict[str, object]:
 def _actors(acting: Iterable[ActingClient]) -> tuple[AllowedActor, ...]:
     return tuple(
         AllowedActor(
-            client_id=each.client_id,
-            audience=each.audience_id,
-            external=each.is_external,
-            resource=each.resource or None,
-            scopes=each.scopes,
+            client_id=actor.client_id,
+            audience=actor.audience_id,
+            external=actor.is_external,
+            resource=actor.resource or None,
+            scopes=actor.scopes,
         )
-        for each in sorted(acting)
+        for actor in sorted(acting)
     )
 
 

@@ -113,12 +113,12 @@ class SignInSessions:
                 SessionRevoker(transaction, trail, self._clock).session(earlier, with_offline=False)
                 earlier = None
             if second_factor_due:
-                return session, self._added(store, session, earlier)
+                return session, self._add(store, session, earlier)
             if earlier is None:
-                cookie = self._added(store, session)
+                cookie = self._add(store, session)
             else:
                 session = session.continuing(earlier)
-                cookie = self._replaced(store, session)
+                cookie = self._replace(store, session)
             _note_began(trail, session, provider.no_groups if provider else "")
             return session, cookie
 
@@ -140,11 +140,11 @@ class SignInSessions:
         )
         with self._database.changing() as transaction:
             store = SessionStore(transaction)
-            if (earlier := self._continued(store, session)) is not None:
+            if (earlier := self._continue(store, session)) is not None:
                 complete = complete.continuing(earlier)
                 if not store.delete(session.id):
                     raise InvalidCredentials("the session has ended", session.user_id)
-            cookie = self._replaced(store, complete)
+            cookie = self._replace(store, complete)
             trail = self._trails.begin(transaction, actor.known_as(session.user_id))
             _note_began(trail, complete)
             return complete, cookie
@@ -231,23 +231,23 @@ class SignInSessions:
     def _goes_on(self, store: SessionStore, renewing: SignInSession | None) -> SignInSession | None:
         if renewing is None or not renewing.second_factor_due:
             return renewing
-        earlier = self._continued(store, renewing)
+        earlier = self._continue(store, renewing)
         store.delete(renewing.id)
         return earlier
 
-    def _continued(self, store: SessionStore, due: SignInSession) -> SignInSession | None:
-        earlier = store.continued(due)
+    def _continue(self, store: SessionStore, due: SignInSession) -> SignInSession | None:
+        earlier = store.continued_session(due)
         is_active = earlier is not None and earlier.is_active(self.lifetimes, self._clock())
         return earlier if is_active else None
 
-    def _added(
+    def _add(
         self, store: SessionStore, session: SignInSession, continues: SignInSession | None = None
     ) -> str:
         cookie, digest = self._cookies.new()
         store.add(session, digest, continues.id if continues else None)
         return cookie
 
-    def _replaced(self, store: SessionStore, session: SignInSession) -> str:
+    def _replace(self, store: SessionStore, session: SignInSession) -> str:
         cookie, digest = self._cookies.new()
         if not store.replace(session, digest):
             raise InvalidCredentials("the session has ended", session.user_id)

@@ -113,7 +113,7 @@ class SessionStore(Statements):
         """The session whose cookie has that digest."""
         return self._one(SignInSessionRow.digest == digest)
 
-    def continued(self, session: SignInSession) -> SignInSession | None:
+    def continued_session(self, session: SignInSession) -> SignInSession | None:
         """The session that its user goes on with after the second factor."""
         due = aliased(SignInSessionRow)
         earlier = select(due.continues).where(due.id == session.id).scalar_subquery()

@@ -46,7 +46,7 @@ class Validation:
     _find_client: FindClient
     _id_tokens: IdTokenReader
 
-    def validated(
+    def validate(
         self, pairs: Sequence[tuple[str, str]]
     ) -> tuple[AuthorizationRequest, str] | Redirection | RequestProblem:
         """The request and its sealed form.
@@ -72,7 +72,7 @@ class Validation:
             invalid = error
         except RequestTooLarge:
             invalid = InvalidParameter("", "The parameters are too long.")
-        return self._refused(client, redirect_uri, given, invalid)
+        return self._refusal(client, redirect_uri, given, invalid)
 
     def _client(
         self, pairs: Sequence[tuple[str, str]], names: Mapping[str, int], given: Mapping[str, str]
@@ -135,7 +135,7 @@ class Validation:
             )
         return hint.subject
 
-    def _refused(
+    def _refusal(
         self,
         client: ClientRecord,
         redirect_uri: str,
@@ -151,7 +151,7 @@ class Validation:
 
 
 def redirect_problem(client: ClientRecord, redirect_uri: str) -> RequestProblem | None:
-    """Not None if the client has not registered that redirect URI, or may not have it."""
+    """The error if the client has not registered the redirect URI, or may not have it."""
     if is_registered(redirect_uri, client.redirect_uris):
         if not client.is_self_registered or is_for_self_registered(redirect_uri):
             return None

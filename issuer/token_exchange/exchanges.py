@@ -16,7 +16,7 @@ from issuer.refresh_tokens import TokenToStore
 from issuer.revocations import RevocationView
 from issuer.revocations.revoked import Revoked
 from issuer.revocations.store import revoked_keys
-from issuer.sign_in.consents_store import allowed_to_act
+from issuer.sign_in.consents_store import check_may_act
 from issuer.telemetry.metrics import WRITE
 from issuer.token_exchange.store import add_exchanged, origins
 from issuer.token_exchange.subject import Exchange, Origin, UserToken, identity_of, subject_of
@@ -45,7 +45,7 @@ class TokenExchanges:
         self.writer = BatchWorker("exchange-writer", self.store)
 
     async def look_up(self, token: VerifiedToken) -> UserToken:
-        """As `find`, for one token; raises `InvalidCredentials`."""
+        """`find` for one token; raises `InvalidCredentials`."""
         found = await self.reader.run(token)
         assert isinstance(found, UserToken)
         return found
@@ -53,7 +53,7 @@ class TokenExchanges:
     async def exchange(
         self, subject: UserToken, authorization: Authorization, issue: TokenToStore
     ) -> RevokedUntil | None:
-        """As `store`, for one token; raises `InvalidCredentials`."""
+        """`store` for one token; raises `InvalidCredentials`."""
         issued = identity_of(authorization, issue)
         outcome = await self.writer.run(Exchange(subject, issued, issue))
         assert not isinstance(outcome, InvalidCredentials)
@@ -97,15 +97,13 @@ class TokenExchanges:
             wait_for_revocations(connection)
             revoked = self._revoked(connection, exchanges)
             keys = revoked_keys(connection, {each.subject.token.kid for each in exchanges})
-            allowed = allowed_to_act(connection, [each.acting for each in exchanges])
+            allowed = check_may_act(connection, [each.acting for each in exchanges])
             outcomes = [
-                self._outcome(each, revoked, keys, is_allowed=is_allowed)
-                for each, is_allowed in zip(exchanges, allowed, strict=True)
+                self._outcome(exchange, revoked, keys, is_allowed=is_allowed)
+                for exchange, is_allowed in zip(exchanges, allowed, strict=True)
             ]
-            done = [
-                each for each, outcome in zip(exchanges, outcomes, strict=True) if outcome is None
-            ]
-            if done:
+            pairs = zip(exchanges, outcomes, strict=True)
+            if done := [each for each, outcome in pairs if outcome is None]:
                 add_exchanged(connection, done)
                 self._chain.extend(connection, [self._event(each) for each in done])
         return outcomes

@@ -25,7 +25,7 @@ from issuer.revocations.revoked import Revoked
 from issuer.revocations.store import revoked_keys
 from issuer.scopes import EMAIL, ScopeNotCovered
 from issuer.sign_in.codes_store import CodeStore
-from issuer.sign_in.consents_store import ActingFor, allowed_to_act
+from issuer.sign_in.consents_store import ActingFor, check_may_act
 from issuer.sign_in.sessions_store import SessionStore
 from issuer.token_exchange.exchanges import NotAllowedByUser, TokenExchanges
 from issuer.token_exchange.subject import UserToken, identity_of
@@ -205,10 +205,10 @@ def _is_allowed(session: Session, asserted: Asserted, authorization: IdJag) -> b
     client = authorization.client
     actor = authorization.external.actor(client.client_id, authorization.scopes)
     if asserted.by is not None:
-        asked = asserted.by.acted_for_by(actor)
+        asked = asserted.by.acting_for(actor)
     else:
         asked = ActingFor(asserted.user.id, client, None, actor)
-    return allowed_to_act(session.connection(), [asked]) == [True]
+    return check_may_act(session.connection(), [asked]) == [True]
 
 
 def _email(user: UserRecord, openid_scopes: Iterable[str]) -> dict[str, object]:

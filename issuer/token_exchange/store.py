@@ -19,27 +19,27 @@ def add_exchanged(connection: Connection, exchanges: Iterable[Exchange]) -> None
         _ADD,
         [
             {
-                "jti": each.issued.jti,
-                "user_id": each.issued.subject,
-                "client_id": each.issued.client_id,
-                "audience_id": each.issued.audience,
-                "sid": each.issued.sid,
-                "issued_at": each.issued.issued_at,
-                "expires_at": each.issue.access_token.expires_at,
-                "subject_jti": each.subject.token.jti,
-                "subject_client": each.subject.token.client_id,
-                "subject_audience": each.subject.token.audience,
-                "subject_kid": each.subject.token.kid,
-                "origin_client": each.subject.origin.client.client_id,
-                "origin_audience": each.subject.origin.audience_id,
+                "jti": exchange.issued.jti,
+                "user_id": exchange.issued.subject,
+                "client_id": exchange.issued.client_id,
+                "audience_id": exchange.issued.audience,
+                "sid": exchange.issued.sid,
+                "issued_at": exchange.issued.issued_at,
+                "expires_at": exchange.issue.access_token.expires_at,
+                "subject_jti": exchange.subject.token.jti,
+                "subject_client": exchange.subject.token.client_id,
+                "subject_audience": exchange.subject.token.audience,
+                "subject_kid": exchange.subject.token.kid,
+                "origin_client": exchange.subject.origin.client.client_id,
+                "origin_audience": exchange.subject.origin.audience_id,
             }
-            for each in exchanges
+            for exchange in exchanges
         ],
     )
 
 
 def origins(session: Session, jtis: Collection[str]) -> dict[str, tuple[str, str]]:
-    """Of exchanged tokens the client and the audience of the token with which the chain began."""
+    """Client and audience of the token with which the exchanges of each token began, by `jti`."""
     if not jtis:
         return {}
     row = ExchangedTokenRow

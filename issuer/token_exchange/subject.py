@@ -27,7 +27,7 @@ class UserToken:
     held: frozenset[str]
     origin: Origin
 
-    def acted_for_by(self, actor: ActingClient, scopes: frozenset[str] = frozenset()) -> ActingFor:
+    def acting_for(self, actor: ActingClient, scopes: frozenset[str] = frozenset()) -> ActingFor:
         """What the user must have allowed, for `actor` to act with the token in these `scopes`."""
         audience_id = self.origin.audience_id
         is_for_issuer = audience_id == self.token.claims["iss"]
@@ -52,7 +52,7 @@ class Exchange:
     def acting(self) -> ActingFor:
         actor = ActingClient(self.issued.client_id, self.issued.audience)
         scopes = frozenset(self.issue.access_token.scope.split())
-        return self.subject.acted_for_by(actor, scopes)
+        return self.subject.acting_for(actor, scopes)
 
 
 def subject_of(

@@ -81,7 +81,7 @@ def _issuer(text: str) -> str:
     return _web_url(text)
 
 
-def checked_keys(keys: dict[str, Any], issuer: str, algorithms: list[str]) -> dict[str, Any]:
+def check_keys(keys: dict[str, Any], issuer: str, algorithms: list[str]) -> dict[str, Any]:
     """The source of the keys of this issuer; `ValueError` says what is wrong with it."""
     match keys:
         case {"discovery": True, **rest} if not rest:
@@ -92,10 +92,10 @@ def checked_keys(keys: dict[str, Any], issuer: str, algorithms: list[str]) -> di
             return {"jwks_uri": _web_url(url)}
         case {"jwks": {"keys": [*jwks]}, **rest} if not rest and 1 <= len(jwks) <= MAX_KEYS:
             # Imported here: few deployments trust others.
-            from issuer.federation.public_keys import accepted_jwks  # noqa: PLC0415
+            from issuer.federation.public_keys import accept_jwks  # noqa: PLC0415
 
             of_jwts = _without_x509(jwks) if is_trust_domain(issuer) else jwks
-            return {"jwks": {"keys": accepted_jwks(of_jwts, algorithms)}}
+            return {"jwks": {"keys": accept_jwks(of_jwts, algorithms)}}
     raise ValueError(
         'must be {"discovery": true}, {"jwks_uri": URL} or'
         f' {{"jwks": {{"keys": [...]}}}} with 1 to {MAX_KEYS} keys'

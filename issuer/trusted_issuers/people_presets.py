@@ -37,14 +37,14 @@ class WellKnownProvider:
     customer_claim: str | None = None
 
     def of(self, customer: str) -> PeoplePreset:
-        """Not checked: `metavar` gives one for a person to complete."""
+        """The preset for a customer. No check: a person still has to complete `metavar`."""
         required = {self.customer_claim: customer} if self.customer_claim else {}
         more = {"required_claims": required} if required else {}
         return PeoplePreset(self.issuer.format(customer), {**self.sign_in, **more})
 
 
 def preset(given: Mapping[str, str | None]) -> PeoplePreset | None:
-    """That of the one provider that is named; `InvalidField` names what is wrong. None if none."""
+    """The preset of the provider that is named, if one is; `InvalidField` names what is wrong."""
     named = [name for name in PROVIDERS if given.get(name) is not None]
     if not named:
         return None
@@ -73,7 +73,7 @@ def _keycloak(url: str) -> str:
 
 
 def _authentik(url: str) -> str:
-    """Its `iss` ends with a slash."""
+    """The `iss` of an application of Authentik, which ends with a slash."""
     if "/application/o/" not in url:
         raise InvalidField("authentik", "must be like https://HOST/application/o/APPLICATION/")
     return f"{url.rstrip('/')}/"

@@ -77,7 +77,7 @@ def _read_role(text: str) -> dict[str, Any]:
     return {"group": group, "role": role, "audience": where}
 
 
-def _written_role(item: dict[str, Any]) -> str:
+def _write_role(item: dict[str, Any]) -> str:
     return f"{item['group']}={item['role']}@{item['audience'] or _EVERYWHERE}"
 
 
@@ -156,7 +156,7 @@ class SignInFields(Fields):
             control=Control.LINES,
             option="--map-group",
             metavar="GROUP=ROLE@AUDIENCE",
-            item=ItemText(_read_role, _written_role),
+            item=ItemText(_read_role, _write_role),
         ),
     ] = []
     provision: Annotated[

@@ -54,7 +54,7 @@ class TrustedIssuerStore(Store[TrustedIssuerRow]):
         return any(_name(trusts, issuer_id) for trusts in found)
 
     def of_people(self) -> Sequence[TrustedIssuerRow]:
-        """Those where people sign in, in order of id."""
+        """The trusted issuers where people sign in, in order of id."""
         query = select(TrustedIssuerRow).where(TrustedIssuerRow.sign_in.is_not(None))
         return self.session.scalars(query.order_by(TrustedIssuerRow.id)).all()
 
@@ -90,8 +90,8 @@ class TrustedIssuerStore(Store[TrustedIssuerRow]):
         group, identity = IdentityGroupRow, IdentityRow
         of_issuer = select(identity.id).where(identity.issuer_id == issuer_id)
         query = select(group).where(group.identity_id.in_(of_issuer), group.group.not_in(but))
-        for each in self.session.scalars(query):
-            self.session.delete(each)
+        for row in self.session.scalars(query):
+            self.session.delete(row)
 
     def users_of(self, issuer_id: str, limit: int) -> Sequence[str]:
         """The names of some users with an account there, in order."""

@@ -18,7 +18,7 @@ from issuer.trusted_issuers.fields import (
     Kinds,
     TokenAlgorithms,
     TokenType,
-    checked_keys,
+    check_keys,
     is_trust_domain,
 )
 from issuer.trusted_issuers.sign_in import SignInFields
@@ -148,7 +148,7 @@ class TrustedIssuerFields(Fields):
     def _fit_the_issuer(cls, keys: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
         if not {"issuer", "algorithms"} <= info.data.keys():
             return keys  # these are wrong themselves
-        return checked_keys(keys, info.data["issuer"], info.data["algorithms"])
+        return check_keys(keys, info.data["issuer"], info.data["algorithms"])
 
 
 class TrustedIssuerResource(TrustedIssuerFields):

@@ -55,7 +55,7 @@ class TrustedIssuers(Collection[TrustedIssuerRow, TrustedIssuerFields, TrustedIs
         self._identities = identities
         self._secrets = secrets
 
-    def known_by_url(self, issuer: str, *, create: bool = True) -> TrustedIssuerFields:
+    def find_by_url(self, issuer: str, *, create: bool = True) -> TrustedIssuerFields:
         """The one for this `iss`; `InvalidField` if it is not evident which that is.
 
         Those of GitHub and GitLab are created if they are missing, or only described unless
@@ -80,7 +80,7 @@ class TrustedIssuers(Collection[TrustedIssuerRow, TrustedIssuerFields, TrustedIs
         return self._store.people_of(issuer_id, limit)
 
     def not_of_admins(self, ids: set[str]) -> list[GivenCredential]:
-        """Those that somebody without `issuer:admin` made or changed."""
+        """The trusted issuers that somebody without `issuer:admin` made or changed."""
         return AccessStore(self._session).trusted_issuers_not_of_admins(ids)
 
     def authorize_change(self, issuer_id: str) -> None:
@@ -95,7 +95,7 @@ class TrustedIssuers(Collection[TrustedIssuerRow, TrustedIssuerFields, TrustedIs
     def _authorize(
         self, before: TrustedIssuerFields | None, after: TrustedIssuerFields | None
     ) -> None:
-        """Also of one to be created: in a race, a client may trust one that was deleted."""
+        """Authorize a change or a creation: in a race, a client may trust one that was deleted."""
         if trusted := before or after:
             self.authorize_change(trusted.id)
         if after is not None and (after.sign_in is not None or _reaches_more(before, after)):
@@ -108,7 +108,7 @@ class TrustedIssuers(Collection[TrustedIssuerRow, TrustedIssuerFields, TrustedIs
             patch = {**patch, "sign_in": {**sign_in, "client_secret": ""}}
         return super().update(key, patch)
 
-    def _related(self, row: TrustedIssuerRow) -> dict[str, Any]:
+    def _relations(self, row: TrustedIssuerRow) -> dict[str, Any]:
         if row.sign_in is None:
             return {"sign_in": None}
         roles = [*self._stored_roles(row.id)]
@@ -183,9 +183,9 @@ class TrustedIssuers(Collection[TrustedIssuerRow, TrustedIssuerFields, TrustedIs
         self._require_named_here(new)
         losing = {
             user
-            for mapping, each in stored.items()
+            for mapping, row in stored.items()
             if mapping not in roles
-            for user in self._store.remove_role(each)
+            for user in self._store.remove_role(row)
         }
         for mapping in new:
             self._store.add_role(row.id, mapping)
@@ -197,8 +197,8 @@ class TrustedIssuers(Collection[TrustedIssuerRow, TrustedIssuerFields, TrustedIs
 
     def _stored_roles(self, issuer_id: str) -> dict[GroupRole, ProviderRoleRow]:
         return {
-            GroupRole(group=each.group, role=each.role_name, audience=each.audience_id): each
-            for each in IdentityStore(self._session).roles_of(issuer_id)
+            GroupRole(group=row.group, role=row.role_name, audience=row.audience_id): row
+            for row in IdentityStore(self._session).roles_of(issuer_id)
         }
 
     def _require_named_here(self, roles: Sequence[GroupRole]) -> None:

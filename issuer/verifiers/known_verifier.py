@@ -24,7 +24,7 @@ NextKeys: TypeAlias = Mapping[SigningAlgorithm, str]
 
 @dataclass(frozen=True, slots=True)
 class KnownVerifier:
-    """Its last report, whose keys it holds since `changed_at`, and its audience's algorithm."""
+    """A verifier's last report, whose keys it holds since `changed_at`, and its algorithm."""
 
     report: VerifierReport
     algorithm: AlgorithmInUse
@@ -96,23 +96,23 @@ def within_limits(
     Of newcomers first one of each site, then of each a second, and so on; within a site likewise of
     each network. Known ones count for theirs.
     """
-    live = sorted(live, key=lambda each: each.first_seen_at)
-    ranked = sorted(newcomers, key=lambda each: each.first_seen_at)
+    live = sorted(live, key=lambda verifier: verifier.first_seen_at)
+    ranked = sorted(newcomers, key=lambda verifier: verifier.first_seen_at)
     for group in (
-        lambda each: each.report.network,
-        lambda each: site_of(each.report.identity.address),
+        lambda verifier: verifier.report.network,
+        lambda verifier: site_of(verifier.report.identity.address),
     ):
         ranked = _round_robin(ranked, group, Counter(map(group, live)))
-    latest = sorted(ended, key=lambda each: each.report.seen_at, reverse=True)
+    latest = sorted(ended, key=lambda verifier: verifier.report.seen_at, reverse=True)
     of_audience: Counter[str] = Counter()
     of_network: Counter[str] = Counter()
     kept: list[KnownVerifier] = []
-    for each in chain(live, ranked, latest):
-        audience, network = each.report.identity.audience, each.report.network
+    for verifier in chain(live, ranked, latest):
+        audience, network = verifier.report.identity.audience, verifier.report.network
         if of_audience[audience] < MOST_OF_AUDIENCE and of_network[network] < MOST_OF_NETWORK:
             of_audience[audience] += 1
             of_network[network] += 1
-            kept.append(each)
+            kept.append(verifier)
     return kept[:MOST]
 
 
@@ -123,7 +123,7 @@ def _round_robin(
 ) -> list[KnownVerifier]:
     """One of each group, then a second of each; groups have so many `before` (round robin)."""
     turns = []
-    for each in verifiers:
-        before[group(each)] += 1
-        turns.append((before[group(each)], each))
+    for verifier in verifiers:
+        before[group(verifier)] += 1
+        turns.append((before[group(verifier)], verifier))
     return [each for _, each in sorted(turns, key=lambda turn: turn[0])]

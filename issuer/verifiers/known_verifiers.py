@@ -83,10 +83,8 @@ class KnownVerifiers:
         """Verifiers of the last day, in order of `key`."""
         now = self._clock()
         next_keys = next_keys_of(self._keys.all(), now)
-        found = [
-            _described(each, next_keys, now) for each in self._store.all() if each.is_kept(now)
-        ]
-        return sorted(found, key=lambda each: each.key)
+        kept = (each for each in self._store.all() if each.is_kept(now))
+        return sorted((_describe(each, next_keys, now) for each in kept), key=lambda it: it.key)
 
     def left_out(self) -> LeftOutVerifiers | None:
         """What was left out in the last day, by any process."""
@@ -126,12 +124,12 @@ class KnownVerifiers:
         )
 
 
-def _described(each: KnownVerifier, next_keys: NextKeys, now: datetime) -> DescribedVerifier:
-    said = asdict(each.report)
+def _describe(verifier: KnownVerifier, next_keys: NextKeys, now: datetime) -> DescribedVerifier:
+    said = asdict(verifier.report)
     return DescribedVerifier(
         **said.pop("identity")._asdict(),
         **said,
-        first_seen_at=each.first_seen_at,
-        live=each.is_live(now),
-        missing_kid=each.missing(next_keys, now),
+        first_seen_at=verifier.first_seen_at,
+        live=verifier.is_live(now),
+        missing_kid=verifier.missing(next_keys, now),
     )

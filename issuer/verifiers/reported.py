@@ -149,11 +149,11 @@ class ReportedVerifiers:
         now, instants = self._clock(), self._instants(stored)
         live, ended = [], []
         for key, before in stored.items():
-            each = after.get(key, before)
-            if any(map(each.is_live, instants)):
-                live.append(each)
-            elif each.is_kept(now):
-                ended.append(each)
+            verifier = after.get(key, before)
+            if any(map(verifier.is_live, instants)):
+                live.append(verifier)
+            elif verifier.is_kept(now):
+                ended.append(verifier)
         newcomers = [each for key, each in after.items() if key not in stored]
         kept = within_limits(live, newcomers, ended)
         return {each.report.identity: each for each in kept}
@@ -172,7 +172,7 @@ class ReportedVerifiers:
         return [now, self._last_before] if starts else [now]
 
     def _forget(self, written: Reports, turned_away: int) -> None:
-        """Those, and what is too old to tell anything, such as a report of another clock."""
+        """Forget what was written, and what is too old, such as a report of another clock."""
         oldest = self._clock() - LIVE_FOR
         with self._lock:
             self._new = {

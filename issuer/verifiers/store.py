@@ -32,7 +32,7 @@ class VerifierStore:
             query = query.with_for_update(of=VerifierRow)
         rows = self._session.execute(query)
         return [
-            _known(row, AlgorithmInUse(alg, previous, changes_at))
+            _known_verifier(row, AlgorithmInUse(alg, previous, changes_at))
             for row, alg, previous, changes_at in rows
         ]
 
@@ -49,7 +49,7 @@ class VerifierStore:
 
     def save(self, verifiers: Iterable[KnownVerifier]) -> None:
         """Insert or replace them."""
-        rows = [_values(each) for each in sorted(verifiers, key=lambda each: each.report.identity)]
+        rows = [_values(each) for each in sorted(verifiers, key=lambda it: it.report.identity)]
         if rows:
             made = insert_into(self._session, VerifierRow)
             new = {name: made.excluded[name] for name in rows[0]}
@@ -76,7 +76,7 @@ class VerifierStore:
             self._session.execute(delete(VerifierRow).where(tuple_(*_KEY).in_(identities)))
 
 
-def _known(row: VerifierRow, algorithm: AlgorithmInUse) -> KnownVerifier:
+def _known_verifier(row: VerifierRow, algorithm: AlgorithmInUse) -> KnownVerifier:
     identity = VerifierIdentity(row.audience_id, row.address, row.instance)
     report = as_record(VerifierReport, row, identity=identity, kids=tuple(row.kids))
     return KnownVerifier(report, algorithm, row.first_seen_at, row.changed_at)

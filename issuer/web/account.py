@@ -98,6 +98,7 @@ class AccountEndpoint(OwnPageEndpoint):
     def _page(self, session: SignInSession, visit: Visit, work: UnitOfWork) -> AccountPage:
         user = work.users.get(session.user_id)
         record = self.parts.directory.load_user(session.user_id)
+        sessions = work.sessions.of_user(user.id)
         done = _DONE.get(visit.query.get("done", ""))
         return AccountPage(
             user=user.username,
@@ -110,9 +111,7 @@ class AccountEndpoint(OwnPageEndpoint):
             factors=tuple(work.factors.of_user(user.id)),
             recovery_codes_left=work.factors.recovery_codes_left(user.id),
             why_no_passkeys=why_not_offered(self.parts.settings.url) or "",
-            sessions=tuple(
-                each for each in work.sessions.of_user(user.id) if not each.second_factor_due
-            ),
+            sessions=tuple(it for it in sessions if not it.second_factor_due),
             session_id=session.id,
             consents=self._consents(work, user.id),
             delegations=self._delegations(work, user.id),
@@ -129,39 +128,39 @@ class AccountEndpoint(OwnPageEndpoint):
         return {
             "identities": tuple(
                 IdentityView(
-                    each.id,
-                    names.get(each.issuer, each.issuer),
-                    each.name or each.subject,
-                    each.created_at,
-                    each.last_used_at,
+                    identity.id,
+                    names.get(identity.issuer, identity.issuer),
+                    identity.name or identity.subject,
+                    identity.created_at,
+                    identity.last_used_at,
                 )
-                for each in linked
+                for identity in linked
             ),
             "providers": tuple(
-                ProviderButton(each.id, names[each.id])
-                for each in issuers
-                if each.is_for_people and each.id not in has_account
+                ProviderButton(provider.id, names[provider.id])
+                for provider in issuers
+                if provider.is_for_people and provider.id not in has_account
             ),
         }
 
     def _consents(self, work: UnitOfWork, user_id: str) -> tuple[ConsentView, ...]:
         views = []
-        for each in work.consents.of_user(user_id):
-            name, agent_os = self._name(each.client_id), self._agent_os(work, each.audience)
-            acting = acting_in_words(work, (one.acting for one in each.acting))
-            views.append(ConsentView(each.client_id, name, agent_os, each.granted_at, acting))
+        for consent in work.consents.of_user(user_id):
+            name, agent_os = self._name(consent.client_id), self._agent_os(work, consent.audience)
+            acting = acting_in_words(work, (one.acting for one in consent.acting))
+            views.append(ConsentView(consent.client_id, name, agent_os, consent.granted_at, acting))
         return tuple(views)
 
     def _delegations(self, work: UnitOfWork, user_id: str) -> tuple[DelegationView, ...]:
         return tuple(
             DelegationView(
-                each.client_id,
-                self._name(each.client_id),
-                self._agent_os(work, each.audience),
-                self._name(each.from_client),
-                each.expires_at,
+                delegation.client_id,
+                self._name(delegation.client_id),
+                self._agent_os(work, delegation.audience),
+                self._name(delegation.from_client),
+                delegation.expires_at,
             )
-            for each in work.delegations.of_user(user_id)
+            for delegation in work.delegations.of_user(user_id)
         )
 
     def _name(self, client_id: str) -> str:

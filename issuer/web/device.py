@@ -87,7 +87,7 @@ class DeviceEndpoint(OwnPageEndpoint):
 
         refuse = partial(self._refuse, session, visit, form)
         try:
-            request = await self.site.checks.checked(visit.request, DEVICE, check)
+            request = await self.site.checks.run(visit.request, DEVICE, check)
         except InvalidCredentials:
             return await self.site.queries.run(refuse, _(_WRONG), 400)
         except TooManyRequests as error:

@@ -72,19 +72,19 @@ class RemoveFactorEndpoint(OwnPageEndpoint):
         factor_id = visit.query.get("factor", "")
         with self.parts.administration.reading() as work:
             factors = work.factors.of_user(session.user_id)
-        for each in factors:
-            if each.id == factor_id:
+        for factor in factors:
+            if factor.id == factor_id:
                 page = ConfirmPage(
                     form=self.form(visit),
                     action=self.PATH,
                     what=_("Remove the authenticator app?")
-                    if each.kind == "totp"
-                    else _("Remove %(name)s?", name=each.name),
+                    if factor.kind == "totp"
+                    else _("Remove %(name)s?", name=factor.name),
                     why=self._without_factors()
                     if len(factors) == 1
                     else _("You cannot sign in with it afterwards."),
                     button=_("Remove"),
-                    named=("factor", each.id),
+                    named=("factor", factor.id),
                     is_dangerous=True,
                 )
                 return self.site.pages.answer(page)

@@ -56,7 +56,7 @@ class NewPasswordEndpoint(SigningInEndpoint, Generic[Link]):
 
     def show(self, visit: Visit) -> Response:
         link = self.find(visit)
-        return self.gone() if link is None else self._shown(visit, link, {})
+        return self.gone() if link is None else self._page(visit, link, {})
 
     async def submit(self, visit: Visit, form: Mapping[str, str]) -> Response:
         link = await self.site.queries.run(self.find, visit)
@@ -66,24 +66,24 @@ class NewPasswordEndpoint(SigningInEndpoint, Generic[Link]):
         try:
             allowed = await self.site.queries.run(allowed_password, form, username)
             hashed = partial(self.parts.sign_in.passwords.prepared, allowed)
-            new = await self.site.checks.hashed(visit.request, username, hashed)
-            return await self.site.queries.run(self._accepted, visit, link, new)
+            new = await self.site.checks.hash(visit.request, username, hashed)
+            return await self.site.queries.run(self._accept, visit, link, new)
         except InvalidField as error:
             errors = {error.field: error.message}
-            return await self.site.queries.run(self._shown, visit, link, errors, 400)
+            return await self.site.queries.run(self._page, visit, link, errors, 400)
         except TooManyRequests as error:
             sentence = too_many_attempts(error)
-            return await self.too_many(error, partial(self._shown, visit, link, {"": sentence}))
+            return await self.too_many(error, partial(self._page, visit, link, {"": sentence}))
 
     def stale(self, visit: Visit, form: Mapping[str, str]) -> Response:
         return self.show(visit)
 
-    def _shown(
+    def _page(
         self, visit: Visit, link: Link, errors: dict[str, str], status: int = 200
     ) -> Response:
         return self.site.pages.answer(self.page(visit, link, errors), status)
 
-    def _accepted(self, visit: Visit, link: Link, password: NewPassword) -> Response:
+    def _accept(self, visit: Visit, link: Link, password: NewPassword) -> Response:
         try:
             return self.accept(visit, link, password)
         except InvalidField as error:

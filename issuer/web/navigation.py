@@ -38,7 +38,7 @@ class FlowEndpoint(PageEndpoint):
             return None
         request = self.parts.people.requests.open_kept(
             visit.request_id,
-            lambda each: self.site.cookies.value(visit.request, AUTHORIZATION_REQUEST + each),
+            lambda name: self.site.cookies.value(visit.request, AUTHORIZATION_REQUEST + name),
         )
         if request is not None:
             note_client(request.client_id)

@@ -85,7 +85,7 @@ class PasskeySignInEndpoint(SignInEndpoint, AsksForPasskey):
         def check(may_wait: bool) -> PasskeyUse:
             return finish(answer, visit.browser, visit.actor, may_wait=may_wait)
 
-        return await self.checked(
+        return await self.run_check(
             visit, SignInPage(form=self.form(visit), error=_(_WRONG)), check, self._begin_with
         )
 
@@ -135,7 +135,7 @@ class MakesPasskey(AsksForPasskey):
         """The passkey in the form; `InvalidField` if it is none for this user and browser."""
         user = self.parts.directory.load_user(user_id)
         must_verify = user is None or user.password_hash is None
-        return self.parts.factors.passkeys.registered(
+        return self.parts.factors.passkeys.verify_registration(
             answer_in(form), user_id, visit.browser, must_verify_user=must_verify
         )
 
@@ -183,7 +183,7 @@ class FirstPasskeyEndpoint(FirstFactorEndpoint, MakesPasskey):
                 codes = work.factors.add_passkey(passkey, _(_NAME))
         except (InvalidField, NotAllowed):
             return self.show(visit)
-        return self.completed(visit, due, passkey.methods, codes)
+        return self.complete(visit, due, passkey.methods, codes)
 
 
 class PasskeyInvitationEndpoint(InvitationEndpoint, AsksForPasskey):
@@ -209,7 +209,7 @@ class PasskeyInvitationEndpoint(InvitationEndpoint, AsksForPasskey):
         if invitation is None:
             return self.gone()
         try:
-            passkey = self.parts.factors.passkeys.registered(
+            passkey = self.parts.factors.passkeys.verify_registration(
                 answer_in(form), invitation.user_id, visit.browser, must_verify_user=True
             )
             return self._accept_passkey(visit, invitation, passkey)
@@ -230,10 +230,10 @@ class PasskeyInvitationEndpoint(InvitationEndpoint, AsksForPasskey):
         if user is None:
             return self.gone()
         use = PasskeyUse(user, passkey.methods, passkey.credential_id)
-        cookie = self.begun(visit, use)[1]
+        cookie = self.begin(visit, use)[1]
         url = self.site.url(self.first_page(user) or "/account")
         page = RecoveryCodesPage(codes=tuple(codes), next_url=url)
-        return self.site.signed_in(self.site.pages.answer(page), cookie)
+        return self.site.sign_in(self.site.pages.answer(page), cookie)
 
 
 def answer_in(form: Mapping[str, str]) -> Answer:

@@ -66,7 +66,7 @@ class PasswordEndpoint(OwnPageEndpoint):
         return self.site.pages.answer(self._page(visit, user))
 
     async def submit(self, visit: Visit, form: Mapping[str, str]) -> Response:
-        found = await self.site.queries.run(self._signed_in, visit)
+        found = await self.site.queries.run(self._current_user, visit)
         if found is None or self._must_sign_in_again(*found):
             return self.site.to("/sign-in", next=self.PATH)
         session, user = found
@@ -74,7 +74,7 @@ class PasswordEndpoint(OwnPageEndpoint):
             allowed = await self.site.queries.run(allowed_password, form, user.username)
             if user.password_hash is not None:
                 await self._check(visit, user, form.get("password", ""))
-            new = await self._hashed(visit, user, allowed)
+            new = await self._hash(visit, user, allowed)
             return await self.site.queries.run(self._set, visit, session, new)
         except InvalidField as error:
             page = replace(self._page(visit, user), errors={error.field: error.message})
@@ -99,15 +99,15 @@ class PasswordEndpoint(OwnPageEndpoint):
             return authenticate(user.username, password, visit.actor, may_wait=may_wait)
 
         try:
-            await self.site.checks.checked(visit.request, PASSWORD, check, username=user.username)
+            await self.site.checks.run(visit.request, PASSWORD, check, username=user.username)
         except InvalidCredentials:
             raise InvalidField("password", _("This is not your current password.")) from None
 
-    async def _hashed(self, visit: Visit, user: UserRecord, allowed: str) -> NewPassword:
+    async def _hash(self, visit: Visit, user: UserRecord, allowed: str) -> NewPassword:
         hashed = partial(self.parts.sign_in.passwords.prepared, allowed)
-        return await self.site.checks.hashed(visit.request, user.username, hashed)
+        return await self.site.checks.hash(visit.request, user.username, hashed)
 
-    def _signed_in(self, visit: Visit) -> tuple[SignInSession, UserRecord] | None:
+    def _current_user(self, visit: Visit) -> tuple[SignInSession, UserRecord] | None:
         session = self.site.session(visit)
         user = self.parts.directory.load_user(session.user_id) if session else None
         return (session, user) if session and user else None
@@ -127,7 +127,7 @@ class PasswordEndpoint(OwnPageEndpoint):
         user = replace(user, password_hash=password.hash)  # none that was set since
         methods = self._methods_after(session, user)
         _, cookie = self.parts.people.sessions.begin(user, methods, visit.actor, agent)
-        return self.site.signed_in(response, cookie)
+        return self.site.sign_in(response, cookie)
 
     def _methods_after(self, session: SignInSession, user: UserRecord) -> tuple[str, ...]:
         """The methods of the new session: those of `session` if they are recent and still there."""

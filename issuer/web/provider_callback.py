@@ -63,7 +63,7 @@ class CallbackEndpoint(BeginsElsewhere, SigningInEndpoint):
         return "/sign-in"
 
     async def present(self, visit: Visit) -> Response:
-        response = await self._answered(visit)
+        response = await self._answer(visit)
         cookie = PROVIDER_REQUEST + visit.query.get("state", "")
         if self.site.cookies.value(visit.request, cookie) is not None:
             self.site.cookies.delete(response, cookie)
@@ -72,9 +72,9 @@ class CallbackEndpoint(BeginsElsewhere, SigningInEndpoint):
     def change(self, visit: Visit, form: Mapping[str, str]) -> Response:
         return self.site.to("/sign-in")
 
-    async def _answered(self, visit: Visit) -> Response:
+    async def _answer(self, visit: Visit) -> Response:
         issuer_id: str = visit.request.path_params["issuer"]
-        arriving = partial(self._arrived, visit, issuer_id)
+        arriving = partial(self._arrive, visit, issuer_id)
         try:
             return await self.site.checks.elsewhere(visit.request, issuer_id, arriving)
         except Unanswered as unanswered:
@@ -88,7 +88,7 @@ class CallbackEndpoint(BeginsElsewhere, SigningInEndpoint):
             page = await self.site.queries.run(self._refusal, visit, issuer_id, error)
             return self.site.pages.problem(page)
 
-    async def _arrived(self, visit: Visit, issuer_id: str) -> Response:
+    async def _arrive(self, visit: Visit, issuer_id: str) -> Response:
         requests, cookies = self.parts.people.provider_requests, self.site.cookies
         request = requests.named(
             visit.query.get("state", ""),
@@ -119,9 +119,9 @@ class CallbackEndpoint(BeginsElsewhere, SigningInEndpoint):
         claims: ProviderClaims,
     ) -> Response:
         if request.session_id:
-            return self._linked(visit, issuer, request, claims)
+            return self._link(visit, issuer, request, claims)
         if request.invitation:
-            arrival = self._invited(visit, issuer, request, claims)
+            arrival = self._accept_invitation(visit, issuer, request, claims)
             opens_console = self.site.opens_console(arrival.user)
             visit = replace(visit, next="/console" if opens_console else "")
         else:
@@ -132,9 +132,9 @@ class CallbackEndpoint(BeginsElsewhere, SigningInEndpoint):
                 "You could not be signed in with %(provider)s", provider=issuer_name(issuer)
             )
             return self.site.pages.problem(ProblemPage(heading=heading, sentence=sentence))
-        return self._signed_in(visit, request, arrival, claims)
+        return self._sign_in(visit, request, arrival, claims)
 
-    def _linked(
+    def _link(
         self,
         visit: Visit,
         issuer: TrustedIssuerRecord,
@@ -156,7 +156,7 @@ class CallbackEndpoint(BeginsElsewhere, SigningInEndpoint):
             raise LinkRefused(str(error), session.user_id) from None
         return self.site.to("/account", done="linked")
 
-    def _invited(
+    def _accept_invitation(
         self,
         visit: Visit,
         issuer: TrustedIssuerRecord,
@@ -172,7 +172,7 @@ class CallbackEndpoint(BeginsElsewhere, SigningInEndpoint):
         except NotAllowed as error:
             raise LinkRefused(str(error)) from None
 
-    def _signed_in(
+    def _sign_in(
         self, visit: Visit, request: ProviderRequest, arrival: Arrival, claims: ProviderClaims
     ) -> Response:
         # Another process may just have revoked the tokens of the user.

@@ -54,7 +54,7 @@ class SecondFactorEndpoint(DueEndpoint):
             return self.methods(due, visit, form, may_wait=may_wait)
 
         try:
-            methods = await self.site.checks.checked(visit.request, self.METHOD, check)
+            methods = await self.site.checks.run(visit.request, self.METHOD, check)
             return await self.site.queries.run(self._complete, visit, due, methods)
         except InvalidCredentials:
             return await self.site.queries.run(self._refuse, visit, due, _(self.WRONG), 400)
@@ -72,7 +72,7 @@ class SecondFactorEndpoint(DueEndpoint):
     def _complete(self, visit: Visit, due: SignInSession, methods: tuple[str, ...]) -> Response:
         sessions = self.parts.people.sessions
         session, cookie = sessions.complete(due, methods, visit.actor)
-        return self.site.signed_in(self.after_sign_in(visit, session), cookie)
+        return self.site.sign_in(self.after_sign_in(visit, session), cookie)
 
     def _refuse(self, visit: Visit, due: SignInSession, error: str, status: int) -> Response:
         return self.site.pages.answer(replace(self._page(visit, due), error=error), status)
@@ -96,7 +96,7 @@ class FirstFactorEndpoint(DueEndpoint):
     PATH = "/sign-in/authenticator"
 
     def due(self, visit: Visit) -> SignInSession | None:
-        """Not of somebody who has a factor: the password alone must not add another."""
+        """The session, unless its user has a factor: the password alone must not add another."""
         due = super().due(visit)
         user = self.parts.directory.load_user(due.user_id) if due else None
         return None if user is None or user.has_second_factor else due
@@ -120,24 +120,24 @@ class FirstFactorEndpoint(DueEndpoint):
         except (InvalidField, NotFound):
             page = authenticator_page_again(self, visit, due.user_id, sealed)
             return self._answer(page, 400)
-        return self.completed(visit, due, _METHODS, codes)
+        return self.complete(visit, due, _METHODS, codes)
 
     @contextmanager
     def adding(self, due: SignInSession, visit: Visit) -> Iterator[UnitOfWork]:
-        """As `Site.changing`; `InvalidCredentials` also if a factor was added meanwhile."""
+        """`Site.changing`; `InvalidCredentials` also if a factor was added meanwhile."""
         with self.site.changing(due, visit) as work:
             if work.factors.of_user(due.user_id):
                 raise InvalidCredentials("the user has a second factor", due.user_id)
             yield work
 
-    def completed(
+    def complete(
         self, visit: Visit, due: SignInSession, methods: tuple[str, ...], codes: list[str]
     ) -> Response:
         """Signed in; the recovery codes first."""
         _, cookie = self.parts.people.sessions.complete(due, methods, visit.actor)
         goes_on = self.to_sign_in(visit).headers["location"]
         page = RecoveryCodesPage(codes=tuple(codes), next_url=goes_on)
-        return self.site.signed_in(self.site.pages.answer(page), cookie)
+        return self.site.sign_in(self.site.pages.answer(page), cookie)
 
     def _answer(self, page: AuthenticatorPage, status: int = 200) -> Response:
         can_use_passkey = self.parts.factors.passkeys.why_not_offered is None

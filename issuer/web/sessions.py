@@ -48,17 +48,17 @@ class SigningInEndpoint(FlowEndpoint):
             provider=provider,
         )
         if not is_due:
-            return self.site.signed_in(self.after_sign_in(visit, session), cookie)
+            return self.site.sign_in(self.after_sign_in(visit, session), cookie)
         page = _SECOND_FACTOR if user.has_second_factor else _AUTHENTICATOR
         response = self.site.to(page, request=visit.request_id, next=visit.next)
-        return self.site.signed_in(response, cookie)
+        return self.site.sign_in(response, cookie)
 
     def after_passkey(self, visit: Visit, use: PasskeyUse) -> Response:
         """Begin a session for a passkey that verified the user, which is both factors."""
-        session, cookie = self.begun(visit, use)
-        return self.site.signed_in(self.after_sign_in(visit, session), cookie)
+        session, cookie = self.begin(visit, use)
+        return self.site.sign_in(self.after_sign_in(visit, session), cookie)
 
-    def begun(self, visit: Visit, use: PasskeyUse) -> tuple[SignInSession, str]:
+    def begin(self, visit: Visit, use: PasskeyUse) -> tuple[SignInSession, str]:
         """A session after such a passkey, and its cookie."""
         return self.parts.people.sessions.begin(
             use.user,
@@ -98,10 +98,10 @@ class SignOutEndpoint(PageEndpoint):
         request = self._request(visit)
         if request is None or request.return_to is None:
             in_its_language = request.id if request and request.ui_locale else ""
-            return self.site.signed_out(self.site.to(self.PATH, request=in_its_language))
+            return self.site.sign_out(self.site.to(self.PATH, request=in_its_language))
         response = see_other(request.return_to)
         self.site.cookies.delete(response, LOGOUT_REQUEST + request.id)
-        return self.site.signed_out(response)
+        return self.site.sign_out(response)
 
     def _request(self, visit: Visit) -> LogoutRequest | None:
         sealed = self.site.cookies.value(visit.request, LOGOUT_REQUEST + visit.request_id)

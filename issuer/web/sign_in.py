@@ -44,10 +44,10 @@ class SignInEndpoint(BeginsElsewhere, SigningInEndpoint):
     METHOD = PASSWORD
 
     async def present(self, visit: Visit) -> Response:
-        shown = await self.workers.run(self._shown, visit)
+        shown = await self.workers.run(self._show, visit)
         return shown if isinstance(shown, Response) else await self.begin_at(visit, shown)
 
-    def _shown(self, visit: Visit) -> Response | TrustedIssuerRecord:
+    def _show(self, visit: Visit) -> Response | TrustedIssuerRecord:
         session = self.site.session(visit)
         request = self.open_request(visit)
         if request is None and visit.request_id:
@@ -101,9 +101,9 @@ class SignInEndpoint(BeginsElsewhere, SigningInEndpoint):
             return authenticate(username, password, visit.actor, may_wait=may_wait)
 
         wrong = replace(page, error=_(_WRONG))
-        return await self.checked(visit, wrong, check, self._begin, username=username)
+        return await self.run_check(visit, wrong, check, self._begin, username=username)
 
-    async def checked(
+    async def run_check(
         self,
         visit: Visit,
         wrong: SignInPage,
@@ -114,7 +114,7 @@ class SignInEndpoint(BeginsElsewhere, SigningInEndpoint):
     ) -> Response:
         """`begin` a session with what `check` gives; the page `wrong` if that fails."""
         try:
-            checked = await self.site.checks.checked(
+            checked = await self.site.checks.run(
                 visit.request, self.METHOD, check, username=username
             )
         except InvalidCredentials:

@@ -48,7 +48,7 @@ class SignInChecks:
         self._clock = clock
         self._metrics = metrics
 
-    async def checked(
+    async def run(
         self,
         request: Request,
         method: str,
@@ -78,7 +78,7 @@ class SignInChecks:
 
         try:
             run = partial(waiting_for_others, self._clock, attempt)
-            return await self._noted(request, method, run)
+            return await self._note(request, method, run)
         except (InvalidCredentials, TooManyRequests):
             await delay_refusal(self._clock, arrived_at)
             raise
@@ -98,15 +98,15 @@ class SignInChecks:
                 return error
 
         network = network_of(caller(request).address)
-        run = partial(self._pool.limited, network, attempt, is_wrong=_is_wrong)
-        return await self._noted(request, PROVIDER, run, trusted_issuer=issuer_id)
+        run = partial(self._pool.run_limited, network, attempt, is_wrong=_is_wrong)
+        return await self._note(request, PROVIDER, run, trusted_issuer=issuer_id)
 
     def unavailable(self, issuer: TrustedIssuerRecord, reason: str) -> None:
         """Count and log that a trusted issuer cannot be asked. Another exception ends its check."""
         self._metrics.sign_in_checked(PROVIDER, UNAVAILABLE)
         log.warning("provider_unavailable", trusted_issuer=issuer.id, reason=reason)
 
-    async def _noted(
+    async def _note(
         self,
         request: Request,
         method: str,
@@ -130,7 +130,7 @@ class SignInChecks:
         self._metrics.sign_in_checked(method, SUCCEEDED)
         return result
 
-    async def hashed(self, request: Request, username: str, function: Callable[[], T]) -> T:
+    async def hash(self, request: Request, username: str, function: Callable[[], T]) -> T:
         """Hash a new password; `TooManyRequests` before that."""
         arrived_at = self._clock.monotonic()
         try:

@@ -87,7 +87,7 @@ class Site:
         return self.parts.people.sessions.find(cookie) if cookie else None
 
     def session_of_browser(self, visit: Visit) -> SignInSession | None:
-        """Also one that waits for its second factor, which opens nothing else."""
+        """The session, even if it waits for its second factor, and then opens nothing else."""
         cookie = self.session_cookie(visit)
         return self.parts.people.sessions.of_browser(cookie) if cookie else None
 
@@ -102,14 +102,14 @@ class Site:
             work.sessions.require(session)
             yield work
 
-    def signed_in(self, response: Response, cookie: str) -> Response:
+    def sign_in(self, response: Response, cookie: str) -> Response:
         """The answer to a sign-in: a new session, and nothing that was known before it."""
         longest = self.parts.people.sessions.lifetimes.longest
         self.cookies.set(response, SESSION, cookie, longest)
         self.cookies.delete(response, SIGNED_OUT)
         return self.with_new_browser(response)
 
-    def signed_out(self, response: Response) -> Response:
+    def sign_out(self, response: Response) -> Response:
         self.cookies.sign_out(response)
         return self.with_new_browser(response)
 
@@ -156,7 +156,7 @@ class PageEndpoint:
             form = await self.receive(request)
             visit = replace(visit, request_id=named_request(form), next=named_page(form))
             self.choose_language(visit)
-            response = await self._posted(visit, form)
+            response = await self._post(visit, form)
         else:
             self.choose_language(visit)
             response = await self.present(visit)
@@ -205,7 +205,7 @@ class PageEndpoint:
         """A form of an earlier sign-in, or of another tab: show the page again."""
         return self.site.to(self.path(visit), request=visit.request_id, next=visit.next)
 
-    async def _posted(self, visit: Visit, form: Mapping[str, str]) -> Response:
+    async def _post(self, visit: Visit, form: Mapping[str, str]) -> Response:
         refusal = self.site.csrf.refusal(visit, form, self.purpose(visit))
         if refusal is None:
             return await self.submit(visit, form)

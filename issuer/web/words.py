@@ -21,8 +21,8 @@ from issuer.web.views import ActingAt, AgentOS, Application
 
 _METHODS = {"pwd": "password", "otp": "code", "hwk": "passkey", "swk": "passkey", "mfa": ""}
 _PRODUCTS = {
-    each.lower(): each
-    for each in ("Auth0", "Entra", "GitHub", "GitLab", "Google", "Keycloak", "Microsoft", "Okta")
+    name.lower(): name
+    for name in ("Auth0", "Entra", "GitHub", "GitLab", "Google", "Keycloak", "Microsoft", "Okta")
 }
 _STEPS = {
     timedelta(minutes=1): (
@@ -153,8 +153,8 @@ def agent_os_of(audience: Audience) -> AgentOS:
 def acting_in_words(work: UnitOfWork, acting: Iterable[ActingClient]) -> tuple[ActingAt, ...]:
     """Where clients may act for somebody, and which, by name; two queries."""
     places: dict[ActingClient, list[str]] = defaultdict(list)
-    for each in acting:
-        places[replace(each, client_id="")].append(each.client_id)
+    for actor in acting:
+        places[replace(actor, client_id="")].append(actor.client_id)
     ids = {client_id for some in places.values() for client_id in some}
     names = {each.client_id: escaped(each.name) for each in work.clients.named(ids)}
     named = work.audiences.named(each.audience_id for each in places)

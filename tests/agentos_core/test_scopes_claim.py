@@ -20,7 +20,7 @@ TEAMS = {"admins": ["agent_os:admin"], "All staff": ["agents:read", "agents:web:
 
 
 def scopes(claims: Mapping[str, Any], *path: str, **more: Any) -> list[str]:
-    return ScopesClaim(path, **more).applied_to(claims)["scopes"]
+    return ScopesClaim(path, **more).apply_to(claims)["scopes"]
 
 
 @rows(
@@ -68,10 +68,10 @@ def test_with_a_mapping_only_mapped_values_grant_anything(groups: Any, expected:
 def test_what_the_token_has_elsewhere_is_replaced():
     """Both claims, since a service may read either."""
     token = {"scope": "agent_os:admin", "scopes": ["agent_os:admin"], "scp": ["agents:read"]}
-    claims = ScopesClaim(["scp"]).applied_to(token)
+    claims = ScopesClaim(["scp"]).apply_to(token)
     assert (claims["scope"], claims["scopes"]) == ("agents:read", ["agents:read"])
     assert scopes_of(claims) == {"agents:read"}
-    assert scopes_of(ScopesClaim(["none"]).applied_to(token)) == set()
+    assert scopes_of(ScopesClaim(["none"]).apply_to(token)) == set()
 
 
 def test_by_default_the_claims_are_those_of_the_token():

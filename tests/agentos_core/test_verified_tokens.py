@@ -16,10 +16,10 @@ from tests.rows import rows
 
 def test_a_verified_token_is_cached(following: Following):
     token = following.token()
-    assert following.issuer.remembered(token) is None
+    assert following.issuer.recall(token) is None
     assert not following.issuer.knows(token)
     claims = following.issuer.claims(token)
-    assert following.issuer.remembered(token) == following.issuer.claims(token) == claims
+    assert following.issuer.recall(token) == following.issuer.claims(token) == claims
     assert following.issuer.knows(token)
 
 
@@ -29,7 +29,7 @@ def test_a_refused_token_is_not_cached(following: Following, claims: dict[str, o
     for _ in range(2):
         with pytest.raises(jwt.InvalidTokenError):
             following.issuer.claims(token)
-    assert following.issuer.remembered(token) is None
+    assert following.issuer.recall(token) is None
 
 
 def test_an_expired_token_is_refused(following: Following, clocks: Clocks):
@@ -38,7 +38,7 @@ def test_an_expired_token_is_refused(following: Following, clocks: Clocks):
     clocks.move(909)
     assert following.issuer.claims(token)
     clocks.move(1)
-    assert following.issuer.remembered(token) is None
+    assert following.issuer.recall(token) is None
     with pytest.raises(jwt.ExpiredSignatureError):
         following.issuer.claims(token)
 
@@ -50,7 +50,7 @@ def test_a_cached_token_is_not_valid_yet_if_the_wall_clock_is_set_back(
     token = following.token(**{claim: NOW})
     following.issuer.claims(token)
     clocks.wall -= 11
-    assert following.issuer.remembered(token) is None
+    assert following.issuer.recall(token) is None
     with pytest.raises(jwt.ImmatureSignatureError):
         following.issuer.claims(token)
 
@@ -92,7 +92,7 @@ def test_a_token_is_dropped_with_its_key(
     server.publish(key_set(left))
     clocks.move(300)
     following.look_for("unknown")
-    assert following.issuer.remembered(token) is None
+    assert following.issuer.recall(token) is None
     with pytest.raises(jwt.InvalidTokenError):
         following.issuer.claims(token)
 
@@ -104,7 +104,7 @@ def test_a_cached_token_is_not_accepted_while_the_key_set_is_not_trusted(
     following.issuer.claims(token)
     server.at(KEYS, answer(status=500))
     clocks.move(24 * 3_600 + 1)
-    assert following.issuer.remembered(token) is None
+    assert following.issuer.recall(token) is None
     assert not following.issuer.knows(token)
     with pytest.raises(KeySetUnavailable):
         following.issuer.claims(token)
@@ -118,7 +118,7 @@ def test_a_fetch_of_an_unchanged_key_set_keeps_the_cache(
     clocks.move(6)
     following.look_for("unknown")
     assert server.asked[KEYS] == 2
-    assert following.issuer.remembered(token)
+    assert following.issuer.recall(token)
 
 
 def test_changing_returned_claims_does_not_change_the_cache(following: Following):

@@ -87,14 +87,14 @@ class AnyOrder(RuleBasedStateMachine):
         assert self.requested_at is not None
         name = f"token-{len(self.issued) + 1}"
         self.issued[name] = self.requested_at, lifetime
-        self.lifecycle.succeeded(cached_token(name, lifetime, self.requested_at, random))
+        self.lifecycle.succeed(cached_token(name, lifetime, self.requested_at, random))
         self.requested_at = None
 
     @precondition(lambda self: self.requested_at is not None)
     @rule(retry_after=st.one_of(st.none(), st.floats(0, 1e9)), random=UNIT, final=st.booleans())
     def the_issuer_fails(self, retry_after: float | None, random: float, final: bool) -> None:
         error = TokenRefused("No.") if final else TokenUnavailable("No.", retry_after=retry_after)
-        pause = self.lifecycle.failed(error, self.now, random)
+        pause = self.lifecycle.fail(error, self.now, random)
         assert 0 < pause <= max(LONGEST_PAUSE, LONGEST_RETRY_AFTER)
         self.requested_at = None
 
@@ -102,7 +102,7 @@ class AnyOrder(RuleBasedStateMachine):
     @rule()
     def the_process_forks(self) -> None:
         """In the child the request never ends."""
-        self.lifecycle.abandoned()
+        self.lifecycle.abandon()
         self.requested_at = None
 
     @invariant()

@@ -383,6 +383,6 @@ def test_no_token_outlives_that_of_the_user(
         if taken.starts:
             lifetime = lifetimes[number % len(lifetimes)]
             expires = now + lifetime
-            lifecycle.succeeded(cached_token(f"token-{number}", lifetime, now, random, ends))
+            lifecycle.succeed(cached_token(f"token-{number}", lifetime, now, random, ends))
             given_out += 1
     assert given_out >= 1

@@ -28,7 +28,7 @@ class Checker:
 
     async def __call__(self, credentials: str, network: str = ADDRESS) -> str:
         try:
-            return await self._limit.checked(
+            return await self._limit.run(
                 network, lambda: self._check(credentials), counts=lambda result: result == WRONG
             )
         except TooManyRequests:
@@ -122,5 +122,5 @@ def test_the_refusal_has_retry_after(clock: FakeClock):
     asyncio.run(Checker(limit)(WRONG))
     clock.move(timedelta(seconds=20))
     with pytest.raises(TooManyRequests) as refused:
-        asyncio.run(limit.checked(ADDRESS, asyncio.Event().wait, counts=bool))
+        asyncio.run(limit.run(ADDRESS, asyncio.Event().wait, counts=bool))
     assert refused.value.retry_after == 40

@@ -77,7 +77,7 @@ def test_two_processes_together_check_no_more_credentials_than_may_fail(
     async def use(one: SharedCounts, other: SharedCounts) -> None:
         limits = [OutcomeLimit(RATE, clock, each) for each in (one, other)]
         guesses = [
-            limit.checked("192.0.2.1", check, counts=bool) for limit in limits for _ in range(30)
+            limit.run("192.0.2.1", check, counts=bool) for limit in limits for _ in range(30)
         ]
         await asyncio.gather(*guesses, return_exceptions=True)
 
@@ -98,7 +98,7 @@ def test_correct_credentials_wait_for_checks_in_another_process(
             loop.call_soon_threadsafe(one_ends),
             wait_until(lambda: checking(redis_server) < RATE.most, 10, "one has ended"),
         )
-        assert await limit.checked("192.0.2.1", right, counts=bool) is False
+        assert await limit.run("192.0.2.1", right, counts=bool) is False
 
     with_processes(redis_server.url, FakeClock(), use)
 
@@ -254,7 +254,7 @@ async def failing(limit: OutcomeLimit) -> None:
     async def check() -> bool:
         return True
 
-    await limit.checked("192.0.2.1", check, counts=bool)
+    await limit.run("192.0.2.1", check, counts=bool)
 
 
 async def allowed(limit: RequestLimit, times: int) -> int:

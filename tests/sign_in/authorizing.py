@@ -88,7 +88,7 @@ class Person:
 
     def next_step(self, app: App, **parameters: str | None) -> NextStep:
         people = self.deployment.services.people
-        validated = people.validation.validated(list(app.request(**parameters).items()))
+        validated = people.validation.validate(list(app.request(**parameters).items()))
         assert isinstance(validated, tuple), validated
         return people.flow.next_step(validated[0], self.session, BROWSER)
 

@@ -50,7 +50,9 @@ class People:
             user_id, "alice", BROWSER, [], must_verify_user=False
         )
         answer = authenticator.create(options)
-        passkey = self.parts.passkeys.registered(answer, user_id, BROWSER, must_verify_user=False)
+        passkey = self.parts.passkeys.verify_registration(
+            answer, user_id, BROWSER, must_verify_user=False
+        )
         with self.deployment.changing() as work:
             work.factors.add_passkey(passkey, "Laptop")
         return authenticator

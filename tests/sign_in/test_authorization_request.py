@@ -19,14 +19,14 @@ def validated(
     deployment: Deployment, parameters: dict[str, str] | list[tuple[str, str]]
 ) -> AuthorizationRequest | Redirection | RequestProblem:
     pairs = parameters if isinstance(parameters, list) else list(parameters.items())
-    outcome = deployment.services.people.validation.validated(pairs)
+    outcome = deployment.services.people.validation.validate(pairs)
     return outcome[0] if isinstance(outcome, tuple) else outcome
 
 
 def test_a_valid_request_is_kept_by_the_browser_and_nowhere_else(deployment: Deployment, app: App):
     """Sealed: another key, or one changed character, and it cannot be opened."""
     people = deployment.services.people
-    request, sealed = people.validation.validated(list(app.request(nonce="n-0S6").items()))
+    request, sealed = people.validation.validate(list(app.request(nonce="n-0S6").items()))
     assert people.requests.open(sealed) == request
     assert "n-0S6" not in sealed
     middle = len(sealed) // 2
@@ -43,7 +43,7 @@ def test_an_earlier_version_can_open_a_request_in_a_chosen_language(
     """While versions run side by side. It refuses members that it does not know."""
     people = deployment.services.people
     pairs = list(app.request(ui_locales=ui_locales, prompt="consent").items())
-    request, sealed = people.validation.validated(pairs)
+    request, sealed = people.validation.validate(pairs)
     assert (people.requests.open(sealed), request.ui_locale) == (request, locale)
     assert request.prompt == {"consent"}
     members = json.loads(people.requests._texts.open(sealed))
@@ -53,7 +53,7 @@ def test_an_earlier_version_can_open_a_request_in_a_chosen_language(
 
 def test_a_request_expires_after_ten_minutes(deployment: Deployment, app: App):
     people = deployment.services.people
-    _, sealed = people.validation.validated(list(app.request().items()))
+    _, sealed = people.validation.validate(list(app.request().items()))
     deployment.clock.move(timedelta(minutes=10) - timedelta(microseconds=1))
     assert people.requests.open(sealed)
     deployment.clock.move(timedelta(microseconds=1))

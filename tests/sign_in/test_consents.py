@@ -7,7 +7,7 @@ from issuer.database.tables import ConsentActorRow
 from issuer.directory import ActingClient
 from issuer.errors import NotFound
 from issuer.sign_in.authorization_request import ConsentNeeded, Redirection
-from issuer.sign_in.consents_store import ActingFor, allowed_to_act
+from issuer.sign_in.consents_store import ActingFor, check_may_act
 from tests.builders import Deployment
 from tests.interleaving import right_after
 from tests.oauth.refreshing import events, revoked, revoked_families
@@ -98,7 +98,7 @@ def may_act(
         acting = ActingClient(client_id, at, True, resource, tuple(there.split()))
     with services.database.reading() as session:
         asked = ActingFor(person.user_id, client, "my-os", acting, frozenset(scope.split()))
-        (is_allowed,) = allowed_to_act(session.connection(), [asked])
+        (is_allowed,) = check_may_act(session.connection(), [asked])
     return is_allowed
 
 
@@ -295,8 +295,8 @@ def test_many_are_looked_up_together(alice: Person, app: App, public_app: App, a
         if (client := directory.load_client(name)) is not None
     ]
     with alice.deployment.services.database.reading() as session:
-        assert allowed_to_act(session.connection(), asked) == [True, False, False, False]
-        assert allowed_to_act(session.connection(), []) == []
+        assert check_may_act(session.connection(), asked) == [True, False, False, False]
+        assert check_may_act(session.connection(), []) == []
 
 
 def test_a_withdrawn_consent_allows_nobody_to_act(alice: Person, app: App, agents: str):

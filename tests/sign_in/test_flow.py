@@ -21,7 +21,7 @@ from tests.sign_in.authorizing import BROWSER, App, Person, code_of, returned, s
 
 def test_somebody_without_a_session_signs_in_first(deployment: Deployment, app: App):
     people = deployment.services.people
-    request, _ = people.validation.validated(list(app.request().items()))
+    request, _ = people.validation.validate(list(app.request().items()))
     assert people.flow.next_step(request, None, BROWSER) == SignInNeeded(request)
 
 
@@ -145,7 +145,7 @@ def test_prompt_none_never_asks(alice: Person, app: App, prompt: str, error: str
     alice.allows(app)
     assert "code" in returned(alice.next_step(app, prompt=prompt).url)
     people = alice.deployment.services.people
-    request, _ = people.validation.validated(list(app.request(prompt=prompt).items()))
+    request, _ = people.validation.validate(list(app.request(prompt=prompt).items()))
     nobody = people.flow.next_step(request, None, BROWSER)
     assert returned(nobody.url)["error"] == "login_required"
 
@@ -155,7 +155,7 @@ def test_prompt_login_wants_a_sign_in_after_the_request(alice: Person, app: App)
     deployment = alice.deployment
     people = deployment.services.people
     deployment.clock.move(timedelta(seconds=1))
-    request, _ = people.validation.validated(list(app.request(prompt="login").items()))
+    request, _ = people.validation.validate(list(app.request(prompt="login").items()))
     assert isinstance(people.flow.next_step(request, alice.session, BROWSER), SignInNeeded)
     again = sign_in(deployment, alice.user_id, renewing=alice.session)
     assert again.session.id == alice.session.id

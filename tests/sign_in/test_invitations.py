@@ -215,7 +215,7 @@ def registered(people: People, deployment: Deployment, user_id: str, token: str)
     passkeys, authenticator = people.parts.passkeys, Authenticator(URL)
     options = passkeys.registration_options(user_id, "alice", BROWSER, [], must_verify_user=True)
     answer = authenticator.create(options)
-    passkey = passkeys.registered(answer, user_id, BROWSER, must_verify_user=True)
+    passkey = passkeys.verify_registration(answer, user_id, BROWSER, must_verify_user=True)
     with deployment.changing() as work:
         work.invitations.accept_with_passkey(token, passkey, "Phone")
     return authenticator

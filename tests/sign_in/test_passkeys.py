@@ -200,7 +200,7 @@ def test_any_json_may_be_sent_as_an_answer(
 ):
     assert refusal(people, answer) == "unknown passkey"
     with pytest.raises(InvalidField):
-        people.parts.passkeys.registered(
+        people.parts.passkeys.verify_registration(
             answer, alice_with_a_passkey, BROWSER, must_verify_user=True
         )
 
@@ -222,7 +222,7 @@ def test_a_passkey_is_registered_once(people: People, deployment: Deployment):
     authenticator = Authenticator(URL)
     options = passkeys.registration_options(alice, "alice", BROWSER, [], must_verify_user=False)
     answer = authenticator.create(options)
-    registered = passkeys.registered(answer, alice, BROWSER, must_verify_user=False)
+    registered = passkeys.verify_registration(answer, alice, BROWSER, must_verify_user=False)
     with deployment.changing() as work:
         work.factors.add_passkey(registered, "Laptop")
     with pytest.raises(InvalidField, match="before"), deployment.changing() as work:
@@ -230,7 +230,7 @@ def test_a_passkey_is_registered_once(people: People, deployment: Deployment):
     again = authenticator.create(
         passkeys.registration_options(alice, "alice", BROWSER, [], must_verify_user=False)
     )
-    registered = passkeys.registered(again, alice, BROWSER, must_verify_user=False)
+    registered = passkeys.verify_registration(again, alice, BROWSER, must_verify_user=False)
     with pytest.raises(AlreadyExists), deployment.changing() as work:
         work.factors.add_passkey(registered, "Laptop")
 
@@ -253,7 +253,7 @@ def test_a_registration_of_another_user_or_browser_is_refused(
     answer = Authenticator(URL).create(options)
     for user_id, browser in (("bob", BROWSER), (alice, "another browser")):
         with pytest.raises(InvalidField, match="browser"):
-            passkeys.registered(answer, user_id, browser, must_verify_user=False)
+            passkeys.verify_registration(answer, user_id, browser, must_verify_user=False)
 
 
 def test_a_passkey_that_is_all_one_needs_must_verify_the_user(
@@ -268,7 +268,7 @@ def test_a_passkey_that_is_all_one_needs_must_verify_the_user(
     }
     answer = Authenticator(URL, verifies_user=False).create(options)
     with pytest.raises(InvalidField, match="verification"):
-        passkeys.registered(answer, alice, BROWSER, must_verify_user=True)
+        passkeys.verify_registration(answer, alice, BROWSER, must_verify_user=True)
 
 
 def test_the_user_handle_does_not_reveal_the_user(people: People, deployment: Deployment):

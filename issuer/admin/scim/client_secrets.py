@@ -91,7 +91,7 @@ class ClientSecretChecks:
             return client
         check = partial(self._look_up, presented)
         limit = self._failures
-        outcome = await (limit.checked(network, check, counts=_is_wrong) if limit else check())
+        outcome = await (limit.run(network, check, counts=_is_wrong) if limit else check())
         if isinstance(outcome, InvalidCredentials):
             raise outcome
         return outcome

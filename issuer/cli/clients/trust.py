@@ -75,7 +75,7 @@ def add_trust(
         if not issuer:
             if found.issuer is None:
                 raise typer.BadParameter("--issuer is required: whose tokens they are")
-            issuer = work.trusted_issuers.known_by_url(found.issuer).id
+            issuer = work.trusted_issuers.find_by_url(found.issuer).id
         trust = Trust.read({"issuer": issuer, **members})
         trusts = [*work.clients.get(client).trusts, trust]
         patch = {"trusts": [each.model_dump(mode="json") for each in trusts]}

@@ -7,7 +7,12 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from issuer.oauth.grants.grant import EarlierGrant, Granted, in_session
-from issuer.oauth.messages import AuthenticatedRequest, as_invalid_grant, invalid_request, required
+from issuer.oauth.messages import (
+    AuthenticatedRequest,
+    as_invalid_grant,
+    invalid_request,
+    require,
+)
 from issuer.refresh_tokens import RefreshTokens, TokenToStore
 from issuer.scopes import OPENID
 from issuer.sign_in.codes import AuthorizationCodes
@@ -34,7 +39,7 @@ class CodeGrant(EarlierGrant):
         with as_invalid_grant(self.wrong):
             code = self._codes.find(text)
         if code.client_id != request.client.client_id:
-            raise self._refused("code of another client", code.user_id)
+            raise self._refusal("code of another client", code.user_id)
         return code
 
     def authorize(self, request: AuthenticatedRequest, code: AuthorizationCode) -> Granted:
@@ -46,11 +51,11 @@ class CodeGrant(EarlierGrant):
         self._require_verifier(request, code)
         if code.used_at is not None:
             self._codes.revoke(code, request.actor)
-            raise self._refused("code used before", code.user_id)
+            raise self._refusal("code used before", code.user_id)
         ceiling = in_session(self._ceiling(request, self._user(code.user_id), code), request)
         refreshes = GrantType.REFRESH_TOKEN in request.client.grant_types
         sid = self._refresh_tokens.new_family_id() if refreshes else code.session_id
-        granted = self.granted(request, replace(ceiling, sid=sid), None)
+        granted = self.grant(request, replace(ceiling, sid=sid), None)
 
         def redeem(issue: TokenToStore) -> str | RevokedUntil | None:
             """Consumes the code, and stores the first token of a family if there is one."""
@@ -60,13 +65,13 @@ class CodeGrant(EarlierGrant):
         return replace(granted, store=redeem, authentication=_authentication(code))
 
     def _require_verifier(self, request: AuthenticatedRequest, code: AuthorizationCode) -> None:
-        """Not by Authlib's `CodeChallenge`, which allows requests and codes without a challenge."""
-        verifier = required(request, "code_verifier")
+        """Check PKCE here: Authlib's `CodeChallenge` allows codes without a challenge."""
+        verifier = require(request, "code_verifier")
         if not _VERIFIER.fullmatch(verifier):
             raise invalid_request("code_verifier has 43 to 128 unreserved characters.")
         challenge = urlsafe_b64encode(sha256(verifier.encode()).digest()).decode().rstrip("=")
         if not hmac.compare_digest(challenge, code.code_challenge):
-            raise self._refused("wrong code_verifier", code.user_id)
+            raise self._refusal("wrong code_verifier", code.user_id)
 
 
 def _authentication(code: AuthorizationCode) -> Authentication | None:

@@ -20,4 +20,4 @@ class ClientCredentials(Grant):
         asked = requested_scopes(request)
         if asked == [_SCIM] and audience.is_own:
             asked = [ISSUER_SCIM]
-        return self.granted(request, in_session(held, request), asked)
+        return self.grant(request, in_session(held, request), asked)

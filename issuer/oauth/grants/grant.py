@@ -62,7 +62,7 @@ class Grant:
     hashes_passwords = False
     queries = False
 
-    async def looked_up(
+    async def look_up(
         self, request: AuthenticatedRequest, queries: WorkerPool
     ) -> AuthenticatedRequest | None:
         """The request with what the grant needs of the database, read together with others.
@@ -72,7 +72,7 @@ class Grant:
         """
         return None
 
-    def granted(
+    def grant(
         self,
         request: AuthenticatedRequest,
         ceiling: Authorization,
@@ -141,7 +141,7 @@ class EarlierGrant(Grant):
         """The user as the database has it now, or as `read` a moment ago."""
         user = read or self._directory.load_user(user_id)
         if user is None or user.disabled:
-            raise self._refused("the user is deleted or disabled", user_id)
+            raise self._refusal("the user is deleted or disabled", user_id)
         return user
 
     def _ceiling(
@@ -173,7 +173,7 @@ class EarlierGrant(Grant):
         """Whether its tokens are only for user info."""
         return before.audience_id == self._issuer and not before.scopes
 
-    def _refused(self, reason: str, user_id: str | None) -> OAuthError:
+    def _refusal(self, reason: str, user_id: str | None) -> OAuthError:
         return invalid_grant(reason, user_id, self.wrong)
 
 

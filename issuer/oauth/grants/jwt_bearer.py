@@ -18,9 +18,9 @@ from issuer.oauth.messages import (
     OAuthError,
     Vouched,
     as_invalid_grant,
-    quoted,
+    quote,
     requested_scopes,
-    required,
+    require,
 )
 from issuer.sign_in.provider_claims import provider_claims
 from issuer.tokens import Authorization
@@ -45,7 +45,7 @@ class JwtBearer(Grant):
     _only_way_of: Callable[[UserRecord], TrustedIssuerRecord | None]
     is_second_factor_required: bool = field(kw_only=True)
 
-    async def looked_up(
+    async def look_up(
         self, request: AuthenticatedRequest, queries: WorkerPool
     ) -> AuthenticatedRequest | None:
         """With the person, who has arrived here as if they had signed in.
@@ -54,9 +54,9 @@ class JwtBearer(Grant):
         """
         if self.grant_type not in request.client.grant_types:
             return None
-        text = required(request, "assertion")
+        text = require(request, "assertion")
         with as_invalid_grant(_WRONG):
-            id_jags, issuers = await queries.run(self._loaded)
+            id_jags, issuers = await queries.run(self._load)
             found = await id_jags.read(request.client.client_id, text, issuers)
             audience = _audience(request, found)
             if not request.is_retry:
@@ -74,10 +74,10 @@ class JwtBearer(Grant):
         ceiling = Authorization.of_user(vouched.user, request.client, vouched.audience)
         if vouched.scopes is not None:
             ceiling = ceiling.within(vouched.scopes)
-        granted = self.granted(request, in_session(ceiling, request), requested_scopes(request))
+        granted = self.grant(request, in_session(ceiling, request), requested_scopes(request))
         return replace(granted, details=vouched.details)
 
-    def _loaded(self) -> "tuple[ReceivedIdJags, tuple[TrustedIssuerRecord, ...]]":
+    def _load(self) -> "tuple[ReceivedIdJags, tuple[TrustedIssuerRecord, ...]]":
         """In a thread: the first time it imports a lot."""
         return self._id_jags(), self._directory.issuers_of_people()
 
@@ -99,7 +99,7 @@ class JwtBearer(Grant):
 
 
 def _audience(request: AuthenticatedRequest, received: "ReceivedIdJag") -> AudienceRecord:
-    """That of the resources of the ID-JAG, and no other (the draft §4.4.1).
+    """The audience of the resources of the ID-JAG, and no other (the draft §4.4.1).
 
     Never this issuer itself: what has rights here needs a person at a browser.
     """
@@ -117,5 +117,5 @@ def _audience(request: AuthenticatedRequest, received: "ReceivedIdJag") -> Audie
 
 
 def _invalid_target(description: str, resources: Sequence[str]) -> OAuthError:
-    reason = f"{description} resource {quoted(' '.join(resources))}" if resources else description
+    reason = f"{description} resource {quote(' '.join(resources))}" if resources else description
     return OAuthError(ErrorCode.INVALID_TARGET, description, reason=reason)

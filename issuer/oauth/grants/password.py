@@ -10,7 +10,7 @@ from issuer.oauth.messages import (
     PasswordAttempt,
     as_invalid_grant,
     requested_scopes,
-    required,
+    require,
 )
 from issuer.refresh_tokens import RefreshTokens, TokenToStore
 from issuer.tokens import Authorization, RevokedUntil
@@ -26,8 +26,8 @@ def presented_username(request: AuthenticatedRequest) -> str:
     if GrantType.PASSWORD not in request.client.grant_types:
         description = "The client is not authorized to use 'grant_type=password'"
         raise OAuthError(ErrorCode.UNAUTHORIZED_CLIENT, description)
-    username = required(request, "username")
-    required(request, "password")
+    username = require(request, "username")
+    require(request, "password")
     return username
 
 
@@ -50,7 +50,7 @@ class Password(Grant):
         refreshes = GrantType.REFRESH_TOKEN in request.client.grant_types
         if refreshes:
             ceiling = replace(ceiling, sid=self._refresh_tokens.new_family_id())
-        granted = self.granted(request, ceiling, requested_scopes(request))
+        granted = self.grant(request, ceiling, requested_scopes(request))
         if not refreshes:
             return granted
 

@@ -21,7 +21,7 @@ class RefreshToken(EarlierGrant):
     _refresh_tokens: RefreshTokens
     is_password_enough: bool = field(kw_only=True)
 
-    async def looked_up(
+    async def look_up(
         self, request: AuthenticatedRequest, _: WorkerPool
     ) -> AuthenticatedRequest | None:
         """None for a token that is not valid, of another client, or only for user info."""
@@ -45,10 +45,10 @@ class RefreshToken(EarlierGrant):
             with as_invalid_grant(self.wrong):
                 token = self._refresh_tokens.present(text, client_id, asked, actor)
         if not token.family.is_offered(is_password_enough=self.is_password_enough):
-            raise self._refused("the password grant is off", token.family.user_id)
+            raise self._refusal("the password grant is off", token.family.user_id)
         if token.family.is_of_password_grant and self._is_only_way_elsewhere():
             reason = "people sign in at a trusted issuer alone"
-            raise self._refused(reason, token.family.user_id)
+            raise self._refusal(reason, token.family.user_id)
         return token
 
     def _is_only_way_elsewhere(self) -> bool:
@@ -60,8 +60,8 @@ class RefreshToken(EarlierGrant):
         user = self._user(family.user_id, request.found.user if request.found else None)
         if family.is_of_password_grant and user.has_second_factor:
             reason = "the user has a second factor since the password grant"
-            raise self._refused(reason, family.user_id)
+            raise self._refusal(reason, family.user_id)
         ceiling = self._ceiling(request, user, family)
         ceiling = replace(in_session(ceiling, request, family.session_id), sid=family.id)
-        granted = self.granted(request, ceiling, requested_scopes(request))
+        granted = self.grant(request, ceiling, requested_scopes(request))
         return replace(granted, store_together=partial(self._refresh_tokens.use_up, token))

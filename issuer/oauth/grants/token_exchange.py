@@ -17,9 +17,9 @@ from issuer.oauth.messages import (
     OAuthError,
     invalid_request,
     invalid_scope,
-    quoted,
+    quote,
     requested_scopes,
-    required,
+    require,
 )
 from issuer.refresh_tokens import TokenToStore
 from issuer.scopes import OPENID_SCOPES
@@ -42,7 +42,7 @@ _REFUSED = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _ExchangeRequest:
     """The types that a request names, and its subject token."""
 
     token: str
@@ -61,13 +61,13 @@ class TokenExchange(Grant):
     _exchanges: TokenExchanges
     _id_jags: IdJags
 
-    async def looked_up(
+    async def look_up(
         self, request: AuthenticatedRequest, _: WorkerPool
     ) -> AuthenticatedRequest | None:
         """None for a client that may not, and for an ID-JAG."""
         if self.grant_type not in request.client.grant_types:
             return None
-        asked = _asked(request)
+        asked = _parse(request)
         if asked.requested is TokenType.ID_JAG:
             return None
         with _refusing():
@@ -76,7 +76,7 @@ class TokenExchange(Grant):
 
     def authorize(self, request: AuthenticatedRequest) -> Granted:
         """What the subject token, the user and the client all hold at the new audience."""
-        asked = _asked(request)
+        asked = _parse(request)
         if asked.requested is TokenType.ID_JAG:
             return self._id_jag(request, asked)
         assert request.subject is not None
@@ -93,11 +93,11 @@ class TokenExchange(Grant):
         ceiling = replace(
             held,
             sid=subject.token.sid,
-            act=_nested(actors),
+            act=_act_claim(actors),
             expires_by=subject.token.expires_at,
         )
         in_named = in_session(ceiling, request)
-        granted = self.granted(request, in_named, _requested_rights(request), beyond=_BEYOND)
+        granted = self.grant(request, in_named, _requested_rights(request), beyond=_BEYOND)
 
         async def store(issue: TokenToStore) -> RevokedUntil | None:
             with _refusing():
@@ -110,7 +110,7 @@ class TokenExchange(Grant):
             details={"actors": actors, "subject_token": subject.token.jti},
         )
 
-    def _id_jag(self, request: AuthenticatedRequest, asked: _Asked) -> Granted:
+    def _id_jag(self, request: AuthenticatedRequest, asked: _ExchangeRequest) -> Granted:
         """For a resource that an administrator listed, whichever token names the user."""
         client, external = request.client, _external(request)
         details: dict[str, object] = {
@@ -127,7 +127,7 @@ class TokenExchange(Grant):
                 asserted = self._id_jags.of_access_token(token, client)
                 details |= {"actors": _actors(request, token), "subject_token": token.jti}
         ceiling = self._id_jags.authorization(asserted, client, external)
-        granted = self.granted(request, ceiling, requested_scopes(request))
+        granted = self.grant(request, ceiling, requested_scopes(request))
 
         def store(issue: TokenToStore) -> RevokedUntil | None:
             assert isinstance(granted.authorization, IdJag)
@@ -137,24 +137,27 @@ class TokenExchange(Grant):
         return replace(granted, store=store, issued_token_type=TokenType.ID_JAG, details=details)
 
 
-def _asked(request: AuthenticatedRequest) -> _Asked:
+def _parse(request: AuthenticatedRequest) -> _ExchangeRequest:
     """`invalid_request` for types of tokens that are unknown, or that do not fit together."""
     for name, why in _REFUSED.items():
         if name in request.parameters:
             raise invalid_request(f"{name} is not supported: {why}.")
-    token, presented = required(request, "subject_token"), required(request, "subject_token_type")
+    token, presented = (
+        require(request, "subject_token"),
+        require(request, "subject_token_type"),
+    )
     requested = request.parameters.get("requested_token_type", TokenType.ACCESS_TOKEN)
     if requested not in _SUBJECTS:
         raise invalid_request(f"requested_token_type must be {' or '.join(_SUBJECTS)}.")
     allowed = _SUBJECTS[TokenType(requested)]
     if presented not in allowed:
         raise invalid_request(f"subject_token_type must be {' or '.join(allowed)}.")
-    return _Asked(token, TokenType(presented), TokenType(requested))
+    return _ExchangeRequest(token, TokenType(presented), TokenType(requested))
 
 
 def _external(request: AuthenticatedRequest) -> ExternalAudience:
     """The resource of another authorization server, `audience`, for which the client may ask."""
-    issuer, resource = required(request, "audience"), request.parameters.get("resource")
+    issuer, resource = require(request, "audience"), request.parameters.get("resource")
     of_issuer = [each for each in request.client.external_audiences if each.issuer == issuer]
     found = [each for each in of_issuer if resource is None or each.is_named(resource)]
     if len(found) > 1:
@@ -163,7 +166,7 @@ def _external(request: AuthenticatedRequest) -> ExternalAudience:
         raise OAuthError(
             ErrorCode.INVALID_TARGET,
             "The client may not have ID-JAGs for this audience and resource.",
-            reason=f"no external_audiences for {quoted(issuer)} and {quoted(resource or '')}",
+            reason=f"no external_audiences for {quote(issuer)} and {quote(resource or '')}",
         )
     return found[0]
 
@@ -182,7 +185,7 @@ def _actors(request: AuthenticatedRequest, token: VerifiedToken) -> list[str]:
     return actors
 
 
-def _nested(actors: Sequence[str]) -> Mapping[str, object]:
+def _act_claim(actors: Sequence[str]) -> Mapping[str, object]:
     """RFC 8693 §4.1: each actor contains the one before it."""
     act: dict[str, object] = {}
     for actor in reversed(actors):
@@ -191,9 +194,9 @@ def _nested(actors: Sequence[str]) -> Mapping[str, object]:
 
 
 def _requested_rights(request: AuthenticatedRequest) -> list[str] | None:
-    """As `requested_scopes`, but whoever asks for those of OpenID alone does not get everything.
+    """The `requested_scopes`; `invalid_scope` if all are of OpenID (RFC 8693 §2.2.2).
 
-    They are not passed on: `invalid_scope` (RFC 8693 §2.2.2).
+    These are not passed on, and without them the request would name none and get everything.
     """
     scopes = requested_scopes(request)
     if scopes and {*scopes} <= {*OPENID_SCOPES}:

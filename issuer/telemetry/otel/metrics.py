@@ -41,13 +41,13 @@ class MetricExport:
 
     def export(self) -> None:
         """Send all of them. The library logs why it could not."""
-        converted = (_converted(each, self._began, time.time_ns()) for each in self._families())
+        converted = (_convert(each, self._began, time.time_ns()) for each in self._families())
         metrics = [each for each in converted if each is not None]
         scope = ScopeMetrics(_SCOPE, metrics, "")
         self._exporter.export(MetricsData([ResourceMetrics(self._resource, [scope], "")]))
 
 
-def _converted(family: Family, began: int, now: int) -> Metric | None:
+def _convert(family: Family, began: int, now: int) -> Metric | None:
     """None for a kind that OTLP lacks."""
     data: Sum | Gauge | Histogram
     match family.type:

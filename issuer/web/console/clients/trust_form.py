@@ -65,6 +65,6 @@ def _issuer_for(work: UnitOfWork, url: str | None, create: bool) -> str:
     if url is None:
         raise InvalidField("issuer", "name the trusted issuer whose tokens they are")
     try:
-        return work.trusted_issuers.known_by_url(url, create=create).id
+        return work.trusted_issuers.find_by_url(url, create=create).id
     except NotFound:
         raise InvalidField("issuer", f"create a trusted issuer for {url} first") from None
