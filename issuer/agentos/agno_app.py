@@ -100,14 +100,8 @@ def resource_paths(app: Any) -> set[str]:
     """Paths of what requires a token: each guarded app, and each MCP endpoint within them."""
     places = [place for place in places_within(app) if place.guards]
     roots = {guard.path for place in places for guard in place.guards}
-    routed = {place.path: paths for place in places if (paths := _routed_mcp_paths(place.app))}
-    for place in places:
-        path = getattr(place.app.state, "path", None)
-        if isinstance(path, str) and hasattr(place.app.state, "fastmcp_server"):
-            routed.setdefault(place.path, [path])
-    if not routed:
-        routed = {root: [_MCP_PATH] for root in roots}
-    return roots | {prefix + path for prefix, paths in routed.items() for path in paths}
+    mcp = {place.path + path for place in places for path in _mcp_paths(place.app)}
+    return roots | (mcp or {root + _MCP_PATH for root in roots})
 
 
 def require_unserved(app: Any, paths: Iterable[str]) -> None:
@@ -130,13 +124,17 @@ def serves(app: Any, method: str, path: str) -> bool:
     )
 
 
-def _routed_mcp_paths(app: Any) -> list[str]:
-    """`MCPConfig(path=…, path_aliases=…)`, from agno 3.0 on; fastmcp itself stays at `/mcp`."""
+def _mcp_paths(app: Any) -> list[str]:
+    """Where `app` itself answers as an MCP server; none if it does not.
+
+    From agno 3.0 on by `MCPConfig(path=…, path_aliases=…)`, while fastmcp itself stays at `/mcp`.
+    """
     for entry in getattr(app, "user_middleware", ()):
         if getattr(entry.cls, "__name__", "") == "MCPRoutingMiddleware":
             config = entry.kwargs.get("config")
             return [getattr(config, "path", _MCP_PATH), *getattr(config, "path_aliases", ())]
-    return []
+    path = getattr(app.state, "path", None)
+    return [path] if isinstance(path, str) and hasattr(app.state, "fastmcp_server") else []
 
 
 def close_sockets(app: Any, jwks_file: str, algorithm: str) -> None:

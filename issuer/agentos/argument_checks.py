@@ -1,11 +1,13 @@
 """Checks the arguments of a `Verifier` when it is created, before any token arrives."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import urlsplit
 
 from issuer.agentos.errors import InvalidConfiguration
+from issuer.agentos.key_set import SUPPORTED
 from issuer.agentos.rules import TokenRules
 
+_SHORTEST_LIMIT = 30.0
 MAX_LEEWAY = 300.0  # RFC 7519 §4.1.4: no more than a few minutes
 
 
@@ -24,7 +26,23 @@ def require_valid_arguments(rules: TokenRules, jwks_url: object, verification_ke
         raise InvalidConfiguration("verification_keys must be a list of PEM texts.")
     for key in verification_keys:
         _require_text("verification_keys", key, lines=True)
-    leeway: object = rules.leeway
+    _require_leeway(rules.leeway)
+
+
+def require_valid_limits(algorithms: Sequence[str], feed_away_limit: float | None) -> None:
+    """`InvalidConfiguration` for unknown algorithms, or a limit that a short outage exceeds."""
+    if isinstance(algorithms, str) or not algorithms or not SUPPORTED.issuperset(algorithms):
+        raise InvalidConfiguration(
+            f"algorithms must be a list of {', '.join(sorted(SUPPORTED))}, not {algorithms!r}."
+        )
+    if feed_away_limit is not None and not feed_away_limit >= _SHORTEST_LIMIT:
+        raise InvalidConfiguration(
+            f"feed_away_limit must be None or at least {_SHORTEST_LIMIT:.0f} seconds,"
+            f" not {feed_away_limit!r}."
+        )
+
+
+def _require_leeway(leeway: object) -> None:
     seconds = leeway if isinstance(leeway, int | float) and not isinstance(leeway, bool) else -1
     if not 0 <= seconds <= MAX_LEEWAY:  # with NaN or infinity no token would ever expire
         raise InvalidConfiguration(f"leeway must be 0 to {MAX_LEEWAY:.0f} seconds, not {leeway!r}.")

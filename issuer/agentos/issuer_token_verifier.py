@@ -11,10 +11,11 @@ from typing import Any
 
 import jwt
 
-from issuer.agentos.errors import InvalidConfiguration, KeySetUnavailable
+from issuer.agentos.argument_checks import require_valid_limits
+from issuer.agentos.errors import KeySetUnavailable
 from issuer.agentos.fetching import require_safe
 from issuer.agentos.files import DiskCache
-from issuer.agentos.key_set import SUPPORTED, KeySet, read_key_set
+from issuer.agentos.key_set import KeySet, read_key_set
 from issuer.agentos.key_set_client import STALE_LIMIT, KeySetClient
 from issuer.agentos.metadata import Source
 from issuer.agentos.revocation_feed import FeedClient, as_utc
@@ -29,7 +30,6 @@ from issuer.agentos.scopes_claim import ScopesClaim
 
 _MAX_WAIT = 3.0
 MAX_FEED_AGE = 900.0
-_SHORTEST_LIMIT = 30.0
 
 log = logging.getLogger(__name__)
 
@@ -56,15 +56,7 @@ class TrustedIssuer:
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
-        if isinstance(algorithms, str) or not algorithms or not SUPPORTED.issuperset(algorithms):
-            raise InvalidConfiguration(
-                f"algorithms must be a list of {', '.join(sorted(SUPPORTED))}, not {algorithms!r}."
-            )
-        if feed_away_limit is not None and not feed_away_limit >= _SHORTEST_LIMIT:
-            raise InvalidConfiguration(
-                f"feed_away_limit must be None or at least {_SHORTEST_LIMIT:.0f} seconds,"
-                f" not {feed_away_limit!r}."
-            )
+        require_valid_limits(algorithms, feed_away_limit)
         feed_url = revocations if isinstance(revocations, str) else None
         for url in (rules.issuer, jwks_url, feed_url):
             if url is not None:

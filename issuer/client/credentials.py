@@ -80,7 +80,7 @@ def credential_of(
         raise ValueError("Name the credential: client_secret or assertion, and not both.")
     if isinstance(assertion, PrivateKey):
         return Credential(partial(assertion.assertion, client_id, issuer), is_assertion=True)
-    if isinstance(assertion, str) and assertion.count(".") > 1 and "/" not in assertion:
+    if _is_jwt(assertion):
         raise ValueError("assertion must be a file or a callable: an assertion itself expires.")
     if isinstance(client_secret, str):
         if not client_secret:
@@ -94,3 +94,7 @@ def credential_of(
         kind = type(value).__name__
         raise TypeError(f"The {found.name} must be a file or a callable, not {kind}.")
     return found
+
+
+def _is_jwt(value: object) -> bool:
+    return isinstance(value, str) and value.count(".") > 1 and "/" not in value

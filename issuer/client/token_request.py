@@ -165,22 +165,26 @@ def token_in(
         raise TokenUnavailable(f"{url} answered without a token of the type Bearer.")
     if not isinstance(token, str) or len(token) > _MAX_TOKEN or not _BEARER_TOKEN.fullmatch(token):
         raise TokenUnavailable(f"{url} answered without a usable access_token.")
-    lifetime = document.get("expires_in", _UNKNOWN_LIFETIME)
+    return token, _lifetime(document.get("expires_in", _UNKNOWN_LIFETIME), url)
+
+
+def _lifetime(seconds: object, url: str) -> float:
     # Less than a second would be renewed all the time.
-    if isinstance(lifetime, bool) or not isinstance(lifetime, int | float) or not lifetime >= 1:
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds >= 1:
         raise TokenUnavailable(
             f"{url} answered with an expires_in that is no number of seconds from 1 on."
         )
-    return token, float(min(lifetime, _LONGEST_LIFETIME))
+    return float(min(seconds, _LONGEST_LIFETIME))
 
 
 def _refusal(answer: IssuerAnswer, advice: Mapping[str, str]) -> TokenError | None:
     """The issuer's own error, unless it passes by itself."""
-    error = _text((answer.document or {}).get("error"))
+    document = answer.document or {}
+    error = _text(document.get("error"))
     is_passing = answer.status in {408, 425, 429} or error in _PASSING
     if error is None or is_passing or not 400 <= answer.status < 500:  # noqa: PLR2004
         return None
-    description = _text((answer.document or {}).get("error_description"))
+    description = _text(document.get("error_description"))
     message = f"The issuer refuses a token: {error}" + (f" ({description})" if description else "")
     if advised := advice.get(description or "") or advice.get(error):
         message += f". {advised}"
@@ -190,7 +194,8 @@ def _refusal(answer: IssuerAnswer, advice: Mapping[str, str]) -> TokenError | No
 def _unusable(answer: IssuerAnswer, url: str) -> TokenUnavailable:
     if answer.document is None and answer.status == httpx.codes.OK:
         return TokenUnavailable(f"{url} did not answer with a JSON object.")
-    error = _text((answer.document or {}).get("error"))
+    document = answer.document or {}
+    error = _text(document.get("error"))
     what = f"{answer.status}" + (f" ({error})" if error else "")
     return TokenUnavailable(f"{url} answered {what}.", retry_after=answer.retry_after)
 

@@ -27,13 +27,14 @@ def is_public(address: str) -> bool:
     except ValueError:
         return False
     if isinstance(ip, IPv6Address):
-        inner = ip.ipv4_mapped
-        if inner is None and ip in _NAT64:
-            inner = IPv4Address(int(ip) & 0xFFFFFFFF)  # RFC 6052 §2.1
-        if inner is not None:
-            ip = inner
+        ip = _ipv4_within(ip) or ip
     return (
         ip.is_global
         and not (ip.is_multicast or ip.is_reserved or ip.is_unspecified)
         and not any(ip in network for network in _NEVER if network.version == ip.version)
     )
+
+
+def _ipv4_within(ip: IPv6Address) -> IPv4Address | None:
+    """The IPv4 address that is reached by this one, if any (RFC 4291 §2.5.5.2, RFC 6052 §2.1)."""
+    return IPv4Address(int(ip) & 0xFFFFFFFF) if ip in _NAT64 else ip.ipv4_mapped

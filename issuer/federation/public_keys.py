@@ -144,11 +144,9 @@ def accept_jwk(jwk: object, algorithms: Sequence[str]) -> dict[str, Any]:
     if not _SECRETS.isdisjoint(jwk):
         raise ValueError("holds a private or symmetric key: give the public key alone")
     members = _for_signatures({name: jwk[name] for name in _MEMBERS if name in jwk})
-    texts = [value for name, value in members.items() if name != "key_ops"]
-    if not all(isinstance(text, str) and 0 < len(text) <= _LONGEST for text in texts):
-        raise ValueError(f"has a member that is no text of 1 to {_LONGEST} characters")
-    members.setdefault("kid", _thumbprint(members))
-    if len(members["kid"]) > _MAX_KID or not members["kid"].isprintable():
+    _require_texts(members)
+    kid = members.setdefault("kid", _thumbprint(members))
+    if len(kid) > _MAX_KID or not kid.isprintable():
         raise ValueError(f"may have a kid of {_MAX_KID} printable characters")
     try:
         key = trusted_key(members, algorithms)
@@ -156,6 +154,12 @@ def accept_jwk(jwk: object, algorithms: Sequence[str]) -> dict[str, Any]:
         raise ValueError(f"cannot be used: {error}") from None
     _require_strong(key.public)
     return {**members, "alg": key.alg}
+
+
+def _require_texts(members: Mapping[str, Any]) -> None:
+    texts = [value for name, value in members.items() if name != "key_ops"]
+    if not all(isinstance(text, str) and 0 < len(text) <= _LONGEST for text in texts):
+        raise ValueError(f"has a member that is no text of 1 to {_LONGEST} characters")
 
 
 def load_keys(jwks: Mapping[str, Any], algorithms: Sequence[str] = ALGORITHMS) -> PublicKeys:

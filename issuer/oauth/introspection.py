@@ -8,6 +8,7 @@ from issuer.oauth.client_authentication import WITH_CREDENTIALS
 from issuer.oauth.client_endpoint import ClientEndpoint
 from issuer.oauth.messages import AuthenticatedRequest, OAuthResponse, require
 from issuer.refresh_tokens import PREFIX
+from issuer.refresh_tokens.family import Family
 from issuer.scopes import ISSUER_INTROSPECT, covers
 from issuer.tokens import Authorization, VerifiedToken, held_by, holders_of
 from issuer.vocabulary import GrantType
@@ -82,17 +83,10 @@ class Introspection(ClientEndpoint):
             return None
         user = tokens.directory.load_user(family.user_id)
         client = tokens.directory.load_client(family.client_id)
-        audience = client.audiences.get(family.audience_id) if client else None
-        if user is None or client is None or user.disabled or client.disabled:
+        if user is None or client is None or not self._may_refresh(family, client, user):
             return None
-        if family.is_of_password_grant and user.has_second_factor:
-            return None
-        elsewhere = tokens.directory.issuers_of_people()
-        is_enough = self.is_password_enough and not any(each.is_only_way for each in elsewhere)
-        if not family.is_offered(is_password_enough=is_enough):
-            return None
-        may_refresh = GrantType.REFRESH_TOKEN in client.grant_types
-        if not may_refresh or (audience is None and family.scopes):
+        audience = client.audiences.get(family.audience_id)
+        if audience is None and family.scopes:
             return None
         held: frozenset[str] = frozenset()
         if audience is not None:
@@ -108,6 +102,15 @@ class Introspection(ClientEndpoint):
             "exp": int(tokens.refresh_tokens.expires_at(family).timestamp()),
             "iat": int(family.rotated_at.timestamp()),
         }
+
+    def _may_refresh(self, family: Family, client: ClientRecord, user: UserRecord) -> bool:
+        if user.disabled or client.disabled or GrantType.REFRESH_TOKEN not in client.grant_types:
+            return False
+        if not family.is_of_password_grant:
+            return True
+        elsewhere = self._parts.tokens.directory.issuers_of_people()
+        is_enough = self.is_password_enough and not any(each.is_only_way for each in elsewhere)
+        return is_enough and not user.has_second_factor
 
 
 def _access_token(

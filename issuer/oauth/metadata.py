@@ -1,7 +1,6 @@
 """Authorization server metadata (RFC 8414), computed from the registered grants and endpoints."""
 
 from collections.abc import Iterable
-from urllib.parse import urlsplit
 
 from issuer.languages import LANGUAGES
 from issuer.oauth.authorization import AUTHORIZATION_PATH
@@ -95,10 +94,9 @@ def _authentication(name: str, methods: Iterable[str]) -> dict[str, object]:
     }
 
 
-def metadata_paths(settings: Settings) -> list[str]:
+def metadata_paths(base_path: str) -> list[str]:
     """Every path of the document: RFC 8414 §3.1 puts the path of the issuer after the well-known
     part, OpenID Connect Discovery 1.0 §4 before it."""
-    path = urlsplit(settings.url).path
-    after = [f"/.well-known/{name}{path}" for name in WELL_KNOWN]
-    before = [f"{path}/.well-known/{name}" for name in WELL_KNOWN]
+    after = [f"/.well-known/{name}{base_path}" for name in WELL_KNOWN]
+    before = [f"{base_path}/.well-known/{name}" for name in WELL_KNOWN]
     return list(dict.fromkeys(after + before))

@@ -59,7 +59,7 @@ def protocol_paths(settings: Settings, grant_types: Iterable[str]) -> dict[str, 
         **registration_path,
         base + JWKS_PATH: {"get": jwks},
         base + FEED_PATH: {"get": _feed(settings.signing_algorithms)},
-        **{path: {"get": metadata} for path in metadata_paths(settings)},
+        **{path: {"get": metadata} for path in metadata_paths(base)},
     }
 
 

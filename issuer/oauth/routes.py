@@ -118,7 +118,7 @@ def protocol_routes(
         ),
         _route(base + JWKS_PATH, jwks, *read),
         _route(base + FEED_PATH, revocation_feed, *read),
-        *(_route(path, discovery, *read) for path in metadata_paths(settings)),
+        *(_route(path, discovery, *read) for path in metadata_paths(base)),
     ]
 
 

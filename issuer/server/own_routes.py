@@ -28,28 +28,26 @@ def own_routes(
     # Imported here: FastAPI and the screens are slow to import, and most questions need neither.
     from issuer.admin.api import own_routes as admin_operations  # noqa: PLC0415
     from issuer.admin.scim.description import scim_operations  # noqa: PLC0415
+    from issuer.oauth.metadata import metadata_paths  # noqa: PLC0415
     from issuer.web.console.routes import SCREENS  # noqa: PLC0415
     from issuer.web.passkeys import OPTIONS  # noqa: PLC0415
     from issuer.web.routes import ENDPOINTS, WITH_MAIL, WITH_PASSKEYS  # noqa: PLC0415
 
     optional = ((_METRICS, has_metrics), (_REGISTRATION, has_registration))
+    with_mail = WITH_MAIL if has_mail else ()
     pages = (
         _public("GET HEAD POST", path, "It shows what the person who is signed in may see.")
         for path in (
             "",
             *(each.PATH for each in SCREENS),
-            *(each.PATH for each in (*ENDPOINTS, *WITH_PASSKEYS)),
-            *(each.PATH for each in (WITH_MAIL if has_mail else ())),
+            *(each.PATH for each in (*ENDPOINTS, *WITH_PASSKEYS, *with_mail)),
             *(each.PATH + OPTIONS for each in WITH_PASSKEYS),
         )
     )
     public = (*_PUBLIC, *pages, *(route for route, exists in optional if exists))
     below = (*admin_operations(), *scim_operations(), *public)
     found = [replace(each, path=path) for each in below if (path := base_path + each.path)]
-    for name in ("oauth-authorization-server", "openid-configuration"):  # RFC 8414 §3.1, OIDC §4
-        for path in (f"/.well-known/{name}{base_path}", f"{base_path}/.well-known/{name}"):
-            found.append(_public("OPTIONS GET HEAD", path))
-    return tuple(found)
+    return (*found, *(_public("OPTIONS GET HEAD", path) for path in metadata_paths(base_path)))
 
 
 def _public(methods: str, path: str, note: str = "") -> OwnRoute:

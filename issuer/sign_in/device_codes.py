@@ -108,15 +108,9 @@ class DeviceCodes:
 
         `InvalidCredentials` if the client has no such device code.
         """
-        digest = self._texts.digest(text)
-        if digest is None:
-            raise InvalidCredentials("not a device code")
-        with self._database.reading() as session:  # both as of one moment
-            allowed = CodeStore(session).find(digest)
-            code = DeviceCodeStore(session).find(digest)
+        allowed, code = self._find(text)
         found = allowed or code
-        if found is None:
-            raise InvalidCredentials("unknown device code")
+        assert found is not None
         if found.client_id != client_id:
             raise InvalidCredentials("device code of another client")
         now = self._clock()
@@ -127,6 +121,16 @@ class DeviceCodes:
         if code.answered_at is not None:
             return ErrorCode.ACCESS_DENIED
         return self._pending(code)
+
+    def _find(self, text: str) -> tuple[AuthorizationCode | None, DeviceCode | None]:
+        """What the user allowed, and the code of the device, as of one moment; not both None."""
+        if (digest := self._texts.digest(text)) is None:
+            raise InvalidCredentials("not a device code")
+        with self._database.reading() as session:
+            allowed, code = CodeStore(session).find(digest), DeviceCodeStore(session).find(digest)
+        if allowed is None and code is None:
+            raise InvalidCredentials("unknown device code")
+        return allowed, code
 
     def delete_expired(self) -> None:
         """Delete codes that have expired, some at a time."""

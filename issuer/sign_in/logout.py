@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from functools import partial
@@ -61,27 +61,19 @@ class LogoutRequests:
 
     def validate(self, parameters: Sequence[tuple[str, str]]) -> LogoutRequest | RequestProblem:
         """The request; a page for anything wrong, so that nobody is sent to an unknown address."""
-        repeated = [name for name, times in Counter(n for n, _ in parameters).items() if times > 1]
-        if repeated:
-            values = ", ".join(value for name, value in parameters if name == repeated[0])
-            return _problem("A parameter is repeated.", repeated[0][:50], values)
+        if problem := _repetition(parameters):
+            return problem
         given = {name: value for name, value in parameters if value}
-        client_id, session_id = given.get("client_id"), None
-        if (hint := given.get("id_token_hint")) is not None:
-            hinted, session_id = self._read_hint(hint)
-            if hinted is None:
-                sentence = "The ID token is not one of this issuer."
-                return _problem(sentence, "id_token_hint", hint, longest=_MAX_SHOWN)
-            if client_id not in {None, hinted}:
-                sentence = "The ID token was issued to another client."
-                return _problem(sentence, "client_id", client_id)
-            client_id = hinted
+        named = self._client_and_session(given)
+        if isinstance(named, RequestProblem):
+            return named
+        client_id, session_id = named
         client = self._find_client(client_id) if client_id else None
         if problem := _redirect_problem(client, client_id, given):
             return problem
-        return_to, state = given.get("post_logout_redirect_uri"), given.get("state")
-        if return_to is not None and state is not None:
-            return_to = with_parameters(return_to, {"state": state})
+        return_to = given.get("post_logout_redirect_uri")
+        if return_to is not None and "state" in given:
+            return_to = with_parameters(return_to, {"state": given["state"]})
         return LogoutRequest(
             id=new_id("", self._random),
             client_id=client.client_id if client else None,
@@ -91,6 +83,21 @@ class LogoutRequests:
             created_at=self._clock(),
             ui_locale=first_known(given.get("ui_locales", "").split()),
         )
+
+    def _client_and_session(
+        self, given: Mapping[str, str]
+    ) -> tuple[str | None, str | None] | RequestProblem:
+        """The ids of the client that asks, and of the session of its ID token."""
+        client_id, hint = given.get("client_id"), given.get("id_token_hint")
+        if hint is None:
+            return client_id, None
+        hinted, session_id = self._read_hint(hint)
+        if hinted is None:
+            sentence = "The ID token is not one of this issuer."
+            return _problem(sentence, "id_token_hint", hint, longest=_MAX_SHOWN)
+        if client_id not in {None, hinted}:
+            return _problem("The ID token was issued to another client.", "client_id", client_id)
+        return hinted, session_id
 
     def _read_hint(self, id_token: str) -> tuple[str | None, str | None]:
         """The client and the session of an ID token.
@@ -114,6 +121,14 @@ class LogoutRequests:
         """The request; None if it expired or was not sealed here."""
         members = unexpired(self._texts.open(sealed), self._clock())
         return LogoutRequest(**members) if members else None
+
+
+def _repetition(parameters: Sequence[tuple[str, str]]) -> RequestProblem | None:
+    repeated = [name for name, times in Counter(n for n, _ in parameters).items() if times > 1]
+    if not repeated:
+        return None
+    values = ", ".join(value for name, value in parameters if name == repeated[0])
+    return _problem("A parameter is repeated.", repeated[0][:50], values)
 
 
 def _redirect_problem(

@@ -139,11 +139,16 @@ def _groups(
     if claim not in claims:
         return (none, f"the answer had no claim {claim}") if is_complete else (None, "")
     groups = [claims[claim]] if isinstance(claims[claim], str) else claims[claim]
+    problem = _problem_of(groups)
+    return (none, f"{claim} {problem}") if problem else (frozenset(groups), "")
+
+
+def _problem_of(groups: object) -> str:
     if not isinstance(groups, list) or len(groups) > MAX_GROUPS:
-        return none, f"{claim} is not a list of at most {MAX_GROUPS} groups"
+        return f"is not a list of at most {MAX_GROUPS} groups"
     if not all(isinstance(each, str) and len(each) <= MAX_GROUP for each in groups):
-        return none, f"{claim} holds a group that is no text of {MAX_GROUP} characters"
-    return frozenset(groups), ""
+        return f"holds a group that is no text of {MAX_GROUP} characters"
+    return ""
 
 
 def _methods(value: object) -> tuple[str, ...]:

@@ -99,14 +99,8 @@ class SignInSessions:
         )
         with self._database.changing() as transaction:
             store = SessionStore(transaction)
-            if not store.is_user_unchanged(user.id, user.password_hash):
-                raise InvalidCredentials("user changed during sign-in", user.id)
-            if passkey is not None and not FactorStore(transaction).find_passkey(passkey):
-                raise InvalidCredentials("passkey removed during sign-in", user.id)
-            if provider is not None and not store.has_identity(provider.identity_id, user.id):
-                raise InvalidCredentials(
-                    "account unlinked or trusted issuer disabled during sign-in", user.id
-                )
+            if change := _change_during_sign_in(store, user, passkey, provider):
+                raise InvalidCredentials(f"{change} during sign-in", user.id)
             trail = self._trails.begin(transaction, actor.known_as(user.id))
             earlier = self._goes_on(store, renewing)
             if earlier is not None and earlier.user_id != user.id:
@@ -252,6 +246,19 @@ class SignInSessions:
         if not store.replace(session, digest):
             raise InvalidCredentials("the session has ended", session.user_id)
         return cookie
+
+
+def _change_during_sign_in(
+    store: SessionStore, user: UserRecord, passkey: bytes | None, provider: ProviderProof | None
+) -> str:
+    """What ended the proof that the user has just given; empty if nothing did."""
+    if not store.is_user_unchanged(user.id, user.password_hash):
+        return "user changed"
+    if passkey is not None and not FactorStore(store.session).find_passkey(passkey):
+        return "passkey removed"
+    if provider is not None and not store.has_identity(provider.identity_id, user.id):
+        return "account unlinked or trusted issuer disabled"
+    return ""
 
 
 def _note_began(trail: Trail, session: SignInSession, no_groups: str = "") -> None:

@@ -18,7 +18,7 @@ from issuer.revocations.revoked import Revoked
 from issuer.revocations.store import revoked_keys
 from issuer.sign_in.consents_store import check_may_act
 from issuer.telemetry.metrics import WRITE
-from issuer.token_exchange.store import add_exchanged, origins
+from issuer.token_exchange.store import add_exchanged, read_origins
 from issuer.token_exchange.subject import Exchange, Origin, UserToken, identity_of, subject_of
 from issuer.tokens import Authorization, RevokedUntil, VerifiedToken
 
@@ -65,18 +65,12 @@ class TokenExchanges:
         `InvalidCredentials` for one that cannot be exchanged any more.
         """
         users = self._directory.load_users({each.subject for each in tokens if each.is_of_user})
-        began = {each.jti: (each.client_id, each.audience) for each in tokens if not each.actors}
-        if later := [each.jti for each in tokens if each.actors]:
-            with self._database.reading() as session:
-                began |= origins(session, later)
-        named = [
-            *(each.client_id for each in tokens),
-            *(client_id for client_id, _ in began.values()),
-        ]
-        clients = {each: self._directory.client(each) for each in set(named)}
+        origins = self._origins(tokens)
+        ids = {*(each.client_id for each in tokens), *(each for each, _ in origins.values())}
+        clients = {each: self._directory.client(each) for each in ids}
         found: list[UserToken | InvalidCredentials] = []
         for token in tokens:
-            client_id, audience_id = began.get(token.jti, ("", ""))
+            client_id, audience_id = origins.get(token.jti, ("", ""))
             first = clients.get(client_id)
             origin = Origin(first, audience_id) if first else None
             client, user = clients[token.client_id], users.get(token.subject)
@@ -85,6 +79,14 @@ class TokenExchanges:
             except InvalidCredentials as error:
                 found.append(error)
         return found
+
+    def _origins(self, tokens: Sequence[VerifiedToken]) -> dict[str, tuple[str, str]]:
+        """Client and audience of the token with which the exchanges of each began, by `jti`."""
+        began = {each.jti: (each.client_id, each.audience) for each in tokens if not each.actors}
+        if later := [each.jti for each in tokens if each.actors]:
+            with self._database.reading() as session:
+                began |= read_origins(session, later)
+        return began
 
     def store(self, exchanges: Sequence[Exchange]) -> list[Outcome]:
         """None for each that is durable, with its audit event, when this returns.

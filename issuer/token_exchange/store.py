@@ -38,7 +38,7 @@ def add_exchanged(connection: Connection, exchanges: Iterable[Exchange]) -> None
     )
 
 
-def origins(session: Session, jtis: Collection[str]) -> dict[str, tuple[str, str]]:
+def read_origins(session: Session, jtis: Collection[str]) -> dict[str, tuple[str, str]]:
     """Client and audience of the token with which the exchanges of each token began, by `jti`."""
     if not jtis:
         return {}

@@ -224,15 +224,14 @@ class TrustedIssuers(Collection[TrustedIssuerRow, TrustedIssuerFields, TrustedIs
     def _release(self, row: TrustedIssuerRow, *, cascade: bool) -> dict[str, Any]:
         clients = self._store.clients_of(row.id)
         users = self._store.users_of(row.id, _MAX_NAMED)
-        if (clients or users) and not cascade:
-            using = [f"client {client.client_id}" for client in clients[:_MAX_NAMED]]
-            using += [f"user {name}" for name in users]
+        named = [client.client_id for client in clients[:_MAX_NAMED]]
+        using = [*(f"client {client_id}" for client_id in named), *(f"user {it}" for it in users)]
+        if using and not cascade:
             raise InUse(TRUSTED_ISSUER.kind, row.id, using[:_MAX_NAMED])
         for client in clients:
             client.trusts = [each for each in client.trusts if each["issuer"] != row.id]
         self._session.flush()
-        released = {"released": [client.client_id for client in clients[:_MAX_NAMED]]}
-        return released | ({"unlinked": [*users]} if users else {})
+        return {"released": named, **({"unlinked": [*users]} if users else {})}
 
 
 def _require_of_admin(row: TrustedIssuerRow) -> None:

@@ -54,22 +54,28 @@ class SignInEndpoint(BeginsElsewhere, SigningInEndpoint):
             return self.request_gone()
         if _SWITCH in visit.query:
             session = None
-        elif request is not None:
-            step = self.next_step(visit, request, session)
-            if not isinstance(step, SignInNeeded):
-                return self.go(visit, step)
-        elif session is not None and (not visit.next or self.site.is_fresh(session)):
-            return self.site.to(visit.next or "/account")
-        only = self.only_provider()
-        is_local = only is None or LOCAL in visit.query
+        elif (elsewhere := self._without_sign_in(visit, request, session)) is not None:
+            return elsewhere
+        only = None if LOCAL in visit.query else self.only_provider()
         signed_out = self.site.cookies.value(visit.request, SIGNED_OUT) is not None
-        if only is not None and not (is_local or signed_out or _SWITCH in visit.query):
+        if only is not None and not (signed_out or _SWITCH in visit.query):
             return only
         notice = _(_AGAIN) if session and self._needs_fresh(visit, request) else ""
         username = self._expected_username(request, session)
         done = _(_RESET) if visit.query.get("done") == "password" else ""
         page = SignInPage(form=self.form(visit), username=username, notice=notice, done=done)
-        return self.page(visit, replace(page, is_local=is_local))
+        return self.page(visit, replace(page, is_local=only is None))
+
+    def _without_sign_in(
+        self, visit: Visit, request: AuthorizationRequest | None, session: SignInSession | None
+    ) -> Response | None:
+        """Where somebody goes on who need not sign in now."""
+        if request is not None:
+            step = self.next_step(visit, request, session)
+            return None if isinstance(step, SignInNeeded) else self.go(visit, step)
+        if session is not None and (not visit.next or self.site.is_fresh(session)):
+            return self.site.to(visit.next or "/account")
+        return None
 
     def _needs_fresh(self, visit: Visit, request: AuthorizationRequest | None) -> bool:
         if request is None:

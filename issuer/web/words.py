@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import chain
 from urllib.parse import quote, urlsplit
 
 from issuer.audiences import Audience
@@ -155,7 +156,7 @@ def acting_in_words(work: UnitOfWork, acting: Iterable[ActingClient]) -> tuple[A
     places: dict[ActingClient, list[str]] = defaultdict(list)
     for actor in acting:
         places[replace(actor, client_id="")].append(actor.client_id)
-    ids = {client_id for some in places.values() for client_id in some}
+    ids = set(chain.from_iterable(places.values()))
     names = {each.client_id: escaped(each.name) for each in work.clients.named(ids)}
     named = work.audiences.named(each.audience_id for each in places)
     audiences = {each.id: each for each in named}
@@ -165,7 +166,7 @@ def acting_in_words(work: UnitOfWork, acting: Iterable[ActingClient]) -> tuple[A
             tuple(names.get(each) or each for each in client_ids),
             at.is_external,
             escaped(at.resource),
-            tuple(escaped(each) for each in at.scopes),
+            tuple(map(escaped, at.scopes)),
         )
         for at, client_ids in places.items()
     )
