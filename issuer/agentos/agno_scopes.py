@@ -93,10 +93,7 @@ def require_scopes_decide(app: Any) -> None:
 
 def _missing_scopes(state: Mapping[str, Any], path: str) -> Sequence[str]:
     """The scopes that agno required of a refused request; none if its token has them."""
-    from agno.os.scopes import (  # noqa: PLC0415
-        get_resource_context_from_path,
-        has_required_scopes,
-    )
+    from agno.os.scopes import get_resource_context_from_path, has_required_scopes  # noqa: PLC0415
 
     required, held = state.get("required_scopes"), state.get("scopes")
     if not isinstance(required, list) or not isinstance(held, list):

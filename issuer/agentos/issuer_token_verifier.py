@@ -19,13 +19,7 @@ from issuer.agentos.key_set import KeySet, read_key_set
 from issuer.agentos.key_set_client import STALE_LIMIT, KeySetClient
 from issuer.agentos.metadata import Source
 from issuer.agentos.revocation_feed import FeedClient, as_utc
-from issuer.agentos.rules import (
-    TokenRules,
-    Unverified,
-    known_name,
-    read_unverified,
-    require_signed,
-)
+from issuer.agentos.rules import TokenRules, Unverified, known_name, read_unverified, require_signed
 from issuer.agentos.scopes_claim import ScopesClaim
 
 _MAX_WAIT = 3.0

@@ -133,8 +133,7 @@ class Verifier:
             agno_hook.install()
             self._jwks_file = agno_hook.register(self._name, self)
             agno_hook.require_effect(
-                self._jwks_file,
-                lambda it: isinstance(it.validate_token, BoundValidator),
+                self._jwks_file, lambda it: isinstance(it.validate_token, BoundValidator)
             )
         return self._jwks_file
 

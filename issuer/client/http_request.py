@@ -47,11 +47,7 @@ async def send(
     """The answer to one request; `TokenUnavailable` if there is none within `seconds`."""
     timeout = dict.fromkeys(("connect", "read", "write", "pool"), seconds)
     request = httpx.Request(
-        method,
-        url,
-        headers=_HEADERS | (headers or {}),
-        data=form,
-        extensions={"timeout": timeout},
+        method, url, headers=_HEADERS | (headers or {}), data=form, extensions={"timeout": timeout}
     )
     try:
         async with asyncio.timeout(seconds):

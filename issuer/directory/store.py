@@ -58,13 +58,7 @@ from issuer.directory.records import (
 from issuer.fields.ids import fold_id
 from issuer.fields.times import has_ended
 from issuer.scopes import live_scopes
-from issuer.vocabulary import (
-    GRANTS_WITH_A_PERSON,
-    MAX_ACTORS,
-    AuthMethod,
-    RegisteredBy,
-    UserRights,
-)
+from issuer.vocabulary import GRANTS_WITH_A_PERSON, MAX_ACTORS, AuthMethod, RegisteredBy, UserRights
 
 MAX_ACTING = 200  # of one audience, through others included
 

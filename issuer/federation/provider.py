@@ -124,10 +124,7 @@ class Providers:
         """Where the browser is sent (OpenID Connect Core §3.1.2.1), with PKCE by `S256`."""
         oauth = _OAuthClient(client, metadata, self._refuse_use)
         url, _ = oauth.create_authorization_url(
-            metadata.authorization_endpoint,
-            state=state,
-            code_verifier=code_verifier,
-            **parameters,
+            metadata.authorization_endpoint, state=state, code_verifier=code_verifier, **parameters
         )
         return str(url)
 

@@ -136,10 +136,7 @@ def pairs(text: bytes, most: int = MAX_PARAMETERS) -> list[tuple[str, str]]:
     """The names and values of a form or a query, in order; `InvalidForm` if they are too many."""
     try:
         found = parse_qsl(
-            text.decode("utf-8"),
-            keep_blank_values=True,
-            errors="strict",
-            max_num_fields=most,
+            text.decode("utf-8"), keep_blank_values=True, errors="strict", max_num_fields=most
         )
     except ValueError:
         raise InvalidForm("The body is not a form in UTF-8, or has too many parameters.") from None

@@ -4,8 +4,4 @@ from issuer.oauth.authorization_server import IssuerAuthorizationServer
 from issuer.oauth.metadata import TOKEN_PATH
 from issuer.oauth.routes import protocol_routes
 
-__all__ = [
-    "TOKEN_PATH",
-    "IssuerAuthorizationServer",
-    "protocol_routes",
-]
+__all__ = ["TOKEN_PATH", "IssuerAuthorizationServer", "protocol_routes"]

@@ -117,11 +117,7 @@ def token(grant_types: list[str]) -> dict[str, Any]:
         "issued_token_type": _text("After a token exchange (RFC 8693 §2.2.1)"),
     }
     always = ["access_token", "token_type", "expires_in", "scope"]
-    example = {
-        "grant_type": "client_credentials",
-        "audience": "my-os",
-        "scope": "agents:web:run",
-    }
+    example = {"grant_type": "client_credentials", "audience": "my-os", "scope": "agents:web:run"}
     return _for_clients(
         "token",
         "Get an access token (RFC 6749 §3.2)",

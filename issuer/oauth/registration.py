@@ -12,12 +12,7 @@ from issuer.errors import InvalidCredentials, InvalidField, TooManyRequests
 from issuer.fields.networks import network_of
 from issuer.http.requests import JSON, InvalidForm, bearer_token, caller, receive_body
 from issuer.oauth.endpoint import EndpointParts
-from issuer.oauth.messages import (
-    BearerError,
-    OAuthError,
-    OAuthResponse,
-    quote,
-)
+from issuer.oauth.messages import BearerError, OAuthError, OAuthResponse, quote
 from issuer.rate_limits.request_limits import PublicLimit
 from issuer.scopes import ISSUER_REGISTER, covers
 from issuer.telemetry.metrics import Metrics

@@ -45,11 +45,7 @@ class RevocationFeedEndpoint:
         except (OAuthError, Unavailable) as error:
             return OAuthResponse.refusing(error)
         return document(
-            request,
-            feed.body,
-            etag=feed.etag,
-            media_type=FEED_MEDIA_TYPE,
-            max_age=FEED_MAX_AGE,
+            request, feed.body, etag=feed.etag, media_type=FEED_MEDIA_TYPE, max_age=FEED_MAX_AGE
         )
 
     async def _current(self, alg: SigningAlgorithm) -> FeedDocument:

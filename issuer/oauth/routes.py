@@ -23,13 +23,7 @@ from issuer.oauth.device_authorization import DeviceAuthorization
 from issuer.oauth.endpoint import EndpointParts, LoadShedder
 from issuer.oauth.introspection import Introspection
 from issuer.oauth.logout import LOGOUT_PATH, LogoutEndpoint
-from issuer.oauth.metadata import (
-    JWKS_PATH,
-    MAX_AGE,
-    TOKEN_PATH,
-    metadata,
-    metadata_paths,
-)
+from issuer.oauth.metadata import JWKS_PATH, MAX_AGE, TOKEN_PATH, metadata, metadata_paths
 from issuer.oauth.registration import REGISTRATION_PATH, RegistrationEndpoint
 from issuer.oauth.revocation import Revocation
 from issuer.oauth.revocation_feed import FEED_PATH, RevocationFeedEndpoint

@@ -14,12 +14,7 @@ from issuer.http.requests import (
     receive_body,
     values_of,
 )
-from issuer.oauth.messages import (
-    NO_STORE,
-    BearerError,
-    OAuthError,
-    OAuthResponse,
-)
+from issuer.oauth.messages import NO_STORE, BearerError, OAuthError, OAuthResponse
 from issuer.scopes import EMAIL, OPENID, PROFILE
 from issuer.telemetry.logs import note_client
 from issuer.tokens import VerifiedToken, held_by, holders_of

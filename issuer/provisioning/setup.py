@@ -26,12 +26,7 @@ from issuer.database.migrations import upgrade
 from issuer.errors import ConfigurationError
 from issuer.files import read_trusted, reason_of, write_private
 from issuer.keys.keys import rewrap
-from issuer.keys.sealed_secrets_store import (
-    CLIENT_SECRETS,
-    current_mark,
-    ensure,
-    opened,
-)
+from issuer.keys.sealed_secrets_store import CLIENT_SECRETS, current_mark, ensure, opened
 from issuer.keys.sealing import Sealer, new_master_key
 from issuer.scopes import ISSUER_ADMIN
 from issuer.settings import Settings

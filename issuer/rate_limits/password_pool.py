@@ -47,11 +47,7 @@ class PasswordPool:
     """
 
     def __init__(
-        self,
-        pool: WorkerPool,
-        limits: RateLimits,
-        clock: Clock,
-        metrics: Metrics = NO_METRICS,
+        self, pool: WorkerPool, limits: RateLimits, clock: Clock, metrics: Metrics = NO_METRICS
     ) -> None:
         self._pool = pool
         self._limits = limits

@@ -7,13 +7,7 @@ from typing import cast
 from sqlalchemy import Table, and_, bindparam, delete, exists, func, or_, select, true, update
 
 from issuer.database.counts import read_feed_state
-from issuer.database.store import (
-    MAX_DELETED,
-    Statements,
-    as_record,
-    delete_some,
-    insert_new,
-)
+from issuer.database.store import MAX_DELETED, Statements, as_record, delete_some, insert_new
 from issuer.database.tables import AuthorizationCodeRow, SignInSessionRow
 from issuer.revocations.store import ended_since, revoked_until
 from issuer.sign_in.authorization_request import VALID_FOR as REQUEST_VALID_FOR
@@ -115,11 +109,7 @@ class CodeStore(Statements):
         )
 
     def consume(
-        self,
-        code: AuthorizationCode,
-        now: datetime,
-        token: AccessToken,
-        family_id: str | None,
+        self, code: AuthorizationCode, now: datetime, token: AccessToken, family_id: str | None
     ) -> bool:
         """Mark the code as used for `token`, by one statement; False if it can no longer be used.
 

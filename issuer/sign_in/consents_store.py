@@ -122,13 +122,15 @@ def _scopes(redirects: Mapping[str, Any] | None) -> frozenset[str]:
 def _is_allowed(asked: ActingFor, told: _ByAudience) -> bool:
     here = [each for at, each in told.items() if asked.audience_id in {None, at}]
     if not here:
-        grants = asked.client.grant_types
-        could_ask_nobody = grants & _WITHOUT_A_PAGE and not grants & _BY_CONSENT
-        return asked.client.first_party or bool(could_ask_nobody)
+        return asked.client.first_party or _could_ask_nobody(asked.client)
     named = [each.scopes for each in here if is_told(each.actors, [asked.acting])]
     if asked.client.first_party:  # it need not ask about scopes, only about those who act
         return bool(named)
     return any(all(covers(each, scope) for scope in asked.scopes) for each in named)
+
+
+def _could_ask_nobody(client: ClientRecord) -> bool:
+    return bool(client.grant_types & _WITHOUT_A_PAGE) and not client.grant_types & _BY_CONSENT
 
 
 def _key(asked: ActingFor) -> tuple[str, str]:

@@ -6,12 +6,7 @@ from datetime import datetime
 from sqlalchemy import select, update
 
 from issuer.database.store import Statements
-from issuer.database.tables import (
-    IdentityGroupRow,
-    IdentityRow,
-    ProviderRoleRow,
-    TrustedIssuerRow,
-)
+from issuer.database.tables import IdentityGroupRow, IdentityRow, ProviderRoleRow, TrustedIssuerRow
 from issuer.directory.records import TrustedIssuerRecord
 from issuer.directory.store import load_trusted_issuer
 

@@ -16,11 +16,7 @@ from issuer.federation.provider import ProviderClient, ProviderFailure, Provider
 from issuer.federation.public_keys import InvalidToken, SignedToken, parse_token
 from issuer.sign_in.provider_claims import ProviderClaims, provider_claims
 from issuer.sign_in.provider_request import NotRecent, ProviderRequest, SignInDeclined
-from issuer.sign_in.provider_tokens import (
-    check_at_hash,
-    check_id_token,
-    check_id_token_type,
-)
+from issuer.sign_in.provider_tokens import check_at_hash, check_id_token, check_id_token_type
 
 # The claims of a token that a key of the issuer has signed; `InvalidToken`.
 VerifiedClaims: TypeAlias = Callable[

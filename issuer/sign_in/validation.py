@@ -10,11 +10,7 @@ from issuer.audit import Actor
 from issuer.clock import Clock
 from issuer.directory import ClientRecord
 from issuer.errors import InvalidCredentials
-from issuer.fields.redirect_uris import (
-    is_for_self_registered,
-    is_of_an_application,
-    is_registered,
-)
+from issuer.fields.redirect_uris import is_for_self_registered, is_of_an_application, is_registered
 from issuer.languages import N_, first_known
 from issuer.sign_in import parameters
 from issuer.sign_in.authorization_request import (
@@ -185,11 +181,7 @@ def may_redirect_unasked(client: ClientRecord, redirect_uri: str, prompt: Contai
 
 
 def error_url(
-    issuer: str,
-    redirect_uri: str,
-    state: str | None,
-    error: ErrorCode,
-    description: str,
+    issuer: str, redirect_uri: str, state: str | None, error: ErrorCode, description: str
 ) -> str:
     """RFC 6749 §4.1.2.1, with `iss` (RFC 9207 §2)."""
     described = {"error": error.value, "error_description": description}

@@ -12,13 +12,7 @@ from issuer.algorithms import AlgorithmInUse
 from issuer.audit import Trails
 from issuer.clock import Clock
 from issuer.database import Database, Session
-from issuer.directory import (
-    AudienceRecord,
-    ClientRecord,
-    Directory,
-    ExternalAudience,
-    UserRecord,
-)
+from issuer.directory import AudienceRecord, ClientRecord, Directory, ExternalAudience, UserRecord
 from issuer.errors import InvalidCredentials
 from issuer.refresh_tokens import Lifetimes, TokenToStore
 from issuer.revocations.revoked import Revoked

@@ -32,11 +32,7 @@ class UserToken:
         audience_id = self.origin.audience_id
         is_for_issuer = audience_id == self.token.claims["iss"]
         return ActingFor(
-            self.user.id,
-            self.origin.client,
-            None if is_for_issuer else audience_id,
-            actor,
-            scopes,
+            self.user.id, self.origin.client, None if is_for_issuer else audience_id, actor, scopes
         )
 
 

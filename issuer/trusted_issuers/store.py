@@ -66,10 +66,7 @@ class TrustedIssuerStore(Store[TrustedIssuerRow]):
             raise UnknownReference("sign_in.roles", "audience", mapping.audience)
         self.session.add(
             ProviderRoleRow(
-                issuer_id=issuer_id,
-                group=mapping.group,
-                role=role,
-                audience_id=mapping.audience,
+                issuer_id=issuer_id, group=mapping.group, role=role, audience_id=mapping.audience
             )
         )
 

@@ -117,9 +117,7 @@ def within_limits(
 
 
 def _round_robin(
-    verifiers: Iterable[KnownVerifier],
-    group: Callable[[KnownVerifier], str],
-    before: Counter[str],
+    verifiers: Iterable[KnownVerifier], group: Callable[[KnownVerifier], str], before: Counter[str]
 ) -> list[KnownVerifier]:
     """One of each group, then a second of each; groups have so many `before` (round robin)."""
     turns = []

@@ -96,12 +96,7 @@ class DeviceEndpoint(OwnPageEndpoint):
         return await self.site.queries.run(self._to_consent, visit, request)
 
     def _refuse(
-        self,
-        session: SignInSession,
-        visit: Visit,
-        form: Mapping[str, str],
-        error: str,
-        status: int,
+        self, session: SignInSession, visit: Visit, form: Mapping[str, str], error: str, status: int
     ) -> Response:
         page = replace(self._page(session, visit, form), error=error)
         return self.site.pages.answer(page, status)

@@ -60,11 +60,14 @@ class SignInEndpoint(BeginsElsewhere, SigningInEndpoint):
         signed_out = self.site.cookies.value(visit.request, SIGNED_OUT) is not None
         if only is not None and not (signed_out or _SWITCH in visit.query):
             return only
-        notice = _(_AGAIN) if session and self._needs_fresh(visit, request) else ""
-        username = self._expected_username(request, session)
-        done = _(_RESET) if visit.query.get("done") == "password" else ""
-        page = SignInPage(form=self.form(visit), username=username, notice=notice, done=done)
-        return self.page(visit, replace(page, is_local=only is None))
+        page = SignInPage(
+            form=self.form(visit),
+            username=self._expected_username(request, session),
+            notice=_(_AGAIN) if self._needs_fresh(visit, request, session) else "",
+            done=_(_RESET) if visit.query.get("done") == "password" else "",
+            is_local=only is None,
+        )
+        return self.page(visit, page)
 
     def _without_sign_in(
         self, visit: Visit, request: AuthorizationRequest | None, session: SignInSession | None
@@ -77,9 +80,11 @@ class SignInEndpoint(BeginsElsewhere, SigningInEndpoint):
             return self.site.to(visit.next or "/account")
         return None
 
-    def _needs_fresh(self, visit: Visit, request: AuthorizationRequest | None) -> bool:
-        if request is None:
-            return bool(visit.next)
+    def _needs_fresh(
+        self, visit: Visit, request: AuthorizationRequest | None, session: SignInSession | None
+    ) -> bool:
+        if session is None or request is None:
+            return session is not None and bool(visit.next)
         return self.parts.people.flow.needs_fresh_sign_in(request)
 
     def _expected_username(

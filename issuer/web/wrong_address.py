@@ -19,10 +19,7 @@ _MISSING = (
     N_("There is no page here"),
     N_("The address may be mistyped, or what was here was deleted."),
 )
-_UNREADABLE = (
-    "This address cannot be read",
-    "It has characters that no address here has.",
-)
+_UNREADABLE = ("This address cannot be read", "It has characters that no address here has.")
 
 
 def not_found_page(pages: Pages, base: str) -> Callable[[Request], Response | None]:

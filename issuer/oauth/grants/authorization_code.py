@@ -7,12 +7,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from issuer.oauth.grants.grant import EarlierGrant, Granted, in_session
-from issuer.oauth.messages import (
-    AuthenticatedRequest,
-    as_invalid_grant,
-    invalid_request,
-    require,
-)
+from issuer.oauth.messages import AuthenticatedRequest, as_invalid_grant, invalid_request, require
 from issuer.refresh_tokens import RefreshTokens, TokenToStore
 from issuer.scopes import OPENID
 from issuer.sign_in.codes import AuthorizationCodes

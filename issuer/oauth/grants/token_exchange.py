@@ -91,10 +91,7 @@ class TokenExchange(Grant):
         actors = _actors(request, subject.token)
         held = Authorization.of_user(subject.user, request.client, audience).within(subject.held)
         ceiling = replace(
-            held,
-            sid=subject.token.sid,
-            act=_act_claim(actors),
-            expires_by=subject.token.expires_at,
+            held, sid=subject.token.sid, act=_act_claim(actors), expires_by=subject.token.expires_at
         )
         in_named = in_session(ceiling, request)
         granted = self.grant(request, in_named, _requested_rights(request), beyond=_BEYOND)
@@ -142,10 +139,7 @@ def _parse(request: AuthenticatedRequest) -> _ExchangeRequest:
     for name, why in _REFUSED.items():
         if name in request.parameters:
             raise invalid_request(f"{name} is not supported: {why}.")
-    token, presented = (
-        require(request, "subject_token"),
-        require(request, "subject_token_type"),
-    )
+    token, presented = (require(request, "subject_token"), require(request, "subject_token_type"))
     requested = request.parameters.get("requested_token_type", TokenType.ACCESS_TOKEN)
     if requested not in _SUBJECTS:
         raise invalid_request(f"requested_token_type must be {' or '.join(_SUBJECTS)}.")
