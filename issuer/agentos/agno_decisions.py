@@ -31,7 +31,7 @@ def observe() -> None:
         (auth.check_resource_access, _CHECKED),
     ):
         if set(inspect.signature(function).parameters) != set(parameters):
-            raise InvalidConfiguration(agno_hook.changed())
+            raise InvalidConfiguration(agno_hook.incompatibility())
     agno_hook.replace(scopes.has_required_scopes, _observe_requirement(scopes.has_required_scopes))
     # Before 3.1, a check of one id looks it up among all accessible ids of that action.
     looks_up_action = not hasattr(auth, "acheck_resource_access")
@@ -53,7 +53,7 @@ def _observe_requirement(stock: Function) -> Function:
     ) -> bool:
         about = (resource_type, resource_id, admin_scope)
         allowed: bool = stock(user_scopes, required_scopes, *about)
-        if (counted := caller.counted()) is not None:
+        if (counted := caller.current_decisions()) is not None:
             decisions, claims = counted
             is_list = not allowed and resource_id is None and resource_type is not None
             for scope in (
@@ -80,7 +80,7 @@ def _observe_list(stock: Function, *, looks_up_action: bool) -> Function:
         action: str | None = None,
     ) -> set[str]:
         ids: set[str] = stock(user_scopes, resource_type, admin_scope=admin_scope, action=action)
-        if (counted := caller.counted()) is not None:
+        if (counted := caller.current_decisions()) is not None:
             decisions, claims = counted
             if decisions.is_postponed(f"{resource_type}:{action}"):
                 decisions.decide(allowed=bool(ids))
@@ -97,7 +97,7 @@ def _observe_check(stock: Function) -> Function:
         request: Any, resource_id: str, resource_type: str, action: str = "read"
     ) -> bool:
         allowed: bool = stock(request, resource_id, resource_type, action)
-        if (counted := caller.counted()) is not None:
+        if (counted := caller.current_decisions()) is not None:
             decisions, claims = counted
             decisions.add(claims, f"{resource_type}:{resource_id}:{action}", allowed=allowed)
         return allowed

@@ -44,7 +44,7 @@ def install() -> None:
     with _installing:
         stock = getattr(JWTValidator, _METHOD, None)
         if stock is None or list(inspect.signature(stock).parameters) != _CALLED_WITH:
-            raise InvalidConfiguration(changed())
+            raise InvalidConfiguration(incompatibility())
         if hasattr(stock, _HOOKED):
             return
 
@@ -69,9 +69,9 @@ def require_effect(jwks_file: str, is_bound: Callable[[Any], bool]) -> None:
     except InvalidConfiguration:
         raise
     except Exception as error:
-        raise InvalidConfiguration(changed()) from error
+        raise InvalidConfiguration(incompatibility()) from error
     if not is_bound(probe):
-        raise InvalidConfiguration(changed())
+        raise InvalidConfiguration(incompatibility())
 
 
 def _verifier_for(value: Any) -> Any:
@@ -101,7 +101,7 @@ def is_replaced(function: Callable[..., Any]) -> bool:
     return hasattr(function, _HOOKED)
 
 
-def changed() -> str:
+def incompatibility() -> str:
     """Why the installed agno cannot be used, for `InvalidConfiguration`."""
     return (
         f"agno {version('agno')} verifies tokens in a way that this adapter does not support:"

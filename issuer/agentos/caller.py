@@ -70,7 +70,7 @@ def forget() -> None:
         _request.set(replace(request, caller=None))
 
 
-def counted() -> tuple[Decisions, Mapping[str, Any]] | None:
+def current_decisions() -> tuple[Decisions, Mapping[str, Any]] | None:
     """What counts decisions about the present request, and the claims of its token."""
     request = _present()
     if request is None or request.decisions is None or request.caller is None:

@@ -72,12 +72,12 @@ async def fetch(
     """The JSON that `url` answers within `DEADLINE` seconds; else `NotFetched` with the cause."""
     if etag and etag.isascii():
         headers = {**(headers or {}), "If-None-Match": etag}
-    async with answered(client, "GET", url, headers=headers) as answer:
+    async with open_answer(client, "GET", url, headers=headers) as answer:
         return await _read(answer, etag, max_bytes)
 
 
 @asynccontextmanager
-async def answered(
+async def open_answer(
     client: httpx.AsyncClient, method: str, url: str, **request: Any
 ) -> AsyncIterator[httpx.Response]:
     """The answer, of which everything is read within `DEADLINE` seconds; else `NotFetched`."""

@@ -105,7 +105,7 @@ class TrustedIssuer:
         """Whether `claims` can answer without a fetch and without verifying the signature."""
         if not self._is_running or (self.feed and not self.feed.is_known):
             return False
-        held = self._key_set_client.trusted
+        held = self._key_set_client.trusted_version
         return held is not None and held.value.verified.has(token, self._wall_clock())
 
     async def prepare_for(self, unverified: Unverified) -> None:
@@ -125,7 +125,7 @@ class TrustedIssuer:
         if not self._is_running:  # the first request, or the first after a fork
             self.start()
             await self._key_set_client.fetch_now()
-        trusted = self._key_set_client.trusted
+        trusted = self._key_set_client.trusted_version
         if trusted is None or (kid is not None and not trusted.value.has(kid)):
             await self._key_set_client.fetch_missing(lambda key_set: key_set.has(kid))
         if self.feed:
@@ -138,7 +138,7 @@ class TrustedIssuer:
 
     def recall(self, token: str) -> dict[str, Any] | None:
         """The claims of a token verified before, else None; `InvalidTokenError` if revoked."""
-        held = self._key_set_client.trusted
+        held = self._key_set_client.trusted_version
         known = held.value.verified.find(token, self._wall_clock()) if held else None
         if known is None:
             return None
@@ -157,7 +157,7 @@ class TrustedIssuer:
 
     def status(self) -> dict[str, Any]:
         """What is held and since when, for JSON; times are UTC."""
-        held, trusted = self._key_set_client.held, self._key_set_client.trusted
+        held, trusted = self._key_set_client.held, self._key_set_client.trusted_version
         keys = held.value.keys.values() if held else ()
         return {
             "issuer": self.rules.issuer,
@@ -174,7 +174,7 @@ class TrustedIssuer:
 
     def _trusted_keys(self) -> KeySet:
         self.start()
-        held = self._key_set_client.trusted
+        held = self._key_set_client.trusted_version
         if held is None:
             wait = math.ceil(self._key_set_client.next_at - self._clock())
             raise KeySetUnavailable(self.rules.issuer, retry_after=max(1, wait))

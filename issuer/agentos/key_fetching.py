@@ -106,7 +106,7 @@ class KeyFetching:
     def _watching(self, receive: Receive) -> Receive:
         """Prepare for the token in a WebSocket message. AgentOS itself accepts or refuses it."""
 
-        async def watched() -> Message:
+        async def watch() -> Message:
             message = await receive()
             if message["type"] == "websocket.receive":
                 with suppress(KeySetUnavailable):
@@ -115,7 +115,7 @@ class KeyFetching:
                         await self._prepare_for(token)
             return message
 
-        return watched
+        return watch
 
 
 def _token_in(text: str | None) -> Iterator[str]:

@@ -81,7 +81,7 @@ class KeySetClient(Generic[T]):
         self._fetch_task: asyncio.Task[None] | None = None
 
     @property
-    def trusted(self) -> Held[T] | None:
+    def trusted_version(self) -> Held[T] | None:
         """The version held, unless it is too old to be trusted."""
         held = self.held
         if held is None or self._clock() - held.seen_at > self.trusted_for:
@@ -134,7 +134,7 @@ class KeySetClient(Generic[T]):
     async def _fetch_if_missing(self, is_there: Callable[[T], bool]) -> None:
         if self._is_fetching:
             await self._fetch_once()
-        held, now = self.trusted, self._clock()
+        held, now = self.trusted_version, self._clock()
         if (held and is_there(held.value)) or now - self._extra_fetch_at < EXTRA_FETCH_INTERVAL:
             return
         self._extra_fetch_at = now
@@ -187,7 +187,9 @@ class KeySetClient(Generic[T]):
     def _report_failure(self, problem: str) -> None:
         if problem != self.problem:
             held = "the last valid version stays in use"
-            log.warning("%s; %s", problem, held if self.trusted else "no valid version is held")
+            log.warning(
+                "%s; %s", problem, held if self.trusted_version else "no valid version is held"
+            )
         self.problem = problem
         self._fetched(problem)
         pause = min(2.0**self._failures, self._retry_interval)

@@ -70,7 +70,7 @@ class Source:
         if self._is_given or (self.url is not None and self._clock() < self._read_again_at):
             return
         try:
-            self.url = await self._named_by_metadata(client)
+            self.url = await self._read_url(client)
             self._read_again_at = self._clock() + _READ_AGAIN_AFTER
         except NotFetched:
             if self.url is None:
@@ -78,7 +78,7 @@ class Source:
             # By the clock as it is now: a fetch may take long to fail.
             self._read_again_at = self._clock() + _TRIED_AGAIN_AFTER
 
-    async def _named_by_metadata(self, client: httpx.AsyncClient) -> str:
+    async def _read_url(self, client: httpx.AsyncClient) -> str:
         problem: NotFetched | None = None
         for url in metadata_urls(self._issuer):
             try:

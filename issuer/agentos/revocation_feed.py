@@ -68,7 +68,7 @@ class FeedClient:
             "revocations_uri",
             url=url,
             rewrite=self._for_an_algorithm_of_ours,
-            headers=lambda: self._report.headers(self._keys, self._known.issued_at),
+            headers=lambda: self._report.headers(self._keys, self._known_revocations.issued_at),
             max_bytes=MAX_BYTES,
             allow_http=allow_http,
             clock=clock,
@@ -100,7 +100,7 @@ class FeedClient:
         if not self.is_known:
             wait = math.ceil(self.client.next_at - self._clock())
             raise RevocationsUnavailable(self._rules.issuer, retry_after=max(1, wait))
-        return self._known
+        return self._known_revocations
 
     def status(self, moment: Callable[[float], str]) -> dict[str, Any]:
         """What is held and since when, for JSON; `moment` formats a monotonic time."""
@@ -126,13 +126,13 @@ class FeedClient:
     def is_known(self) -> bool:
         """Whether `current` can answer."""
         held = self.client.held
-        if self._has_no_limit or self.client.trusted is not None:
+        if self._has_no_limit or self.client.trusted_version is not None:
             return True
         is_named = self._source.url is not None
         return not is_named and (self._is_optional if held is None else held.body == _NO_FEED)
 
     async def _fetch(self, etag: str | None) -> Fetched:
-        if self._key_set.trusted is None and self._key_set.is_running:
+        if self._key_set.trusted_version is None and self._key_set.is_running:
             await self._key_set.fetch_now()
         held = self.client.held
         try:
@@ -151,7 +151,7 @@ class FeedClient:
         return replace(fetched, max_age=max_age)
 
     @property
-    def _known(self) -> RevokedEntries:
+    def _known_revocations(self) -> RevokedEntries:
         return self.client.held.value if self.client.held else RevokedEntries()
 
     async def _have_key_for(self, feed: bytes) -> None:
@@ -162,14 +162,14 @@ class FeedClient:
 
     @property
     def _keys(self) -> Keys:
-        held = self._key_set.trusted
+        held = self._key_set.trusted_version
         return held.value.keys if held else {}
 
     def _read(self, body: bytes) -> RevokedEntries:
         if body == _NO_FEED:
             log.info("%s has no revocation feed", self._rules.issuer)
             return RevokedEntries()
-        known = self._known
+        known = self._known_revocations
         feed = read_feed(body, self._keys, known, self._rules, self._wall_clock())
         return feed.after(known, self._rules.leeway + MAX_CLOCK_SKEW)
 

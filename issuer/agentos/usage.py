@@ -22,7 +22,7 @@ import httpx
 
 from issuer.agentos.background import background
 from issuer.agentos.errors import InvalidConfiguration, NotFetched
-from issuer.agentos.fetching import answered, new_client, read_body
+from issuer.agentos.fetching import new_client, open_answer, read_body
 
 REPORT_EVERY = 60.0
 MOST_COUNTS = 100_000
@@ -68,7 +68,7 @@ class Counts:
             numbers[0 if allowed else 1] += 1
 
     def _new(self, subject: str, client_id: str, scope: str) -> list[int]:
-        scope = self._bounded(subject, scope)
+        scope = self._bound_scope(subject, scope)
         key = (subject, client_id, scope)
         if key in self._numbers:
             return self._numbers[key]
@@ -79,7 +79,7 @@ class Counts:
         self._numbers[key] = numbers = [0, 0]
         return numbers
 
-    def _bounded(self, subject: str, scope: str) -> str:
+    def _bound_scope(self, subject: str, scope: str) -> str:
         """Without the id of an agent, if callers name too many or invent one; else unchanged."""
         parts = scope.split(":")
         if _is_scope(scope) and (
@@ -275,7 +275,7 @@ class UsageReporter:
         """`NotFetched` if one must be sent again."""
         while self._waiting:
             report = self._waiting[0]
-            posting = answered(client, "POST", self._url, json=report, auth=self._auth)
+            posting = open_answer(client, "POST", self._url, json=report, auth=self._auth)
             async with posting as answer:
                 if answer.status_code == httpx.codes.REQUEST_ENTITY_TOO_LARGE and report["counts"]:
                     self._waiting[:1] = _halves(report)

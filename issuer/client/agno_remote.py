@@ -14,7 +14,7 @@ from agno.client import AgentOSClient
 from agno.client.a2a import A2AClient
 
 from issuer.client.bearer import TokenSource, is_refusal
-from issuer.client.metadata import parsed
+from issuer.client.metadata import parse_url
 from issuer.client.on_behalf_of import own
 
 
@@ -24,7 +24,7 @@ class AuthorizedRemoteAgent(RemoteAgent):
     def __init__(
         self, token_client: TokenSource, base_url: str, agent_id: str, **more: Any
     ) -> None:
-        parsed(base_url, "base_url")
+        parse_url(base_url, "base_url")
         self._token_client = token_client
         super().__init__(base_url, agent_id, **more)
 

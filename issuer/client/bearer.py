@@ -8,7 +8,7 @@ import httpx
 
 from issuer.client.errors import WrongOrigin
 from issuer.client.lifecycle import LONGEST_WAIT
-from issuer.client.metadata import is_safe, origin_of, parsed, shown
+from issuer.client.metadata import is_safe, origin_of, origin_text, parse_url
 
 
 class TokenSource(Protocol):
@@ -33,11 +33,11 @@ class BearerAuth(httpx.Auth):
 
     def __init__(self, tokens: TokenSource, origins: Iterable[str] = ()) -> None:
         self._tokens = tokens
-        self._origins = frozenset(origin_of(parsed(each, "origin")) for each in origins)
+        self._origins = frozenset(origin_of(parse_url(each, "origin")) for each in origins)
         self._lock = threading.Lock()
 
     def __repr__(self) -> str:
-        origins = ", ".join(sorted(map(shown, self._origins)))
+        origins = ", ".join(sorted(map(origin_text, self._origins)))
         return f"BearerAuth({self._tokens!r}, {origins or 'no origin yet'})"
 
     def sync_auth_flow(
@@ -72,16 +72,16 @@ class BearerAuth(httpx.Auth):
             if not self._origins:
                 if not is_safe(url):
                     raise WrongOrigin(
-                        f"The token is not sent to {shown(origin)}, which is neither https:// nor"
-                        " on this machine. In a network that you trust, use"
-                        f" auth({shown(origin)!r})."
+                        f"The token is not sent to {origin_text(origin)}, which is neither https://"
+                        " nor on this machine. In a network that you trust, use"
+                        f" auth({origin_text(origin)!r})."
                     )
                 self._origins = frozenset({origin})
             if origin not in self._origins:
-                known = ", ".join(sorted(map(shown, self._origins)))
+                known = ", ".join(sorted(map(origin_text, self._origins)))
                 raise WrongOrigin(
-                    f"The token is not sent to {shown(origin)}: this auth is for {known}. Name"
-                    " every origin, auth(…, …), or use an auth for each."
+                    f"The token is not sent to {origin_text(origin)}: this auth is for {known}."
+                    " Name every origin, auth(…, …), or use an auth for each."
                 )
 
 

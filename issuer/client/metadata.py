@@ -17,12 +17,12 @@ Origin = tuple[str, str, int | None]
 
 def require_safe(url: str, what: str) -> None:
     """`ValueError` unless TLS or loopback protects what is sent to `url`."""
-    parts = parsed(url, what)
+    parts = parse_url(url, what)
     if not is_safe(parts):
         raise ValueError(f"{what} is not https:// and not on this machine: {url!r}.")
 
 
-def parsed(url: str, what: str) -> httpx.URL:
+def parse_url(url: str, what: str) -> httpx.URL:
     """An absolute URL of HTTP without user, password and fragment; `ValueError` otherwise."""
     try:
         parts = httpx.URL(url)
@@ -45,7 +45,7 @@ def origin_of(url: httpx.URL) -> Origin:
     return url.scheme, url.host, url.port or _PORTS.get(url.scheme)
 
 
-def shown(origin: Origin) -> str:
+def origin_text(origin: Origin) -> str:
     """`https://os.example`, or with the port if it is not the usual one."""
     scheme, host, port = origin
     host = f"[{host}]" if ":" in host else host
@@ -66,7 +66,7 @@ class DiscoveredEndpoint:
 
 def require_issuer(issuer: str) -> None:
     """`ValueError` unless this can be the URL of an issuer (RFC 8414 §2) that is safe to ask."""
-    if parsed(issuer, "issuer").query or "?" in issuer or "#" in issuer:
+    if parse_url(issuer, "issuer").query or "?" in issuer or "#" in issuer:
         raise ValueError("issuer may have no query and no fragment (RFC 8414 §2).")
     require_safe(issuer, "issuer")
 

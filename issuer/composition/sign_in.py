@@ -59,7 +59,7 @@ class SignInParts:
             AttemptPolicy(settings.sign_in_failures, settings.sign_in_lock),
             self.counter_keys,
             foundation.metrics,
-            mail.new_places.signed_in if mail.new_places else None,
+            mail.new_places.note_sign_in if mail.new_places else None,
         )
         self.sign_in = SignIn(
             database,

@@ -85,7 +85,7 @@ class FollowedKeySets:
 
     def keys(self, source: KeySource) -> PublicKeys:
         """The keys of the set, from memory; none if it was not fetched yet, or not for long."""
-        held = self._client(source).trusted
+        held = self._client(source).trusted_version
         return held.value if held else {}
 
     def state(self, source: KeySource) -> KeySetState | None:
@@ -94,13 +94,13 @@ class FollowedKeySets:
             followed = self._followed.get(source)
         if followed is None:
             return None
-        held, problem = followed.client.trusted, followed.client.problem
+        held, problem = followed.client.trusted_version, followed.client.problem
         if held is None:
             return KeySetState({}, None, problem)
         age = timedelta(seconds=self._clock.monotonic() - held.seen_at)
         return KeySetState(held.value, self._clock() - age, problem)
 
-    def followed(self) -> list[FollowedKeySet]:
+    def all(self) -> list[FollowedKeySet]:
         """Every set that is followed."""
         with self._lock:
             return [FollowedKeySet(self, source) for source in self._followed]
@@ -122,7 +122,7 @@ class FollowedKeySets:
         """Seconds since each set was confirmed as current; None for a set that is not held."""
         now = self._clock.monotonic()
         with self._lock:
-            held = [each.client.trusted for each in self._followed.values()]
+            held = [each.client.trusted_version for each in self._followed.values()]
         return [None if each is None else now - each.seen_at for each in held]
 
     def stop_unused(self) -> None:

@@ -73,7 +73,7 @@ class SourceFetch:
 
     async def __call__(self, etag: str | None) -> Fetched:
         """The key set; `NotFetched` with the cause."""
-        url = self._source.jwks_uri or await self._named_by_metadata()
+        url = self._source.jwks_uri or await self._url_of_metadata()
         try:
             fetched = await self._fetch(url, etag)
         except NotFetched:
@@ -91,7 +91,7 @@ class SourceFetch:
         except FetchRefused as error:
             raise NotFetched(f"was not fetched: {error}") from None
 
-    async def _named_by_metadata(self) -> str:
+    async def _url_of_metadata(self) -> str:
         """OpenID Connect Discovery §4; then RFC 8414 §3."""
         if self._found is None or self._clock() >= self._read_again_at:
             of_oauth, of_openid = metadata_urls(self._source.issuer)

@@ -8,7 +8,7 @@ from typing import TypeAlias
 import httpx
 
 from issuer.agentos.errors import NotFetched
-from issuer.agentos.fetching import Fetched, answered, fetch, read_body
+from issuer.agentos.fetching import Fetched, fetch, open_answer, read_body
 
 AddressOf: TypeAlias = Callable[[str, int], Awaitable[str]]
 
@@ -60,7 +60,7 @@ async def request_pinned(
     """Status and body of the answer to any request by such a connection; `NotFetched`."""
     async with (
         _client(address_of, certificates) as client,
-        answered(client, method, url, headers=headers, content=content) as answer,
+        open_answer(client, method, url, headers=headers, content=content) as answer,
     ):
         return answer.status_code, await read_body(answer, max_bytes)
 

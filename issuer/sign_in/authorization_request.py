@@ -157,7 +157,7 @@ class AuthorizationRequests:
 
     def open(self, sealed: str) -> AuthorizationRequest | None:
         """The request; None if it expired or was not sealed here."""
-        members = unexpired(self._texts.open(sealed), self._clock())
+        members = unless_expired(self._texts.open(sealed), self._clock())
         return _read(members) if members else None
 
 
@@ -169,7 +169,7 @@ def _digest(sealed: str) -> str:
     return urlsafe_b64encode(sha256(sealed.encode()).digest()).decode().rstrip("=")
 
 
-def unexpired(text: str | None, now: datetime) -> dict[str, Any] | None:
+def unless_expired(text: str | None, now: datetime) -> dict[str, Any] | None:
     """The members of a request that was unsealed; None if it expired or was not sealed here."""
     if text is None:
         return None
@@ -211,7 +211,7 @@ class RequestProblem:
     return_to: str | None = field(default=None, repr=False)
 
 
-def shown(given: str | None, longest: int = 500) -> str | None:
+def excerpt(given: str | None, longest: int = 500) -> str | None:
     """What was sent as an error page shows it."""
     if given is None or len(given) <= longest:
         return given
@@ -228,7 +228,7 @@ def invalid_request(
     longest: int = 500,
 ) -> RequestProblem:
     """The error `invalid_request`, with what was sent, cut to the `longest` that a page shows."""
-    sent, error = shown(given, longest), AuthorizationErrorCode.INVALID_REQUEST
+    sent, error = excerpt(given, longest), AuthorizationErrorCode.INVALID_REQUEST
     return RequestProblem(error, sentence, parameter, sent, tuple(registered), section)
 
 

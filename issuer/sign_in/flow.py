@@ -67,13 +67,13 @@ class AuthorizationFlow:
             return self._asking(offer)
         return self._with_code(offer, actor, consented=False)
 
-    def allow(self, shown: ConsentNeeded, session: SignInSession, actor: Actor) -> NextStep:
+    def allow(self, excerpt: ConsentNeeded, session: SignInSession, actor: Actor) -> NextStep:
         """The user allowed what was `shown`: a redirect with a code, unless that has changed."""
-        offer = self._offers.find(shown.request, session, acted=True)
+        offer = self._offers.find(excerpt.request, session, acted=True)
         if not isinstance(offer, Offer):
             return offer
         asked = _consent_needed(offer)
-        if asked.allowing != shown.allowing:
+        if asked.allowing != excerpt.allowing:
             return asked
         try:
             self._keep_client(offer.client, actor.known_as(offer.user.id))
@@ -91,7 +91,7 @@ class AuthorizationFlow:
         if session is not None:
             with self._database.changing() as transaction:
                 if request.device and not self._answer_device(transaction, request.device):
-                    return _done_already()
+                    return _repetition()
                 trail = self._trails.begin(transaction, actor.known_as(session.user_id))
                 details = {"client_id": client.client_id, **_of_device(request)}
                 trail.note("consent.denied", session.user_id, **details)
@@ -123,7 +123,7 @@ class AuthorizationFlow:
             if not consented and self._needs_consent(session, offer):
                 return self._asking(offer)  # withdrawn meanwhile
             if not self._store(session, offer.request.device, code):
-                return _done_already()
+                return _repetition()
             if consented:
                 trail = self._trails.begin(session, actor.known_as(offer.user.id))
                 consents = Consents(session, trail, self._clock)
@@ -199,7 +199,7 @@ def _id_is_taken(client: ClientRecord, error: AlreadyExists) -> RequestProblem:
     )
 
 
-def _done_already() -> RequestProblem:
+def _repetition() -> RequestProblem:
     return RequestProblem(
         ErrorCode.INVALID_REQUEST,
         N_(

@@ -20,7 +20,7 @@ from issuer.languages.negotiation import first_known
 from issuer.sign_in.authorization_request import (
     RequestProblem,
     invalid_request,
-    unexpired,
+    unless_expired,
     with_parameters,
 )
 from issuer.sign_in.validation import FindClient
@@ -119,7 +119,7 @@ class LogoutRequests:
 
     def open(self, sealed: str) -> LogoutRequest | None:
         """The request; None if it expired or was not sealed here."""
-        members = unexpired(self._texts.open(sealed), self._clock())
+        members = unless_expired(self._texts.open(sealed), self._clock())
         return LogoutRequest(**members) if members else None
 
 

@@ -28,7 +28,7 @@ class NewPlaceNotes:
     _outbox: Callable[[Session], Outbox]
     _texts: Texts
 
-    def signed_in(self, user_id: str, actor: Actor, at: datetime) -> None:
+    def note_sign_in(self, user_id: str, actor: Actor, at: datetime) -> None:
         """Call after a sign-in from a new address; the message follows in the background."""
         self._mailer.later(NEW_PLACE, partial(self._post, user_id, actor, at))
 

@@ -105,7 +105,7 @@ def is_subject(text: str) -> bool:
     return _SUBJECT.fullmatch(text) is not None
 
 
-def displayed(text: str) -> str:
+def display_name(text: str) -> str:
     """A name from outside, as both databases can keep it and pages can show it."""
     return "".join(c for c in text[: 4 * MAX_NAME] if c.isprintable())[:MAX_NAME].strip()
 
@@ -121,7 +121,7 @@ def _text_of(claims: Mapping[str, Any], *names: str) -> str:
     """The first of these claims that is a text; empty if none is."""
     for name in names:
         value = claims.get(name)
-        if isinstance(value, str) and (text := displayed(value)):
+        if isinstance(value, str) and (text := display_name(value)):
             return text
     return ""
 

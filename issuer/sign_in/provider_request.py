@@ -18,7 +18,7 @@ from issuer.directory.records import TrustedIssuerRecord
 from issuer.errors import InvalidCredentials
 from issuer.fields.secret_text import random_characters
 from issuer.keys.sealing import SealedTexts
-from issuer.sign_in.authorization_request import MAX_IN_COOKIE, VALID_FOR, unexpired
+from issuer.sign_in.authorization_request import MAX_IN_COOKIE, VALID_FOR, unless_expired
 from issuer.sign_in.challenges import Challenge
 from issuer.sign_in.factors_store import FactorStore
 from issuer.vocabulary import MAX_CLOCK_SKEW
@@ -104,10 +104,10 @@ class ProviderRequests:
 
     def open(self, sealed: str) -> ProviderRequest | None:
         """The request; None if it expired or was not sealed here."""
-        members = unexpired(self._texts.open(sealed), self._clock())
+        members = unless_expired(self._texts.open(sealed), self._clock())
         return ProviderRequest(**members) if members else None
 
-    def named(
+    def find(
         self, state: str, issuer_id: str, cookie_of: Callable[[str], str | None]
     ) -> ProviderRequest:
         """The request that an answer with this `state` at the address of this issuer is for.

@@ -19,7 +19,7 @@ from issuer.scopes import ISSUER_ADMIN, covers
 from issuer.sign_in.challenges import Challenge
 from issuer.sign_in.factors_store import FactorStore
 from issuer.sign_in.session_revoker import SessionRevoker
-from issuer.sign_in.sessions_store import SessionStore, SignInSession, active, bounded
+from issuer.sign_in.sessions_store import SessionStore, SignInSession, active, bound_text
 
 _NOTE_USE_EVERY = timedelta(minutes=1)
 # Sent forms, after their session. A form counts no longer: the next sign-in ends its session, and
@@ -92,7 +92,7 @@ class SignInSessions:
             used_at=now,
             methods=tuple(methods),
             address=actor.address,
-            user_agent=bounded(user_agent),
+            user_agent=bound_text(user_agent),
             second_factor_due=second_factor_due,
             identity_id=provider.identity_id if provider else None,
             provider_session=provider.session_id if provider else None,

@@ -83,7 +83,7 @@ def active(
     return [each for each in sessions if each.is_active(lifetimes, now)]
 
 
-def bounded(user_agent: str | None) -> str | None:
+def bound_text(user_agent: str | None) -> str | None:
     """Text from outside, as both databases can keep it."""
     if user_agent is None:
         return None
@@ -193,7 +193,7 @@ class SessionStore(Statements):
         expired = or_(
             row.used_at <= now - lifetimes.idle, row.created_at <= now - lifetimes.longest
         )
-        queries = (select(row.id).where(expired), _ended())
+        queries = (select(row.id).where(expired), _sessions_of_feed())
         ids = [each for query in queries for each in self.session.scalars(query.limit(MAX_DELETED))]
         if ids:
             self.session.execute(delete(row).where(row.id.in_(ids)))
@@ -205,7 +205,7 @@ class SessionStore(Statements):
         return None if row is None else _read(row)
 
 
-def _ended() -> Any:
+def _sessions_of_feed() -> Any:
     """From the few entries of the feed to their sessions: an index finds those."""
     row, entry = SignInSessionRow, RevokedPrincipalRow
     of_user = (entry.kind == "sub") & (entry.id == row.user_id)

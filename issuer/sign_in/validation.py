@@ -20,8 +20,8 @@ from issuer.sign_in.authorization_request import (
     Redirection,
     RequestProblem,
     RequestTooLarge,
+    excerpt,
     invalid_request,
-    shown,
     with_parameters,
 )
 from issuer.sign_in.parameters import NONE, InvalidParameter
@@ -142,7 +142,7 @@ class Validation:
         url = error_url(self._issuer, redirect_uri, given.get("state"), error, sentence)
         if may_redirect_unasked(client, redirect_uri, given.get("prompt", "").split()):
             return Redirection(url, error)
-        sent, section = shown(given.get(parameter)), "RFC 6749 §4.1.2.1"
+        sent, section = excerpt(given.get(parameter)), "RFC 6749 §4.1.2.1"
         return RequestProblem(error, sentence, parameter, sent, section=section, return_to=url)
 
 

@@ -128,7 +128,7 @@ def _queues(server: RunningServer) -> Iterator[QueueStatus]:
 
 
 def _key_sets(server: RunningServer) -> Iterator[KeySetStatus]:
-    followed = [each for sets in server.key_sets() for each in sets.followed()]
+    followed = [each for sets in server.key_sets() for each in sets.all()]
     for each in followed[:_MAX_KEY_SETS]:
         if (state := each.state) is not None:
             yield KeySetStatus(

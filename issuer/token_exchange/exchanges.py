@@ -97,7 +97,7 @@ class TokenExchanges:
         """
         with self._chain.writing(WRITE) as connection:
             wait_for_revocations(connection)
-            revoked = self._revoked(connection, exchanges)
+            revoked = self._revocations_of(connection, exchanges)
             keys = revoked_keys(connection, {each.subject.token.kid for each in exchanges})
             allowed = check_may_act(connection, [each.acting for each in exchanges])
             outcomes = [
@@ -110,7 +110,7 @@ class TokenExchanges:
                 self._chain.extend(connection, [self._event(each) for each in done])
         return outcomes
 
-    def _revoked(self, connection: Connection, exchanges: Sequence[Exchange]) -> Revoked:
+    def _revocations_of(self, connection: Connection, exchanges: Sequence[Exchange]) -> Revoked:
         """All revocations, if this process knows them all; else those about these tokens."""
         known = self._revocations.revoked
         if known.state.count == read_feed_count(connection):

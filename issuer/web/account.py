@@ -75,7 +75,7 @@ class OwnPageEndpoint(PageEndpoint):
     def change_for(self, session: SignInSession, visit: Visit, form: Mapping[str, str]) -> Response:
         raise NotImplementedError
 
-    def done(
+    def apply(
         self, session: SignInSession, visit: Visit, what: str, do: Callable[[UnitOfWork], object]
     ) -> Response:
         """Do it as that user, who may change everything of their own."""
@@ -186,7 +186,7 @@ class EndingEndpoint(OwnPageEndpoint):
 
     def change_for(self, session: SignInSession, visit: Visit, form: Mapping[str, str]) -> Response:
         operation, item = self.OPERATION, form.get(self.OPERATION.parameter, "")
-        return self.done(
+        return self.apply(
             session,
             visit,
             operation.on.name,

@@ -100,7 +100,7 @@ class RemoveFactorEndpoint(OwnPageEndpoint):
 
     def change_for(self, session: SignInSession, visit: Visit, form: Mapping[str, str]) -> Response:
         factor_id = form.get("factor", "")
-        return self.done(
+        return self.apply(
             session, visit, "removed", lambda work: work.factors.remove(session.user_id, factor_id)
         )
 

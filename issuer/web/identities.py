@@ -82,7 +82,7 @@ class UnlinkEndpoint(OwnPageEndpoint):
     def change_for(self, session: SignInSession, visit: Visit, form: Mapping[str, str]) -> Response:
         named = form.get("identity", "")
         try:
-            return self.done(
+            return self.apply(
                 session,
                 visit,
                 "unlinked",

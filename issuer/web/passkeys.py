@@ -66,7 +66,7 @@ class OptionsEndpoint(PageEndpoint):
     def stale(self, visit: Visit, form: Mapping[str, str]) -> Response:
         return _json({"error": _(_STALE)}, 400)
 
-    def refused(self, visit: Visit, refusal: Refusal) -> Response:
+    def refuse(self, visit: Visit, refusal: Refusal) -> Response:
         return _json({"error": _(_STALE)}, 403)
 
 
@@ -131,7 +131,7 @@ class MakesPasskey(AsksForPasskey):
             user_id, user.username, visit.browser, existing, must_verify_user=must_verify
         )
 
-    def made(self, visit: Visit, user_id: str, form: Mapping[str, str]) -> NewPasskey:
+    def new_passkey(self, visit: Visit, user_id: str, form: Mapping[str, str]) -> NewPasskey:
         """The passkey in the form; `InvalidField` if it is none for this user and browser."""
         user = self.parts.directory.load_user(user_id)
         must_verify = user is None or user.password_hash is None
@@ -154,7 +154,7 @@ class RegisterPasskeyEndpoint(PasskeyEndpoint, MakesPasskey):
     def change_for(self, session: SignInSession, visit: Visit, form: Mapping[str, str]) -> Response:
         name = form.get("name", "")
         try:
-            passkey = self.made(visit, session.user_id, form)
+            passkey = self.new_passkey(visit, session.user_id, form)
             with self.site.changing(session, visit) as work:
                 codes = work.factors.add_passkey(passkey, name)
         except (AlreadyExists, InvalidField, NotAllowed) as error:
@@ -178,7 +178,7 @@ class FirstPasskeyEndpoint(FirstFactorEndpoint, MakesPasskey):
         if due is None:
             return self.to_sign_in(visit)
         try:
-            passkey = self.made(visit, due.user_id, form)
+            passkey = self.new_passkey(visit, due.user_id, form)
             with self.adding(due, visit) as work:
                 codes = work.factors.add_passkey(passkey, _(_NAME))
         except (InvalidField, NotAllowed):

@@ -90,7 +90,7 @@ class CallbackEndpoint(BeginsElsewhere, SigningInEndpoint):
 
     async def _arrive(self, visit: Visit, issuer_id: str) -> Response:
         requests, cookies = self.parts.people.provider_requests, self.site.cookies
-        request = requests.named(
+        request = requests.find(
             visit.query.get("state", ""),
             issuer_id,
             lambda state: cookies.value(visit.request, PROVIDER_REQUEST + state),

@@ -56,7 +56,7 @@ class BeginsElsewhere(FlowEndpoint):
     async def begin_at(self, visit: Visit, issuer: TrustedIssuerRecord, **about: Any) -> Response:
         """Send the browser there; `about` as for `ProviderRequests.new`."""
         requests = self.parts.people.provider_requests
-        prompt, max_age, hint = await self.site.queries.run(self._wanted, visit)
+        prompt, max_age, hint = await self.site.queries.run(self._parameters, visit)
         about = {"max_age": max_age, **about}
         request = requests.new(issuer, request_id=visit.request_id, next=visit.next, **about)
         if request.max_age == 0:
@@ -102,7 +102,7 @@ class BeginsElsewhere(FlowEndpoint):
         query = {"request": visit.request_id, "next": visit.next, LOCAL: "1"}
         return self.site.url("/sign-in", **query)
 
-    def _wanted(self, visit: Visit) -> tuple[str | None, int | None, str | None]:
+    def _parameters(self, visit: Visit) -> tuple[str | None, int | None, str | None]:
         """`prompt`, `max_age` and `login_hint` for the trusted issuer.
 
         Somebody who is signed in comes here to be somebody else, or to sign in again.

@@ -211,9 +211,9 @@ class PageEndpoint:
             return await self.submit(visit, form)
         if refusal is Refusal.STALE:
             return await self.site.queries.run(self.stale, visit, form)
-        return self.refused(visit, refusal)
+        return self.refuse(visit, refusal)
 
-    def refused(self, visit: Visit, refusal: Refusal) -> Response:
+    def refuse(self, visit: Visit, refusal: Refusal) -> Response:
         again = self.site.url(self.path(visit), request=visit.request_id, next=visit.next)
         if refusal is Refusal.NO_COOKIES:
             problem = ProblemPage(

@@ -156,8 +156,8 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Answ
             )
             expected.append({name: status for name, (status, _) in requests.items()})
         results = results_of(examples, tmp_path_factory.mktemp("recipes"))
-        answered = (Answers(*each) for each in zip(expected, results, strict=True))
-        yield dict(zip(PROVIDERS, answered, strict=True))
+        open_answer = (Answers(*each) for each in zip(expected, results, strict=True))
+        yield dict(zip(PROVIDERS, open_answer, strict=True))
 
 
 @pytest.mark.slow

@@ -36,9 +36,9 @@ def test_a_server_that_hangs_or_drips_is_abandoned_after_the_deadline(server: Ho
     with socket.create_server(("127.0.0.1", 0)) as deaf:  # accepts connections, never answers
         urls = [server.at("/hang", hang), server.at("/drip", drip)]
         urls.append(f"http://127.0.0.1:{deaf.getsockname()[1]}/")
-        for answered in fetched(*urls):
-            assert isinstance(answered, NotFetched)
-            assert str(answered) == "did not answer within 5 s"
+        for open_answer in fetched(*urls):
+            assert isinstance(open_answer, NotFetched)
+            assert str(open_answer) == "did not answer within 5 s"
 
 
 @rows(
@@ -62,17 +62,17 @@ def test_a_server_that_hangs_or_drips_is_abandoned_after_the_deadline(server: Ho
     ],
 )
 def test_an_invalid_answer_is_refused(server: HostileServer, behaviour: Behaviour, problem: str):
-    (answered,) = fetched(server.at("/bad", behaviour))
-    assert isinstance(answered, NotFetched)
-    assert problem in str(answered)
+    (open_answer,) = fetched(server.at("/bad", behaviour))
+    assert isinstance(open_answer, NotFetched)
+    assert problem in str(open_answer)
 
 
 @rows("status", [301, 302, 303, 307, 308])
 def test_a_redirect_is_never_followed(server: HostileServer, status: int):
     there = server.at("/there", answer(b"{}"))
     server.asked.clear()
-    (answered,) = fetched(server.at("/here", answer(status=status, location=there)))
-    assert isinstance(answered, NotFetched)
+    (open_answer,) = fetched(server.at("/here", answer(status=status, location=there)))
+    assert isinstance(open_answer, NotFetched)
     assert server.asked == {"/here": 1}
 
 
@@ -80,8 +80,8 @@ def test_an_unreachable_server_raises_not_fetched():
     with socket.create_server(("127.0.0.1", 0)) as gone:
         port = gone.getsockname()[1]
     urls = [f"http://127.0.0.1:{port}/", "https://issuer.invalid/", "https://a..b/"]
-    for answered in fetched(*urls, f"https://{'a' * 300}.example/"):
-        assert isinstance(answered, NotFetched)
+    for open_answer in fetched(*urls, f"https://{'a' * 300}.example/"):
+        assert isinstance(open_answer, NotFetched)
 
 
 @rows(
@@ -94,8 +94,8 @@ def test_json_is_accepted(server: HostileServer, content_type: str | None):
 
 
 def test_an_answer_of_the_maximum_size_is_accepted(server: HostileServer):
-    (answered,) = fetched(server.at("/large", answer(b" " * MAX_BYTES)))
-    assert isinstance(answered, Fetched)
+    (open_answer,) = fetched(server.at("/large", answer(b" " * MAX_BYTES)))
+    assert isinstance(open_answer, Fetched)
 
 
 def test_an_etag_leads_to_not_modified(server: HostileServer):
@@ -139,8 +139,8 @@ def test_a_proxy_of_the_environment_is_not_used(
         monkeypatch.setenv(name, server.url)
     with socket.create_server(("127.0.0.1", 0)) as gone:
         port = gone.getsockname()[1]
-    (answered,) = fetched(f"http://127.0.0.1:{port}/keys")
-    assert isinstance(answered, NotFetched)
+    (open_answer,) = fetched(f"http://127.0.0.1:{port}/keys")
+    assert isinstance(open_answer, NotFetched)
     assert not server.asked
 
 

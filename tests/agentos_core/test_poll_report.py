@@ -125,7 +125,7 @@ def test_each_verifier_and_each_process_has_its_own_id(monkeypatch: pytest.Monke
     report = PollReport("my-os")
     before = report.headers(["k1"], 0)[HEADER]
     assert PollReport("my-os").headers(["k1"], 0)[HEADER] != before
-    report.received()
+    report.note_received()
     assert report.headers(["k1"], 0) == {}
     monkeypatch.setattr("os.getpid", lambda: -1)
     assert report.headers(["k1"], 0)[HEADER] != before

@@ -156,8 +156,8 @@ def test_no_name_address_or_browser_begins_a_header_or_a_line(
     now = server._clock()
 
     def composed(name: str, to: str, address: str, agent: str | None):
-        yield server._composed(texts.invitation("u", name, to, "https://id.example/x", now))
-        yield server._composed(texts.new_place("u", name, to, now, address, agent))
+        yield server._compose(texts.invitation("u", name, to, "https://id.example/x", now))
+        yield server._compose(texts.new_place("u", name, to, now, address, agent))
 
     to = f"{local}@example.com"
     to = to if can_receive_mail(to) else "ada@example.com"

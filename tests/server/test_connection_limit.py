@@ -61,7 +61,7 @@ def test_the_memory_of_many_connections_is_returned_once_most_of_them_are_closed
             limit.admit(connections[-1], connections)
         assert not returned
         while len(connections) > 10:
-            limit.lost(connections.pop(), connections)
+            limit.remove(connections.pop(), connections)
         assert len(returned) == 1
         returned.clear()
 
@@ -71,5 +71,5 @@ def test_the_memory_of_a_few_connections_is_kept():
     limit = ConnectionLimit(4096, return_memory=lambda: returned.append(None))
     connections = [Answering()] * 100
     limit.admit(connections[0], connections)
-    limit.lost(connections[0], [])
+    limit.remove(connections[0], [])
     assert not returned

@@ -50,7 +50,7 @@ def exchange(services: Composition, acting: Actors, token: str) -> None:
     exchanges.writer.start()
 
     async def steps() -> None:
-        found = await server.grants[EXCHANGE].looked_up(request, WorkerPool("queries", 1, 1))
+        found = await server.grants[EXCHANGE].look_up(request, WorkerPool("queries", 1, 1))
         granted = server.authorize(found)
         access_token = services.tokens.issuer.issue(granted.authorization, clock())
         details = issued_details(granted, access_token)

@@ -91,10 +91,10 @@ def answers(adapted_release: AgnoRelease, tmp_path_factory: pytest.TempPathFacto
         named = dict(questions(issuer, adapted_release))
         file = workdir / "questions.json"
         file.write_text(json.dumps(list(named.values())))
-        return dict(zip(named, answered(adapted_release, file), strict=True))
+        return dict(zip(named, open_answer(adapted_release, file), strict=True))
 
 
-def answered(release: AgnoRelease, file: Path) -> list[Any]:
+def open_answer(release: AgnoRelease, file: Path) -> list[Any]:
     process = subprocess.run(
         [str(release.python), "-P", "-m", "tests.agentos.adapter.answers", str(file)],
         cwd=file.parent,
