@@ -49,14 +49,14 @@ def require_safe(url: str, *, allow_http: bool) -> None:
 def new_client() -> httpx.AsyncClient:
     """A client for `fetch`. Ignores proxies of the environment, cookies and redirects."""
     headers = {"Accept": "application/json, */*;q=0.1", "Accept-Encoding": "identity"}
-    transport = httpx.AsyncHTTPTransport(verify=_authorities())  # turns off proxies
+    transport = httpx.AsyncHTTPTransport(verify=authorities())  # turns off proxies
     return httpx.AsyncClient(
         headers=headers, timeout=DEADLINE, follow_redirects=False, transport=transport
     )
 
 
 @cache
-def _authorities() -> ssl.SSLContext:
+def authorities() -> ssl.SSLContext:
     """Trusted CAs, from `SSL_CERT_FILE` if set. Loading them takes longer than a fetch."""
     return httpx.create_ssl_context()
 

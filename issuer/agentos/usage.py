@@ -183,10 +183,11 @@ class UsageReporter:
         self._jitter = jitter
         self._reported_at: float | None = None
         self._problem: str | None = None
-        self._begin()
+        self.begin()
         _reporters.add(self)
 
-    def _begin(self) -> None:
+    def begin(self) -> None:
+        """Count from zero, and report nothing until started."""
         self.counts = Counts()
         self._waiting: list[Report] = []
         self._since = self._clock()
@@ -292,10 +293,6 @@ class UsageReporter:
             log.warning("%s; usage is reported later", problem)
         self._problem = problem
 
-    def begin_in_child(self) -> None:
-        """After a fork: what the parent counted is reported by the parent."""
-        self._begin()
-
 
 def _of(report: Report, counts: list[Count]) -> Report:
     """A report of these counts, with an id of its own."""
@@ -322,8 +319,9 @@ _reporters: weakref.WeakSet[UsageReporter] = weakref.WeakSet()
 
 
 def _begin_in_child() -> None:
+    """After a fork, what the parent counted is reported by the parent."""
     for reporter in list(_reporters):
-        reporter.begin_in_child()
+        reporter.begin()
 
 
 os.register_at_fork(after_in_child=_begin_in_child)

@@ -106,11 +106,10 @@ class BatchWorker(Generic[T, R]):
             is_last = self._is_stopping
             gathered = [self._waiting.popleft() for _ in range(len(self._waiting))]
             for start in range(0, len(gathered), _MAX_IN_A_BATCH):
-                if batch := self._drop_abandoned(gathered[start : start + _MAX_IN_A_BATCH]):
+                if batch := list(
+                    filter(self._is_wanted, gathered[start : start + _MAX_IN_A_BATCH])
+                ):
                     self._do(batch)
-
-    def _drop_abandoned(self, batch: list[Waiting[T, R]]) -> list[Waiting[T, R]]:
-        return list(filter(self._is_wanted, batch))
 
     def _is_wanted(self, waiting: Waiting[T, R]) -> bool:
         """False for work that its caller gave up, who would not know that it was done."""

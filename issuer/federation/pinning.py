@@ -2,13 +2,12 @@
 
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
-from functools import cache
 from typing import TypeAlias
 
 import httpx
 
 from issuer.agentos.errors import NotFetched
-from issuer.agentos.fetching import Fetched, fetch, open_answer, read_body
+from issuer.agentos.fetching import Fetched, authorities, fetch, open_answer, read_body
 
 AddressOf: TypeAlias = Callable[[str, int], Awaitable[str]]
 
@@ -66,16 +65,10 @@ async def request_pinned(
 
 
 def _client(address_of: AddressOf, certificates: ssl.SSLContext | None) -> httpx.AsyncClient:
-    transport = PinningTransport(address_of, certificates or _authorities())
+    transport = PinningTransport(address_of, certificates or authorities())
     return httpx.AsyncClient(
         headers=_HEADERS, transport=transport, follow_redirects=False, trust_env=False
     )
-
-
-@cache
-def _authorities() -> ssl.SSLContext:
-    """Trusted CAs, from `SSL_CERT_FILE` if set. Loading them takes longer than a fetch."""
-    return httpx.create_ssl_context()
 
 
 __all__ = ["NotFetched", "fetch_pinned", "request_pinned"]

@@ -46,7 +46,7 @@ class BackchannelLogoutEndpoint:
             form = parameters(await receive_body(http_request, _MAX_BYTES))
             end = partial(self._accept, form.get("logout_token", ""), actor)
             network = network_of(actor.address)
-            problem = await self._passwords.run_limited(network, end, is_wrong=_is_wrong)
+            problem = await self._passwords.run_limited(network, end, is_wrong=bool)
         except InvalidForm as error:
             refusal = invalid_request(str(error), error.status)
             return await self._parts.refuse(_REFUSED, refusal, actor)
@@ -70,7 +70,3 @@ class BackchannelLogoutEndpoint:
     def _end(self, signed_out: SignedOut, actor: Actor) -> None:
         with self._administration.changing(actor, held=()) as work:
             work.sessions.end_at_provider(signed_out)
-
-
-def _is_wrong(problem: InvalidCredentials | None) -> bool:
-    return problem is not None

@@ -31,11 +31,10 @@ class IdentityStore(Statements):
         query = select(IdentityRow).where(IdentityRow.user_id == user_id)
         return self.session.scalars(query.order_by(IdentityRow.created_at, IdentityRow.id)).all()
 
-    def of_issuer(self, issuer_id: str, limit: int | None = None) -> Sequence[IdentityRow]:
-        """The first identities at the trusted issuer, in order of their users."""
+    def of_issuer(self, issuer_id: str) -> Sequence[IdentityRow]:
+        """The identities at the trusted issuer, in order of their users."""
         query = select(IdentityRow).where(IdentityRow.issuer_id == issuer_id)
-        ordered = query.order_by(IdentityRow.user_id, IdentityRow.id)
-        return self.session.scalars(ordered.limit(limit)).all()
+        return self.session.scalars(query.order_by(IdentityRow.user_id, IdentityRow.id)).all()
 
     def add(self, row: IdentityRow) -> None:
         self.session.add(row)

@@ -54,18 +54,6 @@ def preset(given: Mapping[str, str | None]) -> PeoplePreset | None:
     return provider.of(provider.read(str(given[named[0]])))
 
 
-def _entra(tenant: str) -> str:
-    return _like(_GUID, tenant.lower(), "entra", "the id of a tenant, not its domain")
-
-
-def _okta(domain: str) -> str:
-    return _like(_HOST, domain, "okta", "a domain, such as acme.okta.com")
-
-
-def _google(domain: str) -> str:
-    return _like(_HOST, domain, "google", "the domain of a Google Workspace")
-
-
 def _keycloak(url: str) -> str:
     if "/realms/" not in url:
         raise InvalidField("keycloak", "must be the URL of a realm: https://HOST/realms/REALM")
@@ -79,16 +67,21 @@ def _authentik(url: str) -> str:
     return f"{url.rstrip('/')}/"
 
 
-def _github(organisation: str) -> str:
-    """A login may be taken by others once it is given up."""
-    return _like(_NAME, organisation, "github", "the login of an organisation")
+def _like(pattern: re.Pattern[str], name: str, form: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if not pattern.fullmatch(text):
+            raise InvalidField(name, f"must be {form}")
+        return text
+
+    return read
 
 
+_tenant = _like(_GUID, "entra", "the id of a tenant, not its domain")
 PROVIDERS = {
     "entra": WellKnownProvider(
         "TENANT",
         "People of a tenant of Microsoft Entra.",
-        _entra,
+        lambda tenant: _tenant(tenant.lower()),
         "https://login.microsoftonline.com/{}/v2.0",
         {"groups_claim": "groups"},
         customer_claim="tid",  # accounts of other tenants have another
@@ -96,14 +89,14 @@ PROVIDERS = {
     "okta": WellKnownProvider(
         "DOMAIN",
         "People of an organisation at Okta.",
-        _okta,
+        _like(_HOST, "okta", "a domain, such as acme.okta.com"),
         "https://{}",
         {"scopes": ["openid", "profile", "email", "groups"], "groups_claim": "groups"},
     ),
     "google": WellKnownProvider(
         "DOMAIN",
         "People of a Google Workspace.",
-        _google,
+        _like(_HOST, "google", "the domain of a Google Workspace"),
         "https://accounts.google.com",
         {"username_claim": "email"},
         customer_claim="hd",  # without it, everybody with an account at Google could sign in
@@ -120,7 +113,8 @@ PROVIDERS = {
     "github": WellKnownProvider(
         "ORGANISATION",
         "Members of an organisation on GitHub.",
-        _github,
+        # A login may be taken by others once it is given up.
+        _like(_NAME, "github", "the login of an organisation"),
         github.ISSUER,
         {
             "scopes": ["read:user", "user:email", "read:org"],
@@ -131,9 +125,3 @@ PROVIDERS = {
     ),
     "agentos_issuer": WellKnownProvider("URL", "People of another issuer of this kind.", str),
 }
-
-
-def _like(pattern: re.Pattern[str], text: str, name: str, form: str) -> str:
-    if not pattern.fullmatch(text):
-        raise InvalidField(name, f"must be {form}")
-    return text
