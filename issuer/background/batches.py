@@ -106,9 +106,8 @@ class BatchWorker(Generic[T, R]):
             is_last = self._is_stopping
             gathered = [self._waiting.popleft() for _ in range(len(self._waiting))]
             for start in range(0, len(gathered), _MAX_IN_A_BATCH):
-                if batch := list(
-                    filter(self._is_wanted, gathered[start : start + _MAX_IN_A_BATCH])
-                ):
+                part = gathered[start : start + _MAX_IN_A_BATCH]
+                if batch := list(filter(self._is_wanted, part)):
                     self._do(batch)
 
     def _is_wanted(self, waiting: Waiting[T, R]) -> bool:
