@@ -108,7 +108,7 @@ class TrustedIssuers(Collection[TrustedIssuerRow, TrustedIssuerFields, TrustedIs
             patch = {**patch, "sign_in": {**sign_in, "client_secret": ""}}
         return super().update(key, patch)
 
-    def _relations(self, row: TrustedIssuerRow) -> dict[str, Any]:
+    def _related(self, row: TrustedIssuerRow) -> dict[str, Any]:
         if row.sign_in is None:
             return {"sign_in": None}
         roles = [*self._stored_roles(row.id)]

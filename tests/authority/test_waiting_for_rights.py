@@ -145,7 +145,7 @@ def add_passkey(world: World) -> None:
         world.user, world.user, BROWSER, [], must_verify_user=False
     )
     answer = authenticator.create(options)
-    passkey = passkeys.registered(answer, world.user, BROWSER, must_verify_user=False)
+    passkey = passkeys.verify_registration(answer, world.user, BROWSER, must_verify_user=False)
     if world.on_account(lambda work: work.factors.add_passkey(passkey, "Theirs")):
         world.passkeys.append(authenticator)
 
