@@ -7,9 +7,9 @@ from issuer.errors import ConfigurationError
 
 
 def accepted_certificates(authorities: Path | None, setting: str) -> ssl.SSLContext:
-    """Those of the authorities in a file, in PEM, that a setting names; by default the public ones.
+    """A TLS context that trusts the CA bundle `authorities`, or the public CAs if it is None.
 
-    `ConfigurationError` for a file that has none.
+    `ConfigurationError`, which names the `setting`, for a file without certificates in PEM.
     """
     if authorities is None:
         from httpx import create_ssl_context  # noqa: PLC0415 - the authorities of all fetches

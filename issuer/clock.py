@@ -51,7 +51,7 @@ class ClockWatch:
         self._trusted_from = self._elapsed + _DISTRUSTED_AT_FIRST.total_seconds()
 
     def is_trusted(self) -> bool:
-        """Not in the first two minutes, nor for a day after it was set by more than a minute."""
+        """False in the first two minutes, and for a day after it was set by more than a minute."""
         with self._reading:
             shown, elapsed = self._clock(), self._clock.monotonic()
             set_by = shown - self._shown - timedelta(seconds=elapsed - self._elapsed)

@@ -70,7 +70,7 @@ class NotAllowed(IssuerError):
 
 
 class PassingError(IssuerError):
-    """Not possible now; may be possible in `retry_after` seconds."""
+    """The request is not possible now; it may be in `retry_after` seconds."""
 
     def __init__(self, message: str, retry_after: int = 1) -> None:
         super().__init__(message)
@@ -82,7 +82,7 @@ class NotYet(PassingError, NotAllowed):
 
 
 class Forbidden(IssuerError):
-    """Not allowed to this caller. `scope` would allow it; None means any scope of this API."""
+    """The caller may not do this. `scope` would allow it; None means any scope of this API."""
 
     def __init__(self, scope: str | None) -> None:
         which = f"the scope {scope}" if scope else "a scope of this API, such as issuer:roles:read"

@@ -44,7 +44,7 @@ OLD_NAMES = {"system": "config"}  # of resources, which agno still understands
 
 
 class InvalidScope(IssuerError):
-    """Not a scope by the grammar; `scope` is the text."""
+    """The text `scope` is no scope by the grammar."""
 
     def __init__(self, scope: str) -> None:
         super().__init__(f"{scope!r} is not a scope.")

@@ -40,7 +40,7 @@ def authenticate(request: Request, other_scheme: str = "") -> Access:
 def unauthenticated(
     request: Request, detail: str = _NOT_ACCEPTED, *, other_scheme: str = ""
 ) -> ProblemRaised:
-    """The same refusal for every cause, with a challenge for each scheme (RFC 9110 §11.6.1)."""
+    """One refusal for every cause, with a challenge for each scheme (RFC 9110 §11.6.1)."""
     # RFC 6750 §3.1: no error code without authentication, or with one by another scheme.
     scheme = request.headers.get("authorization", "").partition(" ")[0]
     invalid = ', error="invalid_token"' if scheme.lower() == "bearer" else ""

@@ -144,6 +144,6 @@ def not_answering(url: str, error: Exception) -> Unavailable:
 
 
 def _refusal(body: dict[str, Any]) -> str:
-    """Of the protocol (RFC 6749 §5.2), or of the admin API (RFC 9457)."""
+    """The error of the protocol (RFC 6749 §5.2), or of the admin API (RFC 9457), in words."""
     kind, reason = body.get("error", body.get("title")), body.get("error_description")
     return f"{kind} ({reason or body.get('detail')})" if reason or "detail" in body else str(kind)

@@ -117,7 +117,7 @@ class CommandGroup(_Readable, TyperGroup):
 
 
 class CommandApp(typer.Typer):
-    """Its commands have the option `--json`, as the last one unless they declare `as_json`."""
+    """Gives its commands the option `--json`, as the last one unless they declare `as_json`."""
 
     def command(
         self,

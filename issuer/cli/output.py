@@ -186,7 +186,7 @@ def _in_words(value: object) -> str:
 
 
 def _console() -> "Console":
-    """As wide as the terminal. In a pipe it is wide enough that no line is cut."""
+    """A console as wide as the terminal. In a pipe it is wide enough that no line is cut."""
     from rich.console import Console  # noqa: PLC0415
 
     return Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE)

@@ -119,7 +119,10 @@ Trusts = Annotated[list[Trust], Field(max_length=MAX_TRUSTS), AfterValidator(_di
 
 
 def named_trusts(trusts: Sequence[Trust], text: str) -> list[Trust]:
-    """Those with the members of the JSON object `text`, at least issuer and subject; `NotFound`."""
+    """The trusts with the members of the JSON object `text`, issuer and subject among them.
+
+    `NotFound` if there is none.
+    """
     try:
         named: dict[str, Any] = json.loads(text)
         issuer, subject = named["issuer"], named["subject"]

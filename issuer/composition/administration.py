@@ -99,7 +99,7 @@ class Administration:
     def changing_keys(
         self, actor: Actor, held: Iterable[str] = (ISSUER_ADMIN,)
     ) -> Iterator[UnitOfWork]:
-        """As `changing`, with due rotation carried out before and after: there is a next key."""
+        """`changing`, with due rotation carried out before and after: there is a next key."""
         self.keyring.reconcile()
         with self.changing(actor, held) as work:
             yield work
@@ -290,7 +290,7 @@ class Access:
 
     @contextmanager
     def reading(self, scope: str) -> Iterator[UnitOfWork]:
-        """As `work`, to read only: where `scope` allows changes as well."""
+        """A unit of work to read only, where `scope` allows changes as well."""
         with self.administration.reading(self.actor, self.held) as work:
             work.authority.require(scope)
             yield work

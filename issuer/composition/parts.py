@@ -65,7 +65,7 @@ class Parts:
 
     @cached_property
     def provider_logout(self) -> "ProviderLogout":
-        """As `provider_sign_in`."""
+        """What checks logout tokens of trusted issuers; built when first used."""
         from issuer.composition.providers import build_provider_logout  # noqa: PLC0415
 
         return build_provider_logout(self.foundation, self.tokens)

@@ -90,7 +90,7 @@ def require_clock(database: Database, clock: Clock) -> None:
 
 
 def require_clock_within(session: Session, clock: Clock) -> None:
-    """As `require_clock`, in the transaction of `session`."""
+    """`require_clock`, in the transaction of `session`."""
     if session.connection().dialect.name != "sqlite":
         asked_at = clock()
         shown = session.scalars(select(func.clock_timestamp(type_=Instant()))).one()
@@ -98,7 +98,7 @@ def require_clock_within(session: Session, clock: Clock) -> None:
 
 
 def require_agreement(clock: Clock, shown: datetime, asked_at: datetime) -> None:
-    """As `require_clock`, for the time that the database answered to a question of `asked_at`."""
+    """`require_clock`, for the time that the database answered to a question of `asked_at`."""
     ahead = clock.ahead_of(shown, asked_at)
     if abs(ahead) > MAX_CLOCK_SKEW / 2:
         direction = "ahead of" if ahead > timedelta(0) else "behind"

@@ -187,7 +187,7 @@ app = verifier.attach(AgentOS(id="{name}", agents=[...], **verifier.auth()).get_
 
 
 def program_name() -> str:
-    """As a shell calls this program."""
+    """This program, as a shell calls it."""
     called = sys.argv[0]
     if Path(called).name != "issuer":
         return f"{shlex.quote(sys.executable)} -m issuer"

@@ -164,7 +164,7 @@ def _jobs(jobs: list[dict[str, Any]]) -> str:
 
 
 def in_words(seconds: int) -> str:
-    """Such as 3 h 12 min, rounded."""
+    """A duration, rounded: 45 s, 12 min, 3 h 12 min, 2 d 3 h."""
     if seconds < _MINUTE:
         return f"{seconds} s"
     minutes, hours = round(seconds / _MINUTE), round(seconds / _HOUR)

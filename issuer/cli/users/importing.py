@@ -304,7 +304,7 @@ def _plan_of(work: UnitOfWork, users: list[CsvUser], file: str, *, update: bool)
 
 
 def _existing(work: UnitOfWork, users: list[CsvUser]) -> dict[str, UserFields]:
-    """Those of them that exist, by folded name."""
+    """The users of the file that exist already, by folded name."""
     ids = work.users.ids_by_username({fold_username(each.username) for each in users})
     found = work.users.named(ids.values())
     return {fold_username(each.username): bare(UserFields, each) for each in found}
