@@ -81,7 +81,7 @@ ACTIONS = {
 SPELLED = {
     "console/audiences.py": 2,
     "console/audit.py": 3,
-    "console/clients/client.py": 5,
+    "console/clients/client.py": 1,
     "console/clients/clients.py": 1,
     "console/clients/credentials.py": 1,
     "console/configuration.py": 4,

@@ -127,7 +127,7 @@ class OperationCommands:
                 _show(creation, created)
 
     def _list(self, app: CommandApp, part: PartOf[Any, Any]) -> None:
-        command = f"issuer {part.owner.kind} {part.name} list {self._example}"
+        command = " ".join(("issuer", *part.command("list", self._example)))
 
         @app.command("list", parameters={"owner": self._typed}, help=_text(part.lists, "", command))
         def list_items(owner: str) -> None:

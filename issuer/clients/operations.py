@@ -2,11 +2,14 @@
 
 from typing import Any, Protocol
 
-from pydantic import BaseModel
-
 from issuer.clients.client import CLIENT, Client, ClientSecret, NewSecret, SecretFields
 from issuer.clients.clients import Clients, keys_of, without_key
-from issuer.clients.rotation import Rotations, how_last_used
+from issuer.clients.rotation import (
+    FinishedRotation,
+    RotationInProgress,
+    Rotations,
+    how_last_used,
+)
 from issuer.clients.trust import Trust, named_trusts
 from issuer.errors import NotFound
 from issuer.operations import About, Creation, Flag, Operation, OperationQuestion, PartOf
@@ -18,26 +21,6 @@ class ClientWork(Protocol):
 
     clients: Clients
     rotations: Rotations
-
-
-class RotationInProgress(BaseModel):
-    """A rotation: the new secret, the old ones it replaces, and warnings about finishing now."""
-
-    new: ClientSecret
-    old: list[ClientSecret]
-    warnings: list[str]
-
-
-class FinishedRotation(BaseModel):
-    """The deleted secrets, and the id of the one that is left."""
-
-    deleted: list[ClientSecret]
-    kept: str
-
-    @property
-    def last_uses(self) -> str:
-        """When each deleted one was last used, a sentence on a line each."""
-        return "\n".join(f"The old secret {it.id} {how_last_used(it)}." for it in self.deleted)
 
 
 def _rotation(work: ClientWork, client_id: str, _: str = "") -> RotationInProgress:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Self
 
+from pydantic import BaseModel
+
 from issuer.clients.client import ClientSecret, SecretFields
 from issuer.clients.clients import Clients
 from issuer.clock import Clock
@@ -48,6 +50,26 @@ def how_last_used(secret: ClientSecret) -> str:
         return "has never been used"
     place = f" from {secret.last_used_address}" if secret.last_used_address else ""
     return f"was last used at {secret.last_used_at:%Y-%m-%d %H:%M:%S} UTC{place}"
+
+
+class RotationInProgress(BaseModel):
+    """A rotation: the new secret, the old ones it replaces, and warnings about finishing now."""
+
+    new: ClientSecret
+    old: list[ClientSecret]
+    warnings: list[str]
+
+
+class FinishedRotation(BaseModel):
+    """The deleted secrets, and the id of the one that is left."""
+
+    deleted: list[ClientSecret]
+    kept: str
+
+    @property
+    def last_uses(self) -> str:
+        """When each deleted one was last used, a sentence on a line each."""
+        return "\n".join(f"The old secret {it.id} {how_last_used(it)}." for it in self.deleted)
 
 
 class Rotations:

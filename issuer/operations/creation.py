@@ -48,13 +48,12 @@ class Creation(Generic[Work]):
     def path(self, owner_id: str, created: BaseModel | None = None) -> tuple[str, ...]:
         """Below that of the admin API; of what was created, that of the item."""
         key = getattr(created, str(self.on.key)) if created and self.on.key else ""
-        return (self.on.owner.plural, owner_id, self.on.plural, *([key] if key else []))
+        return (*self.on.path(owner_id), *([key] if key else []))
 
     def command(self, owner_id: str, given: Mapping[str, object]) -> tuple[str, ...]:
         """The words after `issuer`, with the members that were given."""
-        noun = self.on.owner.kind.replace(" ", "-")
         options = (p for n, v in given.items() for p in (f"--{n.replace('_', '-')}", str(v)))
-        return (noun, self.on.name, self.verb, owner_id, *options)
+        return (*self.on.command(self.verb, owner_id), *options)
 
     def stored(self, created: BaseModel) -> BaseModel:
         """The item as it is read from now on."""

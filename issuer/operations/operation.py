@@ -139,6 +139,14 @@ class PartOf(Generic[Work, Item]):
         """Where an item stands in pages."""
         return self.order(item) if self.order else str(getattr(item, str(self.key)))
 
+    def path(self, owner_id: str) -> tuple[str, ...]:
+        """The items of the owner, below the path of the admin API."""
+        return (self.owner.plural, owner_id, self.plural)
+
+    def command(self, verb: str, owner_id: str) -> tuple[str, ...]:
+        """The words after `issuer`."""
+        return (self.owner.kind.replace(" ", "-"), self.name, verb, owner_id)
+
     def members_of(self, item: str) -> dict[str, str]:
         """The members that name an item, if they are several."""
         members = json.loads(item) if isinstance(self.key, tuple) and item else {}
@@ -258,16 +266,16 @@ class Operation(Generic[Work]):
         """Below that of the admin API."""
         if self.patch is not None:
             return (self.owner.plural, owner_id)
-        last = self.verb if self.part is None else self.part.plural
-        verb = (self.verb,) if self.part and self.is_post else ()
-        return (self.owner.plural, owner_id, last, *([item] if item else []), *verb)
+        if self.part is None:
+            return (self.owner.plural, owner_id, self.verb)
+        verb = (self.verb,) if self.is_post else ()
+        return (*self.part.path(owner_id), *([item] if item else []), *verb)
 
     def command(
         self, owner_id: str, item: str, flags: frozenset[str] = frozenset()
     ) -> tuple[str, ...]:
         """The words after `issuer`."""
-        noun = self.owner.kind.replace(" ", "-")
-        words = (self.verb,) if self.part is None else (self.part.name, self.verb)
-        named = self.part.words(item) if self.part else ()
         options = (each.word for each in self.flags if each.name in flags)
-        return (noun, *words, owner_id, *options, *named)
+        if self.part is None:
+            return (self.owner.kind.replace(" ", "-"), self.verb, owner_id, *options)
+        return (*self.part.command(self.verb, owner_id), *options, *self.part.words(item))

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from issuer.audiences import AUDIENCE
 from issuer.clients import CLIENT, Client, ClientFields, SecretFields
-from issuer.clients.operations import CLIENT_ROLES, OPERATIONS
+from issuer.clients.operations import CLIENT_ROLES, OPERATIONS, SECRETS
 from issuer.directory import ClientRecord
 from issuer.resources.resource_type import members_of
 from issuer.values import lazy_property
@@ -144,7 +144,7 @@ class OneClientScreen(PrincipalScreen):
 
     def _commands_for(self, key: str, audience: str) -> tuple[Command, ...]:
         command, body = self.commands.command, {"client_id": key, "audience": audience}
-        show = command(("client", "show", key), "GET", ("clients", key))
+        show = self.command(("show", key), "GET")
         preview = command(("preview", key, "--audience", audience), "POST", ("preview",), body)
-        listed = command(("client", "secret", "list", key), "GET", ("clients", key, "secrets"))
+        listed = command(SECRETS.command("list", key), "GET", SECRETS.path(key))
         return (show, *([preview] if audience else []), listed)
