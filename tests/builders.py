@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from itertools import count
 from pathlib import Path
 from typing import Any, Literal
 
@@ -99,19 +98,32 @@ class Deployment:
         self,
         services: Composition,
         admin: Credentials,
-        http: httpx.Client,
+        http: httpx.Client | None = None,
         operator: Actor = OPERATOR,
+        ids_taken: int = 0,
     ) -> None:
         self._operator = operator
         self.services = services
         self.admin = admin
-        self.http = http
-        self._numbers = count(1)
+        self._http = http
+        self.ids_taken = ids_taken
+        self.arranged: Any = None
+        """What the function that arranged it returned."""
 
     @contextmanager
     def changing(self) -> Iterator[UnitOfWork]:
         with self.services.administration.changing(self._operator) as work:
             yield work
+
+    @property
+    def http(self) -> httpx.Client:
+        assert self._http is not None, "no server runs"
+        return self._http
+
+    def next_id(self, kind: str) -> str:
+        """An id that nothing has yet."""
+        self.ids_taken += 1
+        return f"{kind}-{self.ids_taken}"
 
     @property
     def clock(self) -> FakeClock:
@@ -159,7 +171,7 @@ class Deployment:
     ) -> Credentials:
         """A client with `roles` everywhere, by default for the audience my-os."""
         members = {
-            "client_id": client_id or f"client-{next(self._numbers)}",
+            "client_id": client_id or self.next_id("client"),
             "audiences": ["my-os"],
             **fields,
         }

@@ -1,25 +1,27 @@
 """Fixtures for every test."""
 
 import logging
-import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
 import pytest
-from starlette.testclient import TestClient
 
-from issuer.composition import compose
-from issuer.composition.foundation import build_telemetry
-from issuer.server.app import create_app
 from issuer.settings import Settings
 from issuer.telemetry import logs
-from tests.builders import Credentials, Deployment, FakeClock, initialised, settings_for
+from tests.builders import Deployment, FakeClock, initialised, settings_for
 from tests.databases import PostgreSQL, copied, shared_postgresql
 from tests.dialects import share_dialects
 from tests.drivers import TokenDriver
+from tests.issuers import (
+    Arrange,
+    Initialized,
+    Templates,
+    served,
+    with_my_os,
+    without_resources,
+)
 from tests.machine import let_children_be_interrupted, let_examples_take_their_time
 
 pytest_plugins = [
@@ -93,37 +95,27 @@ def migrated_postgresql(postgresql: PostgreSQL) -> Iterator[str]:
         yield url
 
 
-@dataclass(frozen=True)
-class Initialized:
-    """An initialised issuer."""
-
-    settings: Settings
-    admin: Credentials
+@pytest.fixture(scope="session")
+def sqlite_templates(
+    migrated_sqlite: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Templates]:
+    with ExitStack() as stack:
+        yield Templates(migrated_sqlite, lambda: tmp_path_factory.mktemp("template"), stack)
 
 
 @pytest.fixture(scope="session")
-def opened_sqlite(
-    tmp_path_factory: pytest.TempPathFactory, migrated_sqlite: str
-) -> Iterator[Initialized]:
-    """Initialised once in each worker, then copied."""
-    with opened_once(tmp_path_factory.mktemp("opened"), migrated_sqlite) as opened:
-        yield opened
+def postgresql_templates(
+    migrated_postgresql: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Templates]:
+    with ExitStack() as stack:
+        yield Templates(migrated_postgresql, lambda: tmp_path_factory.mktemp("template"), stack)
 
 
-@pytest.fixture(scope="session")
-def opened_postgresql(
-    tmp_path_factory: pytest.TempPathFactory, migrated_postgresql: str
-) -> Iterator[Initialized]:
-    """Initialised once in each worker, then copied."""
-    with opened_once(tmp_path_factory.mktemp("opened"), migrated_postgresql) as opened:
-        yield opened
-
-
-@contextmanager
-def opened_once(folder: Path, migrated: str) -> Iterator[Initialized]:
-    with copied(migrated, folder) as url:
-        settings = settings_for(folder / "data", url)
-        yield Initialized(settings, initialised(settings, FakeClock()))
+@pytest.fixture
+def templates(database_kind: str, request: pytest.FixtureRequest) -> Templates:
+    """Those of the database."""
+    found: Templates = request.getfixturevalue(f"{database_kind}_templates")
+    return found
 
 
 def migrate(url: str) -> None:
@@ -151,31 +143,43 @@ def settings(tmp_path: Path, migrated_database_url: str, more_settings: dict[str
 
 @pytest.fixture
 def opened(
-    database_kind: str,
-    request: pytest.FixtureRequest,
-    tmp_path: Path,
-    more_settings: dict[str, str],
+    templates: Templates, tmp_path: Path, more_settings: dict[str, str]
 ) -> Iterator[Initialized]:
-    """An issuer that no other test sees, copied: initialising takes longer than most tests."""
+    """An initialised issuer that no other test sees, without resources."""
     if more_settings:
-        settings: Settings = request.getfixturevalue("settings")
-        yield Initialized(settings, initialised(settings, FakeClock()))
+        with copied(templates.migrated, tmp_path) as url:
+            settings = settings_for(tmp_path / "data", url, **more_settings)
+            yield Initialized(settings, initialised(settings, FakeClock()))
         return
-    with copied_issuer(request.getfixturevalue(f"opened_{database_kind}"), tmp_path) as opened:
+    with templates.copy(without_resources, tmp_path) as opened:
         yield opened
 
 
-@contextmanager
-def copied_issuer(template: Initialized, folder: Path) -> Iterator[Initialized]:
-    data_dir = shutil.copytree(template.settings.data_dir, folder / "data")
-    with copied(template.settings.effective_database_url, folder) as url:
-        yield Initialized(settings_for(data_dir, url), template.admin)
+@pytest.fixture
+def arrange() -> Arrange:
+    """What `deployment` has from the beginning; a module or folder may replace it."""
+    return with_my_os
 
 
 @pytest.fixture
-def deployment(opened: Initialized, clock: FakeClock) -> Iterator[Deployment]:
+def deployment(
+    templates: Templates,
+    arrange: Arrange,
+    more_settings: dict[str, str],
+    clock: FakeClock,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+) -> Iterator[Deployment]:
     """A running issuer with an audience `my-os`, its server reachable through `http`."""
-    with running(opened, clock) as deployment:
+    if more_settings:
+        with served(request.getfixturevalue("opened"), clock) as deployment:
+            arrange(deployment)
+            yield deployment
+        return
+    with (
+        templates.copy(arrange, tmp_path) as opened,
+        served(opened, clock) as deployment,
+    ):
         yield deployment
 
 
@@ -184,33 +188,12 @@ def shared(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Deployment]:
     """One for all tests of a module that only read or are refused; their order may not matter."""
-    template: Initialized = request.getfixturevalue(f"opened_{request.param}")
+    templates: Templates = request.getfixturevalue(f"{request.param}_templates")
     with (
-        copied_issuer(template, tmp_path_factory.mktemp("shared")) as opened,
-        running(opened, FakeClock()) as deployment,
+        templates.copy(with_my_os, tmp_path_factory.mktemp("shared")) as opened,
+        served(opened, FakeClock()) as deployment,
     ):
         yield deployment
-
-
-@contextmanager
-def running(opened: Initialized, clock: FakeClock) -> Iterator[Deployment]:
-    with served(opened, clock) as deployment:
-        deployment.audience("my-os")
-        yield deployment
-
-
-@contextmanager
-def served(opened: Initialized, clock: FakeClock) -> Iterator[Deployment]:
-    """The issuer as it is, and its server."""
-    composition = compose(opened.settings, clock, build_telemetry(opened.settings, {}))
-    app = create_app(composition)
-    with TestClient(app, base_url=opened.settings.url) as http:
-        composition.keys.rotator.stop()  # `Deployment.wait` runs it, and nothing at the same time
-        yield Deployment(composition, opened.admin, http)
-    # FastAPI keeps functions of each app until the process ends, and they refer to the app:
-    # thousands of them would stay in memory.
-    if app.rest.built is not None:
-        vars(app.rest.built).clear()
 
 
 @pytest.fixture

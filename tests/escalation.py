@@ -11,6 +11,7 @@ from urllib.parse import quote
 from issuer.clients.trust import Trust
 from issuer.sign_in import InvitationFields
 from tests.builders import URL, Deployment
+from tests.issuers import with_my_os
 from tests.oauth.asserting import AssertingClient
 from tests.people_of_others import COMPANY, company, people
 from tests.trusting import CLUSTER, OtherIssuer, trust, trusted
@@ -498,6 +499,12 @@ LAST_ADMIN: dict[str, Way] = {
         f"{CLIENTS}/issuer-admin", {"do": "delete", "confirmed": "yes", "typed": "issuer-admin"},
     ),
 }  # fmt: skip
+
+
+def with_privileged_resources(deployment: Deployment) -> None:
+    """`my-os`, and what holds or grants rights at the issuer."""
+    with_my_os(deployment)
+    privileged_resources(deployment)
 
 
 def privileged_resources(deployment: Deployment) -> None:

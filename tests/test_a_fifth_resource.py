@@ -35,8 +35,8 @@ from issuer.web.console.screens.collection import CollectionScreen
 from issuer.web.console.screens.resource import ResourceScreen
 from issuer.web.console.screens.resource_form import ResourceForm
 from tests.builders import URL, Deployment, FakeClock
-from tests.conftest import Initialized
 from tests.drivers import AdminApi, TokenDriver, problem
+from tests.issuers import Initialized
 from tests.web.browsing import Browser
 from tests.web.console.conftest import person
 

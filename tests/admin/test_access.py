@@ -12,8 +12,9 @@ from issuer.clients import SecretFields
 from issuer.errors import NotAllowed
 from tests.builders import PASSWORD, URL, Deployment
 from tests.drivers import AdminApi, TokenDriver, problem
-from tests.escalation import GAINS, KEYS, LAST_ADMIN, WRITE, privileged_resources
+from tests.escalation import GAINS, KEYS, LAST_ADMIN, WRITE, with_privileged_resources
 from tests.interleaving import right_after
+from tests.issuers import Arrange, with_my_os
 from tests.rows import rows
 
 NEW_PASSWORD = "correct horse battery"
@@ -167,9 +168,14 @@ def test_read_scopes_do_not_allow_writing(
 
 
 @pytest.fixture
-def everything_but_admin(deployment: Deployment, holder_of: Callable[..., AdminApi]) -> AdminApi:
-    """A client with all write scopes; and resources that hold or grant rights at the issuer."""
-    privileged_resources(deployment)
+def arrange(request: pytest.FixtureRequest) -> Arrange:
+    is_about_privileges = "everything_but_admin" in request.fixturenames
+    return with_privileged_resources if is_about_privileges else with_my_os
+
+
+@pytest.fixture
+def everything_but_admin(holder_of: Callable[..., AdminApi]) -> AdminApi:
+    """A client with all write scopes, beside resources that hold or grant rights at the issuer."""
     return holder_of(*WRITE)
 
 

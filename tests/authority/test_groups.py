@@ -19,6 +19,7 @@ from issuer.groups import GroupFields
 from issuer.roles import Assignment
 from issuer.scopes import ISSUER_ADMIN, ISSUER_SCOPES
 from tests.builders import PASSWORD, URL, Deployment, hashed
+from tests.issuers import Arrange, with_my_os
 
 ALL_BUT_ADMIN = ISSUER_SCOPES - {ISSUER_ADMIN}
 ADMIN = Assignment(role="administrator", audience=URL)
@@ -28,12 +29,9 @@ ROLES = ["administrator", "key-reader", "web"]
 Deputy = Callable[[], Any]
 
 
-@pytest.fixture
-def deputy(deployment: Deployment) -> Deputy:
-    """Units of work of somebody who may write everything, but is no admin.
-
-    alice is an admin by the group `admins`; bob is in the group `plain`, which has the role `web`.
-    """
+def with_groups(deployment: Deployment) -> None:
+    """alice is an admin by the group `admins`; bob is in the group `plain` with the role `web`."""
+    with_my_os(deployment)
     deployment.role("administrator", [ISSUER_ADMIN])
     deployment.role("key-reader", ["issuer:keys:read"])
     deployment.role("web", ["agents:web:run"])
@@ -43,6 +41,16 @@ def deputy(deployment: Deployment) -> Deputy:
     deployment.group("Admins", ["alice"], id="admins")
     with deployment.changing() as work:
         work.assignments.assign("admins", ADMIN)
+
+
+@pytest.fixture
+def arrange(request: pytest.FixtureRequest) -> Arrange:
+    return with_groups if "deputy" in request.fixturenames else with_my_os
+
+
+@pytest.fixture
+def deputy(deployment: Deployment) -> Deputy:
+    """Units of work of somebody who may write everything, but is no admin; beside `with_groups`."""
 
     @contextmanager
     def changing() -> Iterator[UnitOfWork]:

@@ -22,6 +22,7 @@ from issuer.sign_in.identities import Refused
 from issuer.trusted_issuers import TrustedIssuerFields
 from tests.builders import PASSWORD, URL, Credentials, Deployment, hashed
 from tests.drivers import TokenDriver
+from tests.issuers import Arrange, with_my_os
 from tests.oauth.asserting import AssertingClient
 from tests.people_of_others import company
 from tests.sign_in.authorizing import App, sign_in
@@ -34,13 +35,22 @@ ADMIN = Assignment(role="administrator", audience=URL)
 Promote = Callable[[UnitOfWork, str], None]
 
 
-@pytest.fixture
-def helpdesk(deployment: Deployment) -> Callable[[], Iterator[UnitOfWork]]:
-    """Units of work of somebody who may write users, clients and trusted issuers."""
+def with_helpdesk(deployment: Deployment) -> None:
+    with_my_os(deployment)
     deployment.role("administrator", ["issuer:admin"])
     deployment.role("helpdesk", HELPDESK_SCOPES)
     deployment.role("later", ["agents:run"])
     deployment.user("helper", id="helpdesk", roles=["helpdesk"])
+
+
+@pytest.fixture
+def arrange(request: pytest.FixtureRequest) -> Arrange:
+    return with_helpdesk if "helpdesk" in request.fixturenames else with_my_os
+
+
+@pytest.fixture
+def helpdesk(deployment: Deployment) -> Callable[[], Iterator[UnitOfWork]]:
+    """Units of work of somebody who may write users, clients and trusted issuers."""
 
     @contextmanager
     def changing() -> Iterator[UnitOfWork]:

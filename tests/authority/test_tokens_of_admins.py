@@ -17,8 +17,8 @@ from issuer.roles import Assignment
 from issuer.scopes import ISSUER_ADMIN, ISSUER_SCOPES
 from tests.admin.scim.driver import scim_of
 from tests.builders import URL, Credentials, Deployment, FakeClock
-from tests.conftest import Initialized, running, served
 from tests.drivers import AdminApi, TokenAnswer, TokenDriver
+from tests.issuers import Initialized, running, served
 from tests.revocations.feed import Feed
 
 ALL_BUT_ADMIN = ISSUER_SCOPES - {ISSUER_ADMIN}

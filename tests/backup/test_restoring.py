@@ -19,8 +19,8 @@ from issuer.errors import IssuerError
 from issuer.keys.sealing import new_master_key
 from tests.backup.driver import backed_up, elsewhere, restored
 from tests.builders import Deployment
-from tests.conftest import Initialized, served
 from tests.drivers import TokenDriver
+from tests.issuers import Initialized, served
 from tests.oauth.exchanging import actors
 from tests.revocations.feed import PATH, Feed
 

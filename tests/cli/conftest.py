@@ -1,12 +1,16 @@
 """Fixtures for the command line."""
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
 from issuer.cli.command import wants_json
 from tests.builders import URL
+from tests.cli.arranged import ArrangeCli, CliTemplates
 from tests.cli.driver import Cli
+from tests.databases import copied
 
 
 @pytest.fixture(autouse=True)
@@ -18,13 +22,45 @@ def _output_is_text() -> None:
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
     """Settings quick enough for tests; the database is SQLite in the data directory."""
+    return environment_in(tmp_path)
+
+
+def environment_in(folder: Path) -> dict[str, str]:
     return {
         "ISSUER_URL": URL,
-        "ISSUER_DATA_DIR": str(tmp_path / "data"),
+        "ISSUER_DATA_DIR": str(folder / "data"),
         "ISSUER_SIGNING_ALGORITHMS": "ES256",
         "ISSUER_PASSWORD_HASH": "owasp",
-        "XDG_STATE_HOME": str(tmp_path / "state"),
+        "XDG_STATE_HOME": str(folder / "state"),
     }
+
+
+@pytest.fixture(scope="session")
+def sqlite_clis(
+    migrated_sqlite: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[CliTemplates]:
+    with cli_templates(migrated_sqlite, tmp_path_factory) as templates:
+        yield templates
+
+
+@pytest.fixture(scope="session")
+def postgresql_clis(
+    migrated_postgresql: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[CliTemplates]:
+    with cli_templates(migrated_postgresql, tmp_path_factory) as templates:
+        yield templates
+
+
+@contextmanager
+def cli_templates(migrated: str, folders: pytest.TempPathFactory) -> Iterator[CliTemplates]:
+    with ExitStack() as stack:
+
+        def new_empty() -> Cli:
+            folder = folders.mktemp("cli")
+            url = stack.enter_context(copied(migrated, folder))
+            return Cli({**environment_in(folder), "ISSUER_DATABASE_URL": url})
+
+        yield CliTemplates(new_empty)
 
 
 @pytest.fixture
@@ -39,8 +75,24 @@ def new_cli(environment: dict[str, str]) -> Cli:
 
 
 @pytest.fixture
-def cli(new_cli: Cli, migrated_database_url: str) -> Cli:
+def arrange_cli() -> ArrangeCli:
+    """What was done after `init`; a module may replace it."""
+    return nothing
+
+
+def nothing(_: Cli) -> None:
+    """As `init` leaves it."""
+
+
+@pytest.fixture
+def cli(
+    new_cli: Cli,
+    arrange_cli: ArrangeCli,
+    database_kind: str,
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+) -> Iterator[Cli]:
     """The command line after `init`, on either database."""
-    cli = new_cli.with_environment(ISSUER_DATABASE_URL=migrated_database_url)
-    cli.done("init")
-    return cli
+    templates: CliTemplates = request.getfixturevalue(f"{database_kind}_clis")
+    with templates.copy(arrange_cli, new_cli, tmp_path) as cli:
+        yield cli

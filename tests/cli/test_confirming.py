@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.cli.arranged import ArrangeCli
 from tests.cli.driver import Cli, Result, Terminal
 
 # The packages behind it are tested on both databases.
@@ -19,11 +20,30 @@ clients: [{client_id: ci-bot, audiences: [my-os]}]
 """
 
 
-@pytest.fixture
-def configured(cli: Cli) -> Cli:
+def arrange(cli: Cli) -> None:
     cli.done("audience", "create", "my-os")
     cli.json("apply", "-f", "-", stdin=MANIFEST)
     cli.done("user", "create", "alice", "--email", "alice@example.com")
+
+
+def arrange_more(cli: Cli) -> None:
+    arrange(cli)
+    cli.done("group", "create", "Platform")
+    cli.done("group", "member", "add", "Platform", "alice")
+    for kind, name in (("group", "Platform"), ("user", "alice")):
+        cli.done(kind, "role", "assign", name, "runner", "--everywhere")
+    cli.done("role", "create", "idle", "--scope", "agents:run", "--scope", "agents:read")
+    cli.done("audience", "create", "idle-os")
+    cli.done("trusted-issuer", "create", "cluster", "--issuer", "https://k8s.example")
+
+
+@pytest.fixture
+def arrange_cli(request: pytest.FixtureRequest) -> ArrangeCli:
+    return arrange_more if "with_more" in request.fixturenames else arrange
+
+
+@pytest.fixture
+def configured(cli: Cli) -> Cli:
     return cli
 
 
@@ -108,15 +128,8 @@ DELETING = [
 
 
 @pytest.fixture
-def with_more(configured: Cli) -> Cli:
-    configured.done("group", "create", "Platform")
-    configured.done("group", "member", "add", "Platform", "alice")
-    for kind, name in (("group", "Platform"), ("user", "alice")):
-        configured.done(kind, "role", "assign", name, "runner", "--everywhere")
-    configured.done("role", "create", "idle", "--scope", "agents:run", "--scope", "agents:read")
-    configured.done("audience", "create", "idle-os")
-    configured.done("trusted-issuer", "create", "cluster", "--issuer", "https://k8s.example")
-    return configured
+def with_more(cli: Cli) -> Cli:
+    return cli
 
 
 @pytest.mark.parametrize(("command", "loss", "shows"), DELETING)

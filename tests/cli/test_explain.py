@@ -9,6 +9,7 @@ import pytest
 
 from issuer.tokens import Authorization
 from tests.builders import URL
+from tests.cli.arranged import ArrangeCli
 from tests.cli.driver import Cli
 from tests.inspection.inspected import inspected
 from tests.oauth.exchanging import EXCHANGE
@@ -20,8 +21,7 @@ pytestmark = pytest.mark.parametrize("database_kind", ["sqlite"])
 RUN = ["POST", "/agents/web/runs"]
 
 
-@pytest.fixture
-def deployment(cli: Cli) -> Cli:
+def arrange(cli: Cli) -> None:
     """ci-bot may run web at my-os by a role; alice may run every agent, through console or web."""
     cli.done("audience", "create", "my-os")
     cli.done("audience", "create", "other-os")
@@ -32,6 +32,15 @@ def deployment(cli: Cli) -> Cli:
     cli.done("user", "create", "alice", "--id", "usr_alice")
     cli.done("user", "role", "assign", "alice", "runner", "--everywhere")
     cli.done("client", "create", "console", "--audience", "my-os", "--scope", "agents:web:run")
+
+
+@pytest.fixture
+def arrange_cli() -> ArrangeCli:
+    return arrange
+
+
+@pytest.fixture
+def deployment(cli: Cli) -> Cli:
     return cli
 
 

@@ -21,6 +21,14 @@ def environment(environment: dict[str, str], tmp_path: Path) -> dict[str, str]:
 
 
 @pytest.fixture
+def cli(new_cli: Cli, migrated_database_url: str) -> Cli:
+    """After `init` with the key folder."""
+    cli = new_cli.with_environment(ISSUER_DATABASE_URL=migrated_database_url)
+    cli.done("init")
+    return cli
+
+
+@pytest.fixture
 def folder(environment: dict[str, str]) -> Path:
     return Path(environment["ISSUER_KEY_FOLDER"])
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.builders import settings_for
-from tests.conftest import Initialized, copied_issuer
+from tests.issuers import Initialized, Templates, without_resources
 from tests.mail.sending import sending_through
 from tests.mail.smtp_server import SmtpReceiver, smtp_server
 
@@ -24,14 +24,10 @@ def more_settings(receiver: SmtpReceiver) -> dict[str, str]:
 
 @pytest.fixture
 def opened(
-    database_kind: str,
-    request: pytest.FixtureRequest,
-    tmp_path: Path,
-    more_settings: dict[str, str],
+    templates: Templates, tmp_path: Path, more_settings: dict[str, str]
 ) -> Iterator[Initialized]:
     """A copy, with settings that do not matter where an issuer is initialised."""
-    template: Initialized = request.getfixturevalue(f"opened_{database_kind}")
-    with copied_issuer(template, tmp_path) as opened:
+    with templates.copy(without_resources, tmp_path) as opened:
         settings = opened.settings
         database_url = settings.effective_database_url
         yield Initialized(

@@ -14,6 +14,7 @@ from issuer.manifest import Applied, ManifestPlan, apply, plan, read
 from issuer.users.passwords import Passwords
 from tests.builders import OPERATOR, PASSWORD, URL, Credentials, Deployment
 from tests.drivers import TokenDriver
+from tests.issuers import Arrange, with_my_os
 from tests.manifest.declaring import declare, exported, planned
 
 SECTIONS = ("audiences", "trusted-issuers", "roles", "clients", "users", "groups")
@@ -176,9 +177,9 @@ PRIVILEGED = {
 }  # fmt: skip
 
 
-@pytest.fixture
-def privileged(deployment: Deployment) -> Deployment:
-    """Resources that hold rights at the issuer, and resources that do not."""
+def with_privileged(deployment: Deployment) -> None:
+    """`my-os`, resources that hold rights at the issuer, and resources that do not."""
+    with_my_os(deployment)
     deployment.role("key-readers", ["issuer:keys:read"])
     deployment.role("plain", ["agents:run"])
     deployment.client("by-role", roles=["key-readers"])
@@ -188,6 +189,15 @@ def privileged(deployment: Deployment) -> Deployment:
     deployment.user("bob", id="bob")
     deployment.group("plain")
     deployment.group("readers", ["alice"], ["key-readers"])
+
+
+@pytest.fixture
+def arrange(request: pytest.FixtureRequest) -> Arrange:
+    return with_privileged if "privileged" in request.fixturenames else with_my_os
+
+
+@pytest.fixture
+def privileged(deployment: Deployment) -> Deployment:
     return deployment
 
 

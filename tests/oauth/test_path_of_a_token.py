@@ -17,8 +17,8 @@ from starlette.types import Message
 
 import issuer
 from tests.builders import Credentials, Deployment, FakeClock
-from tests.conftest import Initialized, copied_issuer, running
 from tests.drivers import TokenDriver
+from tests.issuers import Templates, running, without_resources
 
 SOURCE = Path(issuer.__file__).parent
 PAGE = SOURCE.parent / "docs" / "architecture.md"
@@ -64,10 +64,10 @@ def calls() -> Iterator[Calls]:
 
 
 def test_the_path_of_a_token_is_documented_and_short(
-    calls: Calls, opened_sqlite: Initialized, tmp_path: Path
+    calls: Calls, sqlite_templates: Templates, tmp_path: Path
 ):
     with (
-        copied_issuer(opened_sqlite, tmp_path) as opened,
+        sqlite_templates.copy(without_resources, tmp_path) as opened,
         running(opened, FakeClock()) as deployment,
     ):
         deployment.role("runner", ["agents:run"])

@@ -7,15 +7,16 @@ import pytest
 from pydantic import SecretStr
 
 from tests.builders import Deployment, FakeClock
-from tests.conftest import Initialized, copied_issuer, running
+from tests.issuers import Templates, running, without_resources
 from tests.prometheus.scraper import TOKEN, Scraper
 
 
 @pytest.fixture(scope="module")
 def measured(
-    opened_sqlite: Initialized, tmp_path_factory: pytest.TempPathFactory
+    sqlite_templates: Templates, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Deployment]:
-    with copied_issuer(opened_sqlite, tmp_path_factory.mktemp("measured")) as copied:
+    folder = tmp_path_factory.mktemp("measured")
+    with sqlite_templates.copy(without_resources, folder) as copied:
         settings = copied.settings.model_copy(update={"metrics_token": SecretStr(TOKEN)})
         with running(replace(copied, settings=settings), FakeClock()) as deployment:
             yield deployment

@@ -26,8 +26,8 @@ from issuer.database.tables import RevokedPrincipalRow
 from issuer.roles import Assignment
 from issuer.scopes import covers
 from tests.builders import Credentials, Deployment, FakeClock
-from tests.conftest import Initialized, running, served
 from tests.drivers import TokenAnswer, TokenDriver
+from tests.issuers import Initialized, running, served
 from tests.revocations.feed import Feed
 
 LIFETIME = timedelta(minutes=15)

@@ -8,8 +8,8 @@ import pytest
 
 from issuer.sign_in.authorization_request import ConsentNeeded, SignInNeeded
 from tests.builders import PASSWORD, URL, Deployment, FakeClock
-from tests.conftest import Initialized, served
 from tests.drivers import TokenDriver
+from tests.issuers import Initialized, served
 from tests.sign_in.authorizing import BROWSER, CALLBACK, GRANTS, App, returned, sign_in
 from tests.sign_in.devices import GRANTS as DEVICE_GRANTS
 from tests.sign_in.devices import DeviceClient, allows, asked

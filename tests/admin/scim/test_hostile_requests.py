@@ -59,9 +59,9 @@ def test_no_body_is_an_unexpected_error(
     if method == "POST":
         path = f"/{kind}"
     elif kind == "Users":
-        path = f"/Users/{shared.user(f'user-{next(shared._numbers)}', password=None)}"
+        path = f"/Users/{shared.user(shared.next_id('user'), password=None)}"
     else:
-        path = f"/Groups/{shared.group(f'group-{next(shared._numbers)}')}"
+        path = f"/Groups/{shared.group(shared.next_id('group'))}"
     content = json.dumps(body).encode()
     answer = shared_scim(method, path, content=content)
     assert answer.status_code in {200, 201, 204, 400, 409}
@@ -131,7 +131,7 @@ def test_a_patch_has_at_most_a_hundred_operations(shared_scim: Scim, shared: Dep
 def test_operations_that_lead_nowhere_are_refused(
     shared_scim: Scim, shared: Deployment, operation: dict[str, Any], kind: str | None
 ):
-    user = shared.user(f"user-{next(shared._numbers)}", password=None)
+    user = shared.user(shared.next_id("user"), password=None)
     answer = shared_scim.patch(f"/Users/{user}", operation)
     status, found = refused(answer)
     assert (status, found if kind else None) == (400, kind)
@@ -157,7 +157,7 @@ def test_operations_that_lead_nowhere_are_refused(
 def test_operations_on_groups_that_lead_nowhere_are_refused(
     shared_scim: Scim, shared: Deployment, operation: dict[str, Any], kind: str
 ):
-    group = shared.group(f"group-{next(shared._numbers)}")
+    group = shared.group(shared.next_id("group"))
     assert refused(shared_scim.patch(f"/Groups/{group}", operation)) == (400, kind)
 
 

@@ -29,9 +29,10 @@ from tests.escalation import (
     ROLES,
     TRUSTED_ISSUERS,
     USERS,
-    privileged_resources,
+    with_privileged_resources,
 )
 from tests.inspection.fake_agentos import inspectable
+from tests.issuers import Arrange
 from tests.sign_in.authorizing import CALLBACK, sign_in
 from tests.sign_in.people import People
 from tests.trusting import OtherIssuer, trust
@@ -198,8 +199,12 @@ READING: list[tuple[str, dict[str, str]]] = [
 
 
 @pytest.fixture
+def arrange() -> Arrange:
+    return with_privileged_resources
+
+
+@pytest.fixture
 def issuer(deployment: Deployment, clock: FakeClock) -> Iterator[Deployment]:
-    privileged_resources(deployment)
     deployment.client("disabled", disabled=True)
     deployment.user("dora", id="dora", disabled=True)
     people = People(deployment, clock)
