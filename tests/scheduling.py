@@ -13,6 +13,8 @@ DATABASES = ("database_kind", "issuer", "shared")
 # With PostgreSQL these tests are slow: what they are about does the same with either database.
 ON_POSTGRESQL_SLOW = (
     "tests/admin/",
+    "tests/authority/test_accounts_elsewhere.py",
+    "tests/authority/test_waiting_for_rights.py",
     "tests/cli/",
     "tests/clients/test_documents.py",
     "tests/journeys/test_generated_requests.py",

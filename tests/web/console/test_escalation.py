@@ -119,10 +119,17 @@ def test_each_way_is_tried_where_the_console_has_a_screen_for_it(issuer: Deploym
 
 
 OPEN_NO_PAGE = {"issuer:clients:register", "issuer:scim", "issuer:usage:report"}
+WIDEST = "issuer:clients:write"
 NO_CONSOLE = "The console is for administrators"
 
 
-@pytest.mark.parametrize("scope", sorted(ALL_BUT_ADMIN))
+@pytest.mark.parametrize(
+    "scope",
+    [
+        pytest.param(scope, marks=[] if scope in OPEN_NO_PAGE | {WIDEST} else pytest.mark.slow)
+        for scope in sorted(ALL_BUT_ADMIN)
+    ],
+)
 def test_no_single_scope_leads_to_another_right_at_the_issuer(issuer: Deployment, scope: str):
     browser = person(issuer, f"only-{scope.replace(':', '-')}", [scope])
     before = stored(issuer)
