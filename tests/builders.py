@@ -107,8 +107,6 @@ class Deployment:
         self.admin = admin
         self._http = http
         self.ids_taken = ids_taken
-        self.arranged: Any = None
-        """What the function that arranged it returned."""
 
     @contextmanager
     def changing(self) -> Iterator[UnitOfWork]:

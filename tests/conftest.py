@@ -142,44 +142,36 @@ def settings(tmp_path: Path, migrated_database_url: str, more_settings: dict[str
 
 
 @pytest.fixture
-def opened(
-    templates: Templates, tmp_path: Path, more_settings: dict[str, str]
-) -> Iterator[Initialized]:
-    """An initialised issuer that no other test sees, without resources."""
-    if more_settings:
-        with copied(templates.migrated, tmp_path) as url:
-            settings = settings_for(tmp_path / "data", url, **more_settings)
-            yield Initialized(settings, initialised(settings, FakeClock()))
-        return
-    with templates.copy(without_resources, tmp_path) as opened:
-        yield opened
-
-
-@pytest.fixture
 def arrange() -> Arrange:
     """What `deployment` has from the beginning; a module or folder may replace it."""
     return with_my_os
 
 
 @pytest.fixture
-def deployment(
+def opened(
     templates: Templates,
     arrange: Arrange,
     more_settings: dict[str, str],
-    clock: FakeClock,
     tmp_path: Path,
     request: pytest.FixtureRequest,
-) -> Iterator[Deployment]:
-    """A running issuer with an audience `my-os`, its server reachable through `http`."""
+) -> Iterator[Initialized]:
+    """An initialised issuer that no other test sees: that of `deployment`, or without resources."""
     if more_settings:
-        with served(request.getfixturevalue("opened"), clock) as deployment:
-            arrange(deployment)
-            yield deployment
+        with copied(templates.migrated, tmp_path) as url:
+            settings = settings_for(tmp_path / "data", url, **more_settings)
+            yield Initialized(settings, initialised(settings, FakeClock()))
         return
-    with (
-        templates.copy(arrange, tmp_path) as opened,
-        served(opened, clock) as deployment,
-    ):
+    is_served = "deployment" in request.fixturenames
+    with templates.copy(arrange if is_served else without_resources, tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture
+def deployment(opened: Initialized, arrange: Arrange, clock: FakeClock) -> Iterator[Deployment]:
+    """A running issuer with an audience `my-os`, its server reachable through `http`."""
+    with served(opened, clock) as deployment:
+        if opened.arranged_by is not arrange:
+            arrange(deployment)
         yield deployment
 
 

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from starlette.testclient import TestClient
 
@@ -16,22 +15,22 @@ from issuer.settings import Settings
 from tests.builders import Credentials, Deployment, FakeClock, initialised, settings_for
 from tests.databases import copied
 
-# Creates resources. Its result is `Deployment.arranged` of each copy.
-Arrange = Callable[[Deployment], Any]
-
-
-@dataclass(frozen=True)
-class Initialized:
-    """An initialised issuer: the result of what arranged it, and how many ids that took."""
-
-    settings: Settings
-    admin: Credentials
-    arranged: Any = None
-    ids_taken: int = 0
+# Creates resources.
+Arrange = Callable[[Deployment], None]
 
 
 def without_resources(_: Deployment) -> None:
     """As `issuer init` leaves it."""
+
+
+@dataclass(frozen=True)
+class Initialized:
+    """An initialised issuer, what arranged it, and how many ids that took."""
+
+    settings: Settings
+    admin: Credentials
+    arranged_by: Arrange = without_resources
+    ids_taken: int = 0
 
 
 def with_my_os(deployment: Deployment) -> None:
@@ -69,9 +68,9 @@ class Templates:
         new = self._stack.enter_context(self.copy(without_resources, folder))
         composition = compose(new.settings, FakeClock())
         deployment = Deployment(composition, new.admin)
-        arranged = arrange(deployment)
+        arrange(deployment)
         composition.database.dispose()
-        return replace(new, arranged=arranged, ids_taken=deployment.ids_taken)
+        return replace(new, arranged_by=arrange, ids_taken=deployment.ids_taken)
 
 
 @contextmanager
@@ -96,9 +95,7 @@ def served(opened: Initialized, clock: FakeClock) -> Iterator[Deployment]:
     app = create_app(composition)
     with TestClient(app, base_url=opened.settings.url) as http:
         composition.keys.rotator.stop()  # `Deployment.wait` runs it, and nothing at the same time
-        deployment = Deployment(composition, opened.admin, http, ids_taken=opened.ids_taken)
-        deployment.arranged = opened.arranged
-        yield deployment
+        yield Deployment(composition, opened.admin, http, ids_taken=opened.ids_taken)
     # FastAPI keeps functions of each app until the process ends, and they refer to the app:
     # thousands of them would stay in memory.
     if app.rest.built is not None:

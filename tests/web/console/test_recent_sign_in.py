@@ -32,7 +32,7 @@ from tests.escalation import (
     with_privileged_resources,
 )
 from tests.inspection.fake_agentos import inspectable
-from tests.issuers import Arrange
+from tests.issuers import Arrange, with_my_os
 from tests.sign_in.authorizing import CALLBACK, sign_in
 from tests.sign_in.people import People
 from tests.trusting import OtherIssuer, trust
@@ -199,8 +199,8 @@ READING: list[tuple[str, dict[str, str]]] = [
 
 
 @pytest.fixture
-def arrange() -> Arrange:
-    return with_privileged_resources
+def arrange(request: pytest.FixtureRequest) -> Arrange:
+    return with_privileged_resources if "issuer" in request.fixturenames else with_my_os
 
 
 @pytest.fixture
