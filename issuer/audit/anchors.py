@@ -1,6 +1,6 @@
 """Verifying the checkpoints, and what they say about the rows."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeAlias
@@ -84,14 +84,22 @@ def anchored(
         anchors.until = statements[-1].made_at
     known = {row.number: row.token for row in rows}
     anchors.missing = _find_missing(known, kept, read, statements, pruned)
+    anchors.named = _named_heads(statements, anchors.starts)
+    return anchors
+
+
+def _named_heads(
+    statements: Iterable[Statement], starts: Mapping[str, ChainHead]
+) -> dict[str, list[CheckpointedHead]]:
+    """By chain, the heads that checkpoints name after its start, in order of `seq`."""
+    heads: dict[str, list[CheckpointedHead]] = {}
     for statement in statements:
         for chain, end in statement.ends.items():
-            if end.seq > anchors.starts.get(chain, ChainHead()).seq:
-                named = CheckpointedHead(end, statement.number)
-                anchors.named.setdefault(chain, []).append(named)
-    for ends in anchors.named.values():
-        ends.sort(key=lambda named: named.end.seq)
-    return anchors
+            if end.seq > starts.get(chain, ChainHead()).seq:
+                heads.setdefault(chain, []).append(CheckpointedHead(end, statement.number))
+    for of_chain in heads.values():
+        of_chain.sort(key=lambda head: head.end.seq)
+    return heads
 
 
 def _check_row(row: AuditCheckpointRow, key: ChainKey, read: Read) -> Statement:

@@ -59,14 +59,16 @@ class EventFilter(BaseModel):
         self, event: "AuditEvent", actors: Collection[str], targets: Collection[str]
     ) -> bool:
         """Whether the event matches; of the ids that `actor` and `target` stand for."""
-        return (
-            (self.actor is None or event.actor in actors)
-            and self.action in {None, event.action}
-            and self.address in {None, event.address}
-            and self.outcome in {None, event.outcome}
-            and (self.target is None or event.target in targets)
-            and (self.since is None or event.at >= self.since)
-            and (self.until is None or event.at < self.until)
+        return all(
+            (
+                self.actor is None or event.actor in actors,
+                self.action in {None, event.action},
+                self.address in {None, event.address},
+                self.outcome in {None, event.outcome},
+                self.target is None or event.target in targets,
+                self.since is None or event.at >= self.since,
+                self.until is None or event.at < self.until,
+            )
         )
 
 
@@ -179,7 +181,7 @@ class AuditLog:
                 groups = select(GroupRow.id, GroupRow.name).where(GroupRow.id.in_(part))
                 named = self._session.execute(groups)
                 found |= {key: f"{name} ({key})" for key, name in named if key != name}
-        folded = {fold_id(name) for name in found.values()}
+        folded = {*map(fold_id, found.values())}
         known = select(PrincipalRow.folded_id)
         parts = (known.where(PrincipalRow.folded_id.in_(part)) for part in in_parts(folded))
         taken = {each for part in parts for each in self._session.scalars(part)}

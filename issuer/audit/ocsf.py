@@ -63,7 +63,7 @@ def as_ocsf(event: AuditEvent) -> dict[str, Any]:
         "metadata": _metadata(event),
         "actor": {"user": {"uid": event.actor}} if event.actor else None,
         "src_endpoint": _endpoint(event.address),
-        **_of_the_class(ocsf_class, event),
+        **_MEMBERS_OF.get(ocsf_class.name, _user)(event, event.target or event.actor or _UNKNOWN),
         "unmapped": {"details": event.details, "hash": event.hash, "id": event.id},
     }
     return {name: value for name, value in members.items() if value is not None}
@@ -103,22 +103,41 @@ def _endpoint(address: str | None) -> dict[str, str] | None:
     return {"name": address} if "/" in address else {"ip": address}
 
 
-def _of_the_class(ocsf_class: OcsfClass, event: AuditEvent) -> dict[str, Any]:
-    target = event.target or event.actor or _UNKNOWN
-    if ocsf_class is ENTITY_MANAGEMENT:
-        return {"entity": {"uid": target, "type": event.action.partition(".")[0], "type_id": 99}}
-    if ocsf_class is API_ACTIVITY:
-        return {
-            "api": {"operation": event.action},
-            "actor": {"user": {"uid": event.actor or _UNKNOWN}},
-            "src_endpoint": _endpoint(event.address) or {"name": _UNKNOWN},
-        }
-    if ocsf_class is GROUP_MANAGEMENT:
-        member = event.details.get("user_id")
-        return {"group": {"uid": target}} | ({"user": {"uid": member}} if member else {})
-    members: dict[str, Any] = {"user": {"uid": target}}
-    if ocsf_class is USER_ACCESS:
-        members["privileges"] = [str(event.details.get("role"))]
-    if ocsf_class is AUTHENTICATION:
-        members["service"] = {"name": str(event.details.get("audience") or "issuer")}
-    return members
+def _user(_: AuditEvent, target: str) -> dict[str, Any]:
+    return {"user": {"uid": target}}
+
+
+def _access(event: AuditEvent, target: str) -> dict[str, Any]:
+    return {"user": {"uid": target}, "privileges": [str(event.details.get("role"))]}
+
+
+def _sign_in(event: AuditEvent, target: str) -> dict[str, Any]:
+    service = str(event.details.get("audience") or "issuer")
+    return {"user": {"uid": target}, "service": {"name": service}}
+
+
+def _entity(event: AuditEvent, target: str) -> dict[str, Any]:
+    return {"entity": {"uid": target, "type": event.action.partition(".")[0], "type_id": 99}}
+
+
+def _api(event: AuditEvent, _: str) -> dict[str, Any]:
+    return {
+        "api": {"operation": event.action},
+        "actor": {"user": {"uid": event.actor or _UNKNOWN}},
+        "src_endpoint": _endpoint(event.address) or {"name": _UNKNOWN},
+    }
+
+
+def _group(event: AuditEvent, target: str) -> dict[str, Any]:
+    member = event.details.get("user_id")
+    return {"group": {"uid": target}} | ({"user": {"uid": member}} if member else {})
+
+
+# What only events of a class have, of their target.
+_MEMBERS_OF = {
+    USER_ACCESS.name: _access,
+    AUTHENTICATION.name: _sign_in,
+    ENTITY_MANAGEMENT.name: _entity,
+    API_ACTIVITY.name: _api,
+    GROUP_MANAGEMENT.name: _group,
+}

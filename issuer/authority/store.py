@@ -100,15 +100,14 @@ class AuthorityStore:
 
         It must be as old as `since`.
         """
-        user = self._session.get(UserRow, principal_id)
-        client = None if user else self._session.get(ClientRow, principal_id)
-        row = user or client
+        row = self._session.get(UserRow, principal_id) or self._session.get(ClientRow, principal_id)
         if row is None or row.disabled or (since is not None and row.created_at > since):
             return frozenset()
-        if client and self._own not in {each.audience_id for each in client.audiences}:
-            return frozenset()
-        now = self._clock()
-        direct, _ = client.scopes_at(now) if client else ([], {})
+        now, direct = self._clock(), list[str]()
+        if isinstance(row, ClientRow):
+            if self._own not in {each.audience_id for each in row.audiences}:
+                return frozenset()
+            direct, _ = row.live_scopes(now)
         held = [*direct, *self.scopes_by_role(fold_id(principal_id), is_live(now))]
         return counting_at(held, own_audience=True)
 

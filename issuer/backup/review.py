@@ -1,6 +1,6 @@
 """What an operator has to look at after a restore: what was undone, counted in the archive."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 from pydantic import BaseModel
@@ -76,18 +76,8 @@ def reminders(
             " `issuer key revoke KID`.",
         ),
     ]
-    for kind, ids in (revoked.principals if revoked else {}).items():
-        sentence = (
-            f"{_KINDS[kind]} all of whose tokens were revoked since: {len(ids)}. They may have"
-            " been disabled, changed or deleted then: do it again."
-        )
-        what, named = f"revoked_{kind}", [_name_of(each, names) for each in ids]
-        found.append(Reminder(what=what, count=len(ids), names=named, sentence=sentence))
-    for whats, verb in _COUNTED.items():
-        numbers = {what: counted[what] for what in whats}
-        listed = ", ".join(f"{what.replace('_', ' ')}: {n}" for what, n in numbers.items() if n)
-        sentence = f"{listed[:1].upper()}{listed[1:]}. {verb}"
-        found.append(Reminder(what=whats[0], count=sum(numbers.values()), sentence=sentence))
+    found += _of_principals(revoked.principals if revoked else {}, names)
+    found += _of_rows(counted)
     event, checkpoint = counted["last_event"], counted["last_checkpoint"]
     sentence = (
         f"Audit events after {event} and checkpoints after {checkpoint} are lost, and their"
@@ -98,5 +88,21 @@ def reminders(
     return [each for each in found if each.count]
 
 
-def _name_of(key: str, names: Mapping[str, str]) -> str:
-    return f"{names[key]} ({key})" if key in names else key
+def _of_principals(
+    revoked: Mapping[str, Sequence[str]], names: Mapping[str, str]
+) -> Iterator[Reminder]:
+    for kind, ids in revoked.items():
+        sentence = (
+            f"{_KINDS[kind]} all of whose tokens were revoked since: {len(ids)}. They may have"
+            " been disabled, changed or deleted then: do it again."
+        )
+        named = [f"{names[key]} ({key})" if key in names else key for key in ids]
+        yield Reminder(what=f"revoked_{kind}", count=len(ids), names=named, sentence=sentence)
+
+
+def _of_rows(counted: Mapping[str, int]) -> Iterator[Reminder]:
+    for whats, verb in _COUNTED.items():
+        numbers = {what: counted[what] for what in whats}
+        listed = ", ".join(f"{what.replace('_', ' ')}: {n}" for what, n in numbers.items() if n)
+        sentence = f"{listed[:1].upper()}{listed[1:]}. {verb}"
+        yield Reminder(what=whats[0], count=sum(numbers.values()), sentence=sentence)

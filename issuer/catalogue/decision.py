@@ -128,12 +128,7 @@ def _answer(questions: list[Need | ListFilter], held: list[HeldScope]) -> Decisi
     required = _least(question.narrowest for question in questions)
     unmet = [question for question in questions if not question.granted_by(held)]
     if unmet:
-        lacking = _least(question.lacking(held) for question in unmet)
-        reason = why_refused("AgentOS", required, [question.narrowest for question in unmet])
-        if isinstance(unmet[0], ListFilter):
-            resource, action = unmet[0].resource, unmet[0].actions[0]
-            reason = f"The list shows only the {resource} held for {action}, and none is."
-        return Decision(False, required, (), None, reason, lacking)
+        return _refuse(required, unmet, held)
     by = without_repeats(scope for question in questions for scope in question.granted_by(held))
     shown = [question.shows(held) for question in questions if isinstance(question, ListFilter)]
     listing = shown[0] if shown else None
@@ -141,6 +136,17 @@ def _answer(questions: list[Need | ListFilter], held: list[HeldScope]) -> Decisi
     if isinstance(listing, frozenset):
         reason = f"The list shows only what is held: {', '.join(sorted(listing))}."
     return Decision(True, required, by, listing, reason, ())
+
+
+def _refuse(
+    required: tuple[str, ...], unmet: list[Need | ListFilter], held: list[HeldScope]
+) -> Decision:
+    lacking = _least(question.lacking(held) for question in unmet)
+    reason = why_refused("AgentOS", required, [question.narrowest for question in unmet])
+    if isinstance(unmet[0], ListFilter):
+        resource, action = unmet[0].resource, unmet[0].actions[0]
+        reason = f"The list shows only the {resource} held for {action}, and none is."
+    return Decision(False, required, (), None, reason, lacking)
 
 
 def without_repeats(scopes: Iterable[str]) -> tuple[str, ...]:

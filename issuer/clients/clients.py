@@ -284,7 +284,7 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
                 self._delete_secret(secret)
 
     def _delete_expired_scopes_of(self, row: ClientRow) -> None:
-        scopes, ends = row.scopes_at(self._clock())
+        scopes, ends = row.live_scopes(self._clock())
         if len(ends) == len(row.scope_expiries):
             return
         self._store.set_scope_expiries(row, ends)
@@ -317,7 +317,7 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
         require_https(member, issuer, own)
 
     def _related(self, row: ClientRow) -> dict[str, Any]:
-        scopes, ends = row.scopes_at(self._clock())
+        scopes, ends = row.live_scopes(self._clock())
         return {
             "scopes": scopes,
             "scopes_expire_at": ends,

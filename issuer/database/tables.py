@@ -401,7 +401,7 @@ class ClientRow(Versioned, SeenByDirectory, Base, table="clients"):
         primaryjoin="foreign(AssignmentRow.folded_id) == ClientRow.folded_id", viewonly=True
     )
 
-    def scopes_at(self, now: datetime) -> tuple[list[str], dict[str, datetime]]:
+    def live_scopes(self, now: datetime) -> tuple[list[str], dict[str, datetime]]:
         """The client's own scopes that have not ended, and the ends of those that have one."""
         ends = {each.scope: each.expires_at for each in self.scope_expiries}
         return live_scopes(self.scopes or (), ends, now)

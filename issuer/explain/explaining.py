@@ -7,7 +7,7 @@ issuer's own audience with that of the admin API.
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from itertools import product
+from itertools import chain, product
 from typing import Any, NamedTuple, Self
 
 from pydantic import Field, model_validator
@@ -71,9 +71,10 @@ class Subject(Fields):
     def _names_a_subject(self) -> Self:
         if self.on_behalf_of is not None and (self.client_id is None or self.user_id or self.token):
             raise ValueError("name only a client_id with on_behalf_of")
-        if self.token is not None and (self.client_id or self.user_id):
+        names_principal = any((self.client_id, self.user_id))
+        if self.token is not None and names_principal:
             raise ValueError("name a token, or a client and a user, not both")
-        if not (self.token or self.client_id or self.user_id):
+        if not (self.token or names_principal):
             raise ValueError("name a client_id, a user_id or a token")
         return self
 
@@ -192,12 +193,18 @@ class _Delegation:
     through: ClientRecord | None
     origin: AudienceRecord
     audience: AudienceRecord
-    lacking_rule: LackingRule | None
     refusal: str
 
     @property
+    def lacking_rule(self) -> LackingRule | None:
+        rule = MayAct(self.origin.id, self.audience.id)
+        is_own = self.origin.is_own or self.audience.is_own
+        return None if is_own or rule in self.client.may_act else LackingRule(self.client, rule)
+
+    @property
     def lacking_grant(self) -> ClientRecord | None:
-        return None if _may_exchange(self.client) else self.client
+        may_exchange = GrantType.TOKEN_EXCHANGE in self.client.grant_types
+        return None if may_exchange else self.client
 
     @property
     def authorization(self) -> Authorization:
@@ -212,8 +219,8 @@ class _Delegation:
     @property
     def ends(self) -> tuple[tuple[_Known, AudienceRecord], ...]:
         """Principals whose rights count, with the audience at which they do."""
-        acting, told = _Known(self.client, self.user), _Known(self.through, self.user)
-        return (acting, self.audience), (told, self.origin)
+        actor, subject = _Known(self.client, self.user), _Known(self.through, self.user)
+        return (actor, self.audience), (subject, self.origin)
 
 
 @dataclass(frozen=True)
@@ -244,8 +251,8 @@ class Explainer:
             decision,
             tuple(sorted(held)),
             tuple(_sources(known, audience, decision.by)),
-            tuple(each for each in (known.client, known.user) if each and each.disabled),
-            tuple(holders_lacking(known.client, known.user, audience, decision.smallest_addition)),
+            _disabled_among(*known),
+            tuple(holders_lacking(*known, audience, decision.smallest_addition)),
         )
 
     def example_of(self, scope: str) -> tuple[str, str] | None:
@@ -299,26 +306,18 @@ class Explainer:
             decision = _refusal(decision, asked.refusal)
         for known, _ in asked.ends:
             decision = _of_the_active(known, decision)
-        principals = (asked.client, asked.user, asked.through)
+        by, addition = decision.by, decision.smallest_addition
+        sources = chain.from_iterable(_sources(known, at, by) for known, at in asked.ends)
+        lacking = chain.from_iterable(
+            holders_lacking(*known, at, addition) for known, at in asked.ends
+        )
         return Explanation(
             audience.id,
             decision,
             tuple(sorted(held)),
-            tuple(
-                dict.fromkeys(
-                    source
-                    for known, at in asked.ends
-                    for source in _sources(known, at, decision.by)
-                )
-            ),
-            tuple(each for each in principals if each and each.disabled),
-            tuple(
-                lacking
-                for known, at in asked.ends
-                for lacking in holders_lacking(
-                    known.client, known.user, at, decision.smallest_addition
-                )
-            ),
+            tuple(dict.fromkeys(sources)),
+            _disabled_among(asked.client, asked.user, asked.through),
+            tuple(lacking),
             asked.lacking_rule,
             asked.lacking_grant,
         )
@@ -326,49 +325,46 @@ class Explainer:
     def _delegation(self, subject: Subject) -> _Delegation:
         """The delegation that is asked about; `refusal` also where the user did not allow it."""
         assert subject.on_behalf_of is not None
-        told = subject.on_behalf_of
-        acting = self._known(Subject(client_id=subject.client_id))
-        through, user = self._known(Subject(client_id=told.client_id, user_id=told.user_id))
-        client = acting.client
+        delegator = subject.on_behalf_of
+        actor = self._known(Subject(client_id=subject.client_id))
+        through, user = self._known(
+            Subject(client_id=delegator.client_id, user_id=delegator.user_id)
+        )
+        client = actor.client
         assert client is not None
         assert user is not None
-        audience = self._audience(acting, subject.audience)
+        audience = self._audience(actor, subject.audience)
         try:
-            origin = self._audience(_Known(through, user), told.audience)
+            origin = self._audience(_Known(through, user), delegator.audience)
         except InvalidField as error:
             raise InvalidField("on_behalf_of.audience", error.problems[0][1]) from None
-        rule = MayAct(origin.id, audience.id)
-        lacking, refusal = None, ""
-        if origin.is_own or audience.is_own:
-            refusal = "No client acts at the issuer itself for people, or for people from there."
-        elif rule not in client.may_act:
-            lacking = LackingRule(client, rule)
-            refusal = (
-                f"{client.client_id} may not act at {audience.id} for people from {origin.id}."
-            )
-        elif not _may_exchange(client):
-            grant_type = GrantType.TOKEN_EXCHANGE.short
-            refusal = f"{client.client_id} does not have the grant type {grant_type}."
-        elif through and not self._is_allowed(user, through, origin, client, audience):
-            refusal = (
-                f"{user.username} has not allowed {client.client_id} to act at {audience.id}:"
-                f" {through.client_id} must ask again."
-            )
-        return _Delegation(client, user, through, origin, audience, lacking, refusal)
+        asked = _Delegation(client, user, through, origin, audience, refusal="")
+        return replace(asked, refusal=self._why_refused(asked))
 
-    def _is_allowed(
-        self,
-        user: UserRecord,
-        through: ClientRecord,
-        origin: AudienceRecord,
-        client: ClientRecord,
-        audience: AudienceRecord,
-    ) -> bool:
-        acting = ActingClient(client.client_id, audience.id)
-        asked = ActingFor(user.id, through, origin.id, acting)
+    def _why_refused(self, asked: _Delegation) -> str:
+        """A sentence; empty if the client may act for the user."""
+        client, user, through = asked.client, asked.user, asked.through
+        audience, origin = asked.audience, asked.origin
+        if origin.is_own or audience.is_own:
+            return "No client acts at the issuer itself for people, or for people from there."
+        if asked.lacking_rule:
+            return f"{client.client_id} may not act at {audience.id} for people from {origin.id}."
+        if asked.lacking_grant:
+            grant_type = GrantType.TOKEN_EXCHANGE.short
+            return f"{client.client_id} does not have the grant type {grant_type}."
+        if through is None:
+            return ""
+        actor = ActingClient(client.client_id, audience.id)
         with self.database.reading() as session:
-            (is_allowed,) = check_may_act(session.connection(), [asked])
-        return is_allowed
+            (is_allowed,) = check_may_act(
+                session.connection(), [ActingFor(user.id, through, origin.id, actor)]
+            )
+        if is_allowed:
+            return ""
+        return (
+            f"{user.username} has not allowed {client.client_id} to act at {audience.id}:"
+            f" {through.client_id} must ask again."
+        )
 
     def _decide(self, audience_id: str, held: frozenset[str], question: Question) -> Decision:
         if audience_id == self.own_api.audience:
@@ -402,8 +398,10 @@ class Explainer:
         raise InvalidField("audience", why)
 
 
-def _may_exchange(client: ClientRecord) -> bool:
-    return GrantType.TOKEN_EXCHANGE in client.grant_types
+def _disabled_among(
+    *principals: ClientRecord | UserRecord | None,
+) -> tuple[ClientRecord | UserRecord, ...]:
+    return tuple(each for each in principals if each and each.disabled)
 
 
 def holders_lacking(

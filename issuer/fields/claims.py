@@ -4,6 +4,7 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Annotated, Any
 
 from pydantic import AfterValidator
@@ -12,7 +13,7 @@ from issuer.vocabulary import CLAIMS_OF_THE_TOKEN, CLAIMS_THAT_CHANGE_A_TOKEN
 
 MAX_CLAIM_BYTES = 4096
 _DEEPEST_CLAIM = 8
-_SURROGATE = re.compile("[\ud800-\udfff]")
+_NUL_OR_SURROGATE = re.compile("[\0\ud800-\udfff]")
 _LARGEST_INTEGER = 2**53 - 1  # RFC 7493 §2.2: what every JSON reader keeps exact
 
 
@@ -34,18 +35,15 @@ def require_portable(value: object, depth: int = 0) -> None:
         raise ValueError(f"may be nested at most {_DEEPEST_CLAIM} deep")
     match value:
         case str():
-            if "\0" in value or _SURROGATE.search(value):
+            if _NUL_OR_SURROGATE.search(value):
                 raise ValueError("may not hold NUL or unpaired surrogates")
-        case bool() | None:
-            pass
         case int() if abs(value) > _LARGEST_INTEGER:
             raise ValueError("may not hold an integer beyond 2^53-1, which readers would round")
         case float() if not math.isfinite(value):
             raise ValueError("may not hold NaN or infinity")
         case Mapping():
-            for name, member in value.items():
-                require_portable(name, depth + 1)
-                require_portable(member, depth + 1)
+            for part in chain.from_iterable(value.items()):
+                require_portable(part, depth + 1)
         case Sequence():
             for member in value:
                 require_portable(member, depth + 1)

@@ -37,16 +37,22 @@ def checked(uri: str) -> str:
         _ = parts.port, parts.hostname
     except ValueError:
         raise ValueError("is not a valid URI") from None
-    if "@" in parts.netloc:
-        raise ValueError("may not have user information")
-    if not uri.startswith(f"{parts.scheme}:"):
-        raise ValueError("must have its scheme in lower case")
-    if parts.scheme in {"https", "http"} and not parts.hostname:
-        raise ValueError("must name a host")
-    if parts.scheme == "http" and parts.hostname not in LOOPBACK:
-        raise ValueError("may be http on 127.0.0.1, [::1] and localhost only; use https")
-    if not parts.scheme or parts.scheme in _NOT_OF_APPLICATIONS:
-        raise ValueError("must begin with https:// or the scheme of an application")
+    scheme, host = parts.scheme, parts.hostname
+    for is_wrong, problem in (
+        ("@" in parts.netloc, "may not have user information"),
+        (not uri.startswith(f"{scheme}:"), "must have its scheme in lower case"),
+        (scheme in {"https", "http"} and not host, "must name a host"),
+        (
+            scheme == "http" and host not in LOOPBACK,
+            "may be http on 127.0.0.1, [::1] and localhost only; use https",
+        ),
+        (
+            scheme in {"", *_NOT_OF_APPLICATIONS},
+            "must begin with https:// or the scheme of an application",
+        ),
+    ):
+        if is_wrong:
+            raise ValueError(problem)
     return uri
 
 

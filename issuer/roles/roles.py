@@ -1,5 +1,6 @@
 """The models of a role, and the rules for roles."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -49,10 +50,8 @@ class Roles(Collection[RoleRow, RoleFields, Role]):
         mapped = assignments.providers_of(row.name, None if cascade else _MAX_NAMED)
         holders = assignments.principals_assigned(row.name, "", _MAX_NAMED)
         providers = sorted({mapping.issuer_id for mapping in mapped})
-        if (holders or mapped) and not cascade:
-            groups = self._store.group_names(holders)
-            named = [f"group {groups[each]}" if each in groups else each for each in holders]
-            raise InUse("role", row.name, named + [f"trusted issuer {each}" for each in providers])
+        if not cascade:
+            self._require_unused(row.name, holders, providers)
         losing = assignments.users_inheriting(row.name)  # as where a group loses the role alone
         # Also what has ended.
         for each in (*self._store.assignments_of_role(row.name), *mapped):
@@ -61,3 +60,9 @@ class Roles(Collection[RoleRow, RoleFields, Role]):
         if not self._revocations.revoke_access_of(losing):
             details["access_tokens_revoked"] = False
         return details | ({"released": providers[:_MAX_NAMED]} if providers else {})
+
+    def _require_unused(self, name: str, holders: Sequence[str], providers: list[str]) -> None:
+        if holders or providers:
+            groups = self._store.group_names(holders)
+            named = [f"group {groups[each]}" if each in groups else each for each in holders]
+            raise InUse("role", name, named + [f"trusted issuer {each}" for each in providers])

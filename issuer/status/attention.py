@@ -45,14 +45,7 @@ def attention(status: ServerStatus, settings: Settings, now: datetime) -> Iterat
         if queue.tasks >= queue.max:
             problem = f"The queue {queue.name} is full: requests are refused."
             yield _of("queues", problem, "Add processes, or find what is slow.")
-    for key_set in status.key_sets:
-        # Anybody may name a key set that does not answer, where clients register themselves.
-        if key_set.of == OF_TRUSTED and key_set.problem is not None:
-            problem = f"{key_set.source}: {key_set.problem}"
-            yield _of("key sets", problem, "Check that this server reaches it.")
-    for provider in status.providers:
-        problem = f"{provider.issuer}: {provider.problem}"
-        yield _of("providers", problem, "Nobody signs in there. Check that this server reaches it.")
+    yield from _of_other_issuers(status)
     yield from _of_verifiers(status, now)
     for job in status.jobs:
         if job.is_failing:
@@ -97,6 +90,17 @@ def _bad(subject: str, findings: Iterable[Finding]) -> Iterator[Attention]:
     for each in findings:
         if each.verdict != OK:
             yield _of(subject, each.text, each.remedy)
+
+
+def _of_other_issuers(status: ServerStatus) -> Iterator[Attention]:
+    for key_set in status.key_sets:
+        # Anybody may name a key set that does not answer, where clients register themselves.
+        if key_set.of == OF_TRUSTED and key_set.problem is not None:
+            problem = f"{key_set.source}: {key_set.problem}"
+            yield _of("key sets", problem, "Check that this server reaches it.")
+    for provider in status.providers:
+        problem = f"{provider.issuer}: {provider.problem}"
+        yield _of("providers", problem, "Nobody signs in there. Check that this server reaches it.")
 
 
 def _of_verifiers(status: ServerStatus, now: datetime) -> Iterator[Attention]:

@@ -213,18 +213,19 @@ def of_issuers_of_people(
                 yield Finding(name, PROBLEM, str(error))
         if issuer.issuer == github.ISSUER:
             yield Finding(name, OK, "GitHub signs no tokens: there are no keys to fetch.")
-            continue
-        key_set = key_set_of(issuer.id)
-        if key_set is None:
-            yield Finding(name, OK, "Its keys are given here.")
-            continue
-        asyncio.run(key_set.fetch_keys(None))
-        state = key_set.state
-        if state is None or not state.keys:
-            cause = state.problem if state and state.problem else "there was no answer"
-            yield Finding(name, WARNING, f"Its keys cannot be fetched: {cause.rstrip('.')}.")
         else:
-            yield Finding(name, OK, f"Its keys are fetched: {len(state.keys)}.")
+            yield Finding(name, *_judge_keys(key_set_of(issuer.id)))
+
+
+def _judge_keys(key_set: "FollowedKeySet | None") -> tuple[str, str]:
+    if key_set is None:
+        return OK, "Its keys are given here."
+    asyncio.run(key_set.fetch_keys(None))
+    state = key_set.state
+    if state is not None and state.keys:
+        return OK, f"Its keys are fetched: {len(state.keys)}."
+    cause = state.problem if state and state.problem else "there was no answer"
+    return WARNING, f"Its keys cannot be fetched: {cause.rstrip('.')}."
 
 
 def of_only_way_in(issuers: Iterable[TrustedIssuerRecord], authority: Authority) -> Finding | None:

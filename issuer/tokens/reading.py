@@ -214,8 +214,8 @@ def held_by(
     longer use the audience; a token that is only for user info needs no audience.
     """
     audience = client.audiences.get(token.audience) if client else None
-    is_for_user_info = OPENID in token.openid_scopes and not token.scopes
-    if client is None or client.disabled or (audience is None and not is_for_user_info):
+    needs_audience = bool(token.scopes) or OPENID not in token.openid_scopes
+    if client is None or client.disabled or (audience is None and needs_audience):
         raise InvalidCredentials("the client is deleted or disabled, or lost the audience")
     if token.is_of_user and (user is None or user.disabled):
         raise InvalidCredentials("the user is deleted or disabled")

@@ -1,8 +1,9 @@
 """Used scopes in SQL: one row for each audience, subject, client, scope and day."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+from itertools import filterfalse
 from typing import NamedTuple, TypeAlias
 
 from sqlalchemy import ColumnElement, func, select, tuple_
@@ -104,24 +105,27 @@ class UsageStore(Statements):
         for key in sorted(counts):
             if key.has_id:
                 named[key.subject].append(key)
-        if not named:
+        free = self._free_places(of_day, named)
+        keys = [key for name, some in named.items() if len(some) > free[name] for key in some]
+        if not keys:
             return counts
-        row = UsedScopeRow
-        with_ids = (row.subject.in_(named), row.scope.like("%:%:%"))
-        stored = select(row.subject, func.count()).where(*of_day, *with_ids).group_by(row.subject)
-        free = dict.fromkeys(named, MOST_IDS_OF_SUBJECT)
-        free |= {name: MOST_IDS_OF_SUBJECT - n for name, n in self.session.execute(stored)}
-        beyond = [name for name, keys in named.items() if len(keys) > free[name]]
-        keys = [key for name in beyond for key in named[name]]
-        found, known = dict(counts), self._existing(of_day, keys) if keys else set()
-        for key in keys:
-            if key in known:
-                continue
+        found = dict(counts)
+        for key in filterfalse(self._existing(of_day, keys).__contains__, keys):
             free[key.subject] -= 1
             if free[key.subject] < 0:
                 numbers = zip(found.get(key.without_id, (0, 0)), found.pop(key), strict=True)
                 found[key.without_id] = [a + b for a, b in numbers]
         return found
+
+    def _free_places(self, of_day: _OfDay, subjects: Collection[str]) -> dict[str, int]:
+        """How many more rows of scopes with an id the day may have, by subject."""
+        free = dict.fromkeys(subjects, MOST_IDS_OF_SUBJECT)
+        if subjects:
+            row = UsedScopeRow
+            where = (*of_day, row.subject.in_(subjects), row.scope.like("%:%:%"))
+            stored = select(row.subject, func.count()).where(*where).group_by(row.subject)
+            free |= {name: MOST_IDS_OF_SUBJECT - n for name, n in self.session.execute(stored)}
+        return free
 
     def _existing(self, of_day: _OfDay, keys: Iterable[UsageKey]) -> set[UsageKey]:
         """The keys of which the day has rows."""

@@ -60,7 +60,7 @@ class Limit:
     lock: timedelta
     pauses: bool = True
 
-    def refused_until(self, tries: Tries, now: datetime) -> datetime:
+    def next_try_at(self, tries: Tries, now: datetime) -> datetime:
         """When a password may be tried next; not after `now` if one may be tried now."""
         current = self._current(tries, now)
         pause = self._pause(current.failed)
@@ -71,7 +71,7 @@ class Limit:
         """Whether a round or the allowance is used up; a pause between two attempts is no lock."""
         return self._lock_end(self._current(tries, now)) > now
 
-    def counted(self, tries: Tries, now: datetime) -> Tries:
+    def count(self, tries: Tries, now: datetime) -> Tries:
         """After one more attempt whose outcome is unknown: it counts as a failure."""
         current = self._current(tries, now)
         return Tries(
@@ -81,18 +81,18 @@ class Limit:
             max(current.spent_until, now) + self._interval,
         )
 
-    def failed(self, tries: Tries) -> Tries:
+    def fail(self, tries: Tries) -> Tries:
         """After a counted attempt has failed; no effect if its round has ended since."""
         return replace(tries, failed=min(tries.failed + 1, tries.tried))
 
-    def succeeded(self, tries: Tries) -> Tries:
+    def succeed(self, tries: Tries) -> Tries:
         """After a counted attempt succeeded: a new round, and the attempt is given back.
 
         Other attempts are not: frequent sign-ins must not help someone guessing.
         """
-        return self.given_back(replace(tries, tried=1, failed=0))
+        return self.give_back(replace(tries, tried=1, failed=0))
 
-    def given_back(self, tries: Tries) -> Tries:
+    def give_back(self, tries: Tries) -> Tries:
         """The tries without this attempt."""
         return replace(
             tries,
@@ -144,7 +144,7 @@ class AttemptPolicy:
     def admits(self, counts: Counts, now: datetime) -> bool:
         """Whether a password may be tried."""
         return all(
-            self.limits[what].refused_until(tries, now) <= now for what, tries in counts.items()
+            self.limits[what].next_try_at(tries, now) <= now for what, tries in counts.items()
         )
 
     def waits(self, counts: Counts, now: datetime) -> bool:
@@ -155,15 +155,15 @@ class AttemptPolicy:
         }
         return not self.admits(counts, now) and self.admits(if_all_succeed, now)
 
-    def counted(self, counts: Counts, now: datetime) -> Counts:
+    def count(self, counts: Counts, now: datetime) -> Counts:
         """After an admitted attempt. A refused one changes nothing."""
-        return {what: self.limits[what].counted(tries, now) for what, tries in counts.items()}
+        return {what: self.limits[what].count(tries, now) for what, tries in counts.items()}
 
-    def failed(self, counts: Counts) -> Counts:
+    def fail(self, counts: Counts) -> Counts:
         """After an attempt failed."""
-        return {what: self.limits[what].failed(tries) for what, tries in counts.items()}
+        return {what: self.limits[what].fail(tries) for what, tries in counts.items()}
 
-    def succeeded(self, counts: Counts) -> Counts:
+    def succeed(self, counts: Counts) -> Counts:
         """After an attempt succeeded.
 
         An address gets back only that attempt: otherwise signing in to one's own account would
@@ -171,20 +171,20 @@ class AttemptPolicy:
         """
         return {what: self._succeed(what, tries) for what, tries in counts.items()}
 
-    def given_back(self, counts: Counts, before: Counts, made_at: datetime) -> Counts:
+    def give_back(self, counts: Counts, before: Counts, made_at: datetime) -> Counts:
         """The counts without an admitted attempt: no pause follows it, unless others do."""
         return {
             what: replace(
-                self.limits[what].given_back(tries),
+                self.limits[what].give_back(tries),
                 tried_at=before[what].tried_at if tries.tried_at == made_at else tries.tried_at,
             )
             for what, tries in counts.items()
         }
 
-    def locked(self, counts: Counts, now: datetime) -> list[Counted]:
+    def locks(self, counts: Counts, now: datetime) -> list[Counted]:
         """The counts that are locked."""
         return [what for what, tries in counts.items() if self.limits[what].is_locked(tries, now)]
 
     def _succeed(self, what: Counted, tries: Tries) -> Tries:
         limit = self.limits[what]
-        return limit.given_back(tries) if what is Counted.ADDRESS else limit.succeeded(tries)
+        return limit.give_back(tries) if what is Counted.ADDRESS else limit.succeed(tries)

@@ -113,9 +113,9 @@ class AttemptGuard:
             )
             before, waits = counts, self._policy.waits(counts, now)
             if is_admitted := self._policy.admits(counts, now):
-                counts = self._policy.counted(counts, now)
+                counts = self._policy.count(counts, now)
             store.keep(attempt, counts)
-        locks = self._policy.locked(counts, now) if is_admitted else []
+        locks = self._policy.locks(counts, now) if is_admitted else []
         return replace(
             attempt,
             is_admitted=is_admitted,
@@ -132,20 +132,18 @@ class AttemptGuard:
         # set, so that the two cannot deadlock.
         may_lock = attempt.locks and not succeeded
         locked: set[Counted] = set()
-        is_new = False
         with database.changing() if may_lock else database.transaction() as session:
             store = AttemptStore(session)
             counts = store.hold(attempt)
-            if attempt.is_admitted:
-                of = self._policy.succeeded if succeeded else self._policy.failed
-                counts = of(counts)
-            store.keep(attempt, counts)
             if not attempt.is_admitted:
+                store.keep(attempt, counts)
                 return
-            if succeeded:
-                is_new = store.note_success(attempt, now, now - KNOWN_FOR)
-            else:
-                locked = set(attempt.locks) & set(self._policy.locked(counts, now))
+            of = self._policy.succeed if succeeded else self._policy.fail
+            counts = of(counts)
+            store.keep(attempt, counts)
+            is_new = succeeded and store.note_success(attempt, now, now - KNOWN_FOR)
+            if not succeeded:
+                locked = set(attempt.locks) & set(self._policy.locks(counts, now))
                 _note_locks(self._trails.begin(session, actor), attempt, locked)
         for what in locked:
             self._metrics.sign_in_locked(what.replace(" ", "_"))
@@ -162,7 +160,7 @@ class AttemptGuard:
             store = AttemptStore(session)
             counts = store.hold(attempt)
             if attempt.is_admitted:
-                counts = self._policy.given_back(counts, attempt.before, attempt.made_at)
+                counts = self._policy.give_back(counts, attempt.before, attempt.made_at)
             store.keep(attempt, counts)
 
     def state_of(self, user_id: str) -> SignInState:
@@ -175,7 +173,7 @@ class AttemptGuard:
         """The state of a user with these counts."""
         now, limit = self._clock(), self._policy.limits[Counted.USER]
         failed = sum(each.failed for each in tries if each.tried_at + limit.lock > now)
-        locks = [limit.refused_until(each, now) for each in tries if limit.is_locked(each, now)]
+        locks = [limit.next_try_at(each, now) for each in tries if limit.is_locked(each, now)]
         return SignInState(failed, max(locks, default=None))
 
     def clear_up(self) -> None:

@@ -194,22 +194,25 @@ class SignIn:
         self, found: UserRow | None, password: str, *, is_admitted: bool, is_all: bool
     ) -> UserRecord:
         """Does the same work for an attempt that is already refused: timing must not tell."""
-        stored = found.password_hash if found else None
+        stored, user_id = (found.password_hash, found.id) if found else (None, None)
         matches = self._passwords.matches(password, stored)
-        user = self._directory.load_user(found.id if found else "")
+        user = self._directory.load_user(user_id or "")
         if not is_admitted:
-            raise InvalidCredentials("locked", found.id if found else None)
-        if found is None:
+            raise InvalidCredentials("locked", user_id)
+        if user_id is None:
             raise InvalidCredentials("unknown user")
         if not matches or stored is None:
-            raise InvalidCredentials("wrong password" if stored else "no password set", found.id)
+            raise InvalidCredentials("wrong password" if stored else "no password set", user_id)
         if user is None or user.password_hash != stored:
-            raise InvalidCredentials("changed while signing in", found.id)
+            raise InvalidCredentials("changed while signing in", user_id)
         if user.disabled:
-            raise InvalidCredentials("disabled user", found.id)
-        if is_all and (self.second_factor_required or user.has_second_factor):
-            raise InvalidCredentials("second factor required", found.id)
-        elsewhere = self._directory.issuers_of_people()
-        if is_all and any(each.is_only_way for each in elsewhere):
-            raise InvalidCredentials("people sign in at a trusted issuer alone", found.id)
+            raise InvalidCredentials("disabled user", user_id)
+        if is_all:
+            self._require_password_enough(user)
         return user
+
+    def _require_password_enough(self, user: UserRecord) -> None:
+        if self.second_factor_required or user.has_second_factor:
+            raise InvalidCredentials("second factor required", user.id)
+        if any(each.is_only_way for each in self._directory.issuers_of_people()):
+            raise InvalidCredentials("people sign in at a trusted issuer alone", user.id)

@@ -30,8 +30,8 @@ class SignInSimulation:
         counts: Counts = {what: self.counts[what, of] for what, of in keys.items()}
         if not self.policy.admits(counts, self.now):
             return False
-        counts = self.policy.counted(counts, self.now)
-        counts = self.policy.succeeded(counts) if right else self.policy.failed(counts)
+        counts = self.policy.count(counts, self.now)
+        counts = self.policy.succeed(counts) if right else self.policy.fail(counts)
         self.counts.update({(what, keys[what]): tries for what, tries in counts.items()})
         if right:
             self.known.add(address)
@@ -46,7 +46,7 @@ class SignInSimulation:
         """How long it takes until a password may be tried from there."""
         limits = self.policy.limits
         until = max(
-            limits[what].refused_until(self.counts[what, of], self.now)
+            limits[what].next_try_at(self.counts[what, of], self.now)
             for what, of in self._keys(address).items()
         )
         waited = max(until - self.now, timedelta(0))

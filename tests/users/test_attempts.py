@@ -88,9 +88,9 @@ def test_an_address_that_tries_many_users_is_refused_for_a_while():
     limit = policy.limits[Counted.ADDRESS]
     tries = Tries()
     for _ in range(100):
-        assert limit.refused_until(tries, START) <= START
-        tries = limit.failed(limit.counted(tries, START))
-    assert limit.refused_until(tries, START) == START + LOCK
+        assert limit.next_try_at(tries, START) <= START
+        tries = limit.fail(limit.count(tries, START))
+    assert limit.next_try_at(tries, START) == START + LOCK
     assert 10 * limit.most == OF_AN_ADDRESS
 
 
@@ -102,8 +102,8 @@ def test_signing_in_to_another_account_does_not_reset_the_count_of_the_address(
         counts = {Counted.ADDRESS: simulation.counts[Counted.ADDRESS, "attacker"]}
         if not simulation.policy.admits(counts, simulation.now):
             break
-        failed = simulation.policy.failed(simulation.policy.counted(counts, simulation.now))
-        succeeded = simulation.policy.succeeded(simulation.policy.counted(failed, simulation.now))
+        failed = simulation.policy.fail(simulation.policy.count(counts, simulation.now))
+        succeeded = simulation.policy.succeed(simulation.policy.count(failed, simulation.now))
         simulation.counts[Counted.ADDRESS, "attacker"] = succeeded[Counted.ADDRESS]
     assert simulation.counts[Counted.ADDRESS, "attacker"].failed == 100
 
@@ -139,7 +139,7 @@ def test_an_attempt_without_an_outcome_counts_as_a_failure():
     tries = Tries()
     for _ in range(10):
         assert not limit.is_locked(tries, START)
-        tries = limit.counted(tries, START)
+        tries = limit.count(tries, START)
     assert limit.is_locked(tries, START)
 
 
@@ -149,9 +149,9 @@ def test_concurrent_attempts_are_limited_like_sequential_ones():
     counts = {Counted.USER: Tries()}
     for _ in range(10):
         assert policy.admits(counts, START)
-        counts = policy.counted(counts, START)
+        counts = policy.count(counts, START)
     assert not policy.admits(counts, START)
-    assert policy.admits(policy.succeeded(counts), START)
+    assert policy.admits(policy.succeed(counts), START)
 
 
 def test_an_attempt_waits_for_those_in_progress_and_those_of_a_crash_are_failures():
@@ -159,17 +159,17 @@ def test_an_attempt_waits_for_those_in_progress_and_those_of_a_crash_are_failure
     counts = {Counted.USER: Tries(), Counted.ADDRESS: Tries()}
     for _ in range(10):
         assert not policy.waits(counts, START)
-        counts = policy.counted(counts, START)
+        counts = policy.count(counts, START)
     assert policy.waits(counts, START)
     assert not policy.waits(counts, START + timedelta(minutes=1))
     for _ in range(3):
-        counts = policy.failed(counts)
+        counts = policy.fail(counts)
     assert not policy.waits(counts, START)
 
 
 def test_an_attempt_counted_by_a_process_whose_clock_is_ahead_delays_no_other():
     policy = AttemptPolicy(10, LOCK)
-    counts = policy.counted({Counted.USER: Tries()}, START + timedelta(milliseconds=5))
+    counts = policy.count({Counted.USER: Tries()}, START + timedelta(milliseconds=5))
     assert policy.admits(counts, START)
 
 
@@ -180,7 +180,7 @@ def test_a_forgotten_count_is_equal_to_a_new_one(simulation: SignInSimulation):
     assert not is_forgotten(limit, tries, simulation.now)
     simulation.wait(timedelta(minutes=30))
     assert is_forgotten(limit, tries, simulation.now)
-    assert limit.counted(tries, simulation.now) == limit.counted(Tries(), simulation.now)
+    assert limit.count(tries, simulation.now) == limit.count(Tries(), simulation.now)
 
 
 def is_forgotten(limit: Limit, tries: Tries, now: datetime) -> bool:

@@ -3,7 +3,7 @@
 import errno
 import os
 import ssl
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -75,21 +75,25 @@ class Destination(Protocol):
 def failed_connection(error: Exception) -> NotDelivered:
     """For an error of a socket, or of a library that uses one and has no words of its own."""
     words = str(error) or type(error).__name__
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            reason = cause.verify_message.rstrip(".")
-            return NotDelivered(PushFailure.TLS, f"the certificate is not accepted: {reason}")
-        if isinstance(cause, ssl.SSLError):
-            return NotDelivered(PushFailure.TLS, f"TLS failed: {cause.reason or cause}")
-        if isinstance(cause, TimeoutError):
-            seconds = f"{SECONDS_TO_ANSWER:.0f} s"
-            return NotDelivered(PushFailure.TIMEOUT, f"no answer within {seconds}")
-        if isinstance(cause, OSError) and cause.strerror:
-            number = cause.errno or 0
-            words = os.strerror(number) if number in errno.errorcode else cause.strerror
-        cause = cause.__cause__ or cause.__context__
+    for cause in _causes(error):
+        match cause:
+            case ssl.SSLCertVerificationError(verify_message=message):
+                reason = message.rstrip(".")
+                return NotDelivered(PushFailure.TLS, f"the certificate is not accepted: {reason}")
+            case ssl.SSLError(reason=reason):
+                return NotDelivered(PushFailure.TLS, f"TLS failed: {reason or cause}")
+            case TimeoutError():
+                seconds = f"{SECONDS_TO_ANSWER:.0f} s"
+                return NotDelivered(PushFailure.TIMEOUT, f"no answer within {seconds}")
+            case OSError(errno=int(number), strerror=str(text)) if text:
+                words = os.strerror(number) if number in errno.errorcode else text
     return NotDelivered(PushFailure.CONNECTION, f"the connection failed: {words}")
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def _by_our_names(event: AuditEvent, is_again: bool) -> dict[str, Any]:
