@@ -63,7 +63,7 @@ def as_ocsf(event: AuditEvent) -> dict[str, Any]:
         "metadata": _metadata(event),
         "actor": {"user": {"uid": event.actor}} if event.actor else None,
         "src_endpoint": _endpoint(event.address),
-        **_MEMBERS_OF.get(ocsf_class.name, _user)(event, event.target or event.actor or _UNKNOWN),
+        **_members_of(ocsf_class, event),
         "unmapped": {"details": event.details, "hash": event.hash, "id": event.id},
     }
     return {name: value for name, value in members.items() if value is not None}
@@ -103,6 +103,12 @@ def _endpoint(address: str | None) -> dict[str, str] | None:
     return {"name": address} if "/" in address else {"ip": address}
 
 
+def _members_of(ocsf_class: OcsfClass, event: AuditEvent) -> dict[str, Any]:
+    """What only events of this class have."""
+    target = event.target or event.actor or _UNKNOWN
+    return _BY_CLASS.get(ocsf_class.name, _user)(event, target)
+
+
 def _user(_: AuditEvent, target: str) -> dict[str, Any]:
     return {"user": {"uid": target}}
 
@@ -133,8 +139,7 @@ def _group(event: AuditEvent, target: str) -> dict[str, Any]:
     return {"group": {"uid": target}} | ({"user": {"uid": member}} if member else {})
 
 
-# What only events of a class have, of their target.
-_MEMBERS_OF = {
+_BY_CLASS = {
     USER_ACCESS.name: _access,
     AUTHENTICATION.name: _sign_in,
     ENTITY_MANAGEMENT.name: _entity,

@@ -130,8 +130,8 @@ def _answer(questions: list[Need | ListFilter], held: list[HeldScope]) -> Decisi
     if unmet:
         return _refuse(required, unmet, held)
     by = without_repeats(scope for question in questions for scope in question.granted_by(held))
-    shown = [question.shows(held) for question in questions if isinstance(question, ListFilter)]
-    listing = shown[0] if shown else None
+    shown = (question.shows(held) for question in questions if isinstance(question, ListFilter))
+    listing = next(shown, None)
     reason = why_granted("AgentOS", required, by)
     if isinstance(listing, frozenset):
         reason = f"The list shows only what is held: {', '.join(sorted(listing))}."

@@ -252,7 +252,8 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
         if after is not None:
             self._authority.authorize_change(scopes=after.scopes, audiences=after.audiences)
 
-    def _write(self, row: ClientRow, fields: ClientFields) -> None:
+    def _require_valid(self, fields: ClientFields) -> None:
+        """An error if it refers to what does not exist or may not be named, or to a past end."""
         for audience_id in fields.audiences:
             if self._audiences.find(audience_id) is None:
                 raise UnknownReference("audiences", "audience", audience_id)
@@ -265,6 +266,9 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
         for scope, end in fields.scopes_expire_at.items():
             if end <= self._clock():
                 raise InvalidField(f"scopes_expire_at.{scope}", "is in the past")
+
+    def _write(self, row: ClientRow, fields: ClientFields) -> None:
+        self._require_valid(fields)
         row.registered_by = row.registered_by or RegisteredBy.ADMIN
         row.pinned = row.pinned or False
         if row.registered_by is not RegisteredBy.ADMIN:

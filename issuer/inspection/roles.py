@@ -1,5 +1,6 @@
 """Roles that name agents, teams and workflows which are no longer there."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from issuer.audiences.store import AudienceStore
@@ -29,11 +30,14 @@ def scopes_not_found(
     if len(places) >= _MOST_PLACES:
         return {}
     every = AudienceStore(session).ids_besides(own_audience, MOST_AUDIENCES + 1)
-    placed = filter(None, (at for _, at in places))
-    inspected = InspectionStore(session).components_at({*every, *placed})
+    placed = defaultdict[str, set[str | None]](set)
+    for role, audience in places:
+        placed[role].add(audience)
+    audiences = filter(None, set().union(*placed.values()))
+    inspected = InspectionStore(session).components_at({*every, *audiences})
     found = {}
     for name, scopes in naming.items():
-        where = {at for role, at in places if role == name} - {own_audience}
+        where = placed[name] - {own_audience}
         at = every if None in where or not where else sorted(filter(None, where))
         components = map(inspected.get, at)
         if len(at) <= MOST_AUDIENCES and (gone := not_found(scopes, [*components])):

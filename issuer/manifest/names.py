@@ -85,11 +85,7 @@ def dangling(document: Document, known: Mapping[str, Collection[str]]) -> Iterat
 
 def _references(data: object) -> Iterator[tuple[Path, str, str]]:
     """Where the manifest names another resource: place, kind and name."""
-    for each in TYPES.values():
-        kinds = {member: about.names for member, about in each.members.items() if about.names}
-        for path, entry in _entries(data, each.attribute):
-            for member, kind in kinds.items():
-                yield from ((at, kind, name) for at, name in _texts(path, entry, member))
+    yield from _members_naming(data)
     for path, entry in _entries(data, "trusted_issuers"):
         if isinstance(sign_in := entry.get("sign_in"), Mapping):
             yield from _named_in((*path, "sign_in"), sign_in, "roles", _ROLE)
@@ -97,6 +93,15 @@ def _references(data: object) -> Iterator[tuple[Path, str, str]]:
         for path, entry in _entries(data, section):
             yield from _named_in(path, entry, member, by_naming)
     yield from ((path, "user", name) for path, name in members_of_groups(data))
+
+
+def _members_naming(data: object) -> Iterator[tuple[Path, str, str]]:
+    """What members that are lists of names refer to, such as the audiences of a client."""
+    for each in TYPES.values():
+        kinds = {member: about.names for member, about in each.members.items() if about.names}
+        for path, entry in _entries(data, each.attribute):
+            for member, kind in kinds.items():
+                yield from ((at, kind, name) for at, name in _texts(path, entry, member))
 
 
 def members_of_groups(data: object) -> Iterator[Named]:

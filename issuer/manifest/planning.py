@@ -190,13 +190,21 @@ class _Planning:
         was, will_be = self._rights_before(before), self._rights_after(before, after)
         own = self._work.audiences.own_id
         is_admin = will_be.lasts(ISSUER_ADMIN, own)
-        if after is not None and is_admin:
-            self._admins[resource.id or resource.name] = after
-        stays = is_admin and before and after and before.fields == after.fields
-        if was.lasts(ISSUER_ADMIN, own) and not stays:
-            self._changed_admins.append(resource)
+        self._note_admin(
+            before, after if is_admin else None, was_admin=was.lasts(ISSUER_ADMIN, own)
+        )
         self._shifts += shifts(resource, was, will_be)
         self._note_credentials(before, after)
+
+    def _note_admin(
+        self, before: PlannedPrincipal | None, after: PlannedPrincipal | None, *, was_admin: bool
+    ) -> None:
+        """`after` is None for one that will be no admin, or does not exist then."""
+        if after is not None:
+            self._admins[after.resource.id or after.resource.name] = after
+        is_same = before is not None and after is not None and before.fields == after.fields
+        if before is not None and was_admin and not is_same:
+            self._changed_admins.append(before.resource)
 
     def _note_steps(
         self, resource: Resource, before: PlannedPrincipal | None, after: PlannedPrincipal | None

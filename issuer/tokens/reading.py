@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from hashlib import blake2b
 from secrets import token_bytes
 from typing import Any
@@ -40,6 +40,11 @@ class VerifiedToken(TokenIdentity):
     @property
     def is_of_user(self) -> bool:
         return self.subject != self.client_id
+
+    @property
+    def is_for_user_info(self) -> bool:
+        """Whether it is for user info alone, and so needs no audience."""
+        return OPENID in self.openid_scopes and not self.scopes
 
     @property
     def actors(self) -> tuple[str, ...]:
@@ -213,13 +218,15 @@ def held_by(
     `InvalidCredentials` if the client or the user no longer exists, or is disabled, or may no
     longer use the audience; a token that is only for user info needs no audience.
     """
-    audience = client.audiences.get(token.audience) if client else None
-    needs_audience = bool(token.scopes) or OPENID not in token.openid_scopes
-    if client is None or client.disabled or (audience is None and needs_audience):
-        raise InvalidCredentials("the client is deleted or disabled, or lost the audience")
+    lost = "the client is deleted or disabled, or lost the audience"
+    if client is None or client.disabled:
+        raise InvalidCredentials(lost)
+    audience = client.audiences.get(token.audience)
+    if audience is None and not token.is_for_user_info:
+        raise InvalidCredentials(lost)
     if token.is_of_user and (user is None or user.disabled):
         raise InvalidCredentials("the user is deleted or disabled")
     if audience is None:
         return frozenset()
     now_held = held_through(client, user, audience) if user else client.rights.at(audience)
-    return frozenset(scope for scope in token.scopes if covers(now_held, scope))
+    return frozenset(filter(partial(covers, now_held), token.scopes))

@@ -147,8 +147,12 @@ class AttemptGuard:
                 _note_locks(self._trails.begin(session, actor), attempt, locked)
         for what in locked:
             self._metrics.sign_in_locked(what.replace(" ", "_"))
+        if is_new:
+            self._tell_new_address(attempt, actor, now)
+
+    def _tell_new_address(self, attempt: Attempt, actor: Actor, now: datetime) -> None:
         # The address of an application says nothing of where its user is.
-        if is_new and attempt.counts_address and attempt.user_id and self._on_new_address:
+        if attempt.counts_address and attempt.user_id and self._on_new_address:
             self._on_new_address(attempt.user_id, actor, now)
 
     def give_back(self, attempt: Attempt) -> None:

@@ -205,13 +205,15 @@ class SignIn:
             raise InvalidCredentials("wrong password" if stored else "no password set", user_id)
         if user is None or user.password_hash != stored:
             raise InvalidCredentials("changed while signing in", user_id)
-        if user.disabled:
-            raise InvalidCredentials("disabled user", user_id)
-        if is_all:
-            self._require_password_enough(user)
+        self._require_usable(user, is_all=is_all)
         return user
 
-    def _require_password_enough(self, user: UserRecord) -> None:
+    def _require_usable(self, user: UserRecord, *, is_all: bool) -> None:
+        """`InvalidCredentials` if the user is disabled, or a password alone is not enough."""
+        if user.disabled:
+            raise InvalidCredentials("disabled user", user.id)
+        if not is_all:
+            return
         if self.second_factor_required or user.has_second_factor:
             raise InvalidCredentials("second factor required", user.id)
         if any(each.is_only_way for each in self._directory.issuers_of_people()):

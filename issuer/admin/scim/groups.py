@@ -64,7 +64,7 @@ class ScimGroups(ScimResources):
     def patch(self, id: str, body: Any) -> None:
         before = self.get(id)
         members = _Members(self._work.groups.member_ids(id))
-        others = [each for each in bounded_operations(body) if not members.changed_by(each)]
+        others = [each for each in bounded_operations(body) if not members.apply(each)]
         if others or not body.get("Operations"):
             resource = self._resource(before)
             self.patched(resource, {**body, "Operations": others})
@@ -137,7 +137,7 @@ class _Members:
     def __init__(self, ids: set[str]) -> None:
         self.ids = ids
 
-    def changed_by(self, operation: Any) -> bool:
+    def apply(self, operation: Any) -> bool:
         """Carry it out as far as it concerns members; whether nothing is left of it."""
         if not isinstance(operation, dict):
             return False
@@ -154,15 +154,19 @@ class _Members:
             return not rest
         if not isinstance(path, str) or (selected := _path_to_members(path)) is None:
             return False
-        if selected.value_filter is None:
+        self._apply_at(selected.value_filter, op, operation)
+        return True
+
+    def _apply_at(self, selected: FilterNode | None, op: str, operation: dict[str, Any]) -> None:
+        """Change all members, or those that are `selected`."""
+        if selected is None:
             if op != "remove" and "value" not in {name.lower() for name in operation}:
                 raise InvalidValueException(detail=f"The operation {op} needs a value.")
-            self._change(op, value)
+            self._change(op, member(operation, "value"))
         elif op == "remove":
-            self.ids = self.ids - {*_ids_of_filter(selected.value_filter)}
+            self.ids = self.ids - {*_ids_of_filter(selected)}
         else:
             raise MutabilityException(detail="Members can be added and removed, not changed.")
-        return True
 
     def _change(self, op: str, value: Any) -> None:
         if op == "replace":

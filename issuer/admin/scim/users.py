@@ -143,10 +143,11 @@ def _by_path(operation: Any) -> Iterator[Any]:
     if not paths or member(operation, "path") is not None:
         yield operation
         return
-    op = member(operation, "op")
-    if rest := {name: each for name, each in values.items() if name not in paths}:
+    op, rest = member(operation, "op"), dict(values)
+    by_path = [{"op": op, "path": path, "value": rest.pop(path)} for path in paths]
+    if rest:
         yield {"op": op, "value": rest}
-    yield from ({"op": op, "path": path, "value": values[path]} for path in paths)
+    yield from by_path
 
 
 def _emails(sent: list[dict[str, Any]], address: str | None) -> list[dict[str, Any]]:
@@ -159,18 +160,18 @@ def _fields_of(resource: UserResource[Any], before: ProvisionedUser | None) -> P
     """What is stored of the resource; what SCIM cannot set is as before."""
     emails = resource.emails = sorted(resource.emails or [], key=lambda each: not each.primary)
     address = emails[0].value if emails else None
-    is_same = before is not None and before.email == address
-    active = resource.active if before is None else resource.active in {None, True}
+    is_verified = before is not None and before.email == address and before.email_verified
+    stays = before is not None and resource.active is None
     try:
         return ProvisionedFields.read(
             {
                 "id": before.id if before else None,
                 "username": resource.user_name,
                 "email": address,
-                "email_verified": is_same and before is not None and before.email_verified,
+                "email_verified": is_verified,
                 "name": _name_of(resource),
                 "claims": before.claims if before else {},
-                "disabled": before.disabled if before and resource.active is None else not active,
+                "disabled": before.disabled if before and stays else not resource.active,
                 "external_id": resource.external_id,
                 "scim": resource.model_dump(exclude=_IN_OTHER_COLUMNS),
             }

@@ -161,7 +161,7 @@ class OneGroupScreen(PrincipalScreen):
         roles = len(work.assignments.of(self.key))
         ends = f" {REVOKED}" if number and roles else ""
         return Deletion(
-            f"It has {number:,} {'member' if number == 1 else 'members'} and {roles:,}"
+            f"It has {number:,} {_members(number)} and {roles:,}"
             f" {'role' if roles == 1 else 'roles'}, which its members lose unless they hold them"
             f" otherwise.{ends} This cannot be undone."
         )
@@ -183,6 +183,10 @@ def _users(work: UnitOfWork, lines: Sequence[str]) -> list[GroupMember]:
     if not found:
         raise InvalidField("users", "Name one user at least.")
     return list(found.values())
+
+
+def _members(number: int) -> str:
+    return "member" if number == 1 else "members"
 
 
 def _name_of(users: Sequence[GroupMember]) -> str:

@@ -163,6 +163,10 @@ def _typed_keys(form: Mapping[str, str]) -> object:
     return {"jwks": read_json("jwks", form.get("jwks", ""))}
 
 
+def _cut(found: Sequence[Any] | None) -> Sequence[Any] | None:
+    return None if found is None else found[:_SHOWN]
+
+
 class TrustedIssuersScreen(CollectionScreen):
     FORM = FORM
     KINDS = KINDS
@@ -224,10 +228,10 @@ class OneTrustedIssuerScreen(ResourceScreen):
         return super().page(
             has_secret=secret is not None,
             redirect_uri=f"{self.parts.settings.url}/sign-in/callback/{self.key}",
-            people=None if people is None else people[:_SHOWN],
+            people=_cut(people),
             more_people=len(people or ()) > _SHOWN,
             keys=given_keys(keys["jwks"]) if "jwks" in keys else followed_keys(self.key_set),
-            clients=None if clients is None else clients[:_SHOWN],
+            clients=_cut(clients),
             more=len(clients or ()) > _SHOWN,
             **shown,
         )

@@ -52,7 +52,7 @@ def members_for(client: Client, typed: Mapping[str, str]) -> tuple[str, ...]:
     """
     names = {"name", "grant_types", "token_endpoint_auth_method", "access_token_ttl"}
     names |= {"audiences", "scopes", "claims", "may_set_session"}
-    grants = {*client.grant_types, *(grant for grant in GrantType if grant in typed)}
+    grants = {*client.grant_types, *filter(typed.__contains__, GrantType)}
     if GrantType.AUTHORIZATION_CODE in grants:
         names |= {"redirect_uris", "post_logout_redirect_uris", "first_party"}
     if grants & {GrantType.AUTHORIZATION_CODE, GrantType.DEVICE_CODE, GrantType.PASSWORD}:

@@ -1,6 +1,6 @@
 """`/console/explain`: may a client or a user make a request, why, and what would allow it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
@@ -10,8 +10,9 @@ from starlette.responses import Response
 from issuer.audiences import AUDIENCE
 from issuer.catalogue import NEWEST, SUPPORTED, UnknownVersion
 from issuer.clients import CLIENT
+from issuer.directory import AudienceRecord, ClientRecord, UserRecord
 from issuer.errors import InvalidField, NotFound
-from issuer.explain.explaining import Question
+from issuer.explain.explaining import Explanation, Question
 from issuer.inspection import Components
 from issuer.inspection.components import FAMILIES, names_of
 from issuer.users import USER
@@ -69,18 +70,23 @@ def _request(operator: Operator, values: Mapping[str, str]) -> tuple[str, str]:
         values = {**values, "family": family, "id": id_}
     if (path := values.get("path", "").strip()) and values.get("by") != "component":
         return values.get("method", "GET").strip().upper(), path
-    scope, name = values.get("scope", ""), "*"
-    if values.get("id") or not scope:
-        family, verb = values.get("family", FAMILIES[0]), values.get("verb", VERBS[0])
-        if not (name := values.get("id", "").strip()):
-            raise InvalidField("path", "Name a path, or an agent, team or workflow.")
-        if family not in FAMILIES or verb not in VERBS:
-            raise InvalidField("id", "is of no agent, team or workflow")
-        scope = f"{family}:{verb}"
+    scope, name = _scope_of(values)
     if (example := operator.administration.explainer.example_of(scope)) is None:
         raise InvalidField("path", f"No request is known that requires {scope}.")
     method, path = example
     return method, path.replace("*", quote(name, safe="*"), 1)
+
+
+def _scope_of(values: Mapping[str, str]) -> tuple[str, str]:
+    """The scope that a request needs that is named by it or by a verb; and of which component."""
+    if values.get("scope") and not values.get("id"):
+        return values["scope"], "*"
+    family, verb = values.get("family", FAMILIES[0]), values.get("verb", VERBS[0])
+    if not (name := values.get("id", "").strip()):
+        raise InvalidField("path", "Name a path, or an agent, team or workflow.")
+    if family not in FAMILIES or verb not in VERBS:
+        raise InvalidField("id", "is of no agent, team or workflow")
+    return f"{family}:{verb}", name
 
 
 def _subject(operator: Operator, values: Mapping[str, str]) -> dict[str, Any]:
@@ -133,6 +139,18 @@ def _choices(inspected: Sequence[Components], chosen: str) -> dict[str, list[tup
     return choices
 
 
+def _answered_values(
+    values: Mapping[str, str], question: Question, audience: str
+) -> dict[str, str]:
+    """The form beside an answer: with what the question left to be found out."""
+    shown = {**values, "audience": audience}
+    if values.get("id"):
+        shown["component"] = f"{values.get('family', FAMILIES[0])}:{values['id']}"
+    if not shown.get("component") or values.get("by") == "path":
+        shown |= {"component": "", "method": question.method, "path": question.path}
+    return shown
+
+
 class ExplainScreen(ConsoleScreen):
     """The whole question is in the URL; without a request it only fills in the form."""
 
@@ -157,12 +175,7 @@ class ExplainScreen(ConsoleScreen):
             is_of_audience = "audience" in errors and isinstance(error, InvalidField)
             found = self._of_audience(values) if is_of_audience else ()
             return self._page(values, errors=errors, remedies=found)
-        shown = {**values, "audience": audience}
-        if values.get("id"):
-            shown["component"] = f"{values.get('family', FAMILIES[0])}:{values['id']}"
-        if not shown.get("component") or values.get("by") == "path":
-            shown |= {"component": ""}
-            shown |= {"method": question.method, "path": question.path}
+        shown = _answered_values(values, question, audience)
         return self._page(shown, answer=answer, commands=(self._command(question, audience),))
 
     def _page(self, values: Mapping[str, str], **shown: Any) -> Response:
@@ -207,19 +220,9 @@ class ExplainScreen(ConsoleScreen):
         audience = directory.load_audience(
             question.audience or next(iter(client.audiences if client else ()))
         )
-        fixes: list[Remedy] = []
-        if not explanation.decision.allowed:
-            addition = explanation.decision.smallest_addition
-            found = Remedies(self.operator, self.commands, audience)
-            fixes = [*found.all(client, user, addition)]
-            if told:
-                origin = directory.load_audience(told.audience)
-                at_origin = Remedies(self.operator, self.commands, origin)
-                fixes = [*dict.fromkeys([*fixes, *at_origin.all(through, user, addition)])]
-            if (client_lacking := explanation.lacking_grant) is not None:
-                fixes = [allow_exchange(self.commands, client_lacking), *fixes]
-            if (lacks := explanation.lacking_rule) is not None:
-                fixes = [allow_acting(self.commands, lacks.client, lacks.rule), *fixes]
+        ends = [(client, audience)]
+        if told:
+            ends.append((through, directory.load_audience(told.audience)))
         return audience.id, {
             "explanation": explanation,
             "request": f"{question.method} {question.path}",
@@ -227,9 +230,29 @@ class ExplainScreen(ConsoleScreen):
             "subjects": subjects,
             "on_behalf_of": told,
             "is_of_user_alone": [*subjects.values()] == ["users"],
-            "remedies": fixes,
+            "remedies": self._remedies(explanation, user, ends),
             "most": _HELD,
         }
+
+    def _remedies(
+        self,
+        explanation: Explanation,
+        user: UserRecord | None,
+        ends: Iterable[tuple[ClientRecord | None, AudienceRecord]],
+    ) -> list[Remedy]:
+        """What would allow it, at the audience and at that of a token to exchange: the `ends`."""
+        if explanation.decision.allowed:
+            return []
+        remedies: list[Remedy] = []
+        if (lacks := explanation.lacking_rule) is not None:
+            remedies.append(allow_acting(self.commands, lacks.client, lacks.rule))
+        if (client_lacking := explanation.lacking_grant) is not None:
+            remedies.append(allow_exchange(self.commands, client_lacking))
+        addition = explanation.decision.smallest_addition
+        for client, audience in ends:
+            found = Remedies(self.operator, self.commands, audience)
+            remedies += found.all(client, user, addition)
+        return [*dict.fromkeys(remedies)]
 
     def _of_audience(self, values: Mapping[str, str]) -> tuple[Remedy, ...]:
         """For a client that may have no tokens for the audience that was named."""

@@ -1,6 +1,6 @@
 """What subjects may do at an audience, as a table: on which agents, teams, workflows, resources."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from urllib.parse import urlencode
@@ -105,11 +105,9 @@ def columns_for(
     if wanted:
         ids.setdefault(wanted, {_ALL}).add(wanted_id or _ALL)
         actions.setdefault(wanted, {"read"})
-    for scope in scopes:
-        parts = parse(scope).canonical.split(":")
-        if len(parts) == _PARTS and (parts[1] == _ALL or parts[0] in FAMILIES):
-            ids.setdefault(parts[0], set()).add(parts[1])
-            actions.setdefault(parts[0], set()).add(parts[2])
+    for name, id_, action in _parts_of(scopes):
+        ids.setdefault(name, set()).add(id_)
+        actions.setdefault(name, set()).add(action)
     return [
         MatrixColumn(
             name,
@@ -119,8 +117,16 @@ def columns_for(
         )
         for name in sorted(ids, key=_place)
         for each in sorted(ids[name], key=lambda id_: (id_ != _ALL, id_))
-        if wanted in {"", name} and (not wanted_id or each in {_ALL, wanted_id})
+        if wanted in {"", name} and (each == _ALL or wanted_id in {"", each})
     ]
+
+
+def _parts_of(scopes: Iterable[str]) -> Iterator[list[str]]:
+    """Resource, id and action of scopes for one agent, team or workflow, or for all of a kind."""
+    for scope in scopes:
+        parts = parse(scope).canonical.split(":")
+        if len(parts) == _PARTS and (parts[1] == _ALL or parts[0] in FAMILIES):
+            yield parts
 
 
 def cells_for(

@@ -1,6 +1,6 @@
 """The matrix of rights at an audience: the part that the URL names, and its rows."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -143,19 +143,11 @@ def rights_at(
     found = _subjects(work, kinds, users, audience.id, filters)
     shown, is_more = found[:PAGE], len(found) > PAGE
     held = _scopes_of(work, audience, shown)
-    components = work.inspections.components_of(audience.id)
-    names = names_of([components] if components else [])
-    every = set().union(*held.values())
-    needed = set().union(*map(uncovered, held.values()))
-    columns, covered = _own_columns(filters.resource), 0
-    if not is_own:
-        columns = columns_for(needed, filters.resource, names)
-        covered = len(columns_for(every, filters.resource)) - len(columns)
+    columns, covered = _columns(work, audience, filters.resource, held.values())
     example_of = operator.administration.explainer.example_of
     first = filters.column if filters.column < len(columns) else 0
     some, last = columns[first : first + _COLUMNS], first + _COLUMNS
-    after = f"{shown[-1].type.plural}:{shown[-1].id}" if shown else ""
-    part = {"after": f"{filters.after_kind}:{filters.after}"} if filters.after else {}
+    after = f"{shown[-1].type.plural}:{shown[-1].id}" if is_more and not filters.subject else ""
     return RightsMatrix(
         filters,
         tuple(some),
@@ -170,11 +162,31 @@ def rights_at(
         tuple(each.plural for each in kinds),
         unreadable(operator),
         is_cut=is_more and bool(filters.subject),
-        first_url=filters.url(url) if filters.after else "",
-        next_url=filters.url(url, after=after) if is_more and not filters.subject else "",
-        first_columns_url=filters.url(url, **part) if first else "",
-        next_columns_url=filters.url(url, **part, column=str(last)) if last < len(columns) else "",
+        **_urls(filters, url, after, first, last if last < len(columns) else 0),
     )
+
+
+def _columns(
+    work: UnitOfWork, audience: Audience, resource: str, held: Collection[frozenset[str]]
+) -> tuple[list[MatrixColumn], int]:
+    """The columns, and how many are left out since a wider one says the same."""
+    if audience.id == work.audiences.own_id:
+        return [each for each in OWN_COLUMNS if resource in {"", each.resource}], 0
+    components = work.inspections.components_of(audience.id)
+    names = names_of([components] if components else [])
+    columns = columns_for(set().union(*map(uncovered, held)), resource, names)
+    return columns, len(columns_for(set().union(*held), resource)) - len(columns)
+
+
+def _urls(filters: MatrixFilters, url: str, after: str, first: int, last: int) -> dict[str, str]:
+    """The URLs of other parts: rows `after`, columns from `last`, or the first ones of both."""
+    part = {"after": f"{filters.after_kind}:{filters.after}"} if filters.after else {}
+    return {
+        "first_url": filters.url(url) if filters.after else "",
+        "next_url": filters.url(url, after=after) if after else "",
+        "first_columns_url": filters.url(url, **part) if first else "",
+        "next_columns_url": filters.url(url, **part, column=str(last)) if last else "",
+    }
 
 
 def _total(
@@ -189,10 +201,6 @@ def _total(
     return ", ".join(
         f"{counted(number)} {kind.kind if number == 1 else kind.plural}" for kind, number in numbers
     )
-
-
-def _own_columns(resource: str) -> list[MatrixColumn]:
-    return [each for each in OWN_COLUMNS if resource in {"", each.resource}]
 
 
 def _subjects(

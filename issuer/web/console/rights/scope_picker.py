@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import filterfalse, groupby
 from typing import Any
 
 from issuer.audiences import AUDIENCE
@@ -108,7 +108,7 @@ def scope_picker(
     ]
     boxes = [box for group in groups for row in group.rows for box in row.boxes]
     ticked = {box.value for box in boxes if box.is_ticked}
-    others, more = (tuple(each for each in some if each not in ticked) for some in (typed, added))
+    others, more = (tuple(filterfalse(ticked.__contains__, some)) for some in (typed, added))
     return ScopePicker(tuple(groups), Boxes(_MEMBER, tuple(boxes)), others, more, bool(inspected))
 
 

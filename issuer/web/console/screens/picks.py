@@ -70,13 +70,15 @@ def with_picks(form: Mapping[str, str]) -> Mapping[str, str]:
             case _:
                 plain[name] = value
     for member in {**were_ticked, **ticked}:
-        now, before = ticked.get(member, []), were_ticked.get(member, [])
-        typed = [
-            each for each in plain.get(member, "").split() if each in now or each not in before
-        ]
-        added = [each for each in now if each not in before and each not in typed]
-        if chosen := "\n".join([*typed, *added]):
-            plain[member] = chosen
+        typed = plain.get(member, "").split()
+        if chosen := _chosen(typed, ticked.get(member, []), were_ticked.get(member, [])):
+            plain[member] = "\n".join(chosen)
         else:
             plain.pop(member, None)
     return plain
+
+
+def _chosen(typed: list[str], now: list[str], before: list[str]) -> list[str]:
+    """What is typed without what was unticked, and what was ticked besides."""
+    kept = [each for each in typed if each in now or each not in before]
+    return kept + [each for each in now if each not in before and each not in kept]
