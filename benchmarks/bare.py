@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from pydantic_core import to_json
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from issuer.keys.private_key import generated
+from issuer.keys.private_key import generate
 from issuer.server.connection import BoundedConnection
 from issuer.vocabulary import SigningAlgorithm
 
@@ -66,7 +66,7 @@ SIGNING: dict[str, Callable[[Any], Sign]] = {
 
 def new_signer(alg: str) -> Sign:
     """Signs with a new key, of the kind that the issuer signs with."""
-    return SIGNING[alg](generated(SigningAlgorithm(alg)).raw_value)
+    return SIGNING[alg](generate(SigningAlgorithm(alg)).raw_value)
 
 
 def bodies_of(alg: str, sign: Sign) -> Iterator[bytes]:

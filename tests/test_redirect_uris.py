@@ -2,7 +2,12 @@
 
 import pytest
 
-from issuer.fields.redirect_uris import MAX_LENGTH, checked, is_of_a_web_server, is_registered
+from issuer.fields.redirect_uris import (
+    MAX_LENGTH,
+    is_of_a_web_server,
+    is_registered,
+    require_registrable,
+)
 from tests.rows import rows
 
 
@@ -21,7 +26,7 @@ from tests.rows import rows
     ],
 )
 def test_web_servers_loopback_and_applications_may_be_registered(uri: str):
-    assert checked(uri) == uri
+    assert require_registrable(uri) == uri
 
 
 @rows(
@@ -62,7 +67,7 @@ def test_web_servers_loopback_and_applications_may_be_registered(uri: str):
 )
 def test_everything_else_is_refused(uri: str):
     with pytest.raises(ValueError, match=r"must|may|is not"):
-        checked(uri)
+        require_registrable(uri)
 
 
 @rows(

@@ -29,7 +29,7 @@ def authenticate(request: Request, other_scheme: str = "") -> Access:
     try:
         token = administration.read_own_token(sent)
         note_client(token.subject)
-        held = administration.still_held(token)
+        held = administration.load_current_scopes(token)
     except InvalidCredentials as error:
         raise unauthenticated(request, other_scheme=other_scheme) from error
     access = Access(administration, caller(request, token.subject), held)

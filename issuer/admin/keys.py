@@ -8,7 +8,7 @@ from issuer.admin.access import Caller
 from issuer.admin.problems import documented
 from issuer.admin.representations import Cursor, Limit, Page, page, page_of, tagged
 from issuer.admin.routes import admin_router, requires
-from issuer.keys.described import DescribedKey, all_described, described
+from issuer.keys.described import DescribedKey, all_described, describe
 from issuer.verifiers.known_verifiers import DescribedVerifier, LeftOutVerifiers
 from issuer.vocabulary import SigningAlgorithm
 
@@ -58,7 +58,7 @@ def read_key(caller: Caller, kid: str, response: Response) -> DescribedKey:
     """Read a signing key."""
     with caller.work(READ) as work:
         keys, key = work.keys.all(), work.keys.get(kid)
-    return tagged(response, described(keys, key, caller.administration.clock()))
+    return tagged(response, describe(keys, key, caller.administration.clock()))
 
 
 @router.post("/{kid}/revoke")
@@ -73,7 +73,7 @@ def revoke_key(caller: Caller, kid: str) -> DescribedKey:
     with caller.administration.changing_keys(caller.actor, caller.held) as work:
         key = work.revoke_key(kid)
         keys = work.keys.all()
-    return described(keys, key, caller.administration.clock())
+    return describe(keys, key, caller.administration.clock())
 
 
 class VerifierList(Page[DescribedVerifier]):

@@ -93,7 +93,7 @@ def problem_of(error: errors.IssuerError) -> ProblemRaised:  # noqa: PLR0911 - o
         case manifest.InvalidManifest():
             shown = [
                 {
-                    "field": manifest.spelled(each.path) or "body",
+                    "field": manifest.spell(each.path) or "body",
                     "message": each.message,
                     "line": each.line,
                 }

@@ -65,7 +65,7 @@ class Anchors:
     missing: AuditFinding | None = None
 
 
-def anchored(
+def read_anchors(
     rows: Sequence[AuditCheckpointRow], key: ChainKey, read: Read, kept: Sequence[str]
 ) -> Anchors:
     """What the checkpoints say, and those `kept` elsewhere; `ChainBroken` if one was changed."""

@@ -76,7 +76,7 @@ def count_in(counted: dict[Hashable, Event], kind: Hashable, event: Event) -> No
     counted[kind] = replace(first, count=first.count + event.count) if first else event
 
 
-def coalesced(events: Sequence[Event]) -> list[Event]:
+def coalesce(events: Sequence[Event]) -> list[Event]:
     """`events`, with refusals that differ only in time and request counted as one."""
     if not any(event.outcome is Outcome.REFUSED for event in events):
         return list(events)

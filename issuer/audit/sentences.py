@@ -8,7 +8,7 @@ from string import Formatter
 
 from issuer.audit.actions import AUDIT_ACTIONS, KINDS
 from issuer.audit.audit_log_store import AuditEvent
-from issuer.fields.text import escaped
+from issuer.fields.text import escape
 from issuer.fields.times import utc
 
 _PRINCIPALS = {"actor", "principal", "client_id", "user_id", "given_by"}
@@ -53,7 +53,7 @@ def sentence(event: AuditEvent, names: Mapping[str, str]) -> tuple[Part, ...]:
 
 def in_words(event: AuditEvent, names: Mapping[str, str]) -> str:
     """The sentence as one line of text, safe to print."""
-    return escaped("".join(part.text for part in sentence(event, names)))
+    return escape("".join(part.text for part in sentence(event, names)))
 
 
 def principals_of(event: AuditEvent) -> set[str]:

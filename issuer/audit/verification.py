@@ -14,7 +14,7 @@ from issuer.audit.anchors import (
     ChainBroken,
     CheckpointedHead,
     Read,
-    anchored,
+    read_anchors,
 )
 from issuer.audit.chain_store import COLUMNS, ChainHead, ChainKey
 from issuer.database import Database
@@ -151,7 +151,7 @@ def verify(database: Database, key: ChainKey, read: Read, kept: Sequence[str] = 
     verifier = ChainVerifier(key, anchors)
     with database.reading() as session:
         try:
-            anchors = anchored(store.checkpoints(session), key, read, kept)
+            anchors = read_anchors(store.checkpoints(session), key, read, kept)
             verifier = ChainVerifier(key, anchors)
             verifier.follow(store.as_stored(session))
             finding = anchors.missing

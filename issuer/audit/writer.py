@@ -6,7 +6,7 @@ from time import perf_counter
 from typing import Any
 
 from issuer.audit.chain_store import ChainHead, ChainKey, Event, Outcome, OwnChain, append
-from issuer.audit.flood import Flood, RefusalAggregator, as_suppressed, coalesced
+from issuer.audit.flood import Flood, RefusalAggregator, as_suppressed, coalesce
 from issuer.background.batches import BatchWorker, Waiting
 from issuer.clock import Clock
 from issuer.database import Database
@@ -67,7 +67,7 @@ class AuditWriter(BatchWorker[Event, int]):
         return True
 
     def _append(self, events: Sequence[Event]) -> Sequence[int]:
-        feed_count = self._chain.append(coalesced(events) if len(events) > 1 else events)
+        feed_count = self._chain.append(coalesce(events) if len(events) > 1 else events)
         self._metrics.audit_committed(amount=len(events))
         self._metrics.audit_waited(amount=perf_counter() - self.since)
         return [feed_count] * len(events)

@@ -59,7 +59,7 @@ def back_up_to(
     with new_private_file(path, force=force) as (file, unnamed):
         written = _write(foundation, encryption, file)
         synchronise(file)
-        with unnamed.open("rb") as stored, encryption.decrypted(stored, str(path)) as content:
+        with unnamed.open("rb") as stored, encryption.decrypt(stored, str(path)) as content:
             verify(ArchiveReader(content, str(path)), foundation.sealer)
         _audit(foundation, actor, written)
     return written

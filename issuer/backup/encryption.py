@@ -79,7 +79,7 @@ class Encryption:
             raise
 
     @contextmanager
-    def decrypted(self, file: BinaryIO, name: str) -> Iterator[BinaryIO]:
+    def decrypt(self, file: BinaryIO, name: str) -> Iterator[BinaryIO]:
         """The content of `file`, encrypted or not; `IssuerError` if this does not decrypt it."""
         beginning = file.read(_MAX_HEADER)
         whole = _Source(chain([beginning], iter(partial(file.read, _PIECE), b"")))

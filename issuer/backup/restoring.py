@@ -27,7 +27,7 @@ from issuer.database.portable_rows import (
     write_rows,
 )
 from issuer.errors import IssuerError
-from issuer.keys.sealed_secrets_store import AUDIT_CHAINS, CLIENT_SECRETS, derived, opened
+from issuer.keys.sealed_secrets_store import AUDIT_CHAINS, CLIENT_SECRETS, derive, open_secret
 from issuer.keys.sealing import Sealer
 from issuer.keys.store import KeyStore
 from issuer.provisioning.setup import prepare_data_dir
@@ -53,12 +53,12 @@ class ArchiveSource:
     encryption: Encryption = field(default_factory=Encryption)
 
     @contextmanager
-    def opened(self) -> Iterator[ArchiveReader]:
+    def open(self) -> Iterator[ArchiveReader]:
         """From the beginning; a pipe can be opened only once."""
         is_pipe = not self.file.seekable()
         if not is_pipe:
             self.file.seek(0)
-        with self.encryption.decrypted(self.file, self.name) as content:
+        with self.encryption.decrypt(self.file, self.name) as content:
             yield ArchiveReader(content, self.name, bounded=is_pipe)
 
 
@@ -77,10 +77,10 @@ def restore(
     """
     sealer = build_sealer(settings)
     if source.file.seekable():
-        with source.opened() as archive:
+        with source.open() as archive:
             _require_usable(archive.header, settings, sealer)
             verify(archive, sealer)
-    with source.opened() as archive:
+    with source.open() as archive:
         _require_usable(archive.header, settings, sealer)
         with _empty(settings, archive.header.schema_revision) as connection:
             rows = _fill(connection, archive, sealer)
@@ -180,7 +180,7 @@ def _settle(
         saved = read_feed(feed, keys, header.issuer, known_at, now)
     change = store.move_counters_on(session, now, saved.issued_at if saved else now)
     store.delete_unused_codes(session)
-    chain_key = ChainKey(derived(opened(session, sealer, CLIENT_SECRETS), AUDIT_CHAINS))
+    chain_key = ChainKey(derive(open_secret(session, sealer, CLIENT_SECRETS), AUDIT_CHAINS))
     trail = Trails(chain_key, clock).begin(session, actor)
     last = store.last_of_audit_log(session)  # before this adds events
     revoked = revoke_again(session, trail, clock, saved, change) if saved else None

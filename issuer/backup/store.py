@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Table, case, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from issuer.database.portable_rows import data_tables, reflected
+from issuer.database.portable_rows import data_tables, reflect
 from issuer.database.store import in_parts, rows_changed
 from issuer.database.tables import (
     AssignmentRow,
@@ -65,7 +65,7 @@ def drop_our_tables(connection: Connection) -> list[str]:
     tables = data_tables(connection)
     if others := sorted(tables.keys() - Base.metadata.tables.keys()):
         return others
-    reflected(connection).drop_all(connection)
+    reflect(connection).drop_all(connection)
     return []
 
 

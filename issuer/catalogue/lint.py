@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from issuer.catalogue.catalogue import SUPPORTED, Catalogue
 from issuer.catalogue.entries import POWERFUL, versions_with
-from issuer.catalogue.rights import parsed
+from issuer.catalogue.rights import try_parse
 from issuer.catalogue.suggestions import actions_of, did_you_mean, misspelling_of
 from issuer.errors import InvalidField
 from issuer.scopes import AGENT_OS_ADMIN, Scope, covers
@@ -48,26 +48,26 @@ def lint(scopes: Iterable[str], versions: Iterable[str] = SUPPORTED) -> list[Sco
     """
     wanted = [Catalogue.load(version).version for version in versions]
     texts = list(dict.fromkeys(scopes))
-    valid = [scope for text in texts if (scope := parsed(text))]
+    valid = [scope for text in texts if (scope := try_parse(text))]
     return [finding for text in texts for finding in _findings(text, valid, wanted)]
 
 
-def misspelled(scopes: Iterable[str]) -> Iterator[ScopeFinding]:
+def misspellings(scopes: Iterable[str]) -> Iterator[ScopeFinding]:
     """The unknown scopes in `scopes` that are nearly a known one, each with its suggestion."""
     for text in scopes:
-        scope = parsed(text)
+        scope = try_parse(text)
         if scope is not None and _is_unknown(scope) and misspelling_of(text):
             yield _unknown(scope)
 
 
 def reject_misspelled(scopes: Iterable[str]) -> None:
     """`InvalidField` naming the misspelled ones."""
-    if problems := [("scopes", f"{each.message} {OTHERWISE}") for each in misspelled(scopes)]:
+    if problems := [("scopes", f"{each.message} {OTHERWISE}") for each in misspellings(scopes)]:
         raise InvalidField(*problems[0], *problems[1:])
 
 
 def _findings(text: str, held: list[Scope], versions: list[str]) -> Iterator[ScopeFinding]:
-    scope = parsed(text)
+    scope = try_parse(text)
     if scope is None:
         yield ScopeFinding(Code.NOT_A_SCOPE, text, f"{text!r} is not a scope that can be granted.")
         return

@@ -116,12 +116,12 @@ class ListFilter:
 
 def _of_one_id(resource: str, resource_id: str | None, action: str) -> str:
     text = f"{resource}:{resource_id}:{action}"
-    if resource_id in {None, "*"} or parsed(text) is None:
+    if resource_id in {None, "*"} or try_parse(text) is None:
         return f"{resource}:{action}"
     return text
 
 
-def parsed(text: str) -> Scope | None:
+def try_parse(text: str) -> Scope | None:
     """The scope in the issuer's own algebra; None if it can never be granted."""
     try:
         return parse(text)

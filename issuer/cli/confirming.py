@@ -8,7 +8,7 @@ import typer
 
 from issuer.cli.command import flag
 from issuer.errors import NotAllowed
-from issuer.fields.text import escaped
+from issuer.fields.text import escape
 
 if TYPE_CHECKING:  # commands that ask a server need no database
     from issuer.operations import OperationQuestion
@@ -66,7 +66,7 @@ class Confirmation:
 
     def _ask(self, said: str, *losses: str) -> None:
         """`NotAllowed` unless somebody at the terminal confirms."""
-        sentence = escaped(said)
+        sentence = escape(said)
         if not sys.stdin.isatty():
             raise NotAllowed(f"{sentence} Add --yes to do it.")
         if not typer.confirm(f"{sentence} Continue?", err=True):

@@ -27,7 +27,7 @@ from issuer.cli.opening import changing, reading, warn_about
 from issuer.cli.options import AllowUnknownScopes, KeepCredentials, KeepMembers
 from issuer.composition import UnitOfWork
 from issuer.errors import IssuerError
-from issuer.fields.text import escaped
+from issuer.fields.text import escape
 from issuer.manifest import Applied, InvalidManifest, Manifest, ManifestPlan
 from issuer.manifest.changes import Action, AssignmentChange, Change, MemberChange
 
@@ -182,7 +182,7 @@ def _report_invalid_manifest() -> Iterator[None]:
         yield
     except InvalidManifest as refused:
         for line in str(refused).splitlines():
-            typer.echo(escaped(line), err=True)
+            typer.echo(escape(line), err=True)
         raise typer.Exit(1) from None
 
 

@@ -14,7 +14,7 @@ from issuer.clients import CLIENT
 from issuer.composition import Administration, UnitOfWork, composed
 from issuer.composition.foundation import AuditParts
 from issuer.errors import InvalidField, NotFound, UnknownReference
-from issuer.fields.text import did_you_mean, escaped
+from issuer.fields.text import did_you_mean, escape
 from issuer.groups import GROUP, Group
 from issuer.resources import ResourceType
 from issuer.roles import ROLE
@@ -74,7 +74,7 @@ def changing(
         with suggesting(work):
             yield work
     for warning in work.warnings:
-        typer.echo(escaped(f"Warning: {warning}"), err=True)
+        typer.echo(escape(f"Warning: {warning}"), err=True)
 
 
 def listed_ids(texts: Iterable[str] | None) -> list[str]:
@@ -180,4 +180,4 @@ def warn_about(scopes: Iterable[str], holder: str | None = None) -> None:
 
     for finding in lint(scopes, [NEWEST]):
         message = f"{holder}: {finding.message}" if holder else finding.message
-        typer.echo(escaped(f"Warning: {message}"), err=True)
+        typer.echo(escape(f"Warning: {message}"), err=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from issuer.cli.command import wants_json
-from issuer.fields.text import escaped
+from issuer.fields.text import escape
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -28,7 +28,7 @@ _NOTHING = "-"
 
 def print_text(sentence: str) -> None:
     """One escaped line, flushed."""
-    print(escaped(sentence), flush=True)
+    print(escape(sentence), flush=True)
 
 
 def print_json(members: Mapping[str, object]) -> None:
@@ -56,7 +56,7 @@ def show(
         print_json({**members, **once})
         return
     shown = {**members, **(in_words or {})}
-    _console().print(_grid((name, escaped(_in_words(value))) for name, value in shown.items()))
+    _console().print(_grid((name, escape(_in_words(value))) for name, value in shown.items()))
     for name, value in once.items():
         print(f"\n{name}: {value}\nIt is shown only once.")
 
@@ -87,7 +87,7 @@ def show_all(
     table.columns[-1].overflow = "fold"  # only the last column may wrap
     for each, item in zip(resources, items, strict=True):
         shown = {**item, **row(each)}
-        table.add_row(*(Text(escaped(_in_words(shown[column]))) for column in columns))
+        table.add_row(*(Text(escape(_in_words(shown[column]))) for column in columns))
     *widths, last = (
         max(cell_len(str(cell)) for cell in (each.header, *each.cells)) + _PADDING
         for each in table.columns
@@ -111,7 +111,7 @@ def show_lines(resources: Iterable[BaseModel], line: Callable[[Any], tuple[str, 
 
     console = _console()
     for each in resources:
-        first, *more = map(escaped, line(each))
+        first, *more = map(escape, line(each))
         for text in more:
             if cell_len(first) + len(_BETWEEN) + cell_len(text) > console.width:
                 break

@@ -15,7 +15,7 @@ from typer.exceptions import TyperException
 from issuer import __version__
 from issuer.cli.command import CommandGroup, new_app, wants_json
 from issuer.errors import IssuerError
-from issuer.fields.text import escaped
+from issuer.fields.text import escape
 from issuer.files import reason_of
 
 # More than the imports of any command make, none of which are garbage.
@@ -217,6 +217,6 @@ def _print_wrong_usage(error: TyperException) -> None:
 
 def _print_error(text: str) -> None:
     """Print an error on one line, even if it comes from a library with line breaks."""
-    sentence = escaped(" ".join(text.split())).rstrip(".")
+    sentence = escape(" ".join(text.split())).rstrip(".")
     sentence = sentence if sentence.endswith("?") else f"{sentence}."
     typer.echo(json.dumps({"error": sentence}) if wants_json.get() else sentence, err=True)

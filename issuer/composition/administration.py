@@ -23,7 +23,7 @@ from issuer.errors import (
 from issuer.revocations import Revocations
 from issuer.scopes import ISSUER_ADMIN, counts_here, covers
 from issuer.telemetry.metrics import NOT_INSPECTED, NOTHING, PASSWORD_RESET
-from issuer.tokens import VerifiedToken, still_held
+from issuer.tokens import VerifiedToken, load_current_scopes
 from issuer.vocabulary import SigningAlgorithm
 
 if TYPE_CHECKING:  # imported where they are first used
@@ -82,9 +82,9 @@ class Administration:
             work.check_invariants()
         if work.outbox and self._mailer:
             self._mailer.post(work.outbox.messages)
-        if outrun := work.revocations.outrun():
+        if missed := work.revocations.missed_by_slow_commit():
             with self._database.changing() as session:
-                Revocations(session, self.clock).revoke_again(outrun)
+                Revocations(session, self.clock).revoke_again(missed)
         see_own_change(self._tokens.changes)
 
     @contextmanager
@@ -231,9 +231,9 @@ class Administration:
         """How assertions authenticate clients, to explain one."""
         return self._tokens.client_assertions
 
-    def still_held(self, token: VerifiedToken) -> frozenset[str]:
+    def load_current_scopes(self, token: VerifiedToken) -> frozenset[str]:
         """The scopes of the token that its subject has not lost since."""
-        return still_held(self._tokens.directory, token)
+        return load_current_scopes(self._tokens.directory, token)
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,7 @@ class WebParts:
 
     def __init__(self, parts: Parts) -> None:
         self.random = random = parts.foundation.random
-        derived = parts.foundation.derived
+        derived = parts.foundation.derive
         self.settings = parts.settings
         self.logo = read_logo(parts.settings)
         self.clock = parts.clock

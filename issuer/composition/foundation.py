@@ -16,7 +16,13 @@ from issuer.database.deployment import current_revision, require_compatible_sche
 from issuer.errors import ConfigurationError
 from issuer.keys import Keyring
 from issuer.keys.jwks import StatementReader
-from issuer.keys.sealed_secrets_store import AUDIT_CHAINS, CLIENT_SECRETS, derived, is_kept, opened
+from issuer.keys.sealed_secrets_store import (
+    AUDIT_CHAINS,
+    CLIENT_SECRETS,
+    derive,
+    is_kept,
+    open_secret,
+)
 from issuer.keys.sealing import Sealer, read_master_key_file, read_master_keys
 from issuer.settings import Settings
 from issuer.telemetry.metrics import Metrics
@@ -73,13 +79,13 @@ class Foundation:
         self.database = Database(settings.effective_database_url, settings.database_pool, telemetry)
         require_compatible_schema(self.database)
         with self.database.reading() as session:
-            self.hmac_key = opened(session, sealer, CLIENT_SECRETS)
-        self.chain_key = ChainKey(self.derived(AUDIT_CHAINS))
+            self.hmac_key = open_secret(session, sealer, CLIENT_SECRETS)
+        self.chain_key = ChainKey(self.derive(AUDIT_CHAINS))
         self.trails = Trails(self.chain_key, clock)
 
-    def derived(self, purpose: str) -> bytes:
+    def derive(self, purpose: str) -> bytes:
         """A secret of its own for each purpose."""
-        return derived(self.hmac_key, purpose)
+        return derive(self.hmac_key, purpose)
 
 
 def require_master_key(settings: Settings) -> None:

@@ -23,7 +23,7 @@ class MailParts:
         self.mailer: Mailer | None = None
         self.new_places: NewPlaceNotes | None = None
         self._clock = clock
-        self._key = foundation.derived(purposes.MAIL_COUNTS)
+        self._key = foundation.derive(purposes.MAIL_COUNTS)
         if settings.smtp_url is None:
             return
         # Imported here: most issuers send nothing.

@@ -51,7 +51,7 @@ class SignInParts:
     def __init__(self, foundation: Foundation, directory: Directory, mail: MailParts) -> None:
         settings, database = foundation.settings, foundation.database
         self.passwords = Passwords(settings.password_hash, settings.password_workers)
-        self.counter_keys = CounterKeys(foundation.derived(purposes.SIGN_IN_ATTEMPTS))
+        self.counter_keys = CounterKeys(foundation.derive(purposes.SIGN_IN_ATTEMPTS))
         self.guard = AttemptGuard(
             database,
             foundation.trails,
@@ -75,7 +75,7 @@ class FactorParts:
 
     def __init__(self, foundation: Foundation, directory: Directory, guard: AttemptGuard) -> None:
         url, clock, random = foundation.settings.url, foundation.clock, foundation.random
-        derived = foundation.derived
+        derived = foundation.derive
         # Under a key that is itself sealed: changing the master key rewraps that one alone.
         totp_key, provider_key = (
             derived(each) for each in (purposes.TOTP_SECRETS, purposes.PROVIDER_SECRETS)
@@ -114,7 +114,7 @@ class PeopleParts:
         keep_client: Callable[[ClientRecord, Actor], None],
     ) -> None:
         settings, clock, database = foundation.settings, foundation.clock, foundation.database
-        random, derived, trails = foundation.random, foundation.derived, foundation.trails
+        random, derived, trails = foundation.random, foundation.derive, foundation.trails
         url, find_client = settings.url, tokens.client_documents.find
 
         def ended() -> None:

@@ -132,7 +132,7 @@ class TokenParts:
             OwnChain(database, foundation.chain_key, random),
             clock,
             random,
-            RefreshTokenMaker(foundation.derived(REFRESH_TOKENS), random),
+            RefreshTokenMaker(foundation.derive(REFRESH_TOKENS), random),
             Lifetimes(settings.refresh_idle, settings.refresh_ttl),
             Lifetimes(settings.session_idle, settings.session_ttl),
             settings.refresh_reuse_grace,

@@ -22,7 +22,7 @@ from issuer.database.engine import (
     MAX_CONNECTIONS,
     engine_for,
     is_sqlite,
-    parsed,
+    parse_url,
     trace_statements,
 )
 from issuer.database.outage import Outage, cause_of, cause_of_file, cure_of, is_damaged
@@ -53,7 +53,7 @@ class Database:
     def __init__(
         self, url: str, pool: int = MAX_CONNECTIONS, telemetry: Telemetry | None = None
     ) -> None:
-        self.url = parsed(url)
+        self.url = parse_url(url)
         self.is_sqlite = is_sqlite(self.url)
         telemetry = telemetry or Telemetry()
         self._metrics, self._tracing = telemetry.metrics, telemetry.tracing

@@ -85,12 +85,12 @@ def require_clock(database: Database, clock: Clock) -> None:
     would mislead other processes. SQLite has the clock of this machine.
     """
     if not database.is_sqlite:
-        asked_at = clock()
-        require_agreement(clock, database.now(), asked_at)
+        with database.reading() as session:
+            require_clock_within(session, clock)
 
 
 def require_clock_within(session: Session, clock: Clock) -> None:
-    """`require_clock`, in the transaction of `session`."""
+    """Check the clock like `require_clock`, in the transaction of `session`."""
     if session.connection().dialect.name != "sqlite":
         asked_at = clock()
         shown = session.scalars(select(func.clock_timestamp(type_=Instant()))).one()
@@ -98,7 +98,7 @@ def require_clock_within(session: Session, clock: Clock) -> None:
 
 
 def require_agreement(clock: Clock, shown: datetime, asked_at: datetime) -> None:
-    """`require_clock`, for the time that the database answered to a question of `asked_at`."""
+    """`Unavailable` if the time that the database has `shown` does not agree with `asked_at`."""
     ahead = clock.ahead_of(shown, asked_at)
     if abs(ahead) > MAX_CLOCK_SKEW / 2:
         direction = "ahead of" if ahead > timedelta(0) else "behind"

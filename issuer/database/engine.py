@@ -57,7 +57,7 @@ def trace_statements(engine: Engine, tracing: Tracing) -> None:
     event.listen(engine, "handle_error", failed)
 
 
-def parsed(url: str) -> URL:
+def parse_url(url: str) -> URL:
     """The URL of a supported database, or `ConfigurationError`."""
     # Errors do not repeat the text: it may hold a password.
     if url.startswith("postgres") and url.count("@") > 1:

@@ -37,7 +37,7 @@ class UnfitRow(Exception):
     """A row that its table refuses; `str()` says why."""
 
 
-def reflected(connection: Connection) -> MetaData:
+def reflect(connection: Connection) -> MetaData:
     """All tables of the database."""
     metadata = MetaData()
     with warnings.catch_warnings():
@@ -49,7 +49,7 @@ def reflected(connection: Connection) -> MetaData:
 
 def data_tables(connection: Connection) -> dict[str, Table]:
     """By name, each after those that its foreign keys refer to."""
-    tables = reflected(connection).sorted_tables
+    tables = reflect(connection).sorted_tables
     return {table.name: table for table in tables if table.name != _SCHEMA_VERSION}
 
 

@@ -37,8 +37,8 @@ from issuer.tokens import (
     Authorization,
     TokenIssuer,
     TokenReader,
-    held_through,
-    still_held,
+    load_current_scopes,
+    scopes_through,
 )
 from issuer.vocabulary import GrantType, UserRights
 
@@ -212,7 +212,7 @@ class _Delegation:
         if self.through is None:
             held = self.user.rights.at(self.origin)
         else:
-            held = held_through(self.through, self.user, self.origin)
+            held = scopes_through(self.through, self.user, self.origin)
         whole = Authorization.of_user(self.user, self.client, self.audience)
         return replace(whole.within(held), act={"sub": self.client.client_id})
 
@@ -242,7 +242,7 @@ class Explainer:
         known = self._known(question)
         audience = self._audience(known, question.audience)
         if known.user and known.client:
-            held = held_through(known.client, known.user, audience)
+            held = scopes_through(known.client, known.user, audience)
         else:
             held = known.holders()[0].rights.at(audience)
         decision = _of_the_active(known, self._decide(audience.id, held, question))
@@ -292,7 +292,7 @@ class Explainer:
             raise InvalidField("audience", f"the token is for {verified.audience}")
         # An AgentOS uses the scopes of the token. The admin API leaves out those removed since.
         is_own = verified.audience == self.own_api.audience
-        held = still_held(self.directory, verified) if is_own else verified.scopes
+        held = load_current_scopes(self.directory, verified) if is_own else verified.scopes
         decision = self._decide(verified.audience, held, question)
         sources = tuple(ScopeSource(scope, verified.subject) for scope in decision.by)
         return Explanation(

@@ -30,7 +30,7 @@ def in_dark_theme(accent: str) -> str:
     return _nearest(accent, WHITE, _LIGHTEST_DARK)
 
 
-def mixed(color: str, with_color: str, share: float) -> str:
+def mix(color: str, with_color: str, share: float) -> str:
     """`color` with that share, of 0 to 1, of another."""
     pairs = zip(_channels(color), _channels(with_color), strict=True)
     return "#" + "".join(f"{round(own + (other - own) * share):02x}" for own, other in pairs)
@@ -44,7 +44,7 @@ def contrast(one: str, other: str) -> float:
 
 def _nearest(color: str, towards: str, background: str) -> str:
     """`color` with as little of `towards` as makes it readable on the background."""
-    steps = (mixed(color, towards, step / _STEPS) for step in range(_STEPS + 1))
+    steps = (mix(color, towards, step / _STEPS) for step in range(_STEPS + 1))
     return next(each for each in steps if contrast(each, background) >= MIN_CONTRAST)
 
 

@@ -23,7 +23,7 @@ _ON_LOOPBACK = re.compile(r"(http://(?:127\.0\.0\.1|\[::1\]|localhost))(?::([0-9
 _MAX_PORT = 65_535
 
 
-def checked(uri: str) -> str:
+def require_registrable(uri: str) -> str:
     """The URI, if a client may register it; `ValueError` otherwise.
 
     `https`, `http` on loopback only (RFC 8252 §7.3), or a scheme of an application (§7.1).

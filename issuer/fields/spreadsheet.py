@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
-from issuer.fields.text import escaped
+from issuer.fields.text import escape
 
 # Spreadsheets take a cell for a formula that begins with one of these, perhaps after a space or a
 # quote; Japanese ones also with the full-width ones. With a decimal comma, a cell begins after each
@@ -47,4 +47,4 @@ def _cell(value: object) -> str:
             value = " ".join(value)
         case list() | dict():
             value = json.dumps(value, ensure_ascii=False)
-    return _FORMULA.sub(r"\1'", escaped(str(value)))
+    return _FORMULA.sub(r"\1'", escape(str(value)))

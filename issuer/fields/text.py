@@ -10,7 +10,7 @@ from urllib.parse import unquote
 _COMPARED_NAMES, _COMPARED_LENGTH = 500, 50
 
 
-def escaped(text: str) -> str:
+def escape(text: str) -> str:
     """`text` on one line; what is not printable, such as ANSI escapes, is escaped as in JSON."""
     if text.isprintable():
         return text
@@ -20,7 +20,7 @@ def escaped(text: str) -> str:
 def readable_json(value: object) -> str:
     """`value` as JSON in several lines, each safe to print; letters stay as they are."""
     text = json.dumps(value, indent=2, ensure_ascii=False)
-    return "\n".join(map(escaped, text.split("\n")))
+    return "\n".join(map(escape, text.split("\n")))
 
 
 def is_storable(text: str) -> bool:

@@ -69,7 +69,7 @@ def _resource(text: str) -> str:
 AgentOSUrl = Annotated[str, AfterValidator(_agentos_url)]
 ClientId = Annotated[str, AfterValidator(_client_id)]
 RedirectUris = Annotated[
-    list[Annotated[str, AfterValidator(redirect_uris.checked)]],
+    list[Annotated[str, AfterValidator(redirect_uris.require_registrable)]],
     Field(max_length=redirect_uris.MAX_REGISTERED),
     AfterValidator(without_repeats),
 ]

@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from issuer.database.store import Statements, in_parts
 from issuer.database.tables import AudienceRow, InspectionRow
-from issuer.fields.text import escaped
+from issuer.fields.text import escape
 from issuer.inspection.components import FAMILIES, Component, Components
 from issuer.inspection.report import InspectionReport
 
@@ -79,5 +79,5 @@ def _family(items: Iterable[Mapping[str, Any]]) -> tuple[Component, ...]:
 
 
 def _name(item: Mapping[str, Any]) -> str:
-    name = escaped(str(item.get("name") or item["id"]))
+    name = escape(str(item.get("name") or item["id"]))
     return name if len(name) <= _MAX_NAME else f"{name[:_MAX_NAME]}…"

@@ -41,7 +41,7 @@ class DescribedKey(BaseModel):
     public_jwk: dict[str, Any]
 
 
-def described(keys: Collection[SigningKey], key: SigningKey, now: datetime) -> DescribedKey:
+def describe(keys: Collection[SigningKey], key: SigningKey, now: datetime) -> DescribedKey:
     """`key` with its state and dates at `now`, which depend on the other `keys`."""
     return DescribedKey(
         **asdict(key),
@@ -57,7 +57,7 @@ def all_described(keys: Collection[SigningKey], now: datetime) -> list[Described
     newest_first = sorted(
         keys, key=lambda key: (key.activates_at, key.is_usable, key.kid), reverse=True
     )
-    return [described(keys, key, now) for key in newest_first]
+    return [describe(keys, key, now) for key in newest_first]
 
 
 def _summary(keys: Collection[SigningKey], key: SigningKey, now: datetime) -> str:

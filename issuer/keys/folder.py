@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from issuer.errors import ConfigurationError, Unavailable
-from issuer.fields.text import escaped
+from issuer.fields.text import escape
 from issuer.files import (
     read_regular,
     read_trusted,
@@ -22,7 +22,7 @@ from issuer.files import (
 from issuer.keys.private_key import (
     MadeKey,
     PrivateKey,
-    generated,
+    generate,
     public_jwk,
     read_pem,
     signed,
@@ -100,7 +100,7 @@ class FolderKeyBackend:
         return unused
 
     def _make(self, alg: SigningAlgorithm) -> tuple[str, PrivateKey]:
-        key = generated(alg)
+        key = generate(alg)
         name = f"{key.thumbprint()}.pem"
         try:
             write_private(self._folder / name, key.as_pem(private=True).decode())
@@ -146,7 +146,7 @@ def read_key_file(path: Path) -> PrivateKey:
     """
     if any(unicodedata.category(each) == "Cc" for each in path.name):
         raise ConfigurationError(
-            f"The name of {escaped(str(path))} has control characters: rename the file."
+            f"The name of {escape(str(path))} has control characters: rename the file."
         )
     if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(path.parent)):
         raise ConfigurationError(f"{path} links to a file elsewhere: put the key into the folder.")

@@ -31,7 +31,7 @@ class JwksDocument:
         return max(0, int(left.total_seconds()))
 
 
-def rendered(keys: Iterable[SigningKey], changes_at: datetime | None = None) -> JwksDocument:
+def render(keys: Iterable[SigningKey], changes_at: datetime | None = None) -> JwksDocument:
     """The document of these keys, in this order. The same keys give the same ETag."""
     text = json.dumps({"keys": [dict(key.public_jwk) for key in keys]}, separators=(",", ":"))
     body = text.encode()

@@ -11,7 +11,7 @@ from issuer.database import Database
 from issuer.database.deployment import require_clock
 from issuer.errors import ConfigurationError, Unavailable
 from issuer.keys import schedule
-from issuer.keys.jwks import JwksDocument, rendered
+from issuer.keys.jwks import JwksDocument, render
 from issuer.keys.keys import Keys
 from issuer.keys.private_key import KeyBackend, MadeKey, Signed, header_and_payload
 from issuer.keys.schedule import KeyPolicy, RotationPlan, SigningKey, plan_rotation
@@ -45,7 +45,7 @@ class Keyring:
     may_destroy: Callable[[], bool]
     keys: list[SigningKey] = field(default_factory=list, init=False)
     published_algorithms: list[SigningAlgorithm] = field(default_factory=list, init=False)
-    jwks: JwksDocument = field(default=rendered([]), init=False)
+    jwks: JwksDocument = field(default=render([]), init=False)
     _reloading: threading.Lock = field(default_factory=threading.Lock, init=False)
     _stored: StoredKeys = field(default=StoredKeys(), init=False)
     _backend_of: dict[str, KeyBackend] = field(default_factory=dict, init=False)  # by `kid`
@@ -173,7 +173,7 @@ class Keyring:
         self.published_algorithms = [alg for alg in self.algorithms if alg in in_use]
         keys = schedule.publishable(self._verifiable(), in_use)
         changes = [schedule.next_change(keys, now), *in_use.values()]
-        return rendered(keys, min(filter(None, changes), default=None))
+        return render(keys, min(filter(None, changes), default=None))
 
     def _verifiable(self) -> list[SigningKey]:
         return [key for key in self._usable if key.kid in self._backend_of]

@@ -67,7 +67,7 @@ class Forger:
 
     def __init__(self, key: SigningKey) -> None:
         self._claimed = key
-        self._used = generated(key.alg)
+        self._used = generate(key.alg)
 
     def sign(self, typ: str, claims: Mapping[str, object]) -> Signed:
         """A token that claims to be signed with that key; its signature does not verify."""
@@ -75,7 +75,7 @@ class Forger:
         return Signed(signed(self._used, header, payload), self._claimed.kid)
 
 
-def generated(alg: SigningAlgorithm) -> PrivateKey:
+def generate(alg: SigningAlgorithm) -> PrivateKey:
     """A new key. An RSA key can take a tenth of a second or more; other threads keep running."""
     key: PrivateKey
     match alg:
@@ -86,7 +86,7 @@ def generated(alg: SigningAlgorithm) -> PrivateKey:
         case SigningAlgorithm.EDDSA | SigningAlgorithm.ED25519:
             key = OKPKey.generate_key("Ed25519", private=True)
     # A command would parse such a kid as an option.
-    return generated(alg) if key.thumbprint().startswith("-") else key
+    return generate(alg) if key.thumbprint().startswith("-") else key
 
 
 def public_jwk(key: PrivateKey, alg: SigningAlgorithm) -> dict[str, Any]:
@@ -226,7 +226,7 @@ class SealedKeyBackend:
         return is_ciphertext(handle)
 
     def create(self, alg: SigningAlgorithm, besides: Collection[str] = ()) -> MadeKey:
-        key = generated(alg)
+        key = generate(alg)
         kid = key.thumbprint()
         box = self._sealer.seal(key.as_der(private=True), kid, self._mark())
         self._ready[kid] = key  # reading an RSA key again is slow

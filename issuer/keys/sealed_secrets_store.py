@@ -51,12 +51,12 @@ def is_kept(session: Session, name: str) -> bool:
     return session.get(SealedSecretRow, name) is not None
 
 
-def opened(session: Session, sealer: Sealer, name: str) -> bytes:
+def open_secret(session: Session, sealer: Sealer, name: str) -> bytes:
     """The secret called `name`; `ConfigurationError` under a wrong master key or before `init`."""
     return sealer.open(_row(session, name).sealed, name)
 
 
-def derived(secret: bytes, purpose: str) -> bytes:
+def derive(secret: bytes, purpose: str) -> bytes:
     """A key for that purpose alone, which reveals nothing of `secret` (RFC 5869 §2.3)."""
     return hmac.digest(secret, purpose.encode() + b"\x01", "sha256")
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from issuer.fields.text import escaped
+from issuer.fields.text import escape
 from issuer.languages import SOURCE, in_language
 from issuer.languages.browsers import browser_name
 from issuer.languages.times import date_and_time
@@ -122,4 +122,4 @@ If not, set another password, which ends all sessions, and look at your second f
 
 
 def _name(text: str) -> str:
-    return escaped(text)[:_MAX_NAME]
+    return escape(text)[:_MAX_NAME]

@@ -9,7 +9,7 @@ from issuer.manifest.changes import ManifestPlan
 from issuer.manifest.entries import schema
 from issuer.manifest.exporting import export
 from issuer.manifest.planning import plan
-from issuer.manifest.problems import InvalidManifest, ManifestProblem, spelled
+from issuer.manifest.problems import InvalidManifest, ManifestProblem, spell
 from issuer.manifest.reading import Manifest, read
 
 __all__ = [
@@ -24,5 +24,5 @@ __all__ = [
     "plan",
     "read",
     "schema",
-    "spelled",
+    "spell",
 ]

@@ -17,7 +17,7 @@ from issuer.manifest.entries import (
     in_order,
     members,
 )
-from issuer.manifest.problems import shown
+from issuer.manifest.problems import quote
 from issuer.roles import Assignment
 
 
@@ -68,9 +68,9 @@ class Change:
         yield f"{_SIGNS[self.action]} {self.action} {self.resource}"
         for name, value in self.after.items():
             if self.action is Action.UPDATE:
-                yield f"    {name}: {shown(self.before[name])} → {shown(value)}"
+                yield f"    {name}: {quote(self.before[name])} → {quote(value)}"
             elif name not in {TYPES[self.resource.kind].key, NAMED_BY.get(self.resource.kind)}:
-                yield f"    {name}: {shown(value)}"
+                yield f"    {name}: {quote(value)}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from issuer.fields.fields import Fields, Username
 from issuer.fields.times import has_ended
 from issuer.fields.urls import ClientId
 from issuer.groups import GROUP, MAX_MEMBERS, GroupFields
-from issuer.manifest.problems import shown
+from issuer.manifest.problems import quote
 from issuer.resources.resource_type import ResourceType, members_of
 from issuer.roles import ROLE, Assignment, HeldRole, RoleFields
 from issuer.scopes import live_scopes
@@ -180,7 +180,7 @@ def differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     return [name for name in after if _canonical(before[name]) != _canonical(after[name])]
 
 
-def assigned(held: Iterable[HeldRole]) -> list[Assignment]:
+def own_assignments(held: Iterable[HeldRole]) -> list[Assignment]:
     """The roles assigned to the principal itself, which a manifest declares."""
     return [
         Assignment(role=each.role, audience=each.audience, expires_at=each.expires_at)
@@ -226,7 +226,7 @@ class Resource:
     @property
     def text(self) -> str:
         """The name, safe for a terminal."""
-        return shown(self.name)[1:-1]
+        return quote(self.name)[1:-1]
 
     def as_json(self) -> dict[str, Any]:
         named = {NAMED_BY[self.kind]: self.name} if self.kind in NAMED_BY else {}

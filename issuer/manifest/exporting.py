@@ -12,7 +12,7 @@ from typing import Any
 
 from issuer.groups import GROUP
 from issuer.manifest import current
-from issuer.manifest.entries import PRINCIPALS, TYPES, assigned, bare, in_order, members
+from issuer.manifest.entries import PRINCIPALS, TYPES, bare, in_order, members, own_assignments
 from issuer.resources import ResourceType
 from issuer.roles import HeldRole
 
@@ -23,7 +23,7 @@ _MAX_KEY = 120  # YAML requires `?` before a longer key
 _HEADER = "# The configuration of this issuer, without secrets, passwords and keys.\n"
 
 
-def written(value: object) -> str:
+def write_yaml(value: object) -> str:
     """`value`, made of JSON values, as a YAML document in block style."""
     return "".join(f"{line}\n" for line in _block(value))
 
@@ -99,7 +99,7 @@ def export(work: current.Configuration, *, as_json: bool = False) -> Iterator[st
 def _yaml(work: current.Configuration) -> Iterator[str]:
     yield _HEADER
     for number, each in enumerate(TYPES.values()):
-        entries = (written([entry]) for entry in _entries(work, each))
+        entries = (write_yaml([entry]) for entry in _entries(work, each))
         first = next(entries, "")
         yield ("\n" if number else "") + f"{each.attribute}:{'' if first else ' []'}\n"
         for text in chain([first], entries):
@@ -127,7 +127,7 @@ def _entries(
             if resource_type is GROUP:
                 users = sorted(name for _, name in current.members(work, each.id))
                 entry |= {"members": users} if users else {}
-            roles = in_order(assigned(held.get(resource_type.key_of(each), [])))
+            roles = in_order(own_assignments(held.get(resource_type.key_of(each), [])))
             if roles:
                 dumped = [one.model_dump(mode="json", exclude_defaults=True) for one in roles]
                 entry |= {"roles": dumped}

@@ -9,7 +9,7 @@ from issuer.fields.usernames import fold_username
 from issuer.groups.group import fold_name
 from issuer.manifest.entries import PRINCIPALS, TYPES, plain_types
 from issuer.manifest.parsing import Document
-from issuer.manifest.problems import ManifestProblem, Path, spelled
+from issuer.manifest.problems import ManifestProblem, Path, spell
 
 Named: TypeAlias = tuple[Path, str]
 
@@ -24,18 +24,18 @@ _OBJECTS: tuple[tuple[str, str, Mapping[str, str]], ...] = (
 )
 
 
-def repeated(document: Document) -> Iterator[ManifestProblem]:
+def repetitions(document: Document) -> Iterator[ManifestProblem]:
     """Names used twice, compared as the domain does."""
     data = document.data
-    principals = [each for kind in PRINCIPALS for each in named(data, kind.attribute, kind.key)]
+    principals = [each for kind in PRINCIPALS for each in names_in(data, kind.attribute, kind.key)]
     for each in plain_types():
-        yield from _repetitions(document, named(data, each.attribute, each.key), str)
+        yield from _repetitions(document, names_in(data, each.attribute, each.key), str)
     for names, form in (
         (principals, fold_id),
-        (named(data, "users", "username"), fold_username),
-        (named(data, "groups", "name"), fold_name),
+        (names_in(data, "users", "username"), fold_username),
+        (names_in(data, "groups", "name"), fold_name),
         # The `aud` of a token is an audience, that of an ID token a client.
-        ([*named(data, "audiences", "id"), *named(data, "clients", "client_id")], str),
+        ([*names_in(data, "audiences", "id"), *names_in(data, "clients", "client_id")], str),
     ):
         yield from _repetitions(document, names, form)
     yield from _repetitions(document, _names_of_audiences(data), _without_slash)
@@ -64,7 +64,7 @@ def _repetitions(
         taken = first.setdefault(form(name), path)
         if taken != path:
             line = document.place.line_of(taken)
-            message = f"is taken by {spelled(taken)} on line {line}"
+            message = f"is taken by {spell(taken)} on line {line}"
             yield document.problem(path, message)
 
 
@@ -132,7 +132,7 @@ def declares(data: object, section: str) -> bool:
     return isinstance(data, Mapping) and section in data
 
 
-def named(data: object, section: str, member: str) -> Iterator[Named]:
+def names_in(data: object, section: str, member: str) -> Iterator[Named]:
     """The values of `member` in the entries of a section, wherever they are text."""
     for path, entry in _entries(data, section):
         name = entry.get(member)

@@ -8,7 +8,7 @@ from typing import Any
 
 from issuer.audiences import AUDIENCE
 from issuer.authority import GivenCredential, GivenMember
-from issuer.catalogue.lint import OTHERWISE, misspelled
+from issuer.catalogue.lint import OTHERWISE, misspellings
 from issuer.clients import CLIENT, ClientFields
 from issuer.errors import InUse, NotAllowed
 from issuer.fields.fields import Fields
@@ -36,7 +36,12 @@ from issuer.manifest.entries import (
 )
 from issuer.manifest.memberships import Memberships
 from issuer.manifest.names import declares
-from issuer.manifest.principals import Declared, PlannedPrincipal, renames_in_order, stored
+from issuer.manifest.principals import (
+    Declared,
+    PlannedPrincipal,
+    renames_in_order,
+    stored_principals,
+)
 from issuer.manifest.problems import InvalidManifest, Path
 from issuer.manifest.reading import Manifest, unfit
 from issuer.manifest.rights import NO_RIGHTS, PrincipalRights, RightsSnapshot, shifts
@@ -109,7 +114,7 @@ class _Planning:
         declared = Declared(self._manifest.entries)
         # What groups will give counts for their members.
         for kinds in ([GROUP], [CLIENT, USER]):
-            for record in stored(self._work, *kinds):
+            for record in stored_principals(self._work, *kinds):
                 self._match(record, declared)
             for entry in declared.unmatched(*kinds):
                 self._require_free(entry)
@@ -277,7 +282,7 @@ class _Planning:
         had = getattr(before, "scopes", [])
         declared: list[str] = getattr(after, "scopes", [])
         new = [each for each in declared if each not in had]
-        for each in () if self._work.unknown_scopes_allowed else misspelled(new):
+        for each in () if self._work.unknown_scopes_allowed else misspellings(new):
             place = (*path, "scopes", declared.index(each.scope))
             self._note_problem(place, f"{each.message} {OTHERWISE}")
 

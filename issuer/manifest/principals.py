@@ -17,9 +17,9 @@ from issuer.manifest.entries import (
     PRINCIPALS,
     Entries,
     Resource,
-    assigned,
     bare,
     in_order,
+    own_assignments,
 )
 from issuer.manifest.problems import Path
 from issuer.resources import ResourceType
@@ -57,14 +57,14 @@ class PlannedPrincipal:
                 return Resource(GROUP.kind, group.id, group.name)
 
 
-def stored(
+def stored_principals(
     work: current.Configuration, *kinds: ResourceType[Any, Any]
 ) -> Iterator[PlannedPrincipal]:
     """Every stored principal of these kinds, one kind after the other."""
     for kind in kinds:
         for each, held in current.principals(work, kind):
             inherited = tuple(role for role in held if role.via)
-            own = in_order(assigned(held))
+            own = in_order(own_assignments(held))
             yield PlannedPrincipal(bare(kind.fields, each), own, inherited=inherited)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from issuer.errors import IssuerError
-from issuer.fields.text import escaped
+from issuer.fields.text import escape
 
 Path: TypeAlias = tuple[str | int, ...]
 
@@ -24,7 +24,7 @@ class ManifestProblem:
     message: str
 
     def __str__(self) -> str:
-        return f"{spelled(self.path)}: {self.message}" if self.path else self.message
+        return f"{spell(self.path)}: {self.message}" if self.path else self.message
 
 
 class InvalidManifest(IssuerError):
@@ -44,18 +44,18 @@ class InvalidManifest(IssuerError):
         super().__init__("\n".join(lines))
 
 
-def spelled(path: Path) -> str:
+def spell(path: Path) -> str:
     """`path` as text: `clients[2].scopes[0]`."""
     parts = [f"[{part}]" if isinstance(part, int) else f".{_name(part)}" for part in path]
     return "".join(parts).removeprefix(".")
 
 
-def shown(value: object) -> str:
+def quote(value: object) -> str:
     """`value` as JSON on one line, without control characters for a terminal."""
-    return escaped(json.dumps(value, ensure_ascii=False))
+    return escape(json.dumps(value, ensure_ascii=False))
 
 
 def _name(text: str) -> str:
     if re.fullmatch(r"[A-Za-z0-9_-]{1,60}", text):
         return text
-    return shown(text if len(text) <= _MAX_NAME else text[:_MAX_NAME] + "…")
+    return quote(text if len(text) <= _MAX_NAME else text[:_MAX_NAME] + "…")

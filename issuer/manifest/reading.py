@@ -27,8 +27,8 @@ from issuer.manifest.names import (
     dangling,
     declares,
     members_of_groups,
-    named,
-    repeated,
+    names_in,
+    repetitions,
 )
 from issuer.manifest.parsing import MAX_BYTES, Document, parse
 from issuer.manifest.problems import MAX_PROBLEMS, InvalidManifest, ManifestProblem, Path
@@ -88,7 +88,7 @@ def read(
     document = parse(source, max_bytes)
     problems, more = list(document.problems), Counter[str]()
     entries = _validate(document, problems, more)
-    problems += repeated(document)
+    problems += repetitions(document)
     if work is not None:
         current.require_readable(work)
         problems += unfit(work, document, prune=prune)
@@ -102,7 +102,7 @@ def unfit(
 ) -> Iterator[ManifestProblem]:
     """What the issuer cannot apply: unavailable algorithms, names of what will not exist."""
     data = document.data
-    for path, alg in named(data, "audiences", "signing_alg"):
+    for path, alg in names_in(data, "audiences", "signing_alg"):
         if alg in set(SigningAlgorithm) - set(work.audiences.algorithms):
             yield document.problem(path, "is not one of ISSUER_SIGNING_ALGORITHMS")
     yield from dangling(document, _names_of(work, data, prune=prune))
@@ -112,7 +112,7 @@ def _names_of(work: current.Configuration, data: object, *, prune: bool) -> dict
     """The names of what others may name that will exist, by kind."""
     known: dict[str, set[str]] = {}
     for each in plain_types():
-        known[each.kind] = {name for _, name in named(data, each.attribute, each.key)}
+        known[each.kind] = {name for _, name in names_in(data, each.attribute, each.key)}
         if not (prune and declares(data, each.attribute)):
             known[each.kind] |= {each.key_of(there) for there in current.resources(work, each)}
     known["audience"].add(work.audiences.own_id)
@@ -122,11 +122,11 @@ def _names_of(work: current.Configuration, data: object, *, prune: bool) -> dict
 
 def _known_users(work: current.Configuration, data: object, *, prune: bool) -> set[str]:
     """The folded names, of those in groups, that users will have."""
-    declared = {fold_username(name) for _, name in named(data, "users", "username")}
+    declared = {fold_username(name) for _, name in names_in(data, "users", "username")}
     wanted = {fold_username(name) for _, name in members_of_groups(data)} - declared
     if prune and declares(data, "users"):
         return declared
-    ids = {fold_id(user_id) for _, user_id in named(data, "users", "id")}
+    ids = {fold_id(user_id) for _, user_id in names_in(data, "users", "id")}
     found = work.users.ids_by_username(wanted)
     return declared | {name for name, user_id in found.items() if fold_id(user_id) not in ids}
 

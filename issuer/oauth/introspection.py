@@ -10,7 +10,7 @@ from issuer.oauth.messages import AuthenticatedRequest, OAuthResponse, require
 from issuer.refresh_tokens import PREFIX
 from issuer.refresh_tokens.family import Family
 from issuer.scopes import ISSUER_INTROSPECT, covers
-from issuer.tokens import Authorization, VerifiedToken, held_by, holders_of
+from issuer.tokens import Authorization, VerifiedToken, current_scopes, holders_of
 from issuer.vocabulary import GrantType
 
 _COPIED_CLAIMS = "sub aud iss jti client_id exp iat roles sid session_id act".split()  # noqa: SIM905
@@ -117,7 +117,7 @@ def _access_token(
     token: VerifiedToken, client: ClientRecord | None, user: UserRecord | None
 ) -> dict[str, object]:
     """`InvalidCredentials` if the token is not active for its client and user."""
-    held = held_by(client, user, token)
+    held = current_scopes(client, user, token)
     members = {name: token.claims[name] for name in _COPIED_CLAIMS if name in token.claims}
     if "roles" in members:
         members["roles"] = _roles(token, client, user, held)

@@ -63,7 +63,7 @@ class RegistrationEndpoint:
         sent = bearer_token(http_request.scope["headers"]) or ""
         try:
             token = self._administration.read_own_token(sent)
-            held = self._administration.still_held(token)
+            held = self._administration.load_current_scopes(token)
         except InvalidCredentials:
             raise BearerError("invalid_token", "Send an active initial access token.") from None
         if not covers(held, ISSUER_REGISTER):

@@ -17,7 +17,7 @@ from issuer.http.requests import (
 from issuer.oauth.messages import NO_STORE, BearerError, OAuthError, OAuthResponse
 from issuer.scopes import EMAIL, OPENID, PROFILE
 from issuer.telemetry.logs import note_client
-from issuer.tokens import VerifiedToken, held_by, holders_of
+from issuer.tokens import VerifiedToken, current_scopes, holders_of
 
 USER_INFO_PATH = "/oauth2/userinfo"
 
@@ -54,7 +54,7 @@ class UserInfoEndpoint:
         if self._tokens.is_revoked(token):
             raise InvalidCredentials("revoked")
         client, user = holders_of(self._tokens.directory, token)
-        held_by(client, user, token)
+        current_scopes(client, user, token)
         return token, user
 
 

@@ -26,7 +26,12 @@ from issuer.database.migrations import upgrade
 from issuer.errors import ConfigurationError
 from issuer.files import read_trusted, reason_of, write_private
 from issuer.keys.keys import rewrap
-from issuer.keys.sealed_secrets_store import CLIENT_SECRETS, current_mark, ensure, opened
+from issuer.keys.sealed_secrets_store import (
+    CLIENT_SECRETS,
+    current_mark,
+    ensure,
+    open_secret,
+)
 from issuer.keys.sealing import Sealer, new_master_key
 from issuer.scopes import ISSUER_ADMIN
 from issuer.settings import Settings
@@ -73,7 +78,7 @@ def initialise(settings: Settings, actor: Actor, clock: Clock | None = None) -> 
         sealer = _sealer(settings, sealed_before=sealed_before)
         if sealed_before:
             with database.reading() as session:
-                opened(session, sealer, CLIENT_SECRETS)  # checks the key before any change
+                open_secret(session, sealer, CLIENT_SECRETS)  # checks the key before any change
         upgrade(database)
         clock = clock or Clock()
         with database.changing() as session:

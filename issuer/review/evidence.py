@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from issuer.audiences import AUDIENCE
 from issuer.clients import CLIENT, Client
 from issuer.fields.ids import fold_id
-from issuer.fields.text import escaped
+from issuer.fields.text import escape
 from issuer.fields.times import has_ended
 from issuer.manifest import current
 from issuer.resources import ResourceType
@@ -299,7 +299,7 @@ class UsageEvidence:
         grant: GivenAssignment,
         held_since: datetime,
     ) -> ReviewedScope:
-        through, name = (_OWN, None) if role is None else (escaped(f"the role {role}"), role.role)
+        through, name = (_OWN, None) if role is None else (escape(f"the role {role}"), role.role)
         uses = [use for use in holder.uses_at(audience) if meet([scope], [use.scope])]
         last = max(filter(None, (use.last_allowed for use in uses)), default=None)
         exchanged = holder.exchanged.get(audience, ())

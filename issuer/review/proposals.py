@@ -12,7 +12,7 @@ from issuer.errors import NotAllowed, NotFound
 from issuer.fields.ids import fold_id, is_principal_id
 from issuer.fields.times import utc
 from issuer.manifest import current
-from issuer.manifest.entries import assigned, bare, entry_model, in_order, members
+from issuer.manifest.entries import bare, entry_model, in_order, members, own_assignments
 from issuer.resources import ResourceType
 from issuer.review.evidence import (
     UNUSED_FOR,
@@ -125,7 +125,7 @@ def _manifest(
     enough: Mapping[str, frozenset[str]],
 ) -> dict[str, Any]:
     """The whole entry of the holder in a manifest, with roles that give exactly `enough`."""
-    roles = [each for each in assigned(holder.roles) if _is_of_issuer(evidence, each)]
+    roles = [each for each in own_assignments(holder.roles) if _is_of_issuer(evidence, each)]
     by_role = {audience: scopes for audience, scopes in enough.items() if scopes}
     resource_type: ResourceType[Any, Any] = USER
     own: dict[str, Any] = {"id": holder.principal.id}

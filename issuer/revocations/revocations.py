@@ -44,7 +44,7 @@ class FeedFull(NotYet):
 
 
 @dataclass(frozen=True, slots=True)
-class Outrun:
+class MissedRevocations:
     """Principals with tokens that were issued later than the second until which they are revoked.
 
     Of `without_own`, tokens for the issuer's own audience were not revoked. False without any.
@@ -233,7 +233,7 @@ class Revocations:
         late = {each for each, not_after in self._principals.items() if now > not_after}
         self._revoke_later(late, self._without_own)
 
-    def outrun(self) -> "Outrun":
+    def missed_by_slow_commit(self) -> "MissedRevocations":
         """After the commit: those whose tokens of its last moments are not revoked, with when.
 
         Empty unless the commit took a second: until it ended, no process saw the change, and all
@@ -242,12 +242,12 @@ class Revocations:
         """
         second = self._clock().replace(microsecond=0)
         late = {each: until for each, until in self._principals.items() if until < second}
-        return Outrun(late, self._without_own & late.keys())
+        return MissedRevocations(late, self._without_own & late.keys())
 
-    def revoke_again(self, outrun: "Outrun") -> None:
+    def revoke_again(self, missed: "MissedRevocations") -> None:
         """Revoke the tokens that they were issued later, and what was exchanged for those."""
-        self._revoke_later({*outrun.until}, outrun.without_own)
-        for each, until in outrun.until.items():
+        self._revoke_later({*missed.until}, missed.without_own)
+        for each, until in missed.until.items():
             self._revoke_what_follows(each, since=until)
 
     def _revoke_later(

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from issuer.fields.text import escaped
+from issuer.fields.text import escape
 from issuer.languages.browsers import browser_name
 from issuer.operations import About, Operation, OperationQuestion, PartOf
 from issuer.resources import one_of
@@ -39,12 +39,12 @@ def _removing(work: SignInWork, about: About) -> OperationQuestion:
     if len(work.factors.of_user(user_id)) == 1:
         why = f"It is the last second factor: the recovery codes end with it. {why}"
         why += f" {_afterwards(work, about)}"
-    return OperationQuestion(f"Remove “{escaped(factor.name)}” of {about.name}?", why, "Remove")
+    return OperationQuestion(f"Remove “{escape(factor.name)}” of {about.name}?", why, "Remove")
 
 
 def _resetting(work: SignInWork, about: About) -> OperationQuestion:
     factors = work.factors.of_user(about.owner_id)
-    names = ", ".join(f"“{escaped(each.name)}”" for each in factors)
+    names = ", ".join(f"“{escape(each.name)}”" for each in factors)
     return OperationQuestion(
         f"Remove all second factors of {about.name}?",
         f"{names or 'Nothing'} and the recovery codes are removed. {SIGNS_OUT}"
@@ -73,7 +73,7 @@ def _unlinking(work: SignInWork, about: About) -> OperationQuestion:
     has_another_way = means.has_password or means.has_passkey
     if len(work.identities.of_user(user_id)) == 1 and not has_another_way:
         why += f" It is the only way to sign in: {about.name} needs an invitation then."
-    what = f"Unlink the account {escaped(identity.subject)} of {identity.issuer}?"
+    what = f"Unlink the account {escape(identity.subject)} of {identity.issuer}?"
     return OperationQuestion(what, why, "Unlink")
 
 

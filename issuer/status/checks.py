@@ -24,7 +24,7 @@ from issuer.errors import ConfigurationError
 from issuer.federation import github
 from issuer.fields.times import utc
 from issuer.keys import KeyPolicy, Keyring
-from issuer.keys.described import described
+from issuer.keys.described import describe
 from issuer.keys.folder import key_files, read_key_file
 from issuer.keys.schedule import active, next_key
 from issuer.mail import NotSent
@@ -132,7 +132,7 @@ def of_keys(
             message = f"The active key signs until {end:%Y-%m-%d}, and there is no next key: a"
             yield Finding(f"{alg} keys", WARNING, f"{message} running server creates one.")
         else:
-            summary = described(keys, signing, now).summary
+            summary = describe(keys, signing, now).summary
             yield Finding(f"{alg} keys", OK, f"The active key {summary}.")
 
 

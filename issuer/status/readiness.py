@@ -9,7 +9,7 @@ from issuer.database.deployment import require_compatible_schema, require_issuer
 from issuer.directory import ChangeWatcher
 from issuer.errors import IssuerError
 from issuer.keys import Keyring
-from issuer.keys.sealed_secrets_store import CLIENT_SECRETS, opened
+from issuer.keys.sealed_secrets_store import CLIENT_SECRETS, open_secret
 from issuer.keys.sealing import Sealer
 from issuer.settings import Settings
 
@@ -31,7 +31,7 @@ class Readiness:
         require_compatible_schema(self.database)
         with self.database.reading() as session:
             require_issuer(session, self.settings.url)
-            opened(session, self.sealer, CLIENT_SECRETS)
+            open_secret(session, self.sealer, CLIENT_SECRETS)
         for alg in self.settings.signing_algorithms:
             self.keyring.active(alg)
 

@@ -7,7 +7,7 @@ from issuer.errors import InvalidCredentials
 from issuer.refresh_tokens import TokenToStore
 from issuer.revocations import TokenIdentity
 from issuer.sign_in.consents_store import ActingFor
-from issuer.tokens import Authorization, VerifiedToken, held_by
+from issuer.tokens import Authorization, VerifiedToken, current_scopes
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def subject_of(
     """
     if not token.is_of_user:
         raise InvalidCredentials("a token of a client, not of a user", token.subject)
-    held = held_by(client, user, token)
+    held = current_scopes(client, user, token)
     assert user is not None
     if origin is None:
         raise InvalidCredentials("the token with which the exchanges began is unknown", user.id)

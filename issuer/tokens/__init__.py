@@ -1,14 +1,14 @@
 """Access tokens: from an authorization to a signed JWT (RFC 9068)."""
 
-from issuer.tokens.authorization import Authorization, held_through
+from issuer.tokens.authorization import Authorization, scopes_through
 from issuer.tokens.issuing import AccessToken, RevokedUntil, Signer, TokenIssuer
 from issuer.tokens.reading import (
     IdTokenReader,
     TokenReader,
     VerifiedToken,
-    held_by,
+    current_scopes,
     holders_of,
-    still_held,
+    load_current_scopes,
 )
 
 __all__ = [
@@ -20,8 +20,8 @@ __all__ = [
     "TokenIssuer",
     "TokenReader",
     "VerifiedToken",
-    "held_by",
-    "held_through",
+    "current_scopes",
     "holders_of",
-    "still_held",
+    "load_current_scopes",
+    "scopes_through",
 ]

@@ -13,7 +13,7 @@ from issuer.vocabulary import ACCESS_TOKEN_TYPE, PROFILE_CLAIMS, UserRights
 _NOBODY: Mapping[str, object] = {}
 
 
-def held_through(
+def scopes_through(
     client: ClientRecord, user: UserRecord, audience: AudienceRecord
 ) -> frozenset[str]:
     """What the user holds at the audience through the client: what both hold, or all."""
@@ -79,7 +79,7 @@ class Authorization:
             subject=user.id,
             client=client,
             audience=audience,
-            scopes=held_through(client, user, audience),
+            scopes=scopes_through(client, user, audience),
             rights=user.rights,
             claims=_claims_at(audience, user.claims, user.profile),
         )

@@ -19,7 +19,7 @@ from issuer.errors import InvalidCredentials
 from issuer.keys import Keyring
 from issuer.revocations import RevocationView, TokenIdentity
 from issuer.scopes import OPENID, OPENID_SCOPES, covers
-from issuer.tokens.authorization import held_through
+from issuer.tokens.authorization import scopes_through
 from issuer.vocabulary import ACCESS_TOKEN_TYPE, ID_TOKEN_TYPE
 
 _MAX_VERIFIED = 4_096
@@ -196,9 +196,9 @@ class TokenReader:
         )
 
 
-def still_held(directory: Directory, token: VerifiedToken) -> frozenset[str]:
+def load_current_scopes(directory: Directory, token: VerifiedToken) -> frozenset[str]:
     """The scopes of the token that its client and user still hold."""
-    return held_by(*holders_of(directory, token), token)
+    return current_scopes(*holders_of(directory, token), token)
 
 
 def holders_of(
@@ -209,7 +209,7 @@ def holders_of(
     return client, directory.load_user(token.subject) if token.is_of_user else None
 
 
-def held_by(
+def current_scopes(
     client: ClientRecord | None, user: UserRecord | None, token: VerifiedToken
 ) -> frozenset[str]:
     """The scopes of their token that they still hold. Rights removed since no longer apply.
@@ -228,5 +228,5 @@ def held_by(
         raise InvalidCredentials("the user is deleted or disabled")
     if audience is None:
         return frozenset()
-    now_held = held_through(client, user, audience) if user else client.rights.at(audience)
+    now_held = scopes_through(client, user, audience) if user else client.rights.at(audience)
     return frozenset(filter(partial(covers, now_held), token.scopes))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from io import StringIO
 
 from issuer.errors import InvalidField, IssuerError
-from issuer.fields.text import did_you_mean, escaped
+from issuer.fields.text import did_you_mean, escape
 from issuer.fields.usernames import fold_username
 from issuer.users.user import UserFields
 
@@ -22,7 +22,7 @@ class InvalidCsv(IssuerError):
     def __init__(self, file: str, problems: Iterable[tuple[int, str, str]]) -> None:
         found = sorted(problems)
         lines = [
-            f"{file}:{line}: {escaped(f'{column}: ' if column else '')}{escaped(message)}"
+            f"{file}:{line}: {escape(f'{column}: ' if column else '')}{escape(message)}"
             for line, column, message in found[:_MAX_PROBLEMS]
         ]
         if len(found) > _MAX_PROBLEMS:
@@ -58,7 +58,7 @@ def write_csv(failed: Iterable[tuple[CsvUser, str]]) -> str:
     text = StringIO()
     writer = csv.DictWriter(text, [*COLUMNS, PROBLEM])  # not for a spreadsheet: names stay as given
     writer.writeheader()
-    writer.writerows({**user.values, PROBLEM: escaped(problem)} for user, problem in failed)
+    writer.writerows({**user.values, PROBLEM: escape(problem)} for user, problem in failed)
     return text.getvalue()
 
 

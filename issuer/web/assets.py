@@ -9,7 +9,7 @@ from importlib import resources
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from issuer.fields.colors import BLACK, WHITE, in_dark_theme, mixed
+from issuer.fields.colors import BLACK, WHITE, in_dark_theme, mix
 from issuer.fields.images import Image
 
 _FILES = resources.files("issuer.web") / "static"
@@ -94,9 +94,9 @@ def _accent_style(accent: str | None) -> str:
     """The custom properties of style.css in both themes."""
     if accent is None:
         return ""
-    light = _properties(accent, mixed(accent, BLACK, _HOVERED), WHITE)
+    light = _properties(accent, mix(accent, BLACK, _HOVERED), WHITE)
     lighter = in_dark_theme(accent)
-    dark = _properties(lighter, mixed(lighter, WHITE, _HOVERED), BLACK)
+    dark = _properties(lighter, mix(lighter, WHITE, _HOVERED), BLACK)
     return f":root {{ {light} }}\n@media {_DARK_SCREEN} {{ :root {{ {dark} }} }}\n"
 
 

@@ -13,7 +13,7 @@ from issuer.composition import UnitOfWork
 from issuer.directory import ActingClient, ClientRecord
 from issuer.directory.records import TrustedIssuerRecord
 from issuer.errors import TooManyRequests
-from issuer.fields.text import escaped
+from issuer.fields.text import escape
 from issuer.languages import N_, Nn_, _, ngettext
 from issuer.scopes import EMAIL, OFFLINE_ACCESS, OPENID, PROFILE
 from issuer.settings import Settings, is_loopback
@@ -138,7 +138,7 @@ def application_of(client: ClientRecord, redirect_uri: str) -> Application:
 
 def name_of(client: ClientRecord) -> str:
     """What people read. Clients that register themselves may put bidirectional controls in it."""
-    return escaped(client.name or client.client_id)
+    return escape(client.name or client.client_id)
 
 
 def issuer_name(issuer: TrustedIssuerRecord) -> str:
@@ -157,7 +157,7 @@ def acting_in_words(work: UnitOfWork, acting: Iterable[ActingClient]) -> tuple[A
     for actor in acting:
         places[replace(actor, client_id="")].append(actor.client_id)
     ids = set(chain.from_iterable(places.values()))
-    names = {each.client_id: escaped(each.name) for each in work.clients.named(ids)}
+    names = {each.client_id: escape(each.name) for each in work.clients.named(ids)}
     named = work.audiences.named(each.audience_id for each in places)
     audiences = {each.id: each for each in named}
     return tuple(
@@ -165,8 +165,8 @@ def acting_in_words(work: UnitOfWork, acting: Iterable[ActingClient]) -> tuple[A
             _place(at.audience_id, None if at.is_external else audiences.get(at.audience_id)),
             tuple(names.get(each) or each for each in client_ids),
             at.is_external,
-            escaped(at.resource),
-            tuple(map(escaped, at.scopes)),
+            escape(at.resource),
+            tuple(map(escape, at.scopes)),
         )
         for at, client_ids in places.items()
     )

@@ -383,7 +383,7 @@ def acts_as_user(world: World) -> list[str]:
     found += ["code or refresh token" for each in tokens if each.status == 200]
     for text in world.access_tokens:
         with suppress(InvalidCredentials):
-            if services.administration.still_held(services.tokens.any_reader.read(text)):
+            if services.administration.load_current_scopes(services.tokens.any_reader.read(text)):
                 found.append("access token")
     return found
 

@@ -40,7 +40,7 @@ def encrypted(encryption: Encryption, content: bytes = CONTENT) -> bytes:
 
 
 def decrypted(encryption: Encryption, content: bytes) -> bytes:
-    with encryption.decrypted(io.BufferedReader(io.BytesIO(content)), "the.backup") as opened:
+    with encryption.decrypt(io.BufferedReader(io.BytesIO(content)), "the.backup") as opened:
         return opened.read()
 
 
@@ -92,7 +92,7 @@ def test_a_reader_that_stops_early_ends_the_thread_that_decrypts(
     identity: pyrage.x25519.Identity, identities: Path
 ):
     archive = io.BufferedReader(io.BytesIO(encrypted(Encryption.to([str(identity.to_public())]))))
-    with Encryption.with_identities(identities).decrypted(archive, "the.backup") as opened:
+    with Encryption.with_identities(identities).decrypt(archive, "the.backup") as opened:
         assert opened.read(10) == CONTENT[:10]
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from issuer.audit import Actor
 from issuer.clients import SecretFields
-from issuer.keys.private_key import generated, public_jwk
+from issuer.keys.private_key import generate, public_jwk
 from issuer.vocabulary import SigningAlgorithm
 from tests.builders import PASSWORD, URL, hashed
 from tests.cli.driver import Cli
@@ -57,7 +57,7 @@ def test_each_command_that_gives_rights_names_what_others_gave_and_keeps_it(
 def test_recovering_the_admin_client_names_what_others_gave_and_keeps_it(
     cli: Cli, secrets: list[str]
 ):
-    key = public_jwk(generated(SigningAlgorithm.ES256), SigningAlgorithm.ES256)
+    key = public_jwk(generate(SigningAlgorithm.ES256), SigningAlgorithm.ES256)
     taken = {"scopes": [], "audiences": []}
     cli.done("client", "create", "other", "--scope", "issuer:admin", "--audience", URL)
     with cli.composition() as parts:

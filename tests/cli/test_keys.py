@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from issuer.keys import SigningKey
-from issuer.keys.described import described
+from issuer.keys.described import describe
 from issuer.vocabulary import SigningAlgorithm
 from tests.cli.driver import Cli
 
@@ -34,7 +34,7 @@ def test_what_a_key_does_in_words():
         key("gone", NOW - timedelta(days=60), destroyed_at=NOW - timedelta(days=29)),
         key("bad", NOW - timedelta(days=60), revoked_at=NOW - timedelta(days=50)),
     ]
-    assert [described(keys, each, NOW).summary for each in keys] == [
+    assert [describe(keys, each, NOW).summary for each in keys] == [
         "published until 26 Nov 2026",
         "signs until 24 Dec 2026, next key announced 23 Dec 2026",
         "signs from 24 Dec 2026",

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from issuer.cli.output import say, show_all
-from issuer.fields.text import escaped
+from issuer.fields.text import escape
 from tests.cli.driver import Cli, running
 from tests.rows import rows
 
@@ -31,7 +31,7 @@ def database_kind() -> str:
     ],
 )
 def test_unprintable_characters_are_escaped(text: str, shown: str):
-    assert escaped(text) == shown
+    assert escape(text) == shown
 
 
 def test_an_object_is_shown_as_json_and_an_empty_one_as_nothing(
@@ -67,7 +67,7 @@ def test_a_name_of_the_database_is_escaped(cli: Cli):
 def test_the_name_of_the_data_directory_is_escaped(new_cli: Cli, tmp_path: Path, folder: str):
     cli = new_cli.with_environment(ISSUER_DATA_DIR=str(tmp_path / folder))
     printed = cli.done("init")
-    assert escaped(folder) in printed
+    assert escape(folder) in printed
     assert folder not in printed
 
 
@@ -77,7 +77,7 @@ def test_quickstart_escapes_the_name_of_the_data_directory(tmp_path: Path, folde
     environment = {"ISSUER_DATA_DIR": str(tmp_path / folder)}
     with running(tmp_path / "home", environment, "quickstart", "--port", "0") as program:
         printed = program.output_with("uses the same data.")
-    assert printed.count(escaped(folder)) == 3
+    assert printed.count(escape(folder)) == 3
     assert folder not in printed
 
 

@@ -6,7 +6,7 @@ import pytest
 from joserfc.jwk import JWKRegistry
 
 from issuer.database.tables import SigningKeyRow
-from issuer.keys.private_key import generated
+from issuer.keys.private_key import generate
 from issuer.vocabulary import SigningAlgorithm
 from tests.builders import Deployment
 from tests.drivers import TokenDriver
@@ -42,7 +42,7 @@ def test_a_published_key_is_public_and_named_by_its_thumbprint(deployment: Deplo
 
 def test_a_kid_never_looks_like_a_command_line_option():
     """One thumbprint in 64 begins with "-"."""
-    names = [generated(SigningAlgorithm.EDDSA).thumbprint() for _ in range(800)]
+    names = [generate(SigningAlgorithm.EDDSA).thumbprint() for _ in range(800)]
     assert not any(name.startswith("-") for name in names)
 
 

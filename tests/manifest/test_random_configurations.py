@@ -16,7 +16,7 @@ from issuer.composition import Composition, compose
 from issuer.directory import AudienceRecord
 from issuer.fields.ids import fold_id
 from issuer.fields.usernames import fold_username
-from issuer.manifest.exporting import written
+from issuer.manifest.exporting import write_yaml
 from issuer.scopes import covers
 from tests.builders import OPERATOR, URL, FakeClock, initialised, settings_for
 from tests.databases import copied
@@ -162,7 +162,7 @@ def test_any_configuration_can_become_any_other(
 ):
     one, other = two
     for configuration in (NOTHING, *pair):
-        wanted = written(configuration)
+        wanted = write_yaml(configuration)
         declare(one, wanted, prune=True)
         assert not planned(one, wanted, prune=True)
         text = exported(one)
@@ -184,7 +184,7 @@ def test_the_rights_of_a_plan_are_those_of_the_directory_after_it(
 ):
     one, _ = two
     for configuration in (NOTHING, *pair):
-        wanted = written(configuration)
+        wanted = write_yaml(configuration)
         shifts = planned(one, wanted, prune=True).shifts
         before = rights(one)
         made = declare(one, wanted, prune=True).user_ids

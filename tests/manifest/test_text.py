@@ -8,7 +8,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from issuer.manifest.exporting import written
+from issuer.manifest.exporting import write_yaml
 from issuer.manifest.parsing import parse
 
 TRICKY = ["yes", "no", "on", "y", "~", "null", "true", "0", "007", "0x1f", "1e3", "1_000", ".inf"]
@@ -30,27 +30,27 @@ def alike(one: object, other: object) -> bool:
 @given(VALUES)
 def test_written_values_are_read_back(value: Any):
     for loader in (yaml.SafeLoader, yaml.CSafeLoader):
-        document = parse(written({"value": value}), loader=loader)
+        document = parse(write_yaml({"value": value}), loader=loader)
         assert document.problems == []
         assert alike(document.data, {"value": value})
 
 
 @given(VALUES)
 def test_another_yaml_parser_reads_the_same(value: Any):
-    assert alike(yaml.safe_load(written({"value": value})), {"value": value})
+    assert alike(yaml.safe_load(write_yaml({"value": value})), {"value": value})
 
 
 def test_a_long_key_is_read_back():
     value = {"k" * 2_000: {"a": [1]}, "b" * 130: "c"}
-    assert parse(written(value)).data == value
+    assert parse(write_yaml(value)).data == value
 
 
 def test_it_has_one_value_a_line():
-    assert written({"name": "A b", "on": ["x", {"y": [1.5, []]}], "c": {}}) == (
+    assert write_yaml({"name": "A b", "on": ["x", {"y": [1.5, []]}], "c": {}}) == (
         'name: A b\n"on":\n  - x\n  - "y":\n      - 1.5\n      - []\nc: {}\n'
     )
 
 
 @pytest.mark.parametrize("text", ["agents:run", "https://id.example", "agent_os:admin", "Zoë"])
 def test_a_plain_string_has_no_quotes(text: str):
-    assert written(text) == f"{text}\n"
+    assert write_yaml(text) == f"{text}\n"

@@ -9,7 +9,7 @@ from sqlalchemy import update
 from issuer import manifest
 from issuer.database.tables import AssignmentRow, GroupMemberRow
 from issuer.errors import Forbidden, NotAllowed
-from issuer.manifest.exporting import written
+from issuer.manifest.exporting import write_yaml
 from issuer.review import reviewing
 from issuer.review.findings import FindingKind
 from issuer.review.proposals import Proposal, propose
@@ -56,7 +56,7 @@ def apply(
 ) -> manifest.ManifestPlan:
     """To the configuration as it is now, or only if it still is that at `change_count`."""
     with deployment.services.administration.changing(OPERATOR) as work:
-        plan = manifest.plan(work, manifest.read(written(dict(proposal.manifest))))
+        plan = manifest.plan(work, manifest.read(write_yaml(dict(proposal.manifest))))
         count = plan.change_count if change_count is None else change_count
         manifest.apply(work, replace(plan, change_count=count))
     return plan

@@ -335,7 +335,7 @@ def test_what_was_exchanged_is_listed_once_however_long_that_takes(acting: Actor
         work.clients.revoke_tokens("app")
     event.remove(engine, "before_cursor_execute", take_long)
     assert len(listed) == 1
-    assert not work.revocations.outrun()
+    assert not work.revocations.missed_by_slow_commit()
 
 
 def test_after_a_slow_commit_what_was_exchanged_for_later_tokens_is_revoked(acting: Actors):
@@ -348,7 +348,7 @@ def test_after_a_slow_commit_what_was_exchanged_for_later_tokens_is_revoked(acti
     deployment.wait(timedelta(seconds=5))
     later = acting.sign_in().token
     chain = acting.chain(later)
-    limited(acting, lambda revocations: revocations.revoke_again(first.outrun()))
+    limited(acting, lambda revocations: revocations.revoke_again(first.missed_by_slow_commit()))
     assert not any(acting.accepted(each) for each in [earlier, later, *chain])
     assert len(Feed.of(deployment.http).revoked["jti"]) == 4
 

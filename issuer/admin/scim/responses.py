@@ -53,7 +53,7 @@ def refusal(
     return json_response(body, status, headers)
 
 
-def refused(error: Exception) -> Response | None:
+def refusal_of(error: Exception) -> Response | None:
     """The response to an error of the domain, the framework or the library, which is logged.
 
     None for any other.

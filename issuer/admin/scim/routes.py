@@ -11,7 +11,7 @@ from issuer.admin.access import authenticate, unauthenticated
 from issuer.admin.parts import admin_parts
 from issuer.admin.scim.client_secrets import presented_secret
 from issuer.admin.scim.description import NOT_SUPPORTED, OPERATIONS, PREFIX, WITH_BODY
-from issuer.admin.scim.responses import refusal, refused
+from issuer.admin.scim.responses import refusal, refusal_of
 from issuer.composition import Access
 from issuer.errors import InvalidCredentials
 from issuer.http.requests import caller
@@ -32,7 +32,7 @@ class ScimEndpoint:
         try:
             response = await self._answer(request)
         except Exception as error:
-            if (response := refused(error)) is None:
+            if (response := refusal_of(error)) is None:
                 raise
         await response(scope, receive, send)
 

@@ -72,7 +72,7 @@ class Destination(Protocol):
         """Connect without sending an event; says what was checked, or `NotDelivered`."""
 
 
-def failed_connection(error: Exception) -> NotDelivered:
+def connection_failure(error: Exception) -> NotDelivered:
     """For an error of a socket, or of a library that uses one and has no words of its own."""
     words = str(error) or type(error).__name__
     for cause in _causes(error):

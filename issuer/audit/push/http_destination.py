@@ -12,7 +12,7 @@ from issuer.audit.push.destination import (
     Message,
     NotDelivered,
     PushFailure,
-    failed_connection,
+    connection_failure,
 )
 
 _UNAUTHORIZED = {401, 403, 407}
@@ -58,7 +58,7 @@ class HttpDestination:
             words = str(error).partition(":")[0]
             raise NotDelivered(PushFailure.CONNECTION, f"the connection failed: {words}") from None
         except (httpx.HTTPError, httpx.InvalidURL, OSError, UnicodeError) as error:
-            raise failed_connection(error) from None
+            raise connection_failure(error) from None
 
     async def _post(self, body: bytes) -> tuple[int, Mapping[str, str]]:
         """The body of the answer is not read."""

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
 
-from issuer.audit.push.destination import SECONDS_TO_ANSWER, Message, failed_connection
+from issuer.audit.push.destination import SECONDS_TO_ANSWER, Message, connection_failure
 
 _AUDIT = 13  # the facility "log audit"
 _NOTICE, _INFORMATIONAL = 5, 6
@@ -31,7 +31,7 @@ class SyslogDestination:
     seconds: float = SECONDS_TO_ANSWER
 
     def send(self, messages: Sequence[Message]) -> None:
-        self._deliver(b"".join(framed(message, self.origin) for message in messages))
+        self._deliver(b"".join(frame(message, self.origin) for message in messages))
 
     def check(self) -> str:
         self._deliver(b"")
@@ -46,7 +46,7 @@ class SyslogDestination:
                     rest = rest[_with_timeout(connection, ends).send(rest) :]
                 _close_in_order(connection, ends)
         except OSError as error:
-            raise failed_connection(error) from None
+            raise connection_failure(error) from None
 
     def _connect(self, ends: float) -> socket.socket:
         connection = socket.create_connection(self.address, self.seconds)
@@ -60,7 +60,7 @@ class SyslogDestination:
             raise
 
 
-def framed(message: Message, origin: str) -> bytes:
+def frame(message: Message, origin: str) -> bytes:
     """The message with its length before it; without a byte order mark, since it is ASCII."""
     severity = _NOTICE if message.is_refusal else _INFORMATIONAL
     at = message.at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -16,7 +16,7 @@ from issuer.cli.opening import auditing, reading
 from issuer.cli.options import instant
 from issuer.composition import UnitOfWork
 from issuer.errors import IssuerError, NotFound
-from issuer.fields.text import escaped
+from issuer.fields.text import escape
 
 app = new_app("The audit log: who did what, and what was refused.")
 
@@ -77,7 +77,7 @@ def export_events(form: str = "jsonl", **wanted: Any) -> None:
         _require_known(work, event_filter.actor)
         while events := work.audit_log.page(event_filter, before, _PAGE):  # there may be millions
             for event in events:
-                print(escaped(event.model_dump_json()))
+                print(escape(event.model_dump_json()))
             before = str(events[-1].id)
 
 

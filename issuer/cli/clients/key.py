@@ -8,7 +8,7 @@ from issuer.cli.command import flag, option, wants_json, write_file
 from issuer.cli.opening import changing
 from issuer.cli.options import ClientId
 from issuer.errors import ConfigurationError
-from issuer.keys.private_key import generated, private_text, public_jwk
+from issuer.keys.private_key import generate, private_text, public_jwk
 from issuer.vocabulary import SigningAlgorithm
 
 
@@ -32,7 +32,7 @@ def create_key(
       issuer client key create ci-bot --out ci-bot.pem
       issuer client key create ci-bot --alg RS256 --jwk
     """
-    key = generated(alg)
+    key = generate(alg)
     public, private = public_jwk(key, alg), private_text(key, alg, as_jwk=as_jwk)
     with changing() as work:
         work.clients.add_key(client, public)

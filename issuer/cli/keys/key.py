@@ -12,7 +12,7 @@ from issuer.cli.confirming import Yes, confirming
 from issuer.cli.keys.drill import drill_rotation
 from issuer.cli.opening import administering, operator, read_settings, reading
 from issuer.composition import Administration
-from issuer.keys.described import all_described, described
+from issuer.keys.described import all_described, describe
 from issuer.keys.private_key import public_pem
 from issuer.keys.sealing import new_master_key
 from issuer.verifiers.known_verifiers import REMEDY, DescribedVerifier
@@ -80,7 +80,7 @@ def revoke_key(kid: str = argument("KID", "The id of the key."), yes: Yes = Fals
                 confirmation.require_on_terminal(
                     f"destroy the {key.alg} key {kid}, and refuse every token that it signed"
                 )
-        description = described(administration.keyring.keys, key, administration.clock())
+        description = describe(administration.keyring.keys, key, administration.clock())
     output.say(
         f"Revoked {kid}. The issuer refuses its tokens within a second, verifiers within"
         f" {administration.settings.jwks_max_age.total_seconds():.0f} s. {left_valid}".rstrip(),

@@ -14,9 +14,9 @@ from issuer.cli.command import flag, new_app, option, wants_json
 from issuer.cli.opening import administering
 from issuer.cli.options import known_clients_and_users
 from issuer.fields.spreadsheet import cells
-from issuer.fields.text import escaped
+from issuer.fields.text import escape
 from issuer.fields.times import duration
-from issuer.manifest.exporting import written
+from issuer.manifest.exporting import write_yaml
 from issuer.review.evidence import ReviewedScope
 from issuer.review.proposals import Proposal, propose
 from issuer.review.reviewing import Review, access_review, review
@@ -96,16 +96,16 @@ def _print_proposal(proposal: Proposal) -> None:
         return
     for audience, held in proposal.before.items():
         enough = proposal.after[audience]
-        print(f"# At {escaped(audience)}: holds {_in_words(held)}; {_in_words(enough)} is enough.")
+        print(f"# At {escape(audience)}: holds {_in_words(held)}; {_in_words(enough)} is enough.")
     if proposal.note:
         print(f"# {proposal.note}")
     applied = f"issuer apply --expect {proposal.change_count}"
     print(f"# It undoes later changes of what it names: `{applied}` refuses it after any change.")
-    print(written(dict(proposal.manifest)), end="")
+    print(write_yaml(dict(proposal.manifest)), end="")
 
 
 def _in_words(scopes: frozenset[str]) -> str:
-    return escaped(" ".join(sorted(scopes))) or "nothing"
+    return escape(" ".join(sorted(scopes))) or "nothing"
 
 
 def _write_csv(rows: Iterator[ReviewedScope]) -> None:

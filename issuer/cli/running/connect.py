@@ -16,7 +16,7 @@ from issuer.agentos.fetching import fetch, new_client
 from issuer.agentos.metadata import metadata_urls
 from issuer.cli import output
 from issuer.cli.command import argument, new_app, option, wants_json
-from issuer.fields.text import escaped
+from issuer.fields.text import escape
 from issuer.settings import Settings
 
 app = new_app()
@@ -73,7 +73,7 @@ def connect(
         typer.echo(f"{configuration['file']}, in the folder of your project:\n", err=True)
         print(json.dumps(configuration["content"], indent=2))
     for warning in warnings:
-        typer.echo(escaped(f"Warning: {warning}"), err=True)
+        typer.echo(escape(f"Warning: {warning}"), err=True)
 
 
 class _Problem(Exception):

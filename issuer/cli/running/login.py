@@ -22,7 +22,7 @@ from issuer.cli.running.stored_login import (
 )
 from issuer.cli.running.token_cache import unverified
 from issuer.errors import IssuerError, Unavailable
-from issuer.fields.text import escaped
+from issuer.fields.text import escape
 from issuer.settings import Settings
 from issuer.vocabulary import GrantType
 
@@ -68,7 +68,7 @@ def login(
         if complete := device.get("verification_uri_complete"):
             lines.append(f"Or open {complete} and compare the code.")
         for line in lines:
-            typer.echo(escaped(line), err=wants_json.get())
+            typer.echo(escape(line), err=wants_json.get())
 
     changing = changing_logins()  # a folder that others may use is refused before anybody signs in
     new = sign_in(issuer, client_id, audience or issuer, scopes, show, time.sleep)

@@ -17,7 +17,7 @@ from issuer.cli.running.demo import Demo, demo_file, ensure_demo
 from issuer.cli.running.setup import ConsoleAdministrator, ensure_administrator
 from issuer.composition import composed
 from issuer.errors import ConfigurationError
-from issuer.fields.text import escaped
+from issuer.fields.text import escape
 from issuer.provisioning.setup import Initialised, initialise, prepare_data_dir
 from issuer.server.processes import end_quietly_on_signals
 from issuer.server.serving import address, listen, serve
@@ -115,7 +115,7 @@ class _DemoServer:
 
     def in_words(self) -> Iterator[str]:
         """Paragraph by paragraph."""
-        data_dir = escaped(self._data_dir)
+        data_dir = escape(self._data_dir)
         yield (
             f"The issuer {self.initialised.issuer} serves at {self.url},"
             f" with its data in {data_dir}."
@@ -145,7 +145,7 @@ class _DemoServer:
         yield "Accept it in an AgentOS, with the package that `make wheel` builds for it:"
         yield self._agent_os()
         yield (
-            f"The demo credentials are stored in {escaped(str(demo_file(self.settings)))},"
+            f"The demo credentials are stored in {escape(str(demo_file(self.settings)))},"
             " readable by you alone.\n"
             "Ctrl-C stops the server; the next quickstart uses the same data."
         )

@@ -16,7 +16,7 @@ from issuer.errors import IssuerError, NotAllowed, NotFound, Unavailable
 from issuer.fields.usernames import fold_username
 from issuer.manifest.changes import Action, Change, changes
 from issuer.manifest.entries import Resource, bare
-from issuer.manifest.problems import shown
+from issuer.manifest.problems import quote
 from issuer.users import USER, UserFields
 from issuer.users.csv_file import CsvUser, InvalidCsv, read_csv, write_csv
 
@@ -252,7 +252,7 @@ class _Plan:
     def lines(self) -> list[str]:
         lines = [line for step in self.steps for line in step.lines()]
         lines += [
-            f"+ add user {shown(each)} to group {shown(group)}"
+            f"+ add user {quote(each)} to group {quote(group)}"
             for group, usernames in self.joining.items()
             for each in usernames
         ]

@@ -23,7 +23,7 @@ from issuer.web.console.screens.operator import NeedsSignIn, is_permitted
 from issuer.web.console.screens.resource import Action, ResourceScreen, changes_of
 from issuer.web.console.screens.resource_form import ResourceForm
 from issuer.web.console.screens.screen import CONFLICT
-from issuer.web.console.screens.views import MOST_COUNTED, counted
+from issuer.web.console.screens.views import MOST_COUNTED, count_text
 
 _CONNECT = ("issuer", "connect", "claude-code")
 _CREATE = ("issuer", "client", "create", "ci-bot")
@@ -47,13 +47,13 @@ class AudienceUses:
 
     @property
     def clients_in_words(self) -> str:
-        return f"{counted(self.clients)} client{'s' if self.clients != 1 else ''}"
+        return f"{count_text(self.clients)} client{'s' if self.clients != 1 else ''}"
 
     @property
     def assigned_in_words(self) -> str:
         if self.assigned == 1:
             return "1 client, user or group"
-        return f"{counted(self.assigned)} clients, users and groups"
+        return f"{count_text(self.assigned)} clients, users and groups"
 
 
 class AudienceForm(ResourceForm[AudienceFields, Audience]):

@@ -14,7 +14,7 @@ from issuer.audit.chain_store import Outcome
 from issuer.composition import UnitOfWork
 from issuer.errors import NotFound
 from issuer.fields.spreadsheet import as_csv
-from issuer.fields.text import escaped, readable_json
+from issuer.fields.text import escape, readable_json
 from issuer.fields.times import duration
 from issuer.groups import GROUP
 from issuer.web.console.screens.events_in_words import EventInWords, in_words
@@ -195,7 +195,7 @@ class AuditExportScreen(ConsoleScreen):
                 rows = (row for some in _parts(work, filters) for row in self._rows(work, some))
                 return self.download(as_csv(rows, _COLUMNS), "text/csv", "audit.csv")
             events = (each for some in _parts(work, filters) for each in some)
-            lines = "".join(f"{escaped(each.model_dump_json())}\n" for each in events)
+            lines = "".join(f"{escape(each.model_dump_json())}\n" for each in events)
         return self.download(lines, "application/x-ndjson", "audit.jsonl")
 
     def _rows(self, work: UnitOfWork, events: list[AuditEvent]) -> Iterator[dict[str, object]]:

@@ -19,7 +19,7 @@ from issuer.web.console.screens.collection import CollectionScreen
 from issuer.web.console.screens.operator import NeedsSignIn
 from issuer.web.console.screens.resource import changes_of
 from issuer.web.console.screens.resource_form import ResourceForm, field_errors
-from issuer.web.console.screens.views import PAGE, Command, Listing, counted
+from issuer.web.console.screens.views import PAGE, Command, Listing, count_text
 
 FORM = ResourceForm(GROUP)
 
@@ -102,7 +102,7 @@ class OneGroupScreen(PrincipalScreen):
             section=section,
             members=Listing(
                 tuple(found[:PAGE]),
-                counted(number),
+                count_text(number),
                 next_url=f"{url}?{last}#members" if last else "",
                 first_url=f"{url}#members" if after else "",
             ),
@@ -161,7 +161,7 @@ class OneGroupScreen(PrincipalScreen):
         roles = len(work.assignments.of(self.key))
         ends = f" {REVOKED}" if number and roles else ""
         return Deletion(
-            f"It has {number:,} {_members(number)} and {roles:,}"
+            f"It has {number:,} {'member' if number == 1 else 'members'} and {roles:,}"
             f" {'role' if roles == 1 else 'roles'}, which its members lose unless they hold them"
             f" otherwise.{ends} This cannot be undone."
         )
@@ -183,10 +183,6 @@ def _users(work: UnitOfWork, lines: Sequence[str]) -> list[GroupMember]:
     if not found:
         raise InvalidField("users", "Name one user at least.")
     return list(found.values())
-
-
-def _members(number: int) -> str:
-    return "member" if number == 1 else "members"
 
 
 def _name_of(users: Sequence[GroupMember]) -> str:

@@ -29,7 +29,7 @@ from issuer.web.console.screens.answers import PATH
 from issuer.web.console.screens.events_in_words import EventInWords, in_words
 from issuer.web.console.screens.operator import readable
 from issuer.web.console.screens.screen import ConsoleScreen
-from issuer.web.console.screens.views import MOST_COUNTED, counted
+from issuer.web.console.screens.views import MOST_COUNTED, count_text
 from issuer.web.words import ago, segment
 
 _CHANGES, _LOOKED_AT = 10, 200
@@ -221,7 +221,7 @@ class OverviewScreen(ConsoleScreen):
                 with self.operator.work(kind.read) as work:
                     number = work.collection(kind).count(MOST_COUNTED)
                 name = kind.kind if number == 1 else kind.plural
-                yield counted(number), name, f"/console/{kind.plural}"
+                yield count_text(number), name, f"/console/{kind.plural}"
 
     def _chart(self) -> TokenChart:
         now = self.parts.clock()

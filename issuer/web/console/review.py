@@ -11,7 +11,7 @@ from starlette.responses import Response
 from issuer.audiences import AUDIENCE
 from issuer.errors import NotAllowed
 from issuer.fields.spreadsheet import as_csv
-from issuer.manifest.exporting import written
+from issuer.manifest.exporting import write_yaml
 from issuer.review.evidence import READS
 from issuer.review.findings import ReviewFinding
 from issuer.review.proposals import Proposal, propose
@@ -95,7 +95,7 @@ class ReviewScreen(ReviewingScreen):
             "Proposal",
             name=name,
             proposal=proposal,
-            source=written(dict(proposal.manifest)),
+            source=write_yaml(dict(proposal.manifest)),
             plan_form=replace(form, once=""),
             plan_path=ConfigurationScreen.PATH,
             may_plan=ConfigurationScreen.opens_for(self.operator),

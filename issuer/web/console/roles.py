@@ -8,7 +8,7 @@ from starlette.responses import Response
 from issuer.catalogue.entries import ScopeEntry
 from issuer.composition import UnitOfWork
 from issuer.errors import InvalidField
-from issuer.fields.text import escaped
+from issuer.fields.text import escape
 from issuer.groups import GROUP
 from issuer.manifest.rights import role_effect
 from issuer.roles import ROLE, Role, RoleFields
@@ -31,7 +31,7 @@ from issuer.web.console.screens.resource_form import (
     one_a_line,
     ticked,
 )
-from issuer.web.console.screens.views import MOST_COUNTED, Command, counted
+from issuer.web.console.screens.views import MOST_COUNTED, Command, count_text
 
 _CONSIDERED = 50  # principals
 _NAMED = 5
@@ -67,7 +67,7 @@ def review(screen: ResourceScreen) -> Response:
         shifts=effect.shifts,
         considered=considered,
         unaffected=considered - len({each.principal for each in effect.shifts}),
-        more=counted(more, total) if more else "",
+        more=count_text(more, total) if more else "",
         unseen=unreadable(operator),
     )
 
@@ -111,7 +111,7 @@ class RolesScreen(CollectionScreen):
 
     def about(self, work: UnitOfWork, roles: Sequence[Role]) -> dict[str, Any]:
         """How many hold each, and the scopes of each for what is no longer there."""
-        holding = {name: counted(number) for name, number in _holders(work, roles).items()}
+        holding = {name: count_text(number) for name, number in _holders(work, roles).items()}
         return {"holding": holding, "gone": gone_of(self.operator, work, roles)}
 
     def exported(self, work: UnitOfWork, roles: Sequence[Role]) -> Sequence[dict[str, Any]]:
@@ -198,7 +198,7 @@ class OneRoleScreen(ResourceScreen):
         provided = work.assignments.providers_of(self.key, _NAMED)
         if not number and not provided:
             return Deletion("No client, user or group has it. This cannot be undone.")
-        names = ", ".join(f"{each.kind} {escaped(each.name)}" for each in some)
+        names = ", ".join(f"{each.kind} {escape(each.name)}" for each in some)
         more = f" and {number - len(some):,} more" if number > len(some) else ""
         who = f"{names}{more}" if names else f"{number:,} clients, users and groups"
         if provided:

@@ -11,7 +11,7 @@ import pytest
 
 from issuer.audit.push.destination import Destination, Message, NotDelivered
 from issuer.audit.push.destinations import build_destination
-from issuer.audit.push.syslog_destination import SyslogDestination, framed
+from issuer.audit.push.syslog_destination import SyslogDestination, frame
 from issuer.errors import ConfigurationError
 from tests.audit.push.receivers import HttpReceiver, PostHandler, SyslogReceiver, serving
 from tests.builders import settings_for
@@ -188,10 +188,10 @@ def test_a_syslog_server_that_resets_has_not_received(tmp_path: Path, serve):
 
 
 def test_a_frame_has_no_line_breaks_and_its_length_in_bytes():
-    frame = framed(MESSAGES[0], "id.example")
-    length, _, rest = frame.partition(b" ")
+    framed = frame(MESSAGES[0], "id.example")
+    length, _, rest = framed.partition(b" ")
     assert int(length) == len(rest)
-    assert b"\n" not in frame
+    assert b"\n" not in framed
 
 
 @rows(

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from issuer.audit import Actor
-from issuer.manifest.exporting import written
+from issuer.manifest.exporting import write_yaml
 from issuer.review import reviewing
 from issuer.review.findings import FindingKind
 from issuer.review.proposals import propose
@@ -85,7 +85,7 @@ def test_it_says_when_not_everything_is_shown(signed_in: SignedIn, monkeypatch: 
 def test_a_proposal_is_planned_and_applied(deployment: Deployment, admin: Browser, ci: str):
     page = admin.get(PATH, propose=ci)
     with deployment.services.administration.reading() as work:
-        source = written(dict(propose(work, ci, deployment.clock()).manifest))
+        source = write_yaml(dict(propose(work, ci, deployment.clock()).manifest))
     assert escape(source.splitlines()[1]) in page.response.text
     planned = admin.submit(page, CONFIGURATION, do="plan", source=source)
     assert "ci" in planned.text

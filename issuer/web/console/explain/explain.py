@@ -41,7 +41,7 @@ _FIELDS = {
 }
 
 
-def asked(operator: Operator, values: Mapping[str, str]) -> Question:
+def read_question(operator: Operator, values: Mapping[str, str]) -> Question:
     """The question; `InvalidField` for fields of the form.
 
     A request is named by method and path, by an agent, team or workflow and a verb, or by a scope
@@ -165,7 +165,7 @@ class ExplainScreen(ConsoleScreen):
         if not (is_asked and readable(self.operator)):
             return self._page(values)
         try:
-            question = asked(self.operator, values)
+            question = read_question(self.operator, values)
             self.operator.require_read_of(question)
             audience, answer = self._answer(question)
         except UnknownVersion as error:

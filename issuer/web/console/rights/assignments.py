@@ -27,7 +27,7 @@ from issuer.web.console.rights.effective_rights import include_issuer
 from issuer.web.console.screens.operator import Operator, readable
 from issuer.web.console.screens.resource import ResourceScreen
 from issuer.web.console.screens.resource_form import some_keys
-from issuer.web.console.screens.views import MOST_COUNTED, PAGE, Command, Listing, counted
+from issuer.web.console.screens.views import MOST_COUNTED, PAGE, Command, Listing, count_text
 
 _PLACES = 5
 _SHOWN = 100
@@ -56,7 +56,7 @@ def holders(
     items = [each for kind in kinds for each in _of_kind(work, kind, role, shown)]
     return Listing(
         tuple(sorted(items, key=lambda each: fold_id(each.id))),
-        counted(number),
+        count_text(number),
         next_url=f"{url}?{urlencode({'after': shown[-1]})}" if len(ids) > PAGE else "",
         first_url=url if after else "",
     )

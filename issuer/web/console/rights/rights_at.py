@@ -25,7 +25,7 @@ from issuer.web.console.rights.matrix import (
     uncovered,
 )
 from issuer.web.console.screens.operator import Operator, readable, unreadable
-from issuer.web.console.screens.views import MOST_COUNTED, PAGE, Typed, counted
+from issuer.web.console.screens.views import MOST_COUNTED, PAGE, Typed, count_text
 
 _NAMES = ("subject", "kind", "resource")
 PARAMETERS = (*_NAMES, "after", "column")
@@ -199,7 +199,8 @@ def _total(
     }
     numbers = [(kind, count_of[kind]()) for kind in kinds]
     return ", ".join(
-        f"{counted(number)} {kind.kind if number == 1 else kind.plural}" for kind, number in numbers
+        f"{count_text(number)} {kind.kind if number == 1 else kind.plural}"
+        for kind, number in numbers
     )
 
 

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from issuer.composition import UnitOfWork
 from issuer.errors import AlreadyExists, InvalidField
 from issuer.fields.spreadsheet import as_csv
-from issuer.fields.text import escaped
+from issuer.fields.text import escape
 from issuer.resources import ResourceType
 from issuer.web.console.screens.resource_form import ResourceForm, allow_if_ticked
 from issuer.web.console.screens.screen import CONFLICT, ConsoleScreen
@@ -113,7 +113,7 @@ class CollectionScreen(ResourceTypeScreen):
             return self.download(
                 as_csv(rows.values(), columns), "text/csv", f"{self.TYPE.plural}.csv"
             )
-        lines = "".join(f"{escaped(json.dumps(row))}\n" for row in rows.values())
+        lines = "".join(f"{escape(json.dumps(row))}\n" for row in rows.values())
         return self.download(lines, "application/x-ndjson", f"{self.TYPE.plural}.jsonl")
 
     def exported(self, work: UnitOfWork, resources: Sequence[Any]) -> Sequence[dict[str, Any]]:

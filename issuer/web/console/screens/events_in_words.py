@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from issuer.audit import AuditEvent
 from issuer.audit.sentences import Part, principals_of, sentence
 from issuer.composition import UnitOfWork
-from issuer.fields.text import escaped
+from issuer.fields.text import escape
 from issuer.groups import GROUP
 from issuer.web.console.screens.operator import Operator, readable
 
@@ -22,7 +22,7 @@ class EventInWords:
     @property
     def text(self) -> str:
         """The sentence on one line."""
-        return escaped("".join(part.text for part in self.parts))
+        return escape("".join(part.text for part in self.parts))
 
 
 def in_words(

@@ -174,7 +174,7 @@ def listing(
     by = asked.sort if asked.sort in can else can[0]
     sorting = Sorting(by, asked.descending, can, searched)
     kept = searched | (sorting.kept if by != can[0] or asked.descending else {})
-    count = counted(part.total)
+    count = count_text(part.total)
     if asked.search:
         is_whole = part.next is None and asked.after is None
         count = f"{len(part.items):,} found" if is_whole else "found"
@@ -190,6 +190,6 @@ def listing(
     )
 
 
-def counted(number: int, total: int | None = None) -> str:
+def count_text(number: int, total: int | None = None) -> str:
     """In words: with a plus if `total`, by default `number` itself, was not counted to its end."""
     return f"{number:,}{'+' if (total or number) == MOST_COUNTED else ''}"
