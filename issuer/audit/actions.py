@@ -51,10 +51,7 @@ USER_ACCESS = OcsfClass(
     3005, "User Access Management", _IAM, {1: "Assign Privileges", 2: "Revoke Privileges"}
 )
 GROUP_MANAGEMENT = OcsfClass(
-    3006,
-    "Group Management",
-    _IAM,
-    {3: "Add User", 4: "Remove User", 5: "Delete", 6: "Create"},
+    3006, "Group Management", _IAM, {3: "Add User", 4: "Remove User", 5: "Delete", 6: "Create"}
 )
 API_ACTIVITY = OcsfClass(6003, "API Activity", _APPLICATION, {1: "Create"})
 

@@ -8,13 +8,7 @@ from typing import Any, TypeAlias
 from pydantic import BaseModel
 
 from issuer.audit.chain_store import ChainHead, ChainKey
-from issuer.audit.statement import (
-    Pruned,
-    Statement,
-    digest,
-    ends_through,
-    last_pruned,
-)
+from issuer.audit.statement import Pruned, Statement, digest, ends_through, last_pruned
 from issuer.database.tables import AuditCheckpointRow
 
 Read: TypeAlias = Callable[[str], dict[str, Any] | None]

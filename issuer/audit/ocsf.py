@@ -3,6 +3,7 @@
 https://schema.ocsf.io/1.8.0; the mapping is documented in docs/reference/audit-ocsf.md.
 """
 
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from issuer import __version__
@@ -103,46 +104,32 @@ def _endpoint(address: str | None) -> dict[str, str] | None:
     return {"name": address} if "/" in address else {"ip": address}
 
 
-def _members_of(ocsf_class: OcsfClass, event: AuditEvent) -> dict[str, Any]:
-    """What only events of this class have."""
-    target = event.target or event.actor or _UNKNOWN
-    return _BY_CLASS.get(ocsf_class.name, _user)(event, target)
-
-
-def _user(_: AuditEvent, target: str) -> dict[str, Any]:
-    return {"user": {"uid": target}}
-
-
-def _access(event: AuditEvent, target: str) -> dict[str, Any]:
-    return {"user": {"uid": target}, "privileges": [str(event.details.get("role"))]}
-
-
-def _sign_in(event: AuditEvent, target: str) -> dict[str, Any]:
-    service = str(event.details.get("audience") or "issuer")
-    return {"user": {"uid": target}, "service": {"name": service}}
-
-
-def _entity(event: AuditEvent, target: str) -> dict[str, Any]:
-    return {"entity": {"uid": target, "type": event.action.partition(".")[0], "type_id": 99}}
-
-
-def _api(event: AuditEvent, _: str) -> dict[str, Any]:
-    return {
+# What only events of a class have, of their target; of other classes, it is the user.
+_BY_CLASS: Mapping[str, Callable[[AuditEvent, str], dict[str, Any]]] = {
+    USER_ACCESS.name: lambda event, target: {
+        "user": {"uid": target},
+        "privileges": [str(event.details.get("role"))],
+    },
+    AUTHENTICATION.name: lambda event, target: {
+        "user": {"uid": target},
+        "service": {"name": str(event.details.get("audience") or "issuer")},
+    },
+    GROUP_MANAGEMENT.name: lambda event, target: {
+        "group": {"uid": target},
+        **({"user": {"uid": member}} if (member := event.details.get("user_id")) else {}),
+    },
+    ENTITY_MANAGEMENT.name: lambda event, target: {
+        "entity": {"uid": target, "type": event.action.partition(".")[0], "type_id": 99}
+    },
+    API_ACTIVITY.name: lambda event, _: {
         "api": {"operation": event.action},
         "actor": {"user": {"uid": event.actor or _UNKNOWN}},
         "src_endpoint": _endpoint(event.address) or {"name": _UNKNOWN},
-    }
-
-
-def _group(event: AuditEvent, target: str) -> dict[str, Any]:
-    member = event.details.get("user_id")
-    return {"group": {"uid": target}} | ({"user": {"uid": member}} if member else {})
-
-
-_BY_CLASS = {
-    USER_ACCESS.name: _access,
-    AUTHENTICATION.name: _sign_in,
-    ENTITY_MANAGEMENT.name: _entity,
-    API_ACTIVITY.name: _api,
-    GROUP_MANAGEMENT.name: _group,
+    },
 }
+
+
+def _members_of(ocsf_class: OcsfClass, event: AuditEvent) -> dict[str, Any]:
+    target = event.target or event.actor or _UNKNOWN
+    of_class = _BY_CLASS.get(ocsf_class.name)
+    return of_class(event, target) if of_class else {"user": {"uid": target}}

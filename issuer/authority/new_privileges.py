@@ -11,12 +11,7 @@ from datetime import datetime
 from issuer.audit import Trail
 from issuer.authority.access_store import TRUSTED_ISSUER, AccessStore
 from issuer.authority.authority import Authority
-from issuer.authority.credentials import (
-    CredentialsNotKept,
-    Grantor,
-    MembersNotKept,
-    member_key,
-)
+from issuer.authority.credentials import CredentialsNotKept, Grantor, MembersNotKept, member_key
 from issuer.clock import Clock
 from issuer.database import Session
 from issuer.database.tables import ClientRow, UserRow

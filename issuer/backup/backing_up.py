@@ -8,14 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from issuer.audit import Actor
-from issuer.backup.archive import (
-    VERSION,
-    ArchiveWriter,
-    Authenticate,
-    Header,
-    TableHead,
-    Tables,
-)
+from issuer.backup.archive import VERSION, ArchiveWriter, Authenticate, Header, TableHead, Tables
 from issuer.backup.archive_reader import ArchiveReader
 from issuer.backup.encryption import Encryption
 from issuer.composition.foundation import Foundation

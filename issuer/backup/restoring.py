@@ -63,11 +63,7 @@ class ArchiveSource:
 
 
 def restore(
-    source: ArchiveSource,
-    settings: Settings,
-    actor: Actor,
-    clock: Clock,
-    feed: bytes | None = None,
+    source: ArchiveSource, settings: Settings, actor: Actor, clock: Clock, feed: bytes | None = None
 ) -> Restored:
     """Fill the empty database of `settings`; after an error it is as it was.
 

@@ -38,11 +38,7 @@ _SENTENCES = {
     ("run", "read", "write", "delete"): N_("Run, see, add, change and delete %(what)s"),
 }
 _ACTIONS = ["run", "read", "write", "delete"]
-_ALL = {
-    "agents": N_("all agents"),
-    "teams": N_("all teams"),
-    "workflows": N_("all workflows"),
-}
+_ALL = {"agents": N_("all agents"), "teams": N_("all teams"), "workflows": N_("all workflows")}
 _THE = {
     "agents": (N_("the agent"), N_("the agents")),
     "teams": (N_("the team"), N_("the teams")),

@@ -134,11 +134,7 @@ class Database:
 
         `Unavailable` when the caller of the present request has left.
         """
-        with (
-            self.translated(READ),
-            self._reading.begin() as session,
-            ending_with_caller(session),
-        ):
+        with self.translated(READ), self._reading.begin() as session, ending_with_caller(session):
             yield session
 
     def counts(self) -> ChangeCounts:

@@ -44,10 +44,7 @@ THROUGH_ISSUERS = (
     )
     .join(
         TrustedIssuerRow,
-        and_(
-            TrustedIssuerRow.id == IdentityRow.issuer_id,
-            TrustedIssuerRow.disabled.is_(False),
-        ),
+        and_(TrustedIssuerRow.id == IdentityRow.issuer_id, TrustedIssuerRow.disabled.is_(False)),
     )
 )
 

@@ -15,8 +15,7 @@ MAX_FOLDED = 1024
 
 # Letters that look like a Latin one, in lower case or in upper case.
 _LOOKALIKES = str.maketrans(
-    "авекмнорстухіјѕԁһӏԛԝαβεζηικμνορτυχօոսհıȷɑɡɩ",
-    "abekmhopctyxijsdhlqwabezhikmvoptuxonuhijagi",
+    "авекмнорстухіјѕԁһӏԛԝαβεζηικμνορτυχօոսհıȷɑɡɩ", "abekmhopctyxijsdhlqwabezhikmvoptuxonuhijagi"
 )
 # Invisible letters and marks (Default_Ignorable_Code_Point); the others are no letters.
 _INVISIBLE = re.compile(

@@ -3,12 +3,4 @@
 from issuer.groups.group import GROUP, Group, GroupFields, GroupMember
 from issuer.groups.groups import MAX_GROUPS, MAX_MEMBERS, Groups
 
-__all__ = [
-    "GROUP",
-    "MAX_GROUPS",
-    "MAX_MEMBERS",
-    "Group",
-    "GroupFields",
-    "GroupMember",
-    "Groups",
-]
+__all__ = ["GROUP", "MAX_GROUPS", "MAX_MEMBERS", "Group", "GroupFields", "GroupMember", "Groups"]

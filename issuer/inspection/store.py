@@ -38,10 +38,7 @@ class InspectionStore(Statements):
         self.session.execute(audience.with_for_update(key_share=True))
         members = report.model_dump(mode="json", include={"components", "findings"})
         row = InspectionRow(
-            audience_id=report.audience,
-            url=report.url,
-            inspected_at=report.inspected_at,
-            **members,
+            audience_id=report.audience, url=report.url, inspected_at=report.inspected_at, **members
         )
         self.session.merge(row)
         self.session.flush()

@@ -12,13 +12,7 @@ from typing import Any
 
 from issuer.errors import ConfigurationError, Unavailable
 from issuer.fields.text import escape
-from issuer.files import (
-    read_regular,
-    read_trusted,
-    reason_of,
-    remove_partial,
-    write_private,
-)
+from issuer.files import read_regular, read_trusted, reason_of, remove_partial, write_private
 from issuer.keys.private_key import (
     MadeKey,
     PrivateKey,

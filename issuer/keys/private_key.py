@@ -14,10 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import MGF1, PSS, PKCS1v1
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import (
-    load_der_private_key,
-    load_pem_private_key,
-)
+from cryptography.hazmat.primitives.serialization import load_der_private_key, load_pem_private_key
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 from joserfc.util import json_b64encode, urlsafe_b64encode
 from pydantic_core import to_json

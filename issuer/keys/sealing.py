@@ -33,9 +33,7 @@ class Sealer:
     """
 
     def __init__(
-        self,
-        master_keys: Callable[[], Sequence[bytes]],
-        random_bytes: Callable[[int], bytes],
+        self, master_keys: Callable[[], Sequence[bytes]], random_bytes: Callable[[int], bytes]
     ) -> None:
         self._master_keys = master_keys
         self._random_bytes = random_bytes

@@ -39,7 +39,7 @@ Assigned = Annotated[
     AfterValidator(_once_each),
     Field(
         description="All its roles; without `audience`, at every audience. One that has ended"
-        " counts as if it were not there.",
+        " counts as if it were not there."
     ),
 ]
 TYPES: dict[str, ResourceType[Any, Any]] = {

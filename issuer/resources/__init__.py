@@ -8,11 +8,4 @@ from issuer.resources.collection import Collection, Transaction, WithinTransacti
 from issuer.resources.principals import Principals
 from issuer.resources.resource_type import ResourceType
 
-__all__ = [
-    "Collection",
-    "Principals",
-    "ResourceType",
-    "Transaction",
-    "WithinTransaction",
-    "one_of",
-]
+__all__ = ["Collection", "Principals", "ResourceType", "Transaction", "WithinTransaction", "one_of"]

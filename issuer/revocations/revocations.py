@@ -10,12 +10,7 @@ from issuer.database import Session
 from issuer.database.store import in_parts
 from issuer.errors import NotYet
 from issuer.revocations.share import LIMITS, FeedLimits, Listed
-from issuer.revocations.store import (
-    UNLISTED,
-    ExchangedToken,
-    RevocationStore,
-    RevokedPrincipal,
-)
+from issuer.revocations.store import UNLISTED, ExchangedToken, RevocationStore, RevokedPrincipal
 from issuer.vocabulary import MAX_CLOCK_SKEW, MAX_TOKEN, SEEN_WITHIN, TOKEN_RETENTION
 
 JTI = "jti"
@@ -339,11 +334,7 @@ class Revocations:
         return True
 
     def _revoke_users(
-        self,
-        user_ids: Collection[str],
-        max_bytes: int | None = None,
-        *,
-        without_own: bool = False,
+        self, user_ids: Collection[str], max_bytes: int | None = None, *, without_own: bool = False
     ) -> None:
         """All access tokens issued so far to the users; refresh tokens get new ones."""
         if user_ids:

@@ -75,10 +75,7 @@ class Limit:
         """After one more attempt whose outcome is unknown: it counts as a failure."""
         current = self._current(tries, now)
         return Tries(
-            current.tried + 1,
-            current.failed,
-            now,
-            max(current.spent_until, now) + self._interval,
+            current.tried + 1, current.failed, now, max(current.spent_until, now) + self._interval
         )
 
     def fail(self, tries: Tries) -> Tries:

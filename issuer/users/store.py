@@ -3,17 +3,7 @@
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import (
-    Select,
-    case,
-    delete,
-    exists,
-    func,
-    literal,
-    select,
-    union_all,
-    update,
-)
+from sqlalchemy import Select, case, delete, exists, func, literal, select, union_all, update
 from sqlalchemy.orm import InstrumentedAttribute
 
 from issuer.authority import Grantor

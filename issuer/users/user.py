@@ -37,10 +37,7 @@ class UserFields(Fields):
     email: Annotated[
         Email | None,
         Member(
-            label="Email",
-            help="Email address; '' for none.",
-            metavar="NAME@HOST",
-            is_private=True,
+            label="Email", help="Email address; '' for none.", metavar="NAME@HOST", is_private=True
         ),
     ] = None
     email_verified: Annotated[

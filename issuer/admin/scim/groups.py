@@ -101,10 +101,7 @@ class ScimGroups(ScimResources):
         resource = self._resource(group)
         resource.members = [
             MemberOfGroup(
-                value=user_id,
-                ref=self.location(user_id, "/Users"),
-                type="User",
-                display=username,
+                value=user_id, ref=self.location(user_id, "/Users"), type="User", display=username
             )
             for user_id, username in users
         ]

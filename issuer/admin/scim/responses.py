@@ -41,10 +41,7 @@ def json_response(
 
 
 def refusal(
-    status: int,
-    detail: str,
-    scim_type: str | None = None,
-    headers: Mapping[str, str] | None = None,
+    status: int, detail: str, scim_type: str | None = None, headers: Mapping[str, str] | None = None
 ) -> Response:
     """The response with an error document."""
     body = {"schemas": [_SCHEMA], "status": str(status), "detail": detail}

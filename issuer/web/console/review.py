@@ -15,12 +15,7 @@ from issuer.manifest.exporting import write_yaml
 from issuer.review.evidence import READS
 from issuer.review.findings import ReviewFinding
 from issuer.review.proposals import Proposal, propose
-from issuer.review.reviewing import (
-    AccessReviewPlace,
-    access_review,
-    access_review_part,
-    review,
-)
+from issuer.review.reviewing import AccessReviewPlace, access_review, access_review_part, review
 from issuer.review.table import COLUMNS, as_rows
 from issuer.users import USER
 from issuer.web.console.configuration import ConfigurationScreen

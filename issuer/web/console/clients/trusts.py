@@ -15,12 +15,7 @@ from issuer.composition import UnitOfWork
 from issuer.errors import InvalidField, NotFound
 from issuer.resources.resource_type import members_of
 from issuer.trusted_issuers import TRUSTED_ISSUER
-from issuer.web.console.clients.trust_form import (
-    exact_trust,
-    in_words,
-    new_trust,
-    trust_as_typed,
-)
+from issuer.web.console.clients.trust_form import exact_trust, in_words, new_trust, trust_as_typed
 from issuer.web.console.screens.resource import ResourceScreen
 from issuer.web.console.screens.resource_form import field_errors, some_keys
 from issuer.web.console.screens.views import Command

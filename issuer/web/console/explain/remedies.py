@@ -139,9 +139,7 @@ def allow_exchange(commands: Commands, client: ClientRecord) -> Remedy:
     return Remedy(text, _page_of(CLIENT, key, "?edit=yes"), command)
 
 
-def _principal(
-    holder: ClientRecord | UserRecord,
-) -> tuple[ResourceType[Any, Any], str, str]:
+def _principal(holder: ClientRecord | UserRecord) -> tuple[ResourceType[Any, Any], str, str]:
     """The type and key of a holder, and what people call it."""
     if isinstance(holder, UserRecord):
         return USER, holder.id, holder.username

@@ -193,10 +193,7 @@ def _total(
     work: UnitOfWork, kinds: list[ResourceType[Any, Any]], users: Holders, audience_id: str
 ) -> str:
     """ "1 client, 10,000+ users"."""
-    count_of = {
-        CLIENT: lambda: work.clients.count_at(audience_id, MOST_COUNTED),
-        USER: users.count,
-    }
+    count_of = {CLIENT: lambda: work.clients.count_at(audience_id, MOST_COUNTED), USER: users.count}
     numbers = [(kind, count_of[kind]()) for kind in kinds]
     return ", ".join(
         f"{count_text(number)} {kind.kind if number == 1 else kind.plural}"

@@ -11,14 +11,7 @@ from issuer.composition import UnitOfWork
 from issuer.errors import InvalidField
 from issuer.fields.fields import Fields
 from issuer.fields.times import in_seconds
-from issuer.resources.resource_type import (
-    Control,
-    FieldsT,
-    ItemText,
-    Member,
-    ModelT,
-    ResourceType,
-)
+from issuer.resources.resource_type import Control, FieldsT, ItemText, Member, ModelT, ResourceType
 from issuer.settings import Settings
 from issuer.web.console.screens.commands import as_options
 from issuer.web.console.screens.operator import Operator
