@@ -48,7 +48,7 @@ DOMAIN = {
         "resources",
         "revocations",
     },
-    "groups": {"authority", "directory", "resources", "roles"},
+    "groups": {"authority", "directory", "operations", "resources", "roles"},
     "users": {
         "audit",
         "authority",

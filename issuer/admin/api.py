@@ -40,6 +40,7 @@ RESOURCES = [
     users.operations,
     sign_in.router,
     groups.router,
+    groups.operations,
     group_roles,
     tokens.router,
     keys.router,

@@ -21,6 +21,7 @@ from issuer.admin.representations import (
     tagged,
 )
 from issuer.admin.routes import admin_router, location
+from issuer.errors import NotFound
 from issuer.operations import Creation, Operation, PartOf
 from issuer.resources import ResourceType
 
@@ -121,6 +122,8 @@ def _add(router: APIRouter, operation: Operation[Any]) -> None:
         caller: Caller, owner_id: str, key: str = "", if_match: IfMatch = None, **flags: bool
     ) -> Any:
         selected = frozenset(name for name, is_on in flags.items() if is_on)
+        if operation.part and operation.part.find and "\n" in key:
+            raise NotFound(operation.part.name, key)
         with caller.work(owner.write) as work:
             if if_match is not None:
                 require_match(if_match, operation.target(work, owner_id, key))

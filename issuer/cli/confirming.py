@@ -62,7 +62,7 @@ class Confirmation:
         """
         is_asked = of_scripts or bool(question.warnings) or sys.stdin.isatty()
         if is_asked and not self._yes and question.subject not in self._confirmed:
-            raise _Unconfirmed(f"{question.what} {question.says}", question.subject)
+            raise _Unconfirmed(question.says_all, question.subject)
 
     def _ask(self, said: str, *losses: str) -> None:
         """`NotAllowed` unless somebody at the terminal confirms."""

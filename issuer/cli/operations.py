@@ -22,7 +22,8 @@ from issuer.cli.command import (
 )
 from issuer.cli.confirming import Yes, confirming
 from issuer.cli.members import options_within
-from issuer.cli.opening import changing, reading
+from issuer.cli.opening import changing, reading, suggesting
+from issuer.cli.options import Limit
 from issuer.composition import UnitOfWork
 from issuer.fields.fields import Fields
 from issuer.operations import About, Creation, Operation, PartOf
@@ -82,7 +83,7 @@ class OperationCommands:
         flags = [each for each in operation.flags if each.option]
         for each in flags:
             parameters[each.name] = Annotated[bool, flag(each.word, each.option)]
-        if operation.question:
+        if operation.asks:
             parameters["yes"] = Yes
 
         @(app or self._app).command(
@@ -91,20 +92,26 @@ class OperationCommands:
         def run(owner: str, yes: bool = False, **values: Any) -> None:
             selected = frozenset(each.name for each in flags if values.pop(each.name))
             owner_id, item = owner, values.get("item") or json.dumps(values) if values else ""
+            called = ""
             for confirmation in confirming(yes=yes):
                 with confirmation, changing() as work:
                     owner_id = operation.owner.key_of(self._find(work, owner_id))
-                    ask = operation.question
-                    question = ask and ask(work, About(owner_id, owner, item, selected))
+                    if operation.part and operation.part.find:
+                        keys = item if isinstance(item, list) else item.split("\n")
+                        with suggesting(work):
+                            item, called = operation.part.find_all(work, keys)
+                    ask = operation.question if operation.asks else None
+                    question = ask and ask(work, About(owner_id, owner, item, called, selected))
                     answer = operation.do(
                         work, owner_id, item, selected | operation.overrides(question)
                     )
                     if question:
                         confirmation.require_answer(question, of_scripts=operation.asks_scripts)
-            *first, last = operation.sentence(owner, item, answer).splitlines()
+            *first, last = operation.sentence(owner, item, answer, called).splitlines()
             for sentence in first if not wants_json.get() else ():
                 output.print_text(sentence)
-            output.say(last, _as_json(operation, answer, values.get("item", values) or owner_id))
+            ended = item.split("\n") if called else values.get("item", values) or owner_id
+            output.say(last, _as_json(operation, answer, ended))
 
     def _create(self, creation: Creation[Any], app: CommandApp, printed: "NewOutput") -> None:
         fields = creation.fields
@@ -129,11 +136,13 @@ class OperationCommands:
     def _list(self, app: CommandApp, part: PartOf[Any, Any]) -> None:
         command = " ".join(("issuer", *part.command("list", self._example)))
 
-        @app.command("list", parameters={"owner": self._typed}, help=_text(part.lists, "", command))
-        def list_items(owner: str) -> None:
+        parameters = {"owner": self._typed, **({"limit": Limit} if part.page else {})}
+
+        @app.command("list", parameters=parameters, help=_text(part.lists, "", command))
+        def list_items(owner: str, limit: int | None = None) -> None:
             with reading() as work:
                 owner_id = part.owner.key_of(self._find(work, owner))
-                items = _items(part, work, owner_id)
+                items = _items(part, work, owner_id, limit)
             if part.state is not None:
                 now = datetime.now(UTC)
                 items = [{**it.model_dump(mode="json"), **part.state(it, now)} for it in items]
@@ -143,7 +152,7 @@ class OperationCommands:
         part = operation.part
         names = [part.example] if part and operation.parameter else []
         asks = "Asks first." if operation.asks_scripts else "On a terminal it asks first."
-        summary = f"{operation.summary} {asks}" if operation.question else operation.summary
+        summary = f"{operation.summary} {asks}" if operation.asks else operation.summary
         command = " ".join(("issuer", *operation.command(self._example, ""), *names))
         more = (f"{command} {each.word}" for each in operation.flags if each.option)
         return _text(summary, operation.more, command, *more)
@@ -170,14 +179,17 @@ def _naming(operation: Operation[Any], complete: Complete | None) -> dict[str, A
         options = options_within(cast("type[Fields]", part.model), required=True)
         return {name: options[name] for name in part.key}
     noun = part.key.removesuffix("_id")
+    if part.find is not None:
+        text = f"The ids or the names of {part.field}."
+        return {"item": Annotated[list[str], argument(part.field.upper(), text, complete)]}
     whose = part.name if noun in {part.key, "kid"} else noun
     return {"item": Annotated[str, argument(noun.upper(), f"The id of the {whose}.", complete)]}
 
 
-def _items(part: PartOf[Any, Any], work: UnitOfWork, owner_id: str) -> list[Any]:
-    """All of them; pages are read one after the other."""
+def _items(part: PartOf[Any, Any], work: UnitOfWork, owner_id: str, limit: int | None) -> list[Any]:
+    """All of them, or the first `limit`; pages are read one after the other."""
     if part.page is not None:
-        return every(partial(part.page, work, owner_id), str(part.key), None)
+        return every(partial(part.page, work, owner_id), str(part.key), limit)
     assert part.items is not None
     return list(part.items(work, owner_id))
 

@@ -1,11 +1,12 @@
-"""What happens to members of a group with its roles, and what is asked before."""
+"""Members of groups, the roles of groups, and what members gain and lose with them."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from issuer.directory import Through
-from issuer.groups.group import GROUP
-from issuer.groups.groups import Groups
+from issuer.groups.group import GROUP, GroupMember
+from issuer.groups.groups import MAX_GROUPS, MAX_MEMBERS, Groups
+from issuer.operations import About, Operation, OperationQuestion, PartOf
 from issuer.roles import Assignments, HeldRole
 from issuer.roles.operations import EffectOnMembers, RolesOf
 
@@ -18,13 +19,14 @@ class GroupWork(Protocol):
 
     assignments: Assignments
     groups: Groups
+    users: Any
 
     def effect_on_users(
         self, user_ids: Sequence[str], gained: Sequence[HeldRole], lost: Sequence[HeldRole]
     ) -> tuple[str, ...]: ...
 
 
-def effect_on_members(
+def _effect_on_members(
     work: GroupWork,
     group_id: str,
     user_ids: Sequence[str],
@@ -42,11 +44,100 @@ def _on_members(
 ) -> EffectOnMembers:
     user_ids = [it.user_id for it in work.groups.members(group_id, None, CONSIDERED)]
     number = work.groups.count_members(group_id)[group_id]
-    points = effect_on_members(work, group_id, user_ids, gained, lost)
+    points = _effect_on_members(work, group_id, user_ids, gained, lost)
     sentences = [f"It has {number:,} {'member' if number == 1 else 'members'}."]
     sentences += [REVOKED] if lost and number else []
     sentences += [f"Of the first {CONSIDERED}:"] if points and number > CONSIDERED else []
     return EffectOnMembers(sentences, points)
 
 
+def _find_user(work: GroupWork, id_or_name: str) -> tuple[str, str]:
+    user = work.users.find(id_or_name)
+    return user.id, user.username
+
+
+def _adding(work: GroupWork, about: About) -> OperationQuestion:
+    gained = work.assignments.roles_of(about.owner_id)
+    points = _effect_on_members(work, about.owner_id, about.items, gained, ())
+    what = f"Add {about.called} to {about.name}?"
+    return OperationQuestion(what, _shift_in_words(points, "gain"), "Add", points=points)
+
+
+def _removing(work: GroupWork, about: About) -> OperationQuestion:
+    _require_members(work, about.owner_id, about.items)
+    lost = work.assignments.roles_of(about.owner_id)
+    points = _effect_on_members(work, about.owner_id, about.items, (), lost)
+    why = f"{f'{REVOKED} ' if lost else ''}{_shift_in_words(points, 'lose')}"
+    what = f"Remove {about.called} from {about.name}?"
+    return OperationQuestion(what, why, "Remove", points=points)
+
+
+def _shift_in_words(points: Sequence[str], verb: str) -> str:
+    if points:
+        return f"This is what they {verb} by it:"
+    return (
+        f"They {verb} the roles of the group, and what these give that they do not hold otherwise."
+    )
+
+
+def _require_members(work: GroupWork, group_id: str, user_ids: Sequence[str]) -> None:
+    """`NotFound` names the first that is none."""
+    for user_id in user_ids:
+        work.groups.member(group_id, user_id)
+
+
+def _add(work: GroupWork, group_id: str, user_ids: str) -> None:
+    work.groups.add_members(group_id, user_ids.split("\n"))
+
+
+def _remove(work: GroupWork, group_id: str, user_ids: str) -> None:
+    members = user_ids.split("\n")
+    _require_members(work, group_id, members)
+    work.groups.remove_members(group_id, members)
+
+
 GROUP_ROLES = RolesOf(GROUP, _on_members)
+MEMBERS = PartOf[GroupWork, GroupMember](
+    owner=GROUP,
+    name="member",
+    plural="members",
+    model=GroupMember,
+    about="Who is in a group.",
+    lists="List the members of a group in order of their ids.",
+    page=lambda work, group_id, after, most: work.groups.members(group_id, after, most),
+    item=lambda work, group_id, user_id: work.groups.member(group_id, user_id),
+    find=_find_user,
+    key="user_id",
+    columns=("user_id", "username"),
+    example="alice bob",
+)
+OPERATIONS: tuple[Operation[GroupWork], ...] = (
+    Operation(
+        name="add_member",
+        on=MEMBERS,
+        verb="add",
+        past="added",
+        summary="Add users to a group. Nothing changes for those that are members already.",
+        more=f"A group has at most {MAX_MEMBERS:,} members, and a user is in at most"
+        f" {MAX_GROUPS:,} groups. A user who gets rights at the issuer by this begins as when such"
+        " a role is assigned.",
+        question=_adding,
+        run=_add,
+        done="Added to {name}: {item}.",
+        adds=True,
+        is_refusable=True,
+    ),
+    Operation(
+        name="remove_member",
+        on=MEMBERS,
+        verb="remove",
+        past="removed",
+        summary="Remove users from a group.",
+        more="Access tokens issued to them so far are revoked, if the group has roles.",
+        question=_removing,
+        run=_remove,
+        done="Removed from {name}: {item}.",
+        is_refusable=True,
+        asks_scripts=True,
+    ),
+)

@@ -9,12 +9,13 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel
 
+from issuer.errors import NotFound
 from issuer.resources import ResourceType
 
 # The unit of work, with what the declaration uses of it.
 Work = TypeVar("Work")
 Item = TypeVar("Item", bound=BaseModel)
-_POINTS = 10  # in a sentence
+_POINTS, _NAMES = 10, 3  # in a sentence
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,11 +45,18 @@ class About:
     name: str
     """What sentences call the owner."""
     item: str
+    called: str = ""
+    """What sentences call the item, if that is not its key, or several items."""
     flags: frozenset[str] = frozenset()
     """Those that are set."""
     own_id: str | None = None
     """The id of the user who asks in the console, and of their session."""
     own_session: str | None = None
+
+    @property
+    def items(self) -> list[str]:
+        """The keys of several items."""
+        return self.item.split("\n")
 
     @property
     def is_self(self) -> bool:
@@ -72,8 +80,13 @@ class OperationQuestion:
 
     @property
     def says(self) -> str:
-        """All but what to do, with some of the points."""
-        sentences = [*self.warnings, self.why, *(f"{point}." for point in self.points[:_POINTS])]
+        """All but what to do and the points."""
+        return " ".join([*self.warnings, self.why])
+
+    @property
+    def says_all(self) -> str:
+        """All that is said, with some of the points."""
+        sentences = [self.what, self.says, *(f"{point}." for point in self.points[:_POINTS])]
         if (more := len(self.points) - _POINTS) > 0:
             sentences.append(f"And {more:,} more such changes.")
         return " ".join(sentences)
@@ -111,6 +124,10 @@ class PartOf(Generic[Work, Item]):
     """In place of `items`: at most so many, whose keys follow that one."""
     item: Callable[[Work, str, str], Item] | None = None
     """One of them, by its key; `NotFound`. None if the key stands for several items."""
+    find: Callable[[Work, str], tuple[str, str]] | None = None
+    """Key and name of an item that a person names, if items are resources: then a command takes
+    several, and the form of the console one a line. Their keys are one text, one a line.
+    """
     key: str | tuple[str, ...] = "id"
     """The member by which items are named, or the members, which a JSON object then has."""
     member: str = ""
@@ -135,6 +152,19 @@ class PartOf(Generic[Work, Item]):
         """An item in the names of actions."""
         return self.name if self.key else self.plural
 
+    @property
+    def field(self) -> str:
+        """Several items in forms, and what they are: `users`."""
+        return f"{str(self.key).removesuffix('_id')}s"
+
+    def find_all(self, work: Work, texts: Sequence[str]) -> tuple[str, str]:
+        """Keys and names of several items, each once; `NotFound`."""
+        if self.find is None:
+            return "\n".join(texts), ""
+        found = dict(self.find(work, text) for text in texts)
+        names, more = [*found.values()][:_NAMES], len(found) - _NAMES
+        return "\n".join(found), ", ".join(names) + (f" and {more:,} more" if more > 0 else "")
+
     def position(self, item: Item) -> str:
         """Where an item stands in pages."""
         return self.order(item) if self.order else str(getattr(item, str(self.key)))
@@ -156,7 +186,8 @@ class PartOf(Generic[Work, Item]):
         """The arguments that name the item on the command line."""
         if members := self.members_of(item):
             return tuple(word for name in members for word in (f"--{name}", members[name]))
-        return ("--", item) if item.startswith("-") else (item,) if item else ()
+        keys = item.split("\n") if item else []
+        return ("--", *keys) if item.startswith("-") else tuple(keys)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,6 +224,8 @@ class Operation(Generic[Work]):
     on_all: bool = False
     is_post: bool = False
     """Whether it is POST `/{plural}/{id}/{part}/{key}/{verb}`, since it does not end the item."""
+    adds: bool = False
+    """Whether it adds the item, if it is not there: PUT. Only the console asks before."""
     is_refusable: bool = False
     """Whether the state of things may be against it (`NotAllowed`)."""
     asks_scripts: bool = False
@@ -218,13 +251,18 @@ class Operation(Generic[Work]):
         """Whether it is done to one resource or item, which can be read."""
         return self.part is None or (self.part.item is not None and not self.on_all)
 
-    def target(self, work: Any, owner_id: str, item: str) -> BaseModel:
-        """That resource or item; `NotFound`."""
+    def target(self, work: Any, owner_id: str, item: str) -> BaseModel | None:
+        """That resource or item; `NotFound`, but None for an item to add."""
         target: BaseModel
         if self.part is None or self.part.item is None:
             target = work.collection(self.owner).get(owner_id)
         else:
-            target = self.part.item(work, owner_id, item)
+            try:
+                target = self.part.item(work, owner_id, item)
+            except NotFound as error:
+                if not self.adds or error.kind == self.owner.kind:
+                    raise
+                return None
         return target
 
     def do(
@@ -238,21 +276,30 @@ class Operation(Generic[Work]):
         assert self.run is not None
         return self.run(work, owner_id, item, **{f.name: f.name in flags for f in self.flags})
 
+    @property
+    def asks(self) -> bool:
+        """Whether the command line asks before."""
+        return self.question is not None and not self.adds
+
     def overrides(self, question: OperationQuestion | None) -> frozenset[str]:
         """The flags that a confirmation of the question sets."""
         has_warnings = question is not None and bool(question.warnings)
         return frozenset(f.name for f in self.flags if has_warnings and not f.option)
 
-    def sentence(self, name: str, item: str, answer: BaseModel | str | None) -> str:
+    def sentence(
+        self, name: str, item: str, answer: BaseModel | str | None = None, called: str = ""
+    ) -> str:
         """What was done."""
         members = self.part.members_of(item) if self.part else {}
-        item = answer if isinstance(answer, str) else item
+        item = answer if isinstance(answer, str) else called or item
         return self.done.format(name=name, item=item, answer=answer, **members)
 
     @property
     def method(self) -> str:
         if self.patch is not None:
             return "PATCH"
+        if self.adds:
+            return "PUT"
         return "POST" if self.part is None or self.is_post else "DELETE"
 
     @property
@@ -260,7 +307,7 @@ class Operation(Generic[Work]):
         """In forms of the console: `end-session`."""
         if self.part is None:
             return self.verb
-        return f"{self.verb}-{self.part.plural if self.on_all else self.part.segment}"
+        return f"{self.verb}-{self.part.plural if self.on_all or self.adds else self.part.segment}"
 
     def path(self, owner_id: str, item: str) -> tuple[str, ...]:
         """Below that of the admin API."""

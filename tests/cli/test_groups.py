@@ -29,7 +29,11 @@ def test_members_are_added_and_removed_by_id_or_name(cli: Cli, platform: None):
     assert "alice" in cli.done("group", "member", "list", "Platform")
     assert cli.json("group", "member", "add", "platform", "alice") == {"added": ["id-of-alice"]}
     unconfirmed = cli("group", "member", "remove", "platform", "bob")
-    assert unconfirmed.sentence == "This would remove bob from platform. Add --yes to do it."
+    assert unconfirmed.sentence == (
+        "Remove bob from platform? The access tokens that members have now are revoked; their"
+        " applications get new ones. This is what they lose by it: bob loses agents:web:run at"
+        " my-os. Add --yes to do it."
+    )
     removed = cli.json("group", "member", "remove", "platform", "bob", "--yes")
     assert removed == {"removed": ["id-of-bob"]}
     assert members(cli) == ["alice"]

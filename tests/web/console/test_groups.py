@@ -96,7 +96,7 @@ def test_a_member_is_removed_after_a_question(
     assert "bob loses agents:web:run at my-os" in asked.text
     assert "The access tokens that members have now are revoked" in asked.text
     done = forged(deployment, admin, PAGE, do="remove-member", user_id="bob", confirmed="yes")
-    assert "bob is removed from Platform." in admin.follow(done).text
+    assert "Removed from Platform: bob." in admin.follow(done).text
     assert members(deployment) == ["alice"]
 
 

@@ -1,7 +1,7 @@
 """Operations as actions of the page of a resource: a question, and what was done."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypeAlias
 from urllib.parse import urlencode
@@ -9,6 +9,8 @@ from urllib.parse import urlencode
 from pydantic import BaseModel
 from starlette.responses import Response
 
+from issuer.composition import UnitOfWork
+from issuer.errors import InvalidField, NotFound
 from issuer.operations import About, Creation, Operation, OperationQuestion
 from issuer.resources.resource_type import members_of
 from issuer.web.console.screens.resource import Action, ResourceScreen
@@ -46,54 +48,81 @@ class OperationForm:
         operation, screen, key = self.operation, self.screen, self.screen.key
         asks = operation.question is not None and not screen.is_confirmed
         with screen.operator.work(screen.TYPE.read if asks else screen.TYPE.write) as work:
-            question = operation.question and operation.question(work, self.about)
-            flags = self.about.flags | operation.overrides(question)
+            item, called = self._find(work)
+            about = replace(self.about, item=item, called=called)
+            question = operation.question and operation.question(work, about)
+            flags = about.flags | operation.overrides(question)
             patch = operation.patch
-            body = patch and patch(work.collection(operation.owner).get(key), self.item)
+            body = patch and patch(work.collection(operation.owner).get(key), item)
             if is_confirmed := question is None or self._confirms(question):
-                done = operation.do(work, key, self.item, flags)
-        command = self._command(body, flags)
+                done = operation.do(work, key, item, flags)
+        command = self._command(item, body, flags)
         if is_confirmed:
-            sentences = operation.sentence(screen.name, self.item, done).splitlines()
+            sentences = operation.sentence(screen.name, item, done, called).splitlines()
             return screen.finished(" ".join(sentences), command)
         assert question is not None
-        return self._ask(question, command)
+        return self._ask(item, question, command)
+
+    @property
+    def parameter(self) -> str:
+        """The field of the form that names the item, or several."""
+        part = self.operation.part
+        return part.field if part and self.operation.adds else self.operation.parameter
 
     @cached_property
     def item(self) -> str:
-        parameter = self.operation.parameter
-        return self.screen.form.get(parameter, "") if parameter else ""
+        return self.screen.form.get(self.parameter, "") if self.parameter else ""
+
+    def _find(self, work: UnitOfWork) -> tuple[str, str]:
+        """Key and name of the item, or of several; `InvalidField` for what a person typed."""
+        operation, part = self.operation, self.operation.part
+        if part is None or part.find is None:
+            return self.item, ""
+        texts = [line.strip() for line in self.item.splitlines() if line.strip()]
+        if not texts:
+            raise InvalidField(self.parameter, f"Name one {part.field[:-1]} at least.")
+        try:
+            return part.find_all(work, texts)
+        except NotFound as error:
+            if not operation.adds:
+                raise
+            raise InvalidField(self.parameter, str(error)) from None
 
     @property
     def about(self) -> About:
         screen, session = self.screen, self.screen.operator.session
         flags = (each.name for each in self.operation.flags if each.option)
         selected = frozenset(name for name in flags if name in screen.form)
-        return About(screen.key, screen.name, self.item, selected, session.user_id, session.id)
+        return About(screen.key, screen.name, self.item, "", selected, session.user_id, session.id)
 
     def _confirms(self, question: OperationQuestion) -> bool:
         """Whether this question was confirmed; one without warnings need not have been asked."""
         answers = self.screen.form.get(_ANSWERS, "" if question.warnings else question.subject)
         return self.screen.is_confirmed and answers == question.subject
 
-    def _command(self, body: dict[str, Any] | None, flags: frozenset[str]) -> Command:
+    def _command(self, item: str, body: dict[str, Any] | None, flags: frozenset[str]) -> Command:
         operation, key = self.operation, self.screen.key
+        words = operation.command(key, item, flags)
+        if "\n" in item:  # the admin API takes one item at a time
+            return self.screen.commands.command(words)
         return self.screen.commands.command(
-            operation.command(key, self.item, flags),
+            words,
             operation.method,
-            operation.path(key, self.item),
+            operation.path(key, item),
             body,
             urlencode(dict.fromkeys(sorted(flags), "true")),
         )
 
-    def _ask(self, question: OperationQuestion, command: Command) -> Response:
-        named = {self.operation.parameter: self.item} if self.item else {}
+    def _ask(self, item: str, question: OperationQuestion, command: Command) -> Response:
+        named = {self.parameter: item} if item else {}
         return self.screen.confirm(
             (question.what, question.says, question.button),
             command,
             {**named, _ANSWERS: question.subject},
             boxes={each.name: each.label for each in self.operation.flags if each.option},
             values=dict.fromkeys(self.about.flags, "yes"),
+            points=question.points,
+            is_dangerous=not self.operation.adds,
         )
 
 
