@@ -303,7 +303,7 @@ GAINS: dict[str, Way] = {
     ),
     "an account of a user with rights": Way(
         "POST", "/users/alice/identities", {"issuer": "company", "subject": "s-mallory"},
-        f"{USERS}/alice", {"do": "link", "issuer": "company", "subject": "s-mallory"},
+        f"{USERS}/alice", {"do": "add-identity", "issuer": "company", "subject": "s-mallory"},
     ),
     "deleting a trusted issuer of a privileged client": Way(
         "DELETE", "/trusted-issuers/cluster?cascade=true", None,

@@ -1,4 +1,4 @@
-"""How a user signs in: what is special about invitations and linked accounts."""
+"""Invitations of users."""
 
 from fastapi import Response
 
@@ -7,25 +7,9 @@ from issuer.admin.problems import documented
 from issuer.admin.representations import never_stored
 from issuer.admin.routes import admin_router, location
 from issuer.sign_in import InvitationFields, NewInvitation
-from issuer.sign_in.identities import Identity, IdentityFields
 from issuer.users import USER
 
 router = admin_router("/users/{id}", "users")
-
-
-@router.post("/identities", status_code=201, responses=documented("not-found", "not-allowed"))
-def link_identity(caller: Caller, id: str, fields: IdentityFields, response: Response) -> Identity:
-    """Let whoever has this `subject` at the trusted issuer `issuer` sign in as the user.
-
-    Refused for an account that is linked already, whoever's it is.
-    """
-    with caller.work(USER.write) as work:
-        identity = work.identities.link(
-            id, fields.issuer, fields.subject, fields.name, work.authority.grantor
-        )
-    path = ("users", id, "identities", identity.id)
-    response.headers["Location"] = location(caller, *path)
-    return identity
 
 
 @router.post(

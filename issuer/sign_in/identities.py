@@ -25,6 +25,7 @@ from issuer.fields.ids import RoleName
 from issuer.fields.usernames import is_username
 from issuer.languages import N_
 from issuer.resources import WithinTransaction, one_of
+from issuer.resources.resource_type import Member
 from issuer.sign_in.identities_store import IdentityStore
 from issuer.sign_in.provider_claims import MAX_SUBJECT, ProviderClaims, is_subject
 from issuer.sign_in.session_revoker import SessionRevoker
@@ -45,9 +46,21 @@ def _subject(text: str) -> str:
 class IdentityFields(Fields):
     """The members of an identity that an operator sets: the id of a trusted issuer, its `sub`."""
 
-    issuer: RoleName
-    subject: Annotated[str, AfterValidator(_subject)]
-    name: Label = Field("", description="What people read, until the person signs in.")
+    issuer: Annotated[
+        RoleName,
+        Member(
+            label="Trusted issuer",
+            help="The id of the trusted issuer.",
+            metavar="ID",
+            names="trusted issuer",
+        ),
+    ]
+    subject: Annotated[
+        str, AfterValidator(_subject), Member(label="Account", help="The sub of the person there.")
+    ]
+    name: Annotated[
+        Label, Member(label="Name", help="What you call it, until the person signs in.")
+    ] = Field("", description="What people read, until the person signs in.")
 
 
 class Identity(BaseModel):

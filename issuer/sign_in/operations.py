@@ -2,12 +2,13 @@
 
 from typing import Protocol
 
+from issuer.authority import Authority
 from issuer.fields.text import escape
 from issuer.languages.browsers import browser_name
-from issuer.operations import About, Operation, OperationQuestion, PartOf
+from issuer.operations import About, Creation, Operation, OperationQuestion, PartOf
 from issuer.resources import one_of
 from issuer.sign_in.factors import Factor, Factors
-from issuer.sign_in.identities import Identities, Identity
+from issuer.sign_in.identities import Identities, Identity, IdentityFields
 from issuer.sign_in.session_revoker import Consent, Consents, Sessions
 from issuer.sign_in.sessions_store import ListedSession
 from issuer.users import USER
@@ -17,6 +18,7 @@ from issuer.users.operations import SIGNS_OUT
 class SignInWork(Protocol):
     """What these use of a unit of work."""
 
+    authority: Authority
     factors: Factors
     identities: Identities
     sessions: Sessions
@@ -75,6 +77,11 @@ def _unlinking(work: SignInWork, about: About) -> OperationQuestion:
         why += f" It is the only way to sign in: {about.name} needs an invitation then."
     what = f"Unlink the account {escape(identity.subject)} of {identity.issuer}?"
     return OperationQuestion(what, why, "Unlink")
+
+
+def _link(work: SignInWork, user_id: str, fields: IdentityFields) -> Identity:
+    grantor = work.authority.grantor
+    return work.identities.link(user_id, fields.issuer, fields.subject, fields.name, grantor)
 
 
 def _signing_out(work: SignInWork, about: About) -> OperationQuestion:
@@ -149,7 +156,7 @@ CONSENTS = PartOf[SignInWork, Consent](
     columns=("client_id", "audience", "granted_at", "openid_scopes", "scopes"),
     example="web-app",
 )
-OPERATIONS: tuple[Operation[SignInWork], ...] = (
+OPERATIONS: tuple[Operation[SignInWork] | Creation[SignInWork], ...] = (
     Operation(
         name="delete_factor",
         on=FACTORS,
@@ -174,6 +181,20 @@ OPERATIONS: tuple[Operation[SignInWork], ...] = (
         done="{name} has no second factor any more.",
         on_all=True,
         asks_scripts=True,
+    ),
+    Creation(
+        name="link_identity",
+        on=IDENTITIES,
+        verb="add",
+        summary="Let a person sign in as a user with an account at a trusted issuer.",
+        more="Whoever has that account can sign in as the user. It is known by the sub of its"
+        " tokens alone. An account that is linked already, whoever's it is, is refused.",
+        examples=("--issuer entra --subject 8f2c1d7e",),
+        fields=IdentityFields,
+        created=Identity,
+        run=_link,
+        done="{name} can sign in with this account.",
+        is_refusable=True,
     ),
     Operation(
         name="unlink_identity",

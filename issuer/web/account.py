@@ -8,7 +8,7 @@ from starlette.responses import Response
 from issuer.composition import UnitOfWork
 from issuer.errors import NotFound
 from issuer.languages import N_, _
-from issuer.operations import Operation
+from issuer.operations import Creation, Operation
 from issuer.sign_in.operations import OPERATIONS
 from issuer.sign_in.passkeys import why_not_offered
 from issuer.sign_in.sessions_store import SignInSession
@@ -204,5 +204,7 @@ def account_form(operation: Operation[Any]) -> type[PageEndpoint]:
     return Endpoint
 
 
-_OPERATIONS: tuple[Operation[Any], ...] = (*OPERATIONS, *delegations.OPERATIONS)
-ENDING = [account_form(each) for each in _OPERATIONS if each.by_the_person]
+_OPERATIONS: tuple[Operation[Any] | Creation[Any], ...] = (*OPERATIONS, *delegations.OPERATIONS)
+ENDING = [
+    account_form(each) for each in _OPERATIONS if isinstance(each, Operation) and each.by_the_person
+]

@@ -154,8 +154,10 @@ class TestAccountsOfAUser:
         return f"/console/users/{deployment.user('alice')}"
 
     def test_one_is_linked_and_unlinked(self, admin: Browser, page: str, deployment: Deployment):
-        linked = admin.follow(send(admin, page, do="link", issuer="company", subject="s-alice"))
-        assert "alice can sign in with this account of company." in linked.text
+        linked = admin.follow(
+            send(admin, page, do="add-identity", issuer="company", subject="s-alice")
+        )
+        assert "alice can sign in with this account." in linked.text
         assert "issuer user identity add" in linked.text
         with deployment.services.administration.reading() as work:
             (identity,) = work.identities.of_user(page.rpartition("/")[2])
@@ -166,7 +168,7 @@ class TestAccountsOfAUser:
         assert events(deployment, "identity.unlinked")
 
     def test_what_cannot_be_linked_stands_at_its_field(self, admin: Browser, page: str):
-        wrong = send(admin, page, do="link", issuer="company", subject="é")
+        wrong = send(admin, page, do="add-identity", issuer="company", subject="é")
         assert wrong.status == httpx.codes.BAD_REQUEST
         assert "printable ASCII characters" in wrong.text
 

@@ -148,7 +148,7 @@ ALWAYS: list[tuple[str, Fields]] = [
     (BOB, factor_of_bob),
     (BOB, {"do": "reset-factors", **_YES}),
     (BOB, {"do": "unlock"}),
-    (BOB, {"do": "link", "issuer": "company", "subject": "another-of-bob"}),
+    (BOB, {"do": "add-identity", "issuer": "company", "subject": "another-of-bob"}),
     (f"{CLIENTS}/disabled", {"do": "enable"}),
     (f"{USERS}/dora", {"do": "enable"}),
     (_MANIFEST, manifest),

@@ -1,4 +1,4 @@
-"""Invitations of a user, and linking an account at a trusted issuer."""
+"""Invitations of a user."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,6 @@ from starlette.responses import Response
 
 from issuer.fields.times import in_seconds
 from issuer.sign_in import InvitationFields, NewInvitation
-from issuer.sign_in.identities import IdentityFields
 from issuer.users import USER, User
 from issuer.users.operations import SIGNS_YOU_OUT
 from issuer.web.console.screens.commands import Commands
@@ -82,19 +81,4 @@ def withdraw_invitation(screen: ResourceScreen) -> Response:
         screen.command(("invite", screen.key, "--cancel"), "DELETE", "invitation"),
         lambda work: work.invitations.delete(screen.key),
         f"The link of {screen.name} does not work any more.",
-    )
-
-
-def link(screen: ResourceScreen) -> Response:
-    """`InvalidField` for `subject`."""
-    typed = {name: screen.form.get(name, "").strip() for name in ("issuer", "subject")}
-    fields = IdentityFields.read(typed)
-    key = screen.key
-    cli = ("identity", "add", key, "--issuer", fields.issuer, "--subject", fields.subject)
-    return screen.done(
-        lambda work: work.identities.link(
-            key, fields.issuer, fields.subject, fields.name, work.authority.grantor
-        ),
-        f"{screen.name} can sign in with this account of {fields.issuer}.",
-        screen.command(cli, "POST", "identities", body=typed),
     )

@@ -35,7 +35,7 @@ _WITHOUT_ACCESS = (
 )
 _SHOWN = 50  # groups, sessions, consents, and delegations
 _SCOPES = 5
-_NOT_OF_ONESELF = {"invite", "remove-factor", "reset-factors", "link", "remove-identity"}
+_NOT_OF_ONESELF = {"invite", "remove-factor", "reset-factors", "add-identity", "remove-identity"}
 
 
 class OneUserScreen(PrincipalScreen):
@@ -49,7 +49,6 @@ class OneUserScreen(PrincipalScreen):
         **ASSIGNING,
         "invite": methods.invite,
         "withdraw-invitation": methods.withdraw_invitation,
-        "link": methods.link,
         **actions_of((*operations.OPERATIONS, *sign_in.OPERATIONS, *delegations.OPERATIONS)),
     }
     PARAMETERS = ("at", "through", "edit")
