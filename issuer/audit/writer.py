@@ -50,7 +50,7 @@ class AuditWriter(BatchWorker[Event, int]):
         """
         return self.run(event)
 
-    def _wanted(self, batch: list[Waiting[Event, int]]) -> list[Waiting[Event, int]]:
+    def _select(self, batch: list[Waiting[Event, int]]) -> list[Waiting[Event, int]]:
         """Refusals of a flood are answered before they are written."""
         if Outcome.REFUSED not in {event.outcome for event, _ in batch}:
             return batch

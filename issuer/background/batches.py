@@ -106,9 +106,12 @@ class BatchWorker(Generic[T, R]):
             is_last = self._is_stopping
             gathered = [self._waiting.popleft() for _ in range(len(self._waiting))]
             for start in range(0, len(gathered), _MAX_IN_A_BATCH):
-                part = gathered[start : start + _MAX_IN_A_BATCH]
-                if batch := list(filter(self._is_wanted, part)):
+                if batch := self._select(gathered[start : start + _MAX_IN_A_BATCH]):
                     self._do(batch)
+
+    def _select(self, batch: list[Waiting[T, R]]) -> list[Waiting[T, R]]:
+        """What is left to do of the batch."""
+        return list(filter(self._is_wanted, batch))
 
     def _is_wanted(self, waiting: Waiting[T, R]) -> bool:
         """False for work that its caller gave up, who would not know that it was done."""
