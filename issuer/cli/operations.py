@@ -107,7 +107,7 @@ class OperationCommands:
                     )
                     if question:
                         confirmation.require_answer(question, of_scripts=operation.asks_scripts)
-            *first, last = operation.sentence(owner, item, answer, called).splitlines()
+            *first, last = operation.sentence(owner, item, answer, called, selected).splitlines()
             for sentence in first if not wants_json.get() else ():
                 output.print_text(sentence)
             ended = item.split("\n") if called else values.get("item", values) or owner_id

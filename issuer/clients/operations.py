@@ -129,6 +129,7 @@ AND_ITS_TOKENS = Flag(
     about="Also revoke all tokens of the client, whichever secret it used.",
     option="Revoke every token issued to the client so far, whichever secret it used.",
     label="Also revoke every token of the client, whichever secret it used",
+    done="The client's tokens are revoked.",
 )
 FORCE = Flag(name="force", about="Finish despite `warnings`.")
 SECRETS = PartOf[ClientWork, ClientSecret](

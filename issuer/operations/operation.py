@@ -30,6 +30,8 @@ class Flag:
     """In OpenAPI."""
     option: str = ""
     label: str = ""
+    done: str = ""
+    """A sentence about what it did."""
 
     @property
     def word(self) -> str:
@@ -287,12 +289,18 @@ class Operation(Generic[Work]):
         return frozenset(f.name for f in self.flags if has_warnings and not f.option)
 
     def sentence(
-        self, name: str, item: str, answer: BaseModel | str | None = None, called: str = ""
+        self,
+        name: str,
+        item: str,
+        answer: BaseModel | str | None = None,
+        called: str = "",
+        flags: frozenset[str] = frozenset(),
     ) -> str:
-        """What was done."""
+        """What was done, with the flags of these names."""
         members = self.part.members_of(item) if self.part else {}
         item = answer if isinstance(answer, str) else called or item
-        return self.done.format(name=name, item=item, answer=answer, **members)
+        more = (flag.done for flag in self.flags if flag.name in flags and flag.done)
+        return " ".join([self.done, *more]).format(name=name, item=item, answer=answer, **members)
 
     @property
     def method(self) -> str:

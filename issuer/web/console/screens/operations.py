@@ -58,7 +58,7 @@ class OperationForm:
                 done = operation.do(work, key, item, flags)
         command = self._command(item, body, flags)
         if is_confirmed:
-            sentences = operation.sentence(screen.name, item, done, called).splitlines()
+            sentences = operation.sentence(screen.name, item, done, called, flags).splitlines()
             return screen.finished(" ".join(sentences), command)
         assert question is not None
         return self._ask(item, question, command)
