@@ -10,7 +10,7 @@ from issuer.clients.rotation import (
     Rotations,
     how_last_used,
 )
-from issuer.clients.trust import Trust, named_trusts
+from issuer.clients.trust import Trust, named_trusts, patch_of_trusts
 from issuer.errors import NotFound
 from issuer.operations import About, Creation, Flag, Operation, OperationQuestion, PartOf
 from issuer.roles.operations import RolesOf
@@ -116,8 +116,7 @@ def _removing_trust(work: ClientWork, about: About) -> OperationQuestion:
 
 def _without_trust(client: Client, text: str) -> dict[str, Any]:
     removed = named_trusts(client.trusts, text)
-    left = [each.model_dump(mode="json") for each in client.trusts if each not in removed]
-    return {"trusts": left}
+    return patch_of_trusts(trust for trust in client.trusts if trust not in removed)
 
 
 def _new(stored: ClientSecret, secret: str) -> NewSecret:

@@ -1,7 +1,7 @@
 """The trusts of a client: which tokens of other issuers authenticate it. Exact, never a pattern."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
@@ -116,6 +116,11 @@ def _distinct(trusts: list[Trust]) -> list[Trust]:
 
 
 Trusts = Annotated[list[Trust], Field(max_length=MAX_TRUSTS), AfterValidator(_distinct)]
+
+
+def patch_of_trusts(trusts: Iterable[Trust]) -> dict[str, Any]:
+    """The merge patch of a client that replaces all of its trusts by these."""
+    return {"trusts": [trust.model_dump(mode="json") for trust in trusts]}
 
 
 def named_trusts(trusts: Sequence[Trust], text: str) -> list[Trust]:

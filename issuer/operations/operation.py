@@ -161,8 +161,7 @@ class PartOf(Generic[Work, Item]):
 
     def find_all(self, work: Work, texts: Sequence[str]) -> tuple[str, str]:
         """Keys and names of several items, each once; `NotFound`."""
-        if self.find is None:
-            return "\n".join(texts), ""
+        assert self.find is not None
         found = dict(self.find(work, text) for text in texts)
         names, more = [*found.values()][:_NAMES], len(found) - _NAMES
         return "\n".join(found), ", ".join(names) + (f" and {more:,} more" if more > 0 else "")

@@ -13,7 +13,7 @@ from issuer.cli.command import given, option, wants_json
 from issuer.cli.members import options_within
 from issuer.cli.opening import administering, changing
 from issuer.cli.options import ClientId, KeepCredentials, known_trusted_issuers
-from issuer.clients.trust import Trust
+from issuer.clients.trust import Trust, patch_of_trusts
 from issuer.clients.trust_presets import Workload, preset
 from issuer.errors import InvalidField, IssuerError
 
@@ -78,8 +78,7 @@ def add_trust(
             issuer = work.trusted_issuers.find_by_url(found.issuer).id
         trust = Trust.read({"issuer": issuer, **members})
         trusts = [*work.clients.get(client).trusts, trust]
-        patch = {"trusts": [each.model_dump(mode="json") for each in trusts]}
-        work.clients.update(client, patch)
+        work.clients.update(client, patch_of_trusts(trusts))
     output.show(trust)
 
 

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from issuer.clients import CLIENT
 from issuer.clients.operations import REMOVE_TRUST
-from issuer.clients.trust import Trust, named_trusts
+from issuer.clients.trust import Trust, named_trusts, patch_of_trusts
 from issuer.clients.trust_presets import PLATFORMS, Workload
 from issuer.composition import UnitOfWork
 from issuer.errors import InvalidField, NotFound
@@ -42,7 +42,7 @@ def add_trust(screen: ResourceScreen) -> Response:
             trust = new_trust(work, screen.form, kind, create=screen.is_confirmed)
             if screen.is_confirmed:
                 trusts = [*work.clients.get(screen.key).trusts, trust]
-                work.clients.update(screen.key, _body(trusts))
+                work.clients.update(screen.key, patch_of_trusts(trusts))
     except InvalidField as error:
         return _form_page(screen, kind, screen.form, field_errors(error))
     command = _command(screen, [*screen.resource.trusts, trust], _to_add(screen, trust))
@@ -61,7 +61,7 @@ def save_trust(screen: ResourceScreen) -> Response:
             trust = exact_trust(work, form)
             after = [trust if each == was else each for each in trusts]
             if screen.is_confirmed:
-                work.clients.update(screen.key, _body(after))
+                work.clients.update(screen.key, patch_of_trusts(after))
     except InvalidField as error:
         return _form_page(screen, EXACT, form, field_errors(error))
     removal = REMOVE_TRUST.command(screen.key, was.model_dump_json())
@@ -112,13 +112,9 @@ def _work(screen: ResourceScreen) -> AbstractContextManager[UnitOfWork]:
     return screen.operator.work(CLIENT.write if screen.is_confirmed else CLIENT.read)
 
 
-def _body(trusts: list[Trust]) -> dict[str, object]:
-    return {"trusts": [trust.model_dump(mode="json") for trust in trusts]}
-
-
 def _command(screen: ResourceScreen, trusts: list[Trust], cli: str) -> Command:
     """The admin API replaces all trusts of the client."""
-    return replace(screen.command((), "PATCH", body=_body(trusts)), cli=cli)
+    return replace(screen.command((), "PATCH", body=patch_of_trusts(trusts)), cli=cli)
 
 
 def _to_add(screen: ResourceScreen, trust: Trust) -> str:
