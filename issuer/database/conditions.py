@@ -125,9 +125,10 @@ class FilteredStore(Store[Row]):
 
     def matching(self, asked: RowQuery) -> tuple[Sequence[Row], int]:
         """The rows that are asked for, and how many meet the condition in all."""
-        query, count = select(self.row), select(func.count()).select_from(self.row)
+        query = select(self.row)
         if asked.condition is not None:
-            query, count = query.where(asked.condition), count.where(asked.condition)
+            query = query.where(asked.condition)
+        found = query
         if asked.sort_by is not None:
             by = asked.sort_by.order
             for each in (by.is_(None), by):
@@ -135,4 +136,7 @@ class FilteredStore(Store[Row]):
         query = query.order_by(*inspect(self.row).primary_key)
         query = query.offset(asked.offset).limit(asked.limit)
         rows = self.session.scalars(query.options(*self.with_page)).all()
+        if len(rows) < asked.limit and (rows or not asked.offset):
+            return rows, asked.offset + len(rows)  # the last ones
+        count = found.with_only_columns(func.count(), maintain_column_froms=True)
         return rows, self.session.scalar(count) or 0

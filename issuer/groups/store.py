@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator, Sequence
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 
 from issuer.database.conditions import Attribute, Condition, FilteredStore
 from issuer.database.store import in_parts, is_key
@@ -16,6 +16,13 @@ _ATTRIBUTES = {
     "created_at": Attribute(GroupRow.created_at),
     "updated_at": Attribute(GroupRow.updated_at),
 }
+# Built once: a provisioning client asks it for every user that it looks up.
+_GROUPS_OF_USERS = (
+    select(GroupMemberRow.user_id, GroupRow.id, GroupRow.name)
+    .join(GroupRow, GroupRow.id == GroupMemberRow.group_id)
+    .where(GroupMemberRow.user_id.in_(bindparam("user_ids", expanding=True)))
+    .order_by(GroupMemberRow.user_id, GroupRow.id)
+)
 
 
 class GroupStore(FilteredStore[GroupRow]):
@@ -105,14 +112,8 @@ class GroupStore(FilteredStore[GroupRow]):
 
     def groups_of_each(self, user_ids: Collection[str]) -> Iterator[tuple[str, str, str]]:
         """The id of a user, and id and name of a group, in order of ids; one query."""
-        row = GroupMemberRow
-        query = (
-            select(row.user_id, GroupRow.id, GroupRow.name)
-            .join(GroupRow, GroupRow.id == row.group_id)
-            .where(row.user_id.in_(user_ids))
-            .order_by(row.user_id, GroupRow.id)
-        )
-        return ((a, b, name) for a, b, name in self.session.execute(query))
+        asked = {"user_ids": [*user_ids]}
+        return ((a, b, name) for a, b, name in self.session.execute(_GROUPS_OF_USERS, asked))
 
     def user_in_as_many(self, user_ids: Collection[str], groups: int) -> str | None:
         """One of the users who is in so many groups, if there is any."""

@@ -40,46 +40,50 @@ class ScimEndpoint:
         if request.method not in self.methods:
             headers = {"Allow": ", ".join(sorted(self.methods))}
             return refusal(405, "The method is not allowed here.", headers=headers)
-        access = await _admit(request)
-        if self._path in NOT_SUPPORTED:
-            raise HTTPException(501, f"{self._path} is not supported.")
+        access = await _access_by_secret(request)
+        if request.method == "GET":  # authenticated and answered in one thread
+            return await run_in_threadpool(self._operate, request, access)
+        access = await run_in_threadpool(self._admit, request, access)
+        body = b""
         if request.method in WITH_BODY:
             body = await request.body()
             # Again after the body: however slowly it came, the rights are those of now.
-            access = await _admit(request)
-        else:
-            body = b""
-        if request.method == "GET":
-            return await run_in_threadpool(self._operate, access, request, body)
+            access = await _access_by_secret(request)
         async with admin_parts(request).turns.turn():
-            return await run_in_threadpool(self._operate, access, request, body)
+            return await run_in_threadpool(self._operate, request, access, body)
 
-    def _operate(self, access: Access, request: Request, body: bytes) -> Response:
+    def _operate(self, request: Request, access: Access | None, body: bytes = b"") -> Response:
+        access = self._admit(request, access)
         from issuer.admin.scim.operations import operate  # noqa: PLC0415
 
         return operate(access, self._path, request, body)
+
+    def _admit(self, request: Request, access: Access | None) -> Access:
+        """The access of an access token, if there is none by a secret yet; with the scope."""
+        access = access or authenticate(request, _BASIC)
+        access.require(ISSUER_SCIM)
+        if self._path in NOT_SUPPORTED:
+            raise HTTPException(501, f"{self._path} is not supported.")
+        return access
 
 
 _BASIC = "Basic"  # RFC 7617, with the id of a client and its secret
 _NOT_ACCEPTED = "The secret token is not that of a client and a valid secret of it."
 
 
-async def _admit(request: Request) -> Access:
-    """The access of an access token, or of a client that sends its secret."""
+async def _access_by_secret(request: Request) -> Access | None:
+    """The access of a client that sends its secret; None for any other caller."""
     presented = presented_secret(request)
     if presented is None:
-        access = await run_in_threadpool(authenticate, request, _BASIC)
-    else:
-        parts = admin_parts(request)
-        parts.administration.require_current()
-        try:
-            held = await parts.client_secrets.authenticate(request, presented)
-        except InvalidCredentials as error:
-            raise unauthenticated(request, _NOT_ACCEPTED, other_scheme=_BASIC) from error
-        note_client(presented.client_id)
-        access = Access(parts.administration, caller(request, presented.client_id), held)
-    access.require(ISSUER_SCIM)
-    return access
+        return None
+    parts = admin_parts(request)
+    parts.administration.require_current()
+    try:
+        held = await parts.client_secrets.authenticate(request, presented)
+    except InvalidCredentials as error:
+        raise unauthenticated(request, _NOT_ACCEPTED, other_scheme=_BASIC) from error
+    note_client(presented.client_id)
+    return Access(parts.administration, caller(request, presented.client_id), held)
 
 
 def scim_routes(base: str) -> list[Route]:
