@@ -32,6 +32,6 @@ def inspect_audience(caller: Caller, id: str, response: Response) -> InspectionR
     or no AgentOS answers there; 429 while two inspections are running.
     """
     opening = partial(caller.work, AUDIENCE.write)
-    report = caller.administration.inspect(opening, id)
+    report = caller.administration.inspector.inspect(opening, id)
     response.headers["Location"] = location(caller, AUDIENCE.plural, id, "inspection")
     return tagged(response, report)

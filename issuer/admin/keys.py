@@ -48,7 +48,8 @@ def rotate_keys(caller: Caller, alg: Alg = None, force: Force = False) -> KeyLis
     since it was left out of the list in the last three minutes, unless `force`.
     """
     caller.require(WRITE)
-    caller.administration.rotate_keys(alg, caller.actor, caller.held, force=force)
+    with caller.administration.changing_keys(caller.actor, caller.held) as work:
+        work.verifiers.rotate_keys(alg, force=force)
     keys = caller.administration.keyring.keys
     return KeyList(items=all_described(keys, caller.administration.clock()), next_cursor=None)
 
@@ -71,7 +72,7 @@ def revoke_key(caller: Caller, kid: str) -> DescribedKey:
     """
     caller.require(WRITE)
     with caller.administration.changing_keys(caller.actor, caller.held) as work:
-        key = work.revoke_key(kid)
+        key = work.token_revocations.revoke_key(kid)
         keys = work.keys.all()
     return describe(keys, key, caller.administration.clock())
 

@@ -43,7 +43,7 @@ def inspect_audience(
         raise typer.BadParameter("use either --json or --sarif")
     with administering(with_keys=True) as administration:
         opening = partial(administration.changing, operator())
-        report = administration.inspect(opening, audience, url)
+        report = administration.inspector.inspect(opening, audience, url)
     if sarif:
         from issuer.inspection.sarif import as_sarif  # noqa: PLC0415
 

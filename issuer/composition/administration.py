@@ -1,10 +1,9 @@
 """What the admin API, the pages and the command line use to read and change an issuer."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from threading import BoundedSemaphore
 from typing import TYPE_CHECKING
 
 from issuer.audit import Actor, Trail
@@ -13,29 +12,20 @@ from issuer.composition.tokens import see_own_change
 from issuer.composition.unit_of_work import DomainParts, UnitOfWork
 from issuer.database.deployment import require_clock_within
 from issuer.directory import ClientRecord
-from issuer.errors import (
-    Forbidden,
-    InvalidCredentials,
-    InvalidField,
-    NotAllowed,
-    TooManyRequests,
-)
+from issuer.errors import Forbidden, InvalidCredentials, InvalidField
 from issuer.revocations import Revocations
 from issuer.scopes import ISSUER_ADMIN, counts_here, covers
-from issuer.telemetry.metrics import NOT_INSPECTED, NOTHING, PASSWORD_RESET
+from issuer.telemetry.metrics import PASSWORD_RESET
 from issuer.tokens import VerifiedToken, load_current_scopes
-from issuer.vocabulary import SigningAlgorithm
 
 if TYPE_CHECKING:  # imported where they are first used
     from issuer.clients.assertions import ClientAssertions
     from issuer.explain.explaining import Explainer, Subject
-    from issuer.inspection import InspectionReport
+    from issuer.inspection.inspector import Inspector
     from issuer.usage import Usage
 
 _UNKNOWN = Actor()
 _ISSUER = Actor("issuer:background")
-_INSPECTIONS = 2  # at a time: a slow AgentOS holds a thread for each
-_INSPECTION_SECONDS = 45
 
 
 class Administration:
@@ -55,7 +45,6 @@ class Administration:
         self.keyring = parts.keys.keyring
         self.passwords = parts.sign_in.passwords
         self.attempts = parts.sign_in.guard
-        self._inspecting = BoundedSemaphore(_INSPECTIONS)
 
     @cached_property
     def explainer(self) -> "Explainer":
@@ -68,6 +57,12 @@ class Administration:
         return Explainer(
             self._database, tokens.directory, tokens.issuer, tokens.any_reader, own_api
         )
+
+    @cached_property
+    def inspector(self) -> "Inspector":
+        from issuer.inspection.inspector import Inspector  # noqa: PLC0415 - imports httpx
+
+        return Inspector(self.clock, self._parts.foundation.metrics)
 
     @contextmanager
     def changing(self, actor: Actor, held: Iterable[str] = (ISSUER_ADMIN,)) -> Iterator[UnitOfWork]:
@@ -105,54 +100,6 @@ class Administration:
             yield work
         self.keyring.reconcile()
 
-    def rotate_keys(
-        self,
-        alg: SigningAlgorithm | None,
-        actor: Actor,
-        held: Iterable[str] = (ISSUER_ADMIN,),
-        *,
-        force: bool = False,
-    ) -> None:
-        """Activate the next key of `alg`, or of each algorithm: all of them or none.
-
-        `NotYet` if one of them was announced too recently; `NotAllowed` while a live verifier
-        lacks one, unless `force`.
-        """
-        ours = self.settings.signing_algorithms
-        if alg is not None and alg not in ours:
-            raise NotAllowed(f"ISSUER_SIGNING_ALGORITHMS does not name {alg}.")
-        with self.changing_keys(actor, held) as work:
-            for each in [alg] if alg else ours:
-                work.rotate_key(each, force=force)
-
-    def inspect(
-        self,
-        opening: Callable[[], AbstractContextManager[UnitOfWork]],
-        audience_id: str,
-        url: str | None = None,
-    ) -> "InspectionReport":
-        """Inspect the AgentOS of the audience, at `url` or at its own, and store the result.
-
-        `opening` opens the units of work before and after. `TooManyRequests` while this process
-        inspects two, `NotInspected` if there is no AgentOS that answers.
-        """
-        from issuer.inspection.inspector import inspect  # noqa: PLC0415 - imports httpx
-
-        if not self._inspecting.acquire(blocking=False):
-            raise TooManyRequests("Two inspections are running.", _INSPECTION_SECONDS)
-        outcome = NOT_INSPECTED
-        try:
-            with opening() as work:
-                request = work.inspections.begin(audience_id, url)
-            report = inspect(request, self.clock())
-            with opening() as work:
-                work.inspections.finish(report)
-            outcome = report.findings[0].severity if report.findings else NOTHING
-        finally:
-            self._parts.foundation.metrics.inspected(outcome)
-            self._inspecting.release()
-        return report
-
     @contextmanager
     def auditing(self, actor: Actor) -> Iterator[Trail]:
         """The audit trail of `actor`, in a transaction of its own that changes nothing else."""
@@ -181,27 +128,30 @@ class Administration:
 
     def delete_unused_clients(self) -> None:
         """Delete clients that registered themselves and are not used."""
-        more = True
-        while more:
-            with self.changing(_ISSUER, held=()) as work:
-                more = work.registrations.delete_unused() > 0
+        self._repeat(lambda work: work.registrations.delete_unused())
 
     def delete_expired_rights(self) -> None:
         """Delete assignments and scopes of clients that have ended, with an audit event each."""
         with self.reading() as work:
-            more = work.has_expired_rights()
-        while more:
-            with self.changing(_ISSUER, held=()) as work:
-                more = work.delete_expired_rights() > 0
+            if not (work.assignments.has_expired() or work.clients.have_expired_scopes()):
+                return
+        self._repeat(
+            lambda work: work.assignments.delete_expired() + work.clients.delete_expired_scopes()
+        )
 
     def revoke_postponed(self) -> None:
         """Revoke the tokens of principals that lost rights again, a moment after the last time."""
         with self.reading() as work:
-            more = work.revocations.has_postponed()
+            if not work.revocations.has_postponed():
+                return
+        self._repeat(lambda work: work.revocations.revoke_postponed())
+
+    def _repeat(self, change: Callable[[UnitOfWork], object]) -> None:
+        """Make a change of the issuer's own, in a transaction each time, while there is more."""
+        more: object = True
         while more:
             with self.changing(_ISSUER, held=()) as work:
-                work.revocations.revoke_postponed()
-                more = work.revocations.has_postponed()
+                more = change(work)
 
     def send_mail(self) -> None:
         """Send what waits now, for a command; `NotSent` if the mail server does not accept it."""

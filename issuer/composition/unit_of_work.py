@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from issuer.audiences import Audiences
 from issuer.audit import Actor
 from issuer.audit.audit_log_store import AuditLog
-from issuer.authority import Authority, NewPrivileges
+from issuer.authority import Authority
 from issuer.clients import Clients, Registrations
 from issuer.clients.rotation import Rotations
 from issuer.composition.foundation import Foundation
@@ -19,7 +19,7 @@ from issuer.database import Session
 from issuer.database.counts import read_change_count
 from issuer.database.deployment import change_issuer
 from issuer.groups import Groups
-from issuer.keys import Keys, SigningKey
+from issuer.keys import Keys
 from issuer.refresh_tokens import Lifetimes
 from issuer.resources import Collection, ResourceType, Transaction
 from issuer.resources.resource_type import FieldsT, ModelT
@@ -37,7 +37,6 @@ from issuer.trusted_issuers import TrustedIssuers
 from issuer.users import USER
 from issuer.users.users import Users
 from issuer.verifiers.known_verifiers import KnownVerifiers
-from issuer.vocabulary import SigningAlgorithm
 
 if TYPE_CHECKING:  # imported where they are first used
     from issuer.inspection.inspections import Inspections
@@ -79,8 +78,8 @@ class UnitOfWork:
         self.revocations = revocations = Revocations(
             session, clock, is_admin=lambda: authority.grantor.is_admin
         )
-        self.new_privileges = NewPrivileges(session, trail, clock, authority, revocations)
         self._transaction = work = Transaction(session, trail, clock, authority, revocations)
+        self.new_privileges = work.new_privileges
         self.audiences = Audiences(
             work,
             own_id=url,
@@ -121,9 +120,11 @@ class UnitOfWork:
         self.delegations = Delegations(work)
         self.sent_forms = SentForms(session, clock, lifetimes)
         reader = parts.tokens.any_reader
-        self.token_revocations = TokenRevocations(trail, clock, authority, revocations, reader)
         self.keys = Keys(session, trail, clock)
-        self.verifiers = KnownVerifiers(session, self.keys, clock)
+        self.token_revocations = TokenRevocations(
+            trail, clock, authority, revocations, reader, self.keys
+        )
+        self.verifiers = KnownVerifiers(session, self.keys, clock, settings.signing_algorithms)
         self.audit_log = AuditLog(session)
 
     @cached_property
@@ -155,25 +156,9 @@ class UnitOfWork:
     def unknown_scopes_allowed(self) -> bool:
         return self._transaction.unknown_scopes_allowed
 
-    def has_expired_rights(self) -> bool:
-        """Whether there are rights to delete, because they have ended."""
-        return self.assignments.has_expired() or self.clients.have_expired_scopes()
-
-    def delete_expired_rights(self) -> int:
-        """Delete some of the rights that have ended; how many assignments and clients had any."""
-        return self.assignments.delete_expired() + self.clients.delete_expired_scopes()
-
     def check_invariants(self) -> None:
-        """Check, at the end of a change, the rules that concern its result as a whole.
-
-        Where somebody got rights at the issuer, what others gave ends or must be confirmed. The
-        audit log names those whose tokens there was no space in the feed to revoke.
-        """
-        self.new_privileges.check_invariants()
-        self.authority.check_invariants()
-        self.revocations.check_invariants()
-        for each in sorted(self.revocations.not_revoked | self.revocations.left_valid):
-            self._trail.note("token.revoked", each, access_tokens_revoked=False)
+        """Check, at the end of a change, the rules that concern its result as a whole."""
+        self._transaction.check_invariants()
 
     def collection(
         self, resource_type: ResourceType[FieldsT, ModelT]
@@ -205,48 +190,10 @@ class UnitOfWork:
             "consent": len(self.consents.of_user(user_id)),
         }
 
-    def rotate_key(self, alg: SigningAlgorithm, *, force: bool = False) -> SigningKey:
-        """The next key of `alg` signs from now on; `NotYet` if it was announced too recently.
-
-        `NotAllowed` while a live verifier lacks it or may lack it, unless `force`.
-        """
-        key = self.keys.rotatable(alg)
-        if not force:
-            self.verifiers.require_next_key(key)
-            return self.keys.rotate(alg)
-        details = {"verifiers_lacking": len(self.verifiers.lacking(key))}
-        if left_out := self.verifiers.left_out_just_now():
-            details["verifiers_left_out"] = left_out.number
-        return self.keys.rotate(alg, **details)
-
-    def revoke_key(self, kid: str) -> SigningKey:
-        """The key ends, and so does what was exchanged for tokens that it signed.
-
-        Whoever has the private key may have made a token, and exchanged it for one of another key.
-        """
-        key = self.keys.revoke(kid)
-        self.revocations.revoke_exchanged_under(kid)
-        return key
-
-    @property
-    def left_valid(self) -> str:
-        """What could not be revoked, as sentences for operators; empty if everything was."""
-        stays = {
-            "what these clients got by token exchange stays valid until it expires": (
-                self.revocations.not_revoked
-            ),
-            "access tokens of these stay valid until they expire": self.revocations.left_valid,
-        }
-        return " ".join(
-            f"The revocation feed is full: {what}: {', '.join(sorted(whose))}."
-            for what, whose in stays.items()
-            if whose
-        )
-
     @property
     def warnings(self) -> list[str]:
         """What operators should know about the change, as sentences."""
-        return [*self.new_privileges.warnings, *filter(None, [self.left_valid])]
+        return self._transaction.warnings
 
     def change_issuer(self) -> None:
         """The database belongs to `ISSUER_URL` from now on."""

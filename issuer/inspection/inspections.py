@@ -1,4 +1,4 @@
-"""Inspections within a transaction: what one needs before its first request, and its result."""
+"""Inspections: what one needs before its first request, and its result."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field

@@ -1,11 +1,17 @@
-"""Carries out an inspection. Imports httpx."""
+"""Carries out inspections. Imports httpx."""
 
 import asyncio
 import json
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import datetime
+from threading import BoundedSemaphore
+from typing import Protocol
 
 from issuer import __version__
-from issuer.inspection.inspections import InspectionRequest
+from issuer.clock import Clock
+from issuer.errors import TooManyRequests
+from issuer.inspection.inspections import InspectionRequest, Inspections
 from issuer.inspection.observed import (
     CONFIG,
     INFO,
@@ -18,11 +24,56 @@ from issuer.inspection.observed import (
 from issuer.inspection.probing import FOREIGN_ORIGIN, TOTAL_SECONDS, NotInspected, Prober
 from issuer.inspection.report import InspectionReport
 from issuer.inspection.rules import exposures_in
+from issuer.telemetry.metrics import NOT_INSPECTED, NOTHING, Metrics
 
+_AT_ONCE = 2  # a slow AgentOS holds a thread for each
+_RETRY_AFTER = 45  # seconds
+_RUNNING = BoundedSemaphore(_AT_ONCE)
 _EVENTS = "text/event-stream"  # of a browser's GET, agno makes a redirect
 
 
-def inspect(request: InspectionRequest, now: datetime) -> InspectionReport:
+class InspectionWork(Protocol):
+    """What an inspection uses of a unit of work."""
+
+    @property
+    def inspections(self) -> Inspections: ...
+
+
+class Inspector:
+    """Carries out inspections: a process two at a time."""
+
+    def __init__(self, clock: Clock, metrics: Metrics) -> None:
+        self._clock = clock
+        self._metrics = metrics
+
+    def inspect(
+        self,
+        opening: Callable[[], AbstractContextManager[InspectionWork]],
+        audience_id: str,
+        url: str | None = None,
+    ) -> InspectionReport:
+        """Inspect the AgentOS of the audience, at `url` or at its own, and store the result.
+
+        `opening` opens the units of work before and after. `TooManyRequests` while two are running,
+        `NotInspected` if there is no AgentOS that answers.
+        """
+        if not _RUNNING.acquire(blocking=False):
+            raise TooManyRequests("Two inspections are running.", _RETRY_AFTER)
+        outcome = NOT_INSPECTED
+        try:
+            with opening() as work:
+                request = work.inspections.begin(audience_id, url)
+            report = _inspect(request, self._clock())
+            with opening() as work:
+                work.inspections.finish(report)
+            outcome = report.findings[0].severity if report.findings else NOTHING
+        finally:
+            self._metrics.inspected(outcome)
+            _RUNNING.release()
+        return report
+
+
+def _inspect(request: InspectionRequest, now: datetime) -> InspectionReport:
     """Ask the AgentOS, for 45 s at most; `NotInspected` if it does not answer, or is none."""
     try:
         observed = asyncio.run(_observe(request))

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Generic, Protocol, TypeVar
 
 from issuer.audit import Trail
 from issuer.audit.trail import differences
-from issuer.authority import Authority
+from issuer.authority import Authority, NewPrivileges
 from issuer.clock import Clock
 from issuer.database import Session
 from issuer.database.store import ListPart, ListQuery, Store, as_model
@@ -28,6 +29,27 @@ class Transaction:
     authority: Authority
     revocations: Revocations
     unknown_scopes_allowed: bool = False
+
+    @cached_property
+    def new_privileges(self) -> NewPrivileges:
+        return NewPrivileges(self.session, self.trail, self.clock, self.authority, self.revocations)
+
+    def check_invariants(self) -> None:
+        """Check, at the end of a change, the rules that concern its result as a whole.
+
+        Where somebody got rights at the issuer, what others gave ends or must be confirmed. The
+        audit log names those whose tokens there was no space in the feed to revoke.
+        """
+        self.new_privileges.check_invariants()
+        self.authority.check_invariants()
+        self.revocations.check_invariants()
+        for principal in self.revocations.still_valid:
+            self.trail.note("token.revoked", principal, access_tokens_revoked=False)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What operators should know about the change, as sentences."""
+        return [*self.new_privileges.warnings, *filter(None, [self.revocations.warning])]
 
 
 class Identified(Protocol):

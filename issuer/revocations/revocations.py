@@ -82,6 +82,26 @@ class Revocations:
         self._without_own: set[RevokedPrincipal] = set()
         self._principal_bytes: int | None = None
 
+    @property
+    def still_valid(self) -> list[str]:
+        """The ids of all whose access tokens could not be revoked, in order."""
+        return sorted(self.not_revoked | self.left_valid)
+
+    @property
+    def warning(self) -> str:
+        """What could not be revoked, as sentences for operators; empty if everything was."""
+        stays = {
+            "what these clients got by token exchange stays valid until it expires": (
+                self.not_revoked
+            ),
+            "access tokens of these stay valid until they expire": self.left_valid,
+        }
+        return " ".join(
+            f"The revocation feed is full: {what}: {', '.join(sorted(whose))}."
+            for what, whose in stays.items()
+            if whose
+        )
+
     def revoke_tokens(self, expirations: Mapping[str, datetime]) -> None:
         """Revoke access tokens by `jti`, with their `exp`, for an operator. Idempotent.
 
@@ -167,13 +187,14 @@ class Revocations:
         """Whether `revoke_postponed` has something to do."""
         return bool(self._store.postponed(self._clock(), 1))
 
-    def revoke_postponed(self) -> None:
-        """Revoke what had to wait for its `PAUSE`, some at a time."""
+    def revoke_postponed(self) -> bool:
+        """Revoke some of what had to wait for its `PAUSE`; whether there is more."""
         due = self._store.postponed(self._clock(), _AT_ONCE)
         if due:
             self._add_principals(due, without_own=True)
         for each in due:
             self._revoke_what_follows(each)
+        return self.has_postponed()
 
     def revoke_exchanged_through(self, user_id: str, client_id: str) -> bool:
         """Revoke the tokens of a user that the client got by exchange, or others for its own.

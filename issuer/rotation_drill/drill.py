@@ -138,7 +138,7 @@ class Drill:
 
     def _rotate(self, keys: KeyPair) -> None:
         with self.administration.changing_keys(self.actor) as work:
-            if work.rotate_key(keys.new.alg).kid != keys.new.kid:
+            if work.verifiers.rotate_key(keys.new.alg).kid != keys.new.kid:
                 raise NotAllowed("The keys changed during the drill. Run it again.")
 
     def _audit(self, report: Report, verifiers: list[httpx.URL]) -> None:

@@ -1,4 +1,4 @@
-"""Revoking single access tokens, for operators and for the client of the token."""
+"""Revoking access tokens: single ones, and all that a key signed."""
 
 import re
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from issuer.audit import Trail
 from issuer.authority import Authority
 from issuer.clock import Clock
 from issuer.errors import InvalidCredentials, InvalidField
+from issuer.keys import Keys, SigningKey
 from issuer.revocations import Revocations
 from issuer.scopes import ISSUER_ADMIN
 from issuer.tokens.reading import TokenReader, VerifiedToken
@@ -20,13 +21,14 @@ _MAX_REMAINING = MAX_TOKEN + MAX_CLOCK_SKEW + timedelta(seconds=1)
 
 @dataclass(eq=False, repr=False)
 class TokenRevocations:
-    """Single tokens, within one transaction. Errors are those of `issuer.errors`."""
+    """Revoking within one transaction. Errors are those of `issuer.errors`."""
 
     _trail: Trail
     _clock: Clock
     _authority: Authority
     _revocations: Revocations
     _reader: TokenReader
+    _keys: Keys
 
     def revoke(self, token: str) -> VerifiedToken:
         """Revoke the token; idempotent. `InvalidField` if it is not a token of this issuer."""
@@ -62,6 +64,15 @@ class TokenRevocations:
         expires_at = self._clock().replace(microsecond=0) + _MAX_REMAINING
         self._revocations.revoke_tokens({jti: expires_at})
         self._trail.note("token.revoked", jti, jti=jti)
+
+    def revoke_key(self, kid: str) -> SigningKey:
+        """Revoke the key, and what was exchanged for tokens that it signed.
+
+        Whoever has the private key may have made a token, and exchanged it for one of another key.
+        """
+        key = self._keys.revoke(kid)
+        self._revocations.revoke_exchanged_under(kid)
+        return key
 
     def _note(self, verified: VerifiedToken, **more: object) -> None:
         named = {"client_id": verified.client_id, "audience": verified.audience, **more}

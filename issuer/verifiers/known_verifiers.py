@@ -12,6 +12,7 @@ from issuer.errors import NotAllowed
 from issuer.keys import Keys, SigningKey
 from issuer.verifiers.known_verifier import KEPT_FOR, KnownVerifier, NextKeys, next_keys_of
 from issuer.verifiers.store import VerifierStore
+from issuer.vocabulary import SigningAlgorithm
 
 _NAMED = 3
 REMEDY = "Set ISSUER_VERIFIER_NETWORKS to the networks of your AgentOS."
@@ -69,10 +70,13 @@ class LeftOutVerifiers(BaseModel):
 class KnownVerifiers:
     """Verifiers and the keys that they say they hold: anybody can send such a report."""
 
-    def __init__(self, session: Session, keys: Keys, clock: Clock) -> None:
+    def __init__(
+        self, session: Session, keys: Keys, clock: Clock, algorithms: Sequence[SigningAlgorithm]
+    ) -> None:
         self._store = VerifierStore(session)
         self._keys = keys
         self._clock = clock
+        self._algorithms = algorithms
 
     def page(self, after: str | None, limit: int) -> Sequence[DescribedVerifier]:
         """At most `limit` whose `key` follows `after`."""
@@ -101,6 +105,27 @@ class KnownVerifiers:
     def lacking(self, key: SigningKey) -> list[DescribedVerifier]:
         """Live ones that verify tokens of the algorithm of `key`, the next one, without it."""
         return [each for each in self.all() if each.live and each.missing_kid == key.kid]
+
+    def rotate_keys(self, alg: SigningAlgorithm | None, *, force: bool = False) -> None:
+        """Rotate the keys of `alg`, by default of each algorithm: all of them or none."""
+        if alg is not None and alg not in self._algorithms:
+            raise NotAllowed(f"ISSUER_SIGNING_ALGORITHMS does not name {alg}.")
+        for rotated in [alg] if alg else self._algorithms:
+            self.rotate_key(rotated, force=force)
+
+    def rotate_key(self, alg: SigningAlgorithm, *, force: bool = False) -> SigningKey:
+        """The next key of `alg` signs from now on; `NotYet` if it was announced too recently.
+
+        `VerifiersLackKey` while a live verifier lacks it or may lack it, unless `force`.
+        """
+        key = self._keys.rotatable(alg)
+        if not force:
+            self.require_next_key(key)
+            return self._keys.rotate(alg)
+        details = {"verifiers_lacking": len(self.lacking(key))}
+        if left_out := self.left_out_just_now():
+            details["verifiers_left_out"] = left_out.number
+        return self._keys.rotate(alg, **details)
 
     def require_next_key(self, key: SigningKey) -> None:
         """`VerifiersLackKey`, with the first names, if some live ones lack `key`.

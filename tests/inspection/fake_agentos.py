@@ -129,7 +129,9 @@ def two_inspecting(deployment: Deployment, agent_os: FakeAgentOS) -> Iterator[No
         return answer(path, token)
 
     agent_os.reply = reply  # type: ignore[method-assign]
-    inspect = partial(administration.inspect, partial(administration.changing, OPERATOR), "my-os")
+    inspect = partial(
+        administration.inspector.inspect, partial(administration.changing, OPERATOR), "my-os"
+    )
     threads = [threading.Thread(target=inspect) for _ in range(2)]
     for each in threads:
         each.start()

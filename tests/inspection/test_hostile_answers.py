@@ -19,7 +19,7 @@ from tests.verifying_servers import Reply
 
 def inspect(deployment: Deployment) -> InspectionReport:
     administration = deployment.services.administration
-    return administration.inspect(partial(administration.changing, OPERATOR), "my-os")
+    return administration.inspector.inspect(partial(administration.changing, OPERATOR), "my-os")
 
 
 @rows(

@@ -30,7 +30,9 @@ def agent_os(deployment: Deployment) -> Iterator[FakeAgentOS]:
 
 def inspect(deployment: Deployment, url: str | None = None) -> InspectionReport:
     administration = deployment.services.administration
-    return administration.inspect(partial(administration.changing, OPERATOR), "my-os", url)
+    return administration.inspector.inspect(
+        partial(administration.changing, OPERATOR), "my-os", url
+    )
 
 
 def events(deployment: Deployment, action: str) -> list[dict[str, Any]]:

@@ -237,7 +237,9 @@ class InspectedServers:
     def inspect(self, number: int) -> InspectionReport:
         url, issuer = self.urls[number], self.other if PLANTED[number].is_stock else self.issuer
         administration = issuer.deployment.services.administration
-        return administration.inspect(partial(administration.changing, OPERATOR), "my-os", url)
+        return administration.inspector.inspect(
+            partial(administration.changing, OPERATOR), "my-os", url
+        )
 
 
 @pytest.fixture(scope="module", params=EACH_MINOR, ids=str)

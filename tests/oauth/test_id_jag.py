@@ -325,7 +325,7 @@ def test_one_whose_subject_token_ends_meanwhile_is_refused(app: SignedInApp):
         store_after(app, lambda _: app.deployment.clock.move(timedelta(minutes=5)))
     kid = app.deployment.services.keys.keyring.active("ES256").kid
     with pytest.raises(InvalidCredentials) as revoked:
-        store_after(app, lambda work: work.revoke_key(kid))
+        store_after(app, lambda work: work.token_revocations.revoke_key(kid))
     assert (expired.value.reason, revoked.value.reason) == ("expired", "revoked")
 
 

@@ -248,5 +248,6 @@ def test_its_holder_stays_protected_until_it_is_deleted(deployment: Deployment, 
         deployment.clock.move(timedelta(hours=1))
         assert work.authority.scopes_held(alice) == frozenset()
         assert work.authority.holds_rights(alice)
-        work.delete_expired_rights()
+        work.assignments.delete_expired()
+        work.clients.delete_expired_scopes()
         assert not work.authority.holds_rights(alice)

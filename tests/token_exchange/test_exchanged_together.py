@@ -134,7 +134,7 @@ def revoke_within(work: UnitOfWork, acting: Actors, what: str, token: VerifiedTo
     elif what == "client":
         work.clients.revoke_tokens("app")
     elif what == "key":
-        work.revoke_key(token.kid)
+        work.token_revocations.revoke_key(token.kid)
     else:
         work.users.revoke_tokens(acting.user_id)
 

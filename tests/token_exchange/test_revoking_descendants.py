@@ -178,7 +178,7 @@ def test_a_revoked_key_ends_what_was_exchanged_for_its_tokens(
     header, _ = token_endpoint.read(exchanged)
     assert header["alg"] == "EdDSA"
     with deployment.changing() as work:
-        work.revoke_key(deployment.services.keys.keyring.active("ES256").kid)
+        work.token_revocations.revoke_key(deployment.services.keys.keyring.active("ES256").kid)
     assert not acting.accepted(exchanged.token)
 
 
@@ -269,7 +269,7 @@ def test_a_client_can_be_disabled_although_the_feed_has_no_space_for_what_was_ex
     with acting.deployment.changing() as work:
         work.revocations._limits = FeedLimits(tokens=8, principal_bytes=24)
         work.clients.update("app", {"disabled": True})
-        assert work.left_valid.endswith("until it expires: agent, archivist, keeper.")
+        assert work.revocations.warning.endswith("until it expires: agent, archivist, keeper.")
     assert [acting.accepted(each) for each in [first, *chain]] == [False, True, True, True]
     noted = events(acting.deployment, "token.revoked")
     assert [each.target for each in noted] == ["agent", "archivist", "keeper"]

@@ -54,7 +54,8 @@ def rotate_keys(
       issuer key rotate --force
     """
     with administering() as administration:
-        administration.rotate_keys(alg, operator(), force=force)
+        with administration.changing_keys(operator()) as work:
+            work.verifiers.rotate_keys(alg, force=force)
         _show(administration)
 
 
@@ -76,14 +77,15 @@ def revoke_key(kid: str = argument("KID", "The id of the key."), yes: Yes = Fals
     with administering() as administration:
         for confirmation in confirming(yes=yes):
             with confirmation, administration.changing_keys(operator()) as work:
-                key, left_valid = work.revoke_key(kid), work.left_valid
+                key = work.token_revocations.revoke_key(kid)
+                warning = work.revocations.warning
                 confirmation.require_on_terminal(
                     f"destroy the {key.alg} key {kid}, and refuse every token that it signed"
                 )
         description = describe(administration.keyring.keys, key, administration.clock())
     output.say(
         f"Revoked {kid}. The issuer refuses its tokens within a second, verifiers within"
-        f" {administration.settings.jwks_max_age.total_seconds():.0f} s. {left_valid}".rstrip(),
+        f" {administration.settings.jwks_max_age.total_seconds():.0f} s. {warning}".rstrip(),
         description.model_dump(mode="json"),
     )
 

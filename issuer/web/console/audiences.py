@@ -81,7 +81,7 @@ class OneAudienceScreen(ResourceScreen):
         """Ask its AgentOS now; the page then shows the result, or why there is none."""
         opening = partial(self.operator.work, AUDIENCE.write)
         try:
-            report = self.parts.administration.inspect(opening, self.key)
+            report = self.parts.administration.inspector.inspect(opening, self.key)
         except NotAllowed as error:
             return self.page(error=str(error), status=CONFLICT)
         except TooManyRequests as error:

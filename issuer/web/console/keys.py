@@ -120,7 +120,8 @@ class KeysScreen(ConsoleScreen):
 
     def _rotate(self, name: str, *, force: bool) -> Response:
         alg, operator = SigningAlgorithm(name), self.operator
-        self.parts.administration.rotate_keys(alg, operator.actor, operator.held, force=force)
+        with self.parts.administration.changing_keys(operator.actor, operator.held) as work:
+            work.verifiers.rotate_keys(alg, force=force)
         command = self.commands.command(
             ("key", "rotate", "--alg", alg, *(["--force"] if force else [])),
             "POST",
@@ -132,11 +133,11 @@ class KeysScreen(ConsoleScreen):
     def _revoke(self, kid: str) -> Response:
         operator = self.operator
         with self.parts.administration.changing_keys(operator.actor, operator.held) as work:
-            work.revoke_key(kid)
-            left_valid = work.left_valid
+            work.token_revocations.revoke_key(kid)
+            warning = work.revocations.warning
         cli = ("key", "revoke", *(["--"] if kid.startswith("-") else []), kid)
         command = self.commands.command(cli, "POST", ("keys", kid, "revoke"))
-        return self.finished(f"The key {kid} is revoked. {left_valid}".rstrip(), command)
+        return self.finished(f"The key {kid} is revoked. {warning}".rstrip(), command)
 
     def _live_verifiers(self) -> list[DescribedVerifier]:
         with self.operator.work(READ) as work:
