@@ -75,7 +75,7 @@ class Administration:
             work = UnitOfWork(session, self._parts, actor, held)
             yield work
             work.check_invariants()
-        if work.outbox and self._mailer:
+        if self._mailer and work.outbox:
             self._mailer.post(work.outbox.messages)
         if missed := work.revocations.missed_by_slow_commit():
             with self._database.changing() as session:

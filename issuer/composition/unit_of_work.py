@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from issuer.audiences import Audiences
 from issuer.audit import Actor
 from issuer.audit.audit_log_store import AuditLog
-from issuer.authority import Authority
+from issuer.authority import Authority, NewPrivileges
 from issuer.clients import Clients, Registrations
 from issuer.clients.rotation import Rotations
 from issuer.composition.foundation import Foundation
@@ -20,6 +20,7 @@ from issuer.database.counts import read_change_count
 from issuer.database.deployment import change_issuer
 from issuer.groups import Groups
 from issuer.keys import Keys
+from issuer.mail import Outbox
 from issuer.refresh_tokens import Lifetimes
 from issuer.resources import Collection, ResourceType, Transaction
 from issuer.resources.resource_type import FieldsT, ModelT
@@ -57,83 +58,168 @@ class DomainParts:
 
 
 class UnitOfWork:
-    """The domain objects of one transaction, which also has the audit events of their changes."""
+    """The domain objects of one transaction, which also has the audit events of their changes.
+
+    Each is built when it is first used.
+    """
 
     def __init__(
         self, session: Session, parts: DomainParts, actor: Actor, held: Iterable[str]
     ) -> None:
-        settings, clock = parts.foundation.settings, parts.foundation.clock
-        random, url = parts.foundation.random, settings.url
-        trail = parts.foundation.trails.begin(session, actor)
-        lifetimes = Lifetimes(settings.session_idle, settings.session_ttl)
-        self.clock = clock
-        self.requires_second_factor = settings.second_factor == "required"
         self._parts = parts
         self._session = session
-        self._trail = trail
-        self._issuer = url
+        self._settings = settings = parts.foundation.settings
+        self._random = parts.foundation.random
+        self._trail = trail = parts.foundation.trails.begin(session, actor)
+        self.clock = clock = parts.foundation.clock
         self.authority = authority = Authority(
-            session, clock, url, held, actor, users_sign_in=settings.users_sign_in_with_password
+            session,
+            clock,
+            settings.url,
+            held,
+            actor,
+            users_sign_in=settings.users_sign_in_with_password,
         )
-        self.revocations = revocations = Revocations(
-            session, clock, is_admin=lambda: authority.grantor.is_admin
+        self.revocations = Revocations(session, clock, is_admin=lambda: authority.grantor.is_admin)
+        self._transaction = Transaction(session, trail, clock, authority, self.revocations)
+
+    @property
+    def requires_second_factor(self) -> bool:
+        return self._settings.second_factor == "required"
+
+    @property
+    def new_privileges(self) -> NewPrivileges:
+        return self._transaction.new_privileges
+
+    @cached_property
+    def audiences(self) -> Audiences:
+        return Audiences(
+            self._transaction,
+            own_id=self._settings.url,
+            algorithms=self._settings.signing_algorithms,
+            announce_for=self._parts.keys.policy.announced_for,
+            allow_http=self._settings.dangerously_allow_http,
         )
-        self._transaction = work = Transaction(session, trail, clock, authority, revocations)
-        self.new_privileges = work.new_privileges
-        self.audiences = Audiences(
-            work,
-            own_id=url,
-            algorithms=settings.signing_algorithms,
-            announce_for=parts.keys.policy.announced_for,
-            allow_http=settings.dangerously_allow_http,
-        )
-        self.roles = Roles(work)
-        self.assignments = Assignments(session, trail, clock, authority, revocations)
-        self.clients = Clients(
-            work, random, parts.tokens.client_secrets, settings.client_secret_ttl
-        )
-        self.registrations = Registrations(session, self.clients, clock)
-        self.rotations = Rotations(self.clients, clock)
-        self.users = Users(work, random, parts.sign_in.counter_keys)
-        self.groups = Groups(work, random)
-        factors = parts.factors
-        self.factors = Factors(work, random, factors.totp, factors.recovery_codes)
-        self.identities = Identities(work, self.users, random)
-        self.trusted_issuers = TrustedIssuers(work, url, self.identities, factors.provider_secrets)
-        self.outbox = outbox = parts.mail.outbox(session) if parts.mail.mailer else None
-        texts = parts.mail.texts
-        self.invitations = Invitations(
-            work,
-            self.users,
-            self.factors,
-            self.identities,
-            factors.invitation_tokens,
-            url,
-            outbox,
-            texts,
-        )
-        self.password_resets = PasswordResets(
-            work, self.users, factors.password_reset_key, url, outbox, texts
-        )
-        self.sessions = Sessions(work, lifetimes, parts.tokens.used_assertions.use_within)
-        self.consents = Consents(session, trail, clock, authority)
-        self.delegations = Delegations(work)
-        self.sent_forms = SentForms(session, clock, lifetimes)
-        reader = parts.tokens.any_reader
-        self.keys = Keys(session, trail, clock)
-        self.token_revocations = TokenRevocations(
-            trail, clock, authority, revocations, reader, self.keys
-        )
-        self.verifiers = KnownVerifiers(session, self.keys, clock, settings.signing_algorithms)
-        self.audit_log = AuditLog(session)
+
+    @cached_property
+    def roles(self) -> Roles:
+        return Roles(self._transaction)
+
+    @cached_property
+    def assignments(self) -> Assignments:
+        return Assignments(self._session, self._trail, self.clock, self.authority, self.revocations)
+
+    @cached_property
+    def clients(self) -> Clients:
+        secrets, ttl = self._parts.tokens.client_secrets, self._settings.client_secret_ttl
+        return Clients(self._transaction, self._random, secrets, ttl)
+
+    @cached_property
+    def registrations(self) -> Registrations:
+        return Registrations(self._session, self.clients, self.clock)
+
+    @cached_property
+    def rotations(self) -> Rotations:
+        return Rotations(self.clients, self.clock)
+
+    @cached_property
+    def users(self) -> Users:
+        return Users(self._transaction, self._random, self._parts.sign_in.counter_keys)
 
     @cached_property
     def provisioned_users(self) -> "ProvisionedUsers":
         from issuer.users.provisioned import ProvisionedUsers  # noqa: PLC0415
 
-        return ProvisionedUsers(
-            self._transaction, self._parts.foundation.random, self._parts.sign_in.counter_keys
+        return ProvisionedUsers(self._transaction, self._random, self._parts.sign_in.counter_keys)
+
+    @cached_property
+    def groups(self) -> Groups:
+        return Groups(self._transaction, self._random)
+
+    @cached_property
+    def factors(self) -> Factors:
+        parts = self._parts.factors
+        return Factors(self._transaction, self._random, parts.totp, parts.recovery_codes)
+
+    @cached_property
+    def identities(self) -> Identities:
+        return Identities(self._transaction, self.users, self._random)
+
+    @cached_property
+    def trusted_issuers(self) -> TrustedIssuers:
+        secrets = self._parts.factors.provider_secrets
+        return TrustedIssuers(self._transaction, self._settings.url, self.identities, secrets)
+
+    @cached_property
+    def outbox(self) -> Outbox | None:
+        """The messages of this transaction; None where mail is off."""
+        mail = self._parts.mail
+        return mail.outbox(self._session) if mail.mailer else None
+
+    @cached_property
+    def invitations(self) -> Invitations:
+        return Invitations(
+            self._transaction,
+            self.users,
+            self.factors,
+            self.identities,
+            self._parts.factors.invitation_tokens,
+            self._settings.url,
+            self.outbox,
+            self._parts.mail.texts,
         )
+
+    @cached_property
+    def password_resets(self) -> PasswordResets:
+        return PasswordResets(
+            self._transaction,
+            self.users,
+            self._parts.factors.password_reset_key,
+            self._settings.url,
+            self.outbox,
+            self._parts.mail.texts,
+        )
+
+    @property
+    def _lifetimes(self) -> Lifetimes:
+        return Lifetimes(self._settings.session_idle, self._settings.session_ttl)
+
+    @cached_property
+    def sessions(self) -> Sessions:
+        use_within = self._parts.tokens.used_assertions.use_within
+        return Sessions(self._transaction, self._lifetimes, use_within)
+
+    @cached_property
+    def consents(self) -> Consents:
+        return Consents(self._session, self._trail, self.clock, self.authority)
+
+    @cached_property
+    def delegations(self) -> Delegations:
+        return Delegations(self._transaction)
+
+    @cached_property
+    def sent_forms(self) -> SentForms:
+        return SentForms(self._session, self.clock, self._lifetimes)
+
+    @cached_property
+    def keys(self) -> Keys:
+        return Keys(self._session, self._trail, self.clock)
+
+    @cached_property
+    def token_revocations(self) -> TokenRevocations:
+        return TokenRevocations(
+            self._trail,
+            self.clock,
+            self.authority,
+            self.revocations,
+            self._parts.tokens.any_reader,
+            self.keys,
+        )
+
+    @cached_property
+    def verifiers(self) -> KnownVerifiers:
+        algorithms = self._settings.signing_algorithms
+        return KnownVerifiers(self._session, self.keys, self.clock, algorithms)
 
     @cached_property
     def inspections(self) -> "Inspections":
@@ -141,6 +227,10 @@ class UnitOfWork:
 
         tokens, keyring = self._parts.tokens.issuer, self._parts.keys.keyring
         return Inspections(self._transaction, self.audiences, self.verifiers, tokens, keyring)
+
+    @cached_property
+    def audit_log(self) -> AuditLog:
+        return AuditLog(self._session)
 
     @cached_property
     def reviewed(self) -> "ReviewStore":
@@ -197,7 +287,7 @@ class UnitOfWork:
 
     def change_issuer(self) -> None:
         """The database belongs to `ISSUER_URL` from now on."""
-        change_issuer(self._session, self._issuer)
+        change_issuer(self._session, self._settings.url)
 
     def change_count(self) -> int:
         """How many changes were committed when the transaction began."""

@@ -17,9 +17,12 @@ REVOKED = "The access tokens that members have now are revoked; their applicatio
 class GroupWork(Protocol):
     """What these use of a unit of work."""
 
-    assignments: Assignments
-    groups: Groups
-    users: Any
+    @property
+    def assignments(self) -> Assignments: ...
+    @property
+    def groups(self) -> Groups: ...
+    @property
+    def users(self) -> Any: ...
 
     def effect_on_users(
         self, user_ids: Sequence[str], gained: Sequence[HeldRole], lost: Sequence[HeldRole]

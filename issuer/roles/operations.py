@@ -22,10 +22,14 @@ _KEPT = " Tokens issued before keep what they have until they expire or are revo
 class RoleWork(Protocol):
     """What these use of a unit of work."""
 
-    assignments: Assignments
-    audiences: Audiences
     authority: Authority
-    roles: Roles
+
+    @property
+    def assignments(self) -> Assignments: ...
+    @property
+    def audiences(self) -> Audiences: ...
+    @property
+    def roles(self) -> Roles: ...
 
     def collection(self, resource_type: ResourceType[Any, Any]) -> Any: ...
 
