@@ -1,6 +1,7 @@
 """Imports go downwards only, as in the diagram of docs/architecture.md."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -366,3 +367,16 @@ def test_workers_share_what_their_parent_has_imported(tmp_path: Path):
     names = [line.rpartition("|")[2].strip() for line in issuer.log.splitlines()]
     for module in ("issuer.server.app", "issuer.web.routes", "fastapi", "sqlalchemy"):
         assert names.count(module) == 1
+
+
+def test_an_interface_reaches_through_no_parts():
+    """It is handed the objects that it uses, and not groups of them."""
+    groups = "factors|foundation|keys|mail|people|tokens"
+    chain = re.compile(rf"\._?parts\.({groups})\.\w+")
+    reaching = {
+        file: found
+        for file in FILES
+        if file.partition("/")[0] in {*INTERFACES, "server"}
+        and (found := chain.search((SOURCE / file).read_text()))
+    }
+    assert reaching == {}

@@ -9,6 +9,7 @@ from starlette.requests import Request
 
 from issuer.audit import Actor
 from issuer.composition import Administration
+from issuer.directory import Directory
 from issuer.errors import InvalidCredentials, TooManyRequests
 from issuer.fields.networks import network_of
 from issuer.http.requests import InvalidForm, caller, parameters, receive_body
@@ -33,6 +34,7 @@ class BackchannelLogoutEndpoint:
     """
 
     _parts: EndpointParts
+    _directory: Directory
     _administration: Administration
     _logout: Callable[[], "ProviderLogout"]
     _passwords: PasswordPool
@@ -60,7 +62,7 @@ class BackchannelLogoutEndpoint:
     async def _accept(self, text: str, actor: Actor) -> InvalidCredentials | None:
         """None, or why the token does not count."""
         try:
-            issuers = await self._parts.queries.run(self._parts.tokens.directory.issuers_of_people)
+            issuers = await self._parts.queries.run(self._directory.issuers_of_people)
             signed_out = await self._logout().accept(text, issuers)
             await self._parts.queries.run(self._end, signed_out, actor)
         except InvalidCredentials as error:

@@ -31,6 +31,9 @@ class ClientEndpoint:
     _parts: EndpointParts
     _queues: ClientQueues | None
 
+    def __post_init__(self) -> None:
+        self._tokens = self._parts.tokens
+
     async def __call__(self, http_request: Request) -> OAuthResponse:
         answer = await self._parts.respond(http_request, f"{self.name}_refused", self._answer)
         return replace(answer, is_for_scripts=self.is_for_scripts)

@@ -33,12 +33,12 @@ class Introspection(ClientEndpoint):
 
     async def answer_from_memory(self, request: AuthenticatedRequest) -> OAuthResponse | None:
         """About an access token, unless its client or user must be looked up."""
-        text, directory = require(request, "token"), self._parts.tokens.directory
+        text, directory = require(request, "token"), self._tokens.directory
         if text.startswith(PREFIX):
             return None
-        await self._parts.tokens.changes.read()
+        await self._tokens.changes.read()
         try:
-            token = self._parts.tokens.any_reader.read(text)
+            token = self._tokens.any_reader.read(text)
             client = directory.remembered_client(token.client_id)
             if client is None or token.is_of_user:
                 return None
@@ -68,7 +68,7 @@ class Introspection(ClientEndpoint):
         """The members of an active token (§2.2); None for any other, whatever the reason."""
         if text.startswith(PREFIX):
             return self._refresh_token(text)
-        tokens = self._parts.tokens
+        tokens = self._tokens
         try:
             token = tokens.any_reader.read(text)
             if tokens.is_revoked(token):
@@ -78,7 +78,7 @@ class Introspection(ClientEndpoint):
             return None
 
     def _refresh_token(self, text: str) -> dict[str, object] | None:
-        tokens = self._parts.tokens
+        tokens = self._tokens
         if (family := tokens.refresh_tokens.find(text)) is None:
             return None
         user = tokens.directory.load_user(family.user_id)
@@ -108,7 +108,7 @@ class Introspection(ClientEndpoint):
             return False
         if not family.is_of_password_grant:
             return True
-        elsewhere = self._parts.tokens.directory.issuers_of_people()
+        elsewhere = self._tokens.directory.issuers_of_people()
         is_enough = self.is_password_enough and not any(each.is_only_way for each in elsewhere)
         return is_enough and not user.has_second_factor
 

@@ -36,7 +36,7 @@ class Revocation(ClientEndpoint):
         token, client_id = require(request, "token"), request.client.client_id
         if not token.startswith(PREFIX):
             self._revoke_access_token(self._access_token(token, client_id), request.actor)
-        elif not self._parts.tokens.refresh_tokens.revoke(token, client_id, request.actor):
+        elif not self._tokens.refresh_tokens.revoke(token, client_id, request.actor):
             # The same for a token of another client: the caller must not learn that it is active.
             raise NothingDone("no active refresh token of the client")
         return OAuthResponse(200, {})
@@ -55,7 +55,7 @@ class Revocation(ClientEndpoint):
 
     def _access_token(self, token: str, client_id: str) -> VerifiedToken:
         try:
-            verified = self._parts.tokens.any_reader.read(token)
+            verified = self._tokens.any_reader.read(token)
         except InvalidCredentials as error:
             # Without the part that may quote the token.
             raise NothingDone(error.reason.partition(":")[0]) from None

@@ -72,7 +72,7 @@ def protocol_routes(
         shared, parts.administration, metrics, limits.registrations, needs_token=mode == "token"
     )
     provider_logout = BackchannelLogoutEndpoint(
-        shared, parts.administration, parts.provider_logout, passwords
+        shared, tokens.directory, parts.administration, parts.provider_logout, passwords
     )
     described = metadata(settings, server.grants, of_tokens)
     body = json.dumps(described, separators=(",", ":")).encode()

@@ -78,7 +78,8 @@ class TokenEndpoint:
     _tracing: Tracing
 
     def __post_init__(self) -> None:
-        self._cache = GrantedCache(self._parts.tokens.directory)
+        self._tokens = self._parts.tokens
+        self._cache = GrantedCache(self._tokens.directory)
 
     async def __call__(self, http_request: Request) -> OAuthResponse:
         arrived_at = self._parts.clock.monotonic()
@@ -114,7 +115,7 @@ class TokenEndpoint:
                 issued = await self._issue(grant, authenticated, fingerprint)
         except (OAuthError, TooManyRequests) as error:
             return await self._parts.refuse("token.refused", error, actor)
-        self._parts.tokens.last_use.note_token(issued.granted.client, issued.at)
+        self._tokens.last_use.note_token(issued.granted.client, issued.at)
         self._metrics.token_issued(issued.granted.grant_type)
         return OAuthResponse.issuing(
             issued.access_token,
@@ -131,7 +132,7 @@ class TokenEndpoint:
         if (granted := self._cache.find(fingerprint, now)) is None:
             return None
         note_client(granted.client.client_id)
-        self._parts.tokens.last_use.note(granted.secret, now, form.actor.address)
+        self._tokens.last_use.note(granted.secret, now, form.actor.address)
         actor = form.actor.known_as(granted.client.client_id)
         outcome = await self._audit(self._sign(granted, actor, now))
         return outcome if isinstance(outcome, IssuedToken) else None
@@ -197,7 +198,7 @@ class TokenEndpoint:
         """The token, stored and audited if something else is stored with it."""
         try:
             with self._tracing.span("issue"):
-                token = self._parts.tokens.issuer.issue(granted.authorization, now)
+                token = self._tokens.issuer.issue(granted.authorization, now)
         except TokenTooLarge as error:
             raise invalid_request(quote(str(error))) from None
         if isinstance(token, RevokedUntil):
@@ -205,7 +206,7 @@ class TokenEndpoint:
         issued = IssuedToken(granted, token, actor, now)
         if granted.authentication is not None:
             parts = (granted.authorization, token, granted.authentication, now)
-            issued = replace(issued, id_token=self._parts.tokens.issuer.id_token(*parts))
+            issued = replace(issued, id_token=self._tokens.issuer.id_token(*parts))
         if granted.store is None:
             return issued
         return issued.with_refresh_token(granted.store(issued.to_store()))
@@ -226,9 +227,9 @@ class TokenEndpoint:
         event = Event(outcome.at, outcome.actor, "token.issued", subject, details=details)
         with self._tracing.span("audit"):
             feed_count = await self._parts.audit.record(event)
-        if not self._parts.tokens.issuer.has_seen(feed_count):
-            await self._parts.queries.run(self._parts.tokens.changes.poll_feed, feed_count)
-        return self._parts.tokens.issuer.revoked_until(token, granted.authorization) or outcome
+        if not self._tokens.issuer.has_seen(feed_count):
+            await self._parts.queries.run(self._tokens.changes.poll_feed, feed_count)
+        return self._tokens.issuer.revoked_until(token, granted.authorization) or outcome
 
     async def _wait_until(self, instant: datetime) -> None:
         """`Unavailable` if that is far off: then a clock is wrong, and waiting does not help."""

@@ -66,13 +66,13 @@ def build_admin_and_pages(
         parts.web.client_authentication,
         parts.web.last_use,
         parts.limits.failures,
-        parts.web.audit.writer,
-        parts.web.audit.refusals,
+        parts.web.audit_writer,
+        parts.web.refusals,
         pools.queries,
         clock,
         settings.url,
     )
-    turns = Turns(lambda: parts.web.audit.writer.callers > 0)
+    turns = Turns(lambda: parts.web.audit_writer.callers > 0)
     app.state.admin = AdminParts(
         *common, pools.plans, passwords, pools.lints, queues, secrets, turns
     )

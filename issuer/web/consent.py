@@ -43,7 +43,7 @@ class ConsentEndpoint(FlowEndpoint):
         request = self.open_request(visit)
         if request is None:
             return self.request_gone()
-        session, flow = self.site.session(visit), self.parts.people.flow
+        session, flow = self.site.session(visit), self.parts.flow
         decision = form.get("decision")
         if decision == "deny":
             return self.go(visit, flow.deny(request, session, visit.actor))

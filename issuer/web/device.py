@@ -80,7 +80,7 @@ class DeviceEndpoint(OwnPageEndpoint):
         session = await self.site.queries.run(self.enough, visit)
         if session is None:
             return self.sign_in_first(visit, form)
-        find = self.parts.people.device_codes.authorization_request
+        find = self.parts.device_codes.authorization_request
 
         def check(may_wait: bool) -> AuthorizationRequest:
             return find(form.get(_USER_CODE, "")[:_LONGEST], session.user_id)
@@ -102,11 +102,11 @@ class DeviceEndpoint(OwnPageEndpoint):
         return self.site.pages.answer(page, status)
 
     def _to_consent(self, visit: Visit, asked: AuthorizationRequest) -> Response:
-        people, cookie = self.parts.people, AUTHORIZATION_REQUEST + asked.id
-        name, text = people.requests.keep(asked, people.requests.seal(asked))
+        parts, cookie = self.parts, AUTHORIZATION_REQUEST + asked.id
+        name, text = parts.requests.keep(asked, parts.requests.seal(asked))
         response = self.site.to("/consent", request=name)
         self.site.cookies.keep_request(
-            visit.request, response, cookie, text, people.request_began_at, VALID_FOR
+            visit.request, response, cookie, text, parts.request_began_at, VALID_FOR
         )
         return response
 

@@ -135,7 +135,7 @@ class PasskeyEndpoint(OwnPageEndpoint):
     FRESH = True
 
     def show_to(self, session: SignInSession, visit: Visit) -> Response:
-        if self.parts.factors.passkeys.why_not_offered is not None:
+        if self.parts.passkeys.why_not_offered is not None:
             return self.site.to("/account")
         return self.site.pages.answer(AddPasskeyPage(form=self.form(visit)))
 

@@ -65,7 +65,7 @@ class NewPasswordEndpoint(SigningInEndpoint, Generic[Link]):
         username = link.username
         try:
             allowed = await self.site.queries.run(allowed_password, form, username)
-            hashed = partial(self.parts.sign_in.passwords.prepared, allowed)
+            hashed = partial(self.parts.passwords.prepared, allowed)
             new = await self.site.checks.hash(visit.request, username, hashed)
             return await self.site.queries.run(self._accept, visit, link, new)
         except InvalidField as error:
@@ -119,7 +119,7 @@ class InvitationEndpoint(BeginsElsewhere, NewPasswordEndpoint[Invitation]):
     def page(self, visit: Visit, link: Invitation, errors: dict[str, str]) -> InvitationPage:
         user = self.parts.directory.load_user(link.user_id)
         elsewhere = self.must_go_elsewhere(user) if user else ""
-        can_use_passkey = self.parts.factors.passkeys.why_not_offered is None
+        can_use_passkey = self.parts.passkeys.why_not_offered is None
         is_offered = can_use_passkey and not link.needs_password and not elsewhere
         buttons = () if link.needs_password else self.provider_buttons()
         providers = tuple(each for each in buttons if each.is_only or not elsewhere)

@@ -36,7 +36,7 @@ class FlowEndpoint(PageEndpoint):
         """
         if not visit.request_id:
             return None
-        request = self.parts.people.requests.open_kept(
+        request = self.parts.requests.open_kept(
             visit.request_id,
             lambda name: self.site.cookies.value(visit.request, AUTHORIZATION_REQUEST + name),
         )
@@ -52,7 +52,7 @@ class FlowEndpoint(PageEndpoint):
     def next_step(
         self, visit: Visit, request: AuthorizationRequest, session: SignInSession | None
     ) -> NextStep:
-        return self.parts.people.flow.next_step(request, session, visit.actor)
+        return self.parts.flow.next_step(request, session, visit.actor)
 
     def go(self, visit: Visit, step: NextStep) -> Response:
         """The page for the step, or back to the application."""

@@ -77,10 +77,10 @@ class PasskeySignInEndpoint(SignInEndpoint, AsksForPasskey):
     METHOD = PASSKEY
 
     def options(self, visit: Visit) -> str | None:
-        return self.parts.factors.passkey_sign_in.begin(visit.browser)
+        return self.parts.passkey_sign_in.begin(visit.browser)
 
     async def submit(self, visit: Visit, form: Mapping[str, str]) -> Response:
-        finish, answer = self.parts.factors.passkey_sign_in.finish, answer_in(form)
+        finish, answer = self.parts.passkey_sign_in.finish, answer_in(form)
 
         def check(may_wait: bool) -> PasskeyUse:
             return finish(answer, visit.browser, visit.actor, may_wait=may_wait)
@@ -107,12 +107,12 @@ class PasskeySecondFactorEndpoint(SecondFactorEndpoint, AsksForPasskey):
 
     def options(self, visit: Visit) -> str | None:
         due = self.due(visit)
-        return self.parts.factors.passkey_sign_in.begin(visit.browser, due.user_id) if due else None
+        return self.parts.passkey_sign_in.begin(visit.browser, due.user_id) if due else None
 
     def methods(
         self, due: SignInSession, visit: Visit, form: Mapping[str, str], *, may_wait: bool
     ) -> tuple[str, ...]:
-        finish, answer = self.parts.factors.passkey_sign_in.finish, answer_in(form)
+        finish, answer = self.parts.passkey_sign_in.finish, answer_in(form)
         actor, user_id = visit.actor, due.user_id
         return finish(answer, visit.browser, actor, user_id, may_wait=may_wait).methods
 
@@ -121,7 +121,7 @@ class MakesPasskey(AsksForPasskey):
     """A page on which a user makes a passkey."""
 
     def options_for(self, visit: Visit, user_id: str) -> str | None:
-        user, passkeys = self.parts.directory.load_user(user_id), self.parts.factors.passkeys
+        user, passkeys = self.parts.directory.load_user(user_id), self.parts.passkeys
         if user is None or passkeys.why_not_offered is not None:
             return None
         with self.parts.administration.reading() as work:
@@ -135,7 +135,7 @@ class MakesPasskey(AsksForPasskey):
         """The passkey in the form; `InvalidField` if it is none for this user and browser."""
         user = self.parts.directory.load_user(user_id)
         must_verify = user is None or user.password_hash is None
-        return self.parts.factors.passkeys.verify_registration(
+        return self.parts.passkeys.verify_registration(
             answer_in(form), user_id, visit.browser, must_verify_user=must_verify
         )
 
@@ -194,7 +194,7 @@ class PasskeyInvitationEndpoint(InvitationEndpoint, AsksForPasskey):
 
     def options(self, visit: Visit) -> str | None:
         invitation = self.find(visit)
-        passkeys = self.parts.factors.passkeys
+        passkeys = self.parts.passkeys
         if invitation is None or invitation.needs_password or passkeys.why_not_offered:
             return None
         return passkeys.registration_options(
@@ -209,7 +209,7 @@ class PasskeyInvitationEndpoint(InvitationEndpoint, AsksForPasskey):
         if invitation is None:
             return self.gone()
         try:
-            passkey = self.parts.factors.passkeys.verify_registration(
+            passkey = self.parts.passkeys.verify_registration(
                 answer_in(form), invitation.user_id, visit.browser, must_verify_user=True
             )
             return self._accept_passkey(visit, invitation, passkey)

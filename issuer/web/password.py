@@ -93,7 +93,7 @@ class PasswordEndpoint(OwnPageEndpoint):
         return not is_enough and not self.site.is_fresh(session)
 
     async def _check(self, visit: Visit, user: UserRecord, password: str) -> None:
-        authenticate = self.parts.sign_in.sign_in.authenticate_first_factor
+        authenticate = self.parts.sign_in.authenticate_first_factor
 
         def check(may_wait: bool) -> UserRecord:
             return authenticate(user.username, password, visit.actor, may_wait=may_wait)
@@ -104,7 +104,7 @@ class PasswordEndpoint(OwnPageEndpoint):
             raise InvalidField("password", _("This is not your current password.")) from None
 
     async def _hash(self, visit: Visit, user: UserRecord, allowed: str) -> NewPassword:
-        hashed = partial(self.parts.sign_in.passwords.prepared, allowed)
+        hashed = partial(self.parts.passwords.prepared, allowed)
         return await self.site.checks.hash(visit.request, user.username, hashed)
 
     def _current_user(self, visit: Visit) -> tuple[SignInSession, UserRecord] | None:
@@ -126,7 +126,7 @@ class PasswordEndpoint(OwnPageEndpoint):
         agent = visit.request.headers.get("user-agent")
         user = replace(user, password_hash=password.hash)  # none that was set since
         methods = self._methods_after(session, user)
-        _, cookie = self.parts.people.sessions.begin(user, methods, visit.actor, agent)
+        _, cookie = self.parts.sessions.begin(user, methods, visit.actor, agent)
         return self.site.sign_in(response, cookie)
 
     def _methods_after(self, session: SignInSession, user: UserRecord) -> tuple[str, ...]:

@@ -89,7 +89,7 @@ class CallbackEndpoint(BeginsElsewhere, SigningInEndpoint):
             return self.site.pages.problem(page)
 
     async def _arrive(self, visit: Visit, issuer_id: str) -> Response:
-        requests, cookies = self.parts.people.provider_requests, self.site.cookies
+        requests, cookies = self.parts.provider_requests, self.site.cookies
         request = requests.find(
             visit.query.get("state", ""),
             issuer_id,
@@ -105,7 +105,7 @@ class CallbackEndpoint(BeginsElsewhere, SigningInEndpoint):
 
     def _issuer_of(self, request: ProviderRequest) -> TrustedIssuerRecord:
         """The issuer that was asked, if it is still the same; the request is used up."""
-        self.parts.people.provider_requests.use(request)
+        self.parts.provider_requests.use(request)
         issuer = self.parts.directory.trusted_issuer(request.issuer_id)
         if issuer is None or not issuer.is_for_people or issuer.issuer != request.issuer:
             raise TrustedIssuerChanged("the trusted issuer was changed since the sign-in began")
@@ -186,7 +186,7 @@ class CallbackEndpoint(BeginsElsewhere, SigningInEndpoint):
         )
         user, methods = arrival.user, _methods(claims)
         # Nothing was guessed, so no lock of the user keeps them out; the address is known now.
-        guard = self.parts.sign_in.guard
+        guard = self.parts.guard
         attempt = guard.begin(user.id, "", visit.actor.address)
         if self.is_second_factor_due(user, methods):
             guard.give_back(attempt)

@@ -45,7 +45,7 @@ class BeginsElsewhere(FlowEndpoint):
 
     def must_go_elsewhere(self, user: UserRecord, at: str = "") -> str:
         """Why this user may not sign in here, or `at` that issuer; empty if they may."""
-        only = self.parts.people.sessions.only_way_of(user)
+        only = self.parts.sessions.only_way_of(user)
         if only is None or only.id == at:
             return ""
         return _(
@@ -55,7 +55,7 @@ class BeginsElsewhere(FlowEndpoint):
 
     async def begin_at(self, visit: Visit, issuer: TrustedIssuerRecord, **about: Any) -> Response:
         """Send the browser there; `about` as for `ProviderRequests.new`."""
-        requests = self.parts.people.provider_requests
+        requests = self.parts.provider_requests
         prompt, max_age, hint = await self.site.queries.run(self._parameters, visit)
         about = {"max_age": max_age, **about}
         request = requests.new(issuer, request_id=visit.request_id, next=visit.next, **about)
@@ -71,7 +71,7 @@ class BeginsElsewhere(FlowEndpoint):
             response,
             PROVIDER_REQUEST + request.id,
             requests.seal(request),
-            self.parts.people.request_began_at,
+            self.parts.request_began_at,
             VALID_FOR,
         )
         return response
@@ -112,7 +112,7 @@ class BeginsElsewhere(FlowEndpoint):
         if request is None:
             return prompt, (0 if visit.next and session is not None else None), None
         asks_again = not request.prompt.isdisjoint({LOGIN, SELECT_ACCOUNT})
-        asks_again |= self.parts.people.flow.needs_fresh_sign_in(request)
+        asks_again |= self.parts.flow.needs_fresh_sign_in(request)
         return prompt, (0 if asks_again else request.max_age), request.login_hint
 
 

@@ -195,13 +195,13 @@ def web_routes(
     limits: RateLimits,
 ) -> list[Route]:
     """Every page and the files that pages use."""
-    settings, audit = parts.settings, parts.audit
+    settings = parts.settings
     site = Site(
         parts,
         pages,
         Cookies(settings.url),
         Csrf(parts.anti_forgery_key, settings.url),
-        SignInChecks(passwords, audit.writer, audit.refusals, parts.clock, metrics),
+        SignInChecks(passwords, parts.audit_writer, parts.refusals, parts.clock, metrics),
         queries,
         plans,
         metrics,

@@ -26,7 +26,7 @@ class DueEndpoint(FlowEndpoint):
 
     def due(self, visit: Visit) -> SignInSession | None:
         cookie = self.site.session_cookie(visit)
-        return self.parts.people.sessions.find_second_factor_due(cookie) if cookie else None
+        return self.parts.sessions.find_second_factor_due(cookie) if cookie else None
 
     def to_sign_in(self, visit: Visit) -> Response:
         return self.site.to("/sign-in", request=visit.request_id, next=visit.next)
@@ -66,11 +66,11 @@ class SecondFactorEndpoint(DueEndpoint):
         self, due: SignInSession, visit: Visit, form: Mapping[str, str], *, may_wait: bool
     ) -> tuple[str, ...]:
         """How the form proves that it is the user (RFC 8176); `InvalidCredentials` if it fails."""
-        code, check_code = form.get("code", ""), self.parts.factors.second_factor.check_code
+        code, check_code = form.get("code", ""), self.parts.second_factor.check_code
         return check_code(due.user_id, code, visit.actor, may_wait=may_wait).methods
 
     def _complete(self, visit: Visit, due: SignInSession, methods: tuple[str, ...]) -> Response:
-        sessions = self.parts.people.sessions
+        sessions = self.parts.sessions
         session, cookie = sessions.complete(due, methods, visit.actor)
         return self.site.sign_in(self.after_sign_in(visit, session), cookie)
 
@@ -81,7 +81,7 @@ class SecondFactorEndpoint(DueEndpoint):
         with self.parts.administration.reading() as work:
             kinds = {each.kind for each in work.factors.of_user(due.user_id)}
             codes_left = work.factors.recovery_codes_left(due.user_id)
-        can_use_passkey = self.parts.factors.passkeys.why_not_offered is None
+        can_use_passkey = self.parts.passkeys.why_not_offered is None
         return SecondFactorPage(
             form=self.form(visit),
             takes_app="totp" in kinds,
@@ -134,12 +134,12 @@ class FirstFactorEndpoint(DueEndpoint):
         self, visit: Visit, due: SignInSession, methods: tuple[str, ...], codes: list[str]
     ) -> Response:
         """Signed in; the recovery codes first."""
-        _, cookie = self.parts.people.sessions.complete(due, methods, visit.actor)
+        _, cookie = self.parts.sessions.complete(due, methods, visit.actor)
         goes_on = self.to_sign_in(visit).headers["location"]
         page = RecoveryCodesPage(codes=tuple(codes), next_url=goes_on)
         return self.site.sign_in(self.site.pages.answer(page), cookie)
 
     def _answer(self, page: AuthenticatorPage, status: int = 200) -> Response:
-        can_use_passkey = self.parts.factors.passkeys.why_not_offered is None
+        can_use_passkey = self.parts.passkeys.why_not_offered is None
         page = replace(page, is_required=True, offers_passkey=can_use_passkey)
         return self.site.pages.answer(page, status)

@@ -38,7 +38,7 @@ class SigningInEndpoint(FlowEndpoint):
     ) -> Response:
         """The redirect to what comes next; `InvalidCredentials` if the user was just changed."""
         is_due = self.is_second_factor_due(user, methods)
-        session, cookie = self.parts.people.sessions.begin(
+        session, cookie = self.parts.sessions.begin(
             user,
             methods,
             visit.actor,
@@ -60,7 +60,7 @@ class SigningInEndpoint(FlowEndpoint):
 
     def begin(self, visit: Visit, use: PasskeyUse) -> tuple[SignInSession, str]:
         """A session after such a passkey, and its cookie."""
-        return self.parts.people.sessions.begin(
+        return self.parts.sessions.begin(
             use.user,
             use.methods,
             visit.actor,
@@ -94,7 +94,7 @@ class SignOutEndpoint(PageEndpoint):
         session = self.site.session_of_browser(visit)
         if session is not None:
             actor = visit.actor.known_as(session.user_id)
-            self.parts.people.sessions.sign_out(session, actor)
+            self.parts.sessions.sign_out(session, actor)
         request = self._request(visit)
         if request is None or request.return_to is None:
             in_its_language = request.id if request and request.ui_locale else ""
@@ -105,5 +105,5 @@ class SignOutEndpoint(PageEndpoint):
 
     def _request(self, visit: Visit) -> LogoutRequest | None:
         sealed = self.site.cookies.value(visit.request, LOGOUT_REQUEST + visit.request_id)
-        request = self.parts.people.logout_requests.open(sealed) if sealed else None
+        request = self.parts.logout_requests.open(sealed) if sealed else None
         return request if request and request.id == visit.request_id else None

@@ -85,7 +85,7 @@ class SignInEndpoint(BeginsElsewhere, SigningInEndpoint):
     ) -> bool:
         if session is None or request is None:
             return session is not None and bool(visit.next)
-        return self.parts.people.flow.needs_fresh_sign_in(request)
+        return self.parts.flow.needs_fresh_sign_in(request)
 
     def _expected_username(
         self, request: AuthorizationRequest | None, session: SignInSession | None
@@ -106,7 +106,7 @@ class SignInEndpoint(BeginsElsewhere, SigningInEndpoint):
         page = SignInPage(form=self.form(visit), username=username)
         if not username or not password:
             return await self._refuse(visit, replace(page, error=_(_MISSING)))
-        authenticate = self.parts.sign_in.sign_in.authenticate_first_factor
+        authenticate = self.parts.sign_in.authenticate_first_factor
 
         def check(may_wait: bool) -> UserRecord:
             return authenticate(username, password, visit.actor, may_wait=may_wait)
@@ -147,7 +147,7 @@ class SignInEndpoint(BeginsElsewhere, SigningInEndpoint):
         request = self.open_request(visit)
         if request is None:
             return self.site.to("/")
-        step = self.parts.people.flow.deny(request, self.site.session(visit), visit.actor)
+        step = self.parts.flow.deny(request, self.site.session(visit), visit.actor)
         return self.go(visit, step)
 
     def _begin(self, visit: Visit, page: SignInPage, user: UserRecord) -> Response:
@@ -178,7 +178,7 @@ class SignInEndpoint(BeginsElsewhere, SigningInEndpoint):
         page = replace(
             page,
             application=self._application(visit),
-            offers_passkey=page.is_local and self.parts.factors.passkeys.why_not_offered is None,
+            offers_passkey=page.is_local and self.parts.passkeys.why_not_offered is None,
             providers=providers,
             local_path=self.local_path(visit),
             leads_elsewhere=bool(providers),
@@ -189,5 +189,5 @@ class SignInEndpoint(BeginsElsewhere, SigningInEndpoint):
         request = self.open_request(visit)
         if request is None:
             return None
-        client = self.parts.people.flow.client_of(request)
+        client = self.parts.flow.client_of(request)
         return application_of(client, request.redirect_uri) if client else None

@@ -84,12 +84,12 @@ class Site:
 
     def session(self, visit: Visit) -> SignInSession | None:
         cookie = self.session_cookie(visit)
-        return self.parts.people.sessions.find(cookie) if cookie else None
+        return self.parts.sessions.find(cookie) if cookie else None
 
     def session_of_browser(self, visit: Visit) -> SignInSession | None:
         """The session, even if it waits for its second factor, and then opens nothing else."""
         cookie = self.session_cookie(visit)
-        return self.parts.people.sessions.of_browser(cookie) if cookie else None
+        return self.parts.sessions.of_browser(cookie) if cookie else None
 
     @contextmanager
     def changing(self, session: SignInSession, visit: Visit) -> Iterator[UnitOfWork]:
@@ -104,7 +104,7 @@ class Site:
 
     def sign_in(self, response: Response, cookie: str) -> Response:
         """The answer to a sign-in: a new session, and nothing that was known before it."""
-        longest = self.parts.people.sessions.lifetimes.longest
+        longest = self.parts.sessions.lifetimes.longest
         self.cookies.set(response, SESSION, cookie, longest)
         self.cookies.delete(response, SIGNED_OUT)
         return self.with_new_browser(response)

@@ -175,7 +175,7 @@ class AuditScreen(ConsoleScreen):
             errors=filters.errors,
             actions=ACTION_NAMES,
             outcomes=tuple(Outcome),
-            coverage=self.parts.audit.checkpoints.coverage(),
+            coverage=self.parts.checkpoints.coverage(),
             most=_EXPORTED,
         )
 
@@ -227,7 +227,7 @@ class AuditEventScreen(ConsoleScreen):
             about=_page_of(self.operator, event.target or ""),
             details=readable_json(event.details) if event.details else "",
             neighbours=neighbours,
-            coverage=self.parts.audit.checkpoints.coverage(),
+            coverage=self.parts.checkpoints.coverage(),
         )
 
 

@@ -104,7 +104,7 @@ class OverviewScreen(ConsoleScreen):
         if self.operator.holds(keys.READ):
             yield from self._keys()
         if self.operator.holds(recent_events.READ):
-            audit = audit_status(self.parts.audit.checkpoints)
+            audit = audit_status(self.parts.checkpoints)
             for each in of_audit(audit, self.parts.settings, self.parts.clock()):
                 yield each._replace(path="/console/audit")
 
@@ -170,7 +170,7 @@ class OverviewScreen(ConsoleScreen):
         """Users whose sign-in was locked lately, by the newest changes."""
         locked = dict.fromkeys(each.target for each in self.events if each.action == _LOCKED)
         for user_id in list(filter(None, locked))[:_SHOWN]:
-            until = self.parts.sign_in.guard.state_of(user_id).locked_until
+            until = self.parts.guard.state_of(user_id).locked_until
             user = self.parts.directory.load_user(user_id)
             if until is not None and user is not None:
                 ends = ago(until, self.parts.clock())
@@ -226,7 +226,7 @@ class OverviewScreen(ConsoleScreen):
     def _chart(self) -> TokenChart:
         now = self.parts.clock()
         name, step, steps = _CHARTS.get(self.visit.query.get("tokens", ""), _CHARTS["24h"])
-        counts = self.parts.audit.token_counts.since(first_step(now, step, steps))
+        counts = self.parts.token_counts.since(first_step(now, step, steps))
         return token_chart(name, counts, now, step, steps)
 
     def _changes(self) -> list[EventInWords]:

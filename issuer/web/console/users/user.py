@@ -106,7 +106,7 @@ class OneUserScreen(PrincipalScreen):
     def _access(self, work: UnitOfWork, user: User) -> dict[str, Any]:
         """How the user signs in, and where they did. `more_…` are not listed."""
         tries = work.users.attempts_of_each([user.id])[user.id]
-        attempts = self.parts.sign_in.guard.state_by(tries)
+        attempts = self.parts.guard.state_by(tries)
         factors = work.factors.of_user(user.id)
         means = work.factors.methods_of(user.id)[user.id]
         sessions, consents = work.sessions.of_user(user.id), work.consents.of_user(user.id)

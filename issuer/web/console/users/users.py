@@ -96,7 +96,7 @@ class UsersScreen(CollectionScreen):
     ) -> dict[str, tuple[SignInMethods, tuple[str, ...]]]:
         """How each that there still is can sign in, and its states, by id."""
         means = work.factors.methods_of(*(each.id for each in users))
-        attempts, state_by = work.users.attempts_of_each(means), self.parts.sign_in.guard.state_by
+        attempts, state_by = work.users.attempts_of_each(means), self.parts.guard.state_by
         locked = {user_id: state_by(tries).locked_until for user_id, tries in attempts.items()}
         known = ((each, means[each.id], locked[each.id]) for each in users if each.id in means)
         return {user.id: (how, user_states(user, how, until)) for user, how, until in known}
