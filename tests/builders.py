@@ -20,7 +20,7 @@ from issuer.groups import GroupFields
 from issuer.provisioning.setup import initialise
 from issuer.roles import Assignment, RoleFields
 from issuer.settings import Settings
-from issuer.users import UserFields
+from issuer.users import UserFields, passwords
 from issuer.users.passwords import NewPassword, Passwords
 
 URL = "https://id.example"
@@ -186,6 +186,10 @@ class Deployment:
             _, secret = work.clients.add_secret(client.client_id, SecretFields.read(fields))
         return Credentials(client.client_id, secret)
 
+    def hashed(self, password: str) -> NewPassword:
+        """The hash as its server makes it."""
+        return hashed(password, self.services.settings.password_hash)
+
     def user(
         self,
         username: str = "alice",
@@ -194,8 +198,7 @@ class Deployment:
         **fields: Any,
     ) -> str:
         """A user with `roles` everywhere; the id."""
-        hashing = self.services.settings.password_hash
-        prepared = None if password is None else hashed(password, hashing)
+        prepared = None if password is None else self.hashed(password)
         with self.changing() as work:
             user = work.users.create(UserFields.read({"username": username, **fields}))
             if prepared:
@@ -205,14 +208,20 @@ class Deployment:
         return user.id
 
 
-@cache
 def hashed(password: str, parameters: Literal["rfc9106", "owasp"]) -> NewPassword:
-    """A hash that users share: hashing takes as long as creating a user."""
-    passwords = Passwords(parameters)
+    """A hash that users share."""
+    return _hashed(password, parameters, passwords.OWASP.memory_cost)
+
+
+@cache
+def _hashed(
+    password: str, parameters: Literal["rfc9106", "owasp"], _memory_cost: int
+) -> NewPassword:
+    hashing = Passwords(parameters)
     try:
-        return passwords.prepared(password)
+        return hashing.prepared(password)
     finally:
-        passwords.stop()
+        hashing.stop()
 
 
 def initialised(settings: Settings, clock: Clock) -> Credentials:

@@ -11,9 +11,11 @@ import pytest
 from issuer.settings import Settings
 from issuer.telemetry import logs
 from tests.builders import Deployment, FakeClock, initialised, settings_for
+from tests.compiled_templates import share_compiled_templates
 from tests.databases import PostgreSQL, copied, shared_postgresql
 from tests.dialects import share_dialects
 from tests.drivers import TokenDriver
+from tests.hashes import hash_cheaply
 from tests.issuers import (
     Arrange,
     Initialized,
@@ -34,6 +36,8 @@ pytest_plugins = [
 let_children_be_interrupted()
 let_examples_take_their_time()
 share_dialects()
+share_compiled_templates()
+hash_cheaply()
 # As servers do.
 logs.configure("info")
 logging.getLogger("httpx2").setLevel(logging.WARNING)  # every request of a TestClient

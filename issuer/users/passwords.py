@@ -27,7 +27,7 @@ from issuer.users.store import UserStore
 LIST = resources.files("issuer.users") / "data" / "common_passwords.txt.gz"
 SHORTEST, LONGEST = 12, 256
 # OWASP Password Storage Cheat Sheet: m=19456 (19 MiB), t=2, p=1.
-_OWASP = replace(profiles.RFC_9106_LOW_MEMORY, memory_cost=19_456, time_cost=2, parallelism=1)
+OWASP = replace(profiles.RFC_9106_LOW_MEMORY, memory_cost=19_456, time_cost=2, parallelism=1)
 _UNKNOWN_ACTOR = Actor()
 
 
@@ -64,7 +64,7 @@ class Passwords:
 
     def __init__(self, parameters: Literal["rfc9106", "owasp"], workers: int = 1) -> None:
         self._hashing = low_priority_executor("hashing", workers)
-        chosen = _OWASP if parameters == "owasp" else profiles.RFC_9106_LOW_MEMORY
+        chosen = OWASP if parameters == "owasp" else profiles.RFC_9106_LOW_MEMORY
         self._hasher = PasswordHasher.from_parameters(chosen)
         # Verified for unknown users, so that they take as long as existing ones.
         self._decoy = _decoy_hash(chosen)

@@ -17,8 +17,10 @@ import httpx
 from issuer.clock import Clock
 from issuer.composition import compose
 from issuer.settings import Settings
+from issuer.users.passwords import NewPassword
 from tests.builders import Deployment, initialised
 from tests.drivers import TokenDriver
+from tests.hashes import hashing_as_in_production
 
 REPOSITORY = Path(__file__).parents[2]
 # A shared pool that closes excess connections closes those of other threads at times.
@@ -110,6 +112,14 @@ class Server:
         assert status in {0, -signal.SIGTERM}, f"It ended with status {status}:\n{self.log}"
 
 
+class DeploymentOfServer(Deployment):
+    """The hashes are those of its server, which is in a process of its own."""
+
+    def hashed(self, password: str) -> NewPassword:
+        with hashing_as_in_production():
+            return super().hashed(password)
+
+
 class RunningIssuer(Server):
     """A deployment on `database_url` (default: SQLite in the data directory) and its server.
 
@@ -143,7 +153,7 @@ class RunningIssuer(Server):
         admin = initialised(self.settings, Clock())
         services = compose(self.settings)
         self._held.callback(services.database.dispose)
-        self.deployment = Deployment(services, admin, self.http)
+        self.deployment = DeploymentOfServer(services, admin, self.http)
         self.deployment.audience("my-os")
 
     def __enter__(self) -> Self:
