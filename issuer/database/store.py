@@ -17,8 +17,10 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     CursorResult,
+    Select,
     and_,
     delete,
+    exists,
     func,
     inspect,
     or_,
@@ -147,6 +149,19 @@ class Statements:
 
     def __init__(self, session: Session) -> None:
         self.session = session
+
+    def has(self, *conditions: ColumnElement[bool]) -> bool:
+        """Whether there is a row that meets the conditions."""
+        return self.session.scalars(select(exists().where(*conditions))).one()
+
+    def one(self, row: type[T], *conditions: ColumnElement[bool]) -> T | None:
+        """The only row that meets the conditions, if there is one."""
+        return self.session.scalars(select(row).where(*conditions)).one_or_none()
+
+    def among(self, query: Select[T], column: Any, values: Iterable[str]) -> Iterator[T]:
+        """What the query gives where `column` has one of the values; a query for each part."""
+        for part in in_parts(values):
+            yield from self.session.scalars(query.where(column.in_(part)))
 
 
 class Store(Statements, Generic[Row]):
