@@ -9,8 +9,16 @@ from issuer.clients.authentication import VerifiedAssertion
 from issuer.directory.records import TrustedIssuerRecord
 from issuer.errors import InvalidCredentials
 from issuer.federation.fetching import KeyFetch
-from issuer.federation.public_keys import InvalidToken, PublicKeys, SignedToken, UnknownKey
-from issuer.federation.token_rules import MAX_JTI, required_iat, required_jti, valid_until
+from issuer.federation.public_keys import (
+    MAX_JTI,
+    InvalidToken,
+    PublicKeys,
+    SignedToken,
+    UnknownKey,
+    required_iat,
+    required_jti,
+    valid_until,
+)
 from issuer.fields.json import same_json
 from issuer.vocabulary import ACCESS_TOKEN_TYPE, ID_JAG_TYPE
 

@@ -30,8 +30,8 @@ from issuer.federation.public_keys import (
     SignedToken,
     UnknownKey,
     load_keys,
+    valid_until,
 )
-from issuer.federation.token_rules import valid_until
 
 FindIssuer: TypeAlias = Callable[[str], TrustedIssuerRecord | None]
 

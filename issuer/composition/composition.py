@@ -22,8 +22,7 @@ from issuer.status.running_server import RunningServer
 from issuer.telemetry.tracing import Telemetry
 
 if TYPE_CHECKING:
-    from issuer.sign_in.provider_logout import ProviderLogout
-    from issuer.sign_in.provider_sign_in import ProviderSignIn
+    from issuer.sign_in.provider_sign_in import ProviderLogout, ProviderSignIn
     from issuer.status.server_status import EndingStatus
 
 

@@ -20,8 +20,7 @@ from issuer.verifiers.reported import ReportedVerifiers
 if TYPE_CHECKING:
     from issuer.federation.key_source import KeySource
     from issuer.federation.provider import ProviderFailure
-    from issuer.sign_in.provider_logout import ProviderLogout
-    from issuer.sign_in.provider_sign_in import ProviderSignIn
+    from issuer.sign_in.provider_sign_in import ProviderLogout, ProviderSignIn
 
 
 class Parts:

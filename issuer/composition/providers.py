@@ -7,9 +7,8 @@ from issuer.errors import ConfigurationError
 from issuer.federation import FetchBudget, Fetcher
 from issuer.federation.metadata import ProviderProblem
 from issuer.federation.provider import Providers
-from issuer.sign_in.provider_logout import ProviderLogout
-from issuer.sign_in.provider_secrets import ProviderSecrets
-from issuer.sign_in.provider_sign_in import ProviderSignIn
+from issuer.sign_in.provider_request import ProviderSecrets
+from issuer.sign_in.provider_sign_in import ProviderLogout, ProviderSignIn
 
 # A sign-in takes two or three requests; all people of a company may come within a few minutes.
 _A_MINUTE, _AT_ONCE = 6_000, 64

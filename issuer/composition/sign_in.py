@@ -30,18 +30,16 @@ from issuer.sign_in.logout import LogoutRequest, LogoutRequests
 from issuer.sign_in.offer import Offers
 from issuer.sign_in.passkey_sign_in import PasskeySignIn
 from issuer.sign_in.passkeys import Passkeys
-from issuer.sign_in.provider_request import ProviderRequest, ProviderRequests
-from issuer.sign_in.provider_secrets import ProviderSecrets
+from issuer.sign_in.provider_request import ProviderRequest, ProviderRequests, ProviderSecrets
 from issuer.sign_in.second_factor import RecoveryCodes, SecondFactor, TotpSecrets
 from issuer.sign_in.sessions import SignInSessions
 from issuer.sign_in.validation import Validation
 from issuer.token_exchange import IdJags
 from issuer.tokens import IdTokenReader
-from issuer.users import SignIn
 from issuer.users.attempts import AttemptPolicy
 from issuer.users.attempts_store import CounterKeys
 from issuer.users.guard import AttemptGuard
-from issuer.users.passwords import Passwords
+from issuer.users.passwords import Passwords, SignIn
 from issuer.vocabulary import MAX_CLOCK_SKEW
 
 

@@ -1,7 +1,4 @@
-"""What this issuer reads from other servers: only public documents, fetched with care.
-
-Imports httpx when it first fetches: most deployments never do.
-"""
+"""What this issuer reads from other servers: public documents. Imports httpx to fetch them."""
 
 from issuer.federation.fetching import FetchBudget, FetchedDocument, Fetcher, FetchRefused
 

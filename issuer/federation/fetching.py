@@ -1,8 +1,7 @@
 """Fetching a document that somebody else names: the guards against SSRF.
 
-The name is resolved once, every address must be public, and the connection goes to an address
-that was checked. No redirects, no proxies, no cookies, no decompression; a total deadline and a
-limit of bytes.
+Each address must be public and is the one connected to. No redirects, proxies, cookies or
+decompression; a total deadline and a limit of bytes.
 """
 
 import asyncio
@@ -16,12 +15,12 @@ from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 from urllib.parse import urlsplit
 
 from issuer.clock import Clock
 from issuer.errors import IssuerError
-from issuer.federation.addresses import is_public
 from issuer.fields.json import strict_json
 from issuer.fields.redirect_uris import LOOPBACK
 
@@ -31,15 +30,28 @@ if TYPE_CHECKING:
 _SECONDS = 60
 MAX_BYTES = 64 * 1024
 _RESOLVERS = 4
+# Python's `is_global` depends on its version, and tunnels reach what is behind their end.
+_NEVER = [
+    ip_network(text)
+    for text in (
+        "192.0.0.0/24",
+        "192.88.99.0/24",
+        "2001::/23",
+        "2002::/16",
+        "64:ff9b:1::/48",
+        "100:0:0:1::/64",
+        "3fff::/20",
+        "5f00::/16",
+        "fec0::/10",
+    )
+]
+_NAT64 = IPv6Network("64:ff9b::/96")
 Resolve: TypeAlias = Callable[[str, int], list[str]]
 KeyFetch: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 
 
 class FetchBudget:
-    """Neither this issuer nor another host is to be kept busy by whoever can name a URL.
-
-    For any thread and any event loop. Nothing waits: beyond the limits is `TooManyFetches`.
-    """
+    """Limits on fetching URLs that anybody can name. For any thread; beyond is `TooManyFetches`."""
 
     def __init__(
         self, clock: Clock, *, a_minute: int = 60, of_a_host: int = 10, at_once: int = 4
@@ -110,6 +122,26 @@ class HttpAnswer:
         """`FetchRefused` unless the status is 200."""
         if self.status_code != HTTPStatus.OK:
             raise FetchRefused(f"It answered {self.status_code}.")
+
+
+def is_public(address: str) -> bool:
+    """Whether the address is of a host on the internet, by the registries of IANA."""
+    try:
+        ip = ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(ip, IPv6Address):
+        ip = _ipv4_within(ip) or ip
+    return (
+        ip.is_global
+        and not (ip.is_multicast or ip.is_reserved or ip.is_unspecified)
+        and not any(ip in network for network in _NEVER if network.version == ip.version)
+    )
+
+
+def _ipv4_within(ip: IPv6Address) -> IPv4Address | None:
+    """The IPv4 address that is reached by this one, if any (RFC 4291 §2.5.5.2, RFC 6052 §2.1)."""
+    return IPv4Address(int(ip) & 0xFFFFFFFF) if ip in _NAT64 else ip.ipv4_mapped
 
 
 def resolve(host: str, port: int) -> list[str]:

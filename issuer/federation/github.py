@@ -48,15 +48,12 @@ async def claims(get: Get, scopes: Iterable[str]) -> dict[str, Any]:
 
 async def _groups(get: Get) -> list[str]:
     organisations = [str(each.get("login")) for each in await _all(get, "/user/orgs")]
-    teams = [
-        f"{_object(team.get('organization')).get('login')}/{team.get('slug')}"
-        for team in await _all(get, "/user/teams")
-    ]
-    return [*organisations, *teams]
+    teams = await _all(get, "/user/teams")
+    names = [f"{_object(e.get('organization')).get('login')}/{e.get('slug')}" for e in teams]
+    return [*organisations, *names]
 
 
 async def _all(get: Get, path: str) -> list[dict[str, Any]]:
-    """All items of a list, page by page."""
     found: list[dict[str, Any]] = []
     for page in range(1, _MAX_PAGES + 1):
         answer = await get(f"{_API}{path}?per_page={_A_PAGE}&page={page}")

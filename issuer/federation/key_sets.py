@@ -1,7 +1,4 @@
-"""Key sets that others publish, followed in the background by the code of the verifier.
-
-Imports PyJWT and httpx: import it where it is first needed, since most deployments never do.
-"""
+"""Key sets that others publish, followed in the background. Imports PyJWT and httpx."""
 
 import asyncio
 import threading
@@ -25,10 +22,7 @@ _MAX_FOLLOWED = 1_000
 
 @dataclass(frozen=True, slots=True)
 class KeySetState:
-    """A set as this process holds it: its `keys`, which none may be, and since when.
-
-    `problem` is why the last fetch failed; None if it did not.
-    """
+    """A set as this process holds it: `keys`, since when, why the last fetch failed, if it did."""
 
     keys: PublicKeys
     fetched_at: datetime | None
@@ -44,16 +38,13 @@ class FollowedKeySet:
 
     @property
     def keys(self) -> PublicKeys:
-        """The keys of the set, as fetched last (`FollowedKeySets.keys`)."""
         return self.sets.keys(self.source)
 
     @property
     def state(self) -> KeySetState | None:
-        """What is known of the set (`FollowedKeySets.state`)."""
         return self.sets.state(self.source)
 
     async def fetch_keys(self, kid: str | None) -> None:
-        """Fetch the set again for a key (`FollowedKeySets.fetch_keys`)."""
         await self.sets.fetch_keys(self.source, kid)
 
 
@@ -67,8 +58,8 @@ class _Followed:
 class FollowedKeySets:
     """Each is fetched when it is first needed, then polled while it is used. For any thread.
 
-    A set is polled as its `max-age` says, but not before `shortest` seconds. While it cannot be
-    fetched, the last one is trusted for 24 hours. `of` says whose they are, for the metrics.
+    Polled as `max-age` says, at most every `shortest` seconds; the last is trusted for 24
+    hours.
     """
 
     _fetcher: Fetcher
@@ -101,7 +92,6 @@ class FollowedKeySets:
         return KeySetState(held.value, self._clock() - age, problem)
 
     def all(self) -> list[FollowedKeySet]:
-        """Every set that is followed."""
         with self._lock:
             return [FollowedKeySet(self, source) for source in self._followed]
 

@@ -20,11 +20,7 @@ _READ_AGAIN_AFTER = 3_600.0
 
 @dataclass(frozen=True, slots=True)
 class KeySource:
-    """A key set at `jwks_uri`; without it, the one that the metadata of `issuer` names.
-
-    `ca_certificate` is PEM, in place of the CAs of the system. Private addresses and `http` are
-    for issuers that an administrator has allowed them.
-    """
+    """A key set at `jwks_uri`, else as metadata of `issuer` says. `ca_certificate` is PEM."""
 
     jwks_uri: str | None
     issuer: str = ""
@@ -45,11 +41,9 @@ def fetcher_for(source: KeySource, fetcher: Fetcher) -> Fetcher:
         certificates = ssl.create_default_context(cadata=source.ca_certificate)
     # That the administrator named: metadata cannot choose it.
     is_plain_http = (source.jwks_uri or source.issuer).startswith("http://")
-    return fetcher.allowing(
-        private_addresses=source.allow_private_addresses,
-        http=source.allow_private_addresses and is_plain_http,
-        certificates=certificates,
-    )
+    is_private = source.allow_private_addresses
+    http = is_private and is_plain_http
+    return fetcher.allowing(private_addresses=is_private, http=http, certificates=certificates)
 
 
 @dataclass(eq=False, repr=False)

@@ -35,10 +35,7 @@ class ProviderMetadata:
 
 
 def read_metadata(document: object, issuer: str) -> ProviderMetadata:
-    """The metadata in the JSON document; `ValueError` says what is wrong with it.
-
-    It must be of this `issuer` (§4.3): another one would send codes of this one elsewhere.
-    """
+    """The metadata of this `issuer` (§4.3) in the document; `ValueError` says what is wrong."""
     if not isinstance(document, dict):
         raise ValueError("the metadata is not a JSON object")  # noqa: TRY004 - as for other values
     if document.get("issuer") != issuer:

@@ -1,7 +1,4 @@
-"""An OpenID provider, as its client uses it: metadata, authorization URL, tokens, user info.
-
-Imports Authlib and httpx: import it where it is first needed, since most deployments never do.
-"""
+"""An OpenID provider: metadata, authorization URL, tokens, user info. Imports Authlib and httpx."""
 
 import asyncio
 import base64
@@ -43,10 +40,7 @@ _MAX_ERROR = 200
 
 @dataclass(frozen=True, slots=True)
 class ProviderClient:
-    """This issuer as a client of a provider. `source` says where, and how it may be reached.
-
-    `openid` is added to its `scopes` for a provider that knows it.
-    """
+    """This issuer as a client of the provider at `source`, whose `scopes` `openid` is added to."""
 
     source: KeySource
     client_id: str
@@ -123,9 +117,8 @@ class Providers:
     ) -> str:
         """Where the browser is sent (OpenID Connect Core §3.1.2.1), with PKCE by `S256`."""
         oauth = _OAuthClient(client, metadata, self._refuse_use)
-        url, _ = oauth.create_authorization_url(
-            metadata.authorization_endpoint, state=state, code_verifier=code_verifier, **parameters
-        )
+        parameters |= {"state": state, "code_verifier": code_verifier}
+        url, _ = oauth.create_authorization_url(metadata.authorization_endpoint, **parameters)
         return str(url)
 
     async def tokens(
@@ -160,10 +153,7 @@ class Providers:
     async def user_info(
         self, client: ProviderClient, metadata: ProviderMetadata, access_token: str
     ) -> dict[str, Any]:
-        """The claims at the user info endpoint (OpenID Connect Core §5.3); `ProviderProblem`.
-
-        Nothing is known of them but that they came from there: compare `sub`.
-        """
+        """The claims at the user info endpoint (Core §5.3); `ProviderProblem`. Compare `sub`."""
         if metadata.userinfo_endpoint is None:
             raise ProviderProblem("the provider has no user info endpoint")
 
@@ -189,10 +179,7 @@ class Providers:
         return claims
 
     async def _read_once(self, source: KeySource, now: float) -> ProviderMetadata:
-        """Callers share one attempt. One that fails is not repeated for some seconds.
-
-        Anybody can press a button, and a provider may be slow.
-        """
+        """Callers share one attempt; one that fails is not repeated for some seconds."""
         if now - self._failed_at.get(source, -_TRIED_AGAIN_AFTER) < _TRIED_AGAIN_AFTER:
             raise ProviderAway(f"its metadata could not be read just now.{self._last_of(source)}")
         task = self._reading.get(source)
@@ -262,11 +249,7 @@ class Providers:
 
 
 class _OAuthClient(OAuth2Client):  # type: ignore[misc]
-    """Authlib's client, which sends nothing by itself.
-
-    Its own one for httpx takes whichever of httpx and httpx2 is installed, and reads answers of
-    any length.
-    """
+    """Authlib's client, which sends nothing itself: that for httpx reads answers of any length."""
 
     oauth_error_class = AuthlibBaseError
 
@@ -277,15 +260,10 @@ class _OAuthClient(OAuth2Client):  # type: ignore[misc]
         post: Callable[[str, Mapping[str, str], str], Awaitable[HttpAnswer]],
     ) -> None:
         openid = [OPENID] if metadata.is_openid else []
-        super().__init__(
-            None,
-            client.client_id,
-            client.client_secret,
-            _auth_method(client, metadata),
-            scope=" ".join(dict.fromkeys([*openid, *client.scopes])),
-            redirect_uri=client.redirect_uri,
-            code_challenge_method="S256",
-        )
+        ids = (client.client_id, client.client_secret, _auth_method(client, metadata))
+        scope = " ".join(dict.fromkeys([*openid, *client.scopes]))
+        by = {"redirect_uri": client.redirect_uri, "code_challenge_method": "S256"}
+        super().__init__(None, *ids, scope=scope, **by)
         self._post = post
 
     async def _fetch_token(
@@ -315,5 +293,4 @@ def _basic(
 
 
 def _printable(text: object) -> str:
-    """What a provider sent, for a log."""
     return "".join(c for c in str(text)[:_MAX_ERROR] if c.isprintable())

@@ -1,7 +1,4 @@
-"""Public keys of others: which are accepted, and verifying what they signed.
-
-Imports PyJWT: import it where it is first needed, since most deployments never do.
-"""
+"""Public keys of others: which are accepted; verifying their tokens. Imports PyJWT."""
 
 import hashlib
 import json
@@ -9,6 +6,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, TypeAlias
@@ -29,6 +27,9 @@ from issuer.vocabulary import SigningAlgorithm
 PublicKeys: TypeAlias = Keys
 
 ALGORITHMS = tuple(alg.value for alg in SigningAlgorithm)
+LEEWAY = timedelta(seconds=10)
+MAX_JTI = 255
+_YEAR_9999 = 253_370_764_800  # the last year of `datetime`, to which no margin can be added
 _MEMBERS = ("kty", "crv", "n", "e", "x", "y", "kid", "alg", "use", "key_ops")
 _SECRETS = frozenset({"k", "d", "p", "q", "dp", "dq", "qi", "oth"})  # RFC 7518 §6
 _OF_THUMBPRINT = {"RSA": "e kty n", "EC": "crv kty x y", "OKP": "crv kty x"}  # RFC 7638 §3.2
@@ -104,10 +105,7 @@ class SignedToken:
 
 
 def parse_token(text: str) -> SignedToken:
-    """The JWT in the text; `InvalidToken` for anything else, and for one of more than 16 KiB.
-
-    Also for JSON that its signer may read differently (RFC 7519 §4), such as a member twice.
-    """
+    """The JWT in the text, at most 16 KiB, its JSON read in one way only; `InvalidToken`."""
     try:
         token = SignedToken(text, read_unverified(text))
         for part in text.split(".")[:2]:
@@ -143,7 +141,9 @@ def accept_jwk(jwk: object, algorithms: Sequence[str]) -> dict[str, Any]:
         raise ValueError("must be a JSON object")  # noqa: TRY004 - pydantic wants this one
     if not _SECRETS.isdisjoint(jwk):
         raise ValueError("holds a private or symmetric key: give the public key alone")
-    members = _for_signatures({name: jwk[name] for name in _MEMBERS if name in jwk})
+    members = {name: jwk[name] for name in _MEMBERS if name in jwk}
+    if members.get("use") == "jwt-svid":  # in SPIFFE bundles, without an algorithm (JWT-SVID §4)
+        members["use"] = "sig"
     _require_texts(members)
     kid = members.setdefault("kid", _thumbprint(members))
     if len(kid) > _MAX_KID or not kid.isprintable():
@@ -163,10 +163,7 @@ def _require_texts(members: Mapping[str, Any]) -> None:
 
 
 def load_keys(jwks: Mapping[str, Any], algorithms: Sequence[str] = ALGORITHMS) -> PublicKeys:
-    """The keys of a set of which every key was accepted, by `kid`.
-
-    Without those that verify none of the `algorithms`, which may have changed since.
-    """
+    """The keys of a set of accepted keys, by `kid`, that verify one of the `algorithms`."""
     keys = (_ready(json.dumps(jwk)) for jwk in jwks["keys"] if jwk["alg"] in algorithms)
     return MappingProxyType({key.kid: key for key in keys})
 
@@ -179,10 +176,7 @@ def _ready(jwk: str) -> TrustedKey:
 
 
 def usable_keys(body: bytes, algorithms: Sequence[str] = ALGORITHMS) -> PublicKeys:
-    """The keys of a fetched document that can be used; `NotFetched` if there is none.
-
-    Others are skipped: keys without a `kid`, and those that `accept_jwk` refuses.
-    """
+    """The keys of a fetched document that can be used; `NotFetched` if there is none."""
     keys: dict[str, TrustedKey] = {}
     for jwk in entries_of(body)[:_MAX_KEYS]:
         try:
@@ -200,11 +194,6 @@ def _with_kid(jwk: object, algorithms: Sequence[str]) -> dict[str, Any]:
     if isinstance(jwk, dict) and "kid" not in jwk:
         raise ValueError("has no kid")
     return accept_jwk(jwk, algorithms)
-
-
-def _for_signatures(jwk: dict[str, Any]) -> dict[str, Any]:
-    """A SPIFFE bundle says `jwt-svid` of its keys, and no algorithm (SPIFFE JWT-SVID §4)."""
-    return {**jwk, "use": "sig"} if jwk.get("use") == "jwt-svid" else jwk
 
 
 def _require_strong(public: object) -> None:
@@ -226,3 +215,45 @@ def _thumbprint(jwk: Mapping[str, Any]) -> str:
         raise ValueError("is not a complete RSA, EC or OKP key")
     text = json.dumps({name: jwk[name] for name in names}, separators=(",", ":"))
     return urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
+
+
+def valid_until(claims: Mapping[str, Any], now: datetime) -> datetime:
+    """When it expires, if it is valid at `now`."""
+    expires_at = _instant(claims, "exp")
+    if expires_at is None:
+        raise InvalidToken("exp is missing")
+    if expires_at <= now:
+        raise InvalidToken("it has expired")
+    for name in ("iat", "nbf"):
+        at = _instant(claims, name)
+        if at is not None and at > now + LEEWAY:
+            raise InvalidToken(f"{name} is in the future")
+    return expires_at
+
+
+def required_iat(claims: Mapping[str, Any]) -> datetime:
+    """`iat`, for tokens that must have it."""
+    at = _instant(claims, "iat")
+    if at is None:
+        raise InvalidToken("iat is missing")
+    return at
+
+
+def _instant(claims: Mapping[str, Any], name: str) -> datetime | None:
+    """A NumericDate (RFC 7519 §2); None without one."""
+    value = claims.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InvalidToken(f"{name} is not a number")
+    if not value < _YEAR_9999:  # NaN as well
+        raise InvalidToken(f"{name} is not a possible time")
+    return datetime.fromtimestamp(max(value, 0), UTC)
+
+
+def required_jti(claims: Mapping[str, Any]) -> str:
+    """What tells the token apart from others of its issuer."""
+    jti = claims.get("jti")
+    if not isinstance(jti, str) or not 0 < len(jti) <= MAX_JTI:
+        raise InvalidToken(f"jti is not a text of 1 to {MAX_JTI} characters")
+    return jti

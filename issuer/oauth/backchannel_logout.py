@@ -19,7 +19,7 @@ from issuer.rate_limits.password_pool import PasswordPool
 from issuer.sign_in.session_revoker import SignedOut
 
 if TYPE_CHECKING:
-    from issuer.sign_in.provider_logout import ProviderLogout
+    from issuer.sign_in.provider_sign_in import ProviderLogout
 
 BACKCHANNEL_LOGOUT_PATH = "/oauth2/backchannel-logout"
 _REFUSED = "backchannel_logout.refused"

@@ -35,10 +35,7 @@ _UI_LOCALE = "ui_locale="
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A device that asked (RFC 8628): the digest of its code in hex, what it shows, from where.
-
-    Its user is asked as by an authorization request, which ends at a page of this issuer.
-    """
+    """A device that asked (RFC 8628): its code's hex digest, what it shows, from where."""
 
     hex_digest: str = field(repr=False)
     user_code: str = field(repr=False)
@@ -65,14 +62,14 @@ class AuthorizationRequest:
     audience_id: str | None
     scopes: tuple[str, ...] | None
     openid_scopes: frozenset[str]
-    state: str | None = field(repr=False)
-    nonce: str | None = field(repr=False)
-    prompt: frozenset[str]
-    max_age: int | None
-    login_hint: str | None
-    expected_user_id: str | None
     code_challenge: str
     created_at: datetime
+    state: str | None = field(default=None, repr=False)
+    nonce: str | None = field(default=None, repr=False)
+    prompt: frozenset[str] = frozenset()
+    max_age: int | None = None
+    login_hint: str | None = None
+    expected_user_id: str | None = None
     device: Device | None = None
     ui_locale: str | None = None
 
@@ -197,8 +194,7 @@ def _read(members: Mapping[str, Any]) -> AuthorizationRequest:
 class RequestProblem:
     """An error for a page: no redirect can be trusted to bring it to the client.
 
-    `sentence` is for everybody, the rest for developers. `return_to`: where the error would have
-    been sent, for a person to choose (RFC 9700 §4.11.2).
+    `sentence` is for everybody. `return_to`: where it would have been sent (RFC 9700 §4.11.2).
     """
 
     error: str

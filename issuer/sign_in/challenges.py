@@ -1,7 +1,6 @@
 """Challenges of WebAuthn (Level 3 §13.4.3), and reading what browsers answer.
 
-A challenge is authenticated instead of stored, so that nobody can fill the database by asking
-for them; only those that were answered are stored, until they expire.
+A challenge is authenticated, not stored, so that nobody can fill the database by asking.
 """
 
 import base64
@@ -87,8 +86,8 @@ def transports_in(answer: Answer) -> tuple[str, ...]:
     from webauthn.helpers.structs import AuthenticatorTransport  # noqa: PLC0415
 
     named = _response(answer).get("transports")
-    named = [each for each in named if isinstance(each, str)] if isinstance(named, list) else []
-    return tuple(sorted({each.value for each in AuthenticatorTransport}.intersection(named)))
+    known = [each.value for each in AuthenticatorTransport]
+    return tuple(sorted(each for each in known if isinstance(named, list) and each in named))
 
 
 def _response(answer: Answer) -> Mapping[str, Any]:

@@ -17,10 +17,7 @@ from issuer.tokens import Authorization, RevokedUntil
 
 @dataclass(eq=False, repr=False)
 class AuthorizationCodes:
-    """Each call is a transaction of its own: for a worker thread, never for the event loop.
-
-    `ended` is called after the tokens of a code were revoked.
-    """
+    """For a worker thread: each call is a transaction. `_ended` is called after a revocation."""
 
     _database: Database
     _trails: Trails
@@ -54,9 +51,8 @@ class AuthorizationCodes:
         """
         token, family = None, None
         if authorization.sid != code.session_id:
-            token, family = self._refresh_tokens.first_of(
-                code.user_id, authorization, issue, code.session_id
-            )
+            first_of, of_user = self._refresh_tokens.first_of, code.user_id
+            token, family = first_of(of_user, authorization, issue, code.session_id)
         with self._database.changing() as session:
             family_id = family.id if family else None
             if not CodeStore(session).consume(code, self._clock(), issue.access_token, family_id):
@@ -80,5 +76,4 @@ class AuthorizationCodes:
         self._ended()
 
     def delete_expired(self) -> None:
-        """Delete codes that have no effect any more, some at a time."""
         self._database.in_batches(lambda session: CodeStore(session).delete_expired(self._clock()))

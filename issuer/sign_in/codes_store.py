@@ -8,7 +8,8 @@ from sqlalchemy import Table, and_, bindparam, delete, exists, func, or_, select
 
 from issuer.database.counts import read_feed_state
 from issuer.database.store import MAX_DELETED, Statements, as_record, delete_some, insert_new
-from issuer.database.tables import AuthorizationCodeRow, SignInSessionRow
+from issuer.database.tables import AuthorizationCodeRow as Row
+from issuer.database.tables import SignInSessionRow
 from issuer.revocations.store import ended_since, revoked_until
 from issuer.sign_in.authorization_request import VALID_FOR as REQUEST_VALID_FOR
 from issuer.sign_in.sessions_store import HAS_ENDED as SESSION_HAS_ENDED
@@ -17,24 +18,20 @@ from issuer.vocabulary import TOKEN_RETENTION
 
 VALID_FOR = timedelta(seconds=60)
 _USED_KEPT_FOR = timedelta(days=1)
-_COLUMN_OF_CLAIM = {
-    "sub": AuthorizationCodeRow.user_id,
-    "client_id": AuthorizationCodeRow.client_id,
-    "aud": AuthorizationCodeRow.audience_id,
-}
-_HAS_ENDED = ended_since(AuthorizationCodeRow.change, _COLUMN_OF_CLAIM)
+_COLUMN_OF_CLAIM = {"sub": Row.user_id, "client_id": Row.client_id, "aud": Row.audience_id}
+_HAS_ENDED = ended_since(Row.change, _COLUMN_OF_CLAIM)
 _IS_NOT_REVOKED = func.coalesce(revoked_until(_COLUMN_OF_CLAIM) < bindparam("issued_at"), true())
 _SESSION_IS_ACTIVE = (
     exists()
     .where(
-        SignInSessionRow.id == AuthorizationCodeRow.session_id,
-        SignInSessionRow.user_id == AuthorizationCodeRow.user_id,
+        SignInSessionRow.id == Row.session_id,
+        SignInSessionRow.user_id == Row.user_id,
         ~SESSION_HAS_ENDED,
     )
-    .correlate(AuthorizationCodeRow)
+    .correlate(Row)
 )
 # Built once, and without rows of the ORM: they run with every code.
-_CODES = cast(Table, AuthorizationCodeRow.__table__)
+_CODES = cast(Table, Row.__table__)
 _FIND = select(_CODES).where(_CODES.c.digest == bindparam("of"))
 _CONSUME = (
     update(_CODES)
@@ -57,10 +54,7 @@ _CONSUME = (
 
 @dataclass(frozen=True, slots=True)
 class AuthorizationCode:
-    """What a user allowed a client in the session `session_id`, at one audience.
-
-    `jti`, `access_until` and `family_id` are set once it was used, at `used_at`.
-    """
+    """What a user allowed a client at one audience; from `jti` on, set once it was used."""
 
     request_id: str
     client_id: str
@@ -83,80 +77,57 @@ class AuthorizationCode:
 
 
 class CodeStore(Statements):
-    """The codes, within one transaction."""
-
     def add(self, code: AuthorizationCode) -> bool:
         """False if the same authorization request has a code already."""
-        members = asdict(code) | {
-            "scopes": sorted(code.scopes),
-            "openid_scopes": sorted(code.openid_scopes),
-            "methods": list(code.methods),
-            "change": read_feed_state(self.session).count,
-        }
-        return insert_new(self.session, AuthorizationCodeRow, members)
+        sets = {"scopes": sorted(code.scopes), "openid_scopes": sorted(code.openid_scopes)}
+        more = {"methods": list(code.methods), "change": read_feed_state(self.session).count}
+        members = asdict(code) | sets | more
+        return insert_new(self.session, Row, members)
 
     def find(self, digest: bytes) -> AuthorizationCode | None:
-        """The code of that digest, used or not."""
         row = self.session.connection().execute(_FIND, {"of": digest}).one_or_none()
         if row is None:
             return None
-        return as_record(
-            AuthorizationCode,
-            row,
-            scopes=frozenset(row.scopes),
-            openid_scopes=frozenset(row.openid_scopes),
-            methods=tuple(row.methods),
-        )
+        sets = {name: frozenset(getattr(row, name)) for name in ("scopes", "openid_scopes")}
+        return as_record(AuthorizationCode, row, **sets, methods=tuple(row.methods))
 
     def consume(
         self, code: AuthorizationCode, now: datetime, token: AccessToken, family_id: str | None
     ) -> bool:
-        """Mark the code as used for `token`, by one statement; False if it can no longer be used.
-
-        Also if its session has ended, all tokens of its user, client or audience were revoked, or
-        the access token was.
-        """
+        """Mark the code as used for `token`; False if it, its session or its rights have ended."""
         used = {"of": code.digest, "now": now, "its_jti": token.jti, "its_family": family_id}
         until = {"issued_at": token.issued_at, "until": token.expires_at}
         return self.session.connection().execute(_CONSUME, used | until).rowcount == 1
 
     def access_until(self, session_id: str) -> datetime | None:
         """When the last access token with this session as `sid` expires."""
-        row = AuthorizationCodeRow
-        query = select(func.max(row.access_until)).where(
-            row.session_id == session_id, row.family_id.is_(None)
-        )
+        single = Row.family_id.is_(None)
+        query = select(func.max(Row.access_until)).where(Row.session_id == session_id, single)
         return self.session.scalars(query).one()
 
     def single_tokens(self, user_id: str, client_id: str) -> dict[str, datetime]:
         """Access tokens of the user without a refresh family: `jti` and expiry."""
-        row = AuthorizationCodeRow
-        query = select(row.jti, row.access_until).where(
-            row.user_id == user_id, row.client_id == client_id, row.family_id.is_(None)
-        )
-        rows = self.session.execute(query.where(row.used_at.is_not(None)))
+        of_client = (Row.user_id == user_id, Row.client_id == client_id, Row.family_id.is_(None))
+        query = select(Row.jti, Row.access_until).where(*of_client)
+        rows = self.session.execute(query.where(Row.used_at.is_not(None)))
         return {jti: until for jti, until in rows if jti is not None and until is not None}
 
     def openid_scopes(self, session_id: str, client_id: str) -> frozenset[str]:
         """OpenID scopes that the client got by codes of the session, while used codes are kept."""
-        row = AuthorizationCodeRow
-        query = select(row.openid_scopes).where(
-            row.session_id == session_id, row.client_id == client_id, row.used_at.is_not(None)
-        )
+        of_client = (Row.session_id == session_id, Row.client_id == client_id)
+        query = select(Row.openid_scopes).where(*of_client, Row.used_at.is_not(None))
         return frozenset().union(*self.session.scalars(query))
 
     def withdraw(self, user_id: str, client_id: str) -> None:
         """Delete the codes of the user for the client that were not used."""
-        row = AuthorizationCodeRow
-        unused = delete(row).where(row.user_id == user_id, row.used_at.is_(None))
-        self.session.execute(unused.where(row.client_id == client_id))
+        unused = delete(Row).where(Row.user_id == user_id, Row.used_at.is_(None))
+        self.session.execute(unused.where(Row.client_id == client_id))
 
     def delete_expired(self, now: datetime) -> bool:
         """Delete some codes whose tokens cannot be revoked any more; whether there may be more."""
-        row = AuthorizationCodeRow
         is_over = or_(
             # As long as its request lives, so that the request makes no other code.
-            and_(row.used_at.is_(None), row.expires_at <= now - REQUEST_VALID_FOR),
-            and_(row.expires_at <= now - _USED_KEPT_FOR, row.access_until <= now - TOKEN_RETENTION),
+            and_(Row.used_at.is_(None), Row.expires_at <= now - REQUEST_VALID_FOR),
+            and_(Row.expires_at <= now - _USED_KEPT_FOR, Row.access_until <= now - TOKEN_RETENTION),
         )
-        return delete_some(self.session, row, is_over) == MAX_DELETED
+        return delete_some(self.session, Row, is_over) == MAX_DELETED

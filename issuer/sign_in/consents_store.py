@@ -56,8 +56,6 @@ class ActingFor:
 
 
 class _Told(NamedTuple):
-    """The actors and scopes that the pages of a consent named."""
-
     scopes: frozenset[str]
     actors: set[ActingClient]
 
@@ -85,9 +83,8 @@ def check_may_act(connection: Connection, asked: Sequence[ActingFor]) -> list[bo
     row, actor = ConsentRow, ConsentActorRow
     key = (row.user_id, row.client_id)
     asked_about = actor.client_id.in_({each.acting.client_id for each in asked})
-    query = select(*key, row.audience_id, row.redirects, *_ACTOR).outerjoin(
-        actor, and_(actor.consent_id == row.id, asked_about)
-    )
+    on = and_(actor.consent_id == row.id, asked_about)
+    query = select(*key, row.audience_id, row.redirects, *_ACTOR).outerjoin(actor, on)
     told: dict[tuple[str, str], _ByAudience] = defaultdict(dict)
     for user_id, client_id, audience_id, redirects, *actor_columns in connection.execute(
         query.where(tuple_(*key).in_({_key(each) for each in asked}))
@@ -97,22 +94,15 @@ def check_may_act(connection: Connection, asked: Sequence[ActingFor]) -> list[bo
             of_client[audience_id] = _Told(_scopes(redirects), set())
         if actor_columns[0] is not None:
             of_client[audience_id].actors.add(_acting_client(*actor_columns))
-    stopped = _all_stops(connection, asked)
+    key_of_stop = tuple_(StoppedActorRow.user_id, StoppedActorRow.client_id)
+    named = {(each.user_id, each.acting.client_id) for each in asked}
+    stops = select(StoppedActorRow.user_id, StoppedActorRow.client_id)
+    stopped = set(map(tuple, connection.execute(stops.where(key_of_stop.in_(named)))))
     return [
         (question.user_id, question.acting.client_id) not in stopped
         and _is_allowed(question, told.get(_key(question), {}))
         for question in asked
     ]
-
-
-def _all_stops(connection: Connection, asked: Iterable[ActingFor]) -> set[tuple[str, str]]:
-    """The users who stopped clients, with these clients."""
-    key = tuple_(StoppedActorRow.user_id, StoppedActorRow.client_id)
-    named = {(each.user_id, each.acting.client_id) for each in asked}
-    found = connection.execute(
-        select(StoppedActorRow.user_id, StoppedActorRow.client_id).where(key.in_(named))
-    )
-    return {(user_id, client_id) for user_id, client_id in found}
 
 
 def _scopes(redirects: Mapping[str, Any] | None) -> frozenset[str]:
@@ -157,26 +147,18 @@ def is_told(told: Iterable[ActingClient], acting: Iterable[ActingClient]) -> boo
 
 
 class ConsentStore(Statements):
-    """The consents, within one transaction."""
-
     def includes(self, asked: AllowedAccess) -> bool:
         """Whether all of it was allowed before, with the same redirect URI."""
         row = self._find(asked.user_id, asked.client_id, asked.audience_id)
-        if row is None:
+        redirects = (row.redirects if row else None) or {}
+        allowed = redirects.get(without_port(asked.redirect_uri))
+        if row is None or allowed is None or not is_told(self.acting(row), asked.acting):
             return False
-        allowed = (row.redirects or {}).get(without_port(asked.redirect_uri))
-        return (
-            allowed is not None
-            and is_told(self.acting(row), asked.acting)
-            and asked.openid_scopes <= set(allowed["openid_scopes"])
-            and all(covers(allowed["scopes"], scope) for scope in asked.scopes)
-        )
+        has_scopes = all(covers(allowed["scopes"], scope) for scope in asked.scopes)
+        return has_scopes and asked.openid_scopes <= set(allowed["openid_scopes"])
 
     def has_told(self, asked: AllowedAccess) -> bool:
-        """Whether the user was never asked, or was told of everybody who would act.
-
-        And has stopped none of these.
-        """
+        """Whether nobody was asked, or was told of all who would act and has stopped none."""
         row = self._find(asked.user_id, asked.client_id, asked.audience_id)
         stopped = select(StoppedActorRow.client_id).where(_stops(asked))
         has_told = row is None or is_told(self.acting(row), asked.acting)
@@ -191,19 +173,13 @@ class ConsentStore(Statements):
     def add(self, allowed: AllowedAccess, now: datetime) -> None:
         """Add to what was allowed before. Callers hold the lock of a change: one at a time.
 
-        Who may act is what this page told. What was allowed on pages that told of fewer must be
-        asked about again: no page told of it and of those who may act now.
+        What was allowed on pages that told of fewer who act must be asked about again.
         """
         row = self._find(allowed.user_id, allowed.client_id, allowed.audience_id)
         told = frozenset() if row is None else self.acting(row)
         if row is None:
-            row = ConsentRow(
-                user_id=allowed.user_id,
-                client_id=allowed.client_id,
-                audience_id=allowed.audience_id,
-                scopes=[],
-                openid_scopes=[],
-            )
+            key = {each: getattr(allowed, each) for each in ("user_id", "client_id", "audience_id")}
+            row = ConsentRow(**key, scopes=[], openid_scopes=[])
             self.session.add(row)
         row.scopes = _union(allowed.scopes, row.scopes)
         row.openid_scopes = _union(allowed.openid_scopes, row.openid_scopes)
@@ -244,20 +220,17 @@ class ConsentStore(Statements):
         """Who may act by the consents of the user, by the id of the consent; one query."""
         row, actor = ConsentRow, ConsentActorRow
         query = select(row.id, *_ACTOR).join(actor, actor.consent_id == row.id)
-        found: dict[int, set[ActingClient]] = defaultdict(set)
-        of_user = query.where(row.user_id == user_id)
-        for consent_row in self.session.execute(of_user):
-            found[consent_row.id].add(_acting_client(*consent_row[1:]))
-        return {consent_id: frozenset(acting) for consent_id, acting in found.items()}
+        found: dict[int, frozenset[ActingClient]] = defaultdict(frozenset)
+        for consent_row in self.session.execute(query.where(row.user_id == user_id)):
+            found[consent_row.id] |= {_acting_client(*consent_row[1:])}
+        return found
 
     def forget_acting(self, user_id: str, client_id: str) -> bool:
         """Whether the user had allowed the client to act anywhere; now no more."""
         consents = select(ConsentRow.id).where(ConsentRow.user_id == user_id)
         actor = ConsentActorRow
-        of_client = delete(actor).where(
-            actor.client_id == client_id, actor.consent_id.in_(consents)
-        )
-        return rows_changed(self.session, of_client) > 0
+        of_client = delete(actor).where(actor.client_id == client_id)
+        return rows_changed(self.session, of_client.where(actor.consent_id.in_(consents))) > 0
 
     def stop(self, user_id: str, client_id: str) -> None:
         """The client may act for the user only once a page has told of it and was allowed."""
@@ -268,13 +241,8 @@ class ConsentStore(Statements):
 
     def _find(self, user_id: str, client_id: str, audience_id: str | None) -> ConsentRow | None:
         row = ConsentRow
-        return self.session.scalars(
-            select(row).where(
-                row.user_id == user_id,
-                row.client_id == client_id,
-                row.audience_id.is_not_distinct_from(audience_id),
-            )
-        ).one_or_none()
+        where = row.audience_id.is_not_distinct_from(audience_id)
+        return self.one(row, row.user_id == user_id, row.client_id == client_id, where)
 
 
 def _stops(allowed: AllowedAccess) -> ColumnElement[bool]:
@@ -289,14 +257,10 @@ def _with(redirects: Mapping[str, Any], allowed: AllowedAccess) -> dict[str, Any
     uri = without_port(allowed.redirect_uri)
     earlier = dict(redirects)
     before = earlier.pop(uri, {"scopes": (), "openid_scopes": ()})
-    kept = list(earlier.items())[1 - MAX_REGISTERED :]
-    return {
-        **dict(kept),
-        uri: {
-            "scopes": _union(allowed.scopes, before["scopes"]),
-            "openid_scopes": _union(allowed.openid_scopes, before["openid_scopes"]),
-        },
-    }
+    kept = dict(list(earlier.items())[1 - MAX_REGISTERED :])
+    names = ("scopes", "openid_scopes")
+    now = {name: _union(getattr(allowed, name), before[name]) for name in names}
+    return {**kept, uri: now}
 
 
 def _union(some: frozenset[str], others: Iterable[str]) -> list[str]:

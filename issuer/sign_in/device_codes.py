@@ -50,10 +50,7 @@ class IssuedDeviceCode:
 
 @dataclass(eq=False, repr=False)
 class DeviceCodes:
-    """Each call is a transaction of its own: for a worker thread, never for the event loop.
-
-    `_page_url` is where users enter their code; it takes the place of a redirect URI.
-    """
+    """For a worker thread: each call is a transaction. `_page_url` is where users enter codes."""
 
     _page_url: str
     _database: Database
@@ -67,10 +64,7 @@ class DeviceCodes:
     def issue(
         self, client: ClientRecord, given: Mapping[str, str], actor: Actor
     ) -> IssuedDeviceCode:
-        """New codes for the parameters of a request (§3.1).
-
-        `InvalidParameter`; `TooManyRequests` if too many codes of the client wait for a user.
-        """
+        """New codes (§3.1). `InvalidParameter`; `TooManyRequests` if too many wait for users."""
         text, digest = self._texts.new()
         code = self._code(client, given, digest, actor)
         with self._database.reading() as session:  # before the lock of all changes
@@ -85,7 +79,7 @@ class DeviceCodes:
                 if store.add(replace(code, user_code=self._digest(user_code))):
                     break
             else:
-                raise _too_many("no user code is free")
+                raise TooManyRequests("no user code is free", _RETRY_AFTER)
             trail = self._trails.begin(session, actor)
             details = {"request": code.request_id, "audience": code.audience_id}
             trail.note("device_code.issued", code.client_id, **details)
@@ -95,7 +89,7 @@ class DeviceCodes:
         """What the user who enters the code is asked; `InvalidCredentials` if there is none."""
         typed = "".join(each for each in user_code.upper() if each in _ALPHABET)
         with self._database.reading() as session:
-            code = DeviceCodeStore(session).find_by_user_code(self._digest(typed))
+            code = DeviceCodeStore(session).find(user_code=self._digest(typed))
         now = self._clock()
         if code is None:
             raise InvalidCredentials("unknown user code of a device", user_id)
@@ -104,13 +98,14 @@ class DeviceCodes:
         return self._request(code, Device(code.digest.hex(), _format(typed), code.address))
 
     def poll(self, text: str, client_id: str) -> AuthorizationCode | ErrorCode:
-        """The code that the user allowed, or what the device is to be told (§3.5).
-
-        `InvalidCredentials` if the client has no such device code.
-        """
-        allowed, code = self._find(text)
-        found = allowed or code
-        assert found is not None
+        """What the user allowed, or an error (§3.5). `InvalidCredentials` for an unknown code."""
+        if (digest := self._texts.digest(text)) is None:
+            raise InvalidCredentials("not a device code")
+        with self._database.reading() as session:  # both as of one moment
+            allowed = CodeStore(session).find(digest)
+            code = DeviceCodeStore(session).find(digest=digest)
+        if (found := allowed or code) is None:
+            raise InvalidCredentials("unknown device code")
         if found.client_id != client_id:
             raise InvalidCredentials("device code of another client")
         now = self._clock()
@@ -118,33 +113,21 @@ class DeviceCodes:
             return allowed
         if code is None or code.expires_at <= now:
             return ErrorCode.EXPIRED_TOKEN
-        if code.answered_at is not None:
-            return ErrorCode.ACCESS_DENIED
         return self._pending(code)
 
-    def _find(self, text: str) -> tuple[AuthorizationCode | None, DeviceCode | None]:
-        """What the user allowed, and the code of the device, as of one moment; not both None."""
-        if (digest := self._texts.digest(text)) is None:
-            raise InvalidCredentials("not a device code")
-        with self._database.reading() as session:
-            allowed, code = CodeStore(session).find(digest), DeviceCodeStore(session).find(digest)
-        if allowed is None and code is None:
-            raise InvalidCredentials("unknown device code")
-        return allowed, code
-
     def delete_expired(self) -> None:
-        """Delete codes that have expired, some at a time."""
         self._database.in_batches(
             lambda session: DeviceCodeStore(session).delete_expired(self._clock())
         )
 
     def _pending(self, code: DeviceCode) -> ErrorCode:
         """A device that asks too often is told so, and to wait longer from then on."""
+        if code.answered_at is not None:
+            return ErrorCode.ACCESS_DENIED
         now, interval = self._clock(), code.interval
         # A second less: the clocks and networks of devices are not exact.
-        is_too_early = code.polled_at is not None and now - code.polled_at < timedelta(
-            seconds=interval - 1
-        )
+        pause = timedelta(seconds=interval - 1)
+        is_too_early = code.polled_at is not None and now - code.polled_at < pause
         if is_too_early:
             if interval == _MAX_INTERVAL:
                 return ErrorCode.SLOW_DOWN  # as before: nothing to write
@@ -156,7 +139,6 @@ class DeviceCodes:
     def _code(
         self, client: ClientRecord, given: Mapping[str, str], digest: bytes, actor: Actor
     ) -> DeviceCode:
-        """What the client asks, without a user code."""
         parameters.require_grant(client, GrantType.DEVICE_CODE)
         audience_id, openid_scopes, scopes = parameters.access(client, given)
         code = DeviceCode(
@@ -189,12 +171,6 @@ class DeviceCodes:
             audience_id=code.audience_id,
             scopes=code.scopes,
             openid_scopes=code.openid_scopes,
-            state=None,
-            nonce=None,
-            prompt=frozenset(),
-            max_age=None,
-            login_hint=None,
-            expected_user_id=None,
             code_challenge="",
             created_at=self._clock(),
             device=device,
@@ -205,14 +181,11 @@ class DeviceCodes:
         if store.has_waiting(of_client, now, _MAX_OF_CLIENT) or store.has_waiting(
             of_client, now, _MAX_OF_NETWORK, code.network
         ):
-            raise _too_many("too many device codes of the client wait for a user")
+            reason = "too many device codes of the client wait for a user"
+            raise TooManyRequests(reason, _RETRY_AFTER)
 
     def _digest(self, user_code: str) -> bytes:
         return hmac.digest(self._user_code_key, user_code.encode(), "sha256")
-
-
-def _too_many(reason: str) -> TooManyRequests:
-    return TooManyRequests(reason, _RETRY_AFTER)
 
 
 def _format(user_code: str) -> str:

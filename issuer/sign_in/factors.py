@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field
 
 from issuer.database.store import as_model, new_id
-from issuer.database.tables import PasskeyRow, TotpSecretRow, UserRow
+from issuer.database.tables import PasskeyRow, TotpSecretRow
 from issuer.errors import AlreadyExists, InvalidField, NotAllowed, NotFound
 from issuer.fields.fields import Fields, Label
 from issuer.languages import N_
@@ -56,7 +56,7 @@ class Factors(WithinTransaction):
 
     def of_user(self, user_id: str) -> list[Factor]:
         """The factors that count, in order of their ids."""
-        self._user(user_id)
+        self._users.get(user_id)
         rows = sorted(self._rows(user_id), key=lambda row: row.id)
         return [as_model(Factor, row, kind=_kind(row)) for row in rows]
 
@@ -71,23 +71,17 @@ class Factors(WithinTransaction):
         return self._store.recovery_codes_left(user_id)
 
     def begin_totp(self, user_id: str) -> TotpSetup:
-        """A new secret for an authenticator app, which counts after `confirm_totp`.
-
-        Stores nothing. `NotAllowed` if the user has an app.
-        """
+        """A new secret, not yet stored: `confirm_totp` does. `NotAllowed` if there is an app."""
         if self._store.totp(user_id) is not None:
             raise NotAllowed("There is already an authenticator app. Remove it first.")
-        return self._totp.begin(user_id, self._user(user_id).username)
+        return self._totp.begin(user_id, self._users.get(user_id).username)
 
     def resume_totp(self, user_id: str, sealed: str) -> TotpSetup | None:
         """What `begin_totp` gave for the user; None for any other text."""
-        return self._totp.resume(sealed, user_id, self._user(user_id).username)
+        return self._totp.resume(sealed, user_id, self._users.get(user_id).username)
 
     def confirm_totp(self, user_id: str, sealed: str, code: str) -> list[str]:
-        """Add the app as a factor: `code` proves that it has the secret.
-
-        New recovery codes if this is the first factor. `InvalidField` for a wrong code.
-        """
+        """Add the app, whose secret `code` proves, else `InvalidField`; recovery codes if first."""
         self._authorize(user_id)
         setup, now = self.resume_totp(user_id, sealed), self._clock()
         if setup is None or self._store.totp(user_id) is not None:
@@ -96,16 +90,9 @@ class Factors(WithinTransaction):
         step = self._totp.matching_step(box, user_id, code, now)
         if step is None:
             raise InvalidField("code", "is wrong: enter the code that the app shows now")
-        return self._note_added(
-            TotpSecretRow(
-                id=new_id("totp_", self._random),
-                user_id=user_id,
-                name="Authenticator app",
-                sealed=box,
-                created_at=now,
-                last_step=step,
-            )
-        )
+        about = {"id": new_id("totp_", self._random), "name": "Authenticator app"}
+        of_user = {"user_id": user_id, "created_at": now}
+        return self._note_added(TotpSecretRow(**about, **of_user, sealed=box, last_step=step))
 
     def passkeys(self, user_id: str) -> list[StoredPasskey]:
         """The passkeys of the user, which an authenticator need not make again."""
@@ -121,19 +108,11 @@ class Factors(WithinTransaction):
             raise InvalidField("passkey", "was registered before")
         if self._store.find_passkey(passkey.credential_id):
             raise AlreadyExists("a passkey", "passkey")
-        return self._note_added(
-            PasskeyRow(
-                id=new_id("passkey_", self._random),
-                user_id=user_id,
-                name=name,
-                credential_id=passkey.credential_id,
-                public_key=passkey.public_key,
-                sign_count=passkey.sign_count,
-                transports=list(passkey.transports),
-                is_synced=passkey.is_synced,
-                created_at=self._clock(),
-            )
-        )
+        made = {"id": new_id("passkey_", self._random), "created_at": self._clock(), "name": name}
+        names = ("user_id", "credential_id", "public_key", "sign_count", "is_synced")
+        members = {each: getattr(passkey, each) for each in names}
+        transports = list(passkey.transports)
+        return self._note_added(PasskeyRow(**made, **members, transports=transports))
 
     def renew_recovery_codes(self, user_id: str) -> list[str]:
         """New codes in place of all earlier ones, which cannot be shown again."""
@@ -143,12 +122,9 @@ class Factors(WithinTransaction):
         return self._new_recovery_codes(user_id)
 
     def remove(self, user_id: str, factor_id: str) -> None:
-        """Remove one factor, for the user themself: tokens stay valid.
-
-        `NotAllowed` for the only passkey of a user who has no password.
-        """
+        """Remove a factor, for the user; `NotAllowed` for the only passkey without a password."""
         passkeys = [row.id for row in self._store.passkey_rows(user_id)]
-        if passkeys == [factor_id] and self._user(user_id).password_hash is None:
+        if passkeys == [factor_id] and self._users.get(user_id).password_hash is None:
             raise NotAllowed(N_("Set a password first: this passkey is the only way to sign in."))
         self._remove(user_id, factor_id)
 
@@ -169,7 +145,8 @@ class Factors(WithinTransaction):
 
     def _note_added(self, row: TotpSecretRow | PasskeyRow) -> list[str]:
         is_first = not self._rows(row.user_id)
-        self._store.add(row)
+        self._session.add(row)
+        self._session.flush()
         self._trail.note("factor.added", row.user_id, factor_id=row.id, kind=_kind(row))
         return self._new_recovery_codes(row.user_id) if is_first else []
 
@@ -182,7 +159,8 @@ class Factors(WithinTransaction):
         return [*([totp] if totp else []), *self._store.passkey_rows(user_id)]
 
     def _note_removed(self, row: TotpSecretRow | PasskeyRow) -> None:
-        self._store.delete(row)
+        self._session.delete(row)
+        self._session.flush()
         if not self._rows(row.user_id):
             self._store.replace_recovery_codes(row.user_id, [])
         self._trail.note("factor.removed", row.user_id, factor_id=row.id, kind=_kind(row))
@@ -195,11 +173,8 @@ class Factors(WithinTransaction):
         return codes
 
     def _authorize(self, user_id: str) -> None:
-        self._user(user_id)
+        self._users.get(user_id)
         self._authority.authorize_change(principal=user_id)
-
-    def _user(self, user_id: str) -> UserRow:
-        return self._users.get(user_id)
 
 
 def _kind(row: TotpSecretRow | PasskeyRow) -> Literal["totp", "passkey"]:

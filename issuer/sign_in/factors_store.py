@@ -29,8 +29,7 @@ from issuer.users.store import LAST_SIGN_IN
 class SignInMethods:
     """How a user can sign in; until when an invitation can be accepted. Nothing secret.
 
-    `last_sign_in_at` is null where nothing is known of one: a password alone leaves no trace for
-    longer than the address is known.
+    `last_sign_in_at` is null if nothing is known: a password leaves no trace for long.
     """
 
     has_password: bool
@@ -47,10 +46,7 @@ class SignInMethods:
 
 
 class FactorStore(Statements):
-    """Within one transaction."""
-
     def totp(self, user_id: str) -> TotpSecretRow | None:
-        """The authenticator app of the user."""
         return self.session.get(TotpSecretRow, user_id)
 
     def passkey_rows(self, user_id: str) -> Sequence[PasskeyRow]:
@@ -62,12 +58,10 @@ class FactorStore(Statements):
         return [_stored_passkey(row) for row in self.passkey_rows(user_id)]
 
     def find_passkey(self, credential_id: bytes) -> StoredPasskey | None:
-        query = select(PasskeyRow).where(PasskeyRow.credential_id == credential_id)
-        row = self.session.scalars(query).one_or_none()
+        row = self.one(PasskeyRow, PasskeyRow.credential_id == credential_id)
         return _stored_passkey(row) if row else None
 
     def methods_of(self, user_ids: Sequence[str], now: datetime) -> dict[str, SignInMethods]:
-        """How each of the users can sign in."""
         user, invitation = UserRow, InvitationRow
         query = (
             select(
@@ -83,14 +77,6 @@ class FactorStore(Statements):
             .where(user.id.in_(user_ids))
         )
         return {row[0]: SignInMethods(*row[1:]) for row in self.session.execute(query)}
-
-    def add(self, row: TotpSecretRow | PasskeyRow | InvitationRow) -> None:
-        self.session.add(row)
-        self.session.flush()
-
-    def delete(self, row: TotpSecretRow | PasskeyRow) -> None:
-        self.session.delete(row)
-        self.session.flush()
 
     def use_step(self, user_id: str, step: int, now: datetime) -> bool:
         """Whether no code of this time step or a later one was accepted before."""
@@ -131,8 +117,7 @@ class FactorStore(Statements):
         self.session.flush()
 
     def invitation(self, digest: bytes) -> InvitationRow | None:
-        query = select(InvitationRow).where(InvitationRow.digest == digest)
-        return self.session.scalars(query).one_or_none()
+        return self.one(InvitationRow, InvitationRow.digest == digest)
 
     def use_invitation(self, digest: bytes, now: datetime) -> str | None:
         """The user it was for, unless it has expired or was used."""

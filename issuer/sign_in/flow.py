@@ -78,7 +78,14 @@ class AuthorizationFlow:
         try:
             self._keep_client(offer.client, actor.known_as(offer.user.id))
         except AlreadyExists as error:
-            return _id_is_taken(offer.client, error)
+            # The URL of its document differs only in case from one that was allowed before.
+            sentence = (
+                f"The id of the application cannot be used here: {error}"
+                " Ids are compared without regard to case."
+            )
+            error_code, client_id = ErrorCode.UNAUTHORIZED_CLIENT, offer.client.client_id
+            section = "RFC 6749 §2.2"
+            return RequestProblem(error_code, sentence, "client_id", client_id, section=section)
         return self._with_code(offer, actor, consented=True)
 
     def deny(
@@ -187,22 +194,8 @@ def _consent_needed(offer: Offer) -> ConsentNeeded:
     )
 
 
-def _id_is_taken(client: ClientRecord, error: AlreadyExists) -> RequestProblem:
-    """The error for a document whose URL differs only in case from one that was allowed before."""
-    return RequestProblem(
-        ErrorCode.UNAUTHORIZED_CLIENT,
-        f"The id of the application cannot be used here: {error}"
-        " Ids are compared without regard to case.",
-        "client_id",
-        client.client_id,
-        section="RFC 6749 §2.2",
-    )
-
-
 def _repetition() -> RequestProblem:
-    return RequestProblem(
-        ErrorCode.INVALID_REQUEST,
-        N_(
-            "This was answered already, or has expired. Go back to the application and start again."
-        ),
+    sentence = N_(
+        "This was answered already, or has expired. Go back to the application and start again."
     )
+    return RequestProblem(ErrorCode.INVALID_REQUEST, sentence)

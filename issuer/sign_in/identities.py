@@ -1,8 +1,4 @@
-"""Identities: the accounts at trusted issuers with which users sign in.
-
-A person is known by the trusted issuer and the `sub` there, never by an e-mail address or a user
-name: others may have chosen those.
-"""
+"""Identities: accounts at trusted issuers with which users sign in, known by issuer and `sub`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,11 +10,11 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, Field
 
 from issuer.authority import Grantor
-from issuer.database.store import new_id
-from issuer.database.tables import Given, IdentityRow, UserRow
+from issuer.database.store import as_model, new_id
+from issuer.database.tables import Given, IdentityRow, TrustedIssuerRow, UserRow
 from issuer.directory import UserRecord
 from issuer.directory.records import ProviderRecord, TrustedIssuerRecord
-from issuer.directory.store import load_users
+from issuer.directory.store import load_trusted_issuer, load_users
 from issuer.errors import InvalidCredentials, NotAllowed, UnknownReference
 from issuer.fields.fields import Fields, Label
 from issuer.fields.ids import RoleName
@@ -129,14 +125,13 @@ class Identities(WithinTransaction):
     def link(
         self, user_id: str, issuer_id: str, subject: str, name: str, grantor: Grantor | None
     ) -> Identity:
-        """Let whoever has this `sub` at the trusted issuer sign in as the user.
+        """Let whoever has this `sub` at the trusted issuer sign in as the user; else `NotAllowed`.
 
-        `grantor` is who lets them; None: the user, in a session that stems from what others gave.
-        `NotAllowed` for an account that is linked already, whoever's it is.
+        `grantor` is who lets them; None: the user, in a session that stems from others.
         """
         self._authority.authorize_change(principal=user_id)
         user = self._user_store.get(user_id)
-        issuer = self._store.issuer(issuer_id)
+        issuer = load_trusted_issuer(self._session, issuer_id)
         if issuer is None:
             raise UnknownReference("issuer", "trusted issuer", issuer_id)
         if issuer.sign_in is None:
@@ -159,7 +154,8 @@ class Identities(WithinTransaction):
         row = self._row(user_id, identity_id)
         sessions = self._end_sessions([row])
         are_revoked = self._revocations.revoke_access_of([user_id], with_own=True)
-        self._store.delete(row)
+        self._session.delete(row)
+        self._session.flush()
         self._note("unlinked", row, sessions=sessions, access_tokens_revoked=are_revoked)
 
     def unlink_own(self, user_id: str, identity_id: str) -> None:
@@ -199,14 +195,12 @@ class Identities(WithinTransaction):
         rows = self._store.of_issuer(issuer_id)
         sessions = self._end_sessions(rows)
         used = {row.user_id for row in rows if row.last_used_at is not None}
-        return {
-            "sessions": sessions,
-            "access_tokens_revoked": self._revocations.revoke_access_of(used, with_own=True),
-        }
+        are_revoked = self._revocations.revoke_access_of(used, with_own=True)
+        return {"sessions": sessions, "access_tokens_revoked": are_revoked}
 
     def _provider(self, issuer: TrustedIssuerRecord) -> ProviderRecord:
         """The provider as the database has it now: the record may be older."""
-        now = self._store.issuer(issuer.id)
+        now = load_trusted_issuer(self._session, issuer.id)
         if now is None or not now.is_for_people or now.issuer != issuer.issuer:
             raise ArrivalRefused(Refused.ISSUER)
         assert now.sign_in is not None
@@ -221,16 +215,10 @@ class Identities(WithinTransaction):
             raise ArrivalRefused(Refused.NO_USERNAME, f": {provider.username_claim}")
         if self._user_store.find_by_username(claims.username):
             raise ArrivalRefused(Refused.USERNAME_TAKEN)
-        user = self._users.create(
-            UserFields(
-                username=claims.username,
-                email=claims.email,
-                email_verified=claims.email_verified,
-                name=claims.name,
-            )
-        )
+        names = ("username", "email", "email_verified", "name")
+        user = self._users.create(UserFields(**{each: getattr(claims, each) for each in names}))
         # Only administrators let an issuer provision users.
-        by = self._store.issuer_row(issuer.id)
+        by = self._session.get_one(TrustedIssuerRow, issuer.id)
         grantor = Grantor(by.given_by, by.given_as)
         note_grantor(self._user_store.get(user.id), grantor, is_only_way=True)
         row = self._add(user.id, issuer.id, claims.subject, claims.name, grantor)
@@ -239,19 +227,16 @@ class Identities(WithinTransaction):
         return row
 
     def _profile(self, user_id: str, claims: ProviderClaims) -> dict[str, object]:
-        """The members of a user whom the issuer made, as it says them now.
+        """The members of a user whom the issuer made, as it says them now; else they stay.
 
-        A name that it does not say stays. So does an address, which is not verified then. Name and
-        address are those of a provisioning client, if one has changed the user since.
+        Name and address are those of a provisioning client that has changed the user since.
         """
         user = self._user_store.get(user_id)
         if user.scim is not None:
             return {"email_verified": claims.email_verified and claims.email == user.email}
-        return {
-            "name": (claims.name_at_issuer if claims.is_complete else "") or user.name,
-            "email": claims.email or user.email,
-            "email_verified": claims.email_verified,
-        }
+        name = (claims.name_at_issuer if claims.is_complete else "") or user.name
+        email = {"email": claims.email or user.email, "email_verified": claims.email_verified}
+        return {"name": name, **email}
 
     def _set_groups(self, row: IdentityRow, groups: frozenset[str], no_groups: str) -> None:
         """Keep those of the groups that give roles. `no_groups` is why there are none."""
@@ -296,17 +281,12 @@ class Identities(WithinTransaction):
     def _add(
         self, user_id: str, issuer_id: str, subject: str, name: str, grantor: Grantor
     ) -> IdentityRow:
-        row = IdentityRow(
-            id=new_id("idn_", self._random),
-            user_id=user_id,
-            issuer_id=issuer_id,
-            subject=subject,
-            name=name,
-            created_at=self._clock(),
-            given_by=grantor.by,
-            given_as=grantor.given_as,
-        )
-        self._store.add(row)
+        made = {"id": new_id("idn_", self._random), "created_at": self._clock()}
+        given = {"given_by": grantor.by, "given_as": grantor.given_as}
+        account = {"issuer_id": issuer_id, "subject": subject, "name": name}
+        row = IdentityRow(user_id=user_id, **made, **account, **given)
+        self._session.add(row)
+        self._session.flush()
         return row
 
     def _row(self, user_id: str, identity_id: str) -> IdentityRow:
@@ -315,18 +295,7 @@ class Identities(WithinTransaction):
 
     def _read(self, rows: Sequence[IdentityRow]) -> list[Identity]:
         groups = self._store.groups_of([row.id for row in rows])
-        return [
-            Identity(
-                id=row.id,
-                issuer=row.issuer_id,
-                subject=row.subject,
-                name=row.name,
-                groups=groups[row.id],
-                created_at=row.created_at,
-                last_used_at=row.last_used_at,
-            )
-            for row in rows
-        ]
+        return [as_model(Identity, e, issuer=e.issuer_id, groups=groups[e.id]) for e in rows]
 
     def _note(self, what: str, row: IdentityRow, **details: object) -> None:
         about = {"identity": row.id, "issuer": row.issuer_id, "subject": row.subject}

@@ -6,25 +6,13 @@ from datetime import datetime
 from sqlalchemy import select, update
 
 from issuer.database.store import Statements
-from issuer.database.tables import IdentityGroupRow, IdentityRow, ProviderRoleRow, TrustedIssuerRow
-from issuer.directory.records import TrustedIssuerRecord
-from issuer.directory.store import load_trusted_issuer
+from issuer.database.tables import IdentityGroupRow, IdentityRow, ProviderRoleRow
 
 
 class IdentityStore(Statements):
-    """Within one transaction."""
-
-    def issuer(self, issuer_id: str) -> TrustedIssuerRecord | None:
-        """The trusted issuer as the database has it now."""
-        return load_trusted_issuer(self.session, issuer_id)
-
-    def issuer_row(self, issuer_id: str) -> TrustedIssuerRow:
-        return self.session.get_one(TrustedIssuerRow, issuer_id)
-
     def find(self, issuer_id: str, subject: str) -> IdentityRow | None:
         row = IdentityRow
-        query = select(row).where(row.issuer_id == issuer_id, row.subject == subject)
-        return self.session.scalars(query).one_or_none()
+        return self.one(row, row.issuer_id == issuer_id, row.subject == subject)
 
     def of_user(self, user_id: str) -> Sequence[IdentityRow]:
         """The identities of the user, oldest first."""
@@ -35,14 +23,6 @@ class IdentityStore(Statements):
         """The identities at the trusted issuer, in order of their users."""
         query = select(IdentityRow).where(IdentityRow.issuer_id == issuer_id)
         return self.session.scalars(query.order_by(IdentityRow.user_id, IdentityRow.id)).all()
-
-    def add(self, row: IdentityRow) -> None:
-        self.session.add(row)
-        self.session.flush()
-
-    def delete(self, row: IdentityRow) -> None:
-        self.session.delete(row)
-        self.session.flush()
 
     def note_use(self, identity_id: str, name: str, now: datetime) -> None:
         """Note a sign-in without a change of the row: the token path need not see it."""

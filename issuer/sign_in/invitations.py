@@ -86,8 +86,7 @@ class NewInvitation(BaseModel):
 class Invitation:
     """A valid invitation. `needs_password`: the user has a second factor, which stays.
 
-    `verifies_email` is the address that it was sent to, if that is known. `only_at` is the trusted
-    issuer that is the only way to sign in for the user, if one is.
+    `verifies_email`: where it was sent. `only_at`: the trusted issuer that is the only way in.
     """
 
     user_id: str
@@ -119,35 +118,32 @@ class Invitations(WithinTransaction):
         self._user_store = UserStore(self._session)
 
     def create(self, user_id: str, fields: InvitationFields) -> NewInvitation:
-        """A new invitation for the user, in place of an earlier one.
-
-        With `by_email` the issuer sends the link, and nobody else sees it: accepting it verifies
-        the address.
-        """
+        """A new invitation in place of an earlier one; `by_email` shows nobody the link."""
         user = self._authorize(user_id)
         if user.disabled:
             raise NotAllowed("The user is disabled. Enable it first.")
         to = self._address(user) if fields.by_email else None
         token, digest = self._tokens.new()
         now, grantor = self._clock(), self._authority.grantor
-        row = InvitationRow(
-            user_id=user_id,
-            digest=digest,
-            given_by=grantor.by,
-            given_as=grantor.given_as,
-            created_at=now,
-            expires_at=now + fields.lifetime,
-            verifies_email=to,
-        )
+        times = {"created_at": now, "expires_at": now + fields.lifetime}
+        given = {"given_by": grantor.by, "given_as": grantor.given_as}
+        of_link = {"digest": digest, "verifies_email": to}
+        row = InvitationRow(user_id=user_id, **of_link, **given, **times)
         replaced = self._factors.methods_of(user_id)[user_id].invited_until
         self._user_store.delete_invitation(user_id)
-        self._store.add(row)
+        self._session.add(row)
+        self._session.flush()
         self._trail.note("invitation.created", user_id, expires_at=row.expires_at.isoformat())
         url = f"{self._issuer}/invitation/{token}"
         made = NewInvitation(url=url, expires_at=row.expires_at, replaces=replaced)
         if to is None:
             return made
-        self._send(user, to, url, row.expires_at)
+        assert self._outbox is not None
+        message = self._texts.invitation(user.id, user.username, to, url, row.expires_at)
+        try:
+            self._outbox.add(message)
+        except NotSent as error:
+            raise NotAllowed(str(error)) from None
         return made.model_copy(update={"url": None, "sent_to": to})
 
     def _address(self, user: UserRow) -> str:
@@ -168,14 +164,6 @@ class Invitations(WithinTransaction):
             )
         return user.email
 
-    def _send(self, user: UserRow, to: str, url: str, expires_at: datetime) -> None:
-        assert self._outbox is not None
-        message = self._texts.invitation(user.id, user.username, to, url, expires_at)
-        try:
-            self._outbox.add(message)
-        except NotSent as error:
-            raise NotAllowed(str(error)) from None
-
     def delete(self, user_id: str) -> None:
         """Make the link of the user useless."""
         self._authorize(user_id)
@@ -184,10 +172,9 @@ class Invitations(WithinTransaction):
         self._trail.note("invitation.deleted", user_id)
 
     def find(self, token: str) -> Invitation | None:
-        """The invitation of that token, unless it has expired or was used. Changes nothing.
+        """The invitation of that token; None if it has expired, was used, or is void. Reads only.
 
-        None also where its maker may not invite the user any more, or it was sent to an address
-        that the user has no longer.
+        Void if its maker may not invite the user now, or the user has another address.
         """
         digest = self._tokens.digest(token)
         row = self._store.invitation(digest) if digest else None
@@ -198,15 +185,10 @@ class Invitations(WithinTransaction):
             return None
         if (grantor := self._grantor_now(row)) is None:
             return None
-        return as_record(
-            Invitation,
-            row,
-            username=user.username,
-            name=user.name,
-            needs_password=bool(self._factors.of_user(user.id)),
-            only_at=self._only_way(user.id),
-            grantor=grantor,
-        )
+        names = {"username": user.username, "name": user.name}
+        more = {"only_at": self._only_way(user.id), "grantor": grantor}
+        has_factors = bool(self._factors.of_user(user.id))
+        return as_record(Invitation, row, needs_password=has_factors, **names, **more)
 
     def accept_with_password(self, token: str, password: NewPassword) -> str:
         """Set the password, once; the id of the user. A second factor of the user stays."""
@@ -217,10 +199,7 @@ class Invitations(WithinTransaction):
     def accept_with_passkey(
         self, token: str, passkey: NewPasskey, name: str
     ) -> tuple[str, list[str]]:
-        """Add the passkey, once; the id of the user, and recovery codes.
-
-        Not for a user with a second factor: the link alone must not replace it.
-        """
+        """Add the passkey, once; user id and recovery codes. Not for one with a second factor."""
         invitation = self._use(token)
         if invitation.needs_password:
             raise NotAllowed("This user has a second factor: the invitation sets a password.")
@@ -234,10 +213,7 @@ class Invitations(WithinTransaction):
         return invitation.user_id, codes
 
     def accept_with_account(self, token: str, issuer_id: str, subject: str, name: str) -> None:
-        """Link the account at the trusted issuer, once; not for a user with a second factor.
-
-        `NotAllowed` also for an account that is linked already.
-        """
+        """Link the account, once; `NotAllowed` for one that is linked, or with a second factor."""
         invitation = self._use(token, issuer_id)
         if invitation.needs_password:
             raise NotAllowed("This user has a second factor: the invitation sets a password.")
@@ -246,10 +222,7 @@ class Invitations(WithinTransaction):
         self._revocations.revoke_subject(user_id)
 
     def _use(self, token: str, issuer_id: str | None = None) -> Invitation:
-        """The invitation, which is used up; `NotAllowed` if another request was faster.
-
-        `issuer_id`: where the user has the account by which it is accepted.
-        """
+        """The invitation, used up; `issuer_id`: where the account is by which it is accepted."""
         invitation = self.find(token)
         if invitation and invitation.only_at not in {None, issuer_id}:
             raise NotAllowed(N_("Accept the invitation with the account that its page names."))

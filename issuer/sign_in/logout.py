@@ -100,10 +100,7 @@ class LogoutRequests:
         return hinted, session_id
 
     def _read_hint(self, id_token: str) -> tuple[str | None, str | None]:
-        """The client and the session of an ID token.
-
-        Without the session once its key is gone, as after a rotation: the person is asked.
-        """
+        """Client and session of an ID token; no session once its key is gone."""
         try:
             hint = self._id_tokens.read_although_expired(id_token)
         except InvalidCredentials:
@@ -149,9 +146,6 @@ def _redirect_problem(
         return _problem(sentence, "client_id", client_id)
     if is_registered(uri, client.post_logout_redirect_uris):
         return None
-    return _problem(
-        N_("The application asked to return to an address that is not registered for it."),
-        "post_logout_redirect_uri",
-        uri,
-        registered=client.post_logout_redirect_uris,
-    )
+    sentence = N_("The application asked to return to an address that is not registered for it.")
+    registered = client.post_logout_redirect_uris
+    return _problem(sentence, "post_logout_redirect_uri", uri, registered=registered)

@@ -40,9 +40,8 @@ class NewPlaceNotes:
                 return
             if not outbox.is_first(f"new place {user_id} {site_of(address)}", _DAY):
                 return
-            message = self._texts.new_place(
-                user_id, user.username, user.email, at, address, actor.user_agent
-            )
+            about = (user_id, user.username, user.email, at, address, actor.user_agent)
+            message = self._texts.new_place(*about)
             try:
                 outbox.add(message)
             except NotSent as error:

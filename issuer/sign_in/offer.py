@@ -50,15 +50,9 @@ class Offer:
     @property
     def access(self) -> AllowedAccess:
         """What the user allows by consenting."""
-        return AllowedAccess(
-            self.user.id,
-            self.client.client_id,
-            self.request.audience_id,
-            self.request.redirect_uri,
-            self.scopes,
-            self.openid_scopes,
-            frozenset(self.acting),
-        )
+        whose = (self.user.id, self.client.client_id, self.request.audience_id)
+        scopes = (self.scopes, self.openid_scopes)
+        return AllowedAccess(*whose, self.request.redirect_uri, *scopes, frozenset(self.acting))
 
 
 Refused: TypeAlias = Redirection | RequestProblem
@@ -101,12 +95,9 @@ class Offers:
         """The client, if it is still what it was when the request came."""
         client = self._find_client(request.client_id)
         if client is None or client.disabled or request.grant_type not in client.grant_types:
-            return RequestProblem(
-                ErrorCode.UNAUTHORIZED_CLIENT,
-                N_("The application is no longer known here."),
-                "client_id",
-                request.client_id,
-            )
+            error = ErrorCode.UNAUTHORIZED_CLIENT
+            sentence = N_("The application is no longer known here.")
+            return RequestProblem(error, sentence, "client_id", request.client_id)
         if request.device is not None:  # which ends at a page of ours
             return client
         return redirect_problem(client, request.redirect_uri) or client
@@ -122,8 +113,8 @@ class Offers:
     ) -> Refused:
         """A redirect with the error.
 
-        For a client that registered itself it is a page, unless the person has acted: else anybody
-        could make this issuer send people anywhere (RFC 9700 §4.11.2).
+        For a client that registered itself a page, until the person has acted (RFC 9700
+        §4.11.2).
         """
         url = error_url(self._issuer, request.redirect_uri, request.state, error, sentence)
         if acted or may_redirect_unasked(client, request.redirect_uri, request.prompt):
@@ -176,21 +167,18 @@ class Offers:
     def _must_sign_in(
         self, request: AuthorizationRequest, session: SignInSession, user: UserRecord
     ) -> bool:
-        if self.needs_fresh_sign_in(request) and not session.is_fresh(user, self._clock()):
-            return True
-        return user.disabled or self._is_stale(request, session)
-
-    def _is_stale(self, request: AuthorizationRequest, session: SignInSession) -> bool:
         """Whether the request wants a newer sign-in (OpenID Connect Core §3.1.2.1)."""
+        needs_fresh = self.needs_fresh_sign_in(request)
+        if user.disabled or (needs_fresh and not session.is_fresh(user, self._clock())):
+            return True
         if session.authenticated_at >= request.created_at:
             return False
         if request.prompt & {LOGIN, SELECT_ACCOUNT}:
             return True
         if request.expected_user_id not in {None, session.user_id}:
             return True
-        return request.max_age is not None and (
-            self._clock() - session.authenticated_at > timedelta(seconds=request.max_age)
-        )
+        age = self._clock() - session.authenticated_at
+        return request.max_age is not None and age > timedelta(seconds=request.max_age)
 
 
 def _offer(

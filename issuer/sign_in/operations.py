@@ -16,8 +16,6 @@ from issuer.users.operations import SIGNS_OUT
 
 
 class SignInWork(Protocol):
-    """What these use of a unit of work."""
-
     authority: Authority
     factors: Factors
     identities: Identities

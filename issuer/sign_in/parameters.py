@@ -14,6 +14,10 @@ _PROMPTS = {NONE, LOGIN, CONSENT, SELECT_ACCOUNT}
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")  # a SHA-256 digest, base64url: RFC 7636 §4.2
 _S256 = "code_challenge_method=S256"
 _SECONDS = re.compile(r"\d{1,9}", re.ASCII)
+_OF_REQUEST_OBJECTS = {
+    "request": ErrorCode.REQUEST_NOT_SUPPORTED,
+    "request_uri": ErrorCode.REQUEST_URI_NOT_SUPPORTED,
+}
 
 
 class InvalidParameter(Exception):
@@ -38,31 +42,24 @@ def require_single(names: Mapping[str, int]) -> None:
 
 def require_supported(client: ClientRecord, given: Mapping[str, str]) -> None:
     """Only codes, answered in the query, and only for clients with the grant."""
-    if "request" in given:
-        raise InvalidParameter("request", "Send plain parameters.", ErrorCode.REQUEST_NOT_SUPPORTED)
-    if "request_uri" in given:
-        raise InvalidParameter(
-            "request_uri", "Send plain parameters.", ErrorCode.REQUEST_URI_NOT_SUPPORTED
-        )
+    for name, error in _OF_REQUEST_OBJECTS.items():
+        if name in given:
+            raise InvalidParameter(name, "Send plain parameters.", error)
     if given.get("response_mode", "query") != "query":
         raise InvalidParameter("response_mode", "response_mode must be query.")
-    if "response_type" not in given:
+    if (kind := given.get("response_type")) is None:
         raise InvalidParameter("response_type", "response_type is missing.")
-    if given["response_type"] != "code":
-        raise InvalidParameter(
-            "response_type", "response_type must be code.", ErrorCode.UNSUPPORTED_RESPONSE_TYPE
-        )
+    if kind != "code":
+        error = ErrorCode.UNSUPPORTED_RESPONSE_TYPE
+        raise InvalidParameter("response_type", "response_type must be code.", error)
     require_grant(client, GrantType.AUTHORIZATION_CODE)
 
 
 def require_grant(client: ClientRecord, grant: GrantType) -> None:
     """RFC 6749 §4.1.2.1: `unauthorized_client`."""
     if grant not in client.grant_types:
-        raise InvalidParameter(
-            "client_id",
-            f"The client may not use the grant {grant.short}.",
-            ErrorCode.UNAUTHORIZED_CLIENT,
-        )
+        problem = f"The client may not use the grant {grant.short}."
+        raise InvalidParameter("client_id", problem, ErrorCode.UNAUTHORIZED_CLIENT)
 
 
 def code_challenge(given: Mapping[str, str]) -> str:
@@ -106,9 +103,8 @@ def scopes(given: Mapping[str, str]) -> tuple[frozenset[str], tuple[str, ...] | 
         for scope in others:
             parse(scope)
     except InvalidScope:
-        raise InvalidParameter(
-            "scope", "The scope has a malformed value.", ErrorCode.INVALID_SCOPE
-        ) from None
+        problem = "The scope has a malformed value."
+        raise InvalidParameter("scope", problem, ErrorCode.INVALID_SCOPE) from None
     return frozenset(asked).intersection(OPENID_SCOPES), others or None
 
 
@@ -119,9 +115,8 @@ def access(
     audience = audience_id(client, given)
     openid_scopes, others = scopes(given)
     if audience is None and others and any(parse(each).is_of_issuer for each in others):
-        raise InvalidParameter(
-            "audience", "Name the issuer itself as the audience.", ErrorCode.INVALID_TARGET
-        )
+        problem = "Name the issuer itself as the audience."
+        raise InvalidParameter("audience", problem, ErrorCode.INVALID_TARGET)
     return audience, openid_scopes, others
 
 

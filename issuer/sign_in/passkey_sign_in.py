@@ -26,10 +26,9 @@ class PasskeyUse:
 
 @dataclass(eq=False, repr=False)
 class PasskeySignIn:
-    """Checks passkeys. Queries: call it from a worker.
+    """Checks passkeys, in a worker. `browser` is a secret value that only this browser holds.
 
-    `browser` is a secret value that only this browser holds; `user_id` is that of the user whose
-    password was right, for a second factor.
+    `user_id` is that of the user whose password was right, for a second factor.
     """
 
     _database: Database

@@ -1,7 +1,4 @@
-"""Passkeys (WebAuthn): what browsers are asked for, and what their answers prove.
-
-The library is imported when it is first used.
-"""
+"""Passkeys (WebAuthn): what browsers are asked, and their answers. Imports the library late."""
 
 import hashlib
 import hmac
@@ -103,10 +100,7 @@ class Passkeys:
         *,
         must_verify_user: bool,
     ) -> str:
-        """JSON for `navigator.credentials.create()`.
-
-        `must_verify_user`: the passkey will be all that the user needs to sign in.
-        """
+        """JSON for `navigator.credentials.create()`. `must_verify_user`: nothing else signs in."""
         self._require_offered()
         from webauthn import generate_registration_options, options_to_json  # noqa: PLC0415
         from webauthn.helpers import structs  # noqa: PLC0415
@@ -116,13 +110,11 @@ class Passkeys:
             rp_name=self._host,
             user_id=self.handle(user_id),
             user_name=username,
-            challenge=self._challenges.new(_registering(user_id), browser),
+            challenge=self._challenges.new(f"register {user_id}", browser),
             timeout=_TIMEOUT_MS,
             authenticator_selection=structs.AuthenticatorSelectionCriteria(
-                resident_key=structs.ResidentKeyRequirement.REQUIRED
-                if must_verify_user
-                else structs.ResidentKeyRequirement.PREFERRED,
-                user_verification=_verification(must_verify_user),
+                resident_key=structs.ResidentKeyRequirement(_wish(must_verify_user)),
+                user_verification=structs.UserVerificationRequirement(_wish(must_verify_user)),
             ),
             exclude_credentials=_descriptors(existing),
         )
@@ -135,7 +127,8 @@ class Passkeys:
         self._require_offered()
         from webauthn import verify_registration_response  # noqa: PLC0415
 
-        challenge, recognised = self._recognise(answer, _registering(user_id), browser)
+        challenge = challenge_in(answer)
+        recognised = self._challenges.recognise(challenge, f"register {user_id}", browser)
         if recognised is None:
             raise InvalidField("passkey", "answers no current request of this browser")
         try:
@@ -150,32 +143,24 @@ class Passkeys:
             raise InvalidField("passkey", f"could not be registered: {error}") from None
         if len(verified.credential_id) > MAX_CREDENTIAL_ID:
             raise InvalidField("passkey", "has an id that is too long")
-        return NewPasskey(
-            user_id,
-            verified.credential_id,
-            verified.credential_public_key,
-            verified.sign_count,
-            transports_in(answer),
-            verified.credential_device_type == "multi_device",
-            recognised,
-        )
+        credential = (verified.credential_id, verified.credential_public_key, verified.sign_count)
+        is_synced = verified.credential_device_type == "multi_device"
+        return NewPasskey(user_id, *credential, transports_in(answer), is_synced, recognised)
 
     def authentication_options(
         self, browser: str, allowed: Iterable[StoredPasskey] = (), user_id: str | None = None
     ) -> str:
-        """JSON for `navigator.credentials.get()`.
-
-        Without `user_id`, for whoever signs in: the passkey must then verify the user.
-        """
+        """JSON for `navigator.credentials.get()`. Without `user_id` it must verify the user."""
         self._require_offered()
         from webauthn import generate_authentication_options, options_to_json  # noqa: PLC0415
+        from webauthn.helpers.structs import UserVerificationRequirement  # noqa: PLC0415
 
         options = generate_authentication_options(
             rp_id=self._host,
             challenge=self._challenges.new(_signing_in(user_id), browser),
             timeout=_TIMEOUT_MS,
             allow_credentials=_descriptors(allowed),
-            user_verification=_verification(user_id is None),
+            user_verification=UserVerificationRequirement(_wish(user_id is None)),
         )
         return options_to_json(options)
 
@@ -186,7 +171,8 @@ class Passkeys:
         self._require_offered()
         from webauthn import verify_authentication_response  # noqa: PLC0415
 
-        challenge, recognised = self._recognise(answer, _signing_in(user_id), browser)
+        challenge = challenge_in(answer)
+        recognised = self._challenges.recognise(challenge, _signing_in(user_id), browser)
         if recognised is None:
             raise InvalidCredentials("passkey: not the challenge of this browser", passkey.user_id)
         if user_id is None and user_handle_in(answer) != self.handle(passkey.user_id):
@@ -211,12 +197,6 @@ class Passkeys:
         """The user handle: opaque, since authenticators may show it (WebAuthn §14.6.1)."""
         return hmac.digest(self._handle_key, user_id.encode(), hashlib.sha256)
 
-    def _recognise(
-        self, answer: Answer, purpose: str, browser: str
-    ) -> tuple[bytes, Challenge | None]:
-        challenge = challenge_in(answer)
-        return challenge, self._challenges.recognise(challenge, purpose, browser)
-
     def _require_offered(self) -> None:
         if self.why_not_offered is not None:
             raise NotAllowed(self.why_not_offered)
@@ -227,28 +207,16 @@ def _methods(*, is_synced: bool) -> tuple[str, ...]:
     return ("swk" if is_synced else "hwk", "mfa")
 
 
-def _registering(user_id: str) -> str:
-    return f"register {user_id}"
-
-
 def _signing_in(user_id: str | None) -> str:
     return "sign in" if user_id is None else f"second factor {user_id}"
 
 
-def _verification(must_verify_user: bool) -> Any:
-    from webauthn.helpers.structs import UserVerificationRequirement  # noqa: PLC0415
-
-    requirement = UserVerificationRequirement
-    return requirement.REQUIRED if must_verify_user else requirement.PREFERRED
+def _wish(is_required: bool) -> str:
+    return "required" if is_required else "preferred"
 
 
 def _descriptors(passkeys: Iterable[StoredPasskey]) -> list[Any]:
     from webauthn.helpers import structs  # noqa: PLC0415
 
-    return [
-        structs.PublicKeyCredentialDescriptor(
-            id=passkey.credential_id,
-            transports=[structs.AuthenticatorTransport(name) for name in passkey.transports],
-        )
-        for passkey in passkeys
-    ]
+    descriptor, way = structs.PublicKeyCredentialDescriptor, structs.AuthenticatorTransport
+    return [descriptor(id=e.credential_id, transports=[*map(way, e.transports)]) for e in passkeys]

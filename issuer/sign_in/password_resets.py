@@ -30,8 +30,6 @@ _DIGEST_BYTES, _TIME_BYTES = 32, 6
 
 @dataclass(frozen=True, slots=True)
 class PasswordReset:
-    """A valid link."""
-
     user_id: str
     username: str
     expires_at: datetime
@@ -52,10 +50,7 @@ class PasswordResets(WithinTransaction):
         self._store = UserStore(self._session)
 
     def request(self, name: str) -> None:
-        """Send a link to each user with this user name or verified address that may have one.
-
-        The audit log says of each whether it was sent, or why not.
-        """
+        """Send a link to each user of this name or verified address that may have one; audited."""
         rows = list(self._user_named(name))
         for row in rows:
             reason = self._why_not(row) or self._send(row)
@@ -77,11 +72,7 @@ class PasswordResets(WithinTransaction):
         return PasswordReset(row.id, row.username, expires_at)
 
     def complete(self, token: str, password: NewPassword) -> None:
-        """Set the password, once; `NotAllowed` if the link does not work any more.
-
-        It counts as given by somebody without `issuer:admin`: it ends where the user gets rights
-        at the issuer. Second factors stay.
-        """
+        """Set the password, once, as given by others; `NotAllowed` if the link does not work."""
         reset = self.find(token)
         if reset is None:
             raise NotAllowed("The link has expired, or was used already.")
@@ -113,7 +104,10 @@ class PasswordResets(WithinTransaction):
             return "mail is off"
         # Not rounded up: the link names whole seconds.
         expires_at = (self._clock() + LIFETIME).replace(microsecond=0)
-        link = f"{self._issuer}/password-reset/{self._token(row, expires_at)}"
+        seconds = int(expires_at.timestamp()).to_bytes(_TIME_BYTES)
+        text = self._digest(row, expires_at) + seconds + row.id.encode()
+        token = base64.urlsafe_b64encode(text).decode().rstrip("=")
+        link = f"{self._issuer}/password-reset/{token}"
         message = self._texts.password_reset(row.id, row.username, row.email, link, expires_at)
         try:
             self._outbox.add(message)
@@ -124,11 +118,6 @@ class PasswordResets(WithinTransaction):
     def _note_request(self, user_id: str | None, reason: str) -> None:
         details = {"reason": reason} if reason else {}
         self._trail.note("password_reset.requested", user_id, sent=not reason, **details)
-
-    def _token(self, row: UserRow, expires_at: datetime) -> str:
-        seconds = int(expires_at.timestamp()).to_bytes(_TIME_BYTES)
-        text = self._digest(row, expires_at) + seconds + row.id.encode()
-        return base64.urlsafe_b64encode(text).decode().rstrip("=")
 
     def _digest(self, row: UserRow, expires_at: datetime) -> bytes:
         """A digest of what the link is for: another version of the user has another one."""

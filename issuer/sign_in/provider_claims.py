@@ -1,7 +1,4 @@
-"""What a trusted issuer says about a person, read from a token that was verified before.
-
-The claims of an ID token (OpenID Connect Core §2, §5.1), of user info, or of an ID-JAG.
-"""
+"""What a trusted issuer says about a person, in a verified ID token, user info or ID-JAG."""
 
 import re
 from collections.abc import Mapping

@@ -1,7 +1,7 @@
-"""A sign-in that a browser has begun at a trusted issuer, and its sealed form.
+"""A sign-in that a browser has begun at a trusted issuer, sealed; and secrets for these issuers.
 
-The browser keeps it in a cookie named by its `state`. So an answer counts only in the browser that
-asked (RFC 9700 §4.7), and nobody can fill the database by asking.
+The browser keeps it in a cookie named by its `state`: an answer counts only in this browser (RFC
+9700 §4.7), and nobody can fill the database by asking.
 """
 
 import json
@@ -10,14 +10,15 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from hashlib import sha256
 from random import Random
+from typing import Any
 
 from issuer.clock import Clock
 from issuer.database import Database
 from issuer.database.store import new_id
 from issuer.directory.records import TrustedIssuerRecord
-from issuer.errors import InvalidCredentials
+from issuer.errors import ConfigurationError, InvalidCredentials
 from issuer.fields.secret_text import random_characters
-from issuer.keys.sealing import SealedTexts
+from issuer.keys.sealing import SealedTexts, Sealer
 from issuer.sign_in.authorization_request import MAX_IN_COOKIE, VALID_FOR, unless_expired
 from issuer.sign_in.challenges import Challenge
 from issuer.sign_in.factors_store import FactorStore
@@ -50,12 +51,12 @@ class ProviderRequest:
     issuer: str
     nonce: str = field(repr=False)
     code_verifier: str = field(repr=False)
-    request_id: str
-    next: str
-    max_age: int | None
-    session_id: str
-    invitation: str = field(repr=False)
     created_at: datetime
+    request_id: str = ""
+    next: str = ""
+    max_age: int | None = None
+    session_id: str = ""
+    invitation: str = field(default="", repr=False)
 
 
 @dataclass(eq=False, repr=False)
@@ -67,28 +68,16 @@ class ProviderRequests:
     _clock: Clock
     _random: Random
 
-    def new(
-        self,
-        issuer: TrustedIssuerRecord,
-        *,
-        request_id: str = "",
-        next: str = "",  # noqa: A002 - as everywhere
-        max_age: int | None = None,
-        session_id: str = "",
-        invitation: str = "",
-    ) -> ProviderRequest:
+    def new(self, issuer: TrustedIssuerRecord, **about: Any) -> ProviderRequest:
+        """A request with the other members `about` it."""
         return ProviderRequest(
             id=new_id("", self._random),
             issuer_id=issuer.id,
             issuer=issuer.issuer,
             nonce=random_characters(self._random),
             code_verifier=random_characters(self._random),
-            request_id=request_id,
-            next=next,
-            max_age=max_age,
-            session_id=session_id,
-            invitation=invitation,
             created_at=self._clock(),
+            **about,
         )
 
     def seal(self, request: ProviderRequest) -> str:
@@ -110,10 +99,7 @@ class ProviderRequests:
     def find(
         self, state: str, issuer_id: str, cookie_of: Callable[[str], str | None]
     ) -> ProviderRequest:
-        """The request that an answer with this `state` at the address of this issuer is for.
-
-        `UnknownRequest` if the browser began none, or at another issuer (RFC 9700 §4.4).
-        """
+        """The request that an answer with this `state` is for; `UnknownRequest` (RFC 9700 §4.4)."""
         sealed = cookie_of(state)
         request = self.open(sealed) if sealed else None
         if request is None or request.id != state:
@@ -129,3 +115,25 @@ class ProviderRequests:
         with self._database.transaction() as session:
             if not FactorStore(session).use_challenge(used):
                 raise UnknownRequest("the state was used before")
+
+
+class ProviderSecrets:
+    """Seals the secrets of this issuer as a client of trusted issuers, each for one of them.
+
+    Under a key that is itself sealed: changing the master key rewraps that one alone.
+    """
+
+    def __init__(self, sealer: Sealer) -> None:
+        self._sealer = sealer
+
+    def seal(self, issuer_id: str, secret: str) -> bytes:
+        name = f"client secret at {issuer_id}"
+        return self._sealer.seal(secret.encode(), name, self._sealer.newest)
+
+    def open(self, issuer_id: str, box: bytes) -> str:
+        """The secret; `ConfigurationError` if it was sealed elsewhere."""
+        try:
+            return self._sealer.open(box, f"client secret at {issuer_id}").decode()
+        except ConfigurationError:
+            problem = f"The client secret of the trusted issuer {issuer_id} cannot be opened"
+            raise ConfigurationError(f"{problem}: set it again.") from None

@@ -1,11 +1,11 @@
-"""Signing in with an account of a trusted issuer: OpenID Connect, code flow (Core §3.1).
+"""Signing in, and out, at a trusted issuer (OpenID Connect). Imports Authlib, httpx and PyJWT."""
 
-Imports Authlib, httpx and PyJWT: import it where it is first needed.
-"""
-
+import hashlib
 import hmac
-from collections.abc import Awaitable, Callable, Mapping
+from base64 import urlsafe_b64encode
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
 from issuer.clock import Clock
@@ -13,10 +13,18 @@ from issuer.directory.records import ProviderRecord, TrustedIssuerRecord
 from issuer.errors import InvalidCredentials
 from issuer.federation.key_source import KeySource
 from issuer.federation.provider import ProviderClient, ProviderFailure, Providers
-from issuer.federation.public_keys import InvalidToken, SignedToken, parse_token
+from issuer.federation.public_keys import (
+    LEEWAY,
+    InvalidToken,
+    SignedToken,
+    parse_token,
+    required_iat,
+    required_jti,
+    valid_until,
+)
 from issuer.sign_in.provider_claims import ProviderClaims, provider_claims
 from issuer.sign_in.provider_request import NotRecent, ProviderRequest, SignInDeclined
-from issuer.sign_in.provider_tokens import check_at_hash, check_id_token, check_id_token_type
+from issuer.sign_in.session_revoker import SignedOut
 
 # The claims of a token that a key of the issuer has signed; `InvalidToken`.
 VerifiedClaims: TypeAlias = Callable[
@@ -28,6 +36,9 @@ _MAX_CODE = 4_096
 _MAX_HINT = 255
 # They are about the sign-in, of which only the ID token tells.
 _OF_ID_TOKEN_ALONE = frozenset({"amr", "acr", "auth_time", "sid", "nonce", "iss", "aud", "azp"})
+_LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
+_LOGOUT_TYPE = "logout+jwt"
+_HASHES = {"EdDSA": "sha512", "Ed25519": "sha512"}  # of others, the digits in their name
 
 
 @dataclass(eq=False, repr=False)
@@ -58,28 +69,22 @@ class ProviderSignIn:
         """Where to send the browser for the request; `ProviderProblem`, `ProviderAway`."""
         client = self._client(issuer)
         metadata = await self._providers.metadata(client.source)
-        parameters = {"nonce": request.nonce}
-        if request.max_age is not None:
-            parameters["max_age"] = str(request.max_age)
-        if prompt is not None:
-            parameters["prompt"] = prompt
-        if login_hint:
-            parameters["login_hint"] = login_hint[:_MAX_HINT]
-        return self._providers.authorization_url(
-            client,
-            metadata,
-            state=request.id,
-            code_verifier=request.code_verifier,
-            **(parameters if metadata.is_openid else {}),
-        )
+        max_age = None if request.max_age is None else str(request.max_age)
+        hint = login_hint[:_MAX_HINT] if login_hint else None
+        asked = {"nonce": request.nonce, "max_age": max_age, "prompt": prompt, "login_hint": hint}
+        parameters = {name: text for name, text in asked.items() if text is not None}
+        more = parameters if metadata.is_openid else {}
+        state, verifier = request.id, request.code_verifier
+        url_of = self._providers.authorization_url
+        return url_of(client, metadata, state=state, code_verifier=verifier, **more)
 
     async def claims(
         self, issuer: TrustedIssuerRecord, request: ProviderRequest, answer: Mapping[str, str]
     ) -> ProviderClaims:
         """What the provider says about the person, for an authorization response that counts.
 
-        `InvalidCredentials` names the rule that it breaks, `SignInDeclined` the error in it;
-        `ProviderAway` if the provider cannot be asked.
+        `InvalidCredentials` names the rule that it breaks; `SignInDeclined`;
+        `ProviderAway`.
         """
         client = self._client(issuer)
         metadata = await self._providers.metadata(client.source)
@@ -105,10 +110,10 @@ class ProviderSignIn:
     ) -> dict[str, Any]:
         try:
             token = parse_token(text)
-            check_id_token_type(token)
+            _check_id_token_type(token)
             claims = await self._verified_claims(issuer, token)
-            check_id_token(claims, request, _record(issuer).client_id, self._clock())
-            check_at_hash(claims, token.unverified.header, access_token)
+            _check_id_token(claims, request, _record(issuer).client_id, self._clock())
+            _check_at_hash(claims, token.unverified.header, access_token)
         except InvalidToken as error:
             raise InvalidCredentials(f"the ID token: {error}") from None
         return dict(claims)
@@ -125,19 +130,37 @@ class ProviderSignIn:
 
     def _client(self, issuer: TrustedIssuerRecord) -> ProviderClient:
         record = _record(issuer)
-        return ProviderClient(
-            KeySource(
-                None,
-                issuer.issuer,
-                issuer.algorithms,
-                issuer.ca_certificate,
-                issuer.allow_private_addresses,
-            ),
-            record.client_id,
-            self._secret_of(issuer),
-            record.scopes,
-            f"{self._own_url}{_CALLBACK}{issuer.id}",
-        )
+        rules = (issuer.algorithms, issuer.ca_certificate, issuer.allow_private_addresses)
+        source, secret = KeySource(None, issuer.issuer, *rules), self._secret_of(issuer)
+        callback = f"{self._own_url}{_CALLBACK}{issuer.id}"
+        return ProviderClient(source, record.client_id, secret, record.scopes, callback)
+
+
+@dataclass(eq=False, repr=False)
+class ProviderLogout:
+    """Checks logout tokens. For the event loop."""
+
+    _verified_claims: VerifiedClaims
+    _clock: Clock
+
+    async def accept(self, text: str, issuers: Iterable[TrustedIssuerRecord]) -> SignedOut:
+        """What the token of one of these issuers says; `InvalidCredentials` names a broken rule."""
+        try:
+            return await self._verify(text, issuers)
+        except InvalidToken as error:
+            raise InvalidCredentials(f"the logout token: {error}") from None
+
+    async def _verify(self, text: str, issuers: Iterable[TrustedIssuerRecord]) -> SignedOut:
+        token = parse_token(text)
+        named = token.unverified.issuer
+        issuer = next((e for e in issuers if e.is_for_people and e.issuer == named), None)
+        if issuer is None or issuer.sign_in is None:
+            raise InvalidToken("iss is no issuer where people sign in")
+        claims = await self._verified_claims(issuer, token)
+        expected = (issuer.issuer, issuer.sign_in.client_id, self._clock())
+        jti, expires_at = _check_logout_token(token, claims, *expected)
+        named_there = (claims.get("sub") or None, claims.get("sid") or None)
+        return SignedOut(issuer.id, *named_there, jti, expires_at)
 
 
 def _record(issuer: TrustedIssuerRecord) -> ProviderRecord:
@@ -161,3 +184,92 @@ def _lacks(claims: Mapping[str, Any], provider: ProviderRecord) -> bool:
     if provider.groups_claim is not None:
         needed.append(provider.groups_claim)
     return not claims.keys() >= {*needed}
+
+
+# The rules for ID tokens and logout tokens. `InvalidToken` names the one that is broken.
+
+
+def _check_id_token(
+    claims: Mapping[str, Any], asked: ProviderRequest, client_id: str, now: datetime
+) -> None:
+    """OpenID Connect Core §3.1.3.7, after the signature; also `NotRecent`."""
+    _require_common(claims, asked.issuer, client_id, now)
+    if not _is_equal(claims.get("nonce"), asked.nonce):
+        raise InvalidToken("nonce is not the one that was sent")
+    if not isinstance(claims.get("sub"), str):
+        raise InvalidToken("sub is missing")
+    if asked.max_age is not None:
+        _require_recent(claims.get("auth_time"), asked, asked.max_age, now)
+
+
+def _check_id_token_type(token: SignedToken) -> None:
+    """RFC 8725 §3.11."""
+    if token.typ not in {"", "jwt"}:
+        raise InvalidToken("typ is that of another kind of token")
+
+
+def _check_at_hash(claims: Mapping[str, Any], header: Mapping[str, Any], token: str) -> None:
+    """`at_hash` is optional in the code flow (OpenID Connect Core §3.1.3.8)."""
+    if "at_hash" not in claims:
+        return
+    alg = str(header.get("alg"))
+    digest = hashlib.new(_HASHES.get(alg, f"sha{alg[-3:]}"), token.encode()).digest()
+    expected = urlsafe_b64encode(digest[: len(digest) // 2]).decode().rstrip("=")
+    if not _is_equal(claims["at_hash"], expected):
+        raise InvalidToken("at_hash is not that of the access token")
+
+
+def _check_logout_token(
+    token: SignedToken, claims: Mapping[str, Any], issuer: str, client_id: str, now: datetime
+) -> tuple[str, datetime]:
+    """OpenID Back-Channel Logout §2.6, after the signature: its `jti`, and when it expires."""
+    if token.typ not in {"", "jwt", _LOGOUT_TYPE}:
+        raise InvalidToken("typ is that of another kind of token")
+    expires_at = _require_common(claims, issuer, client_id, now)
+    events = claims.get("events")
+    if not isinstance(events, dict) or not isinstance(events.get(_LOGOUT_EVENT), dict):
+        raise InvalidToken("events does not say that somebody signed out")
+    if "nonce" in claims:
+        raise InvalidToken("it has a nonce, as ID tokens do")
+    for name in ("sub", "sid"):
+        if not isinstance(claims.get(name, ""), str):
+            raise InvalidToken(f"{name} is not a text")
+    if not claims.get("sub") and not claims.get("sid"):
+        raise InvalidToken("it names neither sub nor sid")
+    return required_jti(claims), expires_at
+
+
+def _require_common(
+    claims: Mapping[str, Any], issuer: str, client_id: str, now: datetime
+) -> datetime:
+    if claims.get("iss") != issuer:
+        raise InvalidToken("iss is another issuer")
+    _require_audience(claims, client_id)
+    expires_at = valid_until(claims, now)
+    required_iat(claims)
+    return expires_at
+
+
+def _require_audience(claims: Mapping[str, Any], client_id: str) -> None:
+    """`InvalidToken` unless it was issued to this client; of several audiences, `azp` names it."""
+    audience, party = claims.get("aud"), claims.get("azp", client_id)
+    audiences = audience if isinstance(audience, list) else [audience]
+    if client_id not in audiences or not all(isinstance(each, str) for each in audiences):
+        raise InvalidToken("aud is not the client here")
+    if party != client_id or (len(audiences) > 1 and "azp" not in claims):
+        raise InvalidToken("azp is not the client here")
+
+
+def _require_recent(auth_time: object, asked: ProviderRequest, max_age: int, now: datetime) -> None:
+    if isinstance(auth_time, bool) or not isinstance(auth_time, int | float):
+        raise NotRecent("the ID token: auth_time is missing, though a recent sign-in was asked for")
+    earliest = now - timedelta(seconds=max_age)
+    if max_age == 0:  # in whole seconds, of another clock
+        earliest = asked.created_at - LEEWAY
+    if not earliest.timestamp() <= auth_time <= (now + LEEWAY).timestamp():
+        raise NotRecent("the ID token: auth_time is not as recent as was asked for")
+
+
+def _is_equal(value: object, expected: str) -> bool:
+    sent = value if isinstance(value, str) else ""
+    return hmac.compare_digest(sent.encode("utf-8", "surrogatepass"), expected.encode())

@@ -35,8 +35,7 @@ _MAX_CODE = 64
 class TotpSetup:
     """What an authenticator app must be told. `uri` is for a QR code, `secret` to be typed.
 
-    `sealed` is the secret as its page carries it until a code proves that the app has it. So
-    nothing is stored before, and nobody else who has the password can read it meanwhile.
+    `sealed` is the secret as its page carries it: nothing is stored before a code proves it.
     """
 
     secret: str = field(repr=False)
@@ -85,9 +84,8 @@ class TotpSecrets:
         typed = code.replace(" ", "")
         digits = typed if typed.isascii() else ""
         try:
-            step = TOTP(secret).verify_and_get_timecode(
-                digits, for_time=now, valid_window=_STEPS_APART
-            )
+            check = TOTP(secret).verify_and_get_timecode
+            step = check(digits, for_time=now, valid_window=_STEPS_APART)
         except OTPVerificationError:
             return None
         return None if sealed is None else step
@@ -156,8 +154,7 @@ class SecondFactor:
     ) -> UsedCode:
         """Use the code of an app, or a recovery code; `InvalidCredentials` for any other.
 
-        An attempt of the user, by the policy for passwords. `AttemptsUnderWay` if the outcome of
-        concurrent attempts matters and the caller `may_wait` and retry.
+        Limited as passwords are. `AttemptsUnderWay` if the caller `may_wait` and retry.
         """
         with self._guard.attempting(user_id, "", actor, may_wait=may_wait) as attempt:
             step, digest = self._matching(user_id, code[:_MAX_CODE].strip())
@@ -167,10 +164,7 @@ class SecondFactor:
         return used
 
     def _matching(self, user_id: str, code: str) -> tuple[int | None, bytes | None]:
-        """The time step of the app that the code is of, or the digest of a recovery code.
-
-        Uses nothing: a refused attempt must not use up a code.
-        """
+        """The time step of a code of the app, or a recovery code's digest; nothing is used up."""
         digest = self._recovery_codes.digest(user_id, code)
         with self._database.reading() as session:
             store = FactorStore(session)

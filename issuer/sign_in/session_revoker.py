@@ -12,6 +12,7 @@ from issuer.audit import Trail
 from issuer.authority import Authority
 from issuer.clock import Clock
 from issuer.database import Session
+from issuer.database.store import as_model
 from issuer.database.tables import ConsentRow
 from issuer.directory import ActingClient
 from issuer.errors import InvalidCredentials, NotFound
@@ -50,20 +51,12 @@ class SessionRevoker:
         until = self._codes.access_until(ended.id)
         if until is not None:
             are_revoked &= self._revoke(SID, {ended.id: until}, "", ended.user_id)
-        self._trail.note(
-            "session.ended",
-            ended.user_id,
-            session=ended.id,
-            families=len(families),
-            access_tokens_revoked=are_revoked,
-        )
+        details = {"families": len(families), "access_tokens_revoked": are_revoked}
+        self._trail.note("session.ended", ended.user_id, session=ended.id, **details)
         return True
 
     def refresh_tokens_without_session(self, user_ids: Collection[str]) -> None:
-        """End those of the users with `offline_access` whose sessions are over.
-
-        It is not known any more with what the user had signed in. Access tokens are not revoked.
-        """
+        """End refresh tokens of the users with `offline_access` that outlived their sessions."""
         self._families.end_outliving(user_ids)
 
     def client_of_user(self, user_id: str, client_id: str) -> dict[str, object]:
@@ -88,14 +81,8 @@ class SessionRevoker:
         else:
             until = self._families.end(code.family_id) or code.access_until
             are_revoked = self._revoke(SID, {code.family_id: until}, code.client_id, code.user_id)
-        self._trail.note(
-            "code.reused",
-            code.user_id,
-            client_id=code.client_id,
-            jti=code.jti,
-            family=code.family_id,
-            access_tokens_revoked=are_revoked,
-        )
+        about = {"client_id": code.client_id, "jti": code.jti, "family": code.family_id}
+        self._trail.note("code.reused", code.user_id, **about, access_tokens_revoked=are_revoked)
 
     def _revoke_families(self, families: Iterable[EndedFamily], user_id: str) -> bool:
         of_client: dict[str, dict[str, datetime]] = defaultdict(dict)
@@ -113,10 +100,7 @@ class SessionRevoker:
 
 @dataclass(frozen=True, slots=True)
 class SignedOut:
-    """Who signed out at a trusted issuer: an account, a session there, or both.
-
-    By a token with this `jti`, which counts once, until it expires.
-    """
+    """Who signed out at a trusted issuer (account, session or both), by the token `jti`, once."""
 
     issuer_id: str
     subject: str | None
@@ -147,7 +131,6 @@ class Sessions(WithinTransaction):
             raise InvalidCredentials("the session has ended", session.user_id)
 
     def end(self, user_id: str, session_id: str) -> None:
-        """End a session of the user with all its tokens."""
         session = self.get(user_id, session_id)
         self._authority.authorize_change(principal=user_id)
         revoker = SessionRevoker(self._session, self._trail, self._clock)
@@ -156,8 +139,8 @@ class Sessions(WithinTransaction):
     def end_at_provider(self, out: SignedOut) -> None:
         """End what began at a trusted issuer, which says that the person signed out there.
 
-        As a sign-out here (OpenID Back-Channel Logout §2.7). `InvalidCredentials` if the token was
-        used before, `TooManyRequests` if too many of the issuer were.
+        `InvalidCredentials` if the token was used before, `TooManyRequests` if too many
+        were.
         """
         self._use_once(self._session, f"logout tokens of {out.issuer_id}", out.jti, out.expires_at)
         revoker = SessionRevoker(self._session, self._trail, self._clock)
@@ -205,10 +188,7 @@ class Consent(BaseModel):
 
 
 class Consents:
-    """The consents of users, within one transaction.
-
-    `authority` None: the user acts, who may withdraw any consent of their own.
-    """
+    """The consents of users, within one transaction. `authority` None: the user acts."""
 
     def __init__(
         self, session: Session, trail: Trail, clock: Clock, authority: Authority | None = None
@@ -227,16 +207,12 @@ class Consents:
     def grant(self, allowed: AllowedAccess, **details: object) -> None:
         """Remember what the user allowed, in addition to what was allowed before."""
         self._store.add(allowed, self._clock())
-        self._trail.note(
-            "consent.granted",
-            allowed.user_id,
-            client_id=allowed.client_id,
-            audience=allowed.audience_id,
-            redirect_uri=allowed.redirect_uri,
-            scope=" ".join(sorted(allowed.openid_scopes) + sorted(allowed.scopes)),
-            **_acting(allowed),
-            **details,
-        )
+        scope = " ".join(sorted(allowed.openid_scopes) + sorted(allowed.scopes))
+        client = {"client_id": allowed.client_id, "audience": allowed.audience_id}
+        about = {**client, "redirect_uri": allowed.redirect_uri, "scope": scope}
+        actors = [each.model_dump(exclude_defaults=True) for each in _actors(allowed.acting)]
+        acting = {"acting": actors} if actors else {}
+        self._trail.note("consent.granted", allowed.user_id, **about, **acting, **details)
 
     def withdraw(self, user_id: str, client_id: str) -> None:
         """Withdraw what the user allowed the client, and end the client's tokens of that user."""
@@ -246,11 +222,6 @@ class Consents:
             raise NotFound("consent for the client", client_id)
         ended = self._revoker.client_of_user(user_id, client_id)
         self._trail.note("consent.withdrawn", user_id, client_id=client_id, **ended)
-
-
-def _acting(allowed: AllowedAccess) -> dict[str, object]:
-    actors = [each.model_dump(exclude_defaults=True) for each in _actors(allowed.acting)]
-    return {"acting": actors} if actors else {}
 
 
 def _actors(acting: Iterable[ActingClient]) -> tuple[AllowedActor, ...]:
@@ -267,12 +238,6 @@ def _actors(acting: Iterable[ActingClient]) -> tuple[AllowedActor, ...]:
 
 
 def _read(row: ConsentRow, acting: Iterable[ActingClient]) -> Consent:
-    return Consent(
-        client_id=row.client_id,
-        audience=row.audience_id,
-        scopes=tuple(row.scopes),
-        openid_scopes=tuple(row.openid_scopes),
-        redirect_uris=tuple(row.redirects or ()),
-        acting=_actors(acting),
-        granted_at=row.granted_at,
-    )
+    lists = {name: tuple(getattr(row, name)) for name in ("scopes", "openid_scopes")}
+    more = {"audience": row.audience_id, "redirect_uris": tuple(row.redirects or ())}
+    return as_model(Consent, row, **lists, **more, acting=_actors(acting))

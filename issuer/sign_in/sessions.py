@@ -29,10 +29,9 @@ _SENT_FORMS_KEPT_FOR = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class ProviderProof:
-    """With which account at a trusted issuer somebody signed in, when, and in which session there.
+    """With which account at a trusted issuer somebody signed in, and when.
 
-    `session_id` is the `sid` of that session; None if the issuer names none. `no_groups` is why the
-    account has no groups, for the audit log.
+    `session_id` is the `sid` there. `no_groups`: why the account has no groups.
     """
 
     identity_id: str
@@ -121,17 +120,12 @@ class SignInSessions:
     ) -> tuple[SignInSession, str]:
         """The session after its second factor, with a new cookie; `InvalidCredentials` if ended.
 
-        If the browser had a session of the same user, that one goes on.
+        An earlier session of the same user in the browser goes on.
         """
         now = self._clock()
-        complete = session.model_copy(
-            update={
-                "methods": tuple(dict.fromkeys([*session.methods, *methods])),
-                "authenticated_at": now,
-                "used_at": now,
-                "second_factor_due": False,
-            }
-        )
+        both = tuple(dict.fromkeys([*session.methods, *methods]))
+        now_proven = {"methods": both, "authenticated_at": now, "used_at": now}
+        complete = session.model_copy(update={**now_proven, "second_factor_due": False})
         with self._database.changing() as transaction:
             store = SessionStore(transaction)
             if (earlier := self._continue(store, session)) is not None:
@@ -183,10 +177,7 @@ class SignInSessions:
             return SessionStore(transaction).is_at(session, only.id)
 
     def sign_out(self, session: SignInSession, actor: Actor) -> None:
-        """End the session with its tokens, but for refresh tokens with `offline_access`.
-
-        Of one that waits for its second factor: what it would continue.
-        """
+        """End the session, or what it would continue, but for tokens with `offline_access`."""
         with self._database.changing() as transaction:
             ended = self._goes_on(SessionStore(transaction), session)
             if ended is not None:
@@ -202,18 +193,14 @@ class SignInSessions:
 
     def delete_expired(self) -> None:
         """Delete expired and ended sessions, some at a time."""
-        self._database.in_batches(
-            lambda transaction: SessionStore(transaction).delete_expired(
-                self.lifetimes, self._clock()
-            ),
-            changing=True,
-        )
+
+        def delete(transaction: Session) -> bool:
+            return SessionStore(transaction).delete_expired(self.lifetimes, self._clock())
+
+        self._database.in_batches(delete, changing=True)
 
     def of_browser(self, cookie: str) -> SignInSession | None:
-        """The active session of that cookie, also one whose second factor is or was due.
-
-        After the time for that, it still tells which session the browser had.
-        """
+        """The active session of that cookie, also one whose second factor is or was due."""
         if (digest := self._cookies.digest(cookie)) is None:
             return None
         with self._database.reading() as transaction:

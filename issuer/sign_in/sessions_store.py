@@ -5,18 +5,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import and_, delete, exists, or_, select, update
+from sqlalchemy import and_, delete, or_, select, update
 from sqlalchemy.orm import aliased
 
 from issuer.database.counts import read_feed_state
-from issuer.database.store import MAX_DELETED, Statements, as_model, in_parts, rows_changed
-from issuer.database.tables import (
-    IdentityRow,
-    RevokedPrincipalRow,
-    SignInSessionRow,
-    TrustedIssuerRow,
-    UserRow,
-)
+from issuer.database.store import MAX_DELETED, Statements, as_model, rows_changed
+from issuer.database.tables import IdentityRow, RevokedPrincipalRow, TrustedIssuerRow, UserRow
+from issuer.database.tables import SignInSessionRow as Row
 from issuer.directory import UserRecord
 from issuer.refresh_tokens import Lifetimes
 from issuer.revocations.store import ended_since
@@ -24,7 +19,7 @@ from issuer.revocations.store import ended_since
 SECOND_FACTOR_WITHIN = timedelta(minutes=10)
 FRESH_FOR = timedelta(minutes=10)
 _MAX_USER_AGENT = 255
-HAS_ENDED = ended_since(SignInSessionRow.change, {"sub": SignInSessionRow.user_id})
+HAS_ENDED = ended_since(Row.change, {"sub": Row.user_id})
 
 
 class SignInSession(BaseModel):
@@ -64,16 +59,11 @@ class SignInSession(BaseModel):
         return is_whole and now - self.authenticated_at < FRESH_FOR
 
     def continuing(self, earlier: "SignInSession") -> "SignInSession":
-        """A newer sign-in as part of the session that the browser had.
-
-        One that began at a trusted issuer still ends with the account there.
-        """
+        """This sign-in as part of the `earlier` session, which still ends with its account."""
         kept = {"id": earlier.id, "created_at": earlier.created_at}
         if self.identity_id is None:
-            kept |= {
-                "identity_id": earlier.identity_id,
-                "provider_session": earlier.provider_session,
-            }
+            kept["identity_id"] = earlier.identity_id
+            kept["provider_session"] = earlier.provider_session
         return self.model_copy(update=kept)
 
 
@@ -106,115 +96,97 @@ class SessionStore(Statements):
     def add(self, session: SignInSession, digest: bytes, continues: str | None = None) -> None:
         change = read_feed_state(self.session).count
         more = {"digest": digest, "change": change, "continues": continues}
-        self.session.add(SignInSessionRow(**_columns(session), **more))
+        self.session.add(Row(**_columns(session), **more))
         self.session.flush()
 
     def find(self, digest: bytes) -> SignInSession | None:
-        """The session whose cookie has that digest."""
-        return self._one(SignInSessionRow.digest == digest)
+        return self._one(Row.digest == digest)
 
     def continued_session(self, session: SignInSession) -> SignInSession | None:
         """The session that its user goes on with after the second factor."""
-        due = aliased(SignInSessionRow)
+        due = aliased(Row)
         earlier = select(due.continues).where(due.id == session.id).scalar_subquery()
-        return self._one(SignInSessionRow.id == earlier)
+        return self._one(Row.id == earlier)
 
     def get(self, user_id: str, session_id: str) -> SignInSession | None:
-        row = SignInSessionRow
-        return self._one(row.id == session_id, row.user_id == user_id)
+        return self._one(Row.id == session_id, Row.user_id == user_id)
 
     def of_user(self, user_id: str) -> list[SignInSession]:
         """The sessions of the user, newest first."""
-        row = SignInSessionRow
-        query = select(row).where(row.user_id == user_id, ~HAS_ENDED)
-        rows = self.session.scalars(query.order_by(row.created_at.desc(), row.id))
+        query = select(Row).where(Row.user_id == user_id, ~HAS_ENDED)
+        rows = self.session.scalars(query.order_by(Row.created_at.desc(), Row.id))
         return [_read(each) for each in rows]
 
     def of_identities(self, identity_ids: Iterable[str]) -> list[SignInSession]:
         """The sessions that began with one of these accounts at a trusted issuer."""
-        row = SignInSessionRow
-        parts = (
-            select(row).where(row.identity_id.in_(ids), ~HAS_ENDED)
-            for ids in in_parts(identity_ids)
-        )
-        return [_read(each) for query in parts for each in self.session.scalars(query)]
+        query = select(Row).where(~HAS_ENDED)
+        return [_read(each) for each in self.among(query, Row.identity_id, identity_ids)]
 
     def at_provider(
         self, issuer_id: str, subject: str | None, provider_session: str | None
     ) -> list[SignInSession]:
         """The sessions of an account at the trusted issuer, of a session there, or of both."""
-        row, identity = SignInSessionRow, IdentityRow
-        query = select(row).join(identity, identity.id == row.identity_id)
-        query = query.where(identity.issuer_id == issuer_id, ~HAS_ENDED)
+        query = select(Row).join(IdentityRow, IdentityRow.id == Row.identity_id)
+        query = query.where(IdentityRow.issuer_id == issuer_id, ~HAS_ENDED)
         if subject is not None:
-            query = query.where(identity.subject == subject)
+            query = query.where(IdentityRow.subject == subject)
         if provider_session is not None:
-            query = query.where(row.provider_session == provider_session)
+            query = query.where(Row.provider_session == provider_session)
         return [_read(each) for each in self.session.scalars(query)]
 
     def has_identity(self, identity_id: str, user_id: str) -> bool:
         """Whether the user still signs in with that account, and at that trusted issuer."""
         row, issuer = IdentityRow, TrustedIssuerRow
         is_theirs = and_(row.id == identity_id, row.user_id == user_id)
-        query = select(exists().where(is_theirs, row.issuer_id == issuer.id, ~issuer.disabled))
-        return self.session.scalars(query).one()
+        return self.has(is_theirs, row.issuer_id == issuer.id, ~issuer.disabled)
 
     def is_at(self, session: SignInSession, issuer_id: str) -> bool:
         """Whether the session began with an account at that trusted issuer."""
         row = IdentityRow
-        is_there = exists().where(row.id == session.identity_id, row.issuer_id == issuer_id)
-        return self.session.scalars(select(is_there)).one()
+        return self.has(row.id == session.identity_id, row.issuer_id == issuer_id)
 
     def replace(self, session: SignInSession, digest: bytes) -> bool:
         """Give the session a new cookie and new values; False if it has ended."""
-        row = SignInSessionRow
-        same = update(row).where(row.id == session.id, row.user_id == session.user_id, ~HAS_ENDED)
+        same = update(Row).where(Row.id == session.id, Row.user_id == session.user_id, ~HAS_ENDED)
         return rows_changed(self.session, same.values(**_columns(session), digest=digest)) == 1
 
     def note_use(self, session_id: str, now: datetime) -> None:
-        row = SignInSessionRow
-        self.session.execute(update(row).where(row.id == session_id).values(used_at=now))
+        self.session.execute(update(Row).where(Row.id == session_id).values(used_at=now))
 
     def delete(self, session_id: str) -> bool:
         """Whether there was one to delete."""
-        row = SignInSessionRow
-        return rows_changed(self.session, delete(row).where(row.id == session_id, ~HAS_ENDED)) == 1
+        return rows_changed(self.session, delete(Row).where(Row.id == session_id, ~HAS_ENDED)) == 1
 
     def is_user_unchanged(self, user_id: str, password_hash: str | None) -> bool:
         """Whether the user is enabled and has the same password, or still none."""
-        row = UserRow
-        same = row.password_hash.is_not_distinct_from(password_hash)
-        query = select(exists().where(row.id == user_id, same, row.disabled.is_(False)))
-        return self.session.scalars(query).one()
+        same = UserRow.password_hash.is_not_distinct_from(password_hash)
+        return self.has(UserRow.id == user_id, same, UserRow.disabled.is_(False))
 
     def delete_expired(self, lifetimes: Lifetimes, now: datetime) -> bool:
         """Delete some expired and some ended sessions; whether there may be more."""
-        row = SignInSessionRow
-        expired = or_(
-            row.used_at <= now - lifetimes.idle, row.created_at <= now - lifetimes.longest
-        )
-        queries = (select(row.id).where(expired), _sessions_of_feed())
+        idle, longest = now - lifetimes.idle, now - lifetimes.longest
+        expired = or_(Row.used_at <= idle, Row.created_at <= longest)
+        queries = (select(Row.id).where(expired), _sessions_of_feed())
         ids = [each for query in queries for each in self.session.scalars(query.limit(MAX_DELETED))]
         if ids:
-            self.session.execute(delete(row).where(row.id.in_(ids)))
+            self.session.execute(delete(Row).where(Row.id.in_(ids)))
         return len(ids) >= MAX_DELETED
 
     def _one(self, *which: Any) -> SignInSession | None:
-        query = select(SignInSessionRow).where(*which, ~HAS_ENDED)
-        row = self.session.scalars(query).one_or_none()
+        row = self.one(Row, *which, ~HAS_ENDED)
         return None if row is None else _read(row)
 
 
 def _sessions_of_feed() -> Any:
     """From the few entries of the feed to their sessions: an index finds those."""
-    row, entry = SignInSessionRow, RevokedPrincipalRow
-    of_user = (entry.kind == "sub") & (entry.id == row.user_id)
-    return select(row.id).join(entry, of_user).where(entry.families_before > row.change)
+    entry = RevokedPrincipalRow
+    of_user = (entry.kind == "sub") & (entry.id == Row.user_id)
+    return select(Row.id).join(entry, of_user).where(entry.families_before > Row.change)
 
 
 def _columns(session: SignInSession) -> dict[str, Any]:
     return {**dict(session), "methods": list(session.methods)}
 
 
-def _read(row: SignInSessionRow) -> SignInSession:
+def _read(row: Row) -> SignInSession:
     return as_model(SignInSession, row, methods=tuple(row.methods))

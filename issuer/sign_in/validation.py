@@ -76,23 +76,16 @@ class Validation:
         for name in ("client_id", "redirect_uri"):
             if names[name] > 1:
                 values = ", ".join(value for each, value in pairs if each == name)
-                return invalid_request(
-                    f"The parameter {name} is repeated.", name, values, section="RFC 6749 §3.1"
-                )
+                problem = f"The parameter {name} is repeated."
+                return invalid_request(problem, name, values, section="RFC 6749 §3.1")
             if name not in given:
-                return invalid_request(
-                    f"The parameter {name} is missing.", name, section="RFC 6749 §4.1.1"
-                )
-        client_id, redirect_uri = given["client_id"], given["redirect_uri"]
-        client = self._find_client(client_id)
+                problem = f"The parameter {name} is missing."
+                return invalid_request(problem, name, section="RFC 6749 §4.1.1")
+        client = self._find_client(given["client_id"])
         if client is None or client.disabled:
-            return invalid_request(
-                N_("The application is not known here."),
-                "client_id",
-                client_id,
-                section="RFC 6749 §4.1.2.1",
-            )
-        return redirect_problem(client, redirect_uri) or client
+            sentence, section = N_("The application is not known here."), "RFC 6749 §4.1.2.1"
+            return invalid_request(sentence, "client_id", given["client_id"], section=section)
+        return redirect_problem(client, given["redirect_uri"]) or client
 
     def _request(
         self, client: ClientRecord, redirect_uri: str, given: Mapping[str, str]
@@ -126,9 +119,8 @@ class Validation:
         except InvalidCredentials:
             hint = None  # perhaps its key was retired
         if hint is None or hint.client_id != client.client_id:
-            raise InvalidParameter(
-                "id_token_hint", "The client did not get this ID token.", ErrorCode.LOGIN_REQUIRED
-            )
+            problem = "The client did not get this ID token."
+            raise InvalidParameter("id_token_hint", problem, ErrorCode.LOGIN_REQUIRED)
         return hint.subject
 
     def _refusal(
@@ -170,10 +162,9 @@ def redirect_problem(client: ClientRecord, redirect_uri: str) -> RequestProblem 
 
 
 def may_redirect_unasked(client: ClientRecord, redirect_uri: str, prompt: Container[str]) -> bool:
-    """Whether an error may be sent to the client before a person has acted on a page of ours.
+    """Whether an error may be sent to the client before a person has acted on our page.
 
-    Not for clients that registered themselves (RFC 9700 §4.11.2), except where nobody may be
-    asked; and then not to an application, which would open by itself.
+    Of clients that registered themselves only with `prompt=none`, and not to an application.
     """
     if not client.is_self_registered:
         return True

@@ -32,7 +32,7 @@ from issuer.roles import Assignments
 from issuer.scopes import ISSUER_ADMIN
 from issuer.settings import Settings, is_loopback
 from issuer.sign_in.passkeys import why_not_offered
-from issuer.sign_in.provider_secrets import ProviderSecrets
+from issuer.sign_in.provider_request import ProviderSecrets
 from issuer.status.attention import NOTE, OK, PROBLEM, WARNING, Finding
 from issuer.status.concerns import PRINCIPALS, ending_soon
 from issuer.vocabulary import ADMIN_CLIENT, SigningAlgorithm

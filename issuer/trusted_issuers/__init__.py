@@ -1,7 +1,4 @@
-"""Trusted issuers: others whose tokens are accepted here, as those of a workload.
-
-Clients name them in their `trusts`.
-"""
+"""Trusted issuers: others whose tokens are accepted here. Clients name them in their `trusts`."""
 
 from issuer.trusted_issuers.trusted_issuer import (
     TRUSTED_ISSUER,

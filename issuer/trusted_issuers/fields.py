@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
-from issuer.federation.addresses import is_public
+from issuer.federation.fetching import is_public
 from issuer.fields.fields import without_repeats
 from issuer.fields.redirect_uris import LOOPBACK
 from issuer.vocabulary import SigningAlgorithm, TokenAlgorithm
@@ -36,6 +36,17 @@ _KEYS_SCHEMA = {
         )
     ],
 }
+
+
+def matching(pattern: re.Pattern[str], problem: str) -> AfterValidator:
+    """A validator of texts that match the pattern as a whole; the `problem` is of others."""
+
+    def check(text: str) -> str:
+        if not pattern.fullmatch(text):
+            raise ValueError(problem)
+        return text
+
+    return AfterValidator(check)
 
 
 def is_trust_domain(issuer: str) -> bool:
@@ -123,12 +134,6 @@ def _ca_certificate(text: str) -> str:
     return text
 
 
-def _typ(text: str) -> str:
-    if not _TYP.fullmatch(text):
-        raise ValueError("must be a type such as JWT or at+jwt (RFC 7515 §4.1.9)")
-    return text
-
-
 def _as_stored(algorithm: Any) -> Any:
     """`EdDSA` for its newer name `Ed25519` (RFC 9864): a key verifies tokens with either."""
     return TokenAlgorithm.EDDSA if algorithm == SigningAlgorithm.ED25519 else algorithm
@@ -136,7 +141,7 @@ def _as_stored(algorithm: Any) -> Any:
 
 IssuerUrl = Annotated[str, AfterValidator(_issuer)]
 KeySourceObject = Annotated[dict[str, Any], WithJsonSchema(_KEYS_SCHEMA)]
-TokenType = Annotated[str, AfterValidator(_typ)]
+TokenType = Annotated[str, matching(_TYP, "must be a type such as JWT or at+jwt (RFC 7515 §4.1.9)")]
 CaCertificate = Annotated[str, AfterValidator(_ca_certificate)]
 _Algorithm = Annotated[
     TokenAlgorithm,

@@ -25,8 +25,7 @@ class PeoplePreset:
 class WellKnownProvider:
     """A well-known provider. `metavar` is what tells its customers apart; `help` says more.
 
-    `issuer` is the `iss`, with the customer in the place of `{}`. `customer_claim` must have the
-    customer. `read` checks one, and raises `InvalidField`.
+    `issuer` has the customer for `{}`, `customer_claim` must have it. `read` checks one.
     """
 
     metavar: str

@@ -10,6 +10,7 @@ from issuer.fields.claims import require_portable
 from issuer.fields.fields import Fields, without_repeats
 from issuer.fields.ids import AudienceId, RoleName
 from issuer.resources.resource_type import Control, ItemText, Member
+from issuer.trusted_issuers.fields import matching
 
 MAX_MAPPED = 500
 _MAX_CLAIMS = 20
@@ -17,18 +18,6 @@ _MAX_CLAIM_BYTES = 2_048
 _VISIBLE = re.compile(r"[!-~]([ -~]{0,253}[!-~])?")
 _SCOPE = re.compile(r"[!#-\[\]-~]{1,255}")  # RFC 6749 §3.3
 _EVERYWHERE = "*"  # no audience has this id
-
-
-def _visible(text: str) -> str:
-    if not _VISIBLE.fullmatch(text):
-        raise ValueError("must have 1 to 255 ASCII characters, without a space at the ends")
-    return text
-
-
-def _scope(text: str) -> str:
-    if not _SCOPE.fullmatch(text):
-        raise ValueError("must have 1 to 255 characters of RFC 6749 §3.3")
-    return text
 
 
 def _group(text: str) -> str:
@@ -53,7 +42,10 @@ def _claims(claims: dict[str, Any]) -> dict[str, Any]:
     return claims
 
 
-Visible = Annotated[str, AfterValidator(_visible)]
+Visible = Annotated[
+    str, matching(_VISIBLE, "must have 1 to 255 ASCII characters, without a space at the ends")
+]
+_Scope = Annotated[str, matching(_SCOPE, "must have 1 to 255 characters of RFC 6749 §3.3")]
 
 
 class GroupRole(Fields):
@@ -113,7 +105,7 @@ class SignInFields(Fields):
         ),
     ] = None
     scopes: Annotated[
-        list[Annotated[str, AfterValidator(_scope)]],
+        list[_Scope],
         Field(min_length=1, max_length=50),
         AfterValidator(without_repeats),
         Member(

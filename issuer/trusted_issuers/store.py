@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Text, and_, cast, literal, select
 
-from issuer.database.store import Store, in_parts
+from issuer.database.store import Store
 from issuer.database.tables import (
     AudienceRow,
     ClientRow,
@@ -36,7 +36,6 @@ class TrustedIssuerStore(Store[TrustedIssuerRow]):
         return [row for row in self.session.scalars(query) if _name(row.trusts, issuer_id)]
 
     def ids_of_clients_of(self, issuer_id: str, limit: int) -> list[str]:
-        """The first by id of these clients."""
         columns = select(ClientRow.client_id, ClientRow.trusts).where(_may_name(issuer_id))
         # In parts: most of what follows the first ones is never read.
         query = columns.order_by(ClientRow.client_id).execution_options(yield_per=limit)
@@ -45,12 +44,7 @@ class TrustedIssuerStore(Store[TrustedIssuerRow]):
             return [*islice(named, limit)]
 
     def is_trusted_by(self, issuer_id: str, client_ids: Iterable[str]) -> bool:
-        """Whether one of the clients relies on it."""
-        parts = (
-            select(ClientRow.trusts).where(ClientRow.client_id.in_(ids))
-            for ids in in_parts(client_ids)
-        )
-        found = (trusts for query in parts for trusts in self.session.scalars(query))
+        found = self.among(select(ClientRow.trusts), ClientRow.client_id, client_ids)
         return any(_name(trusts, issuer_id) for trusts in found)
 
     def of_people(self) -> Sequence[TrustedIssuerRow]:
@@ -64,11 +58,8 @@ class TrustedIssuerStore(Store[TrustedIssuerRow]):
             raise UnknownReference("sign_in.roles", "role", mapping.role)
         if mapping.audience and self.session.get(AudienceRow, mapping.audience) is None:
             raise UnknownReference("sign_in.roles", "audience", mapping.audience)
-        self.session.add(
-            ProviderRoleRow(
-                issuer_id=issuer_id, group=mapping.group, role=role, audience_id=mapping.audience
-            )
-        )
+        given = {"issuer_id": issuer_id, "group": mapping.group, "audience_id": mapping.audience}
+        self.session.add(ProviderRoleRow(role=role, **given))
 
     def scopes_of_roles(self, names: Iterable[str]) -> list[str]:
         query = select(RoleRow.scopes).where(RoleRow.name.in_([*names]))

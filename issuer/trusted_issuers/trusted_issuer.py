@@ -8,19 +8,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from issuer.fields.fields import Fields, Version
 from issuer.fields.ids import RoleName
 from issuer.resources.resource_type import DISABLED, Control, Member, ResourceType
-from issuer.trusted_issuers.fields import (
-    ALGORITHM_NAMES,
-    KINDS,
-    PEOPLE,
-    CaCertificate,
-    IssuerUrl,
-    KeySourceObject,
-    Kinds,
-    TokenAlgorithms,
-    TokenType,
-    check_keys,
-    is_trust_domain,
-)
+from issuer.trusted_issuers import fields
 from issuer.trusted_issuers.sign_in import SignInFields
 from issuer.vocabulary import TokenAlgorithm
 
@@ -46,7 +34,7 @@ class TrustedIssuerFields(Fields):
         ),
     ]
     issuer: Annotated[
-        IssuerUrl,
+        fields.IssuerUrl,
         Member(
             label="Issuer",
             help="The iss of its tokens: an https URL, or spiffe:// and a trust domain.",
@@ -55,20 +43,20 @@ class TrustedIssuerFields(Fields):
         ),
     ]
     algorithms: Annotated[
-        TokenAlgorithms,
+        fields.TokenAlgorithms,
         Member(
             label="Algorithms of its tokens",
-            help=f"An algorithm of its tokens: {', '.join(ALGORITHM_NAMES)}. Repeatable. Default:"
-            " RS256, and with --discovery what its metadata names for ID tokens.",
+            help=f"An algorithm of its tokens: {', '.join(fields.ALGORITHM_NAMES)}. Repeatable."
+            " Default: RS256, and with --discovery what its metadata names for ID tokens.",
             control=Control.CHOICES,
-            values=ALGORITHM_NAMES,
+            values=fields.ALGORITHM_NAMES,
             option="--algorithm",
             metavar="ALG",
         ),
     ] = [TokenAlgorithm.RS256]
-    keys: KeySourceObject
+    keys: fields.KeySourceObject
     ca_certificate: Annotated[
-        CaCertificate | None,
+        fields.CaCertificate | None,
         Member(
             label="CA certificates",
             help="CA certificates in PEM for its server, instead of those of the system; '' for"
@@ -79,7 +67,7 @@ class TrustedIssuerFields(Fields):
         ),
     ] = None
     typ: Annotated[
-        TokenType | None,
+        fields.TokenType | None,
         Member(
             label="Type of its tokens",
             help="The typ that its tokens must have in their header, such as JWT; '' for any but"
@@ -90,12 +78,12 @@ class TrustedIssuerFields(Fields):
         ),
     ] = None
     kinds: Annotated[
-        Kinds,
+        fields.Kinds,
         Member(
             label="What its tokens are for",
-            help=f"What its tokens are for: {' or '.join(KINDS)}. Repeatable.",
+            help=f"What its tokens are for: {' or '.join(fields.KINDS)}. Repeatable.",
             control=Control.CHOICES,
-            values=KINDS,
+            values=fields.KINDS,
             option="--kind",
             metavar="KIND",
         ),
@@ -112,34 +100,24 @@ class TrustedIssuerFields(Fields):
     ] = False
     disabled: Annotated[bool, DISABLED] = False
 
-    @field_validator("algorithms")
+    @field_validator("algorithms", "typ", "kinds")
     @classmethod
-    def _fit_svids(
-        cls, algorithms: list[TokenAlgorithm], info: ValidationInfo
-    ) -> list[TokenAlgorithm]:
-        if is_trust_domain(info.data.get("issuer", "")) and TokenAlgorithm.EDDSA in algorithms:
-            raise ValueError("may not hold EdDSA, which no JWT-SVID has (SPIFFE JWT-SVID §2.1)")
-        return algorithms
-
-    @field_validator("typ")
-    @classmethod
-    def _fits_svids(cls, typ: str | None, info: ValidationInfo) -> str | None:
-        of_domain = is_trust_domain(info.data.get("issuer", ""))
-        if of_domain and typ is not None and typ.lower() not in {"jwt", "jose"}:
-            raise ValueError("must be JWT or JOSE, as of JWT-SVIDs (SPIFFE JWT-SVID §2.3)")
-        return typ
-
-    @field_validator("kinds")
-    @classmethod
-    def _fit_a_domain(cls, kinds: list[str], info: ValidationInfo) -> list[str]:
-        if PEOPLE in kinds and is_trust_domain(info.data.get("issuer", "")):
-            raise ValueError("may not hold people: nobody signs in at a trust domain")
-        return kinds
+    def _fits_a_trust_domain(cls, value: Any, info: ValidationInfo) -> Any:
+        if not fields.is_trust_domain(info.data.get("issuer", "")):
+            return value
+        match info.field_name:
+            case "algorithms" if TokenAlgorithm.EDDSA in value:
+                raise ValueError("may not hold EdDSA, which no JWT-SVID has (SPIFFE JWT-SVID §2.1)")
+            case "typ" if value is not None and value.lower() not in {"jwt", "jose"}:
+                raise ValueError("must be JWT or JOSE, as of JWT-SVIDs (SPIFFE JWT-SVID §2.3)")
+            case "kinds" if fields.PEOPLE in value:
+                raise ValueError("may not hold people: nobody signs in at a trust domain")
+        return value
 
     @field_validator("sign_in")
     @classmethod
     def _fits_kinds(cls, sign_in: SignInFields | None, info: ValidationInfo) -> SignInFields | None:
-        if "kinds" in info.data and (sign_in is None) is (PEOPLE in info.data["kinds"]):
+        if "kinds" in info.data and (sign_in is None) is (fields.PEOPLE in info.data["kinds"]):
             raise ValueError("belongs to the kind people: give both or neither")
         return sign_in
 
@@ -148,7 +126,7 @@ class TrustedIssuerFields(Fields):
     def _fit_the_issuer(cls, keys: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
         if not {"issuer", "algorithms"} <= info.data.keys():
             return keys  # these are wrong themselves
-        return check_keys(keys, info.data["issuer"], info.data["algorithms"])
+        return fields.check_keys(keys, info.data["issuer"], info.data["algorithms"])
 
 
 class TrustedIssuerResource(TrustedIssuerFields):

@@ -13,7 +13,7 @@ from issuer.resources import Collection, Transaction
 from issuer.scopes import parse
 from issuer.sign_in.identities import Identities
 from issuer.sign_in.identities_store import IdentityStore
-from issuer.sign_in.provider_secrets import ProviderSecrets
+from issuer.sign_in.provider_request import ProviderSecrets
 from issuer.trusted_issuers.fields import names_private_address
 from issuer.trusted_issuers.sign_in import GroupRole, SignInFields
 from issuer.trusted_issuers.store import TrustedIssuerStore
@@ -56,10 +56,9 @@ class TrustedIssuers(Collection[TrustedIssuerRow, TrustedIssuerFields, TrustedIs
         self._secrets = secrets
 
     def find_by_url(self, issuer: str, *, create: bool = True) -> TrustedIssuerFields:
-        """The one for this `iss`; `InvalidField` if it is not evident which that is.
+        """The one for this `iss`; `NotFound`, or `InvalidField` if it is not evident which.
 
-        Those of GitHub and GitLab are created if they are missing, or only described unless
-        `create`; `NotFound` for another one.
+        Those of GitHub and GitLab are created if missing; only described unless `create`.
         """
         if stored := self._store.with_issuer(issuer, _MAX_NAMED):
             _require_evident(stored)
@@ -181,12 +180,8 @@ class TrustedIssuers(Collection[TrustedIssuerRow, TrustedIssuerFields, TrustedIs
         stored = self._stored_roles(row.id)
         new = [each for each in roles if each not in stored]
         self._require_named_here(new)
-        losing = {
-            user
-            for mapping, row in stored.items()
-            if mapping not in roles
-            for user in self._store.remove_role(row)
-        }
+        lost = [row for mapping, row in stored.items() if mapping not in roles]
+        losing = {user for row in lost for user in self._store.remove_role(row)}
         for mapping in new:
             self._store.add_role(row.id, mapping)
         self._session.flush()
@@ -202,18 +197,13 @@ class TrustedIssuers(Collection[TrustedIssuerRow, TrustedIssuerFields, TrustedIs
         }
 
     def _require_named_here(self, roles: Sequence[GroupRole]) -> None:
-        """`InvalidField` unless a role with rights at the issuer names its audience.
-
-        One that got them since it was mapped does not count here, and is no obstacle.
-        """
+        """`InvalidField` unless a role with rights at the issuer names its audience."""
         own = self._authority.own_audience
         elsewhere = [each for each in roles if each.audience != own]
         scopes = self._store.scopes_of_roles({each.role for each in elsewhere})
         if any(parse(scope).is_of_issuer for scope in scopes):
-            raise InvalidField(
-                "sign_in.roles",
-                f"a role has scopes of the issuer itself: it must name the audience {own}",
-            )
+            problem = f"a role has scopes of the issuer itself: it must name the audience {own}"
+            raise InvalidField("sign_in.roles", problem)
 
     def _require_reachable(self, member: str, url: str, fields: TrustedIssuerFields) -> None:
         """`InvalidField` if the URL will be fetched from where nothing may be fetched."""

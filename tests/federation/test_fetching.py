@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from issuer.federation import Fetcher, FetchRefused
-from issuer.federation.addresses import is_public
-from issuer.federation.fetching import MAX_BYTES, HttpAnswer
+from issuer.federation.fetching import MAX_BYTES, HttpAnswer, is_public
 from tests.federation.tls_server import HOST, Handler, TlsServer, answer, tls_server
 from tests.rows import rows
 

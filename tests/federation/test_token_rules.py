@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from issuer.federation.public_keys import InvalidToken
-from issuer.federation.token_rules import required_iat, required_jti, valid_until
+from issuer.federation.public_keys import InvalidToken, required_iat, required_jti, valid_until
 from tests.rows import rows
 
 NOW = datetime(2026, 11, 25, 8, tzinfo=UTC)
