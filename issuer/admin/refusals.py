@@ -19,9 +19,11 @@ from issuer.admin.problems import (
     is_of_admin_api,
     shortened,
 )
-from issuer.authority import MembersNotKept, NotKept
+from issuer.authority import NotKept
+from issuer.authority.credentials import MembersNotKept
 from issuer.fields.fields import in_words
 from issuer.http.middleware import server_error
+from issuer.manifest.problems import spell
 from issuer.scopes import InvalidScope, ScopeNotCovered
 
 _NOT_FOUND = 404
@@ -93,7 +95,7 @@ def problem_of(error: errors.IssuerError) -> ProblemRaised:  # noqa: PLR0911 - o
         case manifest.InvalidManifest():
             shown = [
                 {
-                    "field": manifest.spell(each.path) or "body",
+                    "field": spell(each.path) or "body",
                     "message": each.message,
                     "line": each.line,
                 }

@@ -15,8 +15,10 @@ from issuer.composition import Access
 from issuer.fields.networks import network_of
 from issuer.sign_in import operations as sign_in
 from issuer.token_exchange import operations as delegations
-from issuer.users import USER, NewPassword, PasswordFields, check_policy
+from issuer.users import USER, NewPassword
 from issuer.users.operations import OPERATIONS
+from issuer.users.passwords import check_policy
+from issuer.users.user import PasswordFields
 
 router = collection_router(
     USER,

@@ -6,23 +6,6 @@ gets such rights, what others gave ends or is confirmed.
 """
 
 from issuer.authority.authority import Authority
-from issuer.authority.credentials import (
-    CredentialsNotKept,
-    GivenCredential,
-    GivenMember,
-    Grantor,
-    MembersNotKept,
-    NotKept,
-)
-from issuer.authority.new_privileges import NewPrivileges
+from issuer.authority.credentials import GivenCredential, GivenMember, Grantor, NotKept
 
-__all__ = [
-    "Authority",
-    "CredentialsNotKept",
-    "GivenCredential",
-    "GivenMember",
-    "Grantor",
-    "MembersNotKept",
-    "NewPrivileges",
-    "NotKept",
-]
+__all__ = ["Authority", "GivenCredential", "GivenMember", "Grantor", "NotKept"]

@@ -1,19 +1,19 @@
 """The rules that keep rights at the issuer itself with `issuer:admin`."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 from issuer.audit import Actor
 from issuer.authority.credentials import Grantor
 from issuer.authority.store import AuthorityStore, PrivilegeSnapshot
-from issuer.clock import Clock
-from issuer.database import Session
 from issuer.errors import Forbidden, NotAllowed
 from issuer.fields.ids import fold_id
 from issuer.scopes import ISSUER_ADMIN, covers, parse
 from issuer.vocabulary import GivenAs, GrantType
 
 
+@dataclass(eq=False, repr=False)
 class Authority(AuthorityStore):
     """What the caller may change at the issuer itself, within one transaction.
 
@@ -22,20 +22,11 @@ class Authority(AuthorityStore):
     without a browser.
     """
 
-    def __init__(
-        self,
-        session: Session,
-        clock: Clock,
-        own_audience: str,
-        held: Iterable[str],
-        actor: Actor,
-        *,
-        users_sign_in: bool,
-    ) -> None:
-        super().__init__(session, clock, own_audience, users_sign_in=users_sign_in)
-        self._held = frozenset(held)
+    _held: frozenset[str]
+    _actor: Actor
+
+    def __post_init__(self) -> None:
         self._unused: frozenset[str] = frozenset()
-        self._actor = actor
         self._had_admin: bool | None = None
         self._before: PrivilegeSnapshot | None = None
         self._created: set[str] = set()
@@ -69,21 +60,15 @@ class Authority(AuthorityStore):
         self._created.add(fold_id(principal_id))
 
     def is_created(self, principal_id: str) -> bool:
-        """Whether this transaction created it."""
         return fold_id(principal_id) in self._created
 
     def newly_privileged(self) -> PrivilegeSnapshot:
-        """Who got rights at the issuer in this transaction, since the last call.
-
-        Every way to get them passes through `watch_privileges`: without it, nobody did.
-        """
+        """Who got rights at the issuer since the last call; each way passes `watch_privileges`."""
         if self._before is None:
             return PrivilegeSnapshot(frozenset(), frozenset())
         before, self._before = self._before, self.privilege_snapshot()
-        return PrivilegeSnapshot(
-            self._before.holders - before.holders,
-            self._before.trusted_issuers - before.trusted_issuers,
-        )
+        issuers = self._before.trusted_issuers - before.trusted_issuers
+        return PrivilegeSnapshot(self._before.holders - before.holders, issuers)
 
     def holds(self, scope: str) -> bool:
         """Whether a held scope covers this one."""
@@ -101,10 +86,7 @@ class Authority(AuthorityStore):
         self._held = self._still_held(self._actor.id, self._held)
 
     def note_unused_scopes(self, scopes: Iterable[str]) -> None:
-        """Call with scopes that the caller holds and may not use now.
-
-        They allow nothing, and count in `grantor` unless the caller has lost them.
-        """
+        """Call with scopes held but not usable now: they count in `grantor`, and allow nothing."""
         if self._actor.id is not None:
             self._unused = self._still_held(self._actor.id, scopes)
 
@@ -119,17 +101,12 @@ class Authority(AuthorityStore):
         scopes: Iterable[str] = (),
         audiences: Iterable[str] = (),
     ) -> None:
-        """Call before a change, with the scopes and audiences before and after it.
-
-        `Forbidden` if they hold or grant rights at the issuer and the caller is no admin.
-        """
+        """Call before a change, with scopes and audiences before and after; `Forbidden`."""
         affected = [*scopes]
         if principal is not None:
             affected += self.scopes_by_role(fold_id(principal))
-        concerns_issuer = self._own in audiences or any(
-            parse(scope).is_of_issuer for scope in affected
-        )
-        if concerns_issuer:
+        are_of_issuer = any(parse(scope).is_of_issuer for scope in affected)
+        if self.own_audience in audiences or are_of_issuer:
             self.authorize_privileged_change()
 
     def authorize_privileged_change(self) -> None:
@@ -140,8 +117,7 @@ class Authority(AuthorityStore):
     def watch_privileges(self) -> None:
         """Call before a change by which somebody may get rights at the issuer.
 
-        `authorize_privileged_change` calls it. So does a change that an administrator has allowed
-        beforehand, such as a sign-in by which a trusted issuer gives rights.
+        `authorize_privileged_change` does. A sign-in was allowed beforehand.
         """
         if self._had_admin is None:
             self._had_admin = self.has_admin()
@@ -150,10 +126,7 @@ class Authority(AuthorityStore):
     def would_lose_admin(
         self, clients: Mapping[str, Iterable[GrantType]], users: Iterable[str], *, usable: set[str]
     ) -> bool:
-        """Whether `check_invariants` would fail if only these clients and users were admins.
-
-        Clients by id, with their grant types; those that are `usable` have keys or get a secret.
-        """
+        """Whether no admin is left but these; `usable` clients have keys or get a secret."""
         if not self.has_admin():
             return False
         can_authenticate = self.with_lasting_secret(clients) | usable
@@ -161,7 +134,7 @@ class Authority(AuthorityStore):
         if GrantType.CLIENT_CREDENTIALS in grants:
             return False
         in_browser = GrantType.AUTHORIZATION_CODE in grants or self.has_client_for_browsers()
-        with_password = self._users_sign_in and GrantType.PASSWORD in grants
+        with_password = self.users_sign_in and GrantType.PASSWORD in grants
         signing_in = in_browser or with_password
         return not (signing_in and self.who_can_sign_in(users, in_browser=in_browser))
 

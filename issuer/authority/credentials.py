@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from issuer.database.tables import ClientRow
 from issuer.errors import NotAllowed
@@ -77,12 +77,15 @@ def member_key(user_id: str) -> str:
 class NotKept(NotAllowed):
     """Rights at the issuer would begin with what others `given`, which nobody has confirmed."""
 
-    def __init__(self, before: str, given: Iterable[Any], after: str) -> None:
+    before: ClassVar[str]
+    after: ClassVar[str]
+
+    def __init__(self, given: Iterable[Any]) -> None:
         self.given = [*given]
         named = ", ".join(map(str, self.given[:_MAX_NAMED]))
         if (more := len(self.given) - _MAX_NAMED) > 0:
             named += f" and {more} more"
-        super().__init__(f"{before}: {named}. {after}")
+        super().__init__(f"{self.before}: {named}. {self.after}")
 
     def as_members(self) -> list[dict[str, Any]]:
         """The credentials as JSON values."""
@@ -92,25 +95,21 @@ class NotKept(NotAllowed):
 class CredentialsNotKept(NotKept):
     """Clients would begin to hold rights at the issuer with credentials that others gave."""
 
-    def __init__(self, credentials: Iterable[GivenCredential]) -> None:
-        super().__init__(
-            "This gives rights at the issuer to clients with credentials that were given without"
-            " issuer:admin",
-            credentials,
-            "Replace them, or confirm each by its id (keep_credentials, --keep-credentials).",
-        )
+    before = (
+        "This gives rights at the issuer to clients with credentials that were given without"
+        " issuer:admin"
+    )
+    after = "Replace them, or confirm each by its id (keep_credentials, --keep-credentials)."
 
 
 class MembersNotKept(NotKept):
     """A group would begin to hold rights at the issuer with members whom others added."""
 
-    def __init__(self, members: Iterable[GivenMember]) -> None:
-        super().__init__(
-            "This gives rights at the issuer to members of a group whom somebody without"
-            " issuer:admin added",
-            members,
-            "Remove them, or confirm each by the id of the user (keep_members, --keep-members).",
-        )
+    before = (
+        "This gives rights at the issuer to members of a group whom somebody without issuer:admin"
+        " added"
+    )
+    after = "Remove them, or confirm each by the id of the user (keep_members, --keep-members)."
 
 
 def not_of_admins(client: ClientRow) -> list[GivenCredential]:

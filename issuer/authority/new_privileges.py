@@ -1,8 +1,7 @@
 """What ends where a user or a client gets rights at the issuer.
 
-Whoever prepared an account or a client before it got rights here must not have them afterwards:
-what could act as it and was given without `issuer:admin` ends in the transaction that gives the
-rights, or is confirmed by id.
+Whoever prepared an account or a client before must not have them afterwards: what could act as it
+and was given without `issuer:admin` ends with the change, or is confirmed by id.
 """
 
 from collections.abc import Collection, Iterable
@@ -38,17 +37,13 @@ class NewPrivileges:
         self.warnings: list[str] = []
 
     def keep(self, credential_ids: Iterable[str], members: Iterable[str] = ()) -> None:
-        """Confirm credentials of clients that others gave, and users whom others put into groups.
-
-        By the ids of the credentials, and of the users.
-        """
+        """Confirm, by id, credentials of clients that others gave and users in groups."""
         self._kept |= {*credential_ids, *map(member_key, members)}
 
     def check_invariants(self) -> None:
-        """Call at the end of the transaction, and before it where what follows depends on it.
+        """Call at the end of the transaction, and before what follows depends on it.
 
-        `CredentialsNotKept` names the credentials of clients that were not confirmed,
-        `MembersNotKept` the members of groups.
+        `CredentialsNotKept` or `MembersNotKept` names what was not confirmed.
         """
         new = self._authority.newly_privileged()
         self._check_members(new.holders)

@@ -1,12 +1,11 @@
 """Holders of rights at the issuer itself, in SQL."""
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import (
     ColumnElement,
-    CompoundSelect,
     Select,
     Text,
     and_,
@@ -59,6 +58,7 @@ class PrivilegeSnapshot:
     trusted_issuers: frozenset[str]
 
 
+@dataclass(eq=False, repr=False)
 class AuthorityStore:
     """Questions about the issuer's own audience, within one transaction.
 
@@ -66,29 +66,19 @@ class AuthorityStore:
     whoever gets them again did not lose the protection meanwhile, whatever the clocks say.
     """
 
-    def __init__(
-        self, session: Session, clock: Clock, own_audience: str, *, users_sign_in: bool
-    ) -> None:
-        self._session = session
-        self._clock = clock
-        self._own = own_audience
-        self._users_sign_in = users_sign_in
-
-    @property
-    def own_audience(self) -> str:
-        """The id of the issuer's own audience: `ISSUER_URL`."""
-        return self._own
+    _session: Session
+    _clock: Clock
+    own_audience: str  # its id: `ISSUER_URL`
+    users_sign_in: bool = field(kw_only=True)
 
     def scopes_by_role(self, folded_id: str, *which: ColumnElement[bool]) -> list[str]:
-        """Every scope the principal has through roles that count at the issuer.
-
-        Of assignments only of those that fulfil all conditions `which`.
-        """
+        """Scopes by roles that count at the issuer; of assignments those that fulfil `which`."""
+        groups = select(GroupRow.folded_id).select_from(IN_GROUPS)
+        of_member = groups.where(UserRow.folded_id == folded_id)
+        principals = union_all(select(literal(folded_id)), of_member)
         names = union_all(
             select(AssignmentRow.role_name).where(
-                AssignmentRow.folded_id.in_(_with_its_groups(folded_id)),
-                self._counts_here(),
-                *which,
+                AssignmentRow.folded_id.in_(principals), self._counts_here(), *which
             ),
             self._people_here(ProviderRoleRow.role_name).where(UserRow.folded_id == folded_id),
         )
@@ -96,16 +86,13 @@ class AuthorityStore:
         return [scope for role in roles for scope in role.scopes]
 
     def scopes_held(self, principal_id: str, since: datetime | None = None) -> frozenset[str]:
-        """The scopes at the issuer that the principal can use now.
-
-        It must be as old as `since`.
-        """
+        """The scopes at the issuer that the principal, as old as `since`, can use now."""
         row = self._session.get(UserRow, principal_id) or self._session.get(ClientRow, principal_id)
         if row is None or row.disabled or (since is not None and row.created_at > since):
             return frozenset()
         now, direct = self._clock(), list[str]()
         if isinstance(row, ClientRow):
-            if self._own not in {each.audience_id for each in row.audiences}:
+            if self.own_audience not in {each.audience_id for each in row.audiences}:
                 return frozenset()
             direct, _ = row.live_scopes(now)
         held = [*direct, *self.scopes_by_role(fold_id(principal_id), is_live(now))]
@@ -125,32 +112,27 @@ class AuthorityStore:
     def has_admin(self) -> bool:
         """Whether some client or user can get a token with `issuer:admin` at any later time.
 
-        Rights that end and secrets that expire do not count: after the last one, no admin could
-        give others.
+        Nothing that ends or expires counts: after the last one, no admin could give others.
         """
         admins = self._admin_clients()
         if any(GrantType.CLIENT_CREDENTIALS in client.grant_types for client in admins):
             return True
-        with_password = self._users_sign_in and any(
-            GrantType.PASSWORD in client.grant_types for client in admins
-        )
+        by_password = any(GrantType.PASSWORD in client.grant_types for client in admins)
+        with_password = self.users_sign_in and by_password
         in_browser = self.has_client_for_browsers(admins)
         return (with_password or in_browser) and self._has_admin_user(in_browser=in_browser)
 
     def has_client_for_browsers(self, admins: Iterable[ClientRow] = ()) -> bool:
-        """Whether a user with `issuer:admin` can use it through a client in the browser.
-
-        Through one of the `admins`, or one that gives its users all that they hold.
-        """
+        """Whether users can use `issuer:admin` by one of the `admins`, or one of all rights."""
         query = self._clients_here().where(ClientRow.user_rights == UserRights.ALL)
         clients = [*admins, *self._session.scalars(query)]
         return any(GrantType.AUTHORIZATION_CODE in client.grant_types for client in clients)
 
     def with_lasting_secret(self, client_ids: Iterable[str]) -> set[str]:
         """The clients among these with a secret that does not expire."""
-        query = select(ClientSecretRow.client_id).where(
-            ClientSecretRow.client_id.in_(list(client_ids)), ClientSecretRow.expires_at.is_(None)
-        )
+        row = ClientSecretRow
+        lasting = (row.client_id.in_(list(client_ids)), row.expires_at.is_(None))
+        query = select(row.client_id).where(*lasting)
         return set(self._session.scalars(query))
 
     def who_can_sign_in(self, user_ids: Iterable[str], *, in_browser: bool) -> set[str]:
@@ -161,10 +143,8 @@ class AuthorityStore:
     def _admin_clients(self) -> list[ClientRow]:
         """Enabled clients with lasting `issuer:admin` here, which can authenticate at any time."""
         ends = ClientRow.scope_expiries.any(ClientScopeExpiryRow.scope == ISSUER_ADMIN)
-        holds_admin = or_(
-            and_(_names_admin(ClientRow.scopes), ~ends),
-            ClientRow.folded_id.in_(self._holders_of_admin_roles(LASTS)),
-        )
+        holds_role = ClientRow.folded_id.in_(self._holders_of_admin_roles(LASTS))
+        holds_admin = or_(and_(_names_admin(ClientRow.scopes), ~ends), holds_role)
         return list(self._session.scalars(self._clients_here().where(holds_admin)))
 
     def _clients_here(self) -> Select[ClientRow]:
@@ -172,7 +152,9 @@ class AuthorityStore:
         return (
             select(ClientRow)
             .join(ClientAudienceRow, ClientAudienceRow.client_id == ClientRow.client_id)
-            .where(ClientAudienceRow.audience_id == self._own, ClientRow.disabled.is_(False))
+            .where(
+                ClientAudienceRow.audience_id == self.own_audience, ClientRow.disabled.is_(False)
+            )
             .where(
                 or_(
                     ClientRow.token_endpoint_auth_method == AuthMethod.NONE,
@@ -230,21 +212,16 @@ class AuthorityStore:
 
     def _people_here(self, column: InstrumentedAttribute[str]) -> Select[str]:
         """A column of people and the roles that trusted issuers give them at the issuer itself."""
-        return (
-            select(column)
-            .select_from(THROUGH_ISSUERS)
-            .where(ProviderRoleRow.audience_id == self._own)
-        )
+        people = select(column).select_from(THROUGH_ISSUERS)
+        return people.where(ProviderRoleRow.audience_id == self.own_audience)
 
     def privileged(self) -> Privileged:
-        """Found from the few roles, assignments and audiences that give rights here.
-
-        Only the scopes of clients are read one by one.
-        """
+        """Found from the few roles, assignments and audiences that give rights here."""
         roles = self._roles(_names_any(RoleRow.scopes))
         columns = select(AssignmentRow.folded_id, AssignmentRow.audience_id)
         assigned = self._session.execute(columns.where(AssignmentRow.role_name.in_(roles))).all()
-        holders = {row.folded_id for row in assigned if row.audience_id in {None, self._own}}
+        here = {None, self.own_audience}
+        holders = {row.folded_id for row in assigned if row.audience_id in here}
         mapped = select(ProviderRoleRow.audience_id).where(ProviderRoleRow.role_name.in_(roles))
         audiences = {row.audience_id for row in assigned} | {*self._session.scalars(mapped)}
         return Privileged(self._clients_among(holders), frozenset(filter(None, audiences)))
@@ -252,31 +229,19 @@ class AuthorityStore:
     def _clients_among(self, holders: Collection[str]) -> frozenset[str]:
         """Clients among the holders, and clients with scopes of their own or this audience."""
         ids = select(ClientRow.client_id)
-        may_request = select(ClientAudienceRow.client_id).where(
-            ClientAudienceRow.audience_id == self._own
-        )
+        at = ClientAudienceRow
+        may_request = select(at.client_id).where(at.audience_id == self.own_audience)
         queries = [ids.where(_names_any(ClientRow.scopes)), may_request]
         queries += [ids.where(ClientRow.folded_id.in_(part)) for part in in_parts(holders)]
         return frozenset(each for query in queries for each in self._session.scalars(query))
 
     def _counts_here(self) -> ColumnElement[bool]:
         """By no index of audiences: a million may hold a role everywhere."""
-        return func.coalesce(AssignmentRow.audience_id, self._own) == self._own
-
-
-def _with_its_groups(folded_id: str) -> CompoundSelect[str]:
-    """The principal, and the groups of which it is a member."""
-    return union_all(
-        select(literal(folded_id)),
-        select(GroupRow.folded_id).select_from(IN_GROUPS).where(UserRow.folded_id == folded_id),
-    )
+        return func.coalesce(AssignmentRow.audience_id, self.own_audience) == self.own_audience
 
 
 def _signs_in(in_browser: bool) -> ColumnElement[bool]:
-    """With a password; in a browser a passkey is enough, and elsewhere a second factor is no use.
-
-    The password grant refuses users with a second factor.
-    """
+    """With a password (but the grant refuses a second factor); in a browser also a passkey."""
     passkey = select(PasskeyRow.id).where(PasskeyRow.user_id == UserRow.id).exists()
     if in_browser:
         return or_(UserRow.password_hash.is_not(None), passkey)
@@ -289,8 +254,5 @@ def _names_admin(scopes: InstrumentedAttribute[list[str]]) -> ColumnElement[bool
 
 
 def _names_any(scopes: InstrumentedAttribute[list[str]]) -> ColumnElement[bool]:
-    """Whether one is of the issuer itself: names that begin so are reserved.
-
-    Without a parameter, so that the index of such clients serves it.
-    """
+    """Whether one is of the issuer. Without a parameter, so that the index serves it."""
     return cast(scopes, Text).like(literal('%"issuer:%', literal_execute=True))

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from issuer.audiences import Audiences
 from issuer.audit import Actor
 from issuer.audit.audit_log_store import AuditLog
-from issuer.authority import Authority, NewPrivileges
+from issuer.authority import Authority
+from issuer.authority.new_privileges import NewPrivileges
 from issuer.clients import Clients, Registrations
 from issuer.clients.rotation import Rotations
 from issuer.composition.foundation import Foundation
@@ -76,7 +77,7 @@ class UnitOfWork:
             session,
             clock,
             settings.url,
-            held,
+            frozenset(held),
             actor,
             users_sign_in=settings.users_sign_in_with_password,
         )

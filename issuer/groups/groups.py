@@ -43,7 +43,6 @@ class Groups(Principals[GroupRow, GroupFields, Group]):
         return self.get_by_name(id_or_name)
 
     def get_by_name(self, name: str) -> Group:
-        """The group of that name, in any case."""
         if (row := self._store.find_by_name(name)) is None:
             raise NotFound("group", name)
         return self._model(row)
@@ -53,7 +52,6 @@ class Groups(Principals[GroupRow, GroupFields, Group]):
         return list(self._store.names(first, limit))
 
     def of_user(self, user_id: str) -> list[Group]:
-        """The groups of a user, in order of name."""
         return [self._model(row) for row in self._store.of_user(user_id)]
 
     def members(self, group_id: str, after: str | None, limit: int) -> list[GroupMember]:
@@ -70,7 +68,6 @@ class Groups(Principals[GroupRow, GroupFields, Group]):
         return GroupMember(user_id=row.id, username=row.username)
 
     def member_ids(self, group_id: str) -> set[str]:
-        """The ids of all members."""
         self._store.get(group_id)
         return {*self._store.member_ids(group_id)}
 
@@ -121,9 +118,8 @@ class Groups(Principals[GroupRow, GroupFields, Group]):
             raise NotAllowed(f"The user {full} is in {MAX_GROUPS:,} groups, the most there may be.")
         grantor = self._authority.grantor
         given = {"given_by": grantor.by, "given_as": grantor.given_as, "given_at": self._clock()}
-        self._session.add_all(
-            GroupMemberRow(group_id=group_id, user_id=each, **given) for each in new
-        )
+        rows = [GroupMemberRow(group_id=group_id, user_id=each, **given) for each in new]
+        self._session.add_all(rows)
         if new:
             self._store.changed(row, self._clock())
         for each in new:
@@ -143,10 +139,7 @@ class Groups(Principals[GroupRow, GroupFields, Group]):
             self._note("member_removed", group_id, user_id=each, **left_valid)
 
     def set_members(self, group_id: str, user_ids: Collection[str]) -> None:
-        """Add and remove users, so that these are the members.
-
-        `Forbidden` also where nothing changes.
-        """
+        """Add and remove users, so that these are the members; may be `Forbidden` in any case."""
         self._row_to_change(group_id)
         before, after = self.member_ids(group_id), {*user_ids}
         if gone := before - after:

@@ -15,8 +15,6 @@ REVOKED = "The access tokens that members have now are revoked; their applicatio
 
 
 class GroupWork(Protocol):
-    """What these use of a unit of work."""
-
     @property
     def assignments(self) -> Assignments: ...
     @property
@@ -78,13 +76,11 @@ def _removing(work: GroupWork, about: About) -> OperationQuestion:
 def _shift_in_words(points: Sequence[str], verb: str) -> str:
     if points:
         return f"This is what they {verb} by it:"
-    return (
-        f"They {verb} the roles of the group, and what these give that they do not hold otherwise."
-    )
+    rest = "and what these give that they do not hold otherwise."
+    return f"They {verb} the roles of the group, {rest}"
 
 
 def _require_members(work: GroupWork, group_id: str, user_ids: Sequence[str]) -> None:
-    """`NotFound` names the first that is none."""
     for user_id in user_ids:
         work.groups.member(group_id, user_id)
 

@@ -6,7 +6,8 @@ from sqlalchemy import bindparam, func, select
 
 from issuer.database.conditions import Attribute, Condition, FilteredStore
 from issuer.database.store import in_parts, is_key
-from issuer.database.tables import GroupMemberRow, GroupRow, UserRow
+from issuer.database.tables import GroupMemberRow as Member
+from issuer.database.tables import GroupRow, UserRow
 from issuer.groups.group import fold_name
 
 _ATTRIBUTES = {
@@ -18,10 +19,10 @@ _ATTRIBUTES = {
 }
 # Built once: a provisioning client asks it for every user that it looks up.
 _GROUPS_OF_USERS = (
-    select(GroupMemberRow.user_id, GroupRow.id, GroupRow.name)
-    .join(GroupRow, GroupRow.id == GroupMemberRow.group_id)
-    .where(GroupMemberRow.user_id.in_(bindparam("user_ids", expanding=True)))
-    .order_by(GroupMemberRow.user_id, GroupRow.id)
+    select(Member.user_id, GroupRow.id, GroupRow.name)
+    .join(GroupRow, GroupRow.id == Member.group_id)
+    .where(Member.user_id.in_(bindparam("user_ids", expanding=True)))
+    .order_by(Member.user_id, GroupRow.id)
 )
 
 
@@ -37,18 +38,13 @@ class GroupStore(FilteredStore[GroupRow]):
     also_searched = (GroupRow.description,)
 
     def attribute(self, name: str) -> Attribute:
-        """A member of groups, as conditions compare it."""
         return _ATTRIBUTES[name]
 
     def has_member(self, user_id: str) -> Condition:
-        """Groups of that user."""
-        row = GroupMemberRow
-        return GroupRow.id.in_(select(row.group_id).where(row.user_id == user_id))
+        return GroupRow.id.in_(select(Member.group_id).where(Member.user_id == user_id))
 
     def find_by_name(self, name: str) -> GroupRow | None:
-        """The group of that name, in any case."""
-        query = select(GroupRow).where(GroupRow.folded_name == fold_name(name))
-        return self.session.scalars(query).one_or_none()
+        return self.one(GroupRow, GroupRow.folded_name == fold_name(name))
 
     def names(self, first: str, limit: int) -> Sequence[str]:
         """At most `limit` names, from `first` on, in the order of their folded forms."""
@@ -56,58 +52,41 @@ class GroupStore(FilteredStore[GroupRow]):
         return self.session.scalars(query.order_by(GroupRow.folded_name).limit(limit)).all()
 
     def existing_users(self, user_ids: Collection[str]) -> set[str]:
-        """The ids among these of users that exist."""
-        query = select(UserRow.id)
-        parts = (query.where(UserRow.id.in_(part)) for part in in_parts(filter(is_key, user_ids)))
-        return {each for part in parts for each in self.session.scalars(part)}
+        return {*self.among(select(UserRow.id), UserRow.id, filter(is_key, user_ids))}
 
     def members(self, group_id: str, after: str | None, limit: int) -> Sequence[UserRow]:
         """At most `limit` members whose ids follow `after`, in order of id."""
-        query = (
-            select(UserRow)
-            .join(GroupMemberRow, GroupMemberRow.user_id == UserRow.id)
-            .where(GroupMemberRow.group_id == group_id)
-            .order_by(GroupMemberRow.user_id)
-        )
+        query = select(UserRow).join(Member, Member.user_id == UserRow.id)
+        query = query.where(Member.group_id == group_id).order_by(Member.user_id)
         if after is not None:
-            query = query.where(GroupMemberRow.user_id > after)
+            query = query.where(Member.user_id > after)
         return self.session.scalars(query.limit(limit)).all()
 
     def member(self, group_id: str, user_id: str) -> UserRow | None:
-        """The user, if it is a member."""
         is_member = self.memberships(group_id, [user_id])
         return self.session.get(UserRow, user_id) if is_member else None
 
     def member_ids(self, group_id: str) -> Sequence[str]:
-        """The ids of all members."""
-        query = select(GroupMemberRow.user_id).where(GroupMemberRow.group_id == group_id)
+        query = select(Member.user_id).where(Member.group_id == group_id)
         return self.session.scalars(query).all()
 
-    def memberships(self, group_id: str, user_ids: Collection[str]) -> dict[str, GroupMemberRow]:
+    def memberships(self, group_id: str, user_ids: Collection[str]) -> dict[str, Member]:
         """The memberships of these users, by the id of the user."""
-        row = GroupMemberRow
-        query = select(row).where(row.group_id == group_id)
-        parts = (query.where(row.user_id.in_(part)) for part in in_parts(filter(is_key, user_ids)))
-        return {each.user_id: each for part in parts for each in self.session.scalars(part)}
+        query = select(Member).where(Member.group_id == group_id)
+        rows = self.among(query, Member.user_id, filter(is_key, user_ids))
+        return {each.user_id: each for each in rows}
 
     def of_user(self, user_id: str) -> Sequence[GroupRow]:
         """The groups of a user, in order of name."""
-        query = (
-            select(GroupRow)
-            .join(GroupMemberRow, GroupMemberRow.group_id == GroupRow.id)
-            .where(GroupMemberRow.user_id == user_id)
-        )
+        query = select(GroupRow).join(Member, Member.group_id == GroupRow.id)
+        query = query.where(Member.user_id == user_id)
         return self.session.scalars(query.order_by(GroupRow.folded_name)).all()
 
     def members_of_each(self, group_ids: Collection[str]) -> Iterator[tuple[str, str, str]]:
         """The id of a group, and id and name of a user in it, in order of ids; one query."""
-        row = GroupMemberRow
-        query = (
-            select(row.group_id, UserRow.id, UserRow.username)
-            .join(UserRow, UserRow.id == row.user_id)
-            .where(row.group_id.in_(group_ids))
-            .order_by(row.group_id, UserRow.id)
-        )
+        columns = select(Member.group_id, UserRow.id, UserRow.username)
+        query = columns.join(UserRow, UserRow.id == Member.user_id)
+        query = query.where(Member.group_id.in_(group_ids)).order_by(Member.group_id, UserRow.id)
         return ((a, b, name) for a, b, name in self.session.execute(query))
 
     def groups_of_each(self, user_ids: Collection[str]) -> Iterator[tuple[str, str, str]]:
@@ -116,10 +95,8 @@ class GroupStore(FilteredStore[GroupRow]):
         return ((a, b, name) for a, b, name in self.session.execute(_GROUPS_OF_USERS, asked))
 
     def user_in_as_many(self, user_ids: Collection[str], groups: int) -> str | None:
-        """One of the users who is in so many groups, if there is any."""
-        row = GroupMemberRow
         for part in in_parts(user_ids):
-            query = select(row.user_id).where(row.user_id.in_(part)).group_by(row.user_id)
+            query = select(Member.user_id).where(Member.user_id.in_(part)).group_by(Member.user_id)
             found = self.session.scalar(query.having(func.count() >= groups).limit(1))
             if found is not None:
                 return found
@@ -127,7 +104,6 @@ class GroupStore(FilteredStore[GroupRow]):
 
     def count_members(self, group_ids: Collection[str]) -> dict[str, int]:
         """How many members each of the groups has, by its id; one query."""
-        row = GroupMemberRow
-        query = select(row.group_id, func.count()).where(row.group_id.in_(group_ids))
-        counted = self.session.execute(query.group_by(row.group_id)).all()
+        query = select(Member.group_id, func.count()).where(Member.group_id.in_(group_ids))
+        counted = self.session.execute(query.group_by(Member.group_id)).all()
         return dict.fromkeys(group_ids, 0) | dict(counted)

@@ -31,7 +31,7 @@ from issuer.telemetry.metrics import Metrics
 from issuer.telemetry.tracing import Tracing
 from issuer.tokens import AccessToken, RevokedUntil
 from issuer.tokens.issuing import TokenTooLarge
-from issuer.users import waiting_for_others
+from issuer.users.guard import waiting_for_others
 from issuer.values import value
 from issuer.vocabulary import ErrorCode
 

@@ -7,7 +7,8 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from issuer.audit import Trail
 from issuer.audit.trail import differences
-from issuer.authority import Authority, NewPrivileges
+from issuer.authority import Authority
+from issuer.authority.new_privileges import NewPrivileges
 from issuer.clock import Clock
 from issuer.database import Session
 from issuer.database.store import ListPart, ListQuery, Store, as_model

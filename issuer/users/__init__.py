@@ -3,17 +3,7 @@
 `AttemptGuard` keeps passwords from being guessed, by the `AttemptPolicy` of `attempts.py`.
 """
 
-from issuer.users.guard import waiting_for_others
-from issuer.users.passwords import NewPassword, SignIn, check_policy
-from issuer.users.user import USER, PasswordFields, User, UserFields
+from issuer.users.passwords import NewPassword
+from issuer.users.user import USER, User, UserFields
 
-__all__ = [
-    "USER",
-    "NewPassword",
-    "PasswordFields",
-    "SignIn",
-    "User",
-    "UserFields",
-    "check_policy",
-    "waiting_for_others",
-]
+__all__ = ["USER", "NewPassword", "User", "UserFields"]

@@ -74,9 +74,8 @@ class Limit:
     def count(self, tries: Tries, now: datetime) -> Tries:
         """After one more attempt whose outcome is unknown: it counts as a failure."""
         current = self._current(tries, now)
-        return Tries(
-            current.tried + 1, current.failed, now, max(current.spent_until, now) + self._interval
-        )
+        spent_until = max(current.spent_until, now) + self._interval
+        return Tries(current.tried + 1, current.failed, now, spent_until)
 
     def fail(self, tries: Tries) -> Tries:
         """After a counted attempt has failed; no effect if its round has ended since."""
@@ -90,12 +89,8 @@ class Limit:
         return self.give_back(replace(tries, tried=1, failed=0))
 
     def give_back(self, tries: Tries) -> Tries:
-        """The tries without this attempt."""
-        return replace(
-            tries,
-            tried=max(tries.tried - 1, tries.failed),
-            spent_until=tries.spent_until - self._interval,
-        )
+        spent_until, tried = tries.spent_until - self._interval, tries.tried - 1
+        return replace(tries, tried=max(tried, tries.failed), spent_until=spent_until)
 
     def without_those_under_way(self, tries: Tries, now: datetime) -> Tries:
         """Without attempts in progress; those ended by a crash stay counted."""
@@ -132,24 +127,17 @@ class AttemptPolicy:
     def __init__(self, failures: int, lock: timedelta) -> None:
         self.lock = lock
         of_user = Limit(failures, lock)
-        self.limits = {
-            Counted.USER: of_user,
-            Counted.USER_AT_KNOWN_ADDRESS: of_user,
-            Counted.ADDRESS: Limit(failures * _ROUNDS_OF_AN_ADDRESS, lock, pauses=False),
-        }
+        self.limits = dict.fromkeys((Counted.USER, Counted.USER_AT_KNOWN_ADDRESS), of_user)
+        self.limits[Counted.ADDRESS] = Limit(failures * _ROUNDS_OF_AN_ADDRESS, lock, pauses=False)
 
     def admits(self, counts: Counts, now: datetime) -> bool:
-        """Whether a password may be tried."""
-        return all(
-            self.limits[what].next_try_at(tries, now) <= now for what, tries in counts.items()
-        )
+        limits = self.limits
+        return all(limits[what].next_try_at(tries, now) <= now for what, tries in counts.items())
 
     def waits(self, counts: Counts, now: datetime) -> bool:
         """Whether the outcome of attempts in progress decides if a password may be tried."""
-        if_all_succeed = {
-            what: self.limits[what].without_those_under_way(tries, now)
-            for what, tries in counts.items()
-        }
+        limits = self.limits
+        if_all_succeed = {e: limits[e].without_those_under_way(t, now) for e, t in counts.items()}
         return not self.admits(counts, now) and self.admits(if_all_succeed, now)
 
     def count(self, counts: Counts, now: datetime) -> Counts:
@@ -157,15 +145,10 @@ class AttemptPolicy:
         return {what: self.limits[what].count(tries, now) for what, tries in counts.items()}
 
     def fail(self, counts: Counts) -> Counts:
-        """After an attempt failed."""
         return {what: self.limits[what].fail(tries) for what, tries in counts.items()}
 
     def succeed(self, counts: Counts) -> Counts:
-        """After an attempt succeeded.
-
-        An address gets back only that attempt: otherwise signing in to one's own account would
-        allow more guesses at others.
-        """
+        """After a success. An address gets only that attempt back, so that it allows no guesses."""
         return {what: self._succeed(what, tries) for what, tries in counts.items()}
 
     def give_back(self, counts: Counts, before: Counts, made_at: datetime) -> Counts:
@@ -179,7 +162,6 @@ class AttemptPolicy:
         }
 
     def locks(self, counts: Counts, now: datetime) -> list[Counted]:
-        """The counts that are locked."""
         return [what for what, tries in counts.items() if self.limits[what].is_locked(tries, now)]
 
     def _succeed(self, what: Counted, tries: Tries) -> Tries:

@@ -1,7 +1,6 @@
 """Attempts to sign in, and what counts them in SQL: users and addresses by keyed hashes.
 
-Rows are locked in one order: the user's, the address's, a known address's. Cleaning up waits for
-no lock. So there is no deadlock.
+Rows are locked in one order (user, address, known address); cleaning up waits for no lock.
 """
 
 import hmac
@@ -10,7 +9,7 @@ from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, exists, select, tuple_, update
+from sqlalchemy import ColumnElement, delete, select, tuple_, update
 
 from issuer.database.store import Statements, in_parts, insert_into
 from issuer.database.tables import CountedTries, KnownAddressRow, SignInTriesRow, UserRow
@@ -52,11 +51,7 @@ class AttemptStore(Statements):
         return Tries(*found) if found else None
 
     def hold(self, attempt: Attempt) -> Counts:
-        """The counts the attempt was added to, even if its address has become known since.
-
-        From a known address nothing but that of the user there. From any other one that of the
-        user and, unless an application sent the attempt, of the address.
-        """
+        """The counts the attempt was added to, even if its address has become known since."""
         if attempt.is_from_known_address:
             known = self.hold_known(attempt.user_id or "", attempt.address_mark, NEVER)
             return {Counted.USER_AT_KNOWN_ADDRESS: known} if known else {}
@@ -66,7 +61,6 @@ class AttemptStore(Statements):
         return counts
 
     def keep(self, attempt: Attempt, counts: Counts) -> None:
-        """Store the counts that the attempt was added to."""
         for what, tries in counts.items():
             if what is Counted.USER_AT_KNOWN_ADDRESS:
                 self._update_known(attempt, **asdict(tries))
@@ -76,12 +70,9 @@ class AttemptStore(Statements):
                 self.session.execute(kept.values(**asdict(tries)))
 
     def note_success(self, attempt: Attempt, now: datetime, since: datetime) -> bool:
-        """The address of the attempt is known for the user from now on.
+        """Make the address known for the user; whether it is new, and the user had others.
 
-        True if the address is new: the user has signed in after `since`, but only from others.
-
-        Beyond the maximum of a user, the least recently used one is dropped. Does nothing if the
-        user was deleted meanwhile.
+        Beyond the maximum of a user, the least recently used one is dropped.
         """
         if attempt.is_from_known_address:
             self._update_known(attempt, succeeded_at=now)
@@ -91,22 +82,14 @@ class AttemptStore(Statements):
         user = user.with_for_update(read=True, key_share=True)
         if self.session.scalars(user).one_or_none() is None:
             return False
-        other = select(exists().where(row.user_id == user_id, row.succeeded_at > since))
-        is_news = self.session.scalars(other).one()
-        made = insert_into(self.session, row).values(
-            user_id=user_id, address_mark=attempt.address_mark, succeeded_at=now, **asdict(Tries())
-        )
-        self.session.execute(
-            made.on_conflict_do_update(
-                index_elements=["user_id", "address_mark"], set_={"succeeded_at": now}
-            )
-        )
-        surplus = (
-            select(row.address_mark)
-            .where(row.user_id == user_id)
-            .order_by(row.succeeded_at.desc(), row.address_mark)
-            .offset(MAX_KNOWN_ADDRESSES)
-        )
+        is_news = self.has(row.user_id == user_id, row.succeeded_at > since)
+        of_user = {"user_id": user_id, "address_mark": attempt.address_mark, "succeeded_at": now}
+        made = insert_into(self.session, row).values(**of_user, **asdict(Tries()))
+        update_to = {"index_elements": ["user_id", "address_mark"], "set_": {"succeeded_at": now}}
+        self.session.execute(made.on_conflict_do_update(**update_to))
+        marks = select(row.address_mark).where(row.user_id == user_id)
+        newest = marks.order_by(row.succeeded_at.desc(), row.address_mark)
+        surplus = newest.offset(MAX_KNOWN_ADDRESSES)
         for mark in self.session.scalars(surplus).all():
             self.session.execute(delete(row).where(*_at(user_id, mark)))
         return is_news
@@ -134,9 +117,9 @@ class AttemptStore(Statements):
 
     def forget(self, tried_before: datetime, spent_before: datetime) -> int:
         """Delete up to `MAX_DELETED` counts that have no effect any more; returns how many."""
-        old = select(SignInTriesRow.mark).where(
-            SignInTriesRow.tried_at <= tried_before, SignInTriesRow.spent_until <= spent_before
-        )
+        row = SignInTriesRow
+        is_over = (row.tried_at <= tried_before, row.spent_until <= spent_before)
+        old = select(row.mark).where(*is_over)
         marks = self.session.scalars(_some_that_are_not_locked(old)).all()
         self.session.execute(delete(SignInTriesRow).where(SignInTriesRow.mark.in_(marks)))
         return len(marks)

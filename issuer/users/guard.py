@@ -49,11 +49,7 @@ class SignInState:
 
 @dataclass(eq=False, repr=False)
 class AttemptGuard:
-    """Admits attempts and records their outcomes, in any number of processes.
-
-    Each step is one short write transaction, for any user and any outcome: timing reveals
-    neither.
-    """
+    """Admits attempts and records outcomes, each in a short transaction: timing reveals nothing."""
 
     _database: Database
     _trails: Trails
@@ -76,8 +72,7 @@ class AttemptGuard:
     ) -> Iterator[Attempt]:
         """An attempt that `InvalidCredentials` ends as failed; if it succeeds, the caller ends it.
 
-        `AttemptsUnderWay` if the outcome of concurrent attempts matters and the caller `may_wait`
-        and retry.
+        `AttemptsUnderWay` if concurrent attempts matter; the caller `may_wait` and retry.
         """
         # Counted before the check, so that a crash never grants a free guess.
         attempt = self.begin(user_id, username, actor.address, counts_address=counts_address)
@@ -97,10 +92,7 @@ class AttemptGuard:
         *,
         counts_address: bool = True,
     ) -> Attempt:
-        """Count an attempt for the user, or for an unknown name, before it is made.
-
-        `counts_address` is false for the address of an application, which its users share.
-        """
+        """Count an attempt for user or unknown name; for an address unless its users share it."""
         user_mark = self._keys.of_user(user_id) if user_id else self._keys.of_unknown_user(username)
         address_mark = self._keys.of_address(address)
         now = self._clock()
@@ -116,14 +108,8 @@ class AttemptGuard:
                 counts = self._policy.count(counts, now)
             store.keep(attempt, counts)
         locks = self._policy.locks(counts, now) if is_admitted else []
-        return replace(
-            attempt,
-            is_admitted=is_admitted,
-            waits=waits,
-            locks=tuple(locks),
-            made_at=now,
-            before=before,
-        )
+        decided = replace(attempt, is_admitted=is_admitted, waits=waits, locks=tuple(locks))
+        return replace(decided, made_at=now, before=before)
 
     def end(self, attempt: Attempt, actor: Actor, *, succeeded: bool) -> None:
         """Record the outcome. The outcome of a refused attempt changes nothing."""
@@ -156,10 +142,7 @@ class AttemptGuard:
             self._on_new_address(attempt.user_id, actor, now)
 
     def give_back(self, attempt: Attempt) -> None:
-        """Forget an attempt: its password is right, and a second factor is still due.
-
-        As a success it would begin a new round, and so allow further guesses at the code.
-        """
+        """Forget an attempt: its password is right, but a second factor is due; no new round."""
         with self._database.transaction() as session:
             store = AttemptStore(session)
             counts = store.hold(attempt)

@@ -12,8 +12,6 @@ SIGNS_YOU_OUT = " This is you: you are signed out, too."
 
 
 class UserWork(Protocol):
-    """What these use of a unit of work."""
-
     users: Users
 
 

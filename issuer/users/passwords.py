@@ -1,7 +1,7 @@
 """Passwords: argon2id, a policy without composition rules, renewal of old hashes, signing in.
 
-Every failed sign-in has the same error and duration. Attackers try common passwords first: 42,680
-are in the folder `data`; origin and license of the list are in `data/LICENSE-SecLists`.
+Every failed sign-in has the same error and duration. Of 42,680 common passwords in the folder
+`data`, origin and license are in `data/LICENSE-SecLists`.
 """
 
 import base64
@@ -41,10 +41,8 @@ def is_common(password: str) -> bool:
 def is_repetition(password: str) -> bool:
     """Whether it repeats one text; the last repetition may be incomplete."""
     folded = password.casefold()
-    return any(
-        folded == (folded[:length] * len(folded))[: len(folded)]
-        for length in range(1, len(folded) // 2 + 1)
-    )
+    lengths = range(1, len(folded) // 2 + 1)
+    return any(folded == (folded[:each] * len(folded))[: len(folded)] for each in lengths)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +56,7 @@ class NewPassword:
 class Passwords:
     """Hashes and verifies. Each call takes tens of milliseconds: never on the event loop.
 
-    At most `workers` at a time, in threads of lower priority than all others: the calling thread,
-    which may write to the database before and after, keeps its priority.
+    At most `workers` at a time, in threads of low priority; the caller's keeps its own.
     """
 
     def __init__(self, parameters: Literal["rfc9106", "owasp"], workers: int = 1) -> None:
@@ -84,15 +81,13 @@ class Passwords:
         """Whether `stored` is a hash of `password`. Takes as long without one."""
         text = unicodedata.normalize("NFC", password)
         try:
-            verified = self._hashing.submit(
-                self._hasher.verify, stored or self._decoy, text
-            ).result()
+            verifying = self._hashing.submit(self._hasher.verify, stored or self._decoy, text)
+            verified = verifying.result()
         except (VerificationError, InvalidHashError):
             return False
         return verified and stored is not None
 
     def stop(self) -> None:
-        """Stop the threads; further calls are refused."""
         self._hashing.shutdown(wait=False, cancel_futures=True)
 
     def is_outdated(self, stored: str) -> bool:
@@ -102,10 +97,8 @@ class Passwords:
 
 def _decoy_hash(chosen: Parameters) -> str:
     """A hash as expensive to verify as any, but free to make at every start."""
-    salt, digest = (
-        base64.b64encode(bytes(length)).decode().rstrip("=")
-        for length in (chosen.salt_len, chosen.hash_len)
-    )
+    lengths = (chosen.salt_len, chosen.hash_len)
+    salt, digest = (base64.b64encode(bytes(each)).decode().rstrip("=") for each in lengths)
     costs = f"m={chosen.memory_cost},t={chosen.time_cost},p={chosen.parallelism}"
     return f"$argon2id$v={chosen.version}${costs}${salt}${digest}"
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import Select, case, delete, exists, func, literal, select, union_all, update
+from sqlalchemy import Select, case, delete, func, literal, select, union_all, update
 from sqlalchemy.orm import InstrumentedAttribute
 
 from issuer.authority import Grantor
@@ -80,7 +80,6 @@ class UserStore(FilteredStore[UserRow]):
         return Attribute.within(UserRow.scim, *path)
 
     def in_group(self, group_id: str) -> Condition:
-        """Users in that group."""
         row = GroupMemberRow
         return UserRow.id.in_(select(row.user_id).where(row.group_id == group_id))
 
@@ -88,8 +87,7 @@ class UserStore(FilteredStore[UserRow]):
         """The user of that name, whatever its case or Unicode form."""
         if not is_username(username):
             return None  # PostgreSQL rejects NUL and unpaired surrogates
-        query = select(UserRow).where(UserRow.folded_username == fold_username(username))
-        return self.session.scalars(query).one_or_none()
+        return self.one(UserRow, UserRow.folded_username == fold_username(username))
 
     def ids_by_username(self, folded: Collection[str]) -> dict[str, str]:
         """The ids of the users with these folded names, by folded name."""
@@ -100,11 +98,8 @@ class UserStore(FilteredStore[UserRow]):
     def with_verified_email(self, address: str, limit: int) -> Sequence[UserRow]:
         """At most `limit` users with this verified address, in any case; by an index."""
         verified = UserRow.verified_email
-        query = select(UserRow).where(
-            func.lower(verified) == func.lower(address),
-            verified.is_not(None),
-            verified == UserRow.email,
-        )
+        same = func.lower(verified) == func.lower(address)
+        query = select(UserRow).where(same, verified.is_not(None), verified == UserRow.email)
         return self.session.scalars(query.order_by(UserRow.id).limit(limit)).all()
 
     def usernames(self, first: str, limit: int) -> Sequence[str]:
@@ -118,15 +113,14 @@ class UserStore(FilteredStore[UserRow]):
         self.session.execute(same.values(password_hash=new))
 
     def has_passkey(self, user_id: str) -> bool:
-        return self.session.scalars(select(exists().where(PasskeyRow.user_id == user_id))).one()
+        return self.has(PasskeyRow.user_id == user_id)
 
     def has_factor(self, user_id: str) -> bool:
-        totp = exists().where(TotpSecretRow.user_id == user_id)
-        return self.has_passkey(user_id) or self.session.scalars(select(totp)).one()
+        return self.has_passkey(user_id) or self.has(TotpSecretRow.user_id == user_id)
 
     def has_identity(self, user_id: str) -> bool:
         """Whether the user signs in with an account at a trusted issuer."""
-        return self.session.scalars(select(exists().where(IdentityRow.user_id == user_id))).one()
+        return self.has(IdentityRow.user_id == user_id)
 
     def give_access(self, user_id: str, grantor: Grantor) -> None:
         """Count identities and the invitation as given by `grantor`, unless that is an admin."""

@@ -50,10 +50,7 @@ class UsersWith(Principals[UserRow, UserFieldsT, UserT]):
         return super().update(key, patch)
 
     def verify_email(self, user_id: str, address: str) -> bool:
-        """The person has shown that they receive what is sent to `address`.
-
-        Whether that is news: not if the user has another address by now.
-        """
+        """Note that the person receives mail at `address`; whether that is news."""
         row = self._store.get(user_id)
         if row.email != address or row.email_verified:
             return False
@@ -62,10 +59,7 @@ class UsersWith(Principals[UserRow, UserFieldsT, UserT]):
         return True
 
     def follow(self, user_id: str, profile: Mapping[str, object]) -> None:
-        """Apply what the provider that made the user says of them now, if that changes anything.
-
-        It gives no right: the caller needs none.
-        """
+        """Apply what the provider that made the user says now, without any right of the caller."""
         row = self._store.get(user_id)
         before = self._fields(row)
         if (after := before.patched(profile)) != before:
@@ -154,8 +148,7 @@ class Users(UsersWith[UserFields, User]):
 def note_grantor(row: UserRow, grantor: Grantor | None, *, is_only_way: bool) -> None:
     """Keep who gave the user a way to sign in, with which the user can add others.
 
-    One of an admin says nothing of the others: it counts where it `is_only_way`. None: the user
-    changed it, in a session that stems from what was given before.
+    One of an admin counts where it `is_only_way`. None: the user, by what was given before.
     """
     if grantor is not None and (is_only_way or not grantor.is_admin):
         row.given_by, row.given_as = grantor.by, grantor.given_as

@@ -11,7 +11,8 @@ from issuer.errors import InvalidCredentials, InvalidField, TooManyRequests
 from issuer.languages import N_, _
 from issuer.sign_in.sessions_store import SignInSession
 from issuer.telemetry.metrics import PASSWORD
-from issuer.users import NewPassword, check_policy
+from issuer.users import NewPassword
+from issuer.users.passwords import check_policy
 from issuer.web.account import OwnPageEndpoint
 from issuer.web.views import PasswordPage
 from issuer.web.visit import Visit

@@ -24,7 +24,7 @@ from issuer.telemetry.metrics import (
     UNAVAILABLE,
     Metrics,
 )
-from issuer.users import waiting_for_others
+from issuer.users.guard import waiting_for_others
 
 T = TypeVar("T")
 

@@ -5,7 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from issuer.admin.refusals import problem_of
-from issuer.authority import CredentialsNotKept, GivenCredential
+from issuer.authority import GivenCredential
+from issuer.authority.credentials import CredentialsNotKept
 from tests.builders import PASSWORD, URL, Deployment
 from tests.drivers import AdminApi
 

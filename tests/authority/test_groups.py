@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from issuer import manifest
 from issuer.audit import Actor, EventFilter
-from issuer.authority import MembersNotKept
+from issuer.authority.credentials import MembersNotKept
 from issuer.composition import UnitOfWork
 from issuer.errors import Forbidden, InvalidCredentials, IssuerError, NotAllowed
 from issuer.groups import GroupFields

@@ -10,7 +10,7 @@ from sqlalchemy import update
 
 from issuer import manifest
 from issuer.audit import Actor, EventFilter
-from issuer.authority import CredentialsNotKept
+from issuer.authority.credentials import CredentialsNotKept
 from issuer.clients import SecretFields
 from issuer.composition import UnitOfWork
 from issuer.database.tables import ClientRow, ClientSecretRow, InvitationRow, UserRow

@@ -7,8 +7,7 @@ from unicodedata import normalize
 import pytest
 
 from issuer.errors import AlreadyExists, InvalidCredentials, InvalidField
-from issuer.users import SignIn
-from issuer.users.passwords import LIST, Passwords
+from issuer.users.passwords import LIST, Passwords, SignIn
 from tests.builders import PASSWORD, Deployment
 from tests.rows import rows
 

@@ -14,7 +14,7 @@ import pytest
 from issuer.errors import InvalidField
 from issuer.languages import LANGUAGES, catalogues
 from issuer.telemetry.logs import request_scope
-from issuer.users import check_policy
+from issuer.users.passwords import check_policy
 from issuer.web.password import POLICY
 from issuer.web.rendering import Pages
 from issuer.web.views import ProblemPage

@@ -14,7 +14,7 @@ from issuer.oauth.messages import (
 )
 from issuer.refresh_tokens import RefreshTokens, TokenToStore
 from issuer.tokens import Authorization, RevokedUntil
-from issuer.users import SignIn
+from issuer.users.passwords import SignIn
 from issuer.vocabulary import ErrorCode, GrantType
 
 

@@ -11,7 +11,8 @@ from issuer import manifest
 from issuer.authority import NotKept
 from issuer.errors import InUse, NotAllowed
 from issuer.http.requests import MAX_BYTES as MAX_BYTES_OF_FORM
-from issuer.manifest import Applied, InvalidManifest
+from issuer.manifest import InvalidManifest
+from issuer.manifest.applying import Applied
 from issuer.manifest.entries import TYPES
 from issuer.provisioning.planning import MAX_BYTES, PlanRequest, PlanResult, apply_plan, make_plan
 from issuer.web.console.screens.operator import NeedsSignIn

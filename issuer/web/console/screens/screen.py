@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 
 from starlette.responses import Response
 
-from issuer.authority import MembersNotKept, NotKept
+from issuer.authority import NotKept
+from issuer.authority.credentials import MembersNotKept
 from issuer.composition import Access
 from issuer.fields.secret_text import random_characters
 from issuer.http.streaming import StreamedText
