@@ -28,8 +28,10 @@ from issuer.cli.options import AllowUnknownScopes, KeepCredentials, KeepMembers
 from issuer.composition import UnitOfWork
 from issuer.errors import IssuerError
 from issuer.fields.text import escape
-from issuer.manifest import Applied, InvalidManifest, Manifest, ManifestPlan
+from issuer.manifest import InvalidManifest, ManifestPlan
+from issuer.manifest.applying import Applied
 from issuer.manifest.changes import Action, AssignmentChange, Change, MemberChange
+from issuer.manifest.reading import Manifest
 
 app = new_app()
 

@@ -24,7 +24,7 @@ from issuer.keys.rotator import Rotator
 from issuer.keys.sealed_secrets_store import REFRESH_TOKENS, current_mark
 from issuer.keys.store import KeyStore
 from issuer.refresh_tokens import Lifetimes, RefreshTokens
-from issuer.refresh_tokens.text import RefreshTokenMaker
+from issuer.refresh_tokens.family import RefreshTokenMaker
 from issuer.revocations import RevocationView, TokenIdentity
 from issuer.revocations.revoked import Revoked
 from issuer.token_exchange import TokenExchanges

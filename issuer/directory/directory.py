@@ -51,10 +51,7 @@ class Directory:
             self._issuers_of_people = None
 
     def remembered_client(self, client_id: str) -> ClientRecord | None:
-        """The client, if it is in memory. Never queries: fit for the event loop.
-
-        Not from when one of its rights has ended: then it must be loaded again.
-        """
+        """The client in memory, until one of its rights has ended. For the event loop: no query."""
         record = self._clients.get(client_id)
         if record is None or (end := record.rights.next_end) is None or self._clock() < end:
             return record
@@ -65,7 +62,6 @@ class Directory:
         return self.remembered_client(client_id) or self.load_client(client_id)
 
     def load_client(self, client_id: str) -> ClientRecord | None:
-        """The client as the database has it now."""
         with self._database.reading() as session:
             # Read first, so that the rows are at least as new as the count.
             count = read_count_in_memory(session)
@@ -75,7 +71,6 @@ class Directory:
         return record
 
     def client_in(self, session: Session, client_id: str) -> ClientRecord | None:
-        """The client as the transaction of `session` sees it."""
         record = store.load_client(session, _possible(client_id), self._own_audience, self._clock())
         return record if record is not None and self._accepted(record) else None
 
@@ -113,10 +108,7 @@ class Directory:
         return record
 
     def issuers_of_people(self) -> tuple[TrustedIssuerRecord, ...]:
-        """The trusted issuers where people sign in, in order of id, also disabled ones.
-
-        From memory, else as the database has them now.
-        """
+        """The trusted issuers where people sign in, in order of id, also disabled ones."""
         if (remembered := self._issuers_of_people) is not None:
             return remembered
         with self._database.reading() as session:
@@ -129,7 +121,6 @@ class Directory:
 
     @property
     def remembers_issuers_of_people(self) -> bool:
-        """Whether `issuers_of_people` needs no query now."""
         return self._issuers_of_people is not None
 
     def load_audience(self, audience_id: str) -> AudienceRecord:

@@ -33,10 +33,7 @@ class AudienceRecord:
 
 @dataclass(frozen=True, slots=True)
 class Through:
-    """The group that gives a role: `group_id` here, or one at the trusted issuer `issuer_id`.
-
-    `name` is that of the group, here or there.
-    """
+    """The group `name` that gives a role: `group_id` here, or at the trusted issuer `issuer_id`."""
 
     name: str
     group_id: str | None = None
@@ -103,16 +100,12 @@ class Rights:
         return [grant for grant in self.roles if grant.counts_at(audience_id, is_own=is_own)]
 
     def end_of(self, scopes: Collection[str], audience: AudienceRecord) -> datetime | None:
-        """When the first of these scopes is not held at the audience any more; None if all last.
-
-        A scope that several rights cover ends with the last of them.
-        """
+        """When the first of these scopes is no longer held at the audience; None if all last."""
         if self.next_end is None:
             return None
         roles = self.roles_at(audience.id, is_own=audience.is_own)
-        lasting = self.direct.difference(self.direct_ends).union(
-            *(grant.scopes for grant in roles if grant.expires_at is None)
-        )
+        last = [grant.scopes for grant in roles if grant.expires_at is None]
+        lasting = self.direct.difference(self.direct_ends).union(*last)
         ending = [(end, frozenset([scope])) for scope, end in self.direct_ends.items()]
         ending += [(grant.expires_at, grant.scopes) for grant in roles if grant.expires_at]
         first: datetime | None = None
@@ -146,8 +139,8 @@ class MayAct:
 class ActingClient:
     """A client that may act for people at an audience.
 
-    Where `is_external`, that is the `issuer` of another authorization server, the `aud` of ID-JAGs,
-    which name a `resource` there, and `scopes` of that server.
+    Where `is_external`, that is another authorization server; `resource` and `scopes` are
+    there.
     """
 
     client_id: str
@@ -177,9 +170,8 @@ class ExternalAudience:
 
     def actor(self, client_id: str, scopes: Iterable[str]) -> ActingClient:
         """The client of this issuer, as it acts there with `scopes`."""
-        return ActingClient(
-            client_id, self.issuer, True, self.resource, scopes=tuple(sorted(scopes))
-        )
+        place = (client_id, self.issuer, True, self.resource)
+        return ActingClient(*place, tuple(sorted(scopes)))
 
     def is_named(self, resource: str) -> bool:
         """Whether that is the resource, a trailing slash ignored, which many clients add."""
@@ -228,10 +220,7 @@ class ClientRecord:
         return by_document and not self.pinned and not self.disabled
 
     def audience_for(self, asked: Iterable[str]) -> "AudienceRecord | NoAudience":
-        """The audience of a token: the one `asked` for by id or resource, or else its only one.
-
-        RFC 8707 §2, with one audience per token.
-        """
+        """The audience of a token (RFC 8707 §2): the one that is `asked` for, or its only one."""
         found = {}
         for name in asked:
             if (audience := self._by_name(name)) is None:
@@ -260,8 +249,7 @@ class NoAudience:
 class ProviderRecord:
     """How people sign in with an account of a trusted issuer: as its OpenID Connect client.
 
-    `only`: the one way to sign in here, but for administrators. `id_jag`: its ID-JAGs are accepted.
-    `sealed_secret` is that of the client, None for a public one.
+    `only`: the one way to sign in, but for administrators. `sealed_secret`: None if public.
     """
 
     client_id: str

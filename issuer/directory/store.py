@@ -79,28 +79,16 @@ _USERS = select(UserRow.__table__, _EMAIL_VERIFIED, _HAS_SECOND_FACTOR).where(
 _FOLDED_IDS: BindParameter[Sequence[str]] = bindparam("folded_ids", expanding=True)
 _ASSIGNED = (
     select(
-        AssignmentRow.folded_id,
-        RoleRow.name,
-        AssignmentRow.audience_id,
-        RoleRow.scopes,
-        null().label("group_id"),
-        null().label("issuer_id"),
-        null().label("group_name"),
-        AssignmentRow.expires_at,
+        *(AssignmentRow.folded_id, RoleRow.name, AssignmentRow.audience_id, RoleRow.scopes),
+        *(null(), null(), null(), AssignmentRow.expires_at),
     )
     .join(AssignmentRow, AssignmentRow.role_name == RoleRow.name)
     .where(AssignmentRow.folded_id.in_(_FOLDED_IDS))
 )
 _THROUGH_GROUPS = (
     select(
-        UserRow.folded_id,
-        RoleRow.name,
-        AssignmentRow.audience_id,
-        RoleRow.scopes,
-        GroupRow.id,
-        null(),
-        GroupRow.name,
-        AssignmentRow.expires_at,
+        *(UserRow.folded_id, RoleRow.name, AssignmentRow.audience_id, RoleRow.scopes),
+        *(GroupRow.id, null(), GroupRow.name, AssignmentRow.expires_at),
     )
     .select_from(THROUGH_GROUPS)
     .join(RoleRow, RoleRow.name == AssignmentRow.role_name)
@@ -108,19 +96,14 @@ _THROUGH_GROUPS = (
 )
 _THROUGH_ISSUERS = (
     select(
-        UserRow.folded_id,
-        RoleRow.name,
-        ProviderRoleRow.audience_id,
-        RoleRow.scopes,
-        null(),
-        IdentityRow.issuer_id,
-        IdentityGroupRow.group,
-        null(),
+        *(UserRow.folded_id, RoleRow.name, ProviderRoleRow.audience_id, RoleRow.scopes),
+        *(null(), IdentityRow.issuer_id, IdentityGroupRow.group, null()),
     )
     .select_from(THROUGH_ISSUERS)
     .join(RoleRow, RoleRow.name == ProviderRoleRow.role_name)
     .where(UserRow.folded_id.in_(_FOLDED_IDS))
 )
+# The id, a role, its audience and scopes, the group that gives it (its id, issuer, name), the end.
 _OF_USERS: CompoundSelect[Any] = union_all(_ASSIGNED, _THROUGH_GROUPS, _THROUGH_ISSUERS)
 _CLIENT_ID: BindParameter[str] = bindparam("client_id")
 # Secrets of a client, and its own scopes that do not last. Joined to the client, there would be a
@@ -148,9 +131,8 @@ def load_client(
     of_id = select(ClientRow).where(ClientRow.client_id == client_id)
     with_rules = of_id.options(joinedload(ClientRow.act_rules))
     row = session.scalars(with_rules).unique().one_or_none()
-    audiences = _audiences(
-        session, _permitted_audiences(row, client_id, own_audience), own_audience
-    )
+    permitted = _permitted_audiences(row, client_id, own_audience)
+    audiences = _audiences(session, permitted, own_audience)
     expiring = session.execute(_EXPIRING, {"client_id": client_id}).all()
     roles = _role_grants(session, _ASSIGNED, [client_id], now)[client_id]
     if row is None:
@@ -194,8 +176,7 @@ def load_acting_clients(
 ) -> tuple[ActingClient, ...]:
     """Which enabled clients may act for people with the client's token for the audience, and where.
 
-    Also one through the other, as often as `act` may be nested; at most `MAX_ACTING`. The client
-    itself acts at other authorization servers.
+    Also one through the other, as `act` may be nested; at most `MAX_ACTING`.
     """
     rule = ClientActRuleRow
     enabled = select(ClientRow.client_id).where(ClientRow.disabled.is_(False))
@@ -224,14 +205,10 @@ def load_users(session: Session, user_ids: Collection[str], now: datetime) -> di
     """The users of exactly these ids, with the rights that they have `now`."""
     found = session.connection().execute(_USERS, {"ids": list(user_ids)}).all()
     roles = _role_grants(session, _OF_USERS, [row.id for row in found], now)
-    return {
-        row.id: as_record(UserRecord, row, rights=Rights(frozenset(), roles[row.id]))
-        for row in found
-    }
+    return {e.id: as_record(UserRecord, e, rights=Rights(frozenset(), roles[e.id])) for e in found}
 
 
 def load_trusted_issuer(session: Session, issuer_id: str) -> TrustedIssuerRecord | None:
-    """The trusted issuer of exactly this id."""
     row = session.get(TrustedIssuerRow, issuer_id)
     return None if row is None else _trusted_issuer(row)
 
@@ -243,24 +220,15 @@ def load_issuers_of_people(session: Session) -> tuple[TrustedIssuerRecord, ...]:
 
 
 def _trusted_issuer(row: TrustedIssuerRow) -> TrustedIssuerRecord:
-    return as_record(
-        TrustedIssuerRecord,
-        row,
-        algorithms=tuple(row.algorithms),
-        kinds=frozenset(row.kinds),
-        sign_in=_provider(row),
-    )
-
-
-def _provider(row: TrustedIssuerRow) -> ProviderRecord | None:
-    if row.sign_in is None:
-        return None
-    members = row.sign_in | {"scopes": tuple(row.sign_in["scopes"])}
-    return ProviderRecord(**members, sealed_secret=row.sealed_secret)
+    sign_in = None
+    if row.sign_in is not None:
+        members = row.sign_in | {"scopes": tuple(row.sign_in["scopes"])}
+        sign_in = ProviderRecord(**members, sealed_secret=row.sealed_secret)
+    lists = {"algorithms": tuple(row.algorithms), "kinds": frozenset(row.kinds)}
+    return as_record(TrustedIssuerRecord, row, **lists, sign_in=sign_in)
 
 
 def load_audience(session: Session, audience_id: str, own_audience: str) -> AudienceRecord | None:
-    """The audience of exactly this id."""
     return next(iter(_audiences(session, lambda column: column == audience_id, own_audience)), None)
 
 
@@ -278,17 +246,16 @@ def _audiences(session: Session, are: AreAudiences, own_audience: str) -> list[A
     resources: dict[str, list[str]] = defaultdict(list)
     for row in session.scalars(named):
         resources[row.audience_id].append(row.resource)
-    return [_audience(row, resources[row.id], own_audience) for row in rows]
-
-
-def _audience(row: AudienceRow, resources: list[str], own_audience: str) -> AudienceRecord:
-    return as_record(
-        AudienceRecord,
-        row,
-        signing_alg=AlgorithmInUse(row.signing_alg, row.previous_alg, row.alg_changes_at),
-        is_own=row.id == own_audience,
-        resources=tuple(resources),
-    )
+    return [
+        as_record(
+            AudienceRecord,
+            row,
+            signing_alg=AlgorithmInUse(row.signing_alg, row.previous_alg, row.alg_changes_at),
+            is_own=row.id == own_audience,
+            resources=tuple(resources[row.id]),
+        )
+        for row in rows
+    ]
 
 
 def load_role_grants(

@@ -4,7 +4,6 @@
 thread of its own. Both it and `issuer/mail/smtp.py` are imported only with `ISSUER_SMTP_URL`.
 """
 
-from issuer.mail.messages import MailMessage, Texts
-from issuer.mail.outbox import NotSent, Outbox
+from issuer.mail.messages import MailMessage, NotSent, Outbox, Texts
 
 __all__ = ["MailMessage", "NotSent", "Outbox", "Texts"]

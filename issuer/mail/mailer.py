@@ -6,14 +6,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from issuer.audit import Actor, Trails
 from issuer.clock import Clock
 from issuer.database import Database
 from issuer.errors import Unavailable
-from issuer.mail.messages import MailMessage
-from issuer.mail.outbox import NotSent
+from issuer.mail.messages import MailMessage, NotSent
 from issuer.telemetry.logs import get_logger
 from issuer.telemetry.metrics import DROPPED, FAILED, SENT, Metrics
 
@@ -33,36 +32,28 @@ class MailServer(Protocol):
 
 @dataclass(frozen=True)
 class _Waiting:
-    """A message, or a task that posts messages of that kind."""
-
     kind: str
     task: Callable[[], None] = field(repr=False)
     message: MailMessage | None = None
     attempts: int = 0
 
 
+@dataclass(eq=False, repr=False)
 class Mailer:
     """A message that the server refuses for now is tried again; else it counts as failed.
 
     Never within a transaction of a caller: each message ends with an audit event of its own.
     """
 
-    def __init__(
-        self,
-        server: MailServer,
-        database: Database,
-        trails: Trails,
-        clock: Clock,
-        metrics: Metrics,
-        max_waiting: int = MAX_WAITING,
-    ) -> None:
-        self.name = "mail"
-        self.max_waiting = max_waiting
-        self._server = server
-        self._database = database
-        self._trails = trails
-        self._clock = clock
-        self._metrics = metrics
+    _server: MailServer
+    _database: Database
+    _trails: Trails
+    _clock: Clock
+    _metrics: Metrics
+    max_waiting: int = MAX_WAITING
+    name: ClassVar[str] = "mail"
+
+    def __post_init__(self) -> None:
         # When it is due, by the monotonic clock; a number, in order of arrival.
         self._queue: list[tuple[float, int, _Waiting]] = []
         self._numbers = count()
@@ -73,7 +64,6 @@ class Mailer:
 
     @property
     def waiting(self) -> int:
-        """How many messages wait, or are being sent."""
         return len(self._queue) + self._is_sending
 
     def post(self, messages: Iterable[MailMessage]) -> None:
@@ -135,7 +125,6 @@ class Mailer:
             self.run_due()
 
     def _is_next(self) -> bool:
-        """Wait until something is due; false at the end."""
         with self._changed:
             while self._ends_at is None and not self._is_due():
                 self._changed.wait(self._seconds_until_due())
@@ -171,7 +160,6 @@ class Mailer:
         self._put(replace(waiting, attempts=waiting.attempts + 1), pause)
 
     def _give_up(self, waiting: _Waiting, outcome: str, reason: str) -> None:
-        """The message was not sent, and will not be."""
         message = waiting.message
         user_id = message.user_id if message else None
         log.error("mail_failed", kind=waiting.kind, user=user_id, reason=reason)

@@ -20,8 +20,7 @@ from issuer.certificates import accepted_certificates
 from issuer.clock import Clock
 from issuer.fields.mail_addresses import read_sender
 from issuer.fields.secret_text import random_characters
-from issuer.mail.messages import MailMessage
-from issuer.mail.outbox import NotSent
+from issuer.mail.messages import MailMessage, NotSent
 from issuer.settings import Settings, is_loopback
 
 SECONDS_TO_ANSWER = 10.0
@@ -36,8 +35,7 @@ _POLICY = policy.SMTP.clone(cte_type="7bit")  # for servers without 8BITMIME
 class SmtpServer:
     """The server of `ISSUER_SMTP_URL`. Each message has a connection of its own.
 
-    Without TLS only where the URL says so (`disable_starttls`), and on loopback unless there is an
-    authority for its certificate.
+    Without TLS only by `disable_starttls`, and on loopback without an authority.
     """
 
     def __init__(self, settings: Settings, clock: Clock, random: Random) -> None:
@@ -105,7 +103,9 @@ class SmtpServer:
         finally:
             timer.cancel()
             if connection is not None:
-                _close(connection)
+                with suppress(OSError, smtplib.SMTPException):
+                    connection.quit()
+                connection.close()
 
     def _open(self) -> smtplib.SMTP:
         where = (self._host, self._port, self._own_name)
@@ -146,12 +146,6 @@ def _name_in_greetings(host: str) -> str:
         return f"[{IPv4Address(host)}]"
     except ValueError:
         return host
-
-
-def _close(connection: smtplib.SMTP) -> None:
-    with suppress(OSError, smtplib.SMTPException):
-        connection.quit()
-    connection.close()
 
 
 def _is_passing(error: Exception) -> bool:

@@ -4,25 +4,12 @@
 changes, `export` writes the current configuration. It never contains secrets or keys.
 """
 
-from issuer.manifest.applying import Applied, PlanOutdated, apply
+from issuer.manifest.applying import apply
 from issuer.manifest.changes import ManifestPlan
 from issuer.manifest.entries import schema
 from issuer.manifest.exporting import export
 from issuer.manifest.planning import plan
-from issuer.manifest.problems import InvalidManifest, ManifestProblem, spell
-from issuer.manifest.reading import Manifest, read
+from issuer.manifest.problems import InvalidManifest
+from issuer.manifest.reading import read
 
-__all__ = [
-    "Applied",
-    "InvalidManifest",
-    "Manifest",
-    "ManifestPlan",
-    "ManifestProblem",
-    "PlanOutdated",
-    "apply",
-    "export",
-    "plan",
-    "read",
-    "schema",
-    "spell",
-]
+__all__ = ["InvalidManifest", "ManifestPlan", "apply", "export", "plan", "read", "schema"]

@@ -23,10 +23,7 @@ from issuer.users import USER, User
 
 @dataclass(frozen=True)
 class Applied:
-    """New `secrets` by client id, which cannot be shown again; new `user_ids` by user name.
-
-    `warnings` are about those who cannot sign in any more, known after the transaction.
-    """
+    """`secrets` by client id; `user_ids` by name; `warnings` on who cannot sign in any more."""
 
     secrets: Mapping[str, str] = field(repr=False)
     user_ids: Mapping[str, str]
@@ -40,13 +37,11 @@ class PlanOutdated(NotAllowed):
 def apply(work: current.Configuration, plan: ManifestPlan) -> Applied:
     """Apply `plan` in the caller's transaction, which must be rolled back on any error.
 
-    `PlanOutdated` if the configuration has changed since. All other errors are those of the
-    single operations, such as `Forbidden` for a step that the caller may not do.
+    `PlanOutdated`, or errors of the single operations, such as `Forbidden`.
     """
     if work.change_count() != plan.change_count:
-        raise PlanOutdated(
-            "The configuration has changed since the plan was made. Make a new plan."
-        )
+        problem = "The configuration has changed since the plan was made. Make a new plan."
+        raise PlanOutdated(problem)
     applying = _Applying(work)
     applying.free_resources(plan.steps)
     for group, steps in groupby(plan.steps, _group_of):
@@ -121,5 +116,4 @@ class _Applying:
 
 
 def _group_of(step: Step) -> tuple[Action, Resource] | None:
-    """What to do with the members of which group."""
     return (step.action, step.resource) if isinstance(step, MemberChange) else None

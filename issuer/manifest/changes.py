@@ -31,23 +31,14 @@ class Action(StrEnum):
     REMOVE_MEMBER = "remove_member"
 
 
-_SIGNS = {
-    Action.CREATE: "+",
-    Action.ASSIGN: "+",
-    Action.ADD_MEMBER: "+",
-    Action.REMOVE_MEMBER: "-",
-    Action.UPDATE: "~",
-    Action.DELETE: "-",
-    Action.UNASSIGN: "-",
-}
+_SIGNS = dict(zip(Action, "+~-+-+-", strict=True))
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A resource created, updated or deleted.
+    """A resource created, updated or deleted; `fields` is its new state.
 
-    `before` and `after` have the members that change; for a created or deleted resource, those
-    that are not at their default. `fields` is its new state.
+    `before` and `after` have the members that change, or are not at their default.
     """
 
     action: Action
@@ -75,18 +66,13 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class AssignmentChange:
-    """A role assigned to or unassigned from a principal."""
-
     action: Action
     resource: Resource
     assignment: Assignment
 
     def as_json(self) -> dict[str, Any]:
-        return {
-            "action": self.action.value,
-            **self.resource.as_json(),
-            **self.assignment.model_dump(mode="json"),
-        }
+        assignment = self.assignment.model_dump(mode="json")
+        return {"action": self.action.value, **self.resource.as_json(), **assignment}
 
     @property
     def text(self) -> str:
@@ -101,8 +87,6 @@ class AssignmentChange:
 
 @dataclass(frozen=True, slots=True)
 class MemberChange:
-    """A user added to or removed from a group."""
-
     action: Action
     resource: Resource
     user: Resource
@@ -133,12 +117,8 @@ class Shift:
     losses: tuple[str, ...]
 
     def as_json(self) -> dict[str, Any]:
-        return {
-            **self.principal.as_json(),
-            "audience": self.audience,
-            "gains": list(self.gains),
-            "losses": list(self.losses),
-        }
+        scopes = {"gains": list(self.gains), "losses": list(self.losses)}
+        return {**self.principal.as_json(), "audience": self.audience, **scopes}
 
     def lines(self) -> Iterator[str]:
         for verb, scopes in (("gains", self.gains), ("loses", self.losses)):

@@ -9,7 +9,7 @@ from issuer.clients import Client, Clients
 from issuer.clock import Clock
 from issuer.fields.fields import Fields
 from issuer.groups import Groups
-from issuer.manifest.entries import TYPES
+from issuer.manifest.entries import TYPES, AnyType
 from issuer.resources import Collection, ResourceType
 from issuer.resources.resource_type import FieldsT, ModelT
 from issuer.roles import Assignments, HeldRole
@@ -55,43 +55,32 @@ def require_readable(work: Configuration) -> None:
         work.authority.require(resource_type.read)
 
 
-def resources(
-    work: Configuration, resource_type: ResourceType[Any, Any], after: str | None = None
-) -> Iterator[Any]:
+def resources(work: Configuration, kind: AnyType, after: str | None = None) -> Iterator[Any]:
     """Every resource of the type whose key follows `after`."""
-    for page in _pages(work, resource_type, after):
+    for page in _pages(work, kind, after):
         yield from page
 
 
 def principals(
-    work: Configuration, resource_type: ResourceType[Any, Any], after: str | None = None
+    work: Configuration, kind: AnyType, after: str | None = None
 ) -> Iterator[tuple[Any, list[HeldRole]]]:
     """Every client, user or group whose id follows `after`, with the roles that it holds."""
-    for page in _pages(work, resource_type, after):
-        ids = [resource_type.key_of(each) for each in page]
+    for page in _pages(work, kind, after):
+        ids = [kind.key_of(each) for each in page]
         held = work.assignments.roles_of_all(ids)
         yield from ((each, held[key]) for each, key in zip(page, ids, strict=True))
 
 
-def in_text_order(
-    work: Configuration, resource_type: ResourceType[Any, Any]
-) -> Iterator[list[Any]]:
+def in_text_order(work: Configuration, kind: AnyType) -> Iterator[list[Any]]:
     """Every resource of the type, in pages, in an order that is the same on each database."""
-    for page in work.collection(resource_type).in_text_order(_PAGE):
+    for page in work.collection(kind).in_text_order(_PAGE):
         yield [each for each in page if not is_self_registered(each)]
 
 
-def members(work: Configuration, group_id: str) -> list[tuple[str, str]]:
-    """Id and user name of every member of a group."""
-    return work.groups.members_of_each([group_id])[group_id]
-
-
-def _pages(
-    work: Configuration, resource_type: ResourceType[Any, Any], after: str | None = None
-) -> Iterator[list[Any]]:
-    while page := work.collection(resource_type).page(after, _PAGE):
+def _pages(work: Configuration, kind: AnyType, after: str | None = None) -> Iterator[list[Any]]:
+    while page := work.collection(kind).page(after, _PAGE):
         yield [each for each in page if not is_self_registered(each)]
-        after = resource_type.key_of(page[-1])
+        after = kind.key_of(page[-1])
 
 
 def is_self_registered(resource: Fields) -> bool:

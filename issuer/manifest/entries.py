@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, TypeVar, get_args
+from typing import Annotated, Any, TypeAlias, TypeVar, get_args
 
 from pydantic import AfterValidator, BaseModel, Field, create_model, field_validator
 
@@ -42,7 +42,8 @@ Assigned = Annotated[
         " counts as if it were not there."
     ),
 ]
-TYPES: dict[str, ResourceType[Any, Any]] = {
+AnyType: TypeAlias = ResourceType[Any, Any]
+TYPES: dict[str, AnyType] = {
     each.kind: each for each in (AUDIENCE, TRUSTED_ISSUER, ROLE, CLIENT, USER, GROUP)
 }
 PRINCIPALS = (CLIENT, USER, GROUP)
@@ -52,7 +53,7 @@ Model = TypeVar("Model", bound=BaseModel)
 AssignmentT = TypeVar("AssignmentT", bound=Assignment)
 
 
-def plain_types() -> list[ResourceType[Any, Any]]:
+def plain_types() -> list[AnyType]:
     """All but clients, users and groups, which have roles and ids of one space."""
     return [each for each in TYPES.values() if each not in PRINCIPALS]
 
@@ -114,7 +115,6 @@ class Entries(Fields):
 
 
 def entries_model() -> type[Entries]:
-    """`Entries` with all sections."""
     more = {name: each for each in TYPES.values() if (name := each.attribute) not in _SECTIONS}
     if not more:
         return Entries
@@ -134,9 +134,8 @@ def without_expired(entries: Entries, now: datetime) -> Entries:
 
 
 def _without_expired(entry: Any, now: datetime) -> Fields:
-    left: dict[str, Any] = {
-        "roles": [each for each in entry.roles if not has_ended(each.expires_at, now)]
-    }
+    roles = [each for each in entry.roles if not has_ended(each.expires_at, now)]
+    left: dict[str, Any] = {"roles": roles}
     if isinstance(entry, ClientEntry):
         scopes, ends = live_scopes(entry.scopes, entry.scopes_expire_at, now)
         left |= {"scopes": scopes, "scopes_expire_at": ends}
@@ -145,7 +144,6 @@ def _without_expired(entry: Any, now: datetime) -> Fields:
 
 
 def entry_model(section: str) -> type[Fields]:
-    """The model of the entries of a section."""
     model: type[Fields] = get_args(entries_model().model_fields[section].annotation)[0]
     return model
 
@@ -182,11 +180,8 @@ def differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
 
 def own_assignments(held: Iterable[HeldRole]) -> list[Assignment]:
     """The roles assigned to the principal itself, which a manifest declares."""
-    return [
-        Assignment(role=each.role, audience=each.audience, expires_at=each.expires_at)
-        for each in held
-        if not each.via
-    ]
+    own = [each for each in held if not each.via]
+    return [Assignment(role=e.role, audience=e.audience, expires_at=e.expires_at) for e in own]
 
 
 def in_order(assignments: Iterable[AssignmentT]) -> list[AssignmentT]:
@@ -199,12 +194,9 @@ def _in_order(fields: Fields, dumped: dict[str, Any]) -> dict[str, Any]:
     for name, member in members_of(type(fields)).items():
         if member.control.is_set and name in dumped:
             unique = {_canonical(each): each for each in dumped[name]}
-            dumped[name] = sorted(unique.values(), key=_sort_key)
+            in_text = sorted((e if isinstance(e, str) else key, key) for key, e in unique.items())
+            dumped[name] = [unique[key] for _, key in in_text]
     return dumped
-
-
-def _sort_key(item: object) -> str:
-    return item if isinstance(item, str) else _canonical(item)
 
 
 def _canonical(value: object) -> str:

@@ -70,12 +70,8 @@ def _scalar(value: object) -> str:
 
 def _is_plain(text: str) -> bool:
     begins_plainly = text[:1].isalpha() or text[:1] in {"_", "/"}
-    return (
-        begins_plainly
-        and text.isprintable()
-        and text.lower() not in _WORDS
-        and not _TROUBLE.search(text)
-    )
+    is_word = text.lower() in _WORDS
+    return begins_plainly and text.isprintable() and not (is_word or _TROUBLE.search(text))
 
 
 def _printable(character: str) -> str:
@@ -125,7 +121,8 @@ def _entries(
         for each in page:
             entry = _sort(members(bare(resource_type.fields, each)))
             if resource_type is GROUP:
-                users = sorted(name for _, name in current.members(work, each.id))
+                members_of = work.groups.members_of_each([each.id])
+                users = sorted(name for _, name in members_of[each.id])
                 entry |= {"members": users} if users else {}
             roles = in_order(own_assignments(held.get(resource_type.key_of(each), [])))
             if roles:
@@ -135,7 +132,6 @@ def _entries(
 
 
 def _sort(entry: dict[str, Any]) -> dict[str, Any]:
-    """The entry with its claims sorted by name at every depth."""
     if "claims" not in entry:
         return entry
     return {**entry, "claims": json.loads(json.dumps(entry["claims"], sort_keys=True))}

@@ -69,10 +69,7 @@ def _repetitions(
 
 
 def dangling(document: Document, known: Mapping[str, Collection[str]]) -> Iterator[ManifestProblem]:
-    """Names of what is neither declared in the manifest nor stays at the issuer.
-
-    Users are `known` by their folded names. The first problems suggest a name.
-    """
+    """Names of what is neither declared nor at the issuer; users are `known` by folded names."""
     suggestions = 0
     for path, kind, name in _references(document.data):
         if (fold_username(name) if kind == "user" else name) not in known[kind]:
@@ -84,7 +81,6 @@ def dangling(document: Document, known: Mapping[str, Collection[str]]) -> Iterat
 
 
 def _references(data: object) -> Iterator[tuple[Path, str, str]]:
-    """Where the manifest names another resource: place, kind and name."""
     yield from _members_naming(data)
     for path, entry in _entries(data, "trusted_issuers"):
         if isinstance(sign_in := entry.get("sign_in"), Mapping):
@@ -105,7 +101,6 @@ def _members_naming(data: object) -> Iterator[tuple[Path, str, str]]:
 
 
 def members_of_groups(data: object) -> Iterator[Named]:
-    """The names of users in the groups of the manifest."""
     for path, entry in _entries(data, "groups"):
         yield from _texts(path, entry, "members")
 
@@ -128,7 +123,6 @@ def _named_in(
 
 
 def declares(data: object, section: str) -> bool:
-    """Whether the manifest has the section."""
     return isinstance(data, Mapping) and section in data
 
 

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import product
-from typing import Any
+from typing import Any, TypeAlias
 
 from issuer.audiences import AUDIENCE
 from issuer.authority import GivenCredential, GivenMember
@@ -28,16 +28,17 @@ from issuer.manifest.entries import (
     NAMED_BY,
     PRINCIPALS,
     TYPES,
+    AnyType,
     Resource,
     bare,
     in_order,
     plain_types,
     without_expired,
 )
-from issuer.manifest.memberships import Memberships
 from issuer.manifest.names import declares
 from issuer.manifest.principals import (
     Declared,
+    Memberships,
     PlannedPrincipal,
     renames_in_order,
     stored_principals,
@@ -45,7 +46,6 @@ from issuer.manifest.principals import (
 from issuer.manifest.problems import InvalidManifest, Path
 from issuer.manifest.reading import Manifest, unfit
 from issuer.manifest.rights import NO_RIGHTS, PrincipalRights, RightsSnapshot, shifts
-from issuer.resources import ResourceType
 from issuer.roles import ROLE
 from issuer.scopes import ISSUER_ADMIN
 from issuer.trusted_issuers import TRUSTED_ISSUER, TrustedIssuerFields
@@ -53,6 +53,7 @@ from issuer.users import USER, UserFields
 from issuer.vocabulary import SigningAlgorithm
 
 _MAX_NAMED = 100
+_State: TypeAlias = PlannedPrincipal | None  # None: there is none
 
 
 def _order() -> Iterator[tuple[Action, str]]:
@@ -127,14 +128,10 @@ class _Planning:
         steps = [step for place in _order() for step in self._steps[place]]
         begun = self._relied_on[True] - self._relied_on[False]
         credentials = [*self._work.trusted_issuers.not_of_admins(begun), *self._credentials]
-        members = self._members_of_others(steps)
-        return ManifestPlan(
-            self._count, tuple(steps), tuple(self._shifts), tuple(credentials), tuple(members)
-        )
+        noted = (tuple(self._shifts), tuple(credentials), tuple(self._members_of_others()))
+        return ManifestPlan(self._count, tuple(steps), *noted)
 
-    def _plan_all(
-        self, resource_type: ResourceType[Any, Any]
-    ) -> tuple[dict[str, Any], dict[str, Any]]:
+    def _plan_all(self, resource_type: AnyType) -> tuple[dict[str, Any], dict[str, Any]]:
         """All resources of a type before and after; there are few compared to clients and users."""
         kind, key = resource_type.kind, resource_type.key_of
         found = current.resources(self._work, resource_type)
@@ -180,7 +177,7 @@ class _Planning:
             message = "is taken by a client that registered itself"
             self._note_problem((*entry.path, "client_id"), message)
 
-    def _change(self, before: PlannedPrincipal | None, after: PlannedPrincipal | None) -> None:
+    def _change(self, before: _State, after: _State) -> None:
         principal = before or after
         assert principal is not None
         resource = principal.resource
@@ -195,15 +192,12 @@ class _Planning:
         was, will_be = self._rights_before(before), self._rights_after(before, after)
         own = self._work.audiences.own_id
         is_admin = will_be.lasts(ISSUER_ADMIN, own)
-        self._note_admin(
-            before, after if is_admin else None, was_admin=was.lasts(ISSUER_ADMIN, own)
-        )
+        was_admin = was.lasts(ISSUER_ADMIN, own)
+        self._note_admin(before, after if is_admin else None, was_admin=was_admin)
         self._shifts += shifts(resource, was, will_be)
         self._note_credentials(before, after)
 
-    def _note_admin(
-        self, before: PlannedPrincipal | None, after: PlannedPrincipal | None, *, was_admin: bool
-    ) -> None:
+    def _note_admin(self, before: _State, after: _State, *, was_admin: bool) -> None:
         """`after` is None for one that will be no admin, or does not exist then."""
         if after is not None:
             self._admins[after.resource.id or after.resource.name] = after
@@ -211,9 +205,7 @@ class _Planning:
         if before is not None and was_admin and not is_same:
             self._changed_admins.append(before.resource)
 
-    def _note_steps(
-        self, resource: Resource, before: PlannedPrincipal | None, after: PlannedPrincipal | None
-    ) -> None:
+    def _note_steps(self, resource: Resource, before: _State, after: _State) -> None:
         old = before.fields if before else None
         if after is None:
             self._note(changes(resource, old, None))
@@ -224,15 +216,13 @@ class _Planning:
         had = before.assignments if before else []
         self._note(assignment_changes(resource, had, after.assignments))
 
-    def _rights_before(self, principal: PlannedPrincipal | None) -> PrincipalRights:
+    def _rights_before(self, principal: _State) -> PrincipalRights:
         if principal is None or isinstance(principal.fields, GroupFields):
             return NO_RIGHTS
         held = [*principal.assignments, *principal.inherited]
         return self._before.rights_of(principal.fields, in_order(held))
 
-    def _rights_after(
-        self, before: PlannedPrincipal | None, after: PlannedPrincipal | None
-    ) -> PrincipalRights:
+    def _rights_after(self, before: _State, after: _State) -> PrincipalRights:
         """With what the groups will give, and what trusted issuers give now."""
         if after is None or isinstance(after.fields, GroupFields):
             return NO_RIGHTS
@@ -243,9 +233,7 @@ class _Planning:
             held += self._memberships.roles_of(after)
         return self._after.rights_of(after.fields, in_order(held))
 
-    def _note_credentials(
-        self, before: PlannedPrincipal | None, after: PlannedPrincipal | None
-    ) -> None:
+    def _note_credentials(self, before: _State, after: _State) -> None:
         """What clients would begin to hold rights at the issuer with, and others gave."""
         held, holds = _counts_here(self._before, before), _counts_here(self._after, after)
         for each, is_after in ((held, False), (holds, True)):
@@ -254,25 +242,15 @@ class _Planning:
         if before and holds and not held:
             self._credentials += self._work.clients.not_of_admins(holds)
 
-    def _note_privileged_group(
-        self, before: PlannedPrincipal | None, after: PlannedPrincipal
-    ) -> None:
+    def _note_privileged_group(self, before: _State, after: PlannedPrincipal) -> None:
         had = before is not None and self._before.gives_here(before.assignments)
         if after.resource.id and not had and self._after.gives_here(after.assignments):
             self._privileged_groups.append(after.resource.id)
 
-    def _members_of_others(self, steps: Iterable[Step]) -> Iterator[GivenMember]:
-        """Whom others put into groups that begin to hold rights, and who stay there."""
-        gone = {
-            (step.resource.id, step.user.id)
-            for step in steps
-            if isinstance(step, MemberChange) and step.action is Action.REMOVE_MEMBER
-        }
-        deleted = {
-            step.resource.id
-            for step in steps
-            if step.action is Action.DELETE and step.resource.kind == USER.kind
-        }
+    def _members_of_others(self) -> Iterator[GivenMember]:
+        removals = self._steps[Action.REMOVE_MEMBER, GROUP.kind]
+        gone = {(e.resource.id, e.user.id) for e in removals if isinstance(e, MemberChange)}
+        deleted = {each.resource.id for each in self._steps[Action.DELETE, USER.kind]}
         for each in self._work.groups.not_of_admins(self._privileged_groups):
             if (each.group_id, each.user_id) not in gone and each.user_id not in deleted:
                 yield each
@@ -294,27 +272,23 @@ class _Planning:
             self._steps[step.action, step.resource.kind].append(step)
 
     def _note_uses(self, record: PlannedPrincipal) -> None:
-        """Note what a principal uses that is unchanged."""
         uses: list[tuple[str, str | None]] = []
         for each in record.assignments:
             uses += [(ROLE.kind, each.role), (AUDIENCE.kind, each.audience)]
         if isinstance(record.fields, ClientFields):
             uses += [(AUDIENCE.kind, each) for each in record.fields.audiences]
             uses += [(AUDIENCE.kind, each.from_audience) for each in record.fields.may_act]
-            uses += dict.fromkeys(
-                (TRUSTED_ISSUER.kind, each.issuer) for each in record.fields.trusts
-            )
+            issuers = {each.issuer: None for each in record.fields.trusts}
+            uses += [(TRUSTED_ISSUER.kind, each) for each in issuers]
         self._note_use(str(record.resource), uses)
 
     def _note_mapped(self, trusted_issuers: Mapping[str, TrustedIssuerFields]) -> None:
-        """Note roles and audiences that a trusted issuer gives to its groups."""
         for name, fields in trusted_issuers.items():
             for each in fields.sign_in.roles if fields.sign_in else ():
                 uses = ((ROLE.kind, each.role), (AUDIENCE.kind, each.audience))
                 self._note_use(f"{TRUSTED_ISSUER.kind} {name}", uses)
 
     def _note_use(self, user: str, uses: Iterable[tuple[str, str | None]]) -> None:
-        """Note which of the resources that `user` uses, by kind and name, will be deleted."""
         for kind, name in uses:
             if name is not None and name not in self._will_be[kind]:
                 self._in_use[kind, name].append(user)
@@ -355,10 +329,7 @@ class _Planning:
         return self._prune and declares(self._manifest.document.data, TYPES[kind].attribute)
 
 
-def _counts_here(
-    snapshot: RightsSnapshot, principal: PlannedPrincipal | None
-) -> ClientFields | None:
-    """The client, if it is one and holds rights at the issuer."""
+def _counts_here(snapshot: RightsSnapshot, principal: _State) -> ClientFields | None:
     if principal is None or not isinstance(client := principal.fields, ClientFields):
         return None
     return client if snapshot.counts_here(client, principal.assignments) else None

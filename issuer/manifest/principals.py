@@ -1,20 +1,23 @@
-"""Matching the clients, users and groups of a manifest with the stored ones; renaming."""
+"""Matching clients, users and groups of a manifest with stored ones; members; renaming."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
 from issuer.clients import CLIENT, ClientFields
+from issuer.directory import Through
 from issuer.fields.ids import fold_id
 from issuer.fields.usernames import fold_username
 from issuer.groups import GROUP, GroupFields
 from issuer.groups.group import fold_name
 from issuer.manifest import current
-from issuer.manifest.changes import Change
+from issuer.manifest.changes import Action, Change, MemberChange
 from issuer.manifest.entries import (
     NAMED_BY,
     PRINCIPALS,
+    AnyType,
     Entries,
     Resource,
     bare,
@@ -22,7 +25,6 @@ from issuer.manifest.entries import (
     own_assignments,
 )
 from issuer.manifest.problems import Path
-from issuer.resources import ResourceType
 from issuer.roles import Assignment, HeldRole
 from issuer.users import USER, UserFields
 
@@ -35,8 +37,7 @@ _SET_BY_OTHERS = {USER: "email_verified", GROUP: "external_id"}
 class PlannedPrincipal:
     """A client, a user or a group with its assignments. `path` is its place in a manifest.
 
-    `inherited` is what a stored user holds through groups and trusted issuers. `members` are the
-    declared user names of a group; None: its members stay as they are.
+    `inherited` through groups and issuers. `members` of a group are names; None: unchanged.
     """
 
     fields: ClientFields | UserFields | GroupFields
@@ -57,9 +58,7 @@ class PlannedPrincipal:
                 return Resource(GROUP.kind, group.id, group.name)
 
 
-def stored_principals(
-    work: current.Configuration, *kinds: ResourceType[Any, Any]
-) -> Iterator[PlannedPrincipal]:
+def stored_principals(work: current.Configuration, *kinds: AnyType) -> Iterator[PlannedPrincipal]:
     """Every stored principal of these kinds, one kind after the other."""
     for kind in kinds:
         for each, held in current.principals(work, kind):
@@ -81,11 +80,10 @@ class Declared:
             for number, entry in enumerate(getattr(entries, kind.attribute)):
                 self._add(kind, (kind.attribute, number), entry)
 
-    def _add(self, kind: ResourceType[Any, Any], path: Path, entry: Any) -> None:
+    def _add(self, kind: AnyType, path: Path, entry: Any) -> None:
         members = tuple(entry.members) if kind is GROUP and entry.members is not None else None
-        principal = PlannedPrincipal(
-            bare(kind.fields, entry), in_order(entry.roles), path, members=members
-        )
+        fields, roles = bare(kind.fields, entry), in_order(entry.roles)
+        principal = PlannedPrincipal(fields, roles, path, members=members)
         resource = principal.resource
         self._unmatched[path] = principal
         self._by_key[_key(resource)] = path
@@ -97,10 +95,7 @@ class Declared:
             self._keeps[path] = member
 
     def match(self, record: PlannedPrincipal) -> PlannedPrincipal | None:
-        """The entry of this stored principal; it is then no more `unmatched`.
-
-        Found by id; an entry of a user or a group without an id is found by name.
-        """
+        """The entry of this stored principal, by id, or without one by name; used up by this."""
         known = record.resource
         path = self._by_key.get(_key(known))
         if path is None and known.kind in NAMED_BY:
@@ -116,7 +111,7 @@ class Declared:
             members[kept] = getattr(record.fields, kept)
         return replace(entry, fields=entry.fields.model_copy(update=members))
 
-    def unmatched(self, *kinds: ResourceType[Any, Any]) -> Iterable[PlannedPrincipal]:
+    def unmatched(self, *kinds: AnyType) -> Iterable[PlannedPrincipal]:
         """The entries of these kinds that match no stored one: to be created."""
         sections = {each.attribute for each in kinds}
         return [each for path, each in self._unmatched.items() if path[0] in sections]
@@ -124,10 +119,7 @@ class Declared:
     def conflicts_with(
         self, record: PlannedPrincipal, entry: PlannedPrincipal | None
     ) -> Iterator[Path]:
-        """Where another entry uses the id or the name of `record`.
-
-        `entry` is the declared state of the record; None: it stays as it is.
-        """
+        """Where another than the `entry` of the record uses its id or name."""
         own, known = entry.path if entry else None, record.resource
         assert known.id is not None
         path = self._ids.get(fold_id(known.id))
@@ -139,6 +131,56 @@ class Declared:
                 yield (*path, NAMED_BY[known.kind])
 
 
+class Memberships:
+    """Who is in which group after a plan, and its roles. Note groups by group, then users."""
+
+    def __init__(self, work: current.Configuration) -> None:
+        self._work = work
+        self._by_id: dict[str | None, list[HeldRole]] = defaultdict(list)
+        self._by_name: dict[str, list[HeldRole]] = defaultdict(list)
+        # Of groups whose members are declared: the ids and names before, the folded names after.
+        self._declared: list[tuple[Resource, dict[str, str], set[str]]] = []
+        self._users: dict[str, Resource] = {}
+        self._deleted: set[str | None] = set()
+
+    def note_group(self, before: PlannedPrincipal | None, after: PlannedPrincipal) -> None:
+        group = after.resource
+        group_id = before.resource.id if before else None
+        members = dict(self._work.groups.members_of_each([group_id])[group_id]) if group_id else {}
+        via = Through(group.name, group.id)
+        roles = [HeldRole(**dict(each), via=via) for each in after.assignments]
+        if after.members is None:
+            for user_id in members if roles else ():
+                self._by_id[user_id] += roles
+            return
+        names = {fold_username(each) for each in after.members}
+        for name in names:
+            self._by_name[name] += roles
+        self._declared.append((group, members, names))
+
+    def note_user(self, before: PlannedPrincipal | None, after: PlannedPrincipal | None) -> None:
+        if after is None:
+            self._deleted.add(before.resource.id if before else None)
+        elif (name := fold_username(after.resource.name)) in self._by_name:
+            self._users[name] = after.resource
+
+    def roles_of(self, user: PlannedPrincipal) -> list[HeldRole]:
+        by_name = self._by_name.get(fold_username(user.resource.name), [])
+        return [*self._by_id.get(user.resource.id, []), *by_name]
+
+    def changes(self) -> Iterator[MemberChange]:
+        """Users to remove, then users to add, of each group in order of name."""
+        for group, before, names in self._declared:
+            users = [self._users[name] for name in sorted(names) if name in self._users]
+            stay = {each.id for each in users} | self._deleted
+            gone = [Resource(USER.kind, i, name) for i, name in before.items() if i not in stay]
+            for each in sorted(gone, key=lambda user: user.name):
+                yield MemberChange(Action.REMOVE_MEMBER, group, each)
+            for each in users:
+                if each.id not in before:
+                    yield MemberChange(Action.ADD_MEMBER, group, each)
+
+
 def _key(resource: Resource) -> tuple[str, str | None, str | None]:
     if resource.id is None:
         return (resource.kind, None, _FOLDED[resource.kind](resource.name))
@@ -146,10 +188,7 @@ def _key(resource: Resource) -> tuple[str, str | None, str | None]:
 
 
 def renames_in_order(updates: Iterable[Change]) -> Iterator[Change]:
-    """`updates` of users or groups, each after the one that frees its new name.
-
-    In a cycle of names, one of them first gets a temporary name.
-    """
+    """Each after the one that frees its name; in a cycle, one gets a temporary name first."""
     waiting = list(updates)
     while waiting:
         held = {_name(each, each.before) for each in waiting} - {None}
@@ -179,11 +218,6 @@ def _via_temporary_name(change: Change) -> tuple[Change, Change]:
     digest = sha256(str(change.resource.id).encode()).hexdigest()
     temporary = {named_by: f"renaming-{digest[:32]}"}
     after = {named_by: change.after[named_by]}
-    return (
-        replace(
-            change,
-            after={**change.after, **temporary},
-            fields=change.fields.model_copy(update=temporary),
-        ),
-        replace(change, before=temporary, after=after),
-    )
+    fields = change.fields.model_copy(update=temporary)
+    first = replace(change, after={**change.after, **temporary}, fields=fields)
+    return first, replace(change, before=temporary, after=after)

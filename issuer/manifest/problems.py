@@ -28,10 +28,7 @@ class ManifestProblem:
 
 
 class InvalidManifest(IssuerError):
-    """A manifest that cannot be used. `str()` of it has one line for each of `problems`.
-
-    Those are the first `MAX_PROBLEMS` of `total`.
-    """
+    """A manifest that cannot be used; the first `MAX_PROBLEMS` of `total`, a line each."""
 
     def __init__(self, file: str, problems: Iterable[ManifestProblem], more: int = 0) -> None:
         self.file = file

@@ -13,7 +13,7 @@ from issuer.fields.fields import Fields
 from issuer.fields.ids import fold_id
 from issuer.fields.text import did_you_mean
 from issuer.fields.usernames import fold_username
-from issuer.manifest import current
+from issuer.manifest import current, names
 from issuer.manifest.entries import (
     TYPES,
     Entries,
@@ -21,14 +21,6 @@ from issuer.manifest.entries import (
     entries_model,
     entry_model,
     plain_types,
-)
-from issuer.manifest.names import (
-    MAX_SUGGESTIONS,
-    dangling,
-    declares,
-    members_of_groups,
-    names_in,
-    repetitions,
 )
 from issuer.manifest.parsing import MAX_BYTES, Document, parse
 from issuer.manifest.problems import MAX_PROBLEMS, InvalidManifest, ManifestProblem, Path
@@ -82,13 +74,12 @@ def read(
 ) -> Manifest:
     """The manifest in `source`, or `InvalidManifest` with all its errors.
 
-    With `work`, it must also fit the issuer: every name it refers to is declared or exists, and
-    is not pruned. `plan` checks that too, but only for a file without other errors.
+    With `work`, every name must also be declared or exist, as `plan` checks it.
     """
     document = parse(source, max_bytes)
     problems, more = list(document.problems), Counter[str]()
     entries = _validate(document, problems, more)
-    problems += repetitions(document)
+    problems += names.repetitions(document)
     if work is not None:
         current.require_readable(work)
         problems += unfit(work, document, prune=prune)
@@ -102,18 +93,17 @@ def unfit(
 ) -> Iterator[ManifestProblem]:
     """What the issuer cannot apply: unavailable algorithms, names of what will not exist."""
     data = document.data
-    for path, alg in names_in(data, "audiences", "signing_alg"):
+    for path, alg in names.names_in(data, "audiences", "signing_alg"):
         if alg in set(SigningAlgorithm) - set(work.audiences.algorithms):
             yield document.problem(path, "is not one of ISSUER_SIGNING_ALGORITHMS")
-    yield from dangling(document, _names_of(work, data, prune=prune))
+    yield from names.dangling(document, _names_of(work, data, prune=prune))
 
 
 def _names_of(work: current.Configuration, data: object, *, prune: bool) -> dict[str, set[str]]:
-    """The names of what others may name that will exist, by kind."""
     known: dict[str, set[str]] = {}
     for each in plain_types():
-        known[each.kind] = {name for _, name in names_in(data, each.attribute, each.key)}
-        if not (prune and declares(data, each.attribute)):
+        known[each.kind] = {name for _, name in names.names_in(data, each.attribute, each.key)}
+        if not (prune and names.declares(data, each.attribute)):
             known[each.kind] |= {each.key_of(there) for there in current.resources(work, each)}
     known["audience"].add(work.audiences.own_id)
     known["user"] = _known_users(work, data, prune=prune)
@@ -122,11 +112,11 @@ def _names_of(work: current.Configuration, data: object, *, prune: bool) -> dict
 
 def _known_users(work: current.Configuration, data: object, *, prune: bool) -> set[str]:
     """The folded names, of those in groups, that users will have."""
-    declared = {fold_username(name) for _, name in names_in(data, "users", "username")}
-    wanted = {fold_username(name) for _, name in members_of_groups(data)} - declared
-    if prune and declares(data, "users"):
+    declared = {fold_username(name) for _, name in names.names_in(data, "users", "username")}
+    wanted = {fold_username(name) for _, name in names.members_of_groups(data)} - declared
+    if prune and names.declares(data, "users"):
         return declared
-    ids = {fold_id(user_id) for _, user_id in names_in(data, "users", "id")}
+    ids = {fold_id(user_id) for _, user_id in names.names_in(data, "users", "id")}
     found = work.users.ids_by_username(wanted)
     return declared | {name for name, user_id in found.items() if fold_id(user_id) not in ids}
 
@@ -157,17 +147,14 @@ def _problems(document: Document, errors: Iterable[_Error]) -> Iterator[Manifest
         path = each["loc"]
         if not any(path[:depth] in document.unread for depth in range(len(path) + 1)):
             message = _MESSAGES.get(each["type"], each["msg"].removeprefix("Value error, "))
-            if each["type"] == "extra_forbidden" and suggestions < MAX_SUGGESTIONS:
+            if each["type"] == "extra_forbidden" and suggestions < names.MAX_SUGGESTIONS:
                 suggestions += 1
                 message += _meant(path)
             yield document.problem(path, message)
 
 
 def _entries_of(section: str, declared: object, found: list[_Error], more: Counter[str]) -> object:
-    """The entries of a section, each as its model.
-
-    An error takes a kilobyte in memory, so those after the first thousand are only counted.
-    """
+    """The entries of a section as models. Errors beyond the first thousand are counted."""
     if section not in entries_model().model_fields or not isinstance(declared, list):
         return declared
     model, entries = entry_model(section), list[Fields]()
@@ -188,7 +175,6 @@ def _errors(error: ValidationError) -> list[_Error]:
 
 
 def _members(place: tuple[str, ...]) -> Iterable[str]:
-    """The known members of what stands there."""
     match place:
         case ():
             return entries_model().model_fields
@@ -204,7 +190,6 @@ def _members(place: tuple[str, ...]) -> Iterable[str]:
 
 
 def _meant(path: Path) -> str:
-    """A suggestion for the last part of the path, if a known member is similar."""
     *place, name = path
     known = _members(tuple(str(each) for each in place if not isinstance(each, int)))
     meant = did_you_mean(str(name), known)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import partial
 
 from issuer.algorithms import AlgorithmInUse
 from issuer.audiences import AudienceFields
@@ -12,9 +12,8 @@ from issuer.fields.ids import fold_id
 from issuer.groups import GroupFields
 from issuer.manifest.changes import Shift
 from issuer.manifest.current import Configuration
-from issuer.manifest.entries import Resource, in_order
+from issuer.manifest.entries import AnyType, Resource, in_order
 from issuer.manifest.principals import PlannedPrincipal
-from issuer.resources import ResourceType
 from issuer.roles import ROLE, Assignment, HeldRole, RoleFields
 from issuer.scopes import covers, parse
 from issuer.users import USER, UserFields
@@ -55,9 +54,7 @@ class RightsSnapshot:
         roles: Mapping[str, RoleFields],
         own_audience: str,
     ) -> None:
-        self._audiences = {
-            name: _record(audience, own_audience) for name, audience in audiences.items()
-        }
+        self._audiences = {key: _record(each, own_audience) for key, each in audiences.items()}
         self._own = own_audience
         self._roles = {name: frozenset(role.scopes) for name, role in roles.items()}
 
@@ -75,10 +72,7 @@ class RightsSnapshot:
     def rights_of(
         self, principal: ClientFields | UserFields, assignments: Iterable[Assignment]
     ) -> PrincipalRights:
-        """The rights of a client, or of a user through a client with all rights.
-
-        The assignments of a user include what groups and trusted issuers give.
-        """
+        """The rights of a client, or of a user through a client with all rights."""
         if principal.disabled:
             return NO_RIGHTS
         grants = tuple(
@@ -90,9 +84,8 @@ class RightsSnapshot:
             return PrincipalRights(Rights(frozenset(), grants), self._audiences)
         known = self._audiences
         audiences = {name: known[name] for name in principal.audiences if name in known}
-        return PrincipalRights(
-            Rights(frozenset(principal.scopes), grants, principal.scopes_expire_at), audiences
-        )
+        rights = Rights(frozenset(principal.scopes), grants, principal.scopes_expire_at)
+        return PrincipalRights(rights, audiences)
 
 
 def _via(assignment: Assignment) -> Through | None:
@@ -114,9 +107,8 @@ def shifts(principal: Resource, before: PrincipalRights, after: PrincipalRights)
 def _record(audience: AudienceFields, own_audience: str) -> AudienceRecord:
     return AudienceRecord(
         id=audience.id,
-        signing_alg=AlgorithmInUse(
-            audience.signing_alg or SigningAlgorithm.RS256
-        ),  # irrelevant for rights
+        # Irrelevant for rights.
+        signing_alg=AlgorithmInUse(audience.signing_alg or SigningAlgorithm.RS256),
         access_token_ttl=audience.access_token_ttl,
         include_roles=audience.include_roles,
         is_own=audience.id == own_audience,
@@ -135,25 +127,17 @@ class RoleEffect:
 
 
 def role_effect(
-    work: Configuration,
-    before: RoleFields,
-    after: RoleFields,
-    among: Iterable[ResourceType[Any, Any]],
-    limit: int,
+    work: Configuration, before: RoleFields, after: RoleFields, among: Iterable[AnyType], limit: int
 ) -> RoleEffect:
     """The scopes that at most `limit` principals gain and lose; `among` clients, users or both."""
     ids = work.assignments.principals_with_role(before.name).first(limit)
     principals = list(_principals(work, ids, among))
     names = {each.role for principal in principals for each in principal.assignments}
-    roles: dict[str, RoleFields] = {
-        role.name: role for role in work.collection(ROLE).named(names)
-    } | {before.name: before}
+    roles: dict[str, RoleFields] = {each.name: each for each in work.collection(ROLE).named(names)}
+    roles[before.name] = before
     changed = roles | {before.name: after}
-    found = [
-        shift
-        for principal in principals
-        for shift in _shifts(principal, principal, roles, changed, work.audiences.own_id)
-    ]
+    shift_of = partial(_shifts, roles_before=roles, roles_after=changed, own=work.audiences.own_id)
+    found = [shift for each in principals for shift in shift_of(each, each)]
     return RoleEffect(tuple(each.resource for each in principals), tuple(found))
 
 
@@ -192,7 +176,7 @@ def effect_on_client(
 
 
 def _principals(
-    work: Configuration, ids: Sequence[str], among: Iterable[ResourceType[Any, Any]]
+    work: Configuration, ids: Sequence[str], among: Iterable[AnyType]
 ) -> Iterable[PlannedPrincipal]:
     held = work.assignments.roles_of_all(ids)
     for kind in among:

@@ -1,7 +1,6 @@
 """Plans of manifests; a large manifest is read and planned in a separate process.
 
-Planning a megabyte takes seconds and a hundred megabytes. In a thread of the server it would slow
-down the event loop, and the memory would not be returned to the system.
+A megabyte takes seconds and a hundred megabytes, which a thread would not return to the system.
 """
 
 import os
@@ -20,7 +19,8 @@ from issuer.composition.administration import Administration
 from issuer.composition.composition import compose
 from issuer.errors import IssuerError, Unavailable
 from issuer.http.etags import etag_of
-from issuer.manifest import Applied, ManifestPlan, PlanOutdated
+from issuer.manifest import ManifestPlan
+from issuer.manifest.applying import Applied, PlanOutdated
 from issuer.telemetry import logs
 
 MAX_BYTES = 1024 * 1024

@@ -26,12 +26,7 @@ from issuer.database.migrations import upgrade
 from issuer.errors import ConfigurationError
 from issuer.files import read_trusted, reason_of, write_private
 from issuer.keys.keys import rewrap
-from issuer.keys.sealed_secrets_store import (
-    CLIENT_SECRETS,
-    current_mark,
-    ensure,
-    open_secret,
-)
+from issuer.keys.sealed_secrets_store import CLIENT_SECRETS, current_mark, ensure, open_secret
 from issuer.keys.sealing import Sealer, new_master_key
 from issuer.scopes import ISSUER_ADMIN
 from issuer.settings import Settings
@@ -43,11 +38,7 @@ _PATIENCE_S = 60
 
 @dataclass(frozen=True)
 class Initialised:
-    """The result of `init`.
-
-    `data_dir` is None if it is not used. `client_secret` is that of an admin client which was just
-    created, unless `ISSUER_ADMIN_SECRET` gave it.
-    """
+    """The result of `init`: `data_dir` if used, the secret of a new admin unless it was given."""
 
     issuer: str
     data_dir: Path | None
@@ -91,10 +82,7 @@ def initialise(settings: Settings, actor: Actor, clock: Clock | None = None) -> 
 
 
 def recover_admin(settings: Settings, actor: Actor, kept: Iterable[str] = ()) -> Initialised:
-    """A new secret for the admin client, which is created if deleted, and enabled if disabled.
-
-    `kept` are the ids of other credentials that it keeps although others gave them.
-    """
+    """A new secret for the admin client, which is enabled, and keeps the credentials `kept`."""
     with composed(settings) as parts, parts.administration.changing(actor) as work:
         work.new_privileges.keep(kept)
         work.audiences.ensure_own()
@@ -103,11 +91,7 @@ def recover_admin(settings: Settings, actor: Actor, kept: Iterable[str] = ()) ->
 
 
 def change_url(settings: Settings, actor: Actor) -> str:
-    """Move the database to `ISSUER_URL`; returns the URL it belonged to before.
-
-    The issuer's own audience, whose id is that URL, is renamed everywhere. Tokens issued before
-    are invalid: their `iss` is another.
-    """
+    """Move the database to `ISSUER_URL` and rename its own audience; the URL before."""
     with ExitStack() as stack:
         parts = compose_with(settings, Clock(), build_sealer(settings))
         stack.callback(parts.database.dispose)
@@ -138,10 +122,7 @@ def change_master_key(settings: Settings, actor: Actor) -> tuple[int, Path | Non
 
 
 def prepare_data_dir(path: Path) -> None:
-    """Create the directory with mode 0700.
-
-    An existing one that others can read and that holds other files is refused.
-    """
+    """Create it with mode 0700; one that others can read and holds other files is refused."""
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         open_to_others = path.stat().st_mode & 0o077
@@ -183,9 +164,8 @@ def _with_new_master_key(settings: Settings) -> Path | None:
     """Ensure that there are two master keys, the new one first; the file they are in."""
     if settings.master_key is not None:
         if len(settings.master_key.get_secret_value().split()) < _OLD_AND_NEW:
-            raise ConfigurationError(
-                "ISSUER_MASTER_KEY holds only one master key: put the new one before it."
-            )
+            problem = "ISSUER_MASTER_KEY holds only one master key: put the new one before it."
+            raise ConfigurationError(problem)
         return None
     path = master_key_path(settings).resolve()  # keep a symbolic link
     if len(words := _words(path)) < _OLD_AND_NEW:
@@ -245,9 +225,8 @@ def _recover(work: UnitOfWork, own_audience: str) -> str:
     for old in work.clients.secrets(ADMIN_CLIENT):
         work.clients.delete_secret(ADMIN_CLIENT, old.id)
     # After the last secret of an admin has expired, nobody could make another.
-    return work.clients.add_secret(ADMIN_CLIENT, SecretFields(label="recovered", expires_at=None))[
-        1
-    ]
+    fields = SecretFields(label="recovered", expires_at=None)
+    return work.clients.add_secret(ADMIN_CLIENT, fields)[1]
 
 
 def _new_admin(work: UnitOfWork, own_audience: str, secret: str | None = None) -> str:

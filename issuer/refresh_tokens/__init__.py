@@ -3,8 +3,7 @@
 RFC 6749 §6, RFC 9700 §4.14.2. A family is a refresh token and all that follow it.
 """
 
-from issuer.refresh_tokens.family import Lifetimes, TokenToStore
+from issuer.refresh_tokens.family import PREFIX, Lifetimes, TokenToStore
 from issuer.refresh_tokens.refresh_tokens import RefreshTokens
-from issuer.refresh_tokens.text import PREFIX
 
 __all__ = ["PREFIX", "Lifetimes", "RefreshTokens", "TokenToStore"]

@@ -1,18 +1,25 @@
-"""A family of refresh tokens."""
+"""Refresh tokens: their text, and what is stored of a family of them."""
 
 import hashlib
+import hmac
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from random import Random
 from typing import Protocol
 
 from issuer.audit import Actor, Event, Trails
 from issuer.database import Session
 from issuer.directory import UserRecord
+from issuer.fields.secret_text import as_characters, is_whole, random_characters, with_check_digits
 from issuer.scopes import OFFLINE_ACCESS
 from issuer.tokens import AccessToken
 
+PREFIX = "airt_"
+_FAMILY_CHARACTERS = 22
+_WRITTEN = re.compile(rf"{PREFIX}(?P<family>[0-9A-Za-z]{{22}})[0-9A-Za-z]{{43}}[0-9a-f]{{8}}")
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
 
@@ -152,3 +159,50 @@ class TokenUse:
         details = {**self.issue.details, "family": self.before.id}
         target = self.before.user_id
         return Event(at, self.issue.actor, "token.issued", target, details=details)
+
+
+class RefreshTokenMaker:
+    """Creates tokens and digests under one HMAC key. `random` must be a cryptographic source.
+
+    `airt_`, 22 characters of the family (131 bits), 43 of its own (256 bits), check digits: one
+    used long ago still names its family. Only HMACs are stored, under an encrypted key: no reader
+    of the database can present a token, none of the audit log can derive one.
+    """
+
+    def __init__(self, hmac_key: bytes, random: Random) -> None:
+        self._hmac_key = hmac_key
+        self._random = random
+
+    def first(self) -> str:
+        """The first token of a new family."""
+        family = random_characters(self._random, _FAMILY_CHARACTERS)
+        return _write(family, random_characters(self._random))
+
+    def salt(self) -> bytes:
+        """256 random bits, which make a successor unpredictable."""
+        return self._random.randbytes(32)
+
+    def successor(self, token: str, salt: bytes) -> str:
+        """The token that follows `token`: a function of `token`, `salt` and the key."""
+        number = int.from_bytes(self._digest("successor", token, salt), "big")
+        return _write(_family(token), as_characters(number))
+
+    def handle(self, token: str) -> bytes | None:
+        """The digest that identifies the family; None if the text is not a refresh token."""
+        if not (_WRITTEN.fullmatch(token) and is_whole(token)):
+            return None
+        return self._digest("family", _family(token))
+
+    def digest(self, token: str) -> bytes:
+        return self._digest("token", token)
+
+    def _digest(self, purpose: str, text: str, more: bytes = b"") -> bytes:
+        return hmac.digest(self._hmac_key, f"{purpose}\n{text}\n".encode() + more, hashlib.sha256)
+
+
+def _family(token: str) -> str:
+    return token[len(PREFIX) :][:_FAMILY_CHARACTERS]
+
+
+def _write(family: str, own: str) -> str:
+    return with_check_digits(PREFIX + family + own)

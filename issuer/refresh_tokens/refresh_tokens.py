@@ -19,12 +19,12 @@ from issuer.refresh_tokens.family import (
     FoundToken,
     GrantedBefore,
     Lifetimes,
+    RefreshTokenMaker,
     TokenToStore,
     TokenUse,
     ValidatedToken,
 )
 from issuer.refresh_tokens.store import FamilyStore, lock_families, store_families
-from issuer.refresh_tokens.text import RefreshTokenMaker
 from issuer.revocations import Revocations, TokenIdentity
 from issuer.revocations.revocations import SID
 from issuer.revocations.revoked import Revoked
@@ -37,10 +37,9 @@ _UNTIL_USED = timedelta(milliseconds=100)
 
 @dataclass(eq=False, repr=False)
 class RefreshTokens:
-    """Each call is a transaction of its own: for a worker thread, never for the event loop.
+    """Each call is a transaction, for a worker thread; `look_up` and `use_up` share theirs.
 
-    Only `look_up` and `use_up` are for the event loop, and share theirs with other requests.
-    `ended` is called after a family ended, so that this process knows it at once.
+    `_ended` is called after a family ended, so that this process knows it at once.
     """
 
     _database: Database
@@ -188,12 +187,8 @@ class RefreshTokens:
         """Family and user of each token, in order; None for one that is not valid."""
         families = self._valid(tokens)
         users = self._directory.load_users({each.user_id for each in families if each})
-        return [
-            FoundToken(family, users[family.user_id])
-            if family and family.user_id in users
-            else None
-            for family in families
-        ]
+        found = [(family, users.get(family.user_id) if family else None) for family in families]
+        return [FoundToken(family, user) if family and user else None for family, user in found]
 
     def revoke(self, token: str, client_id: str, actor: Actor) -> bool:
         """Revoke the family of a token, used or not; False if the client has no such family."""
@@ -213,15 +208,16 @@ class RefreshTokens:
             lambda session: FamilyStore(session).delete_expired(self._lifetimes, self._clock()),
             changing=True,
         )
-        while ended := self._ended_families():
+        while True:
+            with self._database.reading() as session:  # without the lock
+                ended = FamilyStore(session).ended()
+            if not ended:
+                return
             with self._database.changing() as session:
                 FamilyStore(session).delete(ended)
 
     def is_revoked(self, session: Session, issue: TokenToStore, granted: GrantedBefore) -> bool:
-        """According to the database: what `TokenIssuer` knows is a moment old.
-
-        A family that ended has no row, and neither has a session: the callers look for these.
-        """
+        """Whether the database says so now. A family or session that ended has no row."""
         identity = TokenIdentity(
             jti=issue.access_token.jti,
             sid=None,
@@ -247,10 +243,6 @@ class RefreshTokens:
             found = FamilyStore(session).find_all([each for each in handles if each])
         return [found.get(handle) if handle else None for handle in handles]
 
-    def _ended_families(self) -> list[str]:
-        with self._database.reading() as session:
-            return FamilyStore(session).ended()
-
     def _is_newest(self, token: str, family: Family) -> bool:
         return hmac.compare_digest(self._maker.digest(token), family.digest)
 
@@ -271,13 +263,8 @@ class RefreshTokens:
             are_revoked = Revocations(session, self._clock).revoke_of_user(
                 SID, {family.id: access_until}, client_id=family.client_id, user_id=family.user_id
             )
-            self._trails.begin(session, actor).note(
-                action,
-                family.user_id,
-                family=family.id,
-                client_id=family.client_id,
-                audience=family.audience_id,
-                access_tokens_revoked=are_revoked,
-            )
+            about = {"client_id": family.client_id, "audience": family.audience_id}
+            details = {"family": family.id, **about, "access_tokens_revoked": are_revoked}
+            self._trails.begin(session, actor).note(action, family.user_id, **details)
         self._ended()
         return True

@@ -26,11 +26,11 @@ from issuer.database.store import MAX_DELETED, Statements, as_record, delete_som
 from issuer.database.tables import (
     ClientAudienceRow,
     ClientRow,
-    RefreshFamilyRow,
     RevokedPrincipalRow,
     SignInSessionRow,
     UserRow,
 )
+from issuer.database.tables import RefreshFamilyRow as Row
 from issuer.refresh_tokens.family import Family, Lifetimes
 from issuer.revocations.store import ended_since, revoked_until
 from issuer.scopes import OFFLINE_ACCESS
@@ -40,23 +40,19 @@ _COLUMNS = [name for name in Family.__dataclass_fields__ if name != "session_tim
 _ROTATED = ("digest", "salt", "asked", "rotated_at")
 _OFFLINE = f'"{OFFLINE_ACCESS}"'
 # For each claim that an entry of the revocation feed may name: the column of a family.
-_COLUMN_OF_CLAIM = {
-    "sub": RefreshFamilyRow.user_id,
-    "client_id": RefreshFamilyRow.client_id,
-    "aud": RefreshFamilyRow.audience_id,
-}
-_HAS_ENDED = ended_since(RefreshFamilyRow.change, _COLUMN_OF_CLAIM)
+_COLUMN_OF_CLAIM = {"sub": Row.user_id, "client_id": Row.client_id, "aud": Row.audience_id}
+_HAS_ENDED = ended_since(Row.change, _COLUMN_OF_CLAIM)
 # Built once, and without rows of the ORM: they run with every refresh.
-_FAMILIES = cast(Table, RefreshFamilyRow.__table__)
+_FAMILIES = cast(Table, Row.__table__)
 _FIND = (
     select(_FAMILIES, SignInSessionRow.created_at.label("began_at"), SignInSessionRow.used_at)
-    .outerjoin(SignInSessionRow, SignInSessionRow.id == RefreshFamilyRow.sign_in_session)
-    .where(RefreshFamilyRow.handle.in_(bindparam("handles", expanding=True)), ~_HAS_ENDED)
+    .outerjoin(SignInSessionRow, SignInSessionRow.id == Row.sign_in_session)
+    .where(Row.handle.in_(bindparam("handles", expanding=True)), ~_HAS_ENDED)
 )
 _LOCK = (
-    select(RefreshFamilyRow.id, RefreshFamilyRow.digest, revoked_until(_COLUMN_OF_CLAIM))
-    .where(RefreshFamilyRow.id.in_(bindparam("ids", expanding=True)), ~_HAS_ENDED)
-    .with_for_update(of=RefreshFamilyRow, key_share=True, skip_locked=True)
+    select(Row.id, Row.digest, revoked_until(_COLUMN_OF_CLAIM))
+    .where(Row.id.in_(bindparam("ids", expanding=True)), ~_HAS_ENDED)
+    .with_for_update(of=Row, key_share=True, skip_locked=True)
 )
 _ADD = insert(_FAMILIES)
 _NOW = _FAMILIES.c
@@ -73,7 +69,7 @@ EndedFamily: TypeAlias = tuple[str, str, datetime]
 
 
 class LockedFamily(NamedTuple):
-    """The present state of a family. Access tokens issued until `revoked_until` are revoked."""
+    """A family as it is now. Access tokens issued until `revoked_until` are revoked."""
 
     id: str
     digest: bytes
@@ -98,23 +94,17 @@ def lock_families(connection: Connection, family_ids: Iterable[str]) -> dict[str
 def store_families(connection: Connection, families: Iterable[Family]) -> None:
     """Store what a use has changed, one after the other. `access_until` only moves forward."""
     names = ("id", *_ROTATED, "access_until")
-    connection.execute(
-        _ROTATE, [{f"its_{name}": getattr(each, name) for name in names} for each in families]
-    )
+    values = [{f"its_{name}": getattr(each, name) for name in names} for each in families]
+    connection.execute(_ROTATE, values)
 
 
 class FamilyStore(Statements):
-    """The families, within one transaction."""
-
     def find(self, handle: bytes) -> Family | None:
         """The active family with this handle."""
         return self.find_all([handle]).get(handle)
 
     def find_all(self, handles: Collection[bytes]) -> dict[bytes, Family]:
-        """The active families with these handles.
-
-        What ends all tokens of a user ends families and sessions alike: no need to look twice.
-        """
+        """The active families with these handles; their users' sessions ended with them."""
         rows = self.session.connection().execute(_FIND, {"handles": list(handles)})
         return {row.handle: _family(row) for row in rows}
 
@@ -137,60 +127,49 @@ class FamilyStore(Statements):
 
     def end(self, family_id: str) -> datetime | None:
         """Delete the family; when its last access token expires. None if it had ended before."""
-        row = RefreshFamilyRow
-        gone = delete(row).where(row.id == family_id, ~_HAS_ENDED).returning(row.access_until)
+        gone = delete(Row).where(Row.id == family_id, ~_HAS_ENDED).returning(Row.access_until)
         return self.session.scalars(gone).one_or_none()
 
     def end_of_session(self, session_id: str, *, with_offline: bool) -> list[EndedFamily]:
         """Delete the families of a sign-in session; `with_offline`: also with `offline_access`."""
-        row = RefreshFamilyRow
-        spared = () if with_offline else (~sql_cast(row.openid_scopes, Text).contains(_OFFLINE),)
-        return self._end_all(row.sign_in_session == session_id, *spared)
+        spared = () if with_offline else (~sql_cast(Row.openid_scopes, Text).contains(_OFFLINE),)
+        return self._end_all(Row.sign_in_session == session_id, *spared)
 
     def end_outliving(self, user_ids: Collection[str]) -> None:
         """Delete the families of these users that have outlived their sign-in session."""
-        row = RefreshFamilyRow
-        began_in_one = row.sign_in_session.is_not(None)
-        is_over = ~exists().where(SignInSessionRow.id == row.sign_in_session)
+        began_in_one = Row.sign_in_session.is_not(None)
+        is_over = ~exists().where(SignInSessionRow.id == Row.sign_in_session)
         for part in in_parts(user_ids):
-            self._end_all(row.user_id.in_(part), began_in_one, is_over)
+            self._end_all(Row.user_id.in_(part), began_in_one, is_over)
 
     def end_of_client(self, user_id: str, client_id: str) -> list[EndedFamily]:
         """Delete the families of a user through one client."""
-        row = RefreshFamilyRow
-        return self._end_all(row.user_id == user_id, row.client_id == client_id)
+        return self._end_all(Row.user_id == user_id, Row.client_id == client_id)
 
     def _end_all(self, *which: ColumnElement[bool]) -> list[EndedFamily]:
-        row = RefreshFamilyRow
-        gone = delete(row).where(*which, ~_HAS_ENDED)
-        ended = self.session.execute(gone.returning(row.id, row.client_id, row.access_until))
+        gone = delete(Row).where(*which, ~_HAS_ENDED)
+        ended = self.session.execute(gone.returning(Row.id, Row.client_id, Row.access_until))
         return [(family_id, client_id, until) for family_id, client_id, until in ended]
 
     def ended(self) -> list[str]:
         """Some families that ended because all of a user, client or audience were revoked."""
-        row, entry = RefreshFamilyRow, RevokedPrincipalRow
+        entry = RevokedPrincipalRow
         family_ids: list[str] = []
         for kind, column in _COLUMN_OF_CLAIM.items():
             # Join from the few entries to their families: an index finds those.
-            ended = (
-                select(row.id)
-                .join(entry, and_(entry.kind == kind, entry.id == column))
-                .where(entry.families_before > row.change)
-                .limit(MAX_DELETED)
-            )
-            family_ids += self.session.scalars(ended)
+            of_entry = and_(entry.kind == kind, entry.id == column)
+            ended = select(Row.id).join(entry, of_entry).where(entry.families_before > Row.change)
+            family_ids += self.session.scalars(ended.limit(MAX_DELETED))
         return family_ids[:MAX_DELETED]
 
     def delete(self, family_ids: Sequence[str]) -> None:
-        self.session.execute(delete(RefreshFamilyRow).where(RefreshFamilyRow.id.in_(family_ids)))
+        self.session.execute(delete(Row).where(Row.id.in_(family_ids)))
 
     def delete_expired(self, lifetimes: Lifetimes, now: datetime) -> bool:
         """Delete some expired families; whether there may be more."""
-        row = RefreshFamilyRow
-        expired = or_(
-            row.rotated_at <= now - lifetimes.idle, row.created_at <= now - lifetimes.longest
-        )
-        return delete_some(self.session, row, expired) == MAX_DELETED
+        idle, longest = now - lifetimes.idle, now - lifetimes.longest
+        expired = or_(Row.rotated_at <= idle, Row.created_at <= longest)
+        return delete_some(self.session, Row, expired) == MAX_DELETED
 
 
 def _family(row: Any) -> Family:

@@ -1,7 +1,6 @@
 """Exchanging tokens of people for others (RFC 8693), and for ID-JAGs.
 
-An ID-JAG is an identity assertion for an authorization server in another domain
-(draft-ietf-oauth-identity-assertion-authz-grant).
+These assert an identity in other domains (draft-ietf-oauth-identity-assertion-authz-grant).
 """
 
 from issuer.token_exchange.exchanges import NotAllowedByUser, TokenExchanges

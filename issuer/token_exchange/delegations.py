@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 from issuer.errors import NotFound
 from issuer.resources import Transaction, WithinTransaction
 from issuer.sign_in.consents_store import ConsentStore
-from issuer.token_exchange.delegations_store import DelegationStore
+from issuer.token_exchange.store import DelegationStore
 
 
 class Delegation(BaseModel):
@@ -38,10 +38,7 @@ class Delegations(WithinTransaction):
         return [Delegation(**each) for each in self._store.of_user(user_id, self._clock())]
 
     def end(self, user_id: str, client_id: str) -> None:
-        """Revoke the tokens with which the client acts for the user, and what followed from them.
-
-        It may not act for the user again, unless the user allows it on a consent page.
-        """
+        """Revoke the client's tokens of the user, who must allow it again on a consent page."""
         self._authority.authorize_change(principal=user_id)
         acts = any(each.client_id == client_id for each in self.of_user(user_id))
         if not self._consents.forget_acting(user_id, client_id) and not acts:

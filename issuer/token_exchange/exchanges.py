@@ -60,10 +60,7 @@ class TokenExchanges:
         return outcome
 
     def find(self, tokens: Sequence[VerifiedToken]) -> list[UserToken | InvalidCredentials]:
-        """Each token with its user, as the database has it now, and clients, perhaps from memory.
-
-        `InvalidCredentials` for one that cannot be exchanged any more.
-        """
+        """Each token with its user as stored now; `InvalidCredentials` for one of no more use."""
         users = self._directory.load_users({each.subject for each in tokens if each.is_of_user})
         origins = self._origins(tokens)
         ids = {*(each.client_id for each in tokens), *(each for each, _ in origins.values())}

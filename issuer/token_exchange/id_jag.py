@@ -36,8 +36,7 @@ _OF_ID_TOKEN = ("auth_time", "acr", "amr")
 class IdJag(Authorization):
     """What an ID-JAG asserts: that the client, as `external` names it, may act for the user there.
 
-    `identity` are further claims about the user. Scopes are those of the other server, and compared
-    as texts.
+    `identity` are further claims about the user. Scopes are compared as texts.
     """
 
     typ: ClassVar[str] = ID_JAG_TYPE
@@ -63,13 +62,9 @@ class IdJag(Authorization):
     @lazy_property
     def common_claims(self) -> Mapping[str, Any]:
         """The claims of the draft, §3.1, besides those that differ each time."""
-        claims: dict[str, Any] = {
-            **self.identity,
-            "sub": self.subject,
-            "aud": self.external.issuer,
-            "resource": self.external.resource,
-            "client_id": self.external.client_id,
-        }
+        external = {"aud": self.external.issuer, "resource": self.external.resource}
+        claims: dict[str, Any] = {**self.identity, "sub": self.subject, **external}
+        claims["client_id"] = self.external.client_id
         if self.scopes:
             claims["scope"] = " ".join(sorted(self.scopes))
         return claims
@@ -77,10 +72,7 @@ class IdJag(Authorization):
 
 @dataclass(frozen=True, slots=True)
 class Asserted:
-    """A user whom a client names by a `token`, until that expires, with claims of the ID-JAG.
-
-    `by` is the access token, None for an ID token.
-    """
+    """A user named by a `token`, until that expires, with claims; `by` is an access token."""
 
     token: VerifiedToken | VerifiedIdToken
     user: UserRecord
@@ -118,10 +110,7 @@ class IdJags:
         return Asserted(token, user, token.expires_at, identity | _email(user, granted))
 
     def of_access_token(self, token: VerifiedToken, client: ClientRecord) -> Asserted:
-        """The user of an access token; `InvalidCredentials` unless the client may act with it.
-
-        It may with its own, and with those for audiences from which its `may_act` leads.
-        """
+        """The user of an access token of the client, or one from which `may_act` leads."""
         (found,) = self._exchanges.find([token])
         if isinstance(found, InvalidCredentials):
             raise found

@@ -8,8 +8,6 @@ from issuer.users import USER
 
 
 class DelegationWork(Protocol):
-    """What these use of a unit of work."""
-
     delegations: Delegations
 
 

@@ -31,9 +31,8 @@ class UserToken:
         """What the user must have allowed, for `actor` to act with the token in these `scopes`."""
         audience_id = self.origin.audience_id
         is_for_issuer = audience_id == self.token.claims["iss"]
-        return ActingFor(
-            self.user.id, self.origin.client, None if is_for_issuer else audience_id, actor, scopes
-        )
+        where = None if is_for_issuer else audience_id
+        return ActingFor(self.user.id, self.origin.client, where, actor, scopes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +56,7 @@ def subject_of(
     user: UserRecord | None,
     origin: Origin | None,
 ) -> UserToken:
-    """`InvalidCredentials` for a token that its client and user could not use any more.
-
-    Also for a client's own, and for one that was exchanged and whose origin is not known.
-    """
+    """The token, its user and its origin; `InvalidCredentials` if it cannot be used any more."""
     if not token.is_of_user:
         raise InvalidCredentials("a token of a client, not of a user", token.subject)
     held = current_scopes(client, user, token)

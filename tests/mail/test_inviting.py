@@ -7,7 +7,7 @@ import pytest
 
 from issuer.errors import InvalidCredentials, NotAllowed
 from issuer.mail.mailer import MAX_WAITING
-from issuer.mail.outbox import MOST_TO_A_USER
+from issuer.mail.messages import MOST_TO_A_USER
 from issuer.roles import Assignment
 from issuer.sign_in import InvitationFields
 from issuer.users import UserFields

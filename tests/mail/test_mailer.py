@@ -9,7 +9,7 @@ import pytest
 from issuer.errors import Unavailable
 from issuer.mail import MailMessage, NotSent
 from issuer.mail.mailer import PAUSES, Mailer
-from issuer.mail.outbox import MOST_TO_A_USER, MOST_TO_AN_ADDRESS, Outbox
+from issuer.mail.messages import MOST_TO_A_USER, MOST_TO_AN_ADDRESS, Outbox
 from issuer.telemetry.metrics import Metrics
 from tests.builders import Deployment
 from tests.mail.sending import events

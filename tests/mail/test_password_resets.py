@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from issuer.audit import Actor
 from issuer.errors import InvalidCredentials, InvalidField, NotAllowed
 from issuer.groups import GroupFields
-from issuer.mail.outbox import MOST_TO_A_USER
+from issuer.mail.messages import MOST_TO_A_USER
 from issuer.roles import Assignment
 from issuer.sign_in.password_resets import LIFETIME, MOST_OF_AN_ADDRESS, _read
 from tests.builders import PASSWORD, Deployment, hashed

@@ -1,7 +1,8 @@
 """Reading, planning, applying and exporting a manifest in one call."""
 
 from issuer.composition import Composition
-from issuer.manifest import Applied, InvalidManifest, ManifestPlan, apply, export, plan, read
+from issuer.manifest import InvalidManifest, ManifestPlan, apply, export, plan, read
+from issuer.manifest.applying import Applied
 from tests.builders import OPERATOR, Deployment
 
 MANIFEST = """\

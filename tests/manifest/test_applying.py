@@ -10,7 +10,8 @@ from issuer.audit import Actor
 from issuer.composition import Composition
 from issuer.database.tables import AuditEventRow
 from issuer.errors import AlreadyExists, Forbidden, NotAllowed
-from issuer.manifest import Applied, ManifestPlan, apply, plan, read
+from issuer.manifest import ManifestPlan, apply, plan, read
+from issuer.manifest.applying import Applied
 from issuer.users.passwords import Passwords
 from tests.builders import OPERATOR, PASSWORD, URL, Credentials, Deployment
 from tests.drivers import TokenDriver

@@ -5,7 +5,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from issuer.refresh_tokens.text import RefreshTokenMaker
+from issuer.refresh_tokens.family import RefreshTokenMaker
 
 
 def maker(key: bytes = b"k" * 32, seed: int = 1) -> RefreshTokenMaker:

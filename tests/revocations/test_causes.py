@@ -7,7 +7,7 @@ import pytest
 
 from issuer.composition import UnitOfWork
 from issuer.errors import InvalidField
-from issuer.refresh_tokens.text import RefreshTokenMaker
+from issuer.refresh_tokens.family import RefreshTokenMaker
 from tests.builders import PASSWORD, Credentials, Deployment
 from tests.drivers import TokenDriver
 from tests.revocations.feed import Feed
