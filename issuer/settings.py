@@ -45,6 +45,11 @@ SECRETS = (
     *("AUDIT_PUSH_URL", "AUDIT_PUSH_TOKEN", "SMTP_URL"),
 )
 
+# Which server commands act on, and a client there: no settings of the issuer.
+OF_THE_COMMAND_LINE = {
+    *("ISSUER_SERVER", "ISSUER_CLIENT_ID", "ISSUER_CLIENT_SECRET", "ISSUER_CLIENT_SECRET_FILE")
+}
+
 # What Kubernetes sets for a Service named "issuer", and Docker for a link of that name.
 _SERVICE_LINK = re.compile(r"ISSUER(_[A-Z0-9_]+)?_(SERVICE_HOST|(SERVICE_)?PORT(_.+)?)")
 
@@ -507,7 +512,7 @@ class Settings(BaseModel):
 def _read(environment: Mapping[str, str], known: set[str]) -> dict[str, str]:
     values: dict[str, str] = {}
     for name, value in environment.items():
-        if not name.startswith(PREFIX):
+        if not name.startswith(PREFIX) or name in OF_THE_COMMAND_LINE:
             continue
         setting = name.removeprefix(PREFIX)
         if (secret := setting.removesuffix("_FILE")) in SECRETS and setting.endswith("_FILE"):

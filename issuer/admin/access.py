@@ -1,8 +1,9 @@
 """Authentication of callers by an access token of this issuer for itself (RFC 6750)."""
 
+from dataclasses import replace
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, Query, Request
 from fastapi.security import HTTPBearer
 from starlette.concurrency import run_in_threadpool
 
@@ -58,3 +59,21 @@ async def _authenticated(request: Request, _: Annotated[object, Depends(_bearer)
 
 
 Caller = Annotated[Access, Depends(_authenticated)]
+DryRun = Annotated[
+    bool,
+    Query(
+        description="Check everything and change nothing. The answer is that of the change, or 200"
+        " with the question that people are asked before, and has the header `Dry-Run: true`. Its"
+        " `ETag` is for `If-Match` of the change, which is then refused with 412 if something else"
+        " would be asked."
+    ),
+]
+
+
+async def _trying(request: Request, access: Caller, dry_run: DryRun = False) -> Access:
+    request.state.access = replace(access, dry_run=dry_run)
+    return request.state.access  # type: ignore[no-any-return]
+
+
+Changer = Annotated[Access, Depends(_trying)]
+"""The caller of an operation that has a dry run."""

@@ -5,26 +5,32 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query
 from pydantic import Field
 
-from issuer.admin.access import Caller
+from issuer.admin.access import Caller, Changer
 from issuer.admin.problems import documented
 from issuer.admin.representations import (
     Cursor,
+    Done,
     IfMatch,
     Kept,
     Limit,
     Page,
+    done,
     etag,
+    is_of_dry_run,
     page_of,
     require_match,
+    require_unchanged,
 )
 from issuer.admin.routes import admin_router
-from issuer.clients import CLIENT
+from issuer.clients.operations import CLIENT_ROLES
 from issuer.fields.fields import Reason
 from issuer.fields.times import End
-from issuer.groups import GROUP
+from issuer.groups.operations import GROUP_ROLES
+from issuer.operations import About
 from issuer.resources import ResourceType
 from issuer.roles import Assignment, HeldRole
-from issuer.users import USER
+from issuer.roles.operations import RolesOf
+from issuer.users.operations import USER_ROLES
 
 AtAudience = Annotated[str | None, Query(description="The audience of the assignment.")]
 WhyUnassigned = Annotated[Reason, Query(description="For the audit log.")]
@@ -44,8 +50,9 @@ class AssignmentDetails(Kept):
 _NOTHING_ELSE = AssignmentDetails()
 
 
-def assignments_router(principal: ResourceType[Any, Any]) -> APIRouter:
+def assignments_router(roles: RolesOf) -> APIRouter:
     """The operations for clients, for users or for groups."""
+    principal = roles.owner
     router = admin_router(f"/{principal.plural}/{{{principal.key}}}/roles", principal.plural)
     PrincipalId = Annotated[str, Path(alias=principal.key)]  # noqa: N806 - a type
 
@@ -92,25 +99,31 @@ def assignments_router(principal: ResourceType[Any, Any]) -> APIRouter:
         responses=documented("not-allowed"),
     )
     def unassign(
-        caller: Caller,
+        caller: Changer,
         principal_id: PrincipalId,
         role: str,
         audience: AtAudience = None,
         everywhere: Everywhere = False,
         reason: WhyUnassigned = "",
         if_match: IfMatch = None,
-    ) -> None:
+    ) -> Done:
         """Unassign a role, exactly where it was assigned.
 
         The access tokens issued so far to the members of a group are revoked.
         """
         assignment = Assignment.of(role, audience, everywhere=everywhere)
         with caller.work(principal.write) as work:
-            work.collection(principal).get(principal_id)
+            owner = work.collection(principal).get(principal_id)
             # RFC 9110 §13.2.1: where there is nothing to delete, the tag does not count.
-            if if_match and (assigned := work.assignments.find(principal_id, assignment)):
-                require_match(if_match, assigned)
+            assigned = work.assignments.find(principal_id, assignment)
+            if assigned is not None:
+                require_unchanged(if_match, assigned)
+            question = None
+            if caller.dry_run or is_of_dry_run(if_match):
+                about = About(principal_id, principal.name_of(owner), role)
+                question = roles.question_to_unassign(work, about, assignment)
             work.assignments.unassign(principal_id, assignment, reason)
+            return done(caller, if_match, assigned, question)
 
     return router
 
@@ -136,6 +149,6 @@ def _add_list(router: APIRouter, principal: ResourceType[Any, Any]) -> None:
         return page_of("roles", held, etag, cursor, limit)
 
 
-client_roles = assignments_router(CLIENT)
-user_roles = assignments_router(USER)
-group_roles = assignments_router(GROUP)
+client_roles = assignments_router(CLIENT_ROLES)
+user_roles = assignments_router(USER_ROLES)
+group_roles = assignments_router(GROUP_ROLES)

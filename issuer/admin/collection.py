@@ -8,24 +8,31 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import create_model
 
-from issuer.admin.access import Caller
+from issuer.admin.access import Caller, Changer
 from issuer.admin.problems import documented
 from issuer.admin.representations import (
     AllowUnknownScopes,
     Cursor,
+    Done,
     IfMatch,
     Kept,
     Limit,
     MergePatch,
     Page,
+    Search,
     WithWarnings,
+    cursor_after,
+    done,
+    key_before,
     never_stored,
     page,
     require_match,
+    require_unchanged,
     tagged,
     warnings_about,
 )
 from issuer.admin.routes import PRIVILEGED, admin_router, location, requires
+from issuer.database.store import ListQuery
 from issuer.fields.fields import Fields
 from issuer.resources import ResourceType
 
@@ -76,10 +83,18 @@ def _add_list(router: APIRouter, resource_type: ResourceType[Any, Any], text: st
         description=text,
         response_model=Page[resource_type.model],  # type: ignore[name-defined]
     )
-    def list_resources(caller: Caller, limit: Limit = 50, cursor: Cursor = None) -> Any:
+    def list_resources(
+        caller: Caller, limit: Limit = 50, cursor: Cursor = None, search: Search = None
+    ) -> Any:
+        kind = resource_type.plural
         with caller.work(resource_type.read) as work:
-            read = work.collection(resource_type).page
-            return page(resource_type.plural, read, resource_type.key_of, cursor, limit)
+            collection = work.collection(resource_type)
+            if search is None:
+                return page(kind, collection.page, resource_type.key_of, cursor, limit)
+            kind = f"{kind} {search}"
+            part = collection.listed(ListQuery(limit, search, after=key_before(kind, cursor)))
+            next_cursor = cursor_after(kind, part.next)
+            return Page[Any](items=part.items, next_cursor=next_cursor)
 
 
 def _add_create(
@@ -154,7 +169,7 @@ def _add_patch(
     )
     @requires(resource_type.write, note=note)
     def patch(
-        caller: Caller,
+        caller: Changer,
         key: Key,  # type: ignore[valid-type]
         patch: MergePatch,
         response: Response,
@@ -167,10 +182,12 @@ def _add_patch(
                 work.allow_unknown_scopes()
             work.new_privileges.keep(kept.keep_credentials, kept.keep_members)
             collection = work.collection(resource_type)
-            if if_match is not None:
-                require_match(if_match, collection.get(key))
+            if if_match is not None or caller.dry_run:
+                before = collection.get(key)
+                require_match(if_match, before)
             patched = collection.update(key, patch)
-        return _warned(tagged(response, patched), work.warnings)
+        tagged(response, before if caller.dry_run else patched)
+        return _warned(patched, work.warnings)
 
 
 def _add_delete(
@@ -185,20 +202,20 @@ def _add_delete(
 
     @requires(resource_type.write, note=note)
     def delete_cascading(
-        caller: Caller,
+        caller: Changer,
         key: Key,  # type: ignore[valid-type]
         cascade: Cascade = False,
         if_match: IfMatch = None,
-    ) -> None:
+    ) -> Done:
         with caller.work(resource_type.write) as work:
-            collection = work.collection(resource_type)
-            if if_match is not None:
-                require_match(if_match, collection.get(key))
-            collection.delete(key, cascade=cascade)
+            found = work.collection(resource_type).get(key)
+            require_unchanged(if_match, found)
+            question = work.delete(resource_type, key, cascade=cascade)
+            return done(caller, if_match, found, question)
 
     @requires(resource_type.write, note=note)
-    def delete(caller: Caller, key: Key, if_match: IfMatch = None) -> None:  # type: ignore[valid-type]
-        delete_cascading(caller, key, if_match=if_match)
+    def delete(caller: Changer, key: Key, if_match: IfMatch = None) -> Done:  # type: ignore[valid-type]
+        return delete_cascading(caller, key, if_match=if_match)
 
     in_use = ("in-use",) if descriptions.cascade else ()
     router.delete(

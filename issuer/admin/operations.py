@@ -7,17 +7,20 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Response
 
-from issuer.admin.access import Caller
+from issuer.admin.access import Caller, Changer
 from issuer.admin.problems import documented
 from issuer.admin.representations import (
     Cursor,
+    Done,
     IfMatch,
     Limit,
     Page,
+    done,
+    is_of_dry_run,
     never_stored,
     page,
     page_of,
-    require_match,
+    require_unchanged,
     tagged,
 )
 from issuer.admin.routes import admin_router, location
@@ -119,24 +122,32 @@ def _add(router: APIRouter, operation: Operation[Any]) -> None:
     owner = operation.owner
 
     def run(
-        caller: Caller, owner_id: str, key: str = "", if_match: IfMatch = None, **flags: bool
+        caller: Changer, owner_id: str, key: str = "", if_match: IfMatch = None, **flags: bool
     ) -> Any:
         selected = frozenset(name for name, is_on in flags.items() if is_on)
-        if operation.part and operation.part.find and "\n" in key:
-            raise NotFound(operation.part.name, key)
+        question, target, called, part = None, None, "", operation.part
+        if part and part.find and "\n" in key:
+            raise NotFound(part.name, key)
         with caller.work(owner.write) as work:
-            if if_match is not None:
-                require_match(if_match, operation.target(work, owner_id, key))
+            if caller.dry_run or is_of_dry_run(if_match):  # first, as on the command line
+                if part and part.find:
+                    _, called = part.find_all(work, [key])
+                question = work.question(operation, owner_id, key, called, selected)
+            if operation.is_on_one and (caller.dry_run or if_match is not None):
+                target = operation.target(work, owner_id, key)
+                require_unchanged(if_match, target)
+            if caller.dry_run:
+                selected |= operation.overrides(question)
             answer = operation.do(work, owner_id, key, selected)
-        return answer if operation.answers else None
+            tried = done(caller, if_match, target, question)
+        return tried or (answer if operation.answers else None)
 
     parameters = _keys(owner, operation.parameter)
     parameters |= {
         each.name: Annotated[bool, Query(description=each.about)] for each in operation.flags
     }
-    if operation.is_on_one:
-        parameters["if_match"] = IfMatch
-    run.__annotations__["return"] = operation.answers
+    parameters |= {"caller": Changer, "if_match": IfMatch}
+    run.__annotations__["return"] = operation.answers or Done
     _, _, *path = operation.path("", f"{{{operation.parameter}}}" if operation.parameter else "")
     router.add_api_route(
         _path(*path),

@@ -70,11 +70,19 @@ class MemberToKeep(BaseModel):
     given_by: str | None
 
 
+class MissingResource(BaseModel):
+    """A resource that does not exist."""
+
+    kind: str
+    name: str
+
+
 class Problem(BaseModel):
     """Problem details. `more_errors` is the number of those not listed in `errors`,
     `credentials` or `members`.
 
     `credentials` can be confirmed in `keep_credentials`, `members` by `user_id` in `keep_members`.
+    `missing` is the resource that does not exist.
     """
 
     type: str
@@ -84,6 +92,7 @@ class Problem(BaseModel):
     request_id: str | None = None
     errors: list[FieldError] | None = None
     more_errors: int | None = None
+    missing: MissingResource | None = None
     used_by: list[str] | None = None
     credentials: list[CredentialToKeep] | None = None
     members: list[MemberToKeep] | None = None

@@ -1,6 +1,7 @@
 """From exceptions of the domain and the framework to problem details."""
 
 from collections.abc import Callable
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -83,17 +84,15 @@ def problem_of(error: errors.IssuerError) -> ProblemRaised:  # noqa: PLR0911 - o
         headers = {"Retry-After": str(error.retry_after)}
     match error:
         case errors.NotFound():
-            return ProblemRaised("not-found", str(error))
+            return ProblemRaised("not-found", str(error), **_named(error))
         case errors.AlreadyExists():
             return ProblemRaised("already-exists", str(error))
         case errors.InUse():
             return ProblemRaised("in-use", str(error), used_by=error.users_of_it)
         case errors.InvalidField():
-            fields = error.problems
-            shown = [_field(*each) for each in fields[:MAX_ERRORS]]
-            return ProblemRaised.of_fields(shown, len(fields))
+            return _of_fields(error)
         case manifest.InvalidManifest():
-            shown = [
+            shown: list[dict[str, Any]] = [
                 {
                     "field": spell(each.path) or "body",
                     "message": each.message,
@@ -122,6 +121,18 @@ def problem_of(error: errors.IssuerError) -> ProblemRaised:  # noqa: PLR0911 - o
             detail = "The server cannot answer now."
             return ProblemRaised("temporarily-unavailable", detail, headers, reason=str(error))
     raise error
+
+
+def _of_fields(error: errors.InvalidField) -> ProblemRaised:
+    fields = error.problems
+    problem = ProblemRaised.of_fields([_field(*each) for each in fields[:MAX_ERRORS]], len(fields))
+    if isinstance(error, errors.UnknownReference):
+        problem.members |= _named(error)
+    return problem
+
+
+def _named(error: errors.NotFound | errors.UnknownReference) -> dict[str, Any]:
+    return {"missing": {"kind": error.kind, "name": shortened(error.name)}}
 
 
 def _field(field: str, message: str) -> dict[str, str | int]:

@@ -13,14 +13,17 @@ from starlette.responses import Response
 
 from issuer.admin.problems import ProblemRaised
 from issuer.catalogue import NEWEST, lint
+from issuer.composition import Access
 from issuer.fields.fields import Fields
 from issuer.fields.json import AmbiguousJson, strict_json
 from issuer.http.etags import etag_of
+from issuer.operations import OperationQuestion
 
 _JSON = ("application/json", "application/merge-patch+json")
 _PARSED_AT_ONCE = 16 * 1024  # by the event loop, which a thread keeps waiting longer
 # Twice the maximum of a resource. A parsed value takes much more memory than in the body.
 MAX_VALUES = 10_000
+_OF_DRY_RUN = "-dry-run"  # ends ETags
 KeepCredentials = Annotated[
     list[Annotated[str, Field(max_length=255)]],
     Field(
@@ -51,6 +54,15 @@ IfMatch = Annotated[
 ]
 AllowUnknownScopes = Annotated[
     bool, Query(description="Allow scopes that look like a misspelled known one; otherwise 422.")
+]
+Search = Annotated[
+    str | None,
+    Query(
+        max_length=100,
+        pattern=r"^[^\x00]*$",
+        description="Only those with this text in an id or a name, in order of name; all for an"
+        " empty text.",
+    ),
 ]
 Limit = Annotated[int, Query(ge=1, le=500, description="The maximum number of items.")]
 Cursor = Annotated[
@@ -134,6 +146,50 @@ def require_match(if_match: str | None, model: BaseModel | None) -> None:
         require_tag(if_match, etag(model) if model else None)
 
 
+class Tried(BaseModel):
+    """The answer to a dry run of an operation that answers nothing.
+
+    `question` is what people are asked before; null where nothing is asked.
+    """
+
+    question: OperationQuestion | None
+
+
+Done = Response | None
+"""What operations without an answer return: a response to a dry run only."""
+
+
+def is_of_dry_run(if_match: str | None) -> bool:
+    """Whether `If-Match` has the ETag of a dry run."""
+    return if_match is not None and _OF_DRY_RUN in if_match
+
+
+def require_unchanged(if_match: str | None, model: BaseModel | None) -> None:
+    """412 as by `require_match`; the ETag of a dry run is left to `done`, which must follow."""
+    if not is_of_dry_run(if_match):
+        require_match(if_match, model)
+
+
+def done(
+    caller: Access,
+    if_match: str | None,
+    model: BaseModel | None,
+    question: OperationQuestion | None = None,
+) -> Done:
+    """The end of an operation within its transaction: the answer to a dry run, else None.
+
+    412 if `if_match` is of a dry run with another question, or of another state of the resource.
+    """
+    state = f"{etag(model) if model else ''} {question.subject if question else ''}"
+    tag = f'{etag_of(state.encode())[:-1]}{_OF_DRY_RUN}"'
+    if if_match is not None and is_of_dry_run(if_match):
+        require_tag(if_match, tag)
+    if not caller.dry_run:
+        return None
+    body = Tried(question=question).model_dump_json()
+    return Response(body, media_type=_JSON[0], headers={"ETag": tag})
+
+
 def require_tag(if_match: str, tag: str | None) -> None:
     """412 unless `tag` is named. Without one there is no resource, which `*` requires as well."""
     tags = [each.strip() for each in if_match.split(",")]
@@ -142,6 +198,11 @@ def require_tag(if_match: str, tag: str | None) -> None:
         raise ProblemRaised(
             "precondition-failed", "The resource does not have the ETag in If-Match."
         )
+
+
+def cursor_after(kind: str, key: str | None) -> str | None:
+    """The cursor of what follows `key` in the list of `kind`; None if nothing does."""
+    return None if key is None else base64.urlsafe_b64encode(f"{kind}\n{key}".encode()).decode()
 
 
 def page(
@@ -156,15 +217,13 @@ def page(
 
     `is_key` is whether a text can be such a key: a caller may invent a cursor.
     """
-    after = _decoded(kind, cursor)
+    after = key_before(kind, cursor)
     if after is not None and not is_key(after):
         raise _not_of_this_list()
     items = list(read(after, limit + 1))
     more = len(items) > limit
     items = items[:limit]
-    after = f"{kind}\n{key(items[-1])}" if more else ""
-    next_cursor = base64.urlsafe_b64encode(after.encode()).decode() or None
-    return Page[Any](items=items, next_cursor=next_cursor)
+    return Page[Any](items=items, next_cursor=cursor_after(kind, key(items[-1]) if more else None))
 
 
 def page_of(
@@ -184,7 +243,8 @@ def page_of(
     return page(kind, read, key, cursor, limit, is_key=places.__contains__)
 
 
-def _decoded(kind: str, cursor: str | None) -> str | None:
+def key_before(kind: str, cursor: str | None) -> str | None:
+    """The key before the page of a cursor; `invalid-cursor` for that of another list."""
     if cursor is None:
         return None
     try:

@@ -1,5 +1,6 @@
 """Routes of the admin API: what happens before, after and around every operation."""
 
+import json
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -17,7 +18,7 @@ from issuer import scopes
 from issuer.admin.access import authenticate
 from issuer.admin.parts import admin_parts
 from issuer.admin.problems import PREFIX, ProblemRaised, rendered, shortened
-from issuer.admin.representations import StrictJsonRequest, require_json
+from issuer.admin.representations import Done, StrictJsonRequest, Tried, require_json
 from issuer.composition import Access
 from issuer.http.etags import etag_of
 from issuer.http.requests import is_known
@@ -38,6 +39,8 @@ _CONDITIONAL = {
     ],
     "responses": {"304": {"description": "Not modified"}},
 }
+_TRIED: dict[str, Any] = {"description": "Dry run: nothing was changed", "model": Tried}
+_MAX_WARNING = 1_000
 PRIVILEGED = "A change to what holds or grants rights at the issuer itself requires issuer:admin."
 
 
@@ -89,8 +92,11 @@ class AdminRoute(APIRoute):
         self.required: Required = endpoint.required  # type: ignore[attr-defined]
         if unknown := {*chain(*self.required.alternatives)} - scopes.ISSUER_SCOPES:
             raise LookupError(f"There are no scopes {unknown}, which {path} requires.")
-        if endpoint.__annotations__.get("return", Any) is None:
-            described["status_code"] = 204
+        returned = endpoint.__annotations__.get("return", Any)
+        if returned in {None, Done}:
+            described |= {"status_code": 204, "response_model": None}
+        if returned == Done:
+            described["responses"] = {200: _TRIED, **(described["responses"] or {})}
         super().__init__(path, endpoint, **described)
         if HTTPStatus.UNAUTHORIZED in self.responses:  # routers make routes again to include them
             return
@@ -128,7 +134,16 @@ class AdminRoute(APIRoute):
             except ClientDisconnect:
                 raise ProblemRaised("malformed-request", "The body ends too early.") from None
             async with admin_parts(request).turns.turn():
-                return await handle(request)
+                response = await handle(request)
+            access: Access = request.state.access
+            if access.dry_run:
+                response.headers["Dry-Run"] = "true"
+            if response.status_code == HTTPStatus.NO_CONTENT:
+                for warning in access.warnings:
+                    # In ASCII. Others ignore it (RFC 9111 §5.5); kubectl prints it likewise.
+                    text = json.dumps(warning[:_MAX_WARNING])
+                    response.headers.append("Warning", f"299 - {text}")
+            return response
 
         return answer
 

@@ -2,9 +2,9 @@
 
 from fastapi import Response
 
-from issuer.admin.access import Caller
+from issuer.admin.access import Caller, Changer
 from issuer.admin.problems import documented
-from issuer.admin.representations import never_stored
+from issuer.admin.representations import Done, IfMatch, done, never_stored, require_unchanged
 from issuer.admin.routes import admin_router, location
 from issuer.sign_in import InvitationFields, NewInvitation
 from issuer.users import USER
@@ -34,7 +34,10 @@ def create_invitation(
 
 
 @router.delete("/invitation")
-def delete_invitation(caller: Caller, id: str) -> None:
+def delete_invitation(caller: Changer, id: str, if_match: IfMatch = None) -> Done:
     """Make the link of a user useless."""
     with caller.work(USER.write) as work:
+        user = work.users.get(id)
+        require_unchanged(if_match, user)
         work.invitations.delete(id)
+        return done(caller, if_match, user)

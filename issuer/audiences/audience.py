@@ -100,4 +100,11 @@ class Audience(AudienceFields):
         return AlgorithmInUse(self.signing_alg, self.previous_alg, self.alg_changes_at)
 
 
-AUDIENCE = ResourceType("audience", "audiences", key="id", fields=AudienceFields, model=Audience)
+AUDIENCE = ResourceType(
+    "audience",
+    "audiences",
+    key="id",
+    fields=AudienceFields,
+    model=Audience,
+    deleted_with=lambda *_: " and revoke every token for it",
+)

@@ -127,13 +127,18 @@ def sent(method: str, url: str, seconds: float = _SECONDS, **request: Any) -> di
         kind = Unavailable if answer.is_server_error else IssuerError  # such as 502 of a proxy
         raise kind(f"{url} answers {answer.status_code}, but not with JSON.")
     if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:
-        raise Unavailable(
-            f"{url} answers 503: the server runs, but cannot do this now. Its log says why;"
-            " on its machine, `issuer doctor` checks the database."
-        )
+        raise unable(url)
     if not answer.is_success:
         raise ServerRefusal(body)
     return body
+
+
+def unable(url: str) -> Unavailable:
+    """For the status 503."""
+    return Unavailable(
+        f"{url} answers 503: the server runs, but cannot do this now. Its log says why;"
+        " on its machine, `issuer doctor` checks the database."
+    )
 
 
 def not_answering(url: str, error: Exception) -> Unavailable:

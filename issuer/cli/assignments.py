@@ -126,10 +126,10 @@ class AssignmentCommands:
             assignment, owner_id = _assignment(role, audience, everywhere=everywhere), principal
             for confirmation in confirming(yes=yes):
                 with confirmation, changing() as work:
-                    owner_id = self._id(work, owner_id)
-                    about = About(owner_id, principal, role)
-                    question = self.roles.question_to_unassign(work, about, assignment)
-                    work.assignments.unassign(owner_id, assignment, reason)
+                    owner = self.find(work, owner_id)
+                    owner_id = self.roles.owner.key_of(owner)
+                    about = About(owner_id, self.roles.owner.name_of(owner), role)
+                    question = work.unassign(self.roles, about, assignment, reason)
                     confirmation.require_answer(question, of_scripts=True)
             _say("unassign", principal, assignment)
 

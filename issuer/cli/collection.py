@@ -9,14 +9,13 @@ import typer
 from typer.models import OptionInfo
 
 from issuer.cli import output
-from issuer.cli.command import CommandApp, Run, every, given, option, wants_json
+from issuer.cli.command import CommandApp, Run, given, option, wants_json
 from issuer.cli.confirming import Yes, confirming, emptied
 from issuer.cli.opening import changing, reading, warn_about
 from issuer.cli.options import KEEPS, AllowUnknownScopes, Cascade, Limit
 from issuer.composition import UnitOfWork
-from issuer.database.store import ListQuery
+from issuer.database.store import ListQuery, every
 from issuer.errors import InUse, NotAllowed, NotFound
-from issuer.fields.ids import fold_id
 from issuer.resources import ResourceType
 from issuer.resources.resource_type import ItemText
 
@@ -27,15 +26,13 @@ class CollectionCommands:
 
     Its examples are what follows the verb, such as `my-os --cascade`.
 
-    `argument` names an existing resource: by its key, or by what `find` finds it. `name` is the
-    member by which people know it, the key if it is left out.
+    `argument` names an existing resource: by its key, or by what `find` finds it.
     """
 
     app: CommandApp
     resource_type: ResourceType[Any, Any]
     argument: Any
     find: Callable[[UnitOfWork, str], Any] | None = None
-    name: str = ""
 
     def list(self, columns: Sequence[str], text: str, *examples: str) -> None:
         """All resources as JSON, or a table of some `columns`, in the order of the console."""
@@ -150,12 +147,8 @@ class CollectionCommands:
         text: str,
         *examples: str,
         cascade: bool = False,
-        with_it: Callable[[UnitOfWork, Any], str] = lambda *_: "",
     ) -> None:
-        """With `cascade`, a resource in use can be deleted, too.
-
-        `with_it` continues the question, after the name: ` with 2 secrets`.
-        """
+        """With `cascade`, a resource in use can be deleted, too."""
         options = {"cascade": Cascade} if cascade else {}
         more = " With --cascade it is deleted, and removed from there." if cascade else ""
         asks = " Without one, only --cascade needs --yes." if cascade else ""
@@ -167,22 +160,16 @@ class CollectionCommands:
             key = resource
             for confirmation in confirming(yes=yes):
                 with confirmation, changing() as work:
-                    found = self._found(work, key)
-                    key = self.resource_type.key_of(found)
-                    name = getattr(found, self.name or self.resource_type.key)
-                    loss = f"delete the {kind} {name}{with_it(work, found)}"
-                    collection = work.collection(self.resource_type)
+                    key = self.resource_type.key_of(self._found(work, key))
                     try:
-                        collection.delete(key)
+                        question, in_use = work.delete(self.resource_type, key), False
                     except InUse as error:
-                        using = _named(work, error.users_of_it)
                         if not cascade:
+                            using = work.named(error.users_of_it)
                             raise NotAllowed(f"{InUse(kind, key, using)}{more}") from None
-                        loss = f"delete the {kind} {key}, in use by {', '.join(using)}"
-                        confirmation.require(loss)
-                        collection.delete(key, cascade=True)
-                    else:
-                        confirmation.require_on_terminal(loss)
+                        question = work.delete(self.resource_type, key, cascade=True)
+                        in_use = True
+                    confirmation.require_answer(question, of_scripts=in_use)
             output.say(f"Deleted the {kind} {resource}.", {"deleted": key})
 
     @property
@@ -204,13 +191,6 @@ class CollectionCommands:
     def _found(self, work: UnitOfWork, resource: str) -> Any:
         find = self.find or (lambda work, key: work.collection(self.resource_type).get(key))
         return find(work, resource)
-
-
-def _named(work: UnitOfWork, using: Iterable[str]) -> list[str]:
-    """What uses a resource, with the names of users for their ids."""
-    using = list(using)
-    names = {fold_id(each.id): f"user {each.username}" for each in work.users.named(using)}
-    return [names.get(fold_id(each), each) for each in using]
 
 
 def _adjusting(name: str, replacing: Any) -> dict[str, Any]:

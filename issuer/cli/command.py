@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from copy import copy
 from enum import EnumType
@@ -21,7 +21,6 @@ Run = TypeVar("Run", bound=Callable[..., None])
 Complete: TypeAlias = Callable[[str], list[str]]
 
 NOTHING: Final = object()  # an option set to nothing: null in the JSON
-_PAGE = 500
 MAX_BYTES = 5 * 1024 * 1024
 
 wants_json: ContextVar[bool] = ContextVar("wants_json", default=False)
@@ -229,20 +228,6 @@ def _member(value: object) -> object:
     if isinstance(value, list):
         return [item for item in value if item != ""]
     return None if value is NOTHING else value
-
-
-def every(
-    page: Callable[[str | None, int], Sequence[Any]], key: str, limit: int | None
-) -> list[Any]:
-    """All items of a collection in order of `key`, or the first `limit`; read page by page."""
-    items: list[Any] = []
-    while limit is None or len(items) < limit:
-        size = _PAGE if limit is None else min(_PAGE, limit - len(items))
-        batch = page(getattr(items[-1], key) if items else None, size)
-        items += batch
-        if len(batch) < size:
-            break
-    return items
 
 
 def write_file(path: Path, text: str) -> None:

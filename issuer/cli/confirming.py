@@ -2,12 +2,13 @@
 
 import sys
 from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
 
 from issuer.cli.command import flag
-from issuer.errors import NotAllowed
+from issuer.errors import IssuerError, NotAllowed
 from issuer.fields.text import escape
 
 if TYPE_CHECKING:  # commands that ask a server need no database
@@ -15,36 +16,71 @@ if TYPE_CHECKING:  # commands that ask a server need no database
 
 Yes = Annotated[bool, flag("--yes", "Do not ask for confirmation.")]
 _MAX_LISTED, _MAX_SHOWN = 10, 60
+_MAX_ATTEMPTS = 5  # at what others change again and again
+
+_current: ContextVar["Confirmation | None"] = ContextVar("confirmation", default=None)
 
 
 class _Unconfirmed(Exception):
     """What to say, and after it the losses to confirm."""
 
 
+class ChangedMeanwhile(IssuerError):
+    """A server refuses a change of what is not as it was when it was read."""
+
+    def __init__(self) -> None:
+        super().__init__("It was changed meanwhile. Nothing was changed by you: try again.")
+
+
+class DryRunEnded(Exception):
+    """Nothing is left to ask after a dry run at a server. `tags` are the ETags of what it read."""
+
+    def __init__(self, tags: Mapping[tuple[str, ...], str]) -> None:
+        self.tags = tags
+
+
 class Confirmation:
     """What was confirmed: everything with `--yes`, nothing at first without.
 
-    A context manager around the transaction of a change. It asks when that was rolled back.
+    A context manager around the transaction of a change. It asks when that was rolled back. At a
+    server, that is a dry run, and the change follows when nothing is left to ask.
     """
+
+    tags: Mapping[tuple[str, ...], str] | None = None
+    """The ETags of the dry run after which nothing was left to ask."""
 
     def __init__(self, *, yes: bool) -> None:
         self._yes = yes
         self._confirmed: set[str] = set()
+        self._attempts = 0
         self.is_done = False
 
     def __enter__(self) -> Self:
+        _current.set(self)
         return self
 
     def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> bool:
+        _current.set(None)
         self.is_done = error is None
-        if isinstance(error, _Unconfirmed):
-            self._ask(*error.args)
-            return True
-        return False
+        match error:
+            case _Unconfirmed():
+                self._ask(*error.args)
+            case DryRunEnded():
+                self.tags = error.tags
+            case ChangedMeanwhile() if self._attempts < _MAX_ATTEMPTS:
+                self.tags, self._attempts = None, self._attempts + 1
+            case _:
+                return False
+        return True
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing is left to ask."""
+        return self._yes or self.tags is not None
 
     def require(self, *losses: str) -> None:
         """Roll the change back and ask, unless each of these was confirmed: `delete the client`."""
-        if not self._yes and not self._confirmed.issuperset(losses):
+        if not self.is_settled and not self._confirmed.issuperset(losses):
             listed = "; ".join(losses[:_MAX_LISTED])
             if (more := len(losses) - _MAX_LISTED) > 0:
                 listed += f"; and {more:,} more such changes"
@@ -61,7 +97,7 @@ class Confirmation:
         A script has to confirm only what is `of_scripts`, and what has warnings.
         """
         is_asked = of_scripts or bool(question.warnings) or sys.stdin.isatty()
-        if is_asked and not self._yes and question.subject not in self._confirmed:
+        if is_asked and not self.is_settled and question.subject not in self._confirmed:
             raise _Unconfirmed(question.says_all, question.subject)
 
     def _ask(self, said: str, *losses: str) -> None:
@@ -84,6 +120,11 @@ def confirming(*, yes: bool) -> Iterator[Confirmation]:
     confirmation = Confirmation(yes=yes)
     while not confirmation.is_done:
         yield confirmation
+
+
+def current_confirmation() -> Confirmation | None:
+    """The confirmation around the present change; None for one that asks nothing."""
+    return _current.get()
 
 
 def emptied(whose: str, before: Mapping[str, object], after: Mapping[str, object]) -> Iterator[str]:

@@ -2,18 +2,20 @@
 
 import os
 import pwd
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from typing import Any, cast
 
 import typer
 
 from issuer.audiences import AUDIENCE
 from issuer.audit import Actor
+from issuer.cli.confirming import Confirmation, current_confirmation
+from issuer.cli.remote.target import chosen_server, require_host
 from issuer.clients import CLIENT
 from issuer.composition import Administration, UnitOfWork, composed
 from issuer.composition.foundation import AuditParts
-from issuer.errors import InvalidField, NotFound, UnknownReference
+from issuer.errors import Forbidden, InvalidField, NotFound, UnknownReference
 from issuer.fields.text import did_you_mean, escape
 from issuer.groups import GROUP, Group
 from issuer.resources import ResourceType
@@ -32,7 +34,11 @@ _COMPARED = 500
 
 
 def read_settings() -> Settings:
-    """The settings. Configures logging: only warnings and errors, unless the level is debug."""
+    """The settings of the issuer on this host; `IssuerError` if a server is named instead.
+
+    Configures logging: only warnings and errors, unless the level is debug.
+    """
+    require_host()
     settings = Settings.from_environment()
     logs.configure("debug" if settings.log_level == "debug" else "warning")
     return settings
@@ -67,7 +73,7 @@ def changing(
     allow_unknown_scopes: bool = False,
 ) -> Iterator[UnitOfWork]:
     """The transaction of a command that writes. Its warnings are printed after the commit."""
-    with administering() as administration, administration.changing(operator()) as work:
+    with _opened(lambda it: it.changing(operator()), current_confirmation()) as work:
         work.new_privileges.keep(listed_ids(keep_credentials), listed_ids(keep_members))
         if allow_unknown_scopes:
             work.allow_unknown_scopes()
@@ -85,8 +91,25 @@ def listed_ids(texts: Iterable[str] | None) -> list[str]:
 @contextmanager
 def reading() -> Iterator[UnitOfWork]:
     """The transaction of a command that only reads."""
-    with administering() as administration, administration.reading() as work, suggesting(work):
+    with _opened(Administration.reading) as work, suggesting(work):
         yield work
+
+
+@contextmanager
+def _opened(
+    begin: Callable[[Administration], AbstractContextManager[UnitOfWork]],
+    confirmation: Confirmation | None = None,
+) -> Iterator[UnitOfWork]:
+    """A unit of work on this host, or what commands use of one at the chosen server."""
+    if (server := chosen_server()) is None:
+        with administering() as administration, begin(administration) as work:
+            yield work
+        return
+    from issuer.cli.remote.work import ServerWork  # noqa: PLC0415 - with httpx
+
+    logs.configure("debug" if os.environ.get("ISSUER_LOG_LEVEL") == "debug" else "error")
+    with ServerWork.at(server, confirmation) as at_server:
+        yield cast(UnitOfWork, at_server)
 
 
 def operator() -> Actor:
@@ -127,22 +150,21 @@ def suggesting_audiences(administration: Administration, audience: str | None) -
 
 
 def _similar(work: UnitOfWork, kind: str, name: str) -> str:
-    """A similar one of the names that begin alike and the first of all; none if `name` is known."""
+    """A similar one of the names that begin alike and the first of all; none if `name` is known.
+
+    None either of resources that the caller may not read.
+    """
     kinds = [_TYPES[each] for each in kind.split(" or ") if each in _TYPES]
-    known = [each for kind in kinds for each in _names(work, kind, name)]
+    known: list[str] = []
+    with suppress(Forbidden):
+        known = [each for kind in kinds for each in _names(work, kind, name)]
     return "" if name in known else did_you_mean(name, known)
 
 
 def _names(work: UnitOfWork, resource_type: ResourceType[Any, Any], like: str) -> Iterator[str]:
     collection = work.collection(resource_type)
     for each in (*collection.search(like[:1], _COMPARED), *collection.page(None, _COMPARED)):
-        match each:
-            case User():
-                yield each.username
-            case Group():
-                yield each.name
-            case _:
-                yield resource_type.key_of(each)
+        yield resource_type.name_of(each)
 
 
 def find_user(work: UnitOfWork, id_or_name: str) -> User:

@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
 from typing import Annotated, Any, cast
 
 from pydantic import BaseModel
@@ -14,7 +13,6 @@ from issuer.cli.command import (
     CommandApp,
     Complete,
     argument,
-    every,
     flag,
     given,
     new_app,
@@ -26,7 +24,7 @@ from issuer.cli.opening import changing, reading, suggesting
 from issuer.cli.options import Limit
 from issuer.composition import UnitOfWork
 from issuer.fields.fields import Fields
-from issuer.operations import About, Creation, Operation, PartOf
+from issuer.operations import Creation, Operation, PartOf
 
 
 class OperationCommands:
@@ -100,11 +98,7 @@ class OperationCommands:
                         keys = item if isinstance(item, list) else item.split("\n")
                         with suggesting(work):
                             item, called = operation.part.find_all(work, keys)
-                    ask = operation.question if operation.asks else None
-                    question = ask and ask(work, About(owner_id, owner, item, called, selected))
-                    answer = operation.do(
-                        work, owner_id, item, selected | operation.overrides(question)
-                    )
+                    answer, question = work.perform(operation, owner_id, item, called, selected)
                     if question:
                         confirmation.require_answer(question, of_scripts=operation.asks_scripts)
             *first, last = operation.sentence(owner, item, answer, called, selected).splitlines()
@@ -129,7 +123,7 @@ class OperationCommands:
             members = fields.read(given(**values)) if fields else None
             with changing() as work:
                 owner_id = creation.on.owner.key_of(self._find(work, owner))
-                created = creation.run(work, owner_id, members)
+                created = work.add(creation, owner_id, members)
             if not printed.prints(owner_id, created, **of_output):
                 _show(creation, created)
 
@@ -142,7 +136,7 @@ class OperationCommands:
         def list_items(owner: str, limit: int | None = None) -> None:
             with reading() as work:
                 owner_id = part.owner.key_of(self._find(work, owner))
-                items = _items(part, work, owner_id, limit)
+                items = work.items(part, owner_id, limit)
             if part.state is not None:
                 now = datetime.now(UTC)
                 items = [{**it.model_dump(mode="json"), **part.state(it, now)} for it in items]
@@ -184,14 +178,6 @@ def _naming(operation: Operation[Any], complete: Complete | None) -> dict[str, A
         return {"item": Annotated[list[str], argument(part.field.upper(), text, complete)]}
     whose = part.name if noun in {part.key, "kid"} else noun
     return {"item": Annotated[str, argument(noun.upper(), f"The id of the {whose}.", complete)]}
-
-
-def _items(part: PartOf[Any, Any], work: UnitOfWork, owner_id: str, limit: int | None) -> list[Any]:
-    """All of them, or the first `limit`; pages are read one after the other."""
-    if part.page is not None:
-        return every(partial(part.page, work, owner_id), str(part.key), limit)
-    assert part.items is not None
-    return list(part.items(work, owner_id))
 
 
 def _as_json(

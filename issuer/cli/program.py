@@ -14,6 +14,7 @@ from typer.exceptions import TyperException
 
 from issuer import __version__
 from issuer.cli.command import CommandGroup, new_app, wants_json
+from issuer.cli.remote.target import choose_server, with_server_first
 from issuer.errors import IssuerError
 from issuer.fields.text import escape
 from issuer.files import reason_of
@@ -112,10 +113,18 @@ def issuer(
         bool,
         typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
     ] = False,
+    server: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Act on this server, over its admin API, instead of the data directory of this"
+            " machine. Default: ISSUER_SERVER.",
+        ),
+    ] = None,
 ) -> None:
     """The token issuer for AgentOS. Settings come from the environment, each named ISSUER_….
 
-    Every command has --help, and prints JSON with --json.
+    Every command has --help, and prints JSON with --json. --server may follow the command, too.
 
     Examples:
 
@@ -126,6 +135,7 @@ def issuer(
       issuer client create ci-bot --audience my-os --role web-runner
       issuer serve
     """
+    choose_server(server)
 
 
 for panel, commands in _COMMANDS.items():
@@ -184,8 +194,9 @@ def run(arguments: Sequence[str]) -> int:
     With `--json` it is the member `error` of an object there.
     """
     wants_json.set("--json" in arguments)
+    choose_server(None)
     try:
-        ended = app(list(arguments), prog_name="issuer", standalone_mode=False)
+        ended = app(with_server_first(arguments), prog_name="issuer", standalone_mode=False)
         return ended if isinstance(ended, int) else 0
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0

@@ -6,7 +6,6 @@ from issuer.cli.command import new_app
 from issuer.cli.inspection import AudienceId, inspect_audience
 from issuer.cli.members import key_argument, options_of
 from issuer.cli.options import RoleName
-from issuer.fields.text import with_counts
 from issuer.roles import ROLE
 
 app = new_app()
@@ -42,7 +41,6 @@ audiences.delete(
     "my-os",
     "my-os --cascade",
     cascade=True,
-    with_it=lambda *_: " and revoke every token for it",
 )
 
 audience_app.command("inspect")(inspect_audience)
@@ -73,5 +71,4 @@ roles.delete(
     "web-runner",
     "web-runner --cascade",
     cascade=True,
-    with_it=lambda _, role: with_counts({"scope": len(role.scopes)}),
 )

@@ -28,6 +28,7 @@ from issuer.fields.fields import (
     Version,
 )
 from issuer.fields.ids import AudienceId
+from issuer.fields.text import with_counts
 from issuer.fields.times import End, Instant, Lifetime, has_ended
 from issuer.fields.urls import ClientId, RedirectUris
 from issuer.resources.resource_type import (
@@ -338,6 +339,12 @@ CLIENT = ResourceType(
     model=Client,
     created=NewClient,
     gives_rights=True,
+    deleted_with=lambda work, client: with_counts(
+        {
+            "secret": len(work.clients.secrets(client.client_id)),
+            "assigned role": len(work.assignments.of(client.client_id)),
+        }
+    ),
 )
 
 

@@ -226,10 +226,7 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
 
     def add_key(self, client_id: str, jwk: Mapping[str, Any]) -> None:
         """One more public key for the client; `NotAllowed` if it publishes its keys itself."""
-        client = self.get(client_id)
-        if client.jwks_uri is not None:
-            raise NotAllowed(f"The client {client_id} publishes its keys at {client.jwks_uri}.")
-        self.update(client_id, {"jwks": {"keys": [*keys_of(client), dict(jwk)]}})
+        self.update(client_id, with_key(self.get(client_id), jwk))
 
     def _delete_secret(self, row: ClientSecretRow) -> None:
         self._session.delete(row)
@@ -363,6 +360,13 @@ def keys_of(client: Client) -> list[dict[str, Any]]:
     """The public keys that are stored with the client (RFC 7517 §4)."""
     keys: list[dict[str, Any]] = client.jwks["keys"] if client.jwks else []
     return keys
+
+
+def with_key(client: Client, jwk: Mapping[str, Any]) -> dict[str, Any]:
+    """The merge patch that adds a public key; `NotAllowed` if the client publishes its keys."""
+    if client.jwks_uri is not None:
+        raise NotAllowed(f"The client {client.client_id} publishes its keys at {client.jwks_uri}.")
+    return {"jwks": {"keys": [*keys_of(client), dict(jwk)]}}
 
 
 def without_key(client: Client, kid: str) -> dict[str, Any]:

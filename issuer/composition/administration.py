@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -65,16 +65,22 @@ class Administration:
         return Inspector(self.clock, self._parts.foundation.metrics)
 
     @contextmanager
-    def changing(self, actor: Actor, held: Iterable[str] = (ISSUER_ADMIN,)) -> Iterator[UnitOfWork]:
+    def changing(
+        self, actor: Actor, held: Iterable[str] = (ISSUER_ADMIN,), *, dry_run: bool = False
+    ) -> Iterator[UnitOfWork]:
         """A unit of work that changes something; its invariants are checked when it ends.
 
-        This process applies the change at once. `Unavailable` if this machine's clock is wrong.
+        This process applies the change at once. `Unavailable` if this machine's clock is wrong. In
+        a dry run everything is rolled back at the end, its audit events included.
         """
         with self._database.changing() as session:
             require_clock_within(session, self.clock)
             work = UnitOfWork(session, self._parts, actor, held)
             yield work
             work.check_invariants()
+            if dry_run:
+                session.rollback()
+                return
         if self._mailer and work.outbox:
             self._mailer.post(work.outbox.messages)
         if missed := work.revocations.missed_by_slow_commit():
@@ -193,6 +199,9 @@ class Access:
     administration: Administration
     actor: Actor
     held: frozenset[str]
+    dry_run: bool = field(default=False, kw_only=True)
+    warnings: list[str] = field(default_factory=list, kw_only=True)
+    """About changes that were made, as sentences."""
 
     def holds(self, scope: str) -> bool:
         """Whether the caller holds a scope that covers this one."""
@@ -233,10 +242,11 @@ class Access:
             with self.reading(scope) as work:
                 yield work
             return
-        with self.administration.changing(self.actor, self.held) as work:
+        with self.administration.changing(self.actor, self.held, dry_run=self.dry_run) as work:
             work.authority.drop_lost_scopes()
             work.authority.require(scope)
             yield work
+        self.warnings.extend(work.warnings)
 
     @contextmanager
     def reading(self, scope: str) -> Iterator[UnitOfWork]:

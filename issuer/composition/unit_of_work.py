@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
 
 from issuer.audiences import Audiences
 from issuer.audit import Actor
@@ -19,14 +21,18 @@ from issuer.composition.tokens import KeyParts, TokenParts
 from issuer.database import Session
 from issuer.database.counts import read_change_count
 from issuer.database.deployment import change_issuer
+from issuer.database.store import every
+from issuer.errors import InUse
+from issuer.fields.ids import fold_id
 from issuer.groups import Groups
 from issuer.keys import Keys
 from issuer.mail import Outbox
+from issuer.operations import About, Creation, Operation, OperationQuestion, PartOf
 from issuer.refresh_tokens import Lifetimes
 from issuer.resources import Collection, ResourceType, Transaction
 from issuer.resources.resource_type import FieldsT, ModelT
 from issuer.revocations import Revocations
-from issuer.roles import Assignments, HeldRole, Roles
+from issuer.roles import Assignment, Assignments, HeldRole, Roles
 from issuer.sign_in.factors import Factors
 from issuer.sign_in.identities import Identities
 from issuer.sign_in.invitations import Invitations
@@ -43,6 +49,7 @@ from issuer.verifiers.known_verifiers import KnownVerifiers
 if TYPE_CHECKING:  # imported where they are first used
     from issuer.inspection.inspections import Inspections
     from issuer.review.store import ReviewStore
+    from issuer.roles.operations import RolesOf
     from issuer.users.provisioned import ProvisionedUsers
 
 
@@ -271,6 +278,79 @@ class UnitOfWork:
             return ()
         shifts = effect_on_users(self, user_ids, gained, lost)
         return tuple(line for shift in shifts for line in shift.lines())
+
+    def delete(
+        self, resource_type: ResourceType[Any, Any], key: str, *, cascade: bool = False
+    ) -> OperationQuestion:
+        """Delete a resource. Returns what must be asked.
+
+        `InUse` while others use it, unless `cascade` removes it from them.
+        """
+        collection = self.collection(resource_type)
+        found, kind = collection.get(key), resource_type.kind
+        loss = f"{resource_type.name_of(found)}{resource_type.deleted_with(self, found)}"
+        try:
+            collection.delete(key)
+        except InUse as error:
+            if not cascade:
+                raise
+            loss = f"{key}, in use by {', '.join(self.named(error.users_of_it))}"
+            collection.delete(key, cascade=True)
+        return OperationQuestion(f"This would delete the {kind} {loss}.", "", "Delete")
+
+    def named(self, ids: Sequence[str]) -> list[str]:
+        """What uses a resource, with names for the ids of users, for callers who may read users."""
+        if not self.authority.holds(USER.read):
+            return [*ids]
+        names = {fold_id(each.id): f"user {each.username}" for each in self.users.named(ids)}
+        return [names.get(fold_id(each), each) for each in ids]
+
+    def items(self, part: PartOf[Any, Any], owner_id: str, limit: int | None) -> list[Any]:
+        """All items of a part of a resource, or the first `limit` of one with pages."""
+        if part.page is not None:
+            return every(partial(part.page, self, owner_id), str(part.key), limit)
+        assert part.items is not None
+        return [*part.items(self, owner_id)]
+
+    def add(self, creation: Creation[Any], owner_id: str, fields: Any) -> BaseModel:
+        """Add an item to a part of a resource."""
+        return creation.run(self, owner_id, fields)
+
+    def question(
+        self,
+        operation: Operation[Any],
+        owner_id: str,
+        item: str,
+        called: str,
+        flags: frozenset[str],
+    ) -> OperationQuestion | None:
+        """What is asked before an operation with the flags of these names."""
+        if operation.question is None or not operation.asks:
+            return None
+        name = operation.owner.name_of(self.collection(operation.owner).get(owner_id))
+        chosen = frozenset(each.name for each in operation.flags if each.option) & flags
+        return operation.question(self, About(owner_id, name, item, called, chosen))
+
+    def perform(
+        self,
+        operation: Operation[Any],
+        owner_id: str,
+        item: str,
+        called: str,
+        flags: frozenset[str],
+    ) -> tuple[BaseModel | str | None, OperationQuestion | None]:
+        """Perform an operation despite its warnings. Returns its answer, and what must be asked."""
+        question = self.question(operation, owner_id, item, called, flags)
+        flags |= operation.overrides(question)
+        return operation.do(self, owner_id, item, flags), question
+
+    def unassign(
+        self, roles: "RolesOf", about: About, assignment: Assignment, reason: str
+    ) -> OperationQuestion:
+        """Unassign a role. Returns what must be asked."""
+        question = roles.question_to_unassign(self, about, assignment)
+        self.assignments.unassign(about.owner_id, assignment, reason)
+        return question
 
     def deleted_with_user(self, user_id: str) -> dict[str, int]:
         """How many of what a user has would be deleted with it, by singular."""

@@ -4,7 +4,7 @@ Ids of users and clients are unique across both, ignoring case.
 """
 
 import string
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from itertools import islice
@@ -44,6 +44,7 @@ _ID_ALPHABET = string.ascii_lowercase + string.digits
 _ID_CHARACTERS = 20
 _AFTER_ALL = "\U0010ffff"
 _IN_A_STATEMENT = MAX_DELETED = 1_000
+_PAGE = 500
 # Of a list: as many rows take a fraction of a second, to search or to sort without an index.
 LOOKED_AT, MOST_SORTED = 200_000, 10_000
 
@@ -142,6 +143,20 @@ class ListPart(Generic[Found]):
     looked_at: int | None = None
     sortable: Sequence[str] = ()
     total: int = 0
+
+
+def every(
+    page: Callable[[str | None, int], Sequence[Any]], key: str, limit: int | None
+) -> list[Any]:
+    """All items of a collection in order of `key`, or the first `limit`; read page by page."""
+    items: list[Any] = []
+    while limit is None or len(items) < limit:
+        size = _PAGE if limit is None else min(_PAGE, limit - len(items))
+        batch = page(getattr(items[-1], key) if items else None, size)
+        items += batch
+        if len(batch) < size:
+            break
+    return items
 
 
 class Statements:

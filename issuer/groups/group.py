@@ -8,6 +8,7 @@ from pydantic import AfterValidator
 
 from issuer.fields.fields import Fields, Label, Version
 from issuer.fields.ids import PrincipalId
+from issuer.fields.text import with_counts
 from issuer.fields.usernames import MAX_FOLDED, caseless_form
 from issuer.resources import ResourceType
 from issuer.resources.resource_type import NAME, Member
@@ -65,7 +66,21 @@ class Group(GroupFields):
     version: Version
 
 
-GROUP = ResourceType("group", "groups", key="id", fields=GroupFields, model=Group)
+GROUP = ResourceType(
+    "group",
+    "groups",
+    key="id",
+    fields=GroupFields,
+    model=Group,
+    named_by="name",
+    fold=fold_name,
+    deleted_with=lambda work, group: with_counts(
+        {
+            "member": work.groups.count_members(group.id)[group.id],
+            "assigned role": len(work.assignments.of(group.id)),
+        }
+    ),
+)
 
 
 class GroupMember(Fields):

@@ -91,7 +91,7 @@ class OperationQuestion:
         sentences = [self.what, self.says, *(f"{point}." for point in self.points[:_POINTS])]
         if (more := len(self.points) - _POINTS) > 0:
             sentences.append(f"And {more:,} more such changes.")
-        return " ".join(sentences)
+        return " ".join(filter(None, sentences))
 
     @property
     def subject(self) -> str:

@@ -129,6 +129,12 @@ class ResourceType(Generic[FieldsT, ModelT]):
     """A resource just created, if it has members that are shown only then."""
     gives_rights: bool = False
     """Whether it gives rights to clients, whose credentials may have to be confirmed."""
+    named_by: str = ""
+    """The member by which people know it; the key if left out."""
+    fold: Callable[[str], str] = str
+    """The form in which these names are compared."""
+    deleted_with: Callable[[Any, ModelT], str] = lambda *_: ""
+    """What ends with it, by the unit of work, after its name in a question: ` with 2 secrets`."""
 
     @property
     def name(self) -> str:
@@ -164,6 +170,15 @@ class ResourceType(Generic[FieldsT, ModelT]):
         """The id or name of the resource."""
         key: str = getattr(resource, self.key)
         return key
+
+    def name_of(self, resource: Fields) -> str:
+        """What people call the resource."""
+        name: str = getattr(resource, self.named_by or self.key)
+        return name
+
+    def is_named(self, resource: Fields, name: str) -> bool:
+        """Whether people call it that, in any form of the name."""
+        return self.fold(self.name_of(resource)) == self.fold(name)
 
     def shown_once(self, created: ModelT) -> dict[str, str]:
         """The members of a resource just created that are never shown again."""

@@ -8,6 +8,7 @@ from issuer.database.tables import RoleRow
 from issuer.errors import InUse
 from issuer.fields.fields import Fields, Label, Scopes, Version
 from issuer.fields.ids import RoleName
+from issuer.fields.text import with_counts
 from issuer.resources import Collection, ResourceType
 from issuer.resources.resource_type import SCOPES, Member
 from issuer.roles.store import AssignmentStore, RoleStore
@@ -31,7 +32,15 @@ class Role(RoleFields):
     version: Version
 
 
-ROLE = ResourceType("role", "roles", key="name", fields=RoleFields, model=Role, gives_rights=True)
+ROLE = ResourceType(
+    "role",
+    "roles",
+    key="name",
+    fields=RoleFields,
+    model=Role,
+    gives_rights=True,
+    deleted_with=lambda _, role: with_counts({"scope": len(role.scopes)}),
+)
 
 
 class Roles(Collection[RoleRow, RoleFields, Role]):

@@ -28,7 +28,6 @@ _PLATFORMS = {
     "https://token.actions.githubusercontent.com": "github",
     "https://gitlab.com": "gitlab",
 }
-_PUBLISHED = {"discovery": True}
 
 
 class TrustedIssuers(Collection[TrustedIssuerRow, TrustedIssuerFields, TrustedIssuerResource]):
@@ -60,15 +59,11 @@ class TrustedIssuers(Collection[TrustedIssuerRow, TrustedIssuerFields, TrustedIs
 
         Those of GitHub and GitLab are created if missing; only described unless `create`.
         """
-        if stored := self._store.with_issuer(issuer, _MAX_NAMED):
-            _require_evident(stored)
-            return self._model(stored[0])
-        if issuer not in _PLATFORMS:
-            raise NotFound("trusted issuer for", issuer)
+        found = evident(issuer, [*map(self._model, self._store.with_issuer(issuer, _MAX_NAMED))])
+        if isinstance(found, TrustedIssuerResource):
+            return found
         self._authority.require(TRUSTED_ISSUER.write)
-        members = {"id": _PLATFORMS[issuer], "issuer": issuer, "keys": _PUBLISHED}
-        fields = TrustedIssuerFields.read(members)
-        return self.create(fields) if create else fields
+        return self.create(found) if create else found
 
     def clients_of(self, issuer_id: str, limit: int) -> list[str]:
         """At most `limit` clients with a trust that names it, by id."""
@@ -243,11 +238,23 @@ def _reaches_more(before: TrustedIssuerFields | None, after: TrustedIssuerFields
     return changed or (before is not None and before.disabled > after.disabled)
 
 
-def _require_evident(stored: Sequence[TrustedIssuerRow]) -> None:
-    """Whoever may write trusted issuers may make one for any `iss`, with keys of their own."""
-    ids, first = ", ".join(row.id for row in stored), stored[0]
+def evident(issuer: str, stored: Sequence[TrustedIssuerResource]) -> TrustedIssuerFields:
+    """The only one `stored` for this `iss`, or what to create for that of GitHub or GitLab.
+
+    Whoever may write trusted issuers may make one for any `iss`, with keys of their own.
+    """
+    published = None
+    if issuer in _PLATFORMS:
+        members = {"id": _PLATFORMS[issuer], "issuer": issuer, "keys": {"discovery": True}}
+        published = TrustedIssuerFields.read(members)
     if len(stored) > 1:
-        raise InvalidField("issuer", f"name one: {ids} are for {first.issuer}")
-    if first.issuer in _PLATFORMS and (first.keys != _PUBLISHED or first.ca_certificate):
-        published = f"does not use the keys that {first.issuer} publishes"
-        raise InvalidField("issuer", f"{first.id} {published}: name it if it is right")
+        ids = ", ".join(each.id for each in stored)
+        raise InvalidField("issuer", f"name one: {ids} are for {issuer}")
+    for each in stored:
+        if published and (each.keys != published.keys or each.ca_certificate):
+            what = f"does not use the keys that {issuer} publishes"
+            raise InvalidField("issuer", f"{each.id} {what}: name it if it is right")
+        return each
+    if published is None:
+        raise NotFound("trusted issuer for", issuer)
+    return published

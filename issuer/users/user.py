@@ -9,6 +9,8 @@ from pydantic import SecretStr, ValidationInfo, field_validator
 from issuer.fields.claims import CustomClaims
 from issuer.fields.fields import Email, Fields, Label, Username, Version
 from issuer.fields.ids import PrincipalId
+from issuer.fields.text import with_counts
+from issuer.fields.usernames import fold_username
 from issuer.resources.resource_type import CLAIMS, DISABLED, NAME, Control, Member, ResourceType
 
 
@@ -73,7 +75,18 @@ class User(UserFields):
     version: Version
 
 
-USER = ResourceType("user", "users", key="id", fields=UserFields, model=User)
+USER = ResourceType(
+    "user",
+    "users",
+    key="id",
+    fields=UserFields,
+    model=User,
+    named_by="username",
+    fold=fold_username,
+    deleted_with=lambda work, user: with_counts(
+        {"session": len(work.sessions.of_user(user.id)), **work.deleted_with_user(user.id)}
+    ),
+)
 
 
 class PasswordFields(Fields):

@@ -10,6 +10,7 @@ from issuer.cli.command import wants_json
 from tests.builders import URL
 from tests.cli.arranged import ArrangeCli, CliTemplates
 from tests.cli.driver import Cli
+from tests.cli.servers import server_of
 from tests.databases import copied
 
 
@@ -32,6 +33,7 @@ def environment_in(folder: Path) -> dict[str, str]:
         "ISSUER_SIGNING_ALGORITHMS": "ES256",
         "ISSUER_PASSWORD_HASH": "owasp",
         "XDG_STATE_HOME": str(folder / "state"),
+        "XDG_CACHE_HOME": str(folder / "cache"),
     }
 
 
@@ -74,6 +76,38 @@ def new_cli(environment: dict[str, str]) -> Cli:
     return Cli(environment)
 
 
+# Whose commands also run against a server, on SQLite: what differs there is not the database.
+BOTH_WAYS = {
+    *("test_client_keys", "test_clients", "test_confirming", "test_endings", "test_groups"),
+    *("test_identities", "test_keeping_credentials", "test_nouns", "test_revoking"),
+    *("test_rotating", "test_suggestions", "test_trusts", "test_user_factors"),
+    *("test_user_sessions", "test_users"),
+}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    is_both_ways = metafunc.module.__name__.rpartition(".")[2] in BOTH_WAYS
+    has_own = any(mark.args[0] == "way" for mark in metafunc.definition.iter_markers("parametrize"))
+    if is_both_ways and "cli" in metafunc.fixturenames and not has_own:
+        metafunc.parametrize("way", ["host", pytest.param("server", marks=pytest.mark.slow)])
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave servers on PostgreSQL out."""
+    left_out = {"way": "server", "database_kind": "postgresql"}.items()
+    items[:] = [
+        item
+        for item in items
+        if not hasattr(item, "callspec") or not left_out <= item.callspec.params.items()
+    ]
+
+
+@pytest.fixture
+def way() -> str:
+    """Where commands about resources act: on the host, or `server` elsewhere, where marked so."""
+    return "host"
+
+
 @pytest.fixture
 def arrange_cli() -> ArrangeCli:
     """What was done after `init`; a module may replace it."""
@@ -91,8 +125,13 @@ def cli(
     database_kind: str,
     request: pytest.FixtureRequest,
     tmp_path: Path,
+    way: str,
 ) -> Iterator[Cli]:
-    """The command line after `init`, on either database."""
+    """The command line after `init`, on either database, or against a server."""
     templates: CliTemplates = request.getfixturevalue(f"{database_kind}_clis")
     with templates.copy(arrange_cli, new_cli, tmp_path) as cli:
-        yield cli
+        if way == "host":
+            yield cli
+            return
+        with server_of(cli) as elsewhere:
+            yield elsewhere

@@ -30,7 +30,7 @@ def test_members_are_added_and_removed_by_id_or_name(cli: Cli, platform: None):
     assert cli.json("group", "member", "add", "platform", "alice") == {"added": ["id-of-alice"]}
     unconfirmed = cli("group", "member", "remove", "platform", "bob")
     assert unconfirmed.sentence == (
-        "Remove bob from platform? The access tokens that members have now are revoked; their"
+        "Remove bob from Platform? The access tokens that members have now are revoked; their"
         " applications get new ones. This is what they lose by it: bob loses agents:web:run at"
         " my-os. Add --yes to do it."
     )
@@ -85,7 +85,7 @@ def test_explain_names_the_group(cli: Cli, platform: None):
 def test_a_group_loses_a_role_and_its_name_can_be_used_again(cli: Cli, platform: None):
     unassign = ["group", "role", "unassign", "platform", "web-runner", "--audience", "my-os"]
     asked = cli(*unassign).sentence
-    assert asked.startswith("Unassign web-runner from platform, at my-os? platform loses agents:")
+    assert asked.startswith("Unassign web-runner from Platform, at my-os? Platform loses agents:")
     assert "It has 2 members. The access tokens that members have now are revoked;" in asked
     assert (
         "alice loses agents:web:run at my-os. bob loses agents:web:run at my-os. Add --yes" in asked

@@ -221,7 +221,7 @@ def test_of_several_audiences_one_is_named(alice: TerminalUser):
     claims = alice.cli.json("token", "--audience", "other-os", "--show")["claims"]
     assert claims["aud"] == "other-os"
     missing = alice.cli("token", "--audience", "third").wrong_usage
-    assert f"sign in with `issuer login --url {alice.url} --audience third`, or name" in missing
+    assert f"sign in with `issuer login {alice.url} --audience third`, or name" in missing
 
 
 def test_another_login_revokes_the_one_that_it_replaces(alice: TerminalUser):
@@ -246,7 +246,7 @@ def test_a_revoked_login_names_the_command_that_signs_in_again(alice: TerminalUs
     assert httpx.post(f"{alice.url}/oauth2/revoke", data=form, trust_env=False).is_success
     assert alice.cli("token").sentence == (
         f"Your login at {alice.url} for my-os has expired or was revoked: sign in with"
-        f" `issuer login --url {alice.url} --audience my-os`."
+        f" `issuer login {alice.url} --audience my-os`."
     )
 
 
@@ -342,7 +342,7 @@ def test_ctrl_c_ends_a_login_and_stores_nothing(alice: TerminalUser, tmp_path: P
 def test_without_a_login_both_ways_are_named(new_cli: Cli):
     for options in ([], ["--show"]):
         sentence = new_cli("token", *options).wrong_usage
-        assert "sign in with `issuer login --url " in sentence
+        assert "sign in with `issuer login " in sentence
         assert "or name the client with --client-id" in sentence
 
 

@@ -157,6 +157,7 @@ def test_a_role_gains_and_loses_scopes(cli: Cli):
     assert cli.json(*update, "--scope", "", "--yes")["scopes"] == []
 
 
+@pytest.mark.parametrize("way", ["host"])
 def test_the_audit_log_names_the_system_user(cli: Cli):
     cli.done("role", "create", "reader")
     with cli.composition() as composition, composition.database.reading() as session:

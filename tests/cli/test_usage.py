@@ -16,6 +16,7 @@ import typer
 
 from issuer import __version__
 from issuer.cli.program import app
+from issuer.cli.remote.target import with_server_first
 from tests.cli.driver import Cli
 from tests.journeys.running_issuer import OURS, REPOSITORY, process_environment
 
@@ -114,7 +115,7 @@ WRONG = {
     "client update ci-bot": "Invalid value: name a member to change, see --help.",
     "serve --port 99999": "Invalid value for '--port': ",
     "serve --workers 0": "Invalid value for '--workers': ",
-    "token --show": "Invalid value: sign in with `issuer login --url ",
+    "token --show": "Invalid value: sign in with `issuer login ",
     "token --cache": "Invalid value: name the client with --client-id. See `issuer token --help`.",
 }
 
@@ -252,3 +253,8 @@ def output(*command: str, **environment: str) -> str:
         text=True,
         check=True,
     ).stdout
+
+
+def test_the_server_is_read_wherever_it_stands():
+    assert with_server_first(["role", "list", "--server", "u"]) == ["--server", "u", "role", "list"]
+    assert with_server_first(["a", "--", "--server", "u"]) == ["a", "--", "--server", "u"]

@@ -11,10 +11,11 @@ from issuer.audit.sentences import in_words, principals_of
 from issuer.audit.verification import Verification
 from issuer.cli import output
 from issuer.cli.audit.following import FILTER, FOLLOWED, JSON_LINES, follow_events
-from issuer.cli.command import content_of, every, new_app, option, wants_json
+from issuer.cli.command import content_of, new_app, option, wants_json
 from issuer.cli.opening import auditing, reading
 from issuer.cli.options import instant
 from issuer.composition import UnitOfWork
+from issuer.database.store import every
 from issuer.errors import IssuerError, NotFound
 from issuer.fields.text import escape
 

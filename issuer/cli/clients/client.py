@@ -23,7 +23,6 @@ from issuer.clients import CLIENT, Client
 from issuer.clients.documents import read_document
 from issuer.clients.operations import CLIENT_ROLES, KEYS, OPERATIONS, ROTATION, SECRETS, TRUSTS
 from issuer.composition import UnitOfWork
-from issuer.fields.text import with_counts
 from issuer.roles import Assignment
 from issuer.vocabulary import AuthMethod, GrantType, UserRights
 
@@ -185,13 +184,7 @@ def pin_document(
 operations.on_resource(OPERATIONS)
 
 
-def _with_it(work: UnitOfWork, client: Client) -> str:
-    secrets, roles = (of(client.client_id) for of in (work.clients.secrets, work.assignments.of))
-    return with_counts({"secret": len(secrets), "assigned role": len(roles)})
-
-
 commands.delete(
     "Delete a client, its secrets, assignments and tokens. Its id may be used again.",
     "ci-bot",
-    with_it=_with_it,
 )

@@ -7,7 +7,8 @@ from issuer.cli import output
 from issuer.cli.command import flag, option, wants_json, write_file
 from issuer.cli.opening import changing
 from issuer.cli.options import ClientId
-from issuer.errors import ConfigurationError
+from issuer.clients.clients import with_key
+from issuer.errors import ConfigurationError, IssuerError, Unavailable
 from issuer.keys.private_key import generate, private_text, public_jwk
 from issuer.vocabulary import SigningAlgorithm
 
@@ -35,11 +36,17 @@ def create_key(
     key = generate(alg)
     public, private = public_jwk(key, alg), private_text(key, alg, as_jwk=as_jwk)
     with changing() as work:
-        work.clients.add_key(client, public)
-        if out is not None:
+        patch = with_key(work.clients.get(client), public)
+        if out is not None:  # first: a server does not roll the change back
             if out.exists() or out.is_symlink():
                 raise ConfigurationError(f"{out} exists already: name a new file.")
             write_file(out, private)
+        try:
+            work.clients.update(client, patch)
+        except IssuerError as error:
+            if out is not None and not isinstance(error, Unavailable):
+                out.unlink()
+            raise
     made = {"client_id": client, "kid": public["kid"], "alg": alg.value}
     if out is not None:
         sentence = f"{client} has the key {public['kid']}; its private half is in {out}."

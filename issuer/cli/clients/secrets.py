@@ -8,10 +8,12 @@ import typer
 
 from issuer.cli import output
 from issuer.cli.command import option, wants_json
-from issuer.cli.opening import read_settings, reading
+from issuer.cli.opening import reading
 from issuer.cli.operations import NewOutput
 from issuer.cli.options import ClientId
+from issuer.cli.remote.target import issuer_url
 from issuer.clients import NewSecret, Rotation
+from issuer.clients.operations import SECRETS
 
 # A DNS label of Kubernetes has 63 characters.
 _LABEL = 63
@@ -40,7 +42,7 @@ def _print(client_id: str, created: NewSecret, printed_as: _Output | None) -> bo
             "kind": "Secret",
             "metadata": {"name": name or "client"},
             "type": "Opaque",
-            "stringData": {"issuer": read_settings().url, **members},
+            "stringData": {"issuer": issuer_url(None), **members},
         }
     )
     return True
@@ -71,7 +73,7 @@ def show_rotation(client: ClientId) -> None:
       issuer client rotate status ci-bot
     """
     with reading() as work:
-        secrets = work.clients.secrets(client)
+        secrets = work.items(SECRETS, client, None)
     rotation = Rotation.of(secrets)
     parts = (
         {} if rotation is None else dict.fromkeys(rotation.ids, "old") | {rotation.new.id: "new"}

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from issuer.cli import output
-from issuer.cli.command import argument, every, flag, given, new_app, option, wants_json
+from issuer.cli.command import argument, flag, given, new_app, option, wants_json
 from issuer.cli.confirming import ask
 from issuer.cli.opening import (
     administering,
@@ -29,6 +29,7 @@ from issuer.cli.options import (
     known_users,
 )
 from issuer.composition import Administration, UnitOfWork
+from issuer.database.store import every
 from issuer.directory import ClientRecord, UserRecord
 from issuer.errors import InvalidCredentials, InvalidField, NotFound
 from issuer.explain.explaining import Explanation, PreviewRequest, Question, ScopeSource

@@ -6,6 +6,7 @@ from issuer.audit.writer import require_space
 from issuer.cli import output
 from issuer.cli.command import new_app
 from issuer.cli.opening import read_settings
+from issuer.cli.remote.target import require_host
 from issuer.composition import composed
 from issuer.composition.branding import read_logo
 from issuer.database.deployment import require_writable
@@ -43,6 +44,7 @@ def doctor() -> None:
 
 def _findings() -> Iterator[Finding]:
     """In the order of the checks. An error that prevents later checks comes last."""
+    require_host()
     try:
         settings = read_settings()
         yield Finding("settings", OK, "Settings are valid.")

@@ -11,8 +11,9 @@ import typer
 
 from issuer.cli import output
 from issuer.cli.api_client import ServerRefusal, endpoint_of, metadata_of, posted, sent
-from issuer.cli.command import new_app, option, wants_json
+from issuer.cli.command import argument, new_app, option, wants_json
 from issuer.cli.options import AskedScopes, Url, known_audiences, known_clients
+from issuer.cli.remote.target import issuer_url
 from issuer.cli.running.stored_login import (
     CLIENT,
     Login,
@@ -23,7 +24,6 @@ from issuer.cli.running.stored_login import (
 from issuer.cli.running.token_cache import unverified
 from issuer.errors import IssuerError, Unavailable
 from issuer.fields.text import escape
-from issuer.settings import Settings
 from issuer.vocabulary import GrantType
 
 app = new_app()
@@ -41,6 +41,7 @@ _Audience = Annotated[
 
 @app.command()
 def login(
+    server: Annotated[str | None, argument("URL", "Base URL of the server.")] = None,
     client_id: Annotated[
         str, option("TEXT", "A public client with the device grant.", complete=known_clients)
     ] = CLIENT,
@@ -52,16 +53,18 @@ def login(
 
     It prints an address and a code, and waits until somebody enters the code there and signs in.
     No browser is opened. Without --audience, the tokens are for the issuer itself: to administer
-    it. They are kept in a file that only you can read, below $XDG_STATE_HOME or ~/.local/state,
-    and `issuer token` and `issuer status` use them.
+    it from here, as with --server. They are kept in a file that only you can read, below
+    $XDG_STATE_HOME or ~/.local/state, and `issuer token` and `issuer status` use them, too.
 
     Examples:
 
-      issuer login
-      issuer login --url https://id.example --audience my-os
+      issuer login https://id.example
+      issuer login https://id.example --audience my-os
       issuer login --audience my-os --scope agents:web:run
     """
-    issuer = Settings.from_environment().url if url is None else url
+    if server is not None and url is not None:
+        raise typer.BadParameter("name the server once: URL or --url")
+    issuer = issuer_url(server or url)
 
     def show(device: dict[str, Any]) -> None:
         lines = [f"Open {device['verification_uri']} and enter the code {device['user_code']}."]
@@ -104,7 +107,7 @@ def logout(url: Url = None, audience: _Audience = None) -> None:
       issuer logout
       issuer logout --url https://id.example --audience my-os
     """
-    issuer = Settings.from_environment().url if url is None else url
+    issuer = issuer_url(url)
     problem = None
     with changing_logins():
         found = stored_logins(issuer, audience)
@@ -161,7 +164,7 @@ def sign_in(
     }
     answer = _polled(lambda: posted(metadata, "token_endpoint", form), device, wait)
     tokens = answer["access_token"], answer.get("refresh_token", "")
-    return Login(issuer, audience, client_id, *tokens)
+    return Login(issuer, audience, client_id, *tokens, signed_in_at=time.time())
 
 
 def _polled(

@@ -20,6 +20,7 @@ from issuer.cli.api_client import (
 )
 from issuer.cli.command import flag, new_app, option, wants_json
 from issuer.cli.options import ClientSecretStdin, Url, known_clients
+from issuer.cli.remote.target import issuer_url
 from issuer.cli.running.stored_login import token_of_login
 from issuer.cli.running.token_cache import token_from_cache
 from issuer.errors import IssuerError, Unavailable
@@ -64,7 +65,7 @@ def status(
       issuer status --url https://id.example --json
       issuer status --at http://127.0.0.1:9000
     """
-    issuer = Settings.from_environment().url if url is None else url
+    issuer = issuer_url(url)
 
     secret = partial(client_secret_of_caller, from_stdin=client_secret_stdin)
     is_client = client_id or cache or client_secret_stdin or os.environ.get("CLIENT_SECRET")

@@ -31,6 +31,7 @@ class Login:
     client_id: str
     access_token: str = field(repr=False)
     refresh_token: str = field(repr=False)  # empty if the client may have none
+    signed_in_at: float = 0
 
     @property
     def file(self) -> Path:
@@ -53,11 +54,23 @@ def changing_logins() -> AbstractContextManager[None]:
 
 def stored_logins(issuer: str, audience: str | None) -> list[Login]:
     """All at the issuer, or the one for the audience."""
-    found = []
-    for file in login_files(issuer, audience):
-        with suppress(FileNotFoundError, ValueError, TypeError):  # deleted meanwhile, or damaged
-            found.append(Login(**json.loads(read_trusted(file, private=True))))
+    found = [login for file in login_files(issuer, audience) if (login := _read(file))]
     return sorted(found, key=lambda each: each.audience)
+
+
+def _read(file: Path) -> Login | None:
+    with suppress(FileNotFoundError, ValueError, TypeError):  # deleted meanwhile, or damaged
+        return Login(**json.loads(read_trusted(file, private=True)))
+    return None
+
+
+def last_login() -> Login | None:
+    """The newest one for the admin API of an issuer; None if nobody is signed in at any."""
+    if not folder_of_user(*_FOLDER).is_dir():
+        return None
+    logins = (_read(file) for file in private_folder(*_FOLDER).glob("*.login"))
+    own = [each for each in logins if each and each.audience == each.issuer]
+    return max(own, key=lambda each: each.signed_in_at, default=None)
 
 
 def login_files(issuer: str, audience: str | None) -> list[Path]:
@@ -91,7 +104,7 @@ def token_of_login(
 
 def login_command(issuer: str, audience: str | None, client_id: str = CLIENT) -> str:
     """The command that signs in."""
-    words = ["issuer", "login", "--url", issuer]
+    words = ["issuer", "login", issuer]
     words += ["--audience", audience] if audience and audience != issuer else []
     return shlex.join(words + ["--client-id", client_id] * (client_id != CLIENT))
 

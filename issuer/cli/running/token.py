@@ -17,9 +17,9 @@ from issuer.cli.options import (
     known_clients,
     known_users,
 )
+from issuer.cli.remote.target import issuer_url
 from issuer.cli.running.stored_login import login_command, token_of_login
 from issuer.cli.running.token_cache import answer_with, token_from_cache, unverified
-from issuer.settings import Settings
 
 app = new_app(no_args_is_help=False)
 
@@ -62,7 +62,7 @@ def token(
     """
     if context.invoked_subcommand is not None:
         return
-    issuer = Settings.from_environment().url if url is None else url
+    issuer = issuer_url(url)
     if cache and username is not None:
         raise typer.BadParameter("--cache or --username, not both: only tokens of clients are kept")
 

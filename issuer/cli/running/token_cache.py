@@ -26,21 +26,22 @@ def token_from_cache(
     scopes: Sequence[str] | None,
     secret: Callable[[], str],
     patience: float = _PATIENCE_S,
+    refused: str | None = None,
 ) -> str:
     """The cached token for this request, or a new one while a quarter of its life is left.
 
     `secret` is called only if a new token is needed. Concurrent commands make one request, and wait
-    for it for `patience` seconds.
+    for it for `patience` seconds. The server has `refused` that cached token.
     """
     folder = private_folder("XDG_CACHE_HOME", ".cache")
     request = json.dumps([issuer, client_id, audience, scopes])
     file = folder / f"{hashlib.sha256(request.encode()).hexdigest()}.token"
-    if (token := _cached(file)) is None:
+    if (token := _cached(file)) is None or token == refused:
         from issuer.client import TokenClient, TokenError  # noqa: PLC0415 - for a new token only
 
         client_secret = secret()
         with locked(folder, patience, "end it, or leave --cache out"):
-            if (token := _cached(file)) is None:
+            if (token := _cached(file)) is None or token == refused:
                 try:
                     token = TokenClient(
                         issuer,

@@ -10,8 +10,6 @@ from issuer.cli.members import option_of, options_of
 from issuer.cli.opening import find_group, reading
 from issuer.cli.operations import OperationCommands
 from issuer.cli.options import GroupName, known_groups, known_users
-from issuer.composition import UnitOfWork
-from issuer.fields.text import with_counts
 from issuer.fields.usernames import fold_username
 from issuer.groups import GROUP, Group, GroupMember
 from issuer.groups.operations import GROUP_ROLES, MEMBERS, OPERATIONS
@@ -19,7 +17,7 @@ from issuer.roles import HeldRole
 
 app = new_app("Groups of users, whose members hold the roles of the group.")
 app.add_typer(assignment_commands(GROUP_ROLES, "platform", find_group, known_groups), name="role")
-commands = CollectionCommands(app, GROUP, GroupName, find_group, "name")
+commands = CollectionCommands(app, GROUP, GroupName, find_group)
 
 _NAMED = 20  # members
 _NAME = Annotated[str, argument("NAME", GROUP.members["name"].help)]
@@ -32,11 +30,6 @@ class _GroupState(Group):
 
     members: list[GroupMember]
     roles: list[HeldRole]
-
-
-def _with_it(work: UnitOfWork, group: Group) -> str:
-    members, roles = work.groups.count_members(group.id)[group.id], work.assignments.of(group.id)
-    return with_counts({"member": members, "assigned role": len(roles)})
 
 
 commands.list(["name", "id", "description"], "List the groups in order of name.")
@@ -52,15 +45,11 @@ def show_group(group: GroupName) -> None:
     """
     with reading() as work:
         result = find_group(work, group)
-        members = work.groups.members_of_each([result.id])[result.id]
+        members = work.items(MEMBERS, result.id, None)
         roles = work.assignments.roles_of(result.id)
-    members.sort(key=lambda each: fold_username(each[1]))
-    shown = _GroupState(
-        **dict(result),
-        members=[GroupMember(user_id=id_, username=name) for id_, name in members],
-        roles=roles,
-    )
-    names = [name for _, name in members]
+    members.sort(key=lambda member: fold_username(member.username))
+    shown = _GroupState(**dict(result), members=members, roles=roles)
+    names = [member.username for member in members]
     more = [f"and {len(names) - _NAMED:,} more"] if len(names) > _NAMED else []
     in_words = {"members": names[:_NAMED] + more, "roles": [str(each) for each in roles]}
     output.show(shown, in_words)
@@ -81,7 +70,6 @@ commands.delete(
 
     Its members lose what it gave: access tokens issued to them so far are revoked.""",
     "platform",
-    with_it=_with_it,
 )
 
 OperationCommands(app, GroupName, find_group, "platform").part(MEMBERS, OPERATIONS, known_users)

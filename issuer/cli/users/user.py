@@ -18,8 +18,6 @@ from issuer.cli.operations import OperationCommands
 from issuer.cli.options import PasswordStdin, UserName, known_users
 from issuer.cli.users.importing import import_users
 from issuer.cli.users.sign_in import add_sign_in
-from issuer.composition import UnitOfWork
-from issuer.fields.text import with_counts
 from issuer.roles import HeldRole
 from issuer.sign_in import InvitationFields
 from issuer.users import USER, User
@@ -30,7 +28,7 @@ app = new_app("People with a password (RFC 6749 §1.1), by id or user name.")
 app.add_typer(assignment_commands(USER_ROLES, "alice", find_user, known_users), name="role")
 operations = OperationCommands(app, UserName, find_user, "alice")
 add_sign_in(operations)
-commands = CollectionCommands(app, USER, UserName, find_user, "username")
+commands = CollectionCommands(app, USER, UserName, find_user)
 
 _USERNAME = Annotated[str, argument("USERNAME", USER.members["username"].help)]
 _NEW_USERNAME = Annotated[str | None, option("TEXT", "New name to sign in with.")]
@@ -177,13 +175,7 @@ operations.on_resource(OPERATIONS)
 app.command("import")(import_users)
 
 
-def _with_it(work: UnitOfWork, user: User) -> str:
-    sessions = len(work.sessions.of_user(user.id))
-    return with_counts({"session": sessions, **work.deleted_with_user(user.id)})
-
-
 commands.delete(
     "Delete a user, its assignments and tokens. Its id may be used again.",
     "alice",
-    with_it=_with_it,
 )

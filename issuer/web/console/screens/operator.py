@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
@@ -31,7 +31,6 @@ class Operator(Access):
     username: str
     once: str = ""
     kept: tuple[str, ...] = ()  # credentials of clients that the form confirms
-    warnings: list[str] = field(default_factory=list)  # about what was done
     unused: frozenset[str] = frozenset()
 
     @contextmanager
@@ -43,7 +42,6 @@ class Operator(Access):
                 work.authority.note_unused_scopes(self.unused)
             work.new_privileges.keep(self.kept)
             yield work
-        self.warnings.extend(work.warnings)
 
     def may_change(self, write: str, *, is_protected: bool) -> bool:
         """Whether the person holds `write`; of what has rights at the issuer, `issuer:admin`.

@@ -1,0 +1,115 @@
+"""What commands use of a unit of work, over the admin API."""
+
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+from pydantic import BaseModel, TypeAdapter
+
+from issuer.audiences import AUDIENCE
+from issuer.cli.confirming import Confirmation
+from issuer.cli.remote.admin_api import AdminApiClient
+from issuer.cli.remote.collection import ServerCollection, ServerTrustedIssuers
+from issuer.cli.remote.parts import ServerAssignments, ServerInvitations
+from issuer.cli.remote.target import needs_host
+from issuer.cli.remote.transaction import ServerTransaction, parsed
+from issuer.clients import CLIENT
+from issuer.groups import GROUP
+from issuer.operations import About, Creation, Operation, OperationQuestion, PartOf
+from issuer.resources import ResourceType
+from issuer.roles import ROLE, Assignment
+from issuer.roles.operations import RolesOf, request_of
+from issuer.trusted_issuers import TRUSTED_ISSUER
+from issuer.users import USER
+
+_TYPES: tuple[ResourceType[Any, Any], ...] = (AUDIENCE, CLIENT, GROUP, ROLE, TRUSTED_ISSUER, USER)
+_QUESTION = TypeAdapter(OperationQuestion | None)
+_SHOWN = 5  # of what uses a resource
+
+
+class ServerWork(ServerTransaction):
+    """The resources of a server, their parts, and changes of them."""
+
+    def __init__(self, api: AdminApiClient, confirmation: Confirmation | None = None) -> None:
+        super().__init__(api, confirmation)
+        self.new_privileges = self
+        for resource_type in _TYPES:
+            setattr(self, resource_type.attribute, ServerCollection(self, resource_type))
+        self.trusted_issuers = ServerTrustedIssuers(self, TRUSTED_ISSUER)
+        self.assignments = ServerAssignments(self)
+        self.invitations = ServerInvitations(self)
+
+    def __getattr__(self, name: str) -> Any:
+        raise needs_host(self.api.issuer)
+
+    def collection(self, resource_type: ResourceType[Any, Any]) -> Any:
+        return getattr(self, resource_type.attribute)
+
+    def delete(
+        self, resource_type: ResourceType[Any, Any], key: str, *, cascade: bool = False
+    ) -> OperationQuestion:
+        more = {"cascade": "true"} if cascade else {}
+        answer = self.change("DELETE", resource_type.plural, key, **more)
+        return _question(answer) or OperationQuestion("", "", "")
+
+    def unassign(
+        self, roles: RolesOf, about: About, assignment: Assignment, reason: str
+    ) -> OperationQuestion:
+        request = request_of(roles.owner, "unassign", about.owner_id, assignment, reason)
+        answer = self.send(request.method, request.path, request.query, dry_run=self.is_dry)
+        return _question(answer) or OperationQuestion("", "", "")
+
+    def items(self, part: PartOf[Any, Any], owner_id: str, limit: int | None) -> list[Any]:
+        model = part.model
+        if model is None or part.member:
+            assert part.items is not None
+            return [*part.items(self, owner_id)]
+        found = self.api.items((part.owner.plural, owner_id, part.plural))
+        return [parsed(model, each) for each in islice(found, limit)]
+
+    def add(self, creation: Creation[Any], owner_id: str, fields: BaseModel | None) -> BaseModel:
+        body = None if fields is None else fields.model_dump(exclude_unset=True)
+        return parsed(creation.created, self.create(*creation.path(owner_id), body=body))
+
+    def perform(
+        self,
+        operation: Operation[Any],
+        owner_id: str,
+        item: str,
+        called: str,
+        flags: frozenset[str],
+    ) -> tuple[BaseModel | str | None, OperationQuestion | None]:
+        """A dry run says what must be asked, and before the change, whether it has warnings."""
+        question = None
+        if "\n" in item and operation.part and operation.part.find:  # several, one a request
+            each = [
+                self.perform(operation, owner_id, key, "", flags)[1] for key in item.split("\n")
+            ]
+            asked = " ".join(one.says_all for one in each if one)
+            return None, OperationQuestion(asked, "", "") if asked else None
+        if operation.patch is not None:
+            if operation.question is not None:
+                name = operation.owner.name_of(self.collection(operation.owner).get(owner_id))
+                question = operation.question(self, About(owner_id, name, item, called, flags))
+            return operation.do(self, owner_id, item, flags), question
+        method, path = operation.method, operation.path(owner_id, item)
+        if operation.method != "PUT" and (operation.question is not None or self.is_dry):
+            tried = self.send(method, path, dict.fromkeys(flags, "true"), dry_run=True)
+            question = _question(tried)
+        if self.is_dry:
+            return None, question
+        chosen = flags | operation.overrides(question)
+        made = self.send(method, path, dict.fromkeys(chosen, "true"))
+        if operation.answers is not None:
+            return parsed(operation.answers, made), question
+        return (question.ends if question and not operation.parameter else None) or None, question
+
+    def named(self, ids: Sequence[str]) -> list[str]:
+        """What uses a resource, the first with the names of users for their ids."""
+        users = self.collection(USER)
+        names = {each.id: f"user {each.username}" for each in users.named(ids[:_SHOWN])}
+        return [names.get(each, each) for each in ids]
+
+
+def _question(answer: Mapping[str, Any]) -> OperationQuestion | None:
+    return _QUESTION.validate_python(answer.get("question"))
