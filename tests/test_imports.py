@@ -160,7 +160,7 @@ BETWEEN = {
 }
 INTERFACES = {"oauth", "admin", "cli", "web"}
 ONLY_IN = {
-    "fastapi": ["server/admin_and_pages.py", "server/openapi.py", "admin/", "agentos/fastapi.py"],
+    "fastapi": ["server/admin_and_pages.py", "admin/", "agentos/fastapi.py"],
     "jinja2": ["web/"],
     "markupsafe": ["web/"],
     "starlette": ["server/", "http/", "oauth/", "admin/", "web/"],

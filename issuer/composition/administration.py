@@ -52,11 +52,9 @@ class Administration:
         from issuer.explain.explaining import Explainer  # noqa: PLC0415
         from issuer.explain.own_api import OwnApi  # noqa: PLC0415
 
-        own_api = OwnApi(self.settings.url, self.settings.base_path)
+        api = OwnApi(self.settings.url, self.settings.base_path)
         tokens = self._tokens
-        return Explainer(
-            self._database, tokens.directory, tokens.issuer, tokens.any_reader, own_api
-        )
+        return Explainer(self._database, tokens.directory, tokens.issuer, tokens.any_reader, api)
 
     @cached_property
     def inspector(self) -> "Inspector":

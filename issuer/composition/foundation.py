@@ -15,14 +15,8 @@ from issuer.database import Database
 from issuer.database.deployment import current_revision, require_compatible_schema
 from issuer.errors import ConfigurationError
 from issuer.keys import Keyring
+from issuer.keys import sealed_secrets_store as purposes
 from issuer.keys.jwks import StatementReader
-from issuer.keys.sealed_secrets_store import (
-    AUDIT_CHAINS,
-    CLIENT_SECRETS,
-    derive,
-    is_kept,
-    open_secret,
-)
 from issuer.keys.sealing import Sealer, read_master_key_file, read_master_keys
 from issuer.settings import Settings
 from issuer.telemetry.metrics import Metrics
@@ -79,13 +73,13 @@ class Foundation:
         self.database = Database(settings.effective_database_url, settings.database_pool, telemetry)
         require_compatible_schema(self.database)
         with self.database.reading() as session:
-            self.hmac_key = open_secret(session, sealer, CLIENT_SECRETS)
-        self.chain_key = ChainKey(self.derive(AUDIT_CHAINS))
+            self.hmac_key = purposes.open_secret(session, sealer, purposes.CLIENT_SECRETS)
+        self.chain_key = ChainKey(self.derive(purposes.AUDIT_CHAINS))
         self.trails = Trails(self.chain_key, clock)
 
     def derive(self, purpose: str) -> bytes:
         """A secret of its own for each purpose."""
-        return derive(self.hmac_key, purpose)
+        return purposes.derive(self.hmac_key, purpose)
 
 
 def require_master_key(settings: Settings) -> None:
@@ -118,7 +112,7 @@ def is_sealed(database: Database) -> bool:
     if current_revision(database) is None:
         return False
     with database.reading() as session:
-        return is_kept(session, CLIENT_SECRETS)
+        return purposes.is_kept(session, purposes.CLIENT_SECRETS)
 
 
 def lost_master_key(path: Path) -> ConfigurationError:

@@ -59,12 +59,9 @@ class SignInParts:
             foundation.metrics,
             mail.new_places.note_sign_in if mail.new_places else None,
         )
+        required = settings.second_factor == "required"
         self.sign_in = SignIn(
-            database,
-            directory,
-            self.passwords,
-            self.guard,
-            second_factor_required=settings.second_factor == "required",
+            database, directory, self.passwords, self.guard, second_factor_required=required
         )
 
 
@@ -115,7 +112,7 @@ class PeopleParts:
         random, derived, trails = foundation.random, foundation.derive, foundation.trails
         url, find_client = settings.url, tokens.client_documents.find
 
-        def ended() -> None:
+        def poll() -> None:
             see_own_change(tokens.changes)
 
         requests = SealedTexts(derived(purposes.AUTHORIZATION_REQUESTS), random)
@@ -136,14 +133,12 @@ class PeopleParts:
             random,
             SecretTexts(SESSION, derived(purposes.SESSIONS), random),
             Lifetimes(settings.session_idle, settings.session_ttl),
-            ended,
+            poll,
             second_factor_required=settings.second_factor == "required",
         )
         offers = Offers(url, clock, tokens.directory, find_client)
         self.flow = AuthorizationFlow(url, database, trails, clock, offers, keep_client, codes)
-        self.codes = AuthorizationCodes(
-            database, trails, clock, codes, tokens.refresh_tokens, ended
-        )
+        self.codes = AuthorizationCodes(database, trails, clock, codes, tokens.refresh_tokens, poll)
         self.id_jags = IdJags(
             database,
             tokens.directory,

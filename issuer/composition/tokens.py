@@ -52,7 +52,7 @@ class KeyParts:
             self.policy,
             settings.key_set_kept_for,
             settings.signing_algorithms,
-            lambda now: _algorithms_in_use(database, now),
+            lambda now: _algorithms_used(database, now),
             foundation.clock_watch.is_trusted,
         )
         self.rotator = Rotator(self.keyring, clock)
@@ -60,7 +60,7 @@ class KeyParts:
 
 def require_algorithms(foundation: Foundation) -> None:
     """`ConfigurationError` if an audience signs with an algorithm that the settings leave out."""
-    in_use = _algorithms_in_use(foundation.database, foundation.clock())
+    in_use = _algorithms_used(foundation.database, foundation.clock())
     for alg in in_use.keys() - set(foundation.settings.signing_algorithms):
         raise ConfigurationError(
             f"An audience signs with {alg}, which ISSUER_SIGNING_ALGORITHMS does not name."
@@ -83,9 +83,7 @@ def _backends(foundation: Foundation) -> list[KeyBackend]:
     return [sealed] if folder is None else [FolderKeyBackend(folder, stored_keys), sealed]
 
 
-def _algorithms_in_use(
-    database: Database, now: datetime
-) -> dict[SigningAlgorithm, datetime | None]:
+def _algorithms_used(database: Database, now: datetime) -> dict[SigningAlgorithm, datetime | None]:
     with database.reading() as session:
         return AudienceStore(session).algorithms_in_use(now)
 
@@ -108,20 +106,12 @@ class TokenParts:
         self.revocations = revocations = RevocationView(
             database, clock, url, foundation.clock_watch.is_trusted
         )
+        require_same = partial(require_same_issuer, database, url)
         self.changes = changes = ChangeWatcher(
-            database,
-            clock,
-            (directory.forget, keyring.reload),
-            revocations.follow,
-            partial(require_same_issuer, database, url),
+            database, clock, (directory.forget, keyring.reload), revocations.follow, require_same
         )
         self.issuer = TokenIssuer(
-            url,
-            keyring,
-            random,
-            settings.access_token_ttl,
-            settings.max_token_bytes,
-            revocations,
+            url, keyring, random, settings.access_token_ttl, settings.max_token_bytes, revocations
         )
         self.own_reader = TokenReader(url, url, keyring, clock, revocations)
         self.any_reader = TokenReader(url, None, keyring, clock, revocations)
@@ -138,13 +128,8 @@ class TokenParts:
             settings.refresh_reuse_grace,
             lambda: see_own_change(changes),
         )
-        self.exchanges = TokenExchanges(
-            database,
-            directory,
-            OwnChain(database, foundation.chain_key, random),
-            clock,
-            revocations,
-        )
+        chain = OwnChain(database, foundation.chain_key, random)
+        self.exchanges = TokenExchanges(database, directory, chain, clock, revocations)
         self.used_assertions = UsedAssertions(database, clock, foundation.metrics)
         self.revocation_feed = FeedPublisher(
             url, database, clock, keyring, revocations, changes.poll

@@ -80,13 +80,9 @@ class UnitOfWork:
         self._random = parts.foundation.random
         self._trail = trail = parts.foundation.trails.begin(session, actor)
         self.clock = clock = parts.foundation.clock
+        users_sign_in = settings.users_sign_in_with_password
         self.authority = authority = Authority(
-            session,
-            clock,
-            settings.url,
-            frozenset(held),
-            actor,
-            users_sign_in=settings.users_sign_in_with_password,
+            session, clock, settings.url, frozenset(held), actor, users_sign_in=users_sign_in
         )
         self.revocations = Revocations(session, clock, is_admin=lambda: authority.grantor.is_admin)
         self._transaction = Transaction(session, trail, clock, authority, self.revocations)
@@ -215,13 +211,9 @@ class UnitOfWork:
 
     @cached_property
     def token_revocations(self) -> TokenRevocations:
+        reader = self._parts.tokens.any_reader
         return TokenRevocations(
-            self._trail,
-            self.clock,
-            self.authority,
-            self.revocations,
-            self._parts.tokens.any_reader,
-            self.keys,
+            self._trail, self.clock, self.authority, self.revocations, reader, self.keys
         )
 
     @cached_property

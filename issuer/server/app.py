@@ -45,16 +45,9 @@ def create_app(parts: Composition) -> DirectRoutes:
     headers = [(b"strict-transport-security", hsts.encode())] if hsts else []
     shared = ServerParts(parts.web, running, pools, passwords, limits, metrics, observers, headers)
     server = oauth.IssuerAuthorizationServer(parts.protocol)
+    workers, page = (pools.queries, pools.people, passwords), shared.problem_page
     protocol = oauth.protocol_routes(
-        parts.protocol,
-        server,
-        pools.queries,
-        pools.people,
-        passwords,
-        metrics,
-        limits,
-        shared.problem_page,
-        tracing,
+        parts.protocol, server, *workers, metrics, limits, page, tracing
     )
     health = probes.health_routes(parts.readiness)
     routes = [*protocol, *health, *_metrics_routes(running, metrics)]
