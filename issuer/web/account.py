@@ -14,7 +14,7 @@ from issuer.sign_in.passkeys import why_not_offered
 from issuer.sign_in.sessions_store import SignInSession
 from issuer.token_exchange import operations as delegations
 from issuer.web.site import PageEndpoint
-from issuer.web.views import AccountPage, ConsentView, DelegationView, IdentityView, ProviderButton
+from issuer.web.views import AccountPage, ConsentView, DelegationView, ProviderButton
 from issuer.web.visit import Visit
 from issuer.web.words import acting_in_words, issuer_name, name_of
 
@@ -127,14 +127,13 @@ class AccountEndpoint(OwnPageEndpoint):
         has_account = {each.issuer for each in linked}
         return {
             "identities": tuple(
-                IdentityView(
-                    identity.id,
-                    names.get(identity.issuer, identity.issuer),
-                    identity.name or identity.subject,
-                    identity.created_at,
-                    identity.last_used_at,
+                each.model_copy(
+                    update={
+                        "issuer": names.get(each.issuer, each.issuer),
+                        "name": each.name or each.subject,
+                    }
                 )
-                for identity in linked
+                for each in linked
             ),
             "providers": tuple(
                 ProviderButton(provider.id, names[provider.id])
@@ -176,30 +175,21 @@ class AccountEndpoint(OwnPageEndpoint):
             return audience_id
 
 
-class EndingEndpoint(OwnPageEndpoint):
-    """Ends one thing on the account page: what the form names, by the OPERATION of the subclass."""
-
-    OPERATION: Operation[Any]
-
-    def purpose(self, visit: Visit) -> str:
-        return "/account"
-
-    def change_for(self, session: SignInSession, visit: Visit, form: Mapping[str, str]) -> Response:
-        operation, item = self.OPERATION, form.get(self.OPERATION.parameter, "")
-        return self.apply(
-            session,
-            visit,
-            operation.on.name,
-            lambda work: operation.do(work, session.user_id, item),
-        )
-
-
 def account_form(operation: Operation[Any]) -> type[PageEndpoint]:
-    """The endpoint of its forms on the account page."""
+    """The endpoint of forms on the account page that end what they name, by this operation."""
 
-    class Endpoint(EndingEndpoint):
+    class Endpoint(OwnPageEndpoint):
         PATH = f"/account/{operation.on.plural}"
-        OPERATION = operation
+
+        def purpose(self, visit: Visit) -> str:
+            return "/account"
+
+        def change_for(
+            self, session: SignInSession, visit: Visit, form: Mapping[str, str]
+        ) -> Response:
+            user_id, item = session.user_id, form.get(operation.parameter, "")
+            done = operation.on.name
+            return self.apply(session, visit, done, lambda work: operation.do(work, user_id, item))
 
     return Endpoint
 

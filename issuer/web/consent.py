@@ -10,16 +10,10 @@ from issuer.inspection.components import names_of
 from issuer.languages import N_, _
 from issuer.scopes import EMAIL, PROFILE
 from issuer.sign_in.authorization_request import ConsentNeeded
+from issuer.web import words
 from issuer.web.navigation import FlowEndpoint
 from issuer.web.views import ConsentPage
 from issuer.web.visit import Visit
-from issuer.web.words import (
-    acting_in_words,
-    agent_os_of,
-    application_of,
-    identity_in_words,
-    lasting,
-)
 
 _OFFER_CHARACTERS = 32
 _CHANGED = N_("What you may do there has just changed. Read it again.")
@@ -62,20 +56,20 @@ class ConsentEndpoint(FlowEndpoint):
         agent_os, components = None, None
         with self.parts.administration.reading() as work:
             if step.audience is not None:
-                agent_os = agent_os_of(work.audiences.get(step.audience.id))
+                agent_os = words.agent_os_of(work.audiences.get(step.audience.id))
                 components = work.inspections.components_of(step.audience.id)
-            acting = acting_in_words(work, step.acting)
+            acting = words.acting_in_words(work, step.acting)
         names = names_of([components] if components else [])
         return ConsentPage(
             user=step.user.username,
             form=self.form(visit),
-            application=application_of(step.client, step.request.redirect_uri),
+            application=words.application_of(step.client, step.request.redirect_uri),
             agent_os=agent_os,
             may=in_words(step.scopes, names),
             may_not=in_words(step.not_granted, names),
             acting=acting,
-            identity=identity_in_words(_identity(step)),
-            lasts=lasting(step.openid_scopes, self.parts.settings),
+            identity=words.identity_in_words(_identity(step)),
+            lasts=words.lasting(step.openid_scopes, self.parts.settings),
             offer=_offer(step),
             notice=notice,
             device=step.request.device,

@@ -14,7 +14,7 @@ from issuer.sign_in.device_codes import PAGE
 from issuer.sign_in.sessions_store import SignInSession
 from issuer.telemetry.metrics import DEVICE
 from issuer.web.account import OwnPageEndpoint
-from issuer.web.views import Form, WebPage, in_error
+from issuer.web.views import FormPage
 from issuer.web.visit import Visit
 from issuer.web.words import too_many_codes
 
@@ -29,22 +29,19 @@ _OTHERWISE = N_("Start again on the device.")
 
 
 @dataclass(frozen=True, kw_only=True)
-class DevicePage(WebPage):
+class DevicePage(FormPage):
     """The form, or what came of it: the device was `allowed`, or `refused` for a reason."""
 
     TEMPLATE = "device.html"
-    form: Form
     user_code: str = field(default="", repr=False)
-    error: str = ""
     allowed: bool = False
     refused: str = ""
 
     @property
-    def title(self) -> str:
+    def heading(self) -> str:
         if self.allowed or self.refused:
             return _("Device signed in") if self.allowed else _("Device not signed in")
-        title = _("Sign in on a device")
-        return in_error(title) if self.error else title
+        return _("Sign in on a device")
 
 
 class DeviceEndpoint(OwnPageEndpoint):

@@ -168,6 +168,5 @@ def authenticator_page_again(
 def recovery_codes(page: PageEndpoint, codes: list[str], *, replaces: bool = False) -> Response:
     """They are shown once, in the answer to the form: nothing keeps them for another page."""
     url = page.site.url("/account")
-    return page.site.pages.answer(
-        RecoveryCodesPage(codes=tuple(codes), next_url=url, replaces=replaces)
-    )
+    shown = RecoveryCodesPage(codes=tuple(codes), next_url=url, replaces=replaces)
+    return page.site.pages.answer(shown)

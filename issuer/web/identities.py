@@ -80,13 +80,10 @@ class UnlinkEndpoint(OwnPageEndpoint):
         return self.site.pages.answer(page)
 
     def change_for(self, session: SignInSession, visit: Visit, form: Mapping[str, str]) -> Response:
-        named = form.get("identity", "")
+        user_id, named = session.user_id, form.get("identity", "")
         try:
             return self.apply(
-                session,
-                visit,
-                "unlinked",
-                lambda work: work.identities.unlink_own(session.user_id, named),
+                session, visit, "unlinked", lambda work: work.identities.unlink_own(user_id, named)
             )
         except NotAllowed as error:
             page = ProblemPage(

@@ -78,10 +78,8 @@ class NewPasswordEndpoint(SigningInEndpoint, Generic[Link]):
     def stale(self, visit: Visit, form: Mapping[str, str]) -> Response:
         return self.show(visit)
 
-    def _page(
-        self, visit: Visit, link: Link, errors: dict[str, str], status: int = 200
-    ) -> Response:
-        return self.site.pages.answer(self.page(visit, link, errors), status)
+    def _page(self, visit: Visit, link: Link, wrong: dict[str, str], status: int = 200) -> Response:
+        return self.site.pages.answer(self.page(visit, link, wrong), status)
 
     def _accept(self, visit: Visit, link: Link, password: NewPassword) -> Response:
         try:

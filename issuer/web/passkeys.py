@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 
 from starlette.responses import JSONResponse, Response
 
@@ -85,17 +84,11 @@ class PasskeySignInEndpoint(SignInEndpoint, AsksForPasskey):
         def check(may_wait: bool) -> PasskeyUse:
             return finish(answer, visit.browser, visit.actor, may_wait=may_wait)
 
-        return await self.run_check(
-            visit, SignInPage(form=self.form(visit), error=_(_WRONG)), check, self._begin_with
-        )
+        def begin(wrong: SignInPage, use: PasskeyUse) -> Response:
+            return self.begin_with(visit, use.user, wrong, lambda: self.after_passkey(visit, use))
 
-    def _begin_with(self, visit: Visit, wrong: SignInPage, use: PasskeyUse) -> Response:
-        if sentence := self.must_go_elsewhere(use.user):
-            return self.page(visit, replace(wrong, error=sentence), 400)
-        try:
-            return self.after_passkey(visit, use)
-        except InvalidCredentials:
-            return self.page(visit, wrong, 400)
+        wrong = SignInPage(form=self.form(visit), error=_(_WRONG))
+        return await self.run_check(visit, wrong, check, begin)
 
 
 class PasskeySecondFactorEndpoint(SecondFactorEndpoint, AsksForPasskey):
@@ -173,10 +166,7 @@ class FirstPasskeyEndpoint(FirstFactorEndpoint, MakesPasskey):
         due = self.due(visit)
         return self.options_for(visit, due.user_id) if due else None
 
-    def change(self, visit: Visit, form: Mapping[str, str]) -> Response:
-        due = self.due(visit)
-        if due is None:
-            return self.to_sign_in(visit)
+    def add(self, due: SignInSession, visit: Visit, form: Mapping[str, str]) -> Response:
         try:
             passkey = self.new_passkey(visit, due.user_id, form)
             with self.adding(due, visit) as work:
@@ -218,18 +208,14 @@ class PasskeyInvitationEndpoint(InvitationEndpoint, AsksForPasskey):
         except (NotAllowed, InvalidCredentials):
             return self.gone()
 
-    def _accept_passkey(
-        self, visit: Visit, invitation: Invitation, passkey: NewPasskey
-    ) -> Response:
+    def _accept_passkey(self, visit: Visit, invitation: Invitation, new: NewPasskey) -> Response:
         actor = visit.actor.known_as(invitation.user_id)
         with self.parts.administration.changing(actor) as work:
-            user_id, codes = work.invitations.accept_with_passkey(
-                token_of(visit), passkey, _(_NAME)
-            )
+            user_id, codes = work.invitations.accept_with_passkey(token_of(visit), new, _(_NAME))
         user = self.parts.directory.load_user(user_id)
         if user is None:
             return self.gone()
-        use = PasskeyUse(user, passkey.methods, passkey.credential_id)
+        use = PasskeyUse(user, new.methods, new.credential_id)
         cookie = self.begin(visit, use)[1]
         url = self.site.url(self.first_page(user) or "/account")
         page = RecoveryCodesPage(codes=tuple(codes), next_url=url)

@@ -119,9 +119,9 @@ class CallbackEndpoint(BeginsElsewhere, SigningInEndpoint):
         claims: ProviderClaims,
     ) -> Response:
         if request.session_id:
-            return self._link(visit, issuer, request, claims)
+            return self._link(visit, issuer, request.session_id, claims)
         if request.invitation:
-            arrival = self._accept_invitation(visit, issuer, request, claims)
+            arrival = self._accept_invitation(visit, issuer, request.invitation, claims)
             opens_console = self.site.opens_console(arrival.user)
             visit = replace(visit, next="/console" if opens_console else "")
         else:
@@ -135,14 +135,10 @@ class CallbackEndpoint(BeginsElsewhere, SigningInEndpoint):
         return self._sign_in(visit, request, arrival, claims)
 
     def _link(
-        self,
-        visit: Visit,
-        issuer: TrustedIssuerRecord,
-        request: ProviderRequest,
-        claims: ProviderClaims,
+        self, visit: Visit, issuer: TrustedIssuerRecord, session_id: str, claims: ProviderClaims
     ) -> Response:
         session = self.site.session(visit)
-        if session is None or session.id != request.session_id or not self.site.is_fresh(session):
+        if session is None or session.id != session_id or not self.site.is_fresh(session):
             raise SessionEnded("the session in which an account is linked has ended")
         assert issuer.sign_in is not None
         if (name := claims.first_missing(issuer.sign_in.required_claims)) is not None:
@@ -157,17 +153,12 @@ class CallbackEndpoint(BeginsElsewhere, SigningInEndpoint):
         return self.site.to("/account", done="linked")
 
     def _accept_invitation(
-        self,
-        visit: Visit,
-        issuer: TrustedIssuerRecord,
-        request: ProviderRequest,
-        claims: ProviderClaims,
+        self, visit: Visit, issuer: TrustedIssuerRecord, token: str, claims: ProviderClaims
     ) -> Arrival:
         try:
             with self.parts.administration.changing(visit.actor) as work:
-                work.invitations.accept_with_account(
-                    request.invitation, issuer.id, claims.subject, claims.name
-                )
+                account = (issuer.id, claims.subject, claims.name)
+                work.invitations.accept_with_account(token, *account)
                 return work.identities.arrive(issuer, claims)
         except NotAllowed as error:
             raise LinkRefused(str(error)) from None

@@ -39,10 +39,6 @@ class BeginsElsewhere(FlowEndpoint):
         """The trusted issuer that a form or a query names, if people sign in there."""
         return next((each for each in self.providers() if each.id == given.get(_ISSUER)), None)
 
-    def only_provider(self) -> TrustedIssuerRecord | None:
-        """The one beside which only administrators sign in here."""
-        return next((each for each in self.providers() if each.is_only_way), None)
-
     def must_go_elsewhere(self, user: UserRecord, at: str = "") -> str:
         """Why this user may not sign in here, or `at` that issuer; empty if they may."""
         only = self.parts.sessions.only_way_of(user)
@@ -66,13 +62,9 @@ class BeginsElsewhere(FlowEndpoint):
         except (ProviderAway, ProviderProblem) as error:
             return self.away(visit, issuer, error)
         response = see_other(url)
+        cookie, sealed = PROVIDER_REQUEST + request.id, requests.seal(request)
         self.site.cookies.keep_request(
-            visit.request,
-            response,
-            PROVIDER_REQUEST + request.id,
-            requests.seal(request),
-            self.parts.request_began_at,
-            VALID_FOR,
+            visit.request, response, cookie, sealed, self.parts.request_began_at, VALID_FOR
         )
         return response
 

@@ -59,30 +59,21 @@ def page_headers(
     application that opened the page in a window of its own waits for the answer there. Its URL may
     hold the whole request, which `Referer` need not repeat: proxies limit the size of headers.
     """
-    policy = dict(_POLICY)
+    policy, headers = dict(_POLICY), dict(_HEADERS)
     if script:
         policy["script-src"] = "'self'"
     if script and script != COPY:  # which sends nothing
         policy["connect-src"] = "'self'"
     if has_data_images:
         policy["img-src"] = "'self' data:"
-    if serves_request:
-        return {
-            **_HEADERS,
-            "Referrer-Policy": "strict-origin",
-            "Content-Security-Policy": _text(policy),
-        }
-    if not leads_elsewhere:
+    if not (serves_request or leads_elsewhere):
         policy["form-action"] = "'self'"
-    return {
-        **_HEADERS,
-        "Content-Security-Policy": _text(policy),
-        "Cross-Origin-Opener-Policy": "same-origin",
-    }
-
-
-def _text(policy: dict[str, str]) -> str:
-    return "; ".join(f"{name} {value}" for name, value in policy.items())
+    if serves_request:
+        headers["Referrer-Policy"] = "strict-origin"
+    else:
+        headers["Cross-Origin-Opener-Policy"] = "same-origin"
+    headers["Content-Security-Policy"] = "; ".join(f"{n} {value}" for n, value in policy.items())
+    return headers
 
 
 class Pages:
@@ -111,12 +102,8 @@ class Pages:
 
     def problem(self, page: ProblemPage, status: int = 400) -> Response:
         """An error page in translation, with the id that finds the request in the log."""
-        page = replace(
-            page,
-            heading=_(page.heading),
-            sentence=_(page.sentence),
-            request_id=request_id.get() or "",
-        )
+        heading, sentence, number = _(page.heading), _(page.sentence), request_id.get() or ""
+        page = replace(page, heading=heading, sentence=sentence, request_id=number)
         return self.answer(page, status)
 
     def html(self, page: WebPage) -> str:

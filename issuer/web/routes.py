@@ -123,9 +123,8 @@ class HomeEndpoint(PageEndpoint):
     def show(self, visit: Visit) -> Response:
         session = self.site.session(visit)
         user = self.parts.directory.load_user(session.user_id) if session else None
-        page = HomePage(
-            user=user.username if user else "", opens_console=self.site.opens_console(user)
-        )
+        name = user.username if user else ""
+        page = HomePage(user=name, opens_console=self.site.opens_console(user))
         return self.site.pages.answer(page)
 
 

@@ -111,8 +111,9 @@ class FirstFactorEndpoint(DueEndpoint):
 
     def change(self, visit: Visit, form: Mapping[str, str]) -> Response:
         due = self.due(visit)
-        if due is None:
-            return self.to_sign_in(visit)
+        return self.to_sign_in(visit) if due is None else self.add(due, visit, form)
+
+    def add(self, due: SignInSession, visit: Visit, form: Mapping[str, str]) -> Response:
         sealed, code = form.get("setup", ""), form.get("code", "")
         try:
             with self.adding(due, visit) as work:

@@ -56,7 +56,7 @@ class SignInEndpoint(BeginsElsewhere, SigningInEndpoint):
             session = None
         elif (elsewhere := self._without_sign_in(visit, request, session)) is not None:
             return elsewhere
-        only = None if LOCAL in visit.query else self.only_provider()
+        only = self._only_way(visit)
         signed_out = self.site.cookies.value(visit.request, SIGNED_OUT) is not None
         if only is not None and not (signed_out or _SWITCH in visit.query):
             return only
@@ -68,6 +68,11 @@ class SignInEndpoint(BeginsElsewhere, SigningInEndpoint):
             is_local=only is None,
         )
         return self.page(visit, page)
+
+    def _only_way(self, visit: Visit) -> TrustedIssuerRecord | None:
+        """The one beside which only administrators sign in, unless they ask for this page."""
+        ways = () if LOCAL in visit.query else self.providers()
+        return next((each for each in ways if each.is_only_way), None)
 
     def _without_sign_in(
         self, visit: Visit, request: AuthorizationRequest | None, session: SignInSession | None
@@ -111,28 +116,39 @@ class SignInEndpoint(BeginsElsewhere, SigningInEndpoint):
         def check(may_wait: bool) -> UserRecord:
             return authenticate(username, password, visit.actor, may_wait=may_wait)
 
+        def begin(wrong: SignInPage, user: UserRecord) -> Response:
+            # Another process may just have changed the password and revoked the tokens.
+            self.parts.changes.poll()
+            changed = replace(wrong, error=_(_CHANGED))
+            after = partial(self.after_first_factor, visit, user, _PASSWORD)
+            return self.begin_with(visit, user, changed, after)
+
         wrong = replace(page, error=_(_WRONG))
-        return await self.run_check(visit, wrong, check, self._begin, username=username)
+        return await self.run_check(visit, wrong, check, begin, username=username)
 
     async def run_check(
         self,
         visit: Visit,
         wrong: SignInPage,
         check: Callable[[bool], T],
-        begin: Callable[[Visit, SignInPage, T], Response],
+        begin: Callable[[SignInPage, T], Response],
         *,
         username: str | None = None,
     ) -> Response:
         """`begin` a session with what `check` gives; the page `wrong` if that fails."""
         try:
-            checked = await self.site.checks.run(
-                visit.request, self.METHOD, check, username=username
-            )
+            found = await self.site.checks.run(visit.request, self.METHOD, check, username=username)
         except InvalidCredentials:
             return await self._refuse(visit, wrong)
         except TooManyRequests as error:
-            return await self._too_many(visit, wrong, error)
-        return await self.site.queries.run(begin, visit, wrong, checked)
+            sentence = ngettext(
+                "Too many attempts to sign in. Try again in %(num)s second.",
+                "Too many attempts to sign in. Try again in %(num)s seconds.",
+                error.retry_after,
+            )
+            page = replace(wrong, error=sentence)
+            return await self.too_many(error, partial(self.page, visit, page))
+        return await self.site.queries.run(begin, wrong, found)
 
     def stale(self, visit: Visit, form: Mapping[str, str]) -> Response:
         """Signed in meanwhile: go on. Else nothing typed is lost but the password."""
@@ -150,23 +166,16 @@ class SignInEndpoint(BeginsElsewhere, SigningInEndpoint):
         step = self.parts.flow.deny(request, self.site.session(visit), visit.actor)
         return self.go(visit, step)
 
-    def _begin(self, visit: Visit, page: SignInPage, user: UserRecord) -> Response:
-        # Another process may just have changed the password and revoked the tokens.
-        self.parts.changes.poll()
+    def begin_with(
+        self, visit: Visit, user: UserRecord, changed: SignInPage, begin: Callable[[], Response]
+    ) -> Response:
+        """`begin` a session of the user here; the page `changed` if they were just changed."""
         if sentence := self.must_go_elsewhere(user):
-            return self.page(visit, replace(page, error=sentence), 400)
+            return self.page(visit, replace(changed, error=sentence), 400)
         try:
-            return self.after_first_factor(visit, user, _PASSWORD)
+            return begin()
         except InvalidCredentials:
-            return self.page(visit, replace(page, error=_(_CHANGED)), 400)
-
-    async def _too_many(self, visit: Visit, page: SignInPage, error: TooManyRequests) -> Response:
-        sentence = ngettext(
-            "Too many attempts to sign in. Try again in %(num)s second.",
-            "Too many attempts to sign in. Try again in %(num)s seconds.",
-            error.retry_after,
-        )
-        return await self.too_many(error, partial(self.page, visit, replace(page, error=sentence)))
+            return self.page(visit, changed, 400)
 
     async def _refuse(self, visit: Visit, page: SignInPage) -> Response:
         return await self.site.queries.run(self.page, visit, page, 400)

@@ -9,14 +9,10 @@ from issuer.catalogue.permissions import PermissionGroup
 from issuer.languages import N_, _
 from issuer.sign_in import Factor
 from issuer.sign_in.authorization_request import Device
+from issuer.sign_in.identities import Identity
 from issuer.sign_in.sessions_store import SignInSession
 
 COPY = "copy.js"  # of pages with something that is shown once
-
-
-def in_error(title: str) -> str:
-    """The title of a page with a form that was refused."""
-    return _("Error: %(title)s", title=title)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +97,7 @@ class WebPage:
 
     @property
     def title(self) -> str:
-        """HEADING, after a word for a form that was refused."""
-        is_wrong = getattr(self, "error", "") or getattr(self, "errors", {})
-        return in_error(_(self.HEADING)) if is_wrong else _(self.HEADING)
+        return _(self.HEADING)
 
     @property
     def script(self) -> str:
@@ -114,6 +108,25 @@ class WebPage:
     def templates(self) -> tuple[str, ...]:
         """The first of these that exists shows the page."""
         return (self.TEMPLATE,)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FormPage(WebPage):
+    """The form was refused if there is an `error`, or `errors` by the name of the field."""
+
+    form: Form
+    error: str = ""
+    errors: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        """HEADING, after a word for a form that was refused."""
+        is_wrong = self.error or self.errors
+        return _("Error: %(title)s", title=self.heading) if is_wrong else self.heading
+
+    @property
+    def heading(self) -> str:
+        return _(self.HEADING)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,16 +145,14 @@ class ProviderButton:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SignInPage(WebPage):
+class SignInPage(FormPage):
     """`is_local`: with user name and password, which else are at `local_path`."""
 
     TEMPLATE = "sign_in.html"
     HEADING = N_("Sign in")
     SCRIPT = "passkeys.js"
-    form: Form
     application: Application | None = None
     username: str = ""
-    error: str = ""
     notice: str = ""
     done: str = ""
     offers_passkey: bool = False
@@ -151,19 +162,17 @@ class SignInPage(WebPage):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SecondFactorPage(WebPage):
+class SecondFactorPage(FormPage):
     TEMPLATE = "second_factor.html"
     HEADING = N_("Second factor")
     SCRIPT = "passkeys.js"
-    form: Form
     takes_app: bool = True
     takes_code: bool = True
-    error: str = ""
     offers_passkey: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConsentPage(WebPage):
+class ConsentPage(FormPage):
     """`may_not` is what the person could do there, and the application cannot.
 
     `acting`: where others may act for the person with the access. `lasts` says how long it lasts,
@@ -172,7 +181,6 @@ class ConsentPage(WebPage):
     """
 
     TEMPLATE = "consent.html"
-    form: Form
     application: Application
     agent_os: AgentOS | None
     may: tuple[PermissionGroup, ...]
@@ -209,28 +217,16 @@ class DelegationView:
     expires_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class IdentityView:
-    """An account at the trusted issuer of that name."""
-
-    id: str
-    issuer: str
-    name: str
-    created_at: datetime
-    last_used_at: datetime | None
-
-
 @dataclass(frozen=True, kw_only=True)
-class AccountPage(WebPage):
+class AccountPage(FormPage):
     """`why_no_passkeys` is empty where passkeys can be added. `session_id` is this browser's.
 
-    `providers` are those at which no account is linked.
+    `identities` have the names of their issuers. At `providers` no account is linked.
     """
 
     TEMPLATE = "account.html"
     WIDE = True
     HEADING = N_("Your account")
-    form: Form
     name: str
     username: str
     email: str
@@ -242,33 +238,29 @@ class AccountPage(WebPage):
     session_id: str
     consents: tuple[ConsentView, ...]
     delegations: tuple[DelegationView, ...] = ()
-    identities: tuple[IdentityView, ...] = ()
+    identities: tuple[Identity, ...] = ()
     providers: tuple[ProviderButton, ...] = ()
     done: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
-class PasswordPage(WebPage):
+class PasswordPage(FormPage):
     """Change the own password, or set the first one; `errors` by the name of the field."""
 
     TEMPLATE = "password.html"
-    form: Form
     username: str
     has_password: bool = True
-    errors: dict[str, str] = field(default_factory=dict)
 
     @property
-    def title(self) -> str:
-        what = _("Change your password") if self.has_password else _("Set a password")
-        return in_error(what) if self.errors else what
+    def heading(self) -> str:
+        return _("Change your password") if self.has_password else _("Set a password")
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConfirmPage(WebPage):
+class ConfirmPage(FormPage):
     """Asks before something is done to what the form names as `named`, by its id."""
 
     TEMPLATE = "confirm.html"
-    form: Form
     action: str
     what: str
     why: str
@@ -282,7 +274,7 @@ class ConfirmPage(WebPage):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AuthenticatorPage(WebPage):
+class AuthenticatorPage(FormPage):
     """Add an authenticator app. `qr` is an SVG path of modules, `size` their number in a row.
 
     `setup` is the sealed secret, which the form sends back.
@@ -291,7 +283,6 @@ class AuthenticatorPage(WebPage):
     TEMPLATE = "authenticator.html"
     HEADING = N_("Add an authenticator app")
     SCRIPT = "passkeys.js"
-    form: Form
     action: str
     setup: str = field(repr=False)
     secret: str = field(repr=False)
@@ -300,7 +291,6 @@ class AuthenticatorPage(WebPage):
     qr_size: int
     is_required: bool = False
     offers_passkey: bool = False
-    error: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -316,66 +306,57 @@ class RecoveryCodesPage(WebPage):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AddPasskeyPage(WebPage):
+class AddPasskeyPage(FormPage):
     TEMPLATE = "passkey.html"
     HEADING = N_("Add a passkey")
     SCRIPT = "passkeys.js"
-    form: Form
     offers_passkey: bool = True
     name: str = ""
-    error: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
-class PasswordResetPage(WebPage):
+class PasswordResetPage(FormPage):
     """Where somebody asks for a link; `is_sent` after that, whoever it was."""
 
     TEMPLATE = "password_reset.html"
     HEADING = N_("Reset your password")
-    form: Form
     name: str = ""
-    error: str = ""
     is_sent: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
-class NewPasswordPage(WebPage):
+class NewPasswordPage(FormPage):
     """`action` is the path of the link."""
 
     TEMPLATE = "new_password.html"
     HEADING = N_("Set a new password")
-    form: Form
     action: str = field(repr=False)
     username: str
     expires_at: datetime
-    errors: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
-class InvitationPage(WebPage):
+class InvitationPage(FormPage):
     """`action` is the path of the invitation. `elsewhere` says where alone the user signs in."""
 
     TEMPLATE = "invitation.html"
     HEADING = N_("Your invitation")
     SCRIPT = "passkeys.js"
-    form: Form
     action: str = field(repr=False)
     name: str
     username: str
     expires_at: datetime
-    errors: dict[str, str] = field(default_factory=dict)
     elsewhere: str = ""
     offers_passkey: bool = False
     providers: tuple[ProviderButton, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
-class SignOutPage(WebPage):
+class SignOutPage(FormPage):
     """`application` asked for it, and gets the person back."""
 
     TEMPLATE = "sign_out.html"
     HEADING = N_("Sign out?")
-    form: Form
     application: str = ""
 
 

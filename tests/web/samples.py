@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from issuer.catalogue.permissions import in_words
 from issuer.sign_in import Factor
 from issuer.sign_in.authorization_request import Device
+from issuer.sign_in.identities import Identity
 from issuer.sign_in.sessions_store import SignInSession
 from issuer.web.device import DevicePage
 from issuer.web.factors import qr_path
@@ -21,7 +22,6 @@ from issuer.web.views import (
     DelegationView,
     Form,
     HomePage,
-    IdentityView,
     InvitationPage,
     NewPasswordPage,
     PasswordPage,
@@ -88,6 +88,13 @@ def session(
         methods=("pwd",),
         address=address,
         user_agent=user_agent,
+    )
+
+
+def identity(*members: object) -> Identity:
+    id_, issuer, name, created_at, last_used_at = members
+    return Identity.model_construct(
+        id=id_, issuer=issuer, name=name, created_at=created_at, last_used_at=last_used_at
     )
 
 
@@ -265,7 +272,7 @@ PAGES: dict[str, WebPage] = {
         factors=(),
         recovery_codes_left=0,
         identities=(
-            IdentityView(
+            identity(
                 "idn_1",
                 "Entra",
                 "Alice Example",
@@ -278,7 +285,7 @@ PAGES: dict[str, WebPage] = {
     ),
     "account-identities-longest": account(
         identities=tuple(
-            IdentityView(str(i), f"{'long-name-' * 12}{i}", LONGEST, NOW, None) for i in range(20)
+            identity(str(i), f"{'long-name-' * 12}{i}", LONGEST, NOW, None) for i in range(20)
         ),
         providers=tuple(ProviderButton(f"{i}", f"{'long-name-' * 12}{i}") for i in range(12)),
     ),

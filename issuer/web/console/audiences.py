@@ -17,10 +17,9 @@ from issuer.settings import Settings
 from issuer.values import lazy_property
 from issuer.vocabulary import SigningAlgorithm
 from issuer.web.console.rights.rights_at import PARAMETERS, MatrixFilters, rights_at
-from issuer.web.console.screens.action import Deletion
 from issuer.web.console.screens.collection import CollectionScreen
 from issuer.web.console.screens.operator import NeedsSignIn, is_permitted
-from issuer.web.console.screens.resource import Action, ResourceScreen, changes_of
+from issuer.web.console.screens.resource import Action, Deletion, ResourceScreen, changes_of
 from issuer.web.console.screens.resource_form import ResourceForm
 from issuer.web.console.screens.screen import CONFLICT
 from issuer.web.console.screens.views import MOST_COUNTED, count_text

@@ -17,9 +17,8 @@ from issuer.fields.spreadsheet import as_csv
 from issuer.fields.text import escape, readable_json
 from issuer.fields.times import duration
 from issuer.groups import GROUP
-from issuer.web.console.screens.events_in_words import EventInWords, in_words
+from issuer.web.console.screens.events import READ, EventInWords, in_words
 from issuer.web.console.screens.operator import Operator, readable
-from issuer.web.console.screens.recent_events import READ
 from issuer.web.console.screens.screen import ConsoleScreen
 from issuer.web.console.screens.views import PAGE, Listing, Typed
 from issuer.web.words import segment

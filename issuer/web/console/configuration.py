@@ -134,9 +134,8 @@ class ConfigurationScreen(ManifestScreen):
         cli, api = ("apply", "-f", "issuer.yaml"), ("manifest", "apply")
         command = self.commands.command(cli, "POST", api, file="issuer.yaml")
         if not applied.secrets and not applied.user_ids:
-            text = (
-                f"The manifest is applied: {changes:,} {'change' if changes == 1 else 'changes'}."
-            )
+            noun = "change" if changes == 1 else "changes"
+            text = f"The manifest is applied: {changes:,} {noun}."
             return self.finished(" ".join([text, *applied.warnings]), command)
         return self.answer(
             "configuration_applied",

@@ -8,49 +8,36 @@ from starlette.responses import Response
 
 from issuer.composition import UnitOfWork
 from issuer.directory import Rights
-from issuer.errors import AlreadyExists, InvalidField
 from issuer.groups import GROUP, Group
 from issuer.groups.operations import GROUP_ROLES, OPERATIONS, REVOKED
 from issuer.users import USER
 from issuer.values import lazy_property
 from issuer.web.console.rights.assignments import ASSIGNING, PrincipalScreen, assignments_section
-from issuer.web.console.screens.action import Confirmation, Deletion
 from issuer.web.console.screens.collection import CollectionScreen
 from issuer.web.console.screens.operations import actions_of
 from issuer.web.console.screens.operator import NeedsSignIn
-from issuer.web.console.screens.resource import changes_of
-from issuer.web.console.screens.resource_form import ResourceForm, field_errors
+from issuer.web.console.screens.resource import Confirmation, Deletion, changes_of
+from issuer.web.console.screens.resource_form import ResourceForm
 from issuer.web.console.screens.views import PAGE, Command, Listing, count_text
 
 FORM = ResourceForm(GROUP)
 
 
-def _taken_field(form: Mapping[str, str], error: AlreadyExists) -> str:
-    return "id" if error.name == form.get("id", "").strip() else "name"
-
-
 class GroupsScreen(CollectionScreen):
     FORM = FORM
-    ARGUMENT = "name"
+    NAME = "name"
     SIGN_IN = {"": NeedsSignIn.IF_PROTECTED}
 
     def about(self, work: UnitOfWork, groups: Sequence[Group]) -> dict[str, Any]:
         """How many members each has."""
         return {"members": work.groups.count_members(*(each.id for each in groups))}
 
-    def taken(self, error: AlreadyExists) -> str:
-        return _taken_field(self.form, error)
-
 
 class OneGroupScreen(PrincipalScreen):
     """`?after=` pages the members; `?edit=yes` is the form."""
 
-    FORM, ROLES = FORM, GROUP_ROLES
-    ACTIONS = {
-        **changes_of(GROUP),
-        **ASSIGNING,
-        **actions_of(OPERATIONS),
-    }
+    FORM, NAME, ROLES = FORM, "name", GROUP_ROLES
+    ACTIONS = {**changes_of(GROUP), **ASSIGNING, **actions_of(OPERATIONS)}
     PARAMETERS = ("edit", "after")
     SIGN_IN = dict.fromkeys(ACTIONS, NeedsSignIn.IF_PROTECTED)
     DELETE, DELETED = "Delete the group {name}?", "The group {name} is deleted."
@@ -75,12 +62,6 @@ class OneGroupScreen(PrincipalScreen):
         """Ask for the present version of the group."""
         fields = {"version": str(self.resource.version), **(fields or {})}
         return super().confirm(question, command, fields, **more)
-
-    def name_of(self, resource: Group) -> str:
-        return resource.name
-
-    def taken(self, error: AlreadyExists) -> str:
-        return _taken_field(self.form, error)
 
     def page(self, **shown: Any) -> Response:
         key, operator = self.key, self.operator
@@ -119,7 +100,3 @@ class OneGroupScreen(PrincipalScreen):
             f" {'role' if roles == 1 else 'roles'}, which its members lose unless they hold them"
             f" otherwise.{ends} This cannot be undone."
         )
-
-    def wrong(self, error: InvalidField) -> Response:
-        sentence = f"Nothing was changed. {error}"
-        return self.page(values=self.form, errors=field_errors(error), error=sentence)

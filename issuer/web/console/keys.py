@@ -1,10 +1,13 @@
-"""`/console/keys`: the life of the signing keys; rotate them, or revoke one."""
+"""`/console/keys`: the signing keys, to rotate and to revoke; and verifiers, which hold them."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
+from urllib.parse import urlencode
 
 from starlette.responses import Response
 
+from issuer.audiences import AUDIENCE
 from issuer.errors import NotFound
 from issuer.keys.described import DescribedKey, all_described
 from issuer.keys.schedule import KeyState
@@ -12,12 +15,13 @@ from issuer.verifiers.known_verifiers import DescribedVerifier, VerifiersLackKey
 from issuer.vocabulary import SigningAlgorithm
 from issuer.web.console.charts import timeline
 from issuer.web.console.screens.screen import ConsoleScreen
-from issuer.web.console.verifiers import READ as READ_VERIFIERS
-from issuer.web.console.verifiers import names_of
+from issuer.web.console.screens.views import PAGE, Listing
 
 READ, WRITE = "issuer:keys:read", "issuer:keys:write"
+READ_VERIFIERS = "issuer:verifiers:read"
 _ENDED = 5  # keys of an algorithm that neither sign nor verify any more
 _TYPED = 8  # characters of the id of a key
+_MOST_NAMED = 20  # verifiers
 ROTATE, REVOKE, FORCE = "rotate", "revoke", "force"
 REFUSED = (
     "The rotation was refused, and nothing was changed: live verifiers lack the next key, or may"
@@ -167,7 +171,7 @@ def _lacking(
 ) -> tuple[str, ...]:
     """The names of those that lack the next key of `alg`."""
     kids = {key.kid for key in keys if key.alg == alg}
-    return names_of(each for each in live if each.missing_kid in kids)
+    return _names_of(each for each in live if each.missing_kid in kids)
 
 
 def _by_algorithm(
@@ -178,3 +182,48 @@ def _by_algorithm(
         ours = [key for key in keys if key.alg == alg]
         ended = [key for key in ours if key.state is KeyState.DESTROYED][:_ENDED]
         yield alg, [key for key in ours if key.state is not KeyState.DESTROYED or key in ended]
+
+
+class VerifiersScreen(ConsoleScreen):
+    PATH = "/console/keys/verifiers"
+    READ = READ_VERIFIERS
+    PARAMETERS = ("after",)
+
+    def show(self) -> Response:
+        with self.operator.work(READ_VERIFIERS) as work:
+            found, left_out = work.verifiers.all(), work.verifiers.left_out()
+        return self.answer(
+            "verifiers",
+            "Verifiers",
+            commands=(self.commands.command(("verifier", "list"), "GET", ("verifiers",)),),
+            listing=self._listing(found, self.visit.query.get("after", "")),
+            links_audiences=self.operator.holds(AUDIENCE.read),
+            left_out=str(left_out or ""),
+        )
+
+    def _listing(self, found: list[DescribedVerifier], after: str) -> Listing[DescribedVerifier]:
+        following = [each for each in found if each.key > after]
+        items, url = following[:PAGE], self.site.base + self.PATH
+        more = len(following) > PAGE
+        return Listing(
+            tuple(items),
+            _count(found),
+            next_url=f"{url}?{urlencode({'after': items[-1].key})}" if more else "",
+            first_url=url if after else "",
+        )
+
+
+def _names_of(verifiers: Iterable[DescribedVerifier]) -> tuple[str, ...]:
+    """Audience and address, once for all processes there; the first few, and how many more."""
+    processes = Counter(each.name for each in verifiers)
+    names = [f"{name}, {n} processes" if n > 1 else name for name, n in processes.items()]
+    if len(names) > _MOST_NAMED:
+        return (*names[:_MOST_NAMED], f"and {len(names) - _MOST_NAMED:,} more")
+    return tuple(names)
+
+
+def _count(found: list[DescribedVerifier]) -> str:
+    live = [each for each in found if each.live]
+    lacking = sum(each.missing_kid is not None for each in live)
+    without = f", {lacking:,} without the next key" if lacking else ""
+    return f"{len(found):,} in the last day, {len(live):,} live{without}"

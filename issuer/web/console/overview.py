@@ -1,7 +1,6 @@
 """`/console`: what needs attention, the first steps, how much there is, tokens, latest changes."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 from itertools import islice
 from typing import Any
@@ -21,12 +20,11 @@ from issuer.status.concerns import ending_soon, odd_scope, unused_secrets
 from issuer.status.report import audit_status
 from issuer.users import USER
 from issuer.values import lazy_property
-from issuer.web.console import keys, verifiers
+from issuer.web.console import keys
 from issuer.web.console.charts import HEIGHT, TokenChart, first_step, token_chart
 from issuer.web.console.rights.scope_picker import gone_of
-from issuer.web.console.screens import recent_events
 from issuer.web.console.screens.answers import PATH
-from issuer.web.console.screens.events_in_words import EventInWords, in_words
+from issuer.web.console.screens.events import READ, EventInWords, in_words
 from issuer.web.console.screens.operator import readable
 from issuer.web.console.screens.screen import ConsoleScreen
 from issuer.web.console.screens.views import MOST_COUNTED, count_text
@@ -48,15 +46,6 @@ _COUNTED: tuple[ResourceType[Any, Any], ...] = (AUDIENCE, CLIENT, USER, GROUP, R
 
 def _of_client(client_id: str, text: str) -> Finding:
     return Finding(client_id, WARNING, text, path=f"/console/clients/{segment(client_id)}")
-
-
-@dataclass(frozen=True, slots=True)
-class FirstStep:
-    """What is done at `path`, and whether it is."""
-
-    text: str
-    path: str
-    is_done: bool
 
 
 class OverviewScreen(ConsoleScreen):
@@ -83,7 +72,7 @@ class OverviewScreen(ConsoleScreen):
             return work.audit_log.changes(_LOOKED_AT)
 
     def show(self) -> Response:
-        reads_audit = self.operator.holds(recent_events.READ)
+        reads_audit = self.operator.holds(READ)
         findings = [*self._findings(), *self._concerns()]
         return self.answer(
             "overview",
@@ -103,7 +92,7 @@ class OverviewScreen(ConsoleScreen):
         yield self._readiness()
         if self.operator.holds(keys.READ):
             yield from self._keys()
-        if self.operator.holds(recent_events.READ):
+        if self.operator.holds(READ):
             audit = audit_status(self.parts.checkpoints)
             for each in of_audit(audit, self.parts.settings, self.parts.clock()):
                 yield each._replace(path="/console/audit")
@@ -190,9 +179,12 @@ class OverviewScreen(ConsoleScreen):
         for each in of_keys(described, self.parts.settings.signing_algorithms):
             yield each._replace(path="/console/keys")
 
-    def _first_steps(self) -> list[FirstStep]:
-        """What a new issuer needs; nothing once all is done, or for who may not do all of it."""
-        needed = (AUDIENCE.write, ROLE.write, CLIENT.write, USER.write, verifiers.READ)
+    def _first_steps(self) -> list[tuple[str, str, bool]]:
+        """What a new issuer needs, the path where it is done, and whether it is.
+
+        Nothing once all is done, or for who may not do all of it.
+        """
+        needed = (AUDIENCE.write, ROLE.write, CLIENT.write, USER.write, keys.READ_VERIFIERS)
         if not all(map(self.operator.holds, needed)):
             return []
         own = self.parts.settings.url
@@ -203,16 +195,12 @@ class OverviewScreen(ConsoleScreen):
             has_others = max(work.clients.count(2), work.users.count(2)) > 1
             follows = bool(work.verifiers.all())
         steps = [
-            FirstStep(
-                "Add your AgentOS as an audience", "/console/audiences?new=yes", bool(audiences)
-            ),
-            FirstStep(
-                "Make a role that says what may be run", "/console/roles?new=yes", gives_rights
-            ),
-            FirstStep("Add a service", "/console/clients?new=service", has_others),
-            FirstStep("Connect the AgentOS with the verifier", "/console/keys/verifiers", follows),
+            ("Add your AgentOS as an audience", "/console/audiences?new=yes", bool(audiences)),
+            ("Make a role that says what may be run", "/console/roles?new=yes", gives_rights),
+            ("Add a service", "/console/clients?new=service", has_others),
+            ("Connect the AgentOS with the verifier", "/console/keys/verifiers", follows),
         ]
-        return [] if all(step.is_done for step in steps) else steps
+        return [] if all(is_done for *_, is_done in steps) else steps
 
     def _counts(self) -> Iterator[tuple[str, str, str]]:
         """How many resources of each kind there are, in words, their kind and the list of them."""
@@ -230,6 +218,6 @@ class OverviewScreen(ConsoleScreen):
         return token_chart(name, counts, now, step, steps)
 
     def _changes(self) -> list[EventInWords]:
-        with self.operator.work(recent_events.READ) as work:
+        with self.operator.work(READ) as work:
             changes = (each for each in self.events if not each.action.startswith(_NO_CHANGES))
             return in_words(self.operator, work, islice(changes, _CHANGES))

@@ -65,9 +65,7 @@ class ReviewScreen(ReviewingScreen):
     def _page(self, error: str = "", status: int = 200) -> Response:
         with self.operator.reading(AUDIENCE.read) as work:
             found = review(work, self.parts.clock())
-        kinds = {
-            kind: list(findings) for kind, findings in groupby(found.findings, lambda f: f.kind)
-        }
+        kinds = {kind: [*findings] for kind, findings in groupby(found.findings, lambda f: f.kind)}
         return self.answer(
             "review",
             "Review",
@@ -113,6 +111,7 @@ class AccessReviewScreen(ReviewingScreen):
             given_by = {each.given_by for each in part.rows if each.given_by}
             givers = work.audit_log.names(given_by, [USER.name])
         url = self.site.base + self.PATH
+        following = part.next and f"{part.next.kind}:{part.next.rows}:{part.next.id}"
         return self.answer(
             "access_review",
             "Access review",
@@ -124,7 +123,7 @@ class AccessReviewScreen(ReviewingScreen):
             listing=Listing(
                 tuple(part.rows),
                 "",
-                next_url=f"{url}?{urlencode({'after': _text(part.next)})}" if part.next else "",
+                next_url=f"{url}?{urlencode({'after': following})}" if following else "",
                 first_url=url if after else "",
             ),
         )
@@ -134,10 +133,6 @@ def _place(text: str) -> AccessReviewPlace | None:
     """The beginning, unless the text is that of a place."""
     found = _PLACE.fullmatch(text)
     return AccessReviewPlace(found[1], found[3], int(found[2])) if found else None
-
-
-def _text(place: AccessReviewPlace) -> str:
-    return f"{place.kind}:{place.rows}:{place.id}"
 
 
 class AccessReviewExportScreen(ReviewingScreen):

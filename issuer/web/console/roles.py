@@ -5,6 +5,7 @@ from typing import Any
 
 from starlette.responses import Response
 
+from issuer.catalogue import NEWEST, scopes
 from issuer.catalogue.entries import ScopeEntry
 from issuer.composition import UnitOfWork
 from issuer.errors import InvalidField
@@ -17,20 +18,13 @@ from issuer.settings import Settings
 from issuer.trusted_issuers import TRUSTED_ISSUER
 from issuer.values import lazy_property
 from issuer.web.console.rights.assignments import holders
-from issuer.web.console.rights.effective_rights import findings, known_scopes, scopes_in_words
+from issuer.web.console.rights.effective_rights import findings, scopes_in_words
 from issuer.web.console.rights.scope_picker import gone_of, scopes_to_pick
-from issuer.web.console.screens.action import Deletion
+from issuer.web.console.screens import resource_form as forms
 from issuer.web.console.screens.collection import CollectionScreen
 from issuer.web.console.screens.operator import NeedsSignIn, readable, unreadable
 from issuer.web.console.screens.picks import MAX_BYTES
-from issuer.web.console.screens.resource import ResourceScreen
-from issuer.web.console.screens.resource_form import (
-    ResourceForm,
-    allow_if_ticked,
-    field_errors,
-    one_a_line,
-    ticked,
-)
+from issuer.web.console.screens.resource import Deletion, ResourceScreen
 from issuer.web.console.screens.views import MOST_COUNTED, Command, count_text
 
 _CONSIDERED = 50  # principals
@@ -46,13 +40,14 @@ def review(screen: ResourceScreen) -> Response:
     try:
         fields = FORM.read(form, role)
         with operator.work(ROLE.read) as work:
-            allow_if_ticked(work, form)
+            forms.allow_if_ticked(work, form)
             work.roles.reject_misspelled(role, fields)
             work.authority.authorize_change(scopes=fields.scopes)
             effect = role_effect(work, role, fields, readable(operator), _CONSIDERED)
             total = work.assignments.principals_with_role(role.name).count()
     except InvalidField as error:
-        return screen.edit_form(form, field_errors(error))
+        return screen.edit_form(form, forms.field_errors(error))
+    ticked = {forms.ALLOW: form[forms.ALLOW]} if forms.ALLOW in form else {}
     considered = len(effect.considered)
     more = max(0, total - considered)
     return screen.answer(
@@ -60,7 +55,7 @@ def review(screen: ResourceScreen) -> Response:
         f"Change {role.name}?",
         commands=(screen.update_command(fields),),
         role=role,
-        values=screen.FORM.typed(fields) | {"version": str(role.version)} | ticked(form),
+        values=screen.FORM.typed(fields) | {"version": str(role.version)} | ticked,
         added=_without(fields.scopes, role.scopes),
         removed=_without(role.scopes, fields.scopes),
         findings=findings(fields.scopes),
@@ -82,14 +77,14 @@ def _holders(work: UnitOfWork, roles: Sequence[Role]) -> dict[str, int]:
     return work.assignments.count_assigned_of_each([each.name for each in roles], MOST_COUNTED)
 
 
-class RoleForm(ResourceForm[RoleFields, Role]):
+class RoleForm(forms.ResourceForm[RoleFields, Role]):
     def given(self, form: Mapping[str, str], resource: Role | None) -> dict[str, Any]:
         """The members of the form, with the scopes of the field that completes names."""
         scopes = [*form.get("scopes", "").split(), *form.get("add", "").split()]
         return {**super().given(form, resource), "scopes": scopes}
 
     def choices(self, settings: Settings) -> Mapping[str, Sequence[ScopeEntry]]:
-        return {"known": known_scopes()}
+        return {"known": scopes(NEWEST)}
 
 
 FORM = RoleForm(ROLE)
@@ -125,7 +120,7 @@ class RolesScreen(CollectionScreen):
     def create(self) -> Response:
         scopes = FORM.read(self.form, None).scopes
         if self.form.get("do") != "force" and (found := findings(scopes)):
-            typed = {**self.form, "scopes": one_a_line(scopes), "add": ""}
+            typed = {**self.form, "scopes": "\n".join(scopes), "add": ""}
             return self.form_page(typed, findings=found)
         return super().create()
 

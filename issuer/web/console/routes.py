@@ -8,7 +8,7 @@ from issuer.web.console.configuration import ConfigurationExportScreen, Configur
 from issuer.web.console.explain.explain import ExplainScreen
 from issuer.web.console.explain.token import ExplainTokenScreen
 from issuer.web.console.groups import GroupsScreen, OneGroupScreen
-from issuer.web.console.keys import KeysScreen
+from issuer.web.console.keys import KeysScreen, VerifiersScreen
 from issuer.web.console.overview import OverviewScreen
 from issuer.web.console.review import AccessReviewExportScreen, AccessReviewScreen, ReviewScreen
 from issuer.web.console.roles import OneRoleScreen, RolesScreen
@@ -19,7 +19,6 @@ from issuer.web.console.screens.screen import Console, ConsoleScreen
 from issuer.web.console.trusted_issuers import OneTrustedIssuerScreen, TrustedIssuersScreen
 from issuer.web.console.users.user import OneUserScreen
 from issuer.web.console.users.users import UsersScreen
-from issuer.web.console.verifiers import VerifiersScreen
 from issuer.web.site import Site
 
 # Where one path matches several, the first counts.

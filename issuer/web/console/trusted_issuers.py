@@ -21,22 +21,12 @@ from issuer.trusted_issuers.sign_in import SignInFields
 from issuer.users import USER
 from issuer.values import lazy_property
 from issuer.vocabulary import TokenAlgorithm
-from issuer.web.console.screens.action import Deletion
+from issuer.web.console.screens import resource_form as forms
 from issuer.web.console.screens.collection import CollectionScreen
 from issuer.web.console.screens.commands import as_options
 from issuer.web.console.screens.keys_of_others import fetched_in_words, followed_keys, given_keys
 from issuer.web.console.screens.operator import NeedsSignIn, Operator, is_permitted
-from issuer.web.console.screens.resource import ResourceScreen, changes_of
-from issuer.web.console.screens.resource_form import (
-    ResourceForm,
-    as_typed,
-    claimed_members,
-    field_errors,
-    json_text,
-    read_json,
-    some_keys,
-    typed_members,
-)
+from issuer.web.console.screens.resource import Deletion, ResourceScreen, changes_of
 from issuer.web.console.screens.views import Command
 
 if TYPE_CHECKING:  # few deployments have key sets of others
@@ -55,7 +45,7 @@ def _first(name: str) -> dict[str, str]:
     provider = PROVIDERS[name]
     preset = provider.of(provider.metavar)
     sign_in = SignInFields.model_construct(client_id="", **preset.sign_in)
-    typed = as_typed({each: _SIGN_IN[each] for each in preset.sign_in}, sign_in)
+    typed = forms.as_typed({each: _SIGN_IN[each] for each in preset.sign_in}, sign_in)
     issuer = {} if "{}" in provider.issuer else {"issuer": preset.issuer}
     return {**_OF_PEOPLE, "id": name, **issuer, **typed}
 
@@ -80,7 +70,7 @@ _NAMED = 5
 _COUNTED = 1_000
 
 
-class TrustedIssuerForm(ResourceForm[TrustedIssuerFields, TrustedIssuerResource]):
+class TrustedIssuerForm(forms.ResourceForm[TrustedIssuerFields, TrustedIssuerResource]):
     """Has fields of its own for each source of keys, and for how people sign in."""
 
     def __init__(self) -> None:
@@ -103,13 +93,13 @@ class TrustedIssuerForm(ResourceForm[TrustedIssuerFields, TrustedIssuerResource]
             **super().typed(resource),
             "source": source,
             "jwks_uri": resource.keys.get("jwks_uri", ""),
-            "jwks": json_text(resource.keys.get("jwks")),
+            "jwks": forms.json_text(resource.keys.get("jwks")),
             "purpose": next(n for n, each in PURPOSES.items() if {*each} == {*resource.kinds}),
-            **(as_typed(_SIGN_IN, sign_in) if sign_in else _USUAL),
+            **(forms.as_typed(_SIGN_IN, sign_in) if sign_in else _USUAL),
         }
 
     def errors(self, error: InvalidField) -> dict[str, str]:
-        return field_errors(error, within="sign_in")
+        return forms.field_errors(error, within="sign_in")
 
     def choices(self, settings: Settings) -> Mapping[str, Sequence[Any]]:
         fields = SignInFields.model_fields
@@ -133,8 +123,8 @@ def _typed_sign_in(
 ) -> dict[str, Any]:
     """How people sign in there; what the form does not claim as before."""
     if resource is None or resource.sign_in is None:
-        return typed_members(SignInFields, _SIGN_IN, form)
-    typed = typed_members(SignInFields, claimed_members(_SIGN_IN, form), form)
+        return forms.typed_members(SignInFields, _SIGN_IN, form)
+    typed = forms.typed_members(SignInFields, forms.claimed_members(_SIGN_IN, form), form)
     return typed | resource.sign_in.model_dump(mode="json", include=_SIGN_IN.keys() - typed)
 
 
@@ -150,7 +140,7 @@ def _with_chosen_role(form: Mapping[str, str]) -> Mapping[str, str]:
 def _to_choose(operator: Operator) -> dict[str, Any]:
     """The roles and audiences that the form offers for one more group."""
     with operator.administration.reading(operator.actor, operator.held) as work:
-        known = {each.plural: some_keys(operator, work, each) for each in (ROLE, AUDIENCE)}
+        known = {each.plural: forms.some_keys(operator, work, each) for each in (ROLE, AUDIENCE)}
     return {"known": known}
 
 
@@ -160,11 +150,7 @@ def _typed_keys(form: Mapping[str, str]) -> object:
             return {"discovery": True}
         case "jwks_uri":
             return {"jwks_uri": form.get("jwks_uri", "").strip()}
-    return {"jwks": read_json("jwks", form.get("jwks", ""))}
-
-
-def _cut(found: Sequence[Any] | None) -> Sequence[Any] | None:
-    return None if found is None else found[:_SHOWN]
+    return {"jwks": forms.read_json("jwks", form.get("jwks", ""))}
 
 
 class TrustedIssuersScreen(CollectionScreen):
@@ -216,23 +202,25 @@ class OneTrustedIssuerScreen(ResourceScreen):
         `people` have an account there: id, name, `sub` and last sign-in; None without the scope to
         read users.
         """
-        clients, people, keys = None, None, self.resource.keys
+        clients, people, more, more_people = None, None, False, False
         if self.operator.holds(CLIENT.read):
             with self.operator.work(TRUSTED_ISSUER.read) as work:
                 clients = work.trusted_issuers.clients_of(self.key, _SHOWN + 1)
+            clients, more = clients[:_SHOWN], len(clients) > _SHOWN
         if self.resource.sign_in is not None and self.operator.holds(USER.read):
             with self.operator.work(USER.read) as work:
                 people = work.trusted_issuers.people_of(self.key, _SHOWN + 1)
-        record = self.parts.directory.trusted_issuer(self.key)
+            people, more_people = people[:_SHOWN], len(people) > _SHOWN
+        record, keys = self.parts.directory.trusted_issuer(self.key), self.resource.keys
         secret = record.sign_in.sealed_secret if record and record.sign_in else None
         return super().page(
             has_secret=secret is not None,
             redirect_uri=f"{self.parts.settings.url}/sign-in/callback/{self.key}",
-            people=_cut(people),
-            more_people=len(people or ()) > _SHOWN,
+            people=people,
+            more_people=more_people,
             keys=given_keys(keys["jwks"]) if "jwks" in keys else followed_keys(self.key_set),
-            clients=_cut(clients),
-            more=len(clients or ()) > _SHOWN,
+            clients=clients,
+            more=more,
             **shown,
         )
 

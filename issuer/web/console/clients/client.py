@@ -12,20 +12,19 @@ from issuer.directory import ClientRecord
 from issuer.resources.resource_type import members_of
 from issuer.values import lazy_property
 from issuer.vocabulary import RegisteredBy
-from issuer.web.console.clients import credentials, secrets, trusts
+from issuer.web.console.clients import credentials, trusts
 from issuer.web.console.clients.clients import FORM, effects, members_for
 from issuer.web.console.rights.assignments import ASSIGNING, PrincipalScreen, assignments_section
 from issuer.web.console.rights.effective_rights import (
     EffectiveRights,
     effective_rights,
-    token_as_now,
+    own_token,
 )
 from issuer.web.console.rights.scope_picker import scopes_to_pick
-from issuer.web.console.screens.action import Deletion
 from issuer.web.console.screens.operations import actions_of
 from issuer.web.console.screens.operator import NeedsSignIn
 from issuer.web.console.screens.picks import MAX_BYTES
-from issuer.web.console.screens.resource import changes_of
+from issuer.web.console.screens.resource import Deletion, ResourceScreen, changes_of
 from issuer.web.console.screens.resource_form import keys_to_pick
 from issuer.web.console.screens.views import Command
 from issuer.web.words import duration_in_words
@@ -63,6 +62,7 @@ class OneClientScreen(PrincipalScreen):
     )
     DISABLED = "The client {name} is disabled, its tokens are revoked."
     DELETE, DELETED = "Delete {name}?", "{name} is deleted."
+    wrong = ResourceScreen.wrong
 
     @lazy_property
     def is_protected(self) -> bool:
@@ -80,8 +80,8 @@ class OneClientScreen(PrincipalScreen):
         at = at if at in client.audiences else next(iter(client.audiences), "")
         with operator.work(CLIENT.read) as work:
             section = assignments_section(operator, work, key, tuple(client.audiences))
-            in_list = [*secrets.secrets_in_list(work, key, self.parts.clock())]
-            rotation = secrets.rotation_evidence(work, key)
+            in_list = [*credentials.secrets_in_list(work, key, self.parts.clock())]
+            rotation = credentials.rotation_evidence(work, key)
         is_by_admin = client.registered_by is RegisteredBy.ADMIN
         ttl = self.parts.settings.client_secret_ttl
         return super().page(
@@ -91,7 +91,7 @@ class OneClientScreen(PrincipalScreen):
             commands=self._commands_for(key, at),
             section=section,
             rights=self._rights(client, at),
-            token=token_as_now(self.parts.administration, client, at),
+            token=own_token(self.parts.administration, client, at),
             keys=credentials.keys_of_client(self),
             secrets=in_list,
             new_secret=members_of(SecretFields),

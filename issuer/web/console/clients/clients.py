@@ -1,7 +1,7 @@
 """`/console/clients`: services and applications with an id of their own, and new ones."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice, product
+from itertools import product
 from typing import Any
 
 from starlette.responses import Response
@@ -10,7 +10,7 @@ from issuer.audiences import AUDIENCE
 from issuer.clients import CLIENT, Client, ClientFields
 from issuer.composition import UnitOfWork
 from issuer.directory import ClientRecord
-from issuer.errors import InvalidField, NotFound
+from issuer.errors import InvalidField
 from issuer.manifest.rights import effect_on_client
 from issuer.resources import ResourceType
 from issuer.roles import ROLE, Assignment
@@ -20,7 +20,6 @@ from issuer.web.console.rights.scope_picker import scopes_to_pick
 from issuer.web.console.screens.collection import CollectionScreen
 from issuer.web.console.screens.picks import MAX_BYTES
 from issuer.web.console.screens.resource_form import ResourceForm, allow_if_ticked, keys_to_pick
-from issuer.web.console.screens.views import Command
 
 # The members that a client that registered itself cannot have.
 _OF_ADMINS = {
@@ -80,12 +79,8 @@ class ClientForm(ResourceForm[ClientFields, Client]):
         if resource is not None:
             if resource.registered_by is not RegisteredBy.ADMIN:
                 typed |= resource.model_dump(mode="json", include=_OF_ADMINS)
-            ends = resource.model_dump(mode="json", include={"scopes_expire_at"})
-            typed["scopes_expire_at"] = {
-                scope: end
-                for scope, end in ends["scopes_expire_at"].items()
-                if scope in typed["scopes"]
-            }
+            ends = resource.model_dump(mode="json")["scopes_expire_at"]
+            typed["scopes_expire_at"] = {s: ends[s] for s in ends if s in typed["scopes"]}
             return typed
         new = {**_KINDS.get(form.get("kind", ""), _KINDS["service"])}
         new |= {name: typed[name] for name in _OF_NEW if name in form}
@@ -176,35 +171,18 @@ class ClientsScreen(CollectionScreen):
 
     def create(self) -> Response:
         fields, roles = FORM.read(self.form, None), self.form.get("roles", "").split()
-        created = self._create(fields, roles)
+        if roles and not fields.audiences:
+            raise InvalidField("audiences", "name one, at which the roles are assigned")
+        pairs = product(roles, fields.audiences)
+        assignments = [Assignment(role=role, audience=audience) for role, audience in pairs]
+        with self.operator.work_once(CLIENT.write) as work:
+            allow_if_ticked(work, self.form)
+            created = work.clients.create(fields)
+            self.assign(work, created.client_id, assignments)
         return show_credentials(
             self,
             created,
             CLIENT.shown_once(created).get("client_secret", ""),
             f"The client {created.client_id} is created.",
-            self._commands_for(created, roles),
-        )
-
-    def _create(self, fields: ClientFields, roles: list[str]) -> Client:
-        if roles and not fields.audiences:
-            raise InvalidField("audiences", "name one, at which the roles are assigned")
-        with self.operator.work_once(CLIENT.write) as work:
-            allow_if_ticked(work, self.form)
-            created = work.clients.create(fields)
-            for role, audience in product(roles, fields.audiences):
-                assignment = Assignment(role=role, audience=audience)
-                try:
-                    work.assignments.assign(created.client_id, assignment)
-                except NotFound as error:
-                    raise InvalidField("roles", str(error)) from None
-        return created
-
-    def _commands_for(self, created: Client, roles: list[str]) -> tuple[Command, ...]:
-        """Creating the client, then assigning each role."""
-        key = created.client_id
-        members = ClientFields.model_validate(created, from_attributes=True, strict=False)
-        pairs = islice(product(roles, created.audiences), _NAMED)
-        assigned = (Assignment(role=role, audience=audience) for role, audience in pairs)
-        return self.creation(members), *(
-            self.commands.assignment(CLIENT, key, each, "assign") for each in assigned
+            self.commands_for(created, assignments[:_NAMED]),
         )

@@ -1,22 +1,19 @@
-"""The credentials of a client: what is shown once when it is new, and its public keys."""
+"""The credentials of a client: its secrets, which are shown once, and its public keys."""
 
 import json
 import shlex
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from starlette.responses import Response
 
-from issuer.clients import CLIENT, Client, NewSecret
+from issuer.clients import CLIENT, Client, ClientSecret, NewSecret, Rotation, SecretState
+from issuer.composition import UnitOfWork
 from issuer.errors import InvalidField
 from issuer.vocabulary import GrantType
-from issuer.web.console.screens.keys_of_others import (
-    KeysOfOthers,
-    fetched_in_words,
-    followed_keys,
-    given_keys,
-)
+from issuer.web.console.screens import keys_of_others
 from issuer.web.console.screens.resource import ResourceScreen
 from issuer.web.console.screens.resource_form import read_json
 from issuer.web.console.screens.screen import ConsoleScreen
@@ -70,11 +67,36 @@ def _curl(base_url: str, client: Client) -> str:
     return f"curl -u {basic} -d grant_type=client_credentials{audience} {url}"
 
 
-def keys_of_client(screen: ResourceScreen) -> KeysOfOthers:
+def secrets_in_list(
+    work: UnitOfWork, client_id: str, now: datetime
+) -> Iterator[tuple[ClientSecret, str, bool]]:
+    """Each with what it is in a rotation, `new` or `old`, else empty; and whether it is expired."""
+    secrets = work.clients.secrets(client_id)
+    rotation = Rotation.of(secrets)
+    old = rotation.ids[1:] if rotation else ()
+    for each in secrets:
+        part = "old" if each.id in old else "new" if rotation and each is rotation.new else ""
+        yield each, part, each.state_at(now) is SecretState.EXPIRED
+
+
+def rotation_evidence(work: UnitOfWork, client_id: str) -> dict[str, Any] | None:
+    """For the template, which old secrets were used after the new one was made.
+
+    `warnings` say why not to finish. None if no rotation is in progress.
+    """
+    if (rotation := work.rotations.find(client_id)) is None:
+        return None
+    began = rotation.new.created_at
+    used_since = [s for s in rotation.old if s.last_used_at is not None and s.last_used_at >= began]
+    warnings = work.rotations.warnings(rotation)
+    return {"new": rotation.new, "old_used_since": used_since, "warnings": warnings}
+
+
+def keys_of_client(screen: ResourceScreen) -> keys_of_others.KeysOfOthers:
     client: Client = screen.resource
     if client.jwks_uri is None:
-        return given_keys(client.jwks or {"keys": []})
-    return followed_keys(_key_set(screen))
+        return keys_of_others.given_keys(client.jwks or {"keys": []})
+    return keys_of_others.followed_keys(_key_set(screen))
 
 
 def _key_set(screen: ResourceScreen) -> "FollowedKeySet | None":
@@ -82,7 +104,7 @@ def _key_set(screen: ResourceScreen) -> "FollowedKeySet | None":
 
 
 def fetch_keys(screen: ResourceScreen) -> Response:
-    return screen.finished(fetched_in_words(screen.form, _key_set(screen)))
+    return screen.finished(keys_of_others.fetched_in_words(screen.form, _key_set(screen)))
 
 
 def add_key(screen: ResourceScreen) -> Response:

@@ -4,23 +4,24 @@ import json
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from typing import Any
 
 from starlette.responses import Response
 
 from issuer.clients import CLIENT
 from issuer.clients.operations import REMOVE_TRUST
 from issuer.clients.trust import Trust, named_trusts, patch_of_trusts
-from issuer.clients.trust_presets import PLATFORMS, Workload
+from issuer.clients.trust_presets import PLATFORMS, Workload, preset
 from issuer.composition import UnitOfWork
 from issuer.errors import InvalidField, NotFound
 from issuer.resources.resource_type import members_of
 from issuer.trusted_issuers import TRUSTED_ISSUER
-from issuer.web.console.clients.trust_form import exact_trust, in_words, new_trust, trust_as_typed
+from issuer.web.console.screens import resource_form as forms
 from issuer.web.console.screens.resource import ResourceScreen
-from issuer.web.console.screens.resource_form import field_errors, some_keys
 from issuer.web.console.screens.views import Command
 
 EXACT = "exact"
+_OF_TRUST, _OF_WORKLOAD = members_of(Trust), members_of(Workload)
 
 
 def show_new_trust(screen: ResourceScreen) -> Response:
@@ -32,19 +33,21 @@ def show_trust(screen: ResourceScreen) -> Response:
     number, trusts = screen.visit.query["trust"], screen.resource.trusts
     if number not in map(str, range(len(trusts))):
         raise NotFound("trust", number)
-    return _form_page(screen, EXACT, trust_as_typed(trusts[int(number)]))
+    trust = trusts[int(number)]
+    values = {**forms.as_typed(_OF_TRUST, trust), "trust": trust.model_dump_json()}
+    return _form_page(screen, EXACT, values)
 
 
 def add_trust(screen: ResourceScreen) -> Response:
     kind = _kind(screen.form)
     try:
         with _work(screen) as work:
-            trust = new_trust(work, screen.form, kind, create=screen.is_confirmed)
+            trust = _new_trust(work, screen.form, kind, create=screen.is_confirmed)
             if screen.is_confirmed:
                 trusts = [*work.clients.get(screen.key).trusts, trust]
                 work.clients.update(screen.key, patch_of_trusts(trusts))
     except InvalidField as error:
-        return _form_page(screen, kind, screen.form, field_errors(error))
+        return _form_page(screen, kind, screen.form, forms.field_errors(error))
     command = _command(screen, [*screen.resource.trusts, trust], _to_add(screen, trust))
     if not screen.is_confirmed:
         return _ask(screen, trust, command, "Add trust")
@@ -58,12 +61,12 @@ def save_trust(screen: ResourceScreen) -> Response:
         with _work(screen) as work:
             trusts = work.clients.get(screen.key).trusts
             was = named_trusts(trusts, form.get("trust", ""))[0]
-            trust = exact_trust(work, form)
+            trust = Trust.read(_typed(work, form))
             after = [trust if each == was else each for each in trusts]
             if screen.is_confirmed:
                 work.clients.update(screen.key, patch_of_trusts(after))
     except InvalidField as error:
-        return _form_page(screen, EXACT, form, field_errors(error))
+        return _form_page(screen, EXACT, form, forms.field_errors(error))
     removal = REMOVE_TRUST.command(screen.key, was.model_dump_json())
     cli = f"{screen.commands.command(removal).cli}\n{_to_add(screen, trust)}"
     command = _command(screen, after, cli)
@@ -73,7 +76,7 @@ def save_trust(screen: ResourceScreen) -> Response:
 
 
 def _ask(screen: ResourceScreen, trust: Trust, command: Command, button: str) -> Response:
-    accepted = in_words(trust, screen.parts.settings.url)
+    accepted = _in_words(trust, screen.parts.settings.url)
     why = f"{accepted} Whoever has such a token can do what {screen.key} may do."
     question = f"Accept these tokens as {screen.key}?", why, button
     return screen.confirm(question, command, screen.kept, is_dangerous=False)
@@ -87,7 +90,7 @@ def _form_page(
 ) -> Response:
     """`kind` is one of `PLATFORMS`, or `EXACT` for the form for a change."""
     with screen.operator.work(CLIENT.read) as work:
-        issuers = some_keys(screen.operator, work, TRUSTED_ISSUER)
+        issuers = forms.some_keys(screen.operator, work, TRUSTED_ISSUER)
     return screen.answer(
         "trust",
         f"{'Edit a trust of' if kind == EXACT else 'Add a trust to'} {screen.key}",
@@ -95,8 +98,8 @@ def _form_page(
         errors=errors,
         kind=kind,
         platforms=PLATFORMS,
-        workload=members_of(Workload),
-        trust=members_of(Trust),
+        workload=_OF_WORKLOAD,
+        trust=_OF_TRUST,
         issuers=issuers,
         own_url=screen.parts.settings.url,
     )
@@ -123,3 +126,49 @@ def _to_add(screen: ResourceScreen, trust: Trust) -> str:
     once = ["--once"] if trust.once else []
     cli = ("--issuer", trust.issuer, "--oidc", trust.subject, *audience, *claims, *once)
     return screen.command(("trust", "add", screen.key, *cli), "").cli
+
+
+def _new_trust(work: UnitOfWork, form: Mapping[str, str], kind: str, *, create: bool) -> Trust:
+    """The trust of a form of that kind; `InvalidField` if it cannot be one.
+
+    With `create`, the trusted issuers of GitHub and GitLab are created if they are missing.
+    """
+    workload = forms.typed_members(Workload, _OF_WORKLOAD, form)
+    given = {name: value for name, value in workload.items() if value}
+    found = preset(Workload.read({kind: "", **given}))
+    typed = _typed(work, form)
+    issuer = typed["issuer"] or _issuer_for(work, found.issuer, create)
+    claims = {**found.claims, **typed["claims"]}
+    try:
+        return Trust.read({**typed, "issuer": issuer, "subject": found.subject, "claims": claims})
+    except InvalidField as error:
+        raise error.renamed({"subject": kind}) from None
+
+
+def _in_words(trust: Trust, own_url: str) -> str:
+    """What a token must have."""
+    audience = trust.audience or own_url
+    text = f"A token is accepted if it is of the trusted issuer {trust.issuer}, its sub is"
+    text += f" {trust.subject}, and its aud is {audience}, alone or among others."
+    if trust.claims:
+        claims = (f"{name} is {json.dumps(value)}" for name, value in trust.claims.items())
+        text += f" Of its claims, {' and '.join(claims)}."
+    return text + (" Each token is accepted once." if trust.once else "")
+
+
+def _typed(work: UnitOfWork, form: Mapping[str, str]) -> dict[str, Any]:
+    typed = forms.typed_members(Trust, _OF_TRUST, form)
+    if (issuer := typed["issuer"]) and not work.trusted_issuers.exists(issuer):
+        raise InvalidField("issuer", f"there is no trusted issuer {issuer!r}")
+    if not isinstance(typed["claims"], dict):
+        raise InvalidField("claims", "must be a JSON object")
+    return typed
+
+
+def _issuer_for(work: UnitOfWork, url: str | None, create: bool) -> str:
+    if url is None:
+        raise InvalidField("issuer", "name the trusted issuer whose tokens they are")
+    try:
+        return work.trusted_issuers.find_by_url(url, create=create).id
+    except NotFound:
+        raise InvalidField("issuer", f"create a trusted issuer for {url} first") from None

@@ -108,9 +108,7 @@ def _subject(operator: Operator, values: Mapping[str, str]) -> dict[str, Any]:
     raise InvalidField("subject", f"There is no {' or '.join(each.kind for each in kinds)} {name}.")
 
 
-def _acting(
-    operator: Operator, name: str, behalf: str, through: str, origin: str
-) -> dict[str, Any]:
+def _acting(operator: Operator, name: str, user: str, through: str, origin: str) -> dict[str, Any]:
     """A client that acts on behalf of a user, with a token for the audience `origin`."""
     if not origin:
         raise InvalidField("origin", "Name the audience of the token that it exchanges.")
@@ -119,10 +117,10 @@ def _acting(
         if not work.clients.exists(name):
             raise InvalidField("subject", f"There is no client {name}.")
         with suppress(NotFound):
-            told = {"user_id": work.users.find(behalf).id, "audience": origin}
+            told = {"user_id": work.users.find(user).id, "audience": origin}
             told |= {"client_id": through} if through else {}
             return {"client_id": name, "on_behalf_of": told}
-    raise InvalidField("behalf", f"There is no user {behalf}.")
+    raise InvalidField("behalf", f"There is no user {user}.")
 
 
 def _choices(inspected: Sequence[Components], chosen: str) -> dict[str, list[tuple[str, str]]]:
@@ -139,9 +137,7 @@ def _choices(inspected: Sequence[Components], chosen: str) -> dict[str, list[tup
     return choices
 
 
-def _answered_values(
-    values: Mapping[str, str], question: Question, audience: str
-) -> dict[str, str]:
+def _answer_values(values: Mapping[str, str], question: Question, audience: str) -> dict[str, str]:
     """The form beside an answer: with what the question left to be found out."""
     shown = {**values, "audience": audience}
     if values.get("id"):
@@ -175,7 +171,7 @@ class ExplainScreen(ConsoleScreen):
             is_of_audience = "audience" in errors and isinstance(error, InvalidField)
             found = self._of_audience(values) if is_of_audience else ()
             return self._page(values, errors=errors, remedies=found)
-        shown = _answered_values(values, question, audience)
+        shown = _answer_values(values, question, audience)
         return self._page(shown, answer=answer, commands=(self._command(question, audience),))
 
     def _page(self, values: Mapping[str, str], **shown: Any) -> Response:
@@ -183,11 +179,8 @@ class ExplainScreen(ConsoleScreen):
         operator = self.operator
         with operator.administration.reading(operator.actor, operator.held) as work:
             audiences = some_keys(operator, work, AUDIENCE)
-            inspected = (
-                work.inspections.newest_components(_INSPECTED)
-                if operator.holds(AUDIENCE.read)
-                else []
-            )
+            newest = work.inspections.newest_components
+            inspected = newest(_INSPECTED) if operator.holds(AUDIENCE.read) else []
         at = [each for each in inspected if each.audience_id == values.get("audience")]
         usual = {
             "kinds": [each.kind for each in readable(operator)],

@@ -72,7 +72,7 @@ class Remedies:
         page = work.roles.page(None, _CHOICES)
         fitting = [role for role in page if _gives(role, scopes, self.audience)]
         if fitting:
-            role = min(fitting, key=lambda each: _excess(each, scopes)).name
+            role = min(fitting, key=lambda r: (not {*scopes} <= {*r.scopes}, len(r.scopes))).name
             assignment = Assignment(role=role, audience=self.audience.id)
             command = self.commands.assignment(kind, key, assignment, "assign")
             text = f"Assign {name} the role {role} at {self.audience.id}."
@@ -148,11 +148,6 @@ def _principal(holder: ClientRecord | UserRecord) -> tuple[ResourceType[Any, Any
 
 def _options(name: str, scopes: Iterable[str]) -> list[str]:
     return [part for scope in scopes for part in (name, scope)]
-
-
-def _excess(role: Role, scopes: Iterable[str]) -> tuple[bool, int]:
-    """How much more than `scopes` the role gives, for comparison."""
-    return not set(scopes) <= set(role.scopes), len(role.scopes)
 
 
 def _gives(role: Role, scopes: Iterable[str], audience: AudienceRecord) -> bool:

@@ -1,8 +1,6 @@
 """`/console/explain/token`: does a token of another issuer authenticate a client, or why not?"""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
 from starlette.responses import Response
 
@@ -13,21 +11,6 @@ from issuer.web.console.screens.keys_of_others import fetch_first
 from issuer.web.console.screens.operator import NeedsSignIn
 from issuer.web.console.screens.resource_form import field_errors
 from issuer.web.console.screens.screen import ConsoleScreen
-
-if TYPE_CHECKING:  # few deployments have trusted issuers
-    from issuer.clients.trusted_tokens import TrustFinding
-
-
-@dataclass(frozen=True, slots=True)
-class TokenVerdict:
-    """What each trust of the client says to the token, and its claims as JSON, not verified."""
-
-    trusts: "tuple[TrustFinding, ...]"
-    claims: str
-
-    @property
-    def is_accepted(self) -> bool:
-        return any(not each.rule for each in self.trusts)
 
 
 class ExplainTokenScreen(ConsoleScreen):
@@ -51,7 +34,8 @@ class ExplainTokenScreen(ConsoleScreen):
         except InvalidField as error:
             return self._page(client_id, errors=field_errors(error))
 
-    def _verdict(self, client_id: str) -> TokenVerdict:
+    def _verdict(self, client_id: str) -> dict[str, Any]:
+        """What each trust of the client says to the token, and its claims as JSON, not verified."""
         with self.operator.work(CLIENT.read) as work:
             if not work.clients.exists(client_id):
                 raise InvalidField("client", str(NotFound("client", client_id)))
@@ -63,15 +47,10 @@ class ExplainTokenScreen(ConsoleScreen):
             claims = readable_json(found.unverified_claims)
         except RecursionError:
             raise InvalidField("token", "Its claims are nested too deeply.") from None
-        return TokenVerdict(found.trusts, claims)
+        is_accepted = any(not each.rule for each in found.trusts)
+        return {"trusts": found.trusts, "claims": claims, "is_accepted": is_accepted}
 
-    def _page(
-        self,
-        client_id: str,
-        *,
-        errors: Mapping[str, str] | None = None,
-        verdict: TokenVerdict | None = None,
-    ) -> Response:
+    def _page(self, client_id: str, **shown: Any) -> Response:
         """Without the token: what proves who somebody is, is typed again."""
         cli = ("client", "trust", "explain", client_id)
         return self.answer(
@@ -79,6 +58,5 @@ class ExplainTokenScreen(ConsoleScreen):
             "Explain a token",
             commands=(self.commands.command(cli),) if client_id else (),
             values={"client": client_id},
-            errors=errors,
-            verdict=verdict,
+            **{"verdict": None, **shown},
         )

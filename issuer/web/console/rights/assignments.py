@@ -23,7 +23,6 @@ from issuer.roles import ROLE, Assignment
 from issuer.roles.operations import RolesOf, sentence_of
 from issuer.users import USER
 from issuer.values import lazy_property
-from issuer.web.console.rights.effective_rights import include_issuer
 from issuer.web.console.screens.operator import Operator, readable
 from issuer.web.console.screens.resource import ResourceScreen
 from issuer.web.console.screens.resource_form import some_keys
@@ -121,7 +120,11 @@ class PrincipalScreen(ResourceScreen):
     @lazy_property
     def is_protected(self) -> bool:
         """Whether it has rights at the issuer itself."""
-        return include_issuer(self.rights, self.parts.settings.url)
+        return bool(self.rights.scopes_at(self.parts.settings.url, is_own=True))
+
+    def wrong(self, error: InvalidField) -> Response:
+        sentence = f"Nothing was changed. {error}"
+        return self.page(values=self.form, errors=self.FORM.errors(error), error=sentence)
 
     def assign(self) -> Response:
         """Or `unassign`: asks first. `InvalidField` for the fields of the form."""

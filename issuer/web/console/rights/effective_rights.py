@@ -4,8 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from issuer.catalogue import NEWEST, lint, scopes
-from issuer.catalogue.entries import ScopeEntry
+from issuer.catalogue import NEWEST, lint
 from issuer.catalogue.lint import ScopeFinding
 from issuer.catalogue.permissions import in_words as in_groups
 from issuer.clients import Client
@@ -101,11 +100,6 @@ def rights_somewhere(directory: Directory, rights: Rights, own: str, at: str) ->
     return effective_rights(rights, audience, dict.fromkeys([*places[:_PLACES], at]))
 
 
-def include_issuer(rights: Rights, own_audience: str) -> bool:
-    """Whether any of them is at the issuer itself."""
-    return bool(rights.scopes_at(own_audience, is_own=True))
-
-
 def meaning_of(scope: str) -> str:
     """What a scope allows, in words; empty for names that AgentOS does not define."""
     if parse(scope).is_of_issuer:
@@ -140,10 +134,6 @@ def findings(chosen: Sequence[str]) -> tuple[ScopeFinding, ...]:
     return tuple(lint(chosen[:MOST], [NEWEST]))
 
 
-def known_scopes() -> list[ScopeEntry]:
-    return scopes(NEWEST)
-
-
 @dataclass(frozen=True, slots=True)
 class TokenPreview:
     """The claims of a token as JSON and its size in bytes, or why there is none."""
@@ -153,9 +143,7 @@ class TokenPreview:
     refusal: str = ""
 
 
-def token_as_now(
-    administration: Administration, client: Client, audience: str
-) -> TokenPreview | None:
+def own_token(administration: Administration, client: Client, audience: str) -> TokenPreview | None:
     """On its own behalf; None for a client that acts only for people."""
     if not audience or GrantType.CLIENT_CREDENTIALS not in client.grant_types:
         return None

@@ -15,15 +15,7 @@ from issuer.resources import ResourceType
 from issuer.roles import ROLE, Holders
 from issuer.scopes import InvalidScope, parse
 from issuer.users import USER
-from issuer.web.console.rights.matrix import (
-    OWN_COLUMNS,
-    MatrixCell,
-    MatrixColumn,
-    cells_for,
-    columns_for,
-    groups_of,
-    uncovered,
-)
+from issuer.web.console.rights import matrix
 from issuer.web.console.screens.operator import Operator, readable, unreadable
 from issuer.web.console.screens.views import MOST_COUNTED, PAGE, Typed, count_text
 
@@ -119,9 +111,9 @@ class RightsMatrix:
     """
 
     filters: MatrixFilters
-    columns: tuple[MatrixColumn, ...]
+    columns: tuple[matrix.MatrixColumn, ...]
     groups: tuple[tuple[str, int], ...]
-    rows: tuple[tuple[MatrixSubject, tuple[MatrixCell, ...]], ...]
+    rows: tuple[tuple[MatrixSubject, tuple[matrix.MatrixCell, ...]], ...]
     total: str
     covered: int
     resources: tuple[str, ...]
@@ -151,9 +143,9 @@ def rights_at(
     return RightsMatrix(
         filters,
         tuple(some),
-        groups_of(some) if not is_own else (),
+        matrix.groups_of(some) if not is_own else (),
         tuple(
-            (each, cells_for(each.id, audience.id, held[each.id], some, example_of))
+            (each, matrix.cells_for(each.id, audience.id, held[each.id], some, example_of))
             for each in sorted(shown, key=lambda each: (each.type is USER, each.name.casefold()))
         ),
         _total(work, kinds, users, audience.id),
@@ -168,14 +160,14 @@ def rights_at(
 
 def _columns(
     work: UnitOfWork, audience: Audience, resource: str, held: Collection[frozenset[str]]
-) -> tuple[list[MatrixColumn], int]:
+) -> tuple[list[matrix.MatrixColumn], int]:
     """The columns, and how many are left out since a wider one says the same."""
     if audience.id == work.audiences.own_id:
-        return [each for each in OWN_COLUMNS if resource in {"", each.resource}], 0
+        return [each for each in matrix.OWN_COLUMNS if resource in {"", each.resource}], 0
     components = work.inspections.components_of(audience.id)
     names = names_of([components] if components else [])
-    columns = columns_for(set().union(*map(uncovered, held)), resource, names)
-    return columns, len(columns_for(set().union(*held), resource)) - len(columns)
+    columns = matrix.columns_for(set().union(*map(matrix.uncovered, held)), resource, names)
+    return columns, len(matrix.columns_for(set().union(*held), resource)) - len(columns)
 
 
 def _urls(filters: MatrixFilters, url: str, after: str, first: int, last: int) -> dict[str, str]:

@@ -149,9 +149,8 @@ def _family(family: str, inspected: Sequence[Components], chosen: _Chosen) -> Pi
         )
         for id_ in ids[:_ROWS]
     )
-    return PickerGroup(
-        family.capitalize(), (every, *rows), is_open=True, more=max(0, len(ids) - _ROWS)
-    )
+    more = max(0, len(ids) - _ROWS)
+    return PickerGroup(family.capitalize(), (every, *rows), is_open=True, more=more)
 
 
 def _is_grantable(family: str, id_: str) -> bool:

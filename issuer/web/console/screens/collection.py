@@ -5,17 +5,18 @@ templates are found by the names of the resource, and what is special is overrid
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
 from starlette.responses import Response
 
 from issuer.composition import UnitOfWork
-from issuer.errors import AlreadyExists, InvalidField
+from issuer.errors import AlreadyExists, InvalidField, NotFound
 from issuer.fields.spreadsheet import as_csv
 from issuer.fields.text import escape
 from issuer.resources import ResourceType
+from issuer.roles import Assignment
 from issuer.web.console.screens.resource_form import ResourceForm, allow_if_ticked
 from issuer.web.console.screens.screen import CONFLICT, ConsoleScreen
 from issuer.web.console.screens.views import Command, list_query, listing
@@ -31,7 +32,7 @@ class ResourceTypeScreen(ConsoleScreen):
     TYPE: ClassVar[ResourceType[Any, Any]]
     LIST: ClassVar[str]
     BELOW: ClassVar[str] = ""
-    ARGUMENT: ClassVar[str]
+    NAME: ClassVar[str]  # the member that people call one by
 
     def __init_subclass__(cls) -> None:
         if "FORM" in vars(cls):
@@ -41,7 +42,7 @@ class ResourceTypeScreen(ConsoleScreen):
             cls.PATH = cls.LIST + cls.BELOW
             plural = cls.TYPE.plural.replace("-", " ").capitalize()
             cls.LABEL = "" if cls.BELOW else plural
-            cls.ARGUMENT = vars(cls).get("ARGUMENT", cls.TYPE.key)
+            cls.NAME = vars(cls).get("NAME", cls.TYPE.key)
 
     def choices(self) -> Mapping[str, Sequence[Any]]:
         """The values to choose from in a form, by name, where not all are offered."""
@@ -53,7 +54,8 @@ class ResourceTypeScreen(ConsoleScreen):
 
     def taken(self, error: AlreadyExists) -> str:
         """The field whose value is taken."""
-        return self.TYPE.key
+        key = self.TYPE.key
+        return key if error.name == self.form.get(key, "").strip() else self.NAME
 
 
 class CollectionScreen(ResourceTypeScreen):
@@ -170,9 +172,25 @@ class CollectionScreen(ResourceTypeScreen):
     def creation(self, fields: Any) -> Command:
         """The command and the request that make it."""
         members = fields.model_dump(mode="json", exclude_defaults=True)
-        others = {name: value for name, value in members.items() if name != self.ARGUMENT}
-        cli = ["create", getattr(fields, self.ARGUMENT), *self.FORM.options(others)]
+        others = {name: value for name, value in members.items() if name != self.NAME}
+        cli = ["create", getattr(fields, self.NAME), *self.FORM.options(others)]
         return self.commands.of_resources(self.TYPE, cli, "POST", body=members)
+
+    def assign(self, work: UnitOfWork, key: str, assignments: Iterable[Assignment]) -> None:
+        """Assign roles to the new one; `InvalidField` for `roles` or `audience`."""
+        for assignment in assignments:
+            try:
+                work.assignments.assign(key, assignment)
+            except NotFound as error:
+                field = "roles" if error.kind == "role" else "audience"
+                raise InvalidField(field, str(error)) from None
+
+    def commands_for(self, created: Any, assignments: Iterable[Assignment]) -> tuple[Command, ...]:
+        """The commands that create it and assign the roles."""
+        members = self.TYPE.fields.model_validate(created, from_attributes=True, strict=False)
+        assign, key = self.commands.assignment, self.TYPE.key_of(created)
+        assigned = (assign(self.TYPE, key, each, "assign") for each in assignments)
+        return self.creation(members), *assigned
 
     def _kind(self, name: str) -> str:
         return name if name in self.KINDS else next(iter(self.KINDS))

@@ -105,12 +105,9 @@ class OperationForm:
         words = operation.command(key, item, flags)
         if "\n" in item:  # the admin API takes one item at a time
             return self.screen.commands.command(words)
+        query = urlencode(dict.fromkeys(sorted(flags), "true"))
         return self.screen.commands.command(
-            words,
-            operation.method,
-            operation.path(key, item),
-            body,
-            urlencode(dict.fromkeys(sorted(flags), "true")),
+            words, operation.method, operation.path(key, item), body, query
         )
 
     def _ask(self, item: str, question: OperationQuestion, command: Command) -> Response:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Generic
 
 from pydantic.fields import FieldInfo
@@ -19,7 +19,7 @@ from issuer.web.console.screens.picks import MOST, boxes_of
 
 _SECONDS = re.compile(r"[0-9]{1,9}")
 _SHOWN_KEYS = 100
-_ALLOW = "allow_unknown_scopes"
+ALLOW = "allow_unknown_scopes"
 
 
 def read_json(name: str, text: str, empty: object = None) -> object:
@@ -37,16 +37,8 @@ def json_text(value: object) -> str:
 
 def allow_if_ticked(work: UnitOfWork, form: Mapping[str, str]) -> None:
     """Allow misspelled scopes if the form says so: its box appears once they were refused."""
-    if form.get(_ALLOW) == "yes":
+    if form.get(ALLOW) == "yes":
         work.allow_unknown_scopes()
-
-
-def ticked(form: Mapping[str, str]) -> dict[str, str]:
-    return {name: form[name] for name in (_ALLOW,) if name in form}
-
-
-def one_a_line(chosen: Iterable[str]) -> str:
-    return "\n".join(chosen)
 
 
 def field_errors(error: InvalidField, within: str = "") -> dict[str, str]:
@@ -94,11 +86,8 @@ class ResourceForm(Generic[FieldsT, ModelT]):
 
     def __init__(self, type_: ResourceType[FieldsT, ModelT]) -> None:
         self.type = type_
-        self.members = {
-            name: each
-            for name, each in type_.members.items()
-            if name not in {type_.key, "disabled"}
-        }
+        left_out = {type_.key, "disabled"}
+        self.members = {n: each for n, each in type_.members.items() if n not in left_out}
 
     def read(self, form: Mapping[str, str], resource: ModelT | None = None) -> FieldsT:
         """What a form gives, for a new resource or a change of one; `InvalidField`."""
@@ -198,7 +187,7 @@ def _as_typed(name: str, member: Member, value: Any) -> dict[str, str]:
         case Control.LINES:
             item = member.item
             texts = (item.write(each.model_dump(mode="json")) if item else each for each in value)
-            return {name: one_a_line(texts)}
+            return {name: "\n".join(texts)}
         case Control.CHOICES:
             return {str(each): "yes" for each in value}
         case Control.SWITCH:

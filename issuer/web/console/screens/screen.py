@@ -12,18 +12,10 @@ from issuer.authority.credentials import MembersNotKept
 from issuer.composition import Access
 from issuer.fields.secret_text import random_characters
 from issuer.http.streaming import StreamedText
+from issuer.web.console.screens import views
 from issuer.web.console.screens.answers import PATH, KeptForms, Notices
 from issuer.web.console.screens.commands import Commands
 from issuer.web.console.screens.operator import KEEP, NeedsSignIn, Operator
-from issuer.web.console.screens.views import (
-    Command,
-    ConsolePage,
-    Frame,
-    MenuEntry,
-    Notice,
-    Typed,
-    in_words,
-)
 from issuer.web.rendering import page_headers
 from issuer.web.site import Site
 from issuer.web.visit import Visit
@@ -76,7 +68,7 @@ class Console:
 
     def stale(self, visit: Visit) -> Response:
         text = "The page was out of date, and nothing was changed. Here it is as it is now."
-        return self.notices.keep(self.site.to(self.path(visit)), Notice(text))
+        return self.notices.keep(self.site.to(self.path(visit)), views.Notice(text))
 
 
 @dataclass(repr=False)
@@ -163,8 +155,8 @@ class ConsoleScreen:
         `once` is the id of its forms, if that is not a new one.
         """
         for name in ("values", "errors", "present"):
-            shown[name] = Typed(shown.get(name) or {})
-        page = ConsolePage(
+            shown[name] = views.Typed(shown.get(name) or {})
+        page = views.ConsolePage(
             names=(template,) if isinstance(template, str) else template,
             heading=title,
             frame=self._frame(once),
@@ -186,23 +178,25 @@ class ConsoleScreen:
         """A file of that name and of any length."""
         return StreamedText(self.site.plans, open_pieces, media_type, _of_file(name))
 
-    def _frame(self, once: str | None) -> Frame:
+    def _frame(self, once: str | None) -> views.Frame:
         form = self.site.form(self.visit, self.path)
         once = random_characters(self.parts.random) if once is None else once
         notice = self.console.notices.of(self.visit.request)
         menu = tuple(self._menu())
-        return Frame(self.operator.username, self.path, menu, replace(form, once=once), notice)
+        return views.Frame(
+            self.operator.username, self.path, menu, replace(form, once=once), notice
+        )
 
-    def _menu(self) -> Iterator[MenuEntry]:
+    def _menu(self) -> Iterator[views.MenuEntry]:
         """The entries that this person may open."""
         for each in self.console.menu:
             if each.opens_for(self.operator):
                 is_within = each.PATH != PATH and self.path.startswith(f"{each.PATH}/")
-                yield MenuEntry(each.LABEL, each.PATH, self.path == each.PATH or is_within)
+                yield views.MenuEntry(each.LABEL, each.PATH, self.path == each.PATH or is_within)
 
-    def finished(self, text: str, command: Command | None = None, path: str = "") -> Response:
+    def finished(self, text: str, command: views.Command | None = None, path: str = "") -> Response:
         """To the page at `path`, by default this one, which says what was done."""
-        notice = Notice(" ".join([text, *self.operator.warnings]), command)
+        notice = views.Notice(" ".join([text, *self.operator.warnings]), command)
         return self.console.notices.keep(self.site.to(path or self.path), notice)
 
     def ask(
@@ -260,7 +254,7 @@ class ConsoleScreen:
         fields = {name: value for name, value in kept.items() if name != "form_id"}
         button = (fields.get("do") or "send the form").replace("-", " ").capitalize()
         facts = {
-            in_words(name): _shorten(value)
+            views.in_words(name): _shorten(value)
             for name, value in fields.items()
             if name not in {"do", "confirmed", "page"}
         }

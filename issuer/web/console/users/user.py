@@ -6,27 +6,23 @@ from starlette.responses import Response
 
 from issuer.clients import CLIENT
 from issuer.composition import UnitOfWork
-from issuer.errors import AlreadyExists, InvalidField
 from issuer.fields.ids import fold_id
 from issuer.fields.text import counts_in_words
+from issuer.sign_in import InvitationFields
 from issuer.sign_in import operations as sign_in
 from issuer.sign_in.session_revoker import Consent
 from issuer.token_exchange import operations as delegations
 from issuer.users import USER, User, operations
-from issuer.users.operations import SIGNS_OUT
+from issuer.users.operations import SIGNS_OUT, SIGNS_YOU_OUT
 from issuer.web.console.rights.assignments import ASSIGNING, PrincipalScreen, assignments_section
 from issuer.web.console.rights.effective_rights import rights_somewhere, token_through
-from issuer.web.console.screens.action import Deletion
 from issuer.web.console.screens.answers import ForAccountPage
+from issuer.web.console.screens.events import sign_in_history
 from issuer.web.console.screens.operations import actions_of
 from issuer.web.console.screens.operator import NeedsSignIn
-from issuer.web.console.screens.recent_events import sign_in_history
-from issuer.web.console.screens.resource import changes_of
-from issuer.web.console.screens.resource_form import field_errors
+from issuer.web.console.screens.resource import Deletion, ResourceScreen, changes_of
 from issuer.web.console.screens.views import Command
-from issuer.web.console.users import sign_in_methods as methods
-from issuer.web.console.users.sign_in_methods import warning
-from issuer.web.console.users.users import FORM, user_states
+from issuer.web.console.users.users import FORM, invitation_command, invitation_link, user_states
 
 # Those that give nobody access.
 _WITHOUT_ACCESS = (
@@ -38,17 +34,42 @@ _SCOPES = 5
 _NOT_OF_ONESELF = {"invite", "remove-factor", "reset-factors", "add-identity", "remove-identity"}
 
 
+def _invite(screen: ResourceScreen) -> Response:
+    """`InvalidField` for `lifetime`."""
+    lifetime = screen.form.get("lifetime", "").strip()
+    given: dict[str, object] = {"lifetime": lifetime} if lifetime else {}
+    fields = InvitationFields.read({**given, "by_email": "by_email" in screen.form})
+    with screen.operator.work_once(USER.write) as work:
+        invitation = work.invitations.create(screen.key, fields)
+    command = invitation_command(screen.commands, screen.resource, fields)
+    done = f"{screen.name} is invited."
+    return invitation_link(screen, screen.resource, invitation, done, (command,))
+
+
+def _withdraw_invitation(screen: ResourceScreen) -> Response:
+    return screen.confirmed(
+        (
+            f"Withdraw the invitation of {screen.name}?",
+            "The link stops working. You can invite again, with another link.",
+            "Withdraw invitation",
+        ),
+        screen.command(("invite", screen.key, "--cancel"), "DELETE", "invitation"),
+        lambda work: work.invitations.delete(screen.key),
+        f"The link of {screen.name} does not work any more.",
+    )
+
+
 class OneUserScreen(PrincipalScreen):
     """`?at=` names the audience of the rights and of a token, `&through=` the client that gets it;
     `?edit=yes` is the form.
     """
 
-    FORM, ROLES = FORM, operations.USER_ROLES
+    FORM, NAME, ROLES = FORM, "username", operations.USER_ROLES
     ACTIONS = {
         **changes_of(USER),
         **ASSIGNING,
-        "invite": methods.invite,
-        "withdraw-invitation": methods.withdraw_invitation,
+        "invite": _invite,
+        "withdraw-invitation": _withdraw_invitation,
         **actions_of((*operations.OPERATIONS, *sign_in.OPERATIONS, *delegations.OPERATIONS)),
     }
     PARAMETERS = ("at", "through", "edit")
@@ -61,12 +82,6 @@ class OneUserScreen(PrincipalScreen):
         key, own = self.visit.request.path_params["key"], self.operator.session.user_id
         if fold_id(key) == fold_id(own) and self.form.get("do") in _NOT_OF_ONESELF:
             raise ForAccountPage("This is you: change how you sign in on your account page.")
-
-    def name_of(self, resource: User) -> str:
-        return resource.username
-
-    def taken(self, error: AlreadyExists) -> str:
-        return "username"
 
     def page(self, **shown: Any) -> Response:
         """`may_edit`: all but the roles; only an admin may if the user has rights at the issuer.
@@ -127,21 +142,21 @@ class OneUserScreen(PrincipalScreen):
             "more_delegations": max(0, len(delegations) - _SHOWN),
         }
 
-    def wrong(self, error: InvalidField) -> Response:
-        sentence = f"Nothing was changed. {error}"
-        return self.page(values=self.form, errors=field_errors(error), error=sentence)
-
     def what_disabling_ends(self) -> str:
         return (
             f"{self.name} cannot sign in any more. {SIGNS_OUT} The user can be enabled again; the"
-            f" revoked tokens stay revoked.{warning(self)}"
+            f" revoked tokens stay revoked.{self._warning()}"
         )
 
     def before_deletion(self, work: UnitOfWork) -> Deletion:
         with_it = counts_in_words(work.deleted_with_user(self.key))
         deleted = f"Deleted with the user: {with_it}. " if with_it else ""
-        ends = f"{SIGNS_OUT} The id may be used again. This cannot be undone.{warning(self)}"
+        ends = f"{SIGNS_OUT} The id may be used again. This cannot be undone.{self._warning()}"
         return Deletion(f"{deleted}{ends}")
+
+    def _warning(self) -> str:
+        """A sentence for users who are about to end their own sessions; empty for others."""
+        return SIGNS_YOU_OUT if self.key == self.operator.session.user_id else ""
 
     def _commands_for(self, key: str, through: str, audience: str) -> tuple[Command, ...]:
         command, path = self.commands.command, ("users", key)

@@ -8,18 +8,20 @@ from starlette.responses import Response
 
 from issuer.audiences import AUDIENCE
 from issuer.composition import UnitOfWork
-from issuer.errors import AlreadyExists, InvalidField, NotFound
+from issuer.errors import InvalidField
 from issuer.fields.ids import fold_id
+from issuer.fields.times import in_seconds
 from issuer.roles import ROLE, Assignment
 from issuer.sign_in import InvitationFields, NewInvitation
 from issuer.sign_in.factors_store import SignInMethods
 from issuer.users import USER, User, UserFields
 from issuer.users.guard import KNOWN_FOR
 from issuer.web.console.screens.collection import CollectionScreen
+from issuer.web.console.screens.commands import Commands
 from issuer.web.console.screens.operator import NeedsSignIn
 from issuer.web.console.screens.resource_form import ResourceForm, keys_to_pick, some_keys
+from issuer.web.console.screens.screen import ConsoleScreen
 from issuer.web.console.screens.views import Command
-from issuer.web.console.users.sign_in_methods import invitation_command, invitation_link
 
 ACTIVE, DISABLED, INVITED, LOCKED = "active", "disabled", "invited", "locked"
 NO_MEANS = "cannot sign in"
@@ -64,17 +66,13 @@ def _roles_of(work: UnitOfWork, users: Sequence[User]) -> dict[str, list[str]]:
 def _row_of(how: tuple[SignInMethods, tuple[str, ...]] | None, roles: list[str]) -> dict[str, Any]:
     """None for a user who was deleted just now."""
     means, states = how or (None, ())
-    last = means.last_sign_in_at if means else None
-    return {
-        "states": list(states),
-        "roles": roles,
-        "last_sign_in_at": last.isoformat() if last else None,
-    }
+    at = means.last_sign_in_at if means else None
+    return {"states": [*states], "roles": roles, "last_sign_in_at": at.isoformat() if at else None}
 
 
 class UsersScreen(CollectionScreen):
     FORM = FORM
-    ARGUMENT = "username"
+    NAME = "username"
     EXPORTED = ("states", "roles", "last_sign_in_at")
     KINDS = {"": {"invite": "yes"}}
     SIGN_IN = {"": NeedsSignIn.IF_PROTECTED}
@@ -112,14 +110,11 @@ class UsersScreen(CollectionScreen):
         """Always for an invitation: whoever has it becomes the user."""
         return NeedsSignIn.ALWAYS if "invite" in self.form else super().needs_sign_in()
 
-    def taken(self, error: AlreadyExists) -> str:
-        return "id" if error.name == self.form.get("id", "").strip() else "username"
-
     def create(self) -> Response:
         fields, assignments = FORM.read(self.form, None), new_assignments(self.form)
         created, invitation = self._create(fields, assignments)
         done = f"The user {created.username} is created."
-        commands = self._commands_for(created, assignments)
+        commands = self.commands_for(created, assignments)
         if invitation is None:
             return self.finished(done, commands[0], self.created(created.id))
         sent = InvitationFields(by_email=True) if invitation.sent_to else None
@@ -131,24 +126,41 @@ class UsersScreen(CollectionScreen):
     ) -> tuple[User, NewInvitation | None]:
         with self.operator.work_once(USER.write) as work:
             created = work.users.create(fields)
-            for each in assignments:
-                try:
-                    work.assignments.assign(created.id, each)
-                except NotFound as error:
-                    field = "roles" if error.kind == "role" else "audience"
-                    raise InvalidField(field, str(error)) from None
+            self.assign(work, created.id, assignments)
             if "invite" not in self.form:
                 return created, None
             is_sent = self.parts.settings.smtp_url is not None and created.email is not None
             fields_of_link = InvitationFields(by_email=is_sent)
             return created, work.invitations.create(created.id, fields_of_link)
 
-    def _commands_for(
-        self, created: User, assignments: Sequence[Assignment]
-    ) -> tuple[Command, ...]:
-        """Creating the user, then assigning each role."""
-        members = UserFields.model_validate(created, from_attributes=True, strict=False)
-        assigned = (
-            self.commands.assignment(USER, created.id, each, "assign") for each in assignments
-        )
-        return self.creation(members), *assigned
+
+def invitation_link(
+    screen: ConsoleScreen, user: User, new: NewInvitation, done: str, commands: Sequence[Command]
+) -> Response:
+    """The answer in which the link of an invitation is shown, once, or where it was sent.
+
+    It is a secret: whoever opens it first becomes the user.
+    """
+    return screen.answer(
+        "invitation_link",
+        done,
+        commands=commands,
+        person=user,
+        invitation=new,
+        is_scripted=not new.sent_to,
+    )
+
+
+def invitation_command(
+    commands: Commands, user: User, fields: InvitationFields | None = None
+) -> Command:
+    """The command and the request that make such a link; by default for three days."""
+    options: list[str] = []
+    body: dict[str, object] = {}
+    if fields is not None:
+        body = {"lifetime": in_seconds(fields.lifetime)}
+        options = ["--lifetime", f"{in_seconds(fields.lifetime)}s"]
+        if fields.by_email:
+            body, options = {**body, "by_email": True}, [*options, "--by-email"]
+    cli, path = ("user", "invite", user.id, *options), ("users", user.id, "invitation")
+    return commands.command(cli, "POST", path, body)
