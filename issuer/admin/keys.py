@@ -8,7 +8,7 @@ from issuer.admin.access import Caller
 from issuer.admin.problems import documented
 from issuer.admin.representations import Cursor, Limit, Page, page, page_of, tagged
 from issuer.admin.routes import admin_router, requires
-from issuer.keys.described import DescribedKey, all_described, describe
+from issuer.keys.described import DescribedKey, RevokedKey, all_described, describe
 from issuer.verifiers.known_verifiers import DescribedVerifier, LeftOutVerifiers
 from issuer.vocabulary import SigningAlgorithm
 
@@ -64,7 +64,7 @@ def read_key(caller: Caller, kid: str, response: Response) -> DescribedKey:
 
 @router.post("/{kid}/revoke")
 @requires(WRITE)
-def revoke_key(caller: Caller, kid: str) -> DescribedKey:
+def revoke_key(caller: Caller, kid: str) -> RevokedKey:
     """In an emergency, destroy a key at once; the next key replaces it.
 
     Verifiers refuse every token it signed once they have fetched the new key set. The token of
@@ -72,9 +72,7 @@ def revoke_key(caller: Caller, kid: str) -> DescribedKey:
     """
     caller.require(WRITE)
     with caller.administration.changing_keys(caller.actor, caller.held) as work:
-        key = work.token_revocations.revoke_key(kid)
-        keys = work.keys.all()
-    return describe(keys, key, caller.administration.clock())
+        return work.revoke_key(kid)
 
 
 class VerifierList(Page[DescribedVerifier]):

@@ -7,7 +7,7 @@ import typer
 
 from issuer.cli import output
 from issuer.cli.command import argument, flag, option, wants_json
-from issuer.cli.opening import administering, operator
+from issuer.cli.opening import managing, operator
 from issuer.cli.options import known_audiences
 from issuer.inspection import FoundComponents, InspectionReport, Severity
 
@@ -41,7 +41,7 @@ def inspect_audience(
     """
     if sarif and wants_json.get():
         raise typer.BadParameter("use either --json or --sarif")
-    with administering(with_keys=True) as administration:
+    with managing(with_keys=True) as administration:
         opening = partial(administration.changing, operator())
         report = administration.inspector.inspect(opening, audience, url)
     if sarif:

@@ -227,5 +227,5 @@ def export(schema: bool = flag("--schema", "Print the JSON Schema of a manifest 
         output.print_json(manifest.schema())
         return
     with reading() as work:
-        for piece in manifest.export(work, as_json=wants_json.get()):
+        for piece in work.export(as_json=wants_json.get()):
             print(piece, end="")

@@ -2,15 +2,14 @@
 
 import os
 import pwd
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager, suppress
 from typing import Any, cast
 
 import typer
 
 from issuer.audiences import AUDIENCE
 from issuer.audit import Actor
-from issuer.cli.confirming import Confirmation, current_confirmation
 from issuer.cli.remote.target import chosen_server, require_host
 from issuer.clients import CLIENT
 from issuer.composition import Administration, UnitOfWork, composed
@@ -58,6 +57,20 @@ def administering(*, with_keys: bool = False) -> Iterator[Administration]:
 
 
 @contextmanager
+def managing(*, with_keys: bool = False) -> Iterator[Administration]:
+    """`administering`, or what commands use of it at the chosen server."""
+    if (server := chosen_server()) is None:
+        with administering(with_keys=with_keys) as administration:
+            yield administration
+        return
+    from issuer.cli.remote.administration import ServerAdministration  # noqa: PLC0415 - with httpx
+
+    logs.configure("debug" if os.environ.get("ISSUER_LOG_LEVEL") == "debug" else "error")
+    with closing(ServerAdministration(server)) as at_server:
+        yield cast(Administration, at_server)
+
+
+@contextmanager
 def auditing() -> Iterator[AuditParts]:
     """The audit log, with the signing keys loaded."""
     with composed(read_settings()) as parts:
@@ -73,7 +86,7 @@ def changing(
     allow_unknown_scopes: bool = False,
 ) -> Iterator[UnitOfWork]:
     """The transaction of a command that writes. Its warnings are printed after the commit."""
-    with _opened(lambda it: it.changing(operator()), current_confirmation()) as work:
+    with managing() as administration, administration.changing(operator()) as work:
         work.new_privileges.keep(listed_ids(keep_credentials), listed_ids(keep_members))
         if allow_unknown_scopes:
             work.allow_unknown_scopes()
@@ -91,25 +104,8 @@ def listed_ids(texts: Iterable[str] | None) -> list[str]:
 @contextmanager
 def reading() -> Iterator[UnitOfWork]:
     """The transaction of a command that only reads."""
-    with _opened(Administration.reading) as work, suggesting(work):
+    with managing() as administration, administration.reading() as work, suggesting(work):
         yield work
-
-
-@contextmanager
-def _opened(
-    begin: Callable[[Administration], AbstractContextManager[UnitOfWork]],
-    confirmation: Confirmation | None = None,
-) -> Iterator[UnitOfWork]:
-    """A unit of work on this host, or what commands use of one at the chosen server."""
-    if (server := chosen_server()) is None:
-        with administering() as administration, begin(administration) as work:
-            yield work
-        return
-    from issuer.cli.remote.work import ServerWork  # noqa: PLC0415 - with httpx
-
-    logs.configure("debug" if os.environ.get("ISSUER_LOG_LEVEL") == "debug" else "error")
-    with ServerWork.at(server, confirmation) as at_server:
-        yield cast(UnitOfWork, at_server)
 
 
 def operator() -> Actor:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:  # imported where they are first used
     from issuer.clients.assertions import ClientAssertions
     from issuer.explain.explaining import Explainer, Subject
     from issuer.inspection.inspector import Inspector
+    from issuer.review.proposals import Proposal
+    from issuer.review.reviewing import Review
     from issuer.usage import Usage
 
 _UNKNOWN = Actor()
@@ -103,6 +106,20 @@ class Administration:
         with self.changing(actor, held) as work:
             yield work
         self.keyring.reconcile()
+
+    def review(self, unused_for: timedelta) -> "Review":
+        """Which rights nobody used for so long."""
+        from issuer.review.reviewing import review  # noqa: PLC0415
+
+        with self.reading() as work:
+            return review(work, self.clock(), unused_for)
+
+    def propose(self, name: str, unused_for: timedelta) -> "Proposal":
+        """The smallest rights of a client or user that cover what it used."""
+        from issuer.review.proposals import propose  # noqa: PLC0415
+
+        with self.reading() as work:
+            return propose(work, name, self.clock(), unused_for)
 
     @contextmanager
     def auditing(self, actor: Actor) -> Iterator[Trail]:

@@ -1,6 +1,6 @@
 """One administrative transaction."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,7 @@ from issuer.errors import InUse
 from issuer.fields.ids import fold_id
 from issuer.groups import Groups
 from issuer.keys import Keys
+from issuer.keys.described import DescribedKey, RevokedKey, all_described, describe
 from issuer.mail import Outbox
 from issuer.operations import About, Creation, Operation, OperationQuestion, PartOf
 from issuer.refresh_tokens import Lifetimes
@@ -343,6 +344,24 @@ class UnitOfWork:
         question = roles.question_to_unassign(self, about, assignment)
         self.assignments.unassign(about.owner_id, assignment, reason)
         return question
+
+    def described_keys(self) -> list[DescribedKey]:
+        """All signing keys, newest first."""
+        return all_described(self.keys.all(), self.clock())
+
+    def revoke_key(self, kid: str) -> RevokedKey:
+        """Revoke a key. Returns it with what could not be revoked."""
+        key = self.token_revocations.revoke_key(kid)
+        described = dict(describe(self.keys.all(), key, self.clock()))
+        within = int(self._parts.foundation.settings.jwks_max_age.total_seconds())
+        left_valid = self.revocations.warning
+        return RevokedKey(**described, refused_within=within, left_valid=left_valid)
+
+    def export(self, *, as_json: bool) -> Iterator[str]:
+        """The configuration as a manifest, in pieces."""
+        from issuer import manifest  # noqa: PLC0415 - only to export
+
+        return manifest.export(self, as_json=as_json)
 
     def deleted_with_user(self, user_id: str) -> dict[str, int]:
         """How many of what a user has would be deleted with it, by singular."""

@@ -41,6 +41,16 @@ class DescribedKey(BaseModel):
     public_jwk: dict[str, Any]
 
 
+class RevokedKey(DescribedKey):
+    """A key that was revoked. Verifiers refuse its tokens within `refused_within` seconds.
+
+    `left_valid` are sentences about tokens that could not be revoked; empty if all were.
+    """
+
+    refused_within: int
+    left_valid: str
+
+
 def describe(keys: Collection[SigningKey], key: SigningKey, now: datetime) -> DescribedKey:
     """`key` with its state and dates at `now`, which depend on the other `keys`."""
     return DescribedKey(

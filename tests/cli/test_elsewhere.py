@@ -231,7 +231,7 @@ def test_an_id_cannot_lead_to_another_path(cli: ServerCli):
     assert cli("user", "role", "list", "alice").succeeded
 
 
-@pytest.mark.parametrize("words", ["doctor", "init", "backup f", "user show alice", "key list"])
+@pytest.mark.parametrize("words", ["doctor", "init", "backup f", "user show alice", "key export"])
 def test_what_needs_the_host_says_so(laptop: Cli, words: str):
     sentence = laptop("--server", URL, *words.split()).sentence
     assert sentence == (
@@ -274,3 +274,37 @@ def test_a_kept_token_that_was_revoked_is_replaced(cli: ServerCli):
     (file,) = (Path(cli.environment["XDG_CACHE_HOME"]) / "agentos-issuer").glob("*.token")
     file.write_text(unsigned(iat=time.time() - 1, exp=time.time() + 900))
     cli.done("audience", "show", "my-os")
+
+
+def test_the_audit_log_is_read_with_the_names_of_people(cli: ServerCli):
+    cli.done("user", "create", "bob", "--id", "usr_1")
+    cli.done("role", "create", "runner", "--scope", "agents:run")
+    cli.done("user", "role", "assign", "bob", "runner", "--everywhere")
+    line = cli.done("audit", "list", "--limit", "1")
+    assert "issuer-admin assigned the role runner to bob everywhere" in line
+    assert cli.json("audit", "list", "--target", "bob")["items"][-1]["action"] == "user.created"
+    exported = [json.loads(line) for line in cli.done("audit", "export").splitlines()]
+    assert exported == cli.json("audit", "list", "--limit", "10000")["items"]
+    assert cli.json("audit", "list", "--until", "2020-01-01")["items"] == []
+    unknown = cli("audit", "export", "--actor", "bobo").sentence
+    assert unknown == "There is no client or user 'bobo'. Did you mean bob?"
+
+
+def test_keys_are_rotated_and_revoked(cli: ServerCli):
+    host = Cli(cli.environment)
+    next_key, active = cli.json("key", "list")["items"]
+    assert [next_key, active] == host.json("key", "list")["items"]
+    assert cli("key", "rotate").sentence == host("key", "rotate").sentence
+    asked = cli("key", "revoke", active["kid"], stdin=Terminal("n\n"))
+    assert f"This would destroy the ES256 key {active['kid']}, and refuse every" in asked.err
+    assert cli.json("key", "list")["items"][1]["state"] == "active"
+    said = cli.done("key", "revoke", active["kid"])
+    assert said.startswith(
+        f"Revoked {active['kid']}. The issuer refuses its tokens within a second"
+    )
+    states = {each["kid"]: each["state"] for each in cli.json("key", "list")["items"]}
+    assert (states[active["kid"]], states[next_key["kid"]]) == ("destroyed", "active")
+
+
+def test_verifiers_are_listed(cli: ServerCli):
+    assert cli.done("verifier", "list") == "No verifier reported in the last day.\n"

@@ -10,9 +10,8 @@ from issuer.cli import output
 from issuer.cli.command import argument, flag, new_app, option, wants_json
 from issuer.cli.confirming import Yes, confirming
 from issuer.cli.keys.drill import drill_rotation
-from issuer.cli.opening import administering, operator, read_settings, reading
-from issuer.composition import Administration
-from issuer.keys.described import all_described, describe
+from issuer.cli.opening import administering, managing, operator, read_settings, reading
+from issuer.keys.described import DescribedKey
 from issuer.keys.private_key import public_pem
 from issuer.keys.sealing import new_master_key
 from issuer.verifiers.known_verifiers import REMEDY, DescribedVerifier
@@ -32,8 +31,9 @@ def list_keys() -> None:
       issuer key list
       issuer key list --json
     """
-    with administering(with_keys=True) as administration:
-        _show(administration)
+    with reading() as work:
+        keys = work.described_keys()
+    _show(keys)
 
 
 @key_app.command("rotate")
@@ -53,10 +53,12 @@ def rotate_keys(
       issuer key rotate --alg ES256
       issuer key rotate --force
     """
-    with administering() as administration:
+    with managing() as administration:
         with administration.changing_keys(operator()) as work:
             work.verifiers.rotate_keys(alg, force=force)
-        _show(administration)
+        with administration.reading() as work:
+            keys = work.described_keys()
+    _show(keys)
 
 
 key_app.command("drill")(drill_rotation)
@@ -74,19 +76,17 @@ def revoke_key(kid: str = argument("KID", "The id of the key."), yes: Yes = Fals
 
       issuer key revoke vFFQp9Sd8EVvVQbzSdTs5gGkgGpZ5hoSHQJmvwkTnP8
     """
-    with administering() as administration:
+    with managing() as administration:
         for confirmation in confirming(yes=yes):
             with confirmation, administration.changing_keys(operator()) as work:
-                key = work.token_revocations.revoke_key(kid)
-                warning = work.revocations.warning
+                key = work.revoke_key(kid)
                 confirmation.require_on_terminal(
                     f"destroy the {key.alg} key {kid}, and refuse every token that it signed"
                 )
-        description = describe(administration.keyring.keys, key, administration.clock())
     output.say(
         f"Revoked {kid}. The issuer refuses its tokens within a second, verifiers within"
-        f" {administration.settings.jwks_max_age.total_seconds():.0f} s. {warning}".rstrip(),
-        description.model_dump(mode="json"),
+        f" {key.refused_within} s. {key.left_valid}".rstrip(),
+        key.model_dump(mode="json", exclude={"refused_within", "left_valid"}),
     )
 
 
@@ -157,8 +157,7 @@ def rewrap_keys(yes: Yes = False) -> None:
     )
 
 
-def _show(administration: Administration) -> None:
-    keys = all_described(administration.keyring.keys, administration.clock())
+def _show(keys: list[DescribedKey]) -> None:
     output.show_all(keys, ["kid", "alg", "state", "summary"])
 
 

@@ -31,7 +31,7 @@ from issuer.files import read_trusted
 
 _SECONDS = 300  # a plan of a large manifest takes long
 _PAGE = 500
-_JSON = "application/json"
+JSON = "application/json"
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.InvalidURL)
 DRY_RUN = "dry_run"
 _UNKNOWN_PARAMETER = "is not a query parameter of this operation"
@@ -65,15 +65,16 @@ class AdminApiClient:
         body: object = None,
         *,
         if_match: str | None = None,
+        accept: str = JSON,
     ) -> httpx.Response:
         """A successful response, in JSON if it has a body; an `IssuerError` for any other."""
         if dots := {".", ".."}.intersection(path):  # HTTP clients and proxies would resolve them
             raise IssuerError(f"{dots.pop()!r} cannot be an id.")
         url = "/".join([self._base, *(quote(part, safe="") for part in path)])
-        headers = {"If-Match": if_match} if if_match else {}
+        headers = {"Accept": accept} | ({"If-Match": if_match} if if_match else {})
         data = None
         if body is not None:
-            data, headers["Content-Type"] = json.dumps(body, default=_plain), _JSON
+            data, headers["Content-Type"] = json.dumps(body, default=_plain), JSON
         known = {name: value for name, value in (params or {}).items() if value is not None}
         request: dict[str, Any] = {"params": known, "content": data, "headers": headers}
         try:
@@ -88,7 +89,7 @@ class AdminApiClient:
             raise failure from None
         if not answer.is_success:
             raise self._refusal(answer)
-        if answer.content and not answer.headers.get("Content-Type", "").startswith(_JSON):
+        if answer.content and not answer.headers.get("Content-Type", "").startswith(accept):
             raise _no_issuer(answer)
         return answer
 

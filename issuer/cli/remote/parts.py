@@ -1,10 +1,18 @@
 """What a unit of work has beside resources and declared operations, over the admin API."""
 
+from collections.abc import Collection
+from types import SimpleNamespace
+from typing import Any
+
+from issuer.audit import AuditEvent, EventFilter
 from issuer.cli.remote.transaction import ServerTransaction, parsed
+from issuer.cli.running.token_cache import unverified
 from issuer.roles import Assignment, HeldRole
 from issuer.roles.operations import request_of
 from issuer.sign_in import InvitationFields
 from issuer.sign_in.invitations import NewInvitation
+from issuer.verifiers.known_verifiers import DescribedVerifier, LeftOutVerifiers
+from issuer.vocabulary import SigningAlgorithm
 
 
 class ServerAssignments:
@@ -38,3 +46,62 @@ class ServerInvitations:
 
     def delete(self, user_id: str) -> None:
         self._work.change("DELETE", "users", user_id, "invitation")
+
+
+class ServerTokenRevocations:
+    """Revoking single tokens."""
+
+    def __init__(self, work: ServerTransaction) -> None:
+        self._work = work
+
+    def revoke(self, token: str) -> SimpleNamespace:
+        """Returns the `jti` of the token, which the server has verified."""
+        self._work.change("POST", "tokens", "revoke", body={"token": token})
+        return SimpleNamespace(jti=unverified(token)["claims"]["jti"])
+
+    def revoke_unverified(self, jti: str) -> None:
+        self._work.change("POST", "tokens", "revoke", body={"jti": jti})
+
+
+class ServerVerifiers:
+    """Verifiers of the last day, and the keys that they need to know."""
+
+    def __init__(self, work: ServerTransaction) -> None:
+        self._work = work
+
+    def all(self) -> list[DescribedVerifier]:
+        return [parsed(DescribedVerifier, each) for each in self._work.api.items(("verifiers",))]
+
+    def rotate_keys(self, alg: SigningAlgorithm | None, *, force: bool = False) -> None:
+        self._work.change("POST", "keys", "rotate", alg=alg, force=str(force).lower())
+
+    def left_out(self) -> LeftOutVerifiers | None:
+        left_out = self._work.api.send("GET", ("verifiers",)).json()["left_out"]
+        return left_out and parsed(LeftOutVerifiers, left_out)
+
+
+class ServerAuditLog:
+    """Audit events, newest first."""
+
+    def __init__(self, work: ServerTransaction) -> None:
+        self._work = work
+        self._cursors: dict[str | None, str | None] = {None: None}
+
+    def page(self, wanted: EventFilter, before: str | None, limit: int) -> list[AuditEvent]:
+        """At most `limit` events before that one, which was the last of the page before."""
+        cursor = self._cursors[before]
+        if before is not None and cursor is None:
+            return []
+        params = {**wanted.model_dump(mode="json"), "limit": limit, "cursor": cursor}
+        found, next_cursor = self._work.api.page(("audit-events",), params)
+        events = [parsed(AuditEvent, each) for each in found]
+        if events:
+            self._cursors[str(events[-1].id)] = next_cursor
+        return events
+
+    def names(self, ids: Collection[str], kinds: Collection[str]) -> dict[str, str]:
+        """The names of the users and groups with these ids that the caller may read."""
+        work: Any = self._work
+        users, groups = work.users.named(ids), work.groups.named(ids)
+        names = {user.id: user.username for user in users}
+        return names | {it.id: f"{it.name} ({it.id})" for it in groups if it.id != it.name}

@@ -49,17 +49,14 @@ class ServerTransaction:
 
     @classmethod
     @contextmanager
-    def at(cls, server: str, confirmation: Confirmation | None) -> Iterator[Self]:
+    def begin(cls, api: AdminApiClient, confirmation: Confirmation | None = None) -> Iterator[Self]:
         """What was created is deleted if something else fails; `DryRunEnded` after a dry run."""
-        api = AdminApiClient(server)
         work = cls(api, confirmation)
         try:
             yield work
         except BaseException:
             work._undo()
             raise
-        finally:
-            api.close()
         if work.is_dry:
             raise DryRunEnded(work._tags)
 

@@ -1,6 +1,6 @@
 """What commands use of a unit of work, over the admin API."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -8,13 +8,20 @@ from pydantic import BaseModel, TypeAdapter
 
 from issuer.audiences import AUDIENCE
 from issuer.cli.confirming import Confirmation
-from issuer.cli.remote.admin_api import AdminApiClient
+from issuer.cli.remote.admin_api import JSON, AdminApiClient
 from issuer.cli.remote.collection import ServerCollection, ServerTrustedIssuers
-from issuer.cli.remote.parts import ServerAssignments, ServerInvitations
+from issuer.cli.remote.parts import (
+    ServerAssignments,
+    ServerAuditLog,
+    ServerInvitations,
+    ServerTokenRevocations,
+    ServerVerifiers,
+)
 from issuer.cli.remote.target import needs_host
 from issuer.cli.remote.transaction import ServerTransaction, parsed
 from issuer.clients import CLIENT
 from issuer.groups import GROUP
+from issuer.keys.described import DescribedKey, RevokedKey
 from issuer.operations import About, Creation, Operation, OperationQuestion, PartOf
 from issuer.resources import ResourceType
 from issuer.roles import ROLE, Assignment
@@ -37,7 +44,10 @@ class ServerWork(ServerTransaction):
             setattr(self, resource_type.attribute, ServerCollection(self, resource_type))
         self.trusted_issuers = ServerTrustedIssuers(self, TRUSTED_ISSUER)
         self.assignments = ServerAssignments(self)
+        self.audit_log = ServerAuditLog(self)
         self.invitations = ServerInvitations(self)
+        self.token_revocations = ServerTokenRevocations(self)
+        self.verifiers = ServerVerifiers(self)
 
     def __getattr__(self, name: str) -> Any:
         raise needs_host(self.api.issuer)
@@ -103,6 +113,20 @@ class ServerWork(ServerTransaction):
         if operation.answers is not None:
             return parsed(operation.answers, made), question
         return (question.ends if question and not operation.parameter else None) or None, question
+
+    def described_keys(self) -> list[DescribedKey]:
+        return [parsed(DescribedKey, each) for each in self.api.items(("keys",))]
+
+    def revoke_key(self, kid: str) -> RevokedKey:
+        """Revoke a key. In a dry run it is only read."""
+        if self.is_dry:
+            key = parsed(DescribedKey, self.read("keys", kid))
+            return RevokedKey(**dict(key), refused_within=0, left_valid="")
+        return parsed(RevokedKey, self.change("POST", "keys", kid, "revoke"))
+
+    def export(self, *, as_json: bool) -> Iterator[str]:
+        accept = JSON if as_json else "application/yaml"
+        yield self.api.send("GET", ("manifest",), accept=accept).text
 
     def named(self, ids: Sequence[str]) -> list[str]:
         """What uses a resource, the first with the names of users for their ids."""

@@ -11,15 +11,15 @@ import typer
 
 from issuer.cli import output
 from issuer.cli.command import flag, new_app, option, wants_json
-from issuer.cli.opening import administering
+from issuer.cli.opening import managing
 from issuer.cli.options import known_clients_and_users
 from issuer.fields.spreadsheet import cells
 from issuer.fields.text import escape
 from issuer.fields.times import duration
 from issuer.manifest.exporting import write_yaml
 from issuer.review.evidence import ReviewedScope
-from issuer.review.proposals import Proposal, propose
-from issuer.review.reviewing import Review, access_review, review
+from issuer.review.proposals import Proposal
+from issuer.review.reviewing import Review, access_review
 from issuer.review.table import COLUMNS, as_rows
 from issuer.usage import within_kept
 
@@ -63,14 +63,15 @@ def show_review(
     if as_csv and (propose_for is not None or wants_json.get()):
         raise typer.BadParameter("use --csv without --propose and --json")
     period = _period(unused_for)
-    with administering() as administration, administration.reading() as work:
-        now = administration.clock()
+    with managing() as administration:
         if as_csv:
-            _write_csv(access_review(work, now, period))
+            now = administration.clock()
+            with administration.reading() as work:
+                _write_csv(access_review(work, now, period))
         elif propose_for is not None:
-            _print_proposal(propose(work, propose_for, now, period))
+            _print_proposal(administration.propose(propose_for, period))
         else:
-            _print_review(review(work, now, period))
+            _print_review(administration.review(period))
 
 
 def _print_review(found: Review) -> None:

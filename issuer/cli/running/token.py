@@ -110,11 +110,11 @@ def revoke_token(
     if jti is not None and token_stdin:
         raise typer.BadParameter("--jti or --token-stdin, not both")
     # Imported here: other tokens come from a server, and need no database.
-    from issuer.cli.opening import administering, operator  # noqa: PLC0415
+    from issuer.cli.opening import managing, operator  # noqa: PLC0415
 
     token = ask("token", from_stdin=token_stdin, otherwise="--token-stdin") if jti is None else ""
     with (
-        administering(with_keys=True) as administration,
+        managing(with_keys=True) as administration,
         administration.changing(operator()) as work,
     ):
         if jti is None:

@@ -137,8 +137,7 @@ class KeysScreen(ConsoleScreen):
     def _revoke(self, kid: str) -> Response:
         operator = self.operator
         with self.parts.administration.changing_keys(operator.actor, operator.held) as work:
-            work.token_revocations.revoke_key(kid)
-            warning = work.revocations.warning
+            warning = work.revoke_key(kid).left_valid
         cli = ("key", "revoke", *(["--"] if kid.startswith("-") else []), kid)
         command = self.commands.command(cli, "POST", ("keys", kid, "revoke"))
         return self.finished(f"The key {kid} is revoked. {warning}".rstrip(), command)
