@@ -25,7 +25,6 @@ from issuer.cli.command import (
 from issuer.cli.confirming import Yes, confirming, emptied
 from issuer.cli.opening import changing, reading, warn_about
 from issuer.cli.options import AllowUnknownScopes, KeepCredentials, KeepMembers
-from issuer.composition import UnitOfWork
 from issuer.errors import IssuerError
 from issuer.fields.text import escape
 from issuer.manifest import InvalidManifest, ManifestPlan
@@ -65,7 +64,7 @@ def plan(
     with _report_invalid_manifest(), reading() as work:
         if allow_unknown_scopes:
             work.allow_unknown_scopes()
-        declared, result = _planned(work, source, file, prune=prune)
+        declared, result = work.plan(source, file, prune=prune)
     if wants_json.get():
         output.print_json(result.as_json())
     else:
@@ -122,6 +121,9 @@ def apply(
         raise IssuerError(
             f"{secrets_file} already exists and may hold other secrets: name another file."
         )
+    if secrets_file:  # a server does not roll back
+        write_file(secrets_file, "")
+        secrets_file.unlink()
     confirmed = keep_credentials, keep_members
     for confirmation in confirming(yes=yes):
         with (
@@ -130,10 +132,9 @@ def apply(
             output.working("Applying"),
             changing(*confirmed, allow_unknown_scopes=allow_unknown_scopes) as work,
         ):
-            declared, plan = _planned(work, source, file, prune=prune)
+            declared, plan = work.plan(source, file, prune=prune)
             count = plan.change_count if expect is None else expect
-            applied = manifest.apply(work, replace(plan, change_count=count))
-            work.check_invariants()  # now, so that a refusal leaves no file behind
+            applied = work.apply(replace(plan, change_count=count))
             confirmation.require(*_losses_of(plan))
             # Before the commit: a secret that cannot be stored must not take effect. If the commit
             # fails, the file stays, since the outcome of a commit can be unknown.
@@ -153,14 +154,6 @@ def _source_of(file: str) -> bytes:
     if file == _STANDARD_INPUT:
         return sys.stdin.read(MAX_BYTES + 1).encode(errors="surrogateescape")
     return beginning_of(file)
-
-
-def _planned(
-    work: UnitOfWork, source: bytes, file: str, *, prune: bool
-) -> tuple[Manifest, ManifestPlan]:
-    """A manifest that is valid here, and its plan; `InvalidManifest`, `InUse` otherwise."""
-    declared = manifest.read(source, file, work, prune=prune)
-    return declared, manifest.plan(work, declared, prune=prune)
 
 
 def _losses_of(plan: ManifestPlan) -> Iterator[str]:

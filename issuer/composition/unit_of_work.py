@@ -49,6 +49,9 @@ from issuer.verifiers.known_verifiers import KnownVerifiers
 
 if TYPE_CHECKING:  # imported where they are first used
     from issuer.inspection.inspections import Inspections
+    from issuer.manifest import ManifestPlan
+    from issuer.manifest.applying import Applied
+    from issuer.manifest.reading import Manifest
     from issuer.review.store import ReviewStore
     from issuer.roles.operations import RolesOf
     from issuer.users.provisioned import ProvisionedUsers
@@ -356,6 +359,23 @@ class UnitOfWork:
         within = int(self._parts.foundation.settings.jwks_max_age.total_seconds())
         left_valid = self.revocations.warning
         return RevokedKey(**described, refused_within=within, left_valid=left_valid)
+
+    def plan(
+        self, source: bytes, file: str, *, prune: bool = False, **limits: int
+    ) -> "tuple[Manifest, ManifestPlan]":
+        """A manifest that is valid here, and its plan; `InvalidManifest`, `InUse` otherwise."""
+        from issuer import manifest  # noqa: PLC0415 - few units of work plan
+
+        declared = manifest.read(source, file, self, prune=prune, **limits)
+        return declared, manifest.plan(self, declared, prune=prune)
+
+    def apply(self, plan: "ManifestPlan") -> "Applied":
+        """Apply a plan, and check the invariants at once."""
+        from issuer import manifest  # noqa: PLC0415 - likewise
+
+        applied = manifest.apply(self, plan)
+        self.check_invariants()
+        return applied
 
     def export(self, *, as_json: bool) -> Iterator[str]:
         """The configuration as a manifest, in pieces."""

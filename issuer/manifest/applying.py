@@ -33,6 +33,9 @@ class Applied:
 class PlanOutdated(NotAllowed):
     """The configuration has changed since the plan was made."""
 
+    def __init__(self) -> None:
+        super().__init__("The configuration has changed since the plan was made. Make a new plan.")
+
 
 def apply(work: current.Configuration, plan: ManifestPlan) -> Applied:
     """Apply `plan` in the caller's transaction, which must be rolled back on any error.
@@ -40,8 +43,7 @@ def apply(work: current.Configuration, plan: ManifestPlan) -> Applied:
     `PlanOutdated`, or errors of the single operations, such as `Forbidden`.
     """
     if work.change_count() != plan.change_count:
-        problem = "The configuration has changed since the plan was made. Make a new plan."
-        raise PlanOutdated(problem)
+        raise PlanOutdated
     applying = _Applying(work)
     applying.free_resources(plan.steps)
     for group, steps in groupby(plan.steps, _group_of):

@@ -19,6 +19,7 @@ from issuer.manifest.entries import (
 )
 from issuer.manifest.problems import quote
 from issuer.roles import Assignment
+from issuer.users import USER
 
 
 class Action(StrEnum):
@@ -165,6 +166,37 @@ class ManifestPlan:
             yield f"needs --keep-credentials {credential.id}: {credential}"
         for member in self.members:
             yield f"needs --keep-members {member.user_id}: {member}"
+
+
+def plan_of(members: Mapping[str, Any]) -> ManifestPlan:
+    """The plan that has these JSON values. It shows what it would do; it cannot be applied."""
+    return ManifestPlan(
+        members["change_count"],
+        tuple(map(_step_of, members["changes"])),
+        tuple(
+            Shift(_resource_of(it), it["audience"], tuple(it["gains"]), tuple(it["losses"]))
+            for it in members["rights"]
+        ),
+        tuple(GivenCredential(**each) for each in members["credentials"]),
+        tuple(GivenMember(**each) for each in members["members"]),
+    )
+
+
+def _resource_of(members: Mapping[str, Any]) -> Resource:
+    name = members[NAMED_BY.get(members["kind"], "id")]
+    return Resource(members["kind"], members["id"], name)
+
+
+def _step_of(members: Mapping[str, Any]) -> Step:
+    action, resource = Action(members["action"]), _resource_of(members)
+    match action:
+        case Action.ASSIGN | Action.UNASSIGN:
+            own = {name: members[name] for name in Assignment.model_fields}
+            return AssignmentChange(action, resource, Assignment.read(own))
+        case Action.ADD_MEMBER | Action.REMOVE_MEMBER:
+            user = Resource(USER.kind, members["user_id"], members["username"])
+            return MemberChange(action, resource, user)
+    return Change(action, resource, members["before"] or {}, members["after"] or {})
 
 
 def changes(resource: Resource, before: Fields | None, after: Fields | None) -> Iterator[Change]:

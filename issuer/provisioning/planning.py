@@ -137,10 +137,9 @@ def main() -> None:
 
 
 def _make(administration: Administration, request: PlanRequest) -> PlanResult:
-    declared = manifest.read(request.source, _FILE, max_bytes=MAX_BYTES)
     with administration.reading(request.actor, request.held) as work:
         if request.allow_unknown_scopes:
             work.allow_unknown_scopes()
-        plan = manifest.plan(work, declared, prune=request.prune)
+        _, plan = work.plan(request.source, _FILE, prune=request.prune, max_bytes=MAX_BYTES)
     body = Planned(**plan.as_json()).model_dump_json().encode()
     return PlanResult(body, etag_of(b"0 " + body), plan if request.to_apply else None)

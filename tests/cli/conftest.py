@@ -80,6 +80,7 @@ def new_cli(environment: dict[str, str]) -> Cli:
 BOTH_WAYS = {
     *("test_client_keys", "test_clients", "test_confirming", "test_endings"),
     *("test_groups", "test_identities", "test_inspecting", "test_keeping_credentials", "test_keys"),
+    "test_manifests",
     *("test_nouns", "test_reviewing", "test_revoking", "test_rotating", "test_suggestions"),
     *("test_trusts", "test_user_factors", "test_user_sessions", "test_users"),
 }

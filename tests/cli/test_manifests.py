@@ -10,6 +10,8 @@ from tests.builders import URL
 from tests.cli.driver import Cli
 
 on_sqlite = pytest.mark.parametrize("database_kind", ["sqlite"])
+# The settings of the server, or the last rights of the operator, would change.
+on_host = pytest.mark.parametrize("way", ["host"])
 
 MANIFEST = """\
 audiences: [{id: my-os}]
@@ -69,6 +71,7 @@ def test_the_exit_status_of_a_plan_shows_whether_there_are_changes(cli: Cli, fil
     assert cli("plan", "--detailed-exitcode").status == 2
 
 
+@on_host
 def test_a_plan_that_would_leave_no_administrator_is_refused_before_it_is_applied(
     cli: Cli, file: Path
 ):
@@ -91,6 +94,7 @@ clients: [{{client_id: other-admin, scopes: [issuer:admin], audiences: ["{URL}"]
 
 
 @on_sqlite
+@on_host
 def test_a_plan_that_would_change_an_algorithm_too_soon_is_refused(cli: Cli, file: Path):
     cli = cli.with_environment(ISSUER_SIGNING_ALGORITHMS="ES256,RS256,EdDSA")
     cli.done("init")

@@ -28,10 +28,12 @@ from issuer.errors import (
     UnknownReference,
 )
 from issuer.files import read_trusted
+from issuer.manifest import InvalidManifest
+from issuer.manifest.problems import ManifestProblem
 
 _SECONDS = 300  # a plan of a large manifest takes long
 _PAGE = 500
-JSON = "application/json"
+JSON, YAML = "application/json", "application/yaml"
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.InvalidURL)
 DRY_RUN = "dry_run"
 _UNKNOWN_PARAMETER = "is not a query parameter of this operation"
@@ -74,7 +76,9 @@ class AdminApiClient:
         headers = {"Accept": accept} | ({"If-Match": if_match} if if_match else {})
         data = None
         if body is not None:
-            data, headers["Content-Type"] = json.dumps(body, default=_plain), JSON
+            is_text = isinstance(body, bytes)  # a manifest
+            data = body if is_text else json.dumps(body, default=_plain)
+            headers["Content-Type"] = YAML if is_text else JSON
         known = {name: value for name, value in (params or {}).items() if value is not None}
         request: dict[str, Any] = {"params": known, "content": data, "headers": headers}
         try:
@@ -160,6 +164,8 @@ class AdminApiClient:
                 in_use = InUse("", "", problem.get("used_by", []))
                 in_use.args = (detail,)
                 return in_use
+            case "invalid-fields" if (errors := problem.get("errors")) and "line" in errors[0]:
+                return InvalidManifest("", map(_of_manifest, errors), problem.get("more_errors", 0))
             case "invalid-fields" if errors := problem.get("errors"):
                 first, *more = [(each["field"], each["message"]) for each in errors]
                 if first[1] == _UNKNOWN_PARAMETER:
@@ -186,6 +192,11 @@ class AdminApiClient:
         again = "" if client else f" If you hold it now, sign in again with {login}."
         error.args = (f"{detail.rstrip('.')}, which {lack} at {self.issuer}.{again}",)
         return error
+
+
+def _of_manifest(error: Mapping[str, Any]) -> ManifestProblem:
+    where = "" if error["field"] == "body" else f"{error['field']}: "
+    return ManifestProblem(error["line"], (), f"{where}{error['message']}")
 
 
 def _no_issuer(answer: httpx.Response) -> IssuerError:

@@ -6,9 +6,10 @@ from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
 
+from issuer import manifest
 from issuer.audiences import AUDIENCE
 from issuer.cli.confirming import Confirmation
-from issuer.cli.remote.admin_api import JSON, AdminApiClient
+from issuer.cli.remote.admin_api import JSON, YAML, AdminApiClient
 from issuer.cli.remote.collection import ServerCollection, ServerTrustedIssuers
 from issuer.cli.remote.parts import (
     ServerAssignments,
@@ -22,6 +23,10 @@ from issuer.cli.remote.transaction import ServerTransaction, parsed
 from issuer.clients import CLIENT
 from issuer.groups import GROUP
 from issuer.keys.described import DescribedKey, RevokedKey
+from issuer.manifest import InvalidManifest, ManifestPlan
+from issuer.manifest.applying import Applied, PlanOutdated
+from issuer.manifest.changes import plan_of
+from issuer.manifest.reading import Manifest
 from issuer.operations import About, Creation, Operation, OperationQuestion, PartOf
 from issuer.resources import ResourceType
 from issuer.roles import ROLE, Assignment
@@ -124,8 +129,37 @@ class ServerWork(ServerTransaction):
             return RevokedKey(**dict(key), refused_within=0, left_valid="")
         return parsed(RevokedKey, self.change("POST", "keys", kid, "revoke"))
 
+    def plan(
+        self, source: bytes, file: str, *, prune: bool = False
+    ) -> tuple[Manifest, ManifestPlan]:
+        """`InvalidManifest` names the file, which the server does not know."""
+        allowed = "true" if self._unknown_scopes else None
+        params = {"prune": "true" if prune else None, "allow_unknown_scopes": allowed}
+        try:
+            answer = self.api.send("POST", ("manifest", "plan"), params, source)
+        except InvalidManifest as error:
+            more = error.total - len(error.problems)
+            raise InvalidManifest(file, error.problems, more) from None
+        if self._learns:
+            self._tags["manifest", "apply"] = answer.headers["ETag"]
+        result = plan_of(answer.json())
+        self._planned = source, params, result.change_count
+        return manifest.read(source, file), result
+
+    def apply(self, plan: ManifestPlan) -> Applied:
+        """In a dry run, nothing is applied: the plan says what must be asked."""
+        source, params, count = self._planned
+        if plan.change_count != count:
+            raise PlanOutdated
+        if self.is_dry:
+            return Applied({}, {})
+        kept = {name: ",".join(ids) for name, ids in self.kept.items()}
+        made = self.send("POST", ("manifest", "apply"), {**params, **kept}, source)
+        self.warnings += made["warnings"]
+        return Applied(made["client_secrets"], made["user_ids"])
+
     def export(self, *, as_json: bool) -> Iterator[str]:
-        accept = JSON if as_json else "application/yaml"
+        accept = JSON if as_json else YAML
         yield self.api.send("GET", ("manifest",), accept=accept).text
 
     def named(self, ids: Sequence[str]) -> list[str]:
