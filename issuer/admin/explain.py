@@ -14,10 +14,13 @@ from issuer.admin.representations import Cursor, Limit, Page, page_of
 from issuer.admin.routes import admin_router, requires
 from issuer.catalogue import UnknownVersion, lint, scopes
 from issuer.clients import CLIENT
+from issuer.database.store import every
 from issuer.directory import Through
 from issuer.errors import InvalidCredentials, InvalidField, TooManyRequests, Unavailable
+from issuer.explain.commands import commands_to_allow
 from issuer.explain.explaining import PreviewRequest, Question
 from issuer.fields.fields import MAX_SCOPES, Fields
+from issuer.roles import ROLE
 from issuer.users import USER
 
 router = admin_router("", "rights")
@@ -39,7 +42,11 @@ class Via(BaseModel):
 
 
 class Explained(BaseModel):
-    """The decision of AgentOS, or of the issuer at its own API, and the reasons."""
+    """The decision of AgentOS, or of the issuer at its own API, and the reasons.
+
+    `actors` act for the subject of the token, the last one first. `commands` are arguments of
+    `issuer` that would allow the request, for callers who may read roles.
+    """
 
     allowed: bool
     reason: str
@@ -49,6 +56,9 @@ class Explained(BaseModel):
     listing: list[str] | str | None
     smallest_addition: list[str]
     held: list[str]
+    audience: str
+    actors: list[str]
+    commands: list[list[str]]
 
 
 class Previewed(BaseModel):
@@ -140,7 +150,13 @@ def explain(caller: Caller, question: Question) -> Explained:
         raise InvalidField("version", str(error)) from None
     except InvalidCredentials as error:
         raise InvalidField("token", error.reason) from None
-    return Explained(**explanation.as_json())
+    commands: list[list[str]] = []
+    if not explanation.decision.allowed and caller.holds(ROLE.read):
+        with caller.reading(ROLE.read) as work:
+            roles = partial(every, work.roles.page, ROLE.key, None)
+            commands = [[*each] for each in commands_to_allow(explanation, roles)]
+    more = {"audience": explanation.audience, "actors": explanation.actors, "commands": commands}
+    return Explained(**explanation.as_json(), **more)
 
 
 @router.post("/preview", responses=documented("not-found"))
@@ -148,5 +164,5 @@ def explain(caller: Caller, question: Question) -> Explained:
 def preview(caller: Caller, request: PreviewRequest) -> Previewed:
     """Show the claims a token would have, without issuing one."""
     caller.require_read_of(request)
-    token = caller.administration.explainer.preview(request, caller.administration.clock())
+    token = caller.administration.preview(request)
     return Previewed(claims=token.claims, bytes=token.size)

@@ -21,7 +21,7 @@ from issuer.tokens import VerifiedToken, load_current_scopes
 
 if TYPE_CHECKING:  # imported where they are first used
     from issuer.clients.assertions import ClientAssertions
-    from issuer.explain.explaining import Explainer, Subject
+    from issuer.explain.explaining import Explainer, Preview, PreviewRequest, Subject
     from issuer.inspection.inspector import Inspector
     from issuer.review.proposals import Proposal
     from issuer.review.reviewing import Review
@@ -106,6 +106,10 @@ class Administration:
         with self.changing(actor, held) as work:
             yield work
         self.keyring.reconcile()
+
+    def preview(self, request: "PreviewRequest") -> "Preview":
+        """The token that would be issued."""
+        return self.explainer.preview(request, self.clock())
 
     def review(self, unused_for: timedelta) -> "Review":
         """Which rights nobody used for so long."""

@@ -137,7 +137,8 @@ class Explanation:
     """The decision at an audience, where its scopes come from, and who lacks which.
 
     `lacking_grant`: the client that does not have the grant type of a token exchange. `actors` are
-    those for whom a token says that they act for its subject, the last one first.
+    those for whom a token says that they act for its subject, the last one first. `commands`: what
+    would allow the request, where a server has said it.
     """
 
     audience: str
@@ -149,6 +150,7 @@ class Explanation:
     lacking_rule: LackingRule | None = None
     lacking_grant: ClientRecord | None = None
     actors: tuple[str, ...] = ()
+    commands: tuple[tuple[str, ...], ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """The explanation as JSON values, with stable names."""

@@ -37,6 +37,16 @@ def test_a_refused_request_names_the_smallest_addition(admin: AdminApi, deployme
     assert found["smallest_addition"] == ["agents:web:run"]
 
 
+def test_commands_that_would_allow_a_request_are_for_those_who_may_read_roles(
+    admin: AdminApi, deployment: Deployment, holder_of: Callable[..., AdminApi]
+):
+    deployment.role("web-runner", ["agents:web:run"])
+    deployment.user("alice", id="alice")
+    assign = ["user", "role", "assign", "alice", "web-runner", "--audience", "my-os"]
+    assert explained(admin, user_id="alice")["commands"] == [assign]
+    assert explained(holder_of("issuer:users:read"), user_id="alice")["commands"] == []
+
+
 def test_the_explanation_of_a_list_shows_its_ids(admin: AdminApi, deployment: Deployment):
     deployment.client("ci-bot", scopes=["agents:web:read"])
     found = explained(admin, client_id="ci-bot", method="GET", path="/agents")

@@ -361,6 +361,9 @@ def test_the_explanation_names_the_scope_and_its_role(admin: AdminApi, deploymen
         "listing": None,
         "smallest_addition": [],
         "held": ["issuer:roles:write"],
+        "audience": own,
+        "actors": [],
+        "commands": [],
     }
     refused = admin.post("/explain", **{**question, "path": "/admin/v1/keys"}).json()
     assert refused["reason"] == "The issuer requires issuer:keys:read here, and no scope covers it."

@@ -78,7 +78,7 @@ def new_cli(environment: dict[str, str]) -> Cli:
 
 # Whose commands also run against a server, on SQLite: what differs there is not the database.
 BOTH_WAYS = {
-    *("test_client_keys", "test_clients", "test_confirming", "test_endings"),
+    *("test_client_keys", "test_clients", "test_confirming", "test_endings", "test_explain"),
     *("test_groups", "test_identities", "test_inspecting", "test_keeping_credentials", "test_keys"),
     "test_manifests",
     *("test_nouns", "test_reviewing", "test_revoking", "test_rotating", "test_suggestions"),

@@ -4,15 +4,21 @@ from collections.abc import Collection
 from types import SimpleNamespace
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from issuer.audit import AuditEvent, EventFilter
 from issuer.cli.remote.transaction import ServerTransaction, parsed
 from issuer.cli.running.token_cache import unverified
+from issuer.errors import Forbidden, NotFound
+from issuer.inspection.components import Components
 from issuer.roles import Assignment, HeldRole
 from issuer.roles.operations import request_of
 from issuer.sign_in import InvitationFields
 from issuer.sign_in.invitations import NewInvitation
 from issuer.verifiers.known_verifiers import DescribedVerifier, LeftOutVerifiers
 from issuer.vocabulary import SigningAlgorithm
+
+_COMPONENTS = TypeAdapter(Components)
 
 
 class ServerAssignments:
@@ -105,3 +111,18 @@ class ServerAuditLog:
         users, groups = work.users.named(ids), work.groups.named(ids)
         names = {user.id: user.username for user in users}
         return names | {it.id: f"{it.name} ({it.id})" for it in groups if it.id != it.name}
+
+
+class ServerInspections:
+    """What AgentOS consist of."""
+
+    def __init__(self, work: ServerTransaction) -> None:
+        self._work = work
+
+    def components_of(self, audience_id: str) -> Components | None:
+        try:
+            report = self._work.read("audiences", audience_id, "inspection")
+        except (NotFound, Forbidden):
+            return None
+        shown = {**report["components"], **report, "audience_id": audience_id}
+        return _COMPONENTS.validate_python(shown)

@@ -14,6 +14,7 @@ from issuer.cli.remote.collection import ServerCollection, ServerTrustedIssuers
 from issuer.cli.remote.parts import (
     ServerAssignments,
     ServerAuditLog,
+    ServerInspections,
     ServerInvitations,
     ServerTokenRevocations,
     ServerVerifiers,
@@ -50,6 +51,7 @@ class ServerWork(ServerTransaction):
         self.trusted_issuers = ServerTrustedIssuers(self, TRUSTED_ISSUER)
         self.assignments = ServerAssignments(self)
         self.audit_log = ServerAuditLog(self)
+        self.inspections = ServerInspections(self)
         self.invitations = ServerInvitations(self)
         self.token_revocations = ServerTokenRevocations(self)
         self.verifiers = ServerVerifiers(self)

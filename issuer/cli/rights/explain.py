@@ -2,9 +2,8 @@
 
 import json
 import shlex
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import partial
-from itertools import chain, count
 from typing import Annotated
 
 import typer
@@ -13,9 +12,9 @@ from issuer.cli import output
 from issuer.cli.command import argument, flag, given, new_app, option, wants_json
 from issuer.cli.confirming import ask
 from issuer.cli.opening import (
-    administering,
     client_and_user,
     find_user,
+    managing,
     suggesting_audiences,
 )
 from issuer.cli.options import (
@@ -30,14 +29,13 @@ from issuer.cli.options import (
 )
 from issuer.composition import Administration, UnitOfWork
 from issuer.database.store import every
-from issuer.directory import ClientRecord, UserRecord
-from issuer.errors import InvalidCredentials, InvalidField, NotFound
+from issuer.errors import Forbidden, InvalidCredentials, InvalidField, NotFound
+from issuer.explain.commands import commands_to_allow
 from issuer.explain.explaining import Explanation, PreviewRequest, Question, ScopeSource
 from issuer.fields.text import did_you_mean
 from issuer.fields.times import until
 from issuer.inspection.components import component_in
 from issuer.server.own_routes import routes_of
-from issuer.vocabulary import GrantType
 
 app = new_app()
 
@@ -56,8 +54,6 @@ Origin = Annotated[
         "ID", "The audience of the token that it exchanges.", "--from", complete=known_audiences
     ),
 ]
-Command = tuple[str, ...]
-Holder = ClientRecord | UserRecord
 
 
 @app.command()
@@ -92,7 +88,7 @@ def explain(
     *subject_name, method, path = words
     if token_stdin and (client is not None or on_behalf_of is not None):
         raise typer.BadParameter("use --token-stdin without --client and --on-behalf-of")
-    with administering(with_keys=True) as administration:
+    with managing(with_keys=True) as administration:
         subject: dict[str, object] = (
             {"token": ask("token", from_stdin=True, otherwise="--token-stdin")}
             if token_stdin
@@ -104,7 +100,8 @@ def explain(
         with suggesting_audiences(administration, audience):
             explanation = _explained(administration, question)
         with administration.reading() as work:
-            commands = [] if wants_json.get() else list(commands_to_allow(explanation, work))
+            roles = partial(every, work.roles.page, "name", None)
+            commands = [] if wants_json.get() else list(commands_to_allow(explanation, roles))
             names = {each.holder: _name(work, each.holder) for each in explanation.via}
             missing = _missing(work, explanation.audience, path)
     if wants_json.get():
@@ -165,7 +162,7 @@ def _name(work: UnitOfWork, holder: str) -> str:
     """A user's name; of others the id."""
     try:
         return work.users.get(holder).username
-    except NotFound:
+    except (NotFound, Forbidden):
         return holder
 
 
@@ -196,58 +193,6 @@ def _source(source: ScopeSource, holder: str) -> str:
     return f"{holder} has {source.scope} through {role}{until(source.expires_at)}."
 
 
-def commands_to_allow(explanation: Explanation, work: UnitOfWork) -> Iterator[Command]:
-    """Commands without the word `issuer`; none for a token, which nothing can change.
-
-    A holder gets just the scopes that are lacking, at the audience where they are.
-    """
-    if explanation.decision.allowed:
-        return
-    for holder in explanation.disabled:
-        yield _of(holder, "update", "--enabled")
-    if (lacks := explanation.lacking_rule) is not None:
-        ends = f"{lacks.rule.from_audience}={lacks.rule.to_audience}"
-        yield _of(lacks.client, "update", "--add-may-act", ends)
-    if explanation.lacking_grant is not None:
-        grant = GrantType.TOKEN_EXCHANGE.value
-        yield _of(explanation.lacking_grant, "update", "--add-grant-type", grant)
-    roles = every(work.roles.page, "name", None) if explanation.lacking else []
-    giving = {frozenset(role.scopes): role.name for role in roles}
-    for lacking in explanation.lacking:
-        holder, scopes = lacking.holder, frozenset(lacking.scopes)
-        # Own scopes apply at all audiences of a client.
-        has_one_audience = isinstance(holder, ClientRecord) and len(holder.audiences) == 1
-        if scopes not in giving and has_one_audience:
-            yield _of(holder, "update", *_options("--add-scope", lacking.scopes))
-            continue
-        if scopes not in giving:
-            giving[scopes] = _new_name(lacking.scopes, giving.values())
-            yield ("role", "create", giving[scopes], *_options("--scope", lacking.scopes))
-        yield _of(holder, "role", "assign", giving[scopes], "--audience", lacking.audience.id)
-
-
-def _of(holder: Holder, *words: str) -> Command:
-    """A command about the holder, whose name follows the verb."""
-    if isinstance(holder, ClientRecord):
-        noun, name = "client", holder.client_id
-    else:
-        noun, name = "user", holder.username
-    verb = 2 if words[0] == "role" else 1
-    return (noun, *words[:verb], name, *words[verb:])
-
-
-def _options(name: str, values: Iterable[str]) -> Iterator[str]:
-    for value in values:
-        yield from (name, value)
-
-
-def _new_name(scopes: Sequence[str], taken: Collection[str]) -> str:
-    """A name for a role of these scopes, such as agents-web-run."""
-    name = scopes[0].replace(":", "-").replace("*", "all")
-    names = chain([name], (f"{name}-{number}" for number in count(2)))
-    return next(each for each in names if each not in taken)
-
-
 @app.command()
 def preview(
     client: ClientId,
@@ -275,13 +220,13 @@ def preview(
     """
     if on_behalf_of is not None and user is not None:
         raise typer.BadParameter("use either --user or --on-behalf-of")
-    with administering(with_keys=True) as administration:
+    with managing(with_keys=True) as administration:
         subject = _acting(administration, client, on_behalf_of, through, origin) or (
             client_and_user(administration, user, client) if user else {"client_id": client}
         )
         request = PreviewRequest.read({**subject, **given(audience=audience, scope=scopes)})
         with suggesting_audiences(administration, audience):
-            result = administration.explainer.preview(request, administration.clock())
+            result = administration.preview(request)
     if wants_json.get():
         output.print_json({"claims": result.claims, "bytes": result.size})
     else:
