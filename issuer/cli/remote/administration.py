@@ -32,6 +32,7 @@ class ServerAdministration:
         raise needs_host(self._api.issuer)
 
     settings = None  # of the server
+    passwords = SimpleNamespace(prepared=str)  # by the server
 
     def close(self) -> None:
         self._api.close()

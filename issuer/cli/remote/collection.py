@@ -115,3 +115,10 @@ class ServerTrustedIssuers(ServerCollection):
         stored = [each for each in listed if each.issuer == issuer and WORKLOAD in each.kinds]
         found = evident(issuer, stored)
         return found if isinstance(found, TrustedIssuerResource) else self.create(found)
+
+
+class ServerUsers(ServerCollection):
+    """Users."""
+
+    def set_password(self, user_id: str, password: str) -> None:
+        self._work.change("PUT", self._path, user_id, "password", body={"password": password})

@@ -10,7 +10,7 @@ from issuer import manifest
 from issuer.audiences import AUDIENCE
 from issuer.cli.confirming import Confirmation
 from issuer.cli.remote.admin_api import JSON, YAML, AdminApiClient
-from issuer.cli.remote.collection import ServerCollection, ServerTrustedIssuers
+from issuer.cli.remote.collection import ServerCollection, ServerTrustedIssuers, ServerUsers
 from issuer.cli.remote.parts import (
     ServerAssignments,
     ServerAuditLog,
@@ -48,6 +48,7 @@ class ServerWork(ServerTransaction):
         self.new_privileges = self
         for resource_type in _TYPES:
             setattr(self, resource_type.attribute, ServerCollection(self, resource_type))
+        self.users = ServerUsers(self, USER)
         self.trusted_issuers = ServerTrustedIssuers(self, TRUSTED_ISSUER)
         self.assignments = ServerAssignments(self)
         self.audit_log = ServerAuditLog(self)

@@ -13,7 +13,7 @@ from issuer.cli.collection import CollectionCommands
 from issuer.cli.command import argument, flag, given, new_app, option
 from issuer.cli.confirming import Yes, ask, confirming
 from issuer.cli.members import option_of, options_of
-from issuer.cli.opening import administering, changing, find_user, operator
+from issuer.cli.opening import administering, changing, find_user, managing, operator
 from issuer.cli.operations import OperationCommands
 from issuer.cli.options import PasswordStdin, UserName, known_users
 from issuer.cli.users.importing import import_users
@@ -108,7 +108,7 @@ def set_password(
             otherwise="--password-stdin or --generate",
             twice=True,
         )
-    with administering() as administration:
+    with managing() as administration:
         prepared = administration.passwords.prepared(password)
         with administration.changing(operator()) as work:
             result = find_user(work, user)
