@@ -47,7 +47,6 @@ class Administration:
         self.clock = parts.foundation.clock
         self.keyring = parts.keys.keyring
         self.passwords = parts.sign_in.passwords
-        self.attempts = parts.sign_in.guard
 
     @cached_property
     def explainer(self) -> "Explainer":

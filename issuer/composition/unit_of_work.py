@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel
 
@@ -44,8 +44,11 @@ from issuer.token_exchange.delegations import Delegations
 from issuer.tokens.revoking import TokenRevocations
 from issuer.trusted_issuers import TrustedIssuers
 from issuer.users import USER
+from issuer.users.guard import AttemptGuard
 from issuer.users.users import Users
 from issuer.verifiers.known_verifiers import KnownVerifiers
+
+ItemT = TypeVar("ItemT", bound=BaseModel)
 
 if TYPE_CHECKING:  # imported where they are first used
     from issuer.inspection.inspections import Inspections
@@ -133,6 +136,10 @@ class UnitOfWork:
     @cached_property
     def users(self) -> Users:
         return Users(self._transaction, self._random, self._parts.sign_in.counter_keys)
+
+    @property
+    def attempts(self) -> AttemptGuard:
+        return self._parts.sign_in.guard
 
     @cached_property
     def provisioned_users(self) -> "ProvisionedUsers":
@@ -307,6 +314,11 @@ class UnitOfWork:
             return every(partial(part.page, self, owner_id), str(part.key), limit)
         assert part.items is not None
         return [*part.items(self, owner_id)]
+
+    def item(self, part: PartOf[Any, ItemT], owner_id: str) -> ItemT:
+        """The only item of a part of a resource."""
+        assert part.item is not None
+        return part.item(self, owner_id, "")
 
     def add(self, creation: Creation[Any], owner_id: str, fields: Any) -> BaseModel:
         """Add an item to a part of a resource."""

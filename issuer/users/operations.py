@@ -1,9 +1,14 @@
 """What an administrator does to a user beside changing it."""
 
-from typing import Protocol
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any, Protocol
 
-from issuer.operations import About, Operation, OperationQuestion
+from pydantic import BaseModel
+
+from issuer.operations import About, Operation, OperationQuestion, PartOf
 from issuer.roles.operations import RolesOf
+from issuer.users.guard import AttemptGuard
 from issuer.users.user import USER
 from issuer.users.users import Users
 
@@ -12,7 +17,17 @@ SIGNS_YOU_OUT = " This is you: you are signed out, too."
 
 
 class UserWork(Protocol):
+    attempts: AttemptGuard
+    groups: Any
     users: Users
+
+
+class UserState(BaseModel):
+    """The names of a user's groups, consecutive wrong passwords, and until when it is locked."""
+
+    groups: list[str]
+    failed_attempts: int
+    locked_until: datetime | None
 
 
 def _revoking(_: UserWork, about: About) -> OperationQuestion:
@@ -24,7 +39,22 @@ def _revoking(_: UserWork, about: About) -> OperationQuestion:
     )
 
 
+def _state(work: UserWork, user_id: str, _: str = "") -> UserState:
+    groups = [group.name for group in work.groups.of_user(work.users.get(user_id).id)]
+    return UserState(groups=groups, **asdict(work.attempts.state_of(user_id)))
+
+
 USER_ROLES = RolesOf(USER)
+STATE = PartOf[UserWork, UserState](
+    owner=USER,
+    name="state",
+    plural="state",
+    model=UserState,
+    about="The groups of a user, and wrong passwords.",
+    reads="Read the groups of a user, wrong passwords since the last right one, and the lock.",
+    item=_state,
+    key="",
+)
 OPERATIONS: tuple[Operation[UserWork], ...] = (
     Operation(
         name="revoke_user_tokens",

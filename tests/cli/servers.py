@@ -18,7 +18,6 @@ ON_HOST = {
     *("audit checkpoint", "audit follow", "audit verify", "client pin"),
     *("client trust explain", "key drill", "key export", "key generate-master"),
     *("key rewrap", "review --csv", "user import"),
-    "user show",
     *("admin", "backup", "connect", "doctor", "health", "init", "jwks", "login", "logout", "mail"),
     *("migrate", "quickstart", "restore", "scope", "serve", "status"),
 }

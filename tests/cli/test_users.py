@@ -50,6 +50,7 @@ def test_a_generated_password_is_shown_once(cli: Cli, alice: str):
     assert second not in cli.done("user", "show", "alice", "--json")
 
 
+@pytest.mark.parametrize("way", ["host"])
 def test_failed_attempts_and_locks_are_shown(cli: Cli, alice: str):
     cli = cli.with_environment(ISSUER_SIGN_IN_FAILURES="1")
     cli.done("user", "password", "alice", "--password-stdin", stdin=f"{PASSWORD}\n")

@@ -20,7 +20,7 @@ from issuer.cli.remote.parts import (
     ServerVerifiers,
 )
 from issuer.cli.remote.target import needs_host
-from issuer.cli.remote.transaction import ServerTransaction, parsed
+from issuer.cli.remote.transaction import Model, ServerTransaction, parsed
 from issuer.clients import CLIENT
 from issuer.groups import GROUP
 from issuer.keys.described import DescribedKey, RevokedKey
@@ -84,6 +84,10 @@ class ServerWork(ServerTransaction):
             return [*part.items(self, owner_id)]
         found = self.api.items((part.owner.plural, owner_id, part.plural))
         return [parsed(model, each) for each in islice(found, limit)]
+
+    def item(self, part: PartOf[Any, Model], owner_id: str) -> Model:
+        assert part.model is not None
+        return parsed(part.model, self.read(*part.path(owner_id)))
 
     def add(self, creation: Creation[Any], owner_id: str, fields: BaseModel | None) -> BaseModel:
         body = None if fields is None else fields.model_dump(exclude_unset=True)

@@ -1,7 +1,6 @@
 """`issuer user`."""
 
 import secrets
-from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated
 
@@ -13,7 +12,7 @@ from issuer.cli.collection import CollectionCommands
 from issuer.cli.command import argument, flag, given, new_app, option
 from issuer.cli.confirming import Yes, ask, confirming
 from issuer.cli.members import option_of, options_of
-from issuer.cli.opening import administering, changing, find_user, managing, operator
+from issuer.cli.opening import changing, find_user, managing, operator, reading
 from issuer.cli.operations import OperationCommands
 from issuer.cli.options import PasswordStdin, UserName, known_users
 from issuer.cli.users.importing import import_users
@@ -21,7 +20,7 @@ from issuer.cli.users.sign_in import add_sign_in
 from issuer.roles import HeldRole
 from issuer.sign_in import InvitationFields
 from issuer.users import USER, User
-from issuer.users.operations import OPERATIONS, USER_ROLES
+from issuer.users.operations import OPERATIONS, STATE, USER_ROLES
 
 _GENERATED_BYTES = 18  # 24 characters
 app = new_app("People with a password (RFC 6749 §1.1), by id or user name.")
@@ -35,7 +34,7 @@ _NEW_USERNAME = Annotated[str | None, option("TEXT", "New name to sign in with."
 _OPTIONS = options_of(USER, ["email", "email_verified", "name", "claims", "disabled"])
 
 
-class _UserState(User):
+class _ShownUser(User):
     """A user with groups, roles, failed sign-in attempts and lock."""
 
     groups: list[str]
@@ -59,13 +58,11 @@ def show_user(user: UserName) -> None:
 
       issuer user show alice
     """
-    with administering() as administration:
-        with administration.reading() as work:
-            result = find_user(work, user)
-            groups = [each.name for each in work.groups.of_user(result.id)]
-            roles = work.assignments.roles_of(result.id)
-        state = administration.attempts.state_of(result.id)
-    shown = _UserState(**dict(result), groups=groups, roles=roles, **asdict(state))
+    with reading() as work:
+        result = find_user(work, user)
+        roles = work.assignments.roles_of(result.id)
+        state = work.item(STATE, result.id)
+    shown = _ShownUser(**dict(result), **dict(state), roles=roles)
     output.show(shown, {"roles": [str(each) for each in roles]})
 
 
