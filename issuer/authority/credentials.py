@@ -1,7 +1,4 @@
-"""The credentials of a client, and who gave them. Pure functions.
-
-An id names the content, so that what was confirmed cannot be replaced by something else.
-"""
+"""Credentials of a client, and who gave them. An id names the content. Pure functions."""
 
 import hashlib
 import json

@@ -41,10 +41,7 @@ class NewPrivileges:
         self._kept |= {*credential_ids, *map(member_key, members)}
 
     def check_invariants(self) -> None:
-        """Call at the end of the transaction, and before what follows depends on it.
-
-        `CredentialsNotKept` or `MembersNotKept` names what was not confirmed.
-        """
+        """Call at the end, and before what depends on it. Raises `NotKept` with what it names."""
         new = self._authority.newly_privileged()
         self._check_members(new.holders)
         clients = self._store.clients(new.holders)

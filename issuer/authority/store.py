@@ -62,8 +62,7 @@ class PrivilegeSnapshot:
 class AuthorityStore:
     """Questions about the issuer's own audience, within one transaction.
 
-    Rights that have ended give nothing, but what has them is protected until they are deleted: then
-    whoever gets them again did not lose the protection meanwhile, whatever the clocks say.
+    Rights that have ended give nothing; what has them is protected until they are deleted.
     """
 
     _session: Session
@@ -76,12 +75,9 @@ class AuthorityStore:
         groups = select(GroupRow.folded_id).select_from(IN_GROUPS)
         of_member = groups.where(UserRow.folded_id == folded_id)
         principals = union_all(select(literal(folded_id)), of_member)
-        names = union_all(
-            select(AssignmentRow.role_name).where(
-                AssignmentRow.folded_id.in_(principals), self._counts_here(), *which
-            ),
-            self._people_here(ProviderRoleRow.role_name).where(UserRow.folded_id == folded_id),
-        )
+        assigned = select(AssignmentRow.role_name).where(AssignmentRow.folded_id.in_(principals))
+        mapped = self._people_here(ProviderRoleRow.role_name).where(UserRow.folded_id == folded_id)
+        names = union_all(assigned.where(self._counts_here(), *which), mapped)
         roles = self._session.scalars(select(RoleRow).where(RoleRow.name.in_(names)))
         return [scope for role in roles for scope in role.scopes]
 
@@ -149,21 +145,16 @@ class AuthorityStore:
 
     def _clients_here(self) -> Select[ClientRow]:
         """Enabled clients of this audience that can authenticate at any later time."""
-        return (
-            select(ClientRow)
-            .join(ClientAudienceRow, ClientAudienceRow.client_id == ClientRow.client_id)
-            .where(
-                ClientAudienceRow.audience_id == self.own_audience, ClientRow.disabled.is_(False)
-            )
-            .where(
-                or_(
-                    ClientRow.token_endpoint_auth_method == AuthMethod.NONE,
-                    ClientRow.secrets.any(ClientSecretRow.expires_at.is_(None)),
-                    ClientRow.jwks.is_not(None),
-                    ClientRow.jwks_uri.is_not(None),
-                )
-            )
+        at = ClientAudienceRow
+        here = (at.audience_id == self.own_audience, ClientRow.disabled.is_(False))
+        can_authenticate = or_(
+            ClientRow.token_endpoint_auth_method == AuthMethod.NONE,
+            ClientRow.secrets.any(ClientSecretRow.expires_at.is_(None)),
+            ClientRow.jwks.is_not(None),
+            ClientRow.jwks_uri.is_not(None),
         )
+        query = select(ClientRow).join(at, at.client_id == ClientRow.client_id)
+        return query.where(*here, can_authenticate)
 
     def _has_admin_user(self, *, in_browser: bool) -> bool:
         query = select(UserRow.id).where(*self._is_admin_user(LASTS, in_browser=in_browser))

@@ -1,7 +1,4 @@
-"""What the token path reads: immutable records of clients and users, clients cached by id.
-
-Every change increments the change counter, which empties the cache of each process.
-"""
+"""What the token path reads: immutable records, cached until the change counter moves."""
 
 from issuer.directory.change_watcher import ChangeWatcher
 from issuer.directory.directory import Directory

@@ -26,8 +26,7 @@ _MAX_REMEMBERED = 200_000
 class Directory:
     """Records of clients and users. `remembered_…` never queries, `load_…` always does.
 
-    A stored client that is not `accepted` is unknown. Clients whose metadata documents must be
-    read are not remembered.
+    A client that is not `accepted` is unknown; one by a document to be read is not remembered.
     """
 
     _database: Database

@@ -139,8 +139,7 @@ class MayAct:
 class ActingClient:
     """A client that may act for people at an audience.
 
-    Where `is_external`, that is another authorization server; `resource` and `scopes` are
-    there.
+    Where `is_external`, that is another authorization server, with its `resource`, `scopes`.
     """
 
     client_id: str
@@ -265,10 +264,7 @@ class ProviderRecord:
 
 @dataclass(frozen=True, slots=True)
 class TrustedIssuerRecord:
-    """Another issuer whose tokens may authenticate clients, or where people sign in.
-
-    `keys`: where its keys are. `sign_in`: None unless it is for people.
-    """
+    """Another issuer, with its `keys`, of workloads or people; else `sign_in` is None."""
 
     id: str
     issuer: str

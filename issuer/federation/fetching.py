@@ -1,7 +1,7 @@
 """Fetching a document that somebody else names: the guards against SSRF.
 
-Each address must be public and is the one connected to. No redirects, proxies, cookies or
-decompression; a total deadline and a limit of bytes.
+Each address must be public; no redirects, proxies, cookies, decompression; limits of time and
+bytes.
 """
 
 import asyncio

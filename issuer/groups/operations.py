@@ -1,7 +1,7 @@
 """Members of groups, the roles of groups, and what members gain and lose with them."""
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from issuer.directory import Through
 from issuer.groups.group import GROUP, GroupMember
@@ -10,6 +10,7 @@ from issuer.operations import About, Operation, OperationQuestion, PartOf
 from issuer.roles import Assignments, HeldRole
 from issuer.roles.operations import EffectOnMembers, RolesOf
 
+Held: TypeAlias = Sequence[HeldRole]
 CONSIDERED = 50  # members
 REVOKED = "The access tokens that members have now are revoked; their applications get new ones."
 
@@ -22,17 +23,11 @@ class GroupWork(Protocol):
     @property
     def users(self) -> Any: ...
 
-    def effect_on_users(
-        self, user_ids: Sequence[str], gained: Sequence[HeldRole], lost: Sequence[HeldRole]
-    ) -> tuple[str, ...]: ...
+    def effect_on_users(self, ids: Sequence[str], gained: Held, lost: Held) -> tuple[str, ...]: ...
 
 
 def _effect_on_members(
-    work: GroupWork,
-    group_id: str,
-    user_ids: Sequence[str],
-    gained: Sequence[HeldRole],
-    lost: Sequence[HeldRole],
+    work: GroupWork, group_id: str, user_ids: Sequence[str], gained: Held, lost: Held
 ) -> tuple[str, ...]:
     """Which of some users gain and lose what, as members of the group; `CONSIDERED` at most."""
     via = Through(work.groups.get(group_id).name, group_id)
@@ -40,9 +35,7 @@ def _effect_on_members(
     return work.effect_on_users(user_ids[:CONSIDERED], *given)
 
 
-def _on_members(
-    work: GroupWork, group_id: str, gained: Sequence[HeldRole], lost: Sequence[HeldRole]
-) -> EffectOnMembers:
+def _on_members(work: GroupWork, group_id: str, gained: Held, lost: Held) -> EffectOnMembers:
     user_ids = [it.user_id for it in work.groups.members(group_id, None, CONSIDERED)]
     number = work.groups.count_members(group_id)[group_id]
     points = _effect_on_members(work, group_id, user_ids, gained, lost)

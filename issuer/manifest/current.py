@@ -61,11 +61,9 @@ def resources(work: Configuration, kind: AnyType, after: str | None = None) -> I
         yield from page
 
 
-def principals(
-    work: Configuration, kind: AnyType, after: str | None = None
-) -> Iterator[tuple[Any, list[HeldRole]]]:
-    """Every client, user or group whose id follows `after`, with the roles that it holds."""
-    for page in _pages(work, kind, after):
+def principals(work: Configuration, kind: AnyType) -> Iterator[tuple[Any, list[HeldRole]]]:
+    """Every client, user or group, with the roles that it holds."""
+    for page in _pages(work, kind):
         ids = [kind.key_of(each) for each in page]
         held = work.assignments.roles_of_all(ids)
         yield from ((each, held[key]) for each, key in zip(page, ids, strict=True))

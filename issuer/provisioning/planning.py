@@ -97,10 +97,7 @@ def make_plan(administration: Administration, request: PlanRequest) -> PlanResul
 def apply_plan(
     administration: Administration, request: PlanRequest, check: Callable[[PlanResult], None]
 ) -> tuple[PlanResult, Applied]:
-    """Plan, `check` the plan, which may raise, and apply it completely, or on any error not at all.
-
-    Reads and plans outside the transaction that changes, so that others need not wait.
-    """
+    """Plan outside the transaction, `check`, which may raise, and apply all or nothing."""
     for is_last in (False, False, True):
         made = make_plan(administration, request)
         check(made)

@@ -1,7 +1,4 @@
-"""Refresh tokens: issued at a sign-in, rotated at every use, revoked on reuse.
-
-RFC 6749 §6, RFC 9700 §4.14.2. A family is a refresh token and all that follow it.
-"""
+"""Refresh tokens: rotated at every use, revoked on reuse (RFC 6749 §6, RFC 9700 §4.14.2)."""
 
 from issuer.refresh_tokens.family import PREFIX, Lifetimes, TokenToStore
 from issuer.refresh_tokens.refresh_tokens import RefreshTokens

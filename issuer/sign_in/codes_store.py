@@ -21,34 +21,18 @@ _USED_KEPT_FOR = timedelta(days=1)
 _COLUMN_OF_CLAIM = {"sub": Row.user_id, "client_id": Row.client_id, "aud": Row.audience_id}
 _HAS_ENDED = ended_since(Row.change, _COLUMN_OF_CLAIM)
 _IS_NOT_REVOKED = func.coalesce(revoked_until(_COLUMN_OF_CLAIM) < bindparam("issued_at"), true())
-_SESSION_IS_ACTIVE = (
-    exists()
-    .where(
-        SignInSessionRow.id == Row.session_id,
-        SignInSessionRow.user_id == Row.user_id,
-        ~SESSION_HAS_ENDED,
-    )
-    .correlate(Row)
-)
+_OF_SESSION = (SignInSessionRow.id == Row.session_id, SignInSessionRow.user_id == Row.user_id)
+_SESSION_IS_ACTIVE = exists().where(*_OF_SESSION, ~SESSION_HAS_ENDED).correlate(Row)
 # Built once, and without rows of the ORM: they run with every code.
 _CODES = cast(Table, Row.__table__)
 _FIND = select(_CODES).where(_CODES.c.digest == bindparam("of"))
 _CONSUME = (
     update(_CODES)
-    .where(
-        _CODES.c.digest == bindparam("of"),
-        _CODES.c.used_at.is_(None),
-        _CODES.c.expires_at > bindparam("now"),
-        _SESSION_IS_ACTIVE,
-        ~_HAS_ENDED,
-        _IS_NOT_REVOKED,
-    )
-    .values(
-        used_at=bindparam("now"),
-        jti=bindparam("its_jti"),
-        access_until=bindparam("until"),
-        family_id=bindparam("its_family"),
-    )
+    .where(_CODES.c.digest == bindparam("of"), _CODES.c.used_at.is_(None))
+    .where(_CODES.c.expires_at > bindparam("now"))
+    .where(_SESSION_IS_ACTIVE, ~_HAS_ENDED, _IS_NOT_REVOKED)
+    .values(used_at=bindparam("now"), jti=bindparam("its_jti"))
+    .values(access_until=bindparam("until"), family_id=bindparam("its_family"))
 )
 
 

@@ -24,10 +24,7 @@ _WITHOUT_A_PAGE = {GrantType.PASSWORD, GrantType.JWT_BEARER}
 
 @dataclass(frozen=True, slots=True)
 class AllowedAccess:
-    """What a user allows a client that is answered at `redirect_uri`.
-
-    `acting`: which clients may act for the user with the token that the client gets, and where.
-    """
+    """What a user allows a client that is answered at `redirect_uri`, and who may act by it."""
 
     user_id: str
     client_id: str
@@ -127,17 +124,12 @@ def _key(asked: ActingFor) -> tuple[str, str]:
     return asked.user_id, asked.client.client_id
 
 
-def _acting_client(
-    client_id: str,
-    audience_id: str | None,
-    external_issuer: str | None,
-    resource: str | None,
-    scopes: Sequence[str] | None,
-) -> ActingClient:
-    if external_issuer is None:
+def _acting_client(client_id: str, audience_id: str | None, *external: Any) -> ActingClient:
+    issuer, resource, scopes = external
+    if issuer is None:
         return ActingClient(client_id, audience_id or "")
     # Without a resource: told by a version that did not name any, so that none was allowed.
-    return ActingClient(client_id, external_issuer, True, resource or "", tuple(scopes or ()))
+    return ActingClient(client_id, issuer, True, resource or "", tuple(scopes or ()))
 
 
 def is_told(told: Iterable[ActingClient], acting: Iterable[ActingClient]) -> bool:

@@ -177,10 +177,9 @@ class DeviceCodes:
         )
 
     def _require_room(self, store: DeviceCodeStore, code: DeviceCode) -> None:
-        of_client, now = code.client_id, self._clock()
-        if store.has_waiting(of_client, now, _MAX_OF_CLIENT) or store.has_waiting(
-            of_client, now, _MAX_OF_NETWORK, code.network
-        ):
+        asked = (code.client_id, self._clock())
+        most, of_network = (*asked, _MAX_OF_CLIENT), (*asked, _MAX_OF_NETWORK, code.network)
+        if store.has_waiting(*most) or store.has_waiting(*of_network):
             reason = "too many device codes of the client wait for a user"
             raise TooManyRequests(reason, _RETRY_AFTER)
 

@@ -40,10 +40,7 @@ class PasskeyFields(Fields):
 
 @dataclass(eq=False, repr=False)
 class Factors(WithinTransaction):
-    """Second factors, within one transaction. Errors are those of `issuer.errors`.
-
-    With the first factor a user gets recovery codes, and loses them with the last.
-    """
+    """Second factors, within one transaction. With the first one come recovery codes."""
 
     _random: Random
     _totp: TotpSecrets

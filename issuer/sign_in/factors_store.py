@@ -1,7 +1,4 @@
-"""Second factors, recovery codes, invitations and used challenges in SQL.
-
-What is used once is used by one statement, so that two requests cannot both use it.
-"""
+"""Factors, recovery codes, invitations, challenges in SQL. One statement uses one of them, once."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass

@@ -1,7 +1,4 @@
-"""Invitations: a link with which a person sets the first password or passkey.
-
-Only a keyed digest of the token is stored. The token is a secret: whoever has it becomes the user.
-"""
+"""Invitations: a secret link, stored as a keyed digest, sets the first password or passkey."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta

@@ -54,10 +54,7 @@ class PasskeySignIn:
         *,
         may_wait: bool = False,
     ) -> PasskeyUse:
-        """Who answered what `begin` asked for; `InvalidCredentials` for any other answer.
-
-        Alone, a passkey counts only if it verified the user: then it is both factors.
-        """
+        """Who answered `begin`; `InvalidCredentials`. A passkey alone must verify the user."""
         with self._database.reading() as session:
             passkey = FactorStore(session).find_passkey(credential_id(answer))
         known = user_id or (passkey.user_id if passkey else None)

@@ -1,7 +1,6 @@
 """A sign-in that a browser has begun at a trusted issuer, sealed; and secrets for these issuers.
 
-The browser keeps it in a cookie named by its `state`: an answer counts only in this browser (RFC
-9700 §4.7), and nobody can fill the database by asking.
+The browser keeps it in a cookie named by its `state`: an answer counts only there (RFC 9700 §4.7).
 """
 
 import json
@@ -81,10 +80,7 @@ class ProviderRequests:
         )
 
     def seal(self, request: ProviderRequest) -> str:
-        """The text for its cookie. Without an authorization request that is too large for one.
-
-        The person is signed in then, and goes back to the application by hand.
-        """
+        """The text for its cookie, without an authorization request that is too large for one."""
         members = asdict(request) | {"created_at": request.created_at.timestamp()}
         sealed = self._texts.seal(json.dumps(members))
         if len(sealed) > MAX_IN_COOKIE:
@@ -118,10 +114,7 @@ class ProviderRequests:
 
 
 class ProviderSecrets:
-    """Seals the secrets of this issuer as a client of trusted issuers, each for one of them.
-
-    Under a key that is itself sealed: changing the master key rewraps that one alone.
-    """
+    """Seals the secrets of this issuer as a client of trusted issuers, under a sealed key."""
 
     def __init__(self, sealer: Sealer) -> None:
         self._sealer = sealer

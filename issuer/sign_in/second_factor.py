@@ -1,7 +1,6 @@
 """The second factor of a sign-in: codes of an authenticator app, recovery codes.
 
-Every wrong code has the same error and duration. Codes are time-based (RFC 6238): 6 digits, 30 s,
-SHA-1, which every app supports. The library is imported when it is first used.
+Every wrong code has the same error and duration. App codes are of RFC 6238: 6 digits, 30 s, SHA-1.
 """
 
 import base64

@@ -29,10 +29,7 @@ _SENT_FORMS_KEPT_FOR = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class ProviderProof:
-    """With which account at a trusted issuer somebody signed in, and when.
-
-    `session_id` is the `sid` there. `no_groups`: why the account has no groups.
-    """
+    """An account, when somebody signed in with it, its `sid` there, and why it has no groups."""
 
     identity_id: str
     authenticated_at: datetime

@@ -1,7 +1,4 @@
-"""ID-JAGs: identity assertions for authorization servers in other domains.
-
-draft-ietf-oauth-identity-assertion-authz-grant-03, cited here as the draft.
-"""
+"""ID-JAGs (draft-ietf-oauth-identity-assertion-authz-grant-03, cited here as the draft)."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace

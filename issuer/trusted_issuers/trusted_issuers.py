@@ -81,9 +81,8 @@ class TrustedIssuers(Collection[TrustedIssuerRow, TrustedIssuerFields, TrustedIs
         """`Forbidden` unless the caller may change or delete it."""
         row = self._store.find(issuer_id)
         is_for_people = row is not None and row.sign_in is not None
-        if is_for_people or self._store.is_trusted_by(
-            issuer_id, self._authority.privileged().clients
-        ):
+        relied_on = self._store.is_trusted_by
+        if is_for_people or relied_on(issuer_id, self._authority.privileged().clients):
             self._authority.authorize_privileged_change()
 
     def _authorize(

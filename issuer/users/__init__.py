@@ -1,7 +1,4 @@
-"""Users: people who sign in (RFC 6749 §1.1, resource owners).
-
-`AttemptGuard` keeps passwords from being guessed, by the `AttemptPolicy` of `attempts.py`.
-"""
+"""Users: people who sign in (RFC 6749 §1.1, resource owners), with limits on guessing passwords."""
 
 from issuer.users.passwords import NewPassword
 from issuer.users.user import USER, User, UserFields

@@ -32,10 +32,7 @@ class InvalidCsv(IssuerError):
 
 @dataclass(frozen=True, slots=True)
 class CsvUser:
-    """A user as a line of the file has it; `groups` are names.
-
-    Empty fields of `given` are left out: they say nothing about a user that exists.
-    """
+    """A user as a line of the file has it; `groups` are names. `given` has no empty fields."""
 
     line: int
     username: str

@@ -1,7 +1,4 @@
-"""Protection against password guessing: each attempt is counted before its password is checked.
-
-Counts have transactions of their own: they survive a refusal, and a crash grants no free guess.
-"""
+"""Protection against guessing: an attempt is counted, and that committed, before it is checked."""
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager

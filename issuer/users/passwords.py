@@ -1,7 +1,6 @@
 """Passwords: argon2id, a policy without composition rules, renewal of old hashes, signing in.
 
-Every failed sign-in has the same error and duration. Of 42,680 common passwords in the folder
-`data`, origin and license are in `data/LICENSE-SecLists`.
+Every failed sign-in has the same error and duration. `data/LICENSE-SecLists` is of the list there.
 """
 
 import base64
