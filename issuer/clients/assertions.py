@@ -98,14 +98,12 @@ class ClientAssertions:
 
     def key_set_of_issuer(self, issuer_id: str) -> FollowedKeySet | None:
         """The set of a trusted issuer; None if its keys are given."""
-        issuer = self._directory.trusted_issuer(issuer_id)
-        if issuer is None:
+        if (issuer := self._directory.trusted_issuer(issuer_id)) is None:
             raise NotFound("trusted issuer", issuer_id)
         return self.trusted_tokens.key_set(issuer)
 
     def _client(self, client_id: str) -> ClientRecord:
-        client = self._directory.load_client(client_id)
-        if client is None:
+        if (client := self._directory.load_client(client_id)) is None:
             raise NotFound("client", client_id)
         return client
 
@@ -123,13 +121,11 @@ class ClientAssertions:
         self, client_id: str, token: SignedToken, now: datetime, *, is_last: bool
     ) -> ProvenClient:
         find_issuer = self._directory.trusted_issuer
-        remembered = self._directory.remembered_client(client_id)
-        if remembered is not None:
+        if (remembered := self._directory.remembered_client(client_id)) is not None:
             with suppress(InvalidCredentials):
                 return self._check(remembered, token, now, find_issuer)
         stored = self._directory.load_client(client_id)
-        client = self._documents.known(stored, is_last=is_last)
-        if client is None:
+        if (client := self._documents.known(stored, is_last=is_last)) is None:
             raise InvalidCredentials("unknown client")
         if isinstance(client, FetchNeeded):
             raise KeyFetchRequiredError(client.fetch_keys)

@@ -18,6 +18,7 @@ from issuer.clients.client import (
     NewClient,
     SecretFields,
 )
+from issuer.clients.client_metadata import SELF_DESCRIBED
 from issuer.clients.store import ClientStore
 from issuer.clients.trust import Trust
 from issuer.database.store import as_model, new_id, release_id
@@ -32,6 +33,13 @@ from issuer.trusted_issuers.store import TrustedIssuerStore
 from issuer.vocabulary import GRANTS_WITH_A_PERSON, RegisteredBy, UserRights
 
 MAX_SECRETS = 10
+# The members that only an administrator may set, as clients have them that registered themselves.
+WITHOUT_RIGHTS: Mapping[str, object] = {
+    **{name: [] for name in ("scopes", "audiences", "trusts", "may_act", "external_audiences")},
+    **dict.fromkeys(("may_set_session", "first_party"), False),
+    "claims": {},
+    "user_rights": UserRights.ALL,
+}
 LASTING = SecretFields(expires_at=None)
 _USUAL = SecretFields()
 _AT_ONCE = 100
@@ -95,15 +103,13 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
 
         `AlreadyExists` for an id that an administrator gave to another client.
         """
-        row = self._store.find(str(fields.client_id))
-        if row is None:
+        if (row := self._store.find(str(fields.client_id))) is None:
             return self.register(fields, RegisteredBy.METADATA, pinned=pinned)
         if row.registered_by is not RegisteredBy.METADATA:
             raise AlreadyExists("client", row.client_id)
         row.pinned = row.pinned or pinned
         before = self._fields(row)
-        kept = {name: getattr(before, name) for name in ("access_token_ttl", "disabled")}
-        after = fields.model_copy(update=kept)
+        after = before.model_copy(update={each: getattr(fields, each) for each in SELF_DESCRIBED})
         return self._model(row) if after == before else self.replace(row.client_id, after)
 
     def _with_first_secret(
@@ -295,8 +301,7 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
             self._note("scopes_expired", row.client_id, scopes=ended)
 
     def _require_possible(self, member: str, trust: Trust) -> None:
-        issuer = self._trusted_issuers.find(trust.issuer)
-        if issuer is None:
+        if (issuer := self._trusted_issuers.find(trust.issuer)) is None:
             raise UnknownReference(f"{member}.issuer", "trusted issuer", trust.issuer)
         domain = f"{issuer.issuer}/"
         if is_trust_domain(issuer.issuer) and not trust.subject.startswith(domain):
@@ -380,20 +385,9 @@ def without_key(client: Client, kid: str) -> dict[str, Any]:
 
 def require_no_rights(fields: ClientFields) -> None:
     """`InvalidField` unless the client has no rights of its own and acts only for people."""
-    required = {
-        "scopes": [],
-        "audiences": [],
-        "claims": {},
-        "trusts": [],
-        "may_act": [],
-        "external_audiences": [],
-        "may_set_session": False,
-        "first_party": False,
-        "user_rights": UserRights.ALL,
-    }
     problems = [
         (name, "cannot be changed: the client registered itself")
-        for name, value in required.items()
+        for name, value in WITHOUT_RIGHTS.items()
         if getattr(fields, name) != value
     ]
     if not GRANTS_WITH_A_PERSON.issuperset(fields.grant_types):

@@ -4,17 +4,18 @@ See draft-ietf-oauth-client-id-metadata-document. A document gives no rights: pe
 through its client are asked each time something new is wanted.
 """
 
+import dataclasses
 import re
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from issuer.background.workers import WorkerPool
 from issuer.clients.client import ClientFields
-from issuer.clients.client_metadata import parsed, read_client_metadata
+from issuer.clients.client_metadata import SELF_DESCRIBED, parsed, read_client_metadata
 from issuer.clients.document_cache import (
     MAX_AT_ONCE,
     CachedDocument,
@@ -24,6 +25,7 @@ from issuer.clients.document_cache import (
 from issuer.clients.store import ClientStore
 from issuer.clock import Clock
 from issuer.database import Database
+from issuer.database.store import as_record
 from issuer.directory import ClientRecord, Directory
 from issuer.errors import InvalidField, Unavailable
 from issuer.federation import Fetcher, FetchRefused
@@ -93,8 +95,7 @@ class DocumentHosts:
     def require(self, url: str) -> None:
         """`InvalidDocument` unless the setting names the host, and the URL is a plain one."""
         host = host_of(url)
-        everywhere = ALL_HOSTS in self._hosts and ":" not in host
-        if host not in self._hosts and not everywhere:
+        if host not in self._hosts and not (ALL_HOSTS in self._hosts and ":" not in host):
             raise InvalidDocument(f"{host} is not one of ISSUER_CLIENT_METADATA_HOSTS.")
 
     def accept(self, client: ClientRecord) -> bool:
@@ -207,28 +208,13 @@ class ClientDocuments:
         fields = document.fields_at(self._clock())
         if document.problem:
             log.info("client_document_kept", client=client.client_id, cause=document.problem)
-        return replace(
-            client,
-            name=fields.name,
-            redirect_uris=tuple(fields.redirect_uris),
-            post_logout_redirect_uris=tuple(fields.post_logout_redirect_uris),
-            grant_types=frozenset(fields.grant_types),
-            token_endpoint_auth_method=fields.token_endpoint_auth_method,
-            jwks=fields.jwks,
-            jwks_uri=fields.jwks_uri,
-        )
+        others = {each.name for each in dataclasses.fields(client)} - {*SELF_DESCRIBED}
+        return as_record(ClientRecord, fields, **{each: getattr(client, each) for each in others})
 
 
 def fields_of(client: ClientRecord) -> ClientFields:
     """The client of a document as it is stored once a person has allowed it something."""
-    return ClientFields(
-        client_id=client.client_id,
-        name=client.name,
-        grant_types=sorted(client.grant_types),
-        token_endpoint_auth_method=client.token_endpoint_auth_method,
-        jwks=None if client.jwks is None else dict(client.jwks),
-        jwks_uri=client.jwks_uri,
-        redirect_uris=list(client.redirect_uris),
-        post_logout_redirect_uris=list(client.post_logout_redirect_uris),
-        user_rights=client.user_rights,
-    )
+    names = ("client_id", "user_rights", *SELF_DESCRIBED)
+    said = {name: getattr(client, name) for name in names}
+    said |= {"grant_types": sorted(client.grant_types)}
+    return ClientFields.model_validate(said, strict=False)

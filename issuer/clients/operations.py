@@ -24,8 +24,7 @@ class ClientWork(Protocol):
 
 
 def _rotation(work: ClientWork, client_id: str, _: str = "") -> RotationInProgress:
-    rotation = work.rotations.find(client_id)
-    if rotation is None:
+    if (rotation := work.rotations.find(client_id)) is None:
         raise NotFound("rotation of the client", client_id)
     warnings = work.rotations.warnings(rotation)
     return RotationInProgress(new=rotation.new, old=list(rotation.old), warnings=warnings)

@@ -30,8 +30,7 @@ class Rotation:
     def of(cls, secrets: Iterable[ClientSecret]) -> Self | None:
         """The rotation in progress: the newest secret made for one, if older secrets exist."""
         by_age = sorted(secrets, key=lambda secret: secret.created_at)
-        for_rotation = [secret for secret in by_age if secret.label == LABEL]
-        if not for_rotation:
+        if not (for_rotation := [secret for secret in by_age if secret.label == LABEL]):
             return None
         new = for_rotation[-1]
         others = (secret for secret in by_age if secret is not new)

@@ -166,8 +166,7 @@ def _gitlab(workload: Workload) -> Preset:
 
 
 def _spiffe(workload: Workload) -> Preset:
-    found = _SPIFFE_ID.fullmatch(str(workload.spiffe))
-    if found is None:
+    if (found := _SPIFFE_ID.fullmatch(str(workload.spiffe))) is None:
         raise InvalidField("spiffe", "must be spiffe://TRUST-DOMAIN/PATH (SPIFFE-ID §2)")
     return Preset(found["domain"], found[0], {})
 

@@ -69,8 +69,7 @@ class TrustedTokens:
         self, client: ClientRecord, token: SignedToken, now: datetime, find_issuer: FindIssuer
     ) -> Evidence:
         """`InvalidCredentials` says which rule is broken. Nothing is fetched."""
-        issuers = _named_issuers(client, token, find_issuer)
-        if not issuers:
+        if not (issuers := _named_issuers(client, token, find_issuer)):
             raise InvalidCredentials(
                 "assertion: iss is not the client, and it is of no issuer that it trusts"
             )
@@ -144,8 +143,7 @@ class TrustedTokens:
         rules = []
         for trust in client.trusts:
             if trust["issuer"] == issuer.id:
-                rule = broken_rule(trust, claims, self._own_url, now)
-                if rule is None:
+                if (rule := broken_rule(trust, claims, self._own_url, now)) is None:
                     name = _name_of(issuer, token, claims) if trust["once"] else None
                     audited = VerifiedAssertion(issuer.id, trust["subject"], audited_jti(claims))
                     return Evidence(audited, valid_until(claims, now), name)
@@ -164,8 +162,7 @@ class TrustedTokens:
             return "the trusted issuer is disabled"
         if not is_named_by(issuer, token.unverified.claims):
             return "the token is not of this issuer, by its iss"
-        claims = self._claims_by(issuer, token)
-        return broken_rule(trust, claims, self._own_url, now)
+        return broken_rule(trust, self._claims_by(issuer, token), self._own_url, now)
 
     def _claims_by(self, issuer: TrustedIssuerRecord, token: SignedToken) -> dict[str, Any]:
         """`InvalidToken` says why the token is not of this issuer."""

@@ -24,8 +24,7 @@ def is_abandoned() -> bool:
 @contextmanager
 def ending_with_caller(session: Session) -> Iterator[None]:
     """Within it, `Unavailable` from the next statement on, or a driver's error from this one."""
-    caller = present_caller.get()
-    if caller is None:
+    if (caller := present_caller.get()) is None:
         yield
         return
 

@@ -39,8 +39,7 @@ def ensure_issuer(session: Session, issuer: str, now: datetime) -> None:
 
 def require_issuer(session: Session, issuer: str) -> None:
     """`ConfigurationError` unless `issuer` is the `iss` of this database's tokens."""
-    recorded = recorded_issuer(session)
-    if recorded != issuer:
+    if (recorded := recorded_issuer(session)) != issuer:
         raise ConfigurationError(
             f"ISSUER_URL is {issuer}, but this database belongs to {recorded}, and all its tokens"
             f" would be refused: set ISSUER_URL={recorded}, or move the database with"
@@ -61,8 +60,7 @@ def require_same_issuer(database: Database, issuer: str) -> None:
 
 def recorded_issuer(session: Session) -> str:
     """The issuer that the database belongs to; `ConfigurationError` before `issuer init`."""
-    row = session.get(DeploymentRow, _ONLY)
-    if row is None:
+    if (row := session.get(DeploymentRow, _ONLY)) is None:
         raise ConfigurationError(f"The database is not initialised: {NOT_INITIALISED}")
     return row.issuer
 
@@ -113,8 +111,7 @@ def require_compatible_schema(database: Database) -> None:
 
     A newer schema says which program is the oldest that works with it.
     """
-    current = current_revision(database)
-    if current == REVISION:
+    if (current := current_revision(database)) == REVISION:
         return
     if current is None:
         raise ConfigurationError(f"The database ({database.safe_url}) is empty: {NOT_INITIALISED}")

@@ -47,8 +47,7 @@ def trace_statements(engine: Engine, tracing: Tracing) -> None:
         context.issuer_span.__exit__(None, None, None)
 
     def failed(failure: ExceptionContext) -> None:
-        span = getattr(failure.execution_context, "issuer_span", None)
-        if span is not None:
+        if (span := getattr(failure.execution_context, "issuer_span", None)) is not None:
             error = failure.original_exception
             span.__exit__(type(error), error, None)
 

@@ -73,8 +73,7 @@ def upgrade(database: Database, pauses: Sequence[float] = _PAUSES) -> list[str]:
     the tables cannot be locked, with `pauses` between the attempts. A newer schema stays as it is:
     `ConfigurationError` if this program does not work with it.
     """
-    current = current_revision(database)
-    if current not in known_revisions():
+    if (current := current_revision(database)) not in known_revisions():
         require_compatible_schema(database)
         return []
     if database.is_sqlite or current is None:

@@ -46,8 +46,7 @@ def cause_of(error: BaseException) -> str:
     """One line, without a full stop. Only the reason: a detail could hold values of a row."""
     driver = getattr(error, "orig", None) or error
     message = getattr(getattr(driver, "diag", None), "message_primary", None) or str(driver)
-    reasons = dict.fromkeys(map(_reason, _ATTEMPT.findall(message) or [message]))
-    return "; ".join(reasons)
+    return "; ".join(dict.fromkeys(map(_reason, _ATTEMPT.findall(message) or [message])))
 
 
 def is_damaged(driver: object) -> bool:

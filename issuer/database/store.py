@@ -7,10 +7,11 @@ import string
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
+from functools import cache
 from itertools import islice
 from operator import gt, lt
 from random import Random
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, get_origin
 
 from pydantic import BaseModel
 from sqlalchemy import (
@@ -343,8 +344,24 @@ def as_model(model: type[Model], row: Base | Versioned, **others: Any) -> Model:
 
 
 def as_record(record: type[Record], row: object, **others: Any) -> Record:
-    """`row`, of a table or a result, as a dataclass whose fields are columns, except `others`."""
-    return record(**_columns(row, (each.name for each in fields(record)), others))
+    """`row`, of a table or a result, as a dataclass whose fields are columns, except `others`.
+
+    Lists become what the fields are: a frozenset, or else a tuple.
+    """
+    kinds = _kinds_of_lists(record)
+    values = _columns(row, kinds, others)
+    return record(
+        **{
+            name: kinds[name](value) if isinstance(value, list) else value
+            for name, value in values.items()
+        }
+    )
+
+
+@cache
+def _kinds_of_lists(record: type[Any]) -> dict[str, type[Any]]:
+    is_set = {each.name: get_origin(each.type) is frozenset for each in fields(record)}
+    return {name: frozenset if each else tuple for name, each in is_set.items()}
 
 
 def _columns(row: object, names: Iterable[str], others: dict[str, Any]) -> dict[str, Any]:

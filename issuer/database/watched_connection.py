@@ -27,8 +27,7 @@ class WatchedConnection(Connection[Any]):
 
     def wait(self, gen: PQGen[Any], *args: Any, **kwargs: Any) -> Any:
         """Wait for an answer, as psycopg does; `OperationalError` after `max_silence` seconds."""
-        seconds = self.max_silence()
-        if seconds is not None:
+        if (seconds := self.max_silence()) is not None:
             gen = self._wait_at_most(gen, seconds)
         if self.caller is not None:
             gen = self._for_caller(gen, self.caller)

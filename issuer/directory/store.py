@@ -142,13 +142,9 @@ def load_client(
     return as_record(
         ClientRecord,
         row,
-        trusts=tuple(row.trusts),
-        grant_types=frozenset(row.grant_types),
         audiences={each.id: each for each in audiences},
         rights=Rights(frozenset(scopes), roles, ends),
         secrets=tuple(as_record(SecretRecord, each) for each in expiring if each.id is not None),
-        redirect_uris=tuple(row.redirect_uris),
-        post_logout_redirect_uris=tuple(row.post_logout_redirect_uris),
         may_act=frozenset(as_record(MayAct, each) for each in row.act_rules),
         external_audiences=tuple(_external_audience(each) for each in row.external_audiences or []),
     )
@@ -224,8 +220,7 @@ def _trusted_issuer(row: TrustedIssuerRow) -> TrustedIssuerRecord:
     if row.sign_in is not None:
         members = row.sign_in | {"scopes": tuple(row.sign_in["scopes"])}
         sign_in = ProviderRecord(**members, sealed_secret=row.sealed_secret)
-    lists = {"algorithms": tuple(row.algorithms), "kinds": frozenset(row.kinds)}
-    return as_record(TrustedIssuerRecord, row, **lists, sign_in=sign_in)
+    return as_record(TrustedIssuerRecord, row, sign_in=sign_in)
 
 
 def load_audience(session: Session, audience_id: str, own_audience: str) -> AudienceRecord | None:

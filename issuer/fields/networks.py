@@ -32,8 +32,7 @@ def _network_of(address: str) -> str:
 @lru_cache(4096)
 def site_of(address: str) -> str:
     """The /24 of an IPv4 address, or the /48 that one customer often has; else `UNKNOWN`."""
-    network = network_of(address)
-    if network == UNKNOWN:
+    if (network := network_of(address)) == UNKNOWN:
         return UNKNOWN
     ip = ipaddress.ip_network(network)
     return str(ip.supernet(new_prefix=_SITE_PREFIXES[ip.version]))

@@ -58,8 +58,7 @@ class IssuerAuthorizationServer(AuthorizationServer):  # type: ignore[misc]
 
     def grant_of(self, request: ParsedRequest) -> Grant:
         """The grant that the request names. An error does not repeat what the caller sent."""
-        grant_type = request.parameters.get("grant_type")
-        if grant_type is None:
+        if (grant_type := request.parameters.get("grant_type")) is None:
             raise invalid_request("grant_type is missing.")
         if grant_type not in self.grants:
             raise OAuthError(

@@ -78,8 +78,7 @@ def client_secret_basic(request: ParsedRequest) -> PresentedClient | None:
 
 def client_secret_post(request: ParsedRequest) -> PresentedClient | None:
     """Credentials in the form (RFC 6749 §2.3.1)."""
-    secret = request.parameters.get("client_secret")
-    if secret is None:
+    if (secret := request.parameters.get("client_secret")) is None:
         return None
     return PresentedClient(request.parameters.get("client_id", ""), secret)
 
@@ -90,12 +89,10 @@ def private_key_jwt(request: ParsedRequest) -> PresentedClient | None:
     The form may leave `client_id` out: then the assertion names the client.
     """
     parameters = request.parameters
-    assertion = parameters.get("client_assertion")
-    if assertion is None:
+    if (assertion := parameters.get("client_assertion")) is None:
         return None
     client_id = parameters.get("client_id") or _unverified_subject(assertion)
-    kind = parameters.get("client_assertion_type")
-    if kind is None:
+    if (kind := parameters.get("client_assertion_type")) is None:
         raise invalid_request("client_assertion_type is missing.", target=client_id)
     if kind != CLIENT_ASSERTION_TYPE:
         raise invalid_client("unknown client_assertion_type", client_id)

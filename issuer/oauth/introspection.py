@@ -85,8 +85,7 @@ class Introspection(ClientEndpoint):
         client = tokens.directory.load_client(family.client_id)
         if user is None or client is None or not self._may_refresh(family, client, user):
             return None
-        audience = client.audiences.get(family.audience_id)
-        if audience is None and family.scopes:
+        if (audience := client.audiences.get(family.audience_id)) is None and family.scopes:
             return None
         held: frozenset[str] = frozenset()
         if audience is not None:

@@ -46,8 +46,7 @@ class LogoutEndpoint(BrowserEndpoint):
         if isinstance(logout, RequestProblem):
             return logout
         # Also one that waits for its second factor, which opens nothing else.
-        session = self._session(request, self._people.sessions.of_browser)
-        if session is None:
+        if (session := self._session(request, self._people.sessions.of_browser)) is None:
             return (logout if logout.redirects_unasked else replace(logout, return_to=None)), True
         if logout.session_id != session.id:  # the client has not shown that it knows it: ask
             return logout, False

@@ -81,8 +81,7 @@ def protocol_routes(
     async def jwks(request: Request) -> Response:
         current = keyring.jwks
         # Without the database the key set is still served, but must not be cached: it may be stale.
-        is_current = tokens.changes.is_current
-        max_age = settings.jwks_max_age if is_current else timedelta(0)
+        max_age = settings.jwks_max_age if tokens.changes.is_current else timedelta(0)
         return document(
             request,
             current.body,

@@ -233,8 +233,7 @@ class TokenEndpoint:
 
     async def _wait_until(self, instant: datetime) -> None:
         """`Unavailable` if that is far off: then a clock is wrong, and waiting does not help."""
-        wait = (instant - self._parts.clock()).total_seconds()
-        if wait > _MAX_WAIT:
+        if (wait := (instant - self._parts.clock()).total_seconds()) > _MAX_WAIT:
             raise Unavailable(
                 "The clocks of the processes differ: a token issued now would be revoked."
             )

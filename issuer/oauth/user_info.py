@@ -82,7 +82,6 @@ async def _access_token(request: Request) -> str:
         raise BearerError("invalid_request", "Send one access token, in one way.", 400)
     if in_form is not None:
         return in_form
-    token = bearer_token(request.scope["headers"])
-    if token is None:
+    if (token := bearer_token(request.scope["headers"])) is None:
         raise BearerError("", "There is no access token.")
     return token

@@ -173,6 +173,5 @@ class FamilyStore(Statements):
 
 
 def _family(row: Any) -> Family:
-    scopes = {name: frozenset(getattr(row, name)) for name in _SCOPES}
     times = (row.began_at, row.used_at) if row.began_at and row.used_at else None
-    return as_record(Family, row, **scopes, session_times=times)
+    return as_record(Family, row, session_times=times)

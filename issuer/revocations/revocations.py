@@ -189,8 +189,7 @@ class Revocations:
 
     def revoke_postponed(self) -> bool:
         """Revoke some of what had to wait for its `PAUSE`; whether there is more."""
-        due = self._store.postponed(self._clock(), _AT_ONCE)
-        if due:
+        if due := self._store.postponed(self._clock(), _AT_ONCE):
             self._add_principals(due, without_own=True)
         for each in due:
             self._revoke_what_follows(each)
@@ -315,10 +314,7 @@ class Revocations:
     def _not_in_feed(
         self, tokens: Iterable[ExchangedToken], *, are_of_users: bool
     ) -> list[ExchangedToken]:
-        """List the tokens for the clients that got them; those that a share has no space for.
-
-        `are_of_users`: each user of a client has a share of its own.
-        """
+        """List the tokens for their clients or these clients' users; those without space."""
         groups: dict[tuple[str, str], list[ExchangedToken]] = defaultdict(list)
         for each in tokens:
             groups[each.client_id, each.user_id if are_of_users else ""].append(each)

@@ -353,8 +353,7 @@ class RevocationStore(Statements):
 
         `since`: only those that were issued later.
         """
-        issued_at = ExchangedTokenRow.issued_at
-        later = [] if since is None else [issued_at > since]
+        later = [] if since is None else [ExchangedTokenRow.issued_at > since]
         return self._read_exchanged(most, _OF_SUBJECT[kind] == name, *later)
 
     def exchanged_through(

@@ -224,8 +224,7 @@ class AssignmentStore(Statements):
                 (GroupRow, GroupRow.id),
             )
         )
-        rows = self.session.execute(union_all(*queries))
-        return {row[0]: row[1] for row in rows}
+        return {row[0]: row[1] for row in self.session.execute(union_all(*queries))}
 
     def user_ids_of(self, folded_id: str) -> Sequence[str]:
         """The id of the principal if it is a user, or those of all members of the group."""

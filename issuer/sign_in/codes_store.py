@@ -70,10 +70,7 @@ class CodeStore(Statements):
 
     def find(self, digest: bytes) -> AuthorizationCode | None:
         row = self.session.connection().execute(_FIND, {"of": digest}).one_or_none()
-        if row is None:
-            return None
-        sets = {name: frozenset(getattr(row, name)) for name in ("scopes", "openid_scopes")}
-        return as_record(AuthorizationCode, row, **sets, methods=tuple(row.methods))
+        return None if row is None else as_record(AuthorizationCode, row)
 
     def consume(
         self, code: AuthorizationCode, now: datetime, token: AccessToken, family_id: str | None

@@ -74,8 +74,4 @@ class DeviceCodeStore(Statements):
     def find(self, **which: bytes) -> DeviceCode | None:
         """The one with this `digest` or `user_code`."""
         row = self.session.scalars(select(Row).filter_by(**which)).one_or_none()
-        if row is None:
-            return None
-        scopes = None if row.scopes is None else tuple(row.scopes)
-        openid_scopes = frozenset(row.openid_scopes)
-        return as_record(DeviceCode, row, scopes=scopes, openid_scopes=openid_scopes)
+        return None if row is None else as_record(DeviceCode, row)

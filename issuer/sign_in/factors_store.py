@@ -52,11 +52,11 @@ class FactorStore(Statements):
         return self.session.scalars(query.order_by(PasskeyRow.created_at, PasskeyRow.id)).all()
 
     def passkeys(self, user_id: str) -> list[StoredPasskey]:
-        return [_stored_passkey(row) for row in self.passkey_rows(user_id)]
+        return [as_record(StoredPasskey, row) for row in self.passkey_rows(user_id)]
 
     def find_passkey(self, credential_id: bytes) -> StoredPasskey | None:
         row = self.one(PasskeyRow, PasskeyRow.credential_id == credential_id)
-        return _stored_passkey(row) if row else None
+        return as_record(StoredPasskey, row) if row else None
 
     def methods_of(self, user_ids: Sequence[str], now: datetime) -> dict[str, SignInMethods]:
         user, invitation = UserRow, InvitationRow
@@ -124,7 +124,3 @@ class FactorStore(Statements):
 
     def _changes_one(self, statement: Any) -> bool:
         return rows_changed(self.session, statement) == 1
-
-
-def _stored_passkey(row: PasskeyRow) -> StoredPasskey:
-    return as_record(StoredPasskey, row, transports=tuple(row.transports))

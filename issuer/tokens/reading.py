@@ -73,8 +73,7 @@ def _verified_claims(keyring: Keyring, token: str, typ: str) -> tuple[str, dict[
     """The `kid` and the claims of a token that this issuer signed; `InvalidCredentials`."""
     try:
         header = jws.extract_compact(token.encode()).headers()
-        key = keyring.verifying(str(header.get("kid")))
-        if key is None:
+        if (key := keyring.verifying(str(header.get("kid")))) is None:
             raise InvalidCredentials("signed by an unknown key")
         # The algorithm is the key's, not the header's (RFC 8725 §3.1).
         public = _import_key(json.dumps(dict(key.public_jwk)))

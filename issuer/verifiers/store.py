@@ -78,7 +78,7 @@ class VerifierStore:
 
 def _known_verifier(row: VerifierRow, algorithm: AlgorithmInUse) -> KnownVerifier:
     identity = VerifierIdentity(row.audience_id, row.address, row.instance)
-    report = as_record(VerifierReport, row, identity=identity, kids=tuple(row.kids))
+    report = as_record(VerifierReport, row, identity=identity)
     return KnownVerifier(report, algorithm, row.first_seen_at, row.changed_at)
 
 

@@ -55,15 +55,12 @@ _DEVICE = Annotated[
         "People enter its code in a browser, and it may refresh its tokens (RFC 8628).",
     ),
 ]
-_OPTIONS = options_of(
-    CLIENT,
-    [
-        *("name", "audiences", "scopes", "scopes_expire_at", "grant_types", "redirect_uris"),
-        *("post_logout_redirect_uris", "token_endpoint_auth_method", "jwks", "jwks_uri"),
-        *("user_rights", "first_party", "access_token_ttl", "claims", "may_set_session"),
-        *("may_act", "external_audiences", "disabled"),
-    ],
+_FIRST = (
+    *("name", "audiences", "scopes", "scopes_expire_at", "grant_types", "redirect_uris"),
+    *("post_logout_redirect_uris", "token_endpoint_auth_method", "jwks", "jwks_uri"),
+    *("user_rights", "first_party"),
 )
+_OPTIONS = options_of(CLIENT, _FIRST) | options_of(CLIENT)
 
 
 def _complete(values: dict[str, Any]) -> None:

@@ -113,8 +113,7 @@ def in_session(
     """The `ceiling`, in the session that the request or its sign-in names, if the client may."""
     if not request.client.may_set_session:
         return ceiling
-    session_id = request.parameters.get("session_id", earlier)
-    if session_id is None:
+    if (session_id := request.parameters.get("session_id", earlier)) is None:
         return ceiling
     if len(session_id) > MAX_SESSION_ID or not session_id.isprintable():
         raise invalid_request(f"session_id must be at most {MAX_SESSION_ID} printable characters.")
@@ -148,8 +147,7 @@ class EarlierGrant(Grant):
         self, request: AuthenticatedRequest, user: UserRecord, before: GrantedBefore
     ) -> Authorization:
         """What the user granted, as far as it is still held."""
-        audience = self._audience(request, before)
-        held = Authorization.of_user(user, request.client, audience)
+        held = Authorization.of_user(user, request.client, self._audience(request, before))
         return replace(held.within(before.scopes), openid_scopes=before.openid_scopes)
 
     def _audience(self, request: AuthenticatedRequest, before: GrantedBefore) -> AudienceRecord:

@@ -103,8 +103,7 @@ def _audience(request: AuthenticatedRequest, received: "ReceivedIdJag") -> Audie
 
     Never this issuer itself: what has rights here needs a person at a browser.
     """
-    resources = received.resources
-    if not resources:
+    if not (resources := received.resources):
         raise _invalid_target("The assertion names no resource.", resources)
     found = request.client.audience_for(resources)
     if isinstance(found, NoAudience):

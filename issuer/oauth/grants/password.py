@@ -47,8 +47,7 @@ class Password(Grant):
         user = self._user(request, username, password)
         held = Authorization.of_user(user, request.client, requested_audience(request))
         ceiling = in_session(held, request)
-        refreshes = GrantType.REFRESH_TOKEN in request.client.grant_types
-        if refreshes:
+        if refreshes := GrantType.REFRESH_TOKEN in request.client.grant_types:
             ceiling = replace(ceiling, sid=self._refresh_tokens.new_family_id())
         granted = self.grant(request, ceiling, requested_scopes(request))
         if not refreshes:

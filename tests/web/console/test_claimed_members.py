@@ -69,12 +69,14 @@ def names_of(members: Mapping[str, Member]) -> list[str]:
 
 
 def test_a_member_that_the_form_does_not_show_survives_a_change(
-    deployment: Deployment, admin: Browser, monkeypatch: pytest.MonkeyPatch
+    deployment: Deployment, admin: Browser
 ):
-    """As a member that is new, and that nobody has given a field."""
-    new = Member(label="Trusts", help="Tokens that authenticate it.")
-    monkeypatch.setitem(clients.FORM.members, "trusts", new)
+    """As a member of a newer program, whose form was shown by an older one."""
+    with deployment.changing() as work:
+        work.clients.update("everything", {"claims": {"team": "a"}})
     form = admin.get(CLIENT, edit="yes").form(CLIENT).fields
+    assert "claims" in form["members"].split()
+    form["members"] = form["members"].replace("claims", "")
     hidden = {
         name: text for name, text in form.items() if not (text == "yes" or name.startswith("pick"))
     }
@@ -85,4 +87,4 @@ def test_a_member_that_the_form_does_not_show_survives_a_change(
     assert "The client everything is changed." in admin.follow(saved).text
     with deployment.changing() as work:
         after = work.clients.get("everything")
-    assert (after.name, len(after.trusts)) == ("Renamed", 1)
+    assert (after.name, len(after.trusts), after.claims) == ("Renamed", 1, {"team": "a"})

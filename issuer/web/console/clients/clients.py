@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from issuer.audiences import AUDIENCE
 from issuer.clients import CLIENT, Client, ClientFields
+from issuer.clients.clients import WITHOUT_RIGHTS
 from issuer.composition import UnitOfWork
 from issuer.directory import ClientRecord
 from issuer.errors import InvalidField
@@ -21,12 +22,8 @@ from issuer.web.console.screens.collection import CollectionScreen
 from issuer.web.console.screens.picks import MAX_BYTES
 from issuer.web.console.screens.resource_form import ResourceForm, allow_if_ticked, keys_to_pick
 
-# The members that a client that registered itself cannot have.
-_OF_ADMINS = {
-    *("audiences", "scopes", "user_rights", "claims", "first_party", "may_set_session"),
-    *("may_act", "external_audiences"),
-}
-_OF_NEW = {"name", "redirect_uris", "post_logout_redirect_uris", *_OF_ADMINS} - {"claims"}
+_OF_NEW = {"name", "redirect_uris", "post_logout_redirect_uris", *WITHOUT_RIGHTS}
+_OF_NEW -= {"claims", "trusts"}
 _WITH_A_PERSON = [GrantType.AUTHORIZATION_CODE, GrantType.REFRESH_TOKEN]
 # Of each kind of new client, what the form does not ask.
 _KINDS: dict[str, dict[str, object]] = {
@@ -44,26 +41,25 @@ _NAMED = 10
 
 
 def members_for(client: Client, typed: Mapping[str, str]) -> tuple[str, ...]:
-    """The members that the form for a change has: what this kind of client can have.
+    """The members that the form for a change has: all but those for other kinds of clients.
 
     Its kind follows from its grant types and its method of authentication, as they are and as they
-    are `typed`. Besides them, the members that it has.
+    are `typed`. What it has is shown in any case.
     """
-    names = {"name", "grant_types", "token_endpoint_auth_method", "access_token_ttl"}
-    names |= {"audiences", "scopes", "claims", "may_set_session"}
+    others: set[str] = set()
     grants = {*client.grant_types, *filter(typed.__contains__, GrantType)}
-    if GrantType.AUTHORIZATION_CODE in grants:
-        names |= {"redirect_uris", "post_logout_redirect_uris", "first_party"}
-    if grants & {GrantType.AUTHORIZATION_CODE, GrantType.DEVICE_CODE, GrantType.PASSWORD}:
-        names |= {"user_rights"}
+    if GrantType.AUTHORIZATION_CODE not in grants:
+        others |= {"redirect_uris", "post_logout_redirect_uris", "first_party"}
+    if not grants & {GrantType.AUTHORIZATION_CODE, GrantType.DEVICE_CODE, GrantType.PASSWORD}:
+        others |= {"user_rights"}
     method = typed.get("token_endpoint_auth_method", client.token_endpoint_auth_method)
-    if AuthMethod.NONE not in {method, client.token_endpoint_auth_method}:
-        names |= {"jwks", "jwks_uri", "may_act", "external_audiences"}
+    if AuthMethod.NONE in {method, client.token_endpoint_auth_method}:
+        others |= {"jwks", "jwks_uri", "may_act", "external_audiences"}
     defaults = ClientFields()
-    names |= {name for name in FORM.members if getattr(client, name) != getattr(defaults, name)}
+    others = {name for name in others if getattr(client, name) == getattr(defaults, name)}
     if client.registered_by is not RegisteredBy.ADMIN:
-        names -= _OF_ADMINS
-    return tuple(name for name in FORM.members if name in names)
+        others |= WITHOUT_RIGHTS.keys()
+    return tuple(name for name in FORM.members if name not in others)
 
 
 class ClientForm(ResourceForm[ClientFields, Client]):
@@ -78,7 +74,7 @@ class ClientForm(ResourceForm[ClientFields, Client]):
         typed["user_rights"] = typed["user_rights"] or UserRights.OWN
         if resource is not None:
             if resource.registered_by is not RegisteredBy.ADMIN:
-                typed |= resource.model_dump(mode="json", include=_OF_ADMINS)
+                typed |= resource.model_dump(mode="json", include={*WITHOUT_RIGHTS})
             ends = resource.model_dump(mode="json")["scopes_expire_at"]
             typed["scopes_expire_at"] = {s: ends[s] for s in ends if s in typed["scopes"]}
             return typed
