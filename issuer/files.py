@@ -24,10 +24,9 @@ def read_trusted(path: Path, *, private: bool = False) -> bytes:
     """The content of a file that is secret, or that decides what is trusted.
 
     `ConfigurationError` unless this user or root owns it and no other user can write it, or, if
-    it is `private`, read it. A link is followed: Kubernetes mounts secrets as links.
-
-    A container gets secrets as files of root on a read-only mount, which every user in it, or its
-    group (`fsGroup`), can read: those are private too.
+    it is `private`, read it. A link is followed: Kubernetes mounts secrets as links. A container
+    gets secrets as files of root on a read-only mount, which every user in it, or its group
+    (`fsGroup`), can read: those are private too.
     """
     content, found = read_regular(path)
     if (

@@ -25,10 +25,9 @@ from pydantic import (
 )
 
 from issuer.errors import ConfigurationError
-from issuer.fields.colors import accent_color
-from issuer.fields.fields import in_words
+from issuer.fields.branding import accent_color
+from issuer.fields.fields import in_words, read_sender
 from issuer.fields.ids import AudienceId
-from issuer.fields.mail_addresses import read_sender
 from issuer.fields.text import did_you_mean
 from issuer.fields.times import duration, within_bounds
 from issuer.files import read_trusted, reason_of
@@ -70,12 +69,8 @@ def _duration(value: object) -> object:
     return duration(value, default_unit="s") if isinstance(value, str) else value
 
 
-def _kept_for(value: object) -> object:
-    return None if value in {"forever", "0"} else _duration(value)
-
-
-def _unless_off(value: object) -> object:
-    return None if value == "off" else _duration(value)
+def _duration_unless(*nothing: str) -> BeforeValidator:
+    return BeforeValidator(lambda value: None if value in nothing else _duration(value))
 
 
 def _words(value: object) -> object:
@@ -222,7 +217,7 @@ class Settings(BaseModel):
     access_token_ttl: Annotated[Duration, AfterValidator(within_bounds)] = timedelta(seconds=900)
     """Lifetime of a token if neither the client nor the audience sets one."""
     client_secret_ttl: Annotated[
-        Annotated[timedelta, Field(ge=timedelta(hours=1))] | None, BeforeValidator(_unless_off)
+        Annotated[timedelta, Field(ge=timedelta(hours=1))] | None, _duration_unless("off")
     ] = None
     """Lifetime of a client secret that is made without an end, such as `90d`; at least 1h, or
     `off`. It is not for secrets that `issuer init` and `issuer admin recover` make, nor for clients
@@ -303,7 +298,7 @@ class Settings(BaseModel):
     """Addresses or networks of your AgentOS, separated by commas: reports of verifiers from others
     are ignored. By default all count, and anybody can send one."""
     audit_keep: Annotated[
-        Annotated[timedelta, Field(ge=timedelta(days=7))] | None, BeforeValidator(_kept_for)
+        Annotated[timedelta, Field(ge=timedelta(days=7))] | None, _duration_unless("forever", "0")
     ] = None
     """How long audit events are kept, such as `400d`; at least 7d. By default forever."""
     audit_checkpoint_every: Annotated[Duration, Field(ge=timedelta(seconds=10))] = timedelta(

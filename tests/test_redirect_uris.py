@@ -2,7 +2,7 @@
 
 import pytest
 
-from issuer.fields.redirect_uris import (
+from issuer.fields.urls import (
     MAX_LENGTH,
     is_of_a_web_server,
     is_registered,

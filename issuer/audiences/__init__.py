@@ -3,7 +3,6 @@
 The issuer's own admin API is one of them; its id is `ISSUER_URL`.
 """
 
-from issuer.audiences.audience import AUDIENCE, Audience, AudienceFields
-from issuer.audiences.audiences import Audiences
+from issuer.audiences.audiences import AUDIENCE, Audience, AudienceFields, Audiences
 
 __all__ = ["AUDIENCE", "Audience", "AudienceFields", "Audiences"]

@@ -8,7 +8,7 @@ from sqlalchemy.orm import selectinload
 
 from issuer.algorithms import AlgorithmInUse
 from issuer.database.held_roles import is_live
-from issuer.database.store import Store, in_parts
+from issuer.database.store import Store, in_parts, kept_or_new
 from issuer.database.tables import (
     AssignmentRow,
     AudienceResourceRow,
@@ -33,11 +33,8 @@ class AudienceStore(Store[AudienceRow]):
 
     def set_resources(self, row: AudienceRow, resources: list[str]) -> None:
         """Requests may name the audience by exactly these."""
-        existing = {each.resource: each for each in row.resources}
-        row.resources = [
-            existing.get(resource) or AudienceResourceRow(resource=resource)
-            for resource in resources
-        ]
+        names = ((each,) for each in resources)
+        row.resources = kept_or_new(row.resources, AudienceResourceRow, names, "resource")
 
     def named(self, name: str) -> AudienceRow | None:
         """The audience of which this is the id or a resource."""
@@ -93,10 +90,7 @@ class AudienceStore(Store[AudienceRow]):
         return any(self.session.scalar(each.limit(1)) is not None for each in queries)
 
     def release(self, audience_id: str) -> set[str]:
-        """Remove the audience from all clients, and what gives roles there.
-
-        The clients that acted for people from there or to there.
-        """
+        """Remove the audience from all that use it; the clients that acted for people there."""
         for table in (ClientAudienceRow, AssignmentRow, ProviderRoleRow):
             for row in self.session.scalars(select(table).where(table.audience_id == audience_id)):
                 self.session.delete(row)

@@ -110,7 +110,6 @@ class BatchWorker(Generic[T, R]):
                     self._do(batch)
 
     def _select(self, batch: list[Waiting[T, R]]) -> list[Waiting[T, R]]:
-        """What is left to do of the batch."""
         return list(filter(self._is_wanted, batch))
 
     def _is_wanted(self, waiting: Waiting[T, R]) -> bool:

@@ -6,18 +6,33 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
 from time import perf_counter
 from typing import ParamSpec, TypeVar
 
-from issuer.background.callers import present_caller
 from issuer.errors import Unavailable
 from issuer.telemetry.metrics import NO_METRICS, Metrics
 
+# In the scope of a GET request.
+IN_SCOPE = "issuer.caller"
 _LOWEST_PRIORITY = 19
 MAX_SECONDS = 10.0
-
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+class WaitingCaller:
+    """The caller of a request, whose connection tells when it has left."""
+
+    has_left = False
+
+    def leave(self) -> None:
+        """It takes no answer any more."""
+        self.has_left = True
+
+
+# Of the present request; threads that work for it have it as well.
+present_caller: ContextVar[WaitingCaller | None] = ContextVar("present_caller", default=None)
 
 
 class WorkerPool:

@@ -2,7 +2,8 @@
 
 import json
 import re
-from typing import Annotated, Any
+from functools import partial
+from typing import Annotated
 
 from pydantic import AfterValidator, ConfigDict, Field
 
@@ -101,13 +102,5 @@ def _external(text: str) -> object:
     raise ValueError(f"must be a JSON object, such as {example}")
 
 
-def _rule_text(rule: Any) -> str:
-    return f"{rule['from']}={rule['to']}"
-
-
-def _external_text(resource: Any) -> str:
-    return json.dumps(resource, ensure_ascii=False)
-
-
-ACT_RULE_TEXT = ItemText(_rule, _rule_text)
-EXTERNAL_RESOURCE_TEXT = ItemText(_external, _external_text)
+ACT_RULE_TEXT = ItemText(_rule, lambda rule: f"{rule['from']}={rule['to']}")
+EXTERNAL_RESOURCE_TEXT = ItemText(_external, partial(json.dumps, ensure_ascii=False))

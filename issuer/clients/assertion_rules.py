@@ -25,7 +25,7 @@ from issuer.vocabulary import ACCESS_TOKEN_TYPE, ID_JAG_TYPE
 MAX_LIFETIME = timedelta(minutes=10)
 MAX_ID_JAG = timedelta(minutes=5)
 # draft-ietf-oauth-rfc7523bis §4 names the last one.
-_TYPES = {"", "jwt", "client-authentication+jwt"}
+ASSERTION_TYPES = {"", "jwt", "client-authentication+jwt"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +57,6 @@ def signed_claims(
         raise InvalidCredentials(f"assertion: {error}") from None
     except InvalidToken as error:
         raise InvalidCredentials(f"assertion: {error}") from None
-
-
-def checked_type(token: SignedToken) -> None:
-    """`InvalidCredentials` for a JWT of another type, such as an access token (RFC 8725 §3.11)."""
-    if token.typ not in _TYPES:
-        raise InvalidCredentials("the assertion has the typ of another kind of token")
 
 
 def checked_claims(
@@ -125,11 +119,6 @@ def is_named_by(issuer: TrustedIssuerRecord, claims: Mapping[str, Any]) -> bool:
         return isinstance(named, str) and named == issuer.issuer
     is_of_domain = isinstance(subject, str) and subject.startswith(f"{issuer.issuer}/")
     return is_of_domain and named in (None, issuer.issuer)
-
-
-def is_svid(header: Mapping[str, Any]) -> bool:
-    """Whether a JWT-SVID has such a header: its `typ` is no other one (SPIFFE JWT-SVID §2.3)."""
-    return header.get("typ", "JWT") in ("JWT", "JOSE")
 
 
 def wrong_type(token: SignedToken, required: str | None) -> str | None:

@@ -6,10 +6,11 @@ Imports PyJWT and httpx: import it where it is first needed, since most deployme
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
-from issuer.clients.assertion_rules import Evidence, KeyFetchRequiredError
+from issuer.clients import assertion_rules as rules
+from issuer.clients.authentication import VerifiedAssertion
 from issuer.clients.documents import ClientDocuments
-from issuer.clients.own_keys import OwnKeys
 from issuer.clients.trusted_tokens import FindIssuer, TrustedTokens, TrustFindings
 from issuer.clients.used_assertions_store import UsedAssertions
 from issuer.clock import Clock
@@ -17,7 +18,57 @@ from issuer.directory import ClientRecord, Directory
 from issuer.errors import InvalidCredentials, InvalidField, NotFound
 from issuer.federation.fetching import FetchNeeded
 from issuer.federation.key_sets import FollowedKeySet, FollowedKeySets
-from issuer.federation.public_keys import InvalidToken, SignedToken, parse_token
+from issuer.federation.key_source import KeySource
+from issuer.federation.public_keys import InvalidToken, SignedToken, load_keys, parse_token
+from issuer.vocabulary import AuthMethod
+
+
+@dataclass(eq=False, repr=False)
+class OwnKeys:
+    """The `jwks` or the `jwks_uri` of clients.
+
+    `key_sets_of_others` are those of clients that nobody registered: they use up no fetches of
+    the clients that administrators made. Keys in a metadata document are looked for there.
+    """
+
+    _issuer: str
+    _documents: ClientDocuments
+    _key_sets: FollowedKeySets
+    _key_sets_of_others: FollowedKeySets
+
+    def key_set(self, client: ClientRecord) -> FollowedKeySet | None:
+        """The key set at the `jwks_uri` of the client; None without one."""
+        if client.jwks_uri is None:
+            return None
+        key_sets = self._key_sets_of_others if client.is_self_registered else self._key_sets
+        return FollowedKeySet(key_sets, KeySource(client.jwks_uri))
+
+    def check(self, client: ClientRecord, token: SignedToken, now: datetime) -> rules.Evidence:
+        """`InvalidCredentials` says which rule is broken. Nothing is fetched."""
+        if client.token_endpoint_auth_method is AuthMethod.NONE:
+            raise _no_keys()
+        if client.jwks is not None:
+            fetch_keys = partial(self._documents.fetch_keys, client, missing=True)
+            keys = load_keys(client.jwks)
+            claims = rules.signed_claims(token, keys, fetch_keys if client.is_fetched else None)
+        elif key_set := self.key_set(client):
+            claims = rules.signed_claims(
+                token, key_set.keys, partial(key_set.fetch_keys, token.kid)
+            )
+        else:
+            raise _no_keys()
+        if token.typ not in rules.ASSERTION_TYPES:  # such as an access token (RFC 8725 §3.11)
+            raise InvalidCredentials("the assertion has the typ of another kind of token")
+        try:
+            jti, expires_at = rules.checked_claims(claims, client.client_id, self._issuer, now)
+        except InvalidToken as error:
+            raise InvalidCredentials(f"assertion: {error}") from None
+        audited = VerifiedAssertion(None, None, rules.audited_jti(claims))
+        return rules.Evidence(audited, expires_at, f"own\n{jti}")
+
+
+def _no_keys() -> InvalidCredentials:
+    return InvalidCredentials("an assertion of a client that has no keys")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +76,7 @@ class ProvenClient:
     """A client, and what proves that it is this one: `use` it before it counts."""
 
     record: ClientRecord
-    evidence: Evidence
+    evidence: rules.Evidence
 
 
 @dataclass(eq=False, repr=False)
@@ -66,7 +117,7 @@ class ClientAssertions:
         """
         try:
             return self._proven(client_id, _parse(text), now, is_last=is_last)
-        except KeyFetchRequiredError as error:
+        except rules.KeyFetchRequiredError as error:
             if is_last:
                 raise
             return FetchNeeded(error.fetch_keys)
@@ -82,10 +133,7 @@ class ClientAssertions:
             await self._used.use(proven.record.client_id, evidence.name, evidence.expires_at)
 
     def explained(self, client_id: str, text: str) -> TrustFindings:
-        """What each trust of the client says to the token; nothing is used up.
-
-        `InvalidField` if it cannot be read.
-        """
+        """What each trust says to the token, or `InvalidField`; nothing is used up."""
         try:
             token = parse_token(text)
         except InvalidToken as error:
@@ -128,7 +176,7 @@ class ClientAssertions:
         if (client := self._documents.known(stored, is_last=is_last)) is None:
             raise InvalidCredentials("unknown client")
         if isinstance(client, FetchNeeded):
-            raise KeyFetchRequiredError(client.fetch_keys)
+            raise rules.KeyFetchRequiredError(client.fetch_keys)
         return self._check(client, token, now, find_issuer)
 
     def _check(

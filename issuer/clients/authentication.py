@@ -132,10 +132,8 @@ class AuthenticatedClient:
 class ClientAuthentication:
     """A public client is known by its id alone: its grants need a code or a refresh token.
 
-    Checks memory first; what memory does not confirm is looked up in the database, once.
-
-    So a new secret works at once, and an unknown client costs the same as a wrong secret: one
-    lookup.
+    Checks memory first; what memory does not confirm is looked up in the database, once. So a new
+    secret works at once, and an unknown client costs the same as a wrong secret.
     """
 
     _directory: Directory

@@ -1,12 +1,13 @@
 """The models of a client and its secrets."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, ValidationInfo, WithJsonSchema, field_validator
 
 from issuer.clients.act_rules import (
     ACT_RULE_TEXT,
@@ -15,11 +16,12 @@ from issuer.clients.act_rules import (
     ActRules,
     ExternalResources,
 )
-from issuer.clients.key_fields import Jwks, JwksUri
 from issuer.clients.trust import Trusts
-from issuer.fields.claims import CustomClaims
+from issuer.federation import FetchRefused
+from issuer.federation.fetching import require_https
 from issuer.fields.fields import (
     AuthenticationMethod,
+    CustomClaims,
     Fields,
     GrantTypes,
     Label,
@@ -49,6 +51,21 @@ from issuer.vocabulary import (
     UserRights,
 )
 
+MAX_KEYS = 10
+_URI = re.compile(r"[!-~]{1,1024}")
+_SCHEMA = {
+    "type": "object",
+    "description": "A JWK Set (RFC 7517 §5) with 1 to 10 public keys.",
+    "required": ["keys"],
+    "properties": {
+        "keys": {
+            "type": "array",
+            "minItems": 1,
+            "maxItems": MAX_KEYS,
+            "items": {"type": "object", "required": ["kty"]},
+        }
+    },
+}
 MAX_AUDIENCES = 100
 _REDIRECT_URIS = Member(
     label="Redirect URIs",
@@ -58,6 +75,31 @@ _REDIRECT_URIS = Member(
     option="--redirect-uri",
     metavar="URI",
 )
+
+
+def _jwks(document: dict[str, Any]) -> dict[str, Any]:
+    """The set with nothing but the members that count; each key with its `kid` and `alg`."""
+    # Imported here: few deployments have clients with keys.
+    from issuer.federation.public_keys import ALGORITHMS, accept_jwks  # noqa: PLC0415
+
+    keys = document.get("keys")
+    if not isinstance(keys, list) or not 1 <= len(keys) <= MAX_KEYS:
+        raise ValueError(f"must be a JWK Set: an object with a list of 1 to {MAX_KEYS} keys")
+    return {"keys": accept_jwks(keys, ALGORITHMS)}
+
+
+def _jwks_uri(text: str) -> str:
+    try:
+        require_https(text)
+    except FetchRefused as error:
+        raise ValueError(str(error).removesuffix(".")) from None
+    if not _URI.fullmatch(text):
+        raise ValueError("must be a URL of at most 1024 ASCII characters")
+    return text
+
+
+Jwks = Annotated[dict[str, Any], AfterValidator(_jwks), WithJsonSchema(_SCHEMA)]
+JwksUri = Annotated[str, AfterValidator(_jwks_uri)]
 
 
 def _grants_in_words() -> str:
@@ -331,6 +373,11 @@ class NewClient(Client):
     client_secret: Annotated[str, Field(repr=False)]
 
 
+# What a client that registers itself says about itself; `client_metadata.py` reads it (RFC 7591).
+SELF_DESCRIBED = (
+    *("name", "grant_types", "token_endpoint_auth_method", "jwks", "jwks_uri"),
+    *("redirect_uris", "post_logout_redirect_uris"),
+)
 CLIENT = ResourceType(
     "client",
     "clients",

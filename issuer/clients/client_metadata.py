@@ -7,14 +7,9 @@ from typing import Any
 from issuer.clients.client import ClientFields
 from issuer.errors import InvalidField
 from issuer.fields.json import strict_json
-from issuer.fields.redirect_uris import KNOWN_SCHEMES, is_for_self_registered
+from issuer.fields.urls import KNOWN_SCHEMES, is_for_self_registered
 from issuer.vocabulary import GRANTS_WITH_A_PERSON, AuthMethod, GrantType, UserRights
 
-# The members that such a client says about itself; `read_client_metadata` reads them.
-SELF_DESCRIBED = (
-    *("name", "grant_types", "token_endpoint_auth_method", "jwks", "jwks_uri"),
-    *("redirect_uris", "post_logout_redirect_uris"),
-)
 _NAME = re.compile(r"^name(?=\.|$)")  # which RFC 7591 calls `client_name`
 
 

@@ -12,13 +12,13 @@ from issuer.clients.act_rules import ActRule, ExternalResource
 from issuer.clients.authentication import SecretMaker
 from issuer.clients.client import (
     CLIENT,
+    SELF_DESCRIBED,
     Client,
     ClientFields,
     ClientSecret,
     NewClient,
     SecretFields,
 )
-from issuer.clients.client_metadata import SELF_DESCRIBED
 from issuer.clients.store import ClientStore
 from issuer.clients.trust import Trust
 from issuer.database.store import as_model, new_id, release_id
@@ -73,10 +73,7 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
         secret: str | None = None,
         secret_fields: SecretFields = _USUAL,
     ) -> Client:
-        """The new client: a `NewClient` with its first secret, unless it authenticates without.
-
-        That is `secret`, or else a new one.
-        """
+        """The new client; if it needs a secret, a `NewClient` with `secret` or with a new one."""
         return self._with_first_secret(super().create(fields), secret, secret_fields)
 
     def register(self, fields: ClientFields, by: RegisteredBy, *, pinned: bool = False) -> Client:
@@ -265,7 +262,10 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
         for number, rule in enumerate(fields.may_act):
             self._require_between_others(f"may_act.{number}", rule)
         for number, external in enumerate(fields.external_audiences):
-            self._require_another_server(f"external_audiences.{number}.issuer", external.issuer)
+            member, own = f"external_audiences.{number}.issuer", self._authority.own_audience
+            if external.issuer == own:
+                raise InvalidField(member, "is this issuer: may_act is for its audiences")
+            require_https(member, external.issuer, own)
         for scope, end in fields.scopes_expire_at.items():
             if end <= self._clock():
                 raise InvalidField(f"scopes_expire_at.{scope}", "is in the past")
@@ -315,12 +315,6 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
                 raise InvalidField(f"{member}.{end}", "may not be the issuer's own audience")
             if self._audiences.find(audience_id) is None:
                 raise UnknownReference(f"{member}.{end}", "audience", audience_id)
-
-    def _require_another_server(self, member: str, issuer: str) -> None:
-        own = self._authority.own_audience
-        if issuer == own:
-            raise InvalidField(member, "is this issuer: may_act is for its audiences")
-        require_https(member, issuer, own)
 
     def _related(self, row: ClientRow) -> dict[str, Any]:
         scopes, ends = row.live_scopes(self._clock())

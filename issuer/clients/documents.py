@@ -6,34 +6,35 @@ through its client are asked each time something new is wanted.
 
 import dataclasses
 import re
+import threading
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from issuer.background.workers import WorkerPool
-from issuer.clients.client import ClientFields
-from issuer.clients.client_metadata import SELF_DESCRIBED, parsed, read_client_metadata
-from issuer.clients.document_cache import (
-    MAX_AT_ONCE,
-    CachedDocument,
-    DocumentCache,
-    InvalidDocument,
-)
+from issuer.clients.client import SELF_DESCRIBED, ClientFields
+from issuer.clients.client_metadata import parsed, read_client_metadata
 from issuer.clients.store import ClientStore
 from issuer.clock import Clock
 from issuer.database import Database
 from issuer.database.store import as_record
 from issuer.directory import ClientRecord, Directory
-from issuer.errors import InvalidField, Unavailable
-from issuer.federation import Fetcher, FetchRefused
+from issuer.errors import InvalidField, IssuerError, Unavailable
+from issuer.federation import FetchBudget, FetchedDocument, Fetcher, FetchRefused
 from issuer.federation.fetching import FetchNeeded
 from issuer.fields.urls import is_client_id
 from issuer.telemetry.logs import get_logger
 from issuer.vocabulary import AuthMethod, RegisteredBy
 
+SHORTEST_CACHED, LONGEST_CACHED = timedelta(minutes=1), timedelta(hours=24)
+MAX_AT_ONCE = 4
+_CACHED_BY_DEFAULT = timedelta(minutes=5)
+_MAX_CACHED = 1_000
 ALL_HOSTS = "*"
 # In threads that call `find`, which are not to be all of those that show pages.
 MAX_FETCHES_AT_ONCE = 2 * MAX_AT_ONCE
@@ -44,9 +45,115 @@ _MAX_WAIT = 3.0  # seconds
 log = get_logger(__name__)
 
 
-def is_document_url(client_id: str) -> bool:
-    """Whether the id of a client is the URL of its document."""
-    return client_id.startswith("https://")
+class InvalidDocument(IssuerError):
+    """The URL names no client of this issuer, and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class CachedDocument:
+    """What was read at `read_at`; it is fetched again after `until`, and was tried at `tried_at`.
+
+    `problem`: why there are no `fields`, or why they could not be fetched again.
+    """
+
+    fields: ClientFields | None
+    problem: str
+    until: datetime
+    read_at: datetime
+    tried_at: datetime
+
+    def is_due(self, now: datetime, *, missing: bool = False) -> bool:
+        """Whether to fetch it; with `missing`, also before its time, but once a minute."""
+        return now >= (self.tried_at + SHORTEST_CACHED if missing else self.until)
+
+    def fields_at(self, now: datetime) -> ClientFields:
+        """`InvalidDocument` if it says so, or was read too long ago."""
+        if self.fields is None or now >= self.read_at + LONGEST_CACHED:
+            raise InvalidDocument(self.problem or "It was read more than 24 hours ago.")
+        return self.fields
+
+
+@dataclass(eq=False, repr=False)
+class DocumentCache:
+    """Each document is fetched by one request at a time. Blocks: not for the event loop.
+
+    A document that cannot be fetched again counts for as long as any may be cached: else whoever
+    uses up the limits, or an outage of its host, would make a client unknown.
+    """
+
+    _fetcher: Fetcher
+    _clock: Clock
+
+    def __post_init__(self) -> None:
+        self._changed = threading.Condition()
+        self._cached: OrderedDict[str, CachedDocument] = OrderedDict()
+        self._under_way: set[str] = set()
+        self._budget = FetchBudget(self._clock, at_once=MAX_AT_ONCE)
+
+    def cached(self, url: str) -> CachedDocument | None:
+        """What is known of the document, without a fetch."""
+        with self._changed:
+            return self._cached.get(url)
+
+    def current(
+        self, url: str, known: CachedDocument | None = None, *, missing: bool = False
+    ) -> CachedDocument:
+        """The document, `known` elsewhere or fetched if due; `FetchRefused` if nothing is known."""
+        known, now = self.cached(url) or known, self._clock()
+        if known is not None and not known.is_due(now, missing=missing):
+            return known
+        try:
+            with self._budget.place():
+                return self._fetch_once(url, known, now, missing=missing)
+        except FetchRefused as error:
+            if known is None:
+                raise
+            return replace(known, problem=str(error))
+
+    def _fetch_once(
+        self, url: str, known: CachedDocument | None, now: datetime, *, missing: bool
+    ) -> CachedDocument:
+        """The document, fetched by one of the requests for it; the others wait for that."""
+        with self._changed:
+            self._changed.wait_for(lambda: url not in self._under_way)
+            cached = self._cached.get(url)
+            if cached is not None and not cached.is_due(now, missing=missing):
+                return cached
+            self._budget.count(url)
+            self._under_way.add(url)
+        try:
+            return self._keep(url, self._fetch(url, known, now))
+        finally:
+            with self._changed:
+                self._under_way.remove(url)
+                self._changed.notify_all()
+
+    def _fetch(self, url: str, known: CachedDocument | None, now: datetime) -> CachedDocument:
+        soon = now + SHORTEST_CACHED
+        try:
+            document = self._fetcher.fetch(url)
+            fields = read_document(url, document.body)
+        except InvalidDocument as error:  # it says so itself: nothing earlier counts
+            return CachedDocument(None, str(error), soon, now, now)
+        except FetchRefused as error:
+            failed = known or CachedDocument(None, "", now, now, now)
+            return replace(failed, problem=str(error), until=soon, tried_at=now)
+        return CachedDocument(fields, "", now + _lifetime(document), now, now)
+
+    def _keep(self, url: str, cached: CachedDocument) -> CachedDocument:
+        with self._changed:
+            self._cached[url] = cached
+            self._cached.move_to_end(url)
+            if len(self._cached) > _MAX_CACHED:
+                self._cached.popitem(last=False)
+        return cached
+
+
+def _lifetime(document: FetchedDocument) -> timedelta:
+    if document.max_age is None:
+        return _CACHED_BY_DEFAULT
+    asked = timedelta(seconds=document.max_age)
+    return min(max(asked, SHORTEST_CACHED), LONGEST_CACHED)
 
 
 def read_document(url: str, body: bytes) -> ClientFields:
@@ -127,7 +234,7 @@ class ClientDocuments:
 
     def __post_init__(self) -> None:
         self._of_stored, self._of_unknown = (
-            DocumentCache(self._new_fetcher(), self._clock, read_document) for _ in range(2)
+            DocumentCache(self._new_fetcher(), self._clock) for _ in range(2)
         )
         self._readers = WorkerPool("documents", MAX_AT_ONCE, _MAX_WAITING, max_seconds=_MAX_WAIT)
 
@@ -137,7 +244,7 @@ class ClientDocuments:
         For pages, which people open: it may fetch. Blocks: not for the event loop.
         """
         record = self._directory.load_client(client_id)
-        if not is_document_url(client_id) or (record is not None and not record.is_fetched):
+        if not client_id.startswith("https://") or (record and not record.is_fetched):
             return record
         try:
             self._hosts.require(client_id)

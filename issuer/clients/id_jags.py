@@ -53,10 +53,7 @@ class ReceivedIdJags:
     async def read(
         self, client_id: str, text: str, issuers: Iterable[TrustedIssuerRecord]
     ) -> ReceivedIdJag:
-        """The ID-JAG for this client. For the event loop.
-
-        `issuers` are those of people. `InvalidCredentials` says which rule is broken.
-        """
+        """The ID-JAG for this client; `InvalidCredentials`. For the event loop."""
         try:
             return await self._read(client_id, text, issuers)
         except InvalidToken as error:
@@ -85,10 +82,7 @@ class ReceivedIdJags:
         )
 
     async def use(self, received: ReceivedIdJag) -> None:
-        """Durable when it returns. `InvalidCredentials` if it was used before, by any process.
-
-        `TooManyRequests` if the client has used too many.
-        """
+        """Durable when it returns; `InvalidCredentials` for a second use, or `TooManyRequests`."""
         await self._used.use(received.client_id, received.name, received.expires_at)
 
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from operator import attrgetter
 
 from sqlalchemy import ColumnElement, delete, func, or_, select, update
 from sqlalchemy.orm import InstrumentedAttribute, selectinload
 
 from issuer.clients.act_rules import ActRule
-from issuer.database.store import Store, begins_with
+from issuer.database.store import Store, begins_with, kept_or_new
 from issuer.database.tables import (
     ClientActRuleRow,
     ClientAudienceRow,
@@ -19,6 +20,7 @@ from issuer.database.tables import (
 from issuer.vocabulary import RegisteredBy
 
 _LOOKED_AT = 10_000
+_ENDS = ("from_audience", "to_audience")
 
 
 class ClientStore(Store[ClientRow]):
@@ -45,31 +47,23 @@ class ClientStore(Store[ClientRow]):
 
     def set_audiences(self, row: ClientRow, audience_ids: list[str]) -> None:
         """Allow the client to request tokens for exactly these."""
-        existing = {each.audience_id: each for each in row.audiences}
-        row.audiences = [
-            existing.get(audience_id) or ClientAudienceRow(audience_id=audience_id)
-            for audience_id in dict.fromkeys(audience_ids)
-        ]
+        ids = ((each,) for each in audience_ids)
+        row.audiences = kept_or_new(row.audiences, ClientAudienceRow, ids, "audience_id")
 
     def act_rules(self, row: ClientRow) -> list[ClientActRuleRow]:
         """In order of the audiences."""
-        return sorted(row.act_rules, key=_ends_of)
+        return sorted(row.act_rules, key=attrgetter(*_ENDS))
 
     def set_act_rules(self, row: ClientRow, rules: Sequence[ActRule]) -> None:
         """Allow the client to act for people by exactly these."""
-        existing = {_ends_of(each): each for each in row.act_rules}
-        row.act_rules = [
-            existing.get(_ends_of(rule))
-            or ClientActRuleRow(from_audience=rule.from_audience, to_audience=rule.to_audience)
-            for rule in rules
-        ]
+        ends = map(attrgetter(*_ENDS), rules)
+        row.act_rules = kept_or_new(row.act_rules, ClientActRuleRow, ends, *_ENDS)
 
     def set_scope_expiries(self, row: ClientRow, ends: Mapping[str, datetime]) -> None:
         """Replace the ends of the client's own scopes; scopes that are not named last."""
-        existing = {each.scope: each for each in row.scope_expiries}
-        row.scope_expiries = [
-            existing.get(scope) or ClientScopeExpiryRow(scope=scope) for scope in ends
-        ]
+        scopes = ((each,) for each in ends)
+        rows = kept_or_new(row.scope_expiries, ClientScopeExpiryRow, scopes, "scope")
+        row.scope_expiries = rows
         for each in row.scope_expiries:
             each.expires_at = ends[each.scope]
 
@@ -190,10 +184,6 @@ class ClientStore(Store[ClientRow]):
         query = select(ClientSecretRow).where(ClientSecretRow.client_id == client_id)
         by_age = query.order_by(ClientSecretRow.created_at, ClientSecretRow.id)
         return self.session.scalars(by_age).all()
-
-
-def _ends_of(rule: ActRule | ClientActRuleRow) -> tuple[str, str]:
-    return rule.from_audience, rule.to_audience
 
 
 def _is_before(column: InstrumentedAttribute[datetime | None], at: datetime) -> ColumnElement[bool]:

@@ -7,8 +7,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field
 
 from issuer.errors import NotFound
-from issuer.fields.claims import require_portable
-from issuer.fields.fields import Fields
+from issuer.fields.fields import Fields, require_portable
 from issuer.fields.ids import RoleName
 from issuer.resources.resource_type import Control, Member
 
@@ -124,10 +123,7 @@ def patch_of_trusts(trusts: Iterable[Trust]) -> dict[str, Any]:
 
 
 def named_trusts(trusts: Sequence[Trust], text: str) -> list[Trust]:
-    """The trusts with the members of the JSON object `text`, issuer and subject among them.
-
-    `NotFound` if there is none.
-    """
+    """The trusts with the members of the JSON object `text`; `NotFound` if there is none."""
     try:
         named: dict[str, Any] = json.loads(text)
         issuer, subject = named["issuer"], named["subject"]

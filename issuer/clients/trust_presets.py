@@ -109,10 +109,7 @@ def preset(workload: Workload) -> Preset:
 
 @dataclass(frozen=True)
 class WorkloadPlatform:
-    """What a form asks for a workload there: members of `Workload`, and its trusted issuer.
-
-    `issuer` says which that is if it is left out; empty: it must be named.
-    """
+    """What a form asks for a workload there; `issuer` says which one is meant if left out."""
 
     label: str
     about: str
@@ -120,10 +117,6 @@ class WorkloadPlatform:
     required: tuple[str, ...]
     optional: tuple[str, ...] = ()
     issuer: str = ""
-
-
-def _oidc(workload: Workload) -> Preset:
-    return Preset(None, str(workload.oidc), {})
 
 
 def _kubernetes(workload: Workload) -> Preset:
@@ -215,7 +208,10 @@ PLATFORMS = {
         issuer="The one for its tenant if left out",
     ),
     "oidc": WorkloadPlatform(
-        "Another", "A token of any other trusted issuer, by its sub.", _oidc, ("oidc",)
+        "Another",
+        "A token of any other trusted issuer, by its sub.",
+        lambda workload: Preset(None, str(workload.oidc), {}),
+        ("oidc",),
     ),
 }
 

@@ -14,7 +14,6 @@ from issuer.clients.assertion_rules import (
     audited_jti,
     broken_rule,
     is_named_by,
-    is_svid,
     wrong_type,
 )
 from issuer.clients.authentication import VerifiedAssertion
@@ -139,7 +138,6 @@ class TrustedTokens:
         claims: Mapping[str, Any],
         now: datetime,
     ) -> Evidence:
-        """Evidence that the issuer's key signed the token and a trust of the client accepts it."""
         rules = []
         for trust in client.trusts:
             if trust["issuer"] == issuer.id:
@@ -166,7 +164,8 @@ class TrustedTokens:
 
     def _claims_by(self, issuer: TrustedIssuerRecord, token: SignedToken) -> dict[str, Any]:
         """`InvalidToken` says why the token is not of this issuer."""
-        if issuer.is_trust_domain and not is_svid(token.unverified.header):
+        typ = token.unverified.header.get("typ", "JWT")
+        if issuer.is_trust_domain and typ not in ("JWT", "JOSE"):  # SPIFFE JWT-SVID §2.3
             raise InvalidToken("the token has the typ of another kind than JWT-SVIDs")
         if wrong := wrong_type(token, issuer.typ):
             raise InvalidToken(wrong)
@@ -186,7 +185,6 @@ class TrustedTokens:
 def _named_issuers(
     client: ClientRecord, token: SignedToken, find_issuer: FindIssuer
 ) -> list[TrustedIssuerRecord]:
-    """Trusted issuers that the client trusts, and that the token says it is from."""
     found = map(find_issuer, dict.fromkeys(trust["issuer"] for trust in client.trusts))
     claims = token.unverified.claims
     return [

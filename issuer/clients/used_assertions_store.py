@@ -85,7 +85,6 @@ class UsedAssertions:
         return [each.digest in new and rows[each.digest] is each for each in uses]
 
     def _place(self, client_id: str, name: str, expires_at: datetime) -> _Use:
-        """The row to insert, if the client has a place."""
         self._require_place(client_id)
         text = f"{client_id}\n{name}".encode("utf-8", "surrogatepass")
         # A process whose clock is behind accepts it a little longer.

@@ -2,9 +2,8 @@
 
 from functools import partial
 
-from issuer.clients.assertions import ClientAssertions
+from issuer.clients.assertions import ClientAssertions, OwnKeys
 from issuer.clients.documents import ClientDocuments
-from issuer.clients.own_keys import OwnKeys
 from issuer.clients.trusted_tokens import TrustedTokens
 from issuer.clients.used_assertions_store import UsedAssertions
 from issuer.composition.foundation import Foundation

@@ -1,7 +1,7 @@
 """What the pages look like that is the deployment's own."""
 
 from issuer.errors import ConfigurationError
-from issuer.fields.images import Image, read_image
+from issuer.fields.branding import Image, read_image
 from issuer.files import read_regular, reason_of
 from issuer.settings import Settings
 

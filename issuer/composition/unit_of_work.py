@@ -118,7 +118,7 @@ class UnitOfWork:
 
     @cached_property
     def assignments(self) -> Assignments:
-        return Assignments(self._session, self._trail, self.clock, self.authority, self.revocations)
+        return Assignments(self._transaction)
 
     @cached_property
     def clients(self) -> Clients:

@@ -6,27 +6,15 @@ from datetime import datetime
 from operator import ge, gt, le, lt
 from typing import Any, TypeAlias, TypeVar
 
-from sqlalchemy import (
-    JSON,
-    ColumnElement,
-    String,
-    and_,
-    false,
-    func,
-    inspect,
-    literal,
-    select,
-    true,
-    type_coerce,
-)
+import sqlalchemy as sa
 
 from issuer.database.store import Store
 from issuer.database.tables import Versioned
 
-Condition: TypeAlias = ColumnElement[bool]
+Condition: TypeAlias = sa.ColumnElement[bool]
 Value: TypeAlias = str | int | float | bool | datetime | None
-NEVER: Condition = false()
-ALWAYS: Condition = true()
+NEVER: Condition = sa.false()
+ALWAYS: Condition = sa.true()
 
 Row = TypeVar("Row", bound=Versioned)
 
@@ -50,12 +38,12 @@ class Attribute:
     @classmethod
     def within(cls, column: Any, *path: str | int) -> "Attribute":
         """A text in a column of JSON."""
-        return cls(type_coerce(column, JSON)[path].as_string(), any_case=True)
+        return cls(sa.type_coerce(column, sa.JSON)[path].as_string(), any_case=True)
 
     @classmethod
     def constant(cls, text: str) -> "Attribute":
         """A text that every row has."""
-        return cls(literal(text))
+        return cls(sa.literal(text))
 
     def meets(self, operator: str, value: Value = None) -> Condition:
         """`operator` is one of RFC 7644 §3.4.2.2, of which `co`, `sw` and `ew` take a text.
@@ -64,45 +52,45 @@ class Attribute:
         alone.
         """
         column, against = self._operands(value)
-        size = func.length(against)
+        size = sa.func.length(against)
         match operator:
             case "pr":
                 meets = column.is_not(None)
-                if isinstance(column.type, String):
-                    meets = and_(meets, column != "")
+                if isinstance(column.type, sa.String):
+                    meets = sa.and_(meets, column != "")
             case "eq" if value is None:
                 meets = column.is_(None)
             case "eq":  # in a form that an index serves
-                return and_(column.is_not(None), column == against)
+                return sa.and_(column.is_not(None), column == against)
             case "ne":
                 return ~self.meets("eq", value)
             case _ if value is None:
-                meets = false()
+                meets = sa.false()
             case "co":
-                is_inside = func.replace(column, against, "") != column
-                meets = and_(column.is_not(None), (size == 0) | is_inside)
+                is_inside = sa.func.replace(column, against, "") != column
+                meets = sa.and_(column.is_not(None), (size == 0) | is_inside)
             case "sw":
-                meets = func.substr(column, 1, size) == against
+                meets = sa.func.substr(column, 1, size) == against
             case "ew":
-                is_long_enough = func.length(column) >= size
-                end = func.substr(column, func.length(column) - size + 1)
-                is_at_end = and_(is_long_enough, end == against)
-                meets = and_(column.is_not(None), (size == 0) | is_at_end)
+                is_long_enough = sa.func.length(column) >= size
+                end = sa.func.substr(column, sa.func.length(column) - size + 1)
+                is_at_end = sa.and_(is_long_enough, end == against)
+                meets = sa.and_(column.is_not(None), (size == 0) | is_at_end)
             case _:
-                return and_(column.is_not(None), _ORDERED[operator](column, against))
-        return func.coalesce(meets, false())
+                return sa.and_(column.is_not(None), _ORDERED[operator](column, against))
+        return sa.func.coalesce(meets, sa.false())
 
     @property
     def order(self) -> Any:
         """By what rows are sorted."""
-        return func.lower(self.column) if self.any_case else self.column
+        return sa.func.lower(self.column) if self.any_case else self.column
 
     def _operands(self, value: Value) -> tuple[Any, Any]:
         if not isinstance(value, str):
             return self.column, value
         against = self.fold(value) if self.fold else value
         if self.any_case:  # both by the database, so that equal texts are always equal
-            return func.lower(self.column), func.lower(against)
+            return sa.func.lower(self.column), sa.func.lower(against)
         return self.column, against
 
 
@@ -125,7 +113,7 @@ class FilteredStore(Store[Row]):
 
     def matching(self, asked: RowQuery) -> tuple[Sequence[Row], int]:
         """The rows that are asked for, and how many meet the condition in all."""
-        query = select(self.row)
+        query = sa.select(self.row)
         if asked.condition is not None:
             query = query.where(asked.condition)
         found = query
@@ -133,10 +121,10 @@ class FilteredStore(Store[Row]):
             by = asked.sort_by.order
             for each in (by.is_(None), by):
                 query = query.order_by(each.desc() if asked.descending else each)
-        query = query.order_by(*inspect(self.row).primary_key)
+        query = query.order_by(*sa.inspect(self.row).primary_key)
         query = query.offset(asked.offset).limit(asked.limit)
         rows = self.session.scalars(query.options(*self.with_page)).all()
         if len(rows) < asked.limit and (rows or not asked.offset):
             return rows, asked.offset + len(rows)  # the last ones
-        count = found.with_only_columns(func.count(), maintain_column_froms=True)
+        count = found.with_only_columns(sa.func.count(), maintain_column_froms=True)
         return rows, self.session.scalar(count) or 0

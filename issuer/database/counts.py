@@ -22,10 +22,7 @@ class FeedState:
 
 @dataclass(frozen=True, slots=True)
 class ChangeCounts:
-    """How many changes there were, at a time of the database's clock.
-
-    `in_memory`: of what processes hold in memory, without those of people alone.
-    """
+    """Changes by the database's clock; `in_memory`: without those of people alone."""
 
     changes: int
     in_memory: int
@@ -34,10 +31,7 @@ class ChangeCounts:
 
 
 def lock_changes(session: Session) -> None:
-    """One change at a time: the next transaction that calls it waits until this one ends.
-
-    SQLite has only one writer; on PostgreSQL the counter's row is the lock.
-    """
+    """Let the next change wait until this transaction ends; SQLite has only one writer."""
     session.execute(_LOCK)
 
 

@@ -15,16 +15,9 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.pool import QueuePool
 
-from issuer.database.abandoned import LEFT, ending_with_caller, is_abandoned
+from issuer.background.workers import WaitingCaller, present_caller
+from issuer.database import engine
 from issuer.database.counts import IN_MEMORY, ChangeCounts, FeedState, lock_changes
-from issuer.database.engine import (
-    BUSY_TIMEOUT_MS,
-    MAX_CONNECTIONS,
-    engine_for,
-    is_sqlite,
-    parse_url,
-    trace_statements,
-)
 from issuer.database.outage import Outage, cause_of, cause_of_file, cure_of, is_damaged
 from issuer.database.sqlite import Erasure, WriteQueue, update_statistics
 from issuer.database.tables import (
@@ -39,6 +32,9 @@ from issuer.errors import DatabaseUnavailable, Unavailable
 from issuer.telemetry.metrics import AUDIT, READ, WRITE
 from issuer.telemetry.tracing import Telemetry
 
+# Of SQLite's virtual machine: some milliseconds. A shorter statement is not interrupted.
+_STEPS = 100_000
+LEFT = "The caller has left."
 _ALLOWED = text(
     "SELECT current_setting('max_connections')::int"
     " - current_setting('superuser_reserved_connections')::int"
@@ -47,19 +43,55 @@ _SHOWN = {"host", "port", "sslmode"}  # of the options in a URL; others may be s
 _DENIED = "42501"  # insufficient_privilege: of the role we connect as
 
 
+def is_abandoned() -> bool:
+    """Whether this thread works for a caller who has left."""
+    caller = present_caller.get()
+    return caller is not None and caller.has_left
+
+
+@contextmanager
+def ending_with_caller(session: Session) -> Iterator[None]:
+    """Within it, `Unavailable` from the next statement on, or a driver's error from this one."""
+    if (caller := present_caller.get()) is None:
+        yield
+        return
+
+    def require_caller(_: object) -> None:
+        if caller.has_left:
+            raise Unavailable(LEFT)
+
+    event.listen(session, "do_orm_execute", require_caller)
+    connection = session.connection()
+    driver: Any = connection.connection.driver_connection
+    _watch(driver, caller)
+    try:
+        yield
+    finally:
+        _watch(driver, None)
+        if caller.has_left and connection.dialect.name != "sqlite":
+            connection.invalidate()  # the request to cancel may come late, to the next statement
+
+
+def _watch(driver: Any, caller: WaitingCaller | None) -> None:
+    if hasattr(driver, "set_progress_handler"):
+        driver.set_progress_handler(caller and (lambda: caller.has_left), _STEPS)
+    else:
+        driver.caller = caller
+
+
 class Database:
     """One database, and the only way to a transaction on it."""
 
     def __init__(
-        self, url: str, pool: int = MAX_CONNECTIONS, telemetry: Telemetry | None = None
+        self, url: str, pool: int = engine.MAX_CONNECTIONS, telemetry: Telemetry | None = None
     ) -> None:
-        self.url = parse_url(url)
-        self.is_sqlite = is_sqlite(self.url)
+        self.url = engine.parse_url(url)
+        self.is_sqlite = engine.is_sqlite(self.url)
         telemetry = telemetry or Telemetry()
         self._metrics, self._tracing = telemetry.metrics, telemetry.tracing
-        self.engine = engine_for(self.url, pool, self._metrics)
+        self.engine = engine.engine_for(self.url, pool, self._metrics)
         if self._tracing.is_on:
-            trace_statements(self.engine, self._tracing)
+            engine.trace_statements(self.engine, self._tracing)
         # A server sets it: a command may wait as long as its operator does.
         self.max_silence: float | None = None
         if not self.is_sqlite:
@@ -76,7 +108,7 @@ class Database:
         )
         event.listen(self._writing, "before_flush", _count_the_change)
         self._kept = threading.local()
-        self.write_queue = WriteQueue(BUSY_TIMEOUT_MS / 1000)
+        self.write_queue = WriteQueue(engine.BUSY_TIMEOUT_MS / 1000)
         self.outage = Outage()
         self.erasure = Erasure(self.engine)
 
@@ -107,10 +139,7 @@ class Database:
 
     @contextmanager
     def changing(self) -> Iterator[Session]:
-        """A transaction for an administrative change: one at a time, across all processes.
-
-        So a rule checked before a change still holds when it is committed.
-        """
+        """An administrative change, one at a time across processes: what it checks still holds."""
         with self.transaction() as session:
             lock_changes(session)
             yield session
@@ -130,10 +159,7 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
-        """A transaction that only reads. `DatabaseUnavailable` as above.
-
-        `Unavailable` when the caller of the present request has left.
-        """
+        """A transaction that only reads; `Unavailable` when the caller of the request has left."""
         with self.translated(READ), self._reading.begin() as session, ending_with_caller(session):
             yield session
 

@@ -107,10 +107,7 @@ def require_agreement(clock: Clock, shown: datetime, asked_at: datetime) -> None
 
 
 def require_compatible_schema(database: Database) -> None:
-    """`ConfigurationError` unless this program works with the schema: its own, or a compatible one.
-
-    A newer schema says which program is the oldest that works with it.
-    """
+    """`ConfigurationError` unless this program works with the schema, its own or compatible."""
     if (current := current_revision(database)) == REVISION:
         return
     if current is None:

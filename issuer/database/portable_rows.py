@@ -9,19 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
-from sqlalchemy import (
-    JSON,
-    Boolean,
-    Column,
-    Connection,
-    DateTime,
-    Integer,
-    LargeBinary,
-    MetaData,
-    Table,
-    func,
-    select,
-)
+import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, SAWarning
 
 from issuer.database.engine import sqlite_connection
@@ -37,9 +25,9 @@ class UnfitRow(Exception):
     """A row that its table refuses; `str()` says why."""
 
 
-def reflect(connection: Connection) -> MetaData:
+def reflect(connection: sa.Connection) -> sa.MetaData:
     """All tables of the database."""
-    metadata = MetaData()
+    metadata = sa.MetaData()
     with warnings.catch_warnings():
         # Of indexes of expressions, which rows do not need.
         warnings.filterwarnings("ignore", "Skipped unsupported reflection", SAWarning)
@@ -47,13 +35,13 @@ def reflect(connection: Connection) -> MetaData:
     return metadata
 
 
-def data_tables(connection: Connection) -> dict[str, Table]:
+def data_tables(connection: sa.Connection) -> dict[str, sa.Table]:
     """By name, each after those that its foreign keys refer to."""
     tables = reflect(connection).sorted_tables
     return {table.name: table for table in tables if table.name != _SCHEMA_VERSION}
 
 
-def read_rows(connection: Connection, table: Table) -> Iterator[JsonRow]:
+def read_rows(connection: sa.Connection, table: sa.Table) -> Iterator[JsonRow]:
     """Every row, in no particular order. Few are in memory at a time."""
     is_sqlite = connection.dialect.name == "sqlite"
     as_read = _quote if is_sqlite else _as_json_value
@@ -68,7 +56,7 @@ def read_rows(connection: Connection, table: Table) -> Iterator[JsonRow]:
 
 
 def write_rows(
-    connection: Connection, table: Table, columns: Sequence[str], rows: Iterable[JsonRow]
+    connection: sa.Connection, table: sa.Table, columns: Sequence[str], rows: Iterable[JsonRow]
 ) -> None:
     """Add `rows` with values for `columns`; `UnfitRow` if the table refuses one."""
     into = [table.columns[name] for name in columns]
@@ -89,26 +77,26 @@ def write_rows(
                     copy.write_row(row)
 
 
-def without_time_limit(connection: Connection) -> None:
+def without_time_limit(connection: sa.Connection) -> None:
     """Let statements of this transaction take as long as they need."""
     if connection.dialect.name != "sqlite":
         connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
 
 
-def continue_ids(connection: Connection, tables: Iterable[Table]) -> None:
+def continue_ids(connection: sa.Connection, tables: Iterable[sa.Table]) -> None:
     """On PostgreSQL, let new ids follow the existing ones, and the planner know the tables."""
     if connection.dialect.name == "sqlite":
         return
     for table in tables:
         for column in table.primary_key:
-            if isinstance(column.type, Integer):
-                sequence = func.pg_get_serial_sequence(table.name, column.name)
-                connection.execute(select(func.setval(sequence, func.max(column))))
+            if isinstance(column.type, sa.Integer):
+                sequence = sa.func.pg_get_serial_sequence(table.name, column.name)
+                connection.execute(sa.select(sa.func.setval(sequence, sa.func.max(column))))
         connection.exec_driver_sql(f"ANALYZE {_quote(connection, table)}")
 
 
 @contextmanager
-def _refuse_bad_rows(connection: Connection) -> Iterator[None]:
+def _refuse_bad_rows(connection: sa.Connection) -> Iterator[None]:
     """`UnfitRow` for values that do not fit; any other error of the driver as SQLAlchemy's."""
     driver: Any = connection.dialect.loaded_dbapi
     unfit = (driver.DataError, driver.IntegrityError, driver.ProgrammingError)
@@ -139,7 +127,7 @@ def _convert(
 
 
 def _conversions(
-    columns: Iterable[Column[Any]], of_type: dict[type, Callable[[Any], Any]]
+    columns: Iterable[sa.Column[Any]], of_type: dict[type, Callable[[Any], Any]]
 ) -> list[tuple[int, Callable[[Any], Any]]]:
     return [
         (place, convert)
@@ -149,31 +137,32 @@ def _conversions(
     ]
 
 
-def _as_json_value(connection: Connection, column: Column[Any]) -> str:
-    """The expression by which PostgreSQL gives it."""
+def _as_json_value(connection: sa.Connection, column: sa.Column[Any]) -> str:
     name = _quote(connection, column)
     match column.type:
-        case DateTime():
+        case sa.DateTime():
             return f"to_char({name} AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US')"
-        case LargeBinary():
+        case sa.LargeBinary():
             return f"encode({name}, 'hex')"
-        case JSON():
+        case sa.JSON():
             return f"{name}::text"
         case _:
             return name
 
 
-def _quote(connection: Connection, named: Table | Column[Any]) -> str:
+def _quote(connection: sa.Connection, named: sa.Table | sa.Column[Any]) -> str:
     preparer = connection.dialect.identifier_preparer
     return (
-        preparer.format_table(named) if isinstance(named, Table) else preparer.format_column(named)
+        preparer.format_table(named)
+        if isinstance(named, sa.Table)
+        else preparer.format_column(named)
     )
 
 
-_FROM_SQLITE: dict[type, Callable[[Any], Any]] = {LargeBinary: bytes.hex, Boolean: bool}
-_TO_SQLITE: dict[type, Callable[[Any], Any]] = {LargeBinary: bytes.fromhex, Boolean: int}
+_FROM_SQLITE: dict[type, Callable[[Any], Any]] = {sa.LargeBinary: bytes.hex, sa.Boolean: bool}
+_TO_SQLITE: dict[type, Callable[[Any], Any]] = {sa.LargeBinary: bytes.fromhex, sa.Boolean: int}
 _TO_POSTGRESQL: dict[type, Callable[[Any], Any]] = {
-    LargeBinary: bytes.fromhex,
+    sa.LargeBinary: bytes.fromhex,
     # Without a zone, PostgreSQL would use that of the session.
-    DateTime: lambda text: f"{text}+00",
+    sa.DateTime: lambda text: f"{text}+00",
 }

@@ -13,21 +13,8 @@ from operator import gt, lt
 from random import Random
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, get_origin
 
+import sqlalchemy as sa
 from pydantic import BaseModel
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    CursorResult,
-    Select,
-    and_,
-    delete,
-    exists,
-    func,
-    inspect,
-    or_,
-    select,
-    tuple_,
-)
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.orm import InstrumentedAttribute, Session
 from sqlalchemy.orm.attributes import flag_modified
@@ -56,7 +43,7 @@ Found = TypeVar("Found")
 Record = TypeVar("Record", bound="DataclassInstance")
 
 
-def insert_into(within: Session | Connection, table: type[Base]) -> Any:
+def insert_into(within: Session | sa.Connection, table: type[Base]) -> Any:
     """An INSERT with `ON CONFLICT`: equal in both dialects, but SQLAlchemy has a class for each."""
     bind = within.get_bind() if isinstance(within, Session) else within
     if bind.dialect.name == "sqlite":
@@ -69,19 +56,19 @@ def insert_into(within: Session | Connection, table: type[Base]) -> Any:
 def insert_new(session: Session, table: type[Base], values: Mapping[str, Any]) -> bool:
     """Insert a row, unless there is one with the same key; whether it was inserted."""
     adding = insert_into(session, table).values(values).on_conflict_do_nothing()
-    return session.execute(adding.returning(*inspect(table).primary_key)).first() is not None
+    return session.execute(adding.returning(*sa.inspect(table).primary_key)).first() is not None
 
 
 def rows_changed(session: Session, statement: Any) -> int:
     """Execute an UPDATE or a DELETE; how many rows it changed."""
-    return cast(CursorResult[Any], session.execute(statement)).rowcount
+    return cast(sa.CursorResult[Any], session.execute(statement)).rowcount
 
 
-def delete_some(session: Session, table: type[Base], is_over: ColumnElement[bool]) -> int:
+def delete_some(session: Session, table: type[Base], is_over: sa.ColumnElement[bool]) -> int:
     """Delete at most `MAX_DELETED` rows, so that other writers do not wait long; how many."""
-    key = inspect(table).primary_key
-    some = select(*key).where(is_over).limit(MAX_DELETED)
-    return rows_changed(session, delete(table).where(tuple_(*key).in_(some), is_over))
+    key = sa.inspect(table).primary_key
+    some = sa.select(*key).where(is_over).limit(MAX_DELETED)
+    return rows_changed(session, sa.delete(table).where(sa.tuple_(*key).in_(some), is_over))
 
 
 def new_id(prefix: str, random: Random) -> str:
@@ -166,15 +153,15 @@ class Statements:
     def __init__(self, session: Session) -> None:
         self.session = session
 
-    def has(self, *conditions: ColumnElement[bool]) -> bool:
+    def has(self, *conditions: sa.ColumnElement[bool]) -> bool:
         """Whether there is a row that meets the conditions."""
-        return self.session.scalars(select(exists().where(*conditions))).one()
+        return self.session.scalars(sa.select(sa.exists().where(*conditions))).one()
 
-    def one(self, row: type[T], *conditions: ColumnElement[bool]) -> T | None:
+    def one(self, row: type[T], *conditions: sa.ColumnElement[bool]) -> T | None:
         """The only row that meets the conditions, if there is one."""
-        return self.session.scalars(select(row).where(*conditions)).one_or_none()
+        return self.session.scalars(sa.select(row).where(*conditions)).one_or_none()
 
-    def among(self, query: Select[T], column: Any, values: Iterable[str]) -> Iterator[T]:
+    def among(self, query: sa.Select[T], column: Any, values: Iterable[str]) -> Iterator[T]:
         """What the query gives where `column` has one of the values; a query for each part."""
         for part in in_parts(values):
             yield from self.session.scalars(query.where(column.in_(part)))
@@ -207,8 +194,8 @@ class Store(Statements, Generic[Row]):
 
     def page(self, after: str | None, limit: int, *, descending: bool = False) -> Sequence[Row]:
         """At most `limit` rows whose keys follow `after`, in order of key."""
-        (key,) = inspect(self.row).primary_key
-        query = select(self.row).order_by(key.desc() if descending else key)
+        (key,) = sa.inspect(self.row).primary_key
+        query = sa.select(self.row).order_by(key.desc() if descending else key)
         if after is not None:
             query = query.where(key < after if descending else key > after)
         return self.session.scalars(query.limit(limit).options(*self.with_page)).all()
@@ -216,7 +203,7 @@ class Store(Statements, Generic[Row]):
     def in_text_order(self, limit: int) -> Iterator[Sequence[Row]]:
         """All rows, at most `limit` at once, in an order that is the same on each database."""
         column = self.searched[0] if self.searched else self._key
-        query = select(self.row).order_by(column).limit(limit).options(*self.with_page)
+        query = sa.select(self.row).order_by(column).limit(limit).options(*self.with_page)
         rows = self.session.scalars(query).all()
         while rows:
             yield rows
@@ -228,9 +215,9 @@ class Store(Statements, Generic[Row]):
         found: dict[Any, Row] = {}
         for column, prefix in zip(self.searched, prefixes, strict=True):
             within = begins_with(column, prefix)
-            query = select(self.row).where(within).order_by(column).limit(limit)
+            query = sa.select(self.row).where(within).order_by(column).limit(limit)
             for row in self.session.scalars(query.options(*self.with_page)):
-                found[inspect(row).identity] = row
+                found[sa.inspect(row).identity] = row
         return list(found.values())
 
     def listed(self, asked: ListQuery, prefixes: Sequence[str]) -> ListPart[Row]:
@@ -245,7 +232,7 @@ class Store(Statements, Generic[Row]):
         sortable = [usual, *others] if total < MOST_SORTED else [usual]
         by = asked.sort if asked.sort in sortable else usual
         order = [self._orders[name] for name in dict.fromkeys([by, usual])]
-        query = self._sort(select(self.row).options(*self.with_page), order, asked)
+        query = self._sort(sa.select(self.row).options(*self.with_page), order, asked)
         if asked.search:
             part = self._search_part(query, order, asked, prefixes)
         else:
@@ -257,7 +244,7 @@ class Store(Statements, Generic[Row]):
     ) -> ListPart[Row]:
         by, texts = order[0], [*zip(self.searched, prefixes, strict=True)]
         texts += [(column, asked.search) for column in self.also_searched]
-        query = query.where(or_(*(self._contains(column, text) for column, text in texts)))
+        query = query.where(sa.or_(*(self._contains(column, text) for column, text in texts)))
         last = self._last_looked_at(by, asked) if len(order) == 1 else None
         if last is None:
             return self._part(query, asked)
@@ -269,8 +256,8 @@ class Store(Statements, Generic[Row]):
         return part if part.next is not None else replace(part, next=key, looked_at=LOOKED_AT)
 
     @property
-    def _key(self) -> ColumnElement[Any]:
-        return cast(ColumnElement[Any], inspect(self.row).primary_key[0])
+    def _key(self) -> sa.ColumnElement[Any]:
+        return cast(sa.ColumnElement[Any], sa.inspect(self.row).primary_key[0])
 
     @property
     def _orders(self) -> Mapping[str, Any]:
@@ -280,43 +267,42 @@ class Store(Statements, Generic[Row]):
         """In that order, from the row on that follows the one of the key `after`."""
         start = None
         if asked.after is not None:
-            of_row = select(*order).where(self._key == asked.after)
+            of_row = sa.select(*order).where(self._key == asked.after)
             start = self.session.execute(of_row).first()
         if start is not None:
             follows = lt if asked.descending else gt
             condition = follows(order[-1], start[-1])
             for column, value in zip(order[:-1], start[:-1], strict=True):
-                condition = or_(follows(column, value), and_(column == value, condition))
+                condition = sa.or_(follows(column, value), sa.and_(column == value, condition))
             query = query.where(condition)
         return query.order_by(*(each.desc() if asked.descending else each for each in order))
 
     def _last_looked_at(self, usual: Any, asked: ListQuery) -> Any:
         """Value and key of the last row that a search looks at; None if it looks at all."""
-        rows = self._sort(select(usual, self._key), [usual], asked)
+        rows = self._sort(sa.select(usual, self._key), [usual], asked)
         return self.session.execute(rows.offset(LOOKED_AT - 1).limit(1)).first()
 
     def _part(self, query: Any, asked: ListQuery) -> ListPart[Row]:
         rows = self.session.scalars(query.limit(asked.limit + 1)).all()
         if len(rows) <= asked.limit:
             return ListPart(rows)
-        return ListPart(rows[: asked.limit], inspect(rows[asked.limit - 1]).identity[0])
+        return ListPart(rows[: asked.limit], sa.inspect(rows[asked.limit - 1]).identity[0])
 
-    def _contains(self, column: Any, text: str) -> ColumnElement[bool]:
+    def _contains(self, column: Any, text: str) -> sa.ColumnElement[bool]:
         """In any case; on SQLite, LIKE ignores that of ASCII letters by itself."""
         is_sqlite = self.session.get_bind().dialect.name == "sqlite"
         contains = column.contains if is_sqlite else column.icontains
-        return cast(ColumnElement[bool], contains(text, autoescape=True))
+        return cast(sa.ColumnElement[bool], contains(text, autoescape=True))
 
     def identified(self, ids: Iterable[str]) -> list[Row]:
         """The rows that these identify, in the first searched column; a query for each part."""
-        query = select(self.row).options(*self.with_page)
-        parts = (query.where(self.searched[0].in_(part)) for part in in_parts(dict.fromkeys(ids)))
-        return [row for part in parts for row in self.session.scalars(part)]
+        query = sa.select(self.row).options(*self.with_page)
+        return [*self.among(query, self.searched[0], dict.fromkeys(ids))]
 
     def count(self, most: int) -> int:
         """The number of rows, but no more than `most`: counting millions takes long."""
-        some = select(1).select_from(self.row).limit(most).subquery()
-        return self.session.scalar(select(func.count()).select_from(some)) or 0
+        some = sa.select(1).select_from(self.row).limit(most).subquery()
+        return self.session.scalar(sa.select(sa.func.count()).select_from(some)) or 0
 
     def add(self, row: Row) -> None:
         self.session.add(row)
@@ -333,9 +319,20 @@ class Store(Statements, Generic[Row]):
         self.session.flush()
 
 
-def begins_with(column: InstrumentedAttribute[str], prefix: str) -> ColumnElement[bool]:
+def kept_or_new(
+    rows: Iterable[T], new: Callable[..., T], values: Iterable[tuple[Any, ...]], *columns: str
+) -> list[T]:
+    """For each of the `values` of these columns the row that has it, or a `new` one."""
+    kept = {tuple(getattr(row, each) for each in columns): row for row in rows}
+    return [
+        kept.get(value) or new(**dict(zip(columns, value, strict=True)))
+        for value in dict.fromkeys(values)
+    ]
+
+
+def begins_with(column: InstrumentedAttribute[str], prefix: str) -> sa.ColumnElement[bool]:
     """By the index of a column in which texts are compared byte by byte."""
-    return and_(column >= prefix, column < prefix + _AFTER_ALL)
+    return sa.and_(column >= prefix, column < prefix + _AFTER_ALL)
 
 
 def as_model(model: type[Model], row: Base | Versioned, **others: Any) -> Model:
@@ -344,10 +341,7 @@ def as_model(model: type[Model], row: Base | Versioned, **others: Any) -> Model:
 
 
 def as_record(record: type[Record], row: object, **others: Any) -> Record:
-    """`row`, of a table or a result, as a dataclass whose fields are columns, except `others`.
-
-    Lists become what the fields are: a frozenset, or else a tuple.
-    """
+    """`row` as a dataclass of its columns and `others`; lists become frozensets or tuples."""
     kinds = _kinds_of_lists(record)
     values = _columns(row, kinds, others)
     return record(

@@ -70,8 +70,11 @@ def _collated(length: int) -> String:
 
 
 def _deleted_with(column: str, **more: Any) -> MappedColumn[Any]:
-    """A reference to the row that `column` names, which is deleted together with it."""
     return mapped_column(ForeignKey(column, ondelete="CASCADE"), **more)
+
+
+def _owned() -> Any:
+    return relationship(cascade="all, delete-orphan", passive_deletes=True)
 
 
 def _serial() -> MappedColumn[int]:
@@ -193,9 +196,7 @@ class AudienceRow(Versioned, SeenByDirectory, Base, table="audiences"):
     include_roles: Mapped[bool]
     include_profile: Mapped[bool] = mapped_column(server_default=false())
     url: Mapped[str | None] = mapped_column(String(1024))
-    resources: Mapped[list["AudienceResourceRow"]] = relationship(
-        cascade="all, delete-orphan", passive_deletes=True
-    )
+    resources: Mapped[list["AudienceResourceRow"]] = _owned()
 
 
 class AudienceResourceRow(SeenByDirectory, Base, table="audience_resources"):
@@ -387,15 +388,9 @@ class ClientRow(Versioned, SeenByDirectory, Base, table="clients"):
     disabled: Mapped[bool]
     credentials_given: Mapped[dict[str, Any] | None]
     external_audiences: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON)
-    act_rules: Mapped[list["ClientActRuleRow"]] = relationship(
-        cascade="all, delete-orphan", passive_deletes=True
-    )
-    audiences: Mapped[list["ClientAudienceRow"]] = relationship(
-        cascade="all, delete-orphan", passive_deletes=True
-    )
-    scope_expiries: Mapped[list["ClientScopeExpiryRow"]] = relationship(
-        cascade="all, delete-orphan", passive_deletes=True
-    )
+    act_rules: Mapped[list["ClientActRuleRow"]] = _owned()
+    audiences: Mapped[list["ClientAudienceRow"]] = _owned()
+    scope_expiries: Mapped[list["ClientScopeExpiryRow"]] = _owned()
     secrets: Mapped[list["ClientSecretRow"]] = relationship(viewonly=True)
     assignments: Mapped[list["AssignmentRow"]] = relationship(
         primaryjoin="foreign(AssignmentRow.folded_id) == ClientRow.folded_id", viewonly=True

@@ -9,7 +9,7 @@ from psycopg import Connection, Error, OperationalError
 from psycopg.abc import PQGen
 from psycopg.waiting import Ready, Wait
 
-from issuer.background.callers import WaitingCaller
+from issuer.background.workers import WaitingCaller
 
 _SECONDS_TO_CANCEL = 2
 

@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 from issuer.clock import Clock
 from issuer.errors import IssuerError
 from issuer.fields.json import strict_json
-from issuer.fields.redirect_uris import LOOPBACK
+from issuer.fields.urls import LOOPBACK
 
 if TYPE_CHECKING:
     from issuer.agentos.fetching import Fetched

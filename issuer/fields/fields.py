@@ -4,10 +4,13 @@ All models are built from these, so that the admin API, the command line and a m
 same values with the same messages.
 """
 
+import json
+import math
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Self, TypeVar
+from itertools import chain
+from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
@@ -16,18 +19,48 @@ from issuer.errors import InvalidField
 from issuer.fields.json import merge_patch
 from issuer.fields.text import did_you_mean
 from issuer.fields.usernames import LONGEST, normalized_username
-from issuer.vocabulary import AuthMethod, GrantType, SigningAlgorithm, UserRights
+from issuer.vocabulary import (
+    CLAIMS_OF_THE_TOKEN,
+    CLAIMS_THAT_CHANGE_A_TOKEN,
+    AuthMethod,
+    GrantType,
+    SigningAlgorithm,
+    UserRights,
+)
 
-T = TypeVar("T")
-
-MAX_SCOPES = 500
+# Of addresses that messages can be sent to. Fewer than RFC 5322 §3.4.1 allows: programs on the way
+# to the mailbox differ in how they read an address that needs quotes.
+_ATOM = r"[^\W_]|[_!#$%&'*+/=?^`{|}~-]"
+_LABEL = r"[^\W_](?:(?:[^\W_]|-){0,61}[^\W_])?"
+_ADDRESS = rf"(?=.{{1,64}}@)(?:{_ATOM})+(?:\.(?:{_ATOM})+)*@(?=.{{1,253}}$){_LABEL}(?:\.{_LABEL})*"
 _MAX_EMAIL = 254
+_SENDER = re.compile(r"(?P<name>[^<>\"\\]{1,100}) <(?P<address>[^<>\s]+)>")
+T = TypeVar("T")
+MAX_SCOPES = 500
 _UNKNOWN = "Extra inputs are not permitted"
 _MESSAGES = {
     _UNKNOWN: "is not a known member",
     "Field required": "is required",
     "Input should be a valid boolean": "must be true or false",
 }
+
+
+def can_receive_mail(address: str) -> bool:
+    """Whether messages can be sent to the address (RFC 5321 §4.1.2, RFC 6531 §3.3)."""
+    return (
+        address.isprintable()
+        and len(address.encode()) <= _MAX_EMAIL
+        and re.fullmatch(_ADDRESS, address) is not None
+    )
+
+
+def read_sender(text: str) -> tuple[str, str]:
+    """Name and address of `Name <address>` or of an address alone; `ValueError` otherwise."""
+    found = _SENDER.fullmatch(text)
+    name, address = (found["name"].strip(), found["address"]) if found else ("", text)
+    if not can_receive_mail(address) or not name.isprintable():
+        raise ValueError("must be an address, or a name and an address: Issuer <id@example.com>")
+    return name, address
 
 
 class Fields(BaseModel):
@@ -133,3 +166,44 @@ GrantTypes = Annotated[
 AuthenticationMethod = Annotated[AuthMethod, Field(strict=False)]
 RightsOfUsers = Annotated[UserRights, Field(strict=False)]
 Version = Annotated[int, Field(exclude=True)]  # for the ETag only
+
+
+MAX_CLAIM_BYTES = 4096
+_DEEPEST_CLAIM = 8
+_NUL_OR_SURROGATE = re.compile("[\0\ud800-\udfff]")
+_LARGEST_INTEGER = 2**53 - 1  # RFC 7493 §2.2: what every JSON reader keeps exact
+
+
+def _custom_claims(claims: dict[str, Any]) -> dict[str, Any]:
+    for name in claims:
+        if name in CLAIMS_OF_THE_TOKEN | CLAIMS_THAT_CHANGE_A_TOKEN:
+            raise ValueError(f"{name} is set by the issuer")
+        if name.lower().startswith("agno_"):
+            raise ValueError(f"{name}: AgentOS trusts claims that begin with agno_")
+    require_portable(claims)
+    if len(json.dumps(claims, separators=(",", ":"))) > MAX_CLAIM_BYTES:
+        raise ValueError(f"may take at most {MAX_CLAIM_BYTES} bytes as JSON")
+    return claims
+
+
+def require_portable(value: object, depth: int = 0) -> None:
+    """RFC 7493, and what both databases can store; `ValueError` otherwise."""
+    if depth > _DEEPEST_CLAIM:
+        raise ValueError(f"may be nested at most {_DEEPEST_CLAIM} deep")
+    match value:
+        case str():
+            if _NUL_OR_SURROGATE.search(value):
+                raise ValueError("may not hold NUL or unpaired surrogates")
+        case int() if abs(value) > _LARGEST_INTEGER:
+            raise ValueError("may not hold an integer beyond 2^53-1, which readers would round")
+        case float() if not math.isfinite(value):
+            raise ValueError("may not hold NaN or infinity")
+        case Mapping():
+            for part in chain.from_iterable(value.items()):
+                require_portable(part, depth + 1)
+        case Sequence():
+            for member in value:
+                require_portable(member, depth + 1)
+
+
+CustomClaims = Annotated[dict[str, Any], AfterValidator(_custom_claims)]

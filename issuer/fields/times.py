@@ -52,10 +52,7 @@ def in_seconds(duration: timedelta) -> int:
 
 
 def instant_from(text: str, now: datetime, *, after: bool = True) -> datetime:
-    """2026-11-01, in UTC, or 2026-11-01T12:00:00Z, or a duration from `now` on, or before it.
-
-    `ValueError` for another text.
-    """
+    """2026-11-01, 2026-11-01T12:00:00Z, or a duration `after` or before `now`; or `ValueError`."""
     try:
         distance = duration(text)
     except ValueError:
@@ -107,10 +104,6 @@ def _in_utc(value: datetime) -> datetime:
         raise ValueError("is not a date that can be kept") from None
 
 
-def _in_whole_seconds(value: datetime) -> datetime:
-    return value.replace(microsecond=0)
-
-
 Lifetime = Annotated[
     timedelta,
     BeforeValidator(lifetime),
@@ -130,4 +123,4 @@ Lifetime = Annotated[
 ]
 Instant = Annotated[AwareDatetime, BeforeValidator(_instant), AfterValidator(_in_utc)]
 # Of a right: whole seconds, as the `exp` of tokens.
-End = Annotated[Instant, AfterValidator(_in_whole_seconds)]
+End = Annotated[Instant, AfterValidator(lambda end: end.replace(microsecond=0))]

@@ -45,7 +45,10 @@ def normalized_username(text: str) -> str:
         )
     if not _marks_follow_letters(caseless):
         raise ValueError("may hold combining marks only after a letter")
-    if len(_alphabets(caseless) - _EAST_ASIAN) > 1:
+    letters = (each for each in caseless if unicodedata.category(each)[0] == "L")
+    # The first word of the Unicode name of a letter is its script.
+    alphabets = {re.split(r"[ -]", unicodedata.name(each))[0] for each in letters}
+    if len(alphabets - _EAST_ASIAN) > 1:
         raise ValueError("may hold letters of one alphabet only: others may look the same")
     return username
 
@@ -81,9 +84,3 @@ def _marks_follow_letters(caseless: str) -> bool:
         elif not before.isalnum():
             return False
     return True
-
-
-def _alphabets(caseless: str) -> set[str]:
-    """The first words of the Unicode names of its letters, which are their scripts."""
-    letters = (each for each in caseless if unicodedata.category(each)[0] == "L")
-    return {re.split(r"[ -]", unicodedata.name(each))[0] for each in letters}

@@ -40,7 +40,6 @@ class Cookies:
         return self._prefix + short
 
     def _size(self, short: str, value: str) -> int:
-        """How many bytes the cookie takes in a `Cookie` header."""
         return len(f"{self.name(short)}={value}; ")
 
     def value(self, request: Request, short: str) -> str | None:

@@ -13,8 +13,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from issuer.background.callers import IN_SCOPE, present_caller
-from issuer.http.requests import RawHeaders, values_of
+from issuer.background.workers import IN_SCOPE, present_caller
+from issuer.http.requests import values_of
 from issuer.telemetry.logs import ROUTE, get_logger, note_route, request_id, request_scope, route_of
 
 if TYPE_CHECKING:  # imported where an application is built
@@ -64,7 +64,9 @@ class RequestContext:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        current = _request_id(scope["headers"])
+        sent = values_of(scope["headers"], b"x-request-id")
+        is_fit = sent and _REQUEST_ID.fullmatch(sent[0])
+        current = sent[0].decode() if is_fit else token_hex(16)
         request_id.set(current)
         request_scope.set(scope)
         scope[ROUTE] = self._route
@@ -113,11 +115,6 @@ def templates_of(app: "Starlette", base: str) -> dict[object, str]:
     return {route.endpoint: route.path_format.removeprefix(base) or "/" for route in routes}
 
 
-def _request_id(headers: RawHeaders) -> str:
-    sent = values_of(headers, b"x-request-id")
-    return sent[0].decode() if sent and _REQUEST_ID.fullmatch(sent[0]) else token_hex(16)
-
-
 def layer_below(app: ASGIApp, prefix: str, layer: Callable[[ASGIApp], ASGIApp]) -> ASGIApp:
     """HTTP requests whose path starts with `prefix` also pass `layer`."""
     layered = layer(app)
@@ -156,10 +153,7 @@ class DirectRoutes:
 
 
 class BuiltOnFirstUse:
-    """The application that `build` returns, built with the first request that it answers.
-
-    In a thread: other requests are answered meanwhile. `built` is None before.
-    """
+    """The application that `build` returns, built in a thread with the first request for it."""
 
     def __init__(self, build: Callable[[], "Starlette"], lifespan: ASGIApp) -> None:
         self.built: Starlette | None = None

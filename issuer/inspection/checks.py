@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
-from issuer.fields.redirect_uris import LOOPBACK
+from issuer.fields.urls import LOOPBACK
 from issuer.inspection.observed import (
     CONFIG,
     INFO,

@@ -4,16 +4,19 @@ Texts are written in English where they are used, marked by `_`; catalogues are 
 `translations/`. What a catalogue lacks stays English. docs/contributing.md says how to change them.
 """
 
-from issuer.languages.catalogues import N_, Nn_, in_language, ngettext
-from issuer.languages.catalogues import gettext as _
-from issuer.languages.negotiation import (
+from issuer.languages.catalogues import (
     LANGUAGES,
+    N_,
     SOURCE,
+    Nn_,
     choose_language,
     first_known,
+    in_language,
     language,
+    ngettext,
     speak,
 )
+from issuer.languages.catalogues import gettext as _
 
 __all__ = [
     "LANGUAGES",

@@ -1,13 +1,92 @@
-"""The texts of each language, by gettext. A catalogue is read when its language is first used."""
+"""Which language a request gets: `ui_locales`, then `Accept-Language`, then the default.
 
+Its texts are found by gettext. A catalogue is read when its language is first used.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 from functools import cache
 from gettext import GNUTranslations, NullTranslations
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
-from issuer.languages.negotiation import SOURCE, language
+from issuer.fields.times import utc
+from issuer.telemetry.logs import request_scope
 
+SOURCE = "en"
+LANGUAGES = (SOURCE, "de", "es", "fr", "ja")
+
+_CHOSEN = "issuer.language"  # in the scope of a request
+_MAX_RANGES = 50
+_RANGE = re.compile(
+    r"\s*([a-z]{1,8}(?:-[a-z0-9]{1,8})*|\*)\s*(?:;\s*q=(0(?:\.\d{0,3})?|1(?:\.0{0,3})?)\s*)?",
+    re.IGNORECASE | re.ASCII,
+)
+_BROWSERS = (
+    ("Edg", "Edge"),
+    ("OPR/", "Opera"),
+    ("Firefox/", "Firefox"),
+    ("FxiOS/", "Firefox"),
+    ("CriOS/", "Chrome"),
+    ("Chrome/", "Chrome"),
+    ("Safari/", "Safari"),
+)
+_SYSTEMS = (
+    ("Android", "Android"),
+    ("iPhone", "iPhone"),
+    ("iPad", "iPad"),
+    ("CrOS", "ChromeOS"),
+    ("Windows", "Windows"),
+    ("Mac OS X", "macOS"),
+    ("Linux", "Linux"),
+)
 _TRANSLATIONS = Path(__file__).with_name("translations")
+
+
+def language() -> str:
+    """The language of the present request; English where no page chose one, as in the API."""
+    scope = request_scope.get()
+    return str(scope.get(_CHOSEN, SOURCE)) if scope else SOURCE
+
+
+def choose_language(default: str, *, is_translated: bool = True) -> None:
+    """Give the present request its language: English if it is for a page that has no other."""
+    if (scope := request_scope.get()) is not None:
+        speak((first_known(_tags_of(scope)) or default) if is_translated else SOURCE)
+
+
+def speak(tag: str) -> None:
+    """Give the present request that language, which is one of `LANGUAGES`."""
+    if (scope := request_scope.get()) is not None:
+        scope[_CHOSEN] = tag
+
+
+def first_known(tags: Iterable[str]) -> str | None:
+    """The first of these language tags that there is, also by its beginning (RFC 4647 §3.4)."""
+    return next((language for tag in tags if (language := _match(tag))), None)
+
+
+def accepted_languages(header: str) -> list[str]:
+    """The tags of `Accept-Language`, best first (RFC 9110 §12.5.4); none for a malformed one."""
+    ranges = [_RANGE.fullmatch(each) for each in header.split(",", _MAX_RANGES)[:_MAX_RANGES]]
+    weighed = [(float(each[2] or 1), each[1]) for each in ranges if each]
+    found = sorted((tag for tag in weighed if tag[0]), key=lambda tag: -tag[0])
+    return [tag for _, tag in found]
+
+
+def _tags_of(scope: Mapping[str, Any]) -> list[str]:
+    values = [value for name, value in scope["headers"] if name == b"accept-language"]
+    return accepted_languages(b",".join(values).decode("latin-1"))
+
+
+def _match(tag: str) -> str | None:
+    tag = tag.lower()
+    while tag:
+        if tag in LANGUAGES:
+            return tag
+        tag = tag.rpartition("-")[0]
+    return None
 
 
 class Say(Protocol):
@@ -58,3 +137,20 @@ def catalogue(tag: str) -> NullTranslations:
 
 def _fill(text: str, values: dict[str, object]) -> str:
     return text % values if values else text
+
+
+def date_and_time(instant: datetime, _: Say = gettext) -> str:
+    """ "2026-11-26 20:40 UTC", in German "26.11.2026, 20:40 Uhr (UTC)"."""
+    date, time, _zone = utc(instant).split()
+    year, month, day = date.split("-")
+    return _("%(year)s-%(month)s-%(day)s %(time)s UTC", year=year, month=month, day=day, time=time)
+
+
+def browser_name(user_agent: str | None, _: Say = gettext) -> str:
+    """ "Firefox on Linux", as far as the header says it (RFC 9110 §10.1.5); it proves nothing."""
+    text = user_agent or ""
+    browser = next((name for mark, name in _BROWSERS if mark in text), "")
+    system = next((name for mark, name in _SYSTEMS if mark in text), "")
+    if browser and system:
+        return _("%(browser)s on %(system)s", browser=browser, system=system)
+    return browser or system or _("Unknown browser")

@@ -9,11 +9,10 @@ from issuer.database import Session
 from issuer.database.store import insert_new
 from issuer.database.tables import UsedChallengeRow
 from issuer.errors import IssuerError
-from issuer.fields.mail_addresses import can_receive_mail
+from issuer.fields.fields import can_receive_mail
 from issuer.fields.text import escape
 from issuer.languages import SOURCE, in_language
-from issuer.languages.browsers import browser_name
-from issuer.languages.times import date_and_time
+from issuer.languages.catalogues import browser_name, date_and_time
 from issuer.telemetry.metrics import INVITATION, NEW_PLACE, PASSWORD_RESET, TEST
 
 MOST_TO_A_USER = 5  # of each kind

@@ -18,7 +18,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from issuer.certificates import accepted_certificates
 from issuer.clock import Clock
-from issuer.fields.mail_addresses import read_sender
+from issuer.fields.fields import read_sender
 from issuer.fields.secret_text import random_characters
 from issuer.mail.messages import MailMessage, NotSent
 from issuer.settings import Settings, is_loopback

@@ -1,25 +1,92 @@
 """The authorization endpoint (RFC 6749 §3.1): validate → what is still to do → redirect."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar, TypeAlias
+from urllib.parse import urlencode
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from issuer.audit import Actor
-from issuer.http.cookies import AUTHORIZATION_REQUEST
-from issuer.http.requests import caller, see_other
-from issuer.oauth.browser_endpoint import BrowserEndpoint, log
+from issuer.background.workers import WorkerPool
+from issuer.composition.sign_in import PeopleParts
+from issuer.errors import Unavailable
+from issuer.http.cookies import AUTHORIZATION_REQUEST, LOGOUT_REQUEST, SESSION, Cookies
+from issuer.http.requests import InvalidForm, caller, pairs, receive_body, see_other
+from issuer.languages import N_
 from issuer.sign_in.authorization_request import (
+    VALID_FOR,
     ConsentNeeded,
     Redirection,
     RequestProblem,
     SignInNeeded,
 )
-from issuer.telemetry.logs import note_client
+from issuer.sign_in.logout import LogoutRequest
+from issuer.sign_in.sessions_store import SignInSession
+from issuer.telemetry.logs import get_logger, note_client
 from issuer.telemetry.metrics import Metrics
+from issuer.vocabulary import ErrorCode
 
 AUTHORIZATION_PATH = "/oauth2/authorize"
+
+# The page of a problem; True where somebody wanted to sign out.
+ProblemPage: TypeAlias = Callable[[RequestProblem, bool], Response]
+
+log = get_logger(__name__)
+
+
+@dataclass(eq=False, repr=False)
+class BrowserEndpoint:
+    """GET and POST of a form. Errors are pages, which `problem_page` makes.
+
+    A POST is sent again as a GET. Browsers leave out the session cookie (`SameSite=Lax`) where
+    another site posts a form, and a POST by itself changes nothing.
+    """
+
+    EVENT: ClassVar[str]
+    SIGNS_OUT: ClassVar[bool] = False
+
+    _people: PeopleParts
+    _base_url: str
+    _queries: WorkerPool
+    _cookies: Cookies
+    _problem_page: ProblemPage
+
+    async def __call__(self, request: Request) -> Response:
+        try:
+            if request.method == "POST":
+                form = pairs(await receive_body(request))
+                return see_other(f"{request.scope['path']}?{urlencode(form)}")
+            return await self._answer(request, pairs(request.scope["query_string"]))
+        except ClientDisconnect:
+            raise
+        except InvalidForm as error:
+            problem = RequestProblem(ErrorCode.INVALID_REQUEST, str(error), status=error.status)
+        except Unavailable:
+            problem = RequestProblem(
+                ErrorCode.TEMPORARILY_UNAVAILABLE,
+                N_("The server cannot answer now. Try again in a moment."),
+                status=503,
+            )
+        return self._page(problem)
+
+    async def _answer(self, request: Request, parameters: Sequence[tuple[str, str]]) -> Response:
+        raise NotImplementedError
+
+    def _page(self, problem: RequestProblem) -> Response:
+        log.info(self.EVENT, error=problem.error, reason=problem.sentence)
+        return self._problem_page(problem, self.SIGNS_OUT)
+
+    def _session(
+        self, request: Request, find: Callable[[str], SignInSession | None]
+    ) -> SignInSession | None:
+        cookie = self._cookies.value(request, SESSION)
+        return None if cookie is None else find(cookie)
+
+    def _keep(self, request: Request, response: Response, cookie: str, text: str) -> None:
+        began_at = self._people.request_began_at
+        self._cookies.keep_request(request, response, cookie, text, began_at, VALID_FOR)
 
 
 @dataclass(eq=False, repr=False)
@@ -64,3 +131,44 @@ class AuthorizationEndpoint(BrowserEndpoint):
     def _page(self, problem: RequestProblem) -> Response:
         self._metrics.authorization_answered(problem.error)
         return super()._page(problem)
+
+
+LOGOUT_PATH = "/oauth2/logout"
+_PAGE_PATH = "/sign-out"
+
+
+class LogoutEndpoint(BrowserEndpoint):
+    """Signs out at once for a client that shows the ID token of this session; else it asks."""
+
+    EVENT = "logout_refused"
+    SIGNS_OUT = True
+
+    async def _answer(self, request: Request, parameters: Sequence[tuple[str, str]]) -> Response:
+        outcome = await self._queries.run(self._decide, request, parameters, caller(request))
+        if isinstance(outcome, RequestProblem):
+            return self._page(outcome)
+        logout, is_signed_out = outcome
+        if is_signed_out and (logout.return_to or logout.ui_locale is None):
+            response = see_other(logout.return_to or self._base_url + _PAGE_PATH)
+        else:
+            response = see_other(f"{self._base_url}{_PAGE_PATH}?request={logout.id}")
+            sealed = self._people.logout_requests.seal(logout)
+            self._keep(request, response, LOGOUT_REQUEST + logout.id, sealed)
+        if is_signed_out:
+            self._cookies.sign_out(response)
+        return response
+
+    def _decide(
+        self, request: Request, parameters: Sequence[tuple[str, str]], actor: Actor
+    ) -> tuple[LogoutRequest, bool] | RequestProblem:
+        """The request, and whether nobody is signed in any more."""
+        logout = self._people.logout_requests.validate(parameters)
+        if isinstance(logout, RequestProblem):
+            return logout
+        # Also one that waits for its second factor, which opens nothing else.
+        if (session := self._session(request, self._people.sessions.of_browser)) is None:
+            return (logout if logout.redirects_unasked else replace(logout, return_to=None)), True
+        if logout.session_id != session.id:  # the client has not shown that it knows it: ask
+            return logout, False
+        self._people.sessions.sign_out(session, actor.known_as(session.user_id))
+        return logout, True

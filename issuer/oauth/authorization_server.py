@@ -14,14 +14,7 @@ from authlib.oauth2.rfc6749 import (
     OAuth2Request,
     TokenMixin,
     UnauthorizedClientError,
-)
-from authlib.oauth2.rfc6749.grants import (
-    AuthorizationCodeGrant,
-    BaseGrant,
-    ClientCredentialsGrant,
-    RefreshTokenGrant,
-    ResourceOwnerPasswordCredentialsGrant,
-    TokenEndpointMixin,
+    grants,
 )
 from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
 from authlib.oauth2.rfc8628 import DeviceCodeGrant
@@ -135,7 +128,7 @@ class AuthlibRequest(OAuth2Request):  # type: ignore[misc]
         return self.authenticated.parameters
 
 
-class Steps(BaseGrant):  # type: ignore[misc]
+class Steps(grants.BaseGrant):  # type: ignore[misc]
     """Mixed in before Authlib's grant of the same `GRANT_TYPE`. Each method is a hook of Authlib.
 
     What a token may contain takes the place of the user, and is returned as the token.
@@ -158,11 +151,11 @@ class Steps(BaseGrant):  # type: ignore[misc]
         """Access tokens are not stored; the endpoint writes an audit event."""
 
 
-class ClientCredentialsSteps(Steps, ClientCredentialsGrant):  # type: ignore[misc]
+class ClientCredentialsSteps(Steps, grants.ClientCredentialsGrant):  # type: ignore[misc]
     """RFC 6749 §4.4."""
 
 
-class PasswordSteps(Steps, ResourceOwnerPasswordCredentialsGrant):  # type: ignore[misc]
+class PasswordSteps(Steps, grants.ResourceOwnerPasswordCredentialsGrant):  # type: ignore[misc]
     """RFC 6749 §4.3."""
 
     def authenticate_user(self, username: str, password: str) -> Granted:
@@ -178,7 +171,7 @@ class EarlierSteps(Steps):
         return granted
 
 
-class CodeSteps(EarlierSteps, AuthorizationCodeGrant):  # type: ignore[misc]
+class CodeSteps(EarlierSteps, grants.AuthorizationCodeGrant):  # type: ignore[misc]
     """RFC 6749 §4.1."""
 
     def query_authorization_code(self, code: str, client: AuthlibClient) -> AuthlibCode:
@@ -198,7 +191,7 @@ class DeviceCodeSteps(EarlierSteps, DeviceCodeGrant):  # type: ignore[misc]
         return self.authenticate_user(credential)
 
 
-class RefreshTokenSteps(EarlierSteps, RefreshTokenGrant):  # type: ignore[misc]
+class RefreshTokenSteps(EarlierSteps, grants.RefreshTokenGrant):  # type: ignore[misc]
     """RFC 6749 §6."""
 
     def authenticate_refresh_token(self, refresh_token: str) -> AuthlibToken:
@@ -211,7 +204,7 @@ class RefreshTokenSteps(EarlierSteps, RefreshTokenGrant):  # type: ignore[misc]
         """Done in the transaction that stores the successor."""
 
 
-class OwnSteps(Steps, TokenEndpointMixin):  # type: ignore[misc]
+class OwnSteps(Steps, grants.TokenEndpointMixin):  # type: ignore[misc]
     """For a grant of ours that reads all parameters itself."""
 
     def validate_token_request(self) -> None:

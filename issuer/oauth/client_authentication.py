@@ -100,10 +100,7 @@ def private_key_jwt(request: ParsedRequest) -> PresentedClient | None:
 
 
 def no_credentials(request: ParsedRequest) -> PresentedClient | None:
-    """Public clients: only their id, in the form (RFC 6749 §3.2.1, RFC 7591 §2).
-
-    Only if the request has no credentials of any kind.
-    """
+    """Public clients: their id, and no credentials of any kind (RFC 6749 §3.2.1, RFC 7591 §2)."""
     parameters = request.parameters
     client_id = parameters.get("client_id")
     has_credentials = "client_secret" in parameters or "client_assertion" in parameters

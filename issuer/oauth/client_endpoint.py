@@ -1,22 +1,32 @@
-"""The revocation and introspection endpoints: requests of authenticated clients."""
+"""Endpoints for authenticated clients: revocation (RFC 7009), device authorization (RFC 8628)."""
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import ClassVar
 
 from starlette.requests import Request
 
-from issuer.errors import TooManyRequests
+from issuer.audit import Actor
+from issuer.composition import Administration
+from issuer.errors import InvalidCredentials, TooManyRequests
 from issuer.http.requests import caller
-from issuer.oauth.client_authentication import Methods
+from issuer.oauth.client_authentication import METHODS, Methods
 from issuer.oauth.endpoint import EndpointParts
 from issuer.oauth.messages import (
     AuthenticatedRequest,
+    NothingDone,
     OAuthError,
     OAuthResponse,
     parse_form,
     receive_form,
+    require,
 )
 from issuer.rate_limits.client_queue import ClientQueues
+from issuer.refresh_tokens import PREFIX
+from issuer.revocations.revocations import FeedFull
+from issuer.sign_in.device_codes import DeviceCodes
+from issuer.sign_in.parameters import InvalidParameter
+from issuer.tokens import VerifiedToken
+from issuer.vocabulary import ErrorCode
 
 
 @dataclass(eq=False, repr=False)
@@ -47,7 +57,6 @@ class ClientEndpoint:
         raise NotImplementedError
 
     async def _answer(self, http_request: Request) -> OAuthResponse:
-        """Parse, authenticate, answer. A refusal is audited as well."""
         actor = caller(http_request)
         try:
             request = parse_form(await receive_form(http_request, actor))
@@ -64,3 +73,71 @@ class ClientEndpoint:
             return await self._queues.run(authenticated.client.client_id, answer)
         except (OAuthError, TooManyRequests) as error:
             return await self._parts.refuse(f"{self.name}.refused", error, actor)
+
+
+@dataclass(eq=False, repr=False)
+class Revocation(ClientEndpoint):
+    """A client revokes a token of its own. A token that is not active is no error (§2.2)."""
+
+    name = "revocation"
+    path = "/oauth2/revoke"
+    methods = METHODS
+    is_for_scripts = True
+
+    _administration: Administration
+
+    def answer(self, request: AuthenticatedRequest) -> OAuthResponse:
+        """Durable before the answer. The hint is ignored (§2.1): a token shows its kind."""
+        token, client_id = require(request, "token"), request.client.client_id
+        if not token.startswith(PREFIX):
+            self._revoke_access_token(self._access_token(token, client_id), request.actor)
+        elif not self._tokens.refresh_tokens.revoke(token, client_id, request.actor):
+            # The same for a token of another client: the caller must not learn that it is active.
+            raise NothingDone("no active refresh token of the client")
+        return OAuthResponse(200, {})
+
+    def _revoke_access_token(self, token: VerifiedToken, actor: Actor) -> None:
+        try:
+            with self._administration.changing(actor) as work:
+                work.token_revocations.revoke_own(token)
+        except FeedFull as error:  # RFC 7009 §2.2.1: the token still exists
+            raise OAuthError(
+                ErrorCode.TEMPORARILY_UNAVAILABLE,
+                "Not revoked: the revocation feed cannot list more tokens of this client."
+                " The token stays valid until it expires.",
+                retry_after=error.retry_after,
+            ) from None
+
+    def _access_token(self, token: str, client_id: str) -> VerifiedToken:
+        try:
+            verified = self._tokens.any_reader.read(token)
+        except InvalidCredentials as error:
+            # Without the part that may quote the token.
+            raise NothingDone(error.reason.partition(":")[0]) from None
+        if verified.client_id != client_id:
+            # The token itself names its client: the response reveals nothing new.
+            raise OAuthError(ErrorCode.INVALID_GRANT, "The token was issued to another client.")
+        return verified
+
+
+@dataclass(eq=False, repr=False)
+class DeviceAuthorization(ClientEndpoint):
+    """Gives a client codes: one to ask with, and one that the user enters at `page_url`."""
+
+    name = "device_authorization"
+    path = "/oauth2/device_authorization"
+    methods = METHODS
+    is_for_scripts = False
+
+    _device_codes: DeviceCodes
+    _page_url: str
+
+    def answer(self, request: AuthenticatedRequest) -> OAuthResponse:
+        """The device authorization response (§3.2)."""
+        try:
+            issued = self._device_codes.issue(request.client, request.parameters, request.actor)
+        except InvalidParameter as error:
+            raise OAuthError(ErrorCode(error.error.value), error.description) from None
+        complete = f"{self._page_url}?user_code={issued.user_code}"
+        places = {"verification_uri": self._page_url, "verification_uri_complete": complete}
+        return OAuthResponse(200, {**asdict(issued), **places})

@@ -118,7 +118,8 @@ class EndpointParts:
     ) -> OAuthResponse:
         """The error response, once the refusal is audited. Those by a rate limit are counted."""
         refusal = as_oauth_error(error)
-        if refusal.asks_to_wait:
+        # A device asks again and again.
+        if refusal.is_pending or refusal.error == ErrorCode.SLOW_DOWN:
             return OAuthResponse.refusing(refusal)
         event = Event(
             at=self.clock(),

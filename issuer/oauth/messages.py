@@ -113,10 +113,7 @@ class AuthenticatedRequest:
 
 
 async def receive_form(request: Request, actor: Actor) -> ReceivedForm:
-    """Receive the form that `actor` sends; `OAuthError` if it is not a form or too large.
-
-    `ClientDisconnect` if the client disconnects before the end.
-    """
+    """The form; `OAuthError` if it is none or too large, `ClientDisconnect` without its end."""
     if request.scope["query_string"]:
         raise invalid_request("Send parameters in the body, not in the URL.")
     try:
@@ -126,10 +123,7 @@ async def receive_form(request: Request, actor: Actor) -> ReceivedForm:
 
 
 def parse_form(form: ReceivedForm) -> ParsedRequest:
-    """Parse the form; `OAuthError` for anything RFC 6749 §3.2 does not allow.
-
-    A parameter without a value is treated as omitted.
-    """
+    """The parameters that have values; `OAuthError` for what RFC 6749 §3.2 does not allow."""
     try:
         return ParsedRequest(form, parameters(form.body))
     except InvalidForm as error:
@@ -196,11 +190,6 @@ class OAuthError(Exception):
     def is_pending(self) -> bool:
         """For a device whose user has not answered: no refusal (RFC 8628 §3.5)."""
         return self.error == ErrorCode.AUTHORIZATION_PENDING
-
-    @property
-    def asks_to_wait(self) -> bool:
-        """For a device that will ask again and again: not audited."""
-        return self.is_pending or self.error == ErrorCode.SLOW_DOWN
 
     @property
     def label(self) -> str:

@@ -3,17 +3,15 @@
 from collections.abc import Iterable
 
 from issuer.languages import LANGUAGES
-from issuer.oauth.authorization import AUTHORIZATION_PATH
+from issuer.oauth.authorization import AUTHORIZATION_PATH, LOGOUT_PATH
 from issuer.oauth.client_authentication import METHODS
-from issuer.oauth.client_endpoint import ClientEndpoint
-from issuer.oauth.device_authorization import DEVICE_AUTHORIZATION_PATH
-from issuer.oauth.logout import LOGOUT_PATH
+from issuer.oauth.client_endpoint import ClientEndpoint, DeviceAuthorization
 from issuer.oauth.registration import REGISTRATION_PATH
 from issuer.oauth.revocation_feed import FEED_PATH
 from issuer.oauth.user_info import USER_INFO_PATH
 from issuer.scopes import OPENID_SCOPES
 from issuer.settings import Settings
-from issuer.tokens.id_token import ACR_VALUES
+from issuer.tokens.issuing import ACR_VALUES
 from issuer.vocabulary import ID_JAG_PROFILE, GrantType, SigningAlgorithm, TokenType
 
 WELL_KNOWN = ("oauth-authorization-server", "openid-configuration")
@@ -59,14 +57,11 @@ def metadata(
 
 
 def _people(settings: Settings) -> dict[str, object]:
-    """Where people sign in.
-
-    OpenID Connect Discovery §3, RFC 8628 §4, RFC 9207 §3, RP-Initiated Logout §2.1.
-    """
+    """OpenID Connect Discovery §3, RFC 8628 §4, RFC 9207 §3, RP-Initiated Logout §2.1."""
     base = settings.url
     return {
         "authorization_endpoint": base + AUTHORIZATION_PATH,
-        "device_authorization_endpoint": base + DEVICE_AUTHORIZATION_PATH,
+        "device_authorization_endpoint": base + DeviceAuthorization.path,
         "userinfo_endpoint": base + USER_INFO_PATH,
         "end_session_endpoint": base + LOGOUT_PATH,
         "response_types_supported": ["code"],
@@ -87,7 +82,6 @@ def _people(settings: Settings) -> dict[str, object]:
 
 
 def _authentication(name: str, methods: Iterable[str]) -> dict[str, object]:
-    """How clients authenticate at an endpoint, and the algorithms of their assertions."""
     return {
         f"{name}_endpoint_auth_methods_supported": list(methods),
         f"{name}_endpoint_auth_signing_alg_values_supported": list(SigningAlgorithm),

@@ -3,33 +3,347 @@
 from collections.abc import Iterable
 from typing import Any
 
-from issuer.oauth.authorization import AUTHORIZATION_PATH
+from issuer.http.requests import FORM
+from issuer.oauth.authorization import AUTHORIZATION_PATH, LOGOUT_PATH
 from issuer.oauth.backchannel_logout import BACKCHANNEL_LOGOUT_PATH
-from issuer.oauth.device_authorization import DEVICE_AUTHORIZATION_PATH
+from issuer.oauth.client_endpoint import DeviceAuthorization, Revocation
 from issuer.oauth.introspection import Introspection
-from issuer.oauth.logout import LOGOUT_PATH
 from issuer.oauth.metadata import JWKS_PATH, TOKEN_PATH, metadata_paths
-from issuer.oauth.openapi_endpoints import (
-    REQUEST_ID,
-    TAGS,
-    TEXT,
-    an_object,
-    authorization,
-    backchannel_logout,
-    device_authorization,
-    introspection,
-    logout,
-    refusal,
-    registration,
-    revocation,
-    token,
-    user_info,
-)
 from issuer.oauth.registration import REGISTRATION_PATH
-from issuer.oauth.revocation import Revocation
 from issuer.oauth.revocation_feed import FEED_MEDIA_TYPE, FEED_PATH
 from issuer.oauth.user_info import USER_INFO_PATH
 from issuer.settings import Settings
+from issuer.vocabulary import (
+    CLIENT_ASSERTION_TYPE,
+    GRANTS_WITH_A_PERSON,
+    AuthMethod,
+    ErrorCode,
+    TokenType,
+)
+
+TAGS = ["OAuth 2.0"]
+REQUEST_ID = {
+    "X-Request-Id": {
+        "description": "The request's, if it is 1 to 128 of A-Z a-z 0-9 . _ -, else generated.",
+        "schema": {"type": "string"},
+    }
+}
+TEXT: dict[str, Any] = {"type": "string"}
+_SECRET = {**TEXT, "format": "password"}
+_SECONDS = {"type": "integer"}
+
+
+def an_object(properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
+    """The schema of a JSON object, or of a form."""
+    return {"type": "object", "required": required, "properties": properties}
+
+
+def refusal(description: str, *headers: str) -> dict[str, Any]:
+    """An error response (RFC 6749 §5.2)."""
+    code = {**TEXT, "enum": [code.value for code in ErrorCode]}
+    shown = _json_answer(
+        description, an_object({"error": code, "error_description": TEXT}, ["error"])
+    )
+    return shown | {"headers": REQUEST_ID | {name: {"schema": TEXT} for name in headers}}
+
+
+def _json_answer(description: str, schema: dict[str, Any]) -> dict[str, Any]:
+    content = {"application/json": {"schema": schema}}
+    return {"description": description, "headers": REQUEST_ID, "content": content}
+
+
+def _text(description: str, schema: dict[str, Any] = TEXT) -> dict[str, Any]:
+    return {**schema, "description": description}
+
+
+def _for_clients(
+    operation_id: str, summary: str, description: str, form: dict[str, Any], done: dict[str, Any]
+) -> dict[str, Any]:
+    return {
+        "tags": TAGS,
+        "operationId": operation_id,
+        "summary": summary,
+        "description": description,
+        "security": [{"client_secret_basic": []}, {}],
+        "requestBody": {"required": True, "content": {FORM: form}},
+        "responses": {
+            "200": done,
+            "400": refusal("The request is refused (RFC 6749 §5.2, RFC 8707 §2)"),
+            "401": refusal("Client authentication failed", "WWW-Authenticate"),
+            "405": refusal("Not a POST", "Allow"),
+            "413": refusal("The body exceeds 16 KiB"),
+            "429": refusal("Too many requests (RFC 6585 §4)", "Retry-After"),
+            "500": refusal("Internal error. The log has the cause under the request id"),
+            "503": refusal("Overload, or the database is unavailable", "Retry-After"),
+        },
+    }
+
+
+def token(grant_types: list[str]) -> dict[str, Any]:
+    """RFC 6749 §3.2."""
+    request = {
+        "grant_type": {**TEXT, "enum": grant_types},
+        "scope": _text("Space-delimited. Default: all scopes held"),
+        "audience": _text(
+            "Id of the AgentOS the token is for; for an ID-JAG the other authorization server"
+        ),
+        "resource": _text(
+            "As `audience` (RFC 8707); for an ID-JAG a resource of the other authorization server"
+        ),
+        "session_id": _text("For clients with `may_set_session`"),
+        "username": _text("For the password grant"),
+        "password": _text("For the password grant", _SECRET),
+        "refresh_token": _text("For the refresh token grant", _SECRET),
+        "code": _text("For the authorization code grant", _SECRET),
+        "device_code": _text("For the device authorization grant", _SECRET),
+        "assertion": _text("For the JWT bearer grant (RFC 7523): an ID-JAG", _SECRET),
+        "subject_token": _text("For a token exchange (RFC 8693): a token of a user", _SECRET),
+        "subject_token_type": {**TEXT, "enum": [TokenType.ACCESS_TOKEN, TokenType.ID_TOKEN]},
+        "requested_token_type": {**TEXT, "enum": [TokenType.ACCESS_TOKEN, TokenType.ID_JAG]},
+        "code_verifier": _text("For the authorization code grant", _SECRET),
+        "redirect_uri": _text("For the authorization code grant"),
+        "client_id": TEXT,
+        "client_secret": _SECRET,
+        "client_assertion": _text(
+            "A JWT: `iss` and `sub` are the client, `aud` is the issuer alone, `exp` at most 10"
+            " minutes away, `jti` used once",
+            _SECRET,
+        ),
+        "client_assertion_type": {"const": CLIENT_ASSERTION_TYPE},
+    }
+    response = {
+        "access_token": _text(
+            "A JWT of type at+jwt (RFC 9068), or an ID-JAG: a JWT of type oauth-id-jag+jwt"
+        ),
+        "token_type": _text("`N_A` for an ID-JAG", {**TEXT, "enum": ["Bearer", "N_A"]}),
+        "expires_in": _text("Seconds", _SECONDS),
+        "scope": _text("Space-delimited"),
+        "refresh_token": _text(
+            "Opaque, and replaced at every use. For clients with that grant type, after a user"
+            " signed in"
+        ),
+        "id_token": _text("With `openid`, where a person signed in in a browser"),
+        "issued_token_type": _text("After a token exchange (RFC 8693 §2.2.1)"),
+    }
+    always = ["access_token", "token_type", "expires_in", "scope"]
+    example = {"grant_type": "client_credentials", "audience": "my-os", "scope": "agents:web:run"}
+    return _for_clients(
+        "token",
+        "Get an access token (RFC 6749 §3.2)",
+        "A client authenticates with HTTP Basic, or with `client_id` and `client_secret` in the"
+        " form, or with an assertion that it has signed (RFC 7523 §2.2). A public client sends only"
+        " `client_id`.",
+        {"schema": an_object(request, ["grant_type"]), "example": example},
+        _json_answer("An access token for exactly `scope`", an_object(response, always)),
+    )
+
+
+# RFC 7009 and RFC 7662 have the same request.
+_A_TOKEN = {
+    "token": _text("An access or refresh token"),
+    "token_type_hint": _text("Ignored"),
+    "client_id": TEXT,
+    "client_secret": _SECRET,
+}
+
+
+def revocation() -> dict[str, Any]:
+    """RFC 7009."""
+    done = "The token is revoked, or was not an active token of the client"
+    return _for_clients(
+        "revoke",
+        "Revoke a token; a refresh token with the access tokens of its family (RFC 7009)",
+        "A client authenticates as at the token endpoint.",
+        {"schema": an_object(_A_TOKEN, ["token"])},
+        {"headers": REQUEST_ID, "description": done},
+    )
+
+
+def introspection() -> dict[str, Any]:
+    """RFC 7662."""
+    properties = {
+        "active": {"type": "boolean"},
+        **dict.fromkeys(("scope", "client_id", "username", "token_type", "sub"), TEXT),
+        **dict.fromkeys(("aud", "iss", "jti", "session_id"), TEXT),
+        **dict.fromkeys(("exp", "iat"), _SECONDS),
+        "roles": {"type": "array", "items": TEXT},
+        "act": {"type": "object", "description": "Who acts for the user (RFC 8693 §4.1)"},
+    }
+    return _for_clients(
+        "introspect",
+        "Introspect a token (RFC 7662)",
+        "A client authenticates as at the token endpoint. Public clients are refused.",
+        {"schema": an_object(_A_TOKEN, ["token"])},
+        _json_answer(
+            "Whether the token is active, and its properties. A token of another client is"
+            " inactive, unless the caller has `issuer:introspect`",
+            an_object(properties, ["active"]),
+        ),
+    )
+
+
+def device_authorization() -> dict[str, Any]:
+    """RFC 8628 §3.1."""
+    uri = {**TEXT, "format": "uri"}
+    answer = {
+        "device_code": _text("For the token endpoint", _SECRET),
+        "user_code": _text("What the user enters at `verification_uri`", _SECRET),
+        "verification_uri": uri,
+        "verification_uri_complete": _text("With the user code, for a QR code", uri),
+        "expires_in": _text("Seconds", _SECONDS),
+        "interval": _text("Seconds between two token requests", _SECONDS),
+    }
+    asked = {name: _AUTHORIZATION[name] for name in ("scope", "audience", "resource")}
+    form = an_object({**asked, "client_id": TEXT, "client_secret": _SECRET}, [])
+    return _for_clients(
+        "authorize_device",
+        "Get codes for a device on which nobody can sign in (RFC 8628)",
+        "A client authenticates as at the token endpoint.",
+        {"schema": form},
+        _json_answer("The codes", an_object(answer, list(answer))),
+    )
+
+
+_URIS = {"type": "array", "items": {"type": "string", "format": "uri"}}
+_METADATA: dict[str, Any] = {
+    "redirect_uris": _URIS,
+    "client_name": TEXT,
+    "token_endpoint_auth_method": {**TEXT, "enum": list(AuthMethod)},
+    "jwks": {"type": "object", "description": "Public keys, for private_key_jwt"},
+    "jwks_uri": {**TEXT, "format": "uri"},
+    "grant_types": {"type": "array", "items": {"enum": sorted(GRANTS_WITH_A_PERSON)}},
+    "response_types": {"type": "array", "items": {"const": "code"}},
+    "post_logout_redirect_uris": _URIS,
+}
+_REGISTERED: dict[str, Any] = {
+    "client_id": TEXT,
+    "client_id_issued_at": _SECONDS,
+    "client_secret": TEXT,
+    "client_secret_expires_at": {"const": 0},
+    **_METADATA,
+}
+
+
+def registration() -> dict[str, Any]:
+    """RFC 7591."""
+    body = {"application/json": {"schema": an_object(_METADATA, ["redirect_uris"])}}
+    registered = an_object(_REGISTERED, ["client_id"])
+    return {
+        "tags": TAGS,
+        "operationId": "register",
+        "summary": "Register a client (RFC 7591)",
+        "description": "Where `ISSUER_CLIENT_REGISTRATION` is `token`, with an access token of the"
+        " scope `issuer:clients:register`. The client has no rights of its own. Other members are"
+        " ignored, and so are other grant types.",
+        "security": [{"access_token": []}, {}],
+        "requestBody": {"required": True, "content": body},
+        "responses": {
+            "201": _json_answer("The client as registered; its secret is shown once", registered),
+            "400": refusal("The metadata is refused (RFC 7591 §3.2.2)"),
+            "401": refusal("No active initial access token", "WWW-Authenticate"),
+            "403": refusal("The token does not allow it", "WWW-Authenticate"),
+            "413": refusal("The body exceeds 16 KiB"),
+            "429": refusal("Too many requests (RFC 6585 §4)", "Retry-After"),
+            "503": refusal("Overload, or too many clients", "Retry-After"),
+        },
+    }
+
+
+_AUTHORIZATION = {
+    "response_type": {"const": "code"},
+    "client_id": TEXT,
+    "redirect_uri": _text("A registered one; on loopback the port may differ"),
+    "code_challenge": _text("base64url(SHA-256(code_verifier))"),
+    "code_challenge_method": {"const": "S256"},
+    "state": TEXT,
+    "scope": _text("Space-delimited; narrowed to what the user holds"),
+    "resource": _text("An audience, or a resource of one (RFC 8707)"),
+    "audience": _text("As `resource`"),
+    "nonce": TEXT,
+    "prompt": _text("`none`, `login`, `consent` or `select_account`"),
+    "max_age": {"type": "integer", "description": "Seconds since the user signed in"},
+    "acr_values": _text("Ignored: `acr` of the ID token says what was used"),
+    "login_hint": TEXT,
+    "ui_locales": _text("Space-delimited language tags; the first that the pages have"),
+    "id_token_hint": TEXT,
+}
+_PKCE = {"code_challenge", "code_challenge_method"}
+_REQUIRED = {"response_type", "client_id", "redirect_uri", *_PKCE}
+_LOGOUT = {
+    "id_token_hint": TEXT,
+    "client_id": TEXT,
+    "post_logout_redirect_uri": _text("A registered one"),
+    "state": TEXT,
+    "ui_locales": _text("Space-delimited language tags; the first that the pages have"),
+}
+
+
+def backchannel_logout() -> dict[str, Any]:
+    """OpenID Connect Back-Channel Logout 1.0 §2.5."""
+    form = {"schema": an_object({"logout_token": TEXT}, ["logout_token"])}
+    return {
+        "tags": TAGS,
+        "operationId": "backchannel_logout",
+        "summary": "End what began at a trusted issuer (OpenID Connect Back-Channel Logout 1.0)",
+        "description": "For trusted issuers where people sign in. The signed `logout_token` is the"
+        " only credential, and counts once.",
+        "security": [{}],
+        "requestBody": {"required": True, "content": {FORM: form}},
+        "responses": {
+            "200": {"description": "Ended, if there was anything to end", "headers": REQUEST_ID},
+            "400": refusal("The token does not count (§2.6)"),
+            "413": refusal("The body exceeds 20 KiB"),
+            "429": refusal("Too many wrong tokens (RFC 6585 §4)", "Retry-After"),
+            "503": refusal("Overload", "Retry-After"),
+        },
+    }
+
+
+def user_info() -> dict[str, Any]:
+    """OpenID Connect Core §5.3, by GET and POST."""
+    claims: dict[str, Any] = dict.fromkeys(("sub", "name", "preferred_username", "email"), TEXT)
+    claims["email_verified"] = {"const": True, "description": "Left out if it is not verified"}
+    challenge = {"WWW-Authenticate": {"schema": TEXT}}
+    described = {
+        "tags": TAGS,
+        "summary": "Who signed in (OpenID Connect Core §5.3)",
+        "description": "Any active access token of this issuer whose `scope` has `openid`.",
+        "security": [{"access_token": []}],
+        "responses": {
+            "200": _json_answer("What the scopes of the token allow", an_object(claims, ["sub"])),
+            "401": {"description": "No active access token", "headers": challenge},
+            "403": {"description": "The token has no `openid`", "headers": challenge},
+        },
+    }
+    return {
+        "get": {**described, "operationId": "user_info"},
+        "post": {**described, "operationId": "user_info_by_post"},
+    }
+
+
+def _for_browsers(
+    operation_id: str, summary: str, parameters: dict[str, Any], required: set[str]
+) -> dict[str, Any]:
+    location = {"Location": {"schema": TEXT}}
+    described = {
+        "tags": TAGS,
+        "summary": summary,
+        "description": "For browsers: a client redirects there, and no script fetches it.",
+        "responses": {
+            "303": {"description": "Back to the client, or to a page", "headers": location},
+            "400": {"description": "A page: client or address are wrong"},
+            "503": {"description": "A page: try again in a moment"},
+        },
+    }
+    body = {"content": {FORM: {"schema": an_object(parameters, sorted(required))}}}
+    query = [
+        {"name": name, "in": "query", "required": name in required, "schema": schema}
+        for name, schema in parameters.items()
+    ]
+    return {
+        "get": {**described, "operationId": operation_id, "parameters": query},
+        "post": {**described, "operationId": f"{operation_id}_by_post", "requestBody": body},
+    }
 
 
 def protocol_paths(settings: Settings, grant_types: Iterable[str]) -> dict[str, Any]:
@@ -47,15 +361,18 @@ def protocol_paths(settings: Settings, grant_types: Iterable[str]) -> dict[str, 
         "application/jwk-set+json",
         an_object({"keys": {"type": "array", "items": {"type": "object"}}}, ["keys"]),
     )
+    signing_in = "Sign a person in for a client"
     return {
-        base + AUTHORIZATION_PATH: authorization(),
+        base + AUTHORIZATION_PATH: _for_browsers(
+            "authorize", signing_in, _AUTHORIZATION, _REQUIRED
+        ),
         base + TOKEN_PATH: {"post": token(list(grant_types))},
         base + USER_INFO_PATH: user_info(),
-        base + LOGOUT_PATH: logout(),
+        base + LOGOUT_PATH: _for_browsers("logout", "Sign a person out", _LOGOUT, set()),
         base + BACKCHANNEL_LOGOUT_PATH: {"post": backchannel_logout()},
         base + Revocation.path: {"post": revocation()},
         base + Introspection.path: {"post": introspection()},
-        base + DEVICE_AUTHORIZATION_PATH: {"post": device_authorization()},
+        base + DeviceAuthorization.path: {"post": device_authorization()},
         **registration_path,
         base + JWKS_PATH: {"get": jwks},
         base + FEED_PATH: {"get": _feed(settings.signing_algorithms)},

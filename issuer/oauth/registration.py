@@ -41,7 +41,6 @@ class RegistrationEndpoint:
         return answer
 
     async def _answer(self, http_request: Request) -> OAuthResponse:
-        """Admit, count, receive, register. A refusal is audited as well."""
         actor = caller(http_request)
         try:
             if self.needs_token:

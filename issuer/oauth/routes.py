@@ -13,19 +13,21 @@ from issuer.http.cookies import Cookies
 from issuer.http.etags import etag_of
 from issuer.http.middleware import AllowedMethods, Endpoint
 from issuer.http.requests import document
-from issuer.oauth.authorization import AUTHORIZATION_PATH, AuthorizationEndpoint
+from issuer.oauth.authorization import (
+    AUTHORIZATION_PATH,
+    LOGOUT_PATH,
+    AuthorizationEndpoint,
+    LogoutEndpoint,
+    ProblemPage,
+)
 from issuer.oauth.authorization_server import IssuerAuthorizationServer
 from issuer.oauth.backchannel_logout import BACKCHANNEL_LOGOUT_PATH, BackchannelLogoutEndpoint
-from issuer.oauth.browser_endpoint import ProblemPage
 from issuer.oauth.client_authentication import CredentialChecks
-from issuer.oauth.client_endpoint import ClientEndpoint
-from issuer.oauth.device_authorization import DeviceAuthorization
+from issuer.oauth.client_endpoint import ClientEndpoint, DeviceAuthorization, Revocation
 from issuer.oauth.endpoint import EndpointParts, LoadShedder
 from issuer.oauth.introspection import Introspection
-from issuer.oauth.logout import LOGOUT_PATH, LogoutEndpoint
 from issuer.oauth.metadata import JWKS_PATH, MAX_AGE, TOKEN_PATH, metadata, metadata_paths
 from issuer.oauth.registration import REGISTRATION_PATH, RegistrationEndpoint
-from issuer.oauth.revocation import Revocation
 from issuer.oauth.revocation_feed import FEED_PATH, RevocationFeedEndpoint
 from issuer.oauth.token_endpoint import TokenEndpoint
 from issuer.oauth.user_info import USER_INFO_PATH, UserInfoEndpoint

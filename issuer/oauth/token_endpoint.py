@@ -189,7 +189,6 @@ class TokenEndpoint:
         return await waiting_for_others(self._parts.clock, attempt)
 
     def _authorize(self, request: AuthenticatedRequest) -> IssuedToken | RevokedUntil:
-        """Authorize, and issue at once."""
         with self._tracing.span("authorize"):
             granted = self._server.authorize(request)
         return self._sign(granted, request.actor, self._parts.clock())

@@ -6,14 +6,7 @@ from issuer.background.workers import WorkerPool
 from issuer.composition.tokens import TokenParts
 from issuer.directory import UserRecord
 from issuer.errors import InvalidCredentials, Unavailable
-from issuer.http.requests import (
-    InvalidForm,
-    bearer_token,
-    is_form,
-    parameters,
-    receive_body,
-    values_of,
-)
+from issuer.http import requests
 from issuer.oauth.messages import NO_STORE, BearerError, OAuthError, OAuthResponse
 from issuer.scopes import EMAIL, OPENID, PROFILE
 from issuer.telemetry.logs import note_client
@@ -71,17 +64,17 @@ def _claims_of(user: UserRecord, token: VerifiedToken) -> dict[str, object]:
 
 async def _access_token(request: Request) -> str:
     """The token of the header or, in a POST, of the form (RFC 6750 §2.1 and §2.2)."""
-    headers = values_of(request.scope["headers"], b"authorization")
+    headers = requests.values_of(request.scope["headers"], b"authorization")
     in_form = None
-    if request.method == "POST" and is_form(request):
+    if request.method == "POST" and requests.is_form(request):
         try:
-            in_form = parameters(await receive_body(request)).get("access_token")
-        except InvalidForm as error:
+            in_form = requests.parameters(await requests.receive_body(request)).get("access_token")
+        except requests.InvalidForm as error:
             raise BearerError("invalid_request", str(error), error.status) from None
     if len(headers) + (in_form is not None) > 1:
         raise BearerError("invalid_request", "Send one access token, in one way.", 400)
     if in_form is not None:
         return in_form
-    if (token := bearer_token(request.scope["headers"])) is None:
+    if (token := requests.bearer_token(request.scope["headers"])) is None:
         raise BearerError("", "There is no access token.")
     return token

@@ -4,8 +4,13 @@ A new resource is a `ResourceType`, whose members are described once (`Member`),
 `Collection` with its rules.
 """
 
-from issuer.resources.collection import Collection, Transaction, WithinTransaction, one_of
-from issuer.resources.principals import Principals
+from issuer.resources.collection import (
+    Collection,
+    Principals,
+    Transaction,
+    WithinTransaction,
+    one_of,
+)
 from issuer.resources.resource_type import ResourceType
 
 __all__ = ["Collection", "Principals", "ResourceType", "Transaction", "WithinTransaction", "one_of"]

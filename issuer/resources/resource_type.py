@@ -34,10 +34,7 @@ class Control(StrEnum):
 
 @dataclass(frozen=True)
 class ItemText:
-    """How people type an item of a list that is an object in JSON, on one line.
-
-    `read` raises `ValueError`, which says what is wrong; `write` takes the object as JSON.
-    """
+    """How people type a JSON object on one line; `read` raises `ValueError` with the reason."""
 
     read: Callable[[str], object]
     write: Callable[[Any], str]

@@ -106,10 +106,7 @@ class Revoked:
 
 @dataclass(eq=False, repr=False)
 class RevocationView:
-    """The revocations that this process knows: those of every change it has seen.
-
-    None is forgotten while `may_forget` returns False.
-    """
+    """The revocations this process has seen; none is forgotten while `may_forget` returns False."""
 
     _database: Database
     _clock: Clock

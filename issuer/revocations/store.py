@@ -3,6 +3,8 @@
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from itertools import groupby
+from operator import attrgetter
 from typing import NamedTuple
 
 from sqlalchemy import (
@@ -16,6 +18,7 @@ from sqlalchemy import (
     literal,
     or_,
     select,
+    true,
     union_all,
     update,
 )
@@ -68,6 +71,7 @@ OWN_UNTIL = case(
 # Of an entry that is in no feed: refresh families have ended, and access tokens stay valid.
 UNLISTED = datetime.fromtimestamp(0, UTC)
 _IS_LISTED = RevokedPrincipalRow.not_after > UNLISTED
+_KIND = attrgetter("kind")
 
 
 def ended_since(
@@ -172,14 +176,6 @@ def revoked_keys(connection: Connection, kids: Collection[str]) -> set[str]:
     return {*connection.execute(_REVOKED_KEYS, {"kids": list(kids)}).scalars()}
 
 
-def _by_kind(principals: Iterable[RevokedPrincipal]) -> dict[str, list[str]]:
-    """The ids, by kind."""
-    ids: dict[str, list[str]] = {}
-    for each in principals:
-        ids.setdefault(each.kind, []).append(each.id)
-    return ids
-
-
 class RevocationStore(Statements):
     """The revocations, within one transaction."""
 
@@ -198,20 +194,14 @@ class RevocationStore(Statements):
         return self.session.scalars(moved.returning(RevocationFeedRow.count)).one()
 
     def advance_time(self, now: datetime, *, older_than: datetime) -> None:
-        """Set the time of the feed to `now` if it is at or before `older_than`.
-
-        Of concurrent callers one changes it.
-        """
+        """Set the time of the feed to `now`, once, if it is at or before `older_than`."""
         due = update(RevocationFeedRow).where(RevocationFeedRow.issued_at <= older_than)
         self.session.execute(due.values(issued_at=now))
 
     def add_tokens(
         self, kind: str, expirations: Mapping[str, datetime], change: int, **whose: str
     ) -> None:
-        """Add tokens by `jti` or `sid`, of `client_id` and `subject`.
-
-        An existing entry keeps the later expiry.
-        """
+        """Add tokens by `jti` or `sid`, of `client_id` and `subject`; the later expiry counts."""
         rows = [
             {"kind": kind, "id": each, "expires_at": expires_at, "change": change, **whose}
             for each, expires_at in expirations.items()
@@ -230,8 +220,7 @@ class RevocationStore(Statements):
     def listed(self, kind: str, ids: Iterable[str]) -> set[str]:
         """The ids among `ids` that are listed already."""
         query = select(RevokedTokenRow.id).where(RevokedTokenRow.kind == kind)
-        parts = (query.where(RevokedTokenRow.id.in_(part)) for part in in_parts(ids))
-        return {each for part in parts for each in self.session.scalars(part)}
+        return {*self.among(query, RevokedTokenRow.id, ids)}
 
     def listed_for(self, client_id: str, subject: str) -> Listed:
         """How many are listed, including expired ones that are not deleted yet."""
@@ -244,8 +233,7 @@ class RevocationStore(Statements):
     def with_entry(self, kind: str, ids: Iterable[str]) -> set[str]:
         """The principals of this kind that have an entry already. Entries only move forward."""
         query = select(RevokedPrincipalRow.id).where(RevokedPrincipalRow.kind == kind, _IS_LISTED)
-        parts = (query.where(RevokedPrincipalRow.id.in_(part)) for part in in_parts(ids))
-        return {each for part in parts for each in self.session.scalars(part)}
+        return {*self.among(query, RevokedPrincipalRow.id, ids)}
 
     def principal_bytes(self) -> int:
         """The size of all entries of users, clients and audiences in the feed, as JSON."""
@@ -283,8 +271,8 @@ class RevocationStore(Statements):
         row, found = RevokedPrincipalRow, set()
         later = func.coalesce(row.again_at, literal(to, row.again_at.type))
         recent = update(row).where(row.not_after > between[0], row.not_after < between[1])
-        for kind, ids in _by_kind(principals).items():
-            for part in in_parts(ids):
+        for kind, some in groupby(sorted(principals, key=_KIND), _KIND):
+            for part in in_parts(each.id for each in some):
                 which = recent.where(row.kind == kind, row.id.in_(part)).values(again_at=later)
                 postponed = self.session.scalars(which.returning(row.id))
                 found |= {RevokedPrincipal(kind, each) for each in postponed}
@@ -299,29 +287,19 @@ class RevocationStore(Statements):
     def is_for_own_audience(self, client_id: str) -> bool:
         """Whether the client may get tokens for the issuer's own audience."""
         row, own = ClientAudienceRow, select(DeploymentRow.issuer).scalar_subquery()
-        query = select(row.client_id).where(row.client_id == client_id, row.audience_id == own)
-        return self.session.scalar(query) is not None
+        return self.has(row.client_id == client_id, row.audience_id == own)
 
     def may_have_tokens(self, user_ids: Iterable[str]) -> set[str]:
         """The users among these who can sign in, or are signed in.
 
         The others have no token: whatever ends the last way to sign in revokes what it gave.
         """
-        found = {*self._with_password(user_ids)}
-        for column in (
-            PasskeyRow.user_id,
-            IdentityRow.user_id,
-            SignInSessionRow.user_id,
-            RefreshFamilyRow.user_id,
-        ):
-            parts = (select(column).where(column.in_(part)) for part in in_parts(user_ids))
-            found.update(each for part in parts for each in self.session.scalars(part.distinct()))
+        others = (PasskeyRow, IdentityRow, SignInSessionRow, RefreshFamilyRow)
+        columns = [(row.user_id, true()) for row in others]
+        found: set[str] = set()
+        for column, condition in [(UserRow.id, UserRow.password_hash.is_not(None)), *columns]:
+            found.update(self.among(select(column).where(condition).distinct(), column, user_ids))
         return found
-
-    def _with_password(self, user_ids: Iterable[str]) -> Iterable[str]:
-        query = select(UserRow.id).where(UserRow.password_hash.is_not(None))
-        parts = (query.where(UserRow.id.in_(part)) for part in in_parts(user_ids))
-        return (each for part in parts for each in self.session.scalars(part))
 
     def entries(self, since: int = 0) -> Iterable[FeedEntry]:
         """What was revoked after change `since`."""
@@ -349,10 +327,7 @@ class RevocationStore(Statements):
     def exchanged_for_any(
         self, kind: str, name: str, most: int, *, since: datetime | None = None
     ) -> list[ExchangedToken] | None:
-        """The tokens `exchanged_for` those of a `client_id`, for an `aud`, or signed by a `kid`.
-
-        `since`: only those that were issued later.
-        """
+        """The tokens exchanged for those of a `client_id`, `aud` or `kid`, issued after `since`."""
         later = [] if since is None else [ExchangedTokenRow.issued_at > since]
         return self._read_exchanged(most, _OF_SUBJECT[kind] == name, *later)
 

@@ -4,8 +4,8 @@ An assignment is for one audience or for all of them.
 """
 
 from issuer.roles.assignments import Assignment, Assignments, HeldRole
-from issuer.roles.holders_store import Holders
 from issuer.roles.roles import ROLE, Role, RoleFields, Roles
+from issuer.roles.store import Holders
 
 __all__ = [
     "ROLE",

@@ -6,10 +6,6 @@ from datetime import datetime, timedelta
 from typing import Any, Self
 
 from issuer.audiences.store import AudienceStore
-from issuer.audit import Trail
-from issuer.authority import Authority
-from issuer.clock import Clock
-from issuer.database import Session
 from issuer.database.tables import AssignmentRow
 from issuer.directory import Rights, RoleGrant, Through
 from issuer.directory.store import load_role_grants
@@ -17,7 +13,7 @@ from issuer.errors import InvalidField, NotAllowed, NotFound
 from issuer.fields.fields import Fields
 from issuer.fields.ids import fold_id
 from issuer.fields.times import End, has_ended, in_json, is_earlier, until
-from issuer.revocations import Revocations
+from issuer.resources import Transaction
 from issuer.roles.store import AssignmentStore, RoleStore
 
 ENDS_SOON = timedelta(days=7)
@@ -93,23 +89,13 @@ class EndingRole:
 
 
 class Assignments(AssignmentStore):
-    """Roles assigned to principals, and the rules for assigning them.
+    """Assigning roles to principals. What has ended counts as not assigned before it is deleted."""
 
-    What has ended counts as not assigned, also before it is deleted.
-    """
-
-    def __init__(
-        self,
-        session: Session,
-        trail: Trail,
-        clock: Clock,
-        authority: Authority,
-        revocations: Revocations,
-    ) -> None:
-        super().__init__(session, clock)
-        self._trail = trail
-        self._authority = authority
-        self._revocations = revocations
+    def __init__(self, transaction: Transaction) -> None:
+        super().__init__(transaction.session, transaction.clock)
+        self._trail = transaction.trail
+        self._authority = transaction.authority
+        self._revocations = transaction.revocations
 
     def of(self, principal_id: str) -> list[Assignment]:
         """The assignments of the principal, by role, then audience."""
@@ -216,10 +202,7 @@ class Assignments(AssignmentStore):
         return bool(self.ended(self._clock(), 1))
 
     def delete_expired(self) -> int:
-        """Delete some of the assignments that have ended; how many.
-
-        No access token has what they gave: each has expired, or was revoked.
-        """
+        """Delete some assignments that have ended; how many. No valid token has what they gave."""
         rows = self.ended(self._clock(), _AT_ONCE)
         ids = self.ids({row.folded_id for row in rows})
         for row in rows:

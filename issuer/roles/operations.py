@@ -175,7 +175,6 @@ def _details(assignment: Assignment, reason: str) -> dict[str, str]:
 
 
 def _authorized_scopes(work: RoleWork, assignment: Assignment) -> list[str]:
-    """The scopes of the role."""
     scopes = work.roles.get(assignment.role).scopes
     if assignment.audience is not None:
         work.audiences.get(assignment.audience)

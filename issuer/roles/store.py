@@ -1,17 +1,20 @@
 """Roles and their assignments in SQL."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
+from itertools import chain
 
-from sqlalchemy import ColumnElement, func, null, or_, select, true, union, union_all
+from sqlalchemy import ColumnElement, Select, func, null, or_, select, true, union, union_all
+from sqlalchemy.orm import Session
 
 from issuer.clock import Clock
-from issuer.database import Session
 from issuer.database.held_roles import (
     THROUGH_GROUPS,
     THROUGH_ISSUERS,
+    Which,
     counting_at,
     holds,
+    is_assigned,
     is_held,
     is_live,
     of_role,
@@ -23,18 +26,91 @@ from issuer.database.tables import (
     ClientRow,
     GroupMemberRow,
     GroupRow,
+    IdentityGroupRow,
+    IdentityRow,
     PrincipalRow,
     ProviderRoleRow,
     RoleRow,
+    TrustedIssuerRow,
     UserRow,
 )
 from issuer.fields.ids import fold_id
 from issuer.fields.usernames import fold_username
-from issuer.roles.holders_store import Holders
 from issuer.values import lazy_property
 from issuer.vocabulary import RegisteredBy
 
+MANY = 10_000
+_STREAMED = {"yield_per": 1_000}
 _LOOKED_AT = 10_000
+
+
+class Holders:
+    """Principals of these `kinds` who hold such a role in any way, by their folded ids."""
+
+    def __init__(self, live: "AssignmentStore", which: Which, *kinds: str) -> None:
+        self._live = live
+        self._which = which
+        self._kinds = kinds
+
+    def count(self) -> int:
+        """How many they are, but no more than `MANY`."""
+        return len(self._some)
+
+    def first(self, limit: int, after: str = "") -> Sequence[str]:
+        """The first ones after that id, in order.
+
+        A few are all read, and sorted. Of many, the next ones are soon found among all principals.
+        """
+        if len(self._some) < MANY:
+            return sorted(each for each in self._some if each > after)[:limit]
+        key = PrincipalRow.folded_id
+        query = select(key).where(key > after, PrincipalRow.kind.in_(self._kinds))
+        query = query.where(holds(self._which, self._live.is_live)).order_by(key)
+        return self._live.session.scalars(query.limit(limit)).all()
+
+    @lazy_property
+    def _some(self) -> set[str]:
+        """All of them, or `MANY`."""
+        found = set[str]()
+        for each in chain(self._assigned(), map(fold_id, self._members()), self._given()):
+            found.add(each)
+            if len(found) == MANY:
+                break
+        return found
+
+    def _assigned(self) -> Iterator[str]:
+        kind = select(PrincipalRow.kind).where(PrincipalRow.folded_id == AssignmentRow.folded_id)
+        is_of_kind = kind.correlate(AssignmentRow).scalar_subquery().in_(self._kinds)
+        query = select(AssignmentRow.folded_id).where(self._live.is_live, is_of_kind)
+        for condition in self._which.by_index:
+            yield from self._stream(query.where(condition(AssignmentRow)))
+
+    def _members(self) -> Iterator[str]:
+        """Beginning with all groups: there are far fewer of them than of users."""
+        groups = select(GroupRow.id).where(is_assigned(self._which, self._live.is_live))
+        member = GroupMemberRow
+        for part in in_parts(self._stream(groups)):
+            yield from self._stream(select(member.user_id).where(member.group_id.in_(part)))
+
+    def _given(self) -> Iterator[str]:
+        role, identity, in_group = ProviderRoleRow, IdentityRow, IdentityGroupRow
+        giving = (
+            select(role.issuer_id, role.group)
+            .join(TrustedIssuerRow, TrustedIssuerRow.id == role.issuer_id)
+            .where(self._which.as_filter(role), TrustedIssuerRow.disabled.is_(False))
+        )
+        groups = {(issuer, group) for issuer, group in self._live.session.execute(giving)}
+        query = select(identity.user_id, identity.issuer_id, in_group.group).join(
+            in_group, in_group.identity_id == identity.id
+        )
+        for part in in_parts({group for _, group in groups}):
+            people = query.where(in_group.group.in_(part))
+            for user_id, *group in self._live.session.execute(people, execution_options=_STREAMED):
+                if tuple(group) in groups:
+                    yield fold_id(user_id)
+
+    def _stream(self, query: Select[str]) -> Iterable[str]:
+        return self._live.session.scalars(query, execution_options=_STREAMED)
 
 
 class RoleStore(Store[RoleRow]):
@@ -151,8 +227,7 @@ class AssignmentStore(Statements):
     def with_holders(self, names: Collection[str]) -> set[str]:
         """Which of these roles some client or user holds in any way; a query for each part."""
         query = select(RoleRow.name).where(is_held(self.is_live))
-        parts = (query.where(RoleRow.name.in_(part)) for part in in_parts(names))
-        return {name for part in parts for name in self.session.scalars(part)}
+        return {*self.among(query, RoleRow.name, names)}
 
     def principals_with_role(self, name: str) -> Holders:
         """The clients and users who hold the role in any way."""
@@ -163,10 +238,7 @@ class AssignmentStore(Statements):
         return Holders(self, counting_at(audience_id), "user")
 
     def find_users_with_role_at(self, audience_id: str, text: str, limit: int) -> list[str]:
-        """Ids of `users_with_role_at` that begin with `text`, or whose names do.
-
-        Only the first `_LOOKED_AT` that begin so are looked at.
-        """
+        """The users with a role there whose ids or names begin so, among the first `_LOOKED_AT`."""
         found: dict[str, None] = {}
         for column, prefix in (
             (UserRow.folded_id, fold_id(text)),
@@ -202,11 +274,9 @@ class AssignmentStore(Statements):
     def assignment(
         self, folded_id: str, role_name: str, audience_id: str | None
     ) -> AssignmentRow | None:
-        return self.session.scalars(
-            select(AssignmentRow)
-            .where(AssignmentRow.folded_id == folded_id, AssignmentRow.role_name == role_name)
-            .where(AssignmentRow.audience_id.is_not_distinct_from(audience_id))
-        ).one_or_none()
+        row = AssignmentRow
+        is_at = row.audience_id.is_not_distinct_from(audience_id)
+        return self.one(row, row.folded_id == folded_id, row.role_name == role_name, is_at)
 
     def members(self, folded_id: str) -> Sequence[str]:
         """The ids of all members, if the principal is a group."""
@@ -249,10 +319,7 @@ class AssignmentStore(Statements):
         given_before: datetime,
         limit: int,
     ) -> Sequence[tuple[AssignmentRow, str]]:
-        """What ends first between two instants, each with the kind of its holder.
-
-        Only of these kinds, and only what was given before that.
-        """
+        """What was given before and ends first between two instants, with the holder's kind."""
         end, given_at = AssignmentRow.expires_at, AssignmentRow.given_at
         query = (
             select(AssignmentRow, PrincipalRow.kind)
@@ -273,8 +340,7 @@ class AssignmentStore(Statements):
         return {each for query in queries for each in self.session.scalars(query)}
 
     def is_group(self, folded_id: str) -> bool:
-        query = select(GroupRow.id).where(GroupRow.folded_id == folded_id)
-        return self.session.scalar(query) is not None
+        return self.has(GroupRow.folded_id == folded_id)
 
     def is_self_registered(self, folded_id: str) -> bool:
         """Whether the principal is a client that no administrator made."""

@@ -6,7 +6,7 @@ from typing import cast
 import httptools
 from uvicorn.protocols.http.flow_control import FlowControl
 
-from issuer.background.callers import IN_SCOPE, WaitingCaller
+from issuer.background.workers import IN_SCOPE, WaitingCaller
 from issuer.server.connection_limit import ConnectionLimit, LimitedConnection
 from issuer.server.framing import FramedProtocol, RequestRefused
 from issuer.server.transport import BoundedTransport

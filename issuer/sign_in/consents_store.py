@@ -12,7 +12,7 @@ from issuer.database import Connection
 from issuer.database.store import Statements, rows_changed
 from issuer.database.tables import ClientRow, ConsentActorRow, ConsentRow, StoppedActorRow
 from issuer.directory import ActingClient, ClientRecord
-from issuer.fields.redirect_uris import MAX_REGISTERED, without_port
+from issuer.fields.urls import MAX_REGISTERED, without_port
 from issuer.scopes import covers
 from issuer.vocabulary import GrantType
 

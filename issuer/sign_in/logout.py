@@ -12,11 +12,10 @@ from issuer.clock import Clock
 from issuer.database.store import new_id
 from issuer.directory import ClientRecord
 from issuer.errors import InvalidCredentials
-from issuer.fields.redirect_uris import is_registered
-from issuer.fields.urls import is_client_id
+from issuer.fields.urls import is_client_id, is_registered
 from issuer.keys.sealing import SealedTexts
 from issuer.languages import N_
-from issuer.languages.negotiation import first_known
+from issuer.languages.catalogues import first_known
 from issuer.sign_in.authorization_request import (
     RequestProblem,
     invalid_request,

@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from issuer.clock import Clock
 from issuer.directory import ActingClient, AudienceRecord, ClientRecord, Directory, UserRecord
-from issuer.fields.redirect_uris import is_of_a_web_server
+from issuer.fields.urls import is_of_a_web_server
 from issuer.languages import N_
 from issuer.scopes import OFFLINE_ACCESS, OPENID
 from issuer.sign_in.authorization_request import (

@@ -4,7 +4,7 @@ from typing import Protocol
 
 from issuer.authority import Authority
 from issuer.fields.text import escape
-from issuer.languages.browsers import browser_name
+from issuer.languages.catalogues import browser_name
 from issuer.operations import About, Creation, Operation, OperationQuestion, PartOf
 from issuer.resources import one_of
 from issuer.sign_in.factors import Factor, Factors

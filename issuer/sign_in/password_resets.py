@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from issuer.authority import Grantor
 from issuer.database.tables import UserRow
 from issuer.errors import NotAllowed
-from issuer.fields.mail_addresses import can_receive_mail
+from issuer.fields.fields import can_receive_mail
 from issuer.mail import NotSent, Outbox, Texts
 from issuer.resources import WithinTransaction
 from issuer.users.passwords import NewPassword

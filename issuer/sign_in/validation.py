@@ -10,7 +10,7 @@ from issuer.audit import Actor
 from issuer.clock import Clock
 from issuer.directory import ClientRecord
 from issuer.errors import InvalidCredentials
-from issuer.fields.redirect_uris import is_for_self_registered, is_of_an_application, is_registered
+from issuer.fields.urls import is_for_self_registered, is_of_an_application, is_registered
 from issuer.languages import N_, first_known
 from issuer.sign_in import parameters
 from issuer.sign_in.authorization_request import (

@@ -126,11 +126,9 @@ def feed_claims(
             "sub": dict(sorted(revoked.subjects.items())),
             "client_id": dict(sorted(revoked.clients.items())),
             "aud": dict(sorted(revoked.audiences.items())),
-            "kid": sorted(key.kid for key in keys if _may_be_trusted(key, now)),
+            # Those that a verifier may still trust.
+            "kid": sorted(
+                key.kid for key in keys if key.revoked_at and key.revoked_at + KEY_RETENTION > now
+            ),
         },
     }
-
-
-def _may_be_trusted(key: SigningKey, now: datetime) -> bool:
-    """Whether the key was revoked so recently that a verifier may still trust it."""
-    return key.revoked_at is not None and key.revoked_at + KEY_RETENTION > now

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from issuer.federation.fetching import is_public
 from issuer.fields.fields import without_repeats
-from issuer.fields.redirect_uris import LOOPBACK
+from issuer.fields.urls import LOOPBACK
 from issuer.vocabulary import SigningAlgorithm, TokenAlgorithm
 
 ALGORITHM_NAMES = (*(alg.value for alg in TokenAlgorithm), SigningAlgorithm.ED25519.value)

@@ -6,8 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, SecretStr
 
-from issuer.fields.claims import require_portable
-from issuer.fields.fields import Fields, without_repeats
+from issuer.fields.fields import Fields, require_portable, without_repeats
 from issuer.fields.ids import AudienceId, RoleName
 from issuer.resources.resource_type import Control, ItemText, Member
 from issuer.trusted_issuers.fields import matching

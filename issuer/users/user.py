@@ -6,8 +6,7 @@ from typing import Annotated
 
 from pydantic import SecretStr, ValidationInfo, field_validator
 
-from issuer.fields.claims import CustomClaims
-from issuer.fields.fields import Email, Fields, Label, Username, Version
+from issuer.fields.fields import CustomClaims, Email, Fields, Label, Username, Version
 from issuer.fields.ids import PrincipalId
 from issuer.fields.text import with_counts
 from issuer.fields.usernames import fold_username

@@ -9,8 +9,7 @@ from importlib import resources
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from issuer.fields.colors import BLACK, WHITE, in_dark_theme, mix
-from issuer.fields.images import Image
+from issuer.fields.branding import BLACK, WHITE, Image, in_dark_theme, mix
 
 _FILES = resources.files("issuer.web") / "static"
 STYLE = "style.css"

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 from starlette.responses import HTMLResponse, Response
 
 from issuer.clock import Clock
-from issuer.fields.images import Image
+from issuer.fields.branding import Image
 from issuer.languages import _, choose_language, language, ngettext
-from issuer.languages.browsers import browser_name
-from issuer.languages.times import date_and_time
+from issuer.languages.catalogues import browser_name, date_and_time
 from issuer.settings import Settings
 from issuer.telemetry.logs import request_id
 from issuer.web import words

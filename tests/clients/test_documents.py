@@ -9,8 +9,13 @@ from typing import Any
 
 import pytest
 
-from issuer.clients.document_cache import MAX_AT_ONCE, InvalidDocument
-from issuer.clients.documents import ClientDocuments, DocumentHosts, read_document
+from issuer.clients.documents import (
+    MAX_AT_ONCE,
+    ClientDocuments,
+    DocumentHosts,
+    InvalidDocument,
+    read_document,
+)
 from issuer.directory import ClientRecord, Directory
 from issuer.errors import AlreadyExists, InvalidField, NotAllowed
 from issuer.federation import FetchedDocument, Fetcher, FetchRefused

@@ -8,7 +8,7 @@ from contextvars import copy_context
 import pytest
 from sqlalchemy import text
 
-from issuer.background.callers import WaitingCaller, present_caller
+from issuer.background.workers import WaitingCaller, present_caller
 from issuer.database import Database, Session
 from issuer.errors import Unavailable
 

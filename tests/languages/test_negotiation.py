@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from issuer.languages import LANGUAGES, first_known
-from issuer.languages.negotiation import accepted_languages
+from issuer.languages.catalogues import accepted_languages
 from issuer.settings import Settings
 from tests.rows import rows
 

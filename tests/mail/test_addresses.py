@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from issuer.fields.mail_addresses import can_receive_mail, read_sender
+from issuer.fields.fields import can_receive_mail, read_sender
 from tests.rows import rows
 
 USABLE = [

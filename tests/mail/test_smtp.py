@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from issuer.errors import ConfigurationError
-from issuer.fields.mail_addresses import can_receive_mail
+from issuer.fields.fields import can_receive_mail
 from issuer.mail import MailMessage, NotSent, Texts
 from issuer.mail.smtp import SmtpServer
 from tests.builders import FakeClock, settings_for

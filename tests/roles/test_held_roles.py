@@ -10,7 +10,7 @@ from issuer.database.tables import (
 from issuer.directory import Through
 from issuer.errors import InUse
 from issuer.manifest.rights import role_effect
-from issuer.roles import Assignment, HeldRole, holders_store
+from issuer.roles import Assignment, HeldRole, store
 from issuer.users import USER
 from tests.builders import URL, Deployment
 from tests.drivers import TokenDriver
@@ -132,12 +132,12 @@ def test_an_admin_by_a_trusted_issuer_alone_is_not_the_last_one(deployment: Depl
         assert work.authority.admins_with_password_alone() == 1
 
 
-@pytest.mark.parametrize("many", [1, holders_store.MANY])
+@pytest.mark.parametrize("many", [1, store.MANY])
 def test_users_at_an_audience_are_found_by_every_way(
     deployment: Deployment, alice: str, many: int, monkeypatch: pytest.MonkeyPatch
 ):
     """In pages, and by their names; also where they are too many to read them all."""
-    monkeypatch.setattr(holders_store, "MANY", many)
+    monkeypatch.setattr(store, "MANY", many)
     deployment.role("web", ["agents:web:run"])
     mapped(deployment, "web", "my-os")
     carol = deployment.user("carol", id="carol", roles=["web"])

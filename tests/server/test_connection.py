@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from uvicorn.server import ServerState
 
-from issuer.background.callers import IN_SCOPE
+from issuer.background.workers import IN_SCOPE
 from issuer.server.connection import BoundedConnection
 from issuer.server.connection_limit import ConnectionLimit
 from issuer.server.transport import BoundedTransport

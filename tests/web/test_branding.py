@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 
 from issuer.composition.branding import read_logo
 from issuer.errors import ConfigurationError
-from issuer.fields.colors import (
+from issuer.fields.branding import (
     BLACK,
     MIN_CONTRAST,
     WHITE,
     accent_color,
     contrast,
     in_dark_theme,
+    read_image,
 )
-from issuer.fields.images import read_image
 from issuer.web.assets import Assets, content
 from issuer.web.rendering import Pages
 from issuer.web.views import WebPage

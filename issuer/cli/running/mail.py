@@ -5,7 +5,7 @@ from issuer.cli.command import argument, new_app
 from issuer.cli.opening import read_settings
 from issuer.composition import composed
 from issuer.errors import ConfigurationError, InvalidField
-from issuer.fields.mail_addresses import can_receive_mail
+from issuer.fields.fields import can_receive_mail
 
 app = new_app("The mail server that sends messages of the issuer.")
 

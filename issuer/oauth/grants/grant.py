@@ -19,7 +19,7 @@ from issuer.refresh_tokens import TokenToStore
 from issuer.refresh_tokens.family import GrantedBefore
 from issuer.scopes import InvalidScope, ScopeNotCovered
 from issuer.tokens import Authorization, RevokedUntil
-from issuer.tokens.id_token import Authentication
+from issuer.tokens.issuing import Authentication
 from issuer.vocabulary import ErrorCode, GrantType, TokenType
 
 MAX_SESSION_ID = 255
@@ -146,7 +146,6 @@ class EarlierGrant(Grant):
     def _ceiling(
         self, request: AuthenticatedRequest, user: UserRecord, before: GrantedBefore
     ) -> Authorization:
-        """What the user granted, as far as it is still held."""
         held = Authorization.of_user(user, request.client, self._audience(request, before))
         return replace(held.within(before.scopes), openid_scopes=before.openid_scopes)
 

@@ -48,10 +48,7 @@ class JwtBearer(Grant):
     async def look_up(
         self, request: AuthenticatedRequest, queries: WorkerPool
     ) -> AuthenticatedRequest | None:
-        """With the person, who has arrived here as if they had signed in.
-
-        None for a client that may not.
-        """
+        """With the person, as if they had signed in; None for a client that may not."""
         if self.grant_type not in request.client.grant_types:
             return None
         text = require(request, "assertion")

@@ -46,13 +46,11 @@ class RefreshToken(EarlierGrant):
                 token = self._refresh_tokens.present(text, client_id, asked, actor)
         if not token.family.is_offered(is_password_enough=self.is_password_enough):
             raise self._refusal("the password grant is off", token.family.user_id)
-        if token.family.is_of_password_grant and self._is_only_way_elsewhere():
+        elsewhere = self._directory.issuers_of_people
+        if token.family.is_of_password_grant and any(each.is_only_way for each in elsewhere()):
             reason = "people sign in at a trusted issuer alone"
             raise self._refusal(reason, token.family.user_id)
         return token
-
-    def _is_only_way_elsewhere(self) -> bool:
-        return any(each.is_only_way for each in self._directory.issuers_of_people())
 
     def authorize(self, request: AuthenticatedRequest, token: ValidatedToken) -> Granted:
         """With the next token of the family. Of concurrent requests one succeeds."""

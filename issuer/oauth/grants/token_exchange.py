@@ -166,10 +166,7 @@ def _external(request: AuthenticatedRequest) -> ExternalAudience:
 
 
 def _actors(request: AuthenticatedRequest, token: VerifiedToken) -> list[str]:
-    """Who will act for the user, the client first; the token is not usable by one too many.
-
-    A client that exchanges what it got by exchange is named once.
-    """
+    """Who will act for the user, the client first and once; `invalid_request` for one too many."""
     client_id = request.client.client_id
     actors = [*token.actors]
     if actors[:1] != [client_id]:
