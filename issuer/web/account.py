@@ -180,6 +180,7 @@ def account_form(operation: Operation[Any]) -> type[PageEndpoint]:
 
     class Endpoint(OwnPageEndpoint):
         PATH = f"/account/{operation.on.plural}"
+        OPERATION = operation
 
         def purpose(self, visit: Visit) -> str:
             return "/account"
@@ -187,9 +188,9 @@ def account_form(operation: Operation[Any]) -> type[PageEndpoint]:
         def change_for(
             self, session: SignInSession, visit: Visit, form: Mapping[str, str]
         ) -> Response:
-            user_id, item = session.user_id, form.get(operation.parameter, "")
-            done = operation.on.name
-            return self.apply(session, visit, done, lambda work: operation.do(work, user_id, item))
+            declared, user_id = self.OPERATION, session.user_id
+            item, done = form.get(declared.parameter, ""), declared.on.name
+            return self.apply(session, visit, done, lambda work: declared.do(work, user_id, item))
 
     return Endpoint
 
