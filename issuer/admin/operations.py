@@ -24,7 +24,6 @@ from issuer.admin.representations import (
     tagged,
 )
 from issuer.admin.routes import admin_router, location
-from issuer.errors import NotFound
 from issuer.operations import Creation, Operation, PartOf
 from issuer.resources import ResourceType
 
@@ -126,8 +125,6 @@ def _add(router: APIRouter, operation: Operation[Any]) -> None:
     ) -> Any:
         selected = frozenset(name for name, is_on in flags.items() if is_on)
         question, target, called, part = None, None, "", operation.part
-        if part and part.find and "\n" in key:
-            raise NotFound(part.name, key)
         with caller.work(owner.write) as work:
             if caller.dry_run or is_of_dry_run(if_match):  # first, as on the command line
                 if part and part.find:

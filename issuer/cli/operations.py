@@ -95,16 +95,15 @@ class OperationCommands:
                 with confirmation, changing() as work:
                     owner_id = operation.owner.key_of(self._find(work, owner_id))
                     if operation.part and operation.part.find:
-                        keys = item if isinstance(item, list) else item.split("\n")
                         with suggesting(work):
-                            item, called = operation.part.find_all(work, keys)
+                            item, called = operation.part.find_all(work, item)
                     answer, question = work.perform(operation, owner_id, item, called, selected)
                     if question:
                         confirmation.require_answer(question, of_scripts=operation.asks_scripts)
             *first, last = operation.sentence(owner, item, answer, called, selected).splitlines()
             for sentence in first if not wants_json.get() else ():
                 output.print_text(sentence)
-            ended = item.split("\n") if called else values.get("item", values) or owner_id
+            ended = [*item] if called else values.get("item", values) or owner_id
             output.say(last, _as_json(operation, answer, ended))
 
     def _create(self, creation: Creation[Any], app: CommandApp, printed: "NewOutput") -> None:

@@ -28,7 +28,7 @@ from issuer.groups import Groups
 from issuer.keys import Keys
 from issuer.keys.described import DescribedKey, RevokedKey, all_described, describe
 from issuer.mail import Outbox
-from issuer.operations import About, Creation, Operation, OperationQuestion, PartOf
+from issuer.operations import About, Creation, Key, Operation, OperationQuestion, PartOf
 from issuer.refresh_tokens import Lifetimes
 from issuer.resources import Collection, ResourceType, Transaction
 from issuer.resources.resource_type import FieldsT, ModelT
@@ -328,7 +328,7 @@ class UnitOfWork:
         self,
         operation: Operation[Any],
         owner_id: str,
-        item: str,
+        item: Key,
         called: str,
         flags: frozenset[str],
     ) -> OperationQuestion | None:
@@ -343,7 +343,7 @@ class UnitOfWork:
         self,
         operation: Operation[Any],
         owner_id: str,
-        item: str,
+        item: Key,
         called: str,
         flags: frozenset[str],
     ) -> tuple[BaseModel | str | None, OperationQuestion | None]:

@@ -78,14 +78,9 @@ def _require_members(work: GroupWork, group_id: str, user_ids: Sequence[str]) ->
         work.groups.member(group_id, user_id)
 
 
-def _add(work: GroupWork, group_id: str, user_ids: str) -> None:
-    work.groups.add_members(group_id, user_ids.split("\n"))
-
-
-def _remove(work: GroupWork, group_id: str, user_ids: str) -> None:
-    members = user_ids.split("\n")
-    _require_members(work, group_id, members)
-    work.groups.remove_members(group_id, members)
+def _remove(work: GroupWork, group_id: str, user_ids: Sequence[str]) -> None:
+    _require_members(work, group_id, user_ids)
+    work.groups.remove_members(group_id, user_ids)
 
 
 GROUP_ROLES = RolesOf(GROUP, _on_members)
@@ -114,7 +109,7 @@ OPERATIONS: tuple[Operation[GroupWork], ...] = (
         f" {MAX_GROUPS:,} groups. A user who gets rights at the issuer by this begins as when such"
         " a role is assigned.",
         question=_adding,
-        run=_add,
+        run=lambda work, group_id, user_ids: work.groups.add_members(group_id, user_ids),
         done="Added to {name}: {item}.",
         adds=True,
         is_refusable=True,

@@ -4,6 +4,6 @@ Each package of the domain declares its own in `operations.py`; each interface h
 """
 
 from issuer.operations.creation import Creation
-from issuer.operations.operation import About, Flag, Operation, OperationQuestion, PartOf
+from issuer.operations.operation import About, Flag, Key, Operation, OperationQuestion, PartOf
 
-__all__ = ["About", "Creation", "Flag", "Operation", "OperationQuestion", "PartOf"]
+__all__ = ["About", "Creation", "Flag", "Key", "Operation", "OperationQuestion", "PartOf"]

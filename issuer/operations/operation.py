@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from pydantic import BaseModel
 
@@ -15,6 +15,8 @@ from issuer.resources import ResourceType
 # The unit of work, with what the declaration uses of it.
 Work = TypeVar("Work")
 Item = TypeVar("Item", bound=BaseModel)
+# Of one item, or the keys of several, where items are resources that a person names.
+Key: TypeAlias = str | tuple[str, ...]
 _POINTS, _NAMES = 10, 3  # in a sentence
 
 
@@ -46,7 +48,7 @@ class About:
     owner_id: str
     name: str
     """What sentences call the owner."""
-    item: str
+    key: Key
     called: str = ""
     """What sentences call the item, if that is not its key, or several items."""
     flags: frozenset[str] = frozenset()
@@ -56,9 +58,15 @@ class About:
     own_session: str | None = None
 
     @property
-    def items(self) -> list[str]:
+    def item(self) -> str:
+        """The key of the one item."""
+        assert isinstance(self.key, str)
+        return self.key
+
+    @property
+    def items(self) -> tuple[str, ...]:
         """The keys of several items."""
-        return self.item.split("\n")
+        return (self.key,) if isinstance(self.key, str) else self.key
 
     @property
     def is_self(self) -> bool:
@@ -128,7 +136,7 @@ class PartOf(Generic[Work, Item]):
     """One of them, by its key; `NotFound`. None if the key stands for several items."""
     find: Callable[[Work, str], tuple[str, str]] | None = None
     """Key and name of an item that a person names, if items are resources: then a command takes
-    several, and the form of the console one a line. Their keys are one text, one a line.
+    several, the form of the console one a line, and what is done to them gets a tuple of keys.
     """
     key: str | tuple[str, ...] = "id"
     """The member by which items are named, or the members, which a JSON object then has."""
@@ -159,12 +167,12 @@ class PartOf(Generic[Work, Item]):
         """Several items in forms, and what they are: `users`."""
         return f"{str(self.key).removesuffix('_id')}s"
 
-    def find_all(self, work: Work, texts: Sequence[str]) -> tuple[str, str]:
+    def find_all(self, work: Work, texts: Sequence[str]) -> tuple[Key, str]:
         """Keys and names of several items, each once; `NotFound`."""
         assert self.find is not None
         found = dict(self.find(work, text) for text in texts)
         names, more = [*found.values()][:_NAMES], len(found) - _NAMES
-        return "\n".join(found), ", ".join(names) + (f" and {more:,} more" if more > 0 else "")
+        return tuple(found), ", ".join(names) + (f" and {more:,} more" if more > 0 else "")
 
     def position(self, item: Item) -> str:
         """Where an item stands in pages."""
@@ -178,17 +186,20 @@ class PartOf(Generic[Work, Item]):
         """The words after `issuer`."""
         return (self.owner.kind.replace(" ", "-"), self.name, verb, owner_id)
 
-    def members_of(self, item: str) -> dict[str, str]:
+    def members_of(self, item: Key) -> dict[str, str]:
         """The members that name an item, if they are several."""
-        members = json.loads(item) if isinstance(self.key, tuple) and item else {}
+        if not isinstance(self.key, tuple) or not isinstance(item, str) or not item:
+            return {}
+        members = json.loads(item)
         return {name: members[name] for name in members if name in self.key}
 
-    def words(self, item: str) -> tuple[str, ...]:
+    def words(self, item: Key) -> tuple[str, ...]:
         """The arguments that name the item on the command line."""
         if members := self.members_of(item):
             return tuple(word for name in members for word in (f"--{name}", members[name]))
-        keys = item.split("\n") if item else []
-        return ("--", *keys) if item.startswith("-") else tuple(keys)
+        if not isinstance(item, str):
+            return item
+        return ("--", item) if item.startswith("-") else tuple(filter(None, [item]))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,7 +226,7 @@ class Operation(Generic[Work]):
 
     It may return a model, which is the answer, or the key of what was ended.
     """
-    patch: Callable[[Any, str], dict[str, Any]] | None = None
+    patch: Callable[[Any, Any], dict[str, Any]] | None = None
     """In place of `run`, where the items are inside a member of the owner: its merge patch."""
     answers: type[BaseModel] | None = None
     """The model that `run` returns."""
@@ -267,7 +278,7 @@ class Operation(Generic[Work]):
         return target
 
     def do(
-        self, work: Any, owner_id: str, item: str, flags: frozenset[str] = frozenset()
+        self, work: Any, owner_id: str, item: Key, flags: frozenset[str] = frozenset()
     ) -> BaseModel | str | None:
         """Do it, with the flags of these names."""
         if self.patch is not None:
@@ -275,6 +286,8 @@ class Operation(Generic[Work]):
             owners.update(owner_id, self.patch(owners.get(owner_id), item))
             return None
         assert self.run is not None
+        if self.part and self.part.find and isinstance(item, str):
+            item = (item,)
         return self.run(work, owner_id, item, **{f.name: f.name in flags for f in self.flags})
 
     @property
@@ -290,7 +303,7 @@ class Operation(Generic[Work]):
     def sentence(
         self,
         name: str,
-        item: str,
+        item: Key,
         answer: BaseModel | str | None = None,
         called: str = "",
         flags: frozenset[str] = frozenset(),
@@ -326,7 +339,7 @@ class Operation(Generic[Work]):
         return (*self.part.path(owner_id), *([item] if item else []), *verb)
 
     def command(
-        self, owner_id: str, item: str, flags: frozenset[str] = frozenset()
+        self, owner_id: str, item: Key, flags: frozenset[str] = frozenset()
     ) -> tuple[str, ...]:
         """The words after `issuer`."""
         options = (each.word for each in self.flags if each.name in flags)

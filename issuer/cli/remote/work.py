@@ -28,7 +28,7 @@ from issuer.manifest import InvalidManifest, ManifestPlan
 from issuer.manifest.applying import Applied, PlanOutdated
 from issuer.manifest.changes import plan_of
 from issuer.manifest.reading import Manifest
-from issuer.operations import About, Creation, Operation, OperationQuestion, PartOf
+from issuer.operations import About, Creation, Key, Operation, OperationQuestion, PartOf
 from issuer.resources import ResourceType
 from issuer.roles import ROLE, Assignment
 from issuer.roles.operations import RolesOf, request_of
@@ -97,18 +97,18 @@ class ServerWork(ServerTransaction):
         self,
         operation: Operation[Any],
         owner_id: str,
-        item: str,
+        item: Key,
         called: str,
         flags: frozenset[str],
     ) -> tuple[BaseModel | str | None, OperationQuestion | None]:
         """A dry run says what must be asked, and before the change, whether it has warnings."""
         question = None
-        if "\n" in item and operation.part and operation.part.find:  # several, one a request
-            each = [
-                self.perform(operation, owner_id, key, "", flags)[1] for key in item.split("\n")
-            ]
+        if not isinstance(item, str) and len(item) > 1:  # one a request
+            each = [self.perform(operation, owner_id, (key,), "", flags)[1] for key in item]
             asked = " ".join(one.says_all for one in each if one)
             return None, OperationQuestion(asked, "", "") if asked else None
+        if not isinstance(item, str):
+            (item,) = item
         if operation.patch is not None:
             if operation.question is not None:
                 name = operation.owner.name_of(self.collection(operation.owner).get(owner_id))

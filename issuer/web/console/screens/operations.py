@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from issuer.composition import UnitOfWork
 from issuer.errors import InvalidField, NotFound
-from issuer.operations import About, Creation, Operation, OperationQuestion
+from issuer.operations import About, Creation, Key, Operation, OperationQuestion
 from issuer.resources.resource_type import members_of
 from issuer.web.console.screens.resource import Action, ResourceScreen
 from issuer.web.console.screens.resource_form import typed_members
@@ -49,7 +49,7 @@ class OperationForm:
         asks = operation.question is not None and not screen.is_confirmed
         with screen.operator.work(screen.TYPE.read if asks else screen.TYPE.write) as work:
             item, called = self._find(work)
-            about = replace(self.about, item=item, called=called)
+            about = replace(self.about, key=item, called=called)
             question = operation.question and operation.question(work, about)
             flags = about.flags | operation.overrides(question)
             patch = operation.patch
@@ -73,7 +73,7 @@ class OperationForm:
     def item(self) -> str:
         return self.screen.form.get(self.parameter, "") if self.parameter else ""
 
-    def _find(self, work: UnitOfWork) -> tuple[str, str]:
+    def _find(self, work: UnitOfWork) -> tuple[Key, str]:
         """Key and name of the item, or of several; `InvalidField` for what a person typed."""
         operation, part = self.operation, self.operation.part
         if part is None or part.find is None:
@@ -100,18 +100,21 @@ class OperationForm:
         answers = self.screen.form.get(_ANSWERS, "" if question.warnings else question.subject)
         return self.screen.is_confirmed and answers == question.subject
 
-    def _command(self, item: str, body: dict[str, Any] | None, flags: frozenset[str]) -> Command:
+    def _command(self, item: Key, body: dict[str, Any] | None, flags: frozenset[str]) -> Command:
         operation, key = self.operation, self.screen.key
         words = operation.command(key, item, flags)
-        if "\n" in item:  # the admin API takes one item at a time
-            return self.screen.commands.command(words)
+        if not isinstance(item, str):
+            if len(item) > 1:  # the admin API takes one at a time
+                return self.screen.commands.command(words)
+            (item,) = item
         query = urlencode(dict.fromkeys(sorted(flags), "true"))
         return self.screen.commands.command(
             words, operation.method, operation.path(key, item), body, query
         )
 
-    def _ask(self, item: str, question: OperationQuestion, command: Command) -> Response:
-        named = {self.parameter: item} if item else {}
+    def _ask(self, item: Key, question: OperationQuestion, command: Command) -> Response:
+        text = item if isinstance(item, str) else "\n".join(item)
+        named = {self.parameter: text} if text else {}
         return self.screen.confirm(
             (question.what, question.says, question.button),
             command,
