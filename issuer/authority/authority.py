@@ -17,9 +17,8 @@ from issuer.vocabulary import GivenAs, GrantType
 class Authority(AuthorityStore):
     """What the caller may change at the issuer itself, within one transaction.
 
-    `held` are the caller's scopes at the issuer's own audience; the command line holds
-    `issuer:admin`. `users_sign_in`: the password grant is on, so a user can be an admin
-    without a browser.
+    `_held` are the caller's scopes at the own audience. `users_sign_in`: the password grant is
+    on, so a user can be an admin without a browser.
     """
 
     _held: frozenset[str]

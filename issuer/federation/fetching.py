@@ -1,7 +1,6 @@
 """Fetching a document that somebody else names: the guards against SSRF.
 
-Each address must be public; no redirects, proxies, cookies, decompression; limits of time and
-bytes.
+Public addresses only; no redirects, proxies, cookies, decompression; bounds of time and bytes.
 """
 
 import asyncio

@@ -58,7 +58,7 @@ class _Followed:
 class FollowedKeySets:
     """Each is fetched when it is first needed, then polled while it is used. For any thread.
 
-    Polled as `max-age` says, at most every `shortest` seconds; the last is trusted for 24
+    Polled as `max-age` says, at most every `shortest` seconds; the last one serves for 24
     hours.
     """
 

@@ -84,9 +84,8 @@ def _printable(character: str) -> str:
 def export(work: current.Configuration, *, as_json: bool = False) -> Iterator[str]:
     """The configuration in pieces of YAML or JSON: the same data gives the same text.
 
-    A transaction that reads is one snapshot, of which a page of resources is in memory at a time.
-    In YAML, a line has one value. Sections, entries and lists are sorted; members at their default
-    are left out. Generated ids are included. `Forbidden` without the right to read all sections.
+    One snapshot, of which a page is in memory at a time; in YAML, a line has one value. All is
+    sorted, without members at their default. `Forbidden` without the right to read all.
     """
     current.require_readable(work)
     return _json(work) if as_json else _yaml(work)

@@ -57,9 +57,8 @@ class PlanResult:
 class PlanRequest:
     """Who asks for a plan of which manifest; without steps unless it is `to_apply`.
 
-    `allow_unknown_scopes`: also those that look like a misspelled known one.
-    `keep` are the ids of credentials that others gave, which clients keep, `keep_members` those of
-    users whom others put into groups.
+    `allow_unknown_scopes`: also misspelled ones. `keep`: ids of credentials of others that
+    clients keep, `keep_members`: of users whom others put into groups.
     """
 
     actor: Actor

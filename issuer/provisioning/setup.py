@@ -108,9 +108,8 @@ def change_url(settings: Settings, actor: Actor) -> str:
 def change_master_key(settings: Settings, actor: Actor) -> tuple[int, Path | None]:
     """Rewrap everything under a new master key, while servers run.
 
-    Gives how many keys there are, and the file that holds the master key, if there is one.
-    If it is interrupted, the file still opens the database; a second attempt completes it.
-    `ConfigurationError` if ISSUER_MASTER_KEY holds no new key.
+    The number of keys, and the file with the master key, if any. A second attempt completes an
+    interrupted one. `ConfigurationError` if ISSUER_MASTER_KEY holds no new key.
     """
     with composed(settings) as parts, only_one(parts.database, "key rewrap"):
         file = _with_new_master_key(settings)

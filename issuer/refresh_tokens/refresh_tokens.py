@@ -67,9 +67,8 @@ class RefreshTokens:
     ) -> str | RevokedUntil:
         """The first token of a new family, for what a sign-in was granted.
 
-        `InvalidCredentials` if the user or the client was changed meanwhile. `RevokedUntil` if the
-        access token was revoked meanwhile: a family created beside the change that ends all
-        families would outlast it.
+        `InvalidCredentials` if user or client was changed meanwhile, `RevokedUntil` if the
+        access token was revoked: the family would outlast the change that ends all others.
         """
         token, family = self.first_of(user.id, authorization, issue)
         with self._database.changing() as session:

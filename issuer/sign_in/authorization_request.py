@@ -1,8 +1,6 @@
 """A valid authorization request, and its sealed form, which the browser keeps.
 
-A request is not stored, so that nobody can fill the database with requests; sealed, it cannot be
-read or changed. Its cookie makes it belong to the browser that sent it. What may follow it is a
-page to show, or a redirect to the client.
+It is not stored, so that nobody can fill the database; its cookie ties it to the browser.
 """
 
 import hmac
@@ -94,9 +92,7 @@ class RequestDigest:
 class AuthorizationRequests:
     """Seals requests, and opens them.
 
-    A request is kept in a cookie, named by its id, and pages name it by that id. One that is too
-    large for a cookie travels whole in forms and URLs, and its cookie holds a digest: a request
-    that another browser began cannot be continued.
+    A cookie named by its id keeps a request; or the digest of a large one, which travels whole.
     """
 
     def __init__(self, texts: SealedTexts, clock: Clock, random: Random) -> None:

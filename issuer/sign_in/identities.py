@@ -20,6 +20,7 @@ from issuer.fields.fields import Fields, Label
 from issuer.fields.ids import RoleName
 from issuer.fields.usernames import is_username
 from issuer.languages import N_
+from issuer.refresh_tokens.store import FamilyStore
 from issuer.resources import WithinTransaction, one_of
 from issuer.resources.resource_type import Member
 from issuer.sign_in.identities_store import IdentityStore
@@ -265,7 +266,7 @@ class Identities(WithinTransaction):
         revoker = SessionRevoker(self._session, self._trail, self._clock)
         sessions = SessionStore(self._session).of_identities([row.id for row in rows])
         used = {row.user_id for row in rows if row.last_used_at is not None}
-        revoker.refresh_tokens_without_session(used)
+        FamilyStore(self._session).end_outliving(used)
         return sum(revoker.session(each, with_offline=True) for each in sessions)
 
     def _grantor_of_session(self, user: UserRow, others: Sequence[IdentityRow]) -> Grantor:

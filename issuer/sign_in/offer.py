@@ -113,7 +113,7 @@ class Offers:
     ) -> Refused:
         """A redirect with the error.
 
-        For a client that registered itself a page, until the person has acted (RFC 9700
+        A client that registered itself: a page, until a person has acted (RFC 9700
         §4.11.2).
         """
         url = error_url(self._issuer, request.redirect_uri, request.state, error, sentence)

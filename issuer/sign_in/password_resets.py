@@ -1,8 +1,7 @@
 """Password resets: a link, sent to the verified address of a user, sets another password.
 
-Nothing is stored: the link holds a keyed digest of the user as it was, so any change ends it, as
-the new password does. Nobody resets the password of a user with rights at the issuer: somebody
-without `issuer:admin` may have set the address.
+Nothing is stored: the link holds a digest of the user, so any change ends it. None is for users
+with rights at the issuer: somebody without `issuer:admin` may have set the address.
 """
 
 import base64

@@ -83,8 +83,7 @@ class ProviderSignIn:
     ) -> ProviderClaims:
         """What the provider says about the person, for an authorization response that counts.
 
-        `InvalidCredentials` names the rule that it breaks; `SignInDeclined`;
-        `ProviderAway`.
+        `InvalidCredentials` names the broken rule; `SignInDeclined`, `ProviderAway`.
         """
         client = self._client(issuer)
         metadata = await self._providers.metadata(client.source)

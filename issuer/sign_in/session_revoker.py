@@ -1,7 +1,7 @@
 """Ending sessions, consents and codes together with the tokens they gave, in one transaction."""
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
@@ -54,10 +54,6 @@ class SessionRevoker:
         details = {"families": len(families), "access_tokens_revoked": are_revoked}
         self._trail.note("session.ended", ended.user_id, session=ended.id, **details)
         return True
-
-    def refresh_tokens_without_session(self, user_ids: Collection[str]) -> None:
-        """End refresh tokens of the users with `offline_access` that outlived their sessions."""
-        self._families.end_outliving(user_ids)
 
     def client_of_user(self, user_id: str, client_id: str) -> dict[str, object]:
         """End the tokens that the client has for the user; the details for the audit log.
@@ -139,8 +135,7 @@ class Sessions(WithinTransaction):
     def end_at_provider(self, out: SignedOut) -> None:
         """End what began at a trusted issuer, which says that the person signed out there.
 
-        `InvalidCredentials` if the token was used before, `TooManyRequests` if too many
-        were.
+        `InvalidCredentials` if the token was used before; `TooManyRequests`.
         """
         self._use_once(self._session, f"logout tokens of {out.issuer_id}", out.jti, out.expires_at)
         revoker = SessionRevoker(self._session, self._trail, self._clock)

@@ -47,9 +47,8 @@ class Validation:
     ) -> tuple[AuthorizationRequest, str] | Redirection | RequestProblem:
         """The request and its sealed form.
 
-        A `RequestProblem` where client or redirect URI are wrong or `state`, which every redirect
-        must repeat, is too long, and for clients that registered
-        themselves: until a person has acted, their redirect URIs are not trusted.
+        A `RequestProblem` for a wrong client, redirect URI or length of `state`, and for
+        clients that registered themselves, whose URIs are not trusted until a person acts.
         """
         names = Counter(name for name, _ in pairs)
         given = {name: value for name, value in pairs if value}

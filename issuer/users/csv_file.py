@@ -62,9 +62,8 @@ def write_csv(failed: Iterable[tuple[CsvUser, str]]) -> str:
 def read_csv(source: bytes, file: str) -> list[CsvUser]:
     """The users in the order of their lines; `InvalidCsv`.
 
-    The first line names the columns, of which only `username` must be there, and `problem` is
-    ignored. Several groups are separated by semicolons, or commas. Text is text: no field is a
-    formula.
+    The first line names the columns, of which only `username` must be there; `problem` is
+    ignored. Groups are separated by semicolons or commas. No field is a formula.
     """
     try:
         text = source.decode("utf-8-sig")

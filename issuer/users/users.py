@@ -86,9 +86,8 @@ class UsersWith(Principals[UserRow, UserFieldsT, UserT]):
     ) -> None:
         """Set a password prepared beforehand; `InvalidField` if it is the user name.
 
-        Ends the sessions and revokes the tokens of a user who could sign in before. Unlocks the
-        user: earlier attempts were at another password. `grantor` is who let the user set it, by an
-        invitation.
+        Ends sessions and tokens of a user who could sign in before, and unlocks the user.
+        `grantor` is who let the user set it, by an invitation.
         """
         row = self._row_to_change(user_id)
         require_not_username(password.text, row.username)
