@@ -8,13 +8,17 @@ from pydantic import BaseModel
 
 from issuer.cli.remote.target import needs_host
 from issuer.cli.remote.transaction import ServerTransaction, parsed
+from issuer.clients import CLIENT
 from issuer.database.store import ListPart, ListQuery, every
 from issuer.errors import IssuerError, NotFound
+from issuer.groups import GROUP
 from issuer.resources import ResourceType
 from issuer.trusted_issuers.fields import WORKLOAD
 from issuer.trusted_issuers.trusted_issuer import TrustedIssuerFields, TrustedIssuerResource
 from issuer.trusted_issuers.trusted_issuers import evident
+from issuer.users import USER
 
+_PRINCIPALS = (CLIENT, GROUP, USER)
 _NAMED = 50  # resources of which an id or a name begins with a name
 
 
@@ -91,7 +95,8 @@ class ServerCollection:
         raise needs_host(self._work.api.issuer)
 
     def _note(self, resource: Any) -> Any:
-        self._work.kinds[self.resource_type.key_of(resource)] = self.resource_type
+        if self.resource_type in _PRINCIPALS:  # no two of which have the same id
+            self._work.kinds[self.resource_type.key_of(resource)] = self.resource_type
         return resource
 
     def _page(self, after: str | None, limit: int, search: str | None) -> list[Any]:

@@ -21,11 +21,13 @@ from issuer.vocabulary import SigningAlgorithm
 _COMPONENTS = TypeAdapter(Components)
 
 
-class ServerAssignments:
-    """The roles of clients, users and groups; each was read before, so that its kind is known."""
-
+class _PartOfWork:
     def __init__(self, work: ServerTransaction) -> None:
         self._work = work
+
+
+class ServerAssignments(_PartOfWork):
+    """The roles of clients, users and groups; each was read before, so that its kind is known."""
 
     def roles_of(self, principal_id: str) -> list[HeldRole]:
         path = self._work.kinds[principal_id].plural, principal_id, "roles"
@@ -40,11 +42,8 @@ class ServerAssignments:
         self._work.change(request.method, *request.path, body=body, **request.query)
 
 
-class ServerInvitations:
+class ServerInvitations(_PartOfWork):
     """Links with which users set passwords."""
-
-    def __init__(self, work: ServerTransaction) -> None:
-        self._work = work
 
     def create(self, user_id: str, fields: InvitationFields) -> NewInvitation:
         body = fields.model_dump(exclude_unset=True)
@@ -54,11 +53,8 @@ class ServerInvitations:
         self._work.change("DELETE", "users", user_id, "invitation")
 
 
-class ServerTokenRevocations:
+class ServerTokenRevocations(_PartOfWork):
     """Revoking single tokens."""
-
-    def __init__(self, work: ServerTransaction) -> None:
-        self._work = work
 
     def revoke(self, token: str) -> SimpleNamespace:
         """Returns the `jti` of the token, which the server has verified."""
@@ -69,11 +65,8 @@ class ServerTokenRevocations:
         self._work.change("POST", "tokens", "revoke", body={"jti": jti})
 
 
-class ServerVerifiers:
+class ServerVerifiers(_PartOfWork):
     """Verifiers of the last day, and the keys that they need to know."""
-
-    def __init__(self, work: ServerTransaction) -> None:
-        self._work = work
 
     def all(self) -> list[DescribedVerifier]:
         return [parsed(DescribedVerifier, each) for each in self._work.api.items(("verifiers",))]
@@ -86,11 +79,11 @@ class ServerVerifiers:
         return left_out and parsed(LeftOutVerifiers, left_out)
 
 
-class ServerAuditLog:
+class ServerAuditLog(_PartOfWork):
     """Audit events, newest first."""
 
     def __init__(self, work: ServerTransaction) -> None:
-        self._work = work
+        super().__init__(work)
         self._cursors: dict[str | None, str | None] = {None: None}
 
     def page(self, wanted: EventFilter, before: str | None, limit: int) -> list[AuditEvent]:
@@ -113,11 +106,8 @@ class ServerAuditLog:
         return names | {it.id: f"{it.name} ({it.id})" for it in groups if it.id != it.name}
 
 
-class ServerInspections:
+class ServerInspections(_PartOfWork):
     """What AgentOS consist of."""
-
-    def __init__(self, work: ServerTransaction) -> None:
-        self._work = work
 
     def components_of(self, audience_id: str) -> Components | None:
         try:

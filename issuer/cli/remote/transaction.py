@@ -37,7 +37,7 @@ class ServerTransaction:
         self._unknown_scopes = False
         self.kept: dict[str, list[str]] = {}
         self.warnings: list[str] = []
-        self.kinds: dict[str, ResourceType[Any, Any]] = {}  # of what was read, by id
+        self.kinds: dict[str, ResourceType[Any, Any]] = {}  # of principals, by id
 
     def keep(self, credentials: Iterable[str], members: Iterable[str]) -> None:
         """Confirm what others gave to those who get rights at the issuer."""

@@ -35,7 +35,7 @@ from issuer.roles.operations import RolesOf, request_of
 from issuer.trusted_issuers import TRUSTED_ISSUER
 from issuer.users import USER
 
-_TYPES: tuple[ResourceType[Any, Any], ...] = (AUDIENCE, CLIENT, GROUP, ROLE, TRUSTED_ISSUER, USER)
+_TYPES: tuple[ResourceType[Any, Any], ...] = (AUDIENCE, CLIENT, GROUP, ROLE)
 _QUESTION = TypeAdapter(OperationQuestion | None)
 _SHOWN = 5  # of what uses a resource
 
