@@ -164,19 +164,23 @@ class AdminApiClient:
                 in_use = InUse("", "", problem.get("used_by", []))
                 in_use.args = (detail,)
                 return in_use
-            case "invalid-fields" if (errors := problem.get("errors")) and "line" in errors[0]:
-                return InvalidManifest("", map(_of_manifest, errors), problem.get("more_errors", 0))
-            case "invalid-fields" if errors := problem.get("errors"):
-                first, *more = [(each["field"], each["message"]) for each in errors]
-                if first[1] == _UNKNOWN_PARAMETER:
-                    return IssuerError(
-                        f"{self.issuer} has an older version of the issuer, which cannot do this:"
-                        " use the command line of that version. Nothing was changed."
-                    )
-                if missing := problem.get("missing"):
-                    return UnknownReference(first[0], missing["kind"], missing["name"])
-                return InvalidField(*first, *more)
+            case "invalid-fields" if problem.get("errors"):
+                return self._invalid(problem)
         return (NotAllowed if answer.status_code == httpx.codes.CONFLICT else IssuerError)(detail)
+
+    def _invalid(self, problem: Mapping[str, Any]) -> IssuerError:
+        errors, missing = problem["errors"], problem.get("missing")
+        if "line" in errors[0]:
+            return InvalidManifest("", map(_of_manifest, errors), problem.get("more_errors", 0))
+        first, *more = [(each["field"], each["message"]) for each in errors]
+        if first[1] == _UNKNOWN_PARAMETER:
+            return IssuerError(
+                f"{self.issuer} has an older version of the issuer, which cannot do this: use the"
+                " command line of that version. Nothing was changed."
+            )
+        if missing:
+            return UnknownReference(first[0], missing["kind"], missing["name"])
+        return InvalidField(*first, *more)
 
     def _no_access(self, kind: str, answer: httpx.Response, detail: str) -> IssuerError:
         client, login = self._client_id, f"`issuer login {self.issuer}`"
