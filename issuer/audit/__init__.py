@@ -8,22 +8,10 @@ flood. Keyed hashes chain the events; `Checkpoints` anchor the chains; `Retentio
 from issuer.audit.audit_log_store import AuditEvent, EventFilter
 from issuer.audit.chain_store import ChainKey, Event
 from issuer.audit.checkpoints import Checkpoints
-from issuer.audit.flood import RefusalAggregator
 from issuer.audit.retention import Retention
 from issuer.audit.trail import Trail, Trails
-from issuer.audit.writer import AuditWriter
+from issuer.audit.writer import AuditWriter, RefusalAggregator
 from issuer.http.actor import Actor
 
-__all__ = [
-    "Actor",
-    "AuditEvent",
-    "AuditWriter",
-    "ChainKey",
-    "Checkpoints",
-    "Event",
-    "EventFilter",
-    "RefusalAggregator",
-    "Retention",
-    "Trail",
-    "Trails",
-]
+__all__ = ["Actor", "AuditEvent", "AuditWriter", "ChainKey", "Checkpoints", "Event", "EventFilter"]
+__all__ += ["RefusalAggregator", "Retention", "Trail", "Trails"]

@@ -88,54 +88,42 @@ _OF_KINDS = {
     "group.created": (GROUP_MANAGEMENT, 6),
     "group.deleted": (GROUP_MANAGEMENT, 5),
 }
-AUDIT_ACTIONS: Mapping[str, AuditAction] = {
+# An action that is only a sentence stands without `AuditAction`.
+_ROWS: Mapping[str, str | AuditAction] = {
     **{
         (name := f"{kind}.{change}"): AuditAction(sentence + thing, *_OF_KINDS.get(name, ()))
         for kind, thing in KINDS.items()
         for change, sentence in _CHANGES.items()
     },
-    **{
-        f"{kind}.tokens_revoked": AuditAction("{actor} revoked all tokens of {principal}")
-        for kind in ("client", "user", "group")
-    },
-    "audience.inspected": AuditAction("{actor} inspected the AgentOS of {target}"),
-    "audit.pruned": AuditAction("{actor} deleted old audit events[, until {until}]"),
-    "audit.resumed": AuditAction("Events are audited again after an outage"),
-    "audit.tested": AuditAction("{actor} tested whether events are audited"),
-    "backchannel_logout.refused": AuditAction(
-        "{actor} was refused a back-channel logout[ as {target}]"
-    ),
-    "backup.created": AuditAction("{actor} wrote a backup"),
-    "client.credential_kept": AuditAction(
-        "{actor} confirmed a credential of {principal} given by {given_by}"
-    ),
-    "client.registered": AuditAction("The client {principal} registered itself"),
-    "client.scopes_expired": AuditAction("Scopes of {principal} ended: {scopes}"),
-    "client.secret_created": AuditAction("{actor} made a secret for {principal}[ ({label})]"),
-    "client.secret_deleted": AuditAction("{actor} deleted a secret of {principal}"),
+    "client.tokens_revoked": "{actor} revoked all tokens of {principal}",
+    "user.tokens_revoked": "{actor} revoked all tokens of {principal}",
+    "group.tokens_revoked": "{actor} revoked all tokens of {principal}",
+    "audience.inspected": "{actor} inspected the AgentOS of {target}",
+    "audit.pruned": "{actor} deleted old audit events[, until {until}]",
+    "audit.resumed": "Events are audited again after an outage",
+    "audit.tested": "{actor} tested whether events are audited",
+    "backchannel_logout.refused": "{actor} was refused a back-channel logout[ as {target}]",
+    "backup.created": "{actor} wrote a backup",
+    "client.credential_kept": "{actor} confirmed a credential of {principal} given by {given_by}",
+    "client.registered": "The client {principal} registered itself",
+    "client.scopes_expired": "Scopes of {principal} ended: {scopes}",
+    "client.secret_created": "{actor} made a secret for {principal}[ ({label})]",
+    "client.secret_deleted": "{actor} deleted a secret of {principal}",
     "code.reused": AuditAction(
         "An authorization code of {client_id} for {principal} was used again", is_suspicious=True
     ),
-    "consent.denied": AuditAction("{principal} denied {client_id} access"),
-    "consent.granted": AuditAction("{principal} allowed {client_id} access[ to {audience}]"),
-    "consent.withdrawn": AuditAction(
-        "{actor} withdrew the consent[ of {principal}] for {client_id}"
-    ),
-    "database.restored": AuditAction(
-        "{actor} restored this database from a backup[ of {snapshot_at}]"
-    ),
-    "delegation.ended": AuditAction("{actor} stopped {client_id} from acting[ for {principal}]"),
-    "device_authorization.refused": AuditAction(
-        "{actor} was refused a code for a device[ as {principal}]"
-    ),
-    "device_code.issued": AuditAction("{actor} got a code for a device[ for {audience}]"),
+    "consent.denied": "{principal} denied {client_id} access",
+    "consent.granted": "{principal} allowed {client_id} access[ to {audience}]",
+    "consent.withdrawn": "{actor} withdrew the consent[ of {principal}] for {client_id}",
+    "database.restored": "{actor} restored this database from a backup[ of {snapshot_at}]",
+    "delegation.ended": "{actor} stopped {client_id} from acting[ for {principal}]",
+    "device_authorization.refused": "{actor} was refused a code for a device[ as {principal}]",
+    "device_code.issued": "{actor} got a code for a device[ for {audience}]",
     "factor.added": AuditAction(
         "{actor} added a second factor ({kind})[ of {principal}]", ACCOUNT_CHANGE, 10
     ),
-    "factor.recovery_code_used": AuditAction("{principal} used a recovery code"),
-    "factor.recovery_codes_renewed": AuditAction(
-        "{actor} renewed the recovery codes[ of {principal}]"
-    ),
+    "factor.recovery_code_used": "{principal} used a recovery code",
+    "factor.recovery_codes_renewed": "{actor} renewed the recovery codes[ of {principal}]",
     "factor.removed": AuditAction(
         "{actor} removed a second factor ({kind})[ of {principal}]", ACCOUNT_CHANGE, 11
     ),
@@ -148,37 +136,31 @@ AUDIT_ACTIONS: Mapping[str, AuditAction] = {
     "group.member_removed": AuditAction(
         "{actor} removed {user_id} from the group {principal}", GROUP_MANAGEMENT, 4
     ),
-    "identity.groups_changed": AuditAction("The groups of {principal} at {issuer} changed"),
-    "identity.linked": AuditAction("{actor} linked an account at {issuer} to {principal}"),
-    "identity.provisioned": AuditAction("{principal} signed in from {issuer} for the first time"),
-    "identity.unlinked": AuditAction("{actor} unlinked an account at {issuer} from {principal}"),
-    "introspection.refused": AuditAction("{actor} was refused an introspection[ as {principal}]"),
-    "invitation.accepted": AuditAction("{principal} accepted an invitation"),
-    "invitation.created": AuditAction("{actor} invited {principal}"),
-    "invitation.deleted": AuditAction("{actor} withdrew the invitation of {principal}"),
-    "issuer.url_changed": AuditAction(
-        "{actor} changed the URL of the issuer[ from {before}] to {target}"
-    ),
-    "key.activated": AuditAction("{actor} activated the key {target}"),
-    "key.announced": AuditAction("{actor} announced the key {target}"),
-    "key.destroyed": AuditAction("{actor} destroyed the key {target}"),
-    "key.drilled": AuditAction("{actor} rehearsed a rotation to the key {target}"),
+    "identity.groups_changed": "The groups of {principal} at {issuer} changed",
+    "identity.linked": "{actor} linked an account at {issuer} to {principal}",
+    "identity.provisioned": "{principal} signed in from {issuer} for the first time",
+    "identity.unlinked": "{actor} unlinked an account at {issuer} from {principal}",
+    "introspection.refused": "{actor} was refused an introspection[ as {principal}]",
+    "invitation.accepted": "{principal} accepted an invitation",
+    "invitation.created": "{actor} invited {principal}",
+    "invitation.deleted": "{actor} withdrew the invitation of {principal}",
+    "issuer.url_changed": "{actor} changed the URL of the issuer[ from {before}] to {target}",
+    "key.activated": "{actor} activated the key {target}",
+    "key.announced": "{actor} announced the key {target}",
+    "key.destroyed": "{actor} destroyed the key {target}",
+    "key.drilled": "{actor} rehearsed a rotation to the key {target}",
     "key.revoked": AuditAction("{actor} revoked the key {target}", is_suspicious=True),
-    "key.rewrapped": AuditAction("{actor} encrypted keys under the new master key"),
-    "mail.failed": AuditAction("Mail ({kind}) to {principal} failed"),
-    "mail.sent": AuditAction("Mail ({kind}) to {principal} was sent"),
-    "password_reset.completed": AuditAction("{principal} set a new password by a link"),
-    "password_reset.requested": AuditAction(
-        "{actor} asked for a link to reset the password[ of {principal}]"
-    ),
+    "key.rewrapped": "{actor} encrypted keys under the new master key",
+    "mail.failed": "Mail ({kind}) to {principal} failed",
+    "mail.sent": "Mail ({kind}) to {principal} was sent",
+    "password_reset.completed": "{principal} set a new password by a link",
+    "password_reset.requested": "{actor} asked for a link to reset the password[ of {principal}]",
     "refresh.reused": AuditAction(
         "A refresh token of {client_id} for {principal} was used again", is_suspicious=True
     ),
-    "refresh.revoked": AuditAction(
-        "{actor} revoked a refresh token of {client_id} for {principal}"
-    ),
+    "refresh.revoked": "{actor} revoked a refresh token of {client_id} for {principal}",
     "registration.refused": AuditAction("{actor} could not register as a client", API_ACTIVITY, 1),
-    "revocation.refused": AuditAction("{actor} was refused a revocation[ as {principal}]"),
+    "revocation.refused": "{actor} was refused a revocation[ as {principal}]",
     "role.assigned": AuditAction(
         "{actor} assigned the role {role} to {principal}[ at {audience}]"
         "[ {everywhere}][ until {expires_at}]",
@@ -208,24 +190,21 @@ AUDIT_ACTIONS: Mapping[str, AuditAction] = {
         AUTHENTICATION,
     ),
     "token.refused": AuditAction("{actor} was refused a token[ as {principal}]", AUTHENTICATION),
-    "token.revoked": AuditAction("{actor} revoked a token[ of {principal}][ for {audience}]"),
-    "trusted_issuer.kept": AuditAction(
-        "{actor} confirmed the trusted issuer {target} given by {given_by}"
-    ),
-    "trusted_issuer.secret_removed": AuditAction("{actor} removed the sign-in secret of {target}"),
-    "trusted_issuer.secret_set": AuditAction("{actor} set the sign-in secret of {target}"),
-    "trusted_issuer.sessions_ended": AuditAction("{actor} ended the sessions from {target}"),
-    "trusted_issuer.tokens_not_revoked": AuditAction(
-        "Tokens for people of {target} were not revoked"
-    ),
-    "user.access_ended": AuditAction(
-        "{actor} gave {principal} rights here, and credentials of others ended"
-    ),
+    "token.revoked": "{actor} revoked a token[ of {principal}][ for {audience}]",
+    "trusted_issuer.kept": "{actor} confirmed the trusted issuer {target} given by {given_by}",
+    "trusted_issuer.secret_removed": "{actor} removed the sign-in secret of {target}",
+    "trusted_issuer.secret_set": "{actor} set the sign-in secret of {target}",
+    "trusted_issuer.sessions_ended": "{actor} ended the sessions from {target}",
+    "trusted_issuer.tokens_not_revoked": "Tokens for people of {target} were not revoked",
+    "user.access_ended": "{actor} gave {principal} rights here, and credentials of others ended",
     "user.factors_reset": AuditAction(
         "{actor} removed all second factors[ of {principal}]", ACCOUNT_CHANGE, 11
     ),
     "user.password_set": AuditAction("{actor} set a password[ for {principal}]", ACCOUNT_CHANGE, 4),
     "user.unlocked": AuditAction("{actor} unlocked {principal}", ACCOUNT_CHANGE, 12),
+}
+AUDIT_ACTIONS: Mapping[str, AuditAction] = {
+    name: AuditAction(row) if isinstance(row, str) else row for name, row in _ROWS.items()
 }
 ACTION_NAMES = tuple(sorted(AUDIT_ACTIONS))
 

@@ -39,39 +39,6 @@ def is_event_id(text: str) -> bool:
     return _EVENT_ID.fullmatch(text) is not None
 
 
-class EventFilter(BaseModel):
-    """What events must match; None matches all. `since` is included, `until` is not.
-
-    `actor` and `target` are ids or names. A user name also finds events of the id of that user.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    actor: str | None = None
-    action: str | None = None
-    target: str | None = None
-    since: AwareDatetime | None = None
-    until: AwareDatetime | None = None
-    address: str | None = None
-    outcome: Outcome | None = None
-
-    def matches(
-        self, event: "AuditEvent", actors: Collection[str], targets: Collection[str]
-    ) -> bool:
-        """Whether the event matches; of the ids that `actor` and `target` stand for."""
-        return all(
-            (
-                self.actor is None or event.actor in actors,
-                self.action in {None, event.action},
-                self.address in {None, event.address},
-                self.outcome in {None, event.outcome},
-                self.target is None or event.target in targets,
-                self.since is None or event.at >= self.since,
-                self.until is None or event.at < self.until,
-            )
-        )
-
-
 class AuditEvent(BaseModel):
     """An event of the audit log. `count` is more than 1 for equal refusals in one row.
 
@@ -97,6 +64,37 @@ class AuditEvent(BaseModel):
     def actors(self) -> tuple[str, ...]:
         """The actors of an exchanged token: the first acts for its subject, the next through it."""
         return tuple(reversed(self.details.get("actors", ())))
+
+
+class EventFilter(BaseModel):
+    """What events must match; None matches all. `since` is included, `until` is not.
+
+    `actor` and `target` are ids or names. A user name also finds events of the id of that user.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    actor: str | None = None
+    action: str | None = None
+    target: str | None = None
+    since: AwareDatetime | None = None
+    until: AwareDatetime | None = None
+    address: str | None = None
+    outcome: Outcome | None = None
+
+    def matches(self, event: AuditEvent, actors: Collection[str], targets: Collection[str]) -> bool:
+        """Whether the event matches; of the ids that `actor` and `target` stand for."""
+        return all(
+            (
+                self.actor is None or event.actor in actors,
+                self.action in {None, event.action},
+                self.address in {None, event.address},
+                self.outcome in {None, event.outcome},
+                self.target is None or event.target in targets,
+                self.since is None or event.at >= self.since,
+                self.until is None or event.at < self.until,
+            )
+        )
 
 
 class AuditLog:

@@ -15,19 +15,7 @@ from enum import StrEnum
 from random import Random
 from typing import Any, cast
 
-from sqlalchemy import (
-    JSON,
-    Integer,
-    Table,
-    Text,
-    bindparam,
-    column,
-    func,
-    insert,
-    literal_column,
-    select,
-)
-from sqlalchemy import cast as sql_cast
+import sqlalchemy as sql
 
 from issuer.database import Connection, Database
 from issuer.database.engine import sqlite_connection
@@ -44,15 +32,16 @@ COLUMNS = (
     *("id", "at", "actor", "action", "target", "outcome", "reason", "request_id", "address"),
     *("count", "details", "chain", "seq"),
 )
-_EVENTS = cast(Table, AuditEventRow.__table__)
+_EVENTS = cast(sql.Table, AuditEventRow.__table__)
 _FEED = RevocationFeedRow.__tablename__
 NAMES = [*COLUMNS, "hash"]
 # Each row with parameters of its own would take three times as long.
-_INSERT_JSON = insert(_EVENTS).from_select(
+_INSERT_JSON = sql.insert(_EVENTS).from_select(
     NAMES,
-    select(*map(column, NAMES)).select_from(
-        func.json_populate_recordset(
-            literal_column("NULL::audit_events"), sql_cast(bindparam("rows", type_=Text), JSON)
+    sql.select(*map(sql.column, NAMES)).select_from(
+        sql.func.json_populate_recordset(
+            sql.literal_column("NULL::audit_events"),
+            sql.cast(sql.bindparam("rows", type_=sql.Text), sql.JSON),
         ).alias()
     ),
 )
@@ -61,10 +50,10 @@ _LAST_ID = f"SELECT max(id), (SELECT count FROM {_FEED}) FROM {_EVENTS.name}"  #
 _INSERT_STORED = (  # names of ours alone
     f"INSERT INTO {_EVENTS.name} ({', '.join(NAMES)}) VALUES ({', '.join('?' for _ in NAMES)})"  # noqa: S608
 )
-_FOLLOWING_IDS = select(
-    func.nextval(func.pg_get_serial_sequence(AuditEventRow.__tablename__, "id")),
-    select(RevocationFeedRow.count).scalar_subquery(),
-).select_from(func.generate_series(1, bindparam("number", type_=Integer)).alias())
+_FOLLOWING_IDS = sql.select(
+    sql.func.nextval(sql.func.pg_get_serial_sequence(AuditEventRow.__tablename__, "id")),
+    sql.select(RevocationFeedRow.count).scalar_subquery(),
+).select_from(sql.func.generate_series(1, sql.bindparam("number", type_=sql.Integer)).alias())
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 # A chain is not continued when its last row is older: retention may have deleted that row.
 RESTS_FOR = timedelta(days=1)

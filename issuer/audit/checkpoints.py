@@ -1,19 +1,127 @@
 """Checkpoints: signed statements of where the chains end, each naming the one before it."""
 
+import base64
+import hashlib
+import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Any, Self, TypeAlias
 
 from issuer.audit import store
 from issuer.audit.chain_store import ChainHead, ChainKey
-from issuer.audit.statement import Pruned, Statement, digest
 from issuer.clock import Clock
 from issuer.database import Database, Session
 from issuer.database.tables import AuditCheckpointRow
 from issuer.telemetry.logs import get_logger
 
+Ends: TypeAlias = Mapping[str, ChainHead]
+
 log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """What retention has deleted, or (not `done`) is deleting.
+
+    That is everything under checkpoint `through`, whose token has the digest `digest`, and that
+    checkpoint itself, made at `until`. Chains with newer rows continue from `ends`; no row before
+    `first` is left.
+    """
+
+    through: int
+    digest: str
+    until: datetime
+    ends: Ends
+    first: int = 0
+    done: bool = False
+
+    def claims(self) -> dict[str, Any]:
+        return {
+            "through": self.through,
+            "digest": self.digest,
+            "until": int(self.until.timestamp()),
+            "chains": _as_json(self.ends),
+            "first": self.first,
+            "done": self.done,
+        }
+
+    @classmethod
+    def read(cls, claims: Mapping[str, Any]) -> Self:
+        until, ends = datetime.fromtimestamp(claims["until"], UTC), _from_json(claims["chains"])
+        return cls(
+            claims["through"], claims["digest"], until, ends, claims["first"], claims["done"]
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A checkpoint. `ends` has the chains that have grown since `previous`, the one before."""
+
+    issuer: str
+    number: int
+    made_at: datetime
+    previous: str | None
+    ends: Ends = field(default_factory=dict)
+    pruned: Pruned | None = None
+
+    def claims(self) -> dict[str, Any]:
+        """The statement as claims of a JWT."""
+        claims: dict[str, Any] = {
+            "iss": self.issuer,
+            "iat": int(self.made_at.timestamp()),
+            "exp": 0,  # expired: no resource server accepts it as an access token
+            "number": self.number,
+            "previous": self.previous,
+            "chains": _as_json(self.ends),
+        }
+
+        if self.pruned is not None:
+            claims["pruned"] = self.pruned.claims()
+        return claims
+
+    @classmethod
+    def read(cls, claims: Mapping[str, Any]) -> Self:
+        """The statement of these claims; `LookupError` or `ValueError` for other claims."""
+        made_at, ends = datetime.fromtimestamp(claims["iat"], UTC), _from_json(claims["chains"])
+        pruned = Pruned.read(claims["pruned"]) if claims.get("pruned") else None
+        return cls(claims["iss"], claims["number"], made_at, claims["previous"], ends, pruned)
+
+    @classmethod
+    def of(cls, token: str) -> Self:
+        """The content of `token`, whose keyed hash the caller verifies."""
+        payload = token.split(".")[1]
+        return cls.read(json.loads(base64.urlsafe_b64decode(payload + "==")))
+
+
+def digest(token: str) -> str:
+    """The digest by which a checkpoint refers to the one before."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def last_pruned(statements: Sequence[Statement], *, done: bool) -> Pruned | None:
+    """What retention has deleted last, or (not `done`) begun to delete."""
+    found = [each.pruned for each in statements if each.pruned and each.pruned.done is done]
+    return found[-1] if found else None
+
+
+def ends_through(number: int, statements: Sequence[Statement]) -> dict[str, ChainHead]:
+    """Where the chains ended at checkpoint `number`, including those that retention has cut."""
+    done = last_pruned(statements, done=True)
+    ends = dict(done.ends) if done else {}
+    for statement in statements:
+        if statement.number <= number:
+            ends.update(statement.ends)
+    return ends
+
+
+def _as_json(ends: Ends) -> dict[str, list[Any]]:
+    return {chain: [end.seq, end.hash.hex()] for chain, end in ends.items()}
+
+
+def _from_json(ends: Mapping[str, list[Any]]) -> dict[str, ChainHead]:
+    return {chain: ChainHead(seq, bytes.fromhex(text)) for chain, (seq, text) in ends.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +192,7 @@ class Checkpoints:
             self._catch_up(session)
             self._add(session, self._grown(session), pruned)
 
-    def _add(
-        self, session: Session, grown: Mapping[str, ChainHead], pruned: Pruned | None = None
-    ) -> str:
+    def _add(self, session: Session, grown: Ends, pruned: Pruned | None = None) -> str:
         """Store a checkpoint, and log it: an attacker on the database may not reach the logs."""
         before = store.newest_checkpoint(session)
         number, previous = (before.number + 1, digest(before.token)) if before else (1, None)

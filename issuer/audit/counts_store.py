@@ -52,12 +52,10 @@ class TokenCounts:
         with self.database.transaction() as session:
             if advance(session, seen, until):
                 if counts:
-                    made = insert_into(session, TokenCountRow)
+                    key, made = ["hour", "action"], insert_into(session, TokenCountRow)
                     added = {"count": TokenCountRow.count + made.excluded.count}
-                    key = ["hour", "action"]
-                    session.execute(
-                        made.on_conflict_do_update(index_elements=key, set_=added), counts
-                    )
+                    made = made.on_conflict_do_update(index_elements=key, set_=added)
+                    session.execute(made, counts)
                 session.execute(delete(TokenCountRow).where(TokenCountRow.hour < now - KEPT_FOR))
 
     def since(self, hour: datetime) -> list[TokenCount]:
@@ -74,12 +72,8 @@ def counted_until(session: Session) -> datetime:
 
 def advance(session: Session, seen: datetime, until: datetime) -> bool:
     """Events before `until` are counted; False if another process was faster."""
-    moved = (
-        update(TokenCountsRow)
-        .where(TokenCountsRow.counted_until == seen)
-        .values(counted_until=until)
-    )
-    return rows_changed(session, moved) == 1
+    unchanged = update(TokenCountsRow).where(TokenCountsRow.counted_until == seen)
+    return rows_changed(session, unchanged.values(counted_until=until)) == 1
 
 
 def _by_hour(session: Session, since: datetime, until: datetime) -> list[dict[str, object]]:
@@ -91,11 +85,8 @@ def _by_hour(session: Session, since: datetime, until: datetime) -> list[dict[st
         .where(AuditEventRow.action.in_((TOKEN_ISSUED, TOKEN_REFUSED)))
         .group_by(hour, AuditEventRow.action)
     )
-    return [
-        {
-            "hour": datetime.strptime(text, "%Y-%m-%d %H").replace(tzinfo=UTC),
-            "action": action,
-            "count": int(count),
-        }
+    rows = (
+        (datetime.strptime(text, "%Y-%m-%d %H").replace(tzinfo=UTC), action, int(count))
         for text, action, count in session.execute(query)
-    ]
+    )
+    return [dict(zip(("hour", "action", "count"), row, strict=True)) for row in rows]

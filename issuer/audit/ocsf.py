@@ -7,17 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from issuer import __version__
-from issuer.audit.actions import (
-    ACCOUNT_CHANGE,
-    API_ACTIVITY,
-    AUDIT_ACTIONS,
-    AUTHENTICATION,
-    ENTITY_MANAGEMENT,
-    GROUP_MANAGEMENT,
-    OTHER_ACTIVITY,
-    USER_ACCESS,
-    OcsfClass,
-)
+from issuer.audit import actions
+from issuer.audit.actions import AUDIT_ACTIONS, OTHER_ACTIVITY, OcsfClass
 from issuer.audit.audit_log_store import AuditEvent
 from issuer.audit.chain_store import Outcome
 
@@ -39,9 +30,8 @@ def as_ocsf(event: AuditEvent) -> dict[str, Any]:
     """The event as OCSF names it; what has no name there is in `unmapped`."""
     ocsf_class, activity_id = _classify(event)
     activity = ocsf_class.activities.get(activity_id, event.action)
-    is_done = event.outcome == Outcome.DONE
+    is_done, action = event.outcome == Outcome.DONE, AUDIT_ACTIONS.get(event.action)
     severity_id, severity = _INFORMATIONAL if is_done else _LOW
-    action = AUDIT_ACTIONS.get(event.action)
     if action and action.is_suspicious:
         severity_id, severity = _MEDIUM
     members = {
@@ -70,21 +60,7 @@ def as_ocsf(event: AuditEvent) -> dict[str, Any]:
     return {name: value for name, value in members.items() if value is not None}
 
 
-def _classify(event: AuditEvent) -> tuple[OcsfClass, int]:
-    subject, _, verb = event.action.partition(".")
-    action = AUDIT_ACTIONS.get(event.action)
-    if action and action.ocsf_class:
-        if event.action == "user.password_set" and event.actor == event.target:
-            return ACCOUNT_CHANGE, 3
-        return action.ocsf_class, action.activity
-    if subject not in _OF_ACCOUNTS:
-        return ENTITY_MANAGEMENT, _OF_ENTITIES.get(verb, OTHER_ACTIVITY)
-    disabled = event.details.get("to", {}).get("disabled")
-    return ACCOUNT_CHANGE, {True: 5, False: 2}.get(disabled, OTHER_ACTIVITY)
-
-
 def _metadata(event: AuditEvent) -> dict[str, Any]:
-    correlation = {"correlation_uid": event.request_id} if event.request_id else {}
     return {
         "version": OCSF_VERSION,
         "product": _PRODUCT,
@@ -93,8 +69,21 @@ def _metadata(event: AuditEvent) -> dict[str, Any]:
         # Not chain and number: those of events that a restore has undone are used again.
         "uid": event.hash,
         "event_code": event.action,
-        **correlation,
+        **({"correlation_uid": event.request_id} if event.request_id else {}),
     }
+
+
+def _classify(event: AuditEvent) -> tuple[OcsfClass, int]:
+    subject, _, verb = event.action.partition(".")
+    action = AUDIT_ACTIONS.get(event.action)
+    if action and action.ocsf_class:
+        if event.action == "user.password_set" and event.actor == event.target:
+            return actions.ACCOUNT_CHANGE, 3
+        return action.ocsf_class, action.activity
+    if subject not in _OF_ACCOUNTS:
+        return actions.ENTITY_MANAGEMENT, _OF_ENTITIES.get(verb, OTHER_ACTIVITY)
+    disabled = event.details.get("to", {}).get("disabled")
+    return actions.ACCOUNT_CHANGE, {True: 5, False: 2}.get(disabled, OTHER_ACTIVITY)
 
 
 def _endpoint(address: str | None) -> dict[str, str] | None:
@@ -106,22 +95,22 @@ def _endpoint(address: str | None) -> dict[str, str] | None:
 
 # What only events of a class have, of their target; of other classes, it is the user.
 _BY_CLASS: Mapping[str, Callable[[AuditEvent, str], dict[str, Any]]] = {
-    USER_ACCESS.name: lambda event, target: {
+    actions.USER_ACCESS.name: lambda event, target: {
         "user": {"uid": target},
         "privileges": [str(event.details.get("role"))],
     },
-    AUTHENTICATION.name: lambda event, target: {
+    actions.AUTHENTICATION.name: lambda event, target: {
         "user": {"uid": target},
         "service": {"name": str(event.details.get("audience") or "issuer")},
     },
-    GROUP_MANAGEMENT.name: lambda event, target: {
+    actions.GROUP_MANAGEMENT.name: lambda event, target: {
         "group": {"uid": target},
         **({"user": {"uid": member}} if (member := event.details.get("user_id")) else {}),
     },
-    ENTITY_MANAGEMENT.name: lambda event, target: {
+    actions.ENTITY_MANAGEMENT.name: lambda event, target: {
         "entity": {"uid": target, "type": event.action.partition(".")[0], "type_id": 99}
     },
-    API_ACTIVITY.name: lambda event, _: {
+    actions.API_ACTIVITY.name: lambda event, _: {
         "api": {"operation": event.action},
         "actor": {"user": {"uid": event.actor or _UNKNOWN}},
         "src_endpoint": _endpoint(event.address) or {"name": _UNKNOWN},
@@ -130,6 +119,5 @@ _BY_CLASS: Mapping[str, Callable[[AuditEvent, str], dict[str, Any]]] = {
 
 
 def _members_of(ocsf_class: OcsfClass, event: AuditEvent) -> dict[str, Any]:
-    target = event.target or event.actor or _UNKNOWN
-    of_class = _BY_CLASS.get(ocsf_class.name)
+    target, of_class = event.target or event.actor or _UNKNOWN, _BY_CLASS.get(ocsf_class.name)
     return of_class(event, target) if of_class else {"user": {"uid": target}}

@@ -6,8 +6,7 @@ from datetime import timedelta
 
 from issuer.audit import store
 from issuer.audit.chain_store import CHANGES, ChainHead, ChainKey
-from issuer.audit.checkpoints import Checkpoints
-from issuer.audit.statement import Pruned, Statement, digest, ends_through
+from issuer.audit.checkpoints import Checkpoints, Pruned, Statement, digest, ends_through
 from issuer.audit.trail import Trails
 from issuer.clock import Clock
 from issuer.database import Database, Session
@@ -69,7 +68,6 @@ class Retention:
         return statements
 
     def _plan(self, statements: Sequence[Statement]) -> Pruned | None:
-        """What is being deleted, or else what has to be deleted now."""
         pruned = [statement.pruned for statement in statements if statement.pruned]
         if pruned and not pruned[-1].done:
             return pruned[-1]
@@ -110,9 +108,6 @@ class Retention:
 
 def _chain_starts(session: Session, ends: Mapping[str, ChainHead]) -> dict[str, ChainHead]:
     """The chains that have newer rows. One that rested so long is never continued."""
-    now = store.ends(session)
-    return {
-        chain: end
-        for chain, end in ends.items()
-        if chain == CHANGES or now.get(chain, ChainHead()).seq > end.seq
-    }
+    now, none = store.ends(session), ChainHead()
+    newer = {chain for chain, end in ends.items() if now.get(chain, none).seq > end.seq}
+    return {chain: end for chain, end in ends.items() if chain == CHANGES or chain in newer}

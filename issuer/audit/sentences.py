@@ -36,11 +36,8 @@ class Part:
 def sentence(event: AuditEvent, names: Mapping[str, str]) -> tuple[Part, ...]:
     """What happened, without time and address. `names` are those of principals, by id."""
     values = _values(event)
-    parts = [
-        part
-        for clause in _clauses(_template(event), values)
-        for part in _parts(clause, values, names)
-    ]
+    clauses = _clauses(_template(event), values)
+    parts = [part for clause in clauses for part in _parts(clause, values, names)]
     if not parts[0].is_name:
         parts[0] = Part(parts[0].text[:1].upper() + parts[0].text[1:])
     reason = event.reason or event.details.get("reason")
@@ -123,7 +120,6 @@ def _name_part(name: str, values: Mapping[str, str], names: Mapping[str, str]) -
 
 
 def _instant(text: str) -> str:
-    """An instant as people read it; any other text as it is."""
     try:
         return utc(datetime.fromisoformat(text))
     except ValueError:

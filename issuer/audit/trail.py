@@ -24,17 +24,16 @@ def differences(
     Of `private` members, and of very long ones, only the name.
     """
     old, new = before.model_dump(mode="json"), after.model_dump(mode="json")
-    changed = sorted(name for name in new if _text(old.get(name)) != _text(new[name]))
-    shown = [name for name in changed if name not in private and _is_short(old, new, name)]
+    texts = {name: (_text(old.get(name)), _text(new[name])) for name in sorted(new)}
+    changed = [name for name, (was, now) in texts.items() if was != now]
+    shown = [
+        name for name in changed if name not in private and max(map(len, texts[name])) <= _MAX_VALUE
+    ]
     return {
         "changed": changed,
         "from": {name: old.get(name) for name in shown},
         "to": {name: new[name] for name in shown},
     }
-
-
-def _is_short(old: dict[str, Any], new: dict[str, Any], name: str) -> bool:
-    return max(len(_text(old.get(name))), len(_text(new[name]))) <= _MAX_VALUE
 
 
 def _text(value: object) -> str:
@@ -57,9 +56,7 @@ class Trail:
 
         One transaction at a time extends the chain of changes, until it ends.
         """
-        event = Event(
-            at=self.clock(), actor=self.actor, action=action, target=target, details=details
-        )
+        event = Event(self.clock(), self.actor, action, target, details=details)
         if self._end is None:
             self._end = store.end_of_changes(self.session)
         connection = self.session.connection()

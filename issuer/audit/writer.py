@@ -1,23 +1,151 @@
 """Group commit: waiting events are committed together, then their callers are answered."""
 
-from collections.abc import Coroutine, Sequence
+import threading
+from collections import Counter
+from collections.abc import Coroutine, Hashable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from random import Random
 from time import perf_counter
 from typing import Any
 
 from issuer.audit.chain_store import ChainHead, ChainKey, Event, Outcome, OwnChain, append
-from issuer.audit.flood import Flood, RefusalAggregator, as_suppressed, coalesce
 from issuer.background.batches import BatchWorker, Waiting
 from issuer.clock import Clock
 from issuer.database import Database
+from issuer.fields.networks import network_of
 from issuer.http.actor import Actor
 from issuer.telemetry.metrics import NO_METRICS, Metrics
 
+# Rows a minute, for one sender, and for all unauthenticated senders. With the counted refusals
+# this is at most 432,000 rows a day and process, however many senders take part.
+_MAX_OF_A_SENDER = 60
+_MAX_UNAUTHENTICATED = 200
+
+REASON = "one of many"
+WRITE_EVERY = timedelta(minutes=1)
+MAX_KINDS = 100
 # More than fits into the free pages that PostgreSQL on a full disk may still have.
 _TESTED_EVENTS = 200
 _LIKE_A_TOKEN = {"text": "x" * 200}
 # For an event that is written later: the state of the revocation feed was not read.
 _NOT_READ = -1
+
+
+class Flood:
+    """Lets the first refusals of each minute pass; the others are only counted.
+
+    A sender is an authenticated client or user, or else an IPv4 address or the /64 of an IPv6
+    address.
+    """
+
+    def __init__(self) -> None:
+        self._minute = datetime.min.replace(tzinfo=UTC)
+        self._passed: Counter[str] = Counter()
+        self._passed_unauthenticated = 0
+
+    def suppress(self, events: Sequence[Event]) -> list[bool]:
+        """Whether each is only counted. Equal events, which become one row, are treated alike."""
+        verdicts: dict[object, bool] = {}
+        held = []
+        for position, event in enumerate(events):
+            alike = _alike(event, position)
+            if alike not in verdicts:
+                verdicts[alike] = not self._passes(event)
+            held.append(verdicts[alike])
+        return held
+
+    def _passes(self, event: Event) -> bool:
+        if event.outcome is not Outcome.REFUSED:
+            return True
+        minute = event.at.replace(second=0, microsecond=0)
+        if minute != self._minute:
+            self._minute, self._passed_unauthenticated = minute, 0
+            self._passed.clear()
+        sender = event.actor.id or network_of(event.actor.address)
+        if self._passed[sender] >= _MAX_OF_A_SENDER:
+            return False
+        if event.actor.id is None:
+            if self._passed_unauthenticated >= _MAX_UNAUTHENTICATED:
+                return False
+            self._passed_unauthenticated += 1
+        self._passed[sender] += 1
+        return True
+
+
+def as_suppressed(event: Event) -> Event:
+    """What is kept of a refusal that is only counted: the sender or its network."""
+    address = network_of(event.actor.address)
+    actor = Actor(event.actor.id, event.actor.request_id, address)
+    return replace(event, actor=actor, target=None, reason=REASON, details={})
+
+
+def count_in(counted: dict[Hashable, Event], kind: Hashable, event: Event) -> None:
+    """Count `event` with those of its kind; the first keeps its details."""
+    first = counted.get(kind)
+    counted[kind] = replace(first, count=first.count + event.count) if first else event
+
+
+def coalesce(events: Sequence[Event]) -> list[Event]:
+    """`events`, with refusals that differ only in time and request counted as one."""
+    if not any(event.outcome is Outcome.REFUSED for event in events):
+        return list(events)
+    counted: dict[Hashable, Event] = {}
+    for position, event in enumerate(events):
+        count_in(counted, _alike(event, position), event)
+    return list(counted.values())
+
+
+def _alike(event: Event, position: int) -> Hashable:
+    """A value that is equal for events that become one row."""
+    if event.outcome is not Outcome.REFUSED:
+        return position
+    actor = (event.actor.id, event.actor.address)
+    return (*actor, event.action, event.target, event.reason, repr(event.details))
+
+
+class RefusalAggregator:
+    """Counts cheap refusals instead of writing a row for each. A crash loses those of a minute.
+
+    Refusals of one actor and address, for one reason, are one event; beyond the first hundred
+    kinds, actor and address are left out.
+    """
+
+    def __init__(
+        self, database: Database, key: ChainKey, random: Random, max_kinds: int = MAX_KINDS
+    ) -> None:
+        self._chain = OwnChain(database, key, random)
+        self._max_kinds = max_kinds
+        self._lock = threading.Lock()
+        self._gathered: dict[Hashable, Event] = {}
+
+    def note(self, event: Event) -> None:
+        """Count one more. Of equal refusals, the details of the first are kept."""
+        with self._lock:
+            self._gather(event)
+
+    def write(self) -> None:
+        """Write what was counted to the audit log; kept for the next time if that fails."""
+        with self._lock:
+            gathered, self._gathered = self._gathered, {}
+        if not gathered:
+            return
+        try:
+            self._chain.append(list(gathered.values()))
+        except Exception:
+            with self._lock:
+                for event in gathered.values():
+                    self._gather(event)
+            raise
+
+    def _gather(self, event: Event) -> None:
+        if len(self._gathered) >= self._max_kinds and _kind(event) not in self._gathered:
+            event = replace(event, actor=Actor())
+        count_in(self._gathered, _kind(event), event)
+
+
+def _kind(event: Event) -> Hashable:
+    return event.actor.id, event.actor.address, event.action, event.reason
 
 
 class AuditWriter(BatchWorker[Event, int]):

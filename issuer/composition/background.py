@@ -7,7 +7,7 @@ from functools import cached_property, partial
 from typing import NamedTuple, Protocol
 
 from issuer.audit.counts_store import COUNT_EVERY
-from issuer.audit.flood import WRITE_EVERY as WRITE_REFUSALS_EVERY
+from issuer.audit.writer import WRITE_EVERY as WRITE_REFUSALS_EVERY
 from issuer.background.periodic import SECONDS_FOR_OTHERS, Periodic
 from issuer.clients.authentication import WRITE_EVERY as WRITE_LAST_USE_EVERY
 from issuer.composition.foundation import Foundation

@@ -159,9 +159,9 @@ class AuditParts:
         if settings.audit_push_url is None:
             return
         # Imported here: most issuers push nowhere.
-        from issuer.audit.push import destination, destinations, pusher  # noqa: PLC0415
+        from issuer.audit.push import destination, pusher  # noqa: PLC0415
 
-        there = destinations.build_destination(settings)
+        there = pusher.build_destination(settings)
         renderer = destination.RENDERERS[settings.audit_format]
         self.pusher = pusher.Pusher(database, clock, random, there, renderer)
 

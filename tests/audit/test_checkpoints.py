@@ -8,7 +8,7 @@ from joserfc import jws
 from joserfc.jwk import import_key
 from sqlalchemy import select, update
 
-from issuer.audit.statement import Statement
+from issuer.audit.checkpoints import Statement
 from issuer.composition import compose
 from issuer.database.tables import AuditCheckpointRow, AuditEventRow, SigningKeyRow
 from tests.audit.conftest import Recorded

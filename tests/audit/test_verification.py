@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Table, delete, insert, select, text, update
 from sqlalchemy.event import listen
 
-from issuer.audit.anchors import AuditFinding
+from issuer.audit.verification import AuditFinding
 from issuer.database.tables import AuditCheckpointRow, AuditEventRow
 from tests.audit.conftest import Recorded
 

@@ -36,12 +36,7 @@ class NotDelivered(IssuerError):
     """
 
     def __init__(
-        self,
-        failure: PushFailure,
-        message: str,
-        retry_after: float = 0,
-        *,
-        is_too_large: bool = False,
+        self, failure: PushFailure, message: str, retry_after: float = 0, is_too_large: bool = False
     ) -> None:
         super().__init__(message)
         self.failure = failure
@@ -96,10 +91,6 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-def _by_our_names(event: AuditEvent, is_again: bool) -> dict[str, Any]:
-    return event.model_dump(mode="json") | _mark(is_again)
-
-
 def _by_ocsf_names(event: AuditEvent, is_again: bool) -> dict[str, Any]:
     members = as_ocsf(event)
     members["unmapped"] |= _mark(is_again)
@@ -111,4 +102,7 @@ def _mark(is_again: bool) -> dict[str, bool]:
 
 
 # By the values of the setting.
-RENDERERS: Mapping[str, Render] = {"json": _by_our_names, "ocsf": _by_ocsf_names}
+RENDERERS: Mapping[str, Render] = {
+    "json": lambda event, is_again: event.model_dump(mode="json") | _mark(is_again),
+    "ocsf": _by_ocsf_names,
+}

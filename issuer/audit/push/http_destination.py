@@ -7,13 +7,7 @@ from collections.abc import Mapping, Sequence
 import httpx
 
 from issuer import __version__
-from issuer.audit.push.destination import (
-    SECONDS_TO_ANSWER,
-    Message,
-    NotDelivered,
-    PushFailure,
-    connection_failure,
-)
+from issuer.audit.push import destination
 
 _UNAUTHORIZED = {401, 403, 407}
 _TOO_LARGE = 413
@@ -37,7 +31,7 @@ class HttpDestination:
             **({"Authorization": f"Bearer {token}"} if token else {}),
         }
 
-    def send(self, messages: Sequence[Message]) -> None:
+    def send(self, messages: Sequence[destination.Message]) -> None:
         body = "".join(f"{message.text}\n" for message in messages)
         status, headers = self._request(body.encode("ascii"))
         if not httpx.codes.is_success(status):
@@ -56,31 +50,38 @@ class HttpDestination:
         except httpx.RemoteProtocolError as error:
             # After a colon, it quotes the answer, which may repeat the URL and be of any length.
             words = str(error).partition(":")[0]
-            raise NotDelivered(PushFailure.CONNECTION, f"the connection failed: {words}") from None
+            raise destination.NotDelivered(
+                destination.PushFailure.CONNECTION, f"the connection failed: {words}"
+            ) from None
         except (httpx.HTTPError, httpx.InvalidURL, OSError, UnicodeError) as error:
-            raise connection_failure(error) from None
+            raise destination.connection_failure(error) from None
 
     async def _post(self, body: bytes) -> tuple[int, Mapping[str, str]]:
         """The body of the answer is not read."""
         transport = httpx.AsyncHTTPTransport(verify=self._certificates)
         async with (
-            asyncio.timeout(SECONDS_TO_ANSWER),
-            httpx.AsyncClient(transport=transport, timeout=SECONDS_TO_ANSWER) as client,
+            asyncio.timeout(destination.SECONDS_TO_ANSWER),
+            httpx.AsyncClient(transport=transport, timeout=destination.SECONDS_TO_ANSWER) as client,
             client.stream("POST", self._url, content=body, headers=self._headers) as answer,
         ):
             return answer.status_code, answer.headers
 
 
-def _refusal(status: int, headers: Mapping[str, str]) -> NotDelivered:
+def _refusal(status: int, headers: Mapping[str, str]) -> destination.NotDelivered:
     message = f"it answered {status}"
     if status in _UNAUTHORIZED:
-        return NotDelivered(PushFailure.CREDENTIALS, f"{message}: check ISSUER_AUDIT_PUSH_TOKEN")
+        return destination.NotDelivered(
+            destination.PushFailure.CREDENTIALS, f"{message}: check ISSUER_AUDIT_PUSH_TOKEN"
+        )
     if httpx.codes.is_redirect(status):
-        return NotDelivered(
-            PushFailure.REFUSED, f"{message}, and redirects are not followed: set the URL behind it"
+        return destination.NotDelivered(
+            destination.PushFailure.REFUSED,
+            f"{message}, and redirects are not followed: set the URL behind it",
         )
     if status in _OVERLOADED or status >= _SERVER_ERROR:
         wait = headers.get("retry-after", "")
         seconds = int(wait) if wait.isdecimal() and len(wait) < 6 else 0  # noqa: PLR2004 - a day
-        return NotDelivered(PushFailure.OVERLOADED, message, seconds)
-    return NotDelivered(PushFailure.REFUSED, message, is_too_large=status == _TOO_LARGE)
+        return destination.NotDelivered(destination.PushFailure.OVERLOADED, message, seconds)
+    return destination.NotDelivered(
+        destination.PushFailure.REFUSED, message, is_too_large=status == _TOO_LARGE
+    )

@@ -1,10 +1,13 @@
-"""Sending what is new, in batches, with pauses after failures."""
+"""Sending what is new, in batches, with pauses after failures; and building the destination."""
 
+import hashlib
 import json
+import ssl
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from random import Random
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from issuer.audit.audit_log_store import AuditLog
 from issuer.audit.chain_store import Outcome
@@ -12,9 +15,11 @@ from issuer.audit.following import AuditReader, Bookmark, EventPage
 from issuer.audit.push import progress_store
 from issuer.audit.push.destination import Destination, Message, NotDelivered, Render
 from issuer.audit.push.progress_store import Progress
+from issuer.certificates import accepted_certificates
 from issuer.clock import Clock
 from issuer.database import Database, Session
 from issuer.database.only_one import if_free
+from issuer.settings import Settings
 from issuer.telemetry.logs import get_logger
 
 MAX_EVENTS: Final = 500
@@ -24,6 +29,7 @@ _MOST_DOUBLINGS = 6
 _LONGEST_PAUSE = 60.0
 _LONGEST_ASKED_FOR = 300.0
 _SECONDS_OF_A_ROUND = 4.0
+_PORTS = {"https": 443, "http": 80, "syslog+tls": 6514, "syslog": 601}
 
 log = get_logger(__name__)
 
@@ -136,9 +142,8 @@ class Pusher:
         if error.is_too_large and self._most > 1:
             self._most //= 2
         longest = min(2.0 ** min(progress.failed, _MOST_DOUBLINGS), _LONGEST_PAUSE)
-        seconds = max(
-            longest * self._random.uniform(0.5, 1), min(error.retry_after, _LONGEST_ASKED_FOR)
-        )
+        least = min(error.retry_after, _LONGEST_ASKED_FOR)
+        seconds = max(longest * self._random.uniform(0.5, 1), least)
         log.warning(
             "audit_push_failed",
             destination=self.destination.name,
@@ -168,3 +173,29 @@ class Pusher:
         ids = AuditLog(session).ids()
         behind = max(0, ids.stop - 1 - max(ids.start - 1, progress.acknowledged.settled))
         self.state = PushState(progress, behind, ids.start)
+
+
+def build_destination(settings: Settings) -> Destination:
+    """The one at `ISSUER_AUDIT_PUSH_URL`; `ConfigurationError` for an unusable certificate."""
+    assert settings.audit_push_url is not None
+    url = settings.audit_push_url.get_secret_value()
+    parts = urlsplit(url)
+    assert parts.hostname is not None  # the settings are checked
+    port = parts.port or _PORTS[parts.scheme]
+    name = f"{parts.scheme}://{parts.hostname}:{port}"
+    # The path of a URL may be a secret, and is not stored.
+    key = f"{name[:200]}#{hashlib.sha256(url.encode()).hexdigest()[:16]}"
+    is_plain = parts.scheme in {"http", "syslog"}
+    authorities = settings.audit_push_ca
+    certificates = None if is_plain else accepted_certificates(authorities, "ISSUER_AUDIT_PUSH_CA")
+    # Imported here: only one of them needs httpx.
+    if parts.scheme in {"syslog", "syslog+tls"}:
+        from issuer.audit.push.syslog_destination import SyslogDestination  # noqa: PLC0415
+
+        origin = urlsplit(settings.url).hostname or "-"
+        return SyslogDestination((parts.hostname, port), name, key, origin, certificates)
+    from issuer.audit.push.http_destination import HttpDestination  # noqa: PLC0415
+
+    token = settings.audit_push_token
+    secret = token.get_secret_value() if token else None
+    return HttpDestination(url, name, key, secret, certificates or ssl.create_default_context())

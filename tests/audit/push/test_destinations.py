@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from issuer.audit.push.destination import Destination, Message, NotDelivered
-from issuer.audit.push.destinations import build_destination
+from issuer.audit.push.pusher import build_destination
 from issuer.audit.push.syslog_destination import SyslogDestination, frame
 from issuer.errors import ConfigurationError
 from tests.audit.push.receivers import HttpReceiver, PostHandler, SyslogReceiver, serving
